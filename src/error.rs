@@ -1,0 +1,293 @@
+//! The one error type of the crate.
+//!
+//! Every variant says what was expected, what was found, and what to do about it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A result whose error is [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything that can go wrong in this crate.
+///
+/// ```
+/// use esparsa::Error;
+///
+/// let error = Error::invalid("k must be at least 1").at_line("queries.tsv", 3);
+/// assert_eq!(error.to_string(), "queries.tsv:3: k must be at least 1");
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// Bytes on disk are not what was written there.
+    Corrupt {
+        /// File name inside the index folder.
+        file: String,
+        /// Section of the file, named as in `format-spec/`.
+        section: String,
+        /// Offset in bytes, from the start of the section.
+        offset: u64,
+        /// What was expected and what was found.
+        message: String,
+    },
+    /// The file was written by a newer version of the format.
+    TooNew {
+        /// File name inside the index folder.
+        file: String,
+        /// The version, capability or section that this build does not know.
+        found: String,
+        /// What this build reads.
+        supported: String,
+    },
+    /// The file was written by a version that is no longer read.
+    TooOld {
+        /// File name inside the index folder.
+        file: String,
+        /// The version found.
+        found: String,
+        /// What this build reads.
+        supported: String,
+    },
+    /// Another writer holds the index.
+    Locked {
+        /// The index folder.
+        path: PathBuf,
+    },
+    /// The operating system refused an operation.
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was being done, such as `open` or `fsync`.
+        action: &'static str,
+        /// The system's own error.
+        source: std::io::Error,
+    },
+    /// A documented limit was exceeded; `format-spec/limits.md` lists them.
+    Limit {
+        /// What was counted or measured.
+        what: String,
+        /// The size found.
+        found: u64,
+        /// The largest size allowed.
+        limit: u64,
+        /// Where the input was, if it came from a file.
+        origin: Option<Origin>,
+    },
+    /// Something handed in by the caller, or read from an input file, makes no sense.
+    InvalidInput {
+        /// Where the input was, if it came from a file.
+        origin: Option<Origin>,
+        /// The field of the document or the argument, if one is to blame.
+        field: Option<String>,
+        /// What was expected and what was found.
+        message: String,
+    },
+    /// The writer met an earlier error after which it cannot know what is on disk.
+    Poisoned {
+        /// The earlier error.
+        message: String,
+    },
+}
+
+/// A line of an input file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Path of the file, or `<stdin>`.
+    pub file: String,
+    /// Line number, from 1; 0 when the whole file is meant.
+    pub line: u64,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line == 0 {
+            write!(f, "{}", self.file)
+        } else {
+            write!(f, "{}:{}", self.file, self.line)
+        }
+    }
+}
+
+impl Error {
+    /// An [`Error::InvalidInput`] without a place yet.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::InvalidInput {
+            origin: None,
+            field: None,
+            message: message.into(),
+        }
+    }
+
+    /// An [`Error::Limit`] without a place yet.
+    pub fn limit(what: impl Into<String>, found: u64, limit: u64) -> Self {
+        Self::Limit {
+            what: what.into(),
+            found,
+            limit,
+            origin: None,
+        }
+    }
+
+    /// An [`Error::Io`] for `path`; `action` is a verb such as `open`.
+    pub fn io(path: impl AsRef<Path>, action: &'static str, source: std::io::Error) -> Self {
+        Self::Io {
+            path: path.as_ref().to_path_buf(),
+            action,
+            source,
+        }
+    }
+
+    /// An [`Error::Corrupt`]; `offset` counts bytes from the start of the section.
+    pub fn corrupt(
+        file: impl Into<String>,
+        section: impl Into<String>,
+        offset: u64,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::Corrupt {
+            file: file.into(),
+            section: section.into(),
+            offset,
+            message: message.into(),
+        }
+    }
+
+    /// Says in which file and line (from 1; 0 for the whole file) the bad input was.
+    ///
+    /// Errors that are not about input, and errors that already have a place, stay as they are.
+    #[must_use]
+    pub fn at_line(mut self, file: impl Into<String>, line: u64) -> Self {
+        if let Self::InvalidInput { origin, .. } | Self::Limit { origin, .. } = &mut self
+            && origin.is_none()
+        {
+            *origin = Some(Origin {
+                file: file.into(),
+                line,
+            });
+        }
+        self
+    }
+
+    /// Says which field of the document or which argument is to blame.
+    #[must_use]
+    pub fn in_field(mut self, name: impl Into<String>) -> Self {
+        if let Self::InvalidInput { field, .. } = &mut self
+            && field.is_none()
+        {
+            *field = Some(name.into());
+        }
+        self
+    }
+
+    /// True for errors that a bulk load may skip: bad input, not a broken disk or index.
+    pub fn is_input(&self) -> bool {
+        matches!(self, Self::InvalidInput { .. } | Self::Limit { .. })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Corrupt {
+                file,
+                section,
+                offset,
+                message,
+            } => write!(
+                f,
+                "{file}: section {section}, offset {offset}: {message}; \
+                 run `esparsa check`, then restore the file or rebuild the index"
+            ),
+            Self::TooNew {
+                file,
+                found,
+                supported,
+            } => write!(
+                f,
+                "{file}: written by a newer version ({found}); this build reads {supported}; \
+                 upgrade esparsa to open it"
+            ),
+            Self::TooOld {
+                file,
+                found,
+                supported,
+            } => write!(
+                f,
+                "{file}: written by an older version ({found}); this build reads {supported}; \
+                 rebuild the index"
+            ),
+            Self::Locked { path } => write!(
+                f,
+                "{}: another writer holds this index; close it, or wait for it to finish",
+                path.display()
+            ),
+            Self::Io {
+                path,
+                action,
+                source,
+            } => write!(f, "{}: cannot {action}: {source}", path.display()),
+            Self::Limit {
+                what,
+                found,
+                limit,
+                origin,
+            } => {
+                write_origin(f, origin.as_ref())?;
+                write!(f, "{what} is {found}, more than the limit of {limit}")
+            }
+            Self::InvalidInput {
+                origin,
+                field,
+                message,
+            } => {
+                write_origin(f, origin.as_ref())?;
+                if let Some(field) = field {
+                    write!(f, "field `{field}`: ")?;
+                }
+                f.write_str(message)
+            }
+            Self::Poisoned { message } => write!(
+                f,
+                "this writer stopped after an earlier error ({message}); \
+                 open a new writer, which starts from the last commit"
+            ),
+        }
+    }
+}
+
+fn write_origin(f: &mut fmt::Formatter<'_>, origin: Option<&Origin>) -> fmt::Result {
+    match origin {
+        Some(origin) => write!(f, "{origin}: "),
+        None => Ok(()),
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_file_and_line() {
+        let error = Error::invalid("weight is NaN")
+            .in_field("vector")
+            .at_line("a.jsonl", 7);
+        assert_eq!(error.to_string(), "a.jsonl:7: field `vector`: weight is NaN");
+    }
+
+    #[test]
+    fn first_place_wins() {
+        let error = Error::limit("document", 9, 8)
+            .at_line("a", 1)
+            .at_line("b", 2);
+        assert!(error.to_string().starts_with("a:1: "));
+    }
+}
