@@ -1,0 +1,581 @@
+//! The frame of every file: header, sections, checksums, table, trailer (`format-spec/container.md`).
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use zerocopy::byteorder::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::limits::MAX_SECTIONS;
+use super::section::{CHUNK_BYTES, Section, SharedBytes, Verify};
+use super::{FieldNumber, narrow, wide};
+use crate::error::{Error, Result};
+
+/// The version of the format that this build writes, and the greatest that it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+const MAGIC: [u8; 8] = *b"esparsa\0";
+const NO_FIELD: u32 = u32::MAX;
+const REQUIRED: u32 = 1;
+const ALIGNMENT: u64 = 64;
+/// Required capability bits that this build knows: none are in use yet.
+const KNOWN_CAPABILITIES: u64 = 0;
+/// Names of the sections that this build knows.
+const KNOWN_SECTIONS: [&str; 13] = [
+    "info",
+    "ids",
+    "id-order",
+    "stored",
+    "stored-index",
+    "terms",
+    "postings",
+    "lengths",
+    "impacts",
+    "deleted",
+    "commit",
+    "schema",
+    "segments",
+];
+
+/// What a file of an index is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// Documents and their postings.
+    Segment,
+    /// Which documents of a segment are gone.
+    Deletes,
+    /// A commit.
+    Manifest,
+}
+
+impl FileKind {
+    fn code(self) -> u32 {
+        match self {
+            Self::Segment => 1,
+            Self::Deletes => 2,
+            Self::Manifest => 3,
+        }
+    }
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct Header {
+    magic: [u8; 8],
+    version: U32,
+    kind: U32,
+    required_capabilities: U64,
+    optional_capabilities: U64,
+    reserved: [u8; 28],
+    crc: U32,
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct TableEntry {
+    name: [u8; 16],
+    field: U32,
+    flags: U32,
+    offset: U64,
+    length: U64,
+    checksums: U64,
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct Trailer {
+    table: U64,
+    sections: U32,
+    table_crc: U32,
+    file_length: U64,
+    fingerprint: U32,
+    reserved: [u8; 24],
+    magic: [u8; 8],
+    crc: U32,
+}
+
+const HEADER_BYTES: u64 = wide_const(size_of::<Header>());
+const TRAILER_BYTES: u64 = wide_const(size_of::<Trailer>());
+const ENTRY_BYTES: u64 = wide_const(size_of::<TableEntry>());
+
+const fn wide_const(count: usize) -> u64 {
+    count as u64
+}
+
+fn crc_of_front<T: IntoBytes + Immutable>(record: &T) -> u32 {
+    let bytes = record.as_bytes();
+    crc32c::crc32c(bytes.split_last_chunk::<4>().map_or(bytes, |(front, _)| front))
+}
+
+/// Length and fingerprint of a finished file, as the manifest records them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStamp {
+    /// Length in bytes.
+    pub length: u64,
+    /// CRC32C of all checksums and the section table.
+    pub fingerprint: u32,
+}
+
+/// Writes a file front to back, without seeking.
+///
+/// [`Write`] appends to the section that was begun last.
+pub struct ContainerWriter<W> {
+    out: W,
+    position: u64,
+    chunk_crc: u32,
+    chunk_filled: usize,
+    checksums: Vec<u32>,
+    /// Sections so far; `checksums` holds an index into the checksums until `finish`.
+    table: Vec<TableEntry>,
+}
+
+impl<W: Write> ContainerWriter<W> {
+    /// Writes the header.
+    ///
+    /// # Errors
+    ///
+    /// What `out` reports.
+    pub fn new(mut out: W, kind: FileKind) -> io::Result<Self> {
+        let mut header = Header {
+            magic: MAGIC,
+            version: U32::new(FORMAT_VERSION),
+            kind: U32::new(kind.code()),
+            required_capabilities: U64::ZERO,
+            optional_capabilities: U64::ZERO,
+            reserved: [0; 28],
+            crc: U32::ZERO,
+        };
+        header.crc = U32::new(crc_of_front(&header));
+        out.write_all(header.as_bytes())?;
+        Ok(Self {
+            out,
+            position: HEADER_BYTES,
+            chunk_crc: 0,
+            chunk_filled: 0,
+            checksums: Vec::new(),
+            table: Vec::new(),
+        })
+    }
+
+    /// Ends the section before, if any, and begins a required one.
+    ///
+    /// # Errors
+    ///
+    /// What the file reports.
+    pub fn begin(&mut self, name: &str, field: Option<FieldNumber>) -> io::Result<()> {
+        self.begin_with(name, field, REQUIRED)
+    }
+
+    /// Begins a section that readers may skip when they do not know it.
+    ///
+    /// # Errors
+    ///
+    /// What the file reports.
+    pub fn begin_optional(&mut self, name: &str, field: Option<FieldNumber>) -> io::Result<()> {
+        self.begin_with(name, field, 0)
+    }
+
+    fn begin_with(&mut self, name: &str, field: Option<FieldNumber>, flags: u32) -> io::Result<()> {
+        self.end_section();
+        self.pad_to(ALIGNMENT)?;
+        let mut padded = [0u8; 16];
+        for (to, from) in padded.iter_mut().zip(name.bytes()) {
+            *to = from;
+        }
+        self.table.push(TableEntry {
+            name: padded,
+            field: U32::new(field.unwrap_or(NO_FIELD)),
+            flags: U32::new(flags),
+            offset: U64::new(self.position),
+            length: U64::ZERO,
+            checksums: U64::new(wide(self.checksums.len())),
+        });
+        Ok(())
+    }
+
+    fn end_section(&mut self) {
+        if let Some(entry) = self.table.last_mut() {
+            entry.length = U64::new(self.position - entry.offset.get());
+            if self.chunk_filled > 0 {
+                self.checksums.push(self.chunk_crc);
+            }
+        }
+        (self.chunk_crc, self.chunk_filled) = (0, 0);
+    }
+
+    fn pad_to(&mut self, alignment: u64) -> io::Result<()> {
+        let end = self.position.next_multiple_of(alignment);
+        let zeros = [0u8; 64];
+        let padding = usize::try_from(end - self.position).unwrap_or(0);
+        self.out
+            .write_all(zeros.get(..padding).unwrap_or_default())?;
+        self.position = end;
+        Ok(())
+    }
+
+    /// Ends the last section and writes checksums, table and trailer.
+    ///
+    /// # Errors
+    ///
+    /// What the file reports.
+    pub fn finish(mut self) -> io::Result<(W, FileStamp)> {
+        self.end_section();
+        self.pad_to(4)?;
+        let checksums_start = self.position;
+        let checksums: Vec<u8> = self.checksums.iter().flat_map(|c| c.to_le_bytes()).collect();
+        self.out.write_all(&checksums)?;
+        self.position += wide(checksums.len());
+        self.pad_to(8)?;
+        for entry in &mut self.table {
+            entry.checksums = U64::new(checksums_start + 4 * entry.checksums.get());
+        }
+        let table = self.table.as_bytes();
+        self.out.write_all(table)?;
+        let file_length = self.position + wide(table.len()) + TRAILER_BYTES;
+        let fingerprint = crc32c::crc32c_append(crc32c::crc32c(&checksums), table);
+        let mut trailer = Trailer {
+            table: U64::new(self.position),
+            sections: U32::new(u32::try_from(self.table.len()).unwrap_or(u32::MAX)),
+            table_crc: U32::new(crc32c::crc32c(table)),
+            file_length: U64::new(file_length),
+            fingerprint: U32::new(fingerprint),
+            reserved: [0; 24],
+            magic: MAGIC,
+            crc: U32::ZERO,
+        };
+        trailer.crc = U32::new(crc_of_front(&trailer));
+        self.out.write_all(trailer.as_bytes())?;
+        let stamp = FileStamp {
+            length: file_length,
+            fingerprint,
+        };
+        Ok((self.out, stamp))
+    }
+}
+
+impl<W: Write> Write for ContainerWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write_all(bytes)?;
+        self.position += wide(bytes.len());
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = CHUNK_BYTES - self.chunk_filled;
+            let (now, later) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+            self.chunk_crc = crc32c::crc32c_append(self.chunk_crc, now);
+            self.chunk_filled += now.len();
+            if self.chunk_filled == CHUNK_BYTES {
+                self.checksums.push(self.chunk_crc);
+                (self.chunk_crc, self.chunk_filled) = (0, 0);
+            }
+            rest = later;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// An opened file: its frame is verified, its sections are not yet.
+#[derive(Clone)]
+pub struct Container {
+    file: Arc<str>,
+    stamp: FileStamp,
+    sections: Vec<(FieldNumber, Arc<str>, Section)>,
+}
+
+impl Container {
+    /// Checks the frame of a file and finds its sections; costs nothing per byte of content,
+    /// unless `verify` is [`Verify::AtOpen`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when the frame is damaged or the file is of another kind,
+    /// [`Error::TooNew`] when it needs something that this build does not know.
+    pub fn open(bytes: SharedBytes, file: &str, kind: FileKind, verify: Verify) -> Result<Self> {
+        let file: Arc<str> = file.into();
+        let data: &[u8] = (*bytes).as_ref();
+        read_header(data, &file, kind)?;
+        let (trailer, table) = read_trailer(data, &file)?;
+        let mut sections = Vec::with_capacity(table.len());
+        for (index, entry) in table.iter().enumerate() {
+            sections.extend(read_entry(entry, index, &trailer, &bytes, &file, verify)?);
+        }
+        let container = Self {
+            file,
+            stamp: FileStamp {
+                length: trailer.file_length.get(),
+                fingerprint: trailer.fingerprint.get(),
+            },
+            sections,
+        };
+        if verify == Verify::AtOpen {
+            container.verify()?;
+        }
+        Ok(container)
+    }
+
+    /// The file's name.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Length and fingerprint of the file.
+    pub fn stamp(&self) -> FileStamp {
+        self.stamp
+    }
+
+    /// The section of this name and field, if the file has it.
+    pub fn find(&self, name: &str, field: Option<FieldNumber>) -> Option<&Section> {
+        let field = field.unwrap_or(NO_FIELD);
+        self.sections
+            .iter()
+            .find(|(f, n, _)| *f == field && **n == *name)
+            .map(|(_, _, section)| section)
+    }
+
+    /// The section of this name and field, which must be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when it is not.
+    pub fn section(&self, name: &str, field: Option<FieldNumber>) -> Result<&Section> {
+        self.find(name, field).ok_or_else(|| {
+            Error::corrupt(&*self.file, name, 0, "expected this section, but it is missing")
+        })
+    }
+
+    /// Name, field and length in bytes of every section, in file order.
+    pub fn sections(&self) -> impl Iterator<Item = (&str, Option<FieldNumber>, u64)> {
+        self.sections.iter().map(|(field, name, section)| {
+            let field = (*field != NO_FIELD).then_some(*field);
+            (&**name, field, section.len())
+        })
+    }
+
+    /// Compares every byte of every section with its checksum.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] at the first difference.
+    pub fn verify(&self) -> Result<()> {
+        self.sections.iter().try_for_each(|(_, _, s)| s.verify())
+    }
+}
+
+fn read_header(data: &[u8], file: &str, kind: FileKind) -> Result<()> {
+    let corrupt = |offset, message: String| Error::corrupt(file, "header", offset, message);
+    let Ok((header, _)) = Header::ref_from_prefix(data) else {
+        let message = format!("expected a header of 64 bytes, found {} bytes", data.len());
+        return Err(corrupt(0, message));
+    };
+    if header.magic != MAGIC {
+        return Err(corrupt(0, "expected the magic `esparsa`: this is no esparsa file".into()));
+    }
+    // The version is looked at before the checksum: a newer header may be laid out otherwise.
+    if header.version.get() > FORMAT_VERSION {
+        return Err(Error::TooNew {
+            file: file.into(),
+            found: format!("format version {}", header.version),
+            supported: format!("format version {FORMAT_VERSION}"),
+        });
+    }
+    if header.version.get() < FORMAT_VERSION {
+        return Err(Error::TooOld {
+            file: file.into(),
+            found: format!("format version {}", header.version),
+            supported: format!("format version {FORMAT_VERSION}"),
+        });
+    }
+    if header.crc.get() != crc_of_front(header) {
+        return Err(corrupt(60, "the header does not match its checksum".into()));
+    }
+    let unknown = header.required_capabilities.get() & !KNOWN_CAPABILITIES;
+    if unknown != 0 {
+        return Err(Error::TooNew {
+            file: file.into(),
+            found: format!("required capability bits {unknown:#x}"),
+            supported: format!("capability bits {KNOWN_CAPABILITIES:#x}"),
+        });
+    }
+    if header.kind.get() != kind.code() {
+        let message = format!("expected file kind {}, found {}", kind.code(), header.kind);
+        return Err(corrupt(12, message));
+    }
+    Ok(())
+}
+
+fn read_trailer<'a>(data: &'a [u8], file: &str) -> Result<(Trailer, &'a [TableEntry])> {
+    let corrupt = |message: &str| Error::corrupt(file, "trailer", 0, message);
+    let trailer = Trailer::ref_from_suffix(data)
+        .map(|(_, trailer)| *trailer)
+        .map_err(|_| corrupt("the file is too short to hold one"))?;
+    if trailer.magic != MAGIC || trailer.crc.get() != crc_of_front(&trailer) {
+        return Err(corrupt(
+            "it does not match its checksum: the file was cut short or damaged",
+        ));
+    }
+    if trailer.file_length.get() != wide(data.len()) {
+        return Err(corrupt("the file's length is not the one that it records"));
+    }
+    let count = trailer.sections.get();
+    if count > MAX_SECTIONS {
+        let (count, limit) = (u64::from(count), u64::from(MAX_SECTIONS));
+        return Err(Error::limit(format!("number of sections of {file}"), count, limit));
+    }
+    let length = u64::from(count) * ENTRY_BYTES;
+    let start = trailer.table.get();
+    let fits = start.checked_add(length) == Some(wide(data.len()) - TRAILER_BYTES);
+    let table = narrow(start)
+        .ok()
+        .filter(|_| fits)
+        .and_then(|start| data.get(start..)?.get(..narrow(length).ok()?))
+        .ok_or_else(|| corrupt("the section table does not lie before it"))?;
+    if crc32c::crc32c(table) != trailer.table_crc.get() {
+        return Err(corrupt("the section table does not match its checksum"));
+    }
+    let table = <[TableEntry]>::ref_from_bytes(table)
+        .map_err(|_| corrupt("the section table has an odd length"))?;
+    Ok((trailer, table))
+}
+
+fn read_entry(
+    entry: &TableEntry,
+    index: usize,
+    trailer: &Trailer,
+    bytes: &SharedBytes,
+    file: &Arc<str>,
+    verify: Verify,
+) -> Result<Option<(FieldNumber, Arc<str>, Section)>> {
+    let corrupt =
+        |message: &str| Error::corrupt(&**file, "table", wide(index) * ENTRY_BYTES, message);
+    let end = entry.name.iter().position(|b| *b == 0).unwrap_or(16);
+    let name = entry
+        .name
+        .get(..end)
+        .and_then(|name| std::str::from_utf8(name).ok())
+        .filter(|name| name.is_ascii() && !name.is_empty())
+        .ok_or_else(|| corrupt("a section's name is not ASCII"))?;
+    if !KNOWN_SECTIONS.contains(&name) {
+        if entry.flags.get() & REQUIRED == 0 {
+            return Ok(None);
+        }
+        return Err(Error::TooNew {
+            file: file.to_string(),
+            found: format!("required section `{name}`"),
+            supported: format!("the sections {}", KNOWN_SECTIONS.join(", ")),
+        });
+    }
+    let (offset, length) = (entry.offset.get(), entry.length.get());
+    let checksums = entry.checksums.get();
+    let checksums_length = length.div_ceil(wide(CHUNK_BYTES)).saturating_mul(4);
+    let section_end = offset.checked_add(length);
+    let checksums_end = checksums.checked_add(checksums_length);
+    let (Some(section_end), Some(checksums_end)) = (section_end, checksums_end) else {
+        return Err(corrupt("a section's place overflows"));
+    };
+    if offset < HEADER_BYTES || section_end > checksums || checksums_end > trailer.table.get() {
+        return Err(corrupt("a section lies outside its part of the file"));
+    }
+    let place = |number| narrow(number).map_err(|_| corrupt("a section lies outside memory"));
+    let section = Section::new(
+        bytes.clone(),
+        file.clone(),
+        name,
+        place(offset)?..place(section_end)?,
+        place(checksums)?,
+        verify,
+    );
+    Ok(Some((entry.field.get(), name.into(), section)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<u8> {
+        let mut writer = ContainerWriter::new(Vec::new(), FileKind::Deletes).unwrap();
+        writer.begin("deleted", None).unwrap();
+        writer.write_all(&[5, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        writer.finish().unwrap().0
+    }
+
+    fn open(bytes: Vec<u8>) -> Result<Container> {
+        Container::open(Arc::new(bytes), "f", FileKind::Deletes, Verify::AtOpen)
+    }
+
+    #[test]
+    fn the_chapters_example_holds() {
+        let bytes = sample();
+        assert_eq!(bytes.len(), 192);
+        let container = open(bytes).unwrap();
+        let section = container.section("deleted", None).unwrap();
+        assert_eq!(section.all().unwrap(), [5, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found_or_harmless() {
+        let bytes = sample();
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            match open(damaged) {
+                Err(_) => {}
+                // Padding is the only thing that no checksum covers.
+                Ok(_) => assert!((76..80).contains(&(bit / 8)), "byte {}", bit / 8),
+            }
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_found() {
+        let bytes = sample();
+        for length in 0..bytes.len() {
+            assert!(open(bytes[..length].to_vec()).is_err());
+        }
+    }
+
+    #[test]
+    fn long_sections_are_verified_chunk_by_chunk() {
+        let content: Vec<u8> = (0..200_000u32).map(|n| n.to_le_bytes()[0]).collect();
+        let mut writer = ContainerWriter::new(Vec::new(), FileKind::Segment).unwrap();
+        writer.begin("terms", Some(3)).unwrap();
+        for piece in content.chunks(777) {
+            writer.write_all(piece).unwrap();
+        }
+        let (mut bytes, _) = writer.finish().unwrap();
+        bytes[64 + 150_000] ^= 1;
+        let container =
+            Container::open(Arc::new(bytes), "f", FileKind::Segment, Verify::default()).unwrap();
+        let section = container.section("terms", Some(3)).unwrap();
+        assert_eq!(section.slice(0, 131_072).unwrap(), &content[..131_072]);
+        let error = section.slice(131_000, 1_000).unwrap_err().to_string();
+        assert!(error.contains("terms, offset 131072"), "{error}");
+        assert!(section.slice(199_999, 2).is_err());
+    }
+
+    #[test]
+    fn unknown_sections_are_skipped_or_refused_by_name() {
+        let build = |optional: bool| {
+            let mut writer = ContainerWriter::new(Vec::new(), FileKind::Deletes).unwrap();
+            if optional {
+                writer.begin_optional("hologram", None).unwrap();
+            } else {
+                writer.begin("hologram", None).unwrap();
+            }
+            writer.finish().unwrap().0
+        };
+        assert!(open(build(true)).is_ok());
+        let error = open(build(false)).err().unwrap();
+        assert!(matches!(error, Error::TooNew { .. }));
+        assert!(error.to_string().contains("hologram"));
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_as_such() {
+        let mut bytes = sample();
+        bytes[8] = 2;
+        assert!(matches!(open(bytes), Err(Error::TooNew { .. })));
+    }
+}

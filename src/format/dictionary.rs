@@ -1,0 +1,609 @@
+//! Sorted keys, front-coded in blocks, with a payload for terms (`format-spec/dictionary.md`).
+
+use std::cmp::Ordering;
+
+use super::limits::MAX_DICTIONARY_BYTES;
+use super::section::Section;
+use super::{DocId, Malformed, Parse, narrow, read_u32, read_u64, varint, wide};
+use crate::error::{Error, Result};
+
+/// Keys in every block but the last.
+pub const KEYS_PER_BLOCK: u32 = 32;
+const FOOTER_BYTES: u64 = 32;
+
+/// Where a term's postings are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TermPostings {
+    /// The only posting, kept in the dictionary itself.
+    Single {
+        /// The document.
+        document: DocId,
+        /// Its value as a block would hold it: tf - 1, or 255 - impact.
+        value: u32,
+    },
+    /// A list in the postings section.
+    List {
+        /// Offset in bytes.
+        offset: u64,
+        /// Length in bytes.
+        length: u64,
+    },
+}
+
+/// What the dictionary says of a term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TermEntry {
+    /// Number of documents that have the term, deleted ones included.
+    pub document_frequency: u32,
+    /// Where they are.
+    pub postings: TermPostings,
+}
+
+/// Builds a dictionary from keys in rising order.
+pub struct DictionaryWriter {
+    payload: u32,
+    blocks: Vec<u8>,
+    offsets: Vec<u32>,
+    last_key: Vec<u8>,
+    keys: u64,
+}
+
+impl DictionaryWriter {
+    /// A dictionary without payloads: external ids.
+    pub fn of_ids() -> Self {
+        Self::new(0)
+    }
+
+    /// A dictionary of the terms of a text field.
+    pub fn of_text_terms() -> Self {
+        Self::new(1)
+    }
+
+    /// A dictionary of the terms of a sparse field.
+    pub fn of_sparse_terms() -> Self {
+        Self::new(2)
+    }
+
+    fn new(payload: u32) -> Self {
+        Self {
+            payload,
+            blocks: Vec::new(),
+            offsets: Vec::new(),
+            last_key: Vec::new(),
+            keys: 0,
+        }
+    }
+
+    /// Number of keys so far.
+    pub fn keys(&self) -> u64 {
+        self.keys
+    }
+
+    /// Adds a key without payload; keys must rise.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`] when the dictionary grows too large.
+    pub fn add_id(&mut self, key: &[u8]) -> Result<()> {
+        self.add_key(key, None)
+    }
+
+    /// Adds a term; terms must rise, and lists must follow one another.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`] when the dictionary grows too large.
+    pub fn add_term(&mut self, key: &[u8], entry: &TermEntry, next_list: u64) -> Result<()> {
+        self.add_key(key, Some(next_list))?;
+        let frequency = u64::from(entry.document_frequency);
+        varint::write(frequency.saturating_sub(1), &mut self.blocks);
+        match entry.postings {
+            TermPostings::Single { document, value } => {
+                let flag = u64::from(value > 0);
+                varint::write(u64::from(document) * 2 + flag, &mut self.blocks);
+                if value > 0 {
+                    varint::write(u64::from(value), &mut self.blocks);
+                }
+            }
+            TermPostings::List { length, .. } => varint::write(length, &mut self.blocks),
+        }
+        Ok(())
+    }
+
+    fn add_key(&mut self, key: &[u8], list_base: Option<u64>) -> Result<()> {
+        debug_assert!(self.keys == 0 || self.last_key.as_slice() < key);
+        if self.keys.is_multiple_of(u64::from(KEYS_PER_BLOCK)) {
+            self.offsets.push(self.position()?);
+            if let Some(base) = list_base {
+                varint::write(base, &mut self.blocks);
+            }
+            varint::write(wide(key.len()), &mut self.blocks);
+            self.blocks.extend_from_slice(key);
+        } else {
+            self.add_rest_of_key(key);
+        }
+        self.last_key.clear();
+        self.last_key.extend_from_slice(key);
+        self.keys += 1;
+        Ok(())
+    }
+
+    fn add_rest_of_key(&mut self, key: &[u8]) {
+        let shared = key
+            .iter()
+            .zip(&self.last_key)
+            .take_while(|(a, b)| a == b)
+            .count();
+        let rest = key.get(shared..).unwrap_or_default();
+        let nibble = |length: usize| u8::try_from(length.min(15)).unwrap_or(15);
+        self.blocks.push(nibble(shared) | nibble(rest.len()) << 4);
+        for length in [shared, rest.len()] {
+            if length >= 15 {
+                varint::write(wide(length - 15), &mut self.blocks);
+            }
+        }
+        self.blocks.extend_from_slice(rest);
+    }
+
+    fn position(&self) -> Result<u32> {
+        u32::try_from(self.blocks.len()).map_err(|_| {
+            Error::limit(
+                "bytes of a segment's dictionary",
+                wide(self.blocks.len()),
+                MAX_DICTIONARY_BYTES,
+            )
+        })
+    }
+
+    /// The bytes of the whole section.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`] when the dictionary grew too large.
+    pub fn finish(mut self) -> Result<Vec<u8>> {
+        let end = self.position()?;
+        self.offsets.push(end);
+        let blocks_length = wide(self.blocks.len());
+        let block_count = u32::try_from(self.offsets.len() - 1).unwrap_or(u32::MAX);
+        let mut bytes = self.blocks;
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        for offset in &self.offsets {
+            bytes.extend_from_slice(&offset.to_le_bytes());
+        }
+        bytes.extend_from_slice(&self.keys.to_le_bytes());
+        bytes.extend_from_slice(&block_count.to_le_bytes());
+        bytes.extend_from_slice(&KEYS_PER_BLOCK.to_le_bytes());
+        bytes.extend_from_slice(&blocks_length.to_le_bytes());
+        bytes.extend_from_slice(&self.payload.to_le_bytes());
+        bytes.extend_from_slice(&[0; 4]);
+        Ok(bytes)
+    }
+}
+
+/// Finds and lists the keys of a dictionary section.
+#[derive(Clone, Debug)]
+pub struct Dictionary {
+    section: Section,
+    keys: u64,
+    blocks: u32,
+    keys_per_block: u32,
+    offsets: u64,
+    payload: u32,
+}
+
+impl Dictionary {
+    /// Reads the footer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when it does not describe the section.
+    pub fn open(section: Section) -> Result<Self> {
+        let footer_at = section.len().saturating_sub(FOOTER_BYTES);
+        let footer = section.slice(footer_at, FOOTER_BYTES)?;
+        let parse = || -> Parse<Self> {
+            Ok(Self {
+                section: section.clone(),
+                keys: read_u64(footer, 0)?,
+                blocks: read_u32(footer, 8)?,
+                keys_per_block: read_u32(footer, 12)?,
+                offsets: read_u64(footer, 16)?
+                    .checked_next_multiple_of(4)
+                    .ok_or(Malformed("length of the blocks overflows"))?,
+                payload: read_u32(footer, 24)?,
+            })
+        };
+        let dictionary = section.parsed(footer_at, parse())?;
+        let blocks = u64::from(dictionary.blocks);
+        let fits = dictionary.offsets.checked_add(4 * (blocks + 1)) == Some(footer_at);
+        let per_block = u64::from(dictionary.keys_per_block);
+        if !fits || per_block == 0 || dictionary.keys.div_ceil(per_block) != blocks {
+            let message = Malformed("the footer does not describe this dictionary");
+            return Err(section.malformed(footer_at, message));
+        }
+        Ok(dictionary)
+    }
+
+    /// Number of keys.
+    pub fn len(&self) -> u64 {
+        self.keys
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.keys == 0
+    }
+
+    /// The ordinal of a key, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when a block that must be read is damaged.
+    pub fn ordinal(&self, key: &[u8]) -> Result<Option<u64>> {
+        Ok(self.seek(key)?.map(|(ordinal, _)| ordinal))
+    }
+
+    /// What is known of a term, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when a block that must be read is damaged.
+    pub fn term(&self, key: &[u8]) -> Result<Option<TermEntry>> {
+        Ok(self.seek(key)?.and_then(|(_, entry)| entry))
+    }
+
+    fn seek(&self, key: &[u8]) -> Result<Option<(u64, Option<TermEntry>)>> {
+        let (mut low, mut high) = (0, self.blocks);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.scan(middle)?.first_key()? <= key {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let Some(block) = low.checked_sub(1) else {
+            return Ok(None);
+        };
+        let mut scan = self.scan(block)?;
+        while let Some(entry) = scan.next()? {
+            match scan.key().cmp(key) {
+                Ordering::Less => {}
+                Ordering::Equal => return Ok(Some((scan.ordinal(), entry))),
+                Ordering::Greater => break,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Appends the key of an ordinal to `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when there is no such ordinal or its block is damaged.
+    pub fn key_of(&self, ordinal: u64, key: &mut Vec<u8>) -> Result<()> {
+        let block = u32::try_from(ordinal / u64::from(self.keys_per_block)).unwrap_or(u32::MAX);
+        let mut scan = self.scan(block)?;
+        while scan.next()?.is_some() {
+            if scan.ordinal() == ordinal {
+                key.extend_from_slice(scan.key());
+                return Ok(());
+            }
+        }
+        Err(self
+            .section
+            .malformed(0, Malformed("the dictionary has no key of this ordinal")))
+    }
+
+    /// All keys in order.
+    pub fn iter(&self) -> DictionaryIter<'_> {
+        DictionaryIter {
+            dictionary: self,
+            next_block: 0,
+            scan: None,
+        }
+    }
+
+    fn scan(&self, block: u32) -> Result<BlockScan<'_>> {
+        if block >= self.blocks {
+            let message = Malformed("the dictionary has no such block");
+            return Err(self.section.malformed(self.offsets, message));
+        }
+        let at = self.offsets + 4 * u64::from(block);
+        let pair = self.section.slice(at, 8)?;
+        let start = self.section.parsed(at, read_u32(pair, 0))?;
+        let end = self.section.parsed(at, read_u32(pair, 4))?;
+        let Some(length) = end.checked_sub(start) else {
+            let message = Malformed("block offsets of the dictionary do not rise");
+            return Err(self.section.malformed(at, message));
+        };
+        let first_ordinal = u64::from(block) * u64::from(self.keys_per_block);
+        let left = self.keys.saturating_sub(first_ordinal);
+        let mut scan = BlockScan {
+            section: &self.section,
+            start: u64::from(start),
+            bytes: self.section.slice(u64::from(start), u64::from(length))?,
+            position: 0,
+            key: Vec::new(),
+            next_ordinal: first_ordinal,
+            left: left.min(u64::from(self.keys_per_block)),
+            list: 0,
+            has_payload: self.payload != 0,
+            at_first: true,
+        };
+        if scan.has_payload {
+            let base = varint::read(scan.bytes, &mut scan.position);
+            scan.list = self.section.parsed(scan.start, base)?;
+        }
+        Ok(scan)
+    }
+}
+
+/// Walks the keys of one block.
+struct BlockScan<'a> {
+    section: &'a Section,
+    start: u64,
+    bytes: &'a [u8],
+    position: usize,
+    key: Vec<u8>,
+    next_ordinal: u64,
+    left: u64,
+    list: u64,
+    has_payload: bool,
+    at_first: bool,
+}
+
+impl<'a> BlockScan<'a> {
+    /// The first key, without moving.
+    fn first_key(&self) -> Result<&'a [u8]> {
+        let mut position = self.position;
+        let key = varint::read_bytes(self.bytes, &mut position);
+        self.section.parsed(self.start, key)
+    }
+
+    fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    fn ordinal(&self) -> u64 {
+        self.next_ordinal.saturating_sub(1)
+    }
+
+    /// Moves to the next key; the payload, if the dictionary has payloads, comes with it.
+    #[inline]
+    fn next(&mut self) -> Result<Option<Option<TermEntry>>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        self.next_ordinal += 1;
+        let at = self.start;
+        let entry = self.read_entry();
+        self.section.parsed(at, entry).map(Some)
+    }
+
+    #[inline]
+    fn read_entry(&mut self) -> Parse<Option<TermEntry>> {
+        if self.at_first {
+            self.at_first = false;
+            let key = varint::read_bytes(self.bytes, &mut self.position)?;
+            self.key.extend_from_slice(key);
+        } else {
+            self.read_rest_of_key()?;
+        }
+        if !self.has_payload {
+            return Ok(None);
+        }
+        let frequency = varint::read_u32(self.bytes, &mut self.position)?;
+        let document_frequency = frequency
+            .checked_add(1)
+            .ok_or(Malformed("document frequency overflows"))?;
+        let postings = if document_frequency == 1 {
+            let code = varint::read(self.bytes, &mut self.position)?;
+            let document =
+                DocId::try_from(code >> 1).map_err(|_| Malformed("document does not fit"))?;
+            let value = if code & 1 == 0 {
+                0
+            } else {
+                varint::read_u32(self.bytes, &mut self.position)?
+            };
+            TermPostings::Single { document, value }
+        } else {
+            let length = varint::read(self.bytes, &mut self.position)?;
+            let offset = self.list;
+            self.list = offset
+                .checked_add(length)
+                .ok_or(Malformed("list offset overflows"))?;
+            TermPostings::List { offset, length }
+        };
+        Ok(Some(TermEntry {
+            document_frequency,
+            postings,
+        }))
+    }
+
+    #[inline]
+    fn read_rest_of_key(&mut self) -> Parse<()> {
+        let byte = *self
+            .bytes
+            .get(self.position)
+            .ok_or(Malformed("keys run past the block"))?;
+        self.position += 1;
+        let mut shared = usize::from(byte & 15);
+        let mut rest = usize::from(byte >> 4);
+        for length in [&mut shared, &mut rest] {
+            if *length == 15 {
+                let more = narrow(varint::read(self.bytes, &mut self.position)?)?;
+                *length = length
+                    .checked_add(more)
+                    .ok_or(Malformed("key length overflows"))?;
+            }
+        }
+        let end = self
+            .position
+            .checked_add(rest)
+            .ok_or(Malformed("key length overflows"))?;
+        let rest = self
+            .bytes
+            .get(self.position..end)
+            .ok_or(Malformed("keys run past the block"))?;
+        if shared > self.key.len() {
+            return Err(Malformed("a key shares more than the key before it has"));
+        }
+        self.key.truncate(shared);
+        self.key.extend_from_slice(rest);
+        self.position = end;
+        Ok(())
+    }
+}
+
+/// Walks all keys of a dictionary in order.
+pub struct DictionaryIter<'a> {
+    dictionary: &'a Dictionary,
+    next_block: u32,
+    scan: Option<BlockScan<'a>>,
+}
+
+impl DictionaryIter<'_> {
+    /// Moves to the next key; false after the last.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when a block is damaged.
+    pub fn advance(&mut self) -> Result<bool> {
+        Ok(self.next_entry()?.is_some())
+    }
+
+    /// Moves to the next term; `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when a block is damaged or has no payloads.
+    pub fn next_term(&mut self) -> Result<Option<TermEntry>> {
+        match self.next_entry()? {
+            None => Ok(None),
+            Some(Some(entry)) => Ok(Some(entry)),
+            Some(None) => {
+                let message = Malformed("expected a dictionary of terms, found one of ids");
+                Err(self.dictionary.section.malformed(0, message))
+            }
+        }
+    }
+
+    /// The current key.
+    pub fn key(&self) -> &[u8] {
+        self.scan.as_ref().map_or(&[], |scan| scan.key())
+    }
+
+    /// The current key's ordinal.
+    pub fn ordinal(&self) -> u64 {
+        self.scan.as_ref().map_or(0, BlockScan::ordinal)
+    }
+
+    fn next_entry(&mut self) -> Result<Option<Option<TermEntry>>> {
+        loop {
+            if let Some(scan) = &mut self.scan
+                && let Some(entry) = scan.next()?
+            {
+                return Ok(Some(entry));
+            }
+            if self.next_block >= self.dictionary.blocks {
+                return Ok(None);
+            }
+            self.scan = Some(self.dictionary.scan(self.next_block)?);
+            self.next_block += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn build_ids(keys: impl IntoIterator<Item = Vec<u8>>) -> Dictionary {
+        let mut writer = DictionaryWriter::of_ids();
+        for key in keys {
+            writer.add_id(&key).unwrap();
+        }
+        Dictionary::open(Section::from_bytes("ids", writer.finish().unwrap())).unwrap()
+    }
+
+    fn keys() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            4 => prop::collection::vec(97u8..100, 1..6),
+            1 => prop::collection::vec(any::<u8>(), 1..60),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn terms_are_found_as_in_a_tree_map(
+            map in prop::collection::btree_map(keys(), (1u32..5, 0u32..1_000, 0u32..3), 0..150),
+            probes in prop::collection::vec(keys(), 20),
+        ) {
+            let mut writer = DictionaryWriter::of_text_terms();
+            let mut expected = BTreeMap::new();
+            let mut list = 7;
+            for (key, (df, document, value)) in &map {
+                let postings = if *df == 1 {
+                    TermPostings::Single { document: *document, value: *value }
+                } else {
+                    TermPostings::List { offset: list, length: u64::from(*document) }
+                };
+                let entry = TermEntry { document_frequency: *df, postings };
+                writer.add_term(key, &entry, list).unwrap();
+                if let TermPostings::List { length, .. } = postings {
+                    list += length;
+                }
+                expected.insert(key.clone(), entry);
+            }
+            let dictionary =
+                Dictionary::open(Section::from_bytes("terms", writer.finish().unwrap())).unwrap();
+            for key in expected.keys().chain(&probes) {
+                prop_assert_eq!(dictionary.term(key).unwrap(), expected.get(key).copied());
+            }
+            let mut iter = dictionary.iter();
+            for (key, entry) in &expected {
+                prop_assert_eq!(iter.next_term().unwrap(), Some(*entry));
+                prop_assert_eq!(iter.key(), &key[..]);
+            }
+            prop_assert_eq!(iter.next_term().unwrap(), None);
+        }
+
+        #[test]
+        fn ordinals_and_keys_are_inverse(set in prop::collection::btree_set(keys(), 0..150)) {
+            let dictionary = build_ids(set.iter().cloned());
+            prop_assert_eq!(dictionary.len(), set.len() as u64);
+            for (ordinal, key) in (0u64..).zip(&set) {
+                prop_assert_eq!(dictionary.ordinal(key).unwrap(), Some(ordinal));
+                let mut found = Vec::new();
+                dictionary.key_of(ordinal, &mut found).unwrap();
+                prop_assert_eq!(&found, key);
+            }
+            prop_assert!(dictionary.key_of(set.len() as u64, &mut Vec::new()).is_err());
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(dictionary) = Dictionary::open(Section::from_bytes("terms", bytes)) {
+                let _ = dictionary.term(b"abc");
+                let mut iter = dictionary.iter();
+                for _ in 0..1_000 {
+                    if !matches!(iter.advance(), Ok(true)) {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_chapters_example_holds() {
+        let mut writer = DictionaryWriter::of_ids();
+        writer.add_id(b"sea").unwrap();
+        writer.add_id(b"seal").unwrap();
+        let bytes = writer.finish().unwrap();
+        assert_eq!(&bytes[..6], [0x03, 0x73, 0x65, 0x61, 0x13, 0x6C]);
+    }
+}

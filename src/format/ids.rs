@@ -1,0 +1,195 @@
+//! External ids and the documents they name (`format-spec/ids.md`).
+
+use super::dictionary::Dictionary;
+use super::section::Section;
+use super::{DocId, Malformed, bits, narrow, read_u32, wide};
+use crate::error::Result;
+
+const HEAD_BYTES: u64 = 8;
+
+/// The bytes of the `id-order` section, for the document of each ordinal.
+pub fn encode_order(document_of: &[DocId]) -> Vec<u8> {
+    let count = u32::try_from(document_of.len()).unwrap_or(u32::MAX);
+    let is_identity = document_of.iter().copied().eq(0..count);
+    let width = if is_identity {
+        0
+    } else {
+        bits::width(count.saturating_sub(1))
+    };
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(&count.to_le_bytes());
+    bytes.extend_from_slice(&width.to_le_bytes());
+    if width > 0 {
+        let mut ordinal_of = vec![0; document_of.len()];
+        for (ordinal, document) in (0u32..).zip(document_of) {
+            if let Some(slot) = ordinal_of.get_mut(*document as usize) {
+                *slot = ordinal;
+            }
+        }
+        bits::pack_array(document_of.iter().copied(), width, &mut bytes);
+        bits::pack_array(ordinal_of, width, &mut bytes);
+    }
+    bytes
+}
+
+/// Finds documents by external id and external ids by document.
+#[derive(Clone, Debug)]
+pub struct Ids {
+    dictionary: Dictionary,
+    order: Section,
+    documents: u32,
+    width: u32,
+}
+
+impl Ids {
+    /// Opens the two sections.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::Error::Corrupt) when they do not describe the same documents.
+    pub fn open(ids: Section, order: Section) -> Result<Self> {
+        let head = order.slice(0, HEAD_BYTES)?;
+        let documents = order.parsed(0, read_u32(head, 0))?;
+        let width = order.parsed(4, read_u32(head, 4))?;
+        let dictionary = Dictionary::open(ids)?;
+        let arrays = if width > 32 {
+            None
+        } else {
+            let count = order.parsed(0, narrow(u64::from(documents)))?;
+            Some(2 * wide(bits::array_length(count, width)))
+        };
+        let fits = arrays.and_then(|bytes| bytes.checked_add(HEAD_BYTES)) == Some(order.len());
+        if !fits || dictionary.len() != u64::from(documents) {
+            let message = Malformed("ids and their order do not describe the same documents");
+            return Err(order.malformed(0, message));
+        }
+        Ok(Self {
+            dictionary,
+            order,
+            documents,
+            width,
+        })
+    }
+
+    /// Number of documents.
+    pub fn documents(&self) -> u32 {
+        self.documents
+    }
+
+    /// The ids in order.
+    pub fn dictionary(&self) -> &Dictionary {
+        &self.dictionary
+    }
+
+    /// The document with this id, deleted or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::Error::Corrupt) when bytes that must be read are damaged.
+    pub fn document(&self, id: &str) -> Result<Option<DocId>> {
+        match self.dictionary.ordinal(id.as_bytes())? {
+            Some(ordinal) => self.document_of(ordinal).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The document of an ordinal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ids::document`].
+    pub fn document_of(&self, ordinal: u64) -> Result<DocId> {
+        self.lookup(ordinal, 0)
+    }
+
+    /// The id of a document.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ids::document`].
+    pub fn id(&self, document: DocId) -> Result<String> {
+        let ordinal = self.lookup(u64::from(document), 1)?;
+        let mut key = Vec::new();
+        self.dictionary.key_of(u64::from(ordinal), &mut key)?;
+        String::from_utf8(key).map_err(|_| {
+            self.order
+                .malformed(0, Malformed("an external id is not UTF-8"))
+        })
+    }
+
+    /// Number `index` of the array at place `array`: 0 gives documents, 1 gives ordinals.
+    fn lookup(&self, index: u64, array: u64) -> Result<u32> {
+        if index >= u64::from(self.documents) {
+            let message = Malformed("expected a document of this segment");
+            return Err(self.order.malformed(0, message));
+        }
+        let index = self.order.parsed(0, narrow(index))?;
+        if self.width == 0 {
+            return Ok(u32::try_from(index).unwrap_or(u32::MAX));
+        }
+        let length = wide(bits::array_length(self.documents as usize, self.width));
+        let start = HEAD_BYTES + array * length;
+        // Only the words that hold the number are touched, so only their chunks are verified.
+        let bit = index.saturating_mul(self.width as usize);
+        let word = wide(bit / 64 * 8);
+        let words = self.order.slice(start + word, (length - word).min(16))?;
+        let inside = bit % 64;
+        let value = bits::get_bits(words, self.width, inside);
+        let value = self.order.parsed(start + word, value)?;
+        if value >= self.documents {
+            let message = Malformed("id order names a document that is not there");
+            return Err(self.order.malformed(start + word, message));
+        }
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::dictionary::DictionaryWriter;
+    use proptest::prelude::*;
+
+    fn open(names: &[String]) -> Ids {
+        let mut sorted: Vec<(&String, u32)> = names.iter().zip(0..).collect();
+        sorted.sort();
+        let mut writer = DictionaryWriter::of_ids();
+        for (name, _) in &sorted {
+            writer.add_id(name.as_bytes()).unwrap();
+        }
+        let order: Vec<u32> = sorted.iter().map(|(_, document)| *document).collect();
+        Ids::open(
+            Section::from_bytes("ids", writer.finish().unwrap()),
+            Section::from_bytes("id-order", encode_order(&order)),
+        )
+        .unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn ids_and_documents_find_each_other(
+            set in prop::collection::hash_set("[a-d]{1,6}", 1..200),
+            sorted in any::<bool>(),
+        ) {
+            let mut names: Vec<String> = set.into_iter().collect();
+            if sorted {
+                names.sort();
+            }
+            let ids = open(&names);
+            for (document, name) in (0..).zip(&names) {
+                prop_assert_eq!(ids.document(name).unwrap(), Some(document));
+                prop_assert_eq!(&ids.id(document).unwrap(), name);
+            }
+            prop_assert_eq!(ids.document("e").unwrap(), None);
+            prop_assert!(ids.id(names.len() as u32).is_err());
+        }
+    }
+
+    #[test]
+    fn the_chapters_example_holds() {
+        let bytes = encode_order(&[1, 0]);
+        assert_eq!(bytes[..8], [2, 0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(bytes[8..], [1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(encode_order(&[0, 1]).len(), 8);
+    }
+}

@@ -1,0 +1,30 @@
+//! Every limit of the format, with a name; `format-spec/limits.md` gives the reasons.
+
+/// Documents in one segment.
+pub const MAX_SEGMENT_DOCUMENTS: u32 = 0x7FFF_FFFF;
+/// Sections in one file.
+pub const MAX_SECTIONS: u32 = 4_096;
+/// Fields in one schema.
+pub const MAX_FIELDS: usize = 1_024;
+/// Bytes of a field's name.
+pub const MAX_FIELD_NAME_BYTES: usize = 255;
+/// Bytes of an external id.
+pub const MAX_ID_BYTES: usize = 512;
+/// Bytes of a term of a text field; longer terms are left out and counted.
+pub const MAX_TEXT_TERM_BYTES: usize = 255;
+/// Bytes of a string term of a sparse field; longer terms are refused.
+pub const MAX_SPARSE_TERM_BYTES: usize = 1_024;
+/// Bytes of one document: id, text, vectors and stored bytes together.
+pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
+/// Raw bytes of a block of stored documents.
+pub const MAX_STORED_BLOCK_BYTES: usize = 68 << 20;
+/// Tiers of a sparse list.
+pub const MAX_TIERS: usize = 8;
+/// Bytes of one list of postings.
+pub const MAX_LIST_BYTES: u64 = u32::MAX as u64;
+/// Bytes of the blocks of one dictionary.
+pub const MAX_DICTIONARY_BYTES: u64 = u32::MAX as u64;
+/// Distinct terms of a query.
+pub const MAX_QUERY_TERMS: usize = 4_096;
+/// Results asked of one search.
+pub const MAX_K: usize = 10_000_000;

@@ -1,0 +1,81 @@
+//! Bytes and the typed views over them: one file per chapter of `format-spec/`, same names.
+//!
+//! Bytes come in as slices that `store` mapped, typed values go out, and the other way round when
+//! writing. Nothing here performs I/O (writers append to any [`std::io::Write`]) and nothing here
+//! scores. Every length, offset and count is checked before use: what does not fit is reported as
+//! [`Malformed`], which the [`Section`] it was found in turns into an [`Error`](crate::Error)
+//! that names file, section and offset.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::cast_possible_truncation
+    )
+)]
+
+pub mod bits;
+pub mod block;
+pub mod block_list;
+pub mod bounds;
+pub mod container;
+pub mod deletes;
+pub mod dictionary;
+pub mod ids;
+pub mod lengths;
+pub mod limits;
+pub mod manifest;
+pub mod schema;
+pub mod section;
+pub mod segment_info;
+pub mod sparse_postings;
+pub mod stored;
+pub mod text_postings;
+pub mod varint;
+
+pub use container::{Container, ContainerWriter, FileKind};
+pub use schema::{FieldKind, FieldNumber, FieldOptions, Schema, SparseTerms};
+pub use section::{Section, SharedBytes, Verify};
+
+/// A document's number inside one segment, from 0.
+pub type DocId = u32;
+
+/// Past the last document of any segment: what an exhausted list stands on.
+pub const NO_MORE_DOCUMENTS: DocId = DocId::MAX;
+
+/// Bytes that do not mean what their place says; see [`Section::malformed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed(pub &'static str);
+
+/// The result of reading bytes whose file and section the reader does not know.
+pub type Parse<T> = std::result::Result<T, Malformed>;
+
+/// Widens a count; `usize` is at most 64 bits on every platform that Rust has.
+pub(crate) fn wide(count: usize) -> u64 {
+    count as u64
+}
+
+/// Narrows a number that was read to an index into memory.
+pub(crate) fn narrow(number: u64) -> Parse<usize> {
+    usize::try_from(number).map_err(|_| Malformed("number is larger than this machine's memory"))
+}
+
+/// Reads a little-endian `u32` at `at`.
+pub(crate) fn read_u32(bytes: &[u8], at: usize) -> Parse<u32> {
+    at.checked_add(4)
+        .and_then(|end| bytes.get(at..end))
+        .and_then(|four| four.try_into().ok())
+        .map(u32::from_le_bytes)
+        .ok_or(Malformed("expected four more bytes"))
+}
+
+/// Reads a little-endian `u64` at `at`.
+pub(crate) fn read_u64(bytes: &[u8], at: usize) -> Parse<u64> {
+    at.checked_add(8)
+        .and_then(|end| bytes.get(at..end))
+        .and_then(|eight| eight.try_into().ok())
+        .map(u64::from_le_bytes)
+        .ok_or(Malformed("expected eight more bytes"))
+}

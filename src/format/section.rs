@@ -1,0 +1,187 @@
+//! One section of a file: bytes that are verified before they are used (`format-spec/container.md`).
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Malformed, Parse, narrow, read_u32, wide};
+use crate::error::{Error, Result};
+
+/// The bytes of a whole file, mapped or in memory, shared by everything that reads it.
+pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// Bytes that one checksum covers.
+pub const CHUNK_BYTES: usize = 1 << CHUNK_SHIFT;
+const CHUNK_SHIFT: u32 = 16;
+
+/// When the checksums of sections are compared with their bytes.
+///
+/// Header, section table and trailer are always checked when a file is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Every chunk, the first time that a search or a read touches it.
+    #[default]
+    OnFirstTouch,
+    /// Every chunk, when the file is opened.
+    AtOpen,
+    /// Never: for files that something else protects.
+    Never,
+}
+
+/// A section of a file; cloning shares the bytes and what has been verified.
+#[derive(Clone)]
+pub struct Section {
+    bytes: SharedBytes,
+    file: Arc<str>,
+    name: Arc<str>,
+    range: Range<usize>,
+    checksums: usize,
+    /// One bit a chunk: 1 when it was found right. `None` when nothing is to be verified.
+    verified: Option<Arc<[AtomicU64]>>,
+}
+
+impl std::fmt::Debug for Section {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{} {:?}", self.file, self.name, self.range)
+    }
+}
+
+impl Section {
+    /// A section at `range` of `bytes`, whose first checksum is at byte `checksums` of the file.
+    pub(super) fn new(
+        bytes: SharedBytes,
+        file: Arc<str>,
+        name: &str,
+        range: Range<usize>,
+        checksums: usize,
+        verify: Verify,
+    ) -> Self {
+        let chunks = range.len().div_ceil(CHUNK_BYTES);
+        let verified = (verify != Verify::Never)
+            .then(|| (0..chunks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect());
+        Self {
+            bytes,
+            file,
+            name: name.into(),
+            range,
+            checksums,
+            verified,
+        }
+    }
+
+    /// A section over bytes in memory, with nothing to verify: for tests and scratch lists.
+    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Self {
+        let range = 0..bytes.len();
+        Self::new(Arc::new(bytes), "memory".into(), name, range, 0, Verify::Never)
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        wide(self.range.len())
+    }
+
+    /// Whether the section has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.range.is_empty()
+    }
+
+    /// The bytes from `offset`, `length` of them, verified.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when they lie outside the section or do not match their checksum.
+    #[inline]
+    pub fn slice(&self, offset: u64, length: u64) -> Result<&[u8]> {
+        let end = offset.checked_add(length).filter(|end| *end <= self.len());
+        let (Some(end), Ok(start)) = (end, narrow(offset)) else {
+            return Err(self.outside(offset, length));
+        };
+        let end = narrow(end).map_err(|m| self.malformed(offset, m))?;
+        self.touch(start, end)?;
+        let file: &[u8] = (*self.bytes).as_ref();
+        file.get(self.range.start + start..self.range.start + end)
+            .ok_or_else(|| self.outside(offset, length))
+    }
+
+    /// The whole section, verified.
+    ///
+    /// # Errors
+    ///
+    /// As [`Section::slice`].
+    pub fn all(&self) -> Result<&[u8]> {
+        self.slice(0, self.len())
+    }
+
+    /// Compares every chunk with its checksum, whatever was verified before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] at the first chunk that differs.
+    pub fn verify(&self) -> Result<()> {
+        let chunks = self.range.len().div_ceil(CHUNK_BYTES);
+        (0..chunks).try_for_each(|chunk| self.verify_chunk(chunk))
+    }
+
+    /// Reads with a parser that knows nothing of files, and says where it failed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] with `offset` and the parser's message.
+    pub fn parsed<T>(&self, offset: u64, result: Parse<T>) -> Result<T> {
+        result.map_err(|malformed| self.malformed(offset, malformed))
+    }
+
+    /// The error for bytes of this section that make no sense.
+    #[cold]
+    pub fn malformed(&self, offset: u64, malformed: Malformed) -> Error {
+        Error::corrupt(&*self.file, &*self.name, offset, malformed.0)
+    }
+
+    #[cold]
+    fn outside(&self, offset: u64, length: u64) -> Error {
+        let message = format!(
+            "expected {length} bytes here, but the section has {} in all",
+            self.len()
+        );
+        Error::corrupt(&*self.file, &*self.name, offset, message)
+    }
+
+    #[inline]
+    fn touch(&self, start: usize, end: usize) -> Result<()> {
+        let Some(verified) = &self.verified else {
+            return Ok(());
+        };
+        if start == end {
+            return Ok(());
+        }
+        for chunk in start >> CHUNK_SHIFT..=(end - 1) >> CHUNK_SHIFT {
+            let bit = 1u64 << (chunk % 64);
+            if let Some(word) = verified.get(chunk / 64)
+                && word.load(Ordering::Relaxed) & bit == 0
+            {
+                self.verify_chunk(chunk)?;
+                word.fetch_or(bit, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn verify_chunk(&self, chunk: usize) -> Result<()> {
+        let file: &[u8] = (*self.bytes).as_ref();
+        let start = self.range.start + chunk * CHUNK_BYTES;
+        let end = self.range.end.min(start + CHUNK_BYTES);
+        let offset = wide(chunk * CHUNK_BYTES);
+        let expected = self.parsed(offset, read_u32(file, self.checksums + chunk * 4))?;
+        let bytes = file
+            .get(start..end)
+            .ok_or_else(|| self.outside(offset, wide(end - start)))?;
+        let found = crc32c::crc32c(bytes);
+        if found == expected {
+            return Ok(());
+        }
+        let message =
+            format!("expected checksum {expected:08x} for these 64 KiB, found {found:08x}");
+        Err(Error::corrupt(&*self.file, &*self.name, offset, message))
+    }
+}

@@ -1,0 +1,141 @@
+//! The statistics of a segment (`format-spec/segment.md`).
+
+use zerocopy::byteorder::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::limits::MAX_SEGMENT_DOCUMENTS;
+use super::section::Section;
+use super::{FieldNumber, Malformed, read_u32};
+use crate::error::Result;
+
+const HEAD_BYTES: usize = 8;
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct FieldRecord {
+    field: U32,
+    kind: U32,
+    terms: U64,
+    postings: U64,
+    total: U64,
+    left_out: U64,
+    documents: U32,
+    reserved: [u8; 4],
+}
+
+/// Statistics of one field of a segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldStatistics {
+    /// Field number.
+    pub field: FieldNumber,
+    /// Kind of the field as the schema numbers it: 1 text, 2 sparse.
+    pub kind: u32,
+    /// Number of distinct terms.
+    pub terms: u64,
+    /// Number of postings.
+    pub postings: u64,
+    /// Text: sum of all exact lengths. Sparse: sum of all impacts.
+    pub total: u64,
+    /// Text: terms left out for being too long. Sparse: weights clamped.
+    pub left_out: u64,
+    /// Number of documents that have the field.
+    pub documents: u32,
+}
+
+/// Statistics of a segment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SegmentInfo {
+    /// Number of documents, deleted ones included.
+    pub documents: u32,
+    /// One record for each field that has sections, by rising number.
+    pub fields: Vec<FieldStatistics>,
+}
+
+impl SegmentInfo {
+    /// The statistics of a field, if the segment has it.
+    pub fn field(&self, field: FieldNumber) -> Option<&FieldStatistics> {
+        self.fields.iter().find(|record| record.field == field)
+    }
+
+    /// The bytes of the section.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + 48 * self.fields.len());
+        bytes.extend_from_slice(&self.documents.to_le_bytes());
+        let count = u32::try_from(self.fields.len()).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(&count.to_le_bytes());
+        for field in &self.fields {
+            let record = FieldRecord {
+                field: U32::new(field.field),
+                kind: U32::new(field.kind),
+                terms: U64::new(field.terms),
+                postings: U64::new(field.postings),
+                total: U64::new(field.total),
+                left_out: U64::new(field.left_out),
+                documents: U32::new(field.documents),
+                reserved: [0; 4],
+            };
+            bytes.extend_from_slice(record.as_bytes());
+        }
+        bytes
+    }
+
+    /// Reads the section.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::Error::Corrupt) when it is not made of records.
+    pub fn read(section: &Section) -> Result<Self> {
+        let bytes = section.all()?;
+        let documents = section.parsed(0, read_u32(bytes, 0))?;
+        let count = section.parsed(4, read_u32(bytes, 4))?;
+        let records = bytes
+            .get(HEAD_BYTES..)
+            .and_then(|rest| <[FieldRecord]>::ref_from_bytes(rest).ok())
+            .filter(|records| records.len() == count as usize)
+            .ok_or_else(|| section.malformed(4, Malformed("expected one record for each field")))?;
+        if documents > MAX_SEGMENT_DOCUMENTS {
+            let message = Malformed("the segment has more documents than the limit");
+            return Err(section.malformed(0, message));
+        }
+        let fields = records.iter().map(|record| FieldStatistics {
+            field: record.field.get(),
+            kind: record.kind.get(),
+            terms: record.terms.get(),
+            postings: record.postings.get(),
+            total: record.total.get(),
+            left_out: record.left_out.get(),
+            documents: record.documents.get(),
+        });
+        Ok(Self {
+            documents,
+            fields: fields.collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chapters_example_holds() {
+        let info = SegmentInfo {
+            documents: 2,
+            fields: vec![FieldStatistics {
+                field: 0,
+                kind: 1,
+                terms: 3,
+                postings: 4,
+                total: 5,
+                left_out: 0,
+                documents: 2,
+            }],
+        };
+        let bytes = info.encode();
+        assert_eq!(bytes.len(), 56);
+        let section = Section::from_bytes("info", bytes.clone());
+        assert_eq!(SegmentInfo::read(&section).unwrap(), info);
+        let cut = Section::from_bytes("info", bytes[..55].to_vec());
+        assert!(SegmentInfo::read(&cut).is_err());
+    }
+}

@@ -1,0 +1,5 @@
+//! esparsa
+pub mod error;
+pub mod format;
+pub use error::{Error, Result};
+pub use format::Schema;
