@@ -280,7 +280,10 @@ mod tests {
         let error = Error::invalid("weight is NaN")
             .in_field("vector")
             .at_line("a.jsonl", 7);
-        assert_eq!(error.to_string(), "a.jsonl:7: field `vector`: weight is NaN");
+        assert_eq!(
+            error.to_string(),
+            "a.jsonl:7: field `vector`: weight is NaN"
+        );
     }
 
     #[test]

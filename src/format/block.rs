@@ -127,7 +127,11 @@ fn pack(numbers: &[u32], width: u32, out: &mut Vec<u8>) {
         bits::pack(numbers.iter().copied(), width, out);
         return;
     }
-    let mask = if width == 0 { 0 } else { u32::MAX >> (32 - width) };
+    let mask = if width == 0 {
+        0
+    } else {
+        u32::MAX >> (32 - width)
+    };
     let mut masked = [0u32; BLOCK_POSTINGS];
     for (to, from) in masked.iter_mut().zip(numbers) {
         *to = from & mask;

@@ -104,7 +104,11 @@ const fn wide_const(count: usize) -> u64 {
 
 fn crc_of_front<T: IntoBytes + Immutable>(record: &T) -> u32 {
     let bytes = record.as_bytes();
-    crc32c::crc32c(bytes.split_last_chunk::<4>().map_or(bytes, |(front, _)| front))
+    crc32c::crc32c(
+        bytes
+            .split_last_chunk::<4>()
+            .map_or(bytes, |(front, _)| front),
+    )
 }
 
 /// Length and fingerprint of a finished file, as the manifest records them.
@@ -222,7 +226,11 @@ impl<W: Write> ContainerWriter<W> {
         self.end_section();
         self.pad_to(4)?;
         let checksums_start = self.position;
-        let checksums: Vec<u8> = self.checksums.iter().flat_map(|c| c.to_le_bytes()).collect();
+        let checksums: Vec<u8> = self
+            .checksums
+            .iter()
+            .flat_map(|c| c.to_le_bytes())
+            .collect();
         self.out.write_all(&checksums)?;
         self.position += wide(checksums.len());
         self.pad_to(8)?;
@@ -342,7 +350,12 @@ impl Container {
     /// [`Error::Corrupt`] when it is not.
     pub fn section(&self, name: &str, field: Option<FieldNumber>) -> Result<&Section> {
         self.find(name, field).ok_or_else(|| {
-            Error::corrupt(&*self.file, name, 0, "expected this section, but it is missing")
+            Error::corrupt(
+                &*self.file,
+                name,
+                0,
+                "expected this section, but it is missing",
+            )
         })
     }
 
@@ -371,7 +384,10 @@ fn read_header(data: &[u8], file: &str, kind: FileKind) -> Result<()> {
         return Err(corrupt(0, message));
     };
     if header.magic != MAGIC {
-        return Err(corrupt(0, "expected the magic `esparsa`: this is no esparsa file".into()));
+        return Err(corrupt(
+            0,
+            "expected the magic `esparsa`: this is no esparsa file".into(),
+        ));
     }
     // The version is looked at before the checksum: a newer header may be laid out otherwise.
     if header.version.get() > FORMAT_VERSION {
@@ -422,7 +438,11 @@ fn read_trailer<'a>(data: &'a [u8], file: &str) -> Result<(Trailer, &'a [TableEn
     let count = trailer.sections.get();
     if count > MAX_SECTIONS {
         let (count, limit) = (u64::from(count), u64::from(MAX_SECTIONS));
-        return Err(Error::limit(format!("number of sections of {file}"), count, limit));
+        return Err(Error::limit(
+            format!("number of sections of {file}"),
+            count,
+            limit,
+        ));
     }
     let length = u64::from(count) * ENTRY_BYTES;
     let start = trailer.table.get();

@@ -135,8 +135,7 @@ impl Schema {
     fn sparse_with(self, name: &str, greatest_weight: f32, terms: SparseTerms) -> Result<Self> {
         let scale = greatest_weight / 255.0;
         if !(scale.is_normal() && scale > 0.0) {
-            let message =
-                format!("expected a positive greatest weight, found {greatest_weight}");
+            let message = format!("expected a positive greatest weight, found {greatest_weight}");
             return Err(Error::invalid(message).in_field(name));
         }
         self.with(name, FieldOptions::Sparse { scale, terms })
@@ -176,6 +175,11 @@ impl Schema {
             options,
         });
         Ok(self)
+    }
+
+    /// A schema of fields that another schema had, with other options.
+    pub(crate) fn from_fields(fields: Vec<Field>) -> Self {
+        Self { fields }
     }
 
     /// All fields, by rising number.
@@ -248,7 +252,9 @@ impl Schema {
             let options = varint::read_bytes(bytes, &mut position)?;
             let rises = schema.fields.last().is_none_or(|last| last.number < number);
             if !rises || schema.field(&name).is_some() {
-                return Err(Malformed("field numbers do not rise or names are not unique"));
+                return Err(Malformed(
+                    "field numbers do not rise or names are not unique",
+                ));
             }
             schema.fields.push(Field {
                 number,

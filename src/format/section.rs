@@ -57,8 +57,11 @@ impl Section {
         verify: Verify,
     ) -> Self {
         let chunks = range.len().div_ceil(CHUNK_BYTES);
-        let verified = (verify != Verify::Never)
-            .then(|| (0..chunks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect());
+        let verified = (verify != Verify::Never).then(|| {
+            (0..chunks.div_ceil(64))
+                .map(|_| AtomicU64::new(0))
+                .collect()
+        });
         Self {
             bytes,
             file,
@@ -72,7 +75,14 @@ impl Section {
     /// A section over bytes in memory, with nothing to verify: for tests and scratch lists.
     pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Self {
         let range = 0..bytes.len();
-        Self::new(Arc::new(bytes), "memory".into(), name, range, 0, Verify::Never)
+        Self::new(
+            Arc::new(bytes),
+            "memory".into(),
+            name,
+            range,
+            0,
+            Verify::Never,
+        )
     }
 
     /// Length in bytes.

@@ -94,7 +94,14 @@ impl<'a> Tier<'a> {
                 greatest_impact: first,
             }]);
         }
-        Self::open_table(section, documents, entry.document_frequency, offset, first, rest)
+        Self::open_table(
+            section,
+            documents,
+            entry.document_frequency,
+            offset,
+            first,
+            rest,
+        )
     }
 
     fn open_table(
@@ -210,9 +217,8 @@ impl SparseListEncoder {
             let before = self.tiers.len();
             self.encode_tier(documents, impacts, &range);
             let length = wide(self.tiers.len() - before);
-            let length = u32::try_from(length).map_err(|_| {
-                Error::limit("bytes of a term's postings", length, MAX_LIST_BYTES)
-            })?;
+            let length = u32::try_from(length)
+                .map_err(|_| Error::limit("bytes of a term's postings", length, MAX_LIST_BYTES))?;
             let record = TierRecord {
                 postings: U32::new(u32::try_from(self.documents.len()).unwrap_or(u32::MAX)),
                 length: U32::new(length),
@@ -227,12 +233,7 @@ impl SparseListEncoder {
     }
 
     /// Appends to `self.tiers` the postings whose impact lies in `range`.
-    fn encode_tier(
-        &mut self,
-        documents: &[DocId],
-        impacts: &[u32],
-        range: &RangeInclusive<u32>,
-    ) {
+    fn encode_tier(&mut self, documents: &[DocId], impacts: &[u32], range: &RangeInclusive<u32>) {
         self.documents.clear();
         self.values.clear();
         for (document, impact) in documents.iter().zip(impacts) {
@@ -248,18 +249,23 @@ impl SparseListEncoder {
         self.blocks.clear();
         self.table.clear();
         let (table, values) = (&mut self.table, &self.values);
-        encode_blocks(&self.documents, values, &mut self.blocks, |last, end, postings| {
-            let least = values
-                .get(postings)
-                .and_then(|values| values.iter().min())
-                .copied()
-                .unwrap_or(0);
-            table.push(SparseBlockEntry {
-                last_document: U32::new(last),
-                end: U32::new(u32::try_from(end).unwrap_or(u32::MAX)),
-                greatest_impact: u8::try_from(range.end() - least).unwrap_or(u8::MAX),
-            });
-        });
+        encode_blocks(
+            &self.documents,
+            values,
+            &mut self.blocks,
+            |last, end, postings| {
+                let least = values
+                    .get(postings)
+                    .and_then(|values| values.iter().min())
+                    .copied()
+                    .unwrap_or(0);
+                table.push(SparseBlockEntry {
+                    last_document: U32::new(last),
+                    end: U32::new(u32::try_from(end).unwrap_or(u32::MAX)),
+                    greatest_impact: u8::try_from(range.end() - least).unwrap_or(u8::MAX),
+                });
+            },
+        );
         self.tiers.extend_from_slice(self.table.as_bytes());
         self.tiers.extend_from_slice(&self.blocks);
     }

@@ -83,8 +83,9 @@ impl StoredPacker {
         }
         let mut raw: Vec<u8> = self.ends.iter().flat_map(|end| end.to_le_bytes()).collect();
         raw.extend_from_slice(&self.content);
-        let frame = zstd::bulk::compress(&raw, LEVEL)
+        let mut frame = zstd::bulk::compress(&raw, LEVEL)
             .map_err(|source| Error::io("stored documents", "compress", source))?;
+        frame.shrink_to_fit();
         self.blocks.push(StoredBlock {
             documents: u32::try_from(self.ends.len()).unwrap_or(u32::MAX),
             raw_length: u32::try_from(raw.len()).unwrap_or(u32::MAX),

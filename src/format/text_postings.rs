@@ -153,26 +153,35 @@ impl TextListEncoder {
         self.table.clear();
         let table = &mut self.table;
         let mut of_list = Frontier::default();
-        encode_blocks(documents, &self.values, &mut self.blocks, |last, end, range| {
-            let mut of_block = Frontier::default();
-            let postings = documents.iter().zip(frequencies);
-            for (document, frequency) in postings.skip(range.start).take(range.len()) {
-                let length = lengths.get(*document as usize).copied().unwrap_or(0);
-                of_block.add(Bound::of(*frequency, length));
-            }
-            let bounds: [Bound; BLOCK_BOUNDS] = of_block.reduced();
-            for bound in bounds {
-                of_list.add(bound);
-            }
-            table.push(TextBlockEntry {
-                last_document: U32::new(last),
-                end: U32::new(u32::try_from(end).unwrap_or(u32::MAX)),
-                bounds,
-            });
-        });
+        encode_blocks(
+            documents,
+            &self.values,
+            &mut self.blocks,
+            |last, end, range| {
+                let mut of_block = Frontier::default();
+                let postings = documents.iter().zip(frequencies);
+                for (document, frequency) in postings.skip(range.start).take(range.len()) {
+                    let length = lengths.get(*document as usize).copied().unwrap_or(0);
+                    of_block.add(Bound::of(*frequency, length));
+                }
+                let bounds: [Bound; BLOCK_BOUNDS] = of_block.reduced();
+                for bound in bounds {
+                    of_list.add(bound);
+                }
+                table.push(TextBlockEntry {
+                    last_document: U32::new(last),
+                    end: U32::new(u32::try_from(end).unwrap_or(u32::MAX)),
+                    bounds,
+                });
+            },
+        );
         let length = wide(self.blocks.len());
         if length > MAX_LIST_BYTES {
-            return Err(Error::limit("bytes of a term's postings", length, MAX_LIST_BYTES));
+            return Err(Error::limit(
+                "bytes of a term's postings",
+                length,
+                MAX_LIST_BYTES,
+            ));
         }
         out.extend_from_slice(of_list.reduced::<LIST_BOUNDS>().as_bytes());
         out.extend_from_slice(self.table.as_bytes());

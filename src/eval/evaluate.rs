@@ -1,0 +1,267 @@
+//! Measuring a run against qrels.
+
+use std::fmt;
+
+use super::measures::JudgedRanking;
+use super::metric::Metric;
+use super::qrels::Qrels;
+use super::run::Run;
+use super::table::Table;
+use crate::error::{Error, Result};
+
+/// What to do with queries that are judged but not in the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingQueries {
+    /// They count with 0 in every measure, as in `ir_measures` and in `trec_eval -c`.
+    #[default]
+    Zero,
+    /// They are left out of the report and of the means, as in trec_eval without `-c`.
+    Skip,
+}
+
+/// Choices for [`evaluate`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EvaluateOptions {
+    /// What to do with queries that are judged but not in the run.
+    pub missing: MissingQueries,
+}
+
+/// Measures a run: one value for each query of the qrels and each metric.
+///
+/// The rules are those of trec_eval. Documents are ranked as in [`Run::ranked`]. A document without
+/// a judgment counts as not relevant, and so does a negative grade. Queries of the run that are not
+/// judged are left out. A judged query without relevant documents counts, with 0. All measures use
+/// the one ranking; for tied scores `ir_measures` computes `RR@k` and `Judged@k` on another one,
+/// with ties by rising document id.
+///
+/// # Errors
+///
+/// [`Error::InvalidInput`] when there is nothing to average: no metric, no judged query, or, for a
+/// run with queries, none of them judged (the ids of the two files do not match); and for an empty
+/// run with [`MissingQueries::Skip`].
+pub fn evaluate(
+    qrels: &Qrels,
+    run: &Run,
+    metrics: &[Metric],
+    options: EvaluateOptions,
+) -> Result<Report> {
+    if metrics.is_empty() {
+        return Err(Error::invalid("expected at least one metric, found none"));
+    }
+    refuse_disjoint(qrels, run, options)?;
+    let mut report = Report {
+        metrics: metrics.to_vec(),
+        queries: Vec::new(),
+        values: vec![Vec::new(); metrics.len()],
+        missing: 0,
+        missing_counted: options.missing == MissingQueries::Zero,
+        not_judged: run.queries().filter(|id| !qrels.contains(id)).count(),
+    };
+    for query in qrels.queries() {
+        let Some(judgments) = qrels.judgments(query) else {
+            continue;
+        };
+        if run.results(query).is_none() {
+            report.missing += 1;
+            if options.missing == MissingQueries::Skip {
+                continue;
+            }
+        }
+        let ranking = JudgedRanking::new(&run.ranked(query), judgments);
+        report.queries.push(query.to_owned());
+        for (values, metric) in report.values.iter_mut().zip(metrics) {
+            values.push(ranking.measure(metric));
+        }
+    }
+    Ok(report)
+}
+
+fn refuse_disjoint(qrels: &Qrels, run: &Run, options: EvaluateOptions) -> Result<()> {
+    let Some(judged) = qrels.queries().next() else {
+        return Err(Error::invalid("expected judged queries, found empty qrels"));
+    };
+    if run.queries().any(|query| qrels.contains(query)) {
+        return Ok(());
+    }
+    match run.queries().next() {
+        None if options.missing == MissingQueries::Zero => Ok(()),
+        None => Err(Error::invalid(
+            "expected a run with queries, found an empty one",
+        )),
+        Some(query) => Err(Error::invalid(format!(
+            "no query of the run is in the qrels: the run starts with `{query}`, the qrels with \
+             `{judged}`; check that both belong to the same queries"
+        ))),
+    }
+}
+
+/// Values of each metric for each query, and their means.
+///
+/// [`Display`](fmt::Display) prints the means as a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    metrics: Vec<Metric>,
+    queries: Vec<String>,
+    /// For each metric, one value for each query.
+    values: Vec<Vec<f64>>,
+    missing: usize,
+    missing_counted: bool,
+    not_judged: usize,
+}
+
+impl Report {
+    /// The metrics, in the order in which they were asked for.
+    pub fn metrics(&self) -> &[Metric] {
+        &self.metrics
+    }
+
+    /// Ids of the queries that count, in the order of the qrels.
+    pub fn queries(&self) -> &[String] {
+        &self.queries
+    }
+
+    /// Values of a metric, in the order of [`Report::queries`]; `None` if it was not asked for.
+    pub fn values(&self, metric: &Metric) -> Option<&[f64]> {
+        let index = self.metrics.iter().position(|known| known == metric)?;
+        Some(&self.values[index])
+    }
+
+    /// Mean of a metric over the queries; `None` if it was not asked for.
+    pub fn mean(&self, metric: &Metric) -> Option<f64> {
+        self.values(metric).map(mean)
+    }
+
+    /// Means of all metrics, in the order of [`Report::metrics`].
+    pub fn means(&self) -> Vec<f64> {
+        self.values.iter().map(|values| mean(values)).collect()
+    }
+
+    /// Number of judged queries that are not in the run.
+    pub fn missing(&self) -> usize {
+        self.missing
+    }
+
+    /// Number of queries of the run that are not judged.
+    pub fn not_judged(&self) -> usize {
+        self.not_judged
+    }
+
+    /// A table with one line for each query, and the means below.
+    pub fn query_table(&self) -> Table {
+        let mut table = Table::new(["query".to_owned()].into_iter().chain(self.metric_names()));
+        for (index, query) in self.queries.iter().enumerate() {
+            table.push(query, self.values.iter().map(|values| values[index]));
+        }
+        table.push("mean", self.means());
+        table
+    }
+
+    fn metric_names(&self) -> impl Iterator<Item = String> + '_ {
+        self.metrics.iter().map(Metric::to_string)
+    }
+}
+
+/// Mean of at least one value; a report always has a query.
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new(["metric".to_owned(), "mean".to_owned()]);
+        for (name, mean) in self.metric_names().zip(self.means()) {
+            table.push(&name, [mean]);
+        }
+        write!(f, "{table}")?;
+        writeln!(f, "queries: {}", self.queries.len())?;
+        if self.missing > 0 {
+            let counted = if self.missing_counted {
+                "counted as 0"
+            } else {
+                "left out"
+            };
+            writeln!(f, "judged, without results: {} ({counted})", self.missing)?;
+        }
+        if self.not_judged > 0 {
+            writeln!(f, "not judged: {} (left out)", self.not_judged)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn qrels() -> Qrels {
+        Qrels::read("1 0 a 1\n2 0 a 1\n3 0 a 0\n".as_bytes(), "q").unwrap()
+    }
+
+    fn run() -> Run {
+        Run::read("1 Q0 a 1 1 t\n3 Q0 b 1 1 t\n9 Q0 a 1 1 t\n".as_bytes(), "r").unwrap()
+    }
+
+    fn report(missing: MissingQueries) -> Report {
+        let metrics = Metric::parse_list("mrr,p@2").unwrap();
+        evaluate(&qrels(), &run(), &metrics, EvaluateOptions { missing }).unwrap()
+    }
+
+    #[test]
+    fn missing_queries_count_zero_or_not_at_all() {
+        let mrr = "mrr".parse().unwrap();
+        let zero = report(MissingQueries::Zero);
+        assert_eq!(zero.queries(), ["1", "2", "3"]);
+        assert_eq!(zero.values(&mrr), Some(&[1.0, 0.0, 0.0][..]));
+        assert_eq!(zero.mean(&mrr), Some(1.0 / 3.0));
+        let skip = report(MissingQueries::Skip);
+        assert_eq!(skip.queries(), ["1", "3"]);
+        assert_eq!(skip.means(), [0.5, 0.25]);
+        assert_eq!((skip.missing(), skip.not_judged()), (1, 1));
+        assert_eq!(skip.mean(&"map".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn a_query_with_an_empty_ranking_is_not_missing() {
+        let mut run = Run::new();
+        run.insert("1", Vec::new()).unwrap();
+        let metrics = Metric::parse_list("mrr").unwrap();
+        let options = EvaluateOptions {
+            missing: MissingQueries::Skip,
+        };
+        let report = evaluate(&qrels(), &run, &metrics, options).unwrap();
+        assert_eq!(report.queries(), ["1"]);
+        assert_eq!(report.means(), [0.0]);
+    }
+
+    #[test]
+    fn the_printed_report_says_what_was_left_out() {
+        assert_eq!(
+            report(MissingQueries::Zero).to_string(),
+            "metric    mean\nmrr     0.3333\np@2     0.1667\nqueries: 3\n\
+             judged, without results: 1 (counted as 0)\nnot judged: 1 (left out)\n"
+        );
+        let text = report(MissingQueries::Skip).to_string();
+        assert!(text.contains("without results: 1 (left out)"), "{text}");
+        assert_eq!(
+            report(MissingQueries::Skip).query_table().to_string(),
+            "query     mrr     p@2\n1      1.0000  0.5000\n3      0.0000  0.0000\n\
+             mean   0.5000  0.2500\n"
+        );
+    }
+
+    #[test]
+    fn nothing_to_average_is_an_error() {
+        let metrics = Metric::parse_list("mrr").unwrap();
+        let zero = EvaluateOptions::default();
+        let skip = EvaluateOptions {
+            missing: MissingQueries::Skip,
+        };
+        assert!(evaluate(&qrels(), &run(), &[], zero).is_err());
+        assert!(evaluate(&Qrels::new(), &run(), &metrics, zero).is_err());
+        assert!(evaluate(&qrels(), &Run::new(), &metrics, skip).is_err());
+        assert!(evaluate(&qrels(), &Run::new(), &metrics, zero).is_ok());
+        let other = Run::read("x1 Q0 a 1 1 t\n".as_bytes(), "r").unwrap();
+        let error = evaluate(&qrels(), &other, &metrics, zero).unwrap_err();
+        assert!(error.to_string().contains("`x1`"), "{error}");
+    }
+}

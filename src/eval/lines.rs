@@ -1,0 +1,167 @@
+//! Lines of a text file, counted, so that every error can name its file and line.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Longest line accepted in a run, qrels or query file, in bytes.
+pub const MAX_LINE_BYTES: u64 = 16 << 20;
+
+/// Opens a file for one of the readers of this module.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the file cannot be opened.
+pub(super) fn open(path: &Path) -> Result<BufReader<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(BufReader::with_capacity(1 << 16, file)),
+        Err(source) => Err(Error::io(path, "open", source)),
+    }
+}
+
+/// Reads lines one at a time into a buffer of its own and remembers where it is.
+pub(super) struct Lines<R> {
+    reader: R,
+    file: String,
+    number: u64,
+    buffer: Vec<u8>,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Starts before the first line; `file` is the name used in errors.
+    pub(super) fn new(reader: R, file: &str) -> Self {
+        Self {
+            reader,
+            file: file.to_owned(),
+            number: 0,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// The next line without its line end, or `None` at the end of the file.
+    ///
+    /// A byte order mark before the first line is dropped, and so is the carriage return of
+    /// files written on Windows.
+    pub(super) fn next_line(&mut self) -> Result<Option<&str>> {
+        self.buffer.clear();
+        // One byte more than allowed is read, to tell a line of the greatest length from a longer one.
+        let read = (&mut self.reader)
+            .take(MAX_LINE_BYTES + 1)
+            .read_until(b'\n', &mut self.buffer)
+            .map_err(|source| Error::io(&self.file, "read", source))?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        if self.buffer.last() == Some(&b'\n') {
+            self.buffer.pop();
+        } else if read as u64 > MAX_LINE_BYTES {
+            let error = Error::limit("length of the line in bytes", read as u64, MAX_LINE_BYTES);
+            return Err(self.place(error));
+        }
+        if self.buffer.last() == Some(&b'\r') {
+            self.buffer.pop();
+        }
+        match std::str::from_utf8(&self.buffer) {
+            Ok(line) if self.number == 1 => Ok(Some(line.trim_start_matches('\u{feff}'))),
+            Ok(line) => Ok(Some(line)),
+            Err(error) => Err(self.error(format!(
+                "expected UTF-8 text, found other bytes at column {}; convert the file to UTF-8",
+                error.valid_up_to() + 1
+            ))),
+        }
+    }
+
+    /// Number of the line read last, from 1.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// An error about the line read last.
+    pub(super) fn error(&self, message: impl Into<String>) -> Error {
+        self.place(Error::invalid(message))
+    }
+
+    /// Gives an error the place of the line read last.
+    pub(super) fn place(&self, error: Error) -> Error {
+        error.at_line(self.file.clone(), self.number)
+    }
+
+    /// The name given to [`Lines::new`].
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+}
+
+/// A piece of input, quoted and shortened for an error message.
+pub(super) fn quote(text: &str) -> String {
+    const SHOWN: usize = 60;
+    if text.chars().count() <= SHOWN {
+        return format!("`{text}`");
+    }
+    let start: String = text.chars().take(SHOWN).collect();
+    format!("`{start}...`")
+}
+
+/// Checks that a name can stand as one column of a TREC file.
+///
+/// `what` names it in the error, such as `query id`.
+pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
+    if name.is_empty() {
+        return Err(Error::invalid(format!("expected a {what}, found none")));
+    }
+    if name.contains(char::is_whitespace) {
+        return Err(Error::invalid(format!(
+            "expected a {what} without white space, found {}; \
+             the columns of a TREC run are separated by white space",
+            quote(name)
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(bytes: &[u8]) -> Result<Vec<String>> {
+        let mut lines = Lines::new(bytes, "a.txt");
+        let mut found = Vec::new();
+        while let Some(line) = lines.next_line()? {
+            found.push(line.to_owned());
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn line_ends_and_byte_order_mark_are_dropped() {
+        let found = all(b"\xef\xbb\xbfone\r\n\ntwo").unwrap();
+        assert_eq!(found, ["one", "", "two"]);
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_named_by_line_and_column() {
+        let error = all(b"one\nab\xff").unwrap_err().to_string();
+        assert!(error.starts_with("a.txt:2: "), "{error}");
+        assert!(error.contains("column 3"), "{error}");
+    }
+
+    #[test]
+    fn a_line_longer_than_the_limit_is_refused() {
+        let longest = vec![b'x'; MAX_LINE_BYTES as usize];
+        assert_eq!(all(&longest).unwrap()[0].len(), longest.len());
+
+        let too_long = vec![b'x'; MAX_LINE_BYTES as usize + 1];
+        let error = all(&too_long).unwrap_err();
+        assert!(matches!(error, Error::Limit { .. }), "{error}");
+        assert!(error.to_string().starts_with("a.txt:1: "), "{error}");
+    }
+
+    #[test]
+    fn long_pieces_are_shortened_in_messages() {
+        assert_eq!(quote("short"), "`short`");
+        assert_eq!(quote(&"é".repeat(100)), format!("`{}...`", "é".repeat(60)));
+    }
+}

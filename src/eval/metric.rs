@@ -1,0 +1,297 @@
+//! Names of measures: `ndcg@10`, `recall(rel=2)@1000`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::lines::quote;
+use crate::error::{Error, Result};
+
+/// What is measured, apart from the cutoff and the relevance level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Measure {
+    /// Normalized discounted cumulative gain; the gain is the grade, the discount `log2(rank + 1)`.
+    Ndcg,
+    /// The same over judged documents only: the others are taken out before ranks are counted.
+    NdcgJudged,
+    /// One over the rank of the first relevant document.
+    ReciprocalRank,
+    /// Share of the relevant documents that are among the first k.
+    Recall,
+    /// Share of the first k places taken by relevant documents; missing results count as misses.
+    Precision,
+    /// Mean, over the relevant documents, of the precision at their ranks.
+    AveragePrecision,
+    /// 1 if a relevant document is among the first k, else 0.
+    Success,
+    /// Share of the first k results (of all of them, if fewer) that have a judgment.
+    Judged,
+}
+
+/// How the names of a measure are written and what they may carry.
+struct Spelling {
+    measure: Measure,
+    /// The canonical name first, then others that are understood, in lower case.
+    names: &'static [&'static str],
+    needs_cutoff: bool,
+    has_relevance_level: bool,
+}
+
+#[rustfmt::skip]
+const SPELLINGS: [Spelling; 8] = [
+    Spelling { measure: Measure::Ndcg, names: &["ndcg"], needs_cutoff: false, has_relevance_level: false },
+    Spelling { measure: Measure::NdcgJudged, names: &["ndcg'"], needs_cutoff: false, has_relevance_level: false },
+    Spelling { measure: Measure::ReciprocalRank, names: &["mrr", "rr", "recip_rank"], needs_cutoff: false, has_relevance_level: true },
+    Spelling { measure: Measure::Recall, names: &["recall", "r"], needs_cutoff: true, has_relevance_level: true },
+    Spelling { measure: Measure::Precision, names: &["p", "precision"], needs_cutoff: true, has_relevance_level: true },
+    Spelling { measure: Measure::AveragePrecision, names: &["map", "ap"], needs_cutoff: false, has_relevance_level: true },
+    Spelling { measure: Measure::Success, names: &["success"], needs_cutoff: true, has_relevance_level: true },
+    Spelling { measure: Measure::Judged, names: &["judged"], needs_cutoff: false, has_relevance_level: false },
+];
+
+const KNOWN: &str = "ndcg, ndcg@k, ndcg'@k (judged documents only), mrr, mrr@k, recall@k (or r@k), \
+                     p@k, map, map@k, success@k, judged@k; all but ndcg and judged also with a \
+                     relevance level, as in p(rel=2)@5";
+
+/// A measure with its cutoff and relevance level, such as `recall(rel=2)@1000`.
+///
+/// Names are read in any case; [`Display`](fmt::Display) gives the canonical one.
+///
+/// ```
+/// use esparsa::eval::{Measure, Metric};
+///
+/// let metric: Metric = "R(rel=2)@1000".parse()?;
+/// assert_eq!(metric.to_string(), "recall(rel=2)@1000");
+/// assert_eq!(metric, Metric::new(Measure::Recall, Some(1000), 2)?);
+/// # Ok::<(), esparsa::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Metric {
+    measure: Measure,
+    cutoff: Option<usize>,
+    relevance_level: i32,
+}
+
+impl Metric {
+    /// A metric; `cutoff` counts ranks, and documents with a grade of at least `relevance_level`
+    /// are relevant (1 is usual).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for a cutoff of 0, a relevance level below 1 or other than 1 where
+    /// the measure has none, and for recall, precision and success without a cutoff.
+    pub fn new(measure: Measure, cutoff: Option<usize>, relevance_level: i32) -> Result<Self> {
+        let spelling = spelling_of(measure);
+        let name = spelling.names[0];
+        if cutoff == Some(0) {
+            return Err(Error::invalid(format!(
+                "expected a cutoff of at least 1 for {name}, found 0"
+            )));
+        }
+        if cutoff.is_none() && spelling.needs_cutoff {
+            return Err(Error::invalid(format!(
+                "expected a cutoff for {name}, as in {name}@10, found none"
+            )));
+        }
+        if relevance_level < 1 {
+            return Err(Error::invalid(format!(
+                "expected a relevance level of at least 1 for {name}, found {relevance_level}"
+            )));
+        }
+        if relevance_level != 1 && !spelling.has_relevance_level {
+            return Err(Error::invalid(format!(
+                "{name} has no relevance level; leave out (rel={relevance_level})"
+            )));
+        }
+        Ok(Self {
+            measure,
+            cutoff,
+            relevance_level,
+        })
+    }
+
+    /// Reads names separated by commas, such as `ndcg@10, mrr@10`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for a name that is not known, an empty list, and a metric given
+    /// twice.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>> {
+        let mut metrics: Vec<Self> = Vec::new();
+        for name in text.split(',') {
+            let metric: Self = name.parse()?;
+            if metrics.contains(&metric) {
+                return Err(Error::invalid(format!("metric {metric} is given twice")));
+            }
+            metrics.push(metric);
+        }
+        Ok(metrics)
+    }
+
+    /// What is measured.
+    pub fn measure(&self) -> Measure {
+        self.measure
+    }
+
+    /// Number of ranks looked at; `None` for all.
+    pub fn cutoff(&self) -> Option<usize> {
+        self.cutoff
+    }
+
+    /// The lowest grade that counts as relevant.
+    pub fn relevance_level(&self) -> i32 {
+        self.relevance_level
+    }
+}
+
+fn spelling_of(measure: Measure) -> &'static Spelling {
+    // The table has one entry for each variant, in the order of the variants; a test checks it.
+    &SPELLINGS[measure as usize]
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut name = spelling_of(self.measure).names[0].to_owned();
+        if self.relevance_level != 1 {
+            name.push_str(&format!("(rel={})", self.relevance_level));
+        }
+        if let Some(cutoff) = self.cutoff {
+            name.push_str(&format!("@{cutoff}"));
+        }
+        f.pad(&name)
+    }
+}
+
+impl FromStr for Metric {
+    type Err = Error;
+
+    /// Reads a name; the level may stand before or after the cutoff.
+    fn from_str(text: &str) -> Result<Self> {
+        let name: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let name = name.to_lowercase();
+        let (name, level) = take_level(&name, text)?;
+        let (name, cutoff) = match name.split_once('@') {
+            None => (name.as_str(), None),
+            Some((name, digits)) => match digits.parse() {
+                Ok(cutoff) => (name, Some(cutoff)),
+                Err(_) => {
+                    return Err(Error::invalid(format!(
+                        "expected a whole number after `@` in metric {}, found {}",
+                        quote(text),
+                        quote(digits)
+                    )));
+                }
+            },
+        };
+        match SPELLINGS.iter().find(|known| known.names.contains(&name)) {
+            Some(known) => Self::new(known.measure, cutoff, level),
+            None => Err(Error::invalid(format!(
+                "unknown metric {}; known are {KNOWN}",
+                quote(text)
+            ))),
+        }
+    }
+}
+
+/// Takes `(rel=N)` out of a name; `text` is the name as it was given, for errors.
+fn take_level(name: &str, text: &str) -> Result<(String, i32)> {
+    let Some((before, rest)) = name.split_once('(') else {
+        return Ok((name.to_owned(), 1));
+    };
+    let parsed = rest.split_once(')').and_then(|(inside, after)| {
+        let level = inside.strip_prefix("rel=")?.parse().ok()?;
+        Some((format!("{before}{after}"), level))
+    });
+    parsed.ok_or_else(|| {
+        Error::invalid(format!(
+            "expected a relevance level such as (rel=2) in metric {}; known are {KNOWN}",
+            quote(text)
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(text: &str) -> String {
+        text.parse::<Metric>().unwrap().to_string()
+    }
+
+    fn message(text: &str) -> String {
+        text.parse::<Metric>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_table_of_names_follows_the_order_of_the_variants() {
+        for (index, spelling) in SPELLINGS.iter().enumerate() {
+            assert_eq!(spelling.measure as usize, index);
+        }
+    }
+
+    #[test]
+    fn every_spelling_is_read_back_as_itself() {
+        for spelling in &SPELLINGS {
+            for name in spelling.names {
+                let metric: Metric = format!("{name}@7").parse().unwrap();
+                assert_eq!(metric.measure(), spelling.measure);
+                assert_eq!(metric.to_string(), format!("{}@7", spelling.names[0]));
+                assert_eq!(metric.to_string().parse::<Metric>().unwrap(), metric);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_read_in_any_case_and_with_the_level_in_either_place() {
+        assert_eq!(canonical("nDCG@10"), "ndcg@10");
+        assert_eq!(canonical("NDCG'@10"), "ndcg'@10");
+        assert_eq!(canonical("R@1000"), "recall@1000");
+        assert_eq!(canonical("P(rel=2)@5"), "p(rel=2)@5");
+        assert_eq!(canonical("P@5(rel=2)"), "p(rel=2)@5");
+        assert_eq!(canonical(" mrr ( REL = 1 ) @ 10 "), "mrr@10");
+        assert_eq!(canonical("MAP"), "map");
+        assert_eq!(
+            format!("{:>8}", "map".parse::<Metric>().unwrap()),
+            "     map"
+        );
+    }
+
+    #[test]
+    fn unknown_names_are_answered_with_the_known_ones() {
+        for text in ["bpref", "", "@10", "ndcg_10"] {
+            let error = message(text);
+            assert!(error.contains("unknown metric"), "{error}");
+            for name in ["ndcg'@k", "recall@k", "success@k", "judged@k"] {
+                assert!(error.contains(name), "{error}");
+            }
+        }
+        assert!(message("p(x=2)@5").contains("known are"));
+        assert!(message("p(rel=2@5").contains("known are"));
+    }
+
+    #[test]
+    fn cutoffs_and_levels_are_checked() {
+        assert!(message("ndcg@0").contains("at least 1"));
+        assert!(message("ndcg@ten").contains("`ten`"));
+        assert!(message("ndcg@-1").contains("whole number"));
+        assert!(message("recall").contains("recall@10"));
+        assert!(message("p").contains("cutoff"));
+        assert!(message("success").contains("cutoff"));
+        assert!(message("map(rel=0)").contains("at least 1"));
+        assert!(message("ndcg(rel=2)@10").contains("no relevance level"));
+        assert!(message("judged(rel=2)@10").contains("no relevance level"));
+    }
+
+    #[test]
+    fn lists_are_split_at_commas_and_refuse_repeats() {
+        let names: Vec<String> = Metric::parse_list("ndcg@10, mrr@10,p(rel=2)@5")
+            .unwrap()
+            .iter()
+            .map(Metric::to_string)
+            .collect();
+        assert_eq!(names, ["ndcg@10", "mrr@10", "p(rel=2)@5"]);
+        let error = Metric::parse_list("r@5,recall@5").unwrap_err();
+        assert!(error.to_string().contains("recall@5 is given twice"));
+        assert!(Metric::parse_list("").is_err());
+        assert!(Metric::parse_list("map,").is_err());
+    }
+}

@@ -1,0 +1,48 @@
+//! Judging rankings: TREC and BEIR files, effectiveness measures, and significance tests.
+//!
+//! What comes in: a run (what a system returned for each query), qrels (the documents that people
+//! judged), queries. What goes out: a [`Report`] with one value for each query and measure, tables
+//! for people, and p values for the difference between two runs. The rules are those of trec_eval,
+//! as `pytrec_eval` and `ir_measures` apply them: the tests hold every measure to their figures.
+//! Invariant: nothing here opens an index, runs a search, or changes a ranking.
+//!
+//! ```
+//! use esparsa::eval::{EvaluateOptions, Metric, Qrels, Run, evaluate};
+//!
+//! let qrels = Qrels::read("301 0 a 2\n301 0 b 1\n".as_bytes(), "robust.qrels")?;
+//! let run = Run::read("301 Q0 b 1 9.5 bm25\n301 Q0 a 2 7.0 bm25\n".as_bytes(), "bm25.run")?;
+//! let metrics = Metric::parse_list("ndcg@10, mrr@10, recall@1")?;
+//! let report = evaluate(&qrels, &run, &metrics, EvaluateOptions::default())?;
+//! assert_eq!(report.mean(&metrics[1]), Some(1.0));
+//! assert_eq!(report.mean(&metrics[2]), Some(0.5));
+//! println!("{report}");
+//! # Ok::<(), esparsa::Error>(())
+//! ```
+
+mod beir;
+mod evaluate;
+mod lines;
+mod measures;
+mod metric;
+mod qrels;
+mod queries;
+mod randomization;
+mod run;
+mod run_writer;
+mod significance;
+mod student;
+mod table;
+mod topics;
+
+pub use beir::BeirFolder;
+pub use evaluate::{EvaluateOptions, MissingQueries, Report, evaluate};
+pub use lines::MAX_LINE_BYTES;
+pub use metric::{Measure, Metric};
+pub use qrels::Qrels;
+pub use queries::{Query, open_queries, read_queries};
+pub use randomization::{RandomizationTest, randomization_test};
+pub use run::{Run, ScoredDocument};
+pub use run_writer::RunWriter;
+pub use significance::{PairedValues, TTest, holm_bonferroni, paired_t_test};
+pub use table::{Table, comparison_table};
+pub use topics::TopicPart;

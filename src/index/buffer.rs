@@ -1,0 +1,180 @@
+//! Documents that are not in a segment yet.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::pool::ReadyBatch;
+use super::writer::OnDuplicate;
+use crate::error::Error;
+use crate::format::DocId;
+use crate::format::deletes::DeletedDocuments;
+use crate::segment::{InvertedBatch, Source};
+
+/// A batch, with the documents of it that are gone already.
+pub(super) struct BufferedBatch {
+    batch: InvertedBatch,
+    dropped: DeletedDocuments,
+    file: Arc<str>,
+    lines: Vec<u64>,
+}
+
+impl BufferedBatch {
+    fn duplicate(&self, document: DocId) -> Error {
+        duplicate_error(
+            &String::from_utf8_lossy(self.batch.id(document)),
+            &self.file,
+            self.lines.get(document as usize).copied(),
+        )
+    }
+}
+
+fn duplicate_error(id: &str, file: &str, line: Option<u64>) -> Error {
+    let error = Error::invalid(format!(
+        "duplicate id `{id}`: this load has a document of this id already"
+    ));
+    match line {
+        Some(line) => error.at_line(file, line),
+        None => error,
+    }
+}
+
+/// The documents of the next segment.
+#[derive(Default)]
+pub(super) struct Buffer {
+    batches: Vec<BufferedBatch>,
+    /// Where the live document of each id is: batch and document.
+    ids: HashTable<(u32, DocId)>,
+    hasher: DefaultHashBuilder,
+    /// Ids to be deleted from older segments.
+    deleted_ids: Vec<String>,
+    memory: usize,
+}
+
+impl Buffer {
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty() && self.deleted_ids.is_empty()
+    }
+
+    /// Whether there is a document to be written.
+    pub fn has_documents(&self) -> bool {
+        !self.ids.is_empty()
+    }
+
+    /// About how many bytes the buffer takes; depends on the documents alone.
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// Adds a batch. A document whose id is in the buffer replaces the older one, or is dropped and
+    /// reported, as the policy says.
+    pub fn add(&mut self, ready: ReadyBatch, on_duplicate: OnDuplicate) -> Vec<Error> {
+        let mut errors = ready.errors;
+        let documents = ready.batch.documents;
+        let number = u32::try_from(self.batches.len()).unwrap_or(u32::MAX);
+        self.memory += ready.batch.memory() + documents as usize * 20;
+        self.batches.push(BufferedBatch {
+            batch: ready.batch,
+            dropped: DeletedDocuments::none(documents),
+            file: ready.file,
+            lines: ready.lines,
+        });
+        for document in 0..documents {
+            let Some(older) = self.insert(number, document) else {
+                continue;
+            };
+            let (batch, gone) = match on_duplicate {
+                OnDuplicate::Replace => older,
+                OnDuplicate::Reject => (number, document),
+            };
+            if let Some(batch) = self.batches.get_mut(batch as usize) {
+                batch.dropped.delete(gone);
+                if on_duplicate == OnDuplicate::Reject {
+                    errors.push(batch.duplicate(gone));
+                }
+            }
+            if on_duplicate == OnDuplicate::Replace {
+                self.point(older, (number, document));
+            }
+        }
+        errors
+    }
+
+    fn id(&self, (batch, document): (u32, DocId)) -> &[u8] {
+        let batch = self.batches.get(batch as usize);
+        batch.map_or(&[], |b| b.batch.id(document))
+    }
+
+    /// Notes where an id is; if it is there already, changes nothing and returns the place.
+    fn insert(&mut self, batch: u32, document: DocId) -> Option<(u32, DocId)> {
+        let id = self.id((batch, document));
+        let hash = self.hasher.hash_one(id);
+        if let Some(found) = self.ids.find(hash, |place| self.id(*place) == id) {
+            return Some(*found);
+        }
+        let (batches, hasher) = (&self.batches, &self.hasher);
+        self.ids.insert_unique(hash, (batch, document), |(b, d)| {
+            let batch = batches.get(*b as usize);
+            hasher.hash_one(batch.map_or(&[][..], |batch| batch.batch.id(*d)))
+        });
+        None
+    }
+
+    fn point(&mut self, from: (u32, DocId), to: (u32, DocId)) {
+        let hash = self.hasher.hash_one(self.id(to));
+        if let Some(place) = self.ids.find_mut(hash, |place| *place == from) {
+            *place = to;
+        }
+    }
+
+    /// Deletes the document of this id, here and, later, in older segments.
+    pub fn delete(&mut self, id: &str) {
+        let hash = self.hasher.hash_one(id.as_bytes());
+        let batches = &self.batches;
+        let entry = self.ids.find_entry(hash, |(b, d)| {
+            let batch = batches.get(*b as usize);
+            batch.is_some_and(|batch| batch.batch.id(*d) == id.as_bytes())
+        });
+        if let Ok(entry) = entry {
+            let ((batch, document), _) = entry.remove();
+            if let Some(batch) = self.batches.get_mut(batch as usize) {
+                batch.dropped.delete(document);
+            }
+        }
+        self.memory += id.len() + 24;
+        self.deleted_ids.push(id.to_owned());
+    }
+
+    /// The live ids of the buffer and the ids to be deleted, sorted, each with the place of its document.
+    pub fn sorted_ids(&self) -> Vec<(&[u8], Option<(u32, DocId)>)> {
+        let live = self.ids.iter().map(|place| (self.id(*place), Some(*place)));
+        let deleted = self.deleted_ids.iter().map(|id| (id.as_bytes(), None));
+        let mut ids: Vec<_> = live.chain(deleted).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Drops a document that an older segment of the same load has, and says so.
+    pub fn reject(&mut self, (batch, document): (u32, DocId)) -> Option<Error> {
+        let id = self.id((batch, document)).to_vec();
+        let hash = self.hasher.hash_one(&id[..]);
+        if let Ok(entry) = self
+            .ids
+            .find_entry(hash, |place| *place == (batch, document))
+        {
+            entry.remove();
+        }
+        let batch = self.batches.get_mut(batch as usize)?;
+        batch.dropped.delete(document);
+        Some(batch.duplicate(document))
+    }
+
+    /// What is to be written.
+    pub fn sources(&self) -> Vec<Source<'_>> {
+        let batches = self.batches.iter();
+        batches
+            .map(|b| Source::Batch(&b.batch, Some(&b.dropped)))
+            .collect()
+    }
+}

@@ -1,0 +1,32 @@
+//! The public face of storage: an [`Index`] on disk, its [`IndexWriter`], and [`Snapshot`]s to search.
+//!
+//! In come documents and deletes; out go commits, each a whole and unchanging state of the index. Nothing
+//! here knows how postings are encoded (that is `format`), and nothing here scores.
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `open` | [`Index`]: create and open |
+//! | `snapshot` | [`Snapshot`]: one commit, for reading |
+//! | `commit` | the newest manifest, and writing the next |
+//! | `writer` | [`IndexWriter`]: add, delete, commit, rollback |
+//! | `buffer` | documents that are not in a segment yet |
+//! | `pool` | the writer's threads |
+//! | `resolve` | which documents of older segments an id means |
+//! | `segments` | the writer's view of the segments, and merges among them |
+//! | `merge_policy` | which segments to merge |
+
+mod buffer;
+mod commit;
+mod merge_policy;
+mod open;
+mod pool;
+mod resolve;
+mod segments;
+mod snapshot;
+mod writer;
+
+pub use merge_policy::MergePolicy;
+pub use open::{Index, IndexOptions};
+pub use pool::ParsedBatch;
+pub use snapshot::{DocAddress, FieldTotals, Snapshot, SnapshotSegment};
+pub use writer::{CommitReport, IndexWriter, OnDuplicate, WriterOptions};

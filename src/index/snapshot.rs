@@ -1,0 +1,257 @@
+//! One commit, for reading.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::commit;
+use super::open::IndexOptions;
+use crate::error::{Error, Result};
+use crate::format::deletes::DeletedDocuments;
+use crate::format::manifest::{Manifest, SegmentEntry, deletes_file, segment_file};
+use crate::format::{Container, DocId, FieldNumber, FileKind, Schema, Verify};
+use crate::segment::SegmentReader;
+use crate::store::{Directory, is_missing};
+use crate::text::Analyzer;
+
+/// Names a document of one snapshot: the place of its segment in the snapshot, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DocAddress {
+    /// Place of the segment among the snapshot's segments.
+    pub segment: u32,
+    /// Document of the segment.
+    pub document: DocId,
+}
+
+/// Statistics of a field over all segments of a snapshot, deleted documents included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldTotals {
+    /// Documents that have at least one term of the field.
+    pub documents: u64,
+    /// Text: sum of all lengths. Sparse: sum of all impacts.
+    pub total: u64,
+    /// Number of postings.
+    pub postings: u64,
+    /// Text: terms left out for being too long. Sparse: weights clamped.
+    pub left_out: u64,
+}
+
+/// A segment of a snapshot.
+#[derive(Clone, Debug)]
+pub struct SnapshotSegment {
+    /// The segment.
+    pub reader: SegmentReader,
+    /// Its deleted documents, if any.
+    pub deleted: Option<Arc<DeletedDocuments>>,
+    /// What the manifest says of it.
+    pub entry: SegmentEntry,
+}
+
+impl SnapshotSegment {
+    /// Whether a document is not deleted.
+    #[inline]
+    pub fn is_live(&self, document: DocId) -> bool {
+        self.deleted
+            .as_ref()
+            .is_none_or(|deleted| !deleted.contains(document))
+    }
+}
+
+/// One commit, for reading; cloning shares it. Commits made later do not change it.
+#[derive(Clone)]
+pub struct Snapshot {
+    inner: Arc<Parts>,
+}
+
+struct Parts {
+    commit: u64,
+    schema: Schema,
+    segments: Vec<SnapshotSegment>,
+    analyzers: Vec<(FieldNumber, Analyzer)>,
+    totals: BTreeMap<FieldNumber, FieldTotals>,
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Snapshot(commit {}, {:?})",
+            self.inner.commit, self.inner.segments
+        )
+    }
+}
+
+impl Snapshot {
+    pub(super) fn newest(directory: &Arc<dyn Directory>, options: &IndexOptions) -> Result<Self> {
+        // A writer may remove files of a manifest that was just read; then there is a newer one.
+        const TRIES: usize = 20;
+        let mut last = commit::expect_newest(&**directory)?;
+        for _ in 0..TRIES {
+            match Self::of(directory, &last, options) {
+                Err(error) if is_missing(&error) => {
+                    let newer = commit::expect_newest(&**directory)?;
+                    if newer.commit == last.commit {
+                        return Err(error);
+                    }
+                    last = newer;
+                }
+                result => return result,
+            }
+        }
+        Self::of(directory, &last, options)
+    }
+
+    fn of(
+        directory: &Arc<dyn Directory>,
+        manifest: &Manifest,
+        options: &IndexOptions,
+    ) -> Result<Self> {
+        let segments = manifest
+            .segments
+            .iter()
+            .map(|entry| open_segment(&**directory, entry, &manifest.schema, options.verify))
+            .collect::<Result<Vec<_>>>()?;
+        let mut totals: BTreeMap<FieldNumber, FieldTotals> = BTreeMap::new();
+        for field in segments.iter().flat_map(|s| &s.reader.info().fields) {
+            let total = totals.entry(field.field).or_default();
+            total.documents += u64::from(field.documents);
+            total.total += field.total;
+            total.postings += field.postings;
+            total.left_out += field.left_out;
+        }
+        let parts = Parts {
+            commit: manifest.commit,
+            analyzers: options.resolve(&manifest.schema)?,
+            schema: manifest.schema.clone(),
+            segments,
+            totals,
+        };
+        Ok(Self {
+            inner: Arc::new(parts),
+        })
+    }
+
+    /// Number of the commit.
+    pub fn commit(&self) -> u64 {
+        self.inner.commit
+    }
+
+    /// The fields.
+    pub fn schema(&self) -> &Schema {
+        &self.inner.schema
+    }
+
+    /// The segments, in the order in which ties are broken.
+    pub fn segments(&self) -> &[SnapshotSegment] {
+        &self.inner.segments
+    }
+
+    /// Number of documents that are not deleted.
+    pub fn documents(&self) -> u64 {
+        let segments = self.inner.segments.iter();
+        segments.map(|s| u64::from(s.entry.live_documents())).sum()
+    }
+
+    /// Statistics of a field.
+    pub fn totals(&self, field: FieldNumber) -> FieldTotals {
+        self.inner.totals.get(&field).copied().unwrap_or_default()
+    }
+
+    /// The analyzer of a text field.
+    pub fn analyzer(&self, field: FieldNumber) -> Option<&Analyzer> {
+        let mut analyzers = self.inner.analyzers.iter();
+        analyzers.find(|(n, _)| *n == field).map(|(_, a)| a)
+    }
+
+    /// The live document with an external id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when bytes that must be read are damaged.
+    pub fn find(&self, id: &str) -> Result<Option<DocAddress>> {
+        for (number, segment) in (0..).zip(&self.inner.segments) {
+            if let Some(document) = segment.reader.ids().document(id)?
+                && segment.is_live(document)
+            {
+                return Ok(Some(DocAddress {
+                    segment: number,
+                    document,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The bytes stored for the live document with an external id; `None` when there is no such
+    /// document, empty when nothing was stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::find`].
+    pub fn get(&self, id: &str) -> Result<Option<Vec<u8>>> {
+        self.find(id)?
+            .map(|address| self.stored(address))
+            .transpose()
+    }
+
+    /// The external id of a document.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::find`], and [`Error::InvalidInput`] when the address is of another snapshot.
+    pub fn id(&self, address: DocAddress) -> Result<String> {
+        self.segment(address)?.reader.ids().id(address.document)
+    }
+
+    /// The bytes stored for a document; empty when none were.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::id`].
+    pub fn stored(&self, address: DocAddress) -> Result<Vec<u8>> {
+        self.segment(address)?
+            .reader
+            .stored_document(address.document)
+    }
+
+    fn segment(&self, address: DocAddress) -> Result<&SnapshotSegment> {
+        let segment = self.inner.segments.get(address.segment as usize);
+        segment
+            .filter(|s| address.document < s.reader.documents())
+            .ok_or_else(|| {
+                let message = format!("{address:?} is no document of this snapshot");
+                Error::invalid(message)
+            })
+    }
+}
+
+/// Opens a segment that a manifest names, and its deletes.
+pub(super) fn open_segment(
+    directory: &dyn Directory,
+    entry: &SegmentEntry,
+    schema: &Schema,
+    verify: Verify,
+) -> Result<SnapshotSegment> {
+    let name = segment_file(entry.number);
+    let reader = SegmentReader::open(directory.open(&name)?, &name, schema, verify)?;
+    if reader.container().stamp() != entry.stamp || reader.documents() != entry.documents {
+        let message = "the file is not the one that the manifest names";
+        return Err(Error::corrupt(name, "trailer", 0, message));
+    }
+    let mut deleted = None;
+    if let Some(deletes) = &entry.deletes {
+        let name = deletes_file(deletes.number);
+        let bytes = directory.open(&name)?;
+        let container = Container::open(bytes, &name, FileKind::Deletes, Verify::default())?;
+        let read = DeletedDocuments::read(&container, entry.documents)?;
+        if container.stamp() != deletes.stamp || read.count() != deletes.deleted {
+            let message = "the file is not the one that the manifest names";
+            return Err(Error::corrupt(name, "trailer", 0, message));
+        }
+        deleted = Some(Arc::new(read));
+    }
+    Ok(SnapshotSegment {
+        reader,
+        deleted,
+        entry: entry.clone(),
+    })
+}

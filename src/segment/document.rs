@@ -1,0 +1,253 @@
+//! What is indexed: an external id and values for the fields of the schema.
+
+use crate::error::{Error, Result};
+use crate::format::limits::{MAX_DOCUMENT_BYTES, MAX_ID_BYTES, MAX_SPARSE_TERM_BYTES};
+use crate::format::{FieldKind, FieldOptions, Schema, SparseTerms};
+
+/// A value of one field.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum FieldValue {
+    /// Text for a text field.
+    Text(String),
+    /// Terms and weights for a sparse field whose terms are strings.
+    Sparse(Vec<(String, f32)>),
+    /// Terms and weights for a sparse field whose terms are numbers.
+    SparseNumbered(Vec<(u32, f32)>),
+    /// Bytes for the stored field.
+    Stored(Vec<u8>),
+}
+
+impl FieldValue {
+    fn kind(&self) -> FieldKind {
+        match self {
+            Self::Text(_) => FieldKind::Text,
+            Self::Sparse(_) | Self::SparseNumbered(_) => FieldKind::Sparse,
+            Self::Stored(_) => FieldKind::Stored,
+        }
+    }
+
+    /// About how many bytes the value takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Sparse(terms) => terms.iter().map(|(term, _)| term.len() + 4).sum(),
+            Self::SparseNumbered(terms) => terms.len() * 8,
+            Self::Stored(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// A document to be indexed.
+///
+/// A text field given more than once is indexed as one text. A sparse term given more than once counts
+/// with its greatest weight. If the schema has a stored field and the document no value for it, a JSON
+/// object of the id (`_id`) and the text fields is stored.
+///
+/// ```
+/// use esparsa::Document;
+///
+/// let document = Document::new("volcano-7")
+///     .with_text("text", "Etna is a volcano in Sicily.")
+///     .with_sparse("splade", [("volcano", 2.1), ("italy", 0.8)]);
+/// assert_eq!(document.id(), "volcano-7");
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    id: String,
+    values: Vec<(String, FieldValue)>,
+}
+
+impl Document {
+    /// A document without values. `id` is the external id: adding a document whose id is live replaces
+    /// the one that has it.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            values: Vec::new(),
+        }
+    }
+
+    /// The external id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The values, in the order in which they were given.
+    pub fn values(&self) -> &[(String, FieldValue)] {
+        &self.values
+    }
+
+    /// Adds a text.
+    #[must_use]
+    pub fn with_text(self, field: impl Into<String>, text: impl Into<String>) -> Self {
+        self.with(field, FieldValue::Text(text.into()))
+    }
+
+    /// Adds a sparse vector whose terms are strings; weights are finite and not negative.
+    #[must_use]
+    pub fn with_sparse<T: Into<String>>(
+        self,
+        field: impl Into<String>,
+        vector: impl IntoIterator<Item = (T, f32)>,
+    ) -> Self {
+        let vector = vector
+            .into_iter()
+            .map(|(term, weight)| (term.into(), weight));
+        self.with(field, FieldValue::Sparse(vector.collect()))
+    }
+
+    /// Adds a sparse vector whose terms are numbers.
+    #[must_use]
+    pub fn with_sparse_numbered(
+        self,
+        field: impl Into<String>,
+        vector: impl IntoIterator<Item = (u32, f32)>,
+    ) -> Self {
+        self.with(
+            field,
+            FieldValue::SparseNumbered(vector.into_iter().collect()),
+        )
+    }
+
+    /// Sets the bytes that are returned with a hit, often JSON.
+    #[must_use]
+    pub fn with_stored(self, field: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        self.with(field, FieldValue::Stored(bytes.into()))
+    }
+
+    /// Adds a value.
+    #[must_use]
+    pub fn with(mut self, field: impl Into<String>, value: FieldValue) -> Self {
+        self.values.push((field.into(), value));
+        self
+    }
+
+    /// About how many bytes the document takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let values = self.values.iter().map(|(_, value)| value.bytes());
+        self.id.len() + values.sum::<usize>()
+    }
+
+    /// Checks the document against a schema.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when the id is empty, a field is not in the schema or of another kind, or
+    /// a weight is not a finite number of at least 0; [`Error::Limit`] when something is too long.
+    pub fn check(&self, schema: &Schema) -> Result<()> {
+        if self.id.is_empty() {
+            return Err(Error::invalid(
+                "expected an external id, found an empty one",
+            ));
+        }
+        limit("bytes of an external id", self.id.len(), MAX_ID_BYTES)?;
+        let what = || format!("bytes of document `{}`", self.id);
+        if self.bytes() > MAX_DOCUMENT_BYTES {
+            limit(&what(), self.bytes(), MAX_DOCUMENT_BYTES)?;
+        }
+        let mut stored = 0;
+        for (name, value) in &self.values {
+            let field = schema.expect(name, value.kind())?;
+            match (value, &field.options) {
+                (FieldValue::Sparse(v), FieldOptions::Sparse { terms, .. }) => {
+                    expect_terms(*terms, SparseTerms::Strings, name)?;
+                    v.iter().try_for_each(|(t, w)| check_weight(name, t, *w))?;
+                }
+                (FieldValue::SparseNumbered(v), FieldOptions::Sparse { terms, .. }) => {
+                    expect_terms(*terms, SparseTerms::Numbers, name)?;
+                    let mut pairs = v.iter().filter(|(_, w)| !is_weight(*w));
+                    if let Some((t, w)) = pairs.next() {
+                        check_weight(name, &t.to_string(), *w)?;
+                    }
+                }
+                (FieldValue::Stored(_), _) => stored += 1,
+                _ => {}
+            }
+        }
+        if stored > 1 {
+            return Err(Error::invalid("expected at most one stored value"));
+        }
+        Ok(())
+    }
+}
+
+fn is_weight(weight: f32) -> bool {
+    weight.is_finite() && weight >= 0.0
+}
+
+fn check_weight(field: &str, term: &str, weight: f32) -> Result<()> {
+    if !is_weight(weight) {
+        let message =
+            format!("weight of term `{term}` is {weight}; expected a finite number of at least 0");
+        return Err(Error::invalid(message).in_field(field));
+    }
+    if term.is_empty() {
+        return Err(Error::invalid("expected a term, found an empty one").in_field(field));
+    }
+    limit("bytes of a sparse term", term.len(), MAX_SPARSE_TERM_BYTES)
+}
+
+fn expect_terms(found: SparseTerms, expected: SparseTerms, field: &str) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    let message = format!("terms of this field are {found:?}, but the document has {expected:?}");
+    Err(Error::invalid(message).in_field(field))
+}
+
+fn limit(what: &str, found: usize, limit: usize) -> Result<()> {
+    if found <= limit {
+        return Ok(());
+    }
+    Err(Error::limit(what, found as u64, limit as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> Schema {
+        let schema = Schema::new().text("text", "en").unwrap();
+        let schema = schema.sparse("splade", 3.0).unwrap();
+        schema.stored("source").unwrap()
+    }
+
+    #[test]
+    fn weights_must_be_finite_and_not_negative() {
+        for weight in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.5] {
+            let document = Document::new("a").with_sparse("splade", [("term", weight)]);
+            let error = document.check(&schema()).unwrap_err().to_string();
+            assert!(
+                error.contains("`term`") && error.contains("finite"),
+                "{error}"
+            );
+        }
+        let document = Document::new("a").with_sparse("splade", [("term", 0.0)]);
+        document.check(&schema()).unwrap();
+    }
+
+    #[test]
+    fn ids_terms_and_documents_have_limits() {
+        assert!(Document::new("").check(&schema()).is_err());
+        assert!(Document::new("x".repeat(513)).check(&schema()).is_err());
+        let long = Document::new("a").with_sparse("splade", [("x".repeat(100_000), 1.0)]);
+        assert!(matches!(long.check(&schema()), Err(Error::Limit { .. })));
+        let large = Document::new("a").with_text("text", "x".repeat(100 << 20));
+        assert!(matches!(large.check(&schema()), Err(Error::Limit { .. })));
+    }
+
+    #[test]
+    fn fields_must_be_in_the_schema_and_of_their_kind() {
+        for document in [
+            Document::new("a").with_text("title", "x"),
+            Document::new("a").with_text("splade", "x"),
+            Document::new("a").with_sparse_numbered("splade", [(1, 1.0)]),
+            Document::new("a")
+                .with_stored("source", "x")
+                .with_stored("source", "y"),
+        ] {
+            assert!(document.check(&schema()).is_err());
+        }
+    }
+}

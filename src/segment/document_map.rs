@@ -1,0 +1,82 @@
+//! Where the documents of a source go in the segment that is written.
+
+use crate::format::DocId;
+use crate::format::deletes::DeletedDocuments;
+
+/// Renumbers the documents of one source: those that are kept follow one another.
+#[derive(Clone, Debug)]
+pub(crate) struct DocumentMap {
+    base: DocId,
+    kept: u32,
+    /// For each document its new number, or `DROPPED`; `None` when all are kept.
+    table: Option<Vec<DocId>>,
+}
+
+const DROPPED: DocId = DocId::MAX;
+
+impl DocumentMap {
+    /// The map of a source of `documents` documents whose first kept document becomes `base`.
+    pub fn new(base: DocId, documents: u32, dropped: Option<&DeletedDocuments>) -> Self {
+        let Some(dropped) = dropped.filter(|dropped| dropped.count() > 0) else {
+            return Self {
+                base,
+                kept: documents,
+                table: None,
+            };
+        };
+        let mut next = base;
+        let table = (0..documents).map(|document| {
+            if dropped.contains(document) {
+                return DROPPED;
+            }
+            next += 1;
+            next - 1
+        });
+        let table: Vec<DocId> = table.collect();
+        Self {
+            base,
+            kept: next - base,
+            table: Some(table),
+        }
+    }
+
+    /// How many documents are kept.
+    pub fn kept(&self) -> u32 {
+        self.kept
+    }
+
+    /// Whether every document is kept.
+    pub fn keeps_all(&self) -> bool {
+        self.table.is_none()
+    }
+
+    /// The new number of a document; `None` when it is dropped.
+    #[inline]
+    pub fn get(&self, document: DocId) -> Option<DocId> {
+        match &self.table {
+            None => Some(self.base + document),
+            Some(table) => table
+                .get(document as usize)
+                .copied()
+                .filter(|new| *new != DROPPED),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_documents_follow_one_another() {
+        let mut dropped = DeletedDocuments::none(5);
+        dropped.delete(0);
+        dropped.delete(3);
+        let map = DocumentMap::new(10, 5, Some(&dropped));
+        let new: Vec<Option<DocId>> = (0..5).map(|d| map.get(d)).collect();
+        assert_eq!(new, [None, Some(10), Some(11), None, Some(12)]);
+        assert_eq!(map.kept(), 3);
+        let all = DocumentMap::new(10, 5, None);
+        assert_eq!((all.get(4), all.kept()), (Some(14), 5));
+    }
+}

@@ -1,0 +1,376 @@
+//! Documents of a batch become sorted terms with postings.
+//!
+//! This is where indexing spends its time, and it runs on as many threads as the writer was given: each
+//! has an [`Inverter`] of its own, and a batch's result depends on its documents alone.
+
+use std::ops::Range;
+
+use super::document::{Document, FieldValue};
+use super::term_table::{FieldPostings, Interner, Strings, TermTable};
+use crate::error::{Error, Result};
+use crate::format::limits::MAX_TEXT_TERM_BYTES;
+use crate::format::stored::{StoredBlock, StoredPacker};
+use crate::format::{DocId, FieldNumber, FieldOptions, Schema, lengths};
+use crate::text::Analyzer;
+
+/// What became of the documents of a batch.
+pub struct InvertedBatch {
+    /// Number of documents.
+    pub documents: u32,
+    pub(super) ids: Strings,
+    /// Documents by rising id; of equal ids the last document added is last.
+    pub(super) by_id: Vec<DocId>,
+    pub(super) fields: Vec<InvertedField>,
+    pub(super) stored: Option<Vec<StoredBlock>>,
+}
+
+/// One field of a batch.
+pub(super) struct InvertedField {
+    pub number: FieldNumber,
+    pub postings: FieldPostings,
+    /// Length codes, for a text field.
+    pub lengths: Option<Vec<u8>>,
+    /// Terms too long, or weights clamped.
+    pub left_out: u64,
+}
+
+impl InvertedBatch {
+    /// The external id of a document.
+    pub fn id(&self, document: DocId) -> &[u8] {
+        self.ids.get(document)
+    }
+
+    /// About how many bytes of memory the batch takes; depends on its documents alone, so that it may
+    /// decide where segments end.
+    pub fn memory(&self) -> usize {
+        let fields = self
+            .fields
+            .iter()
+            .map(|field| field.postings.memory() + field.lengths.as_ref().map_or(0, Vec::len));
+        let stored = self.stored.iter().flatten().map(|b| b.frame.len() + 32);
+        self.ids.memory() + 4 * self.by_id.len() + fields.sum::<usize>() + stored.sum::<usize>()
+    }
+}
+
+/// Inverts batches, one after another, on one thread.
+pub struct Inverter {
+    fields: Vec<FieldInverter>,
+    stores: bool,
+}
+
+struct FieldInverter {
+    number: FieldNumber,
+    name: String,
+    table: TermTable,
+    kind: FieldInverterKind,
+}
+
+enum FieldInverterKind {
+    Text(WordCache),
+    Sparse { scale: f32 },
+}
+
+impl Inverter {
+    /// An inverter for a schema; `analyzers` holds one for each text field, in order.
+    pub fn new(schema: &Schema, analyzers: &[Analyzer]) -> Self {
+        let mut analyzers = analyzers.iter();
+        let mut fields = Vec::new();
+        for field in schema.fields() {
+            let kind = match &field.options {
+                FieldOptions::Text { .. } => analyzers
+                    .next()
+                    .map(|a| FieldInverterKind::Text(WordCache::new(a.clone()))),
+                FieldOptions::Sparse { scale, .. } => {
+                    Some(FieldInverterKind::Sparse { scale: *scale })
+                }
+                FieldOptions::Stored | FieldOptions::Unknown { .. } => None,
+            };
+            fields.extend(kind.map(|kind| FieldInverter {
+                number: field.number,
+                name: field.name.clone(),
+                table: TermTable::default(),
+                kind,
+            }));
+        }
+        Self {
+            fields,
+            stores: schema.stored_field().is_some(),
+        }
+    }
+
+    /// Inverts a batch of documents that were [checked](Document::check) against the schema.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`] when a stored document does not fit a block.
+    pub fn invert(&mut self, documents: &[Document]) -> Result<InvertedBatch> {
+        let mut ids = Strings::default();
+        for document in documents {
+            ids.push(document.id().as_bytes());
+        }
+        let count = u32::try_from(documents.len()).unwrap_or(u32::MAX);
+        let mut by_id: Vec<DocId> = (0..count).collect();
+        // Stable, so that documents with equal ids stay in the order in which they came.
+        by_id.sort_by(|a, b| ids.get(*a).cmp(ids.get(*b)));
+        let fields = self
+            .fields
+            .iter_mut()
+            .map(|field| field.invert(documents))
+            .collect();
+        let stored = self.stores.then(|| store(documents)).transpose()?;
+        Ok(InvertedBatch {
+            documents: count,
+            ids,
+            by_id,
+            fields,
+            stored,
+        })
+    }
+}
+
+impl FieldInverter {
+    fn invert(&mut self, documents: &[Document]) -> InvertedField {
+        let extra_memory = match &self.kind {
+            FieldInverterKind::Text(cache) => cache.memory(),
+            FieldInverterKind::Sparse { .. } => 0,
+        };
+        if self.table.begin_batch(extra_memory)
+            && let FieldInverterKind::Text(cache) = &mut self.kind
+        {
+            cache.clear();
+        }
+        let mut totals = vec![0u32; documents.len()];
+        let mut left_out = 0;
+        let name = self.name.clone();
+        for ((document, values), total) in (0..).zip(documents).zip(&mut totals) {
+            let values = values.values().iter();
+            for (_, value) in values.filter(|(field, _)| *field == name) {
+                let (more, lost) = self.add(document, value);
+                *total = total.saturating_add(more);
+                left_out += lost;
+            }
+        }
+        let is_text = matches!(self.kind, FieldInverterKind::Text(_));
+        InvertedField {
+            number: self.number,
+            postings: self.table.finish_batch(),
+            lengths: is_text.then(|| totals.iter().map(|t| lengths::encode(*t)).collect()),
+            left_out,
+        }
+    }
+
+    /// Adds a value; returns the length of a text, and how much was left out or clamped.
+    fn add(&mut self, document: DocId, value: &FieldValue) -> (u32, u64) {
+        match (&mut self.kind, value) {
+            (FieldInverterKind::Text(cache), FieldValue::Text(text)) => {
+                cache.add_text(&mut self.table, document, text)
+            }
+            (FieldInverterKind::Sparse { scale }, FieldValue::Sparse(vector)) => {
+                let terms = vector
+                    .iter()
+                    .map(|(term, weight)| (term.as_bytes(), *weight));
+                add_vector(&mut self.table, document, terms, *scale)
+            }
+            (FieldInverterKind::Sparse { scale }, FieldValue::SparseNumbered(vector)) => {
+                // Big-endian, so that keys sort as numbers.
+                let terms = vector
+                    .iter()
+                    .map(|(term, weight)| (term.to_be_bytes(), *weight));
+                add_vector(&mut self.table, document, terms, *scale)
+            }
+            _ => (0, 0),
+        }
+    }
+}
+
+fn add_vector<T: AsRef<[u8]>>(
+    table: &mut TermTable,
+    document: DocId,
+    terms: impl Iterator<Item = (T, f32)>,
+    scale: f32,
+) -> (u32, u64) {
+    let mut clamped = 0;
+    for (term, weight) in terms.filter(|(_, weight)| *weight > 0.0) {
+        let (impact, was_clamped) = impact(weight, scale);
+        clamped += u64::from(was_clamped);
+        let term = table.number(term.as_ref());
+        table.add(term, document, impact, u32::max);
+    }
+    (0, clamped)
+}
+
+/// The impact of a positive weight, and whether it had to be clamped to 255.
+pub(crate) fn impact(weight: f32, scale: f32) -> (u32, bool) {
+    let steps = (weight / scale).round();
+    if steps > 255.0 {
+        return (255, true);
+    }
+    // Between 0 and 255, so the conversion is exact.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let impact = steps as u32;
+    (impact.max(1), false)
+}
+
+/// Remembers the terms of each word, because analysis of a word costs more than looking it up.
+struct WordCache {
+    analyzer: Analyzer,
+    words: Interner,
+    /// For each word, where its terms are in `terms`.
+    ranges: Vec<Range<u32>>,
+    terms: Vec<u32>,
+}
+
+/// Marks a term that is too long to be indexed.
+const TOO_LONG: u32 = u32::MAX;
+
+impl WordCache {
+    fn new(analyzer: Analyzer) -> Self {
+        Self {
+            analyzer,
+            words: Interner::default(),
+            ranges: Vec::new(),
+            terms: Vec::new(),
+        }
+    }
+
+    fn memory(&self) -> usize {
+        self.words.memory() + 8 * self.ranges.capacity() + 4 * self.terms.capacity()
+    }
+
+    fn clear(&mut self) {
+        self.words.clear();
+        self.ranges.clear();
+        self.terms.clear();
+    }
+
+    fn add_text(&mut self, table: &mut TermTable, document: DocId, text: &str) -> (u32, u64) {
+        let analyzer = self.analyzer.clone();
+        let text = analyzer.repair(text);
+        let (mut length, mut left_out) = (0, 0);
+        analyzer.words(&text, &mut |word| {
+            let range = self.terms_of(&analyzer, table, word.text);
+            let terms = self.terms.get(range.start as usize..range.end as usize);
+            for term in terms.unwrap_or_default() {
+                if *term == TOO_LONG {
+                    left_out += 1;
+                    continue;
+                }
+                length += 1;
+                table.add(*term, document, 1, |old, new| old.saturating_add(new));
+            }
+        });
+        (length, left_out)
+    }
+
+    #[inline]
+    fn terms_of(&mut self, analyzer: &Analyzer, table: &mut TermTable, word: &str) -> Range<u32> {
+        let (number, is_new) = self.words.intern(word.as_bytes());
+        if is_new {
+            let start = u32::try_from(self.terms.len()).unwrap_or(u32::MAX);
+            analyzer.terms(word, &mut |term| {
+                self.terms
+                    .push(if term.len() > MAX_TEXT_TERM_BYTES || term.is_empty() {
+                        TOO_LONG
+                    } else {
+                        table.number(term.as_bytes())
+                    });
+            });
+            let end = u32::try_from(self.terms.len()).unwrap_or(u32::MAX);
+            self.ranges.push(start..end);
+        }
+        self.ranges.get(number as usize).cloned().unwrap_or(0..0)
+    }
+}
+
+fn store(documents: &[Document]) -> Result<Vec<StoredBlock>> {
+    let mut packer = StoredPacker::default();
+    for document in documents {
+        let given = document.values().iter().find_map(|(_, value)| match value {
+            FieldValue::Stored(bytes) => Some(bytes),
+            _ => None,
+        });
+        match given {
+            Some(bytes) => packer.add(bytes)?,
+            None => packer.add(&default_source(document)?)?,
+        }
+    }
+    packer.finish()
+}
+
+/// What is stored of a document that brings no stored value.
+fn default_source(document: &Document) -> Result<Vec<u8>> {
+    let mut object = serde_json::Map::new();
+    object.insert("_id".into(), document.id().into());
+    for (name, value) in document.values() {
+        let FieldValue::Text(text) = value else {
+            continue;
+        };
+        match object.get_mut(name) {
+            // A field given twice is one text.
+            Some(serde_json::Value::String(before)) => {
+                before.push(' ');
+                before.push_str(text);
+            }
+            _ => {
+                object.insert(name.clone(), text.as_str().into());
+            }
+        }
+    }
+    serde_json::to_vec(&object).map_err(|e| Error::invalid(format!("cannot store document: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invert(schema: &Schema, documents: &[Document]) -> InvertedBatch {
+        let analyzer = Analyzer::named("simple").unwrap();
+        Inverter::new(schema, &[analyzer])
+            .invert(documents)
+            .unwrap()
+    }
+
+    #[test]
+    fn text_becomes_terms_with_frequencies_and_lengths() {
+        let schema = Schema::new().text("t", "simple").unwrap();
+        let documents = [
+            Document::new("b").with_text("t", "red fish blue fish"),
+            Document::new("a")
+                .with_text("t", "fish")
+                .with_text("t", "one"),
+            Document::new("c"),
+        ];
+        let batch = invert(&schema, &documents);
+        assert_eq!(batch.by_id, [1, 0, 2]);
+        let field = &batch.fields[0];
+        assert_eq!(field.lengths.as_deref(), Some(&[4, 2, 0][..]));
+        assert_eq!(field.postings.terms.get(1), b"fish");
+        assert_eq!(field.postings.documents, [0, 0, 1, 1, 0]);
+        assert_eq!(field.postings.values, [1, 2, 1, 1, 1]);
+    }
+
+    #[test]
+    fn terms_too_long_are_left_out_and_counted() {
+        let schema = Schema::new().text("t", "simple").unwrap();
+        let text = format!("short {} word", "x".repeat(100_000));
+        let batch = invert(&schema, &[Document::new("a").with_text("t", text)]);
+        let field = &batch.fields[0];
+        assert!(field.left_out > 0);
+        assert_eq!(field.lengths.as_deref(), Some(&[2][..]));
+    }
+
+    #[test]
+    fn weights_become_impacts() {
+        assert_eq!(impact(3.0, 3.0 / 255.0), (255, false));
+        assert_eq!(impact(3.1, 3.0 / 255.0), (255, true));
+        assert_eq!(impact(1e-9, 3.0 / 255.0), (1, false));
+        let schema = Schema::new().sparse("s", 2.55).unwrap();
+        let document = Document::new("a").with_sparse("s", [("x", 1.0), ("y", 0.0), ("x", 2.0)]);
+        let batch = Inverter::new(&schema, &[]).invert(&[document]).unwrap();
+        let postings = &batch.fields[0].postings;
+        assert_eq!(
+            (postings.terms.len(), &postings.values[..]),
+            (1, &[200][..])
+        );
+    }
+}

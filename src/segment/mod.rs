@@ -1,0 +1,46 @@
+//! Immutable segments: documents are inverted, written, read, verified and merged here.
+//!
+//! In come [`Document`]s and, when merging, segments. Out goes one file per segment, and a
+//! [`SegmentReader`] over it that hands out postings, ids, lengths and stored documents. Nothing here
+//! decides when a segment is written or merged, or which segments make an index: that is `index`.
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `document` | what is indexed |
+//! | `term_table` | terms of a batch and their postings, counted |
+//! | `invert` | documents of a batch -> sorted terms with postings |
+//! | `term_merge` | sorted term streams -> one sorted stream |
+//! | `document_map` | documents of a source -> documents of the segment written |
+//! | `streams` | what a source brings to a merge |
+//! | `write` | sources -> the file of a segment |
+//! | `reader` | the file of a segment -> its parts |
+//! | `verify` | walks everything that a segment holds |
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::cast_possible_truncation
+    )
+)]
+
+mod document;
+mod document_map;
+mod invert;
+mod reader;
+mod streams;
+mod term_merge;
+mod term_table;
+mod verify;
+mod write;
+
+pub use document::{Document, FieldValue};
+pub(crate) use document_map::DocumentMap;
+pub(crate) use invert::impact;
+pub use invert::{InvertedBatch, Inverter};
+pub use reader::{FieldReader, SegmentReader, SparseField, TextField};
+pub use verify::verify;
+pub(crate) use write::document_maps;
+pub use write::{Source, WrittenSegment, write};

@@ -1,0 +1,322 @@
+//! The terms of a batch and their postings.
+//!
+//! Terms keep their numbers from batch to batch, so that a writer pays for hashing a word's bytes once
+//! per occurrence and for copying them once in its life. Postings are logged in the order of documents and
+//! sorted by term at the end of the batch, by counting.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use crate::format::DocId;
+
+/// Number of a term in a [`TermTable`].
+pub(super) type TermNumber = u32;
+
+/// Forget all terms when they take more bytes than this, so that memory stays bounded.
+const MAX_TABLE_BYTES: usize = 12 << 20;
+
+/// Strings one after another, found by number.
+#[derive(Default)]
+pub(super) struct Strings {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Strings {
+    /// Appends a string and returns its number.
+    pub fn push(&mut self, string: &[u8]) -> u32 {
+        self.bytes.extend_from_slice(string);
+        self.ends
+            .push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+        u32::try_from(self.ends.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// The string with this number.
+    #[inline]
+    pub fn get(&self, number: u32) -> &[u8] {
+        let number = number as usize;
+        let start = number
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before));
+        let end = self.ends.get(number).copied().unwrap_or(0);
+        self.bytes
+            .get(start.copied().unwrap_or(0) as usize..end as usize)
+            .unwrap_or_default()
+    }
+
+    /// Number of strings.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// About how many bytes they take.
+    pub fn memory(&self) -> usize {
+        self.bytes.len() + 4 * self.ends.len()
+    }
+
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+}
+
+/// Gives equal strings equal numbers.
+#[derive(Default)]
+pub(super) struct Interner {
+    strings: Strings,
+    numbers: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Interner {
+    /// The number of a string, and whether it is new.
+    #[inline]
+    pub fn intern(&mut self, string: &[u8]) -> (u32, bool) {
+        let hash = self.hasher.hash_one(string);
+        let strings = &self.strings;
+        if let Some(number) = self
+            .numbers
+            .find(hash, |number| strings.get(*number) == string)
+        {
+            return (*number, false);
+        }
+        let number = self.strings.push(string);
+        let (strings, hasher) = (&self.strings, &self.hasher);
+        self.numbers
+            .insert_unique(hash, number, |n| hasher.hash_one(strings.get(*n)));
+        (number, true)
+    }
+
+    pub fn get(&self, number: u32) -> &[u8] {
+        self.strings.get(number)
+    }
+
+    pub fn memory(&self) -> usize {
+        self.strings.memory() + 5 * self.numbers.capacity()
+    }
+
+    pub fn clear(&mut self) {
+        self.strings.clear();
+        self.numbers.clear();
+    }
+}
+
+#[derive(Clone, Copy)]
+struct TermState {
+    /// The batch in which the term was last seen.
+    batch: u32,
+    /// Its last posting in the log.
+    last: u32,
+    /// Postings of this batch; while sorting, where the next one goes.
+    postings: u32,
+}
+
+struct LoggedPosting {
+    term: TermNumber,
+    document: DocId,
+    value: u32,
+}
+
+/// Postings of one field of a batch, sorted by term.
+#[derive(Default)]
+pub struct FieldPostings {
+    pub(super) terms: Strings,
+    /// End of each term's postings.
+    pub(super) ends: Vec<u32>,
+    pub(super) documents: Vec<DocId>,
+    /// Term frequencies or impacts.
+    pub(super) values: Vec<u32>,
+}
+
+impl FieldPostings {
+    /// About how many bytes they take; depends on the postings alone, so that it may decide where segments
+    /// end.
+    pub fn memory(&self) -> usize {
+        self.terms.memory() + 4 * (self.ends.len() + self.documents.len() + self.values.len())
+    }
+}
+
+/// Collects the postings of a batch.
+#[derive(Default)]
+pub(super) struct TermTable {
+    terms: Interner,
+    states: Vec<TermState>,
+    batch: u32,
+    touched: Vec<TermNumber>,
+    log: Vec<LoggedPosting>,
+}
+
+impl TermTable {
+    /// Begins a batch. True when the table was full and forgot its terms: numbers given before are
+    /// then void.
+    pub fn begin_batch(&mut self, extra_memory: usize) -> bool {
+        self.batch = self.batch.wrapping_add(1);
+        self.touched.clear();
+        self.log.clear();
+        let memory = self.terms.memory() + size_of::<TermState>() * self.states.capacity();
+        let full = memory + extra_memory > MAX_TABLE_BYTES || self.batch == 0;
+        if full {
+            self.terms.clear();
+            self.states.clear();
+            self.batch = 1;
+        }
+        full
+    }
+
+    /// The number of a term.
+    #[inline]
+    pub fn number(&mut self, term: &[u8]) -> TermNumber {
+        let (number, is_new) = self.terms.intern(term);
+        if is_new {
+            self.states.push(TermState {
+                batch: 0,
+                last: 0,
+                postings: 0,
+            });
+        }
+        number
+    }
+
+    /// Notes that a document has a term. When it was the last document noted for the term, `join` makes one
+    /// value of the old one and the new one.
+    #[inline]
+    pub fn add(
+        &mut self,
+        term: TermNumber,
+        document: DocId,
+        value: u32,
+        join: impl Fn(u32, u32) -> u32,
+    ) {
+        let Some(state) = self.states.get_mut(term as usize) else {
+            return;
+        };
+        if state.batch == self.batch {
+            if let Some(last) = self.log.get_mut(state.last as usize)
+                && last.document == document
+            {
+                last.value = join(last.value, value);
+                return;
+            }
+            state.postings += 1;
+        } else {
+            *state = TermState {
+                batch: self.batch,
+                last: 0,
+                postings: 1,
+            };
+            self.touched.push(term);
+        }
+        state.last = u32::try_from(self.log.len()).unwrap_or(u32::MAX);
+        self.log.push(LoggedPosting {
+            term,
+            document,
+            value,
+        });
+    }
+
+    /// Ends the batch: its postings, sorted by term and then by document.
+    pub fn finish_batch(&mut self) -> FieldPostings {
+        let mut order: Vec<(u64, TermNumber)> = self
+            .touched
+            .iter()
+            .map(|term| (prefix(self.terms.get(*term)), *term))
+            .collect();
+        let terms = &self.terms;
+        // Eight bytes decide nearly always.
+        order.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0)
+                .then_with(|| terms.get(a.1).cmp(terms.get(b.1)))
+        });
+        let mut postings = FieldPostings::default();
+        let mut end = 0;
+        for (_, term) in order {
+            postings.terms.push(self.terms.get(term));
+            if let Some(state) = self.states.get_mut(term as usize) {
+                let start = end;
+                end += state.postings;
+                state.postings = start;
+            }
+            postings.ends.push(end);
+        }
+        postings.documents = vec![0; self.log.len()];
+        postings.values = vec![0; self.log.len()];
+        for posting in &self.log {
+            let Some(state) = self.states.get_mut(posting.term as usize) else {
+                continue;
+            };
+            let place = state.postings as usize;
+            state.postings += 1;
+            let slots = (
+                postings.documents.get_mut(place),
+                postings.values.get_mut(place),
+            );
+            if let (Some(document), Some(value)) = slots {
+                (*document, *value) = (posting.document, posting.value);
+            }
+        }
+        postings.terms.bytes.shrink_to_fit();
+        postings.terms.ends.shrink_to_fit();
+        postings
+    }
+}
+
+/// The first eight bytes of a string as a number that sorts like them.
+pub(super) fn prefix(bytes: &[u8]) -> u64 {
+    if let Some(first) = bytes.first_chunk::<8>() {
+        return u64::from_be_bytes(*first);
+    }
+    let mut eight = [0; 8];
+    for (to, from) in eight.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    u64::from_be_bytes(eight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn postings_come_out_sorted_as_in_a_tree_map(
+            batches in prop::collection::vec(
+                prop::collection::vec(prop::collection::vec("[ab]{1,9}", 0..12), 0..20),
+                1..4,
+            ),
+        ) {
+            let mut table = TermTable::default();
+            for batch in batches {
+                table.begin_batch(0);
+                let mut expected: BTreeMap<Vec<u8>, BTreeMap<u32, u32>> = BTreeMap::new();
+                for (document, words) in (0..).zip(&batch) {
+                    for word in words {
+                        let number = table.number(word.as_bytes());
+                        table.add(number, document, 1, |old, new| old + new);
+                        *expected
+                            .entry(word.clone().into_bytes())
+                            .or_default()
+                            .entry(document)
+                            .or_default() += 1;
+                    }
+                }
+                let postings = table.finish_batch();
+                prop_assert_eq!(postings.terms.len(), expected.len());
+                let mut start = 0;
+                for (index, (term, documents)) in expected.iter().enumerate() {
+                    prop_assert_eq!(postings.terms.get(index as u32), &term[..]);
+                    let end = postings.ends[index] as usize;
+                    let found: BTreeMap<u32, u32> = postings.documents[start..end]
+                        .iter()
+                        .copied()
+                        .zip(postings.values[start..end].iter().copied())
+                        .collect();
+                    prop_assert_eq!(&found, documents);
+                    start = end;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! Sources become the file of a segment.
+//!
+//! A source is a batch in memory or a segment on disk, with the documents of it that are dropped. A
+//! new segment and a merge are the same thing: the sources' documents follow one another, and the sorted
+//! terms of all of them are merged. Only the dictionary being built and the list being
+//! encoded are held in memory.
+
+use std::io::Write;
+
+use super::document_map::DocumentMap;
+use super::invert::InvertedBatch;
+use super::reader::SegmentReader;
+use super::streams::{IdStream, PostingStream, field_of};
+use super::term_merge::KeyMerge;
+use crate::error::{Error, Result};
+use crate::format::container::FileStamp;
+use crate::format::deletes::DeletedDocuments;
+use crate::format::dictionary::{DictionaryWriter, TermEntry};
+use crate::format::ids::encode_order;
+use crate::format::limits::MAX_SEGMENT_DOCUMENTS;
+use crate::format::segment_info::{FieldStatistics, SegmentInfo};
+use crate::format::sparse_postings::SparseListEncoder;
+use crate::format::stored::{Stored, StoredBlock, StoredIndexWriter, StoredPacker};
+use crate::format::text_postings::TextListEncoder;
+use crate::format::{
+    ContainerWriter, DocId, FieldKind, FieldNumber, FileKind, Schema, Section, wide,
+};
+
+/// Documents to be written to a segment.
+#[derive(Clone, Copy)]
+pub enum Source<'a> {
+    /// A batch in memory, and the documents of it that are gone already.
+    Batch(&'a InvertedBatch, Option<&'a DeletedDocuments>),
+    /// A segment, and the documents of it that are deleted.
+    Segment(&'a SegmentReader, Option<&'a DeletedDocuments>),
+}
+
+/// A segment that was written.
+#[derive(Clone, Debug)]
+pub struct WrittenSegment {
+    /// Length and fingerprint of the file.
+    pub stamp: FileStamp,
+    /// Its statistics.
+    pub info: SegmentInfo,
+}
+
+impl Source<'_> {
+    fn documents(&self) -> u32 {
+        match self {
+            Self::Batch(batch, _) => batch.documents,
+            Self::Segment(segment, _) => segment.documents(),
+        }
+    }
+
+    fn dropped(&self) -> Option<&DeletedDocuments> {
+        match self {
+            Self::Batch(_, dropped) | Self::Segment(_, dropped) => *dropped,
+        }
+    }
+}
+
+/// Where the documents of each source go.
+pub(crate) fn document_maps(sources: &[Source<'_>]) -> Result<Vec<DocumentMap>> {
+    let mut base = 0u32;
+    let mut maps = Vec::with_capacity(sources.len());
+    for source in sources {
+        let map = DocumentMap::new(base, source.documents(), source.dropped());
+        let next = u64::from(base) + u64::from(map.kept());
+        base = u32::try_from(next)
+            .ok()
+            .filter(|next| *next <= MAX_SEGMENT_DOCUMENTS)
+            .ok_or_else(|| {
+                let limit = u64::from(MAX_SEGMENT_DOCUMENTS);
+                Error::limit("number of documents of a segment", next, limit)
+            })?;
+        maps.push(map);
+    }
+    Ok(maps)
+}
+
+/// Writes a segment that holds the documents of `sources`, in order, and returns what it wrote.
+///
+/// # Errors
+///
+/// [`Error::Limit`] when the segment would be too large, [`Error::Corrupt`] when a source is damaged,
+/// and [`Error::Io`] with `file` when `out` fails.
+pub fn write<W: Write>(
+    schema: &Schema,
+    sources: &[Source<'_>],
+    out: W,
+    file: &str,
+) -> Result<(W, WrittenSegment)> {
+    let maps = document_maps(sources)?;
+    let documents = maps.iter().map(DocumentMap::kept).sum();
+    let failed = |e| Error::io(file, "write", e);
+    let writer = ContainerWriter::new(out, FileKind::Segment).map_err(failed)?;
+    let mut writer = SegmentWriter {
+        out: writer,
+        file,
+        sources,
+        maps: &maps,
+        documents,
+        info: SegmentInfo {
+            documents,
+            fields: Vec::new(),
+        },
+    };
+    for field in schema.fields() {
+        match field.options.kind() {
+            FieldKind::Text => writer.text_field(field.number)?,
+            FieldKind::Sparse => writer.sparse_field(field.number)?,
+            FieldKind::Stored => writer.stored()?,
+            FieldKind::Unknown => {}
+        }
+    }
+    writer.ids()?;
+    writer.section("info", None, &writer.info.encode())?;
+    let info = writer.info;
+    let (out, stamp) = writer.out.finish().map_err(failed)?;
+    Ok((out, WrittenSegment { stamp, info }))
+}
+
+struct SegmentWriter<'a, W> {
+    out: ContainerWriter<W>,
+    file: &'a str,
+    sources: &'a [Source<'a>],
+    maps: &'a [DocumentMap],
+    documents: u32,
+    info: SegmentInfo,
+}
+
+impl<'a, W: Write> SegmentWriter<'a, W> {
+    fn begin(&mut self, name: &str, field: Option<FieldNumber>) -> Result<()> {
+        let begun = self.out.begin(name, field);
+        begun.map_err(|e| Error::io(self.file, "write", e))
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.out.write_all(bytes);
+        written.map_err(|e| Error::io(self.file, "write", e))
+    }
+
+    fn section(&mut self, name: &str, field: Option<FieldNumber>, bytes: &[u8]) -> Result<()> {
+        self.begin(name, field)?;
+        self.put(bytes)
+    }
+
+    fn text_field(&mut self, field: FieldNumber) -> Result<()> {
+        let Some(merge) = self.field_streams(field)? else {
+            return Ok(());
+        };
+        let lengths = self.lengths(field)?;
+        let mut encoder = TextListEncoder::default();
+        self.begin("postings", Some(field))?;
+        let (dictionary, mut statistics) = self.lists(
+            merge,
+            DictionaryWriter::of_text_terms(),
+            |documents, values, offset, out| {
+                encoder.encode(documents, values, &lengths, offset, out)
+            },
+        )?;
+        statistics.field = field;
+        statistics.kind = 1;
+        statistics.left_out = self.left_out(field);
+        let has_terms = lengths.iter().filter(|code| **code > 0).count();
+        statistics.documents = u32::try_from(has_terms).unwrap_or(u32::MAX);
+        self.section("terms", Some(field), &dictionary)?;
+        self.section("lengths", Some(field), &lengths)?;
+        self.info.fields.push(statistics);
+        Ok(())
+    }
+
+    fn sparse_field(&mut self, field: FieldNumber) -> Result<()> {
+        let Some(merge) = self.field_streams(field)? else {
+            return Ok(());
+        };
+        let mut encoder = SparseListEncoder::default();
+        let mut seen = DeletedDocuments::none(self.documents);
+        self.begin("impacts", Some(field))?;
+        let (dictionary, mut statistics) = self.lists(
+            merge,
+            DictionaryWriter::of_sparse_terms(),
+            |documents, values, offset, out| {
+                for document in documents {
+                    seen.delete(*document);
+                }
+                encoder.encode(documents, values, offset, out)
+            },
+        )?;
+        statistics.field = field;
+        statistics.kind = 2;
+        statistics.left_out = self.left_out(field);
+        statistics.documents = seen.count();
+        self.section("terms", Some(field), &dictionary)?;
+        self.info.fields.push(statistics);
+        Ok(())
+    }
+
+    /// Merges the terms of all sources, encodes their lists into the section that was begun, and returns
+    /// the dictionary's bytes.
+    fn lists(
+        &mut self,
+        mut merge: KeyMerge<PostingStream<'_>>,
+        mut dictionary: DictionaryWriter,
+        mut encode: impl FnMut(&[DocId], &[u32], u64, &mut Vec<u8>) -> Result<TermEntry>,
+    ) -> Result<(Vec<u8>, FieldStatistics)> {
+        let mut statistics = FieldStatistics::default();
+        let (mut documents, mut values) = (Vec::new(), Vec::new());
+        let (mut written, mut pending) = (0, Vec::with_capacity(PENDING_BYTES * 2));
+        let maps = self.maps;
+        while merge.advance()? {
+            documents.clear();
+            values.clear();
+            merge.for_current(|source, stream| match maps.get(source) {
+                Some(map) => stream.postings(map, &mut documents, &mut values),
+                None => Ok(()),
+            })?;
+            if documents.is_empty() {
+                continue;
+            }
+            let offset = written + wide(pending.len());
+            let entry = encode(&documents, &values, offset, &mut pending)?;
+            dictionary.add_term(merge.key(), &entry, offset)?;
+            statistics.postings += wide(documents.len());
+            statistics.total += values.iter().map(|v| u64::from(*v)).sum::<u64>();
+            if pending.len() >= PENDING_BYTES {
+                self.put(&pending)?;
+                written += wide(pending.len());
+                pending.clear();
+            }
+        }
+        self.put(&pending)?;
+        statistics.terms = dictionary.keys();
+        Ok((dictionary.finish()?, statistics))
+    }
+
+    /// A stream of postings for each source, in order; `None` when no source has the field.
+    fn field_streams(&self, field: FieldNumber) -> Result<Option<KeyMerge<PostingStream<'a>>>> {
+        let mut any = false;
+        let streams = self.sources.iter().map(|source| {
+            let stream = PostingStream::of(*source, field);
+            any |= !matches!(stream, PostingStream::Nothing);
+            stream
+        });
+        let streams = streams.collect();
+        any.then(|| KeyMerge::new(streams)).transpose()
+    }
+
+    /// The length codes of all kept documents.
+    fn lengths(&self, field: FieldNumber) -> Result<Vec<u8>> {
+        let mut all = Vec::with_capacity(self.documents as usize);
+        for (source, map) in self.sources.iter().zip(self.maps) {
+            let lengths: &[u8] = match source {
+                Source::Batch(batch, _) => field_of(batch, field)
+                    .and_then(|f| f.lengths.as_deref())
+                    .unwrap_or_default(),
+                Source::Segment(segment, _) => match segment.text(field) {
+                    Some(text) => text.lengths.all()?,
+                    None => &[],
+                },
+            };
+            for document in 0..source.documents() {
+                if map.get(document).is_some() {
+                    all.push(lengths.get(document as usize).copied().unwrap_or(0));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    fn left_out(&self, field: FieldNumber) -> u64 {
+        let of_source = |source: &Source<'_>| match source {
+            Source::Batch(batch, _) => field_of(batch, field).map(|f| f.left_out),
+            Source::Segment(segment, _) => segment.info().field(field).map(|f| f.left_out),
+        };
+        self.sources.iter().filter_map(of_source).sum()
+    }
+
+    fn stored(&mut self) -> Result<()> {
+        let mut index = StoredIndexWriter::default();
+        self.begin("stored", None)?;
+        for (source, map) in self.sources.iter().zip(self.maps) {
+            match source {
+                Source::Batch(batch, _) => {
+                    // Batches are repacked only when documents are dropped, which is rare.
+                    let blocks = batch.stored.as_deref().unwrap_or_default();
+                    if map.keeps_all() {
+                        for block in blocks {
+                            self.put(index.add(block))?;
+                        }
+                    } else {
+                        let packed = unpack_batch(blocks)?;
+                        self.repack(map, packed.into_iter().map(Ok), &mut index)?;
+                    }
+                }
+                Source::Segment(segment, _) => self.stored_of(segment, map, &mut index)?,
+            }
+        }
+        self.section("stored-index", None, &index.finish())
+    }
+
+    fn stored_of(
+        &mut self,
+        segment: &SegmentReader,
+        map: &DocumentMap,
+        index: &mut StoredIndexWriter,
+    ) -> Result<()> {
+        let Some(stored) = segment.stored() else {
+            let nothing = (0..segment.documents()).map(|_| Ok(Vec::new()));
+            return self.repack(map, nothing, index);
+        };
+        if map.keeps_all() {
+            for block in 0..stored.blocks() {
+                self.put(index.add(&stored.block(block)?))?;
+            }
+            return Ok(());
+        }
+        let documents = (0..stored.blocks()).flat_map(|block| match stored.documents_of(block) {
+            Ok(documents) => documents.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        });
+        self.repack(map, documents, index)
+    }
+
+    /// Compresses the kept documents of a source anew.
+    fn repack(
+        &mut self,
+        map: &DocumentMap,
+        documents: impl Iterator<Item = Result<Vec<u8>>>,
+        index: &mut StoredIndexWriter,
+    ) -> Result<()> {
+        let mut packer = StoredPacker::default();
+        for (number, document) in (0..).zip(documents) {
+            let document = document?;
+            if map.get(number).is_some() {
+                packer.add(&document)?;
+            }
+            for block in packer.take_closed() {
+                self.put(index.add(&block))?;
+            }
+        }
+        for block in packer.finish()? {
+            self.put(index.add(&block))?;
+        }
+        Ok(())
+    }
+
+    fn ids(&mut self) -> Result<()> {
+        let streams = self.sources.iter().map(|source| IdStream::of(*source));
+        let mut merge = KeyMerge::new(streams.collect())?;
+        let mut dictionary = DictionaryWriter::of_ids();
+        let mut order = Vec::with_capacity(self.documents as usize);
+        let maps = self.maps;
+        while merge.advance()? {
+            let mut found = None;
+            merge.for_current(|source, stream| {
+                let document = stream.document()?;
+                // Of documents with equal ids all but the last are dropped before.
+                found = maps.get(source).and_then(|m| m.get(document)).or(found);
+                Ok(())
+            })?;
+            if let Some(document) = found {
+                dictionary.add_id(merge.key())?;
+                order.push(document);
+            }
+        }
+        if order.len() != self.documents as usize {
+            let message = "two live documents have the same external id";
+            return Err(Error::corrupt(self.file, "ids", 0, message));
+        }
+        self.section("ids", None, &dictionary.finish()?)?;
+        self.section("id-order", None, &encode_order(&order))
+    }
+}
+
+/// Postings are handed to the file in pieces of about this many bytes.
+const PENDING_BYTES: usize = 1 << 20;
+
+/// The documents of a batch's stored blocks.
+fn unpack_batch(blocks: &[StoredBlock]) -> Result<Vec<Vec<u8>>> {
+    let mut index = StoredIndexWriter::default();
+    let mut frames = Vec::new();
+    for block in blocks {
+        frames.extend_from_slice(index.add(block));
+    }
+    let frames = Section::from_bytes("stored", frames);
+    let stored = Stored::open(frames, Section::from_bytes("stored-index", index.finish()))?;
+    let mut documents = Vec::new();
+    for block in 0..stored.blocks() {
+        documents.extend(stored.documents_of(block)?);
+    }
+    Ok(documents)
+}

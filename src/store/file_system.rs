@@ -1,0 +1,228 @@
+//! A folder of the file system.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Directory, FileSink, Lock};
+use crate::error::{Error, Result};
+use crate::format::SharedBytes;
+
+const LOCK_FILE: &str = "lock";
+
+/// A folder of the file system; files are read through memory maps.
+#[derive(Clone, Debug)]
+pub struct FileSystem {
+    root: PathBuf,
+}
+
+impl FileSystem {
+    /// The folder at `path`, which must exist.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it does not or is no folder.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let root = path.as_ref().to_path_buf();
+        let metadata = fs::metadata(&root).map_err(|e| Error::io(&root, "open", e))?;
+        if !metadata.is_dir() {
+            let error = io::Error::new(io::ErrorKind::NotADirectory, "it is not a folder");
+            return Err(Error::io(&root, "open", error));
+        }
+        Ok(Self { root })
+    }
+
+    /// The folder at `path`, created with its parents if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it cannot be created.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let root = path.as_ref();
+        fs::create_dir_all(root).map_err(|e| Error::io(root, "create", e))?;
+        Self::open(root)
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+}
+
+impl Directory for FileSystem {
+    fn create(&self, name: &str) -> Result<Box<dyn FileSink>> {
+        let path = self.at(name);
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(|e| Error::io(&path, "create", e))?;
+        Ok(Box::new(BufferedFile {
+            file,
+            buffer: Vec::with_capacity(BUFFER_BYTES),
+        }))
+    }
+
+    fn open(&self, name: &str) -> Result<SharedBytes> {
+        let path = self.at(name);
+        let file = File::open(&path).map_err(|e| Error::io(&path, "open", e))?;
+        map(&file)
+            .map(|bytes| bytes as SharedBytes)
+            .map_err(|e| Error::io(&path, "map", e))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        fs::rename(self.at(from), self.at(to)).map_err(|e| Error::io(self.at(from), "rename", e))
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        fs::remove_file(self.at(name)).map_err(|e| Error::io(self.at(name), "remove", e))
+    }
+
+    fn list(&self) -> Result<Vec<String>> {
+        let failed = |e| Error::io(&self.root, "list", e);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            // Names that are not UTF-8 are not ours.
+            names.extend(entry.file_name().into_string().ok());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn sync(&self) -> Result<()> {
+        // Windows makes renames durable by itself and cannot open folders.
+        if cfg!(unix) {
+            File::open(&self.root)
+                .and_then(|folder| folder.sync_all())
+                .map_err(|e| Error::io(&self.root, "fsync", e))?;
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> Result<Box<dyn Lock>> {
+        let path = self.at(LOCK_FILE);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|e| Error::io(&path, "open", e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(FileLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Err(Error::Locked {
+                path: self.root.clone(),
+            }),
+            Err(TryLockError::Error(e)) => Err(Error::io(&path, "lock", e)),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.root.clone()
+    }
+
+    fn import(&self, source: &Path, name: &str) -> Result<()> {
+        let path = self.at(name);
+        if fs::hard_link(source, &path).is_err() {
+            fs::copy(source, &path).map_err(|e| Error::io(source, "copy", e))?;
+        }
+        OpenOptions::new()
+            .read(true)
+            .open(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(|e| Error::io(&path, "fsync", e))
+    }
+}
+
+/// The operating system drops the lock when the file is closed, also when the process dies.
+#[derive(Debug)]
+struct FileLock {
+    _file: File,
+}
+
+impl Lock for FileLock {}
+
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Like a `BufWriter`, but one that never writes on drop: a file that was not synced is of no use.
+struct BufferedFile {
+    file: File,
+    buffer: Vec<u8>,
+}
+
+impl Write for BufferedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
+            self.flush()?;
+        }
+        if bytes.len() >= BUFFER_BYTES {
+            self.file.write_all(bytes)?;
+        } else {
+            self.buffer.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+impl FileSink for BufferedFile {
+    fn sync(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.file.sync_all()
+    }
+}
+
+/// Maps a whole file; an empty one, which cannot be mapped, becomes empty bytes.
+#[allow(unsafe_code)]
+fn map(file: &File) -> io::Result<Arc<dyn AsRef<[u8]> + Send + Sync>> {
+    if file.metadata()?.len() == 0 {
+        return Ok(Arc::new(Vec::new()));
+    }
+    // SAFETY: the mapping is read-only, and nothing in this crate changes a file once it is finished:
+    // segments, deletes and manifests are written once, under names that are never used again, and
+    // removed, never truncated. Another program that truncates a mapped file of the index breaks the
+    // contract that the README states.
+    let mapped = unsafe { memmap2::Mmap::map(file)? };
+    Ok(Arc::new(mapped))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_as_written_and_created_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = FileSystem::create(folder.path().join("a/b")).unwrap();
+        let mut file = Directory::create(&directory, "x").unwrap();
+        file.write_all(&vec![7; 600_000]).unwrap();
+        file.write_all(b"end").unwrap();
+        file.sync().unwrap();
+        let bytes = Directory::open(&directory, "x").unwrap();
+        let bytes: &[u8] = (*bytes).as_ref();
+        assert_eq!(bytes.len(), 600_003);
+        assert!(bytes.ends_with(b"end"));
+        assert!(Directory::create(&directory, "x").is_err());
+        directory.rename("x", "y").unwrap();
+        assert_eq!(directory.list().unwrap(), ["y"]);
+        assert!(super::super::is_missing(
+            &Directory::open(&directory, "x").err().unwrap()
+        ));
+    }
+
+    #[test]
+    fn a_second_lock_is_refused_until_the_first_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = FileSystem::open(folder.path()).unwrap();
+        let lock = directory.lock().unwrap();
+        assert!(matches!(directory.lock(), Err(Error::Locked { .. })));
+        drop(lock);
+        assert!(directory.lock().is_ok());
+    }
+}

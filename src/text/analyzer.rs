@@ -1,0 +1,222 @@
+//! The public face: an analyzer has a name, finds words, and turns them into terms.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+
+use super::east_asian::EastAsian;
+use super::language::{Language, Method, SIMPLE, languages};
+use super::mojibake;
+use super::tokenizer::{Tokenizer, Word};
+use super::western::Western;
+
+const CUSTOM_PREFIX: &str = "custom:";
+const MOJIBAKE: &str = "mojibake";
+
+/// Turns text into index terms, the same way when indexing and when searching.
+///
+/// Cheap to clone. Its name is stored with each field, so that an index is always searched as it was written.
+///
+/// ```
+/// use esparsa::text::Analyzer;
+///
+/// let english = Analyzer::named("en")?;
+/// let mut terms = Vec::new();
+/// english.analyze("The dog's Cafés", &mut |term, range| terms.push((term.to_owned(), range)));
+/// assert_eq!(terms, [("dog".to_owned(), 4..9), ("café".to_owned(), 10..16)]);
+/// assert_eq!(english.name(), "english");
+/// # Ok::<(), esparsa::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Analyzer {
+    name: Arc<str>,
+    tokenizer: Arc<dyn Tokenizer>,
+    repairs: bool,
+}
+
+impl Analyzer {
+    /// The analyzer that `name` means, whatever the case of its letters.
+    ///
+    /// A name is a language, as code (`pt`, `pt-BR`, `por`) or in English (`portuguese`), or `simple`: folding only,
+    /// no stop words, no stemming. [`languages`] lists them. After it, each behind a `+`, may come options:
+    /// `english+mojibake` repairs text that was decoded with the wrong character set, see [`Analyzer::repair`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] if there is no such analyzer or option, if this build lacks the option, or if the name
+    /// is that of a [custom](Analyzer::custom) analyzer, which only the application can supply.
+    pub fn named(name: &str) -> Result<Self> {
+        if name.starts_with(CUSTOM_PREFIX) {
+            return Err(Error::invalid(format!(
+                "`{name}` is an analyzer of the application that wrote this index; \
+                 pass it in, made with `Analyzer::custom`"
+            )));
+        }
+        let mut parts = name.trim().split('+').map(str::trim);
+        let base = parts.next().unwrap_or_default();
+        let (mut canonical, tokenizer) = find(base)?;
+        let mut repairs = false;
+        for option in parts {
+            if !option.eq_ignore_ascii_case(MOJIBAKE) {
+                return Err(Error::invalid(format!(
+                    "analyzer `{name}`: unknown option `{option}`; the only one is `{MOJIBAKE}`"
+                )));
+            }
+            mojibake::require()?;
+            repairs = true;
+        }
+        if repairs {
+            canonical.push('+');
+            canonical.push_str(MOJIBAKE);
+        }
+        Ok(Self {
+            name: canonical.into(),
+            tokenizer,
+            repairs,
+        })
+    }
+
+    /// An analyzer of the application's own; its [`name`](Analyzer::name) is `custom:` and the name given.
+    pub fn custom(name: impl Into<String>, tokenizer: impl Tokenizer + 'static) -> Self {
+        Self {
+            name: format!("{CUSTOM_PREFIX}{}", name.into()).into(),
+            tokenizer: Arc::new(tokenizer),
+            repairs: false,
+        }
+    }
+
+    /// The name to store with a field: [`Analyzer::named`] gives the same analyzer for it, unless it is custom.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Finds the words of `text`, in order; see [`Tokenizer::words`].
+    pub fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
+        self.tokenizer.words(text, emit);
+    }
+
+    /// Turns one word into zero, one or more index terms; see [`Tokenizer::terms`].
+    pub fn terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
+        self.tokenizer.terms(word, emit);
+    }
+
+    /// Calls `emit` with each term of `text` and the bytes of `text` that its word covers.
+    pub fn analyze(&self, text: &str, emit: &mut dyn FnMut(&str, Range<usize>)) {
+        self.words(text, &mut |word| {
+            self.terms(word.text, &mut |term| emit(term, word.start..word.end));
+        });
+    }
+
+    /// The text to index and to store in place of `text`.
+    ///
+    /// The text itself, unless the analyzer was asked for `+mojibake` and the text needs repair. Ranges that
+    /// [`words`](Analyzer::words) and [`analyze`](Analyzer::analyze) report refer to the text they are given, so a
+    /// caller that repairs passes the repaired text to them, and highlights in it.
+    pub fn repair<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.repairs {
+            mojibake::repair(text)
+        } else {
+            Cow::Borrowed(text)
+        }
+    }
+}
+
+/// The canonical name and the tokenizer of a name without options.
+fn find(name: &str) -> Result<(String, Arc<dyn Tokenizer>)> {
+    if name.eq_ignore_ascii_case("simple") {
+        return Ok(("simple".to_owned(), Arc::new(Western::new(SIMPLE))));
+    }
+    let Some(language) = Language::find(name) else {
+        let known: Vec<_> = languages().map(|language| language.code()).collect();
+        return Err(Error::invalid(format!(
+            "unknown analyzer `{name}`; expected `simple` or a language, as code or English name: {}",
+            known.join(", ")
+        )));
+    };
+    let tokenizer: Arc<dyn Tokenizer> = match language.method {
+        Method::Western(rules) => Arc::new(Western::new(rules)),
+        Method::EastAsian => Arc::new(EastAsian),
+    };
+    Ok((language.name().to_ascii_lowercase(), tokenizer))
+}
+
+impl fmt::Debug for Analyzer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Analyzer").field(&self.name).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Whole;
+
+    impl Tokenizer for Whole {
+        fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
+            emit(Word {
+                text,
+                start: 0,
+                end: text.len(),
+            });
+        }
+    }
+
+    #[test]
+    fn names_become_canonical() {
+        for (given, canonical) in [
+            ("EN", "english"),
+            (" pt-BR ", "portuguese"),
+            ("Simple", "simple"),
+            ("kor", "korean"),
+        ] {
+            assert_eq!(Analyzer::named(given).unwrap().name(), canonical);
+        }
+    }
+
+    #[test]
+    fn unknown_names_and_options_say_what_is_known() {
+        let message = Analyzer::named("klingon").unwrap_err().to_string();
+        assert!(
+            message.contains("`klingon`") && message.contains("pt, ro"),
+            "{message}"
+        );
+        let message = Analyzer::named("en+loud").unwrap_err().to_string();
+        assert!(
+            message.contains("`loud`") && message.contains("`mojibake`"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn only_the_application_can_supply_a_custom_analyzer() {
+        let analyzer = Analyzer::custom("whole", Whole);
+        assert_eq!(analyzer.name(), "custom:whole");
+        let message = Analyzer::named(analyzer.name()).unwrap_err().to_string();
+        assert!(message.contains("Analyzer::custom"), "{message}");
+    }
+
+    #[test]
+    fn nothing_is_repaired_unless_asked_for() {
+        let analyzer = Analyzer::named("pt").unwrap();
+        assert_eq!(analyzer.repair("cafÃ©"), "cafÃ©");
+    }
+
+    #[cfg(feature = "mojibake")]
+    #[test]
+    fn mojibake_is_repaired_where_asked_for() {
+        let analyzer = Analyzer::named("PT + Mojibake").unwrap();
+        assert_eq!(analyzer.name(), "portuguese+mojibake");
+        assert_eq!(analyzer.repair("cafÃ©"), "café");
+    }
+
+    #[cfg(not(feature = "mojibake"))]
+    #[test]
+    fn a_build_without_repair_says_which_feature_is_missing() {
+        let message = Analyzer::named("pt+mojibake").unwrap_err().to_string();
+        assert!(message.contains("feature `mojibake`"), "{message}");
+    }
+}

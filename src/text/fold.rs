@@ -1,0 +1,97 @@
+//! Case folding: words that differ only in case become the same.
+//!
+//! Lower case by the full Unicode mapping, plus what folding does beyond it: the final sigma becomes a plain one, and
+//! letters whose upper case is several letters become those letters (the German sharp s becomes `ss`). Characters that
+//! are invisible and ignorable, such as the soft hyphen, are dropped. A dotted capital I becomes a plain `i`; in
+//! Turkish the dotless capital becomes a dotless `ı`.
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+/// How the letter I folds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LetterI {
+    /// `I` folds to `i`.
+    Dotted,
+    /// `I` folds to `ı`, as in Turkish.
+    Dotless,
+}
+
+/// Appends the folded form of `word` to `folded`.
+pub(super) fn fold(word: &str, letter_i: LetterI, folded: &mut String) {
+    if word.is_ascii() && letter_i == LetterI::Dotted {
+        folded.extend(
+            word.bytes()
+                .map(|byte| char::from(byte.to_ascii_lowercase())),
+        );
+        return;
+    }
+    let start = folded.len();
+    for character in word.chars() {
+        fold_character(character, letter_i, folded);
+    }
+    if is_nfc_quick(folded[start..].chars()) != IsNormalized::Yes {
+        let composed: String = folded[start..].nfc().collect();
+        folded.truncate(start);
+        folded.push_str(&composed);
+    }
+}
+
+fn fold_character(character: char, letter_i: LetterI, folded: &mut String) {
+    match character {
+        'I' if letter_i == LetterI::Dotless => folded.push('ı'),
+        '\0'..='\x7f' => folded.push(character.to_ascii_lowercase()),
+        'İ' => folded.push('i'),
+        'ς' => folded.push('σ'),
+        _ if is_ignorable(character) => {}
+        _ => {
+            let upper = character.to_uppercase();
+            if upper.len() > 1 {
+                folded.extend(upper.flat_map(char::to_lowercase));
+            } else if character == 'ẞ' {
+                folded.push_str("ss");
+            } else {
+                folded.extend(character.to_lowercase());
+            }
+        }
+    }
+}
+
+/// Soft hyphen, zero-width characters, joiners, direction marks, variation selectors.
+fn is_ignorable(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folded(word: &str) -> String {
+        let mut folded = String::new();
+        fold(word, LetterI::Dotted, &mut folded);
+        folded
+    }
+
+    #[test]
+    fn case_makes_no_difference() {
+        assert_eq!(folded("STRASSE"), folded("Straße"));
+        assert_eq!(folded("ẞ"), "ss");
+        assert_eq!(folded("ΣΊΣΥΦΟΣ"), folded("σίσυφος"));
+        assert_eq!(folded("ÉTÉ"), "été");
+        assert_eq!(folded("ΐ"), folded("\u{3aa}\u{301}"));
+    }
+
+    #[test]
+    fn turkish_keeps_its_two_letters_apart() {
+        let mut turkish = String::new();
+        fold("ISPARTA İzmir", LetterI::Dotless, &mut turkish);
+        assert_eq!(turkish, "ısparta izmir");
+        assert_eq!(folded("İzmir"), "izmir");
+    }
+
+    #[test]
+    fn invisible_characters_are_dropped() {
+        assert_eq!(folded("co\u{ad}operate\u{200b}"), "cooperate");
+    }
+}

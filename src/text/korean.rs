@@ -1,0 +1,290 @@
+//! Korean words become pairs of syllables.
+//!
+//! What Korean puts between spaces is a noun or a verb with particles and endings attached, and nouns are joined
+//! freely. Most nouns, and most parts of joined ones, have two syllables. So one particle or ending is taken off, if
+//! the final sound before it allows it, and the rest is cut into pairs from the front: 검색엔진을 gives 검색 and 엔진. A
+//! word of three syllables gives both of its pairs; of a longer one with an odd number of syllables, the last, often
+//! what is left of an ending, is dropped.
+//!
+//! What was tried, nDCG@10 of BM25 with k1 0.82 and b 0.68; the choice was made on debian-ko dev and train, korquad
+//! being there to see that questions do not suffer:
+//!
+//! | terms of a word | debian-ko dev | train | test | korquad |
+//! | --- | --- | --- | --- | --- |
+//! | overlapping pairs | 0.7197 | 0.7513 | 0.7803 | 0.9600 |
+//! | overlapping pairs and the whole | 0.6721 | 0.6968 | 0.7246 | 0.9466 |
+//! | overlapping pairs and single syllables | 0.6846 | 0.7264 | 0.7568 | 0.9604 |
+//! | overlapping pairs and triples | 0.6523 | 0.6834 | 0.7092 | 0.9453 |
+//! | overlapping pairs, no last syllable after the third | 0.7267 | 0.7611 | 0.7999 | 0.9621 |
+//! | particle taken off, overlapping pairs | 0.7131 | 0.7539 | 0.7911 | 0.9632 |
+//! | particle or ending taken off, the whole | 0.7423 | 0.7703 | 0.7831 | 0.9527 |
+//! | particle or ending taken off, overlapping pairs | 0.7113 | 0.7585 | 0.7845 | 0.9643 |
+//! | particle or ending taken off, first pair only | 0.7470 | 0.7808 | 0.7970 | 0.9613 |
+//! | particle or ending taken off, first and last pair | 0.7177 | 0.7710 | 0.8081 | 0.9659 |
+//! | particle or ending taken off, pairs from the front (taken) | 0.7215 | 0.7691 | 0.8059 | 0.9670 |
+//! | the same, one pair of three syllables | 0.7306 | 0.7756 | 0.8003 | 0.9636 |
+//!
+//! Rows but the taken one were measured with Latin words stemmed as English, and those of the whole word, of the first
+//! pair, of first and last, and of one pair of three syllables with up to two endings taken off; either changes the
+//! figures by 0.004 at most.
+//!
+//! Fewer terms per long word measure better, since a long word otherwise outweighs the others; but with the first pair
+//! alone 엔진 no longer finds 검색엔진, and with one pair of three syllables names that differ in the last are the same.
+
+/// After which final sound of the stem a particle may come.
+#[derive(Clone, Copy)]
+enum After {
+    Any,
+    Consonant,
+    Vowel,
+    /// A vowel or ㄹ.
+    Open,
+    /// A consonant but ㄹ.
+    Closed,
+}
+
+use After::{Any, Closed, Consonant, Open, Vowel};
+
+/// Particles, and the forms of the copula that are written like them.
+const PARTICLES: &[(&str, After)] = &[
+    ("은", Consonant),
+    ("는", Vowel),
+    ("이", Consonant),
+    ("가", Vowel),
+    ("을", Consonant),
+    ("를", Vowel),
+    ("과", Consonant),
+    ("와", Vowel),
+    ("과의", Consonant),
+    ("와의", Vowel),
+    ("의", Any),
+    ("에", Any),
+    ("도", Any),
+    ("만", Any),
+    ("만이", Any),
+    ("들", Any),
+    ("들은", Any),
+    ("들이", Any),
+    ("들을", Any),
+    ("들의", Any),
+    ("들에", Any),
+    ("등", Any),
+    ("로", Open),
+    ("으로", Closed),
+    ("로서", Open),
+    ("으로서", Closed),
+    ("로써", Open),
+    ("으로써", Closed),
+    ("로부터", Open),
+    ("으로부터", Closed),
+    ("에서", Any),
+    ("에서부터", Any),
+    ("에게", Any),
+    ("께서", Any),
+    ("한테", Any),
+    ("부터", Any),
+    ("까지", Any),
+    ("처럼", Any),
+    ("보다", Any),
+    ("마다", Any),
+    ("조차", Any),
+    ("마저", Any),
+    ("밖에", Any),
+    ("하고", Any),
+    ("이나", Consonant),
+    ("나", Vowel),
+    ("이란", Consonant),
+    ("란", Vowel),
+    ("이며", Consonant),
+    ("며", Vowel),
+    ("으며", Consonant),
+    ("이고", Consonant),
+    ("이라", Consonant),
+    ("라", Vowel),
+    ("이라는", Any),
+    ("라는", Any),
+    ("이라고", Consonant),
+    ("라고", Vowel),
+    ("인", Any),
+    ("이다", Consonant),
+    ("이자", Consonant),
+    ("이던", Consonant),
+    ("이었다", Consonant),
+    ("이었던", Any),
+    ("였다", Vowel),
+    ("였던", Any),
+];
+
+/// Endings of verbs made from nouns with 하다, 되다, 시키다, and of statements and questions.
+const ENDINGS: &[&str] = &[
+    "하는",
+    "하기",
+    "하여",
+    "하며",
+    "하면",
+    "하게",
+    "하지",
+    "하던",
+    "하도록",
+    "하였다",
+    "하였습니다",
+    "한",
+    "한다",
+    "할",
+    "합니다",
+    "합니까",
+    "해",
+    "해서",
+    "했다",
+    "했던",
+    "했습니다",
+    "되는",
+    "되어",
+    "되었다",
+    "되었던",
+    "되었습니다",
+    "된",
+    "된다",
+    "될",
+    "됐다",
+    "됩니다",
+    "시키는",
+    "시킨",
+    "시킵니다",
+    "입니다",
+    "있습니다",
+    "습니다",
+    "인가",
+    "인가요",
+    "인지",
+    "적인",
+    "적으로",
+];
+
+/// What is left when an ending goes has at least this many syllables.
+const SHORTEST_STEM: usize = 2;
+
+/// Hands the terms of `word`, all Hangul syllables, to `emit`; `attached` if it follows another script directly.
+pub(super) fn terms(word: &str, attached: bool, emit: &mut dyn FnMut(&str)) {
+    if attached && is_ending(word) {
+        return;
+    }
+    let stem = stem(word);
+    let pair = |first: usize, emit: &mut dyn FnMut(&str)| {
+        emit(syllables(stem, first, first + 2));
+    };
+    match syllable_count(stem) {
+        0..=2 => emit(stem),
+        3 => {
+            pair(0, emit);
+            pair(1, emit);
+        }
+        count => (0..count / 2).for_each(|index| pair(2 * index, emit)),
+    }
+}
+
+/// `word` without its longest particle or ending.
+fn stem(word: &str) -> &str {
+    let particles = PARTICLES
+        .iter()
+        .filter_map(|(particle, after)| Some((word.strip_suffix(particle)?, *after)))
+        .filter(|(stem, after)| may_follow(stem, *after));
+    let endings = ENDINGS
+        .iter()
+        .filter_map(|ending| Some((word.strip_suffix(ending)?, Any)));
+    particles
+        .chain(endings)
+        .map(|(stem, _)| stem)
+        .filter(|stem| syllable_count(stem) >= SHORTEST_STEM)
+        .min_by_key(|stem| stem.len())
+        .unwrap_or(word)
+}
+
+fn is_ending(word: &str) -> bool {
+    PARTICLES.iter().any(|(particle, _)| *particle == word) || ENDINGS.contains(&word)
+}
+
+/// Whether a particle for `after` may follow `stem`, by the final sound of the stem.
+fn may_follow(stem: &str, after: After) -> bool {
+    const FIRST_SYLLABLE: u32 = 0xac00;
+    const FINAL_SOUNDS: u32 = 28;
+    const NONE: u32 = 0;
+    const RIEUL: u32 = 8;
+    let Some(last) = stem.chars().next_back() else {
+        return false;
+    };
+    let sound = u32::from(last).wrapping_sub(FIRST_SYLLABLE) % FINAL_SOUNDS;
+    match after {
+        Any => true,
+        Consonant => sound != NONE,
+        Vowel => sound == NONE,
+        Open => sound == NONE || sound == RIEUL,
+        Closed => sound != NONE && sound != RIEUL,
+    }
+}
+
+/// Bytes of a Hangul syllable in UTF-8.
+const SYLLABLE_BYTES: usize = 3;
+
+fn syllable_count(word: &str) -> usize {
+    word.len() / SYLLABLE_BYTES
+}
+
+/// The syllables of `word` from `first` to before `end`.
+fn syllables(word: &str, first: usize, end: usize) -> &str {
+    &word[first * SYLLABLE_BYTES..end * SYLLABLE_BYTES]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(word: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        terms(word, false, &mut |term| found.push(term.to_owned()));
+        found
+    }
+
+    #[test]
+    fn joined_nouns_come_apart() {
+        assert_eq!(found("검색엔진"), ["검색", "엔진"]);
+        assert_eq!(found("국립중앙도서관"), ["국립", "중앙", "도서"]);
+        assert_eq!(found("컴퓨터"), ["컴퓨", "퓨터"]);
+    }
+
+    #[test]
+    fn particles_and_endings_go() {
+        for (word, stem) in [
+            ("패키지는", "패키지"),
+            ("시스템을", "시스템"),
+            ("서버로부터", "서버"),
+            ("설치합니다", "설치"),
+            ("제공하는", "제공"),
+            ("사용자들의", "사용자"),
+        ] {
+            assert_eq!(found(word), found(stem), "{word}");
+        }
+    }
+
+    #[test]
+    fn the_final_sound_decides_what_is_a_particle() {
+        // 는 follows vowels only, 을 consonants only.
+        assert_eq!(found("작은는"), ["작은", "은는"]);
+        assert_eq!(found("바다을"), ["바다", "다을"]);
+    }
+
+    #[test]
+    fn short_words_stay_whole() {
+        assert_eq!(found("책"), ["책"]);
+        assert_eq!(found("책은"), ["책은"]);
+        assert_eq!(found("한국"), ["한국"]);
+    }
+
+    #[test]
+    fn a_particle_after_a_foreign_word_is_no_term() {
+        let mut found = Vec::new();
+        terms("은", true, &mut |term| found.push(term.to_owned()));
+        terms("용", true, &mut |term| found.push(term.to_owned()));
+        assert_eq!(found, ["용"]);
+    }
+}

@@ -1,0 +1,131 @@
+//! Properties that hold for every text.
+
+use proptest::prelude::*;
+
+use super::segment;
+use super::tokenizer::Word;
+use super::{Analyzer, languages};
+
+type Found = Vec<(String, usize, usize)>;
+
+fn collect(segment: impl FnOnce(&mut dyn FnMut(Word<'_>))) -> Found {
+    let mut found = Vec::new();
+    segment(&mut |word| found.push((word.text.to_owned(), word.start, word.end)));
+    found
+}
+
+fn analyzers() -> Vec<Analyzer> {
+    let names = languages()
+        .map(|language| language.code())
+        .chain(["simple"]);
+    names.map(|name| Analyzer::named(name).unwrap()).collect()
+}
+
+/// Text of the characters that matter to segmentation, normalization, and the languages.
+fn tricky_text() -> impl Strategy<Value = String> {
+    let characters = prop_oneof![
+        6 => prop::sample::select("aZ09_.,:;'\"- \n\t\r@".chars().collect::<Vec<_>>()),
+        3 => prop::sample::select("éßİıςçõŉǆﬁ½Ⅷ①ｱﾞＡ　’‘“—…´\u{ad}\u{200d}\u{301}\u{308}\u{345}\u{fdfa}".chars().collect::<Vec<_>>()),
+        2 => prop::sample::select("하합니다을는\u{1112}\u{1161}\u{11ab}漢字かなカナー々㍿😀🇧🇷אב״'цйλώعم\u{64b}தமிழ்ไทย".chars().collect::<Vec<_>>()),
+        1 => any::<char>(),
+    ];
+    prop::collection::vec(characters, 0..60).prop_map(String::from_iter)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn the_scan_equals_the_general_algorithm_on_ascii(text in "[ -~\n\t\r\u{b}\0]{0,80}") {
+        prop_assert_eq!(
+            collect(|emit| segment::words(&text, emit)),
+            collect(|emit| segment::words_slowly(&text, emit))
+        );
+    }
+
+    #[test]
+    fn the_scan_equals_the_general_algorithm_on_dense_ascii(text in "[a1_.,:;' ]{0,40}") {
+        prop_assert_eq!(
+            collect(|emit| segment::words(&text, emit)),
+            collect(|emit| segment::words_slowly(&text, emit))
+        );
+    }
+
+    #[test]
+    fn the_scan_equals_the_general_algorithm_on_any_text(text in tricky_text()) {
+        prop_assert_eq!(
+            collect(|emit| segment::words(&text, emit)),
+            collect(|emit| segment::words_slowly(&text, emit))
+        );
+    }
+
+    #[test]
+    fn ranges_are_on_character_boundaries_and_never_go_back(text in tricky_text()) {
+        for analyzer in analyzers() {
+            let mut before = (0, 0);
+            for (word, start, end) in collect(|emit| analyzer.words(&text, emit)) {
+                prop_assert!(!word.is_empty());
+                prop_assert!(start < end && text.is_char_boundary(start) && text.is_char_boundary(end));
+                prop_assert!(start >= before.0 && end >= before.1, "{}: {:?}", analyzer.name(), word);
+                before = (start, end);
+            }
+        }
+    }
+
+    #[test]
+    fn the_range_of_a_word_holds_that_word(text in tricky_text()) {
+        // Analyzed alone, the source of a word contains the word again.
+        let simple = Analyzer::named("simple").unwrap();
+        for (word, start, end) in collect(|emit| simple.words(&text, emit)) {
+            let source = &text[start..end];
+            let again: String = unicode_normalization::UnicodeNormalization::nfkc(source).collect();
+            prop_assert!(again.contains(&word), "{:?} from {:?}", word, source);
+        }
+    }
+
+    #[test]
+    fn every_analyzer_survives_every_text(text in tricky_text()) {
+        for analyzer in analyzers() {
+            analyzer.analyze(&text, &mut |term, range| {
+                assert!(!term.is_empty() && range.end <= text.len(), "{}", analyzer.name());
+            });
+        }
+    }
+
+    #[test]
+    fn case_and_composition_make_no_difference(word in "[a-zà-öø-ÿα-ωа-я]{1,12}") {
+        let simple = Analyzer::named("simple").unwrap();
+        let terms = |text: &str| {
+            let mut terms = Vec::new();
+            simple.analyze(text, &mut |term, _| terms.push(term.to_owned()));
+            terms
+        };
+        let decomposed: String = unicode_normalization::UnicodeNormalization::nfd(word.as_str()).collect();
+        prop_assert_eq!(terms(&word), terms(&decomposed));
+        prop_assert_eq!(terms(&word), terms(&word.to_uppercase()));
+    }
+}
+
+#[test]
+fn every_name_round_trips() {
+    for analyzer in analyzers() {
+        assert_eq!(
+            Analyzer::named(analyzer.name()).unwrap().name(),
+            analyzer.name()
+        );
+    }
+}
+
+#[test]
+fn very_long_words_take_linear_time() {
+    // Two megabytes each: minutes if anything were quadratic.
+    for unit in ["a", "é", "ｱ", "漢", "한", "1.", "e\u{301}", "e\u{ad}"] {
+        let text = unit.repeat(2_000_000 / unit.len());
+        for name in ["simple", "en", "ko", "tr"] {
+            let analyzer = Analyzer::named(name).unwrap();
+            let mut last_end = 0;
+            analyzer.analyze(&text, &mut |_, range| last_end = last_end.max(range.end));
+            assert!(last_end + unit.len() > text.len(), "{name} {unit}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Sets of stop words.
+
+use super::fold::{LetterI, fold};
+
+/// The function words of a language, folded, for look-up.
+#[derive(Debug, Default)]
+pub(super) struct StopWords {
+    /// In order, without repetition.
+    words: Vec<String>,
+}
+
+impl StopWords {
+    /// Reads and folds words separated by white space; lines that begin with `#` are comments.
+    pub(super) fn parse(list: &str, letter_i: LetterI) -> Self {
+        let mut words: Vec<_> = list
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .flat_map(str::split_whitespace)
+            .map(|word| {
+                let mut folded = String::new();
+                fold(word, letter_i, &mut folded);
+                folded
+            })
+            .collect();
+        words.sort_unstable();
+        words.dedup();
+        Self { words }
+    }
+
+    /// True if the folded word `word` is a stop word.
+    pub(super) fn contains(&self, word: &str) -> bool {
+        self.words
+            .binary_search_by(|known| known.as_str().cmp(word))
+            .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_are_not_stop_words() {
+        let words = StopWords::parse("# articles\nthe a\n\nan The", LetterI::Dotted);
+        assert_eq!(words.words, ["a", "an", "the"]);
+        assert!(words.contains("the"));
+        assert!(!words.contains("articles"));
+    }
+}

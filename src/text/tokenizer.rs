@@ -1,0 +1,53 @@
+//! The trait behind an analyzer.
+
+/// One word of the text: what segmentation found, before folding and stemming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word<'a> {
+    /// The word, normalized (NFKC), its case as written.
+    pub text: &'a str,
+    /// Where the word begins in the original text, in bytes.
+    pub start: usize,
+    /// Where the word ends in the original text, in bytes, exclusive.
+    pub end: usize,
+}
+
+/// Splits text into words, and words into terms.
+///
+/// An application with its own notion of words implements this and wraps it in
+/// [`Analyzer::custom`](super::Analyzer::custom).
+///
+/// ```
+/// use esparsa::text::{Analyzer, Tokenizer, Word};
+///
+/// /// Every line is one word.
+/// struct Lines;
+///
+/// impl Tokenizer for Lines {
+///     fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
+///         let mut start = 0;
+///         for line in text.split_inclusive('\n') {
+///             let word = line.trim_end_matches('\n');
+///             emit(Word { text: word, start, end: start + word.len() });
+///             start += line.len();
+///         }
+///     }
+/// }
+///
+/// let analyzer = Analyzer::custom("lines", Lines);
+/// let mut terms = Vec::new();
+/// analyzer.analyze("sudo rm\nls", &mut |term, range| terms.push((term.to_owned(), range)));
+/// assert_eq!(terms, [("sudo rm".to_owned(), 0..7), ("ls".to_owned(), 8..10)]);
+/// ```
+pub trait Tokenizer: Send + Sync {
+    /// Finds the words of `text`, in order.
+    ///
+    /// Ranges are on character boundaries of `text`; neither starts nor ends ever decrease from one word to the next.
+    fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>));
+
+    /// Turns one word into zero, one or more index terms.
+    ///
+    /// Depends on the word alone, so callers may cache the answer. The default is the word itself.
+    fn terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
+        emit(word);
+    }
+}
