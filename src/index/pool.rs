@@ -60,8 +60,8 @@ pub(super) enum Job {
     },
     /// Write a new segment.
     Write(Task),
-    /// Write the segment of this number from others.
-    Merge(u64, Task),
+    /// Write a segment from others.
+    Merge(Task),
 }
 
 pub(super) enum Done {
@@ -70,7 +70,7 @@ pub(super) enum Done {
         result: Result<ReadyBatch>,
     },
     Written(Result<ReadySegment>),
-    Merged(u64, Result<ReadySegment>),
+    Merged(Result<ReadySegment>),
 }
 
 pub(super) struct Pool {
@@ -184,7 +184,7 @@ impl Worker {
                 result: guarded(|| self.invert(input)),
             },
             Job::Write(task) => Done::Written(guarded(task)),
-            Job::Merge(number, task) => Done::Merged(number, guarded(task)),
+            Job::Merge(task) => Done::Merged(guarded(task)),
         }
     }
 

@@ -419,7 +419,7 @@ impl IndexWriter {
                 self.segments.push(LiveSegment::new(result?));
                 self.changed = true;
             }
-            Done::Merged(_, result) => {
+            Done::Merged(result) => {
                 self.merging -= 1;
                 self.segments.end_merge(result?)?;
                 self.changed = true;
@@ -564,7 +564,7 @@ impl IndexWriter {
             write_segment(&*directory, &schema, number, &sources, verify)
         });
         self.merging += 1;
-        self.pool.submit(Job::Merge(number, task));
+        self.pool.submit(Job::Merge(task));
     }
 
     fn try_merge_to(&mut self, segments: usize) -> Result<()> {

@@ -37,8 +37,6 @@ mod verify;
 mod write;
 
 pub use document::{Document, FieldValue};
-pub(crate) use document_map::DocumentMap;
-pub(crate) use invert::impact;
 pub use invert::{InvertedBatch, Inverter};
 pub use reader::{FieldReader, SegmentReader, SparseField, TextField};
 pub use verify::verify;

@@ -1,0 +1,54 @@
+//! Many queries on several threads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::request::{Query, SearchOptions};
+use super::search::SearchResult;
+use crate::error::{Error, Result};
+use crate::index::Snapshot;
+
+impl Snapshot {
+    /// Searches with each query, on `threads` threads, and returns results in the order of the queries.
+    ///
+    /// With 1 thread everything runs on the caller's; with more, that many are started and ended.
+    ///
+    /// # Errors
+    ///
+    /// The error of the first query, in their order, that fails; see [`Snapshot::search`].
+    pub fn search_batch(
+        &self,
+        queries: &[Query],
+        options: &SearchOptions,
+        threads: usize,
+    ) -> Result<Vec<SearchResult>> {
+        if threads == 0 {
+            return Err(Error::invalid("expected at least 1 thread, found 0"));
+        }
+        let threads = threads.min(queries.len());
+        if threads <= 1 {
+            let results = queries.iter().map(|query| self.search_with(query, options));
+            return results.collect();
+        }
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(query) = queries.get(number) else {
+                    return done;
+                };
+                done.push((number, self.search_with(query, options)));
+            }
+        };
+        let mut results: Vec<(usize, Result<SearchResult>)> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let join = |worker: std::thread::ScopedJoinHandle<'_, _>| match worker.join() {
+                Ok(done) => done,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            workers.into_iter().flat_map(join).collect()
+        });
+        results.sort_by_key(|(number, _)| *number);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+}

@@ -1,0 +1,271 @@
+//! What algorithms move: a list of postings with contributions and bounds.
+
+use std::ops::RangeInclusive;
+
+use super::score::Score;
+use crate::error::Error;
+use crate::format::block::DecodedBlock;
+use crate::format::block_list::{BlockEntry, BlockList};
+use crate::format::{DocId, NO_MORE_DOCUMENTS};
+
+/// A list of postings in document order.
+///
+/// A cursor stands before its list until the first [`seek`](Self::seek). When it meets damage it stops as if the list
+/// had ended, and [`take_error`](Self::take_error) says so: the search then fails as a whole.
+pub(crate) trait Cursor {
+    type Score: Score;
+
+    /// Place of the cursor's term in the query. Cursors of one term never share a document, so of their bounds
+    /// only the greatest counts.
+    fn term(&self) -> usize;
+
+    /// Number of postings.
+    fn len(&self) -> u32;
+
+    /// No posting of the list contributes more.
+    fn bound(&self) -> Self::Score;
+
+    /// The current document; [`NO_MORE_DOCUMENTS`] after the last.
+    fn document(&self) -> DocId;
+
+    /// Moves to the first document at or after `target`; never back.
+    fn seek(&mut self, target: DocId);
+
+    /// Moves to the next document.
+    fn advance(&mut self);
+
+    /// The term frequency or impact of the current document.
+    fn value(&self) -> u32;
+
+    /// The contribution of the current document.
+    fn score(&mut self) -> Self::Score;
+
+    /// Looks up the block that has or would have `target` without moving to it: a bound of the block, and
+    /// its last document. `target` never falls from call to call.
+    fn block_bound(&mut self, target: DocId) -> (Self::Score, DocId);
+
+    /// A bound of all contributions of documents from `start` until `end`, exclusive. `start` never falls.
+    fn window_bound(&mut self, start: DocId, end: DocId) -> Self::Score;
+
+    /// Adds the contribution of every document from `start` until `end`, exclusive, to the sum of that document,
+    /// `sums[document - start]`, and moves to `end`.
+    fn add_window(&mut self, start: DocId, end: DocId, sums: &mut [Self::Score]);
+
+    /// How many postings had their contribution computed.
+    fn scored(&self) -> u64;
+
+    /// The damage that was met, if any.
+    fn take_error(&mut self) -> Option<Error>;
+}
+
+/// Moves through the blocks of a list.
+pub(super) struct BlockCursor<'a, E> {
+    list: BlockList<'a, E>,
+    pub decoded: DecodedBlock,
+    /// The block decoded; `usize::MAX` for none.
+    block: usize,
+    position: usize,
+    document: DocId,
+    /// The block that [`shallow_seek`](Self::shallow_seek) found last.
+    shallow: usize,
+    pub scored: u64,
+    error: Option<Error>,
+}
+
+const NO_BLOCK: usize = usize::MAX;
+
+impl<'a, E: BlockEntry> BlockCursor<'a, E> {
+    pub fn new(list: BlockList<'a, E>) -> Self {
+        Self {
+            list,
+            decoded: DecodedBlock::default(),
+            block: NO_BLOCK,
+            position: 0,
+            document: 0,
+            shallow: 0,
+            scored: 0,
+            error: None,
+        }
+    }
+
+    pub fn len(&self) -> u32 {
+        self.list.len()
+    }
+
+    #[inline]
+    pub fn document(&self) -> DocId {
+        self.document
+    }
+
+    /// The value of the current document.
+    #[inline]
+    pub fn value(&self) -> u32 {
+        self.decoded
+            .values()
+            .get(self.position)
+            .copied()
+            .unwrap_or(0)
+    }
+
+    pub fn take_error(&mut self) -> Option<Error> {
+        self.error.take()
+    }
+
+    /// Ends the list because of damage.
+    #[cold]
+    pub fn fail(&mut self, error: Error) {
+        self.error.get_or_insert(error);
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.document = NO_MORE_DOCUMENTS;
+        self.decoded.len = 0;
+        self.position = 0;
+        self.block = self.list.block_count();
+    }
+
+    fn is_loaded(&self) -> bool {
+        self.block != NO_BLOCK
+    }
+
+    /// Decodes a block and stands on its first document; ends when there is no such block.
+    fn load(&mut self, block: usize) {
+        if block >= self.list.block_count() {
+            return self.end();
+        }
+        if let Err(error) = self.list.decode(block, &mut self.decoded) {
+            return self.fail(error);
+        }
+        self.block = block;
+        self.stand_at(0);
+    }
+
+    #[inline]
+    fn stand_at(&mut self, position: usize) {
+        self.position = position;
+        match self.decoded.documents().get(position) {
+            Some(document) => self.document = *document,
+            None => self.load(self.block + 1),
+        }
+    }
+
+    #[inline]
+    pub fn advance(&mut self) {
+        if self.document != NO_MORE_DOCUMENTS {
+            self.stand_at(self.position + 1);
+        }
+    }
+
+    #[inline]
+    pub fn seek(&mut self, target: DocId) {
+        if self.is_loaded() && self.document >= target {
+            return;
+        }
+        let from = if self.is_loaded() { self.block } else { 0 };
+        let block = self.find_block(from, target);
+        if block != self.block {
+            self.load(block);
+        }
+        if self.document >= target {
+            return;
+        }
+        let rest = self
+            .decoded
+            .documents()
+            .get(self.position..)
+            .unwrap_or_default();
+        let skip = rest.partition_point(|document| *document < target);
+        self.stand_at(self.position + skip);
+    }
+
+    /// The first block from `from` on whose last document is at or after `target`: doubling steps, then
+    /// halving.
+    #[inline]
+    fn find_block(&self, from: usize, target: DocId) -> usize {
+        let table = self.list.table();
+        if table.is_empty() {
+            return from;
+        }
+        let reaches = |block: usize| table.get(block).is_none_or(|e| e.last_document() >= target);
+        let mut step = 1;
+        let mut low = from;
+        while !reaches(low + step - 1) {
+            low += step;
+            step *= 2;
+        }
+        let high = (low + step).min(table.len());
+        let between = table.get(low..high).unwrap_or_default();
+        low + between.partition_point(|entry| entry.last_document() < target)
+    }
+
+    /// Finds the block that has or would have `target`, without decoding it.
+    #[inline]
+    pub fn shallow_seek(&mut self, target: DocId) -> usize {
+        self.shallow = self.find_block(self.shallow, target);
+        self.shallow
+    }
+
+    /// The table's entry of a block; `None` past the last, and for a list of one block.
+    #[inline]
+    pub fn entry(&self, block: usize) -> Option<&'a E> {
+        self.list.table().get(block)
+    }
+
+    /// Number of blocks.
+    pub fn block_count(&self) -> usize {
+        self.list.block_count()
+    }
+
+    /// The blocks that may have documents from `start` until `end`, exclusive; `None` when it is known
+    /// that there are no such documents.
+    #[inline]
+    pub fn blocks_in(&mut self, start: DocId, end: DocId) -> Option<RangeInclusive<usize>> {
+        if self.list.table().is_empty() {
+            self.seek(start);
+            return (self.document < end).then_some(0..=0);
+        }
+        if self.is_loaded() && self.document >= end {
+            return None;
+        }
+        let first = self.shallow_seek(start);
+        let last = self.list.block_count() - 1;
+        (first <= last).then(|| first..=self.find_block(first, end - 1).min(last))
+    }
+
+    /// Calls `visit` with documents and values, piece by piece, from `start` until `end`, exclusive, and
+    /// moves to `end`.
+    #[inline]
+    pub fn for_window(
+        &mut self,
+        start: DocId,
+        end: DocId,
+        mut visit: impl FnMut(&[DocId], &[u32]),
+    ) {
+        self.seek(start);
+        while self.document < end {
+            let documents = self
+                .decoded
+                .documents()
+                .get(self.position..)
+                .unwrap_or_default();
+            let values = self
+                .decoded
+                .values()
+                .get(self.position..)
+                .unwrap_or_default();
+            let all = documents.last().is_some_and(|last| *last < end);
+            let count = if all {
+                documents.len()
+            } else {
+                documents.partition_point(|document| *document < end)
+            };
+            visit(
+                documents.get(..count).unwrap_or_default(),
+                values.get(..count).unwrap_or_default(),
+            );
+            self.scored += count as u64;
+            self.stand_at(self.position + count);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Queries: from words or weights to the exact top k of a snapshot.
+//!
+//! A [`Query`] and a [`Snapshot`](crate::Snapshot) come in, [`Hit`]s go out. Nothing here reads bytes: postings
+//! come through cursors over the lists that `segment` opened. All algorithms return the same
+//! documents with bit-equal scores: a document's score is the sum of its terms' contributions in the query's term order,
+//! which is fixed when the query is prepared (the weightiest term first), and ties go to the lower
+//! [`DocAddress`](crate::DocAddress).
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `request` | [`Query`], [`SearchOptions`], [`Bm25`] |
+//! | `prepare` | terms, weights and statistics of a query on a snapshot |
+//! | `score` | numbers that scores are made of, and safe comparisons with bounds |
+//! | `cursor` | the trait that algorithms are written against, and moving through blocks |
+//! | `text_cursor`, `sparse_cursor` | contributions and bounds of the two kinds of fields |
+//! | `top_k` | the best documents so far |
+//! | `exhaustive`, `wand`, `block_max_wand`, `max_score` | one algorithm each |
+//! | `plan` | which algorithm, from measured costs |
+//! | `search` | a snapshot's segments, one after another, with one threshold |
+//! | `batch` | many queries on several threads |
+//! | `explain` | where a score comes from |
+//! | `highlight` | where a text matches |
+
+mod batch;
+mod block_max_wand;
+mod cursor;
+mod exhaustive;
+mod explain;
+mod highlight;
+mod max_score;
+mod plan;
+mod prepare;
+mod request;
+mod score;
+mod search;
+mod sparse_cursor;
+mod text_cursor;
+mod top_k;
+mod wand;
+
+pub use explain::{Explanation, TermExplanation};
+pub use plan::Algorithm;
+pub use request::{Bm25, Query, SearchOptions};
+pub use search::{Hit, SearchResult, SearchStatistics};

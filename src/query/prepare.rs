@@ -1,0 +1,267 @@
+//! Terms, weights and statistics of a query on a snapshot.
+
+use std::collections::BTreeMap;
+
+use super::request::{Bm25, Query, QueryKind};
+use super::text_cursor::LengthNorms;
+use crate::error::{Error, Result};
+use crate::format::dictionary::{Dictionary, TermEntry};
+use crate::format::limits::{MAX_QUERY_TERMS, MAX_SPARSE_TERM_BYTES, MAX_TEXT_TERM_BYTES};
+use crate::format::{FieldKind, FieldNumber, FieldOptions, SparseTerms};
+use crate::index::Snapshot;
+
+/// A query made ready for one snapshot.
+pub(super) enum Prepared {
+    Text(PreparedText),
+    Sparse(PreparedSparse),
+}
+
+/// Words, with the statistics of the whole snapshot.
+pub(super) struct PreparedText {
+    pub field: FieldNumber,
+    pub average_length: f32,
+    /// The weightiest first: this is the query's term order.
+    pub terms: Vec<TextTerm>,
+    pub norms: LengthNorms,
+}
+
+pub(super) struct TextTerm {
+    pub term: String,
+    pub document_frequency: u64,
+    /// idf times how often the query has the term: the limit of the contribution.
+    pub weight: f32,
+    /// The term in each segment that has it.
+    pub entries: Vec<Option<TermEntry>>,
+}
+
+/// Weights, made integers.
+pub(super) struct PreparedSparse {
+    pub field: FieldNumber,
+    /// What one unit of a score stands for.
+    pub unit: f32,
+    /// The weightiest first.
+    pub terms: Vec<SparseTerm>,
+}
+
+pub(super) struct SparseTerm {
+    pub key: Vec<u8>,
+    /// For people.
+    pub name: String,
+    pub weight: u32,
+    pub document_frequency: u64,
+    pub entries: Vec<Option<TermEntry>>,
+}
+
+/// The greatest integer weight of a query: twelve bits lose nothing that impacts of eight bits keep.
+const GREATEST_WEIGHT: u32 = 4_095;
+
+impl Prepared {
+    /// Finds the query's terms in every segment.
+    pub fn new(snapshot: &Snapshot, query: &Query) -> Result<Self> {
+        match &query.kind {
+            QueryKind::Text { text, bm25 } => {
+                prepare_text(snapshot, &query.field, text, *bm25).map(Self::Text)
+            }
+            QueryKind::Sparse(vector) => {
+                let field = sparse_field(snapshot, &query.field, SparseTerms::Strings)?;
+                let terms = vector
+                    .iter()
+                    .map(|(term, weight)| (term.clone().into_bytes(), term.clone(), *weight));
+                prepare_sparse(snapshot, &query.field, field, terms).map(Self::Sparse)
+            }
+            QueryKind::SparseNumbered(vector) => {
+                let field = sparse_field(snapshot, &query.field, SparseTerms::Numbers)?;
+                let terms = vector
+                    .iter()
+                    .map(|(term, weight)| (term.to_be_bytes().to_vec(), term.to_string(), *weight));
+                prepare_sparse(snapshot, &query.field, field, terms).map(Self::Sparse)
+            }
+        }
+    }
+}
+
+/// The terms of a text under a field's analyzer, with how often each occurs.
+pub(super) fn analyze(
+    snapshot: &Snapshot,
+    field: FieldNumber,
+    text: &str,
+) -> Result<BTreeMap<String, u32>> {
+    let mut terms = BTreeMap::new();
+    let analyzer = snapshot
+        .analyzer(field)
+        .ok_or_else(|| Error::invalid("the field has no analyzer"))?;
+    analyzer.analyze(&analyzer.repair(text), &mut |term, _| {
+        if !term.is_empty() && term.len() <= MAX_TEXT_TERM_BYTES {
+            *terms.entry(term.to_owned()).or_default() += 1;
+        }
+    });
+    check_count(terms.len())?;
+    Ok(terms)
+}
+
+fn check_count(terms: usize) -> Result<()> {
+    if terms <= MAX_QUERY_TERMS {
+        return Ok(());
+    }
+    let (found, limit) = (terms as u64, MAX_QUERY_TERMS as u64);
+    Err(Error::limit(
+        "number of distinct terms of a query",
+        found,
+        limit,
+    ))
+}
+
+fn prepare_text(snapshot: &Snapshot, field: &str, text: &str, bm25: Bm25) -> Result<PreparedText> {
+    bm25.check()?;
+    let field = snapshot.schema().expect(field, FieldKind::Text)?.number;
+    let totals = snapshot.totals(field);
+    let average_length = (totals.total as f64 / totals.documents.max(1) as f64) as f32;
+    let mut terms = Vec::new();
+    for (term, query_frequency) in analyze(snapshot, field, text)? {
+        let entries = entries_of(snapshot, term.as_bytes(), |segment| {
+            segment.text(field).map(|text| &text.terms)
+        })?;
+        let document_frequency = document_frequency(&entries);
+        if document_frequency == 0 {
+            continue;
+        }
+        let idf = idf(totals.documents, document_frequency);
+        terms.push(TextTerm {
+            weight: idf * query_frequency as f32,
+            term,
+            document_frequency,
+            entries,
+        });
+    }
+    terms.sort_by(|a, b| {
+        b.weight
+            .total_cmp(&a.weight)
+            .then_with(|| a.term.cmp(&b.term))
+    });
+    Ok(PreparedText {
+        field,
+        average_length,
+        terms,
+        norms: LengthNorms::new(bm25, average_length),
+    })
+}
+
+/// Lucene's idf: ln(1 + (N - df + 0.5) / (df + 0.5)), above 0 for every df up to N.
+fn idf(documents: u64, document_frequency: u64) -> f32 {
+    let (documents, frequency) = (documents as f64, document_frequency as f64);
+    (1.0 + (documents - frequency + 0.5) / (frequency + 0.5)).ln() as f32
+}
+
+fn document_frequency(entries: &[Option<TermEntry>]) -> u64 {
+    let found = entries.iter().flatten();
+    found.map(|entry| u64::from(entry.document_frequency)).sum()
+}
+
+fn entries_of<'a>(
+    snapshot: &'a Snapshot,
+    key: &[u8],
+    dictionary: impl Fn(&'a crate::segment::SegmentReader) -> Option<&'a Dictionary>,
+) -> Result<Vec<Option<TermEntry>>> {
+    let segments = snapshot.segments().iter();
+    segments
+        .map(|segment| match dictionary(&segment.reader) {
+            Some(terms) => terms.term(key),
+            None => Ok(None),
+        })
+        .collect()
+}
+
+fn sparse_field(
+    snapshot: &Snapshot,
+    name: &str,
+    expected: SparseTerms,
+) -> Result<(FieldNumber, f32)> {
+    let field = snapshot.schema().expect(name, FieldKind::Sparse)?;
+    match field.options {
+        FieldOptions::Sparse { scale, terms } if terms == expected => Ok((field.number, scale)),
+        FieldOptions::Sparse { terms, .. } => {
+            let message = format!("terms of this field are {terms:?}, the query's {expected:?}");
+            Err(Error::invalid(message).in_field(name))
+        }
+        _ => Err(Error::invalid("expected a sparse field").in_field(name)),
+    }
+}
+
+fn prepare_sparse(
+    snapshot: &Snapshot,
+    name: &str,
+    (field, scale): (FieldNumber, f32),
+    vector: impl Iterator<Item = (Vec<u8>, String, f32)>,
+) -> Result<PreparedSparse> {
+    let mut weights: BTreeMap<Vec<u8>, (String, f32)> = BTreeMap::new();
+    for (key, term, weight) in vector {
+        if !(weight.is_finite() && weight >= 0.0) {
+            let message = format!(
+                "weight of query term `{term}` is {weight}; expected a finite number of at least 0"
+            );
+            return Err(Error::invalid(message).in_field(name));
+        }
+        if key.len() <= MAX_SPARSE_TERM_BYTES {
+            weights.entry(key).or_insert((term, 0.0)).1 += weight;
+        }
+    }
+    check_count(weights.len())?;
+    let step = weight_step(weights.values().map(|(_, weight)| *weight), weights.len());
+    let mut terms = Vec::new();
+    for (key, (term, weight)) in weights {
+        let entries = entries_of(snapshot, &key, |segment| {
+            segment.sparse(field).map(|sparse| &sparse.terms)
+        })?;
+        let document_frequency = document_frequency(&entries);
+        // At most `GREATEST_WEIGHT`, so nothing is cut off.
+        let weight = (weight / step).round() as u32;
+        if document_frequency > 0 && weight > 0 {
+            terms.push(SparseTerm {
+                key,
+                name: term,
+                weight,
+                document_frequency,
+                entries,
+            });
+        }
+    }
+    terms.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.key.cmp(&b.key)));
+    Ok(PreparedSparse {
+        field,
+        unit: scale * step,
+        terms,
+    })
+}
+
+/// What one unit of the integer weights stands for: 1 when the weights are small whole numbers already,
+/// else such that the greatest becomes as great as the number of terms allows without overflow.
+fn weight_step(weights: impl Iterator<Item = f32> + Clone, terms: usize) -> f32 {
+    let greatest = weights.clone().fold(0.0, f32::max);
+    let allowed = (u32::MAX / 255 / terms.max(1) as u32).min(GREATEST_WEIGHT) as f32;
+    let whole = weights.clone().all(|weight| weight.fract() == 0.0);
+    if greatest == 0.0 || (whole && greatest <= allowed) {
+        1.0
+    } else {
+        greatest / allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_whole_weights_stay_as_they_are() {
+        assert_eq!(weight_step([3.0, 250.0].into_iter(), 2), 1.0);
+        assert_eq!(weight_step([0.5, 2.0].into_iter(), 2), 2.0 / 4_095.0);
+        let step = weight_step([1.5; 4_096].into_iter(), 4_096);
+        let greatest = (1.5 / step).round() as u64;
+        assert!(greatest * 255 * 4_096 <= u64::from(u32::MAX));
+    }
+
+    #[test]
+    fn idf_is_positive_up_to_every_document() {
+        assert!(idf(10, 10) > 0.0);
+        assert!(idf(10, 1) > idf(10, 2));
+    }
+}

@@ -1,0 +1,152 @@
+//! What is asked.
+
+use super::plan::Algorithm;
+use crate::error::{Error, Result};
+use crate::format::limits::MAX_K;
+
+/// The parameters of BM25: term frequency saturates with k1, length counts as much as b says.
+///
+/// Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bm25 {
+    /// At least 0; 0 makes every frequency count as 1.
+    pub k1: f32,
+    /// From 0 (length does not count) to 1.
+    pub b: f32,
+}
+
+impl Default for Bm25 {
+    /// k1 = 0.9, b = 0.4: what the retrieval literature uses for passages.
+    fn default() -> Self {
+        Self { k1: 0.9, b: 0.4 }
+    }
+}
+
+impl Bm25 {
+    pub(super) fn check(self) -> Result<()> {
+        if !(self.k1.is_finite() && self.k1 >= 0.0) {
+            let message = format!(
+                "expected k1 to be a number of at least 0, found {}",
+                self.k1
+            );
+            return Err(Error::invalid(message));
+        }
+        if !(0.0..=1.0).contains(&self.b) {
+            let message = format!("expected b from 0 to 1, found {}", self.b);
+            return Err(Error::invalid(message));
+        }
+        Ok(())
+    }
+}
+
+/// A query on one field.
+///
+/// ```
+/// use esparsa::{Bm25, Query};
+///
+/// let words = Query::text("text", "volcanoes of Sicily").with_bm25(Bm25 { k1: 0.82, b: 0.68 });
+/// let weights = Query::sparse("splade", [("volcano", 2.5), ("sicily", 1.9)]);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    pub(super) field: String,
+    pub(super) kind: QueryKind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum QueryKind {
+    Text { text: String, bm25: Bm25 },
+    Sparse(Vec<(String, f32)>),
+    SparseNumbered(Vec<(u32, f32)>),
+}
+
+impl Query {
+    /// Words for a text field, analyzed as its documents were. Documents with any of the words match; a
+    /// word given twice counts twice.
+    pub fn text(field: impl Into<String>, text: impl Into<String>) -> Self {
+        let kind = QueryKind::Text {
+            text: text.into(),
+            bm25: Bm25::default(),
+        };
+        Self {
+            field: field.into(),
+            kind,
+        }
+    }
+
+    /// Terms and weights for a sparse field whose terms are strings; weights are finite and not negative.
+    pub fn sparse<T: Into<String>>(
+        field: impl Into<String>,
+        vector: impl IntoIterator<Item = (T, f32)>,
+    ) -> Self {
+        let vector = vector
+            .into_iter()
+            .map(|(term, weight)| (term.into(), weight));
+        Self {
+            field: field.into(),
+            kind: QueryKind::Sparse(vector.collect()),
+        }
+    }
+
+    /// Terms and weights for a sparse field whose terms are numbers.
+    pub fn sparse_numbered(
+        field: impl Into<String>,
+        vector: impl IntoIterator<Item = (u32, f32)>,
+    ) -> Self {
+        Self {
+            field: field.into(),
+            kind: QueryKind::SparseNumbered(vector.into_iter().collect()),
+        }
+    }
+
+    /// Sets k1 and b; a sparse query has none and stays as it is.
+    #[must_use]
+    pub fn with_bm25(mut self, parameters: Bm25) -> Self {
+        if let QueryKind::Text { bm25, .. } = &mut self.kind {
+            *bm25 = parameters;
+        }
+        self
+    }
+
+    /// The field searched.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+}
+
+/// How to search.
+///
+/// ```
+/// use esparsa::{Algorithm, SearchOptions};
+///
+/// let options = SearchOptions::new(10).algorithm(Algorithm::BlockMaxWand);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SearchOptions {
+    pub(super) k: usize,
+    pub(super) algorithm: Option<Algorithm>,
+}
+
+impl SearchOptions {
+    /// The best `k` documents, by the algorithm that the planner chooses.
+    pub fn new(k: usize) -> Self {
+        Self { k, algorithm: None }
+    }
+
+    /// Uses this algorithm, whatever the planner would choose.
+    #[must_use]
+    pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.algorithm = Some(algorithm);
+        self
+    }
+
+    pub(super) fn check(self) -> Result<()> {
+        if self.k == 0 {
+            return Err(Error::invalid("expected k to be at least 1, found 0"));
+        }
+        if self.k > MAX_K {
+            return Err(Error::limit("k", self.k as u64, MAX_K as u64));
+        }
+        Ok(())
+    }
+}

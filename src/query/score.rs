@@ -1,0 +1,71 @@
+//! Numbers that scores are made of: `f32` for BM25, `u32` for impacts.
+
+use std::fmt::Debug;
+
+/// A contribution, a sum of contributions, or a bound of either; never negative.
+pub(crate) trait Score: Copy + PartialOrd + Default + Debug + Send + 'static {
+    /// The sum; contributions are always added in the query's term order, so rounding is the same
+    /// whatever the algorithm.
+    fn plus(self, other: Self) -> Self;
+
+    /// The difference, not below zero.
+    fn minus(self, other: Self) -> Self;
+
+    /// The greatest sum so far with which a document cannot reach more than `threshold`, when what is
+    /// still to come is bounded by `rest`. `terms` is the number of terms of the query.
+    ///
+    /// Bounds are summed in another order than contributions, so for floating point this leaves room for the rounding
+    /// of both sums: n additions err by less than n units in the last place.
+    fn cut(threshold: Self, rest: Self, terms: usize) -> Self;
+
+    /// For comparison across fields and for people.
+    fn to_f32(self) -> f32;
+
+    fn greater(self, other: Self) -> Self {
+        if other > self { other } else { self }
+    }
+}
+
+impl Score for f32 {
+    #[inline]
+    fn plus(self, other: Self) -> Self {
+        self + other
+    }
+
+    #[inline]
+    fn minus(self, other: Self) -> Self {
+        (self - other).max(0.0)
+    }
+
+    #[inline]
+    fn cut(threshold: Self, rest: Self, terms: usize) -> Self {
+        let slack = (terms + 2) as f32 * 4.0 * f32::EPSILON;
+        (threshold - rest - slack * (threshold + rest)).max(0.0)
+    }
+
+    fn to_f32(self) -> f32 {
+        self
+    }
+}
+
+impl Score for u32 {
+    #[inline]
+    fn plus(self, other: Self) -> Self {
+        // Preparing a query makes sure that no sum is larger than a `u32`.
+        self.wrapping_add(other)
+    }
+
+    #[inline]
+    fn minus(self, other: Self) -> Self {
+        self.saturating_sub(other)
+    }
+
+    #[inline]
+    fn cut(threshold: Self, rest: Self, _: usize) -> Self {
+        threshold.saturating_sub(rest)
+    }
+
+    fn to_f32(self) -> f32 {
+        self as f32
+    }
+}

@@ -1,0 +1,292 @@
+//! Every algorithm returns the same documents with bit-equal scores, on random indexes.
+//!
+//! Each case draws an index (documents, segments, deletes, merges), a query and k, and compares: the
+//! exhaustive search with a scorer written out here from the documents, and the other algorithms with the
+//! exhaustive one. `ESPARSA_ORACLE_CASES` sets the number of cases, `ESPARSA_ORACLE_SEED` the first seed; a
+//! failure names its seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use esparsa::format::lengths;
+use esparsa::{
+    Algorithm, Bm25, Document, Index, MergePolicy, Query, Schema, SearchOptions, WriterOptions,
+};
+
+const CASES: u64 = 10_000;
+
+/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// Small numbers are likelier: the words of a vocabulary, or sizes.
+    fn skewed(&mut self, end: u64) -> u64 {
+        let (a, b) = (self.below(end), self.below(end));
+        let c = self.below(end);
+        a.min(b).min(c)
+    }
+
+    fn chance(&mut self, of: u64) -> bool {
+        self.below(of) == 0
+    }
+}
+
+#[derive(Clone)]
+struct Row {
+    id: u64,
+    words: Vec<u64>,
+    vector: BTreeMap<u64, f32>,
+}
+
+struct Case {
+    index: Index,
+    /// The live documents.
+    live: BTreeMap<u64, Row>,
+    /// Every document that is in a segment, deleted or not: statistics count them.
+    written: Option<Vec<Row>>,
+    vocabulary: u64,
+}
+
+fn row(random: &mut Random, ids: u64, vocabulary: u64, longest: u64) -> Row {
+    let words = (0..random.skewed(longest + 1)).map(|_| random.skewed(vocabulary));
+    let words: Vec<u64> = words.collect();
+    let terms = random.skewed(longest + 1);
+    let mut vector = BTreeMap::new();
+    for _ in 0..terms {
+        vector.insert(random.skewed(vocabulary), random.below(400) as f32 / 100.0);
+    }
+    Row {
+        id: random.below(ids),
+        words,
+        vector,
+    }
+}
+
+fn to_document(row: &Row) -> Document {
+    let words: Vec<String> = row.words.iter().map(|word| format!("w{word}")).collect();
+    Document::new(format!("d{}", row.id))
+        .with_text("text", words.join(" "))
+        .with_sparse(
+            "sparse",
+            row.vector.iter().map(|(t, w)| (format!("t{t}"), *w)),
+        )
+}
+
+fn build(random: &mut Random) -> Case {
+    let documents = match random.below(200) {
+        0 => 4_000 + random.below(6_000),
+        1..=8 => 300 + random.below(1_500),
+        _ => random.below(80),
+    };
+    let (vocabulary, longest) = (2 + random.below(60), 1 + random.below(25));
+    let ids = if random.chance(3) {
+        documents / 2 + 1
+    } else {
+        documents * 50 + 1
+    };
+    let schema = Schema::new().text("text", "simple").unwrap();
+    let index = Index::in_memory(schema.sparse("sparse", 3.0).unwrap()).unwrap();
+    let mut writer = index
+        .writer_with(WriterOptions {
+            merge_policy: MergePolicy::never(),
+            ..WriterOptions::default()
+        })
+        .unwrap();
+    let commit_every = 1 + random.below(documents + 1);
+    let mut live = BTreeMap::new();
+    let mut any_gone = false;
+    for _ in 0..documents {
+        let row = row(random, ids, vocabulary, longest);
+        writer.add(to_document(&row)).unwrap();
+        any_gone |= live.insert(row.id, row).is_some();
+        if random.chance(commit_every) {
+            writer.commit().unwrap();
+        }
+        if random.chance(30) {
+            let id = random.below(ids);
+            writer.delete(&format!("d{id}")).unwrap();
+            any_gone |= live.remove(&id).is_some();
+        }
+    }
+    if random.chance(4) {
+        let segments = 1 + random.below(3) as usize;
+        writer.merge_to(segments).unwrap();
+        any_gone &= segments > 1;
+    }
+    writer.commit().unwrap();
+    let written = (!any_gone).then(|| live.values().cloned().collect());
+    Case {
+        index,
+        live,
+        written,
+        vocabulary,
+    }
+}
+
+/// BM25 as the design gives it, from the documents; scores differ from the engine's in rounding only.
+fn naive_bm25(case: &Case, words: &[u64], bm25: Bm25) -> Option<BTreeMap<u64, f64>> {
+    let written = case.written.as_ref()?;
+    let count = written.iter().filter(|row| !row.words.is_empty()).count() as f64;
+    let total: usize = written.iter().map(|row| row.words.len()).sum();
+    let average = total as f64 / count.max(1.0);
+    let (k1, b) = (f64::from(bm25.k1), f64::from(bm25.b));
+    let mut scores = BTreeMap::new();
+    for word in words {
+        let has = |row: &&Row| row.words.contains(word);
+        let df = written.iter().filter(has).count() as f64;
+        let idf = (1.0 + (count - df + 0.5) / (df + 0.5)).ln();
+        for row in written.iter().filter(has) {
+            let tf = row.words.iter().filter(|w| *w == word).count() as f64;
+            let length = f64::from(lengths::decode(lengths::encode(row.words.len() as u32)));
+            let norm = k1 * (1.0 - b + b * length / average);
+            *scores.entry(row.id).or_insert(0.0) += idf * tf / (tf + norm);
+        }
+    }
+    Some(scores)
+}
+
+fn naive_dot_product(case: &Case, query: &BTreeMap<u64, f32>) -> BTreeMap<u64, f64> {
+    let mut scores = BTreeMap::new();
+    for row in case.live.values() {
+        let shared = query.iter().filter_map(|(term, weight)| {
+            let in_document = row.vector.get(term).filter(|w| **w > 0.0)?;
+            (*weight > 0.0).then(|| f64::from(*weight) * f64::from(in_document.min(3.0)))
+        });
+        let products: Vec<f64> = shared.collect();
+        if !products.is_empty() {
+            scores.insert(row.id, products.iter().sum());
+        }
+    }
+    scores
+}
+
+fn compare_with_naive(
+    found: &[esparsa::Hit],
+    expected: &BTreeMap<u64, f64>,
+    error: f64,
+    seed: u64,
+) {
+    for hit in found {
+        let id: u64 = hit.id[1..].parse().unwrap();
+        let score = expected.get(&id).copied();
+        let score = score.unwrap_or_else(|| panic!("seed {seed}: {id} should not be found"));
+        let off = (score - f64::from(hit.score)).abs();
+        assert!(
+            off <= error * score.max(1.0),
+            "seed {seed}: {id} scores {} instead of {score}",
+            hit.score
+        );
+    }
+}
+
+fn check(seed: u64) {
+    let mut random = Random(seed);
+    let case = build(&mut random);
+    let snapshot = case.index.snapshot().unwrap();
+    assert_eq!(snapshot.documents(), case.live.len() as u64, "seed {seed}");
+    let k = match random.below(4) {
+        0 => 1,
+        1 => 1 + random.below(20) as usize,
+        2 => 10,
+        _ => 1 + random.below(2_000) as usize,
+    };
+    let length = 1 + random.skewed(12);
+    let words: Vec<u64> = (0..length)
+        .map(|_| random.skewed(case.vocabulary + 2))
+        .collect();
+    let bm25 = Bm25 {
+        k1: [0.0, 0.82, 0.9, 3.0][random.below(4) as usize],
+        b: [0.0, 0.4, 0.68, 1.0][random.below(4) as usize],
+    };
+    let vector: BTreeMap<u64, f32> = (0..length * 2)
+        .map(|_| {
+            (
+                random.skewed(case.vocabulary + 2),
+                random.below(300) as f32 / 100.0,
+            )
+        })
+        .collect();
+    let text: Vec<String> = words.iter().map(|word| format!("w{word}")).collect();
+    let queries = [
+        Query::text("text", text.join(" ")).with_bm25(bm25),
+        Query::sparse("sparse", vector.iter().map(|(t, w)| (format!("t{t}"), *w))),
+    ];
+    for query in &queries {
+        let search = |options: SearchOptions| snapshot.search_with(query, &options).unwrap().hits;
+        let exhaustive = search(SearchOptions::new(k).algorithm(Algorithm::Exhaustive));
+        let sorted = exhaustive.windows(2).all(|pair| {
+            pair[0].score > pair[1].score
+                || (pair[0].score == pair[1].score && pair[0].address < pair[1].address)
+        });
+        assert!(sorted, "seed {seed}: hits are not in order");
+        for algorithm in Algorithm::ALL {
+            let found = search(SearchOptions::new(k).algorithm(algorithm));
+            assert_eq!(
+                found, exhaustive,
+                "seed {seed}: {algorithm} on {query:?}, k = {k}"
+            );
+        }
+        assert_eq!(
+            search(SearchOptions::new(k)),
+            exhaustive,
+            "seed {seed}: planner's choice"
+        );
+        if let Some(hit) = exhaustive.first() {
+            let explanation = snapshot.explain(query, &hit.id, k).unwrap().unwrap();
+            assert_eq!(
+                explanation.score.to_bits(),
+                hit.score.to_bits(),
+                "seed {seed}"
+            );
+            for term in &explanation.terms {
+                assert!(
+                    term.contribution <= term.block_bound || term.value == 0,
+                    "seed {seed}"
+                );
+                assert!(term.contribution <= term.list_bound, "seed {seed}");
+            }
+        }
+    }
+    let all = |query| snapshot.search(query, 20_000).unwrap();
+    if let Some(expected) = naive_bm25(&case, &words, bm25) {
+        let found = all(&queries[0]);
+        compare_with_naive(&found, &expected, 1e-4, seed);
+        let ids: BTreeSet<u64> = found
+            .iter()
+            .map(|hit| hit.id[1..].parse().unwrap())
+            .collect();
+        assert_eq!(ids, expected.keys().copied().collect(), "seed {seed}");
+    }
+    // Quantization errs by half a step of 3/255 a term, and by rounding tiny query weights away.
+    let expected = naive_dot_product(&case, &vector);
+    compare_with_naive(&all(&queries[1]), &expected, 0.3, seed);
+}
+
+#[test]
+fn all_algorithms_equal_the_exhaustive_one() {
+    let number = |name: &str, default| std::env::var(name).map_or(default, |v| v.parse().unwrap());
+    let cases = number("ESPARSA_ORACLE_CASES", CASES);
+    let first = number("ESPARSA_ORACLE_SEED", 1);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            scope.spawn(move || {
+                (first + thread..first + cases)
+                    .step_by(threads as usize)
+                    .for_each(check)
+            });
+        }
+    });
+    println!("{cases} cases, seeds from {first}");
+}
