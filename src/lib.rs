@@ -1,4 +1,132 @@
-//! esparsa
+//! An embedded search engine for text (BM25) and learned sparse vectors (SPLADE): exact top k by
+//! dynamic pruning, on an on-disk format of its own. One crate, one folder on disk, no server.
+//!
+//! # A tour
+//!
+//! **Index and search.** A [`Schema`] names the fields, an [`IndexWriter`] adds [`Document`]s, and a
+//! [`Snapshot`] is one commit, to be searched with a [`Query`]:
+//!
+//! ```
+//! use esparsa::{Document, Index, Query, Schema};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let schema = Schema::new().text("text", "english")?.stored("source")?;
+//! let index = Index::create(folder.path(), schema)?;
+//!
+//! let mut writer = index.writer()?;
+//! writer.add(Document::new("etna").with_text("text", "Etna is an active volcano in Sicily."))?;
+//! writer.add(Document::new("bees").with_text("text", "Bees dance to tell where flowers are."))?;
+//! writer.commit()?;
+//!
+//! let snapshot = index.snapshot()?;
+//! let hits = snapshot.search(&Query::text("text", "dancing bee"), 10)?;
+//! assert_eq!(hits[0].id, "bees");
+//! let stored = snapshot.stored(hits[0].address)?;
+//! assert!(stored.starts_with(br#"{"_id":"bees","text":"Bees"#));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **Update and delete.** A document whose external id is live replaces the one that has it. Readers see a
+//! commit whole or not at all, and a snapshot stays as it is:
+//!
+//! ```
+//! # use esparsa::{Document, Index, Query, Schema};
+//! # let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+//! # let mut writer = index.writer()?;
+//! writer.add(Document::new("a").with_text("text", "first version"))?;
+//! writer.commit()?;
+//! let before = index.snapshot()?;
+//!
+//! writer.add(Document::new("a").with_text("text", "second version"))?;
+//! writer.delete("never there")?;
+//! let report = writer.commit()?;
+//! assert_eq!(report.documents, 1);
+//!
+//! let after = index.snapshot()?;
+//! let query = Query::text("text", "second");
+//! assert_eq!(before.search(&query, 10)?.len(), 0);
+//! assert_eq!(after.search(&query, 10)?.len(), 1);
+//! # Ok::<(), esparsa::Error>(())
+//! ```
+//!
+//! **Learned sparse vectors.** Terms are strings or numbers, weights are kept in 255 steps of one scale
+//! per field, and scores are exact sums of integers:
+//!
+//! ```
+//! use esparsa::{Document, Index, Query, Schema};
+//!
+//! let index = Index::in_memory(Schema::new().sparse("splade", 3.0)?)?;
+//! let mut writer = index.writer()?;
+//! writer.add(Document::new("etna").with_sparse("splade", [("volcano", 2.2), ("sicily", 1.7)]))?;
+//! writer.add(Document::new("bees").with_sparse("splade", [("bee", 2.4), ("honey", 0.9)]))?;
+//! writer.commit()?;
+//!
+//! let query = Query::sparse("splade", [("honey", 1.5), ("insect", 0.4)]);
+//! let hits = index.snapshot()?.search(&query, 10)?;
+//! assert_eq!(hits[0].id, "bees");
+//! assert!((hits[0].score - 0.9 * 1.5).abs() < 0.01);
+//! # Ok::<(), esparsa::Error>(())
+//! ```
+//!
+//! **Languages.** A text field is analyzed by language, named by code or in English; the analyzer's
+//! name is kept with the field, so queries are analyzed as documents were. See [`text`] for what each does,
+//! and [`text::Tokenizer`] for one of your own:
+//!
+//! ```
+//! use esparsa::{Document, Index, Query, Schema};
+//!
+//! let schema = Schema::new().text("pt", "portuguese")?.text("ko", "ko")?;
+//! let index = Index::in_memory(schema)?;
+//! let mut writer = index.writer()?;
+//! let document = Document::new("1")
+//!     .with_text("pt", "As informações foram publicadas.")
+//!     .with_text("ko", "한글은 세종대왕이 만들었다.");
+//! writer.add(document)?;
+//! writer.commit()?;
+//! let snapshot = index.snapshot()?;
+//! assert_eq!(snapshot.search(&Query::text("pt", "informação"), 1)?.len(), 1);
+//! assert_eq!(snapshot.search(&Query::text("ko", "세종대왕"), 1)?.len(), 1);
+//! # Ok::<(), esparsa::Error>(())
+//! ```
+//!
+//! **Evaluate.** Runs, qrels and metrics follow trec_eval, see [`eval`]:
+//!
+//! ```
+//! use esparsa::eval::{EvaluateOptions, Metric, Qrels, Run, ScoredDocument, evaluate};
+//!
+//! let qrels = Qrels::read("q1 0 etna 1\nq1 0 bees 0\n".as_bytes(), "qrels")?;
+//! let mut run = Run::new();
+//! let hit = |document: &str, score| ScoredDocument { document: document.into(), score };
+//! run.insert("q1", vec![hit("bees", 2.0), hit("etna", 1.5)])?;
+//!
+//! let metrics = Metric::parse_list("mrr@10,ndcg@10")?;
+//! let report = evaluate(&qrels, &run, &metrics, EvaluateOptions::default())?;
+//! assert_eq!(report.mean(&metrics[0]), Some(0.5));
+//! # Ok::<(), esparsa::Error>(())
+//! ```
+//!
+//! **Bulk loads** run on as many threads as [`WriterOptions`] says, in bounded memory, and the same
+//! input gives the same bytes whatever their number. **Segments built elsewhere** are brought in by
+//! [`IndexWriter::attach`] in one commit. **Why a document scores as it does** is told by
+//! [`Snapshot::explain`], and **where a text matches** by [`Snapshot::highlight`].
+//!
+//! # Rooms
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`text`] | analyzers: Unicode text to terms, per language |
+//! | [`format`] | the bytes on disk, described in `format-spec/` |
+//! | [`store`] | folders of files: file system, memory, with faults |
+//! | [`segment`] | immutable segments: write, read, verify, merge |
+//! | [`index`] | commits, the writer, snapshots |
+//! | [`query`] | queries, the algorithms and the planner |
+//! | [`eval`] | TREC and BEIR files, metrics, significance |
+//!
+//! # Features
+//!
+//! `cli` (on by default) is the binary; a library needs `default-features = false` only. `mojibake` adds the repair
+//! of wrongly decoded text to analyzers.
+
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

@@ -18,7 +18,11 @@ use super::top_k::TopK;
 use crate::format::DocId;
 
 /// Documents of a window: one sum each, small enough for the first-level cache.
-pub(super) const WINDOW: u32 = 4_096;
+const WINDOW: u32 = 2_048;
+/// Documents of the first window: while there is no threshold every document is looked up everywhere.
+const FIRST_WINDOW: u32 = 512;
+/// Sums that are compared with the threshold together.
+const SCANNED: usize = 16;
 
 /// Offers every live document that can exceed the threshold.
 pub(super) fn search<C: Cursor>(
@@ -30,13 +34,15 @@ pub(super) fn search<C: Cursor>(
     let mut windows = Windows::new(cursors);
     let mut start = 0;
     while start < documents {
-        let end = start.saturating_add(WINDOW).min(documents);
+        let width = if top.threshold().is_none() { FIRST_WINDOW } else { WINDOW };
+        let end = start.saturating_add(width).min(documents);
         let essential = windows.split(cursors, start, end, top.threshold());
         if essential > 0 {
-            windows.collect(cursors, essential, start, end, top.threshold(), &is_live);
+            windows.collect(cursors, essential, start, end, top.threshold());
+            windows.keep(|document, _| is_live(document));
             windows.complete(cursors, essential, top.threshold());
-            for (document, sum) in windows.candidates.drain(..) {
-                top.offer(document, sum);
+            for (document, sum) in &windows.candidates[..windows.found] {
+                top.offer(*document, *sum);
             }
         }
         start = end;
@@ -52,8 +58,9 @@ struct Windows<S> {
     rest: Vec<S>,
     /// The greatest bound counted for each term; tiers of a term share no document.
     counted: Vec<S>,
-    /// Documents that may be kept, with their sums so far.
+    /// Documents that may be kept, with their sums so far: the first `found` of these.
     candidates: Vec<(DocId, S)>,
+    found: usize,
 }
 
 impl<S: Score> Windows<S> {
@@ -64,7 +71,8 @@ impl<S: Score> Windows<S> {
             sums: vec![S::default(); WINDOW as usize],
             rest: vec![S::default(); cursors.len() + 1],
             counted: vec![S::default(); terms],
-            candidates: Vec::new(),
+            candidates: vec![(0, S::default()); WINDOW as usize + SCANNED],
+            found: 0,
         }
     }
 
@@ -104,7 +112,6 @@ impl<S: Score> Windows<S> {
         start: DocId,
         end: DocId,
         threshold: Option<S>,
-        is_live: &impl Fn(DocId) -> bool,
     ) {
         let sums = &mut self.sums[..(end - start) as usize];
         for cursor in &mut cursors[..essential] {
@@ -113,17 +120,26 @@ impl<S: Score> Windows<S> {
         let cut = threshold.map_or(S::default(), |t| {
             S::cut(t, self.rest[essential], self.terms)
         });
-        // Eight at a time, because most documents are not good enough.
-        for (eight, base) in sums.chunks_mut(8).zip((start..).step_by(8)) {
-            if eight.iter().any(|sum| *sum > cut) {
-                for (sum, document) in eight.iter().zip(base..) {
-                    if *sum > cut && is_live(document) {
-                        self.candidates.push((document, *sum));
-                    }
-                }
+        // Sixteen at a time and without a branch for each, because most documents are not good enough.
+        let mut found = 0;
+        // Sums past the end of the window are zero, and the cut is not below: they are not good.
+        let (chunks, _) = self.sums.as_chunks::<SCANNED>();
+        for (chunk, base) in chunks.iter().zip((start..).step_by(SCANNED)) {
+            let good: u32 = chunk.iter().map(|sum| u32::from(*sum > cut)).sum();
+            if good == 0 {
+                continue;
             }
+            // Which of them is good cannot be foretold either: each is noted, and kept by moving on.
+            let room = &mut self.candidates[found..found + SCANNED];
+            let mut kept = 0;
+            for (sum, document) in chunk.iter().zip(base..) {
+                room[kept] = (document, *sum);
+                kept += usize::from(*sum > cut);
+            }
+            found += kept;
         }
-        sums.fill(S::default());
+        self.found = found;
+        self.sums.fill(S::default());
     }
 
     /// Adds the contributions of the cursors that are not essential, in order, dropping documents that
@@ -136,16 +152,29 @@ impl<S: Score> Windows<S> {
     ) {
         for (place, cursor) in cursors.iter_mut().enumerate().skip(essential) {
             let cut = threshold.map(|t| S::cut(t, self.rest[place], self.terms));
-            self.candidates.retain_mut(|(document, sum)| {
+            self.keep(|document, sum| {
                 if cut.is_some_and(|cut| *sum <= cut) {
                     return false;
                 }
-                cursor.seek(*document);
-                if cursor.document() == *document {
+                cursor.seek(document);
+                if cursor.document() == document {
                     *sum = sum.plus(cursor.score());
                 }
                 true
             });
         }
+    }
+
+    /// Keeps the candidates for which `good` says so, in order.
+    #[inline]
+    fn keep(&mut self, mut good: impl FnMut(DocId, &mut S) -> bool) {
+        let mut kept = 0;
+        for place in 0..self.found {
+            let (document, mut sum) = self.candidates[place];
+            let is_good = good(document, &mut sum);
+            self.candidates[kept] = (document, sum);
+            kept += usize::from(is_good);
+        }
+        self.found = kept;
     }
 }

@@ -1,0 +1,655 @@
+#!/usr/bin/env python3
+"""Reads an esparsa index, verifies it, and prints everything that it holds.
+
+    python3 reader.py INDEX_FOLDER [--json]
+
+Written from the chapters beside this file and sharing no code with the crate, so that each can be held
+against the other: a part for each chapter, in the chapter's words. Every checksum and every invariant that the
+chapters name is verified; the first that is broken is reported with file, section and offset (from the start
+of the section), and the exit status is 1.
+
+Needs nothing but Python 3.9. To print stored documents it needs a zstd decoder as well: Python 3.14, or the
+package `zstandard`; without one it prints their sizes alone, and `documents` is null.
+"""
+
+import argparse
+import json
+import os
+import re
+import struct
+import sys
+
+# ---- README: conventions
+
+
+class Broken(Exception):
+    """What a chapter says does not hold."""
+
+    def __init__(self, file, section, offset, message):
+        super().__init__(f"{file}: section {section}, offset {offset}: {message}")
+
+
+class TooNew(Broken):
+    """A newer version of the format, or something required that this reader does not know."""
+
+
+class Part:
+    """Part of a section, read from `at` to `end` and never beyond."""
+
+    def __init__(self, file, section, data, at=0, end=None):
+        self.file, self.section, self.data = file, section, data
+        self.at, self.end = at, len(data) if end is None else end
+
+    def expect(self, holds, message, at=None, error=Broken):
+        if not holds:
+            raise error(self.file, self.section, self.at if at is None else at, message)
+
+    def left(self):
+        return self.end - self.at
+
+    def take(self, length):
+        self.expect(length <= self.left(), f"expected {length} more bytes, found {self.left()}")
+        self.at += length
+        return self.data[self.at - length : self.at]
+
+    def part(self, length):
+        """The next bytes as a part of their own, which this one passes over."""
+        self.take(length)
+        return Part(self.file, self.section, self.data, self.at - length, self.at)
+
+    def numbers(self, layout):
+        """Little-endian numbers, named as `struct` names them."""
+        return struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout)))
+
+    def number(self, letter):
+        return self.numbers(letter)[0]
+
+    def varint(self):
+        value = 0
+        for shift in range(0, 70, 7):
+            byte = self.number("B")
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+        self.expect(byte < 0x80 and value < 1 << 64, "a varint has more than 64 bits")
+        return value
+
+    def text(self, length):
+        at, data = self.at, self.take(length)
+        text = data.decode(errors="replace")
+        self.expect(text.encode() == data, "expected UTF-8", at)
+        return text
+
+    def finish(self, what):
+        self.expect(self.left() == 0, f"{what} has {self.left()} bytes left over")
+
+
+CRC32C = list(range(256))
+for _ in range(8):
+    CRC32C = [value >> 1 ^ (0x82F63B78 if value & 1 else 0) for value in CRC32C]
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ CRC32C[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+def unpack_bits(data, count, width):
+    """`count` numbers from one stream of bits, filled from the lowest bit."""
+    numbers, mask = [], (1 << width) - 1
+    for start in range(0, count, 8):  # Eight numbers fill whole bytes.
+        eight = int.from_bytes(data[start // 8 * width : (start // 8 + 1) * width], "little")
+        numbers += [eight >> place * width & mask for place in range(min(8, count - start))]
+    return numbers
+
+def rises(numbers):
+    return all(a < b for a, b in zip(numbers, numbers[1:]))
+
+def ceiling(number, divisor):
+    return -(-number // divisor)
+
+
+# ---- limits
+
+MAX_SEGMENT_DOCUMENTS = 0x7FFF_FFFF
+MAX_SECTIONS, MAX_FIELDS, MAX_FIELD_NAME_BYTES, MAX_TIERS = 4_096, 1_024, 255, 8
+MAX_KEY_BYTES = {"ids": 512, "text": 255, "sparse": 1_024}
+MAX_STORED_BLOCK_BYTES = 68 << 20
+
+# ---- container
+
+MAGIC = b"esparsa\0"
+KINDS = {"segment": 1, "deletes": 2, "manifest": 3}
+KNOWN_SECTIONS = "commit schema segments info ids id-order stored stored-index terms postings lengths impacts deleted"
+NO_FIELD = 0xFFFFFFFF
+CHUNK = 65_536
+
+
+class Container:
+    """A verified file; `section` gives its sections, `listing` is what is printed of them."""
+
+    def __init__(self, name, data, fingerprint):
+        self.name, self.data, self.fingerprint = name, data, fingerprint
+        self.sections, self.listing = {}, []
+
+    def section(self, name, field=None):
+        if (name, field) not in self.sections:
+            raise Broken(self.name, name, 0, f"expected this section of field {field}, but it is missing")
+        return Part(self.name, name, self.sections[name, field])
+
+    def expect_stamp(self, length, fingerprint):
+        if (len(self.data), self.fingerprint) != (length, fingerprint):
+            raise Broken(self.name, "trailer", 16, "the file is not the one that the manifest names")
+
+def read_container(folder, name, kind):
+    try:
+        with open(os.path.join(folder, name), "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise Broken(name, "file", 0, f"cannot be read: {error.strerror}") from None
+    read_header(Part(name, "header", data[:64]), kind)
+    table_at, fingerprint = read_trailer(Part(name, "trailer", data[-64:]), data)
+    container, checksums = Container(name, data, fingerprint), b""
+    table, end, next_checksum = Part(name, "table", data[table_at:-64]), 64, None
+    while table.left():
+        entry, table_end = table.at, table_at
+        padded, field, flags, offset, length, first = table.numbers("16sIIQQQ")
+        section, chunks = padded.rstrip(b"\0").decode("ascii", "replace"), ceiling(length, CHUNK)
+        table.expect(re.fullmatch("[!-~]+", section), "a section's name is not ASCII", entry)
+        table.expect(offset % 64 == 0 and offset >= end, "sections overlap or are not aligned", entry + 24)
+        table.expect(offset + length <= first, "a section runs into the checksums", entry + 32)
+        follows = first % 4 == 0 and next_checksum in (None, first)
+        table.expect(follows and first + 4 * chunks <= table_end, "checksums have gaps or no room", entry + 40)
+        expect_zeros(container, end, offset)
+        found = verify_chunks(Part(name, section, data[offset : offset + length]), data[first : first + 4 * chunks])
+        checksums, end, next_checksum = checksums + found, offset + length, first + 4 * chunks
+        if section not in KNOWN_SECTIONS.split():
+            table.expect(flags & 1 == 0, f"unknown required section `{section}`", entry, TooNew)
+            continue
+        key = (section, None if field == NO_FIELD else field)
+        table.expect(key not in container.sections, f"two sections `{section}` of one field", entry)
+        container.sections[key] = data[offset : offset + length]
+        container.listing.append({"name": section, "field": key[1], "length": length, "checksums": "right"})
+    first_checksum = table_at if next_checksum is None else next_checksum - len(checksums)
+    expect_zeros(container, end, first_checksum)
+    expect_zeros(container, first_checksum + len(checksums), table_at)
+    if crc32c(checksums + table.data) != fingerprint:
+        raise Broken(name, "trailer", 24, "the fingerprint is not that of checksums and table")
+    return container
+
+def read_header(header, kind):
+    header.expect(header.take(8) == MAGIC, "expected the magic: this is no file of an index", 0)
+    version, found_kind, required, _ = header.numbers("IIQQ")
+    header.expect(version == 1, f"format version {version}; this reader knows version 1", 8, TooNew)
+    header.take(28)
+    header.expect(header.number("I") == crc32c(header.data[:60]), "the header's checksum is wrong", 60)
+    header.expect(required == 0, f"unknown required capabilities {required:#x}", 16, TooNew)
+    header.expect(found_kind == KINDS[kind], f"expected a {kind} file, found kind {found_kind}", 12)
+
+def read_trailer(trailer, data):
+    """The offset of the section table, and the fingerprint."""
+    table_at, sections, table_crc, length, fingerprint = trailer.numbers("QIIQI")
+    trailer.take(24)
+    trailer.expect(trailer.take(8) == MAGIC, "expected the magic: the file was cut short", 52)
+    trailer.expect(trailer.number("I") == crc32c(trailer.data[:60]), "the trailer's checksum is wrong", 60)
+    trailer.expect(length == len(data), f"expected {length} bytes in the file, found {len(data)}", 16)
+    trailer.expect(sections <= MAX_SECTIONS, f"{sections} sections are above the limit", 8)
+    fits = table_at % 8 == 0 and 64 <= table_at and table_at + 48 * sections == length - 64
+    trailer.expect(fits, "the section table does not lie before the trailer", 0)
+    trailer.expect(crc32c(data[table_at:-64]) == table_crc, "the section table's checksum is wrong", 12)
+    return table_at, fingerprint
+
+def verify_chunks(section, checksums):
+    for chunk, (expected,) in enumerate(struct.iter_unpack("<I", checksums)):
+        found = crc32c(section.data[chunk * CHUNK : (chunk + 1) * CHUNK])
+        section.expect(found == expected, f"expected checksum {expected:08x}, found {found:08x}", chunk * CHUNK)
+    return checksums
+
+def expect_zeros(container, start, end):
+    if any(container.data[start:end]):
+        raise Broken(container.name, "padding", start, "expected zeros between the sections")
+
+
+# ---- manifest
+
+def read_manifest(folder):
+    """The highest manifest that verifies; damaged ones are passed over, newer ones are not."""
+    found = [re.fullmatch(r"manifest-(\d{10,})", name) for name in os.listdir(folder)]
+    manifests = sorted((int(match[1]), match[0]) for match in found if match)
+    if not manifests:
+        raise Broken(folder, "manifest", 0, "expected a file `manifest-N` in this folder")
+    for number, name in reversed(manifests):
+        try:
+            return read_manifest_file(folder, name, number)
+        except Broken as error:
+            if isinstance(error, TooNew) or (number, name) == manifests[0]:
+                raise
+            print(f"passed over: {error}", file=sys.stderr)
+
+def read_manifest_file(folder, name, number):
+    container = read_container(folder, name, "manifest")
+    part = container.section("commit")
+    commit, next_file = part.numbers("QQ")
+    part.finish("the commit")
+    part.expect(commit == number, f"this is commit {commit}, its name says {number}", 0)
+    schema = read_schema(container.section("schema"))
+    part, segments, used = container.section("segments"), [], {0}
+    keys = "file length fingerprint documents deletes deletes_length deletes_fingerprint deleted".split()
+    while part.left():
+        at, segment = part.at, dict(zip(keys, part.numbers("QQIIQQII16x")))
+        for file in [segment["file"]] + [segment["deletes"]] * (segment["deletes"] > 0):
+            part.expect(file not in used and file < next_file, f"file number {file} was not handed out once", at)
+            used.add(file)
+        segments.append(segment)
+    return container, {"commit": commit, "next_file": next_file, "schema": schema, "segments": segments}
+
+def read_schema(part):
+    fields, count = [], part.varint()
+    part.expect(count <= MAX_FIELDS, f"{count} fields are above the limit")
+    for _ in range(count):
+        at, number, kind = part.at, part.varint(), part.varint()
+        name_length = part.varint()
+        field = {"number": number, "name": part.text(name_length)}
+        part.expect(1 <= name_length <= MAX_FIELD_NAME_BYTES, "a field's name is empty or too long", at)
+        options = part.part(part.varint())
+        if kind == 1:
+            field.update(kind="text", analyzer=options.text(options.left()))
+        elif kind == 2:
+            scale_bits, numbered = options.numbers("IB")
+            (scale,) = struct.unpack("<f", struct.pack("<I", scale_bits))
+            part.expect(0 < scale < float("inf"), f"scale {scale} is not a positive number", at)
+            part.expect(numbered < 2, "terms are neither strings nor numbers", at)
+            field.update(kind="sparse", scale_bits=scale_bits, terms=("strings", "numbers")[numbered])
+        elif kind == 3:
+            field.update(kind="stored")
+        else:
+            field.update(kind=kind, options=options.take(options.left()).hex())
+        options.finish("a field's options")
+        fields.append(field)
+    part.finish("the schema")
+    part.expect(rises([f["number"] for f in fields]), "field numbers do not rise", 0)
+    part.expect(len({f["name"] for f in fields}) == count, "two fields have one name", 0)
+    part.expect(sum(f["kind"] == "stored" for f in fields) < 2, "there are two stored fields", 0)
+    return fields
+
+
+# ---- segment
+
+def read_segment(folder, record, schema):
+    container = read_container(folder, f"segment-{record['file']:010}", "segment")
+    container.expect_stamp(record["length"], record["fingerprint"])
+    info, fields = container.section("info"), []
+    documents, count = info.numbers("II")
+    as_named = documents == record["documents"] <= MAX_SEGMENT_DOCUMENTS
+    info.expect(as_named, f"found {documents} documents, the manifest says {record['documents']}", 0)
+    keys = "field kind terms postings total left_out documents".split()
+    by_number = {field["number"]: field for field in schema}
+    for _ in range(count):
+        at, statistics = info.at, dict(zip(keys, info.numbers("IIQQQQI4x")))
+        field = by_number.get(statistics["field"], {"kind": None})
+        same_kind = (statistics["kind"], field["kind"]) in [(1, "text"), (2, "sparse")]
+        info.expect(same_kind, "the schema has no such field, or one of another kind", at)
+        read_field = {"text": read_text_field, "sparse": read_sparse_field}[field["kind"]]
+        contents, found = read_field(container, field, documents)
+        for key, value in found.items():
+            info.expect(statistics[key] == value, f"{key}: expected {statistics[key]}, found {value}", at)
+        fields.append({**statistics, **contents, "kind": field["kind"]})
+    info.finish("the statistics")
+    info.expect(rises([field["field"] for field in fields]), "field numbers do not rise", 8)
+    ids = read_ids(container.section("ids"), container.section("id-order"), documents)
+    stored = read_stored(container, documents) if ("stored", None) in container.sections else None
+    return container, {"file": container.name, "documents": documents, "fields": fields, "ids": ids, "stored": stored}
+
+def read_text_field(container, field, documents):
+    terms, postings, lengths = (container.section(s, field["number"]) for s in ("terms", "postings", "lengths"))
+    codes, listed, sums = read_lengths(lengths, documents), [], [0] * documents
+    for key, entry in read_dictionary(terms, "text", postings):
+        term = read_text_list(postings, entry, documents, codes)
+        for document, frequency in zip(term["documents"], term["frequencies"]):
+            sums[document] += frequency
+        listed.append({"term": terms_text(terms, key), **term})
+    for document, (code, total) in enumerate(zip(codes, sums)):
+        right = length_of(code) <= total and (code == 255 or total < length_of(code + 1))
+        lengths.expect(right, f"code {code} is not that of {total} terms", document)
+    found = {"terms": len(listed), "postings": sum(term["df"] for term in listed), "total": sum(sums)}
+    found["documents"] = sum(code > 0 for code in codes)
+    return {"lengths": [length_of(code) for code in codes], "listed": listed}, found
+
+def read_sparse_field(container, field, documents):
+    terms, impacts = container.section("terms", field["number"]), container.section("impacts", field["number"])
+    listed, seen, total = [], set(), 0
+    for key, entry in read_dictionary(terms, "sparse", impacts):
+        tiers = read_sparse_list(impacts, entry, documents)
+        for tier in tiers:
+            total += sum(tier["impacts"])
+            seen.update(tier["documents"])
+        if field["terms"] == "numbers":
+            terms.expect(len(key) == 4, f"expected keys of four bytes, found {key!r}", 0)
+        name = terms_text(terms, key) if field["terms"] == "strings" else int.from_bytes(key, "big")
+        listed.append({"term": name, "df": entry["df"], "tiers": tiers})
+    found = {"terms": len(listed), "postings": sum(term["df"] for term in listed), "total": total}
+    return {"listed": listed}, {**found, "documents": len(seen)}
+
+def terms_text(section, key):
+    return Part(section.file, section.section, key).text(len(key))
+
+
+# ---- dictionary
+
+def read_dictionary(section, payload, postings=None):
+    """Yields each key with its entry: `df`, and a single posting or the place of a list in `postings`."""
+    footer_at = section.end - 32
+    section.expect(footer_at >= 0, "the section is too short for a footer", 0)
+    footer = Part(section.file, section.section, section.data, footer_at)
+    keys, blocks, per_block, blocks_length, found_payload, _ = footer.numbers("QIIQII")
+    expected = ["ids", "text", "sparse"].index(payload)
+    footer.expect(found_payload == expected, f"expected payload {expected}, found {found_payload}", footer_at + 24)
+    footer.expect(per_block > 0 and blocks == ceiling(keys, per_block), "keys do not fill their blocks", footer_at)
+    offsets_at = 4 * ceiling(blocks_length, 4)
+    fits = offsets_at + 4 * (blocks + 1) == footer_at and not any(section.data[blocks_length:offsets_at])
+    footer.expect(fits, "blocks, zeros and offsets do not fill the section", footer_at + 16)
+    offsets = Part(section.file, section.section, section.data, offsets_at).numbers(f"{blocks + 1}I")
+    spans = offsets[0] == 0 and offsets[-1] == blocks_length and rises(offsets)
+    section.expect(spans, "block offsets do not rise from the first block to the end", offsets_at)
+    key, next_list = b"", 0
+    for block in range(blocks):
+        part = section.part(offsets[block + 1] - offsets[block])
+        if payload != "ids":
+            part.expect(part.varint() == next_list, "the block's lists do not follow those before")
+        for index in range(min(per_block, keys - block * per_block)):
+            at, before, entry = part.at, key, None
+            key = part.take(part.varint()) if index == 0 else read_rest_of_key(part, before)
+            part.expect(0 < len(key) <= MAX_KEY_BYTES[payload], f"a key has {len(key)} bytes", at)
+            part.expect(before < key, "keys do not rise", at)
+            if payload != "ids":
+                entry = read_payload(part, next_list)
+                next_list += entry.get("length", 0)
+            yield key, entry
+        part.finish("a block of the dictionary")
+    if postings is not None:
+        postings.expect(next_list == postings.end, "the lists do not end with their section", next_list)
+
+def read_rest_of_key(part, before):
+    at, byte = part.at, part.number("B")
+    shared, rest = byte & 15, byte >> 4
+    shared += part.varint() if shared == 15 else 0
+    rest += part.varint() if rest == 15 else 0
+    part.expect(shared <= len(before), "a key shares more than the key before it has", at)
+    key = before[:shared] + part.take(rest)
+    part.expect(shared == len(os.path.commonprefix([before, key])), "a key shares more than is noted", at)
+    return key
+
+def read_payload(part, next_list):
+    df = part.varint() + 1
+    if df > 1:
+        return {"df": df, "offset": next_list, "length": part.varint()}
+    code = part.varint()
+    return {"df": 1, "document": code >> 1, "value": part.varint() if code & 1 else 0}
+
+
+# ---- block
+
+def read_block(part, count, last):
+    """Documents and values of the block that fills the part; `last` is the document before it, or -1."""
+    head = part.number("B")
+    widths = (head & 0x3F, part.number("B") if head & 0x40 else 0)
+    exceptions = part.numbers("BB") if head & 0x80 else (0, 0)
+    part.expect(max(widths) <= 32, "a width is above 32 bits")
+    both = [unpack_block(part.take(ceiling(count * width, 8)), count, width) for width in widths]
+    for numbers, width, exceptions_left in zip(both, widths, exceptions):
+        position = -1
+        for _ in range(exceptions_left):
+            before, position = position, part.number("B")
+            part.expect(before < position < count, "positions of exceptions do not rise")
+            numbers[position] |= part.varint() << width
+            part.expect(numbers[position] < 1 << 32, "a number has more than 32 bits")
+    part.finish("a block")
+    documents = []
+    for gap in both[0]:
+        last += gap + 1
+        documents.append(last)
+    return documents, both[1]
+
+def unpack_block(data, count, width):
+    if count < 128:
+        return unpack_bits(data, count, width)
+    words = struct.unpack(f"<{4 * width}I", data)
+    lanes = [unpack_bits(struct.pack(f"<{width}I", *words[lane::4]), 32, width) for lane in range(4)]
+    return [lanes[index % 4][index // 4] for index in range(128)]
+
+def read_blocks(part, count, documents, rest_of_entry):
+    """Documents, values and block table of a list: one block without a table, or a table and its blocks."""
+    part.expect(count <= documents, "a list has more postings than the segment has documents")
+    at, table = part.at, []
+    if count > 128:
+        table = [list(part.numbers("II" + rest_of_entry)) for _ in range(ceiling(count, 128))]
+    found, values, ends = [], [], [0] + [entry[1] for entry in table]
+    part.expect(rises(ends) and (not table or ends[-1] == part.left()), "block ends do not rise to the list's", at)
+    for start, end in zip(ends, ends[1:] or [part.left()]):
+        last = found[-1] if found else -1
+        more = read_block(part.part(end - start), min(128, count - len(found)), last)
+        found += more[0]
+        values += more[1]
+        as_noted = not table or table[(len(found) - 1) // 128][0] == found[-1]
+        part.expect(found[-1] < documents and as_noted, "a block ends with another document than its table says")
+    return found, values, table
+
+
+# ---- text-postings
+
+def read_text_list(section, entry, documents, codes):
+    if entry["df"] == 1:
+        section.expect(entry["document"] < documents, "a single posting is not in the segment", 0)
+        return {"df": 1, "documents": [entry["document"]], "frequencies": [entry["value"] + 1]}
+    part = section.part(entry["length"])
+    bounds = pairs(part.take(8)) if entry["df"] > 128 else []
+    found, values, table = read_blocks(part, entry["df"], documents, "4s")
+    term = {"df": entry["df"], "documents": found, "frequencies": [value + 1 for value in values]}
+    if table:
+        term.update(bounds=bounds, blocks=[[last, end, pairs(of_block)] for last, end, of_block in table])
+        for index, (document, frequency) in enumerate(zip(found, term["frequencies"])):
+            for slots in (bounds, term["blocks"][index // 128][2]):
+                dominated = any(f >= min(frequency, 255) and code <= codes[document] for f, code in slots)
+                part.expect(dominated, f"bounds do not hold for document {document}", entry["offset"])
+    return term
+
+def pairs(data):
+    """(term frequency, length code), one byte each."""
+    return [list(data[at : at + 2]) for at in range(0, len(data), 2)]
+
+
+# ---- sparse-postings
+
+def read_sparse_list(section, entry, documents):
+    if entry["df"] == 1:
+        in_range = entry["document"] < documents and entry["value"] < 255
+        section.expect(in_range, "a single posting is not in the segment, or its impact not 1 to 255", 0)
+        return [tier_of([entry["document"]], [255 - entry["value"]], [])]
+    part = section.part(entry["length"])
+    count = part.number("B")
+    if entry["df"] <= 128:
+        return [read_tier(part, entry["df"], documents, greatest=count)]
+    part.expect(1 <= count <= MAX_TIERS, f"expected 1 to {MAX_TIERS} tiers, found {count}")
+    tiers, seen = [], set()
+    for postings, length, greatest, smallest in [part.numbers("IIBB2x") for _ in range(count)]:
+        part.expect(postings > 0, "a tier has no postings")
+        tier = read_tier(part.part(length), postings, documents, greatest)
+        falls = tier["smallest"] == smallest and (not tiers or greatest < tiers[-1]["smallest"])
+        part.expect(falls, "tiers do not fall in impact as their table says")
+        part.expect(seen.isdisjoint(tier["documents"]), "a document is in two tiers")
+        seen.update(tier["documents"])
+        tiers.append(tier)
+    part.finish("a list")
+    part.expect(len(seen) == entry["df"], "tiers do not add up to the document frequency")
+    return tiers
+
+def read_tier(part, count, documents, greatest):
+    at, (found, values, table) = part.at, read_blocks(part, count, documents, "B")
+    impacts = [greatest - value for value in values]
+    part.expect(min(impacts) > 0 and max(impacts) == greatest, f"impacts are not 1 to {greatest}", at)
+    maxima = [max(impacts[start : start + 128]) for start in range(0, count, 128)]
+    part.expect(not table or maxima == [entry[2] for entry in table], f"block maxima are {maxima}", at)
+    return tier_of(found, impacts, table)
+
+def tier_of(documents, impacts, table):
+    tier = {"greatest": max(impacts), "smallest": min(impacts), "documents": documents, "impacts": impacts}
+    return {**tier, "blocks": table} if table else tier
+
+
+# ---- lengths
+
+def length_of(code):
+    return code if code < 128 else (16 + code % 16) << (code // 16 - 5)
+
+def read_lengths(section, documents):
+    section.expect(section.end == documents, f"expected {documents} lengths, found {section.end}", 0)
+    return section.data
+
+
+# ---- ids
+
+def read_ids(section, order, documents):
+    """External ids by document."""
+    keys = [terms_text(section, key) for key, _ in read_dictionary(section, "ids")]
+    count, bits = order.numbers("II")
+    order.expect(count == documents == len(keys), f"{documents} documents, {count} places, {len(keys)} ids", 0)
+    identity = document_of = ordinal_of = list(range(count))
+    if bits > 0:
+        order.expect(bits == (count - 1).bit_length(), f"{bits} bits are not the least that hold {count - 1}", 4)
+        length = 8 * ceiling(count * bits, 64)
+        document_of, ordinal_of = (unpack_bits(order.take(length), count, bits) for _ in range(2))
+        order.expect(document_of != identity, "expected 0 bits, as every ordinal is its document's number", 4)
+    order.finish("the order of ids")
+    order.expect(sorted(document_of) == identity, "two ordinals have one document", 8)
+    inverse = all(ordinal_of[document] == ordinal for ordinal, document in enumerate(document_of))
+    order.expect(inverse, "the two arrays are not inverse", 8)
+    return [keys[ordinal] for ordinal in ordinal_of]
+
+
+# ---- stored
+
+def zstd_decoder():
+    """A function of a frame and the most bytes to give, or None."""
+    try:
+        from compression import zstd
+
+        return lambda frame, most: zstd.ZstdDecompressor().decompress(frame, most)
+    except ImportError:
+        pass
+    try:
+        import zstandard
+
+        return lambda frame, most: zstandard.ZstdDecompressor().stream_reader(frame).read(most)
+    except ImportError:
+        return None
+
+def read_stored(container, documents):
+    frames, index = container.section("stored"), container.section("stored-index")
+    index.expect(index.end >= 16 and index.end % 16 == 0, "expected whole entries of 16 bytes", 0)
+    entries, decoder, blocks, contents = list(struct.iter_unpack("<IIQ", index.data)), zstd_decoder(), [], []
+    spans = entries[0][0] == entries[0][2] == 0 and entries[-1] == (documents, 0, frames.end)
+    index.expect(spans, "entries do not begin with document 0 or do not end with the sections", 0)
+    for (first, raw_length, offset), (end, _, end_offset) in zip(entries, entries[1:]):
+        fits = first < end and offset < end_offset and raw_length <= MAX_STORED_BLOCK_BYTES
+        index.expect(fits, "entries do not rise, or a block is above the limit", 16 * len(blocks))
+        blocks.append({"first": first, "raw": raw_length, "compressed": end_offset - offset})
+        if decoder is None:
+            continue
+        try:
+            raw = decoder(frames.data[offset:end_offset], raw_length + 1)
+        except Exception as error:  # Each decoder raises errors of its own.
+            raise Broken(frames.file, "stored", offset, f"expected a zstd frame: {error}") from None
+        frames.expect(len(raw) == raw_length, f"expected {raw_length} bytes, found {len(raw)}", offset)
+        block = Part(frames.file, "stored", raw)
+        ends = (0, *block.numbers(f"{end - first}I"))
+        ordered = all(a <= b for a, b in zip(ends, ends[1:])) and ends[-1] == block.left()
+        frames.expect(ordered, "ends of documents do not rise to their block's end", offset)
+        contents += [printable(block.take(b - a)) for a, b in zip(ends, ends[1:])]
+    return {"blocks": blocks, "documents": None if decoder is None else contents}
+
+def printable(data):
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return {"hex": data.hex()}
+
+
+# ---- deletes
+
+def read_deletes(folder, record):
+    container = read_container(folder, f"deletes-{record['deletes']:010}", "deletes")
+    container.expect_stamp(record["deletes_length"], record["deletes_fingerprint"])
+    part = container.section("deleted")
+    documents, count = part.numbers("II")
+    belongs = documents == record["documents"] and part.left() == 8 * ceiling(documents, 64)
+    part.expect(belongs, "the file belongs to another segment", 0)
+    bits = unpack_bits(part.take(part.left()), 64 * ceiling(documents, 64), 1)
+    deleted = [document for document, bit in enumerate(bits) if bit]
+    right = len(deleted) == count == record["deleted"] and not any(bits[documents:])
+    part.expect(right, f"expected {record['deleted']} deleted documents, found {len(deleted)}", 4)
+    return container, deleted
+
+
+# ---- the whole index
+
+def read_index(folder):
+    container, manifest = read_manifest(folder)
+    containers, segments, live = [container], [], set()
+    for record in manifest["segments"]:
+        container, segment = read_segment(folder, record, manifest["schema"])
+        containers.append(container)
+        segment["deleted"] = []
+        if record["deletes"]:
+            deletes, segment["deleted"] = read_deletes(folder, record)
+            containers.append(deletes)
+        gone = set(segment["deleted"])
+        for name in (name for document, name in enumerate(segment["ids"]) if document not in gone):
+            if name in live:
+                raise Broken(container.name, "ids", 0, f"two live documents have the id `{name}`")
+            live.add(name)
+        segments.append(segment)
+    files = {c.name: {"length": len(c.data), "fingerprint": c.fingerprint, "sections": c.listing} for c in containers}
+    return {"files": files, "manifest": manifest, "segments": segments}
+
+def to_json(value, indent="\n"):
+    """Canonical JSON: sorted keys, one line for what fits on one and for each list of numbers."""
+    line = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    numbers = isinstance(value, list) and all(isinstance(item, int) for item in value)
+    if len(line) <= 120 or numbers or isinstance(value, str):
+        return line
+    items = [to_json(item, indent + " ") for item in value] if isinstance(value, list) else [
+        f"{json.dumps(key)}:{to_json(value[key], indent + ' ')}" for key in sorted(value)
+    ]
+    return line[0] + ",".join(f"{indent} {item}" for item in items) + indent + line[-1]
+
+def describe(value, indent=""):
+    """Prints the same for people: lists of numbers and small things on one line each, no quotes."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        parts = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        if isinstance(item, dict) and not any(isinstance(part, (dict, list)) for part in parts):
+            print(f"{indent}{key}: " + ", ".join(f"{name} {part}" for name, part in item.items()))
+        elif any(isinstance(part, (dict, str)) for part in parts) or isinstance(item, dict):
+            print(f"{indent}{key}:")
+            describe(item, indent + "  ")
+        else:
+            print(f"{indent}{key}: {item}")
+
+def main():
+    parser = argparse.ArgumentParser(description="Verifies an esparsa index and prints what it holds.")
+    parser.add_argument("index", help="folder of the index")
+    parser.add_argument("--json", action="store_true", help="print one canonical JSON object")
+    arguments = parser.parse_args()
+    try:
+        contents = read_index(arguments.index)
+    except (Broken, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if arguments.json:
+        sys.stdout.buffer.write((to_json(contents) + "\n").encode())
+    else:
+        describe(contents)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

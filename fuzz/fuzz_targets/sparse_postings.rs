@@ -1,0 +1,44 @@
+//! Bytes as the postings of a sparse field: the first six say what the dictionary says of the list.
+#![no_main]
+
+use esparsa::format::Section;
+use esparsa::format::block::DecodedBlock;
+use esparsa::format::dictionary::{TermEntry, TermPostings};
+use esparsa::format::sparse_postings::Tier;
+use libfuzzer_sys::fuzz_target;
+
+const DOCUMENTS: u32 = 5_000;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((head, bytes)) = bytes.split_first_chunk::<6>() else {
+        return;
+    };
+    let [a, b, c, d, offset, e] = *head;
+    let entry = TermEntry {
+        document_frequency: u32::from_le_bytes([a, b, e & 1, 0]).max(2),
+        postings: TermPostings::List {
+            offset: u64::from(offset),
+            length: u64::from(u16::from_le_bytes([c, d])),
+        },
+    };
+    let section = Section::from_bytes("impacts", bytes.to_vec());
+    let Ok(tiers) = Tier::open_all(&section, DOCUMENTS, &entry) else {
+        return;
+    };
+    let count: u64 = tiers.iter().map(|tier| u64::from(tier.blocks.len())).sum();
+    assert_eq!(count, u64::from(entry.document_frequency));
+    let mut block = DecodedBlock::default();
+    for tier in tiers {
+        let mut last = None;
+        for index in 0..tier.blocks.block_count() {
+            if tier.blocks.decode(index, &mut block).is_err() {
+                return;
+            }
+            for (document, value) in block.documents().iter().zip(block.values()) {
+                assert!(*document < DOCUMENTS && last < Some(*document));
+                assert!(tier.impact(*value) <= u32::from(tier.greatest_impact));
+                last = Some(*document);
+            }
+        }
+    }
+});

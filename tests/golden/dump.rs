@@ -1,0 +1,251 @@
+//! What the Rust reader sees of an index, in the words of `format-spec/reader.py`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use esparsa::Index;
+use esparsa::format::block::DecodedBlock;
+use esparsa::format::block_list::{BlockEntry, BlockList};
+use esparsa::format::bounds::Bound;
+use esparsa::format::dictionary::TermEntry;
+use esparsa::format::manifest::Manifest;
+use esparsa::format::sparse_postings::Tier;
+use esparsa::format::{Container, FieldOptions, FileKind, Schema, SparseTerms, Verify, lengths};
+use esparsa::index::SnapshotSegment;
+use esparsa::segment::{FieldReader, SegmentReader, SparseField, TextField};
+use serde_json::{Value, json};
+
+/// Verifies the index in a folder and gives its contents.
+pub fn dump(folder: &Path) -> Value {
+    let index = Index::open(folder).unwrap();
+    let snapshot = index.snapshot().unwrap();
+    let name = format!("manifest-{:010}", snapshot.commit());
+    let mut files = serde_json::Map::new();
+    let container = open(folder, &name, FileKind::Manifest);
+    let manifest = Manifest::read(&container, snapshot.commit()).unwrap();
+    files.insert(name, file(&container));
+    let mut segments = Vec::new();
+    for segment in snapshot.segments() {
+        esparsa::segment::verify(&segment.reader).unwrap();
+        let container = segment.reader.container();
+        files.insert(container.file().to_owned(), file(container));
+        if let Some(deletes) = &segment.entry.deletes {
+            let name = format!("deletes-{:010}", deletes.number);
+            let container = open(folder, &name, FileKind::Deletes);
+            files.insert(name, file(&container));
+        }
+        segments.push(segment_contents(segment, snapshot.schema()));
+    }
+    json!({ "files": files, "manifest": manifest_contents(&manifest), "segments": segments })
+}
+
+fn open(folder: &Path, name: &str, kind: FileKind) -> Container {
+    let bytes = Arc::new(std::fs::read(folder.join(name)).unwrap());
+    Container::open(bytes, name, kind, Verify::AtOpen).unwrap()
+}
+
+/// Only called when every checksum was verified.
+fn file(container: &Container) -> Value {
+    let sections = container.sections().map(|(name, field, length)| {
+        json!({ "name": name, "field": field, "length": length, "checksums": "right" })
+    });
+    let stamp = container.stamp();
+    json!({
+        "length": stamp.length,
+        "fingerprint": stamp.fingerprint,
+        "sections": sections.collect::<Vec<_>>(),
+    })
+}
+
+fn manifest_contents(manifest: &Manifest) -> Value {
+    let fields = manifest.schema.fields().iter().map(|field| {
+        let mut found = match &field.options {
+            FieldOptions::Text { analyzer } => json!({ "kind": "text", "analyzer": analyzer }),
+            FieldOptions::Sparse { scale, terms } => {
+                let terms = match terms {
+                    SparseTerms::Strings => "strings",
+                    SparseTerms::Numbers => "numbers",
+                };
+                json!({ "kind": "sparse", "scale_bits": scale.to_bits(), "terms": terms })
+            }
+            FieldOptions::Stored => json!({ "kind": "stored" }),
+            other => panic!("the golden index has no such field: {other:?}"),
+        };
+        found["number"] = field.number.into();
+        found["name"] = field.name.as_str().into();
+        found
+    });
+    let segments = manifest.segments.iter().map(|segment| {
+        let deletes = segment.deletes.as_ref();
+        json!({
+            "file": segment.number,
+            "length": segment.stamp.length,
+            "fingerprint": segment.stamp.fingerprint,
+            "documents": segment.documents,
+            "deletes": deletes.map_or(0, |d| d.number),
+            "deletes_length": deletes.map_or(0, |d| d.stamp.length),
+            "deletes_fingerprint": deletes.map_or(0, |d| d.stamp.fingerprint),
+            "deleted": deletes.map_or(0, |d| d.deleted),
+        })
+    });
+    json!({
+        "commit": manifest.commit,
+        "next_file": manifest.next_file,
+        "schema": fields.collect::<Vec<_>>(),
+        "segments": segments.collect::<Vec<_>>(),
+    })
+}
+
+fn segment_contents(segment: &SnapshotSegment, schema: &Schema) -> Value {
+    let reader = &segment.reader;
+    let documents = 0..reader.documents();
+    let ids: Vec<String> = documents
+        .clone()
+        .map(|d| reader.ids().id(d).unwrap())
+        .collect();
+    let deleted: Vec<u32> = documents.clone().filter(|d| !segment.is_live(*d)).collect();
+    let stored = reader.stored().map(|stored| {
+        let blocks = (0..stored.blocks()).scan(0, |first, number| {
+            let block = stored.block(number).unwrap();
+            let found = json!({ "first": *first, "raw": block.raw_length, "compressed": block.frame.len() });
+            *first += block.documents;
+            Some(found)
+        });
+        let blocks: Vec<Value> = blocks.collect();
+        let documents = documents.map(|d| printable(stored.document(d).unwrap()));
+        json!({ "blocks": blocks, "documents": documents.collect::<Vec<_>>() })
+    });
+    json!({
+        "file": reader.container().file(),
+        "documents": reader.documents(),
+        "fields": reader.fields().iter().map(|(n, f)| field(reader, *n, f, schema)).collect::<Vec<_>>(),
+        "ids": ids,
+        "stored": stored,
+        "deleted": deleted,
+    })
+}
+
+fn printable(bytes: Vec<u8>) -> Value {
+    match String::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(error) => {
+            let hex = error.as_bytes().iter().map(|byte| format!("{byte:02x}"));
+            json!({ "hex": hex.collect::<String>() })
+        }
+    }
+}
+
+fn field(segment: &SegmentReader, number: u32, reader: &FieldReader, schema: &Schema) -> Value {
+    let statistics = segment.info().field(number).unwrap();
+    let mut found = match reader {
+        FieldReader::Text(text) => {
+            let codes = text.lengths.all().unwrap();
+            let lengths: Vec<u32> = codes.iter().map(|code| lengths::decode(*code)).collect();
+            json!({ "kind": "text", "lengths": lengths, "listed": text_terms(segment, text) })
+        }
+        FieldReader::Sparse(sparse) => {
+            let options = &schema
+                .fields()
+                .iter()
+                .find(|f| f.number == number)
+                .unwrap()
+                .options;
+            let numbered = matches!(
+                options,
+                FieldOptions::Sparse {
+                    terms: SparseTerms::Numbers,
+                    ..
+                }
+            );
+            json!({ "kind": "sparse", "listed": sparse_terms(segment, sparse, numbered) })
+        }
+    };
+    found["field"] = statistics.field.into();
+    found["terms"] = statistics.terms.into();
+    found["postings"] = statistics.postings.into();
+    found["total"] = statistics.total.into();
+    found["left_out"] = statistics.left_out.into();
+    found["documents"] = statistics.documents.into();
+    found
+}
+
+fn text_terms(segment: &SegmentReader, field: &TextField) -> Vec<Value> {
+    let mut terms = Vec::new();
+    let mut iter = field.terms.iter();
+    while let Some(entry) = iter.next_term().unwrap() {
+        let list = field.list(segment.documents(), &entry).unwrap();
+        let (documents, values) = postings(&list.blocks);
+        let frequencies: Vec<u32> = values.iter().map(|value| value + 1).collect();
+        let term = std::str::from_utf8(iter.key()).unwrap();
+        let mut found = json!({
+            "term": term,
+            "df": entry.document_frequency,
+            "documents": documents,
+            "frequencies": frequencies,
+        });
+        if let Some(bounds) = list.bounds {
+            let table = list.blocks.table().iter();
+            let blocks = table.map(|e| json!([e.last_document(), e.end(), pairs(e.bounds())]));
+            found["bounds"] = pairs(bounds);
+            found["blocks"] = blocks.collect();
+        }
+        terms.push(found);
+    }
+    terms
+}
+
+fn pairs(bounds: &[Bound]) -> Value {
+    bounds
+        .iter()
+        .map(|b| json!([b.frequency, b.length]))
+        .collect()
+}
+
+fn sparse_terms(segment: &SegmentReader, field: &SparseField, numbered: bool) -> Vec<Value> {
+    let mut terms = Vec::new();
+    let mut iter = field.terms.iter();
+    while let Some(entry) = iter.next_term().unwrap() {
+        let term: Value = if numbered {
+            u32::from_be_bytes(iter.key().try_into().unwrap()).into()
+        } else {
+            std::str::from_utf8(iter.key()).unwrap().into()
+        };
+        let tiers = field.tiers(segment.documents(), &entry).unwrap();
+        let tiers: Vec<Value> = tiers.iter().map(|t| tier(t, &entry)).collect();
+        terms.push(json!({ "term": term, "df": entry.document_frequency, "tiers": tiers }));
+    }
+    terms
+}
+
+fn tier(tier: &Tier<'_>, entry: &TermEntry) -> Value {
+    let (documents, values) = postings(&tier.blocks);
+    let impacts: Vec<u32> = values.iter().map(|value| tier.impact(*value)).collect();
+    // A single posting notes no greatest impact.
+    if entry.document_frequency > 1 {
+        assert_eq!(impacts.iter().max(), Some(&u32::from(tier.greatest_impact)));
+    }
+    let mut found = json!({
+        "greatest": impacts.iter().max(),
+        "smallest": impacts.iter().min(),
+        "documents": documents,
+        "impacts": impacts,
+    });
+    let table = tier.blocks.table().iter();
+    let blocks = table.map(|e| json!([e.last_document(), e.end(), e.greatest_impact()]));
+    let blocks: Vec<Value> = blocks.collect();
+    if !blocks.is_empty() {
+        found["blocks"] = blocks.into();
+    }
+    found
+}
+
+fn postings<E: BlockEntry>(blocks: &BlockList<'_, E>) -> (Vec<u32>, Vec<u32>) {
+    let (mut documents, mut values) = (Vec::new(), Vec::new());
+    let mut block = DecodedBlock::default();
+    for index in 0..blocks.block_count() {
+        blocks.decode(index, &mut block).unwrap();
+        documents.extend_from_slice(block.documents());
+        values.extend_from_slice(block.values());
+    }
+    (documents, values)
+}

@@ -1,0 +1,261 @@
+//! A small index with everything in it, and every question that can be asked of it.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use esparsa::format::block::DecodedBlock;
+use esparsa::format::dictionary::TermEntry;
+use esparsa::segment::{FieldReader, SegmentReader};
+use esparsa::store::Memory;
+use esparsa::{
+    Algorithm, Document, Index, IndexOptions, IndexWriter, MergePolicy, Query, Result, Schema,
+    SearchOptions, Snapshot, WriterOptions,
+};
+
+pub fn schema() -> Schema {
+    let schema = Schema::new().text("text", "simple").unwrap();
+    let schema = schema.sparse("sparse", 2.0).unwrap();
+    schema.stored("source").unwrap()
+}
+
+/// Numbers that look random and are always the same.
+pub fn scrambled(number: u64) -> u64 {
+    let mixed = (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 16
+}
+
+pub fn document(number: u32, stored_bytes: usize) -> Document {
+    let random = scrambled(u64::from(number));
+    let mut text = "common ".repeat(1 + number as usize % 4);
+    if number % 3 == 0 {
+        text += "third ";
+    }
+    text += &format!("w{} once{number}", random % 23);
+    let weight = |step: u64| (1 + (random >> step) % 250) as f32 / 128.0;
+    let mut vector = vec![("all".to_owned(), weight(0)), ("most".to_owned(), 0.5)];
+    vector.push((format!("s{}", random % 11), weight(8)));
+    vector.push((format!("single{number}"), weight(16)));
+    let stored: Vec<u8> = (0..stored_bytes as u64)
+        .map(|place| scrambled(random + place).to_le_bytes()[0])
+        .collect();
+    Document::new(format!("id{random:x}"))
+        .with_text("text", text)
+        .with_sparse("sparse", vector)
+        .with_stored("source", stored)
+}
+
+/// A writer that leaves segments as they are.
+pub fn writer(index: &Index) -> IndexWriter {
+    let options = WriterOptions {
+        merge_policy: MergePolicy::never(),
+        ..WriterOptions::default()
+    };
+    index.writer_with(options).unwrap()
+}
+
+/// Two segments: one with long lists, tiers and deletes, and a small one.
+pub fn build(documents: u32, stored_bytes: usize) -> Memory {
+    let memory = Memory::new();
+    let options = IndexOptions::new();
+    let index = Index::create_in(Arc::new(memory.clone()), schema(), options).unwrap();
+    let mut writer = writer(&index);
+    for number in 0..documents {
+        writer.add(document(number, stored_bytes)).unwrap();
+    }
+    writer.commit().unwrap();
+    for number in 0..40 {
+        writer.add(document(documents + number, 20)).unwrap();
+    }
+    for number in (0..documents).step_by(37) {
+        writer.delete(document(number, 0).id()).unwrap();
+    }
+    writer.commit().unwrap();
+    memory
+}
+
+pub fn open(memory: &Memory) -> Result<Snapshot> {
+    Index::open_in(Arc::new(memory.clone()), IndexOptions::new())?.snapshot()
+}
+
+/// Something to ask of a snapshot; segments by place, fields by place in the segment.
+#[derive(Clone, Debug)]
+pub enum Question {
+    Commit,
+    Schema,
+    Totals,
+    Info(usize),
+    Live(usize),
+    Ids(usize),
+    Find(String),
+    StoredBlock(usize, u64),
+    Lengths(usize, usize),
+    AllPostings(usize, usize),
+    Postings(usize, usize, Vec<u8>),
+    Search(Query, Option<Algorithm>),
+}
+
+/// Every question, with its answer.
+pub fn questions(snapshot: &Snapshot) -> Vec<(Question, u64)> {
+    let mut all = vec![Question::Commit, Question::Schema, Question::Totals];
+    for (place, segment) in snapshot.segments().iter().enumerate() {
+        let reader = &segment.reader;
+        let of_segment = [Question::Info, Question::Live, Question::Ids];
+        all.extend(of_segment.map(|question| question(place)));
+        let blocks = reader.stored().unwrap().blocks();
+        all.extend((0..blocks).map(|block| Question::StoredBlock(place, block)));
+        for document in (0..reader.documents()).step_by(29) {
+            let id = reader.ids().id(document).unwrap();
+            all.push(Question::Find(id));
+        }
+        for (field, (_, parts)) in reader.fields().iter().enumerate() {
+            if matches!(parts, FieldReader::Text(_)) {
+                all.push(Question::Lengths(place, field));
+            }
+            all.push(Question::AllPostings(place, field));
+            for term in terms(parts).into_iter().step_by(19) {
+                all.push(Question::Postings(place, field, term));
+            }
+        }
+    }
+    all.push(Question::Find("nowhere".into()));
+    all.extend(searches());
+    let answered = all.into_iter().map(|question| {
+        let answer = ask(snapshot, &question).unwrap();
+        (question, answer)
+    });
+    answered.collect()
+}
+
+fn searches() -> Vec<Question> {
+    let queries = [
+        Query::text("text", "common third w7"),
+        Query::text("text", "once5 w3 nowhere"),
+        Query::sparse("sparse", [("all", 1.0), ("most", 0.3), ("s4", 1.5)]),
+    ];
+    let algorithms = Algorithm::ALL.map(Some).into_iter().chain([None]);
+    let pairs = algorithms.flat_map(|a| queries.iter().map(move |q| (q.clone(), a)));
+    pairs.map(|(q, a)| Question::Search(q, a)).collect()
+}
+
+/// The digest of what a snapshot answers.
+pub fn ask(snapshot: &Snapshot, question: &Question) -> Result<u64> {
+    let mut digest = DefaultHasher::new();
+    let segment = |place: &usize| &snapshot.segments()[*place];
+    let reader = |place: &usize| &segment(place).reader;
+    match question {
+        Question::Commit => (snapshot.commit(), snapshot.documents()).hash(&mut digest),
+        Question::Schema => snapshot.schema().encode().hash(&mut digest),
+        Question::Totals => {
+            for field in snapshot.schema().fields() {
+                format!("{:?}", snapshot.totals(field.number)).hash(&mut digest);
+            }
+        }
+        Question::Info(place) => format!("{:?}", reader(place).info()).hash(&mut digest),
+        Question::Live(place) => {
+            let documents = 0..reader(place).documents().min(1_000_000);
+            let live = documents.filter(|document| segment(place).is_live(*document));
+            live.collect::<Vec<_>>().hash(&mut digest);
+        }
+        Question::Ids(place) => all_ids(reader(place))?.hash(&mut digest),
+        Question::Find(id) => {
+            snapshot.find(id)?.hash(&mut digest);
+            snapshot.get(id)?.hash(&mut digest);
+        }
+        Question::StoredBlock(place, block) => {
+            if let Some(stored) = reader(place).stored() {
+                stored.documents_of(*block)?.hash(&mut digest);
+            }
+        }
+        Question::Lengths(place, field) => {
+            if let Some((_, FieldReader::Text(text))) = reader(place).fields().get(*field) {
+                text.lengths.all()?.hash(&mut digest);
+            }
+        }
+        Question::AllPostings(place, field) => {
+            if let Some((_, field)) = reader(place).fields().get(*field) {
+                all_postings(reader(place), field)?.hash(&mut digest);
+            }
+        }
+        Question::Postings(place, field, term) => {
+            if let Some((_, field)) = reader(place).fields().get(*field)
+                && let Some(entry) = dictionary(field).term(term)?
+            {
+                postings(reader(place), field, &entry)?.hash(&mut digest);
+            }
+        }
+        Question::Search(query, algorithm) => {
+            let options = SearchOptions::new(7);
+            let options = algorithm.map_or(options, |a| options.algorithm(a));
+            for hit in snapshot.search_with(query, &options)?.hits {
+                (hit.id, hit.score.to_bits(), hit.address).hash(&mut digest);
+            }
+        }
+    }
+    Ok(digest.finish())
+}
+
+fn dictionary(field: &FieldReader) -> &esparsa::format::dictionary::Dictionary {
+    match field {
+        FieldReader::Text(text) => &text.terms,
+        FieldReader::Sparse(sparse) => &sparse.terms,
+    }
+}
+
+fn terms(field: &FieldReader) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let mut terms = dictionary(field).iter();
+    while terms.advance().unwrap() {
+        found.push(terms.key().to_vec());
+    }
+    found
+}
+
+fn all_ids(reader: &SegmentReader) -> Result<BTreeMap<Vec<u8>, (u32, String)>> {
+    let mut found = BTreeMap::new();
+    let mut ids = reader.ids().dictionary().iter();
+    while ids.advance()? {
+        let document = reader.ids().document_of(ids.ordinal())?;
+        let id = reader.ids().id(document)?;
+        found.insert(ids.key().to_vec(), (document, id));
+    }
+    Ok(found)
+}
+
+type Postings = Vec<(u32, u32)>;
+
+fn all_postings(reader: &SegmentReader, field: &FieldReader) -> Result<Vec<(Vec<u8>, Postings)>> {
+    let mut found = Vec::new();
+    let mut terms = dictionary(field).iter();
+    while let Some(entry) = terms.next_term()? {
+        let key = terms.key().to_vec();
+        found.push((key, postings(reader, field, &entry)?));
+    }
+    Ok(found)
+}
+
+/// Documents and values, block after block, and tier after tier.
+fn postings(reader: &SegmentReader, field: &FieldReader, entry: &TermEntry) -> Result<Postings> {
+    let mut found = Vec::new();
+    let mut block = DecodedBlock::default();
+    match field {
+        FieldReader::Text(text) => {
+            let list = text.list(reader.documents(), entry)?;
+            for index in 0..list.blocks.block_count() {
+                list.blocks.decode(index, &mut block)?;
+                let values = block.values().iter().copied();
+                found.extend(block.documents().iter().copied().zip(values));
+            }
+        }
+        FieldReader::Sparse(sparse) => {
+            for tier in sparse.tiers(reader.documents(), entry)? {
+                for index in 0..tier.blocks.block_count() {
+                    tier.blocks.decode(index, &mut block)?;
+                    let impacts = block.values().iter().map(|value| tier.impact(*value));
+                    found.extend(block.documents().iter().copied().zip(impacts));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
