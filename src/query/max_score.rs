@@ -14,6 +14,7 @@
 
 use super::cursor::Cursor;
 use super::score::Score;
+use super::simd::SLACK;
 use super::top_k::TopK;
 use crate::format::DocId;
 
@@ -21,8 +22,6 @@ use crate::format::DocId;
 const WINDOW: u32 = 2_048;
 /// Documents of the first window: while there is no threshold every document is looked up everywhere.
 const FIRST_WINDOW: u32 = 512;
-/// Sums that are compared with the threshold together.
-const SCANNED: usize = 16;
 
 /// Offers every live document that can exceed the threshold.
 pub(super) fn search<C: Cursor>(
@@ -41,8 +40,8 @@ pub(super) fn search<C: Cursor>(
             windows.collect(cursors, essential, start, end, top.threshold());
             windows.keep(|document, _| is_live(document));
             windows.complete(cursors, essential, top.threshold());
-            for (document, sum) in &windows.candidates[..windows.found] {
-                top.offer(*document, *sum);
+            for (document, sum) in windows.kept() {
+                top.offer(document, sum);
             }
         }
         start = end;
@@ -58,8 +57,10 @@ struct Windows<S> {
     rest: Vec<S>,
     /// The greatest bound counted for each term; tiers of a term share no document.
     counted: Vec<S>,
-    /// Documents that may be kept, with their sums so far: the first `found` of these.
-    candidates: Vec<(DocId, S)>,
+    /// Documents that may be kept: the first `found` of these.
+    candidates: Vec<DocId>,
+    /// Their sums so far.
+    candidate_sums: Vec<S>,
     found: usize,
 }
 
@@ -71,7 +72,8 @@ impl<S: Score> Windows<S> {
             sums: vec![S::default(); WINDOW as usize],
             rest: vec![S::default(); cursors.len() + 1],
             counted: vec![S::default(); terms],
-            candidates: vec![(0, S::default()); WINDOW as usize + SCANNED],
+            candidates: vec![0; WINDOW as usize + SLACK],
+            candidate_sums: vec![S::default(); WINDOW as usize + SLACK],
             found: 0,
         }
     }
@@ -120,25 +122,7 @@ impl<S: Score> Windows<S> {
         let cut = threshold.map_or(S::default(), |t| {
             S::cut(t, self.rest[essential], self.terms)
         });
-        // Sixteen at a time and without a branch for each, because most documents are not good enough.
-        let mut found = 0;
-        // Sums past the end of the window are zero, and the cut is not below: they are not good.
-        let (chunks, _) = self.sums.as_chunks::<SCANNED>();
-        for (chunk, base) in chunks.iter().zip((start..).step_by(SCANNED)) {
-            let good: u32 = chunk.iter().map(|sum| u32::from(*sum > cut)).sum();
-            if good == 0 {
-                continue;
-            }
-            // Which of them is good cannot be foretold either: each is noted, and kept by moving on.
-            let room = &mut self.candidates[found..found + SCANNED];
-            let mut kept = 0;
-            for (sum, document) in chunk.iter().zip(base..) {
-                room[kept] = (document, *sum);
-                kept += usize::from(*sum > cut);
-            }
-            found += kept;
-        }
-        self.found = found;
+        self.found = S::above(&self.sums, cut, start, &mut self.candidates, &mut self.candidate_sums);
         self.sums.fill(S::default());
     }
 
@@ -170,11 +154,18 @@ impl<S: Score> Windows<S> {
     fn keep(&mut self, mut good: impl FnMut(DocId, &mut S) -> bool) {
         let mut kept = 0;
         for place in 0..self.found {
-            let (document, mut sum) = self.candidates[place];
+            let (document, mut sum) = (self.candidates[place], self.candidate_sums[place]);
             let is_good = good(document, &mut sum);
-            self.candidates[kept] = (document, sum);
+            self.candidates[kept] = document;
+            self.candidate_sums[kept] = sum;
             kept += usize::from(is_good);
         }
         self.found = kept;
+    }
+
+    /// The candidates with their sums.
+    fn kept(&self) -> impl Iterator<Item = (DocId, S)> {
+        let documents = self.candidates[..self.found].iter().copied();
+        documents.zip(self.candidate_sums.iter().copied())
     }
 }

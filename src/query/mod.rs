@@ -15,6 +15,7 @@
 //! | `text_cursor`, `sparse_cursor` | contributions and bounds of the two kinds of fields |
 //! | `top_k` | the best documents so far |
 //! | `exhaustive`, `wand`, `block_max_wand`, `max_score` | one algorithm each |
+//! | `simd` | picking the good sums of a window with vector instructions |
 //! | `plan` | which algorithm, from measured costs |
 //! | `search` | a snapshot's segments, one after another, with one threshold |
 //! | `batch` | many queries on several threads |
@@ -33,6 +34,7 @@ mod prepare;
 mod request;
 mod score;
 mod search;
+mod simd;
 mod sparse_cursor;
 mod text_cursor;
 mod top_k;

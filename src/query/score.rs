@@ -2,6 +2,9 @@
 
 use std::fmt::Debug;
 
+use super::simd;
+use crate::format::DocId;
+
 /// A contribution, a sum of contributions, or a bound of either; never negative.
 pub(crate) trait Score: Copy + PartialOrd + Default + Debug + Send + 'static {
     /// The sum; contributions are always added in the query's term order, so rounding is the same
@@ -17,6 +20,16 @@ pub(crate) trait Score: Copy + PartialOrd + Default + Debug + Send + 'static {
     /// Bounds are summed in another order than contributions, so for floating point this leaves room for the rounding
     /// of both sums: n additions err by less than n units in the last place.
     fn cut(threshold: Self, rest: Self, terms: usize) -> Self;
+
+    /// Notes documents (`base` plus the index) and values of all sums greater than `cut`, in order, and returns
+    /// how many there are. The outputs must be longer than `sums` by [`SLACK`](super::simd::SLACK).
+    fn above(
+        sums: &[Self],
+        cut: Self,
+        base: DocId,
+        documents: &mut [DocId],
+        values: &mut [Self],
+    ) -> usize;
 
     /// For comparison across fields and for people.
     fn to_f32(self) -> f32;
@@ -43,6 +56,16 @@ impl Score for f32 {
         (threshold - rest - slack * (threshold + rest)).max(0.0)
     }
 
+    fn above(
+        sums: &[Self],
+        cut: Self,
+        base: DocId,
+        documents: &mut [DocId],
+        values: &mut [Self],
+    ) -> usize {
+        simd::above_f32(sums, cut, base, documents, values)
+    }
+
     fn to_f32(self) -> f32 {
         self
     }
@@ -63,6 +86,16 @@ impl Score for u32 {
     #[inline]
     fn cut(threshold: Self, rest: Self, _: usize) -> Self {
         threshold.saturating_sub(rest)
+    }
+
+    fn above(
+        sums: &[Self],
+        cut: Self,
+        base: DocId,
+        documents: &mut [DocId],
+        values: &mut [Self],
+    ) -> usize {
+        simd::above_u32(sums, cut, base, documents, values)
     }
 
     fn to_f32(self) -> f32 {
