@@ -108,7 +108,7 @@ fn write_commit(writer: &mut IndexWriter, commit: u64) {
             writer.delete(&format!("id{number}")).unwrap();
         }
     }
-    if commit % 7 == 0 {
+    if commit.is_multiple_of(7) {
         writer.merge_to(1).unwrap();
     }
     assert_eq!(writer.commit().unwrap().commit, commit);

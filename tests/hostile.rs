@@ -8,6 +8,7 @@
 #[allow(dead_code)]
 mod walk;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,14 +16,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use esparsa::format::block::{self, BEFORE_FIRST};
 use esparsa::format::container::FileStamp;
-use esparsa::format::dictionary::DictionaryWriter;
+use esparsa::format::dictionary::{DictionaryWriter, TermEntry, TermPostings};
 use esparsa::format::manifest::{Manifest, manifest_file};
 use esparsa::format::segment_info::SegmentInfo;
 use esparsa::format::{Container, ContainerWriter, FieldNumber, FileKind, Section, Verify};
 use esparsa::segment::{SegmentReader, Source};
 use esparsa::store::{Directory, Memory};
-use esparsa::{Error, Index, IndexOptions, Result, Snapshot};
+use esparsa::{
+    Algorithm, Document, Error, Index, IndexOptions, Query, Result, SearchOptions, Snapshot,
+};
 use proptest::prelude::*;
 use walk::{Question, ask, build, document, open, questions, schema, writer};
 
@@ -167,7 +171,7 @@ enum Place {
 impl Place {
     fn of(self, length: usize) -> usize {
         match self {
-            Self::Share(share) => length * usize::from(share) >> 16,
+            Self::Share(share) => (length * usize::from(share)) >> 16,
             Self::FromStart(at) => at.min(length),
             Self::FromEnd(back) => length.saturating_sub(back),
         }
@@ -373,6 +377,70 @@ fn documents_that_take_no_bytes_are_refused() {
     let (bytes, _) = file_of(FileKind::Segment, &sections.to_vec());
     let opened = SegmentReader::open(Arc::new(bytes), "segment", &schema(), Verify::default());
     assert!(matches!(opened, Err(Error::Corrupt { .. })), "{opened:?}");
+}
+
+/// An index of one term in `documents.len()` documents, whose list says that they are `documents`.
+fn index_with_list(documents: &[u32]) -> Memory {
+    let memory = Memory::new();
+    let options = IndexOptions::new();
+    let index = Index::create_in(Arc::new(memory.clone()), schema(), options).unwrap();
+    let mut writer = writer(&index);
+    for number in 0..documents.len() {
+        let document = Document::new(format!("id{number}"));
+        writer.add(document.with_text("text", "x")).unwrap();
+    }
+    writer.commit().unwrap();
+    let mut postings = Vec::new();
+    block::encode(
+        BEFORE_FIRST,
+        documents,
+        &vec![0; documents.len()],
+        &mut postings,
+    );
+    let entry = TermEntry {
+        document_frequency: documents.len() as u32,
+        postings: TermPostings::List {
+            offset: 0,
+            length: postings.len() as u64,
+        },
+    };
+    let mut dictionary = DictionaryWriter::of_text_terms();
+    dictionary.add_term(b"x", &entry, 0).unwrap();
+    let mut lies = BTreeMap::from([
+        ("postings", postings),
+        ("terms", dictionary.finish().unwrap()),
+    ]);
+    let name = "segment-0000000001";
+    let mut sections = sections(&memory, name);
+    for (name, field, bytes) in &mut sections {
+        if *field == Some(0) {
+            *bytes = lies.remove(&**name).unwrap_or_else(|| bytes.clone());
+        }
+    }
+    with_sections(&memory, name, &sections)
+}
+
+#[test]
+fn blocks_whose_documents_do_not_rise_are_refused() {
+    let search = |documents: &[u32], algorithm| {
+        let snapshot = open(&index_with_list(documents)).unwrap();
+        let options = SearchOptions::new(3).algorithm(algorithm);
+        let found = snapshot.search_with(&Query::text("text", "x"), &options);
+        found.map(|result| result.hits.len())
+    };
+    let rising: Vec<u32> = (0..100).collect();
+    for algorithm in Algorithm::ALL {
+        assert_eq!(search(&rising, algorithm).unwrap(), 3);
+        for (a, b) in [(0, 1), (0, 98), (20, 60), (97, 98)] {
+            let mut documents = rising.clone();
+            documents.swap(a, b);
+            let refused = search(&documents, algorithm);
+            let corrupt = matches!(refused, Err(Error::Corrupt { .. }));
+            assert!(corrupt, "{algorithm:?}, {a} and {b} swapped: {refused:?}");
+        }
+        let twice: Vec<u32> = rising.iter().map(|document| document / 2 + 50).collect();
+        assert!(search(&twice, algorithm).is_err());
+    }
 }
 
 #[test]

@@ -1,2 +1,163 @@
-//! The command line.
+//! The command line: one file for each subcommand.
+//!
+//! What comes in: the arguments of the process. What goes out: results on standard output, and messages, warnings and
+//! progress on standard error. The subcommands only read arguments, call the library and print: nothing here knows how
+//! an index is written or searched.
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `input` | documents of many formats, read as records |
+//! | `index` | loading documents into an index |
+//! | `search`, `bench` | queries against an index: results, and how long they take |
+//! | `get`, `delete`, `merge`, `attach` | work on an index that is there |
+//! | `check`, `inspect` | what an index holds, and whether it is whole |
+//! | `eval` | measures of runs |
+//! | `demo` | a first try without any file |
+//! | `completions` | completion scripts for shells |
+//! | `queries`, `size`, `parts` | query files, sizes in bytes, and the parts that an index is made of |
+//! | `progress`, `output` | what is shown while work goes on, and what is printed |
+
+mod attach;
+mod bench;
+mod check;
+mod completions;
+mod delete;
+mod demo;
+mod eval;
+mod get;
+mod index;
 pub mod input;
+mod inspect;
+mod merge;
+mod output;
+mod parts;
+mod progress;
+mod queries;
+mod search;
+mod size;
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, Result};
+
+const EXAMPLES: &str = "\
+Examples:
+  Index a BEIR folder, and search it:
+    esparsa index scifact/ --index scifact.index
+    esparsa search --index scifact.index \"do vitamins prevent colds\"
+
+  Index compressed JSON Lines in Portuguese, on 8 threads, into one segment:
+    esparsa index noticias.jsonl.gz --index noticias.index --language pt --threads 8 --segments 1
+
+  Add documents from another program, leaving out what cannot be read:
+    zcat pages.jsonl.gz | esparsa index - --index pages.index --on-bad-input skip
+
+  Run a file of queries, and measure the run:
+    esparsa search --index scifact.index --queries scifact/queries.jsonl --k 100 --run bm25.run
+    esparsa eval --qrels scifact/qrels/test.tsv bm25.run --metrics ndcg@10,recall@100
+
+Exit codes: 0 done, 1 the work failed, 2 wrong usage.";
+
+/// The arguments of the process.
+#[derive(Parser)]
+#[command(name = "esparsa", version, about, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Load documents into an index, which is created if there is none.
+    Index(index::Index),
+    /// Search an index with one query or a file of queries.
+    Search(search::Search),
+    /// Print stored documents, one JSON line each.
+    Get(get::Get),
+    /// Delete documents by id.
+    Delete(delete::Delete),
+    /// Merge the segments of an index into fewer.
+    Merge(merge::Merge),
+    /// Bring the segments of other indexes into an index, without rewriting them.
+    Attach(attach::Attach),
+    /// Verify every checksum and every invariant of an index.
+    Check(check::Check),
+    /// Show what an index holds: fields, segments, sections, terms, one document.
+    Inspect(inspect::Inspect),
+    /// Measure runs against relevance judgements.
+    Eval(eval::Eval),
+    /// Measure how long queries take.
+    Bench(bench::Bench),
+    /// Index and search a small built-in collection.
+    Demo(demo::Demo),
+    /// Print a completion script for a shell.
+    Completions(completions::Completions),
+}
+
+impl Command {
+    fn run(self) -> Result<()> {
+        match self {
+            Self::Index(command) => command.run(),
+            Self::Search(command) => command.run(),
+            Self::Get(command) => command.run(),
+            Self::Delete(command) => command.run(),
+            Self::Merge(command) => command.run(),
+            Self::Attach(command) => command.run(),
+            Self::Check(command) => command.run(),
+            Self::Inspect(command) => command.run(),
+            Self::Eval(command) => command.run(),
+            Self::Bench(command) => command.run(),
+            Self::Demo(command) => command.run(),
+            Self::Completions(command) => command.run(),
+        }
+    }
+}
+
+/// Runs the command that the process was started with.
+///
+/// Wrong usage ends the process with code 2 before anything is done, and `--help` and `--version` with code 0.
+pub fn main() -> ExitCode {
+    match Cli::parse().command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        // Who reads the output, such as `head`, has read enough.
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            output::message(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_every_subcommand_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_has_a_help_text() {
+        let mut command = Cli::command();
+        command.build();
+        for subcommand in command.get_subcommands() {
+            assert!(
+                subcommand.get_about().is_some(),
+                "{}",
+                subcommand.get_name()
+            );
+            for argument in subcommand.get_arguments() {
+                let name = (subcommand.get_name(), argument.get_id());
+                assert!(argument.get_help().is_some(), "{name:?} has no help text");
+            }
+        }
+    }
+}

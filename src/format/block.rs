@@ -185,6 +185,9 @@ pub fn decode(bytes: &[u8], previous: DocId, count: usize, into: &mut DecodedBlo
     into.len = count;
     if count == BLOCK_POSTINGS && patches == (0, 0) {
         decode_full(gaps, gap_width, values, value_width, previous, into);
+        if gap_width > SAFE_WIDTH && !rises(previous, &into.documents) {
+            return Err(Malformed("documents of a block do not rise"));
+        }
         return end_reached(rest, 0);
     }
     decode_patched(
@@ -194,6 +197,17 @@ pub fn decode(bytes: &[u8], previous: DocId, count: usize, into: &mut DecodedBlo
         previous,
         into,
     )
+}
+
+/// 128 gaps of this width add less than 2^31 to the document before, which is below 2^31 too: documents that
+/// were added up from them rise.
+const SAFE_WIDTH: u32 = 23;
+
+fn rises(previous: DocId, documents: &[DocId]) -> bool {
+    let first = documents.first().copied().unwrap_or(0);
+    let follows = documents.iter().zip(documents.get(1..).unwrap_or_default());
+    (previous == BEFORE_FIRST || first > previous)
+        && follows.fold(true, |all, (a, b)| all & (a < b))
 }
 
 fn decode_full(
@@ -237,9 +251,14 @@ fn decode_patched(
     patch(rest, &mut position, patches.0, gap_width, documents)?;
     patch(rest, &mut position, patches.1, value_width, decoded_values)?;
     let mut last = previous;
+    let mut total = u64::from(previous.wrapping_add(1));
     for document in documents {
+        total += u64::from(*document) + 1;
         last = last.wrapping_add(*document).wrapping_add(1);
         *document = last;
+    }
+    if total > u64::from(DocId::MAX) {
+        return Err(Malformed("documents of a block do not rise"));
     }
     end_reached(rest, position)
 }

@@ -151,6 +151,10 @@ impl<'a, E: BlockEntry> BlockList<'a, E> {
         };
         let bytes = self.section.slice(at, length)?;
         let previous = before.map_or(BEFORE_FIRST, BlockEntry::last_document);
+        if previous != BEFORE_FIRST && previous >= self.documents {
+            let message = Malformed("a block begins after the last document of the segment");
+            return Err(self.section.malformed(at, message));
+        }
         let decoded = decode(bytes, previous, self.block_len(block), into);
         self.section.parsed(at, decoded)?;
         let last = into.documents().last().copied().unwrap_or(DocId::MAX);

@@ -94,7 +94,7 @@ impl DeletedDocuments {
             .map(|word| section.parsed(0, read_u64(bytes, HEAD_BYTES + 8 * word)))
             .collect::<Result<Vec<u64>>>()?;
         let ones: u64 = words.iter().map(|word| u64::from(word.count_ones())).sum();
-        let past_end = documents % 64 != 0
+        let past_end = !documents.is_multiple_of(64)
             && words
                 .last()
                 .is_some_and(|word| word >> (documents % 64) != 0);

@@ -216,6 +216,8 @@ impl Dictionary {
         let blocks = u64::from(dictionary.blocks);
         let fits = dictionary.offsets.checked_add(4 * (blocks + 1)) == Some(footer_at);
         let per_block = u64::from(dictionary.keys_per_block);
+        // Every key takes a byte at least: no count of documents outgrows the file that names them.
+        let fits = fits && dictionary.keys <= dictionary.offsets;
         if !fits || per_block == 0 || dictionary.keys.div_ceil(per_block) != blocks {
             let message = Malformed("the footer does not describe this dictionary");
             return Err(section.malformed(footer_at, message));
@@ -449,6 +451,10 @@ impl<'a> BlockScan<'a> {
         if shared > self.key.len() {
             return Err(Malformed("a key shares more than the key before it has"));
         }
+        // `None` is less than any byte: a key that only grew rises.
+        if rest.first() <= self.key.get(shared) {
+            return Err(Malformed("keys do not rise"));
+        }
         self.key.truncate(shared);
         self.key.extend_from_slice(rest);
         self.position = end;
@@ -509,7 +515,15 @@ impl DictionaryIter<'_> {
             if self.next_block >= self.dictionary.blocks {
                 return Ok(None);
             }
-            self.scan = Some(self.dictionary.scan(self.next_block)?);
+            let next = self.dictionary.scan(self.next_block)?;
+            if let Some(before) = &self.scan
+                && next.first_key()? <= before.key()
+            {
+                return Err(next
+                    .section
+                    .malformed(next.start, Malformed("keys do not rise")));
+            }
+            self.scan = Some(next);
             self.next_block += 1;
         }
     }

@@ -2,6 +2,8 @@
 
 /// Documents in one segment.
 pub const MAX_SEGMENT_DOCUMENTS: u32 = 0x7FFF_FFFF;
+/// Numbers of commits and files: so far from the end of `u64` that counting never gets there.
+pub const MAX_FILE_NUMBER: u64 = 1 << 62;
 /// Sections in one file.
 pub const MAX_SECTIONS: u32 = 4_096;
 /// Fields in one schema.

@@ -7,6 +7,7 @@ use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::container::{Container, ContainerWriter, FileKind, FileStamp};
+use super::limits::MAX_FILE_NUMBER;
 use super::schema::Schema;
 use super::{Malformed, read_u64};
 use crate::error::Result;
@@ -85,11 +86,11 @@ pub fn manifest_file(number: u64) -> String {
     format!("manifest-{number:010}")
 }
 
-/// The number in a file's name, if the name is `prefix`, a dash and a number.
+/// The number in a file's name, if the name is one that this build gives: `prefix`, a dash and the number.
 pub fn file_number(name: &str, prefix: &str) -> Option<u64> {
     let digits = name.strip_prefix(prefix)?.strip_prefix('-')?;
-    let all_digits = digits.bytes().all(|b| b.is_ascii_digit());
-    all_digits.then(|| digits.parse().ok()).flatten()
+    let number = digits.parse().ok()?;
+    (number <= MAX_FILE_NUMBER && digits == format!("{number:010}")).then_some(number)
 }
 
 impl Manifest {
@@ -122,6 +123,10 @@ impl Manifest {
         let bytes = section.all()?;
         let found = section.parsed(0, read_u64(bytes, 0))?;
         let next_file = section.parsed(8, read_u64(bytes, 8))?;
+        if next_file > MAX_FILE_NUMBER {
+            let message = Malformed("the next file number is greater than the limit");
+            return Err(section.malformed(8, message));
+        }
         if found != commit {
             let message = Malformed("the manifest is not the one that its name says");
             return Err(section.malformed(0, message));
@@ -245,5 +250,6 @@ mod tests {
         assert_eq!(file_number(&segment_file(12), "segment"), Some(12));
         assert_eq!(file_number("manifest-0000000003.tmp", "manifest"), None);
         assert_eq!(file_number("segment-+1", "segment"), None);
+        assert_eq!(file_number("manifest-99", "manifest"), None);
     }
 }

@@ -97,6 +97,13 @@ impl SegmentInfo {
             let message = Malformed("the segment has more documents than the limit");
             return Err(section.malformed(0, message));
         }
+        if records
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a.field.get() >= b.field.get()))
+        {
+            let message = Malformed("field numbers do not rise");
+            return Err(section.malformed(HEAD_BYTES as u64, message));
+        }
         let fields = records.iter().map(|record| FieldStatistics {
             field: record.field.get(),
             kind: record.kind.get(),

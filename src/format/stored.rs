@@ -219,6 +219,20 @@ impl Stored {
         Ok(documents)
     }
 
+    /// Number of documents of a block, from the index alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stored::document`].
+    pub fn block_documents(&self, block: u64) -> Result<u32> {
+        let first = self.entry(block)?.first_document.get();
+        let next = self.entry(block + 1)?.first_document.get();
+        next.checked_sub(first).ok_or_else(|| {
+            let at = block * ENTRY_BYTES;
+            self.index.malformed(at, Malformed("entries do not rise"))
+        })
+    }
+
     /// A block as it is on disk, to be copied by a merge.
     ///
     /// # Errors

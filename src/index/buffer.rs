@@ -12,6 +12,9 @@ use crate::format::DocId;
 use crate::format::deletes::DeletedDocuments;
 use crate::segment::{InvertedBatch, Source};
 
+/// Where a document of the buffer is: batch and document of it.
+pub(super) type Place = (u32, DocId);
+
 /// A batch, with the documents of it that are gone already.
 pub(super) struct BufferedBatch {
     batch: InvertedBatch,
@@ -45,7 +48,7 @@ fn duplicate_error(id: &str, file: &str, line: Option<u64>) -> Error {
 pub(super) struct Buffer {
     batches: Vec<BufferedBatch>,
     /// Where the live document of each id is: batch and document.
-    ids: HashTable<(u32, DocId)>,
+    ids: HashTable<Place>,
     hasher: DefaultHashBuilder,
     /// Ids to be deleted from older segments.
     deleted_ids: Vec<String>,
@@ -101,13 +104,13 @@ impl Buffer {
         errors
     }
 
-    fn id(&self, (batch, document): (u32, DocId)) -> &[u8] {
+    fn id(&self, (batch, document): Place) -> &[u8] {
         let batch = self.batches.get(batch as usize);
         batch.map_or(&[], |b| b.batch.id(document))
     }
 
     /// Notes where an id is; if it is there already, changes nothing and returns the place.
-    fn insert(&mut self, batch: u32, document: DocId) -> Option<(u32, DocId)> {
+    fn insert(&mut self, batch: u32, document: DocId) -> Option<Place> {
         let id = self.id((batch, document));
         let hash = self.hasher.hash_one(id);
         if let Some(found) = self.ids.find(hash, |place| self.id(*place) == id) {
@@ -121,7 +124,7 @@ impl Buffer {
         None
     }
 
-    fn point(&mut self, from: (u32, DocId), to: (u32, DocId)) {
+    fn point(&mut self, from: Place, to: Place) {
         let hash = self.hasher.hash_one(self.id(to));
         if let Some(place) = self.ids.find_mut(hash, |place| *place == from) {
             *place = to;
@@ -147,7 +150,7 @@ impl Buffer {
     }
 
     /// The live ids of the buffer and the ids to be deleted, sorted, each with the place of its document.
-    pub fn sorted_ids(&self) -> Vec<(&[u8], Option<(u32, DocId)>)> {
+    pub fn sorted_ids(&self) -> Vec<(&[u8], Option<Place>)> {
         let live = self.ids.iter().map(|place| (self.id(*place), Some(*place)));
         let deleted = self.deleted_ids.iter().map(|id| (id.as_bytes(), None));
         let mut ids: Vec<_> = live.chain(deleted).collect();
@@ -156,7 +159,7 @@ impl Buffer {
     }
 
     /// Drops a document that an older segment of the same load has, and says so.
-    pub fn reject(&mut self, (batch, document): (u32, DocId)) -> Option<Error> {
+    pub fn reject(&mut self, (batch, document): Place) -> Option<Error> {
         let id = self.id((batch, document)).to_vec();
         let hash = self.hasher.hash_one(&id[..]);
         if let Ok(entry) = self

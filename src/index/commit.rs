@@ -75,6 +75,14 @@ pub(super) fn write_manifest(directory: &dyn Directory, manifest: &Manifest) -> 
     directory.sync()
 }
 
+/// Removes what a commit that did not finish left of its manifest, if it left anything.
+pub(super) fn remove_unfinished(directory: &dyn Directory, commit: u64) -> Result<()> {
+    match directory.remove(&format!("{}.tmp", manifest_file(commit))) {
+        Err(error) if !is_missing(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Removes what `manifest`, which is in force, does not name; `keep` are numbers of files that are being
 /// written.
 pub(super) fn remove_unused(

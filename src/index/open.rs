@@ -150,6 +150,7 @@ impl Index {
             schema,
             segments: Vec::new(),
         };
+        commit::remove_unfinished(&*directory, manifest.commit)?;
         write_manifest(&*directory, &manifest)?;
         Ok(Self {
             directory,

@@ -113,10 +113,10 @@ impl Snapshot {
         let mut totals: BTreeMap<FieldNumber, FieldTotals> = BTreeMap::new();
         for field in segments.iter().flat_map(|s| &s.reader.info().fields) {
             let total = totals.entry(field.field).or_default();
-            total.documents += u64::from(field.documents);
-            total.total += field.total;
-            total.postings += field.postings;
-            total.left_out += field.left_out;
+            total.documents = total.documents.saturating_add(u64::from(field.documents));
+            total.total = total.total.saturating_add(field.total);
+            total.postings = total.postings.saturating_add(field.postings);
+            total.left_out = total.left_out.saturating_add(field.left_out);
         }
         let parts = Parts {
             commit: manifest.commit,

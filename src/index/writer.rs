@@ -197,6 +197,9 @@ impl IndexWriter {
             poisoned: None,
             _lock: lock,
         };
+        // The writer before may have stopped between renaming its manifest and making the name durable:
+        // what older commits name must not be removed before.
+        writer.directory.sync()?;
         writer.load_committed()?;
         Ok(writer)
     }

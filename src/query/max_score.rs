@@ -33,7 +33,11 @@ pub(super) fn search<C: Cursor>(
     let mut windows = Windows::new(cursors);
     let mut start = 0;
     while start < documents {
-        let width = if top.threshold().is_none() { FIRST_WINDOW } else { WINDOW };
+        let width = if top.threshold().is_none() {
+            FIRST_WINDOW
+        } else {
+            WINDOW
+        };
         let end = start.saturating_add(width).min(documents);
         let essential = windows.split(cursors, start, end, top.threshold());
         if essential > 0 {
@@ -122,7 +126,13 @@ impl<S: Score> Windows<S> {
         let cut = threshold.map_or(S::default(), |t| {
             S::cut(t, self.rest[essential], self.terms)
         });
-        self.found = S::above(&self.sums, cut, start, &mut self.candidates, &mut self.candidate_sums);
+        self.found = S::above(
+            &self.sums,
+            cut,
+            start,
+            &mut self.candidates,
+            &mut self.candidate_sums,
+        );
         self.sums.fill(S::default());
     }
 

@@ -22,7 +22,7 @@ pub(super) struct PreparedText {
     pub average_length: f32,
     /// The weightiest first: this is the query's term order.
     pub terms: Vec<TextTerm>,
-    pub norms: LengthNorms,
+    pub norms: Box<LengthNorms>,
 }
 
 pub(super) struct TextTerm {
@@ -142,7 +142,7 @@ fn prepare_text(snapshot: &Snapshot, field: &str, text: &str, bm25: Bm25) -> Res
         field,
         average_length,
         terms,
-        norms: LengthNorms::new(bm25, average_length),
+        norms: Box::new(LengthNorms::new(bm25, average_length)),
     })
 }
 

@@ -207,7 +207,14 @@ mod x86 {
             // SAFETY: the chunk has 8 numbers.
             let vector = unsafe { _mm256_loadu_ps(chunk.as_ptr()) };
             let good = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(vector, cuts));
-            note(good.cast_unsigned(), chunk, at, &mut found, documents, values);
+            note(
+                good.cast_unsigned(),
+                chunk,
+                at,
+                &mut found,
+                documents,
+                values,
+            );
             at = at.wrapping_add(8);
         }
         found + plain(rest, cut, at, &mut documents[found..], &mut values[found..])
@@ -234,7 +241,14 @@ mod x86 {
             let vector = unsafe { _mm256_loadu_si256(chunk.as_ptr().cast()) };
             let greater = _mm256_cmpgt_epi32(_mm256_xor_si256(vector, flip), cuts);
             let good = _mm256_movemask_ps(_mm256_castsi256_ps(greater));
-            note(good.cast_unsigned(), chunk, at, &mut found, documents, values);
+            note(
+                good.cast_unsigned(),
+                chunk,
+                at,
+                &mut found,
+                documents,
+                values,
+            );
             at = at.wrapping_add(8);
         }
         found + plain(rest, cut, at, &mut documents[found..], &mut values[found..])
@@ -253,15 +267,14 @@ mod tests {
         all.into_iter().flatten().collect()
     }
 
-    fn run<S: Copy + Default + PartialOrd>(
-        above: Above<S>,
-        sums: &[S],
-        cut: S,
-    ) -> Vec<(DocId, S)> {
+    fn run<S: Copy + Default + PartialOrd>(above: Above<S>, sums: &[S], cut: S) -> Vec<(DocId, S)> {
         let mut documents = vec![7; sums.len() + SLACK];
         let mut values = vec![S::default(); sums.len() + SLACK];
         let found = above(sums, cut, 1_000, &mut documents, &mut values);
-        let pairs = documents[..found].iter().copied().zip(values[..found].iter().copied());
+        let pairs = documents[..found]
+            .iter()
+            .copied()
+            .zip(values[..found].iter().copied());
         pairs.collect()
     }
 

@@ -63,7 +63,9 @@ impl<'a> PostingStream<'a> {
             }
             Self::Text(field, count, _, Some(entry)) => {
                 let list = field.list(*count, entry)?;
-                list_postings(&list.blocks, map, documents, values, |value| value + 1)
+                list_postings(&list.blocks, map, documents, values, |value| {
+                    value.saturating_add(1)
+                })
             }
             Self::Sparse(field, count, _, Some(entry)) => {
                 let start = documents.len();

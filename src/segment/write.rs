@@ -218,6 +218,18 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
             if documents.is_empty() {
                 continue;
             }
+            if documents
+                .windows(2)
+                .any(|pair| matches!(pair, [a, b] if a >= b))
+            {
+                let message = "documents of a list do not rise in what is merged";
+                return Err(Error::corrupt(
+                    self.file,
+                    "postings",
+                    written + wide(pending.len()),
+                    message,
+                ));
+            }
             let offset = written + wide(pending.len());
             let entry = encode(&documents, &values, offset, &mut pending)?;
             dictionary.add_term(merge.key(), &entry, offset)?;
@@ -309,6 +321,18 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
             let nothing = (0..segment.documents()).map(|_| Ok(Vec::new()));
             return self.repack(map, nothing, index);
         };
+        let mut counted = 0;
+        for block in 0..stored.blocks() {
+            counted += u64::from(stored.block_documents(block)?);
+        }
+        if counted != u64::from(segment.documents()) {
+            let message = format!(
+                "expected {} stored documents, found {counted}",
+                segment.documents()
+            );
+            let file = segment.container().file();
+            return Err(Error::corrupt(file, "stored-index", 0, message));
+        }
         if map.keeps_all() {
             for block in 0..stored.blocks() {
                 self.put(index.add(&stored.block(block)?))?;

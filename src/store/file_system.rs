@@ -110,7 +110,7 @@ impl Directory for FileSystem {
             .open(&path)
             .map_err(|e| Error::io(&path, "open", e))?;
         match file.try_lock() {
-            Ok(()) => Ok(Box::new(FileLock { _file: file })),
+            Ok(()) => Ok(Box::new(FileLock { file })),
             Err(TryLockError::WouldBlock) => Err(Error::Locked {
                 path: self.root.clone(),
             }),
@@ -138,10 +138,19 @@ impl Directory for FileSystem {
 /// The operating system drops the lock when the file is closed, also when the process dies.
 #[derive(Debug)]
 struct FileLock {
-    _file: File,
+    file: File,
 }
 
 impl Lock for FileLock {}
+
+impl Drop for FileLock {
+    /// Lets go at once. Closing alone would not while a child process, forked by another thread, still holds a copy of
+    /// the file until it starts its program.
+    fn drop(&mut self) {
+        // If this fails, closing the file lets go.
+        let _ = self.file.unlock();
+    }
+}
 
 const BUFFER_BYTES: usize = 256 << 10;
 

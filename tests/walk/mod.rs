@@ -28,7 +28,7 @@ pub fn scrambled(number: u64) -> u64 {
 pub fn document(number: u32, stored_bytes: usize) -> Document {
     let random = scrambled(u64::from(number));
     let mut text = "common ".repeat(1 + number as usize % 4);
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         text += "third ";
     }
     text += &format!("w{} once{number}", random % 23);

@@ -1,0 +1,108 @@
+//! Opening costs the same whatever the number of documents.
+//!
+//! `cargo run --release --example open_cost -- [SMALL LARGE]`: builds two indexes of tiny documents, 10,000 and
+//! 1,000,000 unless given, in a temporary folder. Then, in a fresh process for each, opens the index 50 times and
+//! searches once. The system has the files in memory, so what is measured is the work of opening, not the disk.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use esparsa::{Document, Index, Query, Schema, WriterOptions};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const OPENINGS: usize = 50;
+/// Makes the process one that measures the index in the folder that follows.
+const MEASURE: &str = "--measure";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, folder] = &arguments[..]
+        && flag == MEASURE
+    {
+        return measure(Path::new(folder));
+    }
+    let sizes = match &arguments[..] {
+        [] => [10_000, 1_000_000],
+        [small, large] => [small.parse()?, large.parse()?],
+        _ => return Err("expected no arguments, or two numbers of documents".into()),
+    };
+    let folder = tempfile::tempdir()?;
+    println!(
+        "| documents | index bytes | build s | first opening µs | median of {OPENINGS} openings µs | first query µs | same query again µs |"
+    );
+    println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for size in sizes {
+        let path = folder.path().join(size.to_string());
+        let start = Instant::now();
+        build(&path, size)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let mut bytes = 0;
+        for entry in std::fs::read_dir(&path)? {
+            bytes += entry?.metadata()?.len();
+        }
+        let output = Command::new(std::env::current_exe()?)
+            .arg(MEASURE)
+            .arg(&path)
+            .output()?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into());
+        }
+        let measured = String::from_utf8(output.stdout)?;
+        println!("| {size} | {bytes} | {seconds:.1} | {} |", measured.trim());
+    }
+    Ok(())
+}
+
+/// Documents of three words; the commonest word is in every tenth.
+fn build(path: &Path, documents: usize) -> Result<()> {
+    let index = Index::create(path, Schema::new().text("text", "simple")?)?;
+    let mut writer = index.writer_with(WriterOptions::default())?;
+    for number in 0..documents {
+        let text = format!("w{} x{} y{}", number % 10, number % 997, number % 100_003);
+        writer.add(Document::new(format!("d{number}")).with_text("text", text))?;
+    }
+    writer.merge_to(1)?;
+    writer.commit()?;
+    Ok(())
+}
+
+/// Opens and searches, and prints the middle of the table's row.
+fn measure(path: &Path) -> Result<()> {
+    let mut openings = Vec::with_capacity(OPENINGS);
+    let mut snapshot = None;
+    for _ in 0..OPENINGS {
+        drop(snapshot.take());
+        let start = Instant::now();
+        let opened = Index::open(path)?.snapshot()?;
+        openings.push(micros(start));
+        snapshot = Some(opened);
+    }
+    let first_opening = openings[0];
+    openings.sort_by(f64::total_cmp);
+    let snapshot = snapshot.ok_or("expected at least one opening")?;
+
+    // One rare word, so that the query's own work is as small as can be.
+    let query = Query::text("text", "y4321");
+    let mut searches = [0.0; 2];
+    for micros_taken in &mut searches {
+        let start = Instant::now();
+        let hits = snapshot.search(&query, 10)?;
+        *micros_taken = micros(start);
+        if hits.first().is_none_or(|hit| hit.id != "d4321") {
+            return Err(format!("expected d4321 first, found {hits:?}").into());
+        }
+    }
+    println!(
+        "{first_opening:.0} | {:.0} | {:.0} | {:.0}",
+        openings[OPENINGS / 2],
+        searches[0],
+        searches[1]
+    );
+    Ok(())
+}
+
+fn micros(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e6
+}

@@ -1,0 +1,353 @@
+//! `esparsa bench`: how long queries take, by one algorithm or several.
+
+mod clock;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::output::{self, Output};
+use super::queries::{FieldArguments, QuerySet, TopicPart, k_parser, threads_parser};
+use super::search::report::line;
+use super::search::terminal::{Figures, Style};
+use super::size::grouped;
+use crate::error::{Error, Result};
+use crate::index::{Index, Snapshot};
+use crate::query::{Algorithm, Hit, SearchOptions, SearchResult};
+use clock::{Timing, median, time_round};
+
+/// Queries compared at a time: bounds memory, keeps threads busy.
+const CHUNK: usize = 1_024;
+
+/// Measure how long queries take.
+#[derive(clap::Args, Debug)]
+pub struct Bench {
+    /// Folder of the index.
+    #[arg(long, value_name = "DIR")]
+    index: PathBuf,
+    /// File of queries, as for `search`.
+    #[arg(long, value_name = "FILE")]
+    queries: PathBuf,
+    #[command(flatten)]
+    field: FieldArguments,
+    /// Number of results for each query.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = k_parser())]
+    k: usize,
+    /// Threads that take queries from one list. With more than one, a query's time includes what the others slow it down.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
+    threads: usize,
+    /// Algorithms, separated by commas: exhaustive, wand, block-max-wand, max-score, `planner` for the planner's choice,
+    /// `all` for all of these. They take turns, round by round, and must give the same results, bit for bit.
+    #[arg(long, value_name = "NAMES", default_value = "planner")]
+    algorithm: Contenders,
+    /// Rounds measured; each figure is the median over the rounds.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Rounds before those, not measured. Before them, in any case, one round compares the results.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    warm_up: u32,
+    /// Part of TREC topics to search with.
+    #[arg(long, value_name = "PART", value_enum, default_value_t)]
+    topic_part: TopicPart,
+    /// Print JSON, one line for each algorithm.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is measured: the planner's choice, or one algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Contender(Option<Algorithm>);
+
+/// Contenders, each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Contenders(Vec<Contender>);
+
+impl Contender {
+    fn name(self) -> &'static str {
+        self.0.map_or("planner", Algorithm::name)
+    }
+
+    fn options(self, k: usize) -> SearchOptions {
+        let options = SearchOptions::new(k);
+        self.0
+            .map_or(options, |algorithm| options.algorithm(algorithm))
+    }
+}
+
+impl FromStr for Contenders {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut contenders = Vec::new();
+        for name in text.split(',').map(str::trim) {
+            let named = match name {
+                "planner" => vec![Contender(None)],
+                "all" => [None]
+                    .into_iter()
+                    .chain(Algorithm::ALL.map(Some))
+                    .map(Contender)
+                    .collect(),
+                name => vec![Contender(Some(name.parse()?))],
+            };
+            for contender in named {
+                if !contenders.contains(&contender) {
+                    contenders.push(contender);
+                }
+            }
+        }
+        Ok(Self(contenders))
+    }
+}
+
+/// What a contender did over all queries, the same in each round.
+#[derive(Clone, Copy, Debug, Default)]
+struct Work {
+    postings: u64,
+    postings_scored: u64,
+    hits: u64,
+}
+
+/// The figures of one contender.
+#[derive(Serialize)]
+struct Line {
+    algorithm: &'static str,
+    field: String,
+    k: usize,
+    threads: usize,
+    queries: usize,
+    rounds: u32,
+    mean_ms: f64,
+    p50_ms: f64,
+    p95_ms: f64,
+    p99_ms: f64,
+    queries_per_second: f64,
+    postings_per_query: f64,
+    postings_scored_per_query: f64,
+    hits_per_query: f64,
+    documents: u64,
+    segments: usize,
+}
+
+impl Bench {
+    /// Measures and prints.
+    ///
+    /// # Errors
+    ///
+    /// What opening the index, reading the queries or searching gives, and [`Error::InvalidInput`] when two algorithms
+    /// give different results.
+    pub fn run(self) -> Result<()> {
+        let snapshot = Index::open(&self.index)?.snapshot()?;
+        let set = QuerySet::open(
+            &self.queries,
+            self.topic_part,
+            &self.field,
+            snapshot.schema(),
+        )?;
+        let work = self.compare(&snapshot, &set)?;
+        let rounds = self.measure(&snapshot, &set)?;
+        let lines = self.algorithm.0.iter().zip(rounds).zip(work);
+        let lines: Vec<Line> = lines
+            .map(|((contender, rounds), work)| {
+                self.line(*contender, &rounds, work, &snapshot, &set)
+            })
+            .collect();
+        if self.json {
+            let mut output = Output::new();
+            for figures in &lines {
+                output.line(line(figures)?)?;
+            }
+            return output.finish();
+        }
+        output::print(self.table(&lines))
+    }
+
+    /// Searches with every contender once and compares the hits with those of the first.
+    fn compare(&self, snapshot: &Snapshot, set: &QuerySet) -> Result<Vec<Work>> {
+        let mut work = vec![Work::default(); self.algorithm.0.len()];
+        for (ids, queries) in set.ids.chunks(CHUNK).zip(set.queries.chunks(CHUNK)) {
+            let mut first: Option<Vec<SearchResult>> = None;
+            for (contender, work) in self.algorithm.0.iter().zip(&mut work) {
+                let options = contender.options(self.k);
+                let results = snapshot.search_batch(queries, &options, self.threads)?;
+                for result in &results {
+                    work.postings += result.statistics.postings;
+                    work.postings_scored += result.statistics.postings_scored;
+                    work.hits += result.hits.len() as u64;
+                }
+                match &first {
+                    None => first = Some(results),
+                    Some(first) => self.expect_same(*contender, ids, first, &results)?,
+                }
+            }
+        }
+        Ok(work)
+    }
+
+    fn expect_same(
+        &self,
+        contender: Contender,
+        ids: &[String],
+        first: &[SearchResult],
+        results: &[SearchResult],
+    ) -> Result<()> {
+        let mut pairs = ids.iter().zip(first).zip(results);
+        let Some(((id, _), _)) = pairs.find(|((_, a), b)| !same_hits(&a.hits, &b.hits)) else {
+            return Ok(());
+        };
+        let reference = self.algorithm.0.first().map_or("", |first| first.name());
+        let name = contender.name();
+        Err(Error::invalid(format!(
+            "{name} gives other results than {reference} for query `{id}`; all algorithms must give the same: \
+             run `esparsa check`, and report this if the index is whole"
+        )))
+    }
+
+    /// The timings of all rounds of each contender. They take turns, so that what disturbs one disturbs all.
+    fn measure(&self, snapshot: &Snapshot, set: &QuerySet) -> Result<Vec<Vec<Timing>>> {
+        let mut rounds = vec![Vec::new(); self.algorithm.0.len()];
+        for number in 0..u64::from(self.warm_up) + u64::from(self.rounds) {
+            for (contender, timings) in self.algorithm.0.iter().zip(&mut rounds) {
+                let options = contender.options(self.k);
+                let timing = time_round(snapshot, &set.queries, &options, self.threads)?;
+                if number >= u64::from(self.warm_up) {
+                    timings.push(timing);
+                }
+            }
+        }
+        Ok(rounds)
+    }
+
+    fn line(
+        &self,
+        contender: Contender,
+        rounds: &[Timing],
+        work: Work,
+        snapshot: &Snapshot,
+        set: &QuerySet,
+    ) -> Line {
+        let middle = |figure: fn(&Timing) -> f64| median(rounds.iter().map(figure).collect());
+        let per_query = |count: u64| count as f64 / set.ids.len() as f64;
+        Line {
+            algorithm: contender.name(),
+            field: set.field.name.clone(),
+            k: self.k,
+            threads: self.threads,
+            queries: set.ids.len(),
+            rounds: self.rounds,
+            mean_ms: middle(|timing| timing.mean_ms),
+            p50_ms: middle(|timing| timing.p50_ms),
+            p95_ms: middle(|timing| timing.p95_ms),
+            p99_ms: middle(|timing| timing.p99_ms),
+            queries_per_second: middle(|timing| timing.queries_per_second),
+            postings_per_query: per_query(work.postings),
+            postings_scored_per_query: per_query(work.postings_scored),
+            hits_per_query: per_query(work.hits),
+            documents: snapshot.documents(),
+            segments: snapshot.segments().len(),
+        }
+    }
+
+    fn table(&self, lines: &[Line]) -> String {
+        let headers = [
+            "algorithm",
+            "mean ms",
+            "p50 ms",
+            "p95 ms",
+            "p99 ms",
+            "queries/s",
+            "postings scored",
+        ];
+        let mut figures = Figures::new(headers);
+        for line in lines {
+            let times = [line.mean_ms, line.p50_ms, line.p95_ms, line.p99_ms];
+            let mut cells = vec![line.algorithm.to_owned()];
+            cells.extend(times.map(|time| format!("{time:.4}")));
+            cells.push(grouped(line.queries_per_second.round() as u64));
+            cells.push(format!("{:.1}", line.postings_scored_per_query));
+            figures.push(cells);
+        }
+        let mut text = format!("{figures}\n");
+        if let Some(line) = lines.first() {
+            text += &Style::detect().aside(&format!(
+                "{} queries on field {}, k = {}, {:.1} postings a query; median of {}, {}; {} in {}",
+                grouped(line.queries as u64),
+                line.field,
+                line.k,
+                line.postings_per_query,
+                counted(u64::from(self.rounds), "round"),
+                counted(self.threads as u64, "thread"),
+                counted(line.documents, "document"),
+                counted(line.segments as u64, "segment"),
+            ));
+        }
+        let best = lines.iter().min_by(|a, b| a.mean_ms.total_cmp(&b.mean_ms));
+        if let Some(best) = best.filter(|_| lines.len() > 1) {
+            text += &format!(
+                "\nSame results from all, bit for bit. Fastest on average: {}.",
+                best.algorithm
+            );
+        }
+        text
+    }
+}
+
+/// A count with its noun.
+fn counted(count: u64, noun: &str) -> String {
+    format!(
+        "{} {noun}{}",
+        grouped(count),
+        if count == 1 { "" } else { "s" }
+    )
+}
+
+/// Whether two lists hold the same documents with the same scores, bit for bit.
+fn same_hits(a: &[Hit], b: &[Hit]) -> bool {
+    let same =
+        |(a, b): (&Hit, &Hit)| a.address == b.address && a.score.to_bits() == b.score.to_bits();
+    a.len() == b.len() && a.iter().zip(b).all(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DocAddress;
+
+    #[test]
+    fn algorithms_are_named_once_each() {
+        let names = |text: &str| -> Vec<&'static str> {
+            let Contenders(contenders) = text.parse().unwrap();
+            contenders.into_iter().map(Contender::name).collect()
+        };
+        assert_eq!(names("planner"), ["planner"]);
+        assert_eq!(names("wand, exhaustive,wand"), ["wand", "exhaustive"]);
+        let all = [
+            "max-score",
+            "planner",
+            "exhaustive",
+            "wand",
+            "block-max-wand",
+        ];
+        assert_eq!(names("max-score,all"), all);
+        for text in ["", "wand,", "quantum"] {
+            assert!(text.parse::<Contenders>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn hits_that_differ_in_one_bit_are_not_the_same() {
+        let hit = |score: f32, document: u32| Hit {
+            id: "a".into(),
+            score,
+            address: DocAddress {
+                segment: 0,
+                document,
+            },
+        };
+        let next = f32::from_bits(1.5f32.to_bits() + 1);
+        assert!(same_hits(&[hit(1.5, 1)], &[hit(1.5, 1)]));
+        assert!(!same_hits(&[hit(1.5, 1)], &[hit(next, 1)]));
+        assert!(!same_hits(&[hit(1.5, 1)], &[hit(1.5, 2)]));
+        assert!(!same_hits(&[hit(1.5, 1)], &[]));
+    }
+}

@@ -1,0 +1,62 @@
+//! The first records of the input, which say what fields a new index needs.
+
+use crate::cli::input::{Chunk, Reader, parse};
+use crate::error::{Origin, Result};
+
+/// So many bytes of input are looked at, and the rest of the chunk they end in.
+const PEEKED_BYTES: usize = 1 << 20;
+
+/// The first chunks of the input, and what was seen in them.
+#[derive(Default)]
+pub struct Peeked {
+    items: Vec<Result<Chunk>>,
+    /// Where the first sparse vector is.
+    first_vector: Option<Origin>,
+    greatest_weight: f32,
+}
+
+impl Peeked {
+    /// Reads the first chunks. What cannot be read is kept, to be reported in its turn.
+    pub fn read(reader: &mut Reader) -> Self {
+        let mut peeked = Self::default();
+        let mut bytes = 0;
+        while bytes < PEEKED_BYTES {
+            let Some(item) = reader.next() else { break };
+            if let Ok(chunk) = &item {
+                bytes += chunk.bytes.len();
+                peeked.look_at(chunk);
+            }
+            peeked.items.push(item);
+        }
+        peeked
+    }
+
+    fn look_at(&mut self, chunk: &Chunk) {
+        parse(chunk, &mut |result| {
+            let Ok(record) = result else { return };
+            let Some(vector) = record.vector else { return };
+            self.first_vector.get_or_insert_with(|| Origin {
+                file: record.file.to_string(),
+                line: record.line,
+            });
+            for (_, weight) in vector {
+                self.greatest_weight = self.greatest_weight.max(weight);
+            }
+        });
+    }
+
+    /// Where the first sparse vector is, if there is one among these records.
+    pub fn first_vector(&self) -> Option<&Origin> {
+        self.first_vector.as_ref()
+    }
+
+    /// The greatest weight, or 0 when there is none.
+    pub fn greatest_weight(&self) -> f32 {
+        self.greatest_weight
+    }
+
+    /// The chunks and errors that were read.
+    pub fn into_items(self) -> Vec<Result<Chunk>> {
+        self.items
+    }
+}

@@ -1,0 +1,136 @@
+//! What a load did, for people and for machines.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::load::Loaded;
+use super::target::{SPARSE_FIELD, TEXT_FIELD, Target};
+use crate::Snapshot;
+use crate::cli::parts::Parts;
+use crate::cli::size::{Size, counted, grouped};
+use crate::error::{Error, Result};
+use crate::format::FieldOptions;
+
+/// The report of a load.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    created: bool,
+    documents: u64,
+    bad_records: u64,
+    seconds: f64,
+    documents_per_second: f64,
+    input_bytes: u64,
+    input_megabytes_per_second: f64,
+    commit: u64,
+    index_documents: u64,
+    segments: usize,
+    bytes_on_disk: Parts,
+    /// Terms of texts too long to be indexed, in the whole index.
+    terms_left_out: u64,
+    /// Weights above the greatest, in the whole index.
+    weights_clamped: u64,
+    greatest_weight: Option<f32>,
+    peak_resident_bytes: Option<u64>,
+}
+
+impl Report {
+    /// The report of a load that took `seconds`, and after which the index is `snapshot`.
+    pub fn new(snapshot: &Snapshot, target: &Target, loaded: &Loaded, seconds: f64) -> Self {
+        let per_second = |count: f64| count / seconds.max(1e-9);
+        let schema = snapshot.schema();
+        let left_out = |name| {
+            let field = schema.field(name);
+            field.map_or(0, |field| snapshot.totals(field.number).left_out)
+        };
+        let sparse = schema.field(SPARSE_FIELD).map(|field| &field.options);
+        Self {
+            created: target.created(),
+            documents: loaded.documents,
+            bad_records: loaded.bad_records,
+            seconds,
+            documents_per_second: per_second(loaded.documents as f64),
+            input_bytes: loaded.input_bytes,
+            input_megabytes_per_second: per_second(loaded.input_bytes as f64 / 1e6),
+            commit: loaded.commit.commit,
+            index_documents: loaded.commit.documents,
+            segments: loaded.commit.segments,
+            bytes_on_disk: Parts::of(snapshot),
+            terms_left_out: left_out(TEXT_FIELD),
+            weights_clamped: left_out(SPARSE_FIELD),
+            greatest_weight: match sparse {
+                Some(FieldOptions::Sparse { scale, .. }) => Some(scale * 255.0),
+                _ => None,
+            },
+            peak_resident_bytes: peak_resident_bytes(),
+        }
+    }
+
+    /// One JSON object.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when a number is none that JSON has, which does not happen.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|error| Error::invalid(error.to_string()))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} in {:.2} s: {} documents/s, {:.1} MB/s",
+            counted(self.documents, "document"),
+            self.seconds,
+            grouped(self.documents_per_second as u64),
+            self.input_megabytes_per_second
+        )?;
+        if self.bad_records > 0 {
+            writeln!(f, "{} left out", counted(self.bad_records, "bad record"))?;
+        }
+        writeln!(
+            f,
+            "the index {} {} in {} (commit {})",
+            if self.created {
+                "is new, with"
+            } else {
+                "holds"
+            },
+            counted(self.index_documents, "document"),
+            counted(self.segments as u64, "segment"),
+            self.commit
+        )?;
+        write!(f, "{}", self.bytes_on_disk.describe())?;
+        if self.terms_left_out > 0 {
+            let terms = counted(self.terms_left_out, "term");
+            write!(f, "\n{terms} too long, left out")?;
+        }
+        if let Some(weight) = self.greatest_weight {
+            let clamped = counted(self.weights_clamped, "weight");
+            write!(f, "\ngreatest weight {weight:.4}, {clamped} clamped to it")?;
+        }
+        if let Some(bytes) = self.peak_resident_bytes {
+            write!(f, "\n{} of memory at the peak", Size(bytes))?;
+        }
+        Ok(())
+    }
+}
+
+/// The greatest number of bytes that this process has had in memory, where the system tells it.
+fn peak_resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_peak_of_memory_is_some_megabytes() {
+        let bytes = super::peak_resident_bytes().unwrap();
+        assert!(bytes > 100_000, "{bytes}");
+    }
+}

@@ -1,0 +1,167 @@
+//! The index that documents are loaded into.
+
+use std::sync::Arc;
+
+use super::Index as Arguments;
+use super::peek::Peeked;
+use crate::error::{Error, Result};
+use crate::format::manifest::file_number;
+use crate::format::{FieldKind, FieldOptions};
+use crate::store::{Directory, FileSystem};
+use crate::{Index, IndexOptions, Schema};
+
+/// Name of the field that holds title and text.
+pub const TEXT_FIELD: &str = "text";
+/// Name of the field that holds sparse vectors.
+pub const SPARSE_FIELD: &str = "sparse";
+/// Name of the field that keeps documents, in indexes made here.
+const STORED_FIELD: &str = "source";
+/// The language of a new index, unless the user names one.
+const DEFAULT_LANGUAGE: &str = "en";
+/// A new index takes weights up to the greatest one seen times this: the rest of the input may hold greater ones.
+const WEIGHT_MARGIN: f32 = 1.1;
+
+/// An index that was opened, or created just now.
+pub struct Target {
+    directory: Arc<FileSystem>,
+    index: Index,
+    created: bool,
+}
+
+/// Which fields the documents get.
+#[derive(Clone, Debug)]
+pub struct Fields {
+    /// Whether there is a sparse field.
+    pub sparse: bool,
+    /// Name of the stored field, if there is one.
+    pub stored: Option<String>,
+}
+
+impl Target {
+    /// Opens the index, or creates it with the fields that the first records need.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when the arguments or the first records contradict the index that is there; what opening
+    /// and creating give.
+    pub fn open_or_create(arguments: &Arguments, peeked: &Peeked) -> Result<Self> {
+        let directory = Arc::new(FileSystem::create(&arguments.index)?);
+        let names = directory.list()?;
+        let created = !names
+            .iter()
+            .any(|name| file_number(name, "manifest").is_some());
+        let options = IndexOptions::new();
+        let index = if created {
+            Index::create_in(directory.clone(), new_schema(arguments, peeked)?, options)?
+        } else {
+            let index = Index::open_in(directory.clone(), options)?;
+            check_schema(index.schema(), arguments, peeked)?;
+            index
+        };
+        Ok(Self {
+            directory,
+            index,
+            created,
+        })
+    }
+
+    /// The index.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Whether it was created just now.
+    pub fn created(&self) -> bool {
+        self.created
+    }
+
+    /// The fields that documents get.
+    pub fn fields(&self) -> Fields {
+        let schema = self.index.schema();
+        Fields {
+            sparse: schema.expect(SPARSE_FIELD, FieldKind::Sparse).is_ok(),
+            stored: schema.stored_field().map(|field| field.name.clone()),
+        }
+    }
+
+    /// Removes an index that was created just now and holds nothing, so that the next try can choose other fields. The
+    /// writer's lock must be held.
+    pub fn undo(&self) {
+        if !self.created || !self.index.snapshot().is_ok_and(|s| s.commit() == 1) {
+            return;
+        }
+        // An empty index that stays does no harm, so failures here are not worth a message.
+        for name in self.directory.list().unwrap_or_default() {
+            if file_number(&name, "manifest").is_some() {
+                let _ = self.directory.remove(&name);
+            }
+        }
+    }
+}
+
+fn new_schema(arguments: &Arguments, peeked: &Peeked) -> Result<Schema> {
+    let language = arguments.language.as_deref().unwrap_or(DEFAULT_LANGUAGE);
+    let mut schema = Schema::new().text(TEXT_FIELD, language)?;
+    if let Some(weight) = arguments.greatest_weight {
+        schema = schema.sparse(SPARSE_FIELD, weight)?;
+    } else if let Some(origin) = peeked.first_vector() {
+        let weight = peeked.greatest_weight() * WEIGHT_MARGIN;
+        schema = schema.sparse(SPARSE_FIELD, weight).map_err(|_| {
+            let message = "the first vectors have no weights to tell the greatest weight from; \
+                           give it with --greatest-weight";
+            Error::invalid(message).at_line(&*origin.file, origin.line)
+        })?;
+    }
+    if arguments.no_stored {
+        return Ok(schema);
+    }
+    schema.stored(STORED_FIELD)
+}
+
+/// Checks that an index that is there has the fields that the arguments and the first records ask for.
+fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Result<()> {
+    let text = schema.expect(TEXT_FIELD, FieldKind::Text)?;
+    if let (FieldOptions::Text { analyzer }, Some(language)) = (&text.options, &arguments.language)
+        && analyzer != language
+    {
+        return Err(Error::invalid(format!(
+            "--language {language} contradicts the index, whose texts are analyzed as `{analyzer}`; leave the option \
+             out, or build a new index"
+        )));
+    }
+    if arguments.no_stored && schema.stored_field().is_some() {
+        let message = "--no-stored contradicts the index, which keeps documents; leave the option out, or build a new \
+                       index";
+        return Err(Error::invalid(message));
+    }
+    let sparse = schema.expect(SPARSE_FIELD, FieldKind::Sparse).ok();
+    match (sparse.map(|field| &field.options), peeked.first_vector()) {
+        (None, Some(origin)) => Err(no_sparse_field().at_line(&*origin.file, origin.line)),
+        (options, _) => check_greatest_weight(options, arguments.greatest_weight),
+    }
+}
+
+fn check_greatest_weight(field: Option<&FieldOptions>, asked: Option<f32>) -> Result<()> {
+    let Some(asked) = asked else { return Ok(()) };
+    match field {
+        // The index keeps a 255th of the weight, so that the product may differ from it by rounding.
+        Some(FieldOptions::Sparse { scale, .. }) if (scale * 255.0 / asked - 1.0).abs() < 1e-5 => {
+            Ok(())
+        }
+        Some(FieldOptions::Sparse { scale, .. }) => Err(Error::invalid(format!(
+            "--greatest-weight {asked} contradicts the index, whose greatest weight is {}; leave the option out, or \
+             build a new index",
+            scale * 255.0
+        ))),
+        _ => Err(no_sparse_field()),
+    }
+}
+
+/// The error for vectors that have no place.
+pub fn no_sparse_field() -> Error {
+    Error::invalid(
+        "the index has no sparse field, because it was built from documents without vectors; build a new index from \
+         all documents",
+    )
+    .in_field("vector")
+}

@@ -1,0 +1,66 @@
+//! Writing to standard output and standard error.
+//!
+//! The macros of the standard library panic when the reader of a pipe has gone away; these functions do not.
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+use crate::error::{Error, Result};
+
+/// What standard output is called in messages.
+const STANDARD_OUTPUT: &str = "<stdout>";
+
+/// Standard output, with a buffer; call [`Output::finish`] at the end.
+pub struct Output {
+    out: BufWriter<StdoutLock<'static>>,
+}
+
+impl Output {
+    /// Takes standard output.
+    pub fn new() -> Self {
+        Self {
+            out: BufWriter::with_capacity(1 << 16, io::stdout().lock()),
+        }
+    }
+
+    /// Writes a line.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]; when the reader has gone away, its kind is `BrokenPipe`, and the process ends with code 0.
+    pub fn line(&mut self, line: impl AsRef<[u8]>) -> Result<()> {
+        let written = self.out.write_all(line.as_ref());
+        written
+            .and_then(|()| self.out.write_all(b"\n"))
+            .map_err(output_error)
+    }
+
+    /// Writes out what is in the buffer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Output::line`].
+    pub fn finish(mut self) -> Result<()> {
+        self.out.flush().map_err(output_error)
+    }
+}
+
+/// Prints `text`, which is one line or several, and a line feed.
+///
+/// # Errors
+///
+/// As [`Output::line`].
+pub fn print(text: impl AsRef<[u8]>) -> Result<()> {
+    let mut output = Output::new();
+    output.line(text)?;
+    output.finish()
+}
+
+/// Prints a line on standard error. If that cannot be written, there is nobody to be told.
+pub fn message(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// The error for output that cannot be written.
+pub fn output_error(source: io::Error) -> Error {
+    Error::io(STANDARD_OUTPUT, "write", source)
+}

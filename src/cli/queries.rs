@@ -1,0 +1,127 @@
+//! Query files, and the field that queries search.
+//!
+//! What comes in: a path, plain or compressed, and the options that name a field. What goes out: queries for the
+//! library, each with its id. Nothing here searches. Files are read whole: their content is kept in memory anyway.
+
+mod field;
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use clap::builder::RangedU64ValueParser;
+
+use super::input::{InputFormat, Reader};
+use crate::error::{Error, Result};
+use crate::eval::{self, read_queries};
+use crate::format::limits::MAX_K;
+use crate::format::{FieldKind, Schema};
+use crate::query::Query;
+
+pub use field::{FieldArguments, SearchedField};
+
+/// Most threads that can be asked for.
+const MAX_THREADS: u64 = 1_024;
+
+/// Part of a TREC topic to search with; other query files have only one text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TopicPart {
+    /// A few words.
+    #[default]
+    Title,
+    /// A sentence.
+    Description,
+    /// A paragraph that says what is relevant.
+    Narrative,
+    /// Title, then description.
+    TitleAndDescription,
+}
+
+impl From<TopicPart> for eval::TopicPart {
+    fn from(part: TopicPart) -> Self {
+        match part {
+            TopicPart::Title => Self::Title,
+            TopicPart::Description => Self::Description,
+            TopicPart::Narrative => Self::Narrative,
+            TopicPart::TitleAndDescription => Self::TitleAndDescription,
+        }
+    }
+}
+
+/// The queries of a file, made ready for one index.
+pub struct QuerySet {
+    /// Ids of the queries, in the order of the file.
+    pub ids: Vec<String>,
+    /// The queries, in the same order.
+    pub queries: Vec<Query>,
+    /// The field that they search.
+    pub field: SearchedField,
+}
+
+impl QuerySet {
+    /// Reads the queries of `path`, or of standard input for `-`, for an index with this schema.
+    ///
+    /// Without a field named, files that have only vectors search the first sparse field, and others the first text field.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read_queries`], and [`Error::InvalidInput`] when the file has no query, the schema lacks the field, or
+    /// a query lacks what the field is searched with.
+    pub fn open(
+        path: &Path,
+        part: TopicPart,
+        field: &FieldArguments,
+        schema: &Schema,
+    ) -> Result<Self> {
+        let (text, name) = read_file(path)?;
+        let read = read_queries(&*text, &name, part.into())?;
+        if read.is_empty() {
+            return Err(Error::invalid("expected queries, found an empty file").at_line(name, 0));
+        }
+        let has_text = read.iter().any(|query| query.text.is_some());
+        let kind = if has_text {
+            FieldKind::Text
+        } else {
+            FieldKind::Sparse
+        };
+        let field = field.find(schema, kind)?;
+        let queries = read.iter().map(|query| field.query(query));
+        let queries = queries.collect::<Result<_>>();
+        Ok(Self {
+            queries: queries.map_err(|error| error.at_line(name, 0))?,
+            ids: read.into_iter().map(|query| query.id).collect(),
+            field,
+        })
+    }
+}
+
+/// The bytes of a text file, or of standard input for `-`, decompressed as the first bytes say; and its name for messages.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the file cannot be read or its compressed data is broken, [`Error::InvalidInput`] for a folder and
+/// for a compression that is not read here.
+pub fn read_file(path: &Path) -> Result<(Vec<u8>, String)> {
+    let mut name = path.display().to_string();
+    if path.is_dir() {
+        let message = "expected a file, found a folder; name a file in it";
+        return Err(Error::invalid(message).at_line(name, 0));
+    }
+    let mut bytes = Vec::new();
+    // The format says only where the reader cuts: after lines. Nothing looks at what is in them.
+    for chunk in Reader::open(&[path.to_owned()], InputFormat::JsonLines)? {
+        let chunk = chunk?;
+        bytes.extend_from_slice(&chunk.bytes);
+        name = chunk.file.to_string();
+    }
+    Ok((bytes, name))
+}
+
+/// Reads a number of results.
+pub fn k_parser() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=MAX_K as u64)
+}
+
+/// Reads a number of threads.
+pub fn threads_parser() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=MAX_THREADS)
+}

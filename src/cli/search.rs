@@ -1,0 +1,228 @@
+//! `esparsa search`: one query, or a file of queries.
+
+pub mod hits;
+pub mod report;
+pub mod snippet;
+pub mod terminal;
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::output::{self, Output};
+use super::queries::{FieldArguments, QuerySet, TopicPart, k_parser, threads_parser};
+use super::size::grouped;
+use crate::error::{Error, Result};
+use crate::eval::RunWriter;
+use crate::format::FieldKind;
+use crate::index::{Index, Snapshot};
+use crate::query::{Algorithm, Query, SearchOptions, SearchResult};
+use report::{ExplanationReport, QueryReport, SingleReport};
+use terminal::Style;
+
+/// Number of results for one query, unless another is asked for.
+const K_FOR_ONE: usize = 10;
+/// Number of results for each query of a file, unless another is asked for.
+const K_FOR_FILE: usize = 1_000;
+/// Queries searched before their results are written: bounds memory, keeps threads busy.
+const CHUNK: usize = 1_024;
+/// Name of the system in the last column of a run.
+const TAG: &str = "esparsa";
+
+const EXAMPLES: &str = "\
+Examples:
+  esparsa search --index wiki.index \"volcanoes of Sicily\"
+  esparsa search --index wiki.index --field splade '{\"volcano\": 2.5, \"sicily\": 1.9}'
+  esparsa search --index wiki.index \"volcanoes of Sicily\" --explain etna
+  esparsa search --index wiki.index --queries topics.tsv.gz --k 100 --run bm25.run";
+
+/// Search an index with one query or a file of queries.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["query", "queries"]))]
+pub struct Search {
+    /// Folder of the index.
+    #[arg(long, value_name = "DIR")]
+    index: PathBuf,
+    /// What to search for: words, or for a sparse field a JSON object of term to weight.
+    query: Option<String>,
+    /// File of queries, `-` for standard input: BEIR or other JSON Lines, TSV (id, text), TREC topics; `.gz` and `.zst` too.
+    #[arg(long, value_name = "FILE")]
+    queries: Option<PathBuf>,
+    #[command(flatten)]
+    field: FieldArguments,
+    /// Number of results for each query [default: 10, and 1000 with --queries].
+    #[arg(long, value_name = "N", value_parser = k_parser())]
+    k: Option<usize>,
+    /// File for the results of --queries, a TREC run [default: standard output].
+    /// Scores are written in full. Tools that judge runs sort them by score and, where scores are equal, by document id:
+    /// there their order may not be the one of the run.
+    #[arg(long, value_name = "FILE", conflicts_with = "query")]
+    run: Option<PathBuf>,
+    /// Threads for the queries of a file.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
+    threads: usize,
+    /// Algorithm: exhaustive, wand, block-max-wand or max-score; all give the same results [default: the planner's choice].
+    #[arg(long, value_name = "NAME")]
+    algorithm: Option<Algorithm>,
+    /// Show where the score of this document comes from, instead of results.
+    #[arg(long, value_name = "ID", conflicts_with = "queries")]
+    explain: Option<String>,
+    /// Part of TREC topics to search with.
+    #[arg(
+        long,
+        value_name = "PART",
+        value_enum,
+        default_value_t,
+        conflicts_with = "query"
+    )]
+    topic_part: TopicPart,
+    /// Print JSON: an object for one query, a line for each query of a file.
+    #[arg(long, conflicts_with = "run")]
+    json: bool,
+}
+
+impl Search {
+    /// Searches and prints.
+    ///
+    /// # Errors
+    ///
+    /// What opening the index, reading the queries, searching or writing gives.
+    pub fn run(self) -> Result<()> {
+        let snapshot = Index::open(&self.index)?.snapshot()?;
+        match (&self.query, &self.queries) {
+            (Some(text), _) => self.one(&snapshot, text),
+            (None, Some(file)) => self.file(&snapshot, file),
+            (None, None) => Err(Error::invalid("expected a query or a file of queries")),
+        }
+    }
+
+    fn options(&self, default_k: usize) -> SearchOptions {
+        let options = SearchOptions::new(self.k.unwrap_or(default_k));
+        match self.algorithm {
+            Some(algorithm) => options.algorithm(algorithm),
+            None => options,
+        }
+    }
+
+    fn one(&self, snapshot: &Snapshot, text: &str) -> Result<()> {
+        let field = self.field.find(snapshot.schema(), FieldKind::Text)?;
+        let query = field.parse(text)?;
+        if let Some(id) = &self.explain {
+            return self.explain(snapshot, &query, id);
+        }
+        let started = Instant::now();
+        let result = snapshot.search_with(&query, &self.options(K_FOR_ONE))?;
+        let took_ms = started.elapsed().as_secs_f64() * 1e3;
+        if self.json {
+            let report = SingleReport::new(snapshot, text, &field.name, &result, took_ms)?;
+            return report::print_line(&report);
+        }
+        print_hits(snapshot, &query, &result, took_ms)
+    }
+
+    fn explain(&self, snapshot: &Snapshot, query: &Query, id: &str) -> Result<()> {
+        let k = self.k.unwrap_or(K_FOR_ONE);
+        let explanation = snapshot.explain(query, id, k)?.ok_or_else(|| {
+            let message = format!("the index has no document with the id `{id}`");
+            Error::invalid(message)
+        })?;
+        if self.json {
+            return report::print_line(&ExplanationReport::new(&explanation));
+        }
+        output::print(explanation.to_string().trim_end())
+    }
+
+    fn file(&self, snapshot: &Snapshot, file: &Path) -> Result<()> {
+        let set = QuerySet::open(file, self.topic_part, &self.field, snapshot.schema())?;
+        let started = Instant::now();
+        let hits = if self.json {
+            let mut output = Output::new();
+            let hits = self.each(snapshot, &set, |id, result| {
+                output.line(report::line(&QueryReport::new(id, result))?)
+            })?;
+            output.finish()?;
+            hits
+        } else if let Some(run) = &self.run {
+            let created = File::create(run).map_err(|source| Error::io(run, "create", source))?;
+            self.write_run(snapshot, &set, created, &run.display().to_string())?
+        } else {
+            self.write_run(snapshot, &set, io::stdout().lock(), "<stdout>")?
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        output::message(&format!(
+            "{} queries, {} results in {seconds:.2} s, {} queries per second",
+            grouped(set.ids.len() as u64),
+            grouped(hits),
+            grouped((set.ids.len() as f64 / seconds) as u64)
+        ));
+        Ok(())
+    }
+
+    /// Searches with all queries and hands each result on, in the order of the file; returns the number of hits.
+    fn each(
+        &self,
+        snapshot: &Snapshot,
+        set: &QuerySet,
+        mut take: impl FnMut(&str, &SearchResult) -> Result<()>,
+    ) -> Result<u64> {
+        let options = self.options(K_FOR_FILE);
+        let mut hits = 0;
+        for (ids, queries) in set.ids.chunks(CHUNK).zip(set.queries.chunks(CHUNK)) {
+            let results = snapshot.search_batch(queries, &options, self.threads)?;
+            for (id, result) in ids.iter().zip(&results) {
+                hits += result.hits.len() as u64;
+                take(id, result)?;
+            }
+        }
+        Ok(hits)
+    }
+
+    fn write_run(
+        &self,
+        snapshot: &Snapshot,
+        set: &QuerySet,
+        to: impl Write,
+        name: &str,
+    ) -> Result<u64> {
+        let mut run = RunWriter::new(BufWriter::with_capacity(1 << 16, to), name, TAG)?;
+        let hits = self.each(snapshot, set, |id, result| {
+            run.write_query(id, result.hits.iter().map(|hit| (&hit.id, hit.score)))
+        })?;
+        run.finish()?;
+        Ok(hits)
+    }
+}
+
+fn print_hits(
+    snapshot: &Snapshot,
+    query: &Query,
+    result: &SearchResult,
+    took_ms: f64,
+) -> Result<()> {
+    let style = Style::detect();
+    if result.hits.is_empty() {
+        let documents = grouped(snapshot.documents());
+        return output::print(format!(
+            "No results: none of the {documents} documents matches."
+        ));
+    }
+    let mut output = Output::new();
+    for line in hits::hit_lines(snapshot, query, &result.hits, 0, style)? {
+        output.line(line)?;
+    }
+    let statistics = &result.statistics;
+    let shown = match result.hits.len() {
+        1 => "1 result".to_owned(),
+        count => format!("{} results", grouped(count as u64)),
+    };
+    output.line(style.aside(&format!(
+        "{shown} of {} documents in {took_ms:.2} ms; {}; {} of {} postings scored",
+        grouped(snapshot.documents()),
+        report::names(&statistics.algorithms).join(", "),
+        grouped(statistics.postings_scored),
+        grouped(statistics.postings),
+    )))?;
+    output.finish()
+}

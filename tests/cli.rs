@@ -1,0 +1,553 @@
+//! Every subcommand that loads and keeps an index, from end to end.
+#![cfg(feature = "cli")]
+
+mod command;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use command::{Scratch, found};
+use esparsa::{Index, Query};
+use serde_json::Value;
+
+const LINES: &str = r#"{"_id":"etna","title":"Etna","text":"A volcano in Sicily."}
+{"_id":"garda","title":"Garda","text":"A lake below the Alps."}
+"#;
+
+const VECTORS: &str = r#"{"id":"etna","contents":"A volcano in Sicily.","vector":{"lava":3.0,"ash":1.5}}
+{"id":"garda","contents":"A lake below the Alps.","vector":{"water":2.0}}
+"#;
+
+/// Names and contents of files.
+type Files<'a> = &'a [(&'a str, &'a [u8])];
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// A folder with an index `index` of the two documents, and their file `two.jsonl`.
+fn indexed(lines: &str) -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write("two.jsonl", lines);
+    scratch.run("index two.jsonl --index index").done();
+    scratch
+}
+
+#[test]
+fn every_format_is_loaded_and_its_documents_are_found() {
+    let trec = "<DOC>\n<DOCNO> etna </DOCNO>\n<TEXT>A volcano in Sicily.</TEXT>\n</DOC>\n\
+                <DOC>\n<DOCNO>garda</DOCNO>\n<TEXT>A lake.</TEXT>\n</DOC>\n";
+    let tsv = "etna\tEtna\tA volcano in Sicily.\ngarda\tA lake.\n";
+    let cases: [(&str, Files<'_>); 8] = [
+        ("lines.jsonl", &[("lines.jsonl", LINES.as_bytes())]),
+        ("rows.tsv", &[("rows.tsv", tsv.as_bytes())]),
+        ("news.sgml", &[("news.sgml", trec.as_bytes())]),
+        (
+            "lines.jsonl.gz",
+            &[("lines.jsonl.gz", &gzip(LINES.as_bytes()))],
+        ),
+        ("rows.tsv.gz", &[("rows.tsv.gz", &gzip(tsv.as_bytes()))]),
+        (
+            "news.sgml.zst",
+            &[(
+                "news.sgml.zst",
+                &zstd::encode_all(trec.as_bytes(), 1).unwrap(),
+            )],
+        ),
+        (
+            "beir",
+            &[
+                ("beir/corpus.jsonl", LINES.as_bytes()),
+                (
+                    "beir/queries.jsonl",
+                    b"{\"_id\":\"q\",\"text\":\"volcano\"}\n",
+                ),
+                (
+                    "beir/qrels/test.tsv",
+                    b"query-id\tcorpus-id\tscore\nq\tetna\t1\n",
+                ),
+            ],
+        ),
+        (
+            "texts",
+            &[
+                ("texts/etna", b"A volcano\tin Sicily."),
+                ("texts/etna.txt", b"A volcano in Sicily."),
+                ("texts/lakes/garda.md", b"A lake."),
+            ],
+        ),
+    ];
+    for (input, files) in cases {
+        let scratch = Scratch::new();
+        for (name, content) in files {
+            scratch.write(name, content);
+        }
+        let is_text = input == "texts";
+        let format = if is_text { "--format text" } else { "" };
+        let report = scratch.run(&format!("index {input} --index index --json {format}"));
+        let documents = if is_text { 3 } else { 2 };
+        let report = json(&report.done());
+        assert_eq!(report["documents"], documents, "{input}");
+        let expected: &[&str] = if is_text {
+            &["etna", "etna.txt"]
+        } else {
+            &["etna"]
+        };
+        assert_eq!(
+            found(scratch.path("index"), "volcanoes"),
+            expected,
+            "{input}"
+        );
+    }
+}
+
+#[test]
+fn several_inputs_are_one_load() {
+    let scratch = Scratch::new();
+    scratch.write("a.jsonl", LINES);
+    scratch.write("b.tsv", "baikal\tA deep lake.\n");
+    let report = scratch.run("index a.jsonl b.tsv --index index --json --threads 1");
+    let report = json(&report.done());
+    assert_eq!(report["documents"], 3);
+    assert_eq!(report["commit"], 2);
+    assert_eq!(found(scratch.path("index"), "lake"), ["baikal", "garda"]);
+}
+
+#[test]
+fn standard_input_is_read() {
+    let scratch = Scratch::new();
+    let ran = scratch.run_with_input("index - --index index", LINES.as_bytes());
+    assert!(ran.done().starts_with("2 documents in "));
+    let ran = scratch.run_with_input("index - --format tsv --index index", b"baikal\tA lake.\n");
+    ran.done();
+    assert_eq!(found(scratch.path("index"), "lake"), ["baikal", "garda"]);
+}
+
+#[test]
+fn vectors_make_a_sparse_field_with_room_above_the_greatest_weight() {
+    let scratch = indexed(VECTORS);
+    let snapshot = Index::open(scratch.path("index")).unwrap().snapshot();
+    let query = Query::sparse("sparse", [("lava", 1.0)]);
+    let hits = snapshot.unwrap().search(&query, 10).unwrap();
+    assert_eq!(hits[0].id, "etna");
+    assert!((hits[0].score - 3.0).abs() < 0.02, "{}", hits[0].score);
+
+    let line = r#"{"id":"hot","vector":{"lava":9}}"#;
+    scratch.write("more.jsonl", line);
+    let report = json(&scratch.run("index more.jsonl --index index --json").done());
+    assert_eq!(report["weights_clamped"], 1);
+    let greatest = report["greatest_weight"].as_f64().unwrap();
+    assert!((greatest - 3.3).abs() < 1e-5, "{greatest}");
+    // What is stored leaves the vector out.
+    let stored = json(&scratch.run("get --index index hot").done());
+    assert_eq!(stored, json(r#"{"id":"hot"}"#));
+}
+
+#[test]
+fn the_greatest_weight_can_be_given() {
+    let scratch = Scratch::new();
+    scratch.write("two.jsonl", VECTORS);
+    let command = "index two.jsonl --index index --json --greatest-weight";
+    let report = json(&scratch.run(&format!("{command} 2")).done());
+    assert_eq!(report["greatest_weight"], 2.0);
+    assert_eq!(report["weights_clamped"], 1);
+    scratch.run(&format!("{command} 2")).done();
+    let message = scratch.run(&format!("{command} 5")).failed();
+    assert!(message.contains("contradicts"), "{message}");
+}
+
+#[test]
+fn a_document_that_is_there_is_replaced() {
+    let scratch = indexed(LINES);
+    scratch.write("new.jsonl", r#"{"_id":"etna","text":"A mountain."}"#);
+    let report = json(&scratch.run("index new.jsonl --index index --json").done());
+    assert_eq!(report["documents"], 1);
+    assert_eq!(report["index_documents"], 2);
+    assert_eq!(report["created"], false);
+    let index = scratch.path("index");
+    assert_eq!(found(&index, "volcano"), [""; 0]);
+    assert_eq!(found(&index, "mountain"), ["etna"]);
+}
+
+#[test]
+fn options_that_contradict_the_index_are_refused() {
+    let scratch = indexed(LINES);
+    let refused = |options: &str| {
+        let command = format!("index two.jsonl --index index {options}");
+        scratch.run(&command).failed()
+    };
+    assert!(refused("--language pt").contains("analyzed as `english`"));
+    assert!(refused("--no-stored").contains("keeps documents"));
+    assert!(refused("--greatest-weight 3").contains("build a new index"));
+    for language in ["en", "English", "en-GB"] {
+        let command = format!("index two.jsonl --index index --language {language}");
+        scratch.run(&command).done();
+    }
+    scratch.write("vectors.jsonl", VECTORS);
+    let command = "index vectors.jsonl --index index --on-bad-input skip";
+    let message = scratch.run(command).failed();
+    assert!(message.contains("vectors.jsonl:1: "), "{message}");
+    assert!(message.contains("build a new index"), "{message}");
+}
+
+#[test]
+fn languages_stem_their_own_words() {
+    let scratch = Scratch::new();
+    scratch.write("pt.tsv", "v\tOs vulcões da Itália\n");
+    scratch
+        .run("index pt.tsv --index index --language pt-BR")
+        .done();
+    assert_eq!(found(scratch.path("index"), "vulcão"), ["v"]);
+}
+
+#[test]
+fn an_index_without_stored_documents_says_so() {
+    let scratch = Scratch::new();
+    scratch.write("two.jsonl", LINES);
+    scratch
+        .run("index two.jsonl --index index --no-stored")
+        .done();
+    assert_eq!(found(scratch.path("index"), "volcano"), ["etna"]);
+    let message = scratch.run("get --index index etna").failed();
+    assert!(message.contains("keeps no documents"), "{message}");
+    scratch.run("index two.jsonl --index index").done();
+}
+
+#[test]
+fn segments_are_merged_at_the_end_when_asked() {
+    let scratch = indexed(LINES);
+    scratch.write("three.tsv", "baikal\tA lake.\n");
+    scratch.run("index three.tsv --index index").done();
+    let summary = || json(&scratch.run("inspect --index index --json").done());
+    assert_eq!(summary()["segments"].as_array().unwrap().len(), 2);
+    scratch
+        .run("index three.tsv --index index --segments 1")
+        .done();
+    assert_eq!(summary()["segments"].as_array().unwrap().len(), 1);
+    assert_eq!(summary()["documents"], 3);
+    assert_eq!(summary()["deleted"], 0);
+}
+
+#[test]
+fn the_report_gives_rates_and_sizes() {
+    let scratch = Scratch::new();
+    scratch.write("two.jsonl", LINES);
+    let report = json(&scratch.run("index two.jsonl --index index --json").done());
+    assert_eq!(report["input_bytes"], LINES.len());
+    assert_eq!(report["bad_records"], 0);
+    assert_eq!(report["terms_left_out"], 0);
+    assert_eq!(report["greatest_weight"], Value::Null);
+    for rate in [
+        "seconds",
+        "documents_per_second",
+        "input_megabytes_per_second",
+    ] {
+        assert!(report[rate].as_f64().unwrap() > 0.0, "{rate}");
+    }
+    let parts = report["bytes_on_disk"].as_object().unwrap();
+    let bytes = |name: &str| parts[name].as_u64().unwrap();
+    let named = ["postings", "terms", "lengths", "ids", "stored", "other"];
+    assert_eq!(named.map(bytes).iter().sum::<u64>(), bytes("total"));
+    let segment = std::fs::metadata(scratch.path("index/segment-0000000001"));
+    assert_eq!(segment.unwrap().len(), bytes("total"));
+    if cfg!(target_os = "linux") {
+        assert!(report["peak_resident_bytes"].as_u64().unwrap() > 100_000);
+    }
+}
+
+#[test]
+fn quiet_prints_nothing_on_standard_error() {
+    let scratch = Scratch::new();
+    scratch.write("two.jsonl", LINES);
+    let ran = scratch.run("index two.jsonl --index index --quiet");
+    assert_eq!(ran.stderr, "");
+    assert!(ran.done().contains("MB/s"));
+}
+
+#[test]
+fn files_of_no_known_format_are_named() {
+    let scratch = Scratch::new();
+    scratch.write("folder/two.jsonl", LINES);
+    scratch.write("folder/image.png", b"\x89PNG\x00");
+    let ran = scratch.run("index folder --index index");
+    assert!(ran.stderr.contains("image.png"), "{}", ran.stderr);
+    ran.done();
+}
+
+#[test]
+fn get_prints_one_line_for_each_document() {
+    let scratch = indexed(LINES);
+    let both = scratch.run("get --index index garda etna").done();
+    let lines: Vec<&str> = both.lines().collect();
+    let originals: Vec<&str> = LINES.lines().collect();
+    assert_eq!(lines, [originals[1], originals[0]]);
+
+    let ran = scratch.run("get --index index etna nowhere nothing");
+    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), [originals[0]]);
+    let message = ran.failed();
+    assert!(message.contains("`nowhere`, `nothing`"), "{message}");
+}
+
+#[test]
+fn delete_counts_what_was_there() {
+    let scratch = indexed(LINES);
+    let out = scratch.run("delete --index index etna etna nowhere").done();
+    assert!(
+        out.starts_with("1 document deleted of 2 ids given"),
+        "{out}"
+    );
+    assert_eq!(found(scratch.path("index"), "volcano lake"), ["garda"]);
+    scratch.write("ids.txt", "garda\r\n\netna\n");
+    let out = scratch.run("delete --index index --from ids.txt").done();
+    assert!(out.contains("the index holds 0 documents"), "{out}");
+    scratch.run("get --index index garda").failed();
+
+    scratch.write("bad.txt", b"garda\n\xff\n");
+    let message = scratch.run("delete --index index --from bad.txt").failed();
+    assert!(message.contains("bad.txt:2: "), "{message}");
+    assert_eq!(scratch.run("delete --index index").code, Some(2));
+}
+
+#[test]
+fn merge_drops_deleted_documents_from_disk() {
+    let scratch = indexed(LINES);
+    scratch.write("three.tsv", "baikal\tA lake.\n");
+    scratch.run("index three.tsv --index index").done();
+    scratch.run("delete --index index garda").done();
+    let out = scratch.run("merge --index index").done();
+    assert!(
+        out.starts_with("2 segments before, 1 after: 2 documents"),
+        "{out}"
+    );
+    let summary = json(&scratch.run("inspect --index index --json").done());
+    assert_eq!(summary["segments"][0]["documents"], 2);
+    assert_eq!(summary["deleted"], 0);
+    assert_eq!(
+        found(scratch.path("index"), "volcano lake"),
+        ["baikal", "etna"]
+    );
+    assert_eq!(
+        scratch.run("merge --index index --segments 0").code,
+        Some(2)
+    );
+}
+
+#[test]
+fn attach_brings_in_all_folders_in_one_commit() {
+    let scratch = indexed(LINES);
+    scratch.write("b.tsv", "baikal\tA lake.\n");
+    scratch.write("c.tsv", "etna\tA mountain.\n");
+    scratch.run("index b.tsv --index b").done();
+    scratch.run("index c.tsv --index c").done();
+    let out = scratch.run("attach --index index b c").done();
+    assert!(out.contains("3 documents in 3 segments"), "{out}");
+    let index = scratch.path("index");
+    assert_eq!(found(&index, "lake"), ["baikal", "garda"]);
+    assert_eq!(found(&index, "mountain"), ["etna"]);
+    assert_eq!(found(&index, "volcano"), [""; 0]);
+    let snapshot = Index::open(&index).unwrap().snapshot().unwrap();
+    assert_eq!(snapshot.commit(), 3);
+    scratch.run("check --index index").done();
+}
+
+#[test]
+fn attach_refuses_other_fields_damage_and_itself() {
+    let scratch = indexed(LINES);
+    scratch.write("pt.tsv", "v\tO vulcão\n");
+    scratch.run("index pt.tsv --index pt --language pt").done();
+    scratch.run("index two.jsonl --index damaged").done();
+    let segment = scratch.path("damaged/segment-0000000001");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    scratch.run("index two.jsonl --index good").done();
+    let cases = [
+        ("good pt", "another schema"),
+        ("good damaged", "damaged/segment-0000000001"),
+        ("good ./index", "cannot be attached to itself"),
+        ("good nowhere", "nowhere: cannot open"),
+    ];
+    for (folders, expected) in cases {
+        let message = scratch
+            .run(&format!("attach --index index {folders}"))
+            .failed();
+        assert!(message.contains(expected), "{message}");
+        let snapshot = Index::open(scratch.path("index")).unwrap().snapshot();
+        assert_eq!(snapshot.unwrap().commit(), 2, "nothing is attached");
+    }
+    scratch.run("attach --index nowhere good").failed();
+}
+
+#[test]
+fn check_says_what_it_checked_and_finds_damage() {
+    // Deleting more of them would make the segment be rewritten.
+    let scratch = indexed(&format!("{VECTORS}{{\"id\":\"x\"}}\n{{\"id\":\"y\"}}\n"));
+    scratch.run("delete --index index garda").done();
+    let out = scratch.run("check --index index").done();
+    assert!(
+        out.contains("segment-0000000001: 4 documents (1 deleted)"),
+        "{out}"
+    );
+    assert!(out.contains("whole: 3 documents in 1 segment"), "{out}");
+
+    let segment = scratch.path("index/segment-0000000001");
+    let whole = std::fs::read(&segment).unwrap();
+    // In the header, in the first section, and in the trailer; zeros between sections mean nothing.
+    for place in [40, 70, 130, whole.len() - 10] {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0x10;
+        std::fs::write(&segment, bytes).unwrap();
+        let message = scratch.run("check --index index").failed();
+        assert!(
+            message.contains("segment-0000000001: section "),
+            "{message}"
+        );
+    }
+    std::fs::write(&segment, &whole[..whole.len() / 2]).unwrap();
+    scratch.run("check --index index").failed();
+    std::fs::write(&segment, whole).unwrap();
+    scratch.run("check --index index").done();
+}
+
+#[test]
+fn inspect_shows_fields_segments_terms_and_documents() {
+    let scratch = indexed(VECTORS);
+    let people = scratch.run("inspect --index index").done();
+    for part in [
+        "field `sparse`",
+        "analyzer english",
+        "segment-0000000001",
+        "impacts",
+    ] {
+        assert!(people.contains(part), "{part}: {people}");
+    }
+    let summary = json(&scratch.run("inspect --index index --json").done());
+    assert_eq!(summary["documents"], 2);
+    assert_eq!(summary["manifest"], "manifest-0000000002");
+    assert_eq!(summary["fields"][0]["analyzer"], "english");
+    assert_eq!(summary["fields"][1]["postings"], 3);
+    assert_eq!(summary["segments"][0]["file"], "segment-0000000001");
+
+    let terms = |options: &str| {
+        let out = scratch.run(&format!("inspect --index index --json --terms {options}"));
+        let terms = out.done();
+        let of_line = |line: &str| {
+            let entry = json(line);
+            (
+                entry["term"].as_str().unwrap().to_owned(),
+                entry["documents"].as_u64().unwrap(),
+            )
+        };
+        terms.lines().map(of_line).collect::<Vec<_>>()
+    };
+    let of_sparse = [
+        ("ash".to_owned(), 1),
+        ("lava".to_owned(), 1),
+        ("water".to_owned(), 1),
+    ];
+    assert_eq!(terms("sparse"), of_sparse);
+    assert_eq!(terms("sparse --prefix l"), of_sparse[1..2]);
+    assert_eq!(terms("sparse --limit 1"), of_sparse[..1]);
+    let plain = scratch
+        .run("inspect --index index --terms text --prefix volc")
+        .done();
+    assert_eq!(plain.trim(), "1  volcano");
+    let message = scratch.run("inspect --index index --terms title").failed();
+    assert!(message.contains("text, sparse, source"), "{message}");
+
+    let document = json(
+        &scratch
+            .run("inspect --index index --document garda --json")
+            .done(),
+    );
+    assert_eq!(document["segment"], "segment-0000000001");
+    assert_eq!(document["stored"]["contents"], "A lake below the Alps.");
+    let people = scratch.run("inspect --index index --document garda").done();
+    assert!(people.starts_with("document "), "{people}");
+    scratch
+        .run("inspect --index index --document nowhere")
+        .failed();
+    assert_eq!(
+        scratch.run("inspect --index index --prefix x").code,
+        Some(2)
+    );
+}
+
+#[test]
+fn completions_name_the_subcommands() {
+    let scratch = Scratch::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = scratch.run(&format!("completions {shell}")).done();
+        assert!(script.contains("inspect"), "{shell}");
+    }
+    assert_eq!(scratch.run("completions tcsh").code, Some(2));
+}
+
+#[test]
+fn wrong_usage_ends_with_code_2() {
+    let scratch = Scratch::new();
+    scratch.write("two.jsonl", LINES);
+    for arguments in [
+        "",
+        "fly",
+        "index two.jsonl",
+        "index --index index",
+        "index two.jsonl --index index --language klingon",
+        "index two.jsonl --index index --memory 1MB",
+        "index two.jsonl --index index --memory much",
+        "index two.jsonl --index index --threads 0",
+        "index two.jsonl --index index --format parquet",
+        "index two.jsonl --index index --on-bad-input cry",
+        "index two.jsonl --index index --greatest-weight -1",
+        "index two.jsonl --index index --greatest-weight NaN",
+        "index two.jsonl --index index --segments 0",
+        "get --index index",
+    ] {
+        let ran = scratch.run(arguments);
+        assert_eq!(ran.code, Some(2), "{arguments}: {}", ran.stderr);
+        assert!(
+            !ran.stderr.is_empty() && ran.stdout.is_empty(),
+            "{arguments}"
+        );
+    }
+    assert!(!scratch.path("index").exists());
+}
+
+#[test]
+fn help_and_version_end_with_code_0() {
+    let scratch = Scratch::new();
+    let help = scratch.run("--help").done();
+    assert!(
+        help.contains("Examples:") && help.contains("Exit codes:"),
+        "{help}"
+    );
+    let version = scratch.run("--version").done();
+    assert_eq!(
+        version.trim(),
+        format!("esparsa {}", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let scratch = indexed(LINES);
+    // More than a pipe holds, so that the process must notice.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_esparsa"))
+        .args(["get", "--index"])
+        .arg(scratch.path("index"))
+        .args(std::iter::repeat_n("etna", 5_000))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

@@ -1,0 +1,614 @@
+//! The commands that search and measure, from the outside: arguments, exit codes, and what is printed.
+#![cfg(feature = "cli")]
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use esparsa::eval::Run;
+use esparsa::{Document, Index, Schema};
+use serde_json::Value;
+
+/// A folder with an index, queries and judgements.
+struct Fixture {
+    folder: tempfile::TempDir,
+}
+
+const DOCUMENTS: [(&str, &str, &str); 6] = [
+    (
+        "etna",
+        "Etna",
+        "A volcano in Sicily. The volcano erupts often.",
+    ),
+    (
+        "stromboli",
+        "Stromboli",
+        "An island volcano north of Sicily.",
+    ),
+    (
+        "po",
+        "Po",
+        "The longest river of Italy flows through Turin.",
+    ),
+    (
+        "arno",
+        "Arno",
+        "A river that flows through Florence and Pisa.",
+    ),
+    ("tie-a", "", "Twins look alike."),
+    ("tie-b", "", "Twins look alike."),
+];
+
+const QUERIES: &str = "1\tvolcanoes of Sicily\n2\trivers of Italy\n3\ttwins\n4\tthe\n";
+const QRELS: &str = "1 0 etna 2\n1 0 stromboli 1\n2 0 arno 1\n3 0 tie-b 1\n";
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let schema = Schema::new().text("contents", "en").unwrap();
+        let schema = schema.sparse("splade", 3.0).unwrap();
+        let schema = schema.stored("source").unwrap();
+        let index = Index::create(folder.path().join("index"), schema).unwrap();
+        let mut writer = index.writer().unwrap();
+        for (number, (id, title, text)) in DOCUMENTS.into_iter().enumerate() {
+            let stored = serde_json::json!({ "_id": id, "title": title, "text": text });
+            let document = Document::new(id)
+                .with_text("contents", format!("{title} {text}"))
+                .with_sparse("splade", [("all", 1.0), (id, 0.5 + number as f32 / 4.0)])
+                .with_stored("source", stored.to_string());
+            writer.add(document).unwrap();
+            // Two segments.
+            if number == 2 {
+                writer.commit().unwrap();
+            }
+        }
+        writer.commit().unwrap();
+        let fixture = Self { folder };
+        fixture.write("queries.tsv", QUERIES);
+        fixture.write("test.qrels", QRELS);
+        fixture
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        run_in(self.folder.path(), arguments)
+    }
+
+    /// Standard output of a command that must succeed.
+    fn done(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Standard error of a command that must end with `code`.
+    fn failed(&self, arguments: &[&str], code: i32) -> String {
+        let output = self.run(arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        error
+    }
+
+    fn search(&self, arguments: &[&str]) -> String {
+        self.done(&[&["search", "--index", "index"], arguments].concat())
+    }
+}
+
+fn run_in(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_esparsa"));
+    command
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn ids(report: &Value) -> Vec<&str> {
+    let hits = report["hits"].as_array().unwrap();
+    hits.iter().map(|hit| hit["id"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_query_shows_ids_titles_and_marked_words() {
+    let text = Fixture::new().search(&["sicilian volcanoes"]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines[0].starts_with("1  ") && lines[0].ends_with("  etna       Etna"),
+        "{text}"
+    );
+    assert_eq!(
+        lines[1].trim(),
+        "A [volcano] in Sicily. The [volcano] erupts often."
+    );
+    assert!(
+        lines[2].starts_with("2  ") && lines[2].ends_with("  stromboli  Stromboli"),
+        "{text}"
+    );
+    assert!(
+        lines[4].starts_with("2 results of 6 documents in "),
+        "{text}"
+    );
+    assert!(!text.contains('\x1b'), "escapes in a pipe: {text:?}");
+}
+
+#[test]
+fn a_query_without_words_of_the_index_finds_nothing() {
+    let fixture = Fixture::new();
+    for query in ["", "the", "zeppelin"] {
+        assert!(
+            fixture.search(&[query]).starts_with("No results"),
+            "{query}"
+        );
+        let report = json(&fixture.search(&[query, "--json"]));
+        assert!(ids(&report).is_empty());
+    }
+    assert!(
+        fixture
+            .search(&["{}", "--field", "splade"])
+            .starts_with("No results")
+    );
+}
+
+#[test]
+fn json_of_one_query_has_scores_and_documents() {
+    let fixture = Fixture::new();
+    let report = json(&fixture.search(&["volcano river", "--json", "--k", "3"]));
+    assert_eq!(ids(&report).len(), 3);
+    assert_eq!(
+        (&report["query"], &report["field"]),
+        (&"volcano river".into(), &"contents".into())
+    );
+    let scores: Vec<f64> = (0..3)
+        .map(|n| report["hits"][n]["score"].as_f64().unwrap())
+        .collect();
+    assert!(
+        scores.is_sorted_by(|a, b| a >= b) && scores[2] > 0.0,
+        "{scores:?}"
+    );
+    let etna = &report["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|hit| hit["id"] == "etna")
+        .unwrap();
+    assert_eq!(etna["document"]["title"], "Etna");
+}
+
+#[test]
+fn weights_search_a_sparse_field() {
+    let fixture = Fixture::new();
+    let query = r#"{"all": 1, "po": 2.0, "arno": 2}"#;
+    for field in ["splade", "sparse"] {
+        let report = json(&fixture.search(&[query, "--field", field, "--json"]));
+        assert_eq!(ids(&report)[..2], ["arno", "po"]);
+        assert_eq!(ids(&report).len(), 6);
+    }
+    fixture.write(
+        "vectors.jsonl",
+        format!("{{\"id\": \"q\", \"vector\": {query}}}\n"),
+    );
+    // A file of vectors needs no --field.
+    let run = fixture.search(&["--queries", "vectors.jsonl", "--k", "2"]);
+    let run = Run::read(run.as_bytes(), "run").unwrap();
+    let found: Vec<&str> = run
+        .ranked("q")
+        .iter()
+        .map(|hit| hit.document.as_str())
+        .collect();
+    assert_eq!(found, ["arno", "po"]);
+}
+
+#[test]
+fn bm25_parameters_change_scores_and_algorithms_do_not() {
+    let fixture = Fixture::new();
+    let default = json(&fixture.search(&["volcano", "--json"]));
+    let flat = json(&fixture.search(&["volcano", "--json", "--k1", "0"]));
+    assert_ne!(default["hits"], flat["hits"]);
+    let score = |place: usize| flat["hits"][place]["score"].as_f64().unwrap();
+    assert_eq!(
+        score(0),
+        score(1),
+        "k1 = 0 makes every frequency count as 1"
+    );
+    for algorithm in ["exhaustive", "wand", "block-max-wand", "max-score"] {
+        let named = json(&fixture.search(&["volcano", "--json", "--algorithm", algorithm]));
+        assert_eq!(named["hits"], default["hits"]);
+        assert_eq!(named["algorithms"], serde_json::json!([algorithm]));
+    }
+}
+
+#[test]
+fn an_explanation_adds_up_to_the_score() {
+    let fixture = Fixture::new();
+    let hits = json(&fixture.search(&["volcanoes sicily", "--json"]));
+    let explanation = json(&fixture.search(&["volcanoes sicily", "--json", "--explain", "etna"]));
+    assert_eq!(explanation["score"], hits["hits"][0]["score"]);
+    let terms = explanation["terms"].as_array().unwrap();
+    let sum: f64 = terms
+        .iter()
+        .map(|term| term["contribution"].as_f64().unwrap())
+        .sum();
+    assert!((sum - explanation["score"].as_f64().unwrap()).abs() < 1e-5);
+    let text = fixture.search(&["volcanoes sicily", "--explain", "etna"]);
+    assert!(
+        text.contains("volcano") && text.contains("sicili"),
+        "{text}"
+    );
+    let error = [
+        "search",
+        "--index",
+        "index",
+        "volcano",
+        "--explain",
+        "vesuvius",
+    ];
+    assert!(fixture.failed(&error, 1).contains("`vesuvius`"));
+}
+
+#[test]
+fn a_run_keeps_the_order_and_is_read_back_by_eval() {
+    let fixture = Fixture::new();
+    let printed = fixture.search(&["--queries", "queries.tsv"]);
+    fixture.search(&[
+        "--queries",
+        "queries.tsv",
+        "--run",
+        "bm25.run",
+        "--threads",
+        "3",
+    ]);
+    assert_eq!(
+        fs::read_to_string(fixture.path("bm25.run")).unwrap(),
+        printed
+    );
+    assert!(printed.starts_with("1 Q0 etna 1 "), "{printed}");
+    let run = Run::open(fixture.path("bm25.run")).unwrap();
+    // The query of stop words has no line; equal scores stay equal in print.
+    assert_eq!(run.queries().collect::<Vec<_>>(), ["1", "2", "3"]);
+    let twins = run.results("3").unwrap();
+    assert_eq!((twins.len(), twins[0].score), (2, twins[1].score));
+
+    let metrics = ["--metrics", "mrr@10,recall@5", "--json"];
+    let report = json(
+        &fixture.done(&[&["eval", "--qrels", "test.qrels", "bm25.run"], &metrics[..]].concat()),
+    );
+    let run = &report["runs"][0];
+    assert_eq!((&run["queries"], &run["missing"]), (&3.into(), &0.into()));
+    assert_eq!(run["metrics"]["recall@5"], 1.0);
+    // Query 2 ranks po above arno; of the twins, evaluation puts the greater name first.
+    let mrr = run["metrics"]["mrr@10"].as_f64().unwrap();
+    assert!((mrr - (1.0 + 0.5 + 1.0) / 3.0).abs() < 1e-12, "{mrr}");
+}
+
+#[test]
+fn json_of_a_file_is_a_line_for_each_query() {
+    let fixture = Fixture::new();
+    let text = fixture.search(&["--queries", "queries.tsv", "--json", "--k", "1"]);
+    let lines: Vec<Value> = text.lines().map(json).collect();
+    let found: Vec<_> = lines
+        .iter()
+        .map(|line| (line["query_id"].as_str().unwrap(), ids(line).len()))
+        .collect();
+    assert_eq!(found, [("1", 1), ("2", 1), ("3", 1), ("4", 0)]);
+}
+
+#[test]
+fn compressed_queries_and_parts_of_topics_are_read() {
+    let fixture = Fixture::new();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(QUERIES.as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    fixture.write("queries.tsv.gz", &gzip);
+    let plain = fixture.search(&["--queries", "queries.tsv"]);
+    assert_eq!(fixture.search(&["--queries", "queries.tsv.gz"]), plain);
+    // From standard input, too, compressed or not.
+    let input = std::fs::File::open(fixture.path("queries.tsv.gz")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_esparsa"));
+    command.args(["search", "--index", "index", "--queries", "-"]);
+    let output = command
+        .current_dir(fixture.folder.path())
+        .stdin(input)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), plain);
+    fixture.write("cut.tsv.gz", &gzip[..gzip.len() - 12]);
+    let error = fixture.failed(
+        &["search", "--index", "index", "--queries", "cut.tsv.gz"],
+        1,
+    );
+    assert!(
+        error.contains("cut.tsv.gz") && error.contains("truncated"),
+        "{error}"
+    );
+
+    let topic = "<top>\n<num> Number: 7\n<title> volcano\n<desc> Description:\na river\n</top>\n";
+    fixture.write("topics", topic);
+    let first = |part: &str| {
+        let run = fixture.search(&["--queries", "topics", "--topic-part", part]);
+        run.split(' ').nth(2).unwrap().to_owned()
+    };
+    assert_eq!(
+        (first("title").as_str(), first("description").as_str()),
+        ("etna", "arno")
+    );
+}
+
+#[test]
+fn runs_stand_side_by_side_and_are_tested() {
+    let fixture = Fixture::new();
+    fixture.write(
+        "a.run",
+        "1 Q0 etna 1 2 a\n2 Q0 po 1 2 a\n2 Q0 arno 2 1 a\n9 Q0 po 1 1 a\n",
+    );
+    fixture.write(
+        "b.run",
+        "1 Q0 po 1 2 b\n1 Q0 etna 2 1 b\n2 Q0 arno 1 2 b\n3 Q0 tie-b 1 1 b\n",
+    );
+    let arguments = [
+        "eval",
+        "--qrels",
+        "test.qrels",
+        "a.run",
+        "b.run",
+        "--metrics",
+        "mrr@10",
+    ];
+    let text = fixture.done(&[&arguments[..], &["--test", "--per-query"]].concat());
+    // a: 1, 1/2 and a missing query; b: 1/2, 1 and 1.
+    assert!(
+        text.contains("a.run  0.5000") && text.contains("b.run  0.8333"),
+        "{text}"
+    );
+    assert!(
+        text.contains("a.run: 1 judged queries without results, counted as 0"),
+        "{text}"
+    );
+    assert!(
+        text.contains("a.run: 1 queries without judgements, left out"),
+        "{text}"
+    );
+    assert!(text.contains("+0.3333"), "{text}");
+
+    let report =
+        json(&fixture.done(&[&arguments[..], &["--test", "--per-query", "--json"]].concat()));
+    assert_eq!(report["runs"][1]["per_query"]["1"]["mrr@10"], 0.5);
+    let test = &report["tests"][0];
+    // Differences -1/2, 1/2, 1: of the eight sign assignments, six are as far from 0 as theirs.
+    assert_eq!(
+        (&test["p_value"], &test["exact"]),
+        (&0.75.into(), &true.into())
+    );
+    assert_eq!(test["p_value_holm"], test["p_value"]);
+}
+
+#[test]
+fn bench_gives_figures_for_each_algorithm() {
+    let fixture = Fixture::new();
+    let arguments = [
+        "bench",
+        "--index",
+        "index",
+        "--queries",
+        "queries.tsv",
+        "--rounds",
+        "2",
+    ];
+    for threads in ["1", "2"] {
+        let options = [
+            "--algorithm",
+            "all",
+            "--threads",
+            threads,
+            "--json",
+            "--k",
+            "3",
+        ];
+        let text = fixture.done(&[&arguments[..], &options].concat());
+        let lines: Vec<Value> = text.lines().map(json).collect();
+        let names: Vec<&str> = lines
+            .iter()
+            .map(|l| l["algorithm"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "planner",
+                "exhaustive",
+                "wand",
+                "block-max-wand",
+                "max-score"
+            ]
+        );
+        for line in &lines {
+            assert_eq!((&line["k"], &line["queries"]), (&3.into(), &4.into()));
+            let figure = |name: &str| line[name].as_f64().unwrap();
+            for name in [
+                "mean_ms",
+                "p50_ms",
+                "p95_ms",
+                "p99_ms",
+                "queries_per_second",
+            ] {
+                assert!(figure(name) > 0.0, "{name}: {line}");
+            }
+            assert!(figure("p50_ms") <= figure("p95_ms") && figure("p95_ms") <= figure("p99_ms"));
+            assert!(figure("postings_scored_per_query") <= figure("postings_per_query"));
+        }
+    }
+    let table = fixture.done(&arguments);
+    assert!(
+        table.contains("planner") && !table.contains("exhaustive"),
+        "{table}"
+    );
+    let table = fixture.done(
+        &[
+            &arguments[..],
+            &["--algorithm", "wand,max-score", "--warm-up", "0"],
+        ]
+        .concat(),
+    );
+    assert!(
+        table.contains("Same results from all, bit for bit."),
+        "{table}"
+    );
+}
+
+#[test]
+fn wrong_usage_ends_with_code_2() {
+    let fixture = Fixture::new();
+    for (command, expected) in [
+        ("search --index index", "QUERY"),
+        ("search --index index a --queries queries.tsv", "--queries"),
+        ("search --index index a --k 0", "--k"),
+        ("search --index index a --k ten", "--k"),
+        ("search --index index a --threads 0", "--threads"),
+        ("search --index index a --algorithm quantum", "max-score"),
+        ("search --index index a --run a.run", "--run"),
+        (
+            "search --index index --queries q --explain etna",
+            "--explain",
+        ),
+        ("search --index index --queries q --json --run r", "--json"),
+        ("eval --qrels test.qrels", "RUN"),
+        (
+            "eval --qrels test.qrels a --metrics mrr,beauty@5",
+            "`beauty@5`",
+        ),
+        ("bench --index index --queries q --rounds 0", "--rounds"),
+        ("bench --index index --queries q --algorithm a,b", "`a`"),
+    ] {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        let error = fixture.failed(&arguments, 2);
+        assert!(error.contains(expected), "{command}: {error}");
+    }
+}
+
+#[test]
+fn work_that_fails_ends_with_code_1_and_says_why() {
+    let fixture = Fixture::new();
+    fixture.write("empty.tsv", "\n");
+    fixture.write("bad.tsv", "1\tgood\n2 no tab\n");
+    fixture.write("other.run", "99 Q0 etna 1 2 a\n");
+    fixture.write("a.run", "1 Q0 etna 1 2 a\n");
+    for (command, expected) in [
+        ("search --index nowhere a", "nowhere"),
+        (
+            "search --index index a --field headline",
+            "`contents` (text), `splade` (sparse)",
+        ),
+        ("search --index index a --field source", "field `source`"),
+        (
+            "search --index index a --field splade",
+            "expected a JSON object",
+        ),
+        (
+            "search --index index {\"a\":-1} --field splade",
+            "at least 0",
+        ),
+        ("search --index index {} --field splade --b 0.5", "k1 and b"),
+        ("search --index index a --b 1.5", "b from 0 to 1"),
+        (
+            "search --index index --queries missing.tsv",
+            "missing.tsv: cannot open",
+        ),
+        (
+            "search --index index --queries empty.tsv",
+            "empty.tsv: expected queries",
+        ),
+        ("search --index index --queries bad.tsv", "bad.tsv:2: "),
+        (
+            "search --index index --queries queries.tsv --field splade",
+            "`vector` in query `1`",
+        ),
+        (
+            "search --index index --queries queries.tsv --run no/where",
+            "no/where: cannot create",
+        ),
+        ("eval --qrels index a.run", "found a folder"),
+        (
+            "eval --qrels missing.qrels a.run",
+            "missing.qrels: cannot open",
+        ),
+        (
+            "eval --qrels test.qrels missing.run",
+            "missing.run: cannot open",
+        ),
+        (
+            "eval --qrels test.qrels other.run",
+            "other.run: no query of the run is in the qrels",
+        ),
+        ("eval --qrels test.qrels a.run --test", "at least two runs"),
+        ("bench --index index --queries missing.tsv", "missing.tsv"),
+        ("demo --keep a.run", "a.run"),
+    ] {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        let error = fixture.failed(&arguments, 1);
+        assert!(
+            error.starts_with("error: ") && error.contains(expected),
+            "{command}: {error}"
+        );
+    }
+}
+
+#[test]
+fn the_demo_searches_three_languages_and_measures_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run_in(folder.path(), &["demo"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for language in ["English", "Portuguese", "Korean"] {
+        assert!(text.lines().any(|line| line == language), "{text}");
+    }
+    let row = |name: &str| -> Vec<f64> {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(name) && line.contains('.'));
+        let cells = line.unwrap().split_whitespace().skip(1);
+        cells.map(|cell| cell.parse().unwrap()).collect()
+    };
+    let languages = ["English ", "Portuguese ", "Korean "].map(row);
+    let all = row("all ");
+    assert_eq!(all[..2], [120.0, 60.0]);
+    for (column, mean) in all.iter().enumerate().skip(2) {
+        // As many queries in each language: the mean of all is the mean of the three.
+        let expected = languages.iter().map(|values| values[column]).sum::<f64>() / 3.0;
+        assert!((mean - expected).abs() < 2e-4, "{text}");
+        assert!(
+            languages.iter().all(|values| values[column] > 0.5),
+            "{text}"
+        );
+    }
+    assert!(text.contains("[조선"), "{text}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn indexes_of_the_demo_can_be_kept_and_searched() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run_in(folder.path(), &["demo", "--keep", "kept"]);
+    assert_eq!(output.status.code(), Some(0));
+    let output = run_in(
+        folder.path(),
+        &["search", "--index", "kept/ko", "세종대왕", "--json"],
+    );
+    let report = json(&String::from_utf8(output.stdout).unwrap());
+    assert!(ids(&report).contains(&"ko-07"), "{report}");
+    let again = run_in(folder.path(), &["demo", "--keep", "kept"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("holds an index already"));
+}
