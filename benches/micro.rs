@@ -94,6 +94,8 @@ fn decoding(criterion: &mut Criterion) {
         let (documents, values) = postings(count, gap_bits, value_bits, exceptions);
         let mut bytes = Vec::new();
         block::encode(BEFORE_FIRST, &documents, &values, &mut bytes);
+        // The head's highest bit says that there are exceptions.
+        assert!(!exceptions || bytes[0] & 0x80 != 0);
         let mut decoded = DecodedBlock::default();
         block::decode(&bytes, BEFORE_FIRST, count, &mut decoded).expect("a block just encoded");
         assert_eq!(decoded.documents(), documents);

@@ -12,6 +12,8 @@
 //! Invariant: the essential cursors come first in the term order, so every sum is taken in that order, and
 //! equals the exhaustive one bit for bit.
 
+use std::ops::Range;
+
 use super::cursor::Cursor;
 use super::score::Score;
 use super::simd::SLACK;
@@ -22,6 +24,8 @@ use crate::format::DocId;
 const WINDOW: u32 = 2_048;
 /// Documents of the first window: while there is no threshold every document is looked up everywhere.
 const FIRST_WINDOW: u32 = 512;
+/// Looking a document up costs about as much as adding the contributions of so many postings in a row.
+const SEEK_COST: u64 = 8;
 
 /// Offers every live document that can exceed the threshold.
 pub(super) fn search<C: Cursor>(
@@ -30,31 +34,34 @@ pub(super) fn search<C: Cursor>(
     is_live: impl Fn(DocId) -> bool,
     top: &mut TopK<C::Score>,
 ) {
-    let mut windows = Windows::new(cursors);
+    let mut windows = Windows::new(cursors, documents);
     let mut start = 0;
     while start < documents {
-        let width = if top.threshold().is_none() {
+        let threshold = top.threshold();
+        let width = if threshold.is_none() {
             FIRST_WINDOW
         } else {
             WINDOW
         };
         let end = start.saturating_add(width).min(documents);
-        let essential = windows.split(cursors, start, end, top.threshold());
+        let essential = windows.split(cursors, start..end, threshold);
         if essential > 0 {
-            windows.collect(cursors, essential, start, end, top.threshold());
-            windows.keep(|document, _| is_live(document));
-            windows.complete(cursors, essential, top.threshold());
-            for (document, sum) in windows.kept() {
-                top.offer(document, sum);
-            }
+            windows.collect(&mut cursors[..essential], start..end);
+            windows.pick(start, essential, threshold, &is_live);
+            windows.complete(cursors, essential, start..end, threshold);
+            windows.offer(start, top);
         }
-        start = end;
+        // Rare words leave long stretches without a document.
+        let next = cursors.iter().map(|cursor| cursor.document()).min();
+        start = end.max(next.unwrap_or(documents));
     }
 }
 
 /// What is needed for one window after another.
 struct Windows<S> {
     terms: usize,
+    /// Documents of the segment.
+    documents: u32,
     /// One sum for each document of the window; all zero between windows.
     sums: Vec<S>,
     /// `rest[i]` bounds what the cursors from place `i` on add to any document of the window.
@@ -63,21 +70,19 @@ struct Windows<S> {
     counted: Vec<S>,
     /// Documents that may be kept: the first `found` of these.
     candidates: Vec<DocId>,
-    /// Their sums so far.
-    candidate_sums: Vec<S>,
     found: usize,
 }
 
 impl<S: Score> Windows<S> {
-    fn new<C: Cursor<Score = S>>(cursors: &[C]) -> Self {
+    fn new<C: Cursor<Score = S>>(cursors: &[C], documents: u32) -> Self {
         let terms = cursors.iter().map(|c| c.term() + 1).max().unwrap_or(0);
         Self {
             terms,
+            documents,
             sums: vec![S::default(); WINDOW as usize],
             rest: vec![S::default(); cursors.len() + 1],
             counted: vec![S::default(); terms],
             candidates: vec![0; WINDOW as usize + SLACK],
-            candidate_sums: vec![S::default(); WINDOW as usize + SLACK],
             found: 0,
         }
     }
@@ -86,8 +91,7 @@ impl<S: Score> Windows<S> {
     fn split<C: Cursor<Score = S>>(
         &mut self,
         cursors: &mut [C],
-        start: DocId,
-        end: DocId,
+        window: Range<DocId>,
         threshold: Option<S>,
     ) -> usize {
         self.counted.fill(S::default());
@@ -96,7 +100,7 @@ impl<S: Score> Windows<S> {
         // The rest's bounds stand against the whole threshold: nothing of the sum is known yet.
         let cut = threshold.map(|t| S::cut(t, S::default(), self.terms));
         for (place, cursor) in cursors.iter_mut().enumerate().rev() {
-            let bound = cursor.window_bound(start, end);
+            let bound = cursor.window_bound(window.start, window.end);
             let counted = &mut self.counted[cursor.term()];
             if bound > *counted {
                 sum = sum.plus(bound.minus(*counted));
@@ -110,30 +114,28 @@ impl<S: Score> Windows<S> {
         essential
     }
 
-    /// Sums the essential cursors' contributions and notes the documents that may be kept.
-    fn collect<C: Cursor<Score = S>>(
-        &mut self,
-        cursors: &mut [C],
-        essential: usize,
-        start: DocId,
-        end: DocId,
-        threshold: Option<S>,
-    ) {
-        let sums = &mut self.sums[..(end - start) as usize];
-        for cursor in &mut cursors[..essential] {
-            cursor.add_window(start, end, sums);
+    /// Sums the essential cursors' contributions.
+    fn collect<C: Cursor<Score = S>>(&mut self, essential: &mut [C], window: Range<DocId>) {
+        let sums = &mut self.sums[..window.len()];
+        for cursor in essential {
+            cursor.add_window(window.start, window.end, sums);
         }
+    }
+
+    /// Notes the live documents that may be kept.
+    fn pick(
+        &mut self,
+        start: DocId,
+        essential: usize,
+        threshold: Option<S>,
+        is_live: &impl Fn(DocId) -> bool,
+    ) {
         let cut = threshold.map_or(S::default(), |t| {
             S::cut(t, self.rest[essential], self.terms)
         });
-        self.found = S::above(
-            &self.sums,
-            cut,
-            start,
-            &mut self.candidates,
-            &mut self.candidate_sums,
-        );
-        self.sums.fill(S::default());
+        // Sums past the end of the window are zero, and the cut is not below.
+        self.found = S::above(&self.sums, cut, start, &mut self.candidates);
+        self.keep(is_live);
     }
 
     /// Adds the contributions of the cursors that are not essential, in order, dropping documents that
@@ -142,40 +144,49 @@ impl<S: Score> Windows<S> {
         &mut self,
         cursors: &mut [C],
         essential: usize,
+        window: Range<DocId>,
         threshold: Option<S>,
     ) {
+        let start = window.start;
         for (place, cursor) in cursors.iter_mut().enumerate().skip(essential) {
-            let cut = threshold.map(|t| S::cut(t, self.rest[place], self.terms));
-            self.keep(|document, sum| {
-                if cut.is_some_and(|cut| *sum <= cut) {
-                    return false;
+            let mut sums = std::mem::take(&mut self.sums);
+            if let Some(threshold) = threshold {
+                let cut = S::cut(threshold, self.rest[place], self.terms);
+                self.keep(|document| sums[(document - start) as usize] > cut);
+            }
+            let expected = u64::from(cursor.len()) * u64::from(WINDOW) / u64::from(self.documents);
+            if self.found as u64 * SEEK_COST > expected {
+                cursor.add_window(start, window.end, &mut sums[..window.len()]);
+            } else {
+                for document in &self.candidates[..self.found] {
+                    cursor.seek(*document);
+                    if cursor.document() == *document {
+                        let sum = &mut sums[(document - start) as usize];
+                        *sum = sum.plus(cursor.score());
+                    }
                 }
-                cursor.seek(document);
-                if cursor.document() == document {
-                    *sum = sum.plus(cursor.score());
-                }
-                true
-            });
+            }
+            self.sums = sums;
         }
+    }
+
+    /// Offers the documents that are left, and makes ready for the next window.
+    fn offer(&mut self, start: DocId, top: &mut TopK<S>) {
+        for document in &self.candidates[..self.found] {
+            top.offer(*document, self.sums[(document - start) as usize]);
+        }
+        self.sums.fill(S::default());
     }
 
     /// Keeps the candidates for which `good` says so, in order.
     #[inline]
-    fn keep(&mut self, mut good: impl FnMut(DocId, &mut S) -> bool) {
+    fn keep(&mut self, good: impl Fn(DocId) -> bool) {
         let mut kept = 0;
         for place in 0..self.found {
-            let (document, mut sum) = (self.candidates[place], self.candidate_sums[place]);
-            let is_good = good(document, &mut sum);
+            let document = self.candidates[place];
             self.candidates[kept] = document;
-            self.candidate_sums[kept] = sum;
-            kept += usize::from(is_good);
+            kept += usize::from(good(document));
         }
         self.found = kept;
-    }
-
-    /// The candidates with their sums.
-    fn kept(&self) -> impl Iterator<Item = (DocId, S)> {
-        let documents = self.candidates[..self.found].iter().copied();
-        documents.zip(self.candidate_sums.iter().copied())
     }
 }

@@ -71,19 +71,38 @@ pub(super) struct Workload {
     pub documents: u32,
 }
 
-/// The cheapest algorithm for a workload, and why.
+/// Lists in a query from which on keeping bounds for each costs as much as it saves, when k is large.
+const MANY_CURSORS: usize = 30;
+/// k is large when it is more than one in so many documents.
+const LARGE_K_SHARE: u64 = 320;
+/// Exhaustive search has a sum for every document, so it must have a posting for one in so many at least.
+const SPARSE_SHARE: u64 = 8;
+
+/// The cheapest algorithm for a workload, and why. The costs behind it are in `benches/README.md`.
 pub(super) fn choose(workload: Workload) -> (Algorithm, String) {
-    let k = workload.k as u64;
-    if k.saturating_mul(2) >= workload.postings.min(u64::from(workload.documents)) {
+    let Workload {
+        cursors,
+        postings,
+        k,
+        documents,
+    } = workload;
+    let (k, documents) = (k as u64, u64::from(documents));
+    let is_dense = postings * SPARSE_SHARE >= documents;
+    if is_dense && k * 2 >= postings.min(documents) {
+        let why =
+            format!("k = {k} asks for most of the {postings} postings: nothing can be skipped");
+        return (Algorithm::Exhaustive, why);
+    }
+    if is_dense && cursors >= MANY_CURSORS && k * LARGE_K_SHARE >= documents {
         let why = format!(
-            "k = {k} asks for most of the {} postings: nothing can be skipped",
-            workload.postings
+            "{cursors} lists and k = {k} of {documents} documents: little can be skipped, and \
+             bounds would cost more"
         );
         return (Algorithm::Exhaustive, why);
     }
     let why = format!(
-        "{} lists with {} postings: windows cost least",
-        workload.cursors, workload.postings
+        "{cursors} lists with {postings} postings, k = {k} of {documents} documents: bounds \
+         skip most of them"
     );
     (Algorithm::MaxScore, why)
 }
@@ -91,6 +110,27 @@ pub(super) fn choose(workload: Workload) -> (Algorithm, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn choices_follow_the_measured_costs() {
+        let choose = |cursors, postings, k, documents| {
+            super::choose(Workload {
+                cursors,
+                postings,
+                k,
+                documents,
+            })
+            .0
+        };
+        // Figures of `benches/README.md`: the cheaper of the two there.
+        assert_eq!(choose(120, 406_512, 10, 300_000), Algorithm::MaxScore);
+        assert_eq!(choose(120, 406_512, 1_000, 300_000), Algorithm::Exhaustive);
+        assert_eq!(choose(5, 21_000, 10, 59_980), Algorithm::MaxScore);
+        assert_eq!(choose(5, 21_000, 1_000, 59_980), Algorithm::MaxScore);
+        // A rare word in many documents must not pay for all of them.
+        assert_eq!(choose(1, 10, 10, 1_000_000), Algorithm::MaxScore);
+        assert_eq!(choose(2, 50, 100, 60), Algorithm::Exhaustive);
+    }
 
     #[test]
     fn names_are_read_as_written() {

@@ -21,15 +21,9 @@ pub(crate) trait Score: Copy + PartialOrd + Default + Debug + Send + 'static {
     /// of both sums: n additions err by less than n units in the last place.
     fn cut(threshold: Self, rest: Self, terms: usize) -> Self;
 
-    /// Notes documents (`base` plus the index) and values of all sums greater than `cut`, in order, and returns
-    /// how many there are. The outputs must be longer than `sums` by [`SLACK`](super::simd::SLACK).
-    fn above(
-        sums: &[Self],
-        cut: Self,
-        base: DocId,
-        documents: &mut [DocId],
-        values: &mut [Self],
-    ) -> usize;
+    /// Notes the documents (`base` plus the index) of all sums greater than `cut`, in order, and returns how many
+    /// there are. `documents` must be longer than `sums` by [`SLACK`](super::simd::SLACK).
+    fn above(sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize;
 
     /// For comparison across fields and for people.
     fn to_f32(self) -> f32;
@@ -56,14 +50,8 @@ impl Score for f32 {
         (threshold - rest - slack * (threshold + rest)).max(0.0)
     }
 
-    fn above(
-        sums: &[Self],
-        cut: Self,
-        base: DocId,
-        documents: &mut [DocId],
-        values: &mut [Self],
-    ) -> usize {
-        simd::above_f32(sums, cut, base, documents, values)
+    fn above(sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize {
+        simd::above_f32(sums, cut, base, documents)
     }
 
     fn to_f32(self) -> f32 {
@@ -88,14 +76,8 @@ impl Score for u32 {
         threshold.saturating_sub(rest)
     }
 
-    fn above(
-        sums: &[Self],
-        cut: Self,
-        base: DocId,
-        documents: &mut [DocId],
-        values: &mut [Self],
-    ) -> usize {
-        simd::above_u32(sums, cut, base, documents, values)
+    fn above(sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize {
+        simd::above_u32(sums, cut, base, documents)
     }
 
     fn to_f32(self) -> f32 {

@@ -10,34 +10,28 @@ use crate::format::DocId;
 /// Room that must be left behind the results: a vector is stored whole, whatever part of it counts.
 pub(super) const SLACK: usize = 16;
 
-/// Notes the places (`base` plus the index) and values of all sums greater than `cut`, in order, at the
-/// front of `documents` and `values`, and returns how many there are.
+/// Notes the places (`base` plus the index) of all sums greater than `cut`, in order, at the front of
+/// `documents`, and returns how many there are.
 ///
 /// # Panics
 ///
-/// When `documents` or `values` have no room for as many as there are sums, plus [`SLACK`].
-pub(super) fn above_f32(
-    sums: &[f32],
-    cut: f32,
-    base: DocId,
-    documents: &mut [DocId],
-    values: &mut [f32],
-) -> usize {
-    assert!(documents.len().min(values.len()) >= sums.len() + SLACK);
+/// When `documents` has no room for as many as there are sums, plus [`SLACK`].
+pub(super) fn above_f32(sums: &[f32], cut: f32, base: DocId, documents: &mut [DocId]) -> usize {
+    assert!(documents.len() >= sums.len() + SLACK);
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f") {
             // SAFETY:
             // - the processor has AVX-512F, as was just asked;
             // - the outputs have room for every sum and one vector more, as was just asserted.
-            return unsafe { x86::above_f32_avx512(sums, cut, base, documents, values) };
+            return unsafe { x86::above_f32_avx512(sums, cut, base, documents) };
         }
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has AVX2, as was just asked; all accesses are checked.
-            return unsafe { x86::above_f32_avx2(sums, cut, base, documents, values) };
+            return unsafe { x86::above_f32_avx2(sums, cut, base, documents) };
         }
     }
-    plain(sums, cut, base, documents, values)
+    plain(sums, cut, base, documents)
 }
 
 /// As [`above_f32`], for integers.
@@ -45,43 +39,30 @@ pub(super) fn above_f32(
 /// # Panics
 ///
 /// As [`above_f32`].
-pub(super) fn above_u32(
-    sums: &[u32],
-    cut: u32,
-    base: DocId,
-    documents: &mut [DocId],
-    values: &mut [u32],
-) -> usize {
-    assert!(documents.len().min(values.len()) >= sums.len() + SLACK);
+pub(super) fn above_u32(sums: &[u32], cut: u32, base: DocId, documents: &mut [DocId]) -> usize {
+    assert!(documents.len() >= sums.len() + SLACK);
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f") {
             // SAFETY:
             // - the processor has AVX-512F, as was just asked;
             // - the outputs have room for every sum and one vector more, as was just asserted.
-            return unsafe { x86::above_u32_avx512(sums, cut, base, documents, values) };
+            return unsafe { x86::above_u32_avx512(sums, cut, base, documents) };
         }
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has AVX2, as was just asked; all accesses are checked.
-            return unsafe { x86::above_u32_avx2(sums, cut, base, documents, values) };
+            return unsafe { x86::above_u32_avx2(sums, cut, base, documents) };
         }
     }
-    plain(sums, cut, base, documents, values)
+    plain(sums, cut, base, documents)
 }
 
 /// The definition.
-fn plain<S: PartialOrd + Copy>(
-    sums: &[S],
-    cut: S,
-    base: DocId,
-    documents: &mut [DocId],
-    values: &mut [S],
-) -> usize {
+fn plain<S: PartialOrd + Copy>(sums: &[S], cut: S, base: DocId, documents: &mut [DocId]) -> usize {
     let mut found = 0;
     for (sum, document) in sums.iter().zip(base..) {
         // Noted in any case, and kept by moving on: which are good cannot be foretold.
         documents[found] = document;
-        values[found] = *sum;
         found += usize::from(*sum > cut);
     }
     found
@@ -103,14 +84,13 @@ mod x86 {
     /// # Safety
     ///
     /// - The processor has AVX-512F.
-    /// - `documents` and `values` are at least 16 longer than `sums`.
+    /// - `documents` is at least 16 longer than `sums`.
     #[target_feature(enable = "avx512f")]
     pub unsafe fn above_f32_avx512(
         sums: &[f32],
         cut: f32,
         base: DocId,
         documents: &mut [DocId],
-        values: &mut [f32],
     ) -> usize {
         let (chunks, rest) = sums.as_chunks::<16>();
         let (cuts, lanes) = (_mm512_set1_ps(cut), lanes());
@@ -122,30 +102,27 @@ mod x86 {
             if good != 0 {
                 let numbers = _mm512_add_epi32(_mm512_set1_epi32(at.cast_signed()), lanes);
                 let numbers = _mm512_maskz_compress_epi32(good, numbers);
-                let vector = _mm512_maskz_compress_ps(good, vector);
                 // SAFETY: `found` is at most the number of sums so far, and there is room for 16 more.
                 unsafe {
                     _mm512_storeu_si512(documents.as_mut_ptr().add(found).cast(), numbers);
-                    _mm512_storeu_ps(values.as_mut_ptr().add(found), vector);
                 }
                 found += good.count_ones() as usize;
             }
             at = at.wrapping_add(16);
         }
-        found + plain(rest, cut, at, &mut documents[found..], &mut values[found..])
+        found + plain(rest, cut, at, &mut documents[found..])
     }
 
     /// # Safety
     ///
     /// - The processor has AVX-512F.
-    /// - `documents` and `values` are at least 16 longer than `sums`.
+    /// - `documents` is at least 16 longer than `sums`.
     #[target_feature(enable = "avx512f")]
     pub unsafe fn above_u32_avx512(
         sums: &[u32],
         cut: u32,
         base: DocId,
         documents: &mut [DocId],
-        values: &mut [u32],
     ) -> usize {
         let (chunks, rest) = sums.as_chunks::<16>();
         let (cuts, lanes) = (_mm512_set1_epi32(cut.cast_signed()), lanes());
@@ -157,33 +134,23 @@ mod x86 {
             if good != 0 {
                 let numbers = _mm512_add_epi32(_mm512_set1_epi32(at.cast_signed()), lanes);
                 let numbers = _mm512_maskz_compress_epi32(good, numbers);
-                let vector = _mm512_maskz_compress_epi32(good, vector);
                 // SAFETY: `found` is at most the number of sums so far, and there is room for 16 more.
                 unsafe {
                     _mm512_storeu_si512(documents.as_mut_ptr().add(found).cast(), numbers);
-                    _mm512_storeu_si512(values.as_mut_ptr().add(found).cast(), vector);
                 }
                 found += good.count_ones() as usize;
             }
             at = at.wrapping_add(16);
         }
-        found + plain(rest, cut, at, &mut documents[found..], &mut values[found..])
+        found + plain(rest, cut, at, &mut documents[found..])
     }
 
-    /// Notes the lanes of `chunk` that `good` has a bit for.
+    /// Notes the lanes that `good` has a bit for.
     #[inline]
-    fn note<S: Copy>(
-        mut good: u32,
-        chunk: &[S; 8],
-        at: DocId,
-        found: &mut usize,
-        documents: &mut [DocId],
-        values: &mut [S],
-    ) {
+    fn note(mut good: u32, at: DocId, found: &mut usize, documents: &mut [DocId]) {
         while good != 0 {
             let lane = good.trailing_zeros();
             documents[*found] = at + lane;
-            values[*found] = chunk[lane as usize & 7];
             *found += 1;
             good &= good - 1;
         }
@@ -198,7 +165,6 @@ mod x86 {
         cut: f32,
         base: DocId,
         documents: &mut [DocId],
-        values: &mut [f32],
     ) -> usize {
         let (chunks, rest) = sums.as_chunks::<8>();
         let cuts = _mm256_set1_ps(cut);
@@ -207,17 +173,10 @@ mod x86 {
             // SAFETY: the chunk has 8 numbers.
             let vector = unsafe { _mm256_loadu_ps(chunk.as_ptr()) };
             let good = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(vector, cuts));
-            note(
-                good.cast_unsigned(),
-                chunk,
-                at,
-                &mut found,
-                documents,
-                values,
-            );
+            note(good.cast_unsigned(), at, &mut found, documents);
             at = at.wrapping_add(8);
         }
-        found + plain(rest, cut, at, &mut documents[found..], &mut values[found..])
+        found + plain(rest, cut, at, &mut documents[found..])
     }
 
     /// # Safety
@@ -229,7 +188,6 @@ mod x86 {
         cut: u32,
         base: DocId,
         documents: &mut [DocId],
-        values: &mut [u32],
     ) -> usize {
         let (chunks, rest) = sums.as_chunks::<8>();
         // There is no unsigned comparison: flipping the highest bit makes it signed.
@@ -241,17 +199,10 @@ mod x86 {
             let vector = unsafe { _mm256_loadu_si256(chunk.as_ptr().cast()) };
             let greater = _mm256_cmpgt_epi32(_mm256_xor_si256(vector, flip), cuts);
             let good = _mm256_movemask_ps(_mm256_castsi256_ps(greater));
-            note(
-                good.cast_unsigned(),
-                chunk,
-                at,
-                &mut found,
-                documents,
-                values,
-            );
+            note(good.cast_unsigned(), at, &mut found, documents);
             at = at.wrapping_add(8);
         }
-        found + plain(rest, cut, at, &mut documents[found..], &mut values[found..])
+        found + plain(rest, cut, at, &mut documents[found..])
     }
 }
 
@@ -260,22 +211,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    type Above<S> = fn(&[S], S, DocId, &mut [DocId], &mut [S]) -> usize;
+    type Above<S> = fn(&[S], S, DocId, &mut [DocId]) -> usize;
 
     /// Every path that this processor has.
     fn paths<S>(all: [Option<Above<S>>; 3]) -> Vec<Above<S>> {
         all.into_iter().flatten().collect()
     }
 
-    fn run<S: Copy + Default + PartialOrd>(above: Above<S>, sums: &[S], cut: S) -> Vec<(DocId, S)> {
+    fn run<S>(above: Above<S>, sums: &[S], cut: S) -> Vec<DocId> {
         let mut documents = vec![7; sums.len() + SLACK];
-        let mut values = vec![S::default(); sums.len() + SLACK];
-        let found = above(sums, cut, 1_000, &mut documents, &mut values);
-        let pairs = documents[..found]
-            .iter()
-            .copied()
-            .zip(values[..found].iter().copied());
-        pairs.collect()
+        let found = above(sums, cut, 1_000, &mut documents);
+        documents.truncate(found);
+        documents
     }
 
     proptest! {
@@ -292,11 +239,11 @@ mod tests {
             let of_integers = paths::<u32>([
                 Some(above_u32),
                 // SAFETY: asked for first; `run` leaves room.
-                is_x86_feature_detected!("avx2").then_some(|s, c, b, d, v| unsafe {
-                    x86::above_u32_avx2(s, c, b, d, v)
+                is_x86_feature_detected!("avx2").then_some(|s, c, b, d| unsafe {
+                    x86::above_u32_avx2(s, c, b, d)
                 }),
-                is_x86_feature_detected!("avx512f").then_some(|s, c, b, d, v| unsafe {
-                    x86::above_u32_avx512(s, c, b, d, v)
+                is_x86_feature_detected!("avx512f").then_some(|s, c, b, d| unsafe {
+                    x86::above_u32_avx512(s, c, b, d)
                 }),
             ]);
             #[cfg(not(target_arch = "x86_64"))]
@@ -312,11 +259,11 @@ mod tests {
             let of_floats = paths::<f32>([
                 Some(above_f32),
                 // SAFETY: asked for first; `run` leaves room.
-                is_x86_feature_detected!("avx2").then_some(|s, c, b, d, v| unsafe {
-                    x86::above_f32_avx2(s, c, b, d, v)
+                is_x86_feature_detected!("avx2").then_some(|s, c, b, d| unsafe {
+                    x86::above_f32_avx2(s, c, b, d)
                 }),
-                is_x86_feature_detected!("avx512f").then_some(|s, c, b, d, v| unsafe {
-                    x86::above_f32_avx512(s, c, b, d, v)
+                is_x86_feature_detected!("avx512f").then_some(|s, c, b, d| unsafe {
+                    x86::above_f32_avx512(s, c, b, d)
                 }),
             ]);
             #[cfg(not(target_arch = "x86_64"))]
