@@ -1,11 +1,14 @@
 //! Sorted keys, front-coded in blocks, with a payload for terms (`format-spec/dictionary.md`).
 
+mod writer;
+
 use std::cmp::Ordering;
 
-use super::limits::MAX_DICTIONARY_BYTES;
+pub use writer::DictionaryWriter;
+
 use super::section::Section;
-use super::{DocId, Malformed, Parse, narrow, read_u32, read_u64, varint, wide};
-use crate::error::{Error, Result};
+use super::{DocId, Malformed, Parse, narrow, read_u32, read_u64, varint};
+use crate::error::Result;
 
 /// Keys in every block but the last.
 pub const KEYS_PER_BLOCK: u32 = 32;
@@ -37,147 +40,6 @@ pub struct TermEntry {
     pub document_frequency: u32,
     /// Where they are.
     pub postings: TermPostings,
-}
-
-/// Builds a dictionary from keys in rising order.
-pub struct DictionaryWriter {
-    payload: u32,
-    blocks: Vec<u8>,
-    offsets: Vec<u32>,
-    last_key: Vec<u8>,
-    keys: u64,
-}
-
-impl DictionaryWriter {
-    /// A dictionary without payloads: external ids.
-    pub fn of_ids() -> Self {
-        Self::new(0)
-    }
-
-    /// A dictionary of the terms of a text field.
-    pub fn of_text_terms() -> Self {
-        Self::new(1)
-    }
-
-    /// A dictionary of the terms of a sparse field.
-    pub fn of_sparse_terms() -> Self {
-        Self::new(2)
-    }
-
-    fn new(payload: u32) -> Self {
-        Self {
-            payload,
-            blocks: Vec::new(),
-            offsets: Vec::new(),
-            last_key: Vec::new(),
-            keys: 0,
-        }
-    }
-
-    /// Number of keys so far.
-    pub fn keys(&self) -> u64 {
-        self.keys
-    }
-
-    /// Adds a key without payload; keys must rise.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Limit`] when the dictionary grows too large.
-    pub fn add_id(&mut self, key: &[u8]) -> Result<()> {
-        self.add_key(key, None)
-    }
-
-    /// Adds a term; terms must rise, and lists must follow one another.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Limit`] when the dictionary grows too large.
-    pub fn add_term(&mut self, key: &[u8], entry: &TermEntry, next_list: u64) -> Result<()> {
-        self.add_key(key, Some(next_list))?;
-        let frequency = u64::from(entry.document_frequency);
-        varint::write(frequency.saturating_sub(1), &mut self.blocks);
-        match entry.postings {
-            TermPostings::Single { document, value } => {
-                let flag = u64::from(value > 0);
-                varint::write(u64::from(document) * 2 + flag, &mut self.blocks);
-                if value > 0 {
-                    varint::write(u64::from(value), &mut self.blocks);
-                }
-            }
-            TermPostings::List { length, .. } => varint::write(length, &mut self.blocks),
-        }
-        Ok(())
-    }
-
-    fn add_key(&mut self, key: &[u8], list_base: Option<u64>) -> Result<()> {
-        debug_assert!(self.keys == 0 || self.last_key.as_slice() < key);
-        if self.keys.is_multiple_of(u64::from(KEYS_PER_BLOCK)) {
-            self.offsets.push(self.position()?);
-            if let Some(base) = list_base {
-                varint::write(base, &mut self.blocks);
-            }
-            varint::write(wide(key.len()), &mut self.blocks);
-            self.blocks.extend_from_slice(key);
-        } else {
-            self.add_rest_of_key(key);
-        }
-        self.last_key.clear();
-        self.last_key.extend_from_slice(key);
-        self.keys += 1;
-        Ok(())
-    }
-
-    fn add_rest_of_key(&mut self, key: &[u8]) {
-        let shared = key
-            .iter()
-            .zip(&self.last_key)
-            .take_while(|(a, b)| a == b)
-            .count();
-        let rest = key.get(shared..).unwrap_or_default();
-        let nibble = |length: usize| u8::try_from(length.min(15)).unwrap_or(15);
-        self.blocks.push(nibble(shared) | nibble(rest.len()) << 4);
-        for length in [shared, rest.len()] {
-            if length >= 15 {
-                varint::write(wide(length - 15), &mut self.blocks);
-            }
-        }
-        self.blocks.extend_from_slice(rest);
-    }
-
-    fn position(&self) -> Result<u32> {
-        u32::try_from(self.blocks.len()).map_err(|_| {
-            Error::limit(
-                "bytes of a segment's dictionary",
-                wide(self.blocks.len()),
-                MAX_DICTIONARY_BYTES,
-            )
-        })
-    }
-
-    /// The bytes of the whole section.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Limit`] when the dictionary grew too large.
-    pub fn finish(mut self) -> Result<Vec<u8>> {
-        let end = self.position()?;
-        self.offsets.push(end);
-        let blocks_length = wide(self.blocks.len());
-        let block_count = u32::try_from(self.offsets.len() - 1).unwrap_or(u32::MAX);
-        let mut bytes = self.blocks;
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        for offset in &self.offsets {
-            bytes.extend_from_slice(&offset.to_le_bytes());
-        }
-        bytes.extend_from_slice(&self.keys.to_le_bytes());
-        bytes.extend_from_slice(&block_count.to_le_bytes());
-        bytes.extend_from_slice(&KEYS_PER_BLOCK.to_le_bytes());
-        bytes.extend_from_slice(&blocks_length.to_le_bytes());
-        bytes.extend_from_slice(&self.payload.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
-        Ok(bytes)
-    }
 }
 
 /// Finds and lists the keys of a dictionary section.

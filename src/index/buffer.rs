@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::options::OnDuplicate;
 use super::pool::ReadyBatch;
-use super::writer::OnDuplicate;
 use crate::error::Error;
 use crate::format::DocId;
 use crate::format::deletes::DeletedDocuments;

@@ -9,6 +9,7 @@
 //! | `snapshot` | [`Snapshot`]: one commit, for reading |
 //! | `commit` | the newest manifest, and writing the next |
 //! | `writer` | [`IndexWriter`]: add, delete, commit, rollback |
+//! | `options` | [`WriterOptions`] |
 //! | `buffer` | documents that are not in a segment yet |
 //! | `pool` | the writer's threads |
 //! | `resolve` | which documents of older segments an id means |
@@ -19,6 +20,7 @@ mod buffer;
 mod commit;
 mod merge_policy;
 mod open;
+mod options;
 mod pool;
 mod resolve;
 mod segments;
@@ -27,6 +29,7 @@ mod writer;
 
 pub use merge_policy::MergePolicy;
 pub use open::{Index, IndexOptions};
+pub use options::{OnDuplicate, WriterOptions};
 pub use pool::ParsedBatch;
 pub use snapshot::{DocAddress, FieldTotals, Snapshot, SnapshotSegment};
-pub use writer::{CommitReport, IndexWriter, OnDuplicate, WriterOptions};
+pub use writer::{CommitReport, IndexWriter};

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::commit::{self, write_manifest};
+use super::options::WriterOptions;
 use super::snapshot::Snapshot;
-use super::writer::{IndexWriter, WriterOptions};
+use super::writer::IndexWriter;
 use crate::error::{Error, Result};
 use crate::format::manifest::Manifest;
 use crate::format::schema::Field;

@@ -6,7 +6,7 @@ use crate::format::block::DecodedBlock;
 use crate::format::bounds::Bound;
 use crate::format::deletes::DeletedDocuments;
 use crate::format::segment_info::FieldStatistics;
-use crate::format::{DocId, wide};
+use crate::format::{DocId, lengths, wide};
 
 /// Verifies every checksum and every invariant of a segment.
 ///
@@ -103,14 +103,15 @@ fn walk_terms(
 }
 
 fn walk_text(segment: &SegmentReader, field: &TextField) -> Result<FieldStatistics> {
-    let lengths = field.lengths.all()?;
+    let codes = field.lengths.all()?;
     let mut found = FieldStatistics {
         terms: field.terms.len(),
         ..FieldStatistics::default()
     };
-    let with_terms = lengths.iter().filter(|code| **code > 0).count();
+    let with_terms = codes.iter().filter(|code| **code > 0).count();
     found.documents = u32::try_from(with_terms).unwrap_or(u32::MAX);
     let mut block = DecodedBlock::default();
+    let mut sums = vec![0u32; segment.documents() as usize];
     walk_terms(segment, &field.terms, |entry| {
         let list = field.list(segment.documents(), entry)?;
         let mut last = None;
@@ -121,7 +122,10 @@ fn walk_text(segment: &SegmentReader, field: &TextField) -> Result<FieldStatisti
             let bounds = list.blocks.table().get(index).map(|entry| entry.bounds());
             for (document, value) in block.documents().iter().zip(block.values()) {
                 found.total += u64::from(*value) + 1;
-                let length = lengths.get(*document as usize).copied().unwrap_or(0);
+                if let Some(sum) = sums.get_mut(*document as usize) {
+                    *sum = sum.saturating_add(value.saturating_add(1));
+                }
+                let length = codes.get(*document as usize).copied().unwrap_or(0);
                 let posting = Bound::of(value.saturating_add(1), length);
                 let holds = |bounds: &[Bound]| bounds.iter().any(|b| b.dominates(posting));
                 let of_block = bounds.is_none_or(|bounds| holds(bounds));
@@ -134,6 +138,11 @@ fn walk_text(segment: &SegmentReader, field: &TextField) -> Result<FieldStatisti
         }
         Ok(())
     })?;
+    let coded = sums.iter().map(|sum| lengths::encode(*sum));
+    if !coded.eq(codes.iter().copied()) {
+        let message = "a length is not the sum of the document's term frequencies";
+        return Err(broken(segment, "lengths", message));
+    }
     found.kind = 1;
     Ok(found)
 }

@@ -1,0 +1,51 @@
+//! How a writer works.
+
+use super::merge_policy::MergePolicy;
+
+/// What to do with a document whose id an earlier document of the same load has. Documents that were
+/// committed before are replaced in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDuplicate {
+    /// The later document replaces the earlier one.
+    #[default]
+    Replace,
+    /// The later document is dropped and reported by [`IndexWriter::take_errors`].
+    Reject,
+}
+
+/// How a writer works.
+///
+/// ```
+/// use esparsa::WriterOptions;
+///
+/// let options = WriterOptions { threads: 2, memory: 512 << 20, ..WriterOptions::default() };
+/// ```
+#[derive(Clone, Debug)]
+pub struct WriterOptions {
+    /// Number of threads. With 1, the default, everything runs on the caller's; with more, the writer
+    /// starts that many of its own.
+    pub threads: usize,
+    /// Bytes of memory that the writer may take, about; at least [`MIN_MEMORY`](Self::MIN_MEMORY). When
+    /// documents waiting to be written take their share of it, they become a segment.
+    pub memory: usize,
+    /// Which segments are merged in the background.
+    pub merge_policy: MergePolicy,
+    /// What to do with duplicates within a load.
+    pub on_duplicate: OnDuplicate,
+}
+
+impl WriterOptions {
+    /// The least memory that a writer works with.
+    pub const MIN_MEMORY: usize = 32 << 20;
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            memory: 256 << 20,
+            merge_policy: MergePolicy::default(),
+            on_duplicate: OnDuplicate::default(),
+        }
+    }
+}

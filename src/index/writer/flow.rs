@@ -1,0 +1,171 @@
+//! Documents on their way: from the queue through the threads into the buffer, and into segments.
+//!
+//! Results arrive in any order and are accepted in the order of their sequence numbers, so that what is
+//! written depends on the input alone.
+
+use super::{BUFFER_SHARE, IndexWriter, Step, write_segment};
+use crate::error::Result;
+use crate::index::buffer::Buffer;
+use crate::index::options::OnDuplicate;
+use crate::index::pool::{BatchInput, Done, Job, Task};
+use crate::index::segments::LiveSegment;
+
+impl IndexWriter {
+    pub(super) fn submit_queue(&mut self) -> Result<()> {
+        if self.queue.is_empty() {
+            return Ok(());
+        }
+        self.queue_bytes = 0;
+        let documents = std::mem::take(&mut self.queue);
+        self.submit(BatchInput::Documents(documents))
+    }
+
+    pub(super) fn submit(&mut self, input: BatchInput) -> Result<()> {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        self.batches_in_flight += 1;
+        self.pool.submit(Job::Invert { sequence, input });
+        let taken = self.take_results();
+        self.guard(taken)
+    }
+
+    /// Takes the results that are there, and waits when too many batches are in flight.
+    pub(super) fn take_results(&mut self) -> Result<()> {
+        loop {
+            while let Some(done) = self.pool.try_next() {
+                self.receive(done)?;
+            }
+            self.accept_arrived()?;
+            if self.batches_in_flight < self.pool.batches_in_flight() {
+                return Ok(());
+            }
+            let done = self.pool.next()?;
+            self.receive(done)?;
+        }
+    }
+
+    /// Notes a result. Batches wait for their turn; segments take their places.
+    pub(super) fn receive(&mut self, done: Done) -> Result<()> {
+        match done {
+            Done::Inverted { sequence, result } => {
+                self.batches_in_flight -= 1;
+                self.arrived
+                    .insert(sequence, Step::Batch(Box::new(result?)));
+            }
+            Done::Written(result) => {
+                self.writing = false;
+                self.segments.push(LiveSegment::new(result?));
+                self.changed = true;
+            }
+            Done::Merged(result) => {
+                self.merging -= 1;
+                self.segments.end_merge(result?)?;
+                self.changed = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves what has arrived into the buffer, in order, and writes the buffer when it is full.
+    pub(super) fn accept_arrived(&mut self) -> Result<()> {
+        while let Some(step) = self.arrived.remove(&self.next_to_accept) {
+            self.next_to_accept += 1;
+            match step {
+                Step::Batch(ready) => {
+                    let errors = self.buffer.add(*ready, self.options.on_duplicate);
+                    self.errors.extend(errors);
+                }
+                Step::Delete(id) => self.buffer.delete(&id),
+            }
+            // Rounding does not matter here, only that it is always the same.
+            let full = self.options.memory as f64 * BUFFER_SHARE;
+            if self.buffer.memory() as f64 >= full {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to write the buffer as a segment, after the one before is written.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        self.finish_writing()?;
+        self.plan_merges()?;
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.resolve(&mut buffer)?;
+        self.changed = true;
+        if !buffer.has_documents() {
+            return Ok(());
+        }
+        let number = self.take_number();
+        let (directory, schema) = (self.directory.clone(), self.schema.clone());
+        let verify = self.index_options.verify;
+        let task: Task = Box::new(move || {
+            write_segment(&*directory, &schema, number, &buffer.sources(), verify)
+        });
+        self.writing = true;
+        self.pool.submit(Job::Write(task));
+        Ok(())
+    }
+
+    /// Deletes the buffer's ids from older segments.
+    pub(super) fn resolve(&mut self, buffer: &mut Buffer) -> Result<()> {
+        if self.segments.iter().next().is_none() {
+            return Ok(());
+        }
+        let mut rejected = Vec::new();
+        {
+            let sorted = buffer.sorted_ids();
+            let ids: Vec<&[u8]> = sorted.iter().map(|(id, _)| *id).collect();
+            let rejects = self.options.on_duplicate == OnDuplicate::Reject;
+            self.segments.delete_ids(&ids, |place| {
+                let document = sorted.get(place).and_then(|(_, document)| *document);
+                rejected.extend(document.filter(|_| rejects));
+                rejects && document.is_some()
+            })?;
+        }
+        for document in rejected {
+            self.errors.extend(buffer.reject(document));
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_number(&mut self) -> u64 {
+        let number = self.next_file;
+        self.next_file += 1;
+        number
+    }
+
+    pub(super) fn finish_writing(&mut self) -> Result<()> {
+        while self.writing {
+            let done = self.pool.next()?;
+            self.receive(done)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish_merges(&mut self) -> Result<()> {
+        while self.merging > 0 {
+            let done = self.pool.next()?;
+            self.receive(done)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for all batches and writes them to segments.
+    pub(super) fn write_everything(&mut self) -> Result<()> {
+        self.submit_queue()?;
+        while self.batches_in_flight > 0 {
+            let done = self.pool.next()?;
+            self.receive(done)?;
+            self.accept_arrived()?;
+        }
+        self.accept_arrived()?;
+        self.flush()?;
+        self.finish_writing()?;
+        self.segments.drop_empty();
+        Ok(())
+    }
+}
