@@ -115,7 +115,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`text`] | analyzers: Unicode text to terms, per language |
-//! | [`format`] | the bytes on disk, described in `format-spec/` |
+//! | [`mod@format`] | the bytes on disk, described in `format-spec/` |
 //! | [`store`] | folders of files: file system, memory, with faults |
 //! | [`segment`] | immutable segments: write, read, verify, merge |
 //! | [`index`] | commits, the writer, snapshots |

@@ -58,7 +58,7 @@ impl Dictionary {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when it does not describe the section.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) when it does not describe the section.
     pub fn open(section: Section) -> Result<Self> {
         let footer_at = section.len().saturating_sub(FOOTER_BYTES);
         let footer = section.slice(footer_at, FOOTER_BYTES)?;
@@ -101,7 +101,7 @@ impl Dictionary {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when a block that must be read is damaged.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) when a block that must be read is damaged.
     pub fn ordinal(&self, key: &[u8]) -> Result<Option<u64>> {
         Ok(self.seek(key)?.map(|(ordinal, _)| ordinal))
     }
@@ -110,7 +110,7 @@ impl Dictionary {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when a block that must be read is damaged.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) when a block that must be read is damaged.
     pub fn term(&self, key: &[u8]) -> Result<Option<TermEntry>> {
         Ok(self.seek(key)?.and_then(|(_, entry)| entry))
     }
@@ -143,7 +143,7 @@ impl Dictionary {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when there is no such ordinal or its block is damaged.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) when there is no such ordinal or its block is damaged.
     pub fn key_of(&self, ordinal: u64, key: &mut Vec<u8>) -> Result<()> {
         let block = u32::try_from(ordinal / u64::from(self.keys_per_block)).unwrap_or(u32::MAX);
         let mut scan = self.scan(block)?;
@@ -336,7 +336,7 @@ impl DictionaryIter<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when a block is damaged.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) when a block is damaged.
     pub fn advance(&mut self) -> Result<bool> {
         Ok(self.next_entry()?.is_some())
     }
@@ -345,7 +345,7 @@ impl DictionaryIter<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when a block is damaged or has no payloads.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) when a block is damaged or has no payloads.
     pub fn next_term(&mut self) -> Result<Option<TermEntry>> {
         match self.next_entry()? {
             None => Ok(None),

@@ -9,7 +9,7 @@ pub enum OnDuplicate {
     /// The later document replaces the earlier one.
     #[default]
     Replace,
-    /// The later document is dropped and reported by [`IndexWriter::take_errors`].
+    /// The later document is dropped and reported by [`IndexWriter::take_errors`](crate::IndexWriter::take_errors).
     Reject,
 }
 
