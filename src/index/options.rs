@@ -27,6 +27,7 @@ pub struct WriterOptions {
     pub threads: usize,
     /// Bytes of memory that the writer may take, about; at least [`MIN_MEMORY`](Self::MIN_MEMORY). When
     /// documents waiting to be written take their share of it, they become a segment.
+    /// Pages of files that a merge reads are not counted: the system takes them back when it needs them.
     pub memory: usize,
     /// Which segments are merged in the background.
     pub merge_policy: MergePolicy,

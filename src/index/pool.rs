@@ -82,10 +82,16 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub fn new(threads: usize, schema: &Arc<Schema>, analyzers: &[Analyzer]) -> Result<Self> {
+    /// `memory` is what all threads together may take to remember words.
+    pub fn new(
+        threads: usize,
+        memory: usize,
+        schema: &Arc<Schema>,
+        analyzers: &[Analyzer],
+    ) -> Result<Self> {
         let worker = || Worker {
             schema: schema.clone(),
-            inverter: Inverter::new(schema, analyzers),
+            inverter: Inverter::new(schema, analyzers, memory / threads),
         };
         if threads <= 1 {
             return Ok(Self {

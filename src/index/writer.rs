@@ -41,7 +41,9 @@ const BATCH_BYTES: usize = 1 << 20;
 const DOCUMENT_OVERHEAD: usize = 64;
 /// Share of the memory that the documents of the next segment may take. As much again is held while
 /// the segment before is being written; the rest is for batches on their way and the tables of threads.
-const BUFFER_SHARE: f64 = 0.3;
+const BUFFER_SHARE: f64 = 0.25;
+/// Share of the memory in which the threads remember words.
+const TABLE_SHARE: f64 = 0.1;
 
 /// Adds, replaces and deletes documents; nothing is seen by readers before [`commit`](Self::commit).
 ///
@@ -132,8 +134,10 @@ impl IndexWriter {
             .into_iter()
             .map(|(_, analyzer)| analyzer)
             .collect();
+        // Rounding does not matter: it changes speed, not what is written.
+        let table_memory = (options.memory as f64 * TABLE_SHARE) as usize;
         let mut writer = Self {
-            pool: Pool::new(options.threads, &schema, &analyzers)?,
+            pool: Pool::new(options.threads, table_memory, &schema, &analyzers)?,
             next_file: free_number(&*directory, &manifest)?,
             directory,
             index_options: index.options.clone(),

@@ -56,7 +56,12 @@ impl InvertedBatch {
 pub struct Inverter {
     fields: Vec<FieldInverter>,
     stores: bool,
+    /// Bytes of words and terms that a field remembers from batch to batch.
+    most_memory: usize,
 }
+
+/// Remembering more words than this many bytes of them hardly helps.
+const MOST_USEFUL_MEMORY: usize = 12 << 20;
 
 struct FieldInverter {
     number: FieldNumber,
@@ -71,8 +76,9 @@ enum FieldInverterKind {
 }
 
 impl Inverter {
-    /// An inverter for a schema; `analyzers` holds one for each text field, in order.
-    pub fn new(schema: &Schema, analyzers: &[Analyzer]) -> Self {
+    /// An inverter for a schema; `analyzers` holds one for each text field, in order. It remembers words
+    /// in about `memory` bytes, which changes its speed and nothing else.
+    pub fn new(schema: &Schema, analyzers: &[Analyzer], memory: usize) -> Self {
         let mut analyzers = analyzers.iter();
         let mut fields = Vec::new();
         for field in schema.fields() {
@@ -92,9 +98,11 @@ impl Inverter {
                 kind,
             }));
         }
+        let most_memory = (memory / fields.len().max(1)).min(MOST_USEFUL_MEMORY);
         Self {
             fields,
             stores: schema.stored_field().is_some(),
+            most_memory,
         }
     }
 
@@ -115,7 +123,7 @@ impl Inverter {
         let fields = self
             .fields
             .iter_mut()
-            .map(|field| field.invert(documents))
+            .map(|field| field.invert(documents, self.most_memory))
             .collect();
         let stored = self.stores.then(|| store(documents)).transpose()?;
         Ok(InvertedBatch {
@@ -129,12 +137,12 @@ impl Inverter {
 }
 
 impl FieldInverter {
-    fn invert(&mut self, documents: &[Document]) -> InvertedField {
+    fn invert(&mut self, documents: &[Document], most_memory: usize) -> InvertedField {
         let extra_memory = match &self.kind {
             FieldInverterKind::Text(cache) => cache.memory(),
             FieldInverterKind::Sparse { .. } => 0,
         };
-        if self.table.begin_batch(extra_memory)
+        if self.table.begin_batch(extra_memory, most_memory)
             && let FieldInverterKind::Text(cache) = &mut self.kind
         {
             cache.clear();
@@ -325,7 +333,7 @@ mod tests {
 
     fn invert(schema: &Schema, documents: &[Document]) -> InvertedBatch {
         let analyzer = Analyzer::named("simple").unwrap();
-        Inverter::new(schema, &[analyzer])
+        Inverter::new(schema, &[analyzer], 1 << 20)
             .invert(documents)
             .unwrap()
     }
@@ -366,7 +374,9 @@ mod tests {
         assert_eq!(impact(1e-9, 3.0 / 255.0), (1, false));
         let schema = Schema::new().sparse("s", 2.55).unwrap();
         let document = Document::new("a").with_sparse("s", [("x", 1.0), ("y", 0.0), ("x", 2.0)]);
-        let batch = Inverter::new(&schema, &[]).invert(&[document]).unwrap();
+        let batch = Inverter::new(&schema, &[], 1 << 20)
+            .invert(&[document])
+            .unwrap();
         let postings = &batch.fields[0].postings;
         assert_eq!(
             (postings.terms.len(), &postings.values[..]),

@@ -13,9 +13,6 @@ use crate::format::DocId;
 /// Number of a term in a [`TermTable`].
 pub(super) type TermNumber = u32;
 
-/// Forget all terms when they take more bytes than this, so that memory stays bounded.
-const MAX_TABLE_BYTES: usize = 12 << 20;
-
 /// Strings one after another, found by number.
 #[derive(Default)]
 pub(super) struct Strings {
@@ -148,14 +145,14 @@ pub(super) struct TermTable {
 }
 
 impl TermTable {
-    /// Begins a batch. True when the table was full and forgot its terms: numbers given before are
-    /// then void.
-    pub fn begin_batch(&mut self, extra_memory: usize) -> bool {
+    /// Begins a batch. True when the table, with `extra_memory` beside it, took more than `most_memory` bytes and
+    /// forgot its terms: numbers given before are then void.
+    pub fn begin_batch(&mut self, extra_memory: usize, most_memory: usize) -> bool {
         self.batch = self.batch.wrapping_add(1);
         self.touched.clear();
         self.log.clear();
         let memory = self.terms.memory() + size_of::<TermState>() * self.states.capacity();
-        let full = memory + extra_memory > MAX_TABLE_BYTES || self.batch == 0;
+        let full = memory + extra_memory > most_memory || self.batch == 0;
         if full {
             self.terms.clear();
             self.states.clear();
@@ -289,7 +286,7 @@ mod tests {
         ) {
             let mut table = TermTable::default();
             for batch in batches {
-                table.begin_batch(0);
+                table.begin_batch(0, 1 << 20);
                 let mut expected: BTreeMap<Vec<u8>, BTreeMap<u32, u32>> = BTreeMap::new();
                 for (document, words) in (0..).zip(&batch) {
                     for word in words {
