@@ -11,12 +11,14 @@ use crate::store::{Directory, is_missing};
 
 /// The newest valid manifest, if the folder holds an index.
 pub(super) fn newest(directory: &dyn Directory) -> Result<Option<Manifest>> {
-    // A writer may remove the manifest between the listing and the opening; then there is a newer one.
+    // A writer may remove the manifest between the listing and the opening; then there is a newer one. A
+    // listing made during a commit may even show neither, so a folder with other files is listed again.
     const TRIES: usize = 20;
     let mut missing = None;
     for _ in 0..TRIES {
         match newest_once(directory) {
             Err(error) if is_missing(&error) => missing = Some(error),
+            Ok(None) if !directory.list()?.is_empty() => missing = None,
             result => return result,
         }
     }
