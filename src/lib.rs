@@ -149,3 +149,8 @@ pub use query::{
     Algorithm, Bm25, Explanation, Hit, Query, SearchOptions, SearchResult, SearchStatistics,
 };
 pub use segment::Document;
+
+/// The README's example is a test too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::format::limits;
 
 pub use detect::InputFormat;
 pub use reader::Reader;
@@ -47,13 +48,13 @@ pub use reader::Reader;
 pub const CHUNK_BYTES: usize = 1 << 20;
 
 /// Largest record in bytes, as it stands in the decompressed input; a larger one is read past and reported.
-pub const MAX_RECORD_BYTES: usize = 64 << 20;
+pub const MAX_RECORD_BYTES: usize = limits::MAX_DOCUMENT_BYTES;
 
 /// Longest id of a document in bytes of UTF-8.
-pub const MAX_ID_BYTES: usize = 512;
+pub const MAX_ID_BYTES: usize = limits::MAX_ID_BYTES;
 
 /// Longest term of a sparse vector in bytes of UTF-8.
-pub const MAX_TERM_BYTES: usize = 1024;
+pub const MAX_TERM_BYTES: usize = limits::MAX_SPARSE_TERM_BYTES;
 
 /// How the records of a chunk are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
