@@ -102,6 +102,9 @@ def unpack_bits(data, count, width):
         numbers += [eight >> place * width & mask for place in range(min(8, count - start))]
     return numbers
 
+def float_of(bits):
+    return struct.unpack("<f", struct.pack("<I", bits))[0]
+
 def rises(numbers):
     return all(a < b for a, b in zip(numbers, numbers[1:]))
 
@@ -253,13 +256,18 @@ def read_schema(part):
         part.expect(1 <= name_length <= MAX_FIELD_NAME_BYTES, "a field's name is empty or too long", at)
         options = part.part(part.varint())
         if kind == 1:
-            field.update(kind="text", analyzer=options.text(options.left()))
+            k1_bits, b_bits = options.numbers("II")
+            sensible = 0 <= float_of(k1_bits) < float("inf") and 0 <= float_of(b_bits) <= 1
+            part.expect(sensible, "k1 is below 0 or b not from 0 to 1", at)
+            field.update(kind="text", k1_bits=k1_bits, b_bits=b_bits, analyzer=options.text(options.left()))
         elif kind == 2:
-            scale_bits, numbered = options.numbers("IB")
-            (scale,) = struct.unpack("<f", struct.pack("<I", scale_bits))
+            scale_bits, numbered, layout = options.numbers("IBB")
+            scale = float_of(scale_bits)
             part.expect(0 < scale < float("inf"), f"scale {scale} is not a positive number", at)
             part.expect(numbered < 2, "terms are neither strings nor numbers", at)
+            part.expect(layout < 2, "lists are laid out neither at ranges nor in tiers", at)
             field.update(kind="sparse", scale_bits=scale_bits, terms=("strings", "numbers")[numbered])
+            field.update(layout=("ranges", "tiers")[layout])
         elif kind == 3:
             field.update(kind="stored")
         else:
@@ -279,7 +287,7 @@ def read_segment(folder, record, schema):
     container = read_container(folder, f"segment-{record['file']:010}", "segment")
     container.expect_stamp(record["length"], record["fingerprint"])
     info, fields = container.section("info"), []
-    documents, count = info.numbers("II")
+    documents, count, flags = info.numbers("III")
     as_named = documents == record["documents"] <= MAX_SEGMENT_DOCUMENTS
     info.expect(as_named, f"found {documents} documents, the manifest says {record['documents']}", 0)
     keys = "field kind terms postings total left_out documents".split()
@@ -295,10 +303,11 @@ def read_segment(folder, record, schema):
             info.expect(statistics[key] == value, f"{key}: expected {statistics[key]}, found {value}", at)
         fields.append({**statistics, **contents, "kind": field["kind"]})
     info.finish("the statistics")
-    info.expect(rises([field["field"] for field in fields]), "field numbers do not rise", 8)
+    info.expect(rises([field["field"] for field in fields]), "field numbers do not rise", 12)
     ids = read_ids(container.section("ids"), container.section("id-order"), documents)
     stored = read_stored(container, documents) if ("stored", None) in container.sections else None
-    return container, {"file": container.name, "documents": documents, "fields": fields, "ids": ids, "stored": stored}
+    segment = {"file": container.name, "documents": documents, "reordered": flags & 1 == 1}
+    return container, {**segment, "fields": fields, "ids": ids, "stored": stored}
 
 def read_text_field(container, field, documents):
     terms, postings, lengths = (container.section(s, field["number"]) for s in ("terms", "postings", "lengths"))
@@ -319,14 +328,14 @@ def read_sparse_field(container, field, documents):
     terms, impacts = container.section("terms", field["number"]), container.section("impacts", field["number"])
     listed, seen, total = [], set(), 0
     for key, entry in read_dictionary(terms, "sparse", impacts):
-        tiers = read_sparse_list(impacts, entry, documents)
-        for tier in tiers:
-            total += sum(tier["impacts"])
-            seen.update(tier["documents"])
+        term = read_sparse_list(impacts, entry, documents)
+        for part in term.get("tiers", [term]):
+            total += sum(part["impacts"])
+            seen.update(part["documents"])
         if field["terms"] == "numbers":
             terms.expect(len(key) == 4, f"expected keys of four bytes, found {key!r}", 0)
         name = terms_text(terms, key) if field["terms"] == "strings" else int.from_bytes(key, "big")
-        listed.append({"term": name, "df": entry["df"], "tiers": tiers})
+        listed.append({"term": name, "df": entry["df"], **term})
     found = {"terms": len(listed), "postings": sum(term["df"] for term in listed), "total": total}
     return {"listed": listed}, {**found, "documents": len(seen)}
 
@@ -464,12 +473,17 @@ def read_sparse_list(section, entry, documents):
     if entry["df"] == 1:
         in_range = entry["document"] < documents and entry["value"] < 255
         section.expect(in_range, "a single posting is not in the segment, or its impact not 1 to 255", 0)
-        return [tier_of([entry["document"]], [255 - entry["value"]], [])]
+        return {"tiers": [tier_of([entry["document"]], [255 - entry["value"]], [])]}
     part = section.part(entry["length"])
-    count = part.number("B")
+    first = part.number("B")
     if entry["df"] <= 128:
-        return [read_tier(part, entry["df"], documents, greatest=count)]
-    part.expect(1 <= count <= MAX_TIERS, f"expected 1 to {MAX_TIERS} tiers, found {count}")
+        return {"tiers": [read_tier(part, entry["df"], documents, greatest=first)]}
+    if first == 0:
+        return read_range_list(part, entry["df"], documents)
+    return {"tiers": read_tiers(part, first, entry["df"], documents)}
+
+def read_tiers(part, count, df, documents):
+    part.expect(count <= MAX_TIERS, f"expected 1 to {MAX_TIERS} tiers, found {count}")
     tiers, seen = [], set()
     for postings, length, greatest, smallest in [part.numbers("IIBB2x") for _ in range(count)]:
         part.expect(postings > 0, "a tier has no postings")
@@ -480,7 +494,7 @@ def read_sparse_list(section, entry, documents):
         seen.update(tier["documents"])
         tiers.append(tier)
     part.finish("a list")
-    part.expect(len(seen) == entry["df"], "tiers do not add up to the document frequency")
+    part.expect(len(seen) == df, "tiers do not add up to the document frequency")
     return tiers
 
 def read_tier(part, count, documents, greatest):
@@ -494,6 +508,57 @@ def read_tier(part, count, documents, greatest):
 def tier_of(documents, impacts, table):
     tier = {"greatest": max(impacts), "smallest": min(impacts), "documents": documents, "impacts": impacts}
     return {**tier, "blocks": table} if table else tier
+
+
+# ---- range-list
+
+RANGE, GROUP, MOST_OFFSETS = 64, 64, 8
+NOTED_RANKS = (1, 10, 100, 1_000)
+
+def read_range_list(part, df, documents):
+    *noted, groups, ranges = part.numbers("4B3xII")
+    part.expect(groups == ceiling(documents, GROUP * RANGE), f"{groups} groups are not those of {documents} documents")
+    table = [part.numbers("QII") for _ in range(groups + 1)]
+    greatest, start, found = list(part.take(ranges)), part.at, []
+    for group, (present, before, bytes_before) in enumerate(table):
+        as_counted = (before, bytes_before) == (len(found), part.at - start)
+        part.expect(as_counted, f"group {group} does not begin where those before it end")
+        numbers = [GROUP * group + place for place in range(GROUP) if present >> place & 1]
+        length = table[group + 1][2] - bytes_before if group < groups else 0
+        part.expect(length >= 0 and len(numbers) * 3 <= length, f"group {group} has no room for its ranges")
+        found += zip(numbers, read_group(part.part(length), len(numbers)))
+    part.finish("a list")
+    all_documents = [number * RANGE + offset for number, (offsets, _) in found for offset in offsets]
+    impacts = [impact for _, (_, of_range) in found for impact in of_range]
+    part.expect(len(impacts) == df, f"expected {df} postings, found {len(impacts)}")
+    part.expect(all_documents[-1] < documents, "a document is not in the segment")
+    part.expect([max(of_range) for _, (_, of_range) in found] == greatest, "greatest impacts are not those of ranges")
+    falling = sorted(impacts, reverse=True) + [0] * NOTED_RANKS[-1]
+    part.expect(noted == [falling[rank - 1] for rank in NOTED_RANKS], f"noted impacts {noted} are not at their ranks")
+    listed = [[number, len(of_range)] for number, (_, of_range) in found]
+    groups = [[present, before] for present, before, _ in table[:-1]]
+    term = {"noted": noted, "groups": groups, "greatest": greatest, "ranges": listed}
+    return {**term, "documents": all_documents, "impacts": impacts}
+
+def read_group(group, count):
+    """Offsets and impacts of each of the `count` ranges of the group that fills the part."""
+    ends = [0, *group.numbers(f"{count}{'B' if group.left() - count <= 255 else 'H'}")]
+    group.expect(rises(ends) and ends[-1] == group.left(), "ends of ranges do not rise to their group's end")
+    return [read_range(group.part(end - start)) for start, end in zip(ends, ends[1:])]
+
+def read_range(part):
+    length = part.left()
+    if length <= 2 * MOST_OFFSETS:
+        offsets = list(part.take(length // 2))
+    else:
+        bits = part.number("Q")
+        offsets = [offset for offset in range(RANGE) if bits >> offset & 1]
+        part.expect(len(offsets) > MOST_OFFSETS, f"{len(offsets)} postings are too few for bits")
+    impacts = list(part.take(part.left()))
+    part.expect(len(offsets) == len(impacts), f"{len(offsets)} documents have {len(impacts)} impacts")
+    part.expect(rises(offsets) and offsets[-1] < RANGE, f"offsets {offsets} do not rise within their range")
+    part.expect(min(impacts) > 0, "an impact is 0")
+    return offsets, impacts
 
 
 # ---- lengths
@@ -612,10 +677,10 @@ def read_index(folder):
     return {"files": files, "manifest": manifest, "segments": segments}
 
 def to_json(value, indent="\n"):
-    """Canonical JSON: sorted keys, one line for what fits on one and for each list of numbers."""
+    """Canonical JSON: sorted keys, one line for what fits on one and for each list of numbers or short strings."""
     line = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    numbers = isinstance(value, list) and all(isinstance(item, int) for item in value)
-    if len(line) <= 120 or numbers or isinstance(value, str):
+    short = lambda item: isinstance(item, int) or isinstance(item, str) and len(item) <= 8
+    if len(line) <= 120 or isinstance(value, str) or isinstance(value, list) and all(map(short, value)):
         return line
     items = [to_json(item, indent + " ") for item in value] if isinstance(value, list) else [
         f"{json.dumps(key)}:{to_json(value[key], indent + ' ')}" for key in sorted(value)

@@ -117,7 +117,7 @@
 //! | [`text`] | analyzers: Unicode text to terms, per language |
 //! | [`mod@format`] | the bytes on disk, described in `format-spec/` |
 //! | [`store`] | folders of files: file system, memory, with faults |
-//! | [`segment`] | immutable segments: write, read, verify, merge |
+//! | [`segment`] | immutable segments: write, read, verify, merge, reorder |
 //! | [`index`] | commits, the writer, snapshots |
 //! | [`query`] | queries, the algorithms and the planner |
 //! | [`eval`] | TREC and BEIR files, metrics, significance |
@@ -140,13 +140,13 @@ pub mod store;
 pub mod text;
 
 pub use error::{Error, Result};
-pub use format::{FieldOptions, Schema, Verify};
+pub use format::{Bm25, FieldOptions, Schema, SparseLayout, Verify};
 pub use index::{
     CommitReport, DocAddress, Index, IndexOptions, IndexWriter, MergePolicy, OnDuplicate,
     ParsedBatch, Snapshot, WriterOptions,
 };
 pub use query::{
-    Algorithm, Bm25, Explanation, Hit, Query, SearchOptions, SearchResult, SearchStatistics,
+    Algorithm, Explanation, Hit, Query, SearchOptions, SearchResult, SearchStatistics,
 };
 pub use segment::Document;
 

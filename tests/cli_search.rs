@@ -430,7 +430,8 @@ fn bench_gives_figures_for_each_algorithm() {
                 "exhaustive",
                 "wand",
                 "block-max-wand",
-                "max-score"
+                "max-score",
+                "ranges"
             ]
         );
         for line in &lines {

@@ -7,12 +7,13 @@
 mod walk;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use esparsa::store::{Directory, Memory};
-use esparsa::{Error, Snapshot};
-use walk::{Question, ask, build, open, questions};
+use esparsa::{Algorithm, Document, Error, Index, IndexOptions, Query, Snapshot};
+use walk::{Question, ask, build, open, questions, schema, scrambled, writer};
 
-/// Documents of the first segment, enough for lists of several blocks and tiers.
+/// Documents of the first segment, enough for lists of several blocks, tiers and ranges.
 const DOCUMENTS: u32 = 400;
 /// Enough for stored documents of more than one chunk of 64 KiB.
 const STORED_BYTES: usize = 250;
@@ -130,6 +131,75 @@ fn flipped_bits_of_manifests_and_deletes_are_found() {
         }
     }
     assert!(flips > 4_000, "{flips}");
+}
+
+/// A segment whose lists are longer than a chunk of 64 KiB, so that tables and postings of a list are verified at
+/// different times.
+fn with_long_lists() -> Undamaged {
+    let memory = Memory::new();
+    let options = IndexOptions::new();
+    let index = Index::create_in(Arc::new(memory.clone()), schema(), options).unwrap();
+    let mut writer = writer(&index);
+    for number in 0..40_000u32 {
+        let weight = |step: u64| (1 + (scrambled(u64::from(number)) >> step) % 250) as f32 / 128.0;
+        let terms = (0..6).filter(|term| (number / 100 + term) % 3 > 0);
+        let vector: Vec<_> = terms
+            .map(|term| (format!("t{term}"), weight(8 * u64::from(term) % 32)))
+            .collect();
+        let document = Document::new(format!("id{number:05}")).with_stored("source", "");
+        writer.add(document.with_sparse("sparse", vector)).unwrap();
+    }
+    writer.commit().unwrap();
+    let snapshot = open(&memory).unwrap();
+    let query =
+        |terms: &[&'static str]| Query::sparse("sparse", terms.iter().map(|term| (*term, 1.0)));
+    let queries = [query(&["t0", "t1", "t4"]), query(&["t5"])];
+    let algorithms = Algorithm::ALL.map(Some).into_iter().chain([None]);
+    let pairs = algorithms.flat_map(|a| queries.iter().map(move |q| (q.clone(), a)));
+    let mut questions: Vec<Question> = pairs.map(|(q, a)| Question::Search(q, a)).collect();
+    questions.push(Question::AllPostings(0, 1));
+    let questions = questions.into_iter().map(|question| {
+        let answer = ask(&snapshot, &question).unwrap();
+        (question, answer)
+    });
+    Undamaged {
+        memory,
+        questions: questions.collect(),
+    }
+}
+
+#[test]
+fn flipped_bits_far_inside_a_list_are_found_when_they_are_read() {
+    let undamaged = with_long_lists();
+    let bytes = undamaged.bytes("segment-0000000001");
+    let long = covered(&bytes)
+        .into_iter()
+        .filter(|part| part.len() > 2 * 65_536);
+    let [impacts] = &long.collect::<Vec<_>>()[..] else {
+        panic!("expected one section of several chunks, that of the lists");
+    };
+    let mut answered = 0;
+    for at in impacts.clone().step_by(impacts.len() / 40) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        undamaged
+            .memory
+            .overwrite("segment-0000000001", damaged.clone());
+        let snapshot = open(&undamaged.memory).unwrap();
+        let asked = undamaged
+            .questions
+            .iter()
+            .map(|(question, _)| ask(&snapshot, question));
+        answered += asked.filter(Result::is_ok).count();
+        undamaged
+            .memory
+            .overwrite("segment-0000000001", bytes.clone());
+        let damage = format!("byte {at}");
+        let error = undamaged.check_damaged("segment-0000000001", damaged, &damage);
+        assert_reports_damage(&error.expect(&damage), &damage);
+    }
+    // Searches that touch none of the damage are answered.
+    assert!(answered > 40, "{answered}");
 }
 
 #[test]

@@ -5,10 +5,12 @@
 //! merging end, soon, without a panic and without more memory than a small index has any use for. The
 //! answers may be wrong: nothing can tell a lie that is told well from the truth.
 
+#[path = "hostile/change.rs"]
+mod change;
 #[allow(dead_code)]
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,13 +18,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use change::{Change, Place, change, overwrite};
 use esparsa::format::block::{self, BEFORE_FIRST};
 use esparsa::format::container::FileStamp;
 use esparsa::format::dictionary::{DictionaryWriter, TermEntry, TermPostings};
 use esparsa::format::manifest::{Manifest, manifest_file};
 use esparsa::format::segment_info::SegmentInfo;
 use esparsa::format::{Container, ContainerWriter, FieldNumber, FileKind, Section, Verify};
-use esparsa::segment::{SegmentReader, Source};
+use esparsa::segment::{Reorder, SegmentReader, Source};
 use esparsa::store::{Directory, Memory};
 use esparsa::{
     Algorithm, Document, Error, Index, IndexOptions, Query, Result, SearchOptions, Snapshot,
@@ -110,7 +113,8 @@ fn use_everything(index: &Memory, questions: &[Question]) -> usize {
         .iter()
         .map(|reader| esparsa::segment::verify(reader));
     well += verified.filter(Result::is_ok).count();
-    well += usize::from(merge(&snapshot).is_ok());
+    well += usize::from(merge(&snapshot, false).is_ok());
+    well += usize::from(merge(&snapshot, true).is_ok());
     well + usize::from(load(index).is_ok())
 }
 
@@ -126,13 +130,18 @@ fn in_range(snapshot: &Snapshot, question: &Question) -> bool {
 }
 
 /// Merges on this thread, where a panic is seen.
-fn merge(snapshot: &Snapshot) -> Result<()> {
+fn merge(snapshot: &Snapshot, reorder: bool) -> Result<()> {
     let segments = snapshot.segments();
     let sources: Vec<Source<'_>> = segments
         .iter()
         .map(|s| Source::Segment(&s.reader, s.deleted.as_deref()))
         .collect();
-    let merged = esparsa::segment::write(snapshot.schema(), &sources, Vec::new(), "merged");
+    let reorder = reorder.then_some(Reorder {
+        threads: 1,
+        memory: 8 << 20,
+    });
+    let schema = snapshot.schema();
+    let merged = esparsa::segment::write(schema, &sources, reorder, Vec::new(), "merged");
     merged.map(|_| ())
 }
 
@@ -145,120 +154,6 @@ fn load(index: &Memory) -> Result<()> {
     writer.merge_to(1)?;
     writer.commit()?;
     Ok(())
-}
-
-/// A change of the bytes of a section; places are shares of the section's length, in 65,536ths.
-#[derive(Clone, Debug)]
-enum Change {
-    Flip(Place, u8),
-    Byte(Place, u8),
-    U32(Place, u32),
-    U64(Place, u64),
-    Cut(Place),
-    Remove(Place, usize),
-    Repeat(Place, usize),
-    Extend(usize, u8),
-}
-
-/// Where a change is: anywhere, or some bytes from the start or the end, where heads and footers are.
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    Share(u16),
-    FromStart(usize),
-    FromEnd(usize),
-}
-
-impl Place {
-    fn of(self, length: usize) -> usize {
-        match self {
-            Self::Share(share) => (length * usize::from(share)) >> 16,
-            Self::FromStart(at) => at.min(length),
-            Self::FromEnd(back) => length.saturating_sub(back),
-        }
-    }
-}
-
-fn overwrite(bytes: &mut [u8], at: usize, with: &[u8]) {
-    for (to, from) in bytes[at..].iter_mut().zip(with) {
-        *to = *from;
-    }
-}
-
-impl Change {
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        let length = bytes.len();
-        match self {
-            Self::Flip(place, bit) => {
-                if let Some(byte) = bytes.get_mut(place.of(length)) {
-                    *byte ^= 1 << bit;
-                }
-            }
-            Self::Byte(place, value) => overwrite(bytes, place.of(length), &[*value]),
-            Self::U32(place, value) => overwrite(bytes, place.of(length), &value.to_le_bytes()),
-            Self::U64(place, value) => overwrite(bytes, place.of(length), &value.to_le_bytes()),
-            Self::Cut(place) => bytes.truncate(place.of(length)),
-            Self::Remove(place, count) => {
-                let start = place.of(length);
-                bytes.drain(start..length.min(start + count));
-            }
-            Self::Repeat(place, count) => {
-                let start = place.of(length);
-                let piece = bytes[start..length.min(start + count)].to_vec();
-                bytes.splice(start..start, piece);
-            }
-            Self::Extend(count, value) => bytes.resize(length + count, *value),
-        }
-    }
-}
-
-fn place() -> impl Strategy<Value = Place> {
-    prop_oneof![
-        2 => any::<u16>().prop_map(Place::Share),
-        1 => (0usize..24).prop_map(Place::FromStart),
-        1 => (0usize..48).prop_map(Place::FromEnd),
-    ]
-}
-
-fn change() -> impl Strategy<Value = Change> {
-    let byte = prop_oneof![
-        any::<u8>(),
-        Just(0),
-        Just(1),
-        Just(0x7F),
-        Just(0x80),
-        Just(0xFF)
-    ];
-    let edges = [
-        0,
-        1,
-        127,
-        128,
-        0x7FFF_FFFF,
-        0x8000_0000,
-        u32::MAX - 1,
-        u32::MAX,
-    ];
-    let u32s = prop_oneof![
-        any::<u32>(),
-        prop::sample::select(edges.to_vec()),
-        0u32..1_000
-    ];
-    let edges = [1 << 32, (1 << 32) - 1, 1 << 63, u64::MAX - 7, u64::MAX];
-    let u64s = prop_oneof![
-        any::<u64>(),
-        prop::sample::select(edges.to_vec()),
-        0u64..100_000
-    ];
-    prop_oneof![
-        4 => (place(), 0u8..8).prop_map(|(place, bit)| Change::Flip(place, bit)),
-        4 => (place(), byte).prop_map(|(place, byte)| Change::Byte(place, byte)),
-        3 => (place(), u32s).prop_map(|(place, value)| Change::U32(place, value)),
-        2 => (place(), u64s).prop_map(|(place, value)| Change::U64(place, value)),
-        1 => place().prop_map(Change::Cut),
-        1 => (place(), 1usize..20).prop_map(|(place, count)| Change::Remove(place, count)),
-        1 => (place(), 1usize..20).prop_map(|(place, count)| Change::Repeat(place, count)),
-        1 => (1usize..70, any::<u8>()).prop_map(|(count, byte)| Change::Extend(count, byte)),
-    ]
 }
 
 /// Changes of one section: its place among all sections of all files.
@@ -310,7 +205,7 @@ fn run_cases(case_file: PathBuf) {
         .into_iter()
         .map(|(question, _)| question)
         .collect();
-    let everything = questions.len() + 4;
+    let everything = questions.len() + 5;
     assert_eq!(use_everything(&copy(&index), &questions), everything);
     let mut all = Vec::new();
     for name in index.list().unwrap() {
@@ -369,7 +264,7 @@ fn documents_that_take_no_bytes_are_refused() {
     ids[footer + 12..footer + 16].copy_from_slice(&documents.to_le_bytes());
     let info = SegmentInfo {
         documents,
-        fields: Vec::new(),
+        ..SegmentInfo::default()
     };
     let order = [documents.to_le_bytes(), [0; 4]].concat();
     let all = [("ids", ids), ("id-order", order), ("info", info.encode())];
@@ -381,43 +276,58 @@ fn documents_that_take_no_bytes_are_refused() {
 
 /// An index of one term in `documents.len()` documents, whose list says that they are `documents`.
 fn index_with_list(documents: &[u32]) -> Memory {
+    let of_text = |document: Document, _| document.with_text("text", "x");
+    let memory = index_of(documents.len() as u32, of_text);
+    let mut postings = Vec::new();
+    let values = vec![0; documents.len()];
+    block::encode(BEFORE_FIRST, documents, &values, &mut postings);
+    let terms = DictionaryWriter::of_text_terms();
+    with_one_list(&memory, 0, terms, documents.len() as u32, postings)
+}
+
+/// An index of one segment, whose documents get their fields from `fill`.
+fn index_of(documents: u32, fill: impl Fn(Document, u32) -> Document) -> Memory {
     let memory = Memory::new();
     let options = IndexOptions::new();
     let index = Index::create_in(Arc::new(memory.clone()), schema(), options).unwrap();
     let mut writer = writer(&index);
-    for number in 0..documents.len() {
-        let document = Document::new(format!("id{number}"));
-        writer.add(document.with_text("text", "x")).unwrap();
+    for number in 0..documents {
+        let document = Document::new(format!("id{number:04}"));
+        writer.add(fill(document, number)).unwrap();
     }
     writer.commit().unwrap();
-    let mut postings = Vec::new();
-    block::encode(
-        BEFORE_FIRST,
-        documents,
-        &vec![0; documents.len()],
-        &mut postings,
-    );
+    memory
+}
+
+/// The same index with `list` as the only list of a field, that of the term `x`.
+fn with_one_list(
+    memory: &Memory,
+    field: FieldNumber,
+    mut dictionary: DictionaryWriter,
+    document_frequency: u32,
+    list: Vec<u8>,
+) -> Memory {
     let entry = TermEntry {
-        document_frequency: documents.len() as u32,
+        document_frequency,
         postings: TermPostings::List {
             offset: 0,
-            length: postings.len() as u64,
+            length: list.len() as u64,
         },
     };
-    let mut dictionary = DictionaryWriter::of_text_terms();
     dictionary.add_term(b"x", &entry, 0).unwrap();
-    let mut lies = BTreeMap::from([
-        ("postings", postings),
-        ("terms", dictionary.finish().unwrap()),
-    ]);
+    let terms = dictionary.finish().unwrap();
     let name = "segment-0000000001";
-    let mut sections = sections(&memory, name);
-    for (name, field, bytes) in &mut sections {
-        if *field == Some(0) {
-            *bytes = lies.remove(&**name).unwrap_or_else(|| bytes.clone());
+    let mut sections = sections(memory, name);
+    for (name, of_field, bytes) in &mut sections {
+        if *of_field == Some(field) {
+            match &**name {
+                "postings" | "impacts" => bytes.clone_from(&list),
+                "terms" => bytes.clone_from(&terms),
+                _ => {}
+            }
         }
     }
-    with_sections(&memory, name, &sections)
+    with_sections(memory, name, &sections)
 }
 
 #[test]
@@ -440,6 +350,94 @@ fn blocks_whose_documents_do_not_rise_are_refused() {
         }
         let twice: Vec<u32> = rising.iter().map(|document| document / 2 + 50).collect();
         assert!(search(&twice, algorithm).is_err());
+    }
+}
+
+/// The documents that have `x` in the test below: all of two ranges, few of a third, and most of one in another group.
+fn documents_of_x() -> impl Iterator<Item = u32> {
+    (0..128).chain([140, 142, 150]).chain(4_100..4_150)
+}
+
+#[test]
+fn lists_cut_at_ranges_that_lie_are_refused() {
+    let fields: BTreeSet<u32> = documents_of_x().collect();
+    let honest = index_of(4_200, |document, number| {
+        let weight = (1 + number % 90) as f32 * 2.0 / 255.0;
+        let vector = fields.contains(&number).then_some(("x", weight));
+        document.with_sparse("sparse", vector)
+    });
+    let sections = sections(&honest, "segment-0000000001");
+    let list = sections.iter().find(|s| s.0 == "impacts" && s.1 == Some(1));
+    let list = list.unwrap().2.clone();
+    // A head of 16 bytes; two groups and the end of the last; four greatest impacts; then, of the first group, three
+    // ends of a byte each, two ranges of 72 bytes and one of 6, and of the second an end and 58 bytes.
+    let (second, greatest, ends) = (16 + 16, 16 + 3 * 16, 16 + 3 * 16 + 4);
+    let (bits, few) = (ends + 3, ends + 3 + 2 * 72);
+    assert_eq!((list[0], list.len()), (0, few + 6 + 1 + 58));
+    // The lie, where it is, and what is there.
+    let lies: [(&str, usize, &[u8]); 21] = [
+        ("noted impacts", 1, &[91]),
+        ("noted impacts", 2, &[0]),
+        ("noted impacts", 4, &[1]),
+        ("more groups", 8, &[3]),
+        ("no groups", 8, &[0]),
+        ("more ranges", 12, &[5]),
+        ("fewer ranges", 12, &[3]),
+        ("ranges without end", 12, &[0xFF; 4]),
+        ("a range that has nothing", 16, &[0x0F]),
+        ("a range of no document", second + 1, &[1]),
+        ("a group begins earlier", second + 12, &[100]),
+        ("a group begins beyond the list", second + 12, &[0xFF; 4]),
+        ("the last group ends earlier", second + 16 + 12, &[180]),
+        (
+            "the last group ends beyond the list",
+            second + 16 + 12,
+            &[0xFF; 4],
+        ),
+        ("a greatest impact that does not occur", greatest, &[200]),
+        ("a greatest impact that is exceeded", greatest + 3, &[1]),
+        ("an end beyond the group", ends + 2, &[0xFF]),
+        ("bits without impacts", bits, &[0]),
+        ("documents that fall", few, &[40, 12, 3]),
+        ("a document of no range", few + 2, &[0xFF]),
+        ("an impact of zero", few + 3, &[0]),
+    ];
+    let search = |index: &Memory, algorithm| {
+        let snapshot = open(index).unwrap();
+        let options = SearchOptions::new(200).algorithm(algorithm);
+        let found = snapshot.search_with(&Query::sparse("sparse", [("x", 1.0)]), &options);
+        found.map(|result| result.hits.len())
+    };
+    let with_list = |list: Vec<u8>| {
+        let terms = DictionaryWriter::of_sparse_terms();
+        with_one_list(&honest, 1, terms, fields.len() as u32, list)
+    };
+    let verify = |index: &Memory| {
+        let snapshot = open(index).unwrap();
+        esparsa::segment::verify(&snapshot.segments()[0].reader)
+    };
+    let unchanged = with_list(list.clone());
+    verify(&unchanged).unwrap();
+    assert_eq!(search(&unchanged, Algorithm::Ranges).unwrap(), fields.len());
+    for (lie, at, bytes) in lies {
+        let mut list = list.clone();
+        overwrite(&mut list, at, bytes);
+        let hostile = with_list(list);
+        let refused = verify(&hostile);
+        let corrupt = matches!(refused, Err(Error::Corrupt { .. }));
+        assert!(corrupt, "{lie}: {refused:?}");
+        for algorithm in Algorithm::ALL {
+            match search(&hostile, algorithm) {
+                Ok(found) => assert!(found <= fields.len(), "{lie}, {algorithm}: {found}"),
+                Err(error) => assert!(matches!(error, Error::Corrupt { .. }), "{lie}: {error}"),
+            }
+        }
+        let snapshot = open(&hostile).unwrap();
+        for reorder in [false, true] {
+            if let Err(error) = merge(&snapshot, reorder) {
+                assert!(matches!(error, Error::Corrupt { .. }), "{lie}: {error}");
+            }
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use esparsa::format::lengths;
 use esparsa::{
-    Algorithm, Bm25, Document, Index, MergePolicy, Query, Schema, SearchOptions, WriterOptions,
+    Algorithm, Bm25, Document, Index, MergePolicy, Query, Schema, SearchOptions, SparseLayout,
+    WriterOptions,
 };
 
 const CASES: u64 = 10_000;
@@ -96,10 +97,17 @@ fn build(random: &mut Random) -> Case {
         documents * 50 + 1
     };
     let schema = Schema::new().text("text", "simple").unwrap();
-    let index = Index::in_memory(schema.sparse("sparse", 3.0).unwrap()).unwrap();
+    let layout = match random.below(4) {
+        0 => SparseLayout::Tiers,
+        _ => SparseLayout::Ranges,
+    };
+    let schema = schema.sparse("sparse", 3.0).unwrap();
+    let index = Index::in_memory(schema.sparse_layout("sparse", layout).unwrap()).unwrap();
     let mut writer = index
         .writer_with(WriterOptions {
             merge_policy: MergePolicy::never(),
+            reorder_from: random.chance(2).then_some(20),
+            threads: 1 + random.below(2) as usize,
             ..WriterOptions::default()
         })
         .unwrap();

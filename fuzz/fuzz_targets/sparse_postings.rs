@@ -4,7 +4,7 @@
 use esparsa::format::Section;
 use esparsa::format::block::DecodedBlock;
 use esparsa::format::dictionary::{TermEntry, TermPostings};
-use esparsa::format::sparse_postings::Tier;
+use esparsa::format::sparse_postings::{SparseList, Tier};
 use libfuzzer_sys::fuzz_target;
 
 const DOCUMENTS: u32 = 5_000;
@@ -22,23 +22,31 @@ fuzz_target!(|bytes: &[u8]| {
         },
     };
     let section = Section::from_bytes("impacts", bytes.to_vec());
-    let Ok(tiers) = Tier::open_all(&section, DOCUMENTS, &entry) else {
+    let Ok(list) = SparseList::open(&section, DOCUMENTS, &entry) else {
         return;
     };
-    let count: u64 = tiers.iter().map(|tier| u64::from(tier.blocks.len())).sum();
-    assert_eq!(count, u64::from(entry.document_frequency));
-    let mut block = DecodedBlock::default();
-    for tier in tiers {
-        let mut last = None;
-        for index in 0..tier.blocks.block_count() {
-            if tier.blocks.decode(index, &mut block).is_err() {
-                return;
-            }
-            for (document, value) in block.documents().iter().zip(block.values()) {
-                assert!(*document < DOCUMENTS && last < Some(*document));
-                assert!(tier.impact(*value) <= u32::from(tier.greatest_impact));
-                last = Some(*document);
-            }
-        }
+    assert_eq!(list.len(), u64::from(entry.document_frequency));
+    let mut visited = 0;
+    let walked = list.for_each(|_, _| visited += 1);
+    assert!(walked.is_err() || visited == list.len());
+    match list {
+        SparseList::Tiers(tiers) => tiers.iter().for_each(walk_tier),
+        // See `range_list`.
+        SparseList::Ranges(_) => {}
     }
 });
+
+fn walk_tier(tier: &Tier<'_>) {
+    let mut block = DecodedBlock::default();
+    let mut last = None;
+    for index in 0..tier.blocks.block_count() {
+        if tier.blocks.decode(index, &mut block).is_err() {
+            return;
+        }
+        for (document, value) in block.documents().iter().zip(block.values()) {
+            assert!(*document < DOCUMENTS && last < Some(*document));
+            assert!(tier.impact(*value) <= tier.greatest_impact);
+            last = Some(*document);
+        }
+    }
+}

@@ -327,6 +327,7 @@ mod tests {
             "exhaustive",
             "wand",
             "block-max-wand",
+            "ranges",
         ];
         assert_eq!(names("max-score,all"), all);
         for text in ["", "wand,", "quantum"] {

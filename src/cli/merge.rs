@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::index::{REORDER_FROM, thread_count, writer_memory};
 use super::output;
 use super::parts::Parts;
 use super::size::{Size, counted};
@@ -17,6 +18,16 @@ pub struct Merge {
     /// Number of segments to have at most; with 1, deleted documents are dropped from disk too.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     segments: u32,
+    /// Put the documents of merged segments in an order in which those that share terms are close: searches take less
+    /// time.
+    #[arg(long)]
+    reorder: bool,
+    /// Number of threads that find the order [default: all cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    /// Memory that finding the order may take, about; with too little there is none.
+    #[arg(long, value_name = "SIZE", default_value = "1GB", value_parser = writer_memory)]
+    memory: Size,
 }
 
 impl Merge {
@@ -29,6 +40,9 @@ impl Merge {
         let index = Index::open(&self.index)?;
         let options = WriterOptions {
             merge_policy: MergePolicy::never(),
+            threads: thread_count(self.threads),
+            memory: usize::try_from(self.memory.0).unwrap_or(usize::MAX),
+            reorder_from: self.reorder.then_some(REORDER_FROM),
             ..WriterOptions::default()
         };
         let mut writer = index.writer_with(options)?;

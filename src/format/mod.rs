@@ -19,6 +19,7 @@
 pub mod bits;
 pub mod block;
 pub mod block_list;
+mod bm25;
 pub mod bounds;
 pub mod container;
 pub mod deletes;
@@ -27,6 +28,7 @@ pub mod ids;
 pub mod lengths;
 pub mod limits;
 pub mod manifest;
+pub mod range_list;
 pub mod schema;
 pub mod section;
 pub mod segment_info;
@@ -35,8 +37,9 @@ pub mod stored;
 pub mod text_postings;
 pub mod varint;
 
+pub use bm25::Bm25;
 pub use container::{Container, ContainerWriter, FileKind};
-pub use schema::{FieldKind, FieldNumber, FieldOptions, Schema, SparseTerms};
+pub use schema::{FieldKind, FieldNumber, FieldOptions, Schema, SparseLayout, SparseTerms};
 pub use section::{Section, SharedBytes, Verify};
 
 /// A document's number inside one segment, from 0.

@@ -1,7 +1,7 @@
 //! The fields of an index and their options (`format-spec/manifest.md`).
 
 use super::limits::{MAX_FIELD_NAME_BYTES, MAX_FIELDS};
-use super::{Malformed, Parse, varint, wide};
+use super::{Bm25, Malformed, Parse, varint, wide};
 use crate::error::{Error, Result};
 
 /// A field's number, given when the index is created and never reused.
@@ -16,6 +16,16 @@ pub enum SparseTerms {
     Numbers,
 }
 
+/// How the lists of a sparse field are laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SparseLayout {
+    /// Cut at ranges of documents, with the greatest impact of each: the fastest with many terms, as learned models give.
+    #[default]
+    Ranges,
+    /// In tiers of falling impact, bit-packed: smaller.
+    Tiers,
+}
+
 /// What a field holds, with its options.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -24,6 +34,8 @@ pub enum FieldOptions {
     Text {
         /// Name of the analyzer, for documents and queries alike.
         analyzer: String,
+        /// The parameters that queries have unless they set others.
+        bm25: Bm25,
     },
     /// Learned sparse vectors, searched by dot product.
     Sparse {
@@ -31,6 +43,8 @@ pub enum FieldOptions {
         scale: f32,
         /// How terms are named.
         terms: SparseTerms,
+        /// How lists are laid out.
+        layout: SparseLayout,
     },
     /// The document itself, returned with a hit.
     Stored,
@@ -109,8 +123,36 @@ impl Schema {
     ///
     /// [`Error::InvalidInput`] when the name is empty, too long or taken.
     pub fn text(self, name: &str, analyzer: &str) -> Result<Self> {
-        let analyzer = analyzer.to_owned();
-        self.with(name, FieldOptions::Text { analyzer })
+        let options = FieldOptions::Text {
+            analyzer: analyzer.to_owned(),
+            bm25: Bm25::default(),
+        };
+        self.with(name, options)
+    }
+
+    /// Sets the parameters of BM25 that queries of a text field have unless they set others.
+    ///
+    /// ```
+    /// use esparsa::{Bm25, Schema};
+    ///
+    /// let schema = Schema::new().text("text", "en")?.bm25("text", Bm25 { k1: 1.2, b: 0.75 })?;
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when there is no text field of this name, or the parameters make no sense.
+    pub fn bm25(mut self, name: &str, parameters: Bm25) -> Result<Self> {
+        parameters.check()?;
+        self.expect(name, FieldKind::Text)?;
+        for field in &mut self.fields {
+            if let FieldOptions::Text { bm25, .. } = &mut field.options
+                && field.name == name
+            {
+                *bm25 = parameters;
+            }
+        }
+        Ok(self)
     }
 
     /// Adds a sparse field with string terms, whose greatest weight is `greatest_weight`: weights are kept
@@ -138,7 +180,37 @@ impl Schema {
             let message = format!("expected a positive greatest weight, found {greatest_weight}");
             return Err(Error::invalid(message).in_field(name));
         }
-        self.with(name, FieldOptions::Sparse { scale, terms })
+        let layout = SparseLayout::default();
+        let options = FieldOptions::Sparse {
+            scale,
+            terms,
+            layout,
+        };
+        self.with(name, options)
+    }
+
+    /// Sets how the lists of a sparse field are laid out.
+    ///
+    /// ```
+    /// use esparsa::{Schema, SparseLayout};
+    ///
+    /// let schema = Schema::new().sparse("splade", 3.0)?.sparse_layout("splade", SparseLayout::Tiers)?;
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when there is no sparse field of this name.
+    pub fn sparse_layout(mut self, name: &str, chosen: SparseLayout) -> Result<Self> {
+        self.expect(name, FieldKind::Sparse)?;
+        for field in &mut self.fields {
+            if let FieldOptions::Sparse { layout, .. } = &mut field.options
+                && field.name == name
+            {
+                *layout = chosen;
+            }
+        }
+        Ok(self)
     }
 
     /// Adds the field that keeps documents as they are; a schema has at most one.
@@ -272,10 +344,20 @@ impl Schema {
 
 fn encode_options(options: &FieldOptions) -> (u64, Vec<u8>) {
     match options {
-        FieldOptions::Text { analyzer } => (1, analyzer.as_bytes().to_vec()),
-        FieldOptions::Sparse { scale, terms } => {
+        FieldOptions::Text { analyzer, bm25 } => {
+            let mut bytes = bm25.k1.to_le_bytes().to_vec();
+            bytes.extend(bm25.b.to_le_bytes());
+            bytes.extend(analyzer.as_bytes());
+            (1, bytes)
+        }
+        FieldOptions::Sparse {
+            scale,
+            terms,
+            layout,
+        } => {
             let mut bytes = scale.to_le_bytes().to_vec();
             bytes.push(u8::from(*terms == SparseTerms::Numbers));
+            bytes.push(u8::from(*layout == SparseLayout::Tiers));
             (2, bytes)
         }
         FieldOptions::Stored => (3, Vec::new()),
@@ -285,12 +367,23 @@ fn encode_options(options: &FieldOptions) -> (u64, Vec<u8>) {
 
 fn decode_options(kind: u64, bytes: &[u8]) -> Parse<FieldOptions> {
     Ok(match kind {
-        1 => FieldOptions::Text {
-            analyzer: utf8(bytes)?,
-        },
+        1 => {
+            let cut = Malformed("options of a text field end early");
+            let (k1, rest) = bytes.split_first_chunk::<4>().ok_or(cut)?;
+            let (b, analyzer) = rest.split_first_chunk::<4>().ok_or(cut)?;
+            let (k1, b) = (f32::from_le_bytes(*k1), f32::from_le_bytes(*b));
+            let bm25 = Bm25 { k1, b };
+            if bm25.check().is_err() {
+                return Err(Malformed("parameters of a text field make no sense"));
+            }
+            FieldOptions::Text {
+                analyzer: utf8(analyzer)?,
+                bm25,
+            }
+        }
         2 => {
-            let &[a, b, c, d, terms] = bytes else {
-                return Err(Malformed("options of a sparse field have five bytes"));
+            let &[a, b, c, d, terms, layout] = bytes else {
+                return Err(Malformed("options of a sparse field have six bytes"));
             };
             let scale = f32::from_le_bytes([a, b, c, d]);
             if !(scale.is_normal() && scale > 0.0) {
@@ -301,7 +394,16 @@ fn decode_options(kind: u64, bytes: &[u8]) -> Parse<FieldOptions> {
                 1 => SparseTerms::Numbers,
                 _ => return Err(Malformed("terms of a sparse field are of no known kind")),
             };
-            FieldOptions::Sparse { scale, terms }
+            let layout = match layout {
+                0 => SparseLayout::Ranges,
+                1 => SparseLayout::Tiers,
+                _ => return Err(Malformed("layout of a sparse field is of no known kind")),
+            };
+            FieldOptions::Sparse {
+                scale,
+                terms,
+                layout,
+            }
         }
         3 => FieldOptions::Stored,
         kind => FieldOptions::Unknown {
@@ -328,6 +430,8 @@ mod tests {
             .unwrap()
             .sparse_numbered("ids", 1.0)
             .unwrap()
+            .sparse_layout("ids", SparseLayout::Tiers)
+            .unwrap()
             .stored("source")
             .unwrap();
         schema.fields.push(Field {
@@ -348,7 +452,10 @@ mod tests {
     #[test]
     fn the_chapters_example_holds() {
         let schema = Schema::new().text("text", "english").unwrap();
-        assert_eq!(schema.encode(), b"\x01\x00\x01\x04text\x07english");
+        assert_eq!(
+            schema.encode(),
+            b"\x01\x00\x01\x04text\x0Ffff\x3F\xCD\xCC\xCC\x3Eenglish"
+        );
     }
 
     #[test]

@@ -40,6 +40,42 @@ pub struct Section {
     verified: Option<Arc<[AtomicU64]>>,
 }
 
+/// A part of a section; see [`Section::view`].
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    section: &'a Section,
+    bytes: &'a [u8],
+    start: usize,
+}
+
+impl<'a> View<'a> {
+    /// The bytes from `start` until `end` of the part, verified.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when they lie outside the part or do not match their checksum.
+    #[inline]
+    pub fn get(&self, start: usize, end: usize) -> Result<&'a [u8]> {
+        let Some(bytes) = self.bytes.get(start..end) else {
+            return Err(self.malformed(Malformed("expected more bytes in this list")));
+        };
+        self.section.touch(self.start + start, self.start + end)?;
+        Ok(bytes)
+    }
+
+    /// The bytes of the part from `start` on, as they lie there: to be fetched ahead, not to be used.
+    #[inline]
+    pub fn unverified(&self, start: usize) -> &'a [u8] {
+        self.bytes.get(start..).unwrap_or_default()
+    }
+
+    /// The error for bytes of this part that make no sense.
+    #[cold]
+    pub fn malformed(&self, malformed: Malformed) -> Error {
+        self.section.malformed(wide(self.start), malformed)
+    }
+}
+
 impl std::fmt::Debug for Section {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{} {:?}", self.file, self.name, self.range)
@@ -111,6 +147,26 @@ impl Section {
         let file: &[u8] = (*self.bytes).as_ref();
         file.get(self.range.start + start..self.range.start + end)
             .ok_or_else(|| self.outside(offset, length))
+    }
+
+    /// A part of the section that is verified piece by piece, when pieces are asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when it lies outside the section.
+    pub fn view(&self, offset: u64, length: u64) -> Result<View<'_>> {
+        let end = offset.checked_add(length).filter(|end| *end <= self.len());
+        let (Some(end), Ok(start)) = (end, narrow(offset)) else {
+            return Err(self.outside(offset, length));
+        };
+        let end = narrow(end).map_err(|m| self.malformed(offset, m))?;
+        let file: &[u8] = (*self.bytes).as_ref();
+        let bytes = file.get(self.range.start + start..self.range.start + end);
+        Ok(View {
+            section: self,
+            bytes: bytes.ok_or_else(|| self.outside(offset, length))?,
+            start,
+        })
     }
 
     /// The whole section, verified.

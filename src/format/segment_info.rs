@@ -8,7 +8,8 @@ use super::section::Section;
 use super::{FieldNumber, Malformed, read_u32};
 use crate::error::Result;
 
-const HEAD_BYTES: usize = 8;
+const HEAD_BYTES: usize = 12;
+const REORDERED: u32 = 1;
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
@@ -47,6 +48,8 @@ pub struct FieldStatistics {
 pub struct SegmentInfo {
     /// Number of documents, deleted ones included.
     pub documents: u32,
+    /// Whether documents stand in an order by their terms.
+    pub reordered: bool,
     /// One record for each field that has sections, by rising number.
     pub fields: Vec<FieldStatistics>,
 }
@@ -63,6 +66,8 @@ impl SegmentInfo {
         bytes.extend_from_slice(&self.documents.to_le_bytes());
         let count = u32::try_from(self.fields.len()).unwrap_or(u32::MAX);
         bytes.extend_from_slice(&count.to_le_bytes());
+        let flags = if self.reordered { REORDERED } else { 0 };
+        bytes.extend_from_slice(&flags.to_le_bytes());
         for field in &self.fields {
             let record = FieldRecord {
                 field: U32::new(field.field),
@@ -88,6 +93,7 @@ impl SegmentInfo {
         let bytes = section.all()?;
         let documents = section.parsed(0, read_u32(bytes, 0))?;
         let count = section.parsed(4, read_u32(bytes, 4))?;
+        let flags = section.parsed(8, read_u32(bytes, 8))?;
         let records = bytes
             .get(HEAD_BYTES..)
             .and_then(|rest| <[FieldRecord]>::ref_from_bytes(rest).ok())
@@ -115,6 +121,7 @@ impl SegmentInfo {
         });
         Ok(Self {
             documents,
+            reordered: flags & REORDERED != 0,
             fields: fields.collect(),
         })
     }
@@ -128,6 +135,7 @@ mod tests {
     fn the_chapters_example_holds() {
         let info = SegmentInfo {
             documents: 2,
+            reordered: true,
             fields: vec![FieldStatistics {
                 field: 0,
                 kind: 1,
@@ -139,10 +147,10 @@ mod tests {
             }],
         };
         let bytes = info.encode();
-        assert_eq!(bytes.len(), 56);
+        assert_eq!(bytes.len(), 60);
         let section = Section::from_bytes("info", bytes.clone());
         assert_eq!(SegmentInfo::read(&section).unwrap(), info);
-        let cut = Section::from_bytes("info", bytes[..55].to_vec());
+        let cut = Section::from_bytes("info", bytes[..59].to_vec());
         assert!(SegmentInfo::read(&cut).is_err());
     }
 }

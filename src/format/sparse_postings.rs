@@ -1,20 +1,28 @@
-//! The postings of a sparse field, in tiers of falling impact (`format-spec/sparse_postings.md`).
+//! The postings of a sparse field: lists in tiers of falling impact, or cut at ranges of documents
+//! (`format-spec/sparse_postings.md`).
 
 use std::ops::RangeInclusive;
 
 use zerocopy::byteorder::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::block::BLOCK_POSTINGS;
+use super::block::{BLOCK_POSTINGS, DecodedBlock};
 use super::block_list::{BlockEntry, BlockList, encode_blocks};
 use super::dictionary::{TermEntry, TermPostings};
 use super::limits::{MAX_LIST_BYTES, MAX_TIERS};
+use super::range_list::{RangeList, RangeListEncoder, groups_of};
+use super::schema::SparseLayout;
 use super::section::Section;
 use super::{DocId, Malformed, wide};
 use crate::error::{Error, Result};
 
 /// Tiers are cut where the count from the top passes these shares of the list: 1/32, 1/8, 1/2.
 const CUTS: [usize; 3] = [32, 8, 2];
+/// The first byte of a list that is cut at ranges, where others have their number of tiers.
+const RANGES: u8 = 0;
+/// A list is cut at ranges when it has so many postings for each group of ranges: with fewer, the table of groups is most of
+/// it, and decoding all of them takes little.
+const LEAST_IN_GROUP: u32 = 1;
 const TIER_RECORD_BYTES: u64 = size_of::<TierRecord>() as u64;
 
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -65,23 +73,28 @@ pub struct Tier<'a> {
     pub greatest_impact: u8,
 }
 
-impl<'a> Tier<'a> {
-    /// Opens the tiers of a term, greatest impacts first, in a segment of `documents` documents.
+/// The list of a term.
+#[derive(Clone, Debug)]
+pub enum SparseList<'a> {
+    /// Tiers, greatest impacts first.
+    Tiers(Vec<Tier<'a>>),
+    /// Cut at ranges of documents.
+    Ranges(RangeList<'a>),
+}
+
+impl<'a> SparseList<'a> {
+    /// Opens the list of a term in a segment of `documents` documents.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when the list's bytes do not hold tiers that add up to it.
-    pub fn open_all(
-        section: &'a Section,
-        documents: u32,
-        entry: &TermEntry,
-    ) -> Result<Vec<Tier<'a>>> {
+    /// [`Error::Corrupt`] when the list's bytes do not hold what they should.
+    pub fn open(section: &'a Section, documents: u32, entry: &TermEntry) -> Result<Self> {
         let (offset, length) = match entry.postings {
             TermPostings::Single { document, value } => {
-                return Ok(vec![Tier {
+                return Ok(Self::Tiers(vec![Tier {
                     blocks: BlockList::single(section, documents, document, value),
                     greatest_impact: u8::MAX,
-                }]);
+                }]));
             }
             TermPostings::List { offset, length } => (offset, length),
         };
@@ -89,12 +102,17 @@ impl<'a> Tier<'a> {
         let rest = length.saturating_sub(1);
         if entry.document_frequency as usize <= BLOCK_POSTINGS {
             let postings = entry.document_frequency;
-            return Ok(vec![Tier {
+            return Ok(Self::Tiers(vec![Tier {
                 blocks: BlockList::open(section, documents, postings, offset + 1, rest)?,
                 greatest_impact: first,
-            }]);
+            }]));
         }
-        Self::open_table(
+        if first == RANGES {
+            let postings = entry.document_frequency;
+            let list = RangeList::open(section, documents, postings, offset + 1, rest)?;
+            return Ok(Self::Ranges(list));
+        }
+        Tier::open_table(
             section,
             documents,
             entry.document_frequency,
@@ -102,8 +120,46 @@ impl<'a> Tier<'a> {
             first,
             rest,
         )
+        .map(Self::Tiers)
     }
 
+    /// Number of postings.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Tiers(tiers) => tiers.iter().map(|tier| u64::from(tier.blocks.len())).sum(),
+            Self::Ranges(list) => u64::from(list.len()),
+        }
+    }
+
+    /// Whether there are no postings; no list of an index is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `visit` with every posting: tier after tier, documents rising in each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when postings are damaged.
+    pub fn for_each(&self, mut visit: impl FnMut(DocId, u8)) -> Result<()> {
+        let tiers = match self {
+            Self::Ranges(list) => return list.for_each(visit),
+            Self::Tiers(tiers) => tiers,
+        };
+        let mut block = DecodedBlock::default();
+        for tier in tiers {
+            for index in 0..tier.blocks.block_count() {
+                tier.blocks.decode(index, &mut block)?;
+                for (document, value) in block.documents().iter().zip(block.values()) {
+                    visit(*document, tier.impact(*value));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Tier<'a> {
     fn open_table(
         section: &'a Section,
         documents: u32,
@@ -147,14 +203,17 @@ impl<'a> Tier<'a> {
 
     /// The impact that a value of this tier's blocks stands for.
     #[inline]
-    pub fn impact(&self, value: u32) -> u32 {
-        u32::from(self.greatest_impact).saturating_sub(value)
+    pub fn impact(&self, value: u32) -> u8 {
+        let value = u8::try_from(value).unwrap_or(u8::MAX);
+        self.greatest_impact.saturating_sub(value)
     }
 }
 
 /// Encodes the lists of a field one after another.
-#[derive(Default)]
 pub struct SparseListEncoder {
+    layout: SparseLayout,
+    count: u32,
+    ranges: RangeListEncoder,
     documents: Vec<DocId>,
     values: Vec<u32>,
     blocks: Vec<u8>,
@@ -163,6 +222,20 @@ pub struct SparseListEncoder {
 }
 
 impl SparseListEncoder {
+    /// Encodes lists of a segment of `count` documents.
+    pub fn new(layout: SparseLayout, count: u32) -> Self {
+        Self {
+            layout,
+            count,
+            ranges: RangeListEncoder::default(),
+            documents: Vec::new(),
+            values: Vec::new(),
+            blocks: Vec::new(),
+            table: Vec::new(),
+            tiers: Vec::new(),
+        }
+    }
+
     /// Appends the list of a term to `out` and returns its dictionary entry.
     ///
     /// `documents` rise, `impacts` are 1 to 255, `offset` is where `out` ends in the section.
@@ -192,8 +265,13 @@ impl SparseListEncoder {
             self.values.extend(impacts.iter().map(|i| greatest - i));
             out.push(u8::try_from(greatest).unwrap_or(u8::MAX));
             encode_blocks(documents, &self.values, out, |_, _, _| {});
+        } else if self.layout == SparseLayout::Tiers {
+            self.encode_tiers(choose_tiers(impacts), documents, impacts, out)?;
+        } else if document_frequency / LEAST_IN_GROUP >= groups_of(self.count) {
+            out.push(RANGES);
+            self.ranges.encode(documents, impacts, self.count, out)?;
         } else {
-            self.encode_tiers(documents, impacts, out)?;
+            self.encode_tiers(one_tier(impacts), documents, impacts, out)?;
         }
         Ok(TermEntry {
             document_frequency,
@@ -206,11 +284,11 @@ impl SparseListEncoder {
 
     fn encode_tiers(
         &mut self,
+        ranges: Vec<RangeInclusive<u32>>,
         documents: &[DocId],
         impacts: &[u32],
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        let ranges = choose_tiers(impacts);
         out.push(u8::try_from(ranges.len()).unwrap_or(u8::MAX));
         self.tiers.clear();
         for range in ranges {
@@ -271,6 +349,13 @@ impl SparseListEncoder {
     }
 }
 
+/// All impacts in one tier.
+fn one_tier(impacts: &[u32]) -> Vec<RangeInclusive<u32>> {
+    let least = impacts.iter().copied().min().unwrap_or(0);
+    let greatest = impacts.iter().copied().max().unwrap_or(0);
+    vec![least..=greatest]
+}
+
 /// The impact ranges of the tiers of a list, greatest first; each range's ends occur in the list.
 fn choose_tiers(impacts: &[u32]) -> Vec<RangeInclusive<u32>> {
     let mut counts = [0usize; 256];
@@ -306,7 +391,6 @@ fn choose_tiers(impacts: &[u32]) -> Vec<RangeInclusive<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::block::DecodedBlock;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -318,20 +402,24 @@ mod tests {
             let documents: Vec<u32> = postings.keys().copied().collect();
             let impacts: Vec<u32> = postings.values().copied().collect();
             let mut bytes = vec![0; 3];
-            let entry = SparseListEncoder::default()
+            let entry = SparseListEncoder::new(SparseLayout::Tiers, 5_000)
                 .encode(&documents, &impacts, 3, &mut bytes)
                 .unwrap();
             let section = Section::from_bytes("impacts", bytes);
             let mut read = BTreeMap::new();
             let mut floor = 256;
             let mut block = DecodedBlock::default();
-            for tier in Tier::open_all(&section, 5_000, &entry).unwrap() {
+            let list = SparseList::open(&section, 5_000, &entry).unwrap();
+            let SparseList::Tiers(tiers) = list else {
+                panic!("expected tiers");
+            };
+            for tier in tiers {
                 let mut smallest = 256;
                 for index in 0..tier.blocks.block_count() {
                     tier.blocks.decode(index, &mut block).unwrap();
                     let mut greatest = 0;
                     for (document, value) in block.documents().iter().zip(block.values()) {
-                        let impact = tier.impact(*value);
+                        let impact = u32::from(tier.impact(*value));
                         prop_assert!(impact < floor, "tiers overlap");
                         prop_assert!(read.insert(*document, impact).is_none());
                         smallest = smallest.min(impact);
@@ -347,10 +435,38 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn every_layout_holds_every_posting(
+            postings in prop::collection::btree_map(0u32..40_000, 1u32..=255, 1..2_500),
+            spread in 1u32..2_000,
+            ranges in any::<bool>(),
+        ) {
+            // Close together, ranges have many postings; far apart, few.
+            let close: BTreeMap<u32, u32> = postings.iter().map(|(d, i)| (d / spread, *i)).collect();
+            let documents: Vec<u32> = close.keys().copied().collect();
+            let impacts: Vec<u32> = close.values().copied().collect();
+            let layout = if ranges { SparseLayout::Ranges } else { SparseLayout::Tiers };
+            let mut bytes = vec![0; 3];
+            let entry = SparseListEncoder::new(layout, 40_000)
+                .encode(&documents, &impacts, 3, &mut bytes)
+                .unwrap();
+            let section = Section::from_bytes("impacts", bytes);
+            let list = SparseList::open(&section, 40_000, &entry).unwrap();
+            let mut read = BTreeMap::new();
+            let mut twice = false;
+            list.for_each(|document, impact| {
+                twice |= read.insert(document, u32::from(impact)).is_some();
+            }).unwrap();
+            prop_assert!(!twice);
+            prop_assert_eq!(read, close);
+        }
+    }
+
     #[test]
     fn the_chapters_example_holds() {
         let mut bytes = Vec::new();
-        SparseListEncoder::default()
+        SparseListEncoder::new(SparseLayout::Tiers, 5_000)
             .encode(&[3, 4, 9], &[200, 200, 198], 0, &mut bytes)
             .unwrap();
         assert_eq!(bytes, [0xC8, 0x43, 0x02, 0x03, 0x01, 0x20]);

@@ -9,7 +9,6 @@ use super::snapshot::Snapshot;
 use super::writer::IndexWriter;
 use crate::error::{Error, Result};
 use crate::format::manifest::Manifest;
-use crate::format::schema::Field;
 use crate::format::{FieldNumber, FieldOptions, Schema, Verify};
 use crate::store::{Directory, FileSystem, Memory};
 use crate::text::Analyzer;
@@ -58,7 +57,7 @@ impl IndexOptions {
     pub(super) fn resolve(&self, schema: &Schema) -> Result<Vec<(FieldNumber, Analyzer)>> {
         let mut found = Vec::new();
         for field in schema.fields() {
-            if let FieldOptions::Text { analyzer } = &field.options {
+            if let FieldOptions::Text { analyzer, .. } = &field.options {
                 let analyzer = self.find(analyzer).map_err(|e| e.in_field(&field.name))?;
                 found.push((field.number, analyzer));
             }
@@ -212,16 +211,14 @@ impl Index {
 fn canonical(schema: Schema, options: &IndexOptions) -> Result<Schema> {
     let analyzers = options.resolve(&schema)?;
     let fields = schema.fields().iter().map(|field| {
-        let analyzer = analyzers.iter().find(|(number, _)| *number == field.number);
-        match analyzer {
-            Some((_, analyzer)) => Field {
-                options: FieldOptions::Text {
-                    analyzer: analyzer.name().to_owned(),
-                },
-                ..field.clone()
-            },
-            None => field.clone(),
+        let resolved = analyzers.iter().find(|(number, _)| *number == field.number);
+        let mut field = field.clone();
+        if let (FieldOptions::Text { analyzer, .. }, Some((_, resolved))) =
+            (&mut field.options, resolved)
+        {
+            resolved.name().clone_into(analyzer);
         }
+        field
     });
     Ok(Schema::from_fields(fields.collect()))
 }

@@ -31,6 +31,10 @@ pub struct WriterOptions {
     pub memory: usize,
     /// Which segments are merged in the background.
     pub merge_policy: MergePolicy,
+    /// Merged segments of at least so many documents have their documents put in an order in which those that
+    /// share terms are close (recursive graph bisection). Searches take less time and sparse
+    /// fields less room; a merge takes a multiple of its time, and up to `memory` besides. `None`, the default: never.
+    pub reorder_from: Option<u32>,
     /// What to do with duplicates within a load.
     pub on_duplicate: OnDuplicate,
 }
@@ -46,6 +50,7 @@ impl Default for WriterOptions {
             threads: 1,
             memory: 256 << 20,
             merge_policy: MergePolicy::default(),
+            reorder_from: None,
             on_duplicate: OnDuplicate::default(),
         }
     }

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::format::container::FileStamp;
 use crate::format::deletes::DeletedDocuments;
 use crate::format::manifest::DeletesEntry;
-use crate::segment::{SegmentReader, Source, document_maps};
+use crate::segment::SegmentReader;
 
 /// A segment as the writer sees it.
 #[derive(Clone)]
@@ -216,23 +216,15 @@ impl Segments {
     }
 
     /// Puts a merged segment in the place of its sources, with what was deleted of them meanwhile.
-    pub fn end_merge(&mut self, ready: ReadySegment) -> Result<()> {
+    pub fn end_merge(&mut self, mut ready: ReadySegment) -> Result<()> {
         let slot = self.slots.iter_mut().find(
             |slot| matches!(&slot.state, State::Merging { number, .. } if *number == ready.number),
         );
         let Some(slot) = slot else { return Ok(()) };
-        let State::Merging {
-            sources, at_start, ..
-        } = &slot.state
-        else {
+        let State::Merging { sources, .. } = &slot.state else {
             return Ok(());
         };
-        let inputs: Vec<Source<'_>> = sources
-            .iter()
-            .zip(at_start)
-            .map(|(s, deleted)| Source::Segment(&s.reader, deleted.as_deref()))
-            .collect();
-        let maps = document_maps(&inputs)?;
+        let maps = std::mem::take(&mut ready.written.maps);
         let mut merged = LiveSegment::new(ready);
         merged.is_new = sources.iter().any(|source| source.is_new);
         for (source, map) in sources.iter().zip(&maps) {

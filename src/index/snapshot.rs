@@ -47,6 +47,11 @@ pub struct SnapshotSegment {
 }
 
 impl SnapshotSegment {
+    /// Number of its deleted documents.
+    pub fn deleted_count(&self) -> u32 {
+        self.deleted.as_ref().map_or(0, |deleted| deleted.count())
+    }
+
     /// Whether a document is not deleted.
     #[inline]
     pub fn is_live(&self, document: DocId) -> bool {

@@ -20,7 +20,7 @@ use super::snapshot::open_segment;
 use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, segment_file};
 use crate::format::{FieldKind, Schema, Verify};
-use crate::segment::{self, Document, SegmentReader, Source};
+use crate::segment::{self, Document, Reorder, SegmentReader, Source};
 use crate::store::{Directory, FileSystem, Lock};
 use crate::text::Analyzer;
 
@@ -345,11 +345,12 @@ fn write_segment(
     schema: &Schema,
     number: u64,
     sources: &[Source<'_>],
+    reorder: Option<Reorder>,
     verify: Verify,
 ) -> Result<ReadySegment> {
     let name = segment_file(number);
     let file = directory.create(&name)?;
-    let (mut file, written) = segment::write(schema, sources, file, &name)?;
+    let (mut file, written) = segment::write(schema, sources, reorder, file, &name)?;
     file.sync()
         .map_err(|e| Error::io(directory.path().join(&name), "fsync", e))?;
     drop(file);

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::score::Score;
+use super::window::Window;
 use crate::error::Error;
 use crate::format::block::DecodedBlock;
 use crate::format::block_list::{BlockEntry, BlockList};
@@ -47,9 +48,9 @@ pub(crate) trait Cursor {
     /// A bound of all contributions of documents from `start` until `end`, exclusive. `start` never falls.
     fn window_bound(&mut self, start: DocId, end: DocId) -> Self::Score;
 
-    /// Adds the contribution of every document from `start` until `end`, exclusive, to the sum of that document,
-    /// `sums[document - start]`, and moves to `end`.
-    fn add_window(&mut self, start: DocId, end: DocId, sums: &mut [Self::Score]);
+    /// Adds the contribution of every document from `start` until `end`, exclusive, to the sum of that document, and moves to
+    /// `end`.
+    fn add_window(&mut self, start: DocId, end: DocId, sums: &mut Window<Self::Score>);
 
     /// How many postings had their contribution computed.
     fn scored(&self) -> u64;

@@ -5,6 +5,7 @@
 
 use super::cursor::Cursor;
 use super::top_k::TopK;
+use super::window::Window;
 use crate::format::DocId;
 
 /// Offers every live document that has a term of the query.
@@ -14,11 +15,12 @@ pub(super) fn search<C: Cursor>(
     is_live: impl Fn(DocId) -> bool,
     top: &mut TopK<C::Score>,
 ) {
-    let mut sums = vec![C::Score::default(); documents as usize];
+    let mut sums = Window::new(documents);
     for cursor in cursors {
         cursor.add_window(0, documents, &mut sums);
     }
-    for (document, sum) in (0..).zip(sums) {
+    for document in 0..documents {
+        let sum = sums.sum(document);
         if sum > C::Score::default() && is_live(document) {
             top.offer(document, sum);
         }

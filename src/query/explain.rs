@@ -3,11 +3,11 @@
 use std::fmt;
 
 use super::cursor::Cursor;
-use super::plan::{Algorithm, choose};
+use super::plan::{Algorithm, choose, choose_sparse};
 use super::prepare::Prepared;
 use super::request::Query;
 use super::score::Score;
-use super::search::{sparse_cursors, text_cursors, workload};
+use super::search::{is_cut_at_ranges, sparse_cursors, sparse_lists, text_cursors, workload};
 use crate::error::{Error, Result};
 use crate::format::{DocId, lengths};
 use crate::index::{DocAddress, Snapshot};
@@ -95,8 +95,11 @@ impl Snapshot {
                 }
             }
             Prepared::Sparse(sparse) => {
-                let mut cursors = sparse_cursors(&sparse, segment, place)?;
-                (explanation.algorithm, explanation.why) = choose(workload(&cursors, k, segment));
+                let lists = sparse_lists(&sparse, segment, place)?;
+                let is_cut = is_cut_at_ranges(&lists);
+                let mut cursors = sparse_cursors(&sparse, lists);
+                let workload = workload(&cursors, k, segment);
+                (explanation.algorithm, explanation.why) = choose_sparse(workload, is_cut);
                 let mut sum = 0;
                 for (number, term) in sparse.terms.iter().enumerate() {
                     let part = part_of(&mut cursors, number, address.document)?;

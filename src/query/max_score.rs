@@ -16,14 +16,16 @@ use std::ops::Range;
 
 use super::cursor::Cursor;
 use super::score::Score;
-use super::simd::SLACK;
 use super::top_k::TopK;
+use super::window::Window;
 use crate::format::DocId;
 
 /// Documents of a window: one sum each, small enough for the first-level cache.
 const WINDOW: u32 = 2_048;
 /// Documents of the first window: while there is no threshold every document is looked up everywhere.
 const FIRST_WINDOW: u32 = 512;
+/// A list with at most so many postings in a window leaves windows without any.
+const RARE: u64 = 1;
 /// Looking a document up costs about as much as adding the contributions of so many postings in a row.
 const SEEK_COST: u64 = 8;
 
@@ -47,13 +49,11 @@ pub(super) fn search<C: Cursor>(
         let essential = windows.split(cursors, start..end, threshold);
         if essential > 0 {
             windows.collect(&mut cursors[..essential], start..end);
-            windows.pick(start, essential, threshold, &is_live);
+            windows.pick(essential, threshold, &is_live);
             windows.complete(cursors, essential, start..end, threshold);
-            windows.offer(start, top);
+            windows.offer(top);
         }
-        // Rare words leave long stretches without a document.
-        let next = cursors.iter().map(|cursor| cursor.document()).min();
-        start = end.max(next.unwrap_or(documents));
+        start = windows.next(cursors, end, top.threshold());
     }
 }
 
@@ -62,10 +62,14 @@ struct Windows<S> {
     terms: usize,
     /// Documents of the segment.
     documents: u32,
-    /// One sum for each document of the window; all zero between windows.
-    sums: Vec<S>,
+    /// One sum for each document of the window.
+    sums: Window<S>,
     /// `rest[i]` bounds what the cursors from place `i` on add to any document of the window.
     rest: Vec<S>,
+    /// The same for any document of all.
+    rest_of_all: Vec<S>,
+    /// Postings of each cursor in a window, on average.
+    expected: Vec<u64>,
     /// The greatest bound counted for each term; tiers of a term share no document.
     counted: Vec<S>,
     /// Documents that may be kept: the first `found` of these.
@@ -74,16 +78,44 @@ struct Windows<S> {
 }
 
 impl<S: Score> Windows<S> {
-    fn new<C: Cursor<Score = S>>(cursors: &[C], documents: u32) -> Self {
+    fn new<C: Cursor<Score = S>>(cursors: &mut [C], documents: u32) -> Self {
         let terms = cursors.iter().map(|c| c.term() + 1).max().unwrap_or(0);
-        Self {
+        let sums = Window::new(WINDOW);
+        let candidates = sums.room();
+        let expected =
+            |cursor: &C| u64::from(cursor.len()) * u64::from(WINDOW) / u64::from(documents.max(1));
+        let mut windows = Self {
             terms,
+            expected: cursors.iter().map(expected).collect(),
+            rest_of_all: Vec::new(),
             documents,
-            sums: vec![S::default(); WINDOW as usize],
+            sums,
             rest: vec![S::default(); cursors.len() + 1],
             counted: vec![S::default(); terms],
-            candidates: vec![0; WINDOW as usize + SLACK],
+            candidates,
             found: 0,
+        };
+        windows.bound_rest(cursors, |cursor: &mut C| cursor.bound());
+        windows.rest_of_all = windows.rest.clone();
+        windows
+    }
+
+    /// Sets `rest` by bounds of the cursors.
+    fn bound_rest<C: Cursor<Score = S>>(
+        &mut self,
+        cursors: &mut [C],
+        mut bound_of: impl FnMut(&mut C) -> S,
+    ) {
+        self.counted.fill(S::default());
+        let mut sum = S::default();
+        for (place, cursor) in cursors.iter_mut().enumerate().rev() {
+            let bound = bound_of(cursor);
+            let counted = &mut self.counted[cursor.term()];
+            if bound > *counted {
+                sum = sum.plus(bound.minus(*counted));
+                *counted = bound;
+            }
+            self.rest[place] = sum;
         }
     }
 
@@ -94,48 +126,57 @@ impl<S: Score> Windows<S> {
         window: Range<DocId>,
         threshold: Option<S>,
     ) -> usize {
-        self.counted.fill(S::default());
-        let mut sum = S::default();
-        let mut essential = 0;
+        self.bound_rest(cursors, |cursor| {
+            cursor.window_bound(window.start, window.end)
+        });
+        self.essential(&self.rest, threshold)
+    }
+
+    /// How many cursors are needed for a document to be kept, when the others together add no more than `rest` says.
+    fn essential(&self, rest: &[S], threshold: Option<S>) -> usize {
         // The rest's bounds stand against the whole threshold: nothing of the sum is known yet.
-        let cut = threshold.map(|t| S::cut(t, S::default(), self.terms));
-        for (place, cursor) in cursors.iter_mut().enumerate().rev() {
-            let bound = cursor.window_bound(window.start, window.end);
-            let counted = &mut self.counted[cursor.term()];
-            if bound > *counted {
-                sum = sum.plus(bound.minus(*counted));
-                *counted = bound;
-            }
-            self.rest[place] = sum;
-            if essential == 0 && cut.is_none_or(|cut| sum > cut) && sum > S::default() {
-                essential = place + 1;
-            }
+        let cut = threshold.map_or(S::default(), |t| S::cut(t, S::default(), self.terms));
+        let last = rest.iter().rposition(|rest| *rest > cut);
+        last.map_or(0, |place| place + 1)
+    }
+
+    /// Where the next window begins. Rare words leave long stretches without a document that can be kept; with frequent
+    /// ones there are none, and looking for them would only cost time.
+    fn next<C: Cursor<Score = S>>(
+        &self,
+        cursors: &mut [C],
+        end: DocId,
+        threshold: Option<S>,
+    ) -> DocId {
+        let essential = self.essential(&self.rest_of_all, threshold);
+        if self.expected[..essential]
+            .iter()
+            .any(|expected| *expected > RARE)
+        {
+            return end;
         }
-        essential
+        let next = cursors[..essential].iter_mut().map(|cursor| {
+            cursor.seek(end);
+            cursor.document()
+        });
+        next.min().unwrap_or(self.documents)
     }
 
     /// Sums the essential cursors' contributions.
     fn collect<C: Cursor<Score = S>>(&mut self, essential: &mut [C], window: Range<DocId>) {
-        let sums = &mut self.sums[..window.len()];
+        self.sums.move_to(window.start);
         for cursor in essential {
-            cursor.add_window(window.start, window.end, sums);
+            cursor.add_window(window.start, window.end, &mut self.sums);
         }
     }
 
     /// Notes the live documents that may be kept.
-    fn pick(
-        &mut self,
-        start: DocId,
-        essential: usize,
-        threshold: Option<S>,
-        is_live: &impl Fn(DocId) -> bool,
-    ) {
+    fn pick(&mut self, essential: usize, threshold: Option<S>, is_live: &impl Fn(DocId) -> bool) {
         let cut = threshold.map_or(S::default(), |t| {
             S::cut(t, self.rest[essential], self.terms)
         });
-        // Sums past the end of the window are zero, and the cut is not below.
-        self.found = S::above(&self.sums, cut, start, &mut self.candidates);
-        self.keep(is_live);
+        self.found = self.sums.above(cut, &mut self.candidates);
+        self.found = keep(&mut self.candidates, self.found, is_live);
     }
 
     /// Adds the contributions of the cursors that are not essential, in order, dropping documents that
@@ -147,46 +188,41 @@ impl<S: Score> Windows<S> {
         window: Range<DocId>,
         threshold: Option<S>,
     ) {
-        let start = window.start;
         for (place, cursor) in cursors.iter_mut().enumerate().skip(essential) {
-            let mut sums = std::mem::take(&mut self.sums);
             if let Some(threshold) = threshold {
                 let cut = S::cut(threshold, self.rest[place], self.terms);
-                self.keep(|document| sums[(document - start) as usize] > cut);
+                let sums = &self.sums;
+                self.found = keep(&mut self.candidates, self.found, |d| sums.sum(d) > cut);
             }
-            let expected = u64::from(cursor.len()) * u64::from(WINDOW) / u64::from(self.documents);
-            if self.found as u64 * SEEK_COST > expected {
-                cursor.add_window(start, window.end, &mut sums[..window.len()]);
+            if self.found as u64 * SEEK_COST > self.expected[place] {
+                cursor.add_window(window.start, window.end, &mut self.sums);
             } else {
                 for document in &self.candidates[..self.found] {
                     cursor.seek(*document);
                     if cursor.document() == *document {
-                        let sum = &mut sums[(document - start) as usize];
-                        *sum = sum.plus(cursor.score());
+                        self.sums.add(*document, cursor.score());
                     }
                 }
             }
-            self.sums = sums;
         }
     }
 
-    /// Offers the documents that are left, and makes ready for the next window.
-    fn offer(&mut self, start: DocId, top: &mut TopK<S>) {
+    /// Offers the documents that are left.
+    fn offer(&self, top: &mut TopK<S>) {
         for document in &self.candidates[..self.found] {
-            top.offer(*document, self.sums[(document - start) as usize]);
+            top.offer(*document, self.sums.sum(*document));
         }
-        self.sums.fill(S::default());
     }
+}
 
-    /// Keeps the candidates for which `good` says so, in order.
-    #[inline]
-    fn keep(&mut self, good: impl Fn(DocId) -> bool) {
-        let mut kept = 0;
-        for place in 0..self.found {
-            let document = self.candidates[place];
-            self.candidates[kept] = document;
-            kept += usize::from(good(document));
-        }
-        self.found = kept;
+/// Keeps those of the first `found` candidates for which `good` says so, in order, and returns how many they are.
+#[inline(always)]
+fn keep(candidates: &mut [DocId], found: usize, good: impl Fn(DocId) -> bool) -> usize {
+    let mut kept = 0;
+    for place in 0..found {
+        let document = candidates[place];
+        candidates[kept] = document;
+        kept += usize::from(good(document));
     }
+    kept
 }

@@ -8,14 +8,15 @@
 //!
 //! | file | concept |
 //! | --- | --- |
-//! | `request` | [`Query`], [`SearchOptions`], [`Bm25`] |
+//! | `request` | [`Query`], [`SearchOptions`] |
 //! | `prepare` | terms, weights and statistics of a query on a snapshot |
 //! | `score` | numbers that scores are made of, and safe comparisons with bounds |
 //! | `cursor` | the trait that algorithms are written against, and moving through blocks |
-//! | `text_cursor`, `sparse_cursor` | contributions and bounds of the two kinds of fields |
+//! | `text_cursor`, `sparse_cursor` | contributions and bounds of the two kinds of fields; a sparse one is a `tier_cursor` or a `range_cursor` |
 //! | `top_k` | the best documents so far |
-//! | `exhaustive`, `wand`, `block_max_wand`, `max_score` | one algorithm each |
-//! | `simd` | picking the good sums of a window with vector instructions |
+//! | `window` | one sum for each document of a stretch of documents |
+//! | `exhaustive`, `wand`, `block_max_wand`, `max_score`, `ranges` | one algorithm each; `ranges` works on lists that are cut at ranges, not on cursors |
+//! | `simd` | vector instructions: good sums of a window, bounds and scores of ranges |
 //! | `plan` | which algorithm, from measured costs |
 //! | `search` | a snapshot's segments, one after another, with one threshold |
 //! | `batch` | many queries on several threads |
@@ -31,16 +32,20 @@ mod highlight;
 mod max_score;
 mod plan;
 mod prepare;
+mod range_cursor;
+mod ranges;
 mod request;
 mod score;
 mod search;
 mod simd;
 mod sparse_cursor;
 mod text_cursor;
+mod tier_cursor;
 mod top_k;
 mod wand;
+mod window;
 
 pub use explain::{Explanation, TermExplanation};
 pub use plan::Algorithm;
-pub use request::{Bm25, Query, SearchOptions};
+pub use request::{Query, SearchOptions};
 pub use search::{Hit, SearchResult, SearchStatistics};

@@ -16,15 +16,19 @@ pub enum Algorithm {
     BlockMaxWand,
     /// Window by window, terms that cannot matter last.
     MaxScore,
+    /// Ranges of documents in falling order of their bounds. For sparse fields with
+    /// [`SparseLayout::Ranges`](crate::SparseLayout::Ranges); elsewhere it means [`MaxScore`](Self::MaxScore).
+    Ranges,
 }
 
 impl Algorithm {
     /// All algorithms.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Exhaustive,
         Self::Wand,
         Self::BlockMaxWand,
         Self::MaxScore,
+        Self::Ranges,
     ];
 
     /// The name on the command line.
@@ -34,6 +38,7 @@ impl Algorithm {
             Self::Wand => "wand",
             Self::BlockMaxWand => "block-max-wand",
             Self::MaxScore => "max-score",
+            Self::Ranges => "ranges",
         }
     }
 }
@@ -105,6 +110,18 @@ pub(super) fn choose(workload: Workload) -> (Algorithm, String) {
          skip most of them"
     );
     (Algorithm::MaxScore, why)
+}
+
+/// As [`choose`], for lists of which some may be cut at ranges.
+pub(super) fn choose_sparse(workload: Workload, is_cut: bool) -> (Algorithm, String) {
+    if !is_cut {
+        return choose(workload);
+    }
+    let why = format!(
+        "{} lists with {} postings, k = {}: lists cut at ranges of documents have bounds for each",
+        workload.cursors, workload.postings, workload.k
+    );
+    (Algorithm::Ranges, why)
 }
 
 #[cfg(test)]

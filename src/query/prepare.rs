@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::request::{Bm25, Query, QueryKind};
+use super::request::{Query, QueryKind};
 use super::text_cursor::LengthNorms;
 use crate::error::{Error, Result};
 use crate::format::dictionary::{Dictionary, TermEntry};
 use crate::format::limits::{MAX_QUERY_TERMS, MAX_SPARSE_TERM_BYTES, MAX_TEXT_TERM_BYTES};
-use crate::format::{FieldKind, FieldNumber, FieldOptions, SparseTerms};
+use crate::format::{Bm25, FieldKind, FieldNumber, FieldOptions, SparseTerms};
 use crate::index::Snapshot;
 
 /// A query made ready for one snapshot.
@@ -111,9 +111,20 @@ fn check_count(terms: usize) -> Result<()> {
     ))
 }
 
-fn prepare_text(snapshot: &Snapshot, field: &str, text: &str, bm25: Bm25) -> Result<PreparedText> {
+fn prepare_text(
+    snapshot: &Snapshot,
+    field: &str,
+    text: &str,
+    bm25: Option<Bm25>,
+) -> Result<PreparedText> {
+    let field = snapshot.schema().expect(field, FieldKind::Text)?;
+    let bm25 = match (bm25, &field.options) {
+        (Some(bm25), _) => bm25,
+        (None, FieldOptions::Text { bm25, .. }) => *bm25,
+        (None, _) => Bm25::default(),
+    };
     bm25.check()?;
-    let field = snapshot.schema().expect(field, FieldKind::Text)?.number;
+    let field = field.number;
     let totals = snapshot.totals(field);
     let average_length = (totals.total as f64 / totals.documents.max(1) as f64) as f32;
     let mut terms = Vec::new();
@@ -142,7 +153,7 @@ fn prepare_text(snapshot: &Snapshot, field: &str, text: &str, bm25: Bm25) -> Res
         field,
         average_length,
         terms,
-        norms: Box::new(LengthNorms::new(bm25, average_length)),
+        norms: Box::new(LengthNorms::new(bm25.norms(average_length))),
     })
 }
 
@@ -178,7 +189,7 @@ fn sparse_field(
 ) -> Result<(FieldNumber, f32)> {
     let field = snapshot.schema().expect(name, FieldKind::Sparse)?;
     match field.options {
-        FieldOptions::Sparse { scale, terms } if terms == expected => Ok((field.number, scale)),
+        FieldOptions::Sparse { scale, terms, .. } if terms == expected => Ok((field.number, scale)),
         FieldOptions::Sparse { terms, .. } => {
             let message = format!("terms of this field are {terms:?}, the query's {expected:?}");
             Err(Error::invalid(message).in_field(name))

@@ -2,42 +2,8 @@
 
 use super::plan::Algorithm;
 use crate::error::{Error, Result};
+use crate::format::Bm25;
 use crate::format::limits::MAX_K;
-
-/// The parameters of BM25: term frequency saturates with k1, length counts as much as b says.
-///
-/// Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bm25 {
-    /// At least 0; 0 makes every frequency count as 1.
-    pub k1: f32,
-    /// From 0 (length does not count) to 1.
-    pub b: f32,
-}
-
-impl Default for Bm25 {
-    /// k1 = 0.9, b = 0.4: what the retrieval literature uses for passages.
-    fn default() -> Self {
-        Self { k1: 0.9, b: 0.4 }
-    }
-}
-
-impl Bm25 {
-    pub(super) fn check(self) -> Result<()> {
-        if !(self.k1.is_finite() && self.k1 >= 0.0) {
-            let message = format!(
-                "expected k1 to be a number of at least 0, found {}",
-                self.k1
-            );
-            return Err(Error::invalid(message));
-        }
-        if !(0.0..=1.0).contains(&self.b) {
-            let message = format!("expected b from 0 to 1, found {}", self.b);
-            return Err(Error::invalid(message));
-        }
-        Ok(())
-    }
-}
 
 /// A query on one field.
 ///
@@ -55,7 +21,11 @@ pub struct Query {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum QueryKind {
-    Text { text: String, bm25: Bm25 },
+    /// Without parameters, those of the field.
+    Text {
+        text: String,
+        bm25: Option<Bm25>,
+    },
     Sparse(Vec<(String, f32)>),
     SparseNumbered(Vec<(u32, f32)>),
 }
@@ -66,7 +36,7 @@ impl Query {
     pub fn text(field: impl Into<String>, text: impl Into<String>) -> Self {
         let kind = QueryKind::Text {
             text: text.into(),
-            bm25: Bm25::default(),
+            bm25: None,
         };
         Self {
             field: field.into(),
@@ -99,11 +69,11 @@ impl Query {
         }
     }
 
-    /// Sets k1 and b; a sparse query has none and stays as it is.
+    /// Sets k1 and b, which are the field's otherwise; a sparse query has none and stays as it is.
     #[must_use]
     pub fn with_bm25(mut self, parameters: Bm25) -> Self {
         if let QueryKind::Text { bm25, .. } = &mut self.kind {
-            *bm25 = parameters;
+            *bm25 = Some(parameters);
         }
         self
     }

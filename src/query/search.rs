@@ -3,13 +3,17 @@
 use super::cursor::Cursor;
 use super::plan::{Algorithm, Workload, choose};
 use super::prepare::{Prepared, PreparedSparse, PreparedText};
+use super::range_cursor::RangeCursor;
+use super::ranges::SparseRanges;
 use super::request::{Query, SearchOptions};
 use super::score::Score;
 use super::sparse_cursor::SparseCursor;
 use super::text_cursor::TextCursor;
+use super::tier_cursor::TierCursor;
 use super::top_k::{Scored, TopK};
 use super::{block_max_wand, exhaustive, max_score, wand};
 use crate::error::Result;
+use crate::format::sparse_postings::SparseList;
 use crate::index::{DocAddress, Snapshot, SnapshotSegment};
 
 /// A document that was found.
@@ -78,45 +82,68 @@ impl Snapshot {
     pub fn search_with(&self, query: &Query, options: &SearchOptions) -> Result<SearchResult> {
         options.check()?;
         match Prepared::new(self, query)? {
-            Prepared::Text(text) => self.search_prepared(options, 1.0, |segment, place| {
-                text_cursors(&text, segment, place)
-            }),
+            Prepared::Text(text) => self.name_all(self.search_text(options, &text)?, 1.0),
             Prepared::Sparse(sparse) => {
-                self.search_prepared(options, sparse.unit, |segment, place| {
-                    sparse_cursors(&sparse, segment, place)
-                })
+                self.name_all(self.search_sparse(options, &sparse)?, sparse.unit)
             }
         }
     }
 
-    fn search_prepared<'a, C: Cursor>(
-        &'a self,
+    /// As [`search_with`](Self::search_with), without the documents' ids: addresses and scores. Saves their
+    /// lookup when only few of many hits are to be named.
+    ///
+    /// # Errors
+    ///
+    /// As [`search`](Self::search).
+    pub fn search_unnamed(
+        &self,
+        query: &Query,
         options: &SearchOptions,
-        unit: f32,
-        cursors_of: impl Fn(&'a SnapshotSegment, usize) -> Result<Vec<C>>,
-    ) -> Result<SearchResult> {
-        let mut top = TopK::new(options.k, self.documents());
-        let mut statistics = SearchStatistics::default();
+    ) -> Result<Vec<(DocAddress, f32)>> {
+        options.check()?;
+        Ok(match Prepared::new(self, query)? {
+            Prepared::Text(text) => self.search_text(options, &text)?.into_unnamed(1.0),
+            Prepared::Sparse(sparse) => self
+                .search_sparse(options, &sparse)?
+                .into_unnamed(sparse.unit),
+        })
+    }
+
+    fn name_all<S: Score>(&self, found: Found<S>, unit: f32) -> Result<SearchResult> {
+        Ok(SearchResult {
+            hits: self.name_hits(found.top.into_sorted(), unit)?,
+            statistics: found.statistics,
+        })
+    }
+
+    fn search_text(&self, options: &SearchOptions, text: &PreparedText) -> Result<Found<f32>> {
+        let mut found = Found::new(options.k, self.documents());
         for (place, segment) in self.segments().iter().enumerate() {
-            let mut cursors = cursors_of(segment, place)?;
-            if cursors.is_empty() {
-                continue;
-            }
-            top.enter(u32::try_from(place).unwrap_or(u32::MAX));
-            let workload = workload(&cursors, options.k, segment);
-            let algorithm = options.algorithm.unwrap_or_else(|| choose(workload).0);
-            run(algorithm, &mut cursors, segment, &mut top);
-            statistics.algorithms.push(algorithm);
-            statistics.postings += workload.postings;
-            for cursor in &mut cursors {
-                statistics.postings_scored += cursor.scored();
-                if let Some(error) = cursor.take_error() {
-                    return Err(error);
-                }
+            found.top.enter(u32::try_from(place).unwrap_or(u32::MAX));
+            let mut cursors = text_cursors(text, segment, place)?;
+            found.search_segment(options, &mut cursors, segment)?;
+        }
+        Ok(found)
+    }
+
+    fn search_sparse(
+        &self,
+        options: &SearchOptions,
+        sparse: &PreparedSparse,
+    ) -> Result<Found<u32>> {
+        let mut found = Found::new(options.k, self.documents());
+        for (place, segment) in self.segments().iter().enumerate() {
+            found.top.enter(u32::try_from(place).unwrap_or(u32::MAX));
+            let lists = sparse_lists(sparse, segment, place)?;
+            let by_ranges = matches!(options.algorithm, None | Some(Algorithm::Ranges));
+            if by_ranges && is_cut_at_ranges(&lists) {
+                found.search_ranges(sparse, lists, segment)?;
+            } else {
+                let mut cursors = sparse_cursors(sparse, lists);
+                found.search_segment(options, &mut cursors, segment)?;
             }
         }
-        let hits = self.name_hits(top.into_sorted(), unit)?;
-        Ok(SearchResult { hits, statistics })
+        Ok(found)
     }
 
     fn name_hits<S: Score>(&self, scored: Vec<Scored<S>>, unit: f32) -> Result<Vec<Hit>> {
@@ -128,6 +155,80 @@ impl Snapshot {
             })
         };
         scored.into_iter().map(name).collect()
+    }
+}
+
+/// What was found in the segments searched so far.
+struct Found<S> {
+    top: TopK<S>,
+    statistics: SearchStatistics,
+}
+
+impl<S: Score> Found<S> {
+    fn new(k: usize, documents: u64) -> Self {
+        Self {
+            top: TopK::new(k, documents),
+            statistics: SearchStatistics::default(),
+        }
+    }
+
+    fn search_segment<C: Cursor<Score = S>>(
+        &mut self,
+        options: &SearchOptions,
+        cursors: &mut [C],
+        segment: &SnapshotSegment,
+    ) -> Result<()> {
+        if cursors.is_empty() {
+            return Ok(());
+        }
+        let workload = workload(cursors, options.k, segment);
+        let algorithm = match options.algorithm {
+            None => choose(workload).0,
+            Some(Algorithm::Ranges) => Algorithm::MaxScore,
+            Some(chosen) => chosen,
+        };
+        run(algorithm, cursors, segment, &mut self.top);
+        self.statistics.algorithms.push(algorithm);
+        self.statistics.postings += workload.postings;
+        for cursor in cursors {
+            self.statistics.postings_scored += cursor.scored();
+            if let Some(error) = cursor.take_error() {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn into_unnamed(self, unit: f32) -> Vec<(DocAddress, f32)> {
+        let hits = self.top.into_sorted().into_iter();
+        hits.map(|hit| (hit.address, hit.score.to_f32() * unit))
+            .collect()
+    }
+}
+
+impl Found<u32> {
+    fn search_ranges(
+        &mut self,
+        sparse: &PreparedSparse,
+        lists: Vec<(usize, SparseList<'_>)>,
+        segment: &SnapshotSegment,
+    ) -> Result<()> {
+        let mut terms = SparseRanges::default();
+        for (number, list) in lists {
+            if let Some(term) = sparse.terms.get(number) {
+                self.statistics.postings += list.len();
+                terms.add(term.weight, list)?;
+            }
+        }
+        let scored = terms.search(
+            segment.reader.documents(),
+            segment.deleted_count(),
+            |document| segment.is_live(document),
+            &mut self.top,
+        )?;
+        self.statistics.postings_scored += scored;
+        self.statistics.algorithms.push(Algorithm::Ranges);
+        Ok(())
     }
 }
 
@@ -152,7 +253,9 @@ fn run<C: Cursor>(
         Algorithm::Exhaustive => exhaustive::search(cursors, documents, is_live, top),
         Algorithm::Wand => wand::search(cursors, is_live, top),
         Algorithm::BlockMaxWand => block_max_wand::search(cursors, is_live, top),
-        Algorithm::MaxScore => max_score::search(cursors, documents, is_live, top),
+        Algorithm::MaxScore | Algorithm::Ranges => {
+            max_score::search(cursors, documents, is_live, top);
+        }
     }
 }
 
@@ -182,24 +285,52 @@ pub(super) fn text_cursors<'a>(
     Ok(cursors)
 }
 
-/// The cursors of a sparse query on the `place`-th segment, one for each tier, greatest bounds first.
-pub(super) fn sparse_cursors<'a>(
+/// Whether any list is cut at ranges: then all are searched by ranges, unless another algorithm is asked for.
+pub(super) fn is_cut_at_ranges(lists: &[(usize, SparseList<'_>)]) -> bool {
+    let mut lists = lists.iter();
+    lists.any(|(_, list)| matches!(list, SparseList::Ranges(_)))
+}
+
+/// The lists of a sparse query on the `place`-th segment, with their terms' numbers.
+pub(super) fn sparse_lists<'a>(
     sparse: &PreparedSparse,
     segment: &'a SnapshotSegment,
     place: usize,
-) -> Result<Vec<SparseCursor<'a>>> {
+) -> Result<Vec<(usize, SparseList<'a>)>> {
     let Some(field) = segment.reader.sparse(sparse.field) else {
         return Ok(Vec::new());
     };
-    let mut cursors = Vec::new();
+    let mut lists = Vec::with_capacity(sparse.terms.len());
     for (number, term) in sparse.terms.iter().enumerate() {
         if let Some(Some(entry)) = term.entries.get(place) {
-            for tier in field.tiers(segment.reader.documents(), entry)? {
-                cursors.push(SparseCursor::new(&tier, number, term.weight));
+            lists.push((number, field.list(segment.reader.documents(), entry)?));
+        }
+    }
+    Ok(lists)
+}
+
+/// Cursors on the lists of a sparse query, one for each tier, greatest bounds first.
+pub(super) fn sparse_cursors<'a>(
+    sparse: &PreparedSparse,
+    lists: Vec<(usize, SparseList<'a>)>,
+) -> Vec<SparseCursor<'a>> {
+    let mut cursors = Vec::with_capacity(lists.len());
+    for (number, list) in lists {
+        let weight = sparse.terms.get(number).map_or(0, |term| term.weight);
+        match list {
+            SparseList::Tiers(tiers) => {
+                for tier in &tiers {
+                    let cursor = TierCursor::new(tier, number, weight);
+                    cursors.push(SparseCursor::Tier(Box::new(cursor)));
+                }
+            }
+            SparseList::Ranges(list) => {
+                let cursor = RangeCursor::new(list, number, weight);
+                cursors.push(SparseCursor::Ranges(Box::new(cursor)));
             }
         }
     }
     // Sums of integers are the same in any order.
     cursors.sort_by_key(|cursor| std::cmp::Reverse(cursor.bound()));
-    Ok(cursors)
+    cursors
 }

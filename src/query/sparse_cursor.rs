@@ -1,116 +1,88 @@
-//! Contributions of a tier's postings: query weight times impact, both integers.
+//! The postings of a sparse term, however its list is laid out.
 
-use super::cursor::{BlockCursor, Cursor};
+use super::cursor::Cursor;
+use super::range_cursor::RangeCursor;
+use super::tier_cursor::TierCursor;
+use super::window::Window;
 use crate::error::Error;
-use crate::format::block_list::BlockEntry;
-use crate::format::sparse_postings::{SparseBlockEntry, Tier};
-use crate::format::{DocId, NO_MORE_DOCUMENTS};
+use crate::format::DocId;
 
-/// The postings of one tier of a term. The tiers of a term are cursors of the same
-/// [`term`](Cursor::term).
-pub(super) struct SparseCursor<'a> {
-    blocks: BlockCursor<'a, SparseBlockEntry>,
-    term: usize,
-    weight: u32,
-    greatest_impact: u32,
+/// A tier of a list, or a list that is cut at ranges.
+pub(super) enum SparseCursor<'a> {
+    Tier(Box<TierCursor<'a>>),
+    Ranges(Box<RangeCursor<'a>>),
 }
 
-impl<'a> SparseCursor<'a> {
-    /// A cursor on a tier of the query's `term`-th term, with the term's weight in the query.
-    pub fn new(tier: &Tier<'a>, term: usize, weight: u32) -> Self {
-        Self {
-            blocks: BlockCursor::new(tier.blocks),
-            term,
-            weight,
-            greatest_impact: u32::from(tier.greatest_impact),
+/// Hands a call on to whichever cursor there is.
+macro_rules! either {
+    ($self:ident, $cursor:ident => $call:expr) => {
+        match $self {
+            SparseCursor::Tier($cursor) => $call,
+            SparseCursor::Ranges($cursor) => $call,
         }
-    }
-
-    #[inline]
-    fn bound_of_block(&self, block: usize) -> u32 {
-        match self.blocks.entry(block) {
-            Some(entry) => self.weight * u32::from(entry.greatest_impact()),
-            None => self.bound(),
-        }
-    }
+    };
 }
 
 impl Cursor for SparseCursor<'_> {
     type Score = u32;
 
     fn term(&self) -> usize {
-        self.term
+        either!(self, cursor => cursor.term())
     }
 
     fn len(&self) -> u32 {
-        self.blocks.len()
+        either!(self, cursor => cursor.len())
     }
 
     #[inline]
     fn bound(&self) -> u32 {
-        self.weight * self.greatest_impact
+        either!(self, cursor => cursor.bound())
     }
 
     #[inline]
     fn document(&self) -> DocId {
-        self.blocks.document()
+        either!(self, cursor => cursor.document())
     }
 
     #[inline]
     fn seek(&mut self, target: DocId) {
-        self.blocks.seek(target);
+        either!(self, cursor => cursor.seek(target))
     }
 
     #[inline]
     fn advance(&mut self) {
-        self.blocks.advance();
+        either!(self, cursor => cursor.advance())
     }
 
     fn value(&self) -> u32 {
-        self.greatest_impact.saturating_sub(self.blocks.value())
+        either!(self, cursor => cursor.value())
     }
 
     #[inline]
     fn score(&mut self) -> u32 {
-        self.blocks.scored += 1;
-        self.weight * self.value()
+        either!(self, cursor => cursor.score())
     }
 
     #[inline]
     fn block_bound(&mut self, target: DocId) -> (u32, DocId) {
-        let block = self.blocks.shallow_seek(target);
-        match self.blocks.entry(block) {
-            Some(entry) => (self.bound_of_block(block), entry.last_document()),
-            None if self.blocks.block_count() == 1 => (self.bound(), NO_MORE_DOCUMENTS - 1),
-            None => (0, NO_MORE_DOCUMENTS - 1),
-        }
+        either!(self, cursor => cursor.block_bound(target))
     }
 
     #[inline]
     fn window_bound(&mut self, start: DocId, end: DocId) -> u32 {
-        let Some(blocks) = self.blocks.blocks_in(start, end) else {
-            return 0;
-        };
-        blocks.fold(0, |bound, block| bound.max(self.bound_of_block(block)))
+        either!(self, cursor => cursor.window_bound(start, end))
     }
 
     #[inline]
-    fn add_window(&mut self, start: DocId, end: DocId, sums: &mut [u32]) {
-        let (weight, greatest) = (self.weight, self.greatest_impact);
-        self.blocks.for_window(start, end, |documents, values| {
-            for (document, value) in documents.iter().zip(values) {
-                if let Some(sum) = sums.get_mut((document - start) as usize) {
-                    *sum = sum.wrapping_add(weight * greatest.saturating_sub(*value));
-                }
-            }
-        });
+    fn add_window(&mut self, start: DocId, end: DocId, sums: &mut Window<u32>) {
+        either!(self, cursor => cursor.add_window(start, end, sums))
     }
 
     fn scored(&self) -> u64 {
-        self.blocks.scored
+        either!(self, cursor => cursor.scored())
     }
 
     fn take_error(&mut self) -> Option<Error> {
-        self.blocks.take_error()
+        either!(self, cursor => cursor.take_error())
     }
 }

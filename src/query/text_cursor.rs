@@ -5,24 +5,18 @@
 //! of a bound is never below that of a posting that it dominates, to the last bit.
 
 use super::cursor::{BlockCursor, Cursor};
-use super::request::Bm25;
+use super::window::Window;
 use crate::error::{Error, Result};
 use crate::format::block_list::BlockEntry;
 use crate::format::bounds::{Bound, UNBOUNDED_FREQUENCY};
 use crate::format::text_postings::{TextBlockEntry, TextList};
-use crate::format::{DocId, NO_MORE_DOCUMENTS, lengths};
+use crate::format::{DocId, NO_MORE_DOCUMENTS};
 
 /// What length does to a contribution, for every length code: 1 / (k1 · (1 - b + b · length / average)).
 pub(super) struct LengthNorms([f32; 256]);
 
 impl LengthNorms {
-    pub fn new(bm25: Bm25, average_length: f32) -> Self {
-        let mut norms = [0.0; 256];
-        for (norm, length) in norms.iter_mut().zip(lengths::TABLE) {
-            // The greatest length is 31,744, so the conversion is exact.
-            let share = length as f32 / average_length;
-            *norm = 1.0 / (bm25.k1 * (1.0 - bm25.b + bm25.b * share));
-        }
+    pub fn new(norms: [f32; 256]) -> Self {
         Self(norms)
     }
 
@@ -30,6 +24,26 @@ impl LengthNorms {
     fn of(&self, code: u8) -> f32 {
         self.0[usize::from(code)]
     }
+}
+
+/// The contribution of a posting, whose value is its frequency less one.
+#[inline(always)]
+fn contribution(weight: f32, value: u32, norm: f32) -> f32 {
+    // Frequencies above 2^24 round, in the same direction always.
+    let frequency = value as f32 + 1.0;
+    weight - weight / (1.0 + frequency * norm)
+}
+
+/// A list with a posting for one document in so many is dense.
+const DENSE_SHARE: u32 = 4;
+
+fn is_dense(list: &TextList<'_>) -> bool {
+    let last = list
+        .blocks
+        .table()
+        .last()
+        .map(|entry| entry.last_document());
+    last.is_some_and(|last| last / DENSE_SHARE <= list.blocks.len())
 }
 
 /// A term's postings with their BM25 contributions.
@@ -40,6 +54,8 @@ pub(super) struct TextCursor<'a> {
     norms: &'a LengthNorms,
     lengths: &'a [u8],
     bound: f32,
+    /// Whether a window has so many blocks that the best of their bounds is hardly better than the list's.
+    is_dense: bool,
     /// Bound of the block that was asked for last, and which it was.
     block_bound: (usize, f32),
 }
@@ -60,6 +76,7 @@ impl<'a> TextCursor<'a> {
             norms,
             lengths,
             bound: 0.0,
+            is_dense: is_dense(list),
             block_bound: (usize::MAX, 0.0),
         };
         match list.bounds {
@@ -83,9 +100,7 @@ impl<'a> TextCursor<'a> {
     #[inline]
     fn contribution(&self, document: DocId, value: u32) -> f32 {
         let code = self.lengths.get(document as usize).copied().unwrap_or(0);
-        // Frequencies above 2^24 round, in the same direction always.
-        let frequency = value as f32 + 1.0;
-        self.weight - self.weight / (1.0 + frequency * self.norms.of(code))
+        contribution(self.weight, value, self.norms.of(code))
     }
 
     fn bound_of(&self, bounds: &[Bound]) -> f32 {
@@ -165,6 +180,9 @@ impl Cursor for TextCursor<'_> {
 
     #[inline]
     fn window_bound(&mut self, start: DocId, end: DocId) -> f32 {
+        if self.is_dense {
+            return self.bound;
+        }
         let Some(blocks) = self.blocks.blocks_in(start, end) else {
             return 0.0;
         };
@@ -172,16 +190,12 @@ impl Cursor for TextCursor<'_> {
     }
 
     #[inline]
-    fn add_window(&mut self, start: DocId, end: DocId, sums: &mut [f32]) {
+    fn add_window(&mut self, start: DocId, end: DocId, sums: &mut Window<f32>) {
         let (lengths, norms, weight) = (self.lengths, self.norms, self.weight);
         self.blocks.for_window(start, end, |documents, values| {
             for (document, value) in documents.iter().zip(values) {
                 let code = lengths.get(*document as usize).copied().unwrap_or(0);
-                let frequency = *value as f32 + 1.0;
-                let contribution = weight - weight / (1.0 + frequency * norms.of(code));
-                if let Some(sum) = sums.get_mut((document - start) as usize) {
-                    *sum += contribution;
-                }
+                sums.add(*document, contribution(weight, *value, norms.of(code)));
             }
         });
     }

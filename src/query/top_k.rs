@@ -32,8 +32,7 @@ impl<S: Score> PartialOrd for Scored<S> {
     }
 }
 
-/// Keeps the best `k` of the documents offered, which come in rising order of address: of equal
-/// scores the first stays.
+/// Keeps the best `k` of the documents offered, in whatever order they come.
 pub(super) struct TopK<S> {
     k: usize,
     segment: u32,
@@ -56,7 +55,13 @@ impl<S: Score> TopK<S> {
         self.segment = segment;
     }
 
-    /// The score that a document must exceed to be kept; `None` while every document is.
+    /// How many documents are kept.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// The score that a document must exceed to be kept, or reach if its address is lower than those kept; `None` while every
+    /// document is.
     #[inline]
     pub fn threshold(&self) -> Option<S> {
         if self.heap.len() < self.k {
@@ -68,17 +73,21 @@ impl<S: Score> TopK<S> {
     /// Keeps the document if it is good enough.
     #[inline]
     pub fn offer(&mut self, document: DocId, score: S) {
-        if self.threshold().is_some_and(|threshold| score <= threshold) {
+        if self.threshold().is_some_and(|threshold| score < threshold) {
             return;
-        }
-        if self.heap.len() == self.k {
-            self.heap.pop();
         }
         let address = DocAddress {
             segment: self.segment,
             document,
         };
-        self.heap.push(Scored { score, address });
+        let offered = Scored { score, address };
+        if self.heap.len() < self.k {
+            self.heap.push(offered);
+        } else if let Some(mut worst) = self.heap.peek_mut()
+            && offered < *worst
+        {
+            *worst = offered;
+        }
     }
 
     /// The documents kept, the best first.
@@ -97,10 +106,14 @@ mod tests {
         fn the_best_k_are_kept_and_ties_go_to_the_lower_address(
             scores in prop::collection::vec(0u32..20, 0..60),
             k in 1usize..12,
+            turn in 0usize..60,
         ) {
             let mut top = TopK::new(k, 60);
             let half = scores.len() / 2;
-            for (index, score) in scores.iter().enumerate() {
+            let mut offered: Vec<(usize, u32)> = scores.iter().copied().enumerate().collect();
+            offered.rotate_left(turn.min(scores.len()));
+            for (index, score) in &offered {
+                let index = *index;
                 top.enter(u32::from(index >= half));
                 top.offer(index as u32, *score);
             }

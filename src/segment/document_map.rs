@@ -3,13 +3,14 @@
 use crate::format::DocId;
 use crate::format::deletes::DeletedDocuments;
 
-/// Renumbers the documents of one source: those that are kept follow one another.
+/// Renumbers the documents of one source: those that are kept follow one another, unless they are put in another order.
 #[derive(Clone, Debug)]
 pub(crate) struct DocumentMap {
     base: DocId,
     kept: u32,
-    /// For each document its new number, or `DROPPED`; `None` when all are kept.
+    /// For each document its new number, or `DROPPED`; `None` when all are kept in their order.
     table: Option<Vec<DocId>>,
+    keeps_order: bool,
 }
 
 const DROPPED: DocId = DocId::MAX;
@@ -22,6 +23,7 @@ impl DocumentMap {
                 base,
                 kept: documents,
                 table: None,
+                keeps_order: true,
             };
         };
         let mut next = base;
@@ -37,6 +39,21 @@ impl DocumentMap {
             base,
             kept: next - base,
             table: Some(table),
+            keeps_order: true,
+        }
+    }
+
+    /// The map that sends each kept document to `places[n]` where this one sends it to `n`.
+    pub fn permuted(&self, documents: u32, places: &[DocId]) -> Self {
+        let new = (0..documents).map(|document| {
+            let place = self.get(document).and_then(|n| places.get(n as usize));
+            place.copied().unwrap_or(DROPPED)
+        });
+        Self {
+            base: self.base,
+            kept: self.kept,
+            table: Some(new.collect()),
+            keeps_order: false,
         }
     }
 
@@ -45,9 +62,14 @@ impl DocumentMap {
         self.kept
     }
 
-    /// Whether every document is kept.
+    /// Whether every document is kept, in its order.
     pub fn keeps_all(&self) -> bool {
         self.table.is_none()
+    }
+
+    /// Whether the kept documents follow one another as before.
+    pub fn keeps_order(&self) -> bool {
+        self.keeps_order
     }
 
     /// The new number of a document; `None` when it is dropped.
@@ -76,6 +98,10 @@ mod tests {
         let new: Vec<Option<DocId>> = (0..5).map(|d| map.get(d)).collect();
         assert_eq!(new, [None, Some(10), Some(11), None, Some(12)]);
         assert_eq!(map.kept(), 3);
+        let permuted = DocumentMap::new(0, 5, Some(&dropped)).permuted(5, &[2, 0, 1]);
+        let new: Vec<Option<DocId>> = (0..5).map(|d| permuted.get(d)).collect();
+        assert_eq!(new, [None, Some(2), Some(0), None, Some(1)]);
+        assert!(map.keeps_order() && !permuted.keeps_order());
         let all = DocumentMap::new(10, 5, None);
         assert_eq!((all.get(4), all.kept()), (Some(14), 5));
     }

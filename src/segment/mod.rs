@@ -12,6 +12,8 @@
 //! | `term_merge` | sorted term streams -> one sorted stream |
 //! | `document_map` | documents of a source -> documents of the segment written |
 //! | `streams` | what a source brings to a merge |
+//! | `forward`, `bisect` | the terms that say most of each document, and an order by them |
+//! | `posting_sorter` | postings in the order of their documents' new numbers |
 //! | `write` | sources -> the file of a segment |
 //! | `reader` | the file of a segment -> its parts |
 //! | `verify` | walks everything that a segment holds |
@@ -26,9 +28,12 @@
     )
 )]
 
+mod bisect;
 mod document;
 mod document_map;
+mod forward;
 mod invert;
+mod posting_sorter;
 mod reader;
 mod streams;
 mod term_merge;
@@ -40,5 +45,4 @@ pub use document::{Document, FieldValue};
 pub use invert::{InvertedBatch, Inverter};
 pub use reader::{FieldReader, SegmentReader, SparseField, TextField};
 pub use verify::verify;
-pub(crate) use write::document_maps;
-pub use write::{Source, WrittenSegment, write};
+pub use write::{Reorder, Source, WrittenSegment, write};

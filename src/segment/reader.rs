@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::format::dictionary::{Dictionary, TermEntry};
 use crate::format::ids::Ids;
 use crate::format::segment_info::{FieldStatistics, SegmentInfo};
-use crate::format::sparse_postings::Tier;
+use crate::format::sparse_postings::SparseList;
 use crate::format::stored::Stored;
 use crate::format::text_postings::TextList;
 use crate::format::{
@@ -30,7 +30,7 @@ pub struct TextField {
 pub struct SparseField {
     /// The field's terms.
     pub terms: Dictionary,
-    /// Their postings in tiers.
+    /// Their postings.
     pub impacts: Section,
 }
 
@@ -187,13 +187,13 @@ impl TextField {
 }
 
 impl SparseField {
-    /// The tiers of a term that the dictionary gave.
+    /// The postings of a term that the dictionary gave.
     ///
     /// # Errors
     ///
     /// [`Error::Corrupt`] when they are damaged.
-    pub fn tiers(&self, documents: u32, entry: &TermEntry) -> Result<Vec<Tier<'_>>> {
-        Tier::open_all(&self.impacts, documents, entry)
+    pub fn list(&self, documents: u32, entry: &TermEntry) -> Result<SparseList<'_>> {
+        SparseList::open(&self.impacts, documents, entry)
     }
 }
 

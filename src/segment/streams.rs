@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::format::block::DecodedBlock;
 use crate::format::block_list::{BlockEntry, BlockList};
 use crate::format::dictionary::{DictionaryIter, TermEntry};
+use crate::format::sparse_postings::SparseList;
 use crate::format::{DocId, FieldNumber};
 
 /// The field of a batch with this number.
@@ -68,13 +69,16 @@ impl<'a> PostingStream<'a> {
                 })
             }
             Self::Sparse(field, count, _, Some(entry)) => {
+                let list = field.list(*count, entry)?;
                 let start = documents.len();
-                let tiers = field.tiers(*count, entry)?;
-                for tier in &tiers {
-                    let impact = |value| tier.impact(value);
-                    list_postings(&tier.blocks, map, documents, values, impact)?;
-                }
-                if tiers.len() > 1 {
+                let rises = matches!(&list, SparseList::Ranges(_));
+                list.for_each(|document, impact| {
+                    if let Some(new) = map.get(document) {
+                        documents.push(new);
+                        values.push(u32::from(impact));
+                    }
+                })?;
+                if !(rises && map.keeps_order()) {
                     sort_from(start, documents, values);
                 }
                 Ok(())

@@ -1,14 +1,18 @@
 //! Sources become the file of a segment.
 //!
 //! A source is a batch in memory or a segment on disk, with the documents of it that are dropped. A
-//! new segment and a merge are the same thing: the sources' documents follow one another, and the sorted
-//! terms of all of them are merged. Only the dictionary being built and the list being
-//! encoded are held in memory.
+//! new segment and a merge are the same thing: the sources' documents follow one another, or are put in an order of their
+//! own, and the sorted terms of all of them are merged. Only the dictionary being built and the list being
+//! encoded are held in memory, and for a new order what [`forward`](super::forward) gathers.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
+use super::bisect;
 use super::document_map::DocumentMap;
+use super::forward::{self, Weighing};
 use super::invert::InvertedBatch;
+use super::posting_sorter::PostingSorter;
 use super::reader::SegmentReader;
 use super::streams::{IdStream, PostingStream, field_of};
 use super::term_merge::KeyMerge;
@@ -18,12 +22,14 @@ use crate::format::deletes::DeletedDocuments;
 use crate::format::dictionary::{DictionaryWriter, TermEntry};
 use crate::format::ids::encode_order;
 use crate::format::limits::MAX_SEGMENT_DOCUMENTS;
+use crate::format::schema::Field;
 use crate::format::segment_info::{FieldStatistics, SegmentInfo};
 use crate::format::sparse_postings::SparseListEncoder;
 use crate::format::stored::{Stored, StoredBlock, StoredIndexWriter, StoredPacker};
 use crate::format::text_postings::TextListEncoder;
 use crate::format::{
-    ContainerWriter, DocId, FieldKind, FieldNumber, FileKind, Schema, Section, wide,
+    ContainerWriter, DocId, FieldKind, FieldNumber, FieldOptions, FileKind, Schema, Section,
+    SparseLayout, wide,
 };
 
 /// Documents to be written to a segment.
@@ -35,6 +41,15 @@ pub enum Source<'a> {
     Segment(&'a SegmentReader, Option<&'a DeletedDocuments>),
 }
 
+/// How to find an order in which documents that share terms are close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reorder {
+    /// Threads to do it with.
+    pub threads: usize,
+    /// Bytes of memory that it may take, about. With too few the documents stay in their order.
+    pub memory: usize,
+}
+
 /// A segment that was written.
 #[derive(Clone, Debug)]
 pub struct WrittenSegment {
@@ -42,6 +57,8 @@ pub struct WrittenSegment {
     pub stamp: FileStamp,
     /// Its statistics.
     pub info: SegmentInfo,
+    /// Where the documents of each source went.
+    pub(crate) maps: Vec<DocumentMap>,
 }
 
 impl Source<'_> {
@@ -59,8 +76,8 @@ impl Source<'_> {
     }
 }
 
-/// Where the documents of each source go.
-pub(crate) fn document_maps(sources: &[Source<'_>]) -> Result<Vec<DocumentMap>> {
+/// Where the documents of each source go when they keep their order.
+fn document_maps(sources: &[Source<'_>]) -> Result<Vec<DocumentMap>> {
     let mut base = 0u32;
     let mut maps = Vec::with_capacity(sources.len());
     for source in sources {
@@ -78,7 +95,8 @@ pub(crate) fn document_maps(sources: &[Source<'_>]) -> Result<Vec<DocumentMap>> 
     Ok(maps)
 }
 
-/// Writes a segment that holds the documents of `sources`, in order, and returns what it wrote.
+/// Writes a segment that holds the documents of `sources`, in order or, with `reorder`, in an order by
+/// their terms, and returns what it wrote.
 ///
 /// # Errors
 ///
@@ -87,11 +105,20 @@ pub(crate) fn document_maps(sources: &[Source<'_>]) -> Result<Vec<DocumentMap>> 
 pub fn write<W: Write>(
     schema: &Schema,
     sources: &[Source<'_>],
+    reorder: Option<Reorder>,
     out: W,
     file: &str,
 ) -> Result<(W, WrittenSegment)> {
-    let maps = document_maps(sources)?;
+    let mut maps = document_maps(sources)?;
     let documents = maps.iter().map(DocumentMap::kept).sum();
+    let mut reordered = false;
+    if let Some(reorder) = reorder
+        && let Some(places) = find_places(schema, sources, &maps, documents, reorder)?
+    {
+        let pairs = maps.iter_mut().zip(sources);
+        pairs.for_each(|(map, source)| *map = map.permuted(source.documents(), &places));
+        reordered = true;
+    }
     let failed = |e| Error::io(file, "write", e);
     let writer = ContainerWriter::new(out, FileKind::Segment).map_err(failed)?;
     let mut writer = SegmentWriter {
@@ -102,13 +129,14 @@ pub fn write<W: Write>(
         documents,
         info: SegmentInfo {
             documents,
+            reordered,
             fields: Vec::new(),
         },
     };
     for field in schema.fields() {
         match field.options.kind() {
             FieldKind::Text => writer.text_field(field.number)?,
-            FieldKind::Sparse => writer.sparse_field(field.number)?,
+            FieldKind::Sparse => writer.sparse_field(field.number, layout_of(field))?,
             FieldKind::Stored => writer.stored()?,
             FieldKind::Unknown => {}
         }
@@ -117,7 +145,63 @@ pub fn write<W: Write>(
     writer.section("info", None, &writer.info.encode())?;
     let info = writer.info;
     let (out, stamp) = writer.out.finish().map_err(failed)?;
-    Ok((out, WrittenSegment { stamp, info }))
+    Ok((out, WrittenSegment { stamp, info, maps }))
+}
+
+fn layout_of(field: &Field) -> SparseLayout {
+    match field.options {
+        FieldOptions::Sparse { layout, .. } => layout,
+        _ => SparseLayout::default(),
+    }
+}
+
+/// The new place of each document that is kept, by the terms of the first sparse field, or of the first text
+/// field if there is none.
+fn find_places(
+    schema: &Schema,
+    sources: &[Source<'_>],
+    maps: &[DocumentMap],
+    documents: u32,
+    reorder: Reorder,
+) -> Result<Option<Vec<DocId>>> {
+    let of_kind = |kind| {
+        let mut fields = schema.fields().iter();
+        fields.find(|field| field.options.kind() == kind)
+    };
+    let (field, weighing) = match (of_kind(FieldKind::Sparse), of_kind(FieldKind::Text)) {
+        (Some(field), _) => (field, Weighing::ByImpact),
+        (None, Some(field)) => (field, Weighing::ByRarity),
+        (None, None) => return Ok(None),
+    };
+    let Some(merge) = field_streams(sources, field.number)? else {
+        return Ok(None);
+    };
+    let Some(forward) = forward::gather(merge, maps, documents, weighing, reorder.memory)? else {
+        return Ok(None);
+    };
+    let order = bisect::order(forward, reorder.threads);
+    let mut places = vec![0; order.len()];
+    for (place, document) in (0..).zip(order) {
+        if let Some(slot) = places.get_mut(document as usize) {
+            *slot = place;
+        }
+    }
+    Ok(Some(places))
+}
+
+/// A stream of postings for each source, in order; `None` when no source has the field.
+fn field_streams<'a>(
+    sources: &[Source<'a>],
+    field: FieldNumber,
+) -> Result<Option<KeyMerge<PostingStream<'a>>>> {
+    let mut any = false;
+    let streams = sources.iter().map(|source| {
+        let stream = PostingStream::of(*source, field);
+        any |= !matches!(stream, PostingStream::Nothing);
+        stream
+    });
+    let streams = streams.collect();
+    any.then(|| KeyMerge::new(streams)).transpose()
 }
 
 struct SegmentWriter<'a, W> {
@@ -146,7 +230,7 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
     }
 
     fn text_field(&mut self, field: FieldNumber) -> Result<()> {
-        let Some(merge) = self.field_streams(field)? else {
+        let Some(merge) = field_streams(self.sources, field)? else {
             return Ok(());
         };
         let lengths = self.lengths(field)?;
@@ -170,11 +254,11 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         Ok(())
     }
 
-    fn sparse_field(&mut self, field: FieldNumber) -> Result<()> {
-        let Some(merge) = self.field_streams(field)? else {
+    fn sparse_field(&mut self, field: FieldNumber, layout: SparseLayout) -> Result<()> {
+        let Some(merge) = field_streams(self.sources, field)? else {
             return Ok(());
         };
-        let mut encoder = SparseListEncoder::default();
+        let mut encoder = SparseListEncoder::new(layout, self.documents);
         let mut seen = DeletedDocuments::none(self.documents);
         self.begin("impacts", Some(field))?;
         let (dictionary, mut statistics) = self.lists(
@@ -208,6 +292,8 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         let (mut documents, mut values) = (Vec::new(), Vec::new());
         let (mut written, mut pending) = (0, Vec::with_capacity(PENDING_BYTES * 2));
         let maps = self.maps;
+        let in_order = maps.iter().all(DocumentMap::keeps_order);
+        let mut sorter = PostingSorter::new(self.documents);
         while merge.advance()? {
             documents.clear();
             values.clear();
@@ -217,6 +303,9 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
             })?;
             if documents.is_empty() {
                 continue;
+            }
+            if !in_order {
+                sorter.sort(&mut documents, &mut values);
             }
             if documents
                 .windows(2)
@@ -246,21 +335,9 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         Ok((dictionary.finish()?, statistics))
     }
 
-    /// A stream of postings for each source, in order; `None` when no source has the field.
-    fn field_streams(&self, field: FieldNumber) -> Result<Option<KeyMerge<PostingStream<'a>>>> {
-        let mut any = false;
-        let streams = self.sources.iter().map(|source| {
-            let stream = PostingStream::of(*source, field);
-            any |= !matches!(stream, PostingStream::Nothing);
-            stream
-        });
-        let streams = streams.collect();
-        any.then(|| KeyMerge::new(streams)).transpose()
-    }
-
     /// The length codes of all kept documents.
     fn lengths(&self, field: FieldNumber) -> Result<Vec<u8>> {
-        let mut all = Vec::with_capacity(self.documents as usize);
+        let mut all = vec![0; self.documents as usize];
         for (source, map) in self.sources.iter().zip(self.maps) {
             let lengths: &[u8] = match source {
                 Source::Batch(batch, _) => field_of(batch, field)
@@ -272,8 +349,9 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
                 },
             };
             for document in 0..source.documents() {
-                if map.get(document).is_some() {
-                    all.push(lengths.get(document as usize).copied().unwrap_or(0));
+                let slot = map.get(document).and_then(|new| all.get_mut(new as usize));
+                if let (Some(slot), Some(length)) = (slot, lengths.get(document as usize)) {
+                    *slot = *length;
                 }
             }
         }
@@ -291,6 +369,10 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
     fn stored(&mut self) -> Result<()> {
         let mut index = StoredIndexWriter::default();
         self.begin("stored", None)?;
+        if !self.maps.iter().all(DocumentMap::keeps_order) {
+            self.stored_anew(&mut index)?;
+            return self.section("stored-index", None, &index.finish());
+        }
         for (source, map) in self.sources.iter().zip(self.maps) {
             match source {
                 Source::Batch(batch, _) => {
@@ -346,6 +428,50 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         self.repack(map, documents, index)
     }
 
+    /// Compresses all documents anew in their new order, so many at a time as fit a fixed amount of memory: the sources are read
+    /// once for each such part.
+    fn stored_anew(&mut self, index: &mut StoredIndexWriter) -> Result<()> {
+        let mut packer = StoredPacker::default();
+        let mut start = 0;
+        while start < self.documents {
+            let part = self.part_of_stored(start)?;
+            for document in &part {
+                packer.add(document)?;
+                for block in packer.take_closed() {
+                    self.put(index.add(&block))?;
+                }
+            }
+            start += u32::try_from(part.len()).unwrap_or(u32::MAX);
+        }
+        for block in packer.finish()? {
+            self.put(index.add(&block))?;
+        }
+        Ok(())
+    }
+
+    /// The documents from `start` on in their new order, until they take [`PART_BYTES`].
+    fn part_of_stored(&self, start: DocId) -> Result<Vec<Vec<u8>>> {
+        let mut part: BTreeMap<DocId, Vec<u8>> = BTreeMap::new();
+        let (mut bytes, mut end) = (0, self.documents);
+        for (source, map) in self.sources.iter().zip(self.maps) {
+            for_each_stored(*source, |document, content| {
+                let new = map.get(document).filter(|new| (start..end).contains(new));
+                if let Some(new) = new {
+                    bytes += content.len() + ENTRY_BYTES;
+                    part.insert(new, content);
+                }
+                // The last ones wait for the next part; one at least stays.
+                while bytes > PART_BYTES && part.len() > 1 {
+                    if let Some((dropped, content)) = part.pop_last() {
+                        bytes -= content.len() + ENTRY_BYTES;
+                        end = dropped;
+                    }
+                }
+            })?;
+        }
+        Ok(part.into_values().collect())
+    }
+
     /// Compresses the kept documents of a source anew.
     fn repack(
         &mut self,
@@ -395,6 +521,38 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         self.section("ids", None, &dictionary.finish()?)?;
         self.section("id-order", None, &encode_order(&order))
     }
+}
+
+/// Memory for documents that are put in another order.
+const PART_BYTES: usize = 64 << 20;
+/// What a document takes beside its content.
+const ENTRY_BYTES: usize = 64;
+
+/// Calls `visit` with every document of a source and its content, empty where there is none.
+fn for_each_stored(source: Source<'_>, mut visit: impl FnMut(DocId, Vec<u8>)) -> Result<()> {
+    let mut next = 0;
+    let mut visit_all = |contents: Vec<Vec<u8>>| {
+        for content in contents {
+            visit(next, content);
+            next += 1;
+        }
+    };
+    match source {
+        Source::Batch(batch, _) => {
+            visit_all(unpack_batch(batch.stored.as_deref().unwrap_or_default())?);
+        }
+        Source::Segment(segment, _) => {
+            if let Some(stored) = segment.stored() {
+                for block in 0..stored.blocks() {
+                    visit_all(stored.documents_of(block)?);
+                }
+            }
+        }
+    }
+    for document in next..source.documents() {
+        visit(document, Vec::new());
+    }
+    Ok(())
 }
 
 /// Postings are handed to the file in pieces of about this many bytes.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use esparsa::store::{Directory, Memory};
-use esparsa::{Document, Index, IndexOptions, MergePolicy, Schema, WriterOptions};
+use esparsa::{
+    Document, Index, IndexOptions, IndexWriter, MergePolicy, Schema, SparseLayout, WriterOptions,
+};
 
 /// Files by name.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -14,10 +16,16 @@ const DOCUMENTS: u32 = 520;
 const PRIME: u32 = 521;
 /// This document has an id and nothing else.
 const BARE: u32 = 7;
+/// Documents of the third segment, enough for three groups of ranges; the last one is short.
+const MANY: u32 = 8_200;
 
 pub fn schema() -> Schema {
     let schema = Schema::new().text("text", "simple").unwrap();
     let schema = schema.sparse("impacts", 2.55).unwrap();
+    let schema = schema
+        .sparse_layout("impacts", SparseLayout::Tiers)
+        .unwrap();
+    // Lists of numbered terms are cut at ranges.
     let schema = schema.sparse_numbered("numbered", 1.0).unwrap();
     schema.stored("source").unwrap()
 }
@@ -96,9 +104,14 @@ fn vector(n: u32) -> Vec<(&'static str, f32)> {
     vector
 }
 
+/// A weight of 1 to 255 steps of the numbered field.
+fn share(n: u32) -> f32 {
+    (1 + n * 31 % 255) as f32 / 255.0
+}
+
 fn numbered_vector(n: u32) -> Vec<(u32, f32)> {
     let mut vector = Vec::new();
-    vector.extend(n.is_multiple_of(2).then_some((7, 0.5)));
+    vector.extend(n.is_multiple_of(2).then_some((7, share(n))));
     vector.extend((n % 90 == 1).then_some((65_536, 1.0 / (n as f32))));
     vector.extend((n == 300).then_some((u32::MAX, 1.0)));
     vector
@@ -143,6 +156,42 @@ fn second_segment() -> Vec<Document> {
     ]
 }
 
+/// Three groups of ranges, whose lists have ranges and groups of every shape; nothing else is in these documents. Ids
+/// are short, and in the order of the documents.
+fn third_segment() -> impl Iterator<Item = Document> {
+    let digit = |number: u32| char::from_digit(number % 36, 36).unwrap();
+    (0..MANY).map(move |n| {
+        let id: String = ['z', digit(n / 1_296), digit(n / 36), digit(n)]
+            .iter()
+            .collect();
+        let terms = [
+            // Postings in every range, as many as are written as offsets at most; every noted rank.
+            (7, n.is_multiple_of(8)),
+            // Whole ranges, in bits, with ends of two bytes; one posting in each of the other groups.
+            (8, n < 300 || n == 4_200 || n == MANY - 1),
+            // The most offsets and the fewest bits, with ends of one byte; nothing in the second group.
+            (
+                9,
+                n < 8 || (64..73).contains(&n) || (960..1_100).contains(&n) || n == 8_192,
+            ),
+            // The second group alone.
+            (10, (4_096..4_500).contains(&n)),
+        ];
+        let terms = terms.into_iter().filter(|(_, is_there)| *is_there);
+        let vector: Vec<(u32, f32)> = terms.map(|(term, _)| (term, share(n + term))).collect();
+        Document::new(id)
+            .with_sparse_numbered("numbered", vector)
+            .with_stored("source", "")
+    })
+}
+
+fn add_all(writer: &mut IndexWriter, documents: impl IntoIterator<Item = Document>) {
+    for document in documents {
+        writer.add(document).unwrap();
+    }
+    writer.commit().unwrap();
+}
+
 /// The files of the index, built in memory.
 pub fn build() -> Files {
     let memory = Memory::new();
@@ -150,20 +199,21 @@ pub fn build() -> Files {
     let index = Index::create_in(directory, schema(), IndexOptions::new()).unwrap();
     let options = WriterOptions {
         merge_policy: MergePolicy::never(),
+        reorder_from: Some(1),
         ..WriterOptions::default()
     };
     let mut writer = index.writer_with(options).unwrap();
-    for document in first_segment() {
-        writer.add(document).unwrap();
-    }
-    writer.commit().unwrap();
+    add_all(&mut writer, first_segment());
     for n in [1, 64, 519] {
         writer.delete(&id(n)).unwrap();
     }
-    for document in second_segment() {
-        writer.add(document).unwrap();
-    }
-    writer.commit().unwrap();
+    // The second segment is a merge of two small ones that puts documents in order; so few stay as they are.
+    let second = second_segment();
+    let (some, others) = second.split_at(2);
+    add_all(&mut writer, some.to_vec());
+    add_all(&mut writer, others.to_vec());
+    writer.merge_to(2).unwrap();
+    add_all(&mut writer, third_segment());
     let names = memory.list().unwrap();
     names
         .into_iter()

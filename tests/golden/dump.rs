@@ -9,8 +9,11 @@ use esparsa::format::block_list::{BlockEntry, BlockList};
 use esparsa::format::bounds::Bound;
 use esparsa::format::dictionary::TermEntry;
 use esparsa::format::manifest::Manifest;
-use esparsa::format::sparse_postings::Tier;
-use esparsa::format::{Container, FieldOptions, FileKind, Schema, SparseTerms, Verify, lengths};
+use esparsa::format::range_list::{GROUP_RANGES, NOTED_RANKS, RangeList};
+use esparsa::format::sparse_postings::{SparseList, Tier};
+use esparsa::format::{
+    Container, FieldOptions, FileKind, Schema, SparseLayout, SparseTerms, Verify, lengths,
+};
 use esparsa::index::SnapshotSegment;
 use esparsa::segment::{FieldReader, SegmentReader, SparseField, TextField};
 use serde_json::{Value, json};
@@ -60,13 +63,25 @@ fn file(container: &Container) -> Value {
 fn manifest_contents(manifest: &Manifest) -> Value {
     let fields = manifest.schema.fields().iter().map(|field| {
         let mut found = match &field.options {
-            FieldOptions::Text { analyzer } => json!({ "kind": "text", "analyzer": analyzer }),
-            FieldOptions::Sparse { scale, terms } => {
+            FieldOptions::Text { analyzer, bm25 } => {
+                let (k1, b) = (bm25.k1.to_bits(), bm25.b.to_bits());
+                json!({ "kind": "text", "analyzer": analyzer, "k1_bits": k1, "b_bits": b })
+            }
+            FieldOptions::Sparse {
+                scale,
+                terms,
+                layout,
+            } => {
                 let terms = match terms {
                     SparseTerms::Strings => "strings",
                     SparseTerms::Numbers => "numbers",
                 };
-                json!({ "kind": "sparse", "scale_bits": scale.to_bits(), "terms": terms })
+                let layout = match layout {
+                    SparseLayout::Ranges => "ranges",
+                    SparseLayout::Tiers => "tiers",
+                };
+                let bits = scale.to_bits();
+                json!({ "kind": "sparse", "scale_bits": bits, "terms": terms, "layout": layout })
             }
             FieldOptions::Stored => json!({ "kind": "stored" }),
             other => panic!("the golden index has no such field: {other:?}"),
@@ -118,6 +133,7 @@ fn segment_contents(segment: &SnapshotSegment, schema: &Schema) -> Value {
     json!({
         "file": reader.container().file(),
         "documents": reader.documents(),
+        "reordered": reader.info().reordered,
         "fields": reader.fields().iter().map(|(n, f)| field(reader, *n, f, schema)).collect::<Vec<_>>(),
         "ids": ids,
         "stored": stored,
@@ -210,19 +226,48 @@ fn sparse_terms(segment: &SegmentReader, field: &SparseField, numbered: bool) ->
         } else {
             std::str::from_utf8(iter.key()).unwrap().into()
         };
-        let tiers = field.tiers(segment.documents(), &entry).unwrap();
-        let tiers: Vec<Value> = tiers.iter().map(|t| tier(t, &entry)).collect();
-        terms.push(json!({ "term": term, "df": entry.document_frequency, "tiers": tiers }));
+        let mut found = match field.list(segment.documents(), &entry).unwrap() {
+            SparseList::Tiers(tiers) => {
+                let tiers: Vec<Value> = tiers.iter().map(|t| tier(t, &entry)).collect();
+                json!({ "tiers": tiers })
+            }
+            SparseList::Ranges(list) => range_list(&list),
+        };
+        found["term"] = term;
+        found["df"] = entry.document_frequency.into();
+        terms.push(found);
     }
     terms
 }
 
+fn range_list(list: &RangeList<'_>) -> Value {
+    let groups = list.groups().iter();
+    let ranges = (0..GROUP_RANGES * list.groups().len() as u32).filter_map(|number| {
+        let postings = list.postings(list.find(number)?).unwrap();
+        Some(json!([number, postings.len()]))
+    });
+    let (mut documents, mut impacts) = (Vec::new(), Vec::new());
+    list.for_each(|document, impact| {
+        documents.push(document);
+        impacts.push(impact);
+    })
+    .unwrap();
+    json!({
+        "noted": NOTED_RANKS.map(|rank| list.impact_at_rank(rank)),
+        "groups": groups.map(|g| json!([g.present(), g.first()])).collect::<Vec<_>>(),
+        "greatest": list.greatest_impacts(),
+        "ranges": ranges.collect::<Vec<_>>(),
+        "documents": documents,
+        "impacts": impacts,
+    })
+}
+
 fn tier(tier: &Tier<'_>, entry: &TermEntry) -> Value {
     let (documents, values) = postings(&tier.blocks);
-    let impacts: Vec<u32> = values.iter().map(|value| tier.impact(*value)).collect();
+    let impacts: Vec<u8> = values.iter().map(|value| tier.impact(*value)).collect();
     // A single posting notes no greatest impact.
     if entry.document_frequency > 1 {
-        assert_eq!(impacts.iter().max(), Some(&u32::from(tier.greatest_impact)));
+        assert_eq!(impacts.iter().max(), Some(&tier.greatest_impact));
     }
     let mut found = json!({
         "greatest": impacts.iter().max(),

@@ -10,12 +10,14 @@ use esparsa::segment::{FieldReader, SegmentReader};
 use esparsa::store::Memory;
 use esparsa::{
     Algorithm, Document, Index, IndexOptions, IndexWriter, MergePolicy, Query, Result, Schema,
-    SearchOptions, Snapshot, WriterOptions,
+    SearchOptions, Snapshot, SparseLayout, WriterOptions,
 };
 
 pub fn schema() -> Schema {
     let schema = Schema::new().text("text", "simple").unwrap();
     let schema = schema.sparse("sparse", 2.0).unwrap();
+    let schema = schema.sparse("tiered", 2.0).unwrap();
+    let schema = schema.sparse_layout("tiered", SparseLayout::Tiers).unwrap();
     schema.stored("source").unwrap()
 }
 
@@ -34,6 +36,10 @@ pub fn document(number: u32, stored_bytes: usize) -> Document {
     text += &format!("w{} once{number}", random % 23);
     let weight = |step: u64| (1 + (random >> step) % 250) as f32 / 128.0;
     let mut vector = vec![("all".to_owned(), weight(0)), ("most".to_owned(), 0.5)];
+    // Long enough to be cut at ranges; few in the last range that has any.
+    if number < 261 {
+        vector.push(("early".to_owned(), weight(24)));
+    }
     vector.push((format!("s{}", random % 11), weight(8)));
     vector.push((format!("single{number}"), weight(16)));
     let stored: Vec<u8> = (0..stored_bytes as u64)
@@ -41,7 +47,8 @@ pub fn document(number: u32, stored_bytes: usize) -> Document {
         .collect();
     Document::new(format!("id{random:x}"))
         .with_text("text", text)
-        .with_sparse("sparse", vector)
+        .with_sparse("sparse", vector.clone())
+        .with_sparse("tiered", vector)
         .with_stored("source", stored)
 }
 
@@ -54,7 +61,7 @@ pub fn writer(index: &Index) -> IndexWriter {
     index.writer_with(options).unwrap()
 }
 
-/// Two segments: one with long lists, tiers and deletes, and a small one.
+/// Two segments: one with long lists, tiers, ranges and deletes, and a small one.
 pub fn build(documents: u32, stored_bytes: usize) -> Memory {
     let memory = Memory::new();
     let options = IndexOptions::new();
@@ -132,6 +139,8 @@ fn searches() -> Vec<Question> {
         Query::text("text", "common third w7"),
         Query::text("text", "once5 w3 nowhere"),
         Query::sparse("sparse", [("all", 1.0), ("most", 0.3), ("s4", 1.5)]),
+        Query::sparse("sparse", [("early", 1.0), ("all", 0.1), ("single3", 1.0)]),
+        Query::sparse("tiered", [("all", 1.0), ("most", 0.3), ("s4", 1.5)]),
     ];
     let algorithms = Algorithm::ALL.map(Some).into_iter().chain([None]);
     let pairs = algorithms.flat_map(|a| queries.iter().map(move |q| (q.clone(), a)));
@@ -234,7 +243,7 @@ fn all_postings(reader: &SegmentReader, field: &FieldReader) -> Result<Vec<(Vec<
     Ok(found)
 }
 
-/// Documents and values, block after block, and tier after tier.
+/// Documents and values in the order of the list.
 fn postings(reader: &SegmentReader, field: &FieldReader, entry: &TermEntry) -> Result<Postings> {
     let mut found = Vec::new();
     let mut block = DecodedBlock::default();
@@ -248,13 +257,8 @@ fn postings(reader: &SegmentReader, field: &FieldReader, entry: &TermEntry) -> R
             }
         }
         FieldReader::Sparse(sparse) => {
-            for tier in sparse.tiers(reader.documents(), entry)? {
-                for index in 0..tier.blocks.block_count() {
-                    tier.blocks.decode(index, &mut block)?;
-                    let impacts = block.values().iter().map(|value| tier.impact(*value));
-                    found.extend(block.documents().iter().copied().zip(impacts));
-                }
-            }
+            let list = sparse.list(reader.documents(), entry)?;
+            list.for_each(|document, impact| found.push((document, u32::from(impact))))?;
         }
     }
     Ok(found)

@@ -121,7 +121,8 @@ fn new_schema(arguments: &Arguments, peeked: &Peeked) -> Result<Schema> {
 /// Checks that an index that is there has the fields that the arguments and the first records ask for.
 fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Result<()> {
     let text = schema.expect(TEXT_FIELD, FieldKind::Text)?;
-    if let (FieldOptions::Text { analyzer }, Some(language)) = (&text.options, &arguments.language)
+    if let (FieldOptions::Text { analyzer, .. }, Some(language)) =
+        (&text.options, &arguments.language)
         && analyzer != language
     {
         return Err(Error::invalid(format!(

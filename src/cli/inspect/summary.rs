@@ -89,7 +89,9 @@ impl Summary {
 impl FieldSummary {
     fn of(field: &Field, snapshot: &Snapshot) -> Self {
         let (kind, analyzer, greatest_weight) = match &field.options {
-            FieldOptions::Text { analyzer } => ("text".to_owned(), Some(analyzer.clone()), None),
+            FieldOptions::Text { analyzer, .. } => {
+                ("text".to_owned(), Some(analyzer.clone()), None)
+            }
             FieldOptions::Sparse { scale, .. } => ("sparse".to_owned(), None, Some(scale * 255.0)),
             FieldOptions::Stored => ("stored".to_owned(), None, None),
             FieldOptions::Unknown { kind, .. } => (format!("unknown ({kind})"), None, None),

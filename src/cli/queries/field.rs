@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::Bm25;
 use crate::error::{Error, Result};
 use crate::eval::{self, TopicPart, read_queries};
 use crate::format::schema::Field;
 use crate::format::{FieldKind, FieldOptions, Schema, SparseTerms};
-use crate::query::{Bm25, Query};
+use crate::query::Query;
 
 /// The options that say what is searched and how it is scored.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -53,7 +54,7 @@ impl FieldArguments {
                 .ok_or_else(|| Error::invalid("the index has no field that can be searched"))?,
         };
         let scoring = match &field.options {
-            FieldOptions::Text { .. } => Scoring::Words(self.bm25()),
+            FieldOptions::Text { bm25, .. } => Scoring::Words(self.bm25(*bm25)),
             FieldOptions::Sparse { terms, .. } => Scoring::Weights(*terms),
             FieldOptions::Stored | FieldOptions::Unknown { .. } => {
                 return Err(unknown(schema, &field.name));
@@ -70,8 +71,7 @@ impl FieldArguments {
         })
     }
 
-    fn bm25(&self) -> Bm25 {
-        let default = Bm25::default();
+    fn bm25(&self, default: Bm25) -> Bm25 {
         Bm25 {
             k1: self.k1.unwrap_or(default.k1),
             b: self.b.unwrap_or(default.b),
@@ -286,6 +286,7 @@ mod tests {
         let error = error.unwrap_err().to_string();
         assert!(error.contains("`vector` in query `q7`"), "{error}");
         let body = find(Some("body"), FieldKind::Text).unwrap();
-        assert_eq!(body.query(&text).unwrap(), Query::text("body", "lava"));
+        let expected = Query::text("body", "lava").with_bm25(Bm25::default());
+        assert_eq!(body.query(&text).unwrap(), expected);
     }
 }

@@ -8,9 +8,9 @@ use crate::format::manifest::{DeletesEntry, Manifest, SegmentEntry, deletes_file
 use crate::index::buffer::Buffer;
 use crate::index::commit::{remove_unused, write_manifest};
 use crate::index::pool::{Job, Task};
-use crate::index::segments::LiveSegment;
+use crate::index::segments::{LiveSegment, MergePlan};
 use crate::index::snapshot::Snapshot;
-use crate::segment::{SegmentReader, Source};
+use crate::segment::{Reorder, SegmentReader, Source};
 
 impl IndexWriter {
     pub(super) fn plan_merges(&mut self) -> Result<()> {
@@ -37,16 +37,27 @@ impl IndexWriter {
         };
         let (directory, schema) = (self.directory.clone(), self.schema.clone());
         let verify = self.index_options.verify;
+        let reorder = self.reorder(&plan);
         let task: Task = Box::new(move || {
             let sources: Vec<Source<'_>> = plan
                 .sources
                 .iter()
                 .map(|(reader, deleted)| Source::Segment(reader, deleted.as_deref()))
                 .collect();
-            write_segment(&*directory, &schema, number, &sources, verify)
+            write_segment(&*directory, &schema, number, &sources, reorder, verify)
         });
         self.merging += 1;
         self.pool.submit(Job::Merge(task));
+    }
+
+    /// How the documents of a merge are put in order, if they are enough to be worth it.
+    fn reorder(&self, plan: &MergePlan) -> Option<Reorder> {
+        let least = self.options.reorder_from?;
+        let documents = plan.sources.iter().map(|(reader, _)| reader.documents());
+        (documents.sum::<u32>() >= least).then_some(Reorder {
+            threads: self.options.threads,
+            memory: self.options.memory,
+        })
     }
 
     pub(super) fn try_merge_to(&mut self, segments: usize) -> Result<()> {
@@ -62,7 +73,11 @@ impl IndexWriter {
             places.sort_unstable();
         } else {
             let deleted = candidates.iter().any(|c| c.deleted > 0);
-            if segments > 1 || !deleted {
+            let unordered = self.options.reorder_from.is_some_and(|least| {
+                let mut infos = self.segments.iter().map(|s| s.reader.info());
+                infos.any(|info| !info.reordered && info.documents >= least)
+            });
+            if segments > 1 || !(deleted || unordered) {
                 return Ok(());
             }
         }

@@ -103,7 +103,14 @@ impl IndexWriter {
         let (directory, schema) = (self.directory.clone(), self.schema.clone());
         let verify = self.index_options.verify;
         let task: Task = Box::new(move || {
-            write_segment(&*directory, &schema, number, &buffer.sources(), verify)
+            write_segment(
+                &*directory,
+                &schema,
+                number,
+                &buffer.sources(),
+                None,
+                verify,
+            )
         });
         self.writing = true;
         self.pool.submit(Job::Write(task));

@@ -1,0 +1,97 @@
+//! Building an index: no stored documents, one segment.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use esparsa::store::FileSystem;
+use esparsa::{Document, Error, Index, IndexWriter, MergePolicy, ParsedBatch, Schema, WriterOptions};
+use peers::Result;
+use peers::documents::{Chunk, Documents};
+use peers::driver::{BuildOptions, Built};
+use peers::work::{Kind, Work, vector};
+
+use crate::{BM25, FIELD, analyzer, index_options};
+
+const MEMORY: usize = 1 << 30;
+/// As many steps of impact as there are weights, so that each is kept as it is.
+const GREATEST_WEIGHT: f32 = 255.0;
+
+pub fn build(work: &Work, index: &Path, options: &BuildOptions) -> Result<Built> {
+    let schema = match work.kind {
+        Kind::Text => Schema::new()
+            .text(FIELD, analyzer().name())?
+            .bm25(FIELD, BM25)?,
+        Kind::Sparse => Schema::new().sparse_numbered(FIELD, GREATEST_WEIGHT)?,
+    };
+    let directory = Arc::new(FileSystem::create(index)?);
+    let index = Index::create_in(directory, schema, index_options())?;
+    let mut writer = index.writer_with(WriterOptions {
+        threads: options.threads,
+        memory: MEMORY,
+        // Once, when everything is merged.
+        merge_policy: match options.reorder {
+            true => MergePolicy::never(),
+            false => MergePolicy::default(),
+        },
+        reorder_from: options.reorder.then_some(0),
+        ..WriterOptions::default()
+    })?;
+    let kind = work.kind;
+    for chunk in Documents::open(work, options.order.as_deref())? {
+        let chunk = chunk?;
+        writer.add_parsed(move || parse(kind, &chunk))?;
+    }
+    writer.commit()?;
+    let start = Instant::now();
+    writer.merge_to(1)?;
+    writer.commit()?;
+    let merge_seconds = start.elapsed().as_secs_f64();
+    expect_no_errors(&mut writer)?;
+    drop(writer);
+    let snapshot = index.snapshot()?;
+    if snapshot.segments().len() != 1 {
+        let found = snapshot.segments().len();
+        return Err(format!("expected one segment, found {found}").into());
+    }
+    Ok(Built {
+        documents: snapshot.documents(),
+        merge_seconds,
+        note: format!(
+            "{} thread(s), 1 GiB of memory{}",
+            options.threads,
+            if options.reorder { ", reordered" } else { "" }
+        ),
+    })
+}
+
+/// The documents of a chunk; called on one of the writer's threads.
+fn parse(kind: Kind, chunk: &Chunk) -> ParsedBatch {
+    let mut batch = ParsedBatch::default();
+    for (number, record) in chunk.records() {
+        let document = Document::new(number.to_string());
+        match kind {
+            Kind::Text => match std::str::from_utf8(record) {
+                Ok(text) => batch.documents.push(document.with_text(FIELD, text)),
+                Err(error) => {
+                    let message = format!("document {number} is not UTF-8: {error}");
+                    batch.errors.push(Error::invalid(message));
+                }
+            },
+            Kind::Sparse => {
+                let terms = vector(record).map(|(t, w)| (u32::from(t), f32::from(w)));
+                batch
+                    .documents
+                    .push(document.with_sparse_numbered(FIELD, terms));
+            }
+        }
+    }
+    batch
+}
+
+fn expect_no_errors(writer: &mut IndexWriter) -> Result<()> {
+    match writer.take_errors().into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}

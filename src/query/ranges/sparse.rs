@@ -1,0 +1,301 @@
+//! Ranges of a sparse field: integer scores, and lists that are cut at ranges.
+
+use super::{Scale, ScoreRanges, Visit};
+use crate::error::{Error, Result};
+use crate::format::DocId;
+use crate::format::range_list::{
+    GROUP_RANGES, RANGE_DOCUMENTS, RangeGroup, RangeList, RangePostings, groups_of,
+};
+use crate::format::sparse_postings::SparseList;
+use crate::query::simd::{self, Level, MOST_WEIGHT, RangeSums};
+use crate::query::top_k::TopK;
+
+/// The terms of which postings are asked for ahead: often the rest is not needed.
+const TERMS_AHEAD: usize = 12;
+
+/// The lists of a query in one segment.
+#[derive(Default)]
+pub(in crate::query) struct SparseRanges<'a> {
+    /// Lists that are cut at ranges, by falling weight.
+    cut: Vec<CutTerm<'a>>,
+    /// The other ones, which are short.
+    few: Vec<FewTerm>,
+}
+
+struct CutTerm<'a> {
+    weight: u32,
+    groups: &'a [RangeGroup],
+    list: RangeList<'a>,
+}
+
+/// A short list, decoded, in document order.
+struct FewTerm {
+    weight: u32,
+    greatest: u8,
+    offsets: Vec<u8>,
+    impacts: Vec<u8>,
+    /// The range, its greatest impact and where its postings end, for each range that has any.
+    ranges: Vec<(u32, u8, u32)>,
+}
+
+impl<'a> SparseRanges<'a> {
+    /// Adds the list of a term; the weightiest terms come first.
+    pub fn add(&mut self, weight: u32, list: SparseList<'a>) -> Result<()> {
+        assert!(weight <= MOST_WEIGHT);
+        match list {
+            SparseList::Ranges(list) => self.cut.push(CutTerm {
+                weight,
+                groups: list.groups(),
+                list,
+            }),
+            SparseList::Tiers(_) => self.few.push(FewTerm::decode(weight, &list)?),
+        }
+        Ok(())
+    }
+
+    /// Weights and greatest impacts of all lists.
+    fn greatest(&self) -> impl Iterator<Item = (f64, u8)> {
+        let cut = self
+            .cut
+            .iter()
+            .map(|term| (term.weight, term.list.greatest_impact()));
+        let few = self.few.iter().map(|term| (term.weight, term.greatest));
+        cut.chain(few)
+            .map(|(weight, greatest)| (f64::from(weight), greatest))
+    }
+
+    /// A score that at least `rank` documents reach; 0 when none is known.
+    fn score_at_rank(&self, rank: usize) -> u32 {
+        let scores = self
+            .cut
+            .iter()
+            .map(|term| term.weight * u32::from(term.list.impact_at_rank(rank)));
+        scores.max().unwrap_or(0)
+    }
+
+    fn bounds(&self, level: Level, scale: &Scale, documents: u32) -> Vec<u16> {
+        let mut bounds = vec![0u16; (groups_of(documents) * GROUP_RANGES) as usize];
+        for term in &self.cut {
+            let weight = scale.weight(f64::from(term.weight));
+            let greatest = term.list.greatest_impacts();
+            simd::add_bounds(level, term.groups, greatest, weight, &mut bounds);
+        }
+        for term in &self.few {
+            let weight = scale.weight(f64::from(term.weight));
+            for (range, greatest, _) in &term.ranges {
+                let bound = &mut bounds[*range as usize];
+                *bound = bound.saturating_add(simd::share(*greatest, weight));
+            }
+        }
+        bounds
+    }
+
+    /// Offers every live document that can be kept, in no order, and returns how many postings were scored.
+    pub fn search(
+        &self,
+        documents: u32,
+        deleted: u32,
+        is_live: impl Fn(DocId) -> bool,
+        top: &mut TopK<u32>,
+    ) -> Result<u64> {
+        let level = Level::detect();
+        let scale = Scale::new(self.greatest());
+        let bounds = self.bounds(level, &scale, documents);
+        let k = top.k();
+        let mut scorer = Scorer {
+            level,
+            terms: self,
+            documents,
+            scale,
+            seed: self
+                .score_at_rank(k.saturating_add(deleted as usize))
+                .max(1),
+            kept: vec![0; RANGE_DOCUMENTS as usize + simd::SLACK],
+            scored: 0,
+            is_live,
+            top,
+        };
+        level.run(Visit {
+            level,
+            bounds: &bounds,
+            k,
+            scorer: &mut scorer,
+        })?;
+        Ok(scorer.scored)
+    }
+}
+
+impl FewTerm {
+    fn decode(weight: u32, list: &SparseList<'_>) -> Result<Self> {
+        let mut postings = Vec::new();
+        list.for_each(|document, impact| postings.push((document, impact)))?;
+        // Tiers come one after another.
+        postings.sort_unstable();
+        let mut ranges: Vec<(u32, u8, u32)> = Vec::new();
+        for ((document, impact), end) in postings.iter().zip(1..) {
+            let range = document / RANGE_DOCUMENTS;
+            match ranges.last_mut() {
+                Some(last) if last.0 == range => *last = (range, last.1.max(*impact), end),
+                _ => ranges.push((range, *impact, end)),
+            }
+        }
+        Ok(Self {
+            weight,
+            greatest: postings
+                .iter()
+                .map(|(_, impact)| *impact)
+                .max()
+                .unwrap_or(0),
+            offsets: postings
+                .iter()
+                .map(|(d, _)| (d % RANGE_DOCUMENTS) as u8)
+                .collect(),
+            impacts: postings.iter().map(|(_, impact)| *impact).collect(),
+            ranges,
+        })
+    }
+
+    /// Adds what the list has in a range; returns how many postings that is.
+    fn add(&self, range: u32, sums: &mut RangeSums, rest: &mut u32) -> usize {
+        let Ok(place) = self
+            .ranges
+            .binary_search_by_key(&range, |(range, ..)| *range)
+        else {
+            return 0;
+        };
+        let start = place
+            .checked_sub(1)
+            .map_or(0, |before| self.ranges[before].2 as usize);
+        let (_, greatest, end) = self.ranges[place];
+        let postings = start..end as usize;
+        for (offset, impact) in self.offsets[postings.clone()]
+            .iter()
+            .zip(&self.impacts[postings.clone()])
+        {
+            let sum = &mut sums[usize::from(*offset)];
+            *sum = sum.wrapping_add(self.weight * u32::from(*impact));
+        }
+        *rest = rest.saturating_sub(self.weight * u32::from(greatest));
+        postings.len()
+    }
+}
+
+struct Scorer<'a, L> {
+    level: Level,
+    terms: &'a SparseRanges<'a>,
+    documents: u32,
+    scale: Scale,
+    /// At least k documents have this score.
+    seed: u32,
+    kept: Vec<DocId>,
+    scored: u64,
+    is_live: L,
+    top: &'a mut TopK<u32>,
+}
+
+impl<L> Scorer<'_, L> {
+    /// The lowest score that can be kept.
+    #[inline(always)]
+    fn least(&self) -> u32 {
+        self.top.threshold().unwrap_or(0).max(self.seed)
+    }
+}
+
+impl<L: Fn(DocId) -> bool> ScoreRanges for Scorer<'_, L> {
+    #[inline(always)]
+    fn least_bound(&self) -> u16 {
+        self.scale.least_bound(f64::from(self.least()))
+    }
+
+    #[inline(always)]
+    fn fetch_ahead(&self, range: u32) {
+        for term in self.terms.cut.iter().take(TERMS_AHEAD) {
+            if let Some(found) = term.list.find(range) {
+                term.list
+                    .ahead(found)
+                    .into_iter()
+                    .for_each(simd::fetch_ahead);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn score_range(&mut self, range: u32, bound: u16) -> Result<()> {
+        let least = self.least();
+        let mut sums = [0; RANGE_DOCUMENTS as usize];
+        let mut rest = self.scale.score(bound).ceil() as u32;
+        for term in &self.terms.few {
+            self.scored += term.add(range, &mut sums, &mut rest) as u64;
+        }
+        for terms in self.terms.cut.chunks(u64::BITS as usize) {
+            let mut parts = Parts {
+                terms,
+                range,
+                present: present(terms, range),
+                scored: 0,
+                error: None,
+            };
+            let all = simd::add_parts(self.level, &mut parts, &mut rest, least, &mut sums);
+            self.scored += parts.scored;
+            if let Some(error) = parts.error {
+                return Err(error);
+            }
+            if !all {
+                return Ok(());
+            }
+        }
+        let first = range * RANGE_DOCUMENTS;
+        let found = simd::above_u32(&sums, least - 1, first, &mut self.kept);
+        for document in &self.kept[..found] {
+            if *document < self.documents && (self.is_live)(*document) {
+                self.top.offer(*document, sums[(document - first) as usize]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which of the terms have postings in a range, one bit each: found for all of them first, because whether a list is there
+/// cannot be foretold, and a wrong guess costs more than a list.
+#[inline(always)]
+fn present(terms: &[CutTerm<'_>], range: u32) -> u64 {
+    let (group, bit) = ((range / GROUP_RANGES) as usize, range % GROUP_RANGES);
+    let mut present = 0;
+    for (place, term) in terms.iter().enumerate() {
+        let word = term.groups.get(group).map_or(0, |group| group.present());
+        present |= (word >> bit & 1) << place;
+    }
+    present
+}
+
+/// What each of the terms has in a range.
+struct Parts<'a, 'b> {
+    terms: &'b [CutTerm<'a>],
+    range: u32,
+    present: u64,
+    scored: u64,
+    error: Option<Error>,
+}
+
+impl<'a> Iterator for &mut Parts<'a, '_> {
+    type Item = (u32, RangePostings<'a>);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.present == 0 {
+            return None;
+        }
+        let term = &self.terms[self.present.trailing_zeros() as usize];
+        self.present &= self.present - 1;
+        match term.list.postings(term.list.find(self.range)?) {
+            Ok(postings) => {
+                self.scored += postings.len() as u64;
+                Some((term.weight, postings))
+            }
+            Err(error) => {
+                self.error = Some(error);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The one place where vector instructions are written out.
+//!
+//! The processor is asked at run time what it can do; every path gives the same result as the plain one, bit for bit, and
+//! the plain one is the definition.
+#![allow(unsafe_code)]
+
+mod above;
+mod bounds;
+mod expand;
+mod postings;
+
+pub(super) use above::{SLACK, above_f32, above_u32};
+pub(super) use bounds::{add_bounds, at_least, share};
+pub(super) use postings::{MOST_WEIGHT, RangeSums, add_parts};
+
+/// What the processor can do, of what is used here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    /// Nothing is assumed.
+    Plain,
+    /// AVX2, and the counting and moving of bits.
+    Avx2,
+    /// The same and AVX-512 with F, BW and VBMI2.
+    Avx512,
+}
+
+impl Level {
+    /// The best that this processor has.
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let has_avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("popcnt")
+                && is_x86_feature_detected!("lzcnt");
+            let has_avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vbmi2");
+            match (has_avx2, has_avx512) {
+                (true, true) => Self::Avx512,
+                (true, false) => Self::Avx2,
+                _ => Self::Plain,
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        Self::Plain
+    }
+
+    /// Runs a task compiled for this level: what [`Task::run`] does and the compiler puts in its place uses the level's
+    /// instructions, the counting of bits among them.
+    #[inline]
+    pub fn run<T: Task>(self, task: T) -> T::Output {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has what the level says.
+            Self::Avx512 => unsafe { run_avx512(task) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has what the level says.
+            Self::Avx2 => unsafe { run_avx2(task) },
+            _ => task.run(),
+        }
+    }
+
+    /// Every level that this processor has.
+    #[cfg(test)]
+    pub fn all() -> impl Iterator<Item = Self> {
+        let best = Self::detect();
+        [Self::Plain, Self::Avx2, Self::Avx512]
+            .into_iter()
+            .filter(move |level| *level <= best)
+    }
+}
+
+/// Work in plain code that is worth compiling for every level; `run` must be `#[inline(always)]`.
+pub(super) trait Task {
+    type Output;
+
+    fn run(self) -> Self::Output;
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,bmi2,popcnt,lzcnt")]
+fn run_avx512<T: Task>(task: T) -> T::Output {
+    task.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+fn run_avx2<T: Task>(task: T) -> T::Output {
+    task.run()
+}
+
+/// Asks the processor to fetch the first bytes of `bytes`; nothing else happens.
+#[inline]
+pub(super) fn fetch_ahead(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if !bytes.is_empty() {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: fetching ahead changes nothing and never faults, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
+}

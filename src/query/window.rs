@@ -1,0 +1,59 @@
+//! One sum for each document of a window.
+
+use super::score::Score;
+use super::simd::SLACK;
+use crate::format::DocId;
+
+/// The sums of the documents from `start` on.
+pub(super) struct Window<S> {
+    start: DocId,
+    sums: Vec<S>,
+}
+
+impl<S: Score> Window<S> {
+    /// Sums for up to `documents` documents, all zero.
+    pub fn new(documents: u32) -> Self {
+        Self {
+            start: 0,
+            sums: vec![S::default(); documents as usize],
+        }
+    }
+
+    /// Clears the sums and moves to the documents from `start` on.
+    pub fn move_to(&mut self, start: DocId) {
+        self.start = start;
+        self.sums.fill(S::default());
+    }
+
+    /// Adds a contribution.
+    ///
+    /// # Panics
+    ///
+    /// When the document is not in the window.
+    #[inline(always)]
+    pub fn add(&mut self, document: DocId, contribution: S) {
+        let sum = &mut self.sums[(document - self.start) as usize];
+        *sum = sum.plus(contribution);
+    }
+
+    /// The sum of a document.
+    ///
+    /// # Panics
+    ///
+    /// When the document is not in the window.
+    #[inline(always)]
+    pub fn sum(&self, document: DocId) -> S {
+        self.sums[(document - self.start) as usize]
+    }
+
+    /// Notes the documents of all sums greater than `cut`, which is not negative, in order, and returns how many there are.
+    /// `documents` is as long as [`room`](Self::room).
+    pub fn above(&self, cut: S, documents: &mut [DocId]) -> usize {
+        S::above(&self.sums, cut, self.start, documents)
+    }
+
+    /// Room for the results of [`above`](Self::above).
+    pub fn room(&self) -> Vec<DocId> {
+        vec![0; self.sums.len() + SLACK]
+    }
+}
