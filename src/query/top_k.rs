@@ -32,21 +32,45 @@ impl<S: Score> PartialOrd for Scored<S> {
     }
 }
 
+/// From so many documents on, those kept are not a heap.
+const MANY: usize = 64;
+/// Of many documents, so many more than k are gathered, as a share of k, before the worst are thrown away.
+const GATHERED_SHARE: usize = 2;
+
 /// Keeps the best `k` of the documents offered, in whatever order they come.
+///
+/// A few are a heap, whose worst is known at any time. For many, moving every one through a heap costs more than a threshold
+/// that lags behind: they are gathered, and from time to time all but the best k are thrown away.
 pub(super) struct TopK<S> {
     k: usize,
     segment: u32,
-    heap: BinaryHeap<Scored<S>>,
+    kept: Kept<S>,
+}
+
+enum Kept<S> {
+    Heap(BinaryHeap<Scored<S>>),
+    Gathered {
+        documents: Vec<Scored<S>>,
+        threshold: Option<S>,
+    },
 }
 
 impl<S: Score> TopK<S> {
     /// Keeps `k` of at most `documents` documents.
     pub fn new(k: usize, documents: u64) -> Self {
         let most = usize::try_from(documents).unwrap_or(usize::MAX);
+        let kept = if k < MANY {
+            Kept::Heap(BinaryHeap::with_capacity(k.min(most) + 1))
+        } else {
+            Kept::Gathered {
+                documents: Vec::with_capacity(k.min(most) + k.min(most) / GATHERED_SHARE),
+                threshold: None,
+            }
+        };
         Self {
             k,
             segment: 0,
-            heap: BinaryHeap::with_capacity(k.min(most) + 1),
+            kept,
         }
     }
 
@@ -60,14 +84,15 @@ impl<S: Score> TopK<S> {
         self.k
     }
 
-    /// The score that a document must exceed to be kept, or reach if its address is lower than those kept; `None` while every
+    /// A document must exceed this score to be kept, or reach it if its address is lower than those kept; `None` while every
     /// document is.
     #[inline]
     pub fn threshold(&self) -> Option<S> {
-        if self.heap.len() < self.k {
-            return None;
+        match &self.kept {
+            Kept::Heap(heap) if heap.len() < self.k => None,
+            Kept::Heap(heap) => heap.peek().map(|worst| worst.score),
+            Kept::Gathered { threshold, .. } => *threshold,
         }
-        self.heap.peek().map(|worst| worst.score)
     }
 
     /// Keeps the document if it is good enough.
@@ -81,19 +106,49 @@ impl<S: Score> TopK<S> {
             document,
         };
         let offered = Scored { score, address };
-        if self.heap.len() < self.k {
-            self.heap.push(offered);
-        } else if let Some(mut worst) = self.heap.peek_mut()
-            && offered < *worst
-        {
-            *worst = offered;
+        match &mut self.kept {
+            Kept::Heap(heap) if heap.len() < self.k => heap.push(offered),
+            Kept::Heap(heap) => {
+                if let Some(mut worst) = heap.peek_mut()
+                    && offered < *worst
+                {
+                    *worst = offered;
+                }
+            }
+            Kept::Gathered {
+                documents,
+                threshold,
+            } => {
+                documents.push(offered);
+                let is_first = threshold.is_none() && documents.len() == self.k;
+                if is_first || documents.len() >= self.k + self.k / GATHERED_SHARE {
+                    *threshold = Some(keep_best(documents, self.k));
+                }
+            }
         }
     }
 
     /// The documents kept, the best first.
     pub fn into_sorted(self) -> Vec<Scored<S>> {
-        self.heap.into_sorted_vec()
+        match self.kept {
+            Kept::Heap(heap) => heap.into_sorted_vec(),
+            Kept::Gathered { mut documents, .. } => {
+                if documents.len() > self.k {
+                    keep_best(&mut documents, self.k);
+                }
+                documents.sort_unstable();
+                documents
+            }
+        }
     }
+}
+
+/// Drops all but the best `k` of at least as many documents, and returns the score of the worst of them.
+fn keep_best<S: Score>(documents: &mut Vec<Scored<S>>, k: usize) -> S {
+    let (_, worst, _) = documents.select_nth_unstable(k - 1);
+    let score = worst.score;
+    documents.truncate(k);
+    score
 }
 
 #[cfg(test)]
@@ -104,11 +159,11 @@ mod tests {
     proptest! {
         #[test]
         fn the_best_k_are_kept_and_ties_go_to_the_lower_address(
-            scores in prop::collection::vec(0u32..20, 0..60),
-            k in 1usize..12,
-            turn in 0usize..60,
+            scores in prop::collection::vec(0u32..20, 0..400),
+            k in prop_oneof![1usize..12, 64usize..150],
+            turn in 0usize..400,
         ) {
-            let mut top = TopK::new(k, 60);
+            let mut top = TopK::new(k, 400);
             let half = scores.len() / 2;
             let mut offered: Vec<(usize, u32)> = scores.iter().copied().enumerate().collect();
             offered.rotate_left(turn.min(scores.len()));
