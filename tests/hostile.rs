@@ -375,7 +375,7 @@ fn lists_cut_at_ranges_that_lie_are_refused() {
     let (bits, few) = (ends + 3, ends + 3 + 2 * 72);
     assert_eq!((list[0], list.len()), (0, few + 6 + 1 + 58));
     // The lie, where it is, and what is there.
-    let lies: [(&str, usize, &[u8]); 21] = [
+    let lies: [(&str, usize, &[u8]); 23] = [
         ("noted impacts", 1, &[91]),
         ("noted impacts", 2, &[0]),
         ("noted impacts", 4, &[1]),
@@ -386,6 +386,8 @@ fn lists_cut_at_ranges_that_lie_are_refused() {
         ("ranges without end", 12, &[0xFF; 4]),
         ("a range that has nothing", 16, &[0x0F]),
         ("a range of no document", second + 1, &[1]),
+        ("ranges of a group begin later", second + 8, &[4]),
+        ("ranges of a group begin nowhere", second + 8, &[0xFF; 4]),
         ("a group begins earlier", second + 12, &[100]),
         ("a group begins beyond the list", second + 12, &[0xFF; 4]),
         ("the last group ends earlier", second + 16 + 12, &[180]),

@@ -267,21 +267,23 @@ impl<'a> RangeList<'a> {
         } else {
             chunk::<2>(group, found)
         };
-        match bytes {
-            Some(bytes) if (1..=2 * MOST_OFFSETS).contains(&bytes.len()) => {
-                let (offsets, impacts) = bytes.split_at(bytes.len() / 2);
-                Ok(RangePostings::Offsets(offsets, impacts))
+        let Some(bytes) = bytes else {
+            return Err(self.malformed("ends of ranges do not rise in their group"));
+        };
+        if bytes.len() <= 2 * MOST_OFFSETS {
+            let (offsets, impacts) = bytes.split_at(bytes.len() / 2);
+            if offsets.is_empty() || offsets.len() != impacts.len() {
+                return Err(self.malformed("a range has another number of offsets than of impacts"));
             }
-            Some(bytes) if let Some((bits, impacts)) = bytes.split_first_chunk::<BITS_BYTES>() => {
-                let bits = u64::from_le_bytes(*bits);
-                if bits.count_ones() as usize != impacts.len() {
-                    let message = "a range has another number of bits than of impacts";
-                    return Err(self.malformed(message));
-                }
-                Ok(RangePostings::Bits(bits, impacts))
-            }
-            _ => Err(self.malformed("ends of ranges do not rise in their group")),
+            return Ok(RangePostings::Offsets(offsets, impacts));
         }
+        if let Some((bits, impacts)) = bytes.split_first_chunk::<BITS_BYTES>() {
+            let bits = u64::from_le_bytes(*bits);
+            if bits.count_ones() as usize == impacts.len() {
+                return Ok(RangePostings::Bits(bits, impacts));
+            }
+        }
+        Err(self.malformed("a range has another number of bits than of impacts"))
     }
 
     /// The bytes that [`postings`](Self::postings) will read, about: to be fetched ahead.
@@ -302,7 +304,7 @@ impl<'a> RangeList<'a> {
     /// [`Error::Corrupt`] when postings are damaged: out of order, or of no document of the segment.
     pub fn for_each(&self, mut visit: impl FnMut(DocId, u8)) -> Result<()> {
         let mut next = 0;
-        let mut count = 0u32;
+        let (mut count, mut ranges) = (0u32, 0);
         let mut in_order = true;
         for (group, base) in self
             .groups()
@@ -310,6 +312,8 @@ impl<'a> RangeList<'a> {
             .zip((0..).step_by(GROUP_RANGES as usize))
         {
             let mut present = group.present();
+            in_order &= group.first() == ranges;
+            ranges += present.count_ones() as usize;
             while present != 0 {
                 let range: u32 = base + present.trailing_zeros();
                 present &= present - 1;
@@ -321,13 +325,14 @@ impl<'a> RangeList<'a> {
                 postings.for_each(|offset, impact| {
                     let document = first + u32::from(offset);
                     in_order &= u32::from(offset) < RANGE_DOCUMENTS && document >= next;
-                    in_order &= impact <= greatest;
+                    in_order &= impact <= greatest && impact > 0;
                     next = document + 1;
                     count += 1;
                     visit(document, impact);
                 });
             }
         }
+        in_order &= ranges == self.greatest.len();
         if in_order && next <= self.documents && count == self.postings {
             return Ok(());
         }

@@ -48,7 +48,7 @@ pub struct FieldStatistics {
 pub struct SegmentInfo {
     /// Number of documents, deleted ones included.
     pub documents: u32,
-    /// Whether documents stand in an order by their terms.
+    /// Whether documents were put in an order by their terms, as far as there was one to be found.
     pub reordered: bool,
     /// One record for each field that has sections, by rising number.
     pub fields: Vec<FieldStatistics>,

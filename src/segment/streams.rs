@@ -78,7 +78,8 @@ impl<'a> PostingStream<'a> {
                         values.push(u32::from(impact));
                     }
                 })?;
-                if !(rises && map.keeps_order()) {
+                // In another order they are sorted with those of all sources.
+                if !rises && map.keeps_order() {
                     sort_from(start, documents, values);
                 }
                 Ok(())

@@ -111,13 +111,11 @@ pub fn write<W: Write>(
 ) -> Result<(W, WrittenSegment)> {
     let mut maps = document_maps(sources)?;
     let documents = maps.iter().map(DocumentMap::kept).sum();
-    let mut reordered = false;
     if let Some(reorder) = reorder
         && let Some(places) = find_places(schema, sources, &maps, documents, reorder)?
     {
         let pairs = maps.iter_mut().zip(sources);
         pairs.for_each(|(map, source)| *map = map.permuted(source.documents(), &places));
-        reordered = true;
     }
     let failed = |e| Error::io(file, "write", e);
     let writer = ContainerWriter::new(out, FileKind::Segment).map_err(failed)?;
@@ -129,7 +127,7 @@ pub fn write<W: Write>(
         documents,
         info: SegmentInfo {
             documents,
-            reordered,
+            reordered: reorder.is_some(),
             fields: Vec::new(),
         },
     };

@@ -54,7 +54,7 @@ impl IndexWriter {
     fn reorder(&self, plan: &MergePlan) -> Option<Reorder> {
         let least = self.options.reorder_from?;
         let documents = plan.sources.iter().map(|(reader, _)| reader.documents());
-        (documents.sum::<u32>() >= least).then_some(Reorder {
+        (documents.map(u64::from).sum::<u64>() >= u64::from(least)).then_some(Reorder {
             threads: self.options.threads,
             memory: self.options.memory,
         })

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use esparsa::store::FileSystem;
-use esparsa::{Document, Error, Index, IndexWriter, MergePolicy, ParsedBatch, Schema, WriterOptions};
+use esparsa::{
+    Document, Error, Index, IndexWriter, MergePolicy, ParsedBatch, Schema, WriterOptions,
+};
 use peers::Result;
 use peers::documents::{Chunk, Documents};
 use peers::driver::{BuildOptions, Built};

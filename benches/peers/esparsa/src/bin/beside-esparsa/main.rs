@@ -71,13 +71,15 @@ impl Engine for Esparsa {
     }
 
     fn modes() -> Vec<(Kind, String)> {
-        let names = || {
-            [AUTO]
+        let all = |kind| {
+            let names = [AUTO]
                 .into_iter()
-                .chain(Algorithm::ALL.map(Algorithm::name))
+                .chain(Algorithm::ALL.map(Algorithm::name));
+            names.map(move |name| (kind, name.to_owned()))
         };
-        let modes = |kind| names().map(move |name| (kind, name.to_owned()));
-        modes(Kind::Text).chain(modes(Kind::Sparse)).collect()
+        // Text has no lists that are cut at ranges.
+        let of_text = all(Kind::Text).filter(|(_, name)| name != Algorithm::Ranges.name());
+        of_text.chain(all(Kind::Sparse)).collect()
     }
 
     fn build(work: &Work, index: &Path, options: &BuildOptions) -> Result<Built> {
