@@ -142,19 +142,19 @@ class ClockLog:
     """Keeps readings of the clock, by clock.c."""
 
     def __init__(self, room):
-        self.library = ctypes.CDLL(None)
-        if not hasattr(self.library, "clock_log_start"):
+        self.recorder = ctypes.CDLL(None)
+        if not hasattr(self.recorder, "clock_log_start"):
             raise ValueError("start with LD_PRELOAD=clock.so, as setup says")
-        self.library.clock_log_stop.restype = ctypes.c_size_t
+        self.recorder.clock_log_stop.restype = ctypes.c_size_t
         self.buffer = (ctypes.c_uint64 * room)()
         self.readings = None
 
     def __enter__(self):
-        self.library.clock_log_start(self.buffer, ctypes.c_size_t(len(self.buffer)))
+        self.recorder.clock_log_start(self.buffer, ctypes.c_size_t(len(self.buffer)))
         return self
 
     def __exit__(self, *_):
-        used = self.library.clock_log_stop()
+        used = self.recorder.clock_log_stop()
         self.readings = numpy.frombuffer(self.buffer, numpy.uint64)[:used].copy()
 
 
