@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::simd;
+use super::simd::{self, Level};
 use crate::format::DocId;
 
 /// A contribution, a sum of contributions, or a bound of either; never negative.
@@ -23,7 +23,8 @@ pub(crate) trait Score: Copy + PartialOrd + Default + Debug + Send + 'static {
 
     /// Notes the documents (`base` plus the index) of all sums greater than `cut`, in order, and returns how many
     /// there are. `documents` must be longer than `sums` by [`SLACK`](super::simd::SLACK).
-    fn above(sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize;
+    fn above(level: Level, sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId])
+    -> usize;
 
     /// For comparison across fields and for people.
     fn to_f32(self) -> f32;
@@ -50,8 +51,14 @@ impl Score for f32 {
         (threshold - rest - slack * (threshold + rest)).max(0.0)
     }
 
-    fn above(sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize {
-        simd::above_f32(sums, cut, base, documents)
+    fn above(
+        level: Level,
+        sums: &[Self],
+        cut: Self,
+        base: DocId,
+        documents: &mut [DocId],
+    ) -> usize {
+        simd::above_f32(level, sums, cut, base, documents)
     }
 
     fn to_f32(self) -> f32 {
@@ -76,8 +83,14 @@ impl Score for u32 {
         threshold.saturating_sub(rest)
     }
 
-    fn above(sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize {
-        simd::above_u32(sums, cut, base, documents)
+    fn above(
+        level: Level,
+        sums: &[Self],
+        cut: Self,
+        base: DocId,
+        documents: &mut [DocId],
+    ) -> usize {
+        simd::above_u32(level, sums, cut, base, documents)
     }
 
     fn to_f32(self) -> f32 {

@@ -1,13 +1,14 @@
 //! One sum for each document of a window.
 
 use super::score::Score;
-use super::simd::SLACK;
+use super::simd::{Level, SLACK};
 use crate::format::DocId;
 
 /// The sums of the documents from `start` on.
 pub(super) struct Window<S> {
     start: DocId,
     sums: Vec<S>,
+    level: Level,
 }
 
 impl<S: Score> Window<S> {
@@ -16,6 +17,7 @@ impl<S: Score> Window<S> {
         Self {
             start: 0,
             sums: vec![S::default(); documents as usize],
+            level: Level::detect(),
         }
     }
 
@@ -49,7 +51,7 @@ impl<S: Score> Window<S> {
     /// Notes the documents of all sums greater than `cut`, which is not negative, in order, and returns how many there are.
     /// `documents` is as long as [`room`](Self::room).
     pub fn above(&self, cut: S, documents: &mut [DocId]) -> usize {
-        S::above(&self.sums, cut, self.start, documents)
+        S::above(self.level, &self.sums, cut, self.start, documents)
     }
 
     /// Room for the results of [`above`](Self::above).

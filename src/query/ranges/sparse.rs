@@ -245,7 +245,7 @@ impl<L: Fn(DocId) -> bool> ScoreRanges for Scorer<'_, L> {
             }
         }
         let first = range * RANGE_DOCUMENTS;
-        let found = simd::above_u32(&sums, least - 1, first, &mut self.kept);
+        let found = simd::above_u32(self.level, &sums, least - 1, first, &mut self.kept);
         for document in &self.kept[..found] {
             if *document < self.documents && (self.is_live)(*document) {
                 self.top.offer(*document, sums[(document - first) as usize]);

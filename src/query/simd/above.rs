@@ -1,8 +1,10 @@
 //! Picking the good sums of a window.
 //!
-//! [`plain`] is the definition. A path with vectors compares 8 or 16 sums at once and, because good ones are rare,
-//! mostly moves on after one test.
+//! [`plain`] is the definition. With AVX2, 8 sums are compared at once and, because good ones are rare, the path mostly moves on
+//! after one test. With AVX-512 no branch depends on a sum: every 16 sums leave a word of bits, then
+//! the words that are not zero are listed, and only these are looked through.
 
+use super::Level;
 use crate::format::DocId;
 
 /// Room that must be left behind the results: a vector is stored whole, whatever part of it counts.
@@ -30,62 +32,54 @@ macro_rules! paths {
         /// When `documents` has no room for as many as there are sums, plus [`SLACK`].
         #[inline]
         pub(in crate::query) fn $above(
+            level: Level,
             sums: &[$sum],
             cut: $sum,
             base: DocId,
             documents: &mut [DocId],
         ) -> usize {
             assert!(documents.len() >= sums.len() + SLACK);
-            #[cfg(target_arch = "x86_64")]
-            {
-                if is_x86_feature_detected!("avx512f") {
-                    // SAFETY:
-                    // - the processor has AVX-512F, as was just asked;
-                    // - the output has room for every sum and one vector more, as was just asserted.
-                    return unsafe { $module::avx512(sums, cut, base, documents) };
-                }
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor has AVX2, as was just asked.
-                    return unsafe { $module::avx2(sums, cut, base, documents) };
-                }
+            match level {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY:
+                // - the processor has what the level says;
+                // - the output has room for every sum and one vector more, as was just asserted.
+                Level::Avx512 => unsafe { $module::avx512(sums, cut, base, documents) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the processor has what the level says.
+                Level::Avx2 => unsafe { $module::avx2(sums, cut, base, documents) },
+                _ => plain(sums, cut, base, documents),
             }
-            plain(sums, cut, base, documents)
         }
 
         #[cfg(target_arch = "x86_64")]
         mod $module {
             use std::arch::x86_64::*;
 
-            use super::plain;
-            use crate::format::DocId;
+            use super::x86::{WORDS, list_bits};
+            use super::{DocId, plain};
 
             /// # Safety
             ///
-            /// - The processor has AVX-512F.
+            /// - The processor has AVX-512F, AVX-512BW and AVX-512VBMI2.
             /// - `documents` is at least 16 longer than `sums`.
-            #[target_feature(enable = "avx512f")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
             pub unsafe fn avx512(
                 sums: &[$sum],
                 $cut: $sum,
                 base: DocId,
                 documents: &mut [DocId],
             ) -> usize {
-                let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
                 let (blocks, rest) = sums.as_chunks::<16>();
                 let (mut found, mut at) = (0, base);
-                for $sixteen in blocks {
-                    let good: u16 = $wide;
-                    if good != 0 {
-                        let first = _mm512_set1_epi32(at.cast_signed());
-                        let numbers =
-                            _mm512_maskz_compress_epi32(good, _mm512_add_epi32(first, lanes));
-                        // SAFETY: `found` is at most the number of sums so far, and there is room for 16 more.
-                        unsafe {
-                            _mm512_storeu_si512(documents.as_mut_ptr().add(found).cast(), numbers);
-                        }
-                        found += good.count_ones() as usize;
+                for blocks in blocks.chunks(WORDS) {
+                    let mut words = [0u16; WORDS];
+                    for (word, $sixteen) in words.iter_mut().zip(blocks) {
+                        *word = $wide;
                     }
-                    at = at.wrapping_add(16);
+                    // SAFETY: each of up to `WORDS` blocks has 16 sums, and there is room for these and 16 more from `found` on.
+                    found += unsafe { list_bits(&words, at, documents.as_mut_ptr().add(found)) };
+                    at = at.wrapping_add(16 * blocks.len() as u32);
                 }
                 found + plain(rest, $cut, at, &mut documents[found..])
             }
@@ -107,6 +101,58 @@ macro_rules! paths {
             }
         }
     };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use crate::format::DocId;
+
+    /// Words of bits that are worked on together.
+    pub(super) const WORDS: usize = 128;
+
+    /// Notes the places of all bits set, counted from `base`, in order, and returns how many there are.
+    ///
+    /// # Safety
+    ///
+    /// - The processor has AVX-512F, AVX-512BW and AVX-512VBMI2.
+    /// - There is room for as many places as bits are set and 16 more.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+    pub(super) unsafe fn list_bits(words: &[u16; WORDS], base: DocId, places: *mut DocId) -> usize {
+        let mut filled = [0u16; WORDS + 32];
+        let mut count = 0;
+        let mut numbers = _mm512_set_epi16(
+            31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10,
+            9, 8, 7, 6, 5, 4, 3, 2, 1, 0,
+        );
+        for words in words.as_chunks::<32>().0 {
+            // SAFETY: there are 32 words; `count` is at most the number of words before, with room for 32 more behind.
+            unsafe {
+                let words = _mm512_loadu_si512(words.as_ptr().cast());
+                let set = _mm512_test_epi16_mask(words, words);
+                let listed = _mm512_maskz_compress_epi16(set, numbers);
+                _mm512_storeu_si512(filled.as_mut_ptr().add(count).cast(), listed);
+                count += set.count_ones() as usize;
+            }
+            numbers = _mm512_add_epi16(numbers, _mm512_set1_epi16(32));
+        }
+        let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        let mut found = 0;
+        for number in filled.iter().take(count) {
+            let word = words[usize::from(*number) % WORDS];
+            let first = base.wrapping_add(16 * u32::from(*number));
+            let all = _mm512_add_epi32(_mm512_set1_epi32(first.cast_signed()), lanes);
+            // SAFETY: the caller left room for all places and 16 more.
+            unsafe {
+                let listed = _mm512_maskz_compress_epi32(word, all);
+                _mm512_storeu_si512(places.add(found).cast(), listed);
+            }
+            found += word.count_ones() as usize;
+        }
+        found
+    }
 }
 
 paths!(
@@ -151,11 +197,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    type Above<S> = fn(&[S], S, DocId, &mut [DocId]) -> usize;
+    type Above<S> = fn(Level, &[S], S, DocId, &mut [DocId]) -> usize;
 
-    fn run<S>(above: Above<S>, sums: &[S], cut: S) -> Vec<DocId> {
+    fn run<S>(above: Above<S>, level: Level, sums: &[S], cut: S) -> Vec<DocId> {
         let mut documents = vec![7; sums.len() + SLACK];
-        let found = above(sums, cut, 1_000, &mut documents);
+        let found = above(level, sums, cut, 1_000, &mut documents);
         documents.truncate(found);
         documents
     }
@@ -163,7 +209,10 @@ mod tests {
     proptest! {
         #[test]
         fn every_path_equals_the_plain_one(
-            sums in prop::collection::vec(0u32..9, 0..100),
+            sums in prop_oneof![
+                prop::collection::vec(0u32..9, 0..100),
+                prop::collection::vec(0u32..9, 2_000..5_000),
+            ],
             high in any::<bool>(),
             cut in 0u32..9,
         ) {
@@ -172,20 +221,9 @@ mod tests {
             let places = (1_000u32..).zip(&sums).filter(|(_, sum)| **sum > cut);
             let expected: Vec<u32> = places.map(|(place, _)| place).collect();
             let floats: Vec<f32> = sums.iter().map(|sum| *sum as f32 / 3.0).collect();
-            let mut of_integers: Vec<Above<u32>> = vec![above_u32, plain];
-            let mut of_floats: Vec<Above<f32>> = vec![above_f32, plain];
-            #[cfg(target_arch = "x86_64")]
-            if is_x86_feature_detected!("avx2") {
-                // SAFETY: asked for first.
-                of_integers.push(|s, c, b, d| unsafe { of_u32::avx2(s, c, b, d) });
-                // SAFETY: asked for first.
-                of_floats.push(|s, c, b, d| unsafe { of_f32::avx2(s, c, b, d) });
-            }
-            for path in of_integers {
-                prop_assert_eq!(&run(path, &integers, cut + raise), &expected);
-            }
-            for path in of_floats {
-                prop_assert_eq!(&run(path, &floats, cut as f32 / 3.0), &expected);
+            for level in Level::all() {
+                prop_assert_eq!(&run(above_u32, level, &integers, cut + raise), &expected);
+                prop_assert_eq!(&run(above_f32, level, &floats, cut as f32 / 3.0), &expected);
             }
         }
     }
