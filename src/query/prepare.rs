@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::request::{Query, QueryKind};
-use super::text_cursor::LengthNorms;
 use crate::error::{Error, Result};
 use crate::format::dictionary::{Dictionary, TermEntry};
 use crate::format::limits::{MAX_QUERY_TERMS, MAX_SPARSE_TERM_BYTES, MAX_TEXT_TERM_BYTES};
@@ -22,7 +21,8 @@ pub(super) struct PreparedText {
     pub average_length: f32,
     /// The weightiest first: this is the query's term order.
     pub terms: Vec<TextTerm>,
-    pub norms: Box<LengthNorms>,
+    /// What length does, see [`Bm25::norms`].
+    pub norms: Box<[f32; 256]>,
 }
 
 pub(super) struct TextTerm {
@@ -153,7 +153,7 @@ fn prepare_text(
         field,
         average_length,
         terms,
-        norms: Box::new(LengthNorms::new(bm25.norms(average_length))),
+        norms: Box::new(bm25.norms(average_length)),
     })
 }
 

@@ -7,6 +7,7 @@ use super::range_cursor::RangeCursor;
 use super::ranges::SparseRanges;
 use super::request::{Query, SearchOptions};
 use super::score::Score;
+use super::simd::Bm25Term;
 use super::sparse_cursor::SparseCursor;
 use super::text_cursor::TextCursor;
 use super::tier_cursor::TierCursor;
@@ -273,13 +274,12 @@ pub(super) fn text_cursors<'a>(
     for (number, term) in text.terms.iter().enumerate() {
         if let Some(Some(entry)) = term.entries.get(place) {
             let list = field.list(segment.reader.documents(), entry)?;
-            cursors.push(TextCursor::new(
-                &list,
-                number,
-                term.weight,
-                &text.norms,
+            let parts = Bm25Term {
+                weight: term.weight,
+                norms: &text.norms,
                 lengths,
-            )?);
+            };
+            cursors.push(TextCursor::new(&list, number, parts)?);
         }
     }
     Ok(cursors)

@@ -1,38 +1,17 @@
 //! BM25 contributions of a term's postings.
 //!
-//! The contribution is weight - weight / (1 + tf / norm), which equals weight · tf / (tf + norm), and in this form every
-//! rounding keeps the order: it never falls when tf rises or the length falls. So the contribution
-//! of a bound is never below that of a posting that it dominates, to the last bit.
+//! The contribution is weight - weight / (1 + tf · norm), and in this form every rounding keeps the order: it
+//! never falls when tf rises or the length falls. So the contribution of a bound is never below that of a
+//! posting that it dominates, to the last bit.
 
 use super::cursor::{BlockCursor, Cursor};
+use super::simd::Bm25Term;
 use super::window::Window;
 use crate::error::{Error, Result};
 use crate::format::block_list::BlockEntry;
 use crate::format::bounds::{Bound, UNBOUNDED_FREQUENCY};
 use crate::format::text_postings::{TextBlockEntry, TextList};
 use crate::format::{DocId, NO_MORE_DOCUMENTS};
-
-/// What length does to a contribution, for every length code: 1 / (k1 · (1 - b + b · length / average)).
-pub(super) struct LengthNorms([f32; 256]);
-
-impl LengthNorms {
-    pub fn new(norms: [f32; 256]) -> Self {
-        Self(norms)
-    }
-
-    #[inline]
-    fn of(&self, code: u8) -> f32 {
-        self.0[usize::from(code)]
-    }
-}
-
-/// The contribution of a posting, whose value is its frequency less one.
-#[inline(always)]
-fn contribution(weight: f32, value: u32, norm: f32) -> f32 {
-    // Frequencies above 2^24 round, in the same direction always.
-    let frequency = value as f32 + 1.0;
-    weight - weight / (1.0 + frequency * norm)
-}
 
 /// A list with a posting for one document in so many is dense.
 const DENSE_SHARE: u32 = 4;
@@ -50,9 +29,7 @@ fn is_dense(list: &TextList<'_>) -> bool {
 pub(super) struct TextCursor<'a> {
     blocks: BlockCursor<'a, TextBlockEntry>,
     term: usize,
-    weight: f32,
-    norms: &'a LengthNorms,
-    lengths: &'a [u8],
+    parts: Bm25Term<'a>,
     bound: f32,
     /// Whether a window has so many blocks that the best of their bounds is hardly better than the list's.
     is_dense: bool,
@@ -61,20 +38,12 @@ pub(super) struct TextCursor<'a> {
 }
 
 impl<'a> TextCursor<'a> {
-    /// A cursor on a list, whose term is the query's `term`-th and has this weight.
-    pub fn new(
-        list: &TextList<'a>,
-        term: usize,
-        weight: f32,
-        norms: &'a LengthNorms,
-        lengths: &'a [u8],
-    ) -> Result<Self> {
+    /// A cursor on a list, whose term is the query's `term`-th.
+    pub fn new(list: &TextList<'a>, term: usize, parts: Bm25Term<'a>) -> Result<Self> {
         let mut cursor = Self {
             blocks: BlockCursor::new(list.blocks),
             term,
-            weight,
-            norms,
-            lengths,
+            parts,
             bound: 0.0,
             is_dense: is_dense(list),
             block_bound: (usize::MAX, 0.0),
@@ -90,26 +59,19 @@ impl<'a> TextCursor<'a> {
                 let decoded = &cursor.blocks.decoded;
                 let postings = decoded.documents().iter().zip(decoded.values());
                 cursor.bound = postings
-                    .map(|(document, value)| cursor.contribution(*document, *value))
+                    .map(|(document, value)| cursor.parts.contribution(*document, *value))
                     .fold(0.0, f32::max);
             }
         }
         Ok(cursor)
     }
 
-    #[inline]
-    fn contribution(&self, document: DocId, value: u32) -> f32 {
-        let code = self.lengths.get(document as usize).copied().unwrap_or(0);
-        contribution(self.weight, value, self.norms.of(code))
-    }
-
     fn bound_of(&self, bounds: &[Bound]) -> f32 {
         let of_one = |bound: &Bound| {
             if bound.frequency == UNBOUNDED_FREQUENCY {
-                return self.weight;
+                return self.parts.weight;
             }
-            let frequency = f32::from(bound.frequency);
-            self.weight - self.weight / (1.0 + frequency * self.norms.of(bound.length))
+            self.parts.contribution_of(bound.frequency, bound.length)
         };
         bounds.iter().map(of_one).fold(0.0, f32::max)
     }
@@ -165,7 +127,8 @@ impl Cursor for TextCursor<'_> {
     #[inline]
     fn score(&mut self) -> f32 {
         self.blocks.scored += 1;
-        self.contribution(self.blocks.document(), self.blocks.value())
+        self.parts
+            .contribution(self.blocks.document(), self.blocks.value())
     }
 
     #[inline]
@@ -191,12 +154,9 @@ impl Cursor for TextCursor<'_> {
 
     #[inline]
     fn add_window(&mut self, start: DocId, end: DocId, sums: &mut Window<f32>) {
-        let (lengths, norms, weight) = (self.lengths, self.norms, self.weight);
+        let parts = self.parts;
         self.blocks.for_window(start, end, |documents, values| {
-            for (document, value) in documents.iter().zip(values) {
-                let code = lengths.get(*document as usize).copied().unwrap_or(0);
-                sums.add(*document, contribution(weight, *value, norms.of(code)));
-            }
+            sums.add_contributions(parts, documents, values);
         });
     }
 

@@ -1,7 +1,7 @@
 //! One sum for each document of a window.
 
 use super::score::Score;
-use super::simd::{Level, SLACK};
+use super::simd::{self, Bm25Term, Level, SLACK};
 use crate::format::DocId;
 
 /// The sums of the documents from `start` on.
@@ -57,5 +57,18 @@ impl<S: Score> Window<S> {
     /// Room for the results of [`above`](Self::above).
     pub fn room(&self) -> Vec<DocId> {
         vec![0; self.sums.len() + SLACK]
+    }
+}
+
+impl Window<f32> {
+    /// Adds the BM25 contributions of a term's postings.
+    ///
+    /// # Panics
+    ///
+    /// When a document is not in the window.
+    #[inline]
+    pub fn add_contributions(&mut self, term: Bm25Term<'_>, documents: &[DocId], values: &[u32]) {
+        let postings = (documents, values);
+        simd::add_contributions(self.level, term, postings, self.start, &mut self.sums);
     }
 }

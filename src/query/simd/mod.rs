@@ -6,11 +6,13 @@
 
 mod above;
 mod bounds;
+mod contributions;
 mod expand;
 mod postings;
 
 pub(super) use above::{SLACK, above_f32, above_u32};
 pub(super) use bounds::{add_bounds, at_least, share};
+pub(super) use contributions::{Bm25Term, add_contributions};
 pub(super) use postings::{MOST_WEIGHT, RangeSums, add_parts};
 
 /// What the processor can do, of what is used here.
