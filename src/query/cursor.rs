@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::score::Score;
+use super::simd::{Found, LOOKED_UP, Level, LookUp};
 use super::window::Window;
 use crate::error::Error;
 use crate::format::block::DecodedBlock;
@@ -52,6 +53,16 @@ pub(crate) trait Cursor {
     /// `end`.
     fn add_window(&mut self, start: DocId, end: DocId, sums: &mut Window<Self::Score>);
 
+    /// Adds the contributions of some documents, which rise and are not before the current one, to their sums.
+    fn add_documents(&mut self, documents: &[DocId], sums: &mut Window<Self::Score>) {
+        for document in documents {
+            self.seek(*document);
+            if self.document() == *document {
+                sums.add(*document, self.score());
+            }
+        }
+    }
+
     /// How many postings had their contribution computed.
     fn scored(&self) -> u64;
 
@@ -70,6 +81,7 @@ pub(super) struct BlockCursor<'a, E> {
     /// The block that [`shallow_seek`](Self::shallow_seek) found last.
     shallow: usize,
     pub scored: u64,
+    level: Level,
     error: Option<Error>,
 }
 
@@ -85,6 +97,7 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
             document: 0,
             shallow: 0,
             scored: 0,
+            level: Level::detect(),
             error: None,
         }
     }
@@ -138,6 +151,10 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
         if let Err(error) = self.list.decode(block, &mut self.decoded) {
             return self.fail(error);
         }
+        // Looking documents up counts the smaller ones.
+        if let Some(behind) = self.decoded.documents.get_mut(self.decoded.len..) {
+            behind.fill(NO_MORE_DOCUMENTS);
+        }
         self.block = block;
         self.stand_at(0);
     }
@@ -163,11 +180,7 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
         if self.is_loaded() && self.document >= target {
             return;
         }
-        let from = if self.is_loaded() { self.block } else { 0 };
-        let block = self.find_block(from, target);
-        if block != self.block {
-            self.load(block);
-        }
+        self.stand_in_block_of(target);
         if self.document >= target {
             return;
         }
@@ -184,6 +197,16 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
             _ => rest.partition_point(|document| *document < target),
         };
         self.stand_at(self.position + skip);
+    }
+
+    /// Decodes the block that has or would have `target`, unless it is decoded.
+    #[inline]
+    fn stand_in_block_of(&mut self, target: DocId) {
+        let from = if self.is_loaded() { self.block } else { 0 };
+        let block = self.find_block(from, target);
+        if block != self.block {
+            self.load(block);
+        }
     }
 
     /// The first block from `from` on whose last document is at or after `target`: doubling steps, then
@@ -238,6 +261,39 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
         let first = self.shallow_seek(start);
         let last = self.list.block_count() - 1;
         (first <= last).then(|| first..=self.find_block(first, end - 1).min(last))
+    }
+
+    /// Finds those of `documents`, which rise, that the list has, and calls `visit` with them and their values, piece by piece. The
+    /// cursor then stands in the block of the last, at a document that is not behind it.
+    #[inline]
+    pub fn for_documents(
+        &mut self,
+        mut documents: &[DocId],
+        mut visit: impl FnMut(&[DocId], &[u32]),
+    ) {
+        while let Some(first) = documents.first() {
+            self.stand_in_block_of(*first);
+            let Some(last) = self.decoded.documents().last() else {
+                return;
+            };
+            let here = documents.iter().take_while(|document| *document <= last);
+            let (here, behind) = documents.split_at(here.count());
+            if here.is_empty() {
+                // The list has one block, and the rest of the documents are behind it.
+                return;
+            }
+            documents = behind;
+            for some in here.chunks(LOOKED_UP) {
+                let mut found = Found::default();
+                let count = self.level.run(LookUp {
+                    block: &self.decoded,
+                    documents: some,
+                    found: &mut found,
+                });
+                self.scored += count as u64;
+                visit(&found.documents[..count], &found.values[..count]);
+            }
+        }
     }
 
     /// Calls `visit` with documents and values, piece by piece, from `start` until `end`, exclusive, and

@@ -21,7 +21,7 @@ use super::window::Window;
 use crate::format::DocId;
 
 /// Documents of a window: one sum each, small enough for the first-level cache.
-const WINDOW: u32 = 2_048;
+const WINDOW: u32 = 4_096;
 /// Documents of the first window: while there is no threshold every document is looked up everywhere.
 const FIRST_WINDOW: u32 = 512;
 /// A list with at most so many postings in a window leaves windows without any.
@@ -189,20 +189,18 @@ impl<S: Score> Windows<S> {
         threshold: Option<S>,
     ) {
         for (place, cursor) in cursors.iter_mut().enumerate().skip(essential) {
-            if let Some(threshold) = threshold {
+            // Picking has looked at the sums of the essential ones.
+            if let Some(threshold) = threshold
+                && place > essential
+            {
                 let cut = S::cut(threshold, self.rest[place], self.terms);
-                let sums = &self.sums;
-                self.found = keep(&mut self.candidates, self.found, |d| sums.sum(d) > cut);
+                let candidates = &mut self.candidates[..self.found];
+                self.found = self.sums.keep_above(cut, candidates);
             }
             if self.found as u64 * SEEK_COST > self.expected[place] {
                 cursor.add_window(window.start, window.end, &mut self.sums);
             } else {
-                for document in &self.candidates[..self.found] {
-                    cursor.seek(*document);
-                    if cursor.document() == *document {
-                        self.sums.add(*document, cursor.score());
-                    }
-                }
+                cursor.add_documents(&self.candidates[..self.found], &mut self.sums);
             }
         }
     }

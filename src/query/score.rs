@@ -26,6 +26,9 @@ pub(crate) trait Score: Copy + PartialOrd + Default + Debug + Send + 'static {
     fn above(level: Level, sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId])
     -> usize;
 
+    /// Keeps those of `documents` whose sum is greater than `cut`, in order, at the front, and returns how many they are.
+    fn keep(level: Level, sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize;
+
     /// For comparison across fields and for people.
     fn to_f32(self) -> f32;
 
@@ -61,6 +64,10 @@ impl Score for f32 {
         simd::above_f32(level, sums, cut, base, documents)
     }
 
+    fn keep(level: Level, sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize {
+        simd::keep_f32(level, sums, cut, base, documents)
+    }
+
     fn to_f32(self) -> f32 {
         self
     }
@@ -91,6 +98,10 @@ impl Score for u32 {
         documents: &mut [DocId],
     ) -> usize {
         simd::above_u32(level, sums, cut, base, documents)
+    }
+
+    fn keep(level: Level, sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize {
+        simd::keep_u32(level, sums, cut, base, documents)
     }
 
     fn to_f32(self) -> f32 {

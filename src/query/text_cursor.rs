@@ -160,6 +160,14 @@ impl Cursor for TextCursor<'_> {
         });
     }
 
+    #[inline]
+    fn add_documents(&mut self, documents: &[DocId], sums: &mut Window<f32>) {
+        let parts = self.parts;
+        self.blocks.for_documents(documents, |documents, values| {
+            sums.add_contributions(parts, documents, values);
+        });
+    }
+
     fn scored(&self) -> u64 {
         self.blocks.scored
     }

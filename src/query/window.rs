@@ -54,6 +54,11 @@ impl<S: Score> Window<S> {
         S::above(self.level, &self.sums, cut, self.start, documents)
     }
 
+    /// Keeps those of `documents` whose sum is greater than `cut`, in order, at the front, and returns how many they are.
+    pub fn keep_above(&self, cut: S, documents: &mut [DocId]) -> usize {
+        S::keep(self.level, &self.sums, cut, self.start, documents)
+    }
+
     /// Room for the results of [`above`](Self::above).
     pub fn room(&self) -> Vec<DocId> {
         vec![0; self.sums.len() + SLACK]

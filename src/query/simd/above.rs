@@ -1,4 +1,4 @@
-//! Picking the good sums of a window.
+//! Picking the documents of a window whose sums are good, from all of them or from some.
 //!
 //! [`plain`] is the definition. With AVX2, 8 sums are compared at once and, because good ones are rare, the path mostly moves on
 //! after one test. With AVX-512 no branch depends on a sum: every 16 sums leave a word of bits, then
@@ -22,9 +22,26 @@ fn plain<S: PartialOrd + Copy>(sums: &[S], cut: S, base: DocId, documents: &mut 
     found
 }
 
-/// Writes out the paths for one type of sums: the name of the whole, then how 16 and 8 of them are compared.
+/// The definition: keeps those of `documents` whose sum, at the document's number less `base`, is greater than `cut`, in
+/// order, at the front, and returns how many they are.
+fn keep_plain<S: PartialOrd + Copy>(
+    sums: &[S],
+    cut: S,
+    base: DocId,
+    documents: &mut [DocId],
+) -> usize {
+    let mut kept = 0;
+    for place in 0..documents.len() {
+        let document = documents[place];
+        documents[kept] = document;
+        kept += usize::from(sums[(document - base) as usize] > cut);
+    }
+    kept
+}
+
+/// Writes out the paths for one type of sums: the names of the two that pick, then how 16 and 8 sums are compared.
 macro_rules! paths {
-    ($above:ident, $module:ident, $sum:ty, |$cut:ident, $sixteen:ident| $wide:expr, |$cut8:ident, $eight:ident| $narrow:expr) => {
+    ($above:ident, $keep:ident, $module:ident, $sum:ty, |$cut:ident, $sixteen:ident| $wide:expr, |$cut8:ident, $eight:ident| $narrow:expr) => {
         /// As [`plain`], with the best that the processor has.
         ///
         /// # Panics
@@ -49,6 +66,27 @@ macro_rules! paths {
                 // SAFETY: the processor has what the level says.
                 Level::Avx2 => unsafe { $module::avx2(sums, cut, base, documents) },
                 _ => plain(sums, cut, base, documents),
+            }
+        }
+
+        /// As [`keep_plain`], with the best that the processor has.
+        ///
+        /// # Panics
+        ///
+        /// When a document has no sum.
+        #[inline]
+        pub(in crate::query) fn $keep(
+            level: Level,
+            sums: &[$sum],
+            cut: $sum,
+            base: DocId,
+            documents: &mut [DocId],
+        ) -> usize {
+            match level {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the processor has what the level says.
+                Level::Avx512 => unsafe { $module::keep_avx512(sums, cut, base, documents) },
+                _ => keep_plain(sums, cut, base, documents),
             }
         }
 
@@ -82,6 +120,55 @@ macro_rules! paths {
                     at = at.wrapping_add(16 * blocks.len() as u32);
                 }
                 found + plain(rest, $cut, at, &mut documents[found..])
+            }
+
+            #[target_feature(enable = "avx512f,bmi2,popcnt")]
+            pub fn keep_avx512(
+                sums: &[$sum],
+                $cut: $sum,
+                base: DocId,
+                documents: &mut [DocId],
+            ) -> usize {
+                let end = i32::try_from(sums.len()).unwrap_or(i32::MAX);
+                let (end, base) = (
+                    _mm512_set1_epi32(end),
+                    _mm512_set1_epi32(base.cast_signed()),
+                );
+                let mut kept = 0;
+                for first in (0..documents.len()).step_by(16) {
+                    let there = _bzhi_u32(0xFFFF, (documents.len() - first).min(16) as u32);
+                    let there = there as __mmask16;
+                    // SAFETY: only documents that are there are read.
+                    let numbers = unsafe {
+                        let at = documents.as_ptr().add(first);
+                        _mm512_maskz_loadu_epi32(there, at.cast())
+                    };
+                    let places = _mm512_sub_epi32(numbers, base);
+                    let fit = _mm512_mask_cmplt_epu32_mask(there, places, end);
+                    assert!(
+                        fit == there,
+                        "a document outside of the window was to be kept"
+                    );
+                    // SAFETY: every place is that of a sum, as was just asserted, and these are as many as signed numbers count.
+                    let gathered = unsafe {
+                        let zero = _mm512_setzero_si512();
+                        let at = sums.as_ptr().cast();
+                        _mm512_mask_i32gather_epi32::<4>(zero, there, places, at)
+                    };
+                    let mut sixteen = [<$sum>::default(); 16];
+                    // SAFETY: there is room for 16 numbers of 32 bits.
+                    unsafe { _mm512_storeu_si512(sixteen.as_mut_ptr().cast(), gathered) };
+                    let $sixteen = &sixteen;
+                    let good: u16 = $wide;
+                    let good = good & there;
+                    // SAFETY: as many documents are written as are good, none behind those that were read.
+                    unsafe {
+                        let at = documents.as_mut_ptr().add(kept);
+                        _mm512_mask_compressstoreu_epi32(at.cast(), good, numbers);
+                    }
+                    kept += good.count_ones() as usize;
+                }
+                kept
             }
 
             #[target_feature(enable = "avx2")]
@@ -157,6 +244,7 @@ mod x86 {
 
 paths!(
     above_f32,
+    keep_f32,
     of_f32,
     f32,
     |cut, sums| {
@@ -174,6 +262,7 @@ paths!(
 
 paths!(
     above_u32,
+    keep_u32,
     of_u32,
     u32,
     |cut, sums| {
@@ -215,6 +304,7 @@ mod tests {
             ],
             high in any::<bool>(),
             cut in 0u32..9,
+            step in 1usize..40,
         ) {
             let raise = if high { u32::MAX - 9 } else { 0 };
             let integers: Vec<u32> = sums.iter().map(|sum| sum + raise).collect();
@@ -224,6 +314,15 @@ mod tests {
             for level in Level::all() {
                 prop_assert_eq!(&run(above_u32, level, &integers, cut + raise), &expected);
                 prop_assert_eq!(&run(above_f32, level, &floats, cut as f32 / 3.0), &expected);
+                let some: Vec<u32> = (1_000..1_000 + sums.len() as u32).step_by(step).collect();
+                let expected: Vec<u32> =
+                    expected.iter().copied().filter(|d| some.contains(d)).collect();
+                let mut of_integers = some.clone();
+                let kept = keep_u32(level, &integers, cut + raise, 1_000, &mut of_integers);
+                prop_assert_eq!(&of_integers[..kept], &expected);
+                let mut of_floats = some;
+                let kept = keep_f32(level, &floats, cut as f32 / 3.0, 1_000, &mut of_floats);
+                prop_assert_eq!(&of_floats[..kept], &expected);
             }
         }
     }

@@ -1,0 +1,100 @@
+//! Looking documents up in a decoded block.
+//!
+//! Nothing branches on a document: how many of the lasts of eight parts, then how many of the part's documents, are below it
+//! says where it would stand. The compiler makes vectors of both counts.
+
+use super::Task;
+use crate::format::DocId;
+use crate::format::block::{BLOCK_POSTINGS, DecodedBlock};
+
+/// Documents looked up at a time.
+pub(in crate::query) const LOOKED_UP: usize = 64;
+
+/// Documents that were found, with their values, as many as [`LookUp`] says.
+pub(in crate::query) struct Found {
+    pub documents: [DocId; LOOKED_UP],
+    pub values: [u32; LOOKED_UP],
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self {
+            documents: [0; LOOKED_UP],
+            values: [0; LOOKED_UP],
+        }
+    }
+}
+
+/// Finds those of up to [`LOOKED_UP`] documents that a block has, and says how many they are. None of the documents is greater
+/// than the block's last, and behind this the block's array has only greater numbers.
+pub(in crate::query) struct LookUp<'a> {
+    pub block: &'a DecodedBlock,
+    pub documents: &'a [DocId],
+    pub found: &'a mut Found,
+}
+
+const PART: usize = 16;
+const PARTS: usize = BLOCK_POSTINGS / PART;
+
+impl Task for LookUp<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run(self) -> usize {
+        let (parts, _) = self.block.documents.as_chunks::<PART>();
+        let mut lasts = [DocId::MAX; PARTS];
+        for (last, part) in lasts.iter_mut().zip(parts) {
+            *last = part[PART - 1];
+        }
+        let mut count = 0;
+        for document in self.documents.iter().take(LOOKED_UP) {
+            let part = below(&lasts, *document) % PARTS;
+            let place = (part * PART + below(&parts[part], *document)) % BLOCK_POSTINGS;
+            // Noted in any case, and kept by moving on.
+            self.found.documents[count] = *document;
+            self.found.values[count] = self.block.values[place];
+            count += usize::from(self.block.documents[place] == *document);
+        }
+        count
+    }
+}
+
+/// How many of the numbers are less.
+#[inline(always)]
+fn below<const N: usize>(numbers: &[DocId; N], document: DocId) -> usize {
+    let below = numbers.iter().map(|number| u32::from(*number < document));
+    below.sum::<u32>() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_there_is_found(
+            postings in prop::collection::btree_map(0u32..400, any::<u32>(), 1..=BLOCK_POSTINGS),
+            asked in prop::collection::btree_set(0u32..400, 0..LOOKED_UP),
+        ) {
+            let mut block = DecodedBlock::default();
+            block.documents.fill(DocId::MAX);
+            for (place, (document, value)) in postings.iter().enumerate() {
+                block.documents[place] = *document;
+                block.values[place] = *value;
+            }
+            block.len = postings.len();
+            let last = *postings.keys().last().unwrap();
+            let asked: Vec<DocId> = asked.into_iter().filter(|document| *document <= last).collect();
+            let there = asked.iter().filter_map(|d| postings.get(d).map(|value| (*d, *value)));
+            let expected: Vec<(DocId, u32)> = there.collect();
+            for level in Level::all() {
+                let mut found = Found::default();
+                let count = level.run(LookUp { block: &block, documents: &asked, found: &mut found });
+                let pairs = found.documents.iter().copied().zip(found.values);
+                prop_assert_eq!(&pairs.take(count).collect::<Vec<_>>(), &expected);
+            }
+        }
+    }
+}
