@@ -27,7 +27,7 @@ const FIRST_WINDOW: u32 = 512;
 /// A list with at most so many postings in a window leaves windows without any.
 const RARE: u64 = 1;
 /// Looking a document up costs about as much as adding the contributions of so many postings in a row.
-const SEEK_COST: u64 = 8;
+const SEEK_COST: u64 = 14;
 
 /// Offers every live document that can exceed the threshold.
 pub(super) fn search<C: Cursor>(

@@ -254,6 +254,10 @@ fn run<C: Cursor>(
         Algorithm::Exhaustive => exhaustive::search(cursors, documents, is_live, top),
         Algorithm::Wand => wand::search(cursors, is_live, top),
         Algorithm::BlockMaxWand => block_max_wand::search(cursors, is_live, top),
+        // Without deletions nothing is asked of the candidates.
+        Algorithm::MaxScore | Algorithm::Ranges if segment.deleted_count() == 0 => {
+            max_score::search(cursors, documents, |_| true, top);
+        }
         Algorithm::MaxScore | Algorithm::Ranges => {
             max_score::search(cursors, documents, is_live, top);
         }
