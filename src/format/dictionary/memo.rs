@@ -42,7 +42,8 @@ impl TermMemo {
         };
         // The table's length is a power of two.
         let mask = places.len() - 1;
-        let first = self.hasher.hash_one(key) as usize;
+        let hash = self.hasher.hash_one(key).to_le_bytes();
+        let first = usize::from(u16::from_le_bytes([hash[0], hash[1]]));
         let mut free = None;
         for step in 0..PLACES_OF_TERM {
             let Some(place) = places.get(first.wrapping_add(step) & mask) else {
