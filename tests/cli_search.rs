@@ -396,6 +396,64 @@ fn runs_stand_side_by_side_and_are_tested() {
 }
 
 #[test]
+fn calibrate_measures_and_a_recall_uses_it() {
+    let fixture = Fixture::new();
+    let words = |n: u32| format!(r#"{{"w{}": 2.0, "w{}": 1.0, "all": 0.1}}"#, n % 7, n % 5);
+    let lines: Vec<String> = (0..40)
+        .map(|n| format!(r#"{{"id": "{n}", "vector": {}}}"#, words(n)))
+        .collect();
+    fixture.write("vectors.jsonl", lines.join("\n"));
+    fixture.done(&["index", "vectors.jsonl", "--index", "sparse"]);
+    let calibrate = [
+        "calibrate",
+        "--index",
+        "sparse",
+        "--queries",
+        "vectors.jsonl",
+    ];
+    let text = fixture.done(&[&calibrate[..], &["--dry-run"]].concat());
+    assert!(text.starts_with("40 queries on 40 documents"), "{text}");
+    let inspect = ["inspect", "--index", "sparse"];
+    assert!(!fixture.done(&inspect).contains("calibrated"));
+    let text = fixture.done(&calibrate);
+    assert!(text.contains("kept with commit"), "{text}");
+    let text = fixture.done(&inspect);
+    assert!(
+        text.contains("recall calibrated with 40 queries on 40 documents"),
+        "{text}"
+    );
+    let index = ["--index", "sparse", "--field", "sparse"];
+    let three = words(3);
+    let query = [&["search", &three, "--json"], &index[..]].concat();
+    let hits = |recall| {
+        ids(&json(
+            &fixture.done(&[&query[..], &["--recall", recall]].concat()),
+        ))
+        .len()
+    };
+    assert_eq!((hits("1"), hits("0.5")), (10, 10));
+    let error = fixture.failed(&[&query[..], &["--recall", "0"]].concat(), 2);
+    assert!(error.contains("above 0 and up to 1"), "{error}");
+    let error = fixture.failed(
+        &["calibrate", "--index", "index", "--queries", "queries.tsv"],
+        1,
+    );
+    assert!(error.contains("expected a Sparse field"), "{error}");
+    let bench = [
+        "bench",
+        "--index",
+        "sparse",
+        "--queries",
+        "vectors.jsonl",
+        "--recall",
+        "0.9",
+    ];
+    fixture.done(&bench);
+    let error = fixture.failed(&[&bench[..], &["--algorithm", "all"]].concat(), 1);
+    assert!(error.contains("expected one algorithm"), "{error}");
+}
+
+#[test]
 fn bench_gives_figures_for_each_algorithm() {
     let fixture = Fixture::new();
     let arguments = [

@@ -8,7 +8,9 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::output::{self, Output};
-use super::queries::{FieldArguments, QuerySet, TopicPart, k_parser, threads_parser};
+use super::queries::{
+    FieldArguments, QuerySet, TopicPart, k_parser, recall_parser, threads_parser,
+};
 use super::search::report::line;
 use super::search::terminal::{Figures, Style};
 use super::size::grouped;
@@ -41,6 +43,10 @@ pub struct Bench {
     /// `all` for all of these. They take turns, round by round, and must give the same results, bit for bit.
     #[arg(long, value_name = "NAMES", default_value = "planner")]
     algorithm: Contenders,
+    /// Share of the exact results that should be found: below 1, a search of a sparse field is approximate and takes less
+    /// time. Needs a single algorithm.
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = recall_parser)]
+    recall: f32,
     /// Rounds measured; each figure is the median over the rounds.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -68,8 +74,8 @@ impl Contender {
         self.0.map_or("planner", Algorithm::name)
     }
 
-    fn options(self, k: usize) -> SearchOptions {
-        let options = SearchOptions::new(k);
+    fn options(self, k: usize, recall: f32) -> SearchOptions {
+        let options = SearchOptions::new(k).recall(recall);
         self.0
             .map_or(options, |algorithm| options.algorithm(algorithm))
     }
@@ -137,6 +143,10 @@ impl Bench {
     /// What opening the index, reading the queries or searching gives, and [`Error::InvalidInput`] when two algorithms
     /// give different results.
     pub fn run(self) -> Result<()> {
+        if self.recall < 1.0 && self.algorithm.0.len() > 1 {
+            let message = "expected one algorithm with --recall below 1: approximate results need not be the same";
+            return Err(Error::invalid(message));
+        }
         let snapshot = Index::open(&self.index)?.snapshot()?;
         let set = QuerySet::open(
             &self.queries,
@@ -168,7 +178,7 @@ impl Bench {
         for (ids, queries) in set.ids.chunks(CHUNK).zip(set.queries.chunks(CHUNK)) {
             let mut first: Option<Vec<SearchResult>> = None;
             for (contender, work) in self.algorithm.0.iter().zip(&mut work) {
-                let options = contender.options(self.k);
+                let options = contender.options(self.k, self.recall);
                 let results = snapshot.search_batch(queries, &options, self.threads)?;
                 for result in &results {
                     work.postings += result.statistics.postings;
@@ -208,7 +218,7 @@ impl Bench {
         let mut rounds = vec![Vec::new(); self.algorithm.0.len()];
         for number in 0..u64::from(self.warm_up) + u64::from(self.rounds) {
             for (contender, timings) in self.algorithm.0.iter().zip(&mut rounds) {
-                let options = contender.options(self.k);
+                let options = contender.options(self.k, self.recall);
                 let timing = time_round(snapshot, &set.queries, &options, self.threads)?;
                 if number >= u64::from(self.warm_up) {
                     timings.push(timing);

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::output::{self, Output};
-use super::queries::{FieldArguments, QuerySet, TopicPart, k_parser, threads_parser};
+use super::queries::{
+    FieldArguments, QuerySet, TopicPart, k_parser, recall_parser, threads_parser,
+};
 use super::size::grouped;
 use crate::error::{Error, Result};
 use crate::eval::RunWriter;
@@ -66,6 +68,10 @@ pub struct Search {
     /// Algorithm: exhaustive, wand, block-max-wand or max-score; all give the same results [default: the planner's choice].
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
+    /// Share of the exact results that should be found: below 1, a search of a sparse field is approximate and takes less
+    /// time. `calibrate` measures how; scores lack the terms that were left out.
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = recall_parser)]
+    recall: f32,
     /// Show where the score of this document comes from, instead of results.
     #[arg(long, value_name = "ID", conflicts_with = "queries")]
     explain: Option<String>,
@@ -99,7 +105,7 @@ impl Search {
     }
 
     fn options(&self, default_k: usize) -> SearchOptions {
-        let options = SearchOptions::new(self.k.unwrap_or(default_k));
+        let options = SearchOptions::new(self.k.unwrap_or(default_k)).recall(self.recall);
         match self.algorithm {
             Some(algorithm) => options.algorithm(algorithm),
             None => options,

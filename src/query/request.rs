@@ -1,5 +1,6 @@
 //! What is asked.
 
+use super::effort::Effort;
 use super::plan::Algorithm;
 use crate::error::{Error, Result};
 use crate::format::Bm25;
@@ -91,16 +92,24 @@ impl Query {
 ///
 /// let options = SearchOptions::new(10).algorithm(Algorithm::BlockMaxWand);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SearchOptions {
     pub(super) k: usize,
     pub(super) algorithm: Option<Algorithm>,
+    pub(super) recall: f32,
+    /// Set while calibrating: then `recall` does not count.
+    pub(super) effort: Option<Effort>,
 }
 
 impl SearchOptions {
     /// The best `k` documents, by the algorithm that the planner chooses.
     pub fn new(k: usize) -> Self {
-        Self { k, algorithm: None }
+        Self {
+            k,
+            algorithm: None,
+            recall: 1.0,
+            effort: None,
+        }
     }
 
     /// Uses this algorithm, whatever the planner would choose.
@@ -110,9 +119,34 @@ impl SearchOptions {
         self
     }
 
+    /// The share of the exact results that should be found, above 0 and up to 1 (the default: all of them, the search is exact). With
+    /// less, the search of a sparse field leaves out what is expected not to matter, and takes less time.
+    ///
+    /// What is left out is chosen by what was measured with queries on the index ([`Snapshot::calibrate`](crate::Snapshot::calibrate)), or
+    /// on generated vectors while nothing was; it holds for the mean of many queries like those, and for single ones not
+    /// at all. Scores lack the terms that were left out. Text fields are searched exactly, whatever is set here.
+    #[must_use]
+    pub fn recall(mut self, recall: f32) -> Self {
+        self.recall = recall;
+        self
+    }
+
+    /// Searches with this effort, whatever the recall.
+    pub(super) fn with_effort(mut self, effort: Effort) -> Self {
+        self.effort = Some(effort);
+        self
+    }
+
     pub(super) fn check(self) -> Result<()> {
         if self.k == 0 {
             return Err(Error::invalid("expected k to be at least 1, found 0"));
+        }
+        if !(self.recall > 0.0 && self.recall <= 1.0) {
+            let message = format!(
+                "expected a recall above 0 and up to 1, found {}",
+                self.recall
+            );
+            return Err(Error::invalid(message));
         }
         if self.k > MAX_K {
             return Err(Error::limit("k", self.k as u64, MAX_K as u64));

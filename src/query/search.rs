@@ -82,7 +82,7 @@ impl Snapshot {
     /// As [`search`](Self::search).
     pub fn search_with(&self, query: &Query, options: &SearchOptions) -> Result<SearchResult> {
         options.check()?;
-        match Prepared::new(self, query)? {
+        match Prepared::new(self, query, options)? {
             Prepared::Text(text) => self.name_all(self.search_text(options, &text)?, 1.0),
             Prepared::Sparse(sparse) => {
                 self.name_all(self.search_sparse(options, &sparse)?, sparse.unit)
@@ -102,7 +102,7 @@ impl Snapshot {
         options: &SearchOptions,
     ) -> Result<Vec<(DocAddress, f32)>> {
         options.check()?;
-        Ok(match Prepared::new(self, query)? {
+        Ok(match Prepared::new(self, query, options)? {
             Prepared::Text(text) => self.search_text(options, &text)?.into_unnamed(1.0),
             Prepared::Sparse(sparse) => self
                 .search_sparse(options, &sparse)?
@@ -214,7 +214,7 @@ impl Found<u32> {
         lists: Vec<(usize, SparseList<'_>)>,
         segment: &SnapshotSegment,
     ) -> Result<()> {
-        let mut terms = SparseRanges::default();
+        let mut terms = SparseRanges::new(sparse.effort.slack);
         for (number, list) in lists {
             if let Some(term) = sparse.terms.get(number) {
                 self.statistics.postings += list.len();
