@@ -5,6 +5,9 @@ use crate::error::{Error, Result};
 use crate::format::Bm25;
 use crate::format::limits::MAX_K;
 
+/// Most threads that a query can be given.
+const MAX_THREADS: usize = 1_024;
+
 /// A query on one field.
 ///
 /// ```
@@ -95,12 +98,19 @@ impl Query {
 pub struct SearchOptions {
     pub(super) k: usize,
     pub(super) algorithm: Option<Algorithm>,
+    pub(super) threads: usize,
+    pub(super) part_documents: Option<u32>,
 }
 
 impl SearchOptions {
     /// The best `k` documents, by the algorithm that the planner chooses.
     pub fn new(k: usize) -> Self {
-        Self { k, algorithm: None }
+        Self {
+            k,
+            algorithm: None,
+            threads: 1,
+            part_documents: None,
+        }
     }
 
     /// Uses this algorithm, whatever the planner would choose.
@@ -110,12 +120,43 @@ impl SearchOptions {
         self
     }
 
+    /// Lets each query run on up to `threads` threads, 1 unless said otherwise and 1,024 at most: its segments, and parts of
+    /// large segments, are searched at the same time. Results are the same, bit for bit.
+    ///
+    /// This makes one heavy query answer sooner; it makes no query cheaper. Threads are started for each query and share
+    /// what they know of the best documents only as they go, so together they do more work than one alone. Who has many
+    /// queries at once is better served by one thread a query, as in
+    /// [`search_batch`](crate::Snapshot::search_batch), where these threads come on top: each of its threads starts so many.
+    /// Queries with few postings run on fewer threads than allowed, or on the caller's alone.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Cuts segments into parts of so many documents, and uses all threads however few the postings are: for tests,
+    /// whose indexes are small.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn part_documents(mut self, documents: u32) -> Self {
+        self.part_documents = Some(documents.max(1));
+        self
+    }
+
     pub(super) fn check(self) -> Result<()> {
         if self.k == 0 {
             return Err(Error::invalid("expected k to be at least 1, found 0"));
         }
         if self.k > MAX_K {
             return Err(Error::limit("k", self.k as u64, MAX_K as u64));
+        }
+        if self.threads == 0 {
+            let message = "expected at least 1 thread for a query, found 0; ask for 1 to search on the caller's thread alone";
+            return Err(Error::invalid(message));
+        }
+        if self.threads > MAX_THREADS {
+            let (found, limit) = (self.threads as u64, MAX_THREADS as u64);
+            return Err(Error::limit("number of threads of a query", found, limit));
         }
         Ok(())
     }

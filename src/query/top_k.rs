@@ -2,8 +2,10 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use super::score::Score;
+use super::shared_threshold::SharedThreshold;
 use crate::format::DocId;
 use crate::index::DocAddress;
 
@@ -45,6 +47,9 @@ pub(super) struct TopK<S> {
     k: usize,
     segment: u32,
     kept: Kept<S>,
+    /// When the query runs on several threads: what they share, and what was heard of it last.
+    shared: Option<Arc<SharedThreshold<S>>>,
+    heard: Option<S>,
 }
 
 enum Kept<S> {
@@ -71,6 +76,24 @@ impl<S: Score> TopK<S> {
             k,
             segment: 0,
             kept,
+            shared: None,
+            heard: None,
+        }
+    }
+
+    /// As [`new`](Self::new), for one of the threads that share a threshold.
+    pub fn sharing(k: usize, documents: u64, shared: Arc<SharedThreshold<S>>) -> Self {
+        Self {
+            shared: Some(shared),
+            ..Self::new(k, documents)
+        }
+    }
+
+    /// Tells the other threads this one's threshold, and hears theirs; nothing when there are none.
+    #[inline]
+    pub fn exchange(&mut self) {
+        if let Some(shared) = &self.shared {
+            self.heard = shared.exchange(self.own_threshold());
         }
     }
 
@@ -85,9 +108,16 @@ impl<S: Score> TopK<S> {
     }
 
     /// A document must exceed this score to be kept, or reach it if its address is lower than those kept; `None` while every
-    /// document is.
+    /// document is. What other threads keep counts as of the last [`exchange`](Self::exchange).
     #[inline]
     pub fn threshold(&self) -> Option<S> {
+        let own = self.own_threshold();
+        if self.heard > own { self.heard } else { own }
+    }
+
+    /// The same for the documents kept here.
+    #[inline]
+    fn own_threshold(&self) -> Option<S> {
         match &self.kept {
             Kept::Heap(heap) if heap.len() < self.k => None,
             Kept::Heap(heap) => heap.peek().map(|worst| worst.score),
@@ -98,14 +128,29 @@ impl<S: Score> TopK<S> {
     /// Keeps the document if it is good enough.
     #[inline]
     pub fn offer(&mut self, document: DocId, score: S) {
-        if self.threshold().is_some_and(|threshold| score < threshold) {
-            return;
-        }
         let address = DocAddress {
             segment: self.segment,
             document,
         };
-        let offered = Scored { score, address };
+        self.keep(Scored { score, address });
+    }
+
+    /// Takes over what another thread has kept.
+    pub fn absorb(&mut self, other: Self) {
+        match other.kept {
+            Kept::Heap(heap) => heap.into_iter().for_each(|scored| self.keep(scored)),
+            Kept::Gathered { documents, .. } => {
+                documents.into_iter().for_each(|scored| self.keep(scored));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn keep(&mut self, offered: Scored<S>) {
+        let threshold = self.own_threshold();
+        if threshold.is_some_and(|threshold| offered.score < threshold) {
+            return;
+        }
         match &mut self.kept {
             Kept::Heap(heap) if heap.len() < self.k => heap.push(offered),
             Kept::Heap(heap) => {
