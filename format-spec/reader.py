@@ -116,6 +116,7 @@ def ceiling(number, divisor):
 
 MAX_SEGMENT_DOCUMENTS = 0x7FFF_FFFF
 MAX_SECTIONS, MAX_FIELDS, MAX_FIELD_NAME_BYTES, MAX_TIERS = 4_096, 1_024, 255, 8
+MAX_CALIBRATION_POINTS = 1_024
 MAX_KEY_BYTES = {"ids": 512, "text": 255, "sparse": 1_024}
 MAX_STORED_BLOCK_BYTES = 68 << 20
 
@@ -123,7 +124,7 @@ MAX_STORED_BLOCK_BYTES = 68 << 20
 
 MAGIC = b"esparsa\0"
 KINDS = {"segment": 1, "deletes": 2, "manifest": 3}
-KNOWN_SECTIONS = "commit schema segments info ids id-order stored stored-index terms postings lengths impacts deleted"
+KNOWN_SECTIONS = "commit schema segments info ids id-order stored stored-index terms postings lengths impacts deleted calibration"
 NO_FIELD = 0xFFFFFFFF
 CHUNK = 65_536
 
@@ -244,7 +245,24 @@ def read_manifest_file(folder, name, number):
             part.expect(file not in used and file < next_file, f"file number {file} was not handed out once", at)
             used.add(file)
         segments.append(segment)
-    return container, {"commit": commit, "next_file": next_file, "schema": schema, "segments": segments}
+    manifest = {"commit": commit, "next_file": next_file, "schema": schema, "segments": segments}
+    return container, manifest | {"calibrations": read_calibrations(container, schema)}
+
+def read_calibrations(container, schema):
+    """What was measured of approximate searches, for each field that has it."""
+    calibrations = []
+    for number in (field["number"] for field in schema if ("calibration", field["number"]) in container.sections):
+        part, points = container.section("calibration", number), []
+        documents, queries = part.numbers("QQ")
+        while part.left():
+            at, k, *bits = part.at, *part.numbers("IIIII")
+            share, slack, recall, microseconds = map(float_of, bits)
+            sensible = k > 0 and 0 < share <= 1 and 0 < slack <= 1 and 0 <= recall <= 1
+            part.expect(sensible and 0 <= microseconds < float("inf"), "a point is out of its range", at)
+            points.append({"k": k, "bits": bits})
+        part.expect(len(points) <= MAX_CALIBRATION_POINTS, f"{len(points)} points are above the limit", 0)
+        calibrations.append({"field": number, "documents": documents, "queries": queries, "points": points})
+    return calibrations
 
 def read_schema(part):
     fields, count = [], part.varint()

@@ -270,6 +270,8 @@ fn a_run_keeps_the_order_and_is_read_back_by_eval() {
         "bm25.run",
         "--threads",
         "3",
+        "--query-threads",
+        "2",
     ]);
     assert_eq!(
         fs::read_to_string(fixture.path("bm25.run")).unwrap(),
@@ -396,6 +398,64 @@ fn runs_stand_side_by_side_and_are_tested() {
 }
 
 #[test]
+fn calibrate_measures_and_a_recall_uses_it() {
+    let fixture = Fixture::new();
+    let words = |n: u32| format!(r#"{{"w{}": 2.0, "w{}": 1.0, "all": 0.1}}"#, n % 7, n % 5);
+    let lines: Vec<String> = (0..40)
+        .map(|n| format!(r#"{{"id": "{n}", "vector": {}}}"#, words(n)))
+        .collect();
+    fixture.write("vectors.jsonl", lines.join("\n"));
+    fixture.done(&["index", "vectors.jsonl", "--index", "sparse"]);
+    let calibrate = [
+        "calibrate",
+        "--index",
+        "sparse",
+        "--queries",
+        "vectors.jsonl",
+    ];
+    let text = fixture.done(&[&calibrate[..], &["--dry-run"]].concat());
+    assert!(text.starts_with("40 queries on 40 documents"), "{text}");
+    let inspect = ["inspect", "--index", "sparse"];
+    assert!(!fixture.done(&inspect).contains("calibrated"));
+    let text = fixture.done(&calibrate);
+    assert!(text.contains("kept with commit"), "{text}");
+    let text = fixture.done(&inspect);
+    assert!(
+        text.contains("recall calibrated with 40 queries on 40 documents"),
+        "{text}"
+    );
+    let index = ["--index", "sparse", "--field", "sparse"];
+    let three = words(3);
+    let query = [&["search", &three, "--json"], &index[..]].concat();
+    let hits = |recall| {
+        ids(&json(
+            &fixture.done(&[&query[..], &["--recall", recall]].concat()),
+        ))
+        .len()
+    };
+    assert_eq!((hits("1"), hits("0.5")), (10, 10));
+    let error = fixture.failed(&[&query[..], &["--recall", "0"]].concat(), 2);
+    assert!(error.contains("above 0 and up to 1"), "{error}");
+    let error = fixture.failed(
+        &["calibrate", "--index", "index", "--queries", "queries.tsv"],
+        1,
+    );
+    assert!(error.contains("expected a Sparse field"), "{error}");
+    let bench = [
+        "bench",
+        "--index",
+        "sparse",
+        "--queries",
+        "vectors.jsonl",
+        "--recall",
+        "0.9",
+    ];
+    fixture.done(&bench);
+    let error = fixture.failed(&[&bench[..], &["--algorithm", "all"]].concat(), 1);
+    assert!(error.contains("expected one algorithm"), "{error}");
+}
+
+#[test]
 fn bench_gives_figures_for_each_algorithm() {
     let fixture = Fixture::new();
     let arguments = [
@@ -407,12 +467,14 @@ fn bench_gives_figures_for_each_algorithm() {
         "--rounds",
         "2",
     ];
-    for threads in ["1", "2"] {
+    for (threads, query_threads) in [(1, 1), (2, 1), (1, 3)] {
         let options = [
             "--algorithm",
             "all",
             "--threads",
-            threads,
+            &threads.to_string(),
+            "--query-threads",
+            &query_threads.to_string(),
             "--json",
             "--k",
             "3",
@@ -436,6 +498,8 @@ fn bench_gives_figures_for_each_algorithm() {
         );
         for line in &lines {
             assert_eq!((&line["k"], &line["queries"]), (&3.into(), &4.into()));
+            assert_eq!(line["threads"], threads);
+            assert_eq!(line["query_threads"], query_threads);
             let figure = |name: &str| line[name].as_f64().unwrap();
             for name in [
                 "mean_ms",
@@ -459,9 +523,11 @@ fn bench_gives_figures_for_each_algorithm() {
         &[
             &arguments[..],
             &["--algorithm", "wand,max-score", "--warm-up", "0"],
+            &["--query-threads", "2"],
         ]
         .concat(),
     );
+    assert!(table.contains("1 thread, up to 2 for each"), "{table}");
     assert!(
         table.contains("Same results from all, bit for bit."),
         "{table}"
@@ -477,6 +543,14 @@ fn wrong_usage_ends_with_code_2() {
         ("search --index index a --k 0", "--k"),
         ("search --index index a --k ten", "--k"),
         ("search --index index a --threads 0", "--threads"),
+        (
+            "search --index index a --query-threads 0",
+            "--query-threads",
+        ),
+        (
+            "bench --index index --queries q --query-threads x",
+            "--query-threads",
+        ),
         ("search --index index a --algorithm quantum", "max-score"),
         ("search --index index a --run a.run", "--run"),
         (

@@ -8,7 +8,9 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::output::{self, Output};
-use super::queries::{FieldArguments, QuerySet, TopicPart, k_parser, threads_parser};
+use super::queries::{
+    FieldArguments, QuerySet, TopicPart, k_parser, recall_parser, threads_parser,
+};
 use super::search::report::line;
 use super::search::terminal::{Figures, Style};
 use super::size::grouped;
@@ -37,10 +39,17 @@ pub struct Bench {
     /// Threads that take queries from one list. With more than one, a query's time includes what the others slow it down.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     threads: usize,
+    /// Threads that each query may use; those of --threads times as many run at once. Light queries use fewer.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
+    query_threads: usize,
     /// Algorithms, separated by commas: exhaustive, wand, block-max-wand, max-score, `planner` for the planner's choice,
     /// `all` for all of these. They take turns, round by round, and must give the same results, bit for bit.
     #[arg(long, value_name = "NAMES", default_value = "planner")]
     algorithm: Contenders,
+    /// Share of the exact results that should be found: below 1, a search of a sparse field is approximate and takes less
+    /// time. Needs a single algorithm.
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = recall_parser)]
+    recall: f32,
     /// Rounds measured; each figure is the median over the rounds.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -68,8 +77,7 @@ impl Contender {
         self.0.map_or("planner", Algorithm::name)
     }
 
-    fn options(self, k: usize) -> SearchOptions {
-        let options = SearchOptions::new(k);
+    fn choose(self, options: SearchOptions) -> SearchOptions {
         self.0
             .map_or(options, |algorithm| options.algorithm(algorithm))
     }
@@ -100,7 +108,7 @@ impl FromStr for Contenders {
     }
 }
 
-/// What a contender did over all queries, the same in each round.
+/// What a contender did over all queries in the round that compares; with one thread a query, the same in each round.
 #[derive(Clone, Copy, Debug, Default)]
 struct Work {
     postings: u64,
@@ -115,6 +123,7 @@ struct Line {
     field: String,
     k: usize,
     threads: usize,
+    query_threads: usize,
     queries: usize,
     rounds: u32,
     mean_ms: f64,
@@ -137,6 +146,10 @@ impl Bench {
     /// What opening the index, reading the queries or searching gives, and [`Error::InvalidInput`] when two algorithms
     /// give different results.
     pub fn run(self) -> Result<()> {
+        if self.recall < 1.0 && self.algorithm.0.len() > 1 {
+            let message = "expected one algorithm with --recall below 1: approximate results need not be the same";
+            return Err(Error::invalid(message));
+        }
         let snapshot = Index::open(&self.index)?.snapshot()?;
         let set = QuerySet::open(
             &self.queries,
@@ -162,13 +175,18 @@ impl Bench {
         output::print(self.table(&lines))
     }
 
+    fn options(&self, contender: Contender) -> SearchOptions {
+        let options = SearchOptions::new(self.k).recall(self.recall);
+        contender.choose(options.threads(self.query_threads))
+    }
+
     /// Searches with every contender once and compares the hits with those of the first.
     fn compare(&self, snapshot: &Snapshot, set: &QuerySet) -> Result<Vec<Work>> {
         let mut work = vec![Work::default(); self.algorithm.0.len()];
         for (ids, queries) in set.ids.chunks(CHUNK).zip(set.queries.chunks(CHUNK)) {
             let mut first: Option<Vec<SearchResult>> = None;
             for (contender, work) in self.algorithm.0.iter().zip(&mut work) {
-                let options = contender.options(self.k);
+                let options = self.options(*contender);
                 let results = snapshot.search_batch(queries, &options, self.threads)?;
                 for result in &results {
                     work.postings += result.statistics.postings;
@@ -208,7 +226,7 @@ impl Bench {
         let mut rounds = vec![Vec::new(); self.algorithm.0.len()];
         for number in 0..u64::from(self.warm_up) + u64::from(self.rounds) {
             for (contender, timings) in self.algorithm.0.iter().zip(&mut rounds) {
-                let options = contender.options(self.k);
+                let options = self.options(*contender);
                 let timing = time_round(snapshot, &set.queries, &options, self.threads)?;
                 if number >= u64::from(self.warm_up) {
                     timings.push(timing);
@@ -233,6 +251,7 @@ impl Bench {
             field: set.field.name.clone(),
             k: self.k,
             threads: self.threads,
+            query_threads: self.query_threads,
             queries: set.ids.len(),
             rounds: self.rounds,
             mean_ms: middle(|timing| timing.mean_ms),
@@ -245,6 +264,14 @@ impl Bench {
             hits_per_query: per_query(work.hits),
             documents: snapshot.documents(),
             segments: snapshot.segments().len(),
+        }
+    }
+
+    fn all_threads(&self) -> String {
+        let threads = counted(self.threads as u64, "thread");
+        match self.query_threads {
+            1 => threads,
+            more => format!("{threads}, up to {more} for each query"),
         }
     }
 
@@ -276,7 +303,7 @@ impl Bench {
                 line.k,
                 line.postings_per_query,
                 counted(u64::from(self.rounds), "round"),
-                counted(self.threads as u64, "thread"),
+                self.all_threads(),
                 counted(line.documents, "document"),
                 counted(line.segments as u64, "segment"),
             ));

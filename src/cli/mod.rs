@@ -9,6 +9,7 @@
 //! | `input` | documents of many formats, read as records |
 //! | `index` | loading documents into an index |
 //! | `search`, `bench` | queries against an index: results, and how long they take |
+//! | `calibrate` | what approximate searches lose and take |
 //! | `get`, `delete`, `merge`, `attach` | work on an index that is there |
 //! | `check`, `inspect` | what an index holds, and whether it is whole |
 //! | `eval` | measures of runs |
@@ -19,6 +20,7 @@
 
 mod attach;
 mod bench;
+mod calibrate;
 mod check;
 mod completions;
 mod delete;
@@ -93,6 +95,8 @@ enum Command {
     Bench(bench::Bench),
     /// Index and search a small built-in collection.
     Demo(demo::Demo),
+    /// Measure what approximate searches of a sparse field lose and take, and keep it with the index.
+    Calibrate(calibrate::Calibrate),
     /// Print a completion script for a shell.
     Completions(completions::Completions),
 }
@@ -102,6 +106,7 @@ impl Command {
         match self {
             Self::Index(command) => command.run(),
             Self::Search(command) => command.run(),
+            Self::Calibrate(command) => command.run(),
             Self::Get(command) => command.run(),
             Self::Delete(command) => command.run(),
             Self::Merge(command) => command.run(),

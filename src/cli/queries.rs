@@ -121,6 +121,17 @@ pub fn k_parser() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=MAX_K as u64)
 }
 
+/// Reads a recall.
+///
+/// # Errors
+///
+/// When the text is no number above 0 and up to 1.
+pub fn recall_parser(text: &str) -> std::result::Result<f32, String> {
+    let recall = text.parse().ok();
+    let recall = recall.filter(|recall| *recall > 0.0 && *recall <= 1.0);
+    recall.ok_or_else(|| "expected a number above 0 and up to 1, such as 0.97".to_owned())
+}
+
 /// Reads a number of threads.
 pub fn threads_parser() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=MAX_THREADS)

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::output::{self, Output};
-use super::queries::{FieldArguments, QuerySet, TopicPart, k_parser, threads_parser};
+use super::queries::{
+    FieldArguments, QuerySet, TopicPart, k_parser, recall_parser, threads_parser,
+};
 use super::size::grouped;
 use crate::error::{Error, Result};
 use crate::eval::RunWriter;
@@ -63,9 +65,17 @@ pub struct Search {
     /// Threads for the queries of a file.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     threads: usize,
+    /// Threads that each query may use, for one heavy query at a time; those of --threads times as many run at once.
+    /// Light queries use fewer.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
+    query_threads: usize,
     /// Algorithm: exhaustive, wand, block-max-wand or max-score; all give the same results [default: the planner's choice].
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
+    /// Share of the exact results that should be found: below 1, a search of a sparse field is approximate and takes less
+    /// time. `calibrate` measures how; scores lack the terms that were left out.
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = recall_parser)]
+    recall: f32,
     /// Show where the score of this document comes from, instead of results.
     #[arg(long, value_name = "ID", conflicts_with = "queries")]
     explain: Option<String>,
@@ -99,7 +109,9 @@ impl Search {
     }
 
     fn options(&self, default_k: usize) -> SearchOptions {
-        let options = SearchOptions::new(self.k.unwrap_or(default_k));
+        let options = SearchOptions::new(self.k.unwrap_or(default_k))
+            .recall(self.recall)
+            .threads(self.query_threads);
         match self.algorithm {
             Some(algorithm) => options.algorithm(algorithm),
             None => options,

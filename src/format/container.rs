@@ -24,7 +24,8 @@ const ALIGNMENT: u64 = 64;
 /// Required capability bits that this build knows: none are in use yet.
 const KNOWN_CAPABILITIES: u64 = 0;
 /// Names of the sections that this build knows.
-const KNOWN_SECTIONS: [&str; 13] = [
+const KNOWN_SECTIONS: [&str; 14] = [
+    "calibration",
     "info",
     "ids",
     "id-order",

@@ -1,9 +1,12 @@
 //! Sorted keys, front-coded in blocks, with a payload for terms (`format-spec/dictionary.md`).
 
+mod memo;
 mod writer;
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
+use memo::TermMemo;
 pub use writer::DictionaryWriter;
 
 use super::section::Section;
@@ -51,6 +54,7 @@ pub struct Dictionary {
     keys_per_block: u32,
     offsets: u64,
     payload: u32,
+    memo: Arc<TermMemo>,
 }
 
 impl Dictionary {
@@ -72,6 +76,7 @@ impl Dictionary {
                     .checked_next_multiple_of(4)
                     .ok_or(Malformed("length of the blocks overflows"))?,
                 payload: read_u32(footer, 24)?,
+                memo: Arc::default(),
             })
         };
         let dictionary = section.parsed(footer_at, parse())?;
@@ -112,7 +117,9 @@ impl Dictionary {
     ///
     /// [`Error::Corrupt`](crate::Error::Corrupt) when a block that must be read is damaged.
     pub fn term(&self, key: &[u8]) -> Result<Option<TermEntry>> {
-        Ok(self.seek(key)?.and_then(|(_, entry)| entry))
+        self.memo.get(key, self.keys, || {
+            Ok(self.seek(key)?.and_then(|(_, entry)| entry))
+        })
     }
 
     fn seek(&self, key: &[u8]) -> Result<Option<(u64, Option<TermEntry>)>> {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use super::calibration::Calibration;
 use super::container::{Container, ContainerWriter, FileKind, FileStamp};
 use super::limits::MAX_FILE_NUMBER;
 use super::schema::Schema;
@@ -69,6 +70,8 @@ pub struct Manifest {
     pub schema: Schema,
     /// The segments, in the order in which ties are broken.
     pub segments: Vec<SegmentEntry>,
+    /// What was measured of approximate searches, at most once for a field.
+    pub calibrations: Vec<Calibration>,
 }
 
 /// Name of a segment file.
@@ -110,6 +113,10 @@ impl Manifest {
         for segment in &self.segments {
             writer.write_all(record_of(segment).as_bytes())?;
         }
+        for calibration in &self.calibrations {
+            writer.begin_optional("calibration", Some(calibration.field))?;
+            writer.write_all(&calibration.encode())?;
+        }
         writer.finish()
     }
 
@@ -148,11 +155,20 @@ impl Manifest {
                 return Err(section.malformed(0, message));
             }
         }
+        let calibrations = schema.fields().iter().filter_map(|field| {
+            let section = container.find("calibration", Some(field.number))?;
+            let bytes = section.all();
+            Some(
+                bytes.and_then(|bytes| section.parsed(0, Calibration::decode(field.number, bytes))),
+            )
+        });
+        let calibrations = calibrations.collect::<Result<_>>()?;
         Ok(Self {
             commit,
             next_file,
             schema,
             segments,
+            calibrations,
         })
     }
 }
@@ -219,6 +235,12 @@ mod tests {
             next_file: 6,
             schema: Schema::new().text("t", "en").unwrap(),
             segments: vec![segment(2, None), segment(5, Some(deletes))],
+            calibrations: vec![Calibration {
+                field: 0,
+                documents: 8,
+                queries: 2,
+                points: Vec::new(),
+            }],
         }
     }
 

@@ -21,6 +21,7 @@ pub mod block;
 pub mod block_list;
 mod bm25;
 pub mod bounds;
+mod calibration;
 pub mod container;
 pub mod deletes;
 pub mod dictionary;
@@ -38,6 +39,7 @@ pub mod text_postings;
 pub mod varint;
 
 pub use bm25::Bm25;
+pub use calibration::{Calibration, CalibrationPoint, MAX_CALIBRATION_POINTS};
 pub use container::{Container, ContainerWriter, FileKind};
 pub use schema::{FieldKind, FieldNumber, FieldOptions, Schema, SparseLayout, SparseTerms};
 pub use section::{Section, SharedBytes, Verify};

@@ -149,6 +149,7 @@ impl Index {
             next_file: 1,
             schema,
             segments: Vec::new(),
+            calibrations: Vec::new(),
         };
         commit::remove_unfinished(&*directory, manifest.commit)?;
         write_manifest(&*directory, &manifest)?;

@@ -8,7 +8,7 @@ use super::open::IndexOptions;
 use crate::error::{Error, Result};
 use crate::format::deletes::DeletedDocuments;
 use crate::format::manifest::{Manifest, SegmentEntry, deletes_file, segment_file};
-use crate::format::{Container, DocId, FieldNumber, FileKind, Schema, Verify};
+use crate::format::{Calibration, Container, DocId, FieldNumber, FileKind, Schema, Verify};
 use crate::segment::SegmentReader;
 use crate::store::{Directory, is_missing};
 use crate::text::Analyzer;
@@ -73,6 +73,7 @@ struct Parts {
     segments: Vec<SnapshotSegment>,
     analyzers: Vec<(FieldNumber, Analyzer)>,
     totals: BTreeMap<FieldNumber, FieldTotals>,
+    calibrations: Vec<Calibration>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -129,6 +130,7 @@ impl Snapshot {
             schema: manifest.schema.clone(),
             segments,
             totals,
+            calibrations: manifest.calibrations.clone(),
         };
         Ok(Self {
             inner: Arc::new(parts),
@@ -159,6 +161,13 @@ impl Snapshot {
     /// Statistics of a field.
     pub fn totals(&self, field: FieldNumber) -> FieldTotals {
         self.inner.totals.get(&field).copied().unwrap_or_default()
+    }
+
+    /// What was measured of approximate searches of a sparse field, if it was; see
+    /// [`IndexWriter::keep_calibration`](super::IndexWriter::keep_calibration).
+    pub fn calibration(&self, field: FieldNumber) -> Option<&Calibration> {
+        let mut calibrations = self.inner.calibrations.iter();
+        calibrations.find(|calibration| calibration.field == field)
     }
 
     /// The analyzer of a text field.

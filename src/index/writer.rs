@@ -19,7 +19,7 @@ use super::segments::{LiveSegment, Segments};
 use super::snapshot::open_segment;
 use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, segment_file};
-use crate::format::{FieldKind, Schema, Verify};
+use crate::format::{Calibration, FieldKind, Schema, Verify};
 use crate::segment::{self, Document, Reorder, SegmentReader, Source};
 use crate::store::{Directory, FileSystem, Lock};
 use crate::text::Analyzer;
@@ -84,6 +84,7 @@ pub struct IndexWriter {
     writing: bool,
     merging: usize,
     errors: Vec<Error>,
+    calibrations: Vec<Calibration>,
     changed: bool,
     poisoned: Option<String>,
     /// Last, so that the lock is let go when everything else is gone.
@@ -155,6 +156,7 @@ impl IndexWriter {
             writing: false,
             merging: 0,
             errors: Vec::new(),
+            calibrations: Vec::new(),
             changed: false,
             poisoned: None,
             _lock: lock,
@@ -175,6 +177,7 @@ impl IndexWriter {
             let segment = open_segment(&*self.directory, entry, &self.schema, verify)?;
             self.segments.push(LiveSegment::committed(&segment));
         }
+        self.calibrations.clone_from(&self.manifest.calibrations);
         self.changed = false;
         Ok(())
     }
@@ -290,6 +293,32 @@ impl IndexWriter {
         }
         let merged = self.try_merge_to(segments);
         self.guard(merged)
+    }
+
+    /// Keeps what [`Snapshot::calibrate`](super::Snapshot::calibrate) measured, in place of what was kept of the field. Not visible before the
+    /// next commit; later commits keep it too. Measure again when the documents or the queries have become others.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when the schema has no such sparse field or a number makes no sense, [`Error::Limit`] when there are
+    /// too many points.
+    pub fn keep_calibration(&mut self, calibration: Calibration) -> Result<()> {
+        self.check_poison()?;
+        calibration.check()?;
+        let mut fields = self.schema.fields().iter();
+        let field = fields.find(|field| field.number == calibration.field);
+        if field.is_none_or(|field| field.options.kind() != FieldKind::Sparse) {
+            let message = format!(
+                "expected a calibration of a sparse field of this index, found one of field number {}",
+                calibration.field
+            );
+            return Err(Error::invalid(message));
+        }
+        self.calibrations
+            .retain(|kept| kept.field != calibration.field);
+        self.calibrations.push(calibration);
+        self.changed = true;
+        Ok(())
     }
 
     /// Brings in the segments of another index with the same schema, without rewriting them. Their

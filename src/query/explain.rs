@@ -5,7 +5,7 @@ use std::fmt;
 use super::cursor::Cursor;
 use super::plan::{Algorithm, choose, choose_sparse};
 use super::prepare::Prepared;
-use super::request::Query;
+use super::request::{Query, SearchOptions};
 use super::score::Score;
 use super::search::{is_cut_at_ranges, sparse_cursors, sparse_lists, text_cursors, workload};
 use crate::error::{Error, Result};
@@ -76,7 +76,7 @@ impl Snapshot {
             algorithm: Algorithm::Exhaustive,
             why: "no term of the query is in the document's segment".into(),
         };
-        match Prepared::new(self, query)? {
+        match Prepared::new(self, query, &SearchOptions::new(k))? {
             Prepared::Text(text) => {
                 let mut cursors = text_cursors(&text, segment, place)?;
                 (explanation.algorithm, explanation.why) = choose(workload(&cursors, k, segment));

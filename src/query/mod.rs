@@ -26,7 +26,9 @@
 
 mod batch;
 mod block_max_wand;
+mod calibrate;
 mod cursor;
+mod effort;
 mod exhaustive;
 mod explain;
 mod highlight;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::request::{Query, QueryKind};
+use super::effort::Effort;
+use super::request::{Query, QueryKind, SearchOptions};
 use crate::error::{Error, Result};
 use crate::format::dictionary::{Dictionary, TermEntry};
 use crate::format::limits::{MAX_QUERY_TERMS, MAX_SPARSE_TERM_BYTES, MAX_TEXT_TERM_BYTES};
@@ -41,6 +42,7 @@ pub(super) struct PreparedSparse {
     pub unit: f32,
     /// The weightiest first.
     pub terms: Vec<SparseTerm>,
+    pub effort: Effort,
 }
 
 pub(super) struct SparseTerm {
@@ -57,7 +59,7 @@ const GREATEST_WEIGHT: u32 = 4_095;
 
 impl Prepared {
     /// Finds the query's terms in every segment.
-    pub fn new(snapshot: &Snapshot, query: &Query) -> Result<Self> {
+    pub fn new(snapshot: &Snapshot, query: &Query, options: &SearchOptions) -> Result<Self> {
         match &query.kind {
             QueryKind::Text { text, bm25 } => {
                 prepare_text(snapshot, &query.field, text, *bm25).map(Self::Text)
@@ -67,14 +69,14 @@ impl Prepared {
                 let terms = vector
                     .iter()
                     .map(|(term, weight)| (term.clone().into_bytes(), term.clone(), *weight));
-                prepare_sparse(snapshot, &query.field, field, terms).map(Self::Sparse)
+                prepare_sparse(snapshot, &query.field, field, terms, options).map(Self::Sparse)
             }
             QueryKind::SparseNumbered(vector) => {
                 let field = sparse_field(snapshot, &query.field, SparseTerms::Numbers)?;
                 let terms = vector
                     .iter()
                     .map(|(term, weight)| (term.to_be_bytes().to_vec(), term.to_string(), *weight));
-                prepare_sparse(snapshot, &query.field, field, terms).map(Self::Sparse)
+                prepare_sparse(snapshot, &query.field, field, terms, options).map(Self::Sparse)
             }
         }
     }
@@ -203,6 +205,7 @@ fn prepare_sparse(
     name: &str,
     (field, scale): (FieldNumber, f32),
     vector: impl Iterator<Item = (Vec<u8>, String, f32)>,
+    options: &SearchOptions,
 ) -> Result<PreparedSparse> {
     let mut weights: BTreeMap<Vec<u8>, (String, f32)> = BTreeMap::new();
     for (key, term, weight) in vector {
@@ -237,10 +240,13 @@ fn prepare_sparse(
         }
     }
     terms.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.key.cmp(&b.key)));
+    let effort = Effort::of(snapshot, field, options);
+    terms.truncate(effort.kept(terms.iter().map(|term| term.weight)));
     Ok(PreparedSparse {
         field,
         unit: scale * step,
         terms,
+        effort,
     })
 }
 

@@ -1,5 +1,6 @@
 //! What is asked.
 
+use super::effort::Effort;
 use super::plan::Algorithm;
 use crate::error::{Error, Result};
 use crate::format::Bm25;
@@ -94,10 +95,13 @@ impl Query {
 ///
 /// let options = SearchOptions::new(10).algorithm(Algorithm::BlockMaxWand);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SearchOptions {
     pub(super) k: usize,
     pub(super) algorithm: Option<Algorithm>,
+    pub(super) recall: f32,
+    /// Set while calibrating: then `recall` does not count.
+    pub(super) effort: Option<Effort>,
     pub(super) threads: usize,
     pub(super) part_documents: Option<u32>,
 }
@@ -108,6 +112,8 @@ impl SearchOptions {
         Self {
             k,
             algorithm: None,
+            recall: 1.0,
+            effort: None,
             threads: 1,
             part_documents: None,
         }
@@ -120,8 +126,27 @@ impl SearchOptions {
         self
     }
 
-    /// Lets each query run on up to `threads` threads, 1 unless said otherwise and 1,024 at most: its segments, and parts of
-    /// large segments, are searched at the same time. Results are the same, bit for bit.
+    /// The share of the exact results that should be found, above 0 and up to 1 (the default: all of them, the search is exact). With
+    /// less, the search of a sparse field leaves out what is expected not to matter, and takes less time.
+    ///
+    /// What is left out is chosen by what was measured with queries on the index ([`Snapshot::calibrate`](crate::Snapshot::calibrate)), or
+    /// on generated vectors while nothing was; it holds for the mean of many queries like those, and for single ones not
+    /// at all. Scores lack the terms that were left out. Text fields are searched exactly, whatever is set here.
+    #[must_use]
+    pub fn recall(mut self, recall: f32) -> Self {
+        self.recall = recall;
+        self
+    }
+
+    /// Searches with this effort, whatever the recall.
+    pub(super) fn with_effort(mut self, effort: Effort) -> Self {
+        self.effort = Some(effort);
+        self
+    }
+
+    /// Lets one query run on up to `threads` threads (1 unless set, 1,024 at most): its segments, and parts of large ones, are
+    /// searched at the same time. Results are the same, bit for bit; with a [`recall`](Self::recall) below 1, what is
+    /// left out may differ from search to search.
     ///
     /// This makes one heavy query answer sooner; it makes no query cheaper. Threads are started for each query and share
     /// what they know of the best documents only as they go, so together they do more work than one alone. Who has many
@@ -146,6 +171,13 @@ impl SearchOptions {
     pub(super) fn check(self) -> Result<()> {
         if self.k == 0 {
             return Err(Error::invalid("expected k to be at least 1, found 0"));
+        }
+        if !(self.recall > 0.0 && self.recall <= 1.0) {
+            let message = format!(
+                "expected a recall above 0 and up to 1, found {}",
+                self.recall
+            );
+            return Err(Error::invalid(message));
         }
         if self.k > MAX_K {
             return Err(Error::limit("k", self.k as u64, MAX_K as u64));

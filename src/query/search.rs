@@ -88,7 +88,7 @@ impl Snapshot {
     /// As [`search`](Self::search).
     pub fn search_with(&self, query: &Query, options: &SearchOptions) -> Result<SearchResult> {
         options.check()?;
-        match Prepared::new(self, query)? {
+        match Prepared::new(self, query, options)? {
             Prepared::Text(text) => self.name_all(self.search_text(options, &text)?, 1.0),
             Prepared::Sparse(sparse) => {
                 self.name_all(self.search_sparse(options, &sparse)?, sparse.unit)
@@ -108,7 +108,7 @@ impl Snapshot {
         options: &SearchOptions,
     ) -> Result<Vec<(DocAddress, f32)>> {
         options.check()?;
-        Ok(match Prepared::new(self, query)? {
+        Ok(match Prepared::new(self, query, options)? {
             Prepared::Text(text) => self.search_text(options, &text)?.into_unnamed(1.0),
             Prepared::Sparse(sparse) => self
                 .search_sparse(options, &sparse)?
@@ -261,7 +261,7 @@ impl<'a> Searched for SparseSearch<'a> {
         if !(by_ranges && is_cut_at_ranges(&lists)) {
             return Ok(SparseLists::Lists(lists));
         }
-        let mut ranges = SparseRanges::default();
+        let mut ranges = SparseRanges::new(self.sparse.effort.slack);
         for (number, list) in lists {
             if let Some(term) = self.sparse.terms.get(number) {
                 ranges.add(term.weight, list)?;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use esparsa::store::{Directory, Memory};
 use esparsa::{
-    Document, Index, IndexOptions, IndexWriter, MergePolicy, Schema, SparseLayout, WriterOptions,
+    Calibration, CalibrationPoint, Document, Index, IndexOptions, IndexWriter, MergePolicy, Schema,
+    SparseLayout, WriterOptions,
 };
 
 /// Files by name.
@@ -213,6 +214,21 @@ pub fn build() -> Files {
     add_all(&mut writer, some.to_vec());
     add_all(&mut writer, others.to_vec());
     writer.merge_to(2).unwrap();
+    let points = [(10, 0.5, 0.75, 0.96875, 12.5), (100, 1.0, 1.0, 1.0, 80.25)];
+    let point = |(k, share, slack, recall, microseconds)| CalibrationPoint {
+        k,
+        share,
+        slack,
+        recall,
+        microseconds,
+    };
+    let calibration = Calibration {
+        field: schema().fields()[2].number,
+        documents: 521,
+        queries: 3,
+        points: points.map(point).to_vec(),
+    };
+    writer.keep_calibration(calibration).unwrap();
     add_all(&mut writer, third_segment());
     let names = memory.list().unwrap();
     names

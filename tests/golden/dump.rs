@@ -103,7 +103,20 @@ fn manifest_contents(manifest: &Manifest) -> Value {
             "deleted": deletes.map_or(0, |d| d.deleted),
         })
     });
+    let calibrations = manifest.calibrations.iter().map(|calibration| {
+        let points = calibration.points.iter().map(|point| {
+            let shares = [point.share, point.slack, point.recall, point.microseconds];
+            json!({ "k": point.k, "bits": shares.map(f32::to_bits) })
+        });
+        json!({
+            "field": calibration.field,
+            "documents": calibration.documents,
+            "queries": calibration.queries,
+            "points": points.collect::<Vec<_>>(),
+        })
+    });
     json!({
+        "calibrations": calibrations.collect::<Vec<_>>(),
         "commit": manifest.commit,
         "next_file": manifest.next_file,
         "schema": fields.collect::<Vec<_>>(),

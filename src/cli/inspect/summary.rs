@@ -43,6 +43,15 @@ struct FieldSummary {
     total: u64,
     /// Text: terms too long. Sparse: weights clamped.
     left_out: u64,
+    /// What `calibrate` measured with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calibrated: Option<Calibrated>,
+}
+
+#[derive(Debug, Serialize)]
+struct Calibrated {
+    queries: u64,
+    documents: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -107,6 +116,10 @@ impl FieldSummary {
             postings: totals.postings,
             total: totals.total,
             left_out: totals.left_out,
+            calibrated: snapshot.calibration(field.number).map(|kept| Calibrated {
+                queries: kept.queries,
+                documents: kept.documents,
+            }),
         }
     }
 }
@@ -178,7 +191,13 @@ impl fmt::Display for FieldSummary {
             }
             "sparse" => {
                 let clamped = counted(self.left_out, "weight");
-                write!(f, "; {documents}, {postings}, {clamped} clamped")
+                write!(f, "; {documents}, {postings}, {clamped} clamped")?;
+                let Some(calibrated) = &self.calibrated else {
+                    return Ok(());
+                };
+                let queries = counted(calibrated.queries, "query");
+                let documents = counted(calibrated.documents, "document");
+                write!(f, "; recall calibrated with {queries} on {documents}")
             }
             _ => Ok(()),
         }

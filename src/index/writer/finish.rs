@@ -135,6 +135,7 @@ impl IndexWriter {
                 next_file: self.next_file,
                 schema: (*self.schema).clone(),
                 segments: self.segments.iter().map(entry_of).collect(),
+                calibrations: self.calibrations.clone(),
             };
             write_manifest(&*self.directory, &manifest)?;
             self.manifest = manifest;

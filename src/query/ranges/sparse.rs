@@ -15,12 +15,13 @@ use crate::query::top_k::TopK;
 const TERMS_AHEAD: usize = 12;
 
 /// The lists of a query in one segment.
-#[derive(Default)]
 pub(in crate::query) struct SparseRanges<'a> {
     /// Lists that are cut at ranges, by falling weight.
     cut: Vec<CutTerm<'a>>,
     /// The other ones, which are short.
     few: Vec<FewTerm>,
+    /// A range is looked into, and not left, while its bound is so many times the score that can be kept; 1 makes results exact.
+    reach: f64,
 }
 
 struct CutTerm<'a> {
@@ -40,6 +41,15 @@ struct FewTerm {
 }
 
 impl<'a> SparseRanges<'a> {
+    /// No list yet. Bounds count for `slack` of themselves, which is above 0; 1 makes results exact.
+    pub fn new(slack: f32) -> Self {
+        Self {
+            cut: Vec::new(),
+            few: Vec::new(),
+            reach: 1.0 / f64::from(slack),
+        }
+    }
+
     /// Adds the list of a term; the weightiest terms come first.
     pub fn add(&mut self, weight: u32, list: SparseList<'a>) -> Result<()> {
         assert!(weight <= MOST_WEIGHT);
@@ -221,7 +231,8 @@ impl<L> Scorer<'_, L> {
 impl<L: Fn(DocId) -> bool> ScoreRanges for Scorer<'_, L> {
     #[inline(always)]
     fn least_bound(&self) -> u16 {
-        self.scale.least_bound(f64::from(self.least()))
+        self.scale
+            .least_bound(f64::from(self.least()) * self.terms.reach)
     }
 
     #[inline(always)]
@@ -242,6 +253,8 @@ impl<L: Fn(DocId) -> bool> ScoreRanges for Scorer<'_, L> {
         let range = self.part.range_at(place);
         self.top.exchange();
         let least = self.least();
+        // Casts keep to the greatest number.
+        let reached = (f64::from(least) * self.terms.reach) as u32;
         let mut sums = [0; RANGE_DOCUMENTS as usize];
         let mut rest = self.scale.score(bound).ceil() as u32;
         for term in &self.terms.few {
@@ -255,7 +268,7 @@ impl<L: Fn(DocId) -> bool> ScoreRanges for Scorer<'_, L> {
                 scored: 0,
                 error: None,
             };
-            let all = simd::add_parts(self.level, &mut parts, &mut rest, least, &mut sums);
+            let all = simd::add_parts(self.level, &mut parts, &mut rest, reached, &mut sums);
             self.scored += parts.scored;
             if let Some(error) = parts.error {
                 return Err(error);

@@ -18,22 +18,53 @@ use peers::work::{Kind, Work, vector};
 const FIELD: &str = "field";
 /// The mode that leaves the algorithm to the planner.
 const AUTO: &str = "auto";
+/// Modes that are approximate begin so.
+const RECALL: &str = "recall=";
+/// Their recalls.
+const RECALLS: [&str; 4] = ["0.95", "0.97", "0.98", "0.99"];
 const BM25: Bm25 = Bm25 { k1: 1.2, b: 0.75 };
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [command, work, index] = arguments.as_slice()
-        && command == "order"
-    {
-        return match write_order(Path::new(work), Path::new(index)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("error: {error}");
-                ExitCode::FAILURE
-            }
-        };
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["order", work, index] => write_order(Path::new(work), Path::new(index)),
+        ["calibrate", work, index, first] => calibrate(Path::new(work), Path::new(index), first),
+        _ => return driver::main::<Esparsa>(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
     }
-    driver::main::<Esparsa>()
+}
+
+/// Measures what approximate searches lose, with the queries from number `first` on, and keeps it with the index.
+fn calibrate(work: &Path, index: &Path, first: &str) -> Result<()> {
+    let directory = Arc::new(FileSystem::open(index)?);
+    let index = Index::open_in(directory, index_options())?;
+    let work = Work::open(work)?;
+    let mut records = work.read_queries(None)?;
+    let first: usize = first.parse()?;
+    let queries = records.split_off(first.min(records.len()));
+    if queries.is_empty() {
+        println!("no queries but those to be measured: not calibrated");
+        return Ok(());
+    }
+    let queries: Vec<Query> = queries.iter().map(|record| sparse_query(record)).collect();
+    let calibration = index.snapshot()?.calibrate(&queries)?;
+    let mut writer = index.writer()?;
+    writer.keep_calibration(calibration)?;
+    writer.commit()?;
+    println!("calibrated with {} queries", queries.len());
+    Ok(())
+}
+
+fn sparse_query(record: &[u8]) -> Query {
+    let terms = vector(record).map(|(t, w)| (u32::from(t), f32::from(w)));
+    Query::sparse_numbered(FIELD, terms)
 }
 
 /// Writes `order.bin`: the documents of a work in the order that they have in an index of one segment.
@@ -79,7 +110,8 @@ impl Engine for Esparsa {
         };
         // Text has no lists that are cut at ranges.
         let of_text = all(Kind::Text).filter(|(_, name)| name != Algorithm::Ranges.name());
-        of_text.chain(all(Kind::Sparse)).collect()
+        let recalls = RECALLS.map(|recall| (Kind::Sparse, format!("{RECALL}{recall}")));
+        of_text.chain(all(Kind::Sparse)).chain(recalls).collect()
     }
 
     fn build(work: &Work, index: &Path, options: &BuildOptions) -> Result<Built> {
@@ -90,7 +122,9 @@ impl Engine for Esparsa {
         let directory = Arc::new(FileSystem::open(index)?);
         let snapshot = Index::open_in(directory, index_options())?.snapshot()?;
         let mut options = SearchOptions::new(k);
-        if mode != AUTO {
+        if let Some(recall) = mode.strip_prefix(RECALL) {
+            options = options.recall(recall.parse()?);
+        } else if mode != AUTO {
             options = options.algorithm(mode.parse()?);
         }
         Ok(Self {
@@ -103,10 +137,7 @@ impl Engine for Esparsa {
     fn query(&self, record: &[u8]) -> Result<Query> {
         Ok(match self.kind {
             Kind::Text => Query::text(FIELD, std::str::from_utf8(record)?).with_bm25(BM25),
-            Kind::Sparse => {
-                let terms = vector(record).map(|(t, w)| (u32::from(t), f32::from(w)));
-                Query::sparse_numbered(FIELD, terms)
-            }
+            Kind::Sparse => sparse_query(record),
         })
     }
 
