@@ -159,11 +159,19 @@ impl Snapshot {
     }
 }
 
+/// Parts for each thread where a part is a stretch of documents: with more, threads end at the same time more nearly, but
+/// every part opens its lists anew. Ranges are dealt out evenly, and every part visits its best ones first: there more than
+/// one for each thread would mean looking into ranges for a threshold that another part knows already.
+const STRETCHES_PER_THREAD: u64 = 4;
+
 /// A query on one kind of field, to be searched in segments, which are named by their places in the snapshot.
 pub(super) trait Searched: Sync {
     type Score: Score;
     /// What the query has in a segment, opened once for all parts.
     type Lists: Send + Sync;
+
+    /// How many parts the work is cut into for each thread, about.
+    fn parts_per_thread(&self) -> u64;
 
     /// Postings of the query's terms in a segment.
     fn postings(&self, place: usize) -> u64;
@@ -194,7 +202,7 @@ fn search_all<Q: Searched>(
             (segment.reader.documents(), query.postings(place))
         };
         let sizes: Vec<_> = segments.iter().enumerate().map(size).collect();
-        if let Some(plan) = Plan::new(options, &sizes) {
+        if let Some(plan) = Plan::new(options, query.parts_per_thread(), &sizes) {
             threads::search(query, &plan, documents, &mut found)?;
             return Ok(found);
         }
@@ -216,6 +224,10 @@ impl Searched for TextSearch<'_> {
     type Score = f32;
     /// Cursors move, so every part has its own.
     type Lists = ();
+
+    fn parts_per_thread(&self) -> u64 {
+        STRETCHES_PER_THREAD
+    }
 
     fn postings(&self, place: usize) -> u64 {
         let terms = self.text.terms.iter();
@@ -249,6 +261,13 @@ enum SparseLists<'a> {
 impl<'a> Searched for SparseSearch<'a> {
     type Score = u32;
     type Lists = SparseLists<'a>;
+
+    fn parts_per_thread(&self) -> u64 {
+        match self.options.algorithm {
+            None | Some(Algorithm::Ranges) => 1,
+            Some(_) => STRETCHES_PER_THREAD,
+        }
+    }
 
     fn postings(&self, place: usize) -> u64 {
         let terms = self.sparse.terms.iter();

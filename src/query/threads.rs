@@ -22,9 +22,6 @@ use crate::error::{Error, Result};
 
 /// Postings that are worth a thread: starting one takes 20 to 50 µs, in which one thread gets through about half as many.
 const POSTINGS_PER_THREAD: u64 = 100_000;
-/// Parts for each thread: with more, threads end at the same time more nearly, but every part opens its lists anew.
-const PARTS_PER_THREAD: u64 = 4;
-
 /// A part of a segment to be searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Task {
@@ -43,7 +40,12 @@ pub(super) struct Plan {
 impl Plan {
     /// Cuts the work into tasks; `None` when one thread is enough. `segments` are the snapshot's: documents of each, and
     /// postings of the query's terms there.
-    pub fn new(options: &SearchOptions, segments: &[(u32, u64)]) -> Option<Self> {
+    /// `parts_per_thread` as in [`Searched`].
+    pub fn new(
+        options: &SearchOptions,
+        parts_per_thread: u64,
+        segments: &[(u32, u64)],
+    ) -> Option<Self> {
         let postings: u64 = segments.iter().map(|(_, postings)| postings).sum();
         let worth = match options.part_documents {
             None => usize::try_from(postings / POSTINGS_PER_THREAD).unwrap_or(usize::MAX),
@@ -53,7 +55,7 @@ impl Plan {
         if threads <= 1 {
             return None;
         }
-        let postings_per_part = postings.div_ceil(threads as u64 * PARTS_PER_THREAD).max(1);
+        let postings_per_part = postings.div_ceil(threads as u64 * parts_per_thread).max(1);
         let mut tasks = Vec::new();
         for (place, (documents, postings)) in segments.iter().enumerate() {
             if *postings > 0 {
@@ -96,12 +98,12 @@ pub(super) fn search<Q: Searched>(
     found: &mut Found<Q::Score>,
 ) -> Result<()> {
     let lists = open_all(query, plan)?;
-    let shared = Arc::new(SharedThreshold::new());
+    let shared = Arc::new(SharedThreshold::new(plan.threads));
     let next = AtomicUsize::new(0);
     let k = found.top.k();
-    let work = || {
+    let work = |thread: usize| {
         let mut work = Work {
-            found: Found::with(TopK::sharing(k, documents, Arc::clone(&shared))),
+            found: Found::with(TopK::new(k, documents).share(Arc::clone(&shared), thread)),
             statistics: Vec::new(),
             failure: None,
         };
@@ -123,9 +125,12 @@ pub(super) fn search<Q: Searched>(
     };
     let works: Vec<Work<Q::Score>> = scope(|scope| {
         // What cannot be started is done by the others.
-        let start = |_| Builder::new().spawn_scoped(scope, work).ok();
+        let start = |thread| {
+            let run = move || work(thread);
+            Builder::new().spawn_scoped(scope, run).ok()
+        };
         let started: Vec<_> = (1..plan.threads).map_while(start).collect();
-        let own = work();
+        let own = work(0);
         let others = started.into_iter().map(|thread| match thread.join() {
             Ok(work) => work,
             Err(panic) => resume_unwind(panic),
@@ -198,6 +203,10 @@ mod tests {
         type Score = u32;
         type Lists = usize;
 
+        fn parts_per_thread(&self) -> u64 {
+            4
+        }
+
         fn postings(&self, _: usize) -> u64 {
             u64::from(DOCUMENTS)
         }
@@ -237,7 +246,7 @@ mod tests {
         let options = SearchOptions::new(1)
             .threads(threads)
             .part_documents(part_documents);
-        Plan::new(&options, &[(DOCUMENTS, 1_000); SEGMENTS]).unwrap()
+        Plan::new(&options, 4, &[(DOCUMENTS, 1_000); SEGMENTS]).unwrap()
     }
 
     fn run(fake: &Fake, k: usize, plan: &Plan) -> Result<Found<u32>> {
@@ -295,7 +304,7 @@ mod tests {
     #[test]
     fn threads_are_as_many_as_is_worth_it() {
         let threads = |options: &SearchOptions, segments: &[(u32, u64)]| {
-            Plan::new(options, segments).map_or(1, |plan| plan.threads)
+            Plan::new(options, 4, segments).map_or(1, |plan| plan.threads)
         };
         let eight = SearchOptions::new(10).threads(8);
         let large = 1_000_000;
@@ -320,7 +329,7 @@ mod tests {
             (100, 50),
             (1_000_000, 100_000),
         ];
-        let plan = Plan::new(&options, &segments).unwrap();
+        let plan = Plan::new(&options, 4, &segments).unwrap();
         let parts_of = |place| plan.tasks.iter().filter(|task| task.place == place).count();
         assert_eq!([0, 1, 2, 3].map(parts_of), [7, 0, 1, 1]);
         assert!(plan.tasks.is_sorted_by_key(|task| task.place));

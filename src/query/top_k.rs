@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::score::Score;
-use super::shared_threshold::SharedThreshold;
+use super::shared_threshold::{SharedThreshold, Sharing};
 use crate::format::DocId;
 use crate::index::DocAddress;
 
@@ -48,7 +48,7 @@ pub(super) struct TopK<S> {
     segment: u32,
     kept: Kept<S>,
     /// When the query runs on several threads: what they share, and what was heard of it last.
-    shared: Option<Arc<SharedThreshold<S>>>,
+    sharing: Option<Sharing<S>>,
     heard: Option<S>,
 }
 
@@ -76,24 +76,22 @@ impl<S: Score> TopK<S> {
             k,
             segment: 0,
             kept,
-            shared: None,
+            sharing: None,
             heard: None,
         }
     }
 
-    /// As [`new`](Self::new), for one of the threads that share a threshold.
-    pub fn sharing(k: usize, documents: u64, shared: Arc<SharedThreshold<S>>) -> Self {
-        Self {
-            shared: Some(shared),
-            ..Self::new(k, documents)
-        }
+    /// Shares a threshold, as the thread of this number.
+    pub fn share(mut self, shared: Arc<SharedThreshold<S>>, thread: usize) -> Self {
+        self.sharing = Some(Sharing::new(shared, thread, self.k));
+        self
     }
 
     /// Tells the other threads this one's threshold, and hears theirs; nothing when there are none.
     #[inline]
     pub fn exchange(&mut self) {
-        if let Some(shared) = &self.shared {
-            self.heard = shared.exchange(self.own_threshold());
+        if let Some(sharing) = &self.sharing {
+            self.heard = sharing.exchange(self.own_threshold());
         }
     }
 
@@ -152,12 +150,20 @@ impl<S: Score> TopK<S> {
             return;
         }
         match &mut self.kept {
-            Kept::Heap(heap) if heap.len() < self.k => heap.push(offered),
+            Kept::Heap(heap) if heap.len() < self.k => {
+                heap.push(offered);
+                if let Some(sharing) = &mut self.sharing {
+                    sharing.note(offered);
+                }
+            }
             Kept::Heap(heap) => {
                 if let Some(mut worst) = heap.peek_mut()
                     && offered < *worst
                 {
                     *worst = offered;
+                    if let Some(sharing) = &mut self.sharing {
+                        sharing.note(offered);
+                    }
                 }
             }
             Kept::Gathered {
@@ -165,6 +171,9 @@ impl<S: Score> TopK<S> {
                 threshold,
             } => {
                 documents.push(offered);
+                if let Some(sharing) = &mut self.sharing {
+                    sharing.note_one_of(documents);
+                }
                 let is_first = threshold.is_none() && documents.len() == self.k;
                 if is_first || documents.len() >= self.k + self.k / GATHERED_SHARE {
                     *threshold = Some(keep_best(documents, self.k));
@@ -225,6 +234,35 @@ mod tests {
                 .iter()
                 .map(|hit| (hit.score, hit.address.document))
                 .collect();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn threads_that_share_a_threshold_keep_the_best_together(
+            met in prop::collection::vec((0u32..300, 0usize..3), 0..900),
+            k in prop_oneof![1usize..12, 64usize..150],
+            every in 1usize..9,
+        ) {
+            let shared = Arc::new(SharedThreshold::new(3));
+            let new = || TopK::new(k, 900);
+            let mut threads = [0, 1, 2].map(|thread| new().share(Arc::clone(&shared), thread));
+            for (document, (score, thread)) in met.iter().enumerate() {
+                let top = &mut threads[*thread];
+                if document % every == 0 {
+                    top.exchange();
+                }
+                // As algorithms do that go through documents in order.
+                if top.threshold().is_none_or(|threshold| *score > threshold) {
+                    top.offer(document as u32, *score);
+                }
+            }
+            let mut top = new();
+            threads.into_iter().for_each(|thread| top.absorb(thread));
+            let mut expected: Vec<(u32, u32)> = met.iter().map(|(score, _)| *score).zip(0..).collect();
+            expected.sort_by_key(|(score, document)| (std::cmp::Reverse(*score), *document));
+            expected.truncate(k);
+            let found = top.into_sorted().into_iter();
+            let found: Vec<_> = found.map(|hit| (hit.score, hit.address.document)).collect();
             prop_assert_eq!(found, expected);
         }
     }
