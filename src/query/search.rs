@@ -162,7 +162,7 @@ impl Snapshot {
 /// Parts for each thread where a part is a stretch of documents: with more, threads end at the same time more nearly, but
 /// every part opens its lists anew. Ranges are dealt out evenly, and every part visits its best ones first: there more than
 /// one for each thread would mean looking into ranges for a threshold that another part knows already.
-const STRETCHES_PER_THREAD: u64 = 4;
+const STRETCHES_PER_THREAD: u64 = 2;
 
 /// A query on one kind of field, to be searched in segments, which are named by their places in the snapshot.
 pub(super) trait Searched: Sync {
