@@ -270,6 +270,8 @@ fn a_run_keeps_the_order_and_is_read_back_by_eval() {
         "bm25.run",
         "--threads",
         "3",
+        "--query-threads",
+        "2",
     ]);
     assert_eq!(
         fs::read_to_string(fixture.path("bm25.run")).unwrap(),
@@ -465,12 +467,14 @@ fn bench_gives_figures_for_each_algorithm() {
         "--rounds",
         "2",
     ];
-    for threads in ["1", "2"] {
+    for (threads, query_threads) in [(1, 1), (2, 1), (1, 3)] {
         let options = [
             "--algorithm",
             "all",
             "--threads",
-            threads,
+            &threads.to_string(),
+            "--query-threads",
+            &query_threads.to_string(),
             "--json",
             "--k",
             "3",
@@ -494,6 +498,8 @@ fn bench_gives_figures_for_each_algorithm() {
         );
         for line in &lines {
             assert_eq!((&line["k"], &line["queries"]), (&3.into(), &4.into()));
+            assert_eq!(line["threads"], threads);
+            assert_eq!(line["query_threads"], query_threads);
             let figure = |name: &str| line[name].as_f64().unwrap();
             for name in [
                 "mean_ms",
@@ -517,9 +523,11 @@ fn bench_gives_figures_for_each_algorithm() {
         &[
             &arguments[..],
             &["--algorithm", "wand,max-score", "--warm-up", "0"],
+            &["--query-threads", "2"],
         ]
         .concat(),
     );
+    assert!(table.contains("1 thread, up to 2 for each"), "{table}");
     assert!(
         table.contains("Same results from all, bit for bit."),
         "{table}"
@@ -535,6 +543,14 @@ fn wrong_usage_ends_with_code_2() {
         ("search --index index a --k 0", "--k"),
         ("search --index index a --k ten", "--k"),
         ("search --index index a --threads 0", "--threads"),
+        (
+            "search --index index a --query-threads 0",
+            "--query-threads",
+        ),
+        (
+            "bench --index index --queries q --query-threads x",
+            "--query-threads",
+        ),
         ("search --index index a --algorithm quantum", "max-score"),
         ("search --index index a --run a.run", "--run"),
         (

@@ -2,7 +2,7 @@
 //!
 //! Each case draws an index (documents, segments, deletes, merges), a query and k, and compares: the
 //! exhaustive search with a scorer written out here from the documents, and the other algorithms with the
-//! exhaustive one. `ESPARSA_ORACLE_CASES` sets the number of cases, `ESPARSA_ORACLE_SEED` the first seed; a
+//! exhaustive one, half of them on several threads. `ESPARSA_ORACLE_CASES` sets the number of cases, `ESPARSA_ORACLE_SEED` the first seed; a
 //! failure names its seed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -198,6 +198,34 @@ fn compare_with_naive(
     }
 }
 
+/// On how many threads a case's queries are searched, and how finely segments are cut for them.
+struct Threads {
+    random: Random,
+    threads: usize,
+    part_documents: u32,
+}
+
+impl Threads {
+    fn new(seed: u64, documents: u64) -> Self {
+        // Numbers of its own, so that cases stay what they are.
+        let mut random = Random(!seed);
+        let parts = 1 + random.below(12);
+        Self {
+            threads: 2 + random.below(3) as usize,
+            part_documents: u32::try_from(documents / parts).unwrap() + 1,
+            random,
+        }
+    }
+
+    fn draw(&mut self, options: SearchOptions) -> SearchOptions {
+        if self.random.chance(2) {
+            return options;
+        }
+        let options = options.threads(self.threads);
+        options.part_documents(self.part_documents)
+    }
+}
+
 fn check(seed: u64) {
     let mut random = Random(seed);
     let case = build(&mut random);
@@ -230,6 +258,7 @@ fn check(seed: u64) {
         Query::text("text", text.join(" ")).with_bm25(bm25),
         Query::sparse("sparse", vector.iter().map(|(t, w)| (format!("t{t}"), *w))),
     ];
+    let mut threads = Threads::new(seed, snapshot.documents());
     for query in &queries {
         let search = |options: SearchOptions| snapshot.search_with(query, &options).unwrap().hits;
         let exhaustive = search(SearchOptions::new(k).algorithm(Algorithm::Exhaustive));
@@ -239,16 +268,15 @@ fn check(seed: u64) {
         });
         assert!(sorted, "seed {seed}: hits are not in order");
         for algorithm in Algorithm::ALL {
-            let found = search(SearchOptions::new(k).algorithm(algorithm));
-            assert_eq!(
-                found, exhaustive,
-                "seed {seed}: {algorithm} on {query:?}, k = {k}"
-            );
+            let options = threads.draw(SearchOptions::new(k).algorithm(algorithm));
+            let found = search(options);
+            assert_eq!(found, exhaustive, "seed {seed}: {query:?} with {options:?}");
         }
+        let options = threads.draw(SearchOptions::new(k));
+        let found = search(options);
         assert_eq!(
-            search(SearchOptions::new(k)),
-            exhaustive,
-            "seed {seed}: planner's choice"
+            found, exhaustive,
+            "seed {seed}: planner's choice, {options:?}"
         );
         if let Some(hit) = exhaustive.first() {
             let explanation = snapshot.explain(query, &hit.id, k).unwrap().unwrap();

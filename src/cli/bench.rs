@@ -39,6 +39,9 @@ pub struct Bench {
     /// Threads that take queries from one list. With more than one, a query's time includes what the others slow it down.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     threads: usize,
+    /// Threads that each query may use; those of --threads times as many run at once. Light queries use fewer.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
+    query_threads: usize,
     /// Algorithms, separated by commas: exhaustive, wand, block-max-wand, max-score, `planner` for the planner's choice,
     /// `all` for all of these. They take turns, round by round, and must give the same results, bit for bit.
     #[arg(long, value_name = "NAMES", default_value = "planner")]
@@ -74,8 +77,7 @@ impl Contender {
         self.0.map_or("planner", Algorithm::name)
     }
 
-    fn options(self, k: usize, recall: f32) -> SearchOptions {
-        let options = SearchOptions::new(k).recall(recall);
+    fn choose(self, options: SearchOptions) -> SearchOptions {
         self.0
             .map_or(options, |algorithm| options.algorithm(algorithm))
     }
@@ -106,7 +108,7 @@ impl FromStr for Contenders {
     }
 }
 
-/// What a contender did over all queries, the same in each round.
+/// What a contender did over all queries in the round that compares; with one thread a query, the same in each round.
 #[derive(Clone, Copy, Debug, Default)]
 struct Work {
     postings: u64,
@@ -121,6 +123,7 @@ struct Line {
     field: String,
     k: usize,
     threads: usize,
+    query_threads: usize,
     queries: usize,
     rounds: u32,
     mean_ms: f64,
@@ -172,13 +175,18 @@ impl Bench {
         output::print(self.table(&lines))
     }
 
+    fn options(&self, contender: Contender) -> SearchOptions {
+        let options = SearchOptions::new(self.k).recall(self.recall);
+        contender.choose(options.threads(self.query_threads))
+    }
+
     /// Searches with every contender once and compares the hits with those of the first.
     fn compare(&self, snapshot: &Snapshot, set: &QuerySet) -> Result<Vec<Work>> {
         let mut work = vec![Work::default(); self.algorithm.0.len()];
         for (ids, queries) in set.ids.chunks(CHUNK).zip(set.queries.chunks(CHUNK)) {
             let mut first: Option<Vec<SearchResult>> = None;
             for (contender, work) in self.algorithm.0.iter().zip(&mut work) {
-                let options = contender.options(self.k, self.recall);
+                let options = self.options(*contender);
                 let results = snapshot.search_batch(queries, &options, self.threads)?;
                 for result in &results {
                     work.postings += result.statistics.postings;
@@ -218,7 +226,7 @@ impl Bench {
         let mut rounds = vec![Vec::new(); self.algorithm.0.len()];
         for number in 0..u64::from(self.warm_up) + u64::from(self.rounds) {
             for (contender, timings) in self.algorithm.0.iter().zip(&mut rounds) {
-                let options = contender.options(self.k, self.recall);
+                let options = self.options(*contender);
                 let timing = time_round(snapshot, &set.queries, &options, self.threads)?;
                 if number >= u64::from(self.warm_up) {
                     timings.push(timing);
@@ -243,6 +251,7 @@ impl Bench {
             field: set.field.name.clone(),
             k: self.k,
             threads: self.threads,
+            query_threads: self.query_threads,
             queries: set.ids.len(),
             rounds: self.rounds,
             mean_ms: middle(|timing| timing.mean_ms),
@@ -255,6 +264,14 @@ impl Bench {
             hits_per_query: per_query(work.hits),
             documents: snapshot.documents(),
             segments: snapshot.segments().len(),
+        }
+    }
+
+    fn all_threads(&self) -> String {
+        let threads = counted(self.threads as u64, "thread");
+        match self.query_threads {
+            1 => threads,
+            more => format!("{threads}, up to {more} for each query"),
         }
     }
 
@@ -286,7 +303,7 @@ impl Bench {
                 line.k,
                 line.postings_per_query,
                 counted(u64::from(self.rounds), "round"),
-                counted(self.threads as u64, "thread"),
+                self.all_threads(),
                 counted(line.documents, "document"),
                 counted(line.segments as u64, "segment"),
             ));

@@ -65,6 +65,10 @@ pub struct Search {
     /// Threads for the queries of a file.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     threads: usize,
+    /// Threads that each query may use, for one heavy query at a time; those of --threads times as many run at once.
+    /// Light queries use fewer.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
+    query_threads: usize,
     /// Algorithm: exhaustive, wand, block-max-wand or max-score; all give the same results [default: the planner's choice].
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
@@ -105,7 +109,9 @@ impl Search {
     }
 
     fn options(&self, default_k: usize) -> SearchOptions {
-        let options = SearchOptions::new(self.k.unwrap_or(default_k)).recall(self.recall);
+        let options = SearchOptions::new(self.k.unwrap_or(default_k))
+            .recall(self.recall)
+            .threads(self.query_threads);
         match self.algorithm {
             Some(algorithm) => options.algorithm(algorithm),
             None => options,

@@ -39,6 +39,7 @@ pub(super) fn search<C: Cursor>(
             order.seek_before(cursors, &pivot, pivot.document);
         }
         order.sort(cursors);
+        top.exchange();
     }
 }
 

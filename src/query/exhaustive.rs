@@ -1,25 +1,27 @@
 //! Every posting of every term: the oracle that the other algorithms are held against.
 //!
-//! Term at a time, with one sum for each document of the segment. Nothing is skipped and nothing is
+//! Term at a time, with one sum for each document of a stretch, mostly the whole segment. Nothing is skipped and nothing is
 //! bounded, so there is little to get wrong. The planner picks it when nearly every document is asked for.
+
+use std::ops::Range;
 
 use super::cursor::Cursor;
 use super::top_k::TopK;
 use super::window::Window;
 use crate::format::DocId;
 
-/// Offers every live document that has a term of the query.
+/// Offers every live document of a stretch that has a term of the query.
 pub(super) fn search<C: Cursor>(
     cursors: &mut [C],
-    documents: u32,
+    stretch: Range<DocId>,
     is_live: impl Fn(DocId) -> bool,
     top: &mut TopK<C::Score>,
 ) {
-    let mut sums = Window::new(documents);
+    let mut sums = Window::at(stretch.clone());
     for cursor in cursors {
-        cursor.add_window(0, documents, &mut sums);
+        cursor.add_window(stretch.start, stretch.end, &mut sums);
     }
-    for document in 0..documents {
+    for document in stretch {
         let sum = sums.sum(document);
         if sum > C::Score::default() && is_live(document) {
             top.offer(document, sum);

@@ -97,7 +97,7 @@ impl Snapshot {
             Prepared::Sparse(sparse) => {
                 let lists = sparse_lists(&sparse, segment, place)?;
                 let is_cut = is_cut_at_ranges(&lists);
-                let mut cursors = sparse_cursors(&sparse, lists);
+                let mut cursors = sparse_cursors(&sparse, &lists);
                 let workload = workload(&cursors, k, segment);
                 (explanation.algorithm, explanation.why) = choose_sparse(workload, is_cut);
                 let mut sum = 0;

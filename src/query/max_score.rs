@@ -29,23 +29,25 @@ const RARE: u64 = 1;
 /// Looking a document up costs about as much as adding the contributions of so many postings in a row.
 const SEEK_COST: u64 = 14;
 
-/// Offers every live document that can exceed the threshold.
+/// Offers every live document of a stretch that can exceed the threshold; the segment has `documents`.
 pub(super) fn search<C: Cursor>(
     cursors: &mut [C],
     documents: u32,
+    stretch: Range<DocId>,
     is_live: impl Fn(DocId) -> bool,
     top: &mut TopK<C::Score>,
 ) {
     let mut windows = Windows::new(cursors, documents);
-    let mut start = 0;
-    while start < documents {
+    let mut start = stretch.start;
+    while start < stretch.end {
+        top.exchange();
         let threshold = top.threshold();
         let width = if threshold.is_none() {
             FIRST_WINDOW
         } else {
             WINDOW
         };
-        let end = start.saturating_add(width).min(documents);
+        let end = start.saturating_add(width).min(stretch.end);
         let essential = windows.split(cursors, start..end, threshold);
         if essential > 0 {
             windows.collect(&mut cursors[..essential], start..end);

@@ -19,6 +19,7 @@
 //! | `simd` | vector instructions: good sums of a window, bounds and scores of ranges |
 //! | `plan` | which algorithm, from measured costs |
 //! | `search` | a snapshot's segments, one after another, with one threshold |
+//! | `part`, `threads`, `shared_threshold` | one query on several threads: parts of segments, who searches them, and one threshold for all |
 //! | `batch` | many queries on several threads |
 //! | `explain` | where a score comes from |
 //! | `highlight` | where a text matches |
@@ -32,6 +33,7 @@ mod exhaustive;
 mod explain;
 mod highlight;
 mod max_score;
+mod part;
 mod plan;
 mod prepare;
 mod range_cursor;
@@ -39,9 +41,11 @@ mod ranges;
 mod request;
 mod score;
 mod search;
+mod shared_threshold;
 mod simd;
 mod sparse_cursor;
 mod text_cursor;
+mod threads;
 mod tier_cursor;
 mod top_k;
 mod wand;

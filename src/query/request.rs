@@ -6,6 +6,9 @@ use crate::error::{Error, Result};
 use crate::format::Bm25;
 use crate::format::limits::MAX_K;
 
+/// Most threads that a query can be given.
+const MAX_THREADS: usize = 1_024;
+
 /// A query on one field.
 ///
 /// ```
@@ -99,6 +102,8 @@ pub struct SearchOptions {
     pub(super) recall: f32,
     /// Set while calibrating: then `recall` does not count.
     pub(super) effort: Option<Effort>,
+    pub(super) threads: usize,
+    pub(super) part_documents: Option<u32>,
 }
 
 impl SearchOptions {
@@ -109,6 +114,8 @@ impl SearchOptions {
             algorithm: None,
             recall: 1.0,
             effort: None,
+            threads: 1,
+            part_documents: None,
         }
     }
 
@@ -137,6 +144,30 @@ impl SearchOptions {
         self
     }
 
+    /// Lets one query run on up to `threads` threads (1 unless set, 1,024 at most): its segments, and parts of large ones, are
+    /// searched at the same time. Results are the same, bit for bit; with a [`recall`](Self::recall) below 1, what is
+    /// left out may differ from search to search.
+    ///
+    /// This makes one heavy query answer sooner; it makes no query cheaper. Threads are started for each query and share
+    /// what they know of the best documents only as they go, so together they do more work than one alone. Who has many
+    /// queries at once is better served by one thread a query, as in
+    /// [`search_batch`](crate::Snapshot::search_batch), where these threads come on top: each of its threads starts so many.
+    /// Queries with few postings run on fewer threads than allowed, or on the caller's alone.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Cuts segments into parts of so many documents, and uses all threads however few the postings are: for tests,
+    /// whose indexes are small.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn part_documents(mut self, documents: u32) -> Self {
+        self.part_documents = Some(documents.max(1));
+        self
+    }
+
     pub(super) fn check(self) -> Result<()> {
         if self.k == 0 {
             return Err(Error::invalid("expected k to be at least 1, found 0"));
@@ -150,6 +181,14 @@ impl SearchOptions {
         }
         if self.k > MAX_K {
             return Err(Error::limit("k", self.k as u64, MAX_K as u64));
+        }
+        if self.threads == 0 {
+            let message = "expected at least 1 thread for a query, found 0; ask for 1 to search on the caller's thread alone";
+            return Err(Error::invalid(message));
+        }
+        if self.threads > MAX_THREADS {
+            let (found, limit) = (self.threads as u64, MAX_THREADS as u64);
+            return Err(Error::limit("number of threads of a query", found, limit));
         }
         Ok(())
     }

@@ -29,6 +29,15 @@ pub(crate) trait Score: Copy + PartialOrd + Default + Debug + Send + 'static {
     /// Keeps those of `documents` whose sum is greater than `cut`, in order, at the front, and returns how many they are.
     fn keep(level: Level, sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize;
 
+    /// Bits that are in the order of the scores.
+    fn to_bits(self) -> u32;
+
+    /// The score with these bits.
+    fn from_bits(bits: u32) -> Self;
+
+    /// The greatest score below this one, which is not 0.
+    fn below(self) -> Self;
+
     /// For comparison across fields and for people.
     fn to_f32(self) -> f32;
 
@@ -68,6 +77,22 @@ impl Score for f32 {
         simd::keep_f32(level, sums, cut, base, documents)
     }
 
+    #[inline]
+    fn to_bits(self) -> u32 {
+        // In the order of the scores, as they are not negative.
+        f32::to_bits(self)
+    }
+
+    #[inline]
+    fn from_bits(bits: u32) -> Self {
+        f32::from_bits(bits)
+    }
+
+    #[inline]
+    fn below(self) -> Self {
+        self.next_down()
+    }
+
     fn to_f32(self) -> f32 {
         self
     }
@@ -102,6 +127,21 @@ impl Score for u32 {
 
     fn keep(level: Level, sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize {
         simd::keep_u32(level, sums, cut, base, documents)
+    }
+
+    #[inline]
+    fn to_bits(self) -> u32 {
+        self
+    }
+
+    #[inline]
+    fn from_bits(bits: u32) -> Self {
+        bits
+    }
+
+    #[inline]
+    fn below(self) -> Self {
+        self.saturating_sub(1)
     }
 
     fn to_f32(self) -> f32 {

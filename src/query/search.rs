@@ -1,6 +1,7 @@
-//! Searching a snapshot: its segments one after another, with one threshold.
+//! Searching a snapshot: its segments one after another, with one threshold; or on several threads, by `threads`.
 
 use super::cursor::Cursor;
+use super::part::Part;
 use super::plan::{Algorithm, Workload, choose};
 use super::prepare::{Prepared, PreparedSparse, PreparedText};
 use super::range_cursor::RangeCursor;
@@ -10,10 +11,12 @@ use super::score::Score;
 use super::simd::Bm25Term;
 use super::sparse_cursor::SparseCursor;
 use super::text_cursor::TextCursor;
+use super::threads::{self, Plan};
 use super::tier_cursor::TierCursor;
 use super::top_k::{Scored, TopK};
 use super::{block_max_wand, exhaustive, max_score, wand};
 use crate::error::Result;
+use crate::format::dictionary::TermEntry;
 use crate::format::sparse_postings::SparseList;
 use crate::index::{DocAddress, Snapshot, SnapshotSegment};
 
@@ -29,6 +32,9 @@ pub struct Hit {
 }
 
 /// What a search did.
+///
+/// On several threads ([`SearchOptions::threads`]) what can be skipped depends on which thread was where when, so there
+/// `postings_scored` may differ from search to search; results do not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchStatistics {
     /// Postings of the query's terms in all segments.
@@ -118,13 +124,13 @@ impl Snapshot {
     }
 
     fn search_text(&self, options: &SearchOptions, text: &PreparedText) -> Result<Found<f32>> {
-        let mut found = Found::new(options.k, self.documents());
-        for (place, segment) in self.segments().iter().enumerate() {
-            found.top.enter(u32::try_from(place).unwrap_or(u32::MAX));
-            let mut cursors = text_cursors(text, segment, place)?;
-            found.search_segment(options, &mut cursors, segment)?;
-        }
-        Ok(found)
+        let segments = self.segments();
+        let query = TextSearch {
+            segments,
+            options,
+            text,
+        };
+        search_all(&query, segments, options, self.documents())
     }
 
     fn search_sparse(
@@ -132,19 +138,13 @@ impl Snapshot {
         options: &SearchOptions,
         sparse: &PreparedSparse,
     ) -> Result<Found<u32>> {
-        let mut found = Found::new(options.k, self.documents());
-        for (place, segment) in self.segments().iter().enumerate() {
-            found.top.enter(u32::try_from(place).unwrap_or(u32::MAX));
-            let lists = sparse_lists(sparse, segment, place)?;
-            let by_ranges = matches!(options.algorithm, None | Some(Algorithm::Ranges));
-            if by_ranges && is_cut_at_ranges(&lists) {
-                found.search_ranges(sparse, lists, segment)?;
-            } else {
-                let mut cursors = sparse_cursors(sparse, lists);
-                found.search_segment(options, &mut cursors, segment)?;
-            }
-        }
-        Ok(found)
+        let segments = self.segments();
+        let query = SparseSearch {
+            segments,
+            options,
+            sparse,
+        };
+        search_all(&query, segments, options, self.documents())
     }
 
     fn name_hits<S: Score>(&self, scored: Vec<Scored<S>>, unit: f32) -> Result<Vec<Hit>> {
@@ -159,18 +159,183 @@ impl Snapshot {
     }
 }
 
+/// Parts for each thread where a part is a stretch of documents: with more, threads end at the same time more nearly, but
+/// every part opens its lists anew. Ranges are dealt out evenly, and every part visits its best ones first: there more than
+/// one for each thread would mean looking into ranges for a threshold that another part knows already.
+const STRETCHES_PER_THREAD: u64 = 2;
+
+/// A query on one kind of field, to be searched in segments, which are named by their places in the snapshot.
+pub(super) trait Searched: Sync {
+    type Score: Score;
+    /// What the query has in a segment, opened once for all parts.
+    type Lists: Send + Sync;
+
+    /// How many parts the work is cut into for each thread, about.
+    fn parts_per_thread(&self) -> u64;
+
+    /// Postings of the query's terms in a segment.
+    fn postings(&self, place: usize) -> u64;
+
+    /// Opens a segment.
+    fn open(&self, place: usize) -> Result<Self::Lists>;
+
+    /// Searches a part of a segment.
+    fn search(
+        &self,
+        lists: &Self::Lists,
+        place: usize,
+        part: Part,
+        found: &mut Found<Self::Score>,
+    ) -> Result<()>;
+}
+
+/// Searches all segments, on as many threads as is allowed and worth it.
+fn search_all<Q: Searched>(
+    query: &Q,
+    segments: &[SnapshotSegment],
+    options: &SearchOptions,
+    documents: u64,
+) -> Result<Found<Q::Score>> {
+    let mut found = Found::with(TopK::new(options.k, documents));
+    if options.threads > 1 {
+        let size = |(place, segment): (usize, &SnapshotSegment)| {
+            (segment.reader.documents(), query.postings(place))
+        };
+        let sizes: Vec<_> = segments.iter().enumerate().map(size).collect();
+        if let Some(plan) = Plan::new(options, query.parts_per_thread(), &sizes) {
+            threads::search(query, &plan, documents, &mut found)?;
+            return Ok(found);
+        }
+    }
+    for place in 0..segments.len() {
+        let lists = query.open(place)?;
+        query.search(&lists, place, Part::WHOLE, &mut found)?;
+    }
+    Ok(found)
+}
+
+struct TextSearch<'a> {
+    segments: &'a [SnapshotSegment],
+    options: &'a SearchOptions,
+    text: &'a PreparedText,
+}
+
+impl Searched for TextSearch<'_> {
+    type Score = f32;
+    /// Cursors move, so every part has its own.
+    type Lists = ();
+
+    fn parts_per_thread(&self) -> u64 {
+        STRETCHES_PER_THREAD
+    }
+
+    fn postings(&self, place: usize) -> u64 {
+        let terms = self.text.terms.iter();
+        postings_of(terms.map(|term| &*term.entries), place)
+    }
+
+    fn open(&self, _: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn search(&self, (): &(), place: usize, part: Part, found: &mut Found<f32>) -> Result<()> {
+        let segment = &self.segments[place];
+        found.enter(place);
+        let mut cursors = text_cursors(self.text, segment, place)?;
+        found.search_segment(self.options, &mut cursors, segment, part)
+    }
+}
+
+struct SparseSearch<'a> {
+    segments: &'a [SnapshotSegment],
+    options: &'a SearchOptions,
+    sparse: &'a PreparedSparse,
+}
+
+enum SparseLists<'a> {
+    Ranges(SparseRanges<'a>),
+    /// With the numbers of their terms.
+    Lists(Vec<(usize, SparseList<'a>)>),
+}
+
+impl<'a> Searched for SparseSearch<'a> {
+    type Score = u32;
+    type Lists = SparseLists<'a>;
+
+    fn parts_per_thread(&self) -> u64 {
+        match self.options.algorithm {
+            None | Some(Algorithm::Ranges) => 1,
+            Some(_) => STRETCHES_PER_THREAD,
+        }
+    }
+
+    fn postings(&self, place: usize) -> u64 {
+        let terms = self.sparse.terms.iter();
+        postings_of(terms.map(|term| &*term.entries), place)
+    }
+
+    fn open(&self, place: usize) -> Result<SparseLists<'a>> {
+        let lists = sparse_lists(self.sparse, &self.segments[place], place)?;
+        let by_ranges = matches!(self.options.algorithm, None | Some(Algorithm::Ranges));
+        if !(by_ranges && is_cut_at_ranges(&lists)) {
+            return Ok(SparseLists::Lists(lists));
+        }
+        let mut ranges = SparseRanges::new(self.sparse.effort.slack);
+        for (number, list) in lists {
+            if let Some(term) = self.sparse.terms.get(number) {
+                ranges.add(term.weight, list)?;
+            }
+        }
+        Ok(SparseLists::Ranges(ranges))
+    }
+
+    fn search(
+        &self,
+        lists: &SparseLists<'a>,
+        place: usize,
+        part: Part,
+        found: &mut Found<u32>,
+    ) -> Result<()> {
+        let segment = &self.segments[place];
+        found.enter(place);
+        match lists {
+            SparseLists::Ranges(ranges) => {
+                found.search_ranges(ranges, self.postings(place), segment, part)
+            }
+            SparseLists::Lists(lists) => {
+                let mut cursors = sparse_cursors(self.sparse, lists);
+                found.search_segment(self.options, &mut cursors, segment, part)
+            }
+        }
+    }
+}
+
+/// Postings in the `place`-th segment of terms with these entries.
+fn postings_of<'a>(terms: impl Iterator<Item = &'a [Option<TermEntry>]>, place: usize) -> u64 {
+    let entries = terms.filter_map(|entries| entries.get(place)?.as_ref());
+    entries
+        .map(|entry| u64::from(entry.document_frequency))
+        .sum()
+}
+
 /// What was found in the segments searched so far.
-struct Found<S> {
-    top: TopK<S>,
-    statistics: SearchStatistics,
+pub(super) struct Found<S> {
+    pub top: TopK<S>,
+    pub statistics: SearchStatistics,
 }
 
 impl<S: Score> Found<S> {
-    fn new(k: usize, documents: u64) -> Self {
+    /// Nothing yet.
+    pub fn with(top: TopK<S>) -> Self {
         Self {
-            top: TopK::new(k, documents),
+            top,
             statistics: SearchStatistics::default(),
         }
+    }
+
+    /// Goes to another segment.
+    fn enter(&mut self, place: usize) {
+        self.top.enter(u32::try_from(place).unwrap_or(u32::MAX));
     }
 
     fn search_segment<C: Cursor<Score = S>>(
@@ -178,6 +343,7 @@ impl<S: Score> Found<S> {
         options: &SearchOptions,
         cursors: &mut [C],
         segment: &SnapshotSegment,
+        part: Part,
     ) -> Result<()> {
         if cursors.is_empty() {
             return Ok(());
@@ -188,9 +354,11 @@ impl<S: Score> Found<S> {
             Some(Algorithm::Ranges) => Algorithm::MaxScore,
             Some(chosen) => chosen,
         };
-        run(algorithm, cursors, segment, &mut self.top);
-        self.statistics.algorithms.push(algorithm);
-        self.statistics.postings += workload.postings;
+        run(algorithm, cursors, segment, part, &mut self.top);
+        if part.is_first() {
+            self.statistics.algorithms.push(algorithm);
+            self.statistics.postings += workload.postings;
+        }
         for cursor in cursors {
             self.statistics.postings_scored += cursor.scored();
             if let Some(error) = cursor.take_error() {
@@ -210,25 +378,23 @@ impl<S: Score> Found<S> {
 impl Found<u32> {
     fn search_ranges(
         &mut self,
-        sparse: &PreparedSparse,
-        lists: Vec<(usize, SparseList<'_>)>,
+        ranges: &SparseRanges<'_>,
+        postings: u64,
         segment: &SnapshotSegment,
+        part: Part,
     ) -> Result<()> {
-        let mut terms = SparseRanges::new(sparse.effort.slack);
-        for (number, list) in lists {
-            if let Some(term) = sparse.terms.get(number) {
-                self.statistics.postings += list.len();
-                terms.add(term.weight, list)?;
-            }
-        }
-        let scored = terms.search(
+        let scored = ranges.search(
+            part,
             segment.reader.documents(),
             segment.deleted_count(),
             |document| segment.is_live(document),
             &mut self.top,
         )?;
         self.statistics.postings_scored += scored;
-        self.statistics.algorithms.push(Algorithm::Ranges);
+        if part.is_first() {
+            self.statistics.algorithms.push(Algorithm::Ranges);
+            self.statistics.postings += postings;
+        }
         Ok(())
     }
 }
@@ -246,20 +412,23 @@ fn run<C: Cursor>(
     algorithm: Algorithm,
     cursors: &mut [C],
     segment: &SnapshotSegment,
+    part: Part,
     top: &mut TopK<C::Score>,
 ) {
     let documents = segment.reader.documents();
+    let stretch = part.stretch(documents);
     let is_live = |document| segment.is_live(document);
     match algorithm {
-        Algorithm::Exhaustive => exhaustive::search(cursors, documents, is_live, top),
+        Algorithm::Exhaustive => exhaustive::search(cursors, stretch, is_live, top),
+        // Planning gives these two whole segments.
         Algorithm::Wand => wand::search(cursors, is_live, top),
         Algorithm::BlockMaxWand => block_max_wand::search(cursors, is_live, top),
         // Without deletions nothing is asked of the candidates.
         Algorithm::MaxScore | Algorithm::Ranges if segment.deleted_count() == 0 => {
-            max_score::search(cursors, documents, |_| true, top);
+            max_score::search(cursors, documents, stretch, |_| true, top);
         }
         Algorithm::MaxScore | Algorithm::Ranges => {
-            max_score::search(cursors, documents, is_live, top);
+            max_score::search(cursors, documents, stretch, is_live, top);
         }
     }
 }
@@ -316,20 +485,20 @@ pub(super) fn sparse_lists<'a>(
 /// Cursors on the lists of a sparse query, one for each tier, greatest bounds first.
 pub(super) fn sparse_cursors<'a>(
     sparse: &PreparedSparse,
-    lists: Vec<(usize, SparseList<'a>)>,
+    lists: &[(usize, SparseList<'a>)],
 ) -> Vec<SparseCursor<'a>> {
     let mut cursors = Vec::with_capacity(lists.len());
     for (number, list) in lists {
-        let weight = sparse.terms.get(number).map_or(0, |term| term.weight);
+        let weight = sparse.terms.get(*number).map_or(0, |term| term.weight);
         match list {
             SparseList::Tiers(tiers) => {
-                for tier in &tiers {
-                    let cursor = TierCursor::new(tier, number, weight);
+                for tier in tiers {
+                    let cursor = TierCursor::new(tier, *number, weight);
                     cursors.push(SparseCursor::Tier(Box::new(cursor)));
                 }
             }
             SparseList::Ranges(list) => {
-                let cursor = RangeCursor::new(list, number, weight);
+                let cursor = RangeCursor::new(*list, *number, weight);
                 cursors.push(SparseCursor::Ranges(Box::new(cursor)));
             }
         }

@@ -2,8 +2,10 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use super::score::Score;
+use super::shared_threshold::{SharedThreshold, Sharing};
 use crate::format::DocId;
 use crate::index::DocAddress;
 
@@ -45,6 +47,9 @@ pub(super) struct TopK<S> {
     k: usize,
     segment: u32,
     kept: Kept<S>,
+    /// When the query runs on several threads: what they share, and what was heard of it last.
+    sharing: Option<Sharing<S>>,
+    heard: Option<S>,
 }
 
 enum Kept<S> {
@@ -71,6 +76,22 @@ impl<S: Score> TopK<S> {
             k,
             segment: 0,
             kept,
+            sharing: None,
+            heard: None,
+        }
+    }
+
+    /// Shares a threshold, as the thread of this number.
+    pub fn share(mut self, shared: Arc<SharedThreshold<S>>, thread: usize) -> Self {
+        self.sharing = Some(Sharing::new(shared, thread, self.k));
+        self
+    }
+
+    /// Tells the other threads this one's threshold, and hears theirs; nothing when there are none.
+    #[inline]
+    pub fn exchange(&mut self) {
+        if let Some(sharing) = &self.sharing {
+            self.heard = sharing.exchange(self.own_threshold());
         }
     }
 
@@ -85,9 +106,16 @@ impl<S: Score> TopK<S> {
     }
 
     /// A document must exceed this score to be kept, or reach it if its address is lower than those kept; `None` while every
-    /// document is.
+    /// document is. What other threads keep counts as of the last [`exchange`](Self::exchange).
     #[inline]
     pub fn threshold(&self) -> Option<S> {
+        let own = self.own_threshold();
+        if self.heard > own { self.heard } else { own }
+    }
+
+    /// The same for the documents kept here.
+    #[inline]
+    fn own_threshold(&self) -> Option<S> {
         match &self.kept {
             Kept::Heap(heap) if heap.len() < self.k => None,
             Kept::Heap(heap) => heap.peek().map(|worst| worst.score),
@@ -98,21 +126,44 @@ impl<S: Score> TopK<S> {
     /// Keeps the document if it is good enough.
     #[inline]
     pub fn offer(&mut self, document: DocId, score: S) {
-        if self.threshold().is_some_and(|threshold| score < threshold) {
-            return;
-        }
         let address = DocAddress {
             segment: self.segment,
             document,
         };
-        let offered = Scored { score, address };
+        self.keep(Scored { score, address });
+    }
+
+    /// Takes over what another thread has kept.
+    pub fn absorb(&mut self, other: Self) {
+        match other.kept {
+            Kept::Heap(heap) => heap.into_iter().for_each(|scored| self.keep(scored)),
+            Kept::Gathered { documents, .. } => {
+                documents.into_iter().for_each(|scored| self.keep(scored));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn keep(&mut self, offered: Scored<S>) {
+        let threshold = self.own_threshold();
+        if threshold.is_some_and(|threshold| offered.score < threshold) {
+            return;
+        }
         match &mut self.kept {
-            Kept::Heap(heap) if heap.len() < self.k => heap.push(offered),
+            Kept::Heap(heap) if heap.len() < self.k => {
+                heap.push(offered);
+                if let Some(sharing) = &mut self.sharing {
+                    sharing.note(offered);
+                }
+            }
             Kept::Heap(heap) => {
                 if let Some(mut worst) = heap.peek_mut()
                     && offered < *worst
                 {
                     *worst = offered;
+                    if let Some(sharing) = &mut self.sharing {
+                        sharing.note(offered);
+                    }
                 }
             }
             Kept::Gathered {
@@ -120,6 +171,9 @@ impl<S: Score> TopK<S> {
                 threshold,
             } => {
                 documents.push(offered);
+                if let Some(sharing) = &mut self.sharing {
+                    sharing.note_one_of(documents);
+                }
                 let is_first = threshold.is_none() && documents.len() == self.k;
                 if is_first || documents.len() >= self.k + self.k / GATHERED_SHARE {
                     *threshold = Some(keep_best(documents, self.k));
@@ -180,6 +234,35 @@ mod tests {
                 .iter()
                 .map(|hit| (hit.score, hit.address.document))
                 .collect();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn threads_that_share_a_threshold_keep_the_best_together(
+            met in prop::collection::vec((0u32..300, 0usize..3), 0..900),
+            k in prop_oneof![1usize..12, 64usize..150],
+            every in 1usize..9,
+        ) {
+            let shared = Arc::new(SharedThreshold::new(3));
+            let new = || TopK::new(k, 900);
+            let mut threads = [0, 1, 2].map(|thread| new().share(Arc::clone(&shared), thread));
+            for (document, (score, thread)) in met.iter().enumerate() {
+                let top = &mut threads[*thread];
+                if document % every == 0 {
+                    top.exchange();
+                }
+                // As algorithms do that go through documents in order.
+                if top.threshold().is_none_or(|threshold| *score > threshold) {
+                    top.offer(document as u32, *score);
+                }
+            }
+            let mut top = new();
+            threads.into_iter().for_each(|thread| top.absorb(thread));
+            let mut expected: Vec<(u32, u32)> = met.iter().map(|(score, _)| *score).zip(0..).collect();
+            expected.sort_by_key(|(score, document)| (std::cmp::Reverse(*score), *document));
+            expected.truncate(k);
+            let found = top.into_sorted().into_iter();
+            let found: Vec<_> = found.map(|hit| (hit.score, hit.address.document)).collect();
             prop_assert_eq!(found, expected);
         }
     }

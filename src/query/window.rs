@@ -1,5 +1,7 @@
 //! One sum for each document of a window.
 
+use std::ops::Range;
+
 use super::score::Score;
 use super::simd::{self, Bm25Term, Level, SLACK};
 use crate::format::DocId;
@@ -14,9 +16,14 @@ pub(super) struct Window<S> {
 impl<S: Score> Window<S> {
     /// Sums for up to `documents` documents, all zero.
     pub fn new(documents: u32) -> Self {
+        Self::at(0..documents)
+    }
+
+    /// Sums for these documents, all zero.
+    pub fn at(documents: Range<DocId>) -> Self {
         Self {
-            start: 0,
-            sums: vec![S::default(); documents as usize],
+            start: documents.start,
+            sums: vec![S::default(); documents.len()],
             level: Level::detect(),
         }
     }

@@ -26,7 +26,7 @@ const FIRST_BATCH_SHARE: usize = 4;
 /// Each batch goes down to so many times the ranges.
 const BATCH_GROWTH: usize = 4;
 
-/// Scores ranges, and knows what can still be kept.
+/// Scores ranges, which are named by their places among the bounds, and knows what can still be kept.
 trait ScoreRanges {
     /// No range with a lower bound has a document that can be kept.
     fn least_bound(&self) -> u16;

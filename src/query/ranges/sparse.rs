@@ -7,6 +7,7 @@ use crate::format::range_list::{
     GROUP_RANGES, RANGE_DOCUMENTS, RangeGroup, RangeList, RangePostings, groups_of,
 };
 use crate::format::sparse_postings::SparseList;
+use crate::query::part::Part;
 use crate::query::simd::{self, Level, MOST_WEIGHT, RangeSums};
 use crate::query::top_k::TopK;
 
@@ -83,26 +84,39 @@ impl<'a> SparseRanges<'a> {
         scores.max().unwrap_or(0)
     }
 
-    fn bounds(&self, level: Level, scale: &Scale, documents: u32) -> Vec<u16> {
-        let mut bounds = vec![0u16; (groups_of(documents) * GROUP_RANGES) as usize];
+    /// A bound for each range of a part of the segment.
+    fn bounds(&self, level: Level, scale: &Scale, documents: u32, part: Part) -> Vec<u16> {
+        let groups = part.groups(groups_of(documents));
+        let mut bounds = vec![0u16; groups.len() * GROUP_RANGES as usize];
         for term in &self.cut {
             let weight = scale.weight(f64::from(term.weight));
             let greatest = term.list.greatest_impacts();
-            simd::add_bounds(level, term.groups, greatest, weight, &mut bounds);
+            if part.is_whole() {
+                simd::add_bounds(level, term.groups, greatest, weight, &mut bounds);
+                continue;
+            }
+            let bounds = bounds.chunks_exact_mut(GROUP_RANGES as usize);
+            for (group, bounds) in groups.clone().zip(bounds) {
+                let group = term.groups.get(group..=group).unwrap_or_default();
+                simd::add_bounds(level, group, greatest, weight, bounds);
+            }
         }
         for term in &self.few {
             let weight = scale.weight(f64::from(term.weight));
             for (range, greatest, _) in &term.ranges {
-                let bound = &mut bounds[*range as usize];
-                *bound = bound.saturating_add(simd::share(*greatest, weight));
+                if let Some(place) = part.place_of(*range) {
+                    let bound = &mut bounds[place];
+                    *bound = bound.saturating_add(simd::share(*greatest, weight));
+                }
             }
         }
         bounds
     }
 
-    /// Offers every live document that can be kept, in no order, and returns how many postings were scored.
+    /// Offers every live document of a part that can be kept, in no order, and returns how many postings were scored.
     pub fn search(
         &self,
+        part: Part,
         documents: u32,
         deleted: u32,
         is_live: impl Fn(DocId) -> bool,
@@ -110,11 +124,12 @@ impl<'a> SparseRanges<'a> {
     ) -> Result<u64> {
         let level = Level::detect();
         let scale = Scale::new(self.greatest());
-        let bounds = self.bounds(level, &scale, documents);
+        let bounds = self.bounds(level, &scale, documents, part);
         let k = top.k();
         let mut scorer = Scorer {
             level,
             terms: self,
+            part,
             documents,
             scale,
             seed: self
@@ -193,6 +208,8 @@ impl FewTerm {
 struct Scorer<'a, L> {
     level: Level,
     terms: &'a SparseRanges<'a>,
+    /// Ranges are known to the visit by their places in the part.
+    part: Part,
     documents: u32,
     scale: Scale,
     /// At least k documents have this score.
@@ -219,7 +236,8 @@ impl<L: Fn(DocId) -> bool> ScoreRanges for Scorer<'_, L> {
     }
 
     #[inline(always)]
-    fn fetch_ahead(&self, range: u32) {
+    fn fetch_ahead(&self, place: u32) {
+        let range = self.part.range_at(place);
         for term in self.terms.cut.iter().take(TERMS_AHEAD) {
             if let Some(found) = term.list.find(range) {
                 term.list
@@ -231,7 +249,9 @@ impl<L: Fn(DocId) -> bool> ScoreRanges for Scorer<'_, L> {
     }
 
     #[inline(always)]
-    fn score_range(&mut self, range: u32, bound: u16) -> Result<()> {
+    fn score_range(&mut self, place: u32, bound: u16) -> Result<()> {
+        let range = self.part.range_at(place);
+        self.top.exchange();
         let least = self.least();
         // Casts keep to the greatest number.
         let reached = (f64::from(least) * self.terms.reach) as u32;

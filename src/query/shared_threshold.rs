@@ -1,0 +1,227 @@
+//! One threshold for all threads of a query.
+//!
+//! Invariant: at least k live documents of the snapshot have the shared score or a greater one. It only rises, and no
+//! document of a lower score is among the best k. No document is met by two threads, so it is the greater of
+//!
+//! - the greatest k-th score that any thread has;
+//! - with n threads, the least of their scores at rank k/n, rounded up: all of them together have k documents that reach it.
+//!   Where good documents are spread evenly over the threads this is nearly the k-th score of all.
+//!
+//! Which documents may be dropped follows from the invariant:
+//!
+//! - By its own threshold a thread drops documents of that very score too, as it does when it is alone: it goes through
+//!   documents in rising order, so those that it keeps have lower addresses, and ties go to the lower address. (Ranges are
+//!   not visited in that order, so there a document of the threshold's score is kept by whoever visits it.)
+//! - By the shared threshold only documents of a *lower* score may be dropped: what other threads keep may have
+//!   higher addresses. Algorithms drop what does not exceed a threshold, so they are given the number just
+//!   [`below`](Score::below) the shared one.
+//!
+//! A document among the best k is thus dropped by no thread, and is in the top k of the one that met it: the best k of
+//! what all threads keep are the best k, bit for bit, whatever the interleaving.
+//!
+//! The numbers alone are the message, and what they say stays true: no order with other memory is needed, and a thread that
+//! reads an old one skips less.
+
+use std::collections::BinaryHeap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::score::Score;
+use super::top_k::Scored;
+
+/// A score that a number of documents reach. Of many documents, what they reach is looked up so many times while as many as
+/// are kept come.
+const LOOKS: usize = 4;
+
+/// What the threads of a query share.
+pub(super) struct SharedThreshold<S> {
+    /// Bits of the score; scores are not negative, so these are in their order. 0 for none.
+    bits: AtomicU32,
+    /// The score of each thread at its share of k, in the same form.
+    shares: Box<[Slot]>,
+    score: PhantomData<fn() -> S>,
+}
+
+/// Alone in its cache lines: one thread writes to it.
+#[repr(align(128))]
+struct Slot(AtomicU32);
+
+fn bits_of<S: Score>(score: Option<S>) -> u32 {
+    let score = score.filter(|score| *score > S::default());
+    score.map_or(0, S::to_bits)
+}
+
+impl<S: Score> SharedThreshold<S> {
+    /// For so many threads, which have no documents yet.
+    pub fn new(threads: usize) -> Self {
+        Self {
+            bits: AtomicU32::new(0),
+            shares: (0..threads).map(|_| Slot(AtomicU32::new(0))).collect(),
+            score: PhantomData,
+        }
+    }
+
+    /// Tells the other threads the k-th score of this one and the one at its share of k, and returns what documents must exceed
+    /// for all of them together; `None` while every document may be kept.
+    #[inline]
+    fn exchange(&self, thread: usize, own: Option<S>, share: Option<S>) -> Option<S> {
+        let mut best = self.bits.load(Ordering::Relaxed);
+        let known = bits_of(own).max(self.least_share(thread, bits_of(share)));
+        if known > best {
+            best = known.max(self.bits.fetch_max(known, Ordering::Relaxed));
+        }
+        (best > 0).then(|| S::from_bits(best).below())
+    }
+
+    /// The least of the shares when this thread's has risen; else 0.
+    #[inline]
+    fn least_share(&self, thread: usize, share: u32) -> u32 {
+        match self.shares.get(thread) {
+            Some(slot) if share > slot.0.load(Ordering::Relaxed) => {
+                slot.0.store(share, Ordering::Relaxed);
+                let shares = self.shares.iter();
+                let shares = shares.map(|slot| slot.0.load(Ordering::Relaxed));
+                shares.min().unwrap_or(0)
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// One thread's part in a shared threshold.
+pub(super) struct Sharing<S> {
+    shared: Arc<SharedThreshold<S>>,
+    thread: usize,
+    /// This thread's share of k.
+    rank: usize,
+    /// The score of so many documents or more.
+    reached: Option<S>,
+    /// The best documents, as many as the rank, when they are kept one by one.
+    best: BinaryHeap<Scored<S>>,
+    /// Documents that came since the last look at many.
+    since: usize,
+    step: usize,
+}
+
+impl<S: Score> Sharing<S> {
+    /// For the thread of this number, which keeps `k` documents.
+    pub fn new(shared: Arc<SharedThreshold<S>>, thread: usize, k: usize) -> Self {
+        let rank = k.div_ceil(shared.shares.len().max(1));
+        Self {
+            shared,
+            thread,
+            rank,
+            reached: None,
+            best: BinaryHeap::new(),
+            since: 0,
+            step: rank.max(k / LOOKS),
+        }
+    }
+
+    /// Notes a document that is kept, where few are.
+    pub fn note(&mut self, kept: Scored<S>) {
+        if self.best.len() < self.rank {
+            self.best.push(kept);
+        } else if let Some(mut worst) = self.best.peek_mut()
+            && kept < *worst
+        {
+            *worst = kept;
+        }
+        if self.best.len() == self.rank {
+            self.reached = self.best.peek().map(|worst| worst.score);
+        }
+    }
+
+    /// Notes that one more document was gathered, where many are, and may look at them all.
+    pub fn note_one_of(&mut self, gathered: &mut [Scored<S>]) {
+        self.since += 1;
+        if self.since >= self.step && gathered.len() >= self.rank {
+            self.since = 0;
+            let (_, worst, _) = gathered.select_nth_unstable(self.rank - 1);
+            self.reached = Some(worst.score);
+        }
+    }
+
+    /// Tells the others, with the k-th score of this thread, and returns what documents must exceed.
+    #[inline]
+    pub fn exchange(&self, own: Option<S>) -> Option<S> {
+        self.shared.exchange(self.thread, own, self.reached)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_greatest_of_all_is_heard_and_never_falls(scores in prop::collection::vec(0u32..50, 1..40)) {
+            let (whole, real) = (SharedThreshold::<u32>::new(2), SharedThreshold::<f32>::new(2));
+            let mut greatest = 0;
+            for score in scores {
+                greatest = greatest.max(score);
+                let must_exceed = whole.exchange(0, Some(score), None);
+                prop_assert_eq!(must_exceed, greatest.checked_sub(1));
+                prop_assert_eq!(whole.exchange(1, None, None), must_exceed);
+
+                let real = real.exchange(1, Some(score as f32 / 8.0), None);
+                let expected = (greatest > 0).then(|| (greatest as f32 / 8.0).next_down());
+                prop_assert_eq!(real, expected);
+            }
+        }
+
+        #[test]
+        fn a_score_that_equals_the_shared_one_exceeds_what_is_heard(score in 0f32..1e6) {
+            let shared = SharedThreshold::new(4);
+            let must_exceed = shared.exchange(0, Some(score), None);
+            prop_assert!(must_exceed.is_none_or(|below| score > below));
+            if let Some(below) = must_exceed {
+                // Nothing is between the two.
+                prop_assert_eq!(below.next_up(), score);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_heard_before_a_thread_has_k_documents() {
+        let shared = SharedThreshold::<f32>::new(4);
+        assert_eq!(shared.exchange(0, None, None), None);
+        assert_eq!(shared.exchange(0, Some(0.0), Some(0.0)), None);
+        assert_eq!(shared.exchange(0, Some(-0.0), None), None);
+        let least = f32::from_bits(1);
+        assert_eq!(shared.exchange(0, Some(least), None), Some(0.0));
+    }
+
+    #[test]
+    fn of_many_threads_the_greatest_score_stays() {
+        let shared = SharedThreshold::<u32>::new(4);
+        std::thread::scope(|scope| {
+            for thread in 0..4u32 {
+                let shared = &shared;
+                scope.spawn(move || {
+                    let mut last = None;
+                    for step in 1..2_000 {
+                        let own = Some(step * 4 + thread);
+                        let heard = shared.exchange(thread as usize, own, own);
+                        assert!(heard >= last && heard >= Some(step * 4 + thread - 1));
+                        last = heard;
+                    }
+                });
+            }
+        });
+        assert_eq!(shared.exchange(0, None, None), Some(1_999 * 4 + 3 - 1));
+    }
+
+    #[test]
+    fn what_all_threads_reach_at_their_shares_counts() {
+        let shared = SharedThreshold::<u32>::new(3);
+        assert_eq!(shared.exchange(0, None, Some(7)), None);
+        assert_eq!(shared.exchange(1, None, Some(5)), None);
+        assert_eq!(shared.exchange(2, None, Some(9)), Some(4));
+        assert_eq!(shared.exchange(1, None, Some(8)), Some(6));
+        assert_eq!(shared.exchange(0, Some(6), Some(7)), Some(6));
+        assert_eq!(shared.exchange(2, Some(11), None), Some(10));
+    }
+}
