@@ -7,7 +7,9 @@ use super::plan::{Algorithm, choose, choose_sparse};
 use super::prepare::Prepared;
 use super::request::{Query, SearchOptions};
 use super::score::Score;
-use super::search::{is_cut_at_ranges, sparse_cursors, sparse_lists, text_cursors, workload};
+use super::segment_search::{
+    is_cut_at_ranges, sparse_cursors, sparse_lists, text_cursors, workload,
+};
 use crate::error::{Error, Result};
 use crate::format::{DocId, lengths};
 use crate::index::{DocAddress, Snapshot};

@@ -41,6 +41,7 @@ mod ranges;
 mod request;
 mod score;
 mod search;
+mod segment_search;
 mod shared_threshold;
 mod simd;
 mod sparse_cursor;

@@ -1,8 +1,8 @@
 //! Parts of a segment, searched one by one.
 //!
 //! A part is one of several of about the same size. Algorithms that go through documents in order take a stretch of
-//! documents; ranges are visited in falling order of their bounds, and there a part is every so-manieth group of ranges, so
-//! that each part has its share of the good ones wherever in the segment they are.
+//! documents; ranges are visited in falling order of their bounds, and there a part of n is every n-th group of ranges, so
+//! that each has its share of the good ones wherever in the segment they are.
 
 use std::ops::Range;
 

@@ -15,13 +15,15 @@ use std::thread::{Builder, scope};
 use super::part::{Part, UNIT_DOCUMENTS};
 use super::plan::Algorithm;
 use super::request::SearchOptions;
-use super::search::{Found, SearchStatistics, Searched};
+use super::search::SearchStatistics;
+use super::segment_search::{Found, Searched};
 use super::shared_threshold::SharedThreshold;
 use super::top_k::TopK;
 use crate::error::{Error, Result};
 
 /// Postings that are worth a thread: starting one takes 20 to 50 µs, in which one thread gets through about half as many.
 const POSTINGS_PER_THREAD: u64 = 100_000;
+
 /// A part of a segment to be searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Task {
@@ -39,8 +41,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Cuts the work into tasks; `None` when one thread is enough. `segments` are the snapshot's: documents of each, and
-    /// postings of the query's terms there.
-    /// `parts_per_thread` as in [`Searched`].
+    /// postings of the query's terms there. `parts_per_thread` is as in [`Searched`].
     pub fn new(
         options: &SearchOptions,
         parts_per_thread: u64,
