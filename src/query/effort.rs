@@ -32,12 +32,11 @@ impl Effort {
         if options.recall >= 1.0 {
             return Self::EXACT;
         }
-        let of_shape = unmeasured();
-        let points = match snapshot.calibration(field) {
-            Some(calibration) => &calibration.points[..],
-            None => &of_shape,
+        let point = match snapshot.calibration(field) {
+            Some(calibration) => calibration.point(options.k, options.recall).copied(),
+            None => choose(&unmeasured(), options.k, options.recall).copied(),
         };
-        choose(points, options.k, options.recall).map_or(Self::EXACT, |point| Self {
+        point.map_or(Self::EXACT, |point| Self {
             share: point.share,
             slack: point.slack,
         })
