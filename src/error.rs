@@ -82,6 +82,18 @@ pub enum Error {
         /// What was expected and what was found.
         message: String,
     },
+    /// A model's files are not what was expected, or do not fit together.
+    Model {
+        /// The file or folder, empty if none is to blame.
+        path: PathBuf,
+        /// What was expected, what was found, and what to do.
+        message: String,
+    },
+    /// A device that models run on is missing or failed.
+    Device {
+        /// What was expected, what was found, and what to do.
+        message: String,
+    },
     /// The writer met an earlier error after which it cannot know what is on disk.
     Poisoned {
         /// The earlier error.
@@ -148,6 +160,21 @@ impl Error {
             file: file.into(),
             section: section.into(),
             offset,
+            message: message.into(),
+        }
+    }
+
+    /// An [`Error::Model`]; `path` is the file or folder, empty if none is to blame.
+    pub fn model(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::Model {
+            path: path.as_ref().to_path_buf(),
+            message: message.into(),
+        }
+    }
+
+    /// An [`Error::Device`].
+    pub fn device(message: impl Into<String>) -> Self {
+        Self::Device {
             message: message.into(),
         }
     }
@@ -246,6 +273,11 @@ impl fmt::Display for Error {
                 }
                 f.write_str(message)
             }
+            Self::Model { path, message } => match path.as_os_str().is_empty() {
+                true => f.write_str(message),
+                false => write!(f, "{}: {message}", path.display()),
+            },
+            Self::Device { message } => f.write_str(message),
             Self::Poisoned { message } => write!(
                 f,
                 "this writer stopped after an earlier error ({message}); \

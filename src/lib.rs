@@ -127,6 +127,8 @@
 //! `cli` (on by default) is the binary; a library needs `default-features = false` only. `mojibake` adds the repair
 //! of wrongly decoded text to analyzers.
 
+#[cfg(feature = "neural")]
+pub mod backend;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
@@ -135,6 +137,7 @@ pub mod eval;
 pub mod format;
 pub mod index;
 pub mod query;
+pub mod rank;
 pub mod segment;
 pub mod store;
 pub mod text;

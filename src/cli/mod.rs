@@ -13,6 +13,7 @@
 //! | `get`, `delete`, `merge`, `attach` | work on an index that is there |
 //! | `check`, `inspect` | what an index holds, and whether it is whole |
 //! | `eval` | measures of runs |
+//! | `fuse` | one run of several |
 //! | `demo` | a first try without any file |
 //! | `completions` | completion scripts for shells |
 //! | `queries`, `size`, `parts` | query files, sizes in bytes, and the parts that an index is made of |
@@ -26,6 +27,7 @@ mod completions;
 mod delete;
 mod demo;
 mod eval;
+mod fuse;
 mod get;
 mod index;
 pub mod input;
@@ -91,6 +93,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Measure runs against relevance judgements.
     Eval(eval::Eval),
+    /// Fuse several runs into one.
+    Fuse(fuse::Fuse),
     /// Measure how long queries take.
     Bench(bench::Bench),
     /// Index and search a small built-in collection.
@@ -114,6 +118,7 @@ impl Command {
             Self::Check(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Eval(command) => command.run(),
+            Self::Fuse(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Demo(command) => command.run(),
             Self::Completions(command) => command.run(),

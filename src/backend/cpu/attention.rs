@@ -1,0 +1,386 @@
+//! Self-attention over packed sequences, head by head and sequence by sequence.
+//!
+//! Keys of a head are packed as weights are, so that scores are products with panels; values likewise, so that outputs are. Scores of a
+//! few queries exist at a time.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use super::math::{LANES, exp_below_0, folded};
+use super::matrix::{Aligned, pack_f32_columns, pack_f32_rows};
+use super::multiply::even_share;
+use super::simd::{HEIGHT, Level, Task, Tile, WIDTH};
+use super::{Cpu, Tensor};
+use crate::backend::{Attention, Positions};
+
+/// What one thread works in.
+#[derive(Default)]
+struct Scratch {
+    keys: Aligned<f32>,
+    values: Aligned<f32>,
+    /// Scores of a block of queries, then their weights.
+    scores: Vec<f32>,
+    position_keys: Aligned<f32>,
+    position_queries: Aligned<f32>,
+    /// Products of a block of queries with each bucket's key.
+    content_to_position: Vec<f32>,
+    /// Products of all keys with each bucket's query.
+    position_to_content: Vec<f32>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl Cpu {
+    /// Attention, each thread taking some of the heads of all sequences. Shapes fit.
+    pub(super) fn attend(&self, attention: &Attention<'_, Self>) -> Tensor {
+        let (rows, _) = attention.projections.shape();
+        let width = attention.heads * attention.head_size;
+        let mut out = self.buffers.tensor(rows, width);
+        if self.threads() == 1 {
+            self.level.run(Heads {
+                level: self.level,
+                attention,
+                heads: 0..attention.heads,
+                out: out.values_mut(),
+            });
+            return out;
+        }
+        let parts = self.share(attention.heads, |heads| {
+            let mut part = self.buffers.take(rows * heads.len() * attention.head_size);
+            self.level.run(Heads {
+                level: self.level,
+                attention,
+                heads: heads.clone(),
+                out: &mut part,
+            });
+            (heads, part)
+        });
+        for (heads, part) in parts {
+            let columns = heads.start * attention.head_size..heads.end * attention.head_size;
+            let rows = part.chunks_exact(columns.len().max(1));
+            for (out, values) in out.values_mut().chunks_exact_mut(width.max(1)).zip(rows) {
+                out[columns.clone()].copy_from_slice(values);
+            }
+            self.buffers.give_back(part);
+        }
+        out
+    }
+}
+
+/// Some heads of all sequences; rows of `out` have the columns of these heads.
+struct Heads<'a, 'b> {
+    level: Level,
+    attention: &'a Attention<'b, Cpu>,
+    heads: Range<usize>,
+    out: &'a mut [f32],
+}
+
+impl Task for Heads<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(mut self) {
+        // Not borrowed in a closure: that would be compiled for no level.
+        let mut scratch = SCRATCH.take();
+        for head in self.heads.clone() {
+            self.pack_positions(head, &mut scratch);
+            for pair in self.attention.starts.windows(2) {
+                self.sequence::<FUSED>(head, pair[0] as usize..pair[1] as usize, &mut scratch);
+            }
+        }
+        SCRATCH.set(scratch);
+    }
+}
+
+impl Heads<'_, '_> {
+    /// Packs the vectors of disentangled positions, the same for all sequences.
+    #[inline(always)]
+    fn pack_positions(&self, head: usize, scratch: &mut Scratch) {
+        if let Positions::Disentangled { keys, queries, .. } = &self.attention.positions {
+            let size = self.attention.head_size;
+            for (vectors, packed) in [
+                (keys, &mut scratch.position_keys),
+                (queries, &mut scratch.position_queries),
+            ] {
+                if let Some(vectors) = vectors {
+                    let (buckets, stride) = vectors.shape();
+                    let values = &vectors.values()[head * size..];
+                    pack_f32_rows(self.level, values, size, stride, buckets, packed);
+                }
+            }
+        }
+    }
+
+    /// One head of the sequence whose tokens are `rows`.
+    #[inline(always)]
+    fn sequence<const FUSED: bool>(
+        &mut self,
+        head: usize,
+        rows: Range<usize>,
+        scratch: &mut Scratch,
+    ) {
+        let (size, length) = (self.attention.head_size, rows.len());
+        if length == 0 {
+            return;
+        }
+        let (all, stride) = {
+            let projections = self.attention.projections;
+            (projections.values(), projections.columns())
+        };
+        let inner = self.attention.heads * size;
+        let first = rows.start * stride + head * size;
+        let queries = &all[first..];
+        let keys = &all[first + inner..];
+        let values = &all[first + 2 * inner..];
+        pack_f32_rows(self.level, keys, size, stride, length, &mut scratch.keys);
+        pack_f32_columns(values, size, stride, length, &mut scratch.values);
+        self.products_of_keys(keys, stride, length, scratch);
+
+        let padded = length.next_multiple_of(WIDTH);
+        scratch.scores.resize(self.level.rows() * padded, 0.0);
+        let out_stride = self.heads.len() * size;
+        let out_column = (head - self.heads.start) * size;
+        let mut tile = Tile::new();
+        let mut query = 0;
+        while query < length {
+            let block = even_share(query..length, self.level.rows());
+            self.scores(
+                &queries[block.start * stride..],
+                stride,
+                &block,
+                length,
+                scratch,
+                &mut tile,
+            );
+            let mut factors = [0.0; HEIGHT];
+            for (number, scores) in scratch
+                .scores
+                .chunks_exact_mut(padded)
+                .take(block.len())
+                .enumerate()
+            {
+                self.add_positions(
+                    head,
+                    block.start + number,
+                    number,
+                    &mut scores[..length],
+                    &scratch.content_to_position,
+                    &scratch.position_to_content,
+                );
+                factors[number] = soften::<FUSED>(&mut scores[..length]);
+            }
+            for (panel, numbers) in scratch
+                .values
+                .as_ref()
+                .chunks_exact(length * WIDTH)
+                .enumerate()
+            {
+                self.level.multiply(
+                    &scratch.scores,
+                    padded,
+                    block.len(),
+                    length,
+                    numbers,
+                    &mut tile,
+                );
+                let columns = WIDTH.min(size - panel * WIDTH);
+                for (number, factor) in factors[..block.len()].iter().enumerate() {
+                    let place = (rows.start + block.start + number) * out_stride
+                        + out_column
+                        + panel * WIDTH;
+                    let sums = tile.row(number);
+                    let values: [f32; WIDTH] = std::array::from_fn(|column| sums[column] * factor);
+                    let out = &mut self.out[place..][..columns];
+                    match <&mut [f32; WIDTH]>::try_from(&mut *out) {
+                        Ok(whole) => *whole = values,
+                        Err(_) => out.copy_from_slice(&values[..columns]),
+                    }
+                }
+            }
+            query = block.end;
+        }
+    }
+
+    /// Scaled products of a block of queries with all keys.
+    #[inline(always)]
+    fn scores(
+        &self,
+        queries: &[f32],
+        stride: usize,
+        block: &Range<usize>,
+        length: usize,
+        scratch: &mut Scratch,
+        tile: &mut Tile,
+    ) {
+        let size = self.attention.head_size;
+        let padded = length.next_multiple_of(WIDTH);
+        let scale = self.attention.scale;
+        for (panel, numbers) in scratch.keys.as_ref().chunks_exact(size * WIDTH).enumerate() {
+            self.level
+                .multiply(queries, stride, block.len(), size, numbers, tile);
+            for (number, scores) in scratch
+                .scores
+                .chunks_exact_mut(padded)
+                .take(block.len())
+                .enumerate()
+            {
+                let (scores, _) = scores[panel * WIDTH..].as_chunks_mut::<WIDTH>();
+                let products = tile.row(number);
+                scores[0] = std::array::from_fn(|key| products[key] * scale);
+            }
+        }
+        if let Positions::Disentangled {
+            keys: Some(keys), ..
+        } = &self.attention.positions
+        {
+            let buckets = keys.rows().next_multiple_of(WIDTH);
+            scratch
+                .content_to_position
+                .resize(self.level.rows() * buckets, 0.0);
+            for (panel, numbers) in scratch
+                .position_keys
+                .as_ref()
+                .chunks_exact(size * WIDTH)
+                .enumerate()
+            {
+                self.level
+                    .multiply(queries, stride, block.len(), size, numbers, tile);
+                for (number, out) in scratch
+                    .content_to_position
+                    .chunks_exact_mut(buckets)
+                    .take(block.len())
+                    .enumerate()
+                {
+                    out[panel * WIDTH..][..WIDTH].copy_from_slice(tile.row(number));
+                }
+            }
+        }
+    }
+
+    /// Products of all keys with the queries of all buckets, for disentangled positions.
+    #[inline(always)]
+    fn products_of_keys(&self, keys: &[f32], stride: usize, length: usize, scratch: &mut Scratch) {
+        let Positions::Disentangled {
+            queries: Some(vectors),
+            ..
+        } = &self.attention.positions
+        else {
+            return;
+        };
+        let size = self.attention.head_size;
+        let buckets = vectors.rows().next_multiple_of(WIDTH);
+        scratch.position_to_content.resize(length * buckets, 0.0);
+        let mut tile = Tile::new();
+        let mut key = 0;
+        while key < length {
+            let block = even_share(key..length, self.level.rows());
+            for (panel, numbers) in scratch
+                .position_queries
+                .as_ref()
+                .chunks_exact(size * WIDTH)
+                .enumerate()
+            {
+                self.level.multiply(
+                    &keys[block.start * stride..],
+                    stride,
+                    block.len(),
+                    size,
+                    numbers,
+                    &mut tile,
+                );
+                for (number, key) in block.clone().enumerate() {
+                    scratch.position_to_content[key * buckets + panel * WIDTH..][..WIDTH]
+                        .copy_from_slice(tile.row(number));
+                }
+            }
+            key = block.end;
+        }
+    }
+
+    /// Adds what positions add to the scores of the query at `position`, the `number`-th of its block.
+    #[inline(always)]
+    fn add_positions(
+        &self,
+        head: usize,
+        position: usize,
+        number: usize,
+        scores: &mut [f32],
+        content_to_position: &[f32],
+        position_to_content: &[f32],
+    ) {
+        let length = scores.len();
+        match &self.attention.positions {
+            Positions::Absolute => {}
+            Positions::Bias { table, distances } => {
+                let heads = self.attention.heads;
+                for (score, bucket) in scores.iter_mut().zip(distances.of_query(position, length)) {
+                    *score += table[*bucket as usize * heads + head];
+                }
+            }
+            Positions::Disentangled {
+                keys,
+                queries,
+                distances,
+            } => {
+                let scale = self.attention.scale;
+                let buckets = distances.of_query(position, length);
+                if let Some(keys) = keys {
+                    let products =
+                        &content_to_position[number * keys.rows().next_multiple_of(WIDTH)..];
+                    for (score, bucket) in scores.iter_mut().zip(buckets) {
+                        *score += scale * products[*bucket as usize];
+                    }
+                }
+                if let Some(queries) = queries {
+                    let width = queries.rows().next_multiple_of(WIDTH);
+                    for ((score, bucket), products) in scores
+                        .iter_mut()
+                        .zip(buckets)
+                        .zip(position_to_content.chunks_exact(width))
+                    {
+                        *score += scale * products[*bucket as usize];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Exponentials of scores less the greatest, in place, and one over their sum: the softmax is their product, and outputs are multiplied with it rather than
+/// the longer rows of scores.
+#[inline(always)]
+fn soften<const FUSED: bool>(scores: &mut [f32]) -> f32 {
+    let (chunks, rest) = scores.as_chunks_mut::<LANES>();
+    let mut greatest = [f32::MIN; LANES];
+    for chunk in chunks.iter() {
+        for (greatest, score) in greatest.iter_mut().zip(chunk) {
+            *greatest = if *score > *greatest {
+                *score
+            } else {
+                *greatest
+            };
+        }
+    }
+    for (greatest, score) in greatest.iter_mut().zip(rest.iter()) {
+        *greatest = if *score > *greatest {
+            *score
+        } else {
+            *greatest
+        };
+    }
+    let greatest = folded(greatest, |a, b| if a > b { a } else { b });
+    let mut sums = [0.0; LANES];
+    for chunk in chunks.iter_mut() {
+        for (sum, score) in sums.iter_mut().zip(chunk) {
+            *score = exp_below_0::<FUSED>(*score - greatest);
+            *sum += *score;
+        }
+    }
+    for (sum, score) in sums.iter_mut().zip(rest) {
+        *score = exp_below_0::<FUSED>(*score - greatest);
+        *sum += *score;
+    }
+    1.0 / folded(sums, |a, b| a + b)
+}

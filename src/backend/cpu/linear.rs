@@ -1,0 +1,227 @@
+//! Linear layers with what is fused to them.
+
+use std::ops::Range;
+
+use super::math::{gelu, gelu_tanh, silu, tanh};
+use super::multiply::{Multiply, Sink};
+use super::rows::RowNorm;
+use super::simd::{Tile, WIDTH};
+use super::{Cpu, Matrix, Tensor};
+use crate::backend::Activation;
+
+/// What happens to products once the bias is added.
+#[derive(Clone, Copy)]
+pub(super) enum Then<'a> {
+    /// Activated.
+    Activate(Activation),
+    /// Added to the same place of this tensor.
+    Add(&'a Tensor),
+    /// Multiplied with the same place of this tensor.
+    Times(&'a Tensor),
+}
+
+/// Writes tiles into a tensor, or into some rows or columns of one.
+struct Store<'a> {
+    out: &'a mut [f32],
+    /// Numbers of a row of `out`.
+    stride: usize,
+    first_row: usize,
+    first_column: usize,
+    bias: Option<&'a [f32]>,
+    then: Then<'a>,
+}
+
+/// Numbers of one row of a tile.
+type Row = [f32; WIDTH];
+
+impl Sink for Store<'_> {
+    #[inline(always)]
+    fn take<const FUSED: bool>(&mut self, rows: Range<usize>, columns: Range<usize>, tile: &Tile) {
+        let mut bias = [0.0; WIDTH];
+        if let Some(all) = self.bias {
+            bias[..columns.len()].copy_from_slice(&all[columns.clone()]);
+        }
+        // Chosen out here, so that each choice is a loop of its own without another choice in it.
+        match self.then {
+            Then::Activate(Activation::Identity) => {
+                self.each(rows, columns, tile, &bias, |x, _| x, None)
+            }
+            Then::Activate(Activation::Gelu) => {
+                self.each(rows, columns, tile, &bias, |x, _| gelu::<FUSED>(x), None)
+            }
+            Then::Activate(Activation::GeluTanh) => self.each(
+                rows,
+                columns,
+                tile,
+                &bias,
+                |x, _| gelu_tanh::<FUSED>(x),
+                None,
+            ),
+            Then::Activate(Activation::Relu) => {
+                self.each(rows, columns, tile, &bias, |x, _| x.max(0.0), None)
+            }
+            Then::Activate(Activation::Silu) => {
+                self.each(rows, columns, tile, &bias, |x, _| silu::<FUSED>(x), None)
+            }
+            Then::Activate(Activation::Tanh) => {
+                self.each(rows, columns, tile, &bias, |x, _| tanh::<FUSED>(x), None)
+            }
+            Then::Add(other) => self.each(rows, columns, tile, &bias, |x, y| x + y, Some(other)),
+            Then::Times(other) => self.each(rows, columns, tile, &bias, |x, y| x * y, Some(other)),
+        }
+    }
+}
+
+impl Store<'_> {
+    /// Writes `finish(product + bias, other)`; without another tensor it gets zeros.
+    #[inline(always)]
+    fn each(
+        &mut self,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        tile: &Tile,
+        bias: &Row,
+        finish: impl Fn(f32, f32) -> f32 + Copy,
+        other: Option<&Tensor>,
+    ) {
+        const ZEROS: Row = [0.0; WIDTH];
+        for (number, row) in rows.enumerate() {
+            let place = (row - self.first_row) * self.stride + columns.start - self.first_column;
+            let out = &mut self.out[place..][..columns.len()];
+            let others = other.map_or(&ZEROS[..columns.len()], |other| {
+                &other.row(row)[columns.clone()]
+            });
+            match (<&mut Row>::try_from(&mut *out), <&Row>::try_from(others)) {
+                (Ok(out), Ok(others)) => finish_row(tile.row(number), bias, others, out, finish),
+                // The last panel may have fewer columns.
+                _ => {
+                    let (mut whole, mut others_whole) = (ZEROS, ZEROS);
+                    others_whole[..others.len()].copy_from_slice(others);
+                    finish_row(tile.row(number), bias, &others_whole, &mut whole, finish);
+                    out.copy_from_slice(&whole[..out.len()]);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn finish_row(
+    products: &Row,
+    bias: &Row,
+    others: &Row,
+    out: &mut Row,
+    finish: impl Fn(f32, f32) -> f32,
+) {
+    for column in 0..WIDTH {
+        out[column] = finish(products[column] + bias[column], others[column]);
+    }
+}
+
+impl Cpu {
+    /// x · weightᵀ + bias and what comes then, normed if there is a norm; on all of the backend's threads. Shapes fit.
+    pub(super) fn products(
+        &self,
+        x: &Tensor,
+        weight: &Matrix,
+        bias: Option<&[f32]>,
+        then: Then<'_>,
+        norm: Option<RowNorm<'_>>,
+    ) -> Tensor {
+        let mut out = self.buffers.tensor(x.rows(), weight.outputs());
+        if x.rows() >= self.rows_worth_sharing() {
+            self.by_rows(x, weight, bias, then, norm, out.values_mut());
+        } else {
+            self.by_columns(x, weight, bias, then, out.values_mut());
+            if let Some(norm) = norm {
+                self.norm_rows(norm, out.values_mut(), weight.outputs());
+            }
+        }
+        out
+    }
+
+    /// From how many rows on each thread takes some of the rows; of fewer rows, each takes some of the columns.
+    fn rows_worth_sharing(&self) -> usize {
+        const ROWS_A_THREAD: usize = 64;
+        match self.threads() {
+            1 => 0,
+            threads => threads * ROWS_A_THREAD,
+        }
+    }
+
+    fn by_rows(
+        &self,
+        x: &Tensor,
+        weight: &Matrix,
+        bias: Option<&[f32]>,
+        then: Then<'_>,
+        norm: Option<RowNorm<'_>>,
+        out: &mut [f32],
+    ) {
+        let stride = weight.outputs();
+        self.share_rows(out, stride, |rows, out| {
+            let mut store = Store {
+                out: &mut *out,
+                stride,
+                first_row: rows.start,
+                first_column: 0,
+                bias,
+                then,
+            };
+            Multiply {
+                level: self.level,
+                values: x.values(),
+                columns: x.columns(),
+                rows,
+                matrix: weight,
+                panels: 0..weight.panels(),
+                sink: &mut store,
+            }
+            .run();
+            if let Some(norm) = norm {
+                norm.apply(self.level, out, stride);
+            }
+        });
+    }
+
+    fn by_columns(
+        &self,
+        x: &Tensor,
+        weight: &Matrix,
+        bias: Option<&[f32]>,
+        then: Then<'_>,
+        out: &mut [f32],
+    ) {
+        let outputs = weight.outputs();
+        let parts = self.share(weight.panels(), |panels| {
+            let columns = panels.start * WIDTH..outputs.min(panels.end * WIDTH);
+            let mut part = self.buffers.take(x.rows() * columns.len());
+            let mut store = Store {
+                out: &mut part,
+                stride: columns.len(),
+                first_row: 0,
+                first_column: columns.start,
+                bias,
+                then,
+            };
+            Multiply {
+                level: self.level,
+                values: x.values(),
+                columns: x.columns(),
+                rows: 0..x.rows(),
+                matrix: weight,
+                panels,
+                sink: &mut store,
+            }
+            .run();
+            (columns, part)
+        });
+        for (columns, part) in parts {
+            let width = columns.len().max(1);
+            for (row, values) in out.chunks_exact_mut(outputs).zip(part.chunks_exact(width)) {
+                row[columns.clone()].copy_from_slice(values);
+            }
+            self.buffers.give_back(part);
+        }
+    }
+}

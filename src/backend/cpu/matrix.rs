@@ -1,0 +1,228 @@
+//! Weights, packed once when they are loaded into the order in which products read them.
+
+use super::simd::{BLOCK, Bf16Unit, DEPTH, Level, WIDTH};
+
+/// The weights of a linear layer.
+pub struct Matrix {
+    outputs: usize,
+    inputs: usize,
+    form: Form,
+}
+
+/// The numbers of a matrix.
+///
+/// Both forms are cut into panels of [`WIDTH`] outputs, the last filled with zeros.
+pub(super) enum Form {
+    /// For each input, the numbers of a panel's outputs.
+    F32(Aligned<f32>),
+    /// For each [`DEPTH`] inputs (the last filled with zeros), two blocks of [`BLOCK`] outputs: for each pair of inputs, the two numbers of each output.
+    Bf16(Bf16Unit, Aligned<u16>),
+}
+
+impl Matrix {
+    /// Packs `outputs` × `inputs` numbers, as bf16 if there is a unit that multiplies these.
+    pub(super) fn pack(
+        outputs: usize,
+        inputs: usize,
+        values: &[f32],
+        unit: Option<Bf16Unit>,
+    ) -> Self {
+        let form = match unit {
+            None => {
+                let mut packed = Aligned::new();
+                pack_f32_rows(
+                    Level::detect(),
+                    values,
+                    inputs,
+                    inputs,
+                    outputs,
+                    &mut packed,
+                );
+                Form::F32(packed)
+            }
+            Some(unit) => Form::Bf16(unit, pack_bf16(outputs, inputs, values, unit)),
+        };
+        Self {
+            outputs,
+            inputs,
+            form,
+        }
+    }
+
+    pub(super) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    pub(super) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    pub(super) fn form(&self) -> &Form {
+        &self.form
+    }
+
+    /// The number of panels.
+    pub(super) fn panels(&self) -> usize {
+        self.outputs.div_ceil(WIDTH)
+    }
+}
+
+fn pack_bf16(outputs: usize, inputs: usize, values: &[f32], unit: Bf16Unit) -> Aligned<u16> {
+    let steps = inputs.div_ceil(DEPTH);
+    let mut packed = Aligned::zeros(outputs.div_ceil(WIDTH) * steps * WIDTH * DEPTH);
+    let mut rounded = vec![0; inputs];
+    let out = packed.as_mut();
+    for output in 0..outputs {
+        unit.round(&values[output * inputs..][..inputs], &mut rounded);
+        let (panel, column) = (output / WIDTH, output % WIDTH);
+        let first = panel * steps * WIDTH * DEPTH + column / BLOCK * BLOCK * DEPTH;
+        for (input, value) in rounded.iter().enumerate() {
+            let (step, within) = (input / DEPTH, input % DEPTH);
+            let place =
+                step * WIDTH * DEPTH + within / 2 * 2 * BLOCK + column % BLOCK * 2 + within % 2;
+            out[first + place] = *value;
+        }
+    }
+    packed
+}
+
+/// Rows of f32 numbers as blocks of bf16 numbers: for each [`BLOCK`] rows (the last filled with zeros) and each [`DEPTH`] columns (likewise) the
+/// numbers row after row.
+pub(super) fn pack_rows(
+    unit: Bf16Unit,
+    rows: &[f32],
+    columns: usize,
+    stride: usize,
+    count: usize,
+    packed: &mut Aligned<u16>,
+) {
+    let steps = columns.div_ceil(DEPTH);
+    let block_len = steps * BLOCK * DEPTH;
+    packed.resize(count.div_ceil(BLOCK) * block_len);
+    for (block, numbers) in packed
+        .as_mut()
+        .chunks_exact_mut(block_len.max(1))
+        .enumerate()
+    {
+        for within in 0..BLOCK {
+            let row = block * BLOCK + within;
+            let values = if row < count {
+                &rows[row * stride..][..columns]
+            } else {
+                &[]
+            };
+            for step in 0..steps {
+                let out = &mut numbers[step * BLOCK * DEPTH + within * DEPTH..][..DEPTH];
+                let begin = (step * DEPTH).min(values.len());
+                let taken = &values[begin..values.len().min(begin + DEPTH)];
+                unit.round(taken, &mut out[..taken.len()]);
+                out[taken.len()..].fill(0);
+            }
+        }
+    }
+}
+
+/// Packs `count` rows, `stride` apart, as the outputs of a matrix: weights, or the keys of a head.
+pub(super) fn pack_f32_rows(
+    level: Level,
+    rows: &[f32],
+    columns: usize,
+    stride: usize,
+    count: usize,
+    packed: &mut Aligned<f32>,
+) {
+    packed.resize(count.div_ceil(WIDTH) * WIDTH * columns);
+    for (panel, numbers) in packed
+        .as_mut()
+        .chunks_exact_mut((WIDTH * columns).max(1))
+        .enumerate()
+    {
+        let first = panel * WIDTH;
+        let there = WIDTH.min(count - first);
+        let rows = &rows[first * stride..][..(there - 1) * stride + columns];
+        level.turn(rows, stride, there, columns, numbers);
+        if there < WIDTH {
+            for row in numbers.chunks_exact_mut(WIDTH) {
+                row[there..].fill(0.0);
+            }
+        }
+    }
+}
+
+/// Packs `count` rows, `stride` apart, as the inputs of a matrix: the values of a head.
+pub(super) fn pack_f32_columns(
+    rows: &[f32],
+    columns: usize,
+    stride: usize,
+    count: usize,
+    packed: &mut Aligned<f32>,
+) {
+    packed.resize(columns.div_ceil(WIDTH) * WIDTH * count);
+    for (panel, numbers) in packed
+        .as_mut()
+        .chunks_exact_mut((WIDTH * count).max(1))
+        .enumerate()
+    {
+        let first = panel * WIDTH;
+        let there = WIDTH.min(columns - first);
+        for (row, out) in numbers.chunks_exact_mut(WIDTH).enumerate() {
+            out[..there].copy_from_slice(&rows[row * stride + first..][..there]);
+            out[there..].fill(0.0);
+        }
+    }
+}
+
+impl<T: Copy + Default> Default for Aligned<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Numbers that begin at a multiple of 64 bytes, so that no vector of them crosses a cache line.
+pub(super) struct Aligned<T> {
+    values: Vec<T>,
+    first: usize,
+    len: usize,
+}
+
+impl<T: Copy + Default> Aligned<T> {
+    const LINE: usize = 64 / size_of::<T>();
+
+    /// None.
+    pub fn new() -> Self {
+        Self {
+            values: Vec::new(),
+            first: 0,
+            len: 0,
+        }
+    }
+
+    /// So many zeros.
+    pub fn zeros(len: usize) -> Self {
+        let mut aligned = Self::new();
+        aligned.resize(len);
+        aligned
+    }
+
+    /// Makes it so long; what is in it then is whatever was there.
+    pub fn resize(&mut self, len: usize) {
+        if self.values.len() < len + Self::LINE {
+            self.values = vec![T::default(); len + Self::LINE];
+            let address = self.values.as_ptr().addr();
+            self.first = (address.next_multiple_of(64) - address) / size_of::<T>();
+        }
+        self.len = len;
+    }
+}
+
+impl<T> AsRef<[T]> for Aligned<T> {
+    fn as_ref(&self) -> &[T] {
+        &self.values[self.first..][..self.len]
+    }
+}
+
+impl<T> AsMut<[T]> for Aligned<T> {
+    fn as_mut(&mut self) -> &mut [T] {
+        &mut self.values[self.first..][..self.len]
+    }
+}

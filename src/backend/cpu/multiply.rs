@@ -1,0 +1,129 @@
+//! Products of activations with packed weights, tile by tile; what becomes of a tile is said by a [`Sink`].
+//!
+//! A panel of weights is read from the outer cache once for each chunk of rows, and the chunk from the middle one for each panel: see
+//! "Anatomy of high-performance matrix multiplication" (Goto and van de Geijn, 2008).
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use super::matrix::{Aligned, Form, Matrix, pack_rows};
+use super::simd::{BLOCK, Bf16Unit, DEPTH, Level, Task, Tile, WIDTH};
+
+/// Bytes of rows that stay in the middle cache while panels go by.
+const CHUNK_BYTES: usize = 512 << 10;
+
+thread_local! {
+    /// Rows rounded to bf16.
+    static ROUNDED: RefCell<Aligned<u16>> = RefCell::default();
+}
+
+/// Where tiles go.
+pub(super) trait Sink {
+    /// Takes the products of `rows` with `columns`; the first of both is the tile's first. Must be `#[inline(always)]`.
+    fn take<const FUSED: bool>(&mut self, rows: Range<usize>, columns: Range<usize>, tile: &Tile);
+}
+
+/// Rows of activations to be multiplied with panels of weights.
+pub(super) struct Multiply<'a, S> {
+    pub level: Level,
+    /// All rows, `columns` numbers each.
+    pub values: &'a [f32],
+    pub columns: usize,
+    /// The rows taken.
+    pub rows: Range<usize>,
+    pub matrix: &'a Matrix,
+    /// The panels taken.
+    pub panels: Range<usize>,
+    pub sink: &'a mut S,
+}
+
+impl<S: Sink> Multiply<'_, S> {
+    /// Does it.
+    pub fn run(self) {
+        self.level.run(self);
+    }
+
+    #[inline(always)]
+    fn f32<const FUSED: bool>(self, weights: &[f32]) {
+        let (depth, outputs) = (self.columns, self.matrix.outputs());
+        let chunk_rows = (CHUNK_BYTES / (4 * depth.max(1))).max(2 * self.level.rows());
+        let mut tile = Tile::new();
+        let mut first = self.rows.start;
+        while first < self.rows.end {
+            let chunk = even_share(first..self.rows.end, chunk_rows);
+            for panel in self.panels.clone() {
+                let numbers = &weights[panel * depth * WIDTH..][..depth * WIDTH];
+                let columns = panel * WIDTH..outputs.min((panel + 1) * WIDTH);
+                let mut row = chunk.start;
+                while row < chunk.end {
+                    let block = even_share(row..chunk.end, self.level.rows());
+                    let values = &self.values[block.start * depth..block.end * depth];
+                    self.level
+                        .multiply(values, depth, block.len(), depth, numbers, &mut tile);
+                    self.sink
+                        .take::<FUSED>(block.clone(), columns.clone(), &tile);
+                    row = block.end;
+                }
+            }
+            first = chunk.end;
+        }
+    }
+
+    #[inline(always)]
+    fn bf16<const FUSED: bool>(self, unit: Bf16Unit, weights: &[u16], rounded: &mut Aligned<u16>) {
+        let (depth, outputs) = (self.columns, self.matrix.outputs());
+        let steps = depth.div_ceil(DEPTH);
+        let panel_len = steps * WIDTH * DEPTH;
+        let tile_rows = unit.row_blocks() * BLOCK;
+        let chunk_rows = (CHUNK_BYTES / (2 * depth.max(1)) / tile_rows).max(1) * tile_rows;
+        let _prepared = unit.prepare();
+        let mut tile = Tile::new();
+        for first in self.rows.clone().step_by(chunk_rows) {
+            let chunk = first..self.rows.end.min(first + chunk_rows);
+            let values = &self.values[chunk.start * depth..chunk.end * depth];
+            pack_rows(unit, values, depth, depth, chunk.len(), rounded);
+            for panel in self.panels.clone() {
+                let numbers = &weights[panel * panel_len..][..panel_len];
+                let columns = panel * WIDTH..outputs.min((panel + 1) * WIDTH);
+                for (number, blocks) in rounded
+                    .as_ref()
+                    .chunks(tile_rows * steps * DEPTH)
+                    .enumerate()
+                {
+                    let count = blocks.len() / (BLOCK * steps * DEPTH);
+                    unit.multiply(blocks, count, steps, numbers, &mut tile);
+                    let row = chunk.start + number * tile_rows;
+                    let rows = row..chunk.end.min(row + tile_rows);
+                    self.sink.take::<FUSED>(rows, columns.clone(), &tile);
+                }
+            }
+        }
+    }
+}
+
+impl<S: Sink> Task for Multiply<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) {
+        if self.columns == 0 || self.rows.is_empty() {
+            return;
+        }
+        match self.matrix.form() {
+            Form::F32(weights) => self.f32::<FUSED>(weights.as_ref()),
+            Form::Bf16(unit, weights) => {
+                // Not borrowed in a closure: that would be compiled for no level.
+                let mut rounded = ROUNDED.take();
+                self.bf16::<FUSED>(*unit, weights.as_ref(), &mut rounded);
+                ROUNDED.set(rounded);
+            }
+        }
+    }
+}
+
+/// The first of the fewest ranges of at most `most` that make up a range, all about equally long.
+#[inline(always)]
+pub(super) fn even_share(range: Range<usize>, most: usize) -> Range<usize> {
+    let pieces = range.len().div_ceil(most).max(1);
+    range.start..range.start + range.len().div_ceil(pieces)
+}

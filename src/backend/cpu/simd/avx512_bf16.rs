@@ -1,0 +1,97 @@
+//! Products of bf16 rows with a panel, AVX-512: pairs of numbers at a time.
+
+use std::arch::x86_64::{
+    __m256bh, __m256i, __m512, __m512bh, __m512i, _mm256_storeu_si256, _mm512_cvtneps_pbh,
+    _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
+    _mm512_store_ps,
+};
+use std::mem::transmute;
+
+use super::{BLOCK, DEPTH, Tile, WIDTH};
+
+/// Rows at a time: a block in two halves.
+const ROWS: usize = 8;
+
+/// # Safety
+///
+/// - The processor has AVX-512 F and BF16.
+/// - `a` has `blocks` (2 at most) times `steps` blocks of rows, `panel` `steps` pairs of blocks of columns.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) unsafe fn multiply(
+    a: &[u16],
+    blocks: usize,
+    steps: usize,
+    panel: &[u16],
+    tile: &mut Tile,
+) {
+    for first in (0..blocks * BLOCK).step_by(ROWS) {
+        let rows = &a[first / BLOCK * steps * BLOCK * DEPTH + first % BLOCK * DEPTH..];
+        // SAFETY: `rows` begins at a row of a block, with 8 rows from there in each block; what the caller promises.
+        unsafe { multiply_rows(rows, steps, panel, &mut tile.0[first * WIDTH..]) };
+    }
+}
+
+/// # Safety
+///
+/// - The processor has AVX-512 F and BF16.
+/// - `a` begins at a row of a block of which [`ROWS`] are left, and the same of `steps` blocks follow; `out` has room for as many rows of products.
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn multiply_rows(a: &[u16], steps: usize, panel: &[u16], out: &mut [f32]) {
+    let mut sums: [[__m512; 2]; ROWS] = [[_mm512_setzero_ps(); 2]; ROWS];
+    let (a, panel) = (a.as_ptr(), panel.as_ptr());
+    for step in 0..steps {
+        for pair in 0..DEPTH / 2 {
+            // SAFETY: blocks have 512 numbers each, pairs of columns 32; both stay inside, as the caller promises.
+            unsafe {
+                let columns = panel.add(step * WIDTH * DEPTH + pair * 2 * BLOCK);
+                let columns = [
+                    bits(_mm512_loadu_si512(columns.cast())),
+                    bits(_mm512_loadu_si512(columns.add(BLOCK * DEPTH).cast())),
+                ];
+                let rows = a.add(step * BLOCK * DEPTH + pair * 2);
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let two = rows.add(row * DEPTH).cast::<i32>().read_unaligned();
+                    let x = bits(_mm512_set1_epi32(two));
+                    sums[0] = _mm512_dpbf16_ps(sums[0], x, columns[0]);
+                    sums[1] = _mm512_dpbf16_ps(sums[1], x, columns[1]);
+                }
+            }
+        }
+    }
+    for (row, sums) in sums.iter().enumerate() {
+        let out = out[row * WIDTH..][..WIDTH].as_mut_ptr();
+        // SAFETY: the row has 32 numbers, and rows of tiles lie at multiples of 64 bytes.
+        unsafe {
+            _mm512_store_ps(out, sums[0]);
+            _mm512_store_ps(out.add(16), sums[1]);
+        }
+    }
+}
+
+/// The same bits as 32 numbers of bf16.
+#[target_feature(enable = "avx512f")]
+fn bits(register: __m512i) -> __m512bh {
+    // SAFETY: both are 512 bits, and any bits are valid in both.
+    unsafe { transmute::<__m512i, __m512bh>(register) }
+}
+
+/// # Safety
+///
+/// - The processor has AVX-512 F and BF16.
+/// - Both are equally long.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) unsafe fn round(values: &[f32], rounded: &mut [u16]) {
+    let (sixteens, rest) = values.as_chunks::<16>();
+    let (outs, out_rest) = rounded.as_chunks_mut::<16>();
+    for (values, out) in sixteens.iter().zip(outs) {
+        // SAFETY: both have 16 numbers; the rounded ones are 256 bits, and any bits are valid.
+        unsafe {
+            let numbers = _mm512_cvtneps_pbh(_mm512_loadu_ps(values.as_ptr()));
+            let numbers = transmute::<__m256bh, __m256i>(numbers);
+            _mm256_storeu_si256(out.as_mut_ptr().cast::<__m256i>(), numbers);
+        }
+    }
+    for (value, out) in rest.iter().zip(out_rest) {
+        *out = half::bf16::from_f32(*value).to_bits();
+    }
+}

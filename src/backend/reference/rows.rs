@@ -1,0 +1,105 @@
+//! Rows of numbers, and the checks that every operation begins with.
+
+use std::ops::Range;
+
+use crate::backend::shapes;
+use crate::error::Result;
+
+/// Rows × columns numbers, row after row: the tensors, matrices and tables of the reference backend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows {
+    rows: usize,
+    columns: usize,
+    values: Vec<f32>,
+}
+
+impl Rows {
+    /// Takes `rows` × `columns` numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`](crate::Error::Model) if there are more or fewer.
+    pub fn new(rows: usize, columns: usize, values: Vec<f32>) -> Result<Self> {
+        shapes::numbers("rows", rows, columns, values.len())?;
+        Ok(Self {
+            rows,
+            columns,
+            values,
+        })
+    }
+
+    /// `rows` × `columns` zeros.
+    pub(super) fn zeros(rows: usize, columns: usize) -> Self {
+        Self {
+            rows,
+            columns,
+            values: vec![0.0; rows * columns],
+        }
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Numbers a row.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// All numbers, row after row.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// One row.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.columns..(row + 1) * self.columns]
+    }
+
+    /// One row, to write.
+    pub(super) fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        &mut self.values[row * self.columns..(row + 1) * self.columns]
+    }
+}
+
+/// The rows of each sequence.
+///
+/// # Errors
+///
+/// [`Error::Model`](crate::Error::Model) unless `starts` begins with 0, never falls and ends with `rows`.
+pub(super) fn sequences(starts: &[u32], rows: usize) -> Result<Vec<Range<usize>>> {
+    shapes::starts(starts, rows)?;
+    Ok(starts
+        .windows(2)
+        .map(|pair| pair[0] as usize..pair[1] as usize)
+        .collect())
+}
+
+/// The inner product, summed in f64.
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter()
+        .zip(b)
+        .map(|(&a, &b)| f64::from(a) * f64::from(b))
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_number_of_values_is_an_error_that_says_both_numbers() {
+        let error = Rows::new(2, 3, vec![0.0; 5]).unwrap_err().to_string();
+        assert!(error.contains("2 × 3") && error.contains('5'), "{error}");
+    }
+
+    #[test]
+    fn starts_must_cover_the_rows_in_order() {
+        assert_eq!(sequences(&[0, 2, 2, 3], 3).unwrap(), [0..2, 2..2, 2..3]);
+        assert!(sequences(&[0], 0).unwrap().is_empty());
+        for wrong in [&[][..], &[1, 3], &[0, 2], &[0, 3, 2, 3], &[0, 4]] {
+            assert!(sequences(wrong, 3).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Checks that shapes fit, the same for all backends that run here.
+
+use super::{Attention, Backend, Positions};
+use crate::error::{Error, Result};
+
+/// An error unless the sizes are equal.
+pub(super) fn expect(what: &str, found: usize, expected: usize) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(unfit(format!("{what}: expected {expected}, found {found}")))
+}
+
+/// An error unless rows and columns are equal.
+pub(super) fn same(what: &str, found: (usize, usize), expected: (usize, usize)) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    let ((rows, columns), (expected_rows, expected_columns)) = (found, expected);
+    Err(unfit(format!(
+        "{what}: expected {expected_rows} × {expected_columns} numbers, found {rows} × {columns}"
+    )))
+}
+
+/// An error unless so many numbers make up rows and columns.
+pub(super) fn numbers(what: &str, rows: usize, columns: usize, found: usize) -> Result<()> {
+    if rows.checked_mul(columns) == Some(found) {
+        return Ok(());
+    }
+    Err(unfit(format!(
+        "{what}: expected {rows} × {columns} numbers, found {found}"
+    )))
+}
+
+/// An error unless a width is odd.
+pub(super) fn odd(width: usize) -> Result<()> {
+    if width % 2 == 1 {
+        return Ok(());
+    }
+    Err(unfit(format!("expected an odd width, found {width}")))
+}
+
+/// An error unless `starts` begins at 0, does not fall, and ends at the number of rows.
+pub(super) fn starts(starts: &[u32], rows: usize) -> Result<()> {
+    let is_whole = starts.first() == Some(&0)
+        && starts.is_sorted()
+        && starts.last().is_some_and(|last| *last as usize == rows);
+    if is_whole {
+        return Ok(());
+    }
+    Err(unfit(format!(
+        "starts of sequences: expected numbers from 0 to {rows} that do not fall, found {} from {:?} to {:?}",
+        starts.len(),
+        starts.first(),
+        starts.last()
+    )))
+}
+
+/// Rows and columns of the sum of rows of tables; an error unless tables have equal columns, lists equal lengths, and numbers are below the rows.
+pub(super) fn embed(parts: &[((usize, usize), &[u32])]) -> Result<(usize, usize)> {
+    let Some(((_, columns), ids)) = parts.first() else {
+        return Err(unfit("expected at least one table, found none".to_owned()));
+    };
+    for ((rows, found), numbers) in parts {
+        expect("columns of a table", *found, *columns)?;
+        expect("numbers of rows of a table", numbers.len(), ids.len())?;
+        if let Some(number) = numbers.iter().find(|number| **number as usize >= *rows) {
+            return Err(unfit(format!(
+                "row of a table: expected a number below {rows}, found {number}"
+            )));
+        }
+    }
+    Ok((ids.len(), *columns))
+}
+
+/// An error unless everything that attention takes fits together.
+pub(super) fn attention<B: Backend>(
+    backend: &B,
+    attention: &Attention<'_, B>,
+    len: impl Fn(&B::Vector) -> usize,
+) -> Result<()> {
+    let inner = attention.heads * attention.head_size;
+    let (rows, columns) = backend.shape(attention.projections);
+    expect("columns of queries, keys and values", columns, 3 * inner)?;
+    starts(attention.starts, rows)?;
+    let pairs = attention.starts.windows(2);
+    let longest = pairs.map(|pair| (pair[1] - pair[0]) as usize).max();
+    let (distances, buckets) = match &attention.positions {
+        Positions::Absolute => return Ok(()),
+        Positions::Bias { table, distances } => {
+            let buckets = len(table).checked_div(attention.heads).unwrap_or(0);
+            expect(
+                "numbers of position biases",
+                len(table),
+                buckets * attention.heads,
+            )?;
+            (distances, buckets)
+        }
+        Positions::Disentangled {
+            keys,
+            queries,
+            distances,
+        } => {
+            let mut buckets = usize::MAX;
+            for vectors in [keys, queries].into_iter().flatten() {
+                let (rows, columns) = backend.shape(vectors);
+                expect("columns of position vectors", columns, inner)?;
+                buckets = buckets.min(rows);
+            }
+            (distances, buckets)
+        }
+    };
+    let longest = longest.unwrap_or(0);
+    if longest > distances.reach() + 1 {
+        let most = distances.reach() + 1;
+        let message = format!("tokens of a sequence: expected {most} at most, found {longest}");
+        return Err(unfit(message));
+    }
+    let greatest = distances.greatest_bucket() as usize;
+    if greatest >= buckets {
+        let message = format!("position bucket: expected less than {buckets}, found {greatest}");
+        return Err(unfit(message));
+    }
+    Ok(())
+}
+
+fn unfit(message: String) -> Error {
+    Error::model("", message)
+}
