@@ -136,6 +136,8 @@ pub mod error;
 pub mod eval;
 pub mod format;
 pub mod index;
+#[cfg(feature = "neural")]
+pub mod neural;
 pub mod query;
 pub mod rank;
 pub mod segment;

@@ -84,7 +84,7 @@ pub struct Index {
 
 /// What a bad record does to the load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum OnBadInput {
+pub(super) enum OnBadInput {
     /// The first one ends the load, and nothing of the load is committed.
     #[default]
     Fail,
@@ -154,7 +154,7 @@ impl Index {
     }
 }
 
-fn report_files_left_out(reader: &Reader, progress: &Progress) {
+pub(super) fn report_files_left_out(reader: &Reader, progress: &Progress) {
     if let Some(first) = reader.left_out().first() {
         progress.message(&format!(
             "{} files are not read, because neither name nor content tells their format; the first is {}",
@@ -190,6 +190,6 @@ fn positive(text: &str) -> Result<f32> {
         .ok_or_else(|| Error::invalid(format!("expected a number above 0, found `{text}`")))
 }
 
-fn input_format() -> impl TypedValueParser<Value = InputFormat> {
+pub(super) fn input_format() -> impl TypedValueParser<Value = InputFormat> {
     PossibleValuesParser::new(InputFormat::NAMES).try_map(|name| name.parse::<InputFormat>())
 }

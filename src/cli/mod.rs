@@ -14,6 +14,9 @@
 //! | `check`, `inspect` | what an index holds, and whether it is whole |
 //! | `eval` | measures of runs |
 //! | `fuse` | one run of several |
+//! | `encode` | vectors of texts, by a model |
+//! | `rerank` | a run scored again, by a model |
+//! | `models`, `records` | what subcommands with models share |
 //! | `demo` | a first try without any file |
 //! | `completions` | completion scripts for shells |
 //! | `queries`, `size`, `parts` | query files, sizes in bytes, and the parts that an index is made of |
@@ -26,6 +29,8 @@ mod check;
 mod completions;
 mod delete;
 mod demo;
+#[cfg(feature = "neural")]
+mod encode;
 mod eval;
 mod fuse;
 mod get;
@@ -33,10 +38,16 @@ mod index;
 pub mod input;
 mod inspect;
 mod merge;
+#[cfg(feature = "neural")]
+mod models;
 mod output;
 mod parts;
 mod progress;
 mod queries;
+#[cfg(feature = "neural")]
+mod records;
+#[cfg(feature = "neural")]
+mod rerank;
 mod search;
 mod size;
 
@@ -95,6 +106,12 @@ enum Command {
     Eval(eval::Eval),
     /// Fuse several runs into one.
     Fuse(fuse::Fuse),
+    /// Make the vectors of documents or queries with a model, as JSON Lines.
+    #[cfg(feature = "neural")]
+    Encode(encode::Encode),
+    /// Score the first documents of a run again with a model that reads them.
+    #[cfg(feature = "neural")]
+    Rerank(rerank::Rerank),
     /// Measure how long queries take.
     Bench(bench::Bench),
     /// Index and search a small built-in collection.
@@ -119,6 +136,10 @@ impl Command {
             Self::Inspect(command) => command.run(),
             Self::Eval(command) => command.run(),
             Self::Fuse(command) => command.run(),
+            #[cfg(feature = "neural")]
+            Self::Encode(command) => command.run(),
+            #[cfg(feature = "neural")]
+            Self::Rerank(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Demo(command) => command.run(),
             Self::Completions(command) => command.run(),

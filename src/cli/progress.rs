@@ -51,6 +51,16 @@ impl Progress {
 
     /// Says how much has been read so far; shows it if it is time to.
     pub fn update(&mut self, bytes: u64, documents: u64) {
+        self.show(bytes, documents, None);
+    }
+
+    /// The same, with the number of tokens that went through a model.
+    #[cfg(feature = "neural")]
+    pub fn update_with_tokens(&mut self, bytes: u64, documents: u64, tokens: u64) {
+        self.show(bytes, documents, Some(tokens));
+    }
+
+    fn show(&mut self, bytes: u64, documents: u64, tokens: Option<u64>) {
         let between = match self.display {
             Display::Nothing => return,
             Display::Bar(_) => BETWEEN_DRAWINGS,
@@ -65,9 +75,12 @@ impl Progress {
             Display::Nothing => {}
             Display::Bar(bar) => {
                 bar.set_position(bytes);
-                bar.set_message(documents_and_rate(documents, elapsed));
+                bar.set_message(counts_and_rates(documents, tokens, elapsed));
             }
-            Display::Lines => output::message(&line(bytes, self.total_bytes, documents, elapsed)),
+            Display::Lines => {
+                let counts = counts_and_rates(documents, tokens, elapsed);
+                output::message(&line(bytes, self.total_bytes, counts, elapsed));
+            }
         }
     }
 
@@ -114,14 +127,18 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn documents_and_rate(documents: u64, elapsed: Duration) -> String {
-    let rate = documents as f64 / elapsed.as_secs_f64().max(1e-9);
-    let (documents, rate) = (counted(documents, "document"), grouped(rate as u64));
-    format!("{documents}, {rate} documents/s")
+fn counts_and_rates(documents: u64, tokens: Option<u64>, elapsed: Duration) -> String {
+    let rate = |count: u64| grouped((count as f64 / elapsed.as_secs_f64().max(1e-9)) as u64);
+    let documents_rate = rate(documents);
+    let documents = counted(documents, "document");
+    match tokens.map(rate) {
+        None => format!("{documents}, {documents_rate} documents/s"),
+        Some(tokens) => format!("{documents}, {documents_rate} documents/s, {tokens} tokens/s"),
+    }
 }
 
-fn line(bytes: u64, total_bytes: Option<u64>, documents: u64, elapsed: Duration) -> String {
-    let mut line = documents_and_rate(documents, elapsed);
+fn line(bytes: u64, total_bytes: Option<u64>, counts: String, elapsed: Duration) -> String {
+    let mut line = counts;
     line.push_str(", ");
     line.push_str(&Size(bytes).to_string());
     if let Some(total) = total_bytes.filter(|total| *total > 0) {
@@ -151,13 +168,17 @@ mod tests {
     #[test]
     fn lines_give_documents_rate_share_and_time_left() {
         let elapsed = Duration::from_secs(10);
+        let line = |bytes, total, documents| {
+            line(bytes, total, counts_and_rates(documents, None, elapsed), elapsed)
+        };
         assert_eq!(
-            line(25_000_000, Some(100_000_000), 12_000, elapsed),
+            line(25_000_000, Some(100_000_000), 12_000),
             "12,000 documents, 1,200 documents/s, 25.0 MB of 100.0 MB (25 %), about 30 s left"
         );
+        assert_eq!(line(1_000, None, 5), "5 documents, 0 documents/s, 1.0 kB");
         assert_eq!(
-            line(1_000, None, 5, elapsed),
-            "5 documents, 0 documents/s, 1.0 kB"
+            counts_and_rates(50, Some(40_000), elapsed),
+            "50 documents, 5 documents/s, 4,000 tokens/s"
         );
     }
 

@@ -51,6 +51,8 @@ impl From<TopicPart> for eval::TopicPart {
 pub struct QuerySet {
     /// Ids of the queries, in the order of the file.
     pub ids: Vec<String>,
+    /// The words of the queries that have some, in the same order.
+    pub texts: Vec<Option<String>>,
     /// The queries, in the same order.
     pub queries: Vec<Query>,
     /// The field that they search.
@@ -86,9 +88,12 @@ impl QuerySet {
         let field = field.find(schema, kind)?;
         let queries = read.iter().map(|query| field.query(query));
         let queries = queries.collect::<Result<_>>();
+        let queries = queries.map_err(|error| error.at_line(name, 0))?;
+        let (ids, texts) = read.into_iter().map(|query| (query.id, query.text)).unzip();
         Ok(Self {
-            queries: queries.map_err(|error| error.at_line(name, 0))?,
-            ids: read.into_iter().map(|query| query.id).collect(),
+            ids,
+            texts,
+            queries,
             field,
         })
     }

@@ -1,6 +1,11 @@
 //! `esparsa search`: one query, or a file of queries.
 
 pub mod hits;
+#[cfg(feature = "neural")]
+mod models;
+#[cfg(not(feature = "neural"))]
+#[path = "search/without_models.rs"]
+mod models;
 pub mod report;
 pub mod snippet;
 pub mod terminal;
@@ -20,6 +25,7 @@ use crate::eval::RunWriter;
 use crate::format::FieldKind;
 use crate::index::{Index, Snapshot};
 use crate::query::{Algorithm, Query, SearchOptions, SearchResult};
+use models::{Models, SearchModels};
 use report::{ExplanationReport, QueryReport, SingleReport};
 use terminal::Style;
 
@@ -79,6 +85,8 @@ pub struct Search {
     /// Show where the score of this document comes from, instead of results.
     #[arg(long, value_name = "ID", conflicts_with = "queries")]
     explain: Option<String>,
+    #[command(flatten)]
+    models: SearchModels,
     /// Part of TREC topics to search with.
     #[arg(
         long,
@@ -101,15 +109,16 @@ impl Search {
     /// What opening the index, reading the queries, searching or writing gives.
     pub fn run(self) -> Result<()> {
         let snapshot = Index::open(&self.index)?.snapshot()?;
+        let models = Models::open(&self.models, &snapshot)?;
         match (&self.query, &self.queries) {
-            (Some(text), _) => self.one(&snapshot, text),
-            (None, Some(file)) => self.file(&snapshot, file),
+            (Some(text), _) => self.one(&snapshot, &models, text),
+            (None, Some(file)) => self.file(&snapshot, &models, file),
             (None, None) => Err(Error::invalid("expected a query or a file of queries")),
         }
     }
 
-    fn options(&self, default_k: usize) -> SearchOptions {
-        let options = SearchOptions::new(self.k.unwrap_or(default_k))
+    fn options(&self, k: usize) -> SearchOptions {
+        let options = SearchOptions::new(k)
             .recall(self.recall)
             .threads(self.query_threads);
         match self.algorithm {
@@ -118,14 +127,16 @@ impl Search {
         }
     }
 
-    fn one(&self, snapshot: &Snapshot, text: &str) -> Result<()> {
+    fn one(&self, snapshot: &Snapshot, models: &Models, text: &str) -> Result<()> {
         let field = self.field.find(snapshot.schema(), FieldKind::Text)?;
         let query = field.parse(text)?;
         if let Some(id) = &self.explain {
             return self.explain(snapshot, &query, id);
         }
+        let k = self.k.unwrap_or(K_FOR_ONE);
         let started = Instant::now();
-        let result = snapshot.search_with(&query, &self.options(K_FOR_ONE))?;
+        let mut result = snapshot.search_with(&query, &self.options(models.depth(k)))?;
+        models.rerank(snapshot, Some(text), &mut result, k)?;
         let took_ms = started.elapsed().as_secs_f64() * 1e3;
         if self.json {
             let report = SingleReport::new(snapshot, text, &field.name, &result, took_ms)?;
@@ -146,21 +157,21 @@ impl Search {
         output::print(explanation.to_string().trim_end())
     }
 
-    fn file(&self, snapshot: &Snapshot, file: &Path) -> Result<()> {
+    fn file(&self, snapshot: &Snapshot, models: &Models, file: &Path) -> Result<()> {
         let set = QuerySet::open(file, self.topic_part, &self.field, snapshot.schema())?;
         let started = Instant::now();
         let hits = if self.json {
             let mut output = Output::new();
-            let hits = self.each(snapshot, &set, |id, result| {
+            let hits = self.each(snapshot, models, &set, |id, result| {
                 output.line(report::line(&QueryReport::new(id, result))?)
             })?;
             output.finish()?;
             hits
         } else if let Some(run) = &self.run {
             let created = File::create(run).map_err(|source| Error::io(run, "create", source))?;
-            self.write_run(snapshot, &set, created, &run.display().to_string())?
+            self.write_run(snapshot, models, &set, created, &run.display().to_string())?
         } else {
-            self.write_run(snapshot, &set, io::stdout().lock(), "<stdout>")?
+            self.write_run(snapshot, models, &set, io::stdout().lock(), "<stdout>")?
         };
         let seconds = started.elapsed().as_secs_f64();
         output::message(&format!(
@@ -176,16 +187,20 @@ impl Search {
     fn each(
         &self,
         snapshot: &Snapshot,
+        models: &Models,
         set: &QuerySet,
         mut take: impl FnMut(&str, &SearchResult) -> Result<()>,
     ) -> Result<u64> {
-        let options = self.options(K_FOR_FILE);
+        let k = self.k.unwrap_or(K_FOR_FILE);
+        let options = self.options(models.depth(k));
         let mut hits = 0;
-        for (ids, queries) in set.ids.chunks(CHUNK).zip(set.queries.chunks(CHUNK)) {
+        let mut names = set.ids.iter().zip(&set.texts);
+        for queries in set.queries.chunks(CHUNK) {
             let results = snapshot.search_batch(queries, &options, self.threads)?;
-            for (id, result) in ids.iter().zip(&results) {
+            for (mut result, (id, text)) in results.into_iter().zip(names.by_ref()) {
+                models.rerank(snapshot, text.as_deref(), &mut result, k)?;
                 hits += result.hits.len() as u64;
-                take(id, result)?;
+                take(id, &result)?;
             }
         }
         Ok(hits)
@@ -194,12 +209,13 @@ impl Search {
     fn write_run(
         &self,
         snapshot: &Snapshot,
+        models: &Models,
         set: &QuerySet,
         to: impl Write,
         name: &str,
     ) -> Result<u64> {
         let mut run = RunWriter::new(BufWriter::with_capacity(1 << 16, to), name, TAG)?;
-        let hits = self.each(snapshot, set, |id, result| {
+        let hits = self.each(snapshot, models, set, |id, result| {
             run.write_query(id, result.hits.iter().map(|hit| (&hit.id, hit.score)))
         })?;
         run.finish()?;

@@ -28,6 +28,7 @@
 //! | `fusion` | [`Fusion`]: weights, and the fusion of lists for one query |
 //! | `candidates` | which document has which score in which list |
 //! | `hits` | [`Fusion::fuse_hits`]: results of several searches in one snapshot |
+//! | `rerank` | [`Scorer`] and [`rerank()`]: hits scored again by something that reads them |
 //! | `runs` | [`Fusion::fuse_runs`] and [`Normalization::normalize_run`] |
 //!
 //! # Methods
@@ -89,8 +90,10 @@ mod fusion;
 mod hits;
 mod method;
 mod normalize;
+mod rerank;
 mod runs;
 
 pub use fusion::Fusion;
 pub use method::{Method, Missing};
 pub use normalize::{MAX_SCORE, Normalization};
+pub use rerank::{Scorer, rerank};

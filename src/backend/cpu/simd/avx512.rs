@@ -1,12 +1,16 @@
 //! Products of f32 rows with a panel, AVX-512: up to 14 rows, each with two registers of sums.
 
 use std::arch::x86_64::{
-    __m512, _mm512_castpd_ps, _mm512_castps_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_store_ps, _mm512_storeu_ps, _mm512_unpackhi_pd,
-    _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    __m512, _MM_HINT_T0, _mm_prefetch, _mm512_castpd_ps, _mm512_castps_pd, _mm512_fmadd_ps,
+    _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_store_ps,
+    _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
+    _mm512_unpacklo_ps,
 };
 
 use super::{Tile, WIDTH};
+
+/// Rows of the panel that are fetched ahead: those of a few tokens come from the outer cache, whose latency they hide.
+const AHEAD: usize = 32;
 
 /// # Safety
 ///
@@ -50,6 +54,9 @@ unsafe fn multiply_rows<const ROWS: usize>(
         // SAFETY: `panel` and `a` move on by what one step takes and stay inside, as the caller promises.
         unsafe {
             let columns = [_mm512_loadu_ps(panel), _mm512_loadu_ps(panel.add(16))];
+            let later = panel.wrapping_add(AHEAD * WIDTH);
+            _mm_prefetch::<_MM_HINT_T0>(later.cast());
+            _mm_prefetch::<_MM_HINT_T0>(later.wrapping_add(16).cast());
             for (row, sums) in sums.iter_mut().enumerate() {
                 let x = _mm512_set1_ps(*a.add(row * stride));
                 sums[0] = _mm512_fmadd_ps(x, columns[0], sums[0]);

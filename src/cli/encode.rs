@@ -1,0 +1,340 @@
+//! `esparsa encode`: the vectors of documents, or of queries, as JSON Lines.
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `lines` | vectors as lines of JSON |
+//! | `resume` | what a file holds already that a killed process left behind |
+//!
+//! Memory is bounded whatever the input: two windows of texts, and the vectors of one, are there at a time.
+
+mod lines;
+mod resume;
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use self::lines::{Format, Numbers, Terms, line};
+use self::resume::{Begun, are_close};
+use super::index::{OnBadInput, input_format, report_files_left_out, thread_count};
+use super::input::{InputFormat, Reader, Record};
+use super::models::{AnyEncoder, KindName, ModelArguments};
+use super::output;
+use super::progress::Progress;
+use super::records::{Read, Records};
+use super::size::{counted, grouped};
+use crate::error::{Error, Result};
+use crate::neural::{Encoded, Role, TextEncoder, for_each_window};
+
+/// What stands for standard output.
+const STANDARD: &str = "-";
+/// So many bad records are printed; more are only counted.
+const BAD_RECORDS_SHOWN: u64 = 20;
+
+const EXAMPLES: &str = "\
+Examples:
+  Vectors of a BEIR folder's documents, which `esparsa index` reads:
+    esparsa encode scifact/ --model splade-v3 --output scifact.jsonl
+    esparsa index scifact.jsonl --index scifact.index
+
+  The same on 8 threads with bf16, going on where it was interrupted:
+    esparsa encode scifact/ --model splade-v3 --output scifact.jsonl --threads 8 --precision bf16 --resume
+
+  Vectors of queries:
+    esparsa encode scifact/queries.jsonl --model splade-v3 --query --output queries.jsonl";
+
+/// Arguments of `esparsa encode`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Encode {
+    /// Files or folders of texts, or `-` for standard input; all that `index` reads. A title is put before its text.
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+    /// Folder of the model: of Hugging Face or sentence-transformers, with `config.json` and `model.safetensors`.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// What the model makes of a text.
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    kind: KindName,
+    /// Encode the texts as queries, where a model tells queries and documents apart.
+    #[arg(long)]
+    query: bool,
+    /// File for the vectors, overwritten unless --resume is given [default: standard output].
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Go on behind the last whole line of the output file; inputs, model and options must be as before.
+    #[arg(long, requires = "output")]
+    resume: bool,
+    /// Number of threads [default: all cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    #[command(flatten)]
+    options: ModelArguments,
+    /// Format of the inputs; `auto` tells it for each file by name and content, and takes standard input for `jsonl`.
+    #[arg(long, value_name = "F", default_value = "auto", value_parser = input_format())]
+    format: InputFormat,
+    /// What to do with a record that cannot be read or encoded; one without any text is such a record.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    on_bad_input: OnBadInput,
+    /// Show no progress.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// What was done.
+#[derive(Default)]
+struct Counts {
+    documents: u64,
+    bad_records: u64,
+    tokens: u64,
+    full: u64,
+}
+
+impl Encode {
+    /// Encodes the inputs and writes a line for each text, in order.
+    ///
+    /// # Errors
+    ///
+    /// What opening the model, reading the inputs and writing the output give; the first bad record, unless these are skipped.
+    pub fn run(self) -> Result<()> {
+        // The inputs are looked at before the model, which takes longer to open.
+        let reader = Reader::open(&self.inputs, self.format)?;
+        let backend = self.options.backend(thread_count(self.threads))?;
+        match AnyEncoder::open(&self.model, self.kind, backend, &self.options)? {
+            AnyEncoder::Sparse(encoder) => {
+                let terms = Terms::of(&encoder);
+                self.encode(reader, &encoder, &terms)
+            }
+            AnyEncoder::Dense(encoder) => self.encode(reader, &encoder, &Numbers),
+        }
+    }
+
+    fn encode<E: TextEncoder>(
+        &self,
+        reader: Reader,
+        encoder: &E,
+        format: &impl Format<E::Vector>,
+    ) -> Result<()> {
+        let mut progress = Progress::new(reader.total_bytes(), self.quiet);
+        report_files_left_out(&reader, &progress);
+        let mut records = Records::new(reader);
+        let mut out = self.open_output(&mut records, encoder, format, &progress)?;
+        let started = Instant::now();
+        let mut counts = Counts::default();
+        let role = self.role();
+        for_each_window(
+            records,
+            |read| {
+                read.record
+                    .as_ref()
+                    .map_or(0, |record| record.contents().len())
+            },
+            encoder.window_size(),
+            encoder.is_threaded(),
+            |window| encode_window(window, encoder, role),
+            |window, encoded| {
+                let encoded = encoded?;
+                counts.tokens += encoded.tokens;
+                counts.full += encoded.full;
+                let bytes_read = window.last().map_or(0, |read| read.bytes_read);
+                for (read, result) in window.into_iter().zip(encoded.results) {
+                    match result_of(read.record, result) {
+                        Ok((id, vector)) => {
+                            let line = line(&id, &vector, format);
+                            out.write(line.as_bytes())?;
+                            counts.documents += 1;
+                        }
+                        Err(error) => self.take_bad_record(error, &mut counts, &progress)?,
+                    }
+                }
+                out.flush()?;
+                progress.update_with_tokens(bytes_read, counts.documents, counts.tokens);
+                Ok(())
+            },
+        )?;
+        drop(progress);
+        out.flush()?;
+        counts.report(encoder.max_tokens(), started.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    fn role(&self) -> Role {
+        match self.query {
+            true => Role::Query,
+            false => Role::Document,
+        }
+    }
+
+    fn take_bad_record(
+        &self,
+        error: Error,
+        counts: &mut Counts,
+        progress: &Progress,
+    ) -> Result<()> {
+        if !error.is_input() {
+            return Err(error);
+        }
+        if self.on_bad_input == OnBadInput::Fail {
+            progress.message(
+                "what was encoded before is written; `--on-bad-input skip` leaves out what cannot be encoded",
+            );
+            return Err(error);
+        }
+        counts.bad_records += 1;
+        if counts.bad_records <= BAD_RECORDS_SHOWN {
+            progress.message(&format!("bad record: {error}"));
+        }
+        Ok(())
+    }
+
+    fn open_output<E: TextEncoder>(
+        &self,
+        records: &mut Records,
+        encoder: &E,
+        format: &impl Format<E::Vector>,
+        progress: &Progress,
+    ) -> Result<Out> {
+        let path = match &self.output {
+            Some(path) if path.as_os_str() != STANDARD => path,
+            _ => {
+                return Ok(Out::new(
+                    "<stdout>".to_owned(),
+                    Box::new(io::stdout().lock()),
+                ));
+            }
+        };
+        let name = path.display().to_string();
+        if !self.resume {
+            let created = File::create(path);
+            let file = created.map_err(|source| Error::io(path, "create", source))?;
+            return Ok(Out::new(name, Box::new(file)));
+        }
+        let mut begun = Begun::open(path)?;
+        let found = begun.pass_over(records, self.on_bad_input == OnBadInput::Skip)?;
+        if let Some((record, vector)) = found.first {
+            self.check_model(&record, &vector, encoder, format)
+                .map_err(|error| error.at_line(&*name, 1))?;
+            progress.message(&format!(
+                "going on behind {}, {} left out",
+                counted(found.documents, "document"),
+                counted(found.left_out, "bad record")
+            ));
+        }
+        Ok(Out::new(name, Box::new(begun.into_file()?)))
+    }
+
+    /// Encodes the first document again: another model, or other options, would give another vector.
+    fn check_model<E: TextEncoder>(
+        &self,
+        record: &Record,
+        vector: &serde_json::Value,
+        encoder: &E,
+        format: &impl Format<E::Vector>,
+    ) -> Result<()> {
+        let encoded = encoder.encode(&[&*record.contents()], self.role())?;
+        let mut again = String::new();
+        for vector in encoded.all()? {
+            format.write(&vector, &mut again);
+        }
+        let again = serde_json::from_str(&again)
+            .map_err(|error| Error::invalid(format!("a vector is no JSON: {error}")))?;
+        if are_close(vector, &again) {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "the vector of `{}` is not what {} makes of it with these options; use the same model and options as before, or \
+             leave out --resume to begin anew",
+            record.id,
+            encoder.name()
+        )))
+    }
+}
+
+/// Encodes the good records of a window; the results are those of all records, and say nothing where there is no text.
+fn encode_window<E: TextEncoder>(
+    window: &[Read],
+    encoder: &E,
+    role: Role,
+) -> Result<Encoded<Option<E::Vector>>> {
+    let texts: Vec<Option<_>> = window
+        .iter()
+        .map(|read| read.record.as_ref().ok().map(Record::contents))
+        .map(|text| text.filter(|text| !text.trim().is_empty()))
+        .collect();
+    let good: Vec<&str> = texts.iter().flatten().map(AsRef::as_ref).collect();
+    let encoded = encoder.encode(&good, role)?;
+    let mut results = encoded.results.into_iter();
+    let results = texts.iter().map(|text| match text {
+        Some(_) => results.next().transpose(),
+        None => Ok(None),
+    });
+    Ok(Encoded {
+        results: results.collect(),
+        tokens: encoded.tokens,
+        full: encoded.full,
+    })
+}
+
+/// Id and vector of a record, or what is wrong with it.
+fn result_of<V>(record: Result<Record>, result: Result<Option<V>>) -> Result<(String, V)> {
+    let record = record?;
+    let problem = match result {
+        Ok(Some(vector)) => return Ok((record.id, vector)),
+        Ok(None) => "it has no text; leave it out, or give it one".to_owned(),
+        Err(error) if error.is_input() => error.to_string(),
+        Err(error) => return Err(error),
+    };
+    let message = format!("document `{}` cannot be encoded: {problem}", record.id);
+    Err(Error::invalid(message).at_line(&*record.file, record.line))
+}
+
+impl Counts {
+    fn report(&self, max_tokens: usize, seconds: f64) {
+        let per_second = |count: u64| grouped((count as f64 / seconds.max(1e-9)) as u64);
+        output::message(&format!(
+            "{}, {} in {seconds:.2} s: {} documents/s, {} tokens/s",
+            counted(self.documents, "document"),
+            counted(self.tokens, "token"),
+            per_second(self.documents),
+            per_second(self.tokens)
+        ));
+        if self.full > 0 {
+            output::message(&format!(
+                "{} of {max_tokens} tokens, as many as the model takes at once: longer texts are cut or split as --long says",
+                counted(self.full, "sequence")
+            ));
+        }
+        if self.bad_records > 0 {
+            output::message(&format!(
+                "{} left out",
+                counted(self.bad_records, "bad record")
+            ));
+        }
+    }
+}
+
+/// Where lines go.
+struct Out {
+    name: String,
+    out: BufWriter<Box<dyn Write>>,
+}
+
+impl Out {
+    fn new(name: String, out: Box<dyn Write>) -> Self {
+        Self {
+            name,
+            out: BufWriter::with_capacity(1 << 16, out),
+        }
+    }
+
+    fn write(&mut self, line: &[u8]) -> Result<()> {
+        let written = self.out.write_all(line);
+        written.map_err(|source| Error::io(&self.name, "write", source))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let flushed = self.out.flush();
+        flushed.map_err(|source| Error::io(&self.name, "write", source))
+    }
+}

@@ -1,0 +1,200 @@
+//! The options that subcommands with models share, and models opened by them.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+
+use crate::backend::{Cpu, CpuOptions, Precision};
+use crate::error::{Error, Result};
+use crate::neural::{
+    CrossEncoder, DenseEncoder, LateEncoder, LongText, ModelFolder, ModelKind, PairScorer,
+    SparseEncoder, TextEncoder,
+};
+
+/// A window overlaps the one before by this share of the tokens that a model takes, unless another number is asked for.
+const OVERLAP_SHARE: usize = 8;
+
+/// How models work.
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
+pub struct ModelArguments {
+    /// Numbers that models calculate with; bf16 is faster where the processor has instructions for it, f32 is exact.
+    #[arg(long, value_name = "P", value_enum, default_value_t)]
+    precision: PrecisionName,
+    /// What becomes of texts with more tokens than a model takes.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    long: LongName,
+    /// Tokens that a window has in common with the one before, with `--long windows` [default: an eighth of what the
+    /// model takes].
+    #[arg(long, value_name = "N")]
+    overlap: Option<usize>,
+}
+
+/// Numbers to calculate with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum PrecisionName {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits, of which 8 are exponent; sums have 32.
+    Bf16,
+}
+
+/// What becomes of long texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum LongName {
+    /// Their beginning counts.
+    #[default]
+    Truncate,
+    /// Overlapping windows: the greatest weight of each term, the mean vector, the score of the best passage.
+    Windows,
+    /// They are errors.
+    Refuse,
+}
+
+/// What models make of texts, as it is given on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum KindName {
+    /// What the model's folder says.
+    #[default]
+    Auto,
+    /// Sparse vectors of terms.
+    Sparse,
+    /// Dense vectors.
+    Dense,
+}
+
+impl KindName {
+    /// The kind that was asked for, if one was.
+    fn asked(self) -> Option<ModelKind> {
+        match self {
+            Self::Auto => None,
+            Self::Sparse => Some(ModelKind::SparseEncoder),
+            Self::Dense => Some(ModelKind::BiEncoder),
+        }
+    }
+}
+
+impl ModelArguments {
+    /// Where models run, with so many threads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] when threads cannot be started.
+    pub fn backend(&self, threads: usize) -> Result<Cpu> {
+        Cpu::new(CpuOptions {
+            threads,
+            precision: match self.precision {
+                PrecisionName::F32 => Precision::F32,
+                PrecisionName::Bf16 => Precision::Bf16,
+            },
+        })
+    }
+
+    /// What becomes of long texts with a model that takes so many tokens.
+    fn long(&self, max_tokens: usize) -> Result<LongText> {
+        match (self.long, self.overlap) {
+            (LongName::Windows, overlap) => Ok(LongText::Windows {
+                overlap: overlap.unwrap_or(max_tokens / OVERLAP_SHARE),
+            }),
+            (_, Some(_)) => Err(Error::invalid(
+                "expected --overlap with --long windows; leave it out, or add that",
+            )),
+            (LongName::Truncate, None) => Ok(LongText::Truncate),
+            (LongName::Refuse, None) => Ok(LongText::Refuse),
+        }
+    }
+}
+
+/// A model that makes vectors.
+pub enum AnyEncoder {
+    /// Sparse ones.
+    Sparse(SparseEncoder<Cpu>),
+    /// Dense ones.
+    Dense(DenseEncoder<Cpu>),
+}
+
+impl AnyEncoder {
+    /// Opens the model in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// What opening gives, and [`Error::InvalidInput`] when the model makes no vectors or the options make no sense.
+    pub fn open(
+        folder: &Path,
+        kind: KindName,
+        backend: Cpu,
+        options: &ModelArguments,
+    ) -> Result<Self> {
+        let model = ModelFolder::open_as(folder, kind.asked())?;
+        match model.kind {
+            ModelKind::SparseEncoder => {
+                let encoder = SparseEncoder::load(model, backend)?;
+                let long = options.long(encoder.max_tokens())?;
+                Ok(Self::Sparse(encoder.with_long(long)))
+            }
+            ModelKind::BiEncoder => {
+                let encoder = DenseEncoder::load(model, backend)?;
+                let long = options.long(encoder.max_tokens())?;
+                Ok(Self::Dense(encoder.with_long(long)))
+            }
+            ModelKind::CrossEncoder | ModelKind::LateInteraction => Err(Error::invalid(format!(
+                "{}: expected a model that makes a vector of a text, found {}; take it for `esparsa rerank`",
+                folder.display(),
+                in_words(model.kind)
+            ))),
+        }
+    }
+}
+
+/// A model that scores documents for a query.
+pub enum AnyScorer {
+    /// It reads both together.
+    Cross(CrossEncoder<Cpu>),
+    /// It compares the vectors of their tokens.
+    Late(LateEncoder<Cpu>),
+}
+
+impl AnyScorer {
+    /// Opens the model in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// What opening gives, and [`Error::InvalidInput`] when the model scores no pairs or the options make no sense.
+    pub fn open(folder: &Path, backend: Cpu, options: &ModelArguments) -> Result<Self> {
+        let model = ModelFolder::open(folder)?;
+        match model.kind {
+            ModelKind::CrossEncoder => {
+                let encoder = CrossEncoder::load(model, backend)?;
+                let long = options.long(encoder.max_tokens())?;
+                Ok(Self::Cross(encoder.with_long(long)))
+            }
+            ModelKind::LateInteraction => {
+                let encoder = LateEncoder::load(model, backend)?;
+                let long = options.long(encoder.max_tokens())?;
+                Ok(Self::Late(encoder.with_long(long)))
+            }
+            ModelKind::SparseEncoder | ModelKind::BiEncoder => Err(Error::invalid(format!(
+                "{}: expected a cross-encoder or a model of late interaction, found {}; take it for `esparsa encode`, or with                  `esparsa search --model` for the field that it made",
+                folder.display(),
+                in_words(model.kind)
+            ))),
+        }
+    }
+
+    /// The model as what re-ranking takes.
+    pub fn as_scorer(&self) -> &dyn PairScorer {
+        match self {
+            Self::Cross(encoder) => encoder,
+            Self::Late(encoder) => encoder,
+        }
+    }
+}
+
+fn in_words(kind: ModelKind) -> &'static str {
+    match kind {
+        ModelKind::SparseEncoder => "one that makes sparse vectors",
+        ModelKind::BiEncoder => "one that makes dense vectors",
+        ModelKind::CrossEncoder => "a cross-encoder",
+        ModelKind::LateInteraction => "one of late interaction",
+    }
+}

@@ -1,0 +1,336 @@
+//! Many texts through a model: tokenized and batched on all lanes of a backend, results in the order of the texts.
+//!
+//! Comes in: texts, and a [`Work`] that says what becomes of a batch. Goes out: for each text its result or its own error. A text may be several
+//! sequences (the windows of a long document); the results of these are joined.
+//!
+//! Texts are sorted by length and cut into batches by [`Backend::batch_tokens`], across all texts given together, and each lane takes the next batch
+//! when it is free. As there is no padding, sorting costs no accuracy and gains but balance: the longest batches come first, so that lanes end
+//! together. A single batch goes to the whole backend at once, which is the fastest way for one query.
+//!
+//! Invariant: a text's result does not depend on the texts beside it, nor on the number of lanes.
+
+mod lanes;
+mod stream;
+
+use crate::backend::Backend;
+use crate::error::{Error, Result};
+
+use super::packing::{Batch, plan_batches};
+use super::tokenizer::Tokens;
+
+use lanes::on_lanes;
+pub use stream::{WindowSize, for_each_window};
+
+/// Texts whose tokens one lane makes before it looks for more.
+const TEXTS_A_JOB: usize = 8;
+/// A window for one lane: long enough that its end, where lanes wait for the last batch, does not count.
+const WINDOW_TEXTS: usize = 256;
+/// The same in bytes.
+const WINDOW_BYTES: usize = 256 << 10;
+
+/// What a model does with batches of sequences.
+pub(super) trait Work<B: Backend>: Sync {
+    /// What becomes of a sequence, and of a text.
+    type Output: Send;
+
+    /// What becomes of each sequence; `None` where it is not made of finite numbers.
+    fn run(&self, backend: &B, batch: &Batch) -> Result<Vec<Option<Self::Output>>>;
+
+    /// The output of a text from those of its sequences, of which there is one at least.
+    fn join(&self, parts: Vec<Self::Output>) -> Self::Output;
+}
+
+/// The results of some texts.
+#[derive(Debug)]
+pub struct Encoded<V> {
+    /// For each text its vector or score, or why it has none.
+    pub results: Vec<Result<V>>,
+    /// Tokens that went through the model.
+    pub tokens: u64,
+    /// Sequences as long as the model takes: texts that were cut, or would have been had they one token more.
+    pub full: u64,
+}
+
+impl<V> Encoded<V> {
+    /// All results, or the first error, which names the text by its place from 1.
+    ///
+    /// # Errors
+    ///
+    /// The first error among the results.
+    pub fn all(self) -> Result<Vec<V>> {
+        let count = self.results.len();
+        let numbered = self.results.into_iter().zip(1..);
+        numbered
+            .map(|(result, number)| match result {
+                Err(Error::InvalidInput { message, .. }) if count > 1 => Err(Error::invalid(
+                    format!("text {number} of {count}: {message}"),
+                )),
+                result => result,
+            })
+            .collect()
+    }
+}
+
+/// A backend and its lanes, which keep their memory from one call to the next.
+pub(super) struct Lanes<B: Backend> {
+    whole: B,
+    lanes: Vec<B>,
+}
+
+impl<B: Backend> Lanes<B> {
+    pub(super) fn new(backend: B) -> Self {
+        Self {
+            lanes: backend.lanes(),
+            whole: backend,
+        }
+    }
+
+    /// The whole backend.
+    pub(super) fn whole(&self) -> &B {
+        &self.whole
+    }
+
+    /// True if texts are encoded on more threads than the caller's.
+    pub(super) fn are_many(&self) -> bool {
+        self.lanes.len() > 1
+    }
+
+    /// How many texts are best given together.
+    pub(super) fn window_size(&self) -> WindowSize {
+        let lanes = self.lanes.len().max(2);
+        WindowSize {
+            items: lanes * WINDOW_TEXTS,
+            bytes: lanes * WINDOW_BYTES,
+        }
+    }
+
+    /// What becomes of the texts `0..count`, whose sequences `tokenize` makes; `limit` is the length of a full sequence.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] if the backend's device fails. Whatever else goes wrong is the result of one text.
+    pub(super) fn encode<W: Work<B>>(
+        &self,
+        work: &W,
+        count: usize,
+        limit: usize,
+        tokenize: impl Fn(usize) -> Result<Vec<Tokens>> + Sync,
+    ) -> Result<Encoded<W::Output>> {
+        let texts = self.tokenize(count, tokenize)?;
+        let sequences = sequences(&texts);
+        let lengths: Vec<usize> = sequences.iter().map(|(_, tokens)| tokens.len()).collect();
+        let batches = plan_batches(&lengths, self.whole.batch_tokens());
+        let job = |lane: &B, number: usize| {
+            let picked = batches[number].iter().map(|index| sequences[*index].1);
+            run_batch(work, lane, &picked.collect::<Vec<_>>())
+        };
+        let outputs = match batches.len() {
+            0 | 1 => on_lanes(std::slice::from_ref(&self.whole), batches.len(), job)?,
+            count => on_lanes(&self.lanes, count, job)?,
+        };
+
+        let mut parts: Vec<Vec<Result<W::Output>>> = texts.iter().map(|_| Vec::new()).collect();
+        let mut by_sequence: Vec<_> = batches
+            .iter()
+            .flatten()
+            .zip(outputs.into_iter().flatten())
+            .collect();
+        by_sequence.sort_unstable_by_key(|(index, _)| **index);
+        for (index, output) in by_sequence {
+            parts[sequences[*index].0].push(output);
+        }
+        let tokens = lengths.iter().sum::<usize>() as u64;
+        let full = lengths.iter().filter(|length| **length >= limit).count() as u64;
+        drop(sequences);
+        let results = texts.into_iter().zip(parts);
+        let results = results.map(|(text, parts)| {
+            text?;
+            Ok(work.join(parts.into_iter().collect::<Result<_>>()?))
+        });
+        Ok(Encoded {
+            results: results.collect(),
+            tokens,
+            full,
+        })
+    }
+
+    fn tokenize(
+        &self,
+        count: usize,
+        tokenize: impl Fn(usize) -> Result<Vec<Tokens>> + Sync,
+    ) -> Result<Vec<Result<Vec<Tokens>>>> {
+        let jobs = count.div_ceil(TEXTS_A_JOB);
+        let texts = on_lanes(&self.lanes, jobs, |_, job| {
+            let first = job * TEXTS_A_JOB;
+            let last = count.min(first + TEXTS_A_JOB);
+            Ok((first..last).map(&tokenize).collect::<Vec<_>>())
+        })?;
+        Ok(texts.into_iter().flatten().collect())
+    }
+}
+
+/// All sequences of all texts, each with the number of its text.
+fn sequences(texts: &[Result<Vec<Tokens>>]) -> Vec<(usize, &Tokens)> {
+    let good = texts.iter().enumerate().filter_map(|(number, text)| {
+        let tokens = text.as_ref().ok()?;
+        Some(tokens.iter().map(move |tokens| (number, tokens)))
+    });
+    good.flatten().collect()
+}
+
+/// Runs a batch; if that fails, each sequence alone, so that the error is that of the text it comes from.
+fn run_batch<B: Backend, W: Work<B>>(
+    work: &W,
+    backend: &B,
+    sequences: &[&Tokens],
+) -> Result<Vec<Result<W::Output>>> {
+    let batch = Batch::of(sequences.iter().copied());
+    match batch.and_then(|batch| work.run(backend, &batch)) {
+        Ok(outputs) if outputs.len() == sequences.len() => {
+            let outputs = outputs.into_iter();
+            Ok(outputs
+                .map(|output| output.ok_or_else(not_finite))
+                .collect())
+        }
+        Ok(outputs) => Err(Error::model(
+            "",
+            format!(
+                "expected a result for each of {} sequences, found {}",
+                sequences.len(),
+                outputs.len()
+            ),
+        )),
+        Err(error @ Error::Device { .. }) => Err(error),
+        Err(error) if sequences.len() == 1 => Ok(vec![Err(error)]),
+        Err(_) => {
+            let alone = sequences.iter().map(|one| run_batch(work, backend, &[one]));
+            alone
+                .collect::<Result<Vec<_>>>()
+                .map(|all| all.into_iter().flatten().collect())
+        }
+    }
+}
+
+fn not_finite() -> Error {
+    Error::invalid(
+        "the model gives infinite numbers, or none at all, for this text; leave the text out, or try the model with f32",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::backend::{Cpu, CpuOptions};
+
+    /// Adds the ids of a sequence; what it saw is kept. Fails where a batch has the id 13, and gives no number for 17.
+    #[derive(Default)]
+    struct Adding {
+        batches: Mutex<Vec<usize>>,
+    }
+
+    impl<B: Backend> Work<B> for Adding {
+        type Output = u32;
+
+        fn run(&self, _: &B, batch: &Batch) -> Result<Vec<Option<u32>>> {
+            self.batches.lock().unwrap().push(batch.tokens());
+            if batch.ids.contains(&13) {
+                return Err(Error::invalid("the number 13"));
+            }
+            let sums = batch.starts.windows(2).map(|pair| {
+                let ids = &batch.ids[pair[0] as usize..pair[1] as usize];
+                (!ids.contains(&17)).then(|| ids.iter().sum())
+            });
+            Ok(sums.collect())
+        }
+
+        fn join(&self, parts: Vec<u32>) -> u32 {
+            parts.into_iter().max().unwrap()
+        }
+    }
+
+    fn lanes(threads: usize) -> Lanes<Cpu> {
+        let options = CpuOptions {
+            threads,
+            ..CpuOptions::default()
+        };
+        Lanes::new(Cpu::new(options).unwrap())
+    }
+
+    fn tokens(ids: Vec<u32>) -> Tokens {
+        Tokens {
+            types: vec![0; ids.len()],
+            ids,
+        }
+    }
+
+    #[test]
+    fn results_are_in_the_order_of_texts_and_every_batch_is_within_the_budget() {
+        for threads in [1, 3] {
+            let lanes = lanes(threads);
+            let budget = lanes.whole().batch_tokens();
+            let work = Adding::default();
+            let length = |number: usize| number * 31 % 97 + 1;
+            let encoded = lanes
+                .encode(&work, 500, 97, |number| {
+                    Ok(vec![tokens(vec![1; length(number)])])
+                })
+                .unwrap();
+            assert_eq!(encoded.tokens as usize, (0..500).map(length).sum::<usize>());
+            let full = (0..500).filter(|number| length(*number) == 97).count();
+            assert_eq!(encoded.full as usize, full);
+            for (number, sum) in encoded.all().unwrap().into_iter().enumerate() {
+                assert_eq!(sum as usize, length(number));
+            }
+            assert!(
+                work.batches
+                    .into_inner()
+                    .unwrap()
+                    .iter()
+                    .all(|tokens| *tokens <= budget)
+            );
+        }
+    }
+
+    #[test]
+    fn the_windows_of_a_text_are_joined() {
+        let windows = |number: usize| {
+            let windows = (0..=number as u32).map(|last| tokens(vec![last, 20]));
+            Ok(windows.collect())
+        };
+        let encoded = lanes(2).encode(&Adding::default(), 10, 9, windows).unwrap();
+        let expected: Vec<u32> = (0..10).map(|last| last + 20).collect();
+        assert_eq!(encoded.all().unwrap(), expected);
+    }
+
+    #[test]
+    fn an_error_belongs_to_its_text_and_the_rest_goes_on() {
+        let tokenize = |number: usize| match number {
+            5 => Err(Error::invalid("five")),
+            _ => Ok(vec![tokens(vec![number as u32])]),
+        };
+        for threads in [1, 2] {
+            let encoded = lanes(threads)
+                .encode(&Adding::default(), 30, 9, tokenize)
+                .unwrap();
+            for (number, result) in encoded.results.iter().enumerate() {
+                match (number, result) {
+                    (5, Err(error)) => assert_eq!(error.to_string(), "five"),
+                    (13, Err(error)) => assert_eq!(error.to_string(), "the number 13"),
+                    (17, Err(error)) => assert!(error.to_string().contains("infinite")),
+                    (_, Ok(sum)) => assert_eq!(*sum as usize, number),
+                    (_, Err(error)) => panic!("{number}: {error}"),
+                }
+            }
+            let error = encoded.all().unwrap_err().to_string();
+            assert_eq!(error, "text 6 of 30: five");
+        }
+    }
+
+    #[test]
+    fn no_texts_give_no_results() {
+        let encoded = lanes(2).encode(&Adding::default(), 0, 9, |_| Ok(Vec::new()));
+        assert!(encoded.unwrap().results.is_empty());
+    }
+}

@@ -1,0 +1,36 @@
+//! The names that published settings give activations.
+
+use crate::backend::Activation;
+use crate::error::Result;
+
+use super::super::json::Settings;
+
+const NAMES: &str = "gelu, gelu_python, gelu_new, gelu_fast, gelu_pytorch_tanh, gelu_python_tanh, gelu_accurate, \
+                     relu, silu, swish, tanh";
+
+/// The activation that `name`, the value of `key`, means.
+pub(super) fn activation_named(settings: &Settings, key: &str, name: &str) -> Result<Activation> {
+    match name {
+        "gelu" | "gelu_python" => Ok(Activation::Gelu),
+        // Written differently, these four compute the same up to rounding.
+        "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" | "gelu_python_tanh" | "gelu_accurate" => {
+            Ok(Activation::GeluTanh)
+        }
+        "relu" => Ok(Activation::Relu),
+        "silu" | "swish" => Ok(Activation::Silu),
+        "tanh" => Ok(Activation::Tanh),
+        _ => Err(settings.wrong(key, &format!("one of {NAMES}"), format!("`{name}`"))),
+    }
+}
+
+/// The activation at `key`, or else `default`.
+pub(super) fn activation(
+    settings: &Settings,
+    key: &str,
+    default: Activation,
+) -> Result<Activation> {
+    match settings.text(key)? {
+        Some(name) => activation_named(settings, key, name),
+        None => Ok(default),
+    }
+}

@@ -1,0 +1,246 @@
+//! Transformer encoders, written once over a [`Backend`].
+//!
+//! Comes in: a model's configuration and weights, then batches of token ids ([`Batch`]). Goes out: the last hidden states, one row
+//! for each token. What is made of hidden states is the business of [heads](super::heads).
+//!
+//! Two shapes of encoder cover all families. *Post-norm* (BERT, DistilBERT, RoBERTa, XLM-R, ELECTRA, DeBERTa-v2) adds and then normalizes:
+//! each layer is h ← norm(h + attention(h)), then h ← norm(h + feed-forward(h)). *Pre-norm* (T5) normalizes first and adds the result to what
+//! was not normalized: h ← h + attention(norm(h)), then h ← h + feed-forward(norm(h)), and a last norm at the end.
+//!
+//! Invariant: nothing here names a backend or reads a file but through [`Weights`], and a sequence's hidden states do not depend on the batch
+//! it is in.
+
+mod distances;
+mod embeddings;
+mod names;
+pub(super) mod parts;
+mod post_norm;
+mod relative;
+mod t5;
+
+use crate::backend::Backend;
+use crate::error::{Error, Result};
+use crate::neural::config::{Family, ModelConfig};
+use crate::neural::packing::Batch;
+use crate::neural::weights::Weights;
+
+use parts::Loader;
+use post_norm::PostNorm;
+use t5::T5;
+
+pub(super) use names::word_embeddings;
+
+/// A transformer encoder, loaded onto a backend.
+///
+/// ```
+/// # use std::path::Path;
+/// use esparsa::backend::{Backend, Reference};
+/// use esparsa::neural::{Batch, Encoder, ModelConfig, Weights};
+///
+/// # fn main() -> esparsa::Result<()> {
+/// let folder = Path::new("tests/neural/models/bert");
+/// let config = ModelConfig::open(folder)?;
+/// let weights = Weights::open(folder)?;
+///
+/// let backend = Reference;
+/// let encoder = Encoder::load(&backend, &config, &weights)?;
+/// let batch = Batch {
+///     ids: vec![2, 7, 3, 2, 3], // two texts, of 3 and 2 tokens
+///     types: vec![0; 5],
+///     starts: vec![0, 3, 5],
+/// };
+/// let hidden = encoder.forward(&backend, &batch)?;
+/// assert_eq!(backend.shape(&hidden), (5, config.hidden));
+/// # Ok(())
+/// # }
+/// ```
+pub struct Encoder<B: Backend> {
+    stack: Stack<B>,
+    limits: Limits,
+    hidden: usize,
+}
+
+enum Stack<B: Backend> {
+    PostNorm(PostNorm<B>),
+    T5(T5<B>),
+}
+
+/// What a batch must keep within.
+struct Limits {
+    vocabulary: usize,
+    types: usize,
+    max_positions: Option<usize>,
+}
+
+impl<B: Backend> Encoder<B> {
+    /// Loads the encoder that `config` describes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] for a tensor that is missing, of another shape than `config` says, or not made of numbers; [`Error::Device`] if the
+    /// backend's device fails.
+    pub fn load(backend: &B, config: &ModelConfig, weights: &Weights) -> Result<Self> {
+        let loader = Loader::new(backend, weights);
+        let stack = match config.family {
+            Family::T5 => Stack::T5(T5::load(&loader, config)?),
+            Family::Bert
+            | Family::DistilBert
+            | Family::Roberta
+            | Family::XlmRoberta
+            | Family::Electra
+            | Family::DebertaV2 => Stack::PostNorm(PostNorm::load(&loader, config)?),
+        };
+        Ok(Self {
+            stack,
+            limits: Limits {
+                vocabulary: config.vocabulary,
+                types: config.types,
+                max_positions: config.max_positions,
+            },
+            hidden: config.hidden,
+        })
+    }
+
+    /// The last hidden states of a batch: a row of [`hidden`](Self::hidden) numbers for each token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for a sequence of more tokens than the model has positions for, [`Error::Model`] for ids that the model does
+    /// not have, [`Error::Device`] if the backend's device fails.
+    pub fn forward(&self, backend: &B, batch: &Batch) -> Result<B::Tensor> {
+        self.limits.check(batch)?;
+        match &self.stack {
+            Stack::PostNorm(stack) => stack.forward(backend, batch),
+            Stack::T5(stack) => stack.forward(backend, batch),
+        }
+    }
+
+    /// Numbers in the hidden state of a token.
+    pub fn hidden(&self) -> usize {
+        self.hidden
+    }
+}
+
+impl Limits {
+    fn check(&self, batch: &Batch) -> Result<()> {
+        check_starts(batch)?;
+        for pair in batch.starts.windows(2) {
+            let length = (pair[1] - pair[0]) as usize;
+            if let Some(limit) = self.max_positions.filter(|&limit| length > limit) {
+                return Err(Error::invalid(format!(
+                    "a sequence of {length} tokens is longer than the {limit} that the model has positions for; truncate it or split it into windows"
+                )));
+            }
+        }
+        if let Some(id) = batch.ids.iter().find(|&&id| id as usize >= self.vocabulary) {
+            return Err(Error::model(
+                "",
+                format!(
+                    "expected token ids below {}, the size of the model's vocabulary, found {id}; the tokenizer is another model's",
+                    self.vocabulary
+                ),
+            ));
+        }
+        // Models of one type or none are given no types.
+        if self.types < 2 {
+            return Ok(());
+        }
+        if let Some(kind) = batch
+            .types
+            .iter()
+            .find(|&&kind| kind as usize >= self.types)
+        {
+            return Err(Error::model(
+                "",
+                format!(
+                    "expected token types below {}, found {kind}; the tokenizer is another model's",
+                    self.types
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn check_starts(batch: &Batch) -> Result<()> {
+    let tokens = batch.ids.len();
+    let ends_well = batch.starts.first() == Some(&0)
+        && batch.starts.last().map(|&last| last as usize) == Some(tokens)
+        && batch.starts.windows(2).all(|pair| pair[0] <= pair[1]);
+    if ends_well && batch.types.len() == tokens {
+        return Ok(());
+    }
+    Err(Error::model(
+        "",
+        format!(
+            "a batch of {tokens} token ids: expected as many types and starts that rise from 0 to {tokens}, found {} types and the starts {:?}",
+            batch.types.len(),
+            batch.starts
+        ),
+    ))
+}
+
+/// Tokens of the longest sequence.
+fn longest(batch: &Batch) -> usize {
+    let lengths = batch.starts.windows(2).map(|pair| pair[1] - pair[0]);
+    lengths.max().unwrap_or(0) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A model of 10 tokens, 2 types and 3 positions.
+    fn check(ids: &[u32], types: &[u32], starts: &[u32]) -> Result<()> {
+        let limits = Limits {
+            vocabulary: 10,
+            types: 2,
+            max_positions: Some(3),
+        };
+        limits.check(&Batch {
+            ids: ids.to_vec(),
+            types: types.to_vec(),
+            starts: starts.to_vec(),
+        })
+    }
+
+    #[test]
+    fn a_sequence_may_be_as_long_as_the_model_has_positions() {
+        check(&[1, 2, 3, 4], &[0, 0, 1, 1], &[0, 3, 3, 4]).unwrap();
+        check(&[], &[], &[0]).unwrap();
+        let error = check(&[1, 2, 3, 4], &[0; 4], &[0, 4]).unwrap_err();
+        assert!(error.is_input());
+        let error = error.to_string();
+        assert!(error.contains("4 tokens") && error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn ids_and_types_that_the_model_lacks_are_named() {
+        let error = check(&[1, 10], &[0, 0], &[0, 2]).unwrap_err().to_string();
+        assert!(
+            error.contains("below 10") && error.contains("found 10"),
+            "{error}"
+        );
+        let error = check(&[1, 9], &[0, 2], &[0, 2]).unwrap_err().to_string();
+        assert!(
+            error.contains("below 2") && error.contains("found 2"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_batch_must_fit_together() {
+        for (types, starts) in [
+            (&[0][..], &[0, 2][..]),
+            (&[0, 0], &[0, 1]),
+            (&[0, 0], &[1, 2]),
+            (&[0, 0], &[0, 2, 1, 2]),
+            (&[0, 0], &[]),
+        ] {
+            assert!(
+                check(&[1, 2], types, starts).is_err(),
+                "{types:?} {starts:?}"
+            );
+        }
+    }
+}

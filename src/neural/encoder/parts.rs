@@ -1,0 +1,167 @@
+//! Pieces that encoders and heads are made of, loaded by name.
+
+use crate::backend::{Backend, Linear, Norm};
+use crate::error::Result;
+use crate::neural::weights::Weights;
+
+/// A linear layer on a backend.
+pub(in crate::neural) struct Dense<B: Backend> {
+    weight: B::Matrix,
+    bias: Option<B::Vector>,
+}
+
+impl<B: Backend> Dense<B> {
+    /// What [`Backend::linear`] takes.
+    pub(in crate::neural) fn layer(&self) -> Linear<'_, B> {
+        Linear {
+            weight: &self.weight,
+            bias: self.bias.as_ref(),
+        }
+    }
+}
+
+/// The parameters of a norm on a backend.
+pub(in crate::neural) struct RowNorm<B: Backend> {
+    weight: B::Vector,
+    /// Layer norms have one, norms of the root mean square none.
+    bias: Option<B::Vector>,
+    epsilon: f32,
+}
+
+impl<B: Backend> RowNorm<B> {
+    /// What [`Backend::norm`] takes.
+    pub(in crate::neural) fn norm(&self) -> Norm<'_, B> {
+        match &self.bias {
+            Some(bias) => Norm::Layer {
+                weight: &self.weight,
+                bias,
+                epsilon: self.epsilon,
+            },
+            None => Norm::RootMeanSquare {
+                weight: &self.weight,
+                epsilon: self.epsilon,
+            },
+        }
+    }
+}
+
+/// Whether a linear layer adds a bias to its outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::neural) enum Bias {
+    /// NAME.weight and NAME.bias.
+    Has,
+    /// NAME.weight alone.
+    None,
+}
+
+/// Brings tensors from a model's files onto a backend.
+pub(in crate::neural) struct Loader<'a, B: Backend> {
+    backend: &'a B,
+    weights: &'a Weights,
+}
+
+impl<'a, B: Backend> Loader<'a, B> {
+    pub(in crate::neural) fn new(backend: &'a B, weights: &'a Weights) -> Self {
+        Self { backend, weights }
+    }
+
+    /// Where tensors go.
+    pub(in crate::neural) fn backend(&self) -> &'a B {
+        self.backend
+    }
+
+    /// Where tensors come from.
+    pub(in crate::neural) fn weights(&self) -> &'a Weights {
+        self.weights
+    }
+
+    /// The linear layer `name`.
+    pub(in crate::neural) fn dense(
+        &self,
+        name: &str,
+        outputs: usize,
+        inputs: usize,
+        bias: Bias,
+    ) -> Result<Dense<B>> {
+        self.stacked(&[name.to_string()], outputs, inputs, bias)
+    }
+
+    /// Linear layers of the same inputs as one whose outputs stand side by side, each of `outputs`.
+    pub(in crate::neural) fn stacked(
+        &self,
+        names: &[String],
+        outputs: usize,
+        inputs: usize,
+        bias: Bias,
+    ) -> Result<Dense<B>> {
+        let mut weight = Vec::new();
+        let mut biases = Vec::new();
+        for name in names {
+            let tensor = format!("{name}.weight");
+            weight.extend(self.weights.tensor(&tensor, &[outputs, inputs])?);
+            if bias == Bias::Has {
+                biases.extend(self.weights.tensor(&format!("{name}.bias"), &[outputs])?);
+            }
+        }
+        let biases = (bias == Bias::Has).then_some(&biases[..]);
+        self.dense_of(names.len() * outputs, inputs, &weight, biases)
+    }
+
+    /// A linear layer of numbers at hand.
+    pub(in crate::neural) fn dense_of(
+        &self,
+        outputs: usize,
+        inputs: usize,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+    ) -> Result<Dense<B>> {
+        Ok(Dense {
+            weight: self.backend.matrix(outputs, inputs, weight)?,
+            bias: bias.map(|bias| self.backend.vector(bias)).transpose()?,
+        })
+    }
+
+    /// The layer norm `name`.
+    pub(in crate::neural) fn layer_norm(
+        &self,
+        name: &str,
+        columns: usize,
+        epsilon: f32,
+    ) -> Result<RowNorm<B>> {
+        Ok(RowNorm {
+            weight: self.vector(&format!("{name}.weight"), columns)?,
+            bias: Some(self.vector(&format!("{name}.bias"), columns)?),
+            epsilon,
+        })
+    }
+
+    /// The norm of the root mean square `name`.
+    pub(in crate::neural) fn root_mean_square_norm(
+        &self,
+        name: &str,
+        columns: usize,
+        epsilon: f32,
+    ) -> Result<RowNorm<B>> {
+        Ok(RowNorm {
+            weight: self.vector(&format!("{name}.weight"), columns)?,
+            bias: None,
+            epsilon,
+        })
+    }
+
+    /// The tensor `name` as a table.
+    pub(in crate::neural) fn table(
+        &self,
+        name: &str,
+        rows: usize,
+        columns: usize,
+    ) -> Result<B::Table> {
+        let values = self.weights.tensor(name, &[rows, columns])?;
+        self.backend.table(rows, columns, &values)
+    }
+
+    fn vector(&self, name: &str, length: usize) -> Result<B::Vector> {
+        let values = self.weights.tensor(name, &[length])?;
+        self.backend.vector(&values)
+    }
+}

@@ -1,0 +1,163 @@
+//! The encoder of T5 (Raffel and others, 2020) and of its kin mT5 and PTT5: pre-norm, no biases, positions as numbers added to the scores.
+
+use crate::backend::{Activation, Attention, Backend, Positions};
+use crate::error::{Error, Result};
+use crate::neural::config::{ModelConfig, T5Positions};
+use crate::neural::packing::Batch;
+
+use super::distances::{RelativeDistances, Rule};
+use super::longest;
+use super::names;
+use super::parts::{Bias, Dense, Loader, RowNorm};
+
+/// Embeddings and layers of a T5 encoder.
+pub(super) struct T5<B: Backend> {
+    words: B::Table,
+    /// A number for each bucket of distances and head: the first layer's, which all layers use.
+    bias: B::Vector,
+    distances: RelativeDistances,
+    layers: Vec<Layer<B>>,
+    final_norm: RowNorm<B>,
+    heads: usize,
+    head_size: usize,
+    activation: Activation,
+}
+
+struct Layer<B: Backend> {
+    attention_norm: RowNorm<B>,
+    projections: Dense<B>,
+    attention_output: Dense<B>,
+    feed_forward_norm: RowNorm<B>,
+    up: Up<B>,
+    down: Dense<B>,
+}
+
+/// The first half of the feed-forward layer.
+enum Up<B: Backend> {
+    /// T5 1.0: activation(x · upᵀ).
+    Plain(Dense<B>),
+    /// T5 1.1 and mT5: activation(x · gateᵀ) ∘ (x · upᵀ).
+    Gated { gate: Dense<B>, up: Dense<B> },
+}
+
+impl<B: Backend> T5<B> {
+    pub(super) fn load(loader: &Loader<'_, B>, config: &ModelConfig) -> Result<Self> {
+        let positions = checked(config.t5.as_ref())?;
+        let words = names::word_embeddings(config.family);
+        let bias = loader.weights().tensor(
+            "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+            &[positions.buckets, config.heads],
+        )?;
+        let mut layers = Vec::with_capacity(config.layers);
+        for index in 0..config.layers {
+            layers.push(Layer::load(loader, config, index)?);
+        }
+        Ok(Self {
+            words: loader.table(words, config.vocabulary, config.hidden)?,
+            bias: loader.backend().vector(&bias)?,
+            distances: RelativeDistances::new(Rule::T5 {
+                buckets: positions.buckets,
+                max_distance: positions.max_distance,
+            }),
+            layers,
+            final_norm: loader.root_mean_square_norm(
+                "encoder.final_layer_norm",
+                config.hidden,
+                config.norm_epsilon,
+            )?,
+            heads: config.heads,
+            head_size: config.head_size,
+            activation: config.activation,
+        })
+    }
+
+    pub(super) fn forward(&self, backend: &B, batch: &Batch) -> Result<B::Tensor> {
+        let distances = self.distances.covering(longest(batch));
+        let mut hidden = backend.embed(&[(&self.words, &batch.ids)], None)?;
+        for layer in &self.layers {
+            let normalized = backend.norm(&hidden, &layer.attention_norm.norm())?;
+            let projections = layer.projections.layer();
+            let attended = backend.attention(&Attention {
+                projections: &backend.linear(&normalized, &projections, Activation::Identity)?,
+                starts: &batch.starts,
+                heads: self.heads,
+                head_size: self.head_size,
+                // The scale is in the weights of the queries.
+                scale: 1.0,
+                positions: Positions::Bias {
+                    table: &self.bias,
+                    distances: &distances,
+                },
+            })?;
+            let output = layer.attention_output.layer();
+            hidden = backend.linear_add(&attended, &output, &hidden, None)?;
+
+            let normalized = backend.norm(&hidden, &layer.feed_forward_norm.norm())?;
+            let wide = layer.up.forward(backend, &normalized, self.activation)?;
+            hidden = backend.linear_add(&wide, &layer.down.layer(), &hidden, None)?;
+        }
+        backend.norm(&hidden, &self.final_norm.norm())
+    }
+}
+
+/// What the configuration says of distances, if there are buckets to sort them into.
+fn checked(positions: Option<&T5Positions>) -> Result<&T5Positions> {
+    let Some(positions) = positions else {
+        return Err(Error::model(
+            "",
+            "a T5 model: expected relative_attention_num_buckets in config.json, found none",
+        ));
+    };
+    if positions.buckets < 4 || positions.max_distance <= positions.buckets / 4 {
+        return Err(Error::model(
+            "",
+            format!(
+                "T5's relative positions: expected at least 4 buckets and a greatest distance above a quarter of them, found {} buckets and distances up to {}",
+                positions.buckets, positions.max_distance
+            ),
+        ));
+    }
+    Ok(positions)
+}
+
+impl<B: Backend> Layer<B> {
+    fn load(loader: &Loader<'_, B>, config: &ModelConfig, index: usize) -> Result<Self> {
+        let (hidden, wide) = (config.hidden, config.intermediate);
+        let width = config.heads * config.head_size;
+        let attention = format!("encoder.block.{index}.layer.0");
+        let feed_forward = format!("encoder.block.{index}.layer.1");
+        let projections = ["q", "k", "v"].map(|name| format!("{attention}.SelfAttention.{name}"));
+        let dense =
+            |name: String, outputs, inputs| loader.dense(&name, outputs, inputs, Bias::None);
+        let norm = |layer: &str| {
+            let name = format!("{layer}.layer_norm");
+            loader.root_mean_square_norm(&name, hidden, config.norm_epsilon)
+        };
+        let part = |name: &str| format!("{feed_forward}.DenseReluDense.{name}");
+        let up = if config.is_gated {
+            Up::Gated {
+                gate: dense(part("wi_0"), wide, hidden)?,
+                up: dense(part("wi_1"), wide, hidden)?,
+            }
+        } else {
+            Up::Plain(dense(part("wi"), wide, hidden)?)
+        };
+        Ok(Self {
+            attention_norm: norm(&attention)?,
+            projections: loader.stacked(&projections, width, hidden, Bias::None)?,
+            attention_output: dense(format!("{attention}.SelfAttention.o"), hidden, width)?,
+            feed_forward_norm: norm(&feed_forward)?,
+            up,
+            down: dense(part("wo"), hidden, wide)?,
+        })
+    }
+}
+
+impl<B: Backend> Up<B> {
+    fn forward(&self, backend: &B, x: &B::Tensor, activation: Activation) -> Result<B::Tensor> {
+        match self {
+            Self::Plain(up) => backend.linear(x, &up.layer(), activation),
+            Self::Gated { gate, up } => backend.gated(x, &gate.layer(), &up.layer(), activation),
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! What a model's folder says of itself: which transformer it holds, what comes behind it, and how texts are prepared.
+//!
+//! Three kinds of folders are read: those of `transformers` (one model, with or without a head), those of sentence-transformers, versions 2 to 6 (a list of
+//! modules in `modules.json`, prompts, limits), and those of PyLate (the same for late interaction).
+
+mod fingerprint;
+mod kind;
+mod late;
+mod layout;
+mod modules;
+mod prompts;
+mod static_queries;
+mod task;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use crate::backend::{Pooling, SpladeActivation, SpladePooling};
+use crate::error::{Error, Result};
+
+use super::config::{MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH, ModelConfig};
+use super::json::Settings;
+use super::tokenizer::Tokenizer;
+use super::weights::Weights;
+use fingerprint::Identity;
+use layout::{Layout, Step};
+
+pub use kind::{ModelKind, Similarity};
+pub use late::{Expansion, LateInteraction};
+pub use modules::{DenseModule, Module};
+pub use prompts::Prompts;
+pub use static_queries::StaticQueries;
+pub use task::ScoreActivation;
+
+/// How many tokens a text may have where neither the model nor its folder has a limit, as with some T5.
+pub const DEFAULT_MAX_TOKENS: usize = 512;
+
+/// A model's folder, opened: everything but the values of the transformer's weights is read and checked.
+///
+/// ```no_run
+/// use esparsa::neural::{ModelFolder, ModelKind};
+///
+/// let model = ModelFolder::open("models/splade".as_ref())?;
+/// assert_eq!(model.kind, ModelKind::SparseEncoder);
+/// let tokens = model.tokenizer.truncated("Etna is a volcano.", model.max_tokens)?;
+/// assert!(tokens.len() <= model.max_tokens);
+/// # Ok::<(), esparsa::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ModelFolder {
+    /// The folder.
+    pub path: PathBuf,
+    /// What the model makes of texts.
+    pub kind: ModelKind,
+    /// The transformer, which encodes documents, and queries too unless there is a table for these.
+    pub config: ModelConfig,
+    /// Its weights, and those of its head.
+    pub weights: Weights,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// The most tokens a text (or a pair) may have, special tokens included.
+    pub max_tokens: usize,
+    /// What follows the transformer, in order.
+    pub modules: Vec<Module>,
+    /// What is put before texts.
+    pub prompts: Prompts,
+    /// How vectors are to be compared, if the folder says so.
+    pub similarity: Option<Similarity>,
+    /// How many of the greatest weights of a sparse vector stay, if not all.
+    pub max_terms: Option<usize>,
+    /// How many of the first numbers of a dense vector stay, if not all.
+    pub kept_dimensions: Option<usize>,
+    /// The table that encodes queries without the transformer, if there is one.
+    pub static_queries: Option<StaticQueries>,
+    /// Lengths, prefixes and left out tokens of late interaction.
+    pub late: Option<LateInteraction>,
+    identity: Identity,
+}
+
+impl ModelFolder {
+    /// Opens a folder and finds out what kind of model it holds.
+    ///
+    /// A folder of sentence-transformers says so itself. In a folder without `modules.json`, a model with a language-model head is taken for
+    /// a sparse encoder (SPLADE with maximum), one with a classification head for a cross-encoder, any other for a bi-encoder that takes
+    /// the mean of all tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] if a file is missing, damaged, contradicts another, or asks for what is not supported; [`Error::Io`] if one cannot
+    /// be read.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_as(path, None)
+    }
+
+    /// The same, where a folder without `modules.json` is taken for a model of this `kind`, if one is given.
+    ///
+    /// # Errors
+    ///
+    /// As [`ModelFolder::open`], and if the folder says that it is of another kind.
+    pub fn open_as(path: &Path, kind: Option<ModelKind>) -> Result<Self> {
+        if !path.is_dir() {
+            return Err(Error::model(
+                path,
+                "expected the folder of a model, found none",
+            ));
+        }
+        let about = Settings::read_if_there(&path.join("config_sentence_transformers.json"))?;
+        let layout = layout::read(path)?;
+        let transformer = layout
+            .as_ref()
+            .map(|layout| layout.transformer())
+            .transpose()?;
+        let opened = Transformer::open(transformer.map_or(path, |step| step.folder.as_path()))?;
+        let saved = kind::saved_kind(
+            layout.as_ref(),
+            &opened.config,
+            opened.settings.as_ref(),
+            about.as_ref(),
+        )?;
+        let kind = match (kind, &layout) {
+            (Some(kind), Some(_)) if kind != saved => {
+                return Err(Error::model(
+                    path,
+                    format!("expected a model of kind {kind:?}, found {saved:?}"),
+                ));
+            }
+            (Some(kind), None) => kind,
+            _ => saved,
+        };
+        opened.finish(path, kind, layout, about)
+    }
+
+    /// A hash (XXH3, 128 bits) of everything that decides what the model makes of a text: settings, tokenizer, prompts, weights.
+    ///
+    /// Settings that only say who wrote a file, and with which version, are left out. What has been loaded already is not read again; see
+    /// [`Weights::fingerprint`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the weights cannot be read.
+    pub fn fingerprint(&self) -> Result<u128> {
+        let mut identity = self.identity.clone();
+        identity.add_number(self.weights.fingerprint()?);
+        for module in &self.modules {
+            if let Some(weights) = module.weights() {
+                identity.add_number(weights.fingerprint()?);
+            }
+        }
+        Ok(identity.hash())
+    }
+}
+
+/// A transformer's folder, opened, with what it says of texts.
+struct Transformer {
+    config: ModelConfig,
+    weights: Weights,
+    tokenizer: Tokenizer,
+    /// `sentence_bert_config.json`, if there is one.
+    settings: Option<Settings>,
+    identity: Identity,
+}
+
+impl Transformer {
+    fn open(folder: &Path) -> Result<Self> {
+        let keys = Settings::read(&folder.join("config.json"))?;
+        let config = ModelConfig::from_settings(&keys)?;
+        let settings = layout::transformer_settings(folder)?;
+        let lowercases = match &settings {
+            Some(settings) => settings.flag("do_lower_case")?.unwrap_or(false),
+            None => false,
+        };
+        let tokenizer = Tokenizer::open_with(folder, &config, lowercases)?;
+        let mut identity = Identity::new();
+        identity.add_settings(&keys);
+        identity.add_number(tokenizer.fingerprint());
+        if let Some(settings) = &settings {
+            identity.add_settings(settings);
+        }
+        Ok(Self {
+            config,
+            weights: Weights::open(folder)?,
+            tokenizer,
+            settings,
+            identity,
+        })
+    }
+
+    /// The least of what the folder, the tokenizer and the table of positions allow.
+    fn max_tokens(&self) -> Result<usize> {
+        let said = match &self.settings {
+            Some(settings) => settings.size("max_seq_length", 1, MAX_POSITIONS)?,
+            None => None,
+        };
+        let said = said.or(self.tokenizer.max_tokens());
+        let least = [said, self.config.max_positions]
+            .into_iter()
+            .flatten()
+            .min();
+        let tokens = least.unwrap_or(DEFAULT_MAX_TOKENS);
+        let specials = self.tokenizer.special_tokens();
+        if tokens <= specials {
+            return Err(Error::model(
+                self.weights.folder(),
+                format!(
+                    "expected a text to have more than its {specials} special tokens, found a limit of {tokens}"
+                ),
+            ));
+        }
+        Ok(tokens)
+    }
+
+    fn finish(
+        mut self,
+        path: &Path,
+        kind: ModelKind,
+        layout: Option<Layout>,
+        about: Option<Settings>,
+    ) -> Result<ModelFolder> {
+        let about = match about {
+            None if kind == ModelKind::LateInteraction => late::stanford_settings(path)?,
+            about => about,
+        };
+        let about = about.unwrap_or_else(|| Settings::new(path, serde_json::Map::new()));
+        self.identity.add_text(&format!("{kind:?}"));
+        self.identity.add_settings(&about);
+        let max_tokens = self.max_tokens()?;
+        self.identity.add_number(max_tokens as u128);
+        let (steps, queries) = match layout {
+            Some(layout) => (Some(layout.steps), layout.queries),
+            None => (None, None),
+        };
+        let modules = match &steps {
+            Some(steps) => modules::read(&steps[1..], &self.config, kind, &mut self.identity)?,
+            None => self.plain_modules(path, kind)?,
+        };
+        let modules = self.with_scores(modules, kind, &about)?;
+        let static_queries = match queries {
+            Some(steps) => Some(StaticQueries::open(
+                path,
+                &steps,
+                &self.config,
+                &mut self.identity,
+            )?),
+            None if kind == ModelKind::SparseEncoder && steps.is_none() => {
+                StaticQueries::beside(path, &self.config, &mut self.identity)?
+            }
+            None => None,
+        };
+        let mut prompts = Prompts::read(&about)?;
+        let late = match kind {
+            ModelKind::LateInteraction => Some(late::read(
+                &about,
+                self.settings.as_ref(),
+                steps.as_deref(),
+                &self.tokenizer,
+                max_tokens.min(self.config.max_positions.unwrap_or(max_tokens)),
+                &mut prompts,
+            )?),
+            _ => None,
+        };
+        kind::check_order(path, kind, &modules)?;
+        Ok(ModelFolder {
+            path: path.to_path_buf(),
+            kind,
+            config: self.config,
+            weights: self.weights,
+            tokenizer: self.tokenizer,
+            max_tokens,
+            modules,
+            prompts,
+            similarity: kind::similarity(&about, kind)?,
+            max_terms: about.size("max_active_dims", 1, MAX_VOCABULARY)?,
+            kept_dimensions: about.size("truncate_dim", 1, MAX_WIDTH)?,
+            static_queries,
+            late,
+            identity: self.identity,
+        })
+    }
+
+    /// What follows the transformer where no file lists it.
+    fn plain_modules(&self, path: &Path, kind: ModelKind) -> Result<Vec<Module>> {
+        Ok(match kind {
+            ModelKind::BiEncoder => vec![Module::Pooling {
+                poolings: vec![Pooling::Mean],
+                has_prompt: true,
+            }],
+            ModelKind::SparseEncoder => vec![Module::SpladePooling {
+                pooling: SpladePooling::Max,
+                activation: SpladeActivation::Log1pRelu,
+            }],
+            ModelKind::CrossEncoder => Vec::new(),
+            ModelKind::LateInteraction => modules::stanford(path, &self.config)?,
+        })
+    }
+
+    /// A cross-encoder's classifier, which no list of modules names.
+    fn with_scores(
+        &self,
+        mut modules: Vec<Module>,
+        kind: ModelKind,
+        about: &Settings,
+    ) -> Result<Vec<Module>> {
+        if kind == ModelKind::CrossEncoder {
+            let keys = Settings::read(&self.weights.folder().join("config.json"))?;
+            modules.push(Module::Classifier {
+                labels: self.config.labels,
+                activation: task::score_activation(&keys, about, self.config.labels)?,
+            });
+        }
+        Ok(modules)
+    }
+}

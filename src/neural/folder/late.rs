@@ -1,0 +1,236 @@
+//! How late interaction prepares texts: lengths, prefixes, queries filled up, tokens left out.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::error::Result;
+
+use super::super::config::MAX_POSITIONS;
+use super::super::json::Settings;
+use super::super::tokenizer::Tokenizer;
+use super::{Prompts, Step};
+
+/// The tokens of queries where nothing else is said, in ColBERT and its heirs.
+const QUERY_TOKENS: usize = 32;
+/// The tokens of documents where nothing else is said.
+const DOCUMENT_TOKENS: usize = 180;
+/// The ASCII punctuation that Python's `string.punctuation` has.
+const PUNCTUATION: &str = r##"!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~"##;
+
+/// What a model of token vectors (ColBERT: Khattab and Zaharia, 2020) does with texts before and after the transformer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LateInteraction {
+    /// The most tokens of a query, special tokens and prefix included.
+    pub query_tokens: usize,
+    /// The most tokens of a document, special tokens and prefix included.
+    pub document_tokens: usize,
+    /// A token put behind the first token of each query.
+    pub query_prefix: Option<u32>,
+    /// A token put behind the first token of each document.
+    pub document_prefix: Option<u32>,
+    /// How queries are filled up, if they are.
+    pub expansion: Option<Expansion>,
+    /// Tokens whose vectors are left out, ascending.
+    pub skipped: Vec<u32>,
+    /// They are left out of queries too, not of documents alone.
+    pub skips_in_queries: bool,
+}
+
+/// Queries filled up with one token, whose vectors count like those of words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expansion {
+    /// The token.
+    pub token: u32,
+    /// The number of tokens up to which queries are filled.
+    pub tokens: usize,
+    /// Other tokens see these in attention. If not, they see the others and are not seen.
+    pub is_attended: bool,
+}
+
+/// Reads what `config_sentence_transformers.json` (PyLate), the transformer's settings or the module MultiVectorMask (sentence-transformers) say.
+pub(super) fn read(
+    about: &Settings,
+    transformer: Option<&Settings>,
+    steps: Option<&[Step]>,
+    tokenizer: &Tokenizer,
+    most: usize,
+    prompts: &mut Prompts,
+) -> Result<LateInteraction> {
+    let mask =
+        match steps.and_then(|steps| steps.iter().find(|step| step.kind == "MultiVectorMask")) {
+            Some(step) => Some(Settings::read(&step.folder.join("config.json"))?),
+            None => None,
+        };
+    let mut late = match (&mask, transformer) {
+        (Some(mask), transformer) => of_sentence_transformers(mask, transformer, tokenizer, most)?,
+        (None, _) => of_pylate(about, tokenizer)?,
+    };
+    for (key, name, place) in [
+        ("query_prefix", "query", &mut late.query_prefix),
+        ("document_prefix", "document", &mut late.document_prefix),
+    ] {
+        let unsaid = if mask.is_some() {
+            ""
+        } else {
+            default_prefix(about, name)
+        };
+        let prefix = about.text(key)?.unwrap_or(unsaid);
+        *place = prefix_token(prefix, tokenizer);
+        if place.is_none() {
+            prompts.prepend(name, prefix);
+        }
+    }
+    late.query_tokens = late.query_tokens.min(most);
+    late.document_tokens = late.document_tokens.min(most);
+    if let Some(expansion) = &mut late.expansion {
+        expansion.tokens = expansion.tokens.min(most);
+    }
+    Ok(late)
+}
+
+/// What Stanford's code says in `artifact.metadata`, under PyLate's names; `None` if there is no such file.
+pub(super) fn stanford_settings(folder: &Path) -> Result<Option<Settings>> {
+    let path = folder.join("artifact.metadata");
+    let Some(found) = Settings::read_if_there(&path)? else {
+        return Ok(None);
+    };
+    let mut keys = Map::new();
+    for (theirs, ours) in [
+        ("query_token_id", "query_prefix"),
+        ("doc_token_id", "document_prefix"),
+        ("query_maxlen", "query_length"),
+        ("doc_maxlen", "document_length"),
+        ("attend_to_mask_tokens", "attend_to_expansion_tokens"),
+    ] {
+        if let Some(value) = found.value(theirs) {
+            keys.insert(ours.to_owned(), value.clone());
+        }
+    }
+    if found.flag("mask_punctuation")? == Some(false) {
+        keys.insert("skiplist_words".to_owned(), Value::Array(Vec::new()));
+    }
+    Ok(Some(Settings::new(&path, keys)))
+}
+
+/// PyLate has `[Q] ` and `[D] `, Stanford's code the first tokens that BERT's vocabulary leaves unused.
+fn default_prefix(about: &Settings, name: &str) -> &'static str {
+    match (about.text("model_type"), name) {
+        (Ok(Some(_)), "query") => "[Q] ",
+        (Ok(Some(_)), _) => "[D] ",
+        (_, "query") => "[unused0]",
+        _ => "[unused1]",
+    }
+}
+
+/// The prefix as one token: whole, or without what follows its first space.
+fn prefix_token(prefix: &str, tokenizer: &Tokenizer) -> Option<u32> {
+    let word = prefix.split_whitespace().next()?;
+    tokenizer.id(prefix).or_else(|| tokenizer.id(word))
+}
+
+fn of_pylate(about: &Settings, tokenizer: &Tokenizer) -> Result<LateInteraction> {
+    let tokens = |key: &str| about.size(key, 1, MAX_POSITIONS);
+    let query_tokens = tokens("query_length")?.unwrap_or(QUERY_TOKENS);
+    let words = match about.texts("skiplist_words")? {
+        Some(words) => words,
+        None => PUNCTUATION.chars().map(String::from).collect(),
+    };
+    let is_expanded = about.flag("do_query_expansion")?.unwrap_or(true);
+    let expansion = match is_expanded {
+        true => Some(Expansion {
+            token: filler(None, about, tokenizer)?,
+            tokens: query_tokens,
+            is_attended: about.flag("attend_to_expansion_tokens")?.unwrap_or(false),
+        }),
+        false => None,
+    };
+    Ok(LateInteraction {
+        query_tokens,
+        document_tokens: tokens("document_length")?.unwrap_or(DOCUMENT_TOKENS),
+        query_prefix: None,
+        document_prefix: None,
+        expansion,
+        skipped: skipped(&words, tokenizer),
+        skips_in_queries: false,
+    })
+}
+
+fn of_sentence_transformers(
+    mask: &Settings,
+    transformer: Option<&Settings>,
+    tokenizer: &Tokenizer,
+    most: usize,
+) -> Result<LateInteraction> {
+    if mask.value("keep_only_token_ids").is_some() {
+        return Err(mask.error("`keep_only_token_ids`, which is for images, is not supported"));
+    }
+    let words = mask.texts("skiplist_words")?.unwrap_or_default();
+    let tasks = match mask.text("skiplist_tasks") {
+        Ok(Some(task)) => vec![task.to_owned()],
+        _ => mask
+            .texts("skiplist_tasks")?
+            .unwrap_or_else(|| vec!["document".to_owned()]),
+    };
+    if !words.is_empty() && !tasks.iter().any(|task| task == "document") {
+        return Err(mask.error("`skiplist_tasks`: expected `document` among them, found none"));
+    }
+    let mut late = LateInteraction {
+        query_tokens: most,
+        document_tokens: most,
+        query_prefix: None,
+        document_prefix: None,
+        expansion: None,
+        skipped: skipped(&words, tokenizer),
+        skips_in_queries: tasks.iter().any(|task| task == "query"),
+    };
+    let Some(transformer) = transformer else {
+        return Ok(late);
+    };
+    let tokens = |key: &str| transformer.size(key, 1, MAX_POSITIONS);
+    late.query_tokens = tokens("query_length")?.unwrap_or(most);
+    late.document_tokens = tokens("document_length")?.unwrap_or(most);
+    if let Some(settings) = transformer.object("query_expansion")? {
+        let length = settings.size("length", 1, MAX_POSITIONS)?.ok_or_else(|| {
+            settings.error("`query_expansion`: expected `length`, the tokens up to which queries are filled, found none")
+        })?;
+        late.expansion = Some(Expansion {
+            token: filler(settings.text("token")?, &settings, tokenizer)?,
+            tokens: length,
+            is_attended: settings.flag("attend")?.unwrap_or(false),
+        });
+        match settings.text("strategy")? {
+            // The length is the most as well as the least.
+            Some("fixed") => late.query_tokens = length,
+            Some("min") => late.query_tokens = late.query_tokens.max(length),
+            other => {
+                return Err(settings.error(format!(
+                    "`query_expansion`: expected `strategy` to be `fixed` or `min`, found {other:?}"
+                )));
+            }
+        }
+    }
+    Ok(late)
+}
+
+/// The token that fills queries up: the one named, or else the mask.
+fn filler(named: Option<&str>, settings: &Settings, tokenizer: &Tokenizer) -> Result<u32> {
+    let token = match named {
+        Some(token) => tokenizer.id(token),
+        None => tokenizer.mask(),
+    };
+    token.ok_or_else(|| {
+        settings.error(format!(
+            "queries are filled up with {}, which the tokenizer does not have",
+            named.unwrap_or("the mask token")
+        ))
+    })
+}
+
+/// The ids of words that are one token; others cannot be left out.
+fn skipped(words: &[String], tokenizer: &Tokenizer) -> Vec<u32> {
+    let mut ids: Vec<u32> = words.iter().filter_map(|word| tokenizer.id(word)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}

@@ -1,0 +1,73 @@
+//! What a transformer is used for, and what becomes of a classifier's logits.
+
+use crate::error::Result;
+
+use super::super::json::Settings;
+use super::Step;
+
+/// What a cross-encoder applies to its logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScoreActivation {
+    /// Nothing.
+    Identity,
+    /// 1 / (1 + e⁻ˣ).
+    Sigmoid,
+}
+
+/// What a transformer is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Features,
+    FillMask,
+    Classification,
+}
+
+impl Task {
+    pub(super) fn of(step: &Step, settings: Option<&Settings>) -> Result<Self> {
+        let Some(settings) = settings.filter(|_| step.kind != "MLMTransformer") else {
+            return Ok(match step.kind.as_str() {
+                "MLMTransformer" => Self::FillMask,
+                _ => Self::Features,
+            });
+        };
+        match settings.text("transformer_task")? {
+            None | Some("feature-extraction") => Ok(Self::Features),
+            Some("fill-mask") => Ok(Self::FillMask),
+            Some("sequence-classification") => Ok(Self::Classification),
+            Some(other) => Err(settings.wrong(
+                "transformer_task",
+                "feature-extraction, fill-mask or sequence-classification",
+                format!("`{other}`"),
+            )),
+        }
+    }
+}
+
+/// What a cross-encoder applies to its logits: as one of two files says, or else the sigmoid for one label and nothing for more.
+pub(super) fn score_activation(
+    config: &Settings,
+    about: &Settings,
+    labels: usize,
+) -> Result<ScoreActivation> {
+    let nested = config.object("sentence_transformers")?;
+    let sources = [
+        (Some(about), "activation_fn"),
+        (nested.as_ref(), "activation_fn"),
+        (Some(config), "sbert_ce_default_activation_function"),
+    ];
+    for (settings, key) in sources {
+        let Some(settings) = settings else { continue };
+        let Some(class) = settings.text(key)? else {
+            continue;
+        };
+        return match class.rsplit('.').next().unwrap_or(class) {
+            "Identity" => Ok(ScoreActivation::Identity),
+            "Sigmoid" => Ok(ScoreActivation::Sigmoid),
+            _ => Err(settings.wrong(key, "Identity or Sigmoid of torch.nn", format!("`{class}`"))),
+        };
+    }
+    Ok(match labels {
+        1 => ScoreActivation::Sigmoid,
+        _ => ScoreActivation::Identity,
+    })
+}

@@ -1,0 +1,80 @@
+//! Cross-encoders: a query and a document read together as one sequence, scored by the head of a sequence classifier.
+
+use crate::backend::{Activation, Backend, Pooling};
+use crate::error::{Error, Result};
+use crate::neural::config::{Family, ModelConfig};
+use crate::neural::encoder::parts::{Bias, Dense, Loader};
+use crate::neural::weights::Weights;
+
+/// The head of a sequence classifier: a layer on the first token, then a logit for each label.
+///
+/// Logits go out as they are. What becomes of them (a sigmoid for one label, a softmax for several) is the caller's choice, as it is in
+/// sentence-transformers.
+pub struct CrossHead<B: Backend> {
+    first: Dense<B>,
+    activation: Activation,
+    classifier: Dense<B>,
+    labels: usize,
+}
+
+impl<B: Backend> CrossHead<B> {
+    /// Loads the head of a sequence classifier.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] if the checkpoint has no such head, or one of another number of labels than its configuration says.
+    pub fn load(backend: &B, config: &ModelConfig, weights: &Weights) -> Result<Self> {
+        let (first, activation, classifier) = names(config)?;
+        if config.labels == 0 {
+            return Err(Error::model(
+                "",
+                "a cross-encoder: expected one label at least in config.json, found none",
+            ));
+        }
+        let loader = Loader::new(backend, weights);
+        Ok(Self {
+            first: loader.dense(first, config.hidden, config.hidden, Bias::Has)?,
+            activation,
+            classifier: loader.dense(classifier, config.labels, config.hidden, Bias::Has)?,
+            labels: config.labels,
+        })
+    }
+
+    /// The logits of each sequence, [`labels`](Self::labels) numbers for each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] if `hidden` is another model's, [`Error::Device`] if the backend's device fails.
+    pub fn forward(&self, backend: &B, hidden: &B::Tensor, starts: &[u32]) -> Result<Vec<f32>> {
+        let first = backend.pool(hidden, starts, Pooling::First)?;
+        let x = backend.linear(&first, &self.first.layer(), self.activation)?;
+        let classifier = self.classifier.layer();
+        let logits = backend.linear(&x, &classifier, Activation::Identity)?;
+        backend.values(&logits)
+    }
+
+    /// Logits a sequence.
+    pub fn labels(&self) -> usize {
+        self.labels
+    }
+}
+
+/// What a family calls the layer on the first token, what that layer applies, and what the family calls the layer of logits.
+fn names(config: &ModelConfig) -> Result<(&'static str, Activation, &'static str)> {
+    Ok(match config.family {
+        Family::Bert | Family::DebertaV2 => {
+            ("pooler.dense", config.pooler_activation, "classifier")
+        }
+        Family::DistilBert => ("pre_classifier", Activation::Relu, "classifier"),
+        Family::Roberta | Family::XlmRoberta => {
+            ("classifier.dense", Activation::Tanh, "classifier.out_proj")
+        }
+        Family::Electra => ("classifier.dense", Activation::Gelu, "classifier.out_proj"),
+        Family::T5 => {
+            return Err(Error::model(
+                "",
+                "a cross-encoder: expected a sequence classifier of another family than T5",
+            ));
+        }
+    })
+}

@@ -1,0 +1,84 @@
+//! Late interaction (ColBERT: Khattab and Zaharia, 2020): a vector for each token, compared only after query and document are encoded apart.
+
+use crate::backend::{Activation, Backend};
+use crate::error::{Error, Result};
+use crate::neural::encoder::parts::{Bias, Dense, Loader};
+use crate::neural::weights::Weights;
+
+/// Makes a unit vector of each token's hidden state.
+///
+/// ```
+/// # use esparsa::backend::{Backend, Reference};
+/// use esparsa::neural::LateHead;
+///
+/// let backend = Reference;
+/// let head = LateHead::without_projection(2);
+/// let query = backend.tensor(1, 2, &[3.0, 4.0])?;
+/// let documents = backend.tensor(3, 2, &[0.0, 2.0, 5.0, 0.0, -1.0, 0.0])?;
+/// let query = head.token_vectors(&backend, &query)?;
+/// let documents = head.token_vectors(&backend, &documents)?;
+/// // The first document has two tokens, the second one.
+/// let scores = backend.max_sim(&query, &documents, &[0, 2, 3])?;
+/// assert_eq!(scores, [0.8, -0.6]);
+/// # Ok::<(), esparsa::Error>(())
+/// ```
+pub struct LateHead<B: Backend> {
+    projection: Option<Dense<B>>,
+    size: usize,
+}
+
+impl<B: Backend> LateHead<B> {
+    /// Loads the projection `linear.weight`, which has no bias, for hidden states of `hidden` numbers. It stands among the
+    /// encoder's tensors (ColBERT) or in a file of its own (the Dense module of sentence-transformers).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] if there is none, or one for hidden states of another size.
+    pub fn load(backend: &B, weights: &Weights, hidden: usize) -> Result<Self> {
+        let size = match weights.shape("linear.weight") {
+            Some(&[outputs, _]) => outputs,
+            Some(other) => {
+                return Err(Error::model(
+                    "",
+                    format!("linear.weight: expected two dimensions, found the shape {other:?}"),
+                ));
+            }
+            // Asked for by name below, which gives the error that says what there is instead.
+            None => hidden,
+        };
+        let loader = Loader::new(backend, weights);
+        Ok(Self {
+            projection: Some(loader.dense("linear", size, hidden, Bias::None)?),
+            size,
+        })
+    }
+
+    /// Takes hidden states of `hidden` numbers as they are.
+    pub fn without_projection(hidden: usize) -> Self {
+        Self {
+            projection: None,
+            size: hidden,
+        }
+    }
+
+    /// A unit row for each row of `hidden`; [`Backend::max_sim`] compares them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] if `hidden` is another model's, [`Error::Device`] if the backend's device fails.
+    pub fn token_vectors(&self, backend: &B, hidden: &B::Tensor) -> Result<B::Tensor> {
+        match &self.projection {
+            Some(projection) => {
+                let layer = projection.layer();
+                let vectors = backend.linear(hidden, &layer, Activation::Identity)?;
+                backend.unit_rows(&vectors)
+            }
+            None => backend.unit_rows(hidden),
+        }
+    }
+
+    /// Numbers a vector.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+}

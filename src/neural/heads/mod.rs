@@ -1,0 +1,20 @@
+//! What models make of hidden states: sparse vectors, dense vectors, scores, vectors of tokens.
+//!
+//! Comes in: the last hidden states of packed sequences, a row for each token, as an [encoder](super::encoder) gives them. Goes out: one sparse vector
+//! ([`SpladeHead`]), dense vector ([`PooledHead`]) or row of logits ([`CrossHead`]) for each sequence, or one vector for each token and the
+//! scores between two sets of them ([`LateHead`]). [`StaticWeights`] is a head without an encoder: the weight of a query's token is a number
+//! in a table.
+//!
+//! Invariant: a head reads its tensors by the names that published checkpoints give them, and tokenizes nothing.
+
+mod cross;
+mod late;
+mod pooled;
+mod splade;
+mod static_weights;
+
+pub use cross::CrossHead;
+pub use late::LateHead;
+pub use pooled::{DenseWeights, PooledHead};
+pub use splade::SpladeHead;
+pub use static_weights::StaticWeights;

@@ -1,0 +1,130 @@
+//! Texts longer than a model takes.
+
+use crate::backend::SparseVector;
+use crate::error::{Error, Result};
+
+use super::tokenizer::{Tokenizer, Tokens};
+
+/// What becomes of a text with more tokens than the model takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LongText {
+    /// Only its beginning counts, as with sentence-transformers: the first passage.
+    #[default]
+    Truncate,
+    /// All of it counts, in windows as long as the model takes: of sparse vectors the greatest weight of each term is taken, of dense vectors
+    /// the mean, of scores the greatest, which is that of the best passage.
+    Windows {
+        /// Tokens that a window has in common with the one before.
+        overlap: usize,
+    },
+    /// It is an error.
+    Refuse,
+}
+
+impl LongText {
+    /// The sequences of at most `limit` tokens that a text becomes.
+    pub(super) fn sequences(
+        self,
+        tokenizer: &Tokenizer,
+        text: &str,
+        limit: usize,
+    ) -> Result<Vec<Tokens>> {
+        match self {
+            Self::Truncate => Ok(vec![tokenizer.truncated(text, limit)?]),
+            Self::Windows { overlap } => tokenizer.windows(text, limit, overlap),
+            Self::Refuse => {
+                let tokens = tokenizer.truncated(text, limit.saturating_add(1))?;
+                refuse_over(limit, tokens.len())?;
+                Ok(vec![tokens])
+            }
+        }
+    }
+
+    /// The same for a pair, of which the second text may be long.
+    pub(super) fn pairs(
+        self,
+        tokenizer: &Tokenizer,
+        (first, second): (&str, &str),
+        limit: usize,
+    ) -> Result<Vec<Tokens>> {
+        match self {
+            Self::Truncate => Ok(vec![tokenizer.encode_pair(first, second, limit)?]),
+            Self::Windows { overlap } => tokenizer.pair_windows(first, second, limit, overlap),
+            Self::Refuse => {
+                let tokens = tokenizer.encode_pair(first, second, limit.saturating_add(1))?;
+                refuse_over(limit, tokens.len())?;
+                Ok(vec![tokens])
+            }
+        }
+    }
+}
+
+fn refuse_over(limit: usize, found: usize) -> Result<()> {
+    if found <= limit {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the text has more tokens than the {limit} that the model takes; have it truncated or split into windows"
+    )))
+}
+
+/// For each term of any vector its greatest weight.
+pub(super) fn greatest_weights(mut vectors: Vec<SparseVector>) -> SparseVector {
+    if vectors.len() == 1 {
+        return vectors.swap_remove(0);
+    }
+    let mut all: SparseVector = vectors.into_iter().flatten().collect();
+    // Of equal terms the greatest weight first, which is the one that stays.
+    all.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
+    all.dedup_by_key(|(term, _)| *term);
+    all
+}
+
+/// The mean of vectors, of Euclidean length 1 if `is_unit`.
+pub(super) fn mean(mut vectors: Vec<Vec<f32>>, is_unit: bool) -> Vec<f32> {
+    if vectors.len() == 1 {
+        return vectors.swap_remove(0);
+    }
+    let columns = vectors.first().map_or(0, Vec::len);
+    let mut sums = vec![0.0_f64; columns];
+    for vector in &vectors {
+        for (sum, number) in sums.iter_mut().zip(vector) {
+            *sum += f64::from(*number);
+        }
+    }
+    let divisor = match is_unit {
+        true => sums
+            .iter()
+            .map(|sum| sum * sum)
+            .sum::<f64>()
+            .sqrt()
+            .max(1e-12),
+        false => vectors.len() as f64,
+    };
+    sums.into_iter().map(|sum| (sum / divisor) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_each_term_the_greatest_weight_stays() {
+        let first = vec![(3, 0.5), (7, 2.0)];
+        let second = vec![(1, 1.0), (3, 0.75), (7, 0.5)];
+        let both = greatest_weights(vec![first.clone(), second]);
+        assert_eq!(both, [(1, 1.0), (3, 0.75), (7, 2.0)]);
+        assert_eq!(greatest_weights(vec![first.clone()]), first);
+        assert_eq!(greatest_weights(vec![Vec::new(), first.clone()]), first);
+    }
+
+    #[test]
+    fn the_mean_of_unit_vectors_is_a_unit_vector_again() {
+        let vectors = vec![vec![1.0, 0.0], vec![0.0, 1.0]];
+        assert_eq!(mean(vectors.clone(), false), [0.5, 0.5]);
+        let root = 0.5_f32.sqrt();
+        assert_eq!(mean(vectors, true), [root, root]);
+        assert_eq!(mean(vec![vec![3.0, 4.0]], true), [3.0, 4.0]);
+        assert_eq!(mean(vec![vec![1.0], vec![-1.0]], true), [0.0]);
+    }
+}

@@ -1,0 +1,75 @@
+//! Models that make vectors and scores of text, from the files that people publish them in.
+//!
+//! Comes in: the folder of a model, in the layout of Hugging Face or sentence-transformers, a [`Backend`](crate::backend::Backend), and texts. Goes out:
+//! sparse vectors ([`SparseEncoder`]), dense vectors ([`DenseEncoder`]), scores for pairs ([`CrossEncoder`]), vectors of tokens and their
+//! scores ([`LateEncoder`]). Nothing here is downloaded, written, or run by Python, and no backend is named: each model is written once over the trait.
+//!
+//! ```
+//! use esparsa::backend::{Cpu, CpuOptions};
+//! use esparsa::neural::SparseEncoder;
+//! use esparsa::{Document, Index, Query, Schema};
+//!
+//! let encoder = SparseEncoder::open("tests/neural/models/splade-max", Cpu::new(CpuOptions::default())?)?;
+//! let named = |vector: Vec<(u32, f32)>| {
+//!     let terms = vector.into_iter().map(|(term, weight)| (encoder.term(term), weight));
+//!     terms.collect::<Vec<_>>()
+//! };
+//!
+//! let index = Index::in_memory(Schema::new().sparse("splade", 10.0)?)?;
+//! let mut writer = index.writer()?;
+//! for (id, text) in [("etna", "Lava flows from the volcano."), ("bees", "Bees make honey.")] {
+//!     let vector = encoder.encode_documents(&[text])?.remove(0);
+//!     writer.add(Document::new(id).with_sparse("splade", named(vector)))?;
+//! }
+//! writer.commit()?;
+//!
+//! let query = encoder.encode_queries(&["Lava flows from the volcano."])?.remove(0);
+//! let hits = index.snapshot()?.search(&Query::sparse("splade", named(query)), 10)?;
+//! assert_eq!(hits.len(), 2);
+//! # Ok::<(), esparsa::Error>(())
+//! ```
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `config`, `json` | `config.json` of every family, under one name for each setting |
+//! | `weights` | tensors of `safetensors` files |
+//! | `tokenizer` | text to token ids |
+//! | `folder` | what a folder says of itself: kind of model, modules, prompts, limits |
+//! | `packing` | batches without padding |
+//! | [`encoder`] | token ids to hidden states |
+//! | [`heads`] | hidden states to vectors and scores |
+//! | [`models`] | text to vectors and scores |
+//! | `long` | texts longer than a model takes |
+//! | `bulk` | many texts on all lanes of a backend, in bounded memory |
+
+mod bulk;
+mod config;
+pub mod encoder;
+mod folder;
+pub mod heads;
+mod json;
+mod long;
+pub mod models;
+mod packing;
+mod tokenizer;
+mod weights;
+
+pub use bulk::{Encoded, WindowSize, for_each_window};
+pub use config::{
+    Convolution, DebertaPositions, Family, MAX_HEADS, MAX_LAYERS, MAX_POSITIONS, MAX_VOCABULARY,
+    MAX_WIDTH, ModelConfig, T5Positions,
+};
+pub use encoder::Encoder;
+pub use folder::{
+    DEFAULT_MAX_TOKENS, DenseModule, Expansion, LateInteraction, ModelFolder, ModelKind, Module,
+    Prompts, ScoreActivation, Similarity, StaticQueries,
+};
+pub use heads::{CrossHead, DenseWeights, LateHead, PooledHead, SpladeHead, StaticWeights};
+pub use long::LongText;
+pub use models::{
+    CrossEncoder, DenseEncoder, LateEncoder, PairScorer, Role, SparseEncoder, TextEncoder,
+    TokenVectors,
+};
+pub use packing::{Batch, plan_batches};
+pub use tokenizer::{Tokenizer, Tokens};
+pub use weights::Weights;

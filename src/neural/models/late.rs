@@ -1,0 +1,370 @@
+//! Late interaction: a vector for each token, compared only when both texts are encoded (ColBERT: Khattab and Zaharia, 2020).
+
+use std::path::Path;
+
+use crate::backend::{Activation, Backend};
+use crate::error::{Error, Result};
+use crate::neural::bulk::{Encoded, Lanes, WindowSize, Work};
+use crate::neural::encoder::Encoder;
+use crate::neural::folder::{LateInteraction, ModelFolder, ModelKind, Module};
+use crate::neural::heads::LateHead;
+use crate::neural::long::LongText;
+use crate::neural::packing::Batch;
+use crate::neural::tokenizer::Tokens;
+use crate::rank::Scorer;
+
+use super::transformer::{Identity, RolePrompts, Transformer, expect_kind, prompted};
+use super::{PairScorer, Role};
+
+/// A model that makes a unit vector of each token, and scores a document by MaxSim: the sum, over the query's tokens, of the greatest inner
+/// product with a token of the document.
+///
+/// ```
+/// use esparsa::backend::{Cpu, CpuOptions};
+/// use esparsa::neural::LateEncoder;
+/// use esparsa::rank::Scorer;
+///
+/// let encoder = LateEncoder::open("tests/neural/models/colbert", Cpu::new(CpuOptions::default())?)?;
+/// let query = &encoder.encode_queries(&["lava"])?[0];
+/// assert_eq!(query.values.len(), query.tokens() * encoder.dimensions());
+///
+/// let scores = encoder.scores("lava", &["lava", "Bees make honey."])?;
+/// // A text is nearest to itself: each of its tokens finds itself.
+/// assert!((scores[0] - query.tokens() as f32).abs() < 1e-3);
+/// assert!(scores[1] < scores[0]);
+/// # Ok::<(), esparsa::Error>(())
+/// ```
+///
+/// Where the folder says that queries are filled up with a token that others attend to, they are. Fillers that others do not attend to, as most
+/// models of ColBERT have them, are left out: such a query has the vectors of its own tokens only, and scores lack what fillers would add.
+pub struct LateEncoder<B: Backend> {
+    transformer: Transformer<B>,
+    head: LateHead<B>,
+    lanes: Lanes<B>,
+    long: LongText,
+    prompts: RolePrompts,
+    settings: LateInteraction,
+    identity: Identity,
+}
+
+/// The vectors of a text's tokens.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TokenVectors {
+    /// The numbers of all vectors, one vector after another.
+    pub values: Vec<f32>,
+    /// Numbers of a vector.
+    pub size: usize,
+}
+
+impl TokenVectors {
+    /// The number of vectors.
+    pub fn tokens(&self) -> usize {
+        self.values.len() / self.size.max(1)
+    }
+}
+
+impl<B: Backend> LateEncoder<B> {
+    /// Opens the model in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`](crate::Error::Model) for files that are missing, damaged or do not fit together, or a model that does something else;
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn open(folder: impl AsRef<Path>, backend: B) -> Result<Self> {
+        Self::load(ModelFolder::open(folder.as_ref())?, backend)
+    }
+
+    /// The same for a folder that was opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`LateEncoder::open`].
+    pub fn load(folder: ModelFolder, backend: B) -> Result<Self> {
+        expect_kind(&folder, ModelKind::LateInteraction)?;
+        let Some(settings) = folder.late.clone() else {
+            let message = "expected the lengths of queries and documents, found none";
+            return Err(Error::model(&folder.path, message));
+        };
+        let encoder = Encoder::load(&backend, &folder.config, &folder.weights)?;
+        let head = load_head(&backend, &folder)?;
+        Ok(Self {
+            identity: Identity::of(&folder)?,
+            prompts: RolePrompts::of(&folder),
+            transformer: Transformer {
+                encoder,
+                tokenizer: folder.tokenizer,
+                max_tokens: folder.max_tokens,
+            },
+            head,
+            lanes: Lanes::new(backend),
+            long: LongText::default(),
+            settings,
+        })
+    }
+
+    /// What becomes of documents that are too long. Queries are always truncated.
+    #[must_use]
+    pub fn with_long(mut self, long: LongText) -> Self {
+        self.long = long;
+        self
+    }
+
+    /// The vectors of each query's tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a text that has none, named by its place;
+    /// [`Error::Device`](crate::Error::Device).
+    pub fn encode_queries(&self, texts: &[&str]) -> Result<Vec<TokenVectors>> {
+        let work = Vectors {
+            model: self,
+            role: Role::Query,
+        };
+        let limit = self.settings.query_tokens;
+        let encoded = self.lanes.encode(&work, texts.len(), limit, |number| {
+            Ok(vec![self.query_tokens(texts[number])?])
+        })?;
+        encoded.all()
+    }
+
+    /// The vectors of each document's tokens; those of a long document in windows stand behind each other.
+    ///
+    /// # Errors
+    ///
+    /// As [`LateEncoder::encode_queries`].
+    pub fn encode_documents(&self, texts: &[&str]) -> Result<Vec<TokenVectors>> {
+        let work = Vectors {
+            model: self,
+            role: Role::Document,
+        };
+        let limit = self.settings.document_tokens;
+        let encoded = self.lanes.encode(&work, texts.len(), limit, |number| {
+            self.document_tokens(texts[number])
+        })?;
+        encoded.all()
+    }
+
+    /// Numbers of a vector.
+    pub fn dimensions(&self) -> usize {
+        self.head.size()
+    }
+
+    /// The most tokens of a document that the model reads at once.
+    pub fn max_tokens(&self) -> usize {
+        self.settings.document_tokens
+    }
+
+    /// The name of the model's folder.
+    pub fn name(&self) -> &str {
+        &self.identity.name
+    }
+
+    /// A hash of weights, tokenizer and settings; models with the same are the same.
+    pub fn fingerprint(&self) -> u128 {
+        self.identity.fingerprint
+    }
+
+    fn query_tokens(&self, text: &str) -> Result<Tokens> {
+        let settings = &self.settings;
+        let text = prompted(self.prompts.before(Role::Query), text);
+        let room = room_beside(settings.query_prefix, settings.query_tokens);
+        let mut tokens = self.transformer.tokenizer.truncated(&text, room)?;
+        insert_prefix(&mut tokens, settings.query_prefix);
+        if let Some(filler) = settings.expansion.filter(|filler| filler.is_attended) {
+            let length = tokens.len().max(filler.tokens);
+            tokens.ids.resize(length, filler.token);
+            tokens.types.resize(length, 0);
+        }
+        Ok(tokens)
+    }
+
+    fn document_tokens(&self, text: &str) -> Result<Vec<Tokens>> {
+        let settings = &self.settings;
+        let text = prompted(self.prompts.before(Role::Document), text);
+        let room = room_beside(settings.document_prefix, settings.document_tokens);
+        let mut sequences = self
+            .long
+            .sequences(&self.transformer.tokenizer, &text, room)?;
+        for tokens in &mut sequences {
+            insert_prefix(tokens, settings.document_prefix);
+        }
+        Ok(sequences)
+    }
+
+    /// Tokens whose vectors are not compared, ascending.
+    fn skipped(&self, role: Role) -> &[u32] {
+        match role {
+            Role::Query if !self.settings.skips_in_queries => &[],
+            Role::Query | Role::Document => &self.settings.skipped,
+        }
+    }
+
+    /// The vectors of each sequence of a batch; `None` where they are not finite.
+    fn vectors(&self, backend: &B, batch: &Batch, role: Role) -> Result<Vec<Option<Vec<f32>>>> {
+        let hidden = self.transformer.encoder.forward(backend, batch)?;
+        let vectors = self.head.token_vectors(backend, &hidden)?;
+        let values = backend.values(&vectors)?;
+        let (size, skipped) = (self.head.size(), self.skipped(role));
+        let sequences = batch.starts.windows(2).map(|pair| {
+            let tokens = pair[0] as usize..pair[1] as usize;
+            let kept = tokens.filter(|token| skipped.binary_search(&batch.ids[*token]).is_err());
+            let rows = kept.map(|token| &values[token * size..(token + 1) * size]);
+            let rows = rows.collect::<Vec<_>>().concat();
+            rows.iter().all(|number| number.is_finite()).then_some(rows)
+        });
+        Ok(sequences.collect())
+    }
+
+    /// The score of each document for one query.
+    fn score(&self, query: &str, documents: &[&str]) -> Result<Encoded<f32>> {
+        let query = self.encode_queries(&[query])?.remove(0);
+        let whole = self.lanes.whole();
+        let query = whole.tensor(query.tokens(), query.size, &query.values)?;
+        let work = MaxSim { model: self, query };
+        let limit = self.settings.document_tokens;
+        self.lanes.encode(&work, documents.len(), limit, |number| {
+            self.document_tokens(documents[number])
+        })
+    }
+}
+
+/// The linear layer and the normalization that the folder lists.
+fn load_head<B: Backend>(backend: &B, folder: &ModelFolder) -> Result<LateHead<B>> {
+    let hidden = folder.config.hidden;
+    match &folder.modules[..] {
+        [Module::Normalize { .. }] => Ok(LateHead::without_projection(hidden)),
+        [Module::Dense(dense), Module::Normalize { .. }]
+            if !dense.has_bias
+                && !dense.has_residual
+                && dense.activation == Activation::Identity =>
+        {
+            LateHead::load(backend, &dense.weights, hidden)
+        }
+        modules => {
+            let names: Vec<&str> = modules.iter().map(Module::name).collect();
+            let message = format!(
+                "expected at most one plain Dense, then Normalize behind the transformer of late interaction, found {}, which \
+                 is not supported",
+                names.join(", ")
+            );
+            Err(Error::model(&folder.path, message))
+        }
+    }
+}
+
+/// Tokens that a prefix leaves for a text and its special tokens.
+fn room_beside(prefix: Option<u32>, limit: usize) -> usize {
+    limit - usize::from(prefix.is_some() && limit > 0)
+}
+
+/// Puts a token behind the first.
+fn insert_prefix(tokens: &mut Tokens, prefix: Option<u32>) {
+    if let Some(prefix) = prefix {
+        let place = tokens.len().min(1);
+        tokens.ids.insert(place, prefix);
+        tokens.types.insert(place, 0);
+    }
+}
+
+impl<B: Backend> Scorer for LateEncoder<B> {
+    fn scores(&self, query: &str, documents: &[&str]) -> Result<Vec<f32>> {
+        self.score(query, documents)?.all()
+    }
+}
+
+impl<B: Backend> PairScorer for LateEncoder<B> {
+    fn score_pairs(&self, pairs: &[(&str, &str)]) -> Result<Encoded<f32>> {
+        let mut all = Encoded {
+            results: Vec::with_capacity(pairs.len()),
+            tokens: 0,
+            full: 0,
+        };
+        for group in pairs.chunk_by(|a, b| a.0 == b.0) {
+            let documents: Vec<&str> = group.iter().map(|pair| pair.1).collect();
+            let scored = self.score(group[0].0, &documents)?;
+            all.results.extend(scored.results);
+            all.tokens += scored.tokens;
+            all.full += scored.full;
+        }
+        Ok(all)
+    }
+
+    fn window_size(&self) -> WindowSize {
+        self.lanes.window_size()
+    }
+
+    fn is_threaded(&self) -> bool {
+        self.lanes.are_many()
+    }
+
+    fn name(&self) -> &str {
+        &self.identity.name
+    }
+}
+
+struct Vectors<'a, B: Backend> {
+    model: &'a LateEncoder<B>,
+    role: Role,
+}
+
+impl<B: Backend> Work<B> for Vectors<'_, B> {
+    type Output = TokenVectors;
+
+    fn run(&self, backend: &B, batch: &Batch) -> Result<Vec<Option<TokenVectors>>> {
+        let size = self.model.head.size();
+        let vectors = self.model.vectors(backend, batch, self.role)?;
+        let vectors = vectors.into_iter();
+        Ok(vectors
+            .map(|values| {
+                Some(TokenVectors {
+                    values: values?,
+                    size,
+                })
+            })
+            .collect())
+    }
+
+    fn join(&self, parts: Vec<TokenVectors>) -> TokenVectors {
+        TokenVectors {
+            values: parts.into_iter().flat_map(|part| part.values).collect(),
+            size: self.model.head.size(),
+        }
+    }
+}
+
+struct MaxSim<'a, B: Backend> {
+    model: &'a LateEncoder<B>,
+    query: B::Tensor,
+}
+
+impl<B: Backend> Work<B> for MaxSim<'_, B> {
+    type Output = f32;
+
+    fn run(&self, backend: &B, batch: &Batch) -> Result<Vec<Option<f32>>> {
+        let size = self.model.head.size();
+        let vectors = self.model.vectors(backend, batch, Role::Document)?;
+        let mut starts = vec![0];
+        let mut rows = Vec::new();
+        for values in &vectors {
+            rows.extend_from_slice(values.as_deref().unwrap_or_default());
+            // Never more than the batch has.
+            starts.push((rows.len() / size.max(1)) as u32);
+        }
+        let documents = backend.tensor(rows.len() / size.max(1), size, &rows)?;
+        let scores = backend.max_sim(&self.query, &documents, &starts)?;
+        let scores = scores.into_iter().zip(&vectors);
+        Ok(scores
+            .map(|(score, vectors)| {
+                vectors
+                    .as_ref()
+                    .map(|_| score)
+                    .filter(|score| score.is_finite())
+            })
+            .collect())
+    }
+
+    /// The best passage's.
+    fn join(&self, parts: Vec<f32>) -> f32 {
+        parts.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    }
+}

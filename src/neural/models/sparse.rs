@@ -1,0 +1,256 @@
+//! Learned sparse vectors: one weight for each term that a text is about.
+
+use std::path::Path;
+
+use crate::backend::{Backend, Pooling, SparseVector};
+use crate::error::{Error, Result};
+use crate::neural::bulk::{Encoded, Lanes, WindowSize, Work};
+use crate::neural::encoder::Encoder;
+use crate::neural::folder::{ModelFolder, ModelKind, Module, StaticQueries};
+use crate::neural::heads::SpladeHead;
+use crate::neural::long::{LongText, greatest_weights};
+use crate::neural::packing::Batch;
+
+use super::transformer::{Identity, RolePrompts, Transformer, expect_kind, prompted};
+use super::{Role, TextEncoder};
+
+/// A model that makes a sparse vector of a text: SPLADE.
+///
+/// In an *inference-free* model the weights of a query's terms come from a table, and no transformer runs for queries.
+///
+/// ```
+/// use esparsa::backend::{Cpu, CpuOptions};
+/// use esparsa::neural::SparseEncoder;
+///
+/// let encoder = SparseEncoder::open("tests/neural/models/splade-max", Cpu::new(CpuOptions::default())?)?;
+/// let vectors = encoder.encode_documents(&["Lava flows from the volcano.", "Bees make honey."])?;
+/// assert_eq!(vectors.len(), 2);
+/// for (term, weight) in &vectors[0] {
+///     assert!(*weight > 0.0 && !encoder.term(*term).is_empty());
+/// }
+/// # Ok::<(), esparsa::Error>(())
+/// ```
+pub struct SparseEncoder<B: Backend> {
+    transformer: Transformer<B>,
+    head: SpladeHead<B>,
+    /// What encodes queries, if the transformer does not.
+    queries: Option<StaticQueries>,
+    lanes: Lanes<B>,
+    long: LongText,
+    prompts: RolePrompts,
+    /// Weights of a vector that stay at most, the greatest.
+    max_terms: usize,
+    identity: Identity,
+}
+
+impl<B: Backend> SparseEncoder<B> {
+    /// Opens the model in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`](crate::Error::Model) for files that are missing, damaged or do not fit together, or a model that does something else;
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn open(folder: impl AsRef<Path>, backend: B) -> Result<Self> {
+        Self::load(ModelFolder::open(folder.as_ref())?, backend)
+    }
+
+    /// The same for a folder that was opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`SparseEncoder::open`].
+    pub fn load(folder: ModelFolder, backend: B) -> Result<Self> {
+        expect_kind(&folder, ModelKind::SparseEncoder)?;
+        let [
+            Module::SpladePooling {
+                pooling,
+                activation,
+            },
+        ] = folder.modules[..]
+        else {
+            let message = "expected a SpladePooling behind the transformer and nothing else";
+            return Err(Error::model(&folder.path, message));
+        };
+        let (config, weights) = (&folder.config, &folder.weights);
+        let encoder = Encoder::load(&backend, config, weights)?;
+        let head = SpladeHead::load(&backend, config, weights, activation, pooling)?;
+        Ok(Self {
+            identity: Identity::of(&folder)?,
+            prompts: RolePrompts::of(&folder),
+            transformer: Transformer {
+                encoder,
+                tokenizer: folder.tokenizer,
+                max_tokens: folder.max_tokens,
+            },
+            head,
+            queries: folder.static_queries,
+            lanes: Lanes::new(backend),
+            long: LongText::default(),
+            max_terms: folder.max_terms.unwrap_or(usize::MAX),
+        })
+    }
+
+    /// What becomes of texts that are too long.
+    #[must_use]
+    pub fn with_long(mut self, long: LongText) -> Self {
+        self.long = long;
+        self
+    }
+
+    /// What is put before queries and before documents, instead of what the folder says.
+    #[must_use]
+    pub fn with_prompts(mut self, query: impl Into<String>, document: impl Into<String>) -> Self {
+        self.prompts = RolePrompts {
+            query: query.into(),
+            document: document.into(),
+        };
+        self
+    }
+
+    /// The vector of each query.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a text that has none, named by its place;
+    /// [`Error::Device`](crate::Error::Device).
+    pub fn encode_queries(&self, texts: &[&str]) -> Result<Vec<SparseVector>> {
+        self.encode(texts, Role::Query)?.all()
+    }
+
+    /// The vector of each document.
+    ///
+    /// # Errors
+    ///
+    /// As [`SparseEncoder::encode_queries`].
+    pub fn encode_documents(&self, texts: &[&str]) -> Result<Vec<SparseVector>> {
+        self.encode(texts, Role::Document)?.all()
+    }
+
+    /// The number of terms.
+    pub fn vocabulary(&self) -> usize {
+        self.head.vocabulary()
+    }
+
+    /// The name of a term: its token, or its number after `#` where the tokenizer has no such token.
+    pub fn term(&self, term: u32) -> String {
+        let token = self.transformer.tokenizer.token(term);
+        token.unwrap_or_else(|| format!("#{term}"))
+    }
+
+    /// The names of all terms in the order of their numbers.
+    pub fn terms(&self) -> impl Iterator<Item = String> {
+        (0..self.vocabulary()).map(|term| self.term(u32::try_from(term).unwrap_or(u32::MAX)))
+    }
+
+    /// True if queries need no transformer.
+    pub fn is_inference_free(&self) -> bool {
+        self.queries.is_some()
+    }
+
+    /// The vectors of queries from the table.
+    fn look_up(&self, table: &StaticQueries, texts: &[&str]) -> Encoded<SparseVector> {
+        let prompt = self.prompts.before(Role::Query);
+        let mut encoded = Encoded {
+            results: Vec::with_capacity(texts.len()),
+            tokens: 0,
+            full: 0,
+        };
+        for text in texts {
+            let ids = table.tokens(&prompted(prompt, text));
+            encoded.results.push(ids.and_then(|ids| {
+                encoded.tokens += ids.len() as u64;
+                encoded.full += u64::from(Some(ids.len()) == table.max_tokens);
+                let vector = table.weights.encode(&ids)?;
+                Ok(greatest(vector, self.max_terms))
+            }));
+        }
+        encoded
+    }
+}
+
+impl<B: Backend> TextEncoder for SparseEncoder<B> {
+    type Vector = SparseVector;
+
+    fn encode(&self, texts: &[&str], role: Role) -> Result<Encoded<SparseVector>> {
+        if let (Role::Query, Some(table)) = (role, &self.queries) {
+            return Ok(self.look_up(table, texts));
+        }
+        let prompt = self.prompts.before(role);
+        let limit = self.transformer.max_tokens;
+        self.lanes
+            .encode(&Weights(self), texts.len(), limit, |number| {
+                let text = prompted(prompt, texts[number]);
+                self.long
+                    .sequences(&self.transformer.tokenizer, &text, limit)
+            })
+    }
+
+    fn window_size(&self) -> WindowSize {
+        self.lanes.window_size()
+    }
+
+    fn is_threaded(&self) -> bool {
+        self.lanes.are_many()
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.transformer.max_tokens
+    }
+
+    fn name(&self) -> &str {
+        &self.identity.name
+    }
+
+    fn fingerprint(&self) -> u128 {
+        self.identity.fingerprint
+    }
+}
+
+struct Weights<'a, B: Backend>(&'a SparseEncoder<B>);
+
+impl<B: Backend> Work<B> for Weights<'_, B> {
+    type Output = SparseVector;
+
+    fn run(&self, backend: &B, batch: &Batch) -> Result<Vec<Option<SparseVector>>> {
+        let (encoder, head) = (&self.0.transformer.encoder, &self.0.head);
+        let hidden = encoder.forward(backend, batch)?;
+        // What is not a number is not above 0 either and would only be missing among the weights: it is looked for before.
+        let means = backend.pool(&hidden, &batch.starts, Pooling::Mean)?;
+        let means = backend.values(&means)?;
+        let means = means.chunks_exact(encoder.hidden().max(1));
+        let vectors = head.forward(backend, &hidden, &batch.starts)?;
+        let checked = vectors.into_iter().zip(means).map(|(vector, mean)| {
+            let weights = vector.iter().map(|(_, weight)| weight);
+            let is_finite = mean.iter().chain(weights).all(|number| number.is_finite());
+            is_finite.then_some(vector)
+        });
+        Ok(checked.collect())
+    }
+
+    fn join(&self, parts: Vec<SparseVector>) -> SparseVector {
+        greatest(greatest_weights(parts), self.0.max_terms)
+    }
+}
+
+/// The `count` greatest weights of a vector; of equal ones those of the lower terms.
+fn greatest(mut vector: SparseVector, count: usize) -> SparseVector {
+    if vector.len() > count {
+        vector.sort_by(|a, b| b.1.total_cmp(&a.1));
+        vector.truncate(count);
+        vector.sort_unstable_by_key(|(term, _)| *term);
+    }
+    vector
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greatest_weights_stay_in_the_order_of_terms() {
+        let vector = vec![(1, 0.5), (4, 2.0), (7, 0.5), (9, 1.0)];
+        assert_eq!(greatest(vector.clone(), 3), [(1, 0.5), (4, 2.0), (9, 1.0)]);
+        assert_eq!(greatest(vector.clone(), 4), vector);
+        assert!(greatest(vector, 0).is_empty());
+    }
+}
