@@ -18,6 +18,7 @@ use std::ops::Range;
 
 use super::cursor::{Collected, Cursor, Matches};
 use super::score::Score;
+use super::simd::{Level, SLACK};
 use super::top_k::TopK;
 use crate::format::DocId;
 
@@ -147,10 +148,11 @@ impl<'a, C: Cursor> Lists<'a, C> {
 
 /// The documents of a piece that have all terms looked up so far.
 struct Candidates<S> {
+    level: Level,
     /// What the lead has in the piece.
     collected: Collected<S>,
     /// Places of the candidates in it.
-    places: Vec<usize>,
+    places: Vec<u32>,
     /// The candidates, and their sums so far.
     documents: Vec<DocId>,
     sums: Vec<S>,
@@ -162,6 +164,7 @@ struct Candidates<S> {
 impl<S: Score> Candidates<S> {
     fn new(terms: usize) -> Self {
         Self {
+            level: Level::detect(),
             collected: Collected::default(),
             places: Vec::new(),
             documents: Vec::new(),
@@ -178,6 +181,7 @@ impl<S: Score> Candidates<S> {
         piece: Range<DocId>,
         threshold: Option<S>,
     ) {
+        let terms = lists.lists.len();
         let Some(lead) = lists.lists.first_mut() else {
             return;
         };
@@ -192,16 +196,31 @@ impl<S: Score> Candidates<S> {
         }
         let count = collected.documents.len();
         for contributions in &mut self.contributions {
-            contributions.resize(count, S::default());
+            if contributions.len() < count {
+                contributions.resize(count, S::default());
+            }
         }
-        self.contributions[lead.order].copy_from_slice(&collected.contributions);
-        self.places.clear();
-        self.places.extend(0..count);
-        self.documents.clone_from(&collected.documents);
-        self.sums.clone_from(&collected.contributions);
-        if let Some(threshold) = threshold {
-            let cut = S::cut(threshold, lists.rest[0], lists.lists.len());
-            self.keep(|_, sum| sum > cut);
+        match threshold {
+            None => {
+                self.places.clear();
+                self.places.extend((0..).take(count));
+            }
+            Some(threshold) => {
+                self.places.resize(count + SLACK, 0);
+                let cut = S::cut(threshold, lists.rest[0], terms);
+                let (sums, places) = (&collected.contributions, &mut self.places);
+                let kept = S::above(self.level, sums, cut, 0, places);
+                places.truncate(kept);
+            }
+        }
+        let places = self.places.iter().map(|place| *place as usize);
+        self.documents.clear();
+        self.sums.clear();
+        let contributions = &mut self.contributions[lead.order];
+        for place in places {
+            self.documents.push(collected.documents[place]);
+            self.sums.push(collected.contributions[place]);
+            contributions[place] = collected.contributions[place];
         }
     }
 
@@ -269,7 +288,7 @@ impl<S: Score> Candidates<S> {
             self.places[kept] = place;
             self.documents[kept] = self.documents[*at];
             self.sums[kept] = self.sums[*at].plus(*contribution);
-            contributions[place] = *contribution;
+            contributions[place as usize] = *contribution;
         }
         self.truncate(self.matches.places.len());
     }
@@ -283,7 +302,10 @@ impl<S: Score> Candidates<S> {
     /// Offers the live candidates that are left.
     fn offer(&self, is_live: &impl Fn(DocId) -> bool, top: &mut TopK<S>) {
         for (document, place) in self.documents.iter().zip(&self.places) {
-            let contributions = self.contributions.iter().map(|of_term| of_term[*place]);
+            let contributions = self
+                .contributions
+                .iter()
+                .map(|of_term| of_term[*place as usize]);
             let score = contributions.fold(S::default(), S::plus);
             if score > S::default() && is_live(*document) {
                 top.offer(*document, score);
