@@ -89,6 +89,9 @@
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
+//! **All terms.** A query finds documents with any of its terms, the best first; [`Query::with_all_terms`] keeps those that
+//! have every one. Either way the best `k` are exact.
+//!
 //! **Evaluate.** Runs, qrels and metrics follow trec_eval, see [`eval`]:
 //!
 //! ```

@@ -232,6 +232,48 @@ fn bm25_parameters_change_scores_and_algorithms_do_not() {
 }
 
 #[test]
+fn all_terms_finds_documents_with_every_word() {
+    let fixture = Fixture::new();
+    let any = json(&fixture.search(&["the volcano erupts in sicily", "--json"]));
+    let all = json(&fixture.search(&["the volcano erupts in sicily", "--all-terms", "--json"]));
+    assert!(ids(&any).len() > ids(&all).len());
+    assert_eq!(ids(&all), ["etna"]);
+    assert_eq!(all["hits"][0]["score"], any["hits"][0]["score"]);
+    assert_eq!(all["algorithms"], serde_json::json!(["conjunction"]));
+    let others = ids(&any);
+    let other = others.iter().find(|id| **id != "etna").unwrap();
+    let arguments = ["volcano erupts sicily", "--all-terms", "--explain", other];
+    assert!(fixture.search(&arguments).contains("lacks"));
+    let explanation = fixture.search(&[&arguments[..], &["--json"]].concat());
+    assert_eq!(json(&explanation)["missing"].as_array().unwrap().len(), 1);
+    let file = [
+        "search",
+        "--index",
+        "index",
+        "--queries",
+        "queries.tsv",
+        "--json",
+    ];
+    let hits = |arguments: &[&str]| -> usize {
+        let text = fixture.done(arguments);
+        text.lines().map(|line| ids(&json(line)).len()).sum()
+    };
+    assert!(hits(&[&file[..], &["--all-terms"]].concat()) < hits(&file));
+    let bench = [
+        "bench",
+        "--index",
+        "index",
+        "--queries",
+        "queries.tsv",
+        "--rounds",
+        "1",
+    ];
+    let options = ["--all-terms", "--algorithm", "exhaustive,planner", "--json"];
+    let lines = fixture.done(&[&bench[..], &options].concat());
+    assert_eq!(lines.lines().count(), 2);
+}
+
+#[test]
 fn an_explanation_adds_up_to_the_score() {
     let fixture = Fixture::new();
     let hits = json(&fixture.search(&["volcanoes sicily", "--json"]));

@@ -153,7 +153,11 @@ fn with_long_lists() -> Undamaged {
     let snapshot = open(&memory).unwrap();
     let query =
         |terms: &[&'static str]| Query::sparse("sparse", terms.iter().map(|term| (*term, 1.0)));
-    let queries = [query(&["t0", "t1", "t4"]), query(&["t5"])];
+    let queries = [
+        query(&["t0", "t1", "t4"]),
+        query(&["t5"]),
+        query(&["t2", "t3"]).with_all_terms(),
+    ];
     let algorithms = Algorithm::ALL.map(Some).into_iter().chain([None]);
     let pairs = algorithms.flat_map(|a| queries.iter().map(move |q| (q.clone(), a)));
     let mut questions: Vec<Question> = pairs.map(|(q, a)| Question::Search(q, a)).collect();

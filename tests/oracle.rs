@@ -2,7 +2,8 @@
 //!
 //! Each case draws an index (documents, segments, deletes, merges), a query and k, and compares: the
 //! exhaustive search with a scorer written out here from the documents, and the other algorithms with the
-//! exhaustive one, half of them on several threads. `ESPARSA_ORACLE_CASES` sets the number of cases, `ESPARSA_ORACLE_SEED` the first seed; a
+//! exhaustive one, half of them on several threads. Queries that ask for all terms are compared with what is left of the exhaustive
+//! search when documents that lack one are taken out. `ESPARSA_ORACLE_CASES` sets the number of cases, `ESPARSA_ORACLE_SEED` the first seed; a
 //! failure names its seed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -226,6 +227,71 @@ impl Threads {
     }
 }
 
+/// Asks for all of a few terms.
+fn check_all_terms(
+    case: &Case,
+    (words, vector, bm25): (&[u64], &BTreeMap<u64, f32>, Bm25),
+    k: usize,
+    threads: &mut Threads,
+    seed: u64,
+) {
+    let few = 1 + threads.random.below(4) as usize;
+    let words = &words[..words.len().min(few)];
+    let skipped = threads.random.below(vector.len() as u64) as usize;
+    let vector = vector.iter().cycle().skip(skipped);
+    let vector: BTreeMap<u64, f32> = vector.take(few).map(|(t, w)| (*t, *w)).collect();
+    let text: Vec<String> = words.iter().map(|word| format!("w{word}")).collect();
+    let has_words = |row: &Row| words.iter().all(|word| row.words.contains(word));
+    let has_terms = |row: &Row| {
+        let mut asked = vector.iter().filter(|(_, weight)| **weight > 0.0);
+        asked.all(|(term, _)| row.vector.get(term).is_some_and(|weight| *weight > 0.0))
+    };
+    let weights = vector.iter().map(|(t, w)| (format!("t{t}"), *w));
+    let queries: [(Query, &dyn Fn(&Row) -> bool); 2] = [
+        (
+            Query::text("text", text.join(" ")).with_bm25(bm25),
+            &has_words,
+        ),
+        (Query::sparse("sparse", weights), &has_terms),
+    ];
+    let snapshot = case.index.snapshot().unwrap();
+    for (any, has_all) in queries {
+        let has_all = |id: &str| has_all(&case.live[&id[1..].parse().unwrap()]);
+        let options = SearchOptions::new(20_000).algorithm(Algorithm::Exhaustive);
+        let found = snapshot.search_with(&any, &options).unwrap().hits;
+        let query = any.clone().with_all_terms();
+        if let Some(hit) = found.first() {
+            let explanation = snapshot.explain(&query, &hit.id, k).unwrap().unwrap();
+            let score = if has_all(&hit.id) { hit.score } else { 0.0 };
+            assert_eq!(explanation.score.to_bits(), score.to_bits(), "seed {seed}");
+            assert_eq!(
+                explanation.missing.is_empty(),
+                has_all(&hit.id),
+                "seed {seed}"
+            );
+        }
+        let expected = found.into_iter().filter(|hit| has_all(&hit.id)).take(k);
+        let expected: Vec<_> = expected.collect();
+        let drawn = Algorithm::ALL[threads.random.below(5) as usize];
+        for algorithm in [Algorithm::Exhaustive, Algorithm::Conjunction, drawn] {
+            let options = threads.draw(SearchOptions::new(k).algorithm(algorithm));
+            let hits = snapshot.search_with(&query, &options).unwrap().hits;
+            assert_eq!(hits, expected, "seed {seed}: {query:?} with {options:?}");
+        }
+        let options = threads.draw(SearchOptions::new(k).recall(0.9));
+        let found = snapshot.search_with(&query, &options).unwrap();
+        assert_eq!(
+            found.hits, expected,
+            "seed {seed}: {query:?} with {options:?}"
+        );
+        let mut algorithms = found.statistics.algorithms.iter();
+        assert!(
+            algorithms.all(|used| *used == Algorithm::Conjunction),
+            "seed {seed}"
+        );
+    }
+}
+
 fn check(seed: u64) {
     let mut random = Random(seed);
     let case = build(&mut random);
@@ -294,6 +360,7 @@ fn check(seed: u64) {
             }
         }
     }
+    check_all_terms(&case, (&words, &vector, bm25), k, &mut threads, seed);
     let all = |query| snapshot.search(query, 20_000).unwrap();
     if let Some(expected) = naive_bm25(&case, &words, bm25) {
         let found = all(&queries[0]);

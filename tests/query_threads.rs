@@ -61,7 +61,7 @@ fn index_of(layout: SparseLayout, segments: &[u64]) -> Snapshot {
     snapshot
 }
 
-fn queries() -> [Query; 3] {
+fn queries() -> [Query; 5] {
     [
         Query::text("text", "w0 w5 w5 w20 w77 w78 w61 w9"),
         Query::sparse(
@@ -69,6 +69,8 @@ fn queries() -> [Query; 3] {
             [("t1", 0.4), ("t4", 2.0), ("t30", 1.5), ("t100", 2.9)],
         ),
         Query::sparse("sparse", [("t0", 1.0)]),
+        Query::text("text", "w0 w5 w20").with_all_terms(),
+        Query::sparse("sparse", [("t1", 0.4), ("t4", 2.0)]).with_all_terms(),
     ]
 }
 

@@ -33,6 +33,9 @@ pub struct Bench {
     queries: PathBuf,
     #[command(flatten)]
     field: FieldArguments,
+    /// Find only documents that have every term of the query. Words that the field's analyzer drops are no terms.
+    #[arg(long)]
+    all_terms: bool,
     /// Number of results for each query.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = k_parser())]
     k: usize,
@@ -43,7 +46,8 @@ pub struct Bench {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     query_threads: usize,
     /// Algorithms, separated by commas: exhaustive, wand, block-max-wand, max-score, `planner` for the planner's choice,
-    /// `all` for all of these. They take turns, round by round, and must give the same results, bit for bit.
+    /// `all` for all of these. They take turns, round by round, and must give the same results, bit for bit. With --all-terms,
+    /// all but exhaustive are the same.
     #[arg(long, value_name = "NAMES", default_value = "planner")]
     algorithm: Contenders,
     /// Share of the exact results that should be found: below 1, a search of a sparse field is approximate and takes less
@@ -151,12 +155,15 @@ impl Bench {
             return Err(Error::invalid(message));
         }
         let snapshot = Index::open(&self.index)?.snapshot()?;
-        let set = QuerySet::open(
+        let mut set = QuerySet::open(
             &self.queries,
             self.topic_part,
             &self.field,
             snapshot.schema(),
         )?;
+        if self.all_terms {
+            set.ask_for_all_terms();
+        }
         let work = self.compare(&snapshot, &set)?;
         let rounds = self.measure(&snapshot, &set)?;
         let lines = self.algorithm.0.iter().zip(rounds).zip(work);

@@ -97,6 +97,12 @@ impl QuerySet {
             field,
         })
     }
+
+    /// Makes every query ask for all its terms.
+    pub fn ask_for_all_terms(&mut self) {
+        let queries = std::mem::take(&mut self.queries).into_iter();
+        self.queries = queries.map(Query::with_all_terms).collect();
+    }
 }
 
 /// The bytes of a text file, or of standard input for `-`, decompressed as the first bytes say; and its name for messages.

@@ -42,6 +42,7 @@ const EXAMPLES: &str = "\
 Examples:
   esparsa search --index wiki.index \"volcanoes of Sicily\"
   esparsa search --index wiki.index --field splade '{\"volcano\": 2.5, \"sicily\": 1.9}'
+  esparsa search --index wiki.index \"volcanoes of Sicily\" --all-terms
   esparsa search --index wiki.index \"volcanoes of Sicily\" --explain etna
   esparsa search --index wiki.index --queries topics.tsv.gz --k 100 --run bm25.run";
 
@@ -60,6 +61,9 @@ pub struct Search {
     queries: Option<PathBuf>,
     #[command(flatten)]
     field: FieldArguments,
+    /// Find only documents that have every term of the query. Words that the field's analyzer drops are no terms.
+    #[arg(long)]
+    all_terms: bool,
     /// Number of results for each query [default: 10, and 1000 with --queries].
     #[arg(long, value_name = "N", value_parser = k_parser())]
     k: Option<usize>,
@@ -127,9 +131,17 @@ impl Search {
         }
     }
 
+    fn with_terms(&self, query: Query) -> Query {
+        if self.all_terms {
+            query.with_all_terms()
+        } else {
+            query
+        }
+    }
+
     fn one(&self, snapshot: &Snapshot, models: &Models, text: &str) -> Result<()> {
         let field = self.field.find(snapshot.schema(), FieldKind::Text)?;
-        let query = field.parse(text)?;
+        let query = self.with_terms(field.parse(text)?);
         if let Some(id) = &self.explain {
             return self.explain(snapshot, &query, id);
         }
@@ -158,7 +170,10 @@ impl Search {
     }
 
     fn file(&self, snapshot: &Snapshot, models: &Models, file: &Path) -> Result<()> {
-        let set = QuerySet::open(file, self.topic_part, &self.field, snapshot.schema())?;
+        let mut set = QuerySet::open(file, self.topic_part, &self.field, snapshot.schema())?;
+        if self.all_terms {
+            set.ask_for_all_terms();
+        }
         let started = Instant::now();
         let hits = if self.json {
             let mut output = Output::new();

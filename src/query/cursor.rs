@@ -63,11 +63,47 @@ pub(crate) trait Cursor {
         }
     }
 
+    /// Notes the documents from `start` until `end`, exclusive, and their contributions, and moves to `end`.
+    fn collect(&mut self, start: DocId, end: DocId, collected: &mut Collected<Self::Score>) {
+        self.seek(start);
+        while self.document() < end {
+            collected.documents.push(self.document());
+            collected.contributions.push(self.score());
+            self.advance();
+        }
+    }
+
+    /// Notes which of some documents, which rise and are not before those asked for earlier, the list has, by their places, and
+    /// their contributions. The cursor is not moved beyond the last of them.
+    fn find(&mut self, documents: &[DocId], found: &mut Matches<Self::Score>) {
+        for (place, document) in documents.iter().enumerate() {
+            self.seek(*document);
+            if self.document() == *document {
+                found.places.push(place);
+                found.contributions.push(self.score());
+            }
+        }
+    }
+
     /// How many postings had their contribution computed.
     fn scored(&self) -> u64;
 
     /// The damage that was met, if any.
     fn take_error(&mut self) -> Option<Error>;
+}
+
+/// Documents, rising, and their contributions.
+#[derive(Debug, Default)]
+pub(crate) struct Collected<S> {
+    pub documents: Vec<DocId>,
+    pub contributions: Vec<S>,
+}
+
+/// Which of some documents were found, by their places, and their contributions.
+#[derive(Debug, Default)]
+pub(crate) struct Matches<S> {
+    pub places: Vec<usize>,
+    pub contributions: Vec<S>,
 }
 
 /// Moves through the blocks of a list.
@@ -81,7 +117,7 @@ pub(super) struct BlockCursor<'a, E> {
     /// The block that [`shallow_seek`](Self::shallow_seek) found last.
     shallow: usize,
     pub scored: u64,
-    level: Level,
+    pub level: Level,
     error: Option<Error>,
 }
 
@@ -263,14 +299,11 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
         (first <= last).then(|| first..=self.find_block(first, end - 1).min(last))
     }
 
-    /// Finds those of `documents`, which rise, that the list has, and calls `visit` with them and their values, piece by piece. The
-    /// cursor then stands in the block of the last, at a document that is not behind it.
+    /// Finds those of `documents`, which rise, that the list has, and calls `visit` with what was found, piece by piece, and the
+    /// number of documents before the piece. The cursor then stands in the block of the last, at a document that is not behind it.
     #[inline]
-    pub fn for_documents(
-        &mut self,
-        mut documents: &[DocId],
-        mut visit: impl FnMut(&[DocId], &[u32]),
-    ) {
+    pub fn for_documents(&mut self, mut documents: &[DocId], mut visit: impl FnMut(&Found, usize)) {
+        let mut before = 0;
         while let Some(first) = documents.first() {
             self.stand_in_block_of(*first);
             let Some(last) = self.decoded.documents().last() else {
@@ -285,13 +318,14 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
             documents = behind;
             for some in here.chunks(LOOKED_UP) {
                 let mut found = Found::default();
-                let count = self.level.run(LookUp {
+                self.level.run(LookUp {
                     block: &self.decoded,
                     documents: some,
                     found: &mut found,
                 });
-                self.scored += count as u64;
-                visit(&found.documents[..count], &found.values[..count]);
+                self.scored += found.count as u64;
+                visit(&found, before);
+                before += some.len();
             }
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::cursor::Cursor;
 use super::plan::{Algorithm, choose, choose_sparse};
-use super::prepare::Prepared;
+use super::prepare::{Prepared, Required};
 use super::request::{Query, SearchOptions};
 use super::score::Score;
 use super::segment_search::{
@@ -44,6 +44,9 @@ pub struct Explanation {
     pub score: f32,
     /// The terms in the query's term order, in which contributions are summed.
     pub terms: Vec<TermExplanation>,
+    /// For a query that asks for [all terms](Query::with_all_terms), those that the document lacks. With any it is not
+    /// found, and its score is 0.
+    pub missing: Vec<String>,
     /// Text: the document's length as it is scored, and the average. Sparse: `None`.
     pub lengths: Option<(u32, f32)>,
     /// The algorithm that the planner chooses in the document's segment.
@@ -54,7 +57,8 @@ pub struct Explanation {
 
 impl Snapshot {
     /// Says where the score of the live document with this external id comes from, for a search of `k`
-    /// documents; `None` when there is no such document. The score is bit-equal to that of search.
+    /// documents; `None` when there is no such document. The score is bit-equal to that of search; for a document that
+    /// search does not find it is 0.
     ///
     /// # Errors
     ///
@@ -74,6 +78,7 @@ impl Snapshot {
             address,
             score: 0.0,
             terms: Vec::new(),
+            missing: Vec::new(),
             lengths: None,
             algorithm: Algorithm::Exhaustive,
             why: "no term of the query is in the document's segment".into(),
@@ -81,7 +86,8 @@ impl Snapshot {
         match Prepared::new(self, query, &SearchOptions::new(k))? {
             Prepared::Text(text) => {
                 let mut cursors = text_cursors(&text, segment, place)?;
-                (explanation.algorithm, explanation.why) = choose(workload(&cursors, k, segment));
+                let workload = workload(&cursors, k, segment, text.required.is_some());
+                (explanation.algorithm, explanation.why) = choose(workload);
                 let codes = segment.reader.text(text.field).map(|f| f.lengths.all());
                 let code = codes
                     .transpose()?
@@ -95,12 +101,13 @@ impl Snapshot {
                     let part = part.explain(&term.term, frequency, term.weight, 1.0);
                     explanation.terms.push(part);
                 }
+                explanation.require(text.required);
             }
             Prepared::Sparse(sparse) => {
                 let lists = sparse_lists(&sparse, segment, place)?;
                 let is_cut = is_cut_at_ranges(&lists);
                 let mut cursors = sparse_cursors(&sparse, &lists);
-                let workload = workload(&cursors, k, segment);
+                let workload = workload(&cursors, k, segment, sparse.required.is_some());
                 (explanation.algorithm, explanation.why) = choose_sparse(workload, is_cut);
                 let mut sum = 0;
                 for (number, term) in sparse.terms.iter().enumerate() {
@@ -111,9 +118,25 @@ impl Snapshot {
                     explanation.terms.push(part);
                 }
                 explanation.score = sum.to_f32() * sparse.unit;
+                explanation.require(sparse.required);
             }
         }
         Ok(Some(explanation))
+    }
+}
+
+impl Explanation {
+    /// Notes which terms are missing, if all are required.
+    fn require(&mut self, required: Option<Required>) {
+        let Some(Required { unknown }) = required else {
+            return;
+        };
+        let lacking = self.terms.iter().filter(|term| term.value == 0);
+        self.missing = lacking.map(|term| term.term.clone()).collect();
+        self.missing.extend(unknown);
+        if !self.missing.is_empty() {
+            self.score = 0.0;
+        }
     }
 }
 
@@ -166,6 +189,13 @@ impl fmt::Display for Explanation {
             writeln!(f, "length {length}, average {average:.2}")?;
         }
         writeln!(f, "{} in this segment: {}", self.algorithm, self.why)?;
+        if !self.missing.is_empty() {
+            let missing = self.missing.join(", ");
+            writeln!(
+                f,
+                "not found: all terms are asked for, and the document lacks {missing}"
+            )?;
+        }
         let width = self.terms.iter().map(|t| t.term.chars().count()).max();
         let width = width.unwrap_or(0).max(4);
         writeln!(

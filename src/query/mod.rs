@@ -16,6 +16,7 @@
 //! | `top_k` | the best documents so far |
 //! | `window` | one sum for each document of a stretch of documents |
 //! | `exhaustive`, `wand`, `block_max_wand`, `max_score`, `ranges` | one algorithm each; `ranges` works on lists that are cut at ranges, not on cursors |
+//! | `conjunction` | the algorithm for queries that ask for all terms |
 //! | `simd` | vector instructions: good sums of a window, bounds and scores of ranges |
 //! | `plan` | which algorithm, from measured costs |
 //! | `search` | a snapshot's segments, one after another, with one threshold |
@@ -27,6 +28,7 @@
 mod batch;
 mod block_max_wand;
 mod calibrate;
+mod conjunction;
 mod cursor;
 mod effort;
 mod exhaustive;

@@ -19,10 +19,14 @@ pub enum Algorithm {
     /// Ranges of documents in falling order of their bounds. For sparse fields with
     /// [`SparseLayout::Ranges`](crate::SparseLayout::Ranges); elsewhere it means [`MaxScore`](Self::MaxScore).
     Ranges,
+    /// The documents of the rarest term, looked up in the lists of the others. For queries that ask for
+    /// [all terms](crate::Query::with_all_terms), which take it unless [`Exhaustive`](Self::Exhaustive) is asked for; elsewhere it
+    /// means [`MaxScore`](Self::MaxScore).
+    Conjunction,
 }
 
 impl Algorithm {
-    /// All algorithms.
+    /// All algorithms for queries of which any term will do, which are those that can be chosen by name.
     pub const ALL: [Self; 5] = [
         Self::Exhaustive,
         Self::Wand,
@@ -39,6 +43,7 @@ impl Algorithm {
             Self::BlockMaxWand => "block-max-wand",
             Self::MaxScore => "max-score",
             Self::Ranges => "ranges",
+            Self::Conjunction => "conjunction",
         }
     }
 }
@@ -74,6 +79,8 @@ pub(super) struct Workload {
     pub k: usize,
     /// Documents of the segment.
     pub documents: u32,
+    /// Postings of the rarest term, when documents must have all.
+    pub rarest: Option<u64>,
 }
 
 /// Lists in a query from which on keeping bounds for each costs as much as it saves, when k is large.
@@ -90,7 +97,15 @@ pub(super) fn choose(workload: Workload) -> (Algorithm, String) {
         postings,
         k,
         documents,
+        rarest,
     } = workload;
+    if let Some(rarest) = rarest {
+        let why = format!(
+            "all terms are asked for: the {rarest} postings of the rarest are looked up in the other lists, \
+             with {postings} postings in all"
+        );
+        return (Algorithm::Conjunction, why);
+    }
     let (k, documents) = (k as u64, u64::from(documents));
     let is_dense = postings * SPARSE_SHARE >= documents;
     if is_dense && k * 2 >= postings.min(documents) {
@@ -114,7 +129,7 @@ pub(super) fn choose(workload: Workload) -> (Algorithm, String) {
 
 /// As [`choose`], for lists of which some may be cut at ranges.
 pub(super) fn choose_sparse(workload: Workload, is_cut: bool) -> (Algorithm, String) {
-    if !is_cut {
+    if !is_cut || workload.rarest.is_some() {
         return choose(workload);
     }
     let why = format!(
@@ -136,6 +151,7 @@ mod tests {
                 postings,
                 k,
                 documents,
+                rarest: None,
             })
             .0
         };

@@ -24,6 +24,35 @@ pub(super) struct PreparedText {
     pub terms: Vec<TextTerm>,
     /// What length does, see [`Bm25::norms`].
     pub norms: Box<[f32; 256]>,
+    pub required: Option<Required>,
+}
+
+/// What documents must have, for a query that asks for all terms.
+pub(super) struct Required {
+    /// Terms that no document has; with any, nothing is found.
+    pub unknown: Vec<String>,
+}
+
+impl Required {
+    /// Postings that must be looked at in the `place`-th segment: those of the rarest term, in every list; 0 when a
+    /// term is not there.
+    pub fn postings<'a>(
+        &self,
+        terms: impl Iterator<Item = &'a [Option<TermEntry>]>,
+        place: usize,
+    ) -> u64 {
+        if !self.unknown.is_empty() {
+            return 0;
+        }
+        let (mut rarest, mut lists) = (u64::MAX, 0);
+        for entries in terms {
+            let entry = entries.get(place).and_then(Option::as_ref);
+            let postings = entry.map_or(0, |entry| u64::from(entry.document_frequency));
+            rarest = rarest.min(postings);
+            lists += 1;
+        }
+        if lists == 0 { 0 } else { rarest * lists }
+    }
 }
 
 pub(super) struct TextTerm {
@@ -43,6 +72,7 @@ pub(super) struct PreparedSparse {
     /// The weightiest first.
     pub terms: Vec<SparseTerm>,
     pub effort: Effort,
+    pub required: Option<Required>,
 }
 
 pub(super) struct SparseTerm {
@@ -62,21 +92,21 @@ impl Prepared {
     pub fn new(snapshot: &Snapshot, query: &Query, options: &SearchOptions) -> Result<Self> {
         match &query.kind {
             QueryKind::Text { text, bm25 } => {
-                prepare_text(snapshot, &query.field, text, *bm25).map(Self::Text)
+                prepare_text(snapshot, query, text, *bm25).map(Self::Text)
             }
             QueryKind::Sparse(vector) => {
                 let field = sparse_field(snapshot, &query.field, SparseTerms::Strings)?;
                 let terms = vector
                     .iter()
                     .map(|(term, weight)| (term.clone().into_bytes(), term.clone(), *weight));
-                prepare_sparse(snapshot, &query.field, field, terms, options).map(Self::Sparse)
+                prepare_sparse(snapshot, query, field, terms, options).map(Self::Sparse)
             }
             QueryKind::SparseNumbered(vector) => {
                 let field = sparse_field(snapshot, &query.field, SparseTerms::Numbers)?;
                 let terms = vector
                     .iter()
                     .map(|(term, weight)| (term.to_be_bytes().to_vec(), term.to_string(), *weight));
-                prepare_sparse(snapshot, &query.field, field, terms, options).map(Self::Sparse)
+                prepare_sparse(snapshot, query, field, terms, options).map(Self::Sparse)
             }
         }
     }
@@ -115,11 +145,11 @@ fn check_count(terms: usize) -> Result<()> {
 
 fn prepare_text(
     snapshot: &Snapshot,
-    field: &str,
+    query: &Query,
     text: &str,
     bm25: Option<Bm25>,
 ) -> Result<PreparedText> {
-    let field = snapshot.schema().expect(field, FieldKind::Text)?;
+    let field = snapshot.schema().expect(&query.field, FieldKind::Text)?;
     let bm25 = match (bm25, &field.options) {
         (Some(bm25), _) => bm25,
         (None, FieldOptions::Text { bm25, .. }) => *bm25,
@@ -129,13 +159,14 @@ fn prepare_text(
     let field = field.number;
     let totals = snapshot.totals(field);
     let average_length = (totals.total as f64 / totals.documents.max(1) as f64) as f32;
-    let mut terms = Vec::new();
+    let (mut terms, mut unknown) = (Vec::new(), Vec::new());
     for (term, query_frequency) in analyze(snapshot, field, text)? {
         let entries = entries_of(snapshot, term.as_bytes(), |segment| {
             segment.text(field).map(|text| &text.terms)
         })?;
         let document_frequency = document_frequency(&entries);
         if document_frequency == 0 {
+            unknown.push(term);
             continue;
         }
         let idf = idf(totals.documents, document_frequency);
@@ -156,6 +187,7 @@ fn prepare_text(
         average_length,
         terms,
         norms: Box::new(bm25.norms(average_length)),
+        required: query.all_terms.then_some(Required { unknown }),
     })
 }
 
@@ -202,34 +234,41 @@ fn sparse_field(
 
 fn prepare_sparse(
     snapshot: &Snapshot,
-    name: &str,
+    query: &Query,
     (field, scale): (FieldNumber, f32),
     vector: impl Iterator<Item = (Vec<u8>, String, f32)>,
     options: &SearchOptions,
 ) -> Result<PreparedSparse> {
     let mut weights: BTreeMap<Vec<u8>, (String, f32)> = BTreeMap::new();
+    let mut unknown = Vec::new();
     for (key, term, weight) in vector {
         if !(weight.is_finite() && weight >= 0.0) {
             let message = format!(
                 "weight of query term `{term}` is {weight}; expected a finite number of at least 0"
             );
-            return Err(Error::invalid(message).in_field(name));
+            return Err(Error::invalid(message).in_field(&query.field));
         }
         if key.len() <= MAX_SPARSE_TERM_BYTES {
             weights.entry(key).or_insert((term, 0.0)).1 += weight;
+        } else if weight > 0.0 {
+            unknown.push(term);
         }
     }
     check_count(weights.len())?;
     let step = weight_step(weights.values().map(|(_, weight)| *weight), weights.len());
     let mut terms = Vec::new();
-    for (key, (term, weight)) in weights {
+    for (key, (term, exact_weight)) in weights {
         let entries = entries_of(snapshot, &key, |segment| {
             segment.sparse(field).map(|sparse| &sparse.terms)
         })?;
         let document_frequency = document_frequency(&entries);
         // At most `GREATEST_WEIGHT`, so nothing is cut off.
-        let weight = (weight / step).round() as u32;
-        if document_frequency > 0 && weight > 0 {
+        let weight = (exact_weight / step).round() as u32;
+        // A weight too small to count does not make a term one that need not be there.
+        let is_required = query.all_terms && exact_weight > 0.0;
+        if document_frequency == 0 && is_required {
+            unknown.push(term);
+        } else if document_frequency > 0 && (weight > 0 || is_required) {
             terms.push(SparseTerm {
                 key,
                 name: term,
@@ -240,13 +279,17 @@ fn prepare_sparse(
         }
     }
     terms.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.key.cmp(&b.key)));
-    let effort = Effort::of(snapshot, field, options);
-    terms.truncate(effort.kept(terms.iter().map(|term| term.weight)));
+    let mut effort = Effort::EXACT;
+    if !query.all_terms {
+        effort = Effort::of(snapshot, field, options);
+        terms.truncate(effort.kept(terms.iter().map(|term| term.weight)));
+    }
     Ok(PreparedSparse {
         field,
         unit: scale * step,
         terms,
         effort,
+        required: query.all_terms.then_some(Required { unknown }),
     })
 }
 

@@ -1,9 +1,9 @@
 //! Contributions of the postings of a list that is cut at ranges, range by range.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Matches};
 use super::window::Window;
-use crate::error::Error;
-use crate::format::range_list::{GROUP_RANGES, RANGE_DOCUMENTS, RangeList};
+use crate::error::{Error, Result};
+use crate::format::range_list::{GROUP_RANGES, RANGE_DOCUMENTS, RangeList, RangePostings};
 use crate::format::{DocId, NO_MORE_DOCUMENTS};
 
 /// The postings of a term, moved through in document order.
@@ -101,6 +101,30 @@ impl<'a> RangeCursor<'a> {
         }
     }
 
+    /// The impact of a document; 0 when the list does not have it.
+    fn impact_of(&self, document: DocId) -> Result<u8> {
+        let Some(found) = self.list.find(document / RANGE_DOCUMENTS) else {
+            return Ok(0);
+        };
+        let offset = document % RANGE_DOCUMENTS;
+        let (place, impacts) = match self.list.postings(found)? {
+            RangePostings::Offsets(offsets, impacts) => {
+                if !offsets.is_sorted_by(|a, b| a < b) {
+                    return Err(self.list.not_rising());
+                }
+                let place = offsets.iter().position(|here| u32::from(*here) == offset);
+                (place, impacts)
+            }
+            RangePostings::Bits(bits, impacts) => {
+                let before = bits & ((1 << offset) - 1);
+                let is_there = bits >> offset & 1 == 1;
+                (is_there.then_some(before.count_ones() as usize), impacts)
+            }
+        };
+        let impact = place.and_then(|place| impacts.get(place));
+        Ok(impact.copied().unwrap_or(0))
+    }
+
     fn bound_of(&self, range: u32) -> u32 {
         let found = self.list.find(range);
         found.map_or(0, |found| {
@@ -170,7 +194,27 @@ impl Cursor for RangeCursor<'_> {
 
     fn window_bound(&mut self, start: DocId, end: DocId) -> u32 {
         let ranges = start / RANGE_DOCUMENTS..end.div_ceil(RANGE_DOCUMENTS);
-        ranges.map(|range| self.bound_of(range)).max().unwrap_or(0)
+        let groups = self.list.groups().iter().zip(0u32..);
+        let groups = groups.skip((ranges.start / GROUP_RANGES) as usize);
+        let all = self.list.greatest_impacts();
+        let mut greatest = 0;
+        for (group, number) in groups {
+            let first = number * GROUP_RANGES;
+            if first >= ranges.end {
+                break;
+            }
+            if first >= ranges.start && first + GROUP_RANGES <= ranges.end {
+                let end = group.first() + group.present().count_ones() as usize;
+                let of_group = all.get(group.first()..end).unwrap_or(&[u8::MAX]);
+                greatest = greatest.max(of_group.iter().copied().max().unwrap_or(0));
+                continue;
+            }
+            let part = first.max(ranges.start)..(first + GROUP_RANGES).min(ranges.end);
+            let bounds = part.filter_map(|range| self.list.find(range));
+            let bounds = bounds.map(|found| self.list.greatest_of(found));
+            greatest = greatest.max(bounds.max().unwrap_or(0));
+        }
+        self.weight * u32::from(greatest)
     }
 
     fn add_window(&mut self, start: DocId, end: DocId, sums: &mut Window<u32>) {
@@ -184,6 +228,20 @@ impl Cursor for RangeCursor<'_> {
             }
             self.scored += count as u64;
             self.stand_at(self.position + count);
+        }
+    }
+
+    fn find(&mut self, documents: &[DocId], found: &mut Matches<u32>) {
+        for (place, document) in documents.iter().enumerate() {
+            match self.impact_of(*document) {
+                Ok(0) => {}
+                Ok(impact) => {
+                    found.places.push(place);
+                    found.contributions.push(self.weight * u32::from(impact));
+                    self.scored += 1;
+                }
+                Err(error) => return self.fail(error),
+            }
         }
     }
 

@@ -21,6 +21,7 @@ const MAX_THREADS: usize = 1_024;
 pub struct Query {
     pub(super) field: String,
     pub(super) kind: QueryKind,
+    pub(super) all_terms: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -35,16 +36,21 @@ pub(super) enum QueryKind {
 }
 
 impl Query {
-    /// Words for a text field, analyzed as its documents were. Documents with any of the words match; a
-    /// word given twice counts twice.
+    /// Words for a text field, analyzed as its documents were. Documents with any of the words match, unless
+    /// [all are asked for](Self::with_all_terms); a word given twice counts twice.
     pub fn text(field: impl Into<String>, text: impl Into<String>) -> Self {
         let kind = QueryKind::Text {
             text: text.into(),
             bm25: None,
         };
+        Self::new(field.into(), kind)
+    }
+
+    fn new(field: String, kind: QueryKind) -> Self {
         Self {
-            field: field.into(),
+            field,
             kind,
+            all_terms: false,
         }
     }
 
@@ -56,10 +62,7 @@ impl Query {
         let vector = vector
             .into_iter()
             .map(|(term, weight)| (term.into(), weight));
-        Self {
-            field: field.into(),
-            kind: QueryKind::Sparse(vector.collect()),
-        }
+        Self::new(field.into(), QueryKind::Sparse(vector.collect()))
     }
 
     /// Terms and weights for a sparse field whose terms are numbers.
@@ -67,10 +70,8 @@ impl Query {
         field: impl Into<String>,
         vector: impl IntoIterator<Item = (u32, f32)>,
     ) -> Self {
-        Self {
-            field: field.into(),
-            kind: QueryKind::SparseNumbered(vector.into_iter().collect()),
-        }
+        let kind = QueryKind::SparseNumbered(vector.into_iter().collect());
+        Self::new(field.into(), kind)
     }
 
     /// Sets k1 and b, which are the field's otherwise; a sparse query has none and stays as it is.
@@ -79,6 +80,35 @@ impl Query {
         if let QueryKind::Text { bm25, .. } = &mut self.kind {
             *bm25 = Some(parameters);
         }
+        self
+    }
+
+    /// Asks for documents that have every term; scores stay what they are.
+    ///
+    /// What the field's analyzer drops, such as a stop word, is no term and need not be there; neither need a term of a
+    /// sparse query whose weight is 0. With a term that no document has, or with none at all, nothing is found. Such
+    /// queries are searched exactly, whatever [recall](SearchOptions::recall) is set.
+    ///
+    /// ```
+    /// use esparsa::{Document, Index, Query, Schema};
+    ///
+    /// let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+    /// let mut writer = index.writer()?;
+    /// writer.add(Document::new("etna").with_text("text", "Etna is an active volcano in Sicily."))?;
+    /// writer.add(Document::new("ararat").with_text("text", "Ararat is a dormant volcano."))?;
+    /// writer.commit()?;
+    ///
+    /// let snapshot = index.snapshot()?;
+    /// let query = Query::text("text", "the volcanoes of Sicily");
+    /// assert_eq!(snapshot.search(&query, 10)?.len(), 2);
+    /// let hits = snapshot.search(&query.with_all_terms(), 10)?;
+    /// assert_eq!(hits.len(), 1);
+    /// assert_eq!(hits[0].id, "etna");
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_all_terms(mut self) -> Self {
+        self.all_terms = true;
         self
     }
 
@@ -119,7 +149,8 @@ impl SearchOptions {
         }
     }
 
-    /// Uses this algorithm, whatever the planner would choose.
+    /// Uses this algorithm, whatever the planner would choose. For queries that ask for all terms there are two:
+    /// [`Algorithm::Exhaustive`], and [`Algorithm::Conjunction`], which every other one means there.
     #[must_use]
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = Some(algorithm);
@@ -131,7 +162,8 @@ impl SearchOptions {
     ///
     /// What is left out is chosen by what was measured with queries on the index ([`Snapshot::calibrate`](crate::Snapshot::calibrate)), or
     /// on generated vectors while nothing was; it holds for the mean of many queries like those, and for single ones not
-    /// at all. Scores lack the terms that were left out. Text fields are searched exactly, whatever is set here.
+    /// at all. Scores lack the terms that were left out. Text fields, and queries that ask for
+    /// [all terms](Query::with_all_terms), are searched exactly, whatever is set here.
     #[must_use]
     pub fn recall(mut self, recall: f32) -> Self {
         self.recall = recall;

@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::part::Part;
 use super::plan::{Algorithm, Workload, choose};
-use super::prepare::{PreparedSparse, PreparedText};
+use super::prepare::{PreparedSparse, PreparedText, Required};
 use super::range_cursor::RangeCursor;
 use super::ranges::SparseRanges;
 use super::request::SearchOptions;
@@ -14,7 +14,7 @@ use super::sparse_cursor::SparseCursor;
 use super::text_cursor::TextCursor;
 use super::tier_cursor::TierCursor;
 use super::top_k::TopK;
-use super::{block_max_wand, exhaustive, max_score, wand};
+use super::{block_max_wand, conjunction, exhaustive, max_score, wand};
 use crate::error::Result;
 use crate::format::dictionary::TermEntry;
 use crate::format::sparse_postings::SparseList;
@@ -34,7 +34,7 @@ pub(super) trait Searched: Sync {
     /// How many parts the work is cut into for each thread, about.
     fn parts_per_thread(&self) -> u64;
 
-    /// Postings of the query's terms in a segment.
+    /// Postings of the query's terms in a segment, as far as they must be looked at.
     fn postings(&self, place: usize) -> u64;
 
     /// Opens a segment.
@@ -67,8 +67,8 @@ impl Searched for TextSearch<'_> {
     }
 
     fn postings(&self, place: usize) -> u64 {
-        let terms = self.text.terms.iter();
-        postings_of(terms.map(|term| &*term.entries), place)
+        let terms = self.text.terms.iter().map(|term| &*term.entries);
+        postings_of(terms, self.text.required.as_ref(), place)
     }
 
     fn open(&self, _: usize) -> Result<()> {
@@ -78,8 +78,12 @@ impl Searched for TextSearch<'_> {
     fn search(&self, (): &(), place: usize, part: Part, found: &mut Found<f32>) -> Result<()> {
         let segment = &self.segments[place];
         found.enter(place);
+        let required = self.text.required.is_some();
+        if required && self.postings(place) == 0 {
+            return Ok(());
+        }
         let mut cursors = text_cursors(self.text, segment, place)?;
-        found.search_segment(self.options, &mut cursors, segment, part)
+        found.search_segment(self.options, &mut cursors, segment, (part, required))
     }
 }
 
@@ -88,6 +92,14 @@ pub(super) struct SparseSearch<'a> {
     pub segments: &'a [SnapshotSegment],
     pub options: &'a SearchOptions,
     pub sparse: &'a PreparedSparse,
+}
+
+impl SparseSearch<'_> {
+    /// Whether lists cut at ranges are searched by ranges.
+    fn may_use_ranges(&self) -> bool {
+        let algorithm = self.options.algorithm;
+        self.sparse.required.is_none() && matches!(algorithm, None | Some(Algorithm::Ranges))
+    }
 }
 
 /// What a sparse query has in a segment.
@@ -102,21 +114,21 @@ impl<'a> Searched for SparseSearch<'a> {
     type Lists = SparseLists<'a>;
 
     fn parts_per_thread(&self) -> u64 {
-        match self.options.algorithm {
-            None | Some(Algorithm::Ranges) => 1,
-            Some(_) => STRETCHES_PER_THREAD,
+        if self.may_use_ranges() {
+            1
+        } else {
+            STRETCHES_PER_THREAD
         }
     }
 
     fn postings(&self, place: usize) -> u64 {
-        let terms = self.sparse.terms.iter();
-        postings_of(terms.map(|term| &*term.entries), place)
+        let terms = self.sparse.terms.iter().map(|term| &*term.entries);
+        postings_of(terms, self.sparse.required.as_ref(), place)
     }
 
     fn open(&self, place: usize) -> Result<SparseLists<'a>> {
         let lists = sparse_lists(self.sparse, &self.segments[place], place)?;
-        let by_ranges = matches!(self.options.algorithm, None | Some(Algorithm::Ranges));
-        if !(by_ranges && is_cut_at_ranges(&lists)) {
+        if !(self.may_use_ranges() && is_cut_at_ranges(&lists)) {
             return Ok(SparseLists::Lists(lists));
         }
         let mut ranges = SparseRanges::new(self.sparse.effort.slack);
@@ -142,15 +154,26 @@ impl<'a> Searched for SparseSearch<'a> {
                 found.search_ranges(ranges, self.postings(place), segment, part)
             }
             SparseLists::Lists(lists) => {
+                let required = self.sparse.required.is_some();
+                if required && self.postings(place) == 0 {
+                    return Ok(());
+                }
                 let mut cursors = sparse_cursors(self.sparse, lists);
-                found.search_segment(self.options, &mut cursors, segment, part)
+                found.search_segment(self.options, &mut cursors, segment, (part, required))
             }
         }
     }
 }
 
-/// Postings in the `place`-th segment of terms with these entries.
-fn postings_of<'a>(terms: impl Iterator<Item = &'a [Option<TermEntry>]>, place: usize) -> u64 {
+/// Postings in the `place`-th segment of terms with these entries, of which all may be required.
+fn postings_of<'a>(
+    terms: impl Iterator<Item = &'a [Option<TermEntry>]>,
+    required: Option<&Required>,
+    place: usize,
+) -> u64 {
+    if let Some(required) = required {
+        return required.postings(terms, place);
+    }
     let entries = terms.filter_map(|entries| entries.get(place)?.as_ref());
     entries
         .map(|entry| u64::from(entry.document_frequency))
@@ -182,18 +205,26 @@ impl<S: Score> Found<S> {
         options: &SearchOptions,
         cursors: &mut [C],
         segment: &SnapshotSegment,
-        part: Part,
+        (part, all_terms): (Part, bool),
     ) -> Result<()> {
         if cursors.is_empty() {
             return Ok(());
         }
-        let workload = workload(cursors, options.k, segment);
+        let workload = workload(cursors, options.k, segment, all_terms);
         let algorithm = match options.algorithm {
             None => choose(workload).0,
-            Some(Algorithm::Ranges) => Algorithm::MaxScore,
+            Some(Algorithm::Exhaustive) => Algorithm::Exhaustive,
+            Some(_) if all_terms => Algorithm::Conjunction,
+            Some(Algorithm::Ranges | Algorithm::Conjunction) => Algorithm::MaxScore,
             Some(chosen) => chosen,
         };
-        run(algorithm, cursors, segment, part, &mut self.top);
+        run(
+            algorithm,
+            cursors,
+            segment,
+            (part, all_terms),
+            &mut self.top,
+        );
         if part.is_first() {
             self.statistics.algorithms.push(algorithm);
             self.statistics.postings += workload.postings;
@@ -239,12 +270,19 @@ impl Found<u32> {
     }
 }
 
-pub(super) fn workload<C: Cursor>(cursors: &[C], k: usize, segment: &SnapshotSegment) -> Workload {
+pub(super) fn workload<C: Cursor>(
+    cursors: &[C],
+    k: usize,
+    segment: &SnapshotSegment,
+    all_terms: bool,
+) -> Workload {
+    let rarest = || conjunction::postings_of_terms(cursors).into_iter().min();
     Workload {
         cursors: cursors.len(),
         postings: cursors.iter().map(|c| u64::from(c.len())).sum(),
         k,
         documents: segment.reader.documents(),
+        rarest: if all_terms { rarest() } else { None },
     }
 }
 
@@ -252,14 +290,20 @@ fn run<C: Cursor>(
     algorithm: Algorithm,
     cursors: &mut [C],
     segment: &SnapshotSegment,
-    part: Part,
+    (part, all_terms): (Part, bool),
     top: &mut TopK<C::Score>,
 ) {
     let documents = segment.reader.documents();
     let stretch = part.stretch(documents);
     let is_live = |document| segment.is_live(document);
     match algorithm {
+        Algorithm::Exhaustive if all_terms => {
+            exhaustive::search_for_all_terms(cursors, stretch, is_live, top);
+        }
         Algorithm::Exhaustive => exhaustive::search(cursors, stretch, is_live, top),
+        Algorithm::Conjunction => {
+            conjunction::search(cursors, documents, stretch, is_live, top);
+        }
         // Planning gives these two whole segments.
         Algorithm::Wand => wand::search(cursors, is_live, top),
         Algorithm::BlockMaxWand => block_max_wand::search(cursors, is_live, top),

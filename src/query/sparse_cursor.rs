@@ -1,6 +1,6 @@
 //! The postings of a sparse term, however its list is laid out.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Matches};
 use super::range_cursor::RangeCursor;
 use super::tier_cursor::TierCursor;
 use super::window::Window;
@@ -76,6 +76,11 @@ impl Cursor for SparseCursor<'_> {
     #[inline]
     fn add_window(&mut self, start: DocId, end: DocId, sums: &mut Window<u32>) {
         either!(self, cursor => cursor.add_window(start, end, sums))
+    }
+
+    #[inline]
+    fn find(&mut self, documents: &[DocId], found: &mut Matches<u32>) {
+        either!(self, cursor => cursor.find(documents, found))
     }
 
     fn scored(&self) -> u64 {

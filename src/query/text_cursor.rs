@@ -4,8 +4,8 @@
 //! never falls when tf rises or the length falls. So the contribution of a bound is never below that of a
 //! posting that it dominates, to the last bit.
 
-use super::cursor::{BlockCursor, Cursor};
-use super::simd::Bm25Term;
+use super::cursor::{BlockCursor, Collected, Cursor, Matches};
+use super::simd::{Bm25Term, Contributions, Level};
 use super::window::Window;
 use crate::error::{Error, Result};
 use crate::format::block_list::BlockEntry;
@@ -23,6 +23,25 @@ fn is_dense(list: &TextList<'_>) -> bool {
         .last()
         .map(|entry| entry.last_document());
     last.is_some_and(|last| last / DENSE_SHARE <= list.blocks.len())
+}
+
+/// Appends the contributions of postings.
+#[inline]
+fn append(
+    level: Level,
+    term: Bm25Term<'_>,
+    documents: &[DocId],
+    values: &[u32],
+    contributions: &mut Vec<f32>,
+) {
+    let start = contributions.len();
+    contributions.resize(start + documents.len(), 0.0);
+    level.run(Contributions {
+        term,
+        documents,
+        values,
+        contributions: contributions.get_mut(start..).unwrap_or_default(),
+    });
 }
 
 /// A term's postings with their BM25 contributions.
@@ -163,8 +182,41 @@ impl Cursor for TextCursor<'_> {
     #[inline]
     fn add_documents(&mut self, documents: &[DocId], sums: &mut Window<f32>) {
         let parts = self.parts;
-        self.blocks.for_documents(documents, |documents, values| {
-            sums.add_contributions(parts, documents, values);
+        self.blocks.for_documents(documents, |found, _| {
+            sums.add_contributions(parts, found.documents(), found.values());
+        });
+    }
+
+    #[inline]
+    fn collect(&mut self, start: DocId, end: DocId, collected: &mut Collected<f32>) {
+        let (parts, level) = (self.parts, self.blocks.level);
+        self.blocks.for_window(start, end, |documents, values| {
+            collected.documents.extend_from_slice(documents);
+            append(
+                level,
+                parts,
+                documents,
+                values,
+                &mut collected.contributions,
+            );
+        });
+    }
+
+    #[inline]
+    fn find(&mut self, documents: &[DocId], matches: &mut Matches<f32>) {
+        let (parts, level) = (self.parts, self.blocks.level);
+        self.blocks.for_documents(documents, |found, before| {
+            matches
+                .places
+                .extend(found.places().map(|place| before + place));
+            let contributions = &mut matches.contributions;
+            append(
+                level,
+                parts,
+                found.documents(),
+                found.values(),
+                contributions,
+            );
         });
     }
 

@@ -1,6 +1,6 @@
 //! Contributions of a tier's postings: query weight times impact, both integers.
 
-use super::cursor::{BlockCursor, Cursor};
+use super::cursor::{BlockCursor, Cursor, Matches};
 use super::window::Window;
 use crate::error::Error;
 use crate::format::block_list::BlockEntry;
@@ -102,6 +102,23 @@ impl Cursor for TierCursor<'_> {
             for (document, value) in documents.iter().zip(values) {
                 sums.add(*document, weight * greatest.saturating_sub(*value));
             }
+        });
+    }
+
+    #[inline]
+    fn find(&mut self, documents: &[DocId], matches: &mut Matches<u32>) {
+        let (weight, greatest) = (self.weight, self.greatest_impact);
+        self.blocks.for_documents(documents, |found, before| {
+            matches
+                .places
+                .extend(found.places().map(|place| before + place));
+            let impacts = found
+                .values()
+                .iter()
+                .map(|value| greatest.saturating_sub(*value));
+            matches
+                .contributions
+                .extend(impacts.map(|impact| weight * impact));
         });
     }
 

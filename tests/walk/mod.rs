@@ -141,6 +141,9 @@ fn searches() -> Vec<Question> {
         Query::sparse("sparse", [("all", 1.0), ("most", 0.3), ("s4", 1.5)]),
         Query::sparse("sparse", [("early", 1.0), ("all", 0.1), ("single3", 1.0)]),
         Query::sparse("tiered", [("all", 1.0), ("most", 0.3), ("s4", 1.5)]),
+        Query::text("text", "common third").with_all_terms(),
+        Query::sparse("sparse", [("all", 1.0), ("most", 0.3)]).with_all_terms(),
+        Query::sparse("tiered", [("all", 1.0), ("most", 0.3)]).with_all_terms(),
     ];
     let algorithms = Algorithm::ALL.map(Some).into_iter().chain([None]);
     let pairs = algorithms.flat_map(|a| queries.iter().map(move |q| (q.clone(), a)));

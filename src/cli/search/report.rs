@@ -48,6 +48,9 @@ pub struct ExplanationReport<'a> {
     algorithm: &'static str,
     why: &'a str,
     terms: Vec<TermReport<'a>>,
+    /// Terms that the document lacks, where all are asked for.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    missing: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -117,6 +120,7 @@ impl<'a> ExplanationReport<'a> {
             algorithm: explanation.algorithm.name(),
             why: &explanation.why,
             terms: terms.collect(),
+            missing: &explanation.missing,
         }
     }
 }

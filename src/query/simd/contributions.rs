@@ -106,6 +106,29 @@ impl Task for Plain<'_> {
     }
 }
 
+/// Computes the contribution of each posting.
+pub(in crate::query) struct Contributions<'a> {
+    pub term: Bm25Term<'a>,
+    pub documents: &'a [DocId],
+    pub values: &'a [u32],
+    /// As many as documents.
+    pub contributions: &'a mut [f32],
+}
+
+impl Task for Contributions<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (norm, document) in self.contributions.iter_mut().zip(self.documents) {
+            *norm = self.term.norm(*document);
+        }
+        for (norm, value) in self.contributions.iter_mut().zip(self.values) {
+            *norm = contribution(self.term.weight, *value, *norm);
+        }
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
@@ -205,11 +228,23 @@ mod tests {
                 let norm = norms[usize::from(lengths[*document as usize])];
                 expected[(document - start) as usize] += contribution(weight, *value, norm);
             }
+            let mut alone = vec![0.0; documents.len()];
+            for ((alone, document), value) in alone.iter_mut().zip(&documents).zip(&values) {
+                *alone = term.contribution(*document, *value);
+            }
             let bits = |sums: &[f32]| sums.iter().map(|sum| sum.to_bits()).collect::<Vec<_>>();
             for level in Level::all() {
                 let mut sums = before.clone();
                 add_contributions(level, term, (&documents, &values), start, &mut sums);
                 prop_assert_eq!(bits(&sums), bits(&expected));
+                let mut contributions = vec![0.0; documents.len()];
+                level.run(Contributions {
+                    term,
+                    documents: &documents,
+                    values: &values,
+                    contributions: &mut contributions,
+                });
+                prop_assert_eq!(bits(&contributions), bits(&alone));
             }
         }
     }

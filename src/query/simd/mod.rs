@@ -13,7 +13,7 @@ mod postings;
 
 pub(super) use above::{SLACK, above_f32, above_u32, keep_f32, keep_u32};
 pub(super) use bounds::{add_bounds, at_least, share};
-pub(super) use contributions::{Bm25Term, add_contributions};
+pub(super) use contributions::{Bm25Term, Contributions, add_contributions};
 pub(super) use look_up::{Found, LOOKED_UP, LookUp};
 pub(super) use postings::{MOST_WEIGHT, RangeSums, add_parts};
 
