@@ -140,7 +140,10 @@ pub mod store;
 pub mod text;
 
 pub use error::{Error, Result};
-pub use format::{Bm25, Calibration, CalibrationPoint, FieldOptions, Schema, SparseLayout, Verify};
+pub use format::{
+    Bm25, Calibration, CalibrationPoint, DenseElement, DenseMetric, FieldOptions, ModelIdentity,
+    Schema, SparseLayout, Verify,
+};
 pub use index::{
     CommitReport, DocAddress, Index, IndexOptions, IndexWriter, MergePolicy, OnDuplicate,
     ParsedBatch, Snapshot, WriterOptions,

@@ -1,0 +1,476 @@
+//! Inner products of a query with the rows of a dense field.
+//!
+//! The definition is [`product_plain`]: sixteen sums, to each of which every sixteenth product is added with a single rounding
+//! (fused multiply-add), and then a tree that adds the sums eight, four, two and one apart. The vector paths do just that: a
+//! register of sixteen lanes (or two of eight) is the sixteen sums of a row, and eight rows go side by side, so that
+//! their chains of additions overlap and the query is loaded once for all. Rows of levels are summed as whole
+//! numbers, where order does not matter.
+
+use super::{Level, Task};
+use crate::format::float16;
+
+/// Rows that go side by side.
+const ROWS: usize = 8;
+/// Sums of a row.
+const LANES: usize = 16;
+
+/// Scores of rows of singles: one for each `query.len()` numbers, which are a multiple of 16.
+pub(in crate::query) fn products_f32(level: Level, rows: &[u8], query: &[f32], scores: &mut [f32]) {
+    check(rows.len(), 4 * query.len(), query.len(), scores.len());
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has what the level says, and the lengths fit.
+        Level::Avx512 => unsafe { x86::f32_avx512(rows, query, scores) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has what the level says, and the lengths fit.
+        Level::Avx2 => unsafe { x86::f32_avx2(rows, query, scores) },
+        _ => products_plain::<4>(rows, query, scores, |four| f32::from_le_bytes(*four)),
+    }
+}
+
+/// Scores of rows of halves, as [`products_f32`] of rows of singles.
+pub(in crate::query) fn products_f16(level: Level, rows: &[u8], query: &[f32], scores: &mut [f32]) {
+    check(rows.len(), 2 * query.len(), query.len(), scores.len());
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has what the level says, and the lengths fit.
+        Level::Avx512 => unsafe { x86::f16_avx512(rows, query, scores) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has what the level says, and the lengths fit.
+        Level::Avx2 => unsafe { x86::f16_avx2(rows, query, scores) },
+        _ => products_plain::<2>(rows, query, scores, |two| {
+            float16::to_f32(u16::from_le_bytes(*two))
+        }),
+    }
+}
+
+/// Scores of rows of levels: the sum of products of whole numbers, times what a level of the row stands for, times `unit`.
+/// There are `query.len()` levels a row, a multiple of 32; sums of products must fit 32 bits.
+pub(in crate::query) fn products_i8(
+    level: Level,
+    rows: &[u8],
+    query: &[i16],
+    scales: &[f32],
+    unit: f32,
+    scores: &mut [f32],
+) {
+    check(rows.len(), query.len(), query.len(), scores.len());
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has what the level says, and the lengths fit.
+        Level::Avx512 => unsafe { x86::i8_avx512(rows, query, scores) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has what the level says, and the lengths fit.
+        Level::Avx2 => unsafe { x86::i8_avx2(rows, query, scores) },
+        _ => {
+            for (row, score) in rows.chunks_exact(query.len()).zip(&mut *scores) {
+                let products = row
+                    .iter()
+                    .zip(query)
+                    .map(|(level, weight)| i32::from(level.cast_signed()) * i32::from(*weight));
+                *score = products.fold(0i32, i32::wrapping_add) as f32;
+            }
+        }
+    }
+    for (score, scale) in scores.iter_mut().zip(scales) {
+        *score *= scale * unit;
+    }
+}
+
+/// The paths read without looking at lengths again.
+fn check(bytes: usize, row_bytes: usize, numbers: usize, rows: usize) {
+    assert!(row_bytes > 0 && numbers.is_multiple_of(2 * LANES) || row_bytes == 4 * numbers);
+    assert!(numbers.is_multiple_of(LANES) && bytes == rows * row_bytes);
+}
+
+fn products_plain<const BYTES: usize>(
+    rows: &[u8],
+    query: &[f32],
+    scores: &mut [f32],
+    number: impl Fn(&[u8; BYTES]) -> f32,
+) {
+    for (row, score) in rows.chunks_exact(BYTES * query.len()).zip(scores) {
+        let numbers = row.as_chunks::<BYTES>().0.iter().map(&number);
+        *score = product_plain(numbers, query);
+    }
+}
+
+/// The definition.
+fn product_plain(numbers: impl Iterator<Item = f32>, query: &[f32]) -> f32 {
+    let mut sums = [0f32; LANES];
+    for (place, (number, weight)) in numbers.zip(query).enumerate() {
+        let sum = &mut sums[place % LANES];
+        *sum = number.mul_add(*weight, *sum);
+    }
+    let mut apart = LANES / 2;
+    while apart > 0 {
+        for lane in 0..apart {
+            sums[lane] += sums[lane + apart];
+        }
+        apart /= 2;
+    }
+    sums[0]
+}
+
+/// Numbers that are in the order of the scores, into `ranks`; whether all scores are finite.
+///
+/// Zeros of both signs are the same.
+pub(in crate::query) fn rank_scores(level: Level, scores: &[f32], ranks: &mut [u32]) -> bool {
+    level.run(RankScores { scores, ranks })
+}
+
+/// The number in the order of the scores for one of them.
+#[inline(always)]
+pub(in crate::query) fn rank(score: f32) -> u32 {
+    // Adding zero makes zeros positive.
+    let bits = (score + 0.0).to_bits();
+    let is_negative = (bits.cast_signed() >> 31).cast_unsigned();
+    bits ^ (is_negative | 0x8000_0000)
+}
+
+/// The score with this number.
+#[inline]
+pub(in crate::query) fn score_of(rank: u32) -> f32 {
+    let was_negative = !(rank.cast_signed() >> 31).cast_unsigned();
+    f32::from_bits(rank ^ (was_negative | 0x8000_0000))
+}
+
+struct RankScores<'a> {
+    scores: &'a [f32],
+    ranks: &'a mut [u32],
+}
+
+impl Task for RankScores<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        let mut all_finite = true;
+        for (score, rank_of) in self.scores.iter().zip(self.ranks) {
+            *rank_of = rank(*score);
+            all_finite &= score.abs() < f32::INFINITY;
+        }
+        all_finite
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+    use std::array::from_fn;
+
+    use super::{LANES, ROWS};
+
+    /// Where each of up to eight rows begins; the last stands in for those that are not there.
+    #[inline(always)]
+    fn starts(rows: &[u8], row_bytes: usize, first: usize, count: usize) -> [*const u8; ROWS] {
+        from_fn(|row| {
+            let start = (first + row.min(count - 1)) * row_bytes;
+            rows[start..start + row_bytes].as_ptr()
+        })
+    }
+
+    /// Stores as many of eight scores as there is room for.
+    #[target_feature(enable = "avx2")]
+    fn store(sums: __m256, scores: &mut [f32]) {
+        let mut eight = [0f32; ROWS];
+        // SAFETY: there is room for eight.
+        unsafe { _mm256_storeu_ps(eight.as_mut_ptr(), sums) };
+        let count = scores.len();
+        scores.copy_from_slice(&eight[..count]);
+    }
+
+    /// Ends the tree of eight rows, each with the sums of lanes eight apart.
+    #[target_feature(enable = "avx2")]
+    fn end_tree(halves: [__m256; ROWS]) -> __m256 {
+        // Four apart: two rows a register.
+        let two = |a: __m256, b: __m256| {
+            let low = _mm256_permute2f128_ps::<0x20>(a, b);
+            _mm256_add_ps(low, _mm256_permute2f128_ps::<0x31>(a, b))
+        };
+        let [a, b, c, d, e, f, g, h] = halves;
+        let (a, c, e, g) = (two(a, b), two(c, d), two(e, f), two(g, h));
+        // Two apart: four rows a register.
+        let four = |a: __m256, b: __m256| {
+            let low = _mm256_shuffle_ps::<0b01_00_01_00>(a, b);
+            _mm256_add_ps(low, _mm256_shuffle_ps::<0b11_10_11_10>(a, b))
+        };
+        let (a, e) = (four(a, c), four(e, g));
+        // One apart: rows 0, 2, 4, 6, 1, 3, 5, 7.
+        let low = _mm256_shuffle_ps::<0b10_00_10_00>(a, e);
+        let sums = _mm256_add_ps(low, _mm256_shuffle_ps::<0b11_01_11_01>(a, e));
+        _mm256_permutevar8x32_ps(sums, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+    }
+
+    /// The same for whole numbers.
+    #[target_feature(enable = "avx2")]
+    fn end_tree_of_levels(halves: [__m256i; ROWS]) -> __m256 {
+        let pair = |a: __m256i, b: __m256i| _mm256_hadd_epi32(a, b);
+        let [a, b, c, d, e, f, g, h] = halves;
+        let low = pair(pair(a, b), pair(c, d));
+        let high = pair(pair(e, f), pair(g, h));
+        let sums = _mm256_add_epi32(
+            _mm256_permute2x128_si256::<0x20>(low, high),
+            _mm256_permute2x128_si256::<0x31>(low, high),
+        );
+        _mm256_cvtepi32_ps(sums)
+    }
+
+    /// Adds up lanes eight apart.
+    #[target_feature(enable = "avx512f")]
+    fn halve(sums: __m512) -> __m256 {
+        let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(sums));
+        _mm256_add_ps(_mm512_castps512_ps256(sums), _mm256_castpd_ps(high))
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn halve_levels(sums: __m512i) -> __m256i {
+        let high = _mm512_extracti64x4_epi64::<1>(sums);
+        _mm256_add_epi32(_mm512_castsi512_si256(sums), high)
+    }
+
+    /// Writes out the two paths for one kind of floating-point rows: how sixteen and how eight numbers are loaded.
+    macro_rules! float_paths {
+        ($wide:ident, $narrow:ident, $bytes:literal, |$sixteen:ident| $load16:expr, |$eight:ident| $load8:expr) => {
+            /// # Safety
+            ///
+            /// - There are whole rows of `query.len()` numbers, one for each score.
+            /// - `query.len()` is a multiple of 16.
+            #[target_feature(enable = "avx512f,avx2")]
+            pub unsafe fn $wide(rows: &[u8], query: &[f32], scores: &mut [f32]) {
+                let row_bytes = $bytes * query.len();
+                for (number, scores) in scores.chunks_mut(ROWS).enumerate() {
+                    let starts = starts(rows, row_bytes, ROWS * number, scores.len());
+                    let mut sums = [_mm512_setzero_ps(); ROWS];
+                    for place in (0..query.len()).step_by(LANES) {
+                        // SAFETY: sixteen of the query's numbers begin here.
+                        let weights = unsafe { _mm512_loadu_ps(query.as_ptr().add(place)) };
+                        for (sum, start) in sums.iter_mut().zip(starts) {
+                            // SAFETY: so do sixteen of each row.
+                            let $sixteen = unsafe { start.add($bytes * place) };
+                            super::fetch_next($sixteen, ROWS * row_bytes, $bytes * place);
+                            *sum = _mm512_fmadd_ps($load16, weights, *sum);
+                        }
+                    }
+                    store(end_tree(sums.map(|sum| halve(sum))), scores);
+                }
+            }
+
+            /// # Safety
+            ///
+            /// - There are whole rows of `query.len()` numbers, one for each score.
+            /// - `query.len()` is a multiple of 16.
+            #[target_feature(enable = "avx2,fma,f16c")]
+            pub unsafe fn $narrow(rows: &[u8], query: &[f32], scores: &mut [f32]) {
+                let row_bytes = $bytes * query.len();
+                for (number, scores) in scores.chunks_mut(ROWS).enumerate() {
+                    let starts = starts(rows, row_bytes, ROWS * number, scores.len());
+                    let mut halves = [_mm256_setzero_ps(); ROWS];
+                    // Sixteen registers hold the sums of four rows, and what is added to them.
+                    for (halves, starts) in halves.chunks_exact_mut(4).zip(starts.chunks_exact(4)) {
+                        let mut sums = [[_mm256_setzero_ps(); 2]; 4];
+                        for place in (0..query.len()).step_by(LANES) {
+                            // SAFETY: sixteen of the query's numbers begin here.
+                            let (low, high) = unsafe {
+                                let at = query.as_ptr().add(place);
+                                (_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(8)))
+                            };
+                            for ([of_low, of_high], start) in sums.iter_mut().zip(starts) {
+                                // SAFETY: so do sixteen of each row.
+                                let $eight = unsafe { start.add($bytes * place) };
+                                super::fetch_next($eight, ROWS * row_bytes, $bytes * place);
+                                *of_low = _mm256_fmadd_ps($load8, low, *of_low);
+                                // SAFETY: eight of the sixteen are left.
+                                let $eight = unsafe { $eight.add(8 * $bytes) };
+                                *of_high = _mm256_fmadd_ps($load8, high, *of_high);
+                            }
+                        }
+                        for (half, [low, high]) in halves.iter_mut().zip(sums) {
+                            *half = _mm256_add_ps(low, high);
+                        }
+                    }
+                    store(end_tree(halves), scores);
+                }
+            }
+        };
+    }
+
+    float_paths!(
+        f32_avx512,
+        f32_avx2,
+        4,
+        |at| unsafe { _mm512_loadu_ps(at.cast()) },
+        |at| unsafe { _mm256_loadu_ps(at.cast()) }
+    );
+
+    float_paths!(
+        f16_avx512,
+        f16_avx2,
+        2,
+        |at| _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(at.cast()) }),
+        |at| _mm256_cvtph_ps(unsafe { _mm_loadu_si128(at.cast()) })
+    );
+
+    /// # Safety
+    ///
+    /// - There are whole rows of `query.len()` levels, one for each score.
+    /// - `query.len()` is a multiple of 32.
+    #[target_feature(enable = "avx512f,avx512bw,avx2")]
+    pub unsafe fn i8_avx512(rows: &[u8], query: &[i16], scores: &mut [f32]) {
+        let row_bytes = query.len();
+        for (number, scores) in scores.chunks_mut(ROWS).enumerate() {
+            let starts = starts(rows, row_bytes, ROWS * number, scores.len());
+            let mut sums = [_mm512_setzero_si512(); ROWS];
+            for place in (0..query.len()).step_by(32) {
+                // SAFETY: 32 of the query's numbers begin here.
+                let weights = unsafe { _mm512_loadu_si512(query.as_ptr().add(place).cast()) };
+                for (sum, start) in sums.iter_mut().zip(starts) {
+                    // SAFETY: so do 32 of each row.
+                    let levels = unsafe {
+                        let at = start.add(place);
+                        super::fetch_next(at, ROWS * row_bytes, place);
+                        _mm256_loadu_si256(at.cast())
+                    };
+                    let products = _mm512_madd_epi16(_mm512_cvtepi8_epi16(levels), weights);
+                    *sum = _mm512_add_epi32(*sum, products);
+                }
+            }
+            store(
+                end_tree_of_levels(sums.map(|sum| halve_levels(sum))),
+                scores,
+            );
+        }
+    }
+
+    /// # Safety
+    ///
+    /// - There are whole rows of `query.len()` levels, one for each score.
+    /// - `query.len()` is a multiple of 16.
+    #[target_feature(enable = "avx2")]
+    pub unsafe fn i8_avx2(rows: &[u8], query: &[i16], scores: &mut [f32]) {
+        let row_bytes = query.len();
+        for (number, scores) in scores.chunks_mut(ROWS).enumerate() {
+            let starts = starts(rows, row_bytes, ROWS * number, scores.len());
+            let mut sums = [_mm256_setzero_si256(); ROWS];
+            for place in (0..query.len()).step_by(16) {
+                // SAFETY: 16 of the query's numbers begin here.
+                let weights = unsafe { _mm256_loadu_si256(query.as_ptr().add(place).cast()) };
+                for (sum, start) in sums.iter_mut().zip(starts) {
+                    // SAFETY: so do 16 of each row.
+                    let levels = unsafe {
+                        let at = start.add(place);
+                        super::fetch_next(at, ROWS * row_bytes, place);
+                        _mm_loadu_si128(at.cast())
+                    };
+                    let products = _mm256_madd_epi16(_mm256_cvtepi8_epi16(levels), weights);
+                    *sum = _mm256_add_epi32(*sum, products);
+                }
+            }
+            store(end_tree_of_levels(sums), scores);
+        }
+    }
+}
+
+/// Asks for the same place of the next rows, once a cache line; nothing else happens.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn fetch_next(at: *const u8, rows_bytes: usize, place: usize) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    if place.is_multiple_of(64) {
+        // SAFETY: fetching ahead changes nothing and never faults, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(rows_bytes).cast()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Rows of any finite numbers that do not overflow, and a query, of `dimensions` numbers filled up to 32.
+    fn rows_and_query() -> impl Strategy<Value = (Vec<Vec<f32>>, Vec<f32>)> {
+        (1usize..140, 0usize..21).prop_flat_map(|(dimensions, rows)| {
+            let number = prop_oneof![
+                -2f32..2.0,
+                -1e-30f32..1e-30,
+                Just(0.0),
+                Just(-0.0),
+                -3e3f32..3e3
+            ];
+            let vector = prop::collection::vec(number, dimensions).prop_map(|mut vector| {
+                vector.resize(vector.len().next_multiple_of(32), 0.0);
+                vector
+            });
+            (prop::collection::vec(vector.clone(), rows), vector)
+        })
+    }
+
+    fn bits(scores: &[f32]) -> Vec<u32> {
+        scores.iter().map(|score| score.to_bits()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_path_of_floats_equals_the_plain_one((rows, query) in rows_and_query()) {
+            let singles: Vec<u8> = rows.iter().flatten().flat_map(|n| n.to_le_bytes()).collect();
+            let halves = rows.iter().flatten().map(|n| float16::from_f32(*n));
+            let halves: Vec<u8> = halves.flat_map(u16::to_le_bytes).collect();
+            let mut expected = [vec![0.0; rows.len()], vec![0.0; rows.len()]];
+            products_f32(Level::Plain, &singles, &query, &mut expected[0]);
+            products_f16(Level::Plain, &halves, &query, &mut expected[1]);
+            for (row, score) in rows.iter().zip(&expected[0]) {
+                let exact: f64 = row.iter().zip(&query).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                let size: f64 = row.iter().zip(&query).map(|(a, b)| (f64::from(*a) * f64::from(*b)).abs()).sum();
+                prop_assert!((exact - f64::from(*score)).abs() <= 1e-5 * size + 1e-37);
+            }
+            for level in Level::all() {
+                let mut scores = vec![7.0; rows.len()];
+                products_f32(level, &singles, &query, &mut scores);
+                prop_assert_eq!(bits(&scores), bits(&expected[0]), "{:?}", level);
+                products_f16(level, &halves, &query, &mut scores);
+                prop_assert_eq!(bits(&scores), bits(&expected[1]), "{:?}", level);
+            }
+        }
+
+        #[test]
+        fn every_path_of_levels_equals_the_plain_one(
+            rows in prop::collection::vec(prop::collection::vec(any::<u8>(), 128), 0..21),
+            query in prop::collection::vec(any::<i16>(), 128),
+            unit in 1e-6f32..1.0,
+        ) {
+            let bytes = rows.concat();
+            let scales: Vec<f32> = (0..rows.len()).map(|row| 0.01 * row as f32).collect();
+            let expected = rows.iter().zip(&scales).map(|(row, scale)| {
+                let products = row.iter().zip(&query);
+                let sum: i32 = products.map(|(a, b)| i32::from(a.cast_signed()) * i32::from(*b)).sum();
+                sum as f32 * (scale * unit)
+            });
+            let expected: Vec<f32> = expected.collect();
+            for level in Level::all() {
+                let mut scores = vec![7.0; rows.len()];
+                products_i8(level, &bytes, &query, &scales, unit, &mut scores);
+                prop_assert_eq!(bits(&scores), bits(&expected), "{:?}", level);
+            }
+        }
+
+        #[test]
+        fn ranks_are_in_the_order_of_scores(scores in prop::collection::vec(
+            prop_oneof![any::<f32>(), Just(0.0f32), Just(-0.0f32), Just(f32::INFINITY)], 1..70)
+        ) {
+            let mut ranks = vec![0; scores.len()];
+            let finite = scores.iter().all(|score| score.is_finite());
+            for level in Level::all() {
+                prop_assert_eq!(rank_scores(level, &scores, &mut ranks), finite);
+            }
+            for (score, rank) in scores.iter().zip(&ranks) {
+                if score.is_nan() {
+                    continue;
+                }
+                prop_assert_eq!(score_of(*rank), *score);
+                for (other, other_rank) in scores.iter().zip(&ranks).filter(|(s, _)| !s.is_nan()) {
+                    prop_assert_eq!(score.partial_cmp(other), Some(rank.cmp(other_rank)));
+                }
+            }
+        }
+    }
+}
