@@ -125,6 +125,7 @@ fn in_range(snapshot: &Snapshot, question: &Question) -> bool {
         Question::Info(place) | Question::Live(place) | Question::Ids(place) => *place < segments,
         Question::StoredBlock(place, _) | Question::Lengths(place, _) => *place < segments,
         Question::AllPostings(place, _) | Question::Postings(place, _, _) => *place < segments,
+        Question::Vectors(place, _) => *place < segments,
         _ => true,
     }
 }

@@ -18,7 +18,7 @@ use crate::format::{DenseElement, FieldKind, FieldNumber};
 use crate::index::{Snapshot, SnapshotSegment};
 
 /// Rows that are scored before any is looked at.
-const BLOCK_ROWS: usize = 64;
+const BLOCK_ROWS: usize = 256;
 /// Bytes of rows that take as long to score as a posting elsewhere.
 const BYTES_PER_POSTING: u64 = 8;
 /// Whole numbers of a query, all together, with which no sum of products with levels from -128 to 127 is beyond 32 bits.

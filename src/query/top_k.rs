@@ -18,13 +18,19 @@ pub(super) struct Scored<S> {
 
 impl<S: Ranked> Eq for Scored<S> {}
 
+impl<S: Ranked> Scored<S> {
+    /// Greater for a worse document: one number, so that comparing takes no branch that cannot be foretold.
+    #[inline]
+    fn badness(&self) -> u128 {
+        let score = u128::from(!self.score.to_bits()) << 64;
+        score | u128::from(self.address.segment) << 32 | u128::from(self.address.document)
+    }
+}
+
 impl<S: Ranked> Ord for Scored<S> {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        let by_score = other.score.partial_cmp(&self.score);
-        // Scores are never NaN: weights are checked.
-        by_score
-            .unwrap_or(Ordering::Equal)
-            .then(self.address.cmp(&other.address))
+        self.badness().cmp(&other.badness())
     }
 }
 

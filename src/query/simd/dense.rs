@@ -2,21 +2,24 @@
 //!
 //! The definition is [`product_plain`]: sixteen sums, to each of which every sixteenth product is added with a single rounding
 //! (fused multiply-add), and then a tree that adds the sums eight, four, two and one apart. The vector paths do just that: a
-//! register of sixteen lanes (or two of eight) is the sixteen sums of a row, and eight rows go side by side, so that
-//! their chains of additions overlap and the query is loaded once for all. Rows of levels are summed as whole
-//! numbers, where order does not matter.
+//! register of sixteen lanes (or two of eight) is the sixteen sums of a row, and four rows go side by side, so that
+//! their chains of additions overlap and the query is loaded once for all. The lines of the rows eight further on are fetched
+//! meanwhile: with that, scoring takes no longer than reading. Rows of levels are summed as whole numbers, where
+//! order does not matter.
 
 use super::{Level, Task};
 use crate::format::float16;
 
-/// Rows that go side by side.
+/// Rows that end their trees together.
 const ROWS: usize = 8;
 /// Sums of a row.
 const LANES: usize = 16;
+/// Bytes of a cache line; rows are whole lines.
+const LINE: usize = 64;
 
-/// Scores of rows of singles: one for each `query.len()` numbers, which are a multiple of 16.
+/// Scores of rows of singles: one for each `query.len()` numbers. Rows are whole cache lines.
 pub(in crate::query) fn products_f32(level: Level, rows: &[u8], query: &[f32], scores: &mut [f32]) {
-    check(rows.len(), 4 * query.len(), query.len(), scores.len());
+    check(rows.len(), 4 * query.len(), scores.len());
     match level {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the processor has what the level says, and the lengths fit.
@@ -30,7 +33,7 @@ pub(in crate::query) fn products_f32(level: Level, rows: &[u8], query: &[f32], s
 
 /// Scores of rows of halves, as [`products_f32`] of rows of singles.
 pub(in crate::query) fn products_f16(level: Level, rows: &[u8], query: &[f32], scores: &mut [f32]) {
-    check(rows.len(), 2 * query.len(), query.len(), scores.len());
+    check(rows.len(), 2 * query.len(), scores.len());
     match level {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the processor has what the level says, and the lengths fit.
@@ -45,7 +48,7 @@ pub(in crate::query) fn products_f16(level: Level, rows: &[u8], query: &[f32], s
 }
 
 /// Scores of rows of levels: the sum of products of whole numbers, times what a level of the row stands for, times `unit`.
-/// There are `query.len()` levels a row, a multiple of 32; sums of products must fit 32 bits.
+/// There are `query.len()` levels a row; sums of products must fit 32 bits.
 pub(in crate::query) fn products_i8(
     level: Level,
     rows: &[u8],
@@ -54,7 +57,7 @@ pub(in crate::query) fn products_i8(
     unit: f32,
     scores: &mut [f32],
 ) {
-    check(rows.len(), query.len(), query.len(), scores.len());
+    check(rows.len(), query.len(), scores.len());
     match level {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the processor has what the level says, and the lengths fit.
@@ -78,9 +81,8 @@ pub(in crate::query) fn products_i8(
 }
 
 /// The paths read without looking at lengths again.
-fn check(bytes: usize, row_bytes: usize, numbers: usize, rows: usize) {
-    assert!(row_bytes > 0 && numbers.is_multiple_of(2 * LANES) || row_bytes == 4 * numbers);
-    assert!(numbers.is_multiple_of(LANES) && bytes == rows * row_bytes);
+fn check(bytes: usize, row_bytes: usize, rows: usize) {
+    assert!(row_bytes > 0 && row_bytes.is_multiple_of(LINE) && bytes == rows * row_bytes);
 }
 
 fn products_plain<const BYTES: usize>(
@@ -159,15 +161,30 @@ mod x86 {
     use std::arch::x86_64::*;
     use std::array::from_fn;
 
-    use super::{LANES, ROWS};
+    use super::{LINE, ROWS};
 
-    /// Where each of up to eight rows begins; the last stands in for those that are not there.
+    /// Rows that go side by side.
+    const SIDE_BY_SIDE: usize = 4;
+
+    /// Where four rows begin, from the `first` of `count` on; the last stands in for those that are not there.
     #[inline(always)]
-    fn starts(rows: &[u8], row_bytes: usize, first: usize, count: usize) -> [*const u8; ROWS] {
+    fn starts(
+        rows: &[u8],
+        row_bytes: usize,
+        first: usize,
+        count: usize,
+    ) -> [*const u8; SIDE_BY_SIDE] {
         from_fn(|row| {
-            let start = (first + row.min(count - 1)) * row_bytes;
+            let start = (first + row).min(count - 1) * row_bytes;
             rows[start..start + row_bytes].as_ptr()
         })
+    }
+
+    /// Asks for a line of a row further on; nothing else happens.
+    #[inline(always)]
+    fn fetch(line: *const u8) {
+        // SAFETY: fetching ahead changes nothing and never faults, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
     }
 
     /// Stores as many of eight scores as there is room for.
@@ -229,157 +246,137 @@ mod x86 {
         _mm256_add_epi32(_mm512_castsi512_si256(sums), high)
     }
 
-    /// Writes out the two paths for one kind of floating-point rows: how sixteen and how eight numbers are loaded.
-    macro_rules! float_paths {
-        ($wide:ident, $narrow:ident, $bytes:literal, |$sixteen:ident| $load16:expr, |$eight:ident| $load8:expr) => {
+    /// Writes out the two paths for one kind of rows: the types of numbers and of registers, how many of a row's numbers and of the
+    /// query's fill a wide register, zero, how products are added to sums, and how lanes eight apart are.
+    macro_rules! paths {
+        (
+            $wide:ident, $narrow:ident, $query:ty, $numbers:literal a wide register of $bytes:literal bytes,
+            wide: $zero:expr, |$number:ident, $weight:ident, $sum:ident| $step:expr, $halve:path,
+            narrow: $zero8:expr, |$number8:ident, $weight8:ident, $sum8:ident| $step8:expr, $add8:path,
+            $end_tree:path
+        ) => {
             /// # Safety
             ///
-            /// - There are whole rows of `query.len()` numbers, one for each score.
-            /// - `query.len()` is a multiple of 16.
-            #[target_feature(enable = "avx512f,avx2")]
-            pub unsafe fn $wide(rows: &[u8], query: &[f32], scores: &mut [f32]) {
-                let row_bytes = $bytes * query.len();
-                for (number, scores) in scores.chunks_mut(ROWS).enumerate() {
-                    let starts = starts(rows, row_bytes, ROWS * number, scores.len());
-                    let mut sums = [_mm512_setzero_ps(); ROWS];
-                    for place in (0..query.len()).step_by(LANES) {
-                        // SAFETY: sixteen of the query's numbers begin here.
-                        let weights = unsafe { _mm512_loadu_ps(query.as_ptr().add(place)) };
-                        for (sum, start) in sums.iter_mut().zip(starts) {
-                            // SAFETY: so do sixteen of each row.
-                            let $sixteen = unsafe { start.add($bytes * place) };
-                            super::fetch_next($sixteen, ROWS * row_bytes, $bytes * place);
-                            *sum = _mm512_fmadd_ps($load16, weights, *sum);
+            /// There are whole rows of `query.len()` numbers, which are whole lines, one for each score.
+            #[target_feature(enable = "avx512f,avx512bw,avx2")]
+            pub unsafe fn $wide(rows: &[u8], query: &[$query], scores: &mut [f32]) {
+                let row_bytes = query.len() * $bytes / $numbers;
+                let count = scores.len();
+                for (scores, first) in scores.chunks_mut(ROWS).zip((0..).step_by(ROWS)) {
+                    let mut halves = [$zero8; ROWS];
+                    for four in (0..ROWS).step_by(SIDE_BY_SIDE) {
+                        let starts = starts(rows, row_bytes, first + four, count);
+                        let mut sums = [$zero; SIDE_BY_SIDE];
+                        for line in (0..row_bytes).step_by(LINE) {
+                            for start in starts {
+                                fetch(start.wrapping_add(ROWS * row_bytes + line));
+                            }
+                            for at in (line..line + LINE).step_by($bytes) {
+                                // SAFETY: a register's numbers begin here, in the query and in each row.
+                                unsafe {
+                                    let $weight = query.as_ptr().add(at / $bytes * $numbers);
+                                    for (sum, start) in sums.iter_mut().zip(starts) {
+                                        let ($number, $sum) = (start.add(at), *sum);
+                                        *sum = $step;
+                                    }
+                                }
+                            }
+                        }
+                        for (half, sum) in halves[four..].iter_mut().zip(sums) {
+                            *half = $halve(sum);
                         }
                     }
-                    store(end_tree(sums.map(|sum| halve(sum))), scores);
+                    store($end_tree(halves), scores);
                 }
             }
 
             /// # Safety
             ///
-            /// - There are whole rows of `query.len()` numbers, one for each score.
-            /// - `query.len()` is a multiple of 16.
+            /// There are whole rows of `query.len()` numbers, which are whole lines, one for each score.
             #[target_feature(enable = "avx2,fma,f16c")]
-            pub unsafe fn $narrow(rows: &[u8], query: &[f32], scores: &mut [f32]) {
-                let row_bytes = $bytes * query.len();
-                for (number, scores) in scores.chunks_mut(ROWS).enumerate() {
-                    let starts = starts(rows, row_bytes, ROWS * number, scores.len());
-                    let mut halves = [_mm256_setzero_ps(); ROWS];
-                    // Sixteen registers hold the sums of four rows, and what is added to them.
-                    for (halves, starts) in halves.chunks_exact_mut(4).zip(starts.chunks_exact(4)) {
-                        let mut sums = [[_mm256_setzero_ps(); 2]; 4];
-                        for place in (0..query.len()).step_by(LANES) {
-                            // SAFETY: sixteen of the query's numbers begin here.
-                            let (low, high) = unsafe {
-                                let at = query.as_ptr().add(place);
-                                (_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(8)))
-                            };
-                            for ([of_low, of_high], start) in sums.iter_mut().zip(starts) {
-                                // SAFETY: so do sixteen of each row.
-                                let $eight = unsafe { start.add($bytes * place) };
-                                super::fetch_next($eight, ROWS * row_bytes, $bytes * place);
-                                *of_low = _mm256_fmadd_ps($load8, low, *of_low);
-                                // SAFETY: eight of the sixteen are left.
-                                let $eight = unsafe { $eight.add(8 * $bytes) };
-                                *of_high = _mm256_fmadd_ps($load8, high, *of_high);
+            pub unsafe fn $narrow(rows: &[u8], query: &[$query], scores: &mut [f32]) {
+                let row_bytes = query.len() * $bytes / $numbers;
+                let count = scores.len();
+                for (scores, first) in scores.chunks_mut(ROWS).zip((0..).step_by(ROWS)) {
+                    let mut halves = [$zero8; ROWS];
+                    for four in (0..ROWS).step_by(SIDE_BY_SIDE) {
+                        let starts = starts(rows, row_bytes, first + four, count);
+                        let mut sums = [[$zero8; 2]; SIDE_BY_SIDE];
+                        for line in (0..row_bytes).step_by(LINE) {
+                            for start in starts {
+                                fetch(start.wrapping_add(ROWS * row_bytes + line));
+                            }
+                            for at in (line..line + LINE).step_by($bytes) {
+                                for half in 0..2 {
+                                    // SAFETY: half a wide register's numbers begin here, in the query and in each row.
+                                    unsafe {
+                                        let place = at / $bytes * $numbers + half * $numbers / 2;
+                                        let $weight8 = query.as_ptr().add(place);
+                                        for (sums, start) in sums.iter_mut().zip(starts) {
+                                            let $number8 = start.add(at + half * $bytes / 2);
+                                            let $sum8 = sums[half];
+                                            sums[half] = $step8;
+                                        }
+                                    }
+                                }
                             }
                         }
-                        for (half, [low, high]) in halves.iter_mut().zip(sums) {
-                            *half = _mm256_add_ps(low, high);
+                        for (half, [low, high]) in halves[four..].iter_mut().zip(sums) {
+                            *half = $add8(low, high);
                         }
                     }
-                    store(end_tree(halves), scores);
+                    store($end_tree(halves), scores);
                 }
             }
         };
     }
 
-    float_paths!(
-        f32_avx512,
-        f32_avx2,
-        4,
-        |at| unsafe { _mm512_loadu_ps(at.cast()) },
-        |at| unsafe { _mm256_loadu_ps(at.cast()) }
+    paths!(
+        f32_avx512, f32_avx2, f32, 16 a wide register of 64 bytes,
+        wide: _mm512_setzero_ps(),
+        |at, weights, sum| _mm512_fmadd_ps(_mm512_loadu_ps(at.cast()), _mm512_loadu_ps(weights), sum),
+        halve,
+        narrow: _mm256_setzero_ps(),
+        |at, weights, sum| _mm256_fmadd_ps(_mm256_loadu_ps(at.cast()), _mm256_loadu_ps(weights), sum),
+        _mm256_add_ps,
+        end_tree
     );
 
-    float_paths!(
-        f16_avx512,
-        f16_avx2,
-        2,
-        |at| _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(at.cast()) }),
-        |at| _mm256_cvtph_ps(unsafe { _mm_loadu_si128(at.cast()) })
+    paths!(
+        f16_avx512, f16_avx2, f32, 16 a wide register of 32 bytes,
+        wide: _mm512_setzero_ps(),
+        |at, weights, sum| {
+            let numbers = _mm512_cvtph_ps(_mm256_loadu_si256(at.cast()));
+            _mm512_fmadd_ps(numbers, _mm512_loadu_ps(weights), sum)
+        },
+        halve,
+        narrow: _mm256_setzero_ps(),
+        |at, weights, sum| {
+            let numbers = _mm256_cvtph_ps(_mm_loadu_si128(at.cast()));
+            _mm256_fmadd_ps(numbers, _mm256_loadu_ps(weights), sum)
+        },
+        _mm256_add_ps,
+        end_tree
     );
 
-    /// # Safety
-    ///
-    /// - There are whole rows of `query.len()` levels, one for each score.
-    /// - `query.len()` is a multiple of 32.
-    #[target_feature(enable = "avx512f,avx512bw,avx2")]
-    pub unsafe fn i8_avx512(rows: &[u8], query: &[i16], scores: &mut [f32]) {
-        let row_bytes = query.len();
-        for (number, scores) in scores.chunks_mut(ROWS).enumerate() {
-            let starts = starts(rows, row_bytes, ROWS * number, scores.len());
-            let mut sums = [_mm512_setzero_si512(); ROWS];
-            for place in (0..query.len()).step_by(32) {
-                // SAFETY: 32 of the query's numbers begin here.
-                let weights = unsafe { _mm512_loadu_si512(query.as_ptr().add(place).cast()) };
-                for (sum, start) in sums.iter_mut().zip(starts) {
-                    // SAFETY: so do 32 of each row.
-                    let levels = unsafe {
-                        let at = start.add(place);
-                        super::fetch_next(at, ROWS * row_bytes, place);
-                        _mm256_loadu_si256(at.cast())
-                    };
-                    let products = _mm512_madd_epi16(_mm512_cvtepi8_epi16(levels), weights);
-                    *sum = _mm512_add_epi32(*sum, products);
-                }
-            }
-            store(
-                end_tree_of_levels(sums.map(|sum| halve_levels(sum))),
-                scores,
-            );
-        }
-    }
-
-    /// # Safety
-    ///
-    /// - There are whole rows of `query.len()` levels, one for each score.
-    /// - `query.len()` is a multiple of 16.
-    #[target_feature(enable = "avx2")]
-    pub unsafe fn i8_avx2(rows: &[u8], query: &[i16], scores: &mut [f32]) {
-        let row_bytes = query.len();
-        for (number, scores) in scores.chunks_mut(ROWS).enumerate() {
-            let starts = starts(rows, row_bytes, ROWS * number, scores.len());
-            let mut sums = [_mm256_setzero_si256(); ROWS];
-            for place in (0..query.len()).step_by(16) {
-                // SAFETY: 16 of the query's numbers begin here.
-                let weights = unsafe { _mm256_loadu_si256(query.as_ptr().add(place).cast()) };
-                for (sum, start) in sums.iter_mut().zip(starts) {
-                    // SAFETY: so do 16 of each row.
-                    let levels = unsafe {
-                        let at = start.add(place);
-                        super::fetch_next(at, ROWS * row_bytes, place);
-                        _mm_loadu_si128(at.cast())
-                    };
-                    let products = _mm256_madd_epi16(_mm256_cvtepi8_epi16(levels), weights);
-                    *sum = _mm256_add_epi32(*sum, products);
-                }
-            }
-            store(end_tree_of_levels(sums), scores);
-        }
-    }
-}
-
-/// Asks for the same place of the next rows, once a cache line; nothing else happens.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn fetch_next(at: *const u8, rows_bytes: usize, place: usize) {
-    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-    if place.is_multiple_of(64) {
-        // SAFETY: fetching ahead changes nothing and never faults, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(rows_bytes).cast()) };
-    }
+    paths!(
+        i8_avx512, i8_avx2, i16, 32 a wide register of 32 bytes,
+        wide: _mm512_setzero_si512(),
+        |at, weights, sum| {
+            let levels = _mm512_cvtepi8_epi16(_mm256_loadu_si256(at.cast()));
+            let products = _mm512_madd_epi16(levels, _mm512_loadu_si512(weights.cast()));
+            _mm512_add_epi32(sum, products)
+        },
+        halve_levels,
+        narrow: _mm256_setzero_si256(),
+        |at, weights, sum| {
+            let levels = _mm256_cvtepi8_epi16(_mm_loadu_si128(at.cast()));
+            let products = _mm256_madd_epi16(levels, _mm256_loadu_si256(weights.cast()));
+            _mm256_add_epi32(sum, products)
+        },
+        _mm256_add_epi32,
+        end_tree_of_levels
+    );
 }
 
 #[cfg(test)]
@@ -387,7 +384,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Rows of any finite numbers that do not overflow, and a query, of `dimensions` numbers filled up to 32.
+    /// Rows of any finite numbers that do not overflow, and a query, of `dimensions` numbers filled up to whole lines of any element.
     fn rows_and_query() -> impl Strategy<Value = (Vec<Vec<f32>>, Vec<f32>)> {
         (1usize..140, 0usize..21).prop_flat_map(|(dimensions, rows)| {
             let number = prop_oneof![
@@ -398,7 +395,7 @@ mod tests {
                 -3e3f32..3e3
             ];
             let vector = prop::collection::vec(number, dimensions).prop_map(|mut vector| {
-                vector.resize(vector.len().next_multiple_of(32), 0.0);
+                vector.resize(vector.len().next_multiple_of(64), 0.0);
                 vector
             });
             (prop::collection::vec(vector.clone(), rows), vector)
