@@ -6,11 +6,13 @@
 //! failure names its seed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use esparsa::format::float16;
+use esparsa::store::Memory;
 use esparsa::{
-    DenseElement, DenseMetric, DocAddress, Document, Error, Index, MergePolicy, Query, Schema,
-    SearchOptions, Snapshot, WriterOptions,
+    DenseElement, DenseMetric, DocAddress, Document, Error, Index, IndexOptions, MergePolicy,
+    Query, Schema, SearchOptions, Snapshot, WriterOptions,
 };
 
 const CASES: u64 = 3_000;
@@ -488,4 +490,39 @@ fn the_models_of_fields_are_kept_with_the_index() {
     let other = tempfile::tempdir().unwrap();
     Index::create(other.path(), three_dimensions()).unwrap();
     assert!(writer.attach(other.path()).is_err());
+}
+
+#[test]
+fn a_flipped_bit_far_inside_is_named_by_searches_and_merges() {
+    let memory = Memory::new();
+    let schema = Schema::new().dense("dense", 384).unwrap();
+    let index = Index::create_in(Arc::new(memory.clone()), schema, IndexOptions::new()).unwrap();
+    let mut writer = index.writer().unwrap();
+    let mut random = Random(3);
+    for number in 0..200 {
+        let vector: Vec<f32> = (0..384).map(|_| random.below(100) as f32).collect();
+        writer
+            .add(Document::new(format!("{number}")).with_dense("dense", vector))
+            .unwrap();
+    }
+    writer.commit().unwrap();
+    drop(writer);
+    let name = "segment-0000000001";
+    let mut bytes = memory.bytes(name).unwrap().to_vec();
+    // Rows are the first section, of 300 KiB.
+    bytes[64 + 200_000] ^= 4;
+    memory.overwrite(name, bytes);
+    let index = Index::open_in(Arc::new(memory), IndexOptions::new()).unwrap();
+    let snapshot = index.snapshot().unwrap();
+    for threads in [1, 2] {
+        let options = SearchOptions::new(5).threads(threads).part_documents(50);
+        let query = Query::dense("dense", vec![1.0; 384]);
+        let error = snapshot.search_with(&query, &options).unwrap_err();
+        assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+        let place = format!("{name}: section vectors, offset 196608");
+        assert!(error.to_string().contains(&place), "{error}");
+    }
+    let mut writer = index.writer().unwrap();
+    writer.delete("3").unwrap();
+    assert!(writer.merge_to(1).is_err());
 }
