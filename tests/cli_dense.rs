@@ -1,6 +1,7 @@
 //! Dense vectors on the command line: loading, searching, measuring, inspecting.
 #![cfg(feature = "cli")]
 
+#[allow(dead_code)]
 mod command;
 
 use command::Scratch;

@@ -4,6 +4,7 @@
 //! them, the top 500, one thread. The index is in a temporary folder, memory-mapped, in the page cache; reading and searching
 //! take turns on the same bytes, round by round, and the medians count.
 
+#[allow(dead_code)]
 #[path = "../splade_shaped/random.rs"]
 mod random;
 mod reading;

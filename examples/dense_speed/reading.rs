@@ -91,6 +91,11 @@ mod x86 {
         all.map_or(0, |all| _mm256_extract_epi64::<0>(all).cast_unsigned())
     }
 
+    fn fetch(line: *const u8) {
+        // SAFETY: fetching ahead changes nothing and never faults, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+    }
+
     /// Fetches so many bytes ahead, if any.
     #[target_feature(enable = "avx512f")]
     pub fn sum_avx512<const AHEAD: usize>(bytes: &[u8]) -> u64 {
@@ -98,9 +103,7 @@ mod x86 {
         for piece in bytes.as_chunks::<512>().0 {
             for (sum, piece) in sums.iter_mut().zip(piece.as_chunks::<64>().0) {
                 if AHEAD > 0 {
-                    let ahead = piece.as_ptr().wrapping_add(AHEAD);
-                    // SAFETY: fetching ahead changes nothing and never faults.
-                    unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) };
+                    fetch(piece.as_ptr().wrapping_add(AHEAD));
                 }
                 // SAFETY: there are 64 bytes.
                 let words = unsafe { _mm512_loadu_si512(piece.as_ptr().cast()) };

@@ -95,15 +95,17 @@ impl DenseShape {
     /// element, is all zeros and has no direction to compare, or is so long that scores might not be finite.
     pub fn check(self, vector: &[f32]) -> Result<()> {
         self.check_query(vector)?;
-        let fits = |number: f32| number.abs() <= float16::MAX;
-        if self.element == DenseElement::F16 && self.metric == DenseMetric::InnerProduct {
-            if let Some((place, number)) = find(vector, |number| !fits(number)) {
-                let message = format!(
-                    "number {place} of the vector is {number}; 16-bit numbers go to {}: scale the vector, or keep f32",
-                    float16::MAX
-                );
-                return Err(Error::invalid(message));
-            }
+        // Normalized numbers fit any element.
+        let is_half = self.element == DenseElement::F16;
+        if is_half
+            && self.metric == DenseMetric::InnerProduct
+            && let Some((place, number)) = find(vector, |number| number.abs() > float16::MAX)
+        {
+            let message = format!(
+                "number {place} of the vector is {number}; 16-bit numbers go to {}: scale the vector, or keep f32",
+                float16::MAX
+            );
+            return Err(Error::invalid(message));
         }
         Ok(())
     }

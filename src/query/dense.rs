@@ -31,11 +31,11 @@ pub(super) struct PreparedDense {
     numbers: Numbers,
 }
 
-/// A query's numbers, as many as a row has.
+/// A query's numbers, as many as a row has, for the rows' kind.
 enum Numbers {
-    ForSingles(Vec<f32>),
-    ForHalves(Vec<f32>),
-    ForLevels { numbers: Vec<i16>, unit: f32 },
+    Singles(Vec<f32>),
+    Halves(Vec<f32>),
+    Levels { numbers: Vec<i16>, unit: f32 },
 }
 
 impl PreparedDense {
@@ -59,9 +59,9 @@ impl PreparedDense {
         // At most the rows of a block.
         let rows = vectors.row_bytes(first, scores.len() as u32)?;
         match &self.numbers {
-            Numbers::ForSingles(query) => simd::products_f32(self.level, rows, query, scores),
-            Numbers::ForHalves(query) => simd::products_f16(self.level, rows, query, scores),
-            Numbers::ForLevels { numbers, unit } => {
+            Numbers::Singles(query) => simd::products_f32(self.level, rows, query, scores),
+            Numbers::Halves(query) => simd::products_f16(self.level, rows, query, scores),
+            Numbers::Levels { numbers, unit } => {
                 let scales = &mut [0.0; BLOCK_ROWS][..scores.len()];
                 vectors.copy_scales(first, scales)?;
                 simd::products_i8(self.level, rows, numbers, scales, *unit, scores);
@@ -86,8 +86,8 @@ impl Numbers {
         let mut vector = shape.prepared(vector).into_owned();
         vector.resize(shape.row_numbers(), 0.0);
         match shape.element {
-            DenseElement::F32 => Self::ForSingles(vector),
-            DenseElement::F16 => Self::ForHalves(vector),
+            DenseElement::F32 => Self::Singles(vector),
+            DenseElement::F16 => Self::Halves(vector),
             DenseElement::I8 => Self::levels(&vector),
         }
     }
@@ -98,13 +98,13 @@ impl Numbers {
         let greatest = sizes.clone().fold(0.0, f64::max);
         if greatest == 0.0 {
             let numbers = vec![0; vector.len()];
-            return Self::ForLevels { numbers, unit: 0.0 };
+            return Self::Levels { numbers, unit: 0.0 };
         }
         let rounding = vector.len() as f64 / 2.0;
         let most = (MOST_SUM - rounding) / (sizes.sum::<f64>() / greatest);
         let most = most.min(f64::from(i16::MAX)).floor();
         let level = |number: &f32| (f64::from(*number) / greatest * most).round() as i16;
-        Self::ForLevels {
+        Self::Levels {
             numbers: vector.iter().map(level).collect(),
             unit: (greatest / most) as f32,
         }
@@ -199,7 +199,7 @@ mod tests {
         ) {
             let vector = vector.repeat(times);
             let greatest = vector.iter().fold(0f32, |most, number| most.max(number.abs()));
-            let Numbers::ForLevels { numbers, unit } = Numbers::levels(&vector) else {
+            let Numbers::Levels { numbers, unit } = Numbers::levels(&vector) else {
                 panic!("expected levels");
             };
             let sum: i64 = numbers.iter().map(|number| 128 * i64::from(*number).abs()).sum();
@@ -213,11 +213,11 @@ mod tests {
 
     #[test]
     fn a_query_of_many_equal_numbers_keeps_eight_bits() {
-        let Numbers::ForLevels { numbers, .. } = Numbers::levels(&vec![0.5; 65_536]) else {
+        let Numbers::Levels { numbers, .. } = Numbers::levels(&vec![0.5; 65_536]) else {
             panic!("expected levels");
         };
         assert_eq!(numbers[0], 255);
-        let Numbers::ForLevels { numbers, unit } = Numbers::levels(&[0.0, -0.0]) else {
+        let Numbers::Levels { numbers, unit } = Numbers::levels(&[0.0, -0.0]) else {
             panic!("expected levels");
         };
         assert_eq!((numbers, unit), (vec![0, 0], 0.0));

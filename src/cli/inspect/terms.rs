@@ -42,10 +42,10 @@ pub fn list_terms(
     };
     let mut streams = Vec::new();
     for segment in snapshot.segments() {
-        if let Some(reader) = segment.reader.field(known.number) {
-            if let Some(terms) = dictionary(reader) {
-                streams.extend(TermStream::start(terms, prefix.as_bytes())?);
-            }
+        if let Some(reader) = segment.reader.field(known.number)
+            && let Some(terms) = dictionary(reader)
+        {
+            streams.extend(TermStream::start(terms, prefix.as_bytes())?);
         }
     }
     merge(streams, prefix.as_bytes(), limit)
