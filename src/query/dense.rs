@@ -4,8 +4,8 @@
 //! keeping the best costs next to nothing. A deleted document's row is scored too, and then left out.
 //!
 //! Rows of levels (8 bits) are multiplied with a query of whole numbers of up to 15 bits and a sign, and the products summed
-//! exactly: that is twice as fast as making numbers of the levels, while the query loses nothing that matters: its rounding is
-//! less than a hundredth of the rows' own. `examples/dense_speed.rs` measures both.
+//! exactly: that takes half the instructions of making floating-point numbers of the levels, while the query loses nothing that
+//! matters: its rounding is less than a hundredth of the rows' own. Figures are in `benches/README.md`.
 
 use super::part::Part;
 use super::plan::Algorithm;

@@ -2,10 +2,10 @@
 //!
 //! The definition is [`product_plain`]: sixteen sums, to each of which every sixteenth product is added with a single rounding
 //! (fused multiply-add), and then a tree that adds the sums eight, four, two and one apart. The vector paths do just that: a
-//! register of sixteen lanes (or two of eight) is the sixteen sums of a row, and four rows go side by side, so that
-//! their chains of additions overlap and the query is loaded once for all. The lines of the rows eight further on are fetched
-//! meanwhile: with that, scoring takes no longer than reading. Rows of levels are summed as whole numbers, where
-//! order does not matter.
+//! register of sixteen lanes (or two of eight) is the sixteen sums of a row. Lines some KiB further on are fetched
+//! meanwhile: with that, scoring takes hardly longer than reading. Rows of halves go two side by side, because their bytes
+//! come faster than one chain of additions takes them; singles come slowly enough, and levels are summed as whole numbers,
+//! which is quicker, and where order does not matter. Of eight rows, the ends of the trees go together.
 
 use super::{Level, Task};
 use crate::format::float16;
@@ -75,8 +75,27 @@ pub(in crate::query) fn products_i8(
             }
         }
     }
-    for (score, scale) in scores.iter_mut().zip(scales) {
-        *score *= scale * unit;
+    level.run(Scale {
+        scales,
+        unit,
+        scores,
+    });
+}
+
+struct Scale<'a> {
+    scales: &'a [f32],
+    unit: f32,
+    scores: &'a mut [f32],
+}
+
+impl Task for Scale<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (score, scale) in self.scores.iter_mut().zip(self.scales) {
+            *score *= scale * self.unit;
+        }
     }
 }
 
@@ -163,21 +182,24 @@ mod x86 {
 
     use super::{LINE, ROWS};
 
-    /// Rows that go side by side.
-    const SIDE_BY_SIDE: usize = 4;
-
-    /// Where four rows begin, from the `first` of `count` on; the last stands in for those that are not there.
+    /// Where some rows begin, from the `first` of `count` on; the last stands in for those that are not there.
     #[inline(always)]
-    fn starts(
+    fn starts<const SIDE: usize>(
         rows: &[u8],
         row_bytes: usize,
         first: usize,
         count: usize,
-    ) -> [*const u8; SIDE_BY_SIDE] {
+    ) -> [*const u8; SIDE] {
         from_fn(|row| {
             let start = (first + row).min(count - 1) * row_bytes;
             rows[start..start + row_bytes].as_ptr()
         })
+    }
+
+    /// How far ahead to fetch, about `bytes`: so many whole rows that go side by side, that no line is asked for after it was read.
+    #[inline(always)]
+    fn distance(bytes: usize, side_by_side: usize) -> usize {
+        side_by_side * (bytes / side_by_side).max(1)
     }
 
     /// Asks for a line of a row further on; nothing else happens.
@@ -190,11 +212,18 @@ mod x86 {
     /// Stores as many of eight scores as there is room for.
     #[target_feature(enable = "avx2")]
     fn store(sums: __m256, scores: &mut [f32]) {
-        let mut eight = [0f32; ROWS];
+        let mut rest = [0f32; ROWS];
+        let to = match scores.first_chunk_mut::<ROWS>() {
+            Some(eight) => eight,
+            None => &mut rest,
+        };
         // SAFETY: there is room for eight.
-        unsafe { _mm256_storeu_ps(eight.as_mut_ptr(), sums) };
-        let count = scores.len();
-        scores.copy_from_slice(&eight[..count]);
+        unsafe { _mm256_storeu_ps(to.as_mut_ptr(), sums) };
+        if scores.len() < ROWS {
+            for (score, sum) in scores.iter_mut().zip(rest) {
+                *score = sum;
+            }
+        }
     }
 
     /// Ends the tree of eight rows, each with the sums of lanes eight apart.
@@ -246,11 +275,13 @@ mod x86 {
         _mm256_add_epi32(_mm512_castsi512_si256(sums), high)
     }
 
-    /// Writes out the two paths for one kind of rows: the types of numbers and of registers, how many of a row's numbers and of the
-    /// query's fill a wide register, zero, how products are added to sums, and how lanes eight apart are.
+    /// Writes out the two paths for one kind of rows: how many rows go side by side, how many bytes ahead are fetched, how many
+    /// numbers of a row fill a wide register and what bytes they take, zero, how products are added to sums, and how lanes
+    /// eight apart are.
     macro_rules! paths {
         (
-            $wide:ident, $narrow:ident, $query:ty, $numbers:literal a wide register of $bytes:literal bytes,
+            $wide:ident, $narrow:ident, $side:literal side by side, $ahead:literal bytes ahead,
+            $query:ty, $numbers:literal a register of $bytes:literal bytes,
             wide: $zero:expr, |$number:ident, $weight:ident, $sum:ident| $step:expr, $halve:path,
             narrow: $zero8:expr, |$number8:ident, $weight8:ident, $sum8:ident| $step8:expr, $add8:path,
             $end_tree:path
@@ -261,15 +292,16 @@ mod x86 {
             #[target_feature(enable = "avx512f,avx512bw,avx2")]
             pub unsafe fn $wide(rows: &[u8], query: &[$query], scores: &mut [f32]) {
                 let row_bytes = query.len() * $bytes / $numbers;
+                let ahead = distance($ahead, $side * row_bytes);
                 let count = scores.len();
                 for (scores, first) in scores.chunks_mut(ROWS).zip((0..).step_by(ROWS)) {
                     let mut halves = [$zero8; ROWS];
-                    for four in (0..ROWS).step_by(SIDE_BY_SIDE) {
-                        let starts = starts(rows, row_bytes, first + four, count);
-                        let mut sums = [$zero; SIDE_BY_SIDE];
+                    for some in (0..ROWS).step_by($side) {
+                        let starts = starts::<$side>(rows, row_bytes, first + some, count);
+                        let mut sums = [$zero; $side];
                         for line in (0..row_bytes).step_by(LINE) {
                             for start in starts {
-                                fetch(start.wrapping_add(ROWS * row_bytes + line));
+                                fetch(start.wrapping_add(ahead + line));
                             }
                             for at in (line..line + LINE).step_by($bytes) {
                                 // SAFETY: a register's numbers begin here, in the query and in each row.
@@ -282,7 +314,7 @@ mod x86 {
                                 }
                             }
                         }
-                        for (half, sum) in halves[four..].iter_mut().zip(sums) {
+                        for (half, sum) in halves[some..].iter_mut().zip(sums) {
                             *half = $halve(sum);
                         }
                     }
@@ -296,15 +328,16 @@ mod x86 {
             #[target_feature(enable = "avx2,fma,f16c")]
             pub unsafe fn $narrow(rows: &[u8], query: &[$query], scores: &mut [f32]) {
                 let row_bytes = query.len() * $bytes / $numbers;
+                let ahead = distance($ahead, $side * row_bytes);
                 let count = scores.len();
                 for (scores, first) in scores.chunks_mut(ROWS).zip((0..).step_by(ROWS)) {
                     let mut halves = [$zero8; ROWS];
-                    for four in (0..ROWS).step_by(SIDE_BY_SIDE) {
-                        let starts = starts(rows, row_bytes, first + four, count);
-                        let mut sums = [[$zero8; 2]; SIDE_BY_SIDE];
+                    for some in (0..ROWS).step_by($side) {
+                        let starts = starts::<$side>(rows, row_bytes, first + some, count);
+                        let mut sums = [[$zero8; 2]; $side];
                         for line in (0..row_bytes).step_by(LINE) {
                             for start in starts {
-                                fetch(start.wrapping_add(ROWS * row_bytes + line));
+                                fetch(start.wrapping_add(ahead + line));
                             }
                             for at in (line..line + LINE).step_by($bytes) {
                                 for half in 0..2 {
@@ -321,7 +354,7 @@ mod x86 {
                                 }
                             }
                         }
-                        for (half, [low, high]) in halves[four..].iter_mut().zip(sums) {
+                        for (half, [low, high]) in halves[some..].iter_mut().zip(sums) {
                             *half = $add8(low, high);
                         }
                     }
@@ -332,7 +365,7 @@ mod x86 {
     }
 
     paths!(
-        f32_avx512, f32_avx2, f32, 16 a wide register of 64 bytes,
+        f32_avx512, f32_avx2, 1 side by side, 16_384 bytes ahead, f32, 16 a register of 64 bytes,
         wide: _mm512_setzero_ps(),
         |at, weights, sum| _mm512_fmadd_ps(_mm512_loadu_ps(at.cast()), _mm512_loadu_ps(weights), sum),
         halve,
@@ -343,7 +376,7 @@ mod x86 {
     );
 
     paths!(
-        f16_avx512, f16_avx2, f32, 16 a wide register of 32 bytes,
+        f16_avx512, f16_avx2, 2 side by side, 8_192 bytes ahead, f32, 16 a register of 32 bytes,
         wide: _mm512_setzero_ps(),
         |at, weights, sum| {
             let numbers = _mm512_cvtph_ps(_mm256_loadu_si256(at.cast()));
@@ -360,7 +393,7 @@ mod x86 {
     );
 
     paths!(
-        i8_avx512, i8_avx2, i16, 32 a wide register of 32 bytes,
+        i8_avx512, i8_avx2, 1 side by side, 8_192 bytes ahead, i16, 32 a register of 32 bytes,
         wide: _mm512_setzero_si512(),
         |at, weights, sum| {
             let levels = _mm512_cvtepi8_epi16(_mm256_loadu_si256(at.cast()));
