@@ -119,12 +119,16 @@ MAX_SECTIONS, MAX_FIELDS, MAX_FIELD_NAME_BYTES, MAX_TIERS = 4_096, 1_024, 255, 8
 MAX_CALIBRATION_POINTS = 1_024
 MAX_KEY_BYTES = {"ids": 512, "text": 255, "sparse": 1_024}
 MAX_STORED_BLOCK_BYTES = 68 << 20
+MAX_DENSE_DIMENSIONS, MAX_DENSE_NORM, MAX_MODEL_NAME_BYTES = 65_536, 1e18, 1_024
 
 # ---- container
 
 MAGIC = b"esparsa\0"
 KINDS = {"segment": 1, "deletes": 2, "manifest": 3}
-KNOWN_SECTIONS = "commit schema segments info ids id-order stored stored-index terms postings lengths impacts deleted calibration"
+KNOWN_SECTIONS = (
+    "commit schema segments info ids id-order stored stored-index terms postings lengths impacts deleted calibration"
+    " model vectors vector-scales vector-documents"
+)
 NO_FIELD = 0xFFFFFFFF
 CHUNK = 65_536
 
@@ -237,6 +241,8 @@ def read_manifest_file(folder, name, number):
     part.finish("the commit")
     part.expect(commit == number, f"this is commit {commit}, its name says {number}", 0)
     schema = read_schema(container.section("schema"))
+    for field in schema:
+        field["model"] = read_model(container, field)
     part, segments, used = container.section("segments"), [], {0}
     keys = "file length fingerprint documents deletes deletes_length deletes_fingerprint deleted".split()
     while part.left():
@@ -247,6 +253,15 @@ def read_manifest_file(folder, name, number):
         segments.append(segment)
     manifest = {"commit": commit, "next_file": next_file, "schema": schema, "segments": segments}
     return container, manifest | {"calibrations": read_calibrations(container, schema)}
+
+def read_model(container, field):
+    """Which model makes the field's vectors, if that is known."""
+    if ("model", field["number"]) not in container.sections:
+        return None
+    part = container.section("model", field["number"])
+    low, high = part.numbers("QQ")
+    part.expect(1 <= part.left() <= MAX_MODEL_NAME_BYTES, "a model's name is empty or too long")
+    return {"name": part.text(part.left()), "fingerprint": f"{high << 64 | low:032x}"}
 
 def read_calibrations(container, schema):
     """What was measured of approximate searches, for each field that has it."""
@@ -288,6 +303,12 @@ def read_schema(part):
             field.update(layout=("ranges", "tiers")[layout])
         elif kind == 3:
             field.update(kind="stored")
+        elif kind == 4:
+            dimensions, element, metric = options.numbers("IBB")
+            sensible = 1 <= dimensions <= MAX_DENSE_DIMENSIONS and element < 3 and metric < 2
+            part.expect(sensible, "dimensions, element or metric of a dense field are none that there are", at)
+            field.update(kind="dense", dimensions=dimensions, element=ELEMENTS[element][0])
+            field.update(metric=("inner-product", "cosine")[metric])
         else:
             field.update(kind=kind, options=options.take(options.left()).hex())
         options.finish("a field's options")
@@ -313,10 +334,13 @@ def read_segment(folder, record, schema):
     for _ in range(count):
         at, statistics = info.at, dict(zip(keys, info.numbers("IIQQQQI4x")))
         field = by_number.get(statistics["field"], {"kind": None})
-        same_kind = (statistics["kind"], field["kind"]) in [(1, "text"), (2, "sparse")]
+        same_kind = (statistics["kind"], field["kind"]) in [(1, "text"), (2, "sparse"), (4, "dense")]
         info.expect(same_kind, "the schema has no such field, or one of another kind", at)
-        read_field = {"text": read_text_field, "sparse": read_sparse_field}[field["kind"]]
-        contents, found = read_field(container, field, documents)
+        if field["kind"] == "dense":
+            contents, found = read_dense_field(container, field, documents, statistics["documents"])
+        else:
+            read_field = {"text": read_text_field, "sparse": read_sparse_field}[field["kind"]]
+            contents, found = read_field(container, field, documents)
         for key, value in found.items():
             info.expect(statistics[key] == value, f"{key}: expected {statistics[key]}, found {value}", at)
         fields.append({**statistics, **contents, "kind": field["kind"]})
@@ -577,6 +601,50 @@ def read_range(part):
     part.expect(rises(offsets) and offsets[-1] < RANGE, f"offsets {offsets} do not rise within their range")
     part.expect(min(impacts) > 0, "an impact is 0")
     return offsets, impacts
+
+
+# ---- dense
+
+ELEMENTS = (("f32", "f"), ("f16", "e"), ("i8", "b"))
+
+def read_dense_field(container, field, documents, rows):
+    number, dimensions, name = field["number"], field["dimensions"], field["element"]
+    letter = dict(ELEMENTS)[name]
+    of_row = ceiling(dimensions * struct.calcsize(letter), 64) * 64 // struct.calcsize(letter)
+    vectors = container.section("vectors", number)
+    fits = rows <= documents and vectors.end == rows * of_row * struct.calcsize(letter)
+    vectors.expect(fits, f"{vectors.end} bytes are not {rows} rows of {of_row} numbers", 0)
+    there = [(section, number) in container.sections for section in ("vector-scales", "vector-documents")]
+    vectors.expect(there == [name == "i8", rows < documents], "scales or documents of rows are missing or too many", 0)
+    scales, listed = [0] * rows, range(rows)
+    if there[0]:
+        part = container.section("vector-scales", number)
+        scales = part.numbers(f"{rows}I")
+        part.expect(all(0 <= float_of(bits) < float("inf") for bits in scales), "a scale is below 0 or not finite", 0)
+        part.finish("the scales")
+    if there[1]:
+        part = container.section("vector-documents", number)
+        listed = part.numbers(f"{rows}I")
+        part.finish("the documents of rows")
+        part.expect(rises(listed) and not (rows and listed[-1] >= documents), "documents of rows do not rise", 0)
+    found = [read_row(vectors, dimensions, of_row, name, letter, float_of(bits)) for bits in scales]
+    contents = {"vector_documents": list(listed), "vectors": found}
+    if there[0]:
+        contents["scale_bits"] = list(scales)
+    return contents, {"terms": dimensions, "postings": rows, "total": 0, "left_out": 0, "documents": rows}
+
+def read_row(vectors, dimensions, of_row, name, letter, scale):
+    """The numbers as they are kept: levels, or the bits of floating-point numbers."""
+    at = vectors.at
+    raw = vectors.take(of_row * struct.calcsize(letter))
+    row = struct.unpack(f"<{of_row}{letter}", raw)
+    unit = scale if name == "i8" else 1.0
+    squares = sum((number * unit) ** 2 for number in row[:dimensions])
+    vectors.expect(squares <= (1.01 * MAX_DENSE_NORM) ** 2, "numbers of a row are not finite or too great", at)
+    vectors.expect(not any(raw[dimensions * struct.calcsize(letter) :]), "a row is not filled up with zeros", at)
+    vectors.expect(name != "i8" or min(row) > -128, "a level is -128", at)
+    bits = {"f32": "I", "f16": "H", "i8": "b"}[name]
+    return list(struct.unpack(f"<{of_row}{bits}", raw)[:dimensions])
 
 
 # ---- lengths

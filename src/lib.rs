@@ -68,6 +68,27 @@
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
+//! **Dense vectors.** All of them are scored, by inner product or cosine, with numbers kept in 32, 16 or 8 bits:
+//!
+//! ```
+//! use esparsa::{DenseElement, DenseMetric, Document, Index, Query, Schema};
+//!
+//! let schema = Schema::new()
+//!     .dense("passage", 3)?
+//!     .dense_element("passage", DenseElement::F16)?
+//!     .dense_metric("passage", DenseMetric::Cosine)?;
+//! let index = Index::in_memory(schema)?;
+//! let mut writer = index.writer()?;
+//! writer.add(Document::new("etna").with_dense("passage", [0.9, 0.1, 0.0]))?;
+//! writer.add(Document::new("bees").with_dense("passage", [0.1, 0.2, 2.8]))?;
+//! writer.commit()?;
+//!
+//! let hits = index.snapshot()?.search(&Query::dense("passage", [0.0, 0.0, 5.0]), 10)?;
+//! assert_eq!(hits[0].id, "bees");
+//! assert!((hits[0].score - 0.997).abs() < 0.001);
+//! # Ok::<(), esparsa::Error>(())
+//! ```
+//!
 //! **Languages.** A text field is analyzed by language, named by code or in English; the analyzer's
 //! name is kept with the field, so queries are analyzed as documents were. See [`text`] for what each does,
 //! and [`text::Tokenizer`] for one of your own:
@@ -148,7 +169,10 @@ pub mod store;
 pub mod text;
 
 pub use error::{Error, Result};
-pub use format::{Bm25, Calibration, CalibrationPoint, FieldOptions, Schema, SparseLayout, Verify};
+pub use format::{
+    Bm25, Calibration, CalibrationPoint, DenseElement, DenseMetric, FieldOptions, ModelIdentity,
+    Schema, SparseLayout, Verify,
+};
 pub use index::{
     CommitReport, DocAddress, Index, IndexOptions, IndexWriter, MergePolicy, OnDuplicate,
     ParsedBatch, Snapshot, WriterOptions,

@@ -212,6 +212,37 @@ fn the_golden_index_has_a_list_of_every_shape() {
 }
 
 #[test]
+fn the_golden_index_has_vectors_of_every_shape() {
+    let recorded = recorded();
+    let fields = |segment: usize| recorded["segments"][segment]["fields"].as_array().unwrap();
+    let field = |segment: usize, number: u32| {
+        let mut found = fields(segment).iter();
+        found.find(|field| field["field"] == number).cloned()
+    };
+    // In some documents, in all, in none.
+    let half = field(0, 5).unwrap();
+    assert_eq!(half["vector_documents"], json!([0, 173, 346, 519]));
+    assert_eq!(half["vectors"][3].as_array().unwrap().len(), 33);
+    let single = field(1, 4).unwrap();
+    assert_eq!(single["vector_documents"], json!([0, 1, 2]));
+    let odd = [1.0, -0.0, f32::MIN_POSITIVE / 4.0, 1e17, 0.1].map(f32::to_bits);
+    assert_eq!(single["vectors"][0], json!(odd));
+    assert!((4..7).all(|number| field(2, number).is_none()));
+    assert!(field(0, 4).is_none());
+    let byte = field(0, 6).unwrap();
+    assert_eq!(byte["vectors"][0][2], -127);
+    assert_eq!(byte["scale_bits"][0], (2f32 / 127.0).to_bits());
+    assert_eq!(field(1, 6).unwrap()["scale_bits"], json!([0]));
+    let schema = &recorded["manifest"]["schema"];
+    let fingerprint = "0123456789abcdeffedcba9876543210";
+    assert_eq!(
+        schema[5]["model"],
+        json!({ "name": "médio", "fingerprint": fingerprint })
+    );
+    assert_eq!(schema[6]["model"], Value::Null);
+}
+
+#[test]
 fn the_golden_index_has_ranges_of_every_shape() {
     let recorded = recorded();
     let numbers = |value: &Value| -> Vec<u64> {

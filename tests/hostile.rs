@@ -125,6 +125,7 @@ fn in_range(snapshot: &Snapshot, question: &Question) -> bool {
         Question::Info(place) | Question::Live(place) | Question::Ids(place) => *place < segments,
         Question::StoredBlock(place, _) | Question::Lengths(place, _) => *place < segments,
         Question::AllPostings(place, _) | Question::Postings(place, _, _) => *place < segments,
+        Question::Vectors(place, _) => *place < segments,
         _ => true,
     }
 }
@@ -521,4 +522,84 @@ fn a_writer_meets_hostile_segments_with_errors_alone() {
             assert!(!panicked, "{} at {at}: {merged:?}", honest[place].0);
         }
     }
+}
+
+#[test]
+fn rows_of_vectors_that_lie_are_refused_or_found_by_verifying() {
+    let numbers = |number: u32| -> Vec<f32> {
+        let numbers = (0..20).map(|place| ((number * 7 + place * 3) % 11) as f32 - 5.0);
+        numbers.collect()
+    };
+    let honest = index_of(300, |document, number| {
+        let document = document.with_dense("single", numbers(number));
+        let document = document.with_dense("byte", numbers(number));
+        match number.is_multiple_of(2) {
+            true => document.with_dense("half", numbers(number)),
+            false => document,
+        }
+    });
+    let name = "segment-0000000001";
+    let field = |name: &str| Some(schema().field(name).unwrap().number);
+    // Field, section, where the lie is, what is there, and whether a search must notice.
+    let nan = f32::NAN.to_le_bytes();
+    let lies: [(&str, &str, usize, &[u8], bool); 10] = [
+        ("single", "vectors", 128 * 200 + 4, &nan, true),
+        (
+            "single",
+            "vectors",
+            128 * 299,
+            &f32::INFINITY.to_le_bytes(),
+            true,
+        ),
+        ("single", "vectors", 128 * 10, &2e18f32.to_le_bytes(), false),
+        ("single", "vectors", 128 * 10 + 124, &[1], false),
+        ("half", "vectors", 64 * 149, &0x7C00u16.to_le_bytes(), true),
+        ("byte", "vectors", 64 * 299, &[0x80], false),
+        ("byte", "vector-scales", 4 * 299, &nan, true),
+        (
+            "byte",
+            "vector-scales",
+            4 * 299,
+            &(-1f32).to_le_bytes(),
+            false,
+        ),
+        (
+            "half",
+            "vector-documents",
+            4 * 149,
+            &300u32.to_le_bytes(),
+            true,
+        ),
+        (
+            "half",
+            "vector-documents",
+            4 * 149,
+            &0u32.to_le_bytes(),
+            false,
+        ),
+    ];
+    for (of, section, at, lie, is_noticed) in lies {
+        let mut sections = sections(&honest, name);
+        let mut changed = sections.iter_mut();
+        let changed = changed.find(|(n, f, _)| n == section && *f == field(of));
+        overwrite(&mut changed.unwrap().2, at, lie);
+        let index = with_sections(&honest, name, &sections);
+        let snapshot = open(&index).unwrap();
+        let what = format!("{of}, {section}, {at}");
+        for threads in [1, 3] {
+            let options = SearchOptions::new(300).threads(threads).part_documents(70);
+            let query = Query::dense(of, numbers(3));
+            let refused = snapshot.search_with(&query, &options);
+            let corrupt = matches!(refused, Err(Error::Corrupt { .. }));
+            assert!(corrupt == is_noticed, "{what}: {refused:?}");
+            if let Err(error) = refused {
+                let error = error.to_string();
+                assert!(error.contains(name) && error.contains("offset"), "{error}");
+            }
+        }
+        let verified = esparsa::segment::verify(&snapshot.segments()[0].reader);
+        assert!(matches!(verified, Err(Error::Corrupt { .. })), "{what}");
+    }
+    let snapshot = open(&honest).unwrap();
+    esparsa::segment::verify(&snapshot.segments()[0].reader).unwrap();
 }

@@ -35,6 +35,11 @@ fuzz_target!(|bytes: &[u8]| {
         writer.begin(name, None).unwrap();
         writer.write_all(bytes).unwrap();
     }
+    if first.is_multiple_of(4) {
+        // A piece of the schema's bytes as what is said of a model.
+        writer.begin_optional("model", Some(0)).unwrap();
+        writer.write_all(&schema[schema.len() / 2..]).unwrap();
+    }
     let container = open(writer.finish().unwrap().0);
     let number = commit
         .first_chunk::<8>()

@@ -179,7 +179,7 @@ impl Bench {
             }
             return output.finish();
         }
-        output::print(self.table(&lines))
+        output::print(self.table(&lines, set.field.counted()))
     }
 
     fn options(&self, contender: Contender) -> SearchOptions {
@@ -282,7 +282,7 @@ impl Bench {
         }
     }
 
-    fn table(&self, lines: &[Line]) -> String {
+    fn table(&self, lines: &[Line], what: &str) -> String {
         let headers = [
             "algorithm",
             "mean ms",
@@ -304,11 +304,12 @@ impl Bench {
         let mut text = format!("{figures}\n");
         if let Some(line) = lines.first() {
             text += &Style::detect().aside(&format!(
-                "{} queries on field {}, k = {}, {:.1} postings a query; median of {}, {}; {} in {}",
+                "{} queries on field {}, k = {}, {:.1} {} a query; median of {}, {}; {} in {}",
                 grouped(line.queries as u64),
                 line.field,
                 line.k,
                 line.postings_per_query,
+                what,
                 counted(u64::from(self.rounds), "round"),
                 self.all_threads(),
                 counted(line.documents, "document"),

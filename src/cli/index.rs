@@ -6,10 +6,12 @@
 //! | file | concept |
 //! | --- | --- |
 //! | `peek` | what the first records say about the fields that are needed |
+//! | `dense` | the options for dense vectors |
 //! | `target` | the index that is loaded, opened or created |
 //! | `load` | the way from chunks to the commit, and what becomes of bad records |
 //! | `report` | what was done |
 
+mod dense;
 mod load;
 mod peek;
 mod report;
@@ -21,6 +23,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use self::dense::DenseArguments;
 use self::load::{Load, Loaded};
 use self::peek::Peeked;
 use self::report::Report;
@@ -67,6 +70,8 @@ pub struct Index {
     /// the first MiB of input].
     #[arg(long, value_name = "X", value_parser = positive)]
     greatest_weight: Option<f32>,
+    #[command(flatten)]
+    dense: DenseArguments,
     /// Number of segments to merge to at the end, at most [default: as the merge policy leaves them].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     segments: Option<u32>,

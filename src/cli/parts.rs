@@ -18,6 +18,8 @@ pub struct Parts {
     pub lengths: u64,
     /// External ids.
     pub ids: u64,
+    /// Vectors of dense fields.
+    pub vectors: u64,
     /// Stored documents.
     pub stored: u64,
     /// Headers, checksums, statistics and deletes.
@@ -37,6 +39,7 @@ impl Parts {
                     "terms" => parts.terms += bytes,
                     "lengths" => parts.lengths += bytes,
                     "ids" | "id-order" => parts.ids += bytes,
+                    "vectors" | "vector-scales" | "vector-documents" => parts.vectors += bytes,
                     "stored" | "stored-index" => parts.stored += bytes,
                     _ => {}
                 }
@@ -44,7 +47,8 @@ impl Parts {
             let deletes = segment.entry.deletes.as_ref();
             parts.total += segment.entry.stamp.length + deletes.map_or(0, |d| d.stamp.length);
         }
-        let named = parts.postings + parts.terms + parts.lengths + parts.ids + parts.stored;
+        let lists = parts.postings + parts.terms + parts.lengths + parts.vectors;
+        let named = lists + parts.ids + parts.stored;
         parts.other = parts.total.saturating_sub(named);
         parts
     }
@@ -57,10 +61,13 @@ impl Parts {
             ("terms", self.terms),
             ("lengths", self.lengths),
             ("ids", self.ids),
+            ("vectors", self.vectors),
             ("stored documents", self.stored),
             ("other", self.other),
         ];
-        for (place, (name, bytes)) in parts.into_iter().enumerate() {
+        // Few indexes have vectors.
+        let parts = parts.into_iter().filter(|part| *part != ("vectors", 0));
+        for (place, (name, bytes)) in parts.enumerate() {
             let separator = if place == 0 { "" } else { ", " };
             // Writing to a string cannot fail.
             let _ = write!(text, "{separator}{name} {}", Size(bytes));
@@ -78,12 +85,14 @@ mod tests {
     fn parts_add_up_to_the_files() {
         let schema = Schema::new().text("text", "en").unwrap();
         let schema = schema.sparse("sparse", 2.0).unwrap();
+        let schema = schema.dense("dense", 2).unwrap();
         let index = Index::in_memory(schema.stored("source").unwrap()).unwrap();
         let mut writer = index.writer().unwrap();
         for id in ["a", "b", "c", "d"] {
             let document = Document::new(id).with_text("text", "lava and ash");
+            let document = document.with_sparse("sparse", [("lava", 1.0)]);
             writer
-                .add(document.with_sparse("sparse", [("lava", 1.0)]))
+                .add(document.with_dense("dense", [1.0, 2.0]))
                 .unwrap();
         }
         writer.commit().unwrap();
@@ -96,6 +105,7 @@ mod tests {
             parts.terms,
             parts.lengths,
             parts.ids,
+            parts.vectors,
             parts.stored,
         ];
         assert!(named.iter().all(|bytes| *bytes > 0), "{parts:?}");

@@ -62,7 +62,8 @@ pub struct QuerySet {
 impl QuerySet {
     /// Reads the queries of `path`, or of standard input for `-`, for an index with this schema.
     ///
-    /// Without a field named, files that have only vectors search the first sparse field, and others the first text field.
+    /// Without a field named, files that have only vectors search the first field of their kind, and others the first text
+    /// field.
     ///
     /// # Errors
     ///
@@ -79,11 +80,12 @@ impl QuerySet {
         if read.is_empty() {
             return Err(Error::invalid("expected queries, found an empty file").at_line(name, 0));
         }
-        let has_text = read.iter().any(|query| query.text.is_some());
-        let kind = if has_text {
+        let kind = if read.iter().any(|query| query.text.is_some()) {
             FieldKind::Text
-        } else {
+        } else if read.iter().any(|query| query.vector.is_some()) {
             FieldKind::Sparse
+        } else {
+            FieldKind::Dense
         };
         let field = field.find(schema, kind)?;
         let queries = read.iter().map(|query| field.query(query));

@@ -54,7 +54,7 @@ pub struct Search {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// What to search for: words, or for a sparse field a JSON object of term to weight.
+    /// What to search for: words, for a sparse field a JSON object of term to weight, for a dense field a JSON array of numbers.
     query: Option<String>,
     /// File of queries, `-` for standard input: BEIR or other JSON Lines, TSV (id, text), TREC topics; `.gz` and `.zst` too.
     #[arg(long, value_name = "FILE")]
@@ -154,7 +154,7 @@ impl Search {
             let report = SingleReport::new(snapshot, text, &field.name, &result, took_ms)?;
             return report::print_line(&report);
         }
-        print_hits(snapshot, &query, &result, took_ms)
+        print_hits(snapshot, &query, &result, took_ms, field.counted())
     }
 
     fn explain(&self, snapshot: &Snapshot, query: &Query, id: &str) -> Result<()> {
@@ -243,6 +243,7 @@ fn print_hits(
     query: &Query,
     result: &SearchResult,
     took_ms: f64,
+    counted: &str,
 ) -> Result<()> {
     let style = Style::detect();
     if result.hits.is_empty() {
@@ -261,7 +262,7 @@ fn print_hits(
         count => format!("{} results", grouped(count as u64)),
     };
     output.line(style.aside(&format!(
-        "{shown} of {} documents in {took_ms:.2} ms; {}; {} of {} postings scored",
+        "{shown} of {} documents in {took_ms:.2} ms; {}; {} of {} {counted} scored",
         grouped(snapshot.documents()),
         report::names(&statistics.algorithms).join(", "),
         grouped(statistics.postings_scored),

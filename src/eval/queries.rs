@@ -1,4 +1,4 @@
-//! Queries from BEIR and TSV files, JSON Lines with sparse vectors, and TREC topics.
+//! Queries from BEIR and TSV files, JSON Lines with vectors, and TREC topics.
 
 use std::collections::HashMap;
 use std::io::BufRead;
@@ -10,7 +10,7 @@ use super::lines::{Lines, check_name, open, quote};
 use super::topics::{Topic, TopicPart, TopicReader};
 use crate::error::{Error, Result};
 
-/// One query: an id, and its text, its sparse vector, or both.
+/// One query: an id, and its text, its sparse or dense vector, or both.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Query {
     /// Id of the query, as in the qrels; never empty and without white space.
@@ -20,6 +20,8 @@ pub struct Query {
     /// Terms with their weights, sorted by term, if the file has them; weights are finite and not
     /// negative.
     pub vector: Option<Vec<(String, f32)>>,
+    /// Numbers of a dense vector, if the file has them; they are finite.
+    pub dense: Option<Vec<f32>>,
 }
 
 /// The layouts of a query file.
@@ -45,8 +47,8 @@ pub fn open_queries(path: impl AsRef<Path>, part: TopicPart) -> Result<Vec<Query
 /// The first character that is not white space tells the layout:
 ///
 /// - `{`: JSON Lines. Each line is an object with `_id` or `id` (a string or an integer), and with
-///   `text`, `vector`, or both; other keys are ignored. `vector` is an object from term to weight;
-///   of a term given twice the last weight counts.
+///   `text`, `vector`, or both; other keys are ignored. `vector` is an object from term to weight, of
+///   which, for a term given twice, the last weight counts; or it is an array of numbers.
 /// - `<`: TREC topics. `part` says which part of the topic is the query; it matters only here.
 /// - anything else: TSV, `id`, a tab, and the text.
 ///
@@ -66,8 +68,8 @@ pub fn open_queries(path: impl AsRef<Path>, part: TopicPart) -> Result<Vec<Query
 /// # Errors
 ///
 /// [`Error::InvalidInput`] with file and line for a line that does not fit the layout, an id that
-/// is empty or holds white space, an id that occurs twice, and a weight that is negative or not
-/// finite.
+/// is empty or holds white space, an id that occurs twice, a weight that is negative or not
+/// finite, and a number that is not finite.
 pub fn read_queries(reader: impl BufRead, file: &str, part: TopicPart) -> Result<Vec<Query>> {
     let mut lines = Lines::new(reader, file);
     let mut list = QueryList::default();
@@ -146,7 +148,7 @@ fn parse_tsv(line: &str) -> Result<Query> {
     Ok(Query {
         id: id.trim().to_owned(),
         text: Some(text.trim().to_owned()),
-        vector: None,
+        ..Query::default()
     })
 }
 
@@ -185,20 +187,39 @@ fn parse_json(line: &str) -> Result<Query> {
         Some(Value::String(text)) => Some(text.clone()),
         Some(other) => return Err(wrong_type("a string", other).in_field("text")),
     };
-    let vector = match object.get("vector") {
-        None | Some(Value::Null) => None,
-        Some(Value::Object(weights)) => Some(parse_vector(weights)?),
+    let (vector, dense) = match object.get("vector") {
+        None | Some(Value::Null) => (None, None),
+        Some(Value::Object(weights)) => (Some(parse_vector(weights)?), None),
+        Some(Value::Array(numbers)) => (None, Some(parse_numbers(numbers)?)),
         Some(other) => {
-            return Err(wrong_type("an object from term to weight", other).in_field("vector"));
+            let expected = "an object from term to weight or an array of numbers";
+            return Err(wrong_type(expected, other).in_field("vector"));
         }
     };
-    if text.is_none() && vector.is_none() {
+    if text.is_none() && vector.is_none() && dense.is_none() {
         return Err(Error::invalid(format!(
             "expected `text` or `vector` for query {}, found neither",
             quote(&id)
         )));
     }
-    Ok(Query { id, text, vector })
+    Ok(Query {
+        id,
+        text,
+        vector,
+        dense,
+    })
+}
+
+fn parse_numbers(values: &[Value]) -> Result<Vec<f32>> {
+    let number = |(place, value): (usize, &Value)| {
+        let number = value.as_f64().map(|number| number as f32);
+        number.filter(|number| number.is_finite()).ok_or_else(|| {
+            let found = quote(&value.to_string());
+            let message = format!("expected a finite number at place {place}, found {found}");
+            Error::invalid(message).in_field("vector")
+        })
+    };
+    values.iter().enumerate().map(number).collect()
 }
 
 /// Terms with weights, sorted by term whatever the order in the file.
@@ -270,6 +291,17 @@ mod tests {
     }
 
     #[test]
+    fn arrays_are_dense_vectors() {
+        let queries = read("{\"id\":\"a\",\"vector\":[1,-0.5,2e-3]}").unwrap();
+        assert_eq!(queries[0].dense, Some(vec![1.0, -0.5, 0.002]));
+        assert_eq!(queries[0].vector, None);
+        for bad in ["1e39", "\"1\"", "null", "[1]"] {
+            let text = format!("{{\"id\": 1, \"vector\": [1, {bad}]}}");
+            assert!(message(&text).contains("at place 1"), "{bad}");
+        }
+    }
+
+    #[test]
     fn tsv_keeps_everything_after_the_first_tab() {
         let queries = read("q1\thello\tworld\r\nq2\t\n").unwrap();
         assert_eq!(queries[0].text.as_deref(), Some("hello\tworld"));
@@ -297,7 +329,7 @@ mod tests {
         assert!(message("{\"id\": 1.5, \"text\": \"a\"}").contains("field `id`"));
         assert!(message("{\"id\": 1, \"text\": 3}").contains("field `text`"));
         assert!(message("{\"id\": 1}").contains("found neither"));
-        assert!(message("{\"id\": 1, \"vector\": [1]}").contains("field `vector`"));
+        assert!(message("{\"id\": 1, \"vector\": 1}").contains("field `vector`"));
         assert!(message("<top>\n<num> 1\n<title> a\n").starts_with("q.txt:3: "));
     }
 

@@ -52,7 +52,7 @@ impl Topic {
         Ok(Query {
             id: self.number,
             text: Some(text),
-            vector: None,
+            ..Query::default()
         })
     }
 }

@@ -24,8 +24,12 @@ const ALIGNMENT: u64 = 64;
 /// Required capability bits that this build knows: none are in use yet.
 const KNOWN_CAPABILITIES: u64 = 0;
 /// Names of the sections that this build knows.
-const KNOWN_SECTIONS: [&str; 14] = [
+const KNOWN_SECTIONS: [&str; 18] = [
     "calibration",
+    "model",
+    "vectors",
+    "vector-scales",
+    "vector-documents",
     "info",
     "ids",
     "id-order",

@@ -1,86 +1,18 @@
 //! The fields of an index and their options (`format-spec/manifest.md`).
 
+mod options;
+
+use super::dense::{DenseElement, DenseMetric, DenseShape};
 use super::limits::{MAX_FIELD_NAME_BYTES, MAX_FIELDS};
+use super::model_identity::ModelIdentity;
 use super::{Bm25, Malformed, Parse, varint, wide};
 use crate::error::{Error, Result};
 
+pub use options::{FieldKind, FieldOptions, SparseLayout, SparseTerms};
+use options::{decode_options, encode_options};
+
 /// A field's number, given when the index is created and never reused.
 pub type FieldNumber = u32;
-
-/// How the terms of a sparse field are named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SparseTerms {
-    /// By strings, such as the tokens of a model's vocabulary.
-    Strings,
-    /// By numbers, such as their places in it.
-    Numbers,
-}
-
-/// How the lists of a sparse field are laid out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SparseLayout {
-    /// Cut at ranges of documents, with the greatest impact of each: the fastest with many terms, as learned models give.
-    #[default]
-    Ranges,
-    /// In tiers of falling impact, bit-packed: smaller.
-    Tiers,
-}
-
-/// What a field holds, with its options.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum FieldOptions {
-    /// Text, searched by BM25.
-    Text {
-        /// Name of the analyzer, for documents and queries alike.
-        analyzer: String,
-        /// The parameters that queries have unless they set others.
-        bm25: Bm25,
-    },
-    /// Learned sparse vectors, searched by dot product.
-    Sparse {
-        /// The weight that one step of impact stands for; 255 steps are the greatest weight.
-        scale: f32,
-        /// How terms are named.
-        terms: SparseTerms,
-        /// How lists are laid out.
-        layout: SparseLayout,
-    },
-    /// The document itself, returned with a hit.
-    Stored,
-    /// A kind that this build does not know: kept as it is, not searched.
-    Unknown {
-        /// The kind's number.
-        kind: u64,
-        /// Its options.
-        options: Vec<u8>,
-    },
-}
-
-/// The kinds of fields without their options.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldKind {
-    /// See [`FieldOptions::Text`].
-    Text,
-    /// See [`FieldOptions::Sparse`].
-    Sparse,
-    /// See [`FieldOptions::Stored`].
-    Stored,
-    /// See [`FieldOptions::Unknown`].
-    Unknown,
-}
-
-impl FieldOptions {
-    /// The kind.
-    pub fn kind(&self) -> FieldKind {
-        match self {
-            Self::Text { .. } => FieldKind::Text,
-            Self::Sparse { .. } => FieldKind::Sparse,
-            Self::Stored => FieldKind::Stored,
-            Self::Unknown { .. } => FieldKind::Unknown,
-        }
-    }
-}
 
 /// A field of a schema.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,6 +23,8 @@ pub struct Field {
     pub name: String,
     /// What it holds.
     pub options: FieldOptions,
+    /// The model that makes its vectors, if that is known.
+    pub model: Option<ModelIdentity>,
 }
 
 /// The fields of an index, fixed when it is created.
@@ -144,13 +78,8 @@ impl Schema {
     /// [`Error::InvalidInput`] when there is no text field of this name, or the parameters make no sense.
     pub fn bm25(mut self, name: &str, parameters: Bm25) -> Result<Self> {
         parameters.check()?;
-        self.expect(name, FieldKind::Text)?;
-        for field in &mut self.fields {
-            if let FieldOptions::Text { bm25, .. } = &mut field.options
-                && field.name == name
-            {
-                *bm25 = parameters;
-            }
+        if let FieldOptions::Text { bm25, .. } = self.options_of(name, FieldKind::Text)? {
+            *bm25 = parameters;
         }
         Ok(self)
     }
@@ -202,15 +131,99 @@ impl Schema {
     ///
     /// [`Error::InvalidInput`] when there is no sparse field of this name.
     pub fn sparse_layout(mut self, name: &str, chosen: SparseLayout) -> Result<Self> {
-        self.expect(name, FieldKind::Sparse)?;
-        for field in &mut self.fields {
-            if let FieldOptions::Sparse { layout, .. } = &mut field.options
-                && field.name == name
-            {
-                *layout = chosen;
-            }
+        if let FieldOptions::Sparse { layout, .. } = self.options_of(name, FieldKind::Sparse)? {
+            *layout = chosen;
         }
         Ok(self)
+    }
+
+    /// Adds a dense field for vectors of so many numbers, which are kept as they are and scored by their inner product with
+    /// the query's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Schema::text`], and [`Error::Limit`] when there are too many dimensions.
+    pub fn dense(self, name: &str, dimensions: usize) -> Result<Self> {
+        let shape = DenseShape {
+            dimensions: u32::try_from(dimensions).unwrap_or(u32::MAX),
+            element: DenseElement::default(),
+            metric: DenseMetric::default(),
+        };
+        shape.check_dimensions().map_err(|e| e.in_field(name))?;
+        self.with(name, shape.into())
+    }
+
+    /// Sets how the numbers of a dense field are kept.
+    ///
+    /// ```
+    /// use esparsa::{DenseElement, DenseMetric, Schema};
+    ///
+    /// let schema = Schema::new()
+    ///     .dense("passage", 384)?
+    ///     .dense_element("passage", DenseElement::I8)?
+    ///     .dense_metric("passage", DenseMetric::Cosine)?;
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when there is no dense field of this name.
+    pub fn dense_element(mut self, name: &str, chosen: DenseElement) -> Result<Self> {
+        if let FieldOptions::Dense { element, .. } = self.options_of(name, FieldKind::Dense)? {
+            *element = chosen;
+        }
+        Ok(self)
+    }
+
+    /// Sets how the vectors of a dense field are scored.
+    ///
+    /// # Errors
+    ///
+    /// As [`Schema::dense_element`].
+    pub fn dense_metric(mut self, name: &str, chosen: DenseMetric) -> Result<Self> {
+        if let FieldOptions::Dense { metric, .. } = self.options_of(name, FieldKind::Dense)? {
+            *metric = chosen;
+        }
+        Ok(self)
+    }
+
+    /// Notes which model makes the vectors of a sparse or dense field, so that queries are not made by another.
+    ///
+    /// ```
+    /// use esparsa::{ModelIdentity, Schema};
+    ///
+    /// let model = ModelIdentity { name: "mini".into(), fingerprint: 0x51AB };
+    /// let schema = Schema::new().dense("passage", 384)?.model("passage", model.clone())?;
+    /// assert_eq!(schema.model_of("passage"), Some(&model));
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when there is no sparse or dense field of this name or the model has no name,
+    /// [`Error::Limit`] when its name is too long.
+    pub fn model(mut self, name: &str, model: ModelIdentity) -> Result<Self> {
+        model.check().map_err(|error| error.in_field(name))?;
+        let kind = match self.field(name).map(|field| field.options.kind()) {
+            Some(FieldKind::Sparse) => FieldKind::Sparse,
+            _ => FieldKind::Dense,
+        };
+        let number = self.expect(name, kind)?.number;
+        self.set_model(number, model);
+        Ok(self)
+    }
+
+    /// The model that makes the vectors of a field, if it was noted.
+    pub fn model_of(&self, name: &str) -> Option<&ModelIdentity> {
+        self.field(name)?.model.as_ref()
+    }
+
+    /// Notes the model of the field with this number, if there is one.
+    pub(super) fn set_model(&mut self, number: FieldNumber, model: ModelIdentity) {
+        let mut fields = self.fields.iter_mut();
+        if let Some(field) = fields.find(|field| field.number == number) {
+            field.model = Some(model);
+        }
     }
 
     /// Adds the field that keeps documents as they are; a schema has at most one.
@@ -245,6 +258,7 @@ impl Schema {
             number,
             name: name.to_owned(),
             options,
+            model: None,
         });
         Ok(self)
     }
@@ -280,6 +294,16 @@ impl Schema {
             let message = format!("expected a {kind:?} field of the index, which has: ");
             Error::invalid(message + &all.join(", ")).in_field(name)
         })
+    }
+
+    /// The options of the field of this name, which must be there and of this kind.
+    fn options_of(&mut self, name: &str, kind: FieldKind) -> Result<&mut FieldOptions> {
+        let number = self.expect(name, kind)?.number;
+        let mut fields = self.fields.iter_mut();
+        let field = fields.find(|field| field.number == number);
+        field
+            .map(|field| &mut field.options)
+            .ok_or_else(|| Error::invalid("expected a field of the schema").in_field(name))
     }
 
     /// The field that keeps documents.
@@ -332,6 +356,7 @@ impl Schema {
                 number,
                 name,
                 options: decode_options(kind, options)?,
+                model: None,
             });
         }
         if position == bytes.len() {
@@ -340,77 +365,6 @@ impl Schema {
             Err(Malformed("the schema has bytes left over"))
         }
     }
-}
-
-fn encode_options(options: &FieldOptions) -> (u64, Vec<u8>) {
-    match options {
-        FieldOptions::Text { analyzer, bm25 } => {
-            let mut bytes = bm25.k1.to_le_bytes().to_vec();
-            bytes.extend(bm25.b.to_le_bytes());
-            bytes.extend(analyzer.as_bytes());
-            (1, bytes)
-        }
-        FieldOptions::Sparse {
-            scale,
-            terms,
-            layout,
-        } => {
-            let mut bytes = scale.to_le_bytes().to_vec();
-            bytes.push(u8::from(*terms == SparseTerms::Numbers));
-            bytes.push(u8::from(*layout == SparseLayout::Tiers));
-            (2, bytes)
-        }
-        FieldOptions::Stored => (3, Vec::new()),
-        FieldOptions::Unknown { kind, options } => (*kind, options.clone()),
-    }
-}
-
-fn decode_options(kind: u64, bytes: &[u8]) -> Parse<FieldOptions> {
-    Ok(match kind {
-        1 => {
-            let cut = Malformed("options of a text field end early");
-            let (k1, rest) = bytes.split_first_chunk::<4>().ok_or(cut)?;
-            let (b, analyzer) = rest.split_first_chunk::<4>().ok_or(cut)?;
-            let (k1, b) = (f32::from_le_bytes(*k1), f32::from_le_bytes(*b));
-            let bm25 = Bm25 { k1, b };
-            if bm25.check().is_err() {
-                return Err(Malformed("parameters of a text field make no sense"));
-            }
-            FieldOptions::Text {
-                analyzer: utf8(analyzer)?,
-                bm25,
-            }
-        }
-        2 => {
-            let &[a, b, c, d, terms, layout] = bytes else {
-                return Err(Malformed("options of a sparse field have six bytes"));
-            };
-            let scale = f32::from_le_bytes([a, b, c, d]);
-            if !(scale.is_normal() && scale > 0.0) {
-                return Err(Malformed("scale of a sparse field is not positive"));
-            }
-            let terms = match terms {
-                0 => SparseTerms::Strings,
-                1 => SparseTerms::Numbers,
-                _ => return Err(Malformed("terms of a sparse field are of no known kind")),
-            };
-            let layout = match layout {
-                0 => SparseLayout::Ranges,
-                1 => SparseLayout::Tiers,
-                _ => return Err(Malformed("layout of a sparse field is of no known kind")),
-            };
-            FieldOptions::Sparse {
-                scale,
-                terms,
-                layout,
-            }
-        }
-        3 => FieldOptions::Stored,
-        kind => FieldOptions::Unknown {
-            kind,
-            options: bytes.to_vec(),
-        },
-    })
 }
 
 fn utf8(bytes: &[u8]) -> Parse<String> {
@@ -434,6 +388,15 @@ mod tests {
             .unwrap()
             .stored("source")
             .unwrap();
+        for (name, element) in [
+            ("single", DenseElement::F32),
+            ("half", DenseElement::F16),
+            ("byte", DenseElement::I8),
+        ] {
+            schema = schema.dense(name, 384).unwrap();
+            schema = schema.dense_element(name, element).unwrap();
+        }
+        schema = schema.dense_metric("half", DenseMetric::Cosine).unwrap();
         schema.fields.push(Field {
             number: 9,
             name: "hologram".into(),
@@ -441,6 +404,7 @@ mod tests {
                 kind: 77,
                 options: vec![1, 2],
             },
+            model: None,
         });
         let bytes = schema.encode();
         assert_eq!(Schema::decode(&bytes), Ok(schema));
@@ -456,6 +420,41 @@ mod tests {
             schema.encode(),
             b"\x01\x00\x01\x04text\x0Ffff\x3F\xCD\xCC\xCC\x3Eenglish"
         );
+    }
+
+    #[test]
+    fn dense_options_are_as_the_chapter_says() {
+        let schema = Schema::new().dense("d", 384).unwrap();
+        let schema = schema.dense_element("d", DenseElement::I8).unwrap();
+        let schema = schema.dense_metric("d", DenseMetric::Cosine).unwrap();
+        assert_eq!(
+            schema.encode(),
+            b"\x01\x00\x04\x01d\x06\x80\x01\0\0\x02\x01"
+        );
+        assert!(Schema::new().dense("d", 0).is_err());
+        assert!(Schema::new().dense("d", 65_536).is_ok());
+        let error = Schema::new().dense("d", 65_537).unwrap_err();
+        assert!(matches!(error, Error::Limit { .. }));
+        let text = Schema::new().text("d", "en").unwrap();
+        assert!(text.dense_metric("d", DenseMetric::Cosine).is_err());
+    }
+
+    #[test]
+    fn models_are_of_sparse_and_dense_fields() {
+        let model = |name: &str| ModelIdentity {
+            name: name.into(),
+            fingerprint: 7,
+        };
+        let schema = Schema::new().text("t", "en").unwrap();
+        let schema = schema.sparse("s", 3.0).unwrap().dense("d", 4).unwrap();
+        for name in ["s", "d"] {
+            let schema = schema.clone().model(name, model("mini")).unwrap();
+            assert_eq!(schema.model_of(name), Some(&model("mini")));
+            assert!(schema.clone().model(name, model("")).is_err());
+            assert!(schema.model(name, model(&"x".repeat(1_025))).is_err());
+        }
+        assert!(schema.clone().model("t", model("mini")).is_err());
+        assert!(schema.model("nowhere", model("mini")).is_err());
     }
 
     #[test]

@@ -29,15 +29,15 @@ struct FieldRecord {
 pub struct FieldStatistics {
     /// Field number.
     pub field: FieldNumber,
-    /// Kind of the field as the schema numbers it: 1 text, 2 sparse.
+    /// Kind of the field as the schema numbers it: 1 text, 2 sparse, 4 dense.
     pub kind: u32,
-    /// Number of distinct terms.
+    /// Number of distinct terms. Dense: dimensions.
     pub terms: u64,
-    /// Number of postings.
+    /// Number of postings. Dense: vectors.
     pub postings: u64,
-    /// Text: sum of all exact lengths. Sparse: sum of all impacts.
+    /// Text: sum of all exact lengths. Sparse: sum of all impacts. Dense: 0.
     pub total: u64,
-    /// Text: terms left out for being too long. Sparse: weights clamped.
+    /// Text: terms left out for being too long. Sparse: weights clamped. Dense: 0.
     pub left_out: u64,
     /// Number of documents that have the field.
     pub documents: u32,

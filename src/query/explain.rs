@@ -6,7 +6,7 @@ use super::cursor::Cursor;
 use super::plan::{Algorithm, choose, choose_sparse};
 use super::prepare::{Prepared, Required};
 use super::request::{Query, SearchOptions};
-use super::score::Score;
+use super::score::{Ranked, Score};
 use super::segment_search::{
     is_cut_at_ranges, sparse_cursors, sparse_lists, text_cursors, workload,
 };
@@ -42,12 +42,12 @@ pub struct Explanation {
     pub address: DocAddress,
     /// The score, as search returns it.
     pub score: f32,
-    /// The terms in the query's term order, in which contributions are summed.
+    /// The terms in the query's term order, in which contributions are summed; none for a vector.
     pub terms: Vec<TermExplanation>,
     /// For a query that asks for [all terms](Query::with_all_terms), those that the document lacks. With any it is not
     /// found, and its score is 0.
     pub missing: Vec<String>,
-    /// Text: the document's length as it is scored, and the average. Sparse: `None`.
+    /// Text: the document's length as it is scored, and the average. Else `None`.
     pub lengths: Option<(u32, f32)>,
     /// The algorithm that the planner chooses in the document's segment.
     pub algorithm: Algorithm,
@@ -119,6 +119,15 @@ impl Snapshot {
                 }
                 explanation.score = sum.to_f32() * sparse.unit;
                 explanation.require(sparse.required);
+            }
+            Prepared::Dense(dense) => {
+                explanation.why = "the document has no vector in this field".into();
+                if let Some(vectors) = segment.reader.dense(dense.field)
+                    && let Some(row) = vectors.row_of(address.document)?
+                {
+                    explanation.score = dense.score_of(vectors, row)?;
+                    explanation.why = format!("all {} vectors are scored", vectors.rows());
+                }
             }
         }
         Ok(Some(explanation))
@@ -195,6 +204,9 @@ impl fmt::Display for Explanation {
                 f,
                 "not found: all terms are asked for, and the document lacks {missing}"
             )?;
+        }
+        if self.terms.is_empty() {
+            return Ok(());
         }
         let width = self.terms.iter().map(|t| t.term.chars().count()).max();
         let width = width.unwrap_or(0).max(4);

@@ -17,7 +17,8 @@
 //! | `window` | one sum for each document of a stretch of documents |
 //! | `exhaustive`, `wand`, `block_max_wand`, `max_score`, `ranges` | one algorithm each; `ranges` works on lists that are cut at ranges, not on cursors |
 //! | `conjunction` | the algorithm for queries that ask for all terms |
-//! | `simd` | vector instructions: good sums of a window, bounds and scores of ranges |
+//! | `dense` | every vector of a dense field |
+//! | `simd` | vector instructions: good sums of a window, bounds and scores of ranges, inner products |
 //! | `plan` | which algorithm, from measured costs |
 //! | `search` | a snapshot's segments, one after another, with one threshold |
 //! | `part`, `threads`, `shared_threshold` | one query on several threads: parts of segments, who searches them, and one threshold for all |
@@ -30,6 +31,7 @@ mod block_max_wand;
 mod calibrate;
 mod conjunction;
 mod cursor;
+mod dense;
 mod effort;
 mod exhaustive;
 mod explain;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::dense::PreparedDense;
 use super::effort::Effort;
 use super::request::{Query, QueryKind, SearchOptions};
 use crate::error::{Error, Result};
@@ -14,6 +15,7 @@ use crate::index::Snapshot;
 pub(super) enum Prepared {
     Text(PreparedText),
     Sparse(PreparedSparse),
+    Dense(PreparedDense),
 }
 
 /// Words, with the statistics of the whole snapshot.
@@ -107,6 +109,9 @@ impl Prepared {
                     .iter()
                     .map(|(term, weight)| (term.to_be_bytes().to_vec(), term.to_string(), *weight));
                 prepare_sparse(snapshot, query, field, terms, options).map(Self::Sparse)
+            }
+            QueryKind::Dense(vector) => {
+                PreparedDense::new(snapshot, &query.field, vector).map(Self::Dense)
             }
         }
     }

@@ -33,6 +33,7 @@ pub(super) enum QueryKind {
     },
     Sparse(Vec<(String, f32)>),
     SparseNumbered(Vec<(u32, f32)>),
+    Dense(Vec<f32>),
 }
 
 impl Query {
@@ -74,7 +75,27 @@ impl Query {
         Self::new(field.into(), kind)
     }
 
-    /// Sets k1 and b, which are the field's otherwise; a sparse query has none and stays as it is.
+    /// A vector for a dense field. Every document that has a vector matches, and no approximation is made: all of them are
+    /// scored, whatever the [options](SearchOptions) say.
+    ///
+    /// ```
+    /// use esparsa::{Document, Index, Query, Schema};
+    ///
+    /// let index = Index::in_memory(Schema::new().dense("passage", 3)?)?;
+    /// let mut writer = index.writer()?;
+    /// writer.add(Document::new("etna").with_dense("passage", [0.9, 0.1, 0.0]))?;
+    /// writer.add(Document::new("bees").with_dense("passage", [0.0, 0.2, 0.8]))?;
+    /// writer.commit()?;
+    ///
+    /// let hits = index.snapshot()?.search(&Query::dense("passage", [0.0, 0.0, 1.0]), 10)?;
+    /// assert_eq!((hits[0].id.as_str(), hits[0].score), ("bees", 0.8));
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    pub fn dense(field: impl Into<String>, vector: impl Into<Vec<f32>>) -> Self {
+        Self::new(field.into(), QueryKind::Dense(vector.into()))
+    }
+
+    /// Sets k1 and b, which are the field's otherwise; other queries have none and stay as they are.
     #[must_use]
     pub fn with_bm25(mut self, parameters: Bm25) -> Self {
         if let QueryKind::Text { bm25, .. } = &mut self.kind {
@@ -87,7 +108,7 @@ impl Query {
     ///
     /// What the field's analyzer drops, such as a stop word, is no term and need not be there; neither need a term of a
     /// sparse query whose weight is 0. With a term that no document has, or with none at all, nothing is found. Such
-    /// queries are searched exactly, whatever [recall](SearchOptions::recall) is set.
+    /// queries are searched exactly, whatever [recall](SearchOptions::recall) is set. A vector has no terms: its query stays as it is.
     ///
     /// ```
     /// use esparsa::{Document, Index, Query, Schema};

@@ -1,12 +1,27 @@
-//! Numbers that scores are made of: `f32` for BM25, `u32` for impacts.
+//! Numbers that scores are made of: `f32` for BM25, `u32` for impacts; and the scores of vectors.
 
 use std::fmt::Debug;
 
 use super::simd::{self, Level};
 use crate::format::DocId;
 
+/// What documents are kept by.
+pub(crate) trait Ranked: Copy + PartialOrd + Default + Debug + Send + 'static {
+    /// Bits that are in the order of the scores.
+    fn to_bits(self) -> u32;
+
+    /// The score with these bits.
+    fn from_bits(bits: u32) -> Self;
+
+    /// The greatest score below this one, which is not the default.
+    fn below(self) -> Self;
+
+    /// For comparison across fields and for people.
+    fn to_f32(self) -> f32;
+}
+
 /// A contribution, a sum of contributions, or a bound of either; never negative.
-pub(crate) trait Score: Copy + PartialOrd + Default + Debug + Send + 'static {
+pub(crate) trait Score: Ranked {
     /// The sum; contributions are always added in the query's term order, so rounding is the same
     /// whatever the algorithm.
     fn plus(self, other: Self) -> Self;
@@ -29,20 +44,30 @@ pub(crate) trait Score: Copy + PartialOrd + Default + Debug + Send + 'static {
     /// Keeps those of `documents` whose sum is greater than `cut`, in order, at the front, and returns how many they are.
     fn keep(level: Level, sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize;
 
-    /// Bits that are in the order of the scores.
-    fn to_bits(self) -> u32;
-
-    /// The score with these bits.
-    fn from_bits(bits: u32) -> Self;
-
-    /// The greatest score below this one, which is not 0.
-    fn below(self) -> Self;
-
-    /// For comparison across fields and for people.
-    fn to_f32(self) -> f32;
-
     fn greater(self, other: Self) -> Self {
         if other > self { other } else { self }
+    }
+}
+
+impl Ranked for f32 {
+    #[inline]
+    fn to_bits(self) -> u32 {
+        // In the order of the scores, as they are not negative.
+        f32::to_bits(self)
+    }
+
+    #[inline]
+    fn from_bits(bits: u32) -> Self {
+        f32::from_bits(bits)
+    }
+
+    #[inline]
+    fn below(self) -> Self {
+        self.next_down()
+    }
+
+    fn to_f32(self) -> f32 {
+        self
     }
 }
 
@@ -76,25 +101,26 @@ impl Score for f32 {
     fn keep(level: Level, sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize {
         simd::keep_f32(level, sums, cut, base, documents)
     }
+}
 
+impl Ranked for u32 {
     #[inline]
     fn to_bits(self) -> u32 {
-        // In the order of the scores, as they are not negative.
-        f32::to_bits(self)
+        self
     }
 
     #[inline]
     fn from_bits(bits: u32) -> Self {
-        f32::from_bits(bits)
+        bits
     }
 
     #[inline]
     fn below(self) -> Self {
-        self.next_down()
+        self.saturating_sub(1)
     }
 
     fn to_f32(self) -> f32 {
-        self
+        self as f32
     }
 }
 
@@ -128,23 +154,43 @@ impl Score for u32 {
     fn keep(level: Level, sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize {
         simd::keep_u32(level, sums, cut, base, documents)
     }
+}
 
+/// The score of a vector, which may be negative, as a number in the order of scores; the least stands for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Similarity(u32);
+
+impl Similarity {
+    /// The score with this [rank](simd::rank).
+    #[inline]
+    pub fn new(rank: u32) -> Self {
+        Self(rank)
+    }
+
+    /// The number in the order of scores.
+    #[inline]
+    pub fn rank(self) -> u32 {
+        self.0
+    }
+}
+
+impl Ranked for Similarity {
     #[inline]
     fn to_bits(self) -> u32 {
-        self
+        self.0
     }
 
     #[inline]
     fn from_bits(bits: u32) -> Self {
-        bits
+        Self(bits)
     }
 
     #[inline]
     fn below(self) -> Self {
-        self.saturating_sub(1)
+        Self(self.0.saturating_sub(1))
     }
 
     fn to_f32(self) -> f32 {
-        self as f32
+        simd::score_of(self.0)
     }
 }

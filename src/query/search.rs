@@ -1,10 +1,11 @@
 //! Searching a snapshot: its segments one after another, with one threshold; or on several threads, by `threads`.
 
+use super::dense::{DenseSearch, PreparedDense};
 use super::part::Part;
 use super::plan::Algorithm;
 use super::prepare::{Prepared, PreparedSparse, PreparedText};
 use super::request::{Query, SearchOptions};
-use super::score::Score;
+use super::score::{Ranked, Similarity};
 use super::segment_search::{Found, Searched, SparseSearch, TextSearch};
 use super::threads::{self, Plan};
 use super::top_k::{Scored, TopK};
@@ -16,7 +17,7 @@ use crate::index::{DocAddress, Snapshot, SnapshotSegment};
 pub struct Hit {
     /// The external id.
     pub id: String,
-    /// BM25, or the dot product of weights.
+    /// BM25, the dot product of weights, or the inner product or cosine of vectors.
     pub score: f32,
     /// Where the document is in the snapshot that was searched.
     pub address: DocAddress,
@@ -28,9 +29,9 @@ pub struct Hit {
 /// `postings_scored` may differ from search to search; results do not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchStatistics {
-    /// Postings of the query's terms in all segments.
+    /// Postings of the query's terms in all segments; of a dense field, its vectors.
     pub postings: u64,
-    /// Postings whose contribution was computed.
+    /// Those whose contribution, or score, was computed.
     pub postings_scored: u64,
     /// The algorithm used in each segment that has a term of the query.
     pub algorithms: Vec<Algorithm>,
@@ -84,6 +85,7 @@ impl Snapshot {
             Prepared::Sparse(sparse) => {
                 self.name_all(self.search_sparse(options, &sparse)?, sparse.unit)
             }
+            Prepared::Dense(dense) => self.name_all(self.search_dense(options, &dense)?, 1.0),
         }
     }
 
@@ -104,10 +106,11 @@ impl Snapshot {
             Prepared::Sparse(sparse) => self
                 .search_sparse(options, &sparse)?
                 .into_unnamed(sparse.unit),
+            Prepared::Dense(dense) => self.search_dense(options, &dense)?.into_unnamed(1.0),
         })
     }
 
-    fn name_all<S: Score>(&self, found: Found<S>, unit: f32) -> Result<SearchResult> {
+    fn name_all<S: Ranked>(&self, found: Found<S>, unit: f32) -> Result<SearchResult> {
         Ok(SearchResult {
             hits: self.name_hits(found.top.into_sorted(), unit)?,
             statistics: found.statistics,
@@ -138,7 +141,17 @@ impl Snapshot {
         search_all(&query, segments, options, self.documents())
     }
 
-    fn name_hits<S: Score>(&self, scored: Vec<Scored<S>>, unit: f32) -> Result<Vec<Hit>> {
+    fn search_dense(
+        &self,
+        options: &SearchOptions,
+        dense: &PreparedDense,
+    ) -> Result<Found<Similarity>> {
+        let segments = self.segments();
+        let query = DenseSearch { segments, dense };
+        search_all(&query, segments, options, self.documents())
+    }
+
+    fn name_hits<S: Ranked>(&self, scored: Vec<Scored<S>>, unit: f32) -> Result<Vec<Hit>> {
         let name = |hit: Scored<S>| {
             Ok(Hit {
                 id: self.id(hit.address)?,

@@ -7,7 +7,7 @@ use super::prepare::{PreparedSparse, PreparedText, Required};
 use super::range_cursor::RangeCursor;
 use super::ranges::SparseRanges;
 use super::request::SearchOptions;
-use super::score::Score;
+use super::score::Ranked;
 use super::search::SearchStatistics;
 use super::simd::Bm25Term;
 use super::sparse_cursor::SparseCursor;
@@ -23,18 +23,18 @@ use crate::index::{DocAddress, SnapshotSegment};
 /// Parts for each thread where a part is a stretch of documents: with more, threads end at the same time more nearly, but
 /// every part opens its lists anew. Ranges are dealt out evenly, and every part visits its best ones first: there more than
 /// one for each thread would mean looking into ranges for a threshold that another part knows already.
-const STRETCHES_PER_THREAD: u64 = 2;
+pub(super) const STRETCHES_PER_THREAD: u64 = 2;
 
 /// A query on one kind of field, to be searched in segments, which are named by their places in the snapshot.
 pub(super) trait Searched: Sync {
-    type Score: Score;
+    type Score: Ranked;
     /// What the query has in a segment, opened once for all parts.
     type Lists: Send + Sync;
 
     /// How many parts the work is cut into for each thread, about.
     fn parts_per_thread(&self) -> u64;
 
-    /// Postings of the query's terms in a segment, as far as they must be looked at.
+    /// Postings of the query's terms in a segment, as far as they must be looked at, or work that takes as long as so many.
     fn postings(&self, place: usize) -> u64;
 
     /// Opens a segment.
@@ -186,7 +186,7 @@ pub(super) struct Found<S> {
     pub statistics: SearchStatistics,
 }
 
-impl<S: Score> Found<S> {
+impl<S: Ranked> Found<S> {
     /// Nothing yet.
     pub fn with(top: TopK<S>) -> Self {
         Self {
@@ -196,7 +196,7 @@ impl<S: Score> Found<S> {
     }
 
     /// Goes to another segment.
-    fn enter(&mut self, place: usize) {
+    pub fn enter(&mut self, place: usize) {
         self.top.enter(u32::try_from(place).unwrap_or(u32::MAX));
     }
 

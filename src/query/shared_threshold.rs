@@ -27,7 +27,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::score::Score;
+use super::score::Ranked;
 use super::top_k::Scored;
 
 /// A score that a number of documents reach. Of many documents, what they reach is looked up so many times while as many as
@@ -36,7 +36,7 @@ const LOOKS: usize = 4;
 
 /// What the threads of a query share.
 pub(super) struct SharedThreshold<S> {
-    /// Bits of the score; scores are not negative, so these are in their order. 0 for none.
+    /// Bits of the score, which are in the order of scores; 0 for none.
     bits: AtomicU32,
     /// The score of each thread at its share of k, in the same form.
     shares: Box<[Slot]>,
@@ -47,12 +47,12 @@ pub(super) struct SharedThreshold<S> {
 #[repr(align(128))]
 struct Slot(AtomicU32);
 
-fn bits_of<S: Score>(score: Option<S>) -> u32 {
+fn bits_of<S: Ranked>(score: Option<S>) -> u32 {
     let score = score.filter(|score| *score > S::default());
     score.map_or(0, S::to_bits)
 }
 
-impl<S: Score> SharedThreshold<S> {
+impl<S: Ranked> SharedThreshold<S> {
     /// For so many threads, which have no documents yet.
     pub fn new(threads: usize) -> Self {
         Self {
@@ -104,7 +104,7 @@ pub(super) struct Sharing<S> {
     step: usize,
 }
 
-impl<S: Score> Sharing<S> {
+impl<S: Ranked> Sharing<S> {
     /// For the thread of this number, which keeps `k` documents.
     pub fn new(shared: Arc<SharedThreshold<S>>, thread: usize, k: usize) -> Self {
         let rank = k.div_ceil(shared.shares.len().max(1));

@@ -154,7 +154,7 @@ fn open_all<Q: Searched>(query: &Q, plan: &Plan) -> Result<Vec<Arc<Q::Lists>>> {
     Ok(lists)
 }
 
-fn merge<S: super::score::Score>(works: Vec<Work<S>>, found: &mut Found<S>) -> Result<()> {
+fn merge<S: super::score::Ranked>(works: Vec<Work<S>>, found: &mut Found<S>) -> Result<()> {
     let mut statistics = Vec::new();
     let mut first_failure: Option<(usize, Error)> = None;
     for work in works {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use super::score::Score;
+use super::score::Ranked;
 use super::shared_threshold::{SharedThreshold, Sharing};
 use crate::format::DocId;
 use crate::index::DocAddress;
@@ -16,19 +16,25 @@ pub(super) struct Scored<S> {
     pub address: DocAddress,
 }
 
-impl<S: Score> Eq for Scored<S> {}
+impl<S: Ranked> Eq for Scored<S> {}
 
-impl<S: Score> Ord for Scored<S> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let by_score = other.score.partial_cmp(&self.score);
-        // Scores are never NaN: weights are checked.
-        by_score
-            .unwrap_or(Ordering::Equal)
-            .then(self.address.cmp(&other.address))
+impl<S: Ranked> Scored<S> {
+    /// Greater for a worse document: one number, so that comparing takes no branch that cannot be foretold.
+    #[inline]
+    fn badness(&self) -> u128 {
+        let score = u128::from(!self.score.to_bits()) << 64;
+        score | u128::from(self.address.segment) << 32 | u128::from(self.address.document)
     }
 }
 
-impl<S: Score> PartialOrd for Scored<S> {
+impl<S: Ranked> Ord for Scored<S> {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.badness().cmp(&other.badness())
+    }
+}
+
+impl<S: Ranked> PartialOrd for Scored<S> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
@@ -60,7 +66,7 @@ enum Kept<S> {
     },
 }
 
-impl<S: Score> TopK<S> {
+impl<S: Ranked> TopK<S> {
     /// Keeps `k` of at most `documents` documents.
     pub fn new(k: usize, documents: u64) -> Self {
         let most = usize::try_from(documents).unwrap_or(usize::MAX);
@@ -198,7 +204,7 @@ impl<S: Score> TopK<S> {
 }
 
 /// Drops all but the best `k` of at least as many documents, and returns the score of the worst of them.
-fn keep_best<S: Score>(documents: &mut Vec<Scored<S>>, k: usize) -> S {
+fn keep_best<S: Ranked>(documents: &mut Vec<Scored<S>>, k: usize) -> S {
     let (_, worst, _) = documents.select_nth_unstable(k - 1);
     let score = worst.score;
     documents.truncate(k);

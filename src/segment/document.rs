@@ -16,6 +16,8 @@ pub enum FieldValue {
     SparseNumbered(Vec<(u32, f32)>),
     /// Bytes for the stored field.
     Stored(Vec<u8>),
+    /// A vector for a dense field.
+    Dense(Vec<f32>),
 }
 
 impl FieldValue {
@@ -24,6 +26,7 @@ impl FieldValue {
             Self::Text(_) => FieldKind::Text,
             Self::Sparse(_) | Self::SparseNumbered(_) => FieldKind::Sparse,
             Self::Stored(_) => FieldKind::Stored,
+            Self::Dense(_) => FieldKind::Dense,
         }
     }
 
@@ -34,6 +37,7 @@ impl FieldValue {
             Self::Sparse(terms) => terms.iter().map(|(term, _)| term.len() + 4).sum(),
             Self::SparseNumbered(terms) => terms.len() * 8,
             Self::Stored(bytes) => bytes.len(),
+            Self::Dense(vector) => vector.len() * 4,
         }
     }
 }
@@ -110,6 +114,22 @@ impl Document {
         )
     }
 
+    /// Sets the vector of a dense field: as many finite numbers as the field has dimensions, with a norm of at most
+    /// 10^18. Under [`DenseMetric::Cosine`](crate::DenseMetric::Cosine) they are normalized, so not all may be 0.
+    ///
+    /// ```
+    /// use esparsa::{Document, Schema};
+    ///
+    /// let schema = Schema::new().dense("passage", 3)?;
+    /// Document::new("etna").with_dense("passage", [0.9, 0.1, 0.0]).check(&schema)?;
+    /// assert!(Document::new("etna").with_dense("passage", [0.9]).check(&schema).is_err());
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_dense(self, field: impl Into<String>, vector: impl Into<Vec<f32>>) -> Self {
+        self.with(field, FieldValue::Dense(vector.into()))
+    }
+
     /// Sets the bytes that are returned with a hit, often JSON.
     #[must_use]
     pub fn with_stored(self, field: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
@@ -133,8 +153,9 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the id is empty, a field is not in the schema or of another kind, or
-    /// a weight is not a finite number of at least 0; [`Error::Limit`] when something is too long.
+    /// [`Error::InvalidInput`] when the id is empty, a field is not in the schema or of another kind,
+    /// a weight is not a finite number of at least 0, or a vector is not one for its field;
+    /// [`Error::Limit`] when something is too long.
     pub fn check(&self, schema: &Schema) -> Result<()> {
         if self.id.is_empty() {
             return Err(Error::invalid(
@@ -162,6 +183,7 @@ impl Document {
                     }
                 }
                 (FieldValue::Stored(_), _) => stored += 1,
+                (FieldValue::Dense(vector), options) => self.check_vector(name, vector, options)?,
                 _ => {}
             }
         }
@@ -169,6 +191,20 @@ impl Document {
             return Err(Error::invalid("expected at most one stored value"));
         }
         Ok(())
+    }
+
+    fn check_vector(&self, name: &str, vector: &[f32], options: &FieldOptions) -> Result<()> {
+        let of_field = self.values.iter().filter(|(field, _)| field == name);
+        let checked = match options.dense_shape() {
+            Some(shape) if of_field.count() == 1 => shape.check(vector),
+            _ => Err(Error::invalid("expected at most one vector for the field")),
+        };
+        checked.map_err(|error| match error {
+            Error::InvalidInput { message, .. } => {
+                Error::invalid(format!("document `{}`: {message}", self.id)).in_field(name)
+            }
+            error => error,
+        })
     }
 }
 
@@ -206,6 +242,7 @@ fn limit(what: &str, found: usize, limit: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::{DenseElement, DenseMetric};
 
     fn schema() -> Schema {
         let schema = Schema::new().text("text", "en").unwrap();
@@ -225,6 +262,45 @@ mod tests {
         }
         let document = Document::new("a").with_sparse("splade", [("term", 0.0)]);
         document.check(&schema()).unwrap();
+    }
+
+    #[test]
+    fn vectors_must_fit_their_field() {
+        let dense = |element, metric| {
+            let schema = Schema::new().dense("d", 3).unwrap();
+            let schema = schema.dense_element("d", element).unwrap();
+            schema.dense_metric("d", metric).unwrap()
+        };
+        let check = |schema: &Schema, vector: &[f32]| {
+            Document::new("doc-7").with_dense("d", vector).check(schema)
+        };
+        let product = dense(DenseElement::F32, DenseMetric::InnerProduct);
+        let cosine = dense(DenseElement::I8, DenseMetric::Cosine);
+        let half = dense(DenseElement::F16, DenseMetric::InnerProduct);
+        for schema in [&product, &cosine, &half] {
+            check(schema, &[1.0, 0.0, -2.0]).unwrap();
+            for bad in [
+                &[][..],
+                &[1.0; 2],
+                &[1.0; 4],
+                &[1.0, f32::NAN, 1.0],
+                &[1.0, 2.0, f32::INFINITY],
+            ] {
+                let error = check(schema, bad).unwrap_err().to_string();
+                let names_both = error.contains("field `d`") && error.contains("`doc-7`");
+                assert!(names_both, "{error}");
+            }
+        }
+        check(&product, &[0.0; 3]).unwrap();
+        assert!(check(&cosine, &[0.0, -0.0, 0.0]).is_err());
+        check(&product, &[1e17; 3]).unwrap();
+        assert!(check(&product, &[1e18; 3]).is_err());
+        check(&cosine, &[f32::MAX; 3]).unwrap();
+        check(&half, &[65_504.0; 3]).unwrap();
+        assert!(check(&half, &[1.0, 1.0, -65_505.0]).is_err());
+        let twice = Document::new("a").with_dense("d", [1.0; 3]);
+        let twice = twice.with_dense("d", [1.0; 3]).check(&product);
+        assert!(twice.is_err());
     }
 
     #[test]

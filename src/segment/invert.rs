@@ -1,4 +1,4 @@
-//! Documents of a batch become sorted terms with postings.
+//! Documents of a batch become sorted terms with postings, and rows of numbers.
 //!
 //! This is where indexing spends its time, and it runs on as many threads as the writer was given: each
 //! has an [`Inverter`] of its own, and a batch's result depends on its documents alone.
@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::document::{Document, FieldValue};
 use super::term_table::{FieldPostings, Interner, Strings, TermTable};
 use crate::error::{Error, Result};
+use crate::format::dense::{DenseRows, DenseShape};
 use crate::format::limits::MAX_TEXT_TERM_BYTES;
 use crate::format::stored::{StoredBlock, StoredPacker};
 use crate::format::{DocId, FieldNumber, FieldOptions, Schema, lengths};
@@ -21,6 +22,8 @@ pub struct InvertedBatch {
     /// Documents by rising id; of equal ids the last document added is last.
     pub(super) by_id: Vec<DocId>,
     pub(super) fields: Vec<InvertedField>,
+    /// The rows of each dense field.
+    pub(super) dense: Vec<(FieldNumber, DenseRows)>,
     pub(super) stored: Option<Vec<StoredBlock>>,
 }
 
@@ -48,13 +51,16 @@ impl InvertedBatch {
             .iter()
             .map(|field| field.postings.memory() + field.lengths.as_ref().map_or(0, Vec::len));
         let stored = self.stored.iter().flatten().map(|b| b.frame.len() + 32);
-        self.ids.memory() + 4 * self.by_id.len() + fields.sum::<usize>() + stored.sum::<usize>()
+        let dense = self.dense.iter().map(|(_, rows)| rows.memory());
+        let lists = fields.sum::<usize>() + dense.sum::<usize>();
+        self.ids.memory() + 4 * self.by_id.len() + lists + stored.sum::<usize>()
     }
 }
 
 /// Inverts batches, one after another, on one thread.
 pub struct Inverter {
     fields: Vec<FieldInverter>,
+    dense: Vec<DenseField>,
     stores: bool,
     /// Bytes of words and terms that a field remembers from batch to batch.
     most_memory: usize,
@@ -68,6 +74,12 @@ struct FieldInverter {
     name: String,
     table: TermTable,
     kind: FieldInverterKind,
+}
+
+struct DenseField {
+    number: FieldNumber,
+    name: String,
+    shape: DenseShape,
 }
 
 enum FieldInverterKind {
@@ -89,7 +101,9 @@ impl Inverter {
                 FieldOptions::Sparse { scale, .. } => {
                     Some(FieldInverterKind::Sparse { scale: *scale })
                 }
-                FieldOptions::Stored | FieldOptions::Unknown { .. } => None,
+                FieldOptions::Dense { .. }
+                | FieldOptions::Stored
+                | FieldOptions::Unknown { .. } => None,
             };
             fields.extend(kind.map(|kind| FieldInverter {
                 number: field.number,
@@ -98,9 +112,17 @@ impl Inverter {
                 kind,
             }));
         }
+        let dense = schema.fields().iter().filter_map(|field| {
+            Some(DenseField {
+                number: field.number,
+                name: field.name.clone(),
+                shape: field.options.dense_shape()?,
+            })
+        });
         let most_memory = (memory / fields.len().max(1)).min(MOST_USEFUL_MEMORY);
         Self {
             fields,
+            dense: dense.collect(),
             stores: schema.stored_field().is_some(),
             most_memory,
         }
@@ -131,8 +153,27 @@ impl Inverter {
             ids,
             by_id,
             fields,
+            dense: self.dense.iter().map(|f| f.rows(documents)).collect(),
             stored,
         })
+    }
+}
+
+impl DenseField {
+    /// The rows of a batch's documents.
+    fn rows(&self, documents: &[Document]) -> (FieldNumber, DenseRows) {
+        let mut rows = DenseRows::default();
+        for (number, document) in (0..).zip(documents) {
+            let mut values = document.values().iter();
+            let found = values.find_map(|(field, value)| match value {
+                FieldValue::Dense(vector) if *field == self.name => Some(vector),
+                _ => None,
+            });
+            if let Some(vector) = found {
+                rows.push(self.shape, number, vector);
+            }
+        }
+        (self.number, rows)
     }
 }
 

@@ -14,7 +14,7 @@
 //! | `streams` | what a source brings to a merge |
 //! | `forward`, `bisect` | the terms that say most of each document, and an order by them |
 //! | `posting_sorter` | postings in the order of their documents' new numbers |
-//! | `write` | sources -> the file of a segment |
+//! | `write` | sources -> the file of a segment; the rows of dense fields in `write/dense` |
 //! | `reader` | the file of a segment -> its parts |
 //! | `verify` | walks everything that a segment holds |
 #![cfg_attr(

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::format::dense::DenseVectors;
 use crate::format::dictionary::{Dictionary, TermEntry};
 use crate::format::ids::Ids;
+use crate::format::schema::Field;
 use crate::format::segment_info::{FieldStatistics, SegmentInfo};
 use crate::format::sparse_postings::SparseList;
 use crate::format::stored::Stored;
@@ -41,6 +43,8 @@ pub enum FieldReader {
     Text(TextField),
     /// See [`SparseField`].
     Sparse(SparseField),
+    /// See [`DenseVectors`].
+    Dense(DenseVectors),
 }
 
 /// An opened segment; cloning shares it.
@@ -162,6 +166,14 @@ impl SegmentReader {
         }
     }
 
+    /// The vectors of a dense field.
+    pub fn dense(&self, field: FieldNumber) -> Option<&DenseVectors> {
+        match self.field(field) {
+            Some(FieldReader::Dense(vectors)) => Some(vectors),
+            _ => None,
+        }
+    }
+
     /// The bytes stored for a document; empty when none were.
     ///
     /// # Errors
@@ -227,6 +239,9 @@ fn open_field(
             terms: Dictionary::open(section("terms")?)?,
             impacts: section("impacts")?,
         }),
+        (FieldKind::Dense, 4) => {
+            FieldReader::Dense(open_dense(container, statistics, known, documents)?)
+        }
         (FieldKind::Unknown, _) => return Ok(None),
         _ => {
             let message = format!("field {number} is of another kind than in the schema");
@@ -234,4 +249,31 @@ fn open_field(
         }
     };
     Ok(Some((number, reader)))
+}
+
+fn open_dense(
+    container: &Container,
+    statistics: &FieldStatistics,
+    field: &Field,
+    documents: u32,
+) -> Result<DenseVectors> {
+    let shape = field.options.dense_shape();
+    let shape = shape.filter(|shape| u64::from(shape.dimensions) == statistics.terms);
+    let number = Some(statistics.field);
+    let section = |name| container.find(name, number).cloned();
+    let Some(shape) = shape else {
+        let message = format!(
+            "field {} has another number of dimensions than in the schema",
+            statistics.field
+        );
+        return Err(Error::corrupt(container.file(), "info", 0, message));
+    };
+    DenseVectors::open(
+        shape,
+        documents,
+        statistics.documents,
+        container.section("vectors", number)?.clone(),
+        section("vector-scales"),
+        section("vector-documents"),
+    )
 }

@@ -43,7 +43,7 @@ impl<'a> PostingStream<'a> {
                 Some(FieldReader::Sparse(sparse)) => {
                     Self::Sparse(sparse, segment.documents(), sparse.terms.iter(), None)
                 }
-                None => Self::Nothing,
+                Some(FieldReader::Dense(_)) | None => Self::Nothing,
             },
         }
     }

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::format::block::DecodedBlock;
 use crate::format::bounds::Bound;
 use crate::format::deletes::DeletedDocuments;
+use crate::format::dense::DenseVectors;
 use crate::format::range_list::{NOTED_RANKS, RANGE_DOCUMENTS, RangeList};
 use crate::format::segment_info::FieldStatistics;
 use crate::format::sparse_postings::{SparseList, Tier};
@@ -24,6 +25,7 @@ pub fn verify(segment: &SegmentReader) -> Result<()> {
         let found = match field {
             FieldReader::Text(text) => walk_text(segment, text)?,
             FieldReader::Sparse(sparse) => walk_sparse(segment, sparse)?,
+            FieldReader::Dense(vectors) => walk_dense(segment, vectors)?,
         };
         let expected = FieldStatistics {
             field: found.field,
@@ -237,6 +239,22 @@ fn walk_ranges(
     }
     let message = "impacts do not agree with what the list notes of them";
     Err(broken(segment, "impacts", message))
+}
+
+fn walk_dense(segment: &SegmentReader, vectors: &DenseVectors) -> Result<FieldStatistics> {
+    let mut last = None;
+    for row in 0..vectors.rows() {
+        let document = vectors.document(row)?;
+        check_rising(segment, "vector-documents", &mut last, &[document])?;
+        vectors.check_row(row)?;
+    }
+    Ok(FieldStatistics {
+        kind: 4,
+        terms: u64::from(vectors.shape().dimensions),
+        postings: u64::from(vectors.rows()),
+        documents: vectors.rows(),
+        ..FieldStatistics::default()
+    })
 }
 
 fn check_rising(

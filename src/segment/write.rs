@@ -5,6 +5,8 @@
 //! own, and the sorted terms of all of them are merged. Only the dictionary being built and the list being
 //! encoded are held in memory, and for a new order what [`forward`](super::forward) gathers.
 
+mod dense;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -136,6 +138,11 @@ pub fn write<W: Write>(
             FieldKind::Text => writer.text_field(field.number)?,
             FieldKind::Sparse => writer.sparse_field(field.number, layout_of(field))?,
             FieldKind::Stored => writer.stored()?,
+            FieldKind::Dense => {
+                if let Some(shape) = field.options.dense_shape() {
+                    writer.dense_field(field.number, shape)?;
+                }
+            }
             FieldKind::Unknown => {}
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use esparsa::store::{Directory, Memory};
 use esparsa::{
-    Calibration, CalibrationPoint, Document, Index, IndexOptions, IndexWriter, MergePolicy, Schema,
-    SparseLayout, WriterOptions,
+    Calibration, CalibrationPoint, DenseElement, DenseMetric, Document, Index, IndexOptions,
+    IndexWriter, MergePolicy, ModelIdentity, Schema, SparseLayout, WriterOptions,
 };
 
 /// Files by name.
@@ -28,7 +28,33 @@ pub fn schema() -> Schema {
         .unwrap();
     // Lists of numbered terms are cut at ranges.
     let schema = schema.sparse_numbered("numbered", 1.0).unwrap();
-    schema.stored("source").unwrap()
+    let mut schema = schema.stored("source").unwrap();
+    for (name, dimensions, element, metric) in [
+        ("single", 5, DenseElement::F32, DenseMetric::InnerProduct),
+        ("half", 33, DenseElement::F16, DenseMetric::Cosine),
+        ("byte", 70, DenseElement::I8, DenseMetric::InnerProduct),
+    ] {
+        schema = schema.dense(name, dimensions).unwrap();
+        schema = schema.dense_element(name, element).unwrap();
+        schema = schema.dense_metric(name, metric).unwrap();
+    }
+    let model = |name: &str, fingerprint| ModelIdentity {
+        name: name.into(),
+        fingerprint,
+    };
+    let schema = schema.model("impacts", model("sparse", 1)).unwrap();
+    let fingerprint = 0x0123_4567_89AB_CDEF_FEDC_BA98_7654_3210;
+    schema.model("half", model("médio", fingerprint)).unwrap()
+}
+
+/// Numbers of many sizes, and one that is the greatest.
+fn numbers(n: u32, dimensions: u32) -> Vec<f32> {
+    let number = |place: u32| match place {
+        2 => -2.0,
+        3 => 0.0,
+        _ => ((n + 1) * (place + 1) * 7_919 % 1_009) as f32 / 512.0 - 1.0,
+    };
+    (0..dimensions).map(number).collect()
 }
 
 /// Ids are in another order than documents.
@@ -133,9 +159,16 @@ fn source(n: u32) -> Vec<u8> {
 
 fn first_segment() -> impl Iterator<Item = Document> {
     (0..DOCUMENTS).map(|n| {
-        let document = Document::new(id(n));
+        let mut document = Document::new(id(n));
         if n == BARE {
             return document;
+        }
+        // Few: in the first document and in the last, deleted ones among them.
+        if n % 173 == 0 {
+            document = document.with_dense("half", numbers(n, 33));
+        }
+        if n % 130 == 64 || n == DOCUMENTS - 1 {
+            document = document.with_dense("byte", numbers(n, 70));
         }
         document
             .with_text("text", text(n))
@@ -146,14 +179,20 @@ fn first_segment() -> impl Iterator<Item = Document> {
 }
 
 /// Ids in order, one of them of a document to be replaced, one document without text, and nothing in the field
-/// of numbered terms.
+/// of numbered terms. All have one vector, one has another of zeros.
 fn second_segment() -> Vec<Document> {
     vec![
         Document::new(id(0))
             .with_text("text", "common again")
+            .with_dense("single", [1.0, -0.0, f32::MIN_POSITIVE / 4.0, 1e17, 0.1])
             .with_stored("source", "replaced"),
-        Document::new("e1").with_sparse("impacts", [("few", 1.5), ("late", 0.25)]),
-        Document::new("e2").with_text("text", "only a few common words"),
+        Document::new("e1")
+            .with_sparse("impacts", [("few", 1.5), ("late", 0.25)])
+            .with_dense("single", numbers(1, 5)),
+        Document::new("e2")
+            .with_text("text", "only a few common words")
+            .with_dense("byte", vec![0.0; 70])
+            .with_dense("single", numbers(2, 5)),
     ]
 }
 

@@ -7,12 +7,14 @@ use esparsa::Index;
 use esparsa::format::block::DecodedBlock;
 use esparsa::format::block_list::{BlockEntry, BlockList};
 use esparsa::format::bounds::Bound;
+use esparsa::format::dense::DenseVectors;
 use esparsa::format::dictionary::TermEntry;
 use esparsa::format::manifest::Manifest;
 use esparsa::format::range_list::{GROUP_RANGES, NOTED_RANKS, RangeList};
 use esparsa::format::sparse_postings::{SparseList, Tier};
 use esparsa::format::{
-    Container, FieldOptions, FileKind, Schema, SparseLayout, SparseTerms, Verify, lengths,
+    Container, DenseElement, DenseMetric, FieldOptions, FileKind, Schema, SparseLayout,
+    SparseTerms, Verify, lengths,
 };
 use esparsa::index::SnapshotSegment;
 use esparsa::segment::{FieldReader, SegmentReader, SparseField, TextField};
@@ -84,10 +86,31 @@ fn manifest_contents(manifest: &Manifest) -> Value {
                 json!({ "kind": "sparse", "scale_bits": bits, "terms": terms, "layout": layout })
             }
             FieldOptions::Stored => json!({ "kind": "stored" }),
+            FieldOptions::Dense {
+                dimensions,
+                element,
+                metric,
+            } => {
+                let element = match element {
+                    DenseElement::F32 => "f32",
+                    DenseElement::F16 => "f16",
+                    DenseElement::I8 => "i8",
+                };
+                let metric = match metric {
+                    DenseMetric::InnerProduct => "inner-product",
+                    DenseMetric::Cosine => "cosine",
+                };
+                json!({ "kind": "dense", "dimensions": dimensions, "element": element, "metric": metric })
+            }
             other => panic!("the golden index has no such field: {other:?}"),
         };
         found["number"] = field.number.into();
         found["name"] = field.name.as_str().into();
+        let model = field.model.as_ref().map(|model| {
+            let fingerprint = format!("{:032x}", model.fingerprint);
+            json!({ "name": model.name, "fingerprint": fingerprint })
+        });
+        found["model"] = model.into();
         found
     });
     let segments = manifest.segments.iter().map(|segment| {
@@ -188,6 +211,7 @@ fn field(segment: &SegmentReader, number: u32, reader: &FieldReader, schema: &Sc
             );
             json!({ "kind": "sparse", "listed": sparse_terms(segment, sparse, numbered) })
         }
+        FieldReader::Dense(vectors) => dense(vectors),
     };
     found["field"] = statistics.field.into();
     found["terms"] = statistics.terms.into();
@@ -195,6 +219,37 @@ fn field(segment: &SegmentReader, number: u32, reader: &FieldReader, schema: &Sc
     found["total"] = statistics.total.into();
     found["left_out"] = statistics.left_out.into();
     found["documents"] = statistics.documents.into();
+    found
+}
+
+/// Numbers as they are kept: levels, or the bits of floating-point numbers.
+fn dense(vectors: &DenseVectors) -> Value {
+    let shape = vectors.shape();
+    let bytes = shape.element.bytes();
+    let row = |row: u32| {
+        let kept = vectors.row_bytes(row, 1).unwrap();
+        let kept = kept.chunks(bytes).take(shape.dimensions as usize);
+        let numbers = kept.map(|kept| match *kept {
+            [level] => json!(level.cast_signed()),
+            [a, b] => json!(u16::from_le_bytes([a, b])),
+            [a, b, c, d] => json!(u32::from_le_bytes([a, b, c, d])),
+            _ => panic!("a number has {bytes} bytes"),
+        });
+        numbers.collect::<Vec<_>>()
+    };
+    let rows = 0..vectors.rows();
+    let documents = rows.clone().map(|row| vectors.document(row).unwrap());
+    let mut found = json!({
+        "kind": "dense",
+        "vector_documents": documents.collect::<Vec<_>>(),
+        "vectors": rows.map(row).collect::<Vec<_>>(),
+    });
+    if shape.element == DenseElement::I8 {
+        let mut scales = vec![0.0; vectors.rows() as usize];
+        vectors.copy_scales(0, &mut scales).unwrap();
+        let bits: Vec<u32> = scales.into_iter().map(f32::to_bits).collect();
+        found["scale_bits"] = bits.into();
+    }
     found
 }
 

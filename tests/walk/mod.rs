@@ -9,8 +9,8 @@ use esparsa::format::dictionary::TermEntry;
 use esparsa::segment::{FieldReader, SegmentReader};
 use esparsa::store::Memory;
 use esparsa::{
-    Algorithm, Document, Index, IndexOptions, IndexWriter, MergePolicy, Query, Result, Schema,
-    SearchOptions, Snapshot, SparseLayout, WriterOptions,
+    Algorithm, DenseElement, DenseMetric, Document, Index, IndexOptions, IndexWriter, MergePolicy,
+    ModelIdentity, Query, Result, Schema, SearchOptions, Snapshot, SparseLayout, WriterOptions,
 };
 
 pub fn schema() -> Schema {
@@ -18,7 +18,32 @@ pub fn schema() -> Schema {
     let schema = schema.sparse("sparse", 2.0).unwrap();
     let schema = schema.sparse("tiered", 2.0).unwrap();
     let schema = schema.sparse_layout("tiered", SparseLayout::Tiers).unwrap();
-    schema.stored("source").unwrap()
+    let mut schema = schema.stored("source").unwrap();
+    for (name, element, metric) in DENSE {
+        schema = schema.dense(name, DIMENSIONS).unwrap();
+        schema = schema.dense_element(name, element).unwrap();
+        schema = schema.dense_metric(name, metric).unwrap();
+    }
+    let model = ModelIdentity {
+        name: "small".into(),
+        fingerprint: 0x1234_5678_9ABC_DEF0_1234,
+    };
+    schema.model("byte", model).unwrap()
+}
+
+/// Numbers of each vector.
+const DIMENSIONS: usize = 20;
+/// Dense fields; `half` is in some documents only.
+const DENSE: [(&str, DenseElement, DenseMetric); 3] = [
+    ("single", DenseElement::F32, DenseMetric::InnerProduct),
+    ("half", DenseElement::F16, DenseMetric::Cosine),
+    ("byte", DenseElement::I8, DenseMetric::InnerProduct),
+];
+
+fn numbers(number: u32) -> Vec<f32> {
+    let number = |place| scrambled(u64::from(number) * 31 + place) % 2_001;
+    let numbers = (0..DIMENSIONS as u64).map(|place| number(place) as f32 / 1_000.0 - 1.0);
+    numbers.collect()
 }
 
 /// Numbers that look random and are always the same.
@@ -45,7 +70,13 @@ pub fn document(number: u32, stored_bytes: usize) -> Document {
     let stored: Vec<u8> = (0..stored_bytes as u64)
         .map(|place| scrambled(random + place).to_le_bytes()[0])
         .collect();
-    Document::new(format!("id{random:x}"))
+    let mut document = Document::new(format!("id{random:x}"));
+    for (name, ..) in DENSE {
+        if name != "half" || number.is_multiple_of(5) {
+            document = document.with_dense(name, numbers(number));
+        }
+    }
+    document
         .with_text("text", text)
         .with_sparse("sparse", vector.clone())
         .with_sparse("tiered", vector)
@@ -99,6 +130,7 @@ pub enum Question {
     Lengths(usize, usize),
     AllPostings(usize, usize),
     Postings(usize, usize, Vec<u8>),
+    Vectors(usize, usize),
     Search(Query, Option<Algorithm>),
 }
 
@@ -118,6 +150,10 @@ pub fn questions(snapshot: &Snapshot) -> Vec<(Question, u64)> {
         for (field, (_, parts)) in reader.fields().iter().enumerate() {
             if matches!(parts, FieldReader::Text(_)) {
                 all.push(Question::Lengths(place, field));
+            }
+            if let FieldReader::Dense(_) = parts {
+                all.push(Question::Vectors(place, field));
+                continue;
             }
             all.push(Question::AllPostings(place, field));
             for term in terms(parts).into_iter().step_by(19) {
@@ -145,9 +181,13 @@ fn searches() -> Vec<Question> {
         Query::sparse("sparse", [("all", 1.0), ("most", 0.3)]).with_all_terms(),
         Query::sparse("tiered", [("all", 1.0), ("most", 0.3)]).with_all_terms(),
     ];
+    let dense = DENSE.map(|(name, ..)| Query::dense(name, numbers(77)));
     let algorithms = Algorithm::ALL.map(Some).into_iter().chain([None]);
     let pairs = algorithms.flat_map(|a| queries.iter().map(move |q| (q.clone(), a)));
-    pairs.map(|(q, a)| Question::Search(q, a)).collect()
+    let searches = pairs.map(|(q, a)| Question::Search(q, a));
+    searches
+        .chain(dense.map(|q| Question::Search(q, None)))
+        .collect()
 }
 
 /// The digest of what a snapshot answers.
@@ -191,9 +231,21 @@ pub fn ask(snapshot: &Snapshot, question: &Question) -> Result<u64> {
         }
         Question::Postings(place, field, term) => {
             if let Some((_, field)) = reader(place).fields().get(*field)
-                && let Some(entry) = dictionary(field).term(term)?
+                && let Some(terms) = dictionary(field)
+                && let Some(entry) = terms.term(term)?
             {
                 postings(reader(place), field, &entry)?.hash(&mut digest);
+            }
+        }
+        Question::Vectors(place, field) => {
+            if let Some((_, FieldReader::Dense(vectors))) = reader(place).fields().get(*field) {
+                for row in 0..vectors.rows() {
+                    let document = vectors.document(row)?;
+                    let bits = vectors.numbers(row)?.into_iter().map(f32::to_bits);
+                    (document, bits.collect::<Vec<_>>()).hash(&mut digest);
+                    // Where rows are not in order, documents may be found at others.
+                    let _ = vectors.row_of(document)?;
+                }
             }
         }
         Question::Search(query, algorithm) => {
@@ -207,16 +259,20 @@ pub fn ask(snapshot: &Snapshot, question: &Question) -> Result<u64> {
     Ok(digest.finish())
 }
 
-fn dictionary(field: &FieldReader) -> &esparsa::format::dictionary::Dictionary {
+fn dictionary(field: &FieldReader) -> Option<&esparsa::format::dictionary::Dictionary> {
     match field {
-        FieldReader::Text(text) => &text.terms,
-        FieldReader::Sparse(sparse) => &sparse.terms,
+        FieldReader::Text(text) => Some(&text.terms),
+        FieldReader::Sparse(sparse) => Some(&sparse.terms),
+        FieldReader::Dense(_) => None,
     }
 }
 
 fn terms(field: &FieldReader) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
-    let mut terms = dictionary(field).iter();
+    let Some(terms) = dictionary(field) else {
+        return found;
+    };
+    let mut terms = terms.iter();
     while terms.advance().unwrap() {
         found.push(terms.key().to_vec());
     }
@@ -238,7 +294,10 @@ type Postings = Vec<(u32, u32)>;
 
 fn all_postings(reader: &SegmentReader, field: &FieldReader) -> Result<Vec<(Vec<u8>, Postings)>> {
     let mut found = Vec::new();
-    let mut terms = dictionary(field).iter();
+    let Some(terms) = dictionary(field) else {
+        return Ok(found);
+    };
+    let mut terms = terms.iter();
     while let Some(entry) = terms.next_term()? {
         let key = terms.key().to_vec();
         found.push((key, postings(reader, field, &entry)?));
@@ -263,6 +322,7 @@ fn postings(reader: &SegmentReader, field: &FieldReader, entry: &TermEntry) -> R
             let list = sparse.list(reader.documents(), entry)?;
             list.for_each(|document, impact| found.push((document, u32::from(impact))))?;
         }
+        FieldReader::Dense(_) => {}
     }
     Ok(found)
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::OnBadInput;
-use super::target::{Fields, SPARSE_FIELD, TEXT_FIELD, no_sparse_field};
+use super::target::{
+    DENSE_FIELD, Fields, SPARSE_FIELD, TEXT_FIELD, no_dense_field, no_sparse_field,
+};
 use crate::cli::input::{Chunk, Reader, Record, parse};
 use crate::cli::progress::Progress;
 use crate::error::{Error, Result};
@@ -173,6 +175,12 @@ fn document_of(mut record: Record, fields: &Fields) -> Result<Document> {
         }
         document = document.with_sparse(SPARSE_FIELD, vector);
     }
+    if let Some(vector) = record.dense {
+        if !fields.dense {
+            return Err(no_dense_field().at_line(&*record.file, record.line));
+        }
+        document = document.with_dense(DENSE_FIELD, vector);
+    }
     if let Some(stored) = &fields.stored {
         document = document.with_stored(stored.as_str(), record.source);
     }
@@ -200,10 +208,11 @@ mod tests {
             file: "v.jsonl".into(),
             first_line: 4,
             format: crate::cli::input::RecordFormat::JsonLines,
-            bytes: b"{\"id\":\"a\"}\n{\"id\":\"b\",\"vector\":{\"x\":1}}\n".to_vec(),
+            bytes: b"{\"id\":\"a\"}\n{\"id\":\"b\",\"vector\":{\"x\":1}}\n{\"id\":\"c\",\"vector\":[1]}\n".to_vec(),
         };
         let fields = Fields {
             sparse: false,
+            dense: false,
             stored: None,
         };
         let records = AtomicU64::new(0);
@@ -217,6 +226,11 @@ mod tests {
             message.starts_with("v.jsonl:5: field `vector`: "),
             "{message}"
         );
-        assert_eq!(records.into_inner(), 2);
+        let message = batch.errors[1].to_string();
+        assert!(
+            message.starts_with("v.jsonl:6: field `vector`: the index has no dense field"),
+            "{message}"
+        );
+        assert_eq!(records.into_inner(), 3);
     }
 }

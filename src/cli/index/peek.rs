@@ -13,6 +13,16 @@ pub struct Peeked {
     /// Where the first sparse vector is.
     first_vector: Option<Origin>,
     greatest_weight: f32,
+    first_dense: Option<FirstDense>,
+}
+
+/// The first dense vector.
+#[derive(Clone, Debug)]
+pub struct FirstDense {
+    /// Where it is.
+    pub origin: Origin,
+    /// How many numbers it has.
+    pub dimensions: usize,
 }
 
 impl Peeked {
@@ -34,13 +44,20 @@ impl Peeked {
     fn look_at(&mut self, chunk: &Chunk) {
         parse(chunk, &mut |result| {
             let Ok(record) = result else { return };
-            let Some(vector) = record.vector else { return };
-            self.first_vector.get_or_insert_with(|| Origin {
+            let origin = || Origin {
                 file: record.file.to_string(),
                 line: record.line,
-            });
+            };
+            if let Some(numbers) = &record.dense {
+                self.first_dense.get_or_insert_with(|| FirstDense {
+                    origin: origin(),
+                    dimensions: numbers.len(),
+                });
+            }
+            let Some(vector) = &record.vector else { return };
+            self.first_vector.get_or_insert_with(origin);
             for (_, weight) in vector {
-                self.greatest_weight = self.greatest_weight.max(weight);
+                self.greatest_weight = self.greatest_weight.max(*weight);
             }
         });
     }
@@ -48,6 +65,11 @@ impl Peeked {
     /// Where the first sparse vector is, if there is one among these records.
     pub fn first_vector(&self) -> Option<&Origin> {
         self.first_vector.as_ref()
+    }
+
+    /// The first dense vector, if there is one among these records.
+    pub fn first_dense(&self) -> Option<&FirstDense> {
+        self.first_dense.as_ref()
     }
 
     /// The greatest weight, or 0 when there is none.

@@ -14,6 +14,8 @@ use crate::{Index, IndexOptions, Schema};
 pub const TEXT_FIELD: &str = "text";
 /// Name of the field that holds sparse vectors.
 pub const SPARSE_FIELD: &str = "sparse";
+/// Name of the field that holds dense vectors.
+pub const DENSE_FIELD: &str = "dense";
 /// Name of the field that keeps documents, in indexes made here.
 const STORED_FIELD: &str = "source";
 /// The language of a new index, unless the user names one.
@@ -33,6 +35,8 @@ pub struct Target {
 pub struct Fields {
     /// Whether there is a sparse field.
     pub sparse: bool,
+    /// Whether there is a dense field.
+    pub dense: bool,
     /// Name of the stored field, if there is one.
     pub stored: Option<String>,
 }
@@ -80,6 +84,7 @@ impl Target {
         let schema = self.index.schema();
         Fields {
             sparse: schema.expect(SPARSE_FIELD, FieldKind::Sparse).is_ok(),
+            dense: schema.expect(DENSE_FIELD, FieldKind::Dense).is_ok(),
             stored: schema.stored_field().map(|field| field.name.clone()),
         }
     }
@@ -112,6 +117,7 @@ fn new_schema(arguments: &Arguments, peeked: &Peeked) -> Result<Schema> {
             Error::invalid(message).at_line(&*origin.file, origin.line)
         })?;
     }
+    schema = arguments.dense.add_to(schema, peeked.first_dense())?;
     if arguments.no_stored {
         return Ok(schema);
     }
@@ -135,6 +141,7 @@ fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Resu
                        index";
         return Err(Error::invalid(message));
     }
+    arguments.dense.check(schema, peeked.first_dense())?;
     let sparse = schema.expect(SPARSE_FIELD, FieldKind::Sparse).ok();
     match (sparse.map(|field| &field.options), peeked.first_vector()) {
         (None, Some(origin)) => Err(no_sparse_field().at_line(&*origin.file, origin.line)),
@@ -163,6 +170,15 @@ pub fn no_sparse_field() -> Error {
     Error::invalid(
         "the index has no sparse field, because it was built from documents without vectors; build a new index from \
          all documents",
+    )
+    .in_field("vector")
+}
+
+/// The error for dense vectors that have no place.
+pub fn no_dense_field() -> Error {
+    Error::invalid(
+        "the index has no dense field, because it was built from documents without arrays of numbers; build a new index \
+         from all documents",
     )
     .in_field("vector")
 }

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
 use super::lines::{Lines, utf8};
-use super::vector::VectorField;
+use super::vector::{Vector, VectorField};
 use super::without_field::without_field;
 use super::{Chunk, Record, check_id, excerpt};
 use crate::error::{Error, Result};
@@ -62,14 +62,20 @@ fn parse_line(line: &[u8], file: &Arc<str>, number: u64) -> Result<Record> {
     .find(|(_, value)| !matches!(value, Scalar::Null))
     .map_or(Ok(None), |(name, value)| value.into_text(name))?;
     let (vector, source) = match fields.vector {
-        Some(field) => (field.into_terms()?, without_field(object, "vector")),
+        Some(field) => (field.into_vector()?, without_field(object, "vector")),
         None => (None, object.as_bytes().to_vec()),
+    };
+    let (vector, dense) = match vector {
+        None => (None, None),
+        Some(Vector::Sparse(terms)) => (Some(terms), None),
+        Some(Vector::Dense(numbers)) => (None, Some(numbers)),
     };
     Ok(Record {
         id: id.into_owned(),
         title: title.map(Cow::into_owned),
         text: text.map(Cow::into_owned),
         vector,
+        dense,
         source,
         file: Arc::clone(file),
         line: number,

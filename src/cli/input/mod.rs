@@ -1,7 +1,7 @@
 //! Reading documents to be indexed: files, folders and standard input, in the formats of the field.
 //!
 //! What comes in: paths, and the name of a format or [`InputFormat::Auto`]. What goes out: [`Record`]s, each with its
-//! id, title, text, sparse vector and the JSON object to be stored, and one error, with file and line, for each record
+//! id, title, text, sparse or dense vector and the JSON object to be stored, and one error, with file and line, for each record
 //! that cannot be read.
 //!
 //! The work is split in two, so that it can use many threads. A [`Reader`] runs on one thread: it opens and decompresses
@@ -97,6 +97,8 @@ pub struct Record {
     /// The sparse vector, if the record has one: terms in the order of the file with weights above 0.
     /// A term that the file names twice is here twice.
     pub vector: Option<Vec<(String, f32)>>,
+    /// The dense vector, if the record has one.
+    pub dense: Option<Vec<f32>>,
     /// The JSON object to be stored: for JSON Lines the record without `vector`, for other formats
     /// `_id`, `title` and `text`, empty ones left out.
     pub source: Vec<u8>,
@@ -131,6 +133,7 @@ impl Record {
             title: (!title.is_empty()).then(|| title.to_owned()),
             text: (!text.is_empty()).then(|| text.to_owned()),
             vector: None,
+            dense: None,
             source,
             file: Arc::clone(file),
             line,

@@ -8,9 +8,10 @@ use serde::Serialize;
 use crate::Snapshot;
 use crate::cli::parts::Parts;
 use crate::cli::size::{Size, counted, grouped};
+use crate::format::dense::DenseShape;
 use crate::format::manifest::{deletes_file, manifest_file};
 use crate::format::schema::Field;
-use crate::format::{FieldNumber, FieldOptions, Schema};
+use crate::format::{DenseElement, DenseMetric, FieldNumber, FieldOptions, Schema};
 use crate::index::SnapshotSegment;
 
 /// What an index holds.
@@ -36,7 +37,11 @@ struct FieldSummary {
     analyzer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     greatest_weight: Option<f32>,
-    /// Documents that have a term of the field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dense: Option<DenseSummary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<ModelSummary>,
+    /// Documents that have a term or a vector of the field.
     documents: u64,
     postings: u64,
     /// Text: words. Sparse: impacts.
@@ -46,6 +51,21 @@ struct FieldSummary {
     /// What `calibrate` measured with.
     #[serde(skip_serializing_if = "Option::is_none")]
     calibrated: Option<Calibrated>,
+}
+
+#[derive(Debug, Serialize)]
+struct DenseSummary {
+    dimensions: u32,
+    element: &'static str,
+    metric: &'static str,
+}
+
+/// The model that makes the field's vectors.
+#[derive(Debug, Serialize)]
+struct ModelSummary {
+    name: String,
+    /// In hexadecimal.
+    fingerprint: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -103,6 +123,7 @@ impl FieldSummary {
             }
             FieldOptions::Sparse { scale, .. } => ("sparse".to_owned(), None, Some(scale * 255.0)),
             FieldOptions::Stored => ("stored".to_owned(), None, None),
+            FieldOptions::Dense { .. } => ("dense".to_owned(), None, None),
             FieldOptions::Unknown { kind, .. } => (format!("unknown ({kind})"), None, None),
         };
         let totals = snapshot.totals(field.number);
@@ -112,6 +133,11 @@ impl FieldSummary {
             kind,
             analyzer,
             greatest_weight,
+            dense: field.options.dense_shape().map(DenseSummary::of),
+            model: field.model.as_ref().map(|model| ModelSummary {
+                name: model.name.clone(),
+                fingerprint: format!("{:032x}", model.fingerprint),
+            }),
             documents: totals.documents,
             postings: totals.postings,
             total: totals.total,
@@ -120,6 +146,23 @@ impl FieldSummary {
                 queries: kept.queries,
                 documents: kept.documents,
             }),
+        }
+    }
+}
+
+impl DenseSummary {
+    fn of(shape: DenseShape) -> Self {
+        Self {
+            dimensions: shape.dimensions,
+            element: match shape.element {
+                DenseElement::F32 => "f32",
+                DenseElement::F16 => "f16",
+                DenseElement::I8 => "i8",
+            },
+            metric: match shape.metric {
+                DenseMetric::InnerProduct => "inner-product",
+                DenseMetric::Cosine => "cosine",
+            },
         }
     }
 }
@@ -181,6 +224,13 @@ impl fmt::Display for FieldSummary {
         if let Some(weight) = self.greatest_weight {
             write!(f, ", greatest weight {weight:.4}")?;
         }
+        if let Some(dense) = &self.dense {
+            let (dimensions, element, metric) = (dense.dimensions, dense.element, dense.metric);
+            write!(f, ", {dimensions} dimensions, {element}, {metric}")?;
+        }
+        if let Some(model) = &self.model {
+            write!(f, ", model {} ({})", model.name, model.fingerprint)?;
+        }
         let documents = counted(self.documents, "document");
         let postings = counted(self.postings, "posting");
         match &*self.kind {
@@ -199,6 +249,7 @@ impl fmt::Display for FieldSummary {
                 let documents = counted(calibrated.documents, "document");
                 write!(f, "; recall calibrated with {queries} on {documents}")
             }
+            "dense" => write!(f, "; {}", counted(self.postings, "vector")),
             _ => Ok(()),
         }
     }
@@ -223,7 +274,7 @@ impl fmt::Display for SegmentSummary {
         for section in &self.sections {
             let field = section.field.as_deref().unwrap_or("");
             let (name, bytes) = (&section.name, Size(section.bytes));
-            write!(f, "\n  {name:<14}{field:<14}{bytes:>12}")?;
+            write!(f, "\n  {name:<18}{field:<14}{bytes:>12}")?;
         }
         Ok(())
     }

@@ -42,17 +42,20 @@ pub fn list_terms(
     };
     let mut streams = Vec::new();
     for segment in snapshot.segments() {
-        if let Some(reader) = segment.reader.field(known.number) {
-            streams.extend(TermStream::start(dictionary(reader), prefix.as_bytes())?);
+        if let Some(reader) = segment.reader.field(known.number)
+            && let Some(terms) = dictionary(reader)
+        {
+            streams.extend(TermStream::start(terms, prefix.as_bytes())?);
         }
     }
     merge(streams, prefix.as_bytes(), limit)
 }
 
-fn dictionary(field: &FieldReader) -> &Dictionary {
+fn dictionary(field: &FieldReader) -> Option<&Dictionary> {
     match field {
-        FieldReader::Text(text) => &text.terms,
-        FieldReader::Sparse(sparse) => &sparse.terms,
+        FieldReader::Text(text) => Some(&text.terms),
+        FieldReader::Sparse(sparse) => Some(&sparse.terms),
+        FieldReader::Dense(_) => None,
     }
 }
 

@@ -12,8 +12,8 @@ use crate::query::Query;
 /// The options that say what is searched and how it is scored.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct FieldArguments {
-    /// Field to search: its name, or `text` or `sparse` for the first field of that kind [default: the first text field;
-    /// the first sparse field if the queries are vectors or there is no text field].
+    /// Field to search: its name, or `text`, `sparse` or `dense` for the first field of that kind [default: the first text
+    /// field; if the queries are vectors, the first field of their kind].
     #[arg(long, value_name = "NAME")]
     field: Option<String>,
     /// BM25: how soon a term's frequency saturates, at least 0 [default: 0.9].
@@ -36,6 +36,7 @@ pub struct SearchedField {
 enum Scoring {
     Words(Bm25),
     Weights(SparseTerms),
+    Numbers,
 }
 
 impl FieldArguments {
@@ -48,21 +49,26 @@ impl FieldArguments {
     pub fn find(&self, schema: &Schema, preferred: FieldKind) -> Result<SearchedField> {
         let field = match &self.field {
             Some(name) => named(schema, name)?,
-            None => [preferred, FieldKind::Text, FieldKind::Sparse]
-                .into_iter()
-                .find_map(|kind| first_of(schema, kind))
-                .ok_or_else(|| Error::invalid("the index has no field that can be searched"))?,
+            None => [
+                preferred,
+                FieldKind::Text,
+                FieldKind::Sparse,
+                FieldKind::Dense,
+            ]
+            .into_iter()
+            .find_map(|kind| first_of(schema, kind))
+            .ok_or_else(|| Error::invalid("the index has no field that can be searched"))?,
         };
         let scoring = match &field.options {
             FieldOptions::Text { bm25, .. } => Scoring::Words(self.bm25(*bm25)),
             FieldOptions::Sparse { terms, .. } => Scoring::Weights(*terms),
+            FieldOptions::Dense { .. } => Scoring::Numbers,
             FieldOptions::Stored | FieldOptions::Unknown { .. } => {
                 return Err(unknown(schema, &field.name));
             }
         };
-        if matches!(scoring, Scoring::Weights(_)) && (self.k1.is_some() || self.b.is_some()) {
-            let message =
-                "k1 and b are for text fields, and this is a sparse field; leave them out";
+        if !matches!(scoring, Scoring::Words(_)) && (self.k1.is_some() || self.b.is_some()) {
+            let message = "k1 and b are for text fields, and this is none; leave them out";
             return Err(Error::invalid(message).in_field(&field.name));
         }
         Ok(SearchedField {
@@ -89,6 +95,7 @@ fn named<'a>(schema: &'a Schema, name: &str) -> Result<&'a Field> {
     let by_kind = || match name {
         "text" => first_of(schema, FieldKind::Text),
         "sparse" => first_of(schema, FieldKind::Sparse),
+        "dense" => first_of(schema, FieldKind::Dense),
         _ => None,
     };
     let found = schema.field(name).or_else(by_kind);
@@ -100,6 +107,7 @@ fn unknown(schema: &Schema, name: &str) -> Error {
         let kind = match field.options {
             FieldOptions::Text { .. } => "text",
             FieldOptions::Sparse { .. } => "sparse",
+            FieldOptions::Dense { .. } => "dense",
             FieldOptions::Stored | FieldOptions::Unknown { .. } => return None,
         };
         Some(format!("`{}` ({kind})", field.name))
@@ -118,11 +126,20 @@ impl SearchedField {
         matches!(self.scoring, Scoring::Words(_))
     }
 
-    /// The query that `text` means: words, or for a sparse field a JSON object of term to weight.
+    /// What the field's documents are counted by, for people.
+    pub fn counted(&self) -> &'static str {
+        match self.scoring {
+            Scoring::Words(_) | Scoring::Weights(_) => "postings",
+            Scoring::Numbers => "vectors",
+        }
+    }
+
+    /// The query that `text` means: words, for a sparse field a JSON object of term to weight, for a dense field a JSON array
+    /// of numbers.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when it is no such object.
+    /// [`Error::InvalidInput`] when it is no such object or array.
     pub fn parse(&self, text: &str) -> Result<Query> {
         if self.is_text() {
             return self.query(&eval::Query {
@@ -131,10 +148,11 @@ impl SearchedField {
             });
         }
         let vector: Value = serde_json::from_str(text).map_err(|error| {
-            let example = r#"{"volcano": 2.5, "lava": 1.1}"#;
-            let message = format!(
-                "expected a JSON object of term to weight, such as '{example}', found `{text}` ({error})"
-            );
+            let expected = match self.scoring {
+                Scoring::Numbers => "array of numbers, such as '[0.12, -0.5]'",
+                _ => r#"object of term to weight, such as '{"volcano": 2.5, "lava": 1.1}'"#,
+            };
+            let message = format!("expected a JSON {expected}, found `{text}` ({error})");
             Error::invalid(message).in_field(&self.name)
         })?;
         // One line of a query file, so that the same rules hold.
@@ -161,6 +179,10 @@ impl SearchedField {
                 Some(vector) => self.weights(vector, terms),
                 None => Err(self.lacks(query, "vector", "text")),
             },
+            Scoring::Numbers => match &query.dense {
+                Some(vector) => Ok(Query::dense(&self.name, vector.as_slice())),
+                None => Err(self.lacks(query, "vector", "text")),
+            },
         }
     }
 
@@ -181,8 +203,13 @@ impl SearchedField {
 
     fn lacks(&self, query: &eval::Query, part: &str, other: &str) -> Error {
         let id = &query.id;
+        let found = match (&query.vector, &query.dense) {
+            (Some(_), None) if self.scoring == Scoring::Numbers => "an object of weights",
+            (None, Some(_)) if part == "vector" => "an array of numbers",
+            _ => "none",
+        };
         let message = format!(
-            "expected `{part}` in query `{id}`, found none; add it, or search a {other} field by --field"
+            "expected `{part}` in query `{id}`, found {found}; add it, or search a {other} field by --field"
         );
         Error::invalid(message).in_field(&self.name)
     }
@@ -276,11 +303,30 @@ mod tests {
     }
 
     #[test]
+    fn a_dense_query_is_an_array_of_numbers() {
+        let schema = schema().dense("passage", 2).unwrap();
+        let arguments = FieldArguments {
+            field: Some("dense".to_owned()),
+            ..FieldArguments::default()
+        };
+        let field = arguments.find(&schema, FieldKind::Text).unwrap();
+        assert_eq!(
+            (field.name.as_str(), field.counted()),
+            ("passage", "vectors")
+        );
+        let query = field.parse("[1, -0.5]").unwrap();
+        assert_eq!(query, Query::dense("passage", [1.0, -0.5]));
+        for text in ["lava", r#"{"lava": 1}"#, r#"["x"]"#, "[1e39]", ""] {
+            assert!(field.parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_query_without_what_the_field_needs_is_named() {
         let text = eval::Query {
             id: "q7".into(),
             text: Some("lava".into()),
-            vector: None,
+            ..eval::Query::default()
         };
         let error = find(Some("splade"), FieldKind::Text).unwrap().query(&text);
         let error = error.unwrap_err().to_string();

@@ -7,6 +7,7 @@
 mod above;
 mod bounds;
 mod contributions;
+mod dense;
 mod expand;
 mod look_up;
 mod postings;
@@ -14,6 +15,7 @@ mod postings;
 pub(super) use above::{SLACK, above_f32, above_u32, keep_f32, keep_u32};
 pub(super) use bounds::{add_bounds, at_least, share};
 pub(super) use contributions::{Bm25Term, Contributions, add_contributions};
+pub(super) use dense::{products_f16, products_f32, products_i8, rank, rank_scores, score_of};
 pub(super) use look_up::{Found, LOOKED_UP, LookUp};
 pub(super) use postings::{MOST_WEIGHT, RangeSums, add_parts};
 
@@ -22,7 +24,7 @@ pub(super) use postings::{MOST_WEIGHT, RangeSums, add_parts};
 pub(super) enum Level {
     /// Nothing is assumed.
     Plain,
-    /// AVX2, and the counting and moving of bits.
+    /// AVX2 with FMA and F16C, and the counting and moving of bits.
     Avx2,
     /// The same and AVX-512 with F, BW and VBMI2.
     Avx512,
@@ -37,7 +39,9 @@ impl Level {
                 && is_x86_feature_detected!("bmi1")
                 && is_x86_feature_detected!("bmi2")
                 && is_x86_feature_detected!("popcnt")
-                && is_x86_feature_detected!("lzcnt");
+                && is_x86_feature_detected!("lzcnt")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c");
             let has_avx512 = is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vbmi2");

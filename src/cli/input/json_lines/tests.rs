@@ -156,12 +156,38 @@ fn fields_of_the_wrong_type_are_named() {
         let expected = format!("field `{field}`: expected a string, found a number");
         assert!(message.contains(&expected), "{message}");
     }
-    let found = message(r#"{"id":1,"vector":[1,2]}"#);
+    let found = message(r#"{"id":1,"vector":12}"#);
     assert!(
         found.contains("field `vector`: expected an object"),
         "{found}"
     );
     assert!(message(r#"{"id":1,"vector":"a"}"#).contains("field `vector`"));
+}
+
+#[test]
+fn an_array_of_numbers_is_a_dense_vector() {
+    let record = read(r#"{"id":1,"vector":[0.5,-2,0,1e-3],"x":1}"#);
+    assert_eq!(record.dense, Some(vec![0.5, -2.0, 0.0, 0.001]));
+    assert_eq!(record.vector, None);
+    assert_eq!(record.source, br#"{"id":1,"x":1}"#);
+    assert_eq!(read(r#"{"id":1,"vector":[]}"#).dense, Some(Vec::new()));
+    assert_eq!(read(r#"{"id":1,"vector":{"a":1}}"#).dense, None);
+    for bad in [
+        "NaN",
+        "null",
+        "\"1\"",
+        "1e39",
+        "-1e999",
+        "true",
+        "[1]",
+        "{\"a\":1}",
+    ] {
+        let message = message(&format!("{{\"id\":1,\"vector\":[1,2,{bad},3]}}"));
+        assert!(
+            message.contains("number 2 of the vector"),
+            "{bad}: {message}"
+        );
+    }
 }
 
 #[test]
