@@ -61,7 +61,7 @@ pub struct Inverter {
 }
 
 /// Remembering more words than this many bytes of them hardly helps.
-const MOST_USEFUL_MEMORY: usize = 12 << 20;
+const MOST_USEFUL_MEMORY: usize = 16 << 20;
 
 struct FieldInverter {
     number: FieldNumber,
@@ -223,11 +223,15 @@ pub(crate) fn impact(weight: f32, scale: f32) -> (u32, bool) {
 struct WordCache {
     analyzer: Analyzer,
     words: Interner,
-    /// For each word, where its terms are in `terms`.
+    /// For each word its term if it has one, as most do; or [`RANGE`] and the place of its range.
+    meanings: Vec<u32>,
+    /// Where the terms of other words are in `terms`.
     ranges: Vec<Range<u32>>,
     terms: Vec<u32>,
 }
 
+/// Marks a meaning that is no term.
+const RANGE: u32 = 1 << 31;
 /// Marks a term that is too long to be indexed.
 const TOO_LONG: u32 = u32::MAX;
 
@@ -236,17 +240,20 @@ impl WordCache {
         Self {
             analyzer,
             words: Interner::default(),
+            meanings: Vec::new(),
             ranges: Vec::new(),
             terms: Vec::new(),
         }
     }
 
     fn memory(&self) -> usize {
-        self.words.memory() + 8 * self.ranges.capacity() + 4 * self.terms.capacity()
+        let numbers = self.meanings.capacity() + 2 * self.ranges.capacity() + self.terms.capacity();
+        self.words.memory() + 4 * numbers
     }
 
     fn clear(&mut self) {
         self.words.clear();
+        self.meanings.clear();
         self.ranges.clear();
         self.terms.clear();
     }
@@ -256,8 +263,15 @@ impl WordCache {
         let text = analyzer.repair(text);
         let (mut length, mut left_out) = (0, 0);
         analyzer.words(&text, &mut |word| {
-            let range = self.terms_of(&analyzer, table, word.text);
-            let terms = self.terms.get(range.start as usize..range.end as usize);
+            let meaning = self.meaning_of(&analyzer, table, word.text);
+            if meaning < RANGE {
+                length += 1;
+                table.add(meaning, document, 1, |old, new| old.saturating_add(new));
+                return;
+            }
+            let range = self.ranges.get((meaning - RANGE) as usize);
+            let range = range.map_or(0..0, |range| range.start as usize..range.end as usize);
+            let terms = self.terms.get(range);
             for term in terms.unwrap_or_default() {
                 if *term == TOO_LONG {
                     left_out += 1;
@@ -271,7 +285,7 @@ impl WordCache {
     }
 
     #[inline]
-    fn terms_of(&mut self, analyzer: &Analyzer, table: &mut TermTable, word: &str) -> Range<u32> {
+    fn meaning_of(&mut self, analyzer: &Analyzer, table: &mut TermTable, word: &str) -> u32 {
         let (number, is_new) = self.words.intern(word.as_bytes());
         if is_new {
             let start = u32::try_from(self.terms.len()).unwrap_or(u32::MAX);
@@ -283,10 +297,25 @@ impl WordCache {
                         table.number(term.as_bytes())
                     });
             });
-            let end = u32::try_from(self.terms.len()).unwrap_or(u32::MAX);
-            self.ranges.push(start..end);
+            let meaning = self.meaning_from(start);
+            self.meanings.push(meaning);
         }
-        self.ranges.get(number as usize).cloned().unwrap_or(0..0)
+        self.meanings.get(number as usize).copied().unwrap_or(0)
+    }
+
+    /// The meaning of a word whose terms are those from `start` on.
+    fn meaning_from(&mut self, start: u32) -> u32 {
+        if let Some([term]) = self.terms.get(start as usize..)
+            && *term < RANGE
+        {
+            let term = *term;
+            self.terms.pop();
+            return term;
+        }
+        let end = u32::try_from(self.terms.len()).unwrap_or(u32::MAX);
+        self.ranges.push(start..end);
+        let place = u32::try_from(self.ranges.len() - 1).unwrap_or(u32::MAX);
+        RANGE | place
     }
 }
 

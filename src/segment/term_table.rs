@@ -8,6 +8,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::head::Head;
 use crate::format::DocId;
 
 /// Number of a term in a [`TermTable`].
@@ -59,29 +60,64 @@ impl Strings {
 }
 
 /// Gives equal strings equal numbers.
+///
+/// The table holds heads of strings, which say all of most words: then neither the word's bytes nor those of what is
+/// found are looked at.
 #[derive(Default)]
 pub(super) struct Interner {
     strings: Strings,
-    numbers: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    numbers: HashTable<Interned>,
+    hash: HeadHash,
+}
+
+struct Interned {
+    head: Head,
+    number: u32,
+}
+
+/// Hashes strings, in another way in each table: nobody can choose words that all have the same hash.
+struct HeadHash {
+    seeds: (u64, u64),
+    of_long: DefaultHashBuilder,
+}
+
+impl Default for HeadHash {
+    fn default() -> Self {
+        let of_long = DefaultHashBuilder::default();
+        let seeds = (of_long.hash_one(0u64), of_long.hash_one(1u64));
+        Self { seeds, of_long }
+    }
+}
+
+impl HeadHash {
+    #[inline]
+    fn of<'a>(&self, head: Head, string: impl FnOnce() -> &'a [u8]) -> u64 {
+        if head.is_whole() {
+            return head.hash(self.seeds);
+        }
+        self.of_long.hash_one(string())
+    }
 }
 
 impl Interner {
     /// The number of a string, and whether it is new.
     #[inline]
     pub fn intern(&mut self, string: &[u8]) -> (u32, bool) {
-        let hash = self.hasher.hash_one(string);
+        let head = Head::of(string);
+        let hash = self.hash.of(head, || string);
         let strings = &self.strings;
-        if let Some(number) = self
-            .numbers
-            .find(hash, |number| strings.get(*number) == string)
-        {
-            return (*number, false);
+        let found = self.numbers.find(hash, |known| {
+            known.head == head && (head.is_whole() || strings.get(known.number) == string)
+        });
+        if let Some(known) = found {
+            return (known.number, false);
         }
         let number = self.strings.push(string);
-        let (strings, hasher) = (&self.strings, &self.hasher);
+        let (strings, hash_of) = (&self.strings, &self.hash);
         self.numbers
-            .insert_unique(hash, number, |n| hasher.hash_one(strings.get(*n)));
+            .insert_unique(hash, Interned { head, number }, |known| {
+                hash_of.of(known.head, || strings.get(known.number))
+            });
         (number, true)
     }
 
@@ -90,7 +126,7 @@ impl Interner {
     }
 
     pub fn memory(&self) -> usize {
-        self.strings.memory() + 5 * self.numbers.capacity()
+        self.strings.memory() + (size_of::<Interned>() + 1) * self.numbers.capacity()
     }
 
     pub fn clear(&mut self) {
@@ -103,6 +139,8 @@ impl Interner {
 struct TermState {
     /// The batch in which the term was last seen.
     batch: u32,
+    /// The last document that had it.
+    document: DocId,
     /// Its last posting in the log.
     last: u32,
     /// Postings of this batch; while sorting, where the next one goes.
@@ -168,6 +206,7 @@ impl TermTable {
         if is_new {
             self.states.push(TermState {
                 batch: 0,
+                document: 0,
                 last: 0,
                 postings: 0,
             });
@@ -189,16 +228,18 @@ impl TermTable {
             return;
         };
         if state.batch == self.batch {
-            if let Some(last) = self.log.get_mut(state.last as usize)
-                && last.document == document
-            {
-                last.value = join(last.value, value);
+            if state.document == document {
+                if let Some(last) = self.log.get_mut(state.last as usize) {
+                    last.value = join(last.value, value);
+                }
                 return;
             }
+            state.document = document;
             state.postings += 1;
         } else {
             *state = TermState {
                 batch: self.batch,
+                document,
                 last: 0,
                 postings: 1,
             };
@@ -217,7 +258,7 @@ impl TermTable {
         let mut order: Vec<(u64, TermNumber)> = self
             .touched
             .iter()
-            .map(|term| (prefix(self.terms.get(*term)), *term))
+            .map(|term| (Head::of(self.terms.get(*term)).first_eight(), *term))
             .collect();
         let terms = &self.terms;
         // Eight bytes decide nearly always.
@@ -256,18 +297,6 @@ impl TermTable {
         postings.terms.ends.shrink_to_fit();
         postings
     }
-}
-
-/// The first eight bytes of a string as a number that sorts like them.
-pub(super) fn prefix(bytes: &[u8]) -> u64 {
-    if let Some(first) = bytes.first_chunk::<8>() {
-        return u64::from_be_bytes(*first);
-    }
-    let mut eight = [0; 8];
-    for (to, from) in eight.iter_mut().zip(bytes) {
-        *to = *from;
-    }
-    u64::from_be_bytes(eight)
 }
 
 #[cfg(test)]
