@@ -6,7 +6,9 @@
 use std::ops::Range;
 
 use super::document::{Document, FieldValue};
-use super::term_table::{FieldPostings, Interner, Strings, TermTable};
+use super::head::Head;
+use super::interner::{Interner, Strings};
+use super::term_table::{FieldPostings, TermTable};
 use crate::error::{Error, Result};
 use crate::format::limits::MAX_TEXT_TERM_BYTES;
 use crate::format::stored::{StoredBlock, StoredPacker};
@@ -117,9 +119,7 @@ impl Inverter {
             ids.push(document.id().as_bytes());
         }
         let count = u32::try_from(documents.len()).unwrap_or(u32::MAX);
-        let mut by_id: Vec<DocId> = (0..count).collect();
-        // Stable, so that documents with equal ids stay in the order in which they came.
-        by_id.sort_by(|a, b| ids.get(*a).cmp(ids.get(*b)));
+        let by_id = order_by_id(&ids, count);
         let fields = self
             .fields
             .iter_mut()
@@ -134,6 +134,20 @@ impl Inverter {
             stored,
         })
     }
+}
+
+/// Documents by rising id; those with equal ids stay in the order in which they came.
+fn order_by_id(ids: &Strings, documents: u32) -> Vec<DocId> {
+    let heads = (0..documents).map(|document| (Head::of(ids.get(document)), document));
+    let mut by_id: Vec<(Head, DocId)> = heads.collect();
+    by_id.sort_unstable_by(|(head_a, a), (head_b, b)| {
+        let by_head = head_a.cmp(head_b);
+        let is_decided = by_head.is_ne() || head_a.is_whole();
+        let by_bytes = || ids.get(*a).cmp(ids.get(*b));
+        let by_id = if is_decided { by_head } else { by_bytes() };
+        by_id.then(a.cmp(b))
+    });
+    by_id.into_iter().map(|(_, document)| document).collect()
 }
 
 impl FieldInverter {
@@ -228,6 +242,8 @@ struct WordCache {
     /// Where the terms of other words are in `terms`.
     ranges: Vec<Range<u32>>,
     terms: Vec<u32>,
+    /// The words of the text that is added, by their meanings.
+    text: Vec<u32>,
 }
 
 /// Marks a meaning that is no term.
@@ -243,6 +259,7 @@ impl WordCache {
             meanings: Vec::new(),
             ranges: Vec::new(),
             terms: Vec::new(),
+            text: Vec::new(),
         }
     }
 
@@ -261,26 +278,32 @@ impl WordCache {
     fn add_text(&mut self, table: &mut TermTable, document: DocId, text: &str) -> (u32, u64) {
         let analyzer = self.analyzer.clone();
         let text = analyzer.repair(text);
-        let (mut length, mut left_out) = (0, 0);
+        // All words first and then all terms: what is looked up then waits for memory together.
+        let mut meanings = std::mem::take(&mut self.text);
+        meanings.clear();
         analyzer.words(&text, &mut |word| {
-            let meaning = self.meaning_of(&analyzer, table, word.text);
-            if meaning < RANGE {
-                length += 1;
-                table.add(meaning, document, 1, |old, new| old.saturating_add(new));
+            meanings.push(self.meaning_of(&analyzer, table, word.text));
+        });
+        let (mut length, mut left_out) = (0, 0);
+        let mut add = |term| {
+            if term == TOO_LONG {
+                left_out += 1;
                 return;
+            }
+            length += 1;
+            table.add(term, document, 1, |old, new| old.saturating_add(new));
+        };
+        for meaning in &meanings {
+            if *meaning < RANGE {
+                add(*meaning);
+                continue;
             }
             let range = self.ranges.get((meaning - RANGE) as usize);
             let range = range.map_or(0..0, |range| range.start as usize..range.end as usize);
-            let terms = self.terms.get(range);
-            for term in terms.unwrap_or_default() {
-                if *term == TOO_LONG {
-                    left_out += 1;
-                    continue;
-                }
-                length += 1;
-                table.add(*term, document, 1, |old, new| old.saturating_add(new));
-            }
-        });
+            let terms = self.terms.get(range).unwrap_or_default();
+            terms.iter().copied().for_each(&mut add);
+        }
+        self.text = meanings;
         (length, left_out)
     }
 

@@ -4,136 +4,12 @@
 //! per occurrence and for copying them once in its life. Postings are logged in the order of documents and
 //! sorted by term at the end of the batch, by counting.
 
-use std::hash::BuildHasher;
-
-use hashbrown::{DefaultHashBuilder, HashTable};
-
 use super::head::Head;
+use super::interner::{Interner, Strings};
 use crate::format::DocId;
 
 /// Number of a term in a [`TermTable`].
 pub(super) type TermNumber = u32;
-
-/// Strings one after another, found by number.
-#[derive(Default)]
-pub(super) struct Strings {
-    bytes: Vec<u8>,
-    ends: Vec<u32>,
-}
-
-impl Strings {
-    /// Appends a string and returns its number.
-    pub fn push(&mut self, string: &[u8]) -> u32 {
-        self.bytes.extend_from_slice(string);
-        self.ends
-            .push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
-        u32::try_from(self.ends.len() - 1).unwrap_or(u32::MAX)
-    }
-
-    /// The string with this number.
-    #[inline]
-    pub fn get(&self, number: u32) -> &[u8] {
-        let number = number as usize;
-        let start = number
-            .checked_sub(1)
-            .and_then(|before| self.ends.get(before));
-        let end = self.ends.get(number).copied().unwrap_or(0);
-        self.bytes
-            .get(start.copied().unwrap_or(0) as usize..end as usize)
-            .unwrap_or_default()
-    }
-
-    /// Number of strings.
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// About how many bytes they take.
-    pub fn memory(&self) -> usize {
-        self.bytes.len() + 4 * self.ends.len()
-    }
-
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.ends.clear();
-    }
-}
-
-/// Gives equal strings equal numbers.
-///
-/// The table holds heads of strings, which say all of most words: then neither the word's bytes nor those of what is
-/// found are looked at.
-#[derive(Default)]
-pub(super) struct Interner {
-    strings: Strings,
-    numbers: HashTable<Interned>,
-    hash: HeadHash,
-}
-
-struct Interned {
-    head: Head,
-    number: u32,
-}
-
-/// Hashes strings, in another way in each table: nobody can choose words that all have the same hash.
-struct HeadHash {
-    seeds: (u64, u64),
-    of_long: DefaultHashBuilder,
-}
-
-impl Default for HeadHash {
-    fn default() -> Self {
-        let of_long = DefaultHashBuilder::default();
-        let seeds = (of_long.hash_one(0u64), of_long.hash_one(1u64));
-        Self { seeds, of_long }
-    }
-}
-
-impl HeadHash {
-    #[inline]
-    fn of<'a>(&self, head: Head, string: impl FnOnce() -> &'a [u8]) -> u64 {
-        if head.is_whole() {
-            return head.hash(self.seeds);
-        }
-        self.of_long.hash_one(string())
-    }
-}
-
-impl Interner {
-    /// The number of a string, and whether it is new.
-    #[inline]
-    pub fn intern(&mut self, string: &[u8]) -> (u32, bool) {
-        let head = Head::of(string);
-        let hash = self.hash.of(head, || string);
-        let strings = &self.strings;
-        let found = self.numbers.find(hash, |known| {
-            known.head == head && (head.is_whole() || strings.get(known.number) == string)
-        });
-        if let Some(known) = found {
-            return (known.number, false);
-        }
-        let number = self.strings.push(string);
-        let (strings, hash_of) = (&self.strings, &self.hash);
-        self.numbers
-            .insert_unique(hash, Interned { head, number }, |known| {
-                hash_of.of(known.head, || strings.get(known.number))
-            });
-        (number, true)
-    }
-
-    pub fn get(&self, number: u32) -> &[u8] {
-        self.strings.get(number)
-    }
-
-    pub fn memory(&self) -> usize {
-        self.strings.memory() + (size_of::<Interned>() + 1) * self.numbers.capacity()
-    }
-
-    pub fn clear(&mut self) {
-        self.strings.clear();
-        self.numbers.clear();
-    }
-}
 
 #[derive(Clone, Copy)]
 struct TermState {
@@ -293,8 +169,7 @@ impl TermTable {
                 (*document, *value) = (posting.document, posting.value);
             }
         }
-        postings.terms.bytes.shrink_to_fit();
-        postings.terms.ends.shrink_to_fit();
+        postings.terms.shrink_to_fit();
         postings
     }
 }
