@@ -247,7 +247,8 @@ fn check_all_terms(
         asked.all(|(term, _)| row.vector.get(term).is_some_and(|weight| *weight > 0.0))
     };
     let weights = vector.iter().map(|(t, w)| (format!("t{t}"), *w));
-    let queries: [(Query, &dyn Fn(&Row) -> bool); 2] = [
+    type HasAll<'a> = &'a dyn Fn(&Row) -> bool;
+    let queries: [(Query, HasAll<'_>); 2] = [
         (
             Query::text("text", text.join(" ")).with_bm25(bm25),
             &has_words,

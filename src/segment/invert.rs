@@ -6,7 +6,9 @@
 use std::ops::Range;
 
 use super::document::{Document, FieldValue};
-use super::term_table::{FieldPostings, Interner, Strings, TermTable};
+use super::head::Head;
+use super::interner::{Interner, Strings};
+use super::term_table::{FieldPostings, TermTable};
 use crate::error::{Error, Result};
 use crate::format::dense::{DenseRows, DenseShape};
 use crate::format::limits::MAX_TEXT_TERM_BYTES;
@@ -67,7 +69,7 @@ pub struct Inverter {
 }
 
 /// Remembering more words than this many bytes of them hardly helps.
-const MOST_USEFUL_MEMORY: usize = 12 << 20;
+const MOST_USEFUL_MEMORY: usize = 16 << 20;
 
 struct FieldInverter {
     number: FieldNumber,
@@ -139,9 +141,7 @@ impl Inverter {
             ids.push(document.id().as_bytes());
         }
         let count = u32::try_from(documents.len()).unwrap_or(u32::MAX);
-        let mut by_id: Vec<DocId> = (0..count).collect();
-        // Stable, so that documents with equal ids stay in the order in which they came.
-        by_id.sort_by(|a, b| ids.get(*a).cmp(ids.get(*b)));
+        let by_id = order_by_id(&ids, count);
         let fields = self
             .fields
             .iter_mut()
@@ -175,6 +175,20 @@ impl DenseField {
         }
         (self.number, rows)
     }
+}
+
+/// Documents by rising id; those with equal ids stay in the order in which they came.
+fn order_by_id(ids: &Strings, documents: u32) -> Vec<DocId> {
+    let heads = (0..documents).map(|document| (Head::of(ids.get(document)), document));
+    let mut by_id: Vec<(Head, DocId)> = heads.collect();
+    by_id.sort_unstable_by(|(head_a, a), (head_b, b)| {
+        let by_head = head_a.cmp(head_b);
+        let is_decided = by_head.is_ne() || head_a.is_whole();
+        let by_bytes = || ids.get(*a).cmp(ids.get(*b));
+        let by_id = if is_decided { by_head } else { by_bytes() };
+        by_id.then(a.cmp(b))
+    });
+    by_id.into_iter().map(|(_, document)| document).collect()
 }
 
 impl FieldInverter {
@@ -264,11 +278,17 @@ pub(crate) fn impact(weight: f32, scale: f32) -> (u32, bool) {
 struct WordCache {
     analyzer: Analyzer,
     words: Interner,
-    /// For each word, where its terms are in `terms`.
+    /// For each word its term if it has one, as most do; or [`RANGE`] and the place of its range.
+    meanings: Vec<u32>,
+    /// Where the terms of other words are in `terms`.
     ranges: Vec<Range<u32>>,
     terms: Vec<u32>,
+    /// The words of the text that is added, by their meanings.
+    text: Vec<u32>,
 }
 
+/// Marks a meaning that is no term.
+const RANGE: u32 = 1 << 31;
 /// Marks a term that is too long to be indexed.
 const TOO_LONG: u32 = u32::MAX;
 
@@ -277,17 +297,21 @@ impl WordCache {
         Self {
             analyzer,
             words: Interner::default(),
+            meanings: Vec::new(),
             ranges: Vec::new(),
             terms: Vec::new(),
+            text: Vec::new(),
         }
     }
 
     fn memory(&self) -> usize {
-        self.words.memory() + 8 * self.ranges.capacity() + 4 * self.terms.capacity()
+        let numbers = self.meanings.capacity() + 2 * self.ranges.capacity() + self.terms.capacity();
+        self.words.memory() + 4 * numbers
     }
 
     fn clear(&mut self) {
         self.words.clear();
+        self.meanings.clear();
         self.ranges.clear();
         self.terms.clear();
     }
@@ -295,24 +319,37 @@ impl WordCache {
     fn add_text(&mut self, table: &mut TermTable, document: DocId, text: &str) -> (u32, u64) {
         let analyzer = self.analyzer.clone();
         let text = analyzer.repair(text);
-        let (mut length, mut left_out) = (0, 0);
+        // All words first and then all terms: what is looked up then waits for memory together.
+        let mut meanings = std::mem::take(&mut self.text);
+        meanings.clear();
         analyzer.words(&text, &mut |word| {
-            let range = self.terms_of(&analyzer, table, word.text);
-            let terms = self.terms.get(range.start as usize..range.end as usize);
-            for term in terms.unwrap_or_default() {
-                if *term == TOO_LONG {
-                    left_out += 1;
-                    continue;
-                }
-                length += 1;
-                table.add(*term, document, 1, |old, new| old.saturating_add(new));
-            }
+            meanings.push(self.meaning_of(&analyzer, table, word.text));
         });
+        let (mut length, mut left_out) = (0, 0);
+        let mut add = |term| {
+            if term == TOO_LONG {
+                left_out += 1;
+                return;
+            }
+            length += 1;
+            table.add(term, document, 1, |old, new| old.saturating_add(new));
+        };
+        for meaning in &meanings {
+            if *meaning < RANGE {
+                add(*meaning);
+                continue;
+            }
+            let range = self.ranges.get((meaning - RANGE) as usize);
+            let range = range.map_or(0..0, |range| range.start as usize..range.end as usize);
+            let terms = self.terms.get(range).unwrap_or_default();
+            terms.iter().copied().for_each(&mut add);
+        }
+        self.text = meanings;
         (length, left_out)
     }
 
     #[inline]
-    fn terms_of(&mut self, analyzer: &Analyzer, table: &mut TermTable, word: &str) -> Range<u32> {
+    fn meaning_of(&mut self, analyzer: &Analyzer, table: &mut TermTable, word: &str) -> u32 {
         let (number, is_new) = self.words.intern(word.as_bytes());
         if is_new {
             let start = u32::try_from(self.terms.len()).unwrap_or(u32::MAX);
@@ -324,10 +361,25 @@ impl WordCache {
                         table.number(term.as_bytes())
                     });
             });
-            let end = u32::try_from(self.terms.len()).unwrap_or(u32::MAX);
-            self.ranges.push(start..end);
+            let meaning = self.meaning_from(start);
+            self.meanings.push(meaning);
         }
-        self.ranges.get(number as usize).cloned().unwrap_or(0..0)
+        self.meanings.get(number as usize).copied().unwrap_or(0)
+    }
+
+    /// The meaning of a word whose terms are those from `start` on.
+    fn meaning_from(&mut self, start: u32) -> u32 {
+        if let Some([term]) = self.terms.get(start as usize..)
+            && *term < RANGE
+        {
+            let term = *term;
+            self.terms.pop();
+            return term;
+        }
+        let end = u32::try_from(self.terms.len()).unwrap_or(u32::MAX);
+        self.ranges.push(start..end);
+        let place = u32::try_from(self.ranges.len() - 1).unwrap_or(u32::MAX);
+        RANGE | place
     }
 }
 

@@ -7,6 +7,8 @@
 //! | file | concept |
 //! | --- | --- |
 //! | `document` | what is indexed |
+//! | `head` | the beginning of a string as a number |
+//! | `interner` | strings get numbers |
 //! | `term_table` | terms of a batch and their postings, counted |
 //! | `invert` | documents of a batch -> sorted terms with postings |
 //! | `term_merge` | sorted term streams -> one sorted stream |
@@ -32,6 +34,8 @@ mod bisect;
 mod document;
 mod document_map;
 mod forward;
+mod head;
+mod interner;
 mod invert;
 mod posting_sorter;
 mod reader;

@@ -1,10 +1,14 @@
 //! Sorted streams of keys become one sorted stream.
 //!
-//! A binary heap holds the streams by their current key, of which the first eight bytes are kept beside
-//! it as a number: they decide nearly every comparison. Streams that stand on the same key come out
-//! together, in the order in which they were given, so that postings of earlier sources come first.
+//! A binary heap holds the streams by their current keys, of which the heads are kept beside them as numbers: they decide nearly
+//! every comparison. The streams that stand on the least key are together at the top of the heap: each
+//! entry's parent has the same key. They are moved on where they are, and then sink from the lowest place to the
+//! highest, as when a heap is made: for a key of many streams that takes little more than a step for each.
+//!
+//! Streams that stand on the same key come out together, in the order in which they were given, so that postings of
+//! earlier sources come first.
 
-use super::term_table::prefix;
+use super::head::Head;
 use crate::error::Result;
 
 /// A stream of rising keys.
@@ -18,45 +22,72 @@ pub(super) trait KeyStream {
 /// Merges streams.
 pub(super) struct KeyMerge<S> {
     streams: Vec<S>,
-    /// Prefix of the current key and number of the stream; the least is first.
-    heap: Vec<(u64, usize)>,
-    /// Streams on the current key, by rising number.
-    current: Vec<usize>,
+    /// The least key is first; streams that have ended have the head that is none.
+    heap: Vec<Entry>,
+    /// Places in the heap, rising, of the streams on the current key.
+    places: Vec<usize>,
+    /// The streams on the current key, one bit each.
+    current: Vec<u64>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    /// Of the current key.
+    head: Head,
+    stream: usize,
 }
 
 impl<S: KeyStream> KeyMerge<S> {
     /// Begins with streams that have not been advanced yet.
     pub fn new(streams: Vec<S>) -> Result<Self> {
-        let mut merge = Self {
-            heap: Vec::with_capacity(streams.len()),
-            current: (0..streams.len()).collect(),
-            streams,
+        let count = streams.len();
+        let entry = |stream| Entry {
+            head: Head::END,
+            stream,
         };
-        merge.refill()?;
-        Ok(merge)
+        Ok(Self {
+            heap: (0..count).map(entry).collect(),
+            // All are still before their first keys.
+            places: (0..count).collect(),
+            current: vec![0; count.div_ceil(64)],
+            streams,
+        })
     }
 
-    /// Moves to the next key; false after the last. [`KeyMerge::current`] then gives the streams that
+    /// Moves to the next key; false after the last. [`KeyMerge::for_current`] then visits the streams that
     /// stand on it.
     pub fn advance(&mut self) -> Result<bool> {
-        self.refill()?;
-        let Some(first) = self.pop() else {
+        let mut places = std::mem::take(&mut self.places);
+        for place in places.drain(..).rev() {
+            self.move_on(place)?;
+        }
+        self.current.fill(0);
+        let first = self.heap.first().copied();
+        let Some(first) = first.filter(|first| first.head != Head::END) else {
             return Ok(false);
         };
-        self.current.push(first.1);
-        while let Some(next) = self.heap.first().copied() {
-            if next.0 != first.0 || self.key_of(next.1) != self.key_of(first.1) {
-                break;
+        places.push(0);
+        let mut next = 0;
+        while let Some(place) = places.get(next).copied() {
+            next += 1;
+            self.mark(place);
+            for child in [2 * place + 1, 2 * place + 2] {
+                if self
+                    .at(child)
+                    .is_some_and(|entry| self.is_same(entry, first))
+                {
+                    places.push(child);
+                }
             }
-            self.pop();
-            self.current.push(next.1);
         }
+        self.places = places;
         Ok(true)
     }
 
     /// The current key.
     pub fn key(&self) -> &[u8] {
-        self.current.first().map_or(&[], |s| self.key_of(*s))
+        let first = self.places.first().and_then(|place| self.at(*place));
+        first.map_or(&[], |entry| self.key_of(entry))
     }
 
     /// Calls `visit` with each stream that stands on the current key and its number.
@@ -64,76 +95,82 @@ impl<S: KeyStream> KeyMerge<S> {
         &mut self,
         mut visit: impl FnMut(usize, &mut S) -> Result<()>,
     ) -> Result<()> {
-        for number in &self.current {
-            if let Some(stream) = self.streams.get_mut(*number) {
-                visit(*number, stream)?;
+        for (word, base) in self.current.iter().zip((0..).step_by(64)) {
+            let mut rest = *word;
+            while rest != 0 {
+                let number = base + rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                if let Some(stream) = self.streams.get_mut(number) {
+                    visit(number, stream)?;
+                }
             }
         }
         Ok(())
     }
 
-    fn refill(&mut self) -> Result<()> {
-        let mut current = std::mem::take(&mut self.current);
-        for number in current.drain(..) {
-            if let Some(stream) = self.streams.get_mut(number)
-                && stream.advance()?
-            {
-                let entry = (prefix(stream.key()), number);
-                self.push(entry);
-            }
+    /// Notes that the stream at a place stands on the current key.
+    fn mark(&mut self, place: usize) {
+        let Some(entry) = self.at(place) else {
+            return;
+        };
+        if let Some(word) = self.current.get_mut(entry.stream / 64) {
+            *word |= 1 << (entry.stream % 64);
         }
-        self.current = current;
+    }
+
+    /// Moves the stream at a place to its next key, and the entry to where it belongs below.
+    fn move_on(&mut self, mut place: usize) -> Result<()> {
+        let Some(mut entry) = self.at(place) else {
+            return Ok(());
+        };
+        entry.head = Head::END;
+        if let Some(stream) = self.streams.get_mut(entry.stream)
+            && stream.advance()?
+        {
+            entry.head = Head::of(stream.key());
+        }
+        while let Some(left) = self.at(2 * place + 1) {
+            let (child, below) = match self.at(2 * place + 2) {
+                Some(right) if self.is_less(right, left) => (2 * place + 2, right),
+                _ => (2 * place + 1, left),
+            };
+            if !self.is_less(below, entry) {
+                break;
+            }
+            self.set(place, below);
+            place = child;
+        }
+        self.set(place, entry);
         Ok(())
     }
 
-    fn key_of(&self, stream: usize) -> &[u8] {
-        self.streams.get(stream).map_or(&[], |s| s.key())
+    fn key_of(&self, entry: Entry) -> &[u8] {
+        self.streams.get(entry.stream).map_or(&[], |s| s.key())
     }
 
-    fn is_less(&self, a: (u64, usize), b: (u64, usize)) -> bool {
-        a.0.cmp(&b.0)
-            .then_with(|| self.key_of(a.1).cmp(self.key_of(b.1)))
-            .then(a.1.cmp(&b.1))
-            .is_lt()
+    #[inline]
+    fn is_less(&self, a: Entry, b: Entry) -> bool {
+        if a.head != b.head || a.head.is_whole() {
+            return a.head < b.head;
+        }
+        self.key_of(a) < self.key_of(b)
     }
 
-    fn at(&self, place: usize) -> Option<(u64, usize)> {
+    #[inline]
+    fn is_same(&self, a: Entry, b: Entry) -> bool {
+        a.head == b.head && (a.head.is_whole() || self.key_of(a) == self.key_of(b))
+    }
+
+    #[inline]
+    fn at(&self, place: usize) -> Option<Entry> {
         self.heap.get(place).copied()
     }
 
-    fn push(&mut self, entry: (u64, usize)) {
-        let mut place = self.heap.len();
-        self.heap.push(entry);
-        while place > 0 {
-            let parent = (place - 1) / 2;
-            match self.at(parent) {
-                Some(above) if self.is_less(entry, above) => self.heap.swap(place, parent),
-                _ => break,
-            }
-            place = parent;
+    #[inline]
+    fn set(&mut self, place: usize, entry: Entry) {
+        if let Some(slot) = self.heap.get_mut(place) {
+            *slot = entry;
         }
-    }
-
-    fn pop(&mut self) -> Option<(u64, usize)> {
-        let top = self.at(0)?;
-        let last = self.heap.len() - 1;
-        self.heap.swap(0, last);
-        self.heap.truncate(last);
-        let mut place = 0;
-        while let Some(left) = self.at(2 * place + 1) {
-            let child = match self.at(2 * place + 2) {
-                Some(right) if self.is_less(right, left) => 2 * place + 2,
-                _ => 2 * place + 1,
-            };
-            match (self.at(child), self.at(place)) {
-                (Some(below), Some(here)) if self.is_less(below, here) => {
-                    self.heap.swap(place, child);
-                }
-                _ => break,
-            }
-            place = child;
-        }
-        Some(top)
     }
 }
 

@@ -4,105 +4,19 @@
 //! per occurrence and for copying them once in its life. Postings are logged in the order of documents and
 //! sorted by term at the end of the batch, by counting.
 
-use std::hash::BuildHasher;
-
-use hashbrown::{DefaultHashBuilder, HashTable};
-
+use super::head::Head;
+use super::interner::{Interner, Strings};
 use crate::format::DocId;
 
 /// Number of a term in a [`TermTable`].
 pub(super) type TermNumber = u32;
 
-/// Strings one after another, found by number.
-#[derive(Default)]
-pub(super) struct Strings {
-    bytes: Vec<u8>,
-    ends: Vec<u32>,
-}
-
-impl Strings {
-    /// Appends a string and returns its number.
-    pub fn push(&mut self, string: &[u8]) -> u32 {
-        self.bytes.extend_from_slice(string);
-        self.ends
-            .push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
-        u32::try_from(self.ends.len() - 1).unwrap_or(u32::MAX)
-    }
-
-    /// The string with this number.
-    #[inline]
-    pub fn get(&self, number: u32) -> &[u8] {
-        let number = number as usize;
-        let start = number
-            .checked_sub(1)
-            .and_then(|before| self.ends.get(before));
-        let end = self.ends.get(number).copied().unwrap_or(0);
-        self.bytes
-            .get(start.copied().unwrap_or(0) as usize..end as usize)
-            .unwrap_or_default()
-    }
-
-    /// Number of strings.
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// About how many bytes they take.
-    pub fn memory(&self) -> usize {
-        self.bytes.len() + 4 * self.ends.len()
-    }
-
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.ends.clear();
-    }
-}
-
-/// Gives equal strings equal numbers.
-#[derive(Default)]
-pub(super) struct Interner {
-    strings: Strings,
-    numbers: HashTable<u32>,
-    hasher: DefaultHashBuilder,
-}
-
-impl Interner {
-    /// The number of a string, and whether it is new.
-    #[inline]
-    pub fn intern(&mut self, string: &[u8]) -> (u32, bool) {
-        let hash = self.hasher.hash_one(string);
-        let strings = &self.strings;
-        if let Some(number) = self
-            .numbers
-            .find(hash, |number| strings.get(*number) == string)
-        {
-            return (*number, false);
-        }
-        let number = self.strings.push(string);
-        let (strings, hasher) = (&self.strings, &self.hasher);
-        self.numbers
-            .insert_unique(hash, number, |n| hasher.hash_one(strings.get(*n)));
-        (number, true)
-    }
-
-    pub fn get(&self, number: u32) -> &[u8] {
-        self.strings.get(number)
-    }
-
-    pub fn memory(&self) -> usize {
-        self.strings.memory() + 5 * self.numbers.capacity()
-    }
-
-    pub fn clear(&mut self) {
-        self.strings.clear();
-        self.numbers.clear();
-    }
-}
-
 #[derive(Clone, Copy)]
 struct TermState {
     /// The batch in which the term was last seen.
     batch: u32,
+    /// The last document that had it.
+    document: DocId,
     /// Its last posting in the log.
     last: u32,
     /// Postings of this batch; while sorting, where the next one goes.
@@ -168,6 +82,7 @@ impl TermTable {
         if is_new {
             self.states.push(TermState {
                 batch: 0,
+                document: 0,
                 last: 0,
                 postings: 0,
             });
@@ -189,16 +104,18 @@ impl TermTable {
             return;
         };
         if state.batch == self.batch {
-            if let Some(last) = self.log.get_mut(state.last as usize)
-                && last.document == document
-            {
-                last.value = join(last.value, value);
+            if state.document == document {
+                if let Some(last) = self.log.get_mut(state.last as usize) {
+                    last.value = join(last.value, value);
+                }
                 return;
             }
+            state.document = document;
             state.postings += 1;
         } else {
             *state = TermState {
                 batch: self.batch,
+                document,
                 last: 0,
                 postings: 1,
             };
@@ -217,7 +134,7 @@ impl TermTable {
         let mut order: Vec<(u64, TermNumber)> = self
             .touched
             .iter()
-            .map(|term| (prefix(self.terms.get(*term)), *term))
+            .map(|term| (Head::of(self.terms.get(*term)).first_eight(), *term))
             .collect();
         let terms = &self.terms;
         // Eight bytes decide nearly always.
@@ -252,22 +169,9 @@ impl TermTable {
                 (*document, *value) = (posting.document, posting.value);
             }
         }
-        postings.terms.bytes.shrink_to_fit();
-        postings.terms.ends.shrink_to_fit();
+        postings.terms.shrink_to_fit();
         postings
     }
-}
-
-/// The first eight bytes of a string as a number that sorts like them.
-pub(super) fn prefix(bytes: &[u8]) -> u64 {
-    if let Some(first) = bytes.first_chunk::<8>() {
-        return u64::from_be_bytes(*first);
-    }
-    let mut eight = [0; 8];
-    for (to, from) in eight.iter_mut().zip(bytes) {
-        *to = *from;
-    }
-    u64::from_be_bytes(eight)
 }
 
 #[cfg(test)]
