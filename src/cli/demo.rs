@@ -1,9 +1,16 @@
 //! `esparsa demo`: the built-in collection, indexed, searched and measured.
 
+#[cfg(feature = "neural")]
+mod models;
+#[cfg(not(feature = "neural"))]
+#[path = "demo/without_models.rs"]
+mod models;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use self::models::{DemoArguments, DemoModels};
 use super::input::{Chunk, Record, RecordFormat, parse};
 use super::output;
 use super::search::hits::hit_lines;
@@ -15,7 +22,7 @@ use crate::eval::{
 };
 use crate::format::Schema;
 use crate::index::{Index, Snapshot};
-use crate::query::Query;
+use crate::query::{Hit, Query};
 use crate::segment::Document;
 
 const CORPUS: &str = include_str!("../../demo/corpus.jsonl");
@@ -25,6 +32,10 @@ const QRELS: &str = include_str!("../../demo/qrels/test.tsv");
 /// Names of the fields, as in indexes made by `esparsa index`.
 const TEXT_FIELD: &str = "text";
 const STORED_FIELD: &str = "source";
+#[cfg(feature = "neural")]
+const SPARSE_FIELD: &str = "sparse";
+#[cfg(feature = "neural")]
+const DENSE_FIELD: &str = "dense";
 
 const METRICS: &str = "ndcg@10,mrr@10,recall@10";
 /// Results evaluated for each query: as many as the metrics look at.
@@ -64,6 +75,8 @@ pub struct Demo {
     /// Keep the three indexes, as `en`, `pt` and `ko` in this folder; without it they live in memory.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    #[command(flatten)]
+    models: DemoArguments,
 }
 
 /// One language, searched.
@@ -73,6 +86,8 @@ struct Searched<'a> {
     snapshot: Snapshot,
     queries: Vec<eval::Query>,
     run: Run,
+    /// What ways to search with models return, each with its name.
+    by_models: Vec<(String, Run)>,
     qrels: Qrels,
 }
 
@@ -93,11 +108,13 @@ impl Demo {
         let records = records()?;
         let queries = read_queries(QUERIES.as_bytes(), "queries.jsonl", TopicPart::default())?;
         let qrels = Qrels::read(QRELS.as_bytes(), "qrels/test.tsv")?;
+        let models = DemoModels::open(&self.models, &records)?;
         let mut times = Times::default();
         let mut searched = Vec::new();
         for language in &LANGUAGES {
             let keep = self.keep.as_deref();
-            searched.push(language.search(&records, &queries, &qrels, keep, &mut times)?);
+            let snapshot = language.index_passages(&records, keep, &models, &mut times)?;
+            searched.push(language.search(snapshot, &queries, &qrels, &models, &mut times)?);
         }
         let style = Style::detect();
         let mut text = format!(
@@ -109,6 +126,7 @@ impl Demo {
             language.show(style, &mut text)?;
         }
         text += &measures(&searched, style)?;
+        text += &measures_of_models(&searched, style)?;
         text += &closing(&times, self.keep.as_deref(), style);
         output::print(text.trim_end())
     }
@@ -138,38 +156,41 @@ impl Language {
             .is_some_and(|id| self.has_document(id))
     }
 
-    /// Indexes the passages of the language and searches with its queries.
-    fn search(
+    /// Indexes the passages of the language.
+    fn index_passages(
         &self,
         records: &[Record],
-        queries: &[eval::Query],
-        qrels: &Qrels,
         keep: Option<&Path>,
+        models: &DemoModels,
         times: &mut Times,
-    ) -> Result<Searched<'_>> {
+    ) -> Result<Snapshot> {
         let started = Instant::now();
         let passages = records
             .iter()
             .filter(|record| self.has_document(&record.id));
-        let snapshot = self.index(passages.clone(), keep)?;
+        let snapshot = self.index(passages, keep, models)?;
         times.indexing += started.elapsed().as_secs_f64();
+        Ok(snapshot)
+    }
 
+    /// Searches with the queries of the language.
+    fn search(
+        &self,
+        snapshot: Snapshot,
+        queries: &[eval::Query],
+        qrels: &Qrels,
+        models: &DemoModels,
+        times: &mut Times,
+    ) -> Result<Searched<'_>> {
         let queries = queries.iter().filter(|query| self.has_query(&query.id));
         let queries: Vec<eval::Query> = queries.cloned().collect();
         let started = Instant::now();
-        let mut run = Run::new();
-        for query in &queries {
-            let hits = snapshot.search(&words(query), K)?.into_iter();
-            let hits = hits.map(|hit| ScoredDocument {
-                document: hit.id,
-                score: hit.score.into(),
-            });
-            run.insert(&query.id, hits.collect())?;
-        }
+        let run = run_of(&snapshot, &queries, K, |number| words(&queries[number]))?;
         times.searching += started.elapsed().as_secs_f64();
         Ok(Searched {
             language: self,
-            passages: passages.count(),
+            passages: snapshot.documents() as usize,
+            by_models: models.runs(&snapshot, &queries)?,
             snapshot,
             queries,
             run,
@@ -181,10 +202,12 @@ impl Language {
         &self,
         passages: impl Iterator<Item = &'a Record>,
         keep: Option<&Path>,
+        models: &DemoModels,
     ) -> Result<Snapshot> {
         let schema = Schema::new()
             .text(TEXT_FIELD, self.code)?
             .stored(STORED_FIELD)?;
+        let schema = models.add_to(schema)?;
         let index = match keep {
             Some(folder) => Index::create(folder.join(self.code), schema)?,
             None => Index::in_memory(schema)?,
@@ -192,7 +215,8 @@ impl Language {
         let mut writer = index.writer()?;
         for record in passages {
             let document = Document::new(&record.id).with_text(TEXT_FIELD, record.contents());
-            writer.add(document.with_stored(STORED_FIELD, record.source.clone()))?;
+            let document = document.with_stored(STORED_FIELD, record.source.clone());
+            writer.add(models.with_vectors(&record.id, document))?;
         }
         writer.commit()?;
         index.snapshot()
@@ -210,6 +234,29 @@ impl Language {
         }
         Ok(restricted)
     }
+}
+
+/// The first `k` results of each query, of which the library's query is made by its place.
+fn run_of(
+    snapshot: &Snapshot,
+    queries: &[eval::Query],
+    k: usize,
+    make: impl Fn(usize) -> Query,
+) -> Result<Run> {
+    let mut run = Run::new();
+    for (number, query) in queries.iter().enumerate() {
+        run.insert(&query.id, scored(snapshot.search(&make(number), k)?))?;
+    }
+    Ok(run)
+}
+
+fn scored(hits: Vec<Hit>) -> Vec<ScoredDocument> {
+    let hits = hits.into_iter();
+    hits.map(|hit| ScoredDocument {
+        document: hit.id,
+        score: hit.score.into(),
+    })
+    .collect()
 }
 
 /// The query of a text of the collection.
@@ -244,21 +291,14 @@ fn measures(searched: &[Searched<'_>], style: Style) -> Result<String> {
     let names = metrics.iter().map(Metric::to_string);
     let headers = ["language", "passages", "queries"].map(str::to_owned);
     let mut figures = Figures::new(headers.into_iter().chain(names));
-    let (mut run, mut qrels) = (Run::new(), Qrels::new());
     let mut passages = 0;
     for one in searched {
         let report = evaluate(&one.qrels, &one.run, &metrics, EvaluateOptions::default())?;
         push(&mut figures, one.language.name, one.passages, &report);
         passages += one.passages;
-        for query in one.run.queries() {
-            run.insert(query, one.run.results(query).unwrap_or_default().to_vec())?;
-        }
-        for query in one.qrels.queries() {
-            for (document, grade) in one.qrels.judgments(query).into_iter().flatten() {
-                qrels.insert(query, document, *grade)?;
-            }
-        }
     }
+    let run = joined(searched.iter().map(|one| &one.run))?;
+    let qrels = joined_qrels(searched)?;
     let report = evaluate(&qrels, &run, &metrics, EvaluateOptions::default())?;
     push(&mut figures, "all", passages, &report);
     Ok(format!(
@@ -269,6 +309,49 @@ fn measures(searched: &[Searched<'_>], style: Style) -> Result<String> {
              Many queries say it in other words than the passages: hard for BM25, which matches words."
         )
     ))
+}
+
+/// The table of measures for each way to search with models, of all languages together; nothing without models.
+fn measures_of_models(searched: &[Searched<'_>], style: Style) -> Result<String> {
+    let ways = searched.first().map_or(0, |one| one.by_models.len());
+    if ways == 0 {
+        return Ok(String::new());
+    }
+    let metrics = Metric::parse_list(METRICS)?;
+    let names = metrics.iter().map(Metric::to_string);
+    let mut figures = Figures::new(std::iter::once("all languages".to_owned()).chain(names));
+    let qrels = joined_qrels(searched)?;
+    for way in 0..ways {
+        let run = joined(searched.iter().map(|one| &one.by_models[way].1))?;
+        let report = evaluate(&qrels, &run, &metrics, EvaluateOptions::default())?;
+        let means = report.means().into_iter().map(|mean| format!("{mean:.4}"));
+        figures.push(std::iter::once(searched[0].by_models[way].0.clone()).chain(means));
+    }
+    let heading = style.heading("What do models add?");
+    Ok(format!("\n{heading}\n{figures}\n"))
+}
+
+/// The results of all queries of several runs.
+fn joined<'a>(runs: impl Iterator<Item = &'a Run>) -> Result<Run> {
+    let mut joined = Run::new();
+    for run in runs {
+        for query in run.queries() {
+            joined.insert(query, run.results(query).unwrap_or_default().to_vec())?;
+        }
+    }
+    Ok(joined)
+}
+
+fn joined_qrels(searched: &[Searched<'_>]) -> Result<Qrels> {
+    let mut qrels = Qrels::new();
+    for one in searched {
+        for query in one.qrels.queries() {
+            for (document, grade) in one.qrels.judgments(query).into_iter().flatten() {
+                qrels.insert(query, document, *grade)?;
+            }
+        }
+    }
+    Ok(qrels)
 }
 
 fn push(figures: &mut Figures, name: &str, passages: usize, report: &Report) {

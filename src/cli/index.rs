@@ -8,10 +8,16 @@
 //! | `peek` | what the first records say about the fields that are needed |
 //! | `dense` | the options for dense vectors |
 //! | `target` | the index that is loaded, opened or created |
+//! | `encoding` | models that make the vectors of documents |
 //! | `load` | the way from chunks to the commit, and what becomes of bad records |
 //! | `report` | what was done |
 
 mod dense;
+#[cfg(feature = "neural")]
+mod encoding;
+#[cfg(not(feature = "neural"))]
+#[path = "index/without_encoding.rs"]
+mod encoding;
 mod load;
 mod peek;
 mod report;
@@ -24,6 +30,7 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use self::dense::DenseArguments;
+use self::encoding::{Encoders, EncodingArguments};
 use self::load::{Load, Loaded};
 use self::peek::Peeked;
 use self::report::Report;
@@ -72,6 +79,8 @@ pub struct Index {
     greatest_weight: Option<f32>,
     #[command(flatten)]
     dense: DenseArguments,
+    #[command(flatten)]
+    encoding: EncodingArguments,
     /// Number of segments to merge to at the end, at most [default: as the merge policy leaves them].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     segments: Option<u32>,
@@ -106,15 +115,17 @@ impl Index {
     pub fn run(self) -> Result<()> {
         let started = Instant::now();
         let mut reader = Reader::open(&self.inputs, self.format)?;
-        let peeked = Peeked::read(&mut reader);
-        let target = Target::open_or_create(&self, &peeked)?;
+        let mut peeked = Peeked::read(&mut reader);
+        let encoders = Encoders::open(&self.encoding, thread_count(self.threads))?;
+        encoders.look_ahead(&mut peeked, self.greatest_weight.is_none())?;
+        let target = Target::open_or_create(&self, &peeked, &encoders)?;
         let mut writer = target.index().writer_with(self.writer_options())?;
         let mut progress = Progress::new(reader.total_bytes(), self.quiet);
         report_files_left_out(&reader, &progress);
 
         let load = Load::new(&mut writer, target.fields(), self.on_bad_input);
         let items = peeked.into_items();
-        let loaded = load.run(items, &mut reader, self.segments, &mut progress);
+        let loaded = encoders.load(load, items, reader, self.segments, &mut progress);
         drop(progress);
         let loaded = match loaded {
             Ok(loaded) => loaded,

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use crate::backend::{Cpu, CpuOptions, Precision};
 use crate::error::{Error, Result};
+use crate::format::{ModelIdentity, Schema};
 use crate::neural::{
     CrossEncoder, DenseEncoder, LateEncoder, LongText, ModelFolder, ModelKind, PairScorer,
     SparseEncoder, TextEncoder,
@@ -106,6 +107,10 @@ impl ModelArguments {
 }
 
 /// A model that makes vectors.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are one or two of them in a process"
+)]
 pub enum AnyEncoder {
     /// Sparse ones.
     Sparse(SparseEncoder<Cpu>),
@@ -197,4 +202,35 @@ fn in_words(kind: ModelKind) -> &'static str {
         ModelKind::CrossEncoder => "a cross-encoder",
         ModelKind::LateInteraction => "one of late interaction",
     }
+}
+
+/// What a model is called in a schema.
+pub fn identity(encoder: &impl TextEncoder) -> ModelIdentity {
+    ModelIdentity {
+        name: encoder.name().to_owned(),
+        fingerprint: encoder.fingerprint(),
+    }
+}
+
+/// Checks that a field was not made by another model than `found`.
+///
+/// # Errors
+///
+/// [`Error::InvalidInput`] when it was.
+pub fn same_model(schema: &Schema, field: &str, found: &ModelIdentity) -> Result<()> {
+    let Some(noted) = schema.model_of(field) else {
+        return Ok(());
+    };
+    if noted.fingerprint == found.fingerprint {
+        return Ok(());
+    }
+    let hint = match noted.name == found.name {
+        true => "which has the same name, but other weights, tokens or settings",
+        false => "whose vectors mean something else",
+    };
+    Err(Error::invalid(format!(
+        "expected the model `{}` ({:032x}), which made the vectors of this field, found `{}` ({:032x}), {hint}",
+        noted.name, noted.fingerprint, found.name, found.fingerprint
+    ))
+    .in_field(field))
 }

@@ -169,7 +169,12 @@ mod tests {
     fn lines_give_documents_rate_share_and_time_left() {
         let elapsed = Duration::from_secs(10);
         let line = |bytes, total, documents| {
-            line(bytes, total, counts_and_rates(documents, None, elapsed), elapsed)
+            line(
+                bytes,
+                total,
+                counts_and_rates(documents, None, elapsed),
+                elapsed,
+            )
         };
         assert_eq!(
             line(25_000_000, Some(100_000_000), 12_000),

@@ -75,12 +75,31 @@ impl QuerySet {
         field: &FieldArguments,
         schema: &Schema,
     ) -> Result<Self> {
+        Self::open_encoded(path, part, field, schema, None, |_, _| Ok(()))
+    }
+
+    /// The same for queries whose texts become vectors before they are searched with: `encode` puts these in for a field. `kind` is what is
+    /// searched unless a field is named.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`QuerySet::open`] and of `encode`.
+    pub fn open_encoded(
+        path: &Path,
+        part: TopicPart,
+        field: &FieldArguments,
+        schema: &Schema,
+        kind: Option<FieldKind>,
+        encode: impl FnOnce(&SearchedField, &mut [eval::Query]) -> Result<()>,
+    ) -> Result<Self> {
         let (text, name) = read_file(path)?;
-        let read = read_queries(&*text, &name, part.into())?;
+        let mut read = read_queries(&*text, &name, part.into())?;
         if read.is_empty() {
             return Err(Error::invalid("expected queries, found an empty file").at_line(name, 0));
         }
-        let kind = if read.iter().any(|query| query.text.is_some()) {
+        let kind = if let Some(kind) = kind {
+            kind
+        } else if read.iter().any(|query| query.text.is_some()) {
             FieldKind::Text
         } else if read.iter().any(|query| query.vector.is_some()) {
             FieldKind::Sparse
@@ -88,6 +107,7 @@ impl QuerySet {
             FieldKind::Dense
         };
         let field = field.find(schema, kind)?;
+        encode(&field, &mut read).map_err(|error| error.at_line(&*name, 0))?;
         let queries = read.iter().map(|query| field.query(query));
         let queries = queries.collect::<Result<_>>();
         let queries = queries.map_err(|error| error.at_line(name, 0))?;

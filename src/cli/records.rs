@@ -11,6 +11,8 @@ pub struct Read {
     pub record: Result<Record>,
     /// Bytes of input read so far, compressed as they are.
     pub bytes_read: u64,
+    /// The same, decompressed.
+    pub input_bytes: u64,
 }
 
 /// Reads inputs record by record; holds no more of them in memory than a chunk.
@@ -19,6 +21,7 @@ pub struct Records {
     /// Chunks that were read before.
     first: std::vec::IntoIter<Result<Chunk>>,
     ready: VecDeque<Result<Record>>,
+    input_bytes: u64,
 }
 
 impl Records {
@@ -33,6 +36,7 @@ impl Records {
             reader,
             first: first.into_iter(),
             ready: VecDeque::new(),
+            input_bytes: 0,
         }
     }
 }
@@ -43,13 +47,17 @@ impl Iterator for Records {
     fn next(&mut self) -> Option<Read> {
         while self.ready.is_empty() {
             match self.first.next().or_else(|| self.reader.next())? {
-                Ok(chunk) => parse(&chunk, &mut |record| self.ready.push_back(record)),
+                Ok(chunk) => {
+                    self.input_bytes += chunk.bytes.len() as u64;
+                    parse(&chunk, &mut |record| self.ready.push_back(record));
+                }
                 Err(error) => self.ready.push_back(Err(error)),
             }
         }
         Some(Read {
             record: self.ready.pop_front()?,
             bytes_read: self.reader.bytes_read(),
+            input_bytes: self.input_bytes,
         })
     }
 }

@@ -140,8 +140,8 @@ impl Rerank {
             .map(|hit| (hit.document.clone(), String::new()))
             .collect();
         let missing = match &self.index {
-            Some(folder) => from_index(folder, &mut texts)?,
-            None => self.from_corpus(&mut texts)?,
+            Some(folder) => fill_from_index(folder, &mut texts)?,
+            None => self.fill_from_corpus(&mut texts)?,
         };
         match missing {
             None => Ok(texts),
@@ -152,7 +152,7 @@ impl Rerank {
     }
 
     /// Fills in texts; returns the id of one that there is none for.
-    fn from_corpus(&self, texts: &mut HashMap<String, String>) -> Result<Option<String>> {
+    fn fill_from_corpus(&self, texts: &mut HashMap<String, String>) -> Result<Option<String>> {
         let reader = Reader::open(&self.corpus, self.format)?;
         let mut progress = Progress::new(reader.total_bytes(), self.quiet);
         let mut found: HashMap<String, String> = HashMap::with_capacity(texts.len());
@@ -258,7 +258,7 @@ fn bytes(pair: &Pair<'_>) -> usize {
 }
 
 /// Fills in texts from stored documents; returns the id of one that there is none for.
-fn from_index(folder: &Path, texts: &mut HashMap<String, String>) -> Result<Option<String>> {
+fn fill_from_index(folder: &Path, texts: &mut HashMap<String, String>) -> Result<Option<String>> {
     let snapshot = Index::open(folder)?.snapshot()?;
     if snapshot.schema().stored_field().is_none() {
         return Err(Error::invalid(format!(

@@ -17,12 +17,12 @@ use std::time::Instant;
 
 use super::output::{self, Output};
 use super::queries::{
-    FieldArguments, QuerySet, TopicPart, k_parser, recall_parser, threads_parser,
+    FieldArguments, QuerySet, SearchedField, TopicPart, k_parser, recall_parser, threads_parser,
 };
 use super::size::grouped;
 use crate::error::{Error, Result};
-use crate::eval::RunWriter;
-use crate::format::FieldKind;
+use crate::eval::{self, RunWriter};
+use crate::format::{FieldKind, Schema};
 use crate::index::{Index, Snapshot};
 use crate::query::{Algorithm, Query, SearchOptions, SearchResult};
 use models::{Models, SearchModels};
@@ -140,13 +140,13 @@ impl Search {
     }
 
     fn one(&self, snapshot: &Snapshot, models: &Models, text: &str) -> Result<()> {
-        let field = self.field.find(snapshot.schema(), FieldKind::Text)?;
-        let query = self.with_terms(field.parse(text)?);
+        let started = Instant::now();
+        let (field, query) = self.query(snapshot.schema(), models, text)?;
+        let query = self.with_terms(query);
         if let Some(id) = &self.explain {
             return self.explain(snapshot, &query, id);
         }
         let k = self.k.unwrap_or(K_FOR_ONE);
-        let started = Instant::now();
         let mut result = snapshot.search_with(&query, &self.options(models.depth(k)))?;
         models.rerank(snapshot, Some(text), &mut result, k)?;
         let took_ms = started.elapsed().as_secs_f64() * 1e3;
@@ -155,6 +155,29 @@ impl Search {
             return report::print_line(&report);
         }
         print_hits(snapshot, &query, &result, took_ms, field.counted())
+    }
+
+    /// The field that is searched, and the query that `text` means for it.
+    fn query(
+        &self,
+        schema: &Schema,
+        models: &Models,
+        text: &str,
+    ) -> Result<(SearchedField, Query)> {
+        let kind = models.field_kind();
+        let field = self.field.find(schema, kind.unwrap_or(FieldKind::Text))?;
+        if kind.is_none() {
+            let query = field.parse(text)?;
+            return Ok((field, query));
+        }
+        let mut asked = eval::Query {
+            id: "QUERY".to_owned(),
+            text: Some(text.to_owned()),
+            ..eval::Query::default()
+        };
+        models.encode(schema, &field, std::slice::from_mut(&mut asked))?;
+        let query = field.query(&asked)?;
+        Ok((field, query))
     }
 
     fn explain(&self, snapshot: &Snapshot, query: &Query, id: &str) -> Result<()> {
@@ -170,7 +193,15 @@ impl Search {
     }
 
     fn file(&self, snapshot: &Snapshot, models: &Models, file: &Path) -> Result<()> {
-        let mut set = QuerySet::open(file, self.topic_part, &self.field, snapshot.schema())?;
+        let schema = snapshot.schema();
+        let mut set = QuerySet::open_encoded(
+            file,
+            self.topic_part,
+            &self.field,
+            schema,
+            models.field_kind(),
+            |field, queries| models.encode(schema, field, queries),
+        )?;
         if self.all_terms {
             set.ask_for_all_terms();
         }

@@ -16,7 +16,8 @@ pub struct DenseArguments {
     /// How the numbers of dense vectors are kept in a new index: 32, 16 or 8 bits each [default: f32].
     #[arg(long, value_name = "E", value_enum)]
     dense_element: Option<Element>,
-    /// How dense vectors of a new index are scored [default: inner-product].
+    /// How dense vectors of a new index are scored [default: inner-product; cosine for a
+    /// --dense-model whose vectors have different lengths].
     #[arg(long, value_name = "M", value_enum)]
     dense_metric: Option<Metric>,
 }
@@ -88,7 +89,8 @@ impl DenseArguments {
         if let Some(element) = self.dense_element {
             schema = schema.dense_element(DENSE_FIELD, element.into())?;
         }
-        match self.dense_metric {
+        let by_cosine = first.is_some_and(|first| first.by_cosine);
+        match self.dense_metric.or(by_cosine.then_some(Metric::Cosine)) {
             Some(metric) => schema.dense_metric(DENSE_FIELD, metric.into()),
             None => Ok(schema),
         }

@@ -1,5 +1,8 @@
 //! From chunks of input to the commit.
 
+#[cfg(feature = "neural")]
+mod encoded;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -70,6 +73,11 @@ impl<'a> Load<'a> {
             self.take(item, progress)?;
             progress.update(reader.bytes_read(), self.records.load(Ordering::Relaxed));
         }
+        self.finish(segments, progress)
+    }
+
+    /// Merges to `segments` if that is asked for, and commits.
+    fn finish(mut self, segments: Option<u32>, progress: &mut Progress) -> Result<Loaded> {
         progress.phase("writing and merging segments");
         match segments {
             Some(segments) => self.writer.merge_to(segments as usize)?,

@@ -3,6 +3,8 @@
 use crate::cli::input::{Chunk, Reader, parse};
 use crate::error::{Origin, Result};
 
+/// So many documents are encoded to tell what a model's vectors are like.
+const SAMPLE: usize = 128;
 /// So many bytes of input are looked at, and the rest of the chunk they end in.
 const PEEKED_BYTES: usize = 1 << 20;
 
@@ -14,6 +16,8 @@ pub struct Peeked {
     first_vector: Option<Origin>,
     greatest_weight: f32,
     first_dense: Option<FirstDense>,
+    /// The first texts.
+    texts: Vec<String>,
 }
 
 /// The first dense vector.
@@ -23,6 +27,8 @@ pub struct FirstDense {
     pub origin: Origin,
     /// How many numbers it has.
     pub dimensions: usize,
+    /// Whether a new index compares vectors by their cosine, if nothing else is asked for.
+    pub by_cosine: bool,
 }
 
 impl Peeked {
@@ -48,10 +54,14 @@ impl Peeked {
                 file: record.file.to_string(),
                 line: record.line,
             };
+            if self.texts.len() < SAMPLE {
+                self.texts.push(record.contents().into_owned());
+            }
             if let Some(numbers) = &record.dense {
                 self.first_dense.get_or_insert_with(|| FirstDense {
                     origin: origin(),
                     dimensions: numbers.len(),
+                    by_cosine: false,
                 });
             }
             let Some(vector) = &record.vector else { return };
@@ -75,6 +85,25 @@ impl Peeked {
     /// The greatest weight, or 0 when there is none.
     pub fn greatest_weight(&self) -> f32 {
         self.greatest_weight
+    }
+
+    /// The texts of the first documents.
+    #[cfg(feature = "neural")]
+    pub fn texts(&self) -> &[String] {
+        &self.texts
+    }
+
+    /// Takes note of sparse vectors that a model will make.
+    #[cfg(feature = "neural")]
+    pub fn expect_sparse(&mut self, model: Origin, greatest_weight: f32) {
+        self.first_vector.get_or_insert(model);
+        self.greatest_weight = self.greatest_weight.max(greatest_weight);
+    }
+
+    /// Takes note of dense vectors that a model will make.
+    #[cfg(feature = "neural")]
+    pub fn expect_dense(&mut self, first: FirstDense) {
+        self.first_dense = Some(first);
     }
 
     /// The chunks and errors that were read.

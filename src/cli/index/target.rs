@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Index as Arguments;
+use super::encoding::Encoders;
 use super::peek::Peeked;
 use crate::error::{Error, Result};
 use crate::format::manifest::file_number;
@@ -48,7 +49,11 @@ impl Target {
     ///
     /// [`Error::InvalidInput`] when the arguments or the first records contradict the index that is there; what opening
     /// and creating give.
-    pub fn open_or_create(arguments: &Arguments, peeked: &Peeked) -> Result<Self> {
+    pub fn open_or_create(
+        arguments: &Arguments,
+        peeked: &Peeked,
+        encoders: &Encoders,
+    ) -> Result<Self> {
         let directory = Arc::new(FileSystem::create(&arguments.index)?);
         let names = directory.list()?;
         let created = !names
@@ -56,9 +61,11 @@ impl Target {
             .any(|name| file_number(name, "manifest").is_some());
         let options = IndexOptions::new();
         let index = if created {
-            Index::create_in(directory.clone(), new_schema(arguments, peeked)?, options)?
+            let schema = encoders.note_in(new_schema(arguments, peeked)?)?;
+            Index::create_in(directory.clone(), schema, options)?
         } else {
             let index = Index::open_in(directory.clone(), options)?;
+            encoders.check(index.schema())?;
             check_schema(index.schema(), arguments, peeked)?;
             index
         };

@@ -152,7 +152,11 @@ impl SearchedField {
                 Scoring::Numbers => "array of numbers, such as '[0.12, -0.5]'",
                 _ => r#"object of term to weight, such as '{"volcano": 2.5, "lava": 1.1}'"#,
             };
-            let message = format!("expected a JSON {expected}, found `{text}` ({error})");
+            let model = match cfg!(feature = "neural") {
+                true => ", or --model with the model that made the field, for words",
+                false => "",
+            };
+            let message = format!("expected a JSON {expected}{model}; found `{text}` ({error})");
             Error::invalid(message).in_field(&self.name)
         })?;
         // One line of a query file, so that the same rules hold.
@@ -209,7 +213,11 @@ impl SearchedField {
             _ => "none",
         };
         let message = format!(
-            "expected `{part}` in query `{id}`, found {found}; add it, or search a {other} field by --field"
+            "expected `{part}` in query `{id}`, found {found}; add it, or search a {other} field by --field{}",
+            match part {
+                "vector" if cfg!(feature = "neural") => ", or name the field's model by --model",
+                _ => "",
+            }
         );
         Error::invalid(message).in_field(&self.name)
     }

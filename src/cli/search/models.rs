@@ -1,19 +1,27 @@
-//! What models add to a search: results in the order of a model that reads them.
+//! What models add to a search: words become the vectors that a field is searched with, and results get the order of a model that reads
+//! them.
 
 use std::path::PathBuf;
 
 use crate::cli::index::thread_count;
-use crate::cli::models::{AnyScorer, ModelArguments};
-use crate::cli::queries::k_parser;
+use crate::cli::models::{AnyEncoder, AnyScorer, KindName, ModelArguments, identity, same_model};
+use crate::cli::queries::{SearchedField, k_parser};
 use crate::cli::records::stored_contents;
 use crate::error::{Error, Result};
+use crate::eval;
+use crate::format::{FieldKind, FieldOptions, Schema, SparseTerms};
 use crate::index::Snapshot;
+use crate::neural::{Role, TextEncoder};
 use crate::query::SearchResult;
 use crate::rank::rerank;
 
 /// The options for models.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct SearchModels {
+    /// Folder of the model that made the vectors of the field: it makes those of queries from their words. Without --field,
+    /// the first field of the model's kind is searched.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
     /// Folder of a cross-encoder, or of a model of late interaction such as ColBERT, that reads the first results and puts
     /// them into the order of its scores.
     #[arg(long, value_name = "DIR", conflicts_with = "explain")]
@@ -30,6 +38,7 @@ pub struct SearchModels {
 
 /// The models of a search.
 pub struct Models {
+    encoder: Option<AnyEncoder>,
     reranker: Option<AnyScorer>,
     rerank_k: usize,
 }
@@ -42,10 +51,19 @@ impl Models {
     /// What opening gives, and [`Error::InvalidInput`] for re-ranking when the index keeps no documents.
     pub fn open(arguments: &SearchModels, snapshot: &Snapshot) -> Result<Self> {
         let mut models = Self {
+            encoder: None,
             reranker: None,
             rerank_k: arguments.rerank_k,
         };
+        if arguments.model.is_none() && arguments.rerank.is_none() {
+            return Ok(models);
+        }
         let options = &arguments.options;
+        let backend = options.backend(thread_count(arguments.model_threads))?;
+        if let Some(folder) = &arguments.model {
+            let encoder = AnyEncoder::open(folder, KindName::Auto, backend.clone(), options)?;
+            models.encoder = Some(encoder);
+        }
         if let Some(folder) = &arguments.rerank {
             if snapshot.schema().stored_field().is_none() {
                 return Err(Error::invalid(
@@ -53,10 +71,57 @@ impl Models {
                      files of the documents",
                 ));
             }
-            let backend = options.backend(thread_count(arguments.model_threads))?;
             models.reranker = Some(AnyScorer::open(folder, backend, options)?);
         }
         Ok(models)
+    }
+
+    /// The kind of field that queries are encoded for, if they are.
+    pub fn field_kind(&self) -> Option<FieldKind> {
+        self.encoder.as_ref().map(|encoder| match encoder {
+            AnyEncoder::Sparse(_) => FieldKind::Sparse,
+            AnyEncoder::Dense(_) => FieldKind::Dense,
+        })
+    }
+
+    /// Makes the vectors of queries that have words and no vector, if there is a model for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when the field is of another kind or was made by another model; what encoding gives.
+    pub fn encode(
+        &self,
+        schema: &Schema,
+        field: &SearchedField,
+        queries: &mut [eval::Query],
+    ) -> Result<()> {
+        let (Some(encoder), Some(kind)) = (&self.encoder, self.field_kind()) else {
+            return Ok(());
+        };
+        let options = &schema.expect(&field.name, kind)?.options;
+        match encoder {
+            AnyEncoder::Sparse(encoder) => {
+                same_model(schema, &field.name, &identity(encoder))?;
+                let has_numbers = matches!(
+                    options,
+                    FieldOptions::Sparse {
+                        terms: SparseTerms::Numbers,
+                        ..
+                    }
+                );
+                let named = |(term, weight): (u32, f32)| match has_numbers {
+                    true => (term.to_string(), weight),
+                    false => (encoder.term(term), weight),
+                };
+                encode(encoder, queries, |query, vector| {
+                    query.vector = Some(vector.into_iter().map(named).collect());
+                })
+            }
+            AnyEncoder::Dense(encoder) => {
+                same_model(schema, &field.name, &identity(encoder))?;
+                encode(encoder, queries, |query, vector| query.dense = Some(vector))
+            }
+        }
     }
 
     /// How many results to search for where `k` are asked for.
@@ -95,4 +160,29 @@ impl Models {
         result.hits.truncate(k);
         Ok(())
     }
+}
+
+/// Puts the vectors of queries' texts in.
+fn encode<E: TextEncoder>(
+    encoder: &E,
+    queries: &mut [eval::Query],
+    put: impl Fn(&mut eval::Query, E::Vector),
+) -> Result<()> {
+    let bare = |query: &&mut eval::Query| query.vector.is_none() && query.dense.is_none();
+    for window in queries.chunks_mut(encoder.window_size().items) {
+        let mut bare: Vec<&mut eval::Query> = window.iter_mut().filter(bare).collect();
+        let texts: Vec<&str> = bare
+            .iter()
+            .filter_map(|query| query.text.as_deref())
+            .collect();
+        let vectors = encoder.encode(&texts, Role::Query)?.results;
+        let with_text = bare.iter_mut().filter(|query| query.text.is_some());
+        for (query, vector) in with_text.zip(vectors) {
+            let vector = vector.map_err(|error| {
+                Error::invalid(format!("query `{}` cannot be encoded: {error}", query.id))
+            })?;
+            put(query, vector);
+        }
+    }
+    Ok(())
 }

@@ -56,7 +56,7 @@ pub fn for_each_window<T: Send + Sync, R: Send>(
         size,
     };
     if !is_beside {
-        while let Some(window) = windows.next() {
+        for window in windows {
             let result = work(&window);
             done(window, result)?;
         }
