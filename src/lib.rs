@@ -113,6 +113,28 @@
 //! **All terms.** A query finds documents with any of its terms, the best first; [`Query::with_all_terms`] keeps those that
 //! have every one. Either way the best `k` are exact.
 //!
+//! **Fuse rankings** of several fields or systems, see [`rank`] for the methods and for which normalization suits:
+//!
+//! ```
+//! use esparsa::rank::{Fusion, Normalization};
+//! use esparsa::{Document, Index, Query, Schema};
+//!
+//! let index = Index::in_memory(Schema::new().text("text", "english")?.dense("vector", 2)?)?;
+//! let mut writer = index.writer()?;
+//! writer.add(Document::new("etna").with_text("text", "An active volcano.").with_dense("vector", [0.9, 0.1]))?;
+//! writer.add(Document::new("bees").with_text("text", "Bees dance.").with_dense("vector", [0.1, 0.9]))?;
+//! writer.commit()?;
+//! let snapshot = index.snapshot()?;
+//! let words = snapshot.search(&Query::text("text", "volcano"), 100)?;
+//! let vectors = snapshot.search(&Query::dense("vector", [0.8, 0.2]), 100)?;
+//! let hits = Fusion::weighted_sum(Normalization::ZScore).fuse_hits(&[words, vectors])?;
+//! assert_eq!(hits[0].id, "etna");
+//! # Ok::<(), esparsa::Error>(())
+//! ```
+//!
+//! **Models.** [`neural`] opens folders as they are published for `transformers` and `sentence-transformers`: encoders of sparse and dense vectors,
+//! cross-encoders and models of late interaction that re-rank. They run on a [`backend`], without Python.
+//!
 //! **Evaluate.** Runs, qrels and metrics follow trec_eval, see [`eval`]:
 //!
 //! ```
@@ -144,12 +166,17 @@
 //! | [`segment`] | immutable segments: write, read, verify, merge, reorder |
 //! | [`index`] | commits, the writer, snapshots |
 //! | [`query`] | queries, the algorithms and the planner |
+//! | [`rank`] | fusion of rankings, normalization of scores, re-ranking |
 //! | [`eval`] | TREC and BEIR files, metrics, significance |
+#![cfg_attr(
+    feature = "neural",
+    doc = "| [`backend`] | what transformers are made of: a reference, and a fast backend for processors |\n| [`neural`] | published models: files, tokenizers, encoders, heads |"
+)]
 //!
 //! # Features
 //!
-//! `cli` (on by default) is the binary; a library needs `default-features = false` only. `mojibake` adds the repair
-//! of wrongly decoded text to analyzers.
+//! `cli` and `neural` (both on by default) are the binary and the models; a library that needs neither has `default-features = false` and few
+//! dependencies. `mojibake` adds the repair of wrongly decoded text to analyzers.
 
 #[cfg(feature = "neural")]
 pub mod backend;
