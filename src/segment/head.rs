@@ -129,7 +129,9 @@ mod tests {
     #[test]
     fn hashes_of_words_are_spread() {
         let words = (0..200_000u32).map(|number| format!("w{number}"));
-        let hashes = words.map(|word| Head::of(word.as_bytes()).hash((0x9E37_79B9_7F4A_7C15, 77)));
+        // Seeds are random numbers of 64 bits, as a writer's are.
+        let seeds = (0x9E37_79B9_7F4A_7C15, 0xD1B5_4A32_D192_ED03);
+        let hashes = words.map(|word| Head::of(word.as_bytes()).hash(seeds));
         let hashes: Vec<u64> = hashes.collect();
         for shift in [0, 20, 57] {
             let mut counts = [0u32; 128];
