@@ -85,7 +85,7 @@ struct DenseField {
 }
 
 enum FieldInverterKind {
-    Text(WordCache),
+    Text(Box<WordCache>),
     Sparse { scale: f32 },
 }
 
@@ -99,7 +99,7 @@ impl Inverter {
             let kind = match &field.options {
                 FieldOptions::Text { .. } => analyzers
                     .next()
-                    .map(|a| FieldInverterKind::Text(WordCache::new(a.clone()))),
+                    .map(|a| FieldInverterKind::Text(Box::new(WordCache::new(a.clone())))),
                 FieldOptions::Sparse { scale, .. } => {
                     Some(FieldInverterKind::Sparse { scale: *scale })
                 }
