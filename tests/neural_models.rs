@@ -4,6 +4,8 @@
 //! their own; here they are put together by the faces that the library shows, for the reference and for the fast backend.
 #![cfg(feature = "neural")]
 
+mod close;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,8 +18,7 @@ use esparsa::rank::Scorer;
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
-/// The largest difference allowed, relative to the expected number where that is above 1.
-const TOLERANCE: f32 = 1e-4;
+use close::assert_close;
 
 fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neural/models")
@@ -66,23 +67,6 @@ fn expected(name: &str, tensor: &str) -> (Vec<usize>, Vec<f32>) {
         other => panic!("{other:?}"),
     };
     (found.shape().to_vec(), numbers)
-}
-
-fn assert_close(what: &str, found: &[f32], expected: &[f32]) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let mut largest = 0.0_f32;
-    for (&found, &expected) in found.iter().zip(expected) {
-        assert!(found.is_finite(), "{what}");
-        largest = largest.max((found - expected).abs() / expected.abs().max(1.0));
-    }
-    println!(
-        "{what}: {} numbers, largest difference {largest:.1e}",
-        found.len()
-    );
-    assert!(
-        largest <= TOLERANCE,
-        "{what}: largest difference {largest:e}"
-    );
 }
 
 /// Sparse vectors as rows of all terms.

@@ -4,6 +4,8 @@
 //! compares, and is written once for all backends.
 #![cfg(feature = "neural")]
 
+mod close;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,8 +19,7 @@ use esparsa::neural::{
 };
 use safetensors::{Dtype, SafeTensors};
 
-/// The largest difference allowed, relative to the expected number where that is above 1.
-const TOLERANCE: f32 = 1e-4;
+use close::assert_close;
 
 /// The families that must be among the fixtures of encoders, and how many folders of each at least.
 const FAMILIES: [(Family, usize); 7] = [
@@ -81,24 +82,6 @@ impl Expected {
         assert!(rest.is_empty() && !numbers.is_empty(), "{name}");
         numbers.to_vec()
     }
-}
-
-/// Fails unless each number differs by [`TOLERANCE`] at most.
-fn assert_close(what: &str, found: &[f32], expected: &[f32]) {
-    assert_eq!(found.len(), expected.len(), "{what}: the number of numbers");
-    let mut largest = 0.0_f32;
-    for (&found, &expected) in found.iter().zip(expected) {
-        assert!(found.is_finite(), "{what}: {found}");
-        largest = largest.max((found - expected).abs() / expected.abs().max(1.0));
-    }
-    println!(
-        "{what}: {} numbers, largest difference {largest:.1e}",
-        found.len()
-    );
-    assert!(
-        largest <= TOLERANCE,
-        "{what}: largest difference {largest:e}"
-    );
 }
 
 /// A fixture's model on a backend, for texts cut at `limit` tokens.
