@@ -93,6 +93,8 @@ pub enum Error {
     Device {
         /// What was expected, what was found, and what to do.
         message: String,
+        /// True if the device's memory is too small for what was asked: less at a time may succeed.
+        out_of_memory: bool,
     },
     /// The writer met an earlier error after which it cannot know what is on disk.
     Poisoned {
@@ -176,6 +178,18 @@ impl Error {
     pub fn device(message: impl Into<String>) -> Self {
         Self::Device {
             message: message.into(),
+            out_of_memory: false,
+        }
+    }
+
+    /// An [`Error::Device`] that says that `bytes` more do not fit into a device's memory, of which `free` bytes are free.
+    pub fn device_memory(bytes: u64, free: u64) -> Self {
+        Self::Device {
+            message: format!(
+                "the device has no room for {bytes} bytes more: {free} bytes are free; take smaller batches, \
+                 or end what else uses the device"
+            ),
+            out_of_memory: true,
         }
     }
 
@@ -209,6 +223,17 @@ impl Error {
     /// True for errors that a bulk load may skip: bad input, not a broken disk or index.
     pub fn is_input(&self) -> bool {
         matches!(self, Self::InvalidInput { .. } | Self::Limit { .. })
+    }
+
+    /// True if the memory of a device was too small: less at a time may succeed.
+    pub fn is_device_memory(&self) -> bool {
+        matches!(
+            self,
+            Self::Device {
+                out_of_memory: true,
+                ..
+            }
+        )
     }
 }
 
@@ -277,7 +302,7 @@ impl fmt::Display for Error {
                 true => f.write_str(message),
                 false => write!(f, "{}: {message}", path.display()),
             },
-            Self::Device { message } => f.write_str(message),
+            Self::Device { message, .. } => f.write_str(message),
             Self::Poisoned { message } => write!(
                 f,
                 "this writer stopped after an earlier error ({message}); \
