@@ -11,13 +11,22 @@
 //!
 //! Invariant: an operation gives every sequence what it would give this sequence alone.
 
+#[cfg(feature = "cuda")]
+mod any;
 #[doc(hidden)]
 pub mod conformance;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
+mod nearest;
 mod reference;
 mod shapes;
 
+#[cfg(feature = "cuda")]
+pub use any::AnyBackend;
 pub use cpu::{Cpu, CpuOptions, Precision};
+#[cfg(feature = "cuda")]
+pub use cuda::Cuda;
 pub use reference::{Reference, Rows};
 
 use crate::error::Result;
@@ -178,6 +187,16 @@ pub struct Linear<'a, B: Backend> {
 /// A sparse vector: terms ascending, weights above 0.
 pub type SparseVector = Vec<(u32, f32)>;
 
+/// The `most` greatest weights of a vector; of equal ones those of the lower terms.
+pub(crate) fn greatest(mut vector: SparseVector, most: usize) -> SparseVector {
+    if vector.len() > most {
+        vector.sort_by(|a, b| b.1.total_cmp(&a.1));
+        vector.truncate(most);
+        vector.sort_unstable_by_key(|(term, _)| *term);
+    }
+    vector
+}
+
 /// Where transformers run.
 ///
 /// Operations are at the grain of fused kernels. A tensor is rows × columns, row after row; matrices of weights are rows of outputs ×
@@ -207,6 +226,11 @@ pub trait Backend: Clone + Send + Sync + Sized {
     /// The longest packed batch, in tokens, that serves one lane best.
     fn batch_tokens(&self) -> usize;
 
+    /// Threads that make tokens of texts while it calculates.
+    fn reading_threads(&self) -> usize {
+        self.lanes().len()
+    }
+
     /// Loads the weights of a linear layer, `outputs` × `inputs` numbers.
     fn matrix(&self, outputs: usize, inputs: usize, values: &[f32]) -> Result<Self::Matrix>;
 
@@ -224,6 +248,19 @@ pub trait Backend: Clone + Send + Sync + Sized {
 
     /// Rows and columns of a tensor.
     fn shape(&self, tensor: &Self::Tensor) -> (usize, usize);
+
+    /// Does `run`, which makes a tensor of a batch of `tokens` tokens, or does again what it did before under the same `key`: a backend whose operations take less time than
+    /// their launching may record them. What `run` does must depend on the key alone but for the numbers that it brings onto the device
+    /// ([`embed`](Backend::embed)'s ids, [`tensor`](Backend::tensor)'s values), and it must read nothing back.
+    fn replayable(
+        &self,
+        key: &[u32],
+        tokens: usize,
+        run: impl FnOnce() -> Result<Self::Tensor>,
+    ) -> Result<Self::Tensor> {
+        let _ = (key, tokens);
+        run()
+    }
 
     /// For each row the sum of one row of each table, then a norm if there is one. Every list of numbers is as long as the tensor has rows, and each
     /// number below the rows of its table.
@@ -284,8 +321,8 @@ pub trait Backend: Clone + Send + Sync + Sized {
     /// Every row divided by its Euclidean length, which is taken to be 1e-12 at least.
     fn unit_rows(&self, x: &Self::Tensor) -> Result<Self::Tensor>;
 
-    /// The sparse vector of each sequence: logits x · decoderᵀ + bias of each token and term, activated, pooled over the tokens. Logits of all tokens and terms never exist at
-    /// the same time.
+    /// The sparse vector of each sequence: logits x · decoderᵀ + bias of each token and term, activated, pooled over the tokens; the `most` greatest weights stay, of equal ones those
+    /// of the lower terms. Logits of all tokens and terms never exist at the same time.
     fn splade(
         &self,
         x: &Self::Tensor,
@@ -293,6 +330,7 @@ pub trait Backend: Clone + Send + Sync + Sized {
         decoder: &Linear<'_, Self>,
         activation: SpladeActivation,
         pooling: SpladePooling,
+        most: usize,
     ) -> Result<Vec<SparseVector>>;
 
     /// For each sequence of documents the sum, over the query's rows, of the greatest inner product with any row of the document
@@ -303,4 +341,18 @@ pub trait Backend: Clone + Send + Sync + Sized {
         documents: &Self::Tensor,
         starts: &[u32],
     ) -> Result<Vec<f32>>;
+
+    /// The `k` rows of `vectors` that have the greatest inner products with each row of `queries`: numbers and products, the greatest first, of equal ones the lower
+    /// number. Products are of the numbers as the backend stores them.
+    fn nearest(
+        &self,
+        queries: &Self::Tensor,
+        vectors: &Self::Tensor,
+        k: usize,
+    ) -> Result<Vec<Vec<(u32, f32)>>> {
+        let (_, columns) = self.shape(queries);
+        shapes::expect("columns of vectors", self.shape(vectors).1, columns)?;
+        let (queries, vectors) = (self.values(queries)?, self.values(vectors)?);
+        Ok(nearest::nearest(&queries, &vectors, columns, k))
+    }
 }

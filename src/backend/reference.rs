@@ -15,7 +15,7 @@ pub use rows::Rows;
 
 use super::{
     Activation, Attention, Backend, Linear, Norm, Pooling, SparseVector, SpladeActivation,
-    SpladePooling,
+    SpladePooling, greatest,
 };
 use crate::error::Result;
 
@@ -137,8 +137,11 @@ impl Backend for Reference {
         decoder: &Linear<'_, Self>,
         activation: SpladeActivation,
         pooling: SpladePooling,
+        most: usize,
     ) -> Result<Vec<SparseVector>> {
-        sparse::splade(x, starts, decoder, activation, pooling)
+        let vectors = sparse::splade(x, starts, decoder, activation, pooling)?;
+        let cut = vectors.into_iter().map(|vector| greatest(vector, most));
+        Ok(cut.collect())
     }
 
     fn max_sim(&self, query: &Rows, documents: &Rows, starts: &[u32]) -> Result<Vec<f32>> {

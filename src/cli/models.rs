@@ -1,9 +1,12 @@
 //! The options that subcommands with models share, and models opened by them.
 
 use std::path::Path;
+use std::str::FromStr;
 
 use clap::ValueEnum;
 
+#[cfg(feature = "cuda")]
+use crate::backend::{AnyBackend, Cuda};
 use crate::backend::{Cpu, CpuOptions, Precision};
 use crate::error::{Error, Result};
 use crate::format::{ModelIdentity, Schema};
@@ -18,7 +21,10 @@ const OVERLAP_SHARE: usize = 8;
 /// How models work.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct ModelArguments {
-    /// Numbers that models calculate with; bf16 is faster where the processor has instructions for it, f32 is exact.
+    /// Where models run: cpu, cuda (the first card), cuda:1 (the second), or auto (the first card if it can be had, else the processor).
+    #[arg(long, value_name = "WHERE", default_value = "cpu")]
+    device: DeviceName,
+    /// Numbers that models calculate with on the processor; bf16 is faster where the processor has instructions for it, f32 is exact.
     #[arg(long, value_name = "P", value_enum, default_value_t)]
     precision: PrecisionName,
     /// What becomes of texts with more tokens than a model takes.
@@ -28,6 +34,49 @@ pub struct ModelArguments {
     /// model takes].
     #[arg(long, value_name = "N")]
     overlap: Option<usize>,
+}
+
+/// Where models run.
+#[cfg(feature = "cuda")]
+pub type ModelBackend = AnyBackend;
+/// Where models run.
+#[cfg(not(feature = "cuda"))]
+pub type ModelBackend = Cpu;
+
+#[cfg(feature = "cuda")]
+fn card(number: usize) -> Result<ModelBackend> {
+    Cuda::new(number).map(AnyBackend::Cuda)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn card(_number: usize) -> Result<ModelBackend> {
+    Err(Error::device(
+        "this esparsa was built without CUDA: build it with `--features cuda`, or leave out --device",
+    ))
+}
+
+/// A device, as it is given on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum DeviceName {
+    #[default]
+    Cpu,
+    Cuda(usize),
+    Auto,
+}
+
+impl FromStr for DeviceName {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        let number = |number: &str| number.parse().ok().map(Self::Cuda);
+        let device = match name {
+            "cpu" => Some(Self::Cpu),
+            "auto" => Some(Self::Auto),
+            "cuda" => Some(Self::Cuda(0)),
+            _ => name.strip_prefix("cuda:").and_then(number),
+        };
+        device.ok_or_else(|| "expected cpu, cuda, cuda:N or auto".to_owned())
+    }
 }
 
 /// Numbers to calculate with.
@@ -76,19 +125,30 @@ impl KindName {
 }
 
 impl ModelArguments {
-    /// Where models run, with so many threads.
+    /// Where models run, with so many threads if that is the processor.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] when threads cannot be started.
-    pub fn backend(&self, threads: usize) -> Result<Cpu> {
-        Cpu::new(CpuOptions {
+    /// [`Error::Device`] when threads cannot be started, or when there is no such card.
+    pub fn backend(&self, threads: usize) -> Result<ModelBackend> {
+        match self.device {
+            DeviceName::Cpu => self.processor(threads),
+            DeviceName::Cuda(number) => card(number),
+            DeviceName::Auto => card(0).or_else(|_| self.processor(threads)),
+        }
+    }
+
+    fn processor(&self, threads: usize) -> Result<ModelBackend> {
+        let cpu = Cpu::new(CpuOptions {
             threads,
             precision: match self.precision {
                 PrecisionName::F32 => Precision::F32,
                 PrecisionName::Bf16 => Precision::Bf16,
             },
-        })
+        })?;
+        #[cfg(feature = "cuda")]
+        let cpu = AnyBackend::Cpu(cpu);
+        Ok(cpu)
     }
 
     /// What becomes of long texts with a model that takes so many tokens.
@@ -113,9 +173,9 @@ impl ModelArguments {
 )]
 pub enum AnyEncoder {
     /// Sparse ones.
-    Sparse(SparseEncoder<Cpu>),
+    Sparse(SparseEncoder<ModelBackend>),
     /// Dense ones.
-    Dense(DenseEncoder<Cpu>),
+    Dense(DenseEncoder<ModelBackend>),
 }
 
 impl AnyEncoder {
@@ -127,7 +187,7 @@ impl AnyEncoder {
     pub fn open(
         folder: &Path,
         kind: KindName,
-        backend: Cpu,
+        backend: ModelBackend,
         options: &ModelArguments,
     ) -> Result<Self> {
         let model = ModelFolder::open_as(folder, kind.asked())?;
@@ -154,9 +214,9 @@ impl AnyEncoder {
 /// A model that scores documents for a query.
 pub enum AnyScorer {
     /// It reads both together.
-    Cross(CrossEncoder<Cpu>),
+    Cross(CrossEncoder<ModelBackend>),
     /// It compares the vectors of their tokens.
-    Late(LateEncoder<Cpu>),
+    Late(LateEncoder<ModelBackend>),
 }
 
 impl AnyScorer {
@@ -165,7 +225,7 @@ impl AnyScorer {
     /// # Errors
     ///
     /// What opening gives, and [`Error::InvalidInput`] when the model scores no pairs or the options make no sense.
-    pub fn open(folder: &Path, backend: Cpu, options: &ModelArguments) -> Result<Self> {
+    pub fn open(folder: &Path, backend: ModelBackend, options: &ModelArguments) -> Result<Self> {
         let model = ModelFolder::open(folder)?;
         match model.kind {
             ModelKind::CrossEncoder => {

@@ -23,10 +23,11 @@ pub use stream::{WindowSize, for_each_window};
 
 /// Texts whose tokens one lane makes before it looks for more.
 const TEXTS_A_JOB: usize = 8;
-/// A window for one lane: long enough that its end, where lanes wait for the last batch, does not count.
+/// A window for one lane with batches of [`USUAL_BATCH`] tokens: long enough that its end, where lanes wait for the last batch, does not count.
 const WINDOW_TEXTS: usize = 256;
 /// The same in bytes.
 const WINDOW_BYTES: usize = 256 << 10;
+const USUAL_BATCH: usize = 2048;
 
 /// What a model does with batches of sequences.
 pub(super) trait Work<B: Backend>: Sync {
@@ -98,9 +99,10 @@ impl<B: Backend> Lanes<B> {
     /// How many texts are best given together.
     pub(super) fn window_size(&self) -> WindowSize {
         let lanes = self.lanes.len().max(2);
+        let batches = (self.whole.batch_tokens() / USUAL_BATCH).max(1);
         WindowSize {
-            items: lanes * WINDOW_TEXTS,
-            bytes: lanes * WINDOW_BYTES,
+            items: lanes * batches * WINDOW_TEXTS,
+            bytes: lanes * batches * WINDOW_BYTES,
         }
     }
 
@@ -160,7 +162,8 @@ impl<B: Backend> Lanes<B> {
         tokenize: impl Fn(usize) -> Result<Vec<Tokens>> + Sync,
     ) -> Result<Vec<Result<Vec<Tokens>>>> {
         let jobs = count.div_ceil(TEXTS_A_JOB);
-        let texts = on_lanes(&self.lanes, jobs, |_, job| {
+        let threads = vec![(); self.whole.reading_threads()];
+        let texts = on_lanes(&threads, jobs, |(), job| {
             let first = job * TEXTS_A_JOB;
             let last = count.min(first + TEXTS_A_JOB);
             Ok((first..last).map(&tokenize).collect::<Vec<_>>())
@@ -178,7 +181,8 @@ fn sequences(texts: &[Result<Vec<Tokens>>]) -> Vec<(usize, &Tokens)> {
     good.flatten().collect()
 }
 
-/// Runs a batch; if that fails, each sequence alone, so that the error is that of the text it comes from.
+/// Runs a batch. If the device has no room for it, its halves; if it fails otherwise, each sequence alone, so that the error is that of the text it
+/// comes from.
 fn run_batch<B: Backend, W: Work<B>>(
     work: &W,
     backend: &B,
@@ -200,6 +204,12 @@ fn run_batch<B: Backend, W: Work<B>>(
                 outputs.len()
             ),
         )),
+        Err(error) if error.is_device_memory() && sequences.len() > 1 => {
+            let (first, second) = sequences.split_at(sequences.len() / 2);
+            let mut outputs = run_batch(work, backend, first)?;
+            outputs.extend(run_batch(work, backend, second)?);
+            Ok(outputs)
+        }
         Err(error @ Error::Device { .. }) => Err(error),
         Err(error) if sequences.len() == 1 => Ok(vec![Err(error)]),
         Err(_) => {

@@ -30,7 +30,7 @@ use self::tensor::Buffers;
 use super::shapes::{self, expect};
 use super::{
     Activation, Attention, Backend, Linear, Norm, Pooling, SparseVector, SpladeActivation,
-    SpladePooling,
+    SpladePooling, greatest,
 };
 use crate::error::{Error, Result};
 
@@ -318,10 +318,13 @@ impl Backend for Cpu {
         decoder: &Linear<'_, Self>,
         activation: SpladeActivation,
         pooling: SpladePooling,
+        most: usize,
     ) -> Result<Vec<SparseVector>> {
         checked_layer(x, decoder)?;
         shapes::starts(starts, x.rows())?;
-        Ok(self.sparse_vectors(x, starts, decoder, activation, pooling))
+        let vectors = self.sparse_vectors(x, starts, decoder, activation, pooling);
+        let cut = vectors.into_iter().map(|vector| greatest(vector, most));
+        Ok(cut.collect())
     }
 
     fn max_sim(&self, query: &Tensor, documents: &Tensor, starts: &[u32]) -> Result<Vec<f32>> {
@@ -375,6 +378,7 @@ mod tests {
         let tolerance = Tolerance {
             difference: 1e-5,
             is_bf16: false,
+            stores_bf16: false,
         };
         for level in Level::all() {
             for threads in [1, 3] {
@@ -388,6 +392,7 @@ mod tests {
         let tolerance = Tolerance {
             difference: 1e-5,
             is_bf16: true,
+            stores_bf16: false,
         };
         for unit in Bf16Unit::all() {
             check(&with(Level::detect(), Some(unit), 2), tolerance, 11, 24).unwrap();

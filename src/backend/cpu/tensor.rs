@@ -12,7 +12,7 @@ pub struct Tensor {
 
 impl Tensor {
     /// Rows and columns.
-    pub(super) fn shape(&self) -> (usize, usize) {
+    pub(in crate::backend) fn shape(&self) -> (usize, usize) {
         (self.rows, self.columns)
     }
 

@@ -75,7 +75,11 @@ mod tests {
     const ONE: f32 = 1.718_281_8;
     const TWO: f32 = 6.389_056;
 
-    fn sparse(activation: SpladeActivation, pooling: SpladePooling) -> Vec<SparseVector> {
+    fn sparse(
+        activation: SpladeActivation,
+        pooling: SpladePooling,
+        most: usize,
+    ) -> Vec<SparseVector> {
         // Three tokens of which the first two are one sequence, then an empty sequence; the decoder copies both columns, to which the third
         // term has the bias alone.
         let x = Rows::new(3, 2, vec![ONE, -1.0, TWO, -2.0, 0.0, ONE]).unwrap();
@@ -86,7 +90,7 @@ mod tests {
             bias: Some(&bias),
         };
         Reference
-            .splade(&x, &[0, 2, 2, 3], &decoder, activation, pooling)
+            .splade(&x, &[0, 2, 2, 3], &decoder, activation, pooling, most)
             .unwrap()
     }
 
@@ -103,19 +107,25 @@ mod tests {
 
     #[test]
     fn splade_takes_the_greatest_weight_and_leaves_out_zeros() {
-        let found = sparse(SpladeActivation::Log1pRelu, SpladePooling::Max);
+        let found = sparse(SpladeActivation::Log1pRelu, SpladePooling::Max, 9);
         assert_vectors(&found, &[&[(0, 2.0), (2, 1.0)], &[], &[(1, 1.0), (2, 1.0)]]);
     }
 
     #[test]
+    fn only_the_greatest_weights_stay_and_of_equal_ones_the_lower_terms() {
+        let found = sparse(SpladeActivation::Log1pRelu, SpladePooling::Max, 1);
+        assert_vectors(&found, &[&[(0, 2.0)], &[], &[(1, 1.0)]]);
+    }
+
+    #[test]
     fn splade_sums_weights_not_logits() {
-        let found = sparse(SpladeActivation::Log1pRelu, SpladePooling::Sum);
+        let found = sparse(SpladeActivation::Log1pRelu, SpladePooling::Sum, 9);
         assert_vectors(&found, &[&[(0, 3.0), (2, 2.0)], &[], &[(1, 1.0), (2, 1.0)]]);
     }
 
     #[test]
     fn the_logarithm_can_be_taken_twice() {
-        let found = sparse(SpladeActivation::Log1pLog1pRelu, SpladePooling::Max);
+        let found = sparse(SpladeActivation::Log1pLog1pRelu, SpladePooling::Max, 9);
         let (once, twice) = (2f32.ln(), 3f32.ln());
         assert_vectors(
             &found,

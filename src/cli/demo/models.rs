@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::{DENSE_FIELD, K, SPARSE_FIELD, run_of, words};
-use crate::backend::Cpu;
 use crate::cli::index::thread_count;
 use crate::cli::input::Record;
-use crate::cli::models::{AnyEncoder, AnyScorer, KindName, ModelArguments, identity};
+use crate::cli::models::{AnyEncoder, AnyScorer, KindName, ModelArguments, ModelBackend, identity};
 use crate::cli::records::stored_contents;
 use crate::error::{Error, Result};
 use crate::eval::{self, Run};
@@ -36,8 +35,8 @@ pub struct DemoArguments {
 
 /// The models of the demo, and what they make of its passages.
 pub struct DemoModels {
-    sparse: Option<SparseEncoder<Cpu>>,
-    dense: Option<DenseEncoder<Cpu>>,
+    sparse: Option<SparseEncoder<ModelBackend>>,
+    dense: Option<DenseEncoder<ModelBackend>>,
     scorer: Option<AnyScorer>,
     /// Vectors of passages by their ids.
     sparse_vectors: HashMap<String, Vec<(String, f32)>>,
@@ -180,7 +179,7 @@ impl DemoModels {
     }
 }
 
-fn named(encoder: &SparseEncoder<Cpu>, vector: Vec<(u32, f32)>) -> Vec<(String, f32)> {
+fn named(encoder: &SparseEncoder<ModelBackend>, vector: Vec<(u32, f32)>) -> Vec<(String, f32)> {
     vector
         .into_iter()
         .map(|(term, weight)| (encoder.term(term), weight))

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use super::load::{Load, Loaded};
 use super::peek::{FirstDense, Peeked};
 use super::target::{DENSE_FIELD, SPARSE_FIELD};
-use crate::backend::Cpu;
 use crate::cli::input::{Chunk, Reader};
-use crate::cli::models::{AnyEncoder, KindName, ModelArguments, identity, same_model};
+use crate::cli::models::{
+    AnyEncoder, KindName, ModelArguments, ModelBackend, identity, same_model,
+};
 use crate::cli::progress::Progress;
 use crate::cli::records::Records;
 use crate::error::{Error, Origin, Result};
@@ -35,11 +36,11 @@ pub struct EncodingArguments {
 /// The models of a load; there may be none.
 pub struct Encoders {
     sparse: Option<Sparse>,
-    dense: Option<DenseEncoder<Cpu>>,
+    dense: Option<DenseEncoder<ModelBackend>>,
 }
 
 struct Sparse {
-    encoder: SparseEncoder<Cpu>,
+    encoder: SparseEncoder<ModelBackend>,
     /// The names of all terms.
     terms: Vec<String>,
 }

@@ -18,6 +18,8 @@ mod post_norm;
 mod relative;
 mod t5;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::neural::config::{Family, ModelConfig};
@@ -29,6 +31,8 @@ use post_norm::PostNorm;
 use t5::T5;
 
 pub(super) use names::word_embeddings;
+
+static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A transformer encoder, loaded onto a backend.
 ///
@@ -58,6 +62,8 @@ pub struct Encoder<B: Backend> {
     stack: Stack<B>,
     limits: Limits,
     hidden: usize,
+    /// No other encoder of the process has it.
+    number: u32,
 }
 
 enum Stack<B: Backend> {
@@ -98,6 +104,7 @@ impl<B: Backend> Encoder<B> {
                 max_positions: config.max_positions,
             },
             hidden: config.hidden,
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
         })
     }
 
@@ -109,10 +116,12 @@ impl<B: Backend> Encoder<B> {
     /// not have, [`Error::Device`] if the backend's device fails.
     pub fn forward(&self, backend: &B, batch: &Batch) -> Result<B::Tensor> {
         self.limits.check(batch)?;
-        match &self.stack {
+        let mut key = vec![self.number];
+        key.extend(&batch.starts);
+        backend.replayable(&key, batch.tokens(), || match &self.stack {
             Stack::PostNorm(stack) => stack.forward(backend, batch),
             Stack::T5(stack) => stack.forward(backend, batch),
-        }
+        })
     }
 
     /// Numbers in the hidden state of a token.

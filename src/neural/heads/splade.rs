@@ -18,6 +18,7 @@ pub struct SpladeHead<B: Backend> {
     decoder: Dense<B>,
     activation: SpladeActivation,
     pooling: SpladePooling,
+    most: usize,
     vocabulary: usize,
 }
 
@@ -44,8 +45,16 @@ impl<B: Backend> SpladeHead<B> {
             decoder: names.decoder(&loader, config)?,
             activation,
             pooling,
+            most: usize::MAX,
             vocabulary: config.vocabulary,
         })
+    }
+
+    /// Vectors have the `most` greatest weights at most.
+    #[must_use]
+    pub fn with_most(mut self, most: usize) -> Self {
+        self.most = most;
+        self
     }
 
     /// The sparse vector of each sequence.
@@ -63,7 +72,8 @@ impl<B: Backend> SpladeHead<B> {
         let x = backend.linear(hidden, &transform, self.transform_activation)?;
         let x = backend.norm(&x, &self.norm.norm())?;
         let decoder = self.decoder.layer();
-        backend.splade(&x, starts, &decoder, self.activation, self.pooling)
+        let (activation, pooling) = (self.activation, self.pooling);
+        backend.splade(&x, starts, &decoder, activation, pooling, self.most)
     }
 
     /// The number of terms.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::backend::{Backend, Pooling, SparseVector};
+use crate::backend::{Backend, Pooling, SparseVector, greatest};
 use crate::error::{Error, Result};
 use crate::neural::bulk::{Encoded, Lanes, WindowSize, Work};
 use crate::neural::encoder::Encoder;
@@ -73,6 +73,7 @@ impl<B: Backend> SparseEncoder<B> {
         };
         let (config, weights) = (&folder.config, &folder.weights);
         let encoder = Encoder::load(&backend, config, weights)?;
+        let max_terms = folder.max_terms.unwrap_or(usize::MAX);
         let head = SpladeHead::load(&backend, config, weights, activation, pooling)?;
         Ok(Self {
             identity: Identity::of(&folder)?,
@@ -82,11 +83,11 @@ impl<B: Backend> SparseEncoder<B> {
                 tokenizer: folder.tokenizer,
                 max_tokens: folder.max_tokens,
             },
-            head,
+            head: head.with_most(max_terms),
             queries: folder.static_queries,
             lanes: Lanes::new(backend),
             long: LongText::default(),
-            max_terms: folder.max_terms.unwrap_or(usize::MAX),
+            max_terms,
         })
     }
 
@@ -230,16 +231,6 @@ impl<B: Backend> Work<B> for Weights<'_, B> {
     fn join(&self, parts: Vec<SparseVector>) -> SparseVector {
         greatest(greatest_weights(parts), self.0.max_terms)
     }
-}
-
-/// The `count` greatest weights of a vector; of equal ones those of the lower terms.
-fn greatest(mut vector: SparseVector, count: usize) -> SparseVector {
-    if vector.len() > count {
-        vector.sort_by(|a, b| b.1.total_cmp(&a.1));
-        vector.truncate(count);
-        vector.sort_unstable_by_key(|(term, _)| *term);
-    }
-    vector
 }
 
 #[cfg(test)]

@@ -1,0 +1,187 @@
+//! What the CUDA backend reaches on this machine's first card: that it is right, how fast, and in how much memory. `benches/cuda` runs it.
+//!
+//! `cargo run --release --features cuda --example cuda_speed -- SUBCOMMAND` prints one JSON object a line:
+//!
+//! | subcommand | measures |
+//! | --- | --- |
+//! | `conformance --rounds N --seed S` | nothing; holds every operation against the reference |
+//! | `gemm` | products of the models' shapes |
+//! | `encode --model DIR --corpus FILE [--documents N] [--passes P]` | documents from text to vectors, and the model alone |
+//! | `pairs --model DIR --pairs FILE [--passes P]` | a cross-encoder on lines of `query` and `document` |
+//! | `query --model DIR --texts FILE [--runs N]` | one text at a time |
+//! | `accuracy --model DIR --corpus FILE [--documents N]` | cosines with the vectors that the processor makes in f32 |
+//! | `memory --model DIR [--length N]` | the SPLADE head's memory beside that of its logits |
+//!
+//! A model's folder says whether its vectors are sparse or dense.
+
+mod encoding;
+mod latency;
+mod memory;
+mod models;
+mod products;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use esparsa::backend::conformance::{self, Tolerance};
+use esparsa::backend::{Backend, Cuda};
+use serde_json::{Value, json};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const USAGE: &str = "usage: cuda_speed conformance|gemm|encode|pairs|query|accuracy|memory [--model DIR] [--corpus FILE] [--pairs FILE] [--texts FILE] [--documents N] \
+                     [--passes N] [--runs N] [--length N] [--rounds N] [--seed N]";
+
+/// What bf16 storage and sums in another order may change, as a part of the greatest number.
+const DIFFERENCE: f32 = 0.01;
+
+struct Options {
+    model: PathBuf,
+    corpus: PathBuf,
+    pairs: PathBuf,
+    texts: PathBuf,
+    documents: usize,
+    passes: usize,
+    runs: usize,
+    length: usize,
+    rounds: u64,
+    seed: u64,
+}
+
+fn main() -> Result<()> {
+    let mut words = std::env::args().skip(1);
+    let subcommand = words.next().ok_or(USAGE)?;
+    let options = read_options(words)?;
+    match subcommand.as_str() {
+        "conformance" => check(&options),
+        "gemm" => products::measure(),
+        "encode" => encoding::encode(&options),
+        "pairs" => encoding::score_pairs(&options),
+        "query" => latency::measure(&options),
+        "accuracy" => encoding::compare(&options),
+        "memory" => memory::measure(&options),
+        _ => Err(USAGE.into()),
+    }
+}
+
+fn read_options(mut words: impl Iterator<Item = String>) -> Result<Options> {
+    let mut options = Options {
+        model: PathBuf::new(),
+        corpus: PathBuf::new(),
+        pairs: PathBuf::new(),
+        texts: PathBuf::new(),
+        documents: usize::MAX,
+        passes: 3,
+        runs: 2_000,
+        length: 128,
+        rounds: 100,
+        seed: 1,
+    };
+    while let Some(word) = words.next() {
+        let value = words.next().ok_or(USAGE)?;
+        match word.as_str() {
+            "--model" => options.model = value.into(),
+            "--corpus" => options.corpus = value.into(),
+            "--pairs" => options.pairs = value.into(),
+            "--texts" => options.texts = value.into(),
+            "--documents" => options.documents = value.parse()?,
+            "--passes" => options.passes = value.parse::<usize>()?.max(1),
+            "--runs" => options.runs = value.parse::<usize>()?.max(1),
+            "--length" => options.length = value.parse::<usize>()?.max(1),
+            "--rounds" => options.rounds = value.parse()?,
+            "--seed" => options.seed = value.parse()?,
+            _ => return Err(USAGE.into()),
+        }
+    }
+    Ok(options)
+}
+
+fn check(options: &Options) -> Result<()> {
+    let start = Instant::now();
+    let cuda = Cuda::new(0)?;
+    let opened_s = start.elapsed().as_secs_f64();
+    let tolerance = Tolerance {
+        difference: DIFFERENCE,
+        is_bf16: true,
+        stores_bf16: true,
+    };
+    conformance::check(&cuda, tolerance, options.seed, options.rounds)?;
+    print(json!({
+        "what": "conformance",
+        "backend": cuda.name(),
+        "rounds": options.rounds,
+        "seed": options.seed,
+        "opened_s": opened_s,
+        "seconds": start.elapsed().as_secs_f64(),
+    }));
+    Ok(())
+}
+
+fn print(object: Value) {
+    println!("{object}");
+}
+
+/// The objects of a file of JSON Lines, `most` at most.
+fn read_lines(path: &Path, most: usize) -> Result<Vec<Value>> {
+    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let lines = BufReader::new(file).lines().take(most);
+    let objects: Vec<Value> = lines
+        .map(|line| Ok(serde_json::from_str(&line?)?))
+        .collect::<Result<_>>()?;
+    match objects.is_empty() {
+        true => Err(format!("{}: expected lines, found none", path.display()).into()),
+        false => Ok(objects),
+    }
+}
+
+fn field<'a>(object: &'a Value, name: &str) -> Result<&'a str> {
+    let found = object[name].as_str();
+    found.ok_or_else(|| format!("expected a text named {name}, found {object}").into())
+}
+
+/// Title and text of documents in BEIR's layout, as `esparsa encode` joins them.
+fn read_documents(options: &Options) -> Result<Vec<String>> {
+    let documents = read_lines(&options.corpus, options.documents)?;
+    let joined = documents.iter().map(|document| {
+        let text = field(document, "text")?;
+        Ok(match document["title"].as_str() {
+            None | Some("") => text.to_owned(),
+            Some(title) => format!("{title} {text}"),
+        })
+    });
+    joined.collect()
+}
+
+/// Seconds that `run` takes.
+fn time(run: impl FnOnce() -> Result<()>) -> Result<f64> {
+    let start = Instant::now();
+    run()?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+/// The least number that a share of them does not exceed.
+fn quantile(numbers: &[f64], share: f64) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = (share * sorted.len() as f64).ceil() as usize;
+    sorted[place.clamp(1, sorted.len()) - 1]
+}
+
+fn median(numbers: &[f64]) -> f64 {
+    quantile(numbers, 0.5)
+}
+
+/// A stream of random numbers (SplitMix64: Steele, Lea and Flood, 2014), from -1 to 1.
+fn random_numbers(count: usize) -> Vec<f32> {
+    let mut state = 1_u64;
+    let next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}

@@ -1,0 +1,103 @@
+//! Products of the models' shapes, alone.
+//!
+//! Inputs are several sets of random numbers, more bytes together than the card's cache holds, taken in turn. Products are launched one behind the other and
+//! waited for once, so that for small ones it is launching that is measured; the other side does the same.
+
+use std::time::Instant;
+
+use esparsa::backend::{Activation, Backend, Cuda, Linear};
+use serde_json::json;
+
+use crate::{Result, median, print, random_numbers};
+
+/// Rows: tokens of a batch.
+const ROWS: [usize; 3] = [512, 4_096, 16_384];
+/// Outputs and inputs: queries, keys and values together; attention's output; both layers of the feed-forward network; the decoder of the SPLADE head.
+const LAYERS: [(&str, usize, usize); 10] = [
+    ("base", 2_304, 768),
+    ("base", 768, 768),
+    ("base", 3_072, 768),
+    ("base", 768, 3_072),
+    ("base", 30_522, 768),
+    ("minilm", 1_152, 384),
+    ("minilm", 384, 384),
+    ("minilm", 1_536, 384),
+    ("minilm", 384, 1_536),
+    ("minilm", 30_522, 384),
+];
+/// Bytes of all sets together, more than caches hold.
+const SETS_BYTES: usize = 128 << 20;
+const MOST_SETS: usize = 64;
+/// Sets begin at different numbers of one stream.
+const SET_STEP: usize = 4_099;
+/// A repeat takes so long, about.
+const REPEAT_S: f64 = 0.02;
+const REPEATS: usize = 7;
+const MOST_LAUNCHES: usize = 10_000;
+
+type Set = (<Cuda as Backend>::Tensor, <Cuda as Backend>::Matrix);
+
+pub fn measure() -> Result<()> {
+    let cuda = Cuda::new(0)?;
+    let greatest_rows = ROWS[ROWS.len() - 1];
+    let inputs = LAYERS.iter().map(|(_, _, inputs)| inputs * greatest_rows);
+    let weights = LAYERS.iter().map(|(_, outputs, inputs)| outputs * inputs);
+    let most = inputs.chain(weights).max().unwrap_or(0);
+    let numbers = random_numbers(most + MOST_SETS * SET_STEP);
+    for (model, outputs, inputs) in LAYERS {
+        for rows in ROWS {
+            let sets = sets_of(&cuda, &numbers, [rows, outputs, inputs])?;
+            let (seconds, launches) = time_products(&cuda, &sets)?;
+            let operations = 2.0 * rows as f64 * outputs as f64 * inputs as f64;
+            let rates: Vec<f64> = seconds
+                .iter()
+                .map(|s| 1e-12 * operations * launches as f64 / s)
+                .collect();
+            print(json!({
+                "what": "gemm",
+                "model": model,
+                "m": rows, "n": outputs, "k": inputs,
+                "sets": sets.len(),
+                "launches": launches,
+                "us": 1e6 * median(&seconds) / launches as f64,
+                "tflops": median(&rates),
+                "all_tflops": rates,
+            }));
+        }
+    }
+    Ok(())
+}
+
+fn sets_of(cuda: &Cuda, numbers: &[f32], [rows, outputs, inputs]: [usize; 3]) -> Result<Vec<Set>> {
+    let bytes = 2 * inputs * (rows + outputs);
+    let count = (SETS_BYTES / bytes).clamp(2, MOST_SETS);
+    let sets = (0..count).map(|set| {
+        let numbers = &numbers[set * SET_STEP..];
+        let x = cuda.tensor(rows, inputs, &numbers[..rows * inputs])?;
+        // Other numbers than those of x.
+        let numbers = &numbers[SET_STEP / 2..];
+        Ok((
+            x,
+            cuda.matrix(outputs, inputs, &numbers[..outputs * inputs])?,
+        ))
+    });
+    sets.collect()
+}
+
+/// Seconds of each repeat, and how many products one has.
+fn time_products(cuda: &Cuda, sets: &[Set]) -> Result<(Vec<f64>, usize)> {
+    let run = |launches: usize| -> Result<f64> {
+        let start = Instant::now();
+        for (x, weight) in sets.iter().cycle().take(launches) {
+            let layer = Linear { weight, bias: None };
+            cuda.linear(x, &layer, Activation::Identity)?;
+        }
+        cuda.synchronize()?;
+        Ok(start.elapsed().as_secs_f64())
+    };
+    run(sets.len())?;
+    let one_s = run(2 * sets.len())? / (2 * sets.len()) as f64;
+    let launches = ((REPEAT_S / one_s) as usize).clamp(sets.len(), MOST_LAUNCHES);
+    let seconds = (0..REPEATS).map(|_| run(launches)).collect::<Result<_>>()?;
+    Ok((seconds, launches))
+}

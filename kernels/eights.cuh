@@ -1,0 +1,63 @@
+// Rows eight numbers at a time: what one lane reads and writes at once, 16 bytes of bf16 or 32 of f32.
+//
+// `numbers` says how many of the eight belong to the row; the others are zeros when they are read. Rows of bf16 begin at multiples of 16 bytes and
+// may be read and written up to their stride; rows of f32 may begin anywhere and end where the next begins.
+#pragma once
+#include "prelude.cuh"
+
+DEVICE bool is_aligned(const void* place) { return u64(place) % 16 == 0; }
+
+DEVICE void unpack(float (&x)[8], const Words4& words) {
+    UNROLL
+    for (int pair = 0; pair < 4; pair++) {
+        x[2 * pair] = low_of(words.word[pair]);
+        x[2 * pair + 1] = high_of(words.word[pair]);
+    }
+}
+
+DEVICE void load_eight(float (&x)[8], const bf16* from, int numbers) {
+    Words4 words = {};
+    if (numbers > 0) words = load_16(from);
+    unpack(x, words);
+    UNROLL
+    for (int i = 0; i < 8; i++)
+        if (i >= numbers) x[i] = 0;
+}
+
+DEVICE void load_eight(float (&x)[8], const float* from, int numbers) {
+    if (numbers >= 8 && is_aligned(from)) {
+        UNROLL
+        for (int half = 0; half < 2; half++) {
+            Words4 words = load_16(from + 4 * half);
+            UNROLL
+            for (int i = 0; i < 4; i++) x[4 * half + i] = float_of(words.word[i]);
+        }
+        return;
+    }
+    UNROLL
+    for (int i = 0; i < 8; i++) x[i] = i < numbers ? from[i] : 0;
+}
+
+/// All eight are written: the row's stride has room for them.
+DEVICE void store_eight(bf16* to, const float (&x)[8]) {
+    Words4 words;
+    UNROLL
+    for (int pair = 0; pair < 4; pair++) words.word[pair] = pack(x[2 * pair], x[2 * pair + 1]);
+    *reinterpret_cast<Words4*>(to) = words;
+}
+
+DEVICE void store_eight(float* to, const float (&x)[8], int numbers) {
+    if (numbers >= 8 && is_aligned(to)) {
+        UNROLL
+        for (int half = 0; half < 2; half++) {
+            Words4 words;
+            UNROLL
+            for (int i = 0; i < 4; i++) words.word[i] = bits_of(x[4 * half + i]);
+            *reinterpret_cast<Words4*>(to + 4 * half) = words;
+        }
+        return;
+    }
+    UNROLL
+    for (int i = 0; i < 8; i++)
+        if (i < numbers) to[i] = x[i];
+}

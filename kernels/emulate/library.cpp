@@ -1,0 +1,70 @@
+// The emulated card as a library that a test builds and loads:
+//
+//     g++ -O3 -std=c++20 -DESPARSA_EMULATE -Wno-unknown-pragmas -shared -fPIC kernels/emulate/library.cpp -o libkernels.so
+//
+// Kernels are found by their names; the functions below are the card around them.
+#include "emulate.h"
+
+#include "../attention.cu"
+#include "../late.cu"
+#include "../nearest.cu"
+#include "../pool.cu"
+#include "../product.cu"
+#include "../product_hopper.cu"
+#include "../rows.cu"
+#include "../sparsify.cu"
+#include "../splade.cu"
+#include "../splade_hopper.cu"
+
+extern "C" {
+
+/// Runs a kernel; 0, or 1 with a message of at most `message_bytes` with its ending zero.
+int emulate_launch(emulate::Kernel kernel, const u32* grid, u32 threads, u64 shared_bytes, const void* parameters, u64 schedule, char* message, u64 message_bytes) {
+    std::string failure = emulate::try_launch(kernel, {grid[0], grid[1], grid[2]}, threads, shared_bytes, parameters, schedule);
+    if (failure.empty()) return 0;
+    std::snprintf(message, message_bytes, "%s", failure.c_str());
+    return 1;
+}
+
+void* emulate_allocate(u64 bytes) { return emulate::memory().allocate(bytes); }
+/// 0 if that was no allocation.
+int emulate_free(void* start) { return emulate::memory().free(start); }
+
+/// From now on the barrier or wait at that place counts for nothing, for launches from the calling thread; an empty file ends that.
+void emulate_ignore(const char* file, int line, const char* kind) { emulate::machine().ignore(file, line, kind); }
+
+/// Lines `file line kind passes` of what launches from the calling thread came by since the last call; how many bytes all would take.
+u64 emulate_sites(char* text, u64 text_bytes) {
+    std::string lines;
+    for (const auto& site : emulate::machine().sites()) lines += site.file + " " + std::to_string(site.line) + " " + site.kind + " " + std::to_string(site.passed) + "\n";
+    if (lines.size() < text_bytes) {
+        std::memcpy(text, lines.c_str(), lines.size() + 1);
+        emulate::machine().forget_sites();
+    }
+    return lines.size();
+}
+
+/// The bytes of a structure of parameters.cuh, 0 if there is none of that name.
+u64 emulate_size_of(const char* structure) {
+#define SIZE_OF(name) \
+    if (std::strcmp(structure, #name) == 0) return sizeof(name);
+    SIZE_OF(EmbedParameters)
+    SIZE_OF(RowsParameters)
+    SIZE_OF(ConvertParameters)
+    SIZE_OF(UnitParameters)
+    SIZE_OF(PoolParameters)
+    SIZE_OF(NeighboursParameters)
+    SIZE_OF(HeadsParameters)
+    SIZE_OF(ProductParameters)
+    SIZE_OF(ProductHopperParameters)
+    SIZE_OF(AttentionParameters)
+    SIZE_OF(LateParameters)
+    SIZE_OF(SpladeParameters)
+    SIZE_OF(SpladeHopperParameters)
+    SIZE_OF(SparsifyParameters)
+    SIZE_OF(LimitParameters)
+    SIZE_OF(NearestParameters)
+#undef SIZE_OF
+    return 0;
+}
+}

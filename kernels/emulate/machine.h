@@ -1,0 +1,264 @@
+// A multiprocessor on a processor: runs the blocks of a launch one after the other, the threads of a block as fibers.
+//
+// A thread runs until it must wait for others (a barrier, an exchange within its warp, a copy) or ends; which thread runs next, the schedule says. Schedules are
+// chosen so that mistakes show: one warp runs as far ahead as it can, forwards, backwards, or threads are drawn at random; copies land at once or as late as they may.
+// When nobody can run and somebody still waits, the launch fails and says where each waits.
+#pragma once
+
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fiber.h"
+#include "memory.h"
+
+namespace emulate {
+
+using Kernel = void (*)(const void* parameters);
+
+struct Three {
+    unsigned x = 1, y = 1, z = 1;
+};
+
+/// A place in the sources at which threads wait for something.
+struct Site {
+    std::string file;
+    int line = 0;
+    std::string kind;
+    long passed = 0;
+};
+
+/// What a launch can fail with.
+struct Failure {
+    std::string message;
+};
+
+/// The order in which threads run, from the number of a schedule.
+struct Schedule {
+    explicit Schedule(uint64_t number) : number(number), state(number * 0x9e3779b97f4a7c15ull + 1) {}
+    uint64_t number, state;
+
+    /// Even schedules let copies land at once, odd ones as late as they may.
+    bool lands_late() const { return number & 1; }
+    /// Warps (and lanes) from the first, from the last, one drawn warp first, any.
+    unsigned way() const { return (number >> 1) & 3; }
+
+    unsigned below(unsigned bound) {
+        state = state * 6364136223846793005ull + 1442695040888963407ull;
+        return unsigned((state >> 33) % bound);
+    }
+};
+
+class Machine;
+
+/// A group of threads that do something together: a warp, a warpgroup, a barrier.
+struct Meeting {
+    const char* what = nullptr;
+    unsigned arrived = 0;
+    std::vector<void*> arguments;  // one for each thread of the group
+};
+
+struct Thread {
+    Context context;
+    Three index;
+    unsigned number = 0;
+    bool is_done = false;
+    const void* waits_for = nullptr;  // the key; null while it can run
+    const char* waits_at = "";
+    int waits_line = 0;
+    // Asynchronous copies that have not landed: bundles, the oldest first, and those not yet bundled.
+    struct Copy {
+        void* to;
+        const void* from;
+        uint32_t bytes;
+    };
+    std::vector<std::vector<Copy>> bundles;
+    std::vector<Copy> open;
+};
+
+class Machine {
+  public:
+    /// Runs a whole launch.
+    void launch(Kernel kernel, Three grid, unsigned threads, size_t shared_bytes, const void* parameters, uint64_t schedule) {
+        schedule_ = Schedule(schedule);
+        kernel_ = kernel, parameters_ = parameters, grid_ = grid;
+        while (stacks_.size() < threads) stacks_.emplace_back();
+        for (block_.z = 0; block_.z < grid.z; block_.z++)
+            for (block_.y = 0; block_.y < grid.y; block_.y++)
+                for (block_.x = 0; block_.x < grid.x; block_.x++) run_block(threads, shared_bytes);
+    }
+
+    Thread& current() { return *current_; }
+    Three block() const { return block_; }
+    Three grid() const { return grid_; }
+    unsigned threads() const { return unsigned(threads_.size()); }
+    Schedule& schedule() { return schedule_; }
+    char* shared() { return shared_.data(); }
+    size_t shared_bytes() const { return shared_.bytes(); }
+
+    /// Lets others run until somebody wakes the key. The caller looks again at what it waits for.
+    void wait(const void* key, const char* at, int line = 0) {
+        Thread& thread = *current_;
+        thread.waits_for = key, thread.waits_at = at, thread.waits_line = line;
+        ready_[thread.number / 32] &= ~(1u << thread.number % 32);
+        waiting_[key].push_back(&thread);
+        switch_context(&thread.context, &main_);
+    }
+
+    void wake(const void* key) {
+        auto found = waiting_.find(key);
+        if (found == waiting_.end()) return;
+        for (Thread* thread : found->second) {
+            thread->waits_for = nullptr;
+            ready_[thread->number / 32] |= 1u << thread->number % 32;
+        }
+        found->second.clear();
+    }
+
+    /// The threads `first` to `first + count - 1` do something together: the last to come calls `together` with the arguments of all, in order of threads. Nobody goes on before.
+    template <class Together>
+    void meet(unsigned group_kind, unsigned group, unsigned first, unsigned count, const char* what, void* argument, Together together) {
+        Meeting& meeting = meetings_[{group_kind, group}];
+        if (meeting.arrived == 0) meeting.what = what, meeting.arguments.assign(count, nullptr);
+        // Names are literals: equal ones may lie at different places.
+        if (std::strcmp(meeting.what, what) != 0) fail(std::string("threads of one group do not act together: one does ") + what + ", another " + meeting.what);
+        if (current_->number < first || current_->number - first >= count || meeting.arguments[current_->number - first])
+            fail(std::string("a thread does ") + what + " in a group that it does not belong to, or twice");
+        meeting.arguments[current_->number - first] = argument;
+        if (++meeting.arrived == count) {
+            std::vector<void*> arguments = std::move(meeting.arguments);
+            meeting.arrived = 0;
+            together(arguments);
+            wake(&meeting);
+        } else {
+            wait(&meeting, what);
+        }
+    }
+
+    /// A barrier: goes on when `count` threads have come.
+    void barrier(unsigned id, unsigned count, const char* file, int line) {
+        unsigned& arrived = barriers_[id];
+        if (++arrived == count) {
+            arrived = 0;
+            wake(&arrived);
+        } else {
+            wait(&arrived, file, line);
+        }
+    }
+
+    /// Counts that a thread came by, and says whether the site counts at all: a test lets one count for nothing.
+    bool counts(const char* file, int line, const char* kind) {
+        auto [place, is_new] = sites_.try_emplace({file, line, kind});
+        Site& site = place->second;
+        if (is_new) {
+            const char* slash = std::strrchr(file, '/');
+            site.file = slash ? slash + 1 : file, site.line = line, site.kind = kind;
+        }
+        site.passed++;
+        return !(line == ignored_line_ && site.file == ignored_file_ && site.kind == ignored_kind_);
+    }
+
+    void ignore(std::string file, int line, std::string kind) { ignored_file_ = std::move(file), ignored_line_ = line, ignored_kind_ = std::move(kind); }
+    std::vector<Site> sites() const {
+        std::vector<Site> all;
+        for (const auto& [_, site] : sites_) all.push_back(site);
+        return all;
+    }
+    void forget_sites() { sites_.clear(); }
+
+    /// Ends the launch; fibers are left where they stand.
+    [[noreturn]] void fail(std::string message) {
+        failure_ = std::move(message);
+        switch_context(&current_->context, &main_);
+        std::abort();
+    }
+
+    /// State that extensions keep for a block, such as barriers of Hopper's: made when first asked for, gone with the block.
+    template <class State>
+    State& extension() {
+        if (!extension_) extension_ = std::make_shared<State>();
+        return *static_cast<State*>(extension_.get());
+    }
+
+  private:
+    void run_block(unsigned threads, size_t shared_bytes) {
+        shared_.resize(shared_bytes);
+        threads_.assign(threads, Thread());
+        ready_.assign((threads + 31) / 32, 0);
+        waiting_.clear(), meetings_.clear(), barriers_.clear(), extension_.reset(), failure_.clear();
+        for (unsigned number = 0; number < threads; number++) {
+            threads_[number].number = number;
+            threads_[number].index = {number, 0, 0};
+            ready_[number / 32] |= 1u << number % 32;
+            begin_context(&threads_[number].context, stacks_[number].memory(), &Machine::thread_begins);
+        }
+        favourite_ = schedule_.below(unsigned(ready_.size()));
+        for (unsigned running = threads; running > 0;) {
+            current_ = next_thread();
+            switch_context(&main_, &current_->context);
+            if (!failure_.empty()) throw Failure{failure_};
+            if (current_->is_done) running--;
+        }
+    }
+
+    static void thread_begins();
+
+    Thread* next_thread() {
+        unsigned warps = unsigned(ready_.size());
+        unsigned way = schedule_.way();
+        unsigned offset = way == 3 ? schedule_.below(warps) : way == 2 ? favourite_ : 0;
+        for (unsigned step = 0; step < warps; step++) {
+            unsigned warp = way == 1 ? warps - 1 - step : (step + offset) % warps;
+            uint32_t lanes = ready_[warp];
+            if (!lanes) continue;
+            unsigned lane = way == 1 ? 31 - __builtin_clz(lanes) : __builtin_ctz(lanes);
+            return &threads_[warp * 32 + lane];
+        }
+        std::string message = "every thread waits:";
+        std::map<std::string, unsigned> places;
+        for (const Thread& thread : threads_)
+            if (!thread.is_done) places[std::string(thread.waits_at) + ":" + std::to_string(thread.waits_line)]++;
+        for (const auto& [place, count] : places) message += " " + std::to_string(count) + " at " + place + ";";
+        throw Failure{message};
+    }
+
+    Kernel kernel_ = nullptr;
+    const void* parameters_ = nullptr;
+    Three grid_, block_;
+    Schedule schedule_{0};
+    std::vector<Stack> stacks_;
+    std::vector<Thread> threads_;
+    std::vector<uint32_t> ready_;
+    std::map<const void*, std::vector<Thread*>> waiting_;
+    std::map<std::pair<unsigned, unsigned>, Meeting> meetings_;
+    std::map<unsigned, unsigned> barriers_;
+    std::shared_ptr<void> extension_;
+    std::map<std::tuple<const char*, int, const char*>, Site> sites_;
+    std::string ignored_file_, ignored_kind_, failure_;
+    int ignored_line_ = 0;
+    unsigned favourite_ = 0;
+    Thread* current_ = nullptr;
+    Context main_;
+    SharedMemory shared_;
+};
+
+/// The machine of the calling system thread: launches from several do not meet.
+inline Machine& machine() {
+    static thread_local Machine machine;
+    return machine;
+}
+
+inline void Machine::thread_begins() {
+    Machine& own = machine();
+    own.kernel_(own.parameters_);
+    Thread& thread = *own.current_;
+    thread.is_done = true;
+    own.ready_[thread.number / 32] &= ~(1u << thread.number % 32);
+    switch_context(&thread.context, &own.main_);
+    std::abort();
+}
+
+}  // namespace emulate

@@ -1,0 +1,144 @@
+// The memory of the emulated card. Each allocation ends at a page that nobody may touch, so that reading or writing beyond it stops the launch;
+// whatever is handed out is filled with 0xff first, which is NaN as bf16 and as f32.
+#pragma once
+
+#include <csetjmp>
+#include <csignal>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <new>
+#include <string>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace emulate {
+
+constexpr int POISON = 0xff;
+
+/// Pages with a forbidden one behind them.
+class Pages {
+  public:
+    explicit Pages(size_t bytes) {
+        size_t page = size_t(sysconf(_SC_PAGESIZE));
+        usable_ = (bytes + page - 1) / page * page;
+        whole_ = usable_ + page;
+        void* memory = mmap(nullptr, whole_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) throw std::bad_alloc();
+        memory_ = static_cast<char*>(memory);
+        mprotect(memory_ + usable_, page, PROT_NONE);
+    }
+    ~Pages() {
+        if (memory_) munmap(memory_, whole_);
+    }
+    Pages(Pages&& other) noexcept : memory_(other.memory_), usable_(other.usable_), whole_(other.whole_) { other.memory_ = nullptr; }
+    Pages(const Pages&) = delete;
+    char* end() const { return memory_ + usable_; }
+    size_t usable() const { return usable_; }
+
+  private:
+    char* memory_;
+    size_t usable_, whole_;
+};
+
+/// Global memory: allocations of the whole process.
+class GlobalMemory {
+  public:
+    void* allocate(size_t bytes) {
+        std::lock_guard<std::mutex> guard(mutex_);
+        size_t rounded = (bytes + 15) / 16 * 16;
+        Pages pages(rounded ? rounded : 16);
+        char* start = pages.end() - (rounded ? rounded : 16);
+        std::memset(start, POISON, rounded);
+        allocations_.emplace(start, std::move(pages));
+        return start;
+    }
+
+    bool free(void* start) {
+        std::lock_guard<std::mutex> guard(mutex_);
+        auto found = allocations_.find(static_cast<char*>(start));
+        if (found == allocations_.end()) return false;
+        allocations_.erase(found);
+        return true;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::map<char*, Pages> allocations_;
+};
+
+inline GlobalMemory& memory() {
+    static GlobalMemory memory;
+    return memory;
+}
+
+inline void* allocate(size_t bytes) { return memory().allocate(bytes); }
+
+/// The shared memory of a block: poisoned anew for each, beginning at a multiple of 1,024, ending (but for what that leaves over) at a forbidden page.
+class SharedMemory {
+  public:
+    static constexpr size_t MOST = 228 * 1024;
+
+    SharedMemory() : pages_(MOST) {}
+    void resize(size_t bytes) {
+        bytes_ = bytes;
+        size_t rounded = (bytes + 1023) / 1024 * 1024;
+        start_ = pages_.end() - rounded;
+        std::memset(start_, POISON, rounded);
+    }
+    char* data() { return start_; }
+    size_t bytes() const { return bytes_; }
+
+  private:
+    Pages pages_;
+    char* start_ = nullptr;
+    size_t bytes_ = 0;
+};
+
+/// Turns a touched forbidden page into a return to the launch.
+class Faults {
+  public:
+    static inline thread_local sigjmp_buf* back = nullptr;
+    static inline thread_local void* touched = nullptr;
+
+    static void watch() {
+        static std::once_flag once;
+        std::call_once(once, [] {
+            struct sigaction action = {};
+            action.sa_sigaction = &Faults::handle;
+            action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+            sigaction(SIGSEGV, &action, &before());
+        });
+        // Fibers are no place for a handler.
+        static thread_local char stack[64 * 1024];
+        static thread_local bool has_stack = false;
+        if (!has_stack) {
+            stack_t alternative = {};
+            alternative.ss_sp = stack, alternative.ss_size = sizeof(stack);
+            sigaltstack(&alternative, nullptr);
+            has_stack = true;
+        }
+    }
+
+  private:
+    static struct sigaction& before() {
+        static struct sigaction before;
+        return before;
+    }
+    static void handle(int signal, siginfo_t* information, void* context) {
+        if (back) {
+            touched = information->si_addr;
+            siglongjmp(*back, 1);
+        }
+        struct sigaction& other = before();
+        if (other.sa_flags & SA_SIGINFO)
+            other.sa_sigaction(signal, information, context);
+        else if (other.sa_handler == SIG_DFL)
+            std::signal(SIGSEGV, SIG_DFL);
+        else if (other.sa_handler != SIG_IGN)
+            other.sa_handler(signal);
+    }
+};
+
+}  // namespace emulate

@@ -1,0 +1,239 @@
+// The loop of products on Hopper: out = a · bᵀ in tiles of 128 × N, f32 sums, both matrices K-major (a is m × k, b is n × k). What becomes of a tile is the
+// job's affair.
+//
+// One block a multiprocessor, 384 threads, goes from tile to tile. Thread 0 produces: it has tensor copies bring 64 columns of k of both matrices into a
+// stage of a ring in shared memory, as far ahead as the ring is long, also into the next tile while this one is finished. Warpgroups 1 and 2 consume. Of each
+// stage, `full` says that it has come, `empty` that all consuming warps are done with it. A warpgroup has the products of one stage under way while it starts
+// the next.
+//
+// Wide tiles (N = 192, 256) are shared: each warpgroup multiplies 64 rows of a by all rows of b. This reads least from the L2 cache, but the tensor cores
+// rest while a tile is finished. Of narrow tiles (N = 128) each warpgroup takes every second one, all 128 rows, so that one finishes a tile while the other
+// multiplies the next: for a short k or a costly activation. A warpgroup passes the turn when all stages of its tile have come, those after k too: then the
+// other's stages are the next in the ring. (A barrier tells only even phases from odd, so nobody may wait for a phase before the one before has ended.)
+//
+// Shared memory: the ring, a region of 2 KiB for each consuming warp, the biases of the tile for each consuming warp, the barriers; Ring<N>::BYTES is all of
+// it. Grid: as many blocks as there are multiprocessors, or tiles if they are fewer.
+//
+// A job has
+//     stages(column)                         how many stages of the ring it takes besides those of k
+//     load(row, column, ring)                the producer, after the stages of k of a tile: asks for them
+//     begin(row)                             consuming threads, before the products of a tile; what it returns goes to finish. `row` is the first of the
+//                                            warp's 16 rows (and of 16 more, 64 further, where warpgroups take turns)
+//     finish(c, begun, column, warp, ring)   consuming threads, after them: c as group_multiply gives it, warps counted from 0
+//     end()                                  consuming threads, at the very end
+#pragma once
+#include "activation.cuh"
+#include "hopper.cuh"
+
+/// Rows of a in a tile, columns of k in a stage.
+constexpr int TILE_ROWS = 128, DEPTH = 64;
+constexpr int CONSUMING_WARPS = 8, HOPPER_THREADS = 384;
+/// 128 rows of 64 columns.
+constexpr int BOX_BYTES = TILE_ROWS * DEPTH * 2;
+/// 16 rows of 64 columns: what a warp has of a box.
+constexpr int WARP_BOX_BYTES = BOX_BYTES / CONSUMING_WARPS;
+/// Registers of a thread. The block starts with 168 for each of 384 threads, which are as many as 128 · (40 + 2 · 232).
+constexpr int PRODUCER_REGISTERS = 40, CONSUMER_REGISTERS = 232;
+/// Tiles are taken in bands of this many rows of tiles, column by column, so that what runs at one time shares rows of a and of b in the L2 cache.
+constexpr int BAND = 16;
+
+/// The ring of stages, and one who goes round it: whoever comes by a stage for the n-th time waits for its n-th phase.
+template <int N>
+struct Ring {
+    /// Whether warpgroups take turns at tiles, or share them; how many times 64 rows a warpgroup then has.
+    static constexpr bool TAKES_TURNS = N == 128;
+    static constexpr int HALVES = TAKES_TURNS ? 2 : 1;
+    static constexpr int WARPS_AT_STAGE = TAKES_TURNS ? 4 : 8;
+
+    static constexpr int STAGES = N == 256 ? 4 : N == 192 ? 5 : 6;
+    static constexpr int STAGE_BYTES = BOX_BYTES + N * DEPTH * 2;
+    static constexpr int WARP_BOXES = STAGES * STAGE_BYTES;
+    static constexpr int BIASES = WARP_BOXES + CONSUMING_WARPS * WARP_BOX_BYTES;
+    static constexpr int BARRIERS = BIASES + CONSUMING_WARPS * N * 4;
+    static constexpr int TURNS = BARRIERS + STAGES * 16;
+    static constexpr int BYTES = TURNS + 16;
+    static_assert(BYTES <= 227 * 1024, "the shared memory of a block");
+
+    u32 memory;
+    int stage = 0;
+    u32 parity = 0;
+
+    DEVICE explicit Ring(u32 memory) : memory(memory) {}
+    DEVICE u32 a() const { return memory + stage * STAGE_BYTES; }
+    DEVICE u32 b() const { return a() + BOX_BYTES; }
+    DEVICE u32 full() const { return memory + BARRIERS + stage * 16; }
+    DEVICE u32 empty() const { return full() + 8; }
+    /// What a warpgroup (0 or 1) waits at for its turn.
+    DEVICE u32 turn(int group) const { return memory + TURNS + group * 8; }
+    DEVICE void next() {
+        if (++stage == STAGES) stage = 0, parity ^= 1;
+    }
+    DEVICE void skip(int stages) {
+        stage += stages;
+        parity ^= stage / STAGES & 1;
+        stage %= STAGES;
+    }
+};
+
+/// The first row and column of a tile, by its number.
+template <int N>
+struct Tile {
+    int row, column;
+
+    static DEVICE int count(int m, int n) { return divide_up(m, TILE_ROWS) * divide_up(n, N); }
+    DEVICE Tile(int number, int m, int n) {
+        int columns = divide_up(n, N), band = number / (BAND * columns), within = number - band * BAND * columns;
+        int rows = min_of(divide_up(m, TILE_ROWS) - band * BAND, BAND);
+        row = (band * BAND + within % rows) * TILE_ROWS;
+        column = within / rows * N;
+    }
+};
+
+/// The producer's way through all tiles of the block.
+template <int N, class Job>
+DEVICE void produce(u32 memory, const TensorMap* a, const TensorMap* b, int m, int n, int k, const Job& job) {
+    Ring<N> ring(memory);
+    for (int number = blockIdx.x; number < Tile<N>::count(m, n); number += gridDim.x) {
+        Tile<N> tile(number, m, n);
+        for (int depth = 0; depth < k; depth += DEPTH) {
+            barrier_wait(ring.empty(), ring.parity ^ 1);
+            barrier_expect(ring.full(), Ring<N>::STAGE_BYTES);
+            tensor_copy(ring.a(), a, depth, tile.row, ring.full());
+            tensor_copy(ring.b(), b, depth, tile.column, ring.full());
+            ring.next();
+        }
+        job.load(tile.row, tile.column, ring);
+    }
+}
+
+/// The sums of a thread.
+template <int N>
+using Sums = float[Ring<N>::HALVES][N / 2];
+
+/// c = rows of a times rows of b: `rows` is where the warpgroup's rows begin within a stage. The products of the last stage are still under way; its `empty`
+/// is returned.
+template <int N>
+DEVICE u32 multiply_stages(Sums<N>& c, Ring<N>& ring, u32 rows, int k, bool is_first_lane) {
+    u32 last = 0;
+    for (int depth = 0; depth < k; depth += DEPTH) {
+        barrier_wait(ring.full(), ring.parity);
+        group_fence();
+        u64 a = descriptor(ring.a() + rows), b = descriptor(ring.b());
+        UNROLL
+        for (int part = 0; part < DEPTH / 16; part++) {
+            UNROLL
+            for (int half = 0; half < Ring<N>::HALVES; half++)
+                group_multiply<N>(c[half], a + half * (BOX_BYTES / 2 / 16) + 2 * part, b + 2 * part, part > 0 || depth > 0);
+        }
+        group_commit();
+        group_wait<1>();
+        if (depth > 0 && is_first_lane) barrier_arrive(last);
+        last = ring.empty();
+        ring.next();
+    }
+    return last;
+}
+
+/// Lets the other warpgroup begin its tile, once the `stages` that come next have come.
+template <int N>
+DEVICE void pass_turn(Ring<N> ring, int stages, int group, bool is_first_lane) {
+    for (int stage = 0; stage < stages; stage++, ring.next()) barrier_wait(ring.full(), ring.parity);
+    if (is_first_lane) barrier_arrive(ring.turn(group ^ 1));
+}
+
+/// A consuming thread's way through all tiles of the block, or every second one.
+template <int N, class Job>
+DEVICE void consume(u32 memory, const float* bias, int m, int n, int k, Job& job) {
+    constexpr bool TAKES_TURNS = Ring<N>::TAKES_TURNS;
+    // A warp's number is the same for all its lanes, which the compiler cannot know: so it is told.
+    int warp = int(shuffle(u32(threadIdx.x / 32), 0)) - 4, lane = threadIdx.x % 32, group = warp / 4;
+    u32 biases = memory + Ring<N>::BIASES + warp * N * 4;
+    Ring<N> ring(memory);
+    int whose = 0;
+    u32 turn = group == 0;  // the first has nobody to wait for
+    for (int number = blockIdx.x; number < Tile<N>::count(m, n); number += gridDim.x, whose ^= 1) {
+        Tile<N> tile(number, m, n);
+        int stages_after = job.stages(tile.column);
+        if (TAKES_TURNS && whose != group) {
+            ring.skip(divide_up(k, DEPTH) + stages_after);
+            continue;
+        }
+        UNROLL
+        for (int column = 4 * lane; column < N; column += 128) {
+            int bytes = bias ? min_of(max_of(n - tile.column - column, 0), 4) * 4 : 0;
+            copy_16(biases + column * 4, bias + tile.column + column, bytes);
+        }
+        copy_commit();
+        auto begun = job.begin(tile.row + (TAKES_TURNS ? warp % 4 : warp) * 16);
+        if (TAKES_TURNS) {
+            barrier_wait(ring.turn(group), turn);
+            turn ^= 1;
+        }
+        Sums<N> c;
+        u32 last = multiply_stages<N>(c, ring, TAKES_TURNS ? 0 : group * (BOX_BYTES / 2), k, lane == 0);
+        if (TAKES_TURNS) pass_turn(ring, stages_after, group, lane == 0);
+        group_wait<0>();
+        UNROLL
+        for (int half = 0; half < Ring<N>::HALVES; half++) group_hold(c[half]);
+        if (lane == 0) barrier_arrive(last);
+        copy_wait<0>();
+        sync_warp();
+        job.finish(c, begun, tile.column, warp, ring);
+    }
+    job.end();
+}
+
+/// All of a kernel.
+template <int N, class Job>
+DEVICE void multiply_tiles(u8* memory, const TensorMap* a, const TensorMap* b, const float* bias, int m, int n, int k, Job job) {
+    Ring<N> ring(shared_address(memory));
+    if (threadIdx.x == 0) {
+        prefetch(a);
+        prefetch(b);
+        for (; ring.parity == 0; ring.next()) {
+            barrier_init(ring.full(), 1);
+            barrier_init(ring.empty(), Ring<N>::WARPS_AT_STAGE);
+        }
+        barrier_init(ring.turn(0), 4);
+        barrier_init(ring.turn(1), 4);
+        barriers_fence();
+    }
+    sync_block();
+    if (threadIdx.x < 128) {
+        registers_fewer<PRODUCER_REGISTERS>();
+        if (threadIdx.x == 0) produce<N>(ring.memory, a, b, m, n, k, job);
+    } else {
+        registers_more<CONSUMER_REGISTERS>();
+        consume<N>(ring.memory, bias, m, n, k, job);
+    }
+}
+
+/// The numbers of a thread in 16 rows and 64 columns: [4i], [4i + 1] at row lane / 4, columns 8i + 2·(lane mod 4) and the next; [4i + 2], [4i + 3] eight rows
+/// further.
+typedef float Piece[32];
+
+/// Piece number i has columns 64·(i / halves) and on of half i mod halves, biases added. Which is known only when it runs, so that the code that follows
+/// exists once.
+template <int N>
+DEVICE void take_piece(Piece& x, const Sums<N>& c, int number, const float* biases) {
+    constexpr int HALVES = Ring<N>::HALVES;
+    UNROLL
+    for (int i = 0; i < HALVES * N / 64; i++)
+        if (i == number) {
+            UNROLL
+            for (int j = 0; j < 32; j++) x[j] = c[i % HALVES][i / HALVES * 32 + j];
+            // Or else the compiler makes it one long chain of selections among all.
+            group_hold(x);
+        }
+    UNROLL
+    for (int i = 0; i < 8; i++) {
+        const float* pair = biases + number / HALVES * 64 + 8 * i + threadIdx.x % 4 * 2;
+        float left = pair[0], right = pair[1];
+        x[4 * i] += left, x[4 * i + 1] += right;
+        x[4 * i + 2] += left, x[4 * i + 3] += right;
+    }
+}
+
+/// Where the biases of a warp's tile are.
+template <int N>
+DEVICE const float* biases_of(const u8* memory, int warp) { return reinterpret_cast<const float*>(memory + Ring<N>::BIASES) + warp * N; }

@@ -1,0 +1,114 @@
+// The k nearest vectors to queries, tile by tile: scores of a tile of vectors (made by product_tn_f32) are merged into lists of the best so far.
+//
+// In: scores[query][count] of the vectors first to first + count - 1, f32 without gaps; for each query the k best so far with their numbers, unless there are
+// none yet.
+// Out: the k best of both, by falling score, of equal scores the lower numbers first, whatever the order of tiles. Places for which there was no vector have
+// -infinity and number 0xffffffff. NaN counts as -infinity. k is 1 to 1,024.
+//
+// A block has a query. Score and number make one key, so that no two are equal. Keys better than the worst of the list are put beside the list in shared
+// memory and sorted with it (bitonic); if they are too many, as in the first tile, a selection (select.cuh) finds first which to take.
+// 512 threads, grid queries, shared memory 8 · 2,048 + 4 · SELECT_WORDS + 4 = 24,596 bytes.
+#include "parameters.cuh"
+#include "select.cuh"
+
+constexpr int NEAREST_THREADS = 512;
+/// Keys in shared memory: twice the greatest k, and a power of two.
+constexpr int MOST_KEYS = 2048;
+constexpr int SCORES_AHEAD = 4;
+
+/// Rises with the score and falls with the number.
+DEVICE u64 key_of(float score, u32 number) {
+    u32 bits = bits_of(score == score ? score + 0.0f : -INFINITE);  // + 0 makes -0 the same as 0
+    return u64(bits & 0x80000000u ? ~bits : bits | 0x80000000u) << 32 | u32(~number);
+}
+DEVICE float score_of(u64 key) {
+    u32 bits = u32(key >> 32);
+    return float_of(bits & 0x80000000u ? bits & 0x7fffffffu : ~bits);
+}
+DEVICE u32 number_of(u64 key) { return ~u32(key); }
+/// No vector: lower than any.
+DEVICE u64 no_key() { return key_of(-INFINITE, 0xffffffffu); }
+
+/// Calls found(key) for all scores of the tile, 32 neighbours to a warp; lanes beyond the end have no_key.
+template <class Found>
+DEVICE void walk_scores(const NearestParameters& p, const Found& found) {
+    const float* scores = p.scores + i64(blockIdx.x) * p.count;
+    for (int first = threadIdx.x / 32 * 32; first < p.count; first += NEAREST_THREADS * SCORES_AHEAD) {
+        float ahead[SCORES_AHEAD];
+        UNROLL
+        for (int i = 0; i < SCORES_AHEAD; i++) {
+            int place = first + i * NEAREST_THREADS + threadIdx.x % 32;
+            ahead[i] = place < p.count ? scores[place] : 0;
+        }
+        UNROLL
+        for (int i = 0; i < SCORES_AHEAD; i++) {
+            int place = first + i * NEAREST_THREADS + threadIdx.x % 32;
+            found(place < p.count ? key_of(ahead[i], p.first + place) : no_key());
+        }
+    }
+}
+
+/// Puts keys above `bound` into room for so many, in any order; `counter`, which is 0, counts them all.
+DEVICE void collect(const NearestParameters& p, u64* to, u32 room, u32* counter, u64 bound) {
+    walk_scores(p, [&](u64 key) {
+        u32 ones = ballot(key > bound);
+        if (!ones) return;
+        u32 place = threadIdx.x % 32 == 0 ? atomic_add(counter, u32(count_ones(ones))) : 0;
+        place = shuffle(place, 0) + count_ones(ones & lanes_before());
+        if (key > bound && place < room) to[place] = key;
+    });
+}
+
+/// Sorts so many keys, a power of two, the greatest first.
+DEVICE void sort_falling(u64* keys, int count) {
+    for (int span = 2; span <= count; span *= 2) {
+        for (int apart = span / 2; apart > 0; apart /= 2) {
+            sync_block();
+            for (int i = threadIdx.x; i < count / 2; i += NEAREST_THREADS) {
+                int left = 2 * i - i % apart;
+                u64 x = keys[left], y = keys[left + apart];
+                bool is_falling = (left & span) == 0;
+                if ((x < y) == is_falling) keys[left] = y, keys[left + apart] = x;
+            }
+        }
+    }
+}
+
+KERNEL(nearest_merge, NEAREST_THREADS, 2)(PARAMETER(NearestParameters) p) {
+    SHARED_MEMORY(shared);
+    u64* keys = reinterpret_cast<u64*>(shared);
+    u32* words = reinterpret_cast<u32*>(keys + MOST_KEYS);
+    u32* counter = words + SELECT_WORDS;
+    float* best_scores = p.best_scores + i64(blockIdx.x) * p.k;
+    u32* best_numbers = p.best_numbers + i64(blockIdx.x) * p.k;
+    u64 worst = p.is_empty ? no_key() : key_of(best_scores[p.k - 1], best_numbers[p.k - 1]), bound = worst;
+    for (int i = threadIdx.x; i < p.k; i += NEAREST_THREADS) keys[i] = p.is_empty ? no_key() : key_of(best_scores[i], best_numbers[i]);
+
+    u32 room = MOST_KEYS - p.k, found = 0;
+    while (true) {
+        if (threadIdx.x == 0) *counter = 0;
+        sync_block();
+        collect(p, keys + p.k, room, counter, bound);
+        sync_block();
+        found = *counter;
+        if (found <= room) break;
+        // At least k from the tile are better than the bound that comes out, so that none below can be among the best.
+        auto selected = select_greatest<u64, NEAREST_THREADS>(words, p.k, room, [&](auto count) {
+            walk_scores(p, [&](u64 key) {
+                if (key > worst) count(key);
+            });
+        });
+        bound = selected.least - 1;
+    }
+    if (found == 0 && !p.is_empty) return;
+
+    int sorted = 1;
+    while (sorted < p.k + int(found)) sorted *= 2;
+    for (int i = p.k + found + threadIdx.x; i < sorted; i += NEAREST_THREADS) keys[i] = no_key();
+    sort_falling(keys, sorted);
+    sync_block();
+    for (int i = threadIdx.x; i < p.k; i += NEAREST_THREADS) {
+        best_scores[i] = score_of(keys[i]);
+        best_numbers[i] = number_of(keys[i]);
+    }
+}

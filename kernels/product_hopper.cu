@@ -1,0 +1,105 @@
+// The product TN on Hopper: out = then(activation(a · bᵀ + bias), other) in bf16, tiles of 128 × 128, 192 or 256. The loop is in hopper_product.cuh.
+//
+// In: a (m × k), b (n × k), other (m × n), all bf16, as tensor maps; m, n and k any numbers from 1, since copies give zeros for what lies outside. Out: bf16,
+// of which exactly m × n numbers are written.
+//
+// How a tile is finished: each warp has 16 rows of it and goes through them 64 columns at a time. `other` comes by the ring of stages, 128 × 64 numbers in
+// one, asked for while the products still run. Results go to the warp's own 2 KiB of shared memory, from where a tensor copy takes whole rows of 128 bytes.
+// Swizzled, neither way meets bank conflicts, and no lane has to trade numbers with another, as 16-byte stores from registers would need (a lane has only 2
+// neighbouring columns).
+//
+// 384 threads, grid: multiprocessors or tiles if they are fewer, shared memory Ring<N>::BYTES = stages · (16,384 + 128 · N + 16) + 16,384 + 32 · N + 16 with
+// 6, 5, 4 stages for N = 128, 192, 256: 217,200, 227,424, 221,264.
+#include "hopper_product.cuh"
+
+/// Sixteen rows of 64 columns in shared memory and one lane's words in them: of columns 8i + 2t and the next, t = lane mod 4, at row lane / 4 or 8 further.
+struct WarpBox {
+    u8* memory;
+    u32 row, offset;
+
+    DEVICE WarpBox(u8* memory, int lane) : memory(memory), row(lane / 4), offset(lane % 4 * 4) {}
+    DEVICE u32& word(int i, int is_lower) const { return *reinterpret_cast<u32*>(memory + swizzled(row, i) + offset + is_lower * 1024); }
+};
+
+DEVICE void combine(Piece& x, const WarpBox& other, int then) {
+    u32 words[16];
+    UNROLL
+    for (int i = 0; i < 16; i++) words[i] = other.word(i / 2, i % 2);
+    if (then == ADD) {
+        UNROLL
+        for (int i = 0; i < 16; i++) x[2 * i] += low_of(words[i]), x[2 * i + 1] += high_of(words[i]);
+    } else {
+        UNROLL
+        for (int i = 0; i < 16; i++) x[2 * i] *= low_of(words[i]), x[2 * i + 1] *= high_of(words[i]);
+    }
+}
+
+/// The job of the loop: see hopper_product.cuh.
+template <int N>
+struct Store {
+    static constexpr int HALVES = Ring<N>::HALVES;
+    const ProductHopperParameters& p;
+    u8* memory;
+
+    DEVICE Store(const ProductHopperParameters& p, u8* memory) : p(p), memory(memory) {}
+
+    DEVICE int stages(int column) const { return p.product.then == NOTHING ? 0 : divide_up(min_of(p.product.n - column, N), 64); }
+
+    DEVICE void load(int row, int column, Ring<N>& ring) const {
+        for (int piece = 0; piece < stages(column); piece++) {
+            barrier_wait(ring.empty(), ring.parity ^ 1);
+            barrier_expect(ring.full(), BOX_BYTES);
+            tensor_copy(ring.a(), &p.other, column + 64 * piece, row, ring.full());
+            ring.next();
+        }
+    }
+
+    DEVICE int begin(int row) const { return row; }
+
+    DEVICE void finish(const Sums<N>& c, int row, int column, int warp, Ring<N>& ring) {
+        int lane = threadIdx.x % 32;
+        WarpBox own(memory + Ring<N>::WARP_BOXES + warp * WARP_BOX_BYTES, lane);
+        bool has_other = p.product.then != NOTHING;
+        int numbers = divide_up(min_of(p.product.n - column, N), 64) * HALVES;
+        // Columns outermost: a box of `other` has both halves.
+        ROLLED
+        for (int number = 0; number < numbers; number++) {
+            int piece = number / HALVES, half = number % HALVES;
+            Piece x;
+            take_piece<N>(x, c, number, biases_of<N>(memory, warp));
+            activate_all(x, p.product.activation);
+            if (has_other) {
+                barrier_wait(ring.full(), ring.parity);
+                int rows = half * (BOX_BYTES / 2) + warp % (8 / HALVES) * WARP_BOX_BYTES;
+                combine(x, WarpBox(memory + ring.stage * Ring<N>::STAGE_BYTES + rows, lane), p.product.then);
+            }
+            if (lane == 0) tensor_store_wait<0>();
+            sync_warp();
+            UNROLL
+            for (int i = 0; i < 16; i++) own.word(i / 2, i % 2) = pack(x[2 * i], x[2 * i + 1]);
+            shared_fence();
+            sync_warp();
+            bool is_done_with_other = has_other && half == HALVES - 1;
+            if (lane == 0) {
+                tensor_store(&p.out, column + 64 * piece, row + 64 * half, shared_address(own.memory));
+                tensor_store_commit();
+                if (is_done_with_other) barrier_arrive(ring.empty());
+            }
+            if (is_done_with_other) ring.next();
+        }
+    }
+
+    /// Shared memory must stay until it has been read.
+    DEVICE void end() {
+        if (threadIdx.x % 32 == 0) tensor_store_wait<0>();
+    }
+};
+
+#define PRODUCT_HOPPER(N)                                                                                                                            \
+    KERNEL(product_hopper_##N, HOPPER_THREADS, 1)(PARAMETER(ProductHopperParameters) p) {                                                             \
+        SHARED_MEMORY(memory);                                                                                                                       \
+        multiply_tiles<N>(memory, &p.a, &p.b, p.product.bias, p.product.m, p.product.n, p.product.k, Store<N>(p, memory));                            \
+    }
+PRODUCT_HOPPER(128)
+PRODUCT_HOPPER(192)
+PRODUCT_HOPPER(256)

@@ -1,0 +1,184 @@
+// From tables of SPLADE (splade.cu) to lists of terms with weights, and tables cut to the k greatest of each sequence.
+//
+// In: table[sequence][term] of a TableKind; a cell of 0 is absent. Out: of each sequence the terms whose weight is above a threshold, ascending, with their
+// weights and, for tables with places, rows.
+// Three kernels in turn: sparse_count counts those of each sequence, sparse_offsets makes the counts offsets, sparse_write writes terms and weights where
+// they belong.
+// sparse_limit, before them, zeroes all but the k greatest cells of each sequence of a table of maxima; of equal ones the lower terms stay.
+//
+// A block has a sequence and each of its 32 warps a range of terms of the same length; how many are kept in the ranges before tells where a warp writes.
+// sparse_offsets is one block.
+// 1,024 threads. Grid: sequences; sparse_offsets 1. Shared memory: sparse_count and sparse_write 128 bytes, sparse_offsets 256, sparse_limit 4 · SELECT_WORDS
+// + 128 = 8,336.
+#include "activation.cuh"
+#include "select.cuh"
+
+constexpr int SPARSE_THREADS = 1024, SPARSE_WARPS = 32;
+/// Cells that a lane asks for before it looks at the first.
+constexpr int CELLS_AHEAD = 4;
+
+/// A cell's weight and row.
+struct Weighed {
+    float weight;
+    u32 row;
+};
+
+template <int KIND>
+struct Cell {
+    typedef u64 Word;
+};
+template <>
+struct Cell<MAXIMA> {
+    typedef u32 Word;
+};
+
+template <int KIND>
+DEVICE Weighed weigh(typename Cell<KIND>::Word cell, int activation) {
+    if (KIND == SUMS) return {float(cell) * (1 / 4294967296.0f), 0};
+    if (KIND == MAXIMA) return {splade_activate(float_of(u32(cell)), activation), 0};
+    return {splade_activate(float_of(u32(u64(cell) >> 32)), activation), ~u32(cell)};
+}
+
+/// The terms that a warp has.
+struct TermRange {
+    int begin, end;
+
+    DEVICE explicit TermRange(int terms) {
+        int each = divide_up(divide_up(terms, SPARSE_WARPS), 32) * 32;
+        begin = min_of(int(threadIdx.x / 32) * each, terms);
+        end = min_of(begin + each, terms);
+    }
+};
+
+/// Calls found(term, cell) with 32 neighbours of a range at a time; lanes beyond its end have term -1 and cell 0.
+template <class Word, class Found>
+DEVICE void walk_cells(const Word* cells, TermRange range, const Found& found) {
+    for (int first = range.begin; first < range.end; first += 32 * CELLS_AHEAD) {
+        Word ahead[CELLS_AHEAD];
+        UNROLL
+        for (int i = 0; i < CELLS_AHEAD; i++) {
+            int term = first + 32 * i + threadIdx.x % 32;
+            ahead[i] = term < range.end ? cells[term] : 0;
+        }
+        UNROLL
+        for (int i = 0; i < CELLS_AHEAD; i++) found(first + 32 * i + threadIdx.x % 32, ahead[i]);
+    }
+}
+
+/// How many there are in the warp's range.
+template <class Word, class Is>
+DEVICE u32 count_cells(const Word* cells, TermRange range, const Is& is) {
+    u32 count = 0;
+    walk_cells(cells, range, [&](int, Word cell) { count += count_ones(ballot(is(cell))); });
+    return count;
+}
+
+/// The counts of all warps go through shared memory: this one's, that of those before and that of all.
+struct CountOfWarps {
+    u32 before, all;
+
+    DEVICE CountOfWarps(u32* counts, u32 count) {
+        int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+        if (lane == 0) counts[warp] = count;
+        sync_block();
+        u32 running = sum_to_lane(counts[lane]);
+        before = shuffle(running, warp) - count;
+        all = shuffle(running, 31);
+    }
+};
+
+template <int KIND>
+DEVICE bool is_kept(const SparsifyParameters& p, typename Cell<KIND>::Word cell) {
+    return cell != 0 && weigh<KIND>(cell, p.activation).weight > p.threshold;
+}
+
+template <int KIND>
+DEVICE u32 count_kept(const SparsifyParameters& p) {
+    auto cells = static_cast<const typename Cell<KIND>::Word*>(p.table) + i64(blockIdx.x) * p.terms;
+    return count_cells(cells, TermRange(p.terms), [&](typename Cell<KIND>::Word cell) { return is_kept<KIND>(p, cell); });
+}
+
+template <int KIND>
+DEVICE void write_kept(const SparsifyParameters& p, u32 place) {
+    typedef typename Cell<KIND>::Word Word;
+    auto cells = static_cast<const Word*>(p.table) + i64(blockIdx.x) * p.terms;
+    walk_cells(cells, TermRange(p.terms), [&](int term, Word cell) {
+        bool is_one = is_kept<KIND>(p, cell);
+        u32 ones = ballot(is_one), own = place + count_ones(ones & lanes_before());
+        place += count_ones(ones);
+        if (!is_one) return;
+        Weighed weighed = weigh<KIND>(cell, p.activation);
+        p.found_terms[own] = term;
+        p.found_weights[own] = weighed.weight;
+        if (KIND == MAXIMA_WITH_PLACES && p.found_rows) p.found_rows[own] = weighed.row;
+    });
+}
+
+DEVICE u32 count_of_kind(const SparsifyParameters& p) {
+    switch (p.kind) {
+        case MAXIMA: return count_kept<MAXIMA>(p);
+        case MAXIMA_WITH_PLACES: return count_kept<MAXIMA_WITH_PLACES>(p);
+        default: return count_kept<SUMS>(p);
+    }
+}
+
+KERNEL(sparse_count, SPARSE_THREADS, 1)(PARAMETER(SparsifyParameters) p) {
+    SHARED_MEMORY(shared);
+    CountOfWarps counts(reinterpret_cast<u32*>(shared), count_of_kind(p));
+    if (threadIdx.x == 0) p.offsets[blockIdx.x + 1] = counts.all;
+}
+
+KERNEL(sparse_offsets, SPARSE_THREADS, 1)(PARAMETER(SparsifyParameters) p) {
+    SHARED_MEMORY(shared);
+    u32* counts = reinterpret_cast<u32*>(shared);
+    if (threadIdx.x == 0) p.offsets[0] = 0;
+    u32 before = 0;
+    // Counts of warps have two places in turn: nobody is still with the first when the next but one are stored.
+    for (int first = 0; first < p.sequences; first += SPARSE_THREADS) {
+        int sequence = first + threadIdx.x;
+        u32 running = sum_to_lane(sequence < p.sequences ? p.offsets[sequence + 1] : 0);
+        CountOfWarps warps(counts + first / SPARSE_THREADS % 2 * SPARSE_WARPS, shuffle(running, 31));
+        if (sequence < p.sequences) p.offsets[sequence + 1] = before + warps.before + running;
+        before += warps.all;
+    }
+}
+
+KERNEL(sparse_write, SPARSE_THREADS, 1)(PARAMETER(SparsifyParameters) p) {
+    SHARED_MEMORY(shared);
+    CountOfWarps counts(reinterpret_cast<u32*>(shared), count_of_kind(p));
+    u32 place = p.offsets[blockIdx.x] + counts.before;
+    switch (p.kind) {
+        case MAXIMA: return write_kept<MAXIMA>(p, place);
+        case MAXIMA_WITH_PLACES: return write_kept<MAXIMA_WITH_PLACES>(p, place);
+        default: return write_kept<SUMS>(p, place);
+    }
+}
+
+KERNEL(sparse_limit, SPARSE_THREADS, 1)(PARAMETER(LimitParameters) p) {
+    SHARED_MEMORY(shared);
+    u32* words = reinterpret_cast<u32*>(shared);
+    u32* cells = p.table + i64(blockIdx.x) * p.terms;
+    TermRange range(p.terms);
+    // Bits of f32 above 0 rise as the numbers do.
+    Selected<u32> selected = {true, 0xffffffff, 0, 0};
+    if (p.k > 0) {
+        selected = select_greatest<u32, SPARSE_THREADS>(words, p.k, p.k, [&](auto count) {
+            walk_cells(cells, range, [&](int, u32 cell) {
+                if (cell) count(cell);
+            });
+        });
+    }
+    if (!selected.is_found) return;
+    // Of the least that are kept, some are too many.
+    u32 surplus = selected.count > u32(p.k) ? selected.count - p.k : 0, kept = selected.equal - surplus, passed = 0;
+    if (surplus) {
+        u32 count = count_cells(cells, range, [&](u32 cell) { return cell == selected.least; });
+        passed = CountOfWarps(words + SELECT_WORDS, count).before;
+    }
+    walk_cells(cells, range, [&](int term, u32 cell) {
+        u32 equals = ballot(cell == selected.least), rank = passed + count_ones(equals & lanes_before());
+        passed += count_ones(equals);
+        bool is_surplus = cell == selected.least && surplus && rank >= kept;
+        if (cell && (cell < selected.least || is_surplus)) cells[term] = 0;
+    });
+}

@@ -1,0 +1,146 @@
+// How logits of a tile become cells of the table [sequence][term] without being written: each warp folds what it has over the rows of every sequence.
+//
+// A warp has rows of a tile, each lane numbers at rows r and r + 8 of parts of 16 rows, at pairs of columns (see multiply in prelude.cuh; Hopper's products
+// lie the same way).
+// For a sequence, a lane folds its own rows in registers; then the eight lanes that have the same columns trade: each gives the half of its columns that the
+// other keeps, three times, and has two columns left, neighbours of its neighbours' columns. One atomic for each of the two, if it changes anything, takes
+// them to the table. A warp walks from the first to the last sequence of its rows; usually there is one, and rows need not be compared.
+//
+// What folds is a structure with
+//     Held, nothing()             what is held of a column, and of no rows
+//     take(number, row)           what one number holds; nothing if it is not above 0
+//     join(x, y)                  what both hold
+//     trade(x, lanes)             that of the lane with these bits of its number turned
+//     put(table, cell, x)         takes it to the table
+#pragma once
+#include "activation.cuh"
+
+/// The greatest logit: u32 cells, the bits of an f32 above 0.
+struct FoldMaximum {
+    typedef float Held;
+    static DEVICE Held nothing() { return 0; }
+    static DEVICE Held take(float number, int) { return number; }
+    static DEVICE Held join(Held x, Held y) { return fmaxf(x, y); }
+    static DEVICE Held trade(Held x, int lanes) { return shuffle_xor(x, lanes); }
+    static DEVICE void put(void* table, i64 cell, Held x) {
+        if (x > 0) atomic_max(static_cast<u32*>(table) + cell, bits_of(x));
+    }
+};
+
+DEVICE u64 trade_halves(u64 x, int lanes) { return u64(shuffle_xor(u32(x >> 32), lanes)) << 32 | shuffle_xor(u32(x), lanes); }
+
+/// The greatest logit and its row, the first if several have it: u64 cells, ~row in the lower half.
+struct FoldPlace {
+    typedef u64 Held;
+    static DEVICE Held nothing() { return 0; }
+    static DEVICE Held take(float number, int row) { return number > 0 ? u64(bits_of(number)) << 32 | u32(~row) : 0; }
+    static DEVICE Held join(Held x, Held y) { return x > y ? x : y; }
+    static DEVICE Held trade(Held x, int lanes) { return trade_halves(x, lanes); }
+    static DEVICE void put(void* table, i64 cell, Held x) {
+        if (x) atomic_max(static_cast<u64*>(table) + cell, x);
+    }
+};
+
+/// The sum of weights (numbers are activated before) in units of 2^-32, each rounded: u64 cells. Sums of integers are the same in any order.
+struct FoldSum {
+    typedef u64 Held;
+    static DEVICE Held nothing() { return 0; }
+    static DEVICE Held take(float number, int) {
+        if (!(number > 0)) return 0;
+        float units = number * 4294967296.0f;
+        u64 whole = u64(units);
+        return whole + (units - float(whole) >= 0.5f);
+    }
+    static DEVICE Held join(Held x, Held y) { return x + y; }
+    static DEVICE Held trade(Held x, int lanes) { return trade_halves(x, lanes); }
+    static DEVICE void put(void* table, i64 cell, Held x) {
+        if (x) atomic_add(static_cast<u64*>(table) + cell, x);
+    }
+};
+
+/// Which sequences the rows of a warp belong to: DOWN parts of 16 rows, each STEP rows below the one before, from `row`. Sequences rise with the row.
+template <int DOWN, int STEP = 16>
+struct WarpRows {
+    int row;
+    u32 of[2 * DOWN];
+    u32 first, last;
+    bool is_one;
+
+    DEVICE WarpRows(const u32* sequence_of, int row, int rows) : row(row) {
+        constexpr u32 NONE = 0xffffffff;
+        constexpr int SPAN = (DOWN - 1) * STEP + 16;
+        UNROLL
+        for (int i = 0; i < 2 * DOWN; i++) of[i] = row_of(i) < rows ? sequence_of[row_of(i)] : NONE;
+        bool is_any = row < rows;
+        first = is_any ? sequence_of[row] : NONE;
+        last = is_any ? sequence_of[min_of(row + SPAN, rows) - 1] : 0;
+        is_one = first == last && row + SPAN <= rows;
+    }
+
+    /// The lane's i-th row.
+    DEVICE int row_of(int i) const { return row + i / 2 * STEP + i % 2 * 8 + threadIdx.x % 32 / 4; }
+    DEVICE bool has(u32 sequence) const {
+        bool is_in = false;
+        UNROLL
+        for (int i = 0; i < 2 * DOWN; i++) is_in |= of[i] == sequence;
+        return ballot(is_in) != 0;
+    }
+};
+
+/// Of two columns (or sets of columns) each lane keeps one for both; lanes with these bits in their number the second.
+template <class Fold>
+DEVICE typename Fold::Held keep_one(typename Fold::Held first, typename Fold::Held second, int bits) {
+    bool is_second = threadIdx.x & bits;
+    return Fold::join(is_second ? second : first, Fold::trade(is_second ? first : second, bits));
+}
+
+/// Folds the rows of one sequence in 64 columns, of which the first is `column`.
+template <class Fold, bool IS_ONE, int DOWN, int STEP, int ACROSS>
+DEVICE void fold_columns(const SpladeParameters& p, const float (&numbers)[DOWN][ACROSS][4], int block, const WarpRows<DOWN, STEP>& rows, u32 sequence,
+                         int column) {
+    auto fold_column = [&](int j) {
+        typename Fold::Held held = Fold::nothing();
+        UNROLL
+        for (int i = 0; i < 2 * DOWN; i++) {
+            float number = numbers[i / 2][block + j / 2][i % 2 * 2 + j % 2];
+            if (!IS_ONE && rows.of[i] != sequence) number = 0;
+            held = Fold::join(held, Fold::take(number, rows.row_of(i)));
+        }
+        return held;
+    };
+    typename Fold::Held held[8];
+    UNROLL
+    for (int j = 0; j < 8; j++) held[j] = keep_one<Fold>(fold_column(j), fold_column(j + 8), 16);
+    UNROLL
+    for (int j = 0; j < 4; j++) held[j] = keep_one<Fold>(held[j], held[j + 4], 8);
+    UNROLL
+    for (int j = 0; j < 2; j++) held[j] = keep_one<Fold>(held[j], held[j + 2], 4);
+    // Of columns 8·j + 2·(lane mod 4) and the next, lane / 4 was the j that it kept.
+    i64 cells = i64(sequence) * p.terms;
+    UNROLL
+    for (int j = 0; j < 2; j++) {
+        int term = column + threadIdx.x % 32 * 2 + j;
+        if (term < p.terms) Fold::put(p.table, cells + term, held[j]);
+    }
+}
+
+/// Folds all that a warp has: numbers[i][j] as in ProductTile::Sums, with parts i as `rows` has them, columns from `column`. ACROSS is a multiple of 8.
+template <class Fold, int DOWN, int STEP, int ACROSS>
+DEVICE void fold(const SpladeParameters& p, const float (&numbers)[DOWN][ACROSS][4], const WarpRows<DOWN, STEP>& rows, int column) {
+    if (rows.is_one) {
+        UNROLL
+        for (int block = 0; block < ACROSS; block += 8) fold_columns<Fold, true>(p, numbers, block, rows, rows.first, column + 8 * block);
+        return;
+    }
+    for (u32 sequence = rows.first; sequence <= rows.last; sequence++) {
+        if (!rows.has(sequence)) continue;
+        UNROLL
+        for (int block = 0; block < ACROSS; block += 8) fold_columns<Fold, false>(p, numbers, block, rows, sequence, column + 8 * block);
+    }
+}
+
+template <int COUNT>
+DEVICE void splade_activate_all(float (&x)[COUNT], int activation) {
+    UNROLL
+    for (int i = 0; i < COUNT; i++) x[i] = splade_activate(x[i], activation);
+}

@@ -1,0 +1,63 @@
+// The head of SPLADE on Hopper: logits x · decoderᵀ + bias, folded over the rows of each sequence into table[sequence][term] and never written. Tiles of 128
+// rows × 256 terms; the loop is in hopper_product.cuh, the fold in splade.cuh.
+//
+// In: x (rows × columns) and decoder (terms × columns) in bf16 as tensor maps; bias, f32, or null; the sequence of each row; the table, all zeros. Out: the
+// table (SpladeParameters says what its cells hold). rows, terms and columns are any numbers from 1.
+//
+// A warp has 16 rows of a tile and folds them 64 terms at a time; which sequences they belong to is asked for before the products.
+//
+// 384 threads, grid: multiprocessors or tiles if they are fewer, shared memory Ring<256>::BYTES = 221,264.
+#include "hopper_product.cuh"
+#include "splade.cuh"
+
+constexpr int TERMS = 256;
+
+/// The job of the loop: see hopper_product.cuh.
+template <class Fold, bool IS_ACTIVATED>
+struct FoldLogits {
+    typedef WarpRows<1> Rows;
+    const SpladeParameters& p;
+    u8* memory;
+
+    DEVICE FoldLogits(const SpladeParameters& p, u8* memory) : p(p), memory(memory) {}
+
+    DEVICE int stages(int) const { return 0; }
+    DEVICE void load(int, int, Ring<TERMS>&) const {}
+    DEVICE Rows begin(int row) const { return Rows(p.sequence_of, row, p.rows); }
+    DEVICE void finish(const Sums<TERMS>& c, const Rows& rows, int column, int warp, Ring<TERMS>&) const {
+        int numbers = divide_up(min_of(p.terms - column, TERMS), 64);
+        ROLLED
+        for (int number = 0; number < numbers; number++) {
+            Piece x;
+            take_piece<TERMS>(x, c, number, biases_of<TERMS>(memory, warp));
+            if (IS_ACTIVATED) splade_activate_all(x, p.activation);
+            float parts[1][8][4];
+            UNROLL
+            for (int i = 0; i < 32; i++) parts[0][i / 4][i % 4] = x[i];
+            fold<Fold>(p, parts, rows, column + 64 * number);
+        }
+        // The biases of the next tile come to where these are: since the lanes traded what they made of them, all have read them.
+    }
+    DEVICE void end() const {}
+};
+
+template <class Fold, bool IS_ACTIVATED>
+DEVICE void splade_hopper(const SpladeHopperParameters& p, u8* memory) {
+    FoldLogits<Fold, IS_ACTIVATED> job(p.splade, memory);
+    multiply_tiles<TERMS>(memory, &p.x, &p.decoder, p.splade.bias, p.splade.rows, p.splade.terms, p.splade.columns, job);
+}
+
+KERNEL(splade_hopper_max, HOPPER_THREADS, 1)(PARAMETER(SpladeHopperParameters) p) {
+    SHARED_MEMORY(memory);
+    splade_hopper<FoldMaximum, false>(p, memory);
+}
+
+KERNEL(splade_hopper_max_places, HOPPER_THREADS, 1)(PARAMETER(SpladeHopperParameters) p) {
+    SHARED_MEMORY(memory);
+    splade_hopper<FoldPlace, false>(p, memory);
+}
+
+KERNEL(splade_hopper_sum, HOPPER_THREADS, 1)(PARAMETER(SpladeHopperParameters) p) {
+    SHARED_MEMORY(memory);
+    splade_hopper<FoldSum, true>(p, memory);
+}

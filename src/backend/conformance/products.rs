@@ -1,0 +1,211 @@
+//! Linear layers, and the head of SPLADE.
+
+use super::Case;
+use crate::backend::{
+    Activation, Backend, Linear, Norm, Reference, SparseVector, SpladeActivation, SpladePooling,
+    greatest,
+};
+use crate::error::{Error, Result};
+
+impl<B: Backend> Case<'_, B> {
+    pub(super) fn linear(&mut self) -> Result<()> {
+        let (rows, inputs, outputs) = (
+            self.random.size() + self.random.below(2) * 300,
+            self.random.size(),
+            self.random.size(),
+        );
+        let (x, seen_x) = self.factors(rows * inputs, 1.0);
+        let (weight, seen_weight) = self.factors(outputs * inputs, 1.0 / (inputs as f32).sqrt());
+        let bias = self.random.numbers(outputs);
+        let residual = self.stored(rows * outputs);
+        let scale = self.random.numbers(outputs);
+
+        let (ours_x, plain_x) = (
+            self.backend.tensor(rows, inputs, &x)?,
+            Reference.tensor(rows, inputs, &seen_x)?,
+        );
+        let (ours_w, plain_w) = (
+            self.backend.matrix(outputs, inputs, &weight)?,
+            Reference.matrix(outputs, inputs, &seen_weight)?,
+        );
+        let ours_b = self.backend.vector(&bias)?;
+        let has_bias = self.random.below(2) == 0;
+        let ours = Linear {
+            weight: &ours_w,
+            bias: has_bias.then_some(&ours_b),
+        };
+        let plain = Linear {
+            weight: &plain_w,
+            bias: has_bias.then_some(&bias),
+        };
+        for activation in [
+            Activation::Identity,
+            Activation::Gelu,
+            Activation::GeluTanh,
+            Activation::Relu,
+            Activation::Silu,
+            Activation::Tanh,
+        ] {
+            let found = self.backend.linear(&ours_x, &ours, activation)?;
+            let expected = Reference.linear(&plain_x, &plain, activation)?;
+            self.same(
+                &format!("linear {activation:?} of {inputs} inputs"),
+                &found,
+                &expected,
+            )?;
+        }
+        let (ours_r, plain_r) = (
+            self.backend.tensor(rows, outputs, &residual)?,
+            Reference.tensor(rows, outputs, &residual)?,
+        );
+        let ours_s = self.backend.vector(&scale)?;
+        let norm = Norm::RootMeanSquare {
+            weight: &ours_s,
+            epsilon: 1e-4,
+        };
+        let plain_norm = Norm::RootMeanSquare {
+            weight: &scale,
+            epsilon: 1e-4,
+        };
+        let is_normed = self.random.below(2) == 0;
+        let found = self
+            .backend
+            .linear_add(&ours_x, &ours, &ours_r, is_normed.then_some(&norm))?;
+        let expected =
+            Reference.linear_add(&plain_x, &plain, &plain_r, is_normed.then_some(&plain_norm))?;
+        self.same("linear_add", &found, &expected)
+    }
+
+    pub(super) fn gated(&mut self) -> Result<()> {
+        let (rows, inputs, outputs) = (self.random.size(), self.random.size(), self.random.size());
+        let (x, seen_x) = self.factors(rows * inputs, 1.0);
+        let scale = 1.0 / (inputs as f32).sqrt();
+        let (gate, seen_gate) = self.factors(outputs * inputs, scale);
+        let (up, seen_up) = self.factors(outputs * inputs, scale);
+        let ours = (
+            self.backend.tensor(rows, inputs, &x)?,
+            self.backend.matrix(outputs, inputs, &gate)?,
+            self.backend.matrix(outputs, inputs, &up)?,
+        );
+        let plain = (
+            Reference.tensor(rows, inputs, &seen_x)?,
+            Reference.matrix(outputs, inputs, &seen_gate)?,
+            Reference.matrix(outputs, inputs, &seen_up)?,
+        );
+        let activation =
+            self.random
+                .choose(&[Activation::GeluTanh, Activation::Relu, Activation::Silu]);
+        let found = self.backend.gated(
+            &ours.0,
+            &Linear {
+                weight: &ours.1,
+                bias: None,
+            },
+            &Linear {
+                weight: &ours.2,
+                bias: None,
+            },
+            activation,
+        )?;
+        let expected = Reference.gated(
+            &plain.0,
+            &Linear {
+                weight: &plain.1,
+                bias: None,
+            },
+            &Linear {
+                weight: &plain.2,
+                bias: None,
+            },
+            activation,
+        )?;
+        self.same("gated", &found, &expected)
+    }
+
+    pub(super) fn splade(&mut self) -> Result<()> {
+        let starts = self.random.starts(true);
+        let rows = starts[starts.len() - 1] as usize;
+        let (inputs, terms) = (
+            self.random.size(),
+            self.random.size() * self.random.choose(&[1, 20]),
+        );
+        let (x, seen_x) = self.factors(rows * inputs, 1.0);
+        let (weight, seen_weight) = self.factors(terms * inputs, 1.0 / (inputs as f32).sqrt());
+        let bias = self.random.numbers(terms);
+        let (ours_x, plain_x) = (
+            self.backend.tensor(rows, inputs, &x)?,
+            Reference.tensor(rows, inputs, &seen_x)?,
+        );
+        let (ours_w, plain_w) = (
+            self.backend.matrix(terms, inputs, &weight)?,
+            Reference.matrix(terms, inputs, &seen_weight)?,
+        );
+        let ours_b = self.backend.vector(&bias)?;
+        let has_bias = self.random.below(4) > 0;
+        let ours = Linear {
+            weight: &ours_w,
+            bias: has_bias.then_some(&ours_b),
+        };
+        let plain = Linear {
+            weight: &plain_w,
+            bias: has_bias.then_some(&bias),
+        };
+        for activation in [
+            SpladeActivation::Log1pRelu,
+            SpladeActivation::Log1pLog1pRelu,
+        ] {
+            for pooling in [SpladePooling::Max, SpladePooling::Sum] {
+                let all = usize::MAX;
+                let found = self
+                    .backend
+                    .splade(&ours_x, &starts, &ours, activation, pooling, all)?;
+                let expected =
+                    Reference.splade(&plain_x, &starts, &plain, activation, pooling, all)?;
+                let what = format!(
+                    "splade {activation:?} {pooling:?}, starts {starts:?}, {inputs} inputs, {terms} terms"
+                );
+                if let Some(vector) = found.iter().find(|vector| {
+                    !vector.is_sorted_by(|a, b| a.0 < b.0)
+                        || vector.iter().any(|(_, weight)| *weight <= 0.0)
+                }) {
+                    return Err(Error::device(format!(
+                        "{what}: expected ascending terms with weights above 0, found {vector:?}"
+                    )));
+                }
+                self.compare(&what, &whole(&found, terms), &whole(&expected, terms))?;
+                let most = self.random.below(terms + 1);
+                let cut = self
+                    .backend
+                    .splade(&ours_x, &starts, &ours, activation, pooling, most)?;
+                for (cut, whole) in cut.iter().zip(found) {
+                    // Rounding makes equal weights of logits that are not: which of them stay is open.
+                    let is_part = cut.iter().all(|pair| whole.contains(pair));
+                    if !is_part || falling(cut) != falling(&greatest(whole, most)) {
+                        return Err(Error::device(format!(
+                            "{what}: expected the {most} greatest weights at most, found {cut:?}"
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bits of all weights, which are above 0, in falling order.
+fn falling(vector: &SparseVector) -> Vec<u32> {
+    let mut weights: Vec<u32> = vector.iter().map(|(_, weight)| weight.to_bits()).collect();
+    weights.sort_unstable_by(|a, b| b.cmp(a));
+    weights
+}
+
+/// Sparse vectors with all their zeros.
+fn whole(vectors: &[SparseVector], terms: usize) -> Vec<f32> {
+    let mut numbers = vec![0.0; vectors.len() * terms];
+    for (vector, numbers) in vectors.iter().zip(numbers.chunks_exact_mut(terms)) {
+        for (term, weight) in vector {
+            numbers[*term as usize] = *weight;
+        }
+    }
+    numbers
+}

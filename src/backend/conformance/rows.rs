@@ -1,0 +1,120 @@
+//! What is done to rows: embedding, norms, sums, unit length, neighbours.
+
+use super::Case;
+use crate::backend::{Backend, Norm, Reference};
+use crate::error::Result;
+
+impl<B: Backend> Case<'_, B> {
+    pub(super) fn embed(&mut self) -> Result<()> {
+        let (rows, columns) = (self.random.size(), self.random.size());
+        let count = 1 + self.random.below(3);
+        let tables: Vec<_> = (0..count)
+            .map(|_| {
+                let table_rows = self.random.size();
+                let numbers = self.stored(table_rows * columns);
+                let ids: Vec<u32> = (0..rows)
+                    .map(|_| self.random.below(table_rows) as u32)
+                    .collect();
+                (table_rows, numbers, ids)
+            })
+            .collect();
+        let mut ours = Vec::new();
+        let mut plain = Vec::new();
+        for (rows, numbers, _) in &tables {
+            ours.push(self.backend.table(*rows, columns, numbers)?);
+            plain.push(Reference.table(*rows, columns, numbers)?);
+        }
+        let parts: Vec<_> = ours
+            .iter()
+            .zip(&tables)
+            .map(|(table, (_, _, ids))| (table, &ids[..]))
+            .collect();
+        let plain_parts: Vec<_> = plain
+            .iter()
+            .zip(&tables)
+            .map(|(table, (_, _, ids))| (table, &ids[..]))
+            .collect();
+        let (weight, bias) = (self.random.numbers(columns), self.random.numbers(columns));
+        let (w, b) = (self.backend.vector(&weight)?, self.backend.vector(&bias)?);
+        let norm = Norm::Layer {
+            weight: &w,
+            bias: &b,
+            epsilon: 1e-5,
+        };
+        let plain_norm = Norm::Layer {
+            weight: &weight,
+            bias: &bias,
+            epsilon: 1e-5,
+        };
+        let is_normed = self.random.below(2) == 0 && columns > 1;
+        let found = self.backend.embed(&parts, is_normed.then_some(&norm))?;
+        let expected = Reference.embed(&plain_parts, is_normed.then_some(&plain_norm))?;
+        self.same("embed", &found, &expected)
+    }
+
+    /// Norms, sums, unit rows, neighbours.
+    pub(super) fn rows(&mut self) -> Result<()> {
+        let starts = self.random.starts(true);
+        let (rows, columns) = (starts[starts.len() - 1] as usize, self.random.size() + 1);
+        let (x, y) = (self.stored(rows * columns), self.stored(rows * columns));
+        let (weight, bias) = (self.random.numbers(columns), self.random.numbers(columns));
+        let (ours_x, ours_y) = (
+            self.backend.tensor(rows, columns, &x)?,
+            self.backend.tensor(rows, columns, &y)?,
+        );
+        let (plain_x, plain_y) = (
+            Reference.tensor(rows, columns, &x)?,
+            Reference.tensor(rows, columns, &y)?,
+        );
+        let (w, b) = (self.backend.vector(&weight)?, self.backend.vector(&bias)?);
+        let layer = Norm::Layer {
+            weight: &w,
+            bias: &b,
+            epsilon: 1e-3,
+        };
+        let plain_layer = Norm::Layer {
+            weight: &weight,
+            bias: &bias,
+            epsilon: 1e-3,
+        };
+        let root = Norm::RootMeanSquare {
+            weight: &w,
+            epsilon: 1e-6,
+        };
+        let plain_root = Norm::RootMeanSquare {
+            weight: &weight,
+            epsilon: 1e-6,
+        };
+        self.same(
+            "layer norm",
+            &self.backend.norm(&ours_x, &layer)?,
+            &Reference.norm(&plain_x, &plain_layer)?,
+        )?;
+        self.same(
+            "root mean square norm",
+            &self.backend.norm(&ours_x, &root)?,
+            &Reference.norm(&plain_x, &plain_root)?,
+        )?;
+        self.same(
+            "add",
+            &self.backend.add(&ours_x, &ours_y, None)?,
+            &Reference.add(&plain_x, &plain_y, None)?,
+        )?;
+        self.same(
+            "add and norm",
+            &self.backend.add(&ours_x, &ours_y, Some(&layer))?,
+            &Reference.add(&plain_x, &plain_y, Some(&plain_layer))?,
+        )?;
+        self.same(
+            "unit rows",
+            &self.backend.unit_rows(&ours_x)?,
+            &Reference.unit_rows(&plain_x)?,
+        )?;
+        let width = self.random.choose(&[1, 3, 5]);
+        self.same(
+            "neighbours",
+            &self.backend.neighbours(&ours_x, &starts, width)?,
+            &Reference.neighbours(&plain_x, &starts, width)?,
+        )
+    }
+}

@@ -1,0 +1,321 @@
+//! Self-attention.
+
+use std::sync::Arc;
+
+use super::lane::{Buffer, Kept};
+use super::parameters::{ABSENT, AttentionOf, Heads, Product, Then};
+use super::rows::ROWS_OF_BLOCK;
+use super::tensor::{Numbers, Tensor, stride_of};
+use super::{Cuda, sources, whole};
+use crate::backend::{Attention, Distances, Positions};
+use crate::error::{Error, Result};
+
+/// Queries of a block.
+const QUERIES: usize = 64;
+/// Head sizes that kernels are compiled for; others take the next.
+const HEAD_SIZES: [usize; 6] = [16, 32, 64, 96, 128, 256];
+
+/// What positions add, as kernels take it.
+#[derive(Default)]
+struct Terms {
+    bias: Option<Arc<Buffer>>,
+    content_to_position: Option<Buffer>,
+    position_to_content: Option<Buffer>,
+    bucket_of: Option<Arc<Buffer>>,
+    reach: usize,
+    buckets: usize,
+}
+
+fn address_of(buffer: Option<&Buffer>) -> u64 {
+    buffer.map_or(ABSENT, Buffer::address)
+}
+
+impl Cuda {
+    pub(super) fn attend(&self, attention: &Attention<'_, Self>) -> Result<Tensor> {
+        let mut read = vec![attention.projections];
+        if let Positions::Disentangled { keys, queries, .. } = &attention.positions {
+            read.extend([*keys, *queries].into_iter().flatten());
+        }
+        self.reading(&read, || self.attend_here(attention))
+    }
+
+    fn attend_here(&self, attention: &Attention<'_, Self>) -> Result<Tensor> {
+        let projections = self.narrowed(attention.projections)?;
+        let (heads, head_size) = (attention.heads, attention.head_size);
+        let out = self.empty(projections.rows, heads * head_size, Numbers::Narrow)?;
+        let tiles = tiles(attention.starts);
+        if tiles.is_empty() || heads == 0 {
+            return Ok(out);
+        }
+        let terms = self.terms(attention, &projections)?;
+        let padded = HEAD_SIZES.into_iter().position(|size| size >= head_size);
+        let padded = padded.ok_or_else(|| {
+            Error::model(
+                "",
+                format!(
+                    "expected heads of {} numbers at most, found {head_size}; use the processor",
+                    HEAD_SIZES[5]
+                ),
+            )
+        })?;
+        let kernels = const {
+            [
+                [
+                    sources::kernel("attention_16"),
+                    sources::kernel("attention_16_bias"),
+                    sources::kernel("attention_16_disentangled"),
+                ],
+                [
+                    sources::kernel("attention_32"),
+                    sources::kernel("attention_32_bias"),
+                    sources::kernel("attention_32_disentangled"),
+                ],
+                [
+                    sources::kernel("attention_64"),
+                    sources::kernel("attention_64_bias"),
+                    sources::kernel("attention_64_disentangled"),
+                ],
+                [
+                    sources::kernel("attention_96"),
+                    sources::kernel("attention_96_bias"),
+                    sources::kernel("attention_96_disentangled"),
+                ],
+                [
+                    sources::kernel("attention_128"),
+                    sources::kernel("attention_128_bias"),
+                    sources::kernel("attention_128_disentangled"),
+                ],
+                [
+                    sources::kernel("attention_256"),
+                    sources::kernel("attention_256_bias"),
+                    sources::kernel("attention_256_disentangled"),
+                ],
+            ]
+        };
+        let form = match attention.positions {
+            Positions::Absolute => 0,
+            Positions::Bias { .. } => 1,
+            Positions::Disentangled { .. } => 2,
+        };
+        let starts = self.lane.keep(Kept::Starts, attention.starts)?;
+        let tile_table = self.lane.keep(Kept::Tiles, &tiles)?;
+        let parameters = AttentionOf {
+            projections: projections.address(),
+            out: out.address(),
+            starts: starts.address(),
+            tiles: tile_table.address(),
+            bias: address_of(terms.bias.as_deref()),
+            content_to_position: address_of(terms.content_to_position.as_ref()),
+            position_to_content: address_of(terms.position_to_content.as_ref()),
+            bucket_of: address_of(terms.bucket_of.as_deref()),
+            tokens: whole(projections.rows)?,
+            heads: whole(heads)?,
+            head_size: whole(head_size)?,
+            stride: whole(projections.stride())?,
+            out_stride: whole(out.stride())?,
+            reach: whole(terms.reach)?,
+            buckets: whole(terms.buckets)?,
+            scale: attention.scale,
+        };
+        let shared_bytes = shared_bytes(HEAD_SIZES[padded], form > 0);
+        let grid = [tiles.len() / 2, heads, 1];
+        self.lane
+            .launch(kernels[padded][form], grid, shared_bytes, &parameters)?;
+        Ok(out)
+    }
+
+    fn terms(&self, attention: &Attention<'_, Self>, projections: &Tensor) -> Result<Terms> {
+        match &attention.positions {
+            Positions::Absolute => Ok(Terms::default()),
+            Positions::Bias { table, distances } => {
+                let bias = by_distance(&table.values, distances, attention.heads);
+                Ok(Terms {
+                    bias: Some(self.lane.keep(Kept::Bias, &bias)?),
+                    reach: distances.reach(),
+                    ..Terms::default()
+                })
+            }
+            Positions::Disentangled {
+                keys,
+                queries,
+                distances,
+            } => {
+                // Content to position: the token's query with the bucket's key. Position to content: the token's key with the bucket's query.
+                let inner = attention.heads * attention.head_size;
+                let rows = [*keys, *queries].into_iter().flatten().map(|x| x.rows);
+                let buckets = rows.min().unwrap_or(0);
+                let content = |vectors: &Option<&Tensor>, column| match vectors {
+                    Some(vectors) => self
+                        .by_bucket(attention, projections, column, vectors, buckets)
+                        .map(Some),
+                    None => Ok(None),
+                };
+                let reach = distances.reach();
+                Ok(Terms {
+                    content_to_position: content(keys, 0)?,
+                    position_to_content: content(queries, inner)?,
+                    bucket_of: Some(
+                        self.lane
+                            .keep(Kept::Buckets, distances.of_query(reach, 2 * reach + 1))?,
+                    ),
+                    reach,
+                    buckets,
+                    ..Terms::default()
+                })
+            }
+        }
+    }
+
+    /// The products of each head's part of every token, from `column` on, with that of the vectors of buckets: heads × tokens × buckets in f32.
+    fn by_bucket(
+        &self,
+        attention: &Attention<'_, Self>,
+        projections: &Tensor,
+        column: usize,
+        vectors: &Tensor,
+        buckets: usize,
+    ) -> Result<Buffer> {
+        let vectors = self.narrowed(vectors)?;
+        let (heads, head_size) = (attention.heads, attention.head_size);
+        let tokens = projections.rows;
+        let out = self
+            .lane
+            .take(heads * tokens * buckets * size_of::<f32>())?;
+        let (a, b) = (
+            self.heads_apart(projections, column, heads, head_size)?,
+            self.heads_apart(&vectors, 0, heads, head_size)?,
+        );
+        let parameters = Product {
+            a: a.address(),
+            b: b.address(),
+            out: out.address(),
+            bias: ABSENT,
+            other: ABSENT,
+            a_batch: a.batch,
+            b_batch: b.batch,
+            out_batch: i64::from(whole(tokens)?) * i64::from(whole(buckets)?),
+            m: whole(tokens)?,
+            n: whole(buckets)?,
+            k: whole(head_size)?,
+            a_stride: whole(a.stride)?,
+            b_stride: whole(b.stride)?,
+            out_stride: whole(buckets)?,
+            other_stride: 0,
+            then: Then::Nothing as i32,
+            activation: 0,
+            unused: 0,
+        };
+        self.launch_product(&parameters, Numbers::Wide, heads)?;
+        Ok(out)
+    }
+}
+
+/// The part of each head of some rows, for a product of every head.
+struct HeadsApart {
+    address: u64,
+    /// Numbers from head to head, and from row to row.
+    batch: i64,
+    stride: usize,
+    _copy: Option<Buffer>,
+}
+
+impl HeadsApart {
+    fn address(&self) -> u64 {
+        self.address
+    }
+}
+
+impl Cuda {
+    /// The heads whose first begins at `column`: where they are if every head begins at a multiple of 16 bytes, else a copy.
+    fn heads_apart(
+        &self,
+        x: &Tensor,
+        column: usize,
+        heads: usize,
+        head_size: usize,
+    ) -> Result<HeadsApart> {
+        if column % 8 == 0 && head_size % 8 == 0 {
+            return Ok(HeadsApart {
+                address: x.address() + 2 * column as u64,
+                batch: i64::from(whole(head_size)?),
+                stride: x.stride(),
+                _copy: None,
+            });
+        }
+        let stride = stride_of(head_size);
+        let copy = self.lane.take(heads * x.rows * stride * 2)?;
+        let parameters = Heads {
+            x: x.address(),
+            out: copy.address(),
+            rows: whole(x.rows)?,
+            heads: whole(heads)?,
+            head_size: whole(head_size)?,
+            column: whole(column)?,
+            stride: whole(x.stride())?,
+            unused: 0,
+        };
+        let kernel = const { sources::kernel("heads_apart") };
+        let grid = [x.rows.div_ceil(ROWS_OF_BLOCK), heads, 1];
+        self.lane.launch(kernel, grid, 0, &parameters)?;
+        Ok(HeadsApart {
+            address: copy.address(),
+            batch: i64::from(whole(x.rows * stride)?),
+            stride,
+            _copy: Some(copy),
+        })
+    }
+}
+
+/// The sequence and the first query of each block of queries.
+fn tiles(starts: &[u32]) -> Vec<u32> {
+    let mut tiles = Vec::new();
+    for (sequence, pair) in (0_u32..).zip(starts.windows(2)) {
+        for first in (0..pair[1] - pair[0]).step_by(QUERIES) {
+            tiles.extend([sequence, first]);
+        }
+    }
+    tiles
+}
+
+/// The bits of what each distance adds for each head: heads × distances.
+fn by_distance(table: &[f32], distances: &Distances, heads: usize) -> Vec<u32> {
+    let reach = distances.reach();
+    let buckets = distances.of_query(reach, 2 * reach + 1);
+    let of_head = |head: usize| {
+        let numbers = buckets
+            .iter()
+            .map(move |bucket| *bucket as usize * heads + head);
+        numbers.map(|number| table.get(number).map_or(0, |bias| bias.to_bits()))
+    };
+    (0..heads).flat_map(of_head).collect()
+}
+
+/// Shared memory of a block of the attention kernels: two stages of keys and values, and what there is to know of distances.
+fn shared_bytes(head: usize, has_terms: bool) -> usize {
+    let tiles = match head {
+        256 => 384 * head,
+        128 => 256 * head,
+        _ => 512 * head,
+    };
+    tiles + if has_terms { 1_024 } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_are_blocks_of_queries_of_one_sequence() {
+        assert_eq!(tiles(&[0, 3, 3, 132]), [0, 0, 2, 0, 2, 64, 2, 128]);
+        assert!(tiles(&[0]).is_empty());
+    }
+
+    #[test]
+    fn biases_are_looked_up_by_distance() {
+        let distances = Distances::new(1, |distance| (distance + 1) as u32);
+        let table = [1.0, 10.0, 2.0, 20.0, 3.0, 30.0];
+        let found = by_distance(&table, &distances, 2);
+        let found: Vec<_> = found.into_iter().map(f32::from_bits).collect();
+        assert_eq!(found, [1.0, 2.0, 3.0, 10.0, 20.0, 30.0]);
+    }
+}

@@ -1,0 +1,207 @@
+//! Compiled kernels on disk, so that they are compiled once a machine.
+//!
+//! ```text
+//! offset  bytes
+//!      0     16  "esparsa cubin 1\n"
+//!     16      8  length of the contents, little-endian
+//!     24     16  XXH3 (128 bits) of file name and contents, little-endian
+//!     40         contents
+//! ```
+//!
+//! A file that is cut short, changed or renamed is as good as none: it is made anew. A folder that cannot be read or written is no error either;
+//! kernels are then compiled in every process.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use xxhash_rust::xxh3::Xxh3;
+
+const MAGIC: &[u8; 16] = b"esparsa cubin 1\n";
+const HEADER_BYTES: usize = 40;
+
+/// A folder of files that can be made again at any time.
+#[derive(Clone, Debug)]
+pub(super) struct Cache {
+    folder: Option<PathBuf>,
+}
+
+impl Cache {
+    /// `$ESPARSA_CACHE` (empty: no cache), or the user's folder of caches.
+    pub(super) fn of_user() -> Self {
+        Self {
+            folder: folder(|name| env::var_os(name)),
+        }
+    }
+
+    /// A cache in this folder, which is made when it is first needed.
+    #[cfg(test)]
+    pub(super) fn at(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: Some(folder.into()),
+        }
+    }
+
+    /// What was put under this name.
+    pub(super) fn get(&self, name: &str) -> Option<Vec<u8>> {
+        let mut file = fs::read(self.folder.as_ref()?.join(name)).ok()?;
+        let contents = file.get(HEADER_BYTES..)?;
+        if file[..HEADER_BYTES] != header(name, contents) {
+            return None;
+        }
+        Some(file.split_off(HEADER_BYTES))
+    }
+
+    /// Puts `contents` under this name, if that can be done. Other processes see all of it or nothing.
+    pub(super) fn put(&self, name: &str, contents: &[u8]) {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let Some(folder) = &self.folder else {
+            return;
+        };
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let scratch = folder.join(format!("{name}.{}-{count}.tmp", process::id()));
+        let file = [&header(name, contents), contents].concat();
+        let written = fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&scratch, file))
+            .and_then(|()| fs::rename(&scratch, folder.join(name)));
+        if written.is_err() {
+            // Nothing is lost but time; what was written of the file is not left behind.
+            drop(fs::remove_file(&scratch));
+        }
+    }
+
+    /// What was put under a name that begins and ends so: the last such name in order that is whole.
+    pub(super) fn find(&self, begin: &str, end: &str) -> Option<Vec<u8>> {
+        let mut names: Vec<String> = fs::read_dir(self.folder.as_ref()?)
+            .ok()?
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name.starts_with(begin) && name.ends_with(end))
+            .collect();
+        names.sort_unstable();
+        names.iter().rev().find_map(|name| self.get(name))
+    }
+}
+
+fn header(name: &str, contents: &[u8]) -> [u8; HEADER_BYTES] {
+    let mut hash = Xxh3::new();
+    hash.update(name.as_bytes());
+    hash.update(contents);
+    let mut header = [0; HEADER_BYTES];
+    header[..16].copy_from_slice(MAGIC);
+    header[16..24].copy_from_slice(&(contents.len() as u64).to_le_bytes());
+    header[24..].copy_from_slice(&hash.digest128().to_le_bytes());
+    header
+}
+
+/// The folder, by environment variables.
+fn folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    if let Some(chosen) = variable("ESPARSA_CACHE") {
+        return (!chosen.is_empty()).then(|| PathBuf::from(chosen).join("kernels"));
+    }
+    // A relative path is to be ignored, says the XDG specification.
+    let absolute = |name| {
+        variable(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let caches = match cfg!(windows) {
+        true => absolute("LOCALAPPDATA"),
+        false => absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache"))),
+    };
+    Some(caches?.join("esparsa").join("kernels"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn what_was_put_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path().join("made/when/needed"));
+        assert_eq!(cache.get("a"), None);
+        cache.put("a", b"one");
+        cache.put("b", b"");
+        assert_eq!(cache.get("a").unwrap(), b"one");
+        assert_eq!(cache.get("b").unwrap(), b"");
+        cache.put("a", b"two");
+        assert_eq!(cache.get("a").unwrap(), b"two");
+        let files = fs::read_dir(folder.path().join("made/when/needed")).unwrap();
+        assert_eq!(files.count(), 2, "no temporary file is left");
+    }
+
+    #[test]
+    fn the_last_whole_file_of_several_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        cache.put("k-12.9.cubin", b"old");
+        cache.put("k-13.0.cubin", b"new");
+        cache.put("l-13.1.cubin", b"other");
+        assert_eq!(cache.find("k-", ".cubin").unwrap(), b"new");
+        fs::write(folder.path().join("k-13.0.cubin"), b"damaged").unwrap();
+        assert_eq!(cache.find("k-", ".cubin").unwrap(), b"old");
+        assert_eq!(cache.find("m-", ".cubin"), None);
+    }
+
+    #[test]
+    fn every_damage_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        let path = folder.path().join("a");
+        cache.put("a", b"some contents");
+        let whole = fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            assert_eq!(cache.get("a"), None, "cut at {length}");
+        }
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            fs::write(&path, changed).unwrap();
+            assert_eq!(cache.get("a"), None, "changed at {at}");
+        }
+        fs::write(&path, [&whole[..], b"more"].concat()).unwrap();
+        assert_eq!(cache.get("a"), None, "longer");
+        fs::write(&path, &whole).unwrap();
+        fs::rename(&path, folder.path().join("b")).unwrap();
+        assert_eq!(cache.get("b"), None, "renamed");
+        cache.put("b", b"anew");
+        assert_eq!(cache.get("b").unwrap(), b"anew");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let cache = Cache::at(file.join("kernels"));
+        cache.put("a", b"one");
+        assert_eq!(cache.get("a"), None);
+        assert_eq!(cache.find("a", ""), None);
+    }
+
+    #[test]
+    fn the_folder_follows_the_environment() {
+        let with = |set: &[(&str, &str)]| {
+            folder(|name| {
+                let (_, value) = set.iter().find(|(key, _)| *key == name)?;
+                Some(OsString::from(value))
+            })
+        };
+        assert_eq!(with(&[]), None);
+        let chosen = with(&[("ESPARSA_CACHE", "here"), ("HOME", "/home/a")]);
+        assert_eq!(chosen.unwrap(), Path::new("here/kernels"));
+        assert_eq!(with(&[("ESPARSA_CACHE", ""), ("HOME", "/home/a")]), None);
+        if cfg!(unix) {
+            let home = with(&[("HOME", "/home/a"), ("XDG_CACHE_HOME", "relative")]);
+            assert_eq!(home.unwrap(), Path::new("/home/a/.cache/esparsa/kernels"));
+            let xdg = with(&[("HOME", "/home/a"), ("XDG_CACHE_HOME", "/caches")]);
+            assert_eq!(xdg.unwrap(), Path::new("/caches/esparsa/kernels"));
+        }
+    }
+}

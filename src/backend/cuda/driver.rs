@@ -1,0 +1,269 @@
+//! A card of Nvidia's, by the driver's own interface.
+//!
+//! The driver's library is loaded at run time; a machine without one gets an ordinary error. Nothing of the CUDA toolkit is needed but NVRTC, and
+//! that only until the kernels are in the cache ([`compile`](super::compile)).
+#![allow(unsafe_code)]
+
+mod context;
+mod queue;
+
+use std::ffi::CStr;
+use std::sync::{Arc, OnceLock};
+
+use cudarc::driver::sys::{self, CUdevice, CUdevice_attribute, CUresult};
+
+use self::context::{Context, check};
+use self::queue::Stream;
+use super::cache::Cache;
+use super::compile;
+use super::device::{Address, Device, Queue, TensorMap};
+use crate::error::{Error, Result};
+
+/// The oldest architecture whose tensor cores multiply bf16, times ten.
+const OLDEST_ARCHITECTURE: u32 = 80;
+/// CUDA 12.0, whose driver is the first to know tensor maps.
+const OLDEST_DRIVER: i32 = 12000;
+/// Columns of a box of a tensor map: 128 bytes, as much as is swizzled.
+const BOX_COLUMNS: u32 = 64;
+
+/// A card.
+pub(super) struct Driver {
+    context: Arc<Context>,
+    name: String,
+    architecture: u32,
+    multiprocessors: u32,
+}
+
+impl Driver {
+    /// How many cards there are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] with advice where there is no driver.
+    pub(super) fn count() -> Result<usize> {
+        match initialize()? {
+            CUresult::CUDA_ERROR_NO_DEVICE => return Ok(0),
+            result => check("cuInit", result)?,
+        }
+        let mut count = 0;
+        // SAFETY: the driver is initialized, and the place is valid for writing.
+        check("cuDeviceGetCount", unsafe {
+            sys::cuDeviceGetCount(&mut count)
+        })?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    /// The card of this number, from 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] with advice where there is no driver, no such card, one that is too old, or neither NVRTC nor a cache with the kernels.
+    pub(super) fn open(ordinal: usize) -> Result<Self> {
+        let count = Self::count()?;
+        if ordinal >= count {
+            return Err(Error::device(format!(
+                "expected an NVIDIA GPU of number {ordinal}, found {count} of them, counted from 0; \
+                 see nvidia-smi and CUDA_VISIBLE_DEVICES, or run models on the processor"
+            )));
+        }
+        let mut driver = 0;
+        // SAFETY: the place is valid for writing.
+        check("cuDriverGetVersion", unsafe {
+            sys::cuDriverGetVersion(&mut driver)
+        })?;
+        if driver < OLDEST_DRIVER {
+            return Err(Error::device(format!(
+                "expected an NVIDIA driver for CUDA {} or newer (525 or newer), found one for CUDA {}; install a newer driver",
+                version_text(OLDEST_DRIVER),
+                version_text(driver)
+            )));
+        }
+        let mut device = 0;
+        // SAFETY: the driver is initialized, and the place is valid for writing.
+        check("cuDeviceGet", unsafe {
+            sys::cuDeviceGet(&mut device, ordinal as i32)
+        })?;
+
+        let [major, minor, multiprocessors, shared_bytes] = {
+            use CUdevice_attribute as A;
+            [
+                attribute(device, A::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+                attribute(device, A::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+                attribute(device, A::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
+                attribute(
+                    device,
+                    A::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
+                )?,
+            ]
+        };
+        let (card, architecture) = (card_name(device)?, major * 10 + minor);
+        let driver = version_text(driver);
+        if architecture < OLDEST_ARCHITECTURE {
+            return Err(Error::device(format!(
+                "{card}: expected a GPU of compute capability 8.0 (Ampere) or newer, found {major}.{minor}; \
+                 run models on the processor"
+            )));
+        }
+        let cache = Cache::of_user();
+        compile::is_possible(&cache, architecture)?;
+        Ok(Self {
+            name: format!("{card}, sm_{architecture}, driver {driver}"),
+            architecture,
+            multiprocessors,
+            context: Arc::new(Context::new(
+                device,
+                architecture,
+                shared_bytes,
+                driver,
+                cache,
+            )?),
+        })
+    }
+}
+
+/// Loads the driver's library and initializes it, once a process.
+fn initialize() -> Result<CUresult> {
+    static RESULT: OnceLock<Option<CUresult>> = OnceLock::new();
+    let result = RESULT.get_or_init(|| {
+        // SAFETY: loading the library runs its initializers, which only set up its own data.
+        if !unsafe { sys::is_culib_present() } {
+            return None;
+        }
+        // SAFETY: the library is there; 0 is the only value that is allowed.
+        Some(unsafe { sys::cuInit(0) })
+    });
+    result.ok_or_else(|| {
+        let library = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
+        Error::device(format!(
+            "no NVIDIA driver: {library} cannot be loaded; install NVIDIA's driver (525 or newer), or run models on the processor"
+        ))
+    })
+}
+
+fn attribute(device: CUdevice, attribute: CUdevice_attribute) -> Result<u32> {
+    let mut value = 0;
+    // SAFETY: the device is one that the driver gave, and the place is valid for writing.
+    check("cuDeviceGetAttribute", unsafe {
+        sys::cuDeviceGetAttribute(&mut value, attribute, device)
+    })?;
+    Ok(u32::try_from(value).unwrap_or(0))
+}
+
+fn card_name(device: CUdevice) -> Result<String> {
+    let mut name = [0u8; 256];
+    // SAFETY: the device is one that the driver gave, and the buffer has as many bytes as said.
+    let result =
+        unsafe { sys::cuDeviceGetName(name.as_mut_ptr().cast(), name.len() as i32, device) };
+    check("cuDeviceGetName", result)?;
+    let name = CStr::from_bytes_until_nul(&name).unwrap_or_default();
+    Ok(name.to_string_lossy().into_owned())
+}
+
+/// 12080 is 12.8.
+fn version_text(version: i32) -> String {
+    format!("{}.{}", version / 1000, version % 1000 / 10)
+}
+
+impl Device for Driver {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn architecture(&self) -> u32 {
+        self.architecture
+    }
+
+    fn multiprocessors(&self) -> u32 {
+        self.multiprocessors
+    }
+
+    fn shared_bytes(&self) -> u32 {
+        self.context.shared_bytes
+    }
+
+    fn granularity(&self) -> usize {
+        512
+    }
+
+    fn keeps_buffers(&self) -> bool {
+        true
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Address> {
+        self.context.enter()?;
+        let mut address = 0;
+        // SAFETY: the context is current, and the place is valid for writing.
+        match unsafe { sys::cuMemAlloc_v2(&mut address, bytes.max(1)) } {
+            CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
+                let (free, _) = self.memory()?;
+                Err(Error::device_memory(bytes as u64, free as u64))
+            }
+            result => check("cuMemAlloc", result).map(|()| address),
+        }
+    }
+
+    fn free(&self, address: Address) {
+        if address == 0 || self.context.enter().is_err() {
+            return;
+        }
+        // SAFETY: the address came from `allocate`, and by its contract nothing uses it any more. A context that is broken by an
+        // earlier error, which was reported then, has lost its memory anyway.
+        let _ = unsafe { sys::cuMemFree_v2(address) };
+    }
+
+    fn memory(&self) -> Result<(usize, usize)> {
+        self.context.enter()?;
+        let (mut free, mut total) = (0, 0);
+        // SAFETY: the context is current, and both places are valid for writing.
+        check("cuMemGetInfo", unsafe {
+            sys::cuMemGetInfo_v2(&mut free, &mut total)
+        })?;
+        Ok((free, total))
+    }
+
+    fn queue(&self) -> Result<Box<dyn Queue>> {
+        let stream = Stream::new(Arc::clone(&self.context))?;
+        Ok(Box::new(stream))
+    }
+
+    fn tensor_map(
+        &self,
+        address: Address,
+        rows: usize,
+        columns: usize,
+        stride: usize,
+        box_rows: usize,
+    ) -> Result<TensorMap> {
+        self.context.enter()?;
+        let mut map = sys::CUtensorMap { opaque: [0; 16] };
+        let sizes = [columns as u64, rows as u64];
+        let row_bytes = [stride as u64 * 2];
+        let box_sizes = [BOX_COLUMNS, u32::try_from(box_rows).unwrap_or(u32::MAX)];
+        let every = [1, 1];
+        // SAFETY: the map and the arrays live through the call and have as many numbers as a tensor of 2 dimensions needs (its strides one less); the
+        // address is only noted.
+        let result = unsafe {
+            sys::cuTensorMapEncodeTiled(
+                &mut map,
+                sys::CUtensorMapDataType::CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+                2,
+                address as *mut _,
+                sizes.as_ptr(),
+                row_bytes.as_ptr(),
+                box_sizes.as_ptr(),
+                every.as_ptr(),
+                sys::CUtensorMapInterleave::CU_TENSOR_MAP_INTERLEAVE_NONE,
+                sys::CUtensorMapSwizzle::CU_TENSOR_MAP_SWIZZLE_128B,
+                sys::CUtensorMapL2promotion::CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                sys::CUtensorMapFloatOOBfill::CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
+            )
+        };
+        check("cuTensorMapEncodeTiled", result).map_err(|error| {
+            Error::device(format!("{rows} × {columns} numbers at {address:#x}, {stride} a row, {box_rows} rows a box: {error}"))
+        })?;
+        Ok(TensorMap(map.opaque))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! What a card's memory, queues and kernels belong to, and the errors of the driver.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::ptr;
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use cudarc::driver::sys::{
+    self, CUcontext, CUdevice, CUfunction, CUfunction_attribute, CUmodule, CUresult,
+};
+
+use crate::backend::cuda::cache::Cache;
+use crate::backend::cuda::device::Kernel;
+use crate::backend::cuda::{compile, cubin};
+use crate::error::{Error, Result};
+
+/// `Ok` for success; else an error with the call's name and the driver's name and text of it.
+pub(super) fn check(call: &str, result: CUresult) -> Result<()> {
+    if result == CUresult::CUDA_SUCCESS {
+        return Ok(());
+    }
+    let (mut name, mut text) = (ptr::null(), ptr::null());
+    // SAFETY: both places are valid for writing; they get strings that stay, or null for an error that the driver does not know.
+    let (name, text) = unsafe {
+        let _ = sys::cuGetErrorName(result, &mut name);
+        let _ = sys::cuGetErrorString(result, &mut text);
+        [name, text]
+            .map(|string| (!string.is_null()).then(|| CStr::from_ptr(string).to_string_lossy()))
+            .into()
+    };
+    let name = name.unwrap_or_else(|| format!("{result:?}").into());
+    let text = text.unwrap_or_else(|| "an error that the driver has no text for".into());
+    let lost = match result {
+        CUresult::CUDA_ERROR_ILLEGAL_ADDRESS
+        | CUresult::CUDA_ERROR_LAUNCH_FAILED
+        | CUresult::CUDA_ERROR_LAUNCH_TIMEOUT
+        | CUresult::CUDA_ERROR_MISALIGNED_ADDRESS
+        | CUresult::CUDA_ERROR_ILLEGAL_INSTRUCTION
+        | CUresult::CUDA_ERROR_HARDWARE_STACK_ERROR
+        | CUresult::CUDA_ERROR_ECC_UNCORRECTABLE => "; this process can use the device no more",
+        _ => "",
+    };
+    Err(Error::device(format!("{call}: {name} ({text}){lost}")))
+}
+
+/// A kernel that is loaded.
+#[derive(Clone, Copy)]
+pub(super) struct Function {
+    pub(super) handle: CUfunction,
+    /// Bytes of its parameters, where the module says so.
+    pub(super) parameter_bytes: Option<usize>,
+}
+
+// SAFETY: handles of the driver's may be used from any thread.
+unsafe impl Send for Function {}
+// SAFETY: as above; a handle is a number and is never changed.
+unsafe impl Sync for Function {}
+
+struct Module {
+    handle: CUmodule,
+    entries: Vec<cubin::Entry>,
+}
+
+// SAFETY: handles of the driver's may be used from any thread.
+unsafe impl Send for Module {}
+
+/// The primary context of a card, with the kernels that were loaded so far.
+pub(super) struct Context {
+    device: CUdevice,
+    handle: CUcontext,
+    architecture: u32,
+    /// The most shared memory that a block can have.
+    pub(super) shared_bytes: u32,
+    driver: String,
+    cache: Cache,
+    modules: Mutex<HashMap<&'static str, Module>>,
+    functions: RwLock<HashMap<&'static str, Function>>,
+}
+
+// SAFETY: handles of the driver's may be used from any thread; the rest is behind locks.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
+
+impl Context {
+    pub(super) fn new(
+        device: CUdevice,
+        architecture: u32,
+        shared_bytes: u32,
+        driver: String,
+        cache: Cache,
+    ) -> Result<Self> {
+        let mut handle = ptr::null_mut();
+        // SAFETY: the device is one that the driver gave, and the place is valid for writing.
+        check("cuDevicePrimaryCtxRetain", unsafe {
+            sys::cuDevicePrimaryCtxRetain(&mut handle, device)
+        })?;
+        Ok(Self {
+            device,
+            handle,
+            architecture,
+            shared_bytes,
+            driver,
+            cache,
+            modules: Mutex::default(),
+            functions: RwLock::default(),
+        })
+    }
+
+    /// Makes it the current one of this thread, which all other calls ask for.
+    pub(super) fn enter(&self) -> Result<()> {
+        // SAFETY: the context is retained as long as `self` lives.
+        check("cuCtxSetCurrent", unsafe {
+            sys::cuCtxSetCurrent(self.handle)
+        })
+    }
+
+    /// A kernel, which is compiled and loaded when it is first asked for. The context must be current.
+    pub(super) fn function(&self, kernel: &Kernel) -> Result<Function> {
+        let functions = self
+            .functions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(function) = functions.get(kernel.name) {
+            return Ok(*function);
+        }
+        drop(functions);
+        let function = self.load(kernel)?;
+        let mut functions = self
+            .functions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        functions.insert(kernel.name, function);
+        Ok(function)
+    }
+
+    fn load(&self, kernel: &Kernel) -> Result<Function> {
+        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        let module = match modules.get(kernel.file) {
+            Some(module) => module,
+            None => {
+                let module = self.load_module(kernel.file)?;
+                modules.entry(kernel.file).or_insert(module)
+            }
+        };
+        let name = CString::new(kernel.name)
+            .map_err(|_| Error::device(format!("{}: no name of a kernel", kernel.name)))?;
+        let mut handle = ptr::null_mut();
+        // SAFETY: the module is loaded in the current context, the name ends with a 0, and the place is valid for writing.
+        check("cuModuleGetFunction", unsafe {
+            sys::cuModuleGetFunction(&mut handle, module.handle, name.as_ptr())
+        })
+        .map_err(|error| Error::device(format!("{}, {}: {error}", kernel.file, kernel.name)))?;
+        let entry = module
+            .entries
+            .iter()
+            .find(|entry| entry.name == kernel.name);
+        let function = Function {
+            handle,
+            parameter_bytes: entry.map(|entry| entry.parameter_bytes),
+        };
+        self.prepare(kernel, function)?;
+        Ok(function)
+    }
+
+    fn load_module(&self, file: &str) -> Result<Module> {
+        let code = compile::module(&self.cache, file, self.architecture)?;
+        let mut handle = ptr::null_mut();
+        // SAFETY: the context is current; the code is a whole ELF file, made by NVRTC and, if it came from the cache, checked there.
+        check("cuModuleLoadData", unsafe { sys::cuModuleLoadData(&mut handle, code.as_ptr().cast()) }).map_err(|error| {
+            Error::device(format!(
+                "{file}: {error}; the driver is for CUDA {}: NVRTC must be of the same major version",
+                self.driver
+            ))
+        })?;
+        // Only for checks of launches: a form of modules that is not known does no harm.
+        let entries = cubin::entries(&code).unwrap_or_default();
+        Ok(Module { handle, entries })
+    }
+
+    /// Holds the kernel against its row in the table, and lets it have all the shared memory there is: without asking a block has 48 KB at most.
+    fn prepare(&self, kernel: &Kernel, function: Function) -> Result<()> {
+        use CUfunction_attribute as A;
+        let threads = attribute(function, A::CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)?;
+        if threads < kernel.threads {
+            return Err(Error::device(format!(
+                "{}, {}: expected a kernel of {} threads, found one of {threads} at most",
+                kernel.file, kernel.name, kernel.threads
+            )));
+        }
+        let fixed = attribute(function, A::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES)?;
+        let most = self.shared_bytes.saturating_sub(fixed);
+        let attribute = A::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        // SAFETY: the function is loaded in the current context.
+        let result = unsafe { sys::cuFuncSetAttribute(function.handle, attribute, most as i32) };
+        check("cuFuncSetAttribute", result)
+    }
+}
+
+fn attribute(function: Function, attribute: CUfunction_attribute) -> Result<u32> {
+    let mut value = 0;
+    // SAFETY: the function is loaded in the current context, and the place is valid for writing.
+    let result = unsafe { sys::cuFuncGetAttribute(&mut value, attribute, function.handle) };
+    check("cuFuncGetAttribute", result)?;
+    Ok(u32::try_from(value).unwrap_or(0))
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if self.enter().is_ok() {
+            let modules = self
+                .modules
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner);
+            for module in modules.values() {
+                // SAFETY: the module was loaded in this context; queues and recordings hold the context, so none is left that could run its kernels.
+                let _ = unsafe { sys::cuModuleUnload(module.handle) };
+            }
+        }
+        // SAFETY: it was retained in `new` and is released once.
+        let _ = unsafe { sys::cuDevicePrimaryCtxRelease_v2(self.device) };
+    }
+}

@@ -1,0 +1,185 @@
+//! What holds without a card, and, where there is one, that bytes come back as they went.
+
+use super::*;
+use crate::backend::cuda::sources::KERNELS;
+
+fn card() -> Option<Driver> {
+    if !matches!(Driver::count(), Ok(1..)) {
+        println!("skipped: no card");
+        return None;
+    }
+    // A card that is too old, or no NVRTC.
+    Driver::open(0)
+        .map_err(|error| println!("skipped: {error}"))
+        .ok()
+}
+
+#[test]
+fn a_machine_without_a_driver_says_what_to_do() {
+    // SAFETY: loading the library runs its initializers, which only set up its own data.
+    if unsafe { sys::is_culib_present() } {
+        return;
+    }
+    for error in [Driver::open(0).err(), Driver::count().err()] {
+        let error = error.unwrap();
+        assert!(matches!(error, Error::Device { .. }));
+        assert!(!error.is_device_memory());
+        let text = error.to_string();
+        assert!(
+            text.contains("no NVIDIA driver") && text.contains("install"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_card_that_is_not_there_is_named() {
+    let Ok(count) = Driver::count() else {
+        return;
+    };
+    let text = Driver::open(count).err().unwrap().to_string();
+    assert!(text.contains(&format!("of number {count}")), "{text}");
+}
+
+#[test]
+fn versions_are_for_people() {
+    assert_eq!(version_text(12080), "12.8");
+    assert_eq!(version_text(13000), "13.0");
+}
+
+/// Bytes that differ from place to place.
+fn pattern(bytes: usize, seed: u8) -> Vec<u8> {
+    (0..bytes)
+        .map(|i| (i.wrapping_mul(31) >> 3) as u8 ^ seed)
+        .collect()
+}
+
+#[test]
+fn bytes_come_back_as_they_went() {
+    let Some(device) = card() else {
+        return;
+    };
+    println!(
+        "{}, {:?} bytes of memory",
+        device.name(),
+        device.memory().unwrap()
+    );
+    let queue = device.queue().unwrap();
+    // Small ones, those about as large as a part of the ring, and more than the whole ring.
+    for bytes in [
+        1,
+        255,
+        4096,
+        (1 << 20) - 1,
+        (1 << 20) + 1,
+        (9 << 20) + 12_345,
+    ] {
+        let address = device.allocate(bytes).unwrap();
+        let sent = pattern(bytes, bytes as u8);
+        queue.upload(address, &sent).unwrap();
+        let mut back = vec![0; bytes];
+        queue.download(address, &mut back).unwrap();
+        assert!(sent == back, "{bytes} bytes");
+        queue.fill(address, 0xa5, bytes).unwrap();
+        queue.download(address, &mut back).unwrap();
+        assert!(back.iter().all(|&byte| byte == 0xa5), "{bytes} bytes");
+        queue.synchronize().unwrap();
+        device.free(address);
+    }
+}
+
+#[test]
+fn many_uploads_do_not_overtake_each_other() {
+    let Some(device) = card() else {
+        return;
+    };
+    let queue = device.queue().unwrap();
+    let (count, bytes) = (300, 50_000);
+    let address = device.allocate(count * bytes).unwrap();
+    for i in 0..count {
+        let to = address + (i * bytes) as u64;
+        queue.upload(to, &pattern(bytes, i as u8)).unwrap();
+    }
+    let mut back = vec![0; count * bytes];
+    queue.download(address, &mut back).unwrap();
+    for (i, part) in back.chunks(bytes).enumerate() {
+        assert!(part == pattern(bytes, i as u8), "upload {i}");
+    }
+    device.free(address);
+}
+
+#[test]
+fn too_much_memory_is_an_error_of_its_own() {
+    let Some(device) = card() else {
+        return;
+    };
+    let (_, total) = device.memory().unwrap();
+    let error = device.allocate(total + (1 << 30)).unwrap_err();
+    assert!(error.is_device_memory(), "{error}");
+}
+
+#[test]
+fn recordings_are_done_when_they_are_replayed() {
+    let Some(device) = card() else {
+        return;
+    };
+    let queue = device.queue().unwrap();
+    let address = device.allocate(1024).unwrap();
+    queue.fill(address, 1, 1024).unwrap();
+    queue.begin_recording().unwrap();
+    queue.fill(address, 2, 512).unwrap();
+    assert!(queue.upload(address, &[3]).is_err());
+    assert!(queue.download(address, &mut [0]).is_err());
+    assert!(queue.synchronize().is_err());
+    assert!(queue.begin_recording().is_err());
+    let recording = queue.end_recording().unwrap();
+    assert!(queue.end_recording().is_err());
+    let halves = || {
+        let mut back = [0; 1024];
+        queue.download(address, &mut back).unwrap();
+        (back[0], back[1023])
+    };
+    assert_eq!(halves(), (1, 1));
+    recording.replay().unwrap();
+    assert_eq!(halves(), (2, 1));
+    queue.fill(address, 4, 1024).unwrap();
+    recording.replay().unwrap();
+    assert_eq!(halves(), (2, 4));
+    drop(recording);
+    device.free(address);
+}
+
+#[test]
+fn every_kernel_loads_and_refuses_wrong_parameters() {
+    let Some(device) = card() else {
+        return;
+    };
+    let queue = device.queue().unwrap();
+    for kernel in KERNELS {
+        if kernel.hopper && device.architecture() != 90 {
+            continue;
+        }
+        let error = queue
+            .launch(kernel, [1, 1, 1], 0, &[0; 3])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(kernel.name) && error.contains("found 3"),
+            "{error}"
+        );
+        queue.launch(kernel, [1, 0, 1], 0, &[0; 3]).unwrap();
+    }
+}
+
+#[test]
+fn tensor_maps_are_checked() {
+    let Some(device) = card().filter(|card| card.architecture() == 90) else {
+        return;
+    };
+    let address = device.allocate(1 << 20).unwrap();
+    let map = device.tensor_map(address, 100, 771, 776, 128).unwrap();
+    assert_ne!(map, TensorMap([0; 16]));
+    assert!(device.tensor_map(address, 0, 771, 776, 128).is_err());
+    assert!(device.tensor_map(address, 100, 771, 775, 128).is_err());
+    device.free(address);
+}

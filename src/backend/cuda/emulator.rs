@@ -1,0 +1,419 @@
+//! A card that is emulated on the processor: the kernels compiled by g++ (`kernels/emulate`), for tests.
+
+#![allow(unsafe_code)]
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use libloading::Library;
+
+use super::device::{Address, Device, Kernel, Queue, Recording, TensorMap};
+use crate::error::{Error, Result};
+
+type Launch = unsafe extern "C" fn(
+    *const c_void,
+    *const [u32; 3],
+    u32,
+    u64,
+    *const c_void,
+    u64,
+    *mut c_char,
+    u64,
+) -> c_int;
+
+/// An emulated card. Each has a schedule, which says in what order threads run and when copies land.
+#[derive(Clone)]
+pub(super) struct Emulator {
+    library: &'static Library,
+    architecture: u32,
+    schedule: u64,
+    taken: Arc<Mutex<Taken>>,
+}
+
+/// What was allocated.
+struct Taken {
+    bytes: HashMap<Address, usize>,
+    limit: usize,
+}
+
+/// Parameters at a place that suits tensor maps.
+#[repr(align(64))]
+struct Aligned([u8; 1024]);
+
+impl Emulator {
+    /// `None`, with a word to standard error, on a machine without g++.
+    pub(super) fn new(architecture: u32, schedule: u64) -> Option<Self> {
+        static LIBRARY: OnceLock<Option<Library>> = OnceLock::new();
+        let library = LIBRARY.get_or_init(|| {
+            let path = built()?;
+            // SAFETY: the library was built from kernels/emulate by `built`; loading it runs constructors of C++'s standard library alone.
+            let library = unsafe { Library::new(&path) };
+            Some(library.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+        });
+        Some(Self {
+            library: library.as_ref()?,
+            architecture,
+            schedule,
+            taken: Arc::new(Mutex::new(Taken {
+                bytes: HashMap::new(),
+                limit: 4 << 30,
+            })),
+        })
+    }
+
+    fn symbol<T: Copy>(&self, name: &str) -> T {
+        let bytes = CString::new(name).unwrap();
+        // SAFETY: callers name functions of kernels/emulate/library.cpp with their types, or a kernel as a pointer that is only passed on.
+        let symbol = unsafe { self.library.get::<T>(bytes.as_bytes_with_nul()) };
+        *symbol.unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The same card with another schedule.
+    pub(super) fn with_schedule(&self, schedule: u64) -> Self {
+        Self {
+            schedule,
+            ..self.clone()
+        }
+    }
+
+    /// From now on the barrier or wait at that place counts for nothing in launches of this thread; an empty file ends that.
+    pub(super) fn ignore(&self, file: &str, line: i32, kind: &str) {
+        let ignore: unsafe extern "C" fn(*const c_char, c_int, *const c_char) =
+            self.symbol("emulate_ignore");
+        let (file, kind) = (CString::new(file).unwrap(), CString::new(kind).unwrap());
+        // SAFETY: both strings live through the call, which copies them.
+        unsafe { ignore(file.as_ptr(), line, kind.as_ptr()) }
+    }
+
+    /// File, line and kind of each barrier and wait that launches of this thread came by since the last call.
+    pub(super) fn sites(&self) -> Vec<(String, i32, String)> {
+        let sites: unsafe extern "C" fn(*mut c_char, u64) -> u64 = self.symbol("emulate_sites");
+        let mut text = vec![0_u8; 1 << 20];
+        // SAFETY: at most as many bytes are written as the length says, a zero at the end.
+        unsafe { sites(text.as_mut_ptr().cast(), text.len() as u64) };
+        let text = CStr::from_bytes_until_nul(&text).unwrap();
+        let line = |line: &str| {
+            let words: Vec<_> = line.split(' ').collect();
+            (
+                words[0].to_owned(),
+                words[1].parse().unwrap(),
+                words[2].to_owned(),
+            )
+        };
+        text.to_str().unwrap().lines().map(line).collect()
+    }
+
+    /// How many bytes the card has from now on.
+    pub(super) fn limit(&self, bytes: usize) {
+        self.taken().limit = bytes;
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bytes of a structure of `parameters.cuh`.
+    pub(super) fn size_of(&self, structure: &str) -> u64 {
+        let size: unsafe extern "C" fn(*const c_char) -> u64 = self.symbol("emulate_size_of");
+        let name = CString::new(structure).unwrap();
+        // SAFETY: the string lives through the call.
+        unsafe { size(name.as_ptr()) }
+    }
+
+    fn launch(
+        &self,
+        kernel: &Kernel,
+        grid: [u32; 3],
+        shared_bytes: u32,
+        parameters: &[u8],
+    ) -> Result<()> {
+        let launch: Launch = self.symbol("emulate_launch");
+        let function: *const c_void = self.symbol(kernel.name);
+        let mut place = Aligned([0xff; 1024]);
+        place.0[..parameters.len()].copy_from_slice(parameters);
+        let mut message = vec![0_u8; 1024];
+        // SAFETY: the kernel takes a pointer to its one structure, of whose size the bytes are (`sizes_are_those_of_the_kernels`); addresses in it are of this
+        // card, and touching anything beyond them is caught. The message ends with a zero within its bytes.
+        let failed = unsafe {
+            launch(
+                function,
+                &grid,
+                kernel.threads,
+                shared_bytes.into(),
+                place.0.as_ptr().cast(),
+                self.schedule,
+                message.as_mut_ptr().cast(),
+                message.len() as u64,
+            )
+        };
+        if failed == 0 {
+            return Ok(());
+        }
+        let message = CStr::from_bytes_until_nul(&message).unwrap_or_default();
+        let message = message.to_string_lossy();
+        Err(Error::device(format!("{}: {message}", kernel.name)))
+    }
+}
+
+/// The library, built unless it is there from the same sources.
+fn built() -> Option<PathBuf> {
+    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
+    let mut sources = Vec::new();
+    for folder in [kernels.clone(), kernels.join("emulate")] {
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file())
+            .collect();
+        files.sort();
+        files
+            .iter()
+            .for_each(|file| sources.extend(std::fs::read(file).unwrap()));
+    }
+    let hash = xxhash_rust::xxh3::xxh3_64(&sources);
+    let path = std::env::temp_dir().join(format!("esparsa-kernels-{hash:016x}.so"));
+    if path.exists() {
+        return Some(path);
+    }
+    let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
+    let output = Command::new("g++")
+        .args([
+            "-O3",
+            "-std=c++20",
+            "-DESPARSA_EMULATE",
+            "-Wno-unknown-pragmas",
+            "-shared",
+            "-fPIC",
+        ])
+        .arg(kernels.join("emulate/library.cpp"))
+        .arg("-o")
+        .arg(&unfinished)
+        .output();
+    let output = match output {
+        Ok(output) => output,
+        Err(error) => {
+            eprintln!(
+                "g++ cannot be run ({error}): tests of the CUDA kernels are skipped; install it to run them"
+            );
+            return None;
+        }
+    };
+    let messages = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "g++ refuses the kernels:\n{messages}"
+    );
+    std::fs::rename(&unfinished, &path).unwrap();
+    Some(path)
+}
+
+impl Device for Emulator {
+    fn name(&self) -> String {
+        format!(
+            "emulated card, sm_{}, schedule {}",
+            self.architecture, self.schedule
+        )
+    }
+
+    fn architecture(&self) -> u32 {
+        self.architecture
+    }
+
+    fn multiprocessors(&self) -> u32 {
+        1 + u32::try_from(self.schedule % 3).unwrap()
+    }
+
+    fn shared_bytes(&self) -> u32 {
+        227 * 1024
+    }
+
+    fn granularity(&self) -> usize {
+        16
+    }
+
+    fn keeps_buffers(&self) -> bool {
+        false
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Address> {
+        let mut taken = self.taken();
+        let used: usize = taken.bytes.values().sum();
+        let free = taken.limit.saturating_sub(used);
+        if bytes > free {
+            return Err(Error::device_memory(bytes as u64, free as u64));
+        }
+        let allocate: unsafe extern "C" fn(u64) -> *mut c_void = self.symbol("emulate_allocate");
+        // SAFETY: the function takes any number and gives memory.
+        let address = unsafe { allocate(bytes as u64) } as Address;
+        taken.bytes.insert(address, bytes);
+        Ok(address)
+    }
+
+    fn free(&self, address: Address) {
+        self.taken().bytes.remove(&address);
+        let free: unsafe extern "C" fn(*mut c_void) -> c_int = self.symbol("emulate_free");
+        // SAFETY: memory that was not given out is refused by the function.
+        let was_there = unsafe { free(address as *mut c_void) };
+        assert_ne!(
+            was_there, 0,
+            "{address:#x} was freed twice or never given out"
+        );
+    }
+
+    fn memory(&self) -> Result<(usize, usize)> {
+        let taken = self.taken();
+        let used: usize = taken.bytes.values().sum();
+        Ok((taken.limit.saturating_sub(used), taken.limit))
+    }
+
+    fn queue(&self) -> Result<Box<dyn Queue>> {
+        Ok(Box::new(EmulatedQueue {
+            card: self.clone(),
+            noted: Mutex::default(),
+        }))
+    }
+
+    fn tensor_map(
+        &self,
+        address: Address,
+        rows: usize,
+        columns: usize,
+        stride: usize,
+        box_rows: usize,
+    ) -> Result<TensorMap> {
+        assert!(rows > 0 && address % 16 == 0 && stride % 8 == 0 && box_rows <= 256);
+        let mut map = TensorMap([0; 16]);
+        map.0[..5].copy_from_slice(&[
+            address,
+            columns as u64,
+            rows as u64,
+            2 * stride as u64,
+            64 | (box_rows as u64) << 32,
+        ]);
+        Ok(map)
+    }
+}
+
+/// Work that was noted instead of done.
+#[derive(Clone)]
+enum Work {
+    Launch(&'static Kernel, [u32; 3], u32, Vec<u8>),
+    Fill(Address, u8, usize),
+}
+
+/// Does everything at once, in order.
+struct EmulatedQueue {
+    card: Emulator,
+    noted: Mutex<Option<Vec<Work>>>,
+}
+
+impl EmulatedQueue {
+    /// Whether the work was noted.
+    fn note(&self, work: impl FnOnce() -> Work) -> bool {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(list) = noted.as_mut() else {
+            return false;
+        };
+        list.push(work());
+        true
+    }
+
+    fn refuse_while_recording(&self, what: &str) -> Result<()> {
+        match self
+            .noted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+        {
+            true => Err(Error::device(format!("{what} while recording"))),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Queue for EmulatedQueue {
+    fn launch(
+        &self,
+        kernel: &'static Kernel,
+        grid: [u32; 3],
+        shared_bytes: u32,
+        parameters: &[u8],
+    ) -> Result<()> {
+        let work = || Work::Launch(kernel, grid, shared_bytes, parameters.to_vec());
+        if self.note(work) || grid.contains(&0) {
+            return Ok(());
+        }
+        self.card.launch(kernel, grid, shared_bytes, parameters)
+    }
+
+    fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
+        self.refuse_while_recording("an upload")?;
+        // SAFETY: `to` is memory of at least as many bytes: lanes take what they upload.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to as *mut u8, bytes.len()) };
+        Ok(())
+    }
+
+    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
+        self.refuse_while_recording("a download")?;
+        // SAFETY: as for uploads.
+        unsafe {
+            std::ptr::copy_nonoverlapping(from as *const u8, bytes.as_mut_ptr(), bytes.len())
+        };
+        Ok(())
+    }
+
+    fn fill(&self, to: Address, byte: u8, bytes: usize) -> Result<()> {
+        if !self.note(|| Work::Fill(to, byte, bytes)) {
+            // SAFETY: as for uploads.
+            unsafe { std::ptr::write_bytes(to as *mut u8, byte, bytes) };
+        }
+        Ok(())
+    }
+
+    fn synchronize(&self) -> Result<()> {
+        self.refuse_while_recording("synchronization")
+    }
+
+    fn begin_recording(&self) -> Result<()> {
+        *self.noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+        Ok(())
+    }
+
+    fn end_recording(&self) -> Result<Box<dyn Recording>> {
+        let noted = self
+            .noted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        Ok(Box::new(EmulatedRecording {
+            card: self.card.clone(),
+            work: noted.ok_or_else(|| Error::device("nothing is being recorded"))?,
+        }))
+    }
+}
+
+struct EmulatedRecording {
+    card: Emulator,
+    work: Vec<Work>,
+}
+
+impl Recording for EmulatedRecording {
+    fn replay(&self) -> Result<()> {
+        for work in &self.work {
+            match work {
+                Work::Launch(_, grid, ..) if grid.contains(&0) => {}
+                Work::Launch(kernel, grid, shared_bytes, parameters) => {
+                    self.card.launch(kernel, *grid, *shared_bytes, parameters)?;
+                }
+                // SAFETY: as for uploads; what a recording uses stays as long as it does.
+                Work::Fill(to, byte, bytes) => unsafe {
+                    std::ptr::write_bytes(*to as *mut u8, *byte, *bytes);
+                },
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,158 @@
+//! The parameters of each kernel: the structures of `kernels/parameters.cuh`, field by field.
+
+use zerocopy::{Immutable, IntoBytes};
+
+use super::device::{Address, TensorMap};
+use crate::backend::{Activation, Pooling, SpladeActivation};
+
+/// The absent pointer.
+pub(super) const ABSENT: Address = 0;
+
+/// A structure that a kernel takes.
+pub(super) trait Parameters: IntoBytes + Immutable {}
+
+macro_rules! parameters {
+    ($($(#[$about:meta])* $name:ident = $cuda:literal { $($field:ident: $kind:ty),* $(,)? })*) => {
+        $(
+            $(#[$about])*
+            #[derive(Clone, Copy, Debug, IntoBytes, Immutable)]
+            #[repr(C)]
+            pub(super) struct $name {
+                $(pub(super) $field: $kind,)*
+            }
+
+            impl Parameters for $name {}
+        )*
+
+        /// Names and bytes of all structures.
+        #[cfg(test)]
+        pub(super) fn sizes() -> Vec<(&'static str, usize)> {
+            vec![$(($cuda, size_of::<$name>())),*]
+        }
+    };
+}
+
+/// How rows are normalized.
+#[derive(Clone, Copy, Debug, IntoBytes, Immutable)]
+#[repr(C)]
+pub(super) struct NormParameters {
+    pub(super) weight: Address,
+    pub(super) bias: Address,
+    pub(super) epsilon: f32,
+    pub(super) kind: i32,
+}
+
+impl NormParameters {
+    /// No norm.
+    pub(super) const NONE: Self = Self {
+        weight: ABSENT,
+        bias: ABSENT,
+        epsilon: 0.0,
+        kind: 0,
+    };
+    pub(super) const LAYER: i32 = 1;
+    pub(super) const ROOT_MEAN_SQUARE: i32 = 2;
+}
+
+parameters! {
+    Embed = "EmbedParameters" {
+        tables: [Address; 3], ids: [Address; 3], out: Address, norm: NormParameters,
+        parts: i32, rows: i32, columns: i32, stride: i32,
+    }
+    RowsOf = "RowsParameters" {
+        x: Address, y: Address, out: Address, norm: NormParameters,
+        rows: i32, columns: i32, stride: i32, unused: i32,
+    }
+    Convert = "ConvertParameters" {
+        narrow: Address, wide: Address, rows: i32, columns: i32, stride: i32, unused: i32,
+    }
+    Unit = "UnitParameters" { x: Address, out: Address, rows: i32, columns: i32 }
+    Pool = "PoolParameters" {
+        x: Address, starts: Address, out: Address,
+        sequences: i32, columns: i32, stride: i32, pooling: i32,
+    }
+    Neighbours = "NeighboursParameters" {
+        x: Address, starts: Address, out: Address,
+        sequences: i32, rows: i32, columns: i32, stride: i32, out_stride: i32, width: i32,
+    }
+    Product = "ProductParameters" {
+        a: Address, b: Address, out: Address, bias: Address, other: Address,
+        a_batch: i64, b_batch: i64, out_batch: i64,
+        m: i32, n: i32, k: i32,
+        a_stride: i32, b_stride: i32, out_stride: i32, other_stride: i32,
+        then: i32, activation: i32, unused: i32,
+    }
+    AttentionOf = "AttentionParameters" {
+        projections: Address, out: Address, starts: Address, tiles: Address,
+        bias: Address, content_to_position: Address, position_to_content: Address, bucket_of: Address,
+        tokens: i32, heads: i32, head_size: i32, stride: i32, out_stride: i32, reach: i32, buckets: i32,
+        scale: f32,
+    }
+    Heads = "HeadsParameters" {
+        x: Address, out: Address,
+        rows: i32, heads: i32, head_size: i32, column: i32, stride: i32, unused: i32,
+    }
+    Late = "LateParameters" {
+        query: Address, documents: Address, starts: Address, out: Address,
+        query_rows: i32, columns: i32, sequences: i32, unused: i32,
+    }
+    Splade = "SpladeParameters" {
+        x: Address, decoder: Address, bias: Address, sequence_of: Address, table: Address,
+        rows: i32, columns: i32, terms: i32, x_stride: i32, decoder_stride: i32, activation: i32,
+    }
+    Sparsify = "SparsifyParameters" {
+        table: Address, offsets: Address, found_terms: Address, found_weights: Address, found_rows: Address,
+        sequences: i32, terms: i32, kind: i32, activation: i32, threshold: f32, unused: i32,
+    }
+    Limit = "LimitParameters" { table: Address, sequences: i32, terms: i32, k: i32, unused: i32 }
+    Nearest = "NearestParameters" {
+        scores: Address, best_scores: Address, best_numbers: Address,
+        queries: i32, count: i32, first: i32, k: i32, is_empty: i32, unused: i32,
+    }
+    /// A product whose operands come by tensor copies.
+    ProductHopper = "ProductHopperParameters" {
+        a: TensorMap, b: TensorMap, other: TensorMap, out: TensorMap, product: Product, unused: [u8; 24],
+    }
+    /// A SPLADE head whose operands come by tensor copies.
+    SpladeHopper = "SpladeHopperParameters" { x: TensorMap, decoder: TensorMap, splade: Splade }
+}
+
+/// What is done to the outputs of a product before they are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    Nothing = 0,
+    Add = 1,
+    Times = 2,
+}
+
+/// The number of an activation.
+pub(super) fn activation(activation: Activation) -> i32 {
+    match activation {
+        Activation::Identity => 0,
+        Activation::Gelu => 1,
+        Activation::GeluTanh => 2,
+        Activation::Relu => 3,
+        Activation::Silu => 4,
+        Activation::Tanh => 5,
+    }
+}
+
+/// The number of a pooling.
+pub(super) fn pooling(pooling: Pooling) -> i32 {
+    match pooling {
+        Pooling::First => 0,
+        Pooling::Last => 1,
+        Pooling::Mean => 2,
+        Pooling::MeanSqrt => 3,
+        Pooling::Max => 4,
+        Pooling::WeightedMean => 5,
+    }
+}
+
+/// The number of what makes weights of logits.
+pub(super) fn splade_activation(activation: SpladeActivation) -> i32 {
+    match activation {
+        SpladeActivation::Log1pRelu => 0,
+        SpladeActivation::Log1pLog1pRelu => 1,
+    }
+}

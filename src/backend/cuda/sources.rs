@@ -1,0 +1,285 @@
+//! The kernels' sources, and the table of all kernels.
+//!
+//! Sources are part of the binary. Before NVRTC gets one, its `#include` lines are replaced with what they name, so that NVRTC needs no file.
+//! [`KERNELS`] has a row for each kernel; a test holds the rows against what the compiler found in the sources.
+
+use super::device::Kernel;
+
+macro_rules! texts {
+    ($($file:literal),* $(,)?) => {
+        &[$(($file, include_str!(concat!("../../../kernels/", $file)))),*]
+    };
+}
+
+/// Sources that are compiled each for itself. Those for sm_90 alone end in `_hopper.cu`.
+pub(super) const FILES: &[(&str, &str)] = texts![
+    "rows.cu",
+    "pool.cu",
+    "attention.cu",
+    "late.cu",
+    "product.cu",
+    "splade.cu",
+    "sparsify.cu",
+    "nearest.cu",
+    "product_hopper.cu",
+    "splade_hopper.cu",
+];
+
+/// What they include.
+const HEADERS: &[(&str, &str)] = texts![
+    "prelude.cuh",
+    "parameters.cuh",
+    "activation.cuh",
+    "eights.cuh",
+    "hopper.cuh",
+    "hopper_product.cuh",
+    "product.cuh",
+    "select.cuh",
+    "splade.cuh",
+];
+
+/// Every kernel: its name, its source and its threads a block.
+pub(super) const KERNELS: &[Kernel] = &[
+    row("add_norm", "rows.cu", 256),
+    row("embed", "rows.cu", 256),
+    row("heads_apart", "rows.cu", 256),
+    row("narrow", "rows.cu", 256),
+    row("neighbours", "rows.cu", 256),
+    row("unit_rows", "rows.cu", 256),
+    row("widen", "rows.cu", 256),
+    row("pool", "pool.cu", 32),
+    row("attention_16", "attention.cu", 128),
+    row("attention_16_bias", "attention.cu", 128),
+    row("attention_16_disentangled", "attention.cu", 128),
+    row("attention_32", "attention.cu", 128),
+    row("attention_32_bias", "attention.cu", 128),
+    row("attention_32_disentangled", "attention.cu", 128),
+    row("attention_64", "attention.cu", 128),
+    row("attention_64_bias", "attention.cu", 128),
+    row("attention_64_disentangled", "attention.cu", 128),
+    row("attention_96", "attention.cu", 128),
+    row("attention_96_bias", "attention.cu", 128),
+    row("attention_96_disentangled", "attention.cu", 128),
+    row("attention_128", "attention.cu", 128),
+    row("attention_128_bias", "attention.cu", 128),
+    row("attention_128_disentangled", "attention.cu", 128),
+    row("attention_256", "attention.cu", 128),
+    row("attention_256_bias", "attention.cu", 128),
+    row("attention_256_disentangled", "attention.cu", 128),
+    row("max_sim", "late.cu", 128),
+    row("product_nn", "product.cu", 128),
+    row("product_nn_f32", "product.cu", 128),
+    row("product_nt", "product.cu", 128),
+    row("product_nt_f32", "product.cu", 128),
+    row("product_tn", "product.cu", 128),
+    row("product_tn_f32", "product.cu", 128),
+    row("product_tn_f32_small", "product.cu", 128),
+    row("product_tn_small", "product.cu", 128),
+    row("splade_max", "splade.cu", 128),
+    row("splade_max_places", "splade.cu", 128),
+    row("splade_sum", "splade.cu", 128),
+    row("sparse_count", "sparsify.cu", 1024),
+    row("sparse_limit", "sparsify.cu", 1024),
+    row("sparse_offsets", "sparsify.cu", 1024),
+    row("sparse_write", "sparsify.cu", 1024),
+    row("nearest_merge", "nearest.cu", 512),
+    row("product_hopper_128", "product_hopper.cu", 384),
+    row("product_hopper_192", "product_hopper.cu", 384),
+    row("product_hopper_256", "product_hopper.cu", 384),
+    row("splade_hopper_max", "splade_hopper.cu", 384),
+    row("splade_hopper_max_places", "splade_hopper.cu", 384),
+    row("splade_hopper_sum", "splade_hopper.cu", 384),
+];
+
+const fn row(name: &'static str, file: &'static str, threads: u32) -> Kernel {
+    Kernel {
+        name,
+        file,
+        threads,
+        hopper: is_hopper(file),
+    }
+}
+
+/// The kernel of this name. Meant for constants, where a name that is not there does not compile:
+/// `const POOL: &Kernel = sources::kernel("pool");`
+///
+/// # Panics
+///
+/// When there is no such kernel.
+pub(super) const fn kernel(name: &str) -> &'static Kernel {
+    let mut i = 0;
+    while i < KERNELS.len() {
+        if equal(KERNELS[i].name.as_bytes(), name.as_bytes()) {
+            return &KERNELS[i];
+        }
+        i += 1;
+    }
+    panic!("no kernel of this name: see sources::KERNELS")
+}
+
+/// True for sources for sm_90 alone.
+pub(super) const fn is_hopper(file: &str) -> bool {
+    const END: &[u8] = b"_hopper.cu";
+    match file.as_bytes().split_last_chunk::<{ END.len() }>() {
+        Some((_, end)) => equal(end, END),
+        None => false,
+    }
+}
+
+const fn equal(a: &[u8], b: &[u8]) -> bool {
+    let mut i = 0;
+    while i < a.len() && i < b.len() && a[i] == b[i] {
+        i += 1;
+    }
+    i == a.len() && i == b.len()
+}
+
+/// The text of a source with its own includes put in place, each once. `#line` tells the compiler where lines come from, so that its messages name
+/// the files of `kernels/`.
+///
+/// # Panics
+///
+/// When `file` is none of [`FILES`].
+pub(super) fn text(file: &str) -> String {
+    let (name, source) = FILES
+        .iter()
+        .find(|(name, _)| *name == file)
+        .unwrap_or_else(|| panic!("no source {file}: see sources::FILES"));
+    let mut out = String::new();
+    put(&mut out, name, source, &mut Vec::new());
+    out
+}
+
+fn put(out: &mut String, name: &str, source: &'static str, there: &mut Vec<&'static str>) {
+    out.push_str(&format!("#line 1 \"{name}\"\n"));
+    for (number, line) in source.lines().enumerate() {
+        let header =
+            included(line).and_then(|wanted| HEADERS.iter().find(|(header, _)| *header == wanted));
+        match header {
+            Some((header, _)) if there.contains(header) => out.push('\n'),
+            Some((header, text)) => {
+                there.push(header);
+                put(out, header, text, there);
+                out.push_str(&format!("#line {} \"{name}\"\n", number + 2));
+            }
+            // Each header is put in once: the compiler would only warn of the pragma outside a file of its own.
+            None if line.trim() == "#pragma once" => out.push('\n'),
+            None => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+}
+
+/// `x.cuh` of a line `#include "x.cuh"`.
+fn included(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix("#include")?.trim_start();
+    rest.strip_prefix('"')?.split('"').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn includes_are_put_in_place_once() {
+        for (file, _) in FILES {
+            let text = text(file);
+            // What is left are the emulator's, which stand behind an #ifdef.
+            for line in text.lines() {
+                if let Some(left) = included(line) {
+                    assert!(
+                        left.starts_with("emulate/"),
+                        "{file}: {left} is not in HEADERS"
+                    );
+                }
+            }
+            assert!(text.contains("#line 1 \"prelude.cuh\"\n"), "{file}");
+            assert_eq!(
+                text.matches("struct EmbedParameters {").count(),
+                1,
+                "{file}"
+            );
+            assert!(!text.contains("#pragma once"), "{file}");
+        }
+    }
+
+    #[test]
+    fn every_header_is_included_by_a_source() {
+        for (header, _) in HEADERS {
+            let mark = format!("#line 1 \"{header}\"\n");
+            assert!(
+                FILES.iter().any(|(file, _)| text(file).contains(&mark)),
+                "nothing includes {header}"
+            );
+        }
+    }
+
+    #[test]
+    fn lines_keep_their_files_and_numbers() {
+        let original = |name: &str| {
+            let mut all = FILES.iter().chain(HEADERS);
+            let (_, text) = all.find(|(file, _)| *file == name).unwrap();
+            text.lines().collect::<Vec<_>>()
+        };
+        for (file, _) in FILES {
+            let (mut lines, mut at) = (Vec::new(), 0);
+            for line in text(file).lines() {
+                if let Some(place) = line.strip_prefix("#line ") {
+                    let (number, name) = place.split_once(' ').unwrap();
+                    lines = original(name.trim_matches('"'));
+                    at = number.parse::<usize>().unwrap();
+                } else {
+                    assert!(line.is_empty() || line == lines[at - 1], "{file}: {line}");
+                    at += 1;
+                }
+            }
+            assert_eq!(at - 1, lines.len(), "{file}");
+        }
+    }
+
+    /// What `KERNEL(name, threads, blocks)` says outside of macros. The compiler's own list is held against the table in `compile`.
+    fn declared(source: &str) -> Vec<(&str, &str)> {
+        source
+            .lines()
+            .filter_map(|line| line.strip_prefix("KERNEL("))
+            .filter_map(|line| {
+                let mut parts = line.split([',', ')']).map(str::trim);
+                Some((parts.next()?, parts.next()?))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn kernels_of_the_sources_are_in_the_table() {
+        for (file, source) in FILES {
+            for (name, threads) in declared(source) {
+                let Some(kernel) = KERNELS.iter().find(|kernel| kernel.name == name) else {
+                    panic!("{file} has the kernel {name}, sources::KERNELS has not");
+                };
+                assert_eq!(kernel.file, *file, "{name}");
+                if let Ok(threads) = threads.parse::<u32>() {
+                    assert_eq!(kernel.threads, threads, "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_kernels_are_unique() {
+        let names: HashSet<_> = KERNELS.iter().map(|kernel| kernel.name).collect();
+        assert_eq!(names.len(), KERNELS.len());
+        for row in KERNELS {
+            assert_eq!(kernel(row.name), row);
+            assert!(
+                FILES.iter().any(|(file, _)| *file == row.file),
+                "{}",
+                row.file
+            );
+            assert_eq!(row.hopper, row.file.ends_with("_hopper.cu"));
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Every barrier and every wait of the kernels is needed: with any one of them counting for nothing, some result is wrong or a launch fails.
+//!
+//! This shows two things: that the emulator sees races, and that no barrier is there for nothing.
+
+use std::collections::BTreeSet;
+
+use super::kernels::{close, plain_product, some_numbers, transposed};
+use super::*;
+use crate::backend::conformance::{OPERATIONS, Operation, check_one};
+use crate::backend::cuda::parameters::{ABSENT, Product, Then};
+use crate::backend::cuda::products::HOPPER_TILES;
+use crate::backend::{Backend, Reference};
+
+/// What is run with a barrier missing.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    /// An operation at small sizes.
+    Small(Operation),
+    /// Products on Hopper that go more than once round the ring of stages, with more than one tile a block.
+    Deep,
+    /// Selections among thousands.
+    Many,
+}
+
+impl Work {
+    /// Runs, each with another schedule and other shapes, until one must have failed.
+    fn attempts(self) -> u64 {
+        match self {
+            Self::Small(_) => 16,
+            Self::Deep => 256,
+            Self::Many => 64,
+        }
+    }
+
+    fn run(self, card: &Emulator, attempt: u64) -> bool {
+        let cuda = cuda_on(card.with_schedule(attempt));
+        match self {
+            Self::Small(operation) => check_one(&cuda, TOLERANCE, 300, attempt, operation).is_ok(),
+            Self::Deep => deep(&cuda, attempt as usize),
+            Self::Many => many(&cuda, attempt as usize),
+        }
+    }
+}
+
+fn deep(cuda: &Cuda, attempt: usize) -> bool {
+    if !cuda.card.is_hopper {
+        return true;
+    }
+    let tile = HOPPER_TILES[attempt / 2 % 3];
+    let [m, n, k] = [
+        130 + attempt * 53 % 150,
+        200 + attempt * 71 % 130,
+        1 + attempt * 97 % 460,
+    ];
+    let (a, b) = (
+        some_numbers(m * k, attempt),
+        some_numbers(n * k, attempt + 1),
+    );
+    let x = cuda.tensor(m, k, &a).unwrap();
+    let weight = cuda.matrix(n, k, &b).unwrap();
+    let out = cuda.empty(m, n, Numbers::Narrow).unwrap();
+    let parameters = Product {
+        a: x.address(),
+        b: weight.memory.address(),
+        out: out.address(),
+        bias: ABSENT,
+        other: ABSENT,
+        a_batch: 0,
+        b_batch: 0,
+        out_batch: 0,
+        m: m as i32,
+        n: n as i32,
+        k: k as i32,
+        a_stride: x.stride() as i32,
+        b_stride: weight.stride() as i32,
+        out_stride: out.stride() as i32,
+        other_stride: 0,
+        then: Then::Nothing as i32,
+        activation: 0,
+        unused: 0,
+    };
+    let launched = cuda.launch_on_hopper(tile, &parameters, &x, &weight, None, &out);
+    let expected = plain_product(&a, &transposed(&b, n, k), [m, n, k]);
+    launched.is_ok() && close(&cuda.values(&out).unwrap(), &expected, 0.01).is_ok()
+}
+
+fn many(cuda: &Cuda, attempt: usize) -> bool {
+    let (columns, count, k) = (3, 3_000, 30 + 15 * attempt);
+    let numbers = |count, seed| {
+        let number = |i: usize| ((i * i + i * 7_919 + seed * 104_729) % 5_003) as f32 / 512.0 - 4.5;
+        (0..count).map(number).collect::<Vec<_>>()
+    };
+    let (x, y) = (
+        numbers(2 * columns, attempt),
+        numbers(count * columns, attempt + 1),
+    );
+    let found = cuda.nearest(
+        &cuda.tensor(2, columns, &x).unwrap(),
+        &cuda.tensor(count, columns, &y).unwrap(),
+        k.min(1_024),
+    );
+    let round = |numbers: &[f32]| tensor::widen(&tensor::narrow(numbers, columns), columns);
+    let expected = Reference.nearest(
+        &Reference.tensor(2, columns, &round(&x)).unwrap(),
+        &Reference.tensor(count, columns, &round(&y)).unwrap(),
+        k.min(1_024),
+    );
+    let scores = |lists: &[Vec<(u32, f32)>]| -> Vec<f32> {
+        lists.iter().flatten().map(|(_, score)| *score).collect()
+    };
+    found.is_ok_and(|found| close(&scores(&found), &scores(&expected.unwrap()), 1e-5).is_ok())
+}
+
+fn every_barrier_is_needed(architecture: u32) {
+    let Some(card) = Emulator::new(architecture, 0) else {
+        return;
+    };
+    let (mut needed, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let small = OPERATIONS.map(Work::Small);
+    for work in small.into_iter().chain([Work::Many, Work::Deep]) {
+        card.sites();
+        for attempt in 0..6 {
+            assert!(work.run(&card, attempt), "{work:?}, attempt {attempt}");
+        }
+        for site in card.sites() {
+            seen.insert(site.clone());
+            if needed.contains(&site) {
+                continue;
+            }
+            let (file, line, kind) = &site;
+            card.ignore(file, *line, kind);
+            if (0..work.attempts()).any(|attempt| !work.run(&card, attempt)) {
+                needed.insert(site);
+            }
+            card.ignore("", 0, "");
+        }
+        card.sites();
+    }
+    let left: Vec<_> = seen.difference(&needed).collect();
+    assert!(left.is_empty(), "not needed: {left:#?}");
+    // So many there are at least: a kernel that is no longer reached is missed.
+    assert!(seen.len() > 20, "{seen:#?}");
+}
+
+#[test]
+fn every_barrier_is_needed_on_sm_80() {
+    every_barrier_is_needed(80);
+}
+
+#[test]
+fn every_barrier_is_needed_on_sm_90() {
+    every_barrier_is_needed(90);
+}

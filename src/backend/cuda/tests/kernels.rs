@@ -1,0 +1,206 @@
+//! Kernels that no operation of the backend uses yet: products for gradients, and the head of SPLADE with the places of its maxima.
+
+use super::*;
+use crate::backend::cuda::parameters::{ABSENT, Product, Splade, Then};
+use crate::backend::cuda::sparse::numbers;
+use crate::backend::cuda::tensor::{self, narrow, stride_of, widen};
+
+/// Numbers that bf16 holds exactly, without a pattern.
+pub(super) fn some_numbers(count: usize, seed: usize) -> Vec<f32> {
+    let number = |i: usize| ((i * 7_919 + seed * 104_729) % 61) as f32 / 16.0 - 1.875;
+    (0..count).map(number).collect()
+}
+
+/// rows × columns turned round.
+pub(super) fn transposed(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let at = |place: usize| x[place % rows * columns + place / rows];
+    (0..rows * columns).map(at).collect()
+}
+
+/// a · b, m × k by k × n.
+pub(super) fn plain_product(a: &[f32], b: &[f32], [m, n, k]: [usize; 3]) -> Vec<f32> {
+    let mut out = vec![0.0; m * n];
+    for (row, out) in out.chunks_exact_mut(n).enumerate() {
+        for (a, b) in a[row * k..][..k].iter().zip(b.chunks_exact(n)) {
+            for (out, b) in out.iter_mut().zip(b) {
+                *out += a * b;
+            }
+        }
+    }
+    out
+}
+
+/// An error for the first number that is further from what is expected than `within` of the greatest.
+pub(super) fn close(
+    found: &[f32],
+    expected: &[f32],
+    within: f32,
+) -> std::result::Result<(), String> {
+    if found.len() != expected.len() {
+        return Err(format!(
+            "{} numbers instead of {}",
+            found.len(),
+            expected.len()
+        ));
+    }
+    let size = expected.iter().fold(1.0_f32, |size, x| size.max(x.abs()));
+    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let difference = (found - expected).abs();
+        if difference.is_nan() || difference > within * size {
+            return Err(format!("number {place}: {found} instead of {expected}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn products_of_every_layout_equal_plain_ones() {
+    for (schedule, shape) in [[130, 70, 33], [1, 1, 1], [64, 128, 96], [37, 200, 129]]
+        .into_iter()
+        .enumerate()
+    {
+        let Some(cuda) = cuda(80, schedule as u64 + 2) else {
+            return;
+        };
+        let [m, n, k] = shape;
+        let (a, b) = (some_numbers(m * k, 1), some_numbers(k * n, 2));
+        let expected = plain_product(&a, &b, shape);
+        for (kernel, wide, a, a_columns, b, b_columns) in [
+            ("product_nn", "product_nn_f32", a.clone(), k, b.clone(), n),
+            (
+                "product_nt",
+                "product_nt_f32",
+                transposed(&a, m, k),
+                m,
+                b.clone(),
+                n,
+            ),
+            (
+                "product_tn",
+                "product_tn_f32",
+                a.clone(),
+                k,
+                transposed(&b, k, n),
+                k,
+            ),
+        ] {
+            let (a, b) = (
+                cuda.lane.upload(&narrow(&a, a_columns)).unwrap(),
+                cuda.lane.upload(&narrow(&b, b_columns)).unwrap(),
+            );
+            let run = |kernel: &str, out_stride: usize, size: usize| {
+                let out = cuda.lane.take(m * out_stride * size).unwrap();
+                let parameters = Product {
+                    a: a.address(),
+                    b: b.address(),
+                    out: out.address(),
+                    bias: ABSENT,
+                    other: ABSENT,
+                    a_batch: 0,
+                    b_batch: 0,
+                    out_batch: 0,
+                    m: m as i32,
+                    n: n as i32,
+                    k: k as i32,
+                    a_stride: stride_of(a_columns) as i32,
+                    b_stride: stride_of(b_columns) as i32,
+                    out_stride: out_stride as i32,
+                    other_stride: 0,
+                    then: Then::Nothing as i32,
+                    activation: 0,
+                    unused: 0,
+                };
+                let grid = [m.div_ceil(128) * n.div_ceil(128), 1, 1];
+                let kernel = sources::kernel(kernel);
+                cuda.lane.launch(kernel, grid, 49_152, &parameters).unwrap();
+                cuda.lane.download(&out, m * out_stride * size).unwrap()
+            };
+            let what = format!("{kernel} {shape:?}");
+            let found = widen(&run(kernel, stride_of(n), 2), n);
+            close(&found, &expected, 0.01).expect(&what);
+            close(&tensor::wide(&run(wide, n, 4)), &expected, 1e-5).expect(&what);
+        }
+    }
+}
+
+#[test]
+fn places_are_the_first_rows_of_the_greatest_logits() {
+    let (rows, columns, terms) = (150, 24, 140);
+    let starts = [0_u32, 3, 3, 90, 150];
+    let (x, decoder) = (
+        some_numbers(rows * columns, 3),
+        some_numbers(terms * columns, 4),
+    );
+    let logits = plain_product(
+        &x,
+        &transposed(&decoder, terms, columns),
+        [rows, terms, columns],
+    );
+    for schedule in 0..8 {
+        for architecture in [80, 90] {
+            let Some(cuda) = cuda(architecture, schedule) else {
+                return;
+            };
+            let found = places(&cuda, [rows, columns, terms], &x, &decoder, &starts);
+            for (cell, found) in found.iter().enumerate() {
+                let (sequence, term) = (cell / terms, cell % terms);
+                let range = starts[sequence] as usize..starts[sequence + 1] as usize;
+                let of = |row: &usize| logits[row * terms + term];
+                let best = range.clone().map(|row| of(&row)).fold(0.0, f32::max);
+                let first = range.clone().find(|row| of(row) == best && best > 0.0);
+                let what = format!("sm_{architecture}, sequence {sequence}, term {term}");
+                match first {
+                    Some(row) => {
+                        assert_eq!(f32::from_bits((found >> 32) as u32), best, "{what}");
+                        assert_eq!(!(*found as u32), row as u32, "{what}");
+                    }
+                    None => assert_eq!(*found, 0, "{what}"),
+                }
+            }
+        }
+    }
+}
+
+/// The table of the kernel with places.
+fn places(
+    cuda: &Cuda,
+    [rows, columns, terms]: [usize; 3],
+    x: &[f32],
+    decoder: &[f32],
+    starts: &[u32],
+) -> Vec<u64> {
+    let x = cuda.tensor(rows, columns, x).unwrap();
+    let decoder = cuda.matrix(terms, columns, decoder).unwrap();
+    let sequence_of = sparse::sequence_of_rows(starts);
+    let sequence_of = cuda.lane.keep(lane::Kept::SequenceOfRow, &sequence_of);
+    let bytes = (starts.len() - 1) * terms * 8;
+    let table = cuda.lane.take(bytes).unwrap();
+    cuda.lane.clear(&table, bytes).unwrap();
+    let parameters = Splade {
+        x: x.address(),
+        decoder: decoder.memory.address(),
+        bias: ABSENT,
+        sequence_of: sequence_of.unwrap().address(),
+        table: table.address(),
+        rows: rows as i32,
+        columns: columns as i32,
+        terms: terms as i32,
+        x_stride: x.stride() as i32,
+        decoder_stride: decoder.stride() as i32,
+        activation: 0,
+    };
+    if cuda.card.is_hopper {
+        let kernel = sources::kernel("splade_hopper_max_places");
+        cuda.launch_splade_on_hopper(kernel, &x, &decoder, parameters)
+            .unwrap();
+    } else {
+        let grid = [rows.div_ceil(128) * terms.div_ceil(128), 1, 1];
+        let kernel = sources::kernel("splade_max_places");
+        cuda.lane.launch(kernel, grid, 49_152, &parameters).unwrap();
+    }
+    let words = numbers(&cuda.lane.download(&table, bytes).unwrap());
+    let pairs = words.chunks_exact(2);
+    pairs
+        .map(|pair| u64::from(pair[0]) | u64::from(pair[1]) << 32)
+        .collect()
+}

@@ -1,0 +1,196 @@
+//! Whole models on the emulated card: near the reference, the same when replayed, and whole when the card is too small.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::backend::Reference;
+use crate::neural::{
+    Batch, DenseEncoder, Encoder, ModelConfig, ModelFolder, ModelKind, SparseEncoder, Weights,
+};
+
+/// Folders with a model and its weights.
+fn folders() -> Vec<PathBuf> {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neural/models");
+    let mut folders: Vec<_> = std::fs::read_dir(models)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("config.json").exists() && path.join("model.safetensors").exists())
+        .collect();
+    folders.sort();
+    folders
+}
+
+/// Sequences of the given lengths with ids below the vocabulary.
+fn batch(config: &ModelConfig, lengths: &[u32], seed: u32) -> Batch {
+    let tokens: u32 = lengths.iter().sum();
+    let vocabulary = config.vocabulary as u32;
+    let mut starts = vec![0];
+    for length in lengths {
+        starts.push(starts.last().unwrap() + length);
+    }
+    Batch {
+        ids: (0..tokens)
+            .map(|token| (token * 37 + seed * 11) % vocabulary)
+            .collect(),
+        types: vec![0; tokens as usize],
+        starts,
+    }
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        let products = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b));
+        products.sum()
+    };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[test]
+fn hidden_states_of_every_family_are_near_the_reference() {
+    let folders = folders();
+    assert!(folders.len() > 10);
+    for (number, folder) in folders.iter().enumerate() {
+        let Some(cuda) = cuda([80, 90][number % 2], number as u64) else {
+            return;
+        };
+        let (config, weights) = (
+            ModelConfig::open(folder).unwrap(),
+            Weights::open(folder).unwrap(),
+        );
+        let batch = batch(&config, &[9, 1, 14], 3);
+        let encoder = Encoder::load(&cuda, &config, &weights).unwrap();
+        let plain = Encoder::load(&Reference, &config, &weights).unwrap();
+        let found = cuda
+            .values(&encoder.forward(&cuda, &batch).unwrap())
+            .unwrap();
+        let expected = Reference
+            .values(&plain.forward(&Reference, &batch).unwrap())
+            .unwrap();
+        let near = cosine(&found, &expected);
+        assert!(near > 0.9995, "{}: {near}", folder.display());
+    }
+}
+
+#[test]
+fn replayed_batches_give_what_others_give() {
+    for name in ["bert", "t5", "deberta"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/neural/models")
+            .join(name);
+        let (config, weights) = (
+            ModelConfig::open(&folder).unwrap(),
+            Weights::open(&folder).unwrap(),
+        );
+        let (Some(replaying), Some(direct)) = (cuda(80, 1), cuda(80, 1)) else {
+            return;
+        };
+        let encoder = Encoder::load(&replaying, &config, &weights).unwrap();
+        let plain = Encoder::load(&direct, &config, &weights).unwrap();
+        let mut held = Vec::new();
+        for round in 0..6 {
+            for lengths in [&[5][..], &[2, 7]] {
+                let batch = batch(&config, lengths, round);
+                let hidden = encoder.forward(&replaying, &batch).unwrap();
+                let found = replaying.values(&hidden).unwrap();
+                // Another encoder each time: nothing that it does was done before.
+                let fresh = Encoder::load(&direct, &config, &weights).unwrap();
+                let expected = fresh.forward(&direct, &batch).unwrap();
+                assert_eq!(
+                    found,
+                    direct.values(&expected).unwrap(),
+                    "{name}, round {round}"
+                );
+                if round == 3 {
+                    // Somebody keeps a replayed result: it must stay what it is.
+                    held.push((hidden, found));
+                }
+            }
+        }
+        for (hidden, values) in held {
+            assert_eq!(replaying.values(&hidden).unwrap(), values, "{name}");
+        }
+        drop(plain);
+    }
+}
+
+#[test]
+fn vectors_of_texts_are_near_those_of_the_processor() {
+    let texts: Vec<String> = (1..12)
+        .map(|number| "Lava flows from the volcano while bees make honey. ".repeat(number % 4 + 1))
+        .collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    for (number, folder) in folders().iter().enumerate() {
+        let Ok(model) = ModelFolder::open(folder) else {
+            continue;
+        };
+        let Some(cuda) = cuda([90, 80][number % 2], number as u64) else {
+            return;
+        };
+        let pairs: Vec<(Vec<f32>, Vec<f32>)> = match model.kind {
+            ModelKind::SparseEncoder => {
+                let ours = SparseEncoder::load(model, cuda).unwrap();
+                let plain = SparseEncoder::open(folder, Reference).unwrap();
+                let whole = |vector: Vec<(u32, f32)>| {
+                    let mut weights = vec![0.0; ours.vocabulary()];
+                    for (term, weight) in vector {
+                        weights[term as usize] = weight;
+                    }
+                    weights
+                };
+                let found = ours
+                    .encode_documents(&texts)
+                    .unwrap()
+                    .into_iter()
+                    .map(whole);
+                let expected = plain
+                    .encode_documents(&texts)
+                    .unwrap()
+                    .into_iter()
+                    .map(whole);
+                found.zip(expected).collect()
+            }
+            ModelKind::BiEncoder => {
+                let ours = DenseEncoder::load(model, cuda).unwrap();
+                let plain = DenseEncoder::open(folder, Reference).unwrap();
+                let found = ours.encode_documents(&texts).unwrap();
+                found
+                    .into_iter()
+                    .zip(plain.encode_documents(&texts).unwrap())
+                    .collect()
+            }
+            ModelKind::CrossEncoder | ModelKind::LateInteraction => continue,
+        };
+        for (found, expected) in pairs {
+            let near = cosine(&found, &expected);
+            assert!(near > 0.999, "{}: {near}", folder.display());
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_done_in_parts() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neural/models/splade-max");
+    let texts: Vec<String> = (0..24)
+        .map(|number| format!("bees {number} make honey"))
+        .collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let Some(card) = Emulator::new(80, 0) else {
+        return;
+    };
+    let cuda = cuda_on(card.clone());
+    let encoder = SparseEncoder::open(&folder, cuda.clone()).unwrap();
+    let weights = cuda.memory_in_use().0;
+    let expected = encoder.encode_documents(&texts).unwrap();
+    let most = cuda.memory_in_use().1 - weights;
+
+    // A third of what the whole batch took: only parts of it fit.
+    card.limit(weights + most / 3);
+    assert_eq!(encoder.encode_documents(&texts).unwrap(), expected);
+    // Not even one text fits.
+    card.limit(weights + 64);
+    let error = encoder.encode_documents(&texts[..1]).unwrap_err();
+    assert!(error.is_device_memory(), "{error}");
+    // And what failed took nothing with it.
+    card.limit(1 << 30);
+    assert_eq!(encoder.encode_documents(&texts).unwrap(), expected);
+}

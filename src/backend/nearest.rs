@@ -1,0 +1,38 @@
+//! The nearest vectors by looking at all of them.
+
+/// The `k` vectors with the greatest inner product for each query, the greatest first, of equal ones the lower number.
+pub(super) fn nearest(
+    queries: &[f32],
+    vectors: &[f32],
+    columns: usize,
+    k: usize,
+) -> Vec<Vec<(u32, f32)>> {
+    let of_query = |query: &[f32]| {
+        let rows = (0_u32..).zip(vectors.chunks_exact(columns.max(1)));
+        let mut scored: Vec<_> = rows
+            .map(|(number, vector)| {
+                let products = query.iter().zip(vector).map(|(a, b)| f64::from(a * b));
+                (number, products.sum::<f64>() as f32)
+            })
+            .collect();
+        // A stable sort: equal products stay in the order of their numbers.
+        scored.sort_by(|a, b| b.1.total_cmp(&a.1));
+        scored.truncate(k);
+        scored
+    };
+    queries.chunks_exact(columns.max(1)).map(of_query).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greatest_come_first_and_of_equal_ones_the_lower_numbers() {
+        let vectors = [1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 3.0, 3.0];
+        let found = nearest(&[1.0, 0.0, 0.0, 2.0], &vectors, 2, 3);
+        assert_eq!(found[0], [(3, 3.0), (0, 1.0), (2, 1.0)]);
+        assert_eq!(found[1], [(3, 6.0), (1, 2.0), (0, 0.0)]);
+        assert_eq!(nearest(&[1.0], &[], 1, 3), [vec![]]);
+    }
+}
