@@ -89,7 +89,8 @@ class Goals:
         for tool in ("memcheck", "racecheck"):
 
             def clean(found, tool=tool):
-                return found[tool], None if found[tool].startswith("not run") else found[tool] == "passed"
+                why = found[tool].removeprefix("not run: ")
+                return why, None if why != found[tool] else why == "passed"
 
             self.add(f"compute-sanitizer, {tool}", "no errors", ["sanitizers"], clean)
 

@@ -154,7 +154,7 @@ def tried_table(found):
     for part, one in of_part(found, "encode", "pairs"):
         for trial in one["tried"]:
             setting = trial["setting"]
-            rows.append((part, told(setting), setting["rows"], trial.get("error") or number(trial["per_s"])))
+            rows.append((part, told(setting), setting["rows"] if "splade" in part else "-", trial.get("error") or number(trial["per_s"])))
     return table(("work", "setting", "rows", " / s"), rows)
 
 

@@ -11,11 +11,17 @@ inline std::string try_launch(Kernel kernel, Three grid, unsigned threads, size_
     if (shared_bytes > SharedMemory::MOST - 1024) return "a block with " + std::to_string(shared_bytes) + " bytes of shared memory: expected 227 KiB at most";
     if (grid.y > 65535 || grid.z > 65535) return "a grid of more than 65,535 blocks in y or z";
     Faults::watch();
+    Faults::Clock clock;
+    Faults::is_late = false;
     sigjmp_buf back;
     if (sigsetjmp(back, 1)) {
         Faults::back = nullptr;
         Three block = machine().block();
         char message[160];
+        if (Faults::is_late) {
+            std::snprintf(message, sizeof message, "no end after %d seconds, in thread %u of block (%u, %u, %u)", Faults::SECONDS, machine().current().number, block.x, block.y, block.z);
+            return message;
+        }
         std::snprintf(message, sizeof message, "memory that is not the kernel's was touched at %p, by thread %u of block (%u, %u, %u)", Faults::touched, machine().current().number, block.x, block.y, block.z);
         return message;
     }

@@ -4,6 +4,7 @@
 
 #include <csetjmp>
 #include <csignal>
+#include <ctime>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -96,11 +97,35 @@ class SharedMemory {
     size_t bytes_ = 0;
 };
 
-/// Turns a touched forbidden page into a return to the launch.
+/// Turns a touched forbidden page, or more time than any launch of a test takes, into a return to the launch.
 class Faults {
   public:
+    static constexpr int SECONDS = 4;
     static inline thread_local sigjmp_buf* back = nullptr;
     static inline thread_local void* touched = nullptr;
+    static inline thread_local bool is_late = false;
+
+    /// The time of the calling thread runs from now on, until it is stopped.
+    class Clock {
+      public:
+        Clock() {
+            struct sigevent event = {};
+            event.sigev_notify = SIGEV_THREAD_ID;
+            event.sigev_signo = SIGRTMIN;
+            event._sigev_un._tid = gettid();
+            is_set_ = timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer_) == 0;
+            struct itimerspec limit = {};
+            limit.it_value.tv_sec = SECONDS;
+            if (is_set_) timer_settime(timer_, 0, &limit, nullptr);
+        }
+        ~Clock() {
+            if (is_set_) timer_delete(timer_);
+        }
+
+      private:
+        timer_t timer_;
+        bool is_set_;
+    };
 
     static void watch() {
         static std::once_flag once;
@@ -109,6 +134,8 @@ class Faults {
             action.sa_sigaction = &Faults::handle;
             action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
             sigaction(SIGSEGV, &action, &before());
+            action.sa_sigaction = &Faults::handle_late;
+            sigaction(SIGRTMIN, &action, nullptr);
         });
         // Fibers are no place for a handler.
         static thread_local char stack[64 * 1024];
@@ -125,6 +152,11 @@ class Faults {
     static struct sigaction& before() {
         static struct sigaction before;
         return before;
+    }
+    static void handle_late(int, siginfo_t*, void*) {
+        if (!back) return;
+        is_late = true;
+        siglongjmp(*back, 1);
     }
     static void handle(int signal, siginfo_t* information, void* context) {
         if (back) {
