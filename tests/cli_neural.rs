@@ -589,3 +589,20 @@ fn what_a_run_lacks_is_named() {
         .failed();
     assert!(error.contains("the text of query `2`"), "{error}");
 }
+
+#[test]
+fn devices_that_are_not_there_are_errors_with_advice() {
+    let scratch = Scratch::new();
+    scratch.write("in.jsonl", corpus(3));
+    let on = |device: &str| scratch.run(&encode(&model("st-mean"), &format!("--device {device}")));
+    assert_eq!(vectors(&on("cpu").done()).len(), 3);
+    assert_eq!(vectors(&on("auto").done()).len(), 3);
+    // No machine has so many cards.
+    let error = on("cuda:99").failed();
+    let advice = match cfg!(feature = "cuda") {
+        true => ["driver", "card"],
+        false => ["--features cuda", "without CUDA"],
+    };
+    assert!(advice.iter().any(|word| error.contains(word)), "{error}");
+    assert!(on("gpu").stderr.contains("cpu, cuda, cuda:N or auto"));
+}

@@ -15,6 +15,10 @@ use crate::Result;
 /// Texts that a thread takes at once when it tokenizes.
 const TEXTS_A_JOB: usize = 64;
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one of them in a process"
+)]
 pub enum Head {
     Sparse(SpladeHead<Cuda>),
     Dense(PooledHead<Cuda>),

@@ -203,10 +203,10 @@ impl Backend for AnyBackend {
         }
     }
 
-    fn reading_threads(&self) -> usize {
+    fn is_apart(&self) -> bool {
         match self {
-            Self::Cpu(backend) => backend.reading_threads(),
-            Self::Cuda(backend) => backend.reading_threads(),
+            Self::Cpu(backend) => backend.is_apart(),
+            Self::Cuda(backend) => backend.is_apart(),
         }
     }
 

@@ -226,9 +226,9 @@ pub trait Backend: Clone + Send + Sync + Sized {
     /// The longest packed batch, in tokens, that serves one lane best.
     fn batch_tokens(&self) -> usize;
 
-    /// Threads that make tokens of texts while it calculates.
-    fn reading_threads(&self) -> usize {
-        self.lanes().len()
+    /// Whether it calculates elsewhere, so that the processor is free for other work meanwhile.
+    fn is_apart(&self) -> bool {
+        false
     }
 
     /// Loads the weights of a linear layer, `outputs` × `inputs` numbers.

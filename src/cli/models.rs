@@ -212,6 +212,10 @@ impl AnyEncoder {
 }
 
 /// A model that scores documents for a query.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are one or two of them in a process"
+)]
 pub enum AnyScorer {
     /// It reads both together.
     Cross(CrossEncoder<ModelBackend>),

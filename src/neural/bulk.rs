@@ -12,6 +12,10 @@
 mod lanes;
 mod stream;
 
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::thread;
+
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 
@@ -28,6 +32,8 @@ const WINDOW_TEXTS: usize = 256;
 /// The same in bytes.
 const WINDOW_BYTES: usize = 256 << 10;
 const USUAL_BATCH: usize = 2048;
+/// Texts whose tokens are made while a backend that is apart is at those before.
+const PART_TEXTS: usize = 1024;
 
 /// What a model does with batches of sequences.
 pub(super) trait Work<B: Backend>: Sync {
@@ -118,7 +124,43 @@ impl<B: Backend> Lanes<B> {
         limit: usize,
         tokenize: impl Fn(usize) -> Result<Vec<Tokens>> + Sync,
     ) -> Result<Encoded<W::Output>> {
-        let texts = self.tokenize(count, tokenize)?;
+        if !self.whole.is_apart() || count <= PART_TEXTS {
+            let texts = self.tokenize(0..count, &tokenize)?;
+            return self.run(work, texts, limit);
+        }
+        let mut encoded = Encoded {
+            results: Vec::with_capacity(count),
+            tokens: 0,
+            full: 0,
+        };
+        thread::scope(|scope| {
+            // While the backend is at one part, tokens are made of the next.
+            let read = |first: usize| {
+                let part = first..count.min(first + PART_TEXTS);
+                let tokenize = &tokenize;
+                scope.spawn(move || self.tokenize(part, tokenize))
+            };
+            let mut next = Some(read(0));
+            for first in (0..count).step_by(PART_TEXTS) {
+                let Some(texts) = next.take() else { break };
+                let texts = texts.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+                next = (first + PART_TEXTS < count).then(|| read(first + PART_TEXTS));
+                let part = self.run(work, texts, limit)?;
+                encoded.results.extend(part.results);
+                encoded.tokens += part.tokens;
+                encoded.full += part.full;
+            }
+            Ok(encoded)
+        })
+    }
+
+    /// What becomes of texts whose tokens there are.
+    fn run<W: Work<B>>(
+        &self,
+        work: &W,
+        texts: Vec<Result<Vec<Tokens>>>,
+        limit: usize,
+    ) -> Result<Encoded<W::Output>> {
         let sequences = sequences(&texts);
         let lengths: Vec<usize> = sequences.iter().map(|(_, tokens)| tokens.len()).collect();
         let batches = plan_batches(&lengths, self.whole.batch_tokens());
@@ -158,17 +200,20 @@ impl<B: Backend> Lanes<B> {
 
     fn tokenize(
         &self,
-        count: usize,
-        tokenize: impl Fn(usize) -> Result<Vec<Tokens>> + Sync,
+        texts: Range<usize>,
+        tokenize: &(impl Fn(usize) -> Result<Vec<Tokens>> + Sync),
     ) -> Result<Vec<Result<Vec<Tokens>>>> {
-        let jobs = count.div_ceil(TEXTS_A_JOB);
-        let threads = vec![(); self.whole.reading_threads()];
-        let texts = on_lanes(&threads, jobs, |(), job| {
-            let first = job * TEXTS_A_JOB;
-            let last = count.min(first + TEXTS_A_JOB);
-            Ok((first..last).map(&tokenize).collect::<Vec<_>>())
+        let threads = match self.whole.is_apart() {
+            true => thread::available_parallelism().map_or(1, usize::from),
+            false => self.lanes.len(),
+        };
+        let jobs = texts.len().div_ceil(TEXTS_A_JOB);
+        let tokens = on_lanes(&vec![(); threads], jobs, |(), job| {
+            let first = texts.start + job * TEXTS_A_JOB;
+            let last = texts.end.min(first + TEXTS_A_JOB);
+            Ok((first..last).map(tokenize).collect::<Vec<_>>())
         })?;
-        Ok(texts.into_iter().flatten().collect())
+        Ok(tokens.into_iter().flatten().collect())
     }
 }
 

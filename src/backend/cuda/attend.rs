@@ -234,7 +234,7 @@ impl Cuda {
         heads: usize,
         head_size: usize,
     ) -> Result<HeadsApart> {
-        if column % 8 == 0 && head_size % 8 == 0 {
+        if column.is_multiple_of(8) && head_size.is_multiple_of(8) {
             return Ok(HeadsApart {
                 address: x.address() + 2 * column as u64,
                 batch: i64::from(whole(head_size)?),

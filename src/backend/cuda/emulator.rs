@@ -284,7 +284,9 @@ impl Device for Emulator {
         stride: usize,
         box_rows: usize,
     ) -> Result<TensorMap> {
-        assert!(rows > 0 && address % 16 == 0 && stride % 8 == 0 && box_rows <= 256);
+        assert!(
+            rows > 0 && address.is_multiple_of(16) && stride.is_multiple_of(8) && box_rows <= 256
+        );
         let mut map = TensorMap([0; 16]);
         map.0[..5].copy_from_slice(&[
             address,

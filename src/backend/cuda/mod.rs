@@ -323,8 +323,8 @@ impl Backend for Cuda {
         tensor.shape()
     }
 
-    fn reading_threads(&self) -> usize {
-        std::thread::available_parallelism().map_or(LANES, usize::from)
+    fn is_apart(&self) -> bool {
+        true
     }
 
     fn replayable(

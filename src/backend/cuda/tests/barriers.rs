@@ -50,7 +50,7 @@ fn deep(cuda: &Cuda, attempt: usize) -> bool {
     let [m, n, k] = [
         130 + attempt * 53 % 150,
         200 + attempt * 71 % 400,
-        1 + attempt * 97 % if attempt / 24 % 2 == 0 { 460 } else { 64 },
+        1 + attempt * 97 % [460, 64][attempt / 24 % 2],
     ];
     let (a, b) = (
         some_numbers(m * k, attempt),
