@@ -5,7 +5,12 @@
 // Kernels are found by their names; the functions below are the card around them.
 #include "emulate.h"
 
-#include "../attention.cu"
+#include "../attention_128.cu"
+#include "../attention_16.cu"
+#include "../attention_256.cu"
+#include "../attention_32.cu"
+#include "../attention_64.cu"
+#include "../attention_96.cu"
 #include "../late.cu"
 #include "../nearest.cu"
 #include "../pool.cu"

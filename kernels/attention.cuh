@@ -15,7 +15,7 @@
 //
 // Launch: 128 threads, grid tiles × heads. Shared bytes: 512 · HEAD up to HEAD = 96, 32,768 for 128, 98,304 for 256, and 1,024 more with positions
 // (two stages of keys and values, the queries if they do not stay in registers, two times 128 distances).
-#include "prelude.cuh"
+#pragma once
 #include "parameters.cuh"
 
 enum PositionTerms { NO_TERMS, BIAS, DISENTANGLED };
@@ -306,23 +306,3 @@ DEVICE void attend(const AttentionParameters& p) {
     KERNEL(attention_##head, 128, blocks)(PARAMETER(AttentionParameters) p) { attend<head, NO_TERMS>(p); }                                     \
     KERNEL(attention_##head##_bias, 128, blocks_with_terms)(PARAMETER(AttentionParameters) p) { attend<head, BIAS>(p); }                       \
     KERNEL(attention_##head##_disentangled, 128, blocks_with_terms)(PARAMETER(AttentionParameters) p) { attend<head, DISENTANGLED>(p); }
-
-// Compiling all takes a while: ONLY_HEAD says which one is wanted.
-#if !defined(ONLY_HEAD) || ONLY_HEAD == 16
-ATTENTION(16, 4, 3)
-#endif
-#if !defined(ONLY_HEAD) || ONLY_HEAD == 32
-ATTENTION(32, 4, 3)
-#endif
-#if !defined(ONLY_HEAD) || ONLY_HEAD == 64
-ATTENTION(64, 3, 3)
-#endif
-#if !defined(ONLY_HEAD) || ONLY_HEAD == 96
-ATTENTION(96, 3, 2)
-#endif
-#if !defined(ONLY_HEAD) || ONLY_HEAD == 128
-ATTENTION(128, 3, 2)
-#endif
-#if !defined(ONLY_HEAD) || ONLY_HEAD == 256
-ATTENTION(256, 1, 1)
-#endif

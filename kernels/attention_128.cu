@@ -1,0 +1,4 @@
+// Attention for heads of up to 128 numbers; a source for each size, since compiling all takes ten seconds and a model needs one.
+#include "attention.cuh"
+
+ATTENTION(128, 3, 2)
