@@ -46,7 +46,7 @@ struct ConvertParameters {
     int rows, columns, stride, unused;
 };
 
-/// Every row of f32 numbers divided by its Euclidean length, 1e-12 at least; out may be x.
+/// Every row of f32 numbers divided by its Euclidean length, 1e-12 at least.
 struct UnitParameters {
     const float* x;
     float* out;

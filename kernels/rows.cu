@@ -4,7 +4,7 @@
 // all kernels here have 256 threads, a grid of ceil(rows / 8) blocks and no shared memory. A lane takes the columns 8·lane to 8·lane + 7 of every chunk of 256.
 //
 // embed       out[row] = norm(sum of tables[part][ids[part][row]])
-// add_norm    out[row] = norm(x[row] + y[row]); out may be x or y
+// add_norm    out[row] = norm(x[row] + y[row])
 // unit_rows   out[row] = x[row] / max(|x[row]|, 1e-12)
 // narrow      f32 to bf16
 // widen       bf16 to f32
@@ -101,7 +101,7 @@ DEVICE void normalize_short(bf16* out, const SumOfRows& row, const Norm& norm) {
     }
 }
 
-/// A longer row, read again for the variance and once more to be written. Each lane reads what it writes before it does, so that out may be one of the summands.
+/// A longer row, read again for the variance and once more to be written. 
 DEVICE void normalize_long(bf16* out, const SumOfRows& row, const Norm& norm) {
     float x[8];
     float mean = 0, squares = 0;

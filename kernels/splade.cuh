@@ -47,7 +47,8 @@ struct FoldSum {
     static DEVICE Held nothing() { return 0; }
     static DEVICE Held take(float number, int) {
         if (!(number > 0)) return 0;
-        float units = number * 4294967296.0f;
+        // Weights are logarithms: what is not small is infinite, and must not come round to 0.
+        float units = fminf(number, 65536.0f) * 4294967296.0f;
         u64 whole = u64(units);
         return whole + (units - float(whole) >= 0.5f);
     }

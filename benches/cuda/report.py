@@ -7,6 +7,7 @@ import platform
 import re
 import statistics
 import subprocess
+import traceback
 from pathlib import Path
 
 import goals
@@ -40,7 +41,7 @@ def machine(root, options):
     }  # fmt: skip
 
 
-def results(root, options, bench, seconds, earlier):
+def results(root, options, bench, seconds, earlier, nvrtc):
     """Everything. Parts of an earlier run stand in for those that found nothing now."""
     found = dict(bench.found)
     versions = found.get("prepare", {}).get("about") or {}
@@ -52,7 +53,7 @@ def results(root, options, bench, seconds, earlier):
     missing = {name: why for name, why in bench.missing.items() if name not in found}
     about = machine(root, options)
     of_earlier = {"date": earlier["date"], "device": earlier["device"], "commit": earlier["commit"], "parts": merged} if merged else None
-    all_of_it = {**about, "versions": versions, "documents": options.documents, "is_quick": options.quick, "total_s": round(seconds, 1), "seconds": bench.seconds}
+    all_of_it = {**about, "nvrtc": nvrtc, "versions": versions, "documents": options.documents, "is_quick": options.quick, "total_s": round(seconds, 1), "seconds": bench.seconds}
     all_of_it |= {"earlier": of_earlier, "missing": missing, "found": found}
     all_of_it["goals"] = goals.Goals(all_of_it).all()
     return all_of_it
@@ -64,8 +65,9 @@ def write(all_of_it, folder):
     name = f"{all_of_it['date'][:10]}-{device}" + ("-quick" if all_of_it["is_quick"] else "")
     folder.mkdir(parents=True, exist_ok=True)
     files = folder / f"{name}.md", folder / f"{name}.json"
-    files[0].write_text(markdown(all_of_it), encoding="utf-8")
+    # What was measured first, then what is made of it.
     files[1].write_text(json.dumps(all_of_it, indent=1) + "\n", encoding="utf-8")
+    files[0].write_text(markdown(all_of_it), encoding="utf-8")
     return files
 
 
@@ -90,6 +92,15 @@ def table(columns, rows):
     return "\n".join(lines) + "\n"
 
 
+def safely(make, *what):
+    """What `make` writes, or a line that says why it could not."""
+    try:
+        return make(*what)
+    except Exception as error:  # Whatever is odd in one table, the others are written.
+        traceback.print_exc()
+        return f"This table could not be made: {traceback.format_exception_only(error)[-1].strip()}\n"
+
+
 def told(setting):
     words = [f"batch {setting['batch']}", setting["attention"], "compiled" if setting["is_compiled"] else "eager"]
     return ", ".join(words)
@@ -110,8 +121,9 @@ def of_part(found, *parts):
 
 
 def speed_table(found):
-    rows = []
+    rows, left_out = [], []
     for part, one in of_part(found, "encode", "pairs"):
+        left_out += [f"\n- {part}: {why}" for why in one.get("left_out", ())]
         ours, theirs = goals.rates(one)
         turns, other = one["esparsa"], one["torch"]
         share = turns[0].get("whole", turns[0])
@@ -120,7 +132,7 @@ def speed_table(found):
         of_other = (number(theirs), number(median_of(other, "bare_loop_per_s")), number(ours / theirs, 2), told(other[-1]["setting"]))
         rows.append((part, number(ours), number(ours * tokens_of), *map(number, of_model), *of_other))
     columns = ("work", " esparsa / s", " tokens / s", " model alone / s", " encoder, TFLOP/s", " sentence-transformers / s", " own loop / s", " ratio", "its setting")
-    return table(columns, rows)
+    return table(columns, rows) + "".join(left_out) + "\n" * bool(left_out)
 
 
 def product_table(found):
@@ -158,12 +170,16 @@ def tried_table(found):
     return table(("work", "setting", "rows", " / s"), rows)
 
 
+def rates_line(rate):
+    return f"\nThe card by PyTorch: {rate['matrix_tflops']:,.0f} TFLOP/s in a bf16 product of {rate['matrix_size']}³, {rate['copy_tb_per_s']:.2f} TB/s in a copy, read and written.\n"
+
+
 def markdown(all_of_it):
     found, about = all_of_it["found"], all_of_it
     names = ", ".join(f"{name} {about['versions'][name]}" for name in ("torch", "cuda", "transformers", "sentence-transformers") if name in about["versions"])
     parts = [
         f"{about['date']}, {about['device']} ({about['device_memory']}), driver {about['driver']}, commit {about['commit']}. {about['processor']}, {about['cores']} cores, {about['system']}. "
-        f"Python {about['python']}, {names or 'PyTorch not asked'}. {about['total_s']:.0f} s.\n"
+        f"Python {about['python']}, {names or 'PyTorch not asked'}. NVRTC: {about['nvrtc']}. {about['total_s']:.0f} s.\n"
     ]
     if about["is_quick"]:
         parts.append("\nA quick run, to see that everything works: the figures mean nothing.\n")
@@ -173,8 +189,7 @@ def markdown(all_of_it):
     parts += ["\n## Goals\n\n", table(("work", "goal", "found", "verdict"), about["goals"])]
     parts += [f"\n- {name}: missing: {why}" for name, why in about["missing"].items()] + ["\n"] * bool(about["missing"])
     if "rates" in found:
-        rate = found["rates"]
-        parts.append(f"\nThe card by PyTorch: {rate['matrix_tflops']:,.0f} TFLOP/s in a bf16 product of {rate['matrix_size']}³, {rate['copy_tb_per_s']:.2f} TB/s in a copy, read and written.\n")
+        parts.append(safely(rates_line, found["rates"]))
     titled = (
         ("Encoding and scoring", speed_table, of_part(found, "encode", "pairs") and found),
         ("Products", product_table, found.get("gemm")),
@@ -184,6 +199,6 @@ def markdown(all_of_it):
     )
     for title, make, what in titled:
         if what:
-            parts += [f"\n## {title}\n\n", make(what)]
+            parts += [f"\n## {title}\n\n", safely(make, what)]
     seconds = ", ".join(f"{name} {spent:.0f}" for name, spent in about["seconds"].items())
     return "".join([*parts, f"\nSeconds: {seconds}.\n"])

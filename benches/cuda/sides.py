@@ -106,6 +106,9 @@ class Server:
 
     def ask(self, seconds, /, **command):
         """The answer to a command, after answers that nobody waited for."""
+        if seconds <= 0:
+            # Not sent: an answer that nobody can wait for would cost the process and all that it loaded.
+            raise Failed("no time was left")
         deadline = time.monotonic() + seconds
         self.send(**command)
         while self.waiting > 1:

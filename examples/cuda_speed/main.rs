@@ -4,7 +4,7 @@
 //!
 //! | subcommand | measures |
 //! | --- | --- |
-//! | `conformance --rounds N --seed S` | nothing; holds every operation against the reference |
+//! | `conformance --rounds N --seed S [--multiprocessors N,all] [--model DIR]` | nothing; holds every operation against the reference, and replayed batches against direct ones |
 //! | `gemm` | products of the models' shapes |
 //! | `encode --model DIR --corpus FILE [--documents N] [--passes P]` | documents from text to vectors, and the model alone |
 //! | `pairs --model DIR --pairs FILE [--passes P]` | a cross-encoder on lines of `query` and `document` |
@@ -14,6 +14,7 @@
 //!
 //! A model's folder says whether its vectors are sparse or dense.
 
+mod checks;
 mod encoding;
 mod latency;
 mod memory;
@@ -25,17 +26,12 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use esparsa::backend::conformance::{self, Tolerance};
-use esparsa::backend::{Backend, Cuda};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "usage: cuda_speed conformance|gemm|encode|pairs|query|accuracy|memory [--model DIR] [--corpus FILE] [--pairs FILE] [--texts FILE] [--documents N] \
-                     [--passes N] [--runs N] [--length N] [--rounds N] [--seed N]";
-
-/// What bf16 storage and sums in another order may change, as a part of the greatest number.
-const DIFFERENCE: f32 = 0.01;
+                     [--passes N] [--runs N] [--length N] [--rounds N] [--seed N] [--multiprocessors N,all]";
 
 struct Options {
     model: PathBuf,
@@ -48,6 +44,8 @@ struct Options {
     length: usize,
     rounds: u64,
     seed: u64,
+    /// The cards that the first is taken for, `None` being as it is.
+    multiprocessors: Vec<Option<usize>>,
 }
 
 fn main() -> Result<()> {
@@ -55,7 +53,7 @@ fn main() -> Result<()> {
     let subcommand = words.next().ok_or(USAGE)?;
     let options = read_options(words)?;
     match subcommand.as_str() {
-        "conformance" => check(&options),
+        "conformance" => checks::run(&options),
         "gemm" => products::measure(),
         "encode" => encoding::encode(&options),
         "pairs" => encoding::score_pairs(&options),
@@ -78,6 +76,7 @@ fn read_options(mut words: impl Iterator<Item = String>) -> Result<Options> {
         length: 128,
         rounds: 100,
         seed: 1,
+        multiprocessors: vec![Some(1), Some(2), Some(3), None],
     };
     while let Some(word) = words.next() {
         let value = words.next().ok_or(USAGE)?;
@@ -92,31 +91,21 @@ fn read_options(mut words: impl Iterator<Item = String>) -> Result<Options> {
             "--length" => options.length = value.parse::<usize>()?.max(1),
             "--rounds" => options.rounds = value.parse()?,
             "--seed" => options.seed = value.parse()?,
+            "--multiprocessors" => options.multiprocessors = read_multiprocessors(&value)?,
             _ => return Err(USAGE.into()),
         }
     }
     Ok(options)
 }
 
-fn check(options: &Options) -> Result<()> {
-    let start = Instant::now();
-    let cuda = Cuda::new(0)?;
-    let opened_s = start.elapsed().as_secs_f64();
-    let tolerance = Tolerance {
-        difference: DIFFERENCE,
-        is_bf16: true,
-        stores_bf16: true,
+fn read_multiprocessors(text: &str) -> Result<Vec<Option<usize>>> {
+    let read = |word: &str| -> Result<Option<usize>> {
+        match word {
+            "all" => Ok(None),
+            _ => Ok(Some(word.parse::<usize>()?.max(1))),
+        }
     };
-    conformance::check(&cuda, tolerance, options.seed, options.rounds)?;
-    print(json!({
-        "what": "conformance",
-        "backend": cuda.name(),
-        "rounds": options.rounds,
-        "seed": options.seed,
-        "opened_s": opened_s,
-        "seconds": start.elapsed().as_secs_f64(),
-    }));
-    Ok(())
+    text.split(',').map(read).collect()
 }
 
 fn print(object: Value) {

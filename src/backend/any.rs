@@ -241,7 +241,7 @@ impl Backend for AnyBackend {
         &self,
         key: &[u32],
         tokens: usize,
-        run: impl FnOnce() -> Result<Self::Tensor>,
+        run: impl Fn() -> Result<Self::Tensor>,
     ) -> Result<Self::Tensor> {
         match self {
             Self::Cpu(_) => run(),

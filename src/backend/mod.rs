@@ -256,7 +256,7 @@ pub trait Backend: Clone + Send + Sync + Sized {
         &self,
         key: &[u32],
         tokens: usize,
-        run: impl FnOnce() -> Result<Self::Tensor>,
+        run: impl Fn() -> Result<Self::Tensor>,
     ) -> Result<Self::Tensor> {
         let _ = (key, tokens);
         run()

@@ -134,7 +134,10 @@ impl ModelArguments {
         match self.device {
             DeviceName::Cpu => self.processor(threads),
             DeviceName::Cuda(number) => card(number),
-            DeviceName::Auto => card(0).or_else(|_| self.processor(threads)),
+            DeviceName::Auto => card(0).or_else(|error| {
+                eprintln!("models run on the processor: {error}");
+                self.processor(threads)
+            }),
         }
     }
 

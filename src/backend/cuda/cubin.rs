@@ -18,7 +18,7 @@ pub(super) struct Entry {
     /// The most threads a block that it was compiled for, if any were said.
     pub(super) threads: Option<u32>,
     /// Bytes of its parameters.
-    pub(super) parameter_bytes: usize,
+    pub(super) parameter_bytes: Option<usize>,
 }
 
 /// The kernels of a module, by name.
@@ -65,7 +65,7 @@ fn entry(name: &[u8], mut records: &[u8]) -> Option<Entry> {
     let mut entry = Entry {
         name: String::from_utf8(name.to_vec()).ok()?,
         threads: None,
-        parameter_bytes: 0,
+        parameter_bytes: None,
     };
     while let Some((&[format, attribute, low, high], rest)) = records.split_first_chunk() {
         let value = u16::from_le_bytes([low, high]);
@@ -82,7 +82,7 @@ fn entry(name: &[u8], mut records: &[u8]) -> Option<Entry> {
                     .into_iter()
                     .try_fold(1u32, |all, size| all.checked_mul(size?));
             }
-            PARAMETER_BYTES => entry.parameter_bytes = usize::from(value),
+            PARAMETER_BYTES => entry.parameter_bytes = Some(usize::from(value)),
             _ => {}
         }
     }
@@ -145,7 +145,7 @@ mod tests {
         let expected = Entry {
             name: "pool".into(),
             threads: Some(256),
-            parameter_bytes: 40,
+            parameter_bytes: Some(40),
         };
         assert_eq!(entries(&module()).unwrap(), [expected]);
     }

@@ -1,24 +1,19 @@
 //! A queue of the card with its memory: where operations put their work.
 //!
-//! # Replay
-//!
-//! One short batch alone is a hundred small kernels whose launches take longer than they do. So what a batch of some shape launched can be recorded
-//! once and replayed: the same code runs again, but its buffers are those of the recording, its uploads go there, its launches do nothing, and at the end the
-//! recording is replayed as a whole. This is right as long as launches depend on the shape alone, which the caller promises by the key.
+//! Threads may share a lane: what one of them puts into the queue is never in the middle of a batch that another records or replays (see [`replay`](super::replay)).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, ThreadId};
 
 use zerocopy::IntoBytes;
 
-use super::device::{Address, Device, Kernel, Queue, Recording};
+use super::device::{Address, Device, Kernel, Queue};
 use super::memory::{Heap, Memory, Spare};
 use super::parameters::Parameters;
-use super::tensor::Tensor;
+use super::replay::{Known, Mode, other_work};
 use crate::error::{Error, Result};
-
-/// Recordings of a lane at most; each keeps its buffers.
-const MOST_RECORDINGS: usize = 64;
 
 /// What tables of a batch are kept from one operation to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,50 +25,40 @@ pub(super) enum Kept {
     Bias,
 }
 
+/// The last table of each kind, with what it was made of.
+pub(super) type KeptTables = HashMap<Kept, (Vec<u8>, Arc<Buffer>)>;
+
 /// A queue with its memory.
 pub(super) struct Lane {
     heap: Arc<Heap>,
     /// Bytes that a block may share.
     shared_bytes: u32,
-    queue: Box<dyn Queue>,
+    pub(super) queue: Box<dyn Queue>,
     spare: Spare,
     state: Mutex<State>,
+    /// The thread that had the lane for itself has it no longer.
+    is_shared: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    mode: Mode,
-    kept: KeptTables,
-    /// What was done under a key: once, or so often that it was recorded.
-    known: HashMap<Vec<u32>, Option<Recorded>>,
-}
-
-/// The last table of each kind, with what it was made of.
-type KeptTables = HashMap<Kept, (Vec<u8>, Arc<Buffer>)>;
-
-#[derive(Default)]
-enum Mode {
-    #[default]
-    Direct,
-    /// Buffers and what was uploaded to them.
-    Recording(Vec<Memory>, Vec<(Address, Vec<u8>)>),
-    /// Addresses of the recording's buffers, the next one last.
-    Replaying(Vec<Address>),
-}
-
-#[derive(Clone)]
-struct Recorded {
-    /// Whoever holds the result holds these too: they are not to be overwritten.
-    memories: Arc<Vec<Memory>>,
-    recording: Arc<dyn Recording>,
+pub(super) struct State {
+    pub(super) mode: Mode,
+    /// Who records or replays and has the lane for itself.
+    pub(super) owner: Option<ThreadId>,
+    pub(super) kept: KeptTables,
+    pub(super) known: Known,
 }
 
 /// Memory of a lane, which gets it back.
 pub(super) struct Buffer {
     address: Address,
     memory: Option<Memory>,
-    lane: Arc<Lane>,
-    /// The result of a recording is not overwritten while somebody has it.
+    lane: Weak<Lane>,
+    /// It was waited for, so that other lanes may read it.
+    is_settled: AtomicBool,
+    /// Other lanes that read it.
+    readers: Mutex<Vec<Weak<Lane>>>,
+    /// The memories of the recording that it is one of.
     recorded: Option<Arc<Vec<Memory>>>,
 }
 
@@ -82,26 +67,30 @@ impl Buffer {
         self.address
     }
 
-    /// Whether another lane made it.
-    pub(super) fn is_foreign_to(&self, lane: &Arc<Lane>) -> bool {
-        !Arc::ptr_eq(&self.lane, lane)
-    }
-
-    /// Waits until it is written.
-    pub(super) fn synchronize(&self) -> Result<()> {
-        self.lane.queue.synchronize()
-    }
-
     /// While the buffer lives, so do the memories that it is one of.
-    fn hold(&mut self, memories: &Arc<Vec<Memory>>) {
+    pub(super) fn hold(&mut self, memories: &Arc<Vec<Memory>>) {
         self.recorded = Some(Arc::clone(memories));
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some(memory) = self.memory.take() {
-            self.lane.spare.put(memory);
+        let Some(memory) = self.memory.take() else {
+            return;
+        };
+        let readers = self.readers.get_mut();
+        for reader in readers.unwrap_or_else(PoisonError::into_inner) {
+            let is_done = reader
+                .upgrade()
+                .is_none_or(|lane| lane.synchronize().is_ok());
+            if !is_done {
+                // Somebody may still read it: it is not handed out again.
+                std::mem::forget(memory);
+                return;
+            }
+        }
+        if let Some(lane) = self.lane.upgrade() {
+            lane.spare.put(memory);
         }
     }
 }
@@ -114,11 +103,39 @@ impl Lane {
             queue: device.queue()?,
             spare: Spare::new(heap),
             state: Mutex::default(),
+            is_shared: Condvar::new(),
         }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The state, when no other thread has the lane for itself. Whoever puts something into the queue holds it meanwhile.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        let own = thread::current().id();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while state.owner.is_some_and(|owner| owner != own) {
+            let waited = self.is_shared.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        state
+    }
+
+    /// The calling thread has the lane for itself. Tables that were kept are those of another mode: they are put aside.
+    pub(super) fn enter(&self, mode: Mode) -> KeptTables {
+        let mut state = self.state();
+        state.mode = mode;
+        state.owner = Some(thread::current().id());
+        std::mem::take(&mut state.kept)
+    }
+
+    /// Ends what [`enter`](Self::enter) began.
+    pub(super) fn leave(&self, before: KeptTables) -> Mode {
+        let mut state = self.state();
+        let of_mode = std::mem::replace(&mut state.kept, before);
+        let mode = std::mem::take(&mut state.mode);
+        state.owner = None;
+        drop(state);
+        self.is_shared.notify_all();
+        drop(of_mode);
+        mode
     }
 
     /// A buffer of so many bytes, with anything in it.
@@ -128,17 +145,15 @@ impl Lane {
             Mode::Direct => {
                 let memory = match self.spare.take(bytes) {
                     Err(error) if error.is_device_memory() => {
-                        // What was recorded can be recorded again.
-                        let recorded = std::mem::take(&mut state.known);
-                        drop(recorded);
-                        self.spare.take(bytes)
+                        self.give_up(&mut state)?;
+                        self.spare.take(bytes)?
                     }
-                    result => result,
-                }?;
+                    result => result?,
+                };
                 (memory.address(), Some(memory))
             }
             Mode::Recording(memories, _) => {
-                let memory = Memory::allocate(&self.heap, bytes)?;
+                let memory = self.spare.take(bytes)?;
                 let address = memory.address();
                 memories.push(memory);
                 (address, None)
@@ -151,22 +166,33 @@ impl Lane {
         Ok(Buffer {
             address,
             memory,
-            lane: Arc::clone(self),
+            lane: Arc::downgrade(self),
+            is_settled: AtomicBool::new(false),
+            readers: Mutex::default(),
             recorded: None,
         })
+    }
+
+    /// Gives the card back what nobody uses, and what was recorded: it can be recorded again.
+    fn give_up(&self, state: &mut State) -> Result<()> {
+        self.queue.synchronize()?;
+        state.known = Known::default();
+        self.spare.give_up();
+        Ok(())
     }
 
     /// A buffer with these bytes.
     pub(super) fn upload(self: &Arc<Self>, bytes: &[u8]) -> Result<Buffer> {
         let buffer = self.take(bytes.len())?;
-        match &mut self.state().mode {
+        let mut state = self.state();
+        match &mut state.mode {
             Mode::Recording(_, uploads) => uploads.push((buffer.address, bytes.to_vec())),
             Mode::Direct | Mode::Replaying(_) => self.queue.upload(buffer.address, bytes)?,
         }
         Ok(buffer)
     }
 
-    /// A buffer with these numbers, uploaded unless the last one of this kind had the same.
+    /// A buffer with these numbers, uploaded unless the last one of this kind had the same. It must be held until the work that reads it is in the queue.
     pub(super) fn keep(self: &Arc<Self>, kind: Kept, numbers: &[u32]) -> Result<Arc<Buffer>> {
         let bytes = numbers.as_bytes();
         if let Some((known, buffer)) = self.state().kept.get(&kind)
@@ -183,8 +209,38 @@ impl Lane {
 
     /// Writes memory that all lanes may read when this returns.
     pub(super) fn load(&self, to: Address, bytes: &[u8]) -> Result<()> {
+        let _state = self.state();
         self.queue.upload(to, bytes)?;
         self.queue.synchronize()
+    }
+
+    /// Lets this lane's work read a buffer of any lane of the same card.
+    pub(super) fn read(self: &Arc<Self>, buffer: &Buffer) -> Result<()> {
+        if std::ptr::eq(buffer.lane.as_ptr(), Arc::as_ptr(self)) {
+            return Ok(());
+        }
+        let Some(lane) = buffer.lane.upgrade() else {
+            // The lane waited for its work before it went.
+            return Ok(());
+        };
+        if !Arc::ptr_eq(&lane.heap, &self.heap) {
+            return Err(Error::device(
+                "expected a tensor of the same card, found one of another: bring its values over",
+            ));
+        }
+        if !buffer.is_settled.load(Ordering::Acquire) {
+            lane.synchronize()?;
+            buffer.is_settled.store(true, Ordering::Release);
+        }
+        let mut readers = buffer
+            .readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let own = Arc::downgrade(self);
+        if !readers.iter().any(|reader| reader.ptr_eq(&own)) {
+            readers.push(own);
+        }
+        Ok(())
     }
 
     /// Runs a kernel.
@@ -195,7 +251,8 @@ impl Lane {
         shared_bytes: usize,
         parameters: &P,
     ) -> Result<()> {
-        if matches!(self.state().mode, Mode::Replaying(_)) {
+        let state = self.state();
+        if matches!(state.mode, Mode::Replaying(_)) {
             return Ok(());
         }
         let [x, y, z] = grid.map(|blocks| u32::try_from(blocks).unwrap_or(u32::MAX));
@@ -212,7 +269,8 @@ impl Lane {
 
     /// Sets bytes to 0.
     pub(super) fn clear(&self, buffer: &Buffer, bytes: usize) -> Result<()> {
-        match self.state().mode {
+        let state = self.state();
+        match state.mode {
             Mode::Replaying(_) => Ok(()),
             Mode::Direct | Mode::Recording(..) => self.queue.fill(buffer.address, 0, bytes),
         }
@@ -220,112 +278,17 @@ impl Lane {
 
     /// So many bytes of a buffer, when all work before is done.
     pub(super) fn download(&self, buffer: &Buffer, bytes: usize) -> Result<Vec<u8>> {
+        let state = self.state();
+        if !matches!(state.mode, Mode::Direct) {
+            return Err(other_work());
+        }
         let mut found = vec![0; bytes];
         self.queue.download(buffer.address, &mut found)?;
         Ok(found)
     }
 
     pub(super) fn synchronize(&self) -> Result<()> {
+        let _state = self.state();
         self.queue.synchronize()
     }
-
-    /// Does `run`, or replays what it did before under the same key: the first time it runs, so that kernels are loaded; the second time it is
-    /// recorded; from then on it is replayed, unless somebody still has the result of the last time.
-    pub(super) fn replayable(
-        self: &Arc<Self>,
-        key: Vec<u32>,
-        run: impl FnOnce() -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        let mut state = self.state();
-        if !matches!(state.mode, Mode::Direct) {
-            drop(state);
-            return run();
-        }
-        let has_room = state.known.len() < MOST_RECORDINGS;
-        match state.known.get(&key) {
-            Some(Some(recorded)) if Arc::strong_count(&recorded.memories) == 1 => {
-                let recorded = recorded.clone();
-                drop(state);
-                self.replay(&recorded, run)
-            }
-            Some(None) => {
-                drop(state);
-                self.record(key, run)
-            }
-            known => {
-                if known.is_none() && has_room {
-                    state.known.insert(key, None);
-                }
-                drop(state);
-                run()
-            }
-        }
-    }
-
-    fn record(
-        self: &Arc<Self>,
-        key: Vec<u32>,
-        run: impl FnOnce() -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        let before = self.enter(Mode::Recording(Vec::new(), Vec::new()));
-        let result = self.queue.begin_recording().and_then(|()| run());
-        let recording = self.queue.end_recording();
-        let Mode::Recording(memories, uploads) = self.leave(before) else {
-            return Err(other_work());
-        };
-        let (mut result, recording) = (result?, recording?);
-        for (address, bytes) in &uploads {
-            self.queue.upload(*address, bytes)?;
-        }
-        recording.replay()?;
-        let recorded = Recorded {
-            memories: Arc::new(memories),
-            recording: recording.into(),
-        };
-        result.buffer.hold(&recorded.memories);
-        self.state().known.insert(key, Some(recorded));
-        Ok(result)
-    }
-
-    fn replay(
-        self: &Arc<Self>,
-        recorded: &Recorded,
-        run: impl FnOnce() -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        let addresses = recorded.memories.iter().map(Memory::address);
-        let before = self.enter(Mode::Replaying(addresses.rev().collect()));
-        let result = run();
-        let Mode::Replaying(left) = self.leave(before) else {
-            return Err(other_work());
-        };
-        let mut result = result?;
-        if !left.is_empty() {
-            return Err(other_work());
-        }
-        recorded.recording.replay()?;
-        result.buffer.hold(&recorded.memories);
-        Ok(result)
-    }
-
-    /// Tables that were kept are those of another mode: they are put aside.
-    fn enter(&self, mode: Mode) -> KeptTables {
-        let mut state = self.state();
-        state.mode = mode;
-        std::mem::take(&mut state.kept)
-    }
-
-    fn leave(&self, before: KeptTables) -> Mode {
-        let mut state = self.state();
-        let of_mode = std::mem::replace(&mut state.kept, before);
-        let mode = std::mem::take(&mut state.mode);
-        drop(state);
-        drop(of_mode);
-        mode
-    }
-}
-
-fn other_work() -> Error {
-    Error::device(
-        "a replayed batch did other work than the recorded one; this is a mistake in esparsa, please report it",
-    )
 }

@@ -90,16 +90,11 @@ impl Spare {
         }
     }
 
-    /// Memory of so many bytes at least. When the card is full, what nobody uses is given up first.
+    /// Memory of so many bytes at least.
     pub(super) fn take(&self, bytes: usize) -> Result<Memory> {
-        if let Some(memory) = self.fitting(bytes) {
-            return Ok(memory);
-        }
-        match Memory::allocate(&self.heap, bytes) {
-            Err(error) if error.is_device_memory() && self.give_up() => {
-                Memory::allocate(&self.heap, bytes)
-            }
-            result => result,
+        match self.fitting(bytes) {
+            Some(memory) => Ok(memory),
+            None => Memory::allocate(&self.heap, bytes),
         }
     }
 
@@ -122,9 +117,9 @@ impl Spare {
         memory
     }
 
-    /// Frees all of it; whether there was any.
-    fn give_up(&self) -> bool {
+    /// Frees all of it.
+    pub(super) fn give_up(&self) {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        !std::mem::take(&mut *free).is_empty()
+        free.clear();
     }
 }

@@ -9,7 +9,7 @@
 //! | `driver` | the card itself, through cudarc |
 //! | `sources`, `compile`, `cache` | kernels from source to cubin |
 //! | `parameters` | what kernels take |
-//! | `memory`, `lane` | memory that is used again; a queue with its memory; replaying what a short batch launched |
+//! | `memory`, `lane`, `replay` | memory that is used again; a queue with its memory; doing again what a short batch launched |
 //! | `tensor` | rows of numbers on the card |
 //! | `rows`, `products`, `attend`, `sparse`, `nearest` | the operations |
 //!
@@ -28,6 +28,7 @@ mod memory;
 mod nearest;
 mod parameters;
 mod products;
+mod replay;
 mod rows;
 mod sources;
 mod sparse;
@@ -60,7 +61,7 @@ const LANES: usize = 2;
 const BATCH_TOKENS: usize = 16_384;
 
 /// Batches of so few tokens are replayed: for longer ones the launches take less time than the work.
-const REPLAYED_TOKENS: usize = 128;
+const REPLAYED_TOKENS: usize = 64;
 
 /// The architecture with tensor copies and wgmma, times ten. Later ones have other instructions in their place.
 const HOPPER: u32 = 90;
@@ -107,7 +108,38 @@ impl Cuda {
     pub fn new(number: usize) -> Result<Self> {
         let device: Arc<dyn Device> = Arc::new(Driver::open(number)?);
         let is_hopper = device.architecture() == HOPPER;
-        Self::on(device, is_hopper)
+        let cuda = Self::on(device, is_hopper)?;
+        cuda.prove()?;
+        Ok(cuda)
+    }
+
+    /// One small operation, so that a card for which no kernels can be made is found out here.
+    fn prove(&self) -> Result<()> {
+        let row = self.tensor(1, 2, &[1.5, -2.0])?;
+        let found = self.values(&self.pool(&row, &[0, 1], Pooling::First)?)?;
+        match found[..] == [1.5, -2.0] {
+            true => Ok(()),
+            false => Err(Error::device(format!(
+                "{}: a first operation gave {found:?} instead of [1.5, -2.0]; use the processor",
+                self.name()
+            ))),
+        }
+    }
+
+    /// The same card as if it had so many multiprocessors: small products then take the kernels that large ones take. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_multiprocessors(self, count: usize) -> Self {
+        let card = Card {
+            device: Arc::clone(&self.card.device),
+            heap: Arc::clone(&self.card.heap),
+            is_hopper: self.card.is_hopper,
+            multiprocessors: count.max(1),
+        };
+        Self {
+            card: Arc::new(card),
+            lane: self.lane,
+        }
     }
 
     /// How many cards there are.
@@ -174,21 +206,12 @@ impl Cuda {
         })
     }
 
-    /// Does `run`, which reads tensors: if some are another lane's, when they are written, and not longer than they stay.
+    /// Does `run`, which reads tensors, some of which may be another lane's.
     fn reading<T>(&self, tensors: &[&Tensor], run: impl FnOnce() -> Result<T>) -> Result<T> {
-        let foreign = tensors
-            .iter()
-            .filter(|tensor| tensor.buffer.is_foreign_to(&self.lane));
-        let mut are_foreign = false;
-        for tensor in foreign {
-            tensor.buffer.synchronize()?;
-            are_foreign = true;
+        for tensor in tensors {
+            self.lane.read(&tensor.buffer)?;
         }
-        let result = run()?;
-        if are_foreign {
-            self.lane.synchronize()?;
-        }
-        Ok(result)
+        run()
     }
 
     fn matrix_of(&self, rows: usize, columns: usize, values: &[f32]) -> Result<Matrix> {
@@ -331,7 +354,7 @@ impl Backend for Cuda {
         &self,
         key: &[u32],
         tokens: usize,
-        run: impl FnOnce() -> Result<Tensor>,
+        run: impl Fn() -> Result<Tensor>,
     ) -> Result<Tensor> {
         match tokens <= REPLAYED_TOKENS {
             true => self.lane.replayable(key.to_vec(), run),

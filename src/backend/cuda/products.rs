@@ -56,7 +56,7 @@ impl Cuda {
         Ok(out)
     }
 
-    /// The tile with which the kernels for Hopper make a product, if the card is one and there are tiles enough for it.
+    /// The tile with which the kernels for Hopper make a product, if the card is one and there are tiles for half of it at least.
     fn hopper_tile(
         &self,
         parameters: &Product,
@@ -71,7 +71,7 @@ impl Cuda {
         let multiprocessors = self.card.multiprocessors;
         let tile = hopper_tile(shape, finish, multiprocessors);
         let tiles = shape[0].div_ceil(HOPPER_ROWS) * shape[1].div_ceil(tile.0);
-        (tiles >= multiprocessors).then_some(tile)
+        (2 * tiles >= multiprocessors).then_some(tile)
     }
 }
 
@@ -145,7 +145,8 @@ impl Cuda {
             192 => const { sources::kernel("product_hopper_192") },
             _ => const { sources::kernel("product_hopper_256") },
         };
-        let grid = [self.card.multiprocessors, 1, 1];
+        let tiles = x.rows.div_ceil(HOPPER_ROWS) * weight.rows.div_ceil(width);
+        let grid = [self.card.multiprocessors.min(tiles), 1, 1];
         self.lane.launch(kernel, grid, bytes, &parameters)
     }
 
@@ -210,5 +211,7 @@ mod tests {
         // Costly activations are hidden by the tiles of 128 columns.
         assert_eq!(hopper_tile([16_384, 3_072, 768], 1_900, 132).0, 128);
         assert_eq!(hopper_tile([1_000, 128, 768], 350, 132).0, 128);
+        // 4,096 rows of 768 columns: 128 tiles of 192 columns, one round.
+        assert_eq!(hopper_tile([4_096, 768, 768], 350, 132).0, 192);
     }
 }

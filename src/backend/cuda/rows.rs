@@ -150,11 +150,13 @@ impl Cuda {
         let columns = x.columns.checked_mul(width);
         let columns = columns.ok_or_else(|| Error::device("too many neighbours"))?;
         let out = self.empty(x.rows, columns, Numbers::Narrow)?;
+        let sequences = starts.len() - 1;
+        let starts = self.lane.keep(Kept::Starts, starts)?;
         let parameters = Neighbours {
             x: x.address(),
-            starts: self.lane.keep(Kept::Starts, starts)?.address(),
+            starts: starts.address(),
             out: out.address(),
-            sequences: whole(starts.len() - 1)?,
+            sequences: whole(sequences)?,
             rows: whole(x.rows)?,
             columns: whole(x.columns)?,
             stride: whole(x.stride())?,
@@ -170,9 +172,10 @@ impl Cuda {
         let x = self.narrowed(x)?;
         let sequences = starts.len() - 1;
         let out = self.empty(sequences, x.columns, Numbers::Wide)?;
+        let starts = self.lane.keep(Kept::Starts, starts)?;
         let parameters = Pool {
             x: x.address(),
-            starts: self.lane.keep(Kept::Starts, starts)?.address(),
+            starts: starts.address(),
             out: out.address(),
             sequences: whole(sequences)?,
             columns: whole(x.columns)?,

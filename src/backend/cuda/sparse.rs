@@ -97,7 +97,7 @@ impl Cuda {
             activation: number_of(activation),
         };
         let hopper_tiles = x.rows.div_ceil(HOPPER_ROWS) * weight.rows.div_ceil(HOPPER_TERMS);
-        if self.card.is_hopper && hopper_tiles >= self.card.multiprocessors {
+        if self.card.is_hopper && 2 * hopper_tiles >= self.card.multiprocessors {
             let kernel = match pooling {
                 SpladePooling::Max => const { sources::kernel("splade_hopper_max") },
                 SpladePooling::Sum => const { sources::kernel("splade_hopper_sum") },
@@ -126,7 +126,8 @@ impl Cuda {
             decoder: self.weight_map(decoder, HOPPER_TERMS)?,
             splade,
         };
-        let grid = [self.card.multiprocessors, 1, 1];
+        let tiles = x.rows.div_ceil(HOPPER_ROWS) * decoder.rows.div_ceil(HOPPER_TERMS);
+        let grid = [self.card.multiprocessors.min(tiles), 1, 1];
         self.lane.launch(kernel, grid, HOPPER_BYTES, &parameters)
     }
 
@@ -200,10 +201,11 @@ impl Cuda {
             return Ok(Vec::new());
         }
         let out = self.lane.take(sequences * size_of::<f32>())?;
+        let starts = self.lane.keep(Kept::Starts, starts)?;
         let parameters = Late {
             query: query.address(),
             documents: documents.address(),
-            starts: self.lane.keep(Kept::Starts, starts)?.address(),
+            starts: starts.address(),
             out: out.address(),
             query_rows: whole(query.rows)?,
             columns: whole(query.columns)?,

@@ -124,7 +124,7 @@ fn compile_all(architecture: u32, hopper: bool) {
         for (entry, usage) in entries.iter().zip(&usage) {
             assert_eq!(entry.name, usage.name);
             println!(
-                "sm_{architecture} {file}: {usage:?}, {} bytes of parameters",
+                "sm_{architecture} {file}: {usage:?}, {:?} bytes of parameters",
                 entry.parameter_bytes
             );
             let allowed = STACK_BYTES

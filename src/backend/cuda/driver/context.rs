@@ -157,7 +157,7 @@ impl Context {
             .find(|entry| entry.name == kernel.name);
         let function = Function {
             handle,
-            parameter_bytes: entry.map(|entry| entry.parameter_bytes),
+            parameter_bytes: entry.and_then(|entry| entry.parameter_bytes),
         };
         self.prepare(kernel, function)?;
         Ok(function)
@@ -169,7 +169,7 @@ impl Context {
         // SAFETY: the context is current; the code is a whole ELF file, made by NVRTC and, if it came from the cache, checked there.
         check("cuModuleLoadData", unsafe { sys::cuModuleLoadData(&mut handle, code.as_ptr().cast()) }).map_err(|error| {
             Error::device(format!(
-                "{file}: {error}; the driver is for CUDA {}: NVRTC must be of the same major version",
+                "{file}: {error}; the driver is for CUDA {}: NVRTC must not be of a later one (ESPARSA_NVRTC names the folder of another)",
                 self.driver
             ))
         })?;

@@ -194,3 +194,43 @@ fn what_does_not_fit_is_done_in_parts() {
     card.limit(1 << 30);
     assert_eq!(encoder.encode_documents(&texts).unwrap(), expected);
 }
+
+#[test]
+fn threads_share_a_lane_and_lanes_share_a_model() {
+    for name in ["bert", "deberta"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/neural/models")
+            .join(name);
+        let Some(cuda) = cuda(80, 1) else { return };
+        let (config, weights) = (
+            ModelConfig::open(&folder).unwrap(),
+            Weights::open(&folder).unwrap(),
+        );
+        let encoder = Encoder::load(&cuda, &config, &weights).unwrap();
+        // Another encoder each time: nothing is replayed.
+        let expected: Vec<Vec<f32>> = (0..4)
+            .map(|seed| {
+                let plain = Encoder::load(&cuda, &config, &weights).unwrap();
+                let batch = batch(&config, &[4], seed);
+                cuda.values(&plain.forward(&cuda, &batch).unwrap()).unwrap()
+            })
+            .collect();
+        let lanes = cuda.lanes();
+        assert_eq!(lanes.len(), 2);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (lane, encoder, config, expected) =
+                    (&lanes[thread / 3], &encoder, &config, &expected);
+                scope.spawn(move || {
+                    for round in 0..12 {
+                        let seed = (thread + round) % 4;
+                        let batch = batch(config, &[4], seed as u32);
+                        let hidden = encoder.forward(lane, &batch).unwrap();
+                        let found = lane.values(&hidden).unwrap();
+                        assert_eq!(found, expected[seed], "{name}, thread {thread}");
+                    }
+                });
+            }
+        });
+    }
+}
