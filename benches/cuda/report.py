@@ -171,7 +171,7 @@ def tried_table(found):
 
 
 def rates_line(rate):
-    return f"\nThe card by PyTorch: {rate['matrix_tflops']:,.0f} TFLOP/s in a bf16 product of {rate['matrix_size']}³, {rate['copy_tb_per_s']:.2f} TB/s in a copy, read and written.\n"
+    return f"The card by PyTorch: {rate['matrix_tflops']:,.0f} TFLOP/s in a bf16 product of {rate['matrix_size']}³, {rate['copy_tb_per_s']:.2f} TB/s in a copy, read and written.\n"
 
 
 def markdown(all_of_it):
@@ -189,7 +189,7 @@ def markdown(all_of_it):
     parts += ["\n## Goals\n\n", table(("work", "goal", "found", "verdict"), about["goals"])]
     parts += [f"\n- {name}: missing: {why}" for name, why in about["missing"].items()] + ["\n"] * bool(about["missing"])
     if "rates" in found:
-        parts.append(safely(rates_line, found["rates"]))
+        parts += ["\n", safely(rates_line, found["rates"])]
     titled = (
         ("Encoding and scoring", speed_table, of_part(found, "encode", "pairs") and found),
         ("Products", product_table, found.get("gemm")),

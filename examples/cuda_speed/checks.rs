@@ -94,7 +94,7 @@ fn check_replay(options: &Options) -> Result<Value> {
         for of_seed in &batches {
             // An encoder for each: it has every shape once, so that nothing is replayed.
             let encoder = load(&fresh)?;
-            let values = |batch| fresh.values(&encoder.forward(&fresh, batch)?);
+            let values = |batch: &Batch| fresh.values(&encoder.forward(&fresh, batch)?);
             expected.push(of_seed.iter().map(values).collect::<esparsa::Result<_>>()?);
         }
         let cuda = card(*multiprocessors)?;

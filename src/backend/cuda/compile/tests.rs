@@ -191,6 +191,11 @@ fn sources_compile_for_sm_90() {
 }
 
 #[test]
+fn kernels_compile_for_sm_120() {
+    compile_all(120, false);
+}
+
+#[test]
 fn hopper_sources_compile_for_sm_90a() {
     compile_all(90, true);
 }
