@@ -191,7 +191,7 @@ fn sources_compile_for_sm_90() {
 }
 
 #[test]
-fn kernels_compile_for_sm_120() {
+fn sources_compile_for_sm_120() {
     compile_all(120, false);
 }
 
