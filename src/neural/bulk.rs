@@ -14,7 +14,6 @@ mod lanes;
 mod stream;
 
 use std::ops::Range;
-use std::panic::resume_unwind;
 use std::thread;
 
 use crate::backend::Backend;
@@ -35,6 +34,8 @@ const WINDOW_BYTES: usize = 256 << 10;
 const USUAL_BATCH: usize = 2048;
 /// Texts whose tokens are made while a backend that is apart is at those before.
 const PART_TEXTS: usize = 1024;
+/// Parts at which threads are at the same time.
+const PARTS_AT_ONCE: usize = 2;
 
 /// What a model does with batches of sequences.
 pub(super) trait Work<B: Backend>: Sync {
@@ -129,30 +130,27 @@ impl<B: Backend> Lanes<B> {
             let texts = self.tokenize(0..count, &tokenize)?;
             return self.run(work, texts, limit);
         }
+        // While the backend is at one part, tokens are made of the next.
+        let parts = on_lanes(
+            &[(); PARTS_AT_ONCE],
+            count.div_ceil(PART_TEXTS),
+            |(), part| {
+                let first = part * PART_TEXTS;
+                let texts = first..count.min(first + PART_TEXTS);
+                self.run(work, self.tokenize(texts, &tokenize)?, limit)
+            },
+        )?;
         let mut encoded = Encoded {
             results: Vec::with_capacity(count),
             tokens: 0,
             full: 0,
         };
-        thread::scope(|scope| {
-            // While the backend is at one part, tokens are made of the next.
-            let read = |first: usize| {
-                let part = first..count.min(first + PART_TEXTS);
-                let tokenize = &tokenize;
-                scope.spawn(move || self.tokenize(part, tokenize))
-            };
-            let mut next = Some(read(0));
-            for first in (0..count).step_by(PART_TEXTS) {
-                let Some(texts) = next.take() else { break };
-                let texts = texts.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-                next = (first + PART_TEXTS < count).then(|| read(first + PART_TEXTS));
-                let part = self.run(work, texts, limit)?;
-                encoded.results.extend(part.results);
-                encoded.tokens += part.tokens;
-                encoded.full += part.full;
-            }
-            Ok(encoded)
-        })
+        for part in parts {
+            encoded.results.extend(part.results);
+            encoded.tokens += part.tokens;
+            encoded.full += part.full;
+        }
+        Ok(encoded)
     }
 
     /// What becomes of texts whose tokens there are.

@@ -174,7 +174,9 @@ fn built() -> Option<PathBuf> {
             .for_each(|file| sources.extend(std::fs::read(file).unwrap()));
     }
     let hash = xxhash_rust::xxh3::xxh3_64(&sources);
-    let path = std::env::temp_dir().join(format!("esparsa-kernels-{hash:016x}.so"));
+    // Beside the tests themselves, which are built where cargo builds.
+    let own = std::env::current_exe().unwrap();
+    let path = own.with_file_name(format!("esparsa-kernels-{hash:016x}.so"));
     if path.exists() {
         return Some(path);
     }

@@ -234,3 +234,24 @@ fn threads_share_a_lane_and_lanes_share_a_model() {
         });
     }
 }
+
+#[test]
+fn many_texts_keep_their_order() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neural/models/st-mean");
+    let Some(cuda) = cuda(80, 0) else { return };
+    let words = ["lava", "bees", "honey", "flows", "volcano"];
+    // More than one part, of which each is encoded by a thread of its own.
+    let text = |number: usize| words[number * number % 5].repeat(1 + number % 2);
+    let texts: Vec<String> = (0..2_100).map(text).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let ours = DenseEncoder::open(&folder, cuda).unwrap();
+    let plain = DenseEncoder::open(&folder, Reference).unwrap();
+    let found = ours.encode_documents(&texts).unwrap();
+    let expected = plain.encode_documents(&texts[..10]).unwrap();
+    assert_eq!(found.len(), texts.len());
+    for (number, found) in found.iter().enumerate() {
+        // The same texts come round every ten.
+        let near = cosine(found, &expected[number % 10]);
+        assert!(near > 0.999, "{number}: {near}");
+    }
+}
