@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::lane::{Buffer, Kept};
-use super::parameters::{ABSENT, AttentionOf, Heads, Product, Then};
+use super::parameters::{ABSENT, AttentionOf, Heads, Product};
 use super::rows::ROWS_OF_BLOCK;
 use super::tensor::{Numbers, Tensor, stride_of};
 use super::{Cuda, sources, whole};
@@ -189,8 +189,6 @@ impl Cuda {
             a: a.address(),
             b: b.address(),
             out: out.address(),
-            bias: ABSENT,
-            other: ABSENT,
             a_batch: a.batch,
             b_batch: b.batch,
             out_batch: i64::from(whole(tokens)?) * i64::from(whole(buckets)?),
@@ -200,10 +198,7 @@ impl Cuda {
             a_stride: whole(a.stride)?,
             b_stride: whole(b.stride)?,
             out_stride: whole(buckets)?,
-            other_stride: 0,
-            then: Then::Nothing as i32,
-            activation: 0,
-            unused: 0,
+            ..Product::NONE
         };
         self.launch_product(&parameters, Numbers::Wide, heads)?;
         Ok(out)

@@ -1,6 +1,6 @@
 //! Exact dense search: products with all vectors, a tile of them at a time, and the best kept for each query.
 
-use super::parameters::{ABSENT, Nearest, Product, Then};
+use super::parameters::{Nearest, Product};
 use super::sparse::numbers;
 use super::tensor::{self, Numbers, Tensor};
 use super::{Cuda, sources, whole};
@@ -77,21 +77,13 @@ impl Cuda {
             a: queries.address(),
             b: vectors.address() + before as u64,
             out: out.address(),
-            bias: ABSENT,
-            other: ABSENT,
-            a_batch: 0,
-            b_batch: 0,
-            out_batch: 0,
             m: whole(queries.rows)?,
             n: whole(count)?,
             k: whole(queries.columns)?,
             a_stride: whole(queries.stride())?,
             b_stride: whole(vectors.stride())?,
             out_stride: whole(count)?,
-            other_stride: 0,
-            then: Then::Nothing as i32,
-            activation: 0,
-            unused: 0,
+            ..Product::NONE
         };
         self.launch_product(&parameters, Numbers::Wide, 1)?;
         Ok(out)

@@ -117,6 +117,30 @@ parameters! {
     SpladeHopper = "SpladeHopperParameters" { x: TensorMap, decoder: TensorMap, splade: Splade }
 }
 
+impl Product {
+    /// All zeros: no operands, no bias, nothing done to the outputs.
+    pub(super) const NONE: Self = Self {
+        a: ABSENT,
+        b: ABSENT,
+        out: ABSENT,
+        bias: ABSENT,
+        other: ABSENT,
+        a_batch: 0,
+        b_batch: 0,
+        out_batch: 0,
+        m: 0,
+        n: 0,
+        k: 0,
+        a_stride: 0,
+        b_stride: 0,
+        out_stride: 0,
+        other_stride: 0,
+        then: Then::Nothing as i32,
+        activation: 0,
+        unused: 0,
+    };
+}
+
 /// What is done to the outputs of a product before they are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {

@@ -32,9 +32,6 @@ impl Cuda {
             other: other
                 .as_ref()
                 .map_or(ABSENT, |(_, tensor)| tensor.address()),
-            a_batch: 0,
-            b_batch: 0,
-            out_batch: 0,
             m: whole(x.rows)?,
             n: whole(weight.rows)?,
             k: whole(weight.columns)?,
@@ -46,7 +43,7 @@ impl Cuda {
                 .map_or(Ok(0), |(_, tensor)| whole(tensor.stride()))?,
             then: other.as_ref().map_or(Then::Nothing, |(then, _)| *then) as i32,
             activation: number_of(activation),
-            unused: 0,
+            ..Product::NONE
         };
         let other = other.as_ref().map(|(_, tensor)| &**tensor);
         match self.hopper_tile(&parameters, other, numbers) {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::kernels::{close, plain_product, some_numbers, transposed};
 use super::*;
 use crate::backend::conformance::{OPERATIONS, Operation, check_one};
-use crate::backend::cuda::parameters::{ABSENT, Product, Then};
+use crate::backend::cuda::parameters::{Product, Then};
 use crate::backend::cuda::products::HOPPER_TILES;
 use crate::backend::{Backend, Reference};
 
@@ -65,11 +65,7 @@ fn deep(cuda: &Cuda, attempt: usize) -> bool {
         a: x.address(),
         b: weight.memory.address(),
         out: out.address(),
-        bias: ABSENT,
         other: summand.address(),
-        a_batch: 0,
-        b_batch: 0,
-        out_batch: 0,
         m: m as i32,
         n: n as i32,
         k: k as i32,
@@ -78,8 +74,7 @@ fn deep(cuda: &Cuda, attempt: usize) -> bool {
         out_stride: out.stride() as i32,
         other_stride: summand.stride() as i32,
         then: Then::Add as i32,
-        activation: 0,
-        unused: 0,
+        ..Product::NONE
     };
     let summand = Some(&summand);
     let launched = cuda.launch_on_hopper(tile, &parameters, &x, &weight, summand, &out);

@@ -1,7 +1,7 @@
 //! Kernels that no operation of the backend uses yet: products for gradients, and the head of SPLADE with the places of its maxima.
 
 use super::*;
-use crate::backend::cuda::parameters::{ABSENT, Product, Splade, Then};
+use crate::backend::cuda::parameters::{ABSENT, Product, Splade};
 use crate::backend::cuda::sparse::numbers;
 use crate::backend::cuda::tensor::{self, narrow, stride_of, widen};
 
@@ -94,21 +94,13 @@ fn products_of_every_layout_equal_plain_ones() {
                     a: a.address(),
                     b: b.address(),
                     out: out.address(),
-                    bias: ABSENT,
-                    other: ABSENT,
-                    a_batch: 0,
-                    b_batch: 0,
-                    out_batch: 0,
                     m: m as i32,
                     n: n as i32,
                     k: k as i32,
                     a_stride: stride_of(a_columns) as i32,
                     b_stride: stride_of(b_columns) as i32,
                     out_stride: out_stride as i32,
-                    other_stride: 0,
-                    then: Then::Nothing as i32,
-                    activation: 0,
-                    unused: 0,
+                    ..Product::NONE
                 };
                 let grid = [m.div_ceil(128) * n.div_ceil(128), 1, 1];
                 let kernel = sources::kernel(kernel);
