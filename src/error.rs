@@ -96,6 +96,11 @@ pub enum Error {
         /// True if the device's memory is too small for what was asked: less at a time may succeed.
         out_of_memory: bool,
     },
+    /// Work was given up because its result is not wanted any more.
+    Cancelled {
+        /// The work, such as `merging`.
+        work: &'static str,
+    },
     /// The writer met an earlier error after which it cannot know what is on disk.
     Poisoned {
         /// The earlier error.
@@ -303,6 +308,7 @@ impl fmt::Display for Error {
                 false => write!(f, "{}: {message}", path.display()),
             },
             Self::Device { message, .. } => f.write_str(message),
+            Self::Cancelled { work } => write!(f, "{work} was cancelled"),
             Self::Poisoned { message } => write!(
                 f,
                 "this writer stopped after an earlier error ({message}); \

@@ -29,6 +29,8 @@ struct Disk {
 
 #[derive(Debug, Default)]
 struct Names {
+    /// A removal or a listing failed. When that happens after a commit, nobody is told.
+    cleaning_failed: bool,
     created: Vec<String>,
     renamed: BTreeSet<String>,
     removed: BTreeSet<String>,
@@ -93,13 +95,17 @@ impl Directory for Disk {
     }
 
     fn remove(&self, name: &str) -> Result<()> {
-        self.faulty.remove(name)?;
+        let removed = self.faulty.remove(name);
+        self.names().cleaning_failed |= removed.is_err();
+        removed?;
         self.names().removed.insert(name.to_owned());
         Ok(())
     }
 
     fn list(&self) -> Result<Vec<String>> {
-        self.faulty.list()
+        let listed = self.faulty.list();
+        self.names().cleaning_failed |= listed.is_err();
+        listed
     }
 
     fn sync(&self) -> Result<()> {
@@ -136,9 +142,11 @@ fn document(number: u32, version: u32) -> Document {
         .with_stored("source", format!("{number}/{version}"))
 }
 
+/// With one thread, merges run when the script waits for them: operations have the same numbers each time.
 fn options(threads: usize) -> WriterOptions {
     WriterOptions {
         threads,
+        merge_threads: threads - 1,
         merge_policy: MergePolicy {
             segments_per_tier: 3,
             ..MergePolicy::default()
@@ -157,11 +165,12 @@ enum Step {
     Delete(u32, u32),
     Commit,
     Rollback,
+    WaitForMerges,
     MergeTo(usize),
 }
 
 /// Adds, replaces and deletes, merges by policy and by request, rolls back, empties, and begins anew.
-const SCRIPT: [Step; 37] = [
+const SCRIPT: [Step; 40] = [
     Step::Create,
     Step::OpenWriter,
     Step::Add(0, 11, 1),
@@ -173,8 +182,11 @@ const SCRIPT: [Step; 37] = [
     Step::Add(15, 16, 1),
     Step::Add(4, 4, 3),
     Step::Commit,
+    Step::WaitForMerges,
     Step::Add(17, 18, 1),
     Step::Delete(3, 3),
+    Step::Commit,
+    Step::WaitForMerges,
     Step::Commit,
     Step::MergeTo(1),
     Step::Commit,
@@ -263,6 +275,7 @@ impl Run {
                 writer.rollback()?;
                 self.pending = self.committed.clone().unwrap();
             }
+            (Step::WaitForMerges, Some(writer), _) => writer.wait_for_merges()?,
             (Step::MergeTo(segments), Some(writer), _) => writer.merge_to(segments)?,
             (step, writer, _) => panic!("{step:?} with {writer:?}"),
         }
@@ -404,20 +417,28 @@ fn whatever_stops_the_work_no_commit_is_lost() {
         let disk = Disk::new(fault);
         let mut outcome = run(&disk, 1);
         let error = outcome.error.as_ref();
-        assert!(error.is_some(), "{fault:?}: the fault went unnoticed");
+        let tolerated = disk.names().cleaning_failed;
+        assert!(
+            error.is_some() || tolerated,
+            "{fault:?}: the fault went unnoticed"
+        );
         outcome.writer.iter_mut().for_each(assert_poisoned);
         check_crashes(&disk, fault, &outcome);
     }
 }
 
 #[test]
-fn one_failed_operation_poisons_the_writer_and_loses_no_commit() {
+fn one_failed_operation_poisons_the_writer_or_a_removal_and_loses_no_commit() {
+    let mut unnoticed = 0;
     for operation in 0..operations() {
         let fault = Fault::FailOnce(operation);
         let disk = Disk::new(fault);
         let mut outcome = run(&disk, 1);
-        let error = outcome.error.as_ref();
-        assert!(error.is_some(), "{fault:?}: the fault went unnoticed");
+        if outcome.error.is_none() {
+            let tolerated = disk.names().cleaning_failed;
+            assert!(tolerated, "{fault:?}: the fault went unnoticed");
+            unnoticed += 1;
+        }
         outcome.writer.iter_mut().for_each(assert_poisoned);
         check_crashes(&disk, fault, &outcome);
         // A poisoned writer holds the lock until it is dropped, and leaves the folder alone.
@@ -426,6 +447,7 @@ fn one_failed_operation_poisons_the_writer_and_loses_no_commit() {
         // The disk works again: the same process goes on.
         go_on_where_it_failed(&disk, fault, &outcome);
     }
+    assert!(unnoticed > 0, "no removal failed after a commit");
 }
 
 /// Opens a new writer on the folder that failed once; the machine may still stop at any time.

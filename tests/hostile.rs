@@ -15,6 +15,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use esparsa::format::dictionary::{DictionaryWriter, TermEntry, TermPostings};
 use esparsa::format::manifest::{Manifest, manifest_file};
 use esparsa::format::segment_info::SegmentInfo;
 use esparsa::format::{Container, ContainerWriter, FieldNumber, FileKind, Section, Verify};
-use esparsa::segment::{Reorder, SegmentReader, Source};
+use esparsa::segment::{Reorder, SegmentReader, Source, WriteOptions};
 use esparsa::store::{Directory, Memory};
 use esparsa::{
     Algorithm, Document, Error, Index, IndexOptions, Query, Result, SearchOptions, Snapshot,
@@ -142,7 +143,12 @@ fn merge(snapshot: &Snapshot, reorder: bool) -> Result<()> {
         memory: 8 << 20,
     });
     let schema = snapshot.schema();
-    let merged = esparsa::segment::write(schema, &sources, reorder, Vec::new(), "merged");
+    let options = WriteOptions {
+        reorder,
+        scratch: &Memory::new(),
+        cancel: &AtomicBool::new(false),
+    };
+    let merged = esparsa::segment::write(schema, &sources, &options, Vec::new(), "merged");
     merged.map(|_| ())
 }
 

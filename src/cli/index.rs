@@ -156,8 +156,11 @@ impl Index {
     }
 
     fn writer_options(&self) -> WriterOptions {
+        let threads = thread_count(self.threads);
         WriterOptions {
-            threads: thread_count(self.threads),
+            threads,
+            // Two merges at a time keep up with any number of threads; each has half of the memory.
+            merge_threads: if threads < 4 { 1 } else { 2 },
             memory: usize::try_from(self.memory.0).unwrap_or(usize::MAX),
             // Segments that are merged at the end anyway need not be merged before.
             merge_policy: match self.segments {

@@ -7,29 +7,42 @@ use crate::error::Result;
 
 const HEAD_BYTES: u64 = 8;
 
-/// The bytes of the `id-order` section, for the document of each ordinal.
-pub fn encode_order(document_of: &[DocId]) -> Vec<u8> {
-    let count = u32::try_from(document_of.len()).unwrap_or(u32::MAX);
-    let is_identity = document_of.iter().copied().eq(0..count);
-    let width = if is_identity {
-        0
-    } else {
-        bits::width(count.saturating_sub(1))
-    };
-    let mut bytes = Vec::new();
-    bytes.extend_from_slice(&count.to_le_bytes());
-    bytes.extend_from_slice(&width.to_le_bytes());
-    if width > 0 {
-        let mut ordinal_of = vec![0; document_of.len()];
-        for (ordinal, document) in (0u32..).zip(document_of) {
-            if let Some(slot) = ordinal_of.get_mut(*document as usize) {
-                *slot = ordinal;
-            }
-        }
-        bits::pack_array(document_of.iter().copied(), width, &mut bytes);
-        bits::pack_array(ordinal_of, width, &mut bytes);
+/// How the two arrays of the `id-order` section are laid out.
+#[derive(Clone, Copy, Debug)]
+pub struct IdOrder {
+    documents: u32,
+    width: u32,
+}
+
+impl IdOrder {
+    /// The order of `documents` ids; `is_identity` says that the document of each ordinal has its number,
+    /// and then there are no arrays.
+    pub fn new(documents: u32, is_identity: bool) -> Self {
+        let width = match is_identity {
+            true => 0,
+            false => bits::width(documents.saturating_sub(1)),
+        };
+        Self { documents, width }
     }
-    bytes
+
+    /// Whether the document of each ordinal, and then the ordinal of each document, follow the head.
+    pub fn has_arrays(self) -> bool {
+        self.width > 0
+    }
+
+    /// The first bytes of the section.
+    pub fn head(self) -> Vec<u8> {
+        [self.documents.to_le_bytes(), self.width.to_le_bytes()].concat()
+    }
+
+    /// The bytes of a part of an array, which must be a multiple of [`PART`](Self::PART) numbers long
+    /// unless it is the last.
+    pub fn pack(self, part: &[u32], out: &mut Vec<u8>) {
+        bits::pack_array(part.iter().copied(), self.width, out);
+    }
+
+    /// Parts of this many numbers take whole words, whatever their width.
+    pub const PART: usize = 64;
 }
 
 /// Finds documents by external id and external ids by document.
@@ -150,6 +163,25 @@ mod tests {
     use crate::format::dictionary::DictionaryWriter;
     use proptest::prelude::*;
 
+    /// The section of the document of each ordinal.
+    fn encode(document_of: &[u32]) -> Vec<u8> {
+        let count = document_of.len() as u32;
+        let order = IdOrder::new(count, document_of.iter().copied().eq(0..count));
+        let mut bytes = order.head();
+        if order.has_arrays() {
+            let mut ordinal_of = vec![0; document_of.len()];
+            for (ordinal, document) in (0..).zip(document_of) {
+                ordinal_of[*document as usize] = ordinal;
+            }
+            for array in [document_of, &ordinal_of] {
+                for part in array.chunks(IdOrder::PART) {
+                    order.pack(part, &mut bytes);
+                }
+            }
+        }
+        bytes
+    }
+
     fn open(names: &[String]) -> Ids {
         let mut sorted: Vec<(&String, u32)> = names.iter().zip(0..).collect();
         sorted.sort();
@@ -160,7 +192,7 @@ mod tests {
         let order: Vec<u32> = sorted.iter().map(|(_, document)| *document).collect();
         Ids::open(
             Section::from_bytes("ids", writer.finish().unwrap()),
-            Section::from_bytes("id-order", encode_order(&order)),
+            Section::from_bytes("id-order", encode(&order)),
         )
         .unwrap()
     }
@@ -187,9 +219,9 @@ mod tests {
 
     #[test]
     fn the_chapters_example_holds() {
-        let bytes = encode_order(&[1, 0]);
+        let bytes = encode(&[1, 0]);
         assert_eq!(bytes[..8], [2, 0, 0, 0, 1, 0, 0, 0]);
         assert_eq!(bytes[8..], [1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(encode_order(&[0, 1]).len(), 8);
+        assert_eq!(encode(&[0, 1]).len(), 8);
     }
 }

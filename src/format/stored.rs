@@ -162,6 +162,18 @@ impl Stored {
         self.blocks
     }
 
+    /// Bytes of all blocks before compression, as the index says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when the index is damaged.
+    pub fn raw_bytes(&self) -> Result<u64> {
+        let lengths = (0..self.blocks).map(|block| Ok(self.entry(block)?.raw_length.get()));
+        lengths
+            .map(|length: Result<u32>| length.map(u64::from))
+            .sum()
+    }
+
     /// The bytes stored for a document; empty when none were.
     ///
     /// # Errors

@@ -9,14 +9,31 @@ use crate::format::manifest::{Manifest, deletes_file, file_number, manifest_file
 use crate::format::{Container, FileKind, Verify};
 use crate::store::{Directory, is_missing};
 
-/// The newest valid manifest, if the folder holds an index.
-pub(super) fn newest(directory: &dyn Directory) -> Result<Option<Manifest>> {
+/// What to do when the newest manifest is damaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum DamagedCommit {
+    /// Report it.
+    #[default]
+    Refuse,
+    /// Go back to the newest commit that is whole.
+    PassOver,
+}
+
+/// The newest manifest, if the folder holds an index.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`] when it is damaged, unless an older one may take its place and is there.
+pub(super) fn newest(
+    directory: &dyn Directory,
+    damaged: DamagedCommit,
+) -> Result<Option<Manifest>> {
     // A writer may remove the manifest between the listing and the opening; then there is a newer one. A
     // listing made during a commit may even show neither, so a folder with other files is listed again.
     const TRIES: usize = 20;
     let mut missing = None;
     for _ in 0..TRIES {
-        match newest_once(directory) {
+        match newest_once(directory, damaged) {
             Err(error) if is_missing(&error) => missing = Some(error),
             Ok(None) if !directory.list()?.is_empty() => missing = None,
             result => return result,
@@ -25,23 +42,61 @@ pub(super) fn newest(directory: &dyn Directory) -> Result<Option<Manifest>> {
     missing.map_or(Ok(None), Err)
 }
 
-fn newest_once(directory: &dyn Directory) -> Result<Option<Manifest>> {
-    let names = directory.list()?;
-    let mut commits: Vec<u64> = names
-        .iter()
-        .filter_map(|name| file_number(name, "manifest"))
-        .collect();
-    commits.sort_unstable();
-    let mut damaged = None;
-    for commit in commits.into_iter().rev() {
-        match read(directory, commit) {
+fn newest_once(directory: &dyn Directory, damaged: DamagedCommit) -> Result<Option<Manifest>> {
+    let commits = commits(directory)?;
+    let mut first_error = None;
+    for (place, commit) in commits.iter().rev().enumerate() {
+        match read(directory, *commit) {
             Ok(manifest) => return Ok(Some(manifest)),
-            // A damaged manifest is passed over; one of a newer version is not.
-            Err(error @ Error::Corrupt { .. }) => damaged = damaged.or(Some(error)),
+            // A damaged manifest may be passed over; one of a newer version may not.
+            Err(error @ Error::Corrupt { .. }) => {
+                let is_last = place + 1 == commits.len();
+                if damaged == DamagedCommit::Refuse {
+                    return Err(if is_last { error } else { with_advice(error) });
+                }
+                first_error = first_error.or(Some(error));
+            }
             Err(error) => return Err(error),
         }
     }
-    damaged.map_or(Ok(None), Err)
+    first_error.map_or(Ok(None), Err)
+}
+
+/// The number of the newest commit in a folder, whole or damaged.
+pub(super) fn last_commit(directory: &dyn Directory, manifest: &Manifest) -> Result<u64> {
+    let last = commits(directory)?.last().copied();
+    Ok(last.unwrap_or(0).max(manifest.commit))
+}
+
+/// Numbers of the manifests in a folder, rising.
+fn commits(directory: &dyn Directory) -> Result<Vec<u64>> {
+    let names = directory.list()?;
+    let numbers = names
+        .iter()
+        .filter_map(|name| file_number(name, "manifest"));
+    let mut numbers: Vec<u64> = numbers.collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn with_advice(error: Error) -> Error {
+    match error {
+        Error::Corrupt {
+            file,
+            section,
+            offset,
+            message,
+        } => Error::Corrupt {
+            file,
+            section,
+            offset,
+            message: format!(
+                "{message}. This is the newest commit. An older one is there too: to go back to it, and \
+                 lose what was committed since, open the index with `IndexOptions::accept_older_commit`"
+            ),
+        },
+        other => other,
+    }
 }
 
 fn read(directory: &dyn Directory, commit: u64) -> Result<Manifest> {
@@ -51,12 +106,11 @@ fn read(directory: &dyn Directory, commit: u64) -> Result<Manifest> {
     Manifest::read(&container, commit)
 }
 
-/// The newest valid manifest of a folder that must hold an index.
-pub(super) fn expect_newest(directory: &dyn Directory) -> Result<Manifest> {
-    newest(directory)?.ok_or_else(|| {
+/// The newest manifest of a folder that must hold an index.
+pub(super) fn expect_newest(directory: &dyn Directory, damaged: DamagedCommit) -> Result<Manifest> {
+    newest(directory, damaged)?.ok_or_else(|| {
         let message = format!(
-            "{} is no index: expected a file `manifest-…` in it; create one with `esparsa index` or \
-             `Index::create`",
+            "{} is no index: expected a file `manifest-…` in it; create an index first",
             directory.path().display()
         );
         Error::invalid(message)
@@ -86,18 +140,15 @@ pub(super) fn remove_unfinished(directory: &dyn Directory, commit: u64) -> Resul
 }
 
 /// Removes what `manifest`, which is in force, does not name; `keep` are numbers of files that are being
-/// written.
-pub(super) fn remove_unused(
-    directory: &dyn Directory,
-    manifest: &Manifest,
-    keep: &BTreeSet<u64>,
-) -> Result<()> {
+/// written. What cannot be removed, because it is gone already or because the system refuses, waits for
+/// the next time: the commit is durable, and a file too many harms nobody.
+pub(super) fn remove_unused(directory: &dyn Directory, manifest: &Manifest, keep: &BTreeSet<u64>) {
     let mut used: BTreeSet<String> = BTreeSet::from([manifest_file(manifest.commit)]);
     for segment in &manifest.segments {
         used.insert(segment_file(segment.number));
         used.extend(segment.deletes.as_ref().map(|d| deletes_file(d.number)));
     }
-    for name in directory.list()? {
+    for name in directory.list().unwrap_or_default() {
         let bare = name.strip_suffix(".tmp").unwrap_or(&name);
         let number = ["manifest", "segment", "deletes"]
             .iter()
@@ -105,12 +156,10 @@ pub(super) fn remove_unused(
         // Files with other names are not ours.
         let Some(number) = number else { continue };
         let is_data = !bare.starts_with("manifest");
-        if used.contains(&name) || (is_data && keep.contains(&number)) {
-            continue;
+        if !used.contains(&name) && !(is_data && keep.contains(&number)) {
+            let _ = directory.remove(&name);
         }
-        directory.remove(&name)?;
     }
-    Ok(())
 }
 
 /// A number greater than that of every segment and deletes file in the folder.

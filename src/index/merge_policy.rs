@@ -1,4 +1,9 @@
 //! Which segments to merge.
+//!
+//! Segments are sorted into tiers by size, each `segments_per_tier` times as large as the one before, and
+//! only segments of one tier are merged: a large segment is never rewritten for the sake of tiny ones.
+//! The policy also knows what a merge may not exceed ([`MergeLimits`]), so that no merge is begun that
+//! must fail.
 
 /// Tiered merging: segments of about the same size are merged when there are enough of them, so that
 /// every document is rewritten a logarithmic number of times.
@@ -10,12 +15,13 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MergePolicy {
-    /// So many segments of one tier are merged into one of the next; 0 never merges.
+    /// Number of segments of one tier that are merged into one of the next; 0 never merges.
     pub segments_per_tier: usize,
-    /// Segments smaller than this are taken to be this large, so that many tiny ones are one tier.
-    pub smallest_bytes: u64,
+    /// Size in bytes of the segments of the lowest tier, in units of which tiers are counted: smaller
+    /// segments are treated as having this size.
+    pub min_segment_bytes: u64,
     /// A merge that would make a larger segment than this is not begun.
-    pub largest_bytes: u64,
+    pub max_segment_bytes: u64,
     /// A segment is rewritten when at least this share of its documents is deleted.
     pub deleted_share: f64,
 }
@@ -24,8 +30,8 @@ impl Default for MergePolicy {
     fn default() -> Self {
         Self {
             segments_per_tier: 8,
-            smallest_bytes: 2 << 20,
-            largest_bytes: 5 << 30,
+            min_segment_bytes: 4 << 10,
+            max_segment_bytes: 5 << 30,
             deleted_share: 0.33,
         }
     }
@@ -34,10 +40,47 @@ impl Default for MergePolicy {
 /// What the policy looks at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
-    /// Bytes of the segment, or, while it is being merged, of all that go into it.
+    /// Bytes of the segment or, while it is being merged, of its sources.
     pub bytes: u64,
     pub documents: u32,
     pub deleted: u32,
+    /// Bytes of its largest dictionary.
+    pub key_bytes: u64,
+    /// False after a merge of this segment met a limit that the policy had not foreseen.
+    pub can_merge: bool,
+}
+
+impl Candidate {
+    fn live(&self) -> u64 {
+        u64::from(self.documents.saturating_sub(self.deleted))
+    }
+}
+
+/// What a merged segment may not exceed, whatever the policy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MergeLimits {
+    /// Documents: by the format, and by the memory that a merge takes for each document.
+    pub max_documents: u64,
+    /// Bytes of the largest dictionary.
+    pub max_key_bytes: u64,
+}
+
+/// What a merge would make of some segments.
+#[derive(Clone, Copy, Default)]
+struct MergedSize {
+    bytes: u64,
+    live: u64,
+    key_bytes: u64,
+}
+
+impl MergedSize {
+    fn with(self, segment: &Candidate) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(segment.bytes),
+            live: self.live + segment.live(),
+            key_bytes: self.key_bytes.saturating_add(segment.key_bytes),
+        }
+    }
 }
 
 impl MergePolicy {
@@ -51,53 +94,82 @@ impl MergePolicy {
     }
 
     /// The places of the segments to merge into one, rising; empty when nothing is to be done.
-    pub(super) fn choose(&self, segments: &[Candidate]) -> Vec<usize> {
-        self.full_tier(segments)
-            .or_else(|| self.mostly_deleted(segments))
+    pub(super) fn choose(&self, segments: &[Candidate], limits: &MergeLimits) -> Vec<usize> {
+        self.full_tier(segments, limits)
+            .or_else(|| self.mostly_deleted(segments, limits))
             .unwrap_or_default()
     }
 
-    fn full_tier(&self, segments: &[Candidate]) -> Option<Vec<usize>> {
+    fn full_tier(&self, segments: &[Candidate], limits: &MergeLimits) -> Option<Vec<usize>> {
         if self.segments_per_tier < 2 {
             return None;
         }
-        let mut by_tier: Vec<(u32, usize)> = segments
-            .iter()
-            .map(|segment| self.tier(segment.bytes))
-            .zip(0..)
+        let mergeable = (0..).zip(segments).filter(|(_, s)| s.can_merge);
+        let mut by_tier: Vec<(u32, usize)> = mergeable
+            .map(|(place, segment)| (self.tier(segment.bytes), place))
             .collect();
         by_tier.sort_unstable();
         by_tier
             .chunk_by(|a, b| a.0 == b.0)
             .filter(|tier| tier.len() >= self.segments_per_tier)
-            .find_map(|tier| {
-                let mut places: Vec<usize> = tier
-                    .iter()
-                    .take(self.segments_per_tier)
-                    .map(|(_, place)| *place)
-                    .collect();
-                places.sort_unstable();
-                let bytes: u64 = places
-                    .iter()
-                    .filter_map(|place| segments.get(*place))
-                    .map(|segment| segment.bytes)
-                    .sum();
-                (bytes <= self.largest_bytes).then_some(places)
-            })
+            .find_map(|tier| self.group(tier, segments, limits))
     }
 
-    fn mostly_deleted(&self, segments: &[Candidate]) -> Option<Vec<usize>> {
+    /// The oldest segments of a full tier that fit together: `segments_per_tier` of them, or fewer if
+    /// they come to at least half of a limit, so that they are not rewritten often.
+    fn group(
+        &self,
+        tier: &[(u32, usize)],
+        segments: &[Candidate],
+        limits: &MergeLimits,
+    ) -> Option<Vec<usize>> {
+        let mut size = MergedSize::default();
+        let mut places = Vec::with_capacity(self.segments_per_tier);
+        for (_, place) in tier {
+            let Some(segment) = segments.get(*place) else {
+                continue;
+            };
+            let larger = size.with(segment);
+            if self.fits(larger, limits) {
+                size = larger;
+                places.push(*place);
+            }
+            if places.len() == self.segments_per_tier {
+                break;
+            }
+        }
+        places.sort_unstable();
+        let is_near_limit = size.bytes > self.max_segment_bytes / 2
+            || size.live > limits.max_documents / 2
+            || size.key_bytes > limits.max_key_bytes / 2;
+        let is_enough =
+            places.len() == self.segments_per_tier || (places.len() > 1 && is_near_limit);
+        is_enough.then_some(places)
+    }
+
+    fn fits(&self, size: MergedSize, limits: &MergeLimits) -> bool {
+        size.bytes <= self.max_segment_bytes
+            && size.live <= limits.max_documents
+            && size.key_bytes <= limits.max_key_bytes
+    }
+
+    fn mostly_deleted(&self, segments: &[Candidate], limits: &MergeLimits) -> Option<Vec<usize>> {
         let share = |s: &Candidate| f64::from(s.deleted) / f64::from(s.documents.max(1));
         segments
             .iter()
-            .position(|s| s.deleted > 0 && share(s) >= self.deleted_share)
+            .position(|s| {
+                s.can_merge
+                    && s.deleted > 0
+                    && share(s) >= self.deleted_share
+                    && s.live() <= limits.max_documents
+            })
             .map(|place| vec![place])
     }
 
     /// 0 for the smallest segments, then one more for each factor of `segments_per_tier`.
     fn tier(&self, bytes: u64) -> u32 {
         let factor = self.segments_per_tier as u64;
-        let times = bytes.div_ceil(self.smallest_bytes.max(1)).max(1);
+        let times = bytes.div_ceil(self.min_segment_bytes.max(1)).max(1);
         times.ilog(factor)
     }
 }
@@ -106,11 +178,18 @@ impl MergePolicy {
 mod tests {
     use super::*;
 
+    const NO_LIMITS: MergeLimits = MergeLimits {
+        max_documents: u64::MAX,
+        max_key_bytes: u64::MAX,
+    };
+
     fn candidate(bytes: u64) -> Candidate {
         Candidate {
             bytes,
             documents: 10,
             deleted: 0,
+            key_bytes: bytes / 10,
+            can_merge: true,
         }
     }
 
@@ -118,29 +197,103 @@ mod tests {
     fn a_full_tier_is_merged_oldest_first() {
         let policy = MergePolicy {
             segments_per_tier: 3,
-            smallest_bytes: 10,
+            min_segment_bytes: 10,
             ..MergePolicy::default()
         };
         let sizes = [5, 500, 7, 1, 9].map(candidate);
-        assert_eq!(policy.choose(&sizes), [0, 2, 3]);
-        assert!(policy.choose(&sizes[..3]).is_empty());
-        assert!(MergePolicy::never().choose(&sizes).is_empty());
+        assert_eq!(policy.choose(&sizes, &NO_LIMITS), [0, 2, 3]);
+        assert!(policy.choose(&sizes[..3], &NO_LIMITS).is_empty());
+        assert!(MergePolicy::never().choose(&sizes, &NO_LIMITS).is_empty());
     }
 
     #[test]
-    fn merges_stay_under_the_largest_size() {
+    fn a_large_segment_is_not_rewritten_with_tiny_ones() {
+        let mut segments = vec![candidate(14 << 20)];
+        segments.extend([3_000; 7].map(candidate));
+        let policy = MergePolicy::default();
+        assert!(policy.choose(&segments, &NO_LIMITS).is_empty());
+        segments.push(candidate(3_000));
+        let places: Vec<usize> = (1..9).collect();
+        assert_eq!(policy.choose(&segments, &NO_LIMITS), places);
+    }
+
+    #[test]
+    fn documents_are_rewritten_a_logarithmic_number_of_times() {
+        let policy = MergePolicy::default();
+        let (mut segments, mut rewritten) = (Vec::new(), 0u64);
+        let commits = 20_000;
+        for _ in 0..commits {
+            segments.push(candidate(2_000));
+            loop {
+                let places = policy.choose(&segments, &NO_LIMITS);
+                let Some(first) = places.first().copied() else {
+                    break;
+                };
+                let bytes = places.iter().map(|place| segments[*place].bytes).sum();
+                rewritten += bytes;
+                for place in places.iter().rev() {
+                    segments.remove(*place);
+                }
+                segments.insert(first, candidate(bytes));
+            }
+        }
+        assert!(rewritten < 6 * commits * 2_000, "{rewritten}");
+        assert!(segments.len() < 7 * 6, "{}", segments.len());
+    }
+
+    #[test]
+    fn merges_stay_under_every_limit() {
         let policy = MergePolicy {
             segments_per_tier: 2,
-            largest_bytes: 100,
+            max_segment_bytes: 100,
             ..MergePolicy::default()
         };
-        assert!(policy.choose(&[60, 60].map(candidate)).is_empty());
+        let segments = [60, 60].map(candidate);
+        assert!(policy.choose(&segments, &NO_LIMITS).is_empty());
+        let policy = MergePolicy {
+            max_segment_bytes: 1_000,
+            ..policy
+        };
+        assert_eq!(policy.choose(&segments, &NO_LIMITS), [0, 1]);
+        for limits in [
+            MergeLimits {
+                max_documents: 19,
+                ..NO_LIMITS
+            },
+            MergeLimits {
+                max_key_bytes: 11,
+                ..NO_LIMITS
+            },
+        ] {
+            assert!(policy.choose(&segments, &limits).is_empty());
+        }
+        let mut kept_out = segments;
+        kept_out[1].can_merge = false;
+        assert!(policy.choose(&kept_out, &NO_LIMITS).is_empty());
+    }
+
+    #[test]
+    fn near_a_limit_fewer_segments_are_merged() {
+        let policy = MergePolicy {
+            segments_per_tier: 4,
+            max_segment_bytes: 100,
+            ..MergePolicy::default()
+        };
+        assert_eq!(
+            policy.choose(&[30; 4].map(candidate), &NO_LIMITS),
+            [0, 1, 2]
+        );
+        assert!(
+            policy
+                .choose(&[60; 4].map(candidate), &NO_LIMITS)
+                .is_empty()
+        );
     }
 
     #[test]
     fn a_segment_of_mostly_deleted_documents_is_rewritten() {
         let mut segments = [5, 6].map(candidate);
         segments[1].deleted = 4;
-        assert_eq!(MergePolicy::default().choose(&segments), [1]);
+        assert_eq!(MergePolicy::default().choose(&segments, &NO_LIMITS), [1]);
     }
 }

@@ -14,8 +14,10 @@
 //! | `pool` | the writer's threads |
 //! | `resolve` | which documents of older segments an id means |
 //! | `segments` | the writer's view of the segments, and merges among them |
+//! | `added` | which documents were added since the last commit |
 //! | `merge_policy` | which segments to merge |
 
+mod added;
 mod buffer;
 mod commit;
 mod merge_policy;

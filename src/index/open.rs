@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::commit::{self, write_manifest};
+use super::commit::{self, DamagedCommit, write_manifest};
 use super::options::WriterOptions;
 use super::snapshot::Snapshot;
 use super::writer::IndexWriter;
@@ -23,6 +23,7 @@ use crate::text::Analyzer;
 #[derive(Clone, Default)]
 pub struct IndexOptions {
     pub(super) verify: Verify,
+    pub(super) damaged: DamagedCommit,
     pub(super) analyzers: Vec<Analyzer>,
 }
 
@@ -36,6 +37,15 @@ impl IndexOptions {
     #[must_use]
     pub fn verify(mut self, verify: Verify) -> Self {
         self.verify = verify;
+        self
+    }
+
+    /// Goes back to an older commit when the newest one is damaged and an older one is still there, as it
+    /// may be after the system failed to remove it. Everything committed since is lost: a writer removes
+    /// its files. Without this, a damaged newest commit is [`Error::Corrupt`].
+    #[must_use]
+    pub fn accept_older_commit(mut self) -> Self {
+        self.damaged = DamagedCommit::PassOver;
         self
     }
 
@@ -136,7 +146,7 @@ impl Index {
         options: IndexOptions,
     ) -> Result<Self> {
         let _lock = directory.lock()?;
-        if commit::newest(&*directory)?.is_some() {
+        if commit::newest(&*directory, options.damaged)?.is_some() {
             let message = format!(
                 "{} holds an index already; open it, or choose another folder",
                 directory.path().display()
@@ -166,7 +176,7 @@ impl Index {
     ///
     /// As [`Index::open`].
     pub fn open_in(directory: Arc<dyn Directory>, options: IndexOptions) -> Result<Self> {
-        let manifest = commit::expect_newest(&*directory)?;
+        let manifest = commit::expect_newest(&*directory, options.damaged)?;
         options.resolve(&manifest.schema)?;
         Ok(Self {
             directory,

@@ -22,9 +22,13 @@ pub enum OnDuplicate {
 /// ```
 #[derive(Clone, Debug)]
 pub struct WriterOptions {
-    /// Number of threads. With 1, the default, everything runs on the caller's; with more, the writer
-    /// starts that many of its own.
+    /// Number of threads that invert documents and write segments. With 1, the default, the caller's
+    /// does it; with more, the writer starts that many of its own.
     pub threads: usize,
+    /// Number of threads for merges, started with the first merge: neither adding nor committing waits
+    /// for one. With 0 no thread is started, and merges run on the caller's when it waits for them
+    /// ([`wait_for_merges`](crate::IndexWriter::wait_for_merges), [`merge_to`](crate::IndexWriter::merge_to)).
+    pub merge_threads: usize,
     /// Bytes of memory that the writer may take, about; at least [`MIN_MEMORY`](Self::MIN_MEMORY). When
     /// documents waiting to be written take their share of it, they become a segment.
     /// Pages of files that a merge reads are not counted: the system takes them back when it needs them.
@@ -48,6 +52,7 @@ impl Default for WriterOptions {
     fn default() -> Self {
         Self {
             threads: 1,
+            merge_threads: 1,
             memory: 256 << 20,
             merge_policy: MergePolicy::default(),
             reorder_from: None,

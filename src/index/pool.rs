@@ -1,9 +1,12 @@
 //! The writer's threads.
 //!
-//! With one thread everything runs on the caller's, at once. With more, that many threads of the
-//! writer's own take jobs from a channel: inverting batches, writing segments, merging. Results carry a
-//! sequence number, and the writer takes them in that order, so that what is written does not depend
-//! on who finished first.
+//! With one thread, batches are inverted and segments written on the caller's, at once. With more, that
+//! many threads of the writer's own take these jobs from a channel. Results carry a sequence number, and
+//! the writer takes them in that order, so that what is written does not depend on who finished first.
+//!
+//! Merges have threads of their own (`merge_lane`), so that neither adding nor committing waits for them.
+
+mod merge_lane;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,6 +14,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use merge_lane::MergeLane;
 
 use crate::error::{Error, Result};
 use crate::format::Schema;
@@ -60,8 +65,6 @@ pub(super) enum Job {
     },
     /// Write a new segment.
     Write(Task),
-    /// Write a segment from others.
-    Merge(Task),
 }
 
 pub(super) enum Done {
@@ -70,7 +73,10 @@ pub(super) enum Done {
         result: Result<ReadyBatch>,
     },
     Written(Result<ReadySegment>),
-    Merged(Result<ReadySegment>),
+    Merged {
+        number: u64,
+        result: Result<ReadySegment>,
+    },
 }
 
 pub(super) struct Pool {
@@ -79,12 +85,14 @@ pub(super) struct Pool {
     jobs: Option<Sender<Job>>,
     done: Option<Receiver<Done>>,
     threads: Vec<JoinHandle<()>>,
+    merges: MergeLane,
 }
 
 impl Pool {
     /// `memory` is what all threads together may take to remember words.
     pub fn new(
         threads: usize,
+        merge_threads: usize,
         memory: usize,
         schema: &Arc<Schema>,
         analyzers: &[Analyzer],
@@ -93,16 +101,18 @@ impl Pool {
             schema: schema.clone(),
             inverter: Inverter::new(schema, analyzers, memory / threads),
         };
+        let (results, done) = unbounded();
+        let merges = MergeLane::new(merge_threads, results.clone());
         if threads <= 1 {
             return Ok(Self {
                 inline: Some((worker(), VecDeque::new())),
                 jobs: None,
-                done: None,
+                done: Some(done),
                 threads: Vec::new(),
+                merges,
             });
         }
         let (jobs, next_job) = unbounded::<Job>();
-        let (results, done) = unbounded();
         let mut handles = Vec::with_capacity(threads);
         for number in 0..threads {
             let (next_job, results) = (next_job.clone(), results.clone());
@@ -123,6 +133,7 @@ impl Pool {
             jobs: Some(jobs),
             done: Some(done),
             threads: handles,
+            merges,
         })
     }
 
@@ -144,34 +155,52 @@ impl Pool {
         }
     }
 
+    /// Runs a merge on a thread for merges or, if there is none, keeps it for [`Pool::run_merge`].
+    pub fn submit_merge(&mut self, number: u64, task: Task) {
+        self.merges.submit(number, task);
+    }
+
+    /// Runs a merge that was kept because there is no thread for it, on the caller's.
+    pub fn run_merge(&mut self) -> Option<Done> {
+        self.merges.run_kept()
+    }
+
     /// A result, if one is there.
     pub fn try_next(&mut self) -> Option<Done> {
-        match &mut self.inline {
-            Some((_, done)) => done.pop_front(),
-            None => self.done.as_ref()?.try_recv().ok(),
-        }
+        let inline = self.inline.as_mut();
+        inline
+            .and_then(|(_, done)| done.pop_front())
+            .or_else(|| self.done.as_ref()?.try_recv().ok())
     }
 
     /// The next result; there must be a job that was submitted and not answered.
     pub fn next(&mut self) -> Result<Done> {
-        let next = match &mut self.inline {
-            Some((_, done)) => done.pop_front(),
-            None => self.done.as_ref().and_then(|done| done.recv().ok()),
-        };
+        let inline = self.inline.as_mut();
+        let next = inline
+            .and_then(|(_, done)| done.pop_front())
+            .or_else(|| self.done.as_ref()?.recv().ok());
         next.ok_or_else(|| Error::Poisoned {
             message: "the writer's threads are gone".into(),
         })
     }
 }
 
-impl Drop for Pool {
-    fn drop(&mut self) {
+impl Pool {
+    /// Ends all threads. Jobs that nobody waits for are thrown away when their turn comes, because nobody
+    /// listens.
+    pub fn stop(&mut self) {
         self.jobs = None;
-        // Jobs that nobody waits for are thrown away when their turn comes, because nobody listens.
         self.done = None;
+        self.merges.stop();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
@@ -190,7 +219,6 @@ impl Worker {
                 result: guarded(|| self.invert(input)),
             },
             Job::Write(task) => Done::Written(guarded(task)),
-            Job::Merge(task) => Done::Merged(guarded(task)),
         }
     }
 

@@ -1,12 +1,14 @@
 //! The writer's view of the segments, and merges among them.
 //!
 //! A merge takes the place of its sources at once, and keeps them until it is done: deletes go to the
-//! sources meanwhile, and are carried over to the merged segment then. What is merged depends on the
-//! order of what was added and deleted alone, never on which thread was faster.
+//! sources meanwhile, and are carried over to the merged segment then. A merge may be planned of segments
+//! that are still being merged themselves; it starts when those merges have ended. So planning never
+//! waits, and what is merged depends on the order of what was added and deleted alone, never on which
+//! thread was faster.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::added::Added;
 use super::merge_policy::Candidate;
 use super::pool::ReadySegment;
 use super::resolve::find_ids;
@@ -26,8 +28,8 @@ pub(super) struct LiveSegment {
     pub deleted: Option<Arc<DeletedDocuments>>,
     /// The deletes file that says the same as `deleted`; `None` when it must be written.
     pub deletes_file: Option<DeletesEntry>,
-    /// Whether it was written since the last commit.
-    pub is_new: bool,
+    /// Which of its documents were added since the last commit.
+    pub added: Added,
 }
 
 impl LiveSegment {
@@ -38,7 +40,7 @@ impl LiveSegment {
             reader: segment.reader.clone(),
             deleted: segment.deleted.clone(),
             deletes_file: segment.entry.deletes.clone(),
-            is_new: false,
+            added: Added::Nothing,
         }
     }
 
@@ -49,12 +51,16 @@ impl LiveSegment {
             reader: ready.reader,
             deleted: None,
             deletes_file: None,
-            is_new: true,
+            added: Added::Everything,
         }
     }
 
     pub fn deleted_count(&self) -> u32 {
         self.deleted.as_ref().map_or(0, |deleted| deleted.count())
+    }
+
+    fn live(&self) -> u32 {
+        self.reader.documents().saturating_sub(self.deleted_count())
     }
 
     fn delete(&mut self, document: u32) -> bool {
@@ -72,22 +78,116 @@ impl LiveSegment {
 
 enum State {
     Ready(LiveSegment),
-    Merging {
-        number: u64,
-        sources: Vec<LiveSegment>,
-        /// What was deleted of each source when the merge began.
-        at_start: Vec<Option<Arc<DeletedDocuments>>>,
-    },
+    Merging(Merging),
 }
 
+/// A merge that runs, or waits for the merges of its parts.
+struct Merging {
+    number: u64,
+    parts: Vec<Slot>,
+    is_running: bool,
+}
+
+/// A segment of the next commit, or several that become one.
 struct Slot {
     state: State,
-    /// Bytes of the file, or of everything that goes into it: independent of when a merge ends.
+    /// Bytes of the file or of its sources. This and the next two do not depend on when a merge ends.
     bytes: u64,
+    /// Documents, without those that were deleted when a merge was planned.
+    documents: u32,
+    /// Bytes of the largest dictionary, or their sum over the sources.
+    key_bytes: u64,
+    can_merge: bool,
+}
+
+impl Slot {
+    fn new(segment: LiveSegment) -> Self {
+        Self {
+            bytes: segment.stamp.length,
+            documents: segment.reader.documents(),
+            key_bytes: segment.reader.key_bytes(),
+            can_merge: true,
+            state: State::Ready(segment),
+        }
+    }
+
+    fn live(&self) -> u32 {
+        match &self.state {
+            State::Ready(segment) => segment.live(),
+            // The sum is at most the limit of documents of one segment, or the merge fails.
+            State::Merging(merge) => merge
+                .parts
+                .iter()
+                .fold(0, |sum, part| part.live().saturating_add(sum)),
+        }
+    }
+
+    fn visit<'a>(&'a self, visit: &mut impl FnMut(&'a LiveSegment)) {
+        match &self.state {
+            State::Ready(segment) => visit(segment),
+            State::Merging(merge) => merge.parts.iter().for_each(|part| part.visit(visit)),
+        }
+    }
+
+    fn visit_mut(&mut self, visit: &mut impl FnMut(&mut LiveSegment)) {
+        match &mut self.state {
+            State::Ready(segment) => visit(segment),
+            State::Merging(merge) => {
+                merge
+                    .parts
+                    .iter_mut()
+                    .for_each(|part| part.visit_mut(visit));
+            }
+        }
+    }
+
+    /// The slot of the merge into file `number`, here or among the parts.
+    fn find_merge(&mut self, number: u64) -> Option<&mut Self> {
+        let State::Merging(merge) = &self.state else {
+            return None;
+        };
+        if merge.number == number {
+            return Some(self);
+        }
+        let State::Merging(merge) = &mut self.state else {
+            return None;
+        };
+        let mut parts = merge.parts.iter_mut();
+        parts.find_map(|part| part.find_merge(number))
+    }
+
+    /// Collects the merges whose parts are all ready, and marks them as running.
+    fn start_merges(&mut self, plans: &mut Vec<MergePlan>) {
+        let State::Merging(merge) = &mut self.state else {
+            return;
+        };
+        if merge.is_running {
+            return;
+        }
+        merge.parts.iter_mut().for_each(|p| p.start_merges(plans));
+        let ready: Option<Vec<&LiveSegment>> = merge
+            .parts
+            .iter()
+            .map(|part| match &part.state {
+                State::Ready(segment) => Some(segment),
+                State::Merging(_) => None,
+            })
+            .collect();
+        if let Some(sources) = ready {
+            let source = |s: &LiveSegment| (s.reader.clone(), s.deleted.clone());
+            plans.push(MergePlan {
+                number: merge.number,
+                sources: sources.into_iter().map(source).collect(),
+            });
+            merge.is_running = true;
+        }
+    }
 }
 
 /// What a merge job needs.
 pub(super) struct MergePlan {
+    /// Number of the file that it writes.
+    pub number: u64,
     pub sources: Vec<(SegmentReader, Option<Arc<DeletedDocuments>>)>,
 }
 
@@ -99,135 +199,121 @@ pub(super) struct Segments {
 
 impl Segments {
     pub fn push(&mut self, segment: LiveSegment) {
-        self.slots.push(Slot {
-            bytes: segment.stamp.length,
-            state: State::Ready(segment),
-        });
+        self.slots.push(Slot::new(segment));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
     }
 
     /// Every segment, those being merged included.
-    pub fn iter(&self) -> impl Iterator<Item = &LiveSegment> {
-        self.slots.iter().flat_map(|slot| match &slot.state {
-            State::Ready(segment) => std::slice::from_ref(segment),
-            State::Merging { sources, .. } => sources,
-        })
+    pub fn all(&self) -> Vec<&LiveSegment> {
+        let mut segments = Vec::with_capacity(self.slots.len());
+        let mut push = |segment| segments.push(segment);
+        self.slots.iter().for_each(|slot| slot.visit(&mut push));
+        segments
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut LiveSegment> {
-        self.slots
-            .iter_mut()
-            .flat_map(|slot| match &mut slot.state {
-                State::Ready(segment) => std::slice::from_mut(segment),
-                State::Merging { sources, .. } => sources,
-            })
-    }
-
-    /// Numbers of the files that merges are writing.
-    pub fn merging(&self) -> BTreeSet<u64> {
-        let numbers = self.slots.iter().filter_map(|slot| match &slot.state {
-            State::Ready(_) => None,
-            State::Merging { number, .. } => Some(*number),
-        });
-        numbers.collect()
-    }
-
-    pub fn is_merging(&self, place: usize) -> bool {
-        self.slots
-            .get(place)
-            .is_some_and(|slot| matches!(slot.state, State::Merging { .. }))
+    /// Visits every segment, those being merged included.
+    pub fn for_each_mut(&mut self, mut visit: impl FnMut(&mut LiveSegment)) {
+        let slots = self.slots.iter_mut();
+        slots.for_each(|slot| slot.visit_mut(&mut visit));
     }
 
     /// What the merge policy looks at, the same whether a merge has ended or not.
     pub fn candidates(&self) -> Vec<Candidate> {
-        let of_slot = |slot: &Slot| match &slot.state {
-            State::Ready(segment) => Candidate {
+        let slots = self.slots.iter();
+        slots
+            .map(|slot| Candidate {
                 bytes: slot.bytes,
-                documents: segment.reader.documents(),
-                deleted: segment.deleted_count(),
-            },
-            State::Merging {
-                sources, at_start, ..
-            } => {
-                let before =
-                    |d: &Option<Arc<DeletedDocuments>>| d.as_ref().map_or(0, |d| d.count());
-                let pairs = || sources.iter().zip(at_start);
-                Candidate {
-                    bytes: slot.bytes,
-                    documents: pairs().map(|(s, d)| s.reader.documents() - before(d)).sum(),
-                    deleted: pairs().map(|(s, d)| s.deleted_count() - before(d)).sum(),
-                }
-            }
-        };
-        self.slots.iter().map(of_slot).collect()
+                documents: slot.documents,
+                deleted: slot.documents.saturating_sub(slot.live()),
+                key_bytes: slot.key_bytes,
+                can_merge: slot.can_merge,
+            })
+            .collect()
     }
 
     /// Marks the documents of `ids` (sorted) as deleted in every segment. `reject` is asked first for ids
-    /// that a segment written since the last commit has live: when it says true, the document stays.
+    /// of live documents that were added since the last commit: when it says true, the document stays.
     pub fn delete_ids(
         &mut self,
         ids: &[&[u8]],
         mut reject: impl FnMut(usize) -> bool,
     ) -> Result<()> {
-        for segment in self.iter_mut() {
+        let mut result = Ok(());
+        self.for_each_mut(|segment| {
             let mut gone = Vec::new();
-            find_ids(&segment.reader, ids, |place, document| {
-                gone.push((place, document))
-            })?;
+            let found = find_ids(&segment.reader, ids, |place, document| {
+                gone.push((place, document));
+            });
+            if found.is_err() {
+                result = found;
+                return;
+            }
             for (place, document) in gone {
                 let live = segment
                     .deleted
                     .as_ref()
                     .is_none_or(|d| !d.contains(document));
-                if live && !(segment.is_new && reject(place)) {
+                if live && !(segment.added.contains(document) && reject(place)) {
                     segment.delete(document);
                 }
             }
-        }
-        Ok(())
+        });
+        result
     }
 
-    /// Begins a merge of the segments at `places` (rising, none of them merging) into file `number`.
-    pub fn begin_merge(&mut self, places: &[usize], number: u64) -> Option<MergePlan> {
-        let first = *places.first()?;
-        let mut bytes = 0;
-        let mut sources = Vec::with_capacity(places.len());
-        for place in places.iter().rev() {
-            let slot = self.slots.remove(*place);
-            bytes += slot.bytes;
-            if let State::Ready(segment) = slot.state {
-                sources.push(segment);
-            }
-        }
-        sources.reverse();
-        let at_start: Vec<_> = sources.iter().map(|s| s.deleted.clone()).collect();
-        let plan = MergePlan {
-            sources: sources
-                .iter()
-                .map(|s| (s.reader.clone(), s.deleted.clone()))
-                .collect(),
+    /// Plans a merge of the segments at `places` (rising) into file `number`. It takes their place now
+    /// and is among [`start_merges`](Self::start_merges) when all of them are ready.
+    pub fn plan_merge(&mut self, places: &[usize], number: u64) {
+        let Some(first) = places.first().copied() else {
+            return;
         };
-        let state = State::Merging {
-            number,
-            sources,
-            at_start,
+        let removed = places.iter().rev().map(|place| self.slots.remove(*place));
+        let mut parts: Vec<Slot> = removed.collect();
+        parts.reverse();
+        let live = parts.iter().map(Slot::live);
+        let slot = Slot {
+            bytes: parts.iter().map(|part| part.bytes).sum(),
+            documents: live.fold(0, u32::saturating_add),
+            key_bytes: parts.iter().map(|part| part.key_bytes).sum(),
+            can_merge: true,
+            state: State::Merging(Merging {
+                number,
+                parts,
+                is_running: false,
+            }),
         };
-        self.slots.insert(first, Slot { state, bytes });
-        Some(plan)
+        self.slots.insert(first, slot);
+    }
+
+    /// The planned merges whose sources are ready, to be run now.
+    pub fn start_merges(&mut self) -> Vec<MergePlan> {
+        let mut plans = Vec::new();
+        let slots = self.slots.iter_mut();
+        slots.for_each(|slot| slot.start_merges(&mut plans));
+        plans
     }
 
     /// Puts a merged segment in the place of its sources, with what was deleted of them meanwhile.
-    pub fn end_merge(&mut self, mut ready: ReadySegment) -> Result<()> {
-        let slot = self.slots.iter_mut().find(
-            |slot| matches!(&slot.state, State::Merging { number, .. } if *number == ready.number),
-        );
-        let Some(slot) = slot else { return Ok(()) };
-        let State::Merging { sources, .. } = &slot.state else {
-            return Ok(());
+    pub fn end_merge(&mut self, mut ready: ReadySegment) {
+        let number = ready.number;
+        let mut slots = self.slots.iter_mut();
+        // Its documents may all have been deleted meanwhile; then its slot was dropped.
+        let Some(slot) = slots.find_map(|slot| slot.find_merge(number)) else {
+            return;
         };
+        let mut sources = Vec::new();
+        slot.visit(&mut |segment| sources.push(segment));
         let maps = std::mem::take(&mut ready.written.maps);
         let mut merged = LiveSegment::new(ready);
-        merged.is_new = sources.iter().any(|source| source.is_new);
-        for (source, map) in sources.iter().zip(&maps) {
+        let pairs = || sources.iter().copied().zip(&maps);
+        merged.added = Added::merged(
+            merged.reader.documents(),
+            pairs().map(|(source, map)| (&source.added, source.reader.documents(), map)),
+        );
+        for (source, map) in pairs() {
             let Some(deleted) = &source.deleted else {
                 continue;
             };
@@ -237,14 +323,33 @@ impl Segments {
             }
         }
         slot.state = State::Ready(merged);
-        Ok(())
+    }
+
+    /// Puts the sources of a merge that met a limit back. They are not merged again by this writer.
+    pub fn abandon_merge(&mut self, number: u64) {
+        abandon_in(&mut self.slots, number);
     }
 
     /// Drops segments of which every document is deleted.
     pub fn drop_empty(&mut self) {
-        self.slots.retain(|slot| match &slot.state {
-            State::Ready(segment) => segment.deleted_count() < segment.reader.documents(),
-            State::Merging { .. } => true,
-        });
+        self.slots.retain(|slot| slot.live() > 0);
     }
+}
+
+fn abandon_in(slots: &mut Vec<Slot>, number: u64) -> bool {
+    let is_it = |slot: &Slot| matches!(&slot.state, State::Merging(m) if m.number == number);
+    if let Some(place) = slots.iter().position(is_it) {
+        if let State::Merging(merge) = slots.remove(place).state {
+            let kept_out = merge.parts.into_iter().map(|part| Slot {
+                can_merge: false,
+                ..part
+            });
+            slots.splice(place..place, kept_out);
+        }
+        return true;
+    }
+    slots.iter_mut().any(|slot| match &mut slot.state {
+        State::Merging(merge) => abandon_in(&mut merge.parts, number),
+        State::Ready(_) => false,
+    })
 }

@@ -90,11 +90,11 @@ impl Snapshot {
     pub(super) fn newest(directory: &Arc<dyn Directory>, options: &IndexOptions) -> Result<Self> {
         // A writer may remove files of a manifest that was just read; then there is a newer one.
         const TRIES: usize = 20;
-        let mut last = commit::expect_newest(&**directory)?;
+        let mut last = commit::expect_newest(&**directory, options.damaged)?;
         for _ in 0..TRIES {
             match Self::of(directory, &last, options) {
                 Err(error) if is_missing(&error) => {
-                    let newer = commit::expect_newest(&**directory)?;
+                    let newer = commit::expect_newest(&**directory, options.damaged)?;
                     if newer.commit == last.commit {
                         return Err(error);
                     }

@@ -5,13 +5,15 @@
 
 mod finish;
 mod flow;
+mod merging;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::buffer::Buffer;
-use super::commit::{expect_newest, free_number, remove_unused};
+use super::commit::{DamagedCommit, expect_newest, free_number, last_commit, remove_unused};
 use super::open::{Index, IndexOptions};
 use super::options::WriterOptions;
 use super::pool::{BatchInput, ParsedBatch, Pool, ReadyBatch, ReadySegment};
@@ -20,7 +22,7 @@ use super::snapshot::open_segment;
 use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, segment_file};
 use crate::format::{Calibration, FieldKind, Schema, Verify};
-use crate::segment::{self, Document, Reorder, SegmentReader, Source};
+use crate::segment::{self, Document, Reorder, SegmentReader, Source, WriteOptions};
 use crate::store::{Directory, FileSystem, Lock};
 use crate::text::Analyzer;
 
@@ -72,6 +74,8 @@ pub struct IndexWriter {
     options: WriterOptions,
     pool: Pool,
     manifest: Manifest,
+    /// Number of the newest commit, which is greater than the manifest's if that one was damaged.
+    last_commit: u64,
     next_file: u64,
     segments: Segments,
     buffer: Buffer,
@@ -82,7 +86,12 @@ pub struct IndexWriter {
     arrived: BTreeMap<u64, Step>,
     batches_in_flight: usize,
     writing: bool,
-    merging: usize,
+    /// Numbers of the files that merges are writing.
+    merging: BTreeSet<u64>,
+    /// A merge that met a limit, until somebody asks for one.
+    failed_merge: Option<Error>,
+    /// Tells merges to stop, when their results are not wanted any more.
+    cancel: Arc<AtomicBool>,
     errors: Vec<Error>,
     calibrations: Vec<Calibration>,
     changed: bool,
@@ -119,7 +128,7 @@ impl IndexWriter {
         }
         let directory = index.directory.clone();
         let lock = directory.lock()?;
-        let manifest = expect_newest(&*directory)?;
+        let manifest = expect_newest(&*directory, index.options.damaged)?;
         let schema = Arc::new(manifest.schema.clone());
         if let Some(field) = schema
             .fields()
@@ -138,7 +147,14 @@ impl IndexWriter {
         // Rounding does not matter: it changes speed, not what is written.
         let table_memory = (options.memory as f64 * TABLE_SHARE) as usize;
         let mut writer = Self {
-            pool: Pool::new(options.threads, table_memory, &schema, &analyzers)?,
+            pool: Pool::new(
+                options.threads,
+                options.merge_threads,
+                table_memory,
+                &schema,
+                &analyzers,
+            )?,
+            last_commit: last_commit(&*directory, &manifest)?,
             next_file: free_number(&*directory, &manifest)?,
             directory,
             index_options: index.options.clone(),
@@ -154,7 +170,9 @@ impl IndexWriter {
             arrived: BTreeMap::new(),
             batches_in_flight: 0,
             writing: false,
-            merging: 0,
+            merging: BTreeSet::new(),
+            failed_merge: None,
+            cancel: Arc::default(),
             errors: Vec::new(),
             calibrations: Vec::new(),
             changed: false,
@@ -170,7 +188,7 @@ impl IndexWriter {
 
     /// Forgets everything but the last commit, and removes what it does not name.
     fn load_committed(&mut self) -> Result<()> {
-        remove_unused(&*self.directory, &self.manifest, &Default::default())?;
+        remove_unused(&*self.directory, &self.manifest, &Default::default());
         self.segments = Segments::default();
         for entry in &self.manifest.segments {
             let verify = self.index_options.verify;
@@ -239,7 +257,12 @@ impl IndexWriter {
         std::mem::take(&mut self.errors)
     }
 
-    /// Makes everything added and deleted so far durable and visible to new snapshots.
+    /// Makes everything added and deleted so far durable and visible to new snapshots. Merges that this
+    /// makes necessary run in the background ([`WriterOptions::merge_threads`]) and are part of a later
+    /// commit; a commit waits for them only while there are hundreds of segments.
+    ///
+    /// Files that are no longer needed are removed afterwards. One that cannot be removed does not make the
+    /// commit fail: later commits and writers try again.
     ///
     /// When this returns an error, the index is as it was before or as it would be after, never anything
     /// else; open a new writer to go on.
@@ -272,7 +295,7 @@ impl IndexWriter {
     pub fn wait_for_merges(&mut self) -> Result<()> {
         self.check_poison()?;
         let waited = self.write_everything().and_then(|()| {
-            self.plan_merges()?;
+            self.plan_merges();
             self.finish_merges()
         });
         self.guard(waited)
@@ -283,7 +306,8 @@ impl IndexWriter {
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit), and [`Error::InvalidInput`] when `segments` is 0.
+    /// As [`commit`](Self::commit), and, without poisoning the writer, [`Error::InvalidInput`] when
+    /// `segments` is 0 and [`Error::Limit`] when a segment would be too large.
     pub fn merge_to(&mut self, segments: usize) -> Result<()> {
         self.check_poison()?;
         if segments == 0 {
@@ -291,8 +315,11 @@ impl IndexWriter {
                 "expected to merge to at least 1 segment, found 0",
             ));
         }
+        self.failed_merge = None;
         let merged = self.try_merge_to(segments);
-        self.guard(merged)
+        self.guard(merged)?;
+        // A merge that met a limit has changed nothing.
+        self.failed_merge.take().map_or(Ok(()), Err)
     }
 
     /// Keeps what [`Snapshot::calibrate`](super::Snapshot::calibrate) measured, in place of what was kept of the field. Not visible before the
@@ -333,6 +360,7 @@ impl IndexWriter {
         let other = Arc::new(FileSystem::open(&path)?);
         let options = IndexOptions {
             verify: Verify::AtOpen,
+            damaged: DamagedCommit::Refuse,
             analyzers: self.index_options.analyzers.clone(),
         };
         let other = Index::open_in(other, options)?;
@@ -348,6 +376,17 @@ impl IndexWriter {
         }
         let attached = self.try_attach(path.as_ref(), &snapshot);
         self.guard(attached)
+    }
+
+    fn segment_job(&self, number: u64, reorder: Option<Reorder>) -> SegmentJob {
+        SegmentJob {
+            directory: self.directory.clone(),
+            schema: self.schema.clone(),
+            number,
+            reorder,
+            verify: self.index_options.verify,
+            cancel: self.cancel.clone(),
+        }
     }
 
     fn check_poison(&self) -> Result<()> {
@@ -368,25 +407,49 @@ impl IndexWriter {
     }
 }
 
-/// Writes a segment file, makes its content durable, and opens it.
-fn write_segment(
-    directory: &dyn Directory,
-    schema: &Schema,
+/// What writing a segment takes beside its sources.
+#[derive(Clone)]
+struct SegmentJob {
+    directory: Arc<dyn Directory>,
+    schema: Arc<Schema>,
     number: u64,
-    sources: &[Source<'_>],
     reorder: Option<Reorder>,
     verify: Verify,
-) -> Result<ReadySegment> {
-    let name = segment_file(number);
-    let file = directory.create(&name)?;
-    let (mut file, written) = segment::write(schema, sources, reorder, file, &name)?;
-    file.sync()
-        .map_err(|e| Error::io(directory.path().join(&name), "fsync", e))?;
-    drop(file);
-    let reader = SegmentReader::open(directory.open(&name)?, &name, schema, verify)?;
-    Ok(ReadySegment {
-        number,
-        written,
-        reader,
-    })
+    cancel: Arc<AtomicBool>,
+}
+
+impl SegmentJob {
+    /// Writes a segment file, makes its content durable, and opens it.
+    fn run(&self, sources: &[Source<'_>]) -> Result<ReadySegment> {
+        let name = segment_file(self.number);
+        let directory = &*self.directory;
+        let options = WriteOptions {
+            reorder: self.reorder,
+            scratch: directory,
+            cancel: &self.cancel,
+        };
+        let file = directory.create(&name)?;
+        let (mut file, written) = segment::write(&self.schema, sources, &options, file, &name)?;
+        file.sync()
+            .map_err(|e| Error::io(directory.path().join(&name), "fsync", e))?;
+        drop(file);
+        let bytes = directory.open(&name)?;
+        let reader = SegmentReader::open(bytes, &name, &self.schema, self.verify)?;
+        Ok(ReadySegment {
+            number: self.number,
+            written,
+            reader,
+        })
+    }
+}
+
+impl Drop for IndexWriter {
+    fn drop(&mut self) {
+        // Nobody waits for the merges that run.
+        self.cancel.store(true, Ordering::Relaxed);
+        self.pool.stop();
+        if self.poisoned.is_none() {
+            remove_unused(&*self.directory, &self.manifest, &BTreeSet::new());
+        }
+    }
 }

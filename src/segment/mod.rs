@@ -16,7 +16,8 @@
 //! | `streams` | what a source brings to a merge |
 //! | `forward`, `bisect` | the terms that say most of each document, and an order by them |
 //! | `posting_sorter` | postings in the order of their documents' new numbers |
-//! | `write` | sources -> the file of a segment; the rows of dense fields in `write/dense` |
+//! | `spool`, `scattered` | what does not fit in memory while a segment is written |
+//! | `write` | sources -> the file of a segment; ids, stored documents and the rows of dense fields have files of their own |
 //! | `reader` | the file of a segment -> its parts |
 //! | `verify` | walks everything that a segment holds |
 #![cfg_attr(
@@ -39,6 +40,8 @@ mod interner;
 mod invert;
 mod posting_sorter;
 mod reader;
+mod scattered;
+mod spool;
 mod streams;
 mod term_merge;
 mod term_table;
@@ -46,7 +49,9 @@ mod verify;
 mod write;
 
 pub use document::{Document, FieldValue};
+pub(crate) use document_map::DocumentMap;
 pub use invert::{InvertedBatch, Inverter};
 pub use reader::{FieldReader, SegmentReader, SparseField, TextField};
 pub use verify::verify;
-pub use write::{Reorder, Source, WrittenSegment, write};
+pub(crate) use write::MERGE_BYTES_PER_DOCUMENT;
+pub use write::{Reorder, Source, WriteOptions, WrittenSegment, write};

@@ -73,6 +73,13 @@ impl std::fmt::Debug for Parts {
 }
 
 impl SegmentReader {
+    /// Bytes of the largest dictionary.
+    pub(crate) fn key_bytes(&self) -> u64 {
+        let sections = self.inner.container.sections();
+        let dictionaries = sections.filter(|(name, _, _)| matches!(*name, "ids" | "terms"));
+        dictionaries.map(|(_, _, length)| length).max().unwrap_or(0)
+    }
+
     /// Opens a segment; the cost depends on the number of fields alone, unless `verify` is
     /// [`Verify::AtOpen`].
     ///

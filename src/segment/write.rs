@@ -1,14 +1,19 @@
 //! Sources become the file of a segment.
 //!
 //! A source is a batch in memory or a segment on disk, with the documents of it that are dropped. A
-//! new segment and a merge are the same thing: the sources' documents follow one another, or are put in an order of their
-//! own, and the sorted terms of all of them are merged. Only the dictionary being built and the list being
-//! encoded are held in memory, and for a new order what [`forward`](super::forward) gathers.
+//! new segment and a merge are the same thing: the sources' documents follow one another, or are put in
+//! an order of their own, and the sorted terms of all of them are merged.
+//!
+//! Memory: the list being encoded, the length codes of one field and the map of documents are held, at
+//! most [`MERGE_BYTES_PER_DOCUMENT`] together, and for a new order what [`forward`](super::forward)
+//! gathers. Dictionaries, the order of ids and stored documents in a new order go through scratch files.
 
 mod dense;
+mod ids;
+mod stored;
 
-use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bisect;
 use super::document_map::DocumentMap;
@@ -16,23 +21,23 @@ use super::forward::{self, Weighing};
 use super::invert::InvertedBatch;
 use super::posting_sorter::PostingSorter;
 use super::reader::SegmentReader;
-use super::streams::{IdStream, PostingStream, field_of};
+use super::spool::Spool;
+use super::streams::{PostingStream, field_of};
 use super::term_merge::KeyMerge;
 use crate::error::{Error, Result};
 use crate::format::container::FileStamp;
 use crate::format::deletes::DeletedDocuments;
 use crate::format::dictionary::{DictionaryWriter, TermEntry};
-use crate::format::ids::encode_order;
 use crate::format::limits::MAX_SEGMENT_DOCUMENTS;
 use crate::format::schema::Field;
 use crate::format::segment_info::{FieldStatistics, SegmentInfo};
 use crate::format::sparse_postings::SparseListEncoder;
-use crate::format::stored::{Stored, StoredBlock, StoredIndexWriter, StoredPacker};
 use crate::format::text_postings::TextListEncoder;
 use crate::format::{
-    ContainerWriter, DocId, FieldKind, FieldNumber, FieldOptions, FileKind, Schema, Section,
-    SparseLayout, wide,
+    ContainerWriter, DocId, FieldKind, FieldNumber, FieldOptions, FileKind, Schema, SparseLayout,
+    wide,
 };
+use crate::store::Directory;
 
 /// Documents to be written to a segment.
 #[derive(Clone, Copy)]
@@ -51,6 +56,21 @@ pub struct Reorder {
     /// Bytes of memory that it may take, about. With too few the documents stay in their order.
     pub memory: usize,
 }
+
+/// How a segment is written.
+#[derive(Clone, Copy)]
+pub struct WriteOptions<'a> {
+    /// Puts the documents in another order.
+    pub reorder: Option<Reorder>,
+    /// Where scratch files are put.
+    pub scratch: &'a dyn Directory,
+    /// Ends the work with [`Error::Cancelled`] soon after it is set.
+    pub cancel: &'a AtomicBool,
+}
+
+/// Bytes of memory that a merge takes for each document, at most: 8 for the longest list of postings,
+/// 4 for the map of documents, 1 for length codes, and what small tables take.
+pub(crate) const MERGE_BYTES_PER_DOCUMENT: u64 = 14;
 
 /// A segment that was written.
 #[derive(Clone, Debug)]
@@ -97,23 +117,23 @@ fn document_maps(sources: &[Source<'_>]) -> Result<Vec<DocumentMap>> {
     Ok(maps)
 }
 
-/// Writes a segment that holds the documents of `sources`, in order or, with `reorder`, in an order by
-/// their terms, and returns what it wrote.
+/// Writes a segment that holds the documents of `sources`, in order or, with
+/// [`reorder`](WriteOptions::reorder), in an order by their terms, and returns what it wrote.
 ///
 /// # Errors
 ///
 /// [`Error::Limit`] when the segment would be too large, [`Error::Corrupt`] when a source is damaged,
-/// and [`Error::Io`] with `file` when `out` fails.
+/// [`Error::Io`] with `file` when `out` fails, and [`Error::Cancelled`].
 pub fn write<W: Write>(
     schema: &Schema,
     sources: &[Source<'_>],
-    reorder: Option<Reorder>,
+    options: &WriteOptions<'_>,
     out: W,
     file: &str,
 ) -> Result<(W, WrittenSegment)> {
     let mut maps = document_maps(sources)?;
     let documents = maps.iter().map(DocumentMap::kept).sum();
-    if let Some(reorder) = reorder
+    if let Some(reorder) = options.reorder
         && let Some(places) = find_places(schema, sources, &maps, documents, reorder)?
     {
         let pairs = maps.iter_mut().zip(sources);
@@ -124,12 +144,13 @@ pub fn write<W: Write>(
     let mut writer = SegmentWriter {
         out: writer,
         file,
+        options,
         sources,
         maps: &maps,
         documents,
         info: SegmentInfo {
             documents,
-            reordered: reorder.is_some(),
+            reordered: options.reorder.is_some(),
             fields: Vec::new(),
         },
     };
@@ -212,6 +233,7 @@ fn field_streams<'a>(
 struct SegmentWriter<'a, W> {
     out: ContainerWriter<W>,
     file: &'a str,
+    options: &'a WriteOptions<'a>,
     sources: &'a [Source<'a>],
     maps: &'a [DocumentMap],
     documents: u32,
@@ -225,6 +247,9 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.options.cancel.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled { work: "merging" });
+        }
         let written = self.out.write_all(bytes);
         written.map_err(|e| Error::io(self.file, "write", e))
     }
@@ -232,6 +257,16 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
     fn section(&mut self, name: &str, field: Option<FieldNumber>, bytes: &[u8]) -> Result<()> {
         self.begin(name, field)?;
         self.put(bytes)
+    }
+
+    fn spooled_section(
+        &mut self,
+        name: &str,
+        field: Option<FieldNumber>,
+        mut bytes: Spool<'_>,
+    ) -> Result<()> {
+        self.begin(name, field)?;
+        bytes.for_each(|piece| self.put(piece))
     }
 
     fn text_field(&mut self, field: FieldNumber) -> Result<()> {
@@ -253,7 +288,7 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         statistics.left_out = self.left_out(field);
         let has_terms = lengths.iter().filter(|code| **code > 0).count();
         statistics.documents = u32::try_from(has_terms).unwrap_or(u32::MAX);
-        self.section("terms", Some(field), &dictionary)?;
+        self.spooled_section("terms", Some(field), dictionary)?;
         self.section("lengths", Some(field), &lengths)?;
         self.info.fields.push(statistics);
         Ok(())
@@ -280,20 +315,21 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         statistics.kind = 2;
         statistics.left_out = self.left_out(field);
         statistics.documents = seen.count();
-        self.section("terms", Some(field), &dictionary)?;
+        self.spooled_section("terms", Some(field), dictionary)?;
         self.info.fields.push(statistics);
         Ok(())
     }
 
     /// Merges the terms of all sources, encodes their lists into the section that was begun, and returns
-    /// the dictionary's bytes.
+    /// the bytes of the dictionary.
     fn lists(
         &mut self,
         mut merge: KeyMerge<PostingStream<'_>>,
         mut dictionary: DictionaryWriter,
         mut encode: impl FnMut(&[DocId], &[u32], u64, &mut Vec<u8>) -> Result<TermEntry>,
-    ) -> Result<(Vec<u8>, FieldStatistics)> {
+    ) -> Result<(Spool<'a>, FieldStatistics)> {
         let mut statistics = FieldStatistics::default();
+        let mut spool = Spool::new(self.options.scratch);
         let (mut documents, mut values) = (Vec::new(), Vec::new());
         let (mut written, mut pending) = (0, Vec::with_capacity(PENDING_BYTES * 2));
         let maps = self.maps;
@@ -327,6 +363,7 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
             let offset = written + wide(pending.len());
             let entry = encode(&documents, &values, offset, &mut pending)?;
             dictionary.add_term(merge.key(), &entry, offset)?;
+            dictionary.take_blocks(DICTIONARY_BYTES, |blocks| spool.push(blocks))?;
             statistics.postings += wide(documents.len());
             statistics.total += values.iter().map(|v| u64::from(*v)).sum::<u64>();
             if pending.len() >= PENDING_BYTES {
@@ -337,7 +374,8 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         }
         self.put(&pending)?;
         statistics.terms = dictionary.keys();
-        Ok((dictionary.finish()?, statistics))
+        spool.push(&dictionary.finish()?)?;
+        Ok((spool, statistics))
     }
 
     /// The length codes of all kept documents.
@@ -370,211 +408,9 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         };
         self.sources.iter().filter_map(of_source).sum()
     }
-
-    fn stored(&mut self) -> Result<()> {
-        let mut index = StoredIndexWriter::default();
-        self.begin("stored", None)?;
-        if !self.maps.iter().all(DocumentMap::keeps_order) {
-            self.stored_anew(&mut index)?;
-            return self.section("stored-index", None, &index.finish());
-        }
-        for (source, map) in self.sources.iter().zip(self.maps) {
-            match source {
-                Source::Batch(batch, _) => {
-                    // Batches are repacked only when documents are dropped, which is rare.
-                    let blocks = batch.stored.as_deref().unwrap_or_default();
-                    if map.keeps_all() {
-                        for block in blocks {
-                            self.put(index.add(block))?;
-                        }
-                    } else {
-                        let packed = unpack_batch(blocks)?;
-                        self.repack(map, packed.into_iter().map(Ok), &mut index)?;
-                    }
-                }
-                Source::Segment(segment, _) => self.stored_of(segment, map, &mut index)?,
-            }
-        }
-        self.section("stored-index", None, &index.finish())
-    }
-
-    fn stored_of(
-        &mut self,
-        segment: &SegmentReader,
-        map: &DocumentMap,
-        index: &mut StoredIndexWriter,
-    ) -> Result<()> {
-        let Some(stored) = segment.stored() else {
-            let nothing = (0..segment.documents()).map(|_| Ok(Vec::new()));
-            return self.repack(map, nothing, index);
-        };
-        let mut counted = 0;
-        for block in 0..stored.blocks() {
-            counted += u64::from(stored.block_documents(block)?);
-        }
-        if counted != u64::from(segment.documents()) {
-            let message = format!(
-                "expected {} stored documents, found {counted}",
-                segment.documents()
-            );
-            let file = segment.container().file();
-            return Err(Error::corrupt(file, "stored-index", 0, message));
-        }
-        if map.keeps_all() {
-            for block in 0..stored.blocks() {
-                self.put(index.add(&stored.block(block)?))?;
-            }
-            return Ok(());
-        }
-        let documents = (0..stored.blocks()).flat_map(|block| match stored.documents_of(block) {
-            Ok(documents) => documents.into_iter().map(Ok).collect(),
-            Err(error) => vec![Err(error)],
-        });
-        self.repack(map, documents, index)
-    }
-
-    /// Compresses all documents anew in their new order, so many at a time as fit a fixed amount of memory: the sources are read
-    /// once for each such part.
-    fn stored_anew(&mut self, index: &mut StoredIndexWriter) -> Result<()> {
-        let mut packer = StoredPacker::default();
-        let mut start = 0;
-        while start < self.documents {
-            let part = self.part_of_stored(start)?;
-            for document in &part {
-                packer.add(document)?;
-                for block in packer.take_closed() {
-                    self.put(index.add(&block))?;
-                }
-            }
-            start += u32::try_from(part.len()).unwrap_or(u32::MAX);
-        }
-        for block in packer.finish()? {
-            self.put(index.add(&block))?;
-        }
-        Ok(())
-    }
-
-    /// The documents from `start` on in their new order, until they take [`PART_BYTES`].
-    fn part_of_stored(&self, start: DocId) -> Result<Vec<Vec<u8>>> {
-        let mut part: BTreeMap<DocId, Vec<u8>> = BTreeMap::new();
-        let (mut bytes, mut end) = (0, self.documents);
-        for (source, map) in self.sources.iter().zip(self.maps) {
-            for_each_stored(*source, |document, content| {
-                let new = map.get(document).filter(|new| (start..end).contains(new));
-                if let Some(new) = new {
-                    bytes += content.len() + ENTRY_BYTES;
-                    part.insert(new, content);
-                }
-                // The last ones wait for the next part; one at least stays.
-                while bytes > PART_BYTES && part.len() > 1 {
-                    if let Some((dropped, content)) = part.pop_last() {
-                        bytes -= content.len() + ENTRY_BYTES;
-                        end = dropped;
-                    }
-                }
-            })?;
-        }
-        Ok(part.into_values().collect())
-    }
-
-    /// Compresses the kept documents of a source anew.
-    fn repack(
-        &mut self,
-        map: &DocumentMap,
-        documents: impl Iterator<Item = Result<Vec<u8>>>,
-        index: &mut StoredIndexWriter,
-    ) -> Result<()> {
-        let mut packer = StoredPacker::default();
-        for (number, document) in (0..).zip(documents) {
-            let document = document?;
-            if map.get(number).is_some() {
-                packer.add(&document)?;
-            }
-            for block in packer.take_closed() {
-                self.put(index.add(&block))?;
-            }
-        }
-        for block in packer.finish()? {
-            self.put(index.add(&block))?;
-        }
-        Ok(())
-    }
-
-    fn ids(&mut self) -> Result<()> {
-        let streams = self.sources.iter().map(|source| IdStream::of(*source));
-        let mut merge = KeyMerge::new(streams.collect())?;
-        let mut dictionary = DictionaryWriter::of_ids();
-        let mut order = Vec::with_capacity(self.documents as usize);
-        let maps = self.maps;
-        while merge.advance()? {
-            let mut found = None;
-            merge.for_current(|source, stream| {
-                let document = stream.document()?;
-                // Of documents with equal ids all but the last are dropped before.
-                found = maps.get(source).and_then(|m| m.get(document)).or(found);
-                Ok(())
-            })?;
-            if let Some(document) = found {
-                dictionary.add_id(merge.key())?;
-                order.push(document);
-            }
-        }
-        if order.len() != self.documents as usize {
-            let message = "two live documents have the same external id";
-            return Err(Error::corrupt(self.file, "ids", 0, message));
-        }
-        self.section("ids", None, &dictionary.finish()?)?;
-        self.section("id-order", None, &encode_order(&order))
-    }
-}
-
-/// Memory for documents that are put in another order.
-const PART_BYTES: usize = 64 << 20;
-/// What a document takes beside its content.
-const ENTRY_BYTES: usize = 64;
-
-/// Calls `visit` with every document of a source and its content, empty where there is none.
-fn for_each_stored(source: Source<'_>, mut visit: impl FnMut(DocId, Vec<u8>)) -> Result<()> {
-    let mut next = 0;
-    let mut visit_all = |contents: Vec<Vec<u8>>| {
-        for content in contents {
-            visit(next, content);
-            next += 1;
-        }
-    };
-    match source {
-        Source::Batch(batch, _) => {
-            visit_all(unpack_batch(batch.stored.as_deref().unwrap_or_default())?);
-        }
-        Source::Segment(segment, _) => {
-            if let Some(stored) = segment.stored() {
-                for block in 0..stored.blocks() {
-                    visit_all(stored.documents_of(block)?);
-                }
-            }
-        }
-    }
-    for document in next..source.documents() {
-        visit(document, Vec::new());
-    }
-    Ok(())
 }
 
 /// Postings are handed to the file in pieces of about this many bytes.
 const PENDING_BYTES: usize = 1 << 20;
-
-/// The documents of a batch's stored blocks.
-fn unpack_batch(blocks: &[StoredBlock]) -> Result<Vec<Vec<u8>>> {
-    let mut index = StoredIndexWriter::default();
-    let mut frames = Vec::new();
-    for block in blocks {
-        frames.extend_from_slice(index.add(block));
-    }
-    let frames = Section::from_bytes("stored", frames);
-    let stored = Stored::open(frames, Section::from_bytes("stored-index", index.finish()))?;
-    let mut documents = Vec::new();
-    for block in 0..stored.blocks() {
-        documents.extend(stored.documents_of(block)?);
-    }
-    Ok(documents)
-}
+/// Dictionaries are handed to the file, or put aside, in pieces of about this many bytes.
+const DICTIONARY_BYTES: usize = 64 << 10;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Directory, FileSink, Lock};
+use super::{Directory, FileSink, Lock, Scratch};
 use crate::error::{Error, Result};
 use crate::format::SharedBytes;
 
@@ -33,14 +33,15 @@ impl FileSystem {
         Ok(Self { root })
     }
 
-    /// The folder at `path`, created with its parents if need be.
+    /// The folder at `path`, created with its parents if need be. The names of created folders are made
+    /// durable: an index in them is not lost with its folder when the machine loses power.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] when it cannot be created.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let root = path.as_ref();
-        fs::create_dir_all(root).map_err(|e| Error::io(root, "create", e))?;
+        create_folders(root, sync_folder)?;
         Self::open(root)
     }
 
@@ -92,13 +93,7 @@ impl Directory for FileSystem {
     }
 
     fn sync(&self) -> Result<()> {
-        // Windows makes renames durable by itself and cannot open folders.
-        if cfg!(unix) {
-            File::open(&self.root)
-                .and_then(|folder| folder.sync_all())
-                .map_err(|e| Error::io(&self.root, "fsync", e))?;
-        }
-        Ok(())
+        sync_folder(&self.root)
     }
 
     fn lock(&self) -> Result<Box<dyn Lock>> {
@@ -118,6 +113,12 @@ impl Directory for FileSystem {
         }
     }
 
+    fn scratch(&self) -> Result<Box<dyn Scratch>> {
+        let file = tempfile::tempfile_in(&self.root);
+        let file = file.map_err(|e| Error::io(&self.root, "create a scratch file in", e))?;
+        Ok(Box::new(file))
+    }
+
     fn path(&self) -> PathBuf {
         self.root.clone()
     }
@@ -125,7 +126,7 @@ impl Directory for FileSystem {
     fn import(&self, source: &Path, name: &str) -> Result<()> {
         let path = self.at(name);
         if fs::hard_link(source, &path).is_err() {
-            fs::copy(source, &path).map_err(|e| Error::io(source, "copy", e))?;
+            copy(source, &path)?;
         }
         OpenOptions::new()
             .read(true)
@@ -133,6 +134,45 @@ impl Directory for FileSystem {
             .and_then(|file| file.sync_all())
             .map_err(|e| Error::io(&path, "fsync", e))
     }
+}
+
+/// Copies a file to a path where there must be none.
+fn copy(source: &Path, path: &Path) -> Result<()> {
+    let mut from = File::open(source).map_err(|e| Error::io(source, "open", e))?;
+    let mut to = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .map_err(|e| Error::io(path, "create", e))?;
+    io::copy(&mut from, &mut to).map_err(|e| Error::io(source, "copy", e))?;
+    Ok(())
+}
+
+/// Creates a folder and those above it that are missing, and calls `sync` with each folder that got a
+/// new entry, the lowest first.
+fn create_folders(root: &Path, sync: impl Fn(&Path) -> Result<()>) -> Result<()> {
+    let missing: Vec<&Path> = root
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+        .collect();
+    fs::create_dir_all(root).map_err(|e| Error::io(root, "create", e))?;
+    for folder in missing {
+        // The parent of a relative path of one part is the working folder.
+        let parent = folder.parent().filter(|p| !p.as_os_str().is_empty());
+        sync(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}
+
+/// Makes the names in a folder durable.
+fn sync_folder(folder: &Path) -> Result<()> {
+    // Windows makes renames durable by itself and cannot open folders.
+    if cfg!(unix) {
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|e| Error::io(folder, "fsync", e))?;
+    }
+    Ok(())
 }
 
 /// The operating system drops the lock when the file is closed, also when the process dies.
@@ -223,6 +263,45 @@ mod tests {
         assert!(super::super::is_missing(
             &Directory::open(&directory, "x").err().unwrap()
         ));
+    }
+
+    #[test]
+    fn the_folders_above_a_new_index_are_made_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let synced = std::cell::RefCell::new(Vec::new());
+        let note = |folder: &Path| {
+            synced.borrow_mut().push(folder.to_path_buf());
+            sync_folder(folder)
+        };
+        let index = folder.path().join("a/b");
+        create_folders(&index, note).unwrap();
+        let expected = [folder.path().join("a"), folder.path().to_path_buf()];
+        assert_eq!(*synced.borrow(), expected);
+        create_folders(&index, note).unwrap();
+        assert_eq!(synced.borrow().len(), 2);
+    }
+
+    #[test]
+    fn a_copy_never_overwrites_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::write(&from, "new").unwrap();
+        fs::write(&to, "old").unwrap();
+        assert!(copy(&from, &to).is_err());
+        let directory = FileSystem::open(folder.path()).unwrap();
+        assert!(directory.import(&from, "to").is_err());
+        assert_eq!(fs::read_to_string(&to).unwrap(), "old");
+        copy(&from, &folder.path().join("other")).unwrap();
+    }
+
+    #[test]
+    fn a_scratch_file_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = FileSystem::open(folder.path()).unwrap();
+        let mut scratch = directory.scratch().unwrap();
+        scratch.write_all(b"x").unwrap();
+        drop(scratch);
+        assert!(directory.list().unwrap().is_empty());
     }
 
     #[test]

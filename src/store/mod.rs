@@ -10,7 +10,7 @@ mod file_system;
 mod memory;
 
 use std::fmt::Debug;
-use std::io::Write;
+use std::io::{Cursor, Read, Seek, Write};
 use std::path::PathBuf;
 
 pub use fault::{Fault, Faulty};
@@ -30,6 +30,11 @@ pub trait FileSink: Write + Send {
     /// What the system reports; afterwards nobody knows what is on disk.
     fn sync(&mut self) -> std::io::Result<()>;
 }
+
+/// Bytes that did not fit in memory, written and read again by one owner, and gone with it.
+pub trait Scratch: Read + Write + Seek + Send {}
+
+impl<T: Read + Write + Seek + Send> Scratch for T {}
 
 /// Held by a writer; another writer can have the lock when this is dropped or its process dies.
 pub trait Lock: Send + Debug {}
@@ -85,11 +90,21 @@ pub trait Directory: Send + Sync + Debug {
     /// [`Error::Locked`](crate::Error::Locked) when another writer, in this process or another, holds it.
     fn lock(&self) -> Result<Box<dyn Lock>>;
 
+    /// An empty scratch file that has no name and is never durable; in memory unless the directory
+    /// has a better place.
+    ///
+    /// # Errors
+    ///
+    /// As [`Directory::create`].
+    fn scratch(&self) -> Result<Box<dyn Scratch>> {
+        Ok(Box::new(Cursor::new(Vec::new())))
+    }
+
     /// Where the folder is, for messages.
     fn path(&self) -> PathBuf;
 
     /// Brings in the finished file `source` from outside under a new name, by hard link where the file
-    /// system can, else by copy, and makes its content durable.
+    /// system can, else by copy, and makes its content durable. A file of this name is never overwritten.
     ///
     /// # Errors
     ///

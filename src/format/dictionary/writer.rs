@@ -6,8 +6,13 @@ use crate::format::limits::MAX_DICTIONARY_BYTES;
 use crate::format::{varint, wide};
 
 /// Builds a dictionary from keys in rising order.
+///
+/// Bytes may be taken out while keys are added ([`DictionaryWriter::take_blocks`]), so that a large
+/// dictionary is not held in memory.
 pub struct DictionaryWriter {
     payload: u32,
+    /// Bytes of blocks that were taken out.
+    taken: u64,
     blocks: Vec<u8>,
     offsets: Vec<u32>,
     last_key: Vec<u8>,
@@ -33,6 +38,7 @@ impl DictionaryWriter {
     fn new(payload: u32) -> Self {
         Self {
             payload,
+            taken: 0,
             blocks: Vec::new(),
             offsets: Vec::new(),
             last_key: Vec::new(),
@@ -112,16 +118,35 @@ impl DictionaryWriter {
     }
 
     fn position(&self) -> Result<u32> {
-        u32::try_from(self.blocks.len()).map_err(|_| {
+        let length = self.taken + wide(self.blocks.len());
+        u32::try_from(length).map_err(|_| {
             Error::limit(
                 "bytes of a segment's dictionary",
-                wide(self.blocks.len()),
+                length,
                 MAX_DICTIONARY_BYTES,
             )
         })
     }
 
-    /// The bytes of the whole section.
+    /// Hands the bytes that are there to `out` once they are at least `min_bytes`, and forgets them.
+    ///
+    /// # Errors
+    ///
+    /// What `out` returns.
+    pub fn take_blocks(
+        &mut self,
+        min_bytes: usize,
+        out: impl FnOnce(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        if self.blocks.len() >= min_bytes {
+            out(&self.blocks)?;
+            self.taken += wide(self.blocks.len());
+            self.blocks.clear();
+        }
+        Ok(())
+    }
+
+    /// The bytes of the whole section, or what is left of them after some were taken out.
     ///
     /// # Errors
     ///
@@ -129,10 +154,11 @@ impl DictionaryWriter {
     pub fn finish(mut self) -> Result<Vec<u8>> {
         let end = self.position()?;
         self.offsets.push(end);
-        let blocks_length = wide(self.blocks.len());
+        let blocks_length = u64::from(end);
         let block_count = u32::try_from(self.offsets.len() - 1).unwrap_or(u32::MAX);
         let mut bytes = self.blocks;
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        let padding = (blocks_length.next_multiple_of(4) - blocks_length) as usize;
+        bytes.extend(std::iter::repeat_n(0, padding));
         for offset in &self.offsets {
             bytes.extend_from_slice(&offset.to_le_bytes());
         }

@@ -3,7 +3,7 @@
 //! Results arrive in any order and are accepted in the order of their sequence numbers, so that what is
 //! written depends on the input alone.
 
-use super::{BUFFER_SHARE, IndexWriter, Step, write_segment};
+use super::{BUFFER_SHARE, IndexWriter, Step};
 use crate::error::Result;
 use crate::index::buffer::Buffer;
 use crate::index::options::OnDuplicate;
@@ -57,10 +57,9 @@ impl IndexWriter {
                 self.segments.push(LiveSegment::new(result?));
                 self.changed = true;
             }
-            Done::Merged(result) => {
-                self.merging -= 1;
-                self.segments.end_merge(result?)?;
-                self.changed = true;
+            Done::Merged { number, result } => {
+                self.merging.remove(&number);
+                self.end_merge(number, result)?;
             }
         }
         Ok(())
@@ -89,7 +88,8 @@ impl IndexWriter {
     /// Begins to write the buffer as a segment, after the one before is written.
     pub(super) fn flush(&mut self) -> Result<()> {
         self.finish_writing()?;
-        self.plan_merges()?;
+        self.plan_merges();
+        self.wait_for_room()?;
         if self.buffer.is_empty() {
             return Ok(());
         }
@@ -100,18 +100,8 @@ impl IndexWriter {
             return Ok(());
         }
         let number = self.take_number();
-        let (directory, schema) = (self.directory.clone(), self.schema.clone());
-        let verify = self.index_options.verify;
-        let task: Task = Box::new(move || {
-            write_segment(
-                &*directory,
-                &schema,
-                number,
-                &buffer.sources(),
-                None,
-                verify,
-            )
-        });
+        let job = self.segment_job(number, None);
+        let task: Task = Box::new(move || job.run(&buffer.sources()));
         self.writing = true;
         self.pool.submit(Job::Write(task));
         Ok(())
@@ -119,7 +109,7 @@ impl IndexWriter {
 
     /// Deletes the buffer's ids from older segments.
     pub(super) fn resolve(&mut self, buffer: &mut Buffer) -> Result<()> {
-        if self.segments.iter().next().is_none() {
+        if self.segments.is_empty() {
             return Ok(());
         }
         let mut rejected = Vec::new();
@@ -147,14 +137,6 @@ impl IndexWriter {
 
     pub(super) fn finish_writing(&mut self) -> Result<()> {
         while self.writing {
-            let done = self.pool.next()?;
-            self.receive(done)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn finish_merges(&mut self) -> Result<()> {
-        while self.merging > 0 {
             let done = self.pool.next()?;
             self.receive(done)?;
         }

@@ -1,0 +1,167 @@
+//! Planning, running and ending merges.
+
+use super::IndexWriter;
+use std::sync::atomic::Ordering;
+
+use crate::error::{Error, Result};
+use crate::format::limits::{MAX_DICTIONARY_BYTES, MAX_SEGMENT_DOCUMENTS};
+use crate::index::merge_policy::MergeLimits;
+use crate::index::pool::{Done, ReadySegment, Task};
+use crate::index::segments::MergePlan;
+use crate::segment::{MERGE_BYTES_PER_DOCUMENT, Reorder, Source};
+
+/// Share of the memory that the merges of the policy may take together.
+const MERGE_SHARE: f64 = 0.4;
+/// With more segments than this for each of a tier, adding waits for a merge to end: searches would
+/// become slow and manifests long.
+const MAX_SEGMENTS_PER_TIER_SEGMENT: usize = 32;
+
+impl IndexWriter {
+    /// Plans the merges that the policy wants, and starts those whose sources are ready. Never waits.
+    pub(super) fn plan_merges(&mut self) {
+        let limits = self.merge_limits();
+        loop {
+            let policy = &self.options.merge_policy;
+            let places = policy.choose(&self.segments.candidates(), &limits);
+            if places.is_empty() {
+                return self.start_merges();
+            }
+            let number = self.take_number();
+            self.segments.plan_merge(&places, number);
+        }
+    }
+
+    fn merge_limits(&self) -> MergeLimits {
+        let threads = self.options.merge_threads.max(1);
+        // Rounding does not matter here, only that it is always the same.
+        let memory = self.options.memory as f64 * MERGE_SHARE / threads as f64;
+        let documents = memory as u64 / MERGE_BYTES_PER_DOCUMENT;
+        MergeLimits {
+            max_documents: documents.min(u64::from(MAX_SEGMENT_DOCUMENTS)),
+            max_key_bytes: MAX_DICTIONARY_BYTES,
+        }
+    }
+
+    fn start_merges(&mut self) {
+        for plan in self.segments.start_merges() {
+            let number = plan.number;
+            let task = self.merge_task(plan);
+            self.merging.insert(number);
+            self.pool.submit_merge(number, task);
+        }
+    }
+
+    fn merge_task(&self, plan: MergePlan) -> Task {
+        let job = self.segment_job(plan.number, self.reorder(&plan));
+        Box::new(move || {
+            let sources: Vec<Source<'_>> = plan
+                .sources
+                .iter()
+                .map(|(reader, deleted)| Source::Segment(reader, deleted.as_deref()))
+                .collect();
+            job.run(&sources)
+        })
+    }
+
+    /// How the documents of a merge are put in order, if they are enough to be worth it.
+    fn reorder(&self, plan: &MergePlan) -> Option<Reorder> {
+        let min = self.options.reorder_from?;
+        let documents = plan.sources.iter().map(|(reader, _)| reader.documents());
+        (documents.map(u64::from).sum::<u64>() >= u64::from(min)).then_some(Reorder {
+            threads: self.options.threads,
+            memory: self.options.memory,
+        })
+    }
+
+    /// Takes the result of a merge. One that met a limit is given up: its sources stay as they are, and
+    /// nothing is lost.
+    pub(super) fn end_merge(&mut self, number: u64, result: Result<ReadySegment>) -> Result<()> {
+        match result {
+            Ok(ready) => {
+                self.segments.end_merge(ready);
+                self.changed = true;
+            }
+            Err(error @ Error::Limit { .. }) => {
+                self.segments.abandon_merge(number);
+                self.failed_merge = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+        self.start_merges();
+        Ok(())
+    }
+
+    /// Waits until every planned merge has ended.
+    pub(super) fn finish_merges(&mut self) -> Result<()> {
+        while !self.merging.is_empty() {
+            self.finish_a_merge()?;
+        }
+        Ok(())
+    }
+
+    fn finish_a_merge(&mut self) -> Result<()> {
+        let done = match self.pool.run_merge() {
+            Some(done) => done,
+            None => self.pool.next()?,
+        };
+        self.receive(done)
+    }
+
+    /// Waits for merges while there are far too many segments.
+    pub(super) fn wait_for_room(&mut self) -> Result<()> {
+        let per_tier = self.options.merge_policy.segments_per_tier;
+        let max = per_tier * MAX_SEGMENTS_PER_TIER_SEGMENT;
+        while !self.merging.is_empty() && self.segments.all().len() > max {
+            self.finish_a_merge()?;
+        }
+        Ok(())
+    }
+
+    /// Merges until there are at most `segments` segments.
+    pub(super) fn try_merge_to(&mut self, segments: usize) -> Result<()> {
+        self.write_everything()?;
+        self.finish_merges()?;
+        self.segments.drop_empty();
+        let candidates = self.segments.candidates();
+        let mut places: Vec<usize> = (0..candidates.len()).collect();
+        if candidates.len() > segments {
+            // The smallest ones: the least work.
+            places.sort_by_key(|place| candidates.get(*place).map_or(0, |c| c.bytes));
+            places.truncate(candidates.len() - segments + 1);
+            places.sort_unstable();
+        } else {
+            let deleted = candidates.iter().any(|c| c.deleted > 0);
+            let unordered = self.options.reorder_from.is_some_and(|min| {
+                let segments = self.segments.all();
+                let mut infos = segments.iter().map(|s| s.reader.info());
+                infos.any(|info| !info.reordered && info.documents >= min)
+            });
+            if segments > 1 || !(deleted || unordered) {
+                return Ok(());
+            }
+        }
+        let number = self.take_number();
+        self.segments.plan_merge(&places, number);
+        self.start_merges();
+        self.finish_merges()
+    }
+
+    /// Stops every merge and forgets it.
+    pub(super) fn cancel_merges(&mut self) -> Result<()> {
+        self.cancel.store(true, Ordering::Relaxed);
+        while !self.merging.is_empty() {
+            let done = match self.pool.run_merge() {
+                Some(done) => done,
+                None => self.pool.next()?,
+            };
+            match done {
+                Done::Merged { number, .. } => {
+                    self.merging.remove(&number);
+                }
+                other => self.receive(other)?,
+            }
+        }
+        self.cancel.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+}
