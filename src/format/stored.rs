@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 
 /// A block is closed when it has this many raw bytes.
 pub const BLOCK_TARGET_BYTES: usize = 16 << 10;
+/// Bytes of one stored document: it fits a block with what is there of a block before it is closed.
+pub const MAX_STORED_DOCUMENT_BYTES: usize = MAX_STORED_BLOCK_BYTES - 2 * BLOCK_TARGET_BYTES;
 /// Fast, and within a few percent of the size of the slower levels on blocks this small.
 const LEVEL: i32 = 1;
 const ENTRY_BYTES: u64 = size_of::<StoredEntry>() as u64;

@@ -453,3 +453,6 @@ impl Drop for IndexWriter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

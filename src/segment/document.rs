@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::limits::{MAX_DOCUMENT_BYTES, MAX_ID_BYTES, MAX_SPARSE_TERM_BYTES};
+use crate::format::stored::MAX_STORED_DOCUMENT_BYTES;
 use crate::format::{FieldKind, FieldOptions, Schema, SparseTerms};
 
 /// A value of one field.
@@ -190,7 +191,46 @@ impl Document {
         if stored > 1 {
             return Err(Error::invalid("expected at most one stored value"));
         }
+        if stored == 0 && schema.stored_field().is_some() {
+            self.check_source()?;
+        }
         Ok(())
+    }
+
+    /// Checks the size of the JSON that is stored of a document without a stored value: quotes, line
+    /// ends and control characters take up to 6 bytes there.
+    fn check_source(&self) -> Result<()> {
+        const MAX_ESCAPED_BYTES: usize = 6;
+        let names = self.values.iter().map(|(name, _)| name.len() + 4);
+        let most = (self.bytes() + names.sum::<usize>() + 16).saturating_mul(MAX_ESCAPED_BYTES);
+        if most <= MAX_STORED_DOCUMENT_BYTES {
+            return Ok(());
+        }
+        let what = format!("bytes of the JSON that is stored of document `{}`", self.id);
+        limit(&what, self.source()?.len(), MAX_STORED_DOCUMENT_BYTES)
+    }
+
+    /// What is stored of a document that brings no stored value: its id and texts as JSON.
+    pub(super) fn source(&self) -> Result<Vec<u8>> {
+        let mut object = serde_json::Map::new();
+        object.insert("_id".into(), self.id().into());
+        for (name, value) in &self.values {
+            let FieldValue::Text(text) = value else {
+                continue;
+            };
+            match object.get_mut(name) {
+                // A field given twice is one text.
+                Some(serde_json::Value::String(before)) => {
+                    before.push(' ');
+                    before.push_str(text);
+                }
+                _ => {
+                    object.insert(name.clone(), text.as_str().into());
+                }
+            }
+        }
+        serde_json::to_vec(&object)
+            .map_err(|e| Error::invalid(format!("cannot store document: {e}")))
     }
 
     fn check_vector(&self, name: &str, vector: &[f32], options: &FieldOptions) -> Result<()> {
@@ -301,6 +341,19 @@ mod tests {
         let twice = Document::new("a").with_dense("d", [1.0; 3]);
         let twice = twice.with_dense("d", [1.0; 3]).check(&product);
         assert!(twice.is_err());
+    }
+
+    #[test]
+    fn a_document_whose_stored_json_outgrows_a_block_is_refused() {
+        let lines = |bytes: usize| Document::new("a").with_text("text", "\n".repeat(bytes));
+        lines(30 << 20).check(&schema()).unwrap();
+        let error = lines(40 << 20).check(&schema()).unwrap_err();
+        assert!(
+            error.to_string().contains("stored of document `a`"),
+            "{error}"
+        );
+        let without = Schema::new().text("text", "en").unwrap();
+        lines(40 << 20).check(&without).unwrap();
     }
 
     #[test]

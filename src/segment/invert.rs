@@ -392,32 +392,10 @@ fn store(documents: &[Document]) -> Result<Vec<StoredBlock>> {
         });
         match given {
             Some(bytes) => packer.add(bytes)?,
-            None => packer.add(&default_source(document)?)?,
+            None => packer.add(&document.source()?)?,
         }
     }
     packer.finish()
-}
-
-/// What is stored of a document that brings no stored value.
-fn default_source(document: &Document) -> Result<Vec<u8>> {
-    let mut object = serde_json::Map::new();
-    object.insert("_id".into(), document.id().into());
-    for (name, value) in document.values() {
-        let FieldValue::Text(text) = value else {
-            continue;
-        };
-        match object.get_mut(name) {
-            // A field given twice is one text.
-            Some(serde_json::Value::String(before)) => {
-                before.push(' ');
-                before.push_str(text);
-            }
-            _ => {
-                object.insert(name.clone(), text.as_str().into());
-            }
-        }
-    }
-    serde_json::to_vec(&object).map_err(|e| Error::invalid(format!("cannot store document: {e}")))
 }
 
 #[cfg(test)]

@@ -1,0 +1,280 @@
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex};
+
+use super::*;
+use crate::format::SharedBytes;
+use crate::index::{MergePolicy, OnDuplicate};
+use crate::store::{FileSink, Memory};
+
+fn schema() -> Schema {
+    let schema = Schema::new().text("text", "simple").unwrap();
+    schema.stored("source").unwrap()
+}
+
+fn options(segments_per_tier: usize) -> WriterOptions {
+    WriterOptions {
+        // Merges run when a test waits for them.
+        merge_threads: 0,
+        merge_policy: MergePolicy {
+            segments_per_tier,
+            ..MergePolicy::default()
+        },
+        ..WriterOptions::default()
+    }
+}
+
+fn add(writer: &mut IndexWriter, ids: impl IntoIterator<Item = u32>, version: u32) {
+    for id in ids {
+        let text = format!("common w{id} v{version}");
+        let document = Document::new(format!("id{id:03}")).with_text("text", text);
+        writer.add(document).unwrap();
+    }
+}
+
+/// How many live documents have each version.
+fn versions(index: &Index, versions: &[u32]) -> Vec<u64> {
+    let snapshot = index.snapshot().unwrap();
+    let count = |version| {
+        let query = crate::Query::text("text", format!("v{version}"));
+        snapshot.search(&query, 10_000).unwrap().len() as u64
+    };
+    versions.iter().copied().map(count).collect()
+}
+
+#[test]
+fn reindexing_the_same_corpus_replaces_whatever_was_merged_meanwhile() {
+    for merge_threads in [0, 1] {
+        let index = Index::in_memory(schema()).unwrap();
+        let options = WriterOptions {
+            merge_threads,
+            on_duplicate: OnDuplicate::Reject,
+            ..options(3)
+        };
+        let mut writer = index.writer_with(options.clone()).unwrap();
+        for start in [0, 10] {
+            add(&mut writer, start..start + 10, 1);
+            writer.commit().unwrap();
+        }
+        drop(writer);
+        let mut writer = index.writer_with(options).unwrap();
+        add(&mut writer, 0..5, 2);
+        // Two committed segments and a new one become one.
+        writer.wait_for_merges().unwrap();
+        assert_eq!(writer.segments.all().len(), 1);
+        add(&mut writer, 5..20, 2);
+        writer.wait_for_merges().unwrap();
+        assert!(writer.take_errors().is_empty());
+        // Ids that this load had before are duplicates, in whichever segment they are.
+        add(&mut writer, [3, 17], 3);
+        writer.wait_for_merges().unwrap();
+        assert_eq!(writer.take_errors().len(), 2);
+        assert_eq!(writer.commit().unwrap().documents, 20);
+        assert_eq!(versions(&index, &[1, 2, 3]), [0, 20, 0]);
+        // After a commit they are not.
+        add(&mut writer, [3, 17], 4);
+        writer.commit().unwrap();
+        assert!(writer.take_errors().is_empty());
+        assert_eq!(versions(&index, &[2, 4]), [18, 2]);
+    }
+}
+
+#[test]
+fn merges_of_segments_that_are_being_merged_lose_nothing() {
+    let index = Index::in_memory(schema()).unwrap();
+    let mut writer = index.writer_with(options(2)).unwrap();
+    for round in 0..20 {
+        add(&mut writer, round * 5..round * 5 + 5, 1);
+        if round > 0 {
+            writer.delete(&format!("id{:03}", round * 5 - 1)).unwrap();
+        }
+        let documents = writer.commit().unwrap().documents;
+        assert_eq!(documents, u64::from(round * 5 + 5 - round));
+    }
+    // No merge has run so far.
+    assert!(index.snapshot().unwrap().segments().len() > 15);
+    writer.wait_for_merges().unwrap();
+    writer.commit().unwrap();
+    assert!(index.snapshot().unwrap().segments().len() < 5);
+    assert_eq!(versions(&index, &[1]), [81]);
+}
+
+#[test]
+fn a_merge_that_meets_a_limit_changes_nothing_and_poisons_nobody() {
+    let index = Index::in_memory(schema()).unwrap();
+    let mut writer = index.writer_with(options(2)).unwrap();
+    for round in 0..4 {
+        add(&mut writer, round * 5..round * 5 + 5, 1);
+        writer.commit().unwrap();
+    }
+    // The merge of all four waits for two others, of which one fails.
+    let failed = *writer.merging.iter().next().unwrap();
+    writer.merging.remove(&failed);
+    writer
+        .end_merge(failed, Err(Error::limit("documents", 2, 1)))
+        .unwrap();
+    writer.delete("id007").unwrap();
+    writer.wait_for_merges().unwrap();
+    assert_eq!(writer.commit().unwrap().documents, 19);
+    assert_eq!(versions(&index, &[1]), [19]);
+    drop(writer);
+    let mut writer = index.writer_with(options(2)).unwrap();
+    add(&mut writer, 20..25, 2);
+    writer.commit().unwrap();
+    writer.merge_to(1).unwrap();
+    assert_eq!(writer.commit().unwrap().documents, 24);
+}
+
+#[test]
+fn a_record_over_a_limit_is_refused_alone() {
+    let index = Index::in_memory(schema()).unwrap();
+    let mut writer = index.writer_with(options(2)).unwrap();
+    add(&mut writer, 0..3, 1);
+    // As JSON every line end takes two bytes, so that this is more than a block of stored documents.
+    let large = Document::new("large").with_text("text", "\n".repeat(40 << 20));
+    let error = writer.add(large).unwrap_err();
+    assert!(matches!(error, Error::Limit { .. }), "{error}");
+    add(&mut writer, 3..5, 1);
+    assert_eq!(writer.commit().unwrap().documents, 5);
+}
+
+/// A directory in which merges wait until they may go on.
+#[derive(Clone, Debug, Default)]
+struct Gate {
+    memory: Memory,
+    is_open: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Gate {
+    fn open_gate(&self) {
+        *self.is_open.0.lock().unwrap() = true;
+        self.is_open.1.notify_all();
+    }
+}
+
+impl Directory for Gate {
+    fn create(&self, name: &str) -> Result<Box<dyn FileSink>> {
+        let thread = std::thread::current();
+        if thread
+            .name()
+            .is_some_and(|name| name.starts_with("esparsa-merge"))
+        {
+            let is_open = self.is_open.0.lock().unwrap();
+            drop(
+                self.is_open
+                    .1
+                    .wait_while(is_open, |is_open| !*is_open)
+                    .unwrap(),
+            );
+        }
+        self.memory.create(name)
+    }
+
+    fn open(&self, name: &str) -> Result<SharedBytes> {
+        self.memory.open(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        self.memory.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        self.memory.remove(name)
+    }
+
+    fn list(&self) -> Result<Vec<String>> {
+        self.memory.list()
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.memory.sync()
+    }
+
+    fn lock(&self) -> Result<Box<dyn Lock>> {
+        self.memory.lock()
+    }
+
+    fn path(&self) -> PathBuf {
+        self.memory.path()
+    }
+}
+
+#[test]
+fn commits_do_not_wait_for_merges() {
+    for threads in [1, 2] {
+        let gate = Gate::default();
+        let index = Index::create_in(Arc::new(gate.clone()), schema(), IndexOptions::new());
+        let index = index.unwrap();
+        let options = WriterOptions {
+            threads,
+            merge_threads: 1,
+            ..options(3)
+        };
+        let mut writer = index.writer_with(options).unwrap();
+        for round in 0..12 {
+            add(&mut writer, [round], 1);
+            let report = writer.commit().unwrap();
+            assert_eq!(report.segments, round as usize + 1);
+        }
+        gate.open_gate();
+        writer.wait_for_merges().unwrap();
+        assert!(writer.commit().unwrap().segments <= 4);
+        assert_eq!(versions(&index, &[1]), [12]);
+    }
+}
+
+#[test]
+fn a_dropped_writer_leaves_no_file_that_its_commit_does_not_name() {
+    let memory = Memory::new();
+    let index = Index::create_in(Arc::new(memory.clone()), schema(), IndexOptions::new()).unwrap();
+    let mut writer = index.writer_with(options(2)).unwrap();
+    add(&mut writer, 0..3, 1);
+    writer.commit().unwrap();
+    let before = memory.list().unwrap();
+    add(&mut writer, 3..6, 1);
+    writer.wait_for_merges().unwrap();
+    assert_ne!(memory.list().unwrap(), before);
+    drop(writer);
+    assert_eq!(memory.list().unwrap(), before);
+}
+
+#[test]
+fn a_damaged_newest_commit_is_an_error_unless_an_older_one_is_accepted() {
+    let memory = Memory::new();
+    let directory = || Arc::new(memory.clone()) as Arc<dyn Directory>;
+    let index = Index::create_in(directory(), schema(), IndexOptions::new()).unwrap();
+    let mut writer = index.writer_with(options(0)).unwrap();
+    add(&mut writer, 0..3, 1);
+    writer.commit().unwrap();
+    let older = (
+        "manifest-0000000002",
+        memory.bytes("manifest-0000000002").unwrap(),
+    );
+    add(&mut writer, 3..6, 1);
+    writer.commit().unwrap();
+    drop(writer);
+    // The older manifest is there again, as after a removal that did not reach the disk.
+    memory.overwrite(older.0, older.1.to_vec());
+    let mut damaged = memory.bytes("manifest-0000000003").unwrap().to_vec();
+    damaged[70] ^= 1;
+    memory.overwrite("manifest-0000000003", damaged);
+    let files = memory.list().unwrap();
+
+    let error = Index::open_in(directory(), IndexOptions::new()).unwrap_err();
+    let message = error.to_string();
+    assert!(matches!(error, Error::Corrupt { .. }), "{message}");
+    assert!(message.contains("accept_older_commit"), "{message}");
+    let error = index.snapshot().unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    assert!(index.writer().is_err());
+    assert_eq!(memory.list().unwrap(), files);
+
+    let accepting = IndexOptions::new().accept_older_commit();
+    let index = Index::open_in(directory(), accepting).unwrap();
+    assert_eq!(index.snapshot().unwrap().documents(), 3);
+    let mut writer = index.writer().unwrap();
+    add(&mut writer, [9], 1);
+    let report = writer.commit().unwrap();
+    assert_eq!((report.commit, report.documents), (4, 4));
+    let index = Index::open_in(directory(), IndexOptions::new()).unwrap();
+    assert_eq!(index.snapshot().unwrap().documents(), 4);
+}
