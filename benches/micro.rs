@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use esparsa::format::block::{self, BEFORE_FIRST, BLOCK_POSTINGS, DecodedBlock};
-use esparsa::format::dictionary::{Dictionary, DictionaryWriter, TermEntry, TermPostings};
+use esparsa::format::dictionary::{Dictionary, DictionaryWriter, Payload, TermEntry, TermPostings};
 use esparsa::format::section::Section;
 use esparsa::{Algorithm, Document, Index, Query, Schema, SearchOptions, Snapshot};
 use generator::{Draft, GREATEST_WEIGHT, Generator};
@@ -124,7 +124,7 @@ fn dictionary(criterion: &mut Criterion) {
         added.expect("keys that rise");
     }
     let bytes = writer.finish().expect("a dictionary within the limits");
-    let dictionary = Dictionary::open(Section::from_bytes("terms", bytes));
+    let dictionary = Dictionary::open(Section::from_bytes("terms", bytes), Payload::TextTerms);
     let dictionary = dictionary.expect("a dictionary just written");
     assert!(matches!(dictionary.term(b"term0001234"), Ok(Some(_))));
 

@@ -221,18 +221,14 @@ def expect_zeros(container, start, end):
 # ---- manifest
 
 def read_manifest(folder):
-    """The highest manifest that verifies; damaged ones are passed over, newer ones are not."""
+    """The highest manifest; when it is damaged, going back to an older one is for people to decide."""
     found = [re.fullmatch(r"manifest-(\d{10,})", name) for name in os.listdir(folder)]
-    manifests = sorted((int(match[1]), match[0]) for match in found if match)
+    manifests = [(int(match[1]), match[0]) for match in found if match]
     if not manifests:
         raise Broken(folder, "manifest", 0, "expected a file `manifest-N` in this folder")
-    for number, name in reversed(manifests):
-        try:
-            return read_manifest_file(folder, name, number)
-        except Broken as error:
-            if isinstance(error, TooNew) or (number, name) == manifests[0]:
-                raise
-            print(f"passed over: {error}", file=sys.stderr)
+    number, name = max(manifests)
+    return read_manifest_file(folder, name, number)
+
 
 def read_manifest_file(folder, name, number):
     container = read_container(folder, name, "manifest")

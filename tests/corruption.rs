@@ -274,14 +274,18 @@ fn a_whole_file_in_the_place_of_another_is_found() {
 }
 
 #[test]
-fn a_damaged_manifest_gives_way_to_the_one_before() {
+fn a_damaged_manifest_is_reported_and_gives_way_only_when_asked_to() {
     let undamaged = Undamaged::new();
     let newest = undamaged.names().into_iter().find(|n| n.starts_with("man"));
     let mut bytes = undamaged.bytes(&newest.unwrap());
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     undamaged.memory.overwrite("manifest-0000000099", bytes);
-    let snapshot = open(&undamaged.memory).unwrap();
+    let error = open(&undamaged.memory).unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    let directory = Arc::new(undamaged.memory.clone());
+    let options = IndexOptions::new().accept_older_commit();
+    let snapshot = Index::open_in(directory, options).unwrap().snapshot().unwrap();
     for (question, expected) in &undamaged.questions {
         assert_eq!(ask(&snapshot, question).unwrap(), *expected, "{question:?}");
     }

@@ -2,12 +2,12 @@
 #![no_main]
 
 use esparsa::format::Section;
-use esparsa::format::dictionary::Dictionary;
+use esparsa::format::dictionary::{Dictionary, Payload};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let section = Section::from_bytes("terms", bytes.to_vec());
-    let Ok(dictionary) = Dictionary::open(section) else {
+    let Ok(dictionary) = Dictionary::open(section, Payload::TextTerms) else {
         return;
     };
     let _ = dictionary.term(b"");

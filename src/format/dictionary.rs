@@ -11,11 +11,35 @@ pub use writer::DictionaryWriter;
 
 use super::section::Section;
 use super::{DocId, Malformed, Parse, narrow, read_u32, read_u64, varint};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Keys in every block but the last.
 pub const KEYS_PER_BLOCK: u32 = 32;
 const FOOTER_BYTES: u64 = 32;
+
+/// What the keys of a dictionary stand for, and so what comes with each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// External ids, without payload.
+    Ids,
+    /// Terms of a text field.
+    TextTerms,
+    /// Terms of a sparse field.
+    SparseTerms,
+}
+
+impl Payload {
+    const ALL: [Self; 3] = [Self::Ids, Self::TextTerms, Self::SparseTerms];
+
+    /// The number in the footer.
+    pub(super) fn code(self) -> u32 {
+        match self {
+            Self::Ids => 0,
+            Self::TextTerms => 1,
+            Self::SparseTerms => 2,
+        }
+    }
+}
 
 /// Where a term's postings are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,17 +77,18 @@ pub struct Dictionary {
     blocks: u32,
     keys_per_block: u32,
     offsets: u64,
-    payload: u32,
+    payload: Payload,
     memo: Arc<TermMemo>,
 }
 
 impl Dictionary {
-    /// Reads the footer.
+    /// Reads the footer of a dictionary of `payload`.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) when it does not describe the section.
-    pub fn open(section: Section) -> Result<Self> {
+    /// [`Error::Corrupt`] when it does not describe the section or the payload is another one,
+    /// [`Error::TooNew`] when this build does not know the payload.
+    pub fn open(section: Section, payload: Payload) -> Result<Self> {
         let footer_at = section.len().saturating_sub(FOOTER_BYTES);
         let footer = section.slice(footer_at, FOOTER_BYTES)?;
         let parse = || -> Parse<Self> {
@@ -75,11 +100,13 @@ impl Dictionary {
                 offsets: read_u64(footer, 16)?
                     .checked_next_multiple_of(4)
                     .ok_or(Malformed("length of the blocks overflows"))?,
-                payload: read_u32(footer, 24)?,
+                payload,
                 memo: Arc::default(),
             })
         };
         let dictionary = section.parsed(footer_at, parse())?;
+        let found = section.parsed(footer_at, read_u32(footer, 24))?;
+        expect_payload(&section, footer_at, found, payload)?;
         let blocks = u64::from(dictionary.blocks);
         let fits = dictionary.offsets.checked_add(4 * (blocks + 1)) == Some(footer_at);
         let per_block = u64::from(dictionary.keys_per_block);
@@ -106,7 +133,7 @@ impl Dictionary {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) when a block that must be read is damaged.
+    /// [`Error::Corrupt`] when a block that must be read is damaged.
     pub fn ordinal(&self, key: &[u8]) -> Result<Option<u64>> {
         Ok(self.seek(key)?.map(|(ordinal, _)| ordinal))
     }
@@ -115,7 +142,7 @@ impl Dictionary {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) when a block that must be read is damaged.
+    /// [`Error::Corrupt`] when a block that must be read is damaged.
     pub fn term(&self, key: &[u8]) -> Result<Option<TermEntry>> {
         self.memo.get(key, self.keys, || {
             Ok(self.seek(key)?.and_then(|(_, entry)| entry))
@@ -150,7 +177,7 @@ impl Dictionary {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) when there is no such ordinal or its block is damaged.
+    /// [`Error::Corrupt`] when there is no such ordinal or its block is damaged.
     pub fn key_of(&self, ordinal: u64, key: &mut Vec<u8>) -> Result<()> {
         let block = u32::try_from(ordinal / u64::from(self.keys_per_block)).unwrap_or(u32::MAX);
         let mut scan = self.scan(block)?;
@@ -198,7 +225,7 @@ impl Dictionary {
             next_ordinal: first_ordinal,
             left: left.min(u64::from(self.keys_per_block)),
             list: 0,
-            has_payload: self.payload != 0,
+            has_payload: self.payload != Payload::Ids,
             at_first: true,
         };
         if scan.has_payload {
@@ -207,6 +234,21 @@ impl Dictionary {
         }
         Ok(scan)
     }
+}
+
+fn expect_payload(section: &Section, at: u64, found: u32, expected: Payload) -> Result<()> {
+    if found == expected.code() {
+        return Ok(());
+    }
+    if Payload::ALL.iter().any(|known| known.code() == found) {
+        let message = Malformed("expected a dictionary of another kind of keys");
+        return Err(section.malformed(at, message));
+    }
+    Err(Error::TooNew {
+        file: section.file().to_owned(),
+        found: format!("dictionary payload {found} in section {}", section.name()),
+        supported: format!("dictionary payload {}", expected.code()),
+    })
 }
 
 /// Walks the keys of one block.
@@ -343,7 +385,7 @@ impl DictionaryIter<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) when a block is damaged.
+    /// [`Error::Corrupt`] when a block is damaged.
     pub fn advance(&mut self) -> Result<bool> {
         Ok(self.next_entry()?.is_some())
     }
@@ -352,7 +394,7 @@ impl DictionaryIter<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) when a block is damaged or has no payloads.
+    /// [`Error::Corrupt`] when a block is damaged or has no payloads.
     pub fn next_term(&mut self) -> Result<Option<TermEntry>> {
         match self.next_entry()? {
             None => Ok(None),
@@ -409,7 +451,8 @@ mod tests {
         for key in keys {
             writer.add_id(&key).unwrap();
         }
-        Dictionary::open(Section::from_bytes("ids", writer.finish().unwrap())).unwrap()
+        let section = Section::from_bytes("ids", writer.finish().unwrap());
+        Dictionary::open(section, Payload::Ids).unwrap()
     }
 
     fn keys() -> impl Strategy<Value = Vec<u8>> {
@@ -441,8 +484,8 @@ mod tests {
                 }
                 expected.insert(key.clone(), entry);
             }
-            let dictionary =
-                Dictionary::open(Section::from_bytes("terms", writer.finish().unwrap())).unwrap();
+            let section = Section::from_bytes("terms", writer.finish().unwrap());
+            let dictionary = Dictionary::open(section, Payload::TextTerms).unwrap();
             for key in expected.keys().chain(&probes) {
                 prop_assert_eq!(dictionary.term(key).unwrap(), expected.get(key).copied());
             }
@@ -469,7 +512,8 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(dictionary) = Dictionary::open(Section::from_bytes("terms", bytes)) {
+            let section = Section::from_bytes("terms", bytes);
+            if let Ok(dictionary) = Dictionary::open(section, Payload::TextTerms) {
                 let _ = dictionary.term(b"abc");
                 let mut iter = dictionary.iter();
                 for _ in 0..1_000 {
@@ -478,6 +522,34 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_dictionary_of_an_unknown_kind_is_refused() {
+        let mut writer = DictionaryWriter::of_text_terms();
+        let postings = TermPostings::Single {
+            document: 0,
+            value: 1,
+        };
+        let entry = TermEntry {
+            document_frequency: 1,
+            postings,
+        };
+        writer.add_term(b"term", &entry, 0).unwrap();
+        let bytes = writer.finish().unwrap();
+        let open = |code: u8, payload| {
+            let mut bytes = bytes.clone();
+            let at = bytes.len() - 8;
+            bytes[at] = code;
+            Dictionary::open(Section::from_bytes("terms", bytes), payload)
+        };
+        open(1, Payload::TextTerms).unwrap();
+        let unknown = open(3, Payload::TextTerms).unwrap_err();
+        assert!(matches!(unknown, Error::TooNew { .. }), "{unknown}");
+        for (code, payload) in [(0, Payload::TextTerms), (1, Payload::SparseTerms)] {
+            let other = open(code, payload).unwrap_err();
+            assert!(matches!(other, Error::Corrupt { .. }), "{other}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! External ids and the documents they name (`format-spec/ids.md`).
 
-use super::dictionary::Dictionary;
+use super::dictionary::{Dictionary, Payload};
 use super::section::Section;
 use super::{DocId, Malformed, bits, narrow, read_u32, wide};
 use crate::error::Result;
@@ -64,7 +64,7 @@ impl Ids {
         let head = order.slice(0, HEAD_BYTES)?;
         let documents = order.parsed(0, read_u32(head, 0))?;
         let width = order.parsed(4, read_u32(head, 4))?;
-        let dictionary = Dictionary::open(ids)?;
+        let dictionary = Dictionary::open(ids, Payload::Ids)?;
         let arrays = if width > 32 {
             None
         } else {

@@ -121,6 +121,16 @@ impl Section {
         )
     }
 
+    /// The file that the section is of.
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The section's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> u64 {
         wide(self.range.len())

@@ -15,6 +15,13 @@ use crate::segment::{InvertedBatch, Source};
 /// Where a document of the buffer is: batch and document of it.
 pub(super) type Place = (u32, DocId);
 
+/// An id of the buffer: of a document, or one to be deleted from older segments.
+#[derive(Clone, Copy)]
+pub(super) enum BufferedId {
+    Document(Place),
+    Deleted(usize),
+}
+
 /// A batch, with the documents of it that are gone already.
 pub(super) struct BufferedBatch {
     batch: InvertedBatch,
@@ -76,7 +83,7 @@ impl Buffer {
         let mut errors = ready.errors;
         let documents = ready.batch.documents;
         let number = u32::try_from(self.batches.len()).unwrap_or(u32::MAX);
-        self.memory += ready.batch.memory() + documents as usize * 20;
+        self.memory += ready.batch.memory() + documents as usize * 20 + ready.lines.len() * 8;
         self.batches.push(BufferedBatch {
             batch: ready.batch,
             dropped: DeletedDocuments::none(documents),
@@ -149,13 +156,24 @@ impl Buffer {
         self.deleted_ids.push(id.to_owned());
     }
 
-    /// The live ids of the buffer and the ids to be deleted, sorted, each with the place of its document.
-    pub fn sorted_ids(&self) -> Vec<(&[u8], Option<Place>)> {
-        let live = self.ids.iter().map(|place| (self.id(*place), Some(*place)));
-        let deleted = self.deleted_ids.iter().map(|id| (id.as_bytes(), None));
-        let mut ids: Vec<_> = live.chain(deleted).collect();
-        ids.sort_unstable();
-        ids
+    /// The live ids of the buffer and the ids to be deleted, sorted, and what each of them is.
+    pub fn sorted_ids(&self) -> (Vec<&[u8]>, Vec<BufferedId>) {
+        let live = self.ids.iter().copied().map(BufferedId::Document);
+        let deleted = (0..self.deleted_ids.len()).map(BufferedId::Deleted);
+        let mut sorted: Vec<BufferedId> = live.chain(deleted).collect();
+        sorted.sort_unstable_by(|a, b| self.bytes_of(*a).cmp(self.bytes_of(*b)));
+        let ids = sorted.iter().map(|id| self.bytes_of(*id)).collect();
+        (ids, sorted)
+    }
+
+    fn bytes_of(&self, id: BufferedId) -> &[u8] {
+        match id {
+            BufferedId::Document(place) => self.id(place),
+            BufferedId::Deleted(number) => {
+                let id = self.deleted_ids.get(number);
+                id.map_or(&[], |id| id.as_bytes())
+            }
+        }
     }
 
     /// Drops a document that an older segment of the same load has, and says so.

@@ -9,7 +9,7 @@ use super::document::{Document, FieldValue};
 use super::head::Head;
 use super::interner::{Interner, Strings};
 use super::term_table::{FieldPostings, TermTable};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::dense::{DenseRows, DenseShape};
 use crate::format::limits::MAX_TEXT_TERM_BYTES;
 use crate::format::stored::{StoredBlock, StoredPacker};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::format::dense::DenseVectors;
-use crate::format::dictionary::{Dictionary, TermEntry};
+use crate::format::dictionary::{Dictionary, Payload, TermEntry};
 use crate::format::ids::Ids;
 use crate::format::schema::Field;
 use crate::format::segment_info::{FieldStatistics, SegmentInfo};
@@ -237,13 +237,13 @@ fn open_field(
                 return Err(lengths.malformed(0, message));
             }
             FieldReader::Text(TextField {
-                terms: Dictionary::open(section("terms")?)?,
+                terms: Dictionary::open(section("terms")?, Payload::TextTerms)?,
                 postings: section("postings")?,
                 lengths,
             })
         }
         (FieldKind::Sparse, 2) => FieldReader::Sparse(SparseField {
-            terms: Dictionary::open(section("terms")?)?,
+            terms: Dictionary::open(section("terms")?, Payload::SparseTerms)?,
             impacts: section("impacts")?,
         }),
         (FieldKind::Dense, 4) => {

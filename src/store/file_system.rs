@@ -234,8 +234,8 @@ fn map(file: &File) -> io::Result<Arc<dyn AsRef<[u8]> + Send + Sync>> {
         return Ok(Arc::new(Vec::new()));
     }
     // SAFETY: the mapping is read-only, and nothing in this crate changes a file once it is finished:
-    // segments, deletes and manifests are written once, under names that are never used again, and
-    // removed, never truncated. Another program that truncates a mapped file of the index breaks the
+    // segments, deletes and manifests are written once, as new files, and removed, never truncated.
+    // Another program that truncates a mapped file of the index breaks the
     // contract that the README states.
     let mapped = unsafe { memmap2::Mmap::map(file)? };
     Ok(Arc::new(mapped))

@@ -1,6 +1,6 @@
 //! Building a dictionary.
 
-use super::{KEYS_PER_BLOCK, TermEntry, TermPostings};
+use super::{KEYS_PER_BLOCK, Payload, TermEntry, TermPostings};
 use crate::error::{Error, Result};
 use crate::format::limits::MAX_DICTIONARY_BYTES;
 use crate::format::{varint, wide};
@@ -10,7 +10,7 @@ use crate::format::{varint, wide};
 /// Bytes may be taken out while keys are added ([`DictionaryWriter::take_blocks`]), so that a large
 /// dictionary is not held in memory.
 pub struct DictionaryWriter {
-    payload: u32,
+    payload: Payload,
     /// Bytes of blocks that were taken out.
     taken: u64,
     blocks: Vec<u8>,
@@ -22,20 +22,20 @@ pub struct DictionaryWriter {
 impl DictionaryWriter {
     /// A dictionary without payloads: external ids.
     pub fn of_ids() -> Self {
-        Self::new(0)
+        Self::new(Payload::Ids)
     }
 
     /// A dictionary of the terms of a text field.
     pub fn of_text_terms() -> Self {
-        Self::new(1)
+        Self::new(Payload::TextTerms)
     }
 
     /// A dictionary of the terms of a sparse field.
     pub fn of_sparse_terms() -> Self {
-        Self::new(2)
+        Self::new(Payload::SparseTerms)
     }
 
-    fn new(payload: u32) -> Self {
+    fn new(payload: Payload) -> Self {
         Self {
             payload,
             taken: 0,
@@ -166,7 +166,7 @@ impl DictionaryWriter {
         bytes.extend_from_slice(&block_count.to_le_bytes());
         bytes.extend_from_slice(&KEYS_PER_BLOCK.to_le_bytes());
         bytes.extend_from_slice(&blocks_length.to_le_bytes());
-        bytes.extend_from_slice(&self.payload.to_le_bytes());
+        bytes.extend_from_slice(&self.payload.code().to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
         Ok(bytes)
     }

@@ -5,7 +5,7 @@
 
 use super::{BUFFER_SHARE, IndexWriter, Step};
 use crate::error::Result;
-use crate::index::buffer::Buffer;
+use crate::index::buffer::{Buffer, BufferedId};
 use crate::index::options::OnDuplicate;
 use crate::index::pool::{BatchInput, Done, Job, Task};
 use crate::index::segments::LiveSegment;
@@ -114,13 +114,15 @@ impl IndexWriter {
         }
         let mut rejected = Vec::new();
         {
-            let sorted = buffer.sorted_ids();
-            let ids: Vec<&[u8]> = sorted.iter().map(|(id, _)| *id).collect();
+            let (ids, sorted) = buffer.sorted_ids();
             let rejects = self.options.on_duplicate == OnDuplicate::Reject;
             self.segments.delete_ids(&ids, |place| {
-                let document = sorted.get(place).and_then(|(_, document)| *document);
-                rejected.extend(document.filter(|_| rejects));
-                rejects && document.is_some()
+                let document = match sorted.get(place) {
+                    Some(BufferedId::Document(document)) if rejects => *document,
+                    _ => return false,
+                };
+                rejected.push(document);
+                true
             })?;
         }
         for document in rejected {
