@@ -23,7 +23,7 @@ const RECIPROCAL_RANK_K: u32 = 60;
 ///     .weights([2.0, 1.0])
 ///     .k(10);
 /// let fused = fusion.fuse(&[vec![("a", 3.0), ("b", 1.0)], vec![("b", 0.5), ("c", 0.5)]])?;
-/// assert_eq!(fused, [("a", 2.0), ("b", -2.0), ("c", -2.0)]);
+/// assert_eq!(fused, [("a", 2.0), ("b", -1.0), ("c", -1.0)]);
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
