@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, StdoutLock, Write};
 use crate::error::{Error, Result};
 
 /// What standard output is called in messages.
-const STANDARD_OUTPUT: &str = "<stdout>";
+pub const STANDARD_OUTPUT: &str = "<stdout>";
 
 /// Standard output, with a buffer; call [`Output::finish`] at the end.
 pub struct Output {

@@ -10,12 +10,12 @@ pub mod report;
 pub mod snippet;
 pub mod terminal;
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::output::{self, Output};
+use super::output_file::OutputFile;
 use super::queries::{
     FieldArguments, QuerySet, SearchedField, TopicPart, k_parser, recall_parser, threads_parser,
 };
@@ -89,6 +89,10 @@ pub struct Search {
     /// Show where the score of this document comes from, instead of results.
     #[arg(long, value_name = "ID", conflicts_with = "queries")]
     explain: Option<String>,
+    /// Leave out the document whose id is that of the query, where queries are documents
+    /// themselves, as in ArguAna; there are still K results.
+    #[arg(long, conflicts_with = "query")]
+    exclude_self: bool,
     #[command(flatten)]
     models: SearchModels,
     /// Part of TREC topics to search with.
@@ -193,6 +197,8 @@ impl Search {
     }
 
     fn file(&self, snapshot: &Snapshot, models: &Models, file: &Path) -> Result<()> {
+        // Encoding the queries counts: without it a model would seem to search for nothing.
+        let started = Instant::now();
         let schema = snapshot.schema();
         let mut set = QuerySet::open_encoded(
             file,
@@ -205,7 +211,6 @@ impl Search {
         if self.all_terms {
             set.ask_for_all_terms();
         }
-        let started = Instant::now();
         let hits = if self.json {
             let mut output = Output::new();
             let hits = self.each(snapshot, models, &set, |id, result| {
@@ -213,11 +218,12 @@ impl Search {
             })?;
             output.finish()?;
             hits
-        } else if let Some(run) = &self.run {
-            let created = File::create(run).map_err(|source| Error::io(run, "create", source))?;
-            self.write_run(snapshot, models, &set, created, &run.display().to_string())?
         } else {
-            self.write_run(snapshot, models, &set, io::stdout().lock(), "<stdout>")?
+            let mut output = OutputFile::create(self.run.as_deref())?;
+            let name = output.name().to_owned();
+            let hits = self.write_run(snapshot, models, &set, &mut output, &name)?;
+            output.finish()?;
+            hits
         };
         let seconds = started.elapsed().as_secs_f64();
         output::message(&format!(
@@ -238,12 +244,18 @@ impl Search {
         mut take: impl FnMut(&str, &SearchResult) -> Result<()>,
     ) -> Result<u64> {
         let k = self.k.unwrap_or(K_FOR_FILE);
-        let options = self.options(models.depth(k));
+        let depth = models.depth(k);
+        // One more takes the place of the query itself.
+        let options = self.options(depth + usize::from(self.exclude_self));
         let mut hits = 0;
         let mut names = set.ids.iter().zip(&set.texts);
         for queries in set.queries.chunks(CHUNK) {
             let results = snapshot.search_batch(queries, &options, self.threads)?;
             for (mut result, (id, text)) in results.into_iter().zip(names.by_ref()) {
+                if self.exclude_self {
+                    result.hits.retain(|hit| hit.id != *id);
+                    result.hits.truncate(depth);
+                }
                 models.rerank(snapshot, text.as_deref(), &mut result, k)?;
                 hits += result.hits.len() as u64;
                 take(id, &result)?;
@@ -260,7 +272,7 @@ impl Search {
         to: impl Write,
         name: &str,
     ) -> Result<u64> {
-        let mut run = RunWriter::new(BufWriter::with_capacity(1 << 16, to), name, TAG)?;
+        let mut run = RunWriter::new(to, name, TAG)?;
         let hits = self.each(snapshot, models, set, |id, result| {
             run.write_query(id, result.hits.iter().map(|hit| (&hit.id, hit.score)))
         })?;
