@@ -17,8 +17,10 @@ use std::time::Instant;
 
 use self::lines::{Format, Numbers, Terms, line};
 use self::resume::{Begun, are_close};
-use super::index::{OnBadInput, input_format, report_files_left_out, thread_count};
-use super::input::{InputFormat, Reader, Record};
+use super::index::{
+    OnBadInput, Problem, Problems, input_format, report_files_left_out, thread_count,
+};
+use super::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Record, Source};
 use super::models::{AnyEncoder, KindName, ModelArguments};
 use super::output;
 use super::progress::Progress;
@@ -29,9 +31,6 @@ use crate::neural::{Encoded, Role, TextEncoder, for_each_window};
 
 /// What stands for standard output.
 const STANDARD: &str = "-";
-/// So many bad records are printed; more are only counted.
-const BAD_RECORDS_SHOWN: u64 = 20;
-
 const EXAMPLES: &str = "\
 Examples:
   Vectors of a BEIR folder's documents, which `esparsa index` reads:
@@ -74,6 +73,19 @@ pub struct Encode {
     /// Format of the inputs; `auto` tells it for each file by name and content, and takes standard input for `jsonl`.
     #[arg(long, value_name = "F", default_value = "auto", value_parser = input_format())]
     format: InputFormat,
+    /// Character encoding of the inputs, as for `esparsa index`.
+    #[arg(long, value_name = "E", default_value = "auto")]
+    encoding: InputEncoding,
+    /// What to do with a record whose id an earlier record has: fail, or skip it; `replace` writes
+    /// both, and `esparsa index` keeps the later one.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    on_duplicate: OnDuplicate,
     /// What to do with a record that cannot be read or encoded; one without any text is such a record.
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     on_bad_input: OnBadInput,
@@ -86,7 +98,6 @@ pub struct Encode {
 #[derive(Default)]
 struct Counts {
     documents: u64,
-    bad_records: u64,
     tokens: u64,
     full: u64,
 }
@@ -99,7 +110,7 @@ impl Encode {
     /// What opening the model, reading the inputs and writing the output give; the first bad record, unless these are skipped.
     pub fn run(self) -> Result<()> {
         // The inputs are looked at before the model, which takes longer to open.
-        let reader = Reader::open(&self.inputs, self.format)?;
+        let reader = Reader::open_encoded(&self.inputs, self.format, self.encoding)?;
         let backend = self.options.backend(thread_count(self.threads))?;
         match AnyEncoder::open(&self.model, self.kind, backend, &self.options)? {
             AnyEncoder::Sparse(encoder) => {
@@ -118,7 +129,9 @@ impl Encode {
     ) -> Result<()> {
         let mut progress = Progress::new(reader.total_bytes(), self.quiet);
         report_files_left_out(&reader, &progress);
-        let mut records = Records::new(reader);
+        let source = Source::new(Vec::new(), reader);
+        let mut records = Records::of(source, Ids::new(self.on_duplicate));
+        let mut problems = Problems::new(self.on_bad_input, self.on_duplicate);
         let mut out = self.open_output(&mut records, encoder, format, &progress)?;
         let started = Instant::now();
         let mut counts = Counts::default();
@@ -139,13 +152,25 @@ impl Encode {
                 counts.full += encoded.full;
                 let bytes_read = window.last().map_or(0, |read| read.bytes_read);
                 for (read, result) in window.into_iter().zip(encoded.results) {
+                    let is_duplicate = read.is_duplicate;
                     match result_of(read.record, result) {
                         Ok((id, vector)) => {
                             let line = line(&id, &vector, format);
                             out.write(line.as_bytes())?;
                             counts.documents += 1;
                         }
-                        Err(error) => self.take_bad_record(error, &mut counts, &progress)?,
+                        Err(error) => {
+                            let problem = Problem {
+                                error,
+                                is_duplicate,
+                            };
+                            // Lines before a record that ends the work are whole, and can be
+                            // resumed from.
+                            let taken = problems.take(problem, &progress);
+                            taken.inspect_err(|_| {
+                                progress.message("what was encoded before is written")
+                            })?;
+                        }
                     }
                 }
                 out.flush()?;
@@ -153,9 +178,11 @@ impl Encode {
                 Ok(())
             },
         )?;
+        problems.finish(&progress);
         drop(progress);
         out.flush()?;
-        counts.report(encoder.max_tokens(), started.elapsed().as_secs_f64());
+        let seconds = started.elapsed().as_secs_f64();
+        counts.report(&problems, encoder.max_tokens(), seconds);
         Ok(())
     }
 
@@ -164,28 +191,6 @@ impl Encode {
             true => Role::Query,
             false => Role::Document,
         }
-    }
-
-    fn take_bad_record(
-        &self,
-        error: Error,
-        counts: &mut Counts,
-        progress: &Progress,
-    ) -> Result<()> {
-        if !error.is_input() {
-            return Err(error);
-        }
-        if self.on_bad_input == OnBadInput::Fail {
-            progress.message(
-                "what was encoded before is written; `--on-bad-input skip` leaves out what cannot be encoded",
-            );
-            return Err(error);
-        }
-        counts.bad_records += 1;
-        if counts.bad_records <= BAD_RECORDS_SHOWN {
-            progress.message(&format!("bad record: {error}"));
-        }
-        Ok(())
     }
 
     fn open_output<E: TextEncoder>(
@@ -216,7 +221,7 @@ impl Encode {
             self.check_model(&record, &vector, encoder, format)
                 .map_err(|error| error.at_line(&*name, 1))?;
             progress.message(&format!(
-                "going on behind {}, {} left out",
+                "resuming after {}, {} left out",
                 counted(found.documents, "document"),
                 counted(found.left_out, "bad record")
             ));
@@ -290,7 +295,7 @@ fn result_of<V>(record: Result<Record>, result: Result<Option<V>>) -> Result<(St
 }
 
 impl Counts {
-    fn report(&self, max_tokens: usize, seconds: f64) {
+    fn report(&self, problems: &Problems, max_tokens: usize, seconds: f64) {
         let per_second = |count: u64| grouped((count as f64 / seconds.max(1e-9)) as u64);
         output::message(&format!(
             "{}, {} in {seconds:.2} s: {} documents/s, {} tokens/s",
@@ -305,11 +310,13 @@ impl Counts {
                 counted(self.full, "sequence")
             ));
         }
-        if self.bad_records > 0 {
-            output::message(&format!(
-                "{} left out",
-                counted(self.bad_records, "bad record")
-            ));
+        for (count, what) in [
+            (problems.bad_records, "bad record"),
+            (problems.duplicates, "duplicate"),
+        ] {
+            if count > 0 {
+                output::message(&format!("{} left out", counted(count, what)));
+            }
         }
     }
 }

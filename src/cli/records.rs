@@ -2,42 +2,90 @@
 
 use std::collections::VecDeque;
 
-use super::input::{Chunk, Reader, Record, RecordFormat, parse};
+use super::input::{
+    Chunk, Ids, OnDuplicate, Position, Reader, Record, RecordFormat, Source, parse,
+};
 use crate::error::Result;
 
 /// A record, or why there is none, and how far the inputs have been read.
 pub struct Read {
     /// The record.
     pub record: Result<Record>,
+    /// True if there is none because an earlier one has its id.
+    pub is_duplicate: bool,
     /// Bytes of input read so far, compressed as they are.
     pub bytes_read: u64,
-    /// The same, decompressed.
-    pub input_bytes: u64,
+    /// Where the next record is.
+    pub position: Position,
 }
 
 /// Reads inputs record by record; holds no more of them in memory than a chunk.
 pub struct Records {
-    reader: Reader,
-    /// Chunks that were read before.
-    first: std::vec::IntoIter<Result<Chunk>>,
+    source: Source,
+    ids: Ids,
     ready: VecDeque<Result<Record>>,
-    input_bytes: u64,
+    /// Where the chunk of `ready` begins, and how many of its records were handed out.
+    position: Position,
 }
 
 impl Records {
-    /// All records of `reader`.
+    /// All records of `reader`, with those whose id is there twice.
     pub fn new(reader: Reader) -> Self {
-        Self::after(Vec::new(), reader)
+        let source = Source::new(Vec::new(), reader);
+        Self::of(source, Ids::new(OnDuplicate::Replace))
     }
 
-    /// The records of chunks that were read already, then those of the rest of `reader`.
-    pub fn after(first: Vec<Result<Chunk>>, reader: Reader) -> Self {
+    /// The records of `source`; one whose id is in `ids` already is an error.
+    pub fn of(source: Source, ids: Ids) -> Self {
         Self {
-            reader,
-            first: first.into_iter(),
+            position: source.position(),
+            source,
+            ids,
             ready: VecDeque::new(),
-            input_bytes: 0,
         }
+    }
+
+    /// Passes over the records before `end`; only their ids are noted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Source::skip_to`].
+    pub fn skip_to(&mut self, end: &Position) -> Result<()> {
+        let ids = &mut self.ids;
+        self.source.skip_to(end, |chunk| {
+            if ids.are_kept() {
+                parse(chunk, &mut |record| note(ids, record));
+            }
+        })?;
+        self.position = self.source.position();
+        while self.position.records < end.records && self.fill() {
+            if let Some(record) = self.ready.pop_front() {
+                self.position.records += 1;
+                note(&mut self.ids, record);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads on until a record is ready; false at the end.
+    fn fill(&mut self) -> bool {
+        while self.ready.is_empty() {
+            self.position = self.source.position();
+            match self.source.next() {
+                Some(Ok(chunk)) => parse(&chunk, &mut |record| self.ready.push_back(record)),
+                Some(Err(error)) => self.ready.push_back(Err(error)),
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
+/// Notes the id of a record that was taken before. Of two with the same id the second was left out
+/// then.
+fn note(ids: &mut Ids, record: Result<Record>) {
+    if let Ok(record) = record {
+        let _ = ids.add(&record.id, &record.file, record.line);
     }
 }
 
@@ -45,19 +93,31 @@ impl Iterator for Records {
     type Item = Read;
 
     fn next(&mut self) -> Option<Read> {
-        while self.ready.is_empty() {
-            match self.first.next().or_else(|| self.reader.next())? {
-                Ok(chunk) => {
-                    self.input_bytes += chunk.bytes.len() as u64;
-                    parse(&chunk, &mut |record| self.ready.push_back(record));
-                }
-                Err(error) => self.ready.push_back(Err(error)),
-            }
+        if !self.fill() {
+            return None;
         }
+        let mut record = self.ready.pop_front()?;
+        self.position.records += 1;
+        let mut is_duplicate = false;
+        if let Ok(found) = &record
+            && let Err(error) = self.ids.add(&found.id, &found.file, found.line)
+        {
+            record = Err(error);
+            is_duplicate = true;
+        }
+        // After the last record of a chunk the next one is in the next chunk.
+        let position = match self.ready.is_empty() {
+            true => self.source.position(),
+            false => Position {
+                bytes: self.source.position().bytes,
+                ..self.position
+            },
+        };
         Some(Read {
-            record: self.ready.pop_front()?,
-            bytes_read: self.reader.bytes_read(),
-            input_bytes: self.input_bytes,
+            record,
+            is_duplicate,
+            bytes_read: self.source.bytes_read(),
+            position,
         })
     }
 }
@@ -101,6 +161,29 @@ mod tests {
         let expected = [Some("1"), Some("2"), Some("3"), None, Some("4")];
         assert_eq!(ids.collect::<Vec<_>>(), expected);
         assert_eq!(read[4].bytes_read, total);
+    }
+
+    #[test]
+    fn any_record_can_be_the_next_after_an_interruption() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in.tsv");
+        let filler = "words ".repeat(200);
+        let lines = (0..2_000).map(|line| format!("{}\t{filler}\n", line % 1_990));
+        std::fs::write(&path, lines.collect::<String>()).unwrap();
+        let records = || {
+            let reader = Reader::open(std::slice::from_ref(&path), InputFormat::Auto).unwrap();
+            Records::of(Source::new(Vec::new(), reader), Ids::new(OnDuplicate::Skip))
+        };
+        let outcome = |read: Read| (read.record.map(|record| record.line).ok(), read.position);
+        let whole: Vec<_> = records().map(outcome).collect();
+        let kept = whole.iter().filter(|(line, _)| line.is_some());
+        assert_eq!(kept.count(), 1_990);
+        for done in [1, 700, 1_500, 1_995, 2_000] {
+            let mut rest = records();
+            rest.skip_to(&whole[done - 1].1).unwrap();
+            let rest: Vec<_> = rest.map(outcome).collect();
+            assert!(rest == whole[done..], "after {done}");
+        }
     }
 
     #[test]
