@@ -87,8 +87,45 @@ fn an_id_that_is_too_long_is_refused() {
 }
 
 #[test]
-fn a_duplicate_id_is_refused() {
-    assert_refused(r#"{"id":"first","text":"good"}"#, "duplicate id `first`");
+fn of_two_records_with_the_same_id_the_later_is_kept_unless_asked_otherwise() {
+    let scratch = Scratch::new();
+    scratch.write("a.tsv", "x\tfirst\ny\tother\nx\tsecond\n");
+    let load = |index: &str, options: &str| {
+        scratch.run(&format!("index a.tsv --index {index} --json {options}"))
+    };
+    let counts = |report: &str| {
+        let report: Value = serde_json::from_str(report).unwrap();
+        let count = |name: &str| report[name].as_u64().unwrap();
+        ["documents", "duplicates", "replaced", "index_documents"].map(count)
+    };
+    assert_eq!(counts(&load("replace", "").done()), [3, 0, 1, 2]);
+    assert_eq!(found(scratch.path("replace"), "first second"), ["x"]);
+    assert_eq!(found(scratch.path("replace"), "first"), [""; 0]);
+    // The same in another order of threads and with commits in between.
+    let options = "--threads 3 --commit-every 1 --on-duplicate replace";
+    assert_eq!(counts(&load("replace", options).done()), [3, 0, 3, 2]);
+    assert_eq!(found(scratch.path("replace"), "second"), ["x"]);
+
+    let skipped = load("skip", "--on-duplicate skip");
+    let message = "left out: a.tsv:3: duplicate id `x`, which line 1 has too";
+    assert!(skipped.stderr.contains(message), "{}", skipped.stderr);
+    assert_eq!(counts(&skipped.done()), [2, 1, 0, 2]);
+    assert_eq!(found(scratch.path("skip"), "first"), ["x"]);
+    // Bad records that are left out do not let duplicates pass.
+    let message = load("fail", "--on-duplicate fail --on-bad-input skip").failed();
+    assert!(
+        message.contains("error: a.tsv:3: duplicate id `x`"),
+        "{message}"
+    );
+    assert!(message.contains("--on-duplicate"), "{message}");
+    // A second load of the same documents replaces them, whatever is done with duplicates within
+    // one.
+    scratch.write("a.tsv", "x\tthird\ny\tother\n");
+    for policy in ["fail", "skip", "replace"] {
+        let options = format!("--on-duplicate {policy}");
+        assert_eq!(counts(&load("skip", &options).done()), [2, 0, 2, 2]);
+        assert_eq!(found(scratch.path("skip"), "third"), ["x"]);
+    }
 }
 
 #[test]
@@ -99,12 +136,17 @@ fn a_duplicate_id_is_found_across_chunks_and_files() {
         "{{\"id\":\"x\"}}\n{{\"id\":\"y\",\"text\":\"{filler}\"}}\n{{\"id\":\"z\"}}\n{{\"id\":\"x\"}}\n"
     );
     scratch.write("a.jsonl", lines);
-    let message = scratch.run("index a.jsonl --index index").failed();
+    let message = scratch
+        .run("index a.jsonl --index index --on-duplicate fail")
+        .failed();
     assert!(message.contains("a.jsonl:4: duplicate id `x`"), "{message}");
     scratch.write("b.tsv", "p\tgood\nq\tgood\n");
     scratch.write("c.tsv", "r\tgood\nq\tgood\n");
-    let message = scratch.run("index b.tsv c.tsv --index index").failed();
-    assert!(message.contains("c.tsv:2: duplicate id `q`"), "{message}");
+    let message = scratch
+        .run("index b.tsv c.tsv --index index --on-duplicate fail")
+        .failed();
+    let expected = "c.tsv:2: duplicate id `q`, which b.tsv:2 has too";
+    assert!(message.contains(expected), "{message}");
     assert_unchanged(&scratch);
 }
 
@@ -174,18 +216,105 @@ fn bad_rows_and_documents_of_other_formats_are_refused() {
 #[test]
 fn an_empty_document_is_accepted() {
     let scratch = with_commit();
-    let lines = "{\"id\":\"a\"}\n{\"id\":\"b\",\"text\":\"\"}\n{\"id\":\"c\",\"vector\":{}}\n";
+    let lines = "{\"id\":\"a\"}\n{\"id\":\"b\",\"text\":\"\"}\n{\"id\":\"c\",\"vector\":{}}\n{\"id\":\"d\",\"text\":\"good\"}\n";
     scratch.write("empty.jsonl", lines);
     let out = scratch.run("index empty.jsonl --index index").done();
-    assert!(out.starts_with("3 documents in "), "{out}");
+    assert!(out.starts_with("4 documents in "), "{out}");
     let snapshot = Index::open(scratch.path("index")).unwrap().snapshot();
-    assert_eq!(snapshot.unwrap().documents(), 4);
+    assert_eq!(snapshot.unwrap().documents(), 5);
     assert_eq!(found(scratch.path("index"), "volcano"), ["kept"]);
     assert_eq!(
         scratch.run("get --index index a").done(),
         "{\"id\":\"a\"}\n"
     );
     scratch.run("check --index index").done();
+}
+
+#[test]
+fn a_load_in_which_nothing_can_be_searched_fails_and_names_the_keys() {
+    let scratch = with_commit();
+    scratch.write(
+        "other.jsonl",
+        "{\"id\":1,\"abstract\":\"good\",\"year\":1999}\n{\"id\":2,\"abstract\":\"good\"}\n",
+    );
+    let message = scratch
+        .run("index other.jsonl --index index --commit-every 1")
+        .failed();
+    for part in [
+        "`abstract`, `id`, `year`",
+        "`text`, `contents`, `content`, `body`, `passage`",
+        "nothing of this load is committed",
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert_unchanged(&scratch);
+    scratch.write("empty.tsv", "a\t \n");
+    scratch.run("index empty.tsv --index index").failed();
+    // One document with words is enough.
+    scratch.write(
+        "some.jsonl",
+        "{\"id\":1}\n{\"id\":2,\"passage\":\"good\"}\n",
+    );
+    scratch.run("index some.jsonl --index index").done();
+    assert_eq!(found(scratch.path("index"), "good"), ["2"]);
+    let help = scratch.run("index --help").done();
+    for key in ["contents", "content", "body", "passage"] {
+        assert!(help.contains(key), "{key}: {help}");
+    }
+}
+
+#[test]
+fn json_that_python_writes_is_read() {
+    let scratch = with_commit();
+    let lines = "{\"id\":\"a\",\"text\":\"good \\ud83d\",\"score\":NaN}\n{\"id\":\"b\",\"title\":NaN,\"text\":\"good\"}\n";
+    scratch.write("python.jsonl", lines);
+    scratch.run("index python.jsonl --index index").done();
+    assert_eq!(found(scratch.path("index"), "good"), ["a", "b"]);
+    let stored: Value = serde_json::from_str(&scratch.run("get --index index a").done()).unwrap();
+    assert_eq!(stored["text"], "good \u{fffd}");
+    assert_eq!(stored["score"], Value::Null);
+}
+
+#[test]
+fn ids_that_runs_must_escape_are_said_at_load() {
+    let scratch = with_commit();
+    scratch.write(
+        "ids.tsv",
+        "a b\tgood\nc%20d\tgood\n\u{1b}[2J\tgood\n100%\tgood\n",
+    );
+    let ran = scratch.run("index ids.tsv --index index");
+    let warnings = ran.stderr.lines().filter(|line| line.contains("%20"));
+    let warnings: Vec<&str> = warnings.collect();
+    assert_eq!(warnings.len(), 1, "{}", ran.stderr);
+    assert!(warnings[0].starts_with("3 ids have"), "{}", warnings[0]);
+    assert!(warnings[0].contains("`a b`"), "{}", warnings[0]);
+    ran.done();
+    let quiet = scratch.run("index kept.jsonl --index index");
+    assert!(!quiet.stderr.contains("%20"), "{}", quiet.stderr);
+}
+
+#[test]
+fn inputs_in_other_encodings_are_read() {
+    let scratch = with_commit();
+    scratch.write("latin.tsv", b"x\tcaf\xe9 good\n");
+    let message = scratch.run("index latin.tsv --index index").failed();
+    assert!(message.contains("--encoding"), "{message}");
+    scratch
+        .run("index latin.tsv --index index --encoding latin1")
+        .done();
+    assert_eq!(found(scratch.path("index"), "café"), ["x"]);
+    scratch.write(
+        "page.sgml",
+        b"<DOC><DOCNO>p</DOCNO><DOCHDR>Server: good</DOCHDR>Le caf\xe9 est ferm\xe9.<script>good</script></DOC>",
+    );
+    let ran = scratch.run("index page.sgml --index index");
+    let message = "1 document not UTF-8, read as windows-1252";
+    assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    ran.done();
+    assert_eq!(found(scratch.path("index"), "fermé"), ["p"]);
+    assert_eq!(found(scratch.path("index"), "good"), ["x"]);
+    let ran = scratch.run("index latin.tsv --index index --encoding klingon");
+    assert_eq!(ran.code, Some(2));
 }
 
 #[test]
@@ -236,7 +365,8 @@ fn the_first_bad_line_is_the_one_reported() {
     let lines = "{\"id\":\"a\"}\n{\"id\":\"a\"}\n{\"id\":\"b\"}\nbroken\n";
     scratch.write("bad.jsonl", lines);
     for threads in [1, 2, 4] {
-        let command = format!("index bad.jsonl --index index --threads {threads}");
+        let command =
+            format!("index bad.jsonl --index index --threads {threads} --on-duplicate fail");
         let message = scratch.run(&command).failed();
         assert!(message.contains("bad.jsonl:2: duplicate"), "{message}");
     }

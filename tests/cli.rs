@@ -4,6 +4,7 @@
 mod command;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use command::{Scratch, found};
@@ -120,6 +121,44 @@ fn several_inputs_are_one_load() {
 }
 
 #[test]
+fn queries_beside_a_folder_of_documents_are_not_indexed() {
+    let scratch = Scratch::new();
+    scratch.write("c/corpus/1.jsonl", LINES);
+    scratch.write("c/queries.jsonl", "{\"_id\":\"q\",\"text\":\"volcano\"}\n");
+    scratch.write(
+        "c/qrels/test.tsv",
+        "query-id\tcorpus-id\tscore\nq\tetna\t1\n",
+    );
+    let report = json(&scratch.run("index c --index index --json").done());
+    assert_eq!(report["documents"], 2);
+    scratch.write("d/collection.tsv", "etna\tA volcano in Sicily.\n");
+    scratch.write("d/queries.dev.tsv", "q\tvolcano\n");
+    scratch.write("d/qrels.dev.tsv", "q\tetna\n");
+    let ran = scratch.run("index d --index d.index --json");
+    assert!(ran.stderr.contains("qrels.dev.tsv"), "{}", ran.stderr);
+    assert_eq!(json(&ran.done())["documents"], 1);
+}
+
+#[test]
+fn the_language_of_a_new_index_is_detected_and_said() {
+    let scratch = Scratch::new();
+    let text = "As eleições municipais serão realizadas em outubro, e não há ainda candidatos definidos na cidade.";
+    scratch.write("pt.tsv", format!("v\t{text}\n"));
+    let ran = scratch.run("index pt.tsv --index index");
+    let message = "the texts are taken for Portuguese; `--language` names another language";
+    assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    ran.done();
+    assert_eq!(found(scratch.path("index"), "eleição"), ["v"]);
+    // What the index has holds for later loads.
+    let ran = scratch.run("index pt.tsv --index index");
+    assert!(!ran.stderr.contains("language"), "{}", ran.stderr);
+    ran.done();
+    let ran = scratch.run("index pt.tsv --index en --language en");
+    assert!(!ran.stderr.contains("language"), "{}", ran.stderr);
+    assert_eq!(found(scratch.path("en"), "eleição"), [""; 0]);
+}
+
+#[test]
 fn standard_input_is_read() {
     let scratch = Scratch::new();
     let ran = scratch.run_with_input("index - --index index", LINES.as_bytes());
@@ -217,6 +256,140 @@ fn an_index_without_stored_documents_says_so() {
     let message = scratch.run("get --index index etna").failed();
     assert!(message.contains("keeps no documents"), "{message}");
     scratch.run("index two.jsonl --index index").done();
+}
+
+/// 20,000 lines of 1.8 MB, of which each twentieth has the id of another.
+fn many_lines() -> String {
+    let words = ["volcano", "lava", "lake", "alps", "honey", "bees", "snow"];
+    let line = |number: usize| {
+        let id = match number % 20 {
+            19 => number - 11,
+            _ => number,
+        };
+        let text: Vec<&str> = (0..14)
+            .map(|place| words[(number * 31 + place * place * (number % 5 + 1)) % words.len()])
+            .collect();
+        format!("{id}\tn{} {}\n", number % 997, text.join(" "))
+    };
+    (0..20_000).map(line).collect()
+}
+
+/// All hits of some queries, with their scores.
+fn hits(index: impl AsRef<Path>) -> Vec<(String, f32)> {
+    let snapshot = Index::open(index).unwrap().snapshot().unwrap();
+    let mut all = Vec::new();
+    for words in ["volcano n7", "n12 n996 honey", "n500"] {
+        let hits = snapshot.search(&Query::text("text", words), 500).unwrap();
+        all.extend(hits.into_iter().map(|hit| (hit.id, hit.score)));
+    }
+    all
+}
+
+#[test]
+fn a_killed_load_keeps_its_commits_and_resumed_equals_one_that_was_not_interrupted() {
+    // Killed before what was committed is noted, mostly, and after.
+    for (policy, awaited) in [
+        ("replace", "index/manifest-0000000002"),
+        ("skip", "index/load-state.json"),
+    ] {
+        let scratch = Scratch::new();
+        let lines = many_lines();
+        let half = lines[..1_200_000].rfind('\n').unwrap() + 1;
+        scratch.write("a.tsv", &lines[..half]);
+        scratch.write("b.tsv.gz", gzip(&lines.as_bytes()[half..]));
+        let load = |index: &str, options: &str| {
+            format!("index a.tsv b.tsv.gz --index {index} --on-duplicate {policy} {options}")
+        };
+        scratch.run(&load("whole", "--segments 1")).done();
+
+        let options = "--commit-every 1000 --resume";
+        let mut child = Command::new(env!("CARGO_BIN_EXE_esparsa"))
+            .args(load("index", options).split_whitespace())
+            .current_dir(scratch.path(""))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Should this process be slow, the load is whole already, and all holds as well.
+        let awaited = scratch.path(awaited);
+        while !awaited.exists() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let _ = child.kill();
+        child.wait().unwrap();
+        let index = scratch.path("index");
+        let snapshot = Index::open(&index).unwrap().snapshot().unwrap();
+        assert!(snapshot.documents() > 10_000, "{}", snapshot.documents());
+
+        let ran = scratch.run(&load("index", &format!("{options} --segments 1 --json")));
+        let resumes = ran.stderr.contains("resuming after ");
+        assert!(resumes || policy == "replace", "{}", ran.stderr);
+        let report = json(&ran.done());
+        assert_eq!(report["resumed_after"].as_u64().unwrap() > 10_000, resumes);
+        assert_eq!(report["index_documents"], 19_000, "{policy}");
+        assert!(hits(&index) == hits(scratch.path("whole")), "{policy}");
+        scratch.run("check --index index").done();
+        // It is done: nothing is loaded again.
+        let report = json(
+            &scratch
+                .run(&load("index", &format!("{options} --json")))
+                .done(),
+        );
+        assert_eq!(
+            (&report["documents"], &report["index_documents"]),
+            (&0.into(), &19_000.into())
+        );
+    }
+}
+
+#[test]
+fn a_load_that_ends_with_an_error_can_be_resumed() {
+    let scratch = Scratch::new();
+    let lines = many_lines();
+    scratch.write("a.tsv", format!("{lines}no tab here\nlast\tvolcano\n"));
+    let load = "index a.tsv --index index --commit-every 1MB --json";
+    let message = scratch.run(load).failed();
+    assert!(message.contains("error: a.tsv:20001: "), "{message}");
+    assert!(
+        message.contains("of this load are committed; `--resume` continues"),
+        "{message}"
+    );
+    let committed = Index::open(scratch.path("index"))
+        .unwrap()
+        .snapshot()
+        .unwrap();
+    assert!(committed.documents() > 10_000);
+
+    let report = scratch.run(&format!("{load} --resume --on-bad-input skip"));
+    let report = json(&report.done());
+    assert_eq!(report["bad_records"], 1);
+    assert!(report["documents"].as_u64().unwrap() < 10_000);
+    assert_eq!(report["index_documents"], 19_001);
+
+    // Another load, and an input that has changed.
+    scratch.write("b.tsv", "x\tvolcano\n");
+    let message = scratch.run("index b.tsv --index index --resume").failed();
+    assert!(
+        message.contains("the interrupted load was another one"),
+        "{message}"
+    );
+    scratch.write(
+        "a.tsv",
+        format!(
+            "{}no tab here\nlast\tvolcano\n",
+            lines.replacen("lava", "LAVA", 1)
+        ),
+    );
+    let message = scratch.run(&format!("{load} --resume")).failed();
+    assert!(message.contains("not what they were"), "{message}");
+    let ran = scratch.run_with_input("index - --index index --resume", b"");
+    assert!(
+        ran.failed()
+            .contains("standard input cannot be read a second time")
+    );
+    // Any other load ends what can be resumed.
+    scratch.run("index b.tsv --index index").done();
+    assert!(!scratch.path("index/load-state.json").exists());
 }
 
 #[test]
@@ -553,6 +726,9 @@ fn wrong_usage_ends_with_code_2() {
         "index two.jsonl --index index --threads 0",
         "index two.jsonl --index index --format parquet",
         "index two.jsonl --index index --on-bad-input cry",
+        "index two.jsonl --index index --on-duplicate cry",
+        "index two.jsonl --index index --commit-every 5m",
+        "index two.jsonl --index index --commit-every 0",
         "index two.jsonl --index index --greatest-weight -1",
         "index two.jsonl --index index --greatest-weight NaN",
         "index two.jsonl --index index --segments 0",

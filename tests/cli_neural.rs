@@ -237,7 +237,7 @@ fn a_killed_process_is_continued_with_equal_result() {
     assert!(lines < 30_000, "it was killed before it was done");
 
     let ran = scratch.run(&encode(&folder, "--output out.jsonl --threads 2 --resume"));
-    assert!(ran.stderr.contains("going on behind"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("resuming after"), "{}", ran.stderr);
     ran.done();
     scratch
         .run(&encode(&folder, "--output whole.jsonl --threads 2 --quiet"))

@@ -269,6 +269,96 @@ fn documents_without_text_have_no_vector_and_bad_ones_are_named() {
 }
 
 #[test]
+fn duplicates_are_told_before_anything_is_encoded() {
+    let scratch = Scratch::new();
+    scratch.write("in.jsonl", corpus(3) + &corpus(1));
+    let model = folder("st-mean");
+    let index = format!("index in.jsonl --dense-model {model} --json --index");
+    let encode = format!("encode in.jsonl --model {model} --on-duplicate");
+    for command in [
+        format!("{index} i --on-duplicate fail"),
+        format!("{encode} fail"),
+    ] {
+        let error = scratch.run(&command).failed();
+        assert!(
+            error.contains("in.jsonl:4: duplicate id `d0`, which line 1 has"),
+            "{error}"
+        );
+    }
+    let report = scratch
+        .run(&format!("{index} i --on-duplicate skip"))
+        .done();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(
+        (&report["documents"], &report["duplicates"]),
+        (&3.into(), &1.into())
+    );
+    assert_eq!(
+        scratch
+            .run(&format!("{encode} skip"))
+            .done()
+            .lines()
+            .count(),
+        3
+    );
+    assert_eq!(
+        scratch
+            .run(&format!("{encode} replace"))
+            .done()
+            .lines()
+            .count(),
+        4
+    );
+}
+
+#[test]
+fn a_load_with_a_model_can_be_resumed() {
+    let scratch = Scratch::new();
+    // More than a window of texts before the line that ends the load.
+    scratch.write(
+        "in.jsonl",
+        corpus(1_100) + "broken\n" + &corpus(1_130)[corpus(1_100).len()..],
+    );
+    let models = format!("--sparse-model {} --quiet", folder("splade-max"));
+    let load = |index: &str| {
+        format!("index in.jsonl --index {index} {models} --json --threads 1 --greatest-weight 4")
+    };
+    scratch
+        .run(&format!(
+            "{} --on-bad-input skip --segments 1",
+            load("whole")
+        ))
+        .done();
+
+    let every = "--commit-every 1 --resume";
+    scratch.run(&format!("{} {every}", load("i"))).failed();
+    let plain = "index in.jsonl --index i --commit-every 1 --resume --on-bad-input skip";
+    let error = scratch.run(plain).failed();
+    assert!(error.contains("models: sparse splade-max"), "{error}");
+    let report = scratch
+        .run(&format!(
+            "{} {every} --on-bad-input skip --segments 1",
+            load("i")
+        ))
+        .done();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let documents = report["documents"].as_u64().unwrap();
+    assert_eq!(documents + report["resumed_after"].as_u64().unwrap(), 1_130);
+    assert!(documents < 1_000, "{documents}");
+    assert_eq!(report["index_documents"], 1_130);
+    scratch.write("queries.tsv", format!("q\t{}\n", text(17)));
+    let search = |index: &str| {
+        let model = folder("splade-max");
+        scratch
+            .run(&format!(
+                "search --index {index} --model {model} --queries queries.tsv --k 1000"
+            ))
+            .done()
+    };
+    assert_eq!(run(&search("i")), run(&search("whole")));
+}
+
+#[test]
 fn the_number_of_threads_changes_no_score() {
     let scratch = Scratch::new();
     scratch.write("in.jsonl", corpus(300));

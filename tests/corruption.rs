@@ -285,7 +285,10 @@ fn a_damaged_manifest_is_reported_and_gives_way_only_when_asked_to() {
     assert!(matches!(error, Error::Corrupt { .. }), "{error}");
     let directory = Arc::new(undamaged.memory.clone());
     let options = IndexOptions::new().accept_older_commit();
-    let snapshot = Index::open_in(directory, options).unwrap().snapshot().unwrap();
+    let snapshot = Index::open_in(directory, options)
+        .unwrap()
+        .snapshot()
+        .unwrap();
     for (question, expected) in &undamaged.questions {
         assert_eq!(ask(&snapshot, question).unwrap(), *expected, "{question:?}");
     }

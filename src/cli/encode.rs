@@ -16,8 +16,10 @@ use std::time::Instant;
 
 use self::lines::{Format, Numbers, Terms, line};
 use self::resume::{Begun, are_close};
-use super::index::{OnBadInput, input_format, report_files_left_out, thread_count};
-use super::input::{InputFormat, Reader, Record};
+use super::index::{
+    OnBadInput, Problem, Problems, input_format, report_files_left_out, thread_count,
+};
+use super::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Record, Source};
 use super::models::{AnyEncoder, KindName, ModelArguments};
 use super::output;
 use super::output_file::OutputFile;
@@ -26,9 +28,6 @@ use super::records::{Read, Records};
 use super::size::{counted, grouped};
 use crate::error::{Error, Result};
 use crate::neural::{Encoded, Role, TextEncoder, for_each_window};
-
-/// So many bad records are printed; more are only counted.
-const BAD_RECORDS_SHOWN: u64 = 20;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,6 +74,19 @@ pub struct Encode {
     /// Format of the inputs; `auto` tells it for each file by name and content, and takes standard input for `jsonl`.
     #[arg(long, value_name = "F", default_value = "auto", value_parser = input_format())]
     format: InputFormat,
+    /// Character encoding of the inputs, as for `esparsa index`.
+    #[arg(long, value_name = "E", default_value = "auto")]
+    encoding: InputEncoding,
+    /// What to do with a record whose id an earlier record has: fail, or skip it; `replace` writes
+    /// both, and `esparsa index` keeps the later one.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    on_duplicate: OnDuplicate,
     /// What to do with a record that cannot be read or encoded; one without any text is such a record.
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     on_bad_input: OnBadInput,
@@ -87,7 +99,6 @@ pub struct Encode {
 #[derive(Default)]
 struct Counts {
     documents: u64,
-    bad_records: u64,
     tokens: u64,
     full: u64,
 }
@@ -100,7 +111,7 @@ impl Encode {
     /// What opening the model, reading the inputs and writing the output give; the first bad record, unless these are skipped.
     pub fn run(self) -> Result<()> {
         // The inputs are looked at before the model, which takes longer to open.
-        let reader = Reader::open(&self.inputs, self.format)?;
+        let reader = Reader::open_encoded(&self.inputs, self.format, self.encoding)?;
         let backend = self.options.backend(thread_count(self.threads))?;
         match AnyEncoder::open(&self.model, self.kind, backend, &self.options)? {
             AnyEncoder::Sparse(encoder) => {
@@ -119,7 +130,9 @@ impl Encode {
     ) -> Result<()> {
         let mut progress = Progress::new(reader.total_bytes(), self.quiet);
         report_files_left_out(&reader, &progress);
-        let mut records = Records::new(reader);
+        let source = Source::new(Vec::new(), reader);
+        let mut records = Records::of(source, Ids::new(self.on_duplicate));
+        let mut problems = Problems::new(self.on_bad_input, self.on_duplicate);
         let mut out = self.open_output(&mut records, encoder, format, &progress)?;
         let started = Instant::now();
         let mut counts = Counts::default();
@@ -140,6 +153,7 @@ impl Encode {
                 counts.full += encoded.full;
                 let bytes_read = window.last().map_or(0, |read| read.bytes_read);
                 for (read, result) in window.into_iter().zip(encoded.results) {
+                    let is_duplicate = read.is_duplicate;
                     match result_of(read.record, result) {
                         Ok((id, vector)) => {
                             let line = line(&id, &vector, format);
@@ -147,7 +161,13 @@ impl Encode {
                             written.map_err(|source| Error::io(out.name(), "write", source))?;
                             counts.documents += 1;
                         }
-                        Err(error) => self.take_bad_record(error, &mut counts, &progress)?,
+                        Err(error) => {
+                            let problem = Problem {
+                                error,
+                                is_duplicate,
+                            };
+                            problems.take(problem, &progress)?;
+                        }
                     }
                 }
                 let flushed = out.flush();
@@ -156,6 +176,9 @@ impl Encode {
                 Ok(())
             },
         );
+        if encoded.is_ok() {
+            problems.finish(&progress);
+        }
         drop(progress);
         if let (Err(_), Some(kept)) = (&encoded, out.kept_file()) {
             output::message(&format!(
@@ -165,7 +188,8 @@ impl Encode {
         }
         encoded?;
         out.finish()?;
-        counts.report(encoder.max_tokens(), started.elapsed().as_secs_f64());
+        let seconds = started.elapsed().as_secs_f64();
+        counts.report(&problems, encoder.max_tokens(), seconds);
         Ok(())
     }
 
@@ -174,26 +198,6 @@ impl Encode {
             true => Role::Query,
             false => Role::Document,
         }
-    }
-
-    fn take_bad_record(
-        &self,
-        error: Error,
-        counts: &mut Counts,
-        progress: &Progress,
-    ) -> Result<()> {
-        if !error.is_input() {
-            return Err(error);
-        }
-        if self.on_bad_input == OnBadInput::Fail {
-            progress.message("`--on-bad-input skip` leaves out what cannot be encoded");
-            return Err(error);
-        }
-        counts.bad_records += 1;
-        if counts.bad_records <= BAD_RECORDS_SHOWN {
-            progress.message(&format!("bad record: {error}"));
-        }
-        Ok(())
     }
 
     fn open_output<E: TextEncoder>(
@@ -213,7 +217,7 @@ impl Encode {
             self.check_model(&record, &vector, encoder, format)
                 .map_err(|error| error.at_line(begun.name(), 1))?;
             progress.message(&format!(
-                "going on behind {}, {} left out",
+                "resuming after {}, {} left out",
                 counted(found.documents, "document"),
                 counted(found.left_out, "bad record")
             ));
@@ -287,7 +291,7 @@ fn result_of<V>(record: Result<Record>, result: Result<Option<V>>) -> Result<(St
 }
 
 impl Counts {
-    fn report(&self, max_tokens: usize, seconds: f64) {
+    fn report(&self, problems: &Problems, max_tokens: usize, seconds: f64) {
         let per_second = |count: u64| grouped((count as f64 / seconds.max(1e-9)) as u64);
         output::message(&format!(
             "{}, {} in {seconds:.2} s: {} documents/s, {} tokens/s",
@@ -302,11 +306,13 @@ impl Counts {
                 counted(self.full, "sequence")
             ));
         }
-        if self.bad_records > 0 {
-            output::message(&format!(
-                "{} left out",
-                counted(self.bad_records, "bad record")
-            ));
+        for (count, what) in [
+            (problems.bad_records, "bad record"),
+            (problems.duplicates, "duplicate"),
+        ] {
+            if count > 0 {
+                output::message(&format!("{} left out", counted(count, what)));
+            }
         }
     }
 }

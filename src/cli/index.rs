@@ -1,53 +1,89 @@
 //! `esparsa index`: loading documents.
 //!
-//! The main thread reads the inputs and cuts them into chunks; the writer's threads parse and invert them. All of a
-//! load becomes visible in one commit at its end, or, when it fails, none of it.
+//! The main thread reads the inputs and cuts them into chunks; the writer's threads parse and
+//! invert them. A load becomes visible in one commit at its end, or, when it fails, none of it;
+//! with `--commit-every` what was committed stays, and an interrupted load can be resumed.
+//!
+//! Of records with the same id within one load the last is kept, as of documents of several loads,
+//! or `--on-duplicate` says otherwise. Ids are then remembered here, so that the answer depends
+//! neither on commits nor on threads.
 //!
 //! | file | concept |
 //! | --- | --- |
 //! | `peek` | what the first records say about the fields that are needed |
+//! | `language` | the language of texts, where none is named |
 //! | `dense` | the options for dense vectors |
 //! | `target` | the index that is loaded, opened or created |
 //! | `encoding` | models that make the vectors of documents |
-//! | `load` | the way from chunks to the commit, and what becomes of bad records |
+//! | `load` | the way from chunks to commits |
+//! | `problems` | what becomes of bad records and duplicates |
+//! | `commit_every`, `commits` | when to commit |
+//! | `checkpoint` | what of the inputs is committed, to resume a load |
 //! | `report` | what was done |
 
+mod checkpoint;
+mod commit_every;
+mod commits;
 mod dense;
 #[cfg(feature = "neural")]
 mod encoding;
 #[cfg(not(feature = "neural"))]
 #[path = "index/without_encoding.rs"]
 mod encoding;
+mod language;
 mod load;
 mod peek;
+mod problems;
 mod report;
 mod target;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
-use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use self::checkpoint::{Checkpoint, Done, Inputs};
+use self::commit_every::CommitEvery;
+use self::commits::Commits;
 use self::dense::DenseArguments;
 use self::encoding::{Encoders, EncodingArguments};
-use self::load::{Load, Loaded};
+use self::language::Detected;
+use self::load::{Load, Shape};
 use self::peek::Peeked;
+#[cfg(feature = "neural")]
+pub(super) use self::problems::Problem;
+pub(super) use self::problems::{OnBadInput, Problems};
 use self::report::Report;
 use self::target::Target;
-use super::input::{InputFormat, Reader};
+use super::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Source};
 use super::output;
 use super::progress::Progress;
-use super::size::Size;
+use super::size::{Size, counted};
 use crate::error::{Error, Result};
 use crate::text::Analyzer;
-use crate::{MergePolicy, OnDuplicate, WriterOptions};
+use crate::{MergePolicy, WriterOptions};
 
 /// Segments of fewer documents gain nothing from another order.
 pub(super) const REORDER_FROM: u32 = 1_024;
 
+const EXAMPLES: &str = "\
+Fields of JSON Lines:
+  _id or id  the document's id, a string or an integer
+  title      indexed before the text
+  text, contents, content, body or passage
+             the text: the first of these that is a string
+  vector     a sparse vector (an object of term to weight) or a dense one (an array of numbers)
+  Other fields are stored with the document, but not indexed.
+
+Examples:
+  A large collection with a model, committed every five minutes; after an interruption the same
+  command continues:
+    esparsa index docs.jsonl --index i --sparse-model splade-v3 --commit-every 5min --resume";
+
 /// Arguments of `esparsa index`.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Index {
     /// Files or folders of documents, or `-` for standard input; `.gz` and `.zst` files are decompressed.
     #[arg(value_name = "INPUT", required = true)]
@@ -55,7 +91,8 @@ pub struct Index {
     /// Folder of the index; created if it holds none, else added to.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// Language of the texts, as a code or an English name, or `simple` for none [default: en, or what the index has].
+    /// Language of the texts, as a code or an English name, or `simple` for none [default: what the
+    /// index has, or for a new one what the first texts are in].
     #[arg(long, value_name = "LANG", value_parser = analyzer_name)]
     language: Option<String>,
     /// Memory that loading may take, about, such as 256MB or 2GiB; at least 32MiB.
@@ -67,9 +104,26 @@ pub struct Index {
     /// Format of the inputs; `auto` tells it for each file by name and content, and takes standard input for `jsonl`.
     #[arg(long, value_name = "F", default_value = "auto", value_parser = input_format())]
     format: InputFormat,
+    /// Character encoding of the inputs, such as latin1 or shift_jis; `auto` is UTF-8, or UTF-16
+    /// where a file begins with a byte order mark, and detects the encoding of each document of
+    /// TREC files that is not UTF-8.
+    #[arg(long, value_name = "E", default_value = "auto")]
+    encoding: InputEncoding,
     /// What to do with a record that cannot be read.
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     on_bad_input: OnBadInput,
+    /// What to do with a record whose id an earlier record of this load has. Documents of earlier
+    /// loads are always replaced.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    on_duplicate: OnDuplicate,
+    /// Commit after about this much: documents (100000), bytes of input (1GB), or time (5min)
+    /// [default: one commit at the end].
+    #[arg(long, value_name = "N|SIZE|TIME")]
+    commit_every: Option<CommitEvery>,
+    /// Continue after the last commit of an interrupted load, with the same inputs and models.
+    /// Where there is none, start at the beginning.
+    #[arg(long)]
+    resume: bool,
     /// Keep no documents in a new index, so that only ids can be returned.
     #[arg(long)]
     no_stored: bool,
@@ -80,7 +134,7 @@ pub struct Index {
     #[command(flatten)]
     dense: DenseArguments,
     #[command(flatten)]
-    encoding: EncodingArguments,
+    models: EncodingArguments,
     /// Number of segments to merge to at the end, at most [default: as the merge policy leaves them].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     segments: Option<u32>,
@@ -96,63 +150,101 @@ pub struct Index {
     quiet: bool,
 }
 
-/// What a bad record does to the load.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum OnBadInput {
-    /// The first one ends the load, and nothing of the load is committed.
-    #[default]
-    Fail,
-    /// It is reported and left out; after 20 they are only counted.
-    Skip,
-}
-
 impl Index {
-    /// Loads the inputs in one commit, and prints a report.
+    /// Loads the inputs, and prints a report.
     ///
     /// # Errors
     ///
-    /// What reading the inputs and writing the index give; the index is as it was before then.
+    /// What reading the inputs and writing the index give; the index is as it was at the last
+    /// commit then.
     pub fn run(self) -> Result<()> {
         let started = Instant::now();
-        let mut reader = Reader::open(&self.inputs, self.format)?;
+        let mut reader = Reader::open_encoded(&self.inputs, self.format, self.encoding)?;
+        let inputs = self.inputs_to_note(&reader)?;
         let mut peeked = Peeked::read(&mut reader);
-        let encoders = Encoders::open(&self.encoding, thread_count(self.threads))?;
+        let encoders = Encoders::open(&self.models, thread_count(self.threads))?;
         encoders.look_ahead(&mut peeked, self.greatest_weight.is_none())?;
-        let target = Target::open_or_create(&self, &peeked, &encoders)?;
+        let inputs = inputs.map(|inputs| inputs.with_models(encoders.names()));
+        let target = self.open_target(&peeked, &encoders)?;
         let mut writer = target.index().writer_with(self.writer_options())?;
+        let before = target.index().snapshot()?;
+        let start = self.start(inputs.as_ref(), before.commit())?;
         let mut progress = Progress::new(reader.total_bytes(), self.quiet);
         report_files_left_out(&reader, &progress);
 
-        let load = Load::new(&mut writer, target.fields(), self.on_bad_input);
-        let items = peeked.into_items();
-        let loaded = encoders.load(load, items, reader, self.segments, &mut progress);
-        drop(progress);
-        let loaded = match loaded {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                // The first error is the one to report: a writer that cannot roll back says no more than that.
-                let _ = writer.rollback();
-                target.undo();
-                if error.is_input() && self.on_bad_input == OnBadInput::Fail {
-                    output::message(
-                        "nothing of this load is committed; `--on-bad-input skip` leaves out what cannot be read",
-                    );
-                }
-                return Err(error);
-            }
+        let mut commits = Commits::new(self.index.clone(), self.commit_every, inputs);
+        let load = Load {
+            writer: &mut writer,
+            shape: Arc::new(Shape {
+                fields: target.fields(),
+                schema: before.schema().clone(),
+            }),
+            problems: Problems::new(self.on_bad_input, self.on_duplicate),
+            commits: &mut commits,
+            start,
+            segments: self.segments,
+            keys: peeked.keys_without_content(),
         };
+        let source = Source::new(peeked.into_items(), reader);
+        let ids = Ids::new(self.on_duplicate);
+        let loaded = encoders.load(load, source, ids, &mut progress);
+        drop(progress);
+        let loaded = loaded.inspect_err(|_| {
+            // The first error is the one to report: a writer that cannot roll back says no more.
+            let _ = writer.rollback();
+            target.undo();
+            output::message(&what_stays(&commits));
+        })?;
         drop(writer);
-        self.report(&target, &loaded, started)
+        let seconds = started.elapsed().as_secs_f64();
+        let after = target.index().snapshot()?;
+        let report = Report::new(&after, &target, &loaded, before.documents(), seconds);
+        output::print(match self.json {
+            true => report.to_json()?,
+            false => report.to_string(),
+        })
     }
 
-    fn report(&self, target: &Target, loaded: &Loaded, started: Instant) -> Result<()> {
-        let seconds = started.elapsed().as_secs_f64();
-        let report = Report::new(&target.index().snapshot()?, target, loaded, seconds);
-        output::print(if self.json {
-            report.to_json()?
-        } else {
-            report.to_string()
-        })
+    /// Opens the index, or creates it for texts in the language that is named or detected.
+    fn open_target(&self, peeked: &Peeked, encoders: &Encoders) -> Result<Target> {
+        if let Some(language) = &self.language {
+            return Target::open_or_create(self, peeked, encoders, language);
+        }
+        let detected = Detected::of(peeked.texts());
+        let target = Target::open_or_create(self, peeked, encoders, &detected.analyzer)?;
+        if target.created() && !self.quiet {
+            let reason = &detected.reason;
+            output::message(&format!("{reason}; `--language` names another language"));
+        }
+        Ok(target)
+    }
+
+    /// What is noted of the inputs with each commit: nothing, unless the load may be resumed.
+    fn inputs_to_note(&self, reader: &Reader) -> Result<Option<Inputs>> {
+        if !self.resume && self.commit_every.is_none() {
+            return Ok(None);
+        }
+        match Inputs::of(reader, self.format, self.encoding) {
+            Ok(inputs) => Ok(Some(inputs)),
+            Err(error) if self.resume => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Where the load begins, with an index whose last commit is `commit`.
+    fn start(&self, inputs: Option<&Inputs>, commit: u64) -> Result<Done> {
+        let Some(inputs) = inputs.filter(|_| self.resume) else {
+            return Ok(Done::default());
+        };
+        let Some(checkpoint) = Checkpoint::read(&self.index)? else {
+            return Ok(Done::default());
+        };
+        checkpoint.check(inputs, commit)?;
+        if !self.quiet {
+            let documents = counted(checkpoint.done.documents, "document");
+            output::message(&format!("resuming after {documents}"));
+        }
+        Ok(checkpoint.done)
     }
 
     fn writer_options(&self) -> WriterOptions {
@@ -163,13 +255,25 @@ impl Index {
             merge_threads: if threads < 4 { 1 } else { 2 },
             memory: usize::try_from(self.memory.0).unwrap_or(usize::MAX),
             // Segments that are merged at the end anyway need not be merged before.
-            merge_policy: match self.segments {
-                Some(_) => MergePolicy::never(),
-                None => MergePolicy::default(),
+            merge_policy: match (self.segments, self.commit_every) {
+                (Some(_), None) => MergePolicy::never(),
+                _ => MergePolicy::default(),
             },
             reorder_from: self.reorder.then_some(REORDER_FROM),
-            on_duplicate: OnDuplicate::Reject,
+            ..WriterOptions::default()
         }
+    }
+}
+
+/// What is in the index of a load that failed.
+fn what_stays(commits: &Commits) -> String {
+    let Some(done) = commits.last() else {
+        return "nothing of this load is committed".to_owned();
+    };
+    let documents = counted(done.documents, "document");
+    match commits.can_be_resumed() {
+        true => format!("{documents} of this load are committed; `--resume` continues after them"),
+        false => format!("{documents} of this load are committed"),
     }
 }
 
@@ -178,6 +282,13 @@ pub(super) fn report_files_left_out(reader: &Reader, progress: &Progress) {
         progress.message(&format!(
             "{} files are not read, because neither name nor content tells their format; the first is {}",
             reader.left_out().len(),
+            first.display()
+        ));
+    }
+    if let Some(first) = reader.queries().first() {
+        progress.message(&format!(
+            "{} and the like are not read, because their names say that they are queries or judgements of the documents beside \
+             them; name them as inputs to read them",
             first.display()
         ));
     }

@@ -2,85 +2,100 @@
 
 use std::collections::VecDeque;
 
-use super::input::{Chunk, Reader, Record, RecordFormat, parse};
+use super::input::{
+    Chunk, Ids, OnDuplicate, Position, Reader, Record, RecordFormat, Source, parse,
+};
 use crate::error::Result;
 
 /// A record, or why there is none, and how far the inputs have been read.
 pub struct Read {
     /// The record.
     pub record: Result<Record>,
+    /// True if there is none because an earlier one has its id.
+    pub is_duplicate: bool,
     /// Bytes of input up to here, compressed as they are; within a chunk, by the share of its
     /// records.
     pub bytes_read: u64,
-    /// The same, decompressed.
-    pub input_bytes: u64,
+    /// Where the next record is.
+    pub position: Position,
 }
 
 /// Reads inputs record by record; holds no more of them in memory than a chunk.
 pub struct Records {
-    reader: Reader,
-    /// Chunks that were read before.
-    first: std::vec::IntoIter<Result<Chunk>>,
-    /// Bytes of those, decompressed, that are not parsed yet.
-    first_bytes: u64,
+    source: Source,
+    ids: Ids,
     ready: VecDeque<Result<Record>>,
-    /// Where the records that are ready begin, in bytes of input, and where they end.
+    /// Where the chunk of `ready` begins, and how many of its records were handed out.
+    position: Position,
+    /// Bytes of input before that chunk and after it, and how many records it has.
     start: u64,
     end: u64,
-    /// How many were ready when their chunk had been parsed.
     parsed: usize,
-    input_bytes: u64,
 }
 
 impl Records {
-    /// All records of `reader`.
+    /// All records of `reader`, with those whose id is there twice.
     pub fn new(reader: Reader) -> Self {
-        Self::after(Vec::new(), reader)
+        let source = Source::new(Vec::new(), reader);
+        Self::of(source, Ids::new(OnDuplicate::Replace))
     }
 
-    /// The records of chunks that were read already, then those of the rest of `reader`.
-    pub fn after(first: Vec<Result<Chunk>>, reader: Reader) -> Self {
-        let bytes =
-            |item: &Result<Chunk>| item.as_ref().map_or(0, |chunk| chunk.bytes.len() as u64);
+    /// The records of `source`; one whose id is in `ids` already is an error.
+    pub fn of(source: Source, ids: Ids) -> Self {
         Self {
-            reader,
-            first_bytes: first.iter().map(bytes).sum(),
-            first: first.into_iter(),
+            position: source.position(),
+            source,
+            ids,
             ready: VecDeque::new(),
             start: 0,
             end: 0,
             parsed: 0,
-            input_bytes: 0,
         }
     }
 
-    /// Parses the next chunk; `None` at the end of the inputs.
-    fn parse_next(&mut self) -> Option<()> {
-        let (item, is_first) = match self.first.next() {
-            Some(item) => (item, true),
-            None => (self.reader.next()?, false),
-        };
-        self.start = self.end;
-        let unread = self.reader.bytes_read().saturating_sub(self.start);
-        match item {
-            Ok(chunk) => {
-                let bytes = chunk.bytes.len() as u64;
-                self.input_bytes += bytes;
-                // What was read ahead for the first chunks is shared among them.
-                let share = match is_first {
-                    true => bytes as f64 / self.first_bytes.max(1) as f64,
-                    false => 1.0,
-                };
-                self.end += (unread as f64 * share) as u64;
-                if is_first {
-                    self.first_bytes -= bytes;
-                }
-                parse(&chunk, &mut |record| self.ready.push_back(record));
+    /// Passes over the records before `end`; only their ids are noted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Source::skip_to`].
+    pub fn skip_to(&mut self, end: &Position) -> Result<()> {
+        let ids = &mut self.ids;
+        self.source.skip_to(end, |chunk| {
+            if ids.are_kept() {
+                parse(chunk, &mut |record| note(ids, record));
             }
-            Err(error) => self.ready.push_back(Err(error)),
+        })?;
+        self.position = self.source.position();
+        while self.position.records < end.records && self.fill() {
+            if let Some(record) = self.ready.pop_front() {
+                self.position.records += 1;
+                note(&mut self.ids, record);
+            }
         }
-        self.parsed = self.ready.len();
-        Some(())
+        Ok(())
+    }
+
+    /// Reads on until a record is ready; false at the end.
+    fn fill(&mut self) -> bool {
+        while self.ready.is_empty() {
+            self.position = self.source.position();
+            match self.source.next() {
+                Some(Ok(chunk)) => parse(&chunk, &mut |record| self.ready.push_back(record)),
+                Some(Err(error)) => self.ready.push_back(Err(error)),
+                None => return false,
+            }
+            self.start = std::mem::replace(&mut self.end, self.source.bytes_read());
+            self.parsed = self.ready.len();
+        }
+        true
+    }
+}
+
+/// Notes the id of a record that was taken before. Of two with the same id the second was left out
+/// then.
+fn note(ids: &mut Ids, record: Result<Record>) {
+    if let Ok(record) = record {
+        let _ = ids.add(&record.id, &record.file, record.line);
     }
 }
 
@@ -88,16 +103,33 @@ impl Iterator for Records {
     type Item = Read;
 
     fn next(&mut self) -> Option<Read> {
-        while self.ready.is_empty() {
-            self.parse_next()?;
+        if !self.fill() {
+            return None;
         }
-        let record = self.ready.pop_front()?;
+        let mut record = self.ready.pop_front()?;
+        self.position.records += 1;
+        let mut is_duplicate = false;
+        if let Ok(found) = &record
+            && let Err(error) = self.ids.add(&found.id, &found.file, found.line)
+        {
+            record = Err(error);
+            is_duplicate = true;
+        }
+        // After the last record of a chunk the next one is in the next chunk.
+        let position = match self.ready.is_empty() {
+            true => self.source.position(),
+            false => Position {
+                bytes: self.source.position().bytes,
+                ..self.position
+            },
+        };
         let taken = self.parsed - self.ready.len();
         let share = taken as f64 / self.parsed as f64;
         Some(Read {
             record,
+            is_duplicate,
             bytes_read: self.start + ((self.end - self.start) as f64 * share) as u64,
-            input_bytes: self.input_bytes,
+            position,
         })
     }
 }
@@ -151,8 +183,33 @@ mod tests {
         for reads_ahead in [false, true] {
             let mut reader = Reader::open(std::slice::from_ref(&path), InputFormat::Auto).unwrap();
             let first = reader.by_ref().take(usize::from(reads_ahead)).collect();
-            let read = Records::after(first, reader).map(|read| read.bytes_read);
+            let source = Source::new(first, reader);
+            let records = Records::of(source, Ids::new(OnDuplicate::Replace));
+            let read = records.map(|read| read.bytes_read);
             assert_eq!(read.collect::<Vec<_>>(), [6, 12, 18, 24]);
+        }
+    }
+
+    #[test]
+    fn any_record_can_be_the_next_after_an_interruption() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in.tsv");
+        let filler = "words ".repeat(200);
+        let lines = (0..2_000).map(|line| format!("{}\t{filler}\n", line % 1_990));
+        std::fs::write(&path, lines.collect::<String>()).unwrap();
+        let records = || {
+            let reader = Reader::open(std::slice::from_ref(&path), InputFormat::Auto).unwrap();
+            Records::of(Source::new(Vec::new(), reader), Ids::new(OnDuplicate::Skip))
+        };
+        let outcome = |read: Read| (read.record.map(|record| record.line).ok(), read.position);
+        let whole: Vec<_> = records().map(outcome).collect();
+        let kept = whole.iter().filter(|(line, _)| line.is_some());
+        assert_eq!(kept.count(), 1_990);
+        for done in [1, 700, 1_500, 1_995, 2_000] {
+            let mut rest = records();
+            rest.skip_to(&whole[done - 1].1).unwrap();
+            let rest: Vec<_> = rest.map(outcome).collect();
+            assert!(rest == whole[done..], "after {done}");
         }
     }
 

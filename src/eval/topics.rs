@@ -1,8 +1,12 @@
-//! TREC topics, in the old layout and the new one.
+//! TREC topics: SGML in the old layout and the new one, and XML.
 //!
-//! A topic stands between `<top>` and `</top>`. Its parts begin with a tag and mostly have no
-//! closing tag; old topics have parts of their own (`<dom>`, `<con>`, ...), which are skipped. The
-//! tags are found wherever they stand in a line, and a part runs to the next tag.
+//! A topic of SGML stands between `<top>` and `</top>`. Its parts begin with a tag and mostly have
+//! no closing tag; old topics have parts of their own (`<dom>`, `<con>`, ...), which are skipped.
+//! The tags are found wherever they stand in a line, and a part runs to the next tag.
+//!
+//! A topic of XML, such as those of TREC-COVID and of the web tracks, is an element `<topic
+//! number="1">` with `<query>`, `<question>` or `<description>`, and `<narrative>` in it; these are
+//! read as title, description and narrative. A text that stands in the topic itself is its title.
 
 use super::lines::quote;
 use super::queries::Query;
@@ -11,12 +15,12 @@ use crate::error::{Error, Result};
 /// The parts of a topic that serve as a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TopicPart {
-    /// `<title>`: a few words, the usual choice.
+    /// `<title>`, or `<query>` in XML: a few words, the usual choice.
     #[default]
     Title,
-    /// `<desc>`: a sentence.
+    /// `<desc>`, or `<question>` in XML: a sentence.
     Description,
-    /// `<narr>`: a paragraph that says what is relevant.
+    /// `<narr>`, or `<narrative>` in XML: a paragraph that says what is relevant.
     Narrative,
     /// Title, then description.
     TitleAndDescription,
@@ -72,12 +76,23 @@ enum Place {
 #[derive(Default)]
 pub(super) struct TopicReader {
     open: Option<OpenTopic>,
+    /// What ends the comment, declaration or processing instruction that a line before began.
+    markup_end: Option<&'static str>,
 }
 
-/// A topic whose `</top>` has not come yet.
+/// A topic whose end has not come yet.
 struct OpenTopic {
     topic: Topic,
     place: Place,
+    is_xml: bool,
+}
+
+/// Something between `<` and `>`.
+enum Tag<'a> {
+    /// A start tag such as `title`, or an end tag such as `/top`, with its attributes.
+    Named { name: &'a str, attributes: &'a str },
+    /// A comment, a declaration or a processing instruction.
+    Markup,
 }
 
 impl TopicReader {
@@ -85,9 +100,13 @@ impl TopicReader {
     pub(super) fn line(&mut self, line: &str) -> Result<Option<Topic>> {
         let mut ended = None;
         let mut rest = line;
-        while let Some((before, tag, after)) = split_at_tag(rest) {
+        while let Some((before, tag, after)) = self.split_at_tag(rest) {
             self.add_text(before)?;
-            if let Some(topic) = self.apply_tag(tag)? {
+            let topic = match tag {
+                Tag::Markup => None,
+                Tag::Named { name, attributes } => self.apply_tag(name, attributes)?,
+            };
+            if let Some(topic) = topic {
                 if ended.is_some() {
                     return Err(Error::invalid(
                         "expected at most one topic to end on a line; start each topic on a new line",
@@ -97,7 +116,10 @@ impl TopicReader {
             }
             rest = after;
         }
-        self.add_text(rest)?;
+        // The end of a comment or declaration may be on a later line.
+        if self.markup_end.is_none() {
+            self.add_text(rest)?;
+        }
         Ok(ended)
     }
 
@@ -106,19 +128,23 @@ impl TopicReader {
         match &self.open {
             None => Ok(()),
             Some(open) => Err(Error::invalid(format!(
-                "expected `</top>` after topic {}, found the end of the file",
+                "expected `</{}>` after topic {}, found the end of the file",
+                match open.is_xml {
+                    true => "topic",
+                    false => "top",
+                },
                 quote(&number_of(&open.topic.number))
             ))),
         }
     }
 
     fn add_text(&mut self, text: &str) -> Result<()> {
-        let Some(OpenTopic { topic, place }) = &mut self.open else {
+        let Some(OpenTopic { topic, place, .. }) = &mut self.open else {
             if text.trim().is_empty() {
                 return Ok(());
             }
             return Err(Error::invalid(format!(
-                "expected `<top>` before the text of a topic, found {}",
+                "expected `<top>` or `<topic>` before the text of a topic, found {}",
                 quote(text.trim())
             )));
         };
@@ -139,40 +165,59 @@ impl TopicReader {
     }
 
     /// Follows a tag such as `title` or `/top`; returns the topic that it ends.
-    fn apply_tag(&mut self, tag: &str) -> Result<Option<Topic>> {
+    fn apply_tag(&mut self, tag: &str, attributes: &str) -> Result<Option<Topic>> {
         let tag = tag.to_ascii_lowercase();
         let Some(open) = &mut self.open else {
-            if tag != "top" {
-                return Err(Error::invalid(format!(
-                    "expected `<top>` at the start of a topic, found `<{tag}>`"
-                )));
-            }
-            self.open = Some(OpenTopic {
-                topic: Topic::default(),
-                place: Place::Elsewhere,
-            });
-            return Ok(None);
+            return match tag.as_str() {
+                "topics" | "/topics" | "root" | "/root" => Ok(None),
+                "top" | "topic" => {
+                    self.begin(tag == "topic", attributes);
+                    Ok(None)
+                }
+                _ => Err(Error::invalid(format!(
+                    "expected `<top>` or `<topic>` at the start of a topic, found `<{tag}>`"
+                ))),
+            };
         };
         open.place = match tag.as_str() {
-            "num" => Place::Number,
-            "title" => Place::Title,
-            "desc" => Place::Description,
-            "narr" => Place::Narrative,
-            "top" => {
+            "num" | "number" => Place::Number,
+            "title" | "query" => Place::Title,
+            "desc" | "question" | "description" => Place::Description,
+            "narr" | "narrative" => Place::Narrative,
+            "top" | "topic" => {
                 return Err(Error::invalid(format!(
-                    "expected `</top>` after topic {}, found another `<top>`",
+                    "expected the end of topic {}, found another `<{tag}>`",
                     quote(&number_of(&open.topic.number))
                 )));
             }
-            "/top" => return self.close().map(Some),
+            "/top" | "/topic" => return self.close().map(Some),
             _ => Place::Elsewhere,
         };
         Ok(None)
     }
 
+    fn begin(&mut self, is_xml: bool, attributes: &str) {
+        let number = ["number", "id"]
+            .iter()
+            .find_map(|name| attribute(attributes, name));
+        self.open = Some(OpenTopic {
+            topic: Topic {
+                number: number.unwrap_or_default().to_owned(),
+                ..Topic::default()
+            },
+            place: match is_xml {
+                true => Place::Title,
+                false => Place::Elsewhere,
+            },
+            is_xml,
+        });
+    }
+
     fn close(&mut self) -> Result<Topic> {
         let Some(OpenTopic { topic, .. }) = self.open.take() else {
-            return Err(Error::invalid("expected `<top>`, found `</top>`"));
+            return Err(Error::invalid(
+                "expected the start of a topic, found its end",
+            ));
         };
         let topic = Topic {
             number: number_of(&topic.number),
@@ -182,29 +227,69 @@ impl TopicReader {
         };
         if topic.number.is_empty() {
             return Err(Error::invalid(
-                "expected `<num>` with a number in the topic, found none before `</top>`",
+                "expected the topic's number in `<num>` or in an attribute `number`, found none before the topic's end",
             ));
         }
         Ok(topic)
     }
 }
 
-/// Splits at the first tag into the text before it, the tag's name, and the text after it.
-///
-/// A tag is `<`, perhaps `/`, ASCII letters, `>`; any other `<` is text.
-fn split_at_tag(text: &str) -> Option<(&str, &str, &str)> {
-    let mut from = 0;
-    while let Some(start) = text[from..].find('<') {
-        let start = from + start;
-        let after = &text[start + 1..];
-        if let Some(end) = after.find('>') {
-            let name = after[..end].trim();
-            let letters = name.strip_prefix('/').unwrap_or(name);
-            if !letters.is_empty() && letters.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-                return Some((&text[..start], name, &after[end + 1..]));
+impl TopicReader {
+    /// Splits at the first tag into the text before it, the tag, and the text after it.
+    ///
+    /// A tag is `<`, perhaps `/`, ASCII letters, perhaps attributes, `>`; a comment is one too. Any
+    /// other `<` is text.
+    fn split_at_tag<'a>(&mut self, text: &'a str) -> Option<(&'a str, Tag<'a>, &'a str)> {
+        if let Some(end) = self.markup_end {
+            let start = text.find(end)?;
+            self.markup_end = None;
+            return Some(("", Tag::Markup, &text[start + end.len()..]));
+        }
+        for (start, _) in text.match_indices('<') {
+            let (before, after) = (&text[..start], &text[start + 1..]);
+            if let Some(end) = markup_end(after) {
+                // The rest of the line is looked at again, for the end.
+                self.markup_end = Some(end);
+                return Some((before, Tag::Markup, after));
+            }
+            if let Some(end) = after.find('>')
+                && let Some(tag) = tag(after[..end].trim())
+            {
+                return Some((before, tag, &after[end + 1..]));
             }
         }
-        from = start + 1;
+        None
+    }
+}
+
+/// What ends the comment, declaration or processing instruction that begins with `<` and `after`.
+fn markup_end(after: &str) -> Option<&'static str> {
+    [("!--", "-->"), ("?", "?>"), ("!", ">")]
+        .iter()
+        .find_map(|(start, end)| after.starts_with(start).then_some(*end))
+}
+
+/// The tag with this inside, if it is one.
+fn tag(inside: &str) -> Option<Tag<'_>> {
+    let end = inside.find(|c: char| c.is_ascii_whitespace());
+    let (name, attributes) = inside.split_at(end.unwrap_or(inside.len()));
+    let letters = name.strip_prefix('/').unwrap_or(name);
+    let is_name = !letters.is_empty() && letters.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_tag = is_name && (attributes.is_empty() || attributes.contains('='));
+    is_tag.then_some(Tag::Named { name, attributes })
+}
+
+/// The value of an attribute, between quotes of either kind.
+fn attribute<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
+    let mut rest = attributes.trim_start();
+    while let Some((found, after)) = rest.split_once('=') {
+        let after = after.trim_start();
+        let quote = after.chars().next().filter(|c| ['"', '\''].contains(c))?;
+        let (value, after) = after[1..].split_once(quote)?;
+        if found.trim().eq_ignore_ascii_case(name) {
+            return Some(value);
+        }
+        rest = after.trim_start();
     }
     None
 }
@@ -227,116 +312,45 @@ fn without_label<'a>(text: &'a str, label: &str) -> &'a str {
     }
 }
 
-/// Replaces the character entities of SGML that topics use.
+/// Replaces the character entities that topics use: the five of XML, and numbered ones.
 fn decode(text: &str) -> String {
-    // `&amp;` last, so that `&amp;lt;` becomes `&lt;` and not `<`.
-    text.replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&quot;", "\"")
-        .replace("&apos;", "'")
-        .replace("&amp;", "&")
+    let mut decoded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find('&') {
+        decoded.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let entity = rest[1..].split_once(';');
+        match entity.and_then(|(name, after)| Some((character(name)?, after))) {
+            Some((character, after)) => {
+                decoded.push(character);
+                rest = after;
+            }
+            None => {
+                decoded.push('&');
+                rest = &rest[1..];
+            }
+        }
+    }
+    decoded.push_str(rest);
+    decoded
+}
+
+/// The character of the entity with this name.
+fn character(name: &str) -> Option<char> {
+    let code = match name {
+        "lt" => return Some('<'),
+        "gt" => return Some('>'),
+        "quot" => return Some('"'),
+        "apos" => return Some('\''),
+        "amp" => return Some('&'),
+        name => name.strip_prefix('#')?,
+    };
+    let code = match code.strip_prefix(['x', 'X']) {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => code.parse(),
+    };
+    char::from_u32(code.ok()?).filter(|character| *character != '\0')
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OLD: &str = "
-<top>
-<head> Tipster Topic Description
-<num> Number:  051
-<dom> Domain:  International Economics
-<title> Topic:  Airbus Subsidies
-
-<desc> Description:
-Document mentions subsidies
-  &amp; grants, x < 5.
-
-<narr> Narrative:
-Relevant if so.
-
-<con> Concept(s):
-1. Airbus
-<fac> Factor(s):
-<nat> Nationality: U.S.
-</fac>
-<def> Definition(s):
-</top>
-
-<top>
-<num> Number: 052
-<title> Topic: South African Sanctions
-</top>
-";
-    const NEW: &str = "<top>\r\n<num>Number: 701</num><title> U.S.  oil\r\n industry\r\n</title>\r\n\
-                       <DESC>Description:\r\nWhy?</DESC>\r\n</top>\r\n";
-
-    fn read(text: &str) -> Result<Vec<Topic>> {
-        let mut reader = TopicReader::default();
-        let mut topics = Vec::new();
-        for line in text.lines() {
-            topics.extend(reader.line(line)?);
-        }
-        reader.finish()?;
-        Ok(topics)
-    }
-
-    #[test]
-    fn old_topics_lose_labels_zeros_and_parts_that_are_not_kept() {
-        let topics = read(OLD).unwrap();
-        assert_eq!(topics.len(), 2);
-        assert_eq!(topics[0].number, "51");
-        assert_eq!(topics[0].title, "Airbus Subsidies");
-        assert_eq!(
-            topics[0].description,
-            "Document mentions subsidies & grants, x < 5."
-        );
-        assert_eq!(topics[0].narrative, "Relevant if so.");
-        assert_eq!(topics[1].title, "South African Sanctions");
-    }
-
-    #[test]
-    fn new_topics_may_close_their_parts() {
-        let topics = read(NEW).unwrap();
-        assert_eq!(topics[0].number, "701");
-        assert_eq!(topics[0].title, "U.S. oil industry");
-        assert_eq!(topics[0].description, "Why?");
-    }
-
-    #[test]
-    fn each_part_can_be_the_query() {
-        let topic = read(OLD).unwrap().remove(0);
-        let text = |part| topic.clone().into_query(part).unwrap().text.unwrap();
-        assert_eq!(text(TopicPart::Title), "Airbus Subsidies");
-        assert_eq!(text(TopicPart::Narrative), "Relevant if so.");
-        assert!(text(TopicPart::Description).starts_with("Document mentions"));
-        assert!(
-            text(TopicPart::TitleAndDescription).starts_with("Airbus Subsidies Document mentions")
-        );
-    }
-
-    #[test]
-    fn a_topic_without_the_part_asked_for_is_an_error() {
-        let topic = read(OLD).unwrap().remove(1);
-        let error = topic.into_query(TopicPart::Description).unwrap_err();
-        assert!(
-            error.to_string().contains("<desc> in topic `52`"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn broken_topics_are_refused() {
-        for (text, expected) in [
-            ("<top>\n<num> 1\n", "found the end of the file"),
-            ("<top>\n<num> 1\n<top>\n", "another `<top>`"),
-            ("<num> 1\n", "found `<num>`"),
-            ("words\n<top>\n", "found `words`"),
-            ("<top>\n<title> a\n</top>\n", "expected `<num>`"),
-            ("<top><num>1</top><top><num>2</top>\n", "one topic"),
-        ] {
-            let error = read(text).unwrap_err().to_string();
-            assert!(error.contains(expected), "{text:?}: {error}");
-        }
-    }
-}
+mod tests;

@@ -108,6 +108,8 @@ fn next_named(id: &str, records: &mut Records, skips: bool, left_out: &mut u64) 
                     record.id
                 )));
             }
+            // The run before left it out too: one that duplicates end would have ended here.
+            Err(_) if read.is_duplicate => *left_out += 1,
             Err(error) if !skips || !error.is_input() => return Err(error),
             Ok(_) | Err(_) => *left_out += 1,
         }
@@ -160,7 +162,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::cli::input::{InputFormat, Reader};
+    use crate::cli::input::{Ids, InputFormat, OnDuplicate, Reader, Source};
     use serde_json::json;
 
     fn begun(text: &str) -> (tempfile::TempDir, Begun) {
@@ -209,6 +211,22 @@ mod tests {
         let (record, vector) = found.first.unwrap();
         assert_eq!((&*record.id, vector), ("a", json!([1])));
         assert_eq!(rest.next().unwrap().record.unwrap().id, "d");
+    }
+
+    #[test]
+    fn duplicates_that_were_left_out_are_passed_over() {
+        let (folder, mut begun) =
+            begun("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"b\",\"vector\":[2]}\n");
+        let path = folder.path().join("in.jsonl");
+        let ids = ["a", "a", "b", "a", "c"].map(|id| format!("{{\"id\":\"{id}\"}}\n"));
+        fs::write(&path, ids.concat()).unwrap();
+        let reader = Reader::open(&[path], InputFormat::Auto).unwrap();
+        let source = Source::new(Vec::new(), reader);
+        let mut rest = Records::of(source, Ids::new(OnDuplicate::Skip));
+        let found = begun.pass_over(&mut rest, false).unwrap();
+        assert_eq!((found.documents, found.left_out), (2, 1));
+        assert!(rest.next().unwrap().is_duplicate);
+        assert_eq!(rest.next().unwrap().record.unwrap().id, "c");
     }
 
     #[test]

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use super::load::{Load, Loaded};
 use super::peek::{FirstDense, Peeked};
 use super::target::{DENSE_FIELD, SPARSE_FIELD};
-use crate::cli::input::{Chunk, Reader};
+use crate::cli::input::{Ids, Source};
 use crate::cli::models::{
     AnyEncoder, KindName, ModelArguments, ModelBackend, identity, same_model,
 };
 use crate::cli::progress::Progress;
-use crate::cli::records::Records;
 use crate::error::{Error, Origin, Result};
 use crate::format::{FieldKind, ModelIdentity, Schema};
 use crate::neural::{
@@ -141,15 +140,22 @@ impl Encoders {
     pub fn load(
         &self,
         load: Load<'_>,
-        first: Vec<Result<Chunk>>,
-        mut reader: Reader,
-        segments: Option<u32>,
+        source: Source,
+        ids: Ids,
         progress: &mut Progress,
     ) -> Result<Loaded> {
         match self.sparse.is_none() && self.dense.is_none() {
-            true => load.run(first, &mut reader, segments, progress),
-            false => load.run_encoded(Records::after(first, reader), self, segments, progress),
+            true => load.run(source, ids, progress),
+            false => load.run_encoded(source, ids, self, progress),
         }
+    }
+
+    /// Names of the models, each with the field that it makes vectors for and its fingerprint.
+    pub fn names(&self) -> Vec<String> {
+        let names = self
+            .identities()
+            .map(|(field, model)| format!("{field} {} ({:032x})", model.name, model.fingerprint));
+        names.collect()
     }
 
     /// Notes the models in the schema of a new index, which has the fields for their vectors.

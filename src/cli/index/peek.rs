@@ -1,10 +1,16 @@
 //! The first records of the input, which say what fields a new index needs.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::IgnoredAny;
+
 use crate::cli::input::{Chunk, Reader, parse};
 use crate::error::{Origin, Result};
 
 /// So many documents are encoded to tell what a model's vectors are like.
 const SAMPLE: usize = 128;
+/// So many keys are named in a message.
+const MAX_KEYS: usize = 16;
 /// So many bytes of input are looked at, and the rest of the chunk they end in.
 const PEEKED_BYTES: usize = 1 << 20;
 
@@ -18,6 +24,9 @@ pub struct Peeked {
     first_dense: Option<FirstDense>,
     /// The first texts.
     texts: Vec<String>,
+    has_content: bool,
+    /// Keys of the first records that have nothing to be searched.
+    keys: BTreeSet<String>,
 }
 
 /// The first dense vector.
@@ -57,6 +66,11 @@ impl Peeked {
             if self.texts.len() < SAMPLE {
                 self.texts.push(record.contents().into_owned());
             }
+            if record.has_content() {
+                self.has_content = true;
+            } else if self.keys.len() < MAX_KEYS {
+                self.keys.extend(keys_of(&record.source));
+            }
             if let Some(numbers) = &record.dense {
                 self.first_dense.get_or_insert_with(|| FirstDense {
                     origin: origin(),
@@ -88,7 +102,6 @@ impl Peeked {
     }
 
     /// The texts of the first documents.
-    #[cfg(feature = "neural")]
     pub fn texts(&self) -> &[String] {
         &self.texts
     }
@@ -106,8 +119,22 @@ impl Peeked {
         self.first_dense = Some(first);
     }
 
+    /// Keys of the first records, if there is nothing in any of these to be searched.
+    pub fn keys_without_content(&self) -> Vec<String> {
+        match self.has_content {
+            true => Vec::new(),
+            false => self.keys.iter().take(MAX_KEYS).cloned().collect(),
+        }
+    }
+
     /// The chunks and errors that were read.
     pub fn into_items(self) -> Vec<Result<Chunk>> {
         self.items
     }
+}
+
+/// The keys of a JSON object.
+fn keys_of(object: &[u8]) -> impl Iterator<Item = String> + use<> {
+    let object: Option<BTreeMap<String, IgnoredAny>> = serde_json::from_slice(object).ok();
+    object.unwrap_or_default().into_keys()
 }

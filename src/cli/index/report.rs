@@ -16,8 +16,14 @@ use crate::format::FieldOptions;
 #[derive(Debug, Serialize)]
 pub struct Report {
     created: bool,
+    /// Name of the analyzer of texts.
+    analyzer: Option<String>,
     documents: u64,
+    /// Documents in place of others with the same ids, of this load or of earlier ones.
+    replaced: u64,
+    resumed_after: u64,
     bad_records: u64,
+    duplicates: u64,
     seconds: f64,
     documents_per_second: f64,
     input_bytes: u64,
@@ -35,8 +41,15 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report of a load that took `seconds`, and after which the index is `snapshot`.
-    pub fn new(snapshot: &Snapshot, target: &Target, loaded: &Loaded, seconds: f64) -> Self {
+    /// The report of a load that took `seconds`, before which the index had `before` documents, and
+    /// after which it is `snapshot`.
+    pub fn new(
+        snapshot: &Snapshot,
+        target: &Target,
+        loaded: &Loaded,
+        before: u64,
+        seconds: f64,
+    ) -> Self {
         let per_second = |count: f64| count / seconds.max(1e-9);
         let schema = snapshot.schema();
         let left_out = |name| {
@@ -46,8 +59,15 @@ impl Report {
         let sparse = schema.field(SPARSE_FIELD).map(|field| &field.options);
         Self {
             created: target.created(),
+            analyzer: match schema.field(TEXT_FIELD).map(|field| &field.options) {
+                Some(FieldOptions::Text { analyzer, .. }) => Some(analyzer.clone()),
+                _ => None,
+            },
             documents: loaded.documents,
+            replaced: (before + loaded.documents).saturating_sub(loaded.commit.documents),
+            resumed_after: loaded.resumed_after,
             bad_records: loaded.bad_records,
+            duplicates: loaded.duplicates,
             seconds,
             documents_per_second: per_second(loaded.documents as f64),
             input_bytes: loaded.input_bytes,
@@ -87,8 +107,21 @@ impl fmt::Display for Report {
             // With a model these are a few kB: in MB it would say 0.0.
             Size((self.input_megabytes_per_second * 1e6) as u64)
         )?;
-        if self.bad_records > 0 {
-            writeln!(f, "{} left out", counted(self.bad_records, "bad record"))?;
+        if self.resumed_after > 0 {
+            let before = counted(self.resumed_after, "document");
+            writeln!(f, "{before} had been loaded before the interruption")?;
+        }
+        for (count, what) in [
+            (self.bad_records, "bad record"),
+            (self.duplicates, "duplicate"),
+        ] {
+            if count > 0 {
+                writeln!(f, "{} left out", counted(count, what))?;
+            }
+        }
+        if self.replaced > 0 {
+            let replaced = counted(self.replaced, "document");
+            writeln!(f, "{replaced} replaced by a later one with the same id")?;
         }
         writeln!(
             f,

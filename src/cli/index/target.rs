@@ -19,8 +19,6 @@ pub const SPARSE_FIELD: &str = "sparse";
 pub const DENSE_FIELD: &str = "dense";
 /// Name of the field that keeps documents, in indexes made here.
 const STORED_FIELD: &str = "source";
-/// The language of a new index, unless the user names one.
-const DEFAULT_LANGUAGE: &str = "en";
 /// A new index takes weights up to the greatest one seen times this: the rest of the input may hold greater ones.
 const WEIGHT_MARGIN: f32 = 1.1;
 
@@ -43,7 +41,8 @@ pub struct Fields {
 }
 
 impl Target {
-    /// Opens the index, or creates it with the fields that the first records need.
+    /// Opens the index, or creates it with the fields that the first records need, for texts in
+    /// `language`.
     ///
     /// # Errors
     ///
@@ -53,6 +52,7 @@ impl Target {
         arguments: &Arguments,
         peeked: &Peeked,
         encoders: &Encoders,
+        language: &str,
     ) -> Result<Self> {
         let directory = Arc::new(FileSystem::create(&arguments.index)?);
         let names = directory.list()?;
@@ -61,7 +61,7 @@ impl Target {
             .any(|name| file_number(name, "manifest").is_some());
         let options = IndexOptions::new();
         let index = if created {
-            let schema = encoders.note_in(new_schema(arguments, peeked)?)?;
+            let schema = encoders.note_in(new_schema(arguments, peeked, language)?)?;
             Index::create_in(directory.clone(), schema, options)?
         } else {
             let index = Index::open_in(directory.clone(), options)?;
@@ -111,8 +111,7 @@ impl Target {
     }
 }
 
-fn new_schema(arguments: &Arguments, peeked: &Peeked) -> Result<Schema> {
-    let language = arguments.language.as_deref().unwrap_or(DEFAULT_LANGUAGE);
+fn new_schema(arguments: &Arguments, peeked: &Peeked, language: &str) -> Result<Schema> {
     let mut schema = Schema::new().text(TEXT_FIELD, language)?;
     if let Some(weight) = arguments.greatest_weight {
         schema = schema.sparse(SPARSE_FIELD, weight)?;

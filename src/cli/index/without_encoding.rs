@@ -3,7 +3,7 @@
 use super::load::{Load, Loaded};
 use super::peek::Peeked;
 use crate::Schema;
-use crate::cli::input::{Chunk, Reader};
+use crate::cli::input::{Ids, Source};
 use crate::cli::progress::Progress;
 use crate::error::Result;
 
@@ -59,11 +59,15 @@ impl Encoders {
     pub fn load(
         &self,
         load: Load<'_>,
-        first: Vec<Result<Chunk>>,
-        mut reader: Reader,
-        segments: Option<u32>,
+        source: Source,
+        ids: Ids,
         progress: &mut Progress,
     ) -> Result<Loaded> {
-        load.run(first, &mut reader, segments, progress)
+        load.run(source, ids, progress)
+    }
+
+    /// No models, no names.
+    pub fn names(&self) -> Vec<String> {
+        Vec::new()
     }
 }

@@ -9,12 +9,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::collection::{BEIR_CORPUS, Contents};
 use super::decompress;
 use super::detect::{self, Choice, InputFormat, SNIFF_BYTES, Shape};
+use super::encoding::InputEncoding;
 use crate::error::{Error, Result};
-
-/// The document file of a BEIR folder, in order of preference.
-const BEIR_CORPUS: [&str; 3] = ["corpus.jsonl", "corpus.jsonl.gz", "corpus.jsonl.zst"];
 
 /// The name that stands for standard input.
 const STANDARD_INPUT: &str = "-";
@@ -39,6 +38,10 @@ pub(super) struct Listing {
     pub(super) files: Vec<InputFile>,
     /// Files of the folders whose format or compression is none that is read here.
     pub(super) left_out: Vec<PathBuf>,
+    /// Queries and judgements beside the documents of the folders.
+    pub(super) queries: Vec<PathBuf>,
+    /// The encoding of all files.
+    encoding: InputEncoding,
 }
 
 /// Lists the files that `inputs` stand for.
@@ -47,13 +50,20 @@ pub(super) struct Listing {
 ///
 /// [`Error::Io`] for a path that cannot be looked at; [`Error::InvalidInput`] for no inputs, a folder with nothing to
 /// read, a named file whose format cannot be told, and standard input named twice.
-pub(super) fn list(inputs: &[PathBuf], format: InputFormat) -> Result<Listing> {
+pub(super) fn list(
+    inputs: &[PathBuf],
+    format: InputFormat,
+    encoding: InputEncoding,
+) -> Result<Listing> {
     if inputs.is_empty() {
         return Err(Error::invalid(
             "no input given; name files or folders, or `-` for standard input",
         ));
     }
-    let mut listing = Listing::default();
+    let mut listing = Listing {
+        encoding,
+        ..Listing::default()
+    };
     for input in inputs {
         if input.as_os_str() == STANDARD_INPUT {
             listing.add_standard_input(format)?;
@@ -99,9 +109,8 @@ impl Listing {
             Some(shape) => Choice::Known(shape),
             None => match detect::by_name(path) {
                 // A pipe can be read only once, so its first bytes are left for later.
-                Choice::ByContent if metadata.is_file() => {
-                    sniff(path)?.ok_or_else(|| detect::unknown_format(&path.to_string_lossy()))?
-                }
+                Choice::ByContent if metadata.is_file() => sniff(path, self.encoding)?
+                    .ok_or_else(|| detect::unknown_format(&path.to_string_lossy()))?,
                 choice => choice,
             },
         };
@@ -118,18 +127,19 @@ impl Listing {
     fn add_folder(&mut self, root: &Path, below: &Path, format: InputFormat) -> Result<()> {
         let folder = root.join(below);
         let names = sorted_names(&folder)?;
-        if matches!(format, InputFormat::Auto | InputFormat::Beir) {
-            let corpus = BEIR_CORPUS
-                .iter()
-                .find(|corpus| names.iter().any(|name| name == *corpus));
-            if let Some(corpus) = corpus {
-                // The queries and judgements beside the corpus are no documents.
-                return self.add_folder_entry(root, &below.join(corpus), format);
-            }
-            if format == InputFormat::Beir {
-                return Err(nothing_to_read(&folder, format));
-            }
-        }
+        let names = match format {
+            InputFormat::Auto | InputFormat::Beir => match Contents::of(&folder, names) {
+                Contents::Corpus(corpus) => vec![corpus],
+                _ if format == InputFormat::Beir => return Err(nothing_to_read(&folder, format)),
+                Contents::Collection { documents, others } => {
+                    let others = others.into_iter().map(|name| folder.join(name));
+                    self.queries.extend(others);
+                    documents
+                }
+                Contents::Documents(names) => names,
+            },
+            _ => names,
+        };
         for name in names {
             self.add_folder_entry(root, &below.join(name), format)?;
         }
@@ -152,7 +162,7 @@ impl Listing {
         let choice = match shape_of(format) {
             Some(shape) => Some(Choice::Known(shape)),
             None => match detect::by_name(&path) {
-                Choice::ByContent => sniff(&path).unwrap_or(None),
+                Choice::ByContent => sniff(&path, self.encoding).unwrap_or(None),
                 choice => Some(choice),
             },
         };
@@ -199,14 +209,18 @@ fn shape_of(format: InputFormat) -> Option<Shape> {
 /// # Errors
 ///
 /// [`Error::InvalidInput`] for a compression that is not read here.
-fn sniff(path: &Path) -> Result<Option<Choice>> {
+fn sniff(path: &Path, encoding: InputEncoding) -> Result<Option<Choice>> {
     let mut start = Vec::new();
     let read = decompress::open(path, Arc::default()).and_then(|stream| {
         let compression = stream.compression;
-        stream
-            .bytes
-            .take(SNIFF_BYTES as u64)
-            .read_to_end(&mut start)
+        let decoded = encoding.decode(stream.bytes);
+        decoded
+            .and_then(|decoded| {
+                decoded
+                    .bytes
+                    .take(SNIFF_BYTES as u64)
+                    .read_to_end(&mut start)
+            })
             .map_err(|source| compression.read_error(path, source))
     });
     match read {
@@ -220,7 +234,7 @@ fn sniff(path: &Path) -> Result<Option<Choice>> {
 fn nothing_to_read(folder: &Path, format: InputFormat) -> Error {
     let message = match format {
         InputFormat::Beir => format!(
-            "not a BEIR folder: expected a file {} in it",
+            "not a BEIR folder: expected a file {} or a folder corpus in it",
             BEIR_CORPUS.join(", ")
         ),
         InputFormat::Auto => format!(
@@ -234,145 +248,4 @@ fn nothing_to_read(folder: &Path, format: InputFormat) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A folder with these files in it.
-    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, content) in files {
-            let path = folder.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
-        }
-        folder
-    }
-
-    fn names(listing: &Listing) -> Vec<String> {
-        let name = |file: &InputFile| file.name.to_string_lossy().into_owned();
-        listing.files.iter().map(name).collect()
-    }
-
-    fn list_folder(files: &[(&str, &str)], format: InputFormat) -> Result<Listing> {
-        list(&[folder(files).path().to_path_buf()], format)
-    }
-
-    #[test]
-    fn of_a_beir_folder_only_the_corpus_is_read() {
-        let files = [
-            ("corpus.jsonl", ""),
-            ("queries.jsonl", ""),
-            ("qrels/test.tsv", ""),
-        ];
-        let listing = list_folder(&files, InputFormat::Auto).unwrap();
-        assert_eq!(names(&listing), ["corpus.jsonl"]);
-        let listing = list_folder(&[("corpus.jsonl.zst", "")], InputFormat::Beir).unwrap();
-        assert_eq!(names(&listing), ["corpus.jsonl.zst"]);
-    }
-
-    #[test]
-    fn beir_folders_are_found_inside_a_folder() {
-        let files = [
-            ("b/corpus.jsonl", ""),
-            ("b/queries.jsonl", ""),
-            ("a.tsv", ""),
-        ];
-        let listing = list_folder(&files, InputFormat::Auto).unwrap();
-        assert_eq!(names(&listing), ["a.tsv", "b/corpus.jsonl"]);
-    }
-
-    #[test]
-    fn folders_are_listed_in_order_without_hidden_files() {
-        let files = [
-            ("z.md", ""),
-            ("a/2.txt", ""),
-            ("a/1.txt", ""),
-            (".git/x.txt", ""),
-            (".hidden.txt", ""),
-        ];
-        let listing = list_folder(&files, InputFormat::Auto).unwrap();
-        assert_eq!(names(&listing), ["a/1.txt", "a/2.txt", "z.md"]);
-    }
-
-    #[test]
-    fn files_of_a_folder_are_told_by_content_or_left_out() {
-        let files = [("FT911", "<DOC>\n"), ("rows", "a\tb\n"), ("x.png", "\u{1}")];
-        let listing = list_folder(&files, InputFormat::Auto).unwrap();
-        assert_eq!(listing.files[0].choice, Choice::Known(Shape::Trec));
-        assert_eq!(listing.files[1].choice, Choice::Known(Shape::Tsv));
-        assert_eq!(names(&listing).len(), 2);
-        assert!(listing.left_out[0].ends_with("x.png"));
-    }
-
-    #[test]
-    fn a_packed_file_is_refused_by_name_and_left_out_of_a_folder() {
-        let folder = folder(&[("a.txt", "x"), ("b.zip", "PK\u{3}\u{4}rest")]);
-        let listing = list(&[folder.path().to_path_buf()], InputFormat::Auto).unwrap();
-        assert_eq!(names(&listing), ["a.txt"]);
-        assert!(listing.left_out[0].ends_with("b.zip"));
-        let error = list(&[folder.path().join("b.zip")], InputFormat::Auto).unwrap_err();
-        assert!(error.to_string().contains("packed by zip"), "{error}");
-    }
-
-    #[test]
-    fn a_named_format_takes_every_file() {
-        let files = [("main.rs", "fn main() {}"), ("x.jsonl", "")];
-        let listing = list_folder(&files, InputFormat::Text).unwrap();
-        assert_eq!(names(&listing), ["main.rs", "x.jsonl"]);
-        let known = Choice::Known(Shape::Text);
-        assert!(listing.files.iter().all(|file| file.choice == known));
-    }
-
-    #[test]
-    fn a_folder_with_nothing_to_read_is_an_error() {
-        for format in [InputFormat::Auto, InputFormat::Beir, InputFormat::Tsv] {
-            let message = list_folder(&[], format).unwrap_err().to_string();
-            assert!(message.contains("expected") || message.contains("no files"));
-        }
-        let error = list_folder(&[("x.png", "\u{1}")], InputFormat::Auto).unwrap_err();
-        assert!(error.to_string().contains("--format"), "{error}");
-        let error = list_folder(&[("x.jsonl", "")], InputFormat::Beir).unwrap_err();
-        assert!(error.to_string().contains("not a BEIR folder"), "{error}");
-    }
-
-    #[test]
-    fn a_path_that_does_not_exist_is_an_io_error() {
-        let error = list(&[PathBuf::from("no/such/file")], InputFormat::Auto).unwrap_err();
-        assert!(matches!(error, Error::Io { .. }), "{error}");
-        assert!(error.to_string().starts_with("no/such/file: cannot open"));
-    }
-
-    #[test]
-    fn an_unknown_extension_says_how_to_name_the_format() {
-        let folder = folder(&[("data.bin", "no tabs here"), ("data.dat", "{\"id\":1}")]);
-        let path = folder.path().join("data.bin");
-        let error = list(std::slice::from_ref(&path), InputFormat::Auto).unwrap_err();
-        let message = error.to_string();
-        assert!(message.contains("data.bin: "), "{message}");
-        assert!(message.contains("--format (beir, jsonl"), "{message}");
-        assert!(list(&[path], InputFormat::Text).is_ok());
-        let listing = list(&[folder.path().join("data.dat")], InputFormat::Auto).unwrap();
-        assert_eq!(listing.files[0].choice, Choice::Known(Shape::JsonLines));
-    }
-
-    #[test]
-    fn standard_input_is_json_lines_unless_named_and_read_once() {
-        let dash = PathBuf::from("-");
-        let listing = list(std::slice::from_ref(&dash), InputFormat::Auto).unwrap();
-        assert_eq!(listing.files[0].choice, Choice::Known(Shape::JsonLines));
-        let listing = list(std::slice::from_ref(&dash), InputFormat::Trec).unwrap();
-        assert_eq!(listing.files[0].choice, Choice::Known(Shape::Trec));
-        assert!(list(&[dash.clone(), dash], InputFormat::Auto).is_err());
-        assert!(list(&[], InputFormat::Auto).is_err());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_to_folders_are_not_followed_and_links_to_files_are() {
-        let folder = folder(&[("a.txt", "")]);
-        std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
-        std::os::unix::fs::symlink("a.txt", folder.path().join("b.txt")).unwrap();
-        let listing = list(&[folder.path().to_path_buf()], InputFormat::Auto).unwrap();
-        assert_eq!(names(&listing), ["a.txt", "b.txt"]);
-    }
-}
+mod tests;

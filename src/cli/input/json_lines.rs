@@ -9,6 +9,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
 use super::lines::{Lines, utf8};
+use super::repair::repair;
 use super::vector::{Vector, VectorField};
 use super::without_field::without_field;
 use super::{Chunk, Record, check_id, excerpt};
@@ -24,6 +25,9 @@ pub(super) fn parse(chunk: &Chunk, emit: &mut dyn FnMut(Result<Record>)) {
     }
 }
 
+/// The keys of a JSON object that its text is read from, in order of preference.
+pub const TEXT_KEYS: [&str; 5] = ["text", "contents", "content", "body", "passage"];
+
 /// The fields of a record that mean something here; the others are only checked to be JSON.
 #[derive(Deserialize)]
 struct Fields<'a> {
@@ -38,7 +42,11 @@ struct Fields<'a> {
     #[serde(borrow, default)]
     contents: Scalar<'a>,
     #[serde(borrow, default)]
+    content: Scalar<'a>,
+    #[serde(borrow, default)]
     body: Scalar<'a>,
+    #[serde(borrow, default)]
+    passage: Scalar<'a>,
     #[serde(default)]
     vector: Option<VectorField>,
 }
@@ -49,18 +57,33 @@ fn parse_line(line: &[u8], file: &Arc<str>, number: u64) -> Result<Record> {
     if !object.starts_with('{') {
         return Err(not_an_object(object));
     }
-    let fields: Fields<'_> = serde_json::from_str(line).map_err(|error| describe(&error, line))?;
+    let error = match serde_json::from_str::<Fields<'_>>(line) {
+        Ok(fields) => return record(fields, object, file, number),
+        Err(error) => error,
+    };
+    if let Some(repaired) = repair(object)
+        && let Ok(fields) = serde_json::from_str::<Fields<'_>>(&repaired)
+        // What is repaired in a vector is bad there, and the first message names it.
+        && !fields.vector.as_ref().is_some_and(VectorField::is_bad)
+    {
+        return record(fields, &repaired, file, number);
+    }
+    Err(describe(&error, line))
+}
+
+/// The record of a JSON object that was written as `object`.
+fn record(fields: Fields<'_>, object: &str, file: &Arc<str>, number: u64) -> Result<Record> {
     let id = fields.id()?;
     check_id(&id)?;
     let title = fields.title.into_text("title")?;
-    let text = [
-        ("text", fields.text),
-        ("contents", fields.contents),
-        ("body", fields.body),
-    ]
-    .into_iter()
-    .find(|(_, value)| !matches!(value, Scalar::Null))
-    .map_or(Ok(None), |(name, value)| value.into_text(name))?;
+    let texts = [
+        fields.text,
+        fields.contents,
+        fields.content,
+        fields.body,
+        fields.passage,
+    ];
+    let text = first_text(TEXT_KEYS.into_iter().zip(texts))?;
     let (vector, source) = match fields.vector {
         Some(field) => (field.into_vector()?, without_field(object, "vector")),
         None => (None, object.as_bytes().to_vec()),
@@ -79,7 +102,23 @@ fn parse_line(line: &[u8], file: &Arc<str>, number: u64) -> Result<Record> {
         source,
         file: Arc::clone(file),
         line: number,
+        encoding: None,
     })
+}
+
+/// The first string; where there is none, the first other value is an error.
+fn first_text<'a>(
+    values: impl Iterator<Item = (&'static str, Scalar<'a>)>,
+) -> Result<Option<Cow<'a, str>>> {
+    let mut other = None;
+    for (name, value) in values {
+        match value {
+            Scalar::Text(_) => return value.into_text(name),
+            Scalar::Null => {}
+            value => other = other.or(Some((name, value))),
+        }
+    }
+    other.map_or(Ok(None), |(name, value)| value.into_text(name))
 }
 
 impl<'a> Fields<'a> {

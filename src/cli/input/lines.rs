@@ -72,7 +72,7 @@ pub(super) fn utf8<'a>(bytes: &'a [u8], file: &str, first_line: u64) -> Result<&
             .rposition(|&byte| byte == b'\n')
             .map_or(0, |position| position + 1);
         Error::invalid(format!(
-            "not valid UTF-8 at byte {} of the line (0x{:02x}); convert the file to UTF-8, for example with iconv",
+            "not valid UTF-8 at byte {} of the line (0x{:02x}); name the encoding of the inputs with --encoding, for example --encoding windows-1252",
             valid.len() - line_start + 1,
             bad.first().copied().unwrap_or(0),
         ))

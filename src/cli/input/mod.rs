@@ -11,22 +11,27 @@
 //!
 //! | format | record | id | title | text |
 //! | --- | --- | --- | --- | --- |
-//! | JSON Lines, BEIR, Anserini vectors | a line | `_id` or `id` | `title` | `text`, `contents` or `body` |
+//! | JSON Lines, BEIR, Anserini | a line | `_id` or `id` | `title` | `text`, `contents`, `content`, `body` or `passage` |
 //! | TSV | a line | column 1 | column 2 of 3 | last column |
-//! | TREC | `<DOC>` to `</DOC>` | `DOCNO` | `TITLE`, `HEADLINE` | all other elements |
+//! | TREC | `<DOC>` to `</DOC>` | `DOCNO` | `TITLE`, `HEADLINE` | all other elements but `DOCHDR`, `SCRIPT`, `STYLE` |
 //! | text | a file | path within the folder | none | the content |
 //!
 //! This room never analyzes text, never writes, starts no threads, and holds no more of an input in memory than one
 //! chunk or one record.
 
 mod chunks;
+mod collection;
 mod decompress;
 mod detect;
+mod encoding;
 mod entities;
 mod files;
+mod ids;
 mod json_lines;
 mod lines;
 mod reader;
+mod repair;
+mod source;
 mod text_files;
 mod trec;
 mod tsv;
@@ -42,7 +47,11 @@ use crate::error::{Error, Result};
 use crate::format::limits;
 
 pub use detect::InputFormat;
+pub use encoding::InputEncoding;
+pub use ids::{Ids, OnDuplicate};
+pub use json_lines::TEXT_KEYS;
 pub use reader::Reader;
+pub use source::{Position, Source};
 
 /// Size in bytes that a [`Chunk`] comes close to, unless one record is larger.
 pub const CHUNK_BYTES: usize = 1 << 20;
@@ -85,6 +94,17 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
 }
 
+impl Chunk {
+    /// About how many records there are, without parsing: blank lines count too.
+    pub fn records_about(&self) -> u64 {
+        match self.format {
+            RecordFormat::JsonLines | RecordFormat::Tsv => lines::count_line_feeds(&self.bytes),
+            RecordFormat::Trec => trec::count_documents(&self.bytes),
+            RecordFormat::Text { .. } => 1,
+        }
+    }
+}
+
 /// One document of the input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -106,6 +126,8 @@ pub struct Record {
     pub file: Arc<str>,
     /// Line of the file on which the record begins, from 1.
     pub line: u64,
+    /// The encoding that was detected, if the record is not UTF-8.
+    pub encoding: Option<&'static str>,
 }
 
 impl Record {
@@ -120,6 +142,21 @@ impl Record {
         } else {
             Cow::Owned(format!("{title} {text}"))
         }
+    }
+
+    /// True if there are words or a vector to be searched.
+    pub fn has_content(&self) -> bool {
+        let has_words = |text: &Option<String>| {
+            let text = text.as_deref().unwrap_or("");
+            text.contains(|c: char| !c.is_whitespace())
+        };
+        has_words(&self.text)
+            || has_words(&self.title)
+            || self.vector.as_ref().is_some_and(|terms| !terms.is_empty())
+            || self
+                .dense
+                .as_ref()
+                .is_some_and(|numbers| !numbers.is_empty())
     }
 
     /// A record of a format other than JSON Lines; checks the id and writes the JSON object to be stored.
@@ -137,6 +174,7 @@ impl Record {
             source,
             file: Arc::clone(file),
             line,
+            encoding: None,
         })
     }
 }
@@ -197,6 +235,16 @@ fn check_id(id: &str) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// `text` for a message: control characters, and others that a terminal obeys or does not show, are
+/// escaped.
+pub fn printable(text: &str) -> String {
+    let escape = |character: char| match character {
+        '"' | '\'' | '\\' => character.to_string(),
+        character => character.escape_debug().to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 /// About 40 bytes of `text` around the byte `at`, on one line, for error messages.
@@ -267,6 +315,12 @@ mod tests {
         assert_eq!(contents("a", ""), "a");
         assert_eq!(contents("", "b"), "b");
         assert_eq!(contents("", ""), "");
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped() {
+        assert_eq!(printable("o'neil é \\ 名"), "o'neil é \\ 名");
+        assert_eq!(printable("a\u{1b}[2J\n\u{202e}"), "a\\u{1b}[2J\\n\\u{202e}");
     }
 
     #[test]

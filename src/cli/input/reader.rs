@@ -9,6 +9,7 @@ use super::Chunk;
 use super::chunks::{FileChunks, Limits};
 use super::decompress::{self, Compression, Stream};
 use super::detect::{self, BYTE_ORDER_MARK, InputFormat, SNIFF_BYTES, Shape};
+use super::encoding::InputEncoding;
 use super::files::{self, InputFile};
 use crate::error::{Error, Result};
 
@@ -45,6 +46,8 @@ pub struct Reader {
     total_bytes: Option<u64>,
     bytes_read: Arc<AtomicU64>,
     left_out: Vec<PathBuf>,
+    queries: Vec<PathBuf>,
+    encoding: InputEncoding,
     limits: Limits,
 }
 
@@ -58,24 +61,47 @@ impl Reader {
     /// [`Error::Io`] for a path that does not exist or a folder that cannot be listed; [`Error::InvalidInput`] for no
     /// inputs, a folder with nothing to read, a named file whose format cannot be told, or standard input named twice.
     pub fn open(inputs: &[PathBuf], format: InputFormat) -> Result<Self> {
-        Self::with_limits(inputs, format, Limits::default())
+        Self::open_encoded(inputs, format, InputEncoding::default())
     }
 
-    /// As [`Reader::open`], with other sizes of chunks and records.
+    /// As [`Reader::open`], for inputs in this encoding.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Reader::open`].
+    pub fn open_encoded(
+        inputs: &[PathBuf],
+        format: InputFormat,
+        encoding: InputEncoding,
+    ) -> Result<Self> {
+        Self::with_limits(inputs, format, encoding, Limits::default())
+    }
+
+    /// As [`Reader::open_encoded`], with other sizes of chunks and records.
     pub(super) fn with_limits(
         inputs: &[PathBuf],
         format: InputFormat,
+        encoding: InputEncoding,
         limits: Limits,
     ) -> Result<Self> {
-        let listing = files::list(inputs, format)?;
+        let listing = files::list(inputs, format, encoding)?;
         Ok(Self {
             total_bytes: listing.files.iter().map(|file| file.bytes).sum(),
             files: listing.files.into_iter(),
             current: None,
             bytes_read: Arc::default(),
             left_out: listing.left_out,
+            queries: listing.queries,
+            encoding,
             limits,
         })
+    }
+
+    /// The files that are still to be opened, with their sizes in bytes; standard input has no
+    /// path, and pipes have no size.
+    pub fn files(&self) -> impl Iterator<Item = (Option<&Path>, Option<u64>)> {
+        let files = self.files.as_slice().iter();
+        files.map(|file| (file.path.as_deref(), file.bytes))
     }
 
     /// Size of all inputs on disk in bytes, compressed as they are; `None` with standard input or a pipe among them.
@@ -93,6 +119,12 @@ impl Reader {
         &self.left_out
     }
 
+    /// Files and folders among the documents that are not read, because their names say that they
+    /// hold queries or judgements.
+    pub fn queries(&self) -> &[PathBuf] {
+        &self.queries
+    }
+
     /// Opens a file, and settles on its format if that is not known yet.
     fn open_file(&self, file: &InputFile) -> Result<FileChunks> {
         let counter = Arc::clone(&self.bytes_read);
@@ -104,10 +136,10 @@ impl Reader {
                 (STANDARD_INPUT.into(), stream)
             }
         };
-        let Stream {
-            mut bytes,
-            compression,
-        } = stream;
+        let Stream { bytes, compression } = stream;
+        let decoded = self.encoding.decode(bytes);
+        let decoded = decoded.map_err(|source| compression.read_error(&*name, source))?;
+        let mut bytes = decoded.bytes;
         let mut start = Vec::new();
         bytes
             .by_ref()
@@ -126,8 +158,8 @@ impl Reader {
             _ => String::new(),
         };
         let expected_bytes = match compression {
-            Compression::None => file.bytes,
-            Compression::Gzip | Compression::Zstd => None,
+            Compression::None if !decoded.is_changed => file.bytes,
+            _ => None,
         };
         let stream = Stream {
             bytes: Box::new(Cursor::new(start).chain(bytes)),

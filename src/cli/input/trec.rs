@@ -4,12 +4,18 @@
 //! tags are left out. So only what is needed is understood here. A tag is `<`, an optional `/`, a letter, and no
 //! other `<` before the `>`; everything else is text.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::encoding::detect;
 use super::entities::decode;
 use super::lines::{count_line_feeds, length_through, utf8};
 use super::{Chunk, Record, excerpt};
 use crate::error::{Error, Result};
+
+/// Elements whose content is not text: the header of a web crawl, programs, and the looks of a
+/// page.
+const HIDDEN: [&str; 3] = ["dochdr", "script", "style"];
 
 const START: &[u8] = b"<doc";
 const END: &[u8] = b"</doc>";
@@ -67,6 +73,18 @@ pub(super) fn last_cut(bytes: &[u8], searched: usize) -> Option<usize> {
     None
 }
 
+/// Number of ends of documents in `bytes`.
+pub(super) fn count_documents(bytes: &[u8]) -> u64 {
+    let mut count = 0;
+    let mut position = 0;
+    while position < bytes.len() {
+        position += length_through(&bytes[position..], b'<');
+        let is_end = bytes[..position].ends_with(b"<") && ends_document(&bytes[position - 1..]);
+        count += u64::from(is_end);
+    }
+    count
+}
+
 /// Parses the documents of a chunk.
 pub(super) fn parse(chunk: &Chunk, emit: &mut dyn FnMut(Result<Record>)) {
     let mut rest = chunk.bytes.as_slice();
@@ -115,7 +133,13 @@ enum Target {
 }
 
 fn parse_document(bytes: &[u8], file: &Arc<str>, line: u64) -> Result<Record> {
-    let document = utf8(bytes, file, line)?;
+    let (document, encoding) = match utf8(bytes, file, line) {
+        Ok(document) => (Cow::Borrowed(document), None),
+        Err(error) => match detect(bytes) {
+            Some((document, encoding)) => (document, Some(encoding)),
+            None => return Err(error),
+        },
+    };
     if !bytes[bytes.len().saturating_sub(END.len())..].eq_ignore_ascii_case(END) {
         return Err(Error::invalid(
             "<DOC> without </DOC>: the document does not end before the next one or the end of the file",
@@ -123,7 +147,8 @@ fn parse_document(bytes: &[u8], file: &Arc<str>, line: u64) -> Result<Record> {
     }
     let (mut id, mut title, mut text) = (None, String::new(), String::new());
     let mut target = Target::Text;
-    for piece in Pieces::new(document) {
+    let mut pieces = Pieces::new(&document);
+    while let Some(piece) = pieces.next() {
         match piece {
             Piece::Text(words) => match target {
                 Target::Id => add_words(id.get_or_insert_default(), words),
@@ -144,11 +169,13 @@ fn parse_document(bytes: &[u8], file: &Arc<str>, line: u64) -> Result<Record> {
             Piece::Open(name) if is_title(name) => target = Target::Title,
             // The end tag of a title may be left out.
             Piece::Open(name) if name.eq_ignore_ascii_case("text") => target = Target::Text,
-            Piece::Open(_) | Piece::Close(_) => {}
+            Piece::Open(name) => pieces.skip_hidden(name),
+            Piece::Close(_) => {}
         }
     }
     let id = id.ok_or_else(|| Error::invalid("<DOC> without <DOCNO>, which is its id"))?;
-    Record::from_parts(&id, &title, &text, file, line)
+    let record = Record::from_parts(&id, &title, &text, file, line)?;
+    Ok(Record { encoding, ..record })
 }
 
 fn is_id(name: &str) -> bool {
@@ -185,6 +212,8 @@ struct Pieces<'a> {
     rest: &'a str,
     /// False once a comment was found not to end, so that the end is not looked for again and again.
     comments_end: bool,
+    /// The same for elements of each [`HIDDEN`] name.
+    hidden_end: [bool; HIDDEN.len()],
 }
 
 impl<'a> Pieces<'a> {
@@ -192,6 +221,28 @@ impl<'a> Pieces<'a> {
         Self {
             rest: sgml,
             comments_end: true,
+            hidden_end: [true; HIDDEN.len()],
+        }
+    }
+
+    /// Moves past the element whose start tag `name` was read last, if its content is not text. One
+    /// without end tag is not skipped, so that no text is lost.
+    fn skip_hidden(&mut self, name: &str) {
+        let mut hidden = HIDDEN.iter();
+        let Some(place) = hidden.position(|hidden| name.eq_ignore_ascii_case(hidden)) else {
+            return;
+        };
+        if !self.hidden_end[place] {
+            return;
+        }
+        let is_end = |start: &usize| {
+            let tag = self.rest.as_bytes().get(start + 2..start + 2 + name.len());
+            tag.is_some_and(|tag| tag.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        let mut ends = self.rest.match_indices("</").map(|(start, _)| start);
+        match ends.find(is_end) {
+            Some(end) => self.rest = &self.rest[end..],
+            None => self.hidden_end[place] = false,
         }
     }
 

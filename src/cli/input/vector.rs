@@ -62,6 +62,11 @@ impl VectorField {
         Err(Error::invalid(message).in_field("vector"))
     }
 
+    /// True if a weight or a number is bad.
+    pub(super) fn is_bad(&self) -> bool {
+        matches!(self, Self::BadNumber { .. } | Self::BadWeight { .. })
+    }
+
     /// Adds a term to the vector, which from the first bad term on is that bad term.
     fn add(&mut self, term: Cow<'_, str>, weight: Value) {
         let Self::Terms(terms) = self else { return };

@@ -3,12 +3,12 @@
 //! Records are read in windows; while the lanes of the models encode one, the one before goes to the writer's threads and the next is read.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use super::{Load, Loaded, document_of};
+use super::intake::Intake;
+use super::{Ids, Load, Loaded, Problem, Shape, Source, document_of};
 use crate::cli::index::encoding::{Encoders, Vectors};
-use crate::cli::index::target::{DENSE_FIELD, Fields, SPARSE_FIELD};
-use crate::cli::input::Record;
+use crate::cli::index::target::{DENSE_FIELD, SPARSE_FIELD};
+use crate::cli::input::{OnDuplicate, Record};
 use crate::cli::progress::Progress;
 use crate::cli::records::{Read, Records};
 use crate::error::{Error, Result};
@@ -16,18 +16,23 @@ use crate::neural::{Encoded, for_each_window};
 use crate::{Document, ParsedBatch};
 
 impl Load<'_> {
-    /// Loads all records with the vectors that the models make of them, merges to `segments` if that is asked for, and commits.
+    /// As [`Load::run`], with the vectors that the models make of the records.
     ///
     /// # Errors
     ///
     /// Those of [`Load::run`], and [`Error::Device`].
     pub fn run_encoded(
         mut self,
-        records: Records,
+        source: Source,
+        ids: Ids,
         encoders: &Encoders,
-        segments: Option<u32>,
         progress: &mut Progress,
     ) -> Result<Loaded> {
+        let mut records = Records::of(source, ids);
+        records.skip_to(&self.start.position)?;
+        // Ids are looked up where records are read, before anything is encoded.
+        let intake = Intake::new(Ids::new(OnDuplicate::Replace));
+        let mut position = self.start.position;
         let mut tokens = 0;
         for_each_window(
             records,
@@ -42,23 +47,30 @@ impl Load<'_> {
             |window, encoded| {
                 let encoded = encoded?;
                 tokens += encoded.tokens;
-                let read = window
-                    .last()
-                    .map(|read| (read.bytes_read, read.input_bytes));
-                let (bytes_read, input_bytes) = read.unwrap_or_default();
-                self.input_bytes = input_bytes;
-                self.records
-                    .fetch_add(window.len() as u64, Ordering::Relaxed);
-                for batch in batches(window, encoded.results, encoders, &self.fields)? {
+                let records = window.len() as u64;
+                let last = window.last().map(|read| (read.bytes_read, read.position));
+                let (bytes_read, end) = last.unwrap_or((0, position));
+                let (batches, problems) =
+                    batches(window, encoded.results, encoders, &self.shape, &intake)?;
+                for problem in problems {
+                    self.problems.take(problem, progress)?;
+                }
+                for batch in batches {
                     self.writer.add_parsed(move || batch)?;
                 }
-                self.take_bad_records(progress)?;
-                let records = self.records.load(Ordering::Relaxed);
-                progress.update_with_tokens(bytes_read, records, tokens);
-                Ok(())
+                self.take_problems(&intake, progress)?;
+                let all = intake.with_tally(|tally| tally.records);
+                progress.update_with_tokens(bytes_read, all, tokens);
+                self.commits
+                    .add(records, end.bytes.saturating_sub(position.bytes));
+                position = end;
+                match self.commits.are_due() {
+                    true => self.commit_part(&intake, position),
+                    false => Ok(()),
+                }
             },
         )?;
-        self.finish(segments, progress)
+        self.finish(&intake, position, progress)
     }
 }
 
@@ -91,48 +103,53 @@ fn batches(
     window: Vec<Read>,
     results: Vec<Result<Vectors>>,
     encoders: &Encoders,
-    fields: &Fields,
-) -> Result<Vec<ParsedBatch>> {
-    let mut batches: Vec<ParsedBatch> = vec![ParsedBatch::default()];
+    shape: &Shape,
+    intake: &Intake,
+) -> Result<(Vec<ParsedBatch>, Vec<Problem>)> {
+    let mut batches: Vec<ParsedBatch> = Vec::new();
+    let mut problems = Vec::new();
     for (read, vectors) in window.into_iter().zip(results) {
-        let place = read
-            .record
-            .as_ref()
-            .ok()
-            .map(|record| (Arc::clone(&record.file), record.line));
-        let document = read
-            .record
-            .and_then(|record| document(record, vectors, encoders, fields));
-        if let Some((file, _)) = &place
-            && batches.last().is_some_and(|batch| batch.file != *file)
-        {
-            batches.push(ParsedBatch {
-                file: Arc::clone(file),
-                ..ParsedBatch::default()
-            });
-        }
-        let Some(batch) = batches.last_mut() else {
-            continue;
-        };
-        match document {
-            Ok(document) => {
-                batch.documents.push(document);
-                batch.lines.push(place.map_or(0, |(_, line)| line));
+        intake.with_tally(|tally| tally.records += 1);
+        let record = match read.record {
+            Ok(record) => record,
+            Err(error) => {
+                problems.push(Problem {
+                    error,
+                    is_duplicate: read.is_duplicate,
+                });
+                continue;
             }
-            Err(error) if error.is_input() => batch.errors.push(error),
+        };
+        let (file, line) = (Arc::clone(&record.file), record.line);
+        match document(record, vectors, encoders, shape, intake) {
+            Ok(document) => {
+                if batches.last().is_none_or(|batch| batch.file != file) {
+                    batches.push(ParsedBatch {
+                        file,
+                        ..ParsedBatch::default()
+                    });
+                }
+                if let Some(batch) = batches.last_mut() {
+                    batch.documents.push(document);
+                    batch.lines.push(line);
+                }
+            }
+            Err(error) if error.is_input() => problems.push(Problem::bad(error)),
             Err(error) => return Err(error),
         }
     }
-    Ok(batches)
+    Ok((batches, problems))
 }
 
 fn document(
     record: Record,
     vectors: Result<Vectors>,
     encoders: &Encoders,
-    fields: &Fields,
+    shape: &Shape,
+    intake: &Intake,
 ) -> Result<Document> {
     let (file, line) = (Arc::clone(&record.file), record.line);
+    let (has_content, encoding) = (record.has_content(), record.encoding);
     let at_line = |error: Error| error.at_line(&*file, line);
     let vectors = vectors.map_err(|error| match error.is_input() {
         true => {
@@ -148,12 +165,14 @@ fn document(
             "the record has a vector of the kind that the model makes; leave out one of them";
         return Err(at_line(Error::invalid(message).in_field("vector")));
     }
-    let mut document = document_of(record, fields)?;
+    let mut document = document_of(record, &shape.fields)?;
     if let Some(vector) = vectors.sparse {
         document = document.with_sparse(SPARSE_FIELD, vector);
     }
     if let Some(vector) = vectors.dense {
         document = document.with_dense(DENSE_FIELD, vector);
     }
+    document.check(&shape.schema).map_err(at_line)?;
+    intake.with_tally(|tally| tally.note(document.id(), has_content, encoding));
     Ok(document)
 }

@@ -2,6 +2,7 @@
 
 use super::super::tests::{messages, parse_all, records};
 use super::super::{MAX_ID_BYTES, MAX_TERM_BYTES, Record, RecordFormat};
+use super::TEXT_KEYS;
 
 fn read(line: &str) -> Record {
     let mut records = records(line.as_bytes(), RecordFormat::JsonLines);
@@ -62,6 +63,42 @@ fn empty_vectors_and_null_fields_are_accepted() {
     assert_eq!(record.id, "-5");
     assert_eq!(record.contents(), "b");
     assert_eq!(record.vector, None);
+}
+
+#[test]
+fn the_first_key_that_holds_a_string_is_the_text() {
+    for key in TEXT_KEYS {
+        let record = read(&format!(
+            "{{\"id\":\"a\",\"{key}\":\"t\",\"abstract\":\"x\"}}"
+        ));
+        assert_eq!(record.contents(), "t", "{key}");
+        assert!(record.has_content());
+    }
+    let record = read(r#"{"id":"a","content":{"type":"html"},"passage":"p"}"#);
+    assert_eq!(record.contents(), "p");
+}
+
+#[test]
+fn half_of_a_surrogate_pair_becomes_a_replacement_character() {
+    let record = read(r#"{"id":"\udc00x","text":"a \ud83d\ude00 b \ud800 c"}"#);
+    assert_eq!(record.id, "\u{fffd}x");
+    assert_eq!(record.contents(), "a 😀 b \u{fffd} c");
+    let source: serde_json::Value = serde_json::from_slice(&record.source).unwrap();
+    assert_eq!(source["text"], "a 😀 b \u{fffd} c");
+}
+
+#[test]
+fn nan_in_fields_that_are_not_read_and_in_place_of_a_text_is_null() {
+    let record = read(
+        r#"{"id":1,"price":NaN,"range":[-Infinity,Infinity],"title":NaN,"text":"NaN","vector":{"a":1}}"#,
+    );
+    assert_eq!((record.title, record.text.as_deref()), (None, Some("NaN")));
+    assert_eq!(
+        record.source,
+        br#"{"id":1,"price":null,"range":[null,null],"title":null,"text":"NaN"}"#
+    );
+    let found = message(r#"{"id":1,"vector":{"a":1,"b":NaN}}"#);
+    assert!(found.contains("weight of the term `b`"), "{found}");
 }
 
 #[test]

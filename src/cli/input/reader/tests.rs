@@ -68,6 +68,30 @@ fn compressed_corpora_give_the_same_records() {
 }
 
 #[test]
+fn files_in_utf_16_and_in_a_named_encoding_are_read() {
+    let utf_16 = |text: &str| {
+        let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+        units.flat_map(u16::to_le_bytes).collect::<Vec<u8>>()
+    };
+    let lines = "{\"id\":\"a\",\"text\":\"café\"}\r\n{\"id\":\"b\"}";
+    // The name says nothing of the second one's format.
+    for name in ["corpus.jsonl", "lines"] {
+        let records = read_folder(&[(name, &utf_16(lines))], InputFormat::Auto);
+        assert_eq!(
+            (ids(&records), &*records[0].contents()),
+            (vec!["a", "b"], "café")
+        );
+    }
+    let folder = folder(&[("a.tsv", b"a\tcaf\xe9\n"), ("b.txt", b"\xe9t\xe9")]);
+    let paths = [folder.path().to_path_buf()];
+    let (format, encoding) = (InputFormat::Auto, "latin1".parse().unwrap());
+    let (records, messages) = read(&mut Reader::open_encoded(&paths, format, encoding).unwrap());
+    assert_eq!(messages, Vec::<String>::new());
+    let texts: Vec<_> = records.iter().map(|record| record.contents()).collect();
+    assert_eq!(texts, ["café", "été"]);
+}
+
+#[test]
 fn a_folder_of_every_format_is_read_in_order() {
     let records = read_folder(
         &[
@@ -161,7 +185,9 @@ fn large_records_are_reported_with_their_line_and_the_load_goes_on() {
         let folder = folder(&[("a.jsonl", &packed)]);
         let limits = Limits::new(64, 200);
         let inputs = [folder.path().to_path_buf()];
-        let mut reader = Reader::with_limits(&inputs, InputFormat::Auto, limits).unwrap();
+        let mut reader =
+            Reader::with_limits(&inputs, InputFormat::Auto, InputEncoding::default(), limits)
+                .unwrap();
         let (records, messages) = read(&mut reader);
         assert_eq!(ids(&records), ["1", "3"]);
         assert_eq!(records[1].line, 3);

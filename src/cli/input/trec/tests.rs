@@ -72,8 +72,41 @@ fn a_second_number_and_an_end_without_start_are_reported() {
 }
 
 #[test]
-fn invalid_utf8_is_named_by_line_and_byte() {
-    let input = b"<DOC><DOCNO>1</DOCNO>\ncaf\xe9\n</DOC><DOC><DOCNO>2</DOCNO></DOC>";
+fn programs_looks_and_headers_of_pages_are_not_text() {
+    let input = b"<DOC>\n<DOCNO>1</DOCNO>\n<DOCHDR>\nhttp://x.org\nServer: Apache\n</DOCHDR>\n<html><STYLE type=a>p {}</Style>\
+        <title>T</title><script>if (a<b) { s = '</p>'; }</SCRIPT >one<script>two<style>three</DOC>";
+    let records = records(input, RecordFormat::Trec);
+    assert_eq!(records[0].title.as_deref(), Some("T"));
+    // Without an end tag nothing is left out.
+    assert_eq!(records[0].text.as_deref(), Some("one two three"));
+}
+
+#[test]
+fn documents_in_latin_1_are_detected_one_by_one() {
+    let input = b"<DOC><DOCNO>1</DOCNO>Le caf\xe9 est ferm\xe9 en \xe9t\xe9.</DOC><DOC><DOCNO>2</DOCNO>caf\xc3\xa9</DOC>";
+    let records = records(input, RecordFormat::Trec);
+    let found = records
+        .iter()
+        .map(|record| (record.contents().into_owned(), record.encoding));
+    let expected = [
+        ("Le café est fermé en été.".to_owned(), Some("windows-1252")),
+        ("café".to_owned(), None),
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn ends_of_documents_are_counted() {
+    assert_eq!(count_documents(b"<DOC>a</DOC><doc></doc></DO</DOC"), 2);
+    assert_eq!(count_documents(b"</DOC><"), 1);
+    assert_eq!(count_documents(b""), 0);
+}
+
+#[test]
+fn damaged_utf8_is_named_by_line_and_byte() {
+    let input = "<DOC><DOCNO>1</DOCNO>été\n".as_bytes();
+    let input = [input, b"caf\xe9\n</DOC><DOC><DOCNO>2</DOCNO></DOC>"].concat();
+    let input = &input[..];
     let results = parse_all(input, RecordFormat::Trec);
     let message = results[0].as_ref().unwrap_err().to_string();
     assert!(
