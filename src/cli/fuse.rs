@@ -21,10 +21,10 @@ const RRF_K: u32 = 60;
 const EXAMPLES: &str = "\
 Examples:
   Reciprocal rank fusion:
-    esparsa fuse bm25.run dense.run --run fused.run
+    esparsa fuse bm25.run dense.run --output fused.run
 
   A weighted sum of normalized scores:
-    esparsa fuse bm25.run dense.run --method weighted-sum --normalization min-max --weights 0.3,0.7 --k 100 --run fused.run";
+    esparsa fuse bm25.run dense.run --method weighted-sum --normalization min-max --weights 0.3,0.7 --k 100 --output fused.run";
 
 /// Fuse several runs into one.
 ///
@@ -58,7 +58,7 @@ pub struct Fuse {
     k: usize,
     /// File for the fused run [default: standard output].
     #[arg(long, value_name = "FILE")]
-    run: Option<PathBuf>,
+    output: Option<PathBuf>,
 }
 
 /// Methods as they are given on the command line.
@@ -150,7 +150,7 @@ impl Fuse {
 
     fn write(&self, fused: &Run) -> Result<()> {
         let tag = self.method.tag();
-        match &self.run {
+        match &self.output {
             Some(path) if path.as_os_str() != STANDARD => {
                 let created = File::create(path);
                 let file = created.map_err(|source| Error::io(path, "create", source))?;

@@ -38,7 +38,7 @@ use self::target::Target;
 use super::input::{InputFormat, Reader};
 use super::output;
 use super::progress::Progress;
-use super::size::Size;
+use super::size::{Size, counted};
 use crate::error::{Error, Result};
 use crate::text::Analyzer;
 use crate::{MergePolicy, OnDuplicate, WriterOptions};
@@ -173,8 +173,8 @@ impl Index {
 pub(super) fn report_files_left_out(reader: &Reader, progress: &Progress) {
     if let Some(first) = reader.left_out().first() {
         progress.message(&format!(
-            "{} files are not read, because neither name nor content tells their format; the first is {}",
-            reader.left_out().len(),
+            "left out {}, because neither name nor content tells a format; the first is {}",
+            counted(reader.left_out().len() as u64, "file"),
             first.display()
         ));
     }

@@ -10,11 +10,13 @@ mod terms;
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::RangedI64ValueParser;
 use serde_json::{Value, json};
 
 use self::summary::Summary;
 use self::terms::{TermCount, list_terms};
 use super::get::all_found;
+use super::harmless::harmless;
 use super::output::{self, Output};
 use crate::error::{Error, Result};
 use crate::{Index, Snapshot};
@@ -41,7 +43,7 @@ pub struct Inspect {
     )]
     prefix: String,
     /// Number of terms to list, in the order of their bytes.
-    #[arg(long, value_name = "N", requires = "terms", default_value_t = 50)]
+    #[arg(long, value_name = "N", requires = "terms", default_value_t = 50, value_parser = limit_parser())]
     limit: usize,
     /// Show the document with this id: where it is, and what is stored of it.
     #[arg(long, value_name = "ID")]
@@ -67,6 +69,10 @@ impl Inspect {
     }
 }
 
+fn limit_parser() -> RangedI64ValueParser<usize> {
+    RangedI64ValueParser::new().range(0..)
+}
+
 fn print_summary(snapshot: &Snapshot, folder: &Path, json: bool) -> Result<()> {
     let summary = Summary::of(snapshot, folder);
     if json {
@@ -81,11 +87,11 @@ fn print_terms(terms: &[TermCount], json: bool) -> Result<()> {
     for entry in terms {
         let term = String::from_utf8_lossy(&entry.term);
         let documents = entry.documents;
-        output.line(if json {
-            json!({ "term": term, "documents": documents }).to_string()
+        if json {
+            output.data(json!({ "term": term, "documents": documents }).to_string())?;
         } else {
-            format!("{documents:>10}  {term}")
-        })?;
+            output.line(format!("{documents:>10}  {}", harmless(&term)))?;
+        }
     }
     output.finish()
 }
@@ -97,17 +103,18 @@ fn print_document(snapshot: &Snapshot, id: &str, json: bool) -> Result<()> {
     let segment = &snapshot.segments()[address.segment as usize];
     let file = segment.reader.container().file();
     let stored = snapshot.stored(address)?;
+    let mut output = Output::new();
     if json {
         // What is stored is JSON if it was loaded by `esparsa index`; else it is shown as a string.
         let stored: Value = serde_json::from_slice(&stored)
             .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&stored)));
-        return output::print(
-            json!({ "id": id, "segment": file, "document": address.document, "stored": stored })
-                .to_string(),
-        );
+        let report = json!({
+            "id": id, "segment": file, "document": address.document, "stored": stored,
+        });
+        output.data(report.to_string())?;
+        return output.finish();
     }
-    let mut output = Output::new();
     output.line(format!("document {} of {file}", address.document))?;
-    output.line(stored)?;
+    output.data(stored)?;
     output.finish()
 }

@@ -12,10 +12,10 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use super::open::WriterAnalyzers;
 use crate::error::{Error, Result};
 use crate::format::Schema;
 use crate::segment::{Document, InvertedBatch, Inverter, SegmentReader, WrittenSegment};
-use crate::text::Analyzer;
 
 /// Documents parsed from one piece of input, on one of the writer's threads.
 #[derive(Default)]
@@ -87,11 +87,12 @@ impl Pool {
         threads: usize,
         memory: usize,
         schema: &Arc<Schema>,
-        analyzers: &[Analyzer],
+        analyzers: &Arc<WriterAnalyzers>,
     ) -> Result<Self> {
         let worker = || Worker {
             schema: schema.clone(),
-            inverter: Inverter::new(schema, analyzers, memory / threads),
+            analyzers: analyzers.clone(),
+            inverter: Inverter::new(schema, &analyzers.analyzers, memory / threads),
         };
         if threads <= 1 {
             return Ok(Self {
@@ -177,6 +178,7 @@ impl Drop for Pool {
 
 struct Worker {
     schema: Arc<Schema>,
+    analyzers: Arc<WriterAnalyzers>,
     inverter: Inverter,
 }
 
@@ -217,7 +219,7 @@ impl Worker {
         let (mut documents, mut kept_lines) = (Vec::new(), Vec::new());
         for document in parsed.documents.drain(..) {
             let line = lines.next();
-            match document.check(&self.schema) {
+            match self.analyzers.check(&document, &self.schema) {
                 Ok(()) => {
                     documents.push(document);
                     kept_lines.extend(line);

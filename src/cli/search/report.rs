@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::output;
+use crate::cli::output::Output;
 use crate::error::{Error, Result};
 use crate::index::Snapshot;
 use crate::query::{Algorithm, Explanation, SearchResult};
@@ -17,6 +17,9 @@ pub struct SingleReport<'a> {
     took_ms: f64,
     postings: u64,
     postings_scored: u64,
+    /// Terms of the query above the limit, which were not searched.
+    #[serde(skip_serializing_if = "is_zero")]
+    terms_left_out: u64,
     algorithms: Vec<&'static str>,
     hits: Vec<HitReport<'a>>,
 }
@@ -25,6 +28,8 @@ pub struct SingleReport<'a> {
 #[derive(Serialize)]
 pub struct QueryReport<'a> {
     query_id: &'a str,
+    #[serde(skip_serializing_if = "is_zero")]
+    terms_left_out: u64,
     hits: Vec<HitReport<'a>>,
 }
 
@@ -84,6 +89,7 @@ impl<'a> SingleReport<'a> {
             took_ms,
             postings: result.statistics.postings,
             postings_scored: result.statistics.postings_scored,
+            terms_left_out: result.statistics.terms_left_out,
             algorithms: names(&result.statistics.algorithms),
             hits,
         })
@@ -95,6 +101,7 @@ impl<'a> QueryReport<'a> {
     pub fn new(query_id: &'a str, result: &'a SearchResult) -> Self {
         Self {
             query_id,
+            terms_left_out: result.statistics.terms_left_out,
             hits: hit_reports(result),
         }
     }
@@ -123,6 +130,10 @@ impl<'a> ExplanationReport<'a> {
             missing: &explanation.missing,
         }
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn hit_reports(result: &SearchResult) -> Vec<HitReport<'_>> {
@@ -160,5 +171,7 @@ pub fn line(report: &impl Serialize) -> Result<String> {
 
 /// Prints a report as one line.
 pub fn print_line(report: &impl Serialize) -> Result<()> {
-    output::print(line(report)?)
+    let mut output = Output::new();
+    output.data(line(report)?)?;
+    output.finish()
 }
