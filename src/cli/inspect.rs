@@ -16,9 +16,10 @@ use serde_json::{Value, json};
 use self::summary::Summary;
 use self::terms::{TermCount, list_terms};
 use super::get::all_found;
-use super::harmless::harmless;
+use super::harmless::{harmless, harmless_lines};
 use super::output::{self, Output};
-use crate::error::{Error, Result};
+use super::search::report::{line, print_line};
+use crate::error::Result;
 use crate::{Index, Snapshot};
 
 /// Arguments of `esparsa inspect`.
@@ -76,10 +77,9 @@ fn limit_parser() -> RangedI64ValueParser<usize> {
 fn print_summary(snapshot: &Snapshot, folder: &Path, json: bool) -> Result<()> {
     let summary = Summary::of(snapshot, folder);
     if json {
-        let object = serde_json::to_string(&summary);
-        return output::print(object.map_err(|error| Error::invalid(error.to_string()))?);
+        return print_line(&summary);
     }
-    output::print(summary.to_string())
+    output::print(&*harmless_lines(&summary.to_string()))
 }
 
 fn print_terms(terms: &[TermCount], json: bool) -> Result<()> {
@@ -88,7 +88,7 @@ fn print_terms(terms: &[TermCount], json: bool) -> Result<()> {
         let term = String::from_utf8_lossy(&entry.term);
         let documents = entry.documents;
         if json {
-            output.data(json!({ "term": term, "documents": documents }).to_string())?;
+            output.line(line(&json!({ "term": term, "documents": documents }))?)?;
         } else {
             output.line(format!("{documents:>10}  {}", harmless(&term)))?;
         }
@@ -103,7 +103,6 @@ fn print_document(snapshot: &Snapshot, id: &str, json: bool) -> Result<()> {
     let segment = &snapshot.segments()[address.segment as usize];
     let file = segment.reader.container().file();
     let stored = snapshot.stored(address)?;
-    let mut output = Output::new();
     if json {
         // What is stored is JSON if it was loaded by `esparsa index`; else it is shown as a string.
         let stored: Value = serde_json::from_slice(&stored)
@@ -111,9 +110,9 @@ fn print_document(snapshot: &Snapshot, id: &str, json: bool) -> Result<()> {
         let report = json!({
             "id": id, "segment": file, "document": address.document, "stored": stored,
         });
-        output.data(report.to_string())?;
-        return output.finish();
+        return print_line(&report);
     }
+    let mut output = Output::new();
     output.line(format!("document {} of {file}", address.document))?;
     output.data(stored)?;
     output.finish()

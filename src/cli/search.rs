@@ -301,6 +301,7 @@ impl Search {
             options: self.options(models.depth(k)),
             threads: thread_count(self.threads),
             progress: QueryProgress::new(set.ids.len() as u64, self.quiet, to_terminal),
+            notes: 0,
         };
         let mut hits = 0;
         let outcome = batch.search(set, |place, mut result| {

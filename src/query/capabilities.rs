@@ -46,12 +46,12 @@ impl Snapshot {
             return Err(Error::invalid(message).in_field(&query.field));
         }
         if let Some(algorithm) = options.algorithm {
-            let able = self.algorithms(query)?;
-            if !able.contains(&algorithm) {
-                let names: Vec<&str> = able.into_iter().map(Algorithm::name).collect();
+            let field = self.schema().expect(&query.field, query.kind.field())?;
+            if !can_search(algorithm, query, &field.options) {
+                let able = self.algorithms(query)?.into_iter();
                 let message = format!(
                     "expected an algorithm that can search this field with this query ({}), found {algorithm}",
-                    names.join(", ")
+                    able.map(Algorithm::name).collect::<Vec<_>>().join(", ")
                 );
                 return Err(Error::invalid(message).in_field(&query.field));
             }

@@ -16,8 +16,8 @@ const FIRST_BATCH: usize = 64;
 const MAX_BATCH: usize = 1_024;
 /// A batch should take about as long: often enough for progress, and seldom enough for starting threads.
 const BATCH_TIME: Duration = Duration::from_millis(500);
-/// So many queries that fail are named; more are only counted.
-const FAILURES_SHOWN: u64 = 20;
+/// So many queries are named in messages; more are only counted.
+const NOTES_SHOWN: u64 = 20;
 
 /// How the queries of a file are searched.
 pub struct Batch<'a> {
@@ -25,6 +25,8 @@ pub struct Batch<'a> {
     pub options: SearchOptions,
     pub threads: usize,
     pub progress: QueryProgress,
+    /// Messages about single queries so far.
+    pub notes: u64,
 }
 
 /// What became of the queries.
@@ -69,15 +71,14 @@ impl Batch<'_> {
                 outcome.queries += 1;
                 match result {
                     Ok(result) => {
-                        self.note_left_out(&set.ids[place], &result);
+                        if let Some(note) = terms_left_out(&result) {
+                            self.note(|| format!("query `{}`: {note}", set.ids[place]));
+                        }
                         take(place, result)?;
                     }
                     Err(error) if error.is_input() => {
                         outcome.failed += 1;
-                        if outcome.failed <= FAILURES_SHOWN {
-                            let error = of_query(error, &set.ids[place]);
-                            self.progress.message(&format!("left out: {error}"));
-                        }
+                        self.note(|| format!("left out: {}", of_query(error, &set.ids[place])));
                     }
                     Err(error) => return Err(of_query(error, &set.ids[place])),
                 }
@@ -90,17 +91,19 @@ impl Batch<'_> {
                 _ => size,
             };
         }
-        if outcome.failed > FAILURES_SHOWN {
-            let more = counted(outcome.failed - FAILURES_SHOWN, "query");
-            self.progress
-                .message(&format!("… and {more} more left out"));
+        if self.notes > NOTES_SHOWN {
+            let more = counted(self.notes - NOTES_SHOWN, "query");
+            let message = format!("… and the same kind of message for {more} more");
+            self.progress.message(&message);
         }
         Ok(outcome)
     }
 
-    fn note_left_out(&self, id: &str, result: &SearchResult) {
-        if let Some(note) = terms_left_out(result) {
-            self.progress.message(&format!("query `{id}`: {note}"));
+    /// Says something about a query, unless much has been said already.
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        self.notes += 1;
+        if self.notes <= NOTES_SHOWN {
+            self.progress.message(&text());
         }
     }
 }

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::output::Output;
+use crate::cli::harmless::harmless;
+use crate::cli::output;
 use crate::error::{Error, Result};
 use crate::index::Snapshot;
 use crate::query::{Algorithm, Explanation, SearchResult};
@@ -163,15 +164,17 @@ pub fn names(algorithms: &[Algorithm]) -> Vec<&'static str> {
     sorted.into_iter().map(Algorithm::name).collect()
 }
 
-/// A report as one line of JSON.
+/// A report as one line of JSON, with escapes for what a terminal would obey.
 pub fn line(report: &impl Serialize) -> Result<String> {
-    serde_json::to_string(report)
-        .map_err(|error| Error::invalid(format!("cannot be written as JSON: {error}")))
+    match serde_json::to_string(report) {
+        Ok(json) => Ok(harmless(&json).into_owned()),
+        Err(error) => Err(Error::invalid(format!(
+            "cannot be written as JSON: {error}"
+        ))),
+    }
 }
 
 /// Prints a report as one line.
 pub fn print_line(report: &impl Serialize) -> Result<()> {
-    let mut output = Output::new();
-    output.data(line(report)?)?;
-    output.finish()
+    output::print(line(report)?)
 }
