@@ -37,7 +37,7 @@ impl Snapshot {
         check_parameters(query)?;
         let is_approximate = options.recall < 1.0 || options.effort.is_some();
         let is_sparse = !matches!(query.kind, QueryKind::Text { .. } | QueryKind::Dense(_));
-        if is_approximate && !(is_sparse && !query.all_terms) {
+        if is_approximate && (!is_sparse || query.all_terms) {
             let message = format!(
                 "expected a recall of 1, found {}: only sparse fields can be searched approximately, and only for \
                  any of the terms; leave the recall as it is",
