@@ -267,7 +267,7 @@ fn quiet_prints_nothing_on_standard_error() {
     scratch.write("two.jsonl", LINES);
     let ran = scratch.run("index two.jsonl --index index --quiet");
     assert_eq!(ran.stderr, "");
-    assert!(ran.done().contains("MB/s"));
+    assert!(ran.done().contains("B/s"));
 }
 
 #[test]
@@ -368,7 +368,10 @@ fn attach_refuses_other_fields_damage_and_itself() {
     std::fs::write(&segment, bytes).unwrap();
     scratch.run("index two.jsonl --index good").done();
     let cases = [
-        ("good pt", "another schema"),
+        (
+            "good pt",
+            "pt has another schema than this index: the field `text`: expected text, analyzer en",
+        ),
         ("good damaged", "damaged/segment-0000000001"),
         ("good ./index", "cannot be attached to itself"),
         ("good nowhere", "nowhere: cannot open"),
@@ -382,6 +385,52 @@ fn attach_refuses_other_fields_damage_and_itself() {
         assert_eq!(snapshot.unwrap().commit(), 2, "nothing is attached");
     }
     scratch.run("attach --index nowhere good").failed();
+}
+
+#[test]
+fn a_slow_load_has_a_rate_above_zero() {
+    let scratch = Scratch::new();
+    scratch.write("two.jsonl", LINES);
+    let out = scratch.run("index two.jsonl --index index").done();
+    let rate = out.lines().next().unwrap().rsplit(", ").next().unwrap();
+    let number: f64 = rate.split(' ').next().unwrap().parse().unwrap();
+    assert!(rate.ends_with("B/s") && number > 0.0, "{out}");
+}
+
+#[test]
+fn work_on_an_index_is_reported_as_json() {
+    let scratch = indexed(VECTORS);
+    let report_of = |arguments: &str| {
+        let out = scratch.run(&format!("{arguments} --json")).done();
+        assert_eq!(out.trim_end().lines().count(), 1, "{out}");
+        json(&out)
+    };
+    scratch.write("b.jsonl", VECTORS.replace("etna", "vulcano"));
+    scratch.run("index b.jsonl --index b").done();
+    let report = report_of("attach --index index b");
+    assert_eq!(
+        (&report["attached"], &report["documents"]),
+        (&1.into(), &3.into())
+    );
+    let report = report_of("delete --index index garda nowhere");
+    assert_eq!(
+        (&report["given"], &report["deleted"]),
+        (&2.into(), &1.into())
+    );
+    assert_eq!(report["documents"], 2);
+    let report = report_of("merge --index index");
+    assert_eq!(
+        (&report["segments_before"], &report["segments"]),
+        (&2.into(), &1.into())
+    );
+    assert!(report["bytes"].as_u64().unwrap() < report["bytes_before"].as_u64().unwrap());
+    let report = report_of("check --index index");
+    assert_eq!(
+        (&report["documents"], &report["commit"]),
+        (&2.into(), &5.into())
+    );
+    assert_eq!(report["segments"][0]["documents"], 2);
+    assert_eq!(report["bytes"], report["segments"][0]["bytes"]);
 }
 
 #[test]

@@ -183,3 +183,46 @@ fn wrong_usage_ends_with_code_two() {
         assert_eq!(ran.code, Some(2), "{arguments}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn a_document_that_is_the_only_hit_of_a_run_counts() {
+    let scratch = Scratch::new();
+    scratch.write("one.run", "1 Q0 only 1 5 a\n");
+    scratch.write("two.run", "1 Q0 x 1 9 b\n1 Q0 y 2 1 b\n");
+    for (method, expected) in [("weighted-sum", 1.0), ("comb-mnz", 1.0), ("comb-max", 1.0)] {
+        for normalization in ["min-max", "sum", "z-score"] {
+            let options = format!("--method {method} --normalization {normalization}");
+            let text = scratch
+                .run(&format!("fuse one.run two.run {options}"))
+                .done();
+            let run = Run::read(text.as_bytes(), "fused").unwrap();
+            let hit = run
+                .ranked("1")
+                .into_iter()
+                .find(|hit| hit.document == "only");
+            assert_eq!(hit.unwrap().score, expected, "{options}: {text}");
+        }
+    }
+}
+
+#[test]
+fn json_has_a_line_for_each_query_and_goes_where_the_run_would() {
+    let scratch = fixture();
+    let text = scratch.run("fuse words.run vectors.run --json").done();
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let ids: Vec<&str> = lines
+        .iter()
+        .map(|line| line["query_id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, ["1", "2", "3"]);
+    assert_eq!(lines[0]["hits"].as_array().unwrap().len(), 4);
+    assert_eq!(lines[0]["hits"][0]["id"], "po");
+    assert_eq!(lines[0]["hits"][0]["rank"], 1);
+    let to_file = "fuse words.run vectors.run --json --output fused.jsonl";
+    assert_eq!(scratch.run(to_file).done(), "");
+    let written = std::fs::read_to_string(scratch.path("fused.jsonl")).unwrap();
+    assert_eq!(written, text);
+}

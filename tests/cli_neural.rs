@@ -224,14 +224,15 @@ fn a_killed_process_is_continued_with_equal_result() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let out = scratch.path("out.jsonl");
-    while fs::metadata(&out).map_or(0, |metadata| metadata.len()) == 0 {
+    let (out, partial) = (scratch.path("out.jsonl"), scratch.path("out.jsonl.partial"));
+    while fs::metadata(&partial).map_or(0, |metadata| metadata.len()) == 0 {
         assert!(child.try_wait().unwrap().is_none(), "it is still at work");
         std::thread::sleep(Duration::from_millis(2));
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let before = fs::read(&out).unwrap();
+    assert!(!out.exists(), "what is not whole has no name yet");
+    let before = fs::read(&partial).unwrap();
     let lines = before.iter().filter(|byte| **byte == b'\n').count();
     assert!(lines < 30_000, "it was killed before it was done");
 
@@ -246,6 +247,26 @@ fn a_killed_process_is_continued_with_equal_result() {
         fs::read(scratch.path("whole.jsonl")).unwrap(),
     );
     assert!(found == expected);
+    assert!(!partial.exists());
+}
+
+#[test]
+fn vectors_of_yesterday_stay_until_the_new_ones_are_whole() {
+    let scratch = Scratch::new();
+    let folder = model("st-mean");
+    scratch.write("out.jsonl", "yesterday");
+    scratch.write("in.jsonl", format!("{}{{\n", corpus(3)));
+    let error = scratch.run(&encode(&folder, "--output out.jsonl")).failed();
+    assert!(error.contains("stays in "), "{error}");
+    assert_eq!(fs::read(scratch.path("out.jsonl")).unwrap(), b"yesterday");
+
+    scratch.write("in.jsonl", corpus(5));
+    let ran = scratch.run(&encode(&folder, "--output out.jsonl --resume"));
+    assert!(ran.stderr.contains("going on behind 3"), "{}", ran.stderr);
+    ran.done();
+    let text = fs::read_to_string(scratch.path("out.jsonl")).unwrap();
+    assert_eq!(vectors(&text).len(), 5);
+    assert!(!scratch.path("out.jsonl.partial").exists());
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod command;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use command::Scratch;
 use esparsa::backend::{Cpu, CpuOptions};
@@ -72,6 +73,23 @@ fn run(text: &str) -> Run {
 fn first(run: &Run, query: &str) -> (String, f32) {
     let hit = run.ranked(query)[0];
     (hit.document.clone(), hit.score as f32)
+}
+
+#[test]
+fn the_rate_of_a_search_with_a_model_includes_the_encoding() {
+    let scratch = indexed();
+    let queries = (0..1_500).map(|number| format!("q{number}\t{}\n", text(number)));
+    scratch.write("many.tsv", queries.collect::<String>());
+    let model = folder("st-mean");
+    let search = format!("search --index i --model {model} --queries many.tsv --k 1");
+    let started = Instant::now();
+    let ran = scratch.run(&search);
+    let wall = started.elapsed().as_secs_f64();
+    let figure = ran.stderr.split(" in ").nth(1).unwrap();
+    let seconds: f64 = figure.split(" s").next().unwrap().parse().unwrap();
+    // The search alone takes a hundredth of it.
+    assert!(seconds > 0.25 * wall, "{wall}: {}", ran.stderr);
+    ran.done();
 }
 
 #[test]

@@ -577,6 +577,61 @@ fn compressed_queries_and_parts_of_topics_are_read() {
 }
 
 #[test]
+fn a_query_that_is_a_document_does_not_find_itself() {
+    let fixture = Fixture::new();
+    fixture.write("self.tsv", "etna\tvolcano\npo\triver\n");
+    fixture.write("self.qrels", "etna 0 stromboli 1\npo 0 arno 1\n");
+    let search = |more: &[&str]| {
+        let arguments = ["--queries", "self.tsv", "--output", "self.run"];
+        fixture.search(&[&arguments, more].concat());
+        Run::open(fixture.path("self.run")).unwrap()
+    };
+    let top = |run: &Run, query: &str| run.ranked(query)[0].document.clone();
+    let eval = |more: &[&str]| {
+        let arguments = ["eval", "--qrels", "self.qrels", "self.run", "--json"];
+        let metrics = ["--metrics", "P_1,ndcg_cut_10,bpref,Rprec,set_recall"];
+        json(&fixture.done(&[&arguments[..], &metrics, more].concat()))
+    };
+    assert_eq!(top(&search(&["--k", "2"]), "etna"), "etna");
+    let value = |report: &Value| report["runs"][0]["metrics"]["ndcg@10"].as_f64().unwrap();
+    assert!(value(&eval(&[])) < 1.0);
+    assert_eq!(value(&eval(&["--exclude-self"])), 1.0);
+
+    let run = search(&["--exclude-self", "--k", "1"]);
+    assert_eq!(
+        (top(&run, "etna"), top(&run, "po")),
+        ("stromboli".into(), "arno".into())
+    );
+    let report = eval(&[]);
+    let metrics = report["runs"][0]["metrics"].as_object().unwrap();
+    let names: Vec<&String> = metrics.keys().collect();
+    assert_eq!(names.len(), 5, "{names:?}");
+    assert!(metrics.values().all(|value| value == 1.0), "{report}");
+}
+
+#[test]
+fn a_search_that_fails_late_leaves_the_run_of_yesterday() {
+    let fixture = Fixture::new();
+    fixture.write("a.run", "yesterday");
+    // Damage that is found out when the terms are read, behind the opening of the run.
+    let segment = "index/segment-0000000001";
+    let mut bytes = fs::read(fixture.path(segment)).unwrap();
+    let places: Vec<usize> = (0..bytes.len())
+        .filter(|place| bytes[*place..].starts_with(b"etna"))
+        .collect();
+    assert!(!places.is_empty());
+    for place in places {
+        bytes[place] ^= 1;
+    }
+    fixture.write(segment, bytes);
+    let queries = ["--queries", "queries.tsv", "--output", "a.run"];
+    let error = fixture.failed(&[&["search", "--index", "index"], &queries[..]].concat(), 1);
+    assert!(error.contains("segment-0000000001"), "{error}");
+    assert_eq!(fs::read(fixture.path("a.run")).unwrap(), b"yesterday");
+    assert!(!fixture.path("a.run.partial").exists());
+}
+
+#[test]
 fn runs_stand_side_by_side_and_are_tested() {
     let fixture = Fixture::new();
     fixture.write(
@@ -603,11 +658,11 @@ fn runs_stand_side_by_side_and_are_tested() {
         "{text}"
     );
     assert!(
-        text.contains("a.run: 1 judged queries without results, counted as 0"),
+        text.contains("a.run: 1 judged query without results, counted as 0"),
         "{text}"
     );
     assert!(
-        text.contains("a.run: 1 queries without judgements, left out"),
+        text.contains("a.run: 1 query without judgements, left out"),
         "{text}"
     );
     assert!(text.contains("+0.3333"), "{text}");
@@ -642,6 +697,12 @@ fn calibrate_measures_and_a_recall_uses_it() {
     ];
     let text = fixture.done(&[&calibrate[..], &["--dry-run"]].concat());
     assert!(text.starts_with("40 queries on 40 documents"), "{text}");
+    let report = json(&fixture.done(&[&calibrate[..], &["--dry-run", "--json"]].concat()));
+    assert_eq!(
+        (&report["queries"], &report["commit"]),
+        (&40.into(), &Value::Null)
+    );
+    assert!(report["points"][0]["recall"].is_number(), "{report}");
     let inspect = ["inspect", "--index", "sparse"];
     assert!(!fixture.done(&inspect).contains("calibrated"));
     let text = fixture.done(&calibrate);

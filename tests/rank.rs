@@ -214,8 +214,10 @@ fn fuse_plainly(method: Method, weights: &[f64], lists: &[Vec<(u32, f64)>]) -> V
                 None => {
                     if let Method::WeightedSum {
                         missing: Missing::Lowest,
-                        ..
+                        normalization,
                     } = method
+                        && (normalization == Normalization::None
+                            || normalized.first() != normalized.last())
                     {
                         sum += weight * normalized.iter().copied().reduce(f64::min).unwrap_or(0.0);
                     }
@@ -256,7 +258,9 @@ proptest! {
             prop_assert_eq!((min_max[0], min_max[scores.len() - 1]), (1.0, 0.0));
             prop_assert!((sum.iter().sum::<f64>() - 1.0).abs() < 1e-9);
         } else {
-            prop_assert!(min_max.iter().chain(&sum).all(|&score| score == 0.0));
+            let share = 1.0 / scores.len().max(1) as f64;
+            prop_assert!(min_max.iter().all(|&score| score == 1.0));
+            prop_assert!(sum.iter().all(|&score| score == share));
         }
     }
 
@@ -265,9 +269,12 @@ proptest! {
         let z = Normalization::ZScore.apply(&scores(&list)).unwrap();
         let count = z.len().max(1) as f64;
         let square = z.iter().map(|z| z * z).sum::<f64>() / count;
-        let is_flat = scores(&list).first() == scores(&list).last();
-        prop_assert!((z.iter().sum::<f64>() / count).abs() < 1e-9);
-        prop_assert!((square - if is_flat { 0.0 } else { 1.0 }).abs() < 1e-9, "{}", square);
+        if scores(&list).first() == scores(&list).last() {
+            prop_assert!(z.iter().all(|&score| score == 1.0));
+        } else {
+            prop_assert!((z.iter().sum::<f64>() / count).abs() < 1e-9);
+            prop_assert!((square - 1.0).abs() < 1e-9, "{}", square);
+        }
     }
 
     #[test]

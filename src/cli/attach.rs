@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::output;
+use super::search::report::print_line;
 use super::size::counted;
 use crate::Index;
 use crate::error::{Error, Result};
@@ -17,6 +20,17 @@ pub struct Attach {
     /// Folders of indexes with the same fields; a document of a later folder replaces one with the same id.
     #[arg(value_name = "FOLDER", required = true)]
     folders: Vec<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    attached: usize,
+    commit: u64,
+    documents: u64,
+    segments: usize,
 }
 
 impl Attach {
@@ -37,6 +51,14 @@ impl Attach {
                 .map_err(|error| in_folder(error, folder))?;
         }
         let report = writer.commit()?;
+        if self.json {
+            return print_line(&Report {
+                attached: self.folders.len(),
+                commit: report.commit,
+                documents: report.documents,
+                segments: report.segments,
+            });
+        }
         output::print(format!(
             "{} attached: the index holds {} in {}",
             counted(self.folders.len() as u64, "index folder"),

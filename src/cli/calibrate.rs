@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::output;
 use super::queries::{FieldArguments, QuerySet, TopicPart};
+use super::search::report::print_line;
 use super::size::counted;
 use crate::error::Result;
 use crate::format::Calibration;
@@ -24,6 +27,28 @@ pub struct Calibrate {
     /// Show what was measured, and leave the index as it is.
     #[arg(long)]
     dry_run: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    queries: u64,
+    documents: u64,
+    /// The commit that the calibration was kept with.
+    commit: Option<u64>,
+    points: Vec<PointReport>,
+}
+
+#[derive(Serialize)]
+struct PointReport {
+    k: u32,
+    recall: f32,
+    microseconds: f32,
+    /// Share of the query's weight that is searched with.
+    weight_kept: f32,
+    slack: f32,
 }
 
 impl Calibrate {
@@ -46,16 +71,38 @@ impl Calibrate {
         let part = TopicPart::default();
         let set = QuerySet::open(&self.queries, part, &self.field, snapshot.schema())?;
         let calibration = snapshot.calibrate(&set.queries)?;
+        let mut report = Report::of(&calibration);
         let mut text = table(&calibration);
         if let Some(mut writer) = writer {
             writer.keep_calibration(calibration)?;
-            let report = writer.commit()?;
+            let commit = writer.commit()?.commit;
+            report.commit = Some(commit);
             text += &format!(
-                "\nkept with commit {}: `search --recall 0.97` takes the first line of its k with that recall",
-                report.commit
+                "\nkept with commit {commit}: `search --recall 0.97` takes the first line of its k with that recall"
             );
         }
-        output::print(text)
+        match self.json {
+            true => print_line(&report),
+            false => output::print(text),
+        }
+    }
+}
+
+impl Report {
+    fn of(calibration: &Calibration) -> Self {
+        let points = calibration.points.iter().map(|point| PointReport {
+            k: point.k,
+            recall: point.recall,
+            microseconds: point.microseconds,
+            weight_kept: point.share,
+            slack: point.slack,
+        });
+        Self {
+            queries: calibration.queries,
+            documents: calibration.documents,
+            commit: None,
+            points: points.collect(),
+        }
     }
 }
 

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde::Serialize;
+
 use super::output::Output;
+use super::search::report::line;
 use super::size::{Size, counted, grouped};
 use crate::error::Result;
 use crate::index::SnapshotSegment;
@@ -17,6 +20,30 @@ pub struct Check {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was verified; damage is an error and has no report.
+#[derive(Serialize)]
+struct Report {
+    commit: u64,
+    documents: u64,
+    bytes: u64,
+    seconds: f64,
+    segments: Vec<SegmentReport>,
+}
+
+#[derive(Serialize)]
+struct SegmentReport {
+    file: String,
+    documents: u64,
+    deleted: u64,
+    terms: u64,
+    postings: u64,
+    sections: u64,
+    bytes: u64,
 }
 
 impl Check {
@@ -31,38 +58,73 @@ impl Check {
         let options = IndexOptions::new().verify(Verify::AtOpen);
         let snapshot = Index::open_in(directory, options)?.snapshot()?;
         let mut output = Output::new();
-        output.line(format!(
-            "commit {}: manifest and all checksums are right",
-            snapshot.commit()
-        ))?;
-        let mut bytes = 0;
+        if !self.json {
+            output.line(format!(
+                "commit {}: manifest and all checksums are right",
+                snapshot.commit()
+            ))?;
+        }
+        let mut segments = Vec::new();
         for part in snapshot.segments() {
             segment::verify(&part.reader)?;
-            bytes += part.entry.stamp.length;
-            output.line(describe(part))?;
+            let report = SegmentReport::of(part);
+            if !self.json {
+                output.line(report.describe())?;
+            }
+            segments.push(report);
         }
-        output.line(format!(
-            "whole: {} in {}, {} in {:.1} s",
-            counted(snapshot.documents(), "document"),
-            counted(snapshot.segments().len() as u64, "segment"),
-            Size(bytes),
-            started.elapsed().as_secs_f64()
-        ))?;
+        let report = Report {
+            commit: snapshot.commit(),
+            documents: snapshot.documents(),
+            bytes: segments.iter().map(|segment| segment.bytes).sum(),
+            seconds: started.elapsed().as_secs_f64(),
+            segments,
+        };
+        output.line(match self.json {
+            true => line(&report)?,
+            false => report.describe(),
+        })?;
         output.finish()
     }
 }
 
-fn describe(segment: &SnapshotSegment) -> String {
-    let container = segment.reader.container();
-    let fields = &segment.reader.info().fields;
-    format!(
-        "{}: {} ({} deleted), {}, {}, {}, {}",
-        container.file(),
-        counted(u64::from(segment.entry.documents), "document"),
-        grouped(u64::from(segment.deleted.as_ref().map_or(0, |d| d.count()))),
-        counted(fields.iter().map(|field| field.terms).sum(), "term"),
-        counted(fields.iter().map(|field| field.postings).sum(), "posting"),
-        counted(container.sections().count() as u64, "section"),
-        Size(segment.entry.stamp.length)
-    )
+impl Report {
+    fn describe(&self) -> String {
+        format!(
+            "whole: {} in {}, {} in {:.1} s",
+            counted(self.documents, "document"),
+            counted(self.segments.len() as u64, "segment"),
+            Size(self.bytes),
+            self.seconds
+        )
+    }
+}
+
+impl SegmentReport {
+    fn of(segment: &SnapshotSegment) -> Self {
+        let container = segment.reader.container();
+        let fields = &segment.reader.info().fields;
+        Self {
+            file: container.file().to_owned(),
+            documents: u64::from(segment.entry.documents),
+            deleted: u64::from(segment.deleted.as_ref().map_or(0, |d| d.count())),
+            terms: fields.iter().map(|field| field.terms).sum(),
+            postings: fields.iter().map(|field| field.postings).sum(),
+            sections: container.sections().count() as u64,
+            bytes: segment.entry.stamp.length,
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "{}: {} ({} deleted), {}, {}, {}, {}",
+            self.file,
+            counted(self.documents, "document"),
+            grouped(self.deleted),
+            counted(self.terms, "term"),
+            counted(self.postings, "posting"),
+            counted(self.sections, "section"),
+            Size(self.bytes)
+        )
+    }
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::output;
+use super::search::report::print_line;
 use super::size::counted;
 use crate::Index;
 use crate::error::{Error, Result};
@@ -21,6 +24,19 @@ pub struct Delete {
     /// File of more ids, one a line; blank lines are passed over.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    /// Different ids.
+    given: usize,
+    deleted: u64,
+    commit: u64,
+    /// Documents that the index holds now.
+    documents: u64,
 }
 
 impl Delete {
@@ -46,6 +62,14 @@ impl Delete {
             }
         }
         let report = writer.commit()?;
+        if self.json {
+            return print_line(&Report {
+                given: ids.len(),
+                deleted,
+                commit: report.commit,
+                documents: report.documents,
+            });
+        }
         output::print(format!(
             "{} deleted of {} given; the index holds {}",
             counted(deleted, "document"),

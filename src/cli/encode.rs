@@ -10,8 +10,7 @@
 mod lines;
 mod resume;
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -21,14 +20,13 @@ use super::index::{OnBadInput, input_format, report_files_left_out, thread_count
 use super::input::{InputFormat, Reader, Record};
 use super::models::{AnyEncoder, KindName, ModelArguments};
 use super::output;
+use super::output_file::OutputFile;
 use super::progress::Progress;
 use super::records::{Read, Records};
 use super::size::{counted, grouped};
 use crate::error::{Error, Result};
 use crate::neural::{Encoded, Role, TextEncoder, for_each_window};
 
-/// What stands for standard output.
-const STANDARD: &str = "-";
 /// So many bad records are printed; more are only counted.
 const BAD_RECORDS_SHOWN: u64 = 20;
 
@@ -60,10 +58,13 @@ pub struct Encode {
     /// Encode the texts as queries, where a model tells queries and documents apart.
     #[arg(long)]
     query: bool,
-    /// File for the vectors, overwritten unless --resume is given [default: standard output].
+    /// File for the vectors, `-` for standard output [default]. It is replaced when all is done;
+    /// until then the vectors are in FILE.partial, which stays there for --resume if the work
+    /// fails.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Go on behind the last whole line of the output file; inputs, model and options must be as before.
+    /// Go on behind the last whole line of FILE.partial, or else of the finished file; inputs,
+    /// model and options must be as before.
     #[arg(long, requires = "output")]
     resume: bool,
     /// Number of threads [default: all cores].
@@ -123,7 +124,7 @@ impl Encode {
         let started = Instant::now();
         let mut counts = Counts::default();
         let role = self.role();
-        for_each_window(
+        let encoded = for_each_window(
             records,
             |read| {
                 read.record
@@ -142,19 +143,28 @@ impl Encode {
                     match result_of(read.record, result) {
                         Ok((id, vector)) => {
                             let line = line(&id, &vector, format);
-                            out.write(line.as_bytes())?;
+                            let written = out.write_all(line.as_bytes());
+                            written.map_err(|source| Error::io(out.name(), "write", source))?;
                             counts.documents += 1;
                         }
                         Err(error) => self.take_bad_record(error, &mut counts, &progress)?,
                     }
                 }
-                out.flush()?;
+                let flushed = out.flush();
+                flushed.map_err(|source| Error::io(out.name(), "write", source))?;
                 progress.update_with_tokens(bytes_read, counts.documents, counts.tokens);
                 Ok(())
             },
-        )?;
+        );
         drop(progress);
-        out.flush()?;
+        if let (Err(_), Some(kept)) = (&encoded, out.kept_file()) {
+            output::message(&format!(
+                "what was encoded stays in {}; `--resume` goes on behind it",
+                kept.display()
+            ));
+        }
+        encoded?;
+        out.finish()?;
         counts.report(encoder.max_tokens(), started.elapsed().as_secs_f64());
         Ok(())
     }
@@ -176,9 +186,7 @@ impl Encode {
             return Err(error);
         }
         if self.on_bad_input == OnBadInput::Fail {
-            progress.message(
-                "what was encoded before is written; `--on-bad-input skip` leaves out what cannot be encoded",
-            );
+            progress.message("`--on-bad-input skip` leaves out what cannot be encoded");
             return Err(error);
         }
         counts.bad_records += 1;
@@ -194,34 +202,23 @@ impl Encode {
         encoder: &E,
         format: &impl Format<E::Vector>,
         progress: &Progress,
-    ) -> Result<Out> {
-        let path = match &self.output {
-            Some(path) if path.as_os_str() != STANDARD => path,
-            _ => {
-                return Ok(Out::new(
-                    "<stdout>".to_owned(),
-                    Box::new(io::stdout().lock()),
-                ));
-            }
+    ) -> Result<OutputFile> {
+        let path = self.output.as_deref();
+        let Some(path) = path.filter(|_| self.resume) else {
+            return Ok(OutputFile::create(path)?.kept());
         };
-        let name = path.display().to_string();
-        if !self.resume {
-            let created = File::create(path);
-            let file = created.map_err(|source| Error::io(path, "create", source))?;
-            return Ok(Out::new(name, Box::new(file)));
-        }
         let mut begun = Begun::open(path)?;
         let found = begun.pass_over(records, self.on_bad_input == OnBadInput::Skip)?;
         if let Some((record, vector)) = found.first {
             self.check_model(&record, &vector, encoder, format)
-                .map_err(|error| error.at_line(&*name, 1))?;
+                .map_err(|error| error.at_line(begun.name(), 1))?;
             progress.message(&format!(
                 "going on behind {}, {} left out",
                 counted(found.documents, "document"),
                 counted(found.left_out, "bad record")
             ));
         }
-        Ok(Out::new(name, Box::new(begun.into_file()?)))
+        Ok(begun.into_output()?.kept())
     }
 
     /// Encodes the first document again: another model, or other options, would give another vector.
@@ -311,30 +308,5 @@ impl Counts {
                 counted(self.bad_records, "bad record")
             ));
         }
-    }
-}
-
-/// Where lines go.
-struct Out {
-    name: String,
-    out: BufWriter<Box<dyn Write>>,
-}
-
-impl Out {
-    fn new(name: String, out: Box<dyn Write>) -> Self {
-        Self {
-            name,
-            out: BufWriter::with_capacity(1 << 16, out),
-        }
-    }
-
-    fn write(&mut self, line: &[u8]) -> Result<()> {
-        let written = self.out.write_all(line);
-        written.map_err(|source| Error::io(&self.name, "write", source))
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        let flushed = self.out.flush();
-        flushed.map_err(|source| Error::io(&self.name, "write", source))
     }
 }

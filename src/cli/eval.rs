@@ -11,6 +11,7 @@ use super::output;
 use super::queries::read_file;
 use super::search::report::print_line;
 use super::search::terminal::{Figures, Style};
+use super::size::counted;
 use crate::error::{Error, Result};
 use crate::eval::{
     EvaluateOptions, Metric, PairedValues, Qrels, RandomizationTest, Report, Run, comparison_table,
@@ -32,10 +33,15 @@ pub struct Eval {
     /// Runs in TREC format; `-` for standard input, `.gz` and `.zst` too.
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
-    /// Measures, separated by commas: ndcg@k, ndcg'@k, mrr@k, recall@k, p@k, map@k, success@k, judged@k; p(rel=2)@5 counts
-    /// grades of at least 2.
+    /// Measures, separated by commas: ndcg@k, ndcg'@k, mrr@k, recall@k, p@k, map@k, success@k,
+    /// judged@k, bpref, rprec, set_p, set_recall, set_f, set_map; p(rel=2)@5 counts grades of at
+    /// least 2. The names of trec_eval are known too: ndcg_cut_10, P_10, recall_100.
     #[arg(long, value_name = "NAMES", default_value = DEFAULT_METRICS)]
     metrics: MetricList,
+    /// Leave out results whose id is that of their query, as in ArguAna, where queries are
+    /// documents themselves.
+    #[arg(long)]
+    exclude_self: bool,
     /// Show the values of every query.
     #[arg(long)]
     per_query: bool,
@@ -103,7 +109,11 @@ impl Eval {
     fn measure(&self, path: &Path, qrels: &Qrels) -> Result<Measured> {
         let (text, name) = read_file(path)?;
         let run = Run::read(&*text, &name)?;
-        let report = evaluate(qrels, &run, &self.metrics.0, EvaluateOptions::default());
+        let options = EvaluateOptions {
+            exclude_self: self.exclude_self,
+            ..EvaluateOptions::default()
+        };
+        let report = evaluate(qrels, &run, &self.metrics.0, options);
         let report = report.map_err(|error| error.at_line(name.clone(), 0))?;
         Ok(Measured { name, report })
     }
@@ -148,14 +158,17 @@ impl Eval {
         let rows: Vec<(&str, &Report)> = measured.iter().map(|m| (&*m.name, &m.report)).collect();
         text += &comparison_table(&rows)?.to_string();
         text += &notes(measured);
+        if self.exclude_self {
+            text += "results whose id is that of their query are left out\n";
+        }
         if let Some(first) = measured.first()
             && !comparisons.is_empty()
         {
             text += &format!("\n{}\n", comparison_figures(comparisons));
             text += &format!(
-                "Differences from {}; paired randomization test, two-sided, {} tests corrected by Holm's method.\n",
+                "Differences from {}; paired randomization test, two-sided, {} corrected by Holm's method.\n",
                 first.name,
-                comparisons.len()
+                counted(comparisons.len() as u64, "test")
             );
         }
         Ok(text)
@@ -200,10 +213,12 @@ fn notes(measured: &[Measured]) -> String {
     for Measured { name, report } in measured {
         let (missing, not_judged) = (report.missing(), report.not_judged());
         if missing > 0 {
-            notes += &format!("{name}: {missing} judged queries without results, counted as 0\n");
+            let missing = counted(missing as u64, "judged query");
+            notes += &format!("{name}: {missing} without results, counted as 0\n");
         }
         if not_judged > 0 {
-            notes += &format!("{name}: {not_judged} queries without judgements, left out\n");
+            let not_judged = counted(not_judged as u64, "query");
+            notes += &format!("{name}: {not_judged} without judgements, left out\n");
         }
     }
     notes

@@ -1,14 +1,16 @@
 //! `esparsa fuse`: one run of several.
 
-use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use serde::Serialize;
 
 use super::output;
+use super::output_file::OutputFile;
 use super::queries::{k_parser, read_file};
-use super::size::grouped;
+use super::search::report::line;
+use super::size::counted;
 use crate::error::{Error, Result};
 use crate::eval::Run;
 use crate::rank::{Fusion, Method, Missing, Normalization};
@@ -44,7 +46,7 @@ pub struct Fuse {
     #[arg(long, value_name = "NAME")]
     normalization: Option<Normalization>,
     /// What a weighted sum adds for a document that a run lacks: zero, or the lowest normalized score of that run for the
-    /// query [default: zero].
+    /// query, which is zero where all are equal [default: zero].
     #[arg(long, value_name = "NAME")]
     missing: Option<Missing>,
     /// A weight for each run, separated by commas; a run of weight 0 is left out [default: 1 for each].
@@ -59,6 +61,23 @@ pub struct Fuse {
     /// File for the fused run [default: standard output].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write JSON instead of a TREC run: a line for each query.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is written for a query.
+#[derive(Serialize)]
+struct QueryReport<'a> {
+    query_id: &'a str,
+    hits: Vec<HitReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct HitReport<'a> {
+    rank: usize,
+    id: &'a str,
+    score: f64,
 }
 
 /// Methods as they are given on the command line.
@@ -71,7 +90,7 @@ enum MethodName {
     WeightedSum,
     /// The sum of normalized scores, times the weights of the runs that have the document.
     CombMnz,
-    /// The greatest weighted normalized score.
+    /// The max weighted normalized score.
     CombMax,
 }
 
@@ -150,28 +169,35 @@ impl Fuse {
 
     fn write(&self, fused: &Run) -> Result<()> {
         let tag = self.method.tag();
-        match &self.output {
-            Some(path) if path.as_os_str() != STANDARD => {
-                let created = File::create(path);
-                let file = created.map_err(|source| Error::io(path, "create", source))?;
-                let name = path.display().to_string();
-                fused.write(BufWriter::with_capacity(1 << 16, file), &name, tag)
-            }
-            _ => {
-                let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-                fused.write(out, "<stdout>", tag)
-            }
+        let mut output = OutputFile::create(self.output.as_deref())?;
+        let name = output.name().to_owned();
+        if !self.json {
+            fused.write(&mut output, &name, tag)?;
+            return output.finish();
         }
+        for query_id in fused.queries() {
+            let hits = fused.ranked(query_id).into_iter().zip(1..);
+            let hits = hits.map(|(hit, rank)| HitReport {
+                rank,
+                id: &hit.document,
+                score: hit.score,
+            });
+            let hits = hits.collect();
+            let report = line(&QueryReport { query_id, hits })?;
+            let written = writeln!(output, "{report}");
+            written.map_err(|source| Error::io(&name, "write", source))?;
+        }
+        output.finish()
     }
 
     /// What was written, and which runs lack queries that it has.
     fn notes(&self, runs: &[Run], fused: &Run) -> Vec<String> {
         let results = |query| fused.results(query).map_or(0, <[_]>::len) as u64;
         let mut notes = vec![format!(
-            "{} queries, {} results from {} runs",
-            grouped(fused.len() as u64),
-            grouped(fused.queries().map(results).sum()),
-            runs.len()
+            "{}, {} from {}",
+            counted(fused.len() as u64, "query"),
+            counted(fused.queries().map(results).sum(), "result"),
+            counted(runs.len() as u64, "run")
         )];
         for (path, run) in self.runs.iter().zip(runs) {
             let lacks = |query: &&str| run.results(query).is_none();

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::index::{REORDER_FROM, thread_count, writer_memory};
 use super::output;
 use super::parts::Parts;
+use super::search::report::print_line;
 use super::size::{Size, counted};
 use crate::error::Result;
 use crate::{Index, MergePolicy, WriterOptions};
@@ -28,6 +31,19 @@ pub struct Merge {
     /// Memory that finding the order may take, about; with too little there is none.
     #[arg(long, value_name = "SIZE", default_value = "1GB", value_parser = writer_memory)]
     memory: Size,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    commit: u64,
+    documents: u64,
+    segments_before: usize,
+    segments: usize,
+    bytes_before: u64,
+    bytes: u64,
 }
 
 impl Merge {
@@ -50,13 +66,24 @@ impl Merge {
         writer.merge_to(self.segments as usize)?;
         let report = writer.commit()?;
         let after = index.snapshot()?;
+        let report = Report {
+            commit: report.commit,
+            documents: report.documents,
+            segments_before: before.segments().len(),
+            segments: report.segments,
+            bytes_before: Parts::of(&before).total,
+            bytes: Parts::of(&after).total,
+        };
+        if self.json {
+            return print_line(&report);
+        }
         output::print(format!(
             "{} before, {} after: {}, {} before, {} after",
-            counted(before.segments().len() as u64, "segment"),
+            counted(report.segments_before as u64, "segment"),
             report.segments,
             counted(report.documents, "document"),
-            Size(Parts::of(&before).total),
-            Size(Parts::of(&after).total)
+            Size(report.bytes_before),
+            Size(report.bytes)
         ))
     }
 }

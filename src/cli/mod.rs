@@ -21,6 +21,7 @@
 //! | `completions` | completion scripts for shells |
 //! | `queries`, `size`, `parts` | query files, sizes in bytes, and the parts that an index is made of |
 //! | `progress`, `output` | what is shown while work goes on, and what is printed |
+//! | `output_file` | files that appear whole or not at all |
 //! | `harmless` | escapes for what a terminal would obey |
 //!
 //! An option means the same in every subcommand: `--index` is the folder of an index, `--queries` a file of queries,
@@ -48,6 +49,7 @@ mod merge;
 #[cfg(feature = "neural")]
 mod models;
 mod output;
+mod output_file;
 mod parts;
 mod progress;
 mod queries;

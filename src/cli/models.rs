@@ -95,7 +95,7 @@ enum LongName {
     /// Their beginning counts.
     #[default]
     Truncate,
-    /// Overlapping windows: the greatest weight of each term, the mean vector, the score of the best passage.
+    /// Overlapping windows: the max weight of each term, the mean vector, the score of the best passage.
     Windows,
     /// They are errors.
     Refuse,
@@ -125,7 +125,7 @@ impl KindName {
 }
 
 impl ModelArguments {
-    /// Where models run, with so many threads if that is the processor.
+    /// Where models run, with this number of threads on the CPU.
     ///
     /// # Errors
     ///
@@ -154,7 +154,7 @@ impl ModelArguments {
         Ok(cpu)
     }
 
-    /// What becomes of long texts with a model that takes so many tokens.
+    /// What becomes of long texts with a model that takes this number of tokens.
     fn long(&self, max_tokens: usize) -> Result<LongText> {
         match (self.long, self.overlap) {
             (LongName::Windows, overlap) => Ok(LongText::Windows {

@@ -8,7 +8,7 @@ use super::harmless::{harmless, harmless_lines};
 use crate::error::{Error, Result};
 
 /// What standard output is called in messages.
-const STANDARD_OUTPUT: &str = "<stdout>";
+pub const STANDARD_OUTPUT: &str = "<stdout>";
 
 /// Standard output, with a buffer; call [`Output::finish`] at the end.
 pub struct Output {

@@ -143,8 +143,11 @@ fn line(bytes: u64, total_bytes: Option<u64>, counts: String, elapsed: Duration)
     line.push_str(&Size(bytes).to_string());
     if let Some(total) = total_bytes.filter(|total| *total > 0) {
         let share = (bytes as f64 / total as f64).min(1.0);
-        line.push_str(&format!(" of {} ({:.0} %)", Size(total), 100.0 * share));
-        if share > 0.0 {
+        // Rounded down: 100 % is said only when all is read. What is left then is no longer
+        // reading.
+        let percent = (100.0 * share).floor();
+        line.push_str(&format!(" of {} ({percent:.0} %)", Size(total)));
+        if share > 0.0 && share < 1.0 {
             let left = elapsed.as_secs_f64() * (1.0 - share) / share;
             line.push_str(&format!(", about {} left", duration(left)));
         }
@@ -180,6 +183,14 @@ mod tests {
         assert_eq!(
             line(25_000_000, Some(100_000_000), 12_000),
             "12,000 documents, 1,200 documents/s, 25.0 MB of 100.0 MB (25 %), about 30 s left"
+        );
+        assert_eq!(
+            line(99_900_000, Some(100_000_000), 12_000),
+            "12,000 documents, 1,200 documents/s, 99.9 MB of 100.0 MB (99 %), about 1 s left"
+        );
+        assert_eq!(
+            line(100_000_000, Some(100_000_000), 12_000),
+            "12,000 documents, 1,200 documents/s, 100.0 MB of 100.0 MB (100 %)"
         );
         assert_eq!(line(1_000, None, 5), "5 documents, 0 documents/s, 1.0 kB");
         assert_eq!(

@@ -9,7 +9,8 @@ use crate::error::Result;
 pub struct Read {
     /// The record.
     pub record: Result<Record>,
-    /// Bytes of input read so far, compressed as they are.
+    /// Bytes of input up to here, compressed as they are; within a chunk, by the share of its
+    /// records.
     pub bytes_read: u64,
     /// The same, decompressed.
     pub input_bytes: u64,
@@ -20,7 +21,14 @@ pub struct Records {
     reader: Reader,
     /// Chunks that were read before.
     first: std::vec::IntoIter<Result<Chunk>>,
+    /// Bytes of those, decompressed, that are not parsed yet.
+    first_bytes: u64,
     ready: VecDeque<Result<Record>>,
+    /// Where the records that are ready begin, in bytes of input, and where they end.
+    start: u64,
+    end: u64,
+    /// How many were ready when their chunk had been parsed.
+    parsed: usize,
     input_bytes: u64,
 }
 
@@ -32,12 +40,47 @@ impl Records {
 
     /// The records of chunks that were read already, then those of the rest of `reader`.
     pub fn after(first: Vec<Result<Chunk>>, reader: Reader) -> Self {
+        let bytes =
+            |item: &Result<Chunk>| item.as_ref().map_or(0, |chunk| chunk.bytes.len() as u64);
         Self {
             reader,
+            first_bytes: first.iter().map(bytes).sum(),
             first: first.into_iter(),
             ready: VecDeque::new(),
+            start: 0,
+            end: 0,
+            parsed: 0,
             input_bytes: 0,
         }
+    }
+
+    /// Parses the next chunk; `None` at the end of the inputs.
+    fn parse_next(&mut self) -> Option<()> {
+        let (item, is_first) = match self.first.next() {
+            Some(item) => (item, true),
+            None => (self.reader.next()?, false),
+        };
+        self.start = self.end;
+        let unread = self.reader.bytes_read().saturating_sub(self.start);
+        match item {
+            Ok(chunk) => {
+                let bytes = chunk.bytes.len() as u64;
+                self.input_bytes += bytes;
+                // What was read ahead for the first chunks is shared among them.
+                let share = match is_first {
+                    true => bytes as f64 / self.first_bytes.max(1) as f64,
+                    false => 1.0,
+                };
+                self.end += (unread as f64 * share) as u64;
+                if is_first {
+                    self.first_bytes -= bytes;
+                }
+                parse(&chunk, &mut |record| self.ready.push_back(record));
+            }
+            Err(error) => self.ready.push_back(Err(error)),
+        }
+        self.parsed = self.ready.len();
+        Some(())
     }
 }
 
@@ -46,17 +89,14 @@ impl Iterator for Records {
 
     fn next(&mut self) -> Option<Read> {
         while self.ready.is_empty() {
-            match self.first.next().or_else(|| self.reader.next())? {
-                Ok(chunk) => {
-                    self.input_bytes += chunk.bytes.len() as u64;
-                    parse(&chunk, &mut |record| self.ready.push_back(record));
-                }
-                Err(error) => self.ready.push_back(Err(error)),
-            }
+            self.parse_next()?;
         }
+        let record = self.ready.pop_front()?;
+        let taken = self.parsed - self.ready.len();
+        let share = taken as f64 / self.parsed as f64;
         Some(Read {
-            record: self.ready.pop_front()?,
-            bytes_read: self.reader.bytes_read(),
+            record,
+            bytes_read: self.start + ((self.end - self.start) as f64 * share) as u64,
             input_bytes: self.input_bytes,
         })
     }
@@ -101,6 +141,19 @@ mod tests {
         let expected = [Some("1"), Some("2"), Some("3"), None, Some("4")];
         assert_eq!(ids.collect::<Vec<_>>(), expected);
         assert_eq!(read[4].bytes_read, total);
+    }
+
+    #[test]
+    fn the_first_record_of_a_chunk_is_not_the_end_of_the_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tsv");
+        std::fs::write(&path, "1\tone\n2\ttwo\n3\tsix\n4\tten\n").unwrap();
+        for reads_ahead in [false, true] {
+            let mut reader = Reader::open(std::slice::from_ref(&path), InputFormat::Auto).unwrap();
+            let first = reader.by_ref().take(usize::from(reads_ahead)).collect();
+            let read = Records::after(first, reader).map(|read| read.bytes_read);
+            assert_eq!(read.collect::<Vec<_>>(), [6, 12, 18, 24]);
+        }
     }
 
     #[test]

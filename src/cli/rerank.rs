@@ -1,8 +1,6 @@
 //! `esparsa rerank`: the first documents of a run, scored again by a model that reads them.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -10,6 +8,7 @@ use super::index::{input_format, thread_count};
 use super::input::{InputFormat, Reader};
 use super::models::{AnyScorer, ModelArguments};
 use super::output;
+use super::output_file::OutputFile;
 use super::progress::Progress;
 use super::queries::{TopicPart, k_parser, read_file};
 use super::records::{Records, stored_contents};
@@ -19,8 +18,6 @@ use crate::eval::{Run, ScoredDocument, read_queries};
 use crate::index::Index;
 use crate::neural::{PairScorer, for_each_window};
 
-/// What stands for standard output.
-const STANDARD: &str = "-";
 /// The name of the system in the last column of the run.
 const TAG: &str = "esparsa-rerank";
 
@@ -89,6 +86,8 @@ impl Rerank {
     pub fn run(self) -> Result<()> {
         let (text, name) = read_file(&self.run)?;
         let run = Run::read(&*text, &name)?;
+        // Opened first: a folder that cannot be written is not found out after the scoring.
+        let mut output = OutputFile::create(self.output.as_deref())?;
         let queries = self.query_texts(&run)?;
         let documents = self.document_texts(&run)?;
         let pairs = self.pairs(&run, &queries, &documents)?;
@@ -102,7 +101,9 @@ impl Rerank {
             let hits = scored.get(query).cloned().unwrap_or_default();
             reranked.insert(query, hits)?;
         }
-        self.write(&reranked)?;
+        let name = output.name().to_owned();
+        reranked.write(&mut output, &name, TAG)?;
+        output.finish()?;
         let per_second = |count: u64| grouped((count as f64 / seconds.max(1e-9)) as u64);
         output::message(&format!(
             "{}, {} in {seconds:.2} s: {} documents/s, {} tokens/s",
@@ -235,21 +236,6 @@ impl Rerank {
             },
         )?;
         Ok((scored, tokens))
-    }
-
-    fn write(&self, run: &Run) -> Result<()> {
-        match &self.output {
-            Some(path) if path.as_os_str() != STANDARD => {
-                let created = File::create(path);
-                let file = created.map_err(|source| Error::io(path, "create", source))?;
-                let name = path.display().to_string();
-                run.write(BufWriter::with_capacity(1 << 16, file), &name, TAG)
-            }
-            _ => {
-                let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-                run.write(out, "<stdout>", TAG)
-            }
-        }
     }
 }
 

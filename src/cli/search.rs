@@ -12,14 +12,14 @@ pub mod report;
 pub mod snippet;
 pub mod terminal;
 
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::harmless::harmless;
 use super::index::thread_count;
 use super::output::{self, Output};
+use super::output_file::OutputFile;
 use super::queries::{
     FieldArguments, QueryFile, QuerySet, SearchedField, TopicPart, k_parser, kinds_of,
     recall_parser, threads_parser,
@@ -105,6 +105,10 @@ pub struct Search {
     /// Show where the score of this document comes from, instead of results.
     #[arg(long, value_name = "ID", conflicts_with = "queries")]
     explain: Option<String>,
+    /// Leave out the document whose id is that of the query, where queries are documents
+    /// themselves, as in ArguAna; there are still K results.
+    #[arg(long, conflicts_with = "query")]
+    exclude_self: bool,
     #[command(flatten)]
     models: SearchModels,
     /// Part of TREC topics to search with.
@@ -224,6 +228,8 @@ impl Search {
     }
 
     fn file(&self, snapshot: &Snapshot, models: &Models, file: &Path) -> Result<()> {
+        // Encoding the queries counts: without it a model would seem to search for nothing.
+        let started = Instant::now();
         let schema = snapshot.schema();
         let file = QueryFile {
             path: file,
@@ -238,15 +244,10 @@ impl Search {
         if self.all_terms {
             set.ask_for_all_terms();
         }
-        let started = Instant::now();
-        let (outcome, hits) = match &self.output {
-            Some(path) => {
-                let created = File::create(path);
-                let file = created.map_err(|source| Error::io(path, "create", source))?;
-                self.write(snapshot, models, &set, file, &path.display().to_string())?
-            }
-            None => self.write(snapshot, models, &set, io::stdout().lock(), "<stdout>")?,
-        };
+        let mut output = OutputFile::create(self.output.as_deref())?;
+        let name = output.name().to_owned();
+        let (outcome, hits) = self.write(snapshot, models, &set, &mut output, &name)?;
+        output.finish()?;
         let seconds = started.elapsed().as_secs_f64();
         let searched = outcome.queries - outcome.failed;
         output::message(&format!(
@@ -264,17 +265,14 @@ impl Search {
         snapshot: &Snapshot,
         models: &Models,
         set: &QuerySet,
-        to: impl Write,
+        mut to: impl Write,
         name: &str,
     ) -> Result<(Outcome, u64)> {
-        let mut to = BufWriter::with_capacity(1 << 16, to);
         if self.json {
             let written = self.each(snapshot, models, set, |id, result| {
                 let report = report::line(&QueryReport::new(id, result))?;
                 writeln!(to, "{report}").map_err(|source| Error::io(name, "write", source))
             })?;
-            to.flush()
-                .map_err(|source| Error::io(name, "write", source))?;
             return Ok(written);
         }
         let mut run = RunWriter::new(to, name, self.tag.as_deref().unwrap_or(DEFAULT_TAG))?;
@@ -295,16 +293,22 @@ impl Search {
         mut take: impl FnMut(&str, &SearchResult) -> Result<()>,
     ) -> Result<(Outcome, u64)> {
         let k = self.k.unwrap_or(K_FOR_FILE);
+        let depth = models.depth(k);
         let to_terminal = self.output.is_none() && io::stdout().is_terminal();
         let batch = Batch {
             snapshot,
-            options: self.options(models.depth(k)),
+            // One more takes the place of the query itself.
+            options: self.options(depth + usize::from(self.exclude_self)),
             threads: thread_count(self.threads),
             progress: QueryProgress::new(set.ids.len() as u64, self.quiet, to_terminal),
             notes: 0,
         };
         let mut hits = 0;
         let outcome = batch.search(set, |place, mut result| {
+            if self.exclude_self {
+                result.hits.retain(|hit| hit.id != set.ids[place]);
+                result.hits.truncate(depth);
+            }
             models.rerank(snapshot, set.texts[place].as_deref(), &mut result, k)?;
             hits += result.hits.len() as u64;
             take(&set.ids[place], &result)

@@ -24,6 +24,9 @@ pub enum MissingQueries {
 pub struct EvaluateOptions {
     /// What to do with queries that are judged but not in the run.
     pub missing: MissingQueries,
+    /// Leaves out results whose id is that of their query, where queries are documents of the
+    /// collection themselves, as in ArguAna.
+    pub exclude_self: bool,
 }
 
 /// Measures a run: one value for each query of the qrels and each metric.
@@ -67,7 +70,11 @@ pub fn evaluate(
                 continue;
             }
         }
-        let ranking = JudgedRanking::new(&run.ranked(query), judgments);
+        let mut ranked = run.ranked(query);
+        if options.exclude_self {
+            ranked.retain(|hit| hit.document != query);
+        }
+        let ranking = JudgedRanking::new(&ranked, judgments);
         report.queries.push(query.to_owned());
         for (values, metric) in report.values.iter_mut().zip(metrics) {
             values.push(ranking.measure(metric));
@@ -203,7 +210,11 @@ mod tests {
 
     fn report(missing: MissingQueries) -> Report {
         let metrics = Metric::parse_list("mrr,p@2").unwrap();
-        evaluate(&qrels(), &run(), &metrics, EvaluateOptions { missing }).unwrap()
+        let options = EvaluateOptions {
+            missing,
+            ..EvaluateOptions::default()
+        };
+        evaluate(&qrels(), &run(), &metrics, options).unwrap()
     }
 
     #[test]
@@ -221,12 +232,27 @@ mod tests {
     }
 
     #[test]
+    fn a_query_that_finds_itself_first_is_not_measured_by_that() {
+        let run = Run::read("1 Q0 1 1 9 t\n1 Q0 a 2 8 t\n".as_bytes(), "r").unwrap();
+        let metrics = Metric::parse_list("mrr").unwrap();
+        let mrr = |exclude_self| {
+            let options = EvaluateOptions {
+                missing: MissingQueries::Skip,
+                exclude_self,
+            };
+            evaluate(&qrels(), &run, &metrics, options).unwrap().means()[0]
+        };
+        assert_eq!((mrr(false), mrr(true)), (0.5, 1.0));
+    }
+
+    #[test]
     fn a_query_with_an_empty_ranking_is_not_missing() {
         let mut run = Run::new();
         run.insert("1", Vec::new()).unwrap();
         let metrics = Metric::parse_list("mrr").unwrap();
         let options = EvaluateOptions {
             missing: MissingQueries::Skip,
+            ..EvaluateOptions::default()
         };
         let report = evaluate(&qrels(), &run, &metrics, options).unwrap();
         assert_eq!(report.queries(), ["1"]);
@@ -255,6 +281,7 @@ mod tests {
         let zero = EvaluateOptions::default();
         let skip = EvaluateOptions {
             missing: MissingQueries::Skip,
+            ..EvaluateOptions::default()
         };
         assert!(evaluate(&qrels(), &run(), &[], zero).is_err());
         assert!(evaluate(&Qrels::new(), &run(), &metrics, zero).is_err());

@@ -13,6 +13,8 @@ pub(super) struct JudgedRanking {
     ranked: Vec<Option<i32>>,
     /// The grades above 0 of all judged documents, best first: the ideal ranking.
     ideal: Vec<i32>,
+    /// Number of documents that were graded: a negative grade stands for one that was not.
+    graded: usize,
 }
 
 impl JudgedRanking {
@@ -29,6 +31,7 @@ impl JudgedRanking {
         Self {
             ranked: ranking.iter().map(grade).collect(),
             ideal,
+            graded: judgments.values().filter(|&&grade| grade >= 0).count(),
         }
     }
 
@@ -49,6 +52,45 @@ impl JudgedRanking {
             Measure::AveragePrecision => self.average_precision(cutoff, level),
             Measure::Success => f64::from(u8::from(self.found(cutoff, level) > 0)),
             Measure::Judged => self.judged(cutoff),
+            Measure::Bpref => self.bpref(level),
+            Measure::RPrecision => {
+                let relevant = self.relevant(level);
+                ratio(self.found(relevant, level), relevant)
+            }
+            Measure::SetPrecision => self.set_precision(level),
+            Measure::SetRecall => ratio(self.found(cutoff, level), self.relevant(level)),
+            Measure::SetF => {
+                // 2PR / (P + R) with P = found / results and R = found / relevant.
+                let found = self.found(cutoff, level);
+                ratio(2 * found, self.ranked.len() + self.relevant(level))
+            }
+            Measure::SetAveragePrecision => {
+                let recall = ratio(self.found(cutoff, level), self.relevant(level));
+                self.set_precision(level) * recall
+            }
+        }
+    }
+
+    fn set_precision(&self, level: i32) -> f64 {
+        ratio(self.found(usize::MAX, level), self.ranked.len())
+    }
+
+    /// For each relevant document found, 1 less the share of the first R documents judged not
+    /// relevant that stand before it, where R is the number of relevant documents.
+    fn bpref(&self, level: i32) -> f64 {
+        let relevant = self.relevant(level);
+        let counted = relevant.min(self.graded - relevant);
+        let (mut not_relevant, mut sum) = (0, 0.0);
+        for grade in self.ranked.iter().flatten() {
+            if *grade >= level {
+                sum += 1.0 - ratio(relevant.min(not_relevant), counted);
+            } else if *grade >= 0 {
+                not_relevant += 1;
+            }
+        }
+        match relevant {
+            0 => 0.0,
+            relevant => sum / relevant as f64,
         }
     }
 
@@ -146,6 +188,7 @@ mod tests {
                 .map(|i| f64::from(grade(&names[i]).unwrap_or(0).max(0)) / (i as f64 + 2.0).log2())
                 .sum()
         };
+        let set = |of: f64| top.iter().filter(|n| relevant(n)).count() as f64 / of;
         let mut ideal: Vec<String> = judgments.keys().cloned().collect();
         ideal.sort_by_key(|name| -judgments[name]);
         let value = match metric.measure() {
@@ -177,6 +220,30 @@ mod tests {
             Measure::Judged => {
                 top.iter().filter(|n| grade(n).is_some()).count() as f64 / top.len() as f64
             }
+            Measure::Bpref => {
+                let judged_against = |n: &&String| grade(n).is_some_and(|g| g >= 0 && g < level);
+                let against = judgments.values().filter(|&&g| g >= 0 && g < level).count() as f64;
+                let preference = |i: usize| {
+                    let before = top[..i].iter().filter(judged_against).count() as f64;
+                    match before {
+                        0.0 => 1.0,
+                        before => 1.0 - before.min(total) / against.min(total),
+                    }
+                };
+                let hits = (0..top.len()).filter(|&i| relevant(&top[i]));
+                hits.map(preference).sum::<f64>() / total
+            }
+            Measure::RPrecision => {
+                let first = top.iter().take(total as usize);
+                first.filter(|n| relevant(n)).count() as f64 / total
+            }
+            Measure::SetPrecision => set(top.len() as f64),
+            Measure::SetRecall => set(total),
+            Measure::SetF => {
+                let (precision, recall) = (set(top.len() as f64), set(total));
+                2.0 * precision * recall / (precision + recall)
+            }
+            Measure::SetAveragePrecision => set(top.len() as f64) * set(total),
         };
         if value.is_nan() { 0.0 } else { value }
     }
@@ -210,7 +277,8 @@ mod tests {
         let metrics = Metric::parse_list(
             "ndcg, ndcg@1, ndcg@5, ndcg', ndcg'@3, mrr, mrr@3, mrr(rel=2), recall@1, recall@10, \
              recall(rel=3)@5, p@1, p@5, p@50, p(rel=2)@5, map, map@4, map(rel=2)@10, success@1, \
-             success(rel=2)@3, judged, judged@5, judged@40",
+             success(rel=2)@3, judged, judged@5, judged@40, bpref, bpref(rel=2), rprec, rprec(rel=2), \
+             set_p, set_recall, set_f, set_map, set_map(rel=2)",
         )
         .unwrap();
         let mut random = SplitMix64::new(1);
@@ -246,8 +314,10 @@ mod tests {
             score: 1.0,
         };
         let ranking = JudgedRanking::new(&[&hit], &judgments);
-        for metric in
-            Metric::parse_list("ndcg, ndcg'@5, mrr, recall@5, p@5, map, success@5").unwrap()
+        for metric in Metric::parse_list(
+            "ndcg, ndcg'@5, mrr, recall@5, p@5, map, success@5, bpref, rprec, set_f",
+        )
+        .unwrap()
         {
             assert_eq!(ranking.measure(&metric), 0.0, "{metric}");
         }
@@ -257,9 +327,10 @@ mod tests {
     fn an_empty_ranking_scores_zero() {
         let judgments = HashMap::from([("a".to_owned(), 1)]);
         let ranking = JudgedRanking::new(&[], &judgments);
-        for metric in
-            Metric::parse_list("ndcg, ndcg'@5, mrr, recall@5, p@5, map, success@5, judged@5")
-                .unwrap()
+        for metric in Metric::parse_list(
+            "ndcg, ndcg'@5, mrr, recall@5, p@5, map, success@5, judged@5, bpref, rprec, set_f",
+        )
+        .unwrap()
         {
             assert_eq!(ranking.measure(&metric), 0.0, "{metric}");
         }

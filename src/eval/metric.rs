@@ -1,4 +1,5 @@
-//! Names of measures: `ndcg@10`, `recall(rel=2)@1000`.
+//! Names of measures: `ndcg@10`, `recall(rel=2)@1000`, and those of trec_eval: `ndcg_cut_10`,
+//! `recall_1000`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,6 +26,30 @@ pub enum Measure {
     Success,
     /// Share of the first k results (of all of them, if fewer) that have a judgment.
     Judged,
+    /// Binary preference (Buckley and Voorhees, SIGIR 2004): how seldom a document judged not
+    /// relevant stands before a relevant one. Documents without a judgment are passed over.
+    Bpref,
+    /// Precision at R, the number of relevant documents.
+    RPrecision,
+    /// Precision of all results, as a set.
+    SetPrecision,
+    /// Recall of all results, as a set.
+    SetRecall,
+    /// Harmonic mean of the precision and the recall of all results.
+    SetF,
+    /// Product of the precision and the recall of all results; trec_eval's `set_map`.
+    SetAveragePrecision,
+}
+
+/// Whether a measure looks at the first k ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cutoff {
+    /// It looks at all results, always.
+    Never,
+    /// At all results, unless there is a cutoff.
+    Optional,
+    /// It means nothing without one.
+    Required,
 }
 
 /// How the names of a measure are written and what they may carry.
@@ -32,25 +57,34 @@ struct Spelling {
     measure: Measure,
     /// The canonical name first, then others that are understood, in lower case.
     names: &'static [&'static str],
-    needs_cutoff: bool,
+    /// The name before the cutoff in trec_eval, in lower case: `ndcg_cut` of `ndcg_cut_10`.
+    trec_eval: Option<&'static str>,
+    cutoff: Cutoff,
     has_relevance_level: bool,
 }
 
 #[rustfmt::skip]
-const SPELLINGS: [Spelling; 8] = [
-    Spelling { measure: Measure::Ndcg, names: &["ndcg"], needs_cutoff: false, has_relevance_level: false },
-    Spelling { measure: Measure::NdcgJudged, names: &["ndcg'"], needs_cutoff: false, has_relevance_level: false },
-    Spelling { measure: Measure::ReciprocalRank, names: &["mrr", "rr", "recip_rank"], needs_cutoff: false, has_relevance_level: true },
-    Spelling { measure: Measure::Recall, names: &["recall", "r"], needs_cutoff: true, has_relevance_level: true },
-    Spelling { measure: Measure::Precision, names: &["p", "precision"], needs_cutoff: true, has_relevance_level: true },
-    Spelling { measure: Measure::AveragePrecision, names: &["map", "ap"], needs_cutoff: false, has_relevance_level: true },
-    Spelling { measure: Measure::Success, names: &["success"], needs_cutoff: true, has_relevance_level: true },
-    Spelling { measure: Measure::Judged, names: &["judged"], needs_cutoff: false, has_relevance_level: false },
+const SPELLINGS: [Spelling; 14] = [
+    Spelling { measure: Measure::Ndcg, names: &["ndcg"], trec_eval: Some("ndcg_cut"), cutoff: Cutoff::Optional, has_relevance_level: false },
+    Spelling { measure: Measure::NdcgJudged, names: &["ndcg'"], trec_eval: None, cutoff: Cutoff::Optional, has_relevance_level: false },
+    Spelling { measure: Measure::ReciprocalRank, names: &["mrr", "rr", "recip_rank"], trec_eval: None, cutoff: Cutoff::Optional, has_relevance_level: true },
+    Spelling { measure: Measure::Recall, names: &["recall", "r"], trec_eval: Some("recall"), cutoff: Cutoff::Required, has_relevance_level: true },
+    Spelling { measure: Measure::Precision, names: &["p", "precision"], trec_eval: Some("p"), cutoff: Cutoff::Required, has_relevance_level: true },
+    Spelling { measure: Measure::AveragePrecision, names: &["map", "ap"], trec_eval: Some("map_cut"), cutoff: Cutoff::Optional, has_relevance_level: true },
+    Spelling { measure: Measure::Success, names: &["success"], trec_eval: Some("success"), cutoff: Cutoff::Required, has_relevance_level: true },
+    Spelling { measure: Measure::Judged, names: &["judged"], trec_eval: None, cutoff: Cutoff::Optional, has_relevance_level: false },
+    Spelling { measure: Measure::Bpref, names: &["bpref"], trec_eval: None, cutoff: Cutoff::Never, has_relevance_level: true },
+    Spelling { measure: Measure::RPrecision, names: &["rprec"], trec_eval: None, cutoff: Cutoff::Never, has_relevance_level: true },
+    Spelling { measure: Measure::SetPrecision, names: &["set_p", "setp"], trec_eval: None, cutoff: Cutoff::Never, has_relevance_level: true },
+    Spelling { measure: Measure::SetRecall, names: &["set_recall", "setr"], trec_eval: None, cutoff: Cutoff::Never, has_relevance_level: true },
+    Spelling { measure: Measure::SetF, names: &["set_f", "setf"], trec_eval: None, cutoff: Cutoff::Never, has_relevance_level: true },
+    Spelling { measure: Measure::SetAveragePrecision, names: &["set_map", "setap"], trec_eval: None, cutoff: Cutoff::Never, has_relevance_level: true },
 ];
 
 const KNOWN: &str = "ndcg, ndcg@k, ndcg'@k (judged documents only), mrr, mrr@k, recall@k (or r@k), \
-                     p@k, map, map@k, success@k, judged@k; all but ndcg and judged also with a \
-                     relevance level, as in p(rel=2)@5";
+                     p@k, map, map@k, success@k, judged@k, bpref, rprec, set_p, set_recall, set_f, \
+                     set_map; all but ndcg and judged also with a relevance level, as in \
+                     p(rel=2)@5; and trec_eval's names, such as ndcg_cut_10, P_5, recip_rank";
 
 /// A measure with its cutoff and relevance level, such as `recall(rel=2)@1000`.
 ///
@@ -78,7 +112,8 @@ impl Metric {
     /// # Errors
     ///
     /// [`Error::InvalidInput`] for a cutoff of 0, a relevance level below 1 or other than 1 where
-    /// the measure has none, and for recall, precision and success without a cutoff.
+    /// the measure has none, for recall, precision and success without a cutoff, and for measures
+    /// of all results with one.
     pub fn new(measure: Measure, cutoff: Option<usize>, relevance_level: i32) -> Result<Self> {
         let spelling = spelling_of(measure);
         let name = spelling.names[0];
@@ -87,11 +122,15 @@ impl Metric {
                 "expected a cutoff of at least 1 for {name}, found 0"
             )));
         }
-        if cutoff.is_none() && spelling.needs_cutoff {
-            return Err(Error::invalid(format!(
+        match (spelling.cutoff, cutoff) {
+            (Cutoff::Required, None) => Err(Error::invalid(format!(
                 "expected a cutoff for {name}, as in {name}@10, found none"
-            )));
-        }
+            ))),
+            (Cutoff::Never, Some(cutoff)) => Err(Error::invalid(format!(
+                "{name} looks at all results; leave out the cutoff {cutoff}"
+            ))),
+            _ => Ok(()),
+        }?;
         if relevance_level < 1 {
             return Err(Error::invalid(format!(
                 "expected a relevance level of at least 1 for {name}, found {relevance_level}"
@@ -169,6 +208,9 @@ impl FromStr for Metric {
         let name: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let name = name.to_lowercase();
         let (name, level) = take_level(&name, text)?;
+        if let Some((measure, cutoff)) = of_trec_eval(&name) {
+            return Self::new(measure, Some(cutoff), level);
+        }
         let (name, cutoff) = match name.split_once('@') {
             None => (name.as_str(), None),
             Some((name, digits)) => match digits.parse() {
@@ -190,6 +232,15 @@ impl FromStr for Metric {
             ))),
         }
     }
+}
+
+/// A name with its cutoff as trec_eval prints it, `ndcg_cut_10`, or takes it, `ndcg_cut.10`.
+fn of_trec_eval(name: &str) -> Option<(Measure, usize)> {
+    let (name, digits) = name.rsplit_once(['_', '.'])?;
+    let known = SPELLINGS
+        .iter()
+        .find(|known| known.trec_eval == Some(name))?;
+    Some((known.measure, digits.parse().ok()?))
 }
 
 /// Takes `(rel=N)` out of a name; `text` is the name as it was given, for errors.
@@ -232,9 +283,13 @@ mod tests {
     fn every_spelling_is_read_back_as_itself() {
         for spelling in &SPELLINGS {
             for name in spelling.names {
-                let metric: Metric = format!("{name}@7").parse().unwrap();
+                let cutoff = match spelling.cutoff {
+                    Cutoff::Never => "",
+                    Cutoff::Optional | Cutoff::Required => "@7",
+                };
+                let metric: Metric = format!("{name}{cutoff}").parse().unwrap();
                 assert_eq!(metric.measure(), spelling.measure);
-                assert_eq!(metric.to_string(), format!("{}@7", spelling.names[0]));
+                assert_eq!(metric.to_string(), format!("{}{cutoff}", spelling.names[0]));
                 assert_eq!(metric.to_string().parse::<Metric>().unwrap(), metric);
             }
         }
@@ -256,8 +311,33 @@ mod tests {
     }
 
     #[test]
+    fn the_names_of_trec_eval_are_known() {
+        for (theirs, ours) in [
+            ("ndcg_cut_10", "ndcg@10"),
+            ("ndcg_cut.10", "ndcg@10"),
+            ("ndcg", "ndcg"),
+            ("P_10", "p@10"),
+            ("recall_100", "recall@100"),
+            ("map", "map"),
+            ("map_cut_10", "map@10"),
+            ("recip_rank", "mrr"),
+            ("success_1", "success@1"),
+            ("bpref", "bpref"),
+            ("Rprec", "rprec"),
+            ("set_P", "set_p"),
+            ("set_recall", "set_recall"),
+            ("set_F", "set_f"),
+            ("set_map", "set_map"),
+        ] {
+            assert_eq!(canonical(theirs), ours);
+        }
+        assert!(message("P_0").contains("at least 1"));
+        assert!(message("map_10").contains("unknown metric"));
+    }
+
+    #[test]
     fn unknown_names_are_answered_with_the_known_ones() {
-        for text in ["bpref", "", "@10", "ndcg_10"] {
+        for text in ["infap", "", "@10", "ndcg_10", "ndcg_cut_x"] {
             let error = message(text);
             assert!(error.contains("unknown metric"), "{error}");
             for name in ["ndcg'@k", "recall@k", "success@k", "judged@k"] {
@@ -276,6 +356,7 @@ mod tests {
         assert!(message("recall").contains("recall@10"));
         assert!(message("p").contains("cutoff"));
         assert!(message("success").contains("cutoff"));
+        assert!(message("bpref@10").contains("leave out the cutoff"));
         assert!(message("map(rel=0)").contains("at least 1"));
         assert!(message("ndcg(rel=2)@10").contains("no relevance level"));
         assert!(message("judged(rel=2)@10").contains("no relevance level"));

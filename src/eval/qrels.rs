@@ -28,6 +28,19 @@ pub struct Qrels {
     grades: HashMap<String, HashMap<String, i32>>,
 }
 
+/// What headers call the column of grades, or the last word of such a name.
+const GRADE_NAMES: [&str; 9] = [
+    "score",
+    "grade",
+    "rel",
+    "relevance",
+    "relevancy",
+    "label",
+    "judgment",
+    "judgement",
+    "rating",
+];
+
 /// The two layouts of a qrels file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
@@ -57,12 +70,15 @@ impl Qrels {
     ///
     /// Two layouts are told apart by the first line that is not blank. TREC: four columns `query
     /// iteration document grade` separated by white space; the iteration is ignored. BEIR: three
-    /// columns `query document grade` separated by tabs, usually below a header.
+    /// columns `query document grade` separated by tabs, usually below a header. A first line is a
+    /// header only if its last column names the grades, as in `score` or `relevance`.
+    ///
+    /// Grades are whole numbers; `1.0` is 1.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidInput`] with file and line for a wrong number of columns, a grade that is
-    /// not an integer, and a document judged twice with different grades.
+    /// not a whole number, such as `1.5`, and a document judged twice with different grades.
     pub fn read(reader: impl BufRead, file: &str) -> Result<Self> {
         let mut lines = Lines::new(reader, file);
         let mut qrels = Self::new();
@@ -158,10 +174,22 @@ impl Qrels {
 /// The layout that a first line shows, and whether that line is a header.
 fn detect_layout(line: &str) -> Option<(Layout, bool)> {
     let tabs: Vec<&str> = line.split('\t').collect();
-    if tabs.len() == 3 {
-        return Some((Layout::Beir, tabs[2].trim().parse::<i32>().is_err()));
+    if let [_, _, grade] = tabs[..] {
+        return Some((Layout::Beir, is_header(grade)));
     }
-    (line.split_whitespace().count() == 4).then_some((Layout::Trec, false))
+    let columns: Vec<&str> = line.split_whitespace().collect();
+    match columns[..] {
+        [_, _, _, grade] => Some((Layout::Trec, is_header(grade))),
+        _ => None,
+    }
+}
+
+/// True if a first line with this last column is a header. Anything else that is no grade is an
+/// error, not a header: the judgment of the first line would be lost in silence.
+fn is_header(column: &str) -> bool {
+    let name = column.trim().to_lowercase();
+    let word = name.rsplit(['-', '_', ' ']).next();
+    word.is_some_and(|word| GRADE_NAMES.contains(&word))
 }
 
 fn unknown_layout(line: &str) -> String {
@@ -189,13 +217,23 @@ fn parse_line(line: &str, layout: Layout) -> Result<(&str, &str, i32)> {
             "expected a query id and a document id, found an empty column",
         ));
     }
-    match grade.parse() {
-        Ok(grade) => Ok((query, document, grade)),
-        Err(_) => Err(Error::invalid(format!(
-            "expected an integer grade, found {}",
+    match parse_grade(grade) {
+        Some(grade) => Ok((query, document, grade)),
+        None => Err(Error::invalid(format!(
+            "expected a whole number as grade, such as 1 or 1.0, found {}",
             quote(grade)
         ))),
     }
+}
+
+/// A whole number, also as other programs write it: `1.0`.
+fn parse_grade(text: &str) -> Option<i32> {
+    if let Ok(grade) = text.parse() {
+        return Some(grade);
+    }
+    let number: f64 = text.parse().ok()?;
+    let grade = number as i32;
+    (f64::from(grade) == number).then_some(grade)
 }
 
 fn wrong_columns(expected: &str, separator: &str, found: usize) -> Error {
@@ -239,11 +277,55 @@ mod tests {
     #[test]
     fn errors_name_file_and_line() {
         assert!(message("1 0 a 1\n1 0 b\n").starts_with("q.txt:2: expected four columns"));
-        assert!(message("1 0 a yes\n").starts_with("q.txt:1: expected an integer grade"));
+        assert!(message("1 0 a yes\n").starts_with("q.txt:1: expected a whole number as grade"));
         assert!(message("1 0\n").starts_with("q.txt:1: expected four columns"));
         assert!(message("1\ta\t1\n1\ta\n").starts_with("q.txt:2: expected three columns"));
         assert!(message("1\t\t1\n").contains("empty column"));
-        assert!(message("1 0 a 99999999999\n").contains("integer grade"));
+        assert!(message("1 0 a 99999999999\n").contains("whole number"));
+    }
+
+    #[test]
+    fn a_grade_written_with_a_decimal_point_is_read_and_half_a_grade_is_not() {
+        let qrels = Qrels::read("1 0 a 1.0\n1 0 b -2.00\n1 0 c 3e0\n".as_bytes(), "q").unwrap();
+        let grades = ["a", "b", "c"].map(|document| qrels.grade("1", document));
+        assert_eq!(grades, [Some(1), Some(-2), Some(3)]);
+        let headless = Qrels::read("1\ta\t1.0\n1\tb\t0.0\n".as_bytes(), "q").unwrap();
+        assert_eq!(headless.grade("1", "a"), Some(1));
+        for grade in ["1.5", "nan", "inf", "1e99", ""] {
+            let found = message(&format!("1\ta\t1\n1\tb\t{grade}\n"));
+            assert!(found.starts_with("q.txt:2: expected"), "{found}");
+        }
+    }
+
+    #[test]
+    fn the_first_line_without_a_header_is_never_lost() {
+        for (text, line) in [
+            ("1\ta\t1.5\n", "1"),
+            ("1\ta\tyes\n1\tb\t1\n", "1"),
+            ("q\td\t\n", "1"),
+            ("q\td\tsquirrel\n", "1"),
+        ] {
+            let found = message(text);
+            assert!(found.starts_with(&format!("q.txt:{line}: ")), "{found}");
+        }
+        for header in [
+            "query-id\tcorpus-id\tscore",
+            "qid\tdocid\tRelevance",
+            "query_id iter doc_id relevance_label",
+            "query-id\tq0\tcorpus-id\tscore",
+        ] {
+            let columns = header.split_whitespace().count();
+            let line = match columns {
+                3 => "1\ta\t2",
+                _ => "1 0 a 2",
+            };
+            let qrels = Qrels::read(format!("{header}\n{line}\n").as_bytes(), "q").unwrap();
+            assert_eq!(
+                (qrels.len(), qrels.grade("1", "a")),
+                (1, Some(2)),
+                "{header}"
+            );
+        }
     }
 
     #[test]

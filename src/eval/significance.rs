@@ -194,6 +194,7 @@ mod tests {
         let metrics = Metric::parse_list("mrr").unwrap();
         let options = EvaluateOptions {
             missing: MissingQueries::Skip,
+            ..EvaluateOptions::default()
         };
         let report = |text: &str| {
             let run = Run::read(text.as_bytes(), "r").unwrap();

@@ -1,5 +1,6 @@
 //! The fields of an index and their options (`format-spec/manifest.md`).
 
+mod difference;
 mod options;
 
 use super::dense::{DenseElement, DenseMetric, DenseShape};

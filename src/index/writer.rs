@@ -335,10 +335,9 @@ impl IndexWriter {
         let snapshot = other.snapshot()?;
         if snapshot.schema() != &*self.schema {
             let message = format!(
-                "{} has another schema: expected {:?}, found {:?}",
+                "{} has another schema than this index: {}",
                 path.as_ref().display(),
-                self.schema.fields(),
-                snapshot.schema().fields()
+                self.schema.difference(snapshot.schema())
             );
             return Err(Error::invalid(message));
         }

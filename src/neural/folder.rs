@@ -306,6 +306,7 @@ impl Transformer {
             let keys = Settings::read(&self.weights.folder().join("config.json"))?;
             modules.push(Module::Classifier {
                 labels: self.config.labels,
+                scored: task::scored_label(&keys, self.config.labels)?,
                 activation: task::score_activation(&keys, about, self.config.labels)?,
             });
         }

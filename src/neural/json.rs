@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 /// The longest settings file that is read, in bytes. Published ones have a few thousand.
 const MAX_SETTINGS_BYTES: u64 = 64 << 20;
 
+/// What editors on Windows put before UTF-8; JSON may not begin so.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// An object of settings and the file that it stands in.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -148,7 +151,7 @@ pub(crate) fn read_value(path: &Path) -> Result<Value> {
         .map_err(|error| Error::model(path, format!("expected JSON: {error}")))
 }
 
-/// The bytes of a file that is at most `most` bytes long.
+/// The bytes of a text file that is at most `most` bytes long, without a byte order mark.
 pub(crate) fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
     let length = fs::metadata(path)
         .map_err(|error| Error::io(path, "open", error))?
@@ -159,7 +162,11 @@ pub(crate) fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
             format!("expected at most {most} bytes, found {length}"),
         ));
     }
-    fs::read(path).map_err(|error| Error::io(path, "read", error))
+    let mut bytes = fs::read(path).map_err(|error| Error::io(path, "read", error))?;
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok(bytes)
 }
 
 /// Writes a value in one way whatever the order of its keys was, leaving out the `ignored` keys: what fingerprints are taken of.

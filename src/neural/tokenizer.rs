@@ -4,6 +4,7 @@
 //! are tokenized piece by piece and no further than needed.
 
 mod assemble;
+mod class;
 mod load;
 mod pairs;
 mod pieces;

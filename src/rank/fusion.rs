@@ -23,7 +23,7 @@ const RECIPROCAL_RANK_K: u32 = 60;
 ///     .weights([2.0, 1.0])
 ///     .k(10);
 /// let fused = fusion.fuse(&[vec![("a", 3.0), ("b", 1.0)], vec![("b", 0.5), ("c", 0.5)]])?;
-/// assert_eq!(fused, [("a", 2.0), ("b", -2.0), ("c", -2.0)]);
+/// assert_eq!(fused, [("a", 2.0), ("b", -1.0), ("c", -1.0)]);
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn comb_max_takes_the_greatest_of_the_lists_that_hold_the_document() {
+    fn comb_max_takes_the_max_of_the_lists_that_hold_the_document() {
         let normalization = Normalization::None;
         let lists = [vec![("a", -4.0), ("b", -5.0)], vec![("b", -2.0)]];
         let fusion = Fusion::new(Method::CombMax { normalization });
@@ -270,12 +270,34 @@ mod tests {
     }
 
     #[test]
-    fn a_single_document_and_all_equal_scores_count_as_the_edges_say() {
+    fn the_only_hit_of_a_list_counts_as_its_best() {
         let lists = [vec![("a", 5.0)], vec![("b", 7.0), ("a", 7.0)]];
         let fused = min_max().fuse(&lists).unwrap();
-        assert_eq!(fused, [("a", 0.0), ("b", 0.0)]);
+        assert_eq!(fused, [("a", 2.0), ("b", 1.0)]);
         let fused = Fusion::weighted_sum(Normalization::Rank).fuse(&lists);
         assert_eq!(fused.unwrap(), [("a", 1.5), ("b", 1.0)]);
+    }
+
+    #[test]
+    fn a_document_that_one_list_alone_holds_is_above_one_that_it_lacks() {
+        // The second list cannot tell them apart but by rank, and among equal scores `a` goes
+        // first.
+        let lists = [vec![("z", -2.0)], vec![("a", 3.0), ("z", 3.0)]];
+        let normalizations = Normalization::ALL.into_iter();
+        for normalization in normalizations.filter(|n| *n != Normalization::None) {
+            for missing in Missing::ALL {
+                for method in [
+                    Method::WeightedSum {
+                        normalization,
+                        missing,
+                    },
+                    Method::CombMnz { normalization },
+                ] {
+                    let fused = Fusion::new(method).fuse(&lists).unwrap();
+                    assert_eq!(fused[0].0, "z", "{method:?}: {fused:?}");
+                }
+            }
+        }
     }
 
     #[test]
@@ -289,7 +311,7 @@ mod tests {
     fn the_result_is_cut_after_ties_are_ordered() {
         let lists = [vec![("c", 1.0), ("b", 1.0), ("a", 1.0)]];
         let fused = min_max().k(2).fuse(&lists).unwrap();
-        assert_eq!(fused, [("a", 0.0), ("b", 0.0)]);
+        assert_eq!(fused, [("a", 1.0), ("b", 1.0)]);
     }
 
     #[test]
@@ -325,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn the_greatest_scores_and_weights_stay_finite() {
+    fn the_max_scores_and_weights_stay_finite() {
         let lists = [vec![("a", MAX_SCORE)], vec![("a", MAX_SCORE)]];
         for method in [
             Method::WeightedSum {

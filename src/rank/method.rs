@@ -12,7 +12,9 @@ pub enum Missing {
     /// Zero.
     #[default]
     Zero,
-    /// The lowest normalized score of the list; zero if the list is empty.
+    /// The lowest normalized score of the list. It is zero if the list is empty, and where all
+    /// normalized scores are equal, so that a run's only hit still counts for more than what the
+    /// run lacks.
     Lowest,
 }
 
@@ -28,12 +30,16 @@ impl Missing {
         }
     }
 
-    fn score(self, normalized: &[f64]) -> f64 {
+    fn score(self, normalization: Normalization, normalized: &[f64]) -> f64 {
+        let lowest = normalized.iter().copied().fold(f64::INFINITY, f64::min);
+        let highest = normalized.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        // Scores that are not normalized may be below 0: they have no lower end.
+        let has_lower_end = normalization != Normalization::None;
         match self {
-            Self::Lowest if !normalized.is_empty() => {
-                normalized.iter().copied().fold(f64::INFINITY, f64::min)
-            }
-            _ => 0.0,
+            Self::Zero => 0.0,
+            Self::Lowest if normalized.is_empty() => 0.0,
+            Self::Lowest if has_lower_end && lowest == highest => 0.0,
+            Self::Lowest => lowest,
         }
     }
 }
@@ -78,7 +84,7 @@ pub enum Method {
         /// What makes the scores comparable. Below 0, a score lowers more the more lists agree: z-score suits badly.
         normalization: Normalization,
     },
-    /// The greatest weighted normalized score.
+    /// The max weighted normalized score.
     CombMax {
         /// What makes the scores comparable.
         normalization: Normalization,
@@ -103,7 +109,10 @@ impl Method {
     /// What a list with these normalized scores adds for a document that it lacks.
     pub(super) fn missing(self, normalized: &[f64]) -> f64 {
         match self {
-            Self::WeightedSum { missing, .. } => missing.score(normalized),
+            Self::WeightedSum {
+                normalization,
+                missing,
+            } => missing.score(normalization, normalized),
             _ => 0.0,
         }
     }

@@ -41,7 +41,7 @@
 //! | reciprocal rank (Cormack, Clarke and Büttcher, SIGIR 2009) | sum of `w / (k + rank)` | adds nothing |
 //! | weighted sum; with all weights 1 CombSUM (Fox and Shaw, TREC-2) | sum of `w · s` | adds `w` times what [`Missing`] says |
 //! | CombMNZ (Fox and Shaw), weighted as WMNZ (Wu and Crestani, CIKM 2002) | sum of `s` times sum of `w` | adds to neither |
-//! | CombMAX (Fox and Shaw) | greatest `w · s` | is not asked |
+//! | CombMAX (Fox and Shaw) | max of `w · s` | is not asked |
 //!
 //! A list without results lacks every document. A list of weight 0 is left out as if it had not been given: documents
 //! that no other list holds are not in the result, and neither are queries that no other run holds.
@@ -101,8 +101,9 @@
 //!
 //! # Edges
 //!
-//! - Where all scores of a list are equal, and so where it has one document, min-max, sum and z-score give 0, as in
-//!   `ranx`: its documents get what missing ones get from it. Rank still gives the first of them 1.
+//! - Where all scores of a list are equal, and so where it has one document, min-max and z-score
+//!   give 1, and sum gives 1 over their number: the documents were found, and 0 is what a missing
+//!   document gets. [`Missing::Lowest`] is 0 for such a list, unless scores are not normalized.
 //! - Ranks within equal scores are those of the list. In a run that is the order in which evaluation judges it.
 //! - Results are ordered by falling score, compared as 32-bit numbers as evaluation does. Ties go to the lower
 //!   [`DocAddress`](crate::DocAddress) among hits, as in search; to the higher document name in runs, as in evaluation.
@@ -113,6 +114,8 @@
 //! The tests hold every method and normalization that is also in `ranx` 0.3.21 to its figures, within 1e-6. It does
 //! otherwise in these places:
 //!
+//! - Where all scores of a list are equal, its min-max, sum and zmuv give 0, as if nothing had been
+//!   found.
 //! - It divides by at least 1e-9, so that scores closer together than that do not fill the range. Here they do.
 //! - It keeps the documents of a list of weight 0, with score 0 if no other list has them.
 //! - It refuses runs that lack a query of another, and its z-score loses other queries where a list is empty. Here a run

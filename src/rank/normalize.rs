@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// Greatest size of a score or a weight: sums and products of any number of them stay finite.
+/// Max size of a score or a weight: sums and products of any number of them stay finite.
 pub const MAX_SCORE: f64 = 1e150;
 
 /// How the scores of a list are made comparable with those of other lists.
@@ -25,11 +25,13 @@ pub const MAX_SCORE: f64 = 1e150;
 pub enum Normalization {
     /// Scores as they are.
     None,
-    /// The lowest score becomes 0 and the highest 1.
+    /// The lowest score becomes 0 and the highest 1; where all are equal, they become 1.
     MinMax,
-    /// The lowest score becomes 0, and all sum up to 1.
+    /// The lowest score becomes 0, and all sum up to 1; where all are equal, each becomes 1 over
+    /// their number.
     Sum,
-    /// Mean 0 and standard deviation 1, that of the list as a whole population.
+    /// Mean 0 and standard deviation 1, that of the list as a whole population; where all are
+    /// equal, they become 1.
     ZScore,
     /// The logistic function: logits become probabilities. From about 17 on, scores are equal as 32-bit numbers.
     Sigmoid,
@@ -62,7 +64,9 @@ impl Normalization {
 
     /// Normalizes the scores of one list, best first; as many come back, in the same order.
     ///
-    /// Where all scores are equal, min-max, sum and z-score give 0. No score ends above one that it was below.
+    /// Where all scores are equal, as for a run's only hit, min-max and z-score give 1 and sum
+    /// gives 1 over their number: 0 would say that the documents were not found. No score ends
+    /// above one that it was below.
     ///
     /// # Errors
     ///
@@ -135,7 +139,7 @@ fn min_max(scores: &[f64]) -> Vec<f64> {
             let range = highest - lowest;
             scores.iter().map(|x| (x - lowest) / range).collect()
         }
-        None => vec![0.0; scores.len()],
+        None => vec![1.0; scores.len()],
     }
 }
 
@@ -145,13 +149,13 @@ fn sum(scores: &[f64]) -> Vec<f64> {
             let sum: f64 = scores.iter().map(|x| x - lowest).sum();
             scores.iter().map(|x| (x - lowest) / sum).collect()
         }
-        None => vec![0.0; scores.len()],
+        None => vec![1.0 / scores.len() as f64; scores.len()],
     }
 }
 
 fn z_score(scores: &[f64]) -> Vec<f64> {
     let Some((lowest, highest)) = range(scores) else {
-        return vec![0.0; scores.len()];
+        return vec![1.0; scores.len()];
     };
     let count = scores.len() as f64;
     let mean = scores.iter().sum::<f64>() / count;
@@ -241,17 +245,15 @@ mod tests {
     }
 
     #[test]
-    fn equal_scores_are_zero_unless_ranks_or_values_are_kept() {
-        for scores in [vec![0.1; 3], vec![-7.5]] {
-            for normalization in [
-                Normalization::MinMax,
-                Normalization::Sum,
-                Normalization::ZScore,
-            ] {
-                assert_eq!(apply(normalization, &scores), vec![0.0; scores.len()]);
-            }
-            assert_eq!(apply(Normalization::None, &scores), scores);
-            assert_eq!(apply(Normalization::Rank, &scores)[0], 1.0);
+    fn a_found_document_never_looks_as_not_found() {
+        for scores in [vec![0.1; 4], vec![-7.5], vec![0.0]] {
+            let share = 1.0 / scores.len() as f64;
+            let of = |normalization| apply(normalization, &scores);
+            assert_eq!(of(Normalization::MinMax), vec![1.0; scores.len()]);
+            assert_eq!(of(Normalization::ZScore), vec![1.0; scores.len()]);
+            assert_eq!(of(Normalization::Sum), vec![share; scores.len()]);
+            assert_eq!(of(Normalization::None), scores);
+            assert_eq!(of(Normalization::Rank)[0], 1.0);
         }
     }
 
@@ -263,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_greatest_and_the_smallest_scores_do_not_overflow() {
+    fn the_largest_and_the_smallest_scores_do_not_overflow() {
         for scores in [[MAX_SCORE, 0.0, -MAX_SCORE], [3e-320, 2e-320, 1e-320]] {
             let third = 1.5_f64.sqrt();
             assert!(close(

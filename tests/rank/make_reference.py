@@ -16,7 +16,8 @@ Everything is drawn from a fixed seed, so the file comes out the same. Three run
 
 ranx wants the same queries in all runs, so where a run lacks a query it is handed an empty list. It is so only after
 normalization: the z-score of an empty list divides by zero in one of its threads, which then leaves out other queries
-too, without a word. Among equal scores its ranks are those of an unstable sort: where only ranks count, it is handed
+too, without a word. Where all scores of a query are equal, ranx normalizes them to 0, as if nothing had been found; here
+they are put to 1 (to 1 over their number under sum). Among equal scores its ranks are those of an unstable sort: where only ranks count, it is handed
 runs whose scores fall by 1 in the order of trec_eval, which is that of esparsa. Figures are rounded to 12 places.
 """
 
@@ -78,7 +79,14 @@ def normalize(run, theirs, ranks_only):
     """The run as ranx normalizes it, without the queries that have no results."""
     scores = {query: by_ranks(results) if ranks_only else results for query, results in run.items()}
     run = ranx.Run({query: results for query, results in scores.items() if results})
-    return ranx.normalize(run, norm=theirs) if theirs else run
+    if not theirs:
+        return run
+    normalized = ranx.normalize(run, norm=theirs).to_dict()
+    for query, results in normalized.items():
+        if theirs != "rank" and len(set(scores[query].values())) == 1:
+            share = 1.0 / len(results) if theirs == "sum" else 1.0
+            normalized[query] = {document: share for document in results}
+    return ranx.Run(normalized)
 
 
 def complete(run):

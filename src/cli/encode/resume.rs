@@ -1,6 +1,6 @@
 //! Going on where a process was killed: what a file of vectors holds already, held against the inputs.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::lines::read_line;
 use crate::cli::input::Record;
+use crate::cli::output_file::{OutputFile, PartialFile};
 use crate::cli::records::Records;
 use crate::error::{Error, Result};
 
@@ -18,7 +19,7 @@ const TOLERANCE: f64 = 5e-5;
 
 /// A file that ends with a whole line, and is written on from there.
 pub struct Begun {
-    file: File,
+    partial: PartialFile,
     name: String,
 }
 
@@ -34,25 +35,22 @@ pub struct Found {
 }
 
 impl Begun {
-    /// Opens a file, or creates an empty one, and takes away what follows the last line feed.
+    /// Opens what there is of the output `path`, and takes away what follows the last line feed.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`].
+    /// Those of [`PartialFile::resume`].
     pub fn open(path: &Path) -> Result<Self> {
-        let mut options = OpenOptions::new();
-        let opened = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path);
-        let mut file = opened.map_err(|source| Error::io(path, "open", source))?;
-        cut_after_last_line(&mut file).map_err(|source| Error::io(path, "cut", source))?;
-        Ok(Self {
-            file,
-            name: path.display().to_string(),
-        })
+        let mut partial = PartialFile::resume(path)?;
+        let cut = cut_after_last_line(partial.file());
+        cut.map_err(|source| Error::io(path, "cut", source))?;
+        let name = partial.source().display().to_string();
+        Ok(Self { partial, name })
+    }
+
+    /// What the file is called in messages.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Takes from `records` the documents that the file holds.
@@ -68,7 +66,7 @@ impl Begun {
             left_out: 0,
             first: None,
         };
-        let mut lines = BufReader::new(&mut self.file);
+        let mut lines = BufReader::new(self.partial.file());
         let mut line = String::new();
         loop {
             line.clear();
@@ -85,14 +83,14 @@ impl Begun {
         }
     }
 
-    /// The file, to be written from its end.
+    /// The output, to be written from its end.
     ///
     /// # Errors
     ///
     /// [`Error::Io`].
-    pub fn into_file(mut self) -> Result<File> {
-        match self.file.seek(SeekFrom::End(0)) {
-            Ok(_) => Ok(self.file),
+    pub fn into_output(mut self) -> Result<OutputFile> {
+        match self.partial.file().seek(SeekFrom::End(0)) {
+            Ok(_) => OutputFile::from_partial(self.partial),
             Err(source) => Err(Error::io(self.name, "seek", source)),
         }
     }
@@ -192,7 +190,9 @@ mod tests {
         ];
         for (before, after) in cases {
             let (folder, begun) = begun(before);
-            begun.into_file().unwrap().write_all(b"end\n").unwrap();
+            let mut output = begun.into_output().unwrap();
+            output.write_all(b"end\n").unwrap();
+            output.finish().unwrap();
             let text = fs::read_to_string(folder.path().join("vectors.jsonl")).unwrap();
             assert_eq!(text, format!("{after}end\n"));
         }

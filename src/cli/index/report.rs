@@ -80,11 +80,12 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} in {:.2} s: {} documents/s, {:.1} MB/s",
+            "{} in {:.2} s: {} documents/s, {}/s",
             counted(self.documents, "document"),
             self.seconds,
             grouped(self.documents_per_second as u64),
-            self.input_megabytes_per_second
+            // With a model these are a few kB: in MB it would say 0.0.
+            Size((self.input_megabytes_per_second * 1e6) as u64)
         )?;
         if self.bad_records > 0 {
             writeln!(f, "{} left out", counted(self.bad_records, "bad record"))?;

@@ -59,6 +59,8 @@ pub enum Module {
     Classifier {
         /// How many a pair has.
         labels: usize,
+        /// The label, from 0, whose logit makes the score.
+        scored: usize,
         /// What is applied to logits.
         activation: ScoreActivation,
     },

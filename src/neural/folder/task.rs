@@ -1,9 +1,23 @@
 //! What a transformer is used for, and what becomes of a classifier's logits.
 
+use serde_json::Value;
+
 use crate::error::Result;
 
 use super::super::json::Settings;
 use super::Step;
+
+/// What labels are called that say that a document answers the query.
+const RELEVANT: [&str; 8] = [
+    "relevant",
+    "entailment",
+    "yes",
+    "true",
+    "positive",
+    "duplicate",
+    "is_duplicate",
+    "paraphrase",
+];
 
 /// What a cross-encoder applies to its logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +26,10 @@ pub enum ScoreActivation {
     Identity,
     /// 1 / (1 + e⁻ˣ).
     Sigmoid,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// The share of a label's exponential in those of all labels.
+    Softmax,
 }
 
 /// What a transformer is used for.
@@ -54,6 +72,7 @@ pub(super) fn score_activation(
         (Some(about), "activation_fn"),
         (nested.as_ref(), "activation_fn"),
         (Some(config), "sbert_ce_default_activation_function"),
+        (Some(config), "default_activation_function"),
     ];
     for (settings, key) in sources {
         let Some(settings) = settings else { continue };
@@ -63,11 +82,34 @@ pub(super) fn score_activation(
         return match class.rsplit('.').next().unwrap_or(class) {
             "Identity" => Ok(ScoreActivation::Identity),
             "Sigmoid" => Ok(ScoreActivation::Sigmoid),
-            _ => Err(settings.wrong(key, "Identity or Sigmoid of torch.nn", format!("`{class}`"))),
+            "Tanh" => Ok(ScoreActivation::Tanh),
+            "Softmax" => Ok(ScoreActivation::Softmax),
+            _ => Err(settings.wrong(
+                key,
+                "Identity, Sigmoid, Tanh or Softmax of torch.nn",
+                format!("`{class}`"),
+            )),
         };
     }
     Ok(match labels {
         1 => ScoreActivation::Sigmoid,
         _ => ScoreActivation::Identity,
+    })
+}
+
+/// Which of several labels says that a document answers the query: the only one of such a name, or
+/// else the last, as in models with the labels 0 and 1.
+pub(super) fn scored_label(config: &Settings, labels: usize) -> Result<usize> {
+    let last = labels.saturating_sub(1);
+    let Some(names) = config.object("id2label")? else {
+        return Ok(last);
+    };
+    let mut relevant = (0..labels).filter(|label| {
+        let name = names.value(&label.to_string()).and_then(Value::as_str);
+        name.is_some_and(|name| RELEVANT.contains(&&*name.to_lowercase()))
+    });
+    Ok(match (relevant.next(), relevant.next()) {
+        (Some(label), None) => label,
+        _ => last,
     })
 }

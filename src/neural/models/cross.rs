@@ -20,8 +20,14 @@ use super::transformer::{Identity, Transformer, expect_kind, finite};
 /// # Scores
 ///
 /// With one label the score is the logit after the activation that the folder names, a sigmoid if it names none, as in sentence-transformers.
-/// With several labels it is the last label's logarithm of odds, ln(p / (1 - p)) of its softmax probability p: with two labels, the difference of
-/// their logits. It ranks as the probability does, but tells documents apart even where that is 1 in 32 bits.
+/// The softmax of one label would be 1 for every pair: with it, the score is the logit.
+///
+/// With several labels the score is that of the label whose name in `id2label` says that the
+/// document answers the query (`entailment`, `relevant`, `yes` and the like), or else of the last
+/// one. It is the label's logarithm of odds, ln(p / (1 - p)) of its softmax probability p: with two
+/// labels, the difference of their logits. It ranks as the probability does, but tells documents
+/// apart even where that is 1 in 32 bits. If the folder names a sigmoid or a hyperbolic tangent,
+/// labels do not exclude one another: the score is the label's own activated logit.
 ///
 /// ```
 /// use esparsa::backend::{Cpu, CpuOptions};
@@ -38,6 +44,8 @@ pub struct CrossEncoder<B: Backend> {
     transformer: Transformer<B>,
     head: CrossHead<B>,
     activation: ScoreActivation,
+    /// The label that makes the score.
+    scored: usize,
     lanes: Lanes<B>,
     long: LongText,
     identity: Identity,
@@ -61,7 +69,12 @@ impl<B: Backend> CrossEncoder<B> {
     /// As [`CrossEncoder::open`].
     pub fn load(folder: ModelFolder, backend: B) -> Result<Self> {
         expect_kind(&folder, ModelKind::CrossEncoder)?;
-        let [Module::Classifier { activation, .. }] = folder.modules[..] else {
+        let [
+            Module::Classifier {
+                activation, scored, ..
+            },
+        ] = folder.modules[..]
+        else {
             let message = "expected a classifier behind the transformer and nothing else";
             return Err(Error::model(&folder.path, message));
         };
@@ -76,6 +89,7 @@ impl<B: Backend> CrossEncoder<B> {
             },
             head,
             activation,
+            scored,
             lanes: Lanes::new(backend),
             long: LongText::default(),
         })
@@ -123,10 +137,7 @@ impl<B: Backend> CrossEncoder<B> {
     }
 
     fn score(&self, logits: &[f32]) -> f32 {
-        match logits {
-            [logit] => activated(*logit, self.activation),
-            _ => log_odds_of_last(logits),
-        }
+        score(logits, self.scored, self.activation)
     }
 }
 
@@ -183,22 +194,26 @@ impl<B: Backend> Work<B> for Logits<'_, B> {
     }
 }
 
-/// A logit as the folder says.
-fn activated(logit: f32, activation: ScoreActivation) -> f32 {
+/// The score of a pair from its logits.
+fn score(logits: &[f32], scored: usize, activation: ScoreActivation) -> f32 {
+    let logit = logits.get(scored).copied().unwrap_or_default();
     match activation {
-        ScoreActivation::Identity => logit,
         ScoreActivation::Sigmoid => 1.0 / (1.0 + (-logit).exp()),
+        ScoreActivation::Tanh => logit.tanh(),
+        ScoreActivation::Identity | ScoreActivation::Softmax if logits.len() <= 1 => logit,
+        ScoreActivation::Identity | ScoreActivation::Softmax => log_odds(logits, scored),
     }
 }
 
-/// ln(p / (1 - p)) of the last label's probability: its logit less the logarithm of the sum of the exponentials of all others.
-fn log_odds_of_last(logits: &[f32]) -> f32 {
-    let Some((last, others)) = logits.split_last() else {
-        return 0.0;
-    };
-    let greatest = others.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f32 = others.iter().map(|logit| (logit - greatest).exp()).sum();
-    last - greatest - sum.ln()
+/// ln(p / (1 - p)) of a label's probability: its logit less the logarithm of the sum of the
+/// exponentials of all others.
+fn log_odds(logits: &[f32], label: usize) -> f32 {
+    let others = logits.iter().enumerate();
+    let others = others.filter(|(other, _)| *other != label);
+    let others = others.map(|(_, logit)| *logit);
+    let max = others.clone().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = others.map(|logit| (logit - max).exp()).sum();
+    logits.get(label).copied().unwrap_or_default() - max - sum.ln()
 }
 
 #[cfg(test)]
@@ -207,26 +222,41 @@ mod tests {
 
     #[test]
     fn a_sigmoid_is_a_probability_however_great_the_logit() {
-        let sigmoid = |logit| activated(logit, ScoreActivation::Sigmoid);
+        let sigmoid = |logit| score(&[logit], 0, ScoreActivation::Sigmoid);
         assert_eq!(
             [sigmoid(-200.0), sigmoid(0.0), sigmoid(200.0)],
             [0.0, 0.5, 1.0]
         );
-        assert_eq!(activated(-3.5, ScoreActivation::Identity), -3.5);
+        assert_eq!(score(&[-3.5], 0, ScoreActivation::Identity), -3.5);
+    }
+
+    #[test]
+    fn a_hyperbolic_tangent_keeps_the_sign_and_a_lone_softmax_the_logit() {
+        let tanh = |logit| score(&[logit], 0, ScoreActivation::Tanh);
+        assert_eq!([tanh(-200.0), tanh(0.0), tanh(200.0)], [-1.0, 0.0, 1.0]);
+        assert!((tanh(0.5) - 0.462_117_16).abs() < 1e-6);
+        assert_eq!(score(&[-3.5], 0, ScoreActivation::Softmax), -3.5);
     }
 
     #[test]
     fn the_score_of_two_labels_is_the_difference_of_their_logits() {
-        assert_eq!(log_odds_of_last(&[1.5, 4.0]), 2.5);
-        assert_eq!(log_odds_of_last(&[90.0, -90.0]), -180.0);
+        for activation in [ScoreActivation::Identity, ScoreActivation::Softmax] {
+            assert_eq!(score(&[1.5, 4.0], 1, activation), 2.5);
+            assert_eq!(score(&[90.0, -90.0], 1, activation), -180.0);
+            assert_eq!(score(&[90.0, -90.0], 0, activation), 180.0);
+        }
+        assert_eq!(score(&[0.0, 9.0], 0, ScoreActivation::Sigmoid), 0.5);
     }
 
     #[test]
-    fn the_score_of_many_labels_ranks_as_the_last_probability() {
+    fn the_score_of_many_labels_ranks_as_the_probability_of_the_scored_one() {
         let logits = [0.3_f32, -1.0, 2.0, 0.7];
         let sum: f32 = logits.iter().map(|logit| logit.exp()).sum();
-        let probability = 0.7_f32.exp() / sum;
-        let expected = (probability / (1.0 - probability)).ln();
-        assert!((log_odds_of_last(&logits) - expected).abs() < 1e-6);
+        for (label, logit) in logits.iter().enumerate() {
+            let probability = logit.exp() / sum;
+            let expected = (probability / (1.0 - probability)).ln();
+            let found = score(&logits, label, ScoreActivation::Softmax);
+            assert!((found - expected).abs() < 1e-6, "{label}");
+        }
     }
 }

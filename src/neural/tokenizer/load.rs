@@ -9,8 +9,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
 
-use super::super::config::ModelConfig;
+use super::super::config::{Family, ModelConfig};
 use super::super::json::{Settings, read_bytes};
+use super::class::{self, Vocabulary};
 use super::pieces::cuts;
 use super::settings::TokenizerSettings;
 use super::template::{PairTemplate, Template};
@@ -29,7 +30,7 @@ const SENTENCE_PIECE: [&str; 4] = [
 pub(super) fn open(folder: &Path, config: &ModelConfig, lowercases: bool) -> Result<Tokenizer> {
     let settings = TokenizerSettings::read(folder)?;
     let mut hash = Xxh3::new();
-    let (mut inner, path) = read(folder, &settings, &mut hash)?;
+    let (mut inner, path) = read(folder, config.family, &settings, &mut hash)?;
     let broken = |message: String| Error::model(&path, message);
     inner
         .with_truncation(None)
@@ -69,6 +70,7 @@ pub(super) fn open(folder: &Path, config: &ModelConfig, lowercases: bool) -> Res
 /// Reads whichever files there are; gives the path to name in errors.
 fn read(
     folder: &Path,
+    family: Family,
     settings: &TokenizerSettings,
     hash: &mut Xxh3,
 ) -> Result<(tokenizers::Tokenizer, PathBuf)> {
@@ -79,9 +81,11 @@ fn read(
         let bytes = read_bytes(&whole, MAX_FILE_BYTES)?;
         (whole, bytes)
     } else if words.is_file() {
+        class::check(folder, Vocabulary::Words, family)?;
         let json = word_piece(&words, &added_tokens(folder)?, settings)?;
         (words, json.to_string().into_bytes())
     } else if pairs.is_file() && merges.is_file() {
+        class::check(folder, Vocabulary::Merges, family)?;
         let json = byte_pairs(&pairs, &merges, settings)?;
         (pairs, json.to_string().into_bytes())
     } else {

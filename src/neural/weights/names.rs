@@ -1,7 +1,14 @@
 //! The many names of one tensor.
 
 /// What wrappers put before everything.
-const OUTER: [&str; 5] = ["", "model.", "module.", "0.auto_model.", "0.model."];
+const OUTER: [&str; 6] = [
+    "",
+    "model.",
+    "module.",
+    "auto_model.",
+    "0.auto_model.",
+    "0.model.",
+];
 /// What classes with a head put before the names of the transformer under it.
 const BASE: [&str; 8] = [
     "",

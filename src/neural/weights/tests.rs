@@ -86,6 +86,7 @@ fn names_are_found_with_and_without_prefix() {
     let folder = folder_with(&vectors(&[
         ("bert.embeddings.LayerNorm.gamma", &[1.0]),
         ("0.auto_model.pooler.dense.bias", &[2.0]),
+        ("auto_model.pooler.dense.weight", &[5.0]),
         ("classifier.bias", &[3.0]),
         ("encoder.embed_tokens.weight", &[4.0]),
     ]));
@@ -95,6 +96,7 @@ fn names_are_found_with_and_without_prefix() {
         [1.0]
     );
     assert_eq!(weights.tensor("pooler.dense.bias", &[1]).unwrap(), [2.0]);
+    assert_eq!(weights.tensor("pooler.dense.weight", &[1]).unwrap(), [5.0]);
     assert_eq!(weights.tensor("classifier.bias", &[1]).unwrap(), [3.0]);
     assert_eq!(weights.tensor("shared.weight", &[1]).unwrap(), [4.0]);
     assert!(weights.has("classifier.bias") && !weights.has("classifier.weight"));

@@ -166,7 +166,11 @@ fn a_cross_encoder_says_how_scores_are_activated() {
         let about = about.map(|about| ("config_sentence_transformers.json", about));
         let folder = with(files, about.as_slice());
         ModelFolder::open(folder.path()).map(|model| match model.modules[..] {
-            [Module::Classifier { labels, activation }] => (labels, activation),
+            [
+                Module::Classifier {
+                    labels, activation, ..
+                },
+            ] => (labels, activation),
             _ => panic!("{:?}", model.modules),
         })
     };
@@ -195,5 +199,49 @@ fn a_cross_encoder_says_how_scores_are_activated() {
         activation(one.clone(), Some(about)).unwrap().1,
         ScoreActivation::Identity
     );
-    assert!(activation(one, Some(json!({"activation_fn": "torch.nn.Softmax"}))).is_err());
+    for (class, expected) in [
+        ("torch.nn.modules.activation.Tanh", ScoreActivation::Tanh),
+        (
+            "torch.nn.modules.activation.Softmax",
+            ScoreActivation::Softmax,
+        ),
+    ] {
+        let old = json!({"num_labels": 1, "default_activation_function": class});
+        assert_eq!(activation(old, None).unwrap(), (1, expected));
+        let about = json!({"activation_fn": class});
+        assert_eq!(activation(one.clone(), Some(about)).unwrap().1, expected);
+    }
+    assert!(activation(one, Some(json!({"activation_fn": "torch.nn.ReLU"}))).is_err());
+}
+
+#[test]
+fn the_label_that_means_relevance_is_scored_or_else_the_last() {
+    let scored = |names: Value| {
+        let mut files = bert("BertForSequenceClassification", "");
+        files[0].1["id2label"] = names;
+        let model = open(&folder(files));
+        match model.modules[..] {
+            [Module::Classifier { scored, .. }] => scored,
+            _ => panic!("{:?}", model.modules),
+        }
+    };
+    let inference = json!({"0": "contradiction", "1": "Entailment", "2": "neutral"});
+    assert_eq!(scored(inference), 1);
+    assert_eq!(scored(json!({"0": "LABEL_0", "1": "LABEL_1"})), 1);
+    assert_eq!(scored(json!({"0": "yes", "1": "true", "2": "no"})), 2);
+}
+
+#[test]
+fn files_that_begin_with_a_byte_order_mark_are_read() {
+    let mut files = bert("BertModel", "");
+    for (name, content) in &mut files[..2] {
+        let text = content
+            .as_str()
+            .map_or_else(|| content.to_string(), str::to_owned);
+        assert!(name.ends_with("json") || name.ends_with("txt"));
+        *content = json!(format!("\u{feff}{text}"));
+    }
+    let model = open(&folder(files));
+    assert_eq!(model.tokenizer.encode("a").unwrap().ids, [2, 5, 3]);
+    assert_eq!(model.tokenizer.token(0).unwrap(), "[PAD]");
 }

@@ -12,6 +12,16 @@ fn a_byte_level_vocabulary_with_merges_is_a_roberta() {
     assert_eq!((pair.ids, pair.types), (vec![0, 4, 2, 2, 5, 2], vec![0; 6]));
     assert_eq!(tokenizer.mask(), Some(9));
     let [(_, vocabulary), _] = files;
+    let herbert = [
+        ("vocab.json", vocabulary.clone()),
+        ("merges.txt", json!("a b\n")),
+        (
+            "tokenizer_config.json",
+            json!({"tokenizer_class": "HerbertTokenizer"}),
+        ),
+    ];
+    let error = Tokenizer::open(folder(&herbert).path(), &config("bert", 10)).unwrap_err();
+    assert!(error.to_string().contains("`HerbertTokenizer`"), "{error}");
     let broken = folder(&[("vocab.json", vocabulary), ("merges.txt", json!("a b c\n"))]);
     assert!(Tokenizer::open(broken.path(), &config("roberta", 10)).is_err());
 }
@@ -42,7 +52,7 @@ fn special_tokens_beyond_the_vocabulary_are_refused_too() {
 #[test]
 fn folders_without_a_tokenizer_say_how_to_get_one() {
     let error = |files: &[(&str, Value)]| {
-        let error = Tokenizer::open(folder(files).path(), &config("t5", 99)).unwrap_err();
+        let error = Tokenizer::open(folder(files).path(), &config("bert", 99)).unwrap_err();
         assert!(matches!(error, Error::Model { .. }), "{error}");
         error.to_string()
     };
@@ -63,6 +73,48 @@ fn folders_without_a_tokenizer_say_how_to_get_one() {
         ])
         .contains("do_lower_case")
     );
+}
+
+#[test]
+fn a_vocabulary_of_another_tokenizer_is_never_read_as_plain_word_piece() {
+    let open = |files: &[(&str, Value)]| {
+        let mut files = files.to_vec();
+        files.push(("vocab.txt", word_list()));
+        Tokenizer::open(folder(&files).path(), &config("bert", WORDS.len()))
+    };
+    let class = |name: &str| json!({"tokenizer_class": name});
+    for name in [
+        "BertJapaneseTokenizer",
+        "KoBertTokenizer",
+        "PhobertTokenizer",
+        "BertweetTokenizer",
+        "SomethingNewTokenizerFast",
+        "PreTrainedTokenizerFast",
+    ] {
+        for file in ["tokenizer_config.json", "config.json"] {
+            let error = open(&[(file, class(name))]).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{name}`")), "{error}");
+            assert!(error.contains("tokenizer.json"), "{error}");
+        }
+    }
+    let own = json!({"AutoTokenizer": ["tokenization_kobert.KoBertTokenizer", null]});
+    for map in [own, json!(["tokenization_kobert.KoBertTokenizer", null])] {
+        let file = ("tokenizer_config.json", json!({"auto_map": map}));
+        let error = open(&[file]).unwrap_err().to_string();
+        assert!(error.contains("`KoBertTokenizer`"), "{error}");
+    }
+    let error = open(&[("bpe.codes", json!("a b"))]).unwrap_err();
+    assert!(error.to_string().contains("bpe.codes"), "{error}");
+
+    for name in ["BertTokenizer", "DistilBertTokenizerFast"] {
+        let of_config = ("config.json", class("BertJapaneseTokenizer"));
+        let tokenizer = open(&[("tokenizer_config.json", class(name)), of_config]);
+        assert!(tokenizer.is_ok(), "{name}");
+    }
+    assert!(open(&[]).is_ok());
+    let words = [("vocab.txt", word_list())];
+    let error = Tokenizer::open(folder(&words).path(), &config("t5", 99)).unwrap_err();
+    assert!(error.to_string().contains("the family T5"), "{error}");
 }
 
 #[test]
