@@ -188,7 +188,7 @@ fn sparse_snapshot(generator: &Generator) -> Snapshot {
 fn latency(criterion: &mut Criterion, name: &str, snapshot: &Snapshot, queries: &[Query]) {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(queries.len() as u64));
-    for algorithm in Algorithm::ALL {
+    for algorithm in snapshot.algorithms(&queries[0]).expect("a field") {
         let options = SearchOptions::new(10).algorithm(algorithm);
         for query in queries {
             let found = snapshot.search_with(query, &options).expect("a search");

@@ -118,11 +118,35 @@ fn an_explanation_names_the_terms_that_a_document_lacks() {
 }
 
 #[test]
-fn conjunction_is_max_score_for_a_query_of_any_term() {
+fn a_word_too_long_for_an_index_finds_nothing_when_all_are_asked_for() {
     let snapshot = snapshot();
-    let options = SearchOptions::new(10).algorithm(Algorithm::Conjunction);
-    let query = Query::text("text", "volcano lava");
-    let result = snapshot.search_with(&query, &options).unwrap();
-    assert_eq!(result.hits, snapshot.search(&query, 10).unwrap());
-    assert_eq!(result.statistics.algorithms, [Algorithm::MaxScore; 2]);
+    let text = format!("volcano {}", "x".repeat(256));
+    let query = Query::text("text", &text);
+    assert_eq!(snapshot.search(&query, 10).unwrap().len(), 2);
+    let none: [&str; 0] = [];
+    assert_eq!(ids(&snapshot, query.clone()), none);
+    let explained = snapshot.explain(&query.with_all_terms(), "etna", 10);
+    assert_eq!(explained.unwrap().unwrap().missing, ["x".repeat(256)]);
+}
+
+#[test]
+fn algorithms_for_any_term_are_refused_for_all_terms_and_the_other_way_round() {
+    let snapshot = snapshot();
+    for query in [
+        Query::text("text", "volcano lava"),
+        Query::sparse("sparse", [("lava", 1.0)]),
+    ] {
+        let all = query.clone().with_all_terms();
+        let of_all = [Algorithm::Exhaustive, Algorithm::Conjunction];
+        assert_eq!(snapshot.algorithms(&all).unwrap(), of_all);
+        let of_any = snapshot.algorithms(&query).unwrap();
+        assert!(!of_any.contains(&Algorithm::Conjunction));
+        for (query, able) in [(&all, &of_all[..]), (&query, &of_any)] {
+            for algorithm in Algorithm::ALL {
+                let options = SearchOptions::new(10).algorithm(algorithm);
+                let found = snapshot.search_with(query, &options);
+                assert_eq!(found.is_ok(), able.contains(&algorithm), "{algorithm}");
+            }
+        }
+    }
 }

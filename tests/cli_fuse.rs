@@ -51,7 +51,7 @@ fn reciprocal_rank_fusion_is_the_default_and_goes_to_standard_output() {
 fn a_weighted_sum_is_written_to_a_file_and_cut() {
     let scratch = fixture();
     let arguments = "--method weighted-sum --normalization min-max --weights 0.25,0.75 --k 2";
-    let command = format!("fuse words.run vectors.run {arguments} --run fused.run");
+    let command = format!("fuse words.run vectors.run {arguments} --output fused.run");
     assert_eq!(scratch.run(&command).done(), "");
     let run = Run::open(scratch.path("fused.run")).unwrap();
     let ranked = run.ranked("1");
@@ -64,7 +64,7 @@ fn a_weighted_sum_is_written_to_a_file_and_cut() {
     assert_eq!(run.tag(), Some("esparsa-weighted-sum"));
     // Min-max is the normalization that is meant when none is named, and `-` is standard output.
     let shorter =
-        "fuse words.run vectors.run --method weighted-sum --weights 0.25,0.75 --k 2 --run -";
+        "fuse words.run vectors.run --method weighted-sum --weights 0.25,0.75 --k 2 --output -";
     let text = std::fs::read_to_string(scratch.path("fused.run")).unwrap();
     assert_eq!(scratch.run(shorter).done(), text);
 }
@@ -162,7 +162,7 @@ fn mistakes_are_named_and_write_nothing() {
     ];
     for (arguments, expected) in cases {
         let error = scratch
-            .run(&format!("fuse {arguments} --run out.run"))
+            .run(&format!("fuse {arguments} --output out.run"))
             .failed();
         assert!(error.contains(expected), "{arguments}: {error}");
         assert!(!scratch.path("out.run").exists(), "{arguments}");
@@ -221,7 +221,7 @@ fn json_has_a_line_for_each_query_and_goes_where_the_run_would() {
     assert_eq!(lines[0]["hits"].as_array().unwrap().len(), 4);
     assert_eq!(lines[0]["hits"][0]["id"], "po");
     assert_eq!(lines[0]["hits"][0]["rank"], 1);
-    let to_file = "fuse words.run vectors.run --json --run fused.jsonl";
+    let to_file = "fuse words.run vectors.run --json --output fused.jsonl";
     assert_eq!(scratch.run(to_file).done(), "");
     let written = std::fs::read_to_string(scratch.path("fused.jsonl")).unwrap();
     assert_eq!(written, text);

@@ -529,7 +529,7 @@ fn a_search_is_reranked_by_a_model() {
     let folder = model("ce-bert");
     scratch.run("index in.jsonl --index i --quiet").done();
     let search = |more: &str| format!("search --index i --queries queries.tsv {more}");
-    let first = scratch.run(&search("--k 10 --run first.run")).done();
+    let first = scratch.run(&search("--k 10 --output first.run")).done();
     assert_eq!(first, "");
     let expected = format!(
         "rerank --model {} --run first.run --queries queries.tsv --index i --k 10",

@@ -5,9 +5,12 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use esparsa::eval::Run;
-use esparsa::{Document, Index, Schema};
+use esparsa::store::FileSystem;
+use esparsa::text::{Analyzer, Tokenizer, Word};
+use esparsa::{Document, Index, IndexOptions, Schema};
 use serde_json::Value;
 
 /// A folder with an index, queries and judgements.
@@ -213,6 +216,188 @@ fn weights_search_a_sparse_field() {
 }
 
 #[test]
+fn a_vector_searches_the_only_field_that_an_index_has() {
+    let fixture = Fixture::new();
+    let schema = Schema::new().sparse("splade", 3.0).unwrap();
+    let index = Index::create(fixture.path("vectors"), schema).unwrap();
+    let mut writer = index.writer().unwrap();
+    let document = Document::new("hive").with_sparse("splade", [("honey", 1.0)]);
+    writer.add(document).unwrap();
+    writer.commit().unwrap();
+    let search = ["search", "--index", "vectors"];
+    let query = r#"{"honey": 1}"#;
+    let report = json(&fixture.done(&[&search[..], &[query, "--json"]].concat()));
+    assert_eq!(
+        (ids(&report), &report["field"]),
+        (vec!["hive"], &"splade".into())
+    );
+    let line = format!(r#"{{"id": "q", "text": "sweet", "vector": {query}}}"#);
+    fixture.write("both.jsonl", line);
+    let run = fixture.done(&[&search[..], &["--queries", "both.jsonl"]].concat());
+    assert!(run.starts_with("q Q0 hive 1 "), "{run}");
+    let error = fixture.failed(&["search", "--index", "vectors", "honey"], 1);
+    assert!(
+        error.contains("field `splade`: expected a JSON object"),
+        "{error}"
+    );
+}
+
+#[test]
+fn of_a_query_with_words_and_a_vector_the_field_takes_its_own() {
+    let fixture = Fixture::new();
+    let line = r#"{"id": "q", "text": "twins", "vector": {"arno": 1}}"#;
+    fixture.write("both.jsonl", line);
+    let search = ["search", "--index", "index", "--queries", "both.jsonl"];
+    for (field, found) in [("splade", "arno"), ("contents", "tie-a")] {
+        let run = fixture.done(&[&search[..], &["--field", field]].concat());
+        assert!(run.starts_with(&format!("q Q0 {found} 1 ")), "{run}");
+    }
+    let error = fixture.failed(&search, 1);
+    assert!(
+        error.contains("`contents` (text), `splade` (sparse)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_index_with_an_analyzer_of_another_program_is_open_to_all_but_words() {
+    struct Letters;
+    impl Tokenizer for Letters {
+        fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
+            let (start, end) = (0, text.len());
+            emit(Word { text, start, end });
+        }
+        fn terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
+            emit(word);
+        }
+    }
+    let fixture = Fixture::new();
+    let schema = Schema::new().text("text", "custom:letters").unwrap();
+    let schema = schema
+        .sparse("splade", 3.0)
+        .unwrap()
+        .stored("source")
+        .unwrap();
+    let directory = FileSystem::create(fixture.path("own")).unwrap();
+    let options = IndexOptions::new().analyzer(Analyzer::custom("letters", Letters));
+    let index = Index::create_in(Arc::new(directory), schema, options).unwrap();
+    let mut writer = index.writer().unwrap();
+    for id in ["a", "b"] {
+        let document = Document::new(id).with_text("text", "x");
+        let document = document.with_sparse("splade", [("x", 1.0)]);
+        writer.add(document.with_stored("source", "{}")).unwrap();
+        writer.commit().unwrap();
+    }
+    drop(writer);
+    for command in ["check", "inspect", "get b", "delete a", "merge"] {
+        let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
+        let arguments = [name, "--index", "own"].into_iter();
+        let arguments = arguments.chain(rest.split_whitespace());
+        fixture.done(&arguments.collect::<Vec<_>>());
+    }
+    let search = ["search", "--index", "own", "--field"];
+    let found = fixture.done(&[&search[..], &["splade", r#"{"x": 1}"#, "--json"]].concat());
+    assert_eq!(ids(&json(&found)), ["b"]);
+    let error = fixture.failed(&[&search[..], &["text", "x"]].concat(), 1);
+    assert!(
+        error.contains("field `text`") && error.contains("`custom:letters`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn ids_and_texts_cannot_command_a_terminal_or_break_a_run() {
+    let fixture = Fixture::new();
+    let schema = Schema::new().text("text", "simple").unwrap();
+    let schema = schema.stored("source").unwrap();
+    let index = Index::create(fixture.path("odd"), schema).unwrap();
+    let mut writer = index.writer().unwrap();
+    let (spaces, escape) = ("lava lake\n", "\x1b[2J\u{202e}di");
+    for id in [spaces, escape] {
+        let stored = serde_json::json!({ "title": "\u{202e}ltit\x1b[31m", "text": "lava" });
+        let document = Document::new(id).with_text("text", "lava");
+        let document = document.with_stored("source", stored.to_string());
+        writer.add(document).unwrap();
+    }
+    writer.commit().unwrap();
+    let shown = fixture.done(&["search", "--index", "odd", "lava"]);
+    assert!(
+        shown.contains("lava lake\\n") && shown.contains("\\u001b[2J\\u202edi"),
+        "{shown}"
+    );
+    let explain = ["search", "--index", "odd", "lava", "--explain", escape];
+    let explained = fixture.done(&explain);
+    let missing = fixture.failed(&["get", "--index", "odd", "\x1b[31mred"], 1);
+    for text in [shown, explained, missing] {
+        let obeyed = ['\x1b', '\u{202e}'];
+        assert!(!text.contains(obeyed), "{text:?}");
+    }
+
+    fixture.write("odd.jsonl", r#"{"_id": "q 1", "text": "lava"}"#);
+    let search = ["search", "--index", "odd", "--queries", "odd.jsonl"];
+    let run = fixture.done(&search);
+    assert!(run.starts_with("q%201 Q0 lava%20lake%0A 1 "), "{run}");
+    let run = Run::read(run.as_bytes(), "run").unwrap();
+    let found = run.results("q 1").unwrap().iter();
+    let found: Vec<&str> = found.map(|hit| hit.document.as_str()).collect();
+    assert_eq!(found, [spaces, escape]);
+}
+
+#[test]
+fn a_query_above_the_limit_of_terms_does_not_end_the_file() {
+    let fixture = Fixture::new();
+    let terms = (0..4_100).map(|number| (format!("t{number}"), 0.5.into()));
+    let mut vector: serde_json::Map<String, Value> = terms.collect();
+    vector.insert("po".to_owned(), 2.0.into());
+    let long = serde_json::json!({ "id": "long", "vector": vector });
+    let short = r#"{"id": "short", "vector": {"arno": 1.0}}"#;
+    fixture.write("long.jsonl", format!("{long}\n{short}\n"));
+    let search = ["search", "--index", "index", "--queries", "long.jsonl"];
+    let output = fixture.run(&search);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{message}");
+    assert!(
+        message.contains("query `long`: ") && message.contains("5 terms left out"),
+        "{message}"
+    );
+    let run = Run::read(&*output.stdout, "run").unwrap();
+    assert_eq!(run.results("long").unwrap()[0].document, "po");
+    assert_eq!(run.results("short").unwrap()[0].document, "arno");
+
+    // None can be left out where documents must have all: then the query fails alone, by name.
+    let output = fixture.run(&[&search[..], &["--all-terms", "--output", "all.run"]].concat());
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(
+        message.contains("left out: query `long`: ") && message.contains("1 of 2 queries"),
+        "{message}"
+    );
+    let run = Run::open(fixture.path("all.run")).unwrap();
+    assert_eq!(run.queries().collect::<Vec<_>>(), ["short"]);
+}
+
+#[test]
+fn only_judged_queries_are_searched_and_the_run_has_a_tag() {
+    let fixture = Fixture::new();
+    fixture.write("one.qrels", "2 0 arno 1\n");
+    let search = ["search", "--index", "index", "--queries", "queries.tsv"];
+    let options = ["--qrels", "one.qrels", "--tag", "bm25", "--k", "1"];
+    let output = fixture.run(&[&search[..], &options].concat());
+    let run = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        run.starts_with("2 Q0 po 1 ") && run.ends_with(" bm25\n"),
+        "{run}"
+    );
+    assert_eq!(run.lines().count(), 1);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.starts_with("1 query, 1 result in "), "{message}");
+    // JSON goes to a file too.
+    fixture.done(&[&search[..], &["--json", "--output", "hits.jsonl"]].concat());
+    let lines = fs::read_to_string(fixture.path("hits.jsonl")).unwrap();
+    assert_eq!(lines.lines().map(json).count(), 4);
+}
+
+#[test]
 fn bm25_parameters_change_scores_and_algorithms_do_not() {
     let fixture = Fixture::new();
     let default = json(&fixture.search(&["volcano", "--json"]));
@@ -308,7 +493,7 @@ fn a_run_keeps_the_order_and_is_read_back_by_eval() {
     fixture.search(&[
         "--queries",
         "queries.tsv",
-        "--run",
+        "--output",
         "bm25.run",
         "--threads",
         "3",
@@ -397,7 +582,7 @@ fn a_query_that_is_a_document_does_not_find_itself() {
     fixture.write("self.tsv", "etna\tvolcano\npo\triver\n");
     fixture.write("self.qrels", "etna 0 stromboli 1\npo 0 arno 1\n");
     let search = |more: &[&str]| {
-        let arguments = ["--queries", "self.tsv", "--run", "self.run"];
+        let arguments = ["--queries", "self.tsv", "--output", "self.run"];
         fixture.search(&[&arguments, more].concat());
         Run::open(fixture.path("self.run")).unwrap()
     };
@@ -439,7 +624,7 @@ fn a_search_that_fails_late_leaves_the_run_of_yesterday() {
         bytes[place] ^= 1;
     }
     fixture.write(segment, bytes);
-    let queries = ["--queries", "queries.tsv", "--run", "a.run"];
+    let queries = ["--queries", "queries.tsv", "--output", "a.run"];
     let error = fixture.failed(&[&["search", "--index", "index"], &queries[..]].concat(), 1);
     assert!(error.contains("segment-0000000001"), "{error}");
     assert_eq!(fs::read(fixture.path("a.run")).unwrap(), b"yesterday");
@@ -595,8 +780,7 @@ fn bench_gives_figures_for_each_algorithm() {
                 "exhaustive",
                 "wand",
                 "block-max-wand",
-                "max-score",
-                "ranges"
+                "max-score"
             ]
         );
         for line in &lines {
@@ -655,12 +839,25 @@ fn wrong_usage_ends_with_code_2() {
             "--query-threads",
         ),
         ("search --index index a --algorithm quantum", "max-score"),
-        ("search --index index a --run a.run", "--run"),
+        ("search --index index a --output a.run", "--output"),
+        ("search --index index a --tag bm25", "--tag"),
+        ("search --index index a --qrels test.qrels", "--qrels"),
+        ("search --index index a --k1 -1", "at least 0, found -1"),
+        ("search --index index a --b 1.5", "from 0 to 1, found 1.5"),
+        ("search --index index a --k -1", "-1 is not in 1..="),
+        (
+            "search --index index a --recall -0.5",
+            "up to 1, such as 0.97, found -0.5",
+        ),
+        (
+            "bench --index index --queries q --rounds -1",
+            "-1 is not in 1..=",
+        ),
         (
             "search --index index --queries q --explain etna",
             "--explain",
         ),
-        ("search --index index --queries q --json --run r", "--json"),
+        ("search --index index --queries q --json --tag t", "--tag"),
         ("eval --qrels test.qrels", "RUN"),
         (
             "eval --qrels test.qrels a --metrics mrr,beauty@5",
@@ -681,6 +878,7 @@ fn work_that_fails_ends_with_code_1_and_says_why() {
     fixture.write("empty.tsv", "\n");
     fixture.write("bad.tsv", "1\tgood\n2 no tab\n");
     fixture.write("other.run", "99 Q0 etna 1 2 a\n");
+    fixture.write("other.qrels", "99 0 etna 1\n");
     fixture.write("a.run", "1 Q0 etna 1 2 a\n");
     for (command, expected) in [
         ("search --index nowhere a", "nowhere"),
@@ -698,7 +896,19 @@ fn work_that_fails_ends_with_code_1_and_says_why() {
             "at least 0",
         ),
         ("search --index index {} --field splade --b 0.5", "k1 and b"),
-        ("search --index index a --b 1.5", "b from 0 to 1"),
+        ("search --index index a --algorithm ranges", "found ranges"),
+        (
+            "search --index index a --recall 0.9",
+            "expected a recall of 1",
+        ),
+        (
+            "search --index index {\"po\":1}",
+            "`contents` (text), `splade` (sparse)",
+        ),
+        (
+            "search --index index --queries queries.tsv --qrels other.qrels",
+            "no query is judged in other.qrels",
+        ),
         (
             "search --index index --queries missing.tsv",
             "missing.tsv: cannot open",
@@ -713,7 +923,7 @@ fn work_that_fails_ends_with_code_1_and_says_why() {
             "`vector` in query `1`",
         ),
         (
-            "search --index index --queries queries.tsv --run no/where",
+            "search --index index --queries queries.tsv --output no/where",
             "no/where: cannot create",
         ),
         ("eval --qrels index a.run", "found a folder"),

@@ -10,8 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use esparsa::store::{Directory, Memory};
-use esparsa::{Algorithm, Document, Error, Index, IndexOptions, Query, Snapshot};
-use walk::{Question, ask, build, open, questions, schema, scrambled, writer};
+use esparsa::{Document, Error, Index, IndexOptions, Query, Snapshot};
+use walk::{Question, ask, build, open, questions, schema, scrambled, searches_with, writer};
 
 /// Documents of the first segment, enough for lists of several blocks, tiers and ranges.
 const DOCUMENTS: u32 = 400;
@@ -158,9 +158,8 @@ fn with_long_lists() -> Undamaged {
         query(&["t5"]),
         query(&["t2", "t3"]).with_all_terms(),
     ];
-    let algorithms = Algorithm::ALL.map(Some).into_iter().chain([None]);
-    let pairs = algorithms.flat_map(|a| queries.iter().map(move |q| (q.clone(), a)));
-    let mut questions: Vec<Question> = pairs.map(|(q, a)| Question::Search(q, a)).collect();
+    let searches = queries.iter().flat_map(|q| searches_with(&snapshot, q));
+    let mut questions: Vec<Question> = searches.collect();
     questions.push(Question::AllPostings(0, 1));
     let questions = questions.into_iter().map(|question| {
         let answer = ask(&snapshot, &question).unwrap();

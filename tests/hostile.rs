@@ -346,7 +346,12 @@ fn blocks_whose_documents_do_not_rise_are_refused() {
         found.map(|result| result.hits.len())
     };
     let rising: Vec<u32> = (0..100).collect();
-    for algorithm in Algorithm::ALL {
+    for algorithm in [
+        Algorithm::Exhaustive,
+        Algorithm::Wand,
+        Algorithm::BlockMaxWand,
+        Algorithm::MaxScore,
+    ] {
         assert_eq!(search(&rising, algorithm).unwrap(), 3);
         for (a, b) in [(0, 1), (0, 98), (20, 60), (97, 98)] {
             let mut documents = rising.clone();
@@ -411,10 +416,11 @@ fn lists_cut_at_ranges_that_lie_are_refused() {
         ("a document of no range", few + 2, &[0xFF]),
         ("an impact of zero", few + 3, &[0]),
     ];
+    let query = Query::sparse("sparse", [("x", 1.0)]);
     let search = |index: &Memory, algorithm| {
         let snapshot = open(index).unwrap();
         let options = SearchOptions::new(200).algorithm(algorithm);
-        let found = snapshot.search_with(&Query::sparse("sparse", [("x", 1.0)]), &options);
+        let found = snapshot.search_with(&query, &options);
         found.map(|result| result.hits.len())
     };
     let with_list = |list: Vec<u8>| {
@@ -435,7 +441,7 @@ fn lists_cut_at_ranges_that_lie_are_refused() {
         let refused = verify(&hostile);
         let corrupt = matches!(refused, Err(Error::Corrupt { .. }));
         assert!(corrupt, "{lie}: {refused:?}");
-        for algorithm in Algorithm::ALL {
+        for algorithm in open(&hostile).unwrap().algorithms(&query).unwrap() {
             match search(&hostile, algorithm) {
                 Ok(found) => assert!(found <= fields.len(), "{lie}, {algorithm}: {found}"),
                 Err(error) => assert!(matches!(error, Error::Corrupt { .. }), "{lie}: {error}"),

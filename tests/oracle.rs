@@ -258,13 +258,14 @@ fn check_all_terms(
         }
         let expected = found.into_iter().filter(|hit| has_all(&hit.id)).take(k);
         let expected: Vec<_> = expected.collect();
-        let drawn = Algorithm::ALL[threads.random.below(5) as usize];
-        for algorithm in [Algorithm::Exhaustive, Algorithm::Conjunction, drawn] {
+        let algorithms = snapshot.algorithms(&query).unwrap();
+        assert_eq!(algorithms, [Algorithm::Exhaustive, Algorithm::Conjunction]);
+        for algorithm in algorithms {
             let options = threads.draw(SearchOptions::new(k).algorithm(algorithm));
             let hits = snapshot.search_with(&query, &options).unwrap().hits;
             assert_eq!(hits, expected, "seed {seed}: {query:?} with {options:?}");
         }
-        let options = threads.draw(SearchOptions::new(k).recall(0.9));
+        let options = threads.draw(SearchOptions::new(k));
         let found = snapshot.search_with(&query, &options).unwrap();
         assert_eq!(
             found.hits, expected,
@@ -319,7 +320,7 @@ fn check(seed: u64) {
                 || (pair[0].score == pair[1].score && pair[0].address < pair[1].address)
         });
         assert!(sorted, "seed {seed}: hits are not in order");
-        for algorithm in Algorithm::ALL {
+        for algorithm in snapshot.algorithms(query).unwrap() {
             let options = threads.draw(SearchOptions::new(k).algorithm(algorithm));
             let found = search(options);
             assert_eq!(found, exhaustive, "seed {seed}: {query:?} with {options:?}");

@@ -87,7 +87,8 @@ fn threads_change_nothing_that_is_found() {
                     let mut several = vec![options.threads(threads)];
                     let shared = options.threads(threads).part_documents(documents);
                     several.push(shared);
-                    several.extend(Algorithm::ALL.map(|algorithm| shared.algorithm(algorithm)));
+                    let algorithms = snapshot.algorithms(query).unwrap().into_iter();
+                    several.extend(algorithms.map(|algorithm| shared.algorithm(algorithm)));
                     for options in several {
                         let found = snapshot.search_with(query, &options).unwrap();
                         assert_eq!(found.hits, one.hits, "{query:?} with {options:?}");
@@ -136,7 +137,7 @@ fn equal_documents_are_found_in_the_order_of_their_addresses() {
         ] {
             for k in [1, 10, 299, 9_500, 20_000] {
                 for (threads, documents) in [(2, 4_096), (4, 64)] {
-                    for algorithm in Algorithm::ALL {
+                    for algorithm in snapshot.algorithms(&query).unwrap() {
                         let options = SearchOptions::new(k).algorithm(algorithm);
                         let options = options.threads(threads).part_documents(documents);
                         let found = snapshot.search_unnamed(&query, &options).unwrap();

@@ -91,7 +91,7 @@ def pairs(esparsa, work, rows, queries, folder):
     shutil.rmtree(index, ignore_errors=True)
     write_lines(few, queries)
     call([esparsa, "index", work.corpus, "--index", index, "--no-stored", "--quiet"], LIMIT_S)
-    call([esparsa, "search", "--index", index, "--queries", few, "--k", PAIRED_DOCUMENTS, "--run", run], LIMIT_S)
+    call([esparsa, "search", "--index", index, "--queries", few, "--k", PAIRED_DOCUMENTS, "--output", run], LIMIT_S)
     texts = {row["_id"]: contents(row) for row in rows}
     words = {query["_id"]: query["text"] for query in queries}
     lines = (line.split() for line in run.read_text(encoding="utf-8").splitlines())
@@ -108,7 +108,7 @@ def dense_run(esparsa, device, options, work, run, left_s):
     model = ["index", corpus, "--index", index, "--dense-model", options.minilm, "--no-stored", "--quiet"]
     call([esparsa, *model, *where], left_s())
     search = ["search", "--index", index, "--field", "dense", "--model", options.minilm, "--queries", work.queries]
-    call([esparsa, *search, "--k", 100, "--run", run, "--threads", threads, *where], left_s())
+    call([esparsa, *search, "--k", 100, "--output", run, "--threads", threads, *where], left_s())
     shutil.rmtree(index, ignore_errors=True)
 
 

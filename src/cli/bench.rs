@@ -7,13 +7,14 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::harmless::harmless;
 use super::output::{self, Output};
 use super::queries::{
     FieldArguments, QuerySet, TopicPart, k_parser, recall_parser, threads_parser,
 };
 use super::search::report::line;
 use super::search::terminal::{Figures, Style};
-use super::size::grouped;
+use super::size::{counted, grouped};
 use crate::error::{Error, Result};
 use crate::index::{Index, Snapshot};
 use crate::query::{Algorithm, Hit, SearchOptions, SearchResult};
@@ -39,17 +40,19 @@ pub struct Bench {
     /// Number of results for each query.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = k_parser())]
     k: usize,
-    /// Threads that take queries from one list. With more than one, a query's time includes what the others slow it down.
+    /// Threads that take queries from one list. One is the default here, because with more a
+    /// query's time includes what the others slow it down.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     threads: usize,
     /// Threads that each query may use; those of --threads times as many run at once. Light queries use fewer.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     query_threads: usize,
-    /// Algorithms, separated by commas: exhaustive, wand, block-max-wand, max-score, `planner` for the planner's choice,
-    /// `all` for all of these. They take turns, round by round, and must give the same results, bit for bit. With --all-terms,
-    /// all but exhaustive are the same.
+    /// Algorithms, separated by commas: exhaustive, wand, block-max-wand, max-score, ranges (sparse
+    /// fields only), conjunction (with --all-terms only, which else leaves exhaustive), `planner`
+    /// for the planner's choice, `all` for the planner's and all that can search the field. They
+    /// take turns, round by round, and must give the same results, bit for bit.
     #[arg(long, value_name = "NAMES", default_value = "planner")]
-    algorithm: Contenders,
+    algorithm: Named,
     /// Share of the exact results that should be found: below 1, a search of a sparse field is approximate and takes less
     /// time. Needs a single algorithm.
     #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = recall_parser)]
@@ -72,9 +75,9 @@ pub struct Bench {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Contender(Option<Algorithm>);
 
-/// Contenders, each once.
+/// Contenders as they are given; `None` for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Contenders(Vec<Contender>);
+struct Named(Vec<Option<Contender>>);
 
 impl Contender {
     fn name(self) -> &'static str {
@@ -87,28 +90,34 @@ impl Contender {
     }
 }
 
-impl FromStr for Contenders {
+impl FromStr for Named {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        let named = text.split(',').map(|name| match name.trim() {
+            "all" => Ok(None),
+            "planner" => Ok(Some(Contender(None))),
+            name => Ok(Some(Contender(Some(name.parse()?)))),
+        });
+        named.collect::<Result<_>>().map(Self)
+    }
+}
+
+impl Named {
+    /// The contenders, each once; `able` are the algorithms that can search.
+    fn contenders(&self, able: &[Algorithm]) -> Vec<Contender> {
+        let all = [None].into_iter().chain(able.iter().copied().map(Some));
+        let all: Vec<Contender> = all.map(Contender).collect();
         let mut contenders = Vec::new();
-        for name in text.split(',').map(str::trim) {
-            let named = match name {
-                "planner" => vec![Contender(None)],
-                "all" => [None]
-                    .into_iter()
-                    .chain(Algorithm::ALL.map(Some))
-                    .map(Contender)
-                    .collect(),
-                name => vec![Contender(Some(name.parse()?))],
-            };
+        for named in &self.0 {
+            let named = named.as_ref().map_or(&*all, std::slice::from_ref);
             for contender in named {
-                if !contenders.contains(&contender) {
-                    contenders.push(contender);
+                if !contenders.contains(contender) {
+                    contenders.push(*contender);
                 }
             }
         }
-        Ok(Self(contenders))
+        contenders
     }
 }
 
@@ -150,10 +159,6 @@ impl Bench {
     /// What opening the index, reading the queries or searching gives, and [`Error::InvalidInput`] when two algorithms
     /// give different results.
     pub fn run(self) -> Result<()> {
-        if self.recall < 1.0 && self.algorithm.0.len() > 1 {
-            let message = "expected one algorithm with --recall below 1: approximate results need not be the same";
-            return Err(Error::invalid(message));
-        }
         let snapshot = Index::open(&self.index)?.snapshot()?;
         let mut set = QuerySet::open(
             &self.queries,
@@ -164,9 +169,18 @@ impl Bench {
         if self.all_terms {
             set.ask_for_all_terms();
         }
-        let work = self.compare(&snapshot, &set)?;
-        let rounds = self.measure(&snapshot, &set)?;
-        let lines = self.algorithm.0.iter().zip(rounds).zip(work);
+        let able = match set.queries.first() {
+            Some(query) => snapshot.algorithms(query)?,
+            None => Vec::new(),
+        };
+        let contenders = self.algorithm.contenders(&able);
+        if self.recall < 1.0 && contenders.len() > 1 {
+            let message = "expected one algorithm with --recall below 1: approximate results need not be the same";
+            return Err(Error::invalid(message));
+        }
+        let work = self.compare(&snapshot, &set, &contenders)?;
+        let rounds = self.measure(&snapshot, &set, &contenders)?;
+        let lines = contenders.iter().zip(rounds).zip(work);
         let lines: Vec<Line> = lines
             .map(|((contender, rounds), work)| {
                 self.line(*contender, &rounds, work, &snapshot, &set)
@@ -179,7 +193,7 @@ impl Bench {
             }
             return output.finish();
         }
-        output::print(self.table(&lines, set.field.counted()))
+        output::print(self.table(&lines, set.field.unit()))
     }
 
     fn options(&self, contender: Contender) -> SearchOptions {
@@ -188,11 +202,16 @@ impl Bench {
     }
 
     /// Searches with every contender once and compares the hits with those of the first.
-    fn compare(&self, snapshot: &Snapshot, set: &QuerySet) -> Result<Vec<Work>> {
-        let mut work = vec![Work::default(); self.algorithm.0.len()];
+    fn compare(
+        &self,
+        snapshot: &Snapshot,
+        set: &QuerySet,
+        contenders: &[Contender],
+    ) -> Result<Vec<Work>> {
+        let mut work = vec![Work::default(); contenders.len()];
         for (ids, queries) in set.ids.chunks(CHUNK).zip(set.queries.chunks(CHUNK)) {
-            let mut first: Option<Vec<SearchResult>> = None;
-            for (contender, work) in self.algorithm.0.iter().zip(&mut work) {
+            let mut first: Option<(Contender, Vec<SearchResult>)> = None;
+            for (contender, work) in contenders.iter().zip(&mut work) {
                 let options = self.options(*contender);
                 let results = snapshot.search_batch(queries, &options, self.threads)?;
                 for result in &results {
@@ -201,38 +220,26 @@ impl Bench {
                     work.hits += result.hits.len() as u64;
                 }
                 match &first {
-                    None => first = Some(results),
-                    Some(first) => self.expect_same(*contender, ids, first, &results)?,
+                    None => first = Some((*contender, results)),
+                    Some((reference, first)) => {
+                        expect_same((*reference, *contender), ids, first, &results)?;
+                    }
                 }
             }
         }
         Ok(work)
     }
 
-    fn expect_same(
-        &self,
-        contender: Contender,
-        ids: &[String],
-        first: &[SearchResult],
-        results: &[SearchResult],
-    ) -> Result<()> {
-        let mut pairs = ids.iter().zip(first).zip(results);
-        let Some(((id, _), _)) = pairs.find(|((_, a), b)| !same_hits(&a.hits, &b.hits)) else {
-            return Ok(());
-        };
-        let reference = self.algorithm.0.first().map_or("", |first| first.name());
-        let name = contender.name();
-        Err(Error::invalid(format!(
-            "{name} gives other results than {reference} for query `{id}`; all algorithms must give the same: \
-             run `esparsa check`, and report this if the index is whole"
-        )))
-    }
-
     /// The timings of all rounds of each contender. They take turns, so that what disturbs one disturbs all.
-    fn measure(&self, snapshot: &Snapshot, set: &QuerySet) -> Result<Vec<Vec<Timing>>> {
-        let mut rounds = vec![Vec::new(); self.algorithm.0.len()];
+    fn measure(
+        &self,
+        snapshot: &Snapshot,
+        set: &QuerySet,
+        contenders: &[Contender],
+    ) -> Result<Vec<Vec<Timing>>> {
+        let mut rounds = vec![Vec::new(); contenders.len()];
         for number in 0..u64::from(self.warm_up) + u64::from(self.rounds) {
-            for (contender, timings) in self.algorithm.0.iter().zip(&mut rounds) {
+            for (contender, timings) in contenders.iter().zip(&mut rounds) {
                 let options = self.options(*contender);
                 let timing = time_round(snapshot, &set.queries, &options, self.threads)?;
                 if number >= u64::from(self.warm_up) {
@@ -304,12 +311,11 @@ impl Bench {
         let mut text = format!("{figures}\n");
         if let Some(line) = lines.first() {
             text += &Style::detect().aside(&format!(
-                "{} queries on field {}, k = {}, {:.1} {} a query; median of {}, {}; {} in {}",
-                grouped(line.queries as u64),
-                line.field,
+                "{} on field {}, k = {}, {:.1} {what}s a query; median of {}, {}; {} in {}",
+                counted(line.queries as u64, "query"),
+                harmless(&line.field),
                 line.k,
                 line.postings_per_query,
-                what,
                 counted(u64::from(self.rounds), "round"),
                 self.all_threads(),
                 counted(line.documents, "document"),
@@ -327,13 +333,22 @@ impl Bench {
     }
 }
 
-/// A count with its noun.
-fn counted(count: u64, noun: &str) -> String {
-    format!(
-        "{} {noun}{}",
-        grouped(count),
-        if count == 1 { "" } else { "s" }
-    )
+/// Compares the results of two contenders for the queries with these ids.
+fn expect_same(
+    (reference, contender): (Contender, Contender),
+    ids: &[String],
+    first: &[SearchResult],
+    results: &[SearchResult],
+) -> Result<()> {
+    let mut pairs = ids.iter().zip(first).zip(results);
+    let Some(((id, _), _)) = pairs.find(|((_, a), b)| !same_hits(&a.hits, &b.hits)) else {
+        return Ok(());
+    };
+    let (reference, name) = (reference.name(), contender.name());
+    Err(Error::invalid(format!(
+        "{name} gives other results than {reference} for query `{id}`; all algorithms must give the same: \
+         run `esparsa check`, and report this if the index is whole"
+    )))
 }
 
 /// Whether two lists hold the same documents with the same scores, bit for bit.
@@ -350,23 +365,20 @@ mod tests {
 
     #[test]
     fn algorithms_are_named_once_each() {
+        let able = [Algorithm::Exhaustive, Algorithm::Wand, Algorithm::MaxScore];
         let names = |text: &str| -> Vec<&'static str> {
-            let Contenders(contenders) = text.parse().unwrap();
-            contenders.into_iter().map(Contender::name).collect()
+            let named: Named = text.parse().unwrap();
+            let contenders = named.contenders(&able).into_iter();
+            contenders.map(Contender::name).collect()
         };
         assert_eq!(names("planner"), ["planner"]);
         assert_eq!(names("wand, exhaustive,wand"), ["wand", "exhaustive"]);
-        let all = [
-            "max-score",
-            "planner",
-            "exhaustive",
-            "wand",
-            "block-max-wand",
-            "ranges",
-        ];
+        // Only those that can search the field are meant by all.
+        let all = ["max-score", "planner", "exhaustive", "wand"];
         assert_eq!(names("max-score,all"), all);
+        assert_eq!(names("ranges"), ["ranges"]);
         for text in ["", "wand,", "quantum"] {
-            assert!(text.parse::<Contenders>().is_err(), "{text}");
+            assert!(text.parse::<Named>().is_err(), "{text}");
         }
     }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::harmless::harmless_lines;
 use super::output;
 use super::queries::read_file;
 use super::search::report::print_line;
@@ -147,7 +148,11 @@ impl Eval {
         let mut text = String::new();
         if self.per_query {
             for Measured { name, report } in measured {
-                text += &format!("{}\n{}\n", style.heading(name), report.query_table());
+                text += &format!(
+                    "{}\n{}\n",
+                    style.heading(name),
+                    harmless_lines(&report.query_table().to_string())
+                );
             }
         }
         let rows: Vec<(&str, &Report)> = measured.iter().map(|m| (&*m.name, &m.report)).collect();

@@ -23,10 +23,10 @@ const RRF_K: u32 = 60;
 const EXAMPLES: &str = "\
 Examples:
   Reciprocal rank fusion:
-    esparsa fuse bm25.run dense.run --run fused.run
+    esparsa fuse bm25.run dense.run --output fused.run
 
   A weighted sum of normalized scores:
-    esparsa fuse bm25.run dense.run --method weighted-sum --normalization min-max --weights 0.3,0.7 --k 100 --run fused.run";
+    esparsa fuse bm25.run dense.run --method weighted-sum --normalization min-max --weights 0.3,0.7 --k 100 --output fused.run";
 
 /// Fuse several runs into one.
 ///
@@ -60,7 +60,7 @@ pub struct Fuse {
     k: usize,
     /// File for the fused run [default: standard output].
     #[arg(long, value_name = "FILE")]
-    run: Option<PathBuf>,
+    output: Option<PathBuf>,
     /// Write JSON instead of a TREC run: a line for each query.
     #[arg(long)]
     json: bool,
@@ -169,7 +169,7 @@ impl Fuse {
 
     fn write(&self, fused: &Run) -> Result<()> {
         let tag = self.method.tag();
-        let mut output = OutputFile::create(self.run.as_deref())?;
+        let mut output = OutputFile::create(self.output.as_deref())?;
         let name = output.name().to_owned();
         if !self.json {
             fused.write(&mut output, &name, tag)?;

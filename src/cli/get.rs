@@ -36,7 +36,7 @@ impl Get {
         let mut missing = Vec::new();
         for id in &self.ids {
             match snapshot.get(id)? {
-                Some(document) => output.line(document)?,
+                Some(document) => output.data(document)?,
                 None => missing.push(id.as_str()),
             }
         }

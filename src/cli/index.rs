@@ -280,8 +280,8 @@ fn what_stays(commits: &Commits) -> String {
 pub(super) fn report_files_left_out(reader: &Reader, progress: &Progress) {
     if let Some(first) = reader.left_out().first() {
         progress.message(&format!(
-            "{} files are not read, because neither name nor content tells their format; the first is {}",
-            reader.left_out().len(),
+            "left out {}, because neither name nor content tells a format; the first is {}",
+            counted(reader.left_out().len() as u64, "file"),
             first.display()
         ));
     }

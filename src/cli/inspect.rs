@@ -10,13 +10,16 @@ mod terms;
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::RangedI64ValueParser;
 use serde_json::{Value, json};
 
 use self::summary::Summary;
 use self::terms::{TermCount, list_terms};
 use super::get::all_found;
+use super::harmless::{harmless, harmless_lines};
 use super::output::{self, Output};
-use crate::error::{Error, Result};
+use super::search::report::{line, print_line};
+use crate::error::Result;
 use crate::{Index, Snapshot};
 
 /// Arguments of `esparsa inspect`.
@@ -41,7 +44,7 @@ pub struct Inspect {
     )]
     prefix: String,
     /// Number of terms to list, in the order of their bytes.
-    #[arg(long, value_name = "N", requires = "terms", default_value_t = 50)]
+    #[arg(long, value_name = "N", requires = "terms", default_value_t = 50, value_parser = limit_parser())]
     limit: usize,
     /// Show the document with this id: where it is, and what is stored of it.
     #[arg(long, value_name = "ID")]
@@ -67,13 +70,16 @@ impl Inspect {
     }
 }
 
+fn limit_parser() -> RangedI64ValueParser<usize> {
+    RangedI64ValueParser::new().range(0..)
+}
+
 fn print_summary(snapshot: &Snapshot, folder: &Path, json: bool) -> Result<()> {
     let summary = Summary::of(snapshot, folder);
     if json {
-        let object = serde_json::to_string(&summary);
-        return output::print(object.map_err(|error| Error::invalid(error.to_string()))?);
+        return print_line(&summary);
     }
-    output::print(summary.to_string())
+    output::print(&*harmless_lines(&summary.to_string()))
 }
 
 fn print_terms(terms: &[TermCount], json: bool) -> Result<()> {
@@ -81,11 +87,11 @@ fn print_terms(terms: &[TermCount], json: bool) -> Result<()> {
     for entry in terms {
         let term = String::from_utf8_lossy(&entry.term);
         let documents = entry.documents;
-        output.line(if json {
-            json!({ "term": term, "documents": documents }).to_string()
+        if json {
+            output.line(line(&json!({ "term": term, "documents": documents }))?)?;
         } else {
-            format!("{documents:>10}  {term}")
-        })?;
+            output.line(format!("{documents:>10}  {}", harmless(&term)))?;
+        }
     }
     output.finish()
 }
@@ -101,13 +107,13 @@ fn print_document(snapshot: &Snapshot, id: &str, json: bool) -> Result<()> {
         // What is stored is JSON if it was loaded by `esparsa index`; else it is shown as a string.
         let stored: Value = serde_json::from_slice(&stored)
             .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&stored)));
-        return output::print(
-            json!({ "id": id, "segment": file, "document": address.document, "stored": stored })
-                .to_string(),
-        );
+        let report = json!({
+            "id": id, "segment": file, "document": address.document, "stored": stored,
+        });
+        return print_line(&report);
     }
     let mut output = Output::new();
     output.line(format!("document {} of {file}", address.document))?;
-    output.line(stored)?;
+    output.data(stored)?;
     output.finish()
 }

@@ -22,6 +22,13 @@
 //! | `queries`, `size`, `parts` | query files, sizes in bytes, and the parts that an index is made of |
 //! | `progress`, `output` | what is shown while work goes on, and what is printed |
 //! | `output_file` | files that appear whole or not at all |
+//! | `harmless` | escapes for what a terminal would obey |
+//!
+//! An option means the same in every subcommand: `--index` is the folder of an index, `--queries` a
+//! file of queries, `--qrels` relevance judgements, `--run` a run that is read, `--output` the file
+//! that is written, `--k` the number of results for each query, `--threads` how many threads share
+//! the work (all cores, except for `bench`, which measures single queries), `--json` output for
+//! programs.
 
 mod attach;
 mod bench;
@@ -35,6 +42,7 @@ mod encode;
 mod eval;
 mod fuse;
 mod get;
+mod harmless;
 mod index;
 pub mod input;
 mod inspect;
@@ -56,7 +64,7 @@ mod size;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 
@@ -73,7 +81,7 @@ Examples:
     zcat pages.jsonl.gz | esparsa index - --index pages.index --on-bad-input skip
 
   Run a file of queries, and measure the run:
-    esparsa search --index scifact.index --queries scifact/queries.jsonl --k 100 --run bm25.run
+    esparsa search --index scifact.index --queries scifact/queries.jsonl --k 100 --output bm25.run
     esparsa eval --qrels scifact/qrels/test.tsv bm25.run --metrics ndcg@10,recall@100
 
 Exit codes: 0 done, 1 the work failed, 2 wrong usage.";
@@ -153,33 +161,52 @@ impl Command {
 ///
 /// Wrong usage ends the process with code 2 before anything is done, and `--help` and `--version` with code 0.
 pub fn main() -> ExitCode {
-    match Cli::parse().command.run() {
+    let arguments = command().get_matches();
+    let parsed = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
+    match parsed.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         // Who reads the output, such as `head`, has read enough.
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            output::message(&format!("error: {error}"));
+            let text = format!("error: {error}");
+            match error {
+                // With the lines that a compiler printed.
+                Error::Device { .. } => text.lines().for_each(output::message),
+                _ => output::message(&text),
+            }
             ExitCode::FAILURE
         }
     }
 }
 
+/// The arguments, where a negative number is a value, so that one out of range is answered with the
+/// range.
+fn command() -> clap::Command {
+    fn accept_negative_numbers(command: clap::Command) -> clap::Command {
+        let takes_value = |argument: &Arg| argument.get_action().takes_values();
+        let command = command.mut_args(|argument| match takes_value(&argument) {
+            true => argument.allow_negative_numbers(true),
+            false => argument,
+        });
+        command.mut_subcommands(accept_negative_numbers)
+    }
+    accept_negative_numbers(Cli::command())
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_arguments_of_every_subcommand_are_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
     fn every_option_has_a_help_text() {
-        let mut command = Cli::command();
+        let mut command = command();
         command.build();
         for subcommand in command.get_subcommands() {
             assert!(

@@ -2,8 +2,9 @@
 //!
 //! The macros of the standard library panic when the reader of a pipe has gone away; these functions do not.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
+use super::harmless::{harmless, harmless_lines};
 use crate::error::{Error, Result};
 
 /// What standard output is called in messages.
@@ -12,13 +13,16 @@ pub const STANDARD_OUTPUT: &str = "<stdout>";
 /// Standard output, with a buffer; call [`Output::finish`] at the end.
 pub struct Output {
     out: BufWriter<StdoutLock<'static>>,
+    is_terminal: bool,
 }
 
 impl Output {
     /// Takes standard output.
     pub fn new() -> Self {
+        let out = io::stdout().lock();
         Self {
-            out: BufWriter::with_capacity(1 << 16, io::stdout().lock()),
+            is_terminal: out.is_terminal(),
+            out: BufWriter::with_capacity(1 << 16, out),
         }
     }
 
@@ -32,6 +36,19 @@ impl Output {
         written
             .and_then(|()| self.out.write_all(b"\n"))
             .map_err(output_error)
+    }
+
+    /// Writes data of others, such as a stored document: as it is, except that a terminal gets
+    /// [escapes](super::harmless) for what it would obey. In JSON they mean the same characters.
+    ///
+    /// # Errors
+    ///
+    /// As [`Output::line`].
+    pub fn data(&mut self, line: impl AsRef<[u8]>) -> Result<()> {
+        if !self.is_terminal {
+            return self.line(line);
+        }
+        self.line(&*harmless_lines(&String::from_utf8_lossy(line.as_ref())))
     }
 
     /// Writes out what is in the buffer.
@@ -55,9 +72,10 @@ pub fn print(text: impl AsRef<[u8]>) -> Result<()> {
     output.finish()
 }
 
-/// Prints a line on standard error. If that cannot be written, there is nobody to be told.
+/// Prints a line on standard error, with [escapes](super::harmless) for what a terminal would obey.
+/// If that cannot be written, there is nobody to be told.
 pub fn message(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", harmless(line));
 }
 
 /// The error for output that cannot be written.

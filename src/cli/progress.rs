@@ -155,7 +155,8 @@ fn line(bytes: u64, total_bytes: Option<u64>, counts: String, elapsed: Duration)
     line
 }
 
-fn duration(seconds: f64) -> String {
+/// A time in words, such as `2 min 5 s`.
+pub fn duration(seconds: f64) -> String {
     let seconds = seconds.ceil() as u64;
     match seconds {
         0..60 => format!("{seconds} s"),

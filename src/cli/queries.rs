@@ -8,19 +8,19 @@ mod field;
 use std::path::Path;
 
 use clap::ValueEnum;
-use clap::builder::RangedU64ValueParser;
+use clap::builder::RangedI64ValueParser;
 
 use super::input::{InputFormat, Reader};
 use crate::error::{Error, Result};
-use crate::eval::{self, read_queries};
+use crate::eval::{self, Qrels, read_queries};
 use crate::format::limits::MAX_K;
 use crate::format::{FieldKind, Schema};
 use crate::query::Query;
 
-pub use field::{FieldArguments, SearchedField};
+pub use field::{FieldArguments, SearchedField, kinds_of};
 
 /// Most threads that can be asked for.
-const MAX_THREADS: u64 = 1_024;
+const MAX_THREADS: i64 = 1_024;
 
 /// Part of a TREC topic to search with; other query files have only one text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -47,6 +47,17 @@ impl From<TopicPart> for eval::TopicPart {
     }
 }
 
+/// A file of queries, and which of them are searched.
+#[derive(Clone, Copy, Debug)]
+pub struct QueryFile<'a> {
+    /// The file, or `-` for standard input.
+    pub path: &'a Path,
+    /// Part of TREC topics to search with.
+    pub part: TopicPart,
+    /// Relevance judgements, if only queries that have some are searched.
+    pub qrels: Option<&'a Path>,
+}
+
 /// The queries of a file, made ready for one index.
 pub struct QuerySet {
     /// Ids of the queries, in the order of the file.
@@ -62,8 +73,8 @@ pub struct QuerySet {
 impl QuerySet {
     /// Reads the queries of `path`, or of standard input for `-`, for an index with this schema.
     ///
-    /// Without a field named, files that have only vectors search the first field of their kind, and others the first text
-    /// field.
+    /// Without a field named, they search the only field that all of them can; see
+    /// [`FieldArguments::find`].
     ///
     /// # Errors
     ///
@@ -75,7 +86,12 @@ impl QuerySet {
         field: &FieldArguments,
         schema: &Schema,
     ) -> Result<Self> {
-        Self::open_encoded(path, part, field, schema, None, |_, _| Ok(()))
+        let file = QueryFile {
+            path,
+            part,
+            qrels: None,
+        };
+        Self::open_encoded(&file, field, schema, None, |_, _| Ok(()))
     }
 
     /// The same for queries whose texts become vectors before they are searched with: `encode` puts these in for a field. `kind` is what is
@@ -85,28 +101,24 @@ impl QuerySet {
     ///
     /// Those of [`QuerySet::open`] and of `encode`.
     pub fn open_encoded(
-        path: &Path,
-        part: TopicPart,
+        file: &QueryFile<'_>,
         field: &FieldArguments,
         schema: &Schema,
         kind: Option<FieldKind>,
         encode: impl FnOnce(&SearchedField, &mut [eval::Query]) -> Result<()>,
     ) -> Result<Self> {
-        let (text, name) = read_file(path)?;
-        let mut read = read_queries(&*text, &name, part.into())?;
+        let (text, name) = read_file(file.path)?;
+        let mut read = read_queries(&*text, &name, file.part.into())?;
         if read.is_empty() {
             return Err(Error::invalid("expected queries, found an empty file").at_line(name, 0));
         }
-        let kind = if let Some(kind) = kind {
-            kind
-        } else if read.iter().any(|query| query.text.is_some()) {
-            FieldKind::Text
-        } else if read.iter().any(|query| query.vector.is_some()) {
-            FieldKind::Sparse
-        } else {
-            FieldKind::Dense
+        if let Some(qrels) = file.qrels {
+            keep_judged(&mut read, qrels, &name)?;
+        }
+        let field = match kind {
+            Some(kind) => field.find(schema, &[kind])?,
+            None => field.find(schema, &kinds_of_all(&read))?,
         };
-        let field = field.find(schema, kind)?;
         encode(&field, &mut read).map_err(|error| error.at_line(&*name, 0))?;
         let queries = read.iter().map(|query| field.query(query));
         let queries = queries.collect::<Result<_>>();
@@ -125,6 +137,30 @@ impl QuerySet {
         let queries = std::mem::take(&mut self.queries).into_iter();
         self.queries = queries.map(Query::with_all_terms).collect();
     }
+}
+
+/// Leaves the queries that have judgements.
+fn keep_judged(queries: &mut Vec<eval::Query>, qrels: &Path, name: &str) -> Result<()> {
+    let (text, qrels_name) = read_file(qrels)?;
+    let qrels = Qrels::read(&*text, &qrels_name)?;
+    queries.retain(|query| qrels.contains(&query.id));
+    if queries.is_empty() {
+        let message = format!("no query is judged in {qrels_name}; do both belong together?");
+        return Err(Error::invalid(message).at_line(name, 0));
+    }
+    Ok(())
+}
+
+/// The kinds of fields that every one of these queries can search as it stands in the file.
+fn kinds_of_all(queries: &[eval::Query]) -> Vec<FieldKind> {
+    let can_search = |query: &eval::Query, kind: FieldKind| match kind {
+        FieldKind::Text => query.text.is_some(),
+        FieldKind::Sparse => query.vector.is_some(),
+        _ => query.dense.is_some(),
+    };
+    let mut kinds = vec![FieldKind::Text, FieldKind::Sparse, FieldKind::Dense];
+    kinds.retain(|kind| queries.iter().all(|query| can_search(query, *kind)));
+    kinds
 }
 
 /// The bytes of a text file, or of standard input for `-`, decompressed as the first bytes say; and its name for messages.
@@ -150,8 +186,8 @@ pub fn read_file(path: &Path) -> Result<(Vec<u8>, String)> {
 }
 
 /// Reads a number of results.
-pub fn k_parser() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..=MAX_K as u64)
+pub fn k_parser() -> RangedI64ValueParser<usize> {
+    RangedI64ValueParser::new().range(1..=MAX_K as i64)
 }
 
 /// Reads a recall.
@@ -162,10 +198,11 @@ pub fn k_parser() -> RangedU64ValueParser<usize> {
 pub fn recall_parser(text: &str) -> std::result::Result<f32, String> {
     let recall = text.parse().ok();
     let recall = recall.filter(|recall| *recall > 0.0 && *recall <= 1.0);
-    recall.ok_or_else(|| "expected a number above 0 and up to 1, such as 0.97".to_owned())
+    recall
+        .ok_or_else(|| format!("expected a number above 0 and up to 1, such as 0.97, found {text}"))
 }
 
 /// Reads a number of threads.
-pub fn threads_parser() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..=MAX_THREADS)
+pub fn threads_parser() -> RangedI64ValueParser<usize> {
+    RangedI64ValueParser::new().range(1..=MAX_THREADS)
 }

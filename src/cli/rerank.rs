@@ -23,7 +23,7 @@ const TAG: &str = "esparsa-rerank";
 
 const EXAMPLES: &str = "\
 Examples:
-  esparsa search --index scifact.index --queries scifact/queries.jsonl --k 100 --run bm25.run
+  esparsa search --index scifact.index --queries scifact/queries.jsonl --k 100 --output bm25.run
   esparsa rerank --model ms-marco-MiniLM-L6-v2 --run bm25.run --queries scifact/queries.jsonl --index scifact.index --output reranked.run";
 
 /// Arguments of `esparsa rerank`.

@@ -1,31 +1,38 @@
 //! `esparsa search`: one query, or a file of queries.
 
+mod batch;
 pub mod hits;
 #[cfg(feature = "neural")]
 mod models;
 #[cfg(not(feature = "neural"))]
 #[path = "search/without_models.rs"]
 mod models;
+mod progress;
 pub mod report;
 pub mod snippet;
 pub mod terminal;
 
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::harmless::harmless;
+use super::index::thread_count;
 use super::output::{self, Output};
 use super::output_file::OutputFile;
 use super::queries::{
-    FieldArguments, QuerySet, SearchedField, TopicPart, k_parser, recall_parser, threads_parser,
+    FieldArguments, QueryFile, QuerySet, SearchedField, TopicPart, k_parser, kinds_of,
+    recall_parser, threads_parser,
 };
-use super::size::grouped;
+use super::size::{counted, grouped};
 use crate::error::{Error, Result};
 use crate::eval::{self, RunWriter};
-use crate::format::{FieldKind, Schema};
+use crate::format::Schema;
 use crate::index::{Index, Snapshot};
-use crate::query::{Algorithm, Query, SearchOptions, SearchResult};
+use crate::query::{Algorithm, Explanation, Query, SearchOptions, SearchResult};
+use batch::{Batch, Outcome};
 use models::{Models, SearchModels};
+use progress::QueryProgress;
 use report::{ExplanationReport, QueryReport, SingleReport};
 use terminal::Style;
 
@@ -33,10 +40,8 @@ use terminal::Style;
 const K_FOR_ONE: usize = 10;
 /// Number of results for each query of a file, unless another is asked for.
 const K_FOR_FILE: usize = 1_000;
-/// Queries searched before their results are written: bounds memory, keeps threads busy.
-const CHUNK: usize = 1_024;
-/// Name of the system in the last column of a run.
-const TAG: &str = "esparsa";
+/// Name of the system in the last column of a run, unless another is given.
+const DEFAULT_TAG: &str = "esparsa";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +49,11 @@ Examples:
   esparsa search --index wiki.index --field splade '{\"volcano\": 2.5, \"sicily\": 1.9}'
   esparsa search --index wiki.index \"volcanoes of Sicily\" --all-terms
   esparsa search --index wiki.index \"volcanoes of Sicily\" --explain etna
-  esparsa search --index wiki.index --queries topics.tsv.gz --k 100 --run bm25.run";
+  esparsa search --index wiki.index --queries topics.tsv.gz --k 100 --output bm25.run
+  esparsa search --index wiki.index --queries topics.tsv.gz --qrels wiki.qrels --tag bm25 --output bm25.run
+
+In a run, white space and control characters of ids are percent-encoded: `lava lake` is written as `lava%20lake`; `eval`,
+`fuse` and `rerank` decode them. All other ids are written as they are.";
 
 /// Search an index with one query or a file of queries.
 #[derive(clap::Args, Debug)]
@@ -67,19 +76,27 @@ pub struct Search {
     /// Number of results for each query [default: 10, and 1000 with --queries].
     #[arg(long, value_name = "N", value_parser = k_parser())]
     k: Option<usize>,
-    /// File for the results of --queries, a TREC run [default: standard output].
-    /// Scores are written in full. Tools that judge runs sort them by score and, where scores are equal, by document id:
-    /// there their order may not be the one of the run.
+    /// File for the results of --queries, a TREC run or, with --json, JSON Lines [default: standard
+    /// output]. Scores are written in full. Tools that judge runs sort them by score and, where
+    /// scores are equal, by document id: there their order may not be the one of the run.
     #[arg(long, value_name = "FILE", conflicts_with = "query")]
-    run: Option<PathBuf>,
-    /// Threads for the queries of a file.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
-    threads: usize,
+    output: Option<PathBuf>,
+    /// Relevance judgements: of --queries, search only with queries that have some.
+    #[arg(long, value_name = "FILE", conflicts_with = "query")]
+    qrels: Option<PathBuf>,
+    /// Name of the system in the last column of the run, without white space [default: esparsa].
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["query", "json"], value_parser = tag_parser)]
+    tag: Option<String>,
+    /// Threads for the queries of a file, each of which runs on one [default: all cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
     /// Threads that each query may use, for one heavy query at a time; those of --threads times as many run at once.
     /// Light queries use fewer.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     query_threads: usize,
-    /// Algorithm: exhaustive, wand, block-max-wand or max-score; all give the same results [default: the planner's choice].
+    /// Algorithm: exhaustive, wand, block-max-wand, max-score, ranges (sparse fields only) or
+    /// conjunction (with --all-terms only, which else leaves exhaustive); all give the same results
+    /// [default: the planner's choice].
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
     /// Share of the exact results that should be found: below 1, a search of a sparse field is approximate and takes less
@@ -105,8 +122,19 @@ pub struct Search {
     )]
     topic_part: TopicPart,
     /// Print JSON: an object for one query, a line for each query of a file.
-    #[arg(long, conflicts_with = "run")]
+    #[arg(long)]
     json: bool,
+    /// Show no progress.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Reads the tag of a run.
+fn tag_parser(text: &str) -> std::result::Result<String, String> {
+    match text.is_empty() || text.contains(char::is_whitespace) {
+        true => Err("expected a name without white space".to_owned()),
+        false => Ok(text.to_owned()),
+    }
 }
 
 impl Search {
@@ -158,7 +186,11 @@ impl Search {
             let report = SingleReport::new(snapshot, text, &field.name, &result, took_ms)?;
             return report::print_line(&report);
         }
-        print_hits(snapshot, &query, &result, took_ms, field.counted())
+        print_hits(snapshot, &query, &result, took_ms, field.unit())?;
+        if let Some(note) = batch::terms_left_out(&result) {
+            output::message(&note);
+        }
+        Ok(())
     }
 
     /// The field that is searched, and the query that `text` means for it.
@@ -168,12 +200,12 @@ impl Search {
         models: &Models,
         text: &str,
     ) -> Result<(SearchedField, Query)> {
-        let kind = models.field_kind();
-        let field = self.field.find(schema, kind.unwrap_or(FieldKind::Text))?;
-        if kind.is_none() {
+        let Some(kind) = models.field_kind() else {
+            let field = self.field.find(schema, &kinds_of(text))?;
             let query = field.parse(text)?;
             return Ok((field, query));
-        }
+        };
+        let field = self.field.find(schema, &[kind])?;
         let mut asked = eval::Query {
             id: "QUERY".to_owned(),
             text: Some(text.to_owned()),
@@ -193,92 +225,108 @@ impl Search {
         if self.json {
             return report::print_line(&ExplanationReport::new(&explanation));
         }
-        output::print(explanation.to_string().trim_end())
+        output::print(printable(explanation).to_string().trim_end())
     }
 
     fn file(&self, snapshot: &Snapshot, models: &Models, file: &Path) -> Result<()> {
         // Encoding the queries counts: without it a model would seem to search for nothing.
         let started = Instant::now();
         let schema = snapshot.schema();
-        let mut set = QuerySet::open_encoded(
-            file,
-            self.topic_part,
-            &self.field,
-            schema,
-            models.field_kind(),
-            |field, queries| models.encode(schema, field, queries),
-        )?;
+        let file = QueryFile {
+            path: file,
+            part: self.topic_part,
+            qrels: self.qrels.as_deref(),
+        };
+        let kind = models.field_kind();
+        let mut set =
+            QuerySet::open_encoded(&file, &self.field, schema, kind, |field, queries| {
+                models.encode(schema, field, queries)
+            })?;
         if self.all_terms {
             set.ask_for_all_terms();
         }
-        let hits = if self.json {
-            let mut output = Output::new();
-            let hits = self.each(snapshot, models, &set, |id, result| {
-                output.line(report::line(&QueryReport::new(id, result))?)
-            })?;
-            output.finish()?;
-            hits
-        } else {
-            let mut output = OutputFile::create(self.run.as_deref())?;
-            let name = output.name().to_owned();
-            let hits = self.write_run(snapshot, models, &set, &mut output, &name)?;
-            output.finish()?;
-            hits
-        };
+        let mut output = OutputFile::create(self.output.as_deref())?;
+        let name = output.name().to_owned();
+        let (outcome, hits) = self.write(snapshot, models, &set, &mut output, &name)?;
+        output.finish()?;
         let seconds = started.elapsed().as_secs_f64();
+        let searched = outcome.queries - outcome.failed;
         output::message(&format!(
-            "{} queries, {} results in {seconds:.2} s, {} queries per second",
-            grouped(set.ids.len() as u64),
-            grouped(hits),
-            grouped((set.ids.len() as f64 / seconds) as u64)
+            "{}, {} in {seconds:.2} s, {} queries/s",
+            counted(searched, "query"),
+            counted(hits, "result"),
+            grouped((searched as f64 / seconds.max(1e-9)) as u64)
         ));
-        Ok(())
+        outcome.check()
     }
 
-    /// Searches with all queries and hands each result on, in the order of the file; returns the number of hits.
+    /// Searches with all queries and writes the results as a run or as JSON; returns their number
+    /// too.
+    fn write(
+        &self,
+        snapshot: &Snapshot,
+        models: &Models,
+        set: &QuerySet,
+        mut to: impl Write,
+        name: &str,
+    ) -> Result<(Outcome, u64)> {
+        if self.json {
+            let written = self.each(snapshot, models, set, |id, result| {
+                let report = report::line(&QueryReport::new(id, result))?;
+                writeln!(to, "{report}").map_err(|source| Error::io(name, "write", source))
+            })?;
+            return Ok(written);
+        }
+        let mut run = RunWriter::new(to, name, self.tag.as_deref().unwrap_or(DEFAULT_TAG))?;
+        let written = self.each(snapshot, models, set, |id, result| {
+            run.write_query(id, result.hits.iter().map(|hit| (&hit.id, hit.score)))
+        })?;
+        run.finish()?;
+        Ok(written)
+    }
+
+    /// Searches with all queries and hands each result on, in the order of the file; returns what
+    /// became of them and the number of hits.
     fn each(
         &self,
         snapshot: &Snapshot,
         models: &Models,
         set: &QuerySet,
         mut take: impl FnMut(&str, &SearchResult) -> Result<()>,
-    ) -> Result<u64> {
+    ) -> Result<(Outcome, u64)> {
         let k = self.k.unwrap_or(K_FOR_FILE);
         let depth = models.depth(k);
-        // One more takes the place of the query itself.
-        let options = self.options(depth + usize::from(self.exclude_self));
+        let to_terminal = self.output.is_none() && io::stdout().is_terminal();
+        let batch = Batch {
+            snapshot,
+            // One more takes the place of the query itself.
+            options: self.options(depth + usize::from(self.exclude_self)),
+            threads: thread_count(self.threads),
+            progress: QueryProgress::new(set.ids.len() as u64, self.quiet, to_terminal),
+            notes: 0,
+        };
         let mut hits = 0;
-        let mut names = set.ids.iter().zip(&set.texts);
-        for queries in set.queries.chunks(CHUNK) {
-            let results = snapshot.search_batch(queries, &options, self.threads)?;
-            for (mut result, (id, text)) in results.into_iter().zip(names.by_ref()) {
-                if self.exclude_self {
-                    result.hits.retain(|hit| hit.id != *id);
-                    result.hits.truncate(depth);
-                }
-                models.rerank(snapshot, text.as_deref(), &mut result, k)?;
-                hits += result.hits.len() as u64;
-                take(id, &result)?;
+        let outcome = batch.search(set, |place, mut result| {
+            if self.exclude_self {
+                result.hits.retain(|hit| hit.id != set.ids[place]);
+                result.hits.truncate(depth);
             }
-        }
-        Ok(hits)
-    }
-
-    fn write_run(
-        &self,
-        snapshot: &Snapshot,
-        models: &Models,
-        set: &QuerySet,
-        to: impl Write,
-        name: &str,
-    ) -> Result<u64> {
-        let mut run = RunWriter::new(to, name, TAG)?;
-        let hits = self.each(snapshot, models, set, |id, result| {
-            run.write_query(id, result.hits.iter().map(|hit| (&hit.id, hit.score)))
+            models.rerank(snapshot, set.texts[place].as_deref(), &mut result, k)?;
+            hits += result.hits.len() as u64;
+            take(&set.ids[place], &result)
         })?;
-        run.finish()?;
-        Ok(hits)
+        Ok((outcome, hits))
     }
+}
+
+/// An explanation whose names a terminal can be given.
+fn printable(mut explanation: Explanation) -> Explanation {
+    let names = explanation.terms.iter_mut().map(|term| &mut term.term);
+    let names = names.chain(&mut explanation.missing);
+    for name in names.chain([&mut explanation.id]) {
+        *name = harmless(name).into_owned();
+    }
+    explanation
 }
 
 fn print_hits(
@@ -286,30 +334,25 @@ fn print_hits(
     query: &Query,
     result: &SearchResult,
     took_ms: f64,
-    counted: &str,
+    unit: &str,
 ) -> Result<()> {
     let style = Style::detect();
     if result.hits.is_empty() {
-        let documents = grouped(snapshot.documents());
-        return output::print(format!(
-            "No results: none of the {documents} documents matches."
-        ));
+        let documents = counted(snapshot.documents(), "document");
+        return output::print(format!("No results: nothing in {documents} matches."));
     }
     let mut output = Output::new();
     for line in hits::hit_lines(snapshot, query, &result.hits, 0, style)? {
         output.line(line)?;
     }
     let statistics = &result.statistics;
-    let shown = match result.hits.len() {
-        1 => "1 result".to_owned(),
-        count => format!("{} results", grouped(count as u64)),
-    };
     output.line(style.aside(&format!(
-        "{shown} of {} documents in {took_ms:.2} ms; {}; {} of {} {counted} scored",
-        grouped(snapshot.documents()),
+        "{} of {} in {took_ms:.2} ms; {}; {} of {} scored",
+        counted(result.hits.len() as u64, "result"),
+        counted(snapshot.documents(), "document"),
         report::names(&statistics.algorithms).join(", "),
         grouped(statistics.postings_scored),
-        grouped(statistics.postings),
+        counted(statistics.postings, unit),
     )))?;
     output.finish()
 }

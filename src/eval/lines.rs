@@ -105,13 +105,19 @@ pub(super) fn quote(text: &str) -> String {
     format!("`{start}...`")
 }
 
-/// Checks that a name can stand as one column of a TREC file.
-///
-/// `what` names it in the error, such as `query id`.
-pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
-    if name.is_empty() {
-        return Err(Error::invalid(format!("expected a {what}, found none")));
+/// Checks that an id is not empty; `what` names it in the error, such as `query id`.
+pub(super) fn check_id(what: &str, id: &str) -> Result<()> {
+    match id.is_empty() {
+        true => Err(Error::invalid(format!("expected a {what}, found none"))),
+        false => Ok(()),
     }
+}
+
+/// Checks that a name can stand as one column of a TREC file as it is.
+///
+/// `what` names it in the error, such as `run tag`.
+pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
+    check_id(what, name)?;
     if name.contains(char::is_whitespace) {
         return Err(Error::invalid(format!(
             "expected a {what} without white space, found {}; \

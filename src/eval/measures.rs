@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::metric::{Measure, Metric};
+use super::names::encoded;
 use super::run::ScoredDocument;
 
 /// A ranking with the judgments it is held against.
@@ -19,7 +20,13 @@ pub(super) struct JudgedRanking {
 impl JudgedRanking {
     /// Looks up the documents of a ranking, best first, among the judged ones.
     pub(super) fn new(ranking: &[&ScoredDocument], judgments: &HashMap<String, i32>) -> Self {
-        let grade = |hit: &&ScoredDocument| judgments.get(&hit.document).copied();
+        // Qrels in columns cannot hold white space either: there an id may stand as it does in a
+        // run.
+        let grade = |hit: &&ScoredDocument| {
+            let id = &hit.document;
+            let grade = judgments.get(id);
+            grade.or_else(|| judgments.get(&*encoded(id))).copied()
+        };
         let mut ideal: Vec<i32> = judgments.values().copied().filter(|&g| g > 0).collect();
         ideal.sort_unstable_by(|a, b| b.cmp(a));
         Self {

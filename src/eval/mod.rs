@@ -4,6 +4,8 @@
 //! judged), queries. What goes out: a [`Report`] with one value for each query and measure, tables
 //! for people, and p values for the difference between two runs. The rules are those of trec_eval,
 //! as `pytrec_eval` and `ir_measures` apply them: the tests hold every measure to their figures.
+//! Ids with white space or control characters are percent-encoded in runs (`lava lake` is written
+//! as `lava%20lake`), and decoded when a run is read.
 //! Invariant: nothing here opens an index, runs a search, or changes a ranking.
 //!
 //! ```
@@ -24,6 +26,7 @@ mod evaluate;
 mod lines;
 mod measures;
 mod metric;
+pub(crate) mod names;
 mod qrels;
 mod queries;
 mod randomization;

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::io::{BufRead, Write};
 use std::path::Path;
 
-use super::lines::{Lines, check_name, open, quote};
+use super::lines::{Lines, check_id, open, quote};
+use super::names::{decoded, encoded};
 use super::run_writer::{RunWriter, check_score};
 use crate::error::{Error, Result};
 
@@ -64,8 +65,9 @@ impl Run {
 
     /// Reads a run in TREC format; `file` is the name used in errors.
     ///
-    /// Each line holds `query Q0 document rank score tag`, separated by white space. The second
-    /// and fourth columns are ignored, and so is anything after the tag. Blank lines are skipped.
+    /// Each line holds `query Q0 document rank score tag`, separated by white space. The second and
+    /// fourth columns are ignored, and so is anything after the tag. Blank lines are skipped. Ids
+    /// in which [`RunWriter`] has percent-encoded white space or control characters are decoded.
     ///
     /// # Errors
     ///
@@ -87,7 +89,7 @@ impl Run {
             if run.tag.as_deref() != Some(tag) {
                 run.tag = Some(tag.to_owned());
             }
-            let position = run.position_or_new(query);
+            let position = run.position_or_new(&decoded(query));
             run.queries[position].hits.push(hit);
             numbers.resize_with(run.queries.len(), Vec::new);
             numbers[position].push(lines.number());
@@ -100,10 +102,10 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the query already has results, when a name is empty or holds
-    /// white space, when a score is not finite, and when a document is given twice.
+    /// [`Error::InvalidInput`] when the query already has results, when an id is empty, when a
+    /// score is not finite, and when a document is given twice.
     pub fn insert(&mut self, query: &str, results: Vec<ScoredDocument>) -> Result<()> {
-        check_name("query id", query)?;
+        check_id("query id", query)?;
         if self.positions.contains_key(query) {
             return Err(Error::invalid(format!(
                 "query {} already has results in this run",
@@ -111,7 +113,7 @@ impl Run {
             )));
         }
         for hit in &results {
-            check_name("document id", &hit.document)?;
+            check_id("document id", &hit.document)?;
             check_score(query, &hit.document, hit.score)?;
         }
         if let Some((_, second)) = find_repeat(&results) {
@@ -212,7 +214,8 @@ fn compare_as_trec_eval(a: &ScoredDocument, b: &ScoredDocument) -> Ordering {
     (b.score as f32)
         .partial_cmp(&(a.score as f32))
         .unwrap_or(Ordering::Equal)
-        .then_with(|| b.document.cmp(&a.document))
+        // By the ids as they stand in the file, which is all that trec_eval sees.
+        .then_with(|| encoded(&b.document).cmp(&encoded(&a.document)))
 }
 
 /// The positions of a document that occurs twice, the later one as early as possible.
@@ -252,7 +255,7 @@ fn parse_line(line: &str) -> Result<(&str, ScoredDocument, &str)> {
     };
     match score.parse::<f64>() {
         Ok(score) if score.is_finite() => {
-            let document = document.to_owned();
+            let document = decoded(document).into_owned();
             Ok((query, ScoredDocument { document, score }, tag))
         }
         _ => Err(Error::invalid(format!(
@@ -334,7 +337,7 @@ mod tests {
         run.insert("q", hits(&[])).unwrap();
         assert_eq!(run.results("q"), Some(&[][..]));
         assert!(run.insert("q", hits(&[])).is_err());
-        assert!(run.insert("a b", hits(&[])).is_err());
+        assert!(run.insert("", hits(&[])).is_err());
         assert!(run.insert("r", hits(&[("", 1.0)])).is_err());
         assert!(run.insert("r", hits(&[("d", f64::NAN)])).is_err());
         assert!(run.insert("r", hits(&[("d", 1.0), ("d", 2.0)])).is_err());
@@ -346,11 +349,14 @@ mod tests {
         let mut run = Run::new();
         run.insert("q2", hits(&[("a", 0.1), ("b", 1e-300), ("c", -7.25)]))
             .unwrap();
-        run.insert("q1", hits(&[("é", 12_345.678_901_234)]))
+        let special = ["é", "a b", "a%20b", "a\tb\u{85}", "%"];
+        run.insert("q 1", hits(&special.map(|id| (id, 12_345.678_901_234))))
             .unwrap();
         let mut bytes = Vec::new();
         run.write(&mut bytes, "r", "tag").unwrap();
         let again = Run::read(bytes.as_slice(), "r").unwrap();
-        assert_eq!(again.queries, run.queries);
+        assert_eq!(again.ranked("q2"), run.ranked("q2"));
+        assert_eq!(again.ranked("q 1"), run.ranked("q 1"));
+        assert_eq!(again.len(), 2);
     }
 }

@@ -3,10 +3,14 @@
 use std::fmt::Display;
 use std::io::Write;
 
-use super::lines::{check_name, quote};
+use super::lines::{check_id, check_name, quote};
+use super::names::encoded;
 use crate::error::{Error, Result};
 
 /// Writes a TREC run query by query, without keeping it in memory.
+///
+/// Ids are percent-encoded where they hold white space or control characters, which would break the
+/// run: `lava lake` is written as `lava%20lake`. [`Run::read`](super::Run::read) decodes them.
 ///
 /// ```
 /// use esparsa::eval::RunWriter;
@@ -47,9 +51,9 @@ impl<W: Write> RunWriter<W> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when a name is empty or holds white space, when a score is not
-    /// finite, and when a score is above the one before it: evaluation sorts by score, so such a
-    /// run would not be judged in the order given. [`Error::Io`] when writing fails.
+    /// [`Error::InvalidInput`] when an id is empty, when a score is not finite, and when a score is
+    /// above the one before it: evaluation sorts by score, so such a run would not be judged in the
+    /// order given. [`Error::Io`] when writing fails.
     pub fn write_query<D, S>(
         &mut self,
         query: &str,
@@ -100,10 +104,11 @@ impl<W: Write> RunWriter<W> {
     where
         S: Copy + Display + Into<f64>,
     {
-        check_name("query id", query)?;
-        check_name("document id", document)?;
+        check_id("query id", query)?;
+        check_id("document id", document)?;
         check_score(query, document, score.into())?;
         let tag = &self.tag;
+        let (query, document) = (encoded(query), encoded(document));
         writeln!(self.writer, "{query} Q0 {document} {rank} {score} {tag}")
             .map_err(|source| Error::io(&self.file, "write", source))
     }
@@ -124,6 +129,7 @@ pub(super) fn check_score(query: &str, document: &str, score: f64) -> Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::Run;
 
     #[test]
     fn the_writer_keeps_the_shortest_exact_score() {
@@ -143,9 +149,25 @@ mod tests {
     fn the_writer_refuses_what_would_not_read_back() {
         let mut writer = RunWriter::new(Vec::new(), "r", "t").unwrap();
         assert!(writer.write_query("q", [("a", 1.0), ("b", 2.0)]).is_err());
-        assert!(writer.write_query("q", [("a b", 1.0)]).is_err());
         assert!(writer.write_query("q", [("a", f64::NAN)]).is_err());
         assert!(writer.write_query("", [("a", 1.0)]).is_err());
         assert!(RunWriter::new(Vec::new(), "r", "two words").is_err());
+    }
+
+    #[test]
+    fn ids_with_white_space_or_escape_sequences_do_not_break_a_run() {
+        let mut writer = RunWriter::new(Vec::new(), "r", "t").unwrap();
+        let results = [("lava lake", 3.0), ("\x1b[1mid\n", 2.0), ("Who%3F", 1.0)];
+        writer.write_query("a b", results).unwrap();
+        let bytes = writer.finish().unwrap();
+        let text = std::str::from_utf8(&bytes).unwrap();
+        assert_eq!(
+            text,
+            "a%20b Q0 lava%20lake 1 3 t\na%20b Q0 %1B[1mid%0A 2 2 t\na%20b Q0 Who%3F 3 1 t\n"
+        );
+        let run = Run::read(&*bytes, "r").unwrap();
+        let read = run.results("a b").unwrap().iter();
+        let read: Vec<(&str, f64)> = read.map(|hit| (&*hit.document, hit.score)).collect();
+        assert_eq!(read, results);
     }
 }

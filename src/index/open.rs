@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::commit::{self, DamagedCommit, write_manifest};
 use super::options::WriterOptions;
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, missing_analyzer};
 use super::writer::IndexWriter;
 use crate::error::{Error, Result};
 use crate::format::manifest::Manifest;
 use crate::format::{FieldNumber, FieldOptions, Schema, Verify};
+use crate::segment::Document;
 use crate::store::{Directory, FileSystem, Memory};
 use crate::text::Analyzer;
 
@@ -63,17 +64,74 @@ impl IndexOptions {
         }
     }
 
-    /// The analyzers of all text fields, with their fields' numbers.
-    pub(super) fn resolve(&self, schema: &Schema) -> Result<Vec<(FieldNumber, Analyzer)>> {
-        let mut found = Vec::new();
-        for field in schema.fields() {
-            if let FieldOptions::Text { analyzer, .. } = &field.options {
-                let analyzer = self.find(analyzer).map_err(|e| e.in_field(&field.name))?;
-                found.push((field.number, analyzer));
+    /// The analyzers of all text fields, with their fields' numbers; each must be known.
+    fn resolve(&self, schema: &Schema) -> Result<Vec<(FieldNumber, Analyzer)>> {
+        let resolve = |(number, name, analyzer): (FieldNumber, &str, &str)| {
+            let analyzer = self.find(analyzer).map_err(|e| e.in_field(name))?;
+            Ok((number, analyzer))
+        };
+        text_fields(schema).map(resolve).collect()
+    }
+
+    /// The analyzers that are known: an index can be read, and documents deleted and merged,
+    /// without the others.
+    pub(super) fn resolve_known(&self, schema: &Schema) -> Vec<(FieldNumber, Analyzer)> {
+        let known = text_fields(schema)
+            .filter_map(|(number, _, name)| Some((number, self.find(name).ok()?)));
+        known.collect()
+    }
+}
+
+/// What a writer analyzes text with.
+#[derive(Clone)]
+pub(super) struct WriterAnalyzers {
+    /// One for each text field, in order.
+    pub analyzers: Vec<Analyzer>,
+    /// Text fields whose own analyzer is not known.
+    missing: Vec<FieldNumber>,
+}
+
+impl WriterAnalyzers {
+    /// Finds the analyzers of all text fields; a missing one is an error only for documents with
+    /// text in its field.
+    pub fn new(options: &IndexOptions, schema: &Schema) -> Result<Self> {
+        let (mut analyzers, mut missing) = (Vec::new(), Vec::new());
+        for (number, _, name) in text_fields(schema) {
+            analyzers.push(match options.find(name) {
+                Ok(analyzer) => analyzer,
+                Err(_) => {
+                    missing.push(number);
+                    // Holds the place: it is given no text, because `check` refuses all.
+                    Analyzer::named("simple")?
+                }
+            });
+        }
+        Ok(Self { analyzers, missing })
+    }
+
+    /// Checks a document against the schema, and that its text can be analyzed.
+    pub fn check(&self, document: &Document, schema: &Schema) -> Result<()> {
+        document.check(schema)?;
+        for number in &self.missing {
+            let field = schema.fields().iter().find(|field| field.number == *number);
+            let mut values = document.values().iter();
+            if values.any(|(name, _)| field.is_some_and(|field| field.name == *name)) {
+                return Err(missing_analyzer(schema, *number));
             }
         }
-        Ok(found)
+        Ok(())
     }
+}
+
+/// Number, name, and analyzer's name of each text field.
+fn text_fields(schema: &Schema) -> impl Iterator<Item = (FieldNumber, &str, &str)> {
+    let fields = schema.fields().iter();
+    fields.filter_map(|field| match &field.options {
+        FieldOptions::Text { analyzer, .. } => {
+            Some((field.number, field.name.as_str(), analyzer.as_str()))
+        }
+        _ => None,
+    })
 }
 
 /// An index in a folder: any number of readers, one writer at a time, in any number of processes.
@@ -172,12 +230,14 @@ impl Index {
 
     /// Opens an index in any directory, with options.
     ///
+    /// An analyzer that the options lack is missed only where text is analyzed: by text queries on
+    /// its field, and by documents with text in it. All else works without.
+    ///
     /// # Errors
     ///
     /// As [`Index::open`].
     pub fn open_in(directory: Arc<dyn Directory>, options: IndexOptions) -> Result<Self> {
         let manifest = commit::expect_newest(&*directory, options.damaged)?;
-        options.resolve(&manifest.schema)?;
         Ok(Self {
             directory,
             options: Arc::new(options),
@@ -232,4 +292,91 @@ fn canonical(schema: Schema, options: &IndexOptions) -> Result<Schema> {
         field
     });
     Ok(Schema::from_fields(fields.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::{Tokenizer, Word};
+    use crate::{Document, Query, segment};
+
+    struct Letters;
+
+    impl Tokenizer for Letters {
+        fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
+            for (start, letter) in text.char_indices() {
+                let end = start + letter.len_utf8();
+                emit(Word {
+                    text: &text[start..end],
+                    start,
+                    end,
+                });
+            }
+        }
+
+        fn terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
+            emit(word);
+        }
+    }
+
+    fn document(id: &str) -> Document {
+        Document::new(id).with_sparse("sparse", [("lava", 1.0)])
+    }
+
+    /// An index with an analyzer of the application's own, opened without it.
+    fn opened() -> Index {
+        let schema = Schema::new().text("text", "custom:letters").unwrap();
+        let schema = schema.sparse("sparse", 2.0).unwrap();
+        let memory: Arc<dyn Directory> = Arc::new(Memory::new());
+        let options = IndexOptions::new().analyzer(Analyzer::custom("letters", Letters));
+        let index = Index::create_in(memory.clone(), schema, options).unwrap();
+        let mut writer = index.writer().unwrap();
+        for id in ["a", "b"] {
+            writer.add(document(id).with_text("text", "xyz")).unwrap();
+            writer.commit().unwrap();
+        }
+        Index::open_in(memory, IndexOptions::new()).unwrap()
+    }
+
+    #[test]
+    fn an_index_with_a_custom_analyzer_opens_without_it() {
+        let index = opened();
+        let snapshot = index.snapshot().unwrap();
+        for part in snapshot.segments() {
+            segment::verify(&part.reader).unwrap();
+        }
+        assert!(snapshot.find("a").unwrap().is_some());
+        let sparse = Query::sparse("sparse", [("lava", 1.0)]);
+        assert_eq!(snapshot.search(&sparse, 10).unwrap().len(), 2);
+        let refused = snapshot.search(&Query::text("text", "x"), 10).unwrap_err();
+        assert!(
+            refused.to_string().contains("`custom:letters`"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn only_text_asks_a_writer_for_a_custom_analyzer() {
+        let index = opened();
+        for threads in [1, 2] {
+            let options = WriterOptions {
+                threads,
+                ..WriterOptions::default()
+            };
+            let mut writer = index.writer_with(options).unwrap();
+            writer.delete("a").unwrap();
+            writer.add(document("c")).unwrap();
+            let refused = writer
+                .add(document("d").with_text("text", "x"))
+                .unwrap_err();
+            assert!(refused.is_input(), "{refused}");
+            assert!(
+                refused.to_string().contains("`custom:letters`"),
+                "{refused}"
+            );
+            writer.merge_to(1).unwrap();
+            let report = writer.commit().unwrap();
+            assert_eq!((report.documents, report.segments), (2, 1));
+        }
+    }
 }

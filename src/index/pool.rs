@@ -17,10 +17,10 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use merge_lane::MergeLane;
 
+use super::open::WriterAnalyzers;
 use crate::error::{Error, Result};
 use crate::format::Schema;
 use crate::segment::{Document, InvertedBatch, Inverter, SegmentReader, WrittenSegment};
-use crate::text::Analyzer;
 
 /// Documents parsed from one piece of input, on one of the writer's threads.
 #[derive(Default)]
@@ -95,11 +95,12 @@ impl Pool {
         merge_threads: usize,
         memory: usize,
         schema: &Arc<Schema>,
-        analyzers: &[Analyzer],
+        analyzers: &Arc<WriterAnalyzers>,
     ) -> Result<Self> {
         let worker = || Worker {
             schema: schema.clone(),
-            inverter: Inverter::new(schema, analyzers, memory / threads),
+            analyzers: analyzers.clone(),
+            inverter: Inverter::new(schema, &analyzers.analyzers, memory / threads),
         };
         let (results, done) = unbounded();
         let merges = MergeLane::new(merge_threads, results.clone());
@@ -206,6 +207,7 @@ impl Drop for Pool {
 
 struct Worker {
     schema: Arc<Schema>,
+    analyzers: Arc<WriterAnalyzers>,
     inverter: Inverter,
 }
 
@@ -245,7 +247,7 @@ impl Worker {
         let (mut documents, mut kept_lines) = (Vec::new(), Vec::new());
         for document in parsed.documents.drain(..) {
             let line = lines.next();
-            match document.check(&self.schema) {
+            match self.analyzers.check(&document, &self.schema) {
                 Ok(()) => {
                     documents.push(document);
                     kept_lines.extend(line);

@@ -8,7 +8,9 @@ use super::open::IndexOptions;
 use crate::error::{Error, Result};
 use crate::format::deletes::DeletedDocuments;
 use crate::format::manifest::{Manifest, SegmentEntry, deletes_file, segment_file};
-use crate::format::{Calibration, Container, DocId, FieldNumber, FileKind, Schema, Verify};
+use crate::format::{
+    Calibration, Container, DocId, FieldNumber, FieldOptions, FileKind, Schema, Verify,
+};
 use crate::segment::SegmentReader;
 use crate::store::{Directory, is_missing};
 use crate::text::Analyzer;
@@ -126,7 +128,7 @@ impl Snapshot {
         }
         let parts = Parts {
             commit: manifest.commit,
-            analyzers: options.resolve(&manifest.schema)?,
+            analyzers: options.resolve_known(&manifest.schema),
             schema: manifest.schema.clone(),
             segments,
             totals,
@@ -170,10 +172,16 @@ impl Snapshot {
         calibrations.find(|calibration| calibration.field == field)
     }
 
-    /// The analyzer of a text field.
+    /// The analyzer of a text field; `None` for one of an application's own that the options lack.
     pub fn analyzer(&self, field: FieldNumber) -> Option<&Analyzer> {
         let mut analyzers = self.inner.analyzers.iter();
         analyzers.find(|(n, _)| *n == field).map(|(_, a)| a)
+    }
+
+    /// The analyzer of a text field, or an error that says which one is missing.
+    pub(crate) fn expect_analyzer(&self, field: FieldNumber) -> Result<&Analyzer> {
+        self.analyzer(field)
+            .ok_or_else(|| missing_analyzer(self.schema(), field))
     }
 
     /// The live document with an external id.
@@ -235,6 +243,21 @@ impl Snapshot {
                 let message = format!("{address:?} is no document of this snapshot");
                 Error::invalid(message)
             })
+    }
+}
+
+/// The error for a text field whose analyzer is not known here.
+pub(super) fn missing_analyzer(schema: &Schema, number: FieldNumber) -> Error {
+    let field = schema.fields().iter().find(|field| field.number == number);
+    match field.map(|field| (&field.options, field)) {
+        Some((FieldOptions::Text { analyzer, .. }, field)) => {
+            let message = format!(
+                "the text of this field is analyzed by `{analyzer}`, which is not known here; pass it in by \
+                 `IndexOptions::analyzer`"
+            );
+            Error::invalid(message).in_field(&field.name)
+        }
+        _ => Error::invalid("expected a text field, which has an analyzer"),
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::buffer::Buffer;
 use super::commit::{DamagedCommit, expect_newest, free_number, last_commit, remove_unused};
-use super::open::{Index, IndexOptions};
+use super::open::{Index, IndexOptions, WriterAnalyzers};
 use super::options::WriterOptions;
 use super::pool::{BatchInput, ParsedBatch, Pool, ReadyBatch, ReadySegment};
 use super::segments::{LiveSegment, Segments};
@@ -24,7 +24,6 @@ use crate::format::manifest::{Manifest, segment_file};
 use crate::format::{Calibration, FieldKind, Schema, Verify};
 use crate::segment::{self, Document, Reorder, SegmentReader, Source, WriteOptions};
 use crate::store::{Directory, FileSystem, Lock};
-use crate::text::Analyzer;
 
 /// What a commit made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +69,7 @@ const TABLE_SHARE: f64 = 0.1;
 pub struct IndexWriter {
     directory: Arc<dyn Directory>,
     index_options: Arc<IndexOptions>,
+    analyzers: Arc<WriterAnalyzers>,
     schema: Arc<Schema>,
     options: WriterOptions,
     pool: Pool,
@@ -138,12 +138,7 @@ impl IndexWriter {
             let message = "this build does not know the kind of the field, so it cannot write it";
             return Err(Error::invalid(message).in_field(&field.name));
         }
-        let analyzers: Vec<Analyzer> = index
-            .options
-            .resolve(&schema)?
-            .into_iter()
-            .map(|(_, analyzer)| analyzer)
-            .collect();
+        let analyzers = Arc::new(WriterAnalyzers::new(&index.options, &schema)?);
         // Rounding does not matter: it changes speed, not what is written.
         let table_memory = (options.memory as f64 * TABLE_SHARE) as usize;
         let mut writer = Self {
@@ -158,6 +153,7 @@ impl IndexWriter {
             next_file: free_number(&*directory, &manifest)?,
             directory,
             index_options: index.options.clone(),
+            analyzers,
             schema,
             options,
             manifest,
@@ -213,7 +209,7 @@ impl IndexWriter {
     /// not added, and the writer goes on. Any other error is about earlier work, and poisons the writer.
     pub fn add(&mut self, document: Document) -> Result<()> {
         self.check_poison()?;
-        document.check(&self.schema)?;
+        self.analyzers.check(&document, &self.schema)?;
         self.queue_bytes += document.bytes() + DOCUMENT_OVERHEAD;
         self.queue.push(document);
         if self.queue_bytes >= BATCH_BYTES {

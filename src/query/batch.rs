@@ -21,13 +21,30 @@ impl Snapshot {
         options: &SearchOptions,
         threads: usize,
     ) -> Result<Vec<SearchResult>> {
+        self.search_each(queries, options, threads)?
+            .into_iter()
+            .collect()
+    }
+
+    /// As [`search_batch`](Self::search_batch), with a result or an error for each query: one that
+    /// cannot be searched does not keep the others from being.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when `threads` is 0.
+    pub fn search_each(
+        &self,
+        queries: &[Query],
+        options: &SearchOptions,
+        threads: usize,
+    ) -> Result<Vec<Result<SearchResult>>> {
         if threads == 0 {
             return Err(Error::invalid("expected at least 1 thread, found 0"));
         }
         let threads = threads.min(queries.len());
         if threads <= 1 {
             let results = queries.iter().map(|query| self.search_with(query, options));
-            return results.collect();
+            return Ok(results.collect());
         }
         let next = AtomicUsize::new(0);
         let work = || {
@@ -49,6 +66,6 @@ impl Snapshot {
             workers.into_iter().flat_map(join).collect()
         });
         results.sort_by_key(|(number, _)| *number);
-        results.into_iter().map(|(_, result)| result).collect()
+        Ok(results.into_iter().map(|(_, result)| result).collect())
     }
 }

@@ -51,7 +51,7 @@ impl Snapshot {
     /// # Errors
     ///
     /// [`Error::InvalidInput`] when there is no query, the index has fewer than 10 documents, or the queries are not all of one
-    /// sparse field; else as [`search`](Self::search).
+    /// sparse field or ask for all terms; else as [`search`](Self::search).
     pub fn calibrate(&self, queries: &[Query]) -> Result<Calibration> {
         let Some(first) = queries.first() else {
             return Err(Error::invalid(
@@ -69,6 +69,11 @@ impl Snapshot {
                 other.field()
             );
             return Err(Error::invalid(message));
+        }
+        if queries.iter().any(|query| query.all_terms) {
+            let message = "expected queries of which any term will do: those that ask for all terms are always \
+                           searched exactly";
+            return Err(Error::invalid(message).in_field(first.field()));
         }
         let mut points = Vec::new();
         for k in MEASURED_K {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::capabilities::check_parameters;
 use super::cursor::Cursor;
 use super::plan::{Algorithm, choose, choose_sparse};
 use super::prepare::{Prepared, Required};
@@ -21,7 +22,7 @@ pub struct TermExplanation {
     pub term: String,
     /// Documents of the snapshot that have it, deleted ones included.
     pub document_frequency: u64,
-    /// Text: idf times how often the query has the term. Sparse: the query's weight.
+    /// Text: idf times how often the query has the term. Sparse: the weight as the query gives it.
     pub query_weight: f32,
     /// Text: the term's frequency in the document. Sparse: its impact. 0 when the document lacks it.
     pub value: u32,
@@ -64,6 +65,7 @@ impl Snapshot {
     ///
     /// As [`Snapshot::search`].
     pub fn explain(&self, query: &Query, id: &str, k: usize) -> Result<Option<Explanation>> {
+        check_parameters(query)?;
         let Some(address) = self.find(id)? else {
             return Ok(None);
         };
@@ -113,7 +115,7 @@ impl Snapshot {
                 for (number, term) in sparse.terms.iter().enumerate() {
                     let part = part_of(&mut cursors, number, address.document)?;
                     sum += part.contribution;
-                    let (frequency, weight) = (term.document_frequency, term.weight as f32);
+                    let (frequency, weight) = (term.document_frequency, term.exact_weight);
                     let part = part.explain(&term.name, frequency, weight, sparse.unit);
                     explanation.terms.push(part);
                 }
@@ -229,5 +231,24 @@ impl fmt::Display for Explanation {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Document, Index, Query, Schema};
+
+    #[test]
+    fn weights_of_a_sparse_query_are_explained_as_they_were_given() {
+        let index = Index::in_memory(Schema::new().sparse("sparse", 3.0).unwrap()).unwrap();
+        let mut writer = index.writer().unwrap();
+        let document = Document::new("etna").with_sparse("sparse", [("lava", 2.0), ("ash", 0.5)]);
+        writer.add(document).unwrap();
+        writer.commit().unwrap();
+        let snapshot = index.snapshot().unwrap();
+        let query = Query::sparse("sparse", [("lava", 2.5), ("ash", 1.25)]);
+        let explained = snapshot.explain(&query, "etna", 10).unwrap().unwrap();
+        let weights = explained.terms.iter().map(|term| term.query_weight);
+        assert_eq!(weights.collect::<Vec<_>>(), [2.5, 1.25]);
     }
 }

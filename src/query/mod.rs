@@ -9,6 +9,7 @@
 //! | file | concept |
 //! | --- | --- |
 //! | `request` | [`Query`], [`SearchOptions`] |
+//! | `capabilities` | which algorithms and options a field can honour; others are refused |
 //! | `prepare` | terms, weights and statistics of a query on a snapshot |
 //! | `score` | numbers that scores are made of, and safe comparisons with bounds |
 //! | `cursor` | the trait that algorithms are written against, and moving through blocks |
@@ -29,6 +30,7 @@
 mod batch;
 mod block_max_wand;
 mod calibrate;
+mod capabilities;
 mod conjunction;
 mod cursor;
 mod dense;

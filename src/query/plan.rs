@@ -16,26 +16,29 @@ pub enum Algorithm {
     BlockMaxWand,
     /// Window by window, terms that cannot matter last.
     MaxScore,
-    /// Ranges of documents in falling order of their bounds. For sparse fields with
-    /// [`SparseLayout::Ranges`](crate::SparseLayout::Ranges); elsewhere it means [`MaxScore`](Self::MaxScore).
+    /// Ranges of documents in falling order of their bounds. Only for sparse fields with
+    /// [`SparseLayout::Ranges`](crate::SparseLayout::Ranges). A segment whose lists are all too
+    /// short to be cut at ranges is searched by [`MaxScore`](Self::MaxScore).
     Ranges,
-    /// The documents of the rarest term, looked up in the lists of the others. For queries that ask for
-    /// [all terms](crate::Query::with_all_terms), which take it unless [`Exhaustive`](Self::Exhaustive) is asked for; elsewhere it
-    /// means [`MaxScore`](Self::MaxScore).
+    /// The documents of the rarest term, looked up in the lists of the others. Only for queries
+    /// that ask for [all terms](crate::Query::with_all_terms), which take it unless
+    /// [`Exhaustive`](Self::Exhaustive) is asked for.
     Conjunction,
 }
 
 impl Algorithm {
-    /// All algorithms for queries of which any term will do, which are those that can be chosen by name.
-    pub const ALL: [Self; 5] = [
+    /// All algorithms. Which of them can search with a query,
+    /// [`Snapshot::algorithms`](crate::Snapshot::algorithms) says.
+    pub const ALL: [Self; 6] = [
         Self::Exhaustive,
         Self::Wand,
         Self::BlockMaxWand,
         Self::MaxScore,
         Self::Ranges,
+        Self::Conjunction,
     ];
 
-    /// The name on the command line.
+    /// The name, as [`from_str`](Self::from_str) reads it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Exhaustive => "exhaustive",

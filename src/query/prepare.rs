@@ -27,6 +27,8 @@ pub(super) struct PreparedText {
     /// What length does, see [`Bm25::norms`].
     pub norms: Box<[f32; 256]>,
     pub required: Option<Required>,
+    /// Terms above [`MAX_QUERY_TERMS`], which are not searched.
+    pub left_out: u64,
 }
 
 /// What documents must have, for a query that asks for all terms.
@@ -75,12 +77,16 @@ pub(super) struct PreparedSparse {
     pub terms: Vec<SparseTerm>,
     pub effort: Effort,
     pub required: Option<Required>,
+    /// Terms above [`MAX_QUERY_TERMS`], which are not searched.
+    pub left_out: u64,
 }
 
 pub(super) struct SparseTerm {
     pub key: Vec<u8>,
     /// For people.
     pub name: String,
+    /// As the query has it.
+    pub exact_weight: f32,
     pub weight: u32,
     pub document_frequency: u64,
     pub entries: Vec<Option<TermEntry>>,
@@ -93,9 +99,7 @@ impl Prepared {
     /// Finds the query's terms in every segment.
     pub fn new(snapshot: &Snapshot, query: &Query, options: &SearchOptions) -> Result<Self> {
         match &query.kind {
-            QueryKind::Text { text, bm25 } => {
-                prepare_text(snapshot, query, text, *bm25).map(Self::Text)
-            }
+            QueryKind::Text { text } => prepare_text(snapshot, query, text).map(Self::Text),
             QueryKind::Sparse(vector) => {
                 let field = sparse_field(snapshot, &query.field, SparseTerms::Strings)?;
                 let terms = vector
@@ -117,45 +121,53 @@ impl Prepared {
     }
 }
 
-/// The terms of a text under a field's analyzer, with how often each occurs.
+/// The terms of a text under a field's analyzer that documents can have, with how often each
+/// occurs.
 pub(super) fn analyze(
     snapshot: &Snapshot,
     field: FieldNumber,
     text: &str,
 ) -> Result<BTreeMap<String, u32>> {
-    let mut terms = BTreeMap::new();
-    let analyzer = snapshot
-        .analyzer(field)
-        .ok_or_else(|| Error::invalid("the field has no analyzer"))?;
-    analyzer.analyze(&analyzer.repair(text), &mut |term, _| {
-        if !term.is_empty() && term.len() <= MAX_TEXT_TERM_BYTES {
-            *terms.entry(term.to_owned()).or_default() += 1;
-        }
-    });
-    check_count(terms.len())?;
+    let mut terms = count_terms(snapshot, field, text)?;
+    terms.retain(|term, _| can_be_indexed(term));
     Ok(terms)
 }
 
-fn check_count(terms: usize) -> Result<()> {
-    if terms <= MAX_QUERY_TERMS {
-        return Ok(());
-    }
-    let (found, limit) = (terms as u64, MAX_QUERY_TERMS as u64);
-    Err(Error::limit(
-        "number of distinct terms of a query",
-        found,
-        limit,
-    ))
+/// All terms of a text under a field's analyzer, those that are too long for an index too.
+fn count_terms(
+    snapshot: &Snapshot,
+    field: FieldNumber,
+    text: &str,
+) -> Result<BTreeMap<String, u32>> {
+    let mut terms = BTreeMap::new();
+    let analyzer = snapshot.expect_analyzer(field)?;
+    analyzer.analyze(&analyzer.repair(text), &mut |term, _| {
+        if !term.is_empty() {
+            *terms.entry(term.to_owned()).or_default() += 1;
+        }
+    });
+    Ok(terms)
 }
 
-fn prepare_text(
-    snapshot: &Snapshot,
-    query: &Query,
-    text: &str,
-    bm25: Option<Bm25>,
-) -> Result<PreparedText> {
+fn can_be_indexed(term: &str) -> bool {
+    term.len() <= MAX_TEXT_TERM_BYTES
+}
+
+/// How many of a query's terms are above the limit. Where documents must have all terms none can be
+/// left out, so that is an error.
+fn excess(terms: usize, all_terms: bool) -> Result<u64> {
+    let excess = terms.saturating_sub(MAX_QUERY_TERMS) as u64;
+    if excess > 0 && all_terms {
+        let (found, limit) = (terms as u64, MAX_QUERY_TERMS as u64);
+        let what = "number of distinct terms of a query that asks for all of them";
+        return Err(Error::limit(what, found, limit));
+    }
+    Ok(excess)
+}
+
+fn prepare_text(snapshot: &Snapshot, query: &Query, text: &str) -> Result<PreparedText> {
     let field = snapshot.schema().expect(&query.field, FieldKind::Text)?;
-    let bm25 = match (bm25, &field.options) {
+    let bm25 = match (query.bm25, &field.options) {
         (Some(bm25), _) => bm25,
         (None, FieldOptions::Text { bm25, .. }) => *bm25,
         (None, _) => Bm25::default(),
@@ -165,7 +177,11 @@ fn prepare_text(
     let totals = snapshot.totals(field);
     let average_length = (totals.total as f64 / totals.documents.max(1) as f64) as f32;
     let (mut terms, mut unknown) = (Vec::new(), Vec::new());
-    for (term, query_frequency) in analyze(snapshot, field, text)? {
+    for (term, query_frequency) in count_terms(snapshot, field, text)? {
+        if !can_be_indexed(&term) {
+            unknown.push(term);
+            continue;
+        }
         let entries = entries_of(snapshot, term.as_bytes(), |segment| {
             segment.text(field).map(|text| &text.terms)
         })?;
@@ -187,12 +203,15 @@ fn prepare_text(
             .total_cmp(&a.weight)
             .then_with(|| a.term.cmp(&b.term))
     });
+    let left_out = excess(terms.len(), query.all_terms)?;
+    terms.truncate(MAX_QUERY_TERMS);
     Ok(PreparedText {
         field,
         average_length,
         terms,
         norms: Box::new(bm25.norms(average_length)),
         required: query.all_terms.then_some(Required { unknown }),
+        left_out,
     })
 }
 
@@ -259,7 +278,7 @@ fn prepare_sparse(
             unknown.push(term);
         }
     }
-    check_count(weights.len())?;
+    let left_out = keep_weightiest(&mut weights, query.all_terms)?;
     let step = weight_step(weights.values().map(|(_, weight)| *weight), weights.len());
     let mut terms = Vec::new();
     for (key, (term, exact_weight)) in weights {
@@ -277,6 +296,7 @@ fn prepare_sparse(
             terms.push(SparseTerm {
                 key,
                 name: term,
+                exact_weight,
                 weight,
                 document_frequency,
                 entries,
@@ -295,7 +315,22 @@ fn prepare_sparse(
         terms,
         effort,
         required: query.all_terms.then_some(Required { unknown }),
+        left_out,
     })
+}
+
+/// Drops terms without weight, then the lightest above the limit; returns how many those are.
+fn keep_weightiest(weights: &mut BTreeMap<Vec<u8>, (String, f32)>, all_terms: bool) -> Result<u64> {
+    weights.retain(|_, (_, weight)| *weight > 0.0);
+    let left_out = excess(weights.len(), all_terms)?;
+    if left_out > 0 {
+        let mut terms: Vec<_> = std::mem::take(weights).into_iter().collect();
+        // The sort is stable: of equal weights, the first terms in the order of their bytes stay.
+        terms.sort_by(|(_, (_, a)), (_, (_, b))| b.total_cmp(a));
+        terms.truncate(MAX_QUERY_TERMS);
+        weights.extend(terms);
+    }
+    Ok(left_out)
 }
 
 /// What one unit of the integer weights stands for: 1 when the weights are small whole numbers already,
@@ -314,6 +349,63 @@ fn weight_step(weights: impl Iterator<Item = f32> + Clone, terms: usize) -> f32 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Document, Index, Schema};
+
+    /// 5,000 documents with one word and one sparse term each, of which the words with high numbers
+    /// are rare.
+    fn many_terms() -> Snapshot {
+        let schema = Schema::new().text("text", "simple").unwrap();
+        let index = Index::in_memory(schema.sparse("sparse", 3.0).unwrap()).unwrap();
+        let mut writer = index.writer().unwrap();
+        for number in 0..5_000 {
+            let common = if number < 1_000 { "w0 w1 w2 w3" } else { "" };
+            let document = Document::new(format!("d{number}"))
+                .with_text("text", format!("w{number} {common}"))
+                .with_sparse("sparse", [(format!("t{number}"), 1.0)]);
+            writer.add(document).unwrap();
+        }
+        writer.commit().unwrap();
+        index.snapshot().unwrap()
+    }
+
+    #[test]
+    fn a_query_above_the_limit_of_terms_keeps_its_weightiest() {
+        let snapshot = many_terms();
+        let words = |count| (0..count).map(|n| format!("w{n}")).collect::<Vec<_>>();
+        let weights = |count: u32| (0..count).map(|n| (format!("t{n}"), 1.0 + n as f32 / 1e3));
+        let options = SearchOptions::new(5_000);
+        let search = |query: &Query| {
+            let found = snapshot.search_with(query, &options).unwrap();
+            let ids: Vec<String> = found.hits.into_iter().map(|hit| hit.id).collect();
+            (ids, found.statistics.terms_left_out)
+        };
+        // Words that no document has do not count.
+        let text = words(4_096).join(" ") + " unknown words";
+        assert_eq!(search(&Query::text("text", text)).1, 0);
+        let (ids, left_out) = search(&Query::text("text", words(4_200).join(" ")));
+        assert_eq!(left_out, 104);
+        // The four words of many documents have the lowest idf.
+        assert!(!ids.contains(&"d0".to_owned()) && ids.contains(&"d4".to_owned()));
+
+        let (ids, left_out) = search(&Query::sparse("sparse", weights(4_200)));
+        assert_eq!((ids.len(), left_out), (4_096, 104));
+        assert!(!ids.contains(&"d103".to_owned()) && ids.contains(&"d104".to_owned()));
+        assert_eq!(search(&Query::sparse("sparse", weights(4_096))).1, 0);
+    }
+
+    #[test]
+    fn a_query_for_all_terms_above_the_limit_is_an_error() {
+        let snapshot = many_terms();
+        let weights = (0..4_097).map(|n| (format!("t{n}"), 1.0));
+        let words: Vec<String> = (0..4_097).map(|n| format!("w{n}")).collect();
+        for query in [
+            Query::sparse("sparse", weights),
+            Query::text("text", words.join(" ")),
+        ] {
+            let refused = snapshot.search(&query.with_all_terms(), 10);
+            assert!(matches!(refused, Err(Error::Limit { found: 4_097, .. })));
+        }
+    }
 
     #[test]
     fn small_whole_weights_stay_as_they_are() {

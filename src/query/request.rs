@@ -1,10 +1,10 @@
-//! What is asked.
+//! Query types: what to search for, and how.
 
 use super::effort::Effort;
 use super::plan::Algorithm;
 use crate::error::{Error, Result};
-use crate::format::Bm25;
 use crate::format::limits::MAX_K;
+use crate::format::{Bm25, FieldKind};
 
 /// Most threads that a query can be given.
 const MAX_THREADS: usize = 1_024;
@@ -21,29 +21,35 @@ const MAX_THREADS: usize = 1_024;
 pub struct Query {
     pub(super) field: String,
     pub(super) kind: QueryKind,
+    /// `None`: the field's.
+    pub(super) bm25: Option<Bm25>,
     pub(super) all_terms: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum QueryKind {
-    /// Without parameters, those of the field.
-    Text {
-        text: String,
-        bm25: Option<Bm25>,
-    },
+    Text { text: String },
     Sparse(Vec<(String, f32)>),
     SparseNumbered(Vec<(u32, f32)>),
     Dense(Vec<f32>),
+}
+
+impl QueryKind {
+    /// The kind of field that is searched.
+    pub fn field(&self) -> FieldKind {
+        match self {
+            Self::Text { .. } => FieldKind::Text,
+            Self::Sparse(_) | Self::SparseNumbered(_) => FieldKind::Sparse,
+            Self::Dense(_) => FieldKind::Dense,
+        }
+    }
 }
 
 impl Query {
     /// Words for a text field, analyzed as its documents were. Documents with any of the words match, unless
     /// [all are asked for](Self::with_all_terms); a word given twice counts twice.
     pub fn text(field: impl Into<String>, text: impl Into<String>) -> Self {
-        let kind = QueryKind::Text {
-            text: text.into(),
-            bm25: None,
-        };
+        let kind = QueryKind::Text { text: text.into() };
         Self::new(field.into(), kind)
     }
 
@@ -51,6 +57,7 @@ impl Query {
         Self {
             field,
             kind,
+            bm25: None,
             all_terms: false,
         }
     }
@@ -76,7 +83,7 @@ impl Query {
     }
 
     /// A vector for a dense field. Every document that has a vector matches, and no approximation is made: all of them are
-    /// scored, whatever the [options](SearchOptions) say.
+    /// scored.
     ///
     /// ```
     /// use esparsa::{Document, Index, Query, Schema};
@@ -95,20 +102,21 @@ impl Query {
         Self::new(field.into(), QueryKind::Dense(vector.into()))
     }
 
-    /// Sets k1 and b, which are the field's otherwise; other queries have none and stay as they are.
+    /// Sets k1 and b, which are the field's otherwise. Only queries of words have them: with
+    /// vectors a search is refused.
     #[must_use]
     pub fn with_bm25(mut self, parameters: Bm25) -> Self {
-        if let QueryKind::Text { bm25, .. } = &mut self.kind {
-            *bm25 = Some(parameters);
-        }
+        self.bm25 = Some(parameters);
         self
     }
 
     /// Asks for documents that have every term; scores stay what they are.
     ///
-    /// What the field's analyzer drops, such as a stop word, is no term and need not be there; neither need a term of a
-    /// sparse query whose weight is 0. With a term that no document has, or with none at all, nothing is found. Such
-    /// queries are searched exactly, whatever [recall](SearchOptions::recall) is set. A vector has no terms: its query stays as it is.
+    /// What the field's analyzer drops, such as a stop word, is no term and need not be there;
+    /// neither need a term of a sparse query whose weight is 0. With a term that no document has,
+    /// or with none at all, nothing is found; a word that is too long for an index is a term that
+    /// no document has. Such queries are searched exactly: a [recall](SearchOptions::recall) below
+    /// 1 is refused, and so is a vector for a dense field, which has no terms.
     ///
     /// ```
     /// use esparsa::{Document, Index, Query, Schema};
@@ -170,8 +178,9 @@ impl SearchOptions {
         }
     }
 
-    /// Uses this algorithm, whatever the planner would choose. For queries that ask for all terms there are two:
-    /// [`Algorithm::Exhaustive`], and [`Algorithm::Conjunction`], which every other one means there.
+    /// Uses this algorithm, whatever the planner would choose. A search with a query or a field
+    /// that the algorithm cannot do is refused;
+    /// [`Snapshot::algorithms`](crate::Snapshot::algorithms) lists those that can.
     #[must_use]
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = Some(algorithm);
@@ -181,10 +190,12 @@ impl SearchOptions {
     /// The share of the exact results that should be found, above 0 and up to 1 (the default: all of them, the search is exact). With
     /// less, the search of a sparse field leaves out what is expected not to matter, and takes less time.
     ///
-    /// What is left out is chosen by what was measured with queries on the index ([`Snapshot::calibrate`](crate::Snapshot::calibrate)), or
-    /// on generated vectors while nothing was; it holds for the mean of many queries like those, and for single ones not
-    /// at all. Scores lack the terms that were left out. Text fields, and queries that ask for
-    /// [all terms](Query::with_all_terms), are searched exactly, whatever is set here.
+    /// What is left out is chosen by what was measured with queries on the index
+    /// ([`Snapshot::calibrate`](crate::Snapshot::calibrate)), or on generated vectors while nothing
+    /// was; it holds for the mean of many queries like those, and for single ones not at all.
+    /// Scores lack the terms that were left out. Text and dense fields, and queries that ask for
+    /// [all terms](Query::with_all_terms), are searched exactly: with them a recall below 1 is
+    /// refused.
     #[must_use]
     pub fn recall(mut self, recall: f32) -> Self {
         self.recall = recall;

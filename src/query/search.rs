@@ -35,6 +35,9 @@ pub struct SearchStatistics {
     pub postings_scored: u64,
     /// The algorithm used in each segment that has a term of the query.
     pub algorithms: Vec<Algorithm>,
+    /// Terms that were not searched, because the query has more than 4,096: the weightiest are
+    /// kept. Without any, as almost always, this is 0.
+    pub terms_left_out: u64,
 }
 
 /// Hits, and what it took to find them.
@@ -49,6 +52,11 @@ pub struct SearchResult {
 impl Snapshot {
     /// The best `k` documents of a query, best first; fewer when fewer match. A query without terms finds
     /// nothing.
+    ///
+    /// Of a query with more than 4,096 terms that documents have, the weightiest 4,096 are
+    /// searched: of words, those with the greatest idf times frequency in the query.
+    /// [`SearchStatistics::terms_left_out`] counts the others. A query that asks for [all
+    /// terms](Query::with_all_terms) cannot leave any out, so there that is an error.
     ///
     /// ```
     /// use esparsa::{Document, Index, Query, Schema};
@@ -66,9 +74,11 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`](crate::Error::InvalidInput) when the query does not fit the schema or `k` is 0,
-    /// [`Error::Limit`](crate::Error::Limit) when `k` or the number of terms is too great,
-    /// [`Error::Corrupt`](crate::Error::Corrupt) when bytes that must be read are damaged.
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) when the query does not fit the schema,
+    /// when the query or the options ask for what the field cannot do, or when `k` is 0;
+    /// [`Error::Limit`](crate::Error::Limit) when `k` or the number of terms that all must be there
+    /// is too great; [`Error::Corrupt`](crate::Error::Corrupt) when bytes that must be read are
+    /// damaged.
     pub fn search(&self, query: &Query, k: usize) -> Result<Vec<Hit>> {
         Ok(self.search_with(query, &SearchOptions::new(k))?.hits)
     }
@@ -79,11 +89,17 @@ impl Snapshot {
     ///
     /// As [`search`](Self::search).
     pub fn search_with(&self, query: &Query, options: &SearchOptions) -> Result<SearchResult> {
-        options.check()?;
+        self.check_query(query, options)?;
         match Prepared::new(self, query, options)? {
-            Prepared::Text(text) => self.name_all(self.search_text(options, &text)?, 1.0),
+            Prepared::Text(text) => {
+                let mut found = self.search_text(options, &text)?;
+                found.statistics.terms_left_out = text.left_out;
+                self.name_all(found, 1.0)
+            }
             Prepared::Sparse(sparse) => {
-                self.name_all(self.search_sparse(options, &sparse)?, sparse.unit)
+                let mut found = self.search_sparse(options, &sparse)?;
+                found.statistics.terms_left_out = sparse.left_out;
+                self.name_all(found, sparse.unit)
             }
             Prepared::Dense(dense) => self.name_all(self.search_dense(options, &dense)?, 1.0),
         }
@@ -100,7 +116,7 @@ impl Snapshot {
         query: &Query,
         options: &SearchOptions,
     ) -> Result<Vec<(DocAddress, f32)>> {
-        options.check()?;
+        self.check_query(query, options)?;
         Ok(match Prepared::new(self, query, options)? {
             Prepared::Text(text) => self.search_text(options, &text)?.into_unnamed(1.0),
             Prepared::Sparse(sparse) => self

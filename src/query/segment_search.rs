@@ -213,9 +213,8 @@ impl<S: Ranked> Found<S> {
         let workload = workload(cursors, options.k, segment, all_terms);
         let algorithm = match options.algorithm {
             None => choose(workload).0,
-            Some(Algorithm::Exhaustive) => Algorithm::Exhaustive,
-            Some(_) if all_terms => Algorithm::Conjunction,
-            Some(Algorithm::Ranges | Algorithm::Conjunction) => Algorithm::MaxScore,
+            // No list of this segment is long enough to be cut at ranges.
+            Some(Algorithm::Ranges) => Algorithm::MaxScore,
             Some(chosen) => chosen,
         };
         run(

@@ -162,7 +162,7 @@ pub fn questions(snapshot: &Snapshot) -> Vec<(Question, u64)> {
         }
     }
     all.push(Question::Find("nowhere".into()));
-    all.extend(searches());
+    all.extend(searches(snapshot));
     let answered = all.into_iter().map(|question| {
         let answer = ask(snapshot, &question).unwrap();
         (question, answer)
@@ -170,7 +170,7 @@ pub fn questions(snapshot: &Snapshot) -> Vec<(Question, u64)> {
     answered.collect()
 }
 
-fn searches() -> Vec<Question> {
+fn searches(snapshot: &Snapshot) -> Vec<Question> {
     let queries = [
         Query::text("text", "common third w7"),
         Query::text("text", "once5 w3 nowhere"),
@@ -182,11 +182,18 @@ fn searches() -> Vec<Question> {
         Query::sparse("tiered", [("all", 1.0), ("most", 0.3)]).with_all_terms(),
     ];
     let dense = DENSE.map(|(name, ..)| Query::dense(name, numbers(77)));
-    let algorithms = Algorithm::ALL.map(Some).into_iter().chain([None]);
-    let pairs = algorithms.flat_map(|a| queries.iter().map(move |q| (q.clone(), a)));
-    let searches = pairs.map(|(q, a)| Question::Search(q, a));
-    searches
-        .chain(dense.map(|q| Question::Search(q, None)))
+    queries
+        .into_iter()
+        .chain(dense)
+        .flat_map(|query| searches_with(snapshot, &query))
+        .collect()
+}
+
+/// A search by the planner's choice, and one by each algorithm that can search with the query.
+pub fn searches_with(snapshot: &Snapshot, query: &Query) -> Vec<Question> {
+    let algorithms = snapshot.algorithms(query).unwrap().into_iter().map(Some);
+    let all = algorithms.chain([None]);
+    all.map(|algorithm| Question::Search(query.clone(), algorithm))
         .collect()
 }
 

@@ -226,7 +226,8 @@ impl fmt::Display for FieldSummary {
         }
         if let Some(dense) = &self.dense {
             let (dimensions, element, metric) = (dense.dimensions, dense.element, dense.metric);
-            write!(f, ", {dimensions} dimensions, {element}, {metric}")?;
+            let dimensions = counted(u64::from(dimensions), "dimension");
+            write!(f, ", {dimensions}, {element}, {metric}")?;
         }
         if let Some(model) = &self.model {
             write!(f, ", model {} ({})", model.name, model.fingerprint)?;

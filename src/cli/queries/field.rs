@@ -12,15 +12,16 @@ use crate::query::Query;
 /// The options that say what is searched and how it is scored.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct FieldArguments {
-    /// Field to search: its name, or `text`, `sparse` or `dense` for the first field of that kind [default: the first text
-    /// field; if the queries are vectors, the first field of their kind].
+    /// Field to search: its name, or `text`, `sparse` or `dense` for the first field of that kind
+    /// [default: the index's only field that can be searched; if it has several, the only one that
+    /// fits the query, which is words or a vector].
     #[arg(long, value_name = "NAME")]
     field: Option<String>,
     /// BM25: how soon a term's frequency saturates, at least 0 [default: 0.9].
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = k1_parser)]
     k1: Option<f32>,
     /// BM25: how much a document's length counts, from 0 to 1 [default: 0.4].
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = b_parser)]
     b: Option<f32>,
 }
 
@@ -40,24 +41,19 @@ enum Scoring {
 }
 
 impl FieldArguments {
-    /// Finds the field in a schema; `preferred` is the kind to take when none is named.
+    /// Finds the field in a schema. When none is named it is the only one that can be searched, or
+    /// else the only one of the kinds that `fitting` lists, which are those that the queries can
+    /// search.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the schema has no such field, when the field cannot be searched, and when k1 or b is
-    /// given for a field without BM25.
-    pub fn find(&self, schema: &Schema, preferred: FieldKind) -> Result<SearchedField> {
+    /// [`Error::InvalidInput`] when the schema has no such field, when the field cannot be
+    /// searched, when none is named and more than one, or none, fits, and when k1 or b is given for
+    /// a field without BM25.
+    pub fn find(&self, schema: &Schema, fitting: &[FieldKind]) -> Result<SearchedField> {
         let field = match &self.field {
             Some(name) => named(schema, name)?,
-            None => [
-                preferred,
-                FieldKind::Text,
-                FieldKind::Sparse,
-                FieldKind::Dense,
-            ]
-            .into_iter()
-            .find_map(|kind| first_of(schema, kind))
-            .ok_or_else(|| Error::invalid("the index has no field that can be searched"))?,
+            None => only(schema, fitting)?,
         };
         let scoring = match &field.options {
             FieldOptions::Text { bm25, .. } => Scoring::Words(self.bm25(*bm25)),
@@ -90,6 +86,71 @@ fn first_of(schema: &Schema, kind: FieldKind) -> Option<&Field> {
     fields.find(|field| field.options.kind() == kind)
 }
 
+/// Reads k1.
+fn k1_parser(text: &str) -> std::result::Result<f32, String> {
+    let k1 = text.parse().ok();
+    let k1 = k1.filter(|k1: &f32| k1.is_finite() && *k1 >= 0.0);
+    k1.ok_or_else(|| format!("expected a number of at least 0, found {text}"))
+}
+
+/// Reads b.
+fn b_parser(text: &str) -> std::result::Result<f32, String> {
+    let b = text.parse().ok();
+    let b = b.filter(|b| (0.0..=1.0).contains(b));
+    b.ok_or_else(|| format!("expected a number from 0 to 1, found {text}"))
+}
+
+/// The field that is meant when none is named.
+fn only<'a>(schema: &'a Schema, fitting: &[FieldKind]) -> Result<&'a Field> {
+    let kinds = [FieldKind::Text, FieldKind::Sparse, FieldKind::Dense];
+    let fields = schema.fields().iter();
+    let all: Vec<&Field> = fields
+        .filter(|field| kinds.contains(&field.options.kind()))
+        .collect();
+    let fits = |field: &&&Field| fitting.contains(&field.options.kind());
+    let fit: Vec<&Field> = all.iter().filter(fits).copied().collect();
+    match (&*all, &*fit) {
+        ([field], _) | (_, [field]) => Ok(field),
+        ([], _) => Err(Error::invalid(
+            "the index has no field that can be searched",
+        )),
+        (all, []) => Err(Error::invalid(format!(
+            "expected queries that fit one of the fields, found none that does; choose the field by --field: {}",
+            in_words(all)
+        ))),
+        (_, several) => Err(Error::invalid(format!(
+            "expected a query that fits one field, found one that fits several; choose the field by --field: {}",
+            in_words(several)
+        ))),
+    }
+}
+
+/// Names and kinds of fields that can be searched.
+fn in_words(fields: &[&Field]) -> String {
+    let fields = fields.iter().filter_map(|field| {
+        let kind = match field.options {
+            FieldOptions::Text { .. } => "text",
+            FieldOptions::Sparse { .. } => "sparse",
+            FieldOptions::Dense { .. } => "dense",
+            FieldOptions::Stored | FieldOptions::Unknown { .. } => return None,
+        };
+        Some(format!("`{}` ({kind})", field.name))
+    });
+    fields.collect::<Vec<_>>().join(", ")
+}
+
+/// The kinds of fields that the query of a command line can search: words, or the JSON of a vector,
+/// which may be words too.
+pub fn kinds_of(text: &str) -> Vec<FieldKind> {
+    let mut kinds = vec![FieldKind::Text];
+    match serde_json::from_str(text) {
+        Ok(Value::Object(_)) => kinds.push(FieldKind::Sparse),
+        Ok(Value::Array(_)) => kinds.push(FieldKind::Dense),
+        _ => {}
+    }
+    kinds
+}
+
 /// The field of this name or, if there is none, the first of the kind that the name means.
 fn named<'a>(schema: &'a Schema, name: &str) -> Result<&'a Field> {
     let by_kind = || match name {
@@ -103,19 +164,10 @@ fn named<'a>(schema: &'a Schema, name: &str) -> Result<&'a Field> {
 }
 
 fn unknown(schema: &Schema, name: &str) -> Error {
-    let fields = schema.fields().iter().filter_map(|field| {
-        let kind = match field.options {
-            FieldOptions::Text { .. } => "text",
-            FieldOptions::Sparse { .. } => "sparse",
-            FieldOptions::Dense { .. } => "dense",
-            FieldOptions::Stored | FieldOptions::Unknown { .. } => return None,
-        };
-        Some(format!("`{}` ({kind})", field.name))
-    });
-    let fields: Vec<String> = fields.collect();
+    let fields: Vec<&Field> = schema.fields().iter().collect();
     let message = format!(
         "no field that can be searched has this name; the index has {}",
-        fields.join(", ")
+        in_words(&fields)
     );
     Error::invalid(message).in_field(name)
 }
@@ -127,10 +179,10 @@ impl SearchedField {
     }
 
     /// What the field's documents are counted by, for people.
-    pub fn counted(&self) -> &'static str {
+    pub fn unit(&self) -> &'static str {
         match self.scoring {
-            Scoring::Words(_) | Scoring::Weights(_) => "postings",
-            Scoring::Numbers => "vectors",
+            Scoring::Words(_) | Scoring::Weights(_) => "posting",
+            Scoring::Numbers => "vector",
         }
     }
 
@@ -235,23 +287,54 @@ mod tests {
         schema.sparse_numbered("sparse", 3.0).unwrap()
     }
 
-    fn find(field: Option<&str>, preferred: FieldKind) -> Result<SearchedField> {
+    fn find(field: Option<&str>, kind: FieldKind) -> Result<SearchedField> {
         let arguments = FieldArguments {
             field: field.map(str::to_owned),
             ..FieldArguments::default()
         };
-        arguments.find(&schema(), preferred)
+        arguments.find(&schema(), &[kind])
     }
 
     #[test]
     fn a_field_is_found_by_name_then_by_kind() {
         let name = |field, kind| find(field, kind).unwrap().name;
-        assert_eq!(name(None, FieldKind::Text), "title");
-        assert_eq!(name(None, FieldKind::Sparse), "splade");
         assert_eq!(name(Some("body"), FieldKind::Sparse), "body");
         assert_eq!(name(Some("text"), FieldKind::Text), "title");
         // A field that has the name of a kind is meant by it.
         assert_eq!(name(Some("sparse"), FieldKind::Text), "sparse");
+    }
+
+    #[test]
+    fn without_a_name_the_only_field_that_fits_is_searched() {
+        let find = |schema: &Schema, kinds: &[FieldKind]| {
+            let found = FieldArguments::default().find(schema, kinds);
+            found.map(|field| field.name).map_err(|e| e.to_string())
+        };
+        let vectors = Schema::new().sparse("splade", 3.0).unwrap();
+        // The only one is meant whatever the query is: it says itself what it expects.
+        for text in ["honey", r#"{"honey": 1}"#, "[1]"] {
+            assert_eq!(find(&vectors, &kinds_of(text)).unwrap(), "splade");
+        }
+        let both = vectors.text("body", "en").unwrap();
+        assert_eq!(find(&both, &kinds_of("honey")).unwrap(), "body");
+        assert_eq!(find(&both, &[FieldKind::Sparse]).unwrap(), "splade");
+        let ambiguous = find(&both, &kinds_of(r#"{"honey": 1}"#)).unwrap_err();
+        assert!(
+            ambiguous.ends_with("--field: `splade` (sparse), `body` (text)"),
+            "{ambiguous}"
+        );
+        let several = find(&schema(), &kinds_of("honey")).unwrap_err();
+        assert!(
+            several.ends_with("--field: `title` (text), `body` (text)"),
+            "{several}"
+        );
+        let vectors = Schema::new().sparse("splade", 3.0).unwrap();
+        let vectors = vectors.dense("minilm", 2).unwrap();
+        let none = find(&vectors, &kinds_of("honey")).unwrap_err();
+        assert!(
+            none.ends_with("`splade` (sparse), `minilm` (dense)"),
+            "{none}"
+        );
     }
 
     #[test]
@@ -266,7 +349,7 @@ mod tests {
             assert!(!error.contains("`source` ("), "{error}");
         }
         let stored = Schema::new().stored("source").unwrap();
-        let error = FieldArguments::default().find(&stored, FieldKind::Text);
+        let error = FieldArguments::default().find(&stored, &[FieldKind::Text]);
         assert!(
             error
                 .unwrap_err()
@@ -277,13 +360,31 @@ mod tests {
 
     #[test]
     fn bm25_parameters_are_refused_for_sparse_fields() {
-        let arguments = FieldArguments {
-            k1: Some(1.2),
-            ..FieldArguments::default()
+        let find = |field: &str| {
+            let arguments = FieldArguments {
+                field: Some(field.to_owned()),
+                k1: Some(1.2),
+                b: None,
+            };
+            arguments.find(&schema(), &[])
         };
-        let text = arguments.find(&schema(), FieldKind::Text).unwrap();
+        let text = find("text").unwrap();
         assert_eq!(text.scoring, Scoring::Words(Bm25 { k1: 1.2, b: 0.4 }));
-        assert!(arguments.find(&schema(), FieldKind::Sparse).is_err());
+        assert!(find("sparse").is_err());
+    }
+
+    #[test]
+    fn parameters_out_of_range_are_answered_with_the_range() {
+        assert_eq!(k1_parser("1.2"), Ok(1.2));
+        for text in ["-1", "nan", "inf", "x", ""] {
+            let expected = format!("expected a number of at least 0, found {text}");
+            assert_eq!(k1_parser(text), Err(expected));
+        }
+        assert_eq!((b_parser("0"), b_parser("1")), (Ok(0.0), Ok(1.0)));
+        for text in ["-1", "1.5", "nan"] {
+            let expected = format!("expected a number from 0 to 1, found {text}");
+            assert_eq!(b_parser(text), Err(expected));
+        }
     }
 
     #[test]
@@ -317,11 +418,8 @@ mod tests {
             field: Some("dense".to_owned()),
             ..FieldArguments::default()
         };
-        let field = arguments.find(&schema, FieldKind::Text).unwrap();
-        assert_eq!(
-            (field.name.as_str(), field.counted()),
-            ("passage", "vectors")
-        );
+        let field = arguments.find(&schema, &[FieldKind::Text]).unwrap();
+        assert_eq!((field.name.as_str(), field.unit()), ("passage", "vector"));
         let query = field.parse("[1, -0.5]").unwrap();
         assert_eq!(query, Query::dense("passage", [1.0, -0.5]));
         for text in ["lava", r#"{"lava": 1}"#, r#"["x"]"#, "[1e39]", ""] {

@@ -1,7 +1,10 @@
 //! Hits for people: rank, score, id, and a snippet of the stored document.
 
+use std::borrow::Cow;
+
 use super::snippet::snippet;
 use super::terminal::{Style, pad, width};
+use crate::cli::harmless::harmless;
 use crate::error::Result;
 use crate::index::Snapshot;
 use crate::query::{Hit, Query};
@@ -26,14 +29,15 @@ pub fn hit_lines(
     let rank_width = hits.len().to_string().len();
     let scores: Vec<String> = hits.iter().map(|hit| format!("{:.4}", hit.score)).collect();
     let score_width = scores.iter().map(String::len).max().unwrap_or(0);
-    let id_width = hits.iter().map(|hit| width(&hit.id)).max().unwrap_or(0);
+    let ids: Vec<Cow<'_, str>> = hits.iter().map(|hit| harmless(&hit.id)).collect();
+    let id_width = ids.iter().map(|id| width(id)).max().unwrap_or(0);
     let margin = indent + rank_width + score_width + id_width + 6;
     let columns = style
         .columns
         .saturating_sub(margin)
         .max(LEAST_SNIPPET_COLUMNS);
     let mut lines = Vec::with_capacity(2 * hits.len());
-    for (number, (hit, score)) in hits.iter().zip(&scores).enumerate() {
+    for (number, ((hit, id), score)) in hits.iter().zip(&ids).zip(&scores).enumerate() {
         let stored = snapshot.stored(hit.address)?;
         let found = snippet(snapshot, query, &stored, columns, style)?;
         let (first, second) = match (found.title, found.text) {
@@ -41,7 +45,7 @@ pub fn hit_lines(
             parts => parts,
         };
         let rank = number + 1;
-        let id = pad(&hit.id, id_width);
+        let id = pad(id, id_width);
         let line = format!(
             "{:indent$}{rank:rank_width$}  {score:>score_width$}  {id}  {first}",
             ""

@@ -19,7 +19,7 @@ use crate::rank::rerank;
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct SearchModels {
     /// Folder of the model that made the vectors of the field: it makes those of queries from their words. Without --field,
-    /// the first field of the model's kind is searched.
+    /// the only field of the model's kind is searched.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// Folder of a cross-encoder, or of a model of late interaction such as ColBERT, that reads the first results and puts
@@ -84,7 +84,8 @@ impl Models {
         })
     }
 
-    /// Makes the vectors of queries that have words and no vector, if there is a model for it.
+    /// Makes the vectors of queries that have words and no vector of the field's kind, if there is
+    /// a model for it.
     ///
     /// # Errors
     ///
@@ -113,13 +114,17 @@ impl Models {
                     true => (term.to_string(), weight),
                     false => (encoder.term(term), weight),
                 };
-                encode(encoder, queries, |query, vector| {
+                let is_bare = |query: &eval::Query| query.vector.is_none();
+                encode(encoder, queries, is_bare, |query, vector| {
                     query.vector = Some(vector.into_iter().map(named).collect());
                 })
             }
             AnyEncoder::Dense(encoder) => {
                 same_model(schema, &field.name, &identity(encoder))?;
-                encode(encoder, queries, |query, vector| query.dense = Some(vector))
+                let is_bare = |query: &eval::Query| query.dense.is_none();
+                encode(encoder, queries, is_bare, |query, vector| {
+                    query.dense = Some(vector)
+                })
             }
         }
     }
@@ -166,11 +171,12 @@ impl Models {
 fn encode<E: TextEncoder>(
     encoder: &E,
     queries: &mut [eval::Query],
+    is_bare: impl Fn(&eval::Query) -> bool,
     put: impl Fn(&mut eval::Query, E::Vector),
 ) -> Result<()> {
-    let bare = |query: &&mut eval::Query| query.vector.is_none() && query.dense.is_none();
     for window in queries.chunks_mut(encoder.window_size().items) {
-        let mut bare: Vec<&mut eval::Query> = window.iter_mut().filter(bare).collect();
+        let bare = window.iter_mut().filter(|query| is_bare(query));
+        let mut bare: Vec<&mut eval::Query> = bare.collect();
         let texts: Vec<&str> = bare
             .iter()
             .filter_map(|query| query.text.as_deref())

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::cli::harmless::harmless;
 use crate::cli::output;
 use crate::error::{Error, Result};
 use crate::index::Snapshot;
@@ -17,6 +18,9 @@ pub struct SingleReport<'a> {
     took_ms: f64,
     postings: u64,
     postings_scored: u64,
+    /// Terms of the query above the limit, which were not searched.
+    #[serde(skip_serializing_if = "is_zero")]
+    terms_left_out: u64,
     algorithms: Vec<&'static str>,
     hits: Vec<HitReport<'a>>,
 }
@@ -25,6 +29,8 @@ pub struct SingleReport<'a> {
 #[derive(Serialize)]
 pub struct QueryReport<'a> {
     query_id: &'a str,
+    #[serde(skip_serializing_if = "is_zero")]
+    terms_left_out: u64,
     hits: Vec<HitReport<'a>>,
 }
 
@@ -84,6 +90,7 @@ impl<'a> SingleReport<'a> {
             took_ms,
             postings: result.statistics.postings,
             postings_scored: result.statistics.postings_scored,
+            terms_left_out: result.statistics.terms_left_out,
             algorithms: names(&result.statistics.algorithms),
             hits,
         })
@@ -95,6 +102,7 @@ impl<'a> QueryReport<'a> {
     pub fn new(query_id: &'a str, result: &'a SearchResult) -> Self {
         Self {
             query_id,
+            terms_left_out: result.statistics.terms_left_out,
             hits: hit_reports(result),
         }
     }
@@ -125,6 +133,10 @@ impl<'a> ExplanationReport<'a> {
     }
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 fn hit_reports(result: &SearchResult) -> Vec<HitReport<'_>> {
     let hits = result.hits.iter().zip(1..);
     hits.map(|(hit, rank)| HitReport {
@@ -152,10 +164,14 @@ pub fn names(algorithms: &[Algorithm]) -> Vec<&'static str> {
     sorted.into_iter().map(Algorithm::name).collect()
 }
 
-/// A report as one line of JSON.
+/// A report as one line of JSON, with escapes for what a terminal would obey.
 pub fn line(report: &impl Serialize) -> Result<String> {
-    serde_json::to_string(report)
-        .map_err(|error| Error::invalid(format!("cannot be written as JSON: {error}")))
+    match serde_json::to_string(report) {
+        Ok(json) => Ok(harmless(&json).into_owned()),
+        Err(error) => Err(Error::invalid(format!(
+            "cannot be written as JSON: {error}"
+        ))),
+    }
 }
 
 /// Prints a report as one line.

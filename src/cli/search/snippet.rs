@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::terminal::{Style, letter_width, width};
+use crate::cli::harmless::harmless;
 use crate::error::Result;
 use crate::index::Snapshot;
 use crate::query::Query;
@@ -75,7 +76,7 @@ fn on_one_line(text: &str) -> String {
         .split(is_between)
         .filter(|word| !word.is_empty())
         .collect();
-    words.join(" ")
+    harmless(&words.join(" ")).into_owned()
 }
 
 /// The part of `text`, at most `columns` wide, with most different matched words, then with most matches.

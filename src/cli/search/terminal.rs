@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::cli::harmless::harmless;
 use console::{Term, colors_enabled, measure_text_width};
 
 /// Width taken when standard output is no terminal, in columns.
@@ -105,7 +106,9 @@ impl Figures {
 
     /// Adds a line.
     pub fn push<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
-        self.rows.push(cells.into_iter().map(Into::into).collect());
+        let cells = cells.into_iter().map(Into::into);
+        let cells = cells.map(|cell| harmless(&cell).into_owned());
+        self.rows.push(cells.collect());
     }
 }
 

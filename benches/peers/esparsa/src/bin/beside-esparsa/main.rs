@@ -103,9 +103,10 @@ impl Engine for Esparsa {
 
     fn modes() -> Vec<(Kind, String)> {
         let all = |kind| {
-            let names = [AUTO]
-                .into_iter()
-                .chain(Algorithm::ALL.map(Algorithm::name));
+            // Queries ask for any of their terms, which a conjunction cannot do.
+            let for_any = |algorithm: &Algorithm| *algorithm != Algorithm::Conjunction;
+            let algorithms = Algorithm::ALL.into_iter().filter(for_any);
+            let names = [AUTO].into_iter().chain(algorithms.map(Algorithm::name));
             names.map(move |name| (kind, name.to_owned()))
         };
         // Text has no lists that are cut at ranges.

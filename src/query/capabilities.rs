@@ -1,0 +1,181 @@
+//! What a field can do for a query: an option that it cannot honour is refused, never ignored.
+
+use super::plan::Algorithm;
+use super::request::{Query, QueryKind, SearchOptions};
+use crate::error::{Error, Result};
+use crate::format::{FieldOptions, SparseLayout};
+use crate::index::Snapshot;
+
+impl Snapshot {
+    /// The algorithms that can search with this query, which are those that
+    /// [`SearchOptions::algorithm`] may name for it.
+    ///
+    /// ```
+    /// use esparsa::{Algorithm, Index, Query, Schema};
+    ///
+    /// let index = Index::in_memory(Schema::new().text("text", "en")?)?;
+    /// let query = Query::text("text", "volcanoes of Sicily");
+    /// let algorithms = index.snapshot()?.algorithms(&query)?;
+    /// assert!(algorithms.contains(&Algorithm::BlockMaxWand));
+    /// assert!(!algorithms.contains(&Algorithm::Ranges));
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when the index has no field of the query's name and kind.
+    pub fn algorithms(&self, query: &Query) -> Result<Vec<Algorithm>> {
+        let field = self.schema().expect(&query.field, query.kind.field())?;
+        let mut algorithms = Algorithm::ALL.to_vec();
+        algorithms.retain(|algorithm| can_search(*algorithm, query, &field.options));
+        Ok(algorithms)
+    }
+
+    /// Refuses what the query and the options ask of a field that cannot do it.
+    pub(super) fn check_query(&self, query: &Query, options: &SearchOptions) -> Result<()> {
+        options.check()?;
+        check_parameters(query)?;
+        let is_approximate = options.recall < 1.0 || options.effort.is_some();
+        let is_sparse = !matches!(query.kind, QueryKind::Text { .. } | QueryKind::Dense(_));
+        if is_approximate && (!is_sparse || query.all_terms) {
+            let message = format!(
+                "expected a recall of 1, found {}: only sparse fields can be searched approximately, and only for \
+                 any of the terms; leave the recall as it is",
+                options.recall
+            );
+            return Err(Error::invalid(message).in_field(&query.field));
+        }
+        if let Some(algorithm) = options.algorithm {
+            let field = self.schema().expect(&query.field, query.kind.field())?;
+            if !can_search(algorithm, query, &field.options) {
+                let able = self.algorithms(query)?.into_iter();
+                let message = format!(
+                    "expected an algorithm that can search this field with this query ({}), found {algorithm}",
+                    able.map(Algorithm::name).collect::<Vec<_>>().join(", ")
+                );
+                return Err(Error::invalid(message).in_field(&query.field));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses parameters of scoring and matching that the query's kind does not have.
+pub(super) fn check_parameters(query: &Query) -> Result<()> {
+    let message = match query.kind {
+        QueryKind::Text { .. } => return Ok(()),
+        _ if query.bm25.is_some() => {
+            "k1 and b are for words on a text field, and this query is a vector; leave them out"
+        }
+        QueryKind::Dense(_) if query.all_terms => {
+            "a vector for a dense field has no terms that documents could be asked to have; do not ask for all terms"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::invalid(message).in_field(&query.field))
+}
+
+fn can_search(algorithm: Algorithm, query: &Query, field: &FieldOptions) -> bool {
+    match algorithm {
+        Algorithm::Exhaustive => true,
+        _ if matches!(query.kind, QueryKind::Dense(_)) => false,
+        Algorithm::Conjunction => query.all_terms,
+        _ if query.all_terms => false,
+        Algorithm::Wand | Algorithm::BlockMaxWand | Algorithm::MaxScore => true,
+        Algorithm::Ranges => {
+            let ranges = SparseLayout::Ranges;
+            matches!(field, FieldOptions::Sparse { layout, .. } if *layout == ranges)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Bm25, Document, Index, Schema};
+
+    fn snapshot() -> Snapshot {
+        let schema = Schema::new().text("text", "english").unwrap();
+        let schema = schema.sparse("ranges", 3.0).unwrap();
+        let schema = schema.sparse("tiers", 3.0).unwrap();
+        let schema = schema.sparse_layout("tiers", SparseLayout::Tiers).unwrap();
+        let index = Index::in_memory(schema.dense("dense", 2).unwrap()).unwrap();
+        let mut writer = index.writer().unwrap();
+        let document = Document::new("etna").with_text("text", "lava");
+        let document = document.with_sparse("ranges", [("lava", 1.0)]);
+        let document = document.with_sparse("tiers", [("lava", 1.0)]);
+        writer
+            .add(document.with_dense("dense", [1.0, 0.0]))
+            .unwrap();
+        writer.commit().unwrap();
+        index.snapshot().unwrap()
+    }
+
+    fn queries() -> [Query; 4] {
+        [
+            Query::text("text", "lava"),
+            Query::sparse("ranges", [("lava", 1.0)]),
+            Query::sparse("tiers", [("lava", 1.0)]),
+            Query::dense("dense", [1.0, 0.0]),
+        ]
+    }
+
+    fn refusal(query: &Query, options: &SearchOptions) -> String {
+        let snapshot = snapshot();
+        let refused = snapshot.search_with(query, options).unwrap_err();
+        assert!(refused.is_input(), "{refused}");
+        assert!(snapshot.search_unnamed(query, options).is_err());
+        refused.to_string()
+    }
+
+    #[test]
+    fn an_algorithm_that_a_field_cannot_do_is_refused() {
+        use Algorithm::{BlockMaxWand, Exhaustive, MaxScore, Ranges, Wand};
+        let cursors = [Exhaustive, Wand, BlockMaxWand, MaxScore];
+        let ranges = [Exhaustive, Wand, BlockMaxWand, MaxScore, Ranges];
+        let able: [&[Algorithm]; 4] = [&cursors, &ranges, &cursors, &[Exhaustive]];
+        let snapshot = snapshot();
+        for (query, able) in queries().iter().zip(able) {
+            assert_eq!(snapshot.algorithms(query).unwrap(), able);
+            for algorithm in Algorithm::ALL {
+                let options = SearchOptions::new(10).algorithm(algorithm);
+                let found = snapshot.search_with(query, &options);
+                assert_eq!(found.is_ok(), able.contains(&algorithm), "{algorithm}");
+            }
+        }
+        let message = refusal(&queries()[0], &SearchOptions::new(10).algorithm(Ranges));
+        assert!(
+            message.contains("field `text`") && message.ends_with("found ranges"),
+            "{message}"
+        );
+        assert!(snapshot.algorithms(&Query::text("tiers", "lava")).is_err());
+    }
+
+    #[test]
+    fn a_recall_below_one_is_refused_where_search_is_exact() {
+        let [text, ranges, tiers, dense] = queries();
+        let options = SearchOptions::new(10).recall(0.9);
+        for query in [&text, &dense, &ranges.clone().with_all_terms()] {
+            assert!(refusal(query, &options).contains("expected a recall of 1, found 0.9"));
+        }
+        for query in [&ranges, &tiers] {
+            assert_eq!(
+                snapshot().search_with(query, &options).unwrap().hits.len(),
+                1
+            );
+        }
+    }
+
+    #[test]
+    fn parameters_that_a_query_does_not_have_are_refused() {
+        let [text, sparse, _, dense] = queries();
+        let (options, bm25) = (SearchOptions::new(10), Bm25 { k1: 1.2, b: 0.75 });
+        for query in [&sparse, &dense] {
+            let query = query.clone().with_bm25(bm25);
+            assert!(refusal(&query, &options).contains("k1 and b"));
+            assert!(snapshot().explain(&query, "etna", 10).is_err());
+        }
+        assert!(refusal(&dense.with_all_terms(), &options).contains("no terms"));
+        assert!(snapshot().search(&text.with_bm25(bm25), 10).is_ok());
+    }
+}
