@@ -40,16 +40,17 @@ pub struct Bench {
     /// Number of results for each query.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = k_parser())]
     k: usize,
-    /// Threads that take queries from one list. One is the default here, because with more a query's time includes what the
-    /// others slow it down.
+    /// Threads that take queries from one list. One is the default here, because with more a
+    /// query's time includes what the others slow it down.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     threads: usize,
     /// Threads that each query may use; those of --threads times as many run at once. Light queries use fewer.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     query_threads: usize,
-    /// Algorithms, separated by commas: exhaustive, wand, block-max-wand, max-score, ranges (sparse fields only), conjunction
-    /// (with --all-terms only, which else leaves exhaustive), `planner` for the planner's choice, `all` for the planner's and
-    /// all that can search the field. They take turns, round by round, and must give the same results, bit for bit.
+    /// Algorithms, separated by commas: exhaustive, wand, block-max-wand, max-score, ranges (sparse
+    /// fields only), conjunction (with --all-terms only, which else leaves exhaustive), `planner`
+    /// for the planner's choice, `all` for the planner's and all that can search the field. They
+    /// take turns, round by round, and must give the same results, bit for bit.
     #[arg(long, value_name = "NAMES", default_value = "planner")]
     algorithm: Named,
     /// Share of the exact results that should be found: below 1, a search of a sparse field is approximate and takes less

@@ -1,8 +1,9 @@
 //! Text of others made harmless for a terminal.
 //!
-//! Ids, titles, texts and error messages hold what stood in somebody's files. Printed as it is, an escape sequence in
-//! it could move the cursor, change colours or rename the window; a line feed could fake a line of output; a
-//! bidirectional control could show an id backwards. Such characters are shown as escapes, as JSON writes them: `\u001b`.
+//! Ids, titles, texts and error messages hold what stood in somebody's files. Printed as it is, an
+//! escape sequence in it could move the cursor, change colours or rename the window; a line feed
+//! could fake a line of output; a bidirectional control could show an id backwards. Such characters
+//! are shown as escapes, as JSON writes them: `\u001b`.
 
 use std::borrow::Cow;
 

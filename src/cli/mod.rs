@@ -24,10 +24,11 @@
 //! | `output_file` | files that appear whole or not at all |
 //! | `harmless` | escapes for what a terminal would obey |
 //!
-//! An option means the same in every subcommand: `--index` is the folder of an index, `--queries` a file of queries,
-//! `--qrels` relevance judgements, `--run` a run that is read, `--output` the file that is written, `--k` the number of
-//! results for each query, `--threads` how many threads share the work (all cores, except for `bench`, which measures single
-//! queries), `--json` output for programs.
+//! An option means the same in every subcommand: `--index` is the folder of an index, `--queries` a
+//! file of queries, `--qrels` relevance judgements, `--run` a run that is read, `--output` the file
+//! that is written, `--k` the number of results for each query, `--threads` how many threads share
+//! the work (all cores, except for `bench`, which measures single queries), `--json` output for
+//! programs.
 
 mod attach;
 mod bench;
@@ -180,7 +181,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The arguments, where a negative number is a value, so that one out of range is answered with the range.
+/// The arguments, where a negative number is a value, so that one out of range is answered with the
+/// range.
 fn command() -> clap::Command {
     fn accept_negative_numbers(command: clap::Command) -> clap::Command {
         let takes_value = |argument: &Arg| argument.get_action().takes_values();

@@ -72,8 +72,8 @@ pub fn print(text: impl AsRef<[u8]>) -> Result<()> {
     output.finish()
 }
 
-/// Prints a line on standard error, with [escapes](super::harmless) for what a terminal would obey. If that cannot be
-/// written, there is nobody to be told.
+/// Prints a line on standard error, with [escapes](super::harmless) for what a terminal would obey.
+/// If that cannot be written, there is nobody to be told.
 pub fn message(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", harmless(line));
 }

@@ -9,6 +9,11 @@
 //!
 //! Standard output, pipes and devices have no second name: they are written directly.
 
+#[cfg(feature = "neural")]
+mod resume;
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -81,22 +86,6 @@ impl OutputFile {
         &self.name
     }
 
-    /// Leaves what is written where it is if the work fails, for [`PartialFile::resume`] to go on
-    /// with.
-    #[must_use]
-    pub fn kept(mut self) -> Self {
-        if let Some(partial) = &mut self.partial {
-            partial.is_kept = true;
-        }
-        self
-    }
-
-    /// The partial file, if it stays where it is when the work fails.
-    pub fn kept_file(&self) -> Option<&Path> {
-        let partial = self.partial.as_ref().filter(|partial| partial.is_kept);
-        partial.map(|partial| partial.partial.as_path())
-    }
-
     /// Writes out the buffer, makes a file durable, and gives it its name.
     ///
     /// # Errors
@@ -157,38 +146,6 @@ impl PartialFile {
         Ok(Self::new(path, partial, file))
     }
 
-    /// Opens what a process that was killed or failed has written, or else a copy of the finished
-    /// file; an empty file if there is neither.
-    ///
-    /// What was there before stays there, whatever becomes of the work.
-    ///
-    /// # Errors
-    ///
-    /// As [`OutputFile::create`].
-    pub fn resume(path: &Path) -> Result<Self> {
-        if path.as_os_str() == STANDARD || is_written_directly(path) {
-            let message = "expected the name of a file to go on with, found a pipe or a device";
-            return Err(Error::invalid(message).at_line(path.display().to_string(), 0));
-        }
-        let path = resolved(path)?;
-        let partial = partial_path(&path);
-        if let Some(file) = open_locked(&partial)? {
-            let mut left = Self::new(path, partial, file);
-            left.is_kept = true;
-            return Ok(left);
-        }
-        let mut begun = Self::create(&path)?;
-        match File::open(&path) {
-            Ok(mut finished) => {
-                let copied = io::copy(&mut finished, &mut begun.file);
-                copied.map_err(|source| Error::io(&begun.partial, "write", source))?;
-            }
-            Err(source) if source.kind() == ErrorKind::NotFound => {}
-            Err(source) => return Err(Error::io(&path, "open", source)),
-        }
-        Ok(begun)
-    }
-
     fn new(path: PathBuf, partial: PathBuf, file: File) -> Self {
         Self {
             path,
@@ -196,20 +153,6 @@ impl PartialFile {
             file,
             is_kept: false,
             is_published: false,
-        }
-    }
-
-    /// The file, for reading and writing.
-    pub fn file(&mut self) -> &mut File {
-        &mut self.file
-    }
-
-    /// The file that its content comes from: the partial file itself, or the finished one that was
-    /// copied.
-    pub fn source(&self) -> &Path {
-        match self.is_kept {
-            true => &self.partial,
-            false => &self.path,
         }
     }
 
@@ -321,97 +264,5 @@ fn lock(file: &File, partial: &Path) -> Result<()> {
         // affair.
         Err(TryLockError::Error(source)) if source.kind() == ErrorKind::Unsupported => Ok(()),
         Err(TryLockError::Error(source)) => Err(Error::io(partial, "lock", source)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn files(folder: &Path) -> Vec<String> {
-        let entries = fs::read_dir(folder).unwrap();
-        let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
-        let mut names: Vec<_> = entries
-            .map(|entry| name(entry).into_string().unwrap())
-            .collect();
-        names.sort_unstable();
-        names
-    }
-
-    #[test]
-    fn a_file_appears_when_it_is_finished_and_replaces_the_old_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.run");
-        fs::write(&path, "old").unwrap();
-        let mut output = OutputFile::create(Some(&path)).unwrap();
-        output.write_all(b"new").unwrap();
-        output.flush().unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
-        output.finish().unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-        assert_eq!(files(folder.path()), ["a.run"]);
-    }
-
-    #[test]
-    fn an_unfinished_file_leaves_the_old_one_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.run");
-        fs::write(&path, "old").unwrap();
-        let mut output = OutputFile::create(Some(&path)).unwrap();
-        output.write_all(b"half of the new").unwrap();
-        drop(output);
-        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
-        assert_eq!(files(folder.path()), ["a.run"]);
-    }
-
-    #[test]
-    fn two_processes_cannot_write_the_same_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.run");
-        let first = OutputFile::create(Some(&path)).unwrap();
-        let second = OutputFile::create(Some(&path)).err().unwrap().to_string();
-        assert!(second.contains("another process"), "{second}");
-        first.finish().unwrap();
-        assert_eq!(files(folder.path()), ["a.run"]);
-    }
-
-    #[test]
-    fn what_a_killed_process_left_is_replaced_or_resumed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.jsonl");
-        let left = folder.path().join("a.jsonl.partial");
-        fs::write(&left, "left").unwrap();
-        let length = |mut partial: PartialFile| partial.file().metadata().unwrap().len();
-        assert_eq!(length(PartialFile::resume(&path).unwrap()), 4);
-        assert_eq!(length(PartialFile::create(&path).unwrap()), 0);
-        assert!(!left.exists());
-        fs::write(&path, "finished").unwrap();
-        assert_eq!(length(PartialFile::resume(&path).unwrap()), 8);
-        assert_eq!(files(folder.path()), ["a.jsonl"]);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_and_permissions_stay_and_devices_are_written_directly() {
-        use std::os::unix::fs::{PermissionsExt, symlink};
-        let folder = tempfile::tempdir().unwrap();
-        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
-        fs::write(&target, "old").unwrap();
-        fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
-        symlink(&target, &link).unwrap();
-        let mut output = OutputFile::create(Some(&link)).unwrap();
-        output.write_all(b"new").unwrap();
-        output.finish().unwrap();
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(fs::read_to_string(&target).unwrap(), "new");
-        let mode = fs::metadata(&target).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o640);
-        let null = OutputFile::create(Some(Path::new("/dev/null"))).unwrap();
-        null.finish().unwrap();
-        assert!(is_written_directly(Path::new("/dev/fd/1")));
-        assert!(OutputFile::create(Some(folder.path())).is_err());
-        for device in ["/dev/null", "-"] {
-            assert!(PartialFile::resume(Path::new(device)).is_err());
-        }
     }
 }

@@ -73,7 +73,8 @@ pub struct QuerySet {
 impl QuerySet {
     /// Reads the queries of `path`, or of standard input for `-`, for an index with this schema.
     ///
-    /// Without a field named, they search the only field that all of them can; see [`FieldArguments::find`].
+    /// Without a field named, they search the only field that all of them can; see
+    /// [`FieldArguments::find`].
     ///
     /// # Errors
     ///

@@ -76,9 +76,9 @@ pub struct Search {
     /// Number of results for each query [default: 10, and 1000 with --queries].
     #[arg(long, value_name = "N", value_parser = k_parser())]
     k: Option<usize>,
-    /// File for the results of --queries, a TREC run or, with --json, JSON Lines [default: standard output].
-    /// Scores are written in full. Tools that judge runs sort them by score and, where scores are equal, by document id:
-    /// there their order may not be the one of the run.
+    /// File for the results of --queries, a TREC run or, with --json, JSON Lines [default: standard
+    /// output]. Scores are written in full. Tools that judge runs sort them by score and, where
+    /// scores are equal, by document id: there their order may not be the one of the run.
     #[arg(long, value_name = "FILE", conflicts_with = "query")]
     output: Option<PathBuf>,
     /// Relevance judgements: of --queries, search only with queries that have some.
@@ -94,8 +94,9 @@ pub struct Search {
     /// Light queries use fewer.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     query_threads: usize,
-    /// Algorithm: exhaustive, wand, block-max-wand, max-score, ranges (sparse fields only) or conjunction (with --all-terms
-    /// only, which else leaves exhaustive); all give the same results [default: the planner's choice].
+    /// Algorithm: exhaustive, wand, block-max-wand, max-score, ranges (sparse fields only) or
+    /// conjunction (with --all-terms only, which else leaves exhaustive); all give the same results
+    /// [default: the planner's choice].
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
     /// Share of the exact results that should be found: below 1, a search of a sparse field is approximate and takes less
@@ -259,7 +260,8 @@ impl Search {
         outcome.check()
     }
 
-    /// Searches with all queries and writes the results as a run or as JSON; returns their number too.
+    /// Searches with all queries and writes the results as a run or as JSON; returns their number
+    /// too.
     fn write(
         &self,
         snapshot: &Snapshot,
@@ -283,8 +285,8 @@ impl Search {
         Ok(written)
     }
 
-    /// Searches with all queries and hands each result on, in the order of the file; returns what became of them and the
-    /// number of hits.
+    /// Searches with all queries and hands each result on, in the order of the file; returns what
+    /// became of them and the number of hits.
     fn each(
         &self,
         snapshot: &Snapshot,

@@ -20,7 +20,8 @@ pub(super) struct JudgedRanking {
 impl JudgedRanking {
     /// Looks up the documents of a ranking, best first, among the judged ones.
     pub(super) fn new(ranking: &[&ScoredDocument], judgments: &HashMap<String, i32>) -> Self {
-        // Qrels in columns cannot hold white space either: there an id may stand as it does in a run.
+        // Qrels in columns cannot hold white space either: there an id may stand as it does in a
+        // run.
         let grade = |hit: &&ScoredDocument| {
             let id = &hit.document;
             let grade = judgments.get(id);

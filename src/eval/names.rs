@@ -1,19 +1,20 @@
 //! Ids as columns of a TREC run.
 //!
-//! The columns of a run are separated by white space and its lines by line feeds, but an id may hold any character. In a
-//! run, each byte of the UTF-8 form of white space and of control characters (also bidirectional ones) is written as `%` and
-//! two hexadecimal digits: `lava lake` becomes `lava%20lake`. In such an id, a `%` that two digits follow is encoded too, and
-//! so it is in an id that would read as such a one: `a%20b` becomes `a%2520b`. Reading decodes the same ids, so that each
-//! reads back as it was.
+//! The columns of a run are separated by white space and its lines by line feeds, but an id may
+//! hold any character. In a run, each byte of the UTF-8 form of white space and of control
+//! characters (also bidirectional ones) is written as `%` and two hexadecimal digits: `lava lake`
+//! becomes `lava%20lake`. In such an id, a `%` that two digits follow is encoded too, and so it is
+//! in an id that would read as such a one: `a%20b` becomes `a%2520b`. Reading decodes the same ids,
+//! so that each reads back as it was.
 //!
-//! All other ids are written as they are, also those with escapes of other characters, as in `Who%3F`: other programs judge
-//! runs by qrels that have the same ids.
+//! All other ids are written as they are, also those with escapes of other characters, as in
+//! `Who%3F`: other programs judge runs by qrels that have the same ids.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// A character that a terminal obeys instead of showing it: a control character, or one that changes the direction of
-/// what follows.
+/// A character that a terminal obeys instead of showing it: a control character, or one that
+/// changes the direction of what follows.
 pub(crate) fn is_control(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -49,8 +50,9 @@ pub(super) fn decoded(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether an id has a special character, or would have one if its escapes were decoded, however often. That holds for an
-/// id as for its encoded form, so writing and reading agree about which ids are encoded.
+/// Whether an id has a special character, or would have one if its escapes were decoded, however
+/// often. That holds for an id as for its encoded form, so writing and reading agree about which
+/// ids are encoded.
 fn is_escaped(id: &str) -> bool {
     if !id.contains(|letter| letter == '%' || is_special(letter)) {
         return false;
@@ -66,7 +68,8 @@ fn is_escaped(id: &str) -> bool {
     true
 }
 
-/// The text with every escape replaced by its byte; as it is where it has none, and where the bytes would be no UTF-8.
+/// The text with every escape replaced by its byte; as it is where it has none, and where the bytes
+/// would be no UTF-8.
 fn without_escapes(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     if !(0..bytes.len()).any(|at| byte_at(bytes, at).is_some()) {

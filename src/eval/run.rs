@@ -65,9 +65,9 @@ impl Run {
 
     /// Reads a run in TREC format; `file` is the name used in errors.
     ///
-    /// Each line holds `query Q0 document rank score tag`, separated by white space. The second
-    /// and fourth columns are ignored, and so is anything after the tag. Blank lines are skipped.
-    /// Ids in which [`RunWriter`] has percent-encoded white space or control characters are decoded.
+    /// Each line holds `query Q0 document rank score tag`, separated by white space. The second and
+    /// fourth columns are ignored, and so is anything after the tag. Blank lines are skipped. Ids
+    /// in which [`RunWriter`] has percent-encoded white space or control characters are decoded.
     ///
     /// # Errors
     ///
@@ -102,7 +102,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the query already has results, when an id is empty, when a score is not finite, and when a document is given twice.
+    /// [`Error::InvalidInput`] when the query already has results, when an id is empty, when a
+    /// score is not finite, and when a document is given twice.
     pub fn insert(&mut self, query: &str, results: Vec<ScoredDocument>) -> Result<()> {
         check_id("query id", query)?;
         if self.positions.contains_key(query) {

@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 
 /// Writes a TREC run query by query, without keeping it in memory.
 ///
-/// Ids are percent-encoded where they hold white space or control characters, which would break the run: `lava lake` is
-/// written as `lava%20lake`. [`Run::read`](super::Run::read) decodes them.
+/// Ids are percent-encoded where they hold white space or control characters, which would break the
+/// run: `lava lake` is written as `lava%20lake`. [`Run::read`](super::Run::read) decodes them.
 ///
 /// ```
 /// use esparsa::eval::RunWriter;
@@ -51,8 +51,9 @@ impl<W: Write> RunWriter<W> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when an id is empty, when a score is not finite, and when a score is above the one before it: evaluation sorts by score, so such a
-    /// run would not be judged in the order given. [`Error::Io`] when writing fails.
+    /// [`Error::InvalidInput`] when an id is empty, when a score is not finite, and when a score is
+    /// above the one before it: evaluation sorts by score, so such a run would not be judged in the
+    /// order given. [`Error::Io`] when writing fails.
     pub fn write_query<D, S>(
         &mut self,
         query: &str,

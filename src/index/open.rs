@@ -63,7 +63,8 @@ impl IndexOptions {
         text_fields(schema).map(resolve).collect()
     }
 
-    /// The analyzers that are known: an index can be read, and documents deleted and merged, without the others.
+    /// The analyzers that are known: an index can be read, and documents deleted and merged,
+    /// without the others.
     pub(super) fn resolve_known(&self, schema: &Schema) -> Vec<(FieldNumber, Analyzer)> {
         let known = text_fields(schema)
             .filter_map(|(number, _, name)| Some((number, self.find(name).ok()?)));
@@ -81,7 +82,8 @@ pub(super) struct WriterAnalyzers {
 }
 
 impl WriterAnalyzers {
-    /// Finds the analyzers of all text fields; a missing one is an error only for documents with text in its field.
+    /// Finds the analyzers of all text fields; a missing one is an error only for documents with
+    /// text in its field.
     pub fn new(options: &IndexOptions, schema: &Schema) -> Result<Self> {
         let (mut analyzers, mut missing) = (Vec::new(), Vec::new());
         for (number, _, name) in text_fields(schema) {
@@ -218,8 +220,8 @@ impl Index {
 
     /// Opens an index in any directory, with options.
     ///
-    /// An analyzer that the options lack is missed only where text is analyzed: by text queries on its field, and by
-    /// documents with text in it. All else works without.
+    /// An analyzer that the options lack is missed only where text is analyzed: by text queries on
+    /// its field, and by documents with text in it. All else works without.
     ///
     /// # Errors
     ///

@@ -26,8 +26,8 @@ impl Snapshot {
             .collect()
     }
 
-    /// As [`search_batch`](Self::search_batch), with a result or an error for each query: one that cannot be searched
-    /// does not keep the others from being.
+    /// As [`search_batch`](Self::search_batch), with a result or an error for each query: one that
+    /// cannot be searched does not keep the others from being.
     ///
     /// # Errors
     ///

@@ -17,16 +17,18 @@ pub enum Algorithm {
     /// Window by window, terms that cannot matter last.
     MaxScore,
     /// Ranges of documents in falling order of their bounds. Only for sparse fields with
-    /// [`SparseLayout::Ranges`](crate::SparseLayout::Ranges). A segment whose lists are all too short to be cut at ranges is
-    /// searched by [`MaxScore`](Self::MaxScore).
+    /// [`SparseLayout::Ranges`](crate::SparseLayout::Ranges). A segment whose lists are all too
+    /// short to be cut at ranges is searched by [`MaxScore`](Self::MaxScore).
     Ranges,
-    /// The documents of the rarest term, looked up in the lists of the others. Only for queries that ask for
-    /// [all terms](crate::Query::with_all_terms), which take it unless [`Exhaustive`](Self::Exhaustive) is asked for.
+    /// The documents of the rarest term, looked up in the lists of the others. Only for queries
+    /// that ask for [all terms](crate::Query::with_all_terms), which take it unless
+    /// [`Exhaustive`](Self::Exhaustive) is asked for.
     Conjunction,
 }
 
 impl Algorithm {
-    /// All algorithms. Which of them can search with a query, [`Snapshot::algorithms`](crate::Snapshot::algorithms) says.
+    /// All algorithms. Which of them can search with a query,
+    /// [`Snapshot::algorithms`](crate::Snapshot::algorithms) says.
     pub const ALL: [Self; 6] = [
         Self::Exhaustive,
         Self::Wand,

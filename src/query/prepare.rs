@@ -122,7 +122,8 @@ impl Prepared {
     }
 }
 
-/// The terms of a text under a field's analyzer that documents can have, with how often each occurs.
+/// The terms of a text under a field's analyzer that documents can have, with how often each
+/// occurs.
 pub(super) fn analyze(
     snapshot: &Snapshot,
     field: FieldNumber,
@@ -153,8 +154,8 @@ fn can_be_indexed(term: &str) -> bool {
     term.len() <= MAX_TEXT_TERM_BYTES
 }
 
-/// How many of a query's terms are above the limit. Where documents must have all terms none can be left out, so
-/// that is an error.
+/// How many of a query's terms are above the limit. Where documents must have all terms none can be
+/// left out, so that is an error.
 fn excess(terms: usize, all_terms: bool) -> Result<u64> {
     let excess = terms.saturating_sub(MAX_QUERY_TERMS) as u64;
     if excess > 0 && all_terms {
@@ -364,7 +365,8 @@ mod tests {
     use super::*;
     use crate::{Document, Index, Schema};
 
-    /// 5,000 documents with one word and one sparse term each, of which the words with high numbers are rare.
+    /// 5,000 documents with one word and one sparse term each, of which the words with high numbers
+    /// are rare.
     fn many_terms() -> Snapshot {
         let schema = Schema::new().text("text", "simple").unwrap();
         let index = Index::in_memory(schema.sparse("sparse", 3.0).unwrap()).unwrap();

@@ -102,7 +102,8 @@ impl Query {
         Self::new(field.into(), QueryKind::Dense(vector.into()))
     }
 
-    /// Sets k1 and b, which are the field's otherwise. Only queries of words have them: with vectors a search is refused.
+    /// Sets k1 and b, which are the field's otherwise. Only queries of words have them: with
+    /// vectors a search is refused.
     #[must_use]
     pub fn with_bm25(mut self, parameters: Bm25) -> Self {
         self.bm25 = Some(parameters);
@@ -111,10 +112,11 @@ impl Query {
 
     /// Asks for documents that have every term; scores stay what they are.
     ///
-    /// What the field's analyzer drops, such as a stop word, is no term and need not be there; neither need a term of a
-    /// sparse query whose weight is 0. With a term that no document has, or with none at all, nothing is found; a word
-    /// that is too long for an index is a term that no document has. Such queries are searched exactly: a
-    /// [recall](SearchOptions::recall) below 1 is refused, and so is a vector for a dense field, which has no terms.
+    /// What the field's analyzer drops, such as a stop word, is no term and need not be there;
+    /// neither need a term of a sparse query whose weight is 0. With a term that no document has,
+    /// or with none at all, nothing is found; a word that is too long for an index is a term that
+    /// no document has. Such queries are searched exactly: a [recall](SearchOptions::recall) below
+    /// 1 is refused, and so is a vector for a dense field, which has no terms.
     ///
     /// ```
     /// use esparsa::{Document, Index, Query, Schema};
@@ -176,8 +178,9 @@ impl SearchOptions {
         }
     }
 
-    /// Uses this algorithm, whatever the planner would choose. A search with a query or a field that the algorithm
-    /// cannot do is refused; [`Snapshot::algorithms`](crate::Snapshot::algorithms) lists those that can.
+    /// Uses this algorithm, whatever the planner would choose. A search with a query or a field
+    /// that the algorithm cannot do is refused;
+    /// [`Snapshot::algorithms`](crate::Snapshot::algorithms) lists those that can.
     #[must_use]
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = Some(algorithm);
@@ -187,10 +190,12 @@ impl SearchOptions {
     /// The share of the exact results that should be found, above 0 and up to 1 (the default: all of them, the search is exact). With
     /// less, the search of a sparse field leaves out what is expected not to matter, and takes less time.
     ///
-    /// What is left out is chosen by what was measured with queries on the index ([`Snapshot::calibrate`](crate::Snapshot::calibrate)), or
-    /// on generated vectors while nothing was; it holds for the mean of many queries like those, and for single ones not
-    /// at all. Scores lack the terms that were left out. Text and dense fields, and queries that ask for
-    /// [all terms](Query::with_all_terms), are searched exactly: with them a recall below 1 is refused.
+    /// What is left out is chosen by what was measured with queries on the index
+    /// ([`Snapshot::calibrate`](crate::Snapshot::calibrate)), or on generated vectors while nothing
+    /// was; it holds for the mean of many queries like those, and for single ones not at all.
+    /// Scores lack the terms that were left out. Text and dense fields, and queries that ask for
+    /// [all terms](Query::with_all_terms), are searched exactly: with them a recall below 1 is
+    /// refused.
     #[must_use]
     pub fn recall(mut self, recall: f32) -> Self {
         self.recall = recall;

@@ -35,8 +35,8 @@ pub struct SearchStatistics {
     pub postings_scored: u64,
     /// The algorithm used in each segment that has a term of the query.
     pub algorithms: Vec<Algorithm>,
-    /// Terms that were not searched, because the query has more than 4,096: the weightiest are kept. Without any, as
-    /// almost always, this is 0.
+    /// Terms that were not searched, because the query has more than 4,096: the weightiest are
+    /// kept. Without any, as almost always, this is 0.
     pub terms_left_out: u64,
 }
 
@@ -53,9 +53,10 @@ impl Snapshot {
     /// The best `k` documents of a query, best first; fewer when fewer match. A query without terms finds
     /// nothing.
     ///
-    /// Of a query with more than 4,096 terms that documents have, the weightiest 4,096 are searched: of words, those with
-    /// the greatest idf times frequency in the query. [`SearchStatistics::terms_left_out`] counts the others. A query that
-    /// asks for [all terms](Query::with_all_terms) cannot leave any out, so there that is an error.
+    /// Of a query with more than 4,096 terms that documents have, the weightiest 4,096 are
+    /// searched: of words, those with the greatest idf times frequency in the query.
+    /// [`SearchStatistics::terms_left_out`] counts the others. A query that asks for [all
+    /// terms](Query::with_all_terms) cannot leave any out, so there that is an error.
     ///
     /// ```
     /// use esparsa::{Document, Index, Query, Schema};
@@ -73,10 +74,11 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`](crate::Error::InvalidInput) when the query does not fit the schema, when the query or the
-    /// options ask for what the field cannot do, or when `k` is 0;
-    /// [`Error::Limit`](crate::Error::Limit) when `k` or the number of terms that all must be there is too great;
-    /// [`Error::Corrupt`](crate::Error::Corrupt) when bytes that must be read are damaged.
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) when the query does not fit the schema,
+    /// when the query or the options ask for what the field cannot do, or when `k` is 0;
+    /// [`Error::Limit`](crate::Error::Limit) when `k` or the number of terms that all must be there
+    /// is too great; [`Error::Corrupt`](crate::Error::Corrupt) when bytes that must be read are
+    /// damaged.
     pub fn search(&self, query: &Query, k: usize) -> Result<Vec<Hit>> {
         Ok(self.search_with(query, &SearchOptions::new(k))?.hits)
     }

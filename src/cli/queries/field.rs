@@ -12,8 +12,9 @@ use crate::query::Query;
 /// The options that say what is searched and how it is scored.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct FieldArguments {
-    /// Field to search: its name, or `text`, `sparse` or `dense` for the first field of that kind [default: the index's only
-    /// field that can be searched; if it has several, the only one that fits the query, which is words or a vector].
+    /// Field to search: its name, or `text`, `sparse` or `dense` for the first field of that kind
+    /// [default: the index's only field that can be searched; if it has several, the only one that
+    /// fits the query, which is words or a vector].
     #[arg(long, value_name = "NAME")]
     field: Option<String>,
     /// BM25: how soon a term's frequency saturates, at least 0 [default: 0.9].
@@ -40,13 +41,15 @@ enum Scoring {
 }
 
 impl FieldArguments {
-    /// Finds the field in a schema. When none is named it is the only one that can be searched, or else the only one of
-    /// the kinds that `fitting` lists, which are those that the queries can search.
+    /// Finds the field in a schema. When none is named it is the only one that can be searched, or
+    /// else the only one of the kinds that `fitting` lists, which are those that the queries can
+    /// search.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the schema has no such field, when the field cannot be searched, when none is named and
-    /// more than one, or none, fits, and when k1 or b is given for a field without BM25.
+    /// [`Error::InvalidInput`] when the schema has no such field, when the field cannot be
+    /// searched, when none is named and more than one, or none, fits, and when k1 or b is given for
+    /// a field without BM25.
     pub fn find(&self, schema: &Schema, fitting: &[FieldKind]) -> Result<SearchedField> {
         let field = match &self.field {
             Some(name) => named(schema, name)?,
@@ -136,7 +139,8 @@ fn in_words(fields: &[&Field]) -> String {
     fields.collect::<Vec<_>>().join(", ")
 }
 
-/// The kinds of fields that the query of a command line can search: words, or the JSON of a vector, which may be words too.
+/// The kinds of fields that the query of a command line can search: words, or the JSON of a vector,
+/// which may be words too.
 pub fn kinds_of(text: &str) -> Vec<FieldKind> {
     let mut kinds = vec![FieldKind::Text];
     match serde_json::from_str(text) {

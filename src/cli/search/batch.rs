@@ -1,4 +1,5 @@
-//! The queries of a file, batch by batch: results in the order of the file, progress, and queries that fail alone.
+//! The queries of a file, batch by batch: results in the order of the file, progress, and queries
+//! that fail alone.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,8 @@ use crate::query::{SearchOptions, SearchResult};
 const FIRST_BATCH: usize = 64;
 /// Most queries of a batch, which bounds the memory that results take.
 const MAX_BATCH: usize = 1_024;
-/// A batch should take about as long: often enough for progress, and seldom enough for starting threads.
+/// A batch should take about as long: often enough for progress, and seldom enough for starting
+/// threads.
 const BATCH_TIME: Duration = Duration::from_millis(500);
 /// So many queries are named in messages; more are only counted.
 const NOTES_SHOWN: u64 = 20;
@@ -38,13 +40,13 @@ pub struct Outcome {
 }
 
 impl Batch<'_> {
-    /// Searches with all queries and hands each result on with the query's place, in the order of the file. A query that
-    /// cannot be searched is named and left out.
+    /// Searches with all queries and hands each result on with the query's place, in the order of
+    /// the file. A query that cannot be searched is named and left out.
     ///
     /// # Errors
     ///
-    /// Damage, what `take` gives, and the error of the first query if every query of the first batch fails: then what was
-    /// asked for is wrong, not a query.
+    /// Damage, what `take` gives, and the error of the first query if every query of the first
+    /// batch fails: then what was asked for is wrong, not a query.
     pub fn search(
         mut self,
         set: &QuerySet,

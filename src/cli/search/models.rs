@@ -84,7 +84,8 @@ impl Models {
         })
     }
 
-    /// Makes the vectors of queries that have words and no vector of the field's kind, if there is a model for it.
+    /// Makes the vectors of queries that have words and no vector of the field's kind, if there is
+    /// a model for it.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! How far the queries of a file are: a bar on a terminal, elsewhere a plain line every few seconds.
+//! How far the queries of a file are: a bar on a terminal, elsewhere a plain line every few
+//! seconds.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -27,7 +28,8 @@ enum Display {
 }
 
 impl QueryProgress {
-    /// Begins before the first of `queries` queries. No bar is drawn while results go to the terminal.
+    /// Begins before the first of `queries` queries. No bar is drawn while results go to the
+    /// terminal.
     pub fn new(queries: u64, quiet: bool, to_terminal: bool) -> Self {
         let display = match () {
             () if quiet => Display::Nothing,
