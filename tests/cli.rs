@@ -185,7 +185,7 @@ fn tiny_weights_beside_a_huge_one_keep_their_order_and_are_reported() {
         ("huge", 100.0),
     ];
     let lines = weights.map(|(id, x)| format!("{{\"id\":\"{id}\",\"vector\":{{\"x\":{x}}}}}"));
-    scratch.write("in.jsonl", &lines.join("\n"));
+    scratch.write("in.jsonl", lines.join("\n"));
     let report = scratch.run("index in.jsonl --index index").done();
     assert!(
         report.contains("1 of 4 weights rounded up to the smallest step"),

@@ -703,7 +703,7 @@ mod tests {
             [0, 0, 2, 0, 0, 0, 5, 0, 0, 0],
             [0xF4, 0xFF, 1, 0, 0, 0, 3, 0, 0, 0],
         ];
-        let lists = [&[0xC8, 0x43, 0x02, 0x03, 0x05, 0x04][..], &[0x09][..]];
+        let lists = [&[0xC8, 0x43, 0x02, 0x2B, 0x08][..], &[0x09, 0x03, 0x04][..]];
         assert_eq!(bytes[..3], [0, 2, 0]);
         assert_eq!(bytes[3..23], table.concat());
         assert_eq!(bytes[23..], lists.concat());
