@@ -290,13 +290,14 @@ def read_schema(part):
             part.expect(sensible, "k1 is below 0 or b not from 0 to 1", at)
             field.update(kind="text", k1_bits=k1_bits, b_bits=b_bits, analyzer=options.text(options.left()))
         elif kind == 2:
-            scale_bits, numbered, layout = options.numbers("IBB")
+            scale_bits, numbered, layout, clamps = options.numbers("IBBB")
             scale = float_of(scale_bits)
             part.expect(0 < scale < float("inf"), f"scale {scale} is not a positive number", at)
             part.expect(numbered < 2, "terms are neither strings nor numbers", at)
             part.expect(layout < 2, "lists are laid out neither at ranges nor in tiers", at)
+            part.expect(clamps < 2, "weights are neither clamped nor kept", at)
             field.update(kind="sparse", scale_bits=scale_bits, terms=("strings", "numbers")[numbered])
-            field.update(layout=("ranges", "tiers")[layout])
+            field.update(layout=("ranges", "tiers")[layout], clamps=bool(clamps))
         elif kind == 3:
             field.update(kind="stored")
         elif kind == 4:
@@ -325,10 +326,10 @@ def read_segment(folder, record, schema):
     documents, count, flags = info.numbers("III")
     as_named = documents == record["documents"] <= MAX_SEGMENT_DOCUMENTS
     info.expect(as_named, f"found {documents} documents, the manifest says {record['documents']}", 0)
-    keys = "field kind terms postings total left_out documents".split()
+    keys = "field kind terms postings total left_out rounded_up documents base has_parts".split()
     by_number = {field["number"]: field for field in schema}
     for _ in range(count):
-        at, statistics = info.at, dict(zip(keys, info.numbers("IIQQQQI4x")))
+        at, statistics = info.at, dict(zip(keys, info.numbers("IIQQQQQIhBx")))
         field = by_number.get(statistics["field"], {"kind": None})
         same_kind = (statistics["kind"], field["kind"]) in [(1, "text"), (2, "sparse"), (4, "dense")]
         info.expect(same_kind, "the schema has no such field, or one of another kind", at)
@@ -336,7 +337,7 @@ def read_segment(folder, record, schema):
             contents, found = read_dense_field(container, field, documents, statistics["documents"])
         else:
             read_field = {"text": read_text_field, "sparse": read_sparse_field}[field["kind"]]
-            contents, found = read_field(container, field, documents)
+            contents, found = read_field(container, field, documents, statistics["base"])
         for key, value in found.items():
             info.expect(statistics[key] == value, f"{key}: expected {statistics[key]}, found {value}", at)
         fields.append({**statistics, **contents, "kind": field["kind"]})
@@ -347,7 +348,7 @@ def read_segment(folder, record, schema):
     segment = {"file": container.name, "documents": documents, "reordered": flags & 1 == 1}
     return container, {**segment, "fields": fields, "ids": ids, "stored": stored}
 
-def read_text_field(container, field, documents):
+def read_text_field(container, field, documents, _):
     terms, postings, lengths = (container.section(s, field["number"]) for s in ("terms", "postings", "lengths"))
     codes, listed, sums = read_lengths(lengths, documents), [], [0] * documents
     for key, entry in read_dictionary(terms, "text", postings):
@@ -362,20 +363,23 @@ def read_text_field(container, field, documents):
     found["documents"] = sum(code > 0 for code in codes)
     return {"lengths": [length_of(code) for code in codes], "listed": listed}, found
 
-def read_sparse_field(container, field, documents):
+def read_sparse_field(container, field, documents, base):
     terms, impacts = container.section("terms", field["number"]), container.section("impacts", field["number"])
     listed, seen, total = [], set(), 0
     for key, entry in read_dictionary(terms, "sparse", impacts):
-        term = read_sparse_list(impacts, entry, documents)
-        for part in term.get("tiers", [term]):
-            total += sum(part["impacts"])
-            seen.update(part["documents"])
+        term, of_term = read_sparse_term(impacts, entry, documents, base), []
+        for tiers in [part.get("tiers", [part]) for part in term.get("parts", [term])]:
+            total += sum(sum(tier["impacts"]) for tier in tiers)
+            of_term += [document for tier in tiers for document in tier["documents"]]
+        impacts.expect(len(set(of_term)) == entry["df"] == len(of_term), "documents are in two parts, or too many", 0)
+        seen.update(of_term)
         if field["terms"] == "numbers":
             terms.expect(len(key) == 4, f"expected keys of four bytes, found {key!r}", 0)
         name = terms_text(terms, key) if field["terms"] == "strings" else int.from_bytes(key, "big")
         listed.append({"term": name, "df": entry["df"], **term})
     found = {"terms": len(listed), "postings": sum(term["df"] for term in listed), "total": total}
-    return {"listed": listed}, {**found, "documents": len(seen)}
+    found["has_parts"] = int(any("parts" in term for term in listed))
+    return {"listed": listed}, {**found, "base": base, "documents": len(seen)}
 
 def terms_text(section, key):
     return Part(section.file, section.section, key).text(len(key))
@@ -507,18 +511,38 @@ def pairs(data):
 
 # ---- sparse-postings
 
-def read_sparse_list(section, entry, documents):
+PARTS, RANGES, MAX_EXPONENT = 0, 255, 512
+
+def read_sparse_term(section, entry, documents, base):
     if entry["df"] == 1:
-        in_range = entry["document"] < documents and entry["value"] < 255
+        zigzag, value = divmod(entry["value"], 256)
+        in_range = entry["document"] < documents and value < 255
         section.expect(in_range, "a single posting is not in the segment, or its impact not 1 to 255", 0)
-        return {"tiers": [tier_of([entry["document"]], [255 - entry["value"]], [])]}
+        found = {"tiers": [tier_of([entry["document"]], [255 - value], [])]}
+        exponent = base + ((zigzag >> 1) ^ -(zigzag & 1))
+        return {"parts": [{**found, "exponent": exponent}]} if zigzag else found
     part = section.part(entry["length"])
     first = part.number("B")
-    if entry["df"] <= 128:
-        return {"tiers": [read_tier(part, entry["df"], documents, greatest=first)]}
-    if first == 0:
-        return read_range_list(part, entry["df"], documents)
-    return {"tiers": read_tiers(part, first, entry["df"], documents)}
+    if first != PARTS:
+        return read_sparse_list(part, first, entry["df"], documents)
+    table = [part.numbers("hII") for _ in range(part.number("H"))]
+    exponents = [exponent for exponent, _, _ in table]
+    falls = rises(exponents[::-1]) and all(abs(exponent) <= MAX_EXPONENT for exponent in exponents)
+    part.expect(falls and exponents != [base], f"exponents of parts are {exponents}")
+    part.expect(sum(postings for _, postings, _ in table) == entry["df"], "parts do not add up to their term")
+    parts = []
+    for exponent, postings, length in table:
+        inner = part.part(length)
+        parts.append({**read_sparse_list(inner, inner.number("B"), postings, documents), "exponent": exponent})
+    part.finish("parts")
+    return {"parts": parts}
+
+def read_sparse_list(part, first, df, documents):
+    if df <= 128:
+        return {"tiers": [read_tier(part, df, documents, greatest=first)]}
+    if first == RANGES:
+        return read_range_list(part, df, documents)
+    return {"tiers": read_tiers(part, first, df, documents)}
 
 def read_tiers(part, count, df, documents):
     part.expect(count <= MAX_TIERS, f"expected 1 to {MAX_TIERS} tiers, found {count}")

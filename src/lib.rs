@@ -49,8 +49,8 @@
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
-//! **Learned sparse vectors.** Terms are strings or numbers, weights are kept in 255 steps of one scale
-//! per field, and scores are exact sums of integers:
+//! **Learned sparse vectors.** Terms are strings or numbers, weights are quantized to 255 steps of a scale that each segment
+//! chooses, and scores are exact sums of integers:
 //!
 //! ```
 //! use esparsa::{Document, Index, Query, Schema};

@@ -169,7 +169,7 @@ fn standard_input_is_read() {
 }
 
 #[test]
-fn vectors_make_a_sparse_field_with_room_above_the_greatest_weight() {
+fn vectors_make_a_sparse_field_that_takes_larger_weights_later() {
     let scratch = indexed(VECTORS);
     let snapshot = Index::open(scratch.path("index")).unwrap().snapshot();
     let query = Query::sparse("sparse", [("lava", 1.0)]);
@@ -180,21 +180,82 @@ fn vectors_make_a_sparse_field_with_room_above_the_greatest_weight() {
     let line = r#"{"id":"hot","vector":{"lava":9}}"#;
     scratch.write("more.jsonl", line);
     let report = json(&scratch.run("index more.jsonl --index index --json").done());
-    assert_eq!(report["weights_clamped"], 1);
-    let greatest = report["greatest_weight"].as_f64().unwrap();
-    assert!((greatest - 3.3).abs() < 1e-5, "{greatest}");
+    assert_eq!(report["weights_clamped"], 0);
+    assert_eq!(report["max_weight"], Value::Null);
+    let snapshot = Index::open(scratch.path("index")).unwrap().snapshot();
+    let hits = snapshot.unwrap().search(&query, 10).unwrap();
+    assert_eq!(hits[0].id, "hot");
+    assert!((hits[0].score - 9.0).abs() < 0.05, "{}", hits[0].score);
     // What is stored leaves the vector out.
     let stored = json(&scratch.run("get --index index hot").done());
     assert_eq!(stored, json(r#"{"id":"hot"}"#));
 }
 
+/// The best documents for a weight of 1 of the term `x`.
+fn found_by_x(scratch: &Scratch) -> Vec<(String, f32)> {
+    let snapshot = Index::open(scratch.path("index")).unwrap().snapshot();
+    let query = Query::sparse("sparse", [("x", 1.0)]);
+    let hits = snapshot.unwrap().search(&query, 10).unwrap().into_iter();
+    hits.map(|hit| (hit.id, hit.score)).collect()
+}
+
 #[test]
-fn the_greatest_weight_can_be_given() {
+fn a_second_load_of_larger_weights_does_not_tie_at_the_top() {
+    let scratch = indexed(r#"{"id":"a","vector":{"x":0.3}}"#);
+    let larger = "{\"id\":\"b\",\"vector\":{\"x\":2.5}}\n{\"id\":\"c\",\"vector\":{\"x\":0.9}}\n";
+    scratch.write("larger.jsonl", larger);
+    scratch.run("index larger.jsonl --index index").done();
+    let before = found_by_x(&scratch);
+    for ((id, score), expected) in before.iter().zip([("b", 2.5), ("c", 0.9), ("a", 0.3)]) {
+        assert_eq!(id, expected.0);
+        assert!((score / expected.1 - 1.0).abs() < 0.01, "{before:?}");
+    }
+    scratch.run("merge --index index --segments 1").done();
+    assert_eq!(found_by_x(&scratch), before);
+}
+
+#[test]
+fn tiny_weights_beside_a_huge_one_keep_their_order_and_are_reported() {
+    let scratch = Scratch::new();
+    let weights = [
+        ("tiny", 0.001),
+        ("small", 0.002),
+        ("some", 0.2),
+        ("huge", 100.0),
+    ];
+    let lines = weights.map(|(id, x)| format!("{{\"id\":\"{id}\",\"vector\":{{\"x\":{x}}}}}"));
+    scratch.write("in.jsonl", lines.join("\n"));
+    let report = scratch.run("index in.jsonl --index index").done();
+    assert!(
+        report.contains("1 of 4 weights rounded up to the smallest step"),
+        "{report}"
+    );
+    let found = found_by_x(&scratch);
+    let ids: Vec<&str> = found.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["huge", "some", "small", "tiny"]);
+    assert!((found[3].1 - 0.001).abs() < 0.0001, "{found:?}");
+}
+
+#[test]
+fn weights_whose_sum_overflows_are_refused_in_documents_and_queries() {
+    let scratch = indexed(VECTORS);
+    let line = r#"{"id":"hot","vector":{"lava":3e38,"ash":3e38}}"#;
+    scratch.write("more.jsonl", line);
+    let message = scratch.run("index more.jsonl --index index").failed();
+    assert!(message.contains("sum"), "{message}");
+    let snapshot = Index::open(scratch.path("index")).unwrap().snapshot();
+    let query = Query::sparse("sparse", [("lava", 3e38), ("lava", 3e38)]);
+    let error = snapshot.unwrap().search(&query, 10).unwrap_err();
+    assert!(error.to_string().contains("sum"), "{error}");
+}
+
+#[test]
+fn the_max_weight_can_be_given() {
     let scratch = Scratch::new();
     scratch.write("two.jsonl", VECTORS);
-    let command = "index two.jsonl --index index --json --greatest-weight";
+    let command = "index two.jsonl --index index --json --max-weight";
     let report = json(&scratch.run(&format!("{command} 2")).done());
-    assert_eq!(report["greatest_weight"], 2.0);
+    assert_eq!(report["max_weight"], 2.0);
     assert_eq!(report["weights_clamped"], 1);
     scratch.run(&format!("{command} 2")).done();
     let message = scratch.run(&format!("{command} 5")).failed();
@@ -223,7 +284,7 @@ fn options_that_contradict_the_index_are_refused() {
     };
     assert!(refused("--language pt").contains("analyzed as `english`"));
     assert!(refused("--no-stored").contains("keeps documents"));
-    assert!(refused("--greatest-weight 3").contains("build a new index"));
+    assert!(refused("--max-weight 3").contains("build a new index"));
     for language in ["en", "English", "en-GB"] {
         let command = format!("index two.jsonl --index index --language {language}");
         scratch.run(&command).done();
@@ -415,7 +476,7 @@ fn the_report_gives_rates_and_sizes() {
     assert_eq!(report["input_bytes"], LINES.len());
     assert_eq!(report["bad_records"], 0);
     assert_eq!(report["terms_left_out"], 0);
-    assert_eq!(report["greatest_weight"], Value::Null);
+    assert_eq!(report["max_weight"], Value::Null);
     for rate in [
         "seconds",
         "documents_per_second",
@@ -729,8 +790,8 @@ fn wrong_usage_ends_with_code_2() {
         "index two.jsonl --index index --on-duplicate cry",
         "index two.jsonl --index index --commit-every 5m",
         "index two.jsonl --index index --commit-every 0",
-        "index two.jsonl --index index --greatest-weight -1",
-        "index two.jsonl --index index --greatest-weight NaN",
+        "index two.jsonl --index index --max-weight -1",
+        "index two.jsonl --index index --max-weight NaN",
         "index two.jsonl --index index --segments 0",
         "get --index index",
     ] {

@@ -162,7 +162,7 @@ fn encoding_while_indexing_and_before_are_the_same() {
             ))
             .done();
         let index = format!("{field}.index");
-        let greatest = match field {
+        let max_weight = match field {
             // The same scale of weights.
             "sparse" => {
                 let report = scratch.run("inspect --index i --json").done();
@@ -170,14 +170,14 @@ fn encoding_while_indexing_and_before_are_the_same() {
                 let fields = report["fields"].as_array().unwrap();
                 let found = fields
                     .iter()
-                    .find_map(|field| field["greatest_weight"].as_f64());
-                format!("--greatest-weight {}", found.unwrap())
+                    .find_map(|field| field["expected_max_weight"].as_f64());
+                format!("--max-weight {}", found.unwrap())
             }
             _ => String::new(),
         };
         scratch
             .run(&format!(
-                "index {vectors} --index {index} {greatest} --quiet"
+                "index {vectors} --index {index} {max_weight} --quiet"
             ))
             .done();
         let after = scratch

@@ -276,6 +276,29 @@ fn the_golden_index_has_ranges_of_every_shape() {
 }
 
 #[test]
+fn the_golden_index_has_impacts_of_several_exponents() {
+    let recorded = recorded();
+    let field = |segment: usize| &recorded["segments"][segment]["fields"][2];
+    assert_eq!(field(0)["base"], 0);
+    assert_eq!(field(0)["has_parts"], 1);
+    assert!(field(2)["base"].as_i64().unwrap() > 0);
+    assert!(field(0)["rounded_up"].as_u64().unwrap() > 0);
+    let exponents = |term: u32| -> Vec<i64> {
+        let parts = find(&recorded, 0, 2, term.into())["parts"].clone();
+        let parts = parts.as_array().unwrap().iter();
+        parts
+            .map(|part| part["exponent"].as_i64().unwrap())
+            .collect()
+    };
+    assert_eq!(exponents(11), [2, 1, 0, -12]);
+    assert_eq!(exponents(12), [6, -12]);
+    assert_eq!(exponents(13), [-12]);
+    let many = find(&recorded, 0, 2, 11.into());
+    assert!(many["parts"][2]["ranges"].is_array());
+    assert!(many["parts"][3]["tiers"].is_array());
+}
+
+#[test]
 fn the_independent_reader_sees_what_is_recorded() {
     let Some(output) = run_reader(&golden()) else {
         return;

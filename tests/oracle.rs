@@ -3,7 +3,8 @@
 //! Each case draws an index (documents, segments, deletes, merges), a query and k, and compares: the
 //! exhaustive search with a scorer written out here from the documents, and the other algorithms with the
 //! exhaustive one, half of them on several threads. Queries that ask for all terms are compared with what is left of the exhaustive
-//! search when documents that lack one are taken out. `ESPARSA_ORACLE_CASES` sets the number of cases, `ESPARSA_ORACLE_SEED` the first seed; a
+//! search when documents that lack one are taken out. Sparse weights are of one magnitude in some commits and of another in others, a few
+//! among them far above or below; merging the segments changes no score. `ESPARSA_ORACLE_CASES` sets the number of cases, `ESPARSA_ORACLE_SEED` the first seed; a
 //! failure names its seed.
 
 mod random;
@@ -34,10 +35,16 @@ struct Row {
     id: u64,
     words: Vec<u64>,
     vector: BTreeMap<u64, f32>,
+    /// The commit it was written for.
+    commit: usize,
 }
 
 struct Case {
     index: Index,
+    /// To which weights are clamped.
+    max_weight: Option<f32>,
+    /// The max weight of the documents of each commit.
+    max_of_commits: Vec<f32>,
     /// The live documents.
     live: BTreeMap<u64, Row>,
     /// Every document that is in a segment, deleted or not: statistics count them.
@@ -45,18 +52,35 @@ struct Case {
     vocabulary: u64,
 }
 
-fn row(random: &mut Random, ids: u64, vocabulary: u64, longest: u64) -> Row {
+/// The max weight that the schema expects, or sets.
+const MAX_WEIGHT: f32 = 3.0;
+/// Of weights, from commit to commit.
+const MAGNITUDES: [f32; 8] = [1.0, 1.0, 1.0, 1.0, 1.0, 0.03, 9.0, 700.0];
+
+fn row(
+    random: &mut Random,
+    (ids, vocabulary, longest): (u64, u64, u64),
+    (commit, magnitude): (usize, f32),
+) -> Row {
     let words = (0..random.skewed(longest + 1)).map(|_| random.skewed(vocabulary));
     let words: Vec<u64> = words.collect();
     let terms = random.skewed(longest + 1);
     let mut vector = BTreeMap::new();
     for _ in 0..terms {
-        vector.insert(random.skewed(vocabulary), random.below(400) as f32 / 100.0);
+        let unusual = match random.below(100) {
+            0 => 1e-5,
+            1 => 5e-3,
+            2 => 6.0,
+            _ => 1.0,
+        };
+        let weight = random.below(400) as f32 / 100.0 * magnitude * unusual;
+        vector.insert(random.skewed(vocabulary), weight);
     }
     Row {
         id: random.below(ids),
         words,
         vector,
+        commit,
     }
 }
 
@@ -87,7 +111,11 @@ fn build(random: &mut Random) -> Case {
         0 => SparseLayout::Tiers,
         _ => SparseLayout::Ranges,
     };
-    let schema = schema.sparse("sparse", 3.0).unwrap();
+    let mut schema = schema.sparse("sparse", MAX_WEIGHT).unwrap();
+    let max_weight = random.chance(4).then_some(MAX_WEIGHT);
+    if let Some(max_weight) = max_weight {
+        schema = schema.sparse_max_weight("sparse", max_weight).unwrap();
+    }
     let index = Index::in_memory(schema.sparse_layout("sparse", layout).unwrap()).unwrap();
     let mut writer = index
         .writer_with(WriterOptions {
@@ -100,12 +128,21 @@ fn build(random: &mut Random) -> Case {
     let commit_every = 1 + random.below(documents + 1);
     let mut live = BTreeMap::new();
     let mut any_gone = false;
+    let draw_magnitude = |random: &mut Random| MAGNITUDES[random.below(8) as usize];
+    let mut magnitude = draw_magnitude(random);
+    let mut max_of_commits = vec![MAX_WEIGHT];
     for _ in 0..documents {
-        let row = row(random, ids, vocabulary, longest);
+        let commit = max_of_commits.len() - 1;
+        let sizes = (ids, vocabulary, longest);
+        let row = row(random, sizes, (commit, magnitude));
+        let mut weights = row.vector.values().copied();
+        max_of_commits[commit] = weights.by_ref().fold(max_of_commits[commit], f32::max);
         writer.add(to_document(&row)).unwrap();
         any_gone |= live.insert(row.id, row).is_some();
         if random.chance(commit_every) {
             writer.commit().unwrap();
+            magnitude = draw_magnitude(random);
+            max_of_commits.push(MAX_WEIGHT);
         }
         if random.chance(30) {
             let id = random.below(ids);
@@ -122,6 +159,8 @@ fn build(random: &mut Random) -> Case {
     let written = (!any_gone).then(|| live.values().cloned().collect());
     Case {
         index,
+        max_weight,
+        max_of_commits,
         live,
         written,
         vocabulary,
@@ -150,34 +189,45 @@ fn naive_bm25(case: &Case, words: &[u64], bm25: Bm25) -> Option<BTreeMap<u64, f6
     Some(scores)
 }
 
-fn naive_dot_product(case: &Case, query: &BTreeMap<u64, f32>) -> BTreeMap<u64, f64> {
+/// Scores, and how far quantization may put them off: a part of each weight, a step of its segment's scale, and what
+/// the integers of the query cannot tell beside the largest contribution there may be.
+fn naive_dot_product(case: &Case, query: &BTreeMap<u64, f32>) -> BTreeMap<u64, (f64, f64)> {
     let mut scores = BTreeMap::new();
+    let max = query
+        .values()
+        .fold(0.0, |max: f32, weight| max.max(*weight));
+    let max_contribution = f64::from(max * 24.0 * MAGNITUDES[7]);
     for row in case.live.values() {
+        let step = f64::from(2.0 * case.max_of_commits[row.commit] / 255.0);
         let shared = query.iter().filter_map(|(term, weight)| {
             let in_document = row.vector.get(term).filter(|w| **w > 0.0)?;
-            (*weight > 0.0).then(|| f64::from(*weight) * f64::from(in_document.min(3.0)))
+            let in_document = f64::from(in_document.min(case.max_weight.unwrap_or(f32::MAX)));
+            (*weight > 0.0).then(|| {
+                let error = f64::from(*weight) * (in_document / 200.0 + step);
+                (
+                    f64::from(*weight) * in_document,
+                    error + max_contribution / 20_000.0,
+                )
+            })
         });
-        let products: Vec<f64> = shared.collect();
+        let products: Vec<(f64, f64)> = shared.collect();
         if !products.is_empty() {
-            scores.insert(row.id, products.iter().sum());
+            let sum = |(score, error): (f64, f64), (s, e): &(f64, f64)| (score + s, error + e);
+            scores.insert(row.id, products.iter().fold((0.0, 0.0), sum));
         }
     }
     scores
 }
 
-fn compare_with_naive(
-    found: &[esparsa::Hit],
-    expected: &BTreeMap<u64, f64>,
-    error: f64,
-    seed: u64,
-) {
+fn compare_with_naive(found: &[esparsa::Hit], expected: &BTreeMap<u64, (f64, f64)>, seed: u64) {
     for hit in found {
         let id: u64 = hit.id[1..].parse().unwrap();
         let score = expected.get(&id).copied();
-        let score = score.unwrap_or_else(|| panic!("seed {seed}: {id} should not be found"));
+        let (score, error) =
+            score.unwrap_or_else(|| panic!("seed {seed}: {id} should not be found"));
         let off = (score - f64::from(hit.score)).abs();
         assert!(
-            off <= error * score.max(1.0),
+            off <= error,
             "seed {seed}: {id} scores {} instead of {score}",
             hit.score
         );
@@ -351,16 +401,39 @@ fn check(seed: u64) {
     let all = |query| snapshot.search(query, 20_000).unwrap();
     if let Some(expected) = naive_bm25(&case, &words, bm25) {
         let found = all(&queries[0]);
-        compare_with_naive(&found, &expected, 1e-4, seed);
+        let with_error = |(id, score): (&u64, &f64)| (*id, (*score, 1e-4 * score.max(1.0)));
+        let expected: BTreeMap<u64, (f64, f64)> = expected.iter().map(with_error).collect();
+        compare_with_naive(&found, &expected, seed);
         let ids: BTreeSet<u64> = found
             .iter()
             .map(|hit| hit.id[1..].parse().unwrap())
             .collect();
         assert_eq!(ids, expected.keys().copied().collect(), "seed {seed}");
     }
-    // Quantization errs by half a step of 3/255 a term, and by rounding tiny query weights away.
     let expected = naive_dot_product(&case, &vector);
-    compare_with_naive(&all(&queries[1]), &expected, 0.3, seed);
+    let found = all(&queries[1]);
+    compare_with_naive(&found, &expected, seed);
+    let ids: BTreeSet<u64> = found
+        .iter()
+        .map(|hit| hit.id[1..].parse().unwrap())
+        .collect();
+    assert_eq!(ids, expected.keys().copied().collect(), "seed {seed}");
+    if case.written.is_some() && seed.is_multiple_of(4) {
+        let by_id = |hits: Vec<esparsa::Hit>| -> BTreeMap<String, u32> {
+            let scores = hits.into_iter().map(|hit| (hit.id, hit.score.to_bits()));
+            scores.collect()
+        };
+        let mut writer = case.index.writer().unwrap();
+        writer.merge_to(1).unwrap();
+        writer.commit().unwrap();
+        let merged = case.index.snapshot().unwrap();
+        let merged = merged.search(&queries[1], 20_000).unwrap();
+        assert_eq!(
+            by_id(merged),
+            by_id(found),
+            "seed {seed}: merging changes scores"
+        );
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use esparsa::format::Section;
 use esparsa::format::block::DecodedBlock;
 use esparsa::format::dictionary::{TermEntry, TermPostings};
-use esparsa::format::sparse_postings::{SparseList, Tier};
+use esparsa::format::sparse_postings::{SparseList, Tier, open_lists, read_exponents};
 use libfuzzer_sys::fuzz_target;
 
 const DOCUMENTS: u32 = 5_000;
@@ -22,17 +22,27 @@ fuzz_target!(|bytes: &[u8]| {
         },
     };
     let section = Section::from_bytes("impacts", bytes.to_vec());
-    let Ok(list) = SparseList::open(&section, DOCUMENTS, &entry) else {
+    let mut lists = Vec::new();
+    let opened = open_lists(&section, DOCUMENTS, 3, &entry, |exponent, list| {
+        lists.push((exponent, list));
+    });
+    if opened.is_err() {
         return;
-    };
-    assert_eq!(list.len(), u64::from(entry.document_frequency));
-    let mut visited = 0;
-    let walked = list.for_each(|_, _| visited += 1);
-    assert!(walked.is_err() || visited == list.len());
-    match list {
-        SparseList::Tiers(tiers) => tiers.iter().for_each(walk_tier),
-        // See `range_list`.
-        SparseList::Ranges(_) => {}
+    }
+    let mut exponents = Vec::new();
+    read_exponents(&section, 3, &entry, |exponent| exponents.push(exponent)).unwrap();
+    assert!(lists.iter().map(|(exponent, _)| *exponent).eq(exponents));
+    let postings: u64 = lists.iter().map(|(_, list)| list.len()).sum();
+    assert_eq!(postings, u64::from(entry.document_frequency));
+    for (_, list) in lists {
+        let mut visited = 0;
+        let walked = list.for_each(|_, _| visited += 1);
+        assert!(walked.is_err() || visited == list.len());
+        match list {
+            SparseList::Tiers(tiers) => tiers.iter().for_each(walk_tier),
+            // See `range_list`.
+            SparseList::Ranges(_) => {}
+        }
     }
 });
 

@@ -127,10 +127,10 @@ pub struct Index {
     /// Keep no documents in a new index, so that only ids can be returned.
     #[arg(long)]
     no_stored: bool,
-    /// Greatest weight of sparse vectors in a new index; greater ones are clamped [default: 1.1 times the greatest in
-    /// the first MiB of input].
+    /// Max weight of sparse vectors in a new index: weights are quantized to 255 steps up to it, and larger ones are clamped to it
+    /// and counted [default: none; each segment chooses steps that suit its weights].
     #[arg(long, value_name = "X", value_parser = positive)]
-    greatest_weight: Option<f32>,
+    max_weight: Option<f32>,
     #[command(flatten)]
     dense: DenseArguments,
     #[command(flatten)]
@@ -163,7 +163,7 @@ impl Index {
         let inputs = self.inputs_to_note(&reader)?;
         let mut peeked = Peeked::read(&mut reader);
         let encoders = Encoders::open(&self.models, thread_count(self.threads))?;
-        encoders.look_ahead(&mut peeked, self.greatest_weight.is_none())?;
+        encoders.look_ahead(&mut peeked, self.max_weight.is_none())?;
         let inputs = inputs.map(|inputs| inputs.with_models(encoders.names()));
         let target = self.open_target(&peeked, &encoders)?;
         let mut writer = target.index().writer_with(self.writer_options())?;

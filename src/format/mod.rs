@@ -28,6 +28,7 @@ pub mod dense;
 pub mod dictionary;
 pub mod float16;
 pub mod ids;
+pub mod impact;
 pub mod lengths;
 pub mod limits;
 pub mod manifest;

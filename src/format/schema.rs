@@ -85,14 +85,18 @@ impl Schema {
         Ok(self)
     }
 
-    /// Adds a sparse field with string terms, whose greatest weight is `greatest_weight`: weights are kept
-    /// in 255 steps up to it, and greater ones are clamped and counted.
+    /// Adds a sparse field with string terms. `expected_max` is about the largest weight that documents will have.
+    ///
+    /// It is no limit. Weights are quantized to 255 steps up to it, in every segment whose weights these steps suit. A segment whose
+    /// weights are larger, or all well below, takes steps larger or smaller by a power of two; so do single weights among
+    /// others of another magnitude. Merging segments changes no quantized weight. [`Schema::sparse_max_weight`] sets a
+    /// limit.
     ///
     /// # Errors
     ///
     /// As [`Schema::text`], and when the weight is not a positive number.
-    pub fn sparse(self, name: &str, greatest_weight: f32) -> Result<Self> {
-        self.sparse_with(name, greatest_weight, SparseTerms::Strings)
+    pub fn sparse(self, name: &str, expected_max: f32) -> Result<Self> {
+        self.sparse_with(name, expected_max, SparseTerms::Strings)
     }
 
     /// As [`Schema::sparse`], with terms named by numbers.
@@ -100,23 +104,41 @@ impl Schema {
     /// # Errors
     ///
     /// As [`Schema::sparse`].
-    pub fn sparse_numbered(self, name: &str, greatest_weight: f32) -> Result<Self> {
-        self.sparse_with(name, greatest_weight, SparseTerms::Numbers)
+    pub fn sparse_numbered(self, name: &str, expected_max: f32) -> Result<Self> {
+        self.sparse_with(name, expected_max, SparseTerms::Numbers)
     }
 
-    fn sparse_with(self, name: &str, greatest_weight: f32, terms: SparseTerms) -> Result<Self> {
-        let scale = greatest_weight / 255.0;
-        if !(scale.is_normal() && scale > 0.0) {
-            let message = format!("expected a positive greatest weight, found {greatest_weight}");
-            return Err(Error::invalid(message).in_field(name));
-        }
-        let layout = SparseLayout::default();
+    fn sparse_with(self, name: &str, expected_max: f32, terms: SparseTerms) -> Result<Self> {
         let options = FieldOptions::Sparse {
-            scale,
+            scale: scale_for(expected_max).map_err(|error| error.in_field(name))?,
+            clamps: false,
             terms,
-            layout,
+            layout: SparseLayout::default(),
         };
         self.with(name, options)
+    }
+
+    /// Sets the max weight of a sparse field: all segments quantize weights to 255 steps up to it, and larger weights are clamped
+    /// to it and counted in [`FieldTotals::left_out`](crate::index::FieldTotals::left_out).
+    ///
+    /// ```
+    /// use esparsa::Schema;
+    ///
+    /// let schema = Schema::new().sparse("splade", 3.0)?.sparse_max_weight("splade", 3.5)?;
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when there is no sparse field of this name, or the weight is not a positive number.
+    pub fn sparse_max_weight(mut self, name: &str, max_weight: f32) -> Result<Self> {
+        let chosen = scale_for(max_weight).map_err(|error| error.in_field(name))?;
+        if let FieldOptions::Sparse { scale, clamps, .. } =
+            self.options_of(name, FieldKind::Sparse)?
+        {
+            (*scale, *clamps) = (chosen, true);
+        }
+        Ok(self)
     }
 
     /// Sets how the lists of a sparse field are laid out.
@@ -368,6 +390,16 @@ impl Schema {
     }
 }
 
+/// The scale whose 255th step is a weight.
+fn scale_for(weight: f32) -> Result<f32> {
+    let scale = weight / 255.0;
+    if scale.is_normal() && scale > 0.0 {
+        return Ok(scale);
+    }
+    let message = format!("expected a positive max weight, found {weight}");
+    Err(Error::invalid(message))
+}
+
 fn utf8(bytes: &[u8]) -> Parse<String> {
     String::from_utf8(bytes.to_vec()).map_err(|_| Malformed("a name is not UTF-8"))
 }
@@ -386,6 +418,8 @@ mod tests {
             .sparse_numbered("ids", 1.0)
             .unwrap()
             .sparse_layout("ids", SparseLayout::Tiers)
+            .unwrap()
+            .sparse_max_weight("ids", 2.0)
             .unwrap()
             .stored("source")
             .unwrap();
@@ -465,6 +499,8 @@ mod tests {
         assert!(Schema::new().stored("a").unwrap().stored("b").is_err());
         for weight in [0.0, -1.0, f32::NAN, f32::INFINITY] {
             assert!(Schema::new().sparse("a", weight).is_err());
+            let schema = Schema::new().sparse("a", 1.0).unwrap();
+            assert!(schema.sparse_max_weight("a", weight).is_err());
         }
     }
 }

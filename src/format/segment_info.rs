@@ -1,8 +1,9 @@
 //! The statistics of a segment (`format-spec/segment.md`).
 
-use zerocopy::byteorder::little_endian::{U32, U64};
+use zerocopy::byteorder::little_endian::{I16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use super::impact::MAX_EXPONENT;
 use super::limits::MAX_SEGMENT_DOCUMENTS;
 use super::section::Section;
 use super::{FieldNumber, Malformed, read_u32};
@@ -20,8 +21,11 @@ struct FieldRecord {
     postings: U64,
     total: U64,
     left_out: U64,
+    rounded_up: U64,
     documents: U32,
-    reserved: [u8; 4],
+    base: I16,
+    has_parts: u8,
+    reserved: u8,
 }
 
 /// Statistics of one field of a segment.
@@ -35,12 +39,18 @@ pub struct FieldStatistics {
     pub terms: u64,
     /// Number of postings. Dense: vectors.
     pub postings: u64,
-    /// Text: sum of all exact lengths. Sparse: sum of all impacts. Dense: 0.
+    /// Text: sum of all exact lengths. Sparse: sum of the steps of all impacts. Dense: 0.
     pub total: u64,
     /// Text: terms left out for being too long. Sparse: weights clamped. Dense: 0.
     pub left_out: u64,
+    /// Sparse: weights below half of the smallest step, which were rounded up to it. Others: 0.
+    pub rounded_up: u64,
     /// Number of documents that have the field.
     pub documents: u32,
+    /// Sparse: the exponent of the impacts of every list that names none. Others: 0.
+    pub base: i16,
+    /// Sparse: whether any impact has another exponent. Others: no.
+    pub has_parts: bool,
 }
 
 /// Statistics of a segment.
@@ -62,7 +72,8 @@ impl SegmentInfo {
 
     /// The bytes of the section.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + 48 * self.fields.len());
+        let mut bytes =
+            Vec::with_capacity(HEAD_BYTES + size_of::<FieldRecord>() * self.fields.len());
         bytes.extend_from_slice(&self.documents.to_le_bytes());
         let count = u32::try_from(self.fields.len()).unwrap_or(u32::MAX);
         bytes.extend_from_slice(&count.to_le_bytes());
@@ -76,8 +87,11 @@ impl SegmentInfo {
                 postings: U64::new(field.postings),
                 total: U64::new(field.total),
                 left_out: U64::new(field.left_out),
+                rounded_up: U64::new(field.rounded_up),
                 documents: U32::new(field.documents),
-                reserved: [0; 4],
+                base: I16::new(field.base),
+                has_parts: u8::from(field.has_parts),
+                reserved: 0,
             };
             bytes.extend_from_slice(record.as_bytes());
         }
@@ -110,6 +124,13 @@ impl SegmentInfo {
             let message = Malformed("field numbers do not rise");
             return Err(section.malformed(HEAD_BYTES as u64, message));
         }
+        if records
+            .iter()
+            .any(|record| record.base.get().unsigned_abs() > MAX_EXPONENT.unsigned_abs())
+        {
+            let message = Malformed("a base exponent is out of range");
+            return Err(section.malformed(HEAD_BYTES as u64, message));
+        }
         let fields = records.iter().map(|record| FieldStatistics {
             field: record.field.get(),
             kind: record.kind.get(),
@@ -117,7 +138,10 @@ impl SegmentInfo {
             postings: record.postings.get(),
             total: record.total.get(),
             left_out: record.left_out.get(),
+            rounded_up: record.rounded_up.get(),
             documents: record.documents.get(),
+            base: record.base.get(),
+            has_parts: record.has_parts != 0,
         });
         Ok(Self {
             documents,
@@ -142,15 +166,15 @@ mod tests {
                 terms: 3,
                 postings: 4,
                 total: 5,
-                left_out: 0,
                 documents: 2,
+                ..FieldStatistics::default()
             }],
         };
         let bytes = info.encode();
-        assert_eq!(bytes.len(), 60);
+        assert_eq!(bytes.len(), 68);
         let section = Section::from_bytes("info", bytes.clone());
         assert_eq!(SegmentInfo::read(&section).unwrap(), info);
-        let cut = Section::from_bytes("info", bytes[..59].to_vec());
+        let cut = Section::from_bytes("info", bytes[..67].to_vec());
         assert!(SegmentInfo::read(&cut).is_err());
     }
 }

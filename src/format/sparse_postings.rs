@@ -1,14 +1,18 @@
 //! The postings of a sparse field: lists in tiers of falling impact, or cut at ranges of documents
 //! (`format-spec/sparse_postings.md`).
+//!
+//! All impacts of a list have the same exponent. A term whose impacts have several, as few have, has a list for each: its *parts*.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use zerocopy::byteorder::little_endian::U32;
+use zerocopy::byteorder::little_endian::{I16, U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::block::{BLOCK_POSTINGS, DecodedBlock};
 use super::block_list::{BlockEntry, BlockList, encode_blocks};
 use super::dictionary::{TermEntry, TermPostings};
+use super::impact::{Impact, MAX_EXPONENT, unpack};
 use super::limits::{MAX_LIST_BYTES, MAX_TIERS};
 use super::range_list::{RangeList, RangeListEncoder, groups_of};
 use super::schema::SparseLayout;
@@ -18,12 +22,23 @@ use crate::error::{Error, Result};
 
 /// Tiers are cut where the count from the top passes these shares of the list: 1/32, 1/8, 1/2.
 const CUTS: [usize; 3] = [32, 8, 2];
+/// The first byte of the postings of a term in parts, where a list has its number of tiers or its max impact.
+const PARTS: u8 = 0;
 /// The first byte of a list that is cut at ranges, where others have their number of tiers.
-const RANGES: u8 = 0;
+const RANGES: u8 = u8::MAX;
 /// A list is cut at ranges when it has so many postings for each group of ranges: with fewer, the table of groups is most of
 /// it, and decoding all of them takes little.
 const LEAST_IN_GROUP: u32 = 1;
 const TIER_RECORD_BYTES: u64 = size_of::<TierRecord>() as u64;
+const PART_RECORD_BYTES: u64 = size_of::<PartRecord>() as u64;
+
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct PartRecord {
+    exponent: I16,
+    postings: U32,
+    length: U32,
+}
 
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
@@ -82,45 +97,138 @@ pub enum SparseList<'a> {
     Ranges(RangeList<'a>),
 }
 
+/// Opens the lists of a term in a segment of `documents` documents with this base exponent, and calls `visit` with the
+/// exponent of each and the list: one list, or a few whose exponents fall.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`] when the bytes do not hold what they should.
+pub fn open_lists<'a>(
+    section: &'a Section,
+    documents: u32,
+    base: i16,
+    entry: &TermEntry,
+    mut visit: impl FnMut(i16, SparseList<'a>),
+) -> Result<()> {
+    let (offset, length) = match entry.postings {
+        TermPostings::Single { document, value } => {
+            let impact = unpack(value, base);
+            // The number of steps is kept as what is missing to the most.
+            let value = u32::from(impact.steps);
+            let tier = Tier {
+                blocks: BlockList::single(section, documents, document, value),
+                greatest_impact: u8::MAX,
+            };
+            visit(impact.exponent, SparseList::Tiers(vec![tier]));
+            return Ok(());
+        }
+        TermPostings::List { offset, length } => (offset, length),
+    };
+    let postings = entry.document_frequency;
+    let first = first_byte(section, offset)?;
+    if first != PARTS {
+        let list = SparseList::open(section, documents, postings, first, (offset, length))?;
+        visit(base, list);
+        return Ok(());
+    }
+    let parts = parts_of(section, postings, offset, length)?;
+    let mut at = offset + 1 + size_of::<U16>() as u64 + wide(parts.len()) * PART_RECORD_BYTES;
+    for part in parts {
+        let length = u64::from(part.length.get());
+        let first = first_byte(section, at)?;
+        let postings = part.postings.get();
+        let list = SparseList::open(section, documents, postings, first, (at, length))?;
+        visit(part.exponent.get(), list);
+        at += length;
+    }
+    Ok(())
+}
+
+/// Calls `visit` with the exponents of a term's lists, without opening them.
+///
+/// # Errors
+///
+/// As [`open_lists`].
+pub fn read_exponents(
+    section: &Section,
+    base: i16,
+    entry: &TermEntry,
+    mut visit: impl FnMut(i16),
+) -> Result<()> {
+    let (offset, length) = match entry.postings {
+        TermPostings::Single { value, .. } => {
+            visit(unpack(value, base).exponent);
+            return Ok(());
+        }
+        TermPostings::List { offset, length } => (offset, length),
+    };
+    if first_byte(section, offset)? != PARTS {
+        visit(base);
+        return Ok(());
+    }
+    let parts = parts_of(section, entry.document_frequency, offset, length)?;
+    parts.iter().for_each(|part| visit(part.exponent.get()));
+    Ok(())
+}
+
+#[inline]
+fn first_byte(section: &Section, offset: u64) -> Result<u8> {
+    Ok(section.slice(offset, 1)?.first().copied().unwrap_or(0))
+}
+
+/// The table of the parts of a term with so many postings, checked against the term's bytes.
+fn parts_of(section: &Section, postings: u32, offset: u64, length: u64) -> Result<&[PartRecord]> {
+    let malformed = |message| section.malformed(offset, Malformed(message));
+    let count_bytes = size_of::<U16>() as u64;
+    let count = U16::read_from_bytes(section.slice(offset + 1, count_bytes)?)
+        .map_err(|_| malformed("the number of parts is cut short"))?;
+    let table_length = u64::from(count.get()) * PART_RECORD_BYTES;
+    let table_at = offset + 1 + count_bytes;
+    let parts = <[PartRecord]>::ref_from_bytes(section.slice(table_at, table_length)?)
+        .map_err(|_| malformed("the table of parts is cut short"))?;
+    let mut counted = 0u64;
+    let mut bytes = 1 + count_bytes + table_length;
+    for part in parts {
+        if part.postings.get() == 0
+            || part.exponent.get().unsigned_abs() > MAX_EXPONENT.unsigned_abs()
+        {
+            return Err(malformed(
+                "a part has no postings, or an exponent out of range",
+            ));
+        }
+        counted += u64::from(part.postings.get());
+        bytes += u64::from(part.length.get());
+    }
+    let falls = parts.is_sorted_by(|a, b| a.exponent.get() > b.exponent.get());
+    if !falls || counted != u64::from(postings) || bytes != length {
+        return Err(malformed(
+            "parts do not fall in exponent or do not add up to their term",
+        ));
+    }
+    Ok(parts)
+}
+
 impl<'a> SparseList<'a> {
-    /// Opens the list of a term in a segment of `documents` documents.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`] when the list's bytes do not hold what they should.
-    pub fn open(section: &'a Section, documents: u32, entry: &TermEntry) -> Result<Self> {
-        let (offset, length) = match entry.postings {
-            TermPostings::Single { document, value } => {
-                return Ok(Self::Tiers(vec![Tier {
-                    blocks: BlockList::single(section, documents, document, value),
-                    greatest_impact: u8::MAX,
-                }]));
-            }
-            TermPostings::List { offset, length } => (offset, length),
-        };
-        let first = section.slice(offset, 1)?.first().copied().unwrap_or(0);
+    /// Opens the `length` bytes at `offset`, which begin with `first`, as a list of `postings` postings in a segment of `documents` documents.
+    fn open(
+        section: &'a Section,
+        documents: u32,
+        postings: u32,
+        first: u8,
+        (offset, length): (u64, u64),
+    ) -> Result<Self> {
         let rest = length.saturating_sub(1);
-        if entry.document_frequency as usize <= BLOCK_POSTINGS {
-            let postings = entry.document_frequency;
+        if postings as usize <= BLOCK_POSTINGS {
             return Ok(Self::Tiers(vec![Tier {
                 blocks: BlockList::open(section, documents, postings, offset + 1, rest)?,
                 greatest_impact: first,
             }]));
         }
         if first == RANGES {
-            let postings = entry.document_frequency;
             let list = RangeList::open(section, documents, postings, offset + 1, rest)?;
             return Ok(Self::Ranges(list));
         }
-        Tier::open_table(
-            section,
-            documents,
-            entry.document_frequency,
-            offset,
-            first,
-            rest,
-        )
-        .map(Self::Tiers)
+        Tier::open_table(section, documents, postings, offset, first, rest).map(Self::Tiers)
     }
 
     /// Number of postings.
@@ -212,6 +320,7 @@ impl<'a> Tier<'a> {
 /// Encodes the lists of a field one after another.
 pub struct SparseListEncoder {
     layout: SparseLayout,
+    base: i16,
     count: u32,
     ranges: RangeListEncoder,
     documents: Vec<DocId>,
@@ -222,10 +331,11 @@ pub struct SparseListEncoder {
 }
 
 impl SparseListEncoder {
-    /// Encodes lists of a segment of `count` documents.
-    pub fn new(layout: SparseLayout, count: u32) -> Self {
+    /// Encodes lists of a segment of `count` documents with this base exponent.
+    pub fn new(layout: SparseLayout, base: i16, count: u32) -> Self {
         Self {
             layout,
+            base,
             count,
             ranges: RangeListEncoder::default(),
             documents: Vec::new(),
@@ -236,13 +346,14 @@ impl SparseListEncoder {
         }
     }
 
-    /// Appends the list of a term to `out` and returns its dictionary entry.
+    /// Appends the postings of a term to `out` and returns its dictionary entry.
     ///
-    /// `documents` rise, `impacts` are 1 to 255, `offset` is where `out` ends in the section.
+    /// `documents` rise, `impacts` are [packed](super::impact::pack) with the segment's base exponent, `offset` is where `out`
+    /// ends in the section.
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] when the list takes more than [`MAX_LIST_BYTES`].
+    /// [`Error::Limit`] when a list takes more than [`MAX_LIST_BYTES`].
     pub fn encode(
         &mut self,
         documents: &[DocId],
@@ -252,26 +363,18 @@ impl SparseListEncoder {
     ) -> Result<TermEntry> {
         let document_frequency = u32::try_from(documents.len()).unwrap_or(u32::MAX);
         if let (&[document], &[impact]) = (documents, impacts) {
-            let value = u32::from(u8::MAX).saturating_sub(impact);
+            // The exponent stays where it is packed, the steps become what is missing to the most.
+            let value = (impact | 0xFF) - (impact & 0xFF);
             return Ok(TermEntry {
                 document_frequency,
                 postings: TermPostings::Single { document, value },
             });
         }
         let start = out.len();
-        if documents.len() <= BLOCK_POSTINGS {
-            let greatest = impacts.iter().copied().max().unwrap_or(0);
-            self.values.clear();
-            self.values.extend(impacts.iter().map(|i| greatest - i));
-            out.push(u8::try_from(greatest).unwrap_or(u8::MAX));
-            encode_blocks(documents, &self.values, out, |_, _, _| {});
-        } else if self.layout == SparseLayout::Tiers {
-            self.encode_tiers(choose_tiers(impacts), documents, impacts, out)?;
-        } else if document_frequency / LEAST_IN_GROUP >= groups_of(self.count) {
-            out.push(RANGES);
-            self.ranges.encode(documents, impacts, self.count, out)?;
+        if impacts.iter().all(|impact| *impact <= u32::from(u8::MAX)) {
+            self.encode_list(documents, impacts, out)?;
         } else {
-            self.encode_tiers(one_tier(impacts), documents, impacts, out)?;
+            self.encode_parts(documents, impacts, out)?;
         }
         Ok(TermEntry {
             document_frequency,
@@ -280,6 +383,67 @@ impl SparseListEncoder {
                 length: wide(out.len() - start),
             },
         })
+    }
+
+    /// Appends a list of impacts of 1 to 255.
+    fn encode_list(
+        &mut self,
+        documents: &[DocId],
+        impacts: &[u32],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let postings = u32::try_from(documents.len()).unwrap_or(u32::MAX);
+        if documents.len() <= BLOCK_POSTINGS {
+            let greatest = impacts.iter().copied().max().unwrap_or(0);
+            self.values.clear();
+            self.values.extend(impacts.iter().map(|i| greatest - i));
+            out.push(u8::try_from(greatest).unwrap_or(u8::MAX));
+            encode_blocks(documents, &self.values, out, |_, _, _| {});
+            Ok(())
+        } else if self.layout == SparseLayout::Tiers {
+            self.encode_tiers(choose_tiers(impacts), documents, impacts, out)
+        } else if postings / LEAST_IN_GROUP >= groups_of(self.count) {
+            out.push(RANGES);
+            self.ranges.encode(documents, impacts, self.count, out)
+        } else {
+            self.encode_tiers(one_tier(impacts), documents, impacts, out)
+        }
+    }
+
+    /// Appends a list for each exponent that occurs, behind a table that says which they are.
+    fn encode_parts(
+        &mut self,
+        documents: &[DocId],
+        impacts: &[u32],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let mut parts: BTreeMap<i16, (Vec<DocId>, Vec<u32>)> = BTreeMap::new();
+        for (document, packed) in documents.iter().zip(impacts) {
+            let Impact { exponent, steps } = unpack(*packed, self.base);
+            let (of_part, impacts) = parts.entry(exponent).or_default();
+            of_part.push(*document);
+            impacts.push(u32::from(steps));
+        }
+        let mut table = Vec::with_capacity(parts.len());
+        let mut lists = Vec::new();
+        for (exponent, (documents, impacts)) in parts.into_iter().rev() {
+            let before = lists.len();
+            self.encode_list(&documents, &impacts, &mut lists)?;
+            let length = wide(lists.len() - before);
+            let length = u32::try_from(length)
+                .map_err(|_| Error::limit("bytes of a term's postings", length, MAX_LIST_BYTES))?;
+            table.push(PartRecord {
+                exponent: I16::new(exponent),
+                postings: U32::new(u32::try_from(documents.len()).unwrap_or(u32::MAX)),
+                length: U32::new(length),
+            });
+        }
+        out.push(PARTS);
+        // At most one part for each of the exponents, of which there are about a thousand.
+        out.extend_from_slice(&u16::try_from(table.len()).unwrap_or(u16::MAX).to_le_bytes());
+        out.extend_from_slice(table.as_bytes());
+        out.append(&mut lists);
+        Ok(())
     }
 
     fn encode_tiers(
@@ -391,10 +555,60 @@ fn choose_tiers(impacts: &[u32]) -> Vec<RangeInclusive<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::impact::pack;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
+    fn lists_of<'a>(
+        section: &'a Section,
+        base: i16,
+        documents: u32,
+        entry: &TermEntry,
+    ) -> Vec<(i16, SparseList<'a>)> {
+        let mut lists = Vec::new();
+        open_lists(section, documents, base, entry, |exponent, list| {
+            lists.push((exponent, list));
+        })
+        .unwrap();
+        let mut exponents = Vec::new();
+        read_exponents(section, base, entry, |exponent| exponents.push(exponent)).unwrap();
+        assert!(lists.iter().map(|(exponent, _)| *exponent).eq(exponents));
+        lists
+    }
+
     proptest! {
+        #[test]
+        fn a_term_has_a_list_for_each_exponent(
+            postings in prop::collection::btree_map(
+                0u32..9_000,
+                (1u8..=255, prop::sample::select(vec![-12i16, 0, 0, 0, 0, 1, 2, 200])),
+                1..900,
+            ),
+            base in prop::sample::select(vec![-12i16, 0, 3]),
+            layout in prop::sample::select(vec![SparseLayout::Ranges, SparseLayout::Tiers]),
+        ) {
+            let documents: Vec<u32> = postings.keys().copied().collect();
+            let packed = postings.values().map(|(steps, exponent)| {
+                pack(Impact { exponent: *exponent, steps: *steps }, base)
+            });
+            let packed: Vec<u32> = packed.collect();
+            let mut bytes = vec![0; 3];
+            let entry = SparseListEncoder::new(layout, base, 9_000)
+                .encode(&documents, &packed, 3, &mut bytes)
+                .unwrap();
+            let section = Section::from_bytes("impacts", bytes);
+            let lists = lists_of(&section, base, 9_000, &entry);
+            prop_assert!(lists.is_sorted_by(|a, b| a.0 > b.0));
+            let mut read = BTreeMap::new();
+            for (exponent, list) in lists {
+                list.for_each(|document, steps| {
+                    assert!(read.insert(document, (steps, exponent)).is_none());
+                })
+                .unwrap();
+            }
+            prop_assert_eq!(read, postings);
+        }
+
         #[test]
         fn tiers_hold_every_posting_once_and_fall(
             postings in prop::collection::btree_map(0u32..5_000, 1u32..=255, 1..1_500),
@@ -402,15 +616,15 @@ mod tests {
             let documents: Vec<u32> = postings.keys().copied().collect();
             let impacts: Vec<u32> = postings.values().copied().collect();
             let mut bytes = vec![0; 3];
-            let entry = SparseListEncoder::new(SparseLayout::Tiers, 5_000)
+            let entry = SparseListEncoder::new(SparseLayout::Tiers, 0, 5_000)
                 .encode(&documents, &impacts, 3, &mut bytes)
                 .unwrap();
             let section = Section::from_bytes("impacts", bytes);
             let mut read = BTreeMap::new();
             let mut floor = 256;
             let mut block = DecodedBlock::default();
-            let list = SparseList::open(&section, 5_000, &entry).unwrap();
-            let SparseList::Tiers(tiers) = list else {
+            let mut lists = lists_of(&section, 0, 5_000, &entry);
+            let Some((0, SparseList::Tiers(tiers))) = lists.pop() else {
                 panic!("expected tiers");
             };
             for tier in tiers {
@@ -448,11 +662,13 @@ mod tests {
             let impacts: Vec<u32> = close.values().copied().collect();
             let layout = if ranges { SparseLayout::Ranges } else { SparseLayout::Tiers };
             let mut bytes = vec![0; 3];
-            let entry = SparseListEncoder::new(layout, 40_000)
+            let entry = SparseListEncoder::new(layout, 0, 40_000)
                 .encode(&documents, &impacts, 3, &mut bytes)
                 .unwrap();
             let section = Section::from_bytes("impacts", bytes);
-            let list = SparseList::open(&section, 40_000, &entry).unwrap();
+            let lists = lists_of(&section, 0, 40_000, &entry);
+            prop_assert_eq!(lists.len(), 1);
+            let list = &lists[0].1;
             let mut read = BTreeMap::new();
             let mut twice = false;
             list.for_each(|document, impact| {
@@ -466,9 +682,30 @@ mod tests {
     #[test]
     fn the_chapters_example_holds() {
         let mut bytes = Vec::new();
-        SparseListEncoder::new(SparseLayout::Tiers, 5_000)
+        SparseListEncoder::new(SparseLayout::Tiers, 0, 5_000)
             .encode(&[3, 4, 9], &[200, 200, 198], 0, &mut bytes)
             .unwrap();
         assert_eq!(bytes, [0xC8, 0x43, 0x02, 0x03, 0x01, 0x20]);
+    }
+    #[test]
+    fn the_chapters_example_of_parts_holds() {
+        let mut bytes = Vec::new();
+        let impact = |exponent, steps| pack(Impact { exponent, steps }, 0);
+        SparseListEncoder::new(SparseLayout::Ranges, 0, 5_000)
+            .encode(
+                &[3, 4, 9],
+                &[impact(0, 200), impact(-12, 9), impact(0, 198)],
+                0,
+                &mut bytes,
+            )
+            .unwrap();
+        let table = [
+            [0, 0, 2, 0, 0, 0, 5, 0, 0, 0],
+            [0xF4, 0xFF, 1, 0, 0, 0, 3, 0, 0, 0],
+        ];
+        let lists = [&[0xC8, 0x43, 0x02, 0x2B, 0x08][..], &[0x09, 0x03, 0x04][..]];
+        assert_eq!(bytes[..3], [0, 2, 0]);
+        assert_eq!(bytes[3..23], table.concat());
+        assert_eq!(bytes[23..], lists.concat());
     }
 }

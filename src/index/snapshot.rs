@@ -29,12 +29,15 @@ pub struct DocAddress {
 pub struct FieldTotals {
     /// Documents that have at least one term of the field.
     pub documents: u64,
-    /// Text: sum of all lengths. Sparse: sum of all impacts.
+    /// Text: sum of all lengths. Sparse: sum of the steps of all impacts.
     pub total: u64,
     /// Number of postings.
     pub postings: u64,
-    /// Text: terms left out for being too long. Sparse: weights clamped.
+    /// Text: terms left out for being too long. Sparse: weights clamped to the field's
+    /// [max weight](crate::Schema::sparse_max_weight).
     pub left_out: u64,
+    /// Sparse: weights below half of the smallest step of their segment, which were rounded up to it.
+    pub rounded_up: u64,
 }
 
 /// A segment of a snapshot.
@@ -125,6 +128,7 @@ impl Snapshot {
             total.total = total.total.saturating_add(field.total);
             total.postings = total.postings.saturating_add(field.postings);
             total.left_out = total.left_out.saturating_add(field.left_out);
+            total.rounded_up = total.rounded_up.saturating_add(field.rounded_up);
         }
         let parts = Parts {
             commit: manifest.commit,

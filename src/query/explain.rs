@@ -7,9 +7,9 @@ use super::cursor::Cursor;
 use super::plan::{Algorithm, choose, choose_sparse};
 use super::prepare::{Prepared, Required};
 use super::request::{Query, SearchOptions};
-use super::score::{Ranked, Score};
+use super::score::Score;
 use super::segment_search::{
-    is_cut_at_ranges, sparse_cursors, sparse_lists, text_cursors, workload,
+    in_units, is_cut_at_ranges, sparse_cursors, sparse_lists, text_cursors, workload,
 };
 use crate::error::{Error, Result};
 use crate::format::{DocId, lengths};
@@ -108,7 +108,7 @@ impl Snapshot {
             Prepared::Sparse(sparse) => {
                 let lists = sparse_lists(&sparse, segment, place)?;
                 let is_cut = is_cut_at_ranges(&lists);
-                let mut cursors = sparse_cursors(&sparse, &lists);
+                let mut cursors = sparse_cursors(&lists);
                 let workload = workload(&cursors, k, segment, sparse.required.is_some());
                 (explanation.algorithm, explanation.why) = choose_sparse(workload, is_cut);
                 let mut sum = 0;
@@ -119,7 +119,7 @@ impl Snapshot {
                     let part = part.explain(&term.name, frequency, weight, sparse.unit);
                     explanation.terms.push(part);
                 }
-                explanation.score = sum.to_f32() * sparse.unit;
+                explanation.score = in_units(sum, sparse.unit);
                 explanation.require(sparse.required);
             }
             Prepared::Dense(dense) => {
@@ -167,9 +167,9 @@ impl<S: Score> Part<S> {
             document_frequency: frequency,
             query_weight: weight,
             value: self.value,
-            contribution: self.contribution.to_f32() * unit,
-            list_bound: self.list_bound.to_f32() * unit,
-            block_bound: self.block_bound.to_f32() * unit,
+            contribution: in_units(self.contribution, unit),
+            list_bound: in_units(self.list_bound, unit),
+            block_bound: in_units(self.block_bound, unit),
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | `request` | [`Query`], [`SearchOptions`] |
 //! | `capabilities` | which algorithms and options a field can honour; others are refused |
 //! | `prepare` | terms, weights and statistics of a query on a snapshot |
+//! | `sparse_weights` | the weights of a sparse query as integers, for impacts of any exponent |
 //! | `score` | numbers that scores are made of, and safe comparisons with bounds |
 //! | `cursor` | the trait that algorithms are written against, and moving through blocks |
 //! | `text_cursor`, `sparse_cursor` | contributions and bounds of the two kinds of fields; a sparse one is a `tier_cursor` or a `range_cursor` |
@@ -51,6 +52,7 @@ mod segment_search;
 mod shared_threshold;
 mod simd;
 mod sparse_cursor;
+mod sparse_weights;
 mod text_cursor;
 mod threads;
 mod tier_cursor;

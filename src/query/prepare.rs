@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use super::dense::PreparedDense;
 use super::effort::Effort;
 use super::request::{Query, QueryKind, SearchOptions};
+use super::sparse_weights::{IntegerWeights, QueryWeight};
 use crate::error::{Error, Result};
 use crate::format::dictionary::{Dictionary, TermEntry};
 use crate::format::limits::{MAX_QUERY_TERMS, MAX_SPARSE_TERM_BYTES, MAX_TEXT_TERM_BYTES};
 use crate::format::{Bm25, FieldKind, FieldNumber, FieldOptions, SparseTerms};
 use crate::index::Snapshot;
+use crate::segment::check_sum;
 
 /// A query made ready for one snapshot.
 pub(super) enum Prepared {
@@ -71,6 +73,7 @@ pub(super) struct TextTerm {
 /// Weights, made integers.
 pub(super) struct PreparedSparse {
     pub field: FieldNumber,
+    pub weights: IntegerWeights,
     /// What one unit of a score stands for.
     pub unit: f32,
     /// The weightiest first.
@@ -85,15 +88,13 @@ pub(super) struct SparseTerm {
     pub key: Vec<u8>,
     /// For people.
     pub name: String,
-    /// As the query has it.
+    /// As the query gives it.
     pub exact_weight: f32,
+    /// The integer weight at the largest exponent that the term's impacts have.
     pub weight: u32,
     pub document_frequency: u64,
     pub entries: Vec<Option<TermEntry>>,
 }
-
-/// The greatest integer weight of a query: twelve bits lose nothing that impacts of eight bits keep.
-const GREATEST_WEIGHT: u32 = 4_095;
 
 impl Prepared {
     /// Finds the query's terms in every segment.
@@ -278,31 +279,38 @@ fn prepare_sparse(
             unknown.push(term);
         }
     }
+    check_sum(&query.field, weights.values().map(|(_, weight)| *weight))?;
     let left_out = keep_weightiest(&mut weights, query.all_terms)?;
-    let step = weight_step(weights.values().map(|(_, weight)| *weight), weights.len());
-    let mut terms = Vec::new();
-    for (key, (term, exact_weight)) in weights {
+    let (mut found, mut given) = (Vec::new(), Vec::with_capacity(weights.len()));
+    for (key, (name, exact_weight)) in weights {
         let entries = entries_of(snapshot, &key, |segment| {
             segment.sparse(field).map(|sparse| &sparse.terms)
         })?;
-        let document_frequency = document_frequency(&entries);
-        // At most `GREATEST_WEIGHT`, so nothing is cut off.
-        let weight = (exact_weight / step).round() as u32;
-        // A weight too small to count does not make a term one that need not be there.
-        let is_required = query.all_terms && exact_weight > 0.0;
-        if document_frequency == 0 && is_required {
-            unknown.push(term);
-        } else if document_frequency > 0 && (weight > 0 || is_required) {
-            terms.push(SparseTerm {
-                key,
-                name: term,
-                exact_weight,
-                weight,
-                document_frequency,
-                entries,
-            });
-        }
+        let exponents = exponents_of(snapshot, field, &entries)?;
+        given.push(QueryWeight {
+            weight: exact_weight,
+            exponents,
+        });
+        let Some((_, exponent)) = exponents else {
+            unknown.push(name);
+            continue;
+        };
+        let term = SparseTerm {
+            key,
+            name,
+            exact_weight,
+            weight: 0,
+            document_frequency: document_frequency(&entries),
+            entries,
+        };
+        found.push((term, exponent));
     }
+    let weights = IntegerWeights::new(&given);
+    let terms = found.into_iter().map(|(term, exponent)| SparseTerm {
+        weight: weights.integer(term.exact_weight, exponent),
+        ..term
+    });
+    let mut terms: Vec<SparseTerm> = terms.collect();
     terms.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.key.cmp(&b.key)));
     let mut effort = Effort::EXACT;
     if !query.all_terms {
@@ -311,7 +319,8 @@ fn prepare_sparse(
     }
     Ok(PreparedSparse {
         field,
-        unit: scale * step,
+        weights,
+        unit: weights.unit(scale),
         terms,
         effort,
         required: query.all_terms.then_some(Required { unknown }),
@@ -333,17 +342,22 @@ fn keep_weightiest(weights: &mut BTreeMap<Vec<u8>, (String, f32)>, all_terms: bo
     Ok(left_out)
 }
 
-/// What one unit of the integer weights stands for: 1 when the weights are small whole numbers already,
-/// else such that the greatest becomes as great as the number of terms allows without overflow.
-fn weight_step(weights: impl Iterator<Item = f32> + Clone, terms: usize) -> f32 {
-    let greatest = weights.clone().fold(0.0, f32::max);
-    let allowed = (u32::MAX / 255 / terms.max(1) as u32).min(GREATEST_WEIGHT) as f32;
-    let whole = weights.clone().all(|weight| weight.fract() == 0.0);
-    if greatest == 0.0 || (whole && greatest <= allowed) {
-        1.0
-    } else {
-        greatest / allowed
+/// The smallest and the largest exponent of a term's impacts; `None` when no document has the term.
+fn exponents_of(
+    snapshot: &Snapshot,
+    field: FieldNumber,
+    entries: &[Option<TermEntry>],
+) -> Result<Option<(i16, i16)>> {
+    let mut all: Option<(i16, i16)> = None;
+    for (segment, entry) in snapshot.segments().iter().zip(entries) {
+        if let (Some(entry), Some(sparse)) = (entry, segment.reader.sparse(field)) {
+            sparse.exponents(entry, |exponent| {
+                let (min, max) = all.unwrap_or((exponent, exponent));
+                all = Some((min.min(exponent), max.max(exponent)));
+            })?;
+        }
     }
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -405,15 +419,6 @@ mod tests {
             let refused = snapshot.search(&query.with_all_terms(), 10);
             assert!(matches!(refused, Err(Error::Limit { found: 4_097, .. })));
         }
-    }
-
-    #[test]
-    fn small_whole_weights_stay_as_they_are() {
-        assert_eq!(weight_step([3.0, 250.0].into_iter(), 2), 1.0);
-        assert_eq!(weight_step([0.5, 2.0].into_iter(), 2), 2.0 / 4_095.0);
-        let step = weight_step([1.5; 4_096].into_iter(), 4_096);
-        let greatest = (1.5 / step).round() as u64;
-        assert!(greatest * 255 * 4_096 <= u64::from(u32::MAX));
     }
 
     #[test]

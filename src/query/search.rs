@@ -6,7 +6,7 @@ use super::plan::Algorithm;
 use super::prepare::{Prepared, PreparedSparse, PreparedText};
 use super::request::{Query, SearchOptions};
 use super::score::{Ranked, Similarity};
-use super::segment_search::{Found, Searched, SparseSearch, TextSearch};
+use super::segment_search::{Found, Searched, SparseSearch, TextSearch, in_units};
 use super::threads::{self, Plan};
 use super::top_k::{Scored, TopK};
 use crate::error::Result;
@@ -171,7 +171,7 @@ impl Snapshot {
         let name = |hit: Scored<S>| {
             Ok(Hit {
                 id: self.id(hit.address)?,
-                score: hit.score.to_f32() * unit,
+                score: in_units(hit.score, unit),
                 address: hit.address,
             })
         };

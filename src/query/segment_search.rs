@@ -105,8 +105,7 @@ impl SparseSearch<'_> {
 /// What a sparse query has in a segment.
 pub(super) enum SparseLists<'a> {
     Ranges(SparseRanges<'a>),
-    /// With the numbers of their terms.
-    Lists(Vec<(usize, SparseList<'a>)>),
+    Lists(Vec<WeightedList<'a>>),
 }
 
 impl<'a> Searched for SparseSearch<'a> {
@@ -132,10 +131,8 @@ impl<'a> Searched for SparseSearch<'a> {
             return Ok(SparseLists::Lists(lists));
         }
         let mut ranges = SparseRanges::new(self.sparse.effort.slack);
-        for (number, list) in lists {
-            if let Some(term) = self.sparse.terms.get(number) {
-                ranges.add(term.weight, list)?;
-            }
+        for list in lists {
+            ranges.add(list.weight, list.list)?;
         }
         Ok(SparseLists::Ranges(ranges))
     }
@@ -158,7 +155,7 @@ impl<'a> Searched for SparseSearch<'a> {
                 if required && self.postings(place) == 0 {
                     return Ok(());
                 }
-                let mut cursors = sparse_cursors(self.sparse, lists);
+                let mut cursors = sparse_cursors(lists);
                 found.search_segment(self.options, &mut cursors, segment, (part, required))
             }
         }
@@ -240,9 +237,14 @@ impl<S: Ranked> Found<S> {
     /// Addresses and scores, the best first.
     pub fn into_unnamed(self, unit: f32) -> Vec<(DocAddress, f32)> {
         let hits = self.top.into_sorted().into_iter();
-        hits.map(|hit| (hit.address, hit.score.to_f32() * unit))
+        hits.map(|hit| (hit.address, in_units(hit.score, unit)))
             .collect()
     }
+}
+
+/// A score in units that stand for so much; at most the largest number, as products of large weights may be larger.
+pub(super) fn in_units<S: Ranked>(score: S, unit: f32) -> f32 {
+    (score.to_f32() * unit).min(f32::MAX)
 }
 
 impl Found<u32> {
@@ -341,47 +343,56 @@ pub(super) fn text_cursors<'a>(
     Ok(cursors)
 }
 
-/// Whether any list is cut at ranges: then all are searched by ranges, unless another algorithm is asked for.
-pub(super) fn is_cut_at_ranges(lists: &[(usize, SparseList<'_>)]) -> bool {
-    let mut lists = lists.iter();
-    lists.any(|(_, list)| matches!(list, SparseList::Ranges(_)))
+/// A list of a term, with the term's number and its integer weight for the exponent of the list's impacts.
+pub(super) struct WeightedList<'a> {
+    pub term: usize,
+    pub weight: u32,
+    pub list: SparseList<'a>,
 }
 
-/// The lists of a sparse query on the `place`-th segment, with their terms' numbers.
+/// Whether any list is cut at ranges: then all are searched by ranges, unless another algorithm is asked for.
+pub(super) fn is_cut_at_ranges(lists: &[WeightedList<'_>]) -> bool {
+    let mut lists = lists.iter();
+    lists.any(|list| matches!(list.list, SparseList::Ranges(_)))
+}
+
+/// The lists of a sparse query on the `place`-th segment: one for each term, or a few that share no document.
 pub(super) fn sparse_lists<'a>(
     sparse: &PreparedSparse,
     segment: &'a SnapshotSegment,
     place: usize,
-) -> Result<Vec<(usize, SparseList<'a>)>> {
+) -> Result<Vec<WeightedList<'a>>> {
     let Some(field) = segment.reader.sparse(sparse.field) else {
         return Ok(Vec::new());
     };
     let mut lists = Vec::with_capacity(sparse.terms.len());
     for (number, term) in sparse.terms.iter().enumerate() {
         if let Some(Some(entry)) = term.entries.get(place) {
-            lists.push((number, field.list(segment.reader.documents(), entry)?));
+            field.open(segment.reader.documents(), entry, |exponent, list| {
+                lists.push(WeightedList {
+                    term: number,
+                    weight: sparse.weights.integer(term.exact_weight, exponent),
+                    list,
+                });
+            })?;
         }
     }
     Ok(lists)
 }
 
 /// Cursors on the lists of a sparse query, one for each tier, greatest bounds first.
-pub(super) fn sparse_cursors<'a>(
-    sparse: &PreparedSparse,
-    lists: &[(usize, SparseList<'a>)],
-) -> Vec<SparseCursor<'a>> {
+pub(super) fn sparse_cursors<'a>(lists: &[WeightedList<'a>]) -> Vec<SparseCursor<'a>> {
     let mut cursors = Vec::with_capacity(lists.len());
-    for (number, list) in lists {
-        let weight = sparse.terms.get(*number).map_or(0, |term| term.weight);
+    for WeightedList { term, weight, list } in lists {
         match list {
             SparseList::Tiers(tiers) => {
                 for tier in tiers {
-                    let cursor = TierCursor::new(tier, *number, weight);
+                    let cursor = TierCursor::new(tier, *term, *weight);
                     cursors.push(SparseCursor::Tier(Box::new(cursor)));
                 }
             }
             SparseList::Ranges(list) => {
-                let cursor = RangeCursor::new(*list, *number, weight);
+                let cursor = RangeCursor::new(*list, *term, *weight);
                 cursors.push(SparseCursor::Ranges(Box::new(cursor)));
             }
         }

@@ -155,7 +155,8 @@ impl Document {
     /// # Errors
     ///
     /// [`Error::InvalidInput`] when the id is empty, a field is not in the schema or of another kind,
-    /// a weight is not a finite number of at least 0, or a vector is not one for its field;
+    /// a weight is not a finite number of at least 0, the sum of a vector's weights overflows `f32`, or a vector is not one
+    /// for its field;
     /// [`Error::Limit`] when something is too long.
     pub fn check(&self, schema: &Schema) -> Result<()> {
         if self.id.is_empty() {
@@ -175,6 +176,7 @@ impl Document {
                 (FieldValue::Sparse(v), FieldOptions::Sparse { terms, .. }) => {
                     expect_terms(*terms, SparseTerms::Strings, name)?;
                     v.iter().try_for_each(|(t, w)| check_weight(name, t, *w))?;
+                    check_sum(name, v.iter().map(|(_, weight)| *weight))?;
                 }
                 (FieldValue::SparseNumbered(v), FieldOptions::Sparse { terms, .. }) => {
                     expect_terms(*terms, SparseTerms::Numbers, name)?;
@@ -182,6 +184,7 @@ impl Document {
                     if let Some((t, w)) = pairs.next() {
                         check_weight(name, &t.to_string(), *w)?;
                     }
+                    check_sum(name, v.iter().map(|(_, weight)| *weight))?;
                 }
                 (FieldValue::Stored(_), _) => stored += 1,
                 (FieldValue::Dense(vector), options) => self.check_vector(name, vector, options)?,
@@ -264,6 +267,19 @@ fn check_weight(field: &str, term: &str, weight: f32) -> Result<()> {
     limit("bytes of a sparse term", term.len(), MAX_SPARSE_TERM_BYTES)
 }
 
+/// Refuses weights, all finite, that no score could hold the sum of.
+pub(crate) fn check_sum(field: &str, weights: impl Iterator<Item = f32>) -> Result<()> {
+    let sum: f32 = weights.sum();
+    if sum.is_finite() {
+        return Ok(());
+    }
+    let message = format!(
+        "expected weights whose sum is at most {:e}, found a larger sum; divide all weights by the same number",
+        f32::MAX
+    );
+    Err(Error::invalid(message).in_field(field))
+}
+
 fn expect_terms(found: SparseTerms, expected: SparseTerms, field: &str) -> Result<()> {
     if found == expected {
         return Ok(());
@@ -302,6 +318,30 @@ mod tests {
         }
         let document = Document::new("a").with_sparse("splade", [("term", 0.0)]);
         document.check(&schema()).unwrap();
+    }
+
+    #[test]
+    fn weights_whose_sum_overflows_are_refused() {
+        let check = |weights: [f32; 2]| {
+            let pairs = ["a", "b"].into_iter().zip(weights);
+            Document::new("a")
+                .with_sparse("splade", pairs)
+                .check(&schema())
+        };
+        check([3e38, 3e37]).unwrap();
+        let error = check([3e38, 3e38]).unwrap_err().to_string();
+        assert!(
+            error.contains("field `splade`") && error.contains("sum"),
+            "{error}"
+        );
+        let twice = [(7, 3e38f32), (7, 3e38)];
+        let schema = Schema::new().sparse_numbered("ids", 3.0).unwrap();
+        assert!(
+            Document::new("a")
+                .with_sparse_numbered("ids", twice)
+                .check(&schema)
+                .is_err()
+        );
     }
 
     #[test]

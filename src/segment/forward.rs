@@ -5,6 +5,7 @@ use super::document_map::DocumentMap;
 use super::streams::PostingStream;
 use super::term_merge::KeyMerge;
 use crate::error::Result;
+use crate::format::impact::in_base_steps;
 
 /// Terms kept of each document, when there is memory for them: the order hardly gains from more.
 const MOST_TERMS: usize = 48;
@@ -16,7 +17,7 @@ const TERM_BYTES: usize = 14;
 /// How the weight of a posting is told.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weighing {
-    /// Impacts are weights.
+    /// By impact; values are packed impacts.
     ByImpact,
     /// Rarer terms weigh more.
     ByRarity,
@@ -51,10 +52,9 @@ pub(super) fn gather(
         let rarity = of_term.len().leading_zeros().saturating_mul(3);
         for (document, value) in of_term.iter().zip(&values) {
             let weight = match weighing {
-                Weighing::ByImpact => *value,
-                Weighing::ByRarity => rarity,
+                Weighing::ByImpact => in_base_steps(*value),
+                Weighing::ByRarity => u8::try_from(rarity).unwrap_or(u8::MAX),
             };
-            let weight = u8::try_from(weight).unwrap_or(u8::MAX);
             kept.offer(*document as usize, term_count, weight);
         }
         term_count += 1;

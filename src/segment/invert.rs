@@ -11,6 +11,7 @@ use super::interner::{Interner, Strings};
 use super::term_table::{FieldPostings, TermTable};
 use crate::error::Result;
 use crate::format::dense::{DenseRows, DenseShape};
+use crate::format::impact::ExponentCounts;
 use crate::format::limits::MAX_TEXT_TERM_BYTES;
 use crate::format::stored::{StoredBlock, StoredPacker};
 use crate::format::{DocId, FieldNumber, FieldOptions, Schema, lengths};
@@ -35,8 +36,11 @@ pub(super) struct InvertedField {
     pub postings: FieldPostings,
     /// Length codes, for a text field.
     pub lengths: Option<Vec<u8>>,
-    /// Terms too long, or weights clamped.
+    /// Terms too long.
     pub left_out: u64,
+    /// Which exponents the weights of a sparse field need, see
+    /// [`ExponentCounts::needed`](crate::format::impact::ExponentCounts::needed).
+    pub exponents: Option<Vec<(i16, u64)>>,
 }
 
 impl InvertedBatch {
@@ -86,7 +90,10 @@ struct DenseField {
 
 enum FieldInverterKind {
     Text(Box<WordCache>),
-    Sparse { scale: f32 },
+    Sparse {
+        scale: f32,
+        exponents: ExponentCounts,
+    },
 }
 
 impl Inverter {
@@ -100,9 +107,10 @@ impl Inverter {
                 FieldOptions::Text { .. } => analyzers
                     .next()
                     .map(|a| FieldInverterKind::Text(Box::new(WordCache::new(a.clone())))),
-                FieldOptions::Sparse { scale, .. } => {
-                    Some(FieldInverterKind::Sparse { scale: *scale })
-                }
+                FieldOptions::Sparse { scale, .. } => Some(FieldInverterKind::Sparse {
+                    scale: *scale,
+                    exponents: ExponentCounts::default(),
+                }),
                 FieldOptions::Dense { .. }
                 | FieldOptions::Stored
                 | FieldOptions::Unknown { .. } => None,
@@ -197,10 +205,11 @@ impl FieldInverter {
             FieldInverterKind::Text(cache) => cache.memory(),
             FieldInverterKind::Sparse { .. } => 0,
         };
-        if self.table.begin_batch(extra_memory, most_memory)
-            && let FieldInverterKind::Text(cache) = &mut self.kind
-        {
-            cache.clear();
+        let is_new_table = self.table.begin_batch(extra_memory, most_memory);
+        match &mut self.kind {
+            FieldInverterKind::Text(cache) if is_new_table => cache.clear(),
+            FieldInverterKind::Text(_) => {}
+            FieldInverterKind::Sparse { exponents, .. } => exponents.clear(),
         }
         let mut totals = vec![0u32; documents.len()];
         let mut left_out = 0;
@@ -213,65 +222,55 @@ impl FieldInverter {
                 left_out += lost;
             }
         }
-        let is_text = matches!(self.kind, FieldInverterKind::Text(_));
+        let (lengths, exponents) = match &self.kind {
+            FieldInverterKind::Text(_) => {
+                let codes = totals.iter().map(|total| lengths::encode(*total));
+                (Some(codes.collect()), None)
+            }
+            FieldInverterKind::Sparse { exponents, .. } => (None, Some(exponents.needed())),
+        };
         InvertedField {
             number: self.number,
             postings: self.table.finish_batch(),
-            lengths: is_text.then(|| totals.iter().map(|t| lengths::encode(*t)).collect()),
+            lengths,
             left_out,
+            exponents,
         }
     }
 
-    /// Adds a value; returns the length of a text, and how much was left out or clamped.
+    /// Adds a value; returns the length of a text, and how many of its terms were left out.
     fn add(&mut self, document: DocId, value: &FieldValue) -> (u32, u64) {
         match (&mut self.kind, value) {
             (FieldInverterKind::Text(cache), FieldValue::Text(text)) => {
-                cache.add_text(&mut self.table, document, text)
+                return cache.add_text(&mut self.table, document, text);
             }
-            (FieldInverterKind::Sparse { scale }, FieldValue::Sparse(vector)) => {
-                let terms = vector
-                    .iter()
-                    .map(|(term, weight)| (term.as_bytes(), *weight));
-                add_vector(&mut self.table, document, terms, *scale)
+            (FieldInverterKind::Sparse { scale, exponents }, FieldValue::Sparse(vector)) => {
+                for (term, weight) in vector.iter().filter(|(_, weight)| *weight > 0.0) {
+                    exponents.count(*weight, *scale);
+                    add_weight(&mut self.table, document, term.as_bytes(), *weight);
+                }
             }
-            (FieldInverterKind::Sparse { scale }, FieldValue::SparseNumbered(vector)) => {
-                // Big-endian, so that keys sort as numbers.
-                let terms = vector
-                    .iter()
-                    .map(|(term, weight)| (term.to_be_bytes(), *weight));
-                add_vector(&mut self.table, document, terms, *scale)
+            (
+                FieldInverterKind::Sparse { scale, exponents },
+                FieldValue::SparseNumbered(vector),
+            ) => {
+                for (term, weight) in vector.iter().filter(|(_, weight)| *weight > 0.0) {
+                    exponents.count(*weight, *scale);
+                    // Big-endian, so that keys sort as numbers.
+                    add_weight(&mut self.table, document, &term.to_be_bytes(), *weight);
+                }
             }
-            _ => (0, 0),
+            _ => {}
         }
+        (0, 0)
     }
 }
 
-fn add_vector<T: AsRef<[u8]>>(
-    table: &mut TermTable,
-    document: DocId,
-    terms: impl Iterator<Item = (T, f32)>,
-    scale: f32,
-) -> (u32, u64) {
-    let mut clamped = 0;
-    for (term, weight) in terms.filter(|(_, weight)| *weight > 0.0) {
-        let (impact, was_clamped) = impact(weight, scale);
-        clamped += u64::from(was_clamped);
-        let term = table.number(term.as_ref());
-        table.add(term, document, impact, u32::max);
-    }
-    (0, clamped)
-}
-
-/// The impact of a positive weight, and whether it had to be clamped to 255.
-pub(crate) fn impact(weight: f32, scale: f32) -> (u32, bool) {
-    let steps = (weight / scale).round();
-    if steps > 255.0 {
-        return (255, true);
-    }
-    // Between 0 and 255, so the conversion is exact.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let impact = steps as u32;
-    (impact.max(1), false)
+/// Adds the bits of a weight, which are in the order of positive weights. They are quantized when a segment is written, by all of
+/// its weights.
+fn add_weight(table: &mut TermTable, document: DocId, term: &[u8], weight: f32) {
+    let term = table.number(term);
+    table.add(term, document, weight.to_bits(), u32::max);
 }
 
 /// Remembers the terms of each word, because analysis of a word costs more than looking it up.
@@ -439,19 +438,18 @@ mod tests {
     }
 
     #[test]
-    fn weights_become_impacts() {
-        assert_eq!(impact(3.0, 3.0 / 255.0), (255, false));
-        assert_eq!(impact(3.1, 3.0 / 255.0), (255, true));
-        assert_eq!(impact(1e-9, 3.0 / 255.0), (1, false));
+    fn weights_are_kept_until_a_segment_is_written() {
         let schema = Schema::new().sparse("s", 2.55).unwrap();
-        let document = Document::new("a").with_sparse("s", [("x", 1.0), ("y", 0.0), ("x", 2.0)]);
+        let document = Document::new("a").with_sparse("s", [("x", 1.0), ("y", 0.0), ("x", 3.0)]);
         let batch = Inverter::new(&schema, &[], 1 << 20)
             .invert(&[document])
             .unwrap();
-        let postings = &batch.fields[0].postings;
+        let field = &batch.fields[0];
+        let weights = [3f32.to_bits()];
         assert_eq!(
-            (postings.terms.len(), &postings.values[..]),
-            (1, &[200][..])
+            (field.postings.terms.len(), &field.postings.values[..]),
+            (1, &weights[..])
         );
+        assert_eq!(field.exponents.as_deref(), Some(&[(-1, 1), (1, 1)][..]));
     }
 }

@@ -12,6 +12,7 @@
 //! | `term_table` | terms of a batch and their postings, counted |
 //! | `invert` | documents of a batch -> sorted terms with postings |
 //! | `term_merge` | sorted term streams -> one sorted stream |
+//! | `quantizer` | weights of new documents -> impacts |
 //! | `document_map` | documents of a source -> documents of the segment written |
 //! | `streams` | what a source brings to a merge |
 //! | `forward`, `bisect` | the terms that say most of each document, and an order by them |
@@ -39,6 +40,7 @@ mod head;
 mod interner;
 mod invert;
 mod posting_sorter;
+mod quantizer;
 mod reader;
 mod scattered;
 mod spool;
@@ -48,6 +50,7 @@ mod term_table;
 mod verify;
 mod write;
 
+pub(crate) use document::check_sum;
 pub use document::{Document, FieldValue};
 pub(crate) use document_map::DocumentMap;
 pub use invert::{InvertedBatch, Inverter};

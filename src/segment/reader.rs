@@ -8,7 +8,7 @@ use crate::format::dictionary::{Dictionary, Payload, TermEntry};
 use crate::format::ids::Ids;
 use crate::format::schema::Field;
 use crate::format::segment_info::{FieldStatistics, SegmentInfo};
-use crate::format::sparse_postings::SparseList;
+use crate::format::sparse_postings::{SparseList, open_lists, read_exponents};
 use crate::format::stored::Stored;
 use crate::format::text_postings::TextList;
 use crate::format::{
@@ -34,6 +34,10 @@ pub struct SparseField {
     pub terms: Dictionary,
     /// Their postings.
     pub impacts: Section,
+    /// The exponent of the impacts of every list that names none.
+    pub base: i16,
+    /// Whether any impact has another exponent.
+    pub has_parts: bool,
 }
 
 /// A field of a segment.
@@ -206,13 +210,32 @@ impl TextField {
 }
 
 impl SparseField {
-    /// The postings of a term that the dictionary gave.
+    /// Opens the lists of a term that the dictionary gave, and calls `visit` with each and the exponent of its impacts: one
+    /// list, or a few whose exponents fall.
     ///
     /// # Errors
     ///
     /// [`Error::Corrupt`] when they are damaged.
-    pub fn list(&self, documents: u32, entry: &TermEntry) -> Result<SparseList<'_>> {
-        SparseList::open(&self.impacts, documents, entry)
+    pub fn open<'a>(
+        &'a self,
+        documents: u32,
+        entry: &TermEntry,
+        visit: impl FnMut(i16, SparseList<'a>),
+    ) -> Result<()> {
+        open_lists(&self.impacts, documents, self.base, entry, visit)
+    }
+
+    /// Calls `visit` with the exponents of a term's impacts.
+    ///
+    /// # Errors
+    ///
+    /// As [`SparseField::open`].
+    pub fn exponents(&self, entry: &TermEntry, mut visit: impl FnMut(i16)) -> Result<()> {
+        if self.has_parts {
+            return read_exponents(&self.impacts, self.base, entry, visit);
+        }
+        visit(self.base);
+        Ok(())
     }
 }
 
@@ -245,6 +268,8 @@ fn open_field(
         (FieldKind::Sparse, 2) => FieldReader::Sparse(SparseField {
             terms: Dictionary::open(section("terms")?, Payload::SparseTerms)?,
             impacts: section("impacts")?,
+            base: statistics.base,
+            has_parts: statistics.has_parts,
         }),
         (FieldKind::Dense, 4) => {
             FieldReader::Dense(open_dense(container, statistics, known, documents)?)

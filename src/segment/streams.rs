@@ -2,6 +2,7 @@
 
 use super::document_map::DocumentMap;
 use super::invert::{InvertedBatch, InvertedField};
+use super::quantizer::Quantizer;
 use super::reader::{FieldReader, SegmentReader, SparseField, TextField};
 use super::term_merge::KeyStream;
 use super::term_table::FieldPostings;
@@ -10,6 +11,7 @@ use crate::error::Result;
 use crate::format::block::DecodedBlock;
 use crate::format::block_list::{BlockEntry, BlockList};
 use crate::format::dictionary::{DictionaryIter, TermEntry};
+use crate::format::impact::{Impact, pack};
 use crate::format::sparse_postings::SparseList;
 use crate::format::{DocId, FieldNumber};
 
@@ -21,19 +23,28 @@ pub(super) fn field_of(batch: &InvertedBatch, field: FieldNumber) -> Option<&Inv
 /// The sorted terms of one field of one source, with their postings.
 pub(super) enum PostingStream<'a> {
     Nothing,
-    Batch(&'a FieldPostings, BatchPlace),
+    /// With what quantizes the values if they are weights.
+    Batch(&'a FieldPostings, BatchPlace, Option<&'a Quantizer>),
     Text(&'a TextField, u32, DictionaryIter<'a>, Option<TermEntry>),
-    Sparse(&'a SparseField, u32, DictionaryIter<'a>, Option<TermEntry>),
+    /// With the base exponent that impacts are to be packed with.
+    Sparse(
+        &'a SparseField,
+        u32,
+        DictionaryIter<'a>,
+        Option<TermEntry>,
+        i16,
+    ),
 }
 
 /// Which term of a batch a stream stands on, counted from 1; 0 before the first.
 pub(super) struct BatchPlace(u32);
 
 impl<'a> PostingStream<'a> {
-    pub fn of(source: Source<'a>, field: FieldNumber) -> Self {
+    /// The stream of a source; a sparse field has a quantizer.
+    pub fn of(source: Source<'a>, field: FieldNumber, quantizer: Option<&'a Quantizer>) -> Self {
         match source {
             Source::Batch(batch, _) => match field_of(batch, field) {
-                Some(field) => Self::Batch(&field.postings, BatchPlace(0)),
+                Some(field) => Self::Batch(&field.postings, BatchPlace(0), quantizer),
                 None => Self::Nothing,
             },
             Source::Segment(segment, _) => match segment.field(field) {
@@ -41,7 +52,8 @@ impl<'a> PostingStream<'a> {
                     Self::Text(text, segment.documents(), text.terms.iter(), None)
                 }
                 Some(FieldReader::Sparse(sparse)) => {
-                    Self::Sparse(sparse, segment.documents(), sparse.terms.iter(), None)
+                    let base = quantizer.map_or(sparse.base, Quantizer::base);
+                    Self::Sparse(sparse, segment.documents(), sparse.terms.iter(), None, base)
                 }
                 Some(FieldReader::Dense(_)) | None => Self::Nothing,
             },
@@ -49,7 +61,7 @@ impl<'a> PostingStream<'a> {
     }
 
     /// Appends the current term's postings of documents that are kept: documents under their new
-    /// numbers, and term frequencies or impacts.
+    /// numbers, and term frequencies or [packed](pack) impacts.
     pub fn postings(
         &self,
         map: &DocumentMap,
@@ -58,8 +70,12 @@ impl<'a> PostingStream<'a> {
     ) -> Result<()> {
         match self {
             Self::Nothing => Ok(()),
-            Self::Batch(postings, place) => {
+            Self::Batch(postings, place, quantizer) => {
+                let start = values.len();
                 batch_postings(postings, place.0, map, documents, values);
+                if let (Some(quantizer), Some(weights)) = (quantizer, values.get_mut(start..)) {
+                    quantizer.quantize(weights);
+                }
                 Ok(())
             }
             Self::Text(field, count, _, Some(entry)) => {
@@ -68,23 +84,31 @@ impl<'a> PostingStream<'a> {
                     value.saturating_add(1)
                 })
             }
-            Self::Sparse(field, count, _, Some(entry)) => {
-                let list = field.list(*count, entry)?;
+            Self::Sparse(field, count, _, Some(entry), base) => {
                 let start = documents.len();
-                let rises = matches!(&list, SparseList::Ranges(_));
-                list.for_each(|document, impact| {
-                    if let Some(new) = map.get(document) {
-                        documents.push(new);
-                        values.push(u32::from(impact));
+                let (mut lists, mut walked, mut rises) = (0, Ok(()), true);
+                field.open(*count, entry, |exponent, list| {
+                    lists += 1;
+                    rises &= lists == 1 && matches!(&list, SparseList::Ranges(_));
+                    let at_exponent = pack(Impact { exponent, steps: 0 }, *base);
+                    let added = list.for_each(|document, steps| {
+                        if let Some(new) = map.get(document) {
+                            documents.push(new);
+                            values.push(at_exponent | u32::from(steps));
+                        }
+                    });
+                    if walked.is_ok() {
+                        walked = added;
                     }
                 })?;
+                walked?;
                 // In another order they are sorted with those of all sources.
                 if !rises && map.keeps_order() {
                     sort_from(start, documents, values);
                 }
                 Ok(())
             }
-            Self::Text(_, _, _, None) | Self::Sparse(_, _, _, None) => Ok(()),
+            Self::Text(_, _, _, None) | Self::Sparse(_, _, _, None, _) => Ok(()),
         }
     }
 }
@@ -93,11 +117,11 @@ impl KeyStream for PostingStream<'_> {
     fn advance(&mut self) -> Result<bool> {
         match self {
             Self::Nothing => Ok(false),
-            Self::Batch(postings, place) => {
+            Self::Batch(postings, place, _) => {
                 place.0 += 1;
                 Ok(place.0 as usize <= postings.terms.len())
             }
-            Self::Text(_, _, terms, entry) | Self::Sparse(_, _, terms, entry) => {
+            Self::Text(_, _, terms, entry) | Self::Sparse(_, _, terms, entry, _) => {
                 *entry = terms.next_term()?;
                 Ok(entry.is_some())
             }
@@ -107,8 +131,8 @@ impl KeyStream for PostingStream<'_> {
     fn key(&self) -> &[u8] {
         match self {
             Self::Nothing => &[],
-            Self::Batch(postings, place) => postings.terms.get(place.0.saturating_sub(1)),
-            Self::Text(_, _, terms, _) | Self::Sparse(_, _, terms, _) => terms.key(),
+            Self::Batch(postings, place, _) => postings.terms.get(place.0.saturating_sub(1)),
+            Self::Text(_, _, terms, _) | Self::Sparse(_, _, terms, _, _) => terms.key(),
         }
     }
 }

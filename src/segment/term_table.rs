@@ -36,7 +36,7 @@ pub struct FieldPostings {
     /// End of each term's postings.
     pub(super) ends: Vec<u32>,
     pub(super) documents: Vec<DocId>,
-    /// Term frequencies or impacts.
+    /// Term frequencies, or the bits of weights.
     pub(super) values: Vec<u32>,
 }
 

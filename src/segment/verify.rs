@@ -31,6 +31,7 @@ pub fn verify(segment: &SegmentReader) -> Result<()> {
             field: found.field,
             kind: found.kind,
             left_out: found.left_out,
+            rounded_up: found.rounded_up,
             ..statistics
         };
         if found != expected {
@@ -159,14 +160,21 @@ fn walk_sparse(segment: &SegmentReader, field: &SparseField) -> Result<FieldStat
     let mut seen = DeletedDocuments::none(segment.documents());
     walk_terms(segment, &field.terms, |entry| {
         let mut of_term = Vec::new();
-        let mut visit = |document: DocId, impact: u8| {
-            found.total += u64::from(impact);
+        let mut visit = |document: DocId, steps: u8| {
+            found.total += u64::from(steps);
             seen.delete(document);
             of_term.push(document);
         };
-        match field.list(segment.documents(), entry)? {
-            SparseList::Ranges(list) => walk_ranges(segment, &list, &mut visit)?,
-            SparseList::Tiers(tiers) => walk_tiers(segment, &tiers, &mut visit)?,
+        let mut lists = Vec::new();
+        field.open(segment.documents(), entry, |exponent, list| {
+            found.has_parts |= exponent != field.base;
+            lists.push(list);
+        })?;
+        for list in lists {
+            match list {
+                SparseList::Ranges(list) => walk_ranges(segment, &list, &mut visit)?,
+                SparseList::Tiers(tiers) => walk_tiers(segment, &tiers, &mut visit)?,
+            }
         }
         found.postings += wide(of_term.len());
         of_term.sort_unstable();
@@ -174,11 +182,16 @@ fn walk_sparse(segment: &SegmentReader, field: &SparseField) -> Result<FieldStat
             .windows(2)
             .any(|pair| matches!(pair, [a, b] if a == b))
         {
-            return Err(broken(segment, "impacts", "a document is in two tiers"));
+            return Err(broken(
+                segment,
+                "impacts",
+                "a document is in two tiers or parts",
+            ));
         }
         Ok(())
     })?;
     found.kind = 2;
+    found.base = field.base;
     found.documents = seen.count();
     Ok(found)
 }

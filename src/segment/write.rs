@@ -20,6 +20,7 @@ use super::document_map::DocumentMap;
 use super::forward::{self, Weighing};
 use super::invert::InvertedBatch;
 use super::posting_sorter::PostingSorter;
+use super::quantizer::Quantizer;
 use super::reader::SegmentReader;
 use super::spool::Spool;
 use super::streams::{PostingStream, field_of};
@@ -157,7 +158,7 @@ pub fn write<W: Write>(
     for field in schema.fields() {
         match field.options.kind() {
             FieldKind::Text => writer.text_field(field.number)?,
-            FieldKind::Sparse => writer.sparse_field(field.number, layout_of(field))?,
+            FieldKind::Sparse => writer.sparse_field(field)?,
             FieldKind::Stored => writer.stored()?,
             FieldKind::Dense => {
                 if let Some(shape) = field.options.dense_shape() {
@@ -199,7 +200,8 @@ fn find_places(
         (None, Some(field)) => (field, Weighing::ByRarity),
         (None, None) => return Ok(None),
     };
-    let Some(merge) = field_streams(sources, field.number)? else {
+    let quantizer = Quantizer::choose(sources, field.number, &field.options);
+    let Some(merge) = field_streams(sources, field.number, quantizer.as_ref())? else {
         return Ok(None);
     };
     let Some(forward) = forward::gather(merge, maps, documents, weighing, reorder.memory)? else {
@@ -215,14 +217,15 @@ fn find_places(
     Ok(Some(places))
 }
 
-/// A stream of postings for each source, in order; `None` when no source has the field.
+/// A stream of postings for each source, in order; `None` when no source has the field. A sparse field has a quantizer.
 fn field_streams<'a>(
     sources: &[Source<'a>],
     field: FieldNumber,
+    quantizer: Option<&'a Quantizer>,
 ) -> Result<Option<KeyMerge<PostingStream<'a>>>> {
     let mut any = false;
     let streams = sources.iter().map(|source| {
-        let stream = PostingStream::of(*source, field);
+        let stream = PostingStream::of(*source, field, quantizer);
         any |= !matches!(stream, PostingStream::Nothing);
         stream
     });
@@ -270,7 +273,7 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
     }
 
     fn text_field(&mut self, field: FieldNumber) -> Result<()> {
-        let Some(merge) = field_streams(self.sources, field)? else {
+        let Some(merge) = field_streams(self.sources, field, None)? else {
             return Ok(());
         };
         let lengths = self.lengths(field)?;
@@ -285,7 +288,7 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         )?;
         statistics.field = field;
         statistics.kind = 1;
-        statistics.left_out = self.left_out(field);
+        statistics.left_out = self.counted(field).left_out;
         let has_terms = lengths.iter().filter(|code| **code > 0).count();
         statistics.documents = u32::try_from(has_terms).unwrap_or(u32::MAX);
         self.spooled_section("terms", Some(field), dictionary)?;
@@ -294,12 +297,18 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         Ok(())
     }
 
-    fn sparse_field(&mut self, field: FieldNumber, layout: SparseLayout) -> Result<()> {
-        let Some(merge) = field_streams(self.sources, field)? else {
+    fn sparse_field(&mut self, field: &Field) -> Result<()> {
+        let layout = layout_of(field);
+        let Some(quantizer) = Quantizer::choose(self.sources, field.number, &field.options) else {
             return Ok(());
         };
-        let mut encoder = SparseListEncoder::new(layout, self.documents);
+        let field = field.number;
+        let Some(merge) = field_streams(self.sources, field, Some(&quantizer))? else {
+            return Ok(());
+        };
+        let mut encoder = SparseListEncoder::new(layout, quantizer.base(), self.documents);
         let mut seen = DeletedDocuments::none(self.documents);
+        let (mut has_parts, mut steps) = (false, 0);
         self.begin("impacts", Some(field))?;
         let (dictionary, mut statistics) = self.lists(
             merge,
@@ -308,13 +317,22 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
                 for document in documents {
                     seen.delete(*document);
                 }
+                for packed in values {
+                    has_parts |= *packed > u32::from(u8::MAX);
+                    steps += u64::from(packed & 0xFF);
+                }
                 encoder.encode(documents, values, offset, out)
             },
         )?;
+        let of_sources = self.counted(field);
         statistics.field = field;
         statistics.kind = 2;
-        statistics.left_out = self.left_out(field);
+        statistics.total = steps;
+        statistics.left_out = of_sources.left_out.saturating_add(quantizer.clamped());
+        statistics.rounded_up = of_sources.rounded_up.saturating_add(quantizer.rounded_up());
         statistics.documents = seen.count();
+        statistics.base = quantizer.base();
+        statistics.has_parts = has_parts;
         self.spooled_section("terms", Some(field), dictionary)?;
         self.info.fields.push(statistics);
         Ok(())
@@ -401,12 +419,24 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         Ok(all)
     }
 
-    fn left_out(&self, field: FieldNumber) -> u64 {
-        let of_source = |source: &Source<'_>| match source {
-            Source::Batch(batch, _) => field_of(batch, field).map(|f| f.left_out),
-            Source::Segment(segment, _) => segment.info().field(field).map(|f| f.left_out),
-        };
-        self.sources.iter().filter_map(of_source).sum()
+    /// What the sources have counted and no merge can count again.
+    fn counted(&self, field: FieldNumber) -> FieldStatistics {
+        let mut all = FieldStatistics::default();
+        for source in self.sources {
+            let (left_out, rounded_up) = match source {
+                Source::Batch(batch, _) => {
+                    let found = field_of(batch, field);
+                    (found.map_or(0, |found| found.left_out), 0)
+                }
+                Source::Segment(segment, _) => {
+                    let found = segment.info().field(field);
+                    found.map_or((0, 0), |found| (found.left_out, found.rounded_up))
+                }
+            };
+            all.left_out = all.left_out.saturating_add(left_out);
+            all.rounded_up = all.rounded_up.saturating_add(rounded_up);
+        }
+        all
     }
 }
 

@@ -23,6 +23,7 @@ const MANY: u32 = 8_200;
 pub fn schema() -> Schema {
     let schema = Schema::new().text("text", "simple").unwrap();
     let schema = schema.sparse("impacts", 2.55).unwrap();
+    let schema = schema.sparse_max_weight("impacts", 2.55).unwrap();
     let schema = schema
         .sparse_layout("impacts", SparseLayout::Tiers)
         .unwrap();
@@ -141,6 +142,16 @@ fn numbered_vector(n: u32) -> Vec<(u32, f32)> {
     vector.extend(n.is_multiple_of(2).then_some((7, share(n))));
     vector.extend((n % 90 == 1).then_some((65_536, 1.0 / (n as f32))));
     vector.extend((n == 300).then_some((u32::MAX, 1.0)));
+    // Parts: most impacts at the base, a few far above and below it; some single ones; too small for the smallest step.
+    let among_many = match n % 50 {
+        3 => 4.0 * share(n),
+        7 => 1e-4,
+        _ => share(n),
+    };
+    vector.extend((n < 300).then_some((11, among_many)));
+    vector.extend((n == 301).then_some((12, 40.0)));
+    vector.extend((n == 302).then_some((12, 2e-7)));
+    vector.extend((n == 303).then_some((13, 1e-5)));
     vector
 }
 
@@ -218,7 +229,9 @@ fn third_segment() -> impl Iterator<Item = Document> {
             (10, (4_096..4_500).contains(&n)),
         ];
         let terms = terms.into_iter().filter(|(_, is_there)| *is_there);
-        let vector: Vec<(u32, f32)> = terms.map(|(term, _)| (term, share(n + term))).collect();
+        // Far above what the schema expects: the segment has a base exponent of its own.
+        let weight = |term| 40.0 * share(n + term);
+        let vector: Vec<(u32, f32)> = terms.map(|(term, _)| (term, weight(term))).collect();
         Document::new(id)
             .with_sparse_numbered("numbered", vector)
             .with_stored("source", "")

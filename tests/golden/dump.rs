@@ -71,6 +71,7 @@ fn manifest_contents(manifest: &Manifest) -> Value {
             }
             FieldOptions::Sparse {
                 scale,
+                clamps,
                 terms,
                 layout,
             } => {
@@ -83,7 +84,13 @@ fn manifest_contents(manifest: &Manifest) -> Value {
                     SparseLayout::Tiers => "tiers",
                 };
                 let bits = scale.to_bits();
-                json!({ "kind": "sparse", "scale_bits": bits, "terms": terms, "layout": layout })
+                json!({
+                    "kind": "sparse",
+                    "scale_bits": bits,
+                    "terms": terms,
+                    "layout": layout,
+                    "clamps": clamps,
+                })
             }
             FieldOptions::Stored => json!({ "kind": "stored" }),
             FieldOptions::Dense {
@@ -219,6 +226,9 @@ fn field(segment: &SegmentReader, number: u32, reader: &FieldReader, schema: &Sc
     found["total"] = statistics.total.into();
     found["left_out"] = statistics.left_out.into();
     found["documents"] = statistics.documents.into();
+    found["rounded_up"] = statistics.rounded_up.into();
+    found["base"] = statistics.base.into();
+    found["has_parts"] = u8::from(statistics.has_parts).into();
     found
 }
 
@@ -294,12 +304,27 @@ fn sparse_terms(segment: &SegmentReader, field: &SparseField, numbered: bool) ->
         } else {
             std::str::from_utf8(iter.key()).unwrap().into()
         };
-        let mut found = match field.list(segment.documents(), &entry).unwrap() {
-            SparseList::Tiers(tiers) => {
-                let tiers: Vec<Value> = tiers.iter().map(|t| tier(t, &entry)).collect();
-                json!({ "tiers": tiers })
-            }
-            SparseList::Ranges(list) => range_list(&list),
+        let mut lists = Vec::new();
+        let visit = |exponent, list: SparseList<'_>| {
+            let listed = match list {
+                SparseList::Tiers(tiers) => {
+                    let tiers: Vec<Value> = tiers.iter().map(|t| tier(t, &entry)).collect();
+                    json!({ "tiers": tiers })
+                }
+                SparseList::Ranges(list) => range_list(&list),
+            };
+            lists.push((exponent, listed));
+        };
+        field.open(segment.documents(), &entry, visit).unwrap();
+        let in_parts = lists.iter().any(|(exponent, _)| *exponent != field.base);
+        let mut found = if in_parts {
+            let parts = lists.into_iter().map(|(exponent, mut listed)| {
+                listed["exponent"] = exponent.into();
+                listed
+            });
+            json!({ "parts": parts.collect::<Vec<_>>() })
+        } else {
+            lists.pop().unwrap().1
         };
         found["term"] = term;
         found["df"] = entry.document_frequency.into();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use esparsa::format::block::DecodedBlock;
 use esparsa::format::dictionary::TermEntry;
+use esparsa::format::impact::{Impact, pack};
 use esparsa::segment::{FieldReader, SegmentReader};
 use esparsa::store::Memory;
 use esparsa::{
@@ -326,8 +327,14 @@ fn postings(reader: &SegmentReader, field: &FieldReader, entry: &TermEntry) -> R
             }
         }
         FieldReader::Sparse(sparse) => {
-            let list = sparse.list(reader.documents(), entry)?;
-            list.for_each(|document, impact| found.push((document, u32::from(impact))))?;
+            let mut lists = Vec::new();
+            sparse.open(reader.documents(), entry, |exponent, list| {
+                lists.push((exponent, list));
+            })?;
+            for (exponent, list) in lists {
+                let impact = |steps| pack(Impact { exponent, steps }, sparse.base);
+                list.for_each(|document, steps| found.push((document, impact(steps))))?;
+            }
         }
         FieldReader::Dense(_) => {}
     }

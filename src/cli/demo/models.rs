@@ -21,7 +21,7 @@ use crate::segment::Document;
 const FUSED: usize = 40;
 /// Results that are read again.
 const READ: usize = 20;
-/// The greatest weight of the field, relative to the greatest of all passages.
+/// The expected max weight of the field, relative to that of all passages.
 const WEIGHT_MARGIN: f32 = 1.01;
 
 /// The options for models.

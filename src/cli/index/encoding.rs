@@ -96,7 +96,7 @@ impl Encoders {
         self.dense.is_some()
     }
 
-    /// Notes what vectors the models will make; with `wants_weight` the first documents are encoded to tell the greatest weight from.
+    /// Notes what vectors the models will make; with `wants_weight` the first documents are encoded to learn how large weights are.
     ///
     /// # Errors
     ///

@@ -20,7 +20,7 @@ pub struct Peeked {
     items: Vec<Result<Chunk>>,
     /// Where the first sparse vector is.
     first_vector: Option<Origin>,
-    greatest_weight: f32,
+    max_weight: f32,
     first_dense: Option<FirstDense>,
     /// The first texts.
     texts: Vec<String>,
@@ -81,7 +81,7 @@ impl Peeked {
             let Some(vector) = &record.vector else { return };
             self.first_vector.get_or_insert_with(origin);
             for (_, weight) in vector {
-                self.greatest_weight = self.greatest_weight.max(*weight);
+                self.max_weight = self.max_weight.max(*weight);
             }
         });
     }
@@ -96,9 +96,9 @@ impl Peeked {
         self.first_dense.as_ref()
     }
 
-    /// The greatest weight, or 0 when there is none.
-    pub fn greatest_weight(&self) -> f32 {
-        self.greatest_weight
+    /// The max weight, or 0 when there is none.
+    pub fn max_weight(&self) -> f32 {
+        self.max_weight
     }
 
     /// The texts of the first documents.
@@ -108,9 +108,9 @@ impl Peeked {
 
     /// Takes note of sparse vectors that a model will make.
     #[cfg(feature = "neural")]
-    pub fn expect_sparse(&mut self, model: Origin, greatest_weight: f32) {
+    pub fn expect_sparse(&mut self, model: Origin, max_weight: f32) {
         self.first_vector.get_or_insert(model);
-        self.greatest_weight = self.greatest_weight.max(greatest_weight);
+        self.max_weight = self.max_weight.max(max_weight);
     }
 
     /// Takes note of dense vectors that a model will make.

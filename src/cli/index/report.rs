@@ -11,6 +11,7 @@ use crate::cli::parts::Parts;
 use crate::cli::size::{Size, counted, grouped};
 use crate::error::{Error, Result};
 use crate::format::FieldOptions;
+use crate::index::FieldTotals;
 
 /// The report of a load.
 #[derive(Debug, Serialize)]
@@ -34,9 +35,14 @@ pub struct Report {
     bytes_on_disk: Parts,
     /// Terms of texts too long to be indexed, in the whole index.
     terms_left_out: u64,
-    /// Weights above the greatest, in the whole index.
+    /// Weights above the max weight, in the whole index.
     weights_clamped: u64,
-    greatest_weight: Option<f32>,
+    /// Weights below half of the smallest step, in the whole index.
+    weights_rounded_up: u64,
+    /// All weights of sparse vectors, in the whole index.
+    weights: u64,
+    /// To which larger weights are clamped; none unless it was asked for.
+    max_weight: Option<f32>,
     peak_resident_bytes: Option<u64>,
 }
 
@@ -52,11 +58,12 @@ impl Report {
     ) -> Self {
         let per_second = |count: f64| count / seconds.max(1e-9);
         let schema = snapshot.schema();
-        let left_out = |name| {
+        let totals = |name| {
             let field = schema.field(name);
-            field.map_or(0, |field| snapshot.totals(field.number).left_out)
+            field.map_or_else(FieldTotals::default, |field| snapshot.totals(field.number))
         };
         let sparse = schema.field(SPARSE_FIELD).map(|field| &field.options);
+        let of_sparse = totals(SPARSE_FIELD);
         Self {
             created: target.created(),
             analyzer: match schema.field(TEXT_FIELD).map(|field| &field.options) {
@@ -76,10 +83,16 @@ impl Report {
             index_documents: loaded.commit.documents,
             segments: loaded.commit.segments,
             bytes_on_disk: Parts::of(snapshot),
-            terms_left_out: left_out(TEXT_FIELD),
-            weights_clamped: left_out(SPARSE_FIELD),
-            greatest_weight: match sparse {
-                Some(FieldOptions::Sparse { scale, .. }) => Some(scale * 255.0),
+            terms_left_out: totals(TEXT_FIELD).left_out,
+            weights_clamped: of_sparse.left_out,
+            weights_rounded_up: of_sparse.rounded_up,
+            weights: of_sparse.postings,
+            max_weight: match sparse {
+                Some(FieldOptions::Sparse {
+                    scale,
+                    clamps: true,
+                    ..
+                }) => Some(scale * 255.0),
                 _ => None,
             },
             peak_resident_bytes: peak_resident_bytes(),
@@ -140,9 +153,14 @@ impl fmt::Display for Report {
             let terms = counted(self.terms_left_out, "term");
             write!(f, "\n{terms} too long, left out")?;
         }
-        if let Some(weight) = self.greatest_weight {
+        if let Some(weight) = self.max_weight {
             let clamped = counted(self.weights_clamped, "weight");
-            write!(f, "\ngreatest weight {weight:.4}, {clamped} clamped to it")?;
+            write!(f, "\nmax weight {weight:.4}, {clamped} clamped to it")?;
+        }
+        if self.weights_rounded_up > 0 {
+            let (rounded, all) = (self.weights_rounded_up, self.weights);
+            let (rounded, all) = (grouped(rounded), counted(all, "weight"));
+            write!(f, "\n{rounded} of {all} rounded up to the smallest step")?;
         }
         if let Some(bytes) = self.peak_resident_bytes {
             write!(f, "\n{} of memory at the peak", Size(bytes))?;

@@ -19,8 +19,10 @@ pub const SPARSE_FIELD: &str = "sparse";
 pub const DENSE_FIELD: &str = "dense";
 /// Name of the field that keeps documents, in indexes made here.
 const STORED_FIELD: &str = "source";
-/// A new index takes weights up to the greatest one seen times this: the rest of the input may hold greater ones.
+/// A new index expects weights up to the max one seen times this: the rest of the input may hold larger ones.
 const WEIGHT_MARGIN: f32 = 1.1;
+/// The max weight that a new index expects when the first vectors have no weights: learned models give about as much.
+const EXPECTED_WEIGHT: f32 = 3.5;
 
 /// An index that was opened, or created just now.
 pub struct Target {
@@ -113,15 +115,15 @@ impl Target {
 
 fn new_schema(arguments: &Arguments, peeked: &Peeked, language: &str) -> Result<Schema> {
     let mut schema = Schema::new().text(TEXT_FIELD, language)?;
-    if let Some(weight) = arguments.greatest_weight {
+    if let Some(weight) = arguments.max_weight {
         schema = schema.sparse(SPARSE_FIELD, weight)?;
-    } else if let Some(origin) = peeked.first_vector() {
-        let weight = peeked.greatest_weight() * WEIGHT_MARGIN;
-        schema = schema.sparse(SPARSE_FIELD, weight).map_err(|_| {
-            let message = "the first vectors have no weights to tell the greatest weight from; \
-                           give it with --greatest-weight";
-            Error::invalid(message).at_line(&*origin.file, origin.line)
-        })?;
+        schema = schema.sparse_max_weight(SPARSE_FIELD, weight)?;
+    } else if peeked.first_vector().is_some() {
+        let expected = peeked.max_weight() * WEIGHT_MARGIN;
+        // Weights that are 0, or nearly so, or too large to be told from infinity, say nothing.
+        let is_useful = expected > 1e-30 && expected.is_finite();
+        let expected = if is_useful { expected } else { EXPECTED_WEIGHT };
+        schema = schema.sparse(SPARSE_FIELD, expected)?;
     }
     schema = arguments.dense.add_to(schema, peeked.first_dense())?;
     if arguments.no_stored {
@@ -151,24 +153,27 @@ fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Resu
     let sparse = schema.expect(SPARSE_FIELD, FieldKind::Sparse).ok();
     match (sparse.map(|field| &field.options), peeked.first_vector()) {
         (None, Some(origin)) => Err(no_sparse_field().at_line(&*origin.file, origin.line)),
-        (options, _) => check_greatest_weight(options, arguments.greatest_weight),
+        (options, _) => check_max_weight(options, arguments.max_weight),
     }
 }
 
-fn check_greatest_weight(field: Option<&FieldOptions>, asked: Option<f32>) -> Result<()> {
+fn check_max_weight(field: Option<&FieldOptions>, asked: Option<f32>) -> Result<()> {
     let Some(asked) = asked else { return Ok(()) };
-    match field {
-        // The index keeps a 255th of the weight, so that the product may differ from it by rounding.
-        Some(FieldOptions::Sparse { scale, .. }) if (scale * 255.0 / asked - 1.0).abs() < 1e-5 => {
-            Ok(())
-        }
-        Some(FieldOptions::Sparse { scale, .. }) => Err(Error::invalid(format!(
-            "--greatest-weight {asked} contradicts the index, whose greatest weight is {}; leave the option out, or \
-             build a new index",
-            scale * 255.0
-        ))),
-        _ => Err(no_sparse_field()),
+    let Some(FieldOptions::Sparse { scale, clamps, .. }) = field else {
+        return Err(no_sparse_field());
+    };
+    // The index keeps a 255th of the weight, so that the product may differ from it by rounding.
+    let kept = scale * 255.0;
+    if *clamps && (kept / asked - 1.0).abs() < 1e-5 {
+        return Ok(());
     }
+    let found = match clamps {
+        true => format!("whose max weight is {kept}"),
+        false => "which has no max weight".to_owned(),
+    };
+    Err(Error::invalid(format!(
+        "--max-weight {asked} contradicts the index, {found}; leave the option out, or build a new index"
+    )))
 }
 
 /// The error for vectors that have no place.

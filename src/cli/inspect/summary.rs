@@ -35,8 +35,12 @@ struct FieldSummary {
     kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     analyzer: Option<String>,
+    /// To which larger weights are clamped, if it was set.
     #[serde(skip_serializing_if = "Option::is_none")]
-    greatest_weight: Option<f32>,
+    max_weight: Option<f32>,
+    /// About the largest weight, as it was expected when the index was created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_max_weight: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dense: Option<DenseSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,10 +48,12 @@ struct FieldSummary {
     /// Documents that have a term or a vector of the field.
     documents: u64,
     postings: u64,
-    /// Text: words. Sparse: impacts.
+    /// Text: words. Sparse: steps of impacts.
     total: u64,
     /// Text: terms too long. Sparse: weights clamped.
     left_out: u64,
+    /// Sparse: weights below half of the smallest step, rounded up to it.
+    rounded_up: u64,
     /// What `calibrate` measured with.
     #[serde(skip_serializing_if = "Option::is_none")]
     calibrated: Option<Calibrated>,
@@ -117,11 +123,13 @@ impl Summary {
 
 impl FieldSummary {
     fn of(field: &Field, snapshot: &Snapshot) -> Self {
-        let (kind, analyzer, greatest_weight) = match &field.options {
+        let (kind, analyzer, weights) = match &field.options {
             FieldOptions::Text { analyzer, .. } => {
                 ("text".to_owned(), Some(analyzer.clone()), None)
             }
-            FieldOptions::Sparse { scale, .. } => ("sparse".to_owned(), None, Some(scale * 255.0)),
+            FieldOptions::Sparse { scale, clamps, .. } => {
+                ("sparse".to_owned(), None, Some((scale * 255.0, *clamps)))
+            }
             FieldOptions::Stored => ("stored".to_owned(), None, None),
             FieldOptions::Dense { .. } => ("dense".to_owned(), None, None),
             FieldOptions::Unknown { kind, .. } => (format!("unknown ({kind})"), None, None),
@@ -132,7 +140,8 @@ impl FieldSummary {
             name: field.name.clone(),
             kind,
             analyzer,
-            greatest_weight,
+            max_weight: weights.filter(|(_, clamps)| *clamps).map(|(max, _)| max),
+            expected_max_weight: weights.filter(|(_, clamps)| !clamps).map(|(max, _)| max),
             dense: field.options.dense_shape().map(DenseSummary::of),
             model: field.model.as_ref().map(|model| ModelSummary {
                 name: model.name.clone(),
@@ -142,6 +151,7 @@ impl FieldSummary {
             postings: totals.postings,
             total: totals.total,
             left_out: totals.left_out,
+            rounded_up: totals.rounded_up,
             calibrated: snapshot.calibration(field.number).map(|kept| Calibrated {
                 queries: kept.queries,
                 documents: kept.documents,
@@ -221,8 +231,8 @@ impl fmt::Display for FieldSummary {
         if let Some(analyzer) = &self.analyzer {
             write!(f, ", analyzer {analyzer}")?;
         }
-        if let Some(weight) = self.greatest_weight {
-            write!(f, ", greatest weight {weight:.4}")?;
+        if let Some(weight) = self.max_weight {
+            write!(f, ", max weight {weight:.4}")?;
         }
         if let Some(dense) = &self.dense {
             let (dimensions, element, metric) = (dense.dimensions, dense.element, dense.metric);
@@ -242,7 +252,11 @@ impl fmt::Display for FieldSummary {
             }
             "sparse" => {
                 let clamped = counted(self.left_out, "weight");
-                write!(f, "; {documents}, {postings}, {clamped} clamped")?;
+                let rounded = grouped(self.rounded_up);
+                write!(
+                    f,
+                    "; {documents}, {postings}, {clamped} clamped, {rounded} rounded up"
+                )?;
                 let Some(calibrated) = &self.calibrated else {
                     return Ok(());
                 };

@@ -1,6 +1,6 @@
 use super::*;
 use crate::format::schema::SparseLayout;
-use crate::format::sparse_postings::{SparseList, SparseListEncoder};
+use crate::format::sparse_postings::{SparseList, SparseListEncoder, open_lists};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -227,11 +227,13 @@ fn a_list_with_fewer_postings_than_groups_has_one_tier() {
     for more in [0, 1] {
         let count = 200 * GROUP_DOCUMENTS + more;
         let mut bytes = Vec::new();
-        let entry = SparseListEncoder::new(SparseLayout::Ranges, count)
+        let entry = SparseListEncoder::new(SparseLayout::Ranges, 0, count)
             .encode(&documents, &impacts, 0, &mut bytes)
             .unwrap();
         let section = Section::from_bytes("impacts", bytes);
-        let list = SparseList::open(&section, count, &entry).unwrap();
+        let mut lists = Vec::new();
+        open_lists(&section, count, 0, &entry, |_, list| lists.push(list)).unwrap();
+        let list = lists.pop().unwrap();
         match &list {
             SparseList::Ranges(_) => assert_eq!(more, 0),
             SparseList::Tiers(tiers) => assert_eq!((tiers.len(), more), (1, 1)),
@@ -252,12 +254,12 @@ fn the_chapters_example_holds() {
     let documents: Vec<DocId> = (0..128).chain([200, 4_100, 4_101]).collect();
     let impacts: Vec<u32> = [5; 128].into_iter().chain([7, 9, 1]).collect();
     let mut bytes = Vec::new();
-    SparseListEncoder::new(SparseLayout::Ranges, 5_000)
+    SparseListEncoder::new(SparseLayout::Ranges, 0, 5_000)
         .encode(&documents, &impacts, 0, &mut bytes)
         .unwrap();
     let full_range = [[0xFF; 8].as_slice(), &[5; 64]].concat();
     let expected: [&[u8]; 19] = [
-        &[0],
+        &[0xFF],
         &[9, 5, 5, 0],
         &[0, 0, 0],
         &[2, 0, 0, 0],

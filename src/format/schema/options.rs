@@ -36,8 +36,10 @@ pub enum FieldOptions {
     },
     /// Learned sparse vectors, searched by dot product.
     Sparse {
-        /// The weight that one step of impact stands for; 255 steps are the greatest weight.
+        /// The weight that one step of an impact stands for, where a segment's weights ask for no other.
         scale: f32,
+        /// Whether 255 such steps are the max weight, to which larger ones are clamped; else larger ones take larger steps.
+        clamps: bool,
         /// How terms are named.
         terms: SparseTerms,
         /// How lists are laid out.
@@ -127,12 +129,14 @@ pub(super) fn encode_options(options: &FieldOptions) -> (u64, Vec<u8>) {
         }
         FieldOptions::Sparse {
             scale,
+            clamps,
             terms,
             layout,
         } => {
             let mut bytes = scale.to_le_bytes().to_vec();
             bytes.push(u8::from(*terms == SparseTerms::Numbers));
             bytes.push(u8::from(*layout == SparseLayout::Tiers));
+            bytes.push(u8::from(*clamps));
             (2, bytes)
         }
         FieldOptions::Stored => (3, Vec::new()),
@@ -169,8 +173,8 @@ pub(super) fn decode_options(kind: u64, bytes: &[u8]) -> Parse<FieldOptions> {
             }
         }
         2 => {
-            let &[a, b, c, d, terms, layout] = bytes else {
-                return Err(Malformed("options of a sparse field have six bytes"));
+            let &[a, b, c, d, terms, layout, clamps] = bytes else {
+                return Err(Malformed("options of a sparse field have seven bytes"));
             };
             let scale = f32::from_le_bytes([a, b, c, d]);
             if !(scale.is_normal() && scale > 0.0) {
@@ -186,8 +190,14 @@ pub(super) fn decode_options(kind: u64, bytes: &[u8]) -> Parse<FieldOptions> {
                 1 => SparseLayout::Tiers,
                 _ => return Err(Malformed("layout of a sparse field is of no known kind")),
             };
+            if clamps > 1 {
+                return Err(Malformed(
+                    "a sparse field neither clamps weights nor keeps them",
+                ));
+            }
             FieldOptions::Sparse {
                 scale,
+                clamps: clamps == 1,
                 terms,
                 layout,
             }

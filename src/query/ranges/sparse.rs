@@ -18,6 +18,8 @@ const TERMS_AHEAD: usize = 12;
 pub(in crate::query) struct SparseRanges<'a> {
     /// Lists that are cut at ranges, by falling weight.
     cut: Vec<CutTerm<'a>>,
+    /// Those of them that weigh more than the SIMD paths multiply with. There are none unless impacts have exponents far apart.
+    heavy: Vec<CutTerm<'a>>,
     /// The other ones, which are short.
     few: Vec<FewTerm>,
     /// A range is looked into, and not left, while its bound is so many times the score that can be kept; 1 makes results exact.
@@ -45,6 +47,7 @@ impl<'a> SparseRanges<'a> {
     pub fn new(slack: f32) -> Self {
         Self {
             cut: Vec::new(),
+            heavy: Vec::new(),
             few: Vec::new(),
             reach: 1.0 / f64::from(slack),
         }
@@ -52,23 +55,33 @@ impl<'a> SparseRanges<'a> {
 
     /// Adds the list of a term; the weightiest terms come first.
     pub fn add(&mut self, weight: u32, list: SparseList<'a>) -> Result<()> {
-        assert!(weight <= MOST_WEIGHT);
         match list {
-            SparseList::Ranges(list) => self.cut.push(CutTerm {
-                weight,
-                groups: list.groups(),
-                list,
-            }),
+            SparseList::Ranges(list) => {
+                let terms = if weight <= MOST_WEIGHT {
+                    &mut self.cut
+                } else {
+                    &mut self.heavy
+                };
+                terms.push(CutTerm {
+                    weight,
+                    groups: list.groups(),
+                    list,
+                });
+            }
             SparseList::Tiers(_) => self.few.push(FewTerm::decode(weight, &list)?),
         }
         Ok(())
     }
 
+    /// All lists that are cut at ranges.
+    fn all_cut(&self) -> impl Iterator<Item = &CutTerm<'a>> {
+        self.cut.iter().chain(&self.heavy)
+    }
+
     /// Weights and greatest impacts of all lists.
     fn greatest(&self) -> impl Iterator<Item = (f64, u8)> {
         let cut = self
-            .cut
-            .iter()
+            .all_cut()
             .map(|term| (term.weight, term.list.greatest_impact()));
         let few = self.few.iter().map(|term| (term.weight, term.greatest));
         cut.chain(few)
@@ -78,8 +91,7 @@ impl<'a> SparseRanges<'a> {
     /// A score that at least `rank` documents reach; 0 when none is known.
     fn score_at_rank(&self, rank: usize) -> u32 {
         let scores = self
-            .cut
-            .iter()
+            .all_cut()
             .map(|term| term.weight * u32::from(term.list.impact_at_rank(rank)));
         scores.max().unwrap_or(0)
     }
@@ -88,7 +100,7 @@ impl<'a> SparseRanges<'a> {
     fn bounds(&self, level: Level, scale: &Scale, documents: u32, part: Part) -> Vec<u16> {
         let groups = part.groups(groups_of(documents));
         let mut bounds = vec![0u16; groups.len() * GROUP_RANGES as usize];
-        for term in &self.cut {
+        for term in self.all_cut() {
             let weight = scale.weight(f64::from(term.weight));
             let greatest = term.list.greatest_impacts();
             if part.is_whole() {
@@ -147,6 +159,19 @@ impl<'a> SparseRanges<'a> {
             scorer: &mut scorer,
         })?;
         Ok(scorer.scored)
+    }
+}
+
+impl CutTerm<'_> {
+    /// Adds what the list has in a range; returns how many postings that is.
+    fn add(&self, range: u32, sums: &mut RangeSums, rest: &mut u32) -> Result<usize> {
+        let Some(found) = self.list.find(range) else {
+            return Ok(0);
+        };
+        let postings = self.list.postings(found)?;
+        *rest = rest.saturating_sub(self.weight * u32::from(self.list.greatest_of(found)));
+        simd::add_scalar(self.weight, postings, sums);
+        Ok(postings.len())
     }
 }
 
@@ -259,6 +284,9 @@ impl<L: Fn(DocId) -> bool> ScoreRanges for Scorer<'_, L> {
         let mut rest = self.scale.score(bound).ceil() as u32;
         for term in &self.terms.few {
             self.scored += term.add(range, &mut sums, &mut rest) as u64;
+        }
+        for term in &self.terms.heavy {
+            self.scored += term.add(range, &mut sums, &mut rest)? as u64;
         }
         for terms in self.terms.cut.chunks(u64::BITS as usize) {
             let mut parts = Parts {

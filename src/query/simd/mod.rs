@@ -17,7 +17,7 @@ pub(super) use bounds::{add_bounds, at_least, share};
 pub(super) use contributions::{Bm25Term, Contributions, add_contributions};
 pub(super) use dense::{products_f16, products_f32, products_i8, rank, rank_scores, score_of};
 pub(super) use look_up::{Found, LOOKED_UP, LookUp};
-pub(super) use postings::{MOST_WEIGHT, RangeSums, add_parts};
+pub(super) use postings::{MOST_WEIGHT, RangeSums, add_parts, add_scalar};
 
 /// What the processor can do, of what is used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -28,7 +28,7 @@ pub(in crate::query) fn add_parts<'a>(
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the processor has what the level says.
         Level::Avx2 => unsafe { x86::add_parts_avx2(parts, rest, least, sums) },
-        _ => add_parts_with(parts, rest, least, sums, add_plain),
+        _ => add_parts_with(parts, rest, least, sums, add_scalar),
     }
 }
 
@@ -58,8 +58,9 @@ fn add_parts_with<'a>(
     true
 }
 
+/// Adds the impacts of a list times its weight to `sums`, one after another.
 #[inline(always)]
-fn add_plain(weight: u32, postings: RangePostings<'_>, sums: &mut RangeSums) {
+pub(in crate::query) fn add_scalar(weight: u32, postings: RangePostings<'_>, sums: &mut RangeSums) {
     postings.for_each(|offset, impact| {
         // Offsets are below 64, unless someone made a list that no writer makes.
         let sum = &mut sums[usize::from(offset) % 64];
@@ -72,7 +73,7 @@ mod x86 {
     use std::arch::x86_64::*;
 
     use super::super::expand::x86::{expand_avx2, load_avx512};
-    use super::{RangePostings, RangeSums, add_parts_with, add_plain};
+    use super::{RangePostings, RangeSums, add_parts_with, add_scalar};
 
     /// The sums stay in four registers, and every list is added in the same few steps, without a branch for each posting.
     #[inline]
@@ -169,7 +170,7 @@ mod x86 {
             least,
             sums,
             |weight, postings, sums| match postings {
-                RangePostings::Offsets(..) => add_plain(weight, postings, sums),
+                RangePostings::Offsets(..) => add_scalar(weight, postings, sums),
                 RangePostings::Bits(bits, impacts) => add_bits_avx2(bits, impacts, weight, sums),
             },
         )
