@@ -385,7 +385,7 @@ fn lists_cut_at_ranges_that_lie_are_refused() {
     // ends of a byte each, two ranges of 72 bytes and one of 6, and of the second an end and 58 bytes.
     let (second, greatest, ends) = (16 + 16, 16 + 3 * 16, 16 + 3 * 16 + 4);
     let (bits, few) = (ends + 3, ends + 3 + 2 * 72);
-    assert_eq!((list[0], list.len()), (0, few + 6 + 1 + 58));
+    assert_eq!((list[0], list.len()), (255, few + 6 + 1 + 58));
     // The lie, where it is, and what is there.
     let lies: [(&str, usize, &[u8]); 23] = [
         ("noted impacts", 1, &[91]),
@@ -452,6 +452,60 @@ fn lists_cut_at_ranges_that_lie_are_refused() {
             if let Err(error) = merge(&snapshot, reorder) {
                 assert!(matches!(error, Error::Corrupt { .. }), "{lie}: {error}");
             }
+        }
+    }
+}
+
+#[test]
+fn parts_that_lie_are_refused() {
+    let count = 60u32;
+    let honest = index_of(200, |document, number| {
+        let weight = match number {
+            0 => 90.0,
+            1 => 1e-4,
+            _ => 0.5,
+        };
+        let vector = (number < count).then_some(("x", weight));
+        document.with_sparse("sparse", vector)
+    });
+    let sections = sections(&honest, "segment-0000000001");
+    let list = sections.iter().find(|s| s.0 == "impacts" && s.1 == Some(1));
+    let list = list.unwrap().2.clone();
+    // Zero, the number of parts, and for each its exponent, postings and bytes.
+    assert_eq!(list[..3], [0, 3, 0]);
+    let (first, second) = (3, 13);
+    let lies: [(&str, usize, &[u8]); 10] = [
+        ("no parts", 1, &[0]),
+        ("fewer parts", 1, &[2]),
+        ("parts beyond the list", 1, &[0xFF; 2]),
+        ("an exponent out of range", first, &[1, 2]),
+        ("exponents that rise", first, &[0xF0, 0xFF]),
+        ("an exponent twice", second, &[list[first], list[first + 1]]),
+        ("a part without postings", first + 2, &[0]),
+        ("more postings", second + 2, &[count as u8]),
+        ("a longer part", first + 6, &[200]),
+        ("a part beyond the list", second + 6, &[0xFF; 4]),
+    ];
+    let with_list = |list: Vec<u8>| {
+        let terms = DictionaryWriter::of_sparse_terms();
+        with_one_list(&honest, 1, terms, count, list)
+    };
+    let search = |index: &Memory, algorithm| {
+        let options = SearchOptions::new(200).algorithm(algorithm);
+        let query = Query::sparse("sparse", [("x", 1.0)]);
+        let found = open(index)?.search_with(&query, &options);
+        found.map(|result| result.hits.len())
+    };
+    let unchanged = with_list(list.clone());
+    assert_eq!(search(&unchanged, Algorithm::Ranges).unwrap(), 60);
+    for (lie, at, bytes) in lies {
+        let mut list = list.clone();
+        overwrite(&mut list, at, bytes);
+        let hostile = with_list(list);
+        for algorithm in Algorithm::ALL {
+            let refused = search(&hostile, algorithm);
+            let corrupt = matches!(refused, Err(Error::Corrupt { .. }));
+            assert!(corrupt, "{lie}, {algorithm}: {refused:?}");
         }
     }
 }

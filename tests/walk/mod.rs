@@ -68,6 +68,9 @@ pub fn document(number: u32, stored_bytes: usize) -> Document {
     }
     vector.push((format!("s{}", random % 11), weight(8)));
     vector.push((format!("single{number}"), weight(16)));
+    // Impacts of several exponents.
+    let spread = [80.0, 1e-4, weight(32)];
+    vector.push(("spread".to_owned(), spread[2.min(number as usize % 40)]));
     let stored: Vec<u8> = (0..stored_bytes as u64)
         .map(|place| scrambled(random + place).to_le_bytes()[0])
         .collect();
