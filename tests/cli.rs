@@ -699,6 +699,44 @@ fn check_says_what_it_checked_and_finds_damage() {
 }
 
 #[test]
+fn a_damaged_newest_commit_is_reported_and_an_older_one_is_taken_only_when_asked_for() {
+    let scratch = indexed(LINES);
+    let older = scratch.path("index/manifest-0000000002");
+    let kept = std::fs::read(&older).unwrap();
+    scratch.run("delete --index index garda").done();
+    let newest = scratch.path("index/manifest-0000000003");
+    let mut damaged = std::fs::read(&newest).unwrap();
+    damaged[70] ^= 1;
+    std::fs::write(&newest, damaged).unwrap();
+    // Without an older commit there is nothing to go back to.
+    let message = scratch
+        .run("check --index index --accept-older-commit")
+        .failed();
+    assert!(message.contains("manifest-0000000003"), "{message}");
+    std::fs::write(&older, kept).unwrap();
+    for command in [
+        "check --index index",
+        "delete --index index etna",
+        "get --index index etna",
+    ] {
+        let message = scratch.run(command).failed();
+        assert!(
+            message.contains("manifest-0000000003"),
+            "{command}: {message}"
+        );
+    }
+    let message = scratch.run("check --index index").failed();
+    assert!(message.contains("check --accept-older-commit"), "{message}");
+    let report = scratch
+        .run("check --index index --accept-older-commit --json")
+        .done();
+    assert_eq!(json(&report)["documents"], 2);
+    assert_eq!(json(&report)["commit"], 4);
+    let report = scratch.run("check --index index --json").done();
+    assert_eq!(json(&report)["commit"], 4);
+}
+
+#[test]
 fn inspect_shows_fields_segments_terms_and_documents() {
     let scratch = indexed(VECTORS);
     let people = scratch.run("inspect --index index").done();

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::output::Output;
+use super::output::{self, Output};
 use super::search::report::line;
 use super::size::{Size, counted, grouped};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::index::SnapshotSegment;
 use crate::store::FileSystem;
 use crate::{Index, IndexOptions, Verify, segment};
@@ -20,6 +20,10 @@ pub struct Check {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
+    /// If the newest commit is damaged and an older one is still there and whole, make that one the
+    /// index. What was committed since is lost.
+    #[arg(long)]
+    accept_older_commit: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -55,8 +59,12 @@ impl Check {
     pub fn run(self) -> Result<()> {
         let started = Instant::now();
         let directory = Arc::new(FileSystem::open(&self.index)?);
-        let options = IndexOptions::new().verify(Verify::AtOpen);
-        let snapshot = Index::open_in(directory, options)?.snapshot()?;
+        let mut options = IndexOptions::new().verify(Verify::AtOpen);
+        if self.accept_older_commit {
+            options = options.accept_older_commit();
+        }
+        let index = Index::open_in(directory, options).inspect_err(advise)?;
+        let snapshot = index.snapshot()?;
         let mut output = Output::new();
         if !self.json {
             output.line(format!(
@@ -73,8 +81,13 @@ impl Check {
             }
             segments.push(report);
         }
+        // Everything is whole: a writer makes an older commit the newest one, if it is one.
+        let commit = match self.accept_older_commit {
+            true => index.writer()?.commit()?.commit,
+            false => snapshot.commit(),
+        };
         let report = Report {
-            commit: snapshot.commit(),
+            commit,
             documents: snapshot.documents(),
             bytes: segments.iter().map(|segment| segment.bytes).sum(),
             seconds: started.elapsed().as_secs_f64(),
@@ -85,6 +98,16 @@ impl Check {
             false => report.describe(),
         })?;
         output.finish()
+    }
+}
+
+/// Says how to go back to an older commit where the library says that it can be done.
+fn advise(error: &Error) {
+    if let Error::Corrupt { file, message, .. } = error
+        && file.starts_with("manifest-")
+        && message.contains("An older one")
+    {
+        output::message("`esparsa check --accept-older-commit` makes the older commit the index");
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn decoded(text: &str) -> Cow<'_, str> {
 /// Whether an id has a special character, or would have one if its escapes were decoded, however
 /// often. That holds for an id as for its encoded form, so writing and reading agree about which
 /// ids are encoded.
-fn is_escaped(id: &str) -> bool {
+pub(crate) fn is_escaped(id: &str) -> bool {
     if !id.contains(|letter| letter == '%' || is_special(letter)) {
         return false;
     }

@@ -192,7 +192,8 @@ impl IndexWriter {
             self.segments.push(LiveSegment::committed(&segment));
         }
         self.calibrations.clone_from(&self.manifest.calibrations);
-        self.changed = false;
+        // When a damaged commit was passed over, the next commit is to be above it.
+        self.changed = self.last_commit > self.manifest.commit;
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use super::problems::{Problem, Problems};
 use super::target::{
     DENSE_FIELD, Fields, SPARSE_FIELD, TEXT_FIELD, no_dense_field, no_sparse_field,
 };
-use crate::cli::input::{Chunk, Ids, Position, Record, Source, TEXT_KEYS, parse, printable};
+use crate::cli::input::{Chunk, Ids, Position, Record, Source, TEXT_KEYS, parse};
 use crate::cli::progress::Progress;
 use crate::cli::size::counted;
 use crate::error::{Error, Result};
@@ -239,13 +239,12 @@ fn warn(tally: &Tally, progress: &Progress) {
     }
     if let Some(id) = &tally.first_escaped {
         progress.message(&format!(
-            "{} white space, control characters or `%` before two hexadecimal digits, the first `{}`: runs write these as `%20` \
-             and the like, and are read back by esparsa alone",
+            "{} white space or control characters, or looks as if, the first `{id}`: runs write these as `%20` and the like, which \
+             esparsa reads back",
             match tally.escaped_ids {
                 1 => "1 id has".to_owned(),
                 count => format!("{} have", counted(count, "id")),
-            },
-            printable(id)
+            }
         ));
     }
 }

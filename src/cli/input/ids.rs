@@ -12,7 +12,6 @@ use clap::ValueEnum;
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use super::printable;
 use crate::error::{Error, Result};
 
 /// Bits of an entry that say where the id was first: the block, then the line in it.
@@ -128,10 +127,7 @@ impl Seen {
             }
             None => "an earlier record".to_owned(),
         };
-        Error::invalid(format!(
-            "duplicate id `{}`, which {first} has too",
-            printable(id)
-        ))
+        Error::invalid(format!("duplicate id `{id}`, which {first} has too"))
     }
 }
 

@@ -237,16 +237,6 @@ fn check_id(id: &str) -> Result<()> {
     Ok(())
 }
 
-/// `text` for a message: control characters, and others that a terminal obeys or does not show, are
-/// escaped.
-pub fn printable(text: &str) -> String {
-    let escape = |character: char| match character {
-        '"' | '\'' | '\\' => character.to_string(),
-        character => character.escape_debug().to_string(),
-    };
-    text.chars().map(escape).collect()
-}
-
 /// About 40 bytes of `text` around the byte `at`, on one line, for error messages.
 fn excerpt(text: &str, at: usize) -> String {
     const AROUND: usize = 20;
@@ -315,12 +305,6 @@ mod tests {
         assert_eq!(contents("a", ""), "a");
         assert_eq!(contents("", "b"), "b");
         assert_eq!(contents("", ""), "");
-    }
-
-    #[test]
-    fn what_a_terminal_obeys_is_escaped() {
-        assert_eq!(printable("o'neil é \\ 名"), "o'neil é \\ 名");
-        assert_eq!(printable("a\u{1b}[2J\n\u{202e}"), "a\\u{1b}[2J\\n\\u{202e}");
     }
 
     #[test]

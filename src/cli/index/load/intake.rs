@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crate::cli::index::problems::Problem;
 use crate::cli::input::Ids;
 use crate::error::Result;
+use crate::eval::names::is_escaped;
 use crate::{Document, ParsedBatch};
 
 /// A record that was parsed.
@@ -55,19 +56,6 @@ impl Tally {
             self.first_escaped.get_or_insert_with(|| id.to_owned());
         }
     }
-}
-
-/// True if a line of a run cannot hold the id as it is: runs are columns between spaces.
-fn is_escaped(id: &str) -> bool {
-    let is_percent = |place: usize| {
-        let digits = id.as_bytes().get(place + 1..place + 3);
-        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    };
-    let mut characters = id.char_indices();
-    characters.any(|(place, c)| match c {
-        '%' => is_percent(place),
-        c => c.is_whitespace() || c.is_control(),
-    })
 }
 
 /// The place where chunks meet in their order.
@@ -236,15 +224,5 @@ mod tests {
         drop(intake.ticket(1));
         drop(intake.ticket(0));
         intake.wait_for(2);
-    }
-
-    #[test]
-    fn ids_that_runs_cannot_hold_as_they_are_are_told() {
-        for id in ["a b", "a\u{a0}b", "a\tb", "a\u{1b}[1m", "a%20b", "%ff"] {
-            assert!(is_escaped(id), "{id:?}");
-        }
-        for id in ["a", "100%", "50%_off", "a%2", "é/ü#?&", "%é"] {
-            assert!(!is_escaped(id), "{id:?}");
-        }
     }
 }
