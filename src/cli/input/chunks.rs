@@ -18,7 +18,12 @@ use crate::error::{Error, Result};
 pub(super) struct Limits {
     chunk_bytes: usize,
     max_record_bytes: usize,
+    /// Lines of a chunk: a parsed document takes hundreds of bytes, however short its line is.
+    max_lines: u64,
 }
+
+/// Lines of 128 bytes or more fill a chunk before they reach this.
+const MAX_LINES: u64 = 8_192;
 
 impl Limits {
     /// A chunk is never larger than a record may be, so that every record that is too large is noticed.
@@ -26,6 +31,7 @@ impl Limits {
         Self {
             chunk_bytes: chunk_bytes.clamp(1, max_record_bytes),
             max_record_bytes,
+            max_lines: MAX_LINES,
         }
     }
 }
@@ -148,8 +154,23 @@ impl FileChunks {
             searched = self.buffer.len();
             goal = (goal + self.limits.chunk_bytes).min(longest);
         };
+        let cut = self.cut_after_max_lines(cut);
         let has_record = cut > 0 || matches!(self.boundary, Boundary::EndOfFile);
         Ok(has_record.then(|| Ok(self.take_chunk(cut))))
+    }
+
+    /// `cut`, or an earlier one if there are too many lines before it.
+    fn cut_after_max_lines(&mut self, cut: usize) -> usize {
+        let lines = &self.buffer[..cut];
+        let max_lines = self.limits.max_lines;
+        if !matches!(self.boundary, Boundary::Line) || count_line_feeds(lines) <= max_lines {
+            return cut;
+        }
+        let mut line_feeds = (1..).zip(lines).filter(|(_, byte)| **byte == b'\n');
+        let last = line_feeds.nth(max_lines as usize - 1);
+        let earlier = last.map_or(cut, |(end, _)| end);
+        self.finished &= earlier == self.buffer.len();
+        earlier
     }
 
     /// Reads until the buffer holds `goal` bytes or the stream ends.

@@ -69,16 +69,24 @@ fn pieces() -> impl Strategy<Value = (RecordFormat, Vec<u8>)> {
 
 proptest! {
     #[test]
-    fn chunked_parsing_equals_parsing_the_whole((format, bytes) in pieces(), chunk_bytes in 1usize..200) {
-        let limits = Limits::new(chunk_bytes, 1 << 20);
+    fn chunked_parsing_equals_parsing_the_whole(
+        (format, bytes) in pieces(),
+        chunk_bytes in 1usize..200,
+        max_lines in 1u64..20,
+    ) {
+        let limits = Limits { max_lines, ..Limits::new(chunk_bytes, 1 << 20) };
         let whole: Vec<_> = parse_all(&bytes, format.clone()).into_iter().map(outcome).collect();
         prop_assert_eq!(&read(Cursor::new(bytes.clone()), format.clone(), limits), &whole);
         prop_assert_eq!(&read(Trickle(Cursor::new(bytes), 0), format, limits), &whole);
     }
 
     #[test]
-    fn chunks_depend_on_the_input_alone((format, bytes) in pieces(), chunk_bytes in 1usize..200) {
-        let limits = Limits::new(chunk_bytes, 1 << 20);
+    fn chunks_depend_on_the_input_alone(
+        (format, bytes) in pieces(),
+        chunk_bytes in 1usize..200,
+        max_lines in 1u64..20,
+    ) {
+        let limits = Limits { max_lines, ..Limits::new(chunk_bytes, 1 << 20) };
         let at_once = chunks(Cursor::new(bytes.clone()), format.clone(), limits);
         let trickled = chunks(Trickle(Cursor::new(bytes.clone()), 0), format, limits);
         let at_once: Vec<_> = at_once.map(Result::unwrap).collect();
@@ -232,6 +240,17 @@ fn chunks_are_close_to_their_size() {
         full.iter().all(|size| (4000..=4096).contains(size)),
         "{sizes:?}"
     );
+}
+
+#[test]
+fn chunks_of_short_lines_hold_no_more_than_their_number() {
+    let input = "1\ta\n".repeat(50_000);
+    let chunks = chunks(Cursor::new(input), RecordFormat::Tsv, Limits::default());
+    let lines: Vec<u64> = chunks
+        .map(|chunk| count_line_feeds(&chunk.unwrap().bytes))
+        .collect();
+    assert_eq!(lines.iter().sum::<u64>(), 50_000);
+    assert!(lines.iter().all(|lines| *lines <= MAX_LINES), "{lines:?}");
 }
 
 #[test]
