@@ -28,6 +28,7 @@ use super::size::{counted, grouped};
 use crate::error::{Error, Result};
 use crate::eval::{self, RunWriter};
 use crate::format::Schema;
+use crate::format::limits::MAX_K;
 use crate::index::{Index, Snapshot};
 use crate::query::{Algorithm, Explanation, Query, SearchOptions, SearchResult};
 use batch::{Batch, Outcome};
@@ -190,6 +191,9 @@ impl Search {
         if let Some(note) = batch::terms_left_out(&result) {
             output::message(&note);
         }
+        if result.hits.is_empty() {
+            say_why_nothing_was_found(snapshot, &query)?;
+        }
         Ok(())
     }
 
@@ -300,7 +304,7 @@ impl Search {
         let batch = Batch {
             snapshot,
             // One more takes the place of the query itself.
-            options: self.options(depth + usize::from(self.exclude_self)),
+            options: self.options((depth + usize::from(self.exclude_self)).min(MAX_K)),
             threads: thread_count(self.threads),
             progress: QueryProgress::new(set.ids.len() as u64, self.quiet, to_terminal),
             notes: 0,
@@ -317,6 +321,20 @@ impl Search {
         })?;
         Ok((outcome, hits))
     }
+}
+
+/// Says so when the index has none of the query's words because all of them are stop words.
+fn say_why_nothing_was_found(snapshot: &Snapshot, query: &Query) -> Result<()> {
+    let dropped = snapshot.words_without_terms(query)?;
+    if dropped.is_empty() || snapshot.has_terms(query)? {
+        return Ok(());
+    }
+    output::message(&format!(
+        "every word of the query is a stop word ({}), and these are not indexed; an index made with an analyzer like \
+         `--language en+stopwords` keeps them",
+        dropped.join(", ")
+    ));
+    Ok(())
 }
 
 /// An explanation whose names a terminal can be given.

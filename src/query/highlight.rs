@@ -36,13 +36,108 @@ impl Snapshot {
         let mut ranges: Vec<Range<usize>> = Vec::new();
         if let Some(analyzer) = self.analyzer(field) {
             analyzer.analyze(text, &mut |term, range| {
-                // A word with several terms is marked once.
-                let is_new = ranges.last().is_none_or(|last| last.end <= range.start);
-                if is_new && terms.contains_key(term) {
-                    ranges.push(range);
+                if !terms.contains_key(term) {
+                    return;
+                }
+                // Words that overlap, as pairs of characters do, and a word with several terms are
+                // marked as one.
+                match ranges.last_mut() {
+                    Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+                    _ => ranges.push(range),
                 }
             });
         }
         Ok(ranges)
+    }
+
+    /// Whether a text query has a term to search for; true for a query of vectors.
+    ///
+    /// # Errors
+    ///
+    /// As [`highlight`](Self::highlight).
+    pub fn has_terms(&self, query: &Query) -> Result<bool> {
+        let QueryKind::Text { text, .. } = &query.kind else {
+            return Ok(true);
+        };
+        let field = self.schema().expect(&query.field, FieldKind::Text)?.number;
+        Ok(!analyze(self, field, text)?.is_empty())
+    }
+
+    /// The words of a text query that its field's analyzer turns into no term, such as stop words. A
+    /// query of nothing else finds nothing, because documents are not indexed under these words either;
+    /// the analyzer option `stopwords` keeps them. Empty for a query of vectors.
+    ///
+    /// ```
+    /// use esparsa::{Index, Query, Schema};
+    ///
+    /// let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+    /// let query = Query::text("text", "to be or not to be");
+    /// let words = index.snapshot()?.words_without_terms(&query)?;
+    /// assert_eq!(words, ["to", "be", "or", "not", "to", "be"]);
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`highlight`](Self::highlight).
+    pub fn words_without_terms(&self, query: &Query) -> Result<Vec<String>> {
+        let QueryKind::Text { text, .. } = &query.kind else {
+            return Ok(Vec::new());
+        };
+        let field = self.schema().expect(&query.field, FieldKind::Text)?.number;
+        let analyzer = self.expect_analyzer(field)?;
+        let mut words = Vec::new();
+        analyzer.query_words(&analyzer.repair(text), &mut |word| {
+            let mut has_term = false;
+            analyzer.query_terms(word.text, &mut |_| has_term = true);
+            if !has_term {
+                words.push(word.text.to_owned());
+            }
+        });
+        Ok(words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Index, Schema};
+
+    fn marked(analyzer: &str, query: &str, text: &str) -> Vec<String> {
+        let index = Index::in_memory(Schema::new().text("text", analyzer).unwrap()).unwrap();
+        let query = Query::text("text", query);
+        let ranges = index.snapshot().unwrap().highlight(&query, text).unwrap();
+        ranges
+            .into_iter()
+            .map(|range| text[range].to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn what_was_searched_is_marked_in_text_without_spaces() {
+        for (analyzer, query, text, expected) in [
+            ("japanese", "名前", "彼の名前は知らない", "名前"),
+            ("japanese", "検索機能", "全文検索機能を使う", "検索機能"),
+            ("japanese", "猫", "黒い猫が好き", "猫"),
+            ("chinese", "北京", "我爱北京天安门", "北京"),
+            ("korean", "검색", "전문 검색을 한다", "검색을"),
+            ("korean", "책", "좋은 책을 읽다", "책을"),
+            ("french", "ecole", "une école primaire", "école"),
+            (
+                "english+parts",
+                "crm",
+                "the stat_crm_data table",
+                "stat_crm_data",
+            ),
+        ] {
+            assert_eq!(marked(analyzer, query, text), [expected], "{query}");
+        }
+        assert!(marked("japanese", "名前", "前の名は").is_empty());
+    }
+
+    #[test]
+    fn words_that_overlap_are_marked_as_one() {
+        assert_eq!(marked("chinese", "京天", "北京天安门"), ["京天"]);
+        assert_eq!(marked("chinese", "北京天安", "在北京天安门"), ["北京天安"]);
     }
 }

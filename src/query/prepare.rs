@@ -142,7 +142,7 @@ fn count_terms(
 ) -> Result<BTreeMap<String, u32>> {
     let mut terms = BTreeMap::new();
     let analyzer = snapshot.expect_analyzer(field)?;
-    analyzer.analyze(&analyzer.repair(text), &mut |term, _| {
+    analyzer.analyze_query(&analyzer.repair(text), &mut |term, _| {
         if !term.is_empty() {
             *terms.entry(term.to_owned()).or_default() += 1;
         }

@@ -10,11 +10,14 @@ use crate::error::{Error, Result};
 use super::east_asian::EastAsian;
 use super::language::{Language, Method, SIMPLE, languages};
 use super::mojibake;
+use super::options::Options;
 use super::tokenizer::{Tokenizer, Word};
 use super::western::Western;
 
+/// Raised with every change to the terms of `simple`.
+const SIMPLE_REVISION: u32 = 1;
+
 const CUSTOM_PREFIX: &str = "custom:";
-const MOJIBAKE: &str = "mojibake";
 
 /// Turns text into index terms, the same way when indexing and when searching.
 ///
@@ -34,6 +37,7 @@ const MOJIBAKE: &str = "mojibake";
 pub struct Analyzer {
     name: Arc<str>,
     tokenizer: Arc<dyn Tokenizer>,
+    revision: u32,
     repairs: bool,
 }
 
@@ -41,13 +45,21 @@ impl Analyzer {
     /// The analyzer that `name` means, whatever the case of its letters.
     ///
     /// A name is a language, as code (`pt`, `pt-BR`, `por`) or in English (`portuguese`), or `simple`: folding only,
-    /// no stop words, no stemming. [`languages`] lists them. After it, each behind a `+`, may come options:
-    /// `english+mojibake` repairs text that was decoded with the wrong character set, see [`Analyzer::repair`].
+    /// no stop words, no stemming. [`languages`] lists them. After it, each behind a `+`, may come options, as in
+    /// `english+fold+parts`:
+    ///
+    /// | option | |
+    /// | --- | --- |
+    /// | `compounds` | Korean: compound words are found by any two neighbouring syllables |
+    /// | `fold` | Latin letters lose their accents, so that `cafe` finds `café`; French and Portuguese always do this |
+    /// | `mojibake` | text that was decoded with the wrong character set is repaired, see [`Analyzer::repair`] |
+    /// | `parts` | joined words are found by their parts too: `browser.js` by `browser`, `10,000` by `10000`, `U.S.` by `US` |
+    /// | `stopwords` | stop words are kept and found |
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if there is no such analyzer or option, if this build lacks the option, or if the name
-    /// is that of a [custom](Analyzer::custom) analyzer, which only the application can supply.
+    /// [`Error::InvalidInput`] if there is no such analyzer or option, if the language or this build lacks the option,
+    /// or if the name is that of a [custom](Analyzer::custom) analyzer, which only the application can supply.
     pub fn named(name: &str) -> Result<Self> {
         if name.starts_with(CUSTOM_PREFIX) {
             return Err(Error::invalid(format!(
@@ -57,25 +69,17 @@ impl Analyzer {
         }
         let mut parts = name.trim().split('+').map(str::trim);
         let base = parts.next().unwrap_or_default();
-        let (mut canonical, tokenizer) = find(base)?;
-        let mut repairs = false;
+        let mut options = Options::default();
         for option in parts {
-            if !option.eq_ignore_ascii_case(MOJIBAKE) {
-                return Err(Error::invalid(format!(
-                    "analyzer `{name}`: unknown option `{option}`; the only one is `{MOJIBAKE}`"
-                )));
-            }
-            mojibake::require()?;
-            repairs = true;
+            options.set(option, name)?;
         }
-        if repairs {
-            canonical.push('+');
-            canonical.push_str(MOJIBAKE);
-        }
+        let (mut canonical, revision, tokenizer) = find(base, options)?;
+        options.append_to(&mut canonical);
         Ok(Self {
             name: canonical.into(),
             tokenizer,
-            repairs,
+            revision,
+            repairs: options.mojibake,
         })
     }
 
@@ -83,6 +87,7 @@ impl Analyzer {
     pub fn custom(name: impl Into<String>, tokenizer: impl Tokenizer + 'static) -> Self {
         Self {
             name: format!("{CUSTOM_PREFIX}{}", name.into()).into(),
+            revision: tokenizer.revision(),
             tokenizer: Arc::new(tokenizer),
             repairs: false,
         }
@@ -91,6 +96,13 @@ impl Analyzer {
     /// The name to store with a field: [`Analyzer::named`] gives the same analyzer for it, unless it is custom.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A number that is raised whenever the analyzer's terms change, by a correction or by a newer stemmer.
+    ///
+    /// An index holds terms of one revision, and only queries of the same revision find them.
+    pub fn revision(&self) -> u32 {
+        self.revision
     }
 
     /// Finds the words of `text`, in order; see [`Tokenizer::words`].
@@ -110,6 +122,26 @@ impl Analyzer {
         });
     }
 
+    /// Calls `emit` with each term to search for when `text` is a query, and the bytes of `text` that its word covers.
+    ///
+    /// A query may have fewer terms than a document of the same text, see [`Tokenizer::query_words`]
+    /// and [`Tokenizer::query_terms`].
+    pub fn analyze_query(&self, text: &str, emit: &mut dyn FnMut(&str, Range<usize>)) {
+        self.query_words(text, &mut |word| {
+            self.query_terms(word.text, &mut |term| emit(term, word.start..word.end));
+        });
+    }
+
+    /// Turns one word of a query into the terms to search for; see [`Tokenizer::query_terms`].
+    pub fn query_terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
+        self.tokenizer.query_terms(word, emit);
+    }
+
+    /// Finds the words of a query, in order; see [`Tokenizer::query_words`].
+    pub fn query_words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
+        self.tokenizer.query_words(text, emit);
+    }
+
     /// The text to index and to store in place of `text`.
     ///
     /// The text itself, unless the analyzer was asked for `+mojibake` and the text needs repair. Ranges that
@@ -124,10 +156,12 @@ impl Analyzer {
     }
 }
 
-/// The canonical name and the tokenizer of a name without options.
-fn find(name: &str) -> Result<(String, Arc<dyn Tokenizer>)> {
+/// The canonical name, the revision and the tokenizer of a name without options.
+fn find(name: &str, options: Options) -> Result<(String, u32, Arc<dyn Tokenizer>)> {
     if name.eq_ignore_ascii_case("simple") {
-        return Ok(("simple".to_owned(), Arc::new(Western::new(SIMPLE))));
+        options.check("simple", false, false)?;
+        let tokenizer = Arc::new(Western::new(SIMPLE, options));
+        return Ok(("simple".to_owned(), SIMPLE_REVISION, tokenizer));
     }
     let Some(language) = Language::find(name) else {
         let known: Vec<_> = languages().map(|language| language.code()).collect();
@@ -136,11 +170,19 @@ fn find(name: &str) -> Result<(String, Arc<dyn Tokenizer>)> {
             known.join(", ")
         )));
     };
+    let canonical = language.name().to_ascii_lowercase();
     let tokenizer: Arc<dyn Tokenizer> = match language.method {
-        Method::Western(rules) => Arc::new(Western::new(rules)),
-        Method::EastAsian => Arc::new(EastAsian),
+        Method::Western(rules) => {
+            options.check(&canonical, true, false)?;
+            Arc::new(Western::new(rules, options))
+        }
+        Method::EastAsian => {
+            let is_korean = canonical == "korean";
+            options.check(&canonical, false, is_korean)?;
+            Arc::new(EastAsian::new(options, is_korean))
+        }
     };
-    Ok((language.name().to_ascii_lowercase(), tokenizer))
+    Ok((canonical, language.revision, tokenizer))
 }
 
 impl fmt::Debug for Analyzer {
@@ -189,6 +231,34 @@ mod tests {
             message.contains("`loud`") && message.contains("`mojibake`"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn options_have_one_order_and_are_refused_where_they_mean_nothing() {
+        let analyzer = Analyzer::named("EN+parts + FOLD").unwrap();
+        assert_eq!(analyzer.name(), "english+fold+parts");
+        for name in [
+            "en+compounds",
+            "zh+compounds",
+            "simple+stopwords",
+            "ko+stopwords",
+        ] {
+            let message = Analyzer::named(name).unwrap_err().to_string();
+            assert!(message.contains("has no"), "{name}: {message}");
+        }
+    }
+
+    #[test]
+    fn an_application_numbers_the_revisions_of_its_analyzer() {
+        struct Third;
+        impl Tokenizer for Third {
+            fn words(&self, _: &str, _: &mut dyn FnMut(Word<'_>)) {}
+            fn revision(&self) -> u32 {
+                3
+            }
+        }
+        assert_eq!(Analyzer::custom("third", Third).revision(), 3);
+        assert_eq!(Analyzer::custom("whole", Whole).revision(), 1);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! Lower case by the full Unicode mapping, plus what folding does beyond it: the final sigma becomes a plain one, and
 //! letters whose upper case is several letters become those letters (the German sharp s becomes `ss`). Characters that
-//! are invisible and ignorable, such as the soft hyphen, are dropped. A dotted capital I becomes a plain `i`; in
-//! Turkish the dotless capital becomes a dotless `ı`.
+//! are invisible and ignorable, such as the soft hyphen, are dropped, and so are the tones of an emoji's skin. A dotted
+//! capital I becomes a plain `i`; in Turkish the dotless capital becomes a dotless `ı`. Apostrophes, typographic or
+//! straight, are one character; digits of any script are those of ASCII.
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
@@ -42,6 +43,7 @@ fn fold_character(character: char, letter_i: LetterI, folded: &mut String) {
         '\0'..='\x7f' => folded.push(character.to_ascii_lowercase()),
         'İ' => folded.push('i'),
         'ς' => folded.push('σ'),
+        '\u{2bc}' | '\u{2018}' | '\u{2019}' | '\u{201b}' => folded.push('\''),
         _ if is_ignorable(character) => {}
         _ => {
             let upper = character.to_uppercase();
@@ -50,17 +52,37 @@ fn fold_character(character: char, letter_i: LetterI, folded: &mut String) {
             } else if character == 'ẞ' {
                 folded.push_str("ss");
             } else {
-                folded.extend(character.to_lowercase());
+                folded.extend(
+                    ascii_digit(character)
+                        .map_or_else(|| character.to_lowercase(), |digit| digit.to_lowercase()),
+                );
             }
         }
     }
 }
 
-/// Soft hyphen, zero-width characters, joiners, direction marks, variation selectors.
+/// The digit zero of the scripts of Arabic, Persian, N'Ko, India, Thai, Lao, Tibetan, Myanmar and Khmer; nine follow.
+const ZEROS: [u32; 18] = [
+    0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xe50,
+    0xed0, 0xf20, 0x1040, 0x17e0, 0x1810,
+];
+
+/// The digit of ASCII that a digit of another script stands for.
+fn ascii_digit(character: char) -> Option<char> {
+    let code = u32::from(character);
+    if !(0x660..0x1900).contains(&code) {
+        return None;
+    }
+    let values = ZEROS.iter().filter_map(|zero| code.checked_sub(*zero));
+    char::from_digit(values.min().filter(|value| *value < 10)?, 10)
+}
+
+/// Soft hyphen, zero-width characters, joiners, direction marks, variation selectors, skin tones.
 fn is_ignorable(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+        | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{1f3fb}'..='\u{1f3ff}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -91,7 +113,15 @@ mod tests {
     }
 
     #[test]
+    fn apostrophes_and_digits_are_one() {
+        assert_eq!(folded("O\u{2019}Brien"), folded("o'brien"));
+        assert_eq!(folded("м\u{2bc}яч"), "м'яч");
+        assert_eq!(folded("٣۴५๖"), "3456");
+    }
+
+    #[test]
     fn invisible_characters_are_dropped() {
         assert_eq!(folded("co\u{ad}operate\u{200b}"), "cooperate");
+        assert_eq!(folded("👍🏽"), "👍");
     }
 }

@@ -165,7 +165,7 @@ const ENDINGS: &[&str] = &[
 const SHORTEST_STEM: usize = 2;
 
 /// Hands the terms of `word`, all Hangul syllables, to `emit`; `attached` if it follows another script directly.
-pub(super) fn terms(word: &str, attached: bool, emit: &mut dyn FnMut(&str)) {
+pub(super) fn terms(word: &str, attached: bool, compounds: bool, emit: &mut dyn FnMut(&str)) {
     if attached && is_ending(word) {
         return;
     }
@@ -179,6 +179,7 @@ pub(super) fn terms(word: &str, attached: bool, emit: &mut dyn FnMut(&str)) {
             pair(0, emit);
             pair(1, emit);
         }
+        count if compounds => (0..count - 1).for_each(|first| pair(first, emit)),
         count => (0..count / 2).for_each(|index| pair(2 * index, emit)),
     }
 }
@@ -198,6 +199,26 @@ fn stem(word: &str) -> &str {
         .filter(|stem| syllable_count(stem) >= SHORTEST_STEM)
         .min_by_key(|stem| stem.len())
         .unwrap_or(word)
+}
+
+/// Particles that show a noun of one syllable: those that follow a certain sound, or are hardly ever part of
+/// a word of two or three syllables.
+const SURE_PARTICLES: [&str; 14] = [
+    "은", "는", "이", "가", "을", "를", "과", "와", "에", "에서", "의", "으로", "로", "에게",
+];
+
+/// The noun of one syllable that a word consists of, but for a particle: a term of documents besides the
+/// word, since many words of two syllables only look like this. A query for the whole word does not search
+/// for it: that cost 0.0014 nDCG@10 on korquad and debian-ko.
+pub(super) fn noun_of_one_syllable(word: &str) -> Option<&str> {
+    let (noun, particle) = word.split_at_checked(SYLLABLE_BYTES)?;
+    if !SURE_PARTICLES.contains(&particle) {
+        return None;
+    }
+    let mut particles = PARTICLES.iter().filter(|(known, _)| *known == particle);
+    particles
+        .any(|(_, after)| may_follow(noun, *after))
+        .then_some(noun)
 }
 
 fn is_ending(word: &str) -> bool {
@@ -241,7 +262,7 @@ mod tests {
 
     fn found(word: &str) -> Vec<String> {
         let mut found = Vec::new();
-        terms(word, false, &mut |term| found.push(term.to_owned()));
+        terms(word, false, false, &mut |term| found.push(term.to_owned()));
         found
     }
 
@@ -274,6 +295,15 @@ mod tests {
     }
 
     #[test]
+    fn a_noun_of_one_syllable_is_told_by_its_particle() {
+        assert_eq!(noun_of_one_syllable("책은"), Some("책"));
+        assert_eq!(noun_of_one_syllable("집에서"), Some("집"));
+        // 이 follows consonants only.
+        assert_eq!(noun_of_one_syllable("나이"), None);
+        assert_eq!(noun_of_one_syllable("책"), None);
+    }
+
+    #[test]
     fn short_words_stay_whole() {
         assert_eq!(found("책"), ["책"]);
         assert_eq!(found("책은"), ["책은"]);
@@ -283,8 +313,8 @@ mod tests {
     #[test]
     fn a_particle_after_a_foreign_word_is_no_term() {
         let mut found = Vec::new();
-        terms("은", true, &mut |term| found.push(term.to_owned()));
-        terms("용", true, &mut |term| found.push(term.to_owned()));
+        terms("은", true, false, &mut |term| found.push(term.to_owned()));
+        terms("용", true, false, &mut |term| found.push(term.to_owned()));
         assert_eq!(found, ["용"]);
     }
 }

@@ -1,9 +1,11 @@
 //! The languages: codes, names, and what is done to their words.
 
-use rust_stemmers::Algorithm;
+use frostem::Algorithm;
 
 use super::elision::Apostrophe;
 use super::fold::LetterI;
+use super::letters::Letters;
+use super::stem::Stemming;
 
 /// A language that has an analyzer of its own.
 ///
@@ -18,6 +20,8 @@ pub struct Language {
     code: &'static str,
     name: &'static str,
     aliases: &'static [&'static str],
+    /// Raised with every change to the terms of this language.
+    pub(super) revision: u32,
     pub(super) method: Method,
 }
 
@@ -34,21 +38,11 @@ pub(super) enum Method {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     pub letter_i: LetterI,
-    /// Whether accents make no difference; the stop words are then written without them.
-    pub drop_accents: bool,
+    pub letters: Letters,
     pub apostrophe: Apostrophe,
     /// Stop words, separated by white space; `#` begins a comment line.
     pub stop_words: &'static str,
     pub stemmer: Stemming,
-}
-
-/// Which stemmer a language has.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Stemming {
-    None,
-    Porter,
-    Portuguese,
-    Snowball(Algorithm),
 }
 
 impl Language {
@@ -84,69 +78,108 @@ pub fn languages() -> impl Iterator<Item = Language> {
 /// What `simple` does, and where most languages begin: nothing but folding.
 pub(super) const SIMPLE: Rules = Rules {
     letter_i: LetterI::Dotted,
-    drop_accents: false,
+    letters: Letters::AsWritten,
     apostrophe: Apostrophe::Keep,
     stop_words: "",
     stemmer: Stemming::None,
 };
 
-const fn snowball(
-    algorithm: Algorithm,
-    apostrophe: Apostrophe,
-    stop_words: &'static str,
-) -> Method {
-    Method::Western(Rules {
-        apostrophe,
+/// A language whose words are stemmed by Snowball and need nothing else.
+const fn snowball(algorithm: Algorithm, stop_words: &'static str) -> Rules {
+    Rules {
         stop_words,
         stemmer: Stemming::Snowball(algorithm),
         ..SIMPLE
-    })
+    }
+}
+
+impl Rules {
+    const fn apostrophe(self, apostrophe: Apostrophe) -> Self {
+        Self { apostrophe, ..self }
+    }
+
+    const fn letters(self, letters: Letters) -> Self {
+        Self { letters, ..self }
+    }
+
+    const fn stemmer(self, stemmer: Stemming) -> Self {
+        Self { stemmer, ..self }
+    }
+
+    const fn letter_i(self, letter_i: LetterI) -> Self {
+        Self { letter_i, ..self }
+    }
 }
 
 /// One line of the table below.
 macro_rules! language {
-    ($code:literal, $name:literal, [$($alias:literal),*], $method:expr) => {
-        Language { code: $code, name: $name, aliases: &[$($alias),*], method: $method }
+    ($code:literal, $name:literal, [$($alias:literal),*]) => {
+        Language { code: $code, name: $name, aliases: &[$($alias),*], revision: 1, method: Method::EastAsian }
     };
-}
-
-macro_rules! stop_words {
-    ($code:literal) => {
-        include_str!(concat!("stopwords/", $code, ".txt"))
+    ($code:literal, $name:literal, [$($alias:literal),*], $algorithm:ident $($rule:tt)*) => {
+        Language {
+            code: $code,
+            name: $name,
+            aliases: &[$($alias),*],
+            revision: 1,
+            method: Method::Western(
+                snowball(Algorithm::$algorithm, include_str!(concat!("stopwords/", $code, ".txt"))) $($rule)*
+            ),
+        }
     };
 }
 
 #[rustfmt::skip]
 static LANGUAGES: &[Language] = &[
-    language!("ar", "Arabic", ["ara"], snowball(Algorithm::Arabic, Apostrophe::Keep, stop_words!("ar"))),
-    language!("da", "Danish", ["dan"], snowball(Algorithm::Danish, Apostrophe::Genitive, stop_words!("da"))),
-    language!("de", "German", ["deu", "ger"], snowball(Algorithm::German, Apostrophe::Genitive, stop_words!("de"))),
-    language!("el", "Greek", ["ell", "gre"], snowball(Algorithm::Greek, Apostrophe::Keep, stop_words!("el"))),
-    language!("en", "English", ["eng"], Method::Western(Rules {
-        apostrophe: Apostrophe::Genitive, stop_words: stop_words!("en"), stemmer: Stemming::Porter, ..SIMPLE
-    })),
-    language!("es", "Spanish", ["spa"], snowball(Algorithm::Spanish, Apostrophe::Keep, stop_words!("es"))),
-    language!("fi", "Finnish", ["fin"], snowball(Algorithm::Finnish, Apostrophe::ColonSuffix, stop_words!("fi"))),
-    language!("fr", "French", ["fra", "fre"], snowball(Algorithm::French, Apostrophe::French, stop_words!("fr"))),
-    language!("hu", "Hungarian", ["hun"], snowball(Algorithm::Hungarian, Apostrophe::Keep, stop_words!("hu"))),
-    language!("it", "Italian", ["ita"], snowball(Algorithm::Italian, Apostrophe::Italian, stop_words!("it"))),
-    language!("ja", "Japanese", ["jpn"], Method::EastAsian),
-    language!("ko", "Korean", ["kor"], Method::EastAsian),
-    language!("nl", "Dutch", ["nld", "dut"], snowball(Algorithm::Dutch, Apostrophe::Genitive, stop_words!("nl"))),
-    language!("no", "Norwegian", ["nor", "nb", "nob", "nn", "nno"], snowball(Algorithm::Norwegian, Apostrophe::Genitive, stop_words!("no"))),
-    language!("pt", "Portuguese", ["por"], Method::Western(Rules {
-        drop_accents: true, apostrophe: Apostrophe::Portuguese, stop_words: stop_words!("pt"),
-        stemmer: Stemming::Portuguese, ..SIMPLE
-    })),
-    language!("ro", "Romanian", ["ron", "rum"], snowball(Algorithm::Romanian, Apostrophe::Keep, stop_words!("ro"))),
-    language!("ru", "Russian", ["rus"], snowball(Algorithm::Russian, Apostrophe::Keep, stop_words!("ru"))),
-    language!("sv", "Swedish", ["swe"], snowball(Algorithm::Swedish, Apostrophe::ColonSuffix, stop_words!("sv"))),
-    language!("ta", "Tamil", ["tam"], snowball(Algorithm::Tamil, Apostrophe::Keep, stop_words!("ta"))),
-    language!("tr", "Turkish", ["tur"], Method::Western(Rules {
-        letter_i: LetterI::Dotless, apostrophe: Apostrophe::Suffix, stop_words: stop_words!("tr"),
-        stemmer: Stemming::Snowball(Algorithm::Turkish), ..SIMPLE
-    })),
-    language!("zh", "Chinese", ["zho", "chi"], Method::EastAsian),
+    language!("ar", "Arabic", ["ara"], Arabic .letters(Letters::Arabic)),
+    language!("ca", "Catalan", ["cat"], Catalan .apostrophe(Apostrophe::Catalan)),
+    language!("cs", "Czech", ["ces", "cze"], Czech),
+    language!("da", "Danish", ["dan"], Danish .apostrophe(Apostrophe::Genitive).letters(Letters::DanoNorwegian)),
+    language!("de", "German", ["deu", "ger"], German .apostrophe(Apostrophe::Genitive)),
+    language!("el", "Greek", ["ell", "gre"], Greek .letters(Letters::Greek)),
+    language!("en", "English", ["eng"], Porter .apostrophe(Apostrophe::Genitive).stemmer(Stemming::Porter)),
+    language!("eo", "Esperanto", ["epo"], Esperanto),
+    language!("es", "Spanish", ["spa"], Spanish),
+    language!("et", "Estonian", ["est"], Estonian),
+    language!("eu", "Basque", ["eus", "baq"], Basque),
+    language!("fa", "Persian", ["fas", "per"], Persian .letters(Letters::Persian)),
+    language!("fi", "Finnish", ["fin"], Finnish .apostrophe(Apostrophe::ColonSuffix)),
+    language!("fr", "French", ["fra", "fre"], French
+        .apostrophe(Apostrophe::French)
+        .letters(Letters::Unaccented)
+        .stemmer(Stemming::French)
+    ),
+    language!("ga", "Irish", ["gle"], Irish .apostrophe(Apostrophe::Irish)),
+    language!("hi", "Hindi", ["hin"], Hindi .letters(Letters::Hindi)),
+    language!("hu", "Hungarian", ["hun"], Hungarian),
+    language!("hy", "Armenian", ["hye", "arm"], Armenian),
+    language!("id", "Indonesian", ["ind"], Indonesian),
+    language!("it", "Italian", ["ita"], Italian .apostrophe(Apostrophe::Italian)),
+    language!("ja", "Japanese", ["jpn"]),
+    language!("ko", "Korean", ["kor"]),
+    language!("lt", "Lithuanian", ["lit"], Lithuanian),
+    language!("ne", "Nepali", ["nep"], Nepali),
+    language!("nl", "Dutch", ["nld", "dut"], Dutch .apostrophe(Apostrophe::Genitive)),
+    language!("no", "Norwegian", ["nor", "nb", "nob", "nn", "nno"], Norwegian
+        .apostrophe(Apostrophe::Genitive)
+        .letters(Letters::DanoNorwegian)
+    ),
+    language!("pl", "Polish", ["pol"], Polish),
+    language!("pt", "Portuguese", ["por"], Portuguese
+        .apostrophe(Apostrophe::Portuguese)
+        .letters(Letters::Unaccented)
+        .stemmer(Stemming::Portuguese)
+    ),
+    language!("ro", "Romanian", ["ron", "rum"], Romanian .letters(Letters::Romanian)),
+    language!("ru", "Russian", ["rus"], Russian .letters(Letters::Russian)),
+    language!("sr", "Serbian", ["srp"], Serbian .letters(Letters::Serbian)),
+    language!("st", "Sesotho", ["sot"], Sesotho),
+    language!("sv", "Swedish", ["swe"], Swedish .apostrophe(Apostrophe::ColonSuffix).letters(Letters::Swedish)),
+    language!("ta", "Tamil", ["tam"], Tamil),
+    language!("tr", "Turkish", ["tur"], Turkish .apostrophe(Apostrophe::Suffix).letter_i(LetterI::Dotless)),
+    language!("uk", "Ukrainian", ["ukr"], Ukrainian .letters(Letters::Ukrainian)),
+    language!("yi", "Yiddish", ["yid"], Yiddish),
+    language!("zh", "Chinese", ["zho", "chi"]),
 ];
 
 #[cfg(test)]

@@ -12,10 +12,14 @@
 //! | `language` | which languages there are, their codes and names |
 //! | `segment`, `scan` | words by UAX #29: the plain way, and the fast way for common scripts |
 //! | `normalize` | NFKC with a map back to the original offsets |
-//! | `fold` | case folding |
+//! | `options` | what may be asked of an analyzer beyond its language |
+//! | `fold` | case folding; marks and digits that are the same |
+//! | `letters` | letters that a language writes in more than one way |
 //! | `elision` | apostrophes: possessives, elided articles |
 //! | `stopwords`, `stem` | function words and stemmers, per language |
-//! | `porter`, `portuguese` | the two stemmers written here |
+//! | `porter` | the stemmer for English: Snowball's, with its author's later changes |
+//! | `unaccented` | stemmers for words whose accents are missing |
+//! | `parts` | the parts of joined words |
 //! | `western` | the tokenizer of languages written with spaces |
 //! | `east_asian`, `korean`, `script` | the tokenizer of languages whose words are not the units of search |
 //! | `mojibake` | repair of text that was decoded with the wrong character set |
@@ -26,18 +30,23 @@ mod elision;
 mod fold;
 mod korean;
 mod language;
+mod letters;
 mod mojibake;
 mod normalize;
+mod options;
+mod parts;
 mod porter;
-mod portuguese;
 mod scan;
 mod script;
 mod segment;
 mod stem;
 mod stopwords;
 mod tokenizer;
+mod unaccented;
 mod western;
 
+#[cfg(test)]
+mod cases;
 #[cfg(test)]
 mod properties;
 

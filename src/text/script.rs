@@ -35,6 +35,11 @@ impl Script {
     }
 }
 
+/// Whether a character of [`Script::HanOrKana`] is a Chinese one: a word, or a part of one that means something.
+pub(super) fn is_han(character: char) -> bool {
+    !matches!(character, '\u{3041}'..='\u{312f}' | '\u{31a0}'..='\u{31ff}' | '\u{1aff0}'..='\u{1b16f}')
+}
+
 /// The longest parts of `text` that are of one script, in order.
 pub(super) fn runs(text: &str) -> impl Iterator<Item = (Script, &str)> {
     let mut rest = text;

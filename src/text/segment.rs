@@ -1,10 +1,11 @@
-//! Words by the rules of UAX #29, those with at least one letter or digit.
+//! Words by the rules of UAX #29, those with at least one letter or digit, and emoji.
 //!
 //! White space always separates words, so the text is handled in chunks between white space. Chunks of common scripts
 //! are scanned by [`scan`](super::scan); all others come here: normalized if they need it, then segmented by the
 //! general algorithm. Restarting the algorithm at a chunk, or right after a word, does not change what it finds, since
 //! no rule looks back across a word's end.
 
+use unicode_properties::UnicodeEmoji;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::normalize::{Normalizer, is_normalized};
@@ -33,7 +34,7 @@ fn chunk_words(
     emit: &mut impl FnMut(Word<'_>),
 ) {
     if is_normalized(chunk) {
-        for (offset, word) in chunk.unicode_word_indices() {
+        for (offset, word) in words_of(chunk) {
             emit(Word {
                 text: word,
                 start: base + offset,
@@ -43,7 +44,7 @@ fn chunk_words(
         return;
     }
     normalizer.normalize(chunk);
-    for (offset, word) in normalizer.text().unicode_word_indices() {
+    for (offset, word) in words_of(normalizer.text()) {
         let range = normalizer.source_range(offset..offset + word.len());
         emit(Word {
             text: word,
@@ -51,6 +52,17 @@ fn chunk_words(
             end: base + range.end,
         });
     }
+}
+
+/// The words of a normalized chunk, each with where it begins.
+fn words_of(chunk: &str) -> impl Iterator<Item = (usize, &str)> {
+    let parts = chunk.split_word_bound_indices();
+    parts.filter(|(_, part)| part.chars().any(|c| c.is_alphanumeric() || is_emoji(c)))
+}
+
+/// Pictures, not the marks of Latin text (`©`, `*`, `#`) that may be shown as such.
+pub(super) fn is_emoji(character: char) -> bool {
+    character >= '\u{2000}' && character.is_emoji_char()
 }
 
 /// Where the white space after `start` begins, or the end of the text.
@@ -92,8 +104,25 @@ mod tests {
     #[test]
     fn words_have_a_letter_or_a_digit() {
         assert_eq!(
-            texts("a - b ... 3 _ __x \u{2014} \u{1f600}"),
+            texts("a - b ... 3 _ __x \u{2014} © ⁂"),
             ["a", "b", "3", "__x"]
+        );
+    }
+
+    #[test]
+    fn emoji_are_words() {
+        assert_eq!(
+            texts("pizza🍕! 👩\u{200d}🚀 🇧🇷🇰🇷 👍🏽 ❤\u{fe0f}✔"),
+            [
+                "pizza",
+                "🍕",
+                "👩\u{200d}🚀",
+                "🇧🇷",
+                "🇰🇷",
+                "👍🏽",
+                "❤\u{fe0f}",
+                "✔"
+            ]
         );
     }
 

@@ -1,19 +1,34 @@
 //! Stemmers: inflected forms of a word become one term.
+//!
+//! They are Snowball's, as its compiler generates them for the crate `frostem`. That crate follows Snowball's main
+//! branch, and a changed stemmer changes what an index holds. So its version is pinned, and a newer one goes with a
+//! newer [revision](super::Analyzer::revision).
 
-use rust_stemmers::Stemmer as Snowball;
+use frostem::{Algorithm, Stemmer as Snowball};
 
-use super::language::Stemming;
-use super::porter;
-use super::portuguese::Portuguese;
+use super::porter::Porter;
+use super::unaccented::Unaccented;
 
 /// Words longer than this, in bytes, are left as they are: no word of a language is.
 const MAX_STEMMED_BYTES: usize = 100;
 
+/// Which stemmer a language has.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stemming {
+    None,
+    Porter,
+    /// For words without accents.
+    French,
+    /// For words without accents.
+    Portuguese,
+    Snowball(Algorithm),
+}
+
 /// The stemmer of one language.
 pub(super) enum Stemmer {
     None,
-    Porter,
-    Portuguese(Portuguese),
+    Porter(Porter),
+    Unaccented(Unaccented),
     Snowball(Snowball),
 }
 
@@ -21,9 +36,10 @@ impl Stemmer {
     pub(super) fn new(stemming: Stemming) -> Self {
         match stemming {
             Stemming::None => Self::None,
-            Stemming::Porter => Self::Porter,
-            Stemming::Portuguese => Self::Portuguese(Portuguese::new()),
-            Stemming::Snowball(algorithm) => Self::Snowball(Snowball::create(algorithm)),
+            Stemming::Porter => Self::Porter(Porter::new()),
+            Stemming::French => Self::Unaccented(Unaccented::french()),
+            Stemming::Portuguese => Self::Unaccented(Unaccented::portuguese()),
+            Stemming::Snowball(algorithm) => Self::Snowball(Snowball::new(algorithm)),
         }
     }
 
@@ -34,8 +50,8 @@ impl Stemmer {
         }
         match self {
             Self::None => emit(word),
-            Self::Porter => porter::stem(word, emit),
-            Self::Portuguese(portuguese) => portuguese.stem(word, emit),
+            Self::Porter(porter) => porter.stem(word, emit),
+            Self::Unaccented(stemmer) => stemmer.stem(word, emit),
             Self::Snowball(snowball) => emit_stem(word, &snowball.stem(word), emit),
         }
     }
@@ -48,8 +64,6 @@ fn emit_stem(word: &str, stem: &str, emit: &mut dyn FnMut(&str)) {
 
 #[cfg(test)]
 mod tests {
-    use rust_stemmers::Algorithm;
-
     use super::*;
 
     #[test]

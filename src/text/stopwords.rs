@@ -1,7 +1,5 @@
 //! Sets of stop words.
 
-use super::fold::{LetterI, fold};
-
 /// The function words of a language, folded, for look-up.
 #[derive(Debug, Default)]
 pub(super) struct StopWords {
@@ -10,17 +8,13 @@ pub(super) struct StopWords {
 }
 
 impl StopWords {
-    /// Reads and folds words separated by white space; lines that begin with `#` are comments.
-    pub(super) fn parse(list: &str, letter_i: LetterI) -> Self {
+    /// Reads words separated by white space and has each folded by `fold`; lines that begin with `#` are comments.
+    pub(super) fn parse(list: &str, fold: impl Fn(&str) -> String) -> Self {
         let mut words: Vec<_> = list
             .lines()
             .filter(|line| !line.starts_with('#'))
             .flat_map(str::split_whitespace)
-            .map(|word| {
-                let mut folded = String::new();
-                fold(word, letter_i, &mut folded);
-                folded
-            })
+            .map(fold)
             .collect();
         words.sort_unstable();
         words.dedup();
@@ -41,7 +35,7 @@ mod tests {
 
     #[test]
     fn comments_are_not_stop_words() {
-        let words = StopWords::parse("# articles\nthe a\n\nan The", LetterI::Dotted);
+        let words = StopWords::parse("# articles\nthe a\n\nan The", str::to_lowercase);
         assert_eq!(words.words, ["a", "an", "the"]);
         assert!(words.contains("the"));
         assert!(!words.contains("articles"));

@@ -44,10 +44,32 @@ pub trait Tokenizer: Send + Sync {
     /// Ranges are on character boundaries of `text`; neither starts nor ends ever decrease from one word to the next.
     fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>));
 
+    /// Finds the words of a query, in order, by the same rules. The default is [`words`](Tokenizer::words).
+    ///
+    /// Differs from it where documents are indexed under more words than a query needs: a document in Chinese has
+    /// its pairs of characters and its single characters, a query of several characters only the pairs.
+    fn query_words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
+        self.words(text, emit);
+    }
+
     /// Turns one word into zero, one or more index terms.
     ///
     /// Depends on the word alone, so callers may cache the answer. The default is the word itself.
     fn terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
         emit(word);
+    }
+
+    /// Turns one word of a query into the terms to search for. The default is [`terms`](Tokenizer::terms).
+    ///
+    /// Differs from it where a document is indexed under more terms than a query needs: a Korean word that may
+    /// be a noun of one syllable with a particle is found by the noun alone, but does not search for it.
+    fn query_terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
+        self.terms(word, emit);
+    }
+
+    /// A number that is raised with every change to words or terms; see
+    /// [`Analyzer::revision`](super::Analyzer::revision). The default is 1.
+    fn revision(&self) -> u32 {
+        1
     }
 }

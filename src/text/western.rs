@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 
-use super::elision;
+use super::elision::{self, Apostrophe};
 use super::fold::{LetterI, fold};
 use super::language::Rules;
-use super::portuguese::drop_accents;
+use super::letters::{Letters, drop_accents};
+use super::options::Options;
+use super::parts;
 use super::segment;
 use super::stem::Stemmer;
 use super::stopwords::StopWords;
@@ -13,6 +15,9 @@ use super::tokenizer::{Tokenizer, Word};
 
 /// Words longer than this, in bytes, become terms unchanged: they are longer than any index keeps.
 pub(super) const MAX_FOLDED_BYTES: usize = 4096;
+
+/// Persian joins prefixes and endings by it where a space would stand otherwise.
+const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 
 thread_local! {
     /// Room for one folded word; taken out while in use, so that `emit` may call back.
@@ -36,25 +41,75 @@ pub(super) fn with_folded<T>(
 /// The tokenizer of one language written with spaces.
 pub(super) struct Western {
     rules: Rules,
+    options: Options,
     stop_words: StopWords,
     stemmer: Stemmer,
 }
 
 impl Western {
-    pub(super) fn new(rules: Rules) -> Self {
-        Self {
+    pub(super) fn new(rules: Rules, options: Options) -> Self {
+        let mut western = Self {
             rules,
-            stop_words: StopWords::parse(rules.stop_words, rules.letter_i),
+            options,
+            stop_words: StopWords::default(),
             stemmer: Stemmer::new(rules.stemmer),
+        };
+        if !options.stopwords {
+            western.stop_words = StopWords::parse(rules.stop_words, |word| {
+                western.with_unified(word, |unified| unified.clone())
+            });
         }
+        western
     }
 
-    fn terms_of_folded(&self, folded: &str, emit: &mut dyn FnMut(&str)) {
-        let word = elision::strip(folded, self.rules.apostrophe);
-        if word.is_empty() || self.stop_words.contains(word) {
-            return;
+    /// Calls `with` with `word` folded, and with one spelling for letters that have several.
+    fn with_unified<T>(&self, word: &str, with: impl FnOnce(&mut String) -> T) -> T {
+        with_folded(word, self.rules.letter_i, |folded| {
+            self.rules.letters.unify(folded);
+            if self.options.fold {
+                drop_accents(folded);
+            }
+            with(folded)
+        })
+    }
+
+    /// The term of a word, or of one of its parts.
+    fn term_of(&self, word: &str, emit: &mut dyn FnMut(&str)) {
+        self.with_unified(self.without_prefix(word), |unified| {
+            let word = elision::strip(unified, self.rules.apostrophe);
+            if word.is_empty() || self.stop_words.contains(word) {
+                return;
+            }
+            if self.options.fold || self.rules.letters.changes_stems() {
+                self.stemmer
+                    .stem(word, &mut |stem| self.emit_unified(word, stem, emit));
+            } else {
+                self.stemmer.stem(word, emit);
+            }
+        });
+    }
+
+    /// Emits a stem with one spelling, or the word if nothing is left of the stem then.
+    fn emit_unified(&self, word: &str, stem: &str, emit: &mut dyn FnMut(&str)) {
+        let mut stem = stem.to_owned();
+        self.rules.letters.unify_stem(&mut stem);
+        if self.options.fold {
+            drop_accents(&mut stem);
         }
-        self.stemmer.stem(word, emit);
+        emit(if stem.is_empty() { word } else { &stem });
+    }
+
+    /// An Irish word without the `n` or `t` in front of a capital vowel, as in `nAthair`.
+    fn without_prefix<'a>(&self, word: &'a str) -> &'a str {
+        if self.rules.apostrophe != Apostrophe::Irish {
+            return word;
+        }
+        match word.strip_prefix(['n', 't']) {
+            Some(rest) if rest.starts_with(['A', 'E', 'I', 'O', 'U', 'Á', 'É', 'Í', 'Ó', 'Ú']) => {
+                rest
+            }
+            _ => word,
+        }
     }
 }
 
@@ -67,12 +122,14 @@ impl Tokenizer for Western {
         if word.len() > MAX_FOLDED_BYTES {
             return emit(word);
         }
-        with_folded(word, self.rules.letter_i, |folded| {
-            if self.rules.drop_accents {
-                drop_accents(folded);
-            }
-            self.terms_of_folded(folded, emit);
-        });
+        if self.rules.letters == Letters::Persian && word.contains(ZERO_WIDTH_NON_JOINER) {
+            let parts = word.split(ZERO_WIDTH_NON_JOINER);
+            return parts.for_each(|part| self.term_of(part, emit));
+        }
+        self.term_of(word, emit);
+        if self.options.parts {
+            parts::each(word, &mut |part| self.term_of(part, emit));
+        }
     }
 }
 
