@@ -262,7 +262,7 @@ fn vectors_of_yesterday_stay_until_the_new_ones_are_whole() {
 
     scratch.write("in.jsonl", corpus(5));
     let ran = scratch.run(&encode(&folder, "--output out.jsonl --resume"));
-    assert!(ran.stderr.contains("going on behind 3"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("resuming after 3"), "{}", ran.stderr);
     ran.done();
     let text = fs::read_to_string(scratch.path("out.jsonl")).unwrap();
     assert_eq!(vectors(&text).len(), 5);

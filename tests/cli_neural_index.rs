@@ -321,7 +321,7 @@ fn a_load_with_a_model_can_be_resumed() {
     );
     let models = format!("--sparse-model {} --quiet", folder("splade-max"));
     let load = |index: &str| {
-        format!("index in.jsonl --index {index} {models} --json --threads 1 --greatest-weight 4")
+        format!("index in.jsonl --index {index} {models} --json --threads 1 --max-weight 4")
     };
     scratch
         .run(&format!(

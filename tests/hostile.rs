@@ -502,7 +502,10 @@ fn parts_that_lie_are_refused() {
         let mut list = list.clone();
         overwrite(&mut list, at, bytes);
         let hostile = with_list(list);
-        for algorithm in Algorithm::ALL {
+        let for_any_term = Algorithm::ALL
+            .into_iter()
+            .filter(|a| *a != Algorithm::Conjunction);
+        for algorithm in for_any_term {
             let refused = search(&hostile, algorithm);
             let corrupt = matches!(refused, Err(Error::Corrupt { .. }));
             assert!(corrupt, "{lie}, {algorithm}: {refused:?}");

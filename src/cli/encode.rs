@@ -182,7 +182,7 @@ impl Encode {
         drop(progress);
         if let (Err(_), Some(kept)) = (&encoded, out.kept_file()) {
             output::message(&format!(
-                "what was encoded stays in {}; `--resume` goes on behind it",
+                "what was encoded stays in {}; `--resume` continues after it",
                 kept.display()
             ));
         }
