@@ -38,6 +38,12 @@ impl<S: Ranked> PartialOrd for Scored<S> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
+
+    // Sorting calls this: one comparison of numbers, where the default compares orderings.
+    #[inline]
+    fn lt(&self, other: &Self) -> bool {
+        self.badness() < other.badness()
+    }
 }
 
 /// From so many documents on, those kept are not a heap.
