@@ -156,7 +156,8 @@ pub(super) fn remove_unused(directory: &dyn Directory, manifest: &Manifest, keep
         // Files with other names are not ours.
         let Some(number) = number else { continue };
         let is_data = !bare.starts_with("manifest");
-        if !used.contains(&name) && !(is_data && keep.contains(&number)) {
+        let is_needed = used.contains(&name) || (is_data && keep.contains(&number));
+        if !is_needed {
             let _ = directory.remove(&name);
         }
     }

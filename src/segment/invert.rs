@@ -142,7 +142,7 @@ impl Inverter {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] when a stored document does not fit a block.
+    /// [`Error::Limit`](crate::Error::Limit) when a stored document does not fit a block.
     pub fn invert(&mut self, documents: &[Document]) -> Result<InvertedBatch> {
         let mut ids = Strings::default();
         for document in documents {

@@ -157,8 +157,8 @@ impl DictionaryWriter {
         let blocks_length = u64::from(end);
         let block_count = u32::try_from(self.offsets.len() - 1).unwrap_or(u32::MAX);
         let mut bytes = self.blocks;
-        let padding = (blocks_length.next_multiple_of(4) - blocks_length) as usize;
-        bytes.extend(std::iter::repeat_n(0, padding));
+        let padding = blocks_length..blocks_length.next_multiple_of(4);
+        bytes.extend(padding.map(|_| 0));
         for offset in &self.offsets {
             bytes.extend_from_slice(&offset.to_le_bytes());
         }

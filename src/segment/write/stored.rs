@@ -129,7 +129,7 @@ impl<W: Write> SegmentWriter<'_, W> {
         let width = u32::try_from(count.div_ceil(parts)).unwrap_or(u32::MAX);
         let mut scattered = Scattered::new(
             self.options.scratch,
-            count.div_ceil(u64::from(width)) as usize,
+            documents.clone().step_by(width as usize).len(),
         )?;
         visit_all(&mut |document, content| {
             let part = (document - documents.start) / width;
