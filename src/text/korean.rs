@@ -1,13 +1,14 @@
 //! Korean words become pairs of syllables.
 //!
-//! What Korean puts between spaces is a noun or a verb with particles and endings attached, and nouns are joined
-//! freely. Most nouns, and most parts of joined ones, have two syllables. So one particle or ending is taken off, if
-//! the final sound before it allows it, and the rest is cut into pairs from the front: 검색엔진을 gives 검색 and 엔진. A
-//! word of three syllables gives both of its pairs; of a longer one with an odd number of syllables, the last, often
-//! what is left of an ending, is dropped.
+//! What Korean puts between spaces is a noun or a verb with particles and endings attached, and
+//! nouns are joined freely. Most nouns, and most parts of joined ones, have two syllables. So one
+//! particle or ending is taken off, if the final sound before it allows it, and the rest is cut
+//! into pairs from the front: 검색엔진을 gives 검색 and 엔진. A word of three syllables gives both of its
+//! pairs; of a longer one with an odd number of syllables, the last, often what is left of an
+//! ending, is dropped.
 //!
-//! What was tried, nDCG@10 of BM25 with k1 0.82 and b 0.68; the choice was made on debian-ko dev and train, korquad
-//! being there to see that questions do not suffer:
+//! What was tried, nDCG@10 of BM25 with k1 0.82 and b 0.68; the choice was made on debian-ko dev
+//! and train, korquad being there to see that questions do not suffer:
 //!
 //! | terms of a word | debian-ko dev | train | test | korquad |
 //! | --- | --- | --- | --- | --- |
@@ -24,12 +25,13 @@
 //! | particle or ending taken off, pairs from the front (taken) | 0.7215 | 0.7691 | 0.8059 | 0.9670 |
 //! | the same, one pair of three syllables | 0.7306 | 0.7756 | 0.8003 | 0.9636 |
 //!
-//! Rows but the taken one were measured with Latin words stemmed as English, and those of the whole word, of the first
-//! pair, of first and last, and of one pair of three syllables with up to two endings taken off; either changes the
-//! figures by 0.004 at most.
+//! Rows but the taken one were measured with Latin words stemmed as English, and those of the whole
+//! word, of the first pair, of first and last, and of one pair of three syllables with up to two
+//! endings taken off; either changes the figures by 0.004 at most.
 //!
-//! Fewer terms per long word measure better, since a long word otherwise outweighs the others; but with the first pair
-//! alone 엔진 no longer finds 검색엔진, and with one pair of three syllables names that differ in the last are the same.
+//! Fewer terms per long word measure better, since a long word otherwise outweighs the others; but
+//! with the first pair alone 엔진 no longer finds 검색엔진, and with one pair of three syllables names
+//! that differ in the last are the same.
 
 /// After which final sound of the stem a particle may come.
 #[derive(Clone, Copy)]
@@ -164,7 +166,8 @@ const ENDINGS: &[&str] = &[
 /// What is left when an ending goes has at least this many syllables.
 const SHORTEST_STEM: usize = 2;
 
-/// Hands the terms of `word`, all Hangul syllables, to `emit`; `attached` if it follows another script directly.
+/// Hands the terms of `word`, all Hangul syllables, to `emit`; `attached` if it follows another
+/// script directly.
 pub(super) fn terms(word: &str, attached: bool, compounds: bool, emit: &mut dyn FnMut(&str)) {
     if attached && is_ending(word) {
         return;
@@ -201,15 +204,15 @@ fn stem(word: &str) -> &str {
         .unwrap_or(word)
 }
 
-/// Particles that show a noun of one syllable: those that follow a certain sound, or are hardly ever part of
-/// a word of two or three syllables.
+/// Particles that show a noun of one syllable: those that follow a certain sound, or are hardly
+/// ever part of a word of two or three syllables.
 const SURE_PARTICLES: [&str; 14] = [
     "은", "는", "이", "가", "을", "를", "과", "와", "에", "에서", "의", "으로", "로", "에게",
 ];
 
-/// The noun of one syllable that a word consists of, but for a particle: a term of documents besides the
-/// word, since many words of two syllables only look like this. A query for the whole word does not search
-/// for it: that cost 0.0014 nDCG@10 on korquad and debian-ko.
+/// The noun of one syllable that a word consists of, but for a particle: a term of documents
+/// besides the word, since many words of two syllables only look like this. A query for the whole
+/// word does not search for it: that cost 0.0014 nDCG@10 on korquad and debian-ko.
 pub(super) fn noun_of_one_syllable(word: &str) -> Option<&str> {
     let (noun, particle) = word.split_at_checked(SYLLABLE_BYTES)?;
     if !SURE_PARTICLES.contains(&particle) {

@@ -41,13 +41,16 @@ pub struct Word<'a> {
 pub trait Tokenizer: Send + Sync {
     /// Finds the words of `text`, in order.
     ///
-    /// Ranges are on character boundaries of `text`; neither starts nor ends ever decrease from one word to the next.
+    /// Ranges are on character boundaries of `text`; neither starts nor ends ever decrease from one
+    /// word to the next.
     fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>));
 
-    /// Finds the words of a query, in order, by the same rules. The default is [`words`](Tokenizer::words).
+    /// Finds the words of a query, in order, by the same rules. The default is
+    /// [`words`](Tokenizer::words).
     ///
-    /// Differs from it where documents are indexed under more words than a query needs: a document in Chinese has
-    /// its pairs of characters and its single characters, a query of several characters only the pairs.
+    /// Differs from it where documents are indexed under more words than a query needs: a document
+    /// in Chinese has its pairs of characters and its single characters, a query of several
+    /// characters only the pairs.
     fn query_words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
         self.words(text, emit);
     }
@@ -59,10 +62,12 @@ pub trait Tokenizer: Send + Sync {
         emit(word);
     }
 
-    /// Turns one word of a query into the terms to search for. The default is [`terms`](Tokenizer::terms).
+    /// Turns one word of a query into the terms to search for. The default is
+    /// [`terms`](Tokenizer::terms).
     ///
-    /// Differs from it where a document is indexed under more terms than a query needs: a Korean word that may
-    /// be a noun of one syllable with a particle is found by the noun alone, but does not search for it.
+    /// Differs from it where a document is indexed under more terms than a query needs: a Korean
+    /// word that may be a noun of one syllable with a particle is found by the noun alone, but does
+    /// not search for it.
     fn query_terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
         self.terms(word, emit);
     }
