@@ -152,7 +152,8 @@
 //! ```
 //!
 //! **Bulk loads** run on as many threads as [`WriterOptions`] says, in bounded memory, and the same
-//! input gives the same bytes whatever their number. **Segments built elsewhere** are brought in by
+//! input gives the same bytes whatever their number, unless documents are deleted or replaced while
+//! segments are being merged: the same documents may then lie in other files. **Segments built elsewhere** are brought in by
 //! [`IndexWriter::attach`] in one commit. **Why a document scores as it does** is told by
 //! [`Snapshot::explain`], and **where a text matches** by [`Snapshot::highlight`].
 //!

@@ -142,7 +142,8 @@ fn document(number: u32, version: u32) -> Document {
         .with_stored("source", format!("{number}/{version}"))
 }
 
-/// With one thread, merges run when the script waits for them: operations have the same numbers each time.
+/// With one thread, merges run when the script waits for them: operations have the same numbers
+/// each time.
 fn options(threads: usize) -> WriterOptions {
     WriterOptions {
         threads,

@@ -1,11 +1,12 @@
 //! Every algorithm returns the same documents with bit-equal scores, on random indexes.
 //!
-//! Each case draws an index (documents, segments, deletes, merges), a query and k, and compares: the
-//! exhaustive search with a scorer written out here from the documents, and the other algorithms with the
-//! exhaustive one, half of them on several threads. Queries that ask for all terms are compared with what is left of the exhaustive
-//! search when documents that lack one are taken out. Sparse weights are of one magnitude in some commits and of another in others, a few
-//! among them far above or below; merging the segments changes no score. `ESPARSA_ORACLE_CASES` sets the number of cases, `ESPARSA_ORACLE_SEED` the first seed; a
-//! failure names its seed.
+//! Each case draws an index (documents, segments, deletes, merges), a query and k, and compares:
+//! the exhaustive search with a scorer written out here from the documents, and the other
+//! algorithms with the exhaustive one, half of them on several threads. Queries that ask for all
+//! terms are compared with what is left of the exhaustive search when documents that lack one are
+//! taken out. Sparse weights are of one magnitude in some commits and of another in others, a few
+//! among them far above or below; merging the segments changes no score. `ESPARSA_ORACLE_CASES`
+//! sets the number of cases, `ESPARSA_ORACLE_SEED` the first seed; a failure names its seed.
 
 mod random;
 
@@ -189,8 +190,9 @@ fn naive_bm25(case: &Case, words: &[u64], bm25: Bm25) -> Option<BTreeMap<u64, f6
     Some(scores)
 }
 
-/// Scores, and how far quantization may put them off: a part of each weight, a step of its segment's scale, and what
-/// the integers of the query cannot tell beside the largest contribution there may be.
+/// Scores, and how far quantization may put them off: a part of each weight, a step of its
+/// segment's scale, and what the integers of the query cannot tell beside the largest contribution
+/// there may be.
 fn naive_dot_product(case: &Case, query: &BTreeMap<u64, f32>) -> BTreeMap<u64, (f64, f64)> {
     let mut scores = BTreeMap::new();
     let max = query

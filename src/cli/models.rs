@@ -95,7 +95,8 @@ enum LongName {
     /// Their beginning counts.
     #[default]
     Truncate,
-    /// Overlapping windows: the max weight of each term, the mean vector, the score of the best passage.
+    /// Overlapping windows: the max weight of each term, the mean vector, the score of the best
+    /// passage.
     Windows,
     /// They are errors.
     Refuse,

@@ -48,8 +48,8 @@ pub enum TermPostings {
     Single {
         /// The document.
         document: DocId,
-        /// Its value as a block would hold it: tf - 1, or 255 less the steps of an impact; above its low byte an impact's
-        /// exponent, as it is [packed](super::impact::pack).
+        /// Its value as a block would hold it: tf - 1, or 255 less the steps of an impact; above
+        /// its low byte an impact's exponent, as it is [packed](super::impact::pack).
         value: u32,
     },
     /// A list in the postings section.

@@ -15,8 +15,8 @@ pub struct IdOrder {
 }
 
 impl IdOrder {
-    /// The order of `documents` ids; `is_identity` says that the document of each ordinal has its number,
-    /// and then there are no arrays.
+    /// The order of `documents` ids; `is_identity` says that the document of each ordinal has its
+    /// number, and then there are no arrays.
     pub fn new(documents: u32, is_identity: bool) -> Self {
         let width = match is_identity {
             true => 0,
@@ -25,7 +25,8 @@ impl IdOrder {
         Self { documents, width }
     }
 
-    /// Whether the document of each ordinal, and then the ordinal of each document, follow the head.
+    /// Whether the document of each ordinal, and then the ordinal of each document, follow the
+    /// head.
     pub fn has_arrays(self) -> bool {
         self.width > 0
     }
@@ -35,8 +36,8 @@ impl IdOrder {
         [self.documents.to_le_bytes(), self.width.to_le_bytes()].concat()
     }
 
-    /// The bytes of a part of an array, which must be a multiple of [`PART`](Self::PART) numbers long
-    /// unless it is the last.
+    /// The bytes of a part of an array, which must be a multiple of [`PART`](Self::PART) numbers
+    /// long unless it is the last.
     pub fn pack(self, part: &[u32], out: &mut Vec<u8>) {
         bits::pack_array(part.iter().copied(), self.width, out);
     }

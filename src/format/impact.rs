@@ -13,10 +13,10 @@ pub const MAX_EXPONENT: i16 = 512;
 /// Tiny weights take steps smaller by this power of two. The two ranges together are as wide as 20
 /// bits.
 pub const FINE: i16 = -12;
-/// Weights below this many base steps take fine ones. Between this and half a step they are rounded
+/// Weights below this many base steps take fine ones, of which 255 are the max. Between this and half a step they are rounded
 /// up to one step: learned models give some such weights to nearly every term, and a second list
 /// for each term would cost more than they bring.
-const TINY_STEPS: f64 = 1.0 / 16.0;
+const TINY_STEPS: f64 = 255.5 / 4_096.0;
 /// A base exponent above that of the schema's scale is taken when more than one weight in 32
 /// is above its 255 steps.
 const FEW_ABOVE: u64 = 32;
@@ -291,6 +291,23 @@ mod tests {
         assert_eq!(choose_base(&[(0, 90), (1, 90), (7, 1)]), 1);
         assert_eq!(choose_base(&[(3, 2)]), 3);
         assert_eq!(choose_base(&[(2, 4), (9, 3)]), 5);
+    }
+
+    #[test]
+    fn a_weight_just_below_a_sixteenth_of_a_step_is_not_off_by_more_than_half_a_fine_step() {
+        let quantizer = ImpactScale::new(4_096.0, 0, false);
+        let fine = |steps| Impact {
+            exponent: FINE,
+            steps,
+        };
+        assert_eq!(quantizer.quantize(255.4), (fine(255), Quantized::Near));
+        let one = Impact {
+            exponent: 0,
+            steps: 1,
+        };
+        for weight in [255.5, 255.9, 256.0] {
+            assert_eq!(quantizer.quantize(weight), (one, Quantized::RoundedUp));
+        }
     }
 
     #[test]

@@ -85,12 +85,13 @@ impl Schema {
         Ok(self)
     }
 
-    /// Adds a sparse field with string terms. `expected_max` is about the largest weight that documents will have.
+    /// Adds a sparse field with string terms. `expected_max` is about the largest weight that
+    /// documents will have.
     ///
-    /// It is no limit. Weights are quantized to 255 steps up to it, in every segment whose weights these steps suit. A segment whose
-    /// weights are larger, or all well below, takes steps larger or smaller by a power of two; so do single weights among
-    /// others of another magnitude. Merging segments changes no quantized weight. [`Schema::sparse_max_weight`] sets a
-    /// limit.
+    /// It is no limit. Weights are quantized to 255 steps up to it, in every segment whose weights
+    /// these steps suit. A segment whose weights are larger, or all well below, takes steps larger
+    /// or smaller by a power of two; so do single weights among others of another magnitude.
+    /// Merging segments changes no quantized weight. [`Schema::sparse_max_weight`] sets a limit.
     ///
     /// # Errors
     ///
@@ -118,8 +119,9 @@ impl Schema {
         self.with(name, options)
     }
 
-    /// Sets the max weight of a sparse field: all segments quantize weights to 255 steps up to it, and larger weights are clamped
-    /// to it and counted in [`FieldTotals::left_out`](crate::index::FieldTotals::left_out).
+    /// Sets the max weight of a sparse field: all segments quantize weights to 255 steps up to it,
+    /// and larger weights are clamped to it and counted in
+    /// [`FieldTotals::left_out`](crate::index::FieldTotals::left_out).
     ///
     /// ```
     /// use esparsa::Schema;
@@ -130,7 +132,8 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when there is no sparse field of this name, or the weight is not a positive number.
+    /// [`Error::InvalidInput`] when there is no sparse field of this name, or the weight is not a
+    /// positive number.
     pub fn sparse_max_weight(mut self, name: &str, max_weight: f32) -> Result<Self> {
         let chosen = scale_for(max_weight).map_err(|error| error.in_field(name))?;
         if let FieldOptions::Sparse { scale, clamps, .. } =

@@ -1,7 +1,8 @@
 //! The postings of a sparse field: lists in tiers of falling impact, or cut at ranges of documents
 //! (`format-spec/sparse_postings.md`).
 //!
-//! All impacts of a list have the same exponent. A term whose impacts have several, as few have, has a list for each: its *parts*.
+//! All impacts of a list have the same exponent. A term whose impacts have several, as few have,
+//! has a list for each: its *parts*.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -22,7 +23,8 @@ use crate::error::{Error, Result};
 
 /// Tiers are cut where the count from the top passes these shares of the list: 1/32, 1/8, 1/2.
 const CUTS: [usize; 3] = [32, 8, 2];
-/// The first byte of the postings of a term in parts, where a list has its number of tiers or its max impact.
+/// The first byte of the postings of a term in parts, where a list has its number of tiers or its
+/// max impact.
 const PARTS: u8 = 0;
 /// The first byte of a list that is cut at ranges, where others have their number of tiers.
 const RANGES: u8 = u8::MAX;
@@ -97,8 +99,8 @@ pub enum SparseList<'a> {
     Ranges(RangeList<'a>),
 }
 
-/// Opens the lists of a term in a segment of `documents` documents with this base exponent, and calls `visit` with the
-/// exponent of each and the list: one list, or a few whose exponents fall.
+/// Opens the lists of a term in a segment of `documents` documents with this base exponent, and
+/// calls `visit` with the exponent of each and the list: one list, or a few whose exponents fall.
 ///
 /// # Errors
 ///
@@ -209,7 +211,8 @@ fn parts_of(section: &Section, postings: u32, offset: u64, length: u64) -> Resul
 }
 
 impl<'a> SparseList<'a> {
-    /// Opens the `length` bytes at `offset`, which begin with `first`, as a list of `postings` postings in a segment of `documents` documents.
+    /// Opens the `length` bytes at `offset`, which begin with `first`, as a list of `postings`
+    /// postings in a segment of `documents` documents.
     fn open(
         section: &'a Section,
         documents: u32,
@@ -348,8 +351,8 @@ impl SparseListEncoder {
 
     /// Appends the postings of a term to `out` and returns its dictionary entry.
     ///
-    /// `documents` rise, `impacts` are [packed](super::impact::pack) with the segment's base exponent, `offset` is where `out`
-    /// ends in the section.
+    /// `documents` rise, `impacts` are [packed](super::impact::pack) with the segment's base
+    /// exponent, `offset` is where `out` ends in the section.
     ///
     /// # Errors
     ///

@@ -139,9 +139,9 @@ pub(super) fn remove_unfinished(directory: &dyn Directory, commit: u64) -> Resul
     }
 }
 
-/// Removes what `manifest`, which is in force, does not name; `keep` are numbers of files that are being
-/// written. What cannot be removed, because it is gone already or because the system refuses, waits for
-/// the next time: the commit is durable, and a file too many harms nobody.
+/// Removes what `manifest`, which is in force, does not name; `keep` are numbers of files that are
+/// being written. What cannot be removed, because it is gone already or because the system refuses,
+/// waits for the next time: the commit is durable, and a file too many harms nobody.
 pub(super) fn remove_unused(directory: &dyn Directory, manifest: &Manifest, keep: &BTreeSet<u64>) {
     let mut used: BTreeSet<String> = BTreeSet::from([manifest_file(manifest.commit)]);
     for segment in &manifest.segments {

@@ -1,9 +1,9 @@
 //! Which segments to merge.
 //!
-//! Segments are sorted into tiers by size, each `segments_per_tier` times as large as the one before, and
-//! only segments of one tier are merged: a large segment is never rewritten for the sake of tiny ones.
-//! The policy also knows what a merge may not exceed ([`MergeLimits`]), so that no merge is begun that
-//! must fail.
+//! Segments are sorted into tiers by size, each `segments_per_tier` times as large as the one
+//! before, and only segments of one tier are merged: a large segment is never rewritten for the
+//! sake of tiny ones. The policy also knows what a merge may not exceed ([`MergeLimits`]), so that
+//! no merge is begun that must fail.
 
 /// Tiered merging: segments of about the same size are merged when there are enough of them, so that
 /// every document is rewritten a logarithmic number of times.
@@ -17,8 +17,8 @@
 pub struct MergePolicy {
     /// Number of segments of one tier that are merged into one of the next; 0 never merges.
     pub segments_per_tier: usize,
-    /// Size in bytes of the segments of the lowest tier, in units of which tiers are counted: smaller
-    /// segments are treated as having this size.
+    /// Size in bytes of the segments of the lowest tier, in units of which tiers are counted:
+    /// smaller segments are treated as having this size.
     pub min_segment_bytes: u64,
     /// A merge that would make a larger segment than this is not begun.
     pub max_segment_bytes: u64,
@@ -115,8 +115,8 @@ impl MergePolicy {
             .find_map(|tier| self.group(tier, segments, limits))
     }
 
-    /// The oldest segments of a full tier that fit together: `segments_per_tier` of them, or fewer if
-    /// they come to at least half of a limit, so that they are not rewritten often.
+    /// The oldest segments of a full tier that fit together: `segments_per_tier` of them, or fewer
+    /// if they come to at least half of a limit, so that they are not rewritten often.
     fn group(
         &self,
         tier: &[(u32, usize)],

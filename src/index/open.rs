@@ -41,9 +41,9 @@ impl IndexOptions {
         self
     }
 
-    /// Goes back to an older commit when the newest one is damaged and an older one is still there, as it
-    /// may be after the system failed to remove it. Everything committed since is lost: a writer removes
-    /// its files. Without this, a damaged newest commit is [`Error::Corrupt`].
+    /// Goes back to an older commit when the newest one is damaged and an older one is still there,
+    /// as it may be after the system failed to remove it. Everything committed since is lost: a
+    /// writer removes its files. Without this, a damaged newest commit is [`Error::Corrupt`].
     #[must_use]
     pub fn accept_older_commit(mut self) -> Self {
         self.damaged = DamagedCommit::PassOver;

@@ -22,12 +22,16 @@ pub enum OnDuplicate {
 /// ```
 #[derive(Clone, Debug)]
 pub struct WriterOptions {
-    /// Number of threads that invert documents and write segments. With 1, the default, the caller's
-    /// does it; with more, the writer starts that many of its own.
+    /// Number of threads that invert documents and write segments. With 1, the default, the
+    /// caller's does it; with more, the writer starts that many of its own.
     pub threads: usize,
-    /// Number of threads for merges, started with the first merge: neither adding nor committing waits
-    /// for one. With 0 no thread is started, and merges run on the caller's when it waits for them
-    /// ([`wait_for_merges`](crate::IndexWriter::wait_for_merges), [`merge_to`](crate::IndexWriter::merge_to)).
+    /// Number of threads for merges, started with the first merge: adding and committing
+    /// wait for one only while there are more than 32 segments for each of
+    /// [`segments_per_tier`](MergePolicy::segments_per_tier). With 0 no thread is started, and merges
+    /// run on the caller's when it waits for them, in that case or in
+    /// [`wait_for_merges`](crate::IndexWriter::wait_for_merges) and
+    /// [`merge_to`](crate::IndexWriter::merge_to). Merges that run when the writer is dropped are
+    /// thrown away, so a writer that is dropped after each commit should wait for them now and then.
     pub merge_threads: usize,
     /// Bytes of memory that the writer may take, about; at least [`MIN_MEMORY`](Self::MIN_MEMORY). When
     /// documents waiting to be written take their share of it, they become a segment.

@@ -1,10 +1,12 @@
 //! The writer's threads.
 //!
-//! With one thread, batches are inverted and segments written on the caller's, at once. With more, that
-//! many threads of the writer's own take these jobs from a channel. Results carry a sequence number, and
-//! the writer takes them in that order, so that what is written does not depend on who finished first.
+//! With one thread, batches are inverted and segments written on the caller's, at once. With more,
+//! that many threads of the writer's own take these jobs from a channel. Results carry a sequence
+//! number, and the writer takes them in that order, so that what is written does not depend on who
+//! finished first.
 //!
-//! Merges have threads of their own (`merge_lane`), so that neither adding nor committing waits for them.
+//! Merges have threads of their own (`merge_lane`), so that neither adding nor committing waits for
+//! them.
 
 mod merge_lane;
 
@@ -187,8 +189,8 @@ impl Pool {
 }
 
 impl Pool {
-    /// Ends all threads. Jobs that nobody waits for are thrown away when their turn comes, because nobody
-    /// listens.
+    /// Ends all threads. Jobs that nobody waits for are thrown away when their turn comes, because
+    /// nobody listens.
     pub fn stop(&mut self) {
         self.jobs = None;
         self.done = None;

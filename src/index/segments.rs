@@ -1,10 +1,11 @@
 //! The writer's view of the segments, and merges among them.
 //!
-//! A merge takes the place of its sources at once, and keeps them until it is done: deletes go to the
-//! sources meanwhile, and are carried over to the merged segment then. A merge may be planned of segments
-//! that are still being merged themselves; it starts when those merges have ended. So planning never
-//! waits, and what is merged depends on the order of what was added and deleted alone, never on which
-//! thread was faster.
+//! A merge takes the place of its sources at once, and keeps them until it is done: deletes go to
+//! the sources meanwhile, and are carried over to the merged segment then. A merge may be planned
+//! of segments that are still being merged themselves; it starts when those merges have ended. So
+//! planning never waits, and which segments are merged depends on the order of what was added and
+//! deleted alone. Which deletes are left out of the merged file, rather than kept beside it, depends
+//! on when the merge started; the live documents are the same.
 
 use std::sync::Arc;
 
@@ -91,7 +92,8 @@ struct Merging {
 /// A segment of the next commit, or several that become one.
 struct Slot {
     state: State,
-    /// Bytes of the file or of its sources. This and the next two do not depend on when a merge ends.
+    /// Bytes of the file or of its sources. This and the next two do not depend on when a merge
+    /// ends.
     bytes: u64,
     /// Documents, without those that were deleted when a merge was planned.
     documents: u32,
@@ -234,8 +236,9 @@ impl Segments {
             .collect()
     }
 
-    /// Marks the documents of `ids` (sorted) as deleted in every segment. `reject` is asked first for ids
-    /// of live documents that were added since the last commit: when it says true, the document stays.
+    /// Marks the documents of `ids` (sorted) as deleted in every segment. `reject` is asked first
+    /// for ids of live documents that were added since the last commit: when it says true, the
+    /// document stays.
     pub fn delete_ids(
         &mut self,
         ids: &[&[u8]],
@@ -264,8 +267,8 @@ impl Segments {
         result
     }
 
-    /// Plans a merge of the segments at `places` (rising) into file `number`. It takes their place now
-    /// and is among [`start_merges`](Self::start_merges) when all of them are ready.
+    /// Plans a merge of the segments at `places` (rising) into file `number`. It takes their place
+    /// now and is among [`start_merges`](Self::start_merges) when all of them are ready.
     pub fn plan_merge(&mut self, places: &[usize], number: u64) {
         let Some(first) = places.first().copied() else {
             return;

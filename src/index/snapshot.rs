@@ -36,7 +36,8 @@ pub struct FieldTotals {
     /// Text: terms left out for being too long. Sparse: weights clamped to the field's
     /// [max weight](crate::Schema::sparse_max_weight).
     pub left_out: u64,
-    /// Sparse: weights below half of the smallest step of their segment, which were rounded up to it.
+    /// Sparse: weights below half of the smallest step of their segment, which were rounded up to
+    /// it.
     pub rounded_up: u64,
 }
 

@@ -1,7 +1,7 @@
 //! Adding and deleting documents, and committing them.
 //!
-//! What the calls do is here; how documents get into segments is in `flow`, and how segments become a
-//! commit is in `finish`.
+//! What the calls do is here; how documents get into segments is in `flow`, how segments are
+//! merged is in `merging`, and how they become a commit is in `finish`.
 
 mod finish;
 mod flow;
@@ -256,12 +256,12 @@ impl IndexWriter {
         std::mem::take(&mut self.errors)
     }
 
-    /// Makes everything added and deleted so far durable and visible to new snapshots. Merges that this
-    /// makes necessary run in the background ([`WriterOptions::merge_threads`]) and are part of a later
-    /// commit; a commit waits for them only while there are hundreds of segments.
+    /// Makes everything added and deleted so far durable and visible to new snapshots. Merges that
+    /// this makes necessary run in the background ([`WriterOptions::merge_threads`]) and are part
+    /// of a later commit; a commit waits for them only while there are hundreds of segments.
     ///
-    /// Files that are no longer needed are removed afterwards. One that cannot be removed does not make the
-    /// commit fail: later commits and writers try again.
+    /// Files that are no longer needed are removed afterwards. One that cannot be removed does not
+    /// make the commit fail: later commits and writers try again.
     ///
     /// When this returns an error, the index is as it was before or as it would be after, never anything
     /// else; open a new writer to go on.

@@ -63,9 +63,9 @@ impl Snapshot {
         Ok(!analyze(self, field, text)?.is_empty())
     }
 
-    /// The words of a text query that its field's analyzer turns into no term, such as stop words. A
-    /// query of nothing else finds nothing, because documents are not indexed under these words either;
-    /// the analyzer option `stopwords` keeps them. Empty for a query of vectors.
+    /// The words of a text query that its field's analyzer turns into no term, such as stop words.
+    /// A query of nothing else finds nothing, because documents are not indexed under these words
+    /// either; the analyzer option `stopwords` keeps them. Empty for a query of vectors.
     ///
     /// ```
     /// use esparsa::{Index, Query, Schema};

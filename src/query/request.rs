@@ -62,8 +62,9 @@ impl Query {
         }
     }
 
-    /// Terms and weights for a sparse field whose terms are strings; weights are finite and not negative, and their sum is within
-    /// `f32`. The weights of a term that is given more than once are added.
+    /// Terms and weights for a sparse field whose terms are strings; weights are finite and not
+    /// negative, and their sum is within `f32`. The weights of a term that is given more than once
+    /// are added.
     pub fn sparse<T: Into<String>>(
         field: impl Into<String>,
         vector: impl IntoIterator<Item = (T, f32)>,

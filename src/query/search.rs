@@ -54,7 +54,7 @@ impl Snapshot {
     /// nothing.
     ///
     /// Of a query with more than 4,096 terms that documents have, the weightiest 4,096 are
-    /// searched: of words, those with the greatest idf times frequency in the query.
+    /// searched: of words, those with the highest idf times frequency in the query.
     /// [`SearchStatistics::terms_left_out`] counts the others. A query that asks for [all
     /// terms](Query::with_all_terms) cannot leave any out, so there that is an error.
     ///

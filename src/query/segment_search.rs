@@ -242,7 +242,8 @@ impl<S: Ranked> Found<S> {
     }
 }
 
-/// A score in units that stand for so much; at most the largest number, as products of large weights may be larger.
+/// A score in units that stand for so much; at most the largest number, as products of large
+/// weights may be larger.
 pub(super) fn in_units<S: Ranked>(score: S, unit: f32) -> f32 {
     (score.to_f32() * unit).min(f32::MAX)
 }
@@ -343,7 +344,8 @@ pub(super) fn text_cursors<'a>(
     Ok(cursors)
 }
 
-/// A list of a term, with the term's number and its integer weight for the exponent of the list's impacts.
+/// A list of a term, with the term's number and its integer weight for the exponent of the list's
+/// impacts.
 pub(super) struct WeightedList<'a> {
     pub term: usize,
     pub weight: u32,
@@ -356,7 +358,8 @@ pub(super) fn is_cut_at_ranges(lists: &[WeightedList<'_>]) -> bool {
     lists.any(|list| matches!(list.list, SparseList::Ranges(_)))
 }
 
-/// The lists of a sparse query on the `place`-th segment: one for each term, or a few that share no document.
+/// The lists of a sparse query on the `place`-th segment: one for each term, or a few that share no
+/// document.
 pub(super) fn sparse_lists<'a>(
     sparse: &PreparedSparse,
     segment: &'a SnapshotSegment,

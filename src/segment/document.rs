@@ -154,10 +154,9 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the id is empty, a field is not in the schema or of another kind,
-    /// a weight is not a finite number of at least 0, the sum of a vector's weights overflows `f32`, or a vector is not one
-    /// for its field;
-    /// [`Error::Limit`] when something is too long.
+    /// [`Error::InvalidInput`] when the id is empty, a field is not in the schema or of another
+    /// kind, a weight is not a finite number of at least 0, the sum of a vector's weights overflows
+    /// `f32`, or a vector is not one for its field; [`Error::Limit`] when something is too long.
     pub fn check(&self, schema: &Schema) -> Result<()> {
         if self.id.is_empty() {
             return Err(Error::invalid(
@@ -200,8 +199,8 @@ impl Document {
         Ok(())
     }
 
-    /// Checks the size of the JSON that is stored of a document without a stored value: quotes, line
-    /// ends and control characters take up to 6 bytes there.
+    /// Checks the size of the JSON that is stored of a document without a stored value: quotes,
+    /// line ends and control characters take up to 6 bytes there.
     fn check_source(&self) -> Result<()> {
         const MAX_ESCAPED_BYTES: usize = 6;
         let names = self.values.iter().map(|(name, _)| name.len() + 4);

@@ -266,8 +266,8 @@ impl FieldInverter {
     }
 }
 
-/// Adds the bits of a weight, which are in the order of positive weights. They are quantized when a segment is written, by all of
-/// its weights.
+/// Adds the bits of a weight, which are in the order of positive weights. They are quantized when a
+/// segment is written, by all of its weights.
 fn add_weight(table: &mut TermTable, document: DocId, term: &[u8], weight: f32) {
     let term = table.number(term);
     table.add(term, document, weight.to_bits(), u32::max);

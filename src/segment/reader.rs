@@ -210,8 +210,8 @@ impl TextField {
 }
 
 impl SparseField {
-    /// Opens the lists of a term that the dictionary gave, and calls `visit` with each and the exponent of its impacts: one
-    /// list, or a few whose exponents fall.
+    /// Opens the lists of a term that the dictionary gave, and calls `visit` with each and the
+    /// exponent of its impacts: one list, or a few whose exponents fall.
     ///
     /// # Errors
     ///

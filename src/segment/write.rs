@@ -1,12 +1,13 @@
 //! Sources become the file of a segment.
 //!
 //! A source is a batch in memory or a segment on disk, with the documents of it that are dropped. A
-//! new segment and a merge are the same thing: the sources' documents follow one another, or are put in
-//! an order of their own, and the sorted terms of all of them are merged.
+//! new segment and a merge are the same thing: the sources' documents follow one another, or are
+//! put in an order of their own, and the sorted terms of all of them are merged.
 //!
-//! Memory: the list being encoded, the length codes of one field and the map of documents are held, at
-//! most [`MERGE_BYTES_PER_DOCUMENT`] together, and for a new order what [`forward`](super::forward)
-//! gathers. Dictionaries, the order of ids and stored documents in a new order go through scratch files.
+//! Memory: the list being encoded, the length codes of one field and the map of documents are held,
+//! at most [`MERGE_BYTES_PER_DOCUMENT`] together, and for a new order what
+//! [`forward`](super::forward) gathers. Dictionaries, the order of ids and stored documents in a
+//! new order go through scratch files.
 
 mod dense;
 mod ids;
@@ -70,7 +71,8 @@ pub struct WriteOptions<'a> {
 }
 
 /// Bytes of memory that a merge takes for each document, at most: 8 for the longest list of postings,
-/// 4 for the map of documents, 1 for length codes, and what small tables take.
+/// 4 for the map of documents, 1 for length codes, and what small tables take. A new order takes 4
+/// more, beside what [`Reorder::memory`] bounds.
 pub(crate) const MERGE_BYTES_PER_DOCUMENT: u64 = 14;
 
 /// A segment that was written.
@@ -217,7 +219,8 @@ fn find_places(
     Ok(Some(places))
 }
 
-/// A stream of postings for each source, in order; `None` when no source has the field. A sparse field has a quantizer.
+/// A stream of postings for each source, in order; `None` when no source has the field. A sparse
+/// field has a quantizer.
 fn field_streams<'a>(
     sources: &[Source<'a>],
     field: FieldNumber,

@@ -33,8 +33,8 @@ impl FileSystem {
         Ok(Self { root })
     }
 
-    /// The folder at `path`, created with its parents if need be. The names of created folders are made
-    /// durable: an index in them is not lost with its folder when the machine loses power.
+    /// The folder at `path`, created with its parents if need be. The names of created folders are
+    /// made durable: an index in them is not lost with its folder when the machine loses power.
     ///
     /// # Errors
     ///
@@ -148,8 +148,8 @@ fn copy(source: &Path, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Creates a folder and those above it that are missing, and calls `sync` with each folder that got a
-/// new entry, the lowest first.
+/// Creates a folder and those above it that are missing, and calls `sync` with each folder that got
+/// a new entry, the lowest first.
 fn create_folders(root: &Path, sync: impl Fn(&Path) -> Result<()>) -> Result<()> {
     let missing: Vec<&Path> = root
         .ancestors()

@@ -103,8 +103,9 @@ pub trait Directory: Send + Sync + Debug {
     /// Where the folder is, for messages.
     fn path(&self) -> PathBuf;
 
-    /// Brings in the finished file `source` from outside under a new name, by hard link where the file
-    /// system can, else by copy, and makes its content durable. A file of this name is never overwritten.
+    /// Brings in the finished file `source` from outside under a new name, by hard link where the
+    /// file system can, else by copy, and makes its content durable. A file of this name is never
+    /// overwritten.
     ///
     /// # Errors
     ///

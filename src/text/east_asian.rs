@@ -298,6 +298,14 @@ mod tests {
     }
 
     #[test]
+    fn a_character_that_normalization_made_covers_all_of_its_source() {
+        // The last two characters take six bytes, as the text does before it is normalized.
+        let found = words("\u{337f}\u{ff9e}");
+        assert!(found.len() > 4);
+        assert!(found.iter().all(|(_, start, end)| (*start, *end) == (0, 6)));
+    }
+
+    #[test]
     fn documents_have_pairs_and_single_characters() {
         assert_eq!(
             words("搜索引。Linux系"),

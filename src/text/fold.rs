@@ -1,10 +1,11 @@
 //! Case folding: words that differ only in case become the same.
 //!
-//! Lower case by the full Unicode mapping, plus what folding does beyond it: the final sigma becomes a plain one, and
-//! letters whose upper case is several letters become those letters (the German sharp s becomes `ss`). Characters that
-//! are invisible and ignorable, such as the soft hyphen, are dropped, and so are the tones of an emoji's skin. A dotted
-//! capital I becomes a plain `i`; in Turkish the dotless capital becomes a dotless `ı`. Apostrophes, typographic or
-//! straight, are one character; digits of any script are those of ASCII.
+//! Lower case by the full Unicode mapping, plus what folding does beyond it: the final sigma
+//! becomes a plain one, and letters whose upper case is several letters become those letters (the
+//! German sharp s becomes `ss`). Characters that are invisible and ignorable, such as the soft
+//! hyphen, are dropped, and so are the tones of an emoji's skin. A dotted capital I becomes a plain
+//! `i`; in Turkish the dotless capital becomes a dotless `ı`. Apostrophes, typographic or straight,
+//! are one character; digits of any script are those of ASCII.
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
@@ -61,7 +62,8 @@ fn fold_character(character: char, letter_i: LetterI, folded: &mut String) {
     }
 }
 
-/// The digit zero of the scripts of Arabic, Persian, N'Ko, India, Thai, Lao, Tibetan, Myanmar and Khmer; nine follow.
+/// The digit zero of the scripts of Arabic, Persian, N'Ko, India, Thai, Lao, Tibetan, Myanmar and
+/// Khmer; nine follow.
 const ZEROS: [u32; 18] = [
     0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xe50,
     0xed0, 0xf20, 0x1040, 0x17e0, 0x1810,

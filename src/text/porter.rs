@@ -1,8 +1,9 @@
 //! Porter's stemmer for English, with the changes that its author made later.
 //!
-//! M. F. Porter, "An algorithm for suffix stripping", Program 14(3), 1980. Snowball keeps to the paper. Porter's own
-//! program, which Lucene follows, also knows `-bli` (`possibly` like `possible`) and `-logi` (`ontology` like
-//! `ontological`), and leaves words of one or two letters alone, so that `us` and `os` stay apart from `u` and `o`.
+//! M. F. Porter, "An algorithm for suffix stripping", Program 14(3), 1980. Snowball keeps to the
+//! paper. Porter's own program, which Lucene follows, also knows `-bli` (`possibly` like
+//! `possible`) and `-logi` (`ontology` like `ontological`), and leaves words of one or two letters
+//! alone, so that `us` and `os` stay apart from `u` and `o`.
 
 use frostem::{Algorithm, Stemmer as Snowball};
 
@@ -24,8 +25,8 @@ impl Porter {
             return emit(word);
         }
         let stem = self.snowball.stem(word);
-        // No step of the paper's changes these two ends, so what the steps behind would make of the new end is what
-        // all steps make of it.
+        // No step of the paper's changes these two ends, so what the steps behind would make of the
+        // new end is what all steps make of it.
         match (stem.strip_suffix("bli"), stem.strip_suffix("logi")) {
             (Some(rest), _) if has_measure(rest) => {
                 emit(&self.snowball.stem(&format!("{rest}ble")));

@@ -35,7 +35,8 @@ impl Script {
     }
 }
 
-/// Whether a character of [`Script::HanOrKana`] is a Chinese one: a word, or a part of one that means something.
+/// Whether a character of [`Script::HanOrKana`] is a Chinese one: a word, or a part of one that
+/// means something.
 pub(super) fn is_han(character: char) -> bool {
     !matches!(character, '\u{3041}'..='\u{312f}' | '\u{31a0}'..='\u{31ff}' | '\u{1aff0}'..='\u{1b16f}')
 }

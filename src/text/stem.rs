@@ -1,8 +1,8 @@
 //! Stemmers: inflected forms of a word become one term.
 //!
-//! They are Snowball's, as its compiler generates them for the crate `frostem`. That crate follows Snowball's main
-//! branch, and a changed stemmer changes what an index holds. So its version is pinned, and a newer one goes with a
-//! newer [revision](super::Analyzer::revision).
+//! They are Snowball's, as its compiler generates them for the crate `frostem`. That crate follows
+//! Snowball's main branch, and a changed stemmer changes what an index holds. So its version is
+//! pinned, and a newer one goes with a newer [revision](super::Analyzer::revision).
 
 use frostem::{Algorithm, Stemmer as Snowball};
 

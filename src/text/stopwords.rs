@@ -8,7 +8,8 @@ pub(super) struct StopWords {
 }
 
 impl StopWords {
-    /// Reads words separated by white space and has each folded by `fold`; lines that begin with `#` are comments.
+    /// Reads words separated by white space and has each folded by `fold`; lines that begin with
+    /// `#` are comments.
     pub(super) fn parse(list: &str, fold: impl Fn(&str) -> String) -> Self {
         let mut words: Vec<_> = list
             .lines()

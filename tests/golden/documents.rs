@@ -142,7 +142,8 @@ fn numbered_vector(n: u32) -> Vec<(u32, f32)> {
     vector.extend(n.is_multiple_of(2).then_some((7, share(n))));
     vector.extend((n % 90 == 1).then_some((65_536, 1.0 / (n as f32))));
     vector.extend((n == 300).then_some((u32::MAX, 1.0)));
-    // Parts: most impacts at the base, a few far above and below it; some single ones; too small for the smallest step.
+    // Parts: most impacts at the base, a few far above and below it; some single ones; too small
+    // for the smallest step.
     let among_many = match n % 50 {
         3 => 4.0 * share(n),
         7 => 1e-4,

@@ -96,7 +96,8 @@ impl Encoders {
         self.dense.is_some()
     }
 
-    /// Notes what vectors the models will make; with `wants_weight` the first documents are encoded to learn how large weights are.
+    /// Notes what vectors the models will make; with `wants_weight` the first documents are encoded
+    /// to learn how large weights are.
     ///
     /// # Errors
     ///

@@ -19,9 +19,11 @@ pub const SPARSE_FIELD: &str = "sparse";
 pub const DENSE_FIELD: &str = "dense";
 /// Name of the field that keeps documents, in indexes made here.
 const STORED_FIELD: &str = "source";
-/// A new index expects weights up to the max one seen times this: the rest of the input may hold larger ones.
+/// A new index expects weights up to the max one seen times this: the rest of the input may hold
+/// larger ones.
 const WEIGHT_MARGIN: f32 = 1.1;
-/// The max weight that a new index expects when the first vectors have no weights: learned models give about as much.
+/// The max weight that a new index expects when the first vectors have no weights: learned models
+/// give about as much.
 const EXPECTED_WEIGHT: f32 = 3.5;
 
 /// An index that was opened, or created just now.

@@ -74,8 +74,8 @@ impl FieldArguments {
         })
     }
 
-    /// Finds the field as [`find`](Self::find) does. Fields in which no document has anything are meant only when
-    /// they are named, or when all are like that.
+    /// Finds the field as [`find`](Self::find) does. Fields in which no document has anything are
+    /// meant only when they are named, or when all are like that.
     ///
     /// # Errors
     ///

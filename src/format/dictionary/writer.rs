@@ -128,7 +128,8 @@ impl DictionaryWriter {
         })
     }
 
-    /// Hands the bytes that are there to `out` once they are at least `min_bytes`, and forgets them.
+    /// Hands the bytes that are there to `out` once they are at least `min_bytes`, and forgets
+    /// them.
     ///
     /// # Errors
     ///

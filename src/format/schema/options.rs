@@ -36,9 +36,11 @@ pub enum FieldOptions {
     },
     /// Learned sparse vectors, searched by dot product.
     Sparse {
-        /// The weight that one step of an impact stands for, where a segment's weights ask for no other.
+        /// The weight that one step of an impact stands for, where a segment's weights ask for no
+        /// other.
         scale: f32,
-        /// Whether 255 such steps are the max weight, to which larger ones are clamped; else larger ones take larger steps.
+        /// Whether 255 such steps are the max weight, to which larger ones are clamped; else larger
+        /// ones take larger steps.
         clamps: bool,
         /// How terms are named.
         terms: SparseTerms,

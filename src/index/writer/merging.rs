@@ -101,11 +101,16 @@ impl IndexWriter {
     }
 
     fn finish_a_merge(&mut self) -> Result<()> {
-        let done = match self.pool.run_merge() {
-            Some(done) => done,
-            None => self.pool.next()?,
-        };
+        let done = self.next_done()?;
         self.receive(done)
+    }
+
+    /// A merge that no thread runs, run now, or else the next result.
+    fn next_done(&mut self) -> Result<Done> {
+        match self.pool.run_merge() {
+            Some(done) => Ok(done),
+            None => self.pool.next(),
+        }
     }
 
     /// Waits for merges while there are far too many segments.
@@ -151,11 +156,7 @@ impl IndexWriter {
     pub(super) fn cancel_merges(&mut self) -> Result<()> {
         self.cancel.store(true, Ordering::Relaxed);
         while !self.merging.is_empty() {
-            let done = match self.pool.run_merge() {
-                Some(done) => done,
-                None => self.pool.next()?,
-            };
-            match done {
+            match self.next_done()? {
                 Done::Merged { number, .. } => {
                     self.merging.remove(&number);
                 }

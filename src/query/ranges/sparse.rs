@@ -18,7 +18,8 @@ const TERMS_AHEAD: usize = 12;
 pub(in crate::query) struct SparseRanges<'a> {
     /// Lists that are cut at ranges, by falling weight.
     cut: Vec<CutTerm<'a>>,
-    /// Those of them that weigh more than the SIMD paths multiply with. There are none unless impacts have exponents far apart.
+    /// Those of them that weigh more than the SIMD paths multiply with. There are none unless
+    /// impacts have exponents far apart.
     heavy: Vec<CutTerm<'a>>,
     /// The other ones, which are short.
     few: Vec<FewTerm>,
