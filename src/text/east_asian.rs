@@ -62,29 +62,6 @@ impl EastAsian {
         run.finish(emit);
     }
 
-    /// The terms of a word; of a document's also nouns of one syllable without their particle.
-    fn find_terms(&self, word: &str, of_document: bool, emit: &mut dyn FnMut(&str)) {
-        if word.len() > MAX_FOLDED_BYTES {
-            return emit(word);
-        }
-        with_folded(word, LetterI::Dotted, |folded| {
-            let mut before = None;
-            for (script, run) in runs(folded) {
-                match script {
-                    Script::Hangul => {
-                        if of_document && let Some(noun) = korean::noun_of_one_syllable(run) {
-                            emit(noun);
-                        }
-                        korean::terms(run, before.is_some(), self.options.compounds, emit);
-                    }
-                    Script::HanOrKana => pairs(run, emit),
-                    Script::Other => self.other_terms(run, emit),
-                }
-                before = Some(script);
-            }
-        });
-    }
-
     /// The terms of a word of Latin letters, digits or emoji, without the marks at its ends.
     fn other_terms(&self, run: &str, emit: &mut dyn FnMut(&str)) {
         let word = run.trim_matches(|c: char| !(c.is_alphanumeric() || is_emoji(c)));
@@ -115,11 +92,22 @@ impl Tokenizer for EastAsian {
     }
 
     fn terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
-        self.find_terms(word, true, emit);
-    }
-
-    fn query_terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
-        self.find_terms(word, false, emit);
+        if word.len() > MAX_FOLDED_BYTES {
+            return emit(word);
+        }
+        with_folded(word, LetterI::Dotted, |folded| {
+            let mut before = None;
+            for (script, run) in runs(folded) {
+                match script {
+                    Script::Hangul => {
+                        korean::terms(run, before.is_some(), self.options.compounds, emit);
+                    }
+                    Script::HanOrKana => pairs(run, emit),
+                    Script::Other => self.other_terms(run, emit),
+                }
+                before = Some(script);
+            }
+        });
     }
 }
 
