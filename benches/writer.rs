@@ -6,8 +6,8 @@
 //! | `tiny` | heap of a load of documents of two words, and of merging them into one segment |
 //! | `order` | heap and time of a merge that puts stored documents in another order, at two sizes |
 //!
-//! Without an argument every part runs in a process of its own, since the heap's maximum is of a process.
-//! Heap is what was allocated, without the pages of mapped files.
+//! Without an argument every part runs in a process of its own, since the heap's maximum is of a
+//! process. Heap is what was allocated, without the pages of mapped files.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

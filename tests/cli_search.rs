@@ -240,6 +240,12 @@ fn a_vector_searches_the_only_field_that_an_index_has() {
         error.contains("field `splade`: expected a JSON object"),
         "{error}"
     );
+    // The text field that the program gives every index holds nothing here, so it is not meant.
+    fixture.write("vectors.jsonl", r#"{"id":"hive","vector":{"honey":1.0}}"#);
+    fixture.done(&["index", "vectors.jsonl", "--index", "made"]);
+    let run = fixture.done(&["search", "--index", "made", query, "--json"]);
+    assert_eq!(ids(&json(&run)), ["hive"]);
+    fixture.done(&["search", "--index", "made", "--field", "text", "honey"]);
 }
 
 #[test]

@@ -160,12 +160,7 @@ impl Bench {
     /// give different results.
     pub fn run(self) -> Result<()> {
         let snapshot = Index::open(&self.index)?.snapshot()?;
-        let mut set = QuerySet::open(
-            &self.queries,
-            self.topic_part,
-            &self.field,
-            snapshot.schema(),
-        )?;
+        let mut set = QuerySet::open(&self.queries, self.topic_part, &self.field, &snapshot)?;
         if self.all_terms {
             set.ask_for_all_terms();
         }

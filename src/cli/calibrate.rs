@@ -69,7 +69,7 @@ impl Calibrate {
         };
         let snapshot = index.snapshot()?;
         let part = TopicPart::default();
-        let set = QuerySet::open(&self.queries, part, &self.field, snapshot.schema())?;
+        let set = QuerySet::open(&self.queries, part, &self.field, &snapshot)?;
         let calibration = snapshot.calibrate(&set.queries)?;
         let mut report = Report::of(&calibration);
         let mut text = table(&calibration);

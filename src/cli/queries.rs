@@ -13,8 +13,9 @@ use clap::builder::RangedI64ValueParser;
 use super::input::{InputFormat, Reader};
 use crate::error::{Error, Result};
 use crate::eval::{self, Qrels, read_queries};
+use crate::format::FieldKind;
 use crate::format::limits::MAX_K;
-use crate::format::{FieldKind, Schema};
+use crate::index::Snapshot;
 use crate::query::Query;
 
 pub use field::{FieldArguments, SearchedField, kinds_of};
@@ -71,10 +72,10 @@ pub struct QuerySet {
 }
 
 impl QuerySet {
-    /// Reads the queries of `path`, or of standard input for `-`, for an index with this schema.
+    /// Reads the queries of `path`, or of standard input for `-`, for an index.
     ///
     /// Without a field named, they search the only field that all of them can; see
-    /// [`FieldArguments::find`].
+    /// [`FieldArguments::find_in`].
     ///
     /// # Errors
     ///
@@ -84,14 +85,14 @@ impl QuerySet {
         path: &Path,
         part: TopicPart,
         field: &FieldArguments,
-        schema: &Schema,
+        snapshot: &Snapshot,
     ) -> Result<Self> {
         let file = QueryFile {
             path,
             part,
             qrels: None,
         };
-        Self::open_encoded(&file, field, schema, None, |_, _| Ok(()))
+        Self::open_encoded(&file, field, snapshot, None, |_, _| Ok(()))
     }
 
     /// The same for queries whose texts become vectors before they are searched with: `encode` puts these in for a field. `kind` is what is
@@ -103,7 +104,7 @@ impl QuerySet {
     pub fn open_encoded(
         file: &QueryFile<'_>,
         field: &FieldArguments,
-        schema: &Schema,
+        snapshot: &Snapshot,
         kind: Option<FieldKind>,
         encode: impl FnOnce(&SearchedField, &mut [eval::Query]) -> Result<()>,
     ) -> Result<Self> {
@@ -116,8 +117,8 @@ impl QuerySet {
             keep_judged(&mut read, qrels, &name)?;
         }
         let field = match kind {
-            Some(kind) => field.find(schema, &[kind])?,
-            None => field.find(schema, &kinds_of_all(&read))?,
+            Some(kind) => field.find_in(snapshot, &[kind])?,
+            None => field.find_in(snapshot, &kinds_of_all(&read))?,
         };
         encode(&field, &mut read).map_err(|error| error.at_line(&*name, 0))?;
         let queries = read.iter().map(|query| field.query(query));

@@ -27,7 +27,6 @@ use super::queries::{
 use super::size::{counted, grouped};
 use crate::error::{Error, Result};
 use crate::eval::{self, RunWriter};
-use crate::format::Schema;
 use crate::format::limits::MAX_K;
 use crate::index::{Index, Snapshot};
 use crate::query::{Algorithm, Explanation, Query, SearchOptions, SearchResult};
@@ -174,7 +173,7 @@ impl Search {
 
     fn one(&self, snapshot: &Snapshot, models: &Models, text: &str) -> Result<()> {
         let started = Instant::now();
-        let (field, query) = self.query(snapshot.schema(), models, text)?;
+        let (field, query) = self.query(snapshot, models, text)?;
         let query = self.with_terms(query);
         if let Some(id) = &self.explain {
             return self.explain(snapshot, &query, id);
@@ -200,22 +199,22 @@ impl Search {
     /// The field that is searched, and the query that `text` means for it.
     fn query(
         &self,
-        schema: &Schema,
+        snapshot: &Snapshot,
         models: &Models,
         text: &str,
     ) -> Result<(SearchedField, Query)> {
         let Some(kind) = models.field_kind() else {
-            let field = self.field.find(schema, &kinds_of(text))?;
+            let field = self.field.find_in(snapshot, &kinds_of(text))?;
             let query = field.parse(text)?;
             return Ok((field, query));
         };
-        let field = self.field.find(schema, &[kind])?;
+        let field = self.field.find_in(snapshot, &[kind])?;
         let mut asked = eval::Query {
             id: "QUERY".to_owned(),
             text: Some(text.to_owned()),
             ..eval::Query::default()
         };
-        models.encode(schema, &field, std::slice::from_mut(&mut asked))?;
+        models.encode(snapshot.schema(), &field, std::slice::from_mut(&mut asked))?;
         let query = field.query(&asked)?;
         Ok((field, query))
     }
@@ -243,7 +242,7 @@ impl Search {
         };
         let kind = models.field_kind();
         let mut set =
-            QuerySet::open_encoded(&file, &self.field, schema, kind, |field, queries| {
+            QuerySet::open_encoded(&file, &self.field, snapshot, kind, |field, queries| {
                 models.encode(schema, field, queries)
             })?;
         if self.all_terms {

@@ -1,25 +1,31 @@
-//! Weights become impacts: 8-bit steps of a scale, with a power of two of its own where one scale cannot hold them
-//! (`format-spec/sparse_postings.md`).
+//! Weights become impacts: 8-bit steps of a scale, with a power of two of its own where one scale
+//! cannot hold them (`format-spec/sparse_postings.md`).
 //!
-//! A field has a scale, fixed in its schema. An impact is a number of steps of `scale · 2^exponent`. A segment has a *base* exponent,
-//! chosen from its weights when it is written, and nearly all impacts have it. A weight above 255 such steps takes a
-//! larger exponent and a tiny one the [fine](FINE) one, so that neither loses its place among its like. Impacts are fixed when a
+//! A field has a scale, fixed in its schema. An impact is a number of steps of `scale ·
+//! 2^exponent`. A segment has a *base* exponent, chosen from its weights when it is written, and
+//! nearly all impacts have it. A weight above 255 such steps takes a larger exponent and a tiny one
+//! the [fine](FINE) one, so that neither loses its place among its like. Impacts are fixed when a
 //! document is first written: merging moves them and never rounds them again.
 
-/// The most that an exponent may lie from 0; weights and scales are `f32`, so no writer gets near it.
+/// The most that an exponent may lie from 0; weights and scales are `f32`, so no writer gets near
+/// it.
 pub const MAX_EXPONENT: i16 = 512;
-/// Tiny weights take steps smaller by this power of two. The two ranges together are as wide as 20 bits.
+/// Tiny weights take steps smaller by this power of two. The two ranges together are as wide as 20
+/// bits.
 pub const FINE: i16 = -12;
-/// Weights below this many base steps take fine ones. Between this and half a step they are rounded up to one step: learned
-/// models give some such weights to nearly every term, and a second list for each term would cost more than they bring.
+/// Weights below this many base steps take fine ones. Between this and half a step they are rounded
+/// up to one step: learned models give some such weights to nearly every term, and a second list
+/// for each term would cost more than they bring.
 const TINY_STEPS: f64 = 1.0 / 16.0;
-/// A base exponent above that of the schema's scale is taken when more than one weight in so many is above its 255 steps.
+/// A base exponent above that of the schema's scale is taken when more than one weight in 32
+/// is above its 255 steps.
 const FEW_ABOVE: u64 = 32;
-/// The base exponent is at most this much above the one that half of the weights fit, so that those have 16 steps or more however
-/// large the others are.
+/// The base exponent is at most this much above the one that half of the weights fit, so that those
+/// have 16 steps or more however large the others are.
 const ABOVE_MEDIAN: i16 = 3;
-/// A base exponent below that of the schema's scale is taken when all weights allow at least this one: while a quarter of the
-/// steps is in use, lists that need not be split when segments are merged are worth more than the bits.
+/// A base exponent below that of the schema's scale is taken when all weights allow at least this
+/// one: while a quarter of the steps is in use, lists that need not be split when segments are
+/// merged are worth more than the bits.
 const WELL_BELOW: i16 = -2;
 
 /// A quantized weight: `steps` times `scale · 2^exponent`.
@@ -52,7 +58,8 @@ pub struct ImpactScale {
 }
 
 impl ImpactScale {
-    /// For a field with this scale and a segment with this base exponent; with `clamps`, 255 base steps are the max weight.
+    /// For a field with this scale and a segment with this base exponent; with `clamps`, 255 base
+    /// steps are the max weight.
     pub fn new(scale: f32, base: i16, clamps: bool) -> Self {
         Self {
             scale,
@@ -159,9 +166,11 @@ impl ExponentCounts {
     }
 }
 
-/// The base exponent of a segment whose weights need these exponents, each with the number of weights that need it.
+/// The base exponent of a segment whose weights need these exponents, each with the number of
+/// weights that need it.
 ///
-/// It is 0, the schema's scale, as long as that fits: segments that agree keep the lists of their merged segment whole.
+/// It is 0, the schema's scale, as long as that fits: segments that agree keep the lists of their
+/// merged segment whole.
 pub fn choose_base(needed: &[(i16, u64)]) -> i16 {
     let Some(max) = needed.iter().map(|(exponent, _)| *exponent).max() else {
         return 0;

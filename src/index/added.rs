@@ -1,7 +1,8 @@
 //! Which documents of a segment were added since the last commit.
 //!
-//! An id that such a document has is a duplicate within the load; an id of an earlier commit is replaced.
-//! A merge may mix both kinds of document, so this is known for each document, not for each segment.
+//! An id that such a document has is a duplicate within the load; an id of an earlier commit is
+//! replaced. A merge may mix both kinds of document, so this is known for each document, not for
+//! each segment.
 
 use std::sync::Arc;
 
@@ -29,8 +30,8 @@ impl Added {
         }
     }
 
-    /// What is added of a merged segment of `documents` documents. `sources` has for each source what
-    /// was added of it, its number of documents, and where they went.
+    /// What is added of a merged segment of `documents` documents. `sources` has for each source
+    /// what was added of it, its number of documents, and where they went.
     pub fn merged<'a>(
         documents: u32,
         sources: impl Iterator<Item = (&'a Self, u32, &'a DocumentMap)> + Clone,

@@ -1,16 +1,20 @@
-//! The weights of a sparse query, made integers, so that scores are sums of integers: the same in any order.
+//! The weights of a sparse query, made integers, so that scores are sums of integers: the same in
+//! any order.
 //!
-//! A posting of a term contributes the term's weight, times 2 to the power of the impact's exponent, times the impact's steps. The first two
-//! are one integer, for each exponent of a term; the unit is chosen for the whole snapshot, so scores and thresholds of all segments
-//! compare. It depends on the query and on which exponents the snapshot has of its terms, and not on which segments
-//! they are in.
+//! A posting of a term contributes the term's weight, times 2 to the power of the impact's
+//! exponent, times the impact's steps. The first two are one integer, for each exponent of a term;
+//! the unit is chosen for the whole snapshot, so scores and thresholds of all segments compare. It
+//! depends on the query and on which exponents the snapshot has of its terms, and not on which
+//! segments they are in.
 
 use crate::format::impact::{power_of_two, step};
 use crate::format::limits::MAX_TIERS;
 
-/// The max integer weight where all impacts have one exponent: twelve bits lose nothing that impacts of eight bits keep.
+/// The max integer weight where all impacts have one exponent: twelve bits lose nothing that
+/// impacts of eight bits keep.
 const MAX_WEIGHT: u32 = 4_095;
-/// The max integer weight otherwise, as long as the smallest exponent keeps [`MIN_FINE`] for the weightiest term.
+/// The max integer weight otherwise, as long as the smallest exponent keeps [`MIN_FINE`] for the
+/// weightiest term.
 const MAX_MIXED_WEIGHT: u32 = i16::MAX as u32;
 /// What the weightiest term should have at its smallest exponent.
 const MIN_FINE: u32 = 4;
@@ -33,7 +37,8 @@ pub(super) struct IntegerWeights {
 }
 
 impl IntegerWeights {
-    /// For the terms of a query; of those that no document has only the weight counts, as if they had the exponents of others.
+    /// For the terms of a query; of those that no document has only the weight counts, as if they
+    /// had the exponents of others.
     pub fn new(weights: &[QueryWeight]) -> Self {
         let exponents = || weights.iter().filter_map(|weight| weight.exponents);
         let base = exponents().map(|(min, _)| min).min().unwrap_or(0);
@@ -53,8 +58,8 @@ impl IntegerWeights {
         Self { base, step }
     }
 
-    /// The integer weight of a term for impacts with an exponent. A weight above 0 does not become 0, however small: its
-    /// documents are found.
+    /// The integer weight of a term for impacts with an exponent. A weight above 0 does not become
+    /// 0, however small: its documents are found.
     pub fn integer(&self, weight: f32, exponent: i16) -> u32 {
         let exact = f64::from(weight) * power_of_two(exponent.saturating_sub(self.base));
         // Casts saturate; no weight is above the max weight.
@@ -68,10 +73,10 @@ impl IntegerWeights {
     }
 }
 
-/// The max integer weight of a query of so many terms whose exponents differ by so much at most.
+/// The max integer weight of a query of `terms` terms in `exponents` exponents.
 ///
-/// No score and no sum of bounds is above `u32::MAX`: a term has up to [`MAX_TIERS`] tiers, each with a bound, and for each exponent, with
-/// weights that halve at least from one to the next.
+/// No score and no sum of bounds is above `u32::MAX`: a term has up to [`MAX_TIERS`] tiers, each
+/// with a bound, and for each exponent, with weights that halve at least from one to the next.
 fn max_weight(terms: usize, exponents: u32) -> u32 {
     let for_each = u32::MAX / 255 / MAX_TIERS as u32 / terms.max(1) as u32;
     if exponents == 0 {

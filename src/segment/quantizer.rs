@@ -8,7 +8,8 @@ use super::write::Source;
 use crate::format::impact::{ImpactScale, Quantized, choose_base, pack};
 use crate::format::{FieldNumber, FieldOptions};
 
-/// Quantizes the weights of one sparse field for one segment, and counts those that lost their place.
+/// Quantizes the weights of one sparse field for one segment, and counts those that lost their
+/// place.
 pub(super) struct Quantizer {
     scale: ImpactScale,
     clamped: Cell<u64>,
@@ -16,10 +17,11 @@ pub(super) struct Quantizer {
 }
 
 impl Quantizer {
-    /// Chooses the base exponent of a segment made of `sources`; `None` unless the options are of a sparse field.
+    /// Chooses the base exponent of a segment made of `sources`; `None` unless the options are of a
+    /// sparse field.
     ///
-    /// New documents decide; a merge of segments alone takes the base of the one with the most postings. No impact depends on
-    /// the choice once it is in a segment.
+    /// New documents decide; a merge of segments alone takes the base of the one with the most
+    /// postings. No impact depends on the choice once it is in a segment.
     pub fn choose(
         sources: &[Source<'_>],
         field: FieldNumber,

@@ -1,7 +1,7 @@
 //! Documents distributed over parts, each of which is read again as a whole.
 //!
-//! Each part has a buffer. A full one is compressed and appended to a scratch file that all parts share;
-//! where its pieces are is kept in memory, 16 bytes for each of [`PIECE_BYTES`] or so.
+//! Each part has a buffer. A full one is compressed and appended to a scratch file that all parts
+//! share; where its pieces are is kept in memory, 16 bytes for each of [`PIECE_BYTES`] or so.
 
 use std::cell::RefCell;
 use std::io::SeekFrom;

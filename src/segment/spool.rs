@@ -1,4 +1,5 @@
-//! Bytes that are written now and read later, in memory up to a limit and in a scratch file beyond it.
+//! Bytes that are written now and read later, in memory up to a limit and in a scratch file beyond
+//! it.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 

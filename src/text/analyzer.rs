@@ -21,7 +21,8 @@ const CUSTOM_PREFIX: &str = "custom:";
 
 /// Turns text into index terms, the same way when indexing and when searching.
 ///
-/// Cheap to clone. Its name is stored with each field, so that an index is always searched as it was written.
+/// Cheap to clone. Its name is stored with each field, so that an index is always searched as it
+/// was written.
 ///
 /// ```
 /// use esparsa::text::Analyzer;
@@ -44,9 +45,9 @@ pub struct Analyzer {
 impl Analyzer {
     /// The analyzer that `name` means, whatever the case of its letters.
     ///
-    /// A name is a language, as code (`pt`, `pt-BR`, `por`) or in English (`portuguese`), or `simple`: folding only,
-    /// no stop words, no stemming. [`languages`] lists them. After it, each behind a `+`, may come options, as in
-    /// `english+fold+parts`:
+    /// A name is a language, as code (`pt`, `pt-BR`, `por`) or in English (`portuguese`), or
+    /// `simple`: folding only, no stop words, no stemming. [`languages`] lists them. After it, each
+    /// behind a `+`, may come options, as in `english+fold+parts`:
     ///
     /// | option | |
     /// | --- | --- |
@@ -58,8 +59,9 @@ impl Analyzer {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if there is no such analyzer or option, if the language or this build lacks the option,
-    /// or if the name is that of a [custom](Analyzer::custom) analyzer, which only the application can supply.
+    /// [`Error::InvalidInput`] if there is no such analyzer or option, if the language or this
+    /// build lacks the option, or if the name is that of a [custom](Analyzer::custom) analyzer,
+    /// which only the application can supply.
     pub fn named(name: &str) -> Result<Self> {
         if name.starts_with(CUSTOM_PREFIX) {
             return Err(Error::invalid(format!(
@@ -83,7 +85,8 @@ impl Analyzer {
         })
     }
 
-    /// An analyzer of the application's own; its [`name`](Analyzer::name) is `custom:` and the name given.
+    /// An analyzer of the application's own; its [`name`](Analyzer::name) is `custom:` and the name
+    /// given.
     pub fn custom(name: impl Into<String>, tokenizer: impl Tokenizer + 'static) -> Self {
         Self {
             name: format!("{CUSTOM_PREFIX}{}", name.into()).into(),
@@ -93,12 +96,14 @@ impl Analyzer {
         }
     }
 
-    /// The name to store with a field: [`Analyzer::named`] gives the same analyzer for it, unless it is custom.
+    /// The name to store with a field: [`Analyzer::named`] gives the same analyzer for it, unless
+    /// it is custom.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A number that is raised whenever the analyzer's terms change, by a correction or by a newer stemmer.
+    /// A number that is raised whenever the analyzer's terms change, by a correction or by a newer
+    /// stemmer.
     ///
     /// An index holds terms of one revision, and only queries of the same revision find them.
     pub fn revision(&self) -> u32 {
@@ -122,9 +127,11 @@ impl Analyzer {
         });
     }
 
-    /// Calls `emit` with each term to search for when `text` is a query, and the bytes of `text` that its word covers.
+    /// Calls `emit` with each term to search for when `text` is a query, and the bytes of `text`
+    /// that its word covers.
     ///
-    /// A query may have fewer terms than a document of the same text, see [`Tokenizer::query_words`].
+    /// A query may have fewer terms than a document of the same text, see
+    /// [`Tokenizer::query_words`].
     pub fn analyze_query(&self, text: &str, emit: &mut dyn FnMut(&str, Range<usize>)) {
         self.query_words(text, &mut |word| {
             self.terms(word.text, &mut |term| emit(term, word.start..word.end));
@@ -138,9 +145,10 @@ impl Analyzer {
 
     /// The text to index and to store in place of `text`.
     ///
-    /// The text itself, unless the analyzer was asked for `+mojibake` and the text needs repair. Ranges that
-    /// [`words`](Analyzer::words) and [`analyze`](Analyzer::analyze) report refer to the text they are given, so a
-    /// caller that repairs passes the repaired text to them, and highlights in it.
+    /// The text itself, unless the analyzer was asked for `+mojibake` and the text needs repair.
+    /// Ranges that [`words`](Analyzer::words) and [`analyze`](Analyzer::analyze) report refer to
+    /// the text they are given, so a caller that repairs passes the repaired text to them, and
+    /// highlights in it.
     pub fn repair<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.repairs {
             mojibake::repair(text)

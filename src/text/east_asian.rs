@@ -1,10 +1,11 @@
 //! Chinese, Japanese and Korean: text in which words are not what search looks for.
 //!
-//! Chinese and Japanese put no spaces between words. Their words here are the overlapping pairs of characters:
-//! whatever the real words are, those of the query and of the document share their pairs. Real words of one character
-//! are Chinese characters, so each of these is a word of the document too; a query of several characters asks for the
-//! pairs alone, which are rarer. Korean puts spaces between phrases; [`korean`](super::korean) says what becomes of
-//! them. All three occur together, and with Latin words, so one tokenizer serves the three languages.
+//! Chinese and Japanese put no spaces between words. Their words here are the overlapping pairs of
+//! characters: whatever the real words are, those of the query and of the document share their
+//! pairs. Real words of one character are Chinese characters, so each of these is a word of the
+//! document too; a query of several characters asks for the pairs alone, which are rarer. Korean
+//! puts spaces between phrases; [`korean`](super::korean) says what becomes of them. All three
+//! occur together, and with Latin words, so one tokenizer serves the three languages.
 
 use super::elision::{self, Apostrophe};
 use super::fold::LetterI;
@@ -17,7 +18,8 @@ use super::segment::{self, is_emoji};
 use super::tokenizer::{Tokenizer, Word};
 use super::western::{MAX_FOLDED_BYTES, with_folded};
 
-/// Korean phrases are cut into words of at most this many characters; an even number, so that pairs stay whole.
+/// Korean phrases are cut into words of at most this many characters; an even number, so that pairs
+/// stay whole.
 const MAX_PIECE_CHARACTERS: usize = 64;
 
 /// The tokenizer of Chinese, Japanese and Korean.
@@ -28,8 +30,8 @@ pub(super) struct EastAsian {
 }
 
 impl EastAsian {
-    /// With `is_korean` a Chinese character beside others is no word by itself: in Korean such characters
-    /// only spell out what stands before them.
+    /// With `is_korean` a Chinese character beside others is no word by itself: in Korean such
+    /// characters only spell out what stands before them.
     pub(super) fn new(options: Options, is_korean: bool) -> Self {
         let singles = if is_korean {
             Singles::Alone
@@ -210,8 +212,8 @@ fn emit_character(character: char, start: usize, end: usize, emit: &mut dyn FnMu
     emit(Word { text, start, end });
 }
 
-/// The characters of a word with their ranges in the original text; the range of the whole word where normalization
-/// changed it.
+/// The characters of a word with their ranges in the original text; the range of the whole word
+/// where normalization changed it.
 fn characters<'a>(
     text: &str,
     word: Word<'a>,

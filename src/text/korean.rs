@@ -1,18 +1,20 @@
 //! Korean words become pairs of syllables.
 //!
-//! What Korean puts between spaces is a noun or a verb with particles and endings attached, and nouns are joined
-//! freely. Most nouns, and most parts of joined ones, have two syllables. So one particle or ending is taken off, if
-//! the final sound before it allows it, and the rest is cut into pairs from the front: 검색엔진을 gives 검색 and 엔진. A
-//! word of three syllables gives both of its pairs; of a longer one with an odd number of syllables, the last, often
-//! what is left of an ending, is dropped.
+//! What Korean puts between spaces is a noun or a verb with particles and endings attached, and
+//! nouns are joined freely. Most nouns, and most parts of joined ones, have two syllables. So one
+//! particle or ending is taken off, if the final sound before it allows it, and the rest is cut
+//! into pairs from the front: 검색엔진을 gives 검색 and 엔진. A word of three syllables gives both of its
+//! pairs; of a longer one with an odd number of syllables, the last, often what is left of an
+//! ending, is dropped.
 //!
-//! Fewer terms per long word measure better, since a long word otherwise outweighs the others; but with the first pair
-//! alone 엔진 no longer finds 검색엔진, and with one pair of three syllables names that differ in the last are the same.
-//! `benches/README.md` has what was tried. The option `compounds` gives all pairs of longer words, so that 처리 finds
-//! 자연어처리.
+//! Fewer terms per long word measure better, since a long word otherwise outweighs the others; but
+//! with the first pair alone 엔진 no longer finds 검색엔진, and with one pair of three syllables names
+//! that differ in the last are the same. `benches/README.md` has what was tried. The option
+//! `compounds` gives all pairs of longer words, so that 처리 finds 자연어처리.
 //!
-//! A noun of one syllable loses a particle too (책을 is 책), but only one that hardly ever ends a word of two or three
-//! syllables: 결과 and 제도 end like nouns with particles and are none. 종이 is the price: it is found as 종.
+//! A noun of one syllable loses a particle too (책을 is 책), but only one that hardly ever ends a word
+//! of two or three syllables: 결과 and 제도 end like nouns with particles and are none. 종이 is the
+//! price: it is found as 종.
 
 /// After which final sound of the stem a particle may come.
 #[derive(Clone, Copy)]
@@ -144,14 +146,16 @@ const ENDINGS: &[&str] = &[
     "적으로",
 ];
 
-/// What is left when an ending goes has at least this many syllables; see [`SURE_PARTICLES`] for one.
+/// What is left when an ending goes has at least this many syllables; see [`SURE_PARTICLES`] for
+/// one.
 const SHORTEST_STEM: usize = 2;
 
-/// Particles of one syllable that are taken off nouns of one syllable. Others end too many words of two syllables:
-/// 결과, 제도, 회의.
+/// Particles of one syllable that are taken off nouns of one syllable. Others end too many words of
+/// two syllables: 결과, 제도, 회의.
 const SURE_PARTICLES: [&str; 6] = ["은", "는", "이", "가", "을", "를"];
 
-/// Hands the terms of `word`, all Hangul syllables, to `emit`; `attached` if it follows another script directly.
+/// Hands the terms of `word`, all Hangul syllables, to `emit`; `attached` if it follows another
+/// script directly.
 pub(super) fn terms(word: &str, attached: bool, compounds: bool, emit: &mut dyn FnMut(&str)) {
     if attached && is_ending(word) {
         return;

@@ -1,8 +1,8 @@
 //! Letters that a language writes in more than one way: one of them becomes the other's.
 //!
-//! Before the stop words and the stemmer come the spellings that carry no difference (`ё` and `е`, `ş` and `ș`, alef
-//! with and without hamza). What a stemmer needs to recognize its suffixes, such as the length of Hindi vowels, is
-//! made one only afterwards.
+//! Before the stop words and the stemmer come the spellings that carry no difference (`ё` and `е`,
+//! `ş` and `ș`, alef with and without hamza). What a stemmer needs to recognize its suffixes, such
+//! as the length of Hindi vowels, is made one only afterwards.
 
 use unicode_normalization::char::{decompose_canonical, is_combining_mark};
 
@@ -10,7 +10,8 @@ use unicode_normalization::char::{decompose_canonical, is_combining_mark};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Letters {
     AsWritten,
-    /// Latin letters lose their accents, ligatures come apart: French, Portuguese, and the option `fold`.
+    /// Latin letters lose their accents, ligatures come apart: French, Portuguese, and the option
+    /// `fold`.
     Unaccented,
     /// Harakat and tatweel go; the forms of alef, of yeh, and teh marbuta with heh are one each.
     Arabic,

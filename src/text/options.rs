@@ -76,7 +76,8 @@ impl Options {
         Ok(())
     }
 
-    /// Appends the options to the name of an analyzer, in one order whatever the order they were given in.
+    /// Appends the options to the name of an analyzer, in one order whatever the order they were
+    /// given in.
     pub(super) fn append_to(mut self, name: &mut String) {
         for (option, place) in NAMES {
             if *place(&mut self) {

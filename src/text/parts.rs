@@ -1,6 +1,8 @@
-//! The parts of words that segmentation keeps joined: `browser.js`, `stat_crm_data`, `10,000`, `U.S`.
+//! The parts of words that segmentation keeps joined: `browser.js`, `stat_crm_data`, `10,000`,
+//! `U.S`.
 
-/// Calls `emit` with each part of `word`, or with what it is without its marks; not with the word itself.
+/// Calls `emit` with each part of `word`, or with what it is without its marks; not with the word
+/// itself.
 ///
 /// - Underscores, colons, and dots between letters part: `stat_crm_data`, `Subject:hello`, `finished.The`.
 /// - Dots between single letters are dropped: `U.S` is `US`.

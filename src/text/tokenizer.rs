@@ -41,13 +41,16 @@ pub struct Word<'a> {
 pub trait Tokenizer: Send + Sync {
     /// Finds the words of `text`, in order.
     ///
-    /// Ranges are on character boundaries of `text`; neither starts nor ends ever decrease from one word to the next.
+    /// Ranges are on character boundaries of `text`; neither starts nor ends ever decrease from one
+    /// word to the next.
     fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>));
 
-    /// Finds the words of a query, in order, by the same rules. The default is [`words`](Tokenizer::words).
+    /// Finds the words of a query, in order, by the same rules. The default is
+    /// [`words`](Tokenizer::words).
     ///
-    /// Differs from it where documents are indexed under more words than a query needs: a document in Chinese has
-    /// its pairs of characters and its single characters, a query of several characters only the pairs.
+    /// Differs from it where documents are indexed under more words than a query needs: a document
+    /// in Chinese has its pairs of characters and its single characters, a query of several
+    /// characters only the pairs.
     fn query_words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
         self.words(text, emit);
     }

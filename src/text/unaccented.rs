@@ -1,10 +1,10 @@
 //! Stemmers for words without accents: Snowball's for French and Portuguese, made whole.
 //!
-//! Accents make no difference in these languages, because people leave them out when they type queries. But Snowball's
-//! rules rely on them, so words come here without accents, the accents of the few suffixes that Snowball knows are put
-//! back, and those of the stem are taken off again. Its rules for Portuguese also leave `ação` and `ações`, `jornal`
-//! and `jornais` apart: irregular plurals become singulars first. What was tried for Portuguese is in
-//! `benches/README.md`.
+//! Accents make no difference in these languages, because people leave them out when they type
+//! queries. But Snowball's rules rely on them, so words come here without accents, the accents of
+//! the few suffixes that Snowball knows are put back, and those of the stem are taken off again.
+//! Its rules for Portuguese also leave `ação` and `ações`, `jornal` and `jornais` apart: irregular
+//! plurals become singulars first. What was tried for Portuguese is in `benches/README.md`.
 
 use frostem::{Algorithm, Stemmer as Snowball};
 

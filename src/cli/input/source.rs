@@ -50,8 +50,8 @@ impl Source {
         self.position
     }
 
-    /// Bytes of input that were handed out, compressed as they are; what was read ahead for the first
-    /// chunks is shared among them.
+    /// Bytes of input that were handed out, compressed as they are; what was read ahead for the
+    /// first chunks is shared among them.
     pub fn bytes_read(&self) -> u64 {
         let handed_out = (self.first_bytes - self.first_left) as f64;
         match self.first_left {

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::eval::{self, TopicPart, read_queries};
 use crate::format::schema::Field;
 use crate::format::{FieldKind, FieldOptions, Schema, SparseTerms};
+use crate::index::Snapshot;
 use crate::query::Query;
 
 /// The options that say what is searched and how it is scored.
@@ -71,6 +72,23 @@ impl FieldArguments {
             name: field.name.clone(),
             scoring,
         })
+    }
+
+    /// Finds the field as [`find`](Self::find) does. Fields in which no document has anything are meant only when
+    /// they are named, or when all are like that.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`find`](Self::find).
+    pub fn find_in(&self, snapshot: &Snapshot, fitting: &[FieldKind]) -> Result<SearchedField> {
+        let schema = snapshot.schema();
+        let fields = schema.fields().iter();
+        let held = fields.filter(|field| snapshot.totals(field.number).documents > 0);
+        let held: Vec<Field> = held.cloned().collect();
+        match self.field.is_none() && !held.is_empty() {
+            true => self.find(&Schema::from_fields(held), fitting),
+            false => self.find(schema, fitting),
+        }
     }
 
     fn bm25(&self, default: Bm25) -> Bm25 {

@@ -1,7 +1,7 @@
 //! Threads for merges alone.
 //!
-//! They are started with the first merge. Jobs that did not begin before the writer is dropped are thrown
-//! away.
+//! They are started with the first merge. Jobs that did not begin before the writer is dropped are
+//! thrown away.
 
 use std::collections::VecDeque;
 use std::thread::JoinHandle;

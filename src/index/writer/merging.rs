@@ -17,7 +17,8 @@ const MERGE_SHARE: f64 = 0.4;
 const MAX_SEGMENTS_PER_TIER_SEGMENT: usize = 32;
 
 impl IndexWriter {
-    /// Plans the merges that the policy wants, and starts those whose sources are ready. Never waits.
+    /// Plans the merges that the policy wants, and starts those whose sources are ready. Never
+    /// waits.
     pub(super) fn plan_merges(&mut self) {
         let limits = self.merge_limits();
         loop {
@@ -73,8 +74,8 @@ impl IndexWriter {
         })
     }
 
-    /// Takes the result of a merge. One that met a limit is given up: its sources stay as they are, and
-    /// nothing is lost.
+    /// Takes the result of a merge. One that met a limit is given up: its sources stay as they are,
+    /// and nothing is lost.
     pub(super) fn end_merge(&mut self, number: u64, result: Result<ReadySegment>) -> Result<()> {
         match result {
             Ok(ready) => {

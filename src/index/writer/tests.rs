@@ -129,7 +129,8 @@ fn a_record_over_a_limit_is_refused_alone() {
     let index = Index::in_memory(schema()).unwrap();
     let mut writer = index.writer_with(options(2)).unwrap();
     add(&mut writer, 0..3, 1);
-    // As JSON every line end takes two bytes, so that this is more than a block of stored documents.
+    // As JSON every line end takes two bytes, so that this is more than a block of stored
+    // documents.
     let large = Document::new("large").with_text("text", "\n".repeat(40 << 20));
     let error = writer.add(large).unwrap_err();
     assert!(matches!(error, Error::Limit { .. }), "{error}");

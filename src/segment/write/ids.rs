@@ -1,8 +1,8 @@
 //! The external ids of a segment, sorted, and the two arrays that join them with documents.
 //!
-//! The document of each ordinal comes in order while the ids of all sources are merged, and waits in a
-//! [`Spool`]. The ordinal of each document is its inverse: it is made for as many documents at a time as
-//! fit a fixed amount of memory, each time from the whole spool.
+//! The document of each ordinal comes in order while the ids of all sources are merged, and waits
+//! in a [`Spool`]. The ordinal of each document is its inverse: it is made for as many documents at
+//! a time as fit a fixed amount of memory, each time from the whole spool.
 
 use std::io::Write;
 
@@ -32,8 +32,8 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         self.ordinals_of(order, &mut document_of)
     }
 
-    /// Writes the dictionary of ids. Returns the document of each ordinal, and whether these are 0, 1, 2
-    /// and so on.
+    /// Writes the dictionary of ids. Returns the document of each ordinal, and whether these are 0,
+    /// 1, 2 and so on.
     fn sorted_ids(&mut self) -> Result<(Spool<'a>, bool)> {
         let streams = self.sources.iter().map(|source| IdStream::of(*source));
         let mut merge = KeyMerge::new(streams.collect())?;

@@ -1,10 +1,10 @@
 //! Stored documents: blocks are copied where all documents of a source are kept in their order, and
 //! packed anew otherwise.
 //!
-//! In another order, documents are distributed over scratch files by ranges of their new numbers, each
-//! range small enough to be sorted in memory; a range that turns out to be larger is distributed again.
-//! So every document is decompressed once and written to scratch a few times at most, however large the
-//! segment is.
+//! In another order, documents are distributed over scratch files by ranges of their new numbers,
+//! each range small enough to be sorted in memory; a range that turns out to be larger is
+//! distributed again. So every document is decompressed once and written to scratch a few times at
+//! most, however large the segment is.
 
 use std::collections::BTreeMap;
 use std::io::Write;
