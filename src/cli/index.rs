@@ -95,7 +95,8 @@ pub struct Index {
     /// index has, or for a new one what the first texts are in].
     #[arg(long, value_name = "LANG", value_parser = analyzer_name)]
     language: Option<String>,
-    /// Memory that loading may take, about, such as 256MB or 2GiB; at least 32MiB.
+    /// Memory that loading may take, about, such as 256MB or 2GiB; at least 32MiB. Each thread beyond the
+    /// second takes some 14 MB besides.
     #[arg(long, value_name = "SIZE", default_value = "256MB", value_parser = writer_memory)]
     memory: Size,
     /// Number of threads [default: all cores].
@@ -116,8 +117,9 @@ pub struct Index {
     /// loads are always replaced.
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     on_duplicate: OnDuplicate,
-    /// Commit after about this much: documents (100000), bytes of input (1GB), or time (5min)
-    /// [default: one commit at the end].
+    /// Commit after about this much: documents (100000), bytes of input (1GB), or time (5min). Commits
+    /// lie between pieces of input of 1 MiB or 8,192 lines, so smaller amounts and slow streams wait
+    /// for the end of such a piece [default: one commit at the end].
     #[arg(long, value_name = "N|SIZE|TIME")]
     commit_every: Option<CommitEvery>,
     /// Continue after the last commit of an interrupted load, with the same inputs and models.

@@ -239,7 +239,7 @@ fn warn(tally: &Tally, progress: &Progress) {
     }
     if let Some(id) = &tally.first_escaped {
         progress.message(&format!(
-            "{} white space or control characters, or looks as if, the first `{id}`: runs write these as `%20` and the like, which \
+            "{} white space or control characters, the first `{id}`: runs write these as `%20` and the like, which \
              esparsa reads back",
             match tally.escaped_ids {
                 1 => "1 id has".to_owned(),
