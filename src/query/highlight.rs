@@ -89,7 +89,7 @@ impl Snapshot {
         let mut words = Vec::new();
         analyzer.query_words(&analyzer.repair(text), &mut |word| {
             let mut has_term = false;
-            analyzer.terms(word.text, &mut |_| has_term = true);
+            analyzer.query_terms(word.text, &mut |_| has_term = true);
             if !has_term {
                 words.push(word.text.to_owned());
             }

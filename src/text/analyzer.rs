@@ -131,11 +131,16 @@ impl Analyzer {
     /// that its word covers.
     ///
     /// A query may have fewer terms than a document of the same text, see
-    /// [`Tokenizer::query_words`].
+    /// [`Tokenizer::query_words`] and [`Tokenizer::query_terms`].
     pub fn analyze_query(&self, text: &str, emit: &mut dyn FnMut(&str, Range<usize>)) {
         self.query_words(text, &mut |word| {
-            self.terms(word.text, &mut |term| emit(term, word.start..word.end));
+            self.query_terms(word.text, &mut |term| emit(term, word.start..word.end));
         });
+    }
+
+    /// Turns one word of a query into the terms to search for; see [`Tokenizer::query_terms`].
+    pub fn query_terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
+        self.tokenizer.query_terms(word, emit);
     }
 
     /// Finds the words of a query, in order; see [`Tokenizer::query_words`].

@@ -64,6 +64,29 @@ impl EastAsian {
         run.finish(emit);
     }
 
+    /// The terms of a word; of a document's also what may be a noun of one syllable.
+    fn find_terms(&self, word: &str, of_document: bool, emit: &mut dyn FnMut(&str)) {
+        if word.len() > MAX_FOLDED_BYTES {
+            return emit(word);
+        }
+        with_folded(word, LetterI::Dotted, |folded| {
+            let mut before = None;
+            for (script, run) in runs(folded) {
+                match script {
+                    Script::Hangul => {
+                        if of_document && let Some(noun) = korean::possible_noun(run) {
+                            emit(noun);
+                        }
+                        korean::terms(run, before.is_some(), self.options.compounds, emit);
+                    }
+                    Script::HanOrKana => pairs(run, emit),
+                    Script::Other => self.other_terms(run, emit),
+                }
+                before = Some(script);
+            }
+        });
+    }
+
     /// The terms of a word of Latin letters, digits or emoji, without the marks at its ends.
     fn other_terms(&self, run: &str, emit: &mut dyn FnMut(&str)) {
         let word = run.trim_matches(|c: char| !(c.is_alphanumeric() || is_emoji(c)));
@@ -94,22 +117,11 @@ impl Tokenizer for EastAsian {
     }
 
     fn terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
-        if word.len() > MAX_FOLDED_BYTES {
-            return emit(word);
-        }
-        with_folded(word, LetterI::Dotted, |folded| {
-            let mut before = None;
-            for (script, run) in runs(folded) {
-                match script {
-                    Script::Hangul => {
-                        korean::terms(run, before.is_some(), self.options.compounds, emit);
-                    }
-                    Script::HanOrKana => pairs(run, emit),
-                    Script::Other => self.other_terms(run, emit),
-                }
-                before = Some(script);
-            }
-        });
+        self.find_terms(word, true, emit);
+    }
+
+    fn query_terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
+        self.find_terms(word, false, emit);
     }
 }
 

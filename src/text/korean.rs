@@ -12,9 +12,9 @@
 //! that differ in the last are the same. `benches/README.md` has what was tried. The option
 //! `compounds` gives all pairs of longer words, so that 처리 finds 자연어처리.
 //!
-//! A noun of one syllable loses a particle too (책을 is 책), but only one that hardly ever ends a word
-//! of two or three syllables: 결과 and 제도 end like nouns with particles and are none. 종이 is the
-//! price: it is found as 종.
+//! A noun of one syllable loses a particle too (책을 is 책), where the particle hardly ever ends a word
+//! of two or three syllables. 결과 and 제도 end like nouns with particles and are none; documents have
+//! what may be the noun besides the whole word, queries search for the whole word.
 
 /// After which final sound of the stem a particle may come.
 #[derive(Clone, Copy)]
@@ -152,7 +152,7 @@ const SHORTEST_STEM: usize = 2;
 
 /// Particles of one syllable that are taken off nouns of one syllable. Others end too many words of
 /// two syllables: 결과, 제도, 회의.
-const SURE_PARTICLES: [&str; 6] = ["은", "는", "이", "가", "을", "를"];
+const SURE_PARTICLES: [&str; 8] = ["은", "는", "이", "가", "을", "를", "에", "와"];
 
 /// Hands the terms of `word`, all Hangul syllables, to `emit`; `attached` if it follows another
 /// script directly.
@@ -193,12 +193,27 @@ fn stem(word: &str) -> &str {
         .unwrap_or(word)
 }
 
-/// The noun of one syllable that a word consists of, but for a particle.
+/// The noun of one syllable that a word surely consists of, but for a particle.
 fn noun_of_one_syllable(word: &str) -> Option<&str> {
+    noun_before_particle(word, |particle| {
+        particle.len() > SYLLABLE_BYTES || SURE_PARTICLES.contains(&particle)
+    })
+}
+
+/// What is a noun of one syllable if the rest of the word is a particle, which it often is not: a
+/// term of documents besides the word. A query for the word does not search for it, which would
+/// find too much.
+pub(super) fn possible_noun(word: &str) -> Option<&str> {
+    noun_before_particle(word, |particle| {
+        particle.len() == SYLLABLE_BYTES && !SURE_PARTICLES.contains(&particle)
+    })
+}
+
+/// The first syllable of a word if the rest is a particle that may follow it and is `wanted`.
+fn noun_before_particle(word: &str, wanted: impl Fn(&str) -> bool) -> Option<&str> {
     let (noun, particle) = word.split_at_checked(SYLLABLE_BYTES)?;
-    let is_sure = particle.len() > SYLLABLE_BYTES || SURE_PARTICLES.contains(&particle);
     let mut particles = PARTICLES.iter().filter(|(known, _)| *known == particle);
-    (is_sure && particles.any(|(_, after)| may_follow(noun, *after))).then_some(noun)
+    (wanted(particle) && particles.any(|(_, after)| may_follow(noun, *after))).then_some(noun)
 }
 
 fn is_ending(word: &str) -> bool {
@@ -281,6 +296,8 @@ mod tests {
         // 이 follows consonants only.
         assert_eq!(noun_of_one_syllable("나이"), None);
         assert_eq!(noun_of_one_syllable("결과"), None);
+        assert_eq!(possible_noun("결과"), Some("결"));
+        assert_eq!(possible_noun("책을"), None);
         assert_eq!(noun_of_one_syllable("책"), None);
     }
 

@@ -62,6 +62,16 @@ pub trait Tokenizer: Send + Sync {
         emit(word);
     }
 
+    /// Turns one word of a query into the terms to search for. The default is
+    /// [`terms`](Tokenizer::terms).
+    ///
+    /// Differs from it where a document is indexed under more terms than a query needs: a Korean
+    /// word that may or may not be a noun of one syllable with a particle is found by the noun too,
+    /// but does not search for it.
+    fn query_terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
+        self.terms(word, emit);
+    }
+
     /// A number that is raised with every change to words or terms; see
     /// [`Analyzer::revision`](super::Analyzer::revision). The default is 1.
     fn revision(&self) -> u32 {
