@@ -161,7 +161,12 @@ impl Buffer {
         let live = self.ids.iter().copied().map(BufferedId::Document);
         let deleted = (0..self.deleted_ids.len()).map(BufferedId::Deleted);
         let mut sorted: Vec<BufferedId> = live.chain(deleted).collect();
-        sorted.sort_unstable_by(|a, b| self.bytes_of(*a).cmp(self.bytes_of(*b)));
+        // A live document was added after any delete of its id, so the delete comes first.
+        let is_document = |id: &BufferedId| matches!(id, BufferedId::Document(_));
+        sorted.sort_unstable_by(|a, b| {
+            let by_bytes = self.bytes_of(*a).cmp(self.bytes_of(*b));
+            by_bytes.then(is_document(a).cmp(&is_document(b)))
+        });
         let ids = sorted.iter().map(|id| self.bytes_of(*id)).collect();
         (ids, sorted)
     }

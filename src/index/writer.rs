@@ -178,19 +178,21 @@ impl IndexWriter {
         // The writer before may have stopped between renaming its manifest and making the name durable:
         // what older commits name must not be removed before.
         writer.directory.sync()?;
-        writer.load_committed()?;
+        let loaded = writer.load_committed();
+        writer.guard(loaded)?;
         Ok(writer)
     }
 
     /// Forgets everything but the last commit, and removes what it does not name.
     fn load_committed(&mut self) -> Result<()> {
-        remove_unused(&*self.directory, &self.manifest, &Default::default());
         self.segments = Segments::default();
         for entry in &self.manifest.segments {
             let verify = self.index_options.verify;
             let segment = open_segment(&*self.directory, entry, &self.schema, verify)?;
             self.segments.push(LiveSegment::committed(&segment));
         }
+        // Only now is it known that the commit can be used.
+        remove_unused(&*self.directory, &self.manifest, &Default::default());
         self.calibrations.clone_from(&self.manifest.calibrations);
         // When a damaged commit was passed over, the next commit is to be above it.
         self.changed = self.last_commit > self.manifest.commit;

@@ -79,6 +79,25 @@ fn reindexing_the_same_corpus_replaces_whatever_was_merged_meanwhile() {
 }
 
 #[test]
+fn a_document_deleted_and_added_again_in_one_load_is_no_duplicate() {
+    let index = Index::in_memory(schema()).unwrap();
+    let options = WriterOptions {
+        on_duplicate: OnDuplicate::Reject,
+        ..options(3)
+    };
+    let mut writer = index.writer_with(options).unwrap();
+    add(&mut writer, 0..100, 1);
+    writer.wait_for_merges().unwrap();
+    for id in 0..100 {
+        writer.delete(&format!("id{id:03}")).unwrap();
+    }
+    add(&mut writer, 0..100, 2);
+    assert_eq!(writer.commit().unwrap().documents, 100);
+    assert!(writer.take_errors().is_empty());
+    assert_eq!(versions(&index, &[1, 2]), [0, 100]);
+}
+
+#[test]
 fn merges_of_segments_that_are_being_merged_lose_nothing() {
     let index = Index::in_memory(schema()).unwrap();
     let mut writer = index.writer_with(options(2)).unwrap();
