@@ -285,10 +285,11 @@ def read_schema(part):
         part.expect(1 <= name_length <= MAX_FIELD_NAME_BYTES, "a field's name is empty or too long", at)
         options = part.part(part.varint())
         if kind == 1:
-            k1_bits, b_bits = options.numbers("II")
+            k1_bits, b_bits, revision = options.numbers("III")
             sensible = 0 <= float_of(k1_bits) < float("inf") and 0 <= float_of(b_bits) <= 1
             part.expect(sensible, "k1 is below 0 or b not from 0 to 1", at)
-            field.update(kind="text", k1_bits=k1_bits, b_bits=b_bits, analyzer=options.text(options.left()))
+            field.update(kind="text", k1_bits=k1_bits, b_bits=b_bits, revision=revision)
+            field.update(analyzer=options.text(options.left()))
         elif kind == 2:
             scale_bits, numbered, layout, clamps = options.numbers("IBBB")
             scale = float_of(scale_bits)

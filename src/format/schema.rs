@@ -60,6 +60,7 @@ impl Schema {
     pub fn text(self, name: &str, analyzer: &str) -> Result<Self> {
         let options = FieldOptions::Text {
             analyzer: analyzer.to_owned(),
+            revision: 0,
             bm25: Bm25::default(),
         };
         self.with(name, options)
@@ -453,10 +454,15 @@ mod tests {
 
     #[test]
     fn the_chapters_example_holds() {
-        let schema = Schema::new().text("text", "english").unwrap();
+        let mut schema = Schema::new().text("text", "english").unwrap();
+        for field in &mut schema.fields {
+            if let FieldOptions::Text { revision, .. } = &mut field.options {
+                *revision = 1;
+            }
+        }
         assert_eq!(
             schema.encode(),
-            b"\x01\x00\x01\x04text\x0Ffff\x3F\xCD\xCC\xCC\x3Eenglish"
+            b"\x01\x00\x01\x04text\x13fff\x3F\xCD\xCC\xCC\x3E\x01\0\0\0english"
         );
     }
 

@@ -64,20 +64,26 @@ impl IndexOptions {
         }
     }
 
-    /// The analyzers of all text fields, with their fields' numbers; each must be known.
+    /// The analyzer that the text of a field was analyzed with: that of its name and its revision.
+    fn find_same(&self, field: &TextField<'_>) -> Option<Analyzer> {
+        let found = self.find(field.analyzer).ok()?;
+        (found.revision() == field.revision).then_some(found)
+    }
+
+    /// The analyzers of all text fields of a new index, with their fields' numbers; each must be known.
     fn resolve(&self, schema: &Schema) -> Result<Vec<(FieldNumber, Analyzer)>> {
-        let resolve = |(number, name, analyzer): (FieldNumber, &str, &str)| {
-            let analyzer = self.find(analyzer).map_err(|e| e.in_field(name))?;
-            Ok((number, analyzer))
+        let resolve = |field: TextField<'_>| {
+            let found = self.find(field.analyzer);
+            Ok((field.number, found.map_err(|e| e.in_field(field.name))?))
         };
         text_fields(schema).map(resolve).collect()
     }
 
-    /// The analyzers that are known: an index can be read, and documents deleted and merged,
-    /// without the others.
+    /// The analyzers that are known in the revision of the index: it can be read, and documents deleted
+    /// and merged, without the others.
     pub(super) fn resolve_known(&self, schema: &Schema) -> Vec<(FieldNumber, Analyzer)> {
-        let known = text_fields(schema)
-            .filter_map(|(number, _, name)| Some((number, self.find(name).ok()?)));
+        let known =
+            text_fields(schema).filter_map(|field| Some((field.number, self.find_same(&field)?)));
         known.collect()
     }
 }
@@ -96,11 +102,11 @@ impl WriterAnalyzers {
     /// text in its field.
     pub fn new(options: &IndexOptions, schema: &Schema) -> Result<Self> {
         let (mut analyzers, mut missing) = (Vec::new(), Vec::new());
-        for (number, _, name) in text_fields(schema) {
-            analyzers.push(match options.find(name) {
-                Ok(analyzer) => analyzer,
-                Err(_) => {
-                    missing.push(number);
+        for field in text_fields(schema) {
+            analyzers.push(match options.find_same(&field) {
+                Some(analyzer) => analyzer,
+                None => {
+                    missing.push(field.number);
                     // Holds the place: it is given no text, because `check` refuses all.
                     Analyzer::named("simple")?
                 }
@@ -123,13 +129,25 @@ impl WriterAnalyzers {
     }
 }
 
-/// Number, name, and analyzer's name of each text field.
-fn text_fields(schema: &Schema) -> impl Iterator<Item = (FieldNumber, &str, &str)> {
+/// A text field and how it is analyzed.
+struct TextField<'a> {
+    number: FieldNumber,
+    name: &'a str,
+    analyzer: &'a str,
+    revision: u32,
+}
+
+fn text_fields(schema: &Schema) -> impl Iterator<Item = TextField<'_>> {
     let fields = schema.fields().iter();
     fields.filter_map(|field| match &field.options {
-        FieldOptions::Text { analyzer, .. } => {
-            Some((field.number, field.name.as_str(), analyzer.as_str()))
-        }
+        FieldOptions::Text {
+            analyzer, revision, ..
+        } => Some(TextField {
+            number: field.number,
+            name: &field.name,
+            analyzer,
+            revision: *revision,
+        }),
         _ => None,
     })
 }
@@ -278,16 +296,21 @@ impl Index {
     }
 }
 
-/// The schema with the canonical names of its analyzers (`pt` becomes `portuguese`).
+/// The schema with the canonical names of its analyzers (`pt` becomes `portuguese`) and their revisions.
 fn canonical(schema: Schema, options: &IndexOptions) -> Result<Schema> {
     let analyzers = options.resolve(&schema)?;
     let fields = schema.fields().iter().map(|field| {
         let resolved = analyzers.iter().find(|(number, _)| *number == field.number);
         let mut field = field.clone();
-        if let (FieldOptions::Text { analyzer, .. }, Some((_, resolved))) =
-            (&mut field.options, resolved)
+        if let (
+            FieldOptions::Text {
+                analyzer, revision, ..
+            },
+            Some((_, resolved)),
+        ) = (&mut field.options, resolved)
         {
             resolved.name().clone_into(analyzer);
+            *revision = resolved.revision();
         }
         field
     });
@@ -300,7 +323,9 @@ mod tests {
     use crate::text::{Tokenizer, Word};
     use crate::{Document, Query, segment};
 
-    struct Letters;
+    struct Letters {
+        revision: u32,
+    }
 
     impl Tokenizer for Letters {
         fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
@@ -314,9 +339,13 @@ mod tests {
             }
         }
 
-        fn terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
-            emit(word);
+        fn revision(&self) -> u32 {
+            self.revision
         }
+    }
+
+    fn letters(revision: u32) -> IndexOptions {
+        IndexOptions::new().analyzer(Analyzer::custom("letters", Letters { revision }))
     }
 
     fn document(id: &str) -> Document {
@@ -325,17 +354,41 @@ mod tests {
 
     /// An index with an analyzer of the application's own, opened without it.
     fn opened() -> Index {
+        Index::open_in(written(), IndexOptions::new()).unwrap()
+    }
+
+    /// An index with revision 1 of an analyzer of the application's own.
+    fn written() -> Arc<dyn Directory> {
         let schema = Schema::new().text("text", "custom:letters").unwrap();
         let schema = schema.sparse("sparse", 2.0).unwrap();
         let memory: Arc<dyn Directory> = Arc::new(Memory::new());
-        let options = IndexOptions::new().analyzer(Analyzer::custom("letters", Letters));
-        let index = Index::create_in(memory.clone(), schema, options).unwrap();
+        let index = Index::create_in(memory.clone(), schema, letters(1)).unwrap();
         let mut writer = index.writer().unwrap();
         for id in ["a", "b"] {
             writer.add(document(id).with_text("text", "xyz")).unwrap();
             writer.commit().unwrap();
         }
-        Index::open_in(memory, IndexOptions::new()).unwrap()
+        memory
+    }
+
+    #[test]
+    fn text_of_another_revision_of_its_analyzer_is_neither_searched_nor_written() {
+        let memory = written();
+        let query = Query::text("text", "x");
+        let same = Index::open_in(memory.clone(), letters(1)).unwrap();
+        let found = same.snapshot().unwrap().search(&query, 10).unwrap();
+        assert_eq!(found.len(), 2);
+        let newer = Index::open_in(memory, letters(2)).unwrap();
+        let refused = newer.snapshot().unwrap().search(&query, 10).unwrap_err();
+        assert!(refused.to_string().contains("revision 1"), "{refused}");
+        let mut writer = newer.writer().unwrap();
+        let refused = writer
+            .add(document("d").with_text("text", "x"))
+            .unwrap_err();
+        assert!(refused.to_string().contains("revision 1"), "{refused}");
+        let snapshot = newer.snapshot().unwrap();
+        let sparse = Query::sparse("sparse", [("lava", 1.0)]);
+        assert_eq!(snapshot.search(&sparse, 10).unwrap().len(), 2);
     }
 
     #[test]

@@ -251,15 +251,27 @@ impl Snapshot {
     }
 }
 
-/// The error for a text field whose analyzer is not known here.
+/// The error for a text field whose analyzer is not known here, or not in the revision of the index.
 pub(super) fn missing_analyzer(schema: &Schema, number: FieldNumber) -> Error {
     let field = schema.fields().iter().find(|field| field.number == number);
     match field.map(|field| (&field.options, field)) {
-        Some((FieldOptions::Text { analyzer, .. }, field)) => {
-            let message = format!(
-                "the text of this field is analyzed by `{analyzer}`, which is not known here; pass it in by \
-                 `IndexOptions::analyzer`"
-            );
+        Some((
+            FieldOptions::Text {
+                analyzer, revision, ..
+            },
+            field,
+        )) => {
+            let message = match Analyzer::named(analyzer) {
+                Ok(known) => format!(
+                    "the text of this field was analyzed by revision {revision} of `{analyzer}`, and this build has \
+                     revision {}; index the documents again",
+                    known.revision()
+                ),
+                Err(_) => format!(
+                    "the text of this field is analyzed by revision {revision} of `{analyzer}`, which is not known \
+                     here; pass it in by `IndexOptions::analyzer`"
+                ),
+            };
             Error::invalid(message).in_field(&field.name)
         }
         _ => Error::invalid("expected a text field, which has an analyzer"),

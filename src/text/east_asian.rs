@@ -64,7 +64,7 @@ impl EastAsian {
         run.finish(emit);
     }
 
-    /// The terms of a word; of a document's also nouns of one syllable without their particle.
+    /// The terms of a word; of a document's also what may be a noun of one syllable.
     fn find_terms(&self, word: &str, of_document: bool, emit: &mut dyn FnMut(&str)) {
         if word.len() > MAX_FOLDED_BYTES {
             return emit(word);
@@ -74,7 +74,7 @@ impl EastAsian {
             for (script, run) in runs(folded) {
                 match script {
                     Script::Hangul => {
-                        if of_document && let Some(noun) = korean::noun_of_one_syllable(run) {
+                        if of_document && let Some(noun) = korean::possible_noun(run) {
                             emit(noun);
                         }
                         korean::terms(run, before.is_some(), self.options.compounds, emit);

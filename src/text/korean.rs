@@ -7,31 +7,14 @@
 //! pairs; of a longer one with an odd number of syllables, the last, often what is left of an
 //! ending, is dropped.
 //!
-//! What was tried, nDCG@10 of BM25 with k1 0.82 and b 0.68; the choice was made on debian-ko dev
-//! and train, korquad being there to see that questions do not suffer:
-//!
-//! | terms of a word | debian-ko dev | train | test | korquad |
-//! | --- | --- | --- | --- | --- |
-//! | overlapping pairs | 0.7197 | 0.7513 | 0.7803 | 0.9600 |
-//! | overlapping pairs and the whole | 0.6721 | 0.6968 | 0.7246 | 0.9466 |
-//! | overlapping pairs and single syllables | 0.6846 | 0.7264 | 0.7568 | 0.9604 |
-//! | overlapping pairs and triples | 0.6523 | 0.6834 | 0.7092 | 0.9453 |
-//! | overlapping pairs, no last syllable after the third | 0.7267 | 0.7611 | 0.7999 | 0.9621 |
-//! | particle taken off, overlapping pairs | 0.7131 | 0.7539 | 0.7911 | 0.9632 |
-//! | particle or ending taken off, the whole | 0.7423 | 0.7703 | 0.7831 | 0.9527 |
-//! | particle or ending taken off, overlapping pairs | 0.7113 | 0.7585 | 0.7845 | 0.9643 |
-//! | particle or ending taken off, first pair only | 0.7470 | 0.7808 | 0.7970 | 0.9613 |
-//! | particle or ending taken off, first and last pair | 0.7177 | 0.7710 | 0.8081 | 0.9659 |
-//! | particle or ending taken off, pairs from the front (taken) | 0.7215 | 0.7691 | 0.8059 | 0.9670 |
-//! | the same, one pair of three syllables | 0.7306 | 0.7756 | 0.8003 | 0.9636 |
-//!
-//! Rows but the taken one were measured with Latin words stemmed as English, and those of the whole
-//! word, of the first pair, of first and last, and of one pair of three syllables with up to two
-//! endings taken off; either changes the figures by 0.004 at most.
-//!
 //! Fewer terms per long word measure better, since a long word otherwise outweighs the others; but
 //! with the first pair alone 엔진 no longer finds 검색엔진, and with one pair of three syllables names
-//! that differ in the last are the same.
+//! that differ in the last are the same. `benches/README.md` has what was tried. The option
+//! `compounds` gives all pairs of longer words, so that 처리 finds 자연어처리.
+//!
+//! A noun of one syllable loses a particle too (책을 is 책), where the particle hardly ever ends a word
+//! of two or three syllables. 결과 and 제도 end like nouns with particles and are none; documents have
+//! what may be the noun besides the whole word, queries search for the whole word.
 
 /// After which final sound of the stem a particle may come.
 #[derive(Clone, Copy)]
@@ -163,8 +146,13 @@ const ENDINGS: &[&str] = &[
     "적으로",
 ];
 
-/// What is left when an ending goes has at least this many syllables.
+/// What is left when an ending goes has at least this many syllables; see [`SURE_PARTICLES`] for
+/// one.
 const SHORTEST_STEM: usize = 2;
+
+/// Particles of one syllable that are taken off nouns of one syllable. Others end too many words of
+/// two syllables: 결과, 제도, 회의.
+const SURE_PARTICLES: [&str; 8] = ["은", "는", "이", "가", "을", "를", "에", "와"];
 
 /// Hands the terms of `word`, all Hangul syllables, to `emit`; `attached` if it follows another
 /// script directly.
@@ -201,27 +189,31 @@ fn stem(word: &str) -> &str {
         .map(|(stem, _)| stem)
         .filter(|stem| syllable_count(stem) >= SHORTEST_STEM)
         .min_by_key(|stem| stem.len())
+        .or_else(|| noun_of_one_syllable(word))
         .unwrap_or(word)
 }
 
-/// Particles that show a noun of one syllable: those that follow a certain sound, or are hardly
-/// ever part of a word of two or three syllables.
-const SURE_PARTICLES: [&str; 14] = [
-    "은", "는", "이", "가", "을", "를", "과", "와", "에", "에서", "의", "으로", "로", "에게",
-];
+/// The noun of one syllable that a word surely consists of, but for a particle.
+fn noun_of_one_syllable(word: &str) -> Option<&str> {
+    noun_before_particle(word, |particle| {
+        particle.len() > SYLLABLE_BYTES || SURE_PARTICLES.contains(&particle)
+    })
+}
 
-/// The noun of one syllable that a word consists of, but for a particle: a term of documents
-/// besides the word, since many words of two syllables only look like this. A query for the whole
-/// word does not search for it: that cost 0.0014 nDCG@10 on korquad and debian-ko.
-pub(super) fn noun_of_one_syllable(word: &str) -> Option<&str> {
+/// What is a noun of one syllable if the rest of the word is a particle, which it often is not: a
+/// term of documents besides the word. A query for the word does not search for it, which would
+/// find too much.
+pub(super) fn possible_noun(word: &str) -> Option<&str> {
+    noun_before_particle(word, |particle| {
+        particle.len() == SYLLABLE_BYTES && !SURE_PARTICLES.contains(&particle)
+    })
+}
+
+/// The first syllable of a word if the rest is a particle that may follow it and is `wanted`.
+fn noun_before_particle(word: &str, wanted: impl Fn(&str) -> bool) -> Option<&str> {
     let (noun, particle) = word.split_at_checked(SYLLABLE_BYTES)?;
-    if !SURE_PARTICLES.contains(&particle) {
-        return None;
-    }
     let mut particles = PARTICLES.iter().filter(|(known, _)| *known == particle);
-    particles
-        .any(|(_, after)| may_follow(noun, *after))
-        .then_some(noun)
+    (wanted(particle) && particles.any(|(_, after)| may_follow(noun, *after))).then_some(noun)
 }
 
 fn is_ending(word: &str) -> bool {
@@ -303,13 +295,16 @@ mod tests {
         assert_eq!(noun_of_one_syllable("집에서"), Some("집"));
         // 이 follows consonants only.
         assert_eq!(noun_of_one_syllable("나이"), None);
+        assert_eq!(noun_of_one_syllable("결과"), None);
+        assert_eq!(possible_noun("결과"), Some("결"));
+        assert_eq!(possible_noun("책을"), None);
         assert_eq!(noun_of_one_syllable("책"), None);
     }
 
     #[test]
     fn short_words_stay_whole() {
         assert_eq!(found("책"), ["책"]);
-        assert_eq!(found("책은"), ["책은"]);
+        assert_eq!(found("결과"), ["결과"]);
         assert_eq!(found("한국"), ["한국"]);
     }
 

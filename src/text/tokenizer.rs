@@ -66,8 +66,8 @@ pub trait Tokenizer: Send + Sync {
     /// [`terms`](Tokenizer::terms).
     ///
     /// Differs from it where a document is indexed under more terms than a query needs: a Korean
-    /// word that may be a noun of one syllable with a particle is found by the noun alone, but does
-    /// not search for it.
+    /// word that may or may not be a noun of one syllable with a particle is found by the noun too,
+    /// but does not search for it.
     fn query_terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
         self.terms(word, emit);
     }

@@ -65,9 +65,15 @@ fn file(container: &Container) -> Value {
 fn manifest_contents(manifest: &Manifest) -> Value {
     let fields = manifest.schema.fields().iter().map(|field| {
         let mut found = match &field.options {
-            FieldOptions::Text { analyzer, bm25 } => {
+            FieldOptions::Text {
+                analyzer,
+                revision,
+                bm25,
+            } => {
                 let (k1, b) = (bm25.k1.to_bits(), bm25.b.to_bits());
-                json!({ "kind": "text", "analyzer": analyzer, "k1_bits": k1, "b_bits": b })
+                json!({
+                    "kind": "text", "analyzer": analyzer, "revision": revision, "k1_bits": k1, "b_bits": b
+                })
             }
             FieldOptions::Sparse {
                 scale,

@@ -91,7 +91,8 @@ fn best_part(text: &str, matches: &[Range<usize>], columns: usize) -> Range<usiz
     for (number, first) in matches.iter().enumerate() {
         let limit = forward(text, first.start, columns);
         let inside = &matches[number..];
-        let inside = &inside[..inside.partition_point(|range| range.end <= limit)];
+        // A match of text without spaces may be wider than the whole part: its beginning counts.
+        let inside = &inside[..inside.partition_point(|range| range.end <= limit).max(1)];
         let mut words: Vec<String> = inside
             .iter()
             .map(|r| text[r.clone()].to_lowercase())
@@ -101,7 +102,7 @@ fn best_part(text: &str, matches: &[Range<usize>], columns: usize) -> Range<usiz
         let found = (words.len(), inside.len());
         if found > best {
             best = found;
-            core = first.start..inside.last().map_or(first.end, |last| last.end);
+            core = first.start..inside.last().map_or(limit, |last| last.end.min(limit));
         }
     }
     around(text, core, columns)
@@ -167,9 +168,11 @@ fn marked(text: &str, matches: &[Range<usize>], part: Range<usize>, style: Style
         out.push_str(ELLIPSIS);
     }
     let mut at = part.start;
+    // What the part cuts off of a match is not marked.
     let inside = matches
         .iter()
-        .filter(|range| range.start >= part.start && range.end <= part.end);
+        .map(|range| range.start.max(part.start)..range.end.min(part.end))
+        .filter(|range| !range.is_empty());
     for range in inside {
         out.push_str(&text[at..range.start]);
         out.push_str(open);
@@ -195,16 +198,14 @@ mod tests {
     }
 
     fn of(words: &str, stored: &str, columns: usize) -> Snippet {
+        analyzed_as("simple", words, stored, columns)
+    }
+
+    fn analyzed_as(analyzer: &str, words: &str, stored: &str, columns: usize) -> Snippet {
         let query = Query::text("text", words);
         let style = Style::plain(columns);
-        snippet(
-            &snapshot("simple"),
-            &query,
-            stored.as_bytes(),
-            columns,
-            style,
-        )
-        .unwrap()
+        let snapshot = snapshot(analyzer);
+        snippet(&snapshot, &query, stored.as_bytes(), columns, style).unwrap()
     }
 
     #[test]
@@ -247,6 +248,33 @@ mod tests {
         let stored = "한".repeat(50);
         let found = of("none", &stored, 11).text;
         assert_eq!(found, format!("{}…", "한".repeat(4)));
+    }
+
+    #[test]
+    fn text_without_spaces_shows_what_was_searched() {
+        let before = "彼女は昨日の会議で自分のことを話した".repeat(3);
+        let stored = format!("{before}名前を書く{before}");
+        let text = analyzed_as("ja", "名前", &stored, 24).text;
+        assert!(text.contains("[名前]") && text.starts_with('…'), "{text}");
+        let stored = format!("{before}猫{before}");
+        let text = analyzed_as("ja", "猫", &stored, 24).text;
+        assert!(text.contains("[猫]"), "{text}");
+        let text = analyzed_as(
+            "ko",
+            "책",
+            &format!("{} 책을 읽다", "그리고 ".repeat(30)),
+            24,
+        )
+        .text;
+        assert!(text.contains("[책을]"), "{text}");
+    }
+
+    #[test]
+    fn a_match_wider_than_the_part_is_marked_as_far_as_it_is_shown() {
+        let title = "全文検索機能の使い方入門";
+        let stored = format!("これは{title}と{title}です");
+        let text = analyzed_as("ja", title, &stored, 12).text;
+        assert_eq!(text, "…[全文検索機]…");
     }
 
     #[test]

@@ -59,9 +59,14 @@ fn field_difference(expected: &Field, found: &Field) -> Option<String> {
 
 fn in_words(options: &FieldOptions) -> String {
     match options {
-        FieldOptions::Text { analyzer, bm25 } => {
-            format!("text, analyzer {analyzer}, k1 {}, b {}", bm25.k1, bm25.b)
-        }
+        FieldOptions::Text {
+            analyzer,
+            revision,
+            bm25,
+        } => format!(
+            "text, analyzer {analyzer} of revision {revision}, k1 {}, b {}",
+            bm25.k1, bm25.b
+        ),
         FieldOptions::Sparse {
             scale,
             terms,
@@ -116,7 +121,7 @@ mod tests {
         assert_eq!(english.difference(&english), "");
         assert_eq!(
             english.difference(&schema("pt", 3)),
-            "the field `text`: expected text, analyzer en, k1 0.9, b 0.4, found text, analyzer pt, k1 0.9, b 0.4"
+            "the field `text`: expected text, analyzer en of revision 0, k1 0.9, b 0.4, found text, analyzer pt of revision 0, k1 0.9, b 0.4"
         );
         let fewer = Schema::new().text("text", "en").unwrap();
         assert_eq!(

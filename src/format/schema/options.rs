@@ -31,6 +31,8 @@ pub enum FieldOptions {
     Text {
         /// Name of the analyzer, for documents and queries alike.
         analyzer: String,
+        /// The analyzer's [revision](crate::text::Analyzer::revision), set when the index is created.
+        revision: u32,
         /// The parameters that queries have unless they set others.
         bm25: Bm25,
     },
@@ -123,9 +125,14 @@ impl From<DenseShape> for FieldOptions {
 
 pub(super) fn encode_options(options: &FieldOptions) -> (u64, Vec<u8>) {
     match options {
-        FieldOptions::Text { analyzer, bm25 } => {
+        FieldOptions::Text {
+            analyzer,
+            revision,
+            bm25,
+        } => {
             let mut bytes = bm25.k1.to_le_bytes().to_vec();
             bytes.extend(bm25.b.to_le_bytes());
+            bytes.extend(revision.to_le_bytes());
             bytes.extend(analyzer.as_bytes());
             (1, bytes)
         }
@@ -163,7 +170,8 @@ pub(super) fn decode_options(kind: u64, bytes: &[u8]) -> Parse<FieldOptions> {
         1 => {
             let cut = Malformed("options of a text field end early");
             let (k1, rest) = bytes.split_first_chunk::<4>().ok_or(cut)?;
-            let (b, analyzer) = rest.split_first_chunk::<4>().ok_or(cut)?;
+            let (b, rest) = rest.split_first_chunk::<4>().ok_or(cut)?;
+            let (revision, analyzer) = rest.split_first_chunk::<4>().ok_or(cut)?;
             let (k1, b) = (f32::from_le_bytes(*k1), f32::from_le_bytes(*b));
             let bm25 = Bm25 { k1, b };
             if bm25.check().is_err() {
@@ -171,6 +179,7 @@ pub(super) fn decode_options(kind: u64, bytes: &[u8]) -> Parse<FieldOptions> {
             }
             FieldOptions::Text {
                 analyzer: utf8(analyzer)?,
+                revision: u32::from_le_bytes(*revision),
                 bm25,
             }
         }
