@@ -184,6 +184,8 @@ pub mod backend;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[doc(hidden)]
+pub mod doc_set;
 pub mod error;
 pub mod eval;
 pub mod format;
