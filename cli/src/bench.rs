@@ -15,10 +15,10 @@ use super::queries::{
 use super::search::report::line;
 use super::search::terminal::{Figures, Style};
 use super::size::{counted, grouped};
+use clock::{Timing, median, time_round};
 use esparsa::error::{Error, Result};
 use esparsa::index::{Index, Snapshot};
 use esparsa::query::{Algorithm, Hit, SearchOptions, SearchResult};
-use clock::{Timing, median, time_round};
 
 /// Queries compared at a time: bounds memory, keeps threads busy.
 const CHUNK: usize = 1_024;

@@ -21,12 +21,12 @@ use super::queries::{
     recall_parser, threads_parser,
 };
 use super::size::{counted, grouped};
+use batch::{Batch, Outcome};
 use esparsa::error::{Error, Result};
 use esparsa::eval::{self, RunWriter};
 use esparsa::format::limits::MAX_K;
 use esparsa::index::{Index, Snapshot};
 use esparsa::query::{Algorithm, Explanation, Query, SearchOptions, SearchResult};
-use batch::{Batch, Outcome};
 use models::{Models, SearchModels};
 use progress::QueryProgress;
 use report::{ExplanationReport, QueryReport, SingleReport};

@@ -12,7 +12,9 @@ use esparsa::error::{Error, Result};
 use esparsa::eval::{self, Run};
 use esparsa::format::Schema;
 use esparsa::index::Snapshot;
-use esparsa::neural::{DenseEncoder, ModelFolder, ModelKind, PairScorer, SparseEncoder, TextEncoder};
+use esparsa::neural::{
+    DenseEncoder, ModelFolder, ModelKind, PairScorer, SparseEncoder, TextEncoder,
+};
 use esparsa::query::Query;
 use esparsa::rank::{Fusion, rerank};
 use esparsa::segment::Document;

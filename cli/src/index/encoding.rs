@@ -6,9 +6,7 @@ use super::load::{Load, Loaded};
 use super::peek::{FirstDense, Peeked};
 use super::target::{DENSE_FIELD, SPARSE_FIELD};
 use crate::input::{Ids, Source};
-use crate::models::{
-    AnyEncoder, KindName, ModelArguments, ModelBackend, identity, same_model,
-};
+use crate::models::{AnyEncoder, KindName, ModelArguments, ModelBackend, identity, same_model};
 use crate::progress::Progress;
 use esparsa::error::{Error, Origin, Result};
 use esparsa::format::{FieldKind, ModelIdentity, Schema};

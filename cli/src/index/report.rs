@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::load::Loaded;
 use super::target::{SPARSE_FIELD, TEXT_FIELD, Target};
-use esparsa::Snapshot;
 use crate::parts::Parts;
 use crate::size::{Size, counted, grouped};
+use esparsa::Snapshot;
 use esparsa::error::{Error, Result};
 use esparsa::format::FieldOptions;
 use esparsa::index::FieldTotals;

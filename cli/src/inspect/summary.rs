@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use esparsa::Snapshot;
 use crate::parts::Parts;
 use crate::size::{Size, counted, grouped};
+use esparsa::Snapshot;
 use esparsa::format::dense::DenseShape;
 use esparsa::format::manifest::{deletes_file, manifest_file};
 use esparsa::format::schema::Field;

@@ -5,8 +5,6 @@
 //! `format-spec/dense.md` defines them. `ESPARSA_ORACLE_CASES` sets the number of cases, `ESPARSA_ORACLE_SEED` the first seed; a
 //! failure names its seed.
 
-mod random;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,7 +15,7 @@ use esparsa::{
     Query, Schema, SearchOptions, Snapshot, WriterOptions,
 };
 
-use random::Random;
+use crate::random::Random;
 
 const CASES: u64 = 3_000;
 

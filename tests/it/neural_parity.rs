@@ -2,9 +2,6 @@
 //!
 //! `tests/neural/make_fixtures.py` writes the models and what Python computes with them. Each check goes through every folder that has what it
 //! compares, and is written once for all backends.
-#![cfg(feature = "neural")]
-
-mod close;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +16,7 @@ use esparsa::neural::{
 };
 use safetensors::{Dtype, SafeTensors};
 
-use close::assert_close;
+use crate::close::assert_close;
 
 /// The families that must be among the fixtures of encoders, and how many folders of each at least.
 const FAMILIES: [(Family, usize); 7] = [

@@ -5,12 +5,10 @@
 //! After a wanted one, write both anew (this needs `python3` with a zstd decoder) and read the diff:
 //!
 //! ```text
-//! ESPARSA_WRITE_GOLDEN=1 cargo test --test golden
+//! ESPARSA_WRITE_GOLDEN=1 cargo test --test it golden
 //! ```
 
-#[path = "golden/documents.rs"]
 mod documents;
-#[path = "golden/dump.rs"]
 mod dump;
 
 use std::path::{Path, PathBuf};

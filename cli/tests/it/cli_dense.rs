@@ -1,9 +1,7 @@
 //! Dense vectors on the command line: loading, searching, measuring, inspecting.
 
 #[allow(dead_code)]
-mod command;
-
-use command::Scratch;
+use crate::command::Scratch;
 use esparsa::Index;
 use serde_json::Value;
 

@@ -1,7 +1,5 @@
 //! Token ids are those of the tokenizers in Python, for every folder in `tests/neural/tokens`.
 
-#![cfg(feature = "neural")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -4,14 +4,14 @@
 //! stored documents, lengths, postings and searches. What a checksum covers must be reported when it
 //! is verified; what none covers, the padding between sections, must not matter.
 
-mod walk;
-
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::walk::{
+    Question, ask, build, open, questions, schema, scrambled, searches_with, writer,
+};
 use esparsa::store::{Directory, Memory};
 use esparsa::{Document, Error, Index, IndexOptions, Query, Snapshot};
-use walk::{Question, ask, build, open, questions, schema, scrambled, searches_with, writer};
 
 /// Documents of the first segment, enough for lists of several blocks, tiers and ranges.
 const DOCUMENTS: u32 = 400;

@@ -8,8 +8,6 @@
 //! among them far above or below; merging the segments changes no score. `ESPARSA_ORACLE_CASES`
 //! sets the number of cases, `ESPARSA_ORACLE_SEED` the first seed; a failure names its seed.
 
-mod random;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use esparsa::format::lengths;
@@ -18,7 +16,7 @@ use esparsa::{
     WriterOptions,
 };
 
-use random::Random;
+use crate::random::Random;
 
 const CASES: u64 = 10_000;
 

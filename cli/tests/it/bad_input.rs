@@ -1,10 +1,8 @@
 //! Bad input: the message names file and line, and what was committed before stays and can be searched.
 
-mod command;
-
 use std::io::{BufWriter, Write};
 
-use command::{Scratch, found};
+use crate::command::{Scratch, found};
 use esparsa::{Bm25, Error, Index, Query};
 use serde_json::Value;
 

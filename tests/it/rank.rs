@@ -16,7 +16,7 @@ const TOLERANCE: f64 = 1e-6;
 type Scores = BTreeMap<String, BTreeMap<String, f64>>;
 
 fn reference() -> Value {
-    serde_json::from_str(include_str!("rank/reference.json")).unwrap()
+    serde_json::from_str(include_str!("../rank/reference.json")).unwrap()
 }
 
 fn read_scores(value: &Value) -> Scores {

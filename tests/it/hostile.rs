@@ -5,11 +5,8 @@
 //! merging end, soon, without a panic and without more memory than a small index has any use for. The
 //! answers may be wrong: nothing can tell a lie that is told well from the truth.
 
-#[path = "hostile/change.rs"]
 mod change;
 #[allow(dead_code)]
-mod walk;
-
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
@@ -19,6 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::walk::{Question, ask, build, document, open, questions, schema, writer};
 use change::{Change, Place, change, overwrite};
 use esparsa::format::block::{self, BEFORE_FIRST};
 use esparsa::format::container::FileStamp;
@@ -32,7 +30,6 @@ use esparsa::{
     Algorithm, Document, Error, Index, IndexOptions, Query, Result, SearchOptions, Snapshot,
 };
 use proptest::prelude::*;
-use walk::{Question, ask, build, document, open, questions, schema, writer};
 
 /// Set for the child that runs with little memory: the file that it notes its cases in.
 const CASE_FILE: &str = "ESPARSA_HOSTILE_CASE";
@@ -190,7 +187,7 @@ fn run_with_little_memory() {
     } else {
         Command::new(test)
     };
-    let name = "whatever_sections_say_nothing_panics_or_takes_memory_without_bound";
+    let name = "hostile::whatever_sections_say_nothing_panics_or_takes_memory_without_bound";
     let output = command
         .args(["--exact", name, "--test-threads=1", "--nocapture"])
         .env(CASE_FILE, &case_file)

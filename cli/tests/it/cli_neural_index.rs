@@ -2,12 +2,10 @@
 
 // Other tests use more of it.
 #[allow(dead_code)]
-mod command;
-
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use command::Scratch;
+use crate::command::Scratch;
 use esparsa::backend::{Cpu, CpuOptions};
 use esparsa::eval::Run;
 use esparsa::neural::DenseEncoder;

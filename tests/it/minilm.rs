@@ -3,8 +3,6 @@
 //! Runs when `ESPARSA_MINILM` names the model's folder (`tests/neural/fetch_minilm` downloads it) and `ESPARSA_COLLECTIONS` a folder of
 //! collections. The small English one, cacm, takes a minute; figures of larger ones are in the documentation of `esparsa::rank`.
 
-#![cfg(feature = "neural")]
-
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

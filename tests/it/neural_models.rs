@@ -2,9 +2,6 @@
 //!
 //! `tests/neural/make_fixtures.py` writes the models, texts, and what Python makes of them. Tokenizers, encoders and heads have parity tests of
 //! their own; here they are put together by the faces that the library shows, for the reference and for the fast backend.
-#![cfg(feature = "neural")]
-
-mod close;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +15,7 @@ use esparsa::rank::Scorer;
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
-use close::assert_close;
+use crate::close::assert_close;
 
 fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neural/models")

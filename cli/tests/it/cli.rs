@@ -1,12 +1,10 @@
 //! Every subcommand that loads and keeps an index, from end to end.
 
-mod command;
-
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use command::{Scratch, found};
+use crate::command::{Scratch, found};
 use esparsa::{Index, Query};
 use serde_json::Value;
 

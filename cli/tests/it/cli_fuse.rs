@@ -2,9 +2,7 @@
 
 // Other tests use more of it.
 #[allow(dead_code)]
-mod command;
-
-use command::Scratch;
+use crate::command::Scratch;
 use esparsa::eval::Run;
 
 const WORDS: &str = "1 Q0 etna 1 12.5 bm25\n1 Q0 po 2 9 bm25\n1 Q0 arno 3 2.5 bm25\n\

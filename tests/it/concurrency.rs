@@ -198,8 +198,9 @@ impl Drop for Part {
 
 /// Runs a test of this file again, as a child that works on `folder`.
 fn spawn(test: &str, folder: &Path) -> Part {
+    let test = format!("concurrency::{test}");
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--test-threads=1", "--nocapture"])
+        .args(["--exact", &test, "--test-threads=1", "--nocapture"])
         .env(CHILD_FOLDER, folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

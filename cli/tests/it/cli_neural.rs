@@ -2,14 +2,12 @@
 
 // Other tests use more of it.
 #[allow(dead_code)]
-mod command;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use command::Scratch;
+use crate::command::Scratch;
 use esparsa::backend::{Cpu, CpuOptions};
 use esparsa::eval::Run;
 use esparsa::neural::{CrossEncoder, DenseEncoder, SparseEncoder};
