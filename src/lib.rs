@@ -176,14 +176,12 @@
 //!
 //! # Features
 //!
-//! `cli` and `neural` (both on by default) are the binary and the models; a library that needs neither has `default-features = false` and few
-//! dependencies. `mojibake` adds the repair of wrongly decoded text to analyzers.
+//! No feature is on by default. `neural` runs transformers on the CPU, `cuda` also on NVIDIA GPUs, and
+//! `mojibake` adds the repair of wrongly decoded text to analyzers. The command line is a package of
+//! its own, `esparsa-cli`.
 
 #[cfg(feature = "neural")]
 pub mod backend;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod cli;
 #[doc(hidden)]
 pub mod doc_set;
 pub mod error;
