@@ -164,6 +164,7 @@
 //! | [`text`] | analyzers: Unicode text to terms, per language |
 //! | [`mod@format`] | the bytes on disk, described in `format-spec/` |
 //! | [`store`] | folders of files: file system, memory, with faults |
+//! | [`executor`] | where parallel and background work runs, and how it is cancelled |
 //! | [`segment`] | immutable segments: write, read, verify, merge, reorder |
 //! | [`index`] | commits, the writer, snapshots |
 //! | [`query`] | queries, the algorithms and the planner |
@@ -176,16 +177,17 @@
 //!
 //! # Features
 //!
-//! `cli` and `neural` (both on by default) are the binary and the models; a library that needs neither has `default-features = false` and few
-//! dependencies. `mojibake` adds the repair of wrongly decoded text to analyzers.
+//! No feature is on by default. `neural` runs transformers on the CPU, `cuda` also on NVIDIA GPUs, and
+//! `mojibake` adds the repair of wrongly decoded text to analyzers. The command line is a package of
+//! its own, `esparsa-cli`.
 
 #[cfg(feature = "neural")]
 pub mod backend;
-#[cfg(feature = "cli")]
 #[doc(hidden)]
-pub mod cli;
+pub mod doc_set;
 pub mod error;
 pub mod eval;
+pub mod executor;
 pub mod format;
 pub mod index;
 #[cfg(feature = "neural")]

@@ -26,7 +26,8 @@ mod evaluate;
 mod lines;
 mod measures;
 mod metric;
-pub(crate) mod names;
+#[doc(hidden)]
+pub mod names;
 mod qrels;
 mod queries;
 mod randomization;

@@ -15,7 +15,7 @@ use std::fmt::Write;
 
 /// A character that a terminal obeys instead of showing it: a control character, or one that
 /// changes the direction of what follows.
-pub(crate) fn is_control(letter: char) -> bool {
+pub fn is_control(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -53,7 +53,7 @@ pub(super) fn decoded(text: &str) -> Cow<'_, str> {
 /// Whether an id has a special character, or would have one if its escapes were decoded, however
 /// often. That holds for an id as for its encoded form, so writing and reading agree about which
 /// ids are encoded.
-pub(crate) fn is_escaped(id: &str) -> bool {
+pub fn is_escaped(id: &str) -> bool {
     if !id.contains(|letter| letter == '%' || is_special(letter)) {
         return false;
     }

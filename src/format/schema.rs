@@ -295,6 +295,15 @@ impl Schema {
         Self { fields }
     }
 
+    /// A schema of the fields that `keep` accepts, which keep their numbers.
+    #[must_use]
+    pub fn filtered(&self, keep: impl Fn(&Field) -> bool) -> Self {
+        let fields = self.fields.iter();
+        Self {
+            fields: fields.filter(|field| keep(field)).cloned().collect(),
+        }
+    }
+
     /// All fields, by rising number.
     pub fn fields(&self) -> &[Field] {
         &self.fields

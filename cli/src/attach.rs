@@ -1,0 +1,93 @@
+//! `esparsa attach`: the segments of other indexes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::output;
+use super::search::report::print_line;
+use super::size::counted;
+use esparsa::Index;
+use esparsa::error::{Error, Result};
+
+/// Arguments of `esparsa attach`.
+#[derive(clap::Args)]
+pub struct Attach {
+    /// Folder of the index, which must be there.
+    #[arg(long, value_name = "DIR")]
+    index: PathBuf,
+    /// Folders of indexes with the same fields; a document of a later folder replaces one with the same id.
+    #[arg(value_name = "FOLDER", required = true)]
+    folders: Vec<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    attached: usize,
+    commit: u64,
+    documents: u64,
+    segments: usize,
+}
+
+impl Attach {
+    /// Attaches all folders in one commit, and prints what the index holds now.
+    ///
+    /// # Errors
+    ///
+    /// What opening the folders and writing the index give; nothing is attached then.
+    pub fn run(self) -> Result<()> {
+        for folder in &self.folders {
+            refuse_itself(&self.index, folder)?;
+        }
+        let index = Index::open(&self.index)?;
+        let mut writer = index.writer()?;
+        for folder in &self.folders {
+            writer
+                .attach(folder)
+                .map_err(|error| in_folder(error, folder))?;
+        }
+        let report = writer.commit()?;
+        if self.json {
+            return print_line(&Report {
+                attached: self.folders.len(),
+                commit: report.commit,
+                documents: report.documents,
+                segments: report.segments,
+            });
+        }
+        output::print(format!(
+            "{} attached: the index holds {} in {}",
+            counted(self.folders.len() as u64, "index folder"),
+            counted(report.documents, "document"),
+            counted(report.segments as u64, "segment")
+        ))
+    }
+}
+
+/// An index attached to itself would hold every document twice, once deleted.
+fn refuse_itself(index: &Path, folder: &Path) -> Result<()> {
+    let same = match (fs::canonicalize(index), fs::canonicalize(folder)) {
+        (Ok(index), Ok(folder)) => index == folder,
+        // What is not there is reported when it is opened.
+        _ => false,
+    };
+    if same {
+        let message = format!("{} cannot be attached to itself", folder.display());
+        return Err(Error::invalid(message));
+    }
+    Ok(())
+}
+
+/// Errors about a file name it within its folder; here that does not say which of the folders.
+fn in_folder(mut error: Error, folder: &Path) -> Error {
+    if let Error::Corrupt { file, .. } | Error::TooNew { file, .. } | Error::TooOld { file, .. } =
+        &mut error
+    {
+        *file = folder.join(&*file).to_string_lossy().into_owned();
+    }
+    error
+}

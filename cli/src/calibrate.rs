@@ -1,0 +1,122 @@
+//! `esparsa calibrate`: what approximate searches of a field lose and take.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::output;
+use super::queries::{FieldArguments, QuerySet, TopicPart};
+use super::search::report::print_line;
+use super::size::counted;
+use esparsa::error::Result;
+use esparsa::format::Calibration;
+use esparsa::index::Index;
+use esparsa::{MergePolicy, WriterOptions};
+
+/// Arguments of `esparsa calibrate`.
+#[derive(clap::Args, Debug)]
+pub struct Calibrate {
+    /// Folder of the index.
+    #[arg(long, value_name = "DIR")]
+    index: PathBuf,
+    /// File of queries, as for `search`: a hundred or more like those that will come. Each is searched some 170 times.
+    #[arg(long, value_name = "FILE")]
+    queries: PathBuf,
+    #[command(flatten)]
+    field: FieldArguments,
+    /// Show what was measured, and leave the index as it is.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    queries: u64,
+    documents: u64,
+    /// The commit that the calibration was kept with.
+    commit: Option<u64>,
+    points: Vec<PointReport>,
+}
+
+#[derive(Serialize)]
+struct PointReport {
+    k: u32,
+    recall: f32,
+    microseconds: f32,
+    /// Share of the query's weight that is searched with.
+    weight_kept: f32,
+    slack: f32,
+}
+
+impl Calibrate {
+    /// Measures, keeps the result in a commit, and prints it.
+    ///
+    /// # Errors
+    ///
+    /// What opening the index, reading the queries, searching or writing gives.
+    pub fn run(self) -> Result<()> {
+        let index = Index::open(&self.index)?;
+        // Held while measuring, so that what is measured is what is committed to.
+        let writer = match self.dry_run {
+            true => None,
+            false => Some(index.writer_with(WriterOptions {
+                merge_policy: MergePolicy::never(),
+                ..WriterOptions::default()
+            })?),
+        };
+        let snapshot = index.snapshot()?;
+        let part = TopicPart::default();
+        let set = QuerySet::open(&self.queries, part, &self.field, &snapshot)?;
+        let calibration = snapshot.calibrate(&set.queries)?;
+        let mut report = Report::of(&calibration);
+        let mut text = table(&calibration);
+        if let Some(mut writer) = writer {
+            writer.keep_calibration(calibration)?;
+            let commit = writer.commit()?.commit;
+            report.commit = Some(commit);
+            text += &format!(
+                "\nkept with commit {commit}: `search --recall 0.97` takes the first line of its k with that recall"
+            );
+        }
+        match self.json {
+            true => print_line(&report),
+            false => output::print(text),
+        }
+    }
+}
+
+impl Report {
+    fn of(calibration: &Calibration) -> Self {
+        let points = calibration.points.iter().map(|point| PointReport {
+            k: point.k,
+            recall: point.recall,
+            microseconds: point.microseconds,
+            weight_kept: point.share,
+            slack: point.slack,
+        });
+        Self {
+            queries: calibration.queries,
+            documents: calibration.documents,
+            commit: None,
+            points: points.collect(),
+        }
+    }
+}
+
+fn table(calibration: &Calibration) -> String {
+    let mut text = format!(
+        "{} on {}\n\n     k  recall        µs  weight kept  slack",
+        counted(calibration.queries, "query"),
+        counted(calibration.documents, "document")
+    );
+    for point in &calibration.points {
+        text += &format!(
+            "\n{:>6}  {:.4}  {:>8.1}  {:>11.2}  {:>5.2}",
+            point.k, point.recall, point.microseconds, point.share, point.slack
+        );
+    }
+    text
+}

@@ -1,0 +1,143 @@
+//! `esparsa check`: whether an index is whole.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::output::Output;
+use super::search::report::line;
+use super::size::{Size, counted, grouped};
+use esparsa::error::Result;
+use esparsa::index::SnapshotSegment;
+use esparsa::store::FileSystem;
+use esparsa::{Index, IndexOptions, Verify, segment};
+
+/// Arguments of `esparsa check`.
+#[derive(clap::Args)]
+pub struct Check {
+    /// Folder of the index.
+    #[arg(long, value_name = "DIR")]
+    index: PathBuf,
+    /// If the newest commit is damaged and an older one is still there and whole, make that one the
+    /// index. What was committed since is lost.
+    #[arg(long)]
+    accept_older_commit: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was verified; damage is an error and has no report.
+#[derive(Serialize)]
+struct Report {
+    commit: u64,
+    documents: u64,
+    bytes: u64,
+    seconds: f64,
+    segments: Vec<SegmentReport>,
+}
+
+#[derive(Serialize)]
+struct SegmentReport {
+    file: String,
+    documents: u64,
+    deleted: u64,
+    terms: u64,
+    postings: u64,
+    sections: u64,
+    bytes: u64,
+}
+
+impl Check {
+    /// Verifies the newest commit, and prints what was verified.
+    ///
+    /// # Errors
+    ///
+    /// The first damage found, and what opening the index gives.
+    pub fn run(self) -> Result<()> {
+        let started = Instant::now();
+        let directory = Arc::new(FileSystem::open(&self.index)?);
+        let mut options = IndexOptions::new().verify(Verify::AtOpen);
+        if self.accept_older_commit {
+            options = options.accept_older_commit();
+        }
+        let index = Index::open_in(directory, options)?;
+        let snapshot = index.snapshot()?;
+        let mut output = Output::new();
+        if !self.json {
+            output.line(format!(
+                "commit {}: manifest and all checksums are right",
+                snapshot.commit()
+            ))?;
+        }
+        let mut segments = Vec::new();
+        for part in snapshot.segments() {
+            segment::verify(&part.reader)?;
+            let report = SegmentReport::of(part);
+            if !self.json {
+                output.line(report.describe())?;
+            }
+            segments.push(report);
+        }
+        // Everything is whole: a writer makes an older commit the newest one, if it is one.
+        let commit = match self.accept_older_commit {
+            true => index.writer()?.commit()?.commit,
+            false => snapshot.commit(),
+        };
+        let report = Report {
+            commit,
+            documents: snapshot.documents(),
+            bytes: segments.iter().map(|segment| segment.bytes).sum(),
+            seconds: started.elapsed().as_secs_f64(),
+            segments,
+        };
+        output.line(match self.json {
+            true => line(&report)?,
+            false => report.describe(),
+        })?;
+        output.finish()
+    }
+}
+
+impl Report {
+    fn describe(&self) -> String {
+        format!(
+            "whole: {} in {}, {} in {:.1} s",
+            counted(self.documents, "document"),
+            counted(self.segments.len() as u64, "segment"),
+            Size(self.bytes),
+            self.seconds
+        )
+    }
+}
+
+impl SegmentReport {
+    fn of(segment: &SnapshotSegment) -> Self {
+        let container = segment.reader.container();
+        let fields = &segment.reader.info().fields;
+        Self {
+            file: container.file().to_owned(),
+            documents: u64::from(segment.entry.documents),
+            deleted: u64::from(segment.deleted.as_ref().map_or(0, |d| d.count())),
+            terms: fields.iter().map(|field| field.terms).sum(),
+            postings: fields.iter().map(|field| field.postings).sum(),
+            sections: container.sections().count() as u64,
+            bytes: segment.entry.stamp.length,
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "{}: {} ({} deleted), {}, {}, {}, {}",
+            self.file,
+            counted(self.documents, "document"),
+            grouped(self.deleted),
+            counted(self.terms, "term"),
+            counted(self.postings, "posting"),
+            counted(self.sections, "section"),
+            Size(self.bytes)
+        )
+    }
+}

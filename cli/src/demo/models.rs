@@ -1,0 +1,216 @@
+//! What models add to the demo: searches by their vectors, fused with BM25, and results in the order of their scores.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::{DENSE_FIELD, K, SPARSE_FIELD, run_of, words};
+use crate::index::thread_count;
+use crate::input::Record;
+use crate::models::{AnyEncoder, AnyScorer, KindName, ModelArguments, ModelBackend, identity};
+use crate::records::stored_contents;
+use esparsa::error::{Error, Result};
+use esparsa::eval::{self, Run};
+use esparsa::format::Schema;
+use esparsa::index::Snapshot;
+use esparsa::neural::{
+    DenseEncoder, ModelFolder, ModelKind, PairScorer, SparseEncoder, TextEncoder,
+};
+use esparsa::query::Query;
+use esparsa::rank::{Fusion, rerank};
+use esparsa::segment::Document;
+
+/// Results that are fused.
+const FUSED: usize = 40;
+/// Results that are read again.
+const READ: usize = 20;
+/// The expected max weight of the field, relative to that of all passages.
+const WEIGHT_MARGIN: f32 = 1.01;
+
+/// The options for models.
+#[derive(clap::Args, Debug, Default)]
+pub struct DemoArguments {
+    /// Folder of a model; may be given once for each kind. One that makes vectors is searched with beside BM25 and fused with
+    /// it, one that reads documents puts BM25's results into its own order.
+    #[arg(long = "model", value_name = "DIR")]
+    models: Vec<PathBuf>,
+}
+
+/// The models of the demo, and what they make of its passages.
+pub struct DemoModels {
+    sparse: Option<SparseEncoder<ModelBackend>>,
+    dense: Option<DenseEncoder<ModelBackend>>,
+    scorer: Option<AnyScorer>,
+    /// Vectors of passages by their ids.
+    sparse_vectors: HashMap<String, Vec<(String, f32)>>,
+    dense_vectors: HashMap<String, Vec<f32>>,
+}
+
+impl DemoModels {
+    /// Opens the models, and encodes all passages.
+    ///
+    /// # Errors
+    ///
+    /// What opening and encoding give, and [`Error::InvalidInput`] for two models of one kind.
+    pub fn open(arguments: &DemoArguments, records: &[Record]) -> Result<Self> {
+        let mut models = Self {
+            sparse: None,
+            dense: None,
+            scorer: None,
+            sparse_vectors: HashMap::new(),
+            dense_vectors: HashMap::new(),
+        };
+        for folder in &arguments.models {
+            let options = ModelArguments::default();
+            let backend = options.backend(thread_count(None))?;
+            let is_first = match ModelFolder::open(folder)?.kind {
+                ModelKind::CrossEncoder | ModelKind::LateInteraction => {
+                    let scorer = AnyScorer::open(folder, backend, &options)?;
+                    models.scorer.replace(scorer).is_none()
+                }
+                ModelKind::SparseEncoder | ModelKind::BiEncoder => {
+                    match AnyEncoder::open(folder, KindName::Auto, backend, &options)? {
+                        AnyEncoder::Sparse(encoder) => models.sparse.replace(encoder).is_none(),
+                        AnyEncoder::Dense(encoder) => models.dense.replace(encoder).is_none(),
+                    }
+                }
+            };
+            if !is_first {
+                return Err(Error::invalid(format!(
+                    "{}: more than one model of this kind; give one at a time",
+                    folder.display()
+                )));
+            }
+        }
+        models.encode(records)?;
+        Ok(models)
+    }
+
+    fn encode(&mut self, records: &[Record]) -> Result<()> {
+        let texts: Vec<_> = records.iter().map(Record::contents).collect();
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+        let ids = || records.iter().map(|record| record.id.clone());
+        if let Some(encoder) = &self.sparse {
+            let vectors = encoder.encode_documents(&texts)?.into_iter();
+            let vectors = vectors.map(|vector| named(encoder, vector));
+            self.sparse_vectors = ids().zip(vectors).collect();
+        }
+        if let Some(encoder) = &self.dense {
+            let vectors = encoder.encode_documents(&texts)?;
+            self.dense_vectors = ids().zip(vectors).collect();
+        }
+        Ok(())
+    }
+
+    /// Adds the fields for vectors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when vectors make no field.
+    pub fn add_to(&self, mut schema: Schema) -> Result<Schema> {
+        if let Some(encoder) = &self.sparse {
+            let weights = self
+                .sparse_vectors
+                .values()
+                .flatten()
+                .map(|(_, weight)| *weight);
+            let greatest = weights.fold(f32::MIN_POSITIVE, f32::max) * WEIGHT_MARGIN;
+            schema = schema.sparse(SPARSE_FIELD, greatest)?;
+            schema = schema.model(SPARSE_FIELD, identity(encoder))?;
+        }
+        if let Some(encoder) = &self.dense {
+            schema = schema.dense(DENSE_FIELD, encoder.dimensions())?;
+            if !encoder.is_unit() {
+                schema = schema.dense_metric(DENSE_FIELD, esparsa::DenseMetric::Cosine)?;
+            }
+            schema = schema.model(DENSE_FIELD, identity(encoder))?;
+        }
+        Ok(schema)
+    }
+
+    /// Adds the vectors of a passage.
+    pub fn with_vectors(&self, id: &str, mut document: Document) -> Document {
+        if let Some(vector) = self.sparse_vectors.get(id) {
+            document = document.with_sparse(SPARSE_FIELD, vector.iter().cloned());
+        }
+        if let Some(vector) = self.dense_vectors.get(id) {
+            document = document.with_dense(DENSE_FIELD, vector.as_slice());
+        }
+        document
+    }
+
+    /// What each way to search with models returns for the queries, after BM25 alone; nothing without models.
+    ///
+    /// # Errors
+    ///
+    /// What encoding, searching and reading give.
+    pub fn runs(&self, snapshot: &Snapshot, queries: &[eval::Query]) -> Result<Vec<(String, Run)>> {
+        let mut runs = Vec::new();
+        let texts: Vec<&str> = queries
+            .iter()
+            .filter_map(|query| query.text.as_deref())
+            .collect();
+        let words_run = run_of(snapshot, queries, FUSED, |number| words(&queries[number]))?;
+        let mut add = |name: &str, kind: &str, made: Vec<Query>| -> Result<()> {
+            let run = run_of(snapshot, queries, FUSED, |number| made[number].clone())?;
+            let fused = Fusion::reciprocal_rank()
+                .k(K)
+                .fuse_runs(&[&words_run, &run])?;
+            runs.push((format!("{name} ({kind})"), first_of(&run, K)?));
+            runs.push((format!("BM25 + {name}"), fused));
+            Ok(())
+        };
+        if let Some(encoder) = &self.sparse {
+            let vectors = encoder.encode_queries(&texts)?.into_iter();
+            let made = vectors.map(|vector| Query::sparse(SPARSE_FIELD, named(encoder, vector)));
+            add(encoder.name(), "sparse", made.collect())?;
+        }
+        if let Some(encoder) = &self.dense {
+            let vectors = encoder.encode_queries(&texts)?.into_iter();
+            let made = vectors.map(|vector| Query::dense(DENSE_FIELD, vector));
+            add(encoder.name(), "dense", made.collect())?;
+        }
+        if let Some(scorer) = &self.scorer {
+            let scorer = scorer.as_scorer();
+            let run = reranked(snapshot, queries, scorer)?;
+            runs.push((format!("BM25, then {}", scorer.name()), run));
+        }
+        if !runs.is_empty() {
+            runs.insert(0, ("BM25".to_owned(), first_of(&words_run, K)?));
+        }
+        Ok(runs)
+    }
+}
+
+fn named(encoder: &SparseEncoder<ModelBackend>, vector: Vec<(u32, f32)>) -> Vec<(String, f32)> {
+    vector
+        .into_iter()
+        .map(|(term, weight)| (encoder.term(term), weight))
+        .collect()
+}
+
+/// BM25's first results in the order of a model's scores.
+fn reranked(snapshot: &Snapshot, queries: &[eval::Query], scorer: &dyn PairScorer) -> Result<Run> {
+    let mut run = Run::new();
+    for query in queries {
+        let hits = snapshot.search(&words(query), READ)?;
+        let read = hits
+            .iter()
+            .map(|hit| Ok(stored_contents(&snapshot.stored(hit.address)?)));
+        let texts: Vec<String> = read.collect::<Result<_>>()?;
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let asked = query.text.as_deref().unwrap_or_default();
+        let mut hits = rerank(scorer, asked, &hits, &texts)?;
+        hits.truncate(K);
+        run.insert(&query.id, super::scored(hits))?;
+    }
+    Ok(run)
+}
+
+fn first_of(run: &Run, k: usize) -> Result<Run> {
+    let mut first = Run::new();
+    for query in run.queries() {
+        let hits = run.results(query).unwrap_or_default();
+        first.insert(query, hits[..k.min(hits.len())].to_vec())?;
+    }
+    Ok(first)
+}

@@ -1,0 +1,318 @@
+//! `esparsa encode`: the vectors of documents, or of queries, as JSON Lines.
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `lines` | vectors as lines of JSON |
+//! | `resume` | what a file holds already that a killed process left behind |
+//!
+//! Memory is bounded whatever the input: two windows of texts, and the vectors of one, are there at a time.
+
+mod lines;
+mod resume;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use self::lines::{Format, Numbers, Terms, line};
+use self::resume::{Begun, are_close};
+use super::index::{
+    OnBadInput, Problem, Problems, input_format, report_files_left_out, thread_count,
+};
+use super::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Record, Source};
+use super::models::{AnyEncoder, KindName, ModelArguments};
+use super::output;
+use super::output_file::OutputFile;
+use super::progress::Progress;
+use super::records::{Read, Records};
+use super::size::{counted, grouped};
+use esparsa::error::{Error, Result};
+use esparsa::neural::{Encoded, Role, TextEncoder, for_each_window};
+
+const EXAMPLES: &str = "\
+Examples:
+  Vectors of a BEIR folder's documents, which `esparsa index` reads:
+    esparsa encode scifact/ --model splade-v3 --output scifact.jsonl
+    esparsa index scifact.jsonl --index scifact.index
+
+  The same on 8 threads with bf16, going on where it was interrupted:
+    esparsa encode scifact/ --model splade-v3 --output scifact.jsonl --threads 8 --precision bf16 --resume
+
+  Vectors of queries:
+    esparsa encode scifact/queries.jsonl --model splade-v3 --query --output queries.jsonl";
+
+/// Arguments of `esparsa encode`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Encode {
+    /// Files or folders of texts, or `-` for standard input; all that `index` reads. A title is put before its text.
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+    /// Folder of the model: of Hugging Face or sentence-transformers, with `config.json` and `model.safetensors`.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// What the model makes of a text.
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    kind: KindName,
+    /// Encode the texts as queries, where a model tells queries and documents apart.
+    #[arg(long)]
+    query: bool,
+    /// File for the vectors, `-` for standard output [default]. It is replaced when all is done;
+    /// until then the vectors are in FILE.partial, which stays there for --resume if the work
+    /// fails.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Go on behind the last whole line of FILE.partial, or else of the finished file; inputs,
+    /// model and options must be as before.
+    #[arg(long, requires = "output")]
+    resume: bool,
+    /// Number of threads [default: all cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    #[command(flatten)]
+    options: ModelArguments,
+    /// Format of the inputs; `auto` tells it for each file by name and content, and takes standard input for `jsonl`.
+    #[arg(long, value_name = "F", default_value = "auto", value_parser = input_format())]
+    format: InputFormat,
+    /// Character encoding of the inputs, as for `esparsa index`.
+    #[arg(long, value_name = "E", default_value = "auto")]
+    encoding: InputEncoding,
+    /// What to do with a record whose id an earlier record has: fail, or skip it; `replace` writes
+    /// both, and `esparsa index` keeps the later one.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    on_duplicate: OnDuplicate,
+    /// What to do with a record that cannot be read or encoded; one without any text is such a record.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    on_bad_input: OnBadInput,
+    /// Show no progress.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// What was done.
+#[derive(Default)]
+struct Counts {
+    documents: u64,
+    tokens: u64,
+    full: u64,
+}
+
+impl Encode {
+    /// Encodes the inputs and writes a line for each text, in order.
+    ///
+    /// # Errors
+    ///
+    /// What opening the model, reading the inputs and writing the output give; the first bad record, unless these are skipped.
+    pub fn run(self) -> Result<()> {
+        // The inputs are looked at before the model, which takes longer to open.
+        let reader = Reader::open_encoded(&self.inputs, self.format, self.encoding)?;
+        let backend = self.options.backend(thread_count(self.threads))?;
+        match AnyEncoder::open(&self.model, self.kind, backend, &self.options)? {
+            AnyEncoder::Sparse(encoder) => {
+                let terms = Terms::of(&encoder);
+                self.encode(reader, &encoder, &terms)
+            }
+            AnyEncoder::Dense(encoder) => self.encode(reader, &encoder, &Numbers),
+        }
+    }
+
+    fn encode<E: TextEncoder>(
+        &self,
+        reader: Reader,
+        encoder: &E,
+        format: &impl Format<E::Vector>,
+    ) -> Result<()> {
+        let mut progress = Progress::new(reader.total_bytes(), self.quiet);
+        report_files_left_out(&reader, &progress);
+        let source = Source::new(Vec::new(), reader);
+        let mut records = Records::of(source, Ids::new(self.on_duplicate));
+        let mut problems = Problems::new(self.on_bad_input, self.on_duplicate);
+        let mut out = self.open_output(&mut records, encoder, format, &progress)?;
+        let started = Instant::now();
+        let mut counts = Counts::default();
+        let role = self.role();
+        let encoded = for_each_window(
+            records,
+            |read| {
+                read.record
+                    .as_ref()
+                    .map_or(0, |record| record.contents().len())
+            },
+            encoder.window_size(),
+            encoder.is_threaded(),
+            |window| encode_window(window, encoder, role),
+            |window, encoded| {
+                let encoded = encoded?;
+                counts.tokens += encoded.tokens;
+                counts.full += encoded.full;
+                let bytes_read = window.last().map_or(0, |read| read.bytes_read);
+                for (read, result) in window.into_iter().zip(encoded.results) {
+                    let is_duplicate = read.is_duplicate;
+                    match result_of(read.record, result) {
+                        Ok((id, vector)) => {
+                            let line = line(&id, &vector, format);
+                            let written = out.write_all(line.as_bytes());
+                            written.map_err(|source| Error::io(out.name(), "write", source))?;
+                            counts.documents += 1;
+                        }
+                        Err(error) => {
+                            let problem = Problem {
+                                error,
+                                is_duplicate,
+                            };
+                            problems.take(problem, &progress)?;
+                        }
+                    }
+                }
+                let flushed = out.flush();
+                flushed.map_err(|source| Error::io(out.name(), "write", source))?;
+                progress.update_with_tokens(bytes_read, counts.documents, counts.tokens);
+                Ok(())
+            },
+        );
+        if encoded.is_ok() {
+            problems.finish(&progress);
+        }
+        drop(progress);
+        if let (Err(_), Some(kept)) = (&encoded, out.kept_file()) {
+            output::message(&format!(
+                "what was encoded stays in {}; `--resume` continues after it",
+                kept.display()
+            ));
+        }
+        encoded?;
+        out.finish()?;
+        let seconds = started.elapsed().as_secs_f64();
+        counts.report(&problems, encoder.max_tokens(), seconds);
+        Ok(())
+    }
+
+    fn role(&self) -> Role {
+        match self.query {
+            true => Role::Query,
+            false => Role::Document,
+        }
+    }
+
+    fn open_output<E: TextEncoder>(
+        &self,
+        records: &mut Records,
+        encoder: &E,
+        format: &impl Format<E::Vector>,
+        progress: &Progress,
+    ) -> Result<OutputFile> {
+        let path = self.output.as_deref();
+        let Some(path) = path.filter(|_| self.resume) else {
+            return Ok(OutputFile::create(path)?.kept());
+        };
+        let mut begun = Begun::open(path)?;
+        let found = begun.pass_over(records, self.on_bad_input == OnBadInput::Skip)?;
+        if let Some((record, vector)) = found.first {
+            self.check_model(&record, &vector, encoder, format)
+                .map_err(|error| error.at_line(begun.name(), 1))?;
+            progress.message(&format!(
+                "resuming after {}, {} left out",
+                counted(found.documents, "document"),
+                counted(found.left_out, "bad record")
+            ));
+        }
+        Ok(begun.into_output()?.kept())
+    }
+
+    /// Encodes the first document again: another model, or other options, would give another vector.
+    fn check_model<E: TextEncoder>(
+        &self,
+        record: &Record,
+        vector: &serde_json::Value,
+        encoder: &E,
+        format: &impl Format<E::Vector>,
+    ) -> Result<()> {
+        let encoded = encoder.encode(&[&*record.contents()], self.role())?;
+        let mut again = String::new();
+        for vector in encoded.all()? {
+            format.write(&vector, &mut again);
+        }
+        let again = serde_json::from_str(&again)
+            .map_err(|error| Error::invalid(format!("a vector is no JSON: {error}")))?;
+        if are_close(vector, &again) {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "the vector of `{}` is not what {} makes of it with these options; use the same model and options as before, or \
+             leave out --resume to begin anew",
+            record.id,
+            encoder.name()
+        )))
+    }
+}
+
+/// Encodes the good records of a window; the results are those of all records, and say nothing where there is no text.
+fn encode_window<E: TextEncoder>(
+    window: &[Read],
+    encoder: &E,
+    role: Role,
+) -> Result<Encoded<Option<E::Vector>>> {
+    let texts: Vec<Option<_>> = window
+        .iter()
+        .map(|read| read.record.as_ref().ok().map(Record::contents))
+        .map(|text| text.filter(|text| !text.trim().is_empty()))
+        .collect();
+    let good: Vec<&str> = texts.iter().flatten().map(AsRef::as_ref).collect();
+    let encoded = encoder.encode(&good, role)?;
+    let mut results = encoded.results.into_iter();
+    let results = texts.iter().map(|text| match text {
+        Some(_) => results.next().transpose(),
+        None => Ok(None),
+    });
+    Ok(Encoded {
+        results: results.collect(),
+        tokens: encoded.tokens,
+        full: encoded.full,
+    })
+}
+
+/// Id and vector of a record, or what is wrong with it.
+fn result_of<V>(record: Result<Record>, result: Result<Option<V>>) -> Result<(String, V)> {
+    let record = record?;
+    let problem = match result {
+        Ok(Some(vector)) => return Ok((record.id, vector)),
+        Ok(None) => "it has no text; leave it out, or give it one".to_owned(),
+        Err(error) if error.is_input() => error.to_string(),
+        Err(error) => return Err(error),
+    };
+    let message = format!("document `{}` cannot be encoded: {problem}", record.id);
+    Err(Error::invalid(message).at_line(&*record.file, record.line))
+}
+
+impl Counts {
+    fn report(&self, problems: &Problems, max_tokens: usize, seconds: f64) {
+        let per_second = |count: u64| grouped((count as f64 / seconds.max(1e-9)) as u64);
+        output::message(&format!(
+            "{}, {} in {seconds:.2} s: {} documents/s, {} tokens/s",
+            counted(self.documents, "document"),
+            counted(self.tokens, "token"),
+            per_second(self.documents),
+            per_second(self.tokens)
+        ));
+        if self.full > 0 {
+            output::message(&format!(
+                "{} of {max_tokens} tokens, as many as the model takes at once: longer texts are cut or split as --long says",
+                counted(self.full, "sequence")
+            ));
+        }
+        for (count, what) in [
+            (problems.bad_records, "bad record"),
+            (problems.duplicates, "duplicate"),
+        ] {
+            if count > 0 {
+                output::message(&format!("{} left out", counted(count, what)));
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The commits of a load: when one is due, and what is noted of it.
+
+use std::path::PathBuf;
+
+use super::checkpoint::{Checkpoint, Done, Inputs};
+use super::commit_every::{CommitEvery, SinceCommit};
+use esparsa::CommitReport;
+use esparsa::error::Result;
+
+/// When to commit, and the commits so far.
+pub struct Commits {
+    folder: PathBuf,
+    every: Option<CommitEvery>,
+    /// What is read, if the load can be resumed.
+    inputs: Option<Inputs>,
+    since: SinceCommit,
+    last: Option<Done>,
+}
+
+impl Commits {
+    /// No commits yet to the index in `folder`; `inputs` are noted after each, if given.
+    pub fn new(folder: PathBuf, every: Option<CommitEvery>, inputs: Option<Inputs>) -> Self {
+        Self {
+            folder,
+            every,
+            inputs,
+            since: SinceCommit::new(),
+            last: None,
+        }
+    }
+
+    /// Adds what was read.
+    pub fn add(&mut self, documents: u64, bytes: u64) {
+        self.since.add(documents, bytes);
+    }
+
+    /// True if it is time to commit.
+    pub fn are_due(&self) -> bool {
+        self.every.is_some_and(|every| self.since.is_due(every))
+    }
+
+    /// Notes a commit, durably if the load can be resumed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](esparsa::Error::Io).
+    pub fn note(&mut self, commit: CommitReport, done: Done) -> Result<()> {
+        self.since = SinceCommit::new();
+        self.last = Some(done);
+        match &self.inputs {
+            Some(inputs) => Checkpoint {
+                commit: commit.commit,
+                done,
+                inputs: inputs.clone(),
+            }
+            .write(&self.folder),
+            // What is there is about another load, and the index has changed since.
+            None => Checkpoint::remove(&self.folder),
+        }
+    }
+
+    /// What the last commit has, if there was one.
+    pub fn last(&self) -> Option<Done> {
+        self.last
+    }
+
+    /// True if what was committed can be resumed from.
+    pub fn can_be_resumed(&self) -> bool {
+        self.inputs.is_some()
+    }
+}

@@ -1,0 +1,267 @@
+//! The models that make vectors of documents while these are loaded.
+
+use std::path::PathBuf;
+
+use super::load::{Load, Loaded};
+use super::peek::{FirstDense, Peeked};
+use super::target::{DENSE_FIELD, SPARSE_FIELD};
+use crate::input::{Ids, Source};
+use crate::models::{AnyEncoder, KindName, ModelArguments, ModelBackend, identity, same_model};
+use crate::progress::Progress;
+use esparsa::error::{Error, Origin, Result};
+use esparsa::format::{FieldKind, ModelIdentity, Schema};
+use esparsa::neural::{
+    DenseEncoder, Encoded, Role, Similarity, SparseEncoder, TextEncoder, WindowSize,
+};
+
+/// What the sample of the first documents may miss, beside the margin for the weights of files.
+const WEIGHT_MARGIN: f32 = 1.15;
+
+/// The options for models.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct EncodingArguments {
+    /// Folder of a model that makes a sparse vector of each document's title and text.
+    #[arg(long, value_name = "DIR")]
+    sparse_model: Option<PathBuf>,
+    /// Folder of a model that makes a dense vector of each document's title and text.
+    #[arg(long, value_name = "DIR")]
+    dense_model: Option<PathBuf>,
+    #[command(flatten)]
+    options: ModelArguments,
+}
+
+/// The models of a load; there may be none.
+pub struct Encoders {
+    sparse: Option<Sparse>,
+    dense: Option<DenseEncoder<ModelBackend>>,
+}
+
+struct Sparse {
+    encoder: SparseEncoder<ModelBackend>,
+    /// The names of all terms.
+    terms: Vec<String>,
+}
+
+/// What models made of a document; a document without text has no vectors.
+#[derive(Debug, Default)]
+pub struct Vectors {
+    /// Terms with their weights.
+    pub sparse: Option<Vec<(String, f32)>>,
+    /// Numbers.
+    pub dense: Option<Vec<f32>>,
+}
+
+impl Encoders {
+    /// Opens the models that the arguments name.
+    ///
+    /// # Errors
+    ///
+    /// What opening gives, and [`Error::InvalidInput`] for a model of another kind.
+    pub fn open(arguments: &EncodingArguments, threads: usize) -> Result<Self> {
+        let options = &arguments.options;
+        let mut encoders = Self {
+            sparse: None,
+            dense: None,
+        };
+        let folders = [
+            (&arguments.sparse_model, KindName::Sparse),
+            (&arguments.dense_model, KindName::Dense),
+        ];
+        if folders.iter().all(|(folder, _)| folder.is_none()) {
+            return Ok(encoders);
+        }
+        let backend = options.backend(threads)?;
+        for (folder, kind) in folders {
+            let Some(folder) = folder else { continue };
+            match AnyEncoder::open(folder, kind, backend.clone(), options)? {
+                AnyEncoder::Sparse(encoder) => {
+                    let terms = encoder.terms().collect();
+                    encoders.sparse = Some(Sparse { encoder, terms });
+                }
+                AnyEncoder::Dense(encoder) => encoders.dense = Some(encoder),
+            }
+        }
+        Ok(encoders)
+    }
+
+    /// True if there is a model for sparse vectors.
+    pub fn make_sparse(&self) -> bool {
+        self.sparse.is_some()
+    }
+
+    /// True if there is a model for dense vectors.
+    pub fn make_dense(&self) -> bool {
+        self.dense.is_some()
+    }
+
+    /// Notes what vectors the models will make; with `wants_weight` the first documents are encoded
+    /// to learn how large weights are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`].
+    pub fn look_ahead(&self, peeked: &mut Peeked, wants_weight: bool) -> Result<()> {
+        let model = |name: &str| Origin::new(name, 0);
+        if let Some(Sparse { encoder, .. }) = &self.sparse {
+            let mut greatest = 0.0_f32;
+            if wants_weight {
+                let texts: Vec<&str> = peeked.texts().iter().map(String::as_str).collect();
+                // What cannot be encoded is reported when it is loaded.
+                let results = encoder.encode(&texts, Role::Document)?.results;
+                let weights = results
+                    .iter()
+                    .flatten()
+                    .flatten()
+                    .map(|(_, weight)| *weight);
+                greatest = weights.fold(0.0, f32::max);
+            }
+            peeked.expect_sparse(model(encoder.name()), greatest * WEIGHT_MARGIN);
+        }
+        if let Some(encoder) = &self.dense {
+            let is_dot = encoder.similarity() == Some(Similarity::Dot);
+            peeked.expect_dense(FirstDense {
+                origin: model(encoder.name()),
+                dimensions: encoder.dimensions(),
+                by_cosine: !encoder.is_unit() && !is_dot,
+            });
+        }
+        Ok(())
+    }
+
+    /// Loads what the inputs hold, with the vectors that the models make of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Load::run`], and [`Error::Device`].
+    pub fn load(
+        &self,
+        load: Load<'_>,
+        source: Source,
+        ids: Ids,
+        progress: &mut Progress,
+    ) -> Result<Loaded> {
+        match self.sparse.is_none() && self.dense.is_none() {
+            true => load.run(source, ids, progress),
+            false => load.run_encoded(source, ids, self, progress),
+        }
+    }
+
+    /// Names of the models, each with the field that it makes vectors for and its fingerprint.
+    pub fn names(&self) -> Vec<String> {
+        let names = self
+            .identities()
+            .map(|(field, model)| format!("{field} {} ({:032x})", model.name, model.fingerprint));
+        names.collect()
+    }
+
+    /// Notes the models in the schema of a new index, which has the fields for their vectors.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Schema::model`].
+    pub fn note_in(&self, mut schema: Schema) -> Result<Schema> {
+        for (field, identity) in self.identities() {
+            schema = schema.model(field, identity)?;
+        }
+        Ok(schema)
+    }
+
+    /// Checks that an index that is there has fields for the models' vectors, made by the same models.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when it has not.
+    pub fn check(&self, schema: &Schema) -> Result<()> {
+        let kinds = [
+            (SPARSE_FIELD, FieldKind::Sparse),
+            (DENSE_FIELD, FieldKind::Dense),
+        ];
+        for (field, identity) in self.identities() {
+            let is_there = kinds
+                .iter()
+                .any(|(name, kind)| *name == field && schema.expect(name, *kind).is_ok());
+            if !is_there {
+                return Err(Error::invalid(format!(
+                    "the index has no {field} field, because it was built without such a model; build a new index, or leave out \
+                     --{field}-model"
+                )));
+            }
+            same_model(schema, field, &identity)?;
+        }
+        Ok(())
+    }
+
+    fn identities(&self) -> impl Iterator<Item = (&'static str, ModelIdentity)> {
+        let sparse = self.sparse.iter();
+        let sparse = sparse.map(|sparse| (SPARSE_FIELD, identity(&sparse.encoder)));
+        let dense = self
+            .dense
+            .iter()
+            .map(|encoder| (DENSE_FIELD, identity(encoder)));
+        sparse.chain(dense)
+    }
+
+    /// How many texts are best given together.
+    pub fn window_size(&self) -> WindowSize {
+        let sparse = self
+            .sparse
+            .as_ref()
+            .map(|sparse| sparse.encoder.window_size());
+        let dense = self.dense.as_ref().map(TextEncoder::window_size);
+        sparse
+            .or(dense)
+            .unwrap_or(WindowSize { items: 1, bytes: 1 })
+    }
+
+    /// True if texts are encoded on more threads than the caller's.
+    pub fn are_threaded(&self) -> bool {
+        let sparse = self
+            .sparse
+            .as_ref()
+            .map(|sparse| sparse.encoder.is_threaded());
+        sparse
+            .or(self.dense.as_ref().map(TextEncoder::is_threaded))
+            .unwrap_or(false)
+    }
+
+    /// The vectors of each text, or why it has none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`].
+    pub fn encode(&self, texts: &[&str]) -> Result<Encoded<Vectors>> {
+        let mut all = Encoded {
+            results: texts.iter().map(|_| Ok(Vectors::default())).collect(),
+            tokens: 0,
+            full: 0,
+        };
+        if let Some(Sparse { encoder, terms }) = &self.sparse {
+            let encoded = encoder.encode(texts, Role::Document)?;
+            let name = |term: u32| terms.get(term as usize).cloned().unwrap_or_default();
+            join(&mut all, encoded, |vectors, vector| {
+                let weights = vector.into_iter();
+                vectors.sparse = Some(weights.map(|(term, weight)| (name(term), weight)).collect());
+            });
+        }
+        if let Some(encoder) = &self.dense {
+            let encoded = encoder.encode(texts, Role::Document)?;
+            join(&mut all, encoded, |vectors, vector| {
+                vectors.dense = Some(vector)
+            });
+        }
+        Ok(all)
+    }
+}
+
+/// Puts the results of one model to those of the others; of two errors the first stays.
+fn join<V>(all: &mut Encoded<Vectors>, encoded: Encoded<V>, put: impl Fn(&mut Vectors, V)) {
+    all.tokens += encoded.tokens;
+    all.full += encoded.full;
+    for (place, result) in all.results.iter_mut().zip(encoded.results) {
+        match (&mut *place, result) {
+            (Ok(vectors), Ok(vector)) => put(vectors, vector),
+            (Ok(_), Err(error)) => *place = Err(error),
+            (Err(_), _) => {}
+        }
+    }
+}

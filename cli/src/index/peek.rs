@@ -1,0 +1,135 @@
+//! The first records of the input, which say what fields a new index needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::IgnoredAny;
+
+use crate::input::{Chunk, Reader, parse};
+use esparsa::error::{Origin, Result};
+
+/// So many documents are encoded to tell what a model's vectors are like.
+const SAMPLE: usize = 128;
+/// So many keys are named in a message.
+const MAX_KEYS: usize = 16;
+/// So many bytes of input are looked at, and the rest of the chunk they end in.
+const PEEKED_BYTES: usize = 1 << 20;
+
+/// The first chunks of the input, and what was seen in them.
+#[derive(Default)]
+pub struct Peeked {
+    items: Vec<Result<Chunk>>,
+    /// Where the first sparse vector is.
+    first_vector: Option<Origin>,
+    max_weight: f32,
+    first_dense: Option<FirstDense>,
+    /// The first texts.
+    texts: Vec<String>,
+    has_content: bool,
+    /// Keys of the first records that have nothing to be searched.
+    keys: BTreeSet<String>,
+}
+
+/// The first dense vector.
+#[derive(Clone, Debug)]
+pub struct FirstDense {
+    /// Where it is.
+    pub origin: Origin,
+    /// How many numbers it has.
+    pub dimensions: usize,
+    /// Whether a new index compares vectors by their cosine, if nothing else is asked for.
+    pub by_cosine: bool,
+}
+
+impl Peeked {
+    /// Reads the first chunks. What cannot be read is kept, to be reported in its turn.
+    pub fn read(reader: &mut Reader) -> Self {
+        let mut peeked = Self::default();
+        let mut bytes = 0;
+        while bytes < PEEKED_BYTES {
+            let Some(item) = reader.next() else { break };
+            if let Ok(chunk) = &item {
+                bytes += chunk.bytes.len();
+                peeked.look_at(chunk);
+            }
+            peeked.items.push(item);
+        }
+        peeked
+    }
+
+    fn look_at(&mut self, chunk: &Chunk) {
+        parse(chunk, &mut |result| {
+            let Ok(record) = result else { return };
+            let origin = || Origin::new(record.file.to_string(), record.line);
+            if self.texts.len() < SAMPLE {
+                self.texts.push(record.contents().into_owned());
+            }
+            if record.has_content() {
+                self.has_content = true;
+            } else if self.keys.len() < MAX_KEYS {
+                self.keys.extend(keys_of(&record.source));
+            }
+            if let Some(numbers) = &record.dense {
+                self.first_dense.get_or_insert_with(|| FirstDense {
+                    origin: origin(),
+                    dimensions: numbers.len(),
+                    by_cosine: false,
+                });
+            }
+            let Some(vector) = &record.vector else { return };
+            self.first_vector.get_or_insert_with(origin);
+            for (_, weight) in vector {
+                self.max_weight = self.max_weight.max(*weight);
+            }
+        });
+    }
+
+    /// Where the first sparse vector is, if there is one among these records.
+    pub fn first_vector(&self) -> Option<&Origin> {
+        self.first_vector.as_ref()
+    }
+
+    /// The first dense vector, if there is one among these records.
+    pub fn first_dense(&self) -> Option<&FirstDense> {
+        self.first_dense.as_ref()
+    }
+
+    /// The max weight, or 0 when there is none.
+    pub fn max_weight(&self) -> f32 {
+        self.max_weight
+    }
+
+    /// The texts of the first documents.
+    pub fn texts(&self) -> &[String] {
+        &self.texts
+    }
+
+    /// Takes note of sparse vectors that a model will make.
+    pub fn expect_sparse(&mut self, model: Origin, max_weight: f32) {
+        self.first_vector.get_or_insert(model);
+        self.max_weight = self.max_weight.max(max_weight);
+    }
+
+    /// Takes note of dense vectors that a model will make.
+    pub fn expect_dense(&mut self, first: FirstDense) {
+        self.first_dense = Some(first);
+    }
+
+    /// Keys of the first records, if there is nothing in any of these to be searched.
+    pub fn keys_without_content(&self) -> Vec<String> {
+        match self.has_content {
+            true => Vec::new(),
+            false => self.keys.iter().take(MAX_KEYS).cloned().collect(),
+        }
+    }
+
+    /// The chunks and errors that were read.
+    pub fn into_items(self) -> Vec<Result<Chunk>> {
+        self.items
+    }
+}
+
+/// The keys of a JSON object.
+fn keys_of(object: &[u8]) -> impl Iterator<Item = String> + use<> {
+    let object: Option<BTreeMap<String, IgnoredAny>> = serde_json::from_slice(object).ok();
+    object.unwrap_or_default().into_keys()
+}

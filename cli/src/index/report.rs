@@ -1,0 +1,188 @@
+//! What a load did, for people and for machines.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::load::Loaded;
+use super::target::{SPARSE_FIELD, TEXT_FIELD, Target};
+use crate::parts::Parts;
+use crate::size::{Size, counted, grouped};
+use esparsa::Snapshot;
+use esparsa::error::{Error, Result};
+use esparsa::format::FieldOptions;
+use esparsa::index::FieldTotals;
+
+/// The report of a load.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    created: bool,
+    /// Name of the analyzer of texts.
+    analyzer: Option<String>,
+    documents: u64,
+    /// Documents in place of others with the same ids, of this load or of earlier ones.
+    replaced: u64,
+    resumed_after: u64,
+    bad_records: u64,
+    duplicates: u64,
+    seconds: f64,
+    documents_per_second: f64,
+    input_bytes: u64,
+    input_megabytes_per_second: f64,
+    commit: u64,
+    index_documents: u64,
+    segments: usize,
+    bytes_on_disk: Parts,
+    /// Terms of texts too long to be indexed, in the whole index.
+    terms_left_out: u64,
+    /// Weights above the max weight, in the whole index.
+    weights_clamped: u64,
+    /// Weights below half of the smallest step, in the whole index.
+    weights_rounded_up: u64,
+    /// All weights of sparse vectors, in the whole index.
+    weights: u64,
+    /// To which larger weights are clamped; none unless it was asked for.
+    max_weight: Option<f32>,
+    peak_resident_bytes: Option<u64>,
+}
+
+impl Report {
+    /// The report of a load that took `seconds`, before which the index had `before` documents, and
+    /// after which it is `snapshot`.
+    pub fn new(
+        snapshot: &Snapshot,
+        target: &Target,
+        loaded: &Loaded,
+        before: u64,
+        seconds: f64,
+    ) -> Self {
+        let per_second = |count: f64| count / seconds.max(1e-9);
+        let schema = snapshot.schema();
+        let totals = |name| {
+            let field = schema.field(name);
+            field.map_or_else(FieldTotals::default, |field| snapshot.totals(field.number))
+        };
+        let sparse = schema.field(SPARSE_FIELD).map(|field| &field.options);
+        let of_sparse = totals(SPARSE_FIELD);
+        Self {
+            created: target.created(),
+            analyzer: match schema.field(TEXT_FIELD).map(|field| &field.options) {
+                Some(FieldOptions::Text { analyzer, .. }) => Some(analyzer.clone()),
+                _ => None,
+            },
+            documents: loaded.documents,
+            replaced: (before + loaded.documents).saturating_sub(loaded.commit.documents),
+            resumed_after: loaded.resumed_after,
+            bad_records: loaded.bad_records,
+            duplicates: loaded.duplicates,
+            seconds,
+            documents_per_second: per_second(loaded.documents as f64),
+            input_bytes: loaded.input_bytes,
+            input_megabytes_per_second: per_second(loaded.input_bytes as f64 / 1e6),
+            commit: loaded.commit.commit,
+            index_documents: loaded.commit.documents,
+            segments: loaded.commit.segments,
+            bytes_on_disk: Parts::of(snapshot),
+            terms_left_out: totals(TEXT_FIELD).left_out,
+            weights_clamped: of_sparse.left_out,
+            weights_rounded_up: of_sparse.rounded_up,
+            weights: of_sparse.postings,
+            max_weight: match sparse {
+                Some(FieldOptions::Sparse {
+                    scale,
+                    clamps: true,
+                    ..
+                }) => Some(scale * 255.0),
+                _ => None,
+            },
+            peak_resident_bytes: peak_resident_bytes(),
+        }
+    }
+
+    /// One JSON object.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when a number is none that JSON has, which does not happen.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|error| Error::invalid(error.to_string()))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} in {:.2} s: {} documents/s, {}/s",
+            counted(self.documents, "document"),
+            self.seconds,
+            grouped(self.documents_per_second as u64),
+            // With a model these are a few kB: in MB it would say 0.0.
+            Size((self.input_megabytes_per_second * 1e6) as u64)
+        )?;
+        if self.resumed_after > 0 {
+            let before = counted(self.resumed_after, "document");
+            writeln!(f, "{before} had been loaded before the interruption")?;
+        }
+        for (count, what) in [
+            (self.bad_records, "bad record"),
+            (self.duplicates, "duplicate"),
+        ] {
+            if count > 0 {
+                writeln!(f, "{} left out", counted(count, what))?;
+            }
+        }
+        if self.replaced > 0 {
+            let replaced = counted(self.replaced, "document");
+            writeln!(f, "{replaced} replaced by a later one with the same id")?;
+        }
+        writeln!(
+            f,
+            "the index {} {} in {} (commit {})",
+            if self.created {
+                "is new, with"
+            } else {
+                "holds"
+            },
+            counted(self.index_documents, "document"),
+            counted(self.segments as u64, "segment"),
+            self.commit
+        )?;
+        write!(f, "{}", self.bytes_on_disk.describe())?;
+        if self.terms_left_out > 0 {
+            let terms = counted(self.terms_left_out, "term");
+            write!(f, "\n{terms} too long, left out")?;
+        }
+        if let Some(weight) = self.max_weight {
+            let clamped = counted(self.weights_clamped, "weight");
+            write!(f, "\nmax weight {weight:.4}, {clamped} clamped to it")?;
+        }
+        if self.weights_rounded_up > 0 {
+            let (rounded, all) = (self.weights_rounded_up, self.weights);
+            let (rounded, all) = (grouped(rounded), counted(all, "weight"));
+            write!(f, "\n{rounded} of {all} rounded up to the smallest step")?;
+        }
+        if let Some(bytes) = self.peak_resident_bytes {
+            write!(f, "\n{} of memory at the peak", Size(bytes))?;
+        }
+        Ok(())
+    }
+}
+
+/// The greatest number of bytes that this process has had in memory, where the system tells it.
+fn peak_resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_peak_of_memory_is_some_megabytes() {
+        let bytes = super::peak_resident_bytes().unwrap();
+        assert!(bytes > 100_000, "{bytes}");
+    }
+}

@@ -1,0 +1,197 @@
+//! The index that documents are loaded into.
+
+use std::sync::Arc;
+
+use super::Index as Arguments;
+use super::encoding::Encoders;
+use super::peek::Peeked;
+use esparsa::error::{Error, Result};
+use esparsa::format::manifest::file_number;
+use esparsa::format::{FieldKind, FieldOptions};
+use esparsa::store::{Directory, FileSystem};
+use esparsa::{Index, IndexOptions, Schema};
+
+/// Name of the field that holds title and text.
+pub const TEXT_FIELD: &str = "text";
+/// Name of the field that holds sparse vectors.
+pub const SPARSE_FIELD: &str = "sparse";
+/// Name of the field that holds dense vectors.
+pub const DENSE_FIELD: &str = "dense";
+/// Name of the field that keeps documents, in indexes made here.
+const STORED_FIELD: &str = "source";
+/// A new index expects weights up to the max one seen times this: the rest of the input may hold
+/// larger ones.
+const WEIGHT_MARGIN: f32 = 1.1;
+/// The max weight that a new index expects when the first vectors have no weights: learned models
+/// give about as much.
+const EXPECTED_WEIGHT: f32 = 3.5;
+
+/// An index that was opened, or created just now.
+pub struct Target {
+    directory: Arc<FileSystem>,
+    index: Index,
+    created: bool,
+}
+
+/// Which fields the documents get.
+#[derive(Clone, Debug)]
+pub struct Fields {
+    /// Whether there is a sparse field.
+    pub sparse: bool,
+    /// Whether there is a dense field.
+    pub dense: bool,
+    /// Name of the stored field, if there is one.
+    pub stored: Option<String>,
+}
+
+impl Target {
+    /// Opens the index, or creates it with the fields that the first records need, for texts in
+    /// `language`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when the arguments or the first records contradict the index that is there; what opening
+    /// and creating give.
+    pub fn open_or_create(
+        arguments: &Arguments,
+        peeked: &Peeked,
+        encoders: &Encoders,
+        language: &str,
+    ) -> Result<Self> {
+        let directory = Arc::new(FileSystem::create(&arguments.index)?);
+        let names = directory.list()?;
+        let created = !names
+            .iter()
+            .any(|name| file_number(name, "manifest").is_some());
+        let options = IndexOptions::new();
+        let index = if created {
+            let schema = encoders.note_in(new_schema(arguments, peeked, language)?)?;
+            Index::create_in(directory.clone(), schema, options)?
+        } else {
+            let index = Index::open_in(directory.clone(), options)?;
+            encoders.check(index.schema())?;
+            check_schema(index.schema(), arguments, peeked)?;
+            index
+        };
+        Ok(Self {
+            directory,
+            index,
+            created,
+        })
+    }
+
+    /// The index.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Whether it was created just now.
+    pub fn created(&self) -> bool {
+        self.created
+    }
+
+    /// The fields that documents get.
+    pub fn fields(&self) -> Fields {
+        let schema = self.index.schema();
+        Fields {
+            sparse: schema.expect(SPARSE_FIELD, FieldKind::Sparse).is_ok(),
+            dense: schema.expect(DENSE_FIELD, FieldKind::Dense).is_ok(),
+            stored: schema.stored_field().map(|field| field.name.clone()),
+        }
+    }
+
+    /// Removes an index that was created just now and holds nothing, so that the next try can choose other fields. The
+    /// writer's lock must be held.
+    pub fn undo(&self) {
+        if !self.created || !self.index.snapshot().is_ok_and(|s| s.commit() == 1) {
+            return;
+        }
+        // An empty index that stays does no harm, so failures here are not worth a message.
+        for name in self.directory.list().unwrap_or_default() {
+            if file_number(&name, "manifest").is_some() {
+                let _ = self.directory.remove(&name);
+            }
+        }
+    }
+}
+
+fn new_schema(arguments: &Arguments, peeked: &Peeked, language: &str) -> Result<Schema> {
+    let mut schema = Schema::new().text(TEXT_FIELD, language)?;
+    if let Some(weight) = arguments.max_weight {
+        schema = schema.sparse(SPARSE_FIELD, weight)?;
+        schema = schema.sparse_max_weight(SPARSE_FIELD, weight)?;
+    } else if peeked.first_vector().is_some() {
+        let expected = peeked.max_weight() * WEIGHT_MARGIN;
+        // Weights that are 0, or nearly so, or too large to be told from infinity, say nothing.
+        let is_useful = expected > 1e-30 && expected.is_finite();
+        let expected = if is_useful { expected } else { EXPECTED_WEIGHT };
+        schema = schema.sparse(SPARSE_FIELD, expected)?;
+    }
+    schema = arguments.dense.add_to(schema, peeked.first_dense())?;
+    if arguments.no_stored {
+        return Ok(schema);
+    }
+    schema.stored(STORED_FIELD)
+}
+
+/// Checks that an index that is there has the fields that the arguments and the first records ask for.
+fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Result<()> {
+    let text = schema.expect(TEXT_FIELD, FieldKind::Text)?;
+    if let (FieldOptions::Text { analyzer, .. }, Some(language)) =
+        (&text.options, &arguments.language)
+        && analyzer != language
+    {
+        return Err(Error::invalid(format!(
+            "--language {language} contradicts the index, whose texts are analyzed as `{analyzer}`; leave the option \
+             out, or build a new index"
+        )));
+    }
+    if arguments.no_stored && schema.stored_field().is_some() {
+        let message = "--no-stored contradicts the index, which keeps documents; leave the option out, or build a new \
+                       index";
+        return Err(Error::invalid(message));
+    }
+    arguments.dense.check(schema, peeked.first_dense())?;
+    let sparse = schema.expect(SPARSE_FIELD, FieldKind::Sparse).ok();
+    match (sparse.map(|field| &field.options), peeked.first_vector()) {
+        (None, Some(origin)) => Err(no_sparse_field().at_line(&*origin.file, origin.line)),
+        (options, _) => check_max_weight(options, arguments.max_weight),
+    }
+}
+
+fn check_max_weight(field: Option<&FieldOptions>, asked: Option<f32>) -> Result<()> {
+    let Some(asked) = asked else { return Ok(()) };
+    let Some(FieldOptions::Sparse { scale, clamps, .. }) = field else {
+        return Err(no_sparse_field());
+    };
+    // The index keeps a 255th of the weight, so that the product may differ from it by rounding.
+    let kept = scale * 255.0;
+    if *clamps && (kept / asked - 1.0).abs() < 1e-5 {
+        return Ok(());
+    }
+    let found = match clamps {
+        true => format!("whose max weight is {kept}"),
+        false => "which has no max weight".to_owned(),
+    };
+    Err(Error::invalid(format!(
+        "--max-weight {asked} contradicts the index, {found}; leave the option out, or build a new index"
+    )))
+}
+
+/// The error for vectors that have no place.
+pub fn no_sparse_field() -> Error {
+    Error::invalid(
+        "the index has no sparse field, because it was built from documents without vectors; build a new index from \
+         all documents",
+    )
+    .in_field("vector")
+}
+
+/// The error for dense vectors that have no place.
+pub fn no_dense_field() -> Error {
+    Error::invalid(
+        "the index has no dense field, because it was built from documents without arrays of numbers; build a new index \
+         from all documents",
+    )
+    .in_field("vector")
+}

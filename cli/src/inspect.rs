@@ -1,0 +1,119 @@
+//! `esparsa inspect`: what an index holds.
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `summary` | fields, segments and sections |
+//! | `terms` | the terms of a field |
+
+mod summary;
+mod terms;
+
+use std::path::{Path, PathBuf};
+
+use clap::builder::RangedI64ValueParser;
+use serde_json::{Value, json};
+
+use self::summary::Summary;
+use self::terms::{TermCount, list_terms};
+use super::get::all_found;
+use super::harmless::{harmless, harmless_lines};
+use super::output::{self, Output};
+use super::search::report::{line, print_line};
+use esparsa::error::Result;
+use esparsa::{Index, Snapshot};
+
+/// Arguments of `esparsa inspect`.
+#[derive(clap::Args)]
+pub struct Inspect {
+    /// Folder of the index.
+    #[arg(long, value_name = "DIR")]
+    index: PathBuf,
+    /// Print JSON: one object, or with --terms one object a line.
+    #[arg(long)]
+    json: bool,
+    /// List the terms of this field with the number of documents that have each, deleted ones included.
+    #[arg(long, value_name = "FIELD", conflicts_with = "document")]
+    terms: Option<String>,
+    /// Only terms that begin so.
+    #[arg(
+        long,
+        value_name = "P",
+        requires = "terms",
+        default_value = "",
+        hide_default_value = true
+    )]
+    prefix: String,
+    /// Number of terms to list, in the order of their bytes.
+    #[arg(long, value_name = "N", requires = "terms", default_value_t = 50, value_parser = limit_parser())]
+    limit: usize,
+    /// Show the document with this id: where it is, and what is stored of it.
+    #[arg(long, value_name = "ID")]
+    document: Option<String>,
+}
+
+impl Inspect {
+    /// Prints what was asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for a field or document that is not there, and what opening the index gives.
+    pub fn run(self) -> Result<()> {
+        let snapshot = Index::open(&self.index)?.snapshot()?;
+        if let Some(field) = &self.terms {
+            let terms = list_terms(&snapshot, field, &self.prefix, self.limit)?;
+            return print_terms(&terms, self.json);
+        }
+        if let Some(id) = &self.document {
+            return print_document(&snapshot, id, self.json);
+        }
+        print_summary(&snapshot, &self.index, self.json)
+    }
+}
+
+fn limit_parser() -> RangedI64ValueParser<usize> {
+    RangedI64ValueParser::new().range(0..)
+}
+
+fn print_summary(snapshot: &Snapshot, folder: &Path, json: bool) -> Result<()> {
+    let summary = Summary::of(snapshot, folder);
+    if json {
+        return print_line(&summary);
+    }
+    output::print(&*harmless_lines(&summary.to_string()))
+}
+
+fn print_terms(terms: &[TermCount], json: bool) -> Result<()> {
+    let mut output = Output::new();
+    for entry in terms {
+        let term = String::from_utf8_lossy(&entry.term);
+        let documents = entry.documents;
+        if json {
+            output.line(line(&json!({ "term": term, "documents": documents }))?)?;
+        } else {
+            output.line(format!("{documents:>10}  {}", harmless(&term)))?;
+        }
+    }
+    output.finish()
+}
+
+fn print_document(snapshot: &Snapshot, id: &str, json: bool) -> Result<()> {
+    let Some(address) = snapshot.find(id)? else {
+        return all_found(&[id], snapshot);
+    };
+    let segment = &snapshot.segments()[address.segment as usize];
+    let file = segment.reader.container().file();
+    let stored = snapshot.stored(address)?;
+    if json {
+        // What is stored is JSON if it was loaded by `esparsa index`; else it is shown as a string.
+        let stored: Value = serde_json::from_slice(&stored)
+            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&stored)));
+        let report = json!({
+            "id": id, "segment": file, "document": address.document, "stored": stored,
+        });
+        return print_line(&report);
+    }
+    let mut output = Output::new();
+    output.line(format!("document {} of {file}", address.document))?;
+    output.data(stored)?;
+    output.finish()
+}

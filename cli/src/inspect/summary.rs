@@ -1,0 +1,297 @@
+//! Fields, segments and sections of a snapshot, for people and for machines.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::parts::Parts;
+use crate::size::{Size, counted, grouped};
+use esparsa::Snapshot;
+use esparsa::format::dense::DenseShape;
+use esparsa::format::manifest::{deletes_file, manifest_file};
+use esparsa::format::schema::Field;
+use esparsa::format::{DenseElement, DenseMetric, FieldNumber, FieldOptions, Schema};
+use esparsa::index::SnapshotSegment;
+
+/// What an index holds.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    folder: String,
+    manifest: String,
+    commit: u64,
+    documents: u64,
+    deleted: u64,
+    bytes_on_disk: Parts,
+    fields: Vec<FieldSummary>,
+    segments: Vec<SegmentSummary>,
+}
+
+/// A field, with statistics of all segments; deleted documents are counted.
+#[derive(Debug, Serialize)]
+struct FieldSummary {
+    number: u32,
+    name: String,
+    kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    analyzer: Option<String>,
+    /// To which larger weights are clamped, if it was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_weight: Option<f32>,
+    /// About the largest weight, as it was expected when the index was created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_max_weight: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dense: Option<DenseSummary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<ModelSummary>,
+    /// Documents that have a term or a vector of the field.
+    documents: u64,
+    postings: u64,
+    /// Text: words. Sparse: steps of impacts.
+    total: u64,
+    /// Text: terms too long. Sparse: weights clamped.
+    left_out: u64,
+    /// Sparse: weights below half of the smallest step, rounded up to it.
+    rounded_up: u64,
+    /// What `calibrate` measured with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calibrated: Option<Calibrated>,
+}
+
+#[derive(Debug, Serialize)]
+struct DenseSummary {
+    dimensions: u32,
+    element: &'static str,
+    metric: &'static str,
+}
+
+/// The model that makes the field's vectors.
+#[derive(Debug, Serialize)]
+struct ModelSummary {
+    name: String,
+    /// In hexadecimal.
+    fingerprint: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Calibrated {
+    queries: u64,
+    documents: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct SegmentSummary {
+    file: String,
+    bytes: u64,
+    documents: u32,
+    deleted: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletes_file: Option<String>,
+    sections: Vec<SectionSummary>,
+}
+
+#[derive(Debug, Serialize)]
+struct SectionSummary {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    bytes: u64,
+}
+
+impl Summary {
+    /// What `snapshot`, whose files are in `folder`, holds.
+    pub fn of(snapshot: &Snapshot, folder: &Path) -> Self {
+        let schema = snapshot.schema();
+        let fields = schema.fields().iter();
+        let segments = snapshot.segments().iter();
+        let segments: Vec<_> = segments.map(|s| SegmentSummary::of(s, schema)).collect();
+        Self {
+            folder: folder.to_string_lossy().into_owned(),
+            manifest: manifest_file(snapshot.commit()),
+            commit: snapshot.commit(),
+            documents: snapshot.documents(),
+            deleted: segments.iter().map(|s| u64::from(s.deleted)).sum(),
+            bytes_on_disk: Parts::of(snapshot),
+            fields: fields
+                .map(|field| FieldSummary::of(field, snapshot))
+                .collect(),
+            segments,
+        }
+    }
+}
+
+impl FieldSummary {
+    fn of(field: &Field, snapshot: &Snapshot) -> Self {
+        let (kind, analyzer, weights) = match &field.options {
+            FieldOptions::Text { analyzer, .. } => {
+                ("text".to_owned(), Some(analyzer.clone()), None)
+            }
+            FieldOptions::Sparse { scale, clamps, .. } => {
+                ("sparse".to_owned(), None, Some((scale * 255.0, *clamps)))
+            }
+            FieldOptions::Stored => ("stored".to_owned(), None, None),
+            FieldOptions::Dense { .. } => ("dense".to_owned(), None, None),
+            FieldOptions::Unknown { kind, .. } => (format!("unknown ({kind})"), None, None),
+            _ => ("unknown".to_owned(), None, None),
+        };
+        let totals = snapshot.totals(field.number);
+        Self {
+            number: field.number,
+            name: field.name.clone(),
+            kind,
+            analyzer,
+            max_weight: weights.filter(|(_, clamps)| *clamps).map(|(max, _)| max),
+            expected_max_weight: weights.filter(|(_, clamps)| !clamps).map(|(max, _)| max),
+            dense: field.options.dense_shape().map(DenseSummary::of),
+            model: field.model.as_ref().map(|model| ModelSummary {
+                name: model.name.clone(),
+                fingerprint: format!("{:032x}", model.fingerprint),
+            }),
+            documents: totals.documents,
+            postings: totals.postings,
+            total: totals.total,
+            left_out: totals.left_out,
+            rounded_up: totals.rounded_up,
+            calibrated: snapshot.calibration(field.number).map(|kept| Calibrated {
+                queries: kept.queries,
+                documents: kept.documents,
+            }),
+        }
+    }
+}
+
+impl DenseSummary {
+    fn of(shape: DenseShape) -> Self {
+        Self {
+            dimensions: shape.dimensions,
+            element: match shape.element {
+                DenseElement::F32 => "f32",
+                DenseElement::F16 => "f16",
+                DenseElement::I8 => "i8",
+            },
+            metric: match shape.metric {
+                DenseMetric::InnerProduct => "inner-product",
+                DenseMetric::Cosine => "cosine",
+            },
+        }
+    }
+}
+
+impl SegmentSummary {
+    fn of(segment: &SnapshotSegment, schema: &Schema) -> Self {
+        let container = segment.reader.container();
+        let name_of = |number: FieldNumber| {
+            let field = schema.fields().iter().find(|field| field.number == number);
+            field.map_or_else(|| number.to_string(), |field| field.name.clone())
+        };
+        let sections = container.sections();
+        let deletes = segment.entry.deletes.as_ref();
+        Self {
+            file: container.file().to_owned(),
+            bytes: segment.entry.stamp.length,
+            documents: segment.entry.documents,
+            deleted: deletes.map_or(0, |deletes| deletes.deleted),
+            deletes_file: deletes.map(|deletes| deletes_file(deletes.number)),
+            sections: sections
+                .map(|(name, field, bytes)| SectionSummary {
+                    name: name.to_owned(),
+                    field: field.map(name_of),
+                    bytes,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{}: {} ({} deleted) in {}, {}",
+            self.folder,
+            counted(self.documents, "document"),
+            grouped(self.deleted),
+            counted(self.segments.len() as u64, "segment"),
+            self.manifest
+        )?;
+        writeln!(f, "{}", self.bytes_on_disk.describe())?;
+        for field in &self.fields {
+            write!(f, "\n{field}")?;
+        }
+        for segment in &self.segments {
+            write!(f, "\n\n{segment}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for FieldSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "field `{}`: {}", self.name, self.kind)?;
+        if let Some(analyzer) = &self.analyzer {
+            write!(f, ", analyzer {analyzer}")?;
+        }
+        if let Some(weight) = self.max_weight {
+            write!(f, ", max weight {weight:.4}")?;
+        }
+        if let Some(dense) = &self.dense {
+            let (dimensions, element, metric) = (dense.dimensions, dense.element, dense.metric);
+            let dimensions = counted(u64::from(dimensions), "dimension");
+            write!(f, ", {dimensions}, {element}, {metric}")?;
+        }
+        if let Some(model) = &self.model {
+            write!(f, ", model {} ({})", model.name, model.fingerprint)?;
+        }
+        let documents = counted(self.documents, "document");
+        let postings = counted(self.postings, "posting");
+        match &*self.kind {
+            "text" => {
+                let words = counted(self.total, "word");
+                let left_out = counted(self.left_out, "term");
+                write!(f, "; {documents}, {postings}, {words}, {left_out} left out")
+            }
+            "sparse" => {
+                let clamped = counted(self.left_out, "weight");
+                let rounded = grouped(self.rounded_up);
+                write!(
+                    f,
+                    "; {documents}, {postings}, {clamped} clamped, {rounded} rounded up"
+                )?;
+                let Some(calibrated) = &self.calibrated else {
+                    return Ok(());
+                };
+                let queries = counted(calibrated.queries, "query");
+                let documents = counted(calibrated.documents, "document");
+                write!(f, "; recall calibrated with {queries} on {documents}")
+            }
+            "dense" => write!(f, "; {}", counted(self.postings, "vector")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for SegmentSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {}, {}",
+            self.file,
+            counted(u64::from(self.documents), "document"),
+            Size(self.bytes)
+        )?;
+        if let Some(file) = &self.deletes_file {
+            write!(
+                f,
+                "; {} deleted by {file}",
+                grouped(u64::from(self.deleted))
+            )?;
+        }
+        for section in &self.sections {
+            let field = section.field.as_deref().unwrap_or("");
+            let (name, bytes) = (&section.name, Size(section.bytes));
+            write!(f, "\n  {name:<18}{field:<14}{bytes:>12}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! The terms of a field over all segments of a snapshot.
+
+use esparsa::Snapshot;
+use esparsa::error::{Error, Result};
+use esparsa::format::FieldKind;
+use esparsa::format::dictionary::{Dictionary, DictionaryIter};
+use esparsa::segment::FieldReader;
+
+/// A term, and in how many documents it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TermCount {
+    /// The term, as it stands in the dictionary.
+    pub term: Vec<u8>,
+    /// Number of documents that have it, deleted ones included.
+    pub documents: u64,
+}
+
+/// The first `limit` terms of `field` that begin with `prefix`, in the order of their bytes.
+///
+/// # Errors
+///
+/// [`Error::InvalidInput`] when there is no such field or it has no terms; [`Error::Corrupt`] when a dictionary is
+/// damaged.
+pub fn list_terms(
+    snapshot: &Snapshot,
+    field: &str,
+    prefix: &str,
+    limit: usize,
+) -> Result<Vec<TermCount>> {
+    let schema = snapshot.schema();
+    let known = schema
+        .expect(field, FieldKind::Text)
+        .or_else(|_| schema.expect(field, FieldKind::Sparse));
+    let Ok(known) = known else {
+        let names = schema.fields().iter().map(|field| field.name.as_str());
+        let names: Vec<&str> = names.collect();
+        let message = format!(
+            "no text or sparse field has this name; the index has the fields {}",
+            names.join(", ")
+        );
+        return Err(Error::invalid(message).in_field(field));
+    };
+    let mut streams = Vec::new();
+    for segment in snapshot.segments() {
+        if let Some(reader) = segment.reader.field(known.number)
+            && let Some(terms) = dictionary(reader)
+        {
+            streams.extend(TermStream::start(terms, prefix.as_bytes())?);
+        }
+    }
+    merge(streams, prefix.as_bytes(), limit)
+}
+
+fn dictionary(field: &FieldReader) -> Option<&Dictionary> {
+    match field {
+        FieldReader::Text(text) => Some(&text.terms),
+        FieldReader::Sparse(sparse) => Some(&sparse.terms),
+        FieldReader::Dense(_) => None,
+    }
+}
+
+/// A dictionary, walked; stands on a term.
+struct TermStream<'a> {
+    terms: DictionaryIter<'a>,
+    documents: u64,
+}
+
+impl<'a> TermStream<'a> {
+    /// A stream that stands on the first term not below `prefix`, if there is one.
+    fn start(dictionary: &'a Dictionary, prefix: &[u8]) -> Result<Option<Self>> {
+        let mut stream = Self {
+            terms: dictionary.iter(),
+            documents: 0,
+        };
+        while stream.advance()? {
+            if stream.terms.key() >= prefix {
+                return Ok(Some(stream));
+            }
+        }
+        Ok(None)
+    }
+
+    fn advance(&mut self) -> Result<bool> {
+        let entry = self.terms.next_term()?;
+        self.documents = entry
+            .as_ref()
+            .map_or(0, |e| u64::from(e.document_frequency));
+        Ok(entry.is_some())
+    }
+}
+
+/// Takes the least term of all streams, again and again; there are few streams, so each is looked at each time.
+fn merge(mut streams: Vec<TermStream<'_>>, prefix: &[u8], limit: usize) -> Result<Vec<TermCount>> {
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let least = streams.iter().map(|stream| stream.terms.key()).min();
+        let Some(term) = least.filter(|term| term.starts_with(prefix)) else {
+            break;
+        };
+        let term = term.to_vec();
+        let mut documents = 0;
+        let mut left = Vec::with_capacity(streams.len());
+        for mut stream in streams {
+            if stream.terms.key() != term {
+                left.push(stream);
+                continue;
+            }
+            documents += stream.documents;
+            if stream.advance()? {
+                left.push(stream);
+            }
+        }
+        streams = left;
+        found.push(TermCount { term, documents });
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use esparsa::{Document, Index, Schema};
+
+    fn snapshot() -> Snapshot {
+        let schema = Schema::new().text("text", "simple").unwrap();
+        let schema = schema.sparse("sparse", 2.0).unwrap();
+        let index = Index::in_memory(schema.stored("source").unwrap()).unwrap();
+        let mut writer = index.writer().unwrap();
+        for (id, text) in [("1", "ash lava"), ("2", "lava lake"), ("3", "lava basalt")] {
+            let document = Document::new(id).with_text("text", text);
+            writer
+                .add(document.with_sparse("sparse", [(text, 1.0)]))
+                .unwrap();
+            writer.commit().unwrap();
+        }
+        index.snapshot().unwrap()
+    }
+
+    fn listed(field: &str, prefix: &str, limit: usize) -> Vec<(String, u64)> {
+        let terms = list_terms(&snapshot(), field, prefix, limit).unwrap();
+        let shown = |entry: TermCount| (String::from_utf8(entry.term).unwrap(), entry.documents);
+        terms.into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn terms_of_all_segments_are_one_sorted_list() {
+        let all = listed("text", "", 50);
+        let expected = [("ash", 1), ("basalt", 1), ("lake", 1), ("lava", 3)];
+        let expected: Vec<_> = expected.map(|(t, n)| (t.to_owned(), n)).into();
+        assert_eq!(all, expected);
+        assert_eq!(listed("text", "", 2), expected[..2]);
+        assert_eq!(listed("text", "la", 50), expected[2..]);
+        assert!(listed("text", "zebra", 50).is_empty());
+        assert_eq!(listed("sparse", "lava ", 50).len(), 2);
+    }
+
+    #[test]
+    fn only_fields_with_terms_can_be_listed() {
+        for field in ["source", "title"] {
+            let error = list_terms(&snapshot(), field, "", 1).unwrap_err();
+            assert!(
+                error.to_string().contains("text, sparse, source"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The command line: one file for each subcommand.
+//!
+//! What comes in: the arguments of the process. What goes out: results on standard output, and messages, warnings and
+//! progress on standard error. The subcommands only read arguments, call the library and print: nothing here knows how
+//! an index is written or searched.
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `input` | documents of many formats, read as records |
+//! | `index` | loading documents into an index |
+//! | `search`, `bench` | queries against an index: results, and how long they take |
+//! | `calibrate` | what approximate searches lose and take |
+//! | `get`, `delete`, `merge`, `attach` | work on an index that is there |
+//! | `check`, `inspect` | what an index holds, and whether it is whole |
+//! | `eval` | measures of runs |
+//! | `fuse` | one run of several |
+//! | `encode` | vectors of texts, by a model |
+//! | `rerank` | a run scored again, by a model |
+//! | `models`, `records` | what subcommands with models share |
+//! | `demo` | a first try without any file |
+//! | `completions` | completion scripts for shells |
+//! | `queries`, `size`, `parts` | query files, sizes in bytes, and the parts that an index is made of |
+//! | `progress`, `output` | what is shown while work goes on, and what is printed |
+//! | `output_file` | files that appear whole or not at all |
+//! | `harmless` | escapes for what a terminal would obey |
+//!
+//! An option means the same in every subcommand: `--index` is the folder of an index, `--queries` a
+//! file of queries, `--qrels` relevance judgements, `--run` a run that is read, `--output` the file
+//! that is written, `--k` the number of results for each query, `--threads` how many threads share
+//! the work (all cores, except for `bench`, which measures single queries), `--json` output for
+//! programs.
+
+mod attach;
+mod bench;
+mod calibrate;
+mod check;
+mod completions;
+mod delete;
+mod demo;
+mod encode;
+mod eval;
+mod fuse;
+mod get;
+mod harmless;
+mod index;
+pub mod input;
+mod inspect;
+mod merge;
+mod models;
+mod output;
+mod output_file;
+mod parts;
+mod progress;
+mod queries;
+mod records;
+mod rerank;
+mod search;
+mod size;
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use esparsa::error::{Error, Result};
+
+const EXAMPLES: &str = "\
+Examples:
+  Index a BEIR folder, and search it:
+    esparsa index scifact/ --index scifact.index
+    esparsa search --index scifact.index \"do vitamins prevent colds\"
+
+  Index compressed JSON Lines in Portuguese, on 8 threads, into one segment:
+    esparsa index noticias.jsonl.gz --index noticias.index --language pt --threads 8 --segments 1
+
+  Add documents from another program, leaving out what cannot be read:
+    zcat pages.jsonl.gz | esparsa index - --index pages.index --on-bad-input skip
+
+  Run a file of queries, and measure the run:
+    esparsa search --index scifact.index --queries scifact/queries.jsonl --k 100 --output bm25.run
+    esparsa eval --qrels scifact/qrels/test.tsv bm25.run --metrics ndcg@10,recall@100
+
+Exit codes: 0 done, 1 the work failed, 2 wrong usage.";
+
+/// The arguments of the process.
+#[derive(Parser)]
+#[command(name = "esparsa", version, about, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Load documents into an index, which is created if there is none.
+    Index(index::Index),
+    /// Search an index with one query or a file of queries.
+    Search(search::Search),
+    /// Print stored documents, one JSON line each.
+    Get(get::Get),
+    /// Delete documents by id.
+    Delete(delete::Delete),
+    /// Merge the segments of an index into fewer.
+    Merge(merge::Merge),
+    /// Bring the segments of other indexes into an index, without rewriting them.
+    Attach(attach::Attach),
+    /// Verify every checksum and every invariant of an index.
+    Check(check::Check),
+    /// Show what an index holds: fields, segments, sections, terms, one document.
+    Inspect(inspect::Inspect),
+    /// Measure runs against relevance judgements.
+    Eval(eval::Eval),
+    /// Fuse several runs into one.
+    Fuse(fuse::Fuse),
+    /// Make the vectors of documents or queries with a model, as JSON Lines.
+    Encode(encode::Encode),
+    /// Score the first documents of a run again with a model that reads them.
+    Rerank(rerank::Rerank),
+    /// Measure how long queries take.
+    Bench(bench::Bench),
+    /// Index and search a small built-in collection.
+    Demo(demo::Demo),
+    /// Measure what approximate searches of a sparse field lose and take, and keep it with the index.
+    Calibrate(calibrate::Calibrate),
+    /// Print a completion script for a shell.
+    Completions(completions::Completions),
+}
+
+impl Command {
+    fn run(self) -> Result<()> {
+        match self {
+            Self::Index(command) => command.run(),
+            Self::Search(command) => command.run(),
+            Self::Calibrate(command) => command.run(),
+            Self::Get(command) => command.run(),
+            Self::Delete(command) => command.run(),
+            Self::Merge(command) => command.run(),
+            Self::Attach(command) => command.run(),
+            Self::Check(command) => command.run(),
+            Self::Inspect(command) => command.run(),
+            Self::Eval(command) => command.run(),
+            Self::Fuse(command) => command.run(),
+            Self::Encode(command) => command.run(),
+            Self::Rerank(command) => command.run(),
+            Self::Bench(command) => command.run(),
+            Self::Demo(command) => command.run(),
+            Self::Completions(command) => command.run(),
+        }
+    }
+}
+
+/// Runs the command that the process was started with.
+///
+/// Wrong usage ends the process with code 2 before anything is done, and `--help` and `--version` with code 0.
+pub fn main() -> ExitCode {
+    let arguments = command().get_matches();
+    let parsed = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
+    let is_check = matches!(parsed.command, Command::Check(_));
+    match parsed.command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        // Who reads the output, such as `head`, has read enough.
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let text = format!("error: {error}");
+            match &error {
+                // With the lines that a compiler printed.
+                Error::Device { .. } => text.lines().for_each(output::message),
+                _ => output::message(&text),
+            }
+            if let Some(advice) = advice(&error, is_check) {
+                output::message(advice);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Which command helps after an error; the library's errors name none.
+fn advice(error: &Error, is_check: bool) -> Option<&'static str> {
+    match error {
+        Error::Corrupt {
+            older_commit: Some(_),
+            ..
+        } => Some("`esparsa check --accept-older-commit` makes the older commit the index"),
+        Error::Corrupt { .. } if !is_check => {
+            Some("`esparsa check` verifies the whole index and names the damage")
+        }
+        _ => None,
+    }
+}
+
+/// The arguments, where a negative number is a value, so that one out of range is answered with the
+/// range.
+fn command() -> clap::Command {
+    fn accept_negative_numbers(command: clap::Command) -> clap::Command {
+        let takes_value = |argument: &Arg| argument.get_action().takes_values();
+        let command = command.mut_args(|argument| match takes_value(&argument) {
+            true => argument.allow_negative_numbers(true),
+            false => argument,
+        });
+        command.mut_subcommands(accept_negative_numbers)
+    }
+    accept_negative_numbers(Cli::command())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_every_subcommand_are_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_has_a_help_text() {
+        let mut command = command();
+        command.build();
+        for subcommand in command.get_subcommands() {
+            assert!(
+                subcommand.get_about().is_some(),
+                "{}",
+                subcommand.get_name()
+            );
+            for argument in subcommand.get_arguments() {
+                let name = (subcommand.get_name(), argument.get_id());
+                assert!(argument.get_help().is_some(), "{name:?} has no help text");
+            }
+        }
+    }
+}

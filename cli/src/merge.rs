@@ -1,0 +1,89 @@
+//! `esparsa merge`: fewer segments, without deleted documents.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::index::{REORDER_FROM, thread_count, writer_memory};
+use super::output;
+use super::parts::Parts;
+use super::search::report::print_line;
+use super::size::{Size, counted};
+use esparsa::error::Result;
+use esparsa::{Index, MergePolicy, WriterOptions};
+
+/// Arguments of `esparsa merge`.
+#[derive(clap::Args)]
+pub struct Merge {
+    /// Folder of the index.
+    #[arg(long, value_name = "DIR")]
+    index: PathBuf,
+    /// Number of segments to have at most; with 1, deleted documents are dropped from disk too.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    segments: u32,
+    /// Put the documents of merged segments in an order in which those that share terms are close: searches take less
+    /// time.
+    #[arg(long)]
+    reorder: bool,
+    /// Number of threads that find the order [default: all cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    /// Memory that finding the order may take, about; with too little there is none.
+    #[arg(long, value_name = "SIZE", default_value = "1GB", value_parser = writer_memory)]
+    memory: Size,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    commit: u64,
+    documents: u64,
+    segments_before: usize,
+    segments: usize,
+    bytes_before: u64,
+    bytes: u64,
+}
+
+impl Merge {
+    /// Merges in one commit, and prints what the index was before and is now.
+    ///
+    /// # Errors
+    ///
+    /// What writing the index gives; it is as before then.
+    pub fn run(self) -> Result<()> {
+        let index = Index::open(&self.index)?;
+        let options = WriterOptions {
+            merge_policy: MergePolicy::never(),
+            threads: thread_count(self.threads),
+            memory: usize::try_from(self.memory.0).unwrap_or(usize::MAX),
+            reorder_from: self.reorder.then_some(REORDER_FROM),
+            ..WriterOptions::default()
+        };
+        let mut writer = index.writer_with(options)?;
+        let before = index.snapshot()?;
+        writer.merge_to(self.segments as usize)?;
+        let report = writer.commit()?;
+        let after = index.snapshot()?;
+        let report = Report {
+            commit: report.commit,
+            documents: report.documents,
+            segments_before: before.segments().len(),
+            segments: report.segments,
+            bytes_before: Parts::of(&before).total,
+            bytes: Parts::of(&after).total,
+        };
+        if self.json {
+            return print_line(&report);
+        }
+        output::print(format!(
+            "{} before, {} after: {}, {} before, {} after",
+            counted(report.segments_before as u64, "segment"),
+            report.segments,
+            counted(report.documents, "document"),
+            Size(report.bytes_before),
+            Size(report.bytes)
+        ))
+    }
+}

@@ -1,0 +1,84 @@
+//! Writing to standard output and standard error.
+//!
+//! The macros of the standard library panic when the reader of a pipe has gone away; these functions do not.
+
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+
+use super::harmless::{harmless, harmless_lines};
+use esparsa::error::{Error, Result};
+
+/// What standard output is called in messages.
+pub const STANDARD_OUTPUT: &str = "<stdout>";
+
+/// Standard output, with a buffer; call [`Output::finish`] at the end.
+pub struct Output {
+    out: BufWriter<StdoutLock<'static>>,
+    is_terminal: bool,
+}
+
+impl Output {
+    /// Takes standard output.
+    pub fn new() -> Self {
+        let out = io::stdout().lock();
+        Self {
+            is_terminal: out.is_terminal(),
+            out: BufWriter::with_capacity(1 << 16, out),
+        }
+    }
+
+    /// Writes a line.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]; when the reader has gone away, its kind is `BrokenPipe`, and the process ends with code 0.
+    pub fn line(&mut self, line: impl AsRef<[u8]>) -> Result<()> {
+        let written = self.out.write_all(line.as_ref());
+        written
+            .and_then(|()| self.out.write_all(b"\n"))
+            .map_err(output_error)
+    }
+
+    /// Writes data of others, such as a stored document: as it is, except that a terminal gets
+    /// [escapes](super::harmless) for what it would obey. In JSON they mean the same characters.
+    ///
+    /// # Errors
+    ///
+    /// As [`Output::line`].
+    pub fn data(&mut self, line: impl AsRef<[u8]>) -> Result<()> {
+        if !self.is_terminal {
+            return self.line(line);
+        }
+        self.line(&*harmless_lines(&String::from_utf8_lossy(line.as_ref())))
+    }
+
+    /// Writes out what is in the buffer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Output::line`].
+    pub fn finish(mut self) -> Result<()> {
+        self.out.flush().map_err(output_error)
+    }
+}
+
+/// Prints `text`, which is one line or several, and a line feed.
+///
+/// # Errors
+///
+/// As [`Output::line`].
+pub fn print(text: impl AsRef<[u8]>) -> Result<()> {
+    let mut output = Output::new();
+    output.line(text)?;
+    output.finish()
+}
+
+/// Prints a line on standard error, with [escapes](super::harmless) for what a terminal would obey.
+/// If that cannot be written, there is nobody to be told.
+pub fn message(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", harmless(line));
+}
+
+/// The error for output that cannot be written.
+pub fn output_error(source: io::Error) -> Error {
+    Error::io(STANDARD_OUTPUT, "write", source)
+}

@@ -1,0 +1,76 @@
+//! Partial files that stay when the work fails, and that a later process goes on with.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use super::{
+    OutputFile, PartialFile, STANDARD, is_written_directly, open_locked, partial_path, resolved,
+};
+use esparsa::error::{Error, Result};
+
+impl OutputFile {
+    /// Leaves what is written where it is if the work fails, for [`PartialFile::resume`] to go on
+    /// with.
+    #[must_use]
+    pub fn kept(mut self) -> Self {
+        if let Some(partial) = &mut self.partial {
+            partial.is_kept = true;
+        }
+        self
+    }
+
+    /// The partial file, if it stays where it is when the work fails.
+    pub fn kept_file(&self) -> Option<&Path> {
+        let partial = self.partial.as_ref().filter(|partial| partial.is_kept);
+        partial.map(|partial| partial.partial.as_path())
+    }
+}
+
+impl PartialFile {
+    /// Opens what a process that was killed or failed has written, or else a copy of the finished
+    /// file; an empty file if there is neither.
+    ///
+    /// What was there before stays there, whatever becomes of the work.
+    ///
+    /// # Errors
+    ///
+    /// As [`OutputFile::create`].
+    pub fn resume(path: &Path) -> Result<Self> {
+        if path.as_os_str() == STANDARD || is_written_directly(path) {
+            let message = "expected the name of a file to go on with, found a pipe or a device";
+            return Err(Error::invalid(message).at_line(path.display().to_string(), 0));
+        }
+        let path = resolved(path)?;
+        let partial = partial_path(&path);
+        if let Some(file) = open_locked(&partial)? {
+            let mut left = Self::new(path, partial, file);
+            left.is_kept = true;
+            return Ok(left);
+        }
+        let mut begun = Self::create(&path)?;
+        match File::open(&path) {
+            Ok(mut finished) => {
+                let copied = io::copy(&mut finished, &mut begun.file);
+                copied.map_err(|source| Error::io(&begun.partial, "write", source))?;
+            }
+            Err(source) if source.kind() == ErrorKind::NotFound => {}
+            Err(source) => return Err(Error::io(&path, "open", source)),
+        }
+        Ok(begun)
+    }
+
+    /// The file, for reading and writing.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// The file that its content comes from: the partial file itself, or the finished one that was
+    /// copied.
+    pub fn source(&self) -> &Path {
+        match self.is_kept {
+            true => &self.partial,
+            false => &self.path,
+        }
+    }
+}

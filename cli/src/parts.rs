@@ -1,0 +1,123 @@
+//! The bytes of an index on disk, by what they hold.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::size::Size;
+use esparsa::Snapshot;
+
+/// Bytes on disk of the files that one commit names, the manifest itself left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Parts {
+    /// Lists of documents with term frequencies or impacts.
+    pub postings: u64,
+    /// Dictionaries of terms.
+    pub terms: u64,
+    /// Lengths of documents.
+    pub lengths: u64,
+    /// External ids.
+    pub ids: u64,
+    /// Vectors of dense fields.
+    pub vectors: u64,
+    /// Stored documents.
+    pub stored: u64,
+    /// Headers, checksums, statistics and deletes.
+    pub other: u64,
+    /// All of it.
+    pub total: u64,
+}
+
+impl Parts {
+    /// Adds up the sections of a snapshot's segments.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let mut parts = Self::default();
+        for segment in snapshot.segments() {
+            for (name, _, bytes) in segment.reader.container().sections() {
+                match name {
+                    "postings" | "impacts" => parts.postings += bytes,
+                    "terms" => parts.terms += bytes,
+                    "lengths" => parts.lengths += bytes,
+                    "ids" | "id-order" => parts.ids += bytes,
+                    "vectors" | "vector-scales" | "vector-documents" => parts.vectors += bytes,
+                    "stored" | "stored-index" => parts.stored += bytes,
+                    _ => {}
+                }
+            }
+            let deletes = segment.entry.deletes.as_ref();
+            parts.total += segment.entry.stamp.length + deletes.map_or(0, |d| d.stamp.length);
+        }
+        let lists = parts.postings + parts.terms + parts.lengths + parts.vectors;
+        let named = lists + parts.ids + parts.stored;
+        parts.other = parts.total.saturating_sub(named);
+        parts
+    }
+
+    /// The parts in words, such as `1.2 MB on disk: postings 900.0 kB, …`.
+    pub fn describe(&self) -> String {
+        let mut text = format!("{} on disk: ", Size(self.total));
+        let parts = [
+            ("postings", self.postings),
+            ("terms", self.terms),
+            ("lengths", self.lengths),
+            ("ids", self.ids),
+            ("vectors", self.vectors),
+            ("stored documents", self.stored),
+            ("other", self.other),
+        ];
+        // Few indexes have vectors.
+        let parts = parts.into_iter().filter(|part| *part != ("vectors", 0));
+        for (place, (name, bytes)) in parts.enumerate() {
+            let separator = if place == 0 { "" } else { ", " };
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{separator}{name} {}", Size(bytes));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use esparsa::{Document, Index, Schema};
+
+    #[test]
+    fn parts_add_up_to_the_files() {
+        let schema = Schema::new().text("text", "en").unwrap();
+        let schema = schema.sparse("sparse", 2.0).unwrap();
+        let schema = schema.dense("dense", 2).unwrap();
+        let index = Index::in_memory(schema.stored("source").unwrap()).unwrap();
+        let mut writer = index.writer().unwrap();
+        for id in ["a", "b", "c", "d"] {
+            let document = Document::new(id).with_text("text", "lava and ash");
+            let document = document.with_sparse("sparse", [("lava", 1.0)]);
+            writer
+                .add(document.with_dense("dense", [1.0, 2.0]))
+                .unwrap();
+        }
+        writer.commit().unwrap();
+        writer.delete("a").unwrap();
+        writer.commit().unwrap();
+
+        let parts = Parts::of(&index.snapshot().unwrap());
+        let named = [
+            parts.postings,
+            parts.terms,
+            parts.lengths,
+            parts.ids,
+            parts.vectors,
+            parts.stored,
+        ];
+        assert!(named.iter().all(|bytes| *bytes > 0), "{parts:?}");
+        assert_eq!(named.iter().sum::<u64>() + parts.other, parts.total);
+        let snapshot = index.snapshot().unwrap();
+        let entry = &snapshot.segments()[0].entry;
+        let deletes = entry.deletes.as_ref().unwrap();
+        assert_eq!(parts.total, entry.stamp.length + deletes.stamp.length);
+        assert!(
+            parts.describe().contains(" on disk: postings "),
+            "{}",
+            parts.describe()
+        );
+    }
+}

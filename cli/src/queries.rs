@@ -1,0 +1,209 @@
+//! Query files, and the field that queries search.
+//!
+//! What comes in: a path, plain or compressed, and the options that name a field. What goes out: queries for the
+//! library, each with its id. Nothing here searches. Files are read whole: their content is kept in memory anyway.
+
+mod field;
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use clap::builder::RangedI64ValueParser;
+
+use super::input::{InputFormat, Reader};
+use esparsa::error::{Error, Result};
+use esparsa::eval::{self, Qrels, read_queries};
+use esparsa::format::FieldKind;
+use esparsa::format::limits::MAX_K;
+use esparsa::index::Snapshot;
+use esparsa::query::Query;
+
+pub use field::{FieldArguments, SearchedField, kinds_of};
+
+/// Most threads that can be asked for.
+const MAX_THREADS: i64 = 1_024;
+
+/// Part of a TREC topic to search with; other query files have only one text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TopicPart {
+    /// A few words.
+    #[default]
+    Title,
+    /// A sentence.
+    Description,
+    /// A paragraph that says what is relevant.
+    Narrative,
+    /// Title, then description.
+    TitleAndDescription,
+}
+
+impl From<TopicPart> for eval::TopicPart {
+    fn from(part: TopicPart) -> Self {
+        match part {
+            TopicPart::Title => Self::Title,
+            TopicPart::Description => Self::Description,
+            TopicPart::Narrative => Self::Narrative,
+            TopicPart::TitleAndDescription => Self::TitleAndDescription,
+        }
+    }
+}
+
+/// A file of queries, and which of them are searched.
+#[derive(Clone, Copy, Debug)]
+pub struct QueryFile<'a> {
+    /// The file, or `-` for standard input.
+    pub path: &'a Path,
+    /// Part of TREC topics to search with.
+    pub part: TopicPart,
+    /// Relevance judgements, if only queries that have some are searched.
+    pub qrels: Option<&'a Path>,
+}
+
+/// The queries of a file, made ready for one index.
+pub struct QuerySet {
+    /// Ids of the queries, in the order of the file.
+    pub ids: Vec<String>,
+    /// The words of the queries that have some, in the same order.
+    pub texts: Vec<Option<String>>,
+    /// The queries, in the same order.
+    pub queries: Vec<Query>,
+    /// The field that they search.
+    pub field: SearchedField,
+}
+
+impl QuerySet {
+    /// Reads the queries of `path`, or of standard input for `-`, for an index.
+    ///
+    /// Without a field named, they search the only field that all of them can; see
+    /// [`FieldArguments::find_in`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read_queries`], and [`Error::InvalidInput`] when the file has no query, the schema lacks the field, or
+    /// a query lacks what the field is searched with.
+    pub fn open(
+        path: &Path,
+        part: TopicPart,
+        field: &FieldArguments,
+        snapshot: &Snapshot,
+    ) -> Result<Self> {
+        let file = QueryFile {
+            path,
+            part,
+            qrels: None,
+        };
+        Self::open_encoded(&file, field, snapshot, None, |_, _| Ok(()))
+    }
+
+    /// The same for queries whose texts become vectors before they are searched with: `encode` puts these in for a field. `kind` is what is
+    /// searched unless a field is named.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`QuerySet::open`] and of `encode`.
+    pub fn open_encoded(
+        file: &QueryFile<'_>,
+        field: &FieldArguments,
+        snapshot: &Snapshot,
+        kind: Option<FieldKind>,
+        encode: impl FnOnce(&SearchedField, &mut [eval::Query]) -> Result<()>,
+    ) -> Result<Self> {
+        let (text, name) = read_file(file.path)?;
+        let mut read = read_queries(&*text, &name, file.part.into())?;
+        if read.is_empty() {
+            return Err(Error::invalid("expected queries, found an empty file").at_line(name, 0));
+        }
+        if let Some(qrels) = file.qrels {
+            keep_judged(&mut read, qrels, &name)?;
+        }
+        let field = match kind {
+            Some(kind) => field.find_in(snapshot, &[kind])?,
+            None => field.find_in(snapshot, &kinds_of_all(&read))?,
+        };
+        encode(&field, &mut read).map_err(|error| error.at_line(&*name, 0))?;
+        let queries = read.iter().map(|query| field.query(query));
+        let queries = queries.collect::<Result<_>>();
+        let queries = queries.map_err(|error| error.at_line(name, 0))?;
+        let (ids, texts) = read.into_iter().map(|query| (query.id, query.text)).unzip();
+        Ok(Self {
+            ids,
+            texts,
+            queries,
+            field,
+        })
+    }
+
+    /// Makes every query ask for all its terms.
+    pub fn ask_for_all_terms(&mut self) {
+        let queries = std::mem::take(&mut self.queries).into_iter();
+        self.queries = queries.map(Query::with_all_terms).collect();
+    }
+}
+
+/// Leaves the queries that have judgements.
+fn keep_judged(queries: &mut Vec<eval::Query>, qrels: &Path, name: &str) -> Result<()> {
+    let (text, qrels_name) = read_file(qrels)?;
+    let qrels = Qrels::read(&*text, &qrels_name)?;
+    queries.retain(|query| qrels.contains(&query.id));
+    if queries.is_empty() {
+        let message = format!("no query is judged in {qrels_name}; do both belong together?");
+        return Err(Error::invalid(message).at_line(name, 0));
+    }
+    Ok(())
+}
+
+/// The kinds of fields that every one of these queries can search as it stands in the file.
+fn kinds_of_all(queries: &[eval::Query]) -> Vec<FieldKind> {
+    let can_search = |query: &eval::Query, kind: FieldKind| match kind {
+        FieldKind::Text => query.text.is_some(),
+        FieldKind::Sparse => query.vector.is_some(),
+        _ => query.dense.is_some(),
+    };
+    let mut kinds = vec![FieldKind::Text, FieldKind::Sparse, FieldKind::Dense];
+    kinds.retain(|kind| queries.iter().all(|query| can_search(query, *kind)));
+    kinds
+}
+
+/// The bytes of a text file, or of standard input for `-`, decompressed as the first bytes say; and its name for messages.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the file cannot be read or its compressed data is broken, [`Error::InvalidInput`] for a folder and
+/// for a compression that is not read here.
+pub fn read_file(path: &Path) -> Result<(Vec<u8>, String)> {
+    let mut name = path.display().to_string();
+    if path.is_dir() {
+        let message = "expected a file, found a folder; name a file in it";
+        return Err(Error::invalid(message).at_line(name, 0));
+    }
+    let mut bytes = Vec::new();
+    // The format says only where the reader cuts: after lines. Nothing looks at what is in them.
+    for chunk in Reader::open(&[path.to_owned()], InputFormat::JsonLines)? {
+        let chunk = chunk?;
+        bytes.extend_from_slice(&chunk.bytes);
+        name = chunk.file.to_string();
+    }
+    Ok((bytes, name))
+}
+
+/// Reads a number of results.
+pub fn k_parser() -> RangedI64ValueParser<usize> {
+    RangedI64ValueParser::new().range(1..=MAX_K as i64)
+}
+
+/// Reads a recall.
+///
+/// # Errors
+///
+/// When the text is no number above 0 and up to 1.
+pub fn recall_parser(text: &str) -> std::result::Result<f32, String> {
+    let recall = text.parse().ok();
+    let recall = recall.filter(|recall| *recall > 0.0 && *recall <= 1.0);
+    recall
+        .ok_or_else(|| format!("expected a number above 0 and up to 1, such as 0.97, found {text}"))
+}
+
+/// Reads a number of threads.
+pub fn threads_parser() -> RangedI64ValueParser<usize> {
+    RangedI64ValueParser::new().range(1..=MAX_THREADS)
+}

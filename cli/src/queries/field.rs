@@ -1,0 +1,455 @@
+//! The field that is searched, and queries for it.
+
+use serde_json::{Value, json};
+
+use esparsa::Bm25;
+use esparsa::error::{Error, Result};
+use esparsa::eval::{self, TopicPart, read_queries};
+use esparsa::format::schema::Field;
+use esparsa::format::{FieldKind, FieldOptions, Schema, SparseTerms};
+use esparsa::index::Snapshot;
+use esparsa::query::Query;
+
+/// The options that say what is searched and how it is scored.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct FieldArguments {
+    /// Field to search: its name, or `text`, `sparse` or `dense` for the first field of that kind
+    /// [default: the index's only field that can be searched; if it has several, the only one that
+    /// fits the query, which is words or a vector].
+    #[arg(long, value_name = "NAME")]
+    field: Option<String>,
+    /// BM25: how soon a term's frequency saturates, at least 0 [default: 0.9].
+    #[arg(long, value_name = "X", value_parser = k1_parser)]
+    k1: Option<f32>,
+    /// BM25: how much a document's length counts, from 0 to 1 [default: 0.4].
+    #[arg(long, value_name = "X", value_parser = b_parser)]
+    b: Option<f32>,
+}
+
+/// A field of an index, and how it is scored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchedField {
+    /// The field's name.
+    pub name: String,
+    scoring: Scoring,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Scoring {
+    Words(Bm25),
+    Weights(SparseTerms),
+    Numbers,
+}
+
+impl FieldArguments {
+    /// Finds the field in a schema. When none is named it is the only one that can be searched, or
+    /// else the only one of the kinds that `fitting` lists, which are those that the queries can
+    /// search.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when the schema has no such field, when the field cannot be
+    /// searched, when none is named and more than one, or none, fits, and when k1 or b is given for
+    /// a field without BM25.
+    pub fn find(&self, schema: &Schema, fitting: &[FieldKind]) -> Result<SearchedField> {
+        let field = match &self.field {
+            Some(name) => named(schema, name)?,
+            None => only(schema, fitting)?,
+        };
+        let scoring = match &field.options {
+            FieldOptions::Text { bm25, .. } => Scoring::Words(self.bm25(*bm25)),
+            FieldOptions::Sparse { terms, .. } => Scoring::Weights(*terms),
+            FieldOptions::Dense { .. } => Scoring::Numbers,
+            _ => return Err(unknown(schema, &field.name)),
+        };
+        if !matches!(scoring, Scoring::Words(_)) && (self.k1.is_some() || self.b.is_some()) {
+            let message = "k1 and b are for text fields, and this is none; leave them out";
+            return Err(Error::invalid(message).in_field(&field.name));
+        }
+        Ok(SearchedField {
+            name: field.name.clone(),
+            scoring,
+        })
+    }
+
+    /// Finds the field as [`find`](Self::find) does. Fields in which no document has anything are
+    /// meant only when they are named, or when all are like that.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`find`](Self::find).
+    pub fn find_in(&self, snapshot: &Snapshot, fitting: &[FieldKind]) -> Result<SearchedField> {
+        let schema = snapshot.schema();
+        let held = schema.filtered(|field| snapshot.totals(field.number).documents > 0);
+        match self.field.is_none() && !held.fields().is_empty() {
+            true => self.find(&held, fitting),
+            false => self.find(schema, fitting),
+        }
+    }
+
+    fn bm25(&self, default: Bm25) -> Bm25 {
+        Bm25 {
+            k1: self.k1.unwrap_or(default.k1),
+            b: self.b.unwrap_or(default.b),
+        }
+    }
+}
+
+fn first_of(schema: &Schema, kind: FieldKind) -> Option<&Field> {
+    let mut fields = schema.fields().iter();
+    fields.find(|field| field.options.kind() == kind)
+}
+
+/// Reads k1.
+fn k1_parser(text: &str) -> std::result::Result<f32, String> {
+    let k1 = text.parse().ok();
+    let k1 = k1.filter(|k1: &f32| k1.is_finite() && *k1 >= 0.0);
+    k1.ok_or_else(|| format!("expected a number of at least 0, found {text}"))
+}
+
+/// Reads b.
+fn b_parser(text: &str) -> std::result::Result<f32, String> {
+    let b = text.parse().ok();
+    let b = b.filter(|b| (0.0..=1.0).contains(b));
+    b.ok_or_else(|| format!("expected a number from 0 to 1, found {text}"))
+}
+
+/// The field that is meant when none is named.
+fn only<'a>(schema: &'a Schema, fitting: &[FieldKind]) -> Result<&'a Field> {
+    let kinds = [FieldKind::Text, FieldKind::Sparse, FieldKind::Dense];
+    let fields = schema.fields().iter();
+    let all: Vec<&Field> = fields
+        .filter(|field| kinds.contains(&field.options.kind()))
+        .collect();
+    let fits = |field: &&&Field| fitting.contains(&field.options.kind());
+    let fit: Vec<&Field> = all.iter().filter(fits).copied().collect();
+    match (&*all, &*fit) {
+        ([field], _) | (_, [field]) => Ok(field),
+        ([], _) => Err(Error::invalid(
+            "the index has no field that can be searched",
+        )),
+        (all, []) => Err(Error::invalid(format!(
+            "expected queries that fit one of the fields, found none that does; choose the field by --field: {}",
+            in_words(all)
+        ))),
+        (_, several) => Err(Error::invalid(format!(
+            "expected a query that fits one field, found one that fits several; choose the field by --field: {}",
+            in_words(several)
+        ))),
+    }
+}
+
+/// Names and kinds of fields that can be searched.
+fn in_words(fields: &[&Field]) -> String {
+    let fields = fields.iter().filter_map(|field| {
+        let kind = match field.options {
+            FieldOptions::Text { .. } => "text",
+            FieldOptions::Sparse { .. } => "sparse",
+            FieldOptions::Dense { .. } => "dense",
+            _ => return None,
+        };
+        Some(format!("`{}` ({kind})", field.name))
+    });
+    fields.collect::<Vec<_>>().join(", ")
+}
+
+/// The kinds of fields that the query of a command line can search: words, or the JSON of a vector,
+/// which may be words too.
+pub fn kinds_of(text: &str) -> Vec<FieldKind> {
+    let mut kinds = vec![FieldKind::Text];
+    match serde_json::from_str(text) {
+        Ok(Value::Object(_)) => kinds.push(FieldKind::Sparse),
+        Ok(Value::Array(_)) => kinds.push(FieldKind::Dense),
+        _ => {}
+    }
+    kinds
+}
+
+/// The field of this name or, if there is none, the first of the kind that the name means.
+fn named<'a>(schema: &'a Schema, name: &str) -> Result<&'a Field> {
+    let by_kind = || match name {
+        "text" => first_of(schema, FieldKind::Text),
+        "sparse" => first_of(schema, FieldKind::Sparse),
+        "dense" => first_of(schema, FieldKind::Dense),
+        _ => None,
+    };
+    let found = schema.field(name).or_else(by_kind);
+    found.ok_or_else(|| unknown(schema, name))
+}
+
+fn unknown(schema: &Schema, name: &str) -> Error {
+    let fields: Vec<&Field> = schema.fields().iter().collect();
+    let message = format!(
+        "no field that can be searched has this name; the index has {}",
+        in_words(&fields)
+    );
+    Error::invalid(message).in_field(name)
+}
+
+impl SearchedField {
+    /// Whether the field is searched by words.
+    pub fn is_text(&self) -> bool {
+        matches!(self.scoring, Scoring::Words(_))
+    }
+
+    /// What the field's documents are counted by, for people.
+    pub fn unit(&self) -> &'static str {
+        match self.scoring {
+            Scoring::Words(_) | Scoring::Weights(_) => "posting",
+            Scoring::Numbers => "vector",
+        }
+    }
+
+    /// The query that `text` means: words, for a sparse field a JSON object of term to weight, for a dense field a JSON array
+    /// of numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when it is no such object or array.
+    pub fn parse(&self, text: &str) -> Result<Query> {
+        if self.is_text() {
+            return self.query(&eval::Query {
+                text: Some(text.to_owned()),
+                ..eval::Query::default()
+            });
+        }
+        let vector: Value = serde_json::from_str(text).map_err(|error| {
+            let expected = match self.scoring {
+                Scoring::Numbers => "array of numbers, such as '[0.12, -0.5]'",
+                _ => r#"object of term to weight, such as '{"volcano": 2.5, "lava": 1.1}'"#,
+            };
+            let model = ", or --model with the model that made the field, for words";
+            let message = format!("expected a JSON {expected}{model}; found `{text}` ({error})");
+            Error::invalid(message).in_field(&self.name)
+        })?;
+        // One line of a query file, so that the same rules hold.
+        let line = json!({ "id": "QUERY", "vector": vector }).to_string();
+        let read = read_queries(line.as_bytes(), "QUERY", TopicPart::default())?;
+        let query = read
+            .first()
+            .ok_or_else(|| Error::invalid("expected a query, found none"))?;
+        self.query(query)
+    }
+
+    /// The library's query for a query of a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when the query lacks the text or the vector that the field is searched with.
+    pub fn query(&self, query: &eval::Query) -> Result<Query> {
+        match self.scoring {
+            Scoring::Words(bm25) => match &query.text {
+                Some(text) => Ok(Query::text(&self.name, text).with_bm25(bm25)),
+                None => Err(self.lacks(query, "text", "sparse")),
+            },
+            Scoring::Weights(terms) => match &query.vector {
+                Some(vector) => self.weights(vector, terms),
+                None => Err(self.lacks(query, "vector", "text")),
+            },
+            Scoring::Numbers => match &query.dense {
+                Some(vector) => Ok(Query::dense(&self.name, vector.as_slice())),
+                None => Err(self.lacks(query, "vector", "text")),
+            },
+        }
+    }
+
+    fn weights(&self, vector: &[(String, f32)], terms: SparseTerms) -> Result<Query> {
+        if terms == SparseTerms::Strings {
+            return Ok(Query::sparse(&self.name, vector.iter().cloned()));
+        }
+        let numbered = vector.iter().map(|(term, weight)| {
+            let number = term.parse::<u32>().map_err(|_| {
+                let message = format!("terms of this field are numbers, found `{term}`");
+                Error::invalid(message).in_field(&self.name)
+            })?;
+            Ok((number, *weight))
+        });
+        let numbered = numbered.collect::<Result<Vec<_>>>()?;
+        Ok(Query::sparse_numbered(&self.name, numbered))
+    }
+
+    fn lacks(&self, query: &eval::Query, part: &str, other: &str) -> Error {
+        let id = &query.id;
+        let found = match (&query.vector, &query.dense) {
+            (Some(_), None) if self.scoring == Scoring::Numbers => "an object of weights",
+            (None, Some(_)) if part == "vector" => "an array of numbers",
+            _ => "none",
+        };
+        let message = format!(
+            "expected `{part}` in query `{id}`, found {found}; add it, or search a {other} field by --field{}",
+            match part {
+                "vector" => ", or name the field's model by --model",
+                _ => "",
+            }
+        );
+        Error::invalid(message).in_field(&self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> Schema {
+        let schema = Schema::new().stored("source").unwrap();
+        let schema = schema.text("title", "en").unwrap();
+        let schema = schema.text("body", "en").unwrap();
+        let schema = schema.sparse("splade", 3.0).unwrap();
+        schema.sparse_numbered("sparse", 3.0).unwrap()
+    }
+
+    fn find(field: Option<&str>, kind: FieldKind) -> Result<SearchedField> {
+        let arguments = FieldArguments {
+            field: field.map(str::to_owned),
+            ..FieldArguments::default()
+        };
+        arguments.find(&schema(), &[kind])
+    }
+
+    #[test]
+    fn a_field_is_found_by_name_then_by_kind() {
+        let name = |field, kind| find(field, kind).unwrap().name;
+        assert_eq!(name(Some("body"), FieldKind::Sparse), "body");
+        assert_eq!(name(Some("text"), FieldKind::Text), "title");
+        // A field that has the name of a kind is meant by it.
+        assert_eq!(name(Some("sparse"), FieldKind::Text), "sparse");
+    }
+
+    #[test]
+    fn without_a_name_the_only_field_that_fits_is_searched() {
+        let find = |schema: &Schema, kinds: &[FieldKind]| {
+            let found = FieldArguments::default().find(schema, kinds);
+            found.map(|field| field.name).map_err(|e| e.to_string())
+        };
+        let vectors = Schema::new().sparse("splade", 3.0).unwrap();
+        // The only one is meant whatever the query is: it says itself what it expects.
+        for text in ["honey", r#"{"honey": 1}"#, "[1]"] {
+            assert_eq!(find(&vectors, &kinds_of(text)).unwrap(), "splade");
+        }
+        let both = vectors.text("body", "en").unwrap();
+        assert_eq!(find(&both, &kinds_of("honey")).unwrap(), "body");
+        assert_eq!(find(&both, &[FieldKind::Sparse]).unwrap(), "splade");
+        let ambiguous = find(&both, &kinds_of(r#"{"honey": 1}"#)).unwrap_err();
+        assert!(
+            ambiguous.ends_with("--field: `splade` (sparse), `body` (text)"),
+            "{ambiguous}"
+        );
+        let several = find(&schema(), &kinds_of("honey")).unwrap_err();
+        assert!(
+            several.ends_with("--field: `title` (text), `body` (text)"),
+            "{several}"
+        );
+        let vectors = Schema::new().sparse("splade", 3.0).unwrap();
+        let vectors = vectors.dense("minilm", 2).unwrap();
+        let none = find(&vectors, &kinds_of("honey")).unwrap_err();
+        assert!(
+            none.ends_with("`splade` (sparse), `minilm` (dense)"),
+            "{none}"
+        );
+    }
+
+    #[test]
+    fn an_unknown_field_is_answered_with_those_there_are() {
+        for name in ["headline", "source"] {
+            let error = find(Some(name), FieldKind::Text).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("field `{name}`: ")), "{error}");
+            assert!(
+                error.contains("`title` (text), `body` (text), `splade` (sparse)"),
+                "{error}"
+            );
+            assert!(!error.contains("`source` ("), "{error}");
+        }
+        let stored = Schema::new().stored("source").unwrap();
+        let error = FieldArguments::default().find(&stored, &[FieldKind::Text]);
+        assert!(
+            error
+                .unwrap_err()
+                .to_string()
+                .contains("no field that can be searched")
+        );
+    }
+
+    #[test]
+    fn bm25_parameters_are_refused_for_sparse_fields() {
+        let find = |field: &str| {
+            let arguments = FieldArguments {
+                field: Some(field.to_owned()),
+                k1: Some(1.2),
+                b: None,
+            };
+            arguments.find(&schema(), &[])
+        };
+        let text = find("text").unwrap();
+        assert_eq!(text.scoring, Scoring::Words(Bm25 { k1: 1.2, b: 0.4 }));
+        assert!(find("sparse").is_err());
+    }
+
+    #[test]
+    fn parameters_out_of_range_are_answered_with_the_range() {
+        assert_eq!(k1_parser("1.2"), Ok(1.2));
+        for text in ["-1", "nan", "inf", "x", ""] {
+            let expected = format!("expected a number of at least 0, found {text}");
+            assert_eq!(k1_parser(text), Err(expected));
+        }
+        assert_eq!((b_parser("0"), b_parser("1")), (Ok(0.0), Ok(1.0)));
+        for text in ["-1", "1.5", "nan"] {
+            let expected = format!("expected a number from 0 to 1, found {text}");
+            assert_eq!(b_parser(text), Err(expected));
+        }
+    }
+
+    #[test]
+    fn a_sparse_query_is_an_object_of_weights() {
+        let splade = find(Some("splade"), FieldKind::Text).unwrap();
+        let query = splade.parse(r#"{"lava": 2.5, "etna": 1}"#).unwrap();
+        assert_eq!(
+            query,
+            Query::sparse("splade", [("etna", 1.0), ("lava", 2.5)])
+        );
+        for text in [
+            "lava",
+            "[1]",
+            r#"{"lava": -1}"#,
+            r#"{"lava": "x"}"#,
+            "",
+            "{",
+        ] {
+            assert!(splade.parse(text).is_err(), "{text}");
+        }
+        let numbered = find(Some("sparse"), FieldKind::Text).unwrap();
+        let query = numbered.parse(r#"{"7": 2.5}"#).unwrap();
+        assert_eq!(query, Query::sparse_numbered("sparse", [(7, 2.5)]));
+        assert!(numbered.parse(r#"{"lava": 1}"#).is_err());
+    }
+
+    #[test]
+    fn a_dense_query_is_an_array_of_numbers() {
+        let schema = schema().dense("passage", 2).unwrap();
+        let arguments = FieldArguments {
+            field: Some("dense".to_owned()),
+            ..FieldArguments::default()
+        };
+        let field = arguments.find(&schema, &[FieldKind::Text]).unwrap();
+        assert_eq!((field.name.as_str(), field.unit()), ("passage", "vector"));
+        let query = field.parse("[1, -0.5]").unwrap();
+        assert_eq!(query, Query::dense("passage", [1.0, -0.5]));
+        for text in ["lava", r#"{"lava": 1}"#, r#"["x"]"#, "[1e39]", ""] {
+            assert!(field.parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_query_without_what_the_field_needs_is_named() {
+        let text = eval::Query {
+            id: "q7".into(),
+            text: Some("lava".into()),
+            ..eval::Query::default()
+        };
+        let error = find(Some("splade"), FieldKind::Text).unwrap().query(&text);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("`vector` in query `q7`"), "{error}");
+        let body = find(Some("body"), FieldKind::Text).unwrap();
+        let expected = Query::text("body", "lava").with_bm25(Bm25::default());
+        assert_eq!(body.query(&text).unwrap(), expected);
+    }
+}

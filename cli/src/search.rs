@@ -1,0 +1,371 @@
+//! `esparsa search`: one query, or a file of queries.
+
+mod batch;
+pub mod hits;
+mod models;
+mod progress;
+pub mod report;
+pub mod snippet;
+pub mod terminal;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::harmless::harmless;
+use super::index::thread_count;
+use super::output::{self, Output};
+use super::output_file::OutputFile;
+use super::queries::{
+    FieldArguments, QueryFile, QuerySet, SearchedField, TopicPart, k_parser, kinds_of,
+    recall_parser, threads_parser,
+};
+use super::size::{counted, grouped};
+use batch::{Batch, Outcome};
+use esparsa::error::{Error, Result};
+use esparsa::eval::{self, RunWriter};
+use esparsa::format::limits::MAX_K;
+use esparsa::index::{Index, Snapshot};
+use esparsa::query::{Algorithm, Explanation, Query, SearchOptions, SearchResult};
+use models::{Models, SearchModels};
+use progress::QueryProgress;
+use report::{ExplanationReport, QueryReport, SingleReport};
+use terminal::Style;
+
+/// Number of results for one query, unless another is asked for.
+const K_FOR_ONE: usize = 10;
+/// Number of results for each query of a file, unless another is asked for.
+const K_FOR_FILE: usize = 1_000;
+/// Name of the system in the last column of a run, unless another is given.
+const DEFAULT_TAG: &str = "esparsa";
+
+const EXAMPLES: &str = "\
+Examples:
+  esparsa search --index wiki.index \"volcanoes of Sicily\"
+  esparsa search --index wiki.index --field splade '{\"volcano\": 2.5, \"sicily\": 1.9}'
+  esparsa search --index wiki.index \"volcanoes of Sicily\" --all-terms
+  esparsa search --index wiki.index \"volcanoes of Sicily\" --explain etna
+  esparsa search --index wiki.index --queries topics.tsv.gz --k 100 --output bm25.run
+  esparsa search --index wiki.index --queries topics.tsv.gz --qrels wiki.qrels --tag bm25 --output bm25.run
+
+In a run, white space and control characters of ids are percent-encoded: `lava lake` is written as `lava%20lake`; `eval`,
+`fuse` and `rerank` decode them. All other ids are written as they are.";
+
+/// Search an index with one query or a file of queries.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["query", "queries"]))]
+pub struct Search {
+    /// Folder of the index.
+    #[arg(long, value_name = "DIR")]
+    index: PathBuf,
+    /// What to search for: words, for a sparse field a JSON object of term to weight, for a dense field a JSON array of numbers.
+    query: Option<String>,
+    /// File of queries, `-` for standard input: BEIR or other JSON Lines, TSV (id, text), TREC topics; `.gz` and `.zst` too.
+    #[arg(long, value_name = "FILE")]
+    queries: Option<PathBuf>,
+    #[command(flatten)]
+    field: FieldArguments,
+    /// Find only documents that have every term of the query. Words that the field's analyzer drops are no terms.
+    #[arg(long)]
+    all_terms: bool,
+    /// Number of results for each query [default: 10, and 1000 with --queries].
+    #[arg(long, value_name = "N", value_parser = k_parser())]
+    k: Option<usize>,
+    /// File for the results of --queries, a TREC run or, with --json, JSON Lines [default: standard
+    /// output]. Scores are written in full. Tools that judge runs sort them by score and, where
+    /// scores are equal, by document id: there their order may not be the one of the run.
+    #[arg(long, value_name = "FILE", conflicts_with = "query")]
+    output: Option<PathBuf>,
+    /// Relevance judgements: of --queries, search only with queries that have some.
+    #[arg(long, value_name = "FILE", conflicts_with = "query")]
+    qrels: Option<PathBuf>,
+    /// Name of the system in the last column of the run, without white space [default: esparsa].
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["query", "json"], value_parser = tag_parser)]
+    tag: Option<String>,
+    /// Threads for the queries of a file, each of which runs on one [default: all cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    /// Threads that each query may use, for one heavy query at a time; those of --threads times as many run at once.
+    /// Light queries use fewer.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
+    query_threads: usize,
+    /// Algorithm: exhaustive, wand, block-max-wand, max-score, ranges (sparse fields only) or
+    /// conjunction (with --all-terms only, which else leaves exhaustive); all give the same results
+    /// [default: the planner's choice].
+    #[arg(long, value_name = "NAME")]
+    algorithm: Option<Algorithm>,
+    /// Share of the exact results that should be found: below 1, a search of a sparse field is approximate and takes less
+    /// time. `calibrate` measures how; scores lack the terms that were left out.
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = recall_parser)]
+    recall: f32,
+    /// Show where the score of this document comes from, instead of results.
+    #[arg(long, value_name = "ID", conflicts_with = "queries")]
+    explain: Option<String>,
+    /// Leave out the document whose id is that of the query, where queries are documents
+    /// themselves, as in ArguAna; there are still K results.
+    #[arg(long, conflicts_with = "query")]
+    exclude_self: bool,
+    #[command(flatten)]
+    models: SearchModels,
+    /// Part of TREC topics to search with.
+    #[arg(
+        long,
+        value_name = "PART",
+        value_enum,
+        default_value_t,
+        conflicts_with = "query"
+    )]
+    topic_part: TopicPart,
+    /// Print JSON: an object for one query, a line for each query of a file.
+    #[arg(long)]
+    json: bool,
+    /// Show no progress.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Reads the tag of a run.
+fn tag_parser(text: &str) -> std::result::Result<String, String> {
+    match text.is_empty() || text.contains(char::is_whitespace) {
+        true => Err("expected a name without white space".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}
+
+impl Search {
+    /// Searches and prints.
+    ///
+    /// # Errors
+    ///
+    /// What opening the index, reading the queries, searching or writing gives.
+    pub fn run(self) -> Result<()> {
+        let snapshot = Index::open(&self.index)?.snapshot()?;
+        let models = Models::open(&self.models, &snapshot)?;
+        match (&self.query, &self.queries) {
+            (Some(text), _) => self.one(&snapshot, &models, text),
+            (None, Some(file)) => self.file(&snapshot, &models, file),
+            (None, None) => Err(Error::invalid("expected a query or a file of queries")),
+        }
+    }
+
+    fn options(&self, k: usize) -> SearchOptions {
+        let options = SearchOptions::new(k)
+            .recall(self.recall)
+            .threads(self.query_threads);
+        match self.algorithm {
+            Some(algorithm) => options.algorithm(algorithm),
+            None => options,
+        }
+    }
+
+    fn with_terms(&self, query: Query) -> Query {
+        if self.all_terms {
+            query.with_all_terms()
+        } else {
+            query
+        }
+    }
+
+    fn one(&self, snapshot: &Snapshot, models: &Models, text: &str) -> Result<()> {
+        let started = Instant::now();
+        let (field, query) = self.query(snapshot, models, text)?;
+        let query = self.with_terms(query);
+        if let Some(id) = &self.explain {
+            return self.explain(snapshot, &query, id);
+        }
+        let k = self.k.unwrap_or(K_FOR_ONE);
+        let mut result = snapshot.search_with(&query, &self.options(models.depth(k)))?;
+        models.rerank(snapshot, Some(text), &mut result, k)?;
+        let took_ms = started.elapsed().as_secs_f64() * 1e3;
+        if self.json {
+            let report = SingleReport::new(snapshot, text, &field.name, &result, took_ms)?;
+            return report::print_line(&report);
+        }
+        print_hits(snapshot, &query, &result, took_ms, field.unit())?;
+        if let Some(note) = batch::terms_left_out(&result) {
+            output::message(&note);
+        }
+        if result.hits.is_empty() {
+            say_why_nothing_was_found(snapshot, &query)?;
+        }
+        Ok(())
+    }
+
+    /// The field that is searched, and the query that `text` means for it.
+    fn query(
+        &self,
+        snapshot: &Snapshot,
+        models: &Models,
+        text: &str,
+    ) -> Result<(SearchedField, Query)> {
+        let Some(kind) = models.field_kind() else {
+            let field = self.field.find_in(snapshot, &kinds_of(text))?;
+            let query = field.parse(text)?;
+            return Ok((field, query));
+        };
+        let field = self.field.find_in(snapshot, &[kind])?;
+        let mut asked = eval::Query {
+            id: "QUERY".to_owned(),
+            text: Some(text.to_owned()),
+            ..eval::Query::default()
+        };
+        models.encode(snapshot.schema(), &field, std::slice::from_mut(&mut asked))?;
+        let query = field.query(&asked)?;
+        Ok((field, query))
+    }
+
+    fn explain(&self, snapshot: &Snapshot, query: &Query, id: &str) -> Result<()> {
+        let k = self.k.unwrap_or(K_FOR_ONE);
+        let explanation = snapshot.explain(query, id, k)?.ok_or_else(|| {
+            let message = format!("the index has no document with the id `{id}`");
+            Error::invalid(message)
+        })?;
+        if self.json {
+            return report::print_line(&ExplanationReport::new(&explanation));
+        }
+        output::print(printable(explanation).to_string().trim_end())
+    }
+
+    fn file(&self, snapshot: &Snapshot, models: &Models, file: &Path) -> Result<()> {
+        // Encoding the queries counts: without it a model would seem to search for nothing.
+        let started = Instant::now();
+        let schema = snapshot.schema();
+        let file = QueryFile {
+            path: file,
+            part: self.topic_part,
+            qrels: self.qrels.as_deref(),
+        };
+        let kind = models.field_kind();
+        let mut set =
+            QuerySet::open_encoded(&file, &self.field, snapshot, kind, |field, queries| {
+                models.encode(schema, field, queries)
+            })?;
+        if self.all_terms {
+            set.ask_for_all_terms();
+        }
+        let mut output = OutputFile::create(self.output.as_deref())?;
+        let name = output.name().to_owned();
+        let (outcome, hits) = self.write(snapshot, models, &set, &mut output, &name)?;
+        output.finish()?;
+        let seconds = started.elapsed().as_secs_f64();
+        let searched = outcome.queries - outcome.failed;
+        output::message(&format!(
+            "{}, {} in {seconds:.2} s, {} queries/s",
+            counted(searched, "query"),
+            counted(hits, "result"),
+            grouped((searched as f64 / seconds.max(1e-9)) as u64)
+        ));
+        outcome.check()
+    }
+
+    /// Searches with all queries and writes the results as a run or as JSON; returns their number
+    /// too.
+    fn write(
+        &self,
+        snapshot: &Snapshot,
+        models: &Models,
+        set: &QuerySet,
+        mut to: impl Write,
+        name: &str,
+    ) -> Result<(Outcome, u64)> {
+        if self.json {
+            let written = self.each(snapshot, models, set, |id, result| {
+                let report = report::line(&QueryReport::new(id, result))?;
+                writeln!(to, "{report}").map_err(|source| Error::io(name, "write", source))
+            })?;
+            return Ok(written);
+        }
+        let mut run = RunWriter::new(to, name, self.tag.as_deref().unwrap_or(DEFAULT_TAG))?;
+        let written = self.each(snapshot, models, set, |id, result| {
+            run.write_query(id, result.hits.iter().map(|hit| (&hit.id, hit.score)))
+        })?;
+        run.finish()?;
+        Ok(written)
+    }
+
+    /// Searches with all queries and hands each result on, in the order of the file; returns what
+    /// became of them and the number of hits.
+    fn each(
+        &self,
+        snapshot: &Snapshot,
+        models: &Models,
+        set: &QuerySet,
+        mut take: impl FnMut(&str, &SearchResult) -> Result<()>,
+    ) -> Result<(Outcome, u64)> {
+        let k = self.k.unwrap_or(K_FOR_FILE);
+        let depth = models.depth(k);
+        let to_terminal = self.output.is_none() && io::stdout().is_terminal();
+        let batch = Batch {
+            snapshot,
+            // One more takes the place of the query itself.
+            options: self.options((depth + usize::from(self.exclude_self)).min(MAX_K)),
+            threads: thread_count(self.threads),
+            progress: QueryProgress::new(set.ids.len() as u64, self.quiet, to_terminal),
+            notes: 0,
+        };
+        let mut hits = 0;
+        let outcome = batch.search(set, |place, mut result| {
+            if self.exclude_self {
+                result.hits.retain(|hit| hit.id != set.ids[place]);
+                result.hits.truncate(depth);
+            }
+            models.rerank(snapshot, set.texts[place].as_deref(), &mut result, k)?;
+            hits += result.hits.len() as u64;
+            take(&set.ids[place], &result)
+        })?;
+        Ok((outcome, hits))
+    }
+}
+
+/// Says so when the index has none of the query's words because all of them are stop words.
+fn say_why_nothing_was_found(snapshot: &Snapshot, query: &Query) -> Result<()> {
+    let dropped = snapshot.words_without_terms(query)?;
+    if dropped.is_empty() || snapshot.has_terms(query)? {
+        return Ok(());
+    }
+    output::message(&format!(
+        "every word of the query is a stop word ({}), and these are not indexed; an index made with an analyzer like \
+         `--language en+stopwords` keeps them",
+        dropped.join(", ")
+    ));
+    Ok(())
+}
+
+/// An explanation whose names a terminal can be given.
+fn printable(mut explanation: Explanation) -> Explanation {
+    let names = explanation.terms.iter_mut().map(|term| &mut term.term);
+    let names = names.chain(&mut explanation.missing);
+    for name in names.chain([&mut explanation.id]) {
+        *name = harmless(name).into_owned();
+    }
+    explanation
+}
+
+fn print_hits(
+    snapshot: &Snapshot,
+    query: &Query,
+    result: &SearchResult,
+    took_ms: f64,
+    unit: &str,
+) -> Result<()> {
+    let style = Style::detect();
+    if result.hits.is_empty() {
+        let documents = counted(snapshot.documents(), "document");
+        return output::print(format!("No results: nothing in {documents} matches."));
+    }
+    let mut output = Output::new();
+    for line in hits::hit_lines(snapshot, query, &result.hits, 0, style)? {
+        output.line(line)?;
+    }
+    let statistics = &result.statistics;
+    output.line(style.aside(&format!(
+        "{} of {} in {took_ms:.2} ms; {}; {} of {} scored",
+        counted(result.hits.len() as u64, "result"),
+        counted(snapshot.documents(), "document"),
+        report::names(&statistics.algorithms).join(", "),
+        grouped(statistics.postings_scored),
+        counted(statistics.postings, unit),
+    )))?;
+    output.finish()
+}

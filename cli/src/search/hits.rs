@@ -1,0 +1,59 @@
+//! Hits for people: rank, score, id, and a snippet of the stored document.
+
+use std::borrow::Cow;
+
+use super::snippet::snippet;
+use super::terminal::{Style, pad, width};
+use crate::harmless::harmless;
+use esparsa::error::Result;
+use esparsa::index::Snapshot;
+use esparsa::query::{Hit, Query};
+
+/// A snippet has at least this many columns, however long the ids are.
+const LEAST_SNIPPET_COLUMNS: usize = 30;
+
+/// Two lines for each hit: rank, score, id and title; below, the part of the text with most matches.
+///
+/// `indent` spaces stand before each line. A hit without a title has its text on the first line.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`](esparsa::Error::Corrupt) when a stored document is damaged.
+pub fn hit_lines(
+    snapshot: &Snapshot,
+    query: &Query,
+    hits: &[Hit],
+    indent: usize,
+    style: Style,
+) -> Result<Vec<String>> {
+    let rank_width = hits.len().to_string().len();
+    let scores: Vec<String> = hits.iter().map(|hit| format!("{:.4}", hit.score)).collect();
+    let score_width = scores.iter().map(String::len).max().unwrap_or(0);
+    let ids: Vec<Cow<'_, str>> = hits.iter().map(|hit| harmless(&hit.id)).collect();
+    let id_width = ids.iter().map(|id| width(id)).max().unwrap_or(0);
+    let margin = indent + rank_width + score_width + id_width + 6;
+    let columns = style
+        .columns
+        .saturating_sub(margin)
+        .max(LEAST_SNIPPET_COLUMNS);
+    let mut lines = Vec::with_capacity(2 * hits.len());
+    for (number, ((hit, id), score)) in hits.iter().zip(&ids).zip(&scores).enumerate() {
+        let stored = snapshot.stored(hit.address)?;
+        let found = snippet(snapshot, query, &stored, columns, style)?;
+        let (first, second) = match (found.title, found.text) {
+            (title, text) if title.is_empty() => (text, String::new()),
+            parts => parts,
+        };
+        let rank = number + 1;
+        let id = pad(id, id_width);
+        let line = format!(
+            "{:indent$}{rank:rank_width$}  {score:>score_width$}  {id}  {first}",
+            ""
+        );
+        lines.push(line.trim_end().to_owned());
+        if !second.is_empty() {
+            lines.push(format!("{:margin$}{second}", ""));
+        }
+    }
+    Ok(lines)
+}

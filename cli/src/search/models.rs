@@ -1,0 +1,194 @@
+//! What models add to a search: words become the vectors that a field is searched with, and results get the order of a model that reads
+//! them.
+
+use std::path::PathBuf;
+
+use crate::index::thread_count;
+use crate::models::{AnyEncoder, AnyScorer, KindName, ModelArguments, identity, same_model};
+use crate::queries::{SearchedField, k_parser};
+use crate::records::stored_contents;
+use esparsa::error::{Error, Result};
+use esparsa::eval;
+use esparsa::format::{FieldKind, FieldOptions, Schema, SparseTerms};
+use esparsa::index::Snapshot;
+use esparsa::neural::{Role, TextEncoder};
+use esparsa::query::SearchResult;
+use esparsa::rank::rerank;
+
+/// The options for models.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct SearchModels {
+    /// Folder of the model that made the vectors of the field: it makes those of queries from their words. Without --field,
+    /// the only field of the model's kind is searched.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Folder of a cross-encoder, or of a model of late interaction such as ColBERT, that reads the first results and puts
+    /// them into the order of its scores.
+    #[arg(long, value_name = "DIR", conflicts_with = "explain")]
+    rerank: Option<PathBuf>,
+    /// Results that --rerank reads for each query; more are not returned.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = k_parser())]
+    rerank_k: usize,
+    /// Number of threads for models [default: all cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    model_threads: Option<u32>,
+    #[command(flatten)]
+    options: ModelArguments,
+}
+
+/// The models of a search.
+pub struct Models {
+    encoder: Option<AnyEncoder>,
+    reranker: Option<AnyScorer>,
+    rerank_k: usize,
+}
+
+impl Models {
+    /// Opens the models that the arguments name, for an index.
+    ///
+    /// # Errors
+    ///
+    /// What opening gives, and [`Error::InvalidInput`] for re-ranking when the index keeps no documents.
+    pub fn open(arguments: &SearchModels, snapshot: &Snapshot) -> Result<Self> {
+        let mut models = Self {
+            encoder: None,
+            reranker: None,
+            rerank_k: arguments.rerank_k,
+        };
+        if arguments.model.is_none() && arguments.rerank.is_none() {
+            return Ok(models);
+        }
+        let options = &arguments.options;
+        let backend = options.backend(thread_count(arguments.model_threads))?;
+        if let Some(folder) = &arguments.model {
+            let encoder = AnyEncoder::open(folder, KindName::Auto, backend.clone(), options)?;
+            models.encoder = Some(encoder);
+        }
+        if let Some(folder) = &arguments.rerank {
+            if snapshot.schema().stored_field().is_none() {
+                return Err(Error::invalid(
+                    "--rerank reads documents, and the index keeps none; search without it, and take `esparsa rerank` with the \
+                     files of the documents",
+                ));
+            }
+            models.reranker = Some(AnyScorer::open(folder, backend, options)?);
+        }
+        Ok(models)
+    }
+
+    /// The kind of field that queries are encoded for, if they are.
+    pub fn field_kind(&self) -> Option<FieldKind> {
+        self.encoder.as_ref().map(|encoder| match encoder {
+            AnyEncoder::Sparse(_) => FieldKind::Sparse,
+            AnyEncoder::Dense(_) => FieldKind::Dense,
+        })
+    }
+
+    /// Makes the vectors of queries that have words and no vector of the field's kind, if there is
+    /// a model for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when the field is of another kind or was made by another model; what encoding gives.
+    pub fn encode(
+        &self,
+        schema: &Schema,
+        field: &SearchedField,
+        queries: &mut [eval::Query],
+    ) -> Result<()> {
+        let (Some(encoder), Some(kind)) = (&self.encoder, self.field_kind()) else {
+            return Ok(());
+        };
+        let options = &schema.expect(&field.name, kind)?.options;
+        match encoder {
+            AnyEncoder::Sparse(encoder) => {
+                same_model(schema, &field.name, &identity(encoder))?;
+                let has_numbers = matches!(
+                    options,
+                    FieldOptions::Sparse {
+                        terms: SparseTerms::Numbers,
+                        ..
+                    }
+                );
+                let named = |(term, weight): (u32, f32)| match has_numbers {
+                    true => (term.to_string(), weight),
+                    false => (encoder.term(term), weight),
+                };
+                let is_bare = |query: &eval::Query| query.vector.is_none();
+                encode(encoder, queries, is_bare, |query, vector| {
+                    query.vector = Some(vector.into_iter().map(named).collect());
+                })
+            }
+            AnyEncoder::Dense(encoder) => {
+                same_model(schema, &field.name, &identity(encoder))?;
+                let is_bare = |query: &eval::Query| query.dense.is_none();
+                encode(encoder, queries, is_bare, |query, vector| {
+                    query.dense = Some(vector)
+                })
+            }
+        }
+    }
+
+    /// How many results to search for where `k` are asked for.
+    pub fn depth(&self, k: usize) -> usize {
+        match self.reranker {
+            Some(_) => self.rerank_k,
+            None => k,
+        }
+    }
+
+    /// Puts the results for a query into the order of the model's scores, if there is one, and leaves the first `k`.
+    ///
+    /// # Errors
+    ///
+    /// What reading stored documents and scoring give, and [`Error::InvalidInput`] for a query without text.
+    pub fn rerank(
+        &self,
+        snapshot: &Snapshot,
+        text: Option<&str>,
+        result: &mut SearchResult,
+        k: usize,
+    ) -> Result<()> {
+        let Some(reranker) = &self.reranker else {
+            return Ok(());
+        };
+        let Some(text) = text else {
+            return Err(Error::invalid(
+                "--rerank reads the text of a query, and this one has none",
+            ));
+        };
+        let hits = result.hits.iter();
+        let read = hits.map(|hit| Ok(stored_contents(&snapshot.stored(hit.address)?)));
+        let documents: Vec<String> = read.collect::<Result<_>>()?;
+        let documents: Vec<&str> = documents.iter().map(String::as_str).collect();
+        result.hits = rerank(reranker.as_scorer(), text, &result.hits, &documents)?;
+        result.hits.truncate(k);
+        Ok(())
+    }
+}
+
+/// Puts the vectors of queries' texts in.
+fn encode<E: TextEncoder>(
+    encoder: &E,
+    queries: &mut [eval::Query],
+    is_bare: impl Fn(&eval::Query) -> bool,
+    put: impl Fn(&mut eval::Query, E::Vector),
+) -> Result<()> {
+    for window in queries.chunks_mut(encoder.window_size().items) {
+        let bare = window.iter_mut().filter(|query| is_bare(query));
+        let mut bare: Vec<&mut eval::Query> = bare.collect();
+        let texts: Vec<&str> = bare
+            .iter()
+            .filter_map(|query| query.text.as_deref())
+            .collect();
+        let vectors = encoder.encode(&texts, Role::Query)?.results;
+        let with_text = bare.iter_mut().filter(|query| query.text.is_some());
+        for (query, vector) in with_text.zip(vectors) {
+            let vector = vector.map_err(|error| {
+                Error::invalid(format!("query `{}` cannot be encoded: {error}", query.id))
+            })?;
+            put(query, vector);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! How far the queries of a file are: a bar on a terminal, elsewhere a plain line every few
+//! seconds.
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::output;
+use crate::progress::duration;
+use crate::size::{counted, grouped};
+
+const BETWEEN_LINES: Duration = Duration::from_secs(5);
+const BAR: &str = "{wide_bar} {human_pos} of {human_len} queries, {per_sec}, {eta} left";
+
+/// Shows how many queries were searched.
+pub struct QueryProgress {
+    display: Display,
+    queries: u64,
+    started: Instant,
+    last_shown: Instant,
+}
+
+enum Display {
+    Nothing,
+    Bar(ProgressBar),
+    Lines,
+}
+
+impl QueryProgress {
+    /// Begins before the first of `queries` queries. No bar is drawn while results go to the
+    /// terminal.
+    pub fn new(queries: u64, quiet: bool, to_terminal: bool) -> Self {
+        let display = match () {
+            () if quiet => Display::Nothing,
+            () if io::stderr().is_terminal() && to_terminal => Display::Nothing,
+            () if io::stderr().is_terminal() => Display::Bar(bar(queries)),
+            () => Display::Lines,
+        };
+        let now = Instant::now();
+        Self {
+            display,
+            queries,
+            started: now,
+            last_shown: now,
+        }
+    }
+
+    /// Says how many queries are done; shows it if it is time to.
+    pub fn update(&mut self, done: u64) {
+        match &self.display {
+            Display::Nothing => {}
+            // The bar itself sees to it that it is not drawn too often.
+            Display::Bar(bar) => bar.set_position(done),
+            Display::Lines if self.last_shown.elapsed() >= BETWEEN_LINES => {
+                self.last_shown = Instant::now();
+                output::message(&line(done, self.queries, self.started.elapsed()));
+            }
+            Display::Lines => {}
+        }
+    }
+
+    /// Prints a message on standard error without spoiling the bar; `--quiet` does not silence it.
+    pub fn message(&self, line: &str) {
+        match &self.display {
+            Display::Nothing | Display::Lines => output::message(line),
+            Display::Bar(bar) => bar.suspend(|| output::message(line)),
+        }
+    }
+}
+
+impl Drop for QueryProgress {
+    /// Takes the bar away, whatever became of the search.
+    fn drop(&mut self) {
+        if let Display::Bar(bar) = &self.display {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(queries: u64) -> ProgressBar {
+    // The template is a constant, and a bad one would only look plain.
+    let style = ProgressStyle::with_template(BAR);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(queries).with_style(style)
+}
+
+fn line(done: u64, queries: u64, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    let left = seconds * (queries - done.min(queries)) as f64 / done.max(1) as f64;
+    format!(
+        "{} of {}, {} queries/s, about {} left",
+        grouped(done),
+        counted(queries, "query"),
+        grouped((done as f64 / seconds.max(1e-9)) as u64),
+        duration(left)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_give_queries_rate_and_time_left() {
+        assert_eq!(
+            line(1_500, 6_000, Duration::from_secs(10)),
+            "1,500 of 6,000 queries, 150 queries/s, about 30 s left"
+        );
+        assert!(ProgressStyle::with_template(BAR).is_ok());
+    }
+}

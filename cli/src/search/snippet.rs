@@ -1,0 +1,295 @@
+//! The part of a stored document that shows why it was found.
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+use super::terminal::{Style, letter_width, width};
+use crate::harmless::harmless;
+use esparsa::error::Result;
+use esparsa::index::Snapshot;
+use esparsa::query::Query;
+
+/// Keys of a stored JSON object that may hold its text, the first that is there counts.
+const TEXT_KEYS: [&str; 3] = ["text", "contents", "body"];
+/// What stands where text was left out.
+const ELLIPSIS: &str = "…";
+
+/// The title of a document and the part of its text with most matches, both with the matches marked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snippet {
+    /// The title; empty when the document has none.
+    pub title: String,
+    /// Part of the text, on one line; empty when the document has none.
+    pub text: String,
+}
+
+/// Makes the snippet of a stored document, whose text takes at most `columns` columns without its marks.
+///
+/// # Errors
+///
+/// Those of [`Snapshot::highlight`].
+pub fn snippet(
+    snapshot: &Snapshot,
+    query: &Query,
+    stored: &[u8],
+    columns: usize,
+    style: Style,
+) -> Result<Snippet> {
+    let (title, text) = title_and_text(stored);
+    let part = |text: &str| -> Result<String> {
+        let matches = snapshot.highlight(query, text)?;
+        let part = best_part(text, &matches, columns.saturating_sub(2 * width(ELLIPSIS)));
+        Ok(marked(text, &matches, part, style))
+    };
+    Ok(Snippet {
+        title: part(&title)?,
+        text: part(&text)?,
+    })
+}
+
+/// The title and the text of a stored document: from a JSON object, or else all of it as text.
+fn title_and_text(stored: &[u8]) -> (String, String) {
+    let Ok(Value::Object(object)) = serde_json::from_slice(stored) else {
+        return (String::new(), on_one_line(&String::from_utf8_lossy(stored)));
+    };
+    let string = |key: &str| object.get(key).and_then(Value::as_str);
+    let title = string("title").unwrap_or_default();
+    let text = TEXT_KEYS.into_iter().find_map(string);
+    let text = text.map_or_else(
+        || {
+            let others = object
+                .iter()
+                .filter(|(key, _)| !["_id", "id", "title"].contains(&&***key));
+            let strings: Vec<&str> = others.filter_map(|(_, value)| value.as_str()).collect();
+            on_one_line(&strings.join(" "))
+        },
+        on_one_line,
+    );
+    (on_one_line(title), text)
+}
+
+/// One space for all white space. Control characters go with it: a document must not command the terminal.
+fn on_one_line(text: &str) -> String {
+    let is_between = |c: char| c.is_whitespace() || c.is_control();
+    let words: Vec<&str> = text
+        .split(is_between)
+        .filter(|word| !word.is_empty())
+        .collect();
+    harmless(&words.join(" ")).into_owned()
+}
+
+/// The part of `text`, at most `columns` wide, with most different matched words, then with most matches.
+///
+/// The first of equal parts is taken. The matches found stand in its middle, and it is cut between words where it can be.
+fn best_part(text: &str, matches: &[Range<usize>], columns: usize) -> Range<usize> {
+    if width(text) <= columns {
+        return 0..text.len();
+    }
+    let mut best = (0, 0);
+    let mut core = 0..0;
+    for (number, first) in matches.iter().enumerate() {
+        let limit = forward(text, first.start, columns);
+        let inside = &matches[number..];
+        // A match of text without spaces may be wider than the whole part: its beginning counts.
+        let inside = &inside[..inside.partition_point(|range| range.end <= limit).max(1)];
+        let mut words: Vec<String> = inside
+            .iter()
+            .map(|r| text[r.clone()].to_lowercase())
+            .collect();
+        words.sort_unstable();
+        words.dedup();
+        let found = (words.len(), inside.len());
+        if found > best {
+            best = found;
+            core = first.start..inside.last().map_or(limit, |last| last.end.min(limit));
+        }
+    }
+    around(text, core, columns)
+}
+
+/// Widens a range to `columns` columns, as much on both sides, and moves its ends to the ends of words.
+fn around(text: &str, core: Range<usize>, columns: usize) -> Range<usize> {
+    let spare = columns.saturating_sub(width(&text[core.clone()]));
+    // What the end of the text leaves unused goes to the front.
+    let behind = text[core.end..]
+        .chars()
+        .take(spare)
+        .map(letter_width)
+        .sum::<usize>();
+    let front = (spare / 2).max(spare.saturating_sub(behind));
+    let mut start = backward(text, core.start, front);
+    if start > 0 && !text[..start].ends_with(' ') {
+        start += text[start..core.start]
+            .find(' ')
+            .map_or(0, |space| space + 1);
+    }
+    let mut end = forward(text, start, columns);
+    if end < text.len() && !text[end..].starts_with(' ') {
+        let from = core.end.max(start).min(end);
+        end = text[from..end].rfind(' ').map_or(end, |space| from + space);
+    }
+    start..end
+}
+
+/// Where `columns` columns before `from` begin.
+fn backward(text: &str, from: usize, columns: usize) -> usize {
+    let mut left = columns;
+    let mut start = from;
+    for letter in text[..from].chars().rev() {
+        match left.checked_sub(letter_width(letter)) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        start -= letter.len_utf8();
+    }
+    start
+}
+
+/// Where `columns` columns from `from` on end.
+fn forward(text: &str, from: usize, columns: usize) -> usize {
+    let mut left = columns;
+    let mut end = from;
+    for letter in text[from..].chars() {
+        match left.checked_sub(letter_width(letter)) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        end += letter.len_utf8();
+    }
+    end
+}
+
+/// A part of `text` with its matches marked, and dots where it was cut.
+fn marked(text: &str, matches: &[Range<usize>], part: Range<usize>, style: Style) -> String {
+    let (open, close) = style.marks();
+    let mut out = String::new();
+    if part.start > 0 {
+        out.push_str(ELLIPSIS);
+    }
+    let mut at = part.start;
+    // What the part cuts off of a match is not marked.
+    let inside = matches
+        .iter()
+        .map(|range| range.start.max(part.start)..range.end.min(part.end))
+        .filter(|range| !range.is_empty());
+    for range in inside {
+        out.push_str(&text[at..range.start]);
+        out.push_str(open);
+        out.push_str(&text[range.clone()]);
+        out.push_str(close);
+        at = range.end;
+    }
+    out.push_str(&text[at..part.end]);
+    if part.end < text.len() {
+        out.push_str(ELLIPSIS);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use esparsa::{Index, Schema};
+
+    fn snapshot(analyzer: &str) -> Snapshot {
+        let schema = Schema::new().text("text", analyzer).unwrap();
+        Index::in_memory(schema).unwrap().snapshot().unwrap()
+    }
+
+    fn of(words: &str, stored: &str, columns: usize) -> Snippet {
+        analyzed_as("simple", words, stored, columns)
+    }
+
+    fn analyzed_as(analyzer: &str, words: &str, stored: &str, columns: usize) -> Snippet {
+        let query = Query::text("text", words);
+        let style = Style::plain(columns);
+        let snapshot = snapshot(analyzer);
+        snippet(&snapshot, &query, stored.as_bytes(), columns, style).unwrap()
+    }
+
+    #[test]
+    fn title_and_text_are_taken_from_json() {
+        let stored = r#"{"_id":"a","contents":"b  c\n d","title":"T\u001b[2J"}"#;
+        let found = of("c", stored, 80);
+        assert_eq!(
+            (found.title.as_str(), found.text.as_str()),
+            ("T [2J", "b [c] d")
+        );
+        assert_eq!(of("c", r#"{"_id":"a","note":"b c"}"#, 80).text, "b [c]");
+        assert_eq!(of("c", "plain c", 80).text, "plain [c]");
+        assert_eq!(of("c", "", 80), Snippet::default());
+    }
+
+    #[test]
+    fn the_part_with_most_different_words_is_shown() {
+        let filler = "x ".repeat(40);
+        let stored = format!("one one one {filler} one two {filler} end");
+        assert_eq!(
+            of("one two", &stored, 24).text,
+            "…x x x [one] [two] x x x x…"
+        );
+        let text = of("end", &stored, 24).text;
+        assert!(
+            text.ends_with("x x [end]") && text.starts_with("…x"),
+            "{text}"
+        );
+        assert!(width(&text) <= 26 && width(&text) >= 20, "{text}");
+    }
+
+    #[test]
+    fn without_matches_the_beginning_is_shown() {
+        assert_eq!(of("none", "alpha beta gamma delta", 14).text, "alpha beta…");
+        assert_eq!(of("none", "alpha beta", 14).text, "alpha beta");
+    }
+
+    #[test]
+    fn text_without_spaces_is_cut_between_letters() {
+        let stored = "한".repeat(50);
+        let found = of("none", &stored, 11).text;
+        assert_eq!(found, format!("{}…", "한".repeat(4)));
+    }
+
+    #[test]
+    fn text_without_spaces_shows_what_was_searched() {
+        let before = "彼女は昨日の会議で自分のことを話した".repeat(3);
+        let stored = format!("{before}名前を書く{before}");
+        let text = analyzed_as("ja", "名前", &stored, 24).text;
+        assert!(text.contains("[名前]") && text.starts_with('…'), "{text}");
+        let stored = format!("{before}猫{before}");
+        let text = analyzed_as("ja", "猫", &stored, 24).text;
+        assert!(text.contains("[猫]"), "{text}");
+        let text = analyzed_as(
+            "ko",
+            "책",
+            &format!("{} 책을 읽다", "그리고 ".repeat(30)),
+            24,
+        )
+        .text;
+        assert!(text.contains("[책을]"), "{text}");
+    }
+
+    #[test]
+    fn a_match_wider_than_the_part_is_marked_as_far_as_it_is_shown() {
+        let title = "全文検索機能の使い方入門";
+        let stored = format!("これは{title}と{title}です");
+        let text = analyzed_as("ja", title, &stored, 12).text;
+        assert_eq!(text, "…[全文検索機]…");
+    }
+
+    #[test]
+    fn no_part_is_wider_than_asked() {
+        let words = ["a", "세종대왕이", "é", "longer-word", "match", "ﷺ", "👩‍👩‍👧"];
+        let mut text = String::new();
+        for number in 0..200usize {
+            text.push_str(words[number * number % 7]);
+            text.push_str(if number % 3 == 0 { "" } else { " " });
+        }
+        for columns in 0..60 {
+            let matches = snapshot("simple").highlight(&Query::text("text", "match a"), &text);
+            let part = best_part(&text, &matches.unwrap(), columns);
+            let letters = text[part].chars().map(letter_width).sum::<usize>();
+            assert!(letters <= columns, "{letters} > {columns}");
+        }
+    }
+}

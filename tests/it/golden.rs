@@ -1,0 +1,389 @@
+//! An index that never changes, read by everything that can read one.
+//!
+//! `format-spec/golden/` holds the index of the documents in `golden/documents.rs`, and in `contents.json` what
+//! `format-spec/reader.py --json` prints of it. A change of the format, wanted or not, fails here.
+//! After a wanted one, write both anew (this needs `python3` with a zstd decoder) and read the diff:
+//!
+//! ```text
+//! ESPARSA_WRITE_GOLDEN=1 cargo test --test it golden
+//! ```
+
+mod documents;
+mod dump;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, OnceLock};
+
+use documents::{Files, build, schema};
+use dump::dump;
+use esparsa::format::{FieldKind, Verify};
+use esparsa::segment::SegmentReader;
+use esparsa::store::Memory;
+use esparsa::{Error, Index, IndexOptions};
+use serde_json::{Value, json};
+
+fn format_spec() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("format-spec")
+}
+
+/// The golden index, written anew first when the environment says so.
+fn golden() -> PathBuf {
+    static WRITTEN: OnceLock<()> = OnceLock::new();
+    let folder = format_spec().join("golden");
+    WRITTEN.get_or_init(|| {
+        if std::env::var_os("ESPARSA_WRITE_GOLDEN").is_some_and(|value| value == "1") {
+            write_golden(&folder);
+        }
+    });
+    folder
+}
+
+fn write_golden(folder: &Path) {
+    let _ = std::fs::remove_dir_all(folder);
+    std::fs::create_dir_all(folder).unwrap();
+    for (name, bytes) in build() {
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+    let output = run_reader(folder).expect("contents.json is written by python3, which is missing");
+    assert!(output.status.success(), "{output:?}");
+    let contents: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let stored = &contents["segments"][0]["stored"]["documents"];
+    assert!(
+        stored.is_array(),
+        "python3 has no zstd decoder; install `zstandard`"
+    );
+    std::fs::write(folder.join("contents.json"), output.stdout).unwrap();
+}
+
+fn recorded() -> Value {
+    let bytes = std::fs::read(golden().join("contents.json")).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// A term of a field of a segment.
+fn find(recorded: &Value, segment: usize, field: usize, term: Value) -> Value {
+    let listed = &recorded["segments"][segment]["fields"][field]["listed"];
+    let mut terms = listed.as_array().unwrap().iter();
+    terms.find(|t| t["term"] == term).unwrap().clone()
+}
+
+fn golden_files() -> Files {
+    let entries = std::fs::read_dir(golden()).unwrap().map(|e| e.unwrap());
+    entries
+        .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
+        .filter(|(name, _)| name != "contents.json")
+        .map(|(name, path)| (name, std::fs::read(path).unwrap()))
+        .collect()
+}
+
+// `reader.py`.
+
+/// Runs the independent reader; `None`, and a line that says so, when there is no Python.
+fn run_reader(folder: &Path) -> Option<Output> {
+    let reader = format_spec().join("reader.py");
+    let output = Command::new("python3")
+        .arg(reader)
+        .arg(folder)
+        .arg("--json")
+        .output();
+    match output {
+        Ok(output) => Some(output),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            println!("skipped: reader.py needs python3, which is not on this machine");
+            None
+        }
+        Err(error) => panic!("python3 cannot be started: {error}"),
+    }
+}
+
+/// Takes stored documents out, which a Python without a zstd decoder cannot read.
+fn without_stored_documents(mut contents: Value) -> Value {
+    for segment in contents["segments"].as_array_mut().unwrap() {
+        segment["stored"]["documents"] = Value::Null;
+    }
+    contents
+}
+
+// Changing bytes so that checksums stay right.
+
+/// Gives the section `from` of a file another name and required flag.
+fn rename_section(mut bytes: Vec<u8>, from: &str, to: &str, required: bool) -> Vec<u8> {
+    let length = bytes.len();
+    let trailer = length - 64;
+    let table = u64::from_le_bytes(bytes[trailer..trailer + 8].try_into().unwrap()) as usize;
+    let entry = (table..trailer)
+        .step_by(48)
+        .find(|at| bytes[*at..].starts_with(from.as_bytes()) && bytes[at + from.len()] == 0)
+        .unwrap();
+    bytes[entry..entry + 16].fill(0);
+    bytes[entry..entry + to.len()].copy_from_slice(to.as_bytes());
+    bytes[entry + 20] = u8::from(required);
+    let table_crc = crc32c::crc32c(&bytes[table..trailer]);
+    bytes[trailer + 12..trailer + 16].copy_from_slice(&table_crc.to_le_bytes());
+    let trailer_crc = crc32c::crc32c(&bytes[trailer..length - 4]);
+    bytes[length - 4..].copy_from_slice(&trailer_crc.to_le_bytes());
+    bytes
+}
+
+fn open_segment(bytes: Vec<u8>) -> esparsa::Result<SegmentReader> {
+    SegmentReader::open(
+        Arc::new(bytes),
+        "segment-0000000001",
+        &schema(),
+        Verify::AtOpen,
+    )
+}
+
+#[test]
+fn the_rust_reader_sees_what_is_recorded() {
+    let (found, recorded) = (dump(&golden()), recorded());
+    for part in ["files", "manifest", "segments"] {
+        assert!(
+            found[part] == recorded[part],
+            "{part} differ: found {:#}",
+            found[part]
+        );
+    }
+    assert_eq!(found, recorded);
+}
+
+#[test]
+fn the_same_documents_give_the_same_bytes() {
+    let (built, golden) = (build(), golden_files());
+    let names = |files: &Files| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&built), names(&golden));
+    for (name, bytes) in &built {
+        let golden = &golden[name];
+        let same = bytes.iter().zip(golden).take_while(|(a, b)| a == b).count();
+        assert!(
+            bytes == golden,
+            "{name} differs from byte {same} on: the format has changed"
+        );
+    }
+    assert!(golden.values().map(Vec::len).sum::<usize>() < 70_000);
+}
+
+#[test]
+fn the_golden_index_has_a_list_of_every_shape() {
+    let recorded = recorded();
+    let fields = &recorded["segments"][0]["fields"];
+    let find = |field: usize, name: &str| find(&recorded, 0, field, name.into());
+    for (term, df) in [
+        ("twice", 1),
+        ("pair", 2),
+        ("uneven", 70),
+        ("full", 128),
+        ("gaps", 130),
+        ("common", 519),
+        ("scattered", 299),
+    ] {
+        assert_eq!(find(0, term)["df"], df, "{term}");
+    }
+    assert_eq!(find(0, "common")["blocks"].as_array().unwrap().len(), 5);
+    let tiers = find(1, "everywhere")["tiers"].as_array().unwrap().clone();
+    let blocks = tiers
+        .iter()
+        .map(|t| t["blocks"].as_array().map_or(0, Vec::len));
+    assert_eq!(blocks.collect::<Vec<_>>(), [0, 2, 3]);
+    assert_eq!(fields[0]["left_out"], 1);
+    assert_eq!(fields[1]["left_out"], 1);
+    assert_eq!(recorded["segments"][0]["deleted"], json!([0, 1, 64, 519]));
+    assert_eq!(
+        recorded["segments"][0]["stored"]["blocks"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    assert_eq!(recorded["segments"][1]["fields"][2]["terms"], 0);
+    let reordered = recorded["segments"].as_array().unwrap().iter();
+    let reordered: Vec<&Value> = reordered.map(|segment| &segment["reordered"]).collect();
+    assert_eq!(reordered, [false, true, false]);
+    assert_eq!(
+        schema()
+            .expect("numbered", FieldKind::Sparse)
+            .unwrap()
+            .number,
+        2
+    );
+}
+
+#[test]
+fn the_golden_index_has_vectors_of_every_shape() {
+    let recorded = recorded();
+    let fields = |segment: usize| recorded["segments"][segment]["fields"].as_array().unwrap();
+    let field = |segment: usize, number: u32| {
+        let mut found = fields(segment).iter();
+        found.find(|field| field["field"] == number).cloned()
+    };
+    // In some documents, in all, in none.
+    let half = field(0, 5).unwrap();
+    assert_eq!(half["vector_documents"], json!([0, 173, 346, 519]));
+    assert_eq!(half["vectors"][3].as_array().unwrap().len(), 33);
+    let single = field(1, 4).unwrap();
+    assert_eq!(single["vector_documents"], json!([0, 1, 2]));
+    let odd = [1.0, -0.0, f32::MIN_POSITIVE / 4.0, 1e17, 0.1].map(f32::to_bits);
+    assert_eq!(single["vectors"][0], json!(odd));
+    assert!((4..7).all(|number| field(2, number).is_none()));
+    assert!(field(0, 4).is_none());
+    let byte = field(0, 6).unwrap();
+    assert_eq!(byte["vectors"][0][2], -127);
+    assert_eq!(byte["scale_bits"][0], (2f32 / 127.0).to_bits());
+    assert_eq!(field(1, 6).unwrap()["scale_bits"], json!([0]));
+    let schema = &recorded["manifest"]["schema"];
+    let fingerprint = "0123456789abcdeffedcba9876543210";
+    assert_eq!(
+        schema[5]["model"],
+        json!({ "name": "médio", "fingerprint": fingerprint })
+    );
+    assert_eq!(schema[6]["model"], Value::Null);
+}
+
+#[test]
+fn the_golden_index_has_ranges_of_every_shape() {
+    let recorded = recorded();
+    let numbers = |value: &Value| -> Vec<u64> {
+        let numbers = value.as_array().unwrap().iter();
+        numbers.map(|number| number.as_u64().unwrap()).collect()
+    };
+    let list = |segment, term: u32| find(&recorded, segment, 2, term.into());
+    // How many postings the ranges of a list have, by group.
+    let by_group = |list: &Value| {
+        let groups = list["groups"].as_array().unwrap().len();
+        let mut by_group = vec![Vec::new(); groups];
+        for range in list["ranges"].as_array().unwrap() {
+            let range = numbers(range);
+            by_group[(range[0] / 64) as usize].push(range[1]);
+        }
+        by_group
+    };
+    assert_eq!(by_group(&list(0, 7)), [[vec![32; 8], vec![4]].concat()]);
+    let eights = list(2, 7);
+    assert_eq!(by_group(&eights), [vec![8; 64], vec![8; 64], vec![1]]);
+    assert!(numbers(&eights["noted"]).iter().all(|impact| *impact > 0));
+    let whole = vec![64, 64, 64, 64, 44];
+    assert_eq!(by_group(&list(2, 8)), [whole, vec![1], vec![1]]);
+    assert_eq!(numbers(&list(2, 8)["noted"])[3], 0);
+    let few_and_many = vec![8, 9, 64, 64, 12];
+    assert_eq!(by_group(&list(2, 9)), [few_and_many, vec![], vec![1]]);
+    let second_alone = [vec![64; 6], vec![20]].concat();
+    assert_eq!(by_group(&list(2, 10)), [vec![], second_alone, vec![]]);
+    // A shorter list of the same field is a block.
+    assert_eq!(list(0, 65_536)["tiers"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_golden_index_has_impacts_of_several_exponents() {
+    let recorded = recorded();
+    let field = |segment: usize| &recorded["segments"][segment]["fields"][2];
+    assert_eq!(field(0)["base"], 0);
+    assert_eq!(field(0)["has_parts"], 1);
+    assert!(field(2)["base"].as_i64().unwrap() > 0);
+    assert!(field(0)["rounded_up"].as_u64().unwrap() > 0);
+    let exponents = |term: u32| -> Vec<i64> {
+        let parts = find(&recorded, 0, 2, term.into())["parts"].clone();
+        let parts = parts.as_array().unwrap().iter();
+        parts
+            .map(|part| part["exponent"].as_i64().unwrap())
+            .collect()
+    };
+    assert_eq!(exponents(11), [2, 1, 0, -12]);
+    assert_eq!(exponents(12), [6, -12]);
+    assert_eq!(exponents(13), [-12]);
+    let many = find(&recorded, 0, 2, 11.into());
+    assert!(many["parts"][2]["ranges"].is_array());
+    assert!(many["parts"][3]["tiers"].is_array());
+}
+
+#[test]
+fn the_independent_reader_sees_what_is_recorded() {
+    let Some(output) = run_reader(&golden()) else {
+        return;
+    };
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    if found["segments"][0]["stored"]["documents"].is_null() {
+        println!("stored documents are not compared: python3 has no zstd decoder");
+        assert_eq!(found, without_stored_documents(recorded()));
+        return;
+    }
+    let recorded = std::fs::read(golden().join("contents.json")).unwrap();
+    assert!(
+        output.stdout == recorded,
+        "what reader.py prints is not contents.json"
+    );
+}
+
+#[test]
+fn the_independent_reader_finds_a_flipped_byte_in_every_part_of_a_file() {
+    let files = golden_files();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in &files {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let recorded = recorded();
+    for (name, bytes) in &files {
+        // Header, the first section, the middle, the end of the table, the trailer's reserved bytes.
+        for at in [9, 64, bytes.len() / 2, bytes.len() - 65, bytes.len() - 30] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            std::fs::write(folder.path().join(name), damaged).unwrap();
+            let Some(output) = run_reader(folder.path()) else {
+                return;
+            };
+            let message = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(
+                output.status.code(),
+                Some(1),
+                "{name}, byte {at}: {message}"
+            );
+            assert!(output.stdout.is_empty());
+            let says = |word: &str| message.contains(word);
+            assert!(says(name) && says("section") && says("offset"), "{message}");
+        }
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    // Undamaged again, it reads as before.
+    let output = run_reader(folder.path()).unwrap();
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        without_stored_documents(found),
+        without_stored_documents(recorded)
+    );
+}
+
+#[test]
+fn a_newer_version_is_refused_as_too_new() {
+    let memory = Memory::new();
+    for (name, mut bytes) in golden_files() {
+        if name.starts_with("segment") {
+            bytes[8] = 2;
+            let crc = crc32c::crc32c(&bytes[..60]);
+            bytes[60..64].copy_from_slice(&crc.to_le_bytes());
+        }
+        memory.overwrite(&name, bytes);
+    }
+    let index = Index::open_in(Arc::new(memory), IndexOptions::new()).unwrap();
+    let error = index.snapshot().unwrap_err();
+    assert!(matches!(error, Error::TooNew { .. }), "{error}");
+    assert!(error.to_string().contains("segment-0000000001"), "{error}");
+    assert!(error.to_string().contains("format version 2"), "{error}");
+}
+
+#[test]
+fn an_unknown_section_is_refused_when_required_and_skipped_when_not() {
+    let bytes = golden_files().remove("segment-0000000001").unwrap();
+    let required = rename_section(bytes.clone(), "stored", "hologram", true);
+    let error = open_segment(required).unwrap_err();
+    assert!(matches!(error, Error::TooNew { .. }), "{error}");
+    assert!(error.to_string().contains("hologram"), "{error}");
+    let optional =
+        open_segment(rename_section(bytes.clone(), "stored", "hologram", false)).unwrap();
+    assert!(optional.stored().is_none());
+    assert!(open_segment(bytes).unwrap().stored().is_some());
+}

@@ -1,0 +1,28 @@
+//! The tests of the library from the outside, as one binary: linking many takes most of the time.
+
+mod all_terms;
+mod approximate;
+#[cfg(feature = "neural")]
+mod close;
+mod collections;
+mod concurrency;
+mod corruption;
+mod crash;
+mod dense;
+mod eval_reference;
+mod golden;
+mod hostile;
+mod index_lifecycle;
+#[cfg(feature = "neural")]
+mod minilm;
+#[cfg(feature = "neural")]
+mod neural_models;
+#[cfg(feature = "neural")]
+mod neural_parity;
+#[cfg(feature = "neural")]
+mod neural_tokens;
+mod oracle;
+mod query_threads;
+mod random;
+mod rank;
+mod walk;

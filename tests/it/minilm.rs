@@ -1,0 +1,158 @@
+//! A real model, MiniLM-L6, on a real collection: bf16 beside f32, and what dense search adds to words.
+//!
+//! Runs when `ESPARSA_MINILM` names the model's folder (`tests/neural/fetch_minilm` downloads it) and `ESPARSA_COLLECTIONS` a folder of
+//! collections. The small English one, cacm, takes a minute; figures of larger ones are in the documentation of `esparsa::rank`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+
+use esparsa::backend::{Cpu, CpuOptions, Precision};
+use esparsa::eval::{BeirFolder, EvaluateOptions, Metric, Run, ScoredDocument, evaluate};
+use esparsa::neural::DenseEncoder;
+use esparsa::rank::{Fusion, Normalization};
+use esparsa::{DenseMetric, Document, Hit, Index, Query, Schema, Snapshot};
+use serde_json::Value;
+
+/// Hits of each search that is fused.
+const DEPTH: usize = 1_000;
+
+#[test]
+fn bf16_finds_what_f32_finds_and_vectors_add_to_words() {
+    let folder = |variable| std::env::var_os(variable).map(PathBuf::from);
+    let (Some(model), Some(root)) = (folder("ESPARSA_MINILM"), folder("ESPARSA_COLLECTIONS"))
+    else {
+        println!("skipped: ESPARSA_MINILM and ESPARSA_COLLECTIONS do not name folders");
+        return;
+    };
+    let collection = BeirFolder::open(root.join("cacm")).unwrap();
+    let documents = documents(collection.corpus_path());
+    let qrels = collection.qrels("test").unwrap();
+    let queries = collection.queries_of(&qrels).unwrap().into_iter();
+    let queries: Vec<_> = queries
+        .map(|query| (query.id, query.text.unwrap()))
+        .collect();
+
+    let exact = vectors(&model, Precision::F32, &documents, &queries);
+    let rounded = vectors(&model, Precision::Bf16, &documents, &queries);
+    let least = least_cosine(&exact, &rounded);
+    println!("least cosine of bf16 with f32: {least:.6}");
+    assert!(least >= 0.9995, "cosine {least}");
+
+    let exact_index = index(&documents, &exact.documents);
+    let rounded_index = index(&documents, &rounded.documents);
+    let (mut shared, mut all) = (0, 0);
+    let mut runs = [Run::new(), Run::new(), Run::new()];
+    for (place, (id, text)) in queries.iter().enumerate() {
+        let dense = exact_index
+            .search(&Query::dense("vector", &exact.queries[place][..]), DEPTH)
+            .unwrap();
+        let of_rounded = rounded_index
+            .search(&Query::dense("vector", &rounded.queries[place][..]), 10)
+            .unwrap();
+        all += of_rounded.len();
+        shared += of_rounded
+            .iter()
+            .filter(|hit| dense[..10].iter().any(|other| other.id == hit.id))
+            .count();
+        let words = exact_index
+            .search(&Query::text("text", text), DEPTH)
+            .unwrap();
+        let fused = Fusion::weighted_sum(Normalization::ZScore)
+            .fuse_hits(&[&words, &dense])
+            .unwrap();
+        for (run, hits) in runs.iter_mut().zip([words, dense, fused]) {
+            run.insert(id, hits.iter().map(scored).collect()).unwrap();
+        }
+    }
+    let overlap = shared as f64 / all as f64;
+    println!("of the first 10 by f32, by bf16: {overlap:.4}");
+    assert!(overlap >= 0.98, "overlap {overlap}");
+
+    let metrics = Metric::parse_list("ndcg@10").unwrap();
+    let [words, dense, fused] = runs.map(|run| {
+        let report = evaluate(&qrels, &run, &metrics, EvaluateOptions::default()).unwrap();
+        report.mean(&metrics[0]).unwrap()
+    });
+    println!("nDCG@10: words {words:.4}, dense {dense:.4}, fused {fused:.4}");
+    assert!((dense - 0.4297).abs() < 0.003, "dense: {dense}");
+    assert!(
+        fused > words + 0.08 && fused > dense + 0.08,
+        "fused: {fused}"
+    );
+}
+
+struct Vectors {
+    documents: Vec<Vec<f32>>,
+    queries: Vec<Vec<f32>>,
+}
+
+fn vectors(
+    model: &Path,
+    precision: Precision,
+    documents: &[(String, String)],
+    queries: &[(String, String)],
+) -> Vectors {
+    let threads = available_parallelism().map_or(1, usize::from);
+    let backend = Cpu::new(CpuOptions { threads, precision }).unwrap();
+    let encoder = DenseEncoder::open(model, backend).unwrap();
+    Vectors {
+        documents: encoder.encode_documents(&texts(documents)).unwrap(),
+        queries: encoder.encode_queries(&texts(queries)).unwrap(),
+    }
+}
+
+fn texts(named: &[(String, String)]) -> Vec<&str> {
+    named.iter().map(|(_, text)| text.as_str()).collect()
+}
+
+/// The least cosine of any vector with its counterpart; both are of length 1.
+fn least_cosine(exact: &Vectors, rounded: &Vectors) -> f32 {
+    let cosines = |a: &[Vec<f32>], b: &[Vec<f32>]| {
+        let product =
+            |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        a.iter().zip(b).map(product).fold(1.0_f32, f32::min)
+    };
+    cosines(&exact.documents, &rounded.documents).min(cosines(&exact.queries, &rounded.queries))
+}
+
+fn documents(corpus: PathBuf) -> Vec<(String, String)> {
+    let mut documents: Vec<(String, String)> = Vec::new();
+    for line in BufReader::new(File::open(corpus).unwrap()).lines() {
+        let record: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let part = |key: &str| record[key].as_str().unwrap_or_default();
+        // cacm has an id twice: as in an index, the later one counts.
+        documents.retain(|(id, _)| id != part("_id"));
+        let text = format!("{} {}", part("title"), part("text"));
+        documents.push((part("_id").to_owned(), text));
+    }
+    documents
+}
+
+fn index(documents: &[(String, String)], vectors: &[Vec<f32>]) -> Snapshot {
+    let dimensions = vectors[0].len();
+    let schema = Schema::new()
+        .text("text", "en")
+        .unwrap()
+        .dense("vector", dimensions)
+        .unwrap();
+    let schema = schema.dense_metric("vector", DenseMetric::Cosine).unwrap();
+    let index = Index::in_memory(schema).unwrap();
+    let mut writer = index.writer().unwrap();
+    for ((id, text), vector) in documents.iter().zip(vectors) {
+        let document = Document::new(id)
+            .with_text("text", text)
+            .with_dense("vector", &vector[..]);
+        writer.add(document).unwrap();
+    }
+    writer.commit().unwrap();
+    index.snapshot().unwrap()
+}
+
+fn scored(hit: &Hit) -> ScoredDocument {
+    ScoredDocument {
+        document: hit.id.clone(),
+        score: hit.score.into(),
+    }
+}
