@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 
 /// How to treat queries that are judged but not in the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MissingQueries {
     /// They count with 0 in every measure, as in `ir_measures` and in `trec_eval -c`.
     #[default]
@@ -20,13 +21,40 @@ pub enum MissingQueries {
 }
 
 /// Options of [`evaluate`].
+///
+/// ```
+/// use esparsa::eval::{EvaluateOptions, MissingQueries};
+///
+/// let options = EvaluateOptions::new().missing(MissingQueries::Skip).exclude_self(true);
+/// assert_ne!(options, EvaluateOptions::default());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EvaluateOptions {
+    missing: MissingQueries,
+    exclude_self: bool,
+}
+
+impl EvaluateOptions {
+    /// The rules of `trec_eval -c`: missing queries count with 0, no result is excluded.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// How to treat queries that are judged but not in the run.
-    pub missing: MissingQueries,
-    /// Removes results with the id of their query, for collections whose queries are documents of
-    /// the collection, such as ArguAna.
-    pub exclude_self: bool,
+    #[must_use]
+    pub fn missing(self, missing: MissingQueries) -> Self {
+        Self { missing, ..self }
+    }
+
+    /// Whether to remove results with the id of their query, for collections whose queries are
+    /// documents of the collection, such as ArguAna.
+    #[must_use]
+    pub fn exclude_self(self, exclude_self: bool) -> Self {
+        Self {
+            exclude_self,
+            ..self
+        }
+    }
 }
 
 /// Evaluates a run: one value for each query of the qrels and each metric.
@@ -210,10 +238,7 @@ mod tests {
 
     fn report(missing: MissingQueries) -> Report {
         let metrics = Metric::parse_list("mrr,p@2").unwrap();
-        let options = EvaluateOptions {
-            missing,
-            ..EvaluateOptions::default()
-        };
+        let options = EvaluateOptions::new().missing(missing);
         evaluate(&qrels(), &run(), &metrics, options).unwrap()
     }
 
@@ -236,10 +261,9 @@ mod tests {
         let run = Run::read("1 Q0 1 1 9 t\n1 Q0 a 2 8 t\n".as_bytes(), "r").unwrap();
         let metrics = Metric::parse_list("mrr").unwrap();
         let mrr = |exclude_self| {
-            let options = EvaluateOptions {
-                missing: MissingQueries::Skip,
-                exclude_self,
-            };
+            let options = EvaluateOptions::new()
+                .missing(MissingQueries::Skip)
+                .exclude_self(exclude_self);
             evaluate(&qrels(), &run, &metrics, options).unwrap().means()[0]
         };
         assert_eq!((mrr(false), mrr(true)), (0.5, 1.0));
@@ -250,10 +274,7 @@ mod tests {
         let mut run = Run::new();
         run.insert("1", Vec::new()).unwrap();
         let metrics = Metric::parse_list("mrr").unwrap();
-        let options = EvaluateOptions {
-            missing: MissingQueries::Skip,
-            ..EvaluateOptions::default()
-        };
+        let options = EvaluateOptions::new().missing(MissingQueries::Skip);
         let report = evaluate(&qrels(), &run, &metrics, options).unwrap();
         assert_eq!(report.queries(), ["1"]);
         assert_eq!(report.means(), [0.0]);
@@ -279,10 +300,7 @@ mod tests {
     fn nothing_to_average_is_an_error() {
         let metrics = Metric::parse_list("mrr").unwrap();
         let zero = EvaluateOptions::default();
-        let skip = EvaluateOptions {
-            missing: MissingQueries::Skip,
-            ..EvaluateOptions::default()
-        };
+        let skip = EvaluateOptions::new().missing(MissingQueries::Skip);
         assert!(evaluate(&qrels(), &run(), &[], zero).is_err());
         assert!(evaluate(&Qrels::new(), &run(), &metrics, zero).is_err());
         assert!(evaluate(&qrels(), &Run::new(), &metrics, skip).is_err());

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 
 /// One query: an id, with a text, a sparse or dense vector, or both.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Query {
     /// Id of the query, as in the qrels; never empty.
     pub id: String,
@@ -22,6 +23,17 @@ pub struct Query {
     pub vector: Option<Vec<(String, f32)>>,
     /// Dense vector, if the file has one. Its components are finite.
     pub dense: Option<Vec<f32>>,
+}
+
+impl Query {
+    /// A query of a text.
+    pub fn of_text(id: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            text: Some(text.into()),
+            ..Self::default()
+        }
+    }
 }
 
 /// The layouts of a query file.
@@ -146,11 +158,7 @@ fn parse_tsv(line: &str) -> Result<Query> {
             quote(line)
         )));
     };
-    Ok(Query {
-        id: id.trim().to_owned(),
-        text: Some(text.trim().to_owned()),
-        ..Query::default()
-    })
+    Ok(Query::of_text(id.trim(), text.trim()))
 }
 
 fn parse_json(line: &str) -> Result<Query> {

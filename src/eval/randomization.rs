@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 
 /// Result of [`randomization_test`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct RandomizationTest {
     /// Mean difference between the runs: positive if the second run is better.
     pub mean_difference: f64,

@@ -88,6 +88,7 @@ impl PairedValues {
 
 /// Result of [`paired_t_test`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TTest {
     /// Mean difference divided by its standard error; infinite if all differences are equal.
     pub statistic: f64,
@@ -194,10 +195,7 @@ mod tests {
     fn reports_are_paired_by_query() {
         let qrels = Qrels::read("1 0 a 1\n2 0 a 1\n3 0 a 1\n".as_bytes(), "q").unwrap();
         let metrics = Metric::parse_list("mrr").unwrap();
-        let options = EvaluateOptions {
-            missing: MissingQueries::Skip,
-            ..EvaluateOptions::default()
-        };
+        let options = EvaluateOptions::new().missing(MissingQueries::Skip);
         let report = |text: &str| {
             let run = Run::read(text.as_bytes(), "r").unwrap();
             evaluate(&qrels, &run, &metrics, options).unwrap()

@@ -55,11 +55,7 @@ impl Topic {
                 quote(&self.number)
             )));
         }
-        Ok(Query {
-            id: self.number,
-            text: Some(text),
-            ..Query::default()
-        })
+        Ok(Query::of_text(self.number, text))
     }
 }
 

@@ -207,11 +207,7 @@ mod tests {
 
     impl Tokenizer for Whole {
         fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
-            emit(Word {
-                text,
-                start: 0,
-                end: text.len(),
-            });
+            emit(Word::new(text, 0..text.len()));
         }
     }
 

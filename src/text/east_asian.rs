@@ -192,11 +192,7 @@ impl Run {
             let length = before.encode_utf8(&mut buffer).len();
             let length = length + character.encode_utf8(&mut buffer[length..]).len();
             if let Ok(text) = std::str::from_utf8(&buffer[..length]) {
-                emit(Word {
-                    text,
-                    start: before_start,
-                    end,
-                });
+                emit(Word::new(text, before_start..end));
             }
             is_emitted = true;
         }
@@ -222,7 +218,7 @@ impl Run {
 fn emit_character(character: char, start: usize, end: usize, emit: &mut dyn FnMut(Word<'_>)) {
     let mut buffer = [0; 4];
     let text = character.encode_utf8(&mut buffer);
-    emit(Word { text, start, end });
+    emit(Word::new(text, start..end));
 }
 
 /// The characters of a word with their byte ranges in the original text.
@@ -250,11 +246,7 @@ fn emit_pieces(text: &str, word: Word<'_>, emit: &mut dyn FnMut(Word<'_>)) {
     let (mut count, mut piece_start, mut piece_end) = (0, word.start, word.start);
     for (character, start, end) in characters(text, word) {
         if count == MAX_PIECE_CHARACTERS {
-            emit(Word {
-                text: &piece,
-                start: piece_start,
-                end: piece_end,
-            });
+            emit(Word::new(&piece, piece_start..piece_end));
             piece.clear();
             count = 0;
         }
@@ -265,11 +257,7 @@ fn emit_pieces(text: &str, word: Word<'_>, emit: &mut dyn FnMut(Word<'_>)) {
         piece_end = end;
         count += 1;
     }
-    emit(Word {
-        text: &piece,
-        start: piece_start,
-        end: piece_end,
-    });
+    emit(Word::new(&piece, piece_start..piece_end));
 }
 
 #[cfg(test)]

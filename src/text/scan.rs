@@ -118,11 +118,7 @@ pub(super) fn words(text: &str, mut at: usize, emit: &mut impl FnMut(Word<'_>)) 
                     return at;
                 };
                 if has_alphanumeric {
-                    emit(Word {
-                        text: &text[at..end],
-                        start: at,
-                        end,
-                    });
+                    emit(Word::new(&text[at..end], at..end));
                 }
                 punctuation = None;
                 at = end;

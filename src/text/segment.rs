@@ -35,22 +35,15 @@ fn chunk_words(
 ) {
     if is_normalized(chunk) {
         for (offset, word) in words_of(chunk) {
-            emit(Word {
-                text: word,
-                start: base + offset,
-                end: base + offset + word.len(),
-            });
+            let start = base + offset;
+            emit(Word::new(word, start..start + word.len()));
         }
         return;
     }
     normalizer.normalize(chunk);
     for (offset, word) in words_of(normalizer.text()) {
         let range = normalizer.source_range(offset..offset + word.len());
-        emit(Word {
-            text: word,
-            start: base + range.start,
-            end: base + range.end,
-        });
+        emit(Word::new(word, base + range.start..base + range.end));
     }
 }
 

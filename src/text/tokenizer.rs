@@ -1,7 +1,10 @@
 //! The trait that an analyzer implements.
 
+use std::ops::Range;
+
 /// One word of a text, as segmentation found it, before folding and stemming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Word<'a> {
     /// The word, NFKC-normalized, in its original case.
     pub text: &'a str,
@@ -9,6 +12,17 @@ pub struct Word<'a> {
     pub start: usize,
     /// End of the word in the original text, in bytes, exclusive.
     pub end: usize,
+}
+
+impl<'a> Word<'a> {
+    /// A word and its byte range in the original text.
+    pub fn new(text: &'a str, range: Range<usize>) -> Self {
+        Self {
+            text,
+            start: range.start,
+            end: range.end,
+        }
+    }
 }
 
 /// Splits text into words, and words into terms.
@@ -27,7 +41,7 @@ pub struct Word<'a> {
 ///         let mut start = 0;
 ///         for line in text.split_inclusive('\n') {
 ///             let word = line.trim_end_matches('\n');
-///             emit(Word { text: word, start, end: start + word.len() });
+///             emit(Word::new(word, start..start + word.len()));
 ///             start += line.len();
 ///         }
 ///     }
