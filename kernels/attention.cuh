@@ -50,7 +50,7 @@ struct Attention {
     // What a lane keeps, for the queries (rows) lane / 4 and lane / 4 + 8 of its warp: fragments as `multiply` has them.
     u32 queries[QUERY_STEPS][4] = {};
     float out[PIECES][4] = {};
-    float greatest[2] = {-INFINITE, -INFINITE};
+    float row_max[2] = {-INFINITY_F32, -INFINITY_F32};
     float sum[2] = {};
 
     DEVICE static int lane() { return threadIdx.x % 32; }
@@ -63,7 +63,7 @@ struct Attention {
         return row * ROW_BYTES + (piece ^ row / (8 / TURNS) % TURNS) * 16;
     }
 
-    /// Starts the copy of one head of `count` tokens, 1 at least; rows to ROWS and columns to HEAD are zeros.
+    /// Starts the copy of one head of `count` tokens, 1 at min_key; rows to ROWS and columns to HEAD are zeros.
     template <int ROWS>
     DEVICE void copy_rows(u8* to, const bf16* from, int count) const {
         u32 address = shared_address(to);
@@ -71,8 +71,8 @@ struct Attention {
             UNROLL
             for (int step = 0; step < ROWS * PIECES / THREADS; step++) {
                 int row = (step * THREADS + threadIdx.x) / PIECES, piece = (step * THREADS + threadIdx.x) % PIECES;
-                bool is_there = row < count && piece * 8 < p.head_size;
-                copy_16(address + place(row, piece), from + (is_there ? row * p.stride + piece * 8 : 0), is_there ? 16 : 0);
+                bool is_valid = row < count && piece * 8 < p.head_size;
+                copy_16(address + place(row, piece), from + (is_valid ? row * p.stride + piece * 8 : 0), is_valid ? 16 : 0);
             }
         } else {  // the head's first column need not lie at a multiple of 16 bytes
             for (int i = threadIdx.x; i < ROWS * PIECES; i += THREADS) {
@@ -176,21 +176,21 @@ struct Attention {
     DEVICE void mask_beyond_end(float (&scores)[KEYS / 8][4], int tile) const {
         UNROLL
         for (int i = 0; i < KEYS / 2; i++)
-            if (tile * KEYS + key_of(i) >= block.length) scores[i / 4][i % 4] = -INFINITE;
+            if (tile * KEYS + key_of(i) >= block.length) scores[i / 4][i % 4] = -INFINITY_F32;
     }
 
     /// Scores become 2^(score - the greatest so far); sums and outputs so far are brought to the same greatest.
-    DEVICE void soften(float (&scores)[KEYS / 8][4]) {
+    DEVICE void online_softmax(float (&scores)[KEYS / 8][4]) {
         const float scale = TERMS == NO_TERMS ? p.scale * LOG2_E : 1;
         UNROLL
         for (int half = 0; half < 2; half++) {
-            float now = greatest[half];
+            float now = row_max[half];
             UNROLL
             for (int keys = 0; keys < KEYS / 8; keys++) now = fmaxf(now, fmaxf(scores[keys][2 * half], scores[keys][2 * half + 1]));
             now = fmaxf(now, shuffle_xor(now, 1));
             now = fmaxf(now, shuffle_xor(now, 2));
-            float shrink = exp2_fast((greatest[half] - now) * scale);
-            greatest[half] = now;
+            float shrink = exp2_fast((row_max[half] - now) * scale);
+            row_max[half] = now;
             sum[half] *= shrink;
             UNROLL
             for (int piece = 0; piece < PIECES; piece++) out[piece][2 * half] *= shrink, out[piece][2 * half + 1] *= shrink;
@@ -282,7 +282,7 @@ struct Attention {
                 if (TERMS == BIAS) add_bias(scores, tile);
                 if (TERMS == DISENTANGLED) add_disentangled(scores, tile);
                 if (block.length - tile * KEYS < KEYS) mask_beyond_end(scores, tile);
-                soften(scores);
+                online_softmax(scores);
                 multiply_values(scores, tile);
             }
             if (TERMS != NO_TERMS && tile + 1 < tiles) distances(tile + 1)[threadIdx.x] = next_distance;
@@ -293,7 +293,7 @@ struct Attention {
 };
 
 template <int HEAD, PositionTerms TERMS>
-DEVICE void attend(const AttentionParameters& p) {
+DEVICE void run_attention(const AttentionParameters& p) {
     SHARED_MEMORY(shared);
     int sequence = p.tiles[2 * blockIdx.x];
     int begin = p.starts[sequence];
@@ -303,6 +303,6 @@ DEVICE void attend(const AttentionParameters& p) {
 }
 
 #define ATTENTION(head, blocks, blocks_with_terms)                                                                                             \
-    KERNEL(attention_##head, 128, blocks)(PARAMETER(AttentionParameters) p) { attend<head, NO_TERMS>(p); }                                     \
-    KERNEL(attention_##head##_bias, 128, blocks_with_terms)(PARAMETER(AttentionParameters) p) { attend<head, BIAS>(p); }                       \
-    KERNEL(attention_##head##_disentangled, 128, blocks_with_terms)(PARAMETER(AttentionParameters) p) { attend<head, DISENTANGLED>(p); }
+    KERNEL(attention_##head, 128, blocks)(PARAMETER(AttentionParameters) p) { run_attention<head, NO_TERMS>(p); }                                     \
+    KERNEL(attention_##head##_bias, 128, blocks_with_terms)(PARAMETER(AttentionParameters) p) { run_attention<head, BIAS>(p); }                       \
+    KERNEL(attention_##head##_disentangled, 128, blocks_with_terms)(PARAMETER(AttentionParameters) p) { run_attention<head, DISENTANGLED>(p); }

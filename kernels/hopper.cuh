@@ -67,11 +67,11 @@ DEVICE void shared_fence() { asm volatile("fence.proxy.async.shared::cta;" ::: "
 
 /// All warps of the warpgroup: from now on each thread has N registers. Together they must not be more than the block was started with.
 template <int N>
-DEVICE void registers_more() {
+DEVICE void increase_registers() {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N));
 }
 template <int N>
-DEVICE void registers_fewer() {
+DEVICE void decrease_registers() {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N));
 }
 

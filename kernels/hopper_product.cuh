@@ -6,7 +6,7 @@
 // stage, `full` says that it has come, `empty` that all consuming warps are done with it. A warpgroup has the products of one stage under way while it starts
 // the next.
 //
-// Wide tiles (N = 192, 256) are shared: each warpgroup multiplies 64 rows of a by all rows of b. This reads least from the L2 cache, but the tensor cores
+// Wide tiles (N = 192, 256) are shared: each warpgroup multiplies 64 rows of a by all rows of b. This reads min_key from the L2 cache, but the tensor cores
 // rest while a tile is finished. Of narrow tiles (N = 128) each warpgroup takes every second one, all 128 rows, so that one finishes a tile while the other
 // multiplies the next: for a short k or a costly activation. A warpgroup passes the turn when all stages of its tile have come, those after k too: then the
 // other's stages are the next in the ring. (A barrier tells only even phases from odd, so nobody may wait for a phase before the one before has ended.)
@@ -41,9 +41,9 @@ constexpr int BAND = 16;
 template <int N>
 struct Ring {
     /// Whether warpgroups take turns at tiles, or share them; how many times 64 rows a warpgroup then has.
-    static constexpr bool TAKES_TURNS = N == 128;
-    static constexpr int HALVES = TAKES_TURNS ? 2 : 1;
-    static constexpr int WARPS_AT_STAGE = TAKES_TURNS ? 4 : 8;
+    static constexpr bool IS_PINGPONG = N == 128;
+    static constexpr int HALVES = IS_PINGPONG ? 2 : 1;
+    static constexpr int WARPS_AT_STAGE = IS_PINGPONG ? 4 : 8;
 
     static constexpr int STAGES = N == 256 ? 4 : N == 192 ? 5 : 6;
     static constexpr int STAGE_BYTES = BOX_BYTES + N * DEPTH * 2;
@@ -144,7 +144,7 @@ DEVICE void pass_turn(Ring<N> ring, int stages, int group, bool is_first_lane) {
 /// A consuming thread's way through all tiles of the block, or every second one.
 template <int N, class Job>
 DEVICE void consume(u32 memory, const float* bias, int m, int n, int k, Job& job) {
-    constexpr bool TAKES_TURNS = Ring<N>::TAKES_TURNS;
+    constexpr bool IS_PINGPONG = Ring<N>::IS_PINGPONG;
     // A warp's number is the same for all its lanes, which the compiler cannot know: so it is told.
     int warp = int(shuffle(u32(threadIdx.x / 32), 0)) - 4, lane = threadIdx.x % 32, group = warp / 4;
     u32 biases = memory + Ring<N>::BIASES + warp * N * 4;
@@ -154,7 +154,7 @@ DEVICE void consume(u32 memory, const float* bias, int m, int n, int k, Job& job
     for (int number = blockIdx.x; number < Tile<N>::count(m, n); number += gridDim.x, whose ^= 1) {
         Tile<N> tile(number, m, n);
         int stages_after = job.stages(tile.column);
-        if (TAKES_TURNS && whose != group) {
+        if (IS_PINGPONG && whose != group) {
             ring.skip(divide_up(k, DEPTH) + stages_after);
             continue;
         }
@@ -164,14 +164,14 @@ DEVICE void consume(u32 memory, const float* bias, int m, int n, int k, Job& job
             copy_16(biases + column * 4, bias + tile.column + column, bytes);
         }
         copy_commit();
-        auto begun = job.begin(tile.row + (TAKES_TURNS ? warp % 4 : warp) * 16);
-        if (TAKES_TURNS) {
+        auto begun = job.begin(tile.row + (IS_PINGPONG ? warp % 4 : warp) * 16);
+        if (IS_PINGPONG) {
             barrier_wait(ring.turn(group), turn);
             turn ^= 1;
         }
         Sums<N> c;
-        u32 last = multiply_stages<N>(c, ring, TAKES_TURNS ? 0 : group * (BOX_BYTES / 2), k, lane == 0);
-        if (TAKES_TURNS) pass_turn(ring, stages_after, group, lane == 0);
+        u32 last = multiply_stages<N>(c, ring, IS_PINGPONG ? 0 : group * (BOX_BYTES / 2), k, lane == 0);
+        if (IS_PINGPONG) pass_turn(ring, stages_after, group, lane == 0);
         group_wait<0>();
         UNROLL
         for (int half = 0; half < Ring<N>::HALVES; half++) group_hold(c[half]);
@@ -200,10 +200,10 @@ DEVICE void multiply_tiles(u8* memory, const TensorMap* a, const TensorMap* b, c
     }
     sync_block();
     if (threadIdx.x < 128) {
-        registers_fewer<PRODUCER_REGISTERS>();
+        decrease_registers<PRODUCER_REGISTERS>();
         if (threadIdx.x == 0) produce<N>(ring.memory, a, b, m, n, k, job);
     } else {
-        registers_more<CONSUMER_REGISTERS>();
+        increase_registers<CONSUMER_REGISTERS>();
         consume<N>(ring.memory, bias, m, n, k, job);
     }
 }

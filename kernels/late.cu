@@ -36,20 +36,20 @@ DEVICE void copy_rows(float* to, const float* from, int rows, int column, int co
     for (int step = 0; step < ROWS * PIECES / LATE_THREADS; step++) {
         int row = (step * LATE_THREADS + threadIdx.x) / PIECES, place = (step * LATE_THREADS + threadIdx.x) % PIECES * 4;
         int numbers = row < rows ? columns - column - place : 0;
-        const float* place_from = from + (numbers > 0 ? i64(row) * columns + column + place : 0);
-        float* place_to = to + row * ROW_FLOATS + place;
+        const float* source = from + (numbers > 0 ? i64(row) * columns + column + place : 0);
+        float* destination = to + row * ROW_FLOATS + place;
         if (is_whole) {
-            copy_16(shared_address(place_to), place_from, numbers > 0 ? 16 : 0);
+            copy_16(shared_address(destination), source, numbers > 0 ? 16 : 0);
         } else {
             UNROLL
-            for (int i = 0; i < 4; i++) place_to[i] = i < numbers ? place_from[i] : 0;
+            for (int i = 0; i < 4; i++) destination[i] = i < numbers ? source[i] : 0;
         }
     }
 }
 
-DEVICE void load_rows(Words4 (&rows)[4], const float* slice, int first, int apart, int column) {
+DEVICE void load_rows(Words4 (&rows)[4], const float* slice, int first, int step, int column) {
     UNROLL
-    for (int i = 0; i < 4; i++) rows[i] = *reinterpret_cast<const Words4*>(slice + (first + apart * i) * ROW_FLOATS + column);
+    for (int i = 0; i < 4; i++) rows[i] = *reinterpret_cast<const Words4*>(slice + (first + step * i) * ROW_FLOATS + column);
 }
 
 /// Adds a slice's part to the products.
@@ -71,27 +71,27 @@ DEVICE void multiply_slice(float (&products)[4][4], const float* slice, int quer
 }
 
 /// Takes products with a document's `rows` rows into the maxima, and begins with zeros again.
-DEVICE void fold_products(float (&greatest)[4], float (&products)[4][4], int rows, int document) {
+DEVICE void fold_products(float (&row_max)[4], float (&products)[4][4], int rows, int document) {
     UNROLL
     for (int i = 0; i < 4; i++) {
         UNROLL
         for (int j = 0; j < 4; j++) {
-            if (document + 16 * j < rows) greatest[i] = fmaxf(greatest[i], products[i][j]);
+            if (document + 16 * j < rows) row_max[i] = fmaxf(row_max[i], products[i][j]);
             products[i][j] = 0;
         }
     }
 }
 
 /// The sum of a thread's maxima, each over all of the document's rows: the 16 threads that have the same rows of the query are half a warp. Maxima
-/// begin at the least again.
-DEVICE float sum_of_maxima(float (&greatest)[4], int query_rows, int query) {
+/// begin at the min_key again.
+DEVICE float sum_of_maxima(float (&row_max)[4], int query_rows, int query) {
     float sum = 0;
     UNROLL
     for (int i = 0; i < 4; i++) {
         UNROLL
-        for (int lanes = 8; lanes > 0; lanes /= 2) greatest[i] = fmaxf(greatest[i], shuffle_xor(greatest[i], lanes));
-        if (query + 8 * i < query_rows) sum += greatest[i];
-        greatest[i] = -INFINITE;
+        for (int lanes = 8; lanes > 0; lanes /= 2) row_max[i] = fmaxf(row_max[i], shuffle_xor(row_max[i], lanes));
+        if (query + 8 * i < query_rows) sum += row_max[i];
+        row_max[i] = -INFINITY_F32;
     }
     return sum;
 }
@@ -113,7 +113,7 @@ KERNEL(max_sim, LATE_THREADS, 4)(PARAMETER(LateParameters) p) {
         copy_commit();
     };
     int query = threadIdx.x / 16, document = threadIdx.x % 16;
-    float products[4][4] = {}, greatest[4] = {-INFINITE, -INFINITE, -INFINITE, -INFINITE}, sum = 0;
+    float products[4][4] = {}, row_max[4] = {-INFINITY_F32, -INFINITY_F32, -INFINITY_F32, -INFINITY_F32}, sum = 0;
     Slice slice = {0, 0, 0};
     copy(slice, 0);
     for (int stage = 0; slice.query < p.query_rows; stage ^= 1) {
@@ -122,8 +122,8 @@ KERNEL(max_sim, LATE_THREADS, 4)(PARAMETER(LateParameters) p) {
         sync_block();  // the slice is there, and all have done with the other stage
         if (next.query < p.query_rows) copy(next, stage ^ 1);
         multiply_slice(products, slices + stage * SLICE_FLOATS, query, document);
-        if (next.column == 0) fold_products(greatest, products, rows, slice.document + document);
-        if (next.query != slice.query) sum += sum_of_maxima(greatest, p.query_rows, slice.query + query);
+        if (next.column == 0) fold_products(row_max, products, rows, slice.document + document);
+        if (next.query != slice.query) sum += sum_of_maxima(row_max, p.query_rows, slice.query + query);
         slice = next;
     }
     if (document == 0) sums[query] = sum;

@@ -8,9 +8,9 @@
 
 enum Activation { IDENTITY, GELU, GELU_TANH, RELU, SILU, TANH };
 /// What is done to activation(a · b + bias) before it is stored.
-enum Then { NOTHING, ADD, TIMES };
+enum Epilogue { NO_EPILOGUE, ADD, MULTIPLY };
 enum NormKind { NO_NORM, LAYER_NORM, ROOT_MEAN_SQUARE };
-enum Pooling { FIRST, LAST, MEAN, MEAN_SQRT, MAXIMUM, WEIGHTED_MEAN };
+enum Pooling { FIRST, LAST, MEAN, MEAN_SQRT, MAX_POOLING, WEIGHTED_MEAN };
 enum SpladeActivation { LOG1P_RELU, LOG1P_LOG1P_RELU };
 
 /// How rows are normalized; the bias is for LAYER_NORM alone.
@@ -36,18 +36,18 @@ struct RowsParameters {
     const bf16* y;
     bf16* out;
     Norm norm;
-    int rows, columns, stride, unused;
+    int rows, columns, stride, padding;
 };
 
 /// Between bf16 with gaps (`stride`) and f32 without: which way, the kernel says.
 struct ConvertParameters {
-    bf16* narrow;
-    float* wide;
-    int rows, columns, stride, unused;
+    bf16* bf16_rows;
+    float* f32_rows;
+    int rows, columns, stride, padding;
 };
 
-/// Every row of f32 numbers divided by its Euclidean length, 1e-12 at least.
-struct UnitParameters {
+/// Every row of f32 numbers divided by its Euclidean length, 1e-12 at min_key.
+struct L2NormalizeParameters {
     const float* x;
     float* out;
     int rows, columns;
@@ -62,7 +62,7 @@ struct PoolParameters {
 };
 
 /// out[row] = rows row - width / 2 to row + width / 2 of the same sequence side by side, zeros beyond its ends.
-struct NeighboursParameters {
+struct Im2colParameters {
     const bf16* x;
     const u32* starts;
     bf16* out;
@@ -73,7 +73,7 @@ struct NeighboursParameters {
 struct HeadsParameters {
     const bf16* x;
     bf16* out;
-    int rows, heads, head_size, column, stride, unused;
+    int rows, heads, head_size, column, stride, padding;
 };
 
 /// out = then(activation(a · b + bias), other). TN: a is m × k, b is n × k. NN: a is m × k, b is k × n. NT: a is k × m, b is k × n.
@@ -87,7 +87,7 @@ struct ProductParameters {
     i64 a_batch, b_batch, out_batch;
     int m, n, k;
     int a_stride, b_stride, out_stride, other_stride;
-    int then, activation, unused;
+    int epilogue, activation, padding;
 };
 
 /// A matrix of bf16 as the copy engine of Hopper takes it, the CUtensorMap that the driver encodes: its columns (those that count, not the stride) and rows, the box that one copy moves,
@@ -125,7 +125,7 @@ struct LateParameters {
     const float* documents;
     const u32* starts;
     float* out;
-    int query_rows, columns, sequences, unused;
+    int query_rows, columns, sequences, padding;
 };
 
 /// Folds logits x · decoderᵀ + bias into table[sequence][term], which is all zeros before. Kernels of maxima: u32, the bits of the greatest logit above 0. With places: u64, those
@@ -146,7 +146,7 @@ struct SpladeHopperParameters {
     SpladeParameters splade;
 };
 
-enum TableKind { MAXIMA, MAXIMA_WITH_PLACES, SUMS };
+enum TableKind { TABLE_MAX, TABLE_ARGMAX, TABLE_SUM };
 
 /// From such a table to lists of the weights above `threshold`: sequence s has offsets[s] to offsets[s + 1] - 1, terms ascending. Three kernels in turn: counts into offsets[s + 1],
 /// running sums, terms and weights (and rows, for tables with places).
@@ -158,20 +158,20 @@ struct SparsifyParameters {
     u32* found_rows;
     int sequences, terms, kind, activation;
     float threshold;
-    int unused;
+    int padding;
 };
 
-/// Zeroes all cells of each sequence but the k greatest, of a table of MAXIMA; of equal ones the lower terms stay.
-struct LimitParameters {
+/// Zeroes all cells of each sequence but the k greatest, of a table of TABLE_MAX; of equal ones the lower terms stay.
+struct TopKParameters {
     u32* table;
-    int sequences, terms, k, unused;
+    int sequences, terms, k, padding;
 };
 
-/// Merges scores[query][count] of the vectors from number `first` on into the k best of each query: best_scores[query][k], falling, and best_numbers.
+/// Merges scores[query][count] of the vectors from number `first` on into the k best of each query: best_scores[query][k], falling, and best_ids.
 /// If is_empty there are none yet, and what lies there is not read. Places without a vector have -infinity and 0xffffffff. k is 1 to 1,024.
 struct NearestParameters {
     const float* scores;
     float* best_scores;
-    u32* best_numbers;
-    int queries, count, first, k, is_empty, unused;
+    u32* best_ids;
+    int queries, count, first, k, is_empty, padding;
 };

@@ -122,7 +122,7 @@ DEVICE void multiply(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
 
 // The rest is the same everywhere.
 
-#define INFINITE (float_of(0x7f800000u))
+#define INFINITY_F32 (float_of(0x7f800000u))
 
 DEVICE int divide_up(int x, int by) { return (x + by - 1) / by; }
 DEVICE int min_of(int x, int y) { return x < y ? x : y; }

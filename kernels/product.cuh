@@ -1,6 +1,6 @@
 // Products of bf16 matrices on tensor cores by multiply (mma.sync), compute capability 8.0 and later: c = a · b in f32, a tile of c a block.
 //
-// An operand lies in memory with rows ALONG_DEPTH (a row of it for each row of c, or for each column of c) or with rows ACROSS_DEPTH (a row for each step of
+// An operand lies in memory with rows K_MAJOR (a row of it for each row of c, or for each column of c) or with rows MN_MAJOR (a row for each step of
 // the depth, as long as c has rows, or columns).
 // a of the product TN and NN and b of TN lie along, b of NN and both of NT across.
 //
@@ -12,10 +12,10 @@
 // A row in shared memory is cut into pieces of 16 bytes. Where a piece lies depends on the row too (an XOR), so that neither the pieces of one row nor those
 // of one column of eight rows meet in a bank.
 #pragma once
-#include "eights.cuh"
+#include "vec8.cuh"
 
 enum Which { OPERAND_A, OPERAND_B };
-enum Lay { ALONG_DEPTH, ACROSS_DEPTH };
+enum Layout { K_MAJOR, MN_MAJOR };
 
 /// An operand in memory: `extent` are the rows (of a) or columns (of b) that it gives to c.
 struct Operand {
@@ -24,11 +24,11 @@ struct Operand {
 };
 
 /// EXTENT × DEPTH of an operand in shared memory, of which a warp takes parts of 16 × 16.
-template <Which OPERAND, Lay LAY, int EXTENT, int DEPTH, int THREADS>
+template <Which OPERAND, Layout LAYOUT, int EXTENT, int DEPTH, int THREADS>
 struct OperandSlice {
-    static constexpr bool IS_ALONG = LAY == ALONG_DEPTH;
-    static constexpr int ROWS = IS_ALONG ? EXTENT : DEPTH;
-    static constexpr int PIECES = (IS_ALONG ? DEPTH : EXTENT) / 8;
+    static constexpr bool IS_K_MAJOR = LAYOUT == K_MAJOR;
+    static constexpr int ROWS = IS_K_MAJOR ? EXTENT : DEPTH;
+    static constexpr int PIECES = (IS_K_MAJOR ? DEPTH : EXTENT) / 8;
     static constexpr int ROW_BYTES = PIECES * 16;
     static constexpr int BYTES = ROWS * ROW_BYTES;
     static_assert(PIECES == 4 || PIECES >= 8, "eight rows of four pieces, or of more, take all banks");
@@ -48,11 +48,11 @@ struct OperandSlice {
 
         DEVICE Copies(const Operand& from, int first) {
             int row = threadIdx.x / PIECES, piece = threadIdx.x % PIECES;
-            int top = (IS_ALONG ? first : 0) + row, left = (IS_ALONG ? 0 : first) + piece * 8;
+            int top = (IS_K_MAJOR ? first : 0) + row, left = (IS_K_MAJOR ? 0 : first) + piece * 8;
             next = from.start + i64(top) * from.stride + left;
-            apart = i64(APART) * from.stride, advance = IS_ALONG ? DEPTH : i64(DEPTH) * from.stride;
+            apart = i64(APART) * from.stride, advance = IS_K_MAJOR ? DEPTH : i64(DEPTH) * from.stride;
             place = row * ROW_BYTES + (piece ^ turn(row)) * 16;
-            rows = (IS_ALONG ? from.extent : from.depth) - top, numbers = (IS_ALONG ? from.depth : from.extent) - left;
+            rows = (IS_K_MAJOR ? from.extent : from.depth) - top, numbers = (IS_K_MAJOR ? from.depth : from.extent) - left;
         }
 
         /// Starts the copies of the next slice. Of what is not there nothing is read, wherever it would be.
@@ -61,30 +61,30 @@ struct OperandSlice {
             UNROLL
             for (int i = 0; i < ROWS / APART; i++) copy_16(slice + place + i * APART * ROW_BYTES, next + i * apart, i * APART < rows ? bytes : 0);
             next += advance;
-            (IS_ALONG ? numbers : rows) -= DEPTH;
+            (IS_K_MAJOR ? numbers : rows) -= DEPTH;
         }
     };
 
     /// Where a lane's addresses within a slice begin, for a warp whose rows (columns) begin at `first`, its depth at `depth`: multiples of 16. Lanes 8 to 15
     /// address what comes second in a fragment, lanes 16 to 31 what comes third and fourth.
     static DEVICE u32 place(int first, int depth) {
-        constexpr bool IS_DOWN_SECOND = IS_ALONG == (OPERAND == OPERAND_A);
+        constexpr bool IS_ROW_SECOND = IS_K_MAJOR == (OPERAND == OPERAND_A);
         int lane = threadIdx.x % 32;
-        int row = IS_DOWN_SECOND ? lane % 16 : lane % 8 + lane / 16 * 8, piece = IS_DOWN_SECOND ? lane / 16 : lane / 8 % 2;
-        int top = IS_ALONG ? first : depth, left = IS_ALONG ? depth : first;
+        int row = IS_ROW_SECOND ? lane % 16 : lane % 8 + lane / 16 * 8, piece = IS_ROW_SECOND ? lane / 16 : lane / 8 % 2;
+        int top = IS_K_MAJOR ? first : depth, left = IS_K_MAJOR ? depth : first;
         return u32(top + row) * ROW_BYTES + ((left / 8 + piece) ^ turn(row)) * 16;
     }
 
     /// The fragment 16·part rows (columns) and 16·step steps further, as multiply takes it: of a all four, of b the first two for eight columns and the
     /// others for the next eight.
     static DEVICE void load(u32 (&fragment)[4], u32 slice, u32 place, int part, int step) {
-        if (IS_ALONG) load_matrices(fragment, slice + (place ^ (step * 32)) + part * 16 * ROW_BYTES);
+        if (IS_K_MAJOR) load_matrices(fragment, slice + (place ^ (step * 32)) + part * 16 * ROW_BYTES);
         else load_matrices_transposed(fragment, slice + (place ^ (part * 32)) + step * 16 * ROW_BYTES);
     }
 };
 
 /// How a tile of c is made.
-template <Lay A, Lay B, int ROWS_, int COLUMNS_, int DEPTH, int STAGES, int WARPS_DOWN, int WARPS_ACROSS, int WARPS_DEEP>
+template <Layout A, Layout B, int ROWS_, int COLUMNS_, int DEPTH, int STAGES, int WARPS_DOWN, int WARPS_ACROSS, int WARPS_DEEP>
 struct ProductTile {
     static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_;
     static constexpr int THREADS = 32 * WARPS_DOWN * WARPS_ACROSS * WARPS_DEEP;
@@ -182,7 +182,7 @@ struct ProductTile {
     }
 
     /// A stage that no warp reads any more once the caller has left multiply_all, of so many slices.
-    DEVICE int spare_stage(int depth) const { return divide_up(depth, DEPTH) % STAGES * STAGE_BYTES; }
+    DEVICE int free_stage(int depth) const { return divide_up(depth, DEPTH) % STAGES * STAGE_BYTES; }
 };
 
 /// Where the tile of a block begins. Tiles are taken in bands of 8 rows of tiles, column by column, so that blocks which run at one time share rows of a and
@@ -201,7 +201,7 @@ struct TilePlace {
 };
 
 /// 128 × 128 by four warps, 64 × 64 each; 49,152 bytes, so that two blocks fit on a multiprocessor everywhere.
-template <Lay A, Lay B>
+template <Layout A, Layout B>
 using LargeTile = ProductTile<A, B, 128, 128, 32, 3, 2, 2, 1>;
 /// 32 × 32 by four warps, each with a quarter of the depth, for few rows: many blocks take part, and each has 48 KiB under way.
-using SmallTile = ProductTile<ALONG_DEPTH, ALONG_DEPTH, 32, 32, 128, 4, 1, 1, 4>;
+using SmallTile = ProductTile<K_MAJOR, K_MAJOR, 32, 32, 128, 4, 1, 1, 4>;

@@ -5,7 +5,7 @@
 //
 // How a tile is finished: each warp has 16 rows of it and goes through them 64 columns at a time. `other` comes by the ring of stages, 128 × 64 numbers in
 // one, asked for while the products still run. Results go to the warp's own 2 KiB of shared memory, from where a tensor copy takes whole rows of 128 bytes.
-// Swizzled, neither way meets bank conflicts, and no lane has to trade numbers with another, as 16-byte stores from registers would need (a lane has only 2
+// Swizzled, neither way meets bank conflicts, and no lane has to exchange numbers with another, as 16-byte stores from registers would need (a lane has only 2
 // neighbouring columns).
 //
 // 384 threads, grid: multiprocessors or tiles if they are fewer, shared memory Ring<N>::BYTES = stages · (16,384 + 128 · N + 16) + 16,384 + 32 · N + 16 with
@@ -21,11 +21,11 @@ struct WarpBox {
     DEVICE u32& word(int i, int is_lower) const { return *reinterpret_cast<u32*>(memory + swizzled(row, i) + offset + is_lower * 1024); }
 };
 
-DEVICE void combine(Piece& x, const WarpBox& other, int then) {
+DEVICE void combine(Piece& x, const WarpBox& other, int epilogue) {
     u32 words[16];
     UNROLL
     for (int i = 0; i < 16; i++) words[i] = other.word(i / 2, i % 2);
-    if (then == ADD) {
+    if (epilogue == ADD) {
         UNROLL
         for (int i = 0; i < 16; i++) x[2 * i] += low_of(words[i]), x[2 * i + 1] += high_of(words[i]);
     } else {
@@ -43,7 +43,7 @@ struct Store {
 
     DEVICE Store(const ProductHopperParameters& p, u8* memory) : p(p), memory(memory) {}
 
-    DEVICE int stages(int column) const { return p.product.then == NOTHING ? 0 : divide_up(min_of(p.product.n - column, N), 64); }
+    DEVICE int stages(int column) const { return p.product.epilogue == NO_EPILOGUE ? 0 : divide_up(min_of(p.product.n - column, N), 64); }
 
     DEVICE void load(int row, int column, Ring<N>& ring) const {
         for (int piece = 0; piece < stages(column); piece++) {
@@ -59,7 +59,7 @@ struct Store {
     DEVICE void finish(const Sums<N>& c, int row, int column, int warp, Ring<N>& ring) {
         int lane = threadIdx.x % 32;
         WarpBox own(memory + Ring<N>::WARP_BOXES + warp * WARP_BOX_BYTES, lane);
-        bool has_other = p.product.then != NOTHING;
+        bool has_other = p.product.epilogue != NO_EPILOGUE;
         int numbers = divide_up(min_of(p.product.n - column, N), 64) * HALVES;
         // Columns outermost: a box of `other` has both halves.
         ROLLED
@@ -71,7 +71,7 @@ struct Store {
             if (has_other) {
                 barrier_wait(ring.full(), ring.parity);
                 int rows = half * (BOX_BYTES / 2) + warp % (8 / HALVES) * WARP_BOX_BYTES;
-                combine(x, WarpBox(memory + ring.stage * Ring<N>::STAGE_BYTES + rows, lane), p.product.then);
+                combine(x, WarpBox(memory + ring.stage * Ring<N>::STAGE_BYTES + rows, lane), p.product.epilogue);
             }
             if (lane == 0) tensor_store_wait<0>();
             sync_warp();

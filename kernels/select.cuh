@@ -48,20 +48,20 @@ DEVICE bool find_bin(Bin& bin, const u32* bins, u32 wanted) {
     return true;
 }
 
-/// What a selection found: keys from `least` on are `count` many, of which `equal` (if all bits were looked at) are `least` itself. None was found if there
+/// What a selection found: keys from `min_key` on are `count` many, of which `equal` (if all bits were looked at) are `min_key` itself. None was found if there
 /// are fewer keys than wanted.
 template <class Key>
 struct Selected {
     bool is_found;
-    Key least;
+    Key min_key;
     u32 count, equal;
 };
 
 /// The greatest `wanted` keys, and more as long as they are not more than `most`, or equal. `visit(count)` calls count(key) for every key that the thread
 /// has; all THREADS of the block take part.
 template <class Key, int THREADS, class Visit>
-DEVICE Selected<Key> select_greatest(u32* shared, u32 wanted, u32 most, const Visit& visit) {
-    Key least = 0;
+DEVICE Selected<Key> select_top_k(u32* shared, u32 wanted, u32 most, const Visit& visit) {
+    Key min_key = 0;
     u32 above = 0;
     for (int bits = 8 * sizeof(Key); true;) {
         int shift = max_of(bits - SELECT_BITS, 0);
@@ -69,8 +69,8 @@ DEVICE Selected<Key> select_greatest(u32* shared, u32 wanted, u32 most, const Vi
         for (u32 i = threadIdx.x; i < SELECT_BINS; i += THREADS) shared[i] = 0;
         sync_block();
         visit([&](Key key) {
-            Key number = (key - least) >> shift;
-            if (key >= least && number < used) atomic_add(&shared[u32(number)], 1u);
+            Key number = (key - min_key) >> shift;
+            if (key >= min_key && number < used) atomic_add(&shared[u32(number)], 1u);
         });
         sync_block();
         u32* found = shared + SELECT_BINS;
@@ -81,9 +81,9 @@ DEVICE Selected<Key> select_greatest(u32* shared, u32 wanted, u32 most, const Vi
         }
         sync_block();
         if (!found[0]) return {false, 0, 0, 0};
-        least += Key(found[1]) << shift;
+        min_key += Key(found[1]) << shift;
         above += found[3];
-        if (above + found[2] <= most || shift == 0) return {true, least, above + found[2], found[2]};
+        if (above + found[2] <= most || shift == 0) return {true, min_key, above + found[2], found[2]};
         bits = shift;
     }
 }

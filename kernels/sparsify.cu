@@ -4,18 +4,18 @@
 // weights and, for tables with places, rows.
 // Three kernels in turn: sparse_count counts those of each sequence, sparse_offsets makes the counts offsets, sparse_write writes terms and weights where
 // they belong.
-// sparse_limit, before them, zeroes all but the k greatest cells of each sequence of a table of maxima; of equal ones the lower terms stay.
+// sparse_top_k, before them, zeroes all but the k greatest cells of each sequence of a table of maxima; of equal ones the lower terms stay.
 //
 // A block has a sequence and each of its 32 warps a range of terms of the same length; how many are kept in the ranges before tells where a warp writes.
 // sparse_offsets is one block.
-// 1,024 threads. Grid: sequences; sparse_offsets 1. Shared memory: sparse_count and sparse_write 128 bytes, sparse_offsets 256, sparse_limit 4 · SELECT_WORDS
+// 1,024 threads. Grid: sequences; sparse_offsets 1. Shared memory: sparse_count and sparse_write 128 bytes, sparse_offsets 256, sparse_top_k 4 · SELECT_WORDS
 // + 128 = 8,336.
 #include "activation.cuh"
 #include "select.cuh"
 
 constexpr int SPARSE_THREADS = 1024, SPARSE_WARPS = 32;
 /// Cells that a lane asks for before it looks at the first.
-constexpr int CELLS_AHEAD = 4;
+constexpr int CELLS_IN_FLIGHT = 4;
 
 /// A cell's weight and row.
 struct Weighed {
@@ -28,14 +28,14 @@ struct Cell {
     typedef u64 Word;
 };
 template <>
-struct Cell<MAXIMA> {
+struct Cell<TABLE_MAX> {
     typedef u32 Word;
 };
 
 template <int KIND>
 DEVICE Weighed weigh(typename Cell<KIND>::Word cell, int activation) {
-    if (KIND == SUMS) return {float(cell) * (1 / 4294967296.0f), 0};
-    if (KIND == MAXIMA) return {splade_activate(float_of(u32(cell)), activation), 0};
+    if (KIND == TABLE_SUM) return {float(cell) * (1 / 4294967296.0f), 0};
+    if (KIND == TABLE_MAX) return {splade_activate(float_of(u32(cell)), activation), 0};
     return {splade_activate(float_of(u32(u64(cell) >> 32)), activation), ~u32(cell)};
 }
 
@@ -53,15 +53,15 @@ struct TermRange {
 /// Calls found(term, cell) with 32 neighbours of a range at a time; lanes beyond its end have term -1 and cell 0.
 template <class Word, class Found>
 DEVICE void walk_cells(const Word* cells, TermRange range, const Found& found) {
-    for (int first = range.begin; first < range.end; first += 32 * CELLS_AHEAD) {
-        Word ahead[CELLS_AHEAD];
+    for (int first = range.begin; first < range.end; first += 32 * CELLS_IN_FLIGHT) {
+        Word loaded[CELLS_IN_FLIGHT];
         UNROLL
-        for (int i = 0; i < CELLS_AHEAD; i++) {
+        for (int i = 0; i < CELLS_IN_FLIGHT; i++) {
             int term = first + 32 * i + threadIdx.x % 32;
-            ahead[i] = term < range.end ? cells[term] : 0;
+            loaded[i] = term < range.end ? cells[term] : 0;
         }
         UNROLL
-        for (int i = 0; i < CELLS_AHEAD; i++) found(first + 32 * i + threadIdx.x % 32, ahead[i]);
+        for (int i = 0; i < CELLS_IN_FLIGHT; i++) found(first + 32 * i + threadIdx.x % 32, loaded[i]);
     }
 }
 
@@ -110,15 +110,15 @@ DEVICE void write_kept(const SparsifyParameters& p, u32 place) {
         Weighed weighed = weigh<KIND>(cell, p.activation);
         p.found_terms[own] = term;
         p.found_weights[own] = weighed.weight;
-        if (KIND == MAXIMA_WITH_PLACES && p.found_rows) p.found_rows[own] = weighed.row;
+        if (KIND == TABLE_ARGMAX && p.found_rows) p.found_rows[own] = weighed.row;
     });
 }
 
 DEVICE u32 count_of_kind(const SparsifyParameters& p) {
     switch (p.kind) {
-        case MAXIMA: return count_kept<MAXIMA>(p);
-        case MAXIMA_WITH_PLACES: return count_kept<MAXIMA_WITH_PLACES>(p);
-        default: return count_kept<SUMS>(p);
+        case TABLE_MAX: return count_kept<TABLE_MAX>(p);
+        case TABLE_ARGMAX: return count_kept<TABLE_ARGMAX>(p);
+        default: return count_kept<TABLE_SUM>(p);
     }
 }
 
@@ -148,13 +148,13 @@ KERNEL(sparse_write, SPARSE_THREADS, 1)(PARAMETER(SparsifyParameters) p) {
     CountOfWarps counts(reinterpret_cast<u32*>(shared), count_of_kind(p));
     u32 place = p.offsets[blockIdx.x] + counts.before;
     switch (p.kind) {
-        case MAXIMA: return write_kept<MAXIMA>(p, place);
-        case MAXIMA_WITH_PLACES: return write_kept<MAXIMA_WITH_PLACES>(p, place);
-        default: return write_kept<SUMS>(p, place);
+        case TABLE_MAX: return write_kept<TABLE_MAX>(p, place);
+        case TABLE_ARGMAX: return write_kept<TABLE_ARGMAX>(p, place);
+        default: return write_kept<TABLE_SUM>(p, place);
     }
 }
 
-KERNEL(sparse_limit, SPARSE_THREADS, 1)(PARAMETER(LimitParameters) p) {
+KERNEL(sparse_top_k, SPARSE_THREADS, 1)(PARAMETER(TopKParameters) p) {
     SHARED_MEMORY(shared);
     u32* words = reinterpret_cast<u32*>(shared);
     u32* cells = p.table + i64(blockIdx.x) * p.terms;
@@ -162,23 +162,23 @@ KERNEL(sparse_limit, SPARSE_THREADS, 1)(PARAMETER(LimitParameters) p) {
     // Bits of f32 above 0 rise as the numbers do.
     Selected<u32> selected = {true, 0xffffffff, 0, 0};
     if (p.k > 0) {
-        selected = select_greatest<u32, SPARSE_THREADS>(words, p.k, p.k, [&](auto count) {
+        selected = select_top_k<u32, SPARSE_THREADS>(words, p.k, p.k, [&](auto count) {
             walk_cells(cells, range, [&](int, u32 cell) {
                 if (cell) count(cell);
             });
         });
     }
     if (!selected.is_found) return;
-    // Of the least that are kept, some are too many.
+    // Of the min_key that are kept, some are too many.
     u32 surplus = selected.count > u32(p.k) ? selected.count - p.k : 0, kept = selected.equal - surplus, passed = 0;
     if (surplus) {
-        u32 count = count_cells(cells, range, [&](u32 cell) { return cell == selected.least; });
+        u32 count = count_cells(cells, range, [&](u32 cell) { return cell == selected.min_key; });
         passed = CountOfWarps(words + SELECT_WORDS, count).before;
     }
     walk_cells(cells, range, [&](int term, u32 cell) {
-        u32 equals = ballot(cell == selected.least), rank = passed + count_ones(equals & lanes_before());
+        u32 equals = ballot(cell == selected.min_key), rank = passed + count_ones(equals & lanes_before());
         passed += count_ones(equals);
-        bool is_surplus = cell == selected.least && surplus && rank >= kept;
-        if (cell && (cell < selected.least || is_surplus)) cells[term] = 0;
+        bool is_surplus = cell == selected.min_key && surplus && rank >= kept;
+        if (cell && (cell < selected.min_key || is_surplus)) cells[term] = 0;
     });
 }

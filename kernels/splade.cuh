@@ -2,7 +2,7 @@
 //
 // A warp has rows of a tile, each lane numbers at rows r and r + 8 of parts of 16 rows, at pairs of columns (see multiply in prelude.cuh; Hopper's products
 // lie the same way).
-// For a sequence, a lane folds its own rows in registers; then the eight lanes that have the same columns trade: each gives the half of its columns that the
+// For a sequence, a lane folds its own rows in registers; then the eight lanes that have the same columns exchange: each gives the half of its columns that the
 // other keeps, three times, and has two columns left, neighbours of its neighbours' columns. One atomic for each of the two, if it changes anything, takes
 // them to the table. A warp walks from the first to the last sequence of its rows; usually there is one, and rows need not be compared.
 //
@@ -10,32 +10,32 @@
 //     Held, nothing()             what is held of a column, and of no rows
 //     take(number, row)           what one number holds; nothing if it is not above 0
 //     join(x, y)                  what both hold
-//     trade(x, lanes)             that of the lane with these bits of its number turned
+//     exchange(x, lanes)             that of the lane with these bits of its number turned
 //     put(table, cell, x)         takes it to the table
 #pragma once
 #include "activation.cuh"
 
 /// The greatest logit: u32 cells, the bits of an f32 above 0.
-struct FoldMaximum {
+struct FoldMax {
     typedef float Held;
     static DEVICE Held nothing() { return 0; }
     static DEVICE Held take(float number, int) { return number; }
     static DEVICE Held join(Held x, Held y) { return fmaxf(x, y); }
-    static DEVICE Held trade(Held x, int lanes) { return shuffle_xor(x, lanes); }
+    static DEVICE Held exchange(Held x, int lanes) { return shuffle_xor(x, lanes); }
     static DEVICE void put(void* table, i64 cell, Held x) {
         if (x > 0) atomic_max(static_cast<u32*>(table) + cell, bits_of(x));
     }
 };
 
-DEVICE u64 trade_halves(u64 x, int lanes) { return u64(shuffle_xor(u32(x >> 32), lanes)) << 32 | shuffle_xor(u32(x), lanes); }
+DEVICE u64 exchange_halves(u64 x, int lanes) { return u64(shuffle_xor(u32(x >> 32), lanes)) << 32 | shuffle_xor(u32(x), lanes); }
 
 /// The greatest logit and its row, the first if several have it: u64 cells, ~row in the lower half.
-struct FoldPlace {
+struct FoldArgmax {
     typedef u64 Held;
     static DEVICE Held nothing() { return 0; }
     static DEVICE Held take(float number, int row) { return number > 0 ? u64(bits_of(number)) << 32 | u32(~row) : 0; }
     static DEVICE Held join(Held x, Held y) { return x > y ? x : y; }
-    static DEVICE Held trade(Held x, int lanes) { return trade_halves(x, lanes); }
+    static DEVICE Held exchange(Held x, int lanes) { return exchange_halves(x, lanes); }
     static DEVICE void put(void* table, i64 cell, Held x) {
         if (x) atomic_max(static_cast<u64*>(table) + cell, x);
     }
@@ -53,7 +53,7 @@ struct FoldSum {
         return whole + (units - float(whole) >= 0.5f);
     }
     static DEVICE Held join(Held x, Held y) { return x + y; }
-    static DEVICE Held trade(Held x, int lanes) { return trade_halves(x, lanes); }
+    static DEVICE Held exchange(Held x, int lanes) { return exchange_halves(x, lanes); }
     static DEVICE void put(void* table, i64 cell, Held x) {
         if (x) atomic_add(static_cast<u64*>(table) + cell, x);
     }
@@ -90,9 +90,9 @@ struct WarpRows {
 
 /// Of two columns (or sets of columns) each lane keeps one for both; lanes with these bits in their number the second.
 template <class Fold>
-DEVICE typename Fold::Held keep_one(typename Fold::Held first, typename Fold::Held second, int bits) {
+DEVICE typename Fold::Held keep_half(typename Fold::Held first, typename Fold::Held second, int bits) {
     bool is_second = threadIdx.x & bits;
-    return Fold::join(is_second ? second : first, Fold::trade(is_second ? first : second, bits));
+    return Fold::join(is_second ? second : first, Fold::exchange(is_second ? first : second, bits));
 }
 
 /// Folds the rows of one sequence in 64 columns, of which the first is `column`.
@@ -111,11 +111,11 @@ DEVICE void fold_columns(const SpladeParameters& p, const float (&numbers)[DOWN]
     };
     typename Fold::Held held[8];
     UNROLL
-    for (int j = 0; j < 8; j++) held[j] = keep_one<Fold>(fold_column(j), fold_column(j + 8), 16);
+    for (int j = 0; j < 8; j++) held[j] = keep_half<Fold>(fold_column(j), fold_column(j + 8), 16);
     UNROLL
-    for (int j = 0; j < 4; j++) held[j] = keep_one<Fold>(held[j], held[j + 4], 8);
+    for (int j = 0; j < 4; j++) held[j] = keep_half<Fold>(held[j], held[j + 4], 8);
     UNROLL
-    for (int j = 0; j < 2; j++) held[j] = keep_one<Fold>(held[j], held[j + 2], 4);
+    for (int j = 0; j < 2; j++) held[j] = keep_half<Fold>(held[j], held[j + 2], 4);
     // Of columns 8·j + 2·(lane mod 4) and the next, lane / 4 was the j that it kept.
     i64 cells = i64(sequence) * p.terms;
     UNROLL

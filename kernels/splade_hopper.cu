@@ -49,12 +49,12 @@ DEVICE void splade_hopper(const SpladeHopperParameters& p, u8* memory) {
 
 KERNEL(splade_hopper_max, HOPPER_THREADS, 1)(PARAMETER(SpladeHopperParameters) p) {
     SHARED_MEMORY(memory);
-    splade_hopper<FoldMaximum, false>(p, memory);
+    splade_hopper<FoldMax, false>(p, memory);
 }
 
-KERNEL(splade_hopper_max_places, HOPPER_THREADS, 1)(PARAMETER(SpladeHopperParameters) p) {
+KERNEL(splade_hopper_argmax, HOPPER_THREADS, 1)(PARAMETER(SpladeHopperParameters) p) {
     SHARED_MEMORY(memory);
-    splade_hopper<FoldPlace, false>(p, memory);
+    splade_hopper<FoldArgmax, false>(p, memory);
 }
 
 KERNEL(splade_hopper_sum, HOPPER_THREADS, 1)(PARAMETER(SpladeHopperParameters) p) {

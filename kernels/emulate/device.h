@@ -25,7 +25,7 @@ typedef long long i64;
 #define threadIdx (emulate::machine().current().index)
 #define blockIdx (emulate::machine().block())
 #define gridDim (emulate::machine().grid())
-#define blockDim (emulate::Three{emulate::machine().threads(), 1, 1})
+#define blockDim (emulate::Dim3{emulate::machine().threads(), 1, 1})
 
 struct bf16 {
     u16 bits;
@@ -74,7 +74,7 @@ inline char* at_shared(u32 address, size_t bytes) {
     return own.shared() + offset;
 }
 
-inline void land(Thread::Copy& copy) {
+inline void complete(Thread::Copy& copy) {
     std::memcpy(copy.to, copy.from, copy.bytes);
     std::memset(static_cast<char*>(copy.to) + copy.bytes, 0, 16 - copy.bytes);
 }
@@ -155,24 +155,24 @@ DEVICE void copy_16(u32 to, const void* from, u32 bytes) {
     if (to % 16 || (bytes && reinterpret_cast<uintptr_t>(from) % 16)) own.fail("copy_16: an address that is no multiple of 16");
     if (bytes > 16) own.fail("copy_16: more than 16 bytes");
     emulate::Thread::Copy copy{emulate::at_shared(to, 16), from, bytes};
-    if (own.schedule().lands_late())
+    if (own.schedule().is_late())
         own.current().open.push_back(copy);
     else
-        emulate::land(copy);
+        emulate::complete(copy);
 }
 DEVICE void copy_commit() {
     emulate::Thread& thread = emulate::machine().current();
-    thread.bundles.push_back(std::move(thread.open));
+    thread.groups.push_back(std::move(thread.open));
     thread.open.clear();
 }
 template <int N>
 DEVICE void copy_wait(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
     emulate::Machine& own = emulate::machine();
     if (!own.counts(file, line, "copy_wait")) return;
-    auto& bundles = own.current().bundles;
-    while (bundles.size() > size_t(N)) {
-        for (auto& copy : bundles.front()) emulate::land(copy);
-        bundles.erase(bundles.begin());
+    auto& groups = own.current().groups;
+    while (groups.size() > size_t(N)) {
+        for (auto& copy : groups.front()) emulate::complete(copy);
+        groups.erase(groups.begin());
     }
 }
 

@@ -32,7 +32,7 @@ struct Barrier {
 };
 static_assert(sizeof(Barrier) == 8);
 
-/// A box on its way: to shared memory with a barrier, or from it.
+/// A box on its order: to shared memory with a barrier, or from it.
 struct BoxCopy {
     Matrix matrix;
     int x, y;
@@ -103,14 +103,14 @@ void for_each_number(const BoxCopy& copy, What what) {
         }
 }
 
-inline void land_in_shared(const BoxCopy& copy) {
+inline void complete_load(const BoxCopy& copy) {
     for_each_number(copy, [&](bf16* shared, i64 column, i64 row) { *shared = copy.matrix.has(column, row) ? *copy.matrix.at(column, row) : bf16{0}; });
     Barrier& barrier = barrier_at(copy.barrier);
     barrier.bytes = barrier.bytes - i64(copy.matrix.box_bytes());
     end_phase_if_all_came(barrier);
 }
 
-inline void land_in_matrix(const BoxCopy& copy) {
+inline void complete_store(const BoxCopy& copy) {
     for_each_number(copy, [&](bf16* shared, i64 column, i64 row) {
         if (copy.matrix.has(column, row)) *copy.matrix.at(column, row) = *shared;
     });
@@ -183,7 +183,7 @@ DEVICE void barrier_wait(u32 barrier, u32 parity, const char* file = __builtin_F
         }
         emulate::BoxCopy copy = copies[number];
         copies.erase(copies.begin() + i64(number));
-        emulate::land_in_shared(copy);
+        emulate::complete_load(copy);
     }
 }
 
@@ -192,7 +192,7 @@ DEVICE void tensor_copy(u32 to, const TensorMap* map, int x, int y, u32 barrier)
     emulate::BoxCopy copy{emulate::Matrix(map), x, y, to, barrier};
     emulate::check_box(copy);
     emulate::Barrier& at = emulate::barrier_at(barrier);
-    if (!emulate::machine().schedule().lands_late()) return emulate::land_in_shared(copy);
+    if (!emulate::machine().schedule().is_late()) return emulate::complete_load(copy);
     emulate::hopper().copies.push_back(copy);
     emulate::machine().wake(&at);
 }
@@ -203,8 +203,8 @@ DEVICE void tensor_store(const TensorMap* map, int x, int y, u32 from) {
     unsigned& fences = emulate::hopper().fences[own.current().number / emulate::WARP];
     if (fences < emulate::WARP) own.fail("tensor_store: not every lane of the warp has done shared_fence() since the last");
     fences = 0;
-    if (own.schedule().lands_late()) emulate::hopper_thread().open_stores.push_back(copy);
-    else emulate::land_in_matrix(copy);
+    if (own.schedule().is_late()) emulate::hopper_thread().open_stores.push_back(copy);
+    else emulate::complete_store(copy);
 }
 DEVICE void tensor_store_commit() {
     auto& thread = emulate::hopper_thread();
@@ -216,18 +216,18 @@ DEVICE void tensor_store_wait(const char* file = __builtin_FILE(), int line = __
     if (!emulate::machine().counts(file, line, "tensor_store_wait")) return;
     auto& stores = emulate::hopper_thread().stores;
     while (stores.size() > size_t(N)) {
-        for (const auto& copy : stores.front()) emulate::land_in_matrix(copy);
+        for (const auto& copy : stores.front()) emulate::complete_store(copy);
         stores.erase(stores.begin());
     }
 }
 DEVICE void shared_fence() { emulate::hopper().fences[emulate::machine().current().number / emulate::WARP]++; }
 
 template <int N>
-DEVICE void registers_more() {
+DEVICE void increase_registers() {
     static_assert(N % 8 == 0 && N >= 24 && N <= 256);
 }
 template <int N>
-DEVICE void registers_fewer() {
+DEVICE void decrease_registers() {
     static_assert(N % 8 == 0 && N >= 24 && N <= 256);
 }
 

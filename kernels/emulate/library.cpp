@@ -56,9 +56,9 @@ u64 emulate_size_of(const char* structure) {
     SIZE_OF(EmbedParameters)
     SIZE_OF(RowsParameters)
     SIZE_OF(ConvertParameters)
-    SIZE_OF(UnitParameters)
+    SIZE_OF(L2NormalizeParameters)
     SIZE_OF(PoolParameters)
-    SIZE_OF(NeighboursParameters)
+    SIZE_OF(Im2colParameters)
     SIZE_OF(HeadsParameters)
     SIZE_OF(ProductParameters)
     SIZE_OF(ProductHopperParameters)
@@ -67,7 +67,7 @@ u64 emulate_size_of(const char* structure) {
     SIZE_OF(SpladeParameters)
     SIZE_OF(SpladeHopperParameters)
     SIZE_OF(SparsifyParameters)
-    SIZE_OF(LimitParameters)
+    SIZE_OF(TopKParameters)
     SIZE_OF(NearestParameters)
 #undef SIZE_OF
     return 0;

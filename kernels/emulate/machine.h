@@ -1,7 +1,7 @@
 // A multiprocessor on a processor: runs the blocks of a launch one after the other, the threads of a block as fibers.
 //
 // A thread runs until it must wait for others (a barrier, an exchange within its warp, a copy) or ends; which thread runs next, the schedule says. Schedules are
-// chosen so that mistakes show: one warp runs as far ahead as it can, forwards, backwards, or threads are drawn at random; copies land at once or as late as they may.
+// chosen so that mistakes show: one warp runs as far ahead as it can, forwards, backwards, or threads are drawn at random; copies complete at once or as late as they may.
 // When nobody can run and somebody still waits, the launch fails and says where each waits.
 #pragma once
 
@@ -19,7 +19,7 @@ namespace emulate {
 
 using Kernel = void (*)(const void* parameters);
 
-struct Three {
+struct Dim3 {
     unsigned x = 1, y = 1, z = 1;
 };
 
@@ -41,10 +41,10 @@ struct Schedule {
     explicit Schedule(uint64_t number) : number(number), state(number * 0x9e3779b97f4a7c15ull + 1) {}
     uint64_t number, state;
 
-    /// Even schedules let copies land at once, odd ones as late as they may.
-    bool lands_late() const { return number & 1; }
+    /// Even schedules let copies complete at once, odd ones as late as they may.
+    bool is_late() const { return number & 1; }
     /// Warps (and lanes) from the first, from the last, one drawn warp first, any.
-    unsigned way() const { return (number >> 1) & 3; }
+    unsigned order() const { return (number >> 1) & 3; }
 
     unsigned below(unsigned bound) {
         state = state * 6364136223846793005ull + 1442695040888963407ull;
@@ -63,26 +63,26 @@ struct Meeting {
 
 struct Thread {
     Context context;
-    Three index;
+    Dim3 index;
     unsigned number = 0;
     bool is_done = false;
     const void* waits_for = nullptr;  // the key; null while it can run
     const char* waits_at = "";
     int waits_line = 0;
-    // Asynchronous copies that have not landed: bundles, the oldest first, and those not yet bundled.
+    // Asynchronous copies that have not landed: groups, the oldest first, and those not yet bundled.
     struct Copy {
         void* to;
         const void* from;
         uint32_t bytes;
     };
-    std::vector<std::vector<Copy>> bundles;
+    std::vector<std::vector<Copy>> groups;
     std::vector<Copy> open;
 };
 
 class Machine {
   public:
     /// Runs a whole launch.
-    void launch(Kernel kernel, Three grid, unsigned threads, size_t shared_bytes, const void* parameters, uint64_t schedule) {
+    void launch(Kernel kernel, Dim3 grid, unsigned threads, size_t shared_bytes, const void* parameters, uint64_t schedule) {
         schedule_ = Schedule(schedule);
         kernel_ = kernel, parameters_ = parameters, grid_ = grid;
         while (stacks_.size() < threads) stacks_.emplace_back();
@@ -92,8 +92,8 @@ class Machine {
     }
 
     Thread& current() { return *current_; }
-    Three block() const { return block_; }
-    Three grid() const { return grid_; }
+    Dim3 block() const { return block_; }
+    Dim3 grid() const { return grid_; }
     unsigned threads() const { return unsigned(threads_.size()); }
     Schedule& schedule() { return schedule_; }
     char* shared() { return shared_.data(); }
@@ -208,13 +208,13 @@ class Machine {
 
     Thread* next_thread() {
         unsigned warps = unsigned(ready_.size());
-        unsigned way = schedule_.way();
-        unsigned offset = way == 3 ? schedule_.below(warps) : way == 2 ? favourite_ : 0;
+        unsigned order = schedule_.order();
+        unsigned offset = order == 3 ? schedule_.below(warps) : order == 2 ? favourite_ : 0;
         for (unsigned step = 0; step < warps; step++) {
-            unsigned warp = way == 1 ? warps - 1 - step : (step + offset) % warps;
+            unsigned warp = order == 1 ? warps - 1 - step : (step + offset) % warps;
             uint32_t lanes = ready_[warp];
             if (!lanes) continue;
-            unsigned lane = way == 1 ? 31 - __builtin_clz(lanes) : __builtin_ctz(lanes);
+            unsigned lane = order == 1 ? 31 - __builtin_clz(lanes) : __builtin_ctz(lanes);
             return &threads_[warp * 32 + lane];
         }
         std::string message = "every thread waits:";
@@ -227,7 +227,7 @@ class Machine {
 
     Kernel kernel_ = nullptr;
     const void* parameters_ = nullptr;
-    Three grid_, block_;
+    Dim3 grid_, block_;
     Schedule schedule_{0};
     std::vector<Stack> stacks_;
     std::vector<Thread> threads_;

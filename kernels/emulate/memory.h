@@ -79,9 +79,9 @@ inline void* allocate(size_t bytes) { return memory().allocate(bytes); }
 /// The shared memory of a block: poisoned anew for each, beginning at a multiple of 1,024, ending (but for what that leaves over) at a forbidden page.
 class SharedMemory {
   public:
-    static constexpr size_t MOST = 228 * 1024;
+    static constexpr size_t MAX_BYTES = 228 * 1024;
 
-    SharedMemory() : pages_(MOST) {}
+    SharedMemory() : pages_(MAX_BYTES) {}
     void resize(size_t bytes) {
         bytes_ = bytes;
         size_t rounded = (bytes + 1023) / 1024 * 1024;
@@ -103,7 +103,7 @@ class Faults {
     static constexpr int SECONDS = 4;
     static inline thread_local sigjmp_buf* back = nullptr;
     static inline thread_local void* touched = nullptr;
-    static inline thread_local bool is_late = false;
+    static inline thread_local bool has_timed_out = false;
 
     /// The time of the calling thread runs from now on, until it is stopped.
     class Clock {
@@ -155,7 +155,7 @@ class Faults {
     }
     static void handle_late(int, siginfo_t*, void*) {
         if (!back) return;
-        is_late = true;
+        has_timed_out = true;
         siglongjmp(*back, 1);
     }
     static void handle(int signal, siginfo_t* information, void* context) {

@@ -15,7 +15,7 @@ DEVICE void unpack(float (&x)[8], const Words4& words) {
     }
 }
 
-DEVICE void load_eight(float (&x)[8], const bf16* from, int numbers) {
+DEVICE void load_8(float (&x)[8], const bf16* from, int numbers) {
     Words4 words = {};
     if (numbers > 0) words = load_16(from);
     unpack(x, words);
@@ -24,7 +24,7 @@ DEVICE void load_eight(float (&x)[8], const bf16* from, int numbers) {
         if (i >= numbers) x[i] = 0;
 }
 
-DEVICE void load_eight(float (&x)[8], const float* from, int numbers) {
+DEVICE void load_8(float (&x)[8], const float* from, int numbers) {
     if (numbers >= 8 && is_aligned(from)) {
         UNROLL
         for (int half = 0; half < 2; half++) {
@@ -39,14 +39,14 @@ DEVICE void load_eight(float (&x)[8], const float* from, int numbers) {
 }
 
 /// All eight are written: the row's stride has room for them.
-DEVICE void store_eight(bf16* to, const float (&x)[8]) {
+DEVICE void store_8(bf16* to, const float (&x)[8]) {
     Words4 words;
     UNROLL
     for (int pair = 0; pair < 4; pair++) words.word[pair] = pack(x[2 * pair], x[2 * pair + 1]);
     *reinterpret_cast<Words4*>(to) = words;
 }
 
-DEVICE void store_eight(float* to, const float (&x)[8], int numbers) {
+DEVICE void store_8(float* to, const float (&x)[8], int numbers) {
     if (numbers >= 8 && is_aligned(to)) {
         UNROLL
         for (int half = 0; half < 2; half++) {
