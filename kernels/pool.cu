@@ -1,16 +1,20 @@
 // Pooling: the rows of each sequence become one vector.
 //
-// In: packed rows of bf16 and where sequences begin. Out: a row of f32 for each sequence, zeros for an empty one.
-// A thread takes eight columns of one sequence and folds its rows in their order, so that a sum does not depend on what else is in the batch.
-// Blocks are one warp, so that the columns of a long sequence spread over several multiprocessors: 32 threads, grid sequences × ceil(columns / 256), no shared memory.
+// In: packed rows of bf16 and the starts of sequences. Out: a row of f32 for each sequence, zeros
+// for an empty one.
+//
+// A thread takes eight columns of one sequence and reduces its rows in order, so that a sum does
+// not depend on the rest of the batch. Blocks are one warp, so that the columns of a long sequence
+// spread over several multiprocessors: 32 threads, grid sequences × ceil(columns / 256), no shared
+// memory.
 #include "prelude.cuh"
 #include "parameters.cuh"
 #include "vec8.cuh"
 
-/// Rows under way at once: what a thread waits for is the memory's delay, once for this many rows.
+/// Row loads in flight: a thread pays the memory latency once for this many rows.
 constexpr int ROWS_IN_FLIGHT = 8;
 
-/// The greatest, the sum weighted by position from 1, or the sum of `rows` rows, eight columns wide.
+/// The maximum, the sum weighted by position from 1, or the sum of `rows` rows, eight columns wide.
 template <int POOLING>
 DEVICE void fold_rows(float (&folded)[8], const bf16* x, int rows, int stride) {
     UNROLL
@@ -35,7 +39,7 @@ DEVICE void fold_rows(float (&folded)[8], const bf16* x, int rows, int stride) {
     }
 }
 
-/// What a sum over a sequence is divided by.
+/// The divisor of a sum over a sequence.
 DEVICE float divisor(int pooling, int length) {
     switch (pooling) {
         case MEAN: return float(length);

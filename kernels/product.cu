@@ -1,22 +1,28 @@
-// Products of matrices: out = then(activation(a · b + bias), other) in bf16 or f32 (ProductParameters), on tensor cores of compute capability 8.0 and later.
+// Matrix products: out = epilogue(activation(a · b + bias), other) in bf16 or f32
+// (ProductParameters), on tensor cores of compute capability 8.0 and later.
 //
-// In: a and b in bf16, bias in f32 or null, other in bf16, m × n, the same for each product of a batch. TN, NN and NT say how a and b lie (parameters.cuh).
-// Out: bf16 rows, of which the columns up to the next multiple of 8 are written, or f32 rows with any stride, of which exactly n numbers are written. All of
-// bf16 begins at multiples of 16 bytes, strides and batches of bf16 are multiples of 8.
+// In: a and b in bf16, bias in f32 or null, other in bf16, m × n; bias and other are the same for
+// all products of a batch. TN, NN and NT describe the layouts of a and b (parameters.cuh).
+// Out: bf16 rows, written up to the next multiple of 8 columns, or f32 rows with any stride, of
+// which exactly n columns are written. bf16 rows start at multiples of 16 bytes; strides and batch
+// offsets of bf16 are multiples of 8.
 //
-// A block makes a tile of out by product.cuh: its grid is x = ceil(m / R) · ceil(n / R) tiles of R × R, z = products, with R = 128, or 32 for the small
-// forms, which are for so few tiles that most multiprocessors would have none. 128 threads. Shared memory: 49,152 bytes, 65,536 for the small forms.
+// A block computes a tile of out by product.cuh. The grid is x = ceil(m / R) · ceil(n / R) tiles of
+// R × R, z = products, with R = 128, or 32 for the small variants, which are for products with so
+// few tiles that most multiprocessors would be idle. 128 threads. Shared memory: 49,152 bytes,
+// 65,536 for the small variants.
 //
-// How a tile is finished: a lane has pairs of neighbouring numbers. Four lanes that share a row exchange until each has eight neighbours, which are activated,
-// combined with `other` and stored 16 bytes at a time.
-// The small forms sum what their four warps have through shared memory, and there every thread takes eight neighbours at once.
+// Epilogue: a lane holds pairs of adjacent columns. Four lanes that share a row exchange them until
+// each has eight adjacent columns, which are activated, combined with `other` and stored 16 bytes
+// at a time. The small variants reduce the sums of their four warps through shared memory, where
+// every thread takes eight adjacent columns at once.
 #include "activation.cuh"
 #include "product.cuh"
 
 DEVICE void store_numbers(bf16* to, const float (&x)[8], int) { store_8(to, x); }
 DEVICE void store_numbers(float* to, const float (&x)[8], int numbers) { store_8(to, x, numbers); }
 
-/// Eight neighbours of a row: what comes after a · b + bias.
+/// The epilogue of eight adjacent columns of a row.
 template <class Number>
 DEVICE void epilogue_8(const ProductParameters& p, float (&x)[8], int row, int column) {
     activate_all(x, p.activation);
@@ -32,8 +38,9 @@ DEVICE void epilogue_8(const ProductParameters& p, float (&x)[8], int row, int c
     store_numbers(out + i64(row) * p.out_stride + column, x, numbers);
 }
 
-/// Four lanes have pairs of four blocks of eight columns; then each has all eight of one block: lane t those of block t. In two steps: each trades the pairs
-/// of every other block with its neighbour, then those of two blocks with the lane two further.
+/// Four lanes have pairs of four blocks of eight columns; afterwards lane t has all eight columns
+/// of block t. Two steps: each lane exchanges the pairs of every second block with its neighbor,
+/// then those of two blocks with the lane two further.
 DEVICE void exchange_pairs(float (&eight)[8], const float (&pairs)[4][2]) {
     bool is_odd = threadIdx.x & 1, is_upper = threadIdx.x & 2;
     float halves[2][4];
@@ -54,7 +61,7 @@ DEVICE void exchange_pairs(float (&eight)[8], const float (&pairs)[4][2]) {
     }
 }
 
-/// Finishes 16 rows of a warp's part: rows `row` and 8 further, columns from `column`.
+/// The epilogue of 16 rows of a warp's part: rows `row` and + 8, columns from `column`.
 template <class Number, int ACROSS>
 DEVICE void epilogue_rows(const ProductParameters& p, const float (&sums)[ACROSS][4], int row, int column) {
     UNROLL
@@ -76,7 +83,7 @@ DEVICE void multiply_large(const ProductParameters& p, const u8* shared) {
     Tile tile(shared);
     typename Tile::Sums sums;
     tile.multiply_all(sums, a, b, p.bias, place.row, place.column);
-    // Not unrolled, since activations are long: the sums move up instead.
+    // Not unrolled, because activations are long; the sums move up instead.
     ROLLED
     for (int i = 0; i < Tile::DOWN; i++) {
         epilogue_rows<Number>(p, sums[0], place.row + tile.warp_row + 16 * i + threadIdx.x % 32 / 4, place.column + tile.warp_column);
@@ -97,7 +104,8 @@ DEVICE void multiply_small(const ProductParameters& p, u8* shared) {
     Tile::Sums sums;
     tile.multiply_all(sums, a, b, p.bias, place.row, place.column);
 
-    // The four warps' sums side by side. Blocks of eight columns are turned by the row, so that what eight rows store at once lies in different banks.
+    // The sums of the four warps side by side. Blocks of eight columns are rotated by the row, so
+    // that concurrent stores of eight rows hit different banks.
     constexpr int PART = Tile::ROWS * Tile::COLUMNS;
     static_assert(4 * PART * 4 == Tile::STAGE_BYTES && Tile::ACROSS == 4, "sums fit into a stage");
     float* parts = reinterpret_cast<float*>(shared + tile.free_stage(p.k));

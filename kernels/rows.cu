@@ -1,19 +1,23 @@
-// What is done to rows one by one: embedding, residual and norm, unit length, conversion, neighbours side by side.
+// Row-wise kernels: embedding, residual and norm, L2 normalization, conversion, im2col.
 //
-// In and out are rows of bf16 with gaps (`stride`) or of f32 without; any number of rows, 1 column and more. A warp takes a row, a block 8 rows:
-// all kernels here have 256 threads, a grid of ceil(rows / 8) blocks and no shared memory. A lane takes the columns 8·lane to 8·lane + 7 of every chunk of 256.
+// Inputs and outputs are rows of bf16 with padding (`stride`) or of f32 without; any number of
+// rows, at least 1 column. A warp takes a row, a block 8 rows: all kernels here have 256 threads, a
+// grid of ceil(rows / 8) blocks and no shared memory. A lane takes the columns 8·lane to 8·lane + 7
+// of every chunk of 256.
 //
-// embed       out[row] = norm(sum of tables[part][ids[part][row]])
-// add_norm    out[row] = norm(x[row] + y[row])
-// l2_normalize   out[row] = x[row] / max(|x[row]|, 1e-12)
-// narrow      f32 to bf16
-// widen       bf16 to f32
-// neighbours  out[row] = the `width` rows about this one of its sequence, zeros beyond the sequence's ends
-// split_heads out[head][row] = the row's columns of that head; its grid is ceil(rows / 8) × heads
+//     embed         out[row] = norm(sum of tables[part][ids[part][row]])
+//     add_norm      out[row] = norm(x[row] + y[row])
+//     l2_normalize  out[row] = x[row] / max(|x[row]|, 1e-12)
+//     f32_to_bf16   conversion
+//     bf16_to_f32   conversion
+//     im2col        out[row] = the `width` rows around this one in its sequence, zeros beyond it
+//     split_heads   out[head][row] = the row's columns of that head; grid ceil(rows / 8) × heads
 //
-// Norms are of two kinds, over the columns of a row, in f32:
-// LAYER_NORM        (x - mean) / sqrt(variance + epsilon) · weight + bias, the variance taken about the mean in a second pass   (Ba, Kiros and Hinton, 2016)
-// ROOT_MEAN_SQUARE  x / sqrt(mean of squares + epsilon) · weight                                                                (Zhang and Sennrich, 2019)
+// There are two norms over the columns of a row, in f32:
+//
+//     LAYER_NORM        (x - mean) / sqrt(variance + epsilon) · weight + bias, the variance computed
+//                       about the mean in a second pass (Ba, Kiros and Hinton, 2016)
+//     ROOT_MEAN_SQUARE  x / sqrt(mean of squares + epsilon) · weight (Zhang and Sennrich, 2019)
 #include "prelude.cuh"
 #include "parameters.cuh"
 #include "vec8.cuh"
@@ -24,12 +28,12 @@ constexpr int CHUNK = 32 * 8;
 DEVICE int row_of_warp() { return blockIdx.x * ROWS_PER_BLOCK + threadIdx.x / 32; }
 DEVICE int first_column() { return threadIdx.x % 32 * 8; }
 
-/// A row that is the sum of up to three rows of bf16.
+/// A row that is the sum of up to three bf16 rows.
 struct SumOfRows {
     const bf16* parts[3];
     int count, columns;
 
-    /// How many of the eight columns from `column` the row has; 0 or less beyond its end.
+    /// How many of the eight columns from `column` exist; 0 or less beyond the end.
     DEVICE int numbers(int column) const { return columns - column; }
 
     DEVICE void load(float (&x)[8], int column) const {
@@ -52,7 +56,7 @@ DEVICE float sum_of(const float (&x)[8]) {
     return sum;
 }
 
-/// The sum of squares about the mean of the first `numbers`.
+/// The sum of squared deviations from the mean of the first `numbers` values.
 DEVICE float squared_deviations(const float (&x)[8], float mean, int numbers) {
     float sum = 0;
     UNROLL
@@ -63,7 +67,7 @@ DEVICE float squared_deviations(const float (&x)[8], float mean, int numbers) {
     return sum;
 }
 
-/// Writes (x - mean) · factor · weight + bias, or x as it is.
+/// Writes (x - mean) · factor · weight + bias, or x unchanged without a norm.
 DEVICE void store_normalized(bf16* out, float (&x)[8], float mean, float factor, const Norm& norm, int column, int numbers) {
     if (numbers <= 0) return;
     if (norm.kind != NO_NORM) {
@@ -101,7 +105,7 @@ DEVICE void normalize_short(bf16* out, const SumOfRows& row, const Norm& norm) {
     }
 }
 
-/// A longer row, read again for the variance and once more to be written. 
+/// A longer row, read again for the variance and a third time to write it.
 DEVICE void normalize_long(bf16* out, const SumOfRows& row, const Norm& norm) {
     float x[8];
     float mean = 0, squares = 0;
@@ -185,7 +189,8 @@ KERNEL(bf16_to_f32, 256, 4)(PARAMETER(ConvertParameters) p) {
     }
 }
 
-/// The sequence that has a row: the last that begins at it or before (empty ones before it begin there too).
+/// The sequence of a row: the last that starts at or before it (empty ones before it start there
+/// too).
 DEVICE int sequence_of(const u32* starts, int sequences, int row) {
     int below = 0, above = sequences;
     while (above - below > 1) {
@@ -196,7 +201,7 @@ DEVICE int sequence_of(const u32* starts, int sequences, int row) {
     return below;
 }
 
-/// Eight columns of a row of neighbours, one by one: they may be of more than one neighbour.
+/// Eight columns of an im2col row, one by one: they may span several source rows.
 DEVICE Words4 gather_8(const Im2colParameters& p, int row, int begin, int end, int column) {
     u32 numbers[8] = {};
     UNROLL
@@ -219,7 +224,7 @@ KERNEL(im2col, 256, 4)(PARAMETER(Im2colParameters) p) {
         Words4 words = {};
         if (p.columns % 8 != 0) {
             words = gather_8(p, row, begin, end, column);
-        } else {  // eight columns of out lie side by side in x, too
+        } else {  // eight columns of out are adjacent in x, too
             int from = row - p.width / 2 + column / p.columns;
             if (from >= begin && from < end) words = load_16(p.x + i64(from) * p.stride + column % p.columns);
         }

@@ -1,7 +1,8 @@
-// Rows eight numbers at a time: what one lane reads and writes at once, 16 bytes of bf16 or 32 of f32.
+// Vectors of eight columns: what one lane loads and stores at once, 16 bytes of bf16 or 32 of f32.
 //
-// `numbers` says how many of the eight belong to the row; the others are zeros when they are read. Rows of bf16 begin at multiples of 16 bytes and
-// may be read and written up to their stride; rows of f32 may begin anywhere and end where the next begins.
+// `numbers` says how many of the eight belong to the row; the others are loaded as zeros. Rows of
+// bf16 are 16-byte aligned and may be accessed up to their stride; rows of f32 may start anywhere
+// and end where the next starts.
 #pragma once
 #include "prelude.cuh"
 
@@ -38,7 +39,7 @@ DEVICE void load_8(float (&x)[8], const float* from, int numbers) {
     for (int i = 0; i < 8; i++) x[i] = i < numbers ? from[i] : 0;
 }
 
-/// All eight are written: the row's stride has room for them.
+/// Writes all eight: the row's stride has room for them.
 DEVICE void store_8(bf16* to, const float (&x)[8]) {
     Words4 words;
     UNROLL

@@ -1,7 +1,9 @@
-// The functions of prelude.cuh for a processor: the same names, the same meaning, one thread of the block a fiber.
+// The primitives of prelude.cuh for a CPU: the same names and semantics, each thread of the block
+// as a fiber.
 //
-// Included by prelude.cuh under ESPARSA_EMULATE. Where threads exchange something, the last to come does the work of all; a barrier or a wait tells the machine where in
-// the sources it stands, so that a test can let it count for nothing and see that the result breaks.
+// Included by prelude.cuh under ESPARSA_EMULATE. In a collective operation the last thread to
+// arrive does the work of all. A barrier or wait tells the machine its place in the sources, so
+// that a test can disable it and check that the result breaks.
 #pragma once
 
 #include <cmath>
@@ -58,7 +60,7 @@ constexpr unsigned WARP = 32;
 constexpr u32 SHARED_BASE = 1024;
 enum GroupKind { WARP_GROUP, WARPGROUP_GROUP };
 
-/// All lanes of the caller's warp do something together.
+/// A collective operation of all lanes of the caller's warp.
 template <class Together>
 void meet_warp(const char* what, void* argument, Together together) {
     Machine& own = machine();
@@ -178,7 +180,8 @@ DEVICE void copy_wait(const char* file = __builtin_FILE(), int line = __builtin_
 
 namespace emulate {
 
-/// Rows of 8 numbers of 16 bits from the addresses that the lanes give; lane l gets numbers 2·(l mod 4) and the next of row l / 4, or of column l / 4.
+/// Rows of 8 16-bit elements from the addresses that the lanes give; lane l gets elements 2·(l mod
+/// 4) and the next of row l / 4, or of column l / 4.
 inline void load_matrices_of(const char* what, u32 (&r)[4], u32 address, bool is_transposed) {
     struct Argument {
         u32* r;

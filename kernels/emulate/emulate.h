@@ -1,11 +1,12 @@
-// Launches a kernel on the emulated card. Used by the library that tests load (library.cpp), or included by a program together with the kernels it runs.
+// Launches a kernel on the emulated GPU. Used by the library that tests load (library.cpp), or
+// included by a program together with the kernels it runs.
 #pragma once
 
 #include "../prelude.cuh"
 
 namespace emulate {
 
-/// Runs a kernel; what went wrong comes back as text, empty if nothing did.
+/// Runs a kernel; returns an error message, empty on success.
 inline std::string try_launch(Kernel kernel, Dim3 grid, unsigned threads, size_t shared_bytes, const void* parameters, uint64_t schedule) {
     if (threads == 0 || threads > 1024) return "a block of " + std::to_string(threads) + " threads: expected 1 to 1024";
     if (shared_bytes > SharedMemory::MAX_BYTES - 1024) return "a block with " + std::to_string(shared_bytes) + " bytes of shared memory: expected 227 KiB at most";
@@ -36,7 +37,7 @@ inline std::string try_launch(Kernel kernel, Dim3 grid, unsigned threads, size_t
     return message;
 }
 
-/// The same for programs: says what went wrong and ends.
+/// The same for programs: prints the error and exits.
 inline void launch(Kernel kernel, Dim3 grid, unsigned threads, size_t shared_bytes, const void* parameters, uint64_t schedule = 0) {
     std::string message = try_launch(kernel, grid, threads, shared_bytes, parameters, schedule);
     if (message.empty()) return;

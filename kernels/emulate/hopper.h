@@ -1,16 +1,19 @@
-// The functions of hopper.cuh for a processor: barriers are 8 bytes of the emulated shared memory, tensor copies apply the swizzle to addresses as the card
-// does, products decode their descriptors and read shared memory where these say, so that a wrong address, stride or mode gives wrong numbers.
+// The primitives of hopper.cuh for a CPU: barriers are 8 bytes of the emulated shared memory,
+// tensor copies apply the swizzle to addresses as the GPU does, products decode their descriptors
+// and read shared memory accordingly, so that a wrong address, stride or mode gives wrong values.
 //
-// Everything that goes on by itself on the card happens at once or as late as it may, by schedule: a copy to shared memory when somebody waits at its
-// barrier, a copy from shared memory when its thread waits for it (never, if nobody does), a product when its thread waits for the bundle. Each thread
-// carries out its own share of a product: the card promises no more.
+// What is asynchronous on the GPU completes immediately or as late as allowed, by schedule: a copy
+// to shared memory when a thread waits at its barrier, a copy from shared memory when its thread
+// waits for it (never, if none does), a product when its thread waits for the group. Each thread
+// computes only its own share of a product: the GPU guarantees no more.
 #pragma once
 
 #include "device.h"
 
 namespace emulate {
 
-/// What a TensorMap holds here, from its first byte on: rows of bf16. `address` and `stride_bytes` are multiples of 16.
+/// The layout of an emulated TensorMap, from its first byte on: rows of bf16. `address` and
+/// `stride_bytes` are multiples of 16.
 struct Matrix {
     u64 address;
     u64 columns, rows;
@@ -32,14 +35,14 @@ struct Barrier {
 };
 static_assert(sizeof(Barrier) == 8);
 
-/// A box on its order: to shared memory with a barrier, or from it.
+/// A box copy in flight: to shared memory with a barrier, or from it.
 struct BoxCopy {
     Matrix matrix;
     int x, y;
     u32 shared, barrier;
 };
 
-/// A thread's share of a product that has not been carried out.
+/// A thread's share of a pending product.
 struct Product {
     float* c;
     int columns;
@@ -47,7 +50,7 @@ struct Product {
     bool is_added;
 };
 
-/// What belongs to the threads of a block.
+/// The pending operations of a thread.
 struct HopperThread {
     std::vector<std::vector<Product>> products;
     std::vector<Product> open_products;
@@ -59,12 +62,12 @@ struct HopperThread {
 struct Hopper {
     std::vector<BoxCopy> copies;
     std::map<unsigned, HopperThread> threads;
-    std::map<unsigned, unsigned> fences;  // of each warp's lanes since its last tensor_store
+    std::map<unsigned, unsigned> fences;  // by warp: shared_fence() calls of its lanes since its last tensor_store
 };
 
 inline Hopper& hopper() { return machine().extension<Hopper>(); }
 inline HopperThread& hopper_thread() { return hopper().threads[machine().current().number]; }
-/// Copies and products are late independently of each other.
+/// Copies and products are delayed independently of each other.
 inline bool multiplies_late() { return ((machine().schedule().number >> 1) ^ machine().schedule().number) & 1; }
 
 inline Barrier& barrier_at(u32 address) {
@@ -81,7 +84,7 @@ inline void end_phase_if_all_came(Barrier& barrier) {
     machine().wake(&barrier);
 }
 
-/// The card exchanges bits 4 to 6 of the address with their XOR with bits 7 to 9.
+/// The GPU XORs bits 4 to 6 of the address with bits 7 to 9.
 inline u32 swizzle_128(u32 address) { return address ^ ((address >> 7 & 7) << 4); }
 
 inline void check_box(const BoxCopy& copy) {
@@ -93,7 +96,7 @@ inline void check_box(const BoxCopy& copy) {
         own.fail("a tensor map that the driver would not encode, or one that is not 64 columns wide");
 }
 
-/// Calls what(shared memory, column, row) for each number of a box.
+/// Calls what(shared memory, column, row) for each element of a box.
 template <class What>
 void for_each_number(const BoxCopy& copy, What what) {
     for (u32 row = 0; row < copy.matrix.box_rows; row++)
@@ -116,7 +119,7 @@ inline void complete_store(const BoxCopy& copy) {
     });
 }
 
-/// A matrix operand of a product by its descriptor: K-major, in one of the four layouts.
+/// A matrix operand, decoded from its descriptor: K-major, in one of the four layouts.
 struct Operand {
     u32 start, leading, stride, row_bytes;
 
