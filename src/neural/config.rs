@@ -12,7 +12,7 @@ use std::path::Path;
 use crate::backend::Activation;
 use crate::error::Result;
 
-use super::json::Settings;
+use super::settings::Settings;
 
 /// The most tokens a vocabulary may have.
 pub const MAX_VOCABULARY: usize = 1 << 24;

@@ -21,7 +21,7 @@ use crate::backend::{Pooling, SpladeActivation, SpladePooling};
 use crate::error::{Error, Result};
 
 use super::config::{MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH, ModelConfig};
-use super::json::Settings;
+use super::settings::Settings;
 use super::tokenizer::Tokenizer;
 use super::weights::Weights;
 use fingerprint::Identity;

@@ -193,13 +193,13 @@ fn reranked(snapshot: &Snapshot, queries: &[eval::Query], scorer: &dyn PairScore
     let mut run = Run::new();
     for query in queries {
         let hits = snapshot.search(&words(query), READ)?;
-        let read = hits
-            .iter()
-            .map(|hit| Ok(stored_contents(&snapshot.stored(hit.address)?)));
-        let texts: Vec<String> = read.collect::<Result<_>>()?;
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let asked = query.text.as_deref().unwrap_or_default();
-        let mut hits = rerank(scorer, asked, &hits, &texts)?;
+        let read = hits.into_iter().map(|hit| {
+            let text = stored_contents(&snapshot.stored(hit.address)?);
+            Ok((hit, text))
+        });
+        let read: Vec<_> = read.collect::<Result<_>>()?;
+        let text = query.text.as_deref().unwrap_or_default();
+        let mut hits = rerank(scorer, text, read)?;
         hits.truncate(K);
         run.insert(&query.id, super::scored(hits))?;
     }

@@ -157,11 +157,13 @@ impl Models {
                 "--rerank reads the text of a query, and this one has none",
             ));
         };
-        let hits = result.hits.iter();
-        let read = hits.map(|hit| Ok(stored_contents(&snapshot.stored(hit.address)?)));
-        let documents: Vec<String> = read.collect::<Result<_>>()?;
-        let documents: Vec<&str> = documents.iter().map(String::as_str).collect();
-        result.hits = rerank(reranker.as_scorer(), text, &result.hits, &documents)?;
+        let hits = std::mem::take(&mut result.hits).into_iter();
+        let read = hits.map(|hit| {
+            let text = stored_contents(&snapshot.stored(hit.address)?);
+            Ok((hit, text))
+        });
+        let read: Vec<_> = read.collect::<Result<_>>()?;
+        result.hits = rerank(reranker.as_scorer(), text, read)?;
         result.hits.truncate(k);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 
 use super::super::config::ModelConfig;
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::layout::Layout;
 use super::modules::Module;
 use super::task::Task;

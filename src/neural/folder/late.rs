@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::error::Result;
 
 use super::super::config::MAX_POSITIONS;
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::super::tokenizer::Tokenizer;
 use super::{Prompts, Step};
 

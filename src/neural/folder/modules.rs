@@ -8,7 +8,7 @@ use crate::backend::{Activation, Pooling, SpladeActivation, SpladePooling};
 use crate::error::{Error, Result};
 
 use super::super::config::{MAX_WIDTH, ModelConfig};
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::super::weights::Weights;
 use super::fingerprint::Identity;
 use super::{ModelKind, ScoreActivation, Step};

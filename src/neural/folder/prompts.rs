@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::Result;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 
 /// The prompts of a model by name, and which one is meant where none is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

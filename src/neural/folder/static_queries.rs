@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 
 use super::super::config::{MAX_VOCABULARY, ModelConfig};
 use super::super::heads::StaticWeights;
-use super::super::json::{Settings, read_bytes};
+use super::super::settings::{Settings, read_bytes};
 use super::super::tokenizer::Tokenizer;
 use super::super::weights::Weights;
 use super::Step;

@@ -10,7 +10,7 @@ use crate::neural::folder::{ModelFolder, ModelKind, Module, ScoreActivation};
 use crate::neural::heads::CrossHead;
 use crate::neural::long::LongText;
 use crate::neural::packing::Batch;
-use crate::rank::Scorer;
+use crate::scorer::Scorer;
 
 use super::PairScorer;
 use super::transformer::{Identity, Transformer, expect_kind, finite};

@@ -11,7 +11,7 @@ use crate::neural::heads::LateHead;
 use crate::neural::long::LongText;
 use crate::neural::packing::Batch;
 use crate::neural::tokenizer::Tokens;
-use crate::rank::Scorer;
+use crate::scorer::Scorer;
 
 use super::transformer::{Identity, RolePrompts, Transformer, expect_kind, prompted};
 use super::{PairScorer, Role};

@@ -65,7 +65,7 @@ pub trait TextEncoder: Sync {
 }
 
 /// A model that scores documents for queries.
-pub trait PairScorer: crate::rank::Scorer + Sync {
+pub trait PairScorer: crate::scorer::Scorer + Sync {
     /// The score of each pair of query and document, or why it has none.
     ///
     /// # Errors
