@@ -22,7 +22,7 @@ pub trait Scorer {
 ///
 /// ```
 /// use esparsa::rank::{Scorer, rerank};
-/// use esparsa::{Document, Index, Query, Result, Schema};
+/// use esparsa::{Document, Index, Query, Result, Schema, Text};
 ///
 /// /// Prefers short documents.
 /// struct Brevity;
@@ -33,7 +33,9 @@ pub trait Scorer {
 ///     }
 /// }
 ///
-/// let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+/// let index = Index::in_memory(Schema::builder()
+///     .text("text", Text::new().analyzer("english"))
+///     .build()?)?;
 /// let mut writer = index.writer()?;
 /// writer.add(Document::new("long").with_text("text", "A bee, another bee, and a third bee."))?;
 /// writer.add(Document::new("short").with_text("text", "A bee."))?;
