@@ -28,7 +28,6 @@ pub mod deletes;
 pub mod dense;
 pub mod dictionary;
 pub(crate) mod field_kinds;
-pub mod float16;
 pub mod ids;
 pub mod impact;
 pub mod lengths;
