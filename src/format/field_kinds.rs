@@ -12,7 +12,7 @@ macro_rules! for_each_field_kind {
         $then! {
             Text = 1, text, Text, String, TextField;
             Sparse = 2, sparse, Sparse, SparseVector, SparseField;
-            Stored = 3, stored, StoredOptions, Vec<u8>, StoredField;
+            Stored = 3, stored, StoredOptions, Vec<u8>, Stored;
             Dense = 4, dense, Dense, Vec<f32>, DenseVectors;
         }
     };

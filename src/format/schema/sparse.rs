@@ -212,10 +212,8 @@ impl KindOptions for Sparse {
     }
 
     fn required_capabilities(&self) -> u64 {
-        match self.clamps {
-            true => 0,
-            false => Capabilities::IMPACT_EXPONENTS,
-        }
+        // With a max weight too: weights far below it take smaller steps.
+        Capabilities::IMPACT_EXPONENTS
     }
 
     fn model(&self) -> Option<&ModelIdentity> {
