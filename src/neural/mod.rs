@@ -7,7 +7,7 @@
 //! ```
 //! use esparsa::backend::{Cpu, CpuOptions};
 //! use esparsa::neural::SparseEncoder;
-//! use esparsa::{Document, Index, Query, Schema};
+//! use esparsa::{Document, Index, Query, Schema, Sparse};
 //!
 //! let encoder = SparseEncoder::open("tests/neural/models/splade-max", Cpu::new(CpuOptions::default())?)?;
 //! let named = |vector: Vec<(u32, f32)>| {
@@ -15,7 +15,9 @@
 //!     terms.collect::<Vec<_>>()
 //! };
 //!
-//! let index = Index::in_memory(Schema::new().sparse("splade", 10.0)?)?;
+//! let index = Index::in_memory(Schema::builder()
+//!     .sparse("splade", Sparse::new().expected_max(10.0))
+//!     .build()?)?;
 //! let mut writer = index.writer()?;
 //! for (id, text) in [("etna", "Lava flows from the volcano."), ("bees", "Bees make honey.")] {
 //!     let vector = encoder.encode_documents(&[text])?.remove(0);
@@ -31,7 +33,7 @@
 //!
 //! | file | concept |
 //! | --- | --- |
-//! | `config`, `json` | `config.json` of every family, under one name for each setting |
+//! | `config`, `settings` | `config.json` of every family, under one name for each setting |
 //! | `weights` | tensors of `safetensors` files |
 //! | `tokenizer` | text to token ids |
 //! | `folder` | what a folder says of itself: kind of model, modules, prompts, limits |
@@ -47,10 +49,10 @@ mod config;
 pub mod encoder;
 mod folder;
 pub mod heads;
-mod json;
 mod long;
 pub mod models;
 mod packing;
+mod settings;
 mod tokenizer;
 mod weights;
 
@@ -67,8 +69,8 @@ pub use folder::{
 pub use heads::{CrossHead, DenseWeights, LateHead, PooledHead, SpladeHead, StaticWeights};
 pub use long::LongText;
 pub use models::{
-    CrossEncoder, DenseEncoder, LateEncoder, PairScorer, Role, SparseEncoder, TextEncoder,
-    TokenVectors,
+    CrossEncoder, DenseEncoder, DenseTextEncoder, LateEncoder, Model, PairScorer, Role,
+    SparseEncoder, SparseTextEncoder, TextEncoder, TokenEncoder, TokenVectors,
 };
 pub use packing::{Batch, plan_batches};
 pub use tokenizer::{Tokenizer, Tokens};
