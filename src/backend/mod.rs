@@ -11,22 +11,20 @@
 //!
 //! Invariant: an operation gives every sequence what it would give this sequence alone.
 
-#[cfg(feature = "cuda")]
-mod any;
 #[doc(hidden)]
 pub mod conformance;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod hardware;
 mod nearest;
 mod reference;
 mod shapes;
 
-#[cfg(feature = "cuda")]
-pub use any::AnyBackend;
 pub use cpu::{Cpu, CpuOptions, Precision};
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
+pub use hardware::{Hardware, OnBackend};
 pub use reference::{Reference, Rows};
 
 use crate::error::Result;

@@ -67,8 +67,8 @@ pub use folder::{
 pub use heads::{CrossHead, DenseWeights, LateHead, PooledHead, SpladeHead, StaticWeights};
 pub use long::LongText;
 pub use models::{
-    CrossEncoder, DenseEncoder, LateEncoder, PairScorer, Role, SparseEncoder, TextEncoder,
-    TokenVectors,
+    CrossEncoder, DenseEncoder, DenseTextEncoder, LateEncoder, Model, PairScorer, Role,
+    SparseEncoder, SparseTextEncoder, TextEncoder, TokenEncoder, TokenVectors,
 };
 pub use packing::{Batch, plan_batches};
 pub use tokenizer::{Tokenizer, Tokens};

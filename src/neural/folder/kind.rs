@@ -12,6 +12,7 @@ use super::task::Task;
 
 /// What a model makes of texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ModelKind {
     /// One dense vector for each text.
     BiEncoder,
@@ -25,6 +26,7 @@ pub enum ModelKind {
 
 /// How two dense vectors are compared, as the folder says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Similarity {
     /// The cosine of the angle between them.
     Cosine,

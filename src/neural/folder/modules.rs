@@ -26,6 +26,7 @@ const SUPPORTED_BEHIND: [&str; 7] = [
 
 /// What follows the transformer.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Module {
     /// One vector for the tokens of each text; those of several poolings stand side by side.
     Pooling {
@@ -68,6 +69,7 @@ pub enum Module {
 
 /// A linear layer behind the transformer: activation(x · weightᵀ + bias).
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct DenseModule {
     /// The file of its tensors: `linear.weight` (outputs × inputs), `linear.bias`, `residual.weight`.
     pub weights: Weights,

@@ -10,6 +10,7 @@ use super::super::settings::Settings;
 
 /// The prompts of a model by name, and which one is meant where none is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Prompts {
     /// All prompts.
     pub named: BTreeMap<String, String>,

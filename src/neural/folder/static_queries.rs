@@ -17,6 +17,7 @@ const MAX_TABLE_BYTES: u64 = 256 << 20;
 
 /// What encodes queries of a model whose transformer is for documents only.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct StaticQueries {
     /// Makes tokens of a query; special tokens do not count.
     pub tokenizer: Tokenizer,

@@ -21,6 +21,7 @@ const RELEVANT: [&str; 8] = [
 
 /// What a cross-encoder applies to its logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ScoreActivation {
     /// Nothing.
     Identity,

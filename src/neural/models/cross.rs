@@ -160,8 +160,16 @@ impl<B: Backend> PairScorer for CrossEncoder<B> {
         self.lanes.are_many()
     }
 
+    fn max_tokens(&self) -> usize {
+        self.transformer.max_tokens
+    }
+
     fn name(&self) -> &str {
         &self.identity.name
+    }
+
+    fn fingerprint(&self) -> u128 {
+        self.identity.fingerprint
     }
 }
 
