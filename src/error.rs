@@ -20,6 +20,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// Bytes on disk are not what was written there.
+    #[non_exhaustive]
     Corrupt {
         /// File name inside the index folder.
         file: String,
@@ -29,8 +30,14 @@ pub enum Error {
         offset: u64,
         /// What was expected and what was found.
         message: String,
+        /// If the file is the newest commit's manifest, the newest of the older commits that are
+        /// still there: an index opened with
+        /// [`IndexOptions::accept_older_commit`](crate::IndexOptions::accept_older_commit)
+        /// returns to it.
+        older_commit: Option<u64>,
     },
     /// The file was written by a newer version of the format.
+    #[non_exhaustive]
     TooNew {
         /// File name inside the index folder.
         file: String,
@@ -40,6 +47,7 @@ pub enum Error {
         supported: String,
     },
     /// The file was written by a version that is no longer read.
+    #[non_exhaustive]
     TooOld {
         /// File name inside the index folder.
         file: String,
@@ -49,11 +57,13 @@ pub enum Error {
         supported: String,
     },
     /// Another writer holds the index.
+    #[non_exhaustive]
     Locked {
         /// The index folder.
         path: PathBuf,
     },
     /// The operating system refused an operation.
+    #[non_exhaustive]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -63,6 +73,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A documented limit was exceeded; `format-spec/limits.md` lists them.
+    #[non_exhaustive]
     Limit {
         /// What was counted or measured.
         what: String,
@@ -74,6 +85,7 @@ pub enum Error {
         origin: Option<Origin>,
     },
     /// Something handed in by the caller, or read from an input file, makes no sense.
+    #[non_exhaustive]
     InvalidInput {
         /// Where the input was, if it came from a file.
         origin: Option<Origin>,
@@ -83,6 +95,7 @@ pub enum Error {
         message: String,
     },
     /// A model's files are not what was expected, or do not fit together.
+    #[non_exhaustive]
     Model {
         /// The file or folder, empty if none is to blame.
         path: PathBuf,
@@ -90,6 +103,7 @@ pub enum Error {
         message: String,
     },
     /// A device that models run on is missing or failed.
+    #[non_exhaustive]
     Device {
         /// What was expected, what was found, and what to do.
         message: String,
@@ -97,11 +111,13 @@ pub enum Error {
         out_of_memory: bool,
     },
     /// Work was given up because its result is not wanted any more.
+    #[non_exhaustive]
     Cancelled {
         /// The work, such as `merging`.
         work: &'static str,
     },
     /// The writer met an earlier error after which it cannot know what is on disk.
+    #[non_exhaustive]
     Poisoned {
         /// The earlier error.
         message: String,
@@ -110,11 +126,22 @@ pub enum Error {
 
 /// A line of an input file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Origin {
     /// Path of the file, or `<stdin>`.
     pub file: String,
     /// Line number, from 1; 0 when the whole file is meant.
     pub line: u64,
+}
+
+impl Origin {
+    /// A line of a file, from 1; 0 for the whole file.
+    pub fn new(file: impl Into<String>, line: u64) -> Self {
+        Self {
+            file: file.into(),
+            line,
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -156,6 +183,11 @@ impl Error {
         }
     }
 
+    /// An [`Error::Locked`], for implementations of [`Directory`](crate::store::Directory).
+    pub fn locked(path: impl Into<PathBuf>) -> Self {
+        Self::Locked { path: path.into() }
+    }
+
     /// An [`Error::Corrupt`]; `offset` counts bytes from the start of the section.
     pub fn corrupt(
         file: impl Into<String>,
@@ -168,6 +200,7 @@ impl Error {
             section: section.into(),
             offset,
             message: message.into(),
+            older_commit: None,
         }
     }
 
@@ -206,10 +239,7 @@ impl Error {
         if let Self::InvalidInput { origin, .. } | Self::Limit { origin, .. } = &mut self
             && origin.is_none()
         {
-            *origin = Some(Origin {
-                file: file.into(),
-                line,
-            });
+            *origin = Some(Origin::new(file, line));
         }
         self
     }
@@ -221,6 +251,14 @@ impl Error {
             && field.is_none()
         {
             *field = Some(name.into());
+        }
+        self
+    }
+
+    /// Adds to an [`Error::Corrupt`] the older commit that is still there.
+    pub(crate) fn with_older_commit(mut self, commit: u64) -> Self {
+        if let Self::Corrupt { older_commit, .. } = &mut self {
+            *older_commit = Some(commit);
         }
         self
     }
@@ -250,11 +288,19 @@ impl fmt::Display for Error {
                 section,
                 offset,
                 message,
-            } => write!(
-                f,
-                "{file}: section {section}, offset {offset}: {message}; \
-                 run `esparsa check`, then restore the file or rebuild the index"
-            ),
+                older_commit,
+            } => {
+                write!(f, "{file}: section {section}, offset {offset}: {message}; ")?;
+                if let Some(older) = older_commit {
+                    write!(
+                        f,
+                        "commit {older} is still there: to return to it, and lose what was \
+                         committed since, open the index with `IndexOptions::accept_older_commit`; \
+                         otherwise "
+                    )?;
+                }
+                f.write_str("restore the file or rebuild the index")
+            }
             Self::TooNew {
                 file,
                 found,

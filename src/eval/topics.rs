@@ -8,6 +8,8 @@
 //! number="1">` with `<query>`, `<question>` or `<description>`, and `<narrative>` in it; these are
 //! read as title, description and narrative. A text that stands in the topic itself is its title.
 
+use html_escape::decode_html_entities;
+
 use super::lines::quote;
 use super::queries::Query;
 use crate::error::{Error, Result};
@@ -221,9 +223,9 @@ impl TopicReader {
         };
         let topic = Topic {
             number: number_of(&topic.number),
-            title: decode(without_label(&topic.title, "Topic:")),
-            description: decode(without_label(&topic.description, "Description:")),
-            narrative: decode(without_label(&topic.narrative, "Narrative:")),
+            title: decoded(without_label(&topic.title, "Topic:")),
+            description: decoded(without_label(&topic.description, "Description:")),
+            narrative: decoded(without_label(&topic.narrative, "Narrative:")),
         };
         if topic.number.is_empty() {
             return Err(Error::invalid(
@@ -304,52 +306,17 @@ fn number_of(text: &str) -> String {
     number.to_owned()
 }
 
+/// Replaces the entities of HTML, such as `&amp;` and `&#45;`; XML's five are among them.
+fn decoded(text: &str) -> String {
+    decode_html_entities(text).into_owned()
+}
+
 /// Drops a label such as `Number:` from the start of a part, whatever its case.
 fn without_label<'a>(text: &'a str, label: &str) -> &'a str {
     match text.get(..label.len()) {
         Some(start) if start.eq_ignore_ascii_case(label) => text[label.len()..].trim_start(),
         _ => text,
     }
-}
-
-/// Replaces the character entities that topics use: the five of XML, and numbered ones.
-fn decode(text: &str) -> String {
-    let mut decoded = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find('&') {
-        decoded.push_str(&rest[..start]);
-        rest = &rest[start..];
-        let entity = rest[1..].split_once(';');
-        match entity.and_then(|(name, after)| Some((character(name)?, after))) {
-            Some((character, after)) => {
-                decoded.push(character);
-                rest = after;
-            }
-            None => {
-                decoded.push('&');
-                rest = &rest[1..];
-            }
-        }
-    }
-    decoded.push_str(rest);
-    decoded
-}
-
-/// The character of the entity with this name.
-fn character(name: &str) -> Option<char> {
-    let code = match name {
-        "lt" => return Some('<'),
-        "gt" => return Some('>'),
-        "quot" => return Some('"'),
-        "apos" => return Some('\''),
-        "amp" => return Some('&'),
-        name => name.strip_prefix('#')?,
-    };
-    let code = match code.strip_prefix(['x', 'X']) {
-        Some(digits) => u32::from_str_radix(digits, 16),
-        None => code.parse(),
-    };
-    char::from_u32(code.ok()?).filter(|character| *character != '\0')
 }
 
 #[cfg(test)]
