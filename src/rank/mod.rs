@@ -65,39 +65,11 @@
 //!
 //! # Which normalization suits
 //!
-//! Measured as nDCG@10 with BM25 (k1 0.9, b 0.4) and MiniLM-L6, an English model of 22 million parameters trained on other texts, on four collections: debian-en
-//! (2,913 queries) and cacm (52) in English, and, far from what the model knows, faquad in Portuguese (900) and korquad in Korean (5,774). Both lists weigh
-//! the same.
-//!
-//! *Re-ranking*: the model scores the first 100 of BM25, and the sum of both ranks them.
-//!
-//! | | debian-en | cacm | faquad | korquad |
-//! | --- | ---: | ---: | ---: | ---: |
-//! | BM25 | 0.6946 | 0.4925 | 0.9088 | 0.9652 |
-//! | the model's order alone | 0.6398 | 0.4922 | 0.5768 | 0.1441 |
-//! | sum, z-score | **0.7339** | 0.5719 | 0.9077 | 0.9361 |
-//! | sum, min-max | 0.7326 | **0.5738** | 0.9050 | 0.9299 |
-//! | sum, sum | 0.7212 | 0.5493 | **0.9159** | 0.9625 |
-//! | sum, none | 0.7041 | 0.5066 | 0.9123 | **0.9651** |
-//! | reciprocal rank | 0.7023 | 0.5589 | 0.7742 | 0.4556 |
-//! | sum, rank | 0.6970 | 0.5545 | 0.7600 | 0.4075 |
-//! | sum, sigmoid | 0.6590 | 0.5265 | 0.8595 | 0.4588 |
-//!
-//! *Fusion* of the first 1,000 of BM25 and the first 1,000 of a dense search with the model:
-//!
-//! | | debian-en | cacm | faquad | korquad |
-//! | --- | ---: | ---: | ---: | ---: |
-//! | dense search | 0.6096 | 0.4297 | 0.5253 | 0.0585 |
-//! | sum, z-score | **0.7434** | **0.5911** | 0.8858 | 0.9410 |
-//! | sum, sum | **0.7434** | 0.5897 | **0.8981** | **0.9653** |
-//! | sum, min-max | 0.7393 | 0.5760 | 0.8914 | 0.9465 |
-//! | reciprocal rank | 0.7012 | 0.5559 | 0.7474 | 0.3452 |
-//! | sum, rank | 0.6921 | 0.5525 | 0.7888 | 0.3185 |
-//! | sum, sigmoid | 0.6551 | 0.5250 | 0.8595 | 0.4587 |
-//!
-//! So: z-score or min-max for re-ranking with a model that knows the language; sum where it may not, since it lets the flat scores of a model that cannot
-//! tell documents apart weigh little. What looks at ranks alone takes a bad model at its word. A sigmoid of BM25's scores, which are far above 0, is 1 for
-//! all of them: it is for logits. On debian-en the fused run beats BM25 by 0.049 (paired randomization, p below 0.0001), on cacm by 0.099 (p 0.0003).
+//! Z-score or min-max for re-ranking with a model that knows the language; sum where it may not,
+//! because a model that cannot tell documents apart gives flat scores, and sum lets these weigh
+//! little. Methods that use ranks alone trust a bad model as much as a good one. The sigmoid is for
+//! logits: BM25's scores are far above 0, where it is 1 for all of them. The measurements behind
+//! this are in `benches/README.md`, section "Fusion and re-ranking".
 //!
 //! # Edges
 //!
