@@ -7,8 +7,9 @@ use crate::error::Result;
 
 /// The CPU or a GPU, opened.
 ///
-/// A model is generic over one [`Backend`], so that operations are static calls. Programs that learn only at run time
-/// where models run keep this, and [`run`](Hardware::run) picks the backend when a model is loaded. Clones share threads and memory.
+/// A model is generic over one [`Backend`], so that operations are static calls. Programs that
+/// learn only at run time where models run keep this, and [`run`](Hardware::run) picks the backend
+/// when a model is loaded. Clones share threads and memory.
 ///
 /// ```
 /// use esparsa::backend::{CpuOptions, Hardware};
@@ -51,22 +52,16 @@ impl Hardware {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`](crate::Error::Device) when there is no driver, no such GPU or no NVRTC, and in a build without the feature `cuda`.
-    #[cfg(feature = "cuda")]
+    /// [`Error::Device`](crate::Error::Device) when there is no driver, no such GPU or no NVRTC, and
+    /// in a build without the feature `cuda`.
     pub fn cuda(number: usize) -> Result<Self> {
-        Cuda::new(number).map(Self::Cuda)
-    }
-
-    /// The NVIDIA GPU of this number, from 0.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Device`](crate::Error::Device) when there is no driver, no such GPU or no NVRTC, and in a build without the feature `cuda`.
-    #[cfg(not(feature = "cuda"))]
-    pub fn cuda(_number: usize) -> Result<Self> {
-        Err(crate::error::Error::device(
-            "expected a build with the feature `cuda`, found one without it; build with the feature, or use the CPU",
-        ))
+        #[cfg(feature = "cuda")]
+        return Cuda::new(number).map(Self::Cuda);
+        #[cfg(not(feature = "cuda"))]
+        Err(crate::error::Error::device(format!(
+            "expected a build with the feature `cuda` for GPU {number}, found one without; build with the feature, or use \
+             the CPU"
+        )))
     }
 
     /// What it is, for people: such as `cpu, avx512, f32, 2 threads`.
