@@ -103,6 +103,7 @@ impl Cuda {
             return Ok(());
         }
         let tiles = |size: usize| m.div_ceil(size) * n.div_ceil(size);
+        // With fewer large tiles than multiprocessors some would idle; small tiles occupy all.
         let is_small = tiles(TILE) * batch < self.gpu.multiprocessors;
         let kernel = match (dtype, is_small) {
             (DType::Bf16, false) => const { sources::kernel("product_tn") },

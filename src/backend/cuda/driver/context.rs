@@ -148,8 +148,9 @@ impl Context {
                 modules.entry(kernel.file).or_insert(module)
             }
         };
-        let name = CString::new(kernel.name)
-            .map_err(|_| Error::device(format!("{}: no name of a kernel", kernel.name)))?;
+        let name = CString::new(kernel.name).map_err(|_| {
+            Error::device(format!("{}: expected the name of a kernel", kernel.name))
+        })?;
         let mut handle = ptr::null_mut();
         // SAFETY: the module is loaded in the current context, the name is null-terminated, and the
         // pointer is writable.
@@ -201,7 +202,7 @@ impl Context {
         let threads = attribute(function, A::CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)?;
         if threads < kernel.threads {
             return Err(Error::device(format!(
-                "{}, {}: expected a kernel of {} threads, found one of {threads} at most",
+                "{}, {}: expected a kernel for {} threads per block, found at most {threads}",
                 kernel.file, kernel.name, kernel.threads
             )));
         }

@@ -66,7 +66,7 @@ impl DriverStream {
     fn enter_outside_capture(&self, action: &str) -> Result<()> {
         match self.is_capturing.load(Ordering::Acquire) {
             true => Err(Error::device(format!(
-                "a queue that records cannot {action}"
+                "a stream cannot {action} during graph capture"
             ))),
             false => self.shared.context.enter(),
         }
@@ -89,7 +89,7 @@ impl GpuStream for DriverStream {
         let wanted = function.parameter_bytes.unwrap_or(parameters.len());
         if parameters.len() != wanted || wanted > PARAMETER_BYTES {
             return Err(Error::device(format!(
-                "kernel {}: expected {wanted} bytes of parameters ({PARAMETER_BYTES} at most), found {}",
+                "kernel {}: expected {wanted} bytes of parameters (at most {PARAMETER_BYTES}), found {}",
                 kernel.name,
                 parameters.len()
             )));
@@ -187,12 +187,12 @@ impl GpuStream for DriverStream {
     }
 
     fn synchronize(&self) -> Result<()> {
-        self.enter_outside_capture("be waited for")?;
+        self.enter_outside_capture("be synchronized")?;
         self.shared.synchronize()
     }
 
     fn begin_capture(&self) -> Result<()> {
-        self.enter_outside_capture("record a second time")?;
+        self.enter_outside_capture("begin another capture")?;
         // Relaxed: memory may be allocated during capture, here and by other threads.
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
         // SAFETY: the stream is alive and is not the default stream.
@@ -205,9 +205,7 @@ impl GpuStream for DriverStream {
 
     fn end_capture(&self) -> Result<Box<dyn GpuGraph>> {
         if !self.is_capturing.swap(false, Ordering::AcqRel) {
-            return Err(Error::device(
-                "a queue ended a recording that it did not begin",
-            ));
+            return Err(Error::device("a graph capture ended that was not begun"));
         }
         self.shared.context.enter()?;
         let mut graph = ptr::null_mut();
