@@ -26,7 +26,6 @@ pub mod container;
 pub mod deletes;
 pub mod dense;
 pub mod dictionary;
-pub mod float16;
 pub mod ids;
 pub mod impact;
 pub mod lengths;
@@ -50,8 +49,7 @@ pub use model_identity::ModelIdentity;
 pub use schema::{FieldKind, FieldNumber, FieldOptions, Schema, SparseLayout, SparseTerms};
 pub use section::{Section, SharedBytes, Verify};
 
-/// A document's number inside one segment, from 0.
-pub type DocId = u32;
+pub use crate::doc_set::DocId;
 
 /// Past the last document of any segment: what an exhausted list stands on.
 pub const NO_MORE_DOCUMENTS: DocId = DocId::MAX;

@@ -7,9 +7,9 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::options::OnDuplicate;
 use super::pool::ReadyBatch;
+use crate::doc_set::DocSet;
 use crate::error::Error;
 use crate::format::DocId;
-use crate::format::deletes::DeletedDocuments;
 use crate::segment::{InvertedBatch, Source};
 
 /// Where a document of the buffer is: batch and document of it.
@@ -25,7 +25,7 @@ pub(super) enum BufferedId {
 /// A batch, with the documents of it that are gone already.
 pub(super) struct BufferedBatch {
     batch: InvertedBatch,
-    dropped: DeletedDocuments,
+    dropped: DocSet,
     file: Arc<str>,
     lines: Vec<u64>,
 }
@@ -86,7 +86,7 @@ impl Buffer {
         self.memory += ready.batch.memory() + documents as usize * 20 + ready.lines.len() * 8;
         self.batches.push(BufferedBatch {
             batch: ready.batch,
-            dropped: DeletedDocuments::none(documents),
+            dropped: DocSet::empty(documents),
             file: ready.file,
             lines: ready.lines,
         });
@@ -99,7 +99,7 @@ impl Buffer {
                 OnDuplicate::Reject => (number, document),
             };
             if let Some(batch) = self.batches.get_mut(batch as usize) {
-                batch.dropped.delete(gone);
+                batch.dropped.insert(gone);
                 if on_duplicate == OnDuplicate::Reject {
                     errors.push(batch.duplicate(gone));
                 }
@@ -149,7 +149,7 @@ impl Buffer {
         if let Ok(entry) = entry {
             let ((batch, document), _) = entry.remove();
             if let Some(batch) = self.batches.get_mut(batch as usize) {
-                batch.dropped.delete(document);
+                batch.dropped.insert(document);
             }
         }
         self.memory += id.len() + 24;
@@ -192,7 +192,7 @@ impl Buffer {
             entry.remove();
         }
         let batch = self.batches.get_mut(batch as usize)?;
-        batch.dropped.delete(document);
+        batch.dropped.insert(document);
         Some(batch.duplicate(document))
     }
 

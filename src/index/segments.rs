@@ -14,9 +14,9 @@ use super::merge_policy::Candidate;
 use super::pool::ReadySegment;
 use super::resolve::find_ids;
 use super::snapshot::SnapshotSegment;
+use crate::doc_set::DocSet;
 use crate::error::Result;
 use crate::format::container::FileStamp;
-use crate::format::deletes::DeletedDocuments;
 use crate::format::manifest::DeletesEntry;
 use crate::segment::SegmentReader;
 
@@ -26,7 +26,7 @@ pub(super) struct LiveSegment {
     pub number: u64,
     pub stamp: FileStamp,
     pub reader: SegmentReader,
-    pub deleted: Option<Arc<DeletedDocuments>>,
+    pub deleted: Option<Arc<DocSet>>,
     /// The deletes file that says the same as `deleted`; `None` when it must be written.
     pub deletes_file: Option<DeletesEntry>,
     /// Which of its documents were added since the last commit.
@@ -68,12 +68,12 @@ impl LiveSegment {
         let documents = self.reader.documents();
         let deleted = self
             .deleted
-            .get_or_insert_with(|| Arc::new(DeletedDocuments::none(documents)));
+            .get_or_insert_with(|| Arc::new(DocSet::empty(documents)));
         if deleted.contains(document) {
             return false;
         }
         self.deletes_file = None;
-        Arc::make_mut(deleted).delete(document)
+        Arc::make_mut(deleted).insert(document)
     }
 }
 
@@ -190,7 +190,7 @@ impl Slot {
 pub(super) struct MergePlan {
     /// Number of the file that it writes.
     pub number: u64,
-    pub sources: Vec<(SegmentReader, Option<Arc<DeletedDocuments>>)>,
+    pub sources: Vec<(SegmentReader, Option<Arc<DocSet>>)>,
 }
 
 /// All segments of the next commit, in order.

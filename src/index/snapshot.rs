@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::commit;
 use super::open::IndexOptions;
+use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
-use crate::format::deletes::DeletedDocuments;
+use crate::executor::Executor;
+use crate::format::deletes;
 use crate::format::manifest::{Manifest, SegmentEntry, deletes_file, segment_file};
 use crate::format::{
     Calibration, Container, DocId, FieldNumber, FieldOptions, FileKind, Schema, Verify,
@@ -47,7 +49,7 @@ pub struct SnapshotSegment {
     /// The segment.
     pub reader: SegmentReader,
     /// Its deleted documents, if any.
-    pub deleted: Option<Arc<DeletedDocuments>>,
+    pub deleted: Option<Arc<DocSet>>,
     /// What the manifest says of it.
     pub entry: SegmentEntry,
 }
@@ -80,6 +82,7 @@ struct Parts {
     analyzers: Vec<(FieldNumber, Analyzer)>,
     totals: BTreeMap<FieldNumber, FieldTotals>,
     calibrations: Vec<Calibration>,
+    executor: Arc<dyn Executor>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -138,6 +141,7 @@ impl Snapshot {
             segments,
             totals,
             calibrations: manifest.calibrations.clone(),
+            executor: options.executor.clone(),
         };
         Ok(Self {
             inner: Arc::new(parts),
@@ -187,6 +191,11 @@ impl Snapshot {
     pub(crate) fn expect_analyzer(&self, field: FieldNumber) -> Result<&Analyzer> {
         self.analyzer(field)
             .ok_or_else(|| missing_analyzer(self.schema(), field))
+    }
+
+    /// What searches of this snapshot run on.
+    pub fn executor(&self) -> &Arc<dyn Executor> {
+        &self.inner.executor
     }
 
     /// The live document with an external id.
@@ -292,12 +301,12 @@ pub(super) fn open_segment(
         return Err(Error::corrupt(name, "trailer", 0, message));
     }
     let mut deleted = None;
-    if let Some(deletes) = &entry.deletes {
-        let name = deletes_file(deletes.number);
+    if let Some(file) = &entry.deletes {
+        let name = deletes_file(file.number);
         let bytes = directory.open(&name)?;
         let container = Container::open(bytes, &name, FileKind::Deletes, Verify::default())?;
-        let read = DeletedDocuments::read(&container, entry.documents)?;
-        if container.stamp() != deletes.stamp || read.count() != deletes.deleted {
+        let read = deletes::read(&container, entry.documents)?;
+        if container.stamp() != file.stamp || read.count() != file.deleted {
             let message = "the file is not the one that the manifest names";
             return Err(Error::corrupt(name, "trailer", 0, message));
         }

@@ -3,6 +3,7 @@
 //! What the calls do is here; how documents get into segments is in `flow`, how segments are
 //! merged is in `merging`, and how they become a commit is in `finish`.
 
+mod discard;
 mod finish;
 mod flow;
 mod merging;
@@ -361,6 +362,7 @@ impl IndexWriter {
             verify: Verify::AtOpen,
             damaged: DamagedCommit::Refuse,
             analyzers: self.index_options.analyzers.clone(),
+            executor: self.index_options.executor.clone(),
         };
         let other = Index::open_in(other, options)?;
         let snapshot = other.snapshot()?;

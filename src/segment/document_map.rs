@@ -1,7 +1,7 @@
 //! Where the documents of a source go in the segment that is written.
 
+use crate::doc_set::DocSet;
 use crate::format::DocId;
-use crate::format::deletes::DeletedDocuments;
 
 /// Renumbers the documents of one source: those that are kept follow one another, unless they are put in another order.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ const DROPPED: DocId = DocId::MAX;
 
 impl DocumentMap {
     /// The map of a source of `documents` documents whose first kept document becomes `base`.
-    pub fn new(base: DocId, documents: u32, dropped: Option<&DeletedDocuments>) -> Self {
+    pub fn new(base: DocId, documents: u32, dropped: Option<&DocSet>) -> Self {
         let Some(dropped) = dropped.filter(|dropped| dropped.count() > 0) else {
             return Self {
                 base,
@@ -91,9 +91,9 @@ mod tests {
 
     #[test]
     fn kept_documents_follow_one_another() {
-        let mut dropped = DeletedDocuments::none(5);
-        dropped.delete(0);
-        dropped.delete(3);
+        let mut dropped = DocSet::empty(5);
+        dropped.insert(0);
+        dropped.insert(3);
         let map = DocumentMap::new(10, 5, Some(&dropped));
         let new: Vec<Option<DocId>> = (0..5).map(|d| map.get(d)).collect();
         assert_eq!(new, [None, Some(10), Some(11), None, Some(12)]);

@@ -1,10 +1,10 @@
 //! Walks everything that a segment holds and compares it with the invariants of the format.
 
 use super::reader::{FieldReader, SegmentReader, SparseField, TextField};
+use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::format::block::DecodedBlock;
 use crate::format::bounds::Bound;
-use crate::format::deletes::DeletedDocuments;
 use crate::format::dense::DenseVectors;
 use crate::format::range_list::{NOTED_RANKS, RANGE_DOCUMENTS, RangeList};
 use crate::format::segment_info::FieldStatistics;
@@ -50,7 +50,7 @@ fn broken(segment: &SegmentReader, section: &str, message: impl Into<String>) ->
 fn verify_ids(segment: &SegmentReader) -> Result<()> {
     let ids = segment.ids();
     let mut iter = ids.dictionary().iter();
-    let mut seen = DeletedDocuments::none(segment.documents());
+    let mut seen = DocSet::empty(segment.documents());
     let mut last = Vec::new();
     while iter.advance()? {
         if !last.is_empty() && last.as_slice() >= iter.key() {
@@ -59,7 +59,7 @@ fn verify_ids(segment: &SegmentReader) -> Result<()> {
         last.clear();
         last.extend_from_slice(iter.key());
         let document = ids.document_of(iter.ordinal())?;
-        if !seen.delete(document) || ids.id(document)?.as_bytes() != iter.key() {
+        if !seen.insert(document) || ids.id(document)?.as_bytes() != iter.key() {
             let message = "ids and documents do not name each other";
             return Err(broken(segment, "id-order", message));
         }
@@ -157,12 +157,12 @@ fn walk_sparse(segment: &SegmentReader, field: &SparseField) -> Result<FieldStat
         terms: field.terms.len(),
         ..FieldStatistics::default()
     };
-    let mut seen = DeletedDocuments::none(segment.documents());
+    let mut seen = DocSet::empty(segment.documents());
     walk_terms(segment, &field.terms, |entry| {
         let mut of_term = Vec::new();
         let mut visit = |document: DocId, steps: u8| {
             found.total += u64::from(steps);
-            seen.delete(document);
+            seen.insert(document);
             of_term.push(document);
         };
         let mut lists = Vec::new();

@@ -26,9 +26,9 @@ use super::reader::SegmentReader;
 use super::spool::Spool;
 use super::streams::{PostingStream, field_of};
 use super::term_merge::KeyMerge;
+use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::format::container::FileStamp;
-use crate::format::deletes::DeletedDocuments;
 use crate::format::dictionary::{DictionaryWriter, TermEntry};
 use crate::format::limits::MAX_SEGMENT_DOCUMENTS;
 use crate::format::schema::Field;
@@ -45,9 +45,9 @@ use crate::store::Directory;
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
     /// A batch in memory, and the documents of it that are gone already.
-    Batch(&'a InvertedBatch, Option<&'a DeletedDocuments>),
+    Batch(&'a InvertedBatch, Option<&'a DocSet>),
     /// A segment, and the documents of it that are deleted.
-    Segment(&'a SegmentReader, Option<&'a DeletedDocuments>),
+    Segment(&'a SegmentReader, Option<&'a DocSet>),
 }
 
 /// How to find an order in which documents that share terms are close.
@@ -94,7 +94,7 @@ impl Source<'_> {
         }
     }
 
-    fn dropped(&self) -> Option<&DeletedDocuments> {
+    fn dropped(&self) -> Option<&DocSet> {
         match self {
             Self::Batch(_, dropped) | Self::Segment(_, dropped) => *dropped,
         }
@@ -310,7 +310,7 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
             return Ok(());
         };
         let mut encoder = SparseListEncoder::new(layout, quantizer.base(), self.documents);
-        let mut seen = DeletedDocuments::none(self.documents);
+        let mut seen = DocSet::empty(self.documents);
         let (mut has_parts, mut steps) = (false, 0);
         self.begin("impacts", Some(field))?;
         let (dictionary, mut statistics) = self.lists(
@@ -318,7 +318,7 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
             DictionaryWriter::of_sparse_terms(),
             |documents, values, offset, out| {
                 for document in documents {
-                    seen.delete(*document);
+                    seen.insert(*document);
                 }
                 for packed in values {
                     has_parts |= *packed > u32::from(u8::MAX);

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::{CommitReport, IndexWriter};
+use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
-use crate::format::deletes::DeletedDocuments;
+use crate::format::deletes;
 use crate::format::manifest::{DeletesEntry, Manifest, SegmentEntry, deletes_file, segment_file};
 use crate::index::added::Added;
 use crate::index::buffer::Buffer;
@@ -124,12 +125,12 @@ impl IndexWriter {
 fn write_deletes_file(
     directory: &dyn Directory,
     number: u64,
-    deleted: &DeletedDocuments,
+    deleted: &DocSet,
 ) -> Result<DeletesEntry> {
     let name = deletes_file(number);
     let failed = |e| Error::io(directory.path().join(&name), "write", e);
     let file = directory.create(&name)?;
-    let (mut file, stamp) = deleted.write(file).map_err(failed)?;
+    let (mut file, stamp) = deletes::write(deleted, file).map_err(failed)?;
     file.sync().map_err(failed)?;
     Ok(DeletesEntry {
         number,

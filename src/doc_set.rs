@@ -1,0 +1,217 @@
+//! Sets of documents of one segment, as bitmaps.
+//!
+//! A [`DocSet`] holds deleted documents, the documents that a filter accepts, and those that a check
+//! has seen. It is a leaf: it reads no bytes (`format::deletes` does) and knows no segment.
+
+/// A document's number inside one segment, from 0.
+pub type DocId = u32;
+
+const WORD_BITS: usize = 64;
+
+/// A set of the documents of a segment, one bit per document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocSet {
+    /// Number of documents of the segment. Bits from here on are 0.
+    documents: u32,
+    /// Number of documents in the set.
+    count: u32,
+    words: Vec<u64>,
+}
+
+impl DocSet {
+    /// The empty set, for a segment of `documents` documents.
+    pub fn empty(documents: u32) -> Self {
+        Self {
+            documents,
+            count: 0,
+            words: vec![0; (documents as usize).div_ceil(WORD_BITS)],
+        }
+    }
+
+    /// All documents of a segment of `documents` documents.
+    pub fn full(documents: u32) -> Self {
+        Self::empty(documents).complement()
+    }
+
+    /// The set that these words hold, lowest bit first; `None` unless there are exactly enough words
+    /// for `documents` documents and no bit is set beyond the last one.
+    pub fn from_words(documents: u32, words: Vec<u64>) -> Option<Self> {
+        let enough = words.len() == (documents as usize).div_ceil(WORD_BITS);
+        let beyond = words
+            .last()
+            .is_some_and(|word| word & !last_mask(documents) != 0);
+        (enough && !beyond).then(|| Self {
+            documents,
+            count: ones(&words),
+            words,
+        })
+    }
+
+    /// The set's bits, 64 documents a word, lowest bit first.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Adds a document; false when the set has it already or the segment does not.
+    pub fn insert(&mut self, document: DocId) -> bool {
+        let bit = 1 << (document % 64);
+        match self.words.get_mut((document / 64) as usize) {
+            Some(word) if document < self.documents && *word & bit == 0 => {
+                *word |= bit;
+                self.count += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// True when the document is in the set.
+    #[inline]
+    pub fn contains(&self, document: DocId) -> bool {
+        self.words
+            .get((document / 64) as usize)
+            .is_some_and(|word| word >> (document % 64) & 1 == 1)
+    }
+
+    /// Number of documents in the set.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// True when the set has no document.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Number of documents of the segment.
+    pub fn documents(&self) -> u32 {
+        self.documents
+    }
+
+    /// The documents of the set, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = DocId> + '_ {
+        let words = (0..).step_by(WORD_BITS).zip(&self.words);
+        words.flat_map(|(first, word)| Bits { first, rest: *word })
+    }
+
+    /// The documents of the segment that are not in the set.
+    #[must_use]
+    pub fn complement(&self) -> Self {
+        let mut words: Vec<u64> = self.words.iter().map(|word| !word).collect();
+        if let Some(last) = words.last_mut() {
+            *last &= last_mask(self.documents);
+        }
+        Self {
+            documents: self.documents,
+            count: self.documents - self.count,
+            words,
+        }
+    }
+
+    /// Keeps the documents that `other` has too. The sets are of the same segment; documents beyond
+    /// the end of `other` are in neither.
+    pub fn intersect(&mut self, other: &Self) {
+        self.combine(other, |word, other| word & other);
+    }
+
+    /// Removes the documents that `other` has.
+    pub fn subtract(&mut self, other: &Self) {
+        self.combine(other, |word, other| word & !other);
+    }
+
+    /// The function must not set bits that neither word has.
+    fn combine(&mut self, other: &Self, combined: impl Fn(u64, u64) -> u64) {
+        let others = other.words.iter().copied().chain(std::iter::repeat(0));
+        for (word, other) in self.words.iter_mut().zip(others) {
+            *word = combined(*word, other);
+        }
+        self.count = ones(&self.words);
+    }
+}
+
+/// The bits of the last word that stand for documents.
+fn last_mask(documents: u32) -> u64 {
+    match documents % 64 {
+        0 => u64::MAX,
+        used => (1 << used) - 1,
+    }
+}
+
+fn ones(words: &[u64]) -> u32 {
+    words.iter().map(|word| word.count_ones()).sum()
+}
+
+/// The documents of one word.
+struct Bits {
+    first: DocId,
+    rest: u64,
+}
+
+impl Iterator for Bits {
+    type Item = DocId;
+
+    fn next(&mut self) -> Option<DocId> {
+        if self.rest == 0 {
+            return None;
+        }
+        let document = self.first + self.rest.trailing_zeros();
+        self.rest &= self.rest - 1;
+        Some(document)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn set(documents: u32, members: &[u32]) -> (DocSet, BTreeSet<u32>) {
+        let (mut set, mut model) = (DocSet::empty(documents), BTreeSet::new());
+        for member in members {
+            let is_new = *member < documents && model.insert(*member);
+            assert_eq!(set.insert(*member), is_new);
+        }
+        (set, model)
+    }
+
+    fn is_same(set: &DocSet, model: &BTreeSet<u32>) -> bool {
+        set.iter().eq(model.iter().copied())
+            && set.count() as usize == model.len()
+            && set.is_empty() == model.is_empty()
+            && (0..set.documents() + 70).all(|d| set.contains(d) == model.contains(&d))
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_is_what_a_tree_of_numbers_is(
+            documents in 0u32..300,
+            one in prop::collection::vec(0u32..400, 0..80),
+            other in prop::collection::vec(0u32..400, 0..80),
+        ) {
+            let (one, one_model) = set(documents, &one);
+            let (other, other_model) = set(documents, &other);
+            prop_assert!(is_same(&one, &one_model));
+            let all: BTreeSet<u32> = (0..documents).collect();
+            prop_assert!(is_same(&DocSet::full(documents), &all));
+            prop_assert!(is_same(&one.complement(), &(&all - &one_model)));
+            let mut both = one.clone();
+            both.intersect(&other);
+            prop_assert!(is_same(&both, &(&one_model & &other_model)));
+            let mut rest = one.clone();
+            rest.subtract(&other);
+            prop_assert!(is_same(&rest, &(&one_model - &other_model)));
+            let words = one.words().to_vec();
+            prop_assert_eq!(DocSet::from_words(documents, words), Some(one));
+        }
+    }
+
+    #[test]
+    fn words_with_bits_beyond_the_last_document_are_no_set() {
+        assert_eq!(DocSet::from_words(3, vec![0b1000]), None);
+        assert_eq!(DocSet::from_words(64, vec![1, 0]), None);
+        assert_eq!(DocSet::from_words(65, vec![1]), None);
+        assert!(DocSet::from_words(64, vec![u64::MAX]).is_some());
+        assert!(DocSet::from_words(0, Vec::new()).is_some());
+    }
+}
