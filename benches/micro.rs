@@ -16,7 +16,7 @@ use esparsa::format::block::{self, BEFORE_FIRST, BLOCK_POSTINGS, DecodedBlock};
 use esparsa::format::dictionary::{Dictionary, DictionaryWriter, Payload, TermEntry, TermPostings};
 use esparsa::format::section::Section;
 use esparsa::{Algorithm, Document, Index, Query, Schema, SearchOptions, Snapshot};
-use generator::{Draft, GREATEST_WEIGHT, Generator};
+use generator::{Draft, MAX_WEIGHT, Generator};
 use random::Random;
 
 const TEXT_DOCUMENTS: usize = 50_000;
@@ -168,7 +168,7 @@ fn text_snapshot() -> Snapshot {
 }
 
 fn sparse_snapshot(generator: &Generator) -> Snapshot {
-    let schema = Schema::new().sparse_numbered("splade", GREATEST_WEIGHT);
+    let schema = Schema::new().sparse_numbered("splade", MAX_WEIGHT);
     let index = Index::in_memory(schema.expect("a schema")).expect("an index in memory");
     let mut writer = index.writer().expect("the only writer");
     let mut draft = Draft::new();

@@ -172,7 +172,7 @@ impl<B: Backend> Case<'_, B> {
                         "{what}: expected ascending terms with weights above 0, found {vector:?}"
                     )));
                 }
-                self.compare(&what, &whole(&found, terms), &whole(&expected, terms))?;
+                self.compare(&what, &dense(&found, terms), &dense(&expected, terms))?;
                 let max_terms = self.random.below(terms + 1);
                 let cut = self
                     .backend
@@ -201,7 +201,7 @@ fn falling(vector: &SparseVector) -> Vec<u32> {
 }
 
 /// Sparse vectors as dense rows.
-fn whole(vectors: &[SparseVector], terms: usize) -> Vec<f32> {
+fn dense(vectors: &[SparseVector], terms: usize) -> Vec<f32> {
     let mut values = vec![0.0; vectors.len() * terms];
     for (vector, values) in vectors.iter().zip(values.chunks_exact_mut(terms)) {
         for (term, weight) in vector {

@@ -134,6 +134,7 @@ impl Emulator {
         shared_bytes: u32,
         parameters: &[u8],
     ) -> Result<()> {
+        assert_eq!(parameters.len(), kernel.parameter_bytes, "{}", kernel.name);
         let launch: Launch = self.symbol("emulate_launch");
         let function: *const c_void = self.symbol(kernel.name);
         let mut place = Aligned([0xff; 1024]);

@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tiles_are_as_wide_as_leaves_the_fewest_multiprocessors_idle() {
+    fn tile_width_minimizes_estimated_cycles() {
         // 128 row tiles: 3 columns of 256 give 384 tiles, 3 waves of 132.
         assert_eq!(hopper_tile([16_384, 768, 3_072], 350, 132).0, 256);
         // Tiles of 128 columns hide expensive activations.

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_are_apart() {
+    fn heads_are_independent() {
         // Two heads of size 1; the second has the queries of the first, with keys and values
         // exchanged between the tokens.
         let rows = vec![
