@@ -16,7 +16,7 @@ use esparsa::format::block::{self, BEFORE_FIRST, BLOCK_POSTINGS, DecodedBlock};
 use esparsa::format::dictionary::{Dictionary, DictionaryWriter, Payload, TermEntry, TermPostings};
 use esparsa::format::section::Section;
 use esparsa::{Algorithm, Document, Index, Query, Schema, SearchOptions, Snapshot};
-use generator::{Draft, MAX_WEIGHT, Generator};
+use generator::{Draft, Generator, MAX_WEIGHT};
 use random::Random;
 
 const TEXT_DOCUMENTS: usize = 50_000;

@@ -3,7 +3,7 @@
 //! Comes in: texts, and a [`Work`] that says what becomes of a batch. Goes out: for each text its result or its own error. A text may be several
 //! sequences (the windows of a long document); the results of these are joined.
 //!
-//! Texts are sorted by length and cut into batches by [`Backend::batch_tokens`], across all texts given together (for a backend on a card across a thousand, while
+//! Texts are sorted by length and cut into batches by [`Device::batch_tokens`](crate::backend::Device::batch_tokens), across all texts given together (for a backend on a card across a thousand, while
 //! tokens are made of the next), and each lane takes the next batch
 //! when it is free. As there is no padding, sorting costs no accuracy and gains but balance: the longest batches come first, so that lanes end
 //! together. A single batch goes to the whole backend at once, which is the fastest way for one query.

@@ -11,7 +11,7 @@ pub(in crate::neural) struct Dense<B: Backend> {
 }
 
 impl<B: Backend> Dense<B> {
-    /// What [`Backend::linear`] takes.
+    /// What [`ForwardOps::linear`](crate::backend::ForwardOps::linear) takes.
     pub(in crate::neural) fn layer(&self) -> Linear<'_, B> {
         Linear {
             weight: &self.weight,
@@ -29,7 +29,7 @@ pub(in crate::neural) struct RowNorm<B: Backend> {
 }
 
 impl<B: Backend> RowNorm<B> {
-    /// What [`Backend::norm`] takes.
+    /// What [`ForwardOps::norm`](crate::backend::ForwardOps::norm) takes.
     pub(in crate::neural) fn norm(&self) -> Norm<'_, B> {
         match &self.bias {
             Some(bias) => Norm::Layer {

@@ -61,7 +61,7 @@ impl<B: Backend> LateHead<B> {
         }
     }
 
-    /// A unit row for each row of `hidden`; [`Backend::max_sim`] compares them.
+    /// A unit row for each row of `hidden`; [`ForwardOps::max_sim`](crate::backend::ForwardOps::max_sim) compares them.
     ///
     /// # Errors
     ///
