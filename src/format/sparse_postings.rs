@@ -15,10 +15,11 @@ use super::block_list::{BlockEntry, BlockList, encode_blocks};
 use super::dictionary::{TermEntry, TermPostings};
 use super::impact::{Impact, MAX_EXPONENT, unpack};
 use super::limits::{MAX_LIST_BYTES, MAX_TIERS};
+use super::postings::Postings;
 use super::range_list::{RangeList, RangeListEncoder, groups_of};
 use super::schema::SparseLayout;
 use super::section::Section;
-use super::{DocId, Malformed, wide};
+use super::{DocId, Malformed, count32, index32, wide};
 use crate::error::{Error, Result};
 
 /// Tiers are cut where the count from the top passes these shares of the list: 1/32, 1/8, 1/2.
@@ -326,7 +327,8 @@ pub struct SparseListEncoder {
     base: i16,
     count: u32,
     ranges: RangeListEncoder,
-    documents: Vec<DocId>,
+    /// The postings of the tier that is encoded; values are what is missing to its max impact.
+    tier: Postings,
     values: Vec<u32>,
     blocks: Vec<u8>,
     table: Vec<SparseBlockEntry>,
@@ -341,7 +343,7 @@ impl SparseListEncoder {
             base,
             count,
             ranges: RangeListEncoder::default(),
-            documents: Vec::new(),
+            tier: Postings::default(),
             values: Vec::new(),
             blocks: Vec::new(),
             table: Vec::new(),
@@ -351,7 +353,7 @@ impl SparseListEncoder {
 
     /// Appends the postings of a term to `out` and returns its dictionary entry.
     ///
-    /// `documents` rise, `impacts` are [packed](super::impact::pack) with the segment's base
+    /// Documents rise, values are impacts, [packed](super::impact::pack) with the segment's base
     /// exponent, `offset` is where `out` ends in the section.
     ///
     /// # Errors
@@ -359,12 +361,12 @@ impl SparseListEncoder {
     /// [`Error::Limit`] when a list takes more than [`MAX_LIST_BYTES`].
     pub fn encode(
         &mut self,
-        documents: &[DocId],
-        impacts: &[u32],
+        postings: &Postings,
         offset: u64,
         out: &mut Vec<u8>,
     ) -> Result<TermEntry> {
-        let document_frequency = u32::try_from(documents.len()).unwrap_or(u32::MAX);
+        let (documents, impacts) = (&postings.documents[..], &postings.values[..]);
+        let document_frequency = count32("postings of a term", documents.len())?;
         if let (&[document], &[impact]) = (documents, impacts) {
             // The exponent stays where it is packed, the steps become what is missing to the most.
             let value = (impact | 0xFF) - (impact & 0xFF);
@@ -375,9 +377,9 @@ impl SparseListEncoder {
         }
         let start = out.len();
         if impacts.iter().all(|impact| *impact <= u32::from(u8::MAX)) {
-            self.encode_list(documents, impacts, out)?;
+            self.encode_list(postings, out)?;
         } else {
-            self.encode_parts(documents, impacts, out)?;
+            self.encode_parts(postings, out)?;
         }
         Ok(TermEntry {
             document_frequency,
@@ -389,61 +391,53 @@ impl SparseListEncoder {
     }
 
     /// Appends a list of impacts of 1 to 255.
-    fn encode_list(
-        &mut self,
-        documents: &[DocId],
-        impacts: &[u32],
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        let postings = u32::try_from(documents.len()).unwrap_or(u32::MAX);
+    fn encode_list(&mut self, postings: &Postings, out: &mut Vec<u8>) -> Result<()> {
+        let (documents, impacts) = (&postings.documents[..], &postings.values[..]);
+        let count = count32("postings of a list", documents.len())?;
         if documents.len() <= BLOCK_POSTINGS {
             let greatest = impacts.iter().copied().max().unwrap_or(0);
             self.values.clear();
             self.values.extend(impacts.iter().map(|i| greatest - i));
-            out.push(u8::try_from(greatest).unwrap_or(u8::MAX));
+            out.push(impact8(greatest)?);
             encode_blocks(documents, &self.values, out, |_, _, _| {});
             Ok(())
         } else if self.layout == SparseLayout::Tiers {
-            self.encode_tiers(choose_tiers(impacts), documents, impacts, out)
-        } else if postings / LEAST_IN_GROUP >= groups_of(self.count) {
+            self.encode_tiers(choose_tiers(impacts), postings, out)
+        } else if count / LEAST_IN_GROUP >= groups_of(self.count) {
             out.push(RANGES);
             self.ranges.encode(documents, impacts, self.count, out)
         } else {
-            self.encode_tiers(one_tier(impacts), documents, impacts, out)
+            self.encode_tiers(one_tier(impacts), postings, out)
         }
     }
 
     /// Appends a list for each exponent that occurs, behind a table that says which they are.
-    fn encode_parts(
-        &mut self,
-        documents: &[DocId],
-        impacts: &[u32],
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        let mut parts: BTreeMap<i16, (Vec<DocId>, Vec<u32>)> = BTreeMap::new();
-        for (document, packed) in documents.iter().zip(impacts) {
-            let Impact { exponent, steps } = unpack(*packed, self.base);
-            let (of_part, impacts) = parts.entry(exponent).or_default();
-            of_part.push(*document);
-            impacts.push(u32::from(steps));
+    fn encode_parts(&mut self, postings: &Postings, out: &mut Vec<u8>) -> Result<()> {
+        let mut parts: BTreeMap<i16, Postings> = BTreeMap::new();
+        for (document, packed) in postings.iter() {
+            let Impact { exponent, steps } = unpack(packed, self.base);
+            let part = parts.entry(exponent).or_default();
+            part.push(document, u32::from(steps));
         }
         let mut table = Vec::with_capacity(parts.len());
         let mut lists = Vec::new();
-        for (exponent, (documents, impacts)) in parts.into_iter().rev() {
+        for (exponent, part) in parts.into_iter().rev() {
             let before = lists.len();
-            self.encode_list(&documents, &impacts, &mut lists)?;
+            self.encode_list(&part, &mut lists)?;
             let length = wide(lists.len() - before);
             let length = u32::try_from(length)
                 .map_err(|_| Error::limit("bytes of a term's postings", length, MAX_LIST_BYTES))?;
             table.push(PartRecord {
                 exponent: I16::new(exponent),
-                postings: U32::new(u32::try_from(documents.len()).unwrap_or(u32::MAX)),
+                postings: U32::new(count32("postings of a part", part.len())?),
                 length: U32::new(length),
             });
         }
         out.push(PARTS);
-        // At most one part for each of the exponents, of which there are about a thousand.
-        out.extend_from_slice(&u16::try_from(table.len()).unwrap_or(u16::MAX).to_le_bytes());
+        let (found, limit) = (wide(table.len()), u64::from(u16::MAX));
+        let count = u16::try_from(table.len());
+        let count = count.map_err(|_| Error::limit("parts of a term", found, limit))?;
+        out.extend_from_slice(&count.to_le_bytes());
         out.extend_from_slice(table.as_bytes());
         out.append(&mut lists);
         Ok(())
@@ -452,23 +446,24 @@ impl SparseListEncoder {
     fn encode_tiers(
         &mut self,
         ranges: Vec<RangeInclusive<u32>>,
-        documents: &[DocId],
-        impacts: &[u32],
+        postings: &Postings,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        out.push(u8::try_from(ranges.len()).unwrap_or(u8::MAX));
+        let (found, limit) = (wide(ranges.len()), wide(MAX_TIERS));
+        let count = u8::try_from(ranges.len());
+        out.push(count.map_err(|_| Error::limit("tiers of a list", found, limit))?);
         self.tiers.clear();
         for range in ranges {
             let before = self.tiers.len();
-            self.encode_tier(documents, impacts, &range);
+            self.encode_tier(postings, &range)?;
             let length = wide(self.tiers.len() - before);
             let length = u32::try_from(length)
                 .map_err(|_| Error::limit("bytes of a term's postings", length, MAX_LIST_BYTES))?;
             let record = TierRecord {
-                postings: U32::new(u32::try_from(self.documents.len()).unwrap_or(u32::MAX)),
+                postings: U32::new(count32("postings of a tier", self.tier.len())?),
                 length: U32::new(length),
-                greatest: u8::try_from(*range.end()).unwrap_or(u8::MAX),
-                smallest: u8::try_from(*range.start()).unwrap_or(u8::MAX),
+                greatest: impact8(*range.end())?,
+                smallest: impact8(*range.start())?,
                 reserved: [0; 2],
             };
             out.extend_from_slice(record.as_bytes());
@@ -478,24 +473,26 @@ impl SparseListEncoder {
     }
 
     /// Appends to `self.tiers` the postings whose impact lies in `range`.
-    fn encode_tier(&mut self, documents: &[DocId], impacts: &[u32], range: &RangeInclusive<u32>) {
-        self.documents.clear();
-        self.values.clear();
-        for (document, impact) in documents.iter().zip(impacts) {
-            if range.contains(impact) {
-                self.documents.push(*document);
-                self.values.push(range.end() - impact);
+    fn encode_tier(&mut self, postings: &Postings, range: &RangeInclusive<u32>) -> Result<()> {
+        let max = impact8(*range.end())?;
+        self.tier.clear();
+        for (document, impact) in postings.iter() {
+            if range.contains(&impact) {
+                self.tier.push(document, range.end() - impact);
             }
         }
-        if self.documents.len() <= BLOCK_POSTINGS {
-            encode_blocks(&self.documents, &self.values, &mut self.tiers, |_, _, _| {});
-            return;
+        let Postings {
+            documents, values, ..
+        } = &self.tier;
+        if documents.len() <= BLOCK_POSTINGS {
+            encode_blocks(documents, values, &mut self.tiers, |_, _, _| {});
+            return Ok(());
         }
         self.blocks.clear();
         self.table.clear();
-        let (table, values) = (&mut self.table, &self.values);
+        let table = &mut self.table;
         encode_blocks(
-            &self.documents,
+            documents,
             values,
             &mut self.blocks,
             |last, end, postings| {
@@ -506,14 +503,23 @@ impl SparseListEncoder {
                     .unwrap_or(0);
                 table.push(SparseBlockEntry {
                     last_document: U32::new(last),
-                    end: U32::new(u32::try_from(end).unwrap_or(u32::MAX)),
-                    greatest_impact: u8::try_from(range.end() - least).unwrap_or(u8::MAX),
+                    // The limit of a list is checked with the whole tier.
+                    end: U32::new(index32(end)),
+                    // Values are less than the max impact, which fits a byte.
+                    greatest_impact: max - least.to_le_bytes()[0],
                 });
             },
         );
         self.tiers.extend_from_slice(self.table.as_bytes());
         self.tiers.extend_from_slice(&self.blocks);
+        Ok(())
     }
+}
+
+/// An impact as a list holds it.
+fn impact8(impact: u32) -> Result<u8> {
+    let limit = u64::from(u8::MAX);
+    u8::try_from(impact).map_err(|_| Error::limit("an impact", u64::from(impact), limit))
 }
 
 /// All impacts in one tier.

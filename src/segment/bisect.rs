@@ -10,6 +10,8 @@
 //! numbers of its own and without those that all or only one of its documents have: the copies of deep nodes fit the
 //! caches. The result depends on the documents alone, not on the number of threads.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::format::DocId;
 
 /// Nodes of so many documents stay as they are.
@@ -73,25 +75,32 @@ impl Forward {
     }
 }
 
-/// The documents in their new order.
-pub(super) fn order(forward: Forward, threads: usize) -> Vec<DocId> {
+/// The documents in their new order; `None` when `cancel` was set meanwhile.
+pub(super) fn order(forward: Forward, threads: usize, cancel: &AtomicBool) -> Option<Vec<DocId>> {
     let documents: Vec<DocId> = (0..).take(forward.ends.len()).collect();
     let mut out = documents.clone();
     let root = forward.part(&documents);
     drop(forward);
-    bisect(root, documents, &mut out, threads.max(1));
-    out
+    bisect(root, documents, &mut out, threads.max(1), cancel);
+    (!cancel.load(Ordering::Relaxed)).then_some(out)
 }
 
-fn bisect(forward: Forward, documents: Vec<DocId>, out: &mut [DocId], threads: usize) {
-    if documents.len() <= LEAF {
+fn bisect(
+    forward: Forward,
+    documents: Vec<DocId>,
+    out: &mut [DocId],
+    threads: usize,
+    cancel: &AtomicBool,
+) {
+    // The order of cancelled work is not used.
+    if documents.len() <= LEAF || cancel.load(Ordering::Relaxed) {
         out.copy_from_slice(&documents);
         return;
     }
     // Whole leaves on the left, so that they stand at multiples of their size.
     let half = (documents.len().div_ceil(2)).next_multiple_of(LEAF);
     let half = half.min((documents.len() - 1) / LEAF * LEAF);
-    let places = Split::new(&forward, half, threads).settle();
+    let places = Split::new(&forward, half, threads).settle(cancel);
     let (left, right) = places.split_at(half);
     let of = |places: &[u32]| -> Vec<DocId> {
         let documents = places.iter().map(|p| documents.get(*p as usize));
@@ -106,12 +115,12 @@ fn bisect(forward: Forward, documents: Vec<DocId>, out: &mut [DocId], threads: u
     let (left_out, right_out) = out.split_at_mut(half);
     if threads > 1 && right.1.len() >= LEAST_FOR_THREADS {
         std::thread::scope(|scope| {
-            scope.spawn(|| bisect(left.0, left.1, left_out, threads / 2));
-            bisect(right.0, right.1, right_out, threads - threads / 2);
+            scope.spawn(|| bisect(left.0, left.1, left_out, threads / 2, cancel));
+            bisect(right.0, right.1, right_out, threads - threads / 2, cancel);
         });
     } else {
-        bisect(left.0, left.1, left_out, 1);
-        bisect(right.0, right.1, right_out, 1);
+        bisect(left.0, left.1, left_out, 1, cancel);
+        bisect(right.0, right.1, right_out, 1, cancel);
     }
 }
 
@@ -156,9 +165,12 @@ impl<'a> Split<'a> {
     }
 
     /// Moves documents until few move, and returns the places.
-    fn settle(mut self) -> Vec<u32> {
+    fn settle(mut self, cancel: &AtomicBool) -> Vec<u32> {
         let mut keys = vec![(0.0f32, 0u32); self.places.len()];
         for _ in 0..ROUNDS {
+            if cancel.load(Ordering::Relaxed) {
+                break;
+            }
             self.update_pulls();
             self.weigh_all(&mut keys);
             // The half that is pulled to the right least stays on the left.
@@ -266,17 +278,30 @@ mod tests {
         all
     }
 
+    fn order_of(forward: Forward, threads: usize) -> Vec<DocId> {
+        order(forward, threads, &AtomicBool::new(false)).unwrap()
+    }
+
     proptest! {
         #[test]
         fn an_order_has_every_document_once_whatever_the_threads(
             documents in prop::collection::vec(prop::collection::vec(0u32..30, 0..6), 0..300),
         ) {
-            let one = order(forward(&documents, 30), 1);
-            prop_assert_eq!(&order(forward(&documents, 30), 3), &one);
+            let one = order_of(forward(&documents, 30), 1);
+            prop_assert_eq!(&order_of(forward(&documents, 30), 3), &one);
             let mut sorted = one;
             sorted.sort_unstable();
             prop_assert!(sorted.into_iter().eq(0..documents.len() as u32));
         }
+    }
+
+    #[test]
+    fn cancelled_work_gives_no_order() {
+        let documents = vec![vec![1, 2]; 100];
+        assert_eq!(
+            order(forward(&documents, 3), 1, &AtomicBool::new(true)),
+            None
+        );
     }
 
     #[test]
@@ -286,7 +311,7 @@ mod tests {
             .map(|d| (0..5).map(|i| d % 8 * 10 + (d / 8 + i) % 10).collect())
             .collect();
         for threads in [1, 2] {
-            let order = order(forward(&documents, 80), threads);
+            let order = order_of(forward(&documents, 80), threads);
             let changes = order.windows(2).filter(|w| w[0] % 8 != w[1] % 8).count();
             assert!(changes < 100, "{changes} changes of topic");
         }

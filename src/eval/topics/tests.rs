@@ -99,7 +99,8 @@ fn topics_of_trec_covid_are_read_with_their_prolog() {
 
 #[test]
 fn entities_are_decoded_once_and_what_is_none_stays() {
-    let title = "&lt;a&gt; &quot;b&quot; &apos;c&apos; &#233; &#xE9; &eacute; &amp;amp; R&D &x; &#0;";
+    let title =
+        "&lt;a&gt; &quot;b&quot; &apos;c&apos; &#233; &#xE9; &eacute; &amp;amp; R&D &x; &#0;";
     let topics = read(&format!("<top><num> 1 <title> {title}\n</top>\n")).unwrap();
     assert_eq!(topics[0].title, "<a> \"b\" 'c' é é é &amp; R&D &x; &#0;");
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::format::postings::Postings as ListPostings;
 use crate::format::schema::SparseLayout;
 use crate::format::sparse_postings::{SparseList, SparseListEncoder, open_lists};
 use proptest::prelude::*;
@@ -228,7 +229,11 @@ fn a_list_with_fewer_postings_than_groups_has_one_tier() {
         let count = 200 * GROUP_DOCUMENTS + more;
         let mut bytes = Vec::new();
         let entry = SparseListEncoder::new(SparseLayout::Ranges, 0, count)
-            .encode(&documents, &impacts, 0, &mut bytes)
+            .encode(
+                &ListPostings::new(documents.clone(), impacts.clone()),
+                0,
+                &mut bytes,
+            )
             .unwrap();
         let section = Section::from_bytes("impacts", bytes);
         let mut lists = Vec::new();
@@ -255,7 +260,11 @@ fn the_chapters_example_holds() {
     let impacts: Vec<u32> = [5; 128].into_iter().chain([7, 9, 1]).collect();
     let mut bytes = Vec::new();
     SparseListEncoder::new(SparseLayout::Ranges, 0, 5_000)
-        .encode(&documents, &impacts, 0, &mut bytes)
+        .encode(
+            &ListPostings::new(documents.clone(), impacts.clone()),
+            0,
+            &mut bytes,
+        )
         .unwrap();
     let full_range = [[0xFF; 8].as_slice(), &[5; 64]].concat();
     let expected: [&[u8]; 19] = [

@@ -160,6 +160,8 @@ pub fn questions(snapshot: &Snapshot) -> Vec<(Question, u64)> {
             }
             if let FieldReader::Dense(_) = parts {
                 all.push(Question::Vectors(place, field));
+            }
+            if dictionary(parts).is_none() {
                 continue;
             }
             all.push(Question::AllPostings(place, field));
@@ -277,7 +279,7 @@ fn dictionary(field: &FieldReader) -> Option<&esparsa::format::dictionary::Dicti
     match field {
         FieldReader::Text(text) => Some(&text.terms),
         FieldReader::Sparse(sparse) => Some(&sparse.terms),
-        FieldReader::Dense(_) => None,
+        _ => None,
     }
 }
 
@@ -342,7 +344,7 @@ fn postings(reader: &SegmentReader, field: &FieldReader, entry: &TermEntry) -> R
                 list.for_each(|document, steps| found.push((document, impact(steps))))?;
             }
         }
-        FieldReader::Dense(_) => {}
+        _ => {}
     }
     Ok(found)
 }
