@@ -29,9 +29,9 @@ const CUTS: [usize; 3] = [32, 8, 2];
 const PARTS: u8 = 0;
 /// The first byte of a list that is cut at ranges, where others have their number of tiers.
 const RANGES: u8 = u8::MAX;
-/// A list is cut at ranges when it has so many postings for each group of ranges: with fewer, the table of groups is most of
-/// it, and decoding all of them takes little.
-const LEAST_IN_GROUP: u32 = 1;
+/// A list is cut at ranges when it has at least this many postings for each group of ranges: with
+/// fewer, the table of groups is most of it, and decoding all of them takes little.
+const MIN_IN_GROUP: u32 = 1;
 const TIER_RECORD_BYTES: u64 = size_of::<TierRecord>() as u64;
 const PART_RECORD_BYTES: u64 = size_of::<PartRecord>() as u64;
 
@@ -48,8 +48,8 @@ struct PartRecord {
 struct TierRecord {
     postings: U32,
     length: U32,
-    greatest: u8,
-    smallest: u8,
+    max: u8,
+    min: u8,
     reserved: [u8; 2],
 }
 
@@ -59,14 +59,14 @@ struct TierRecord {
 pub struct SparseBlockEntry {
     last_document: U32,
     end: U32,
-    greatest_impact: u8,
+    max_impact: u8,
 }
 
 impl SparseBlockEntry {
-    /// The greatest impact of the block.
+    /// The max impact of the block.
     #[inline]
-    pub fn greatest_impact(&self) -> u8 {
-        self.greatest_impact
+    pub fn max_impact(&self) -> u8 {
+        self.max_impact
     }
 }
 
@@ -82,19 +82,19 @@ impl BlockEntry for SparseBlockEntry {
     }
 }
 
-/// One tier of a term's list: the value of a posting is `greatest_impact` minus its impact.
+/// One tier of a term's list: the value of a posting is `max_impact` minus its impact.
 #[derive(Clone, Copy, Debug)]
 pub struct Tier<'a> {
     /// The blocks, in document order.
     pub blocks: BlockList<'a, SparseBlockEntry>,
-    /// The greatest impact of the tier.
-    pub greatest_impact: u8,
+    /// The max impact of the tier.
+    pub max_impact: u8,
 }
 
 /// The list of a term.
 #[derive(Clone, Debug)]
 pub enum SparseList<'a> {
-    /// Tiers, greatest impacts first.
+    /// Tiers, max impacts first.
     Tiers(Vec<Tier<'a>>),
     /// Cut at ranges of documents.
     Ranges(RangeList<'a>),
@@ -120,7 +120,7 @@ pub fn open_lists<'a>(
             let value = u32::from(impact.steps);
             let tier = Tier {
                 blocks: BlockList::single(section, documents, document, value),
-                greatest_impact: u8::MAX,
+                max_impact: u8::MAX,
             };
             visit(impact.exponent, SparseList::Tiers(vec![tier]));
             return Ok(());
@@ -225,7 +225,7 @@ impl<'a> SparseList<'a> {
         if postings as usize <= BLOCK_POSTINGS {
             return Ok(Self::Tiers(vec![Tier {
                 blocks: BlockList::open(section, documents, postings, offset + 1, rest)?,
-                greatest_impact: first,
+                max_impact: first,
             }]));
         }
         if first == RANGES {
@@ -302,7 +302,7 @@ impl<'a> Tier<'a> {
             }
             opened.push(Tier {
                 blocks: BlockList::open(section, documents, count, at, length)?,
-                greatest_impact: record.greatest,
+                max_impact: record.max,
             });
             postings += u64::from(count);
             at += length;
@@ -317,7 +317,7 @@ impl<'a> Tier<'a> {
     #[inline]
     pub fn impact(&self, value: u32) -> u8 {
         let value = u8::try_from(value).unwrap_or(u8::MAX);
-        self.greatest_impact.saturating_sub(value)
+        self.max_impact.saturating_sub(value)
     }
 }
 
@@ -395,15 +395,15 @@ impl SparseListEncoder {
         let (documents, impacts) = (&postings.documents[..], &postings.values[..]);
         let count = count32("postings of a list", documents.len())?;
         if documents.len() <= BLOCK_POSTINGS {
-            let greatest = impacts.iter().copied().max().unwrap_or(0);
+            let max = impacts.iter().copied().max().unwrap_or(0);
             self.values.clear();
-            self.values.extend(impacts.iter().map(|i| greatest - i));
-            out.push(impact8(greatest)?);
+            self.values.extend(impacts.iter().map(|i| max - i));
+            out.push(impact8(max)?);
             encode_blocks(documents, &self.values, out, |_, _, _| {});
             Ok(())
         } else if self.layout == SparseLayout::Tiers {
             self.encode_tiers(choose_tiers(impacts), postings, out)
-        } else if count / LEAST_IN_GROUP >= groups_of(self.count) {
+        } else if count / MIN_IN_GROUP >= groups_of(self.count) {
             out.push(RANGES);
             self.ranges.encode(documents, impacts, self.count, out)
         } else {
@@ -462,8 +462,8 @@ impl SparseListEncoder {
             let record = TierRecord {
                 postings: U32::new(count32("postings of a tier", self.tier.len())?),
                 length: U32::new(length),
-                greatest: impact8(*range.end())?,
-                smallest: impact8(*range.start())?,
+                max: impact8(*range.end())?,
+                min: impact8(*range.start())?,
                 reserved: [0; 2],
             };
             out.extend_from_slice(record.as_bytes());
@@ -496,7 +496,7 @@ impl SparseListEncoder {
             values,
             &mut self.blocks,
             |last, end, postings| {
-                let least = values
+                let min = values
                     .get(postings)
                     .and_then(|values| values.iter().min())
                     .copied()
@@ -506,7 +506,7 @@ impl SparseListEncoder {
                     // The limit of a list is checked with the whole tier.
                     end: U32::new(index32(end)),
                     // Values are less than the max impact, which fits a byte.
-                    greatest_impact: max - least.to_le_bytes()[0],
+                    max_impact: max - min.to_le_bytes()[0],
                 });
             },
         );
@@ -524,12 +524,12 @@ fn impact8(impact: u32) -> Result<u8> {
 
 /// All impacts in one tier.
 fn one_tier(impacts: &[u32]) -> Vec<RangeInclusive<u32>> {
-    let least = impacts.iter().copied().min().unwrap_or(0);
-    let greatest = impacts.iter().copied().max().unwrap_or(0);
-    vec![least..=greatest]
+    let min = impacts.iter().copied().min().unwrap_or(0);
+    let max = impacts.iter().copied().max().unwrap_or(0);
+    vec![min..=max]
 }
 
-/// The impact ranges of the tiers of a list, greatest first; each range's ends occur in the list.
+/// The impact ranges of the tiers of a list, max first; each range's ends occur in the list.
 fn choose_tiers(impacts: &[u32]) -> Vec<RangeInclusive<u32>> {
     let mut counts = [0usize; 256];
     for impact in impacts {
@@ -539,25 +539,25 @@ fn choose_tiers(impacts: &[u32]) -> Vec<RangeInclusive<u32>> {
     }
     let mut tiers = Vec::with_capacity(CUTS.len() + 1);
     let mut cuts = CUTS.iter().map(|share| impacts.len() / share).peekable();
-    let (mut from_top, mut in_tier, mut greatest) = (0, 0, None);
-    let mut smallest = 0;
+    let (mut from_top, mut in_tier, mut max) = (0, 0, None);
+    let mut min = 0;
     for (count, impact) in counts.iter().zip(0u32..256).rev() {
         if *count == 0 {
             continue;
         }
-        greatest.get_or_insert(impact);
-        smallest = impact;
+        max.get_or_insert(impact);
+        min = impact;
         from_top += count;
         in_tier += count;
         let passed = cuts.peek().is_some_and(|cut| from_top >= *cut);
         let enough = in_tier >= BLOCK_POSTINGS && impacts.len() - from_top >= BLOCK_POSTINGS;
         if passed && enough {
             while cuts.next_if(|cut| from_top >= *cut).is_some() {}
-            tiers.extend(greatest.take().map(|greatest| impact..=greatest));
+            tiers.extend(max.take().map(|max| impact..=max));
             in_tier = 0;
         }
     }
-    tiers.extend(greatest.map(|greatest| smallest..=greatest));
+    tiers.extend(max.map(|max| min..=max));
     tiers
 }
 

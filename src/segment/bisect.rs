@@ -1,26 +1,27 @@
 //! An order of documents in which those that share terms are close: recursive graph bisection.
 //!
-//! Dhulipala et al., "Compressing graphs and indexes with recursive graph bisection", KDD 2016; the form without
-//! sorting, and the partition by the median of the gains, as in Mackenzie et al., "Faster index reordering with bipartite
-//! graph partitioning", SIGIR 2021.
+//! Dhulipala et al., "Compressing graphs and indexes with recursive graph bisection", KDD 2016; the
+//! form without sorting, and the partition by the median of the gains, as in Mackenzie et al.,
+//! "Faster index reordering with bipartite graph partitioning", SIGIR 2021.
 //!
-//! The documents are cut in halves; documents change sides as long as that brings the postings of terms
-//! closer together; then each half is cut in the same way, down to [`LEAF`] documents. The cost of a term with d
-//! postings among n documents is estimated as d · log2(n / (d + 1)) bits. Every node works on a copy of its documents' terms, under
-//! numbers of its own and without those that all or only one of its documents have: the copies of deep nodes fit the
-//! caches. The result depends on the documents alone, not on the number of threads.
+//! The documents are cut in halves; documents change sides as long as that brings the postings of
+//! terms closer together; then each half is cut in the same way, down to [`LEAF`] documents. The
+//! cost of a term with d postings among n documents is estimated as d · log2(n / (d + 1)) bits.
+//! Every node works on a copy of its documents' terms, under numbers of its own and without those
+//! that all or only one of its documents have: the copies of deep nodes fit the caches. The result
+//! depends on the documents alone, not on the number of threads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::format::DocId;
 
-/// Nodes of so many documents stay as they are.
+/// Nodes of at most this many documents stay as they are.
 const LEAF: usize = 16;
 /// Rounds of moving documents, unless one moves less than one document in [`SETTLED_SHARE`].
 const ROUNDS: usize = 12;
 const SETTLED_SHARE: usize = 200;
 /// Nodes of fewer documents are not worth a thread.
-const LEAST_FOR_THREADS: usize = 4_096;
+const MIN_FOR_THREADS: usize = 4_096;
 
 /// Terms of documents, by numbers: those of a document lie together.
 #[derive(Default)]
@@ -42,7 +43,8 @@ impl Forward {
         self.terms.get(start..end).unwrap_or_default()
     }
 
-    /// The terms of some of the documents under new numbers, without those that no cut can tell apart.
+    /// The terms of some of the documents under new numbers, without those that no cut can tell
+    /// apart.
     fn part(&self, places: &[u32]) -> Self {
         let mut numbers = vec![0u32; self.term_count];
         for place in places {
@@ -113,7 +115,7 @@ fn bisect(
     drop((forward, documents, places));
     let [left, right] = parts;
     let (left_out, right_out) = out.split_at_mut(half);
-    if threads > 1 && right.1.len() >= LEAST_FOR_THREADS {
+    if threads > 1 && right.1.len() >= MIN_FOR_THREADS {
         std::thread::scope(|scope| {
             scope.spawn(|| bisect(left.0, left.1, left_out, threads / 2, cancel));
             bisect(right.0, right.1, right_out, threads - threads / 2, cancel);
@@ -133,8 +135,8 @@ struct Split<'a> {
     is_right: Vec<bool>,
     /// For each term, its documents on the left and on the right.
     degrees: Vec<[u32; 2]>,
-    /// For each term, the bits won when a document that has it is on the right instead of the left, as seen by a
-    /// document on the left and by one on the right.
+    /// For each term, the bits won when a document that has it is on the right instead of the left,
+    /// as seen by a document on the left and by one on the right.
     pulls: Vec<[f32; 2]>,
     /// log2(i + 1).
     logarithms: Vec<f32>,
@@ -173,7 +175,7 @@ impl<'a> Split<'a> {
             }
             self.update_pulls();
             self.weigh_all(&mut keys);
-            // The half that is pulled to the right least stays on the left.
+            // The half with the smallest pull to the right stays on the left.
             let by_pull = |a: &(f32, u32), b: &(f32, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
             keys.select_nth_unstable_by(self.half, by_pull);
             let moved = self.apply(&keys);
@@ -207,7 +209,7 @@ impl<'a> Split<'a> {
     }
 
     fn weigh_all(&self, keys: &mut [(f32, u32)]) {
-        if self.threads == 1 || keys.len() < LEAST_FOR_THREADS {
+        if self.threads == 1 || keys.len() < MIN_FOR_THREADS {
             return self.weigh(0, keys);
         }
         let share = keys.len().div_ceil(self.threads);

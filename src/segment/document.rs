@@ -8,9 +8,9 @@ use crate::format::stored::MAX_STORED_DOCUMENT_BYTES;
 
 /// A document to be indexed.
 ///
-/// A text field given more than once is indexed as one text. A sparse term given more than once counts
-/// with its max weight. If the schema has a stored field and the document no value for it, a JSON
-/// object of the id (`_id`) and the text fields is stored.
+/// A text field given more than once is indexed as one text. A sparse term given more than once
+/// counts with its max weight. If the schema has a stored field and the document no value for it, a
+/// JSON object of the id (`_id`) and the text fields is stored.
 ///
 /// ```
 /// use esparsa::Document;
@@ -27,8 +27,8 @@ pub struct Document {
 }
 
 impl Document {
-    /// A document without values. `id` is the external id: adding a document whose id is live replaces
-    /// the one that has it.
+    /// A document without values. `id` is the external id: adding a document whose id is live
+    /// replaces the one that has it.
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -77,8 +77,9 @@ impl Document {
         self.with(field, FieldValue::Sparse(vector))
     }
 
-    /// Sets the vector of a dense field: as many finite numbers as the field has dimensions, with a norm of at most
-    /// 10^18. Under [`DenseMetric::Cosine`](crate::DenseMetric::Cosine) they are normalized, so not all may be 0.
+    /// Sets the vector of a dense field: as many finite numbers as the field has dimensions, with a
+    /// norm of at most 10^18. Under [`DenseMetric::Cosine`](crate::DenseMetric::Cosine) they are
+    /// normalized, so not all may be 0.
     ///
     /// ```
     /// use esparsa::{Dense, Document, Schema};

@@ -8,9 +8,9 @@ use super::write::{Source, WriteOptions};
 use crate::error::Result;
 use crate::format::postings::Postings;
 
-/// Terms kept of each document, when there is memory for them: the order hardly gains from more.
+/// Max terms kept per document, memory permitting: the order hardly gains from more.
 const MAX_TERMS: usize = 48;
-/// With fewer there is no order to be found.
+/// With fewer terms per document no useful order is found.
 const MIN_TERMS: usize = 8;
 /// Bytes of a term of a document: its number and weight here, and then the copies of two levels of
 /// bisection.

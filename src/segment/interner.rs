@@ -1,8 +1,9 @@
 //! Strings get numbers.
 //!
-//! Most strings are words that were seen before, and of these most are so rare that finding them means waiting for memory.
-//! So a table of slots holds the heads of strings, which say all of most words, beside their numbers: a word is
-//! found with one look into the table, at the slot that its hash names or at those behind it, and no byte of any string is read.
+//! Most strings are words that were seen before, and of these most are so rare that finding them
+//! means waiting for memory. So a table of slots holds the heads of strings, which say all of most
+//! words, beside their numbers: a word is found with one look into the table, at the slot that its
+//! hash names or at those behind it, and no byte of any string is read.
 
 use std::hash::BuildHasher;
 
@@ -91,7 +92,8 @@ const EMPTY: Slot = Slot {
 /// Slots of the smallest table; a power of two, as the number of slots always is.
 const FEWEST_SLOTS: usize = 1 << 10;
 
-/// Hashes strings, in another way in each table: nobody can choose words that all have the same hash.
+/// Hashes strings, in another way in each table: nobody can choose words that all have the same
+/// hash.
 struct HeadHash {
     seeds: (u64, u64),
     of_long: DefaultHashBuilder,

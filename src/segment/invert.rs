@@ -1,7 +1,8 @@
-//! Documents of a batch become what a segment is made of: ids, and what each field kind makes of them.
+//! Documents of a batch become what a segment is made of: ids, and what each field kind makes of
+//! them.
 //!
-//! This is where indexing spends its time, and it runs on as many threads as the writer was given: each
-//! has an [`Inverter`] of its own, and a batch's result depends on its documents alone.
+//! This is where indexing spends its time, and it runs on as many threads as the writer was given:
+//! each has an [`Inverter`] of its own, and a batch's result depends on its documents alone.
 
 use super::document::Document;
 use super::fields::{FieldInverter, InvertedField, id};
@@ -23,8 +24,8 @@ impl InvertedBatch {
         self.ids.get(document)
     }
 
-    /// About how many bytes of memory the batch takes; depends on its documents alone, so that it may
-    /// decide where segments end.
+    /// About how many bytes of memory the batch takes; depends on its documents alone, so that it
+    /// may decide where segments end.
     pub fn memory(&self) -> usize {
         let fields = self.fields.iter().map(|(_, field)| field.memory());
         self.ids.memory() + fields.sum::<usize>()
@@ -49,8 +50,8 @@ pub struct Inverter {
 const MAX_USEFUL_MEMORY: usize = 16 << 20;
 
 impl Inverter {
-    /// An inverter for a schema; `analyzers` holds one for each text field, in order. It remembers words
-    /// in about `memory` bytes, which changes its speed and nothing else.
+    /// An inverter for a schema; `analyzers` holds one for each text field, in order. It remembers
+    /// words in about `memory` bytes, which changes its speed and nothing else.
     pub fn new(schema: &Schema, analyzers: &[Analyzer], memory: usize) -> Self {
         let mut analyzers = analyzers.iter();
         let mut fields = Vec::new();
@@ -67,8 +68,8 @@ impl Inverter {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`](crate::Error::Limit) when a stored document does not fit a block, or there are
-    /// more documents than a `u32` counts.
+    /// [`Error::Limit`](crate::Error::Limit) when a stored document does not fit a block, or there
+    /// are more documents than a `u32` counts.
     pub fn invert(&mut self, documents: &[Document]) -> Result<InvertedBatch> {
         let ids = id::invert(documents)?;
         let fields = self.fields.iter_mut().map(|(number, field)| {

@@ -1,8 +1,9 @@
 //! Immutable segments: documents are inverted, written, read, verified and merged here.
 //!
 //! In come [`Document`]s and, when merging, segments. Out goes one file per segment, and a
-//! [`SegmentReader`] over it that hands out postings, ids, lengths and stored documents. Nothing here
-//! decides when a segment is written or merged, or which segments make an index: that is `index`.
+//! [`SegmentReader`] over it that hands out postings, ids, lengths and stored documents. Nothing
+//! here decides when a segment is written or merged, or which segments make an index: that is
+//! `index`.
 //!
 //! | file | concept |
 //! | --- | --- |

@@ -2,7 +2,8 @@
 
 use crate::format::postings::Postings;
 
-/// A list with a posting for one document in so many is sorted by laying it out over all documents.
+/// A list with a posting for one document in this many is sorted by laying it out over all
+/// documents.
 const DENSE_SHARE: usize = 16;
 
 /// Sorts the postings of lists; kept between lists for its memory.

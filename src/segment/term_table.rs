@@ -1,8 +1,8 @@
 //! The terms of a batch and their postings.
 //!
-//! Terms keep their numbers from batch to batch, so that a writer pays for hashing a word's bytes once
-//! per occurrence and for copying them once in its life. Postings are logged in the order of documents and
-//! sorted by term at the end of the batch, by counting.
+//! Terms keep their numbers from batch to batch, so that a writer pays for hashing a word's bytes
+//! once per occurrence and for copying them once in its life. Postings are logged in the order of
+//! documents and sorted by term at the end of the batch, by counting.
 
 use super::head::Head;
 use super::interner::{Interner, Strings};
@@ -42,8 +42,8 @@ pub struct FieldPostings {
 }
 
 impl FieldPostings {
-    /// About how many bytes they take; depends on the postings alone, so that it may decide where segments
-    /// end.
+    /// About how many bytes they take; depends on the postings alone, so that it may decide where
+    /// segments end.
     pub fn memory(&self) -> usize {
         self.terms.memory() + 4 * (self.ends.len() + 2 * self.postings.len())
     }
@@ -60,14 +60,14 @@ pub(super) struct TermTable {
 }
 
 impl TermTable {
-    /// Begins a batch. True when the table, with `extra_memory` beside it, took more than `most_memory` bytes and
-    /// forgot its terms: numbers given before are then void.
-    pub fn begin_batch(&mut self, extra_memory: usize, most_memory: usize) -> bool {
+    /// Begins a batch. True when the table, with `extra_memory` beside it, took more than
+    /// `max_memory` bytes and forgot its terms: numbers given before are then void.
+    pub fn begin_batch(&mut self, extra_memory: usize, max_memory: usize) -> bool {
         self.batch = self.batch.wrapping_add(1);
         self.touched.clear();
         self.log.clear();
         let memory = self.terms.memory() + size_of::<TermState>() * self.states.capacity();
-        let full = memory + extra_memory > most_memory || self.batch == 0;
+        let full = memory + extra_memory > max_memory || self.batch == 0;
         if full {
             self.terms.clear();
             self.states.clear();
@@ -91,8 +91,8 @@ impl TermTable {
         number
     }
 
-    /// Notes that a document has a term. When it was the last document noted for the term, `join` makes one
-    /// value of the old one and the new one.
+    /// Notes that a document has a term. When it was the last document noted for the term, `join`
+    /// makes one value of the old one and the new one.
     #[inline]
     pub fn add(
         &mut self,
@@ -134,7 +134,8 @@ impl TermTable {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`](crate::Error::Limit) when there are more terms or postings than 32 bits count.
+    /// [`Error::Limit`](crate::Error::Limit) when there are more terms or postings than 32 bits
+    /// count.
     pub fn finish_batch(&mut self) -> Result<FieldPostings> {
         self.terms.check()?;
         count32("postings of a batch", self.log.len())?;

@@ -68,9 +68,9 @@ impl WriteOptions<'_> {
     }
 }
 
-/// Bytes of memory that a merge takes for each document, at most: 8 for the longest list of postings,
-/// 4 for the map of documents, 1 for length codes, and what small tables take. A new order takes 4
-/// more, beside what [`Reorder::memory`] bounds.
+/// Bytes of memory that a merge takes for each document, at most: 8 for the longest list of
+/// postings, 4 for the map of documents, 1 for length codes, and what small tables take. A new
+/// order takes 4 more, beside what [`Reorder::memory`] bounds.
 pub(crate) const MERGE_BYTES_PER_DOCUMENT: u64 = 14;
 
 /// A segment that was written.
@@ -124,8 +124,8 @@ fn document_maps(sources: &[Source<'_>]) -> Result<Vec<DocumentMap>> {
 ///
 /// # Errors
 ///
-/// [`Error::Limit`] when the segment would be too large, [`Error::Corrupt`] when a source is damaged,
-/// [`Error::Io`] with `file` when `out` fails, and [`Error::Cancelled`].
+/// [`Error::Limit`] when the segment would be too large, [`Error::Corrupt`] when a source is
+/// damaged, [`Error::Io`] with `file` when `out` fails, and [`Error::Cancelled`].
 pub fn write<W: Write>(
     schema: &Schema,
     sources: &[Source<'_>],

@@ -67,9 +67,9 @@ proptest! {
                 prop_assert!(expected.is_empty());
                 continue;
             };
-            let greatest = expected.iter().map(|(_, impact)| *impact).max();
-            prop_assert_eq!(Some(list.greatest_of(found)), greatest);
-            prop_assert_eq!(list.greatest_impacts()[present], list.greatest_of(found));
+            let max = expected.iter().map(|(_, impact)| *impact).max();
+            prop_assert_eq!(Some(list.max_of(found)), max);
+            prop_assert_eq!(list.max_impacts()[present], list.max_of(found));
             let read = list.postings(found).unwrap();
             prop_assert_eq!(read.len(), expected.len());
             let mut pairs = Vec::new();
@@ -77,7 +77,7 @@ proptest! {
             prop_assert_eq!(pairs, expected);
             present += 1;
         }
-        prop_assert_eq!(list.greatest_impacts().len(), present);
+        prop_assert_eq!(list.max_impacts().len(), present);
     }
 
     #[test]
@@ -87,7 +87,7 @@ proptest! {
         let noted = list.impact_at_rank(rank);
         let reach = postings.values().filter(|impact| **impact >= noted).count();
         prop_assert!(noted == 0 || reach >= rank);
-        prop_assert_eq!(Some(&list.greatest_impact()), postings.values().max());
+        prop_assert_eq!(Some(&list.max_impact()), postings.values().max());
     }
 
     #[test]
@@ -137,7 +137,8 @@ proptest! {
     }
 }
 
-/// In the first range a few postings, in the second as many as it has documents, and one in the last document.
+/// In the first range a few postings, in the second as many as it has documents, and one in the
+/// last document.
 fn sample() -> Postings {
     let few = [(3, 10), (7, 30), (9, 20)];
     let many = (RANGE_DOCUMENTS..2 * RANGE_DOCUMENTS).map(|document| (document, 40));
@@ -152,7 +153,7 @@ fn truncated_lists_are_errors() {
     let postings = sample();
     let bytes = encode(&postings);
     assert_eq!(read(&bytes, COUNT, postings.len()).unwrap(), postings);
-    // Three ranges have postings: a byte for the greatest impact of each.
+    // Three ranges have postings: a byte for the max impact of each.
     let tables_end = GROUPS_END + 3;
     for length in 0..bytes.len() {
         let section = Section::from_bytes("impacts", bytes[..length].to_vec());
@@ -194,8 +195,8 @@ fn lists_that_contradict_themselves_or_their_segment_are_errors() {
     let lies = [
         ("documents fall", few + 1, 2),
         ("a document twice", few + 1, 3),
-        ("an impact above its range's greatest", few + 4, 31),
-        ("a greatest impact too small", GROUPS_END, 29),
+        ("an impact above its range's max", few + 4, 31),
+        ("a max impact too small", GROUPS_END, 29),
         ("a bit too few", bits, 0xFE),
         ("a range without postings", ends, 0),
         ("ends that fall", ends + 1, 5),

@@ -74,22 +74,22 @@ proptest! {
             panic!("expected tiers");
         };
         for tier in tiers {
-            let mut smallest = 256;
+            let mut min = 256;
             for index in 0..tier.blocks.block_count() {
                 tier.blocks.decode(index, &mut block).unwrap();
-                let mut greatest = 0;
+                let mut max = 0;
                 for (document, value) in block.documents().iter().zip(block.values()) {
                     let impact = u32::from(tier.impact(*value));
                     prop_assert!(impact < floor, "tiers overlap");
                     prop_assert!(read.insert(*document, impact).is_none());
-                    smallest = smallest.min(impact);
-                    greatest = greatest.max(impact);
+                    min = min.min(impact);
+                    max = max.max(impact);
                 }
                 if let Some(entry) = tier.blocks.table().get(index) {
-                    prop_assert_eq!(u32::from(entry.greatest_impact()), greatest);
+                    prop_assert_eq!(u32::from(entry.max_impact()), max);
                 }
             }
-            floor = smallest;
+            floor = min;
         }
         prop_assert_eq!(read, postings);
     }

@@ -144,7 +144,7 @@ struct Place {
     row: u32,
 }
 
-/// Scales and documents are handed to the file so many at a time.
+/// Scales and documents are handed to the file this many at a time.
 const AT_ONCE: usize = 1 << 14;
 
 impl<'a> SourceRows<'a> {

@@ -27,6 +27,7 @@ use super::reader::{FieldSections, SegmentReader};
 use super::write::{SegmentWriter, Source};
 use crate::error::{Error, Result};
 use crate::format::dense::DenseVectors;
+use crate::format::dictionary::Dictionary;
 use crate::format::field_kinds::for_each_field_kind;
 use crate::format::schema::Field;
 use crate::format::segment_info::FieldStatistics;
@@ -52,7 +53,8 @@ pub(super) trait Stages {
     /// Such a field of an opened segment.
     type Reader;
 
-    /// Whether the inverter remembers terms from batch to batch, in its share of the memory for that.
+    /// Whether the inverter remembers terms from batch to batch, in its share of the memory for
+    /// that.
     const REMEMBERS_TERMS: bool = false;
     /// Of the fields of a schema, the one with the highest preference gives the terms by which
     /// documents are put in order; with 0 a kind has no terms.
@@ -105,6 +107,11 @@ pub(super) trait Stages {
 
     /// Opens the field of a segment, in constant time.
     fn open(sections: &FieldSections<'_>, options: &Self::Options) -> Result<Self::Reader>;
+
+    /// The field's terms, if it has any.
+    fn terms(_reader: &Self::Reader) -> Option<&Dictionary> {
+        None
+    }
 
     /// Walks everything that a segment holds of the field, and counts it.
     fn verify(
@@ -218,6 +225,15 @@ macro_rules! define_stages {
             pub(crate) fn bytes(&self) -> usize {
                 match self {
                     $($(#[$attribute])* Self::$Kind(value) => $module::Kind::value_bytes(value),)*
+                }
+            }
+        }
+
+        impl FieldReader {
+            /// The field's terms; `None` for a kind that has none.
+            pub fn terms(&self) -> Option<&Dictionary> {
+                match self {
+                    $($(#[$attribute])* Self::$Kind(reader) => $module::Kind::terms(reader),)*
                 }
             }
         }

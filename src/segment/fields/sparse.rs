@@ -204,6 +204,10 @@ impl Stages for Kind {
         })
     }
 
+    fn terms(reader: &SparseField) -> Option<&Dictionary> {
+        Some(&reader.terms)
+    }
+
     fn verify(
         segment: &SegmentReader,
         number: FieldNumber,

@@ -1,4 +1,5 @@
-//! What fields of terms share: sorted terms with their postings, merged into the lists of a segment.
+//! What fields of terms share: sorted terms with their postings, merged into the lists of a
+//! segment.
 
 use std::io::Write;
 

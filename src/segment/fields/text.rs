@@ -114,6 +114,10 @@ impl Stages for Kind {
         })
     }
 
+    fn terms(reader: &TextField) -> Option<&Dictionary> {
+        Some(&reader.terms)
+    }
+
     fn verify(
         segment: &SegmentReader,
         number: FieldNumber,

@@ -357,7 +357,7 @@ fn range_list(list: &RangeList<'_>) -> Value {
     json!({
         "noted": NOTED_RANKS.map(|rank| list.impact_at_rank(rank)),
         "groups": groups.map(|g| json!([g.present(), g.first()])).collect::<Vec<_>>(),
-        "greatest": list.greatest_impacts(),
+        "greatest": list.max_impacts(),
         "ranges": ranges.collect::<Vec<_>>(),
         "documents": documents,
         "impacts": impacts,
@@ -369,7 +369,7 @@ fn tier(tier: &Tier<'_>, entry: &TermEntry) -> Value {
     let impacts: Vec<u8> = values.iter().map(|value| tier.impact(*value)).collect();
     // A single posting notes no greatest impact.
     if entry.document_frequency > 1 {
-        assert_eq!(impacts.iter().max(), Some(&tier.greatest_impact));
+        assert_eq!(impacts.iter().max(), Some(&tier.max_impact));
     }
     let mut found = json!({
         "greatest": impacts.iter().max(),
@@ -378,7 +378,7 @@ fn tier(tier: &Tier<'_>, entry: &TermEntry) -> Value {
         "impacts": impacts,
     });
     let table = tier.blocks.table().iter();
-    let blocks = table.map(|e| json!([e.last_document(), e.end(), e.greatest_impact()]));
+    let blocks = table.map(|e| json!([e.last_document(), e.end(), e.max_impact()]));
     let blocks: Vec<Value> = blocks.collect();
     if !blocks.is_empty() {
         found["blocks"] = blocks.into();

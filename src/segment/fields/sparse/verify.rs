@@ -62,25 +62,25 @@ fn walk_tiers(
     let mut block = DecodedBlock::default();
     let mut floor = 256;
     for tier in tiers {
-        let (mut last, mut smallest) = (None, 256);
+        let (mut last, mut min) = (None, 256);
         for index in 0..tier.blocks.block_count() {
             tier.blocks.decode(index, &mut block)?;
             check_rising(segment, "impacts", &mut last, block.documents())?;
-            let mut greatest = 0;
+            let mut max = 0;
             for (document, value) in block.documents().iter().zip(block.values()) {
                 let impact = tier.impact(*value);
-                greatest = greatest.max(impact);
-                smallest = smallest.min(u32::from(impact));
+                max = max.max(impact);
+                min = min.min(u32::from(impact));
                 visit(*document, impact);
             }
-            let expected = tier.blocks.table().get(index).map(|e| e.greatest_impact());
-            let matches = expected.is_none_or(|expected| expected == greatest);
-            if !matches || u32::from(greatest) >= floor || smallest == 0 {
+            let expected = tier.blocks.table().get(index).map(|e| e.max_impact());
+            let matches = expected.is_none_or(|expected| expected == max);
+            if !matches || u32::from(max) >= floor || min == 0 {
                 let message = "impacts do not agree with their tier";
                 return Err(segment.broken("impacts", message));
             }
         }
-        floor = smallest;
+        floor = min;
     }
     Ok(())
 }
@@ -90,17 +90,17 @@ fn walk_ranges(
     list: &RangeList<'_>,
     visit: &mut impl FnMut(DocId, u8),
 ) -> Result<()> {
-    let mut greatest = vec![0; segment.documents().div_ceil(RANGE_DOCUMENTS) as usize];
+    let mut max = vec![0; segment.documents().div_ceil(RANGE_DOCUMENTS) as usize];
     let mut falling = Vec::new();
     list.for_each(|document, impact| {
-        if let Some(greatest) = greatest.get_mut((document / RANGE_DOCUMENTS) as usize) {
-            *greatest = impact.max(*greatest);
+        if let Some(max) = max.get_mut((document / RANGE_DOCUMENTS) as usize) {
+            *max = impact.max(*max);
         }
         falling.push(impact);
         visit(document, impact);
     })?;
-    let of_ranges = greatest.iter().filter(|greatest| **greatest > 0);
-    let tight = of_ranges.eq(list.greatest_impacts());
+    let of_ranges = max.iter().filter(|max| **max > 0);
+    let tight = of_ranges.eq(list.max_impacts());
     falling.sort_unstable_by_key(|impact| std::cmp::Reverse(*impact));
     let holds = NOTED_RANKS
         .iter()
