@@ -127,9 +127,7 @@ impl<'a> RangeCursor<'a> {
 
     fn bound_of(&self, range: u32) -> u32 {
         let found = self.list.find(range);
-        found.map_or(0, |found| {
-            self.weight * u32::from(self.list.max_of(found))
-        })
+        found.map_or(0, |found| self.weight * u32::from(self.list.max_of(found)))
     }
 }
 
