@@ -83,7 +83,7 @@ impl<'a> SparseRanges<'a> {
     fn greatest(&self) -> impl Iterator<Item = (f64, u8)> {
         let cut = self
             .all_cut()
-            .map(|term| (term.weight, term.list.greatest_impact()));
+            .map(|term| (term.weight, term.list.max_impact()));
         let few = self.few.iter().map(|term| (term.weight, term.greatest));
         cut.chain(few)
             .map(|(weight, greatest)| (f64::from(weight), greatest))
@@ -103,7 +103,7 @@ impl<'a> SparseRanges<'a> {
         let mut bounds = vec![0u16; groups.len() * GROUP_RANGES as usize];
         for term in self.all_cut() {
             let weight = scale.weight(f64::from(term.weight));
-            let greatest = term.list.greatest_impacts();
+            let greatest = term.list.max_impacts();
             if part.is_whole() {
                 simd::add_bounds(level, term.groups, greatest, weight, &mut bounds);
                 continue;
@@ -170,7 +170,7 @@ impl CutTerm<'_> {
             return Ok(0);
         };
         let postings = self.list.postings(found)?;
-        *rest = rest.saturating_sub(self.weight * u32::from(self.list.greatest_of(found)));
+        *rest = rest.saturating_sub(self.weight * u32::from(self.list.max_of(found)));
         simd::add_scalar(self.weight, postings, sums);
         Ok(postings.len())
     }
