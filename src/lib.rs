@@ -164,6 +164,7 @@
 //! | [`text`] | analyzers: Unicode text to terms, per language |
 //! | [`mod@format`] | the bytes on disk, described in `format-spec/` |
 //! | [`store`] | folders of files: file system, memory, with faults |
+//! | [`executor`] | where parallel and background work runs, and how it is cancelled |
 //! | [`segment`] | immutable segments: write, read, verify, merge, reorder |
 //! | [`index`] | commits, the writer, snapshots |
 //! | [`query`] | queries, the algorithms and the planner |
@@ -186,6 +187,7 @@ pub mod backend;
 pub mod doc_set;
 pub mod error;
 pub mod eval;
+pub mod executor;
 pub mod format;
 pub mod index;
 #[cfg(feature = "neural")]

@@ -8,6 +8,7 @@ use super::options::WriterOptions;
 use super::snapshot::{Snapshot, missing_analyzer};
 use super::writer::IndexWriter;
 use crate::error::{Error, Result};
+use crate::executor::{Executor, Threads};
 use crate::format::manifest::Manifest;
 use crate::format::{FieldNumber, FieldOptions, Schema, Verify};
 use crate::segment::Document;
@@ -21,15 +22,27 @@ use crate::text::Analyzer;
 ///
 /// let options = IndexOptions::new().verify(Verify::AtOpen);
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct IndexOptions {
     pub(super) verify: Verify,
     pub(super) damaged: DamagedCommit,
     pub(super) analyzers: Vec<Analyzer>,
+    pub(super) executor: Arc<dyn Executor>,
+}
+
+impl Default for IndexOptions {
+    fn default() -> Self {
+        Self {
+            verify: Verify::default(),
+            damaged: DamagedCommit::default(),
+            analyzers: Vec::new(),
+            executor: Arc::new(Threads::new()),
+        }
+    }
 }
 
 impl IndexOptions {
-    /// Checksums on first touch, no analyzers but the built-in ones.
+    /// Checksums on first touch, no analyzers but the built-in ones, threads started on demand.
     pub fn new() -> Self {
         Self::default()
     }
@@ -54,6 +67,14 @@ impl IndexOptions {
     #[must_use]
     pub fn analyzer(mut self, analyzer: Analyzer) -> Self {
         self.analyzers.push(analyzer);
+        self
+    }
+
+    /// What searches, writers and merges of the index run on, in place of threads that are started
+    /// on demand.
+    #[must_use]
+    pub fn executor(mut self, executor: Arc<dyn Executor>) -> Self {
+        self.executor = executor;
         self
     }
 

@@ -7,6 +7,7 @@ use super::commit;
 use super::open::IndexOptions;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
+use crate::executor::Executor;
 use crate::format::deletes;
 use crate::format::manifest::{Manifest, SegmentEntry, deletes_file, segment_file};
 use crate::format::{
@@ -81,6 +82,7 @@ struct Parts {
     analyzers: Vec<(FieldNumber, Analyzer)>,
     totals: BTreeMap<FieldNumber, FieldTotals>,
     calibrations: Vec<Calibration>,
+    executor: Arc<dyn Executor>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -139,6 +141,7 @@ impl Snapshot {
             segments,
             totals,
             calibrations: manifest.calibrations.clone(),
+            executor: options.executor.clone(),
         };
         Ok(Self {
             inner: Arc::new(parts),
@@ -188,6 +191,11 @@ impl Snapshot {
     pub(crate) fn expect_analyzer(&self, field: FieldNumber) -> Result<&Analyzer> {
         self.analyzer(field)
             .ok_or_else(|| missing_analyzer(self.schema(), field))
+    }
+
+    /// What searches of this snapshot run on.
+    pub fn executor(&self) -> &Arc<dyn Executor> {
+        &self.inner.executor
     }
 
     /// The live document with an external id.

@@ -361,6 +361,7 @@ impl IndexWriter {
             verify: Verify::AtOpen,
             damaged: DamagedCommit::Refuse,
             analyzers: self.index_options.analyzers.clone(),
+            executor: self.index_options.executor.clone(),
         };
         let other = Index::open_in(other, options)?;
         let snapshot = other.snapshot()?;

@@ -1,0 +1,258 @@
+//! Where work runs: an [`Executor`] that an application may supply, and [`CancelToken`], by which
+//! work is stopped that nobody wants any more.
+//!
+//! The library never keeps threads of its own. What can run in parallel (the parts of a search, the
+//! batches of a writer) and what can run in the background (merges) goes to the executor of the
+//! index: [`Threads`] unless [`IndexOptions::executor`](crate::IndexOptions::executor) names
+//! another.
+//!
+//! Invariant: correctness never depends on the executor. Results are the same with any number of
+//! threads, and nobody waits for a job that the executor has not begun: the waiting thread runs it
+//! itself.
+
+use std::fmt::Debug;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, available_parallelism, scope};
+
+use crate::error::{Error, Result};
+
+/// Work that runs in the background.
+pub type Job = Box<dyn FnOnce() + Send>;
+
+/// Runs tasks on threads. An application implements it to have the library work on the threads
+/// that it has already, such as those of a rayon pool or of an asynchronous runtime.
+///
+/// ```
+/// use std::sync::Arc;
+/// use esparsa::executor::{Executor, Job};
+/// use esparsa::{Index, IndexOptions, Schema, store::Memory};
+///
+/// /// Runs background jobs on a thread pool and everything else on the calling thread.
+/// #[derive(Debug)]
+/// struct Background(std::sync::mpsc::Sender<Job>);
+///
+/// impl Executor for Background {
+///     fn threads(&self) -> usize {
+///         1
+///     }
+///
+///     fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
+///         (0..count).for_each(task);
+///     }
+///
+///     fn spawn(&self, job: Job) {
+///         self.0.send(job).expect("the pool outlives the index");
+///     }
+/// }
+///
+/// let (jobs, next_job) = std::sync::mpsc::channel::<Job>();
+/// let pool = std::thread::spawn(move || next_job.into_iter().for_each(|job| job()));
+/// let options = IndexOptions::new().executor(Arc::new(Background(jobs)));
+/// let schema = Schema::new().text("text", "english")?;
+/// let index = Index::create_in(Arc::new(Memory::new()), schema, options)?;
+/// # drop(index);
+/// # pool.join().unwrap();
+/// # Ok::<(), esparsa::Error>(())
+/// ```
+pub trait Executor: Send + Sync + Debug {
+    /// How many tasks can run at the same time, the calling thread's included; at least 1. A hint
+    /// for how many tasks to make of some work.
+    fn threads(&self) -> usize;
+
+    /// Calls `task` once with each number below `count` and returns when all calls have returned.
+    /// The calls may run in parallel and in any order. A panic of a task goes on in the caller.
+    ///
+    /// Callers make about as many tasks as they want threads; tasks take pieces of the work from a
+    /// shared counter, so that it does not matter if some of them begin late.
+    fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync));
+
+    /// Runs `job` in the background, at some time. It may run at once, on the calling thread, or
+    /// never: nobody waits for a job that was not begun. Jobs do not panic.
+    fn spawn(&self, job: Job);
+}
+
+/// The default: starts threads when there is something to run, and ends them afterwards.
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use esparsa::executor::{Executor, Threads};
+///
+/// let sum = AtomicUsize::new(0);
+/// Threads::new().run(4, &|number| {
+///     sum.fetch_add(number, Ordering::Relaxed);
+/// });
+/// assert_eq!(sum.into_inner(), 0 + 1 + 2 + 3);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Threads {
+    threads: usize,
+}
+
+impl Threads {
+    /// Reports as many threads as the machine has cores for this process.
+    pub fn new() -> Self {
+        Self {
+            threads: available_parallelism().map_or(1, |threads| threads.get()),
+        }
+    }
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Executor for Threads {
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Starts a thread for each task but the first, which runs on the caller's.
+    fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
+        scope(|scope| {
+            let start = |number| {
+                Builder::new()
+                    .spawn_scoped(scope, move || task(number))
+                    .ok()
+            };
+            let started: Vec<_> = (1..count).map_while(start).collect();
+            // The system may refuse to start more threads: those tasks run here.
+            let here = (0..count.min(1)).chain(started.len() + 1..count);
+            here.for_each(task);
+            for thread in started {
+                if let Err(panic) = thread.join() {
+                    resume_unwind(panic);
+                }
+            }
+        });
+    }
+
+    /// Starts a thread for the job. If the system refuses, the job is dropped.
+    fn spawn(&self, job: Job) {
+        let thread = Builder::new().name("esparsa-background".into());
+        // Nobody waits for a job that was not begun, so dropping it is allowed.
+        let _ = thread.spawn(job);
+    }
+}
+
+/// Runs everything at once on the calling thread, background jobs too.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Inline;
+
+impl Executor for Inline {
+    fn threads(&self) -> usize {
+        1
+    }
+
+    fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
+        (0..count).for_each(task);
+    }
+
+    fn spawn(&self, job: Job) {
+        job();
+    }
+}
+
+/// Stops work that nobody wants any more; clones share it. The work looks at the token now and then
+/// and gives up with [`Error::Cancelled`].
+///
+/// ```
+/// use esparsa::Error;
+/// use esparsa::executor::CancelToken;
+///
+/// let token = CancelToken::new();
+/// let seen_by_the_work = token.clone();
+/// assert!(seen_by_the_work.check("searching").is_ok());
+/// token.cancel();
+/// let stopped = seen_by_the_work.check("searching").unwrap_err();
+/// assert!(matches!(stopped, Error::Cancelled { work: "searching" }));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken {
+    cancelled: Arc<AtomicBool>,
+}
+
+impl CancelToken {
+    /// A token that is not cancelled.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks the work to stop. It cannot be taken back.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+
+    /// Whether the work was asked to stop.
+    #[inline]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Fails when the work was asked to stop; `work` says what it is, such as `merging`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`].
+    #[inline]
+    pub fn check(&self, work: &'static str) -> Result<()> {
+        match self.is_cancelled() {
+            true => Err(Error::Cancelled { work }),
+            false => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Mutex;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn every_task_runs_once() {
+        let executors: [&dyn Executor; 2] = [&Threads::new(), &Inline];
+        for executor in executors {
+            for count in [0, 1, 2, 9] {
+                let seen = Mutex::new(Vec::new());
+                executor.run(count, &|number| seen.lock().unwrap().push(number));
+                let mut seen = seen.into_inner().unwrap();
+                seen.sort_unstable();
+                assert_eq!(seen, (0..count).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn tasks_run_at_the_same_time() {
+        // Each task waits for the other: one thread alone would never end.
+        let barrier = std::sync::Barrier::new(2);
+        Threads::new().run(2, &|_| {
+            barrier.wait();
+        });
+    }
+
+    #[test]
+    fn a_panic_of_a_task_reaches_the_caller() {
+        let executors: [&dyn Executor; 2] = [&Threads::new(), &Inline];
+        for executor in executors {
+            let run = || executor.run(3, &|number| assert_ne!(number, 2));
+            assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+        }
+    }
+
+    #[test]
+    fn background_jobs_run() {
+        let executors: [&dyn Executor; 2] = [&Threads::new(), &Inline];
+        for executor in executors {
+            let (sender, receiver) = channel();
+            executor.spawn(Box::new(move || sender.send(7).unwrap()));
+            assert_eq!(receiver.recv(), Ok(7));
+        }
+    }
+}
