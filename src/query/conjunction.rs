@@ -2,7 +2,7 @@
 //!
 //! Ding and Suel, "Faster top-k document retrieval using block-max indexes", SIGIR 2011, on conjunctive queries.
 //!
-//! The term with the fewest postings leads. Its list is gone through in *pieces*: a block, or the blocks of a stretch of
+//! The term with the fewest postings leads. Its list is gone through in *pieces*: a block, or the blocks of a range of
 //! documents where postings lie densely. The documents of a piece are candidates, and are looked up in the other lists, those with
 //! fewer postings first; blocks without a candidate are never decoded. Once k documents are kept, a piece is passed over when
 //! the bounds of all lists there do not exceed the threshold, and a candidate is dropped when its contributions so far cannot with
@@ -16,10 +16,13 @@
 
 use std::ops::Range;
 
+use super::accept::Accept;
 use super::cursor::{Collected, Cursor, Matches};
+use super::leaf::SegmentTask;
 use super::score::Score;
 use super::simd::{Level, SLACK};
 use super::top_k::TopK;
+use crate::error::Result;
 use crate::format::DocId;
 
 /// A piece ends at a multiple of so many documents, unless its block ends later.
@@ -41,31 +44,32 @@ pub(super) fn postings_of_terms<C: Cursor>(cursors: &[C]) -> Vec<u64> {
     all.into_iter().map(|(_, postings)| postings).collect()
 }
 
-/// Offers every live document of a stretch that has all terms of the cursors and can exceed the threshold; the segment has
-/// `documents`.
+/// Offers every accepted document of the part that has all terms of the cursors and can exceed the
+/// threshold.
 pub(super) fn search<C: Cursor>(
     cursors: &mut [C],
-    documents: u32,
-    stretch: Range<DocId>,
-    is_live: impl Fn(DocId) -> bool,
+    task: &SegmentTask<'_>,
     top: &mut TopK<C::Score>,
-) {
-    let mut lists = Lists::new(cursors, documents, stretch.start);
+) -> Result<()> {
+    let part = task.doc_range();
+    let mut lists = Lists::new(cursors, task.documents(), part.start);
     let mut candidates = Candidates::new(lists.lists.len());
-    let mut start = lists.next(stretch.start);
-    while start < stretch.end {
+    let mut start = lists.next(part.start);
+    while start < part.end {
+        task.check_cancelled()?;
         top.exchange();
         let threshold = top.threshold();
-        let end = lists.piece_end(start).min(stretch.end);
+        let end = lists.piece_end(start).min(part.end);
         if lists.bound(start..end, threshold) {
             candidates.lead(&mut lists, start..end, threshold);
             for place in 1..lists.lists.len() {
                 candidates.look_up(&mut lists, place, threshold);
             }
-            candidates.offer(&is_live, top);
+            candidates.offer(task.accept, top);
         }
         start = lists.next(end);
     }
+    Ok(())
 }
 
 /// The cursors of one term.
@@ -299,15 +303,15 @@ impl<S: Score> Candidates<S> {
         self.sums.truncate(count);
     }
 
-    /// Offers the live candidates that are left.
-    fn offer(&self, is_live: &impl Fn(DocId) -> bool, top: &mut TopK<S>) {
+    /// Offers the accepted candidates that are left.
+    fn offer(&self, accept: Accept<'_>, top: &mut TopK<S>) {
         for (document, place) in self.documents.iter().zip(&self.places) {
             let contributions = self
                 .contributions
                 .iter()
                 .map(|of_term| of_term[*place as usize]);
             let score = contributions.fold(S::default(), S::plus);
-            if score > S::default() && is_live(*document) {
+            if score > S::default() && accept.contains(*document) {
                 top.offer(*document, score);
             }
         }

@@ -11,13 +11,19 @@
 //!
 //! Invariant: the essential cursors come first in the term order, so every sum is taken in that order, and
 //! equals the exhaustive one bit for bit.
+//!
+//! The planner picks it for cursors (text, and sparse lists that are not cut at ranges) unless
+//! little can be skipped, where it picks the exhaustive search.
 
 use std::ops::Range;
 
+use super::accept::Accept;
 use super::cursor::Cursor;
+use super::leaf::SegmentTask;
 use super::score::Score;
 use super::top_k::TopK;
 use super::window::Window;
+use crate::error::Result;
 use crate::format::DocId;
 
 /// Documents of a window: one sum each, small enough for the first-level cache.
@@ -29,17 +35,17 @@ const RARE: u64 = 1;
 /// Looking a document up costs about as much as adding the contributions of so many postings in a row.
 const SEEK_COST: u64 = 14;
 
-/// Offers every live document of a stretch that can exceed the threshold; the segment has `documents`.
+/// Offers every accepted document of the part that can exceed the threshold.
 pub(super) fn search<C: Cursor>(
     cursors: &mut [C],
-    documents: u32,
-    stretch: Range<DocId>,
-    is_live: impl Fn(DocId) -> bool,
+    task: &SegmentTask<'_>,
     top: &mut TopK<C::Score>,
-) {
-    let mut windows = Windows::new(cursors, documents);
-    let mut start = stretch.start;
-    while start < stretch.end {
+) -> Result<()> {
+    let mut windows = Windows::new(cursors, task.documents());
+    let part = task.doc_range();
+    let mut start = part.start;
+    while start < part.end {
+        task.check_cancelled()?;
         top.exchange();
         let threshold = top.threshold();
         let width = if threshold.is_none() {
@@ -47,16 +53,17 @@ pub(super) fn search<C: Cursor>(
         } else {
             WINDOW
         };
-        let end = start.saturating_add(width).min(stretch.end);
+        let end = start.saturating_add(width).min(part.end);
         let essential = windows.split(cursors, start..end, threshold);
         if essential > 0 {
             windows.collect(&mut cursors[..essential], start..end);
-            windows.pick(essential, threshold, &is_live);
+            windows.pick(essential, threshold, task.accept);
             windows.complete(cursors, essential, start..end, threshold);
             windows.offer(top);
         }
         start = windows.next(cursors, end, top.threshold());
     }
+    Ok(())
 }
 
 /// What is needed for one window after another.
@@ -142,7 +149,7 @@ impl<S: Score> Windows<S> {
         last.map_or(0, |place| place + 1)
     }
 
-    /// Where the next window begins. Rare words leave long stretches without a document that can be kept; with frequent
+    /// Where the next window begins. Rare words leave long gaps without a document that can be kept; with frequent
     /// ones there are none, and looking for them would only cost time.
     fn next<C: Cursor<Score = S>>(
         &self,
@@ -172,13 +179,13 @@ impl<S: Score> Windows<S> {
         }
     }
 
-    /// Notes the live documents that may be kept.
-    fn pick(&mut self, essential: usize, threshold: Option<S>, is_live: &impl Fn(DocId) -> bool) {
+    /// Notes the accepted documents that may be kept.
+    fn pick(&mut self, essential: usize, threshold: Option<S>, accept: Accept<'_>) {
         let cut = threshold.map_or(S::default(), |t| {
             S::cut(t, self.rest[essential], self.terms)
         });
         self.found = self.sums.above(cut, &mut self.candidates);
-        self.found = keep(&mut self.candidates, self.found, is_live);
+        self.found = accept.keep(&mut self.candidates, self.found);
     }
 
     /// Adds the contributions of the cursors that are not essential, in order, dropping documents that
@@ -213,16 +220,4 @@ impl<S: Score> Windows<S> {
             top.offer(*document, self.sums.sum(*document));
         }
     }
-}
-
-/// Keeps those of the first `found` candidates for which `good` says so, in order, and returns how many they are.
-#[inline(always)]
-fn keep(candidates: &mut [DocId], found: usize, good: impl Fn(DocId) -> bool) -> usize {
-    let mut kept = 0;
-    for place in 0..found {
-        let document = candidates[place];
-        candidates[kept] = document;
-        kept += usize::from(good(document));
-    }
-    kept
 }

@@ -48,7 +48,7 @@ impl Part {
     }
 
     /// The part's documents, as one stretch, in a segment of so many.
-    pub fn stretch(self, documents: u32) -> Range<DocId> {
+    pub fn doc_range(self, documents: u32) -> Range<DocId> {
         let units = u64::from(documents.div_ceil(self.unit));
         let start_of = |number: u32| {
             let unit = units * u64::from(number) / u64::from(self.parts);
@@ -96,10 +96,10 @@ mod tests {
         ) {
             let mut next = 0;
             for part in Part::all(parts, unit) {
-                let stretch = part.stretch(documents);
-                prop_assert_eq!(stretch.start, next);
-                prop_assert!(stretch.end % unit == 0 || stretch.end == documents);
-                next = stretch.end;
+                let range = part.doc_range(documents);
+                prop_assert_eq!(range.start, next);
+                prop_assert!(range.end % unit == 0 || range.end == documents);
+                next = range.end;
             }
             prop_assert_eq!(next, documents);
         }
@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn the_whole_is_everything_in_its_order() {
-        assert_eq!(Part::WHOLE.stretch(u32::MAX), 0..u32::MAX);
-        assert_eq!(Part::WHOLE.stretch(0), 0..0);
+        assert_eq!(Part::WHOLE.doc_range(u32::MAX), 0..u32::MAX);
+        assert_eq!(Part::WHOLE.doc_range(0), 0..0);
         for range in [0, 63, 64, 100_000] {
             assert_eq!(Part::WHOLE.range_at(range), range);
             assert_eq!(Part::WHOLE.place_of(range), Some(range as usize));

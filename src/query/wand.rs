@@ -7,23 +7,55 @@
 //! at which the sum of the bounds of all cursors up to it can exceed the threshold: no document before
 //! it can be kept, because the only cursors that may still have it are those whose bounds do not
 //! suffice.
+//!
+//! The planner never picks it: MaxScore was faster on every workload that was measured
+//! (`benches/README.md`). It is a baseline, for
+//! [`SearchOptions::algorithm`](crate::SearchOptions::algorithm).
 
 use super::cursor::Cursor;
+use super::leaf::SegmentTask;
 use super::score::Score;
 use super::top_k::TopK;
+use crate::error::Result;
 use crate::format::{DocId, NO_MORE_DOCUMENTS};
 
-/// Offers every live document that can exceed the threshold.
+/// Documents between two looks at whether the search was cancelled.
+const CHECK_EVERY: u32 = 4_096;
+
+/// Looks at whether the search was cancelled, once for each window of documents.
+pub(super) struct CancelCheck {
+    next: DocId,
+}
+
+impl CancelCheck {
+    pub fn new() -> Self {
+        Self { next: 0 }
+    }
+
+    /// Fails when the search was cancelled; `document` never falls.
+    #[inline]
+    pub fn at(&mut self, document: DocId, task: &SegmentTask<'_>) -> Result<()> {
+        if document < self.next {
+            return Ok(());
+        }
+        self.next = document.saturating_add(CHECK_EVERY);
+        task.check_cancelled()
+    }
+}
+
+/// Offers every accepted document of the segment that can exceed the threshold.
 pub(super) fn search<C: Cursor>(
     cursors: &mut [C],
-    is_live: impl Fn(DocId) -> bool,
+    task: &SegmentTask<'_>,
     top: &mut TopK<C::Score>,
-) {
+) -> Result<()> {
+    let mut cancelled = CancelCheck::new();
     let mut order = DocumentOrder::new(cursors);
     while let Some(pivot) = order.pivot(cursors, top.threshold()) {
+        cancelled.at(pivot.document, task)?;
         if order.first_document(cursors) == pivot.document {
             let sum = score_document(cursors, pivot.document);
-            if is_live(pivot.document) {
+            if task.accept.contains(pivot.document) {
                 top.offer(pivot.document, sum);
             }
         } else {
@@ -32,6 +64,7 @@ pub(super) fn search<C: Cursor>(
         order.sort(cursors);
         top.exchange();
     }
+    Ok(())
 }
 
 /// Sums the contributions of a document in the query's term order, and moves its cursors on.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::error::{Error, Result};
-use crate::query::Hit;
+use crate::query::Hits;
 
 /// Something that scores documents for a query by reading both, such as a cross-encoder.
 pub trait Scorer {
@@ -40,12 +40,11 @@ pub trait Scorer {
 /// writer.commit()?;
 ///
 /// let hits = index.snapshot()?.search(&Query::text("text", "bee"), 10)?;
-/// let texts: Vec<&str> = hits
-///     .iter()
-///     .map(|hit| if hit.id == "long" { "A bee, another bee, and a third bee." } else { "A bee." })
-///     .collect();
+/// let ids = hits.ids()?.into_iter();
+/// let texts = ids.map(|id| if id == "long" { "A bee, another bee, and a third bee." } else { "A bee." });
+/// let texts: Vec<&str> = texts.collect();
 /// let hits = rerank(&Brevity, "bee", &hits, &texts)?;
-/// assert_eq!((hits[0].id.as_str(), hits[0].score), ("short", -6.0));
+/// assert_eq!(hits.ids()?, ["short", "long"]);
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 ///
@@ -56,9 +55,9 @@ pub trait Scorer {
 pub fn rerank(
     scorer: &(impl Scorer + ?Sized),
     query: &str,
-    hits: &[Hit],
+    hits: &Hits,
     texts: &[&str],
-) -> Result<Vec<Hit>> {
+) -> Result<Hits> {
     if hits.len() != texts.len() {
         return Err(Error::invalid(format!(
             "expected a text for each of {} hits, found {}",
@@ -73,19 +72,17 @@ pub fn rerank(
             hits.len()
         )));
     }
-    let mut scored: Vec<Hit> = hits.to_vec();
-    for (hit, score) in scored.iter_mut().zip(scores) {
-        hit.score = score;
-    }
+    let addresses = hits.iter().map(|hit| hit.address);
+    let mut scored: Vec<_> = addresses.zip(scores).collect();
     // A stable sort of numbers that are all finite.
-    scored.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal));
-    Ok(scored)
+    scored.sort_by(|(_, a), (_, b)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
+    Ok(hits.with_scored(scored))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::DocAddress;
+    use crate::{Document, Index, Query, Schema};
 
     /// Gives scores that were set.
     struct Set(Vec<f32>);
@@ -96,22 +93,23 @@ mod tests {
         }
     }
 
-    fn hits(ids: &[&str]) -> Vec<Hit> {
-        let hits = ids.iter().zip(0..).map(|(id, number)| Hit {
-            id: (*id).to_owned(),
-            score: 9.0,
-            address: DocAddress {
-                segment: 0,
-                document: 100 - number,
-            },
-        });
-        hits.collect()
+    /// Hits of equal scores, of documents with these ids.
+    fn hits(ids: &[&str]) -> Hits {
+        let index = Index::in_memory(Schema::new().text("text", "simple").unwrap()).unwrap();
+        let mut writer = index.writer().unwrap();
+        for id in ids {
+            writer
+                .add(Document::new(*id).with_text("text", "bee"))
+                .unwrap();
+        }
+        writer.commit().unwrap();
+        let query = Query::text("text", "bee");
+        index.snapshot().unwrap().search(&query, 10).unwrap()
     }
 
     fn order(scores: &[f32]) -> Result<Vec<String>> {
         let hits = hits(&["a", "b", "c"]);
-        let reranked = rerank(&Set(scores.to_vec()), "q", &hits, &["", "", ""])?;
-        Ok(reranked.into_iter().map(|hit| hit.id).collect())
+        rerank(&Set(scores.to_vec()), "q", &hits, &["", "", ""])?.ids()
     }
 
     #[test]

@@ -201,7 +201,7 @@ fn reranked(snapshot: &Snapshot, queries: &[eval::Query], scorer: &dyn PairScore
         let asked = query.text.as_deref().unwrap_or_default();
         let mut hits = rerank(scorer, asked, &hits, &texts)?;
         hits.truncate(K);
-        run.insert(&query.id, super::scored(hits))?;
+        run.insert(&query.id, super::scored(&hits)?)?;
     }
     Ok(run)
 }

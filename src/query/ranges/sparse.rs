@@ -7,6 +7,8 @@ use crate::format::range_list::{
     GROUP_RANGES, RANGE_DOCUMENTS, RangeGroup, RangeList, RangePostings, groups_of,
 };
 use crate::format::sparse_postings::SparseList;
+use crate::query::accept::Accept;
+use crate::query::leaf::SegmentTask;
 use crate::query::part::Part;
 use crate::query::simd::{self, Level, MOST_WEIGHT, RangeSums};
 use crate::query::top_k::TopK;
@@ -126,15 +128,13 @@ impl<'a> SparseRanges<'a> {
         bounds
     }
 
-    /// Offers every live document of a part that can be kept, in no order, and returns how many postings were scored.
-    pub fn search(
-        &self,
-        part: Part,
-        documents: u32,
-        deleted: u32,
-        is_live: impl Fn(DocId) -> bool,
-        top: &mut TopK<u32>,
-    ) -> Result<u64> {
+    /// Offers every accepted document of a part that can be kept, in no order, and returns how many
+    /// postings were scored.
+    ///
+    /// The threshold begins with a seed: an impact that many postings of one list reach. Rejected
+    /// documents may be among them, so it is that of rank k plus their number.
+    pub fn search(&self, task: &SegmentTask<'_>, top: &mut TopK<u32>) -> Result<u64> {
+        let (part, documents, accept) = (task.part, task.documents(), task.accept);
         let level = Level::detect();
         let scale = Scale::new(self.greatest());
         let bounds = self.bounds(level, &scale, documents, part);
@@ -146,11 +146,12 @@ impl<'a> SparseRanges<'a> {
             documents,
             scale,
             seed: self
-                .score_at_rank(k.saturating_add(deleted as usize))
+                .score_at_rank(k.saturating_add(accept.rejected() as usize))
                 .max(1),
             kept: vec![0; RANGE_DOCUMENTS as usize + simd::SLACK],
             scored: 0,
-            is_live,
+            accept,
+            task,
             top,
         };
         level.run(Visit {
@@ -231,22 +232,23 @@ impl FewTerm {
     }
 }
 
-struct Scorer<'a, L> {
+struct Scorer<'a> {
     level: Level,
     terms: &'a SparseRanges<'a>,
     /// Ranges are known to the visit by their places in the part.
     part: Part,
     documents: u32,
     scale: Scale,
-    /// At least k documents have this score.
+    /// At least k accepted documents have this score.
     seed: u32,
     kept: Vec<DocId>,
     scored: u64,
-    is_live: L,
+    accept: Accept<'a>,
+    task: &'a SegmentTask<'a>,
     top: &'a mut TopK<u32>,
 }
 
-impl<L> Scorer<'_, L> {
+impl Scorer<'_> {
     /// The lowest score that can be kept.
     #[inline(always)]
     fn least(&self) -> u32 {
@@ -254,7 +256,7 @@ impl<L> Scorer<'_, L> {
     }
 }
 
-impl<L: Fn(DocId) -> bool> ScoreRanges for Scorer<'_, L> {
+impl ScoreRanges for Scorer<'_> {
     #[inline(always)]
     fn least_bound(&self) -> u16 {
         self.scale
@@ -276,6 +278,7 @@ impl<L: Fn(DocId) -> bool> ScoreRanges for Scorer<'_, L> {
 
     #[inline(always)]
     fn score_range(&mut self, place: u32, bound: u16) -> Result<()> {
+        self.task.check_cancelled()?;
         let range = self.part.range_at(place);
         self.top.exchange();
         let least = self.least();
@@ -309,7 +312,7 @@ impl<L: Fn(DocId) -> bool> ScoreRanges for Scorer<'_, L> {
         let first = range * RANGE_DOCUMENTS;
         let found = simd::above_u32(self.level, &sums, least - 1, first, &mut self.kept);
         for document in &self.kept[..found] {
-            if *document < self.documents && (self.is_live)(*document) {
+            if *document < self.documents && self.accept.contains(*document) {
                 self.top.offer(*document, sums[(document - first) as usize]);
             }
         }
