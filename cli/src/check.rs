@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::output::{self, Output};
+use super::output::Output;
 use super::search::report::line;
 use super::size::{Size, counted, grouped};
-use esparsa::error::{Error, Result};
+use esparsa::error::Result;
 use esparsa::index::SnapshotSegment;
 use esparsa::store::FileSystem;
 use esparsa::{Index, IndexOptions, Verify, segment};
@@ -63,7 +63,7 @@ impl Check {
         if self.accept_older_commit {
             options = options.accept_older_commit();
         }
-        let index = Index::open_in(directory, options).inspect_err(advise)?;
+        let index = Index::open_in(directory, options)?;
         let snapshot = index.snapshot()?;
         let mut output = Output::new();
         if !self.json {
@@ -98,16 +98,6 @@ impl Check {
             false => report.describe(),
         })?;
         output.finish()
-    }
-}
-
-/// Says how to go back to an older commit where the library says that it can be done.
-fn advise(error: &Error) {
-    if let Error::Corrupt { file, message, .. } = error
-        && file.starts_with("manifest-")
-        && message.contains("An older one")
-    {
-        output::message("`esparsa check --accept-older-commit` makes the older commit the index");
     }
 }
 

@@ -155,6 +155,7 @@ impl Command {
 pub fn main() -> ExitCode {
     let arguments = command().get_matches();
     let parsed = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
+    let is_check = matches!(parsed.command, Command::Check(_));
     match parsed.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         // Who reads the output, such as `head`, has read enough.
@@ -163,13 +164,30 @@ pub fn main() -> ExitCode {
         }
         Err(error) => {
             let text = format!("error: {error}");
-            match error {
+            match &error {
                 // With the lines that a compiler printed.
                 Error::Device { .. } => text.lines().for_each(output::message),
                 _ => output::message(&text),
             }
+            if let Some(advice) = advice(&error, is_check) {
+                output::message(advice);
+            }
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Which command helps after an error; the library's errors name none.
+fn advice(error: &Error, is_check: bool) -> Option<&'static str> {
+    match error {
+        Error::Corrupt {
+            older_commit: Some(_),
+            ..
+        } => Some("`esparsa check --accept-older-commit` makes the older commit the index"),
+        Error::Corrupt { .. } if !is_check => {
+            Some("`esparsa check` verifies the whole index and names the damage")
+        }
+        _ => None,
     }
 }
 

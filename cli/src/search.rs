@@ -205,11 +205,7 @@ impl Search {
             return Ok((field, query));
         };
         let field = self.field.find_in(snapshot, &[kind])?;
-        let mut asked = eval::Query {
-            id: "QUERY".to_owned(),
-            text: Some(text.to_owned()),
-            ..eval::Query::default()
-        };
+        let mut asked = eval::Query::of_text("QUERY", text);
         models.encode(snapshot.schema(), &field, std::slice::from_mut(&mut asked))?;
         let query = field.query(&asked)?;
         Ok((field, query))

@@ -3,7 +3,7 @@
 use super::cpu::{Cpu, Matrix as CpuMatrix, Tensor as CpuTensor};
 use super::cuda::{Cuda, Matrix as CudaMatrix, Tensor as CudaTensor, Vector as CudaVector};
 use super::{
-    Activation, Attention, Backend, Linear, Norm, Pooling, Positions, SparseVector,
+    Activation, Attention, Device, ForwardOps, Linear, Norm, Pooling, Positions, SparseVector,
     SpladeActivation, SpladePooling,
 };
 use crate::error::{Error, Result};
@@ -140,7 +140,8 @@ macro_rules! side {
 side!(cpu_side, Cpu, cpu);
 side!(cuda_side, Cuda, cuda);
 
-/// The same on whichever backend it is: `side` is its module, `made`, where there is one, its variant of [`Of`].
+/// The same on whichever backend it is: `side` is its module, `made`, where there is one, its
+/// variant of [`Of`].
 macro_rules! on {
     ($any:expr, |$backend:ident, $side:ident| $body:expr) => {
         match $any {
@@ -176,7 +177,7 @@ macro_rules! on {
     };
 }
 
-impl Backend for AnyBackend {
+impl Device for AnyBackend {
     type Tensor = Of<CpuTensor, CudaTensor>;
     type Matrix = Of<CpuMatrix, CudaMatrix>;
     type Table = Of<CpuTensor, CudaMatrix>;
@@ -189,10 +190,10 @@ impl Backend for AnyBackend {
         }
     }
 
-    fn lanes(&self) -> Vec<Self> {
+    fn streams(&self) -> Vec<Self> {
         match self {
-            Self::Cpu(backend) => backend.lanes().into_iter().map(Self::Cpu).collect(),
-            Self::Cuda(backend) => backend.lanes().into_iter().map(Self::Cuda).collect(),
+            Self::Cpu(backend) => backend.streams().into_iter().map(Self::Cpu).collect(),
+            Self::Cuda(backend) => backend.streams().into_iter().map(Self::Cuda).collect(),
         }
     }
 
@@ -203,10 +204,10 @@ impl Backend for AnyBackend {
         }
     }
 
-    fn is_apart(&self) -> bool {
+    fn is_async(&self) -> bool {
         match self {
-            Self::Cpu(backend) => backend.is_apart(),
-            Self::Cuda(backend) => backend.is_apart(),
+            Self::Cpu(backend) => backend.is_async(),
+            Self::Cuda(backend) => backend.is_async(),
         }
     }
 
@@ -236,8 +237,10 @@ impl Backend for AnyBackend {
             Of::Cuda(tensor) => tensor.shape(),
         }
     }
+}
 
-    fn replayable(
+impl ForwardOps for AnyBackend {
+    fn run_graphed(
         &self,
         key: &[u32],
         tokens: usize,
@@ -250,7 +253,7 @@ impl Backend for AnyBackend {
                     Of::Cuda(tensor) => Ok(tensor),
                     Of::Cpu(_) => Err(mixed("the processor", "a card")),
                 };
-                backend.replayable(key, tokens, run).map(Of::Cuda)
+                backend.run_graphed(key, tokens, run).map(Of::Cuda)
             }
         }
     }
@@ -333,9 +336,9 @@ impl Backend for AnyBackend {
             .map(made))
     }
 
-    fn neighbours(&self, x: &Self::Tensor, starts: &[u32], width: usize) -> Result<Self::Tensor> {
+    fn im2col(&self, x: &Self::Tensor, starts: &[u32], width: usize) -> Result<Self::Tensor> {
         on!(self, |b, side, made| b
-            .neighbours(side::pick(x)?, starts, width)
+            .im2col(side::pick(x)?, starts, width)
             .map(made))
     }
 
@@ -345,8 +348,10 @@ impl Backend for AnyBackend {
             .map(made))
     }
 
-    fn unit_rows(&self, x: &Self::Tensor) -> Result<Self::Tensor> {
-        on!(self, |b, side, made| b.unit_rows(side::pick(x)?).map(made))
+    fn l2_normalize(&self, x: &Self::Tensor) -> Result<Self::Tensor> {
+        on!(self, |b, side, made| b
+            .l2_normalize(side::pick(x)?)
+            .map(made))
     }
 
     fn splade(
@@ -356,11 +361,18 @@ impl Backend for AnyBackend {
         decoder: &Linear<'_, Self>,
         activation: SpladeActivation,
         pooling: SpladePooling,
-        most: usize,
+        max_terms: usize,
     ) -> Result<Vec<SparseVector>> {
         on!(self, |b, side| {
             let decoder = side::linear(decoder)?;
-            b.splade(side::pick(x)?, starts, &decoder, activation, pooling, most)
+            b.splade(
+                side::pick(x)?,
+                starts,
+                &decoder,
+                activation,
+                pooling,
+                max_terms,
+            )
         })
     }
 
@@ -401,12 +413,12 @@ mod tests {
     fn whatever_it_is_equals_the_reference() {
         let any = AnyBackend::Cpu(Cpu::new(CpuOptions::default()).unwrap());
         let tolerance = Tolerance {
-            difference: 1e-5,
-            is_bf16: false,
-            stores_bf16: false,
+            max_error: 1e-5,
+            rounds_products: false,
+            rounds_storage: false,
         };
         check(&any, tolerance, 5, 3).unwrap();
-        assert_eq!(any.lanes().len(), 1);
+        assert_eq!(any.streams().len(), 1);
         assert!(any.name().starts_with("cpu"));
     }
 }

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use half::f16;
 use zerocopy::byteorder::little_endian::{F32, U16, U32};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::limits::{MAX_DENSE_DIMENSIONS, MAX_DENSE_NORM};
 use super::section::Section;
-use super::{DocId, Malformed, Parse, float16, read_u32, wide};
+use super::{DocId, Malformed, Parse, read_u32, wide};
 use crate::error::{Error, Result};
 
 /// Rows begin at multiples of this from the section's start.
@@ -99,11 +100,11 @@ impl DenseShape {
         let is_half = self.element == DenseElement::F16;
         if is_half
             && self.metric == DenseMetric::InnerProduct
-            && let Some((place, number)) = find(vector, |number| number.abs() > float16::MAX)
+            && let Some((place, number)) = find(vector, |number| number.abs() > f16::MAX.to_f32())
         {
             let message = format!(
                 "number {place} of the vector is {number}; 16-bit numbers go to {}: scale the vector, or keep f32",
-                float16::MAX
+                f16::MAX
             );
             return Err(Error::invalid(message));
         }
@@ -212,8 +213,8 @@ impl DenseRows {
                 self.vectors.extend(numbers);
             }
             DenseElement::F16 => {
-                let halves = vector.iter().map(|number| float16::from_f32(*number));
-                self.vectors.extend(halves.flat_map(u16::to_le_bytes));
+                let halves = vector.iter().map(|number| f16::from_f32(*number));
+                self.vectors.extend(halves.flat_map(f16::to_le_bytes));
             }
             DenseElement::I8 => self.push_levels(&vector),
         }
@@ -419,7 +420,8 @@ impl DenseVectors {
             }
             DenseElement::F16 => {
                 let halves = <[U16]>::ref_from_bytes(bytes).unwrap_or_default();
-                halves.iter().map(|h| float16::to_f32(h.get())).collect()
+                let numbers = halves.iter().map(|half| f16::from_bits(half.get()));
+                numbers.map(f16::to_f32).collect()
             }
             DenseElement::I8 => {
                 let levels = bytes.iter().map(|byte| byte.cast_signed());

@@ -26,7 +26,6 @@ pub mod container;
 pub mod deletes;
 pub mod dense;
 pub mod dictionary;
-pub mod float16;
 pub mod ids;
 pub mod impact;
 pub mod lengths;

@@ -45,14 +45,17 @@ pub(super) fn newest(
 fn newest_once(directory: &dyn Directory, damaged: DamagedCommit) -> Result<Option<Manifest>> {
     let commits = commits(directory)?;
     let mut first_error = None;
-    for (place, commit) in commits.iter().rev().enumerate() {
+    let mut newest_first = commits.iter().rev().peekable();
+    while let Some(commit) = newest_first.next() {
         match read(directory, *commit) {
             Ok(manifest) => return Ok(Some(manifest)),
             // A damaged manifest may be passed over; one of a newer version may not.
             Err(error @ Error::Corrupt { .. }) => {
-                let is_last = place + 1 == commits.len();
                 if damaged == DamagedCommit::Refuse {
-                    return Err(if is_last { error } else { with_advice(error) });
+                    return Err(match newest_first.peek() {
+                        Some(older) => error.with_older_commit(**older),
+                        None => error,
+                    });
                 }
                 first_error = first_error.or(Some(error));
             }
@@ -77,26 +80,6 @@ fn commits(directory: &dyn Directory) -> Result<Vec<u64>> {
     let mut numbers: Vec<u64> = numbers.collect();
     numbers.sort_unstable();
     Ok(numbers)
-}
-
-fn with_advice(error: Error) -> Error {
-    match error {
-        Error::Corrupt {
-            file,
-            section,
-            offset,
-            message,
-        } => Error::Corrupt {
-            file,
-            section,
-            offset,
-            message: format!(
-                "{message}. This is the newest commit. An older one is there too: to go back to it, and \
-                 lose what was committed since, open the index with `IndexOptions::accept_older_commit`"
-            ),
-        },
-        other => other,
-    }
 }
 
 fn read(directory: &dyn Directory, commit: u64) -> Result<Manifest> {

@@ -8,12 +8,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use esparsa::format::float16;
 use esparsa::store::Memory;
 use esparsa::{
     DenseElement, DenseMetric, DocAddress, Document, Error, Index, IndexOptions, MergePolicy,
     Query, Schema, SearchOptions, Snapshot, WriterOptions,
 };
+use half::f16;
 
 use crate::random::Random;
 
@@ -77,9 +77,7 @@ impl Shape {
         let score = match self.element {
             DenseElement::F32 => product(&vector, &query),
             DenseElement::F16 => {
-                let halves = vector
-                    .iter()
-                    .map(|n| float16::to_f32(float16::from_f32(*n)));
+                let halves = vector.iter().map(|n| f16::from_f32(*n).to_f32());
                 product(&halves.collect::<Vec<_>>(), &query)
             }
             DenseElement::I8 => levels_product(&vector, &query),

@@ -23,6 +23,7 @@ mod neural_parity;
 #[cfg(feature = "neural")]
 mod neural_tokens;
 mod oracle;
+mod public_api;
 mod query_threads;
 mod random;
 mod rank;

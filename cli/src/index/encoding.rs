@@ -101,10 +101,7 @@ impl Encoders {
     ///
     /// [`Error::Device`].
     pub fn look_ahead(&self, peeked: &mut Peeked, wants_weight: bool) -> Result<()> {
-        let model = |name: &str| Origin {
-            file: name.to_owned(),
-            line: 0,
-        };
+        let model = |name: &str| Origin::new(name, 0);
         if let Some(Sparse { encoder, .. }) = &self.sparse {
             let mut greatest = 0.0_f32;
             if wants_weight {

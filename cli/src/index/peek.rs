@@ -59,10 +59,7 @@ impl Peeked {
     fn look_at(&mut self, chunk: &Chunk) {
         parse(chunk, &mut |result| {
             let Ok(record) = result else { return };
-            let origin = || Origin {
-                file: record.file.to_string(),
-                line: record.line,
-            };
+            let origin = || Origin::new(record.file.to_string(), record.line);
             if self.texts.len() < SAMPLE {
                 self.texts.push(record.contents().into_owned());
             }

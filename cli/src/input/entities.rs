@@ -6,47 +6,22 @@ use std::borrow::Cow;
 
 use html_escape::decode_html_entities;
 
-/// Longest entity of HTML, `&CounterClockwiseContourIntegral;`, so that a bare `&` is soon given
-/// up.
-const MAX_ENTITY_BYTES: usize = 33;
-
 /// Entities of TREC collections that HTML lacks or defines otherwise.
 const TREC_ENTITIES: [(&str, &str); 3] = [("&blank;", " "), ("&hyph;", "-"), ("&inch;", "″")];
 
 /// Decodes the entities in `text`; what is not a known entity stays as it is.
 pub(super) fn decode(text: &str) -> Cow<'_, str> {
-    let Some(first) = text.find('&') else {
-        return Cow::Borrowed(text);
-    };
-    let mut decoded = String::with_capacity(text.len());
-    let mut rest = text;
-    let mut next = Some(first);
-    while let Some(position) = next {
-        decoded.push_str(&rest[..position]);
-        rest = &rest[position..];
-        let entity = entity_at_start(rest).unwrap_or("&");
-        match TREC_ENTITIES.iter().find(|(name, _)| *name == entity) {
-            Some((_, meaning)) => decoded.push_str(meaning),
-            // The decoder returns an unknown entity as it is.
-            None => decoded.push_str(&decode_html_entities(entity)),
+    let mut text = Cow::Borrowed(text);
+    for (entity, meaning) in TREC_ENTITIES {
+        if text.contains(entity) {
+            text = Cow::Owned(text.replace(entity, meaning));
         }
-        rest = &rest[entity.len()..];
-        next = rest.find('&');
     }
-    decoded.push_str(rest);
-    Cow::Owned(decoded)
-}
-
-/// The `&...;` at the start of `text`, which begins with `&`.
-fn entity_at_start(text: &str) -> Option<&str> {
-    let window = &text.as_bytes()[..text.len().min(MAX_ENTITY_BYTES)];
-    let length = window
-        .iter()
-        .skip(1)
-        .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'#')
-        .count()
-        + 1;
-    (window.get(length) == Some(&b';')).then(|| &text[..=length])
+    match decode_html_entities(&text) {
+        // Borrowed from `text`: it has no entity of HTML.
+        Cow::Borrowed(_) => text,
+        Cow::Owned(decoded) => Cow::Owned(decoded),
+    }
 }
 
 #[cfg(test)]
@@ -91,6 +66,7 @@ mod tests {
             assert_eq!(decode(text), text);
         }
         assert_eq!(decode("&&amp;"), "&&");
+        assert_eq!(decode("&amp;hyph;"), "&hyph;");
         assert!(matches!(decode("plain"), Cow::Borrowed(_)));
     }
 }

@@ -220,3 +220,78 @@ fn sections_of_the_wrong_length_are_refused() {
     let huge = open(u32::MAX, u32::MAX, 128, Some(8), None);
     assert!(matches!(huge, Err(Error::Corrupt { .. })));
 }
+
+/// What the bits of a half stand for, by the definition of IEEE 754 binary16.
+fn half_by_definition(bits: u16) -> f64 {
+    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1F), f64::from(bits & 0x3FF));
+    let magnitude = match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
+    };
+    sign * magnitude
+}
+
+#[test]
+fn every_half_is_read_by_definition_and_written_back() {
+    for bits in 0..=u16::MAX {
+        let expected = half_by_definition(bits);
+        let number = f16::from_bits(bits).to_f32();
+        if expected.is_nan() {
+            assert!(number.is_nan(), "{bits:#06x}");
+            let back = f16::from_f32(number);
+            assert!(back.is_nan() && back.is_sign_negative() == (bits & 0x8000 != 0));
+        } else {
+            assert_eq!(
+                f64::from(number).to_bits(),
+                expected.to_bits(),
+                "{bits:#06x}"
+            );
+            assert_eq!(f16::from_f32(number).to_bits(), bits, "{number}");
+        }
+    }
+}
+
+#[test]
+fn ties_between_halves_go_to_the_even_one() {
+    for (number, bits) in [
+        (1.0 + 2f32.powi(-11), 0x3C00),
+        (1.0 + 3.0 * 2f32.powi(-11), 0x3C02),
+        // Subnormal: 2^-25 is halfway between 0 and the smallest half, 3 * 2^-25 between two.
+        (2f32.powi(-25), 0x0000),
+        (-2f32.powi(-25), 0x8000),
+        (2f32.powi(-25) * (1.0 + f32::EPSILON), 0x0001),
+        (3.0 * 2f32.powi(-25), 0x0002),
+        (f32::from_bits(1), 0x0000),
+        // 65,520 is halfway between the largest half and 65,536, which is not finite.
+        (65_519.996, 0x7BFF),
+        (65_520.0, 0x7C00),
+        (f32::MAX, 0x7C00),
+        (f32::NEG_INFINITY, 0xFC00),
+    ] {
+        assert_eq!(f16::from_f32(number).to_bits(), bits, "{number}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn numbers_become_the_nearest_half(
+        number in prop_oneof![-70_000f32..70_000.0, -1e-3f32..1e-3, -1e-7f32..1e-7],
+    ) {
+        let half = f16::from_f32(number);
+        let off = |half: f16| (f64::from(half.to_f32()) - f64::from(number)).abs();
+        if number.abs() >= 65_520.0 {
+            prop_assert!(half.is_infinite());
+        } else {
+            let bits = half.to_bits();
+            for other in [bits.wrapping_add(1), bits.wrapping_sub(1)].map(f16::from_bits) {
+                let is_neighbor =
+                    other.is_finite() && other.is_sign_negative() == half.is_sign_negative();
+                let is_tie = off(other) == off(half) && bits & 1 == 0;
+                prop_assert!(!is_neighbor || off(other) > off(half) || is_tie);
+            }
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::backend::{Backend, Pooling, SparseVector, greatest};
+use crate::backend::{Backend, Pooling, SparseVector, top_terms};
 use crate::error::{Error, Result};
 use crate::neural::bulk::{Encoded, Lanes, WindowSize, Work};
 use crate::neural::encoder::Encoder;
@@ -162,7 +162,7 @@ impl<B: Backend> SparseEncoder<B> {
                 encoded.tokens += ids.len() as u64;
                 encoded.full += u64::from(Some(ids.len()) == table.max_tokens);
                 let vector = table.weights.encode(&ids)?;
-                Ok(greatest(vector, self.max_terms))
+                Ok(top_terms(vector, self.max_terms))
             }));
         }
         encoded
@@ -229,7 +229,7 @@ impl<B: Backend> Work<B> for Weights<'_, B> {
     }
 
     fn join(&self, parts: Vec<SparseVector>) -> SparseVector {
-        greatest(greatest_weights(parts), self.0.max_terms)
+        top_terms(greatest_weights(parts), self.0.max_terms)
     }
 }
 
@@ -240,8 +240,8 @@ mod tests {
     #[test]
     fn the_greatest_weights_stay_in_the_order_of_terms() {
         let vector = vec![(1, 0.5), (4, 2.0), (7, 0.5), (9, 1.0)];
-        assert_eq!(greatest(vector.clone(), 3), [(1, 0.5), (4, 2.0), (9, 1.0)]);
-        assert_eq!(greatest(vector.clone(), 4), vector);
-        assert!(greatest(vector, 0).is_empty());
+        assert_eq!(top_terms(vector.clone(), 3), [(1, 0.5), (4, 2.0), (9, 1.0)]);
+        assert_eq!(top_terms(vector.clone(), 4), vector);
+        assert!(top_terms(vector, 0).is_empty());
     }
 }

@@ -7,8 +7,9 @@
 //! come faster than one chain of additions takes them; singles come slowly enough, and levels are summed as whole numbers,
 //! which is quicker, and where order does not matter. Of eight rows, the ends of the trees go together.
 
+use half::f16;
+
 use super::{Level, Task};
-use crate::format::float16;
 
 /// Rows that end their trees together.
 const ROWS: usize = 8;
@@ -41,9 +42,7 @@ pub(in crate::query) fn products_f16(level: Level, rows: &[u8], query: &[f32], s
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the processor has what the level says, and the lengths fit.
         Level::Avx2 => unsafe { x86::f16_avx2(rows, query, scores) },
-        _ => products_plain::<2>(rows, query, scores, |two| {
-            float16::to_f32(u16::from_le_bytes(*two))
-        }),
+        _ => products_plain::<2>(rows, query, scores, |two| f16::from_le_bytes(*two).to_f32()),
     }
 }
 
@@ -443,8 +442,8 @@ mod tests {
         #[test]
         fn every_path_of_floats_equals_the_plain_one((rows, query) in rows_and_query()) {
             let singles: Vec<u8> = rows.iter().flatten().flat_map(|n| n.to_le_bytes()).collect();
-            let halves = rows.iter().flatten().map(|n| float16::from_f32(*n));
-            let halves: Vec<u8> = halves.flat_map(u16::to_le_bytes).collect();
+            let halves = rows.iter().flatten().map(|n| f16::from_f32(*n));
+            let halves: Vec<u8> = halves.flat_map(f16::to_le_bytes).collect();
             let mut expected = [vec![0.0; rows.len()], vec![0.0; rows.len()]];
             products_f32(Level::Plain, &singles, &query, &mut expected[0]);
             products_f16(Level::Plain, &halves, &query, &mut expected[1]);
