@@ -54,7 +54,7 @@ pub(super) fn search<C: Cursor>(
 
 struct BlockBounds<S> {
     bound: S,
-    /// The least last document of the blocks.
+    /// The smallest last document of the blocks.
     last_document: DocId,
 }
 

@@ -1,16 +1,18 @@
 //! Conjunction: the documents that have every term of the query.
 //!
-//! Ding and Suel, "Faster top-k document retrieval using block-max indexes", SIGIR 2011, on conjunctive queries.
+//! Ding and Suel, "Faster top-k document retrieval using block-max indexes", SIGIR 2011, on
+//! conjunctive queries.
 //!
-//! The term with the fewest postings leads. Its list is gone through in *pieces*: a block, or the blocks of a range of
-//! documents where postings lie densely. The documents of a piece are candidates, and are looked up in the other lists, those with
-//! fewer postings first; blocks without a candidate are never decoded. Once k documents are kept, a piece is passed over when
-//! the bounds of all lists there do not exceed the threshold, and a candidate is dropped when its contributions so far cannot with
-//! the bounds of what is to come, that of the block that it would be in first.
+//! The term with the fewest postings leads. Its list is read in *pieces*: a block, or the blocks of
+//! a range of documents where postings are dense. The documents of a piece are candidates. They are
+//! looked up in the other lists, shorter lists first; blocks without a candidate are never decoded.
+//! Once k documents are kept, a piece is skipped when the bounds of all lists there together do not
+//! exceed the threshold, and a candidate is dropped when its contributions so far and the bounds of
+//! the remaining lists do not; for the next list the bound of the candidate's block is used.
 //!
-//! Invariant: what each term contributes to a candidate is kept, and summed in the query's term order in the end, so every
-//! score equals the exhaustive one bit for bit. The sums on the way are in another order, and only decide what is dropped, with
-//! room for rounding.
+//! Invariant: the contribution of each term to a candidate is kept, and in the end they are summed
+//! in the query's term order, so every score equals the exhaustive one bit for bit. Partial sums
+//! are in another order; they only decide which candidates are dropped, with room for rounding.
 //!
 //! The planner picks it whenever all terms are asked for.
 
@@ -25,10 +27,10 @@ use super::top_k::TopK;
 use crate::error::Result;
 use crate::format::DocId;
 
-/// A piece ends at a multiple of so many documents, unless its block ends later.
+/// A piece ends at a multiple of this many documents, unless its block ends later.
 const PIECE: u32 = 4_096;
-/// Where a list is expected to have more postings in a piece than this, the bound of the whole list stands for that of the
-/// piece: the best of many blocks is hardly better.
+/// Where a list is expected to have more postings in a piece than this, the bound of the whole list
+/// is used for the piece: the maximum over many blocks is hardly lower.
 const FEW_POSTINGS: u64 = 1_024;
 
 /// Postings of each term that the cursors have, in no order.
@@ -117,13 +119,13 @@ impl<'a, C: Cursor> Lists<'a, C> {
 
     /// Where a piece from `start` on ends, exclusive.
     fn piece_end(&mut self, start: DocId) -> DocId {
-        let least = (start / PIECE + 1).saturating_mul(PIECE);
+        let min_end = (start / PIECE + 1).saturating_mul(PIECE);
         let Some(lead) = self.lists.first_mut() else {
-            return least;
+            return min_end;
         };
         let blocks = lead.cursors.iter_mut().map(|c| c.block_bound(start).1);
         let end = blocks.min().map_or(0, |last| last.saturating_add(1));
-        end.max(least)
+        end.max(min_end)
     }
 
     /// Sets `rest` for a piece, and says whether any document of it can exceed the threshold.
@@ -269,16 +271,16 @@ impl<S: Score> Candidates<S> {
         self.intersect(list.order);
     }
 
-    /// Keeps the candidates for which `good` says so, given their sums.
+    /// Keeps the candidates for which `is_kept` is true, given their sums.
     #[inline(always)]
-    fn keep(&mut self, mut good: impl FnMut(DocId, S) -> bool) {
+    fn keep(&mut self, mut is_kept: impl FnMut(DocId, S) -> bool) {
         let mut kept = 0;
         for at in 0..self.documents.len() {
             let (document, sum) = (self.documents[at], self.sums[at]);
             self.places[kept] = self.places[at];
             self.documents[kept] = document;
             self.sums[kept] = sum;
-            kept += usize::from(good(document, sum));
+            kept += usize::from(is_kept(document, sum));
         }
         self.truncate(kept);
     }

@@ -112,7 +112,7 @@ impl<S: Score> TermScore<S> {
     {
         let mut found = Self::default();
         for cursor in cursors.iter_mut().filter(|cursor| cursor.term() == term) {
-            found.list_bound = found.list_bound.greater(cursor.bound());
+            found.list_bound = found.list_bound.larger(cursor.bound());
             let (block_bound, _) = cursor.block_bound(document);
             cursor.seek(document);
             if cursor.document() == document {

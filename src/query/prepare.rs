@@ -29,7 +29,7 @@ pub(super) fn prepare<'a>(
     })
 }
 
-/// A leaf of whatever kind. There is one dynamic call for each query; everything below is generic.
+/// A leaf of any kind. There is one dynamic call for each query; everything below is generic.
 pub(super) trait Prepared {
     /// The best documents, and what it took to find them.
     fn search(&self, snapshot: &Snapshot, options: &SearchOptions) -> Result<SearchResult>;
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_above_the_limit_of_terms_keeps_its_weightiest() {
+    fn a_query_above_the_limit_of_terms_keeps_those_with_the_highest_weights() {
         let snapshot = many_terms();
         let words = |count| (0..count).map(|n| format!("w{n}")).collect::<Vec<_>>();
         let weights = |count: u32| (0..count).map(|n| (format!("t{n}"), 1.0 + n as f32 / 1e3));

@@ -71,12 +71,12 @@ impl Plan {
     }
 }
 
-/// The parts of a segment, about so many.
+/// The parts of a segment, about `count` of them.
 fn parts(options: &SearchOptions, documents: u32, count: u64) -> impl Iterator<Item = Part> {
     let unit = options.part_documents.unwrap_or(UNIT_DOCUMENTS);
     let units = documents.div_ceil(unit).max(1);
     let count = match (options.algorithm, options.part_documents) {
-        // They skip from document to document, and have no place to stop.
+        // They skip from document to document and cannot stop at the end of a part.
         (Some(Algorithm::Wand | Algorithm::BlockMaxWand), _) => 1,
         (_, Some(_)) => units,
         (_, None) => u32::try_from(count).unwrap_or(u32::MAX).min(units),

@@ -1,12 +1,11 @@
-//! WAND: document at a time, skipping to the first document whose bounds reach the threshold.
+//! WAND: document at a time, skipping to the first document whose bounds exceed the threshold.
 //!
 //! Broder, Carmel, Herscovici, Soffer and Zien, "Efficient query evaluation using a two-level
 //! retrieval process", CIKM 2003.
 //!
-//! Invariant: cursors are looked at in the order of their documents. The *pivot* is the first document
-//! at which the sum of the bounds of all cursors up to it can exceed the threshold: no document before
-//! it can be kept, because the only cursors that may still have it are those whose bounds do not
-//! suffice.
+//! Invariant: cursors are sorted by their documents. The *pivot* is the first document at which the
+//! sum of the bounds of all cursors up to it exceeds the threshold. No document before it can be
+//! kept: only cursors whose bounds do not suffice may still have it.
 //!
 //! The planner never picks it: MaxScore was faster on every workload that was measured
 //! (`benches/README.md`). It is a baseline, for
@@ -19,10 +18,10 @@ use super::top_k::TopK;
 use crate::error::Result;
 use crate::format::{DocId, NO_MORE_DOCUMENTS};
 
-/// Documents between two looks at whether the search was cancelled.
+/// Documents between two checks for cancellation.
 const CHECK_EVERY: u32 = 4_096;
 
-/// Looks at whether the search was cancelled, once for each window of documents.
+/// Checks for cancellation once for each window of documents.
 pub(super) struct CancelCheck {
     next: DocId,
 }
@@ -90,7 +89,7 @@ pub(super) struct Pivot {
 /// The cursors in the order of their documents.
 pub(super) struct DocumentOrder<S> {
     order: Vec<usize>,
-    /// The greatest bound counted for each term; tiers of a term share no document.
+    /// The largest bound counted for each term; tiers of a term share no document.
     counted: Vec<S>,
     terms: usize,
 }
