@@ -112,17 +112,17 @@ impl Encode {
     pub fn run(self) -> Result<()> {
         // The inputs are looked at before the model, which takes longer to open.
         let reader = Reader::open_encoded(&self.inputs, self.format, self.encoding)?;
-        let backend = self.options.backend(thread_count(self.threads))?;
-        match AnyEncoder::open(&self.model, self.kind, backend, &self.options)? {
+        let hardware = self.options.hardware(thread_count(self.threads))?;
+        match AnyEncoder::open(&self.model, self.kind, hardware, &self.options)? {
             AnyEncoder::Sparse(encoder) => {
-                let terms = Terms::of(&encoder);
-                self.encode(reader, &encoder, &terms)
+                let terms = Terms::of(&*encoder);
+                self.encode(reader, &*encoder, &terms)
             }
-            AnyEncoder::Dense(encoder) => self.encode(reader, &encoder, &Numbers),
+            AnyEncoder::Dense(encoder) => self.encode(reader, &*encoder, &Numbers),
         }
     }
 
-    fn encode<E: TextEncoder>(
+    fn encode<E: TextEncoder + ?Sized>(
         &self,
         reader: Reader,
         encoder: &E,
@@ -200,7 +200,7 @@ impl Encode {
         }
     }
 
-    fn open_output<E: TextEncoder>(
+    fn open_output<E: TextEncoder + ?Sized>(
         &self,
         records: &mut Records,
         encoder: &E,
@@ -226,7 +226,7 @@ impl Encode {
     }
 
     /// Encodes the first document again: another model, or other options, would give another vector.
-    fn check_model<E: TextEncoder>(
+    fn check_model<E: TextEncoder + ?Sized>(
         &self,
         record: &Record,
         vector: &serde_json::Value,
@@ -253,7 +253,7 @@ impl Encode {
 }
 
 /// Encodes the good records of a window; the results are those of all records, and say nothing where there is no text.
-fn encode_window<E: TextEncoder>(
+fn encode_window<E: TextEncoder + ?Sized>(
     window: &[Read],
     encoder: &E,
     role: Role,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::index::{input_format, thread_count};
 use super::input::{InputFormat, Reader};
-use super::models::{AnyScorer, ModelArguments};
+use super::models::{ModelArguments, open_scorer};
 use super::output;
 use super::output_file::OutputFile;
 use super::progress::Progress;
@@ -91,10 +91,10 @@ impl Rerank {
         let queries = self.query_texts(&run)?;
         let documents = self.document_texts(&run)?;
         let pairs = self.pairs(&run, &queries, &documents)?;
-        let backend = self.options.backend(thread_count(self.threads))?;
-        let scorer = AnyScorer::open(&self.model, backend, &self.options)?;
+        let hardware = self.options.hardware(thread_count(self.threads))?;
+        let scorer = open_scorer(&self.model, hardware, &self.options)?;
         let started = Instant::now();
-        let (scored, tokens) = self.score(&pairs, scorer.as_scorer())?;
+        let (scored, tokens) = self.score(&pairs, &*scorer)?;
         let seconds = started.elapsed().as_secs_f64();
         let mut reranked = Run::new();
         for query in run.queries() {

@@ -146,7 +146,7 @@ impl<'a, C: Cursor> Lists<'a, C> {
                     cursor.bound()
                 }
             });
-            sum = sum.plus(bounds.fold(C::Score::default(), C::Score::greater));
+            sum = sum.plus(bounds.fold(C::Score::default(), C::Score::larger));
         }
         sum > C::Score::cut(threshold, C::Score::default(), self.lists.len())
     }

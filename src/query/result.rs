@@ -46,7 +46,12 @@ pub struct Hit<'a> {
     snapshot: &'a Snapshot,
 }
 
-impl Hit<'_> {
+impl<'a> Hit<'a> {
+    /// The snapshot that was searched.
+    pub(crate) fn snapshot(&self) -> &'a Snapshot {
+        self.snapshot
+    }
+
     /// The document's external id.
     ///
     /// # Errors

@@ -62,7 +62,7 @@ impl Fusion {
 }
 
 /// Refuses snapshots in which one address may mean different documents.
-fn check_snapshots<'a>(mut snapshots: impl Iterator<Item = &'a Snapshot>) -> Result<()> {
+pub(super) fn check_snapshots<'a>(mut snapshots: impl Iterator<Item = &'a Snapshot>) -> Result<()> {
     let files = |snapshot: &'a Snapshot| {
         let segments = snapshot.segments().iter();
         segments.map(|segment| (segment.entry.number, segment.entry.stamp))
@@ -70,7 +70,9 @@ fn check_snapshots<'a>(mut snapshots: impl Iterator<Item = &'a Snapshot>) -> Res
     let Some(first) = snapshots.next() else {
         return Ok(());
     };
-    match snapshots.find(|other| !files(first).eq(files(other))) {
+    let is_other =
+        |other: &&'a Snapshot| !std::ptr::eq(first, *other) && !files(first).eq(files(other));
+    match snapshots.find(is_other) {
         None => Ok(()),
         Some(other) => Err(Error::invalid(format!(
             "expected hits of one snapshot, found hits of commits {} and {}; search both fields in the same snapshot",

@@ -2,23 +2,16 @@
 
 use std::cmp::Ordering;
 
+use super::hits::check_snapshots;
 use crate::error::{Error, Result};
-use crate::query::Hits;
-
-/// Something that scores documents for a query by reading both, such as a cross-encoder.
-pub trait Scorer {
-    /// A score for each document, the higher the better; scores of different queries need not be comparable.
-    ///
-    /// # Errors
-    ///
-    /// What scoring gives; every score that comes back is finite.
-    fn scores(&self, query: &str, documents: &[&str]) -> Result<Vec<f32>>;
-}
+use crate::index::DocAddress;
+use crate::query::{Hit, Hits};
+use crate::scorer::Scorer;
 
 /// Scores hits again and puts them into the order of their new scores.
 ///
-/// `texts` are the hits' documents, one for each, in the same order. Equal scores keep the order that the hits had: where the scorer
-/// sees no difference, the search's opinion stays.
+/// `hits` are pairs of a hit and the text of its document. Equal scores keep the order in which the hits came: where the
+/// scorer sees no difference, the order of the search stays.
 ///
 /// ```
 /// use esparsa::rank::{Scorer, rerank};
@@ -40,43 +33,45 @@ pub trait Scorer {
 /// writer.commit()?;
 ///
 /// let hits = index.snapshot()?.search(&Query::text("text", "bee"), 10)?;
-/// let ids = hits.ids()?.into_iter();
-/// let texts = ids.map(|id| if id == "long" { "A bee, another bee, and a third bee." } else { "A bee." });
-/// let texts: Vec<&str> = texts.collect();
-/// let hits = rerank(&Brevity, "bee", &hits, &texts)?;
+/// let with_texts = hits.iter().map(|hit| {
+///     let text = match hit.id()?.as_str() {
+///         "long" => "A bee, another bee, and a third bee.",
+///         _ => "A bee.",
+///     };
+///     Ok((hit, text))
+/// });
+/// let hits = rerank(&Brevity, "bee", with_texts.collect::<Result<Vec<_>>>()?)?;
 /// assert_eq!(hits.ids()?, ["short", "long"]);
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 ///
 /// # Errors
 ///
-/// What the scorer gives, and [`Error::InvalidInput`] when there are not as many texts as hits or the scorer gives another number of scores, or one
-/// that is not finite.
-pub fn rerank(
+/// What the scorer gives, and [`Error::InvalidInput`] when it gives more or fewer scores than there
+/// are hits, or one that is not finite, and when the hits are not of one snapshot.
+pub fn rerank<'a, T: AsRef<str>>(
     scorer: &(impl Scorer + ?Sized),
     query: &str,
-    hits: &Hits,
-    texts: &[&str],
+    hits: impl IntoIterator<Item = (Hit<'a>, T)>,
 ) -> Result<Hits> {
-    if hits.len() != texts.len() {
-        return Err(Error::invalid(format!(
-            "expected a text for each of {} hits, found {}",
-            hits.len(),
-            texts.len()
-        )));
-    }
-    let scores = scorer.scores(query, texts)?;
+    let (hits, texts): (Vec<Hit<'a>>, Vec<T>) = hits.into_iter().unzip();
+    check_snapshots(hits.iter().map(Hit::snapshot))?;
+    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+    let scores = scorer.scores(query, &texts)?;
     if scores.len() != hits.len() || scores.iter().any(|score| !score.is_finite()) {
         return Err(Error::invalid(format!(
             "expected {} finite scores, found {scores:?}; the scorer is broken",
             hits.len()
         )));
     }
+    let Some(first) = hits.first() else {
+        return Ok(Hits::default());
+    };
     let addresses = hits.iter().map(|hit| hit.address);
-    let mut scored: Vec<_> = addresses.zip(scores).collect();
-    // A stable sort of numbers that are all finite.
+    let mut scored: Vec<(DocAddress, f32)> = addresses.zip(scores).collect();
+    // The sort is stable and all scores are finite: equal scores keep their order.
     scored.sort_by(|(_, a), (_, b)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
-    Ok(hits.with_scored(scored))
+    Ok(Hits::new(first.snapshot().clone(), scored))
 }
 
 #[cfg(test)]
@@ -109,7 +104,8 @@ mod tests {
 
     fn order(scores: &[f32]) -> Result<Vec<String>> {
         let hits = hits(&["a", "b", "c"]);
-        rerank(&Set(scores.to_vec()), "q", &hits, &["", "", ""])?.ids()
+        let with_texts = hits.iter().map(|hit| (hit, ""));
+        rerank(&Set(scores.to_vec()), "q", with_texts)?.ids()
     }
 
     #[test]
@@ -123,6 +119,6 @@ mod tests {
     fn a_broken_scorer_is_an_error() {
         assert!(order(&[0.5, 0.9]).is_err());
         assert!(order(&[0.5, 0.9, f32::NAN]).is_err());
-        assert!(rerank(&Set(Vec::new()), "q", &hits(&["a"]), &[]).is_err());
+        assert!(order(&[]).is_err());
     }
 }

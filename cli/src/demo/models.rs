@@ -6,15 +6,13 @@ use std::path::PathBuf;
 use super::{DENSE_FIELD, K, SPARSE_FIELD, run_of, words};
 use crate::index::thread_count;
 use crate::input::Record;
-use crate::models::{AnyEncoder, AnyScorer, KindName, ModelArguments, ModelBackend, identity};
+use crate::models::{AnyEncoder, KindName, ModelArguments, identity, open_scorer};
 use crate::records::stored_contents;
 use esparsa::error::{Error, Result};
 use esparsa::eval::{self, Run};
 use esparsa::format::Schema;
 use esparsa::index::Snapshot;
-use esparsa::neural::{
-    DenseEncoder, ModelFolder, ModelKind, PairScorer, SparseEncoder, TextEncoder,
-};
+use esparsa::neural::{DenseTextEncoder, ModelFolder, ModelKind, PairScorer, SparseTextEncoder};
 use esparsa::query::Query;
 use esparsa::rank::{Fusion, rerank};
 use esparsa::segment::Document;
@@ -37,9 +35,9 @@ pub struct DemoArguments {
 
 /// The models of the demo, and what they make of its passages.
 pub struct DemoModels {
-    sparse: Option<SparseEncoder<ModelBackend>>,
-    dense: Option<DenseEncoder<ModelBackend>>,
-    scorer: Option<AnyScorer>,
+    sparse: Option<Box<dyn SparseTextEncoder>>,
+    dense: Option<Box<dyn DenseTextEncoder>>,
+    scorer: Option<Box<dyn PairScorer>>,
     /// Vectors of passages by their ids.
     sparse_vectors: HashMap<String, Vec<(String, f32)>>,
     dense_vectors: HashMap<String, Vec<f32>>,
@@ -61,18 +59,16 @@ impl DemoModels {
         };
         for folder in &arguments.models {
             let options = ModelArguments::default();
-            let backend = options.backend(thread_count(None))?;
+            let hardware = options.hardware(thread_count(None))?;
             let is_first = match ModelFolder::open(folder)?.kind {
                 ModelKind::CrossEncoder | ModelKind::LateInteraction => {
-                    let scorer = AnyScorer::open(folder, backend, &options)?;
+                    let scorer = open_scorer(folder, hardware, &options)?;
                     models.scorer.replace(scorer).is_none()
                 }
-                ModelKind::SparseEncoder | ModelKind::BiEncoder => {
-                    match AnyEncoder::open(folder, KindName::Auto, backend, &options)? {
-                        AnyEncoder::Sparse(encoder) => models.sparse.replace(encoder).is_none(),
-                        AnyEncoder::Dense(encoder) => models.dense.replace(encoder).is_none(),
-                    }
-                }
+                _ => match AnyEncoder::open(folder, KindName::Auto, hardware, &options)? {
+                    AnyEncoder::Sparse(encoder) => models.sparse.replace(encoder).is_none(),
+                    AnyEncoder::Dense(encoder) => models.dense.replace(encoder).is_none(),
+                },
             };
             if !is_first {
                 return Err(Error::invalid(format!(
@@ -91,7 +87,7 @@ impl DemoModels {
         let ids = || records.iter().map(|record| record.id.clone());
         if let Some(encoder) = &self.sparse {
             let vectors = encoder.encode_documents(&texts)?.into_iter();
-            let vectors = vectors.map(|vector| named(encoder, vector));
+            let vectors = vectors.map(|vector| named(&**encoder, vector));
             self.sparse_vectors = ids().zip(vectors).collect();
         }
         if let Some(encoder) = &self.dense {
@@ -115,14 +111,14 @@ impl DemoModels {
                 .map(|(_, weight)| *weight);
             let greatest = weights.fold(f32::MIN_POSITIVE, f32::max) * WEIGHT_MARGIN;
             schema = schema.sparse(SPARSE_FIELD, greatest)?;
-            schema = schema.model(SPARSE_FIELD, identity(encoder))?;
+            schema = schema.model(SPARSE_FIELD, identity(&**encoder))?;
         }
         if let Some(encoder) = &self.dense {
             schema = schema.dense(DENSE_FIELD, encoder.dimensions())?;
             if !encoder.is_unit() {
                 schema = schema.dense_metric(DENSE_FIELD, esparsa::DenseMetric::Cosine)?;
             }
-            schema = schema.model(DENSE_FIELD, identity(encoder))?;
+            schema = schema.model(DENSE_FIELD, identity(&**encoder))?;
         }
         Ok(schema)
     }
@@ -161,7 +157,7 @@ impl DemoModels {
         };
         if let Some(encoder) = &self.sparse {
             let vectors = encoder.encode_queries(&texts)?.into_iter();
-            let made = vectors.map(|vector| Query::sparse(SPARSE_FIELD, named(encoder, vector)));
+            let made = vectors.map(|vector| Query::sparse(SPARSE_FIELD, named(&**encoder, vector)));
             add(encoder.name(), "sparse", made.collect())?;
         }
         if let Some(encoder) = &self.dense {
@@ -170,8 +166,7 @@ impl DemoModels {
             add(encoder.name(), "dense", made.collect())?;
         }
         if let Some(scorer) = &self.scorer {
-            let scorer = scorer.as_scorer();
-            let run = reranked(snapshot, queries, scorer)?;
+            let run = reranked(snapshot, queries, &**scorer)?;
             runs.push((format!("BM25, then {}", scorer.name()), run));
         }
         if !runs.is_empty() {
@@ -181,7 +176,7 @@ impl DemoModels {
     }
 }
 
-fn named(encoder: &SparseEncoder<ModelBackend>, vector: Vec<(u32, f32)>) -> Vec<(String, f32)> {
+fn named(encoder: &dyn SparseTextEncoder, vector: Vec<(u32, f32)>) -> Vec<(String, f32)> {
     vector
         .into_iter()
         .map(|(term, weight)| (encoder.term(term), weight))
@@ -193,13 +188,13 @@ fn reranked(snapshot: &Snapshot, queries: &[eval::Query], scorer: &dyn PairScore
     let mut run = Run::new();
     for query in queries {
         let hits = snapshot.search(&words(query), READ)?;
-        let read = hits
-            .iter()
-            .map(|hit| Ok(stored_contents(&snapshot.stored(hit.address)?)));
-        let texts: Vec<String> = read.collect::<Result<_>>()?;
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let asked = query.text.as_deref().unwrap_or_default();
-        let mut hits = rerank(scorer, asked, &hits, &texts)?;
+        let read = hits.iter().map(|hit| {
+            let text = stored_contents(&snapshot.stored(hit.address)?);
+            Ok((hit, text))
+        });
+        let read: Vec<_> = read.collect::<Result<_>>()?;
+        let text = query.text.as_deref().unwrap_or_default();
+        let mut hits = rerank(scorer, text, read)?;
         hits.truncate(K);
         run.insert(&query.id, super::scored(&hits)?)?;
     }

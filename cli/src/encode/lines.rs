@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use esparsa::backend::{Backend, SparseVector};
+use esparsa::backend::SparseVector;
 use esparsa::error::{Error, Result};
-use esparsa::neural::SparseEncoder;
+use esparsa::neural::SparseTextEncoder;
 
 /// How vectors of one kind are written.
 pub trait Format<V>: Sync {
@@ -36,8 +36,8 @@ pub struct Terms {
 
 impl Terms {
     /// The terms of a model.
-    pub fn of<B: Backend>(encoder: &SparseEncoder<B>) -> Self {
-        let names = encoder.terms().map(|name| json_string(&name));
+    pub fn of(encoder: &dyn SparseTextEncoder) -> Self {
+        let names = encoder.terms().into_iter().map(|name| json_string(&name));
         Self {
             names: names.collect(),
         }

@@ -12,7 +12,7 @@ use crate::neural::long::{LongText, greatest_weights};
 use crate::neural::packing::Batch;
 
 use super::transformer::{Identity, RolePrompts, Transformer, expect_kind, prompted};
-use super::{Role, TextEncoder};
+use super::{Role, SparseTextEncoder, TextEncoder};
 
 /// A model that makes a sparse vector of a text: SPLADE.
 ///
@@ -138,11 +138,6 @@ impl<B: Backend> SparseEncoder<B> {
         token.unwrap_or_else(|| format!("#{term}"))
     }
 
-    /// The names of all terms in the order of their numbers.
-    pub fn terms(&self) -> impl Iterator<Item = String> {
-        (0..self.vocabulary()).map(|term| self.term(u32::try_from(term).unwrap_or(u32::MAX)))
-    }
-
     /// True if queries need no transformer.
     pub fn is_inference_free(&self) -> bool {
         self.queries.is_some()
@@ -204,6 +199,20 @@ impl<B: Backend> TextEncoder for SparseEncoder<B> {
 
     fn fingerprint(&self) -> u128 {
         self.identity.fingerprint
+    }
+}
+
+impl<B: Backend> SparseTextEncoder for SparseEncoder<B> {
+    fn vocabulary(&self) -> usize {
+        self.vocabulary()
+    }
+
+    fn term(&self, term: u32) -> String {
+        self.term(term)
+    }
+
+    fn is_inference_free(&self) -> bool {
+        self.is_inference_free()
     }
 }
 
