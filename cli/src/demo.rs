@@ -16,10 +16,10 @@ use esparsa::eval::{
     self, EvaluateOptions, Metric, Qrels, Report, Run, ScoredDocument, TopicPart, evaluate,
     read_queries,
 };
-use esparsa::format::Schema;
 use esparsa::index::{Index, Snapshot};
 use esparsa::query::{Hit, Hits, Query};
 use esparsa::segment::Document;
+use esparsa::{Schema, Text};
 
 const CORPUS: &str = include_str!("../../demo/corpus.jsonl");
 const QUERIES: &str = include_str!("../../demo/queries.jsonl");
@@ -198,10 +198,10 @@ impl Language {
         keep: Option<&Path>,
         models: &DemoModels,
     ) -> Result<Snapshot> {
-        let schema = Schema::new()
-            .text(TEXT_FIELD, self.code)?
-            .stored(STORED_FIELD)?;
-        let schema = models.add_to(schema)?;
+        let schema = Schema::builder()
+            .text(TEXT_FIELD, Text::new().analyzer(self.code))
+            .stored(STORED_FIELD);
+        let schema = models.add_to(schema).build()?;
         let index = match keep {
             Some(folder) => Index::create(folder.join(self.code), schema)?,
             None => Index::in_memory(schema)?,

@@ -58,13 +58,17 @@ impl<L: Leaf + Explain> Prepared for L {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Document, Error, Index, Schema};
+    use crate::{Document, Error, Index, Schema, Sparse, Text};
 
     /// 5,000 documents with one word and one sparse term each, of which the words with high numbers
     /// are rare.
     fn many_terms() -> Snapshot {
-        let schema = Schema::new().text("text", "simple").unwrap();
-        let index = Index::in_memory(schema.sparse("sparse", 3.0).unwrap()).unwrap();
+        let schema = Schema::builder()
+            .text("text", Text::new())
+            .sparse("sparse", Sparse::new())
+            .build()
+            .unwrap();
+        let index = Index::in_memory(schema).unwrap();
         let mut writer = index.writer().unwrap();
         for number in 0..5_000 {
             let common = if number < 1_000 { "w0 w1 w2 w3" } else { "" };

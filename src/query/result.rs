@@ -13,9 +13,10 @@ use crate::index::{DocAddress, Snapshot};
 /// keep their snapshot open.
 ///
 /// ```
-/// use esparsa::{Document, Index, Query, Schema};
+/// use esparsa::{Document, Index, Query, Schema, Text};
 ///
-/// let index = Index::in_memory(Schema::new().text("text", "en")?)?;
+/// let schema = Schema::builder().text("text", Text::new().analyzer("en"));
+/// let index = Index::in_memory(schema.build()?)?;
 /// let mut writer = index.writer()?;
 /// writer.add(Document::new("etna").with_text("text", "a volcano in Sicily"))?;
 /// writer.add(Document::new("sicily").with_text("text", "an island"))?;

@@ -37,14 +37,20 @@ mod tests {
     use crate::query::dense::DenseLeaf;
     use crate::query::sparse::SparseLeaf;
     use crate::query::text::TextLeaf;
-    use crate::{Document, Error, Index, Query, Schema, SearchOptions, Snapshot, SparseLayout};
+    use crate::{
+        Dense, Document, Error, Index, Query, Schema, SearchOptions, Snapshot, Sparse,
+        SparseLayout, Text,
+    };
 
     fn snapshot() -> Snapshot {
-        let schema = Schema::new().text("text", "simple").unwrap();
-        let schema = schema.sparse("ranges", 3.0).unwrap();
-        let schema = schema.sparse("tiers", 3.0).unwrap();
-        let schema = schema.sparse_layout("tiers", SparseLayout::Tiers).unwrap();
-        let index = Index::in_memory(schema.dense("dense", 2).unwrap()).unwrap();
+        let schema = Schema::builder()
+            .text("text", Text::new())
+            .sparse("ranges", Sparse::new())
+            .sparse("tiers", Sparse::new().layout(SparseLayout::Tiers))
+            .dense("dense", Dense::new(2))
+            .build()
+            .unwrap();
+        let index = Index::in_memory(schema).unwrap();
         let mut writer = index.writer().unwrap();
         for number in 0..1_000 {
             let document = Document::new(format!("d{number}"))

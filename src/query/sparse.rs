@@ -62,9 +62,12 @@ struct SparseEntry {
 /// The field of a query, and its scale.
 fn sparse_field(snapshot: &Snapshot, name: &str, expected: TermType) -> Result<(FieldNumber, f32)> {
     let field = snapshot.schema().expect(name, FieldKind::Sparse)?;
-    match field.options {
-        FieldOptions::Sparse { scale, terms, .. } if terms == expected => Ok((field.number, scale)),
-        FieldOptions::Sparse { terms, .. } => {
+    match &field.options {
+        FieldOptions::Sparse(sparse) if sparse.terms == expected => {
+            Ok((field.number, sparse.scale))
+        }
+        FieldOptions::Sparse(sparse) => {
+            let terms = sparse.terms;
             let message = format!("terms of this field are {terms:?}, the query's {expected:?}");
             Err(Error::invalid(message).in_field(name))
         }

@@ -87,7 +87,7 @@ impl<'a> TextLeaf<'a> {
         let field = snapshot.schema().expect(&query.field, FieldKind::Text)?;
         let bm25 = match (query.bm25, &field.options) {
             (Some(bm25), _) => bm25,
-            (None, FieldOptions::Text { bm25, .. }) => *bm25,
+            (None, FieldOptions::Text(text)) => text.bm25,
             (None, _) => Bm25::default(),
         };
         bm25.check()?;

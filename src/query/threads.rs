@@ -243,7 +243,7 @@ mod tests {
     }
 
     fn snapshot() -> Snapshot {
-        let index = Index::in_memory(Schema::new().text("text", "simple").unwrap()).unwrap();
+        let index = Index::in_memory(Schema::builder().build().unwrap()).unwrap();
         let options = WriterOptions {
             merge_policy: MergePolicy::never(),
             ..WriterOptions::default()

@@ -14,9 +14,12 @@ impl Fusion {
     ///
     /// ```
     /// use esparsa::rank::Fusion;
-    /// use esparsa::{Document, Index, Query, Schema};
+    /// use esparsa::{Document, Index, Query, Schema, Text};
     ///
-    /// let schema = Schema::new().text("title", "english")?.text("body", "english")?;
+    /// let schema = Schema::builder()
+    ///     .text("title", Text::new().analyzer("english"))
+    ///     .text("body", Text::new().analyzer("english"))
+    ///     .build()?;
     /// let index = Index::in_memory(schema)?;
     /// let mut writer = index.writer()?;
     /// let document = |id, title, body| {
@@ -86,11 +89,12 @@ pub(super) fn check_snapshots<'a>(mut snapshots: impl Iterator<Item = &'a Snapsh
 mod tests {
     use super::*;
     use crate::rank::Normalization;
-    use crate::{Document, Index, Schema};
+    use crate::{Document, Index, Schema, Text};
 
     /// A snapshot of documents with these ids.
     fn snapshot(ids: &[&str]) -> Snapshot {
-        let index = Index::in_memory(Schema::new().text("text", "simple").unwrap()).unwrap();
+        let schema = Schema::builder().text("text", Text::new()).build();
+        let index = Index::in_memory(schema.unwrap()).unwrap();
         let mut writer = index.writer().unwrap();
         for id in ids {
             writer.add(Document::new(*id)).unwrap();

@@ -15,7 +15,7 @@ use crate::scorer::Scorer;
 ///
 /// ```
 /// use esparsa::rank::{Scorer, rerank};
-/// use esparsa::{Document, Index, Query, Result, Schema};
+/// use esparsa::{Document, Index, Query, Result, Schema, Text};
 ///
 /// /// Prefers short documents.
 /// struct Brevity;
@@ -26,7 +26,9 @@ use crate::scorer::Scorer;
 ///     }
 /// }
 ///
-/// let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+/// let index = Index::in_memory(Schema::builder()
+///     .text("text", Text::new().analyzer("english"))
+///     .build()?)?;
 /// let mut writer = index.writer()?;
 /// writer.add(Document::new("long").with_text("text", "A bee, another bee, and a third bee."))?;
 /// writer.add(Document::new("short").with_text("text", "A bee."))?;
@@ -77,7 +79,7 @@ pub fn rerank<'a, T: AsRef<str>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Document, Index, Query, Schema};
+    use crate::{Document, Index, Query, Schema, Text};
 
     /// Gives scores that were set.
     struct Set(Vec<f32>);
@@ -90,7 +92,8 @@ mod tests {
 
     /// Hits of equal scores, of documents with these ids.
     fn hits(ids: &[&str]) -> Hits {
-        let index = Index::in_memory(Schema::new().text("text", "simple").unwrap()).unwrap();
+        let schema = Schema::builder().text("text", Text::new()).build();
+        let index = Index::in_memory(schema.unwrap()).unwrap();
         let mut writer = index.writer().unwrap();
         for id in ids {
             writer

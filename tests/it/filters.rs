@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 use esparsa::doc_set::DocSet;
 use esparsa::{
-    Algorithm, DocAddress, Document, Error, Index, MergePolicy, Query, Schema, SearchOptions,
-    Snapshot, SparseLayout, WriterOptions,
+    Algorithm, Dense, DocAddress, Document, Error, Index, MergePolicy, Query, Schema,
+    SearchOptions, Snapshot, Sparse, SparseLayout, Text, WriterOptions,
 };
 
 use crate::random::Random;
@@ -36,11 +36,12 @@ const DIMENSIONS: usize = 9;
 const ALL: usize = 20_000;
 
 fn schema() -> Schema {
-    let schema = Schema::new().text("text", "simple").unwrap();
-    let schema = schema.sparse("ranges", 3.0).unwrap();
-    let schema = schema.sparse("tiers", 3.0).unwrap();
-    let schema = schema.sparse_layout("tiers", SparseLayout::Tiers).unwrap();
-    schema.dense("dense", DIMENSIONS).unwrap()
+    let schema = Schema::builder()
+        .text("text", Text::new())
+        .sparse("ranges", Sparse::new())
+        .sparse("tiers", Sparse::new().layout(SparseLayout::Tiers))
+        .dense("dense", Dense::new(DIMENSIONS));
+    schema.build().unwrap()
 }
 
 /// A document with words and weights of few different values, so that many scores are equal.

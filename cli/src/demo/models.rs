@@ -10,12 +10,12 @@ use crate::models::{AnyEncoder, KindName, ModelArguments, identity, open_scorer}
 use crate::records::stored_contents;
 use esparsa::error::{Error, Result};
 use esparsa::eval::{self, Run};
-use esparsa::format::Schema;
 use esparsa::index::Snapshot;
 use esparsa::neural::{DenseTextEncoder, ModelFolder, ModelKind, PairScorer, SparseTextEncoder};
 use esparsa::query::Query;
 use esparsa::rank::{Fusion, rerank};
 use esparsa::segment::Document;
+use esparsa::{Dense, SchemaBuilder, Sparse};
 
 /// Results that are fused.
 const FUSED: usize = 40;
@@ -98,29 +98,26 @@ impl DemoModels {
     }
 
     /// Adds the fields for vectors.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidInput`] when vectors make no field.
-    pub fn add_to(&self, mut schema: Schema) -> Result<Schema> {
+    pub fn add_to(&self, mut schema: SchemaBuilder) -> SchemaBuilder {
         if let Some(encoder) = &self.sparse {
             let weights = self
                 .sparse_vectors
                 .values()
                 .flatten()
                 .map(|(_, weight)| *weight);
-            let greatest = weights.fold(f32::MIN_POSITIVE, f32::max) * WEIGHT_MARGIN;
-            schema = schema.sparse(SPARSE_FIELD, greatest)?;
-            schema = schema.model(SPARSE_FIELD, identity(&**encoder))?;
+            let max = weights.fold(f32::MIN_POSITIVE, f32::max) * WEIGHT_MARGIN;
+            let options = Sparse::new().expected_max(max).model(identity(&**encoder));
+            schema = schema.sparse(SPARSE_FIELD, options);
         }
         if let Some(encoder) = &self.dense {
-            schema = schema.dense(DENSE_FIELD, encoder.dimensions())?;
-            if !encoder.is_unit() {
-                schema = schema.dense_metric(DENSE_FIELD, esparsa::DenseMetric::Cosine)?;
-            }
-            schema = schema.model(DENSE_FIELD, identity(&**encoder))?;
+            let options = Dense::new(encoder.dimensions()).model(identity(&**encoder));
+            let options = match encoder.is_unit() {
+                true => options,
+                false => options.cosine(),
+            };
+            schema = schema.dense(DENSE_FIELD, options);
         }
-        Ok(schema)
+        schema
     }
 
     /// Adds the vectors of a passage.

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use super::peek::FirstDense;
 use super::target::{DENSE_FIELD, no_dense_field};
 use esparsa::error::{Error, Result};
-use esparsa::format::{DenseElement, DenseMetric, FieldKind, Schema};
+use esparsa::format::{Dense, DenseElement, DenseMetric, FieldKind, Schema};
 
 /// The options for dense vectors: arrays of numbers under `vector`.
 #[derive(clap::Args, Clone, Debug)]
@@ -65,35 +65,39 @@ impl DenseArguments {
         options != (None, None, None)
     }
 
-    /// Adds the field that the options or the first records ask for to a new schema, if they do.
+    /// The field that the options or the first records ask for in a new schema, if they do.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the number of dimensions cannot be told, [`Error::Limit`] when it is too great.
-    pub fn add_to(&self, schema: Schema, first: Option<&FirstDense>) -> Result<Schema> {
+    /// [`Error::InvalidInput`] when the number of dimensions cannot be told, [`Error::Limit`] when there are too many.
+    pub fn options(&self, first: Option<&FirstDense>) -> Result<Option<Dense>> {
         let asked = self.dense_dimensions.map(|asked| asked as usize);
         let Some(dimensions) = asked.or(first.map(|first| first.dimensions)) else {
             return match self.any() {
-                false => Ok(schema),
+                false => Ok(None),
                 true => Err(Error::invalid(
                     "the first MiB of input has no dense vector to tell the number of dimensions from; give it with \
                      --dense-dimensions",
                 )),
             };
         };
-        let schema = schema.dense(DENSE_FIELD, dimensions);
-        let mut schema = schema.map_err(|error| match first {
+        let mut options = Dense::new(dimensions);
+        if let Some(element) = self.dense_element {
+            options = options.element(element.into());
+        }
+        let by_cosine = first.is_some_and(|first| first.by_cosine);
+        if let Some(metric) = self.dense_metric.or(by_cosine.then_some(Metric::Cosine)) {
+            options = options.metric(metric.into());
+        }
+        // Checked here, where the line that they come from is known.
+        let checked = Schema::builder()
+            .dense(DENSE_FIELD, options.clone())
+            .build();
+        checked.map_err(|error| match first {
             Some(first) if asked.is_none() => error.at_line(&*first.origin.file, first.origin.line),
             _ => error,
         })?;
-        if let Some(element) = self.dense_element {
-            schema = schema.dense_element(DENSE_FIELD, element.into())?;
-        }
-        let by_cosine = first.is_some_and(|first| first.by_cosine);
-        match self.dense_metric.or(by_cosine.then_some(Metric::Cosine)) {
-            Some(metric) => schema.dense_metric(DENSE_FIELD, metric.into()),
-            None => Ok(schema),
-        }
+        Ok(Some(options))
     }
 
     /// Checks that the schema of an index that is there has the field that the options or the first records ask for.

@@ -9,7 +9,7 @@ use esparsa::error::{Error, Result};
 use esparsa::format::manifest::file_number;
 use esparsa::format::{FieldKind, FieldOptions};
 use esparsa::store::{Directory, FileSystem};
-use esparsa::{Index, IndexOptions, Schema};
+use esparsa::{Index, IndexOptions, Schema, Sparse, Text};
 
 /// Name of the field that holds title and text.
 pub const TEXT_FIELD: &str = "text";
@@ -65,7 +65,7 @@ impl Target {
             .any(|name| file_number(name, "manifest").is_some());
         let options = IndexOptions::new();
         let index = if created {
-            let schema = encoders.note_in(new_schema(arguments, peeked, language)?)?;
+            let schema = new_schema(arguments, peeked, encoders, language)?;
             Index::create_in(directory.clone(), schema, options)?
         } else {
             let index = Index::open_in(directory.clone(), options)?;
@@ -115,29 +115,42 @@ impl Target {
     }
 }
 
-fn new_schema(arguments: &Arguments, peeked: &Peeked, language: &str) -> Result<Schema> {
-    let mut schema = Schema::new().text(TEXT_FIELD, language)?;
-    if let Some(weight) = arguments.max_weight {
-        schema = schema.sparse(SPARSE_FIELD, weight)?;
-        schema = schema.sparse_max_weight(SPARSE_FIELD, weight)?;
+fn new_schema(
+    arguments: &Arguments,
+    peeked: &Peeked,
+    encoders: &Encoders,
+    language: &str,
+) -> Result<Schema> {
+    let mut schema = Schema::builder().text(TEXT_FIELD, Text::new().analyzer(language));
+    let sparse = if let Some(weight) = arguments.max_weight {
+        Some(Sparse::new().max_weight(weight))
     } else if peeked.first_vector().is_some() {
         let expected = peeked.max_weight() * WEIGHT_MARGIN;
         // Weights that are 0, or nearly so, or too large to be told from infinity, say nothing.
         let is_useful = expected > 1e-30 && expected.is_finite();
         let expected = if is_useful { expected } else { EXPECTED_WEIGHT };
-        schema = schema.sparse(SPARSE_FIELD, expected)?;
+        Some(Sparse::new().expected_max(expected))
+    } else {
+        None
+    };
+    if let Some(mut sparse) = sparse {
+        sparse.model = encoders.identity_for(SPARSE_FIELD);
+        schema = schema.sparse(SPARSE_FIELD, sparse);
     }
-    schema = arguments.dense.add_to(schema, peeked.first_dense())?;
-    if arguments.no_stored {
-        return Ok(schema);
+    if let Some(mut dense) = arguments.dense.options(peeked.first_dense())? {
+        dense.model = encoders.identity_for(DENSE_FIELD);
+        schema = schema.dense(DENSE_FIELD, dense);
     }
-    schema.stored(STORED_FIELD)
+    if !arguments.no_stored {
+        schema = schema.stored(STORED_FIELD);
+    }
+    schema.build()
 }
 
 /// Checks that an index that is there has the fields that the arguments and the first records ask for.
 fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Result<()> {
     let text = schema.expect(TEXT_FIELD, FieldKind::Text)?;
-    if let (FieldOptions::Text { analyzer, .. }, Some(language)) =
+    if let (FieldOptions::Text(Text { analyzer, .. }), Some(language)) =
         (&text.options, &arguments.language)
         && analyzer != language
     {
@@ -161,7 +174,7 @@ fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Resu
 
 fn check_max_weight(field: Option<&FieldOptions>, asked: Option<f32>) -> Result<()> {
     let Some(asked) = asked else { return Ok(()) };
-    let Some(FieldOptions::Sparse { scale, clamps, .. }) = field else {
+    let Some(FieldOptions::Sparse(Sparse { scale, clamps, .. })) = field else {
         return Err(no_sparse_field());
     };
     // The index keeps a 255th of the weight, so that the product may differ from it by rounding.

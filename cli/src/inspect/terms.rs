@@ -119,12 +119,16 @@ fn merge(mut streams: Vec<TermStream<'_>>, prefix: &[u8], limit: usize) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use esparsa::{Document, Index, Schema};
+    use esparsa::{Document, Index, Schema, Sparse, Text};
 
     fn snapshot() -> Snapshot {
-        let schema = Schema::new().text("text", "simple").unwrap();
-        let schema = schema.sparse("sparse", 2.0).unwrap();
-        let index = Index::in_memory(schema.stored("source").unwrap()).unwrap();
+        let schema = Schema::builder()
+            .text("text", Text::new())
+            .sparse("sparse", Sparse::new().expected_max(2.0))
+            .stored("source")
+            .build()
+            .unwrap();
+        let index = Index::in_memory(schema).unwrap();
         let mut writer = index.writer().unwrap();
         for (id, text) in [("1", "ash lava"), ("2", "lava lake"), ("3", "lava basalt")] {
             let document = Document::new(id).with_text("text", text);

@@ -9,7 +9,7 @@ use crate::queries::{SearchedField, k_parser};
 use crate::records::stored_contents;
 use esparsa::error::{Error, Result};
 use esparsa::eval;
-use esparsa::format::{FieldKind, FieldOptions, Schema, SparseTerms};
+use esparsa::format::{FieldKind, FieldOptions, Schema, Sparse, SparseTerms};
 use esparsa::index::Snapshot;
 use esparsa::neural::{PairScorer, Role, TextEncoder};
 use esparsa::query::SearchResult;
@@ -105,10 +105,10 @@ impl Models {
                 same_model(schema, &field.name, &identity(&**encoder))?;
                 let has_numbers = matches!(
                     options,
-                    FieldOptions::Sparse {
+                    FieldOptions::Sparse(Sparse {
                         terms: SparseTerms::Numbers,
                         ..
-                    }
+                    })
                 );
                 let named = |(term, weight): (u32, f32)| match has_numbers {
                     true => (term.to_string(), weight),
