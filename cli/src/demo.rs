@@ -17,7 +17,7 @@ use esparsa::eval::{
     read_queries,
 };
 use esparsa::index::{Index, Snapshot};
-use esparsa::query::{Hit, Query};
+use esparsa::query::{Hit, Hits, Query};
 use esparsa::segment::Document;
 use esparsa::{Schema, Text};
 
@@ -239,18 +239,19 @@ fn run_of(
 ) -> Result<Run> {
     let mut run = Run::new();
     for (number, query) in queries.iter().enumerate() {
-        run.insert(&query.id, scored(snapshot.search(&make(number), k)?))?;
+        run.insert(&query.id, scored(&snapshot.search(&make(number), k)?)?)?;
     }
     Ok(run)
 }
 
-fn scored(hits: Vec<Hit>) -> Vec<ScoredDocument> {
-    let hits = hits.into_iter();
-    hits.map(|hit| ScoredDocument {
-        document: hit.id,
-        score: hit.score.into(),
-    })
-    .collect()
+fn scored(hits: &Hits) -> Result<Vec<ScoredDocument>> {
+    let document = |hit: Hit<'_>| {
+        Ok(ScoredDocument {
+            document: hit.id()?,
+            score: hit.score.into(),
+        })
+    };
+    hits.iter().map(document).collect()
 }
 
 /// The query of a text of the collection.

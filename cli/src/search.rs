@@ -267,14 +267,15 @@ impl Search {
     ) -> Result<(Outcome, u64)> {
         if self.json {
             let written = self.each(snapshot, models, set, |id, result| {
-                let report = report::line(&QueryReport::new(id, result))?;
+                let report = report::line(&QueryReport::new(id, result)?)?;
                 writeln!(to, "{report}").map_err(|source| Error::io(name, "write", source))
             })?;
             return Ok(written);
         }
         let mut run = RunWriter::new(to, name, self.tag.as_deref().unwrap_or(DEFAULT_TAG))?;
         let written = self.each(snapshot, models, set, |id, result| {
-            run.write_query(id, result.hits.iter().map(|hit| (&hit.id, hit.score)))
+            let scores = result.hits.iter().map(|hit| hit.score);
+            run.write_query(id, result.hits.ids()?.iter().zip(scores))
         })?;
         run.finish()?;
         Ok(written)
@@ -303,7 +304,9 @@ impl Search {
         let mut hits = 0;
         let outcome = batch.search(set, |place, mut result| {
             if self.exclude_self {
-                result.hits.retain(|hit| hit.id != set.ids[place]);
+                if let Some(itself) = snapshot.find(&set.ids[place])? {
+                    result.hits.remove(itself);
+                }
                 result.hits.truncate(depth);
             }
             models.rerank(snapshot, set.texts[place].as_deref(), &mut result, k)?;

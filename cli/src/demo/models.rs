@@ -185,7 +185,7 @@ fn reranked(snapshot: &Snapshot, queries: &[eval::Query], scorer: &dyn PairScore
     let mut run = Run::new();
     for query in queries {
         let hits = snapshot.search(&words(query), READ)?;
-        let read = hits.into_iter().map(|hit| {
+        let read = hits.iter().map(|hit| {
             let text = stored_contents(&snapshot.stored(hit.address)?);
             Ok((hit, text))
         });
@@ -193,7 +193,7 @@ fn reranked(snapshot: &Snapshot, queries: &[eval::Query], scorer: &dyn PairScore
         let text = query.text.as_deref().unwrap_or_default();
         let mut hits = rerank(scorer, text, read)?;
         hits.truncate(K);
-        run.insert(&query.id, super::scored(hits))?;
+        run.insert(&query.id, super::scored(&hits)?)?;
     }
     Ok(run)
 }

@@ -7,7 +7,7 @@ use super::terminal::{Style, pad, width};
 use crate::harmless::harmless;
 use esparsa::error::Result;
 use esparsa::index::Snapshot;
-use esparsa::query::{Hit, Query};
+use esparsa::query::{Hits, Query};
 
 /// A snippet has at least this many columns, however long the ids are.
 const LEAST_SNIPPET_COLUMNS: usize = 30;
@@ -22,14 +22,15 @@ const LEAST_SNIPPET_COLUMNS: usize = 30;
 pub fn hit_lines(
     snapshot: &Snapshot,
     query: &Query,
-    hits: &[Hit],
+    hits: &Hits,
     indent: usize,
     style: Style,
 ) -> Result<Vec<String>> {
     let rank_width = hits.len().to_string().len();
     let scores: Vec<String> = hits.iter().map(|hit| format!("{:.4}", hit.score)).collect();
     let score_width = scores.iter().map(String::len).max().unwrap_or(0);
-    let ids: Vec<Cow<'_, str>> = hits.iter().map(|hit| harmless(&hit.id)).collect();
+    let ids = hits.ids()?;
+    let ids: Vec<Cow<'_, str>> = ids.iter().map(|id| harmless(id)).collect();
     let id_width = ids.iter().map(|id| width(id)).max().unwrap_or(0);
     let margin = indent + rank_width + score_width + id_width + 6;
     let columns = style

@@ -157,8 +157,7 @@ impl Models {
                 "--rerank reads the text of a query, and this one has none",
             ));
         };
-        let hits = std::mem::take(&mut result.hits).into_iter();
-        let read = hits.map(|hit| {
+        let read = result.hits.iter().map(|hit| {
             let text = stored_contents(&snapshot.stored(hit.address)?);
             Ok((hit, text))
         });

@@ -7,7 +7,7 @@ use crate::harmless::harmless;
 use crate::output;
 use esparsa::error::{Error, Result};
 use esparsa::index::Snapshot;
-use esparsa::query::{Algorithm, Explanation, SearchResult};
+use esparsa::query::{Algorithm, Explanation, Hit, SearchResult};
 
 /// What is printed for one query of the command line.
 #[derive(Serialize)]
@@ -22,7 +22,7 @@ pub struct SingleReport<'a> {
     #[serde(skip_serializing_if = "is_zero")]
     terms_left_out: u64,
     algorithms: Vec<&'static str>,
-    hits: Vec<HitReport<'a>>,
+    hits: Vec<HitReport>,
 }
 
 /// What is printed for one query of a file.
@@ -31,13 +31,13 @@ pub struct QueryReport<'a> {
     query_id: &'a str,
     #[serde(skip_serializing_if = "is_zero")]
     terms_left_out: u64,
-    hits: Vec<HitReport<'a>>,
+    hits: Vec<HitReport>,
 }
 
 #[derive(Serialize)]
-struct HitReport<'a> {
+struct HitReport {
     rank: usize,
-    id: &'a str,
+    id: String,
     score: f32,
     /// The stored document: its JSON, or a string if it is other text; left out if nothing readable is stored.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,7 +79,7 @@ impl<'a> SingleReport<'a> {
         result: &'a SearchResult,
         took_ms: f64,
     ) -> Result<Self> {
-        let mut hits = hit_reports(result);
+        let mut hits = hit_reports(result)?;
         for (report, hit) in hits.iter_mut().zip(&result.hits) {
             report.document = as_json(&snapshot.stored(hit.address)?);
         }
@@ -99,12 +99,16 @@ impl<'a> SingleReport<'a> {
 
 impl<'a> QueryReport<'a> {
     /// Ids and scores only.
-    pub fn new(query_id: &'a str, result: &'a SearchResult) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when an id cannot be read.
+    pub fn new(query_id: &'a str, result: &SearchResult) -> Result<Self> {
+        Ok(Self {
             query_id,
             terms_left_out: result.statistics.terms_left_out,
-            hits: hit_reports(result),
-        }
+            hits: hit_reports(result)?,
+        })
     }
 }
 
@@ -137,15 +141,16 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-fn hit_reports(result: &SearchResult) -> Vec<HitReport<'_>> {
-    let hits = result.hits.iter().zip(1..);
-    hits.map(|(hit, rank)| HitReport {
-        rank,
-        id: &hit.id,
-        score: hit.score,
-        document: None,
-    })
-    .collect()
+fn hit_reports(result: &SearchResult) -> Result<Vec<HitReport>> {
+    let report = |(hit, rank): (Hit<'_>, usize)| {
+        Ok(HitReport {
+            rank,
+            id: hit.id()?,
+            score: hit.score,
+            document: None,
+        })
+    };
+    result.hits.iter().zip(1..).map(report).collect()
 }
 
 fn as_json(stored: &[u8]) -> Option<Value> {

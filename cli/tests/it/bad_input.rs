@@ -417,7 +417,7 @@ fn an_empty_query_finds_nothing() {
         Query::text("text", "the of"),
         Query::sparse("sparse", no_terms),
     ] {
-        assert_eq!(snapshot.search(&query, 10).unwrap(), [], "{query:?}");
+        assert!(snapshot.search(&query, 10).unwrap().is_empty(), "{query:?}");
     }
 }
 

@@ -171,8 +171,9 @@ fn vectors_make_a_sparse_field_that_takes_larger_weights_later() {
     let snapshot = Index::open(scratch.path("index")).unwrap().snapshot();
     let query = Query::sparse("sparse", [("lava", 1.0)]);
     let hits = snapshot.unwrap().search(&query, 10).unwrap();
-    assert_eq!(hits[0].id, "etna");
-    assert!((hits[0].score - 3.0).abs() < 0.02, "{}", hits[0].score);
+    let best = hits.first().unwrap();
+    assert_eq!(best.id().unwrap(), "etna");
+    assert!((best.score - 3.0).abs() < 0.02, "{}", best.score);
 
     let line = r#"{"id":"hot","vector":{"lava":9}}"#;
     scratch.write("more.jsonl", line);
@@ -181,8 +182,9 @@ fn vectors_make_a_sparse_field_that_takes_larger_weights_later() {
     assert_eq!(report["max_weight"], Value::Null);
     let snapshot = Index::open(scratch.path("index")).unwrap().snapshot();
     let hits = snapshot.unwrap().search(&query, 10).unwrap();
-    assert_eq!(hits[0].id, "hot");
-    assert!((hits[0].score - 9.0).abs() < 0.05, "{}", hits[0].score);
+    let best = hits.first().unwrap();
+    assert_eq!(best.id().unwrap(), "hot");
+    assert!((best.score - 9.0).abs() < 0.05, "{}", best.score);
     // What is stored leaves the vector out.
     let stored = json(&scratch.run("get --index index hot").done());
     assert_eq!(stored, json(r#"{"id":"hot"}"#));
@@ -192,8 +194,9 @@ fn vectors_make_a_sparse_field_that_takes_larger_weights_later() {
 fn found_by_x(scratch: &Scratch) -> Vec<(String, f32)> {
     let snapshot = Index::open(scratch.path("index")).unwrap().snapshot();
     let query = Query::sparse("sparse", [("x", 1.0)]);
-    let hits = snapshot.unwrap().search(&query, 10).unwrap().into_iter();
-    hits.map(|hit| (hit.id, hit.score)).collect()
+    let hits = snapshot.unwrap().search(&query, 10).unwrap();
+    let hits = hits.iter();
+    hits.map(|hit| (hit.id().unwrap(), hit.score)).collect()
 }
 
 #[test]
@@ -338,7 +341,7 @@ fn hits(index: impl AsRef<Path>) -> Vec<(String, f32)> {
     let mut all = Vec::new();
     for words in ["volcano n7", "n12 n996 honey", "n500"] {
         let hits = snapshot.search(&Query::text("text", words), 500).unwrap();
-        all.extend(hits.into_iter().map(|hit| (hit.id, hit.score)));
+        all.extend(hits.iter().map(|hit| (hit.id().unwrap(), hit.score)));
     }
     all
 }
