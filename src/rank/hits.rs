@@ -8,7 +8,8 @@ use crate::index::DocAddress;
 use crate::query::Hit;
 
 impl Fusion {
-    /// Fuses results of several searches for one query in one snapshot, such as searches of two fields.
+    /// Fuses results of several searches for one query in one snapshot, such as searches of two
+    /// fields.
     ///
     /// Ties go to the lower address, as in search.
     ///
@@ -38,8 +39,9 @@ impl Fusion {
     ///
     /// # Errors
     ///
-    /// Those of [`Fusion::fuse`]; [`Error::InvalidInput`] when the lists give one address different ids, so that they are
-    /// not of one snapshot, and when a fused score is beyond 32-bit numbers.
+    /// Those of [`Fusion::fuse`]; [`Error::InvalidInput`] when the lists give one address different
+    /// ids, so that they are not of one snapshot, and when a fused score is beyond the range of
+    /// f32.
     pub fn fuse_hits<L: AsRef<[Hit]>>(&self, lists: &[L]) -> Result<Vec<Hit>> {
         let by_address = hits_by_address(lists)?;
         let scored = |hit: &Hit| (hit.address, f64::from(hit.score));
@@ -76,7 +78,7 @@ fn with_score(hit: &Hit, score: f64) -> Result<Hit> {
         return Ok(hit);
     }
     Err(Error::invalid(format!(
-        "the fused score of `{}` is {score:e}, beyond 32-bit numbers; normalize the scores, or lower the weights",
+        "the fused score of `{}` is {score:e}, beyond the range of f32; normalize the scores, or lower the weights",
         hit.id
     )))
 }
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_beyond_32_bit_numbers_are_refused() {
+    fn scores_beyond_f32_are_refused() {
         let lists = [[hit(1, "a", f32::MAX)], [hit(1, "a", f32::MAX)]];
         let fusion = Fusion::weighted_sum(Normalization::None);
         let error = fusion.fuse_hits(&lists).unwrap_err().to_string();

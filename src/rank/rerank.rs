@@ -1,4 +1,5 @@
-//! Re-ranking: the first hits of a search, scored again by something slower that reads the documents.
+//! Re-ranking: the first hits of a search, scored again by something slower that reads the
+//! documents.
 
 use std::cmp::Ordering;
 
@@ -8,8 +9,8 @@ use crate::scorer::Scorer;
 
 /// Scores hits again and puts them into the order of their new scores.
 ///
-/// `hits` are pairs of a hit and the text of its document. Equal scores keep the order in which the hits came: where the
-/// scorer sees no difference, the order of the search stays.
+/// `hits` are pairs of a hit and the text of its document. Equal scores keep the order in which the
+/// hits came: where the scorer sees no difference, the order of the search stays.
 ///
 /// ```
 /// use esparsa::rank::{Scorer, rerank};
@@ -44,8 +45,8 @@ use crate::scorer::Scorer;
 ///
 /// # Errors
 ///
-/// What the scorer gives, and [`Error::InvalidInput`] when it gives more or fewer scores than there are hits, or one that
-/// is not finite.
+/// What the scorer gives, and [`Error::InvalidInput`] when it gives more or fewer scores than there
+/// are hits, or one that is not finite.
 pub fn rerank<T: AsRef<str>>(
     scorer: &(impl Scorer + ?Sized),
     query: &str,
