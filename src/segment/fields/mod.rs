@@ -13,6 +13,8 @@
 //! are no field of a schema, since every document has one; [`id`] has the same stages as functions.
 
 mod dense;
+#[cfg(test)]
+mod flag;
 pub(super) mod id;
 mod sparse;
 mod stored;
@@ -35,6 +37,8 @@ use crate::format::stored::Stored;
 use crate::format::{FieldKind, FieldNumber, FieldOptions};
 use crate::text::Analyzer;
 
+#[cfg(test)]
+use flag::Flags;
 pub(crate) use sparse::check_sum;
 pub use sparse::{SparseField, SparseVector};
 pub(super) use terms::{Posting, PostingStream};
