@@ -3,13 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use esparsa::{Error, Index, Result};
 use serde::Serialize;
 
-use super::output;
-use super::search::report::print_line;
-use super::size::counted;
-use esparsa::Index;
-use esparsa::error::{Error, Result};
+use crate::output;
+use crate::search::report::print_line;
+use crate::size::counted;
 
 /// Arguments of `esparsa attach`.
 #[derive(clap::Args)]

@@ -5,20 +5,18 @@ mod clock;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use esparsa::{Algorithm, Error, Hit, Index, Result, SearchOptions, SearchResult, Snapshot};
 use serde::Serialize;
 
-use super::harmless::harmless;
-use super::output::{self, Output};
-use super::queries::{
+use self::clock::{Timing, median, time_round};
+use crate::harmless::harmless;
+use crate::output::{self, Output};
+use crate::queries::{
     FieldArguments, QuerySet, TopicPart, k_parser, recall_parser, threads_parser,
 };
-use super::search::report::line;
-use super::search::terminal::{Figures, Style};
-use super::size::{counted, grouped};
-use clock::{Timing, median, time_round};
-use esparsa::error::{Error, Result};
-use esparsa::index::{Index, Snapshot};
-use esparsa::query::{Algorithm, Hit, SearchOptions, SearchResult};
+use crate::search::report::line;
+use crate::search::terminal::{Figures, Style};
+use crate::size::{counted, grouped};
 
 /// Queries compared at a time: bounds memory, keeps threads busy.
 const CHUNK: usize = 1_024;

@@ -2,16 +2,13 @@
 
 use std::path::PathBuf;
 
+use esparsa::{Calibration, Index, MergePolicy, Result, WriterOptions};
 use serde::Serialize;
 
-use super::output;
-use super::queries::{FieldArguments, QuerySet, TopicPart};
-use super::search::report::print_line;
-use super::size::counted;
-use esparsa::error::Result;
-use esparsa::format::Calibration;
-use esparsa::index::Index;
-use esparsa::{MergePolicy, WriterOptions};
+use crate::output;
+use crate::queries::{FieldArguments, QuerySet, TopicPart};
+use crate::search::report::print_line;
+use crate::size::counted;
 
 /// Arguments of `esparsa calibrate`.
 #[derive(clap::Args, Debug)]

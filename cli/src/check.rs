@@ -4,15 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde::Serialize;
-
-use super::output::Output;
-use super::search::report::line;
-use super::size::{Size, counted, grouped};
-use esparsa::error::Result;
 use esparsa::index::SnapshotSegment;
 use esparsa::store::FileSystem;
-use esparsa::{Index, IndexOptions, Verify, segment};
+use esparsa::{Index, IndexOptions, Result, Verify, segment};
+use serde::Serialize;
+
+use crate::output::Output;
+use crate::search::report::line;
+use crate::size::{Size, counted, grouped};
 
 /// Arguments of `esparsa check`.
 #[derive(clap::Args)]

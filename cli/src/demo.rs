@@ -6,20 +6,17 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use self::models::{DemoArguments, DemoModels};
-use super::input::{Chunk, Record, RecordFormat, parse};
-use super::output;
-use super::search::hits::hit_lines;
-use super::search::terminal::{Figures, Style};
-use esparsa::error::{Error, Result};
 use esparsa::eval::{
     self, EvaluateOptions, Metric, Qrels, Report, Run, ScoredDocument, TopicPart, evaluate,
     read_queries,
 };
-use esparsa::format::Schema;
-use esparsa::index::{Index, Snapshot};
-use esparsa::query::{Hit, Query};
-use esparsa::segment::Document;
+use esparsa::{Document, Error, Hit, Index, Query, Result, Schema, Snapshot};
+
+use self::models::{DemoArguments, DemoModels};
+use crate::input::{Chunk, Record, RecordFormat, parse};
+use crate::output;
+use crate::search::hits::hit_lines;
+use crate::search::terminal::{Figures, Style};
 
 const CORPUS: &str = include_str!("../../demo/corpus.jsonl");
 const QUERIES: &str = include_str!("../../demo/queries.jsonl");

@@ -14,20 +14,21 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use esparsa::neural::{Encoded, Role, TextEncoder, for_each_window};
+use esparsa::{Error, Result};
+
 use self::lines::{Format, Numbers, Terms, line};
 use self::resume::{Begun, are_close};
-use super::index::{
+use crate::index::{
     OnBadInput, Problem, Problems, input_format, report_files_left_out, thread_count,
 };
-use super::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Record, Source};
-use super::models::{AnyEncoder, KindName, ModelArguments};
-use super::output;
-use super::output_file::OutputFile;
-use super::progress::Progress;
-use super::records::{Read, Records};
-use super::size::{counted, grouped};
-use esparsa::error::{Error, Result};
-use esparsa::neural::{Encoded, Role, TextEncoder, for_each_window};
+use crate::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Record, Source};
+use crate::models::{AnyEncoder, KindName, ModelArguments};
+use crate::output;
+use crate::output_file::OutputFile;
+use crate::progress::Progress;
+use crate::records::{Read, Records};
+use crate::size::{counted, grouped};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -3,20 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
-
-use super::harmless::harmless_lines;
-use super::output;
-use super::queries::read_file;
-use super::search::report::print_line;
-use super::search::terminal::{Figures, Style};
-use super::size::counted;
-use esparsa::error::{Error, Result};
 use esparsa::eval::{
     EvaluateOptions, Metric, PairedValues, Qrels, RandomizationTest, Report, Run, comparison_table,
     evaluate, holm_bonferroni, randomization_test,
 };
+use esparsa::{Error, Result};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::harmless::harmless_lines;
+use crate::output;
+use crate::queries::read_file;
+use crate::search::report::print_line;
+use crate::search::terminal::{Figures, Style};
+use crate::size::counted;
 
 const DEFAULT_METRICS: &str = "ndcg@10,mrr@10,recall@1000";
 /// Sign assignments drawn for a test with too many queries to try all: a p value near 0.05 is then good to 0.001.

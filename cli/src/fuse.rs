@@ -4,16 +4,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use serde::Serialize;
-
-use super::output;
-use super::output_file::OutputFile;
-use super::queries::{k_parser, read_file};
-use super::search::report::line;
-use super::size::counted;
-use esparsa::error::{Error, Result};
 use esparsa::eval::Run;
 use esparsa::rank::{Fusion, Method, Missing, Normalization};
+use esparsa::{Error, Result};
+use serde::Serialize;
+
+use crate::output;
+use crate::output_file::OutputFile;
+use crate::queries::{k_parser, read_file};
+use crate::search::report::line;
+use crate::size::counted;
 
 /// What stands for standard input and standard output.
 const STANDARD: &str = "-";

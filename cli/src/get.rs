@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::output::Output;
-use super::size::counted;
-use esparsa::error::{Error, Result};
-use esparsa::{Index, Snapshot};
+use esparsa::{Error, Index, Result, Snapshot};
+
+use crate::output::Output;
+use crate::size::counted;
 
 /// Arguments of `esparsa get`.
 #[derive(clap::Args)]

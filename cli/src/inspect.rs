@@ -11,16 +11,15 @@ mod terms;
 use std::path::{Path, PathBuf};
 
 use clap::builder::RangedI64ValueParser;
+use esparsa::{Index, Result, Snapshot};
 use serde_json::{Value, json};
 
 use self::summary::Summary;
 use self::terms::{TermCount, list_terms};
-use super::get::all_found;
-use super::harmless::{harmless, harmless_lines};
-use super::output::{self, Output};
-use super::search::report::{line, print_line};
-use esparsa::error::Result;
-use esparsa::{Index, Snapshot};
+use crate::get::all_found;
+use crate::harmless::{harmless, harmless_lines};
+use crate::output::{self, Output};
+use crate::search::report::{line, print_line};
 
 /// Arguments of `esparsa inspect`.
 #[derive(clap::Args)]

@@ -61,8 +61,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
-
-use esparsa::error::{Error, Result};
+use esparsa::{Error, Result};
 
 const EXAMPLES: &str = "\
 Examples:

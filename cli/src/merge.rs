@@ -2,15 +2,14 @@
 
 use std::path::PathBuf;
 
+use esparsa::{Index, MergePolicy, Result, WriterOptions};
 use serde::Serialize;
 
-use super::index::{REORDER_FROM, thread_count, writer_memory};
-use super::output;
-use super::parts::Parts;
-use super::search::report::print_line;
-use super::size::{Size, counted};
-use esparsa::error::Result;
-use esparsa::{Index, MergePolicy, WriterOptions};
+use crate::index::{REORDER_FROM, thread_count, writer_memory};
+use crate::output;
+use crate::parts::Parts;
+use crate::search::report::print_line;
+use crate::size::{Size, counted};
 
 /// Arguments of `esparsa merge`.
 #[derive(clap::Args)]

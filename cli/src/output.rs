@@ -4,8 +4,9 @@
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
-use super::harmless::{harmless, harmless_lines};
-use esparsa::error::{Error, Result};
+use esparsa::{Error, Result};
+
+use crate::harmless::{harmless, harmless_lines};
 
 /// What standard output is called in messages.
 pub const STANDARD_OUTPUT: &str = "<stdout>";
@@ -39,7 +40,7 @@ impl Output {
     }
 
     /// Writes data of others, such as a stored document: as it is, except that a terminal gets
-    /// [escapes](super::harmless) for what it would obey. In JSON they mean the same characters.
+    /// [escapes](crate::harmless) for what it would obey. In JSON they mean the same characters.
     ///
     /// # Errors
     ///
@@ -72,7 +73,7 @@ pub fn print(text: impl AsRef<[u8]>) -> Result<()> {
     output.finish()
 }
 
-/// Prints a line on standard error, with [escapes](super::harmless) for what a terminal would obey.
+/// Prints a line on standard error, with [escapes](crate::harmless) for what a terminal would obey.
 /// If that cannot be written, there is nobody to be told.
 pub fn message(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", harmless(line));

@@ -18,8 +18,9 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::output::STANDARD_OUTPUT;
-use esparsa::error::{Error, Result};
+use esparsa::{Error, Result};
+
+use crate::output::STANDARD_OUTPUT;
 
 /// What stands for standard output, where the name of a file is expected.
 const STANDARD: &str = "-";

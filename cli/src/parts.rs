@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
+use esparsa::Snapshot;
 use serde::Serialize;
 
-use super::size::Size;
-use esparsa::Snapshot;
+use crate::size::Size;
 
 /// Bytes on disk of the files that one commit names, the manifest itself left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

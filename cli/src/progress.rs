@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::output;
-use super::size::{Size, counted, grouped};
+use crate::output;
+use crate::size::{Size, counted, grouped};
 
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 const BETWEEN_DRAWINGS: Duration = Duration::from_millis(200);

@@ -9,14 +9,12 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use clap::builder::RangedI64ValueParser;
-
-use super::input::{InputFormat, Reader};
-use esparsa::error::{Error, Result};
 use esparsa::eval::{self, Qrels, read_queries};
 use esparsa::format::FieldKind;
 use esparsa::format::limits::MAX_K;
-use esparsa::index::Snapshot;
-use esparsa::query::Query;
+use esparsa::{Error, Query, Result, Snapshot};
+
+use crate::input::{InputFormat, Reader};
 
 pub use field::{FieldArguments, SearchedField, kinds_of};
 

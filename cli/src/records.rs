@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::input::{
+use esparsa::Result;
+
+use crate::input::{
     Chunk, Ids, OnDuplicate, Position, Reader, Record, RecordFormat, Source, parse,
 };
-use esparsa::error::Result;
 
 /// A record, or why there is none, and how far the inputs have been read.
 pub struct Read {

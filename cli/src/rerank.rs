@@ -4,19 +4,19 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::index::{input_format, thread_count};
-use super::input::{InputFormat, Reader};
-use super::models::{AnyScorer, ModelArguments};
-use super::output;
-use super::output_file::OutputFile;
-use super::progress::Progress;
-use super::queries::{TopicPart, k_parser, read_file};
-use super::records::{Records, stored_contents};
-use super::size::{counted, grouped};
-use esparsa::error::{Error, Result};
 use esparsa::eval::{Run, ScoredDocument, read_queries};
-use esparsa::index::Index;
 use esparsa::neural::{PairScorer, for_each_window};
+use esparsa::{Error, Index, Result};
+
+use crate::index::{input_format, thread_count};
+use crate::input::{InputFormat, Reader};
+use crate::models::{AnyScorer, ModelArguments};
+use crate::output;
+use crate::output_file::OutputFile;
+use crate::progress::Progress;
+use crate::queries::{TopicPart, k_parser, read_file};
+use crate::records::{Records, stored_contents};
+use crate::size::{counted, grouped};
 
 /// The name of the system in the last column of the run.
 const TAG: &str = "esparsa-rerank";

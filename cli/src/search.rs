@@ -12,25 +12,26 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::harmless::harmless;
-use super::index::thread_count;
-use super::output::{self, Output};
-use super::output_file::OutputFile;
-use super::queries::{
+use esparsa::eval::{self, RunWriter};
+use esparsa::format::limits::MAX_K;
+use esparsa::{
+    Algorithm, Error, Explanation, Index, Query, Result, SearchOptions, SearchResult, Snapshot,
+};
+
+use self::batch::{Batch, Outcome};
+use self::models::{Models, SearchModels};
+use self::progress::QueryProgress;
+use self::report::{ExplanationReport, QueryReport, SingleReport};
+use self::terminal::Style;
+use crate::harmless::harmless;
+use crate::index::thread_count;
+use crate::output::{self, Output};
+use crate::output_file::OutputFile;
+use crate::queries::{
     FieldArguments, QueryFile, QuerySet, SearchedField, TopicPart, k_parser, kinds_of,
     recall_parser, threads_parser,
 };
-use super::size::{counted, grouped};
-use batch::{Batch, Outcome};
-use esparsa::error::{Error, Result};
-use esparsa::eval::{self, RunWriter};
-use esparsa::format::limits::MAX_K;
-use esparsa::index::{Index, Snapshot};
-use esparsa::query::{Algorithm, Explanation, Query, SearchOptions, SearchResult};
-use models::{Models, SearchModels};
-use progress::QueryProgress;
-use report::{ExplanationReport, QueryReport, SingleReport};
-use terminal::Style;
+use crate::size::{counted, grouped};
 
 /// Number of results for one query, unless another is asked for.
 const K_FOR_ONE: usize = 10;

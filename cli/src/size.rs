@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use esparsa::error::{Error, Result};
+use esparsa::{Error, Result};
 
 /// A number of bytes; parses from `256MB`, `1.5 GiB` or plain bytes, and is shown in decimal units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

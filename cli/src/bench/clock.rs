@@ -4,9 +4,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use esparsa::error::Result;
-use esparsa::index::Snapshot;
-use esparsa::query::{Query, SearchOptions};
+use esparsa::{Query, Result, SearchOptions, Snapshot};
 
 /// Figures of one round; times are those of single queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

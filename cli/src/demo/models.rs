@@ -3,21 +3,18 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use esparsa::eval::{self, Run};
+use esparsa::neural::{
+    DenseEncoder, ModelFolder, ModelKind, PairScorer, SparseEncoder, TextEncoder,
+};
+use esparsa::rank::{Fusion, rerank};
+use esparsa::{Document, Error, Query, Result, Schema, Snapshot};
+
 use super::{DENSE_FIELD, K, SPARSE_FIELD, run_of, words};
 use crate::index::thread_count;
 use crate::input::Record;
 use crate::models::{AnyEncoder, AnyScorer, KindName, ModelArguments, ModelBackend, identity};
 use crate::records::stored_contents;
-use esparsa::error::{Error, Result};
-use esparsa::eval::{self, Run};
-use esparsa::format::Schema;
-use esparsa::index::Snapshot;
-use esparsa::neural::{
-    DenseEncoder, ModelFolder, ModelKind, PairScorer, SparseEncoder, TextEncoder,
-};
-use esparsa::query::Query;
-use esparsa::rank::{Fusion, rerank};
-use esparsa::segment::Document;
 
 /// Results that are fused.
 const FUSED: usize = 40;

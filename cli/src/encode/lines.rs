@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use esparsa::backend::{Backend, SparseVector};
-use esparsa::error::{Error, Result};
 use esparsa::neural::SparseEncoder;
+use esparsa::{Error, Result};
 
 /// How vectors of one kind are written.
 pub trait Format<V>: Sync {

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use esparsa::{Error, Result};
 use serde_json::Value;
 
 use super::lines::read_line;
 use crate::input::Record;
 use crate::output_file::{OutputFile, PartialFile};
 use crate::records::Records;
-use esparsa::error::{Error, Result};
 
 /// Bytes looked at together when the last line feed of a file is searched.
 const STEP: u64 = 1 << 16;

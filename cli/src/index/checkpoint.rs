@@ -11,11 +11,11 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+use esparsa::{Error, Result};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::input::{InputEncoding, InputFormat, Position, Reader};
-use esparsa::error::{Error, Result};
 
 /// Name of the file. The engine leaves files alone whose names it does not know.
 const FILE: &str = "load-state.json";

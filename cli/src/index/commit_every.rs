@@ -3,8 +3,9 @@
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use esparsa::{Error, Result};
+
 use crate::size::Size;
-use esparsa::error::{Error, Result};
 
 /// What a load does between two commits, about: it commits between chunks of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use esparsa::{CommitReport, Result};
+
 use super::checkpoint::{Checkpoint, Done, Inputs};
 use super::commit_every::{CommitEvery, SinceCommit};
-use esparsa::CommitReport;
-use esparsa::error::Result;
 
 /// When to commit, and the commits so far.
 pub struct Commits {

@@ -1,11 +1,11 @@
 //! The dense field of an index that is loaded.
 
 use clap::ValueEnum;
+use esparsa::format::FieldKind;
+use esparsa::{DenseElement, DenseMetric, Error, Result, Schema};
 
 use super::peek::FirstDense;
 use super::target::{DENSE_FIELD, no_dense_field};
-use esparsa::error::{Error, Result};
-use esparsa::format::{DenseElement, DenseMetric, FieldKind, Schema};
 
 /// The options for dense vectors: arrays of numbers under `vector`.
 #[derive(clap::Args, Clone, Debug)]

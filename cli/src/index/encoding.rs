@@ -2,17 +2,19 @@
 
 use std::path::PathBuf;
 
+use esparsa::error::Origin;
+use esparsa::format::FieldKind;
+use esparsa::neural::{
+    DenseEncoder, Encoded, Role, Similarity, SparseEncoder, TextEncoder, WindowSize,
+};
+use esparsa::{Error, ModelIdentity, Result, Schema};
+
 use super::load::{Load, Loaded};
 use super::peek::{FirstDense, Peeked};
 use super::target::{DENSE_FIELD, SPARSE_FIELD};
 use crate::input::{Ids, Source};
 use crate::models::{AnyEncoder, KindName, ModelArguments, ModelBackend, identity, same_model};
 use crate::progress::Progress;
-use esparsa::error::{Error, Origin, Result};
-use esparsa::format::{FieldKind, ModelIdentity, Schema};
-use esparsa::neural::{
-    DenseEncoder, Encoded, Role, Similarity, SparseEncoder, TextEncoder, WindowSize,
-};
 
 /// What the sample of the first documents may miss, beside the margin for the weights of files.
 const WEIGHT_MARGIN: f32 = 1.15;

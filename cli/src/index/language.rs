@@ -6,9 +6,8 @@
 
 use std::collections::HashMap;
 
-use whatlang::{Lang, detect};
-
 use esparsa::text::Analyzer;
+use whatlang::{Lang, detect};
 
 /// Bytes of each text that are looked at.
 const TEXT_BYTES: usize = 2_000;

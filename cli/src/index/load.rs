@@ -5,6 +5,8 @@ mod intake;
 
 use std::sync::Arc;
 
+use esparsa::{CommitReport, Document, Error, IndexWriter, Result, Schema};
+
 use self::intake::{Intake, Parsed, Tally};
 use super::checkpoint::Done;
 use super::commits::Commits;
@@ -15,8 +17,6 @@ use super::target::{
 use crate::input::{Chunk, Ids, Position, Record, Source, TEXT_KEYS, parse};
 use crate::progress::Progress;
 use crate::size::counted;
-use esparsa::error::{Error, Result};
-use esparsa::{CommitReport, Document, IndexWriter, Schema};
 
 /// What records become documents by.
 #[derive(Debug)]

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use esparsa::Result;
+use esparsa::error::Origin;
 use serde::de::IgnoredAny;
 
 use crate::input::{Chunk, Reader, parse};
-use esparsa::error::{Origin, Result};
 
 /// So many documents are encoded to tell what a model's vectors are like.
 const SAMPLE: usize = 128;

@@ -1,10 +1,10 @@
 //! Records that are not loaded, and what becomes of the load.
 
 use clap::ValueEnum;
+use esparsa::{Error, Result};
 
 use crate::input::OnDuplicate;
 use crate::progress::Progress;
-use esparsa::error::{Error, Result};
 
 /// Number of problems of each kind that are printed; more are only counted.
 const SHOWN: u64 = 20;

@@ -2,16 +2,14 @@
 
 use std::fmt;
 
+use esparsa::index::FieldTotals;
+use esparsa::{Error, FieldOptions, Result, Snapshot};
 use serde::Serialize;
 
 use super::load::Loaded;
 use super::target::{SPARSE_FIELD, TEXT_FIELD, Target};
 use crate::parts::Parts;
 use crate::size::{Size, counted, grouped};
-use esparsa::Snapshot;
-use esparsa::error::{Error, Result};
-use esparsa::format::FieldOptions;
-use esparsa::index::FieldTotals;
 
 /// The report of a load.
 #[derive(Debug, Serialize)]

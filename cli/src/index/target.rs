@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use esparsa::format::FieldKind;
+use esparsa::format::manifest::file_number;
+use esparsa::store::{Directory, FileSystem};
+use esparsa::{Error, FieldOptions, Index, IndexOptions, Result, Schema};
+
 use super::Index as Arguments;
 use super::encoding::Encoders;
 use super::peek::Peeked;
-use esparsa::error::{Error, Result};
-use esparsa::format::manifest::file_number;
-use esparsa::format::{FieldKind, FieldOptions};
-use esparsa::store::{Directory, FileSystem};
-use esparsa::{Index, IndexOptions, Schema};
 
 /// Name of the field that holds title and text.
 pub const TEXT_FIELD: &str = "text";

@@ -8,10 +8,11 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use esparsa::{Error, Result};
+
 use super::decompress::Stream;
 use super::lines::{count_line_feeds, length_through};
 use super::{CHUNK_BYTES, Chunk, MAX_RECORD_BYTES, RecordFormat, trec};
-use esparsa::error::{Error, Result};
 
 /// Sizes in bytes that govern how a file is cut; other than the defaults only in tests.
 #[derive(Clone, Copy, Debug)]

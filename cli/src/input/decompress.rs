@@ -6,9 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use esparsa::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
-
-use esparsa::error::{Error, Result};
 
 /// Size of the buffer of compressed bytes.
 const BUFFER_BYTES: usize = 64 << 10;

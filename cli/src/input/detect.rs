@@ -5,8 +5,9 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use esparsa::{Error, Result};
+
 use super::RecordFormat;
-use esparsa::error::{Error, Result};
 
 /// Number of bytes at the start of a file that are looked at to tell its format.
 pub(super) const SNIFF_BYTES: usize = 4096;
@@ -17,7 +18,7 @@ pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The format of the inputs, as the user names it.
 ///
 /// ```
-/// use esparsa::cli::input::InputFormat;
+/// use esparsa_cli::input::InputFormat;
 ///
 /// assert_eq!("tsv".parse::<InputFormat>().unwrap(), InputFormat::Tsv);
 /// assert_eq!("vectors".parse::<InputFormat>().unwrap(), InputFormat::JsonLines);

@@ -11,13 +11,12 @@ use std::str::FromStr;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::Encoding;
 use encoding_rs_io::DecodeReaderBytesBuilder;
-
-use esparsa::error::{Error, Result};
+use esparsa::{Error, Result};
 
 /// The character encoding of the inputs, as the user names it.
 ///
 /// ```
-/// use esparsa::cli::input::InputEncoding;
+/// use esparsa_cli::input::InputEncoding;
 ///
 /// assert!("latin1".parse::<InputEncoding>().is_ok());
 /// assert!("klingon".parse::<InputEncoding>().is_err());

@@ -9,11 +9,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use esparsa::{Error, Result};
+
 use super::collection::{BEIR_CORPUS, Contents};
 use super::decompress;
 use super::detect::{self, Choice, InputFormat, SNIFF_BYTES, Shape};
 use super::encoding::InputEncoding;
-use esparsa::error::{Error, Result};
 
 /// The name that stands for standard input.
 const STANDARD_INPUT: &str = "-";

@@ -9,10 +9,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use esparsa::{Error, Result};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
-
-use esparsa::error::{Error, Result};
 
 /// Bits of an entry that say where the id was first: the block, then the line in it.
 const PLACE_BITS: u32 = 48;

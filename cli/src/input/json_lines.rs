@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use esparsa::{Error, Result};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
@@ -13,7 +14,6 @@ use super::repair::repair;
 use super::vector::{Vector, VectorField};
 use super::without_field::without_field;
 use super::{Chunk, Record, check_id, excerpt};
-use esparsa::error::{Error, Result};
 
 /// Parses the lines of a chunk; blank lines are passed over.
 pub(super) fn parse(chunk: &Chunk, emit: &mut dyn FnMut(Result<Record>)) {

@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use esparsa::error::{Error, Result};
+use esparsa::{Error, Result};
 
 /// The lines of a chunk, each with its number in the file and without its line end (LF or CR LF).
 pub(super) struct Lines<'a> {

@@ -41,10 +41,9 @@ mod without_field;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use esparsa::error::{Error, Result};
 use esparsa::format::limits;
+use esparsa::{Error, Result};
+use serde::Serialize;
 
 pub use detect::InputFormat;
 pub use encoding::InputEncoding;
@@ -197,7 +196,7 @@ struct Stored<'a> {
 /// nor vector is a document of length 0, not an error.
 ///
 /// ```
-/// use esparsa::cli::input::{Chunk, RecordFormat, parse};
+/// use esparsa_cli::input::{Chunk, RecordFormat, parse};
 ///
 /// let chunk = Chunk {
 ///     file: "corpus.jsonl".into(),

@@ -5,13 +5,14 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use esparsa::{Error, Result};
+
 use super::Chunk;
 use super::chunks::{FileChunks, Limits};
 use super::decompress::{self, Compression, Stream};
 use super::detect::{self, BYTE_ORDER_MARK, InputFormat, SNIFF_BYTES, Shape};
 use super::encoding::InputEncoding;
 use super::files::{self, InputFile};
-use esparsa::error::{Error, Result};
 
 /// What standard input is called in messages and records.
 const STANDARD_INPUT: &str = "<stdin>";
@@ -23,7 +24,7 @@ const STANDARD_INPUT: &str = "<stdin>";
 /// that record; a file that cannot be read is an [`Error::Io`], followed by the next file.
 ///
 /// ```
-/// use esparsa::cli::input::{InputFormat, Reader, parse};
+/// use esparsa_cli::input::{InputFormat, Reader, parse};
 ///
 /// # fn main() -> esparsa::Result<()> {
 /// let folder = std::env::temp_dir().join("esparsa-input-example");

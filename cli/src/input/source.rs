@@ -3,10 +3,10 @@
 //! Chunks depend on the input alone, so counting them says where a load was when it was
 //! interrupted. A checksum of what was read tells whether the input is still the same.
 
+use esparsa::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{Chunk, Reader};
-use esparsa::error::{Error, Result};
 
 /// How far inputs have been read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

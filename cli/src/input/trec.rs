@@ -7,11 +7,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use esparsa::{Error, Result};
+
 use super::encoding::detect;
 use super::entities::decode;
 use super::lines::{count_line_feeds, length_through, utf8};
 use super::{Chunk, Record, excerpt};
-use esparsa::error::{Error, Result};
 
 /// Elements whose content is not text: the header of a web crawl, programs, and the looks of a
 /// page.

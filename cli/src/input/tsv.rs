@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use esparsa::{Error, Result};
+
 use super::lines::{Lines, utf8};
 use super::{Chunk, Record};
-use esparsa::error::{Error, Result};
 
 /// Parses the lines of a chunk; empty lines are passed over.
 pub(super) fn parse(chunk: &Chunk, emit: &mut dyn FnMut(Result<Record>)) {

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use esparsa::{Error, Result};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{MAX_TERM_BYTES, excerpt};
-use esparsa::error::{Error, Result};
 
 /// A vector of a record.
 #[derive(Debug, PartialEq)]

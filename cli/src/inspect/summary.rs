@@ -3,16 +3,16 @@
 use std::fmt;
 use std::path::Path;
 
+use esparsa::format::FieldNumber;
+use esparsa::format::dense::DenseShape;
+use esparsa::format::manifest::{deletes_file, manifest_file};
+use esparsa::format::schema::Field;
+use esparsa::index::SnapshotSegment;
+use esparsa::{DenseElement, DenseMetric, FieldOptions, Schema, Snapshot};
 use serde::Serialize;
 
 use crate::parts::Parts;
 use crate::size::{Size, counted, grouped};
-use esparsa::Snapshot;
-use esparsa::format::dense::DenseShape;
-use esparsa::format::manifest::{deletes_file, manifest_file};
-use esparsa::format::schema::Field;
-use esparsa::format::{DenseElement, DenseMetric, FieldNumber, FieldOptions, Schema};
-use esparsa::index::SnapshotSegment;
 
 /// What an index holds.
 #[derive(Debug, Serialize)]

@@ -1,10 +1,9 @@
 //! The terms of a field over all segments of a snapshot.
 
-use esparsa::Snapshot;
-use esparsa::error::{Error, Result};
 use esparsa::format::FieldKind;
 use esparsa::format::dictionary::{Dictionary, DictionaryIter};
 use esparsa::segment::FieldReader;
+use esparsa::{Error, Result, Snapshot};
 
 /// A term, and in how many documents it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

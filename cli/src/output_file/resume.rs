@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use esparsa::{Error, Result};
+
 use super::{
     OutputFile, PartialFile, STANDARD, is_written_directly, open_locked, partial_path, resolved,
 };
-use esparsa::error::{Error, Result};
 
 impl OutputFile {
     /// Leaves what is written where it is if the work fails, for [`PartialFile::resume`] to go on

@@ -1,14 +1,10 @@
 //! The field that is searched, and queries for it.
 
-use serde_json::{Value, json};
-
-use esparsa::Bm25;
-use esparsa::error::{Error, Result};
 use esparsa::eval::{self, TopicPart, read_queries};
 use esparsa::format::schema::Field;
-use esparsa::format::{FieldKind, FieldOptions, Schema, SparseTerms};
-use esparsa::index::Snapshot;
-use esparsa::query::Query;
+use esparsa::format::{FieldKind, SparseTerms};
+use esparsa::{Bm25, Error, FieldOptions, Query, Result, Schema, Snapshot};
+use serde_json::{Value, json};
 
 /// The options that say what is searched and how it is scored.
 #[derive(clap::Args, Clone, Debug, Default)]

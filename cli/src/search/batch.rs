@@ -3,13 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use esparsa::format::limits::MAX_QUERY_TERMS;
+use esparsa::{Error, Result, SearchOptions, SearchResult, Snapshot};
+
 use super::progress::QueryProgress;
 use crate::queries::QuerySet;
 use crate::size::{counted, grouped};
-use esparsa::error::{Error, Result};
-use esparsa::format::limits::MAX_QUERY_TERMS;
-use esparsa::index::Snapshot;
-use esparsa::query::{SearchOptions, SearchResult};
 
 /// Queries of the first batch.
 const FIRST_BATCH: usize = 64;

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
+use esparsa::{Hit, Query, Result, Snapshot};
+
 use super::snippet::snippet;
 use super::terminal::{Style, pad, width};
 use crate::harmless::harmless;
-use esparsa::error::Result;
-use esparsa::index::Snapshot;
-use esparsa::query::{Hit, Query};
 
 /// A snippet has at least this many columns, however long the ids are.
 const LEAST_SNIPPET_COLUMNS: usize = 30;

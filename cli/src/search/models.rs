@@ -3,17 +3,15 @@
 
 use std::path::PathBuf;
 
+use esparsa::format::{FieldKind, SparseTerms};
+use esparsa::neural::{Role, TextEncoder};
+use esparsa::rank::rerank;
+use esparsa::{Error, FieldOptions, Result, Schema, SearchResult, Snapshot, eval};
+
 use crate::index::thread_count;
 use crate::models::{AnyEncoder, AnyScorer, KindName, ModelArguments, identity, same_model};
 use crate::queries::{SearchedField, k_parser};
 use crate::records::stored_contents;
-use esparsa::error::{Error, Result};
-use esparsa::eval;
-use esparsa::format::{FieldKind, FieldOptions, Schema, SparseTerms};
-use esparsa::index::Snapshot;
-use esparsa::neural::{Role, TextEncoder};
-use esparsa::query::SearchResult;
-use esparsa::rank::rerank;
 
 /// The options for models.
 #[derive(clap::Args, Clone, Debug, Default)]

@@ -1,13 +1,11 @@
 //! Results for machines: one JSON object each.
 
+use esparsa::{Algorithm, Error, Explanation, Result, SearchResult, Snapshot};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::harmless::harmless;
 use crate::output;
-use esparsa::error::{Error, Result};
-use esparsa::index::Snapshot;
-use esparsa::query::{Algorithm, Explanation, SearchResult};
 
 /// What is printed for one query of the command line.
 #[derive(Serialize)]

@@ -2,13 +2,11 @@
 
 use std::ops::Range;
 
+use esparsa::{Query, Result, Snapshot};
 use serde_json::Value;
 
 use super::terminal::{Style, letter_width, width};
 use crate::harmless::harmless;
-use esparsa::error::Result;
-use esparsa::index::Snapshot;
-use esparsa::query::Query;
 
 /// Keys of a stored JSON object that may hold its text, the first that is there counts.
 const TEXT_KEYS: [&str; 3] = ["text", "contents", "body"];

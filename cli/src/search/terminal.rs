@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::harmless::harmless;
 use console::{Term, colors_enabled, measure_text_width};
+
+use crate::harmless::harmless;
 
 /// Width taken when standard output is no terminal, in columns.
 const PLAIN_COLUMNS: usize = 100;

@@ -4,6 +4,9 @@
 
 use std::sync::Arc;
 
+use esparsa::neural::{Encoded, for_each_window};
+use esparsa::{Document, Error, ParsedBatch, Result};
+
 use super::intake::Intake;
 use super::{Ids, Load, Loaded, Problem, Shape, Source, document_of};
 use crate::index::encoding::{Encoders, Vectors};
@@ -11,9 +14,6 @@ use crate::index::target::{DENSE_FIELD, SPARSE_FIELD};
 use crate::input::{OnDuplicate, Record};
 use crate::progress::Progress;
 use crate::records::{Read, Records};
-use esparsa::error::{Error, Result};
-use esparsa::neural::{Encoded, for_each_window};
-use esparsa::{Document, ParsedBatch};
 
 impl Load<'_> {
     /// As [`Load::run`], with the vectors that the models make of the records.

@@ -8,11 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use esparsa::eval::names::is_escaped;
+use esparsa::{Document, ParsedBatch, Result};
+
 use crate::index::problems::Problem;
 use crate::input::Ids;
-use esparsa::error::Result;
-use esparsa::eval::names::is_escaped;
-use esparsa::{Document, ParsedBatch};
 
 /// A record that was parsed.
 pub struct Parsed {
