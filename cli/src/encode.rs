@@ -63,8 +63,9 @@ pub struct Encode {
     /// fails.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Go on behind the last whole line of FILE.partial, or else of the finished file; inputs,
-    /// model and options must be as before.
+    /// Continue after the last complete line of FILE.partial, or else of the finished file; inputs,
+    /// model and options must be as before. If there is neither, say so and encode from the
+    /// beginning.
     #[arg(long, requires = "output")]
     resume: bool,
     /// Number of threads [default: all cores].
@@ -214,14 +215,17 @@ impl Encode {
         };
         let mut begun = Begun::open(path)?;
         let found = begun.pass_over(records, self.on_bad_input == OnBadInput::Skip)?;
-        if let Some((record, vector)) = found.first {
-            self.check_model(&record, &vector, encoder, format)
-                .map_err(|error| error.at_line(begun.name(), 1))?;
-            progress.message(&format!(
-                "resuming after {}, {} left out",
-                counted(found.documents, "document"),
-                counted(found.left_out, "bad record")
-            ));
+        match found.first {
+            Some((record, vector)) => {
+                self.check_model(&record, &vector, encoder, format)
+                    .map_err(|error| error.at_line(begun.name(), 1))?;
+                progress.message(&format!(
+                    "resuming after {}, {} skipped",
+                    counted(found.documents, "document"),
+                    counted(found.skipped, "bad record")
+                ));
+            }
+            None => progress.message("no vectors to resume after: encoding from the beginning"),
         }
         Ok(begun.into_output()?.kept())
     }

@@ -83,7 +83,7 @@ pub struct Index {
     /// Files or folders of documents, or `-` for standard input; `.gz` and `.zst` files are decompressed.
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
-    /// Folder of the index; created if it holds none, else added to.
+    /// Folder of the index: a new or empty one, or one that holds an index, which is added to.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
     /// Language of the texts, as a code or an English name, or `simple` for none [default: what the
@@ -117,8 +117,8 @@ pub struct Index {
     /// streams wait for the end of such a piece [default: one commit at the end].
     #[arg(long, value_name = "N|SIZE|TIME")]
     commit_every: Option<CommitEvery>,
-    /// Continue after the last commit of an interrupted load, with the same inputs and models.
-    /// Where there is none, start at the beginning.
+    /// Continue after the last commit of an interrupted load, with the same inputs and models. If
+    /// there is none, say so and load from the beginning.
     #[arg(long)]
     resume: bool,
     /// Keep no documents in a new index, so that only ids can be returned.
@@ -235,6 +235,9 @@ impl Index {
             return Ok(Done::default());
         };
         let Some(checkpoint) = Checkpoint::read(&self.index)? else {
+            if !self.quiet {
+                output::message("no interrupted load to resume: loading from the beginning");
+            }
             return Ok(Done::default());
         };
         checkpoint.check(inputs, commit)?;

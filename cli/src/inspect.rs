@@ -12,14 +12,15 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::RangedI64ValueParser;
 use esparsa::{Index, Result, Snapshot};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use self::summary::Summary;
 use self::terms::{TermCount, list_terms};
 use crate::get::all_found;
 use crate::harmless::{harmless, harmless_lines};
 use crate::output::{self, Output};
-use crate::search::report::{line, print_line};
+use crate::search::report::{StoredDocument, line, print_line};
 
 /// Arguments of `esparsa inspect`.
 #[derive(clap::Args)]
@@ -48,6 +49,15 @@ pub struct Inspect {
     /// Show the document with this id: where it is, and what is stored of it.
     #[arg(long, value_name = "ID")]
     document: Option<String>,
+}
+
+/// Where a document is, and what is stored of it.
+#[derive(Serialize)]
+struct DocumentReport<'a> {
+    id: &'a str,
+    segment: &'a str,
+    document: u32,
+    stored: Option<StoredDocument>,
 }
 
 impl Inspect {
@@ -103,13 +113,12 @@ fn print_document(snapshot: &Snapshot, id: &str, json: bool) -> Result<()> {
     let file = segment.reader.container().file();
     let stored = snapshot.stored(address)?;
     if json {
-        // What is stored is JSON if it was loaded by `esparsa index`; else it is shown as a string.
-        let stored: Value = serde_json::from_slice(&stored)
-            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&stored)));
-        let report = json!({
-            "id": id, "segment": file, "document": address.document, "stored": stored,
+        return print_line(&DocumentReport {
+            id,
+            segment: file,
+            document: address.document,
+            stored: StoredDocument::of(&stored),
         });
-        return print_line(&report);
     }
     let mut output = Output::new();
     output.line(format!("document {} of {file}", address.document))?;

@@ -3,18 +3,20 @@
 //! On a terminal that is a bar with bytes, documents per second and time left; elsewhere, such as in a log file, it is
 //! a plain line every few seconds.
 
-use std::io::{self, IsTerminal};
+mod display;
+
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
+pub use self::display::{BETWEEN_LINES, Display, style};
 use crate::output;
 use crate::size::{Size, counted, grouped};
 
-const BETWEEN_LINES: Duration = Duration::from_secs(5);
 const BETWEEN_DRAWINGS: Duration = Duration::from_millis(200);
 const BAR: &str = "{wide_bar} {decimal_bytes} of {decimal_total_bytes}, {msg}, {eta} left";
 const SPINNER: &str = "{spinner} {decimal_bytes}, {msg}";
+const PHASE: &str = "{spinner} {msg}, {elapsed}";
 
 /// Shows how far a load is.
 pub struct Progress {
@@ -24,25 +26,12 @@ pub struct Progress {
     last_shown: Instant,
 }
 
-enum Display {
-    Nothing,
-    Bar(ProgressBar),
-    Lines,
-}
-
 impl Progress {
     /// Begins with nothing loaded; `total_bytes` is the size of the input, if it is known.
     pub fn new(total_bytes: Option<u64>, quiet: bool) -> Self {
-        let display = if quiet {
-            Display::Nothing
-        } else if io::stderr().is_terminal() {
-            Display::Bar(bar(total_bytes))
-        } else {
-            Display::Lines
-        };
         let now = Instant::now();
         Self {
-            display,
+            display: Display::new(quiet, || bar(total_bytes)),
             total_bytes,
             started: now,
             last_shown: now,
@@ -89,7 +78,7 @@ impl Progress {
             Display::Lines if self.started.elapsed() >= BETWEEN_LINES => output::message(name),
             Display::Nothing | Display::Lines => {}
             Display::Bar(bar) => {
-                bar.set_style(style("{spinner} {msg}, {elapsed}"));
+                bar.set_style(style(PHASE));
                 bar.set_message(name);
                 bar.enable_steady_tick(BETWEEN_DRAWINGS);
             }
@@ -98,19 +87,7 @@ impl Progress {
 
     /// Prints a message on standard error without spoiling the bar; `--quiet` does not silence it.
     pub fn message(&self, line: &str) {
-        match &self.display {
-            Display::Nothing | Display::Lines => output::message(line),
-            Display::Bar(bar) => bar.suspend(|| output::message(line)),
-        }
-    }
-}
-
-impl Drop for Progress {
-    /// Takes the bar away, whatever became of the load.
-    fn drop(&mut self) {
-        if let Display::Bar(bar) = &self.display {
-            bar.finish_and_clear();
-        }
+        self.display.message(line);
     }
 }
 
@@ -119,11 +96,6 @@ fn bar(total_bytes: Option<u64>) -> ProgressBar {
         Some(bytes) => ProgressBar::new(bytes).with_style(style(BAR)),
         None => ProgressBar::new_spinner().with_style(style(SPINNER)),
     }
-}
-
-/// The style of a template; templates are constants of this file, and a bad one would only look plain.
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn counts_and_rates(documents: u64, tokens: Option<u64>, elapsed: Duration) -> String {
@@ -166,6 +138,8 @@ pub fn duration(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use indicatif::ProgressStyle;
+
     use super::*;
 
     #[test]
@@ -207,7 +181,7 @@ mod tests {
 
     #[test]
     fn templates_are_valid() {
-        for template in [BAR, SPINNER] {
+        for template in [BAR, SPINNER, PHASE] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

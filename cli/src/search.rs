@@ -12,6 +12,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use esparsa::eval::names::is_control;
 use esparsa::eval::{self, RunWriter};
 use esparsa::format::limits::MAX_K;
 use esparsa::{
@@ -81,7 +82,8 @@ pub struct Search {
     /// Relevance judgements: of --queries, search only with queries that have some.
     #[arg(long, value_name = "FILE", conflicts_with = "query")]
     qrels: Option<PathBuf>,
-    /// Name of the system in the last column of the run, without white space [default: esparsa].
+    /// Name of the system in the last column of the run, without white space and control characters
+    /// [default: esparsa].
     #[arg(long, value_name = "NAME", conflicts_with_all = ["query", "json"], value_parser = tag_parser)]
     tag: Option<String>,
     /// Threads for the queries of a file, each of which runs on one [default: all cores].
@@ -128,8 +130,9 @@ pub struct Search {
 
 /// Reads the tag of a run.
 fn tag_parser(text: &str) -> std::result::Result<String, String> {
-    match text.is_empty() || text.contains(char::is_whitespace) {
-        true => Err("expected a name without white space".to_owned()),
+    let is_refused = |character: char| character.is_whitespace() || is_control(character);
+    match text.is_empty() || text.contains(is_refused) {
+        true => Err("expected a name without white space and control characters".to_owned()),
         false => Ok(text.to_owned()),
     }
 }

@@ -29,7 +29,7 @@ pub struct Found {
     /// Documents that it holds.
     pub documents: u64,
     /// Records before the last of these that it does not hold.
-    pub left_out: u64,
+    pub skipped: u64,
     /// The first document and its vector.
     pub first: Option<(Record, Value)>,
 }
@@ -63,7 +63,7 @@ impl Begun {
     pub fn pass_over(&mut self, records: &mut Records, skips: bool) -> Result<Found> {
         let mut found = Found {
             documents: 0,
-            left_out: 0,
+            skipped: 0,
             first: None,
         };
         let mut lines = BufReader::new(self.partial.file());
@@ -77,7 +77,7 @@ impl Begun {
             let number = found.documents + 1;
             let at_line = |error: Error| error.at_line(&*self.name, number);
             let (id, vector) = read_line(&line).map_err(at_line)?;
-            let record = next_named(&id, records, skips, &mut found.left_out).map_err(at_line)?;
+            let record = next_named(&id, records, skips, &mut found.skipped).map_err(at_line)?;
             found.documents = number;
             found.first.get_or_insert((record, vector));
         }
@@ -97,7 +97,7 @@ impl Begun {
 }
 
 /// The next record with this id; those before it are counted.
-fn next_named(id: &str, records: &mut Records, skips: bool, left_out: &mut u64) -> Result<Record> {
+fn next_named(id: &str, records: &mut Records, skips: bool, skipped: &mut u64) -> Result<Record> {
     for read in records {
         match read.record {
             Ok(record) if record.id == id => return Ok(record),
@@ -109,9 +109,9 @@ fn next_named(id: &str, records: &mut Records, skips: bool, left_out: &mut u64) 
                 )));
             }
             // The run before left it out too: one that duplicates end would have ended here.
-            Err(_) if read.is_duplicate => *left_out += 1,
+            Err(_) if read.is_duplicate => *skipped += 1,
             Err(error) if !skips || !error.is_input() => return Err(error),
-            Ok(_) | Err(_) => *left_out += 1,
+            Ok(_) | Err(_) => *skipped += 1,
         }
     }
     Err(Error::invalid(format!(
@@ -207,14 +207,14 @@ mod tests {
         let input = "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{}\n{\"id\":\"c\"}\n{\"id\":\"d\"}\n";
         let mut rest = records(&folder, input);
         let found = begun.pass_over(&mut rest, true).unwrap();
-        assert_eq!((found.documents, found.left_out), (2, 2));
+        assert_eq!((found.documents, found.skipped), (2, 2));
         let (record, vector) = found.first.unwrap();
         assert_eq!((&*record.id, vector), ("a", json!([1])));
         assert_eq!(rest.next().unwrap().record.unwrap().id, "d");
     }
 
     #[test]
-    fn duplicates_that_were_left_out_are_passed_over() {
+    fn duplicates_that_were_skipped_are_passed_over() {
         let (folder, mut begun) =
             begun("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"b\",\"vector\":[2]}\n");
         let path = folder.path().join("in.jsonl");
@@ -224,7 +224,7 @@ mod tests {
         let source = Source::new(Vec::new(), reader);
         let mut rest = Records::of(source, Ids::new(OnDuplicate::Skip));
         let found = begun.pass_over(&mut rest, false).unwrap();
-        assert_eq!((found.documents, found.left_out), (2, 1));
+        assert_eq!((found.documents, found.skipped), (2, 1));
         assert!(rest.next().unwrap().is_duplicate);
         assert_eq!(rest.next().unwrap().record.unwrap().id, "c");
     }

@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::input::{InputEncoding, InputFormat, Position, Reader};
 
 /// Name of the file. The engine leaves files alone whose names it does not know.
-const FILE: &str = "load-state.json";
+pub const FILE: &str = "load-state.json";
 
 /// Files of which path and length are kept.
 const FILES_KEPT: usize = 100;

@@ -8,6 +8,7 @@ use esparsa::store::{Directory, FileSystem};
 use esparsa::{Error, FieldOptions, Index, IndexOptions, Result, Schema};
 
 use super::Index as Arguments;
+use super::checkpoint::FILE as CHECKPOINT;
 use super::encoding::Encoders;
 use super::peek::Peeked;
 
@@ -63,6 +64,13 @@ impl Target {
         let created = !names
             .iter()
             .any(|name| file_number(name, "manifest").is_some());
+        if created && let Some(other) = names.iter().find(|name| !may_be_without_index(name)) {
+            let message = format!(
+                "expected an index or an empty folder, found other files, such as `{other}`; name \
+                 another folder"
+            );
+            return Err(Error::invalid(message).at_line(arguments.index.to_string_lossy(), 0));
+        }
         let options = IndexOptions::new();
         let index = if created {
             let schema = encoders.note_in(new_schema(arguments, peeked, language)?)?;
@@ -106,13 +114,29 @@ impl Target {
         if !self.created || !self.index.snapshot().is_ok_and(|s| s.commit() == 1) {
             return;
         }
-        // An empty index that stays does no harm, so failures here are not worth a message.
-        for name in self.directory.list().unwrap_or_default() {
-            if file_number(&name, "manifest").is_some() {
-                let _ = self.directory.remove(&name);
+        // Segments first: a folder that has some but no manifest is refused by the next load.
+        for kind in ["segment", "deletes", "manifest"] {
+            for name in self.directory.list().unwrap_or_default() {
+                if file_number(&name, kind).is_some() {
+                    // An empty index that remains does no harm, so a failure needs no message.
+                    let _ = self.directory.remove(&name);
+                }
             }
         }
     }
+}
+
+/// True for files that may be in a folder without an index: hidden ones, and what is left of an index
+/// whose creation was interrupted.
+///
+/// Segments are not among these. An index has a manifest before it has segments, so the manifest of
+/// such a folder was lost, and a new index would delete the segments.
+fn may_be_without_index(name: &str) -> bool {
+    let bare = name.strip_suffix(".tmp").unwrap_or(name);
+    name.starts_with('.')
+        || name == "lock"
+        || bare == CHECKPOINT
+        || file_number(bare, "manifest").is_some()
 }
 
 fn new_schema(arguments: &Arguments, peeked: &Peeked, language: &str) -> Result<Schema> {

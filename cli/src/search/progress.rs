@@ -4,13 +4,12 @@
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::output;
-use crate::progress::duration;
+use crate::progress::{BETWEEN_LINES, Display, duration, style};
 use crate::size::{counted, grouped};
 
-const BETWEEN_LINES: Duration = Duration::from_secs(5);
 const BAR: &str = "{wide_bar} {human_pos} of {human_len} queries, {per_sec}, {eta} left";
 
 /// Shows how many queries were searched.
@@ -21,25 +20,15 @@ pub struct QueryProgress {
     last_shown: Instant,
 }
 
-enum Display {
-    Nothing,
-    Bar(ProgressBar),
-    Lines,
-}
-
 impl QueryProgress {
     /// Begins before the first of `queries` queries. No bar is drawn while results go to the
     /// terminal.
     pub fn new(queries: u64, quiet: bool, to_terminal: bool) -> Self {
-        let display = match () {
-            () if quiet => Display::Nothing,
-            () if io::stderr().is_terminal() && to_terminal => Display::Nothing,
-            () if io::stderr().is_terminal() => Display::Bar(bar(queries)),
-            () => Display::Lines,
-        };
+        // Results and a bar on the same terminal would overwrite each other.
+        let quiet = quiet || (to_terminal && io::stderr().is_terminal());
         let now = Instant::now();
         Self {
-            display,
+            display: Display::new(quiet, || bar(queries)),
             queries,
             started: now,
             last_shown: now,
@@ -62,27 +51,12 @@ impl QueryProgress {
 
     /// Prints a message on standard error without spoiling the bar; `--quiet` does not silence it.
     pub fn message(&self, line: &str) {
-        match &self.display {
-            Display::Nothing | Display::Lines => output::message(line),
-            Display::Bar(bar) => bar.suspend(|| output::message(line)),
-        }
-    }
-}
-
-impl Drop for QueryProgress {
-    /// Takes the bar away, whatever became of the search.
-    fn drop(&mut self) {
-        if let Display::Bar(bar) = &self.display {
-            bar.finish_and_clear();
-        }
+        self.display.message(line);
     }
 }
 
 fn bar(queries: u64) -> ProgressBar {
-    // The template is a constant, and a bad one would only look plain.
-    let style = ProgressStyle::with_template(BAR);
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(queries).with_style(style)
+    ProgressBar::new(queries).with_style(style(BAR))
 }
 
 fn line(done: u64, queries: u64, elapsed: Duration) -> String {
@@ -99,6 +73,8 @@ fn line(done: u64, queries: u64, elapsed: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use indicatif::ProgressStyle;
+
     use super::*;
 
     #[test]

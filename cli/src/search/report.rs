@@ -2,7 +2,7 @@
 
 use esparsa::{Algorithm, Error, Explanation, Result, SearchResult, Snapshot};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::harmless::harmless;
 use crate::output;
@@ -37,9 +37,20 @@ struct HitReport<'a> {
     rank: usize,
     id: &'a str,
     score: f32,
-    /// The stored document: its JSON, or a string if it is other text; left out if nothing readable is stored.
+    /// The stored document; omitted if nothing readable is stored.
     #[serde(skip_serializing_if = "Option::is_none")]
-    document: Option<Value>,
+    document: Option<StoredDocument>,
+}
+
+/// A stored document within a report.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum StoredDocument {
+    /// JSON, as it was loaded: parsing and printing it again would lose keys that occur twice, and
+    /// numbers that no machine type holds.
+    Json(Box<RawValue>),
+    /// Other text, shown as a JSON string.
+    Text(String),
 }
 
 /// What is printed for an explanation.
@@ -79,7 +90,7 @@ impl<'a> SingleReport<'a> {
     ) -> Result<Self> {
         let mut hits = hit_reports(result);
         for (report, hit) in hits.iter_mut().zip(&result.hits) {
-            report.document = as_json(&snapshot.stored(hit.address)?);
+            report.document = StoredDocument::of(&snapshot.stored(hit.address)?);
         }
         Ok(Self {
             query,
@@ -146,12 +157,35 @@ fn hit_reports(result: &SearchResult) -> Vec<HitReport<'_>> {
     .collect()
 }
 
-fn as_json(stored: &[u8]) -> Option<Value> {
-    if stored.is_empty() {
-        return None;
+impl StoredDocument {
+    /// What is stored; `None` if that is nothing or is not UTF-8.
+    pub fn of(stored: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(stored).ok()?;
+        if text.is_empty() {
+            return None;
+        }
+        let json = serde_json::from_str::<&RawValue>(text)
+            .and_then(|json| RawValue::from_string(without_white_space(json.get())));
+        Some(match json {
+            Ok(json) => Self::Json(json),
+            Err(_) => Self::Text(text.to_owned()),
+        })
     }
-    let json = serde_json::from_slice(stored).ok();
-    json.or_else(|| std::str::from_utf8(stored).ok().map(Value::from))
+}
+
+/// `json`, which is valid, without the white space between its tokens, so that it fits on a line.
+fn without_white_space(json: &str) -> String {
+    let (mut in_string, mut is_escaped) = (false, false);
+    let is_kept = |character: &char| {
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = in_string,
+            '"' => in_string = !in_string,
+            _ => {}
+        }
+        in_string || !character.is_ascii_whitespace()
+    };
+    json.chars().filter(is_kept).collect()
 }
 
 /// The names of the algorithms used in a snapshot's segments, each once.
@@ -175,4 +209,35 @@ pub fn line(report: &impl Serialize) -> Result<String> {
 /// Prints a report as one line.
 pub fn print_line(report: &impl Serialize) -> Result<()> {
     output::print(line(report)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(stored: &str) -> Option<String> {
+        let document = StoredDocument::of(stored.as_bytes());
+        document.map(|document| line(&document).unwrap())
+    }
+
+    #[test]
+    fn stored_json_is_shown_as_it_was_loaded() {
+        for json in [
+            r#"{"n":1e999,"a":-0.10,"n":2}"#,
+            r#"{"half a pair":"\ud800","s":"a \" b\\"}"#,
+            "[1]",
+        ] {
+            assert_eq!(shown(json).unwrap(), json);
+        }
+        let spaced = "\t{ \"a b\":\r\n[1, 2] }\n";
+        assert_eq!(shown(spaced).unwrap(), r#"{"a b":[1,2]}"#);
+        assert_eq!(shown("{\"a\":\"\u{9b}\"}").unwrap(), r#"{"a":"\u009b"}"#);
+    }
+
+    #[test]
+    fn other_stored_text_is_a_string() {
+        assert_eq!(shown("lava {1").unwrap(), r#""lava {1""#);
+        assert_eq!(shown(""), None);
+        assert!(StoredDocument::of(b"\xff").is_none());
+    }
 }

@@ -451,6 +451,75 @@ fn a_load_that_ends_with_an_error_can_be_resumed() {
 }
 
 #[test]
+fn a_load_that_finds_nothing_to_resume_says_so() {
+    let scratch = Scratch::new();
+    scratch.write("two.jsonl", LINES);
+    let load = "index two.jsonl --index index --resume";
+    let ran = scratch.run(load);
+    let message = "no interrupted load to resume: loading from the beginning";
+    assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    ran.done();
+    let ran = scratch.run(load);
+    assert!(!ran.stderr.contains(message), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("resuming after 2 documents"),
+        "{}",
+        ran.stderr
+    );
+    ran.done();
+}
+
+#[test]
+fn a_folder_that_holds_other_files_does_not_become_an_index() {
+    let scratch = Scratch::new();
+    scratch.write("two.jsonl", LINES);
+    scratch.write("notes/a.txt", "not an index");
+    let message = scratch.run("index two.jsonl --index notes").failed();
+    assert!(
+        message.contains("notes: expected an index or an empty folder")
+            && message.contains("`a.txt`"),
+        "{message}"
+    );
+    assert_eq!(std::fs::read_dir(scratch.path("notes")).unwrap().count(), 1);
+    // Hidden files, and what is left of an index whose creation was interrupted, are no obstacle.
+    scratch.write("new/.gitignore", "*");
+    scratch.write("new/manifest-0000000001.tmp", "half");
+    scratch.run("index two.jsonl --index new").done();
+    assert_eq!(found(scratch.path("new"), "volcano"), ["etna"]);
+    // Other files beside an index are left alone.
+    scratch.write("new/notes.txt", "mine");
+    scratch.run("index two.jsonl --index new").done();
+    assert!(scratch.path("new/notes.txt").exists());
+    // The segments of an index that lost its manifest are not deleted.
+    std::fs::remove_file(scratch.path("new/notes.txt")).unwrap();
+    for entry in std::fs::read_dir(scratch.path("new")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().contains("manifest-") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let message = scratch.run("index two.jsonl --index new").failed();
+    assert!(message.contains("`segment-"), "{message}");
+}
+
+#[test]
+fn stored_json_is_printed_as_it_was_loaded() {
+    let scratch = Scratch::new();
+    let line = r#"{"_id":"a","text":"lava","n":1e999,"half":"\ud800"}"#;
+    scratch.write("odd.jsonl", line);
+    scratch.run("index odd.jsonl --index index").done();
+    let report = scratch.run("search --index index lava --json").done();
+    assert!(
+        report.contains(&format!(r#""document":{line}"#)),
+        "{report}"
+    );
+    let report = scratch
+        .run("inspect --index index --document a --json")
+        .done();
+    assert!(report.contains(&format!(r#""stored":{line}"#)), "{report}");
+}
+
+#[test]
 fn segments_are_merged_at_the_end_when_asked() {
     let scratch = indexed(LINES);
     scratch.write("three.tsv", "baikal\tA lake.\n");

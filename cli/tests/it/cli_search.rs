@@ -863,6 +863,10 @@ fn wrong_usage_ends_with_code_2() {
             "--explain",
         ),
         ("search --index index --queries q --json --tag t", "--tag"),
+        (
+            "search --index index --queries q --tag \x1b[2J",
+            "control characters",
+        ),
         ("eval --qrels test.qrels", "RUN"),
         (
             "eval --qrels test.qrels a --metrics mrr,beauty@5",
@@ -882,6 +886,13 @@ fn work_that_fails_ends_with_code_1_and_says_why() {
     let fixture = Fixture::new();
     fixture.write("empty.tsv", "\n");
     fixture.write("bad.tsv", "1\tgood\n2 no tab\n");
+    let good = r#"{"_id":"1","text":"volcano"}"#;
+    let half = r#"{"_id":"2","text":"volcano \ud800"}"#;
+    fixture.write("half.jsonl", format!("{good}\n{half}\n"));
+    fixture.write(
+        "nan.jsonl",
+        format!("{good}\n{}\n", r#"{"_id":"2","text":NaN}"#),
+    );
     fixture.write("other.run", "99 Q0 etna 1 2 a\n");
     fixture.write("other.qrels", "99 0 etna 1\n");
     fixture.write("a.run", "1 Q0 etna 1 2 a\n");
@@ -923,6 +934,14 @@ fn work_that_fails_ends_with_code_1_and_says_why() {
             "empty.tsv: expected queries",
         ),
         ("search --index index --queries bad.tsv", "bad.tsv:2: "),
+        (
+            "search --index index --queries half.jsonl",
+            "half.jsonl:2: expected one JSON object on the line",
+        ),
+        (
+            "search --index index --queries nan.jsonl",
+            "nan.jsonl:2: expected one JSON object on the line",
+        ),
         (
             "search --index index --queries queries.tsv --field splade",
             "`vector` in query `1`",
