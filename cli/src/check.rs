@@ -1,4 +1,4 @@
-//! `esparsa check`: whether an index is whole.
+//! `esparsa check`: verifies an index.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ pub struct Check {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// If the newest commit is damaged and an older one is still there and whole, make that one the
-    /// index. What was committed since is lost.
+    /// If the newest commit is damaged and an older one still exists and is intact, go back to the
+    /// older one. Everything committed since is lost.
     #[arg(long)]
     accept_older_commit: bool,
     /// Print one JSON object.
@@ -67,7 +67,7 @@ impl Check {
         let mut output = Output::new();
         if !self.json {
             output.line(format!(
-                "commit {}: manifest and all checksums are right",
+                "commit {}: manifest and checksums verified",
                 snapshot.commit()
             ))?;
         }
@@ -80,7 +80,7 @@ impl Check {
             }
             segments.push(report);
         }
-        // Everything is whole: a writer makes an older commit the newest one, if it is one.
+        // All of it is intact. Committing makes an older commit the newest one.
         let commit = match self.accept_older_commit {
             true => index.writer()?.commit()?.commit,
             false => snapshot.commit(),
@@ -103,7 +103,7 @@ impl Check {
 impl Report {
     fn describe(&self) -> String {
         format!(
-            "whole: {} in {}, {} in {:.1} s",
+            "intact: {} in {}, {} in {:.1} s",
             counted(self.documents, "document"),
             counted(self.segments.len() as u64, "segment"),
             Size(self.bytes),

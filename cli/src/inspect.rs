@@ -17,8 +17,8 @@ use serde_json::json;
 
 use self::summary::Summary;
 use self::terms::{TermCount, list_terms};
+use crate::escape::{escaped, escaped_lines};
 use crate::get::all_found;
-use crate::harmless::{harmless, harmless_lines};
 use crate::output::{self, Output};
 use crate::search::report::{StoredDocument, line, print_line};
 
@@ -31,10 +31,11 @@ pub struct Inspect {
     /// Print JSON: one object, or with --terms one object a line.
     #[arg(long)]
     json: bool,
-    /// List the terms of this field with the number of documents that have each, deleted ones included.
+    /// List the terms of this field with the number of documents that have each, deleted ones
+    /// included.
     #[arg(long, value_name = "FIELD", conflicts_with = "document")]
     terms: Option<String>,
-    /// Only terms that begin so.
+    /// List only terms with this prefix.
     #[arg(
         long,
         value_name = "P",
@@ -61,11 +62,12 @@ struct DocumentReport<'a> {
 }
 
 impl Inspect {
-    /// Prints what was asked for.
+    /// Prints the requested part.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] for a field or document that is not there, and what opening the index gives.
+    /// [`Error::InvalidInput`] for a field or document that does not exist, and what opening the
+    /// index gives.
     pub fn run(self) -> Result<()> {
         let snapshot = Index::open(&self.index)?.snapshot()?;
         if let Some(field) = &self.terms {
@@ -88,7 +90,7 @@ fn print_summary(snapshot: &Snapshot, folder: &Path, json: bool) -> Result<()> {
     if json {
         return print_line(&summary);
     }
-    output::print(&*harmless_lines(&summary.to_string()))
+    output::print(&*escaped_lines(&summary.to_string()))
 }
 
 fn print_terms(terms: &[TermCount], json: bool) -> Result<()> {
@@ -99,7 +101,7 @@ fn print_terms(terms: &[TermCount], json: bool) -> Result<()> {
         if json {
             output.line(line(&json!({ "term": term, "documents": documents }))?)?;
         } else {
-            output.line(format!("{documents:>10}  {}", harmless(&term)))?;
+            output.line(format!("{documents:>10}  {}", escaped(&term)))?;
         }
     }
     output.finish()

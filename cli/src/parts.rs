@@ -1,4 +1,4 @@
-//! The bytes of an index on disk, by what they hold.
+//! The size of an index on disk by component.
 
 use std::fmt::Write;
 
@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use crate::size::Size;
 
-/// Bytes on disk of the files that one commit names, the manifest itself left out.
+/// Bytes on disk of the files that one commit names, without the manifest itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Parts {
-    /// Lists of documents with term frequencies or impacts.
+    /// Postings lists, with term frequencies or impacts.
     pub postings: u64,
     /// Dictionaries of terms.
     pub terms: u64,
@@ -53,7 +53,7 @@ impl Parts {
         parts
     }
 
-    /// The parts in words, such as `1.2 MB on disk: postings 900.0 kB, …`.
+    /// The parts as text, such as `1.2 MB on disk: postings 900.0 kB, …`.
     pub fn describe(&self) -> String {
         let mut text = format!("{} on disk: ", Size(self.total));
         let parts = [

@@ -1,7 +1,7 @@
-//! What is shown on standard error while documents are loaded.
+//! Progress of a load on standard error.
 //!
-//! On a terminal that is a bar with bytes, documents per second and time left; elsewhere, such as in a log file, it is
-//! a plain line every few seconds.
+//! On a terminal it is a bar with bytes, documents per second and time left; elsewhere, such as in
+//! a log file, a line every few seconds.
 
 mod display;
 
@@ -18,7 +18,7 @@ const BAR: &str = "{wide_bar} {decimal_bytes} of {decimal_total_bytes}, {msg}, {
 const SPINNER: &str = "{spinner} {decimal_bytes}, {msg}";
 const PHASE: &str = "{spinner} {msg}, {elapsed}";
 
-/// Shows how far a load is.
+/// Shows the progress of a load.
 pub struct Progress {
     display: Display,
     total_bytes: Option<u64>,
@@ -38,7 +38,7 @@ impl Progress {
         }
     }
 
-    /// Says how much has been read so far; shows it if it is time to.
+    /// Updates the counts, and shows them if enough time has passed.
     pub fn update(&mut self, bytes: u64, documents: u64) {
         self.show(bytes, documents, None);
     }
@@ -72,7 +72,7 @@ impl Progress {
         }
     }
 
-    /// Says what is done after everything has been read.
+    /// Shows what is being done after everything has been read.
     pub fn phase(&mut self, name: &'static str) {
         match &self.display {
             Display::Lines if self.started.elapsed() >= BETWEEN_LINES => output::message(name),
@@ -114,8 +114,8 @@ fn line(bytes: u64, total_bytes: Option<u64>, counts: String, elapsed: Duration)
     line.push_str(&Size(bytes).to_string());
     if let Some(total) = total_bytes.filter(|total| *total > 0) {
         let share = (bytes as f64 / total as f64).min(1.0);
-        // Rounded down: 100 % is said only when all is read. What is left then is no longer
-        // reading.
+        // Rounded down, so that 100 % is shown only when everything is read. Then no time is shown,
+        // because the remaining work is not reading.
         let percent = (100.0 * share).floor();
         line.push_str(&format!(" of {} ({percent:.0} %)", Size(total)));
         if share > 0.0 && share < 1.0 {
@@ -126,7 +126,7 @@ fn line(bytes: u64, total_bytes: Option<u64>, counts: String, elapsed: Duration)
     line
 }
 
-/// A time in words, such as `2 min 5 s`.
+/// A duration as text, such as `2 min 5 s`.
 pub fn duration(seconds: f64) -> String {
     let seconds = seconds.ceil() as u64;
     match seconds {

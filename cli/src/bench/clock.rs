@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use esparsa::{Query, Result, SearchOptions, Snapshot};
 
-/// Figures of one round; times are those of single queries.
+/// TextTable of one round; times are those of single queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Timing {
     /// Mean in milliseconds.
@@ -73,7 +73,8 @@ fn figures(mut times_ms: Vec<f64>, seconds: f64) -> Timing {
     }
 }
 
-/// The smallest of the sorted values that at least `percent` of 100 values do not exceed; 0 when there is none.
+/// The smallest of the sorted values that at least `percent` of 100 values do not exceed; 0 when
+/// there is none.
 fn percentile(sorted: &[f64], percent: usize) -> f64 {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)

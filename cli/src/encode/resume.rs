@@ -1,4 +1,5 @@
-//! Going on where a process was killed: what a file of vectors holds already, held against the inputs.
+//! Continuing an interrupted output: the vectors that a file already holds are matched with the
+//! inputs.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -12,30 +13,31 @@ use crate::input::Record;
 use crate::output_file::{OutputFile, PartialFile};
 use crate::records::Records;
 
-/// Bytes looked at together when the last line feed of a file is searched.
+/// Bytes read at a time while searching for the last line feed of a file.
 const STEP: u64 = 1 << 16;
-/// Vectors of one model differ less than this between processors, relative to numbers above 1.
+/// Vectors of one model differ less than this between CPUs; relative for values above 1.
 const TOLERANCE: f64 = 5e-5;
 
-/// A file that ends with a whole line, and is written on from there.
-pub struct Begun {
+/// A partial file that ends with a complete line, to be continued from there.
+pub struct ResumedOutput {
     partial: PartialFile,
     name: String,
 }
 
-/// What was found in it.
+/// What the file holds.
 #[derive(Debug)]
 pub struct Found {
     /// Documents that it holds.
     pub documents: u64,
-    /// Records before the last of these that it does not hold.
+    /// Records of the input before the last of these that the file lacks.
     pub skipped: u64,
     /// The first document and its vector.
     pub first: Option<(Record, Value)>,
 }
 
-impl Begun {
-    /// Opens what there is of the output `path`, and takes away what follows the last line feed.
+impl ResumedOutput {
+    /// Opens the partial or the finished output for `path`, and truncates it after the last line
+    /// feed.
     ///
     /// # Errors
     ///
@@ -48,18 +50,20 @@ impl Begun {
         Ok(Self { partial, name })
     }
 
-    /// What the file is called in messages.
+    /// Name of the file in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Takes from `records` the documents that the file holds.
+    /// Consumes the documents from `records` that the file holds.
     ///
-    /// Documents of the input that the file lacks were left out by the run before; unless `skips`, they are errors.
+    /// Documents of the input that the file lacks were skipped by the previous run; unless `skips`,
+    /// they are errors.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the file holds something else than vectors of these inputs' documents, in their order; [`Error::Io`].
+    /// [`Error::InvalidInput`] when the file holds something else than vectors of these inputs'
+    /// documents, in their order; [`Error::Io`].
     pub fn pass_over(&mut self, records: &mut Records, skips: bool) -> Result<Found> {
         let mut found = Found {
             documents: 0,
@@ -83,7 +87,7 @@ impl Begun {
         }
     }
 
-    /// The output, to be written from its end.
+    /// The output, positioned at its end.
     ///
     /// # Errors
     ///
@@ -104,11 +108,12 @@ fn next_named(id: &str, records: &mut Records, skips: bool, skipped: &mut u64) -
             Ok(record) if !skips => {
                 return Err(Error::invalid(format!(
                     "expected the vector of `{}`, the next document of the input, found that of `{id}`; name the same inputs \
-                     as before, or leave out --resume to begin anew",
+                     as before, or leave out --resume to start over",
                     record.id
                 )));
             }
-            // The run before left it out too: one that duplicates end would have ended here.
+            // The previous run skipped the duplicate too; with `--on-duplicate fail` it would have
+            // ended here.
             Err(_) if read.is_duplicate => *skipped += 1,
             Err(error) if !skips || !error.is_input() => return Err(error),
             Ok(_) | Err(_) => *skipped += 1,
@@ -116,11 +121,11 @@ fn next_named(id: &str, records: &mut Records, skips: bool, skipped: &mut u64) -
     }
     Err(Error::invalid(format!(
         "expected the vector of a document of the input, found that of `{id}`; name the same inputs as before, or leave out \
-         --resume to begin anew"
+         --resume to start over"
     )))
 }
 
-/// True if two vectors are the same but for rounding. What an object lacks has the weight 0.
+/// True if two vectors are equal up to rounding. A term that an object lacks has weight 0.
 pub fn are_close(one: &Value, other: &Value) -> bool {
     let near = |a: f64, b: f64| (a - b).abs() <= TOLERANCE * a.abs().max(b.abs()).max(1.0);
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
@@ -165,12 +170,12 @@ mod tests {
     use crate::input::{Ids, InputFormat, OnDuplicate, Reader, Source};
     use serde_json::json;
 
-    fn begun(text: &str) -> (tempfile::TempDir, Begun) {
+    fn resumed(text: &str) -> (tempfile::TempDir, ResumedOutput) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vectors.jsonl");
         fs::write(&path, text).unwrap();
-        let begun = Begun::open(&path).unwrap();
-        (folder, begun)
+        let resumed = ResumedOutput::open(&path).unwrap();
+        (folder, resumed)
     }
 
     fn records(folder: &tempfile::TempDir, text: &str) -> Records {
@@ -191,8 +196,8 @@ mod tests {
             (&*format!("a\n{long}"), "a\n"),
         ];
         for (before, after) in cases {
-            let (folder, begun) = begun(before);
-            let mut output = begun.into_output().unwrap();
+            let (folder, resumed) = resumed(before);
+            let mut output = resumed.into_output().unwrap();
             output.write_all(b"end\n").unwrap();
             output.finish().unwrap();
             let text = fs::read_to_string(folder.path().join("vectors.jsonl")).unwrap();
@@ -202,11 +207,11 @@ mod tests {
 
     #[test]
     fn documents_that_are_there_are_taken_from_the_input() {
-        let (folder, mut begun) =
-            begun("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"c\",\"vector\":[2]}\n{\"id\":\"d");
+        let (folder, mut resumed) =
+            resumed("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"c\",\"vector\":[2]}\n{\"id\":\"d");
         let input = "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{}\n{\"id\":\"c\"}\n{\"id\":\"d\"}\n";
         let mut rest = records(&folder, input);
-        let found = begun.pass_over(&mut rest, true).unwrap();
+        let found = resumed.pass_over(&mut rest, true).unwrap();
         assert_eq!((found.documents, found.skipped), (2, 2));
         let (record, vector) = found.first.unwrap();
         assert_eq!((&*record.id, vector), ("a", json!([1])));
@@ -215,15 +220,15 @@ mod tests {
 
     #[test]
     fn duplicates_that_were_skipped_are_passed_over() {
-        let (folder, mut begun) =
-            begun("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"b\",\"vector\":[2]}\n");
+        let (folder, mut resumed) =
+            resumed("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"b\",\"vector\":[2]}\n");
         let path = folder.path().join("in.jsonl");
         let ids = ["a", "a", "b", "a", "c"].map(|id| format!("{{\"id\":\"{id}\"}}\n"));
         fs::write(&path, ids.concat()).unwrap();
         let reader = Reader::open(&[path], InputFormat::Auto).unwrap();
         let source = Source::new(Vec::new(), reader);
         let mut rest = Records::of(source, Ids::new(OnDuplicate::Skip));
-        let found = begun.pass_over(&mut rest, false).unwrap();
+        let found = resumed.pass_over(&mut rest, false).unwrap();
         assert_eq!((found.documents, found.skipped), (2, 1));
         assert!(rest.next().unwrap().is_duplicate);
         assert_eq!(rest.next().unwrap().record.unwrap().id, "c");
@@ -231,17 +236,17 @@ mod tests {
 
     #[test]
     fn a_file_of_other_inputs_is_refused() {
-        let (folder, mut begun) =
-            begun("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"x\",\"vector\":[2]}\n");
+        let (folder, mut resumed) =
+            resumed("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"x\",\"vector\":[2]}\n");
         let mut rest = records(&folder, "{\"id\":\"a\"}\n{\"id\":\"b\"}\n");
-        let error = begun.pass_over(&mut rest, false).unwrap_err().to_string();
+        let error = resumed.pass_over(&mut rest, false).unwrap_err().to_string();
         assert!(
             error.contains("vectors.jsonl:2: expected the vector of `b`"),
             "{error}"
         );
-        let (folder, mut begun) = self::begun("{\"id\":\"x\",\"vector\":[2]}\n");
+        let (folder, mut resumed) = self::resumed("{\"id\":\"x\",\"vector\":[2]}\n");
         let mut rest = records(&folder, "{\"id\":\"a\"}\n");
-        let error = begun.pass_over(&mut rest, true).unwrap_err().to_string();
+        let error = resumed.pass_over(&mut rest, true).unwrap_err().to_string();
         assert!(error.contains("found that of `x`"), "{error}");
     }
 

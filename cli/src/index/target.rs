@@ -18,13 +18,13 @@ pub const TEXT_FIELD: &str = "text";
 pub const SPARSE_FIELD: &str = "sparse";
 /// Name of the field that holds dense vectors.
 pub const DENSE_FIELD: &str = "dense";
-/// Name of the field that keeps documents, in indexes made here.
+/// Name of the stored field in indexes created here.
 const STORED_FIELD: &str = "source";
-/// A new index expects weights up to the max one seen times this: the rest of the input may hold
-/// larger ones.
+/// The expected max weight of a new index is the max seen times this: the rest of the input may
+/// have larger weights.
 const WEIGHT_MARGIN: f32 = 1.1;
-/// The max weight that a new index expects when the first vectors have no weights: learned models
-/// give about as much.
+/// The expected max weight of a new index when the first vectors have no weights, typical of
+/// learned models.
 const EXPECTED_WEIGHT: f32 = 3.5;
 
 /// An index that was opened, or created just now.
@@ -51,8 +51,8 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the arguments or the first records contradict the index that is there; what opening
-    /// and creating give.
+    /// [`Error::InvalidInput`] when the arguments or the first records contradict the existing
+    /// index; what opening and creating give.
     pub fn open_or_create(
         arguments: &Arguments,
         peeked: &Peeked,
@@ -108,8 +108,8 @@ impl Target {
         }
     }
 
-    /// Removes an index that was created just now and holds nothing, so that the next try can choose other fields. The
-    /// writer's lock must be held.
+    /// Removes an index that was created just now and is empty, so that the next attempt can choose
+    /// other fields. The writer's lock must be held.
     pub fn undo(&self) {
         if !self.created || !self.index.snapshot().is_ok_and(|s| s.commit() == 1) {
             return;
@@ -126,8 +126,8 @@ impl Target {
     }
 }
 
-/// True for files that may be in a folder without an index: hidden ones, and what is left of an index
-/// whose creation was interrupted.
+/// True for files that may be in a folder without an index: hidden ones, and what is left of an
+/// index whose creation was interrupted.
 ///
 /// Segments are not among these. An index has a manifest before it has segments, so the manifest of
 /// such a folder was lost, and a new index would delete the segments.
@@ -146,7 +146,7 @@ fn new_schema(arguments: &Arguments, peeked: &Peeked, language: &str) -> Result<
         schema = schema.sparse_max_weight(SPARSE_FIELD, weight)?;
     } else if peeked.first_vector().is_some() {
         let expected = peeked.max_weight() * WEIGHT_MARGIN;
-        // Weights that are 0, or nearly so, or too large to be told from infinity, say nothing.
+        // Weights near 0 and weights that overflow are no estimate.
         let is_useful = expected > 1e-30 && expected.is_finite();
         let expected = if is_useful { expected } else { EXPECTED_WEIGHT };
         schema = schema.sparse(SPARSE_FIELD, expected)?;
@@ -158,7 +158,7 @@ fn new_schema(arguments: &Arguments, peeked: &Peeked, language: &str) -> Result<
     schema.stored(STORED_FIELD)
 }
 
-/// Checks that an index that is there has the fields that the arguments and the first records ask for.
+/// Checks that an existing index has the fields that the arguments and the first records require.
 fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Result<()> {
     let text = schema.expect(TEXT_FIELD, FieldKind::Text)?;
     if let (FieldOptions::Text { analyzer, .. }, Some(language)) =
@@ -171,7 +171,7 @@ fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Resu
         )));
     }
     if arguments.no_stored && schema.stored_field().is_some() {
-        let message = "--no-stored contradicts the index, which keeps documents; leave the option out, or build a new \
+        let message = "--no-stored contradicts the index, which stores documents; leave the option out, or build a new \
                        index";
         return Err(Error::invalid(message));
     }
@@ -183,14 +183,16 @@ fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Resu
     }
 }
 
-fn check_max_weight(field: Option<&FieldOptions>, asked: Option<f32>) -> Result<()> {
-    let Some(asked) = asked else { return Ok(()) };
+fn check_max_weight(field: Option<&FieldOptions>, requested: Option<f32>) -> Result<()> {
+    let Some(requested) = requested else {
+        return Ok(());
+    };
     let Some(FieldOptions::Sparse { scale, clamps, .. }) = field else {
         return Err(no_sparse_field());
     };
-    // The index keeps a 255th of the weight, so that the product may differ from it by rounding.
+    // The index stores a 255th of the weight, so the product may differ by rounding.
     let kept = scale * 255.0;
-    if *clamps && (kept / asked - 1.0).abs() < 1e-5 {
+    if *clamps && (kept / requested - 1.0).abs() < 1e-5 {
         return Ok(());
     }
     let found = match clamps {
@@ -198,11 +200,11 @@ fn check_max_weight(field: Option<&FieldOptions>, asked: Option<f32>) -> Result<
         false => "which has no max weight".to_owned(),
     };
     Err(Error::invalid(format!(
-        "--max-weight {asked} contradicts the index, {found}; leave the option out, or build a new index"
+        "--max-weight {requested} contradicts the index, {found}; leave the option out, or build a new index"
     )))
 }
 
-/// The error for vectors that have no place.
+/// The error for sparse vectors when the index has no sparse field.
 pub fn no_sparse_field() -> Error {
     Error::invalid(
         "the index has no sparse field, because it was built from documents without vectors; build a new index from \
@@ -211,7 +213,7 @@ pub fn no_sparse_field() -> Error {
     .in_field("vector")
 }
 
-/// The error for dense vectors that have no place.
+/// The error for dense vectors when the index has no dense field.
 pub fn no_dense_field() -> Error {
     Error::invalid(
         "the index has no dense field, because it was built from documents without arrays of numbers; build a new index \

@@ -1,4 +1,4 @@
-//! Fields, segments and sections of a snapshot, for people and for machines.
+//! Fields, segments and sections of a snapshot, as text and as JSON.
 
 use std::fmt;
 use std::path::Path;
@@ -35,10 +35,10 @@ struct FieldSummary {
     kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     analyzer: Option<String>,
-    /// To which larger weights are clamped, if it was set.
+    /// Larger weights are clamped to it, if it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_weight: Option<f32>,
-    /// About the largest weight, as it was expected when the index was created.
+    /// The approximate max weight, as expected when the index was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_max_weight: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ struct FieldSummary {
     /// Documents that have a term or a vector of the field.
     documents: u64,
     postings: u64,
-    /// Text: words. Sparse: steps of impacts.
+    /// Text: words. Sparse: sum of quantized impacts.
     total: u64,
     /// Text: terms too long. Sparse: weights clamped.
     left_out: u64,

@@ -5,7 +5,7 @@ use esparsa::format::dictionary::{Dictionary, DictionaryIter};
 use esparsa::segment::FieldReader;
 use esparsa::{Error, Result, Snapshot};
 
-/// A term, and in how many documents it is.
+/// A term and its document frequency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TermCount {
     /// The term, as it stands in the dictionary.
@@ -18,8 +18,8 @@ pub struct TermCount {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidInput`] when there is no such field or it has no terms; [`Error::Corrupt`] when a dictionary is
-/// damaged.
+/// [`Error::InvalidInput`] when there is no such field or it has no terms; [`Error::Corrupt`] when
+/// a dictionary is damaged.
 pub fn list_terms(
     snapshot: &Snapshot,
     field: &str,
@@ -58,7 +58,7 @@ fn dictionary(field: &FieldReader) -> Option<&Dictionary> {
     }
 }
 
-/// A dictionary, walked; stands on a term.
+/// A cursor over a dictionary, positioned on a term.
 struct TermStream<'a> {
     terms: DictionaryIter<'a>,
     documents: u64,
@@ -88,12 +88,13 @@ impl<'a> TermStream<'a> {
     }
 }
 
-/// Takes the least term of all streams, again and again; there are few streams, so each is looked at each time.
+/// K-way merge: repeatedly takes the min term of all streams. Streams are few, so a linear scan
+/// finds it.
 fn merge(mut streams: Vec<TermStream<'_>>, prefix: &[u8], limit: usize) -> Result<Vec<TermCount>> {
     let mut found = Vec::new();
     while found.len() < limit {
-        let least = streams.iter().map(|stream| stream.terms.key()).min();
-        let Some(term) = least.filter(|term| term.starts_with(prefix)) else {
+        let min = streams.iter().map(|stream| stream.terms.key()).min();
+        let Some(term) = min.filter(|term| term.starts_with(prefix)) else {
             break;
         };
         let term = term.to_vec();

@@ -48,8 +48,8 @@ impl Drop for Display {
     }
 }
 
-/// The style of a bar. Templates are constants that tests check, and one that does not parse gives a
-/// plain bar.
+/// The style of a bar. Templates are constants that tests check, and one that does not parse gives
+/// a plain bar.
 pub fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -1,5 +1,4 @@
-//! How far the queries of a file are: a bar on a terminal, elsewhere a plain line every few
-//! seconds.
+//! Progress of the queries of a file: a bar on a terminal, elsewhere a line every few seconds.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use crate::size::{counted, grouped};
 
 const BAR: &str = "{wide_bar} {human_pos} of {human_len} queries, {per_sec}, {eta} left";
 
-/// Shows how many queries were searched.
+/// Shows how many queries are done.
 pub struct QueryProgress {
     display: Display,
     queries: u64,
@@ -35,11 +34,11 @@ impl QueryProgress {
         }
     }
 
-    /// Says how many queries are done; shows it if it is time to.
+    /// Updates the number of queries done, and shows it if enough time has passed.
     pub fn update(&mut self, done: u64) {
         match &self.display {
             Display::Nothing => {}
-            // The bar itself sees to it that it is not drawn too often.
+            // The bar limits how often it is drawn.
             Display::Bar(bar) => bar.set_position(done),
             Display::Lines if self.last_shown.elapsed() >= BETWEEN_LINES => {
                 self.last_shown = Instant::now();

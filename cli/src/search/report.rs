@@ -1,10 +1,10 @@
-//! Results for machines: one JSON object each.
+//! Results as JSON objects.
 
 use esparsa::{Algorithm, Error, Explanation, Result, SearchResult, Snapshot};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::harmless::harmless;
+use crate::escape::escaped;
 use crate::output;
 
 /// What is printed for one query of the command line.
@@ -63,7 +63,7 @@ pub struct ExplanationReport<'a> {
     algorithm: &'static str,
     why: &'a str,
     terms: Vec<TermReport<'a>>,
-    /// Terms that the document lacks, where all are asked for.
+    /// Terms that the document lacks, if all are required.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     missing: &'a [String],
 }
@@ -118,7 +118,7 @@ impl<'a> QueryReport<'a> {
 }
 
 impl<'a> ExplanationReport<'a> {
-    /// All of an explanation but the document's place.
+    /// An explanation without the document's address.
     pub fn new(explanation: &'a Explanation) -> Self {
         let terms = explanation.terms.iter().map(|term| TermReport {
             term: &term.term,
@@ -196,10 +196,10 @@ pub fn names(algorithms: &[Algorithm]) -> Vec<&'static str> {
     sorted.into_iter().map(Algorithm::name).collect()
 }
 
-/// A report as one line of JSON, with escapes for what a terminal would obey.
+/// A report as one line of JSON, with control characters escaped.
 pub fn line(report: &impl Serialize) -> Result<String> {
     match serde_json::to_string(report) {
-        Ok(json) => Ok(harmless(&json).into_owned()),
+        Ok(json) => Ok(escaped(&json).into_owned()),
         Err(error) => Err(Error::invalid(format!(
             "cannot be written as JSON: {error}"
         ))),

@@ -142,7 +142,7 @@ fn the_language_of_a_new_index_is_detected_and_said() {
     let text = "As eleições municipais serão realizadas em outubro, e não há ainda candidatos definidos na cidade.";
     scratch.write("pt.tsv", format!("v\t{text}\n"));
     let ran = scratch.run("index pt.tsv --index index");
-    let message = "the texts are taken for Portuguese; `--language` names another language";
+    let message = "the texts are detected as Portuguese; `--language` names another language";
     assert!(ran.stderr.contains(message), "{}", ran.stderr);
     ran.done();
     assert_eq!(found(scratch.path("index"), "eleição"), ["v"]);
@@ -280,7 +280,7 @@ fn options_that_contradict_the_index_are_refused() {
         scratch.run(&command).failed()
     };
     assert!(refused("--language pt").contains("analyzed as `english`"));
-    assert!(refused("--no-stored").contains("keeps documents"));
+    assert!(refused("--no-stored").contains("stores documents"));
     assert!(refused("--max-weight 3").contains("build a new index"));
     for language in ["en", "English", "en-GB"] {
         let command = format!("index two.jsonl --index index --language {language}");
@@ -312,7 +312,7 @@ fn an_index_without_stored_documents_says_so() {
         .done();
     assert_eq!(found(scratch.path("index"), "volcano"), ["etna"]);
     let message = scratch.run("get --index index etna").failed();
-    assert!(message.contains("keeps no documents"), "{message}");
+    assert!(message.contains("stores no documents"), "{message}");
     scratch.run("index two.jsonl --index index").done();
 }
 
@@ -735,7 +735,7 @@ fn work_on_an_index_is_reported_as_json() {
 
 #[test]
 fn check_says_what_it_checked_and_finds_damage() {
-    // Deleting more of them would make the segment be rewritten.
+    // With more deletes the segment would be rewritten.
     let scratch = indexed(&format!("{VECTORS}{{\"id\":\"x\"}}\n{{\"id\":\"y\"}}\n"));
     scratch.run("delete --index index garda").done();
     let out = scratch.run("check --index index").done();
@@ -743,7 +743,7 @@ fn check_says_what_it_checked_and_finds_damage() {
         out.contains("segment-0000000001: 4 documents (1 deleted)"),
         "{out}"
     );
-    assert!(out.contains("whole: 3 documents in 1 segment"), "{out}");
+    assert!(out.contains("intact: 3 documents in 1 segment"), "{out}");
 
     let segment = scratch.path("index/segment-0000000001");
     let whole = std::fs::read(&segment).unwrap();

@@ -1,4 +1,5 @@
-//! The commands that search and measure, from the outside: arguments, exit codes, and what is printed.
+//! The commands that search and measure, from the outside: arguments, exit codes, and what is
+//! printed.
 
 use std::fs;
 use std::io::Write;
@@ -239,7 +240,7 @@ fn a_vector_searches_the_only_field_that_an_index_has() {
         error.contains("field `splade`: expected a JSON object"),
         "{error}"
     );
-    // The text field that the program gives every index holds nothing here, so it is not meant.
+    // The text field that `esparsa index` creates is empty here, so it is not searched.
     fixture.write("vectors.jsonl", r#"{"id":"hive","vector":{"honey":1.0}}"#);
     fixture.done(&["index", "vectors.jsonl", "--index", "made"]);
     let run = fixture.done(&["search", "--index", "made", query, "--json"]);
@@ -369,7 +370,7 @@ fn a_query_above_the_limit_of_terms_does_not_end_the_file() {
     assert_eq!(run.results("long").unwrap()[0].document, "po");
     assert_eq!(run.results("short").unwrap()[0].document, "arno");
 
-    // None can be left out where documents must have all: then the query fails alone, by name.
+    // No term can be skipped if documents must have all: then only this query fails, and is named.
     let output = fixture.run(&[&search[..], &["--all-terms", "--output", "all.run"]].concat());
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{message}");
@@ -618,7 +619,7 @@ fn a_query_that_is_a_document_does_not_find_itself() {
 fn a_search_that_fails_late_leaves_the_run_of_yesterday() {
     let fixture = Fixture::new();
     fixture.write("a.run", "yesterday");
-    // Damage that is found out when the terms are read, behind the opening of the run.
+    // Damage that is noticed when terms are read, after the run was opened.
     let segment = "index/segment-0000000001";
     let mut bytes = fs::read(fixture.path(segment)).unwrap();
     let places: Vec<usize> = (0..bytes.len())
@@ -711,7 +712,7 @@ fn calibrate_measures_and_a_recall_uses_it() {
     let inspect = ["inspect", "--index", "sparse"];
     assert!(!fixture.done(&inspect).contains("calibrated"));
     let text = fixture.done(&calibrate);
-    assert!(text.contains("kept with commit"), "{text}");
+    assert!(text.contains("stored with commit"), "{text}");
     let text = fixture.done(&inspect);
     assert!(
         text.contains("recall calibrated with 40 queries on 40 documents"),
