@@ -1,10 +1,11 @@
-// Activation functions, one number at a time, and those of SPLADE.
+// Activation functions of layers and of SPLADE.
 //
-// Which one, a launch says (Activation, SpladeActivation in parameters.cuh). `activate_all` chooses once for many numbers.
+// The launch says which one (Activation, SpladeActivation in parameters.cuh). `activate_all`
+// branches once for many values.
 #pragma once
 #include "parameters.cuh"
 
-/// A loop that is not unrolled, since its body is long.
+/// Prevents unrolling of a loop with a long body.
 #ifdef ESPARSA_EMULATE
 #define ROLLED
 #else
@@ -39,7 +40,7 @@ DEVICE void activate_all(float (&x)[COUNT], int activation) {
     }
 }
 
-/// The weight of a term from its logit: log(1 + max(logit, 0)), or the logarithm of one more than that.
+/// The weight of a term from its logit: log(1 + max(logit, 0)), or log(1 + that).
 DEVICE float splade_activate(float logit, int activation) {
     float weight = log1pf(fmaxf(logit, 0));
     return activation == LOG1P_LOG1P_RELU ? log1pf(weight) : weight;

@@ -1,20 +1,26 @@
-// Self-attention over packed sequences: out = softmax(scale · (queries · keysᵀ + positions) + bias) · values for each sequence and head, every
-// token seeing all of its sequence.
+// Self-attention over packed sequences: out = softmax(scale · (queries · keysᵀ + positions) + bias)
+// · values for each sequence and head; every token attends to its whole sequence.
 //
-// In: `projections`, whose rows are all queries (heads · head_size), then keys, then values; where sequences begin; which blocks of queries there
-// are. Out: tokens × (heads · head_size).
-// The scores never leave the multiprocessor: keys and values are walked in tiles, and sum and output of what was seen so far are scaled down
-// whenever a greater score comes (Dao and others, 2022; the online softmax is Milakov and Gimelshein's, 2018). It works in base 2: log2(e) is part
-// of the scale, which is above 0. Scores and sums are f32; the exponentials are rounded to bf16 to be multiplied with values, but summed unrounded.
+// In: `projections`, whose rows are all queries (heads · head_size), then keys, then values; the
+// starts of sequences; the list of query blocks. Out: tokens × (heads · head_size).
 //
-// A block of 4 warps takes 64 queries of one sequence (tiles[2 · blockIdx.x], from tiles[2 · blockIdx.x + 1] on) and the head blockIdx.y; a warp
-// takes 16 of them. While one tile of keys and values is multiplied, the next is copied.
+// Scores never leave the multiprocessor: keys and values are processed in tiles, and the running
+// sum and output are rescaled whenever the maximum score grows (FlashAttention: Dao and others,
+// 2022; the online softmax: Milakov and Gimelshein, 2018). It works in base 2: log2(e) is part of
+// the scale, which is positive. Scores and sums are f32; the exponentials are rounded to bf16 for
+// the product with values, but summed unrounded.
 //
-// Heads are padded with zeros to HEAD = 16, 32, 64, 96, 128 or 256 numbers, in shared memory alone. Kernels are attention_HEAD, and with what
-// positions add attention_HEAD_bias (T5: Raffel and others, 2020) and attention_HEAD_disentangled (DeBERTa: He and others, 2021).
+// A block of 4 warps takes 64 queries of one sequence (tiles[2 · blockIdx.x], from tiles[2 ·
+// blockIdx.x + 1] on) and the head blockIdx.y; a warp takes 16 of them. While one tile of keys and
+// values is multiplied, the next is copied.
 //
-// Launch: 128 threads, grid tiles × heads. Shared bytes: 512 · HEAD up to HEAD = 96, 32,768 for 128, 98,304 for 256, and 1,024 more with positions
-// (two stages of keys and values, the queries if they do not stay in registers, two times 128 distances).
+// Heads are padded with zeros to HEAD = 16, 32, 64, 96, 128 or 256 dimensions, in shared memory
+// only. Kernels are attention_HEAD, and with position terms attention_HEAD_bias (T5: Raffel and
+// others, 2020) and attention_HEAD_disentangled (DeBERTa: He and others, 2021).
+//
+// Launch: 128 threads, grid tiles × heads. Shared memory: 512 · HEAD bytes up to HEAD = 96, 32,768
+// for 128, 98,304 for 256, and 1,024 more with position terms (two stages of keys and values, the
+// queries if they do not stay in registers, two times 128 distances).
 #pragma once
 #include "parameters.cuh"
 
@@ -22,7 +28,8 @@ enum PositionTerms { NO_TERMS, BIAS, DISENTANGLED };
 
 constexpr float LOG2_E = 1.4426950408889634f;
 
-/// The queries of a block: `first` and on of the sequence of `length` tokens that begins at token `begin`.
+/// The queries of a block: from `first` on, of the sequence of `length` tokens that starts at token
+/// `begin`.
 struct QueryBlock {
     int begin, length, first, head;
 };
@@ -31,15 +38,16 @@ template <int HEAD, PositionTerms TERMS>
 struct Attention {
     static constexpr int THREADS = 128;
     static constexpr int QUERIES = 64;
-    static constexpr int KEYS = HEAD > 96 ? 32 : 64;  // of a tile
-    static constexpr int PIECES = HEAD / 8;           // of a row, 16 bytes each
+    static constexpr int KEYS = HEAD > 96 ? 32 : 64;  // per tile
+    static constexpr int PIECES = HEAD / 8;  // per row, 16 bytes each
     static constexpr int ROW_BYTES = 2 * HEAD;
     static constexpr int TILE_BYTES = KEYS * ROW_BYTES;
     static constexpr int STAGE_BYTES = 2 * TILE_BYTES;  // keys, then values
-    // The widest head leaves no registers for the queries: they are read again for every tile.
+    // The widest head leaves no registers for the queries: they are loaded again for every tile.
     static constexpr bool KEEPS_QUERIES = HEAD <= 128;
     static constexpr int QUERY_STEPS = KEEPS_QUERIES ? HEAD / 16 : 1;
-    // Shared memory: two stages; the queries, which else lie in the second stage until it is needed; what there is to know of each distance of a tile, twice.
+    // Shared memory: two stages; the queries, which otherwise overlay the second stage until it is
+    // needed; the distance tables of two tiles.
     static constexpr int QUERIES_AT = KEEPS_QUERIES ? STAGE_BYTES : 2 * STAGE_BYTES;
     static constexpr int DISTANCES_AT = 2 * STAGE_BYTES + (KEEPS_QUERIES ? 0 : QUERIES * ROW_BYTES);
 
@@ -47,23 +55,25 @@ struct Attention {
     QueryBlock block;
     u8* shared;
 
-    // What a lane keeps, for the queries (rows) lane / 4 and lane / 4 + 8 of its warp: fragments as `multiply` has them.
+    // Per lane, for the queries (rows) lane / 4 and lane / 4 + 8 of its warp: fragments as in
+    // `multiply`.
     u32 queries[QUERY_STEPS][4] = {};
     float out[PIECES][4] = {};
-    float greatest[2] = {-INFINITE, -INFINITE};
+    float row_max[2] = {-INFINITY_F32, -INFINITY_F32};
     float sum[2] = {};
 
     DEVICE static int lane() { return threadIdx.x % 32; }
     DEVICE static int warp() { return threadIdx.x / 32; }
 
-    /// Where a piece of a row lies in a tile. Pieces are permuted within their row, differently in neighbouring rows, so that one piece of eight rows
-    /// lies in all banks.
+    /// The offset of a 16-byte piece of a row in a tile. Pieces are permuted within their row,
+    /// differently in adjacent rows, so that one piece of eight rows spreads over all banks.
     DEVICE static int place(int row, int piece) {
         constexpr int TURNS = PIECES % 8 == 0 ? 8 : PIECES % 4 == 0 ? 4 : 2;
         return row * ROW_BYTES + (piece ^ row / (8 / TURNS) % TURNS) * 16;
     }
 
-    /// Starts the copy of one head of `count` tokens, 1 at least; rows to ROWS and columns to HEAD are zeros.
+    /// Starts the copy of one head of `count` tokens, at least 1; rows up to ROWS and columns up to
+    /// HEAD are zeros.
     template <int ROWS>
     DEVICE void copy_rows(u8* to, const bf16* from, int count) const {
         u32 address = shared_address(to);
@@ -71,10 +81,10 @@ struct Attention {
             UNROLL
             for (int step = 0; step < ROWS * PIECES / THREADS; step++) {
                 int row = (step * THREADS + threadIdx.x) / PIECES, piece = (step * THREADS + threadIdx.x) % PIECES;
-                bool is_there = row < count && piece * 8 < p.head_size;
-                copy_16(address + place(row, piece), from + (is_there ? row * p.stride + piece * 8 : 0), is_there ? 16 : 0);
+                bool is_valid = row < count && piece * 8 < p.head_size;
+                copy_16(address + place(row, piece), from + (is_valid ? row * p.stride + piece * 8 : 0), is_valid ? 16 : 0);
             }
-        } else {  // the head's first column need not lie at a multiple of 16 bytes
+        } else {  // the head's first column need not be 16-byte aligned
             for (int i = threadIdx.x; i < ROWS * PIECES; i += THREADS) {
                 int row = i / PIECES, piece = i % PIECES;
                 *reinterpret_cast<Words4*>(to + place(row, piece)) = gather(from + row * p.stride + piece * 8, row < count ? p.head_size - piece * 8 : 0);
@@ -82,7 +92,7 @@ struct Attention {
         }
     }
 
-    /// The first `numbers` of eight, then zeros.
+    /// The first `numbers` of eight values, then zeros.
     DEVICE static Words4 gather(const bf16* from, int numbers) {
         Words4 words = {};
         UNROLL
@@ -108,8 +118,9 @@ struct Attention {
         load_matrices(fragment, shared_address(shared + QUERIES_AT) + place(16 * warp() + lane() % 16, 2 * step + lane() / 16));
     }
 
-    // A tile has KEYS + QUERIES - 1 distances from query to key, counted from that of its first key and the block's last query: one thread looks one up.
-    // Those of no key and query may lie beyond the reach.
+    // A tile has KEYS + QUERIES - 1 distances from query to key, counted from that of its first key
+    // and the block's last query; each thread looks one up. Distances without a key and query may
+    // exceed the reach.
     DEVICE u32 look_up_distance(int tile) const {
         int distance = tile * KEYS - block.first - (QUERIES - 1) + int(threadIdx.x);
         int index = min_of(max_of(distance + p.reach, 0), 2 * p.reach);
@@ -118,7 +129,7 @@ struct Attention {
     }
     DEVICE u32* distances(int tile) const { return reinterpret_cast<u32*>(shared + DISTANCES_AT) + tile % 2 * THREADS; }
 
-    /// Queries times keys, not scaled.
+    /// Queries times keys, unscaled.
     DEVICE void multiply_keys(float (&scores)[KEYS / 8][4], int tile) const {
         u32 keys_at = shared_address(shared) + tile % 2 * STAGE_BYTES;
         UNROLL
@@ -176,21 +187,22 @@ struct Attention {
     DEVICE void mask_beyond_end(float (&scores)[KEYS / 8][4], int tile) const {
         UNROLL
         for (int i = 0; i < KEYS / 2; i++)
-            if (tile * KEYS + key_of(i) >= block.length) scores[i / 4][i % 4] = -INFINITE;
+            if (tile * KEYS + key_of(i) >= block.length) scores[i / 4][i % 4] = -INFINITY_F32;
     }
 
-    /// Scores become 2^(score - the greatest so far); sums and outputs so far are brought to the same greatest.
-    DEVICE void soften(float (&scores)[KEYS / 8][4]) {
+    /// Turns scores into 2^(score - running maximum), and rescales the running sums and outputs to
+    /// the new maximum.
+    DEVICE void online_softmax(float (&scores)[KEYS / 8][4]) {
         const float scale = TERMS == NO_TERMS ? p.scale * LOG2_E : 1;
         UNROLL
         for (int half = 0; half < 2; half++) {
-            float now = greatest[half];
+            float now = row_max[half];
             UNROLL
             for (int keys = 0; keys < KEYS / 8; keys++) now = fmaxf(now, fmaxf(scores[keys][2 * half], scores[keys][2 * half + 1]));
             now = fmaxf(now, shuffle_xor(now, 1));
             now = fmaxf(now, shuffle_xor(now, 2));
-            float shrink = exp2_fast((greatest[half] - now) * scale);
-            greatest[half] = now;
+            float shrink = exp2_fast((row_max[half] - now) * scale);
+            row_max[half] = now;
             sum[half] *= shrink;
             UNROLL
             for (int piece = 0; piece < PIECES; piece++) out[piece][2 * half] *= shrink, out[piece][2 * half + 1] *= shrink;
@@ -220,7 +232,8 @@ struct Attention {
         }
     }
 
-    /// Writes the warp's 16 rows, which lie side by side in `mine` before, so that 16 bytes are written at once.
+    /// Writes the warp's 16 rows. They are first gathered in `mine`, so that 16 bytes are written
+    /// at once.
     DEVICE void store(u8* mine) {
         UNROLL
         for (int half = 0; half < 2; half++) {
@@ -269,7 +282,7 @@ struct Attention {
         bool has_queries = block.first + 16 * warp() < block.length;
         for (int tile = 0; tile < tiles; tile++) {
             copy_wait<0>();
-            sync_block();  // the tile is there, and all have done with the other stage
+            sync_block();  // the tile has arrived, and all threads are done with the other stage
             u32 next_distance = 0;
             if (tile + 1 < tiles) {
                 copy_tile(tile + 1);
@@ -282,18 +295,18 @@ struct Attention {
                 if (TERMS == BIAS) add_bias(scores, tile);
                 if (TERMS == DISENTANGLED) add_disentangled(scores, tile);
                 if (block.length - tile * KEYS < KEYS) mask_beyond_end(scores, tile);
-                soften(scores);
+                online_softmax(scores);
                 multiply_values(scores, tile);
             }
             if (TERMS != NO_TERMS && tile + 1 < tiles) distances(tile + 1)[threadIdx.x] = next_distance;
         }
-        // The stage of the tile before the last is free; each warp has a part of it.
+        // The stage of the tile before the last is free; each warp uses a part of it.
         if (has_queries) store(shared + tiles % 2 * STAGE_BYTES + warp() * 16 * ROW_BYTES);
     }
 };
 
 template <int HEAD, PositionTerms TERMS>
-DEVICE void attend(const AttentionParameters& p) {
+DEVICE void run_attention(const AttentionParameters& p) {
     SHARED_MEMORY(shared);
     int sequence = p.tiles[2 * blockIdx.x];
     int begin = p.starts[sequence];
@@ -303,6 +316,6 @@ DEVICE void attend(const AttentionParameters& p) {
 }
 
 #define ATTENTION(head, blocks, blocks_with_terms)                                                                                             \
-    KERNEL(attention_##head, 128, blocks)(PARAMETER(AttentionParameters) p) { attend<head, NO_TERMS>(p); }                                     \
-    KERNEL(attention_##head##_bias, 128, blocks_with_terms)(PARAMETER(AttentionParameters) p) { attend<head, BIAS>(p); }                       \
-    KERNEL(attention_##head##_disentangled, 128, blocks_with_terms)(PARAMETER(AttentionParameters) p) { attend<head, DISENTANGLED>(p); }
+    KERNEL(attention_##head, 128, blocks)(PARAMETER(AttentionParameters) p) { run_attention<head, NO_TERMS>(p); }                                     \
+    KERNEL(attention_##head##_bias, 128, blocks_with_terms)(PARAMETER(AttentionParameters) p) { run_attention<head, BIAS>(p); }                       \
+    KERNEL(attention_##head##_disentangled, 128, blocks_with_terms)(PARAMETER(AttentionParameters) p) { run_attention<head, DISENTANGLED>(p); }

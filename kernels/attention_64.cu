@@ -1,4 +1,5 @@
-// Attention for heads of up to 64 numbers; a source for each size, since compiling all takes ten seconds and a model needs one.
+// Attention for head sizes up to 64. Each size has its own source: compiling all takes ten seconds,
+// and a model needs one.
 #include "attention.cuh"
 
 ATTENTION(64, 3, 3)

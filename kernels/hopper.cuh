@@ -1,40 +1,46 @@
-// What cards of compute capability 9.0 (Hopper) can do beyond prelude.cuh: tensor copies, barriers in shared memory that count bytes, products of warpgroups.
+// The features of compute capability 9.0 (Hopper) beyond prelude.cuh: tensor copies (TMA),
+// transaction barriers in shared memory, products of warpgroups (wgmma).
 //
-// A tensor copy moves a box of a matrix (TensorMap says which) between global and shared memory; one thread asks for it and nobody works on it. A barrier in
-// shared memory is 8 bytes. It goes from phase to phase: a phase ends when as many arrivals as it was made for have come and all bytes that were announced
-// have landed. A warpgroup is four warps, the first of which has a number that is a multiple of 4; it multiplies tiles that lie in shared memory while its
-// threads go on.
+// A tensor copy moves a box of a matrix (described by a TensorMap) between global and shared
+// memory; one thread issues it and it runs asynchronously. A barrier is 8 bytes of shared memory.
+// It goes through phases: a phase ends when the expected number of arrivals and all announced bytes
+// have come. A warpgroup is four warps, the first of which has a number that is a multiple of 4; it
+// multiplies tiles in shared memory asynchronously.
 //
-// Copies and products go through memory by another way (proxy) than loads and stores of threads: what threads wrote is seen there only after shared_fence().
+// Copies and products access memory through another proxy than loads and stores of threads: they
+// see what threads wrote only after shared_fence().
 //
-// Tiles lie in shared memory as tensor copies put them with the 128-byte swizzle: rows of 64 bf16 (128 bytes), eight rows an atom of 1,024 bytes that begins
-// at a multiple of 1,024; within row r of an atom the 16-byte piece i lies where piece i XOR r would. So eight rows' pieces of one column lie in different
-// banks.
+// Tiles have the 128-byte swizzle of tensor copies: rows of 64 bf16 (128 bytes), eight rows form an
+// atom of 1,024 bytes, aligned to 1,024; within row r of an atom, the 16-byte piece i is stored at
+// place i XOR r. So one column of eight rows spreads over different banks.
 #pragma once
 #include "prelude.cuh"
 #include "parameters.cuh"
 
-/// Where the 16-byte piece of a row of such a tile begins, counted in bytes from the tile.
+/// The offset in bytes of a 16-byte piece of a row of such a tile.
 DEVICE u32 swizzled(u32 row, u32 piece) { return row * 128 + ((piece ^ (row & 7)) << 4); }
 
-/// A tile in shared memory as group_multiply takes it: where it begins, 1,024 bytes from eight rows to the next eight, 128-byte swizzle. The leading offset
-/// means nothing for this layout and is 1. Sixteen columns further on is 32 bytes, which is 2 in the descriptor.
+/// The matrix descriptor of a tile in shared memory for group_multiply: its address, 1,024 bytes
+/// from eight rows to the next eight, 128-byte swizzle. The leading offset is unused for this
+/// layout and is 1. Advancing by sixteen columns adds 32 bytes, which is 2 in the descriptor.
 DEVICE u64 descriptor(u32 shared) { return u64((shared & 0x3ffff) >> 4) | u64(1) << 16 | u64(1024 >> 4) << 32 | u64(1) << 62; }
 
 #ifdef ESPARSA_EMULATE
 #include "emulate/hopper.h"
 #else
 
-/// Makes a barrier whose phases take `count` arrivals. barriers_fence() and a barrier of the block must follow.
+/// Initializes a barrier whose phases expect `count` arrivals. barriers_fence() and a barrier of
+/// the block must follow.
 DEVICE void barrier_init(u32 barrier, u32 count) { asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(count) : "memory"); }
-/// Shows barriers just made to copies and other threads.
+/// Makes initialized barriers visible to copies and other threads.
 DEVICE void barriers_fence() { asm volatile("fence.mbarrier_init.release.cluster;\nfence.proxy.async.shared::cta;" ::: "memory"); }
 DEVICE void barrier_arrive(u32 barrier) { asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory"); }
-/// Arrives and announces bytes that tensor copies will bring in this phase.
+/// Arrives, and announces bytes that tensor copies will bring in this phase.
 DEVICE void barrier_expect(u32 barrier, u32 bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }
-/// Returns when a phase of that parity has ended: the first phase has 0, the next 1. Of a new barrier, parity 1 counts as ended.
+/// Waits until the phase of this parity has ended: the first phase has parity 0, the next 1. For a
+/// new barrier, parity 1 counts as ended.
 DEVICE void barrier_wait(u32 barrier, u32 parity) {
     asm volatile(
         "{\n.reg .pred ended;\n"
@@ -43,17 +49,18 @@ DEVICE void barrier_wait(u32 barrier, u32 parity) {
         : "memory");
 }
 
-/// Has the description of a matrix fetched before it is needed.
+/// Prefetches a tensor map.
 DEVICE void prefetch(const TensorMap* map) { asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory"); }
-/// Copies the box that begins at column x, row y to shared memory; zeros stand for what lies outside of the matrix. All of the box's bytes count at the
-/// barrier.
+/// Copies the box that starts at column x, row y to shared memory, filled with zeros outside the
+/// matrix. All bytes of the box count at the barrier.
 DEVICE void tensor_copy(u32 to, const TensorMap* map, int x, int y, u32 barrier) {
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(to), "l"(map), "r"(x),
                  "r"(y), "r"(barrier)
                  : "memory");
 }
-/// Copies a box from shared memory to the matrix, but what would lie outside. The thread's stores are bundled by tensor_store_commit;
-/// tensor_store_wait returns when the shared memory of all its bundles but the last N has been read.
+/// Copies a box from shared memory to the matrix, except what is outside. tensor_store_commit forms
+/// a group of the thread's stores; tensor_store_wait returns when all but the last N groups have
+/// read their shared memory.
 DEVICE void tensor_store(const TensorMap* map, int x, int y, u32 from) {
     asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(map), "r"(x), "r"(y), "r"(from) : "memory");
 }
@@ -62,28 +69,30 @@ template <int N>
 DEVICE void tensor_store_wait() {
     asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(N) : "memory");
 }
-/// What this thread has done with shared memory before comes before what copies and products do with it after.
+/// Orders the thread's accesses to shared memory before later accesses by copies and products.
 DEVICE void shared_fence() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
-/// All warps of the warpgroup: from now on each thread has N registers. Together they must not be more than the block was started with.
+/// Changes the number of registers per thread to N, for all warps of the warpgroup. The block's
+/// total must not exceed what it was launched with.
 template <int N>
-DEVICE void registers_more() {
+DEVICE void increase_registers() {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N));
 }
 template <int N>
-DEVICE void registers_fewer() {
+DEVICE void decrease_registers() {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N));
 }
 
-// Products of a warpgroup. Before the first of a group that adds to registers which the threads have touched: group_fence. group_commit bundles;
-// group_wait<N> returns when all but the last N bundles are done. Until then the registers belong to the product.
+// Products of a warpgroup. group_fence comes before the first product of a group that accumulates
+// into registers which threads have touched. group_commit forms a group; group_wait<N> returns when
+// all but the last N groups are complete. Until then the registers belong to the product.
 DEVICE void group_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 DEVICE void group_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 template <int N>
 DEVICE void group_wait() {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
 }
-/// Keeps the compiler from moving what is done with c past this place.
+/// Keeps the compiler from moving uses of c across this point.
 template <int COUNT>
 DEVICE void group_hold(float (&c)[COUNT]) {
     UNROLL
@@ -105,9 +114,10 @@ DEVICE void group_hold(float (&c)[COUNT]) {
                  : __VA_ARGS__ : "l"(a), "l"(b), "r"(int(is_added)))
 // clang-format on
 
-/// c += a · bᵀ, or c = a · bᵀ if nothing is added to: a is 64 × 16, b N × 16, both with 64 columns' rows in shared memory. Of c, warp w of the warpgroup has
-/// rows 16·w to 16·w + 15; its lane l has with g = l / 4 and t = l mod 4, for each i: c[4i], c[4i + 1] at row g, columns 8i + 2t and the next; c[4i + 2],
-/// c[4i + 3] at row g + 8.
+/// c += a · bᵀ, or c = a · bᵀ unless `is_added`: a is 64 × 16, b N × 16, both in shared memory with
+/// rows of 64 columns. Warp w of the warpgroup has rows 16·w to 16·w + 15 of c; with g = l / 4 and
+/// t = l mod 4, its lane l has for each i: c[4i], c[4i + 1] at row g, columns 8i + 2t and the next;
+/// c[4i + 2], c[4i + 3] at row g + 8.
 template <int N>
 DEVICE void group_multiply(float (&c)[N / 2], u64 a, u64 b, bool is_added) {
     static_assert(N == 64 || N == 128 || N == 192 || N == 256, "widths that are written out");

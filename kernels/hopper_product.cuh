@@ -1,49 +1,59 @@
-// The loop of products on Hopper: out = a · bᵀ in tiles of 128 × N, f32 sums, both matrices K-major (a is m × k, b is n × k). What becomes of a tile is the
-// job's affair.
+// The main loop of Hopper products: out = a · bᵀ in tiles of 128 × N, f32 accumulators, both
+// matrices K-major (a is m × k, b is n × k). The job defines the epilogue.
 //
-// One block a multiprocessor, 384 threads, goes from tile to tile. Thread 0 produces: it has tensor copies bring 64 columns of k of both matrices into a
-// stage of a ring in shared memory, as far ahead as the ring is long, also into the next tile while this one is finished. Warpgroups 1 and 2 consume. Of each
-// stage, `full` says that it has come, `empty` that all consuming warps are done with it. A warpgroup has the products of one stage under way while it starts
-// the next.
+// The kernel is persistent and warp-specialized: one block per multiprocessor, 384 threads, walks
+// over tiles. Thread 0 is the producer: it issues tensor copies of 64 columns of k of both matrices
+// into a stage of a ring in shared memory, as far ahead as the ring is long, also for the next tile
+// while the current one is in its epilogue. Warpgroups 1 and 2 are consumers. For each stage,
+// `full` signals that it has arrived, `empty` that all consumer warps are done with it. A warpgroup
+// keeps the products of one stage in flight while it issues the next.
 //
-// Wide tiles (N = 192, 256) are shared: each warpgroup multiplies 64 rows of a by all rows of b. This reads least from the L2 cache, but the tensor cores
-// rest while a tile is finished. Of narrow tiles (N = 128) each warpgroup takes every second one, all 128 rows, so that one finishes a tile while the other
-// multiplies the next: for a short k or a costly activation. A warpgroup passes the turn when all stages of its tile have come, those after k too: then the
-// other's stages are the next in the ring. (A barrier tells only even phases from odd, so nobody may wait for a phase before the one before has ended.)
+// Wide tiles (N = 192, 256) are cooperative: each warpgroup multiplies 64 rows of a by all rows of
+// b. This reads least from the L2 cache, but the tensor cores idle during the epilogue. Narrow
+// tiles (N = 128) are ping-pong: each warpgroup takes every second tile, all 128 rows, so that one
+// runs its epilogue while the other multiplies; this suits a short k or an expensive activation. A
+// warpgroup passes the turn when all stages of its tile have arrived, including those after k: then
+// the next stages in the ring are the other's. (A barrier only distinguishes even from odd phases,
+// so nobody may wait for a phase before the previous one has ended.)
 //
-// Shared memory: the ring, a region of 2 KiB for each consuming warp, the biases of the tile for each consuming warp, the barriers; Ring<N>::BYTES is all of
-// it. Grid: as many blocks as there are multiprocessors, or tiles if they are fewer.
+// Shared memory: the ring, 2 KiB for each consumer warp, the biases of the tile for each consumer
+// warp, the barriers; Ring<N>::BYTES in total. Grid: multiprocessors, or tiles if they are fewer.
 //
 // A job has
-//     stages(column)                         how many stages of the ring it takes besides those of k
-//     load(row, column, ring)                the producer, after the stages of k of a tile: asks for them
-//     begin(row)                             consuming threads, before the products of a tile; what it returns goes to finish. `row` is the first of the
-//                                            warp's 16 rows (and of 16 more, 64 further, where warpgroups take turns)
-//     finish(c, begun, column, warp, ring)   consuming threads, after them: c as group_multiply gives it, warps counted from 0
-//     end()                                  consuming threads, at the very end
+//     stages(column)                        stages of the ring that it takes besides those of k
+//     load(row, column, ring)               the producer, after the stages of k of a tile: issues them
+//     begin(row)                            consumers, before the products of a tile; the result goes
+//                                           to finish. `row` is the first of the warp's 16 rows (and
+//                                           of 16 more, 64 further, with ping-pong)
+//     finish(c, begun, column, warp, ring)  consumers, after the products: c as in group_multiply,
+//                                           warps counted from 0
+//     end()                                 consumers, at the very end
 #pragma once
 #include "activation.cuh"
 #include "hopper.cuh"
 
-/// Rows of a in a tile, columns of k in a stage.
+/// Rows of a per tile, columns of k per stage.
 constexpr int TILE_ROWS = 128, DEPTH = 64;
 constexpr int CONSUMING_WARPS = 8, HOPPER_THREADS = 384;
 /// 128 rows of 64 columns.
 constexpr int BOX_BYTES = TILE_ROWS * DEPTH * 2;
-/// 16 rows of 64 columns: what a warp has of a box.
+/// 16 rows of 64 columns: a warp's part of a box.
 constexpr int WARP_BOX_BYTES = BOX_BYTES / CONSUMING_WARPS;
-/// Registers of a thread. The block starts with 168 for each of 384 threads, which are as many as 128 · (40 + 2 · 232).
+/// Registers per thread. The block starts with 168 for each of 384 threads, which is 128 · (40 + 2
+/// · 232).
 constexpr int PRODUCER_REGISTERS = 40, CONSUMER_REGISTERS = 232;
-/// Tiles are taken in bands of this many rows of tiles, column by column, so that what runs at one time shares rows of a and of b in the L2 cache.
+/// Tiles are visited in bands of this many row tiles, column by column, so that concurrent blocks
+/// share rows of a and of b in the L2 cache.
 constexpr int BAND = 16;
 
-/// The ring of stages, and one who goes round it: whoever comes by a stage for the n-th time waits for its n-th phase.
+/// A position in the ring of stages. The n-th visit of a stage waits for its n-th phase.
 template <int N>
 struct Ring {
-    /// Whether warpgroups take turns at tiles, or share them; how many times 64 rows a warpgroup then has.
-    static constexpr bool TAKES_TURNS = N == 128;
-    static constexpr int HALVES = TAKES_TURNS ? 2 : 1;
-    static constexpr int WARPS_AT_STAGE = TAKES_TURNS ? 4 : 8;
+    /// Whether warpgroups alternate between tiles (ping-pong) or share them, and how many times 64
+    /// rows a warpgroup then has.
+    static constexpr bool IS_PINGPONG = N == 128;
+    static constexpr int HALVES = IS_PINGPONG ? 2 : 1;
+    static constexpr int WARPS_AT_STAGE = IS_PINGPONG ? 4 : 8;
 
     static constexpr int STAGES = N == 256 ? 4 : N == 192 ? 5 : 6;
     static constexpr int STAGE_BYTES = BOX_BYTES + N * DEPTH * 2;
@@ -63,7 +73,7 @@ struct Ring {
     DEVICE u32 b() const { return a() + BOX_BYTES; }
     DEVICE u32 full() const { return memory + BARRIERS + stage * 16; }
     DEVICE u32 empty() const { return full() + 8; }
-    /// What a warpgroup (0 or 1) waits at for its turn.
+    /// The barrier at which a warpgroup (0 or 1) waits for its turn.
     DEVICE u32 turn(int group) const { return memory + TURNS + group * 8; }
     DEVICE void next() {
         if (++stage == STAGES) stage = 0, parity ^= 1;
@@ -89,7 +99,7 @@ struct Tile {
     }
 };
 
-/// The producer's way through all tiles of the block.
+/// The producer's loop over all tiles of the block.
 template <int N, class Job>
 DEVICE void produce(u32 memory, const TensorMap* a, const TensorMap* b, int m, int n, int k, const Job& job) {
     Ring<N> ring(memory);
@@ -106,12 +116,12 @@ DEVICE void produce(u32 memory, const TensorMap* a, const TensorMap* b, int m, i
     }
 }
 
-/// The sums of a thread.
+/// The accumulators of a thread.
 template <int N>
 using Sums = float[Ring<N>::HALVES][N / 2];
 
-/// c = rows of a times rows of b: `rows` is where the warpgroup's rows begin within a stage. The products of the last stage are still under way; its `empty`
-/// is returned.
+/// c = rows of a times rows of b; `rows` is the offset of the warpgroup's rows within a stage. The
+/// products of the last stage are still in flight; returns its `empty`.
 template <int N>
 DEVICE u32 multiply_stages(Sums<N>& c, Ring<N>& ring, u32 rows, int k, bool is_first_lane) {
     u32 last = 0;
@@ -134,27 +144,27 @@ DEVICE u32 multiply_stages(Sums<N>& c, Ring<N>& ring, u32 rows, int k, bool is_f
     return last;
 }
 
-/// Lets the other warpgroup begin its tile, once the `stages` that come next have come.
+/// Lets the other warpgroup start its tile, once the next `stages` have arrived.
 template <int N>
 DEVICE void pass_turn(Ring<N> ring, int stages, int group, bool is_first_lane) {
     for (int stage = 0; stage < stages; stage++, ring.next()) barrier_wait(ring.full(), ring.parity);
     if (is_first_lane) barrier_arrive(ring.turn(group ^ 1));
 }
 
-/// A consuming thread's way through all tiles of the block, or every second one.
+/// A consumer's loop over all tiles of the block, or every second one.
 template <int N, class Job>
 DEVICE void consume(u32 memory, const float* bias, int m, int n, int k, Job& job) {
-    constexpr bool TAKES_TURNS = Ring<N>::TAKES_TURNS;
-    // A warp's number is the same for all its lanes, which the compiler cannot know: so it is told.
+    constexpr bool IS_PINGPONG = Ring<N>::IS_PINGPONG;
+    // The warp number is uniform, which the compiler cannot know; the shuffle tells it.
     int warp = int(shuffle(u32(threadIdx.x / 32), 0)) - 4, lane = threadIdx.x % 32, group = warp / 4;
     u32 biases = memory + Ring<N>::BIASES + warp * N * 4;
     Ring<N> ring(memory);
     int whose = 0;
-    u32 turn = group == 0;  // the first has nobody to wait for
+    u32 turn = group == 0;  // the first waits for nobody
     for (int number = blockIdx.x; number < Tile<N>::count(m, n); number += gridDim.x, whose ^= 1) {
         Tile<N> tile(number, m, n);
         int stages_after = job.stages(tile.column);
-        if (TAKES_TURNS && whose != group) {
+        if (IS_PINGPONG && whose != group) {
             ring.skip(divide_up(k, DEPTH) + stages_after);
             continue;
         }
@@ -164,14 +174,14 @@ DEVICE void consume(u32 memory, const float* bias, int m, int n, int k, Job& job
             copy_16(biases + column * 4, bias + tile.column + column, bytes);
         }
         copy_commit();
-        auto begun = job.begin(tile.row + (TAKES_TURNS ? warp % 4 : warp) * 16);
-        if (TAKES_TURNS) {
+        auto begun = job.begin(tile.row + (IS_PINGPONG ? warp % 4 : warp) * 16);
+        if (IS_PINGPONG) {
             barrier_wait(ring.turn(group), turn);
             turn ^= 1;
         }
         Sums<N> c;
-        u32 last = multiply_stages<N>(c, ring, TAKES_TURNS ? 0 : group * (BOX_BYTES / 2), k, lane == 0);
-        if (TAKES_TURNS) pass_turn(ring, stages_after, group, lane == 0);
+        u32 last = multiply_stages<N>(c, ring, IS_PINGPONG ? 0 : group * (BOX_BYTES / 2), k, lane == 0);
+        if (IS_PINGPONG) pass_turn(ring, stages_after, group, lane == 0);
         group_wait<0>();
         UNROLL
         for (int half = 0; half < Ring<N>::HALVES; half++) group_hold(c[half]);
@@ -183,7 +193,7 @@ DEVICE void consume(u32 memory, const float* bias, int m, int n, int k, Job& job
     job.end();
 }
 
-/// All of a kernel.
+/// The whole kernel.
 template <int N, class Job>
 DEVICE void multiply_tiles(u8* memory, const TensorMap* a, const TensorMap* b, const float* bias, int m, int n, int k, Job job) {
     Ring<N> ring(shared_address(memory));
@@ -200,20 +210,20 @@ DEVICE void multiply_tiles(u8* memory, const TensorMap* a, const TensorMap* b, c
     }
     sync_block();
     if (threadIdx.x < 128) {
-        registers_fewer<PRODUCER_REGISTERS>();
+        decrease_registers<PRODUCER_REGISTERS>();
         if (threadIdx.x == 0) produce<N>(ring.memory, a, b, m, n, k, job);
     } else {
-        registers_more<CONSUMER_REGISTERS>();
+        increase_registers<CONSUMER_REGISTERS>();
         consume<N>(ring.memory, bias, m, n, k, job);
     }
 }
 
-/// The numbers of a thread in 16 rows and 64 columns: [4i], [4i + 1] at row lane / 4, columns 8i + 2·(lane mod 4) and the next; [4i + 2], [4i + 3] eight rows
-/// further.
+/// A thread's values in 16 rows and 64 columns: [4i], [4i + 1] at row lane / 4, columns 8i +
+/// 2·(lane mod 4) and the next; [4i + 2], [4i + 3] eight rows further.
 typedef float Piece[32];
 
-/// Piece number i has columns 64·(i / halves) and on of half i mod halves, biases added. Which is known only when it runs, so that the code that follows
-/// exists once.
+/// Piece i has the columns from 64·(i / halves) on of half i mod halves, biases added. `number` is
+/// only known at run time, so that the epilogue code exists once.
 template <int N>
 DEVICE void take_piece(Piece& x, const Sums<N>& c, int number, const float* biases) {
     constexpr int HALVES = Ring<N>::HALVES;
@@ -222,7 +232,7 @@ DEVICE void take_piece(Piece& x, const Sums<N>& c, int number, const float* bias
         if (i == number) {
             UNROLL
             for (int j = 0; j < 32; j++) x[j] = c[i % HALVES][i / HALVES * 32 + j];
-            // Or else the compiler makes it one long chain of selections among all.
+            // Otherwise the compiler builds one long chain of selects over all pieces.
             group_hold(x);
         }
     UNROLL
@@ -234,6 +244,6 @@ DEVICE void take_piece(Piece& x, const Sums<N>& c, int number, const float* bias
     }
 }
 
-/// Where the biases of a warp's tile are.
+/// The biases of a warp's tile.
 template <int N>
 DEVICE const float* biases_of(const u8* memory, int warp) { return reinterpret_cast<const float*>(memory + Ring<N>::BIASES) + warp * N; }

@@ -1,9 +1,14 @@
-// MaxSim: for each sequence the sum, over the query's rows, of the greatest inner product with a row of the sequence (ColBERT: Khattab and Zaharia, 2020).
+// MaxSim: for each sequence the sum, over the rows of the query, of the maximum inner product with
+// a row of the sequence (ColBERT: Khattab and Zaharia, 2020).
 //
-// In: a query and packed documents, rows of f32 without gaps; where sequences begin. Out: one f32 a sequence, 0 for one without rows.
-// A block takes a sequence and multiplies tiles of 32 rows of the query with 64 of the document, 32 columns at a time, through shared memory: the
-// next slice of columns is copied while this one is multiplied. A thread has 4 × 4 products of a tile: rows at + 8·i of the query, at + 16·j of the
-// document. Products are summed column after column, and the maxima in an order of the query's rows that is always the same.
+// In: a query and packed documents, rows of f32 without padding; the starts of sequences. Out: one
+// f32 per sequence, 0 for a sequence without rows.
+//
+// Each block takes a sequence and multiplies tiles of 32 rows of the query with 64 of the document,
+// 32 columns at a time, through shared memory: the next slice of columns is copied while the
+// current one is multiplied. A thread accumulates 4 × 4 products of a tile: rows + 8·i of the
+// query, + 16·j of the document. Products are summed column by column, and maxima in a fixed order
+// of the query's rows, so results are deterministic.
 //
 // Launch: 128 threads, grid sequences, 27,680 bytes of shared memory.
 #include "prelude.cuh"
@@ -13,10 +18,10 @@ constexpr int LATE_THREADS = 128;
 constexpr int QUERY_TILE = 32;
 constexpr int DOCUMENT_TILE = 64;
 constexpr int SLICE = 32;
-constexpr int ROW_FLOATS = SLICE + 4;  // four more, so that the same column of eight rows lies in all banks
+constexpr int ROW_FLOATS = SLICE + 4;  // four floats of padding, so that one column of eight rows spreads over all banks
 constexpr int SLICE_FLOATS = (QUERY_TILE + DOCUMENT_TILE) * ROW_FLOATS;
 
-/// Which slice is at hand: the first row of the query, the first of the document, the first column.
+/// The position of a slice: its first row of the query, first row of the document, first column.
 struct Slice {
     int query, document, column;
 
@@ -27,32 +32,32 @@ struct Slice {
     }
 };
 
-/// Starts the copy of SLICE columns of ROWS rows, of which `rows` are there; the rest are zeros.
+/// Starts the copy of SLICE columns of ROWS rows, of which `rows` exist; the rest are zeros.
 template <int ROWS>
 DEVICE void copy_rows(float* to, const float* from, int rows, int column, int columns) {
     constexpr int PIECES = SLICE / 4;
-    bool is_whole = columns % 4 == 0;  // then every row begins at a multiple of 16 bytes
+    bool is_whole = columns % 4 == 0;  // then every row starts at a multiple of 16 bytes
     UNROLL
     for (int step = 0; step < ROWS * PIECES / LATE_THREADS; step++) {
         int row = (step * LATE_THREADS + threadIdx.x) / PIECES, place = (step * LATE_THREADS + threadIdx.x) % PIECES * 4;
         int numbers = row < rows ? columns - column - place : 0;
-        const float* place_from = from + (numbers > 0 ? i64(row) * columns + column + place : 0);
-        float* place_to = to + row * ROW_FLOATS + place;
+        const float* source = from + (numbers > 0 ? i64(row) * columns + column + place : 0);
+        float* destination = to + row * ROW_FLOATS + place;
         if (is_whole) {
-            copy_16(shared_address(place_to), place_from, numbers > 0 ? 16 : 0);
+            copy_16(shared_address(destination), source, numbers > 0 ? 16 : 0);
         } else {
             UNROLL
-            for (int i = 0; i < 4; i++) place_to[i] = i < numbers ? place_from[i] : 0;
+            for (int i = 0; i < 4; i++) destination[i] = i < numbers ? source[i] : 0;
         }
     }
 }
 
-DEVICE void load_rows(Words4 (&rows)[4], const float* slice, int first, int apart, int column) {
+DEVICE void load_rows(Words4 (&rows)[4], const float* slice, int first, int step, int column) {
     UNROLL
-    for (int i = 0; i < 4; i++) rows[i] = *reinterpret_cast<const Words4*>(slice + (first + apart * i) * ROW_FLOATS + column);
+    for (int i = 0; i < 4; i++) rows[i] = *reinterpret_cast<const Words4*>(slice + (first + step * i) * ROW_FLOATS + column);
 }
 
-/// Adds a slice's part to the products.
+/// Adds the products of a slice.
 DEVICE void multiply_slice(float (&products)[4][4], const float* slice, int query, int document) {
     UNROLL
     for (int column = 0; column < SLICE; column += 4) {
@@ -70,28 +75,28 @@ DEVICE void multiply_slice(float (&products)[4][4], const float* slice, int quer
     }
 }
 
-/// Takes products with a document's `rows` rows into the maxima, and begins with zeros again.
-DEVICE void fold_products(float (&greatest)[4], float (&products)[4][4], int rows, int document) {
+/// Folds products with a document's `rows` rows into the maxima, and resets them to zero.
+DEVICE void fold_products(float (&row_max)[4], float (&products)[4][4], int rows, int document) {
     UNROLL
     for (int i = 0; i < 4; i++) {
         UNROLL
         for (int j = 0; j < 4; j++) {
-            if (document + 16 * j < rows) greatest[i] = fmaxf(greatest[i], products[i][j]);
+            if (document + 16 * j < rows) row_max[i] = fmaxf(row_max[i], products[i][j]);
             products[i][j] = 0;
         }
     }
 }
 
-/// The sum of a thread's maxima, each over all of the document's rows: the 16 threads that have the same rows of the query are half a warp. Maxima
-/// begin at the least again.
-DEVICE float sum_of_maxima(float (&greatest)[4], int query_rows, int query) {
+/// The sum of a thread's maxima, each over all rows of the document: the 16 threads with the same
+/// rows of the query are half a warp. Resets the maxima.
+DEVICE float sum_of_maxima(float (&row_max)[4], int query_rows, int query) {
     float sum = 0;
     UNROLL
     for (int i = 0; i < 4; i++) {
         UNROLL
-        for (int lanes = 8; lanes > 0; lanes /= 2) greatest[i] = fmaxf(greatest[i], shuffle_xor(greatest[i], lanes));
-        if (query + 8 * i < query_rows) sum += greatest[i];
-        greatest[i] = -INFINITE;
+        for (int lanes = 8; lanes > 0; lanes /= 2) row_max[i] = fmaxf(row_max[i], shuffle_xor(row_max[i], lanes));
+        if (query + 8 * i < query_rows) sum += row_max[i];
+        row_max[i] = -INFINITY_F32;
     }
     return sum;
 }
@@ -113,17 +118,17 @@ KERNEL(max_sim, LATE_THREADS, 4)(PARAMETER(LateParameters) p) {
         copy_commit();
     };
     int query = threadIdx.x / 16, document = threadIdx.x % 16;
-    float products[4][4] = {}, greatest[4] = {-INFINITE, -INFINITE, -INFINITE, -INFINITE}, sum = 0;
+    float products[4][4] = {}, row_max[4] = {-INFINITY_F32, -INFINITY_F32, -INFINITY_F32, -INFINITY_F32}, sum = 0;
     Slice slice = {0, 0, 0};
     copy(slice, 0);
     for (int stage = 0; slice.query < p.query_rows; stage ^= 1) {
         Slice next = slice.next(rows, p.columns);
         copy_wait<0>();
-        sync_block();  // the slice is there, and all have done with the other stage
+        sync_block();  // the slice has arrived, and all threads are done with the other stage
         if (next.query < p.query_rows) copy(next, stage ^ 1);
         multiply_slice(products, slices + stage * SLICE_FLOATS, query, document);
-        if (next.column == 0) fold_products(greatest, products, rows, slice.document + document);
-        if (next.query != slice.query) sum += sum_of_maxima(greatest, p.query_rows, slice.query + query);
+        if (next.column == 0) fold_products(row_max, products, rows, slice.document + document);
+        if (next.query != slice.query) sum += sum_of_maxima(row_max, p.query_rows, slice.query + query);
         slice = next;
     }
     if (document == 0) sums[query] = sum;

@@ -1,24 +1,27 @@
-// The k nearest vectors to queries, tile by tile: scores of a tile of vectors (made by product_tn_f32) are merged into lists of the best so far.
+// Exact k nearest neighbors, tile by tile: the scores of a tile of vectors (computed by
+// product_tn_f32) are merged into the top k so far.
 //
-// In: scores[query][count] of the vectors first to first + count - 1, f32 without gaps; for each query the k best so far with their numbers, unless there are
-// none yet.
-// Out: the k best of both, by falling score, of equal scores the lower numbers first, whatever the order of tiles. Places for which there was no vector have
-// -infinity and number 0xffffffff. NaN counts as -infinity. k is 1 to 1,024.
+// In: scores[query][count] of the vectors first to first + count - 1, f32 without padding; for each
+// query the top k so far with their ids, if there are any.
+// Out: the top k of both in descending order; the lower id wins a tie, independently of the order
+// of tiles. Unused places have -infinity and id 0xffffffff. NaN counts as -infinity. k is 1 to
+// 1,024.
 //
-// A block has a query. Score and number make one key, so that no two are equal. Keys better than the worst of the list are put beside the list in shared
-// memory and sorted with it (bitonic); if they are too many, as in the first tile, a selection (select.cuh) finds first which to take.
+// Each block takes a query. Score and id form one key, so that no two keys are equal. Keys above
+// the current k-th are appended to the list in shared memory and sorted with it (bitonic sort); if
+// they are too many, as in the first tile, a selection (select.cuh) first finds which to take.
 // 512 threads, grid queries, shared memory 8 · 2,048 + 4 · SELECT_WORDS + 4 = 24,596 bytes.
 #include "parameters.cuh"
 #include "select.cuh"
 
 constexpr int NEAREST_THREADS = 512;
-/// Keys in shared memory: twice the greatest k, and a power of two.
-constexpr int MOST_KEYS = 2048;
-constexpr int SCORES_AHEAD = 4;
+/// Keys in shared memory: twice the maximum k, and a power of two.
+constexpr int MAX_KEYS = 2048;
+constexpr int SCORES_IN_FLIGHT = 4;
 
-/// Rises with the score and falls with the number.
+/// Ascending in the score and descending in the id.
 DEVICE u64 key_of(float score, u32 number) {
-    u32 bits = bits_of(score == score ? score + 0.0f : -INFINITE);  // + 0 makes -0 the same as 0
+    u32 bits = bits_of(score == score ? score + 0.0f : -INFINITY_F32);  // + 0 turns -0 into 0
     return u64(bits & 0x80000000u ? ~bits : bits | 0x80000000u) << 32 | u32(~number);
 }
 DEVICE float score_of(u64 key) {
@@ -26,29 +29,31 @@ DEVICE float score_of(u64 key) {
     return float_of(bits & 0x80000000u ? bits & 0x7fffffffu : ~bits);
 }
 DEVICE u32 number_of(u64 key) { return ~u32(key); }
-/// No vector: lower than any.
-DEVICE u64 no_key() { return key_of(-INFINITE, 0xffffffffu); }
+/// No vector: lower than any key.
+DEVICE u64 no_key() { return key_of(-INFINITY_F32, 0xffffffffu); }
 
-/// Calls found(key) for all scores of the tile, 32 neighbours to a warp; lanes beyond the end have no_key.
+/// Calls found(key) for all scores of the tile, 32 consecutive ones per warp; lanes beyond the end
+/// get no_key.
 template <class Found>
 DEVICE void walk_scores(const NearestParameters& p, const Found& found) {
     const float* scores = p.scores + i64(blockIdx.x) * p.count;
-    for (int first = threadIdx.x / 32 * 32; first < p.count; first += NEAREST_THREADS * SCORES_AHEAD) {
-        float ahead[SCORES_AHEAD];
+    for (int first = threadIdx.x / 32 * 32; first < p.count; first += NEAREST_THREADS * SCORES_IN_FLIGHT) {
+        float loaded[SCORES_IN_FLIGHT];
         UNROLL
-        for (int i = 0; i < SCORES_AHEAD; i++) {
+        for (int i = 0; i < SCORES_IN_FLIGHT; i++) {
             int place = first + i * NEAREST_THREADS + threadIdx.x % 32;
-            ahead[i] = place < p.count ? scores[place] : 0;
+            loaded[i] = place < p.count ? scores[place] : 0;
         }
         UNROLL
-        for (int i = 0; i < SCORES_AHEAD; i++) {
+        for (int i = 0; i < SCORES_IN_FLIGHT; i++) {
             int place = first + i * NEAREST_THREADS + threadIdx.x % 32;
-            found(place < p.count ? key_of(ahead[i], p.first + place) : no_key());
+            found(place < p.count ? key_of(loaded[i], p.first + place) : no_key());
         }
     }
 }
 
-/// Puts keys above `bound` into room for so many, in any order; `counter`, which is 0, counts them all.
+/// Stores up to `room` keys above `bound`, in any order; `counter`, which starts at 0, counts all
+/// of them.
 DEVICE void collect(const NearestParameters& p, u64* to, u32 room, u32* counter, u64 bound) {
     walk_scores(p, [&](u64 key) {
         u32 ones = ballot(key > bound);
@@ -59,16 +64,16 @@ DEVICE void collect(const NearestParameters& p, u64* to, u32 room, u32* counter,
     });
 }
 
-/// Sorts so many keys, a power of two, the greatest first.
+/// Sorts `count` keys, a power of two, in descending order.
 DEVICE void sort_falling(u64* keys, int count) {
     for (int span = 2; span <= count; span *= 2) {
-        for (int apart = span / 2; apart > 0; apart /= 2) {
+        for (int stride = span / 2; stride > 0; stride /= 2) {
             sync_block();
             for (int i = threadIdx.x; i < count / 2; i += NEAREST_THREADS) {
-                int left = 2 * i - i % apart;
-                u64 x = keys[left], y = keys[left + apart];
+                int left = 2 * i - i % stride;
+                u64 x = keys[left], y = keys[left + stride];
                 bool is_falling = (left & span) == 0;
-                if ((x < y) == is_falling) keys[left] = y, keys[left + apart] = x;
+                if ((x < y) == is_falling) keys[left] = y, keys[left + stride] = x;
             }
         }
     }
@@ -77,14 +82,14 @@ DEVICE void sort_falling(u64* keys, int count) {
 KERNEL(nearest_merge, NEAREST_THREADS, 2)(PARAMETER(NearestParameters) p) {
     SHARED_MEMORY(shared);
     u64* keys = reinterpret_cast<u64*>(shared);
-    u32* words = reinterpret_cast<u32*>(keys + MOST_KEYS);
+    u32* words = reinterpret_cast<u32*>(keys + MAX_KEYS);
     u32* counter = words + SELECT_WORDS;
     float* best_scores = p.best_scores + i64(blockIdx.x) * p.k;
-    u32* best_numbers = p.best_numbers + i64(blockIdx.x) * p.k;
-    u64 worst = p.is_empty ? no_key() : key_of(best_scores[p.k - 1], best_numbers[p.k - 1]), bound = worst;
-    for (int i = threadIdx.x; i < p.k; i += NEAREST_THREADS) keys[i] = p.is_empty ? no_key() : key_of(best_scores[i], best_numbers[i]);
+    u32* best_ids = p.best_ids + i64(blockIdx.x) * p.k;
+    u64 worst = p.is_empty ? no_key() : key_of(best_scores[p.k - 1], best_ids[p.k - 1]), bound = worst;
+    for (int i = threadIdx.x; i < p.k; i += NEAREST_THREADS) keys[i] = p.is_empty ? no_key() : key_of(best_scores[i], best_ids[i]);
 
-    u32 room = MOST_KEYS - p.k, found = 0;
+    u32 room = MAX_KEYS - p.k, found = 0;
     while (true) {
         if (threadIdx.x == 0) *counter = 0;
         sync_block();
@@ -92,13 +97,14 @@ KERNEL(nearest_merge, NEAREST_THREADS, 2)(PARAMETER(NearestParameters) p) {
         sync_block();
         found = *counter;
         if (found <= room) break;
-        // At least k from the tile are better than the bound that comes out, so that none below can be among the best.
-        auto selected = select_greatest<u64, NEAREST_THREADS>(words, p.k, room, [&](auto count) {
+        // At least k keys of the tile are above the new bound, so none below it can be in the top
+        // k.
+        auto selected = select_top_k<u64, NEAREST_THREADS>(words, p.k, room, [&](auto count) {
             walk_scores(p, [&](u64 key) {
                 if (key > worst) count(key);
             });
         });
-        bound = selected.least - 1;
+        bound = selected.min_key - 1;
     }
     if (found == 0 && !p.is_empty) return;
 
@@ -109,6 +115,6 @@ KERNEL(nearest_merge, NEAREST_THREADS, 2)(PARAMETER(NearestParameters) p) {
     sync_block();
     for (int i = threadIdx.x; i < p.k; i += NEAREST_THREADS) {
         best_scores[i] = score_of(keys[i]);
-        best_numbers[i] = number_of(keys[i]);
+        best_ids[i] = number_of(keys[i]);
     }
 }

@@ -1,19 +1,21 @@
-// The parameters of each kernel, one structure a kernel; `src/backend/cuda/parameters.rs` has the same structures field by field.
+// The parameters of each kernel, one structure per kernel; `src/backend/cuda/parameters.rs` has the
+// same structures field by field.
 //
-// A tensor is rows of bf16, `stride` numbers from row to row: the columns rounded up to a multiple of 8, so that every row begins at a
-// multiple of 16 bytes. What lies between columns and stride is never read as numbers and may be anything. f32 rows (pooled vectors, scores) have no gaps. Batches are
-// packed: sequence s has the rows starts[s] to starts[s + 1] - 1.
+// A tensor is rows of bf16, `stride` elements from row to row: the columns rounded up to a multiple
+// of 8, so that every row is 16-byte aligned. The padding is never read as values and may be
+// anything. f32 rows (pooled vectors, scores) have no padding. Batches are packed: sequence s has
+// the rows starts[s] to starts[s + 1] - 1.
 #pragma once
 #include "prelude.cuh"
 
 enum Activation { IDENTITY, GELU, GELU_TANH, RELU, SILU, TANH };
-/// What is done to activation(a · b + bias) before it is stored.
-enum Then { NOTHING, ADD, TIMES };
+/// Applied to activation(a · b + bias) before it is stored.
+enum Epilogue { NO_EPILOGUE, ADD, MULTIPLY };
 enum NormKind { NO_NORM, LAYER_NORM, ROOT_MEAN_SQUARE };
-enum Pooling { FIRST, LAST, MEAN, MEAN_SQRT, MAXIMUM, WEIGHTED_MEAN };
+enum Pooling { FIRST, LAST, MEAN, MEAN_SQRT, MAX_POOLING, WEIGHTED_MEAN };
 enum SpladeActivation { LOG1P_RELU, LOG1P_LOG1P_RELU };
 
-/// How rows are normalized; the bias is for LAYER_NORM alone.
+/// A norm of rows; the bias is for LAYER_NORM only.
 struct Norm {
     const float* weight;
     const float* bias;
@@ -21,7 +23,7 @@ struct Norm {
     int kind;
 };
 
-/// out[row] = norm(sum of tables[part][ids[part][row]]); tables and out have one stride.
+/// out[row] = norm(sum of tables[part][ids[part][row]]); tables and out have the same stride.
 struct EmbedParameters {
     const bf16* tables[3];
     const u32* ids[3];
@@ -30,30 +32,31 @@ struct EmbedParameters {
     int parts, rows, columns, stride;
 };
 
-/// out = norm(x + y); y may be absent (null). All have one stride.
+/// out = norm(x + y); y may be null. All have the same stride.
 struct RowsParameters {
     const bf16* x;
     const bf16* y;
     bf16* out;
     Norm norm;
-    int rows, columns, stride, unused;
+    int rows, columns, stride, padding;
 };
 
-/// Between bf16 with gaps (`stride`) and f32 without: which way, the kernel says.
+/// Conversion between bf16 with padding (`stride`) and f32 without; the kernel says in which
+/// direction.
 struct ConvertParameters {
-    bf16* narrow;
-    float* wide;
-    int rows, columns, stride, unused;
+    bf16* bf16_rows;
+    float* f32_rows;
+    int rows, columns, stride, padding;
 };
 
-/// Every row of f32 numbers divided by its Euclidean length, 1e-12 at least.
-struct UnitParameters {
+/// Every f32 row divided by its Euclidean norm, at least 1e-12.
+struct L2NormalizeParameters {
     const float* x;
     float* out;
     int rows, columns;
 };
 
-/// One f32 row a sequence.
+/// One f32 row per sequence.
 struct PoolParameters {
     const bf16* x;
     const u32* starts;
@@ -61,23 +64,26 @@ struct PoolParameters {
     int sequences, columns, stride, pooling;
 };
 
-/// out[row] = rows row - width / 2 to row + width / 2 of the same sequence side by side, zeros beyond its ends.
-struct NeighboursParameters {
+/// out[row] = rows row - width / 2 to row + width / 2 of the same sequence side by side, zeros
+/// beyond its ends.
+struct Im2colParameters {
     const bf16* x;
     const u32* starts;
     bf16* out;
     int sequences, rows, columns, stride, out_stride, width;
 };
 
-/// out[head][row] = x[row], columns column + head · head_size and on: for heads that do not begin at multiples of 16 bytes. Rows of out have a stride of head_size rounded up.
+/// out[head][row] = x[row], columns from column + head · head_size: for heads that are not 16-byte
+/// aligned. Rows of out have head_size rounded up as stride.
 struct HeadsParameters {
     const bf16* x;
     bf16* out;
-    int rows, heads, head_size, column, stride, unused;
+    int rows, heads, head_size, column, stride, padding;
 };
 
-/// out = then(activation(a · b + bias), other). TN: a is m × k, b is n × k. NN: a is m × k, b is k × n. NT: a is k × m, b is k × n.
-/// blockIdx.z counts products: each begins `*_batch` numbers after the one before. `out` is bf16 or f32, the kernel says.
+/// out = epilogue(activation(a · b + bias), other). TN: a is m × k, b is n × k. NN: a is m × k, b
+/// is k × n. NT: a is k × m, b is k × n. blockIdx.z counts products, each `*_batch` elements after
+/// the previous one. `out` is bf16 or f32, depending on the kernel.
 struct ProductParameters {
     const bf16* a;
     const bf16* b;
@@ -87,25 +93,28 @@ struct ProductParameters {
     i64 a_batch, b_batch, out_batch;
     int m, n, k;
     int a_stride, b_stride, out_stride, other_stride;
-    int then, activation, unused;
+    int epilogue, activation, padding;
 };
 
-/// A matrix of bf16 as the copy engine of Hopper takes it, the CUtensorMap that the driver encodes: its columns (those that count, not the stride) and rows, the box that one copy moves,
-/// 128-byte swizzle, zeros for what lies outside.
+/// A CUtensorMap, encoded by the driver: a bf16 matrix with its columns (without padding) and rows,
+/// the box of one copy, 128-byte swizzle, and zero fill out of bounds.
 struct alignas(64) TensorMap {
     u64 words[16];
 };
 
-/// The product TN once more for Hopper. Boxes are 64 columns wide; a has boxes of 128 rows, b of as many as the kernel's name says, other of 128, out of 16. `other` is not looked at when nothing is
-/// done with it. Of `product` the kernel reads bias (16-byte aligned), m, n, k, then and activation.
+/// The TN product for Hopper. Boxes are 64 columns wide; a has boxes of 128 rows, b of as many as
+/// the kernel's name says, other of 128, out of 16. `other` is ignored without an epilogue. Of
+/// `product` the kernel reads bias (16-byte aligned), m, n, k, epilogue and activation.
 struct ProductHopperParameters {
     TensorMap a, b, other, out;
     ProductParameters product;
 };
 
-/// softmax(scale · (queries · keysᵀ + positions) + bias) · values, for blocks of queries: `tiles` has two numbers each, the sequence and the first query in it.
-/// `bias` is [heads][2 · reach + 1], by distance (key less query) + reach. `content_to_position` is [heads][tokens][buckets]: query by bucket; `position_to_content` the
-/// same: key by bucket; `bucket_of` is [2 · reach + 1]. Each may be absent.
+/// softmax(scale · (queries · keysᵀ + positions) + bias) · values, for blocks of queries: `tiles`
+/// has two values each, the sequence and the first query in it. `bias` is [heads][2 · reach + 1],
+/// by distance (key minus query) + reach. `content_to_position` is [heads][tokens][buckets]: query
+/// by bucket; `position_to_content` the same: key by bucket; `bucket_of` is [2 · reach + 1]. Each
+/// may be null.
 struct AttentionParameters {
     const bf16* projections;
     bf16* out;
@@ -119,18 +128,20 @@ struct AttentionParameters {
     float scale;
 };
 
-/// MaxSim of f32 rows: out[s] = sum over the query's rows of the greatest inner product with a row of sequence s.
+/// MaxSim of f32 rows: out[s] = sum over the query's rows of the maximum inner product with a row
+/// of sequence s.
 struct LateParameters {
     const float* query;
     const float* documents;
     const u32* starts;
     float* out;
-    int query_rows, columns, sequences, unused;
+    int query_rows, columns, sequences, padding;
 };
 
-/// Folds logits x · decoderᵀ + bias into table[sequence][term], which is all zeros before. Kernels of maxima: u32, the bits of the greatest logit above 0. With places: u64, those
-/// bits in the upper half and in the lower ~row, so that the first row wins. Sums: u64, the sum of activated logits times 2^32, rounded each.
-/// `sequence_of` has a number for each row.
+/// Pools logits x · decoderᵀ + bias into table[sequence][term], which starts as all zeros. Max
+/// kernels: u32, the bits of the maximum positive logit. Argmax kernels: u64, those bits in the
+/// upper half and ~row in the lower, so that the first row wins. Sum kernels: u64, the sum of
+/// activated logits times 2^32, each rounded. `sequence_of` has one value per row.
 struct SpladeParameters {
     const bf16* x;
     const bf16* decoder;
@@ -140,16 +151,18 @@ struct SpladeParameters {
     int rows, columns, terms, x_stride, decoder_stride, activation;
 };
 
-/// The same for Hopper: x has boxes of 64 columns × 128 rows, the decoder of 64 × 256. Of `splade` the kernel does not read x, decoder and their strides; the bias is 16-byte aligned.
+/// The SPLADE head for Hopper: x has boxes of 64 columns × 128 rows, the decoder of 64 × 256. Of
+/// `splade` the kernel does not read x, decoder and their strides; the bias is 16-byte aligned.
 struct SpladeHopperParameters {
     TensorMap x, decoder;
     SpladeParameters splade;
 };
 
-enum TableKind { MAXIMA, MAXIMA_WITH_PLACES, SUMS };
+enum TableKind { TABLE_MAX, TABLE_ARGMAX, TABLE_SUM };
 
-/// From such a table to lists of the weights above `threshold`: sequence s has offsets[s] to offsets[s + 1] - 1, terms ascending. Three kernels in turn: counts into offsets[s + 1],
-/// running sums, terms and weights (and rows, for tables with places).
+/// From such a table to lists of the weights above `threshold`: sequence s has offsets[s] to
+/// offsets[s + 1] - 1, terms ascending. Three kernels in turn: counts into offsets[s + 1], prefix
+/// sums, terms and weights (and rows, for argmax tables).
 struct SparsifyParameters {
     const void* table;
     u32* offsets;
@@ -158,20 +171,21 @@ struct SparsifyParameters {
     u32* found_rows;
     int sequences, terms, kind, activation;
     float threshold;
-    int unused;
+    int padding;
 };
 
-/// Zeroes all cells of each sequence but the k greatest, of a table of MAXIMA; of equal ones the lower terms stay.
-struct LimitParameters {
+/// Zeroes all but the k largest cells of each sequence of a TABLE_MAX; the lower term wins a tie.
+struct TopKParameters {
     u32* table;
-    int sequences, terms, k, unused;
+    int sequences, terms, k, padding;
 };
 
-/// Merges scores[query][count] of the vectors from number `first` on into the k best of each query: best_scores[query][k], falling, and best_numbers.
-/// If is_empty there are none yet, and what lies there is not read. Places without a vector have -infinity and 0xffffffff. k is 1 to 1,024.
+/// Merges scores[query][count] of the vectors from id `first` on into the top k of each query:
+/// best_scores[query][k], descending, and best_ids. If is_empty, there are none yet and the lists
+/// are not read. Unused places have -infinity and 0xffffffff. k is 1 to 1,024.
 struct NearestParameters {
     const float* scores;
     float* best_scores;
-    u32* best_numbers;
-    int queries, count, first, k, is_empty, unused;
+    u32* best_ids;
+    int queries, count, first, k, is_empty, padding;
 };

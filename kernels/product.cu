@@ -1,40 +1,47 @@
-// Products of matrices: out = then(activation(a · b + bias), other) in bf16 or f32 (ProductParameters), on tensor cores of compute capability 8.0 and later.
+// Matrix products: out = epilogue(activation(a · b + bias), other) in bf16 or f32
+// (ProductParameters), on tensor cores of compute capability 8.0 and later.
 //
-// In: a and b in bf16, bias in f32 or null, other in bf16, m × n, the same for each product of a batch. TN, NN and NT say how a and b lie (parameters.cuh).
-// Out: bf16 rows, of which the columns up to the next multiple of 8 are written, or f32 rows with any stride, of which exactly n numbers are written. All of
-// bf16 begins at multiples of 16 bytes, strides and batches of bf16 are multiples of 8.
+// In: a and b in bf16, bias in f32 or null, other in bf16, m × n; bias and other are the same for
+// all products of a batch. TN, NN and NT describe the layouts of a and b (parameters.cuh).
+// Out: bf16 rows, written up to the next multiple of 8 columns, or f32 rows with any stride, of
+// which exactly n columns are written. bf16 rows start at multiples of 16 bytes; strides and batch
+// offsets of bf16 are multiples of 8.
 //
-// A block makes a tile of out by product.cuh: its grid is x = ceil(m / R) · ceil(n / R) tiles of R × R, z = products, with R = 128, or 32 for the small
-// forms, which are for so few tiles that most multiprocessors would have none. 128 threads. Shared memory: 49,152 bytes, 65,536 for the small forms.
+// A block computes a tile of out by product.cuh. The grid is x = ceil(m / R) · ceil(n / R) tiles of
+// R × R, z = products, with R = 128, or 32 for the small variants, which are for products with so
+// few tiles that most multiprocessors would be idle. 128 threads. Shared memory: 49,152 bytes,
+// 65,536 for the small variants.
 //
-// How a tile is finished: a lane has pairs of neighbouring numbers. Four lanes that share a row trade until each has eight neighbours, which are activated,
-// combined with `other` and stored 16 bytes at a time.
-// The small forms sum what their four warps have through shared memory, and there every thread takes eight neighbours at once.
+// Epilogue: a lane holds pairs of adjacent columns. Four lanes that share a row exchange them until
+// each has eight adjacent columns, which are activated, combined with `other` and stored 16 bytes
+// at a time. The small variants reduce the sums of their four warps through shared memory, where
+// every thread takes eight adjacent columns at once.
 #include "activation.cuh"
 #include "product.cuh"
 
-DEVICE void store_numbers(bf16* to, const float (&x)[8], int) { store_eight(to, x); }
-DEVICE void store_numbers(float* to, const float (&x)[8], int numbers) { store_eight(to, x, numbers); }
+DEVICE void store_numbers(bf16* to, const float (&x)[8], int) { store_8(to, x); }
+DEVICE void store_numbers(float* to, const float (&x)[8], int numbers) { store_8(to, x, numbers); }
 
-/// Eight neighbours of a row: what comes after a · b + bias.
+/// The epilogue of eight adjacent columns of a row.
 template <class Number>
-DEVICE void finish_eight(const ProductParameters& p, float (&x)[8], int row, int column) {
+DEVICE void epilogue_8(const ProductParameters& p, float (&x)[8], int row, int column) {
     activate_all(x, p.activation);
     int numbers = p.n - column;
     if (row >= p.m || numbers <= 0) return;
-    if (p.then != NOTHING) {
+    if (p.epilogue != NO_EPILOGUE) {
         float other[8];
-        load_eight(other, p.other + i64(row) * p.other_stride + column, numbers);
+        load_8(other, p.other + i64(row) * p.other_stride + column, numbers);
         UNROLL
-        for (int i = 0; i < 8; i++) x[i] = p.then == ADD ? x[i] + other[i] : x[i] * other[i];
+        for (int i = 0; i < 8; i++) x[i] = p.epilogue == ADD ? x[i] + other[i] : x[i] * other[i];
     }
     Number* out = static_cast<Number*>(p.out) + blockIdx.z * p.out_batch;
     store_numbers(out + i64(row) * p.out_stride + column, x, numbers);
 }
 
-/// Four lanes have pairs of four blocks of eight columns; then each has all eight of one block: lane t those of block t. In two steps: each trades the pairs
-/// of every other block with its neighbour, then those of two blocks with the lane two further.
-DEVICE void trade_pairs(float (&eight)[8], const float (&pairs)[4][2]) {
+/// Four lanes have pairs of four blocks of eight columns; afterwards lane t has all eight columns
+/// of block t. Two steps: each lane exchanges the pairs of every second block with its neighbor,
+/// then those of two blocks with the lane two further.
+DEVICE void exchange_pairs(float (&eight)[8], const float (&pairs)[4][2]) {
     bool is_odd = threadIdx.x & 1, is_upper = threadIdx.x & 2;
     float halves[2][4];
     UNROLL
@@ -54,21 +61,21 @@ DEVICE void trade_pairs(float (&eight)[8], const float (&pairs)[4][2]) {
     }
 }
 
-/// Finishes 16 rows of a warp's part: rows `row` and 8 further, columns from `column`.
+/// The epilogue of 16 rows of a warp's part: rows `row` and + 8, columns from `column`.
 template <class Number, int ACROSS>
-DEVICE void finish_rows(const ProductParameters& p, const float (&sums)[ACROSS][4], int row, int column) {
+DEVICE void epilogue_rows(const ProductParameters& p, const float (&sums)[ACROSS][4], int row, int column) {
     UNROLL
     for (int part = 0; part < 2 * (ACROSS / 4); part++) {
         int first = part / 2 * 4, half = part % 2;
         float pairs[4][2], eight[8];
         UNROLL
         for (int i = 0; i < 8; i++) pairs[i / 2][i % 2] = sums[first + i / 2][2 * half + i % 2];
-        trade_pairs(eight, pairs);
-        finish_eight<Number>(p, eight, row + 8 * half, column + 8 * first + threadIdx.x % 4 * 8);
+        exchange_pairs(eight, pairs);
+        epilogue_8<Number>(p, eight, row + 8 * half, column + 8 * first + threadIdx.x % 4 * 8);
     }
 }
 
-template <class Number, Lay A, Lay B>
+template <class Number, Layout A, Layout B>
 DEVICE void multiply_large(const ProductParameters& p, const u8* shared) {
     typedef LargeTile<A, B> Tile;
     Operand a = {p.a + blockIdx.z * p.a_batch, p.m, p.k, p.a_stride}, b = {p.b + blockIdx.z * p.b_batch, p.n, p.k, p.b_stride};
@@ -76,10 +83,10 @@ DEVICE void multiply_large(const ProductParameters& p, const u8* shared) {
     Tile tile(shared);
     typename Tile::Sums sums;
     tile.multiply_all(sums, a, b, p.bias, place.row, place.column);
-    // Not unrolled, since activations are long: the sums move up instead.
+    // Not unrolled, because activations are long; the sums move up instead.
     ROLLED
     for (int i = 0; i < Tile::DOWN; i++) {
-        finish_rows<Number>(p, sums[0], place.row + tile.warp_row + 16 * i + threadIdx.x % 32 / 4, place.column + tile.warp_column);
+        epilogue_rows<Number>(p, sums[0], place.row + tile.warp_row + 16 * i + threadIdx.x % 32 / 4, place.column + tile.warp_column);
         UNROLL
         for (int next = 1; next < Tile::DOWN; next++) {
             UNROLL
@@ -97,10 +104,11 @@ DEVICE void multiply_small(const ProductParameters& p, u8* shared) {
     Tile::Sums sums;
     tile.multiply_all(sums, a, b, p.bias, place.row, place.column);
 
-    // The four warps' sums side by side. Blocks of eight columns are turned by the row, so that what eight rows store at once lies in different banks.
+    // The sums of the four warps side by side. Blocks of eight columns are rotated by the row, so
+    // that concurrent stores of eight rows hit different banks.
     constexpr int PART = Tile::ROWS * Tile::COLUMNS;
     static_assert(4 * PART * 4 == Tile::STAGE_BYTES && Tile::ACROSS == 4, "sums fit into a stage");
-    float* parts = reinterpret_cast<float*>(shared + tile.spare_stage(p.k));
+    float* parts = reinterpret_cast<float*>(shared + tile.free_stage(p.k));
     int lane = threadIdx.x % 32;
     UNROLL
     for (int i = 0; i < 2 * Tile::DOWN * Tile::ACROSS; i++) {
@@ -114,7 +122,7 @@ DEVICE void multiply_small(const ProductParameters& p, u8* shared) {
     int row = threadIdx.x / 4, block = threadIdx.x % 4;
     UNROLL
     for (int i = 0; i < 4 * 8; i++) eight[i % 8] += parts[i / 8 * PART + row * Tile::COLUMNS + (block ^ (row % 4)) * 8 + i % 8];
-    finish_eight<Number>(p, eight, place.row + row, place.column + 8 * block);
+    epilogue_8<Number>(p, eight, place.row + row, place.column + 8 * block);
 }
 
 #define PRODUCT(NAME, NUMBER, A, B)                                                                   \
@@ -127,11 +135,11 @@ DEVICE void multiply_small(const ProductParameters& p, u8* shared) {
         SHARED_MEMORY(shared);                             \
         multiply_small<NUMBER>(p, shared);                 \
     }
-PRODUCT(product_tn, bf16, ALONG_DEPTH, ALONG_DEPTH)
-PRODUCT(product_nn, bf16, ALONG_DEPTH, ACROSS_DEPTH)
-PRODUCT(product_nt, bf16, ACROSS_DEPTH, ACROSS_DEPTH)
-PRODUCT(product_tn_f32, float, ALONG_DEPTH, ALONG_DEPTH)
-PRODUCT(product_nn_f32, float, ALONG_DEPTH, ACROSS_DEPTH)
-PRODUCT(product_nt_f32, float, ACROSS_DEPTH, ACROSS_DEPTH)
+PRODUCT(product_tn, bf16, K_MAJOR, K_MAJOR)
+PRODUCT(product_nn, bf16, K_MAJOR, MN_MAJOR)
+PRODUCT(product_nt, bf16, MN_MAJOR, MN_MAJOR)
+PRODUCT(product_tn_f32, float, K_MAJOR, K_MAJOR)
+PRODUCT(product_nn_f32, float, K_MAJOR, MN_MAJOR)
+PRODUCT(product_nt_f32, float, MN_MAJOR, MN_MAJOR)
 PRODUCT_SMALL(product_tn_small, bf16)
 PRODUCT_SMALL(product_tn_f32_small, float)

@@ -1,95 +1,101 @@
-// Products of bf16 matrices on tensor cores by multiply (mma.sync), compute capability 8.0 and later: c = a · b in f32, a tile of c a block.
+// Products of bf16 matrices on tensor cores by multiply (mma.sync), compute capability 8.0 and
+// later: c = a · b in f32, one tile of c per block.
 //
-// An operand lies in memory with rows ALONG_DEPTH (a row of it for each row of c, or for each column of c) or with rows ACROSS_DEPTH (a row for each step of
-// the depth, as long as c has rows, or columns).
-// a of the product TN and NN and b of TN lie along, b of NN and both of NT across.
+// An operand is K_MAJOR (one row of memory for each row, or column, of c) or MN_MAJOR (one row of
+// memory for each step of the depth, as long as c has rows, or columns). a of the products TN and
+// NN and b of TN are K-major, b of NN and both of NT are MN-major.
 //
-// The depth is gone through slice by slice. Slices of both operands come by asynchronous copies into a ring of STAGES in shared memory, STAGES - 1 slices
-// ahead of the one at hand; what lies beyond the rows, columns and depth of the matrices is zeros there, and never read. Every warp multiplies its part of
-// the tile by fragments which load_matrices takes from shared memory, transposed where an operand lies across. Where WARPS_DEEP is more than 1, warps share a
-// part of the tile, each multiplies its part of every slice, and the sums are still to be summed.
+// The depth is processed in slices. Asynchronous copies bring slices of both operands into a ring
+// of STAGES in shared memory, STAGES - 1 slices ahead of the current one; what is out of bounds is
+// zero there and never read from memory. Every warp multiplies its part of the tile by fragments
+// that load_matrices loads from shared memory, transposed if the operand is MN-major. If WARPS_DEEP
+// is more than 1, warps share a part of the tile: each multiplies its part of every slice, and the
+// caller reduces the sums.
 //
-// A row in shared memory is cut into pieces of 16 bytes. Where a piece lies depends on the row too (an XOR), so that neither the pieces of one row nor those
-// of one column of eight rows meet in a bank.
+// Rows in shared memory consist of 16-byte pieces, whose place also depends on the row (XOR
+// swizzle), so that neither the pieces of one row nor those of one column of eight rows conflict in
+// a bank.
 #pragma once
-#include "eights.cuh"
+#include "vec8.cuh"
 
 enum Which { OPERAND_A, OPERAND_B };
-enum Lay { ALONG_DEPTH, ACROSS_DEPTH };
+enum Layout { K_MAJOR, MN_MAJOR };
 
-/// An operand in memory: `extent` are the rows (of a) or columns (of b) that it gives to c.
+/// An operand in memory; `extent` is the number of rows (of a) or columns (of b) that it gives to
+/// c.
 struct Operand {
     const bf16* start;
     int extent, depth, stride;
 };
 
-/// EXTENT × DEPTH of an operand in shared memory, of which a warp takes parts of 16 × 16.
-template <Which OPERAND, Lay LAY, int EXTENT, int DEPTH, int THREADS>
+/// EXTENT × DEPTH of an operand in shared memory, from which warps load fragments of 16 × 16.
+template <Which OPERAND, Layout LAYOUT, int EXTENT, int DEPTH, int THREADS>
 struct OperandSlice {
-    static constexpr bool IS_ALONG = LAY == ALONG_DEPTH;
-    static constexpr int ROWS = IS_ALONG ? EXTENT : DEPTH;
-    static constexpr int PIECES = (IS_ALONG ? DEPTH : EXTENT) / 8;
+    static constexpr bool IS_K_MAJOR = LAYOUT == K_MAJOR;
+    static constexpr int ROWS = IS_K_MAJOR ? EXTENT : DEPTH;
+    static constexpr int PIECES = (IS_K_MAJOR ? DEPTH : EXTENT) / 8;
     static constexpr int ROW_BYTES = PIECES * 16;
     static constexpr int BYTES = ROWS * ROW_BYTES;
     static_assert(PIECES == 4 || PIECES >= 8, "eight rows of four pieces, or of more, take all banks");
 
     static DEVICE int turn(int row) { return PIECES == 4 ? row / 2 % 4 : row % 8; }
 
-    /// What a thread copies of each slice: the same piece of every APART-th row.
+    /// A thread's share of the copies of each slice: the same piece of every APART-th row.
     struct Copies {
         static constexpr int APART = THREADS / PIECES;
         static_assert(APART % 8 == 0 && ROWS % APART == 0, "each thread has as many pieces, turned the same way");
         /// Its first piece of the next slice.
         const bf16* next;
         i64 apart, advance;
-        /// Where that piece lies in a slice, how many rows from it on are there, and how many numbers from it on in a row.
+        /// The offset of that piece in a slice, and how many rows and elements from it on exist.
         u32 place;
         int rows, numbers;
 
         DEVICE Copies(const Operand& from, int first) {
             int row = threadIdx.x / PIECES, piece = threadIdx.x % PIECES;
-            int top = (IS_ALONG ? first : 0) + row, left = (IS_ALONG ? 0 : first) + piece * 8;
+            int top = (IS_K_MAJOR ? first : 0) + row, left = (IS_K_MAJOR ? 0 : first) + piece * 8;
             next = from.start + i64(top) * from.stride + left;
-            apart = i64(APART) * from.stride, advance = IS_ALONG ? DEPTH : i64(DEPTH) * from.stride;
+            apart = i64(APART) * from.stride, advance = IS_K_MAJOR ? DEPTH : i64(DEPTH) * from.stride;
             place = row * ROW_BYTES + (piece ^ turn(row)) * 16;
-            rows = (IS_ALONG ? from.extent : from.depth) - top, numbers = (IS_ALONG ? from.depth : from.extent) - left;
+            rows = (IS_K_MAJOR ? from.extent : from.depth) - top, numbers = (IS_K_MAJOR ? from.depth : from.extent) - left;
         }
 
-        /// Starts the copies of the next slice. Of what is not there nothing is read, wherever it would be.
+        /// Starts the copies of the next slice. Nothing is read out of bounds.
         DEVICE void start(u32 slice) {
             u32 bytes = min_of(max_of(numbers, 0), 8) * 2;
             UNROLL
             for (int i = 0; i < ROWS / APART; i++) copy_16(slice + place + i * APART * ROW_BYTES, next + i * apart, i * APART < rows ? bytes : 0);
             next += advance;
-            (IS_ALONG ? numbers : rows) -= DEPTH;
+            (IS_K_MAJOR ? numbers : rows) -= DEPTH;
         }
     };
 
-    /// Where a lane's addresses within a slice begin, for a warp whose rows (columns) begin at `first`, its depth at `depth`: multiples of 16. Lanes 8 to 15
-    /// address what comes second in a fragment, lanes 16 to 31 what comes third and fourth.
+    /// The start of a lane's addresses within a slice, for a warp whose rows (columns) start at
+    /// `first`, its depth at `depth`: multiples of 16. Lanes 8 to 15 address the second matrix of a
+    /// fragment, lanes 16 to 31 the third and fourth.
     static DEVICE u32 place(int first, int depth) {
-        constexpr bool IS_DOWN_SECOND = IS_ALONG == (OPERAND == OPERAND_A);
+        constexpr bool IS_ROW_SECOND = IS_K_MAJOR == (OPERAND == OPERAND_A);
         int lane = threadIdx.x % 32;
-        int row = IS_DOWN_SECOND ? lane % 16 : lane % 8 + lane / 16 * 8, piece = IS_DOWN_SECOND ? lane / 16 : lane / 8 % 2;
-        int top = IS_ALONG ? first : depth, left = IS_ALONG ? depth : first;
+        int row = IS_ROW_SECOND ? lane % 16 : lane % 8 + lane / 16 * 8, piece = IS_ROW_SECOND ? lane / 16 : lane / 8 % 2;
+        int top = IS_K_MAJOR ? first : depth, left = IS_K_MAJOR ? depth : first;
         return u32(top + row) * ROW_BYTES + ((left / 8 + piece) ^ turn(row)) * 16;
     }
 
-    /// The fragment 16·part rows (columns) and 16·step steps further, as multiply takes it: of a all four, of b the first two for eight columns and the
-    /// others for the next eight.
+    /// The fragment 16·part rows (columns) and 16·step depths further, as multiply takes it: of a
+    /// all four words, of b the first two for eight columns and the others for the next eight.
     static DEVICE void load(u32 (&fragment)[4], u32 slice, u32 place, int part, int step) {
-        if (IS_ALONG) load_matrices(fragment, slice + (place ^ (step * 32)) + part * 16 * ROW_BYTES);
+        if (IS_K_MAJOR) load_matrices(fragment, slice + (place ^ (step * 32)) + part * 16 * ROW_BYTES);
         else load_matrices_transposed(fragment, slice + (place ^ (part * 32)) + step * 16 * ROW_BYTES);
     }
 };
 
-/// How a tile of c is made.
-template <Lay A, Lay B, int ROWS_, int COLUMNS_, int DEPTH, int STAGES, int WARPS_DOWN, int WARPS_ACROSS, int WARPS_DEEP>
+/// Computes a tile of c.
+template <Layout A, Layout B, int ROWS_, int COLUMNS_, int DEPTH, int STAGES, int WARPS_DOWN, int WARPS_ACROSS, int WARPS_DEEP>
 struct ProductTile {
     static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_;
     static constexpr int THREADS = 32 * WARPS_DOWN * WARPS_ACROSS * WARPS_DEEP;
     static constexpr int WARP_ROWS = ROWS / WARPS_DOWN, WARP_COLUMNS = COLUMNS / WARPS_ACROSS, WARP_DEPTH = DEPTH / WARPS_DEEP;
-    /// Parts of 16 rows and of 8 columns that a warp has.
+    /// A warp's parts of 16 rows and of 8 columns.
     static constexpr int DOWN = WARP_ROWS / 16, ACROSS = WARP_COLUMNS / 8;
     typedef OperandSlice<OPERAND_A, A, ROWS, DEPTH, THREADS> SliceOfA;
     typedef OperandSlice<OPERAND_B, B, COLUMNS, DEPTH, THREADS> SliceOfB;
@@ -97,11 +103,12 @@ struct ProductTile {
     static constexpr int BYTES = STAGES * STAGE_BYTES;
     static_assert(!(WARP_ROWS & (WARP_ROWS - 1)) && !(WARP_COLUMNS & (WARP_COLUMNS - 1)) && !(WARP_DEPTH & (WARP_DEPTH - 1)), "places are found by XOR");
 
-    /// What a lane has of the sums: [i][j] is at rows 16·i + lane / 4 and (numbers 2, 3) 8 further, columns 8·j + 2·(lane mod 4) and the next.
+    /// A lane's accumulators: [i][j] is at rows 16·i + lane / 4 and (elements 2, 3) 8 further,
+    /// columns 8·j + 2·(lane mod 4) and the next.
     typedef float Sums[DOWN][ACROSS][4];
 
     u32 memory, place_of_a, place_of_b;
-    /// Where the warp's part of the tile begins, and which part of the depth it has.
+    /// The start of the warp's part of the tile, and its part of the depth.
     int warp_row, warp_column, warp_deep;
 
     DEVICE explicit ProductTile(const u8* shared) : memory(shared_address(shared)) {
@@ -113,11 +120,12 @@ struct ProductTile {
         place_of_b = SliceOfB::place(warp_column, warp_deep * WARP_DEPTH);
     }
 
-    /// What is to be done meanwhile is put where the fragments are on their way.
+    /// `meanwhile` is called while the fragments are being loaded.
     template <class Meanwhile>
     DEVICE void multiply_slice(Sums& sums, u32 stage, const Meanwhile& meanwhile) const {
         constexpr int STEPS = WARP_DEPTH / 16;
-        // Two of each: the fragments of a step are on their way while those of the one before are multiplied.
+        // Double-buffered: the fragments of a step are loaded while those of the previous one are
+        // multiplied.
         u32 of_a[2][DOWN][4], of_b[2][ACROSS / 2][4];
         auto load = [&](int step) {
             UNROLL
@@ -141,7 +149,7 @@ struct ProductTile {
         }
     }
 
-    /// Sums begin at the bias (null for none), which costs nothing while the first slices are on their way.
+    /// Sums start at the bias (null for none), which is free while the first slices are in flight.
     DEVICE void begin(Sums& sums, const float* bias, int column, int columns) const {
         UNROLL
         for (int j = 0; j < ACROSS; j++) {
@@ -156,7 +164,8 @@ struct ProductTile {
         }
     }
 
-    /// The warp's part of the tile of c that begins at `row`, `column`: bias + a · b. Rows beyond the end are the bias, columns beyond it 0.
+    /// The warp's part of the tile of c that starts at `row`, `column`: bias + a · b. Rows out of
+    /// bounds are the bias, columns out of bounds 0.
     DEVICE void multiply_all(Sums& sums, const Operand& a, const Operand& b, const float* bias, int row, int column) const {
         int slices = divide_up(a.depth, DEPTH);
         typename SliceOfA::Copies copies_of_a(a, row);
@@ -174,19 +183,19 @@ struct ProductTile {
         int stage = 0, before = STAGES - 1;
         for (int slice = 0; slice < slices; slice++) {
             copy_wait<STAGES - 2>();
-            sync_block();  // the slice is there for all, and all have done with the one before, whose stage is filled next
+            sync_block();  // the slice has arrived, and all warps are done with the previous one, whose stage is filled next
             multiply_slice(sums, memory + stage * STAGE_BYTES, [&] { copy(slice + STAGES - 1, before); });
             before = stage;
             if (++stage == STAGES) stage = 0;
         }
     }
 
-    /// A stage that no warp reads any more once the caller has left multiply_all, of so many slices.
-    DEVICE int spare_stage(int depth) const { return divide_up(depth, DEPTH) % STAGES * STAGE_BYTES; }
+    /// A stage that no warp reads any more after multiply_all.
+    DEVICE int free_stage(int depth) const { return divide_up(depth, DEPTH) % STAGES * STAGE_BYTES; }
 };
 
-/// Where the tile of a block begins. Tiles are taken in bands of 8 rows of tiles, column by column, so that blocks which run at one time share rows of a and
-/// columns of b in the L2 cache.
+/// The start of a block's tile. Tiles are visited in bands of 8 row tiles, column by column, so
+/// that concurrent blocks share rows of a and columns of b in the L2 cache.
 template <class Tile>
 struct TilePlace {
     int row, column;
@@ -200,8 +209,10 @@ struct TilePlace {
     }
 };
 
-/// 128 × 128 by four warps, 64 × 64 each; 49,152 bytes, so that two blocks fit on a multiprocessor everywhere.
-template <Lay A, Lay B>
+/// 128 × 128 by four warps, 64 × 64 each; 49,152 bytes, so that two blocks fit on any
+/// multiprocessor.
+template <Layout A, Layout B>
 using LargeTile = ProductTile<A, B, 128, 128, 32, 3, 2, 2, 1>;
-/// 32 × 32 by four warps, each with a quarter of the depth, for few rows: many blocks take part, and each has 48 KiB under way.
-using SmallTile = ProductTile<ALONG_DEPTH, ALONG_DEPTH, 32, 32, 128, 4, 1, 1, 4>;
+/// 32 × 32 by four warps, each with a quarter of the depth, for few rows: many blocks take part,
+/// and each has 48 KiB of loads in flight.
+using SmallTile = ProductTile<K_MAJOR, K_MAJOR, 32, 32, 128, 4, 1, 1, 4>;

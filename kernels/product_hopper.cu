@@ -1,18 +1,24 @@
-// The product TN on Hopper: out = then(activation(a · bᵀ + bias), other) in bf16, tiles of 128 × 128, 192 or 256. The loop is in hopper_product.cuh.
+// The TN product on Hopper: out = epilogue(activation(a · bᵀ + bias), other) in bf16, tiles of 128
+// × 128, 192 or 256. The main loop is in hopper_product.cuh.
 //
-// In: a (m × k), b (n × k), other (m × n), all bf16, as tensor maps; m, n and k any numbers from 1, since copies give zeros for what lies outside. Out: bf16,
-// of which exactly m × n numbers are written.
+// In: a (m × k), b (n × k), other (m × n), all bf16, as tensor maps; m, n and k are any numbers
+// from 1, since copies fill with zeros out of bounds. Out: bf16, of which exactly m × n values are
+// written.
 //
-// How a tile is finished: each warp has 16 rows of it and goes through them 64 columns at a time. `other` comes by the ring of stages, 128 × 64 numbers in
-// one, asked for while the products still run. Results go to the warp's own 2 KiB of shared memory, from where a tensor copy takes whole rows of 128 bytes.
-// Swizzled, neither way meets bank conflicts, and no lane has to trade numbers with another, as 16-byte stores from registers would need (a lane has only 2
-// neighbouring columns).
+// Epilogue: each warp has 16 rows of the tile and processes them 64 columns at a time. `other`
+// arrives through the ring of stages, 128 × 64 values per stage, requested while the products still
+// run. Results go to the warp's own 2 KiB of shared memory, from where a tensor copy stores whole
+// rows of 128 bytes. With the swizzle neither direction has bank conflicts, and lanes need not
+// exchange values, as 16-byte stores from registers would require (a lane has only 2 adjacent
+// columns).
 //
-// 384 threads, grid: multiprocessors or tiles if they are fewer, shared memory Ring<N>::BYTES = stages · (16,384 + 128 · N + 16) + 16,384 + 32 · N + 16 with
-// 6, 5, 4 stages for N = 128, 192, 256: 217,200, 227,424, 221,264.
+// 384 threads, grid: multiprocessors, or tiles if they are fewer, shared memory Ring<N>::BYTES =
+// stages · (16,384 + 128 · N + 16) + 16,384 + 32 · N + 16 with 6, 5, 4 stages for N = 128, 192,
+// 256: 217,200, 227,424, 221,264.
 #include "hopper_product.cuh"
 
-/// Sixteen rows of 64 columns in shared memory and one lane's words in them: of columns 8i + 2t and the next, t = lane mod 4, at row lane / 4 or 8 further.
+/// Sixteen rows of 64 columns in shared memory, and one lane's words in them: columns 8i + 2t and
+/// the next, t = lane mod 4, at row lane / 4 or 8 further.
 struct WarpBox {
     u8* memory;
     u32 row, offset;
@@ -21,11 +27,11 @@ struct WarpBox {
     DEVICE u32& word(int i, int is_lower) const { return *reinterpret_cast<u32*>(memory + swizzled(row, i) + offset + is_lower * 1024); }
 };
 
-DEVICE void combine(Piece& x, const WarpBox& other, int then) {
+DEVICE void combine(Piece& x, const WarpBox& other, int epilogue) {
     u32 words[16];
     UNROLL
     for (int i = 0; i < 16; i++) words[i] = other.word(i / 2, i % 2);
-    if (then == ADD) {
+    if (epilogue == ADD) {
         UNROLL
         for (int i = 0; i < 16; i++) x[2 * i] += low_of(words[i]), x[2 * i + 1] += high_of(words[i]);
     } else {
@@ -43,7 +49,7 @@ struct Store {
 
     DEVICE Store(const ProductHopperParameters& p, u8* memory) : p(p), memory(memory) {}
 
-    DEVICE int stages(int column) const { return p.product.then == NOTHING ? 0 : divide_up(min_of(p.product.n - column, N), 64); }
+    DEVICE int stages(int column) const { return p.product.epilogue == NO_EPILOGUE ? 0 : divide_up(min_of(p.product.n - column, N), 64); }
 
     DEVICE void load(int row, int column, Ring<N>& ring) const {
         for (int piece = 0; piece < stages(column); piece++) {
@@ -59,9 +65,9 @@ struct Store {
     DEVICE void finish(const Sums<N>& c, int row, int column, int warp, Ring<N>& ring) {
         int lane = threadIdx.x % 32;
         WarpBox own(memory + Ring<N>::WARP_BOXES + warp * WARP_BOX_BYTES, lane);
-        bool has_other = p.product.then != NOTHING;
+        bool has_other = p.product.epilogue != NO_EPILOGUE;
         int numbers = divide_up(min_of(p.product.n - column, N), 64) * HALVES;
-        // Columns outermost: a box of `other` has both halves.
+        // Columns outermost: a box of `other` covers both halves.
         ROLLED
         for (int number = 0; number < numbers; number++) {
             int piece = number / HALVES, half = number % HALVES;
@@ -71,7 +77,7 @@ struct Store {
             if (has_other) {
                 barrier_wait(ring.full(), ring.parity);
                 int rows = half * (BOX_BYTES / 2) + warp % (8 / HALVES) * WARP_BOX_BYTES;
-                combine(x, WarpBox(memory + ring.stage * Ring<N>::STAGE_BYTES + rows, lane), p.product.then);
+                combine(x, WarpBox(memory + ring.stage * Ring<N>::STAGE_BYTES + rows, lane), p.product.epilogue);
             }
             if (lane == 0) tensor_store_wait<0>();
             sync_warp();
@@ -89,7 +95,7 @@ struct Store {
         }
     }
 
-    /// Shared memory must stay until it has been read.
+    /// Shared memory must live until the stores have read it.
     DEVICE void end() {
         if (threadIdx.x % 32 == 0) tensor_store_wait<0>();
     }

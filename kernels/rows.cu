@@ -1,44 +1,48 @@
-// What is done to rows one by one: embedding, residual and norm, unit length, conversion, neighbours side by side.
+// Row-wise kernels: embedding, residual and norm, L2 normalization, conversion, im2col.
 //
-// In and out are rows of bf16 with gaps (`stride`) or of f32 without; any number of rows, 1 column and more. A warp takes a row, a block 8 rows:
-// all kernels here have 256 threads, a grid of ceil(rows / 8) blocks and no shared memory. A lane takes the columns 8·lane to 8·lane + 7 of every chunk of 256.
+// Inputs and outputs are rows of bf16 with padding (`stride`) or of f32 without; any number of
+// rows, at least 1 column. A warp takes a row, a block 8 rows: all kernels here have 256 threads, a
+// grid of ceil(rows / 8) blocks and no shared memory. A lane takes the columns 8·lane to 8·lane + 7
+// of every chunk of 256.
 //
-// embed       out[row] = norm(sum of tables[part][ids[part][row]])
-// add_norm    out[row] = norm(x[row] + y[row])
-// unit_rows   out[row] = x[row] / max(|x[row]|, 1e-12)
-// narrow      f32 to bf16
-// widen       bf16 to f32
-// neighbours  out[row] = the `width` rows about this one of its sequence, zeros beyond the sequence's ends
-// heads_apart out[head][row] = the row's columns of that head; its grid is ceil(rows / 8) × heads
+//     embed         out[row] = norm(sum of tables[part][ids[part][row]])
+//     add_norm      out[row] = norm(x[row] + y[row])
+//     l2_normalize  out[row] = x[row] / max(|x[row]|, 1e-12)
+//     f32_to_bf16   conversion
+//     bf16_to_f32   conversion
+//     im2col        out[row] = the `width` rows around this one in its sequence, zeros beyond it
+//     split_heads   out[head][row] = the row's columns of that head; grid ceil(rows / 8) × heads
 //
-// Norms are of two kinds, over the columns of a row, in f32:
-// LAYER_NORM        (x - mean) / sqrt(variance + epsilon) · weight + bias, the variance taken about the mean in a second pass   (Ba, Kiros and Hinton, 2016)
-// ROOT_MEAN_SQUARE  x / sqrt(mean of squares + epsilon) · weight                                                                (Zhang and Sennrich, 2019)
+// There are two norms over the columns of a row, in f32:
+//
+//     LAYER_NORM        (x - mean) / sqrt(variance + epsilon) · weight + bias, the variance computed
+//                       about the mean in a second pass (Ba, Kiros and Hinton, 2016)
+//     ROOT_MEAN_SQUARE  x / sqrt(mean of squares + epsilon) · weight (Zhang and Sennrich, 2019)
 #include "prelude.cuh"
 #include "parameters.cuh"
-#include "eights.cuh"
+#include "vec8.cuh"
 
-constexpr int ROWS_OF_BLOCK = 8;
+constexpr int ROWS_PER_BLOCK = 8;
 constexpr int CHUNK = 32 * 8;
 
-DEVICE int row_of_warp() { return blockIdx.x * ROWS_OF_BLOCK + threadIdx.x / 32; }
+DEVICE int row_of_warp() { return blockIdx.x * ROWS_PER_BLOCK + threadIdx.x / 32; }
 DEVICE int first_column() { return threadIdx.x % 32 * 8; }
 
-/// A row that is the sum of up to three rows of bf16.
+/// A row that is the sum of up to three bf16 rows.
 struct SumOfRows {
     const bf16* parts[3];
     int count, columns;
 
-    /// How many of the eight columns from `column` the row has; 0 or less beyond its end.
+    /// How many of the eight columns from `column` exist; 0 or less beyond the end.
     DEVICE int numbers(int column) const { return columns - column; }
 
     DEVICE void load(float (&x)[8], int column) const {
-        load_eight(x, parts[0] + column, numbers(column));
+        load_8(x, parts[0] + column, numbers(column));
         UNROLL
         for (int part = 1; part < 3; part++) {
             if (part >= count) continue;
             float y[8];
-            load_eight(y, parts[part] + column, numbers(column));
+            load_8(y, parts[part] + column, numbers(column));
             UNROLL
             for (int i = 0; i < 8; i++) x[i] += y[i];
         }
@@ -52,8 +56,8 @@ DEVICE float sum_of(const float (&x)[8]) {
     return sum;
 }
 
-/// The sum of squares about the mean of the first `numbers`.
-DEVICE float squares_about(const float (&x)[8], float mean, int numbers) {
+/// The sum of squared deviations from the mean of the first `numbers` values.
+DEVICE float squared_deviations(const float (&x)[8], float mean, int numbers) {
     float sum = 0;
     UNROLL
     for (int i = 0; i < 8; i++) {
@@ -63,17 +67,17 @@ DEVICE float squares_about(const float (&x)[8], float mean, int numbers) {
     return sum;
 }
 
-/// Writes (x - mean) · factor · weight + bias, or x as it is.
+/// Writes (x - mean) · factor · weight + bias, or x unchanged without a norm.
 DEVICE void store_normalized(bf16* out, float (&x)[8], float mean, float factor, const Norm& norm, int column, int numbers) {
     if (numbers <= 0) return;
     if (norm.kind != NO_NORM) {
         float weight[8], bias[8] = {};
-        load_eight(weight, norm.weight + column, numbers);
-        if (norm.kind == LAYER_NORM && norm.bias) load_eight(bias, norm.bias + column, numbers);
+        load_8(weight, norm.weight + column, numbers);
+        if (norm.kind == LAYER_NORM && norm.bias) load_8(bias, norm.bias + column, numbers);
         UNROLL
         for (int i = 0; i < 8; i++) x[i] = (x[i] - mean) * factor * weight[i] + bias[i];
     }
-    store_eight(out + column, x);
+    store_8(out + column, x);
 }
 
 /// A row of at most 256 · CHUNKS columns, which stays in registers.
@@ -90,7 +94,7 @@ DEVICE void normalize_short(bf16* out, const SumOfRows& row, const Norm& norm) {
     }
     if (norm.kind != NO_NORM) {
         UNROLL
-        for (int chunk = 0; chunk < CHUNKS; chunk++) squares += squares_about(x[chunk], mean, row.numbers(chunk * CHUNK + first_column()));
+        for (int chunk = 0; chunk < CHUNKS; chunk++) squares += squared_deviations(x[chunk], mean, row.numbers(chunk * CHUNK + first_column()));
         squares = sum_of_warp(squares);
     }
     float factor = 1 / sqrtf(squares / row.columns + norm.epsilon);
@@ -101,7 +105,7 @@ DEVICE void normalize_short(bf16* out, const SumOfRows& row, const Norm& norm) {
     }
 }
 
-/// A longer row, read again for the variance and once more to be written. 
+/// A longer row, read again for the variance and a third time to write it.
 DEVICE void normalize_long(bf16* out, const SumOfRows& row, const Norm& norm) {
     float x[8];
     float mean = 0, squares = 0;
@@ -115,7 +119,7 @@ DEVICE void normalize_long(bf16* out, const SumOfRows& row, const Norm& norm) {
     if (norm.kind != NO_NORM) {
         for (int column = first_column(); column < row.columns; column += CHUNK) {
             row.load(x, column);
-            squares += squares_about(x, mean, row.numbers(column));
+            squares += squared_deviations(x, mean, row.numbers(column));
         }
         squares = sum_of_warp(squares);
     }
@@ -154,7 +158,7 @@ KERNEL(add_norm, 256, 4)(PARAMETER(RowsParameters) p) {
     normalize(p.out + begin, sum, p.norm);
 }
 
-KERNEL(unit_rows, 256, 4)(PARAMETER(UnitParameters) p) {
+KERNEL(l2_normalize, 256, 4)(PARAMETER(L2NormalizeParameters) p) {
     int row = row_of_warp();
     if (row >= p.rows) return;
     const float* x = p.x + i64(row) * p.columns;
@@ -165,27 +169,28 @@ KERNEL(unit_rows, 256, 4)(PARAMETER(UnitParameters) p) {
     for (int column = threadIdx.x % 32; column < p.columns; column += 32) out[column] = x[column] / length;
 }
 
-KERNEL(narrow, 256, 4)(PARAMETER(ConvertParameters) p) {
+KERNEL(f32_to_bf16, 256, 4)(PARAMETER(ConvertParameters) p) {
     int row = row_of_warp();
     if (row >= p.rows) return;
     for (int column = first_column(); column < p.columns; column += CHUNK) {
         float x[8];
-        load_eight(x, p.wide + i64(row) * p.columns + column, p.columns - column);
-        store_eight(p.narrow + i64(row) * p.stride + column, x);
+        load_8(x, p.f32_rows + i64(row) * p.columns + column, p.columns - column);
+        store_8(p.bf16_rows + i64(row) * p.stride + column, x);
     }
 }
 
-KERNEL(widen, 256, 4)(PARAMETER(ConvertParameters) p) {
+KERNEL(bf16_to_f32, 256, 4)(PARAMETER(ConvertParameters) p) {
     int row = row_of_warp();
     if (row >= p.rows) return;
     for (int column = first_column(); column < p.columns; column += CHUNK) {
         float x[8];
-        load_eight(x, p.narrow + i64(row) * p.stride + column, p.columns - column);
-        store_eight(p.wide + i64(row) * p.columns + column, x, p.columns - column);
+        load_8(x, p.bf16_rows + i64(row) * p.stride + column, p.columns - column);
+        store_8(p.f32_rows + i64(row) * p.columns + column, x, p.columns - column);
     }
 }
 
-/// The sequence that has a row: the last that begins at it or before (empty ones before it begin there too).
+/// The sequence of a row: the last that starts at or before it (empty ones before it start there
+/// too).
 DEVICE int sequence_of(const u32* starts, int sequences, int row) {
     int below = 0, above = sequences;
     while (above - below > 1) {
@@ -196,8 +201,8 @@ DEVICE int sequence_of(const u32* starts, int sequences, int row) {
     return below;
 }
 
-/// Eight columns of a row of neighbours, one by one: they may be of more than one neighbour.
-DEVICE Words4 gather_eight(const NeighboursParameters& p, int row, int begin, int end, int column) {
+/// Eight columns of an im2col row, one by one: they may span several source rows.
+DEVICE Words4 gather_8(const Im2colParameters& p, int row, int begin, int end, int column) {
     u32 numbers[8] = {};
     UNROLL
     for (int i = 0; i < 8; i++) {
@@ -210,7 +215,7 @@ DEVICE Words4 gather_eight(const NeighboursParameters& p, int row, int begin, in
     return words;
 }
 
-KERNEL(neighbours, 256, 4)(PARAMETER(NeighboursParameters) p) {
+KERNEL(im2col, 256, 4)(PARAMETER(Im2colParameters) p) {
     int row = row_of_warp();
     if (row >= p.rows) return;
     int sequence = sequence_of(p.starts, p.sequences, row);
@@ -218,8 +223,8 @@ KERNEL(neighbours, 256, 4)(PARAMETER(NeighboursParameters) p) {
     for (int column = first_column(); column < p.width * p.columns; column += CHUNK) {
         Words4 words = {};
         if (p.columns % 8 != 0) {
-            words = gather_eight(p, row, begin, end, column);
-        } else {  // eight columns of out lie side by side in x, too
+            words = gather_8(p, row, begin, end, column);
+        } else {  // eight columns of out are adjacent in x, too
             int from = row - p.width / 2 + column / p.columns;
             if (from >= begin && from < end) words = load_16(p.x + i64(from) * p.stride + column % p.columns);
         }
@@ -227,7 +232,7 @@ KERNEL(neighbours, 256, 4)(PARAMETER(NeighboursParameters) p) {
     }
 }
 
-KERNEL(heads_apart, 256, 4)(PARAMETER(HeadsParameters) p) {
+KERNEL(split_heads, 256, 4)(PARAMETER(HeadsParameters) p) {
     int row = row_of_warp(), head = blockIdx.y;
     if (row >= p.rows) return;
     int stride = divide_up(p.head_size, 8) * 8;

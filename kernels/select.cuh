@@ -1,13 +1,15 @@
-// Finding the k greatest of many keys: a block counts them by eleven bits at a time, from the most significant, and keeps to the bin in which the k-th must be.
+// Top-k selection (radix select): a block counts keys by eleven bits at a time, from the most
+// significant, and continues in the bin that contains the k-th largest.
 //
-// Keys are u32 or u64; each pass visits them all and counts, in shared memory, those that agree with what is known so far.
+// Keys are u32 or u64; each pass visits them all and counts, in shared memory, those that share the
+// prefix found so far.
 #pragma once
 #include "prelude.cuh"
 
-/// Lanes lower than this one.
+/// The lanes below this one.
 DEVICE u32 lanes_before() { return (1u << (threadIdx.x % 32)) - 1; }
 
-/// The sum of x over the lanes up to this one.
+/// The inclusive prefix sum of x over lanes.
 DEVICE u32 sum_to_lane(u32 x) {
     int lane = threadIdx.x % 32;
     UNROLL
@@ -19,20 +21,20 @@ DEVICE u32 sum_to_lane(u32 x) {
 }
 
 constexpr int SELECT_BITS = 11, SELECT_BINS = 1 << SELECT_BITS;
-/// Words of shared memory that a selection needs: the bins, and what a warp found in them.
+/// Words of shared memory of a selection: the bins, and the result of the warp that searches them.
 constexpr int SELECT_WORDS = SELECT_BINS + 4;
 
-/// A bin: which, how many keys are in it, and how many in greater bins.
+/// A bin: its number, the keys in it, and the keys in higher bins.
 struct Bin {
     u32 number, within, above;
 };
 
-/// The bin in which the `wanted`-th greatest key is, if there are so many, found by a warp. First each lane sums 64 bins, the lane 0 the greatest; then all
-/// share those of one lane.
+/// Finds, by one warp, the bin with the `wanted`-th largest key, if there are that many keys. First
+/// each lane sums 64 bins, lane 0 the highest; then all lanes search the bins of one lane.
 DEVICE bool find_bin(Bin& bin, const u32* bins, u32 wanted) {
     int lane = threadIdx.x % 32;
     u32 sum = 0;
-    for (int i = 0; i < 64; i++) sum += bins[64 * (31 - lane) + (i + lane) % 64];  // so that lanes meet in no bank
+    for (int i = 0; i < 64; i++) sum += bins[64 * (31 - lane) + (i + lane) % 64];  // rotated, so that lanes do not conflict in a bank
     u32 running = sum_to_lane(sum), reached = ballot(running >= wanted);
     if (!reached) return false;
     int first = count_ones((reached & (0 - reached)) - 1);
@@ -48,20 +50,20 @@ DEVICE bool find_bin(Bin& bin, const u32* bins, u32 wanted) {
     return true;
 }
 
-/// What a selection found: keys from `least` on are `count` many, of which `equal` (if all bits were looked at) are `least` itself. None was found if there
-/// are fewer keys than wanted.
+/// The result of a selection: `count` keys are at least `min_key`, of which `equal` are `min_key`
+/// itself (if all bits were examined). Not found if there are fewer keys than wanted.
 template <class Key>
 struct Selected {
     bool is_found;
-    Key least;
+    Key min_key;
     u32 count, equal;
 };
 
-/// The greatest `wanted` keys, and more as long as they are not more than `most`, or equal. `visit(count)` calls count(key) for every key that the thread
-/// has; all THREADS of the block take part.
+/// Selects the `wanted` largest keys, and more if they are at most `most` or tied. `visit(count)`
+/// calls count(key) for every key of the thread; all THREADS of the block take part.
 template <class Key, int THREADS, class Visit>
-DEVICE Selected<Key> select_greatest(u32* shared, u32 wanted, u32 most, const Visit& visit) {
-    Key least = 0;
+DEVICE Selected<Key> select_top_k(u32* shared, u32 wanted, u32 most, const Visit& visit) {
+    Key min_key = 0;
     u32 above = 0;
     for (int bits = 8 * sizeof(Key); true;) {
         int shift = max_of(bits - SELECT_BITS, 0);
@@ -69,8 +71,8 @@ DEVICE Selected<Key> select_greatest(u32* shared, u32 wanted, u32 most, const Vi
         for (u32 i = threadIdx.x; i < SELECT_BINS; i += THREADS) shared[i] = 0;
         sync_block();
         visit([&](Key key) {
-            Key number = (key - least) >> shift;
-            if (key >= least && number < used) atomic_add(&shared[u32(number)], 1u);
+            Key number = (key - min_key) >> shift;
+            if (key >= min_key && number < used) atomic_add(&shared[u32(number)], 1u);
         });
         sync_block();
         u32* found = shared + SELECT_BINS;
@@ -81,9 +83,9 @@ DEVICE Selected<Key> select_greatest(u32* shared, u32 wanted, u32 most, const Vi
         }
         sync_block();
         if (!found[0]) return {false, 0, 0, 0};
-        least += Key(found[1]) << shift;
+        min_key += Key(found[1]) << shift;
         above += found[3];
-        if (above + found[2] <= most || shift == 0) return {true, least, above + found[2], found[2]};
+        if (above + found[2] <= most || shift == 0) return {true, min_key, above + found[2], found[2]};
         bits = shift;
     }
 }

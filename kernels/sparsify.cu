@@ -1,23 +1,24 @@
-// From tables of SPLADE (splade.cu) to lists of terms with weights, and tables cut to the k greatest of each sequence.
+// From SPLADE tables (splade.cu) to sparse vectors, and top-k selection per sequence.
 //
-// In: table[sequence][term] of a TableKind; a cell of 0 is absent. Out: of each sequence the terms whose weight is above a threshold, ascending, with their
-// weights and, for tables with places, rows.
-// Three kernels in turn: sparse_count counts those of each sequence, sparse_offsets makes the counts offsets, sparse_write writes terms and weights where
-// they belong.
-// sparse_limit, before them, zeroes all but the k greatest cells of each sequence of a table of maxima; of equal ones the lower terms stay.
+// In: table[sequence][term] of a TableKind; a cell of 0 is absent. Out: for each sequence the terms
+// whose weight is above a threshold, ascending, with their weights and, for argmax tables, rows.
 //
-// A block has a sequence and each of its 32 warps a range of terms of the same length; how many are kept in the ranges before tells where a warp writes.
-// sparse_offsets is one block.
-// 1,024 threads. Grid: sequences; sparse_offsets 1. Shared memory: sparse_count and sparse_write 128 bytes, sparse_offsets 256, sparse_limit 4 · SELECT_WORDS
-// + 128 = 8,336.
+// Three kernels run in turn: sparse_count counts the cells of each sequence, sparse_offsets turns
+// counts into offsets, sparse_write writes terms and weights. Before them, sparse_top_k zeroes all
+// but the k largest cells of each sequence of a maximum table; the lower term wins a tie.
+//
+// Each block takes a sequence and each of its 32 warps a range of terms of equal length; the counts
+// of the ranges before tell a warp where to write. sparse_offsets is one block.
+// 1,024 threads. Grid: sequences; sparse_offsets 1. Shared memory: sparse_count and sparse_write
+// 128 bytes, sparse_offsets 256, sparse_top_k 4 · SELECT_WORDS + 128 = 8,336.
 #include "activation.cuh"
 #include "select.cuh"
 
 constexpr int SPARSE_THREADS = 1024, SPARSE_WARPS = 32;
-/// Cells that a lane asks for before it looks at the first.
-constexpr int CELLS_AHEAD = 4;
+/// Loads that a lane has in flight before it looks at the first.
+constexpr int CELLS_IN_FLIGHT = 4;
 
-/// A cell's weight and row.
+/// The weight and row of a cell.
 struct Weighed {
     float weight;
     u32 row;
@@ -28,18 +29,18 @@ struct Cell {
     typedef u64 Word;
 };
 template <>
-struct Cell<MAXIMA> {
+struct Cell<TABLE_MAX> {
     typedef u32 Word;
 };
 
 template <int KIND>
 DEVICE Weighed weigh(typename Cell<KIND>::Word cell, int activation) {
-    if (KIND == SUMS) return {float(cell) * (1 / 4294967296.0f), 0};
-    if (KIND == MAXIMA) return {splade_activate(float_of(u32(cell)), activation), 0};
+    if (KIND == TABLE_SUM) return {float(cell) * (1 / 4294967296.0f), 0};
+    if (KIND == TABLE_MAX) return {splade_activate(float_of(u32(cell)), activation), 0};
     return {splade_activate(float_of(u32(u64(cell) >> 32)), activation), ~u32(cell)};
 }
 
-/// The terms that a warp has.
+/// The terms of a warp.
 struct TermRange {
     int begin, end;
 
@@ -50,22 +51,23 @@ struct TermRange {
     }
 };
 
-/// Calls found(term, cell) with 32 neighbours of a range at a time; lanes beyond its end have term -1 and cell 0.
+/// Calls found(term, cell) with 32 adjacent cells of a range at a time; lanes beyond its end get
+/// term -1 and cell 0.
 template <class Word, class Found>
 DEVICE void walk_cells(const Word* cells, TermRange range, const Found& found) {
-    for (int first = range.begin; first < range.end; first += 32 * CELLS_AHEAD) {
-        Word ahead[CELLS_AHEAD];
+    for (int first = range.begin; first < range.end; first += 32 * CELLS_IN_FLIGHT) {
+        Word loaded[CELLS_IN_FLIGHT];
         UNROLL
-        for (int i = 0; i < CELLS_AHEAD; i++) {
+        for (int i = 0; i < CELLS_IN_FLIGHT; i++) {
             int term = first + 32 * i + threadIdx.x % 32;
-            ahead[i] = term < range.end ? cells[term] : 0;
+            loaded[i] = term < range.end ? cells[term] : 0;
         }
         UNROLL
-        for (int i = 0; i < CELLS_AHEAD; i++) found(first + 32 * i + threadIdx.x % 32, ahead[i]);
+        for (int i = 0; i < CELLS_IN_FLIGHT; i++) found(first + 32 * i + threadIdx.x % 32, loaded[i]);
     }
 }
 
-/// How many there are in the warp's range.
+/// The number of cells in the warp's range that satisfy `is`.
 template <class Word, class Is>
 DEVICE u32 count_cells(const Word* cells, TermRange range, const Is& is) {
     u32 count = 0;
@@ -73,7 +75,8 @@ DEVICE u32 count_cells(const Word* cells, TermRange range, const Is& is) {
     return count;
 }
 
-/// The counts of all warps go through shared memory: this one's, that of those before and that of all.
+/// Exchanges the counts of all warps through shared memory: the sum before this warp, and the sum
+/// of all.
 struct CountOfWarps {
     u32 before, all;
 
@@ -110,15 +113,15 @@ DEVICE void write_kept(const SparsifyParameters& p, u32 place) {
         Weighed weighed = weigh<KIND>(cell, p.activation);
         p.found_terms[own] = term;
         p.found_weights[own] = weighed.weight;
-        if (KIND == MAXIMA_WITH_PLACES && p.found_rows) p.found_rows[own] = weighed.row;
+        if (KIND == TABLE_ARGMAX && p.found_rows) p.found_rows[own] = weighed.row;
     });
 }
 
 DEVICE u32 count_of_kind(const SparsifyParameters& p) {
     switch (p.kind) {
-        case MAXIMA: return count_kept<MAXIMA>(p);
-        case MAXIMA_WITH_PLACES: return count_kept<MAXIMA_WITH_PLACES>(p);
-        default: return count_kept<SUMS>(p);
+        case TABLE_MAX: return count_kept<TABLE_MAX>(p);
+        case TABLE_ARGMAX: return count_kept<TABLE_ARGMAX>(p);
+        default: return count_kept<TABLE_SUM>(p);
     }
 }
 
@@ -133,7 +136,8 @@ KERNEL(sparse_offsets, SPARSE_THREADS, 1)(PARAMETER(SparsifyParameters) p) {
     u32* counts = reinterpret_cast<u32*>(shared);
     if (threadIdx.x == 0) p.offsets[0] = 0;
     u32 before = 0;
-    // Counts of warps have two places in turn: nobody is still with the first when the next but one are stored.
+    // Double-buffered: no warp still reads the first buffer when the round after the next writes
+    // it.
     for (int first = 0; first < p.sequences; first += SPARSE_THREADS) {
         int sequence = first + threadIdx.x;
         u32 running = sum_to_lane(sequence < p.sequences ? p.offsets[sequence + 1] : 0);
@@ -148,37 +152,37 @@ KERNEL(sparse_write, SPARSE_THREADS, 1)(PARAMETER(SparsifyParameters) p) {
     CountOfWarps counts(reinterpret_cast<u32*>(shared), count_of_kind(p));
     u32 place = p.offsets[blockIdx.x] + counts.before;
     switch (p.kind) {
-        case MAXIMA: return write_kept<MAXIMA>(p, place);
-        case MAXIMA_WITH_PLACES: return write_kept<MAXIMA_WITH_PLACES>(p, place);
-        default: return write_kept<SUMS>(p, place);
+        case TABLE_MAX: return write_kept<TABLE_MAX>(p, place);
+        case TABLE_ARGMAX: return write_kept<TABLE_ARGMAX>(p, place);
+        default: return write_kept<TABLE_SUM>(p, place);
     }
 }
 
-KERNEL(sparse_limit, SPARSE_THREADS, 1)(PARAMETER(LimitParameters) p) {
+KERNEL(sparse_top_k, SPARSE_THREADS, 1)(PARAMETER(TopKParameters) p) {
     SHARED_MEMORY(shared);
     u32* words = reinterpret_cast<u32*>(shared);
     u32* cells = p.table + i64(blockIdx.x) * p.terms;
     TermRange range(p.terms);
-    // Bits of f32 above 0 rise as the numbers do.
+    // The bits of positive f32 values are ordered like the values.
     Selected<u32> selected = {true, 0xffffffff, 0, 0};
     if (p.k > 0) {
-        selected = select_greatest<u32, SPARSE_THREADS>(words, p.k, p.k, [&](auto count) {
+        selected = select_top_k<u32, SPARSE_THREADS>(words, p.k, p.k, [&](auto count) {
             walk_cells(cells, range, [&](int, u32 cell) {
                 if (cell) count(cell);
             });
         });
     }
     if (!selected.is_found) return;
-    // Of the least that are kept, some are too many.
+    // Of the cells equal to the smallest kept one, some exceed k.
     u32 surplus = selected.count > u32(p.k) ? selected.count - p.k : 0, kept = selected.equal - surplus, passed = 0;
     if (surplus) {
-        u32 count = count_cells(cells, range, [&](u32 cell) { return cell == selected.least; });
+        u32 count = count_cells(cells, range, [&](u32 cell) { return cell == selected.min_key; });
         passed = CountOfWarps(words + SELECT_WORDS, count).before;
     }
     walk_cells(cells, range, [&](int term, u32 cell) {
-        u32 equals = ballot(cell == selected.least), rank = passed + count_ones(equals & lanes_before());
+        u32 equals = ballot(cell == selected.min_key), rank = passed + count_ones(equals & lanes_before());
         passed += count_ones(equals);
-        bool is_surplus = cell == selected.least && surplus && rank >= kept;
-        if (cell && (cell < selected.least || is_surplus)) cells[term] = 0;
+        bool is_surplus = cell == selected.min_key && surplus && rank >= kept;
+        if (cell && (cell < selected.min_key || is_surplus)) cells[term] = 0;
     });
 }

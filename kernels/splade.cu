@@ -1,18 +1,21 @@
-// The head of SPLADE: logits x · decoderᵀ + bias, folded over the rows of each sequence into table[sequence][term] and never written. Compute capability 8.0
-// and later.
+// The SPLADE head: logits x · decoderᵀ + bias, pooled over the rows of each sequence into
+// table[sequence][term] and never materialized. Compute capability 8.0 and later.
 //
-// In: x, rows × columns in bf16; decoder, terms × columns in bf16; bias, f32, or null; the sequence of each row; the table, all zeros. Out: the table
-// (SpladeParameters says what its cells hold): splade_max has the greatest logit, splade_max_places also its row, splade_sum the sum of weights. rows and
-// terms are any numbers from 1.
+// In: x, rows × columns in bf16; decoder, terms × columns in bf16; bias, f32, or null; the sequence
+// of each row; the table, all zeros. Out: the table (SpladeParameters describes its cells):
+// splade_max has the maximum logit, splade_argmax also its row, splade_sum the sum of weights. rows
+// and terms are any numbers from 1.
 //
-// A block multiplies a tile of 128 rows × 128 terms (product.cuh), a warp 64 × 64 of it, and folds it (splade.cuh).
+// A block computes a tile of 128 rows × 128 terms (product.cuh), a warp 64 × 64 of it, and pools it
+// (splade.cuh).
 // 128 threads, grid ceil(rows / 128) · ceil(terms / 128), 49,152 bytes of shared memory.
 #include "product.cuh"
 #include "splade.cuh"
 
-typedef LargeTile<ALONG_DEPTH, ALONG_DEPTH> LogitTile;
+typedef LargeTile<K_MAJOR, K_MAJOR> LogitTile;
 
-/// Logits become weights. Not unrolled, since logarithms are long: parts of 16 rows go round instead.
+/// Turns logits into weights. Not unrolled, because logarithms are long; parts of 16 rows rotate
+/// through the same code instead.
 DEVICE void activate_parts(LogitTile::Sums& logits, int activation) {
     constexpr int COUNT = 4 * LogitTile::ACROSS, LAST = LogitTile::DOWN - 1;
     ROLLED
@@ -42,12 +45,12 @@ DEVICE void splade(const SpladeParameters& p, const u8* shared) {
 
 KERNEL(splade_max, LogitTile::THREADS, 2)(PARAMETER(SpladeParameters) p) {
     SHARED_MEMORY(shared);
-    splade<FoldMaximum, false>(p, shared);
+    splade<FoldMax, false>(p, shared);
 }
 
-KERNEL(splade_max_places, LogitTile::THREADS, 2)(PARAMETER(SpladeParameters) p) {
+KERNEL(splade_argmax, LogitTile::THREADS, 2)(PARAMETER(SpladeParameters) p) {
     SHARED_MEMORY(shared);
-    splade<FoldPlace, false>(p, shared);
+    splade<FoldArgmax, false>(p, shared);
 }
 
 KERNEL(splade_sum, LogitTile::THREADS, 2)(PARAMETER(SpladeParameters) p) {

@@ -1,65 +1,72 @@
-// How logits of a tile become cells of the table [sequence][term] without being written: each warp folds what it has over the rows of every sequence.
+// Pools the logits of a tile into the table [sequence][term] without materializing them: each warp
+// reduces its rows of every sequence.
 //
-// A warp has rows of a tile, each lane numbers at rows r and r + 8 of parts of 16 rows, at pairs of columns (see multiply in prelude.cuh; Hopper's products
-// lie the same way).
-// For a sequence, a lane folds its own rows in registers; then the eight lanes that have the same columns trade: each gives the half of its columns that the
-// other keeps, three times, and has two columns left, neighbours of its neighbours' columns. One atomic for each of the two, if it changes anything, takes
-// them to the table. A warp walks from the first to the last sequence of its rows; usually there is one, and rows need not be compared.
+// A warp has rows of a tile: each lane has values at rows r and r + 8 of parts of 16 rows, at pairs
+// of columns (see multiply in prelude.cuh; Hopper's products have the same layout).
 //
-// What folds is a structure with
-//     Held, nothing()             what is held of a column, and of no rows
-//     take(number, row)           what one number holds; nothing if it is not above 0
-//     join(x, y)                  what both hold
-//     trade(x, lanes)             that of the lane with these bits of its number turned
-//     put(table, cell, x)         takes it to the table
+// For a sequence, a lane reduces its own rows in registers. Then the eight lanes with the same
+// columns exchange: in each of three steps a lane gives away the half of its columns that the other
+// keeps, and ends with two adjacent columns. One atomic for each of the two, if it can change
+// anything, updates the table. A warp walks from the first to the last sequence of its rows;
+// usually there is one, and rows need not be compared.
+//
+// A fold is a structure with
+//     Held, nothing()     the accumulator of a column, and that of no rows
+//     take(number, row)   the accumulator of one value; nothing unless it is positive
+//     join(x, y)          the accumulator of both
+//     exchange(x, lanes)  that of the lane whose number differs in these bits
+//     put(table, cell, x) updates the table
 #pragma once
 #include "activation.cuh"
 
-/// The greatest logit: u32 cells, the bits of an f32 above 0.
-struct FoldMaximum {
+/// The maximum logit: u32 cells, the bits of a positive f32.
+struct FoldMax {
     typedef float Held;
     static DEVICE Held nothing() { return 0; }
     static DEVICE Held take(float number, int) { return number; }
     static DEVICE Held join(Held x, Held y) { return fmaxf(x, y); }
-    static DEVICE Held trade(Held x, int lanes) { return shuffle_xor(x, lanes); }
+    static DEVICE Held exchange(Held x, int lanes) { return shuffle_xor(x, lanes); }
     static DEVICE void put(void* table, i64 cell, Held x) {
         if (x > 0) atomic_max(static_cast<u32*>(table) + cell, bits_of(x));
     }
 };
 
-DEVICE u64 trade_halves(u64 x, int lanes) { return u64(shuffle_xor(u32(x >> 32), lanes)) << 32 | shuffle_xor(u32(x), lanes); }
+DEVICE u64 exchange_halves(u64 x, int lanes) { return u64(shuffle_xor(u32(x >> 32), lanes)) << 32 | shuffle_xor(u32(x), lanes); }
 
-/// The greatest logit and its row, the first if several have it: u64 cells, ~row in the lower half.
-struct FoldPlace {
+/// The maximum logit and its row, the first if several have it: u64 cells, ~row in the lower half.
+struct FoldArgmax {
     typedef u64 Held;
     static DEVICE Held nothing() { return 0; }
     static DEVICE Held take(float number, int row) { return number > 0 ? u64(bits_of(number)) << 32 | u32(~row) : 0; }
     static DEVICE Held join(Held x, Held y) { return x > y ? x : y; }
-    static DEVICE Held trade(Held x, int lanes) { return trade_halves(x, lanes); }
+    static DEVICE Held exchange(Held x, int lanes) { return exchange_halves(x, lanes); }
     static DEVICE void put(void* table, i64 cell, Held x) {
         if (x) atomic_max(static_cast<u64*>(table) + cell, x);
     }
 };
 
-/// The sum of weights (numbers are activated before) in units of 2^-32, each rounded: u64 cells. Sums of integers are the same in any order.
+/// The sum of weights (values are activated before) in units of 2^-32, each rounded: u64 cells.
+/// Integer sums do not depend on their order.
 struct FoldSum {
     typedef u64 Held;
     static DEVICE Held nothing() { return 0; }
     static DEVICE Held take(float number, int) {
         if (!(number > 0)) return 0;
-        // Weights are logarithms: what is not small is infinite, and must not come round to 0.
+        // Weights are logarithms: one this large is infinite; clamp it, so that the sum does not
+        // wrap around.
         float units = fminf(number, 65536.0f) * 4294967296.0f;
         u64 whole = u64(units);
         return whole + (units - float(whole) >= 0.5f);
     }
     static DEVICE Held join(Held x, Held y) { return x + y; }
-    static DEVICE Held trade(Held x, int lanes) { return trade_halves(x, lanes); }
+    static DEVICE Held exchange(Held x, int lanes) { return exchange_halves(x, lanes); }
     static DEVICE void put(void* table, i64 cell, Held x) {
         if (x) atomic_add(static_cast<u64*>(table) + cell, x);
     }
 };
 
-/// Which sequences the rows of a warp belong to: DOWN parts of 16 rows, each STEP rows below the one before, from `row`. Sequences rise with the row.
+/// The sequences of a warp's rows: DOWN parts of 16 rows, each STEP rows below the previous one,
+/// from `row`. Sequences ascend with the rows.
 template <int DOWN, int STEP = 16>
 struct WarpRows {
     int row;
@@ -88,14 +95,15 @@ struct WarpRows {
     }
 };
 
-/// Of two columns (or sets of columns) each lane keeps one for both; lanes with these bits in their number the second.
+/// Of two columns (or sets of columns) each lane keeps one for both; lanes with these bits set keep
+/// the second.
 template <class Fold>
-DEVICE typename Fold::Held keep_one(typename Fold::Held first, typename Fold::Held second, int bits) {
+DEVICE typename Fold::Held keep_half(typename Fold::Held first, typename Fold::Held second, int bits) {
     bool is_second = threadIdx.x & bits;
-    return Fold::join(is_second ? second : first, Fold::trade(is_second ? first : second, bits));
+    return Fold::join(is_second ? second : first, Fold::exchange(is_second ? first : second, bits));
 }
 
-/// Folds the rows of one sequence in 64 columns, of which the first is `column`.
+/// Pools the rows of one sequence in 64 columns, starting at `column`.
 template <class Fold, bool IS_ONE, int DOWN, int STEP, int ACROSS>
 DEVICE void fold_columns(const SpladeParameters& p, const float (&numbers)[DOWN][ACROSS][4], int block, const WarpRows<DOWN, STEP>& rows, u32 sequence,
                          int column) {
@@ -111,12 +119,12 @@ DEVICE void fold_columns(const SpladeParameters& p, const float (&numbers)[DOWN]
     };
     typename Fold::Held held[8];
     UNROLL
-    for (int j = 0; j < 8; j++) held[j] = keep_one<Fold>(fold_column(j), fold_column(j + 8), 16);
+    for (int j = 0; j < 8; j++) held[j] = keep_half<Fold>(fold_column(j), fold_column(j + 8), 16);
     UNROLL
-    for (int j = 0; j < 4; j++) held[j] = keep_one<Fold>(held[j], held[j + 4], 8);
+    for (int j = 0; j < 4; j++) held[j] = keep_half<Fold>(held[j], held[j + 4], 8);
     UNROLL
-    for (int j = 0; j < 2; j++) held[j] = keep_one<Fold>(held[j], held[j + 2], 4);
-    // Of columns 8·j + 2·(lane mod 4) and the next, lane / 4 was the j that it kept.
+    for (int j = 0; j < 2; j++) held[j] = keep_half<Fold>(held[j], held[j + 2], 4);
+    // Of columns 8·j + 2·(lane mod 4) and the next, the lane kept j = lane / 4.
     i64 cells = i64(sequence) * p.terms;
     UNROLL
     for (int j = 0; j < 2; j++) {
@@ -125,7 +133,8 @@ DEVICE void fold_columns(const SpladeParameters& p, const float (&numbers)[DOWN]
     }
 }
 
-/// Folds all that a warp has: numbers[i][j] as in ProductTile::Sums, with parts i as `rows` has them, columns from `column`. ACROSS is a multiple of 8.
+/// Pools all values of a warp: numbers[i][j] as in ProductTile::Sums, with parts i as in `rows`,
+/// columns from `column`. ACROSS is a multiple of 8.
 template <class Fold, int DOWN, int STEP, int ACROSS>
 DEVICE void fold(const SpladeParameters& p, const float (&numbers)[DOWN][ACROSS][4], const WarpRows<DOWN, STEP>& rows, int column) {
     if (rows.is_one) {

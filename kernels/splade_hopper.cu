@@ -1,12 +1,16 @@
-// The head of SPLADE on Hopper: logits x · decoderᵀ + bias, folded over the rows of each sequence into table[sequence][term] and never written. Tiles of 128
-// rows × 256 terms; the loop is in hopper_product.cuh, the fold in splade.cuh.
+// The SPLADE head on Hopper: logits x · decoderᵀ + bias, pooled over the rows of each sequence into
+// table[sequence][term] and never materialized. Tiles of 128 rows × 256 terms; the main loop is in
+// hopper_product.cuh, the pooling in splade.cuh.
 //
-// In: x (rows × columns) and decoder (terms × columns) in bf16 as tensor maps; bias, f32, or null; the sequence of each row; the table, all zeros. Out: the
-// table (SpladeParameters says what its cells hold). rows, terms and columns are any numbers from 1.
+// In: x (rows × columns) and decoder (terms × columns) in bf16 as tensor maps; bias, f32, or null;
+// the sequence of each row; the table, all zeros. Out: the table (SpladeParameters describes its
+// cells). rows, terms and columns are any numbers from 1.
 //
-// A warp has 16 rows of a tile and folds them 64 terms at a time; which sequences they belong to is asked for before the products.
+// A warp has 16 rows of a tile and pools them 64 terms at a time; it loads their sequences before
+// the products.
 //
-// 384 threads, grid: multiprocessors or tiles if they are fewer, shared memory Ring<256>::BYTES = 221,264.
+// 384 threads, grid: multiprocessors, or tiles if they are fewer, shared memory Ring<256>::BYTES =
+// 221,264.
 #include "hopper_product.cuh"
 #include "splade.cuh"
 
@@ -36,7 +40,8 @@ struct FoldLogits {
             for (int i = 0; i < 32; i++) parts[0][i / 4][i % 4] = x[i];
             fold<Fold>(p, parts, rows, column + 64 * number);
         }
-        // The biases of the next tile come to where these are: since the lanes traded what they made of them, all have read them.
+        // The biases of the next tile overwrite these. All lanes have read them by now: they
+        // exchanged values that depend on them.
     }
     DEVICE void end() const {}
 };
@@ -49,12 +54,12 @@ DEVICE void splade_hopper(const SpladeHopperParameters& p, u8* memory) {
 
 KERNEL(splade_hopper_max, HOPPER_THREADS, 1)(PARAMETER(SpladeHopperParameters) p) {
     SHARED_MEMORY(memory);
-    splade_hopper<FoldMaximum, false>(p, memory);
+    splade_hopper<FoldMax, false>(p, memory);
 }
 
-KERNEL(splade_hopper_max_places, HOPPER_THREADS, 1)(PARAMETER(SpladeHopperParameters) p) {
+KERNEL(splade_hopper_argmax, HOPPER_THREADS, 1)(PARAMETER(SpladeHopperParameters) p) {
     SHARED_MEMORY(memory);
-    splade_hopper<FoldPlace, false>(p, memory);
+    splade_hopper<FoldArgmax, false>(p, memory);
 }
 
 KERNEL(splade_hopper_sum, HOPPER_THREADS, 1)(PARAMETER(SpladeHopperParameters) p) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// A result whose error is [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Everything that can go wrong in this crate.
+/// The errors of this crate.
 ///
 /// ```
 /// use esparsa::Error;
@@ -19,7 +19,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// Bytes on disk are not what was written there.
+    /// Bytes on disk differ from what was written.
     #[non_exhaustive]
     Corrupt {
         /// File name inside the index folder.
@@ -36,68 +36,68 @@ pub enum Error {
         /// returns to it.
         older_commit: Option<u64>,
     },
-    /// The file was written by a newer version of the format.
+    /// A newer version of the format wrote the file.
     #[non_exhaustive]
     TooNew {
         /// File name inside the index folder.
         file: String,
-        /// The version, capability or section that this build does not know.
+        /// The version, capability or section that this build does not support.
         found: String,
-        /// What this build reads.
+        /// What this build supports.
         supported: String,
     },
-    /// The file was written by a version that is no longer read.
+    /// A version of the format that is no longer supported wrote the file.
     #[non_exhaustive]
     TooOld {
         /// File name inside the index folder.
         file: String,
         /// The version found.
         found: String,
-        /// What this build reads.
+        /// What this build supports.
         supported: String,
     },
-    /// Another writer holds the index.
+    /// Another writer holds the lock of the index.
     #[non_exhaustive]
     Locked {
         /// The index folder.
         path: PathBuf,
     },
-    /// The operating system refused an operation.
+    /// An operation of the operating system failed.
     #[non_exhaustive]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was being done, such as `open` or `fsync`.
+        /// The operation, such as `open` or `fsync`.
         action: &'static str,
-        /// The system's own error.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// A documented limit was exceeded; `format-spec/limits.md` lists them.
     #[non_exhaustive]
     Limit {
-        /// What was counted or measured.
+        /// What is limited, such as `length of the id in bytes`.
         what: String,
         /// The size found.
         found: u64,
         /// The largest size allowed.
         limit: u64,
-        /// Where the input was, if it came from a file.
+        /// Position of the input, if it came from a file.
         origin: Option<Origin>,
     },
-    /// Something handed in by the caller, or read from an input file, makes no sense.
+    /// An argument or the content of an input file is invalid.
     #[non_exhaustive]
     InvalidInput {
-        /// Where the input was, if it came from a file.
+        /// Position of the input, if it came from a file.
         origin: Option<Origin>,
-        /// The field of the document or the argument, if one is to blame.
+        /// The field of the document or the argument with the error, if there is one.
         field: Option<String>,
         /// What was expected and what was found.
         message: String,
     },
-    /// A model's files are not what was expected, or do not fit together.
+    /// The files of a model are invalid or inconsistent.
     #[non_exhaustive]
     Model {
-        /// The file or folder, empty if none is to blame.
+        /// The file or folder; empty if the error is not about one.
         path: PathBuf,
         /// What was expected, what was found, and what to do.
         message: String,
@@ -107,16 +107,16 @@ pub enum Error {
     Device {
         /// What was expected, what was found, and what to do.
         message: String,
-        /// True if the device's memory is too small for what was asked: less at a time may succeed.
+        /// True if the device ran out of memory: a smaller batch may succeed.
         out_of_memory: bool,
     },
-    /// Work was given up because its result is not wanted any more.
+    /// The work was cancelled.
     #[non_exhaustive]
     Cancelled {
         /// The work, such as `merging`.
         work: &'static str,
     },
-    /// The writer met an earlier error after which it cannot know what is on disk.
+    /// The writer had an earlier error, after which the state on disk is unknown.
     #[non_exhaustive]
     Poisoned {
         /// The earlier error.
@@ -130,7 +130,7 @@ pub enum Error {
 pub struct Origin {
     /// Path of the file, or `<stdin>`.
     pub file: String,
-    /// Line number, from 1; 0 when the whole file is meant.
+    /// Line number, from 1; 0 for the whole file.
     pub line: u64,
 }
 
@@ -155,7 +155,7 @@ impl fmt::Display for Origin {
 }
 
 impl Error {
-    /// An [`Error::InvalidInput`] without a place yet.
+    /// An [`Error::InvalidInput`] without a position; see [`at_line`](Error::at_line).
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::InvalidInput {
             origin: None,
@@ -164,7 +164,7 @@ impl Error {
         }
     }
 
-    /// An [`Error::Limit`] without a place yet.
+    /// An [`Error::Limit`] without a position; see [`at_line`](Error::at_line).
     pub fn limit(what: impl Into<String>, found: u64, limit: u64) -> Self {
         Self::Limit {
             what: what.into(),
@@ -204,7 +204,7 @@ impl Error {
         }
     }
 
-    /// An [`Error::Model`]; `path` is the file or folder, empty if none is to blame.
+    /// An [`Error::Model`]; `path` is the file or folder, or empty if the error is not about one.
     pub fn model(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Self::Model {
             path: path.as_ref().to_path_buf(),
@@ -220,20 +220,20 @@ impl Error {
         }
     }
 
-    /// An [`Error::Device`] that says that `bytes` more do not fit into a device's memory, of which `free` bytes are free.
+    /// An [`Error::Device`]: the device lacks memory for `bytes` more, and has `free` bytes free.
     pub fn device_memory(bytes: u64, free: u64) -> Self {
         Self::Device {
             message: format!(
-                "the device has no room for {bytes} bytes more: {free} bytes are free; take smaller batches, \
-                 or end what else uses the device"
+                "out of device memory: {bytes} bytes more are needed, {free} bytes are free; use smaller \
+                 batches, or stop other programs that use the device"
             ),
             out_of_memory: true,
         }
     }
 
-    /// Says in which file and line (from 1; 0 for the whole file) the bad input was.
+    /// Adds the file and the line (from 1; 0 for the whole file) of the invalid input.
     ///
-    /// Errors that are not about input, and errors that already have a place, stay as they are.
+    /// Errors that are not about input, or already have a position, do not change.
     #[must_use]
     pub fn at_line(mut self, file: impl Into<String>, line: u64) -> Self {
         if let Self::InvalidInput { origin, .. } | Self::Limit { origin, .. } = &mut self
@@ -244,7 +244,7 @@ impl Error {
         self
     }
 
-    /// Says which field of the document or which argument is to blame.
+    /// Adds the field of the document or the argument with the error.
     #[must_use]
     pub fn in_field(mut self, name: impl Into<String>) -> Self {
         if let Self::InvalidInput { field, .. } = &mut self
@@ -263,12 +263,13 @@ impl Error {
         self
     }
 
-    /// True for errors that a bulk load may skip: bad input, not a broken disk or index.
+    /// True for errors that a bulk load may skip: invalid input, as opposed to a broken disk or
+    /// index.
     pub fn is_input(&self) -> bool {
         matches!(self, Self::InvalidInput { .. } | Self::Limit { .. })
     }
 
-    /// True if the memory of a device was too small: less at a time may succeed.
+    /// True if a device ran out of memory: a smaller batch may succeed.
     pub fn is_device_memory(&self) -> bool {
         matches!(
             self,
@@ -396,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn first_place_wins() {
+    fn the_first_position_is_kept() {
         let error = Error::limit("document", 9, 8)
             .at_line("a", 1)
             .at_line("b", 2);

@@ -194,6 +194,7 @@ pub mod index;
 pub mod neural;
 pub mod query;
 pub mod rank;
+mod scorer;
 pub mod segment;
 pub mod store;
 pub mod text;

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use esparsa::index::SnapshotSegment;
+use esparsa::index::SegmentStatistics;
 use esparsa::store::FileSystem;
-use esparsa::{Index, IndexOptions, Result, Verify, segment};
+use esparsa::{Index, IndexOptions, Result, Verify};
 use serde::Serialize;
 
 use crate::output::Output;
@@ -72,9 +72,9 @@ impl Check {
             ))?;
         }
         let mut segments = Vec::new();
-        for part in snapshot.segments() {
-            segment::verify(&part.reader)?;
-            let report = SegmentReport::of(part);
+        for (number, statistics) in snapshot.segment_statistics().into_iter().enumerate() {
+            snapshot.verify_segment(number)?;
+            let report = SegmentReport::from(statistics);
             if !self.json {
                 output.line(report.describe())?;
             }
@@ -112,21 +112,21 @@ impl Report {
     }
 }
 
-impl SegmentReport {
-    fn of(segment: &SnapshotSegment) -> Self {
-        let container = segment.reader.container();
-        let fields = &segment.reader.info().fields;
+impl From<SegmentStatistics> for SegmentReport {
+    fn from(segment: SegmentStatistics) -> Self {
         Self {
-            file: container.file().to_owned(),
-            documents: u64::from(segment.entry.documents),
-            deleted: u64::from(segment.deleted.as_ref().map_or(0, |d| d.count())),
-            terms: fields.iter().map(|field| field.terms).sum(),
-            postings: fields.iter().map(|field| field.postings).sum(),
-            sections: container.sections().count() as u64,
-            bytes: segment.entry.stamp.length,
+            documents: u64::from(segment.documents),
+            deleted: u64::from(segment.deleted),
+            terms: segment.terms,
+            postings: segment.postings,
+            sections: segment.sections.len() as u64,
+            bytes: segment.bytes,
+            file: segment.file,
         }
     }
+}
 
+impl SegmentReport {
     fn describe(&self) -> String {
         format!(
             "{}: {} ({} deleted), {}, {}, {}, {}",

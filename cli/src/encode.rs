@@ -119,17 +119,17 @@ impl Encode {
     pub fn run(self) -> Result<()> {
         // Inputs before the model, which takes longer to open: a wrong path fails at once.
         let reader = Reader::open_encoded(&self.inputs, self.format, self.encoding)?;
-        let backend = self.options.backend(thread_count(self.threads))?;
-        match AnyEncoder::open(&self.model, self.kind, backend, &self.options)? {
+        let hardware = self.options.hardware(thread_count(self.threads))?;
+        match AnyEncoder::open(&self.model, self.kind, hardware, &self.options)? {
             AnyEncoder::Sparse(encoder) => {
-                let terms = SparseFormat::of(&encoder);
-                self.encode(reader, &encoder, &terms)
+                let terms = SparseFormat::of(&*encoder);
+                self.encode(reader, &*encoder, &terms)
             }
-            AnyEncoder::Dense(encoder) => self.encode(reader, &encoder, &DenseFormat),
+            AnyEncoder::Dense(encoder) => self.encode(reader, &*encoder, &DenseFormat),
         }
     }
 
-    fn encode<E: TextEncoder>(
+    fn encode<E: TextEncoder + ?Sized>(
         &self,
         reader: Reader,
         encoder: &E,
@@ -193,7 +193,7 @@ impl Encode {
         }
     }
 
-    fn open_output<E: TextEncoder>(
+    fn open_output<E: TextEncoder + ?Sized>(
         &self,
         records: &mut Records,
         encoder: &E,
@@ -223,7 +223,7 @@ impl Encode {
 
     /// Encodes the first document again: another model, or other options, would give another
     /// vector.
-    fn check_model<E: TextEncoder>(
+    fn check_model<E: TextEncoder + ?Sized>(
         &self,
         record: &Record,
         vector: &serde_json::Value,
@@ -303,7 +303,7 @@ impl<F> Sink<'_, F> {
 
 /// Encodes the valid records of a window. Every record has a result, which is `None` if it has no
 /// text.
-fn encode_window<E: TextEncoder>(
+fn encode_window<E: TextEncoder + ?Sized>(
     window: &[Read],
     encoder: &E,
     role: Role,

@@ -111,10 +111,7 @@ impl Eval {
     fn measure(&self, path: &Path, qrels: &Qrels) -> Result<Measured> {
         let (text, name) = read_file(path)?;
         let run = Run::read(&*text, &name)?;
-        let options = EvaluateOptions {
-            exclude_self: self.exclude_self,
-            ..EvaluateOptions::default()
-        };
+        let options = EvaluateOptions::new().exclude_self(self.exclude_self);
         let report = evaluate(qrels, &run, &self.metrics.0, options);
         let report = report.map_err(|error| error.at_line(name.clone(), 0))?;
         Ok(Measured { name, report })

@@ -189,12 +189,19 @@ impl Index {
         let ids = Ids::new(self.on_duplicate);
         let loaded = encoders.load(load, source, ids, &mut progress);
         drop(progress);
-        let loaded = loaded.inspect_err(|_| {
-            // The first error is the one to report; a failed rollback adds nothing.
-            let _ = writer.rollback();
-            target.undo();
-            output::message(&what_stays(&commits));
-        })?;
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                // The load's error is the one to report; a failure to clean up adds nothing. A new
+                // index goes too, so that the next attempt can choose other fields.
+                let _ = writer.rollback();
+                if target.created() {
+                    let _ = writer.discard_new_index();
+                }
+                output::message(&what_stays(&commits));
+                return Err(error);
+            }
+        };
         drop(writer);
         let seconds = started.elapsed().as_secs_f64();
         let after = target.index().snapshot()?;

@@ -1,22 +1,16 @@
 //! `esparsa inspect`: what an index holds.
-//!
-//! | file | concept |
-//! | --- | --- |
-//! | `summary` | fields, segments and sections |
-//! | `terms` | the terms of a field |
 
 mod summary;
-mod terms;
 
 use std::path::{Path, PathBuf};
 
 use clap::builder::RangedI64ValueParser;
+use esparsa::index::TermCount;
 use esparsa::{Index, Result, Snapshot};
 use serde::Serialize;
 use serde_json::json;
 
 use self::summary::Summary;
-use self::terms::{TermCount, list_terms};
 use crate::escape::{escaped, escaped_lines};
 use crate::get::all_found;
 use crate::output::{self, Output};
@@ -71,7 +65,7 @@ impl Inspect {
     pub fn run(self) -> Result<()> {
         let snapshot = Index::open(&self.index)?.snapshot()?;
         if let Some(field) = &self.terms {
-            let terms = list_terms(&snapshot, field, &self.prefix, self.limit)?;
+            let terms = snapshot.terms(field, self.prefix.as_bytes(), self.limit)?;
             return print_terms(&terms, self.json);
         }
         if let Some(id) = &self.document {
@@ -111,8 +105,8 @@ fn print_document(snapshot: &Snapshot, id: &str, json: bool) -> Result<()> {
     let Some(address) = snapshot.find(id)? else {
         return all_found(&[id], snapshot);
     };
-    let segment = &snapshot.segments()[address.segment as usize];
-    let file = segment.reader.container().file();
+    let segments = snapshot.segment_statistics();
+    let file = &segments[address.segment as usize].file;
     let stored = snapshot.stored(address)?;
     if json {
         return print_line(&DocumentReport {

@@ -10,7 +10,7 @@ use esparsa::{Error, Index, Result};
 
 use crate::index::{input_format, thread_count};
 use crate::input::{InputFormat, Reader};
-use crate::models::{AnyScorer, ModelArguments};
+use crate::models::{ModelArguments, open_scorer};
 use crate::output;
 use crate::output_file::OutputFile;
 use crate::progress::Progress;
@@ -91,10 +91,10 @@ impl Rerank {
         let queries = self.query_texts(&run)?;
         let documents = self.document_texts(&run)?;
         let pairs = self.pairs(&run, &queries, &documents)?;
-        let backend = self.options.backend(thread_count(self.threads))?;
-        let scorer = AnyScorer::open(&self.model, backend, &self.options)?;
+        let hardware = self.options.hardware(thread_count(self.threads))?;
+        let scorer = open_scorer(&self.model, hardware, &self.options)?;
         let started = Instant::now();
-        let (scored, tokens) = self.score(&pairs, scorer.as_scorer())?;
+        let (scored, tokens) = self.score(&pairs, &*scorer)?;
         let seconds = started.elapsed().as_secs_f64();
         let mut reranked = Run::new();
         for query in run.queries() {

@@ -213,11 +213,7 @@ impl Search {
             return Ok((field, query));
         };
         let field = self.field.find_in(snapshot, &[kind])?;
-        let mut encoded = eval::Query {
-            id: "QUERY".to_owned(),
-            text: Some(text.to_owned()),
-            ..eval::Query::default()
-        };
+        let mut encoded = eval::Query::of_text("QUERY", text);
         models.encode(
             snapshot.schema(),
             &field,

@@ -1,21 +1,24 @@
-//! That the card calculates what it should: every operation against the reference, and replayed batches against those that were never recorded.
+//! Correctness on the GPU: every operation against the reference, and CUDA graphs against direct
+//! launches.
 //!
-//! Kernels are chosen by how many tiles a product has for each of the card's multiprocessors: the small shapes of the first check would never reach those for
-//! large products. So it is repeated as on cards of very few.
+//! The kernel of a product depends on its number of tiles per multiprocessor: the small shapes of
+//! the first check would never reach the kernels of large products. So the check is repeated as if
+//! the GPU had very few multiprocessors.
 
 use std::time::Instant;
 
 use esparsa::backend::conformance::{self, Tolerance};
-use esparsa::backend::{Backend, Cuda};
+use esparsa::backend::{Cuda, Device};
 use esparsa::neural::{Batch, Encoder, ModelFolder, Tokens};
 use serde_json::{Value, json};
 
 use crate::{Options, Result, print};
 
-/// What bf16 storage and sums in another order may change, as a part of the greatest number.
-const DIFFERENCE: f32 = 0.01;
+/// The maximum relative error of bf16 storage and another order of sums.
+const MAX_ERROR: f32 = 0.01;
 
-/// Lengths of a batch's sequences. Those of few tokens together are recorded and replayed, the last two are too long for that.
+/// Lengths of a batch's sequences. Short batches use CUDA graphs; the last two are too long for
+/// that.
 const SHAPES: [&[usize]; 6] = [
     &[1],
     &[9],
@@ -24,9 +27,10 @@ const SHAPES: [&[usize]; 6] = [
     &[80, 70],
     &[100, 7, 88, 128],
 ];
-/// What ids of tokens are drawn from.
+/// Seeds of the token ids.
 const SEEDS: [u32; 2] = [1, 2];
-/// Which ids a shape has, time after time: the first time it is launched directly, the second time recorded, from then on replayed.
+/// The ids of a shape in each repetition: the first is launched directly, the second captured,
+/// later ones launch the graph.
 const TIMES: [usize; 5] = [0, 0, 0, 1, 0];
 
 pub fn run(options: &Options) -> Result<()> {
@@ -34,9 +38,9 @@ pub fn run(options: &Options) -> Result<()> {
     drop(Cuda::new(0)?);
     let opened_s = start.elapsed().as_secs_f64();
     let tolerance = Tolerance {
-        difference: DIFFERENCE,
-        is_bf16: true,
-        stores_bf16: true,
+        max_error: MAX_ERROR,
+        rounds_products: true,
+        rounds_storage: true,
     };
     for multiprocessors in &options.multiprocessors {
         let cuda = card(*multiprocessors)?;
@@ -64,7 +68,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The first card, as if it had so many multiprocessors.
+/// The first GPU, as if it had this many multiprocessors.
 fn card(multiprocessors: Option<usize>) -> Result<Cuda> {
     let cuda = Cuda::new(0)?;
     Ok(match multiprocessors {
@@ -80,8 +84,9 @@ fn told(multiprocessors: Option<usize>) -> String {
     }
 }
 
-/// Batches through an encoder, on each lane several times: directly, recorded, replayed, and with other ids. All give bit for bit what an encoder gives that has
-/// seen no such batch.
+/// Runs batches through an encoder, on each stream several times: launched directly, captured, from
+/// the graph, and with other ids. Each must equal, bit for bit, the result of an encoder that has
+/// not seen the batch.
 fn check_replay(options: &Options) -> Result<Value> {
     let folder = ModelFolder::open(&options.model)?;
     let batches = batches(folder.config.vocabulary)?;
@@ -92,25 +97,25 @@ fn check_replay(options: &Options) -> Result<Value> {
         let fresh = card(*multiprocessors)?;
         let mut expected: Vec<Vec<Vec<f32>>> = Vec::with_capacity(SEEDS.len());
         for of_seed in &batches {
-            // An encoder for each: it has every shape once, so that nothing is replayed.
+            // One encoder for each: it sees every shape once, so no graph is launched.
             let encoder = load(&fresh)?;
             let values = |batch: &Batch| fresh.values(&encoder.forward(&fresh, batch)?);
             expected.push(of_seed.iter().map(values).collect::<esparsa::Result<_>>()?);
         }
         let cuda = card(*multiprocessors)?;
-        let (encoder, lanes) = (load(&cuda)?, cuda.lanes());
+        let (encoder, lanes) = (load(&cuda)?, cuda.streams());
         lane_count = lanes.len();
         if lane_count < 2 {
             return Err(format!("{card_told}: expected two lanes, found {lane_count}").into());
         }
         for (number, lane) in lanes.iter().enumerate() {
             for (time, ids) in TIMES.into_iter().enumerate() {
-                // All shapes each time, so that others come between the times of one.
+                // All shapes in each repetition, so that other shapes run between two uses of one.
                 for (place, batch) in batches[ids].iter().enumerate() {
                     let found = lane.values(&encoder.forward(lane, batch)?)?;
-                    expect_equal(&found, &expected[ids][place]).map_err(|difference| {
+                    expect_equal(&found, &expected[ids][place]).map_err(|mismatch| {
                         let lengths = SHAPES[place];
-                        format!("{card_told}: lane {number}, lengths {lengths:?}, time {time}, ids {ids}: {difference}")
+                        format!("{card_told}: lane {number}, lengths {lengths:?}, time {time}, ids {ids}: {mismatch}")
                     })?;
                 }
             }
@@ -124,7 +129,7 @@ fn check_replay(options: &Options) -> Result<Value> {
     }))
 }
 
-/// For each seed a batch of each shape.
+/// A batch of each shape for each seed.
 fn batches(vocabulary: usize) -> Result<Vec<Vec<Batch>>> {
     let mut batches = Vec::with_capacity(SEEDS.len());
     for seed in SEEDS {
@@ -139,7 +144,7 @@ fn batches(vocabulary: usize) -> Result<Vec<Vec<Batch>>> {
 fn batch(lengths: &[usize], seed: u32, vocabulary: usize) -> Result<Batch> {
     let mut state = seed;
     let mut next = || {
-        // A linear congruence, whose upper bits are the random ones.
+        // A linear congruential generator, whose upper bits are the random ones.
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 8) % vocabulary as u32
     };

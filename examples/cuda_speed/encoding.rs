@@ -1,8 +1,8 @@
-//! Documents to vectors, pairs to scores, and how close vectors are to the processor's.
+//! Documents to vectors, pairs to scores, and the accuracy of vectors against the CPU.
 
 use std::thread;
 
-use esparsa::backend::{Backend, Cpu, CpuOptions, Cuda, Precision, SparseVector};
+use esparsa::backend::{Cpu, CpuOptions, Cuda, Device, Precision, SparseVector};
 use esparsa::neural::{
     Batch, CrossEncoder, DenseEncoder, ModelFolder, ModelKind, PairScorer, Role, SparseEncoder,
     TextEncoder, Tokens, for_each_window,
@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use crate::models::{Parts, batches, on_lanes};
 use crate::{Options, Result, field, median, print, read_documents, read_lines, time};
 
-/// Of the texts one of so many is encoded before anything is timed.
+/// One text in this many is encoded before anything is timed.
 const WARMING_SHARE: usize = 16;
 
-/// Documents per second from text to vectors, as `esparsa encode` makes them, and of the model alone.
+/// Documents per second from text to vectors, as `esparsa encode` makes them, and of the model
+/// alone.
 pub fn encode(options: &Options) -> Result<()> {
     let texts = read_documents(options)?;
     let cuda = Cuda::new(0)?;
@@ -91,7 +92,8 @@ fn whole_way<E: TextEncoder>(
     }))
 }
 
-/// The same from prepared batches: the encoder by itself, and with its head until vectors have left the card.
+/// The same from prepared batches: the encoder alone, and the encoder with its head until vectors
+/// have left the GPU.
 fn model_alone(options: &Options, cuda: &Cuda, texts: &[String]) -> Result<Value> {
     let parts = Parts::open(&options.model, cuda)?;
     let threads = thread::available_parallelism()?.get();
@@ -101,7 +103,7 @@ fn model_alone(options: &Options, cuda: &Cuda, texts: &[String]) -> Result<Value
         Ok(())
     })?;
     let tokens: usize = sequences.iter().map(Tokens::len).sum();
-    let (batches, lanes) = (batches(&sequences, cuda)?, cuda.lanes());
+    let (batches, lanes) = (batches(&sequences, cuda)?, cuda.streams());
     let encoder = |lane: &Cuda, batch: &Batch| -> Result<()> {
         parts.encoder.forward(lane, batch)?;
         Ok(())
@@ -173,7 +175,7 @@ pub fn score_pairs(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Cosines of the card's vectors with those that the processor makes in f32.
+/// Cosines of the GPU's vectors with those of the CPU in f32.
 pub fn compare(options: &Options) -> Result<()> {
     let texts = read_documents(options)?;
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -201,7 +203,7 @@ pub fn compare(options: &Options) -> Result<()> {
             ("dense", cosines.collect())
         }
     };
-    // A vector without numbers has no cosine, and counts as the worst.
+    // A vector of zeros has no cosine, and counts as the worst.
     let cosines: Vec<f64> = cosines
         .into_iter()
         .map(|one| if one.is_nan() { -1.0 } else { one })

@@ -1,15 +1,17 @@
-//! One short text at a time: batches of few tokens are replayed by the backend, each length from its second time on.
+//! One short text at a time: batches of few tokens use CUDA graphs, each length from its second use
+//! on.
 
 use std::time::Instant;
 
-use esparsa::backend::{Backend, Cuda};
+use esparsa::backend::{Cuda, Device};
 use esparsa::neural::{Batch, DenseEncoder, ModelFolder, ModelKind, SparseEncoder};
 use serde_json::{Value, json};
 
 use crate::models::Parts;
 use crate::{Options, Result, field, print, quantile, read_lines};
 
-/// How often each text is encoded before anything is timed: once directly, once recorded, once replayed.
+/// How often each text is encoded before anything is timed: once directly, once captured, once from
+/// the graph.
 const WARMING_ROUNDS: usize = 3;
 
 pub fn measure(options: &Options) -> Result<()> {
@@ -33,7 +35,7 @@ pub fn measure(options: &Options) -> Result<()> {
             })?
         }
     };
-    // A backend of its own, with room for recordings of its own.
+    // A backend of its own, with room for its own graphs.
     let cuda = Cuda::new(0)?;
     let parts = Parts::open(&options.model, &cuda)?;
     let owned: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();

@@ -1,18 +1,20 @@
-//! What the CUDA backend reaches on this machine's first card: that it is right, how fast, and in how much memory. `benches/cuda` runs it.
+//! Measures the CUDA backend on the first GPU: correctness, speed and memory. `benches/cuda` runs
+//! it.
 //!
-//! `cargo run --release --features cuda --example cuda_speed -- SUBCOMMAND` prints one JSON object a line:
+//! `cargo run --release --features cuda --example cuda_speed -- SUBCOMMAND` prints one JSON object
+//! per line:
 //!
 //! | subcommand | measures |
 //! | --- | --- |
-//! | `conformance --rounds N --seed S [--multiprocessors N,all] [--model DIR]` | nothing; holds every operation against the reference, and replayed batches against direct ones |
+//! | `conformance --rounds N --seed S [--multiprocessors N,all] [--model DIR]` | nothing; checks every operation against the reference, and CUDA graphs against direct launches |
 //! | `gemm` | products of the models' shapes |
 //! | `encode --model DIR --corpus FILE [--documents N] [--passes P]` | documents from text to vectors, and the model alone |
 //! | `pairs --model DIR --pairs FILE [--passes P]` | a cross-encoder on lines of `query` and `document` |
 //! | `query --model DIR --texts FILE [--runs N]` | one text at a time |
-//! | `accuracy --model DIR --corpus FILE [--documents N]` | cosines with the vectors that the processor makes in f32 |
-//! | `memory --model DIR [--length N]` | the SPLADE head's memory beside that of its logits |
+//! | `accuracy --model DIR --corpus FILE [--documents N]` | cosines with the vectors of the CPU in f32 |
+//! | `memory --model DIR [--length N]` | the memory of the SPLADE head beside that of its logits |
 //!
-//! A model's folder says whether its vectors are sparse or dense.
+//! The model's folder says whether its vectors are sparse or dense.
 
 mod checks;
 mod encoding;
@@ -44,7 +46,7 @@ struct Options {
     length: usize,
     rounds: u64,
     seed: u64,
-    /// The cards that the first is taken for, `None` being as it is.
+    /// The numbers of multiprocessors to pretend; `None` for the real number.
     multiprocessors: Vec<Option<usize>>,
 }
 
@@ -112,7 +114,7 @@ fn print(object: Value) {
     println!("{object}");
 }
 
-/// The objects of a file of JSON Lines, `most` at most.
+/// The objects of a JSON Lines file, at most `most`.
 fn read_lines(path: &Path, most: usize) -> Result<Vec<Value>> {
     let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let lines = BufReader::new(file).lines().take(most);
@@ -143,14 +145,14 @@ fn read_documents(options: &Options) -> Result<Vec<String>> {
     joined.collect()
 }
 
-/// Seconds that `run` takes.
+/// The seconds that `run` takes.
 fn time(run: impl FnOnce() -> Result<()>) -> Result<f64> {
     let start = Instant::now();
     run()?;
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// The least number that a share of them does not exceed.
+/// The smallest value that a share of the values does not exceed.
 fn quantile(numbers: &[f64], share: f64) -> f64 {
     let mut sorted = numbers.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -162,7 +164,7 @@ fn median(numbers: &[f64]) -> f64 {
     quantile(numbers, 0.5)
 }
 
-/// A stream of random numbers (SplitMix64: Steele, Lea and Flood, 2014), from -1 to 1.
+/// A pseudo-random generator (SplitMix64: Steele, Lea and Flood, 2014), from -1 to 1.
 fn random_numbers(count: usize) -> Vec<f32> {
     let mut state = 1_u64;
     let next = || {

@@ -1,12 +1,13 @@
-//! The memory of the SPLADE head: what a batch needs beside the weights, and what its logits would need if they were written.
+//! The memory of the SPLADE head: what a batch needs besides the weights, and what its logits would
+//! need if they were materialized.
 
-use esparsa::backend::{Backend, Cuda};
+use esparsa::backend::{Cuda, Device};
 use esparsa::neural::{ModelFolder, Module, SpladeHead};
 use serde_json::json;
 
 use crate::{Options, Result, print, random_numbers};
 
-/// Tokens of the batches.
+/// Tokens per batch.
 const BATCHES: [usize; 6] = [1_024, 2_048, 4_096, 8_192, 16_384, 32_768];
 /// Bytes of a logit in bf16.
 const LOGIT_BYTES: usize = 2;
@@ -26,7 +27,7 @@ pub fn measure(options: &Options) -> Result<()> {
     let hidden = folder.config.hidden;
     let numbers = random_numbers(BATCHES[BATCHES.len() - 1] * hidden);
     for tokens in BATCHES {
-        // A backend of its own, which has kept no buffers of other batches.
+        // A backend of its own, whose pool has no buffers of other batches.
         let cuda = Cuda::new(0)?;
         let head = SpladeHead::load(&cuda, &folder.config, &folder.weights, activation, pooling)?;
         let x = cuda.tensor(tokens, hidden, &numbers[..tokens * hidden])?;

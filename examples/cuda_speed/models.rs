@@ -1,10 +1,10 @@
-//! A model in parts, so that what becomes of prepared batches can be timed without text.
+//! A model in parts, so that prepared batches can be timed without text.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use esparsa::backend::{Backend, Cuda};
+use esparsa::backend::{Cuda, Device};
 use esparsa::neural::{
     Batch, Encoder, ModelConfig, ModelFolder, Module, PooledHead, SpladeHead, Tokenizer, Tokens,
     plan_batches,
@@ -12,7 +12,7 @@ use esparsa::neural::{
 
 use crate::Result;
 
-/// Texts that a thread takes at once when it tokenizes.
+/// Texts that a thread tokenizes at once.
 const TEXTS_A_JOB: usize = 64;
 
 #[allow(
@@ -24,7 +24,7 @@ pub enum Head {
     Dense(PooledHead<Cuda>),
 }
 
-/// A transformer and its head on a card, and its tokenizer.
+/// A transformer and its head on a GPU, and its tokenizer.
 pub struct Parts {
     pub encoder: Encoder<Cuda>,
     pub head: Head,
@@ -71,7 +71,7 @@ impl Parts {
         })
     }
 
-    /// From a batch to what leaves the card: how many numbers that is.
+    /// From a batch to what leaves the GPU; returns the number of values.
     pub fn finish(&self, cuda: &Cuda, batch: &Batch) -> Result<usize> {
         let hidden = self.encoder.forward(cuda, batch)?;
         match &self.head {
@@ -86,7 +86,7 @@ impl Parts {
         }
     }
 
-    /// The tokens of texts, made by so many threads.
+    /// The tokens of texts, on this many threads.
     pub fn tokenize(&self, texts: &[String], threads: usize) -> Result<Vec<Tokens>> {
         let next = AtomicUsize::new(0);
         let work = || {
@@ -115,7 +115,8 @@ impl Parts {
         Ok(found.into_iter().map(|(_, tokens)| tokens).collect())
     }
 
-    /// Operations of the encoder alone for all sequences, a product with its sum being two: matrices, and the scores and sums of attention.
+    /// Operations of the encoder alone for all sequences, two per multiply-add: matrices, and
+    /// attention scores and sums.
     pub fn operations(&self, sequences: &[Tokens]) -> f64 {
         let config = &self.config;
         let matrices = 4 * config.hidden * config.hidden + 2 * config.hidden * config.intermediate;
@@ -127,7 +128,7 @@ impl Parts {
     }
 }
 
-/// Batches of all sequences as an encoder makes them.
+/// Batches of all sequences, as an encoder forms them.
 pub fn batches(sequences: &[Tokens], cuda: &Cuda) -> Result<Vec<Batch>> {
     let lengths: Vec<usize> = sequences.iter().map(Tokens::len).collect();
     let plan = plan_batches(&lengths, cuda.batch_tokens());
@@ -137,7 +138,7 @@ pub fn batches(sequences: &[Tokens], cuda: &Cuda) -> Result<Vec<Batch>> {
     Ok(batches.collect::<esparsa::Result<_>>()?)
 }
 
-/// Does `work` with every batch, on all lanes side by side, and waits until all is done.
+/// Runs `work` with every batch on all streams concurrently, and waits until all is done.
 pub fn on_lanes(
     lanes: &[Cuda],
     batches: &[Batch],

@@ -1,18 +1,20 @@
 //! Products of the models' shapes, alone.
 //!
-//! Inputs are several sets of random numbers, more bytes together than the card's cache holds, taken in turn. Products are launched one behind the other and
-//! waited for once, so that for small ones it is launching that is measured; the other side does the same.
+//! The inputs are several sets of random values, larger together than the L2 cache, used in turn.
+//! Products are launched back to back and awaited once, so that small ones measure launching; the
+//! other side does the same.
 
 use std::time::Instant;
 
-use esparsa::backend::{Activation, Backend, Cuda, Linear};
+use esparsa::backend::{Activation, Cuda, Device, ForwardOps, Linear};
 use serde_json::json;
 
 use crate::{Result, median, print, random_numbers};
 
 /// Rows: tokens of a batch.
 const ROWS: [usize; 3] = [512, 4_096, 16_384];
-/// Outputs and inputs: queries, keys and values together; attention's output; both layers of the feed-forward network; the decoder of the SPLADE head.
+/// Outputs and inputs: queries, keys and values together; the output of attention; both layers of
+/// the feed-forward network; the decoder of the SPLADE head.
 const LAYERS: [(&str, usize, usize); 10] = [
     ("base", 2_304, 768),
     ("base", 768, 768),
@@ -28,14 +30,14 @@ const LAYERS: [(&str, usize, usize); 10] = [
 /// Bytes of all sets together, more than caches hold.
 const SETS_BYTES: usize = 128 << 20;
 const MOST_SETS: usize = 64;
-/// Sets begin at different numbers of one stream.
+/// Sets start at different offsets of one random sequence.
 const SET_STEP: usize = 4_099;
-/// A repeat takes so long, about.
+/// The approximate duration of a repetition.
 const REPEAT_S: f64 = 0.02;
 const REPEATS: usize = 7;
 const MOST_LAUNCHES: usize = 10_000;
 
-type Set = (<Cuda as Backend>::Tensor, <Cuda as Backend>::Matrix);
+type Set = (<Cuda as Device>::Tensor, <Cuda as Device>::Matrix);
 
 pub fn measure() -> Result<()> {
     let cuda = Cuda::new(0)?;
@@ -74,7 +76,7 @@ fn sets_of(cuda: &Cuda, numbers: &[f32], [rows, outputs, inputs]: [usize; 3]) ->
     let sets = (0..count).map(|set| {
         let numbers = &numbers[set * SET_STEP..];
         let x = cuda.tensor(rows, inputs, &numbers[..rows * inputs])?;
-        // Other numbers than those of x.
+        // Other values than those of x.
         let numbers = &numbers[SET_STEP / 2..];
         Ok((
             x,
@@ -84,7 +86,7 @@ fn sets_of(cuda: &Cuda, numbers: &[f32], [rows, outputs, inputs]: [usize; 3]) ->
     sets.collect()
 }
 
-/// Seconds of each repeat, and how many products one has.
+/// Seconds of each repetition, and the number of products in one.
 fn time_products(cuda: &Cuda, sets: &[Set]) -> Result<(Vec<f64>, usize)> {
     let run = |launches: usize| -> Result<f64> {
         let start = Instant::now();

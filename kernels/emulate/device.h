@@ -1,7 +1,9 @@
-// The functions of prelude.cuh for a processor: the same names, the same meaning, one thread of the block a fiber.
+// The primitives of prelude.cuh for a CPU: the same names and semantics, each thread of the block
+// as a fiber.
 //
-// Included by prelude.cuh under ESPARSA_EMULATE. Where threads exchange something, the last to come does the work of all; a barrier or a wait tells the machine where in
-// the sources it stands, so that a test can let it count for nothing and see that the result breaks.
+// Included by prelude.cuh under ESPARSA_EMULATE. In a collective operation the last thread to
+// arrive does the work of all. A barrier or wait tells the machine its place in the sources, so
+// that a test can disable it and check that the result breaks.
 #pragma once
 
 #include <cmath>
@@ -25,7 +27,7 @@ typedef long long i64;
 #define threadIdx (emulate::machine().current().index)
 #define blockIdx (emulate::machine().block())
 #define gridDim (emulate::machine().grid())
-#define blockDim (emulate::Three{emulate::machine().threads(), 1, 1})
+#define blockDim (emulate::Dim3{emulate::machine().threads(), 1, 1})
 
 struct bf16 {
     u16 bits;
@@ -58,7 +60,7 @@ constexpr unsigned WARP = 32;
 constexpr u32 SHARED_BASE = 1024;
 enum GroupKind { WARP_GROUP, WARPGROUP_GROUP };
 
-/// All lanes of the caller's warp do something together.
+/// A collective operation of all lanes of the caller's warp.
 template <class Together>
 void meet_warp(const char* what, void* argument, Together together) {
     Machine& own = machine();
@@ -74,7 +76,7 @@ inline char* at_shared(u32 address, size_t bytes) {
     return own.shared() + offset;
 }
 
-inline void land(Thread::Copy& copy) {
+inline void complete(Thread::Copy& copy) {
     std::memcpy(copy.to, copy.from, copy.bytes);
     std::memset(static_cast<char*>(copy.to) + copy.bytes, 0, 16 - copy.bytes);
 }
@@ -155,30 +157,31 @@ DEVICE void copy_16(u32 to, const void* from, u32 bytes) {
     if (to % 16 || (bytes && reinterpret_cast<uintptr_t>(from) % 16)) own.fail("copy_16: an address that is no multiple of 16");
     if (bytes > 16) own.fail("copy_16: more than 16 bytes");
     emulate::Thread::Copy copy{emulate::at_shared(to, 16), from, bytes};
-    if (own.schedule().lands_late())
+    if (own.schedule().is_late())
         own.current().open.push_back(copy);
     else
-        emulate::land(copy);
+        emulate::complete(copy);
 }
 DEVICE void copy_commit() {
     emulate::Thread& thread = emulate::machine().current();
-    thread.bundles.push_back(std::move(thread.open));
+    thread.groups.push_back(std::move(thread.open));
     thread.open.clear();
 }
 template <int N>
 DEVICE void copy_wait(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
     emulate::Machine& own = emulate::machine();
     if (!own.counts(file, line, "copy_wait")) return;
-    auto& bundles = own.current().bundles;
-    while (bundles.size() > size_t(N)) {
-        for (auto& copy : bundles.front()) emulate::land(copy);
-        bundles.erase(bundles.begin());
+    auto& groups = own.current().groups;
+    while (groups.size() > size_t(N)) {
+        for (auto& copy : groups.front()) emulate::complete(copy);
+        groups.erase(groups.begin());
     }
 }
 
 namespace emulate {
 
-/// Rows of 8 numbers of 16 bits from the addresses that the lanes give; lane l gets numbers 2·(l mod 4) and the next of row l / 4, or of column l / 4.
+/// Rows of 8 16-bit elements from the addresses that the lanes give; lane l gets elements 2·(l mod
+/// 4) and the next of row l / 4, or of column l / 4.
 inline void load_matrices_of(const char* what, u32 (&r)[4], u32 address, bool is_transposed) {
     struct Argument {
         u32* r;

@@ -1,4 +1,5 @@
-// One thread of a block as a fiber: a stack of its own and a place to go on from. Switching costs some ten instructions on x86-64; elsewhere ucontext does it.
+// One thread of a block as a fiber: its own stack and resume point. Switching costs about ten
+// instructions on x86-64; elsewhere ucontext does it.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +16,12 @@ constexpr size_t STACK_BYTES = 128 * 1024;
 
 #ifdef __x86_64__
 
-/// Where a stopped flow of control goes on: everything else of it lies on its stack.
+/// A suspended context; everything else is on its stack.
 struct Context {
     void* stack_pointer = nullptr;
 };
 
-// Keeps the registers that a call must keep, changes stacks, and returns on the other one.
+// Saves the callee-saved registers, switches stacks, and returns on the other one.
 __attribute__((naked, noinline)) inline void switch_context(Context* /*from: rdi*/, Context* /*to: rsi*/) {
     asm volatile(
         "pushq %rbp\n pushq %rbx\n pushq %r12\n pushq %r13\n pushq %r14\n pushq %r15\n"
@@ -28,7 +29,7 @@ __attribute__((naked, noinline)) inline void switch_context(Context* /*from: rdi
         "popq %r15\n popq %r14\n popq %r13\n popq %r12\n popq %rbx\n popq %rbp\n ret\n");
 }
 
-/// A flow that begins with `entry` on the given stack; `entry` never returns.
+/// A context that starts with `entry` on the given stack; `entry` never returns.
 inline void begin_context(Context* context, char* stack, void (*entry)()) {
     uintptr_t top = (reinterpret_cast<uintptr_t>(stack) + STACK_BYTES) & ~uintptr_t(15);
     auto slots = reinterpret_cast<uintptr_t*>(top);
@@ -55,7 +56,7 @@ inline void begin_context(Context* context, char* stack, void (*entry)()) {
 
 #endif
 
-/// The stack of one fiber, used again by the same thread of the next block.
+/// The stack of one fiber, reused by the same thread of the next block.
 class Stack {
   public:
     Stack() : memory_(static_cast<char*>(std::malloc(STACK_BYTES))) {

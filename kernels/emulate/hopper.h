@@ -1,16 +1,19 @@
-// The functions of hopper.cuh for a processor: barriers are 8 bytes of the emulated shared memory, tensor copies apply the swizzle to addresses as the card
-// does, products decode their descriptors and read shared memory where these say, so that a wrong address, stride or mode gives wrong numbers.
+// The primitives of hopper.cuh for a CPU: barriers are 8 bytes of the emulated shared memory,
+// tensor copies apply the swizzle to addresses as the GPU does, products decode their descriptors
+// and read shared memory accordingly, so that a wrong address, stride or mode gives wrong values.
 //
-// Everything that goes on by itself on the card happens at once or as late as it may, by schedule: a copy to shared memory when somebody waits at its
-// barrier, a copy from shared memory when its thread waits for it (never, if nobody does), a product when its thread waits for the bundle. Each thread
-// carries out its own share of a product: the card promises no more.
+// What is asynchronous on the GPU completes immediately or as late as allowed, by schedule: a copy
+// to shared memory when a thread waits at its barrier, a copy from shared memory when its thread
+// waits for it (never, if none does), a product when its thread waits for the group. Each thread
+// computes only its own share of a product: the GPU guarantees no more.
 #pragma once
 
 #include "device.h"
 
 namespace emulate {
 
-/// What a TensorMap holds here, from its first byte on: rows of bf16. `address` and `stride_bytes` are multiples of 16.
+/// The layout of an emulated TensorMap, from its first byte on: rows of bf16. `address` and
+/// `stride_bytes` are multiples of 16.
 struct Matrix {
     u64 address;
     u64 columns, rows;
@@ -32,14 +35,14 @@ struct Barrier {
 };
 static_assert(sizeof(Barrier) == 8);
 
-/// A box on its way: to shared memory with a barrier, or from it.
+/// A box copy in flight: to shared memory with a barrier, or from it.
 struct BoxCopy {
     Matrix matrix;
     int x, y;
     u32 shared, barrier;
 };
 
-/// A thread's share of a product that has not been carried out.
+/// A thread's share of a pending product.
 struct Product {
     float* c;
     int columns;
@@ -47,7 +50,7 @@ struct Product {
     bool is_added;
 };
 
-/// What belongs to the threads of a block.
+/// The pending operations of a thread.
 struct HopperThread {
     std::vector<std::vector<Product>> products;
     std::vector<Product> open_products;
@@ -59,12 +62,12 @@ struct HopperThread {
 struct Hopper {
     std::vector<BoxCopy> copies;
     std::map<unsigned, HopperThread> threads;
-    std::map<unsigned, unsigned> fences;  // of each warp's lanes since its last tensor_store
+    std::map<unsigned, unsigned> fences;  // by warp: shared_fence() calls of its lanes since its last tensor_store
 };
 
 inline Hopper& hopper() { return machine().extension<Hopper>(); }
 inline HopperThread& hopper_thread() { return hopper().threads[machine().current().number]; }
-/// Copies and products are late independently of each other.
+/// Copies and products are delayed independently of each other.
 inline bool multiplies_late() { return ((machine().schedule().number >> 1) ^ machine().schedule().number) & 1; }
 
 inline Barrier& barrier_at(u32 address) {
@@ -81,7 +84,7 @@ inline void end_phase_if_all_came(Barrier& barrier) {
     machine().wake(&barrier);
 }
 
-/// The card exchanges bits 4 to 6 of the address with their XOR with bits 7 to 9.
+/// The GPU XORs bits 4 to 6 of the address with bits 7 to 9.
 inline u32 swizzle_128(u32 address) { return address ^ ((address >> 7 & 7) << 4); }
 
 inline void check_box(const BoxCopy& copy) {
@@ -93,7 +96,7 @@ inline void check_box(const BoxCopy& copy) {
         own.fail("a tensor map that the driver would not encode, or one that is not 64 columns wide");
 }
 
-/// Calls what(shared memory, column, row) for each number of a box.
+/// Calls what(shared memory, column, row) for each element of a box.
 template <class What>
 void for_each_number(const BoxCopy& copy, What what) {
     for (u32 row = 0; row < copy.matrix.box_rows; row++)
@@ -103,20 +106,20 @@ void for_each_number(const BoxCopy& copy, What what) {
         }
 }
 
-inline void land_in_shared(const BoxCopy& copy) {
+inline void complete_load(const BoxCopy& copy) {
     for_each_number(copy, [&](bf16* shared, i64 column, i64 row) { *shared = copy.matrix.has(column, row) ? *copy.matrix.at(column, row) : bf16{0}; });
     Barrier& barrier = barrier_at(copy.barrier);
     barrier.bytes = barrier.bytes - i64(copy.matrix.box_bytes());
     end_phase_if_all_came(barrier);
 }
 
-inline void land_in_matrix(const BoxCopy& copy) {
+inline void complete_store(const BoxCopy& copy) {
     for_each_number(copy, [&](bf16* shared, i64 column, i64 row) {
         if (copy.matrix.has(column, row)) *copy.matrix.at(column, row) = *shared;
     });
 }
 
-/// A matrix operand of a product by its descriptor: K-major, in one of the four layouts.
+/// A matrix operand, decoded from its descriptor: K-major, in one of the four layouts.
 struct Operand {
     u32 start, leading, stride, row_bytes;
 
@@ -183,7 +186,7 @@ DEVICE void barrier_wait(u32 barrier, u32 parity, const char* file = __builtin_F
         }
         emulate::BoxCopy copy = copies[number];
         copies.erase(copies.begin() + i64(number));
-        emulate::land_in_shared(copy);
+        emulate::complete_load(copy);
     }
 }
 
@@ -192,7 +195,7 @@ DEVICE void tensor_copy(u32 to, const TensorMap* map, int x, int y, u32 barrier)
     emulate::BoxCopy copy{emulate::Matrix(map), x, y, to, barrier};
     emulate::check_box(copy);
     emulate::Barrier& at = emulate::barrier_at(barrier);
-    if (!emulate::machine().schedule().lands_late()) return emulate::land_in_shared(copy);
+    if (!emulate::machine().schedule().is_late()) return emulate::complete_load(copy);
     emulate::hopper().copies.push_back(copy);
     emulate::machine().wake(&at);
 }
@@ -203,8 +206,8 @@ DEVICE void tensor_store(const TensorMap* map, int x, int y, u32 from) {
     unsigned& fences = emulate::hopper().fences[own.current().number / emulate::WARP];
     if (fences < emulate::WARP) own.fail("tensor_store: not every lane of the warp has done shared_fence() since the last");
     fences = 0;
-    if (own.schedule().lands_late()) emulate::hopper_thread().open_stores.push_back(copy);
-    else emulate::land_in_matrix(copy);
+    if (own.schedule().is_late()) emulate::hopper_thread().open_stores.push_back(copy);
+    else emulate::complete_store(copy);
 }
 DEVICE void tensor_store_commit() {
     auto& thread = emulate::hopper_thread();
@@ -216,18 +219,18 @@ DEVICE void tensor_store_wait(const char* file = __builtin_FILE(), int line = __
     if (!emulate::machine().counts(file, line, "tensor_store_wait")) return;
     auto& stores = emulate::hopper_thread().stores;
     while (stores.size() > size_t(N)) {
-        for (const auto& copy : stores.front()) emulate::land_in_matrix(copy);
+        for (const auto& copy : stores.front()) emulate::complete_store(copy);
         stores.erase(stores.begin());
     }
 }
 DEVICE void shared_fence() { emulate::hopper().fences[emulate::machine().current().number / emulate::WARP]++; }
 
 template <int N>
-DEVICE void registers_more() {
+DEVICE void increase_registers() {
     static_assert(N % 8 == 0 && N >= 24 && N <= 256);
 }
 template <int N>
-DEVICE void registers_fewer() {
+DEVICE void decrease_registers() {
     static_assert(N % 8 == 0 && N >= 24 && N <= 256);
 }
 

@@ -1,8 +1,9 @@
-// The emulated card as a library that a test builds and loads:
+// The emulated GPU as a library that a test builds and loads:
 //
-//     g++ -O3 -std=c++20 -DESPARSA_EMULATE -Wno-unknown-pragmas -shared -fPIC kernels/emulate/library.cpp -o libkernels.so
+//     g++ -O3 -std=c++20 -DESPARSA_EMULATE -Wno-unknown-pragmas -shared -fPIC \
+//         kernels/emulate/library.cpp -o libkernels.so
 //
-// Kernels are found by their names; the functions below are the card around them.
+// Kernels are found by name; the functions below are the rest of the GPU.
 #include "emulate.h"
 
 #include "../attention_128.cu"
@@ -23,7 +24,7 @@
 
 extern "C" {
 
-/// Runs a kernel; 0, or 1 with a message of at most `message_bytes` with its ending zero.
+/// Runs a kernel; returns 0, or 1 with a null-terminated message of at most `message_bytes`.
 int emulate_launch(emulate::Kernel kernel, const u32* grid, u32 threads, u64 shared_bytes, const void* parameters, u64 schedule, char* message, u64 message_bytes) {
     std::string failure = emulate::try_launch(kernel, {grid[0], grid[1], grid[2]}, threads, shared_bytes, parameters, schedule);
     if (failure.empty()) return 0;
@@ -32,13 +33,15 @@ int emulate_launch(emulate::Kernel kernel, const u32* grid, u32 threads, u64 sha
 }
 
 void* emulate_allocate(u64 bytes) { return emulate::memory().allocate(bytes); }
-/// 0 if that was no allocation.
+/// Returns 0 if this was not an allocation.
 int emulate_free(void* start) { return emulate::memory().free(start); }
 
-/// From now on the barrier or wait at that place counts for nothing, for launches from the calling thread; an empty file ends that.
+/// Disables the barrier or wait at this place, for launches from the calling thread; an empty file
+/// enables it again.
 void emulate_ignore(const char* file, int line, const char* kind) { emulate::machine().ignore(file, line, kind); }
 
-/// Lines `file line kind passes` of what launches from the calling thread came by since the last call; how many bytes all would take.
+/// Lines `file line kind passes` of the barriers and waits that launches from the calling thread
+/// have reached since the last call; returns the size of all lines.
 u64 emulate_sites(char* text, u64 text_bytes) {
     std::string lines;
     for (const auto& site : emulate::machine().sites()) lines += site.file + " " + std::to_string(site.line) + " " + site.kind + " " + std::to_string(site.passed) + "\n";
@@ -49,16 +52,16 @@ u64 emulate_sites(char* text, u64 text_bytes) {
     return lines.size();
 }
 
-/// The bytes of a structure of parameters.cuh, 0 if there is none of that name.
+/// The size of a structure of parameters.cuh, 0 if there is none of that name.
 u64 emulate_size_of(const char* structure) {
 #define SIZE_OF(name) \
     if (std::strcmp(structure, #name) == 0) return sizeof(name);
     SIZE_OF(EmbedParameters)
     SIZE_OF(RowsParameters)
     SIZE_OF(ConvertParameters)
-    SIZE_OF(UnitParameters)
+    SIZE_OF(L2NormalizeParameters)
     SIZE_OF(PoolParameters)
-    SIZE_OF(NeighboursParameters)
+    SIZE_OF(Im2colParameters)
     SIZE_OF(HeadsParameters)
     SIZE_OF(ProductParameters)
     SIZE_OF(ProductHopperParameters)
@@ -67,7 +70,7 @@ u64 emulate_size_of(const char* structure) {
     SIZE_OF(SpladeParameters)
     SIZE_OF(SpladeHopperParameters)
     SIZE_OF(SparsifyParameters)
-    SIZE_OF(LimitParameters)
+    SIZE_OF(TopKParameters)
     SIZE_OF(NearestParameters)
 #undef SIZE_OF
     return 0;

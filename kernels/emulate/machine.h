@@ -1,8 +1,11 @@
-// A multiprocessor on a processor: runs the blocks of a launch one after the other, the threads of a block as fibers.
+// A multiprocessor on a CPU: runs the blocks of a launch one after the other, the threads of a
+// block as fibers.
 //
-// A thread runs until it must wait for others (a barrier, an exchange within its warp, a copy) or ends; which thread runs next, the schedule says. Schedules are
-// chosen so that mistakes show: one warp runs as far ahead as it can, forwards, backwards, or threads are drawn at random; copies land at once or as late as they may.
-// When nobody can run and somebody still waits, the launch fails and says where each waits.
+// A thread runs until it must wait for others (a barrier, an exchange within its warp, a copy) or
+// ends; the schedule decides which thread runs next. Schedules are designed to expose races: one
+// warp runs as far ahead as it can, forwards or backwards, or threads are drawn at random; copies
+// complete immediately or as late as allowed. A deadlock fails the launch with the place where each
+// thread waits.
 #pragma once
 
 #include <cstdio>
@@ -19,11 +22,11 @@ namespace emulate {
 
 using Kernel = void (*)(const void* parameters);
 
-struct Three {
+struct Dim3 {
     unsigned x = 1, y = 1, z = 1;
 };
 
-/// A place in the sources at which threads wait for something.
+/// A place in the sources at which threads wait.
 struct Site {
     std::string file;
     int line = 0;
@@ -31,20 +34,20 @@ struct Site {
     long passed = 0;
 };
 
-/// What a launch can fail with.
+/// The exception of a failed launch.
 struct Failure {
     std::string message;
 };
 
-/// The order in which threads run, from the number of a schedule.
+/// The order in which threads run, derived from the schedule number.
 struct Schedule {
     explicit Schedule(uint64_t number) : number(number), state(number * 0x9e3779b97f4a7c15ull + 1) {}
     uint64_t number, state;
 
-    /// Even schedules let copies land at once, odd ones as late as they may.
-    bool lands_late() const { return number & 1; }
-    /// Warps (and lanes) from the first, from the last, one drawn warp first, any.
-    unsigned way() const { return (number >> 1) & 3; }
+    /// Even schedules complete copies immediately, odd ones as late as allowed.
+    bool is_late() const { return number & 1; }
+    /// Warps (and lanes) in ascending order, descending, one random warp first, or at random.
+    unsigned order() const { return (number >> 1) & 3; }
 
     unsigned below(unsigned bound) {
         state = state * 6364136223846793005ull + 1442695040888963407ull;
@@ -54,7 +57,7 @@ struct Schedule {
 
 class Machine;
 
-/// A group of threads that do something together: a warp, a warpgroup, a barrier.
+/// A collective operation of a group of threads: a warp, a warpgroup, a barrier.
 struct Meeting {
     const char* what = nullptr;
     unsigned arrived = 0;
@@ -63,26 +66,26 @@ struct Meeting {
 
 struct Thread {
     Context context;
-    Three index;
+    Dim3 index;
     unsigned number = 0;
     bool is_done = false;
-    const void* waits_for = nullptr;  // the key; null while it can run
+    const void* waits_for = nullptr;  // the key; null while it is runnable
     const char* waits_at = "";
     int waits_line = 0;
-    // Asynchronous copies that have not landed: bundles, the oldest first, and those not yet bundled.
+    // Pending asynchronous copies: groups, the oldest first, and copies not yet committed.
     struct Copy {
         void* to;
         const void* from;
         uint32_t bytes;
     };
-    std::vector<std::vector<Copy>> bundles;
+    std::vector<std::vector<Copy>> groups;
     std::vector<Copy> open;
 };
 
 class Machine {
   public:
     /// Runs a whole launch.
-    void launch(Kernel kernel, Three grid, unsigned threads, size_t shared_bytes, const void* parameters, uint64_t schedule) {
+    void launch(Kernel kernel, Dim3 grid, unsigned threads, size_t shared_bytes, const void* parameters, uint64_t schedule) {
         schedule_ = Schedule(schedule);
         kernel_ = kernel, parameters_ = parameters, grid_ = grid;
         while (stacks_.size() < threads) stacks_.emplace_back();
@@ -92,14 +95,14 @@ class Machine {
     }
 
     Thread& current() { return *current_; }
-    Three block() const { return block_; }
-    Three grid() const { return grid_; }
+    Dim3 block() const { return block_; }
+    Dim3 grid() const { return grid_; }
     unsigned threads() const { return unsigned(threads_.size()); }
     Schedule& schedule() { return schedule_; }
     char* shared() { return shared_.data(); }
     size_t shared_bytes() const { return shared_.bytes(); }
 
-    /// Lets others run until somebody wakes the key. The caller looks again at what it waits for.
+    /// Suspends the thread until the key is woken. The caller checks its condition again.
     void wait(const void* key, const char* at, int line = 0) {
         Thread& thread = *current_;
         thread.waits_for = key, thread.waits_at = at, thread.waits_line = line;
@@ -118,12 +121,13 @@ class Machine {
         found->second.clear();
     }
 
-    /// The threads `first` to `first + count - 1` do something together: the last to come calls `together` with the arguments of all, in order of threads. Nobody goes on before.
+    /// A collective operation of the threads `first` to `first + count - 1`: the last to arrive
+    /// calls `together` with the arguments of all, in thread order. All wait for it.
     template <class Together>
     void meet(unsigned group_kind, unsigned group, unsigned first, unsigned count, const char* what, void* argument, Together together) {
         Meeting& meeting = meetings_[{group_kind, group}];
         if (meeting.arrived == 0) meeting.what = what, meeting.arguments.assign(count, nullptr);
-        // Names are literals: equal ones may lie at different places.
+        // Names are literals: equal ones may have different addresses.
         if (std::strcmp(meeting.what, what) != 0) fail(std::string("threads of one group do not act together: one does ") + what + ", another " + meeting.what);
         if (current_->number < first || current_->number - first >= count || meeting.arguments[current_->number - first])
             fail(std::string("a thread does ") + what + " in a group that it does not belong to, or twice");
@@ -138,7 +142,7 @@ class Machine {
         }
     }
 
-    /// A barrier: goes on when `count` threads have come.
+    /// A barrier: opens when `count` threads have arrived.
     void barrier(unsigned id, unsigned count, const char* file, int line) {
         unsigned& arrived = barriers_[id];
         if (++arrived == count) {
@@ -149,7 +153,7 @@ class Machine {
         }
     }
 
-    /// Counts that a thread came by, and says whether the site counts at all: a test lets one count for nothing.
+    /// Counts a visit of the site, and returns whether it is enabled: a test disables one.
     bool counts(const char* file, int line, const char* kind) {
         auto [place, is_new] = sites_.try_emplace({file, line, kind});
         Site& site = place->second;
@@ -169,14 +173,15 @@ class Machine {
     }
     void forget_sites() { sites_.clear(); }
 
-    /// Ends the launch; fibers are left where they stand.
+    /// Ends the launch; fibers are abandoned.
     [[noreturn]] void fail(std::string message) {
         failure_ = std::move(message);
         switch_context(&current_->context, &main_);
         std::abort();
     }
 
-    /// State that extensions keep for a block, such as barriers of Hopper's: made when first asked for, gone with the block.
+    /// State of an extension for one block, such as Hopper's barriers: created on first use,
+    /// dropped with the block.
     template <class State>
     State& extension() {
         if (!extension_) extension_ = std::make_shared<State>();
@@ -208,13 +213,13 @@ class Machine {
 
     Thread* next_thread() {
         unsigned warps = unsigned(ready_.size());
-        unsigned way = schedule_.way();
-        unsigned offset = way == 3 ? schedule_.below(warps) : way == 2 ? favourite_ : 0;
+        unsigned order = schedule_.order();
+        unsigned offset = order == 3 ? schedule_.below(warps) : order == 2 ? favourite_ : 0;
         for (unsigned step = 0; step < warps; step++) {
-            unsigned warp = way == 1 ? warps - 1 - step : (step + offset) % warps;
+            unsigned warp = order == 1 ? warps - 1 - step : (step + offset) % warps;
             uint32_t lanes = ready_[warp];
             if (!lanes) continue;
-            unsigned lane = way == 1 ? 31 - __builtin_clz(lanes) : __builtin_ctz(lanes);
+            unsigned lane = order == 1 ? 31 - __builtin_clz(lanes) : __builtin_ctz(lanes);
             return &threads_[warp * 32 + lane];
         }
         std::string message = "every thread waits:";
@@ -227,7 +232,7 @@ class Machine {
 
     Kernel kernel_ = nullptr;
     const void* parameters_ = nullptr;
-    Three grid_, block_;
+    Dim3 grid_, block_;
     Schedule schedule_{0};
     std::vector<Stack> stacks_;
     std::vector<Thread> threads_;
@@ -245,7 +250,7 @@ class Machine {
     SharedMemory shared_;
 };
 
-/// The machine of the calling system thread: launches from several do not meet.
+/// The machine of the calling OS thread: concurrent launches are independent.
 inline Machine& machine() {
     static thread_local Machine machine;
     return machine;

@@ -1,5 +1,5 @@
-// The memory of the emulated card. Each allocation ends at a page that nobody may touch, so that reading or writing beyond it stops the launch;
-// whatever is handed out is filled with 0xff first, which is NaN as bf16 and as f32.
+// The memory of the emulated GPU. Each allocation ends at a guard page, so that any access beyond
+// it fails the launch; new memory is filled with 0xff, which is NaN as bf16 and as f32.
 #pragma once
 
 #include <csetjmp>
@@ -18,7 +18,7 @@ namespace emulate {
 
 constexpr int POISON = 0xff;
 
-/// Pages with a forbidden one behind them.
+/// Pages followed by a guard page.
 class Pages {
   public:
     explicit Pages(size_t bytes) {
@@ -76,12 +76,13 @@ inline GlobalMemory& memory() {
 
 inline void* allocate(size_t bytes) { return memory().allocate(bytes); }
 
-/// The shared memory of a block: poisoned anew for each, beginning at a multiple of 1,024, ending (but for what that leaves over) at a forbidden page.
+/// The shared memory of a block: poisoned for each block, aligned to 1,024, ending (except for the
+/// alignment) at a guard page.
 class SharedMemory {
   public:
-    static constexpr size_t MOST = 228 * 1024;
+    static constexpr size_t MAX_BYTES = 228 * 1024;
 
-    SharedMemory() : pages_(MOST) {}
+    SharedMemory() : pages_(MAX_BYTES) {}
     void resize(size_t bytes) {
         bytes_ = bytes;
         size_t rounded = (bytes + 1023) / 1024 * 1024;
@@ -97,15 +98,15 @@ class SharedMemory {
     size_t bytes_ = 0;
 };
 
-/// Turns a touched forbidden page, or more time than any launch of a test takes, into a return to the launch.
+/// Turns an access to a guard page, or a timeout, into an error of the launch.
 class Faults {
   public:
     static constexpr int SECONDS = 4;
     static inline thread_local sigjmp_buf* back = nullptr;
     static inline thread_local void* touched = nullptr;
-    static inline thread_local bool is_late = false;
+    static inline thread_local bool has_timed_out = false;
 
-    /// The time of the calling thread runs from now on, until it is stopped.
+    /// A timeout in CPU time of the calling thread, until it is destroyed.
     class Clock {
       public:
         Clock() {
@@ -137,7 +138,7 @@ class Faults {
             action.sa_sigaction = &Faults::handle_late;
             sigaction(SIGRTMIN, &action, nullptr);
         });
-        // Fibers are no place for a handler.
+        // A signal handler must not run on a fiber's stack.
         static thread_local char stack[64 * 1024];
         static thread_local bool has_stack = false;
         if (!has_stack) {
@@ -155,7 +156,7 @@ class Faults {
     }
     static void handle_late(int, siginfo_t*, void*) {
         if (!back) return;
-        is_late = true;
+        has_timed_out = true;
         siglongjmp(*back, 1);
     }
     static void handle(int signal, siginfo_t* information, void* context) {

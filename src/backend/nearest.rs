@@ -1,6 +1,7 @@
-//! The nearest vectors by looking at all of them.
+//! Brute-force nearest neighbor search: every vector is scored.
 
-/// The `k` vectors with the greatest inner product for each query, the greatest first, of equal ones the lower number.
+/// The `k` vectors with the largest inner product for each query, in descending order; the lower
+/// row wins a tie.
 pub(super) fn nearest(
     queries: &[f32],
     vectors: &[f32],
@@ -15,7 +16,7 @@ pub(super) fn nearest(
                 (number, products.sum::<f64>() as f32)
             })
             .collect();
-        // A stable sort: equal products stay in the order of their numbers.
+        // Stable, so that equal products stay in row order.
         scored.sort_by(|a, b| b.1.total_cmp(&a.1));
         scored.truncate(k);
         scored

@@ -1,7 +1,9 @@
-//! Every operation of a backend in plain Rust, one thread, one loop for each index: what the operations mean.
+//! Every operation of a backend in scalar Rust, one thread, one loop per index: the specification
+//! in code.
 //!
-//! Numbers are stored as f32; each sum is taken in f64 and rounded once, so that what another backend differs by is that backend's own
-//! error. Nothing here is fast on purpose: it is read to learn what an operation does, and run to test others and small models.
+//! Values are stored as f32; each sum is accumulated in f64 and rounded once, so that any deviation
+//! of another backend is that backend's own error. It is deliberately simple rather than fast: read
+//! it to learn what an operation does, and run it to test other backends.
 
 mod activation;
 mod attention;
@@ -14,15 +16,15 @@ mod sparse;
 pub use rows::Rows;
 
 use super::{
-    Activation, Attention, Backend, Linear, Norm, Pooling, SparseVector, SpladeActivation,
-    SpladePooling, greatest,
+    Activation, Attention, Device, ForwardOps, Linear, Norm, Pooling, SparseVector,
+    SpladeActivation, SpladePooling, top_terms,
 };
 use crate::error::Result;
 
-/// The backend that defines each operation: plain f32 on one thread.
+/// The backend that defines each operation: scalar f32 on one thread.
 ///
 /// ```
-/// use esparsa::backend::{Activation, Backend, Linear, Reference};
+/// use esparsa::backend::{Activation, Device, ForwardOps, Linear, Reference};
 ///
 /// let backend = Reference;
 /// let x = backend.tensor(1, 2, &[1.0, 2.0])?;
@@ -35,7 +37,7 @@ use crate::error::Result;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reference;
 
-impl Backend for Reference {
+impl Device for Reference {
     type Tensor = Rows;
     type Matrix = Rows;
     type Table = Rows;
@@ -45,7 +47,7 @@ impl Backend for Reference {
         "reference, f32, 1 thread".to_string()
     }
 
-    fn lanes(&self) -> Vec<Self> {
+    fn streams(&self) -> Vec<Self> {
         vec![*self]
     }
 
@@ -76,7 +78,9 @@ impl Backend for Reference {
     fn shape(&self, tensor: &Rows) -> (usize, usize) {
         (tensor.rows(), tensor.columns())
     }
+}
 
+impl ForwardOps for Reference {
     fn embed(&self, parts: &[(&Rows, &[u32])], norm: Option<&Norm<'_, Self>>) -> Result<Rows> {
         embed::embed(parts, norm)
     }
@@ -118,16 +122,16 @@ impl Backend for Reference {
         attention::attention(attention)
     }
 
-    fn neighbours(&self, x: &Rows, starts: &[u32], width: usize) -> Result<Rows> {
-        pool::neighbours(x, starts, width)
+    fn im2col(&self, x: &Rows, starts: &[u32], width: usize) -> Result<Rows> {
+        pool::im2col(x, starts, width)
     }
 
     fn pool(&self, x: &Rows, starts: &[u32], pooling: Pooling) -> Result<Rows> {
         pool::pool(x, starts, pooling)
     }
 
-    fn unit_rows(&self, x: &Rows) -> Result<Rows> {
-        Ok(pool::unit_rows(x))
+    fn l2_normalize(&self, x: &Rows) -> Result<Rows> {
+        Ok(pool::l2_normalize(x))
     }
 
     fn splade(
@@ -137,10 +141,12 @@ impl Backend for Reference {
         decoder: &Linear<'_, Self>,
         activation: SpladeActivation,
         pooling: SpladePooling,
-        most: usize,
+        max_terms: usize,
     ) -> Result<Vec<SparseVector>> {
         let vectors = sparse::splade(x, starts, decoder, activation, pooling)?;
-        let cut = vectors.into_iter().map(|vector| greatest(vector, most));
+        let cut = vectors
+            .into_iter()
+            .map(|vector| top_terms(vector, max_terms));
         Ok(cut.collect())
     }
 

@@ -1,6 +1,6 @@
-//! Checks that shapes fit, the same for all backends that run here.
+//! Shape checks that all backends share.
 
-use super::{Attention, Backend, Positions};
+use super::{Attention, Device, Positions};
 use crate::error::{Error, Result};
 
 /// An error unless the sizes are equal.
@@ -22,8 +22,8 @@ pub(super) fn same(what: &str, found: (usize, usize), expected: (usize, usize)) 
     )))
 }
 
-/// An error unless so many numbers make up rows and columns.
-pub(super) fn numbers(what: &str, rows: usize, columns: usize, found: usize) -> Result<()> {
+/// An error unless `found` values fill rows × columns.
+pub(super) fn count(what: &str, rows: usize, columns: usize, found: usize) -> Result<()> {
     if rows.checked_mul(columns) == Some(found) {
         return Ok(());
     }
@@ -40,7 +40,7 @@ pub(super) fn odd(width: usize) -> Result<()> {
     Err(unfit(format!("expected an odd width, found {width}")))
 }
 
-/// An error unless `starts` begins at 0, does not fall, and ends at the number of rows.
+/// An error unless `starts` begins with 0, never decreases and ends with the number of rows.
 pub(super) fn starts(starts: &[u32], rows: usize) -> Result<()> {
     let is_whole = starts.first() == Some(&0)
         && starts.is_sorted()
@@ -56,7 +56,8 @@ pub(super) fn starts(starts: &[u32], rows: usize) -> Result<()> {
     )))
 }
 
-/// Rows and columns of the sum of rows of tables; an error unless tables have equal columns, lists equal lengths, and numbers are below the rows.
+/// The shape of a sum of table rows; an error unless all tables have the same number of columns,
+/// all lists of ids the same length, and every id is below the number of rows of its table.
 pub(super) fn embed(parts: &[((usize, usize), &[u32])]) -> Result<(usize, usize)> {
     let Some(((_, columns), ids)) = parts.first() else {
         return Err(unfit("expected at least one table, found none".to_owned()));
@@ -73,8 +74,8 @@ pub(super) fn embed(parts: &[((usize, usize), &[u32])]) -> Result<(usize, usize)
     Ok((ids.len(), *columns))
 }
 
-/// An error unless everything that attention takes fits together.
-pub(super) fn attention<B: Backend>(
+/// An error unless the shapes of all arguments of attention agree.
+pub(super) fn attention<B: Device>(
     backend: &B,
     attention: &Attention<'_, B>,
     len: impl Fn(&B::Vector) -> usize,
@@ -112,13 +113,14 @@ pub(super) fn attention<B: Backend>(
     };
     let longest = longest.unwrap_or(0);
     if longest > distances.reach() + 1 {
-        let most = distances.reach() + 1;
-        let message = format!("tokens of a sequence: expected {most} at most, found {longest}");
+        let max_length = distances.reach() + 1;
+        let message =
+            format!("tokens of a sequence: expected at most {max_length}, found {longest}");
         return Err(unfit(message));
     }
-    let greatest = distances.greatest_bucket() as usize;
-    if greatest >= buckets {
-        let message = format!("position bucket: expected less than {buckets}, found {greatest}");
+    let max_bucket = distances.max_bucket() as usize;
+    if max_bucket >= buckets {
+        let message = format!("position bucket: expected less than {buckets}, found {max_bucket}");
         return Err(unfit(message));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Folders in the layout of BEIR.
+//! Collections in BEIR layout.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::queries::{Query, open_queries};
 use super::topics::TopicPart;
 use crate::error::{Error, Result};
 
-/// A collection in the layout of BEIR: `corpus.jsonl`, `queries.jsonl`, and `qrels/<split>.tsv`.
+/// A collection in BEIR layout: `corpus.jsonl`, `queries.jsonl`, and `qrels/<split>.tsv`.
 ///
 /// ```no_run
 /// use esparsa::eval::BeirFolder;
@@ -25,16 +25,16 @@ pub struct BeirFolder {
 }
 
 impl BeirFolder {
-    /// Opens a folder; the files are read only when asked for.
+    /// Opens a folder. Its files are read by the methods below.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the folder has no `queries.jsonl`.
+    /// [`Error::InvalidInput`] if the folder has no `queries.jsonl`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         if !path.join("queries.jsonl").is_file() {
             return Err(Error::invalid(
-                "expected a BEIR folder with `queries.jsonl` in it, found no such file",
+                "expected a BEIR folder with the file `queries.jsonl`, found no such file",
             )
             .at_line(path.display().to_string(), 0));
         }
@@ -52,7 +52,7 @@ impl BeirFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the folder `qrels` cannot be read.
+    /// [`Error::Io`] if the folder `qrels` cannot be read.
     pub fn splits(&self) -> Result<Vec<String>> {
         let folder = self.path.join("qrels");
         let failed = |source| Error::io(&folder, "list", source);
@@ -73,7 +73,7 @@ impl BeirFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when there is no such split, and those of [`Qrels::open`].
+    /// [`Error::InvalidInput`] if there is no such split, and those of [`Qrels::open`].
     pub fn qrels(&self, split: &str) -> Result<Qrels> {
         let splits = self.splits()?;
         if !splits.iter().any(|known| known == split) {
@@ -95,7 +95,7 @@ impl BeirFolder {
         open_queries(self.path.join("queries.jsonl"), TopicPart::default())
     }
 
-    /// The queries that have judgments in `qrels`, which are the ones to search for a split.
+    /// The queries with judgments in `qrels`: those to search for a split.
     ///
     /// # Errors
     ///
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_queries_is_refused() {
+    fn a_folder_without_queries_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let error = BeirFolder::open(folder.path()).unwrap_err().to_string();
         assert!(error.contains("queries.jsonl"), "{error}");

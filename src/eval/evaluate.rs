@@ -1,4 +1,4 @@
-//! Measuring a run against qrels.
+//! Evaluation of a run against qrels.
 
 use std::fmt;
 
@@ -9,39 +9,67 @@ use super::run::Run;
 use super::table::Table;
 use crate::error::{Error, Result};
 
-/// What to do with queries that are judged but not in the run.
+/// How to treat queries that are judged but not in the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MissingQueries {
     /// They count with 0 in every measure, as in `ir_measures` and in `trec_eval -c`.
     #[default]
     Zero,
-    /// They are left out of the report and of the means, as in trec_eval without `-c`.
+    /// They are excluded from the report and the means, as in trec_eval without `-c`.
     Skip,
 }
 
-/// Choices for [`evaluate`].
+/// Options of [`evaluate`].
+///
+/// ```
+/// use esparsa::eval::{EvaluateOptions, MissingQueries};
+///
+/// let options = EvaluateOptions::new().missing(MissingQueries::Skip).exclude_self(true);
+/// assert_ne!(options, EvaluateOptions::default());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EvaluateOptions {
-    /// What to do with queries that are judged but not in the run.
-    pub missing: MissingQueries,
-    /// Leaves out results whose id is that of their query, where queries are documents of the
-    /// collection themselves, as in ArguAna.
-    pub exclude_self: bool,
+    missing: MissingQueries,
+    exclude_self: bool,
 }
 
-/// Measures a run: one value for each query of the qrels and each metric.
+impl EvaluateOptions {
+    /// The rules of `trec_eval -c`: missing queries count with 0, no result is excluded.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How to treat queries that are judged but not in the run.
+    #[must_use]
+    pub fn missing(self, missing: MissingQueries) -> Self {
+        Self { missing, ..self }
+    }
+
+    /// Whether to remove results with the id of their query, for collections whose queries are
+    /// documents of the collection, such as ArguAna.
+    #[must_use]
+    pub fn exclude_self(self, exclude_self: bool) -> Self {
+        Self {
+            exclude_self,
+            ..self
+        }
+    }
+}
+
+/// Evaluates a run: one value for each query of the qrels and each metric.
 ///
 /// The rules are those of trec_eval. Documents are ranked as in [`Run::ranked`]. A document without
-/// a judgment counts as not relevant, and so does a negative grade. Queries of the run that are not
-/// judged are left out. A judged query without relevant documents counts, with 0. All measures use
-/// the one ranking; for tied scores `ir_measures` computes `RR@k` and `Judged@k` on another one,
-/// with ties by rising document id.
+/// a judgment, or with a negative grade, counts as not relevant. Queries of the run without
+/// judgments are ignored. A judged query without relevant documents counts with 0. All measures use
+/// the same ranking; `ir_measures` computes `RR@k` and `Judged@k` on a ranking whose ties are
+/// broken by ascending document id instead.
 ///
 /// # Errors
 ///
-/// [`Error::InvalidInput`] when there is nothing to average: no metric, no judged query, or, for a
-/// run with queries, none of them judged (the ids of the two files do not match); and for an empty
-/// run with [`MissingQueries::Skip`].
+/// [`Error::InvalidInput`] if there is nothing to average: no metric, no judged query, a run none
+/// of whose queries is judged (the ids of the two files do not match), or an empty run with
+/// [`MissingQueries::Skip`].
 pub fn evaluate(
     qrels: &Qrels,
     run: &Run,
@@ -117,23 +145,23 @@ pub struct Report {
 }
 
 impl Report {
-    /// The metrics, in the order in which they were asked for.
+    /// The metrics, in the order of the call.
     pub fn metrics(&self) -> &[Metric] {
         &self.metrics
     }
 
-    /// Ids of the queries that count, in the order of the qrels.
+    /// Ids of the evaluated queries, in the order of the qrels.
     pub fn queries(&self) -> &[String] {
         &self.queries
     }
 
-    /// Values of a metric, in the order of [`Report::queries`]; `None` if it was not asked for.
+    /// Values of a metric, in the order of [`Report::queries`]; `None` if it was not computed.
     pub fn values(&self, metric: &Metric) -> Option<&[f64]> {
         let index = self.metrics.iter().position(|known| known == metric)?;
         Some(&self.values[index])
     }
 
-    /// Mean of a metric over the queries; `None` if it was not asked for.
+    /// Mean of a metric over the queries; `None` if it was not computed.
     pub fn mean(&self, metric: &Metric) -> Option<f64> {
         self.values(metric).map(mean)
     }
@@ -153,7 +181,7 @@ impl Report {
         self.not_judged
     }
 
-    /// A table with one line for each query, and the means below.
+    /// A table with one row for each query, and a last row of means.
     pub fn query_table(&self) -> Table {
         let mut table = Table::new(["query".to_owned()].into_iter().chain(self.metric_names()));
         for (index, query) in self.queries.iter().enumerate() {
@@ -168,7 +196,7 @@ impl Report {
     }
 }
 
-/// Mean of at least one value; a report always has a query.
+/// The mean; a report always has at least one query.
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
@@ -185,12 +213,12 @@ impl fmt::Display for Report {
             let counted = if self.missing_counted {
                 "counted as 0"
             } else {
-                "left out"
+                "skipped"
             };
             writeln!(f, "judged, without results: {} ({counted})", self.missing)?;
         }
         if self.not_judged > 0 {
-            writeln!(f, "not judged: {} (left out)", self.not_judged)?;
+            writeln!(f, "not judged: {} (skipped)", self.not_judged)?;
         }
         Ok(())
     }
@@ -210,10 +238,7 @@ mod tests {
 
     fn report(missing: MissingQueries) -> Report {
         let metrics = Metric::parse_list("mrr,p@2").unwrap();
-        let options = EvaluateOptions {
-            missing,
-            ..EvaluateOptions::default()
-        };
+        let options = EvaluateOptions::new().missing(missing);
         evaluate(&qrels(), &run(), &metrics, options).unwrap()
     }
 
@@ -232,14 +257,13 @@ mod tests {
     }
 
     #[test]
-    fn a_query_that_finds_itself_first_is_not_measured_by_that() {
+    fn a_result_with_the_id_of_its_query_can_be_excluded() {
         let run = Run::read("1 Q0 1 1 9 t\n1 Q0 a 2 8 t\n".as_bytes(), "r").unwrap();
         let metrics = Metric::parse_list("mrr").unwrap();
         let mrr = |exclude_self| {
-            let options = EvaluateOptions {
-                missing: MissingQueries::Skip,
-                exclude_self,
-            };
+            let options = EvaluateOptions::new()
+                .missing(MissingQueries::Skip)
+                .exclude_self(exclude_self);
             evaluate(&qrels(), &run, &metrics, options).unwrap().means()[0]
         };
         assert_eq!((mrr(false), mrr(true)), (0.5, 1.0));
@@ -250,24 +274,21 @@ mod tests {
         let mut run = Run::new();
         run.insert("1", Vec::new()).unwrap();
         let metrics = Metric::parse_list("mrr").unwrap();
-        let options = EvaluateOptions {
-            missing: MissingQueries::Skip,
-            ..EvaluateOptions::default()
-        };
+        let options = EvaluateOptions::new().missing(MissingQueries::Skip);
         let report = evaluate(&qrels(), &run, &metrics, options).unwrap();
         assert_eq!(report.queries(), ["1"]);
         assert_eq!(report.means(), [0.0]);
     }
 
     #[test]
-    fn the_printed_report_says_what_was_left_out() {
+    fn the_printed_report_says_what_was_skipped() {
         assert_eq!(
             report(MissingQueries::Zero).to_string(),
             "metric    mean\nmrr     0.3333\np@2     0.1667\nqueries: 3\n\
-             judged, without results: 1 (counted as 0)\nnot judged: 1 (left out)\n"
+             judged, without results: 1 (counted as 0)\nnot judged: 1 (skipped)\n"
         );
         let text = report(MissingQueries::Skip).to_string();
-        assert!(text.contains("without results: 1 (left out)"), "{text}");
+        assert!(text.contains("without results: 1 (skipped)"), "{text}");
         assert_eq!(
             report(MissingQueries::Skip).query_table().to_string(),
             "query     mrr     p@2\n1      1.0000  0.5000\n3      0.0000  0.0000\n\
@@ -279,10 +300,7 @@ mod tests {
     fn nothing_to_average_is_an_error() {
         let metrics = Metric::parse_list("mrr").unwrap();
         let zero = EvaluateOptions::default();
-        let skip = EvaluateOptions {
-            missing: MissingQueries::Skip,
-            ..EvaluateOptions::default()
-        };
+        let skip = EvaluateOptions::new().missing(MissingQueries::Skip);
         assert!(evaluate(&qrels(), &run(), &[], zero).is_err());
         assert!(evaluate(&Qrels::new(), &run(), &metrics, zero).is_err());
         assert!(evaluate(&qrels(), &Run::new(), &metrics, skip).is_err());

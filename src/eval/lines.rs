@@ -1,4 +1,4 @@
-//! Lines of a text file, counted, so that every error can name its file and line.
+//! A line reader that counts lines, so that every error can name its file and line.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -6,14 +6,14 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Longest line accepted in a run, qrels or query file, in bytes.
+/// Maximum length of a line in a run, qrels or query file, in bytes.
 pub const MAX_LINE_BYTES: u64 = 16 << 20;
 
-/// Opens a file for one of the readers of this module.
+/// Opens a file for the readers of this module.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the file cannot be opened.
+/// [`Error::Io`] if the file cannot be opened.
 pub(super) fn open(path: &Path) -> Result<BufReader<File>> {
     match File::open(path) {
         Ok(file) => Ok(BufReader::with_capacity(1 << 16, file)),
@@ -21,7 +21,7 @@ pub(super) fn open(path: &Path) -> Result<BufReader<File>> {
     }
 }
 
-/// Reads lines one at a time into a buffer of its own and remembers where it is.
+/// Reads one line at a time into its buffer and counts lines.
 pub(super) struct Lines<R> {
     reader: R,
     file: String,
@@ -40,13 +40,12 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// The next line without its line end, or `None` at the end of the file.
+    /// The next line without its line terminator, or `None` at the end of the file.
     ///
-    /// A byte order mark before the first line is dropped, and so is the carriage return of
-    /// files written on Windows.
+    /// Drops a byte order mark before the first line, and the carriage return of `\r\n`.
     pub(super) fn next_line(&mut self) -> Result<Option<&str>> {
         self.buffer.clear();
-        // One byte more than allowed is read, to tell a line of the greatest length from a longer one.
+        // One byte above the limit: it distinguishes a line of maximum length from a longer one.
         let read = (&mut self.reader)
             .take(MAX_LINE_BYTES + 1)
             .read_until(b'\n', &mut self.buffer)
@@ -74,17 +73,17 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// Number of the line read last, from 1.
+    /// Number of the last line read, from 1.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// An error about the line read last.
+    /// An error about the last line read.
     pub(super) fn error(&self, message: impl Into<String>) -> Error {
         self.place(Error::invalid(message))
     }
 
-    /// Gives an error the place of the line read last.
+    /// Adds the position of the last line read to an error.
     pub(super) fn place(&self, error: Error) -> Error {
         error.at_line(self.file.clone(), self.number)
     }
@@ -95,7 +94,7 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// A piece of input, quoted and shortened for an error message.
+/// A piece of input, quoted and truncated for an error message.
 pub(super) fn quote(text: &str) -> String {
     const SHOWN: usize = 60;
     if text.chars().count() <= SHOWN {
@@ -113,7 +112,7 @@ pub(super) fn check_id(what: &str, id: &str) -> Result<()> {
     }
 }
 
-/// Checks that a name can stand as one column of a TREC file as it is.
+/// Checks that a name can be one column of a TREC file without encoding.
 ///
 /// `what` names it in the error, such as `run tag`.
 pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
@@ -142,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_and_byte_order_mark_are_dropped() {
+    fn line_terminators_and_byte_order_mark_are_dropped() {
         let found = all(b"\xef\xbb\xbfone\r\n\ntwo").unwrap();
         assert_eq!(found, ["one", "", "two"]);
     }
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_longer_than_the_limit_is_refused() {
+    fn a_line_longer_than_the_limit_is_rejected() {
         let longest = vec![b'x'; MAX_LINE_BYTES as usize];
         assert_eq!(all(&longest).unwrap()[0].len(), longest.len());
 
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn long_pieces_are_shortened_in_messages() {
+    fn long_pieces_are_truncated_in_messages() {
         assert_eq!(quote("short"), "`short`");
         assert_eq!(quote(&"é".repeat(100)), format!("`{}...`", "é".repeat(60)));
     }

@@ -1,4 +1,4 @@
-//! The measures, each on the grades of one ranking.
+//! The measures, computed from the grades of one ranking.
 
 use std::collections::HashMap;
 
@@ -6,22 +6,22 @@ use super::metric::{Measure, Metric};
 use super::names::encoded;
 use super::run::ScoredDocument;
 
-/// A ranking with the judgments it is held against.
+/// A ranking with the judgments to evaluate it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct JudgedRanking {
-    /// For each rank, the grade of the document there, or `None` if it was not judged.
+    /// For each rank, the grade of the document, or `None` if it was not judged.
     ranked: Vec<Option<i32>>,
-    /// The grades above 0 of all judged documents, best first: the ideal ranking.
+    /// The positive grades of all judged documents in descending order: the ideal ranking.
     ideal: Vec<i32>,
-    /// Number of documents that were graded: a negative grade stands for one that was not.
+    /// Number of graded documents; a negative grade marks a document as not graded.
     graded: usize,
 }
 
 impl JudgedRanking {
     /// Looks up the documents of a ranking, best first, among the judged ones.
     pub(super) fn new(ranking: &[&ScoredDocument], judgments: &HashMap<String, i32>) -> Self {
-        // Qrels in columns cannot hold white space either: there an id may stand as it does in a
-        // run.
+        // Qrels in columns cannot contain white space either, so they may have ids in the encoded
+        // form of a run.
         let grade = |hit: &&ScoredDocument| {
             let id = &hit.document;
             let grade = judgments.get(id);
@@ -43,7 +43,7 @@ impl JudgedRanking {
         match metric.measure() {
             Measure::Ndcg => self.ndcg(self.ranked.iter().map(|grade| grade.unwrap_or(0)), cutoff),
             Measure::NdcgJudged => {
-                // A negative grade stands for a document that was not graded.
+                // A negative grade marks a document as not graded.
                 let judged = self.ranked.iter().flatten().copied();
                 self.ndcg(judged.filter(|&grade| grade >= 0), cutoff)
             }
@@ -76,8 +76,8 @@ impl JudgedRanking {
         ratio(self.found(usize::MAX, level), self.ranked.len())
     }
 
-    /// For each relevant document found, 1 less the share of the first R documents judged not
-    /// relevant that stand before it, where R is the number of relevant documents.
+    /// Mean over the relevant documents of 1 minus the fraction of the first R documents judged not
+    /// relevant that are ranked above it, where R is the number of relevant documents.
     fn bpref(&self, level: i32) -> f64 {
         let relevant = self.relevant(level);
         let counted = relevant.min(self.graded - relevant);
@@ -95,7 +95,7 @@ impl JudgedRanking {
         }
     }
 
-    /// Cumulative gain of the ranking over that of the ideal ranking.
+    /// Discounted cumulative gain of the ranking divided by that of the ideal ranking.
     fn ndcg(&self, grades: impl Iterator<Item = i32>, cutoff: usize) -> f64 {
         let ideal = discounted_gain(self.ideal.iter().copied(), cutoff);
         if ideal > 0.0 {
@@ -149,7 +149,7 @@ fn is_relevant(grade: Option<i32>, level: i32) -> bool {
     grade.is_some_and(|grade| grade >= level)
 }
 
-/// A share, 0 when there is nothing to have a share of.
+/// `part / whole`, or 0 if `whole` is 0.
 fn ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 {
         0.0
@@ -158,7 +158,7 @@ fn ratio(part: usize, whole: usize) -> f64 {
     }
 }
 
-/// Sum of the grades above 0 in the first `cutoff` ranks, each divided by `log2(rank + 1)`.
+/// Sum of the positive grades of the first `cutoff` ranks, each divided by `log2(rank + 1)`.
 fn discounted_gain(grades: impl Iterator<Item = i32>, cutoff: usize) -> f64 {
     let mut sum = 0.0;
     for (index, grade) in grades.take(cutoff).enumerate() {
@@ -174,7 +174,7 @@ mod tests {
     use super::super::randomization::SplitMix64;
     use super::*;
 
-    /// Each measure again, as its definition reads, from names and judgments alone.
+    /// Reference: each measure computed by its definition, from names and judgments.
     fn oracle(metric: &Metric, ranking: &[String], judgments: &HashMap<String, i32>) -> f64 {
         let level = metric.relevance_level();
         let grade = |name: &String| judgments.get(name).copied();
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn judged_counts_negative_grades_and_ndcg_of_judged_skips_them() {
+    fn judged_counts_negative_grades_and_ndcg_of_judged_documents_skips_them() {
         let judgments = HashMap::from([("a".to_owned(), -1), ("b".to_owned(), 1)]);
         let hits = ["x", "a", "b"].map(|name| ScoredDocument {
             document: name.to_owned(),

@@ -1,5 +1,5 @@
-//! Names of measures: `ndcg@10`, `recall(rel=2)@1000`, and those of trec_eval: `ndcg_cut_10`,
-//! `recall_1000`.
+//! Measures and their names: `ndcg@10`, `recall(rel=2)@1000`, and those of trec_eval, such as
+//! `ndcg_cut_10` and `recall_1000`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,27 +7,29 @@ use std::str::FromStr;
 use super::lines::quote;
 use crate::error::{Error, Result};
 
-/// What is measured, apart from the cutoff and the relevance level.
+/// A measure without its cutoff and relevance level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Measure {
     /// Normalized discounted cumulative gain; the gain is the grade, the discount `log2(rank + 1)`.
     Ndcg,
-    /// The same over judged documents only: the others are taken out before ranks are counted.
+    /// nDCG over judged documents only: the others are removed before ranks are counted.
     NdcgJudged,
     /// One over the rank of the first relevant document.
     ReciprocalRank,
-    /// Share of the relevant documents that are among the first k.
+    /// Fraction of the relevant documents that are among the first k.
     Recall,
-    /// Share of the first k places taken by relevant documents; missing results count as misses.
+    /// Fraction of the first k ranks with a relevant document; missing results count as not
+    /// relevant.
     Precision,
-    /// Mean, over the relevant documents, of the precision at their ranks.
+    /// Mean over the relevant documents of the precision at their ranks.
     AveragePrecision,
-    /// 1 if a relevant document is among the first k, else 0.
+    /// 1 if a relevant document is among the first k, otherwise 0.
     Success,
-    /// Share of the first k results (of all of them, if fewer) that have a judgment.
+    /// Fraction of the first k results (of all results, if fewer) that have a judgment.
     Judged,
-    /// Binary preference (Buckley and Voorhees, SIGIR 2004): how seldom a document judged not
-    /// relevant stands before a relevant one. Documents without a judgment are passed over.
+    /// Binary preference (Buckley and Voorhees, SIGIR 2004): how rarely a document judged not
+    /// relevant is ranked above a relevant one. Documents without a judgment are ignored.
     Bpref,
     /// Precision at R, the number of relevant documents.
     RPrecision,
@@ -41,21 +43,21 @@ pub enum Measure {
     SetAveragePrecision,
 }
 
-/// Whether a measure looks at the first k ranks.
+/// Whether a measure has a cutoff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cutoff {
-    /// It looks at all results, always.
+    /// It always uses all results.
     Never,
-    /// At all results, unless there is a cutoff.
+    /// It uses all results unless there is a cutoff.
     Optional,
-    /// It means nothing without one.
+    /// It is not defined without one.
     Required,
 }
 
-/// How the names of a measure are written and what they may carry.
+/// The names of a measure, and which parameters they accept.
 struct Spelling {
     measure: Measure,
-    /// The canonical name first, then others that are understood, in lower case.
+    /// The canonical name, then its aliases, in lower case.
     names: &'static [&'static str],
     /// The name before the cutoff in trec_eval, in lower case: `ndcg_cut` of `ndcg_cut_10`.
     trec_eval: Option<&'static str>,
@@ -111,9 +113,9 @@ impl Metric {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] for a cutoff of 0, a relevance level below 1 or other than 1 where
-    /// the measure has none, for recall, precision and success without a cutoff, and for measures
-    /// of all results with one.
+    /// [`Error::InvalidInput`] for a cutoff of 0, a relevance level below 1, a level other than 1
+    /// for a measure without levels, recall, precision or success without a cutoff, and a cutoff
+    /// for a measure of all results.
     pub fn new(measure: Measure, cutoff: Option<usize>, relevance_level: i32) -> Result<Self> {
         let spelling = spelling_of(measure);
         let name = spelling.names[0];
@@ -127,7 +129,7 @@ impl Metric {
                 "expected a cutoff for {name}, as in {name}@10, found none"
             ))),
             (Cutoff::Never, Some(cutoff)) => Err(Error::invalid(format!(
-                "{name} looks at all results; leave out the cutoff {cutoff}"
+                "{name} uses all results; leave out the cutoff {cutoff}"
             ))),
             _ => Ok(()),
         }?;
@@ -152,8 +154,7 @@ impl Metric {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] for a name that is not known, an empty list, and a metric given
-    /// twice.
+    /// [`Error::InvalidInput`] for an unknown name, an empty list, and a metric that occurs twice.
     pub fn parse_list(text: &str) -> Result<Vec<Self>> {
         let mut metrics: Vec<Self> = Vec::new();
         for name in text.split(',') {
@@ -166,17 +167,17 @@ impl Metric {
         Ok(metrics)
     }
 
-    /// What is measured.
+    /// The measure.
     pub fn measure(&self) -> Measure {
         self.measure
     }
 
-    /// Number of ranks looked at; `None` for all.
+    /// Number of ranks; `None` for all results.
     pub fn cutoff(&self) -> Option<usize> {
         self.cutoff
     }
 
-    /// The lowest grade that counts as relevant.
+    /// The minimum grade that counts as relevant.
     pub fn relevance_level(&self) -> i32 {
         self.relevance_level
     }
@@ -203,7 +204,7 @@ impl fmt::Display for Metric {
 impl FromStr for Metric {
     type Err = Error;
 
-    /// Reads a name; the level may stand before or after the cutoff.
+    /// Parses a name; the level may be before or after the cutoff.
     fn from_str(text: &str) -> Result<Self> {
         let name: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let name = name.to_lowercase();
@@ -217,7 +218,7 @@ impl FromStr for Metric {
                 Ok(cutoff) => (name, Some(cutoff)),
                 Err(_) => {
                     return Err(Error::invalid(format!(
-                        "expected a whole number after `@` in metric {}, found {}",
+                        "expected an integer after `@` in metric {}, found {}",
                         quote(text),
                         quote(digits)
                     )));
@@ -234,7 +235,8 @@ impl FromStr for Metric {
     }
 }
 
-/// A name with its cutoff as trec_eval prints it, `ndcg_cut_10`, or takes it, `ndcg_cut.10`.
+/// Parses a name with its cutoff in trec_eval's output form, `ndcg_cut_10`, or argument form,
+/// `ndcg_cut.10`.
 fn of_trec_eval(name: &str) -> Option<(Measure, usize)> {
     let (name, digits) = name.rsplit_once(['_', '.'])?;
     let known = SPELLINGS
@@ -243,7 +245,7 @@ fn of_trec_eval(name: &str) -> Option<(Measure, usize)> {
     Some((known.measure, digits.parse().ok()?))
 }
 
-/// Takes `(rel=N)` out of a name; `text` is the name as it was given, for errors.
+/// Removes `(rel=N)` from a name; `text` is the original name, for errors.
 fn take_level(name: &str, text: &str) -> Result<(String, i32)> {
     let Some((before, rest)) = name.split_once('(') else {
         return Ok((name.to_owned(), 1));
@@ -352,7 +354,7 @@ mod tests {
     fn cutoffs_and_levels_are_checked() {
         assert!(message("ndcg@0").contains("at least 1"));
         assert!(message("ndcg@ten").contains("`ten`"));
-        assert!(message("ndcg@-1").contains("whole number"));
+        assert!(message("ndcg@-1").contains("an integer"));
         assert!(message("recall").contains("recall@10"));
         assert!(message("p").contains("cutoff"));
         assert!(message("success").contains("cutoff"));

@@ -1,11 +1,12 @@
-//! Judging rankings: TREC and BEIR files, effectiveness measures, and significance tests.
+//! Evaluation: TREC and BEIR files, effectiveness measures, and significance tests.
 //!
-//! What comes in: a run (what a system returned for each query), qrels (the documents that people
-//! judged), queries. What goes out: a [`Report`] with one value for each query and measure, tables
-//! for people, and p values for the difference between two runs. The rules are those of trec_eval,
-//! as `pytrec_eval` and `ir_measures` apply them: the tests hold every measure to their figures.
-//! Ids with white space or control characters are percent-encoded in runs (`lava lake` is written
-//! as `lava%20lake`), and decoded when a run is read.
+//! The input is a run (the results of a system for each query), qrels (relevance judgments) and
+//! queries. The output is a [`Report`] with one value for each query and measure, tables, and
+//! p-values for the difference between two runs. The rules are those of trec_eval, as `pytrec_eval`
+//! and `ir_measures` apply them; tests compare every measure with their figures. In runs, white
+//! space and control characters of ids are percent-encoded (`lava lake` is written as
+//! `lava%20lake`), and decoded when a run is read.
+//!
 //! Invariant: nothing here opens an index, runs a search, or changes a ranking.
 //!
 //! ```

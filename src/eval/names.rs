@@ -1,20 +1,20 @@
 //! Ids as columns of a TREC run.
 //!
 //! The columns of a run are separated by white space and its lines by line feeds, but an id may
-//! hold any character. In a run, each byte of the UTF-8 form of white space and of control
-//! characters (also bidirectional ones) is written as `%` and two hexadecimal digits: `lava lake`
-//! becomes `lava%20lake`. In such an id, a `%` that two digits follow is encoded too, and so it is
-//! in an id that would read as such a one: `a%20b` becomes `a%2520b`. Reading decodes the same ids,
-//! so that each reads back as it was.
+//! contain any character. In a run, each UTF-8 byte of white space and of control characters
+//! (including bidirectional ones) is written as `%` and two hexadecimal digits: `lava lake` becomes
+//! `lava%20lake`. In such an id, a `%` before two digits is encoded as well, and so it is in an id
+//! that would otherwise be decoded: `a%20b` becomes `a%2520b`. Reading decodes exactly the ids that
+//! writing encodes, so every id is read back unchanged.
 //!
-//! All other ids are written as they are, also those with escapes of other characters, as in
-//! `Who%3F`: other programs judge runs by qrels that have the same ids.
+//! All other ids are written unchanged, including those with escapes of other characters, such as
+//! `Who%3F`: other programs evaluate runs with qrels that have the same ids.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// A character that a terminal obeys instead of showing it: a control character, or one that
-/// changes the direction of what follows.
+/// True for a character that a terminal interprets instead of showing: a control character, or one
+/// that changes the text direction.
 pub fn is_control(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -23,7 +23,7 @@ fn is_special(letter: char) -> bool {
     letter.is_whitespace() || is_control(letter)
 }
 
-/// An id as it stands in a run.
+/// The form of an id in a run.
 pub(super) fn encoded(id: &str) -> Cow<'_, str> {
     if !is_escaped(id) {
         return Cow::Borrowed(id);
@@ -42,7 +42,7 @@ pub(super) fn encoded(id: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The id that stands in a run as `text`.
+/// The id whose form in a run is `text`.
 pub(super) fn decoded(text: &str) -> Cow<'_, str> {
     match is_escaped(text) {
         true => without_escapes(text),
@@ -50,8 +50,8 @@ pub(super) fn decoded(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether an id has a special character, or would have one if its escapes were decoded, however
-/// often. That holds for an id as for its encoded form, so writing and reading agree about which
+/// True if an id has a special character, or would have one after decoding its escapes any number
+/// of times. An id and its encoded form give the same answer, so writing and reading agree on which
 /// ids are encoded.
 pub fn is_escaped(id: &str) -> bool {
     if !id.contains(|letter| letter == '%' || is_special(letter)) {
@@ -61,15 +61,15 @@ pub fn is_escaped(id: &str) -> bool {
     while !id.contains(is_special) {
         match without_escapes(&id) {
             Cow::Borrowed(_) => return false,
-            // Shorter each time.
+            // Terminates: each decoding shortens the id.
             Cow::Owned(decoded) => id = Cow::Owned(decoded),
         }
     }
     true
 }
 
-/// The text with every escape replaced by its byte; as it is where it has none, and where the bytes
-/// would be no UTF-8.
+/// The text with every escape replaced by its byte; unchanged if it has no escape, or if the result
+/// would not be UTF-8.
 fn without_escapes(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     if !(0..bytes.len()).any(|at| byte_at(bytes, at).is_some()) {
@@ -92,7 +92,7 @@ fn without_escapes(text: &str) -> Cow<'_, str> {
     String::from_utf8(id).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// The byte that the escape at `start` stands for, if there is one.
+/// The byte of the escape at `start`, if there is an escape.
 fn byte_at(bytes: &[u8], start: usize) -> Option<u8> {
     let [b'%', high, low] = bytes.get(start..start + 3)? else {
         return None;
@@ -107,7 +107,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn ids_of_one_column_stay_as_they_are() {
+    fn ids_that_fit_in_a_column_are_not_encoded() {
         for id in [
             "etna",
             "a/b?c=d",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_that_are_no_utf_8_are_taken_as_they_stand() {
+    fn escapes_that_are_not_utf_8_are_not_decoded() {
         assert_eq!(decoded("a%FFb"), "a%FFb");
         assert_eq!(decoded("%C2%A"), "%C2%A");
         assert_eq!(decoded("%20%FF"), "%20%FF");
@@ -149,7 +149,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_id_reads_back_the_same(id in "[%0-9a-fA-F \\t\\n\\x1b\u{85}\u{202e}é]{0,12}|\\PC{0,8}") {
+        fn every_id_is_read_back_unchanged(id in "[%0-9a-fA-F \\t\\n\\x1b\u{85}\u{202e}é]{0,12}|\\PC{0,8}") {
             let text = encoded(&id);
             prop_assert!(!text.contains(|c: char| c.is_whitespace() || is_control(c)));
             prop_assert_eq!(&*decoded(&text), &*id);

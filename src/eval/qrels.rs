@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 
 /// Relevance judgments: for each query, the grade of each judged document.
 ///
-/// A grade of 1 or more means relevant. A negative grade means that the document was seen but not
-/// graded: as in trec_eval, it counts as not relevant, and measures over judged documents skip it.
-/// Queries keep the order of their first line in the file.
+/// A grade of 1 or more means relevant. A negative grade means that the document was not graded: as
+/// in trec_eval, it counts as not relevant, and measures over judged documents skip it. Queries are
+/// in the order of their first line in the file.
 ///
 /// ```
 /// use esparsa::eval::Qrels;
@@ -28,7 +28,7 @@ pub struct Qrels {
     grades: HashMap<String, HashMap<String, i32>>,
 }
 
-/// What headers call the column of grades, or the last word of such a name.
+/// Names of the grade column in headers, or the last words of such names.
 const GRADE_NAMES: [&str; 9] = [
     "score",
     "grade",
@@ -51,7 +51,7 @@ enum Layout {
 }
 
 impl Qrels {
-    /// Judgments of no query.
+    /// Empty qrels.
     pub fn new() -> Self {
         Self::default()
     }
@@ -60,7 +60,7 @@ impl Qrels {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the file cannot be read, and those of [`Qrels::read`].
+    /// [`Error::Io`] if the file cannot be read, and those of [`Qrels::read`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::read(open(path)?, &path.display().to_string())
@@ -68,17 +68,17 @@ impl Qrels {
 
     /// Reads qrels; `file` is the name used in errors.
     ///
-    /// Two layouts are told apart by the first line that is not blank. TREC: four columns `query
+    /// The first line that is not blank decides between two layouts. TREC: four columns `query
     /// iteration document grade` separated by white space; the iteration is ignored. BEIR: three
-    /// columns `query document grade` separated by tabs, usually below a header. A first line is a
-    /// header only if its last column names the grades, as in `score` or `relevance`.
+    /// columns `query document grade` separated by tabs, usually after a header. The first line is
+    /// a header only if its last column is a name of grades, such as `score` or `relevance`.
     ///
-    /// Grades are whole numbers; `1.0` is 1.
+    /// Grades are integers; `1.0` is accepted as 1.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidInput`] with file and line for a wrong number of columns, a grade that is
-    /// not a whole number, such as `1.5`, and a document judged twice with different grades.
+    /// not an integer, such as `1.5`, and a document with two different grades for a query.
     pub fn read(reader: impl BufRead, file: &str) -> Result<Self> {
         let mut lines = Lines::new(reader, file);
         let mut qrels = Self::new();
@@ -112,11 +112,11 @@ impl Qrels {
 
     /// Adds one judgment.
     ///
-    /// Repeating a judgment with the same grade changes nothing.
+    /// A repeated judgment with the same grade has no effect.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the document already has another grade for this query.
+    /// [`Error::InvalidInput`] if the document already has another grade for this query.
     pub fn insert(&mut self, query: &str, document: &str, grade: i32) -> Result<()> {
         let grades = match self.grades.get_mut(query) {
             Some(grades) => grades,
@@ -150,28 +150,28 @@ impl Qrels {
         self.order.len()
     }
 
-    /// True when no query is judged.
+    /// True if no query is judged.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
-    /// True when the query has at least one judgment.
+    /// True if the query has at least one judgment.
     pub fn contains(&self, query: &str) -> bool {
         self.grades.contains_key(query)
     }
 
-    /// The grade of a document for a query, or `None` when it was not judged.
+    /// The grade of a document for a query, or `None` if it was not judged.
     pub fn grade(&self, query: &str, document: &str) -> Option<i32> {
         self.grades.get(query)?.get(document).copied()
     }
 
-    /// Documents judged for a query, by id; `None` when the query is not judged.
+    /// Documents judged for a query, by id; `None` if the query is not judged.
     pub fn judgments(&self, query: &str) -> Option<&HashMap<String, i32>> {
         self.grades.get(query)
     }
 }
 
-/// The layout that a first line shows, and whether that line is a header.
+/// The layout of a file with this first line, and whether the line is a header.
 fn detect_layout(line: &str) -> Option<(Layout, bool)> {
     let tabs: Vec<&str> = line.split('\t').collect();
     if let [_, _, grade] = tabs[..] {
@@ -184,8 +184,8 @@ fn detect_layout(line: &str) -> Option<(Layout, bool)> {
     }
 }
 
-/// True if a first line with this last column is a header. Anything else that is no grade is an
-/// error, not a header: the judgment of the first line would be lost in silence.
+/// True if a first line with this last column is a header. Anything else that is not a grade is an
+/// error and not a header, because the judgment of the first line would be lost silently.
 fn is_header(column: &str) -> bool {
     let name = column.trim().to_lowercase();
     let word = name.rsplit(['-', '_', ' ']).next();
@@ -220,13 +220,13 @@ fn parse_line(line: &str, layout: Layout) -> Result<(&str, &str, i32)> {
     match parse_grade(grade) {
         Some(grade) => Ok((query, document, grade)),
         None => Err(Error::invalid(format!(
-            "expected a whole number as grade, such as 1 or 1.0, found {}",
+            "expected an integer as grade, such as 1 or 1.0, found {}",
             quote(grade)
         ))),
     }
 }
 
-/// A whole number, also as other programs write it: `1.0`.
+/// Parses an integer, also in the form `1.0` that some programs write.
 fn parse_grade(text: &str) -> Option<i32> {
     if let Ok(grade) = text.parse() {
         return Some(grade);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn trec_and_beir_layouts_are_told_apart() {
+    fn trec_and_beir_layouts_are_detected() {
         let trec = Qrels::read("\n1 0 a 1\r\n1\t0\tb\t-1\n2 Q0 a 0\n".as_bytes(), "t").unwrap();
         let beir = Qrels::read(
             "query-id\tcorpus-id\tscore\n1\ta\t1\n1\tb\t-1\n2\ta\t0\n".as_bytes(),
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn beir_document_ids_may_hold_spaces() {
+    fn beir_document_ids_may_contain_spaces() {
         let qrels = Qrels::read("1\tNew York\t1\n".as_bytes(), "b").unwrap();
         assert_eq!(qrels.grade("1", "New York"), Some(1));
     }
@@ -277,11 +277,11 @@ mod tests {
     #[test]
     fn errors_name_file_and_line() {
         assert!(message("1 0 a 1\n1 0 b\n").starts_with("q.txt:2: expected four columns"));
-        assert!(message("1 0 a yes\n").starts_with("q.txt:1: expected a whole number as grade"));
+        assert!(message("1 0 a yes\n").starts_with("q.txt:1: expected an integer as grade"));
         assert!(message("1 0\n").starts_with("q.txt:1: expected four columns"));
         assert!(message("1\ta\t1\n1\ta\n").starts_with("q.txt:2: expected three columns"));
         assert!(message("1\t\t1\n").contains("empty column"));
-        assert!(message("1 0 a 99999999999\n").contains("whole number"));
+        assert!(message("1 0 a 99999999999\n").contains("an integer"));
     }
 
     #[test]
@@ -329,14 +329,14 @@ mod tests {
     }
 
     #[test]
-    fn a_second_grade_is_refused_and_a_repeated_one_is_not() {
+    fn a_second_grade_is_rejected_and_a_repeated_one_is_not() {
         assert!(message("1 0 a 1\n1 0 a 2\n").starts_with("q.txt:2: document `a` has grade 1"));
         let qrels = Qrels::read("1 0 a 1\n1 0 a 1\n".as_bytes(), "q").unwrap();
         assert_eq!(qrels.judgments("1").unwrap().len(), 1);
     }
 
     #[test]
-    fn an_empty_file_judges_nothing() {
+    fn an_empty_file_has_no_judgments() {
         assert!(Qrels::read("\n".as_bytes(), "q").unwrap().is_empty());
     }
 }

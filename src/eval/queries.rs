@@ -10,8 +10,9 @@ use super::lines::{Lines, check_id, open, quote};
 use super::topics::{Topic, TopicPart, TopicReader};
 use crate::error::{Error, Result};
 
-/// One query: an id, and its text, its sparse or dense vector, or both.
+/// One query: an id, with a text, a sparse or dense vector, or both.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Query {
     /// Id of the query, as in the qrels; never empty.
     pub id: String,
@@ -20,8 +21,19 @@ pub struct Query {
     /// Terms with their weights, sorted by term, if the file has them; weights are finite and not
     /// negative.
     pub vector: Option<Vec<(String, f32)>>,
-    /// Numbers of a dense vector, if the file has them; they are finite.
+    /// Dense vector, if the file has one. Its components are finite.
     pub dense: Option<Vec<f32>>,
+}
+
+impl Query {
+    /// A query of a text.
+    pub fn of_text(id: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            text: Some(text.into()),
+            ..Self::default()
+        }
+    }
 }
 
 /// The layouts of a query file.
@@ -36,7 +48,7 @@ enum Layout {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the file cannot be read, and those of [`read_queries`].
+/// [`Error::Io`] if the file cannot be read, and those of [`read_queries`].
 pub fn open_queries(path: impl AsRef<Path>, part: TopicPart) -> Result<Vec<Query>> {
     let path = path.as_ref();
     read_queries(open(path)?, &path.display().to_string(), part)
@@ -44,13 +56,14 @@ pub fn open_queries(path: impl AsRef<Path>, part: TopicPart) -> Result<Vec<Query
 
 /// Reads queries in the order of the file; `file` is the name used in errors.
 ///
-/// The first character that is not white space tells the layout:
+/// The first character that is not white space decides the layout:
 ///
 /// - `{`: JSON Lines. Each line is an object with `_id` or `id` (a string or an integer), and with
-///   `text`, `vector`, or both; other keys are ignored. `vector` is an object from term to weight, of
-///   which, for a term given twice, the last weight counts; or it is an array of numbers.
-/// - `<`: TREC topics. `part` says which part of the topic is the query; it matters only here.
-/// - anything else: TSV, `id`, a tab, and the text.
+///   `text`, `vector`, or both; other keys are ignored. `vector` is an object from term to weight,
+///   or an array of numbers. If a term occurs twice, its last weight counts.
+/// - `<`: TREC topics. `part` selects the part of the topic that is the query; other layouts ignore
+///   it.
+/// - anything else: TSV, with `id`, a tab, and the text.
 ///
 /// ```
 /// use esparsa::eval::{TopicPart, read_queries};
@@ -68,8 +81,8 @@ pub fn open_queries(path: impl AsRef<Path>, part: TopicPart) -> Result<Vec<Query
 /// # Errors
 ///
 /// [`Error::InvalidInput`] with file and line for a line that does not fit the layout, an id that
-/// is empty, an id that occurs twice, a weight that is negative or not
-/// finite, and a number that is not finite.
+/// is empty or occurs twice, a weight that is negative or not finite, and a vector component that
+/// is not finite.
 pub fn read_queries(reader: impl BufRead, file: &str, part: TopicPart) -> Result<Vec<Query>> {
     let mut lines = Lines::new(reader, file);
     let mut list = QueryList::default();
@@ -101,7 +114,7 @@ pub fn read_queries(reader: impl BufRead, file: &str, part: TopicPart) -> Result
     }
 }
 
-/// The layout that a line shows; `None` for a blank line.
+/// The layout of a file with this first line; `None` for a blank line.
 fn detect_layout(line: &str) -> Option<Layout> {
     match line.trim_start().chars().next()? {
         '{' => Some(Layout::JsonLines),
@@ -110,7 +123,7 @@ fn detect_layout(line: &str) -> Option<Layout> {
     }
 }
 
-/// Queries read so far, with the line of each, to refuse ids that occur twice.
+/// Queries read so far, with their line numbers, to reject duplicate ids.
 #[derive(Default)]
 struct QueryList {
     queries: Vec<Query>,
@@ -145,16 +158,12 @@ fn parse_tsv(line: &str) -> Result<Query> {
             quote(line)
         )));
     };
-    Ok(Query {
-        id: id.trim().to_owned(),
-        text: Some(text.trim().to_owned()),
-        ..Query::default()
-    })
+    Ok(Query::of_text(id.trim(), text.trim()))
 }
 
 fn parse_json(line: &str) -> Result<Query> {
     let value: Value = serde_json::from_str(line).map_err(|error| {
-        // The parser's own place is within the line; the line is named by the caller.
+        // The parser reports a position within the line; the caller adds the line number.
         let reason = error.to_string();
         let reason = reason.split(" at line ").next().unwrap_or_default();
         Error::invalid(format!(
@@ -211,22 +220,22 @@ fn parse_json(line: &str) -> Result<Query> {
 }
 
 fn parse_numbers(values: &[Value]) -> Result<Vec<f32>> {
-    let number = |(place, value): (usize, &Value)| {
+    let number = |(position, value): (usize, &Value)| {
         let number = value.as_f64().map(|number| number as f32);
         number.filter(|number| number.is_finite()).ok_or_else(|| {
             let found = quote(&value.to_string());
-            let message = format!("expected a finite number at place {place}, found {found}");
+            let message = format!("expected a finite number at position {position}, found {found}");
             Error::invalid(message).in_field("vector")
         })
     };
     values.iter().enumerate().map(number).collect()
 }
 
-/// Terms with weights, sorted by term whatever the order in the file.
+/// Terms with weights, sorted by term.
 fn parse_vector(weights: &serde_json::Map<String, Value>) -> Result<Vec<(String, f32)>> {
     let mut vector = Vec::with_capacity(weights.len());
     for (term, value) in weights {
-        // Narrowed first: a number too large for `f32` becomes infinite and is refused.
+        // Narrow first: a number too large for `f32` becomes infinite and is rejected.
         let weight = value.as_f64().map(|weight| weight as f32);
         match weight {
             Some(weight) if weight.is_finite() && weight >= 0.0 => {

@@ -1,29 +1,31 @@
-//! Fisher's randomization test: how often chance signs would do as well as the signs observed.
+//! Fisher's randomization test: the fraction of random signs with a mean as extreme as the observed
+//! one.
 
 use super::significance::PairedValues;
 use crate::error::{Error, Result};
 
-/// Outcome of [`randomization_test`].
+/// Result of [`randomization_test`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct RandomizationTest {
-    /// Mean difference between the runs: positive when the second is better.
+    /// Mean difference between the runs: positive if the second run is better.
     pub mean_difference: f64,
-    /// Two-sided p value.
+    /// Two-sided p-value.
     pub p_value: f64,
-    /// Number of sign assignments looked at.
+    /// Number of sign assignments evaluated.
     pub permutations: u64,
-    /// True when these were all there are, so that the p value is exact.
+    /// True if these were all assignments, so the p-value is exact.
     pub exact: bool,
 }
 
 /// Fisher's randomization test for paired values, two-sided, on the mean difference.
 ///
-/// If the runs did not differ, each difference could as well have had the other sign. The p value
-/// is the share of sign assignments whose mean is at least as far from 0 as the one observed. All
-/// assignments are tried when there are at most `permutations`; otherwise that many are drawn at
-/// random, and the one observed is counted with them, so the p value is never 0. The same `seed`
-/// gives the same p value; near 0.05, a p value from 100,000 permutations has a standard error of
-/// 0.0007.
+/// Under the null hypothesis that the runs do not differ, both signs of each difference are equally
+/// likely. The p-value is the fraction of sign assignments whose mean is at least as far from 0 as
+/// the observed mean. If there are at most `permutations` assignments, all are evaluated. Otherwise
+/// `permutations` of them are drawn at random, and the observed one is counted as well, so the
+/// p-value is never 0. The same `seed` gives the same p-value. Near 0.05, a p-value from 100,000
+/// permutations has a standard error of 0.0007.
 ///
 /// ```
 /// use esparsa::eval::{PairedValues, randomization_test};
@@ -37,7 +39,7 @@ pub struct RandomizationTest {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidInput`] when `permutations` is 0.
+/// [`Error::InvalidInput`] if `permutations` is 0.
 pub fn randomization_test(
     pairs: &PairedValues,
     permutations: u64,
@@ -46,7 +48,7 @@ pub fn randomization_test(
     if permutations == 0 {
         return Err(Error::invalid("expected at least one permutation, found 0"));
     }
-    // Signs of zeros change nothing, so only the other differences take part.
+    // The sign of a zero difference has no effect, so zeros are skipped.
     let values: Vec<f64> = pairs
         .differences()
         .iter()
@@ -54,7 +56,8 @@ pub fn randomization_test(
         .filter(|&value| value != 0.0)
         .collect();
     let observed = values.iter().sum::<f64>().abs();
-    // Sums of the same size may differ in their last bits, depending on the signs.
+    // Mathematically equal sums may differ in their last bits, because rounding depends on the
+    // signs.
     let slack = 1e-12 * values.iter().map(|value| value.abs()).sum::<f64>();
     let threshold = observed - slack;
     let all = (values.len() < 64).then(|| 1_u64 << values.len());
@@ -77,13 +80,13 @@ pub fn randomization_test(
     })
 }
 
-/// Number of sign assignments, of all there are, with a sum at least as far from 0 as `threshold`.
+/// Number of sign assignments, among all, whose absolute sum is at least `threshold`.
 fn count_all_signs(values: &[f64], assignments: u64, threshold: f64) -> u64 {
     let extreme = |&signs: &u64| signed_sum(values, signs).abs() >= threshold;
     (0..assignments).filter(extreme).count() as u64
 }
 
-/// The same among assignments drawn at random.
+/// Number of sign assignments, among random ones, whose absolute sum is at least `threshold`.
 fn count_random_signs(values: &[f64], permutations: u64, threshold: f64, seed: u64) -> u64 {
     let mut random = SplitMix64::new(seed);
     let mut extreme = 0;
@@ -97,7 +100,8 @@ fn count_random_signs(values: &[f64], permutations: u64, threshold: f64, seed: u
 
 /// Sum of at most 64 values, the sign of value i flipped if bit i of `signs` is set.
 fn signed_sum(values: &[f64], signs: u64) -> f64 {
-    // The bit goes straight to the sign bit of the number: no branch, so the loop stays fast.
+    // Branch-free: the bit is XORed into the sign bit, because the branch would be mispredicted
+    // half of the time.
     let signed = |(i, value): (usize, &f64)| f64::from_bits(value.to_bits() ^ ((signs >> i) << 63));
     values.iter().enumerate().map(signed).sum()
 }
@@ -108,12 +112,12 @@ pub(super) struct SplitMix64 {
 }
 
 impl SplitMix64 {
-    /// Starts a sequence; each seed has its own.
+    /// Starts the sequence of a seed.
     pub(super) fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
-    /// The next number, any of 64 bits.
+    /// The next 64 random bits.
     pub(super) fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
@@ -130,7 +134,7 @@ impl SplitMix64 {
         self.next() as f64 / u64::MAX as f64
     }
 
-    /// A whole number from 0 to `bound` less one, for tests.
+    /// An integer below `bound`, for tests.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
@@ -176,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn random_signs_come_near_the_exact_value() {
+    fn random_signs_approximate_the_exact_value() {
         for seed in 0..5 {
             let pairs = pairs(&random_differences(16, 0.12, seed));
             let exact = randomization_test(&pairs, 1 << 16, 0).unwrap();
@@ -191,7 +195,8 @@ mod tests {
 
     #[test]
     fn many_queries_use_a_sign_each() {
-        // 200 equal differences: extreme only if all signs agree, which chance does not bring about.
+        // 200 equal differences: extreme only if all signs agree, which chance does not bring
+        // about.
         let same = randomization_test(&pairs(&[0.5; 200]), 999, 3).unwrap();
         assert_eq!(same.p_value, 0.001);
         // Differences that cancel: every assignment is at least as extreme.

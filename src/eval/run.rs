@@ -1,4 +1,4 @@
-//! TREC runs: what a system returned for each query.
+//! TREC runs: the results of a system for each query.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -15,14 +15,14 @@ use crate::error::{Error, Result};
 pub struct ScoredDocument {
     /// External id of the document.
     pub document: String,
-    /// Score given by the system; higher is better, and never NaN.
+    /// Score of the system: higher is better. Never NaN.
     pub score: f64,
 }
 
 /// The results of one system: for each query, documents with their scores.
 ///
-/// Queries keep the order of their first line in the file, documents the order of their lines.
-/// The rank column is ignored: [`Run::ranked`] gives the order in which documents are judged.
+/// Queries are in the order of their first line in the file, documents in the order of their lines.
+/// The rank column is ignored: [`Run::ranked`] returns the order in which documents are evaluated.
 ///
 /// ```
 /// use esparsa::eval::Run;
@@ -40,7 +40,7 @@ pub struct Run {
     tag: Option<String>,
 }
 
-/// What was returned for one query.
+/// The results of one query.
 #[derive(Clone, Debug, PartialEq)]
 struct QueryResults {
     query: String,
@@ -57,7 +57,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the file cannot be read, and those of [`Run::read`].
+    /// [`Error::Io`] if the file cannot be read, and those of [`Run::read`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::read(open(path)?, &path.display().to_string())
@@ -65,9 +65,9 @@ impl Run {
 
     /// Reads a run in TREC format; `file` is the name used in errors.
     ///
-    /// Each line holds `query Q0 document rank score tag`, separated by white space. The second and
-    /// fourth columns are ignored, and so is anything after the tag. Blank lines are skipped. Ids
-    /// in which [`RunWriter`] has percent-encoded white space or control characters are decoded.
+    /// Each line has the columns `query Q0 document rank score tag`, separated by white space. The
+    /// second and fourth columns are ignored, and so is anything after the tag. Blank lines are
+    /// skipped. Ids that [`RunWriter`] percent-encodes are decoded.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl Run {
     pub fn read(reader: impl BufRead, file: &str) -> Result<Self> {
         let mut lines = Lines::new(reader, file);
         let mut run = Self::new();
-        // Line numbers of the results of each query, for the check for repeated documents.
+        // Line numbers of the results of each query, for the error about a duplicate document.
         let mut numbers: Vec<Vec<u64>> = Vec::new();
         while let Some(line) = lines.next_line()? {
             if line.trim().is_empty() {
@@ -102,8 +102,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the query already has results, when an id is empty, when a
-    /// score is not finite, and when a document is given twice.
+    /// [`Error::InvalidInput`] if the query already has results, an id is empty, a score is not
+    /// finite, or a document occurs twice.
     pub fn insert(&mut self, query: &str, results: Vec<ScoredDocument>) -> Result<()> {
         check_id("query id", query)?;
         if self.positions.contains_key(query) {
@@ -134,21 +134,22 @@ impl Run {
         self.queries.len()
     }
 
-    /// True when the run has no query.
+    /// True if the run has no query.
     pub fn is_empty(&self) -> bool {
         self.queries.is_empty()
     }
 
-    /// Results of a query in the order in which they were added; `None` when it is not in the run.
+    /// Results of a query in the order in which they were added; `None` if it is not in the run.
     pub fn results(&self, query: &str) -> Option<&[ScoredDocument]> {
         let &position = self.positions.get(query)?;
         Some(&self.queries[position].hits)
     }
 
-    /// Results of a query in the order in which trec_eval judges them; empty when it has none.
+    /// Results of a query in the order in which trec_eval evaluates them; empty if there are none.
     ///
-    /// Falling score; equal scores by falling document id, compared byte by byte. Scores are
-    /// compared as 32-bit floating point numbers, so two that differ only beyond that are equal.
+    /// The order is by descending score, and by descending document id (byte order) for equal
+    /// scores. Scores are compared as `f32`, so scores that differ only beyond its precision are
+    /// equal.
     pub fn ranked(&self, query: &str) -> Vec<&ScoredDocument> {
         let mut hits: Vec<&ScoredDocument> = self.results(query).unwrap_or(&[]).iter().collect();
         hits.sort_unstable_by(|a, b| compare_as_trec_eval(a, b));
@@ -176,7 +177,7 @@ impl Run {
         Ok(())
     }
 
-    /// Where the results of a query are kept; a query not seen before gets an empty list.
+    /// The position of the results of a query; a new query gets an empty list.
     fn position_or_new(&mut self, query: &str) -> usize {
         if let Some(&position) = self.positions.get(query) {
             return position;
@@ -190,7 +191,7 @@ impl Run {
         position
     }
 
-    /// Refuses a document returned twice; `numbers` has the line of each result of each query.
+    /// Rejects duplicate documents; `numbers` has the line of each result of each query.
     fn refuse_repeats(&self, numbers: &[Vec<u64>], file: &str) -> Result<()> {
         for (QueryResults { query, hits }, numbers) in self.queries.iter().zip(numbers) {
             if let Some((first, second)) = find_repeat(hits) {
@@ -207,18 +208,18 @@ impl Run {
     }
 }
 
-/// The order of trec_eval: falling score as `f32`, then falling document id.
+/// The order of trec_eval: descending score as `f32`, then descending document id.
 fn compare_as_trec_eval(a: &ScoredDocument, b: &ScoredDocument) -> Ordering {
-    // Scores are never NaN, so the comparison always has an answer. `total_cmp` would set 0.0
-    // above -0.0, which trec_eval holds equal.
+    // Scores are never NaN, so `partial_cmp` always returns an order. `total_cmp` would order 0.0
+    // above -0.0, which are equal for trec_eval.
     (b.score as f32)
         .partial_cmp(&(a.score as f32))
         .unwrap_or(Ordering::Equal)
-        // By the ids as they stand in the file, which is all that trec_eval sees.
+        // Compare the encoded ids: trec_eval sees only the file.
         .then_with(|| encoded(&b.document).cmp(&encoded(&a.document)))
 }
 
-/// The positions of a document that occurs twice, the later one as early as possible.
+/// The positions of the duplicate document whose second occurrence is earliest.
 fn find_repeat(results: &[ScoredDocument]) -> Option<(usize, usize)> {
     let mut by_name: Vec<usize> = (0..results.len()).collect();
     by_name.sort_unstable_by(|&a, &b| {
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn ties_go_to_the_higher_document_name() {
+    fn ties_go_to_the_higher_document_id() {
         assert_eq!(
             order(&[("d1", 1.0), ("d2", 2.0), ("d9", 1.0), ("d10", 1.0)]),
             ["d2", "d9", "d10", "d1"]
@@ -332,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn insert_refuses_what_a_file_could_not_hold() {
+    fn insert_rejects_what_a_file_cannot_contain() {
         let mut run = Run::new();
         run.insert("q", hits(&[])).unwrap();
         assert_eq!(run.results("q"), Some(&[][..]));
@@ -345,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_written_run_reads_back_the_same() {
+    fn a_written_run_is_read_back_unchanged() {
         let mut run = Run::new();
         run.insert("q2", hits(&[("a", 0.1), ("b", 1e-300), ("c", -7.25)]))
             .unwrap();

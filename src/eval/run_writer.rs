@@ -7,10 +7,10 @@ use super::lines::{check_id, check_name, quote};
 use super::names::encoded;
 use crate::error::{Error, Result};
 
-/// Writes a TREC run query by query, without keeping it in memory.
+/// Writes a TREC run query by query, without buffering it in memory.
 ///
-/// Ids are percent-encoded where they hold white space or control characters, which would break the
-/// run: `lava lake` is written as `lava%20lake`. [`Run::read`](super::Run::read) decodes them.
+/// Ids with white space or control characters would break the run, so they are percent-encoded:
+/// `lava lake` is written as `lava%20lake`. [`Run::read`](super::Run::read) decodes them.
 ///
 /// ```
 /// use esparsa::eval::RunWriter;
@@ -31,11 +31,11 @@ pub struct RunWriter<W> {
 impl<W: Write> RunWriter<W> {
     /// Starts a run; `file` is the name used in errors, `tag` the name of the system.
     ///
-    /// Nothing is buffered here: hand in a [`std::io::BufWriter`] to write to a file.
+    /// Writes are not buffered: pass a [`std::io::BufWriter`] to write to a file.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the tag is empty or holds white space.
+    /// [`Error::InvalidInput`] if the tag is empty or contains white space.
     pub fn new(writer: W, file: &str, tag: &str) -> Result<Self> {
         check_name("run tag", tag)?;
         Ok(Self {
@@ -47,13 +47,13 @@ impl<W: Write> RunWriter<W> {
 
     /// Writes the results of one query, best first; ranks are counted from 1.
     ///
-    /// Scores are written in full, so that reading gives back the same number.
+    /// Scores are written with enough digits to be read back exactly.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when an id is empty, when a score is not finite, and when a score is
-    /// above the one before it: evaluation sorts by score, so such a run would not be judged in the
-    /// order given. [`Error::Io`] when writing fails.
+    /// [`Error::InvalidInput`] if an id is empty, a score is not finite, or a score is above the
+    /// previous one: evaluation sorts by score, so it would not use the given order. [`Error::Io`]
+    /// if writing fails.
     pub fn write_query<D, S>(
         &mut self,
         query: &str,
@@ -69,7 +69,7 @@ impl<W: Write> RunWriter<W> {
             let value: f64 = score.into();
             if value > before {
                 return Err(Error::invalid(format!(
-                    "expected results by falling score, found {score} after {before} \
+                    "expected results by descending score, found {score} after {before} \
                      at rank {} of query {}; sort them first",
                     index + 1,
                     quote(query)
@@ -85,7 +85,7 @@ impl<W: Write> RunWriter<W> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when flushing fails.
+    /// [`Error::Io`] if flushing fails.
     pub fn finish(mut self) -> Result<W> {
         match self.writer.flush() {
             Ok(()) => Ok(self.writer),
@@ -114,7 +114,7 @@ impl<W: Write> RunWriter<W> {
     }
 }
 
-/// Refuses scores that are infinite or not a number.
+/// Rejects scores that are infinite or NaN.
 pub(super) fn check_score(query: &str, document: &str, score: f64) -> Result<()> {
     if score.is_finite() {
         return Ok(());
@@ -132,7 +132,7 @@ mod tests {
     use crate::eval::Run;
 
     #[test]
-    fn the_writer_keeps_the_shortest_exact_score() {
+    fn scores_are_written_in_the_shortest_exact_form() {
         let mut writer = RunWriter::new(Vec::new(), "r", "t").unwrap();
         writer.write_query("q", [("a", 0.1_f32)]).unwrap();
         writer
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_writer_refuses_what_would_not_read_back() {
+    fn the_writer_rejects_what_cannot_be_read_back() {
         let mut writer = RunWriter::new(Vec::new(), "r", "t").unwrap();
         assert!(writer.write_query("q", [("a", 1.0), ("b", 2.0)]).is_err());
         assert!(writer.write_query("q", [("a", f64::NAN)]).is_err());

@@ -1,4 +1,5 @@
-//! Is one run better than another? Paired values, Student's test, and a correction for several tests.
+//! Significance tests: paired values of two runs, Student's t test, and a correction for multiple
+//! tests.
 
 use std::collections::HashMap;
 
@@ -7,23 +8,23 @@ use super::metric::Metric;
 use super::student::two_sided_p;
 use crate::error::{Error, Result};
 
-/// Differences between two runs on one metric, one for each query: second run less first run.
+/// Differences between two runs in one metric, one for each query: second run minus first run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PairedValues {
     differences: Vec<f64>,
 }
 
 impl PairedValues {
-    /// Pairs values that stand in the same order of queries.
+    /// Pairs values that are in the same order of queries.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the lengths differ, when there are no values, and when a value
-    /// is not finite.
+    /// [`Error::InvalidInput`] if the lengths differ, if there are no values, and if a value is not
+    /// finite.
     pub fn new(first: &[f64], second: &[f64]) -> Result<Self> {
         if first.len() != second.len() {
             return Err(Error::invalid(format!(
-                "expected as many values in both runs, found {} and {}",
+                "expected the same number of values in both runs, found {} and {}",
                 first.len(),
                 second.len()
             )));
@@ -45,11 +46,11 @@ impl PairedValues {
         Ok(Self { differences })
     }
 
-    /// Pairs the values of a metric by query id; queries in only one of the reports are left out.
+    /// Pairs the values of a metric by query id; queries in only one of the reports are skipped.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when a report lacks the metric, or when they share no query.
+    /// [`Error::InvalidInput`] if a report lacks the metric, or if they share no query.
     pub fn from_reports(first: &Report, second: &Report, metric: &Metric) -> Result<Self> {
         let missing = || {
             Error::invalid(format!(
@@ -79,27 +80,28 @@ impl PairedValues {
         &self.differences
     }
 
-    /// Mean of the differences: positive when the second run is better.
+    /// Mean of the differences: positive if the second run is better.
     pub fn mean_difference(&self) -> f64 {
         self.differences.iter().sum::<f64>() / self.differences.len() as f64
     }
 }
 
-/// Outcome of [`paired_t_test`].
+/// Result of [`paired_t_test`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TTest {
-    /// Mean difference over its standard error; infinite when all differences are equal.
+    /// Mean difference divided by its standard error; infinite if all differences are equal.
     pub statistic: f64,
-    /// Number of queries less one.
+    /// Number of queries minus one.
     pub degrees_of_freedom: usize,
-    /// Two-sided p value.
+    /// Two-sided p-value.
     pub p_value: f64,
 }
 
 /// Student's t test for paired values, two-sided.
 ///
-/// When all differences are equal the spread is 0: the p value is then 1 if they are all 0, and 0
-/// otherwise.
+/// If all differences are equal, their variance is 0. The p-value is then 1 if they are all 0, and
+/// 0 otherwise.
 ///
 /// ```
 /// use esparsa::eval::{PairedValues, paired_t_test};
@@ -112,7 +114,7 @@ pub struct TTest {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidInput`] when there are fewer than two queries.
+/// [`Error::InvalidInput`] if there are fewer than two queries.
 pub fn paired_t_test(pairs: &PairedValues) -> Result<TTest> {
     let count = pairs.differences.len();
     if count < 2 {
@@ -136,10 +138,10 @@ pub fn paired_t_test(pairs: &PairedValues) -> Result<TTest> {
     })
 }
 
-/// Corrects the p values of several tests by the method of Holm and Bonferroni.
+/// Corrects the p-values of multiple tests by the method of Holm and Bonferroni.
 ///
-/// Returns the corrected values in the order given: those below a level such as 0.05 are
-/// significant, with a chance of at most that level of one false finding among them all.
+/// Returns the corrected values in the given order. Calling those below a level such as 0.05
+/// significant bounds the probability of any false positive among all tests by that level.
 ///
 /// ```
 /// use esparsa::eval::holm_bonferroni;
@@ -150,21 +152,22 @@ pub fn paired_t_test(pairs: &PairedValues) -> Result<TTest> {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidInput`] for a p value that is not between 0 and 1.
+/// [`Error::InvalidInput`] for a p-value that is not between 0 and 1.
 pub fn holm_bonferroni(p_values: &[f64]) -> Result<Vec<f64>> {
     if let Some(p) = p_values.iter().find(|p| !(0.0..=1.0).contains(*p)) {
         return Err(Error::invalid(format!(
-            "expected p values from 0 to 1, found {p}"
+            "expected p-values from 0 to 1, found {p}"
         )));
     }
-    let mut rising: Vec<usize> = (0..p_values.len()).collect();
-    rising.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
+    let mut ascending: Vec<usize> = (0..p_values.len()).collect();
+    ascending.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
     let mut corrected = vec![0.0; p_values.len()];
-    let mut highest: f64 = 0.0;
-    for (rank, &index) in rising.iter().enumerate() {
+    // A corrected value is at least that of every lower p-value, so the order of tests is kept.
+    let mut max: f64 = 0.0;
+    for (rank, &index) in ascending.iter().enumerate() {
         let tests_left = (p_values.len() - rank) as f64;
-        highest = highest.max(p_values[index] * tests_left).min(1.0);
-        corrected[index] = highest;
+        max = max.max(p_values[index] * tests_left).min(1.0);
+        corrected[index] = max;
     }
     Ok(corrected)
 }
@@ -180,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_differences_leave_no_doubt() {
+    fn equal_differences_have_a_p_value_of_0_or_1() {
         let same = pairs(&[0.0; 80]);
         assert_eq!(paired_t_test(&same).unwrap().p_value, 1.0);
         let shifted = paired_t_test(&pairs(&[0.5; 4])).unwrap();
@@ -192,10 +195,7 @@ mod tests {
     fn reports_are_paired_by_query() {
         let qrels = Qrels::read("1 0 a 1\n2 0 a 1\n3 0 a 1\n".as_bytes(), "q").unwrap();
         let metrics = Metric::parse_list("mrr").unwrap();
-        let options = EvaluateOptions {
-            missing: MissingQueries::Skip,
-            ..EvaluateOptions::default()
-        };
+        let options = EvaluateOptions::new().missing(MissingQueries::Skip);
         let report = |text: &str| {
             let run = Run::read(text.as_bytes(), "r").unwrap();
             evaluate(&qrels, &run, &metrics, options).unwrap()
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn input_that_makes_no_sense_is_refused() {
+    fn invalid_input_is_rejected() {
         assert!(PairedValues::new(&[1.0], &[]).is_err());
         assert!(PairedValues::new(&[], &[]).is_err());
         assert!(PairedValues::new(&[1.0], &[f64::NAN]).is_err());
@@ -226,7 +226,7 @@ mod tests {
             let p_values: Vec<f64> = (0..6).map(|_| 0.2 * random.uniform().powi(2)).collect();
             let corrected = holm_bonferroni(&p_values).unwrap();
             for level in [0.01, 0.05, 0.1, 0.3] {
-                // The rule: from the lowest p value on, reject while p * (tests left) <= level.
+                // Holm: in ascending order of p, reject while p * (remaining tests) <= level.
                 let mut rejected = vec![false; 6];
                 let mut order: Vec<usize> = (0..6).collect();
                 order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));

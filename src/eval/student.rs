@@ -2,7 +2,7 @@
 
 use special::Beta;
 
-/// Probability of a value at least as far from 0 as `t`, on either side.
+/// Probability of an absolute value of at least `|t|`.
 ///
 /// `degrees_of_freedom` is at least 1. With `n` degrees of freedom this is the regularized
 /// incomplete beta function at `n / (n + t^2)` with parameters `n / 2` and `1 / 2`.

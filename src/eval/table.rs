@@ -5,7 +5,7 @@ use std::fmt;
 use super::evaluate::Report;
 use crate::error::{Error, Result};
 
-/// A table of figures: a name and four decimals for each value, in aligned columns.
+/// A table of values: each row has a name and values with four decimals, in aligned columns.
 ///
 /// ```
 /// use esparsa::eval::Table;
@@ -20,14 +20,14 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table with a first line of headers.
+    /// A table with a header row.
     pub fn new<S: Into<String>>(headers: impl IntoIterator<Item = S>) -> Self {
         Self {
             rows: vec![headers.into_iter().map(Into::into).collect()],
         }
     }
 
-    /// Adds a line with a name and values.
+    /// Adds a row with a name and values.
     pub fn push(&mut self, name: &str, values: impl IntoIterator<Item = f64>) {
         let mut row = vec![name.to_owned()];
         row.extend(values.into_iter().map(|value| format!("{value:.4}")));
@@ -48,7 +48,7 @@ impl Table {
 }
 
 impl fmt::Display for Table {
-    /// Names to the left, figures to the right, two spaces between columns.
+    /// Names are left-aligned and values right-aligned, with two spaces between columns.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let widths = self.widths();
         for row in &self.rows {
@@ -66,11 +66,11 @@ impl fmt::Display for Table {
     }
 }
 
-/// A table with one line for each run and one column for each metric.
+/// A table with one row for each run and one column for each metric.
 ///
 /// # Errors
 ///
-/// [`Error::InvalidInput`] when the reports do not have the same metrics in the same order.
+/// [`Error::InvalidInput`] if the reports do not have the same metrics in the same order.
 pub fn comparison_table(runs: &[(&str, &Report)]) -> Result<Table> {
     let metrics = runs.first().map_or(&[][..], |(_, report)| report.metrics());
     let names = metrics.iter().map(ToString::to_string);
@@ -78,7 +78,7 @@ pub fn comparison_table(runs: &[(&str, &Report)]) -> Result<Table> {
     for (name, report) in runs {
         if report.metrics() != metrics {
             return Err(Error::invalid(format!(
-                "expected the same metrics for every run, found others for `{name}`"
+                "expected the same metrics for every run, found different ones for `{name}`"
             )));
         }
         table.push(name, report.means());
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_stand_one_below_the_other() {
+    fn each_run_is_a_row() {
         let report = report("mrr,p@1");
         let table = comparison_table(&[("a", &report), ("b", &report)]).unwrap();
         assert_eq!(
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_with_other_metrics_are_not_compared() {
+    fn runs_with_different_metrics_are_rejected() {
         let (one, other) = (report("mrr"), report("p@1"));
         assert!(comparison_table(&[("a", &one), ("b", &other)]).is_err());
     }

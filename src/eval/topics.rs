@@ -1,12 +1,12 @@
-//! TREC topics: SGML in the old layout and the new one, and XML.
+//! TREC topics: SGML in the old and the new layout, and XML.
 //!
-//! A topic of SGML stands between `<top>` and `</top>`. Its parts begin with a tag and mostly have
-//! no closing tag; old topics have parts of their own (`<dom>`, `<con>`, ...), which are skipped.
-//! The tags are found wherever they stand in a line, and a part runs to the next tag.
+//! An SGML topic is between `<top>` and `</top>`. Its parts begin with a tag and usually have no
+//! closing tag; parts that only old topics have (`<dom>`, `<con>`, ...) are skipped. Tags may be
+//! anywhere in a line, and a part ends at the next tag.
 //!
-//! A topic of XML, such as those of TREC-COVID and of the web tracks, is an element `<topic
-//! number="1">` with `<query>`, `<question>` or `<description>`, and `<narrative>` in it; these are
-//! read as title, description and narrative. A text that stands in the topic itself is its title.
+//! An XML topic, as in TREC-COVID and the web tracks, is an element `<topic number="1">` that
+//! contains `<query>`, `<question>` or `<description>`, and `<narrative>`; these are read as title,
+//! description and narrative. Text directly in the topic element is its title.
 
 use html_escape::decode_html_entities;
 
@@ -14,21 +14,21 @@ use super::lines::quote;
 use super::queries::Query;
 use crate::error::{Error, Result};
 
-/// The parts of a topic that serve as a query.
+/// The part of a topic that is used as the query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TopicPart {
-    /// `<title>`, or `<query>` in XML: a few words, the usual choice.
+    /// `<title>`, or `<query>` in XML: a few words; the usual choice.
     #[default]
     Title,
     /// `<desc>`, or `<question>` in XML: a sentence.
     Description,
-    /// `<narr>`, or `<narrative>` in XML: a paragraph that says what is relevant.
+    /// `<narr>`, or `<narrative>` in XML: a paragraph that defines relevance.
     Narrative,
     /// Title, then description.
     TitleAndDescription,
 }
 
-/// One topic; white space within a part is collapsed.
+/// One topic. White space within a part is collapsed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Topic {
     number: String,
@@ -55,22 +55,18 @@ impl Topic {
                 quote(&self.number)
             )));
         }
-        Ok(Query {
-            id: self.number,
-            text: Some(text),
-            ..Query::default()
-        })
+        Ok(Query::of_text(self.number, text))
     }
 }
 
-/// The part of a topic that text is being added to.
+/// The part of a topic that receives the next text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Number,
     Title,
     Description,
     Narrative,
-    /// In a part that is not kept, or between parts.
+    /// In a skipped part, or between parts.
     Elsewhere,
 }
 
@@ -78,18 +74,19 @@ enum Place {
 #[derive(Default)]
 pub(super) struct TopicReader {
     open: Option<OpenTopic>,
-    /// What ends the comment, declaration or processing instruction that a line before began.
+    /// The terminator of the open comment, declaration or processing instruction, if a previous
+    /// line began one.
     markup_end: Option<&'static str>,
 }
 
-/// A topic whose end has not come yet.
+/// A topic whose end has not been read yet.
 struct OpenTopic {
     topic: Topic,
     place: Place,
     is_xml: bool,
 }
 
-/// Something between `<` and `>`.
+/// Markup between `<` and `>`.
 enum Tag<'a> {
     /// A start tag such as `title`, or an end tag such as `/top`, with its attributes.
     Named { name: &'a str, attributes: &'a str },
@@ -98,7 +95,7 @@ enum Tag<'a> {
 }
 
 impl TopicReader {
-    /// Takes one line and returns the topic that ends on it, if any.
+    /// Processes one line and returns the topic that ends on it, if any.
     pub(super) fn line(&mut self, line: &str) -> Result<Option<Topic>> {
         let mut ended = None;
         let mut rest = line;
@@ -125,7 +122,7 @@ impl TopicReader {
         Ok(ended)
     }
 
-    /// Checks that no topic is left open at the end of the file.
+    /// Checks that no topic is open at the end of the file.
     pub(super) fn finish(&self) -> Result<()> {
         match &self.open {
             None => Ok(()),
@@ -166,7 +163,7 @@ impl TopicReader {
         Ok(())
     }
 
-    /// Follows a tag such as `title` or `/top`; returns the topic that it ends.
+    /// Processes a tag such as `title` or `/top`; returns the topic that it ends.
     fn apply_tag(&mut self, tag: &str, attributes: &str) -> Result<Option<Topic>> {
         let tag = tag.to_ascii_lowercase();
         let Some(open) = &mut self.open else {
@@ -239,8 +236,8 @@ impl TopicReader {
 impl TopicReader {
     /// Splits at the first tag into the text before it, the tag, and the text after it.
     ///
-    /// A tag is `<`, perhaps `/`, ASCII letters, perhaps attributes, `>`; a comment is one too. Any
-    /// other `<` is text.
+    /// A tag is `<`, an optional `/`, ASCII letters, optional attributes, and `>`. Comments,
+    /// declarations and processing instructions count as tags. Any other `<` is text.
     fn split_at_tag<'a>(&mut self, text: &'a str) -> Option<(&'a str, Tag<'a>, &'a str)> {
         if let Some(end) = self.markup_end {
             let start = text.find(end)?;
@@ -250,7 +247,7 @@ impl TopicReader {
         for (start, _) in text.match_indices('<') {
             let (before, after) = (&text[..start], &text[start + 1..]);
             if let Some(end) = markup_end(after) {
-                // The rest of the line is looked at again, for the end.
+                // The terminator may be on the same line: the caller splits the rest again.
                 self.markup_end = Some(end);
                 return Some((before, Tag::Markup, after));
             }
@@ -264,14 +261,15 @@ impl TopicReader {
     }
 }
 
-/// What ends the comment, declaration or processing instruction that begins with `<` and `after`.
+/// The terminator of the comment, declaration or processing instruction that begins with `<` and
+/// `after`; `None` if it is none of these.
 fn markup_end(after: &str) -> Option<&'static str> {
     [("!--", "-->"), ("?", "?>"), ("!", ">")]
         .iter()
         .find_map(|(start, end)| after.starts_with(start).then_some(*end))
 }
 
-/// The tag with this inside, if it is one.
+/// Parses the text between `<` and `>` as a tag.
 fn tag(inside: &str) -> Option<Tag<'_>> {
     let end = inside.find(|c: char| c.is_ascii_whitespace());
     let (name, attributes) = inside.split_at(end.unwrap_or(inside.len()));
@@ -281,7 +279,7 @@ fn tag(inside: &str) -> Option<Tag<'_>> {
     is_tag.then_some(Tag::Named { name, attributes })
 }
 
-/// The value of an attribute, between quotes of either kind.
+/// The value of an attribute, in single or double quotes.
 fn attribute<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = attributes.trim_start();
     while let Some((found, after)) = rest.split_once('=') {
@@ -311,7 +309,7 @@ fn decoded(text: &str) -> String {
     decode_html_entities(text).into_owned()
 }
 
-/// Drops a label such as `Number:` from the start of a part, whatever its case.
+/// Drops a label such as `Number:` from the start of a part, in any case.
 fn without_label<'a>(text: &'a str, label: &str) -> &'a str {
     match text.get(..label.len()) {
         Some(start) if start.eq_ignore_ascii_case(label) => text[label.len()..].trim_start(),

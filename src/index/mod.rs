@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `open` | [`Index`]: create and open |
 //! | `snapshot` | [`Snapshot`]: one commit, for reading |
+//! | `statistics`, `terms` | what the files of a commit hold, for programs that show an index |
 //! | `commit` | the newest manifest, and writing the next |
 //! | `writer` | [`IndexWriter`]: add, delete, commit, rollback |
 //! | `options` | [`WriterOptions`] |
@@ -27,6 +28,8 @@ mod pool;
 mod resolve;
 mod segments;
 mod snapshot;
+mod statistics;
+mod terms;
 mod writer;
 
 pub use merge_policy::MergePolicy;
@@ -34,4 +37,6 @@ pub use open::{Index, IndexOptions};
 pub use options::{OnDuplicate, WriterOptions};
 pub use pool::ParsedBatch;
 pub use snapshot::{DocAddress, FieldTotals, Snapshot, SnapshotSegment};
+pub use statistics::{SectionStatistics, SegmentStatistics};
+pub use terms::TermCount;
 pub use writer::{CommitReport, IndexWriter};

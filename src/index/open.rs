@@ -352,11 +352,7 @@ mod tests {
         fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
             for (start, letter) in text.char_indices() {
                 let end = start + letter.len_utf8();
-                emit(Word {
-                    text: &text[start..end],
-                    start,
-                    end,
-                });
+                emit(Word::new(&text[start..end], start..end));
             }
         }
 

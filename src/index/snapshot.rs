@@ -7,8 +7,8 @@ use super::commit;
 use super::open::IndexOptions;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
-use crate::format::deletes;
 use crate::executor::Executor;
+use crate::format::deletes;
 use crate::format::manifest::{Manifest, SegmentEntry, deletes_file, segment_file};
 use crate::format::{
     Calibration, Container, DocId, FieldNumber, FieldOptions, FileKind, Schema, Verify,

@@ -3,6 +3,7 @@
 //! What the calls do is here; how documents get into segments is in `flow`, how segments are
 //! merged is in `merging`, and how they become a commit is in `finish`.
 
+mod discard;
 mod finish;
 mod flow;
 mod merging;

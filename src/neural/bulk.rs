@@ -89,7 +89,7 @@ pub(super) struct Lanes<B: Backend> {
 impl<B: Backend> Lanes<B> {
     pub(super) fn new(backend: B) -> Self {
         Self {
-            lanes: backend.lanes(),
+            lanes: backend.streams(),
             whole: backend,
         }
     }
@@ -126,7 +126,7 @@ impl<B: Backend> Lanes<B> {
         limit: usize,
         tokenize: impl Fn(usize) -> Result<Vec<Tokens>> + Sync,
     ) -> Result<Encoded<W::Output>> {
-        if !self.whole.is_apart() || count <= PART_TEXTS {
+        if !self.whole.is_async() || count <= PART_TEXTS {
             let texts = self.tokenize(0..count, &tokenize)?;
             return self.run(work, texts, limit);
         }
@@ -202,7 +202,7 @@ impl<B: Backend> Lanes<B> {
         texts: Range<usize>,
         tokenize: &(impl Fn(usize) -> Result<Vec<Tokens>> + Sync),
     ) -> Result<Vec<Result<Vec<Tokens>>>> {
-        let threads = match self.whole.is_apart() {
+        let threads = match self.whole.is_async() {
             true => thread::available_parallelism().map_or(1, usize::from),
             false => self.lanes.len(),
         };
@@ -276,7 +276,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::backend::{Cpu, CpuOptions};
+    use crate::backend::{Cpu, CpuOptions, Device};
 
     /// Adds the ids of a sequence; what it saw is kept. Fails where a batch has the id 13, and gives no number for 17.
     #[derive(Default)]

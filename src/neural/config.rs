@@ -12,7 +12,7 @@ use std::path::Path;
 use crate::backend::Activation;
 use crate::error::Result;
 
-use super::json::Settings;
+use super::settings::Settings;
 
 /// The most tokens a vocabulary may have.
 pub const MAX_VOCABULARY: usize = 1 << 24;
@@ -27,6 +27,7 @@ pub const MAX_POSITIONS: usize = 1 << 20;
 
 /// A kind of transformer: which layers there are, how they are named, and what positions do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Family {
     /// BERT (Devlin and others, 2019), and all that were trained with its code: BERTimbau, MiniLM, TinyBERT.
     Bert,
@@ -46,6 +47,7 @@ pub enum Family {
 
 /// How T5 turns distances into buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct T5Positions {
     /// The number of buckets, for both directions together.
     pub buckets: usize,
@@ -55,6 +57,7 @@ pub struct T5Positions {
 
 /// How DeBERTa turns distances into scores.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DebertaPositions {
     /// Half the rows of the table of distances: `buckets`, or else `max_relative`.
     pub span: usize,
@@ -76,6 +79,7 @@ pub struct DebertaPositions {
 
 /// A convolution over neighbouring tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Convolution {
     /// How many tokens it sees, an odd number.
     pub width: usize,
@@ -101,6 +105,7 @@ pub struct Convolution {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ModelConfig {
     /// The kind of transformer.
     pub family: Family,

@@ -21,7 +21,7 @@ use crate::backend::{Pooling, SpladeActivation, SpladePooling};
 use crate::error::{Error, Result};
 
 use super::config::{MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH, ModelConfig};
-use super::json::Settings;
+use super::settings::Settings;
 use super::tokenizer::Tokenizer;
 use super::weights::Weights;
 use fingerprint::Identity;
@@ -49,6 +49,7 @@ pub const DEFAULT_MAX_TOKENS: usize = 512;
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ModelFolder {
     /// The folder.
     pub path: PathBuf,
@@ -130,6 +131,12 @@ impl ModelFolder {
             _ => saved,
         };
         opened.finish(path, kind, layout, about)
+    }
+
+    /// The max tokens of a sequence when documents are encoded: with late interaction documents have their own limit.
+    pub fn document_tokens(&self) -> usize {
+        let late = self.late.as_ref();
+        late.map_or(self.max_tokens, |late| late.document_tokens)
     }
 
     /// A hash (XXH3, 128 bits) of everything that decides what the model makes of a text: settings, tokenizer, prompts, weights.

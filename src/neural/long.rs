@@ -7,6 +7,7 @@ use super::tokenizer::{Tokenizer, Tokens};
 
 /// What becomes of a text with more tokens than the model takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LongText {
     /// Only its beginning counts, as with sentence-transformers: the first passage.
     #[default]

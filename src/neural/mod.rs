@@ -31,7 +31,7 @@
 //!
 //! | file | concept |
 //! | --- | --- |
-//! | `config`, `json` | `config.json` of every family, under one name for each setting |
+//! | `config`, `settings` | `config.json` of every family, under one name for each setting |
 //! | `weights` | tensors of `safetensors` files |
 //! | `tokenizer` | text to token ids |
 //! | `folder` | what a folder says of itself: kind of model, modules, prompts, limits |
@@ -47,10 +47,10 @@ mod config;
 pub mod encoder;
 mod folder;
 pub mod heads;
-mod json;
 mod long;
 pub mod models;
 mod packing;
+mod settings;
 mod tokenizer;
 mod weights;
 
@@ -67,8 +67,8 @@ pub use folder::{
 pub use heads::{CrossHead, DenseWeights, LateHead, PooledHead, SpladeHead, StaticWeights};
 pub use long::LongText;
 pub use models::{
-    CrossEncoder, DenseEncoder, LateEncoder, PairScorer, Role, SparseEncoder, TextEncoder,
-    TokenVectors,
+    CrossEncoder, DenseEncoder, DenseTextEncoder, LateEncoder, Model, PairScorer, Role,
+    SparseEncoder, SparseTextEncoder, TextEncoder, TokenEncoder, TokenVectors,
 };
 pub use packing::{Batch, plan_batches};
 pub use tokenizer::{Tokenizer, Tokens};

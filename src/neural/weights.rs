@@ -1,10 +1,9 @@
 //! The tensors of a model, read one at a time from `safetensors` files.
 //!
-//! A file is eight bytes with the length of a header, the header (JSON: for each name a type, a shape and where its bytes stand), then
-//! the bytes of all tensors without gaps. Everything in a header is checked before it is used.
+//! A file is eight bytes with the length of a header, the header (JSON: the dtype, shape and offsets of each tensor by
+//! name), then the bytes of all tensors without gaps. Everything in a header is checked before it is used.
 
 mod file;
-mod header;
 mod names;
 
 #[cfg(test)]
@@ -14,14 +13,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use safetensors::Dtype;
+use safetensors::tensor::TensorInfo;
 use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
 
-use super::json::Settings;
+use super::settings::Settings;
 use file::TensorFile;
-use header::Kind;
 
 const ONE_FILE: &str = "model.safetensors";
 const SHARD_LIST: &str = "model.safetensors.index.json";
@@ -46,15 +46,12 @@ pub struct Weights {
     tensors: BTreeMap<String, Stored>,
 }
 
-/// Where a tensor stands.
+/// A tensor and where it is.
 #[derive(Debug)]
 struct Stored {
+    /// The index of its file.
     file: usize,
-    kind: Kind,
-    shape: Vec<usize>,
-    /// Offset in the file and number of bytes.
-    start: u64,
-    bytes: u64,
+    info: TensorInfo,
     /// The hash of its bytes, once they have been read.
     digest: OnceLock<u128>,
 }
@@ -134,20 +131,17 @@ impl Weights {
             tensors: BTreeMap::new(),
         };
         for path in paths {
-            let file = TensorFile::open(path)?;
-            for entry in header::read(&file)? {
+            let (file, tensors) = TensorFile::open(path)?;
+            for (name, info) in tensors {
                 let stored = Stored {
                     file: weights.files.len(),
-                    kind: entry.kind,
-                    shape: entry.shape,
-                    start: entry.start,
-                    bytes: entry.bytes,
+                    info,
                     digest: OnceLock::new(),
                 };
-                if weights.tensors.insert(entry.name.clone(), stored).is_some() {
+                if weights.tensors.insert(name.clone(), stored).is_some() {
                     return Err(Error::model(
                         path,
-                        format!("tensor `{}` is in another shard as well", entry.name),
+                        format!("tensor `{name}` is in another shard as well"),
                     ));
                 }
             }
@@ -163,7 +157,8 @@ impl Weights {
 
     /// The shape of a tensor, if there is one of this name.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.find(name).map(|(_, stored)| stored.shape.as_slice())
+        self.find(name)
+            .map(|(_, stored)| stored.info.shape.as_slice())
     }
 
     /// The values of a tensor in f32, row after row.
@@ -176,30 +171,31 @@ impl Weights {
         let Some((published, stored)) = self.find(name) else {
             return Err(self.missing(name, shape));
         };
-        let file = &self.files[stored.file];
-        if stored.shape != shape {
+        let (file, info) = (&self.files[stored.file], &stored.info);
+        if info.shape != shape {
             return Err(Error::model(
                 file.path(),
                 format!(
                     "tensor `{published}`: expected the shape {shape:?}, found {:?}; do config.json and the weights belong together?",
-                    stored.shape
+                    info.shape
                 ),
             ));
         }
-        let Some(float) = stored.kind.float() else {
+        let Some(decode) = decoder(info.dtype) else {
             return Err(Error::model(
                 file.path(),
                 format!(
-                    "tensor `{published}`: expected numbers of type F32, F16 or BF16, found {}",
-                    stored.kind.name()
+                    "tensor `{published}`: expected the dtype F32, F16 or BF16, found {}",
+                    info.dtype
                 ),
             ));
         };
-        let mut values = Vec::with_capacity(stored.shape.iter().product());
+        let mut values = Vec::with_capacity(info.shape.iter().product());
         let mut hash = Xxh3::new();
-        file.for_each_piece(stored.start, stored.bytes, |piece| {
+        // Hashing a piece while it is in the cache costs less than reading the tensor a second time.
+        file.for_each_piece(info, |piece| {
             hash.update(piece);
-            float.decode(piece, &mut values);
+            decode(piece, &mut values);
         })?;
         // Whichever reading is first, the bytes are the same.
         let _ = stored.digest.set(hash.digest128());
@@ -229,9 +225,9 @@ impl Weights {
         for (name, stored) in &self.tensors {
             hash.update(&(name.len() as u64).to_le_bytes());
             hash.update(name.as_bytes());
-            hash.update(stored.kind.name().as_bytes());
-            hash.update(&(stored.shape.len() as u64).to_le_bytes());
-            for size in &stored.shape {
+            hash.update(stored.info.dtype.to_string().as_bytes());
+            hash.update(&(stored.info.shape.len() as u64).to_le_bytes());
+            for size in &stored.info.shape {
                 hash.update(&(*size as u64).to_le_bytes());
             }
             hash.update(&self.digest(stored)?.to_le_bytes());
@@ -244,8 +240,7 @@ impl Weights {
             return Ok(*digest);
         }
         let mut hash = Xxh3::new();
-        self.files[stored.file]
-            .for_each_piece(stored.start, stored.bytes, |piece| hash.update(piece))?;
+        self.files[stored.file].for_each_piece(&stored.info, |piece| hash.update(piece))?;
         Ok(*stored.digest.get_or_init(|| hash.digest128()))
     }
 
@@ -279,6 +274,34 @@ impl Weights {
         };
         let message = format!("expected a tensor `{name}` of shape {shape:?}, found none; {near}");
         Error::model(path, message)
+    }
+}
+
+/// Appends the values of the bytes of whole elements.
+type Decode = fn(&[u8], &mut Vec<f32>);
+
+/// What reads the values of a dtype; `None` for those that are no floats of 16 or 32 bits.
+fn decoder(dtype: Dtype) -> Option<Decode> {
+    match dtype {
+        Dtype::F32 => Some(|piece, values| {
+            let (elements, _) = piece.as_chunks::<4>();
+            values.extend(elements.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+        }),
+        Dtype::F16 => Some(|piece, values| {
+            let (elements, _) = piece.as_chunks::<2>();
+            let elements = elements
+                .iter()
+                .map(|bytes| half::f16::from_le_bytes(*bytes));
+            values.extend(elements.map(half::f16::to_f32));
+        }),
+        Dtype::BF16 => Some(|piece, values| {
+            let (elements, _) = piece.as_chunks::<2>();
+            let elements = elements
+                .iter()
+                .map(|bytes| half::bf16::from_le_bytes(*bytes));
+            values.extend(elements.map(half::bf16::to_f32));
+        }),
+        _ => None,
     }
 }
 

@@ -283,9 +283,9 @@ mod tests {
         // The second list cannot tell them apart but by rank, and among equal scores `a` goes
         // first.
         let lists = [vec![("z", -2.0)], vec![("a", 3.0), ("z", 3.0)]];
-        let normalizations = Normalization::ALL.into_iter();
+        let normalizations = Normalization::ALL.iter().copied();
         for normalization in normalizations.filter(|n| *n != Normalization::None) {
-            for missing in Missing::ALL {
+            for &missing in Missing::ALL {
                 for method in [
                     Method::WeightedSum {
                         normalization,

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 
 /// What a weighted sum adds for a document that a list lacks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Missing {
     /// Zero.
     #[default]
@@ -20,7 +21,7 @@ pub enum Missing {
 
 impl Missing {
     /// All ways.
-    pub const ALL: [Self; 2] = [Self::Zero, Self::Lowest];
+    pub const ALL: &[Self] = &[Self::Zero, Self::Lowest];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -54,9 +55,10 @@ impl FromStr for Missing {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|m| m.name() == name);
-        found.ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(" or ");
+        let found = Self::ALL.iter().find(|way| way.name() == name);
+        found.copied().ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|way| way.name()).collect();
+            let names = names.join(" or ");
             Error::invalid(format!(
                 "unknown score of missing documents `{name}`; expected {names}"
             ))
@@ -66,6 +68,7 @@ impl FromStr for Missing {
 
 /// How the scores of a document in several lists become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Method {
     /// The sum of `1 / (k + rank)`: scores play no part but for the ranks that they give.
     ReciprocalRank {

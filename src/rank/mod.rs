@@ -135,4 +135,6 @@ mod runs;
 pub use fusion::Fusion;
 pub use method::{Method, Missing};
 pub use normalize::{MAX_SCORE, Normalization};
-pub use rerank::{Scorer, rerank};
+pub use rerank::rerank;
+
+pub use crate::scorer::Scorer;

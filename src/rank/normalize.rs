@@ -22,6 +22,7 @@ pub const MAX_SCORE: f64 = 1e150;
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Normalization {
     /// Scores as they are.
     None,
@@ -41,7 +42,7 @@ pub enum Normalization {
 
 impl Normalization {
     /// All normalizations.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: &[Self] = &[
         Self::None,
         Self::MinMax,
         Self::Sum,
@@ -95,9 +96,10 @@ impl FromStr for Normalization {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|n| n.name() == name);
-        found.ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
+        let found = Self::ALL.iter().find(|way| way.name() == name);
+        found.copied().ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|way| way.name()).collect();
+            let names = names.join(", ");
             Error::invalid(format!(
                 "unknown normalization `{name}`; expected one of {names}"
             ))
@@ -199,7 +201,7 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for normalization in Normalization::ALL {
+        for &normalization in Normalization::ALL {
             assert_eq!(
                 normalization.to_string().parse::<Normalization>().unwrap(),
                 normalization
@@ -259,7 +261,7 @@ mod tests {
 
     #[test]
     fn an_empty_list_stays_empty() {
-        for normalization in Normalization::ALL {
+        for &normalization in Normalization::ALL {
             assert!(apply(normalization, &[]).is_empty());
         }
     }
@@ -296,7 +298,7 @@ mod tests {
     #[test]
     fn scores_that_cannot_be_added_are_refused_with_their_rank() {
         for score in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e151] {
-            for normalization in Normalization::ALL {
+            for &normalization in Normalization::ALL {
                 let error = normalization.apply(&[2.0, score]).unwrap_err().to_string();
                 let expected = format!("found {score} at rank 2");
                 assert!(

@@ -4,21 +4,12 @@ use std::cmp::Ordering;
 
 use crate::error::{Error, Result};
 use crate::query::Hit;
-
-/// Something that scores documents for a query by reading both, such as a cross-encoder.
-pub trait Scorer {
-    /// A score for each document, the higher the better; scores of different queries need not be comparable.
-    ///
-    /// # Errors
-    ///
-    /// What scoring gives; every score that comes back is finite.
-    fn scores(&self, query: &str, documents: &[&str]) -> Result<Vec<f32>>;
-}
+use crate::scorer::Scorer;
 
 /// Scores hits again and puts them into the order of their new scores.
 ///
-/// `texts` are the hits' documents, one for each, in the same order. Equal scores keep the order that the hits had: where the scorer
-/// sees no difference, the search's opinion stays.
+/// `hits` are pairs of a hit and the text of its document. Equal scores keep the order in which the hits came: where the
+/// scorer sees no difference, the order of the search stays.
 ///
 /// ```
 /// use esparsa::rank::{Scorer, rerank};
@@ -40,46 +31,39 @@ pub trait Scorer {
 /// writer.commit()?;
 ///
 /// let hits = index.snapshot()?.search(&Query::text("text", "bee"), 10)?;
-/// let texts: Vec<&str> = hits
-///     .iter()
-///     .map(|hit| if hit.id == "long" { "A bee, another bee, and a third bee." } else { "A bee." })
-///     .collect();
-/// let hits = rerank(&Brevity, "bee", &hits, &texts)?;
+/// let with_texts = hits.into_iter().map(|hit| {
+///     let text = if hit.id == "long" { "A bee, another bee, and a third bee." } else { "A bee." };
+///     (hit, text)
+/// });
+/// let hits = rerank(&Brevity, "bee", with_texts)?;
 /// assert_eq!((hits[0].id.as_str(), hits[0].score), ("short", -6.0));
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 ///
 /// # Errors
 ///
-/// What the scorer gives, and [`Error::InvalidInput`] when there are not as many texts as hits or the scorer gives another number of scores, or one
-/// that is not finite.
-pub fn rerank(
+/// What the scorer gives, and [`Error::InvalidInput`] when it gives more or fewer scores than there are hits, or one that
+/// is not finite.
+pub fn rerank<T: AsRef<str>>(
     scorer: &(impl Scorer + ?Sized),
     query: &str,
-    hits: &[Hit],
-    texts: &[&str],
+    hits: impl IntoIterator<Item = (Hit, T)>,
 ) -> Result<Vec<Hit>> {
-    if hits.len() != texts.len() {
-        return Err(Error::invalid(format!(
-            "expected a text for each of {} hits, found {}",
-            hits.len(),
-            texts.len()
-        )));
-    }
-    let scores = scorer.scores(query, texts)?;
+    let (mut hits, texts): (Vec<Hit>, Vec<T>) = hits.into_iter().unzip();
+    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+    let scores = scorer.scores(query, &texts)?;
     if scores.len() != hits.len() || scores.iter().any(|score| !score.is_finite()) {
         return Err(Error::invalid(format!(
             "expected {} finite scores, found {scores:?}; the scorer is broken",
             hits.len()
         )));
     }
-    let mut scored: Vec<Hit> = hits.to_vec();
-    for (hit, score) in scored.iter_mut().zip(scores) {
+    for (hit, score) in hits.iter_mut().zip(scores) {
         hit.score = score;
     }
-    // A stable sort of numbers that are all finite.
-    scored.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal));
-    Ok(scored)
+    // The sort is stable and all scores are finite: equal scores keep their order.
+    hits.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal));
+    Ok(hits)
 }
 
 #[cfg(test)]
@@ -109,8 +93,8 @@ mod tests {
     }
 
     fn order(scores: &[f32]) -> Result<Vec<String>> {
-        let hits = hits(&["a", "b", "c"]);
-        let reranked = rerank(&Set(scores.to_vec()), "q", &hits, &["", "", ""])?;
+        let hits = hits(&["a", "b", "c"]).into_iter().map(|hit| (hit, ""));
+        let reranked = rerank(&Set(scores.to_vec()), "q", hits)?;
         Ok(reranked.into_iter().map(|hit| hit.id).collect())
     }
 
@@ -125,6 +109,6 @@ mod tests {
     fn a_broken_scorer_is_an_error() {
         assert!(order(&[0.5, 0.9]).is_err());
         assert!(order(&[0.5, 0.9, f32::NAN]).is_err());
-        assert!(rerank(&Set(Vec::new()), "q", &hits(&["a"]), &[]).is_err());
+        assert!(order(&[]).is_err());
     }
 }

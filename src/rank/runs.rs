@@ -140,7 +140,7 @@ mod tests {
         empty.insert("q", Vec::new()).unwrap();
         let fused = Fusion::default().fuse_runs(&[empty.clone()]).unwrap();
         assert_eq!(fused, empty);
-        for normalization in Normalization::ALL {
+        for &normalization in Normalization::ALL {
             assert_eq!(normalization.normalize_run(&empty).unwrap(), empty);
         }
     }

@@ -1,4 +1,4 @@
-//! The public face: an analyzer has a name, finds words, and turns them into terms.
+//! The public API: an analyzer has a name, finds words, and turns them into terms.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,15 +14,15 @@ use super::options::Options;
 use super::tokenizer::{Tokenizer, Word};
 use super::western::Western;
 
-/// Raised with every change to the terms of `simple`.
+/// Increased with every change to the terms of `simple`.
 const SIMPLE_REVISION: u32 = 1;
 
 const CUSTOM_PREFIX: &str = "custom:";
 
 /// Turns text into index terms, the same way when indexing and when searching.
 ///
-/// Cheap to clone. Its name is stored with each field, so that an index is always searched as it
-/// was written.
+/// Cheap to clone. The index stores its name with each field, so queries are analyzed the way the
+/// documents were.
 ///
 /// ```
 /// use esparsa::text::Analyzer;
@@ -43,25 +43,25 @@ pub struct Analyzer {
 }
 
 impl Analyzer {
-    /// The analyzer that `name` means, whatever the case of its letters.
+    /// The analyzer called `name`, in any case.
     ///
-    /// A name is a language, as code (`pt`, `pt-BR`, `por`) or in English (`portuguese`), or
-    /// `simple`: folding only, no stop words, no stemming. [`languages`] lists them. After it, each
-    /// behind a `+`, may come options, as in `english+fold+parts`:
+    /// A name is a language, as a code (`pt`, `pt-BR`, `por`) or in English (`portuguese`), or
+    /// `simple`, which only folds: no stop words, no stemming. [`languages`] lists the languages.
+    /// Options may follow, each after a `+`, as in `english+fold+parts`:
     ///
-    /// | option | |
+    /// | option | effect |
     /// | --- | --- |
-    /// | `compounds` | Korean: compound words are found by any two neighbouring syllables |
-    /// | `fold` | Latin letters lose their accents, so that `cafe` finds `café`; French and Portuguese always do this |
-    /// | `mojibake` | text that was decoded with the wrong character set is repaired, see [`Analyzer::repair`] |
-    /// | `parts` | joined words are found by their parts too: `browser.js` by `browser`, `10,000` by `10000`, `U.S.` by `US` |
-    /// | `stopwords` | stop words are kept and found |
+    /// | `compounds` | Korean: any two adjacent syllables of a compound word find it |
+    /// | `fold` | accents of Latin letters are removed, so `cafe` finds `café`; French and Portuguese always do this |
+    /// | `mojibake` | repairs text that was decoded with the wrong character set, see [`Analyzer::repair`] |
+    /// | `parts` | the parts of a compound token find it too: `browser` finds `browser.js`, `10000` finds `10,000`, `US` finds `U.S.` |
+    /// | `stopwords` | keeps stop words, so queries can find them |
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if there is no such analyzer or option, if the language or this
-    /// build lacks the option, or if the name is that of a [custom](Analyzer::custom) analyzer,
-    /// which only the application can supply.
+    /// [`Error::InvalidInput`] if the analyzer or an option is unknown, if the language or this
+    /// build lacks the option, and for the name of a [custom](Analyzer::custom) analyzer, which
+    /// only the application can supply.
     pub fn named(name: &str) -> Result<Self> {
         if name.starts_with(CUSTOM_PREFIX) {
             return Err(Error::invalid(format!(
@@ -85,8 +85,8 @@ impl Analyzer {
         })
     }
 
-    /// An analyzer of the application's own; its [`name`](Analyzer::name) is `custom:` and the name
-    /// given.
+    /// An analyzer that the application implements; its [`name`](Analyzer::name) is `custom:`
+    /// followed by `name`.
     pub fn custom(name: impl Into<String>, tokenizer: impl Tokenizer + 'static) -> Self {
         Self {
             name: format!("{CUSTOM_PREFIX}{}", name.into()).into(),
@@ -96,16 +96,17 @@ impl Analyzer {
         }
     }
 
-    /// The name to store with a field: [`Analyzer::named`] gives the same analyzer for it, unless
-    /// it is custom.
+    /// The canonical name, which an index stores with a field.
+    ///
+    /// [`Analyzer::named`] returns the same analyzer for it, unless the analyzer is custom.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A number that is raised whenever the analyzer's terms change, by a correction or by a newer
-    /// stemmer.
+    /// The revision of the analyzer's terms, which increases when a correction or a newer stemmer
+    /// changes them.
     ///
-    /// An index holds terms of one revision, and only queries of the same revision find them.
+    /// An index holds terms of one revision; only queries of the same revision can find them.
     pub fn revision(&self) -> u32 {
         self.revision
     }
@@ -150,10 +151,10 @@ impl Analyzer {
 
     /// The text to index and to store in place of `text`.
     ///
-    /// The text itself, unless the analyzer was asked for `+mojibake` and the text needs repair.
-    /// Ranges that [`words`](Analyzer::words) and [`analyze`](Analyzer::analyze) report refer to
-    /// the text they are given, so a caller that repairs passes the repaired text to them, and
-    /// highlights in it.
+    /// This is `text` itself, unless the analyzer has the option `mojibake` and the text needs
+    /// repair. The ranges of [`words`](Analyzer::words) and [`analyze`](Analyzer::analyze) refer to
+    /// their argument, so a caller that repairs a text also analyzes and highlights the repaired
+    /// one.
     pub fn repair<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.repairs {
             mojibake::repair(text)
@@ -206,11 +207,7 @@ mod tests {
 
     impl Tokenizer for Whole {
         fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
-            emit(Word {
-                text,
-                start: 0,
-                end: text.len(),
-            });
+            emit(Word::new(text, 0..text.len()));
         }
     }
 

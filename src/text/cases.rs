@@ -1,6 +1,6 @@
-//! Words that people search for: each line of `cases.tsv` holds.
+//! Queries that must or must not find a document: a test checks each line of `cases.tsv`.
 //!
-//! Its columns: the analyzer, a document, a query, whether the query finds the document, and why.
+//! Columns: the analyzer, a document, a query, whether the query finds the document, and why.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use super::Analyzer;
 
 const CASES: &str = include_str!("cases.tsv");
 
-/// Whether a document has a term of the query.
+/// True if the document has a term of the query.
 fn finds(analyzer: &Analyzer, document: &str, query: &str) -> bool {
     let mut terms = HashSet::new();
     analyzer.analyze(document, &mut |term, _| {

@@ -1,11 +1,11 @@
-//! Chinese, Japanese and Korean: text in which words are not what search looks for.
+//! Chinese, Japanese and Korean: languages that are indexed by bigrams instead of words.
 //!
-//! Chinese and Japanese put no spaces between words. Their words here are the overlapping pairs of
-//! characters: whatever the real words are, those of the query and of the document share their
-//! pairs. Real words of one character are Chinese characters, so each of these is a word of the
-//! document too; a query of several characters asks for the pairs alone, which are rarer. Korean
-//! puts spaces between phrases; [`korean`](super::korean) says what becomes of them. All three
-//! occur together, and with Latin words, so one tokenizer serves the three languages.
+//! Chinese and Japanese put no spaces between words. Their tokens here are the overlapping bigrams
+//! of characters: query and document share bigrams wherever they share a word, without a
+//! dictionary. Words of one character are Chinese characters (Han), so documents also get each Han
+//! character as a unigram. A query of several characters uses its bigrams only, which are rarer.
+//! Korean separates phrases by spaces; [`korean`](super::korean) turns each phrase into terms. The
+//! three scripts occur together, and with Latin words, so one tokenizer serves the three languages.
 
 use super::elision::{self, Apostrophe};
 use super::fold::LetterI;
@@ -18,31 +18,31 @@ use super::segment::{self, is_emoji};
 use super::tokenizer::{Tokenizer, Word};
 use super::western::{MAX_FOLDED_BYTES, with_folded};
 
-/// Korean phrases are cut into words of at most this many characters; an even number, so that pairs
-/// stay whole.
+/// Maximum number of characters of a Korean token; longer phrases are split. Even, so that a split
+/// does not cut a bigram.
 const MAX_PIECE_CHARACTERS: usize = 64;
 
 /// The tokenizer of Chinese, Japanese and Korean.
 pub(super) struct EastAsian {
     options: Options,
-    /// Which characters are words of a document by themselves.
-    singles: Singles,
+    /// Which characters of a document become unigrams.
+    unigrams: Unigrams,
 }
 
 impl EastAsian {
-    /// With `is_korean` a Chinese character beside others is no word by itself: in Korean such
-    /// characters only spell out what stands before them.
+    /// For Korean, a Han character next to others is no unigram: in Korean text such characters
+    /// only give the Chinese spelling of the word before them.
     pub(super) fn new(options: Options, is_korean: bool) -> Self {
-        let singles = if is_korean {
-            Singles::Alone
+        let unigrams = if is_korean {
+            Unigrams::Isolated
         } else {
-            Singles::Han
+            Unigrams::Han
         };
-        Self { options, singles }
+        Self { options, unigrams }
     }
 
-    fn find_words(text: &str, singles: Singles, emit: &mut dyn FnMut(Word<'_>)) {
-        let mut run = Run::new(singles);
+    fn find_words(text: &str, unigrams: Unigrams, emit: &mut dyn FnMut(Word<'_>)) {
+        let mut run = Run::new(unigrams);
         segment::words(text, |word| match script_of_word(word.text) {
             Script::HanOrKana => {
                 if word.start > run.end {
@@ -64,7 +64,7 @@ impl EastAsian {
         run.finish(emit);
     }
 
-    /// The terms of a word; of a document's also what may be a noun of one syllable.
+    /// Emits the terms of a word; a document's word also gets a possible noun of one syllable.
     fn find_terms(&self, word: &str, of_document: bool, emit: &mut dyn FnMut(&str)) {
         if word.len() > MAX_FOLDED_BYTES {
             return emit(word);
@@ -79,7 +79,7 @@ impl EastAsian {
                         }
                         korean::terms(run, before.is_some(), self.options.compounds, emit);
                     }
-                    Script::HanOrKana => pairs(run, emit),
+                    Script::HanOrKana => bigrams(run, emit),
                     Script::Other => self.other_terms(run, emit),
                 }
                 before = Some(script);
@@ -87,7 +87,8 @@ impl EastAsian {
         });
     }
 
-    /// The terms of a word of Latin letters, digits or emoji, without the marks at its ends.
+    /// Emits the terms of a word of Latin letters, digits or emoji, without punctuation at its
+    /// ends.
     fn other_terms(&self, run: &str, emit: &mut dyn FnMut(&str)) {
         let word = run.trim_matches(|c: char| !(c.is_alphanumeric() || is_emoji(c)));
         let mut emit_term = |word: &str| {
@@ -109,11 +110,11 @@ impl EastAsian {
 
 impl Tokenizer for EastAsian {
     fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
-        Self::find_words(text, self.singles, emit);
+        Self::find_words(text, self.unigrams, emit);
     }
 
     fn query_words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
-        Self::find_words(text, Singles::Alone, emit);
+        Self::find_words(text, Unigrams::Isolated, emit);
     }
 
     fn terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
@@ -125,7 +126,7 @@ impl Tokenizer for EastAsian {
     }
 }
 
-/// Hangul if any character is, else Han or kana if all are.
+/// Hangul if any character is Hangul, Han or kana if all characters are, else other.
 fn script_of_word(word: &str) -> Script {
     if word.is_ascii() {
         return Script::Other;
@@ -140,8 +141,8 @@ fn script_of_word(word: &str) -> Script {
     }
 }
 
-/// The overlapping pairs of characters of `run`, or its only character.
-fn pairs(run: &str, emit: &mut dyn FnMut(&str)) {
+/// Emits the overlapping bigrams of `run`, or its only character.
+fn bigrams(run: &str, emit: &mut dyn FnMut(&str)) {
     let mut previous = None;
     for (start, character) in run.char_indices() {
         let end = start + character.len_utf8();
@@ -154,36 +155,36 @@ fn pairs(run: &str, emit: &mut dyn FnMut(&str)) {
     }
 }
 
-/// Which characters of a run are words by themselves.
+/// Which characters of a run become unigrams.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Singles {
-    /// Every Chinese character, and what stands alone.
+enum Unigrams {
+    /// Every Han character, and a character without neighbors.
     Han,
-    /// Only what stands alone.
-    Alone,
+    /// Only a character without neighbors.
+    Isolated,
 }
 
-/// Neighbouring characters of Han or kana.
+/// A run of adjacent Han or kana characters.
 struct Run {
-    singles: Singles,
-    /// The last character, and what it covers of the original text.
+    unigrams: Unigrams,
+    /// The last character and its byte range in the original text.
     last: Option<(char, usize, usize)>,
-    /// Whether the last character is in a word already.
+    /// True if an emitted token has the last character.
     is_emitted: bool,
     end: usize,
 }
 
 impl Run {
-    fn new(singles: Singles) -> Self {
+    fn new(unigrams: Unigrams) -> Self {
         Self {
-            singles,
+            unigrams,
             last: None,
             is_emitted: false,
             end: 0,
         }
     }
 
-    /// Adds a character: emits its pair with the one before, and itself if it is a word of its own.
+    /// Adds a character: emits its bigram with the previous one, and itself if it is a unigram.
     fn push(&mut self, character: char, start: usize, end: usize, emit: &mut dyn FnMut(Word<'_>)) {
         let mut buffer = [0; 8];
         let mut is_emitted = false;
@@ -191,15 +192,11 @@ impl Run {
             let length = before.encode_utf8(&mut buffer).len();
             let length = length + character.encode_utf8(&mut buffer[length..]).len();
             if let Ok(text) = std::str::from_utf8(&buffer[..length]) {
-                emit(Word {
-                    text,
-                    start: before_start,
-                    end,
-                });
+                emit(Word::new(text, before_start..end));
             }
             is_emitted = true;
         }
-        if self.singles == Singles::Han && is_han(character) {
+        if self.unigrams == Unigrams::Han && is_han(character) {
             emit_character(character, start, end, emit);
             is_emitted = true;
         }
@@ -208,7 +205,7 @@ impl Run {
         self.end = end;
     }
 
-    /// Ends the run; a character that stood alone is a word.
+    /// Ends the run; a character without neighbors becomes a unigram.
     fn finish(&mut self, emit: &mut dyn FnMut(Word<'_>)) {
         if let Some((character, start, end)) = self.last.take()
             && !self.is_emitted
@@ -221,11 +218,13 @@ impl Run {
 fn emit_character(character: char, start: usize, end: usize, emit: &mut dyn FnMut(Word<'_>)) {
     let mut buffer = [0; 4];
     let text = character.encode_utf8(&mut buffer);
-    emit(Word { text, start, end });
+    emit(Word::new(text, start..end));
 }
 
-/// The characters of a word with their ranges in the original text; the range of the whole word
-/// where normalization changed it.
+/// The characters of a word with their byte ranges in the original text.
+///
+/// If normalization changed the word, its characters have no ranges of their own: each then has the
+/// range of the whole word.
 fn characters<'a>(
     text: &str,
     word: Word<'a>,
@@ -241,17 +240,13 @@ fn characters<'a>(
     })
 }
 
-/// Cuts a long word into pieces that do not overlap.
+/// Splits a long word into pieces that do not overlap.
 fn emit_pieces(text: &str, word: Word<'_>, emit: &mut dyn FnMut(Word<'_>)) {
     let mut piece = String::new();
     let (mut count, mut piece_start, mut piece_end) = (0, word.start, word.start);
     for (character, start, end) in characters(text, word) {
         if count == MAX_PIECE_CHARACTERS {
-            emit(Word {
-                text: &piece,
-                start: piece_start,
-                end: piece_end,
-            });
+            emit(Word::new(&piece, piece_start..piece_end));
             piece.clear();
             count = 0;
         }
@@ -262,11 +257,7 @@ fn emit_pieces(text: &str, word: Word<'_>, emit: &mut dyn FnMut(Word<'_>)) {
         piece_end = end;
         count += 1;
     }
-    emit(Word {
-        text: &piece,
-        start: piece_start,
-        end: piece_end,
-    });
+    emit(Word::new(&piece, piece_start..piece_end));
 }
 
 #[cfg(test)]
@@ -299,14 +290,14 @@ mod tests {
 
     #[test]
     fn a_character_that_normalization_made_covers_all_of_its_source() {
-        // The last two characters take six bytes, as the text does before it is normalized.
+        // Normalization makes several characters of these two, which take six bytes.
         let found = words("\u{337f}\u{ff9e}");
         assert!(found.len() > 4);
         assert!(found.iter().all(|(_, start, end)| (*start, *end) == (0, 6)));
     }
 
     #[test]
-    fn documents_have_pairs_and_single_characters() {
+    fn documents_have_bigrams_and_unigrams() {
         assert_eq!(
             words("搜索引。Linux系"),
             [
@@ -323,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn queries_have_pairs_or_one_character() {
+    fn queries_have_bigrams_or_one_unigram() {
         assert_eq!(
             query_terms("搜索引擎。Linux系"),
             ["搜索", "索引", "引擎", "linux", "系"]
@@ -355,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn long_words_are_cut_and_lose_no_pair() {
+    fn long_words_are_split_and_lose_no_bigram() {
         let text: String = ('\u{4e00}'..).take(200).collect();
         assert!(
             words(&text)
@@ -369,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn latin_words_are_folded_and_no_more() {
+    fn latin_words_are_only_folded() {
         assert_eq!(terms("IT 기업"), ["it", "기업"]);
         assert_eq!(terms("Debian's 🍕"), ["debian", "🍕"]);
         let mut found = Vec::new();

@@ -1,28 +1,28 @@
-//! What apostrophes attach to a word: possessives, elided articles, case endings.
+//! Removal of what an apostrophe attaches to a word: possessives, elided articles, case endings.
 //!
-//! Segmentation keeps `dog's`, `l'homme` and `EU:n` whole. Search wants `dog`, `homme` and `EU`. Words come here
-//! folded, so that every apostrophe is the straight one.
+//! Segmentation keeps `dog's`, `l'homme` and `EU:n` whole; search needs `dog`, `homme` and `EU`.
+//! The input is folded, so every apostrophe is the straight one.
 
-/// What a language does at an apostrophe.
+/// How a language uses the apostrophe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Apostrophe {
-    /// Nothing is attached by it.
+    /// Words with an apostrophe stay as they are.
     Keep,
-    /// A final `'s` is dropped: English, German, Dutch and others.
+    /// Drops a final `'s`: English, German, Dutch and others.
     Genitive,
-    /// Everything from the apostrophe on is dropped: Turkish names and their endings.
+    /// Drops everything from the apostrophe on: endings of Turkish names.
     Suffix,
-    /// Everything from the colon on is dropped: Finnish and Swedish abbreviations; so is a final `'s`.
+    /// Drops everything from a colon on, and a final `'s`: Finnish and Swedish.
     ColonSuffix,
-    /// French articles, pronouns and conjunctions in front are dropped.
+    /// Drops leading French articles, pronouns and conjunctions.
     French,
-    /// Italian articles and prepositions in front are dropped.
+    /// Drops leading Italian articles and prepositions.
     Italian,
-    /// Catalan articles, pronouns and prepositions in front are dropped.
+    /// Drops leading Catalan articles, pronouns and prepositions.
     Catalan,
-    /// Irish prepositions and particles in front are dropped.
+    /// Drops leading Irish prepositions and particles.
     Irish,
-    /// A Portuguese preposition in front is dropped.
+    /// Drops a leading Portuguese preposition.
     Portuguese,
 }
 
@@ -42,7 +42,7 @@ const IRISH: &[&str] = &["b", "d", "m"];
 
 const PORTUGUESE: &[&str] = &["d", "n"];
 
-/// The part of a folded word that search is about.
+/// The folded word without what its apostrophe attaches.
 pub(super) fn strip(word: &str, rule: Apostrophe) -> &str {
     match rule {
         Apostrophe::Keep => word,
@@ -82,14 +82,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn possessives_go() {
+    fn possessives_are_dropped() {
         assert_eq!(strip("dog's", Apostrophe::Genitive), "dog");
         assert_eq!(strip("o'neill", Apostrophe::Genitive), "o'neill");
         assert_eq!(strip("'s", Apostrophe::Genitive), "'s");
     }
 
     #[test]
-    fn elided_articles_go() {
+    fn elided_articles_are_dropped() {
         assert_eq!(strip("l'homme", Apostrophe::French), "homme");
         assert_eq!(strip("qu'il", Apostrophe::French), "il");
         assert_eq!(strip("aujourd'hui", Apostrophe::French), "aujourd'hui");
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn endings_after_names_go() {
+    fn endings_of_names_are_dropped() {
         assert_eq!(strip("türkiye'nin", Apostrophe::Suffix), "türkiye");
         assert_eq!(strip("eu:n", Apostrophe::ColonSuffix), "eu");
         assert_eq!(strip("volvo's", Apostrophe::ColonSuffix), "volvo");

@@ -1,11 +1,11 @@
 //! Case folding: words that differ only in case become the same.
 //!
-//! Lower case by the full Unicode mapping, plus what folding does beyond it: the final sigma
-//! becomes a plain one, and letters whose upper case is several letters become those letters (the
-//! German sharp s becomes `ss`). Characters that are invisible and ignorable, such as the soft
-//! hyphen, are dropped, and so are the tones of an emoji's skin. A dotted capital I becomes a plain
-//! `i`; in Turkish the dotless capital becomes a dotless `ı`. Apostrophes, typographic or straight,
-//! are one character; digits of any script are those of ASCII.
+//! Folding maps to lower case by the full Unicode mapping, and does what case folding adds to it:
+//! the final sigma becomes the ordinary one, and a letter whose upper case is several letters
+//! becomes those letters (`ß` becomes `ss`). Invisible, ignorable characters such as the soft
+//! hyphen are dropped, and so are the skin tones of emoji. The dotted capital `İ` becomes `i`; in
+//! Turkish the capital `I` becomes the dotless `ı`. Typographic apostrophes become the straight
+//! one, and digits of any script become ASCII digits.
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
@@ -69,7 +69,7 @@ const ZEROS: [u32; 18] = [
     0xed0, 0xf20, 0x1040, 0x17e0, 0x1810,
 ];
 
-/// The digit of ASCII that a digit of another script stands for.
+/// The ASCII digit with the value of a digit of another script.
 fn ascii_digit(character: char) -> Option<char> {
     let code = u32::from(character);
     if !(0x660..0x1900).contains(&code) {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn turkish_keeps_its_two_letters_apart() {
+    fn turkish_distinguishes_dotted_and_dotless_i() {
         let mut turkish = String::new();
         fold("ISPARTA İzmir", LetterI::Dotless, &mut turkish);
         assert_eq!(turkish, "ısparta izmir");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn apostrophes_and_digits_are_one() {
+    fn variants_of_apostrophes_and_digits_become_ascii() {
         assert_eq!(folded("O\u{2019}Brien"), folded("o'brien"));
         assert_eq!(folded("м\u{2bc}яч"), "м'яч");
         assert_eq!(folded("٣۴५๖"), "3456");

@@ -1,22 +1,23 @@
-//! Korean words become pairs of syllables.
+//! Korean words become bigrams of syllables.
 //!
-//! What Korean puts between spaces is a noun or a verb with particles and endings attached, and
-//! nouns are joined freely. Most nouns, and most parts of joined ones, have two syllables. So one
-//! particle or ending is taken off, if the final sound before it allows it, and the rest is cut
-//! into pairs from the front: 검색엔진을 gives 검색 and 엔진. A word of three syllables gives both of its
-//! pairs; of a longer one with an odd number of syllables, the last, often what is left of an
-//! ending, is dropped.
+//! A Korean token between spaces is a noun or a verb with particles and endings attached, and nouns
+//! form compounds freely. Most nouns, and most parts of compounds, have two syllables. We therefore
+//! strip one particle or ending, if the final sound before it allows it, and split the rest into
+//! bigrams that do not overlap: 검색엔진을 gives 검색 and 엔진. A word of three syllables gives both of its
+//! overlapping bigrams. A longer word with an odd number of syllables loses the last one, which is
+//! often the rest of an ending.
 //!
-//! Fewer terms per long word measure better, since a long word otherwise outweighs the others; but
-//! with the first pair alone 엔진 no longer finds 검색엔진, and with one pair of three syllables names
-//! that differ in the last are the same. `benches/README.md` has what was tried. The option
-//! `compounds` gives all pairs of longer words, so that 처리 finds 자연어처리.
+//! Fewer terms per long word measure better, because a long word otherwise outweighs the others.
+//! But with the first bigram alone, 엔진 no longer finds 검색엔진, and with one bigram per word of three
+//! syllables, names that differ in the last syllable become equal. `benches/README.md` has the
+//! measurements. The option `compounds` emits all bigrams of longer words, so that 처리 finds 자연어처리.
 //!
-//! A noun of one syllable loses a particle too (책을 is 책), where the particle hardly ever ends a word
-//! of two or three syllables. 결과 and 제도 end like nouns with particles and are none; documents have
-//! what may be the noun besides the whole word, queries search for the whole word.
+//! A noun of one syllable loses a particle too (책을 becomes 책) if the particle hardly ever ends a
+//! word of two or three syllables. 결과 and 제도 look like a noun with a particle but are not: for such
+//! words a document gets the possible noun as well as the whole word, and a query only the whole
+//! word.
 
-/// After which final sound of the stem a particle may come.
+/// The final sound of a stem after which a particle may stand.
 #[derive(Clone, Copy)]
 enum After {
     Any,
@@ -146,32 +147,31 @@ const ENDINGS: &[&str] = &[
     "적으로",
 ];
 
-/// What is left when an ending goes has at least this many syllables; see [`SURE_PARTICLES`] for
-/// one.
-const SHORTEST_STEM: usize = 2;
+/// Minimum number of syllables of a stem; see [`SURE_PARTICLES`] for stems of one.
+const MIN_STEM_SYLLABLES: usize = 2;
 
-/// Particles of one syllable that are taken off nouns of one syllable. Others end too many words of
-/// two syllables: 결과, 제도, 회의.
+/// One-syllable particles that are stripped from nouns of one syllable. Others end too many words
+/// of two syllables: 결과, 제도, 회의.
 const SURE_PARTICLES: [&str; 8] = ["은", "는", "이", "가", "을", "를", "에", "와"];
 
-/// Hands the terms of `word`, all Hangul syllables, to `emit`; `attached` if it follows another
-/// script directly.
+/// Emits the terms of `word`, which is all Hangul syllables; `attached` if it directly follows
+/// another script, as in `GNOME은`.
 pub(super) fn terms(word: &str, attached: bool, compounds: bool, emit: &mut dyn FnMut(&str)) {
     if attached && is_ending(word) {
         return;
     }
     let stem = stem(word);
-    let pair = |first: usize, emit: &mut dyn FnMut(&str)| {
+    let bigram = |first: usize, emit: &mut dyn FnMut(&str)| {
         emit(syllables(stem, first, first + 2));
     };
     match syllable_count(stem) {
         0..=2 => emit(stem),
         3 => {
-            pair(0, emit);
-            pair(1, emit);
+            bigram(0, emit);
+            bigram(1, emit);
         }
-        count if compounds => (0..count - 1).for_each(|first| pair(first, emit)),
-        count => (0..count / 2).for_each(|index| pair(2 * index, emit)),
+        count if compounds => (0..count - 1).for_each(|first| bigram(first, emit)),
+        count => (0..count / 2).for_each(|index| bigram(2 * index, emit)),
     }
 }
 
@@ -187,22 +187,22 @@ fn stem(word: &str) -> &str {
     particles
         .chain(endings)
         .map(|(stem, _)| stem)
-        .filter(|stem| syllable_count(stem) >= SHORTEST_STEM)
+        .filter(|stem| syllable_count(stem) >= MIN_STEM_SYLLABLES)
         .min_by_key(|stem| stem.len())
         .or_else(|| noun_of_one_syllable(word))
         .unwrap_or(word)
 }
 
-/// The noun of one syllable that a word surely consists of, but for a particle.
+/// The noun of one syllable in a word that is certainly a noun and a particle.
 fn noun_of_one_syllable(word: &str) -> Option<&str> {
     noun_before_particle(word, |particle| {
         particle.len() > SYLLABLE_BYTES || SURE_PARTICLES.contains(&particle)
     })
 }
 
-/// What is a noun of one syllable if the rest of the word is a particle, which it often is not: a
-/// term of documents besides the word. A query for the word does not search for it, which would
-/// find too much.
+/// The noun of one syllable in a word that may be a noun and a particle, but often is not.
+///
+/// Documents get it as a term in addition to the word. Queries do not: it would match too much.
 pub(super) fn possible_noun(word: &str) -> Option<&str> {
     noun_before_particle(word, |particle| {
         particle.len() == SYLLABLE_BYTES && !SURE_PARTICLES.contains(&particle)
@@ -220,7 +220,7 @@ fn is_ending(word: &str) -> bool {
     PARTICLES.iter().any(|(particle, _)| *particle == word) || ENDINGS.contains(&word)
 }
 
-/// Whether a particle for `after` may follow `stem`, by the final sound of the stem.
+/// True if the final sound of `stem` is one of `after`.
 fn may_follow(stem: &str, after: After) -> bool {
     const FIRST_SYLLABLE: u32 = 0xac00;
     const FINAL_SOUNDS: u32 = 28;

@@ -1,4 +1,4 @@
-//! The languages: codes, names, and what is done to their words.
+//! The table of languages: codes, names, and the rules that turn their words into terms.
 
 use frostem::Algorithm;
 
@@ -20,7 +20,7 @@ pub struct Language {
     code: &'static str,
     name: &'static str,
     aliases: &'static [&'static str],
-    /// Raised with every change to the terms of this language.
+    /// Increased with every change to the terms of this language.
     pub(super) revision: u32,
     pub(super) method: Method,
 }
@@ -28,13 +28,13 @@ pub struct Language {
 /// How the words of a language become terms.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Method {
-    /// Words between spaces, with stop words and a stemmer.
+    /// Words separated by spaces, with stop words and a stemmer.
     Western(Rules),
-    /// Chinese, Japanese and Korean: parts of words.
+    /// Chinese, Japanese and Korean: bigrams.
     EastAsian,
 }
 
-/// The steps for a language written with spaces.
+/// The analysis steps of a language that separates words by spaces.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     pub letter_i: LetterI,
@@ -56,7 +56,7 @@ impl Language {
         self.name
     }
 
-    /// The language that `name` means: a code, an English name, in any case; `pt-BR` means `pt`.
+    /// The language with this code or English name, in any case; `pt-BR` means `pt`.
     pub(super) fn find(name: &str) -> Option<&'static Self> {
         let primary = name.split(['-', '_']).next().unwrap_or(name);
         LANGUAGES.iter().find(|language| {
@@ -70,12 +70,12 @@ impl Language {
     }
 }
 
-/// The languages that have an analyzer of their own, by code.
+/// The languages that have an analyzer of their own, sorted by code.
 pub fn languages() -> impl Iterator<Item = Language> {
     LANGUAGES.iter().copied()
 }
 
-/// What `simple` does, and where most languages begin: nothing but folding.
+/// The rules of `simple`, and the base for the others: folding only.
 pub(super) const SIMPLE: Rules = Rules {
     letter_i: LetterI::Dotted,
     letters: Letters::AsWritten,
@@ -84,7 +84,7 @@ pub(super) const SIMPLE: Rules = Rules {
     stemmer: Stemming::None,
 };
 
-/// A language whose words are stemmed by Snowball and need nothing else.
+/// The rules of a language that needs only stop words and a Snowball stemmer.
 const fn snowball(algorithm: Algorithm, stop_words: &'static str) -> Rules {
     Rules {
         stop_words,
@@ -111,7 +111,7 @@ impl Rules {
     }
 }
 
-/// One line of the table below.
+/// One row of the table below.
 macro_rules! language {
     ($code:literal, $name:literal, [$($alias:literal),*]) => {
         Language { code: $code, name: $name, aliases: &[$($alias),*], revision: 1, method: Method::EastAsian }

@@ -1,42 +1,42 @@
-//! Letters that a language writes in more than one way: one of them becomes the other's.
+//! Unification of letters that a language writes in more than one way.
 //!
-//! Before the stop words and the stemmer come the spellings that carry no difference (`ё` and `е`,
-//! `ş` and `ș`, alef with and without hamza). What a stemmer needs to recognize its suffixes, such
-//! as the length of Hindi vowels, is made one only afterwards.
+//! Variants without a difference in meaning (`ё` and `е`, `ş` and `ș`, alef with and without hamza)
+//! are unified before stop words and stemming. Differences that a stemmer needs to recognize its
+//! suffixes, such as the length of Hindi vowels, are unified only in the stem.
 
 use unicode_normalization::char::{decompose_canonical, is_combining_mark};
 
-/// Which spellings a language makes one.
+/// Which letters a language unifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Letters {
     AsWritten,
-    /// Latin letters lose their accents, ligatures come apart: French, Portuguese, and the option
+    /// Removes accents of Latin letters and splits ligatures: French, Portuguese, the option
     /// `fold`.
     Unaccented,
-    /// Harakat and tatweel go; the forms of alef, of yeh, and teh marbuta with heh are one each.
+    /// Removes harakat and tatweel; unifies alef forms, yeh forms, and teh marbuta with heh.
     Arabic,
-    /// Arabic yeh, kaf and heh become the Persian ones.
+    /// Arabic yeh, kaf and heh become the Persian letters.
     Persian,
-    /// Tonos and dialytika go, which capitals are written without.
+    /// Removes tonos and dialytika, which capitals do not have.
     Greek,
-    /// Nukta goes and chandrabindu is anusvara; long vowels become short ones in the stem.
+    /// Removes nukta; chandrabindu becomes anusvara; long vowels become short ones in the stem.
     Hindi,
     /// `ş` and `ţ` with cedilla become those with comma below.
     Romanian,
-    /// `ё` is `е`; stress marks go.
+    /// `ё` becomes `е`; removes stress marks.
     Russian,
-    /// `ґ` is `г`; stress marks go.
+    /// `ґ` becomes `г`; removes stress marks.
     Ukrainian,
-    /// Cyrillic becomes Latin; the stem loses its accents, and `đ` is `dj`.
+    /// Cyrillic becomes Latin; in the stem, `đ` becomes `dj` and accents are removed.
     Serbian,
-    /// The letters of Swedish and German become those of Danish and Norwegian; `aa` is `å`.
+    /// Swedish and German letters become Danish and Norwegian ones; `aa` becomes `å`.
     DanoNorwegian,
-    /// The letters of Danish and Norwegian become those of Swedish.
+    /// Danish and Norwegian letters become Swedish ones.
     Swedish,
 }
 
 impl Letters {
-    /// Makes spellings one in a folded word, before its stop words and stem are looked for.
+    /// Unifies the letters of a folded word, before stop words and stemming.
     pub(super) fn unify(self, word: &mut String) {
         match self {
             Self::AsWritten => {}
@@ -63,12 +63,12 @@ impl Letters {
         }
     }
 
-    /// Whether [`unify_stem`](Letters::unify_stem) does anything.
+    /// True if [`unify_stem`](Letters::unify_stem) may change a stem.
     pub(super) fn changes_stems(self) -> bool {
         matches!(self, Self::Hindi | Self::Serbian | Self::Unaccented)
     }
 
-    /// Makes the spellings of a stem one that the stemmer told apart.
+    /// Unifies the letters of a stem whose difference only the stemmer needed.
     pub(super) fn unify_stem(self, stem: &mut String) {
         match self {
             Self::Hindi => replace(stem, hindi_stem),
@@ -82,7 +82,7 @@ impl Letters {
     }
 }
 
-/// Takes the accents off Latin letters and ligatures apart.
+/// Removes the accents of Latin letters and splits ligatures.
 pub(super) fn drop_accents(word: &mut String) {
     replace(word, |letter, out| match letter {
         'œ' => out.push_str("oe"),
@@ -101,7 +101,7 @@ pub(super) fn drop_accents(word: &mut String) {
     });
 }
 
-/// Hands every letter of a word that is not all ASCII to `push`, which appends what it becomes.
+/// Rewrites a word letter by letter with `push`, which appends the replacement; ASCII words stay.
 fn replace(word: &mut String, push: impl Fn(char, &mut String)) {
     if word.is_ascii() {
         return;
@@ -113,7 +113,7 @@ fn replace(word: &mut String, push: impl Fn(char, &mut String)) {
     *word = out;
 }
 
-/// Appends a letter without its marks.
+/// Appends a letter without its combining marks.
 fn push_base(letter: char, out: &mut String) {
     decompose_canonical(letter, |part| {
         if !is_combining_mark(part) {
@@ -164,7 +164,7 @@ fn hindi(letter: char, out: &mut String) {
     }
 }
 
-/// Lucene's table for Hindi: vowels are short, and the virama goes.
+/// Lucene's table for Hindi: vowels become short, and the virama is removed.
 fn hindi_stem(letter: char, out: &mut String) {
     match letter {
         '\u{94d}' => {}
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn stems_lose_what_the_stemmer_needed() {
+    fn stems_lose_differences_that_only_the_stemmer_needed() {
         let mut stem = "mreža đak".to_owned();
         Letters::Serbian.unify_stem(&mut stem);
         assert_eq!(stem, "mreza djak");

@@ -1,27 +1,30 @@
-//! Text in, index terms out: one analyzer per language.
+//! Analyzers: text in, index terms out, one analyzer per language.
 //!
-//! In comes any UTF-8 text. Out come its words, in order, each with the byte range it covers in that text, and for
-//! each word the terms under which it is indexed: normalized (NFKC), case-folded, without stop words, stemmed. The
-//! two steps are apart because the second depends on the word alone, so that an index writer runs it once per distinct
-//! word. This room never does I/O, never ranks, never fails on a text (only on an unknown analyzer name), and never
-//! cuts off long terms: whoever stores the terms decides what is too long.
+//! The input is any UTF-8 text. The output is its words in order, each with the byte range that it
+//! covers in the text, and for each word the terms under which it is indexed: NFKC-normalized,
+//! case-folded, without stop words, stemmed. Finding words and making terms are separate steps
+//! because the second depends on the word alone, so an index writer runs it once per distinct word.
+//!
+//! This module performs no I/O and no ranking. No text makes it fail, only an unknown analyzer
+//! name. It does not truncate long terms: the code that stores terms decides on their maximum
+//! length.
 //!
 //! | file | concept |
 //! | --- | --- |
-//! | [`analyzer`](Analyzer) | the public face: names, and the two steps in one call |
-//! | `language` | which languages there are, their codes and names |
-//! | `segment`, `scan` | words by UAX #29: the plain way, and the fast way for common scripts |
+//! | [`analyzer`](Analyzer) | the public API: names, and both steps in one call |
+//! | `language` | the table of languages: codes, names, rules |
+//! | `segment`, `scan` | word segmentation by UAX #29: the general algorithm, and the fast path for common scripts |
 //! | `normalize` | NFKC with a map back to the original offsets |
-//! | `options` | what may be asked of an analyzer beyond its language |
-//! | `fold` | case folding; marks and digits that are the same |
+//! | `options` | the options of an analyzer beyond its language |
+//! | `fold` | case folding, punctuation variants, digits of all scripts |
 //! | `letters` | letters that a language writes in more than one way |
 //! | `elision` | apostrophes: possessives, elided articles |
-//! | `stopwords`, `stem` | function words and stemmers, per language |
+//! | `stopwords`, `stem` | stop words and stemmers, per language |
 //! | `porter` | the stemmer for English: Snowball's, with its author's later changes |
 //! | `unaccented` | stemmers for words whose accents are missing |
-//! | `parts` | the parts of joined words |
-//! | `western` | the tokenizer of languages written with spaces |
-//! | `east_asian`, `korean`, `script` | the tokenizer of languages whose words are not the units of search |
+//! | `parts` | the parts of compound tokens such as `browser.js` |
+//! | `western` | the tokenizer of languages that separate words by spaces |
+//! | `east_asian`, `korean`, `script` | the bigram tokenizer of Chinese, Japanese and Korean |
 //! | `mojibake` | repair of text that was decoded with the wrong character set |
 
 mod analyzer;

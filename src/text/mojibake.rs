@@ -1,14 +1,15 @@
 //! Repair of text that was decoded with the wrong character set: `cafÃ©` becomes `café`.
 //!
-//! The judgment is that of the `plsfix` library, with everything but the repair of encodings switched off. The library
-//! is large, so it is a cargo feature. It also undoes HTML entities and offers no way not to; it gets the text in
-//! pieces that end at each `&`, in which there is no entity to undo.
+//! The library `plsfix` decides what to repair; everything but its repair of encodings is turned
+//! off. It is large, so it is behind a cargo feature. It always decodes HTML entities as well, with
+//! no option against it. We pass the text in pieces that end after each `&`, so no piece contains
+//! an entity.
 
 use std::borrow::Cow;
 
 use crate::error::Result;
 
-/// Says whether this build can repair text.
+/// Checks that this build can repair text.
 ///
 /// # Errors
 ///
@@ -18,7 +19,7 @@ pub(super) fn require() -> Result<()> {
     Ok(())
 }
 
-/// Says whether this build can repair text.
+/// Checks that this build can repair text.
 ///
 /// # Errors
 ///
@@ -26,17 +27,17 @@ pub(super) fn require() -> Result<()> {
 #[cfg(not(feature = "mojibake"))]
 pub(super) fn require() -> Result<()> {
     Err(crate::error::Error::invalid(
-        "the analyzer option `mojibake` is not in this build; build esparsa with its feature `mojibake`",
+        "the analyzer option `mojibake` is not in this build; enable the cargo feature `mojibake` of esparsa",
     ))
 }
 
-/// `text` as it was meant.
+/// `text` with wrongly decoded characters repaired.
 #[cfg(not(feature = "mojibake"))]
 pub(super) fn repair(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
-/// `text` as it was meant.
+/// `text` with wrongly decoded characters repaired.
 #[cfg(feature = "mojibake")]
 pub(super) fn repair(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {

@@ -1,28 +1,29 @@
-//! NFKC normalization that remembers where everything came from.
+//! NFKC normalization with a map from normalized offsets back to source offsets.
 //!
-//! The text is cut into the smallest pieces that normalize independently of each other: a piece begins at each
-//! character whose decomposition starts with something that neither composes with nor reorders around what precedes
-//! it. Each piece is normalized by itself, and the pair of offsets at which it begins is kept as an anchor. A range of
-//! normalized text then covers, in the source, every piece that it touches.
+//! The text is split into the smallest pieces that normalize independently: a piece begins at each
+//! character whose decomposition starts with a character that neither composes with nor reorders
+//! around the one before it. Each piece is normalized separately, and the pair of offsets at which
+//! it begins is kept as an anchor. A range of normalized text maps to the source of every piece
+//! that it overlaps.
 
 use std::ops::Range;
 
 use unicode_normalization::char::{canonical_combining_class, decompose_compatible};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfkc_quick};
 
-/// True if `text` is NFKC for certain; false if it may not be.
+/// True if `text` is certainly NFKC; false if it may not be.
 pub(super) fn is_normalized(text: &str) -> bool {
     text.is_ascii() || is_nfkc_quick(text.chars()) == IsNormalized::Yes
 }
 
-/// Normalizes one text at a time and maps ranges back to it; reuses its buffers.
+/// Normalizes one text at a time and maps ranges back to it. Reuses its buffers.
 #[derive(Default)]
 pub(super) struct Normalizer {
     text: String,
     anchors: Vec<Anchor>,
 }
 
-/// The same place in both texts: the beginning of a piece, or the end of the text.
+/// The same position in both texts: the start of a piece, or the end of the text.
 #[derive(Clone, Copy)]
 struct Anchor {
     normalized: usize,
@@ -30,7 +31,7 @@ struct Anchor {
 }
 
 impl Normalizer {
-    /// Normalizes `source` in place of whatever was normalized before.
+    /// Normalizes `source`; the previous text is discarded.
     pub(super) fn normalize(&mut self, source: &str) {
         self.text.clear();
         self.anchors.clear();
@@ -75,7 +76,7 @@ impl Normalizer {
     }
 }
 
-/// True if the normal form of what precedes `character` does not depend on it, nor the other way round.
+/// True if `character` and the text before it normalize independently.
 fn begins_piece(character: char) -> bool {
     if character.is_ascii() {
         return true;

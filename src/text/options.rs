@@ -1,4 +1,4 @@
-//! What may be asked of an analyzer beyond its language, by names behind a `+`.
+//! The options of an analyzer: names after a `+`, as in `english+fold`.
 
 use crate::error::{Error, Result};
 
@@ -7,22 +7,22 @@ use super::mojibake;
 /// The options of one analyzer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Options {
-    /// Compound words of Korean are found by any two neighbouring syllables.
+    /// Any two adjacent syllables of a Korean compound word find it.
     pub compounds: bool,
-    /// Latin letters lose their accents.
+    /// Removes accents of Latin letters.
     pub fold: bool,
-    /// Text that was decoded with the wrong character set is repaired.
+    /// Repairs text that was decoded with the wrong character set.
     pub mojibake: bool,
-    /// Joined words are found by their parts too.
+    /// The parts of a compound token find it too.
     pub parts: bool,
-    /// Stop words are words like others.
+    /// Keeps stop words.
     pub stopwords: bool,
 }
 
-/// An option's name, and its place.
+/// The name of an option, and its field.
 type Named = (&'static str, fn(&mut Options) -> &mut bool);
 
-/// All options, by name.
+/// All options, sorted by name.
 const NAMES: [Named; 5] = [
     ("compounds", |options| &mut options.compounds),
     ("fold", |options| &mut options.fold),
@@ -32,7 +32,7 @@ const NAMES: [Named; 5] = [
 ];
 
 impl Options {
-    /// Sets the option called `option`; `analyzer` is the whole name, for the error.
+    /// Sets the option called `option`; `analyzer` is the whole name, for errors.
     pub(super) fn set(&mut self, option: &str, analyzer: &str) -> Result<()> {
         let Some((name, place)) = NAMES
             .into_iter()
@@ -51,7 +51,7 @@ impl Options {
         Ok(())
     }
 
-    /// Checks that the language `name` has what the options are about.
+    /// Checks that the options apply to the language `name`.
     pub(super) fn check(self, name: &str, has_stop_words: bool, has_compounds: bool) -> Result<()> {
         for (asked, has, option, what) in [
             (
@@ -76,8 +76,7 @@ impl Options {
         Ok(())
     }
 
-    /// Appends the options to the name of an analyzer, in one order whatever the order they were
-    /// given in.
+    /// Appends the options to the name of an analyzer, in sorted order.
     pub(super) fn append_to(mut self, name: &mut String) {
         for (option, place) in NAMES {
             if *place(&mut self) {

@@ -1,13 +1,14 @@
-//! The parts of words that segmentation keeps joined: `browser.js`, `stat_crm_data`, `10,000`,
+//! The parts of tokens that segmentation does not split: `browser.js`, `stat_crm_data`, `10,000`,
 //! `U.S`.
 
-/// Calls `emit` with each part of `word`, or with what it is without its marks; not with the word
+/// Calls `emit` with each part of `word`, or with `word` without its punctuation; never with `word`
 /// itself.
 ///
-/// - Underscores, colons, and dots between letters part: `stat_crm_data`, `Subject:hello`, `finished.The`.
-/// - Dots between single letters are dropped: `U.S` is `US`.
-/// - Commas in front of three digits are dropped, other commas between digits part: `10,000` is `10000`, `1,2` is 1
-///   and 2. Dots between digits stay: `3.14`, `192.168.0.1`.
+/// - Underscores, colons, and dots between letters separate parts: `stat_crm_data`,
+///   `Subject:hello`, `finished.The`.
+/// - Dots between single letters are dropped: `U.S` becomes `US`.
+/// - Commas before three digits are dropped, other commas between digits separate: `10,000` becomes
+///   `10000`, `1,2` becomes `1` and `2`. Dots between digits stay: `3.14`, `192.168.0.1`.
 pub(super) fn each(word: &str, emit: &mut dyn FnMut(&str)) {
     if !word.contains(['_', ':', '.', ',', ';']) {
         return;
@@ -25,7 +26,7 @@ pub(super) fn each(word: &str, emit: &mut dyn FnMut(&str)) {
     }
 }
 
-/// Splits at the dots between letters; a part without any is emitted if `is_new`.
+/// Splits at the dots between letters. A part without such dots is emitted only if `is_new`.
 fn each_between_dots(part: &str, is_new: bool, emit: &mut dyn FnMut(&str)) {
     let mut start = 0;
     for (at, _) in part.match_indices('.') {
@@ -43,7 +44,7 @@ fn each_between_dots(part: &str, is_new: bool, emit: &mut dyn FnMut(&str)) {
     }
 }
 
-/// Digits with commas: one number with its thousands marked, or several numbers.
+/// Digits with commas: one number with thousands separators, or several numbers.
 fn each_number(part: &str, emit: &mut dyn FnMut(&str)) {
     let integer = part.split('.').next().unwrap_or_default();
     let mut groups = integer.split(',');
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn joined_words_have_parts() {
+    fn compound_tokens_have_parts() {
         assert_eq!(parts("stat_crm_data"), ["stat", "crm", "data"]);
         assert_eq!(parts("Subject:hello"), ["Subject", "hello"]);
         assert_eq!(parts("finished.The"), ["finished", "The"]);
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_inside_numbers_and_abbreviations_go() {
+    fn punctuation_in_numbers_and_abbreviations_is_dropped() {
         assert_eq!(parts("10,000"), ["10000"]);
         assert_eq!(parts("1,234,567.5"), ["1234567.5"]);
         assert_eq!(parts("1,2"), ["1", "2"]);

@@ -1,9 +1,9 @@
 //! Porter's stemmer for English, with the changes that its author made later.
 //!
-//! M. F. Porter, "An algorithm for suffix stripping", Program 14(3), 1980. Snowball keeps to the
-//! paper. Porter's own program, which Lucene follows, also knows `-bli` (`possibly` like
-//! `possible`) and `-logi` (`ontology` like `ontological`), and leaves words of one or two letters
-//! alone, so that `us` and `os` stay apart from `u` and `o`.
+//! M. F. Porter, "An algorithm for suffix stripping", Program 14(3), 1980. Snowball implements the
+//! paper. Porter's own program, which Lucene follows, also handles `-bli` (`possibly` like
+//! `possible`) and `-logi` (`ontology` like `ontological`), and does not change words of one or two
+//! letters, so `us` and `os` remain distinct from `u` and `o`.
 
 use frostem::{Algorithm, Stemmer as Snowball};
 
@@ -19,14 +19,14 @@ impl Porter {
         }
     }
 
-    /// Hands the stem of the folded word `word` to `emit`.
+    /// Calls `emit` with the stem of the folded word `word`.
     pub(super) fn stem(&self, word: &str, emit: &mut dyn FnMut(&str)) {
         if word.len() <= 2 {
             return emit(word);
         }
         let stem = self.snowball.stem(word);
-        // No step of the paper's changes these two ends, so what the steps behind would make of the
-        // new end is what all steps make of it.
+        // No step of the paper changes these two endings, so we can replace them after Snowball has
+        // run; running all steps again on the new ending equals running only the later ones.
         match (stem.strip_suffix("bli"), stem.strip_suffix("logi")) {
             (Some(rest), _) if has_measure(rest) => {
                 emit(&self.snowball.stem(&format!("{rest}ble")));
@@ -37,7 +37,7 @@ impl Porter {
     }
 }
 
-/// Whether a consonant follows a vowel anywhere: the measure of the paper is above 0.
+/// True if a consonant follows a vowel anywhere: the paper's measure m is above 0.
 fn has_measure(rest: &str) -> bool {
     let mut before = None;
     for byte in rest.bytes() {
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_stemmed_as_by_porters_program() {
+    fn stems_equal_those_of_porters_program() {
         for (word, expected) in [
             ("caresses", "caress"),
             ("ponies", "poni"),

@@ -1,4 +1,4 @@
-//! Properties that hold for every text.
+//! Property tests: claims that hold for every text.
 
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ fn analyzers() -> Vec<Analyzer> {
     names.map(|name| Analyzer::named(name).unwrap()).collect()
 }
 
-/// Text of the characters that matter to segmentation, normalization, and the languages.
+/// Texts of the characters with special rules in segmentation, normalization and the languages.
 fn tricky_text() -> impl Strategy<Value = String> {
     let characters = prop_oneof![
         6 => prop::sample::select("aZ09_.,:;'\"- \n\t\r@".chars().collect::<Vec<_>>()),
@@ -39,7 +39,7 @@ proptest! {
     fn the_scan_equals_the_general_algorithm_on_ascii(text in "[ -~\n\t\r\u{b}\0]{0,80}") {
         prop_assert_eq!(
             collect(|emit| segment::words(&text, emit)),
-            collect(|emit| segment::words_slowly(&text, emit))
+            collect(|emit| segment::words_reference(&text, emit))
         );
     }
 
@@ -47,7 +47,7 @@ proptest! {
     fn the_scan_equals_the_general_algorithm_on_dense_ascii(text in "[a1_.,:;' ]{0,40}") {
         prop_assert_eq!(
             collect(|emit| segment::words(&text, emit)),
-            collect(|emit| segment::words_slowly(&text, emit))
+            collect(|emit| segment::words_reference(&text, emit))
         );
     }
 
@@ -55,7 +55,7 @@ proptest! {
     fn the_scan_equals_the_general_algorithm_on_any_text(text in tricky_text()) {
         prop_assert_eq!(
             collect(|emit| segment::words(&text, emit)),
-            collect(|emit| segment::words_slowly(&text, emit))
+            collect(|emit| segment::words_reference(&text, emit))
         );
     }
 
@@ -74,7 +74,7 @@ proptest! {
 
     #[test]
     fn the_range_of_a_word_holds_that_word(text in tricky_text()) {
-        // Analyzed alone, the source of a word contains the word again.
+        // The normalized source range of a word contains the word.
         let simple = Analyzer::named("simple").unwrap();
         for (word, start, end) in collect(|emit| simple.words(&text, emit)) {
             let source = &text[start..end];
@@ -118,7 +118,7 @@ fn every_name_round_trips() {
 
 #[test]
 fn very_long_words_take_linear_time() {
-    // Two megabytes each: minutes if anything were quadratic.
+    // Two megabytes each: a quadratic step would take minutes.
     for unit in ["a", "é", "ｱ", "漢", "한", "1.", "e\u{301}", "e\u{ad}"] {
         let text = unit.repeat(2_000_000 / unit.len());
         for name in ["simple", "en", "ko", "tr"] {

@@ -1,22 +1,23 @@
-//! The fast way to find words in the common scripts.
+//! The fast path of word segmentation, for the common scripts.
 //!
-//! The idea: in ASCII each rule of UAX #29 needs one character of look-back and one of look-ahead, so a table of
-//! classes and one pass suffice. Letters and punctuation of the common alphabets behave as their ASCII kin do, as long
-//! as they are stable under NFKC and nothing after them can change them. Whatever else turns up makes the scan stop at
-//! the beginning of the word at hand, and the general algorithm takes over.
+//! The idea: in ASCII each rule of UAX #29 needs one character of look-behind and one of
+//! look-ahead, so one pass with a table of character classes suffices. Letters and punctuation of
+//! the common alphabets follow the same rules, as long as NFKC leaves them unchanged and no
+//! following character can change them. At any other character the scan stops at the start of the
+//! current word, and the general algorithm takes over.
 
 use super::tokenizer::Word;
 
-/// What a character means to the scan; in brackets its Word_Break property.
+/// The class of a character in the scan; in parentheses its Word_Break property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
-    /// Separates words always: space, most punctuation, control characters.
+    /// Always separates words: spaces, most punctuation, control characters.
     Other,
     /// A letter (ALetter).
     Letter,
     /// A digit (Numeric).
     Digit,
-    /// The underscore, which joins whatever it touches (ExtendNumLet).
+    /// The underscore, which joins letters and digits on both sides (ExtendNumLet).
     Join,
     /// The colon, which joins two letters (MidLetter).
     MidLetter,
@@ -24,11 +25,11 @@ enum Class {
     MidDigit,
     /// Dot and apostrophe, which join two letters or two digits (MidNumLet, Single_Quote).
     MidBoth,
-    /// Not for the scan to judge.
+    /// Needs the general algorithm.
     Unknown,
 }
 
-/// Classes of the code points of one and two bytes, that is below U+0800.
+/// Classes of the code points of one and two bytes in UTF-8: below U+0800.
 static CLASSES: [Class; 0x800] = {
     let mut classes = [Class::Unknown; 0x800];
     let mut code = 0;
@@ -48,7 +49,7 @@ const fn class_of_short(code: u16) -> Class {
         0x2c | 0x3b => Class::MidDigit,
         0x2e | 0x27 => Class::MidBoth,
         ..0x80 => Class::Other,
-        // Latin, without the digraphs that NFKC takes apart.
+        // Latin, without the digraphs that NFKC decomposes.
         0xc0..=0xd6 | 0xd8..=0xf6 | 0xf8..=0x131 | 0x14a..=0x17e => Class::Letter,
         0x180..=0x1c3 | 0x1cd..=0x1f0 | 0x1f4..=0x2af => Class::Letter,
         // Greek and Cyrillic.
@@ -77,7 +78,7 @@ fn class_of_long(code: u32) -> Class {
     }
 }
 
-/// Class and length in bytes of the character at `at`; the end of the text is like a space.
+/// Class and length in bytes of the character at `at`; the end of the text acts as a space.
 #[inline]
 fn class_at(bytes: &[u8], at: usize) -> (Class, usize) {
     match bytes.get(at) {
@@ -101,11 +102,14 @@ fn class_beyond_ascii(bytes: &[u8], lead: u8) -> (Class, usize) {
     }
 }
 
-/// Emits words from byte `at` on; returns where it stopped: the end of the text, or the start of the word or the
-/// character that needs the general algorithm. A mark right before such a character may belong to it, so it stops there.
+/// Emits words from byte `at` on, and returns where it stopped: at the end of the text, or at the
+/// start of the word or character that needs the general algorithm.
+///
+/// Punctuation directly before such a character may belong to the same word, so the scan stops
+/// before it.
 pub(super) fn words(text: &str, mut at: usize, emit: &mut impl FnMut(Word<'_>)) -> usize {
     let bytes = text.as_bytes();
-    let mut mark = None;
+    let mut punctuation = None;
     while at < bytes.len() {
         let (class, length) = class_at(bytes, at);
         match class {
@@ -114,18 +118,14 @@ pub(super) fn words(text: &str, mut at: usize, emit: &mut impl FnMut(Word<'_>)) 
                     return at;
                 };
                 if has_alphanumeric {
-                    emit(Word {
-                        text: &text[at..end],
-                        start: at,
-                        end,
-                    });
+                    emit(Word::new(&text[at..end], at..end));
                 }
-                mark = None;
+                punctuation = None;
                 at = end;
             }
-            Class::Unknown => return mark.unwrap_or(at),
+            Class::Unknown => return punctuation.unwrap_or(at),
             Class::Other | Class::MidLetter | Class::MidDigit | Class::MidBoth => {
-                mark = (!bytes[at].is_ascii_whitespace()).then_some(at);
+                punctuation = (!bytes[at].is_ascii_whitespace()).then_some(at);
                 at += length;
             }
         }
@@ -133,7 +133,8 @@ pub(super) fn words(text: &str, mut at: usize, emit: &mut impl FnMut(Word<'_>)) 
     at
 }
 
-/// Where the word that begins at `at` ends, and whether it has a letter or digit; `None` if the scan cannot tell.
+/// The end of the word that begins at `at`, and whether it has a letter or digit; `None` if the
+/// word needs the general algorithm.
 #[inline]
 fn word_end(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
     let mut last = Class::Other;
@@ -157,7 +158,7 @@ fn word_end(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
     }
 }
 
-/// Whether `mark` joins `last` and `next`; `None` if unknown.
+/// True if `mark` joins `last` and `next`; `None` if the scan cannot decide.
 #[inline]
 fn joins(last: Class, mark: Class, next: Class) -> Option<bool> {
     match (last, next) {
@@ -198,7 +199,7 @@ mod tests {
             );
             assert_eq!(
                 collect(|text, emit| segment::words(text, emit), &text),
-                collect(|text, emit| segment::words_slowly(text, emit), &text),
+                collect(|text, emit| segment::words_reference(text, emit), &text),
                 "{character:?}"
             );
         }

@@ -1,6 +1,6 @@
-//! The scripts that East Asian text is cut by.
+//! Scripts, as far as East Asian tokenization distinguishes them.
 
-/// The script of a character, as far as it matters for cutting words into terms.
+/// The script of a character, as far as it decides how words become terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Script {
     /// Korean syllables.
@@ -25,7 +25,8 @@ impl Script {
             | '\u{30fc}'..='\u{312f}'
             | '\u{31a0}'..='\u{31bf}'
             | '\u{31f0}'..='\u{31ff}' => Self::HanOrKana,
-            // Ideographs of the first plane, of compatibility, and of the planes beyond.
+            // Ideographs of the basic plane, compatibility ideographs, and those of the other
+            // planes.
             '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' => {
                 Self::HanOrKana
             }
@@ -35,13 +36,12 @@ impl Script {
     }
 }
 
-/// Whether a character of [`Script::HanOrKana`] is a Chinese one: a word, or a part of one that
-/// means something.
+/// True if a character of [`Script::HanOrKana`] is Han: a word, or a part of a word with a meaning.
 pub(super) fn is_han(character: char) -> bool {
     !matches!(character, '\u{3041}'..='\u{312f}' | '\u{31a0}'..='\u{31ff}' | '\u{1aff0}'..='\u{1b16f}')
 }
 
-/// The longest parts of `text` that are of one script, in order.
+/// The maximal runs of one script in `text`, in order.
 pub(super) fn runs(text: &str) -> impl Iterator<Item = (Script, &str)> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_break_where_the_script_changes() {
+    fn runs_end_where_the_script_changes() {
         let found: Vec<_> = runs("GNOME용データ3").collect();
         assert_eq!(
             found,

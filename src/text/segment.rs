@@ -1,9 +1,9 @@
-//! Words by the rules of UAX #29, those with at least one letter or digit, and emoji.
+//! Word segmentation by UAX #29: words with at least one letter or digit, and emoji.
 //!
-//! White space always separates words, so the text is handled in chunks between white space. Chunks of common scripts
-//! are scanned by [`scan`](super::scan); all others come here: normalized if they need it, then segmented by the
-//! general algorithm. Restarting the algorithm at a chunk, or right after a word, does not change what it finds, since
-//! no rule looks back across a word's end.
+//! White space always separates words, so the text is processed in chunks between white space.
+//! [`scan`](super::scan) handles chunks of common scripts. All others are normalized if necessary
+//! and segmented by the general algorithm. Restarting the algorithm at a chunk or after a word does
+//! not change its result, because no rule looks back across the end of a word.
 
 use unicode_properties::UnicodeEmoji;
 use unicode_segmentation::UnicodeSegmentation;
@@ -26,7 +26,7 @@ pub(super) fn words(text: &str, mut emit: impl FnMut(Word<'_>)) {
     }
 }
 
-/// Words of one chunk that begins at byte `base` of the text, by the general algorithm.
+/// Emits the words of one chunk, which begins at byte `base` of the text, by the general algorithm.
 fn chunk_words(
     chunk: &str,
     base: usize,
@@ -35,37 +35,31 @@ fn chunk_words(
 ) {
     if is_normalized(chunk) {
         for (offset, word) in words_of(chunk) {
-            emit(Word {
-                text: word,
-                start: base + offset,
-                end: base + offset + word.len(),
-            });
+            let start = base + offset;
+            emit(Word::new(word, start..start + word.len()));
         }
         return;
     }
     normalizer.normalize(chunk);
     for (offset, word) in words_of(normalizer.text()) {
         let range = normalizer.source_range(offset..offset + word.len());
-        emit(Word {
-            text: word,
-            start: base + range.start,
-            end: base + range.end,
-        });
+        emit(Word::new(word, base + range.start..base + range.end));
     }
 }
 
-/// The words of a normalized chunk, each with where it begins.
+/// The words of a normalized chunk with their offsets.
 fn words_of(chunk: &str) -> impl Iterator<Item = (usize, &str)> {
     let parts = chunk.split_word_bound_indices();
     parts.filter(|(_, part)| part.chars().any(|c| c.is_alphanumeric() || is_emoji(c)))
 }
 
-/// Pictures, not the marks of Latin text (`©`, `*`, `#`) that may be shown as such.
+/// True for pictographs, but not for symbols of Latin text that also have an emoji form (`©`, `*`,
+/// `#`).
 pub(super) fn is_emoji(character: char) -> bool {
     character >= '\u{2000}' && character.is_emoji_char()
 }
 
-/// Where the white space after `start` begins, or the end of the text.
+/// The offset of the first white space after `start`, or the end of the text.
 pub(super) fn chunk_end(text: &str, start: usize) -> usize {
     let length = text.as_bytes()[start..]
         .iter()
@@ -73,9 +67,9 @@ pub(super) fn chunk_end(text: &str, start: usize) -> usize {
     length.map_or(text.len(), |length| start + length)
 }
 
-/// The slow, obvious version of [`words`]: every chunk by the general algorithm.
+/// Reference for [`words`]: every chunk by the general algorithm.
 #[cfg(test)]
-pub(super) fn words_slowly(text: &str, mut emit: impl FnMut(Word<'_>)) {
+pub(super) fn words_reference(text: &str, mut emit: impl FnMut(Word<'_>)) {
     let mut normalizer = Normalizer::default();
     let mut at = 0;
     while at < text.len() {
@@ -162,7 +156,7 @@ mod tests {
 
     #[test]
     fn one_character_may_hold_several_words() {
-        // The Arabic ligature U+FDFA stands for a phrase of four words.
+        // The Arabic ligature U+FDFA is a phrase of four words.
         let ranges: Vec<_> = collect("x\u{fdfa}")
             .into_iter()
             .map(|(_, start, end)| (start, end))

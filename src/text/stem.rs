@@ -1,25 +1,25 @@
 //! Stemmers: inflected forms of a word become one term.
 //!
 //! They are Snowball's, as its compiler generates them for the crate `frostem`. That crate follows
-//! Snowball's main branch, and a changed stemmer changes what an index holds. So its version is
-//! pinned, and a newer one goes with a newer [revision](super::Analyzer::revision).
+//! Snowball's main branch, and a changed stemmer changes the terms of an index. Its version is
+//! therefore pinned; an update requires a new [revision](super::Analyzer::revision).
 
 use frostem::{Algorithm, Stemmer as Snowball};
 
 use super::porter::Porter;
 use super::unaccented::Unaccented;
 
-/// Words longer than this, in bytes, are left as they are: no word of a language is.
+/// Maximum length in bytes of a word to stem. Longer tokens are no words of a language and stay.
 const MAX_STEMMED_BYTES: usize = 100;
 
-/// Which stemmer a language has.
+/// The choice of a stemmer for a language.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stemming {
     None,
     Porter,
-    /// For words without accents.
+    /// Expects words without accents.
     French,
-    /// For words without accents.
+    /// Expects words without accents.
     Portuguese,
     Snowball(Algorithm),
 }
@@ -43,7 +43,7 @@ impl Stemmer {
         }
     }
 
-    /// Hands the stem of the folded word `word` to `emit`.
+    /// Calls `emit` with the stem of the folded word `word`.
     pub(super) fn stem(&self, word: &str, emit: &mut dyn FnMut(&str)) {
         if word.len() > MAX_STEMMED_BYTES {
             return emit(word);
@@ -57,7 +57,8 @@ impl Stemmer {
     }
 }
 
-/// A stemmer may leave nothing of a word that is all suffix, or of a lone mark; the word itself is better than that.
+/// Emits the stem, or the word if the stem is empty: a word that is all suffix, or a single
+/// combining mark.
 fn emit_stem(word: &str, stem: &str, emit: &mut dyn FnMut(&str)) {
     emit(if stem.is_empty() { word } else { stem });
 }

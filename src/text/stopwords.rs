@@ -1,15 +1,15 @@
-//! Sets of stop words.
+//! Stop words.
 
-/// The function words of a language, folded, for look-up.
+/// The set of stop words of a language, folded.
 #[derive(Debug, Default)]
 pub(super) struct StopWords {
-    /// In order, without repetition.
+    /// Sorted, without duplicates.
     words: Vec<String>,
 }
 
 impl StopWords {
-    /// Reads words separated by white space and has each folded by `fold`; lines that begin with
-    /// `#` are comments.
+    /// Parses words separated by white space and folds each with `fold`; lines that begin with `#`
+    /// are comments.
     pub(super) fn parse(list: &str, fold: impl Fn(&str) -> String) -> Self {
         let mut words: Vec<_> = list
             .lines()

@@ -1,14 +1,28 @@
-//! The trait behind an analyzer.
+//! The trait that an analyzer implements.
 
-/// One word of the text: what segmentation found, before folding and stemming.
+use std::ops::Range;
+
+/// One word of a text, as segmentation found it, before folding and stemming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Word<'a> {
-    /// The word, normalized (NFKC), its case as written.
+    /// The word, NFKC-normalized, in its original case.
     pub text: &'a str,
-    /// Where the word begins in the original text, in bytes.
+    /// Offset of the word in the original text, in bytes.
     pub start: usize,
-    /// Where the word ends in the original text, in bytes, exclusive.
+    /// End of the word in the original text, in bytes, exclusive.
     pub end: usize,
+}
+
+impl<'a> Word<'a> {
+    /// A word and its byte range in the original text.
+    pub fn new(text: &'a str, range: Range<usize>) -> Self {
+        Self {
+            text,
+            start: range.start,
+            end: range.end,
+        }
+    }
 }
 
 /// Splits text into words, and words into terms.
@@ -27,7 +41,7 @@ pub struct Word<'a> {
 ///         let mut start = 0;
 ///         for line in text.split_inclusive('\n') {
 ///             let word = line.trim_end_matches('\n');
-///             emit(Word { text: word, start, end: start + word.len() });
+///             emit(Word::new(word, start..start + word.len()));
 ///             start += line.len();
 ///         }
 ///     }
@@ -41,23 +55,23 @@ pub struct Word<'a> {
 pub trait Tokenizer: Send + Sync {
     /// Finds the words of `text`, in order.
     ///
-    /// Ranges are on character boundaries of `text`; neither starts nor ends ever decrease from one
-    /// word to the next.
+    /// Ranges are on character boundaries of `text`; neither starts nor ends decrease from one word
+    /// to the next.
     fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>));
 
     /// Finds the words of a query, in order, by the same rules. The default is
     /// [`words`](Tokenizer::words).
     ///
-    /// Differs from it where documents are indexed under more words than a query needs: a document
-    /// in Chinese has its pairs of characters and its single characters, a query of several
-    /// characters only the pairs.
+    /// Override it if documents are indexed under more words than a query needs: a Chinese document
+    /// has bigrams and unigrams, a query of several characters only bigrams.
     fn query_words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
         self.words(text, emit);
     }
 
     /// Turns one word into zero, one or more index terms.
     ///
-    /// Depends on the word alone, so callers may cache the answer. The default is the word itself.
+    /// The result must depend on the word alone, so that callers may cache it. The default is the
+    /// word itself.
     fn terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
         emit(word);
     }
@@ -65,14 +79,14 @@ pub trait Tokenizer: Send + Sync {
     /// Turns one word of a query into the terms to search for. The default is
     /// [`terms`](Tokenizer::terms).
     ///
-    /// Differs from it where a document is indexed under more terms than a query needs: a Korean
-    /// word that may or may not be a noun of one syllable with a particle is found by the noun too,
-    /// but does not search for it.
+    /// Override it if documents are indexed under more terms than a query needs: a Korean word that
+    /// may be a noun of one syllable with a particle is also indexed under that noun, but a query
+    /// for the word does not search for the noun.
     fn query_terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
         self.terms(word, emit);
     }
 
-    /// A number that is raised with every change to words or terms; see
+    /// The revision of words and terms, to increase with every change to them; see
     /// [`Analyzer::revision`](super::Analyzer::revision). The default is 1.
     fn revision(&self) -> u32 {
         1

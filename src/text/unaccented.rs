@@ -1,10 +1,10 @@
-//! Stemmers for words without accents: Snowball's for French and Portuguese, made whole.
+//! Stemmers for words without accents: Snowball's for French and Portuguese, with additions.
 //!
-//! Accents make no difference in these languages, because people leave them out when they type
-//! queries. But Snowball's rules rely on them, so words come here without accents, the accents of
-//! the few suffixes that Snowball knows are put back, and those of the stem are taken off again.
-//! Its rules for Portuguese also leave `ação` and `ações`, `jornal` and `jornais` apart: irregular
-//! plurals become singulars first. What was tried for Portuguese is in `benches/README.md`.
+//! We ignore accents in these languages because people omit them in queries. But Snowball's rules
+//! need them. The input has no accents; we restore those of the few suffixes that Snowball knows,
+//! and remove the accents of the stem again. Snowball's rules for Portuguese also keep `ação` and
+//! `ações`, `jornal` and `jornais` distinct, so irregular plurals become singulars first.
+//! `benches/README.md` has measurements of the alternatives for Portuguese.
 
 use frostem::{Algorithm, Stemmer as Snowball};
 
@@ -13,7 +13,7 @@ use super::letters::drop_accents;
 /// A suffix and what replaces it.
 type Rule = (&'static str, &'static str);
 
-/// Portuguese plurals that do more than add an s, to their singulars.
+/// Irregular Portuguese plural suffixes and their singulars.
 const PORTUGUESE_PLURALS: &[Rule] = &[
     ("ns", "m"),
     ("eis", "el"),
@@ -23,7 +23,7 @@ const PORTUGUESE_PLURALS: &[Rule] = &[
     ("aes", "ao"),
 ];
 
-/// Suffixes of Portuguese that Snowball knows by their accents.
+/// Portuguese suffixes that Snowball recognizes only with accents.
 const PORTUGUESE_ACCENTED: &[Rule] = &[
     ("cao", "ção"),
     ("sao", "são"),
@@ -35,7 +35,7 @@ const PORTUGUESE_ACCENTED: &[Rule] = &[
     ("encias", "ências"),
 ];
 
-/// Suffixes of French that Snowball knows by their accents.
+/// French suffixes that Snowball recognizes only with accents.
 const FRENCH_ACCENTED: &[Rule] = &[
     ("ite", "ité"),
     ("ites", "ités"),
@@ -46,8 +46,8 @@ const FRENCH_ACCENTED: &[Rule] = &[
     ("ees", "ées"),
 ];
 
-/// Plurals are undone in words longer than this, in letters.
-const SHORTEST_PLURAL: usize = 4;
+/// Minimum length of a word whose plural suffix is replaced, in bytes.
+const MIN_PLURAL_BYTES: usize = 5;
 
 /// A stemmer for words without accents.
 pub(super) struct Unaccented {
@@ -73,10 +73,10 @@ impl Unaccented {
         }
     }
 
-    /// Hands the stem of `word`, which is folded and has no accents, to `emit`.
+    /// Calls `emit` with the stem of `word`, which is folded and has no accents.
     pub(super) fn stem(&self, word: &str, emit: &mut dyn FnMut(&str)) {
         let mut form = word.to_owned();
-        if word.len() > SHORTEST_PLURAL {
+        if word.len() >= MIN_PLURAL_BYTES {
             replace_suffix(&mut form, self.plurals);
         }
         replace_suffix(&mut form, self.accented);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_of_a_word_meet() {
+    fn inflected_forms_share_a_stem() {
         for (one, other) in [
             ("informação", "informações"),
             ("jornal", "jornais"),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn different_words_stay_apart() {
+    fn different_words_keep_different_stems() {
         let portuguese = Unaccented::portuguese();
         assert_ne!(
             stemmed(&portuguese, "rede"),

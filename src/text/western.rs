@@ -1,4 +1,4 @@
-//! Languages written with spaces: fold, strip apostrophes, drop stop words, stem.
+//! Languages that separate words by spaces: fold, strip apostrophes, drop stop words, stem.
 
 use std::cell::Cell;
 
@@ -13,18 +13,19 @@ use super::stem::Stemmer;
 use super::stopwords::StopWords;
 use super::tokenizer::{Tokenizer, Word};
 
-/// Words longer than this, in bytes, become terms unchanged: they are longer than any index keeps.
+/// Maximum length in bytes of a word to fold. Longer ones become terms unchanged: no index accepts
+/// them.
 pub(super) const MAX_FOLDED_BYTES: usize = 4096;
 
-/// Persian joins prefixes and endings by it where a space would stand otherwise.
+/// Persian writes it between a word and a prefix or ending, instead of a space.
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 
 thread_local! {
-    /// Room for one folded word; taken out while in use, so that `emit` may call back.
+    /// Buffer for one folded word; moved out while in use, so that `emit` may call the analyzer.
     static BUFFER: Cell<String> = const { Cell::new(String::new()) };
 }
 
-/// Calls `with` with the folded form of `word`.
+/// Calls `with` with the folded form of `word`, in a reused buffer.
 pub(super) fn with_folded<T>(
     word: &str,
     letter_i: LetterI,
@@ -38,7 +39,7 @@ pub(super) fn with_folded<T>(
     result
 }
 
-/// The tokenizer of one language written with spaces.
+/// The tokenizer of one language that separates words by spaces.
 pub(super) struct Western {
     rules: Rules,
     options: Options,
@@ -62,7 +63,7 @@ impl Western {
         western
     }
 
-    /// Calls `with` with `word` folded, and with one spelling for letters that have several.
+    /// Calls `with` with `word` folded and its letter variants unified.
     fn with_unified<T>(&self, word: &str, with: impl FnOnce(&mut String) -> T) -> T {
         with_folded(word, self.rules.letter_i, |folded| {
             self.rules.letters.unify(folded);
@@ -73,7 +74,7 @@ impl Western {
         })
     }
 
-    /// The term of a word, or of one of its parts.
+    /// Emits the term of a word or of one of its parts; none for a stop word.
     fn term_of(&self, word: &str, emit: &mut dyn FnMut(&str)) {
         self.with_unified(self.without_prefix(word), |unified| {
             let word = elision::strip(unified, self.rules.apostrophe);
@@ -89,7 +90,7 @@ impl Western {
         });
     }
 
-    /// Emits a stem with one spelling, or the word if nothing is left of the stem then.
+    /// Emits a stem with unified letters, or the word if the stem is then empty.
     fn emit_unified(&self, word: &str, stem: &str, emit: &mut dyn FnMut(&str)) {
         let mut stem = stem.to_owned();
         self.rules.letters.unify_stem(&mut stem);
@@ -99,7 +100,7 @@ impl Western {
         emit(if stem.is_empty() { word } else { &stem });
     }
 
-    /// An Irish word without the `n` or `t` in front of a capital vowel, as in `nAthair`.
+    /// An Irish word without the `n` or `t` before a capital vowel, as in `nAthair`.
     fn without_prefix<'a>(&self, word: &'a str) -> &'a str {
         if self.rules.apostrophe != Apostrophe::Irish {
             return word;
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn stop_words_go_and_inflected_words_meet() {
+    fn stop_words_are_dropped_and_inflected_forms_share_a_term() {
         for (language, one, other) in [
             ("en", "The dogs are running", "dog's run"),
             (
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn simple_folds_and_no_more() {
+    fn simple_only_folds() {
         assert_eq!(
             terms("simple", "The Dogs\u{2019} CAFÉ"),
             ["the", "dogs", "café"]
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn emit_may_analyze_in_turn() {
+    fn emit_may_call_the_analyzer() {
         let analyzer = Analyzer::named("en").unwrap();
         let mut inner = Vec::new();
         analyzer.terms("Houses", &mut |outer| {

@@ -46,10 +46,7 @@ impl Case {
             &self.qrels,
             &self.run,
             &metrics,
-            EvaluateOptions {
-                missing,
-                ..EvaluateOptions::default()
-            },
+            EvaluateOptions::new().missing(missing),
         )
         .unwrap()
     }

@@ -31,8 +31,14 @@ fn the_public_items_are_those_of_the_list() {
     }
     let kept = std::fs::read_to_string(&list).unwrap();
     let kept: Vec<&str> = kept.lines().collect();
-    let missing: Vec<_> = kept.iter().filter(|item| !found.iter().any(|f| f == **item)).collect();
-    let new: Vec<_> = found.iter().filter(|item| !kept.contains(&item.as_str())).collect();
+    let missing: Vec<_> = kept
+        .iter()
+        .filter(|item| !found.iter().any(|f| f == **item))
+        .collect();
+    let new: Vec<_> = found
+        .iter()
+        .filter(|item| !kept.contains(&item.as_str()))
+        .collect();
     assert!(
         missing.is_empty() && new.is_empty(),
         "the public items changed; if that is meant, write {} anew (see the docs of this test)\n\

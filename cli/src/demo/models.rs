@@ -4,16 +4,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use esparsa::eval::{self, Run};
-use esparsa::neural::{
-    DenseEncoder, ModelFolder, ModelKind, PairScorer, SparseEncoder, TextEncoder,
-};
+use esparsa::neural::{DenseTextEncoder, ModelFolder, ModelKind, PairScorer, SparseTextEncoder};
 use esparsa::rank::{Fusion, rerank};
 use esparsa::{Document, Error, Query, Result, Schema, Snapshot};
 
 use super::{DENSE_FIELD, K, SPARSE_FIELD, run_of, text_query};
 use crate::index::thread_count;
 use crate::input::Record;
-use crate::models::{AnyEncoder, AnyScorer, KindName, ModelArguments, ModelBackend, identity};
+use crate::models::{AnyEncoder, KindName, ModelArguments, identity, open_scorer};
 use crate::records::stored_contents;
 
 /// Results that are fused.
@@ -35,9 +33,9 @@ pub struct DemoArguments {
 
 /// The models of the demo, and their vectors of its passages.
 pub struct DemoModels {
-    sparse: Option<SparseEncoder<ModelBackend>>,
-    dense: Option<DenseEncoder<ModelBackend>>,
-    scorer: Option<AnyScorer>,
+    sparse: Option<Box<dyn SparseTextEncoder>>,
+    dense: Option<Box<dyn DenseTextEncoder>>,
+    scorer: Option<Box<dyn PairScorer>>,
     /// Vectors of passages by their ids.
     sparse_vectors: HashMap<String, Vec<(String, f32)>>,
     dense_vectors: HashMap<String, Vec<f32>>,
@@ -59,18 +57,16 @@ impl DemoModels {
         };
         for folder in &arguments.models {
             let options = ModelArguments::default();
-            let backend = options.backend(thread_count(None))?;
+            let hardware = options.hardware(thread_count(None))?;
             let is_first = match ModelFolder::open(folder)?.kind {
                 ModelKind::CrossEncoder | ModelKind::LateInteraction => {
-                    let scorer = AnyScorer::open(folder, backend, &options)?;
+                    let scorer = open_scorer(folder, hardware, &options)?;
                     models.scorer.replace(scorer).is_none()
                 }
-                ModelKind::SparseEncoder | ModelKind::BiEncoder => {
-                    match AnyEncoder::open(folder, KindName::Auto, backend, &options)? {
-                        AnyEncoder::Sparse(encoder) => models.sparse.replace(encoder).is_none(),
-                        AnyEncoder::Dense(encoder) => models.dense.replace(encoder).is_none(),
-                    }
-                }
+                _ => match AnyEncoder::open(folder, KindName::Auto, hardware, &options)? {
+                    AnyEncoder::Sparse(encoder) => models.sparse.replace(encoder).is_none(),
+                    AnyEncoder::Dense(encoder) => models.dense.replace(encoder).is_none(),
+                },
             };
             if !is_first {
                 return Err(Error::invalid(format!(
@@ -89,7 +85,7 @@ impl DemoModels {
         let ids = || records.iter().map(|record| record.id.clone());
         if let Some(encoder) = &self.sparse {
             let vectors = encoder.encode_documents(&texts)?.into_iter();
-            let vectors = vectors.map(|vector| named(encoder, vector));
+            let vectors = vectors.map(|vector| named(&**encoder, vector));
             self.sparse_vectors = ids().zip(vectors).collect();
         }
         if let Some(encoder) = &self.dense {
@@ -113,14 +109,14 @@ impl DemoModels {
                 .map(|(_, weight)| *weight);
             let max_weight = weights.fold(f32::MIN_POSITIVE, f32::max) * WEIGHT_MARGIN;
             schema = schema.sparse(SPARSE_FIELD, max_weight)?;
-            schema = schema.model(SPARSE_FIELD, identity(encoder))?;
+            schema = schema.model(SPARSE_FIELD, identity(&**encoder))?;
         }
         if let Some(encoder) = &self.dense {
             schema = schema.dense(DENSE_FIELD, encoder.dimensions())?;
             if !encoder.is_unit() {
                 schema = schema.dense_metric(DENSE_FIELD, esparsa::DenseMetric::Cosine)?;
             }
-            schema = schema.model(DENSE_FIELD, identity(encoder))?;
+            schema = schema.model(DENSE_FIELD, identity(&**encoder))?;
         }
         Ok(schema)
     }
@@ -163,7 +159,7 @@ impl DemoModels {
         };
         if let Some(encoder) = &self.sparse {
             let vectors = encoder.encode_queries(&texts)?.into_iter();
-            let made = vectors.map(|vector| Query::sparse(SPARSE_FIELD, named(encoder, vector)));
+            let made = vectors.map(|vector| Query::sparse(SPARSE_FIELD, named(&**encoder, vector)));
             add(encoder.name(), "sparse", made.collect())?;
         }
         if let Some(encoder) = &self.dense {
@@ -172,8 +168,7 @@ impl DemoModels {
             add(encoder.name(), "dense", made.collect())?;
         }
         if let Some(scorer) = &self.scorer {
-            let scorer = scorer.as_scorer();
-            let run = reranked(snapshot, queries, scorer)?;
+            let run = reranked(snapshot, queries, &**scorer)?;
             runs.push((format!("BM25, then {}", scorer.name()), run));
         }
         if !runs.is_empty() {
@@ -183,7 +178,7 @@ impl DemoModels {
     }
 }
 
-fn named(encoder: &SparseEncoder<ModelBackend>, vector: Vec<(u32, f32)>) -> Vec<(String, f32)> {
+fn named(encoder: &dyn SparseTextEncoder, vector: Vec<(u32, f32)>) -> Vec<(String, f32)> {
     vector
         .into_iter()
         .map(|(term, weight)| (encoder.term(term), weight))
@@ -195,13 +190,13 @@ fn reranked(snapshot: &Snapshot, queries: &[eval::Query], scorer: &dyn PairScore
     let mut run = Run::new();
     for query in queries {
         let hits = snapshot.search(&text_query(query), RERANK_DEPTH)?;
-        let read = hits
-            .iter()
-            .map(|hit| Ok(stored_contents(&snapshot.stored(hit.address)?)));
-        let texts: Vec<String> = read.collect::<Result<_>>()?;
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let query_text = query.text.as_deref().unwrap_or_default();
-        let mut hits = rerank(scorer, query_text, &hits, &texts)?;
+        let read = hits.into_iter().map(|hit| {
+            let text = stored_contents(&snapshot.stored(hit.address)?);
+            Ok((hit, text))
+        });
+        let read: Vec<_> = read.collect::<Result<_>>()?;
+        let text = query.text.as_deref().unwrap_or_default();
+        let mut hits = rerank(scorer, text, read)?;
         hits.truncate(K);
         run.insert(&query.id, super::scored(hits))?;
     }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use esparsa::backend::{Backend, SparseVector};
-use esparsa::neural::SparseEncoder;
+use esparsa::backend::SparseVector;
+use esparsa::neural::SparseTextEncoder;
 use esparsa::{Error, Result};
 
 /// How vectors of one kind are written.
@@ -36,8 +36,8 @@ pub struct SparseFormat {
 
 impl SparseFormat {
     /// The terms of a model.
-    pub fn of<B: Backend>(encoder: &SparseEncoder<B>) -> Self {
-        let names = encoder.terms().map(|name| json_string(&name));
+    pub fn of(encoder: &dyn SparseTextEncoder) -> Self {
+        let names = encoder.terms().into_iter().map(|name| json_string(&name));
         Self {
             names: names.collect(),
         }

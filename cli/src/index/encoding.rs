@@ -4,16 +4,14 @@ use std::path::PathBuf;
 
 use esparsa::error::Origin;
 use esparsa::format::FieldKind;
-use esparsa::neural::{
-    DenseEncoder, Encoded, Role, Similarity, SparseEncoder, TextEncoder, WindowSize,
-};
+use esparsa::neural::{DenseTextEncoder, Encoded, Role, Similarity, SparseTextEncoder, WindowSize};
 use esparsa::{Error, ModelIdentity, Result, Schema};
 
 use super::load::{Load, Loaded};
 use super::peek::{FirstDense, Peeked};
 use super::target::{DENSE_FIELD, SPARSE_FIELD};
 use crate::input::{Ids, Source};
-use crate::models::{AnyEncoder, KindName, ModelArguments, ModelBackend, identity, same_model};
+use crate::models::{AnyEncoder, KindName, ModelArguments, identity, same_model};
 use crate::progress::Progress;
 
 /// Margin above the weights of the first documents, in addition to the margin for weights of files.
@@ -35,11 +33,11 @@ pub struct EncodingArguments {
 /// The models of a load, if there are any.
 pub struct Encoders {
     sparse: Option<Sparse>,
-    dense: Option<DenseEncoder<ModelBackend>>,
+    dense: Option<Box<dyn DenseTextEncoder>>,
 }
 
 struct Sparse {
-    encoder: SparseEncoder<ModelBackend>,
+    encoder: Box<dyn SparseTextEncoder>,
     /// The names of all terms.
     terms: Vec<String>,
 }
@@ -72,12 +70,12 @@ impl Encoders {
         if folders.iter().all(|(folder, _)| folder.is_none()) {
             return Ok(encoders);
         }
-        let backend = options.backend(threads)?;
+        let hardware = options.hardware(threads)?;
         for (folder, kind) in folders {
             let Some(folder) = folder else { continue };
-            match AnyEncoder::open(folder, kind, backend.clone(), options)? {
+            match AnyEncoder::open(folder, kind, hardware.clone(), options)? {
                 AnyEncoder::Sparse(encoder) => {
-                    let terms = encoder.terms().collect();
+                    let terms = encoder.terms();
                     encoders.sparse = Some(Sparse { encoder, terms });
                 }
                 AnyEncoder::Dense(encoder) => encoders.dense = Some(encoder),
@@ -195,11 +193,11 @@ impl Encoders {
 
     fn identities(&self) -> impl Iterator<Item = (&'static str, ModelIdentity)> {
         let sparse = self.sparse.iter();
-        let sparse = sparse.map(|sparse| (SPARSE_FIELD, identity(&sparse.encoder)));
+        let sparse = sparse.map(|sparse| (SPARSE_FIELD, identity(&*sparse.encoder)));
         let dense = self
             .dense
             .iter()
-            .map(|encoder| (DENSE_FIELD, identity(encoder)));
+            .map(|encoder| (DENSE_FIELD, identity(&**encoder)));
         sparse.chain(dense)
     }
 
@@ -209,7 +207,7 @@ impl Encoders {
             .sparse
             .as_ref()
             .map(|sparse| sparse.encoder.window_size());
-        let dense = self.dense.as_ref().map(TextEncoder::window_size);
+        let dense = self.dense.as_ref().map(|encoder| encoder.window_size());
         sparse
             .or(dense)
             .unwrap_or(WindowSize { items: 1, bytes: 1 })
@@ -222,7 +220,7 @@ impl Encoders {
             .as_ref()
             .map(|sparse| sparse.encoder.is_threaded());
         sparse
-            .or(self.dense.as_ref().map(TextEncoder::is_threaded))
+            .or(self.dense.as_ref().map(|encoder| encoder.is_threaded()))
             .unwrap_or(false)
     }
 

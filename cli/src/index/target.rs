@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use esparsa::format::FieldKind;
-use esparsa::format::manifest::file_number;
 use esparsa::store::{Directory, FileSystem};
 use esparsa::{Error, FieldOptions, Index, IndexOptions, Result, Schema};
 
@@ -29,7 +28,6 @@ const EXPECTED_WEIGHT: f32 = 3.5;
 
 /// An index that was opened, or created just now.
 pub struct Target {
-    directory: Arc<FileSystem>,
     index: Index,
     created: bool,
 }
@@ -60,32 +58,22 @@ impl Target {
         language: &str,
     ) -> Result<Self> {
         let directory = Arc::new(FileSystem::create(&arguments.index)?);
-        let names = directory.list()?;
-        let created = !names
-            .iter()
-            .any(|name| file_number(name, "manifest").is_some());
-        if created && let Some(other) = names.iter().find(|name| !may_be_without_index(name)) {
-            let message = format!(
-                "expected an index or an empty folder, found other files, such as `{other}`; name \
-                 another folder"
-            );
-            return Err(Error::invalid(message).at_line(arguments.index.to_string_lossy(), 0));
+        let created = !Index::exists_in(&*directory)?;
+        if created {
+            refuse_other_files(&*directory)
+                .map_err(|error| error.at_line(arguments.index.to_string_lossy(), 0))?;
         }
         let options = IndexOptions::new();
         let index = if created {
             let schema = encoders.note_in(new_schema(arguments, peeked, language)?)?;
-            Index::create_in(directory.clone(), schema, options)?
+            Index::create_in(directory, schema, options)?
         } else {
-            let index = Index::open_in(directory.clone(), options)?;
+            let index = Index::open_in(directory, options)?;
             encoders.check(index.schema())?;
             check_schema(index.schema(), arguments, peeked)?;
             index
         };
-        Ok(Self {
-            directory,
-            index,
-            created,
-        })
+        Ok(Self { index, created })
     }
 
     /// The index.
@@ -107,22 +95,17 @@ impl Target {
             stored: schema.stored_field().map(|field| field.name.clone()),
         }
     }
+}
 
-    /// Removes an index that was created just now and is empty, so that the next attempt can choose
-    /// other fields. The writer's lock must be held.
-    pub fn undo(&self) {
-        if !self.created || !self.index.snapshot().is_ok_and(|s| s.commit() == 1) {
-            return;
-        }
-        // Segments first: a folder that has some but no manifest is refused by the next load.
-        for kind in ["segment", "deletes", "manifest"] {
-            for name in self.directory.list().unwrap_or_default() {
-                if file_number(&name, kind).is_some() {
-                    // An empty index that remains does no harm, so a failure needs no message.
-                    let _ = self.directory.remove(&name);
-                }
-            }
-        }
+/// Checks that a folder without an index holds no other files: a new index would be mixed with them.
+fn refuse_other_files(directory: &dyn Directory) -> Result<()> {
+    let names = directory.list()?;
+    match names.iter().find(|name| !may_be_without_index(name)) {
+        None => Ok(()),
+        Some(other) => Err(Error::invalid(format!(
+            "expected an index or an empty folder, found other files, such as `{other}`; name another \
+             folder"
+        ))),
     }
 }
 
@@ -132,11 +115,11 @@ impl Target {
 /// Segments are not among these. An index has a manifest before it has segments, so the manifest of
 /// such a folder was lost, and a new index would delete the segments.
 fn may_be_without_index(name: &str) -> bool {
-    let bare = name.strip_suffix(".tmp").unwrap_or(name);
+    let is_unfinished_manifest = name.starts_with("manifest-") && name.ends_with(".tmp");
     name.starts_with('.')
         || name == "lock"
-        || bare == CHECKPOINT
-        || file_number(bare, "manifest").is_some()
+        || name.strip_suffix(".tmp").unwrap_or(name) == CHECKPOINT
+        || is_unfinished_manifest
 }
 
 fn new_schema(arguments: &Arguments, peeked: &Peeked, language: &str) -> Result<Schema> {

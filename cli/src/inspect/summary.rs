@@ -5,9 +5,8 @@ use std::path::Path;
 
 use esparsa::format::FieldNumber;
 use esparsa::format::dense::DenseShape;
-use esparsa::format::manifest::{deletes_file, manifest_file};
 use esparsa::format::schema::Field;
-use esparsa::index::SnapshotSegment;
+use esparsa::index::SegmentStatistics;
 use esparsa::{DenseElement, DenseMetric, FieldOptions, Schema, Snapshot};
 use serde::Serialize;
 
@@ -104,11 +103,11 @@ impl Summary {
     pub fn of(snapshot: &Snapshot, folder: &Path) -> Self {
         let schema = snapshot.schema();
         let fields = schema.fields().iter();
-        let segments = snapshot.segments().iter();
+        let segments = snapshot.segment_statistics().into_iter();
         let segments: Vec<_> = segments.map(|s| SegmentSummary::of(s, schema)).collect();
         Self {
             folder: folder.to_string_lossy().into_owned(),
-            manifest: manifest_file(snapshot.commit()),
+            manifest: snapshot.manifest_file(),
             commit: snapshot.commit(),
             documents: snapshot.documents(),
             deleted: segments.iter().map(|s| u64::from(s.deleted)).sum(),
@@ -179,25 +178,23 @@ impl DenseSummary {
 }
 
 impl SegmentSummary {
-    fn of(segment: &SnapshotSegment, schema: &Schema) -> Self {
-        let container = segment.reader.container();
+    fn of(segment: SegmentStatistics, schema: &Schema) -> Self {
         let name_of = |number: FieldNumber| {
             let field = schema.fields().iter().find(|field| field.number == number);
             field.map_or_else(|| number.to_string(), |field| field.name.clone())
         };
-        let sections = container.sections();
-        let deletes = segment.entry.deletes.as_ref();
+        let sections = segment.sections.into_iter();
         Self {
-            file: container.file().to_owned(),
-            bytes: segment.entry.stamp.length,
-            documents: segment.entry.documents,
-            deleted: deletes.map_or(0, |deletes| deletes.deleted),
-            deletes_file: deletes.map(|deletes| deletes_file(deletes.number)),
+            file: segment.file,
+            bytes: segment.bytes,
+            documents: segment.documents,
+            deleted: segment.deleted,
+            deletes_file: segment.deletes_file,
             sections: sections
-                .map(|(name, field, bytes)| SectionSummary {
-                    name: name.to_owned(),
-                    field: field.map(name_of),
-                    bytes,
+                .map(|section| SectionSummary {
+                    name: section.name,
+                    field: section.field.map(name_of),
+                    bytes: section.bytes,
                 })
                 .collect(),
         }

@@ -204,10 +204,7 @@ impl SearchedField {
     /// [`Error::InvalidInput`] when it is no such object or array.
     pub fn parse(&self, text: &str) -> Result<Query> {
         if self.is_text() {
-            return self.query(&eval::Query {
-                text: Some(text.to_owned()),
-                ..eval::Query::default()
-            });
+            return self.query(&eval::Query::of_text("", text));
         }
         let vector: Value = serde_json::from_str(text).map_err(|error| {
             let expected = match self.scoring {
@@ -437,11 +434,7 @@ mod tests {
 
     #[test]
     fn a_query_without_what_the_field_needs_is_named() {
-        let text = eval::Query {
-            id: "q7".into(),
-            text: Some("lava".into()),
-            ..eval::Query::default()
-        };
+        let text = eval::Query::of_text("q7", "lava");
         let error = find(Some("splade"), FieldKind::Text).unwrap().query(&text);
         let error = error.unwrap_err().to_string();
         assert!(error.contains("`vector` in query `q7`"), "{error}");

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use esparsa::format::{FieldKind, SparseTerms};
-use esparsa::neural::{Role, TextEncoder};
+use esparsa::neural::{PairScorer, Role, TextEncoder};
 use esparsa::rank::rerank;
 use esparsa::{Error, FieldOptions, Result, Schema, SearchResult, Snapshot, eval};
 
 use crate::index::thread_count;
-use crate::models::{AnyEncoder, AnyScorer, KindName, ModelArguments, identity, same_model};
+use crate::models::{AnyEncoder, KindName, ModelArguments, identity, open_scorer, same_model};
 use crate::queries::{SearchedField, k_parser};
 use crate::records::stored_contents;
 
@@ -36,7 +36,7 @@ pub struct SearchModels {
 /// The models of a search.
 pub struct Models {
     encoder: Option<AnyEncoder>,
-    reranker: Option<AnyScorer>,
+    reranker: Option<Box<dyn PairScorer>>,
     rerank_k: usize,
 }
 
@@ -57,9 +57,9 @@ impl Models {
             return Ok(models);
         }
         let options = &arguments.options;
-        let backend = options.backend(thread_count(arguments.model_threads))?;
+        let hardware = options.hardware(thread_count(arguments.model_threads))?;
         if let Some(folder) = &arguments.model {
-            let encoder = AnyEncoder::open(folder, KindName::Auto, backend.clone(), options)?;
+            let encoder = AnyEncoder::open(folder, KindName::Auto, hardware.clone(), options)?;
             models.encoder = Some(encoder);
         }
         if let Some(folder) = &arguments.rerank {
@@ -69,7 +69,7 @@ impl Models {
                      files of the documents",
                 ));
             }
-            models.reranker = Some(AnyScorer::open(folder, backend, options)?);
+            models.reranker = Some(open_scorer(folder, hardware, options)?);
         }
         Ok(models)
     }
@@ -101,7 +101,7 @@ impl Models {
         let options = &schema.expect(&field.name, kind)?.options;
         match encoder {
             AnyEncoder::Sparse(encoder) => {
-                same_model(schema, &field.name, &identity(encoder))?;
+                same_model(schema, &field.name, &identity(&**encoder))?;
                 let has_numbers = matches!(
                     options,
                     FieldOptions::Sparse {
@@ -114,14 +114,14 @@ impl Models {
                     false => (encoder.term(term), weight),
                 };
                 let is_bare = |query: &eval::Query| query.vector.is_none();
-                encode(encoder, queries, is_bare, |query, vector| {
+                encode(&**encoder, queries, is_bare, |query, vector| {
                     query.vector = Some(vector.into_iter().map(named).collect());
                 })
             }
             AnyEncoder::Dense(encoder) => {
-                same_model(schema, &field.name, &identity(encoder))?;
+                same_model(schema, &field.name, &identity(&**encoder))?;
                 let is_bare = |query: &eval::Query| query.dense.is_none();
-                encode(encoder, queries, is_bare, |query, vector| {
+                encode(&**encoder, queries, is_bare, |query, vector| {
                     query.dense = Some(vector)
                 })
             }
@@ -157,18 +157,20 @@ impl Models {
                 "--rerank reads the text of a query, and this one has none",
             ));
         };
-        let hits = result.hits.iter();
-        let read = hits.map(|hit| Ok(stored_contents(&snapshot.stored(hit.address)?)));
-        let documents: Vec<String> = read.collect::<Result<_>>()?;
-        let documents: Vec<&str> = documents.iter().map(String::as_str).collect();
-        result.hits = rerank(reranker.as_scorer(), text, &result.hits, &documents)?;
+        let hits = std::mem::take(&mut result.hits).into_iter();
+        let read = hits.map(|hit| {
+            let text = stored_contents(&snapshot.stored(hit.address)?);
+            Ok((hit, text))
+        });
+        let read: Vec<_> = read.collect::<Result<_>>()?;
+        result.hits = rerank(&**reranker, text, read)?;
         result.hits.truncate(k);
         Ok(())
     }
 }
 
 /// Fills in the vectors of the queries that lack them.
-fn encode<E: TextEncoder>(
+fn encode<E: TextEncoder + ?Sized>(
     encoder: &E,
     queries: &mut [eval::Query],
     is_bare: impl Fn(&eval::Query) -> bool,

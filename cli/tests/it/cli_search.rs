@@ -270,8 +270,7 @@ fn an_index_with_an_analyzer_of_another_program_is_open_to_all_but_words() {
     struct Letters;
     impl Tokenizer for Letters {
         fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
-            let (start, end) = (0, text.len());
-            emit(Word { text, start, end });
+            emit(Word::new(text, 0..text.len()));
         }
         fn terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
             emit(word);

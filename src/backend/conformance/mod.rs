@@ -1,46 +1,48 @@
-//! Holds a backend against the [`Reference`], operation by operation, on random shapes and numbers.
+//! Tests a backend against the [`Reference`], operation by operation, on random shapes and values.
 //!
-//! Shapes reach every tail: rows, columns and lengths are drawn around the sizes that kernels work in. For a backend that multiplies
-//! rounded numbers, what goes into products is rounded for the reference too, so that only the order of sums and the rounding of sums differ.
+//! Shapes reach every tail: rows, columns and lengths are drawn around the tile sizes of kernels.
+//! For a backend that rounds the factors of products, the reference gets rounded factors too, so
+//! that only the order and rounding of sums differ.
 
 mod products;
 mod rows;
 mod sequences;
 
-use super::{Backend, Reference};
+use super::{Backend, Device, Reference};
 use crate::error::{Error, Result};
 
-/// How close a backend must be.
+/// How close to the reference a backend must be.
 #[derive(Clone, Copy, Debug)]
 pub struct Tolerance {
-    /// Largest difference, as a part of the greatest number of the result or of 1.
-    pub difference: f32,
-    /// Numbers that go into products of linear layers are rounded to bf16 first.
-    pub is_bf16: bool,
-    /// Every tensor and table is of bf16 numbers: only such are drawn, and what comes out is rounded.
-    pub stores_bf16: bool,
+    /// The maximum error, relative to the larger of 1 and the largest absolute value of the result.
+    pub max_error: f32,
+    /// The factors of linear layers are rounded to bf16.
+    pub rounds_products: bool,
+    /// Tensors and tables are stored as bf16: inputs are drawn from bf16 values, results are
+    /// rounded.
+    pub rounds_storage: bool,
 }
 
-/// Operations that are drawn together.
+/// Operations that are tested together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Rows of tables, summed.
+    /// Embedding sums.
     Embed,
     /// Linear layers with activations, residuals, norms.
     Linear,
     /// Gated layers.
     Gated,
-    /// Norms, sums, unit rows, neighbours.
+    /// Norms, sums, L2 normalization, im2col.
     Rows,
-    /// Attention with all kinds of positions.
+    /// Attention with every kind of positions.
     Attention,
-    /// Pooling of all kinds.
+    /// Every kind of pooling.
     Pooling,
     /// Sparse vectors.
     Splade,
     /// Late interaction.
     MaxSim,
-    /// The nearest vectors.
+    /// Exact nearest neighbor search.
     Nearest,
 }
 
@@ -57,11 +59,12 @@ pub const OPERATIONS: [Operation; 9] = [
     Operation::Nearest,
 ];
 
-/// Runs `rounds` of every operation with numbers drawn from `seed`.
+/// Runs `rounds` rounds of every operation with values drawn from `seed`.
 ///
 /// # Errors
 ///
-/// [`Error::Device`] naming the operation, the shape and the numbers that differ; errors of the backend.
+/// [`Error::Device`] naming the operation, the shape and the values that differ; errors of the
+/// backend.
 pub fn check<B: Backend>(backend: &B, tolerance: Tolerance, seed: u64, rounds: u64) -> Result<()> {
     for round in 0..rounds {
         for operation in OPERATIONS {
@@ -71,7 +74,7 @@ pub fn check<B: Backend>(backend: &B, tolerance: Tolerance, seed: u64, rounds: u
     Ok(())
 }
 
-/// Runs one operation with numbers drawn from `seed` and `round`.
+/// Runs one operation with values drawn from `seed` and `round`.
 ///
 /// # Errors
 ///
@@ -103,7 +106,7 @@ pub fn check_one<B: Backend>(
     }
 }
 
-/// A stream of random numbers (SplitMix64: Steele, Lea and Flood, 2014).
+/// A pseudo-random generator (SplitMix64: Steele, Lea and Flood, 2014).
 struct Random(u64);
 
 impl Random {
@@ -123,7 +126,7 @@ impl Random {
         of[self.below(of.len())]
     }
 
-    /// About normal, of variance 1.
+    /// Approximately normal, with variance 1.
     fn number(&mut self) -> f32 {
         let sum: f32 = (0..4)
             .map(|_| (self.next() >> 40) as f32 / (1 << 24) as f32)
@@ -135,7 +138,7 @@ impl Random {
         (0..count).map(|_| self.number()).collect()
     }
 
-    /// A size near those that kernels work in.
+    /// A size near a tile size of some kernel.
     fn size(&mut self) -> usize {
         let near = self.choose(&[1, 6, 14, 16, 32, 64, 96, 128]);
         (near + self.below(5)).saturating_sub(2).max(1)
@@ -168,11 +171,11 @@ impl<B: Backend> Case<'_, B> {
         let size = expected
             .iter()
             .fold(1.0_f32, |size, value| size.max(value.abs()));
-        let bound = self.tolerance.difference * size;
+        let bound = self.tolerance.max_error * size;
         let fits = found.len() == expected.len();
         let worst = found.iter().zip(expected).position(|(found, expected)| {
-            let difference = (found - expected).abs();
-            difference.is_nan() || difference > bound
+            let max_error = (found - expected).abs();
+            max_error.is_nan() || max_error > bound
         });
         let message = match worst {
             None if fits => return Ok(()),
@@ -193,7 +196,7 @@ impl<B: Backend> Case<'_, B> {
         &self,
         what: &str,
         found: &B::Tensor,
-        expected: &<Reference as Backend>::Tensor,
+        expected: &<Reference as Device>::Tensor,
     ) -> Result<()> {
         let (found_shape, expected_shape) = (self.backend.shape(found), Reference.shape(expected));
         let what = format!("{what}, {expected_shape:?}");
@@ -209,10 +212,10 @@ impl<B: Backend> Case<'_, B> {
         )
     }
 
-    /// Numbers for tensors and tables.
+    /// Values for tensors and tables.
     fn stored(&mut self, count: usize) -> Vec<f32> {
         let mut numbers = self.random.numbers(count);
-        if self.tolerance.stores_bf16 {
+        if self.tolerance.rounds_storage {
             for number in &mut numbers {
                 *number = half::bf16::from_f32(*number).to_f32();
             }
@@ -220,7 +223,7 @@ impl<B: Backend> Case<'_, B> {
         numbers
     }
 
-    /// Numbers for a linear layer: those that the backend gets, and what its products see of them.
+    /// The factors of a linear layer: as the backend gets them, and as its products see them.
     fn factors(&mut self, count: usize, scale: f32) -> (Vec<f32>, Vec<f32>) {
         let given: Vec<f32> = self
             .random
@@ -228,7 +231,7 @@ impl<B: Backend> Case<'_, B> {
             .iter()
             .map(|x| x * scale)
             .collect();
-        let seen = match self.tolerance.is_bf16 {
+        let seen = match self.tolerance.rounds_products {
             true => given
                 .iter()
                 .map(|x| half::bf16::from_f32(*x).to_f32())

@@ -1,9 +1,9 @@
-//! Linear layers, and the head of SPLADE.
+//! Linear layers and the SPLADE head.
 
 use super::Case;
 use crate::backend::{
-    Activation, Backend, Linear, Norm, Reference, SparseVector, SpladeActivation, SpladePooling,
-    greatest,
+    Activation, Backend, Device, ForwardOps, Linear, Norm, Reference, SparseVector,
+    SpladeActivation, SpladePooling, top_terms,
 };
 use crate::error::{Error, Result};
 
@@ -20,11 +20,11 @@ impl<B: Backend> Case<'_, B> {
         let residual = self.stored(rows * outputs);
         let scale = self.random.numbers(outputs);
 
-        let (ours_x, plain_x) = (
+        let (ours_x, ref_x) = (
             self.backend.tensor(rows, inputs, &x)?,
             Reference.tensor(rows, inputs, &seen_x)?,
         );
-        let (ours_w, plain_w) = (
+        let (ours_w, ref_w) = (
             self.backend.matrix(outputs, inputs, &weight)?,
             Reference.matrix(outputs, inputs, &seen_weight)?,
         );
@@ -34,8 +34,8 @@ impl<B: Backend> Case<'_, B> {
             weight: &ours_w,
             bias: has_bias.then_some(&ours_b),
         };
-        let plain = Linear {
-            weight: &plain_w,
+        let reference = Linear {
+            weight: &ref_w,
             bias: has_bias.then_some(&bias),
         };
         for activation in [
@@ -47,14 +47,14 @@ impl<B: Backend> Case<'_, B> {
             Activation::Tanh,
         ] {
             let found = self.backend.linear(&ours_x, &ours, activation)?;
-            let expected = Reference.linear(&plain_x, &plain, activation)?;
+            let expected = Reference.linear(&ref_x, &reference, activation)?;
             self.same(
                 &format!("linear {activation:?} of {inputs} inputs"),
                 &found,
                 &expected,
             )?;
         }
-        let (ours_r, plain_r) = (
+        let (ours_r, ref_r) = (
             self.backend.tensor(rows, outputs, &residual)?,
             Reference.tensor(rows, outputs, &residual)?,
         );
@@ -63,7 +63,7 @@ impl<B: Backend> Case<'_, B> {
             weight: &ours_s,
             epsilon: 1e-4,
         };
-        let plain_norm = Norm::RootMeanSquare {
+        let ref_norm = Norm::RootMeanSquare {
             weight: &scale,
             epsilon: 1e-4,
         };
@@ -72,7 +72,7 @@ impl<B: Backend> Case<'_, B> {
             .backend
             .linear_add(&ours_x, &ours, &ours_r, is_normed.then_some(&norm))?;
         let expected =
-            Reference.linear_add(&plain_x, &plain, &plain_r, is_normed.then_some(&plain_norm))?;
+            Reference.linear_add(&ref_x, &reference, &ref_r, is_normed.then_some(&ref_norm))?;
         self.same("linear_add", &found, &expected)
     }
 
@@ -87,7 +87,7 @@ impl<B: Backend> Case<'_, B> {
             self.backend.matrix(outputs, inputs, &gate)?,
             self.backend.matrix(outputs, inputs, &up)?,
         );
-        let plain = (
+        let reference = (
             Reference.tensor(rows, inputs, &seen_x)?,
             Reference.matrix(outputs, inputs, &seen_gate)?,
             Reference.matrix(outputs, inputs, &seen_up)?,
@@ -108,13 +108,13 @@ impl<B: Backend> Case<'_, B> {
             activation,
         )?;
         let expected = Reference.gated(
-            &plain.0,
+            &reference.0,
             &Linear {
-                weight: &plain.1,
+                weight: &reference.1,
                 bias: None,
             },
             &Linear {
-                weight: &plain.2,
+                weight: &reference.2,
                 bias: None,
             },
             activation,
@@ -132,11 +132,11 @@ impl<B: Backend> Case<'_, B> {
         let (x, seen_x) = self.factors(rows * inputs, 1.0);
         let (weight, seen_weight) = self.factors(terms * inputs, 1.0 / (inputs as f32).sqrt());
         let bias = self.random.numbers(terms);
-        let (ours_x, plain_x) = (
+        let (ours_x, ref_x) = (
             self.backend.tensor(rows, inputs, &x)?,
             Reference.tensor(rows, inputs, &seen_x)?,
         );
-        let (ours_w, plain_w) = (
+        let (ours_w, ref_w) = (
             self.backend.matrix(terms, inputs, &weight)?,
             Reference.matrix(terms, inputs, &seen_weight)?,
         );
@@ -146,8 +146,8 @@ impl<B: Backend> Case<'_, B> {
             weight: &ours_w,
             bias: has_bias.then_some(&ours_b),
         };
-        let plain = Linear {
-            weight: &plain_w,
+        let reference = Linear {
+            weight: &ref_w,
             bias: has_bias.then_some(&bias),
         };
         for activation in [
@@ -160,7 +160,7 @@ impl<B: Backend> Case<'_, B> {
                     .backend
                     .splade(&ours_x, &starts, &ours, activation, pooling, all)?;
                 let expected =
-                    Reference.splade(&plain_x, &starts, &plain, activation, pooling, all)?;
+                    Reference.splade(&ref_x, &starts, &reference, activation, pooling, all)?;
                 let what = format!(
                     "splade {activation:?} {pooling:?}, starts {starts:?}, {inputs} inputs, {terms} terms"
                 );
@@ -173,16 +173,17 @@ impl<B: Backend> Case<'_, B> {
                     )));
                 }
                 self.compare(&what, &whole(&found, terms), &whole(&expected, terms))?;
-                let most = self.random.below(terms + 1);
+                let max_terms = self.random.below(terms + 1);
                 let cut = self
                     .backend
-                    .splade(&ours_x, &starts, &ours, activation, pooling, most)?;
+                    .splade(&ours_x, &starts, &ours, activation, pooling, max_terms)?;
                 for (cut, whole) in cut.iter().zip(found) {
-                    // Rounding makes equal weights of logits that are not: which of them stay is open.
+                    // Rounding can make the weights of different logits equal, so which of them are
+                    // kept is open.
                     let is_part = cut.iter().all(|pair| whole.contains(pair));
-                    if !is_part || falling(cut) != falling(&greatest(whole, most)) {
+                    if !is_part || falling(cut) != falling(&top_terms(whole, max_terms)) {
                         return Err(Error::device(format!(
-                            "{what}: expected the {most} greatest weights at most, found {cut:?}"
+                            "{what}: expected the {max_terms} greatest weights at most, found {cut:?}"
                         )));
                     }
                 }
@@ -192,14 +193,14 @@ impl<B: Backend> Case<'_, B> {
     }
 }
 
-/// The bits of all weights, which are above 0, in falling order.
+/// The bits of all weights, which are positive, in descending order.
 fn falling(vector: &SparseVector) -> Vec<u32> {
     let mut weights: Vec<u32> = vector.iter().map(|(_, weight)| weight.to_bits()).collect();
     weights.sort_unstable_by(|a, b| b.cmp(a));
     weights
 }
 
-/// Sparse vectors with all their zeros.
+/// Sparse vectors as dense rows.
 fn whole(vectors: &[SparseVector], terms: usize) -> Vec<f32> {
     let mut numbers = vec![0.0; vectors.len() * terms];
     for (vector, numbers) in vectors.iter().zip(numbers.chunks_exact_mut(terms)) {

@@ -1,7 +1,7 @@
-//! What is done to rows: embedding, norms, sums, unit length, neighbours.
+//! Row-wise operations: embedding, norms, sums, L2 normalization, im2col.
 
 use super::Case;
-use crate::backend::{Backend, Norm, Reference};
+use crate::backend::{Backend, Device, ForwardOps, Norm, Reference};
 use crate::error::Result;
 
 impl<B: Backend> Case<'_, B> {
@@ -19,17 +19,17 @@ impl<B: Backend> Case<'_, B> {
             })
             .collect();
         let mut ours = Vec::new();
-        let mut plain = Vec::new();
+        let mut reference = Vec::new();
         for (rows, numbers, _) in &tables {
             ours.push(self.backend.table(*rows, columns, numbers)?);
-            plain.push(Reference.table(*rows, columns, numbers)?);
+            reference.push(Reference.table(*rows, columns, numbers)?);
         }
         let parts: Vec<_> = ours
             .iter()
             .zip(&tables)
             .map(|(table, (_, _, ids))| (table, &ids[..]))
             .collect();
-        let plain_parts: Vec<_> = plain
+        let ref_parts: Vec<_> = reference
             .iter()
             .zip(&tables)
             .map(|(table, (_, _, ids))| (table, &ids[..]))
@@ -41,18 +41,18 @@ impl<B: Backend> Case<'_, B> {
             bias: &b,
             epsilon: 1e-5,
         };
-        let plain_norm = Norm::Layer {
+        let ref_norm = Norm::Layer {
             weight: &weight,
             bias: &bias,
             epsilon: 1e-5,
         };
         let is_normed = self.random.below(2) == 0 && columns > 1;
         let found = self.backend.embed(&parts, is_normed.then_some(&norm))?;
-        let expected = Reference.embed(&plain_parts, is_normed.then_some(&plain_norm))?;
+        let expected = Reference.embed(&ref_parts, is_normed.then_some(&ref_norm))?;
         self.same("embed", &found, &expected)
     }
 
-    /// Norms, sums, unit rows, neighbours.
+    /// Norms, sums, L2 normalization, im2col.
     pub(super) fn rows(&mut self) -> Result<()> {
         let starts = self.random.starts(true);
         let (rows, columns) = (starts[starts.len() - 1] as usize, self.random.size() + 1);
@@ -62,7 +62,7 @@ impl<B: Backend> Case<'_, B> {
             self.backend.tensor(rows, columns, &x)?,
             self.backend.tensor(rows, columns, &y)?,
         );
-        let (plain_x, plain_y) = (
+        let (ref_x, ref_y) = (
             Reference.tensor(rows, columns, &x)?,
             Reference.tensor(rows, columns, &y)?,
         );
@@ -72,7 +72,7 @@ impl<B: Backend> Case<'_, B> {
             bias: &b,
             epsilon: 1e-3,
         };
-        let plain_layer = Norm::Layer {
+        let ref_layer = Norm::Layer {
             weight: &weight,
             bias: &bias,
             epsilon: 1e-3,
@@ -81,40 +81,40 @@ impl<B: Backend> Case<'_, B> {
             weight: &w,
             epsilon: 1e-6,
         };
-        let plain_root = Norm::RootMeanSquare {
+        let ref_root = Norm::RootMeanSquare {
             weight: &weight,
             epsilon: 1e-6,
         };
         self.same(
             "layer norm",
             &self.backend.norm(&ours_x, &layer)?,
-            &Reference.norm(&plain_x, &plain_layer)?,
+            &Reference.norm(&ref_x, &ref_layer)?,
         )?;
         self.same(
             "root mean square norm",
             &self.backend.norm(&ours_x, &root)?,
-            &Reference.norm(&plain_x, &plain_root)?,
+            &Reference.norm(&ref_x, &ref_root)?,
         )?;
         self.same(
             "add",
             &self.backend.add(&ours_x, &ours_y, None)?,
-            &Reference.add(&plain_x, &plain_y, None)?,
+            &Reference.add(&ref_x, &ref_y, None)?,
         )?;
         self.same(
             "add and norm",
             &self.backend.add(&ours_x, &ours_y, Some(&layer))?,
-            &Reference.add(&plain_x, &plain_y, Some(&plain_layer))?,
+            &Reference.add(&ref_x, &ref_y, Some(&ref_layer))?,
         )?;
         self.same(
             "unit rows",
-            &self.backend.unit_rows(&ours_x)?,
-            &Reference.unit_rows(&plain_x)?,
+            &self.backend.l2_normalize(&ours_x)?,
+            &Reference.l2_normalize(&ref_x)?,
         )?;
         let width = self.random.choose(&[1, 3, 5]);
         self.same(
             "neighbours",
-            &self.backend.neighbours(&ours_x, &starts, width)?,
-            &Reference.neighbours(&plain_x, &starts, width)?,
+            &self.backend.im2col(&ours_x, &starts, width)?,
+            &Reference.im2col(&ref_x, &starts, width)?,
         )
     }
 }

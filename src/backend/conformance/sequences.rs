@@ -1,7 +1,10 @@
-//! What looks at the tokens of a sequence together: attention, pooling, late interaction; and the nearest vectors.
+//! Operations over the tokens of a sequence: attention, pooling, late interaction; and nearest
+//! neighbor search.
 
 use super::Case;
-use crate::backend::{Attention, Backend, Distances, Pooling, Positions, Reference};
+use crate::backend::{
+    Attention, Backend, Device, Distances, ForwardOps, Pooling, Positions, Reference,
+};
 use crate::error::Result;
 
 impl<B: Backend> Case<'_, B> {
@@ -14,7 +17,7 @@ impl<B: Backend> Case<'_, B> {
         );
         let inner = heads * head_size;
         let x = self.stored(rows * 3 * inner);
-        let (ours_x, plain_x) = (
+        let (ours_x, ref_x) = (
             self.backend.tensor(rows, 3 * inner, &x)?,
             Reference.tensor(rows, 3 * inner, &x)?,
         );
@@ -29,7 +32,7 @@ impl<B: Backend> Case<'_, B> {
             self.backend.tensor(buckets, inner, &keys)?,
             self.backend.tensor(buckets, inner, &queries)?,
         );
-        let (plain_k, plain_q) = (
+        let (ref_k, ref_q) = (
             Reference.tensor(buckets, inner, &keys)?,
             Reference.tensor(buckets, inner, &queries)?,
         );
@@ -47,15 +50,15 @@ impl<B: Backend> Case<'_, B> {
                     distances: &distances,
                 },
             };
-            let plain_positions = match kind {
+            let ref_positions = match kind {
                 0 => Positions::Absolute,
                 1 => Positions::Bias {
                     table: &table,
                     distances: &distances,
                 },
                 _ => Positions::Disentangled {
-                    keys: has_keys.then_some(&plain_k),
-                    queries: has_queries.then_some(&plain_q),
+                    keys: has_keys.then_some(&ref_k),
+                    queries: has_queries.then_some(&ref_q),
                     distances: &distances,
                 },
             };
@@ -68,12 +71,12 @@ impl<B: Backend> Case<'_, B> {
                 positions,
             })?;
             let expected = Reference.attention(&Attention {
-                projections: &plain_x,
+                projections: &ref_x,
                 starts: &starts,
                 heads,
                 head_size,
                 scale,
-                positions: plain_positions,
+                positions: ref_positions,
             })?;
             self.same(&format!("attention with positions of kind {kind}, starts {starts:?}, {heads} heads of {head_size}"), &found, &expected)?;
         }
@@ -84,7 +87,7 @@ impl<B: Backend> Case<'_, B> {
         let starts = self.random.starts(true);
         let (rows, columns) = (starts[starts.len() - 1] as usize, self.random.size());
         let x = self.stored(rows * columns);
-        let (ours, plain) = (
+        let (ours, reference) = (
             self.backend.tensor(rows, columns, &x)?,
             Reference.tensor(rows, columns, &x)?,
         );
@@ -100,7 +103,7 @@ impl<B: Backend> Case<'_, B> {
             self.same(
                 &format!("pool {pooling:?}"),
                 &found,
-                &Reference.pool(&plain, &starts, pooling)?,
+                &Reference.pool(&reference, &starts, pooling)?,
             )?;
         }
         Ok(())
@@ -142,7 +145,8 @@ impl<B: Backend> Case<'_, B> {
             &Reference.tensor(count, columns, &y)?,
             k,
         )?;
-        // Vectors whose scores differ by less than rounding may trade places: scores are compared, and that each is its vector's.
+        // Vectors whose scores differ by less than the rounding may swap places, so compare the
+        // scores, and check that each score belongs to its vector.
         let of = |list: &[(u32, f32)]| list.iter().map(|(_, score)| *score).collect::<Vec<_>>();
         for (query, (found, expected)) in found.iter().zip(&expected).enumerate() {
             self.compare("nearest", &of(found), &of(expected))?;

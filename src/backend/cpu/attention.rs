@@ -1,30 +1,30 @@
 //! Self-attention over packed sequences, head by head and sequence by sequence.
 //!
-//! Keys of a head are packed as weights are, so that scores are products with panels; values likewise, so that outputs are. Scores of a
-//! few queries exist at a time.
+//! The keys and values of a head are packed into panels as weights are, so that scores and outputs
+//! are products with panels. Scores exist for only one block of queries at a time.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::math::{LANES, exp_below_0, folded};
+use super::math::{LANES, exp_nonpositive, fold_lanes};
 use super::matrix::{Aligned, pack_f32_columns, pack_f32_rows};
-use super::multiply::even_share;
-use super::simd::{HEIGHT, Level, Task, Tile, WIDTH};
+use super::multiply::first_even_chunk;
+use super::simd::{Level, MAX_TILE_ROWS, Task, Tile, WIDTH};
 use super::{Cpu, Tensor};
 use crate::backend::{Attention, Positions};
 
-/// What one thread works in.
+/// Scratch buffers of one thread.
 #[derive(Default)]
 struct Scratch {
     keys: Aligned<f32>,
     values: Aligned<f32>,
-    /// Scores of a block of queries, then their weights.
+    /// Scores of a block of queries, then their softmax numerators.
     scores: Vec<f32>,
     position_keys: Aligned<f32>,
     position_queries: Aligned<f32>,
-    /// Products of a block of queries with each bucket's key.
+    /// Products of a block of queries with the key of each bucket.
     content_to_position: Vec<f32>,
-    /// Products of all keys with each bucket's query.
+    /// Products of all keys with the query of each bucket.
     position_to_content: Vec<f32>,
 }
 
@@ -33,7 +33,7 @@ thread_local! {
 }
 
 impl Cpu {
-    /// Attention, each thread taking some of the heads of all sequences. Shapes fit.
+    /// Attention; each thread takes some of the heads of all sequences. Shapes have been checked.
     pub(super) fn attend(&self, attention: &Attention<'_, Self>) -> Tensor {
         let (rows, _) = attention.projections.shape();
         let width = attention.heads * attention.head_size;
@@ -47,7 +47,7 @@ impl Cpu {
             });
             return out;
         }
-        let parts = self.share(attention.heads, |heads| {
+        let parts = self.par_ranges(attention.heads, |heads| {
             let mut part = self.buffers.take(rows * heads.len() * attention.head_size);
             self.level.run(Heads {
                 level: self.level,
@@ -63,13 +63,13 @@ impl Cpu {
             for (out, values) in out.values_mut().chunks_exact_mut(width.max(1)).zip(rows) {
                 out[columns.clone()].copy_from_slice(values);
             }
-            self.buffers.give_back(part);
+            self.buffers.recycle(part);
         }
         out
     }
 }
 
-/// Some heads of all sequences; rows of `out` have the columns of these heads.
+/// Some heads of all sequences; a row of `out` holds the columns of these heads.
 struct Heads<'a, 'b> {
     level: Level,
     attention: &'a Attention<'b, Cpu>,
@@ -82,7 +82,7 @@ impl Task for Heads<'_, '_> {
 
     #[inline(always)]
     fn run<const FUSED: bool>(mut self) {
-        // Not borrowed in a closure: that would be compiled for no level.
+        // Taken rather than borrowed in a closure: closures do not inherit the target features.
         let mut scratch = SCRATCH.take();
         for head in self.heads.clone() {
             self.pack_positions(head, &mut scratch);
@@ -95,7 +95,7 @@ impl Task for Heads<'_, '_> {
 }
 
 impl Heads<'_, '_> {
-    /// Packs the vectors of disentangled positions, the same for all sequences.
+    /// Packs the vectors of disentangled positions, which all sequences share.
     #[inline(always)]
     fn pack_positions(&self, head: usize, scratch: &mut Scratch) {
         if let Positions::Disentangled { keys, queries, .. } = &self.attention.positions {
@@ -145,7 +145,7 @@ impl Heads<'_, '_> {
         let mut tile = Tile::new();
         let mut query = 0;
         while query < length {
-            let block = even_share(query..length, self.level.rows());
+            let block = first_even_chunk(query..length, self.level.rows());
             self.scores(
                 &queries[block.start * stride..],
                 stride,
@@ -154,8 +154,8 @@ impl Heads<'_, '_> {
                 scratch,
                 &mut tile,
             );
-            let mut factors = [0.0; HEIGHT];
-            for (number, scores) in scratch
+            let mut factors = [0.0; MAX_TILE_ROWS];
+            for (index, scores) in scratch
                 .scores
                 .chunks_exact_mut(padded)
                 .take(block.len())
@@ -163,15 +163,15 @@ impl Heads<'_, '_> {
             {
                 self.add_positions(
                     head,
-                    block.start + number,
-                    number,
+                    block.start + index,
+                    index,
                     &mut scores[..length],
                     &scratch.content_to_position,
                     &scratch.position_to_content,
                 );
-                factors[number] = soften::<FUSED>(&mut scores[..length]);
+                factors[index] = exp_scores::<FUSED>(&mut scores[..length]);
             }
-            for (panel, numbers) in scratch
+            for (panel, values_of_panel) in scratch
                 .values
                 .as_ref()
                 .chunks_exact(length * WIDTH)
@@ -182,19 +182,19 @@ impl Heads<'_, '_> {
                     padded,
                     block.len(),
                     length,
-                    numbers,
+                    values_of_panel,
                     &mut tile,
                 );
                 let columns = WIDTH.min(size - panel * WIDTH);
-                for (number, factor) in factors[..block.len()].iter().enumerate() {
-                    let place = (rows.start + block.start + number) * out_stride
+                for (index, factor) in factors[..block.len()].iter().enumerate() {
+                    let place = (rows.start + block.start + index) * out_stride
                         + out_column
                         + panel * WIDTH;
-                    let sums = tile.row(number);
+                    let sums = tile.row(index);
                     let values: [f32; WIDTH] = std::array::from_fn(|column| sums[column] * factor);
                     let out = &mut self.out[place..][..columns];
                     match <&mut [f32; WIDTH]>::try_from(&mut *out) {
-                        Ok(whole) => *whole = values,
+                        Ok(full) => *full = values,
                         Err(_) => out.copy_from_slice(&values[..columns]),
                     }
                 }
@@ -217,17 +217,18 @@ impl Heads<'_, '_> {
         let size = self.attention.head_size;
         let padded = length.next_multiple_of(WIDTH);
         let scale = self.attention.scale;
-        for (panel, numbers) in scratch.keys.as_ref().chunks_exact(size * WIDTH).enumerate() {
+        for (panel, values_of_panel) in scratch.keys.as_ref().chunks_exact(size * WIDTH).enumerate()
+        {
             self.level
-                .multiply(queries, stride, block.len(), size, numbers, tile);
-            for (number, scores) in scratch
+                .multiply(queries, stride, block.len(), size, values_of_panel, tile);
+            for (index, scores) in scratch
                 .scores
                 .chunks_exact_mut(padded)
                 .take(block.len())
                 .enumerate()
             {
                 let (scores, _) = scores[panel * WIDTH..].as_chunks_mut::<WIDTH>();
-                let products = tile.row(number);
+                let products = tile.row(index);
                 scores[0] = std::array::from_fn(|key| products[key] * scale);
             }
         }
@@ -239,21 +240,21 @@ impl Heads<'_, '_> {
             scratch
                 .content_to_position
                 .resize(self.level.rows() * buckets, 0.0);
-            for (panel, numbers) in scratch
+            for (panel, values_of_panel) in scratch
                 .position_keys
                 .as_ref()
                 .chunks_exact(size * WIDTH)
                 .enumerate()
             {
                 self.level
-                    .multiply(queries, stride, block.len(), size, numbers, tile);
-                for (number, out) in scratch
+                    .multiply(queries, stride, block.len(), size, values_of_panel, tile);
+                for (index, out) in scratch
                     .content_to_position
                     .chunks_exact_mut(buckets)
                     .take(block.len())
                     .enumerate()
                 {
-                    out[panel * WIDTH..][..WIDTH].copy_from_slice(tile.row(number));
+                    out[panel * WIDTH..][..WIDTH].copy_from_slice(tile.row(index));
                 }
             }
         }
@@ -275,8 +276,8 @@ impl Heads<'_, '_> {
         let mut tile = Tile::new();
         let mut key = 0;
         while key < length {
-            let block = even_share(key..length, self.level.rows());
-            for (panel, numbers) in scratch
+            let block = first_even_chunk(key..length, self.level.rows());
+            for (panel, values_of_panel) in scratch
                 .position_queries
                 .as_ref()
                 .chunks_exact(size * WIDTH)
@@ -287,25 +288,25 @@ impl Heads<'_, '_> {
                     stride,
                     block.len(),
                     size,
-                    numbers,
+                    values_of_panel,
                     &mut tile,
                 );
-                for (number, key) in block.clone().enumerate() {
+                for (index, key) in block.clone().enumerate() {
                     scratch.position_to_content[key * buckets + panel * WIDTH..][..WIDTH]
-                        .copy_from_slice(tile.row(number));
+                        .copy_from_slice(tile.row(index));
                 }
             }
             key = block.end;
         }
     }
 
-    /// Adds what positions add to the scores of the query at `position`, the `number`-th of its block.
+    /// Adds the position terms to the scores of the query at `position`, row `index` of its block.
     #[inline(always)]
     fn add_positions(
         &self,
         head: usize,
         position: usize,
-        number: usize,
+        index: usize,
         scores: &mut [f32],
         content_to_position: &[f32],
         position_to_content: &[f32],
@@ -328,7 +329,7 @@ impl Heads<'_, '_> {
                 let buckets = distances.of_query(position, length);
                 if let Some(keys) = keys {
                     let products =
-                        &content_to_position[number * keys.rows().next_multiple_of(WIDTH)..];
+                        &content_to_position[index * keys.rows().next_multiple_of(WIDTH)..];
                     for (score, bucket) in scores.iter_mut().zip(buckets) {
                         *score += scale * products[*bucket as usize];
                     }
@@ -348,39 +349,31 @@ impl Heads<'_, '_> {
     }
 }
 
-/// Exponentials of scores less the greatest, in place, and one over their sum: the softmax is their product, and outputs are multiplied with it rather than
-/// the longer rows of scores.
+/// Replaces scores by exp(score - max) and returns one over their sum. The caller scales the
+/// outputs, which are shorter than the rows of scores.
 #[inline(always)]
-fn soften<const FUSED: bool>(scores: &mut [f32]) -> f32 {
+fn exp_scores<const FUSED: bool>(scores: &mut [f32]) -> f32 {
     let (chunks, rest) = scores.as_chunks_mut::<LANES>();
-    let mut greatest = [f32::MIN; LANES];
+    let mut max = [f32::MIN; LANES];
     for chunk in chunks.iter() {
-        for (greatest, score) in greatest.iter_mut().zip(chunk) {
-            *greatest = if *score > *greatest {
-                *score
-            } else {
-                *greatest
-            };
+        for (max, score) in max.iter_mut().zip(chunk) {
+            *max = if *score > *max { *score } else { *max };
         }
     }
-    for (greatest, score) in greatest.iter_mut().zip(rest.iter()) {
-        *greatest = if *score > *greatest {
-            *score
-        } else {
-            *greatest
-        };
+    for (max, score) in max.iter_mut().zip(rest.iter()) {
+        *max = if *score > *max { *score } else { *max };
     }
-    let greatest = folded(greatest, |a, b| if a > b { a } else { b });
+    let max = fold_lanes(max, |a, b| if a > b { a } else { b });
     let mut sums = [0.0; LANES];
     for chunk in chunks.iter_mut() {
         for (sum, score) in sums.iter_mut().zip(chunk) {
-            *score = exp_below_0::<FUSED>(*score - greatest);
+            *score = exp_nonpositive::<FUSED>(*score - max);
             *sum += *score;
         }
     }
     for (sum, score) in sums.iter_mut().zip(rest) {
-        *score = exp_below_0::<FUSED>(*score - greatest);
+        *score = exp_nonpositive::<FUSED>(*score - max);
         *sum += *score;
     }
-    1.0 / folded(sums, |a, b| a + b)
+    1.0 / fold_lanes(sums, |a, b| a + b)
 }

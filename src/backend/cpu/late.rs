@@ -1,4 +1,4 @@
-//! Late interaction, and the rows beside a row.
+//! Late interaction, and im2col.
 
 use std::ops::Range;
 
@@ -7,16 +7,16 @@ use super::simd::{Tile, WIDTH};
 use super::{Cpu, Matrix, Tensor};
 
 impl Cpu {
-    /// The MaxSim of a query with each document. Shapes fit.
-    pub(super) fn late_scores(
+    /// The MaxSim of a query with each document. Shapes have been checked.
+    pub(super) fn max_sim_scores(
         &self,
         query: &Tensor,
         documents: &Tensor,
         starts: &[u32],
     ) -> Vec<f32> {
-        // The query's rows are the outputs: all products with a document's row are side by side.
+        // The rows of the query are packed as outputs, so that one panel product covers 32 of them.
         let matrix = Matrix::pack(query.rows(), query.columns(), query.values(), None);
-        let parts = self.share(starts.len() - 1, |sequences| {
+        let parts = self.par_ranges(starts.len() - 1, |sequences| {
             let scores = sequences.map(|sequence| {
                 let rows = starts[sequence] as usize..starts[sequence + 1] as usize;
                 let initial = if rows.is_empty() {
@@ -24,7 +24,7 @@ impl Cpu {
                 } else {
                     f32::NEG_INFINITY
                 };
-                let mut greatest = Greatest {
+                let mut max = RowMax {
                     products: vec![initial; matrix.panels() * WIDTH],
                 };
                 Multiply {
@@ -34,18 +34,18 @@ impl Cpu {
                     rows,
                     matrix: &matrix,
                     panels: 0..matrix.panels(),
-                    sink: &mut greatest,
+                    sink: &mut max,
                 }
                 .run();
-                greatest.products[..query.rows()].iter().sum::<f32>()
+                max.products[..query.rows()].iter().sum::<f32>()
             });
             scores.collect::<Vec<_>>()
         });
         parts.concat()
     }
 
-    /// Each row with its neighbours of the same sequence. `width` is odd.
-    pub(super) fn neighbours_of(&self, x: &Tensor, starts: &[u32], width: usize) -> Tensor {
+    /// Each row side by side with its neighbors in the same sequence. `width` is odd.
+    pub(super) fn im2col_of(&self, x: &Tensor, starts: &[u32], width: usize) -> Tensor {
         let columns = x.columns();
         let mut out = self.buffers.tensor(x.rows(), columns * width);
         let mut rows = out.values_mut().chunks_exact_mut((columns * width).max(1));
@@ -66,18 +66,18 @@ impl Cpu {
     }
 }
 
-/// The greatest product of each of the query's rows.
-struct Greatest {
+/// The maximum product of each row of the query.
+struct RowMax {
     products: Vec<f32>,
 }
 
-impl Sink for Greatest {
+impl Sink for RowMax {
     #[inline(always)]
     fn take<const FUSED: bool>(&mut self, rows: Range<usize>, columns: Range<usize>, tile: &Tile) {
-        for number in 0..rows.len() {
-            let products = tile.row(number);
-            for (greatest, product) in self.products[columns.clone()].iter_mut().zip(products) {
-                *greatest = greatest.max(*product);
+        for index in 0..rows.len() {
+            let products = tile.row(index);
+            for (max, product) in self.products[columns.clone()].iter_mut().zip(products) {
+                *max = max.max(*product);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Linear layers with what is fused to them.
+//! Linear layers with fused epilogues.
 
 use std::ops::Range;
 
@@ -9,29 +9,29 @@ use super::simd::{Tile, WIDTH};
 use super::{Cpu, Matrix, Tensor};
 use crate::backend::Activation;
 
-/// What happens to products once the bias is added.
+/// What happens to a product once the bias is added.
 #[derive(Clone, Copy)]
-pub(super) enum Then<'a> {
-    /// Activated.
+pub(super) enum Epilogue<'a> {
+    /// Apply an activation.
     Activate(Activation),
-    /// Added to the same place of this tensor.
+    /// Add the same element of this tensor.
     Add(&'a Tensor),
-    /// Multiplied with the same place of this tensor.
+    /// Multiply by the same element of this tensor.
     Times(&'a Tensor),
 }
 
 /// Writes tiles into a tensor, or into some rows or columns of one.
 struct Store<'a> {
     out: &'a mut [f32],
-    /// Numbers of a row of `out`.
+    /// Values per row of `out`.
     stride: usize,
     first_row: usize,
     first_column: usize,
     bias: Option<&'a [f32]>,
-    then: Then<'a>,
+    epilogue: Epilogue<'a>,
 }
 
-/// Numbers of one row of a tile.
+/// One row of a tile.
 type Row = [f32; WIDTH];
 
 impl Sink for Store<'_> {
@@ -41,15 +41,15 @@ impl Sink for Store<'_> {
         if let Some(all) = self.bias {
             bias[..columns.len()].copy_from_slice(&all[columns.clone()]);
         }
-        // Chosen out here, so that each choice is a loop of its own without another choice in it.
-        match self.then {
-            Then::Activate(Activation::Identity) => {
+        // Matched out here, so that every epilogue gets a loop of its own without branches.
+        match self.epilogue {
+            Epilogue::Activate(Activation::Identity) => {
                 self.each(rows, columns, tile, &bias, |x, _| x, None)
             }
-            Then::Activate(Activation::Gelu) => {
+            Epilogue::Activate(Activation::Gelu) => {
                 self.each(rows, columns, tile, &bias, |x, _| gelu::<FUSED>(x), None)
             }
-            Then::Activate(Activation::GeluTanh) => self.each(
+            Epilogue::Activate(Activation::GeluTanh) => self.each(
                 rows,
                 columns,
                 tile,
@@ -57,23 +57,27 @@ impl Sink for Store<'_> {
                 |x, _| gelu_tanh::<FUSED>(x),
                 None,
             ),
-            Then::Activate(Activation::Relu) => {
+            Epilogue::Activate(Activation::Relu) => {
                 self.each(rows, columns, tile, &bias, |x, _| x.max(0.0), None)
             }
-            Then::Activate(Activation::Silu) => {
+            Epilogue::Activate(Activation::Silu) => {
                 self.each(rows, columns, tile, &bias, |x, _| silu::<FUSED>(x), None)
             }
-            Then::Activate(Activation::Tanh) => {
+            Epilogue::Activate(Activation::Tanh) => {
                 self.each(rows, columns, tile, &bias, |x, _| tanh::<FUSED>(x), None)
             }
-            Then::Add(other) => self.each(rows, columns, tile, &bias, |x, y| x + y, Some(other)),
-            Then::Times(other) => self.each(rows, columns, tile, &bias, |x, y| x * y, Some(other)),
+            Epilogue::Add(other) => {
+                self.each(rows, columns, tile, &bias, |x, y| x + y, Some(other))
+            }
+            Epilogue::Times(other) => {
+                self.each(rows, columns, tile, &bias, |x, y| x * y, Some(other))
+            }
         }
     }
 }
 
 impl Store<'_> {
-    /// Writes `finish(product + bias, other)`; without another tensor it gets zeros.
+    /// Writes `finish(product + bias, other)`; `other` is zero without another tensor.
     #[inline(always)]
     fn each(
         &mut self,
@@ -85,20 +89,20 @@ impl Store<'_> {
         other: Option<&Tensor>,
     ) {
         const ZEROS: Row = [0.0; WIDTH];
-        for (number, row) in rows.enumerate() {
+        for (index, row) in rows.enumerate() {
             let place = (row - self.first_row) * self.stride + columns.start - self.first_column;
             let out = &mut self.out[place..][..columns.len()];
             let others = other.map_or(&ZEROS[..columns.len()], |other| {
                 &other.row(row)[columns.clone()]
             });
             match (<&mut Row>::try_from(&mut *out), <&Row>::try_from(others)) {
-                (Ok(out), Ok(others)) => finish_row(tile.row(number), bias, others, out, finish),
+                (Ok(out), Ok(others)) => finish_row(tile.row(index), bias, others, out, finish),
                 // The last panel may have fewer columns.
                 _ => {
-                    let (mut whole, mut others_whole) = (ZEROS, ZEROS);
+                    let (mut full, mut others_whole) = (ZEROS, ZEROS);
                     others_whole[..others.len()].copy_from_slice(others);
-                    finish_row(tile.row(number), bias, &others_whole, &mut whole, finish);
-                    out.copy_from_slice(&whole[..out.len()]);
+                    finish_row(tile.row(index), bias, &others_whole, &mut full, finish);
+                    out.copy_from_slice(&full[..out.len()]);
                 }
             }
         }
@@ -119,20 +123,21 @@ fn finish_row(
 }
 
 impl Cpu {
-    /// x · weightᵀ + bias and what comes then, normed if there is a norm; on all of the backend's threads. Shapes fit.
+    /// x · weightᵀ + bias, the epilogue and the norm if there is one, on all threads of the
+    /// backend. Shapes have been checked.
     pub(super) fn products(
         &self,
         x: &Tensor,
         weight: &Matrix,
         bias: Option<&[f32]>,
-        then: Then<'_>,
+        epilogue: Epilogue<'_>,
         norm: Option<RowNorm<'_>>,
     ) -> Tensor {
         let mut out = self.buffers.tensor(x.rows(), weight.outputs());
         if x.rows() >= self.rows_worth_sharing() {
-            self.by_rows(x, weight, bias, then, norm, out.values_mut());
+            self.by_rows(x, weight, bias, epilogue, norm, out.values_mut());
         } else {
-            self.by_columns(x, weight, bias, then, out.values_mut());
+            self.by_columns(x, weight, bias, epilogue, out.values_mut());
             if let Some(norm) = norm {
                 self.norm_rows(norm, out.values_mut(), weight.outputs());
             }
@@ -140,7 +145,7 @@ impl Cpu {
         out
     }
 
-    /// From how many rows on each thread takes some of the rows; of fewer rows, each takes some of the columns.
+    /// From this many rows on, threads split the rows; below it they split the columns.
     fn rows_worth_sharing(&self) -> usize {
         const ROWS_A_THREAD: usize = 64;
         match self.threads() {
@@ -154,19 +159,19 @@ impl Cpu {
         x: &Tensor,
         weight: &Matrix,
         bias: Option<&[f32]>,
-        then: Then<'_>,
+        epilogue: Epilogue<'_>,
         norm: Option<RowNorm<'_>>,
         out: &mut [f32],
     ) {
         let stride = weight.outputs();
-        self.share_rows(out, stride, |rows, out| {
+        self.par_rows(out, stride, |rows, out| {
             let mut store = Store {
                 out: &mut *out,
                 stride,
                 first_row: rows.start,
                 first_column: 0,
                 bias,
-                then,
+                epilogue,
             };
             Multiply {
                 level: self.level,
@@ -189,11 +194,11 @@ impl Cpu {
         x: &Tensor,
         weight: &Matrix,
         bias: Option<&[f32]>,
-        then: Then<'_>,
+        epilogue: Epilogue<'_>,
         out: &mut [f32],
     ) {
         let outputs = weight.outputs();
-        let parts = self.share(weight.panels(), |panels| {
+        let parts = self.par_ranges(weight.panels(), |panels| {
             let columns = panels.start * WIDTH..outputs.min(panels.end * WIDTH);
             let mut part = self.buffers.take(x.rows() * columns.len());
             let mut store = Store {
@@ -202,7 +207,7 @@ impl Cpu {
                 first_row: 0,
                 first_column: columns.start,
                 bias,
-                then,
+                epilogue,
             };
             Multiply {
                 level: self.level,
@@ -221,7 +226,7 @@ impl Cpu {
             for (row, values) in out.chunks_exact_mut(outputs).zip(part.chunks_exact(width)) {
                 row[columns.clone()].copy_from_slice(values);
             }
-            self.buffers.give_back(part);
+            self.buffers.recycle(part);
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Functions of one number, in a form that compilers turn into vector instructions: no branches, no tables, no calls.
+//! Elementary functions in a form that compilers vectorize: no branches, tables or calls.
 //!
-//! `FUSED` says whether fused multiplication is an instruction; without one it would be a slow call.
+//! `FUSED` says whether fused multiply-add is an instruction; without one it would be a slow call.
 
-/// Numbers that are worked on side by side, so that sums are vectors and their order is fixed.
+/// SIMD lanes of a reduction. The number is fixed, so that sums have the same order at every level.
 pub(super) const LANES: usize = 16;
 
-/// Lanes made one, halves with halves.
+/// Reduces the lanes to one value, halving their number at each step.
 #[inline(always)]
-pub(super) fn folded(mut lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
+pub(super) fn fold_lanes(mut lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
@@ -24,26 +24,27 @@ pub(super) fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// 1.5 · 2²³: a number is rounded to an integer by adding this, and the integer is then in the low bits.
+/// 1.5 · 2²³: adding it rounds a float to an integer, which is then in the low bits.
 const ROUNDING: f32 = 12_582_912.0;
 
-/// eˣ, within 2 units in the last place; 0 below -87.3 (so that nothing becomes subnormal), e^88.3 above.
+/// eˣ, within 2 units in the last place; 0 below -87.3 (so that no result is subnormal), e^88.3
+/// above 88.3.
 #[inline(always)]
 pub(super) fn exp<const FUSED: bool>(x: f32) -> f32 {
-    let value = exp_inside::<FUSED>(x.clamp(-87.3, 88.3));
+    let value = exp_in_range::<FUSED>(x.clamp(-87.3, 88.3));
     if x < -87.3 { 0.0 } else { value }
 }
 
-/// eˣ for x up to 0; e^-87.3, which is next to nothing, below that.
+/// eˣ for x up to 0; e^-87.3, which is close to 0, below -87.3.
 #[inline(always)]
-pub(super) fn exp_below_0<const FUSED: bool>(x: f32) -> f32 {
-    // In this order, what is not a number stays so.
-    exp_inside::<FUSED>(if x < -87.3 { -87.3 } else { x })
+pub(super) fn exp_nonpositive<const FUSED: bool>(x: f32) -> f32 {
+    // In this order NaN stays NaN.
+    exp_in_range::<FUSED>(if x < -87.3 { -87.3 } else { x })
 }
 
 /// eˣ for x from -87.3 to 88.3.
 #[inline(always)]
-fn exp_inside<const FUSED: bool>(x: f32) -> f32 {
+fn exp_in_range<const FUSED: bool>(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     let shifted = multiply_add::<FUSED>(x, std::f32::consts::LOG2_E, ROUNDING);
@@ -78,7 +79,7 @@ pub(super) fn erf<const FUSED: bool>(x: f32) -> f32 {
     sum = multiply_add::<FUSED>(sum, t, 1.421_413_8);
     sum = multiply_add::<FUSED>(sum, t, -0.284_496_72);
     sum = multiply_add::<FUSED>(sum, t, 0.254_829_6);
-    let rest = sum * t * exp_below_0::<FUSED>(-size * size);
+    let rest = sum * t * exp_nonpositive::<FUSED>(-size * size);
     (1.0 - rest).copysign(x)
 }
 
@@ -88,7 +89,7 @@ pub(super) fn gelu<const FUSED: bool>(x: f32) -> f32 {
     0.5 * x * (1.0 + erf::<FUSED>(x * std::f32::consts::FRAC_1_SQRT_2))
 }
 
-/// x · Φ(x) with Φ by a hyperbolic tangent.
+/// x · Φ(x) with Φ approximated by a hyperbolic tangent.
 #[inline(always)]
 pub(super) fn gelu_tanh<const FUSED: bool>(x: f32) -> f32 {
     const SQRT_2_OVER_PI: f32 = 0.797_884_6;
@@ -106,7 +107,7 @@ pub(super) fn silu<const FUSED: bool>(x: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// The error function by its series without alternating signs.
+    /// The error function by its series whose terms all have the same sign.
     fn slow_erf(x: f64) -> f64 {
         let (mut term, mut sum) = (x, x);
         for n in 1..400 {

@@ -1,26 +1,27 @@
-//! Weights, packed once when they are loaded into the order in which products read them.
+//! Weights, packed at load time into the order in which products read them.
 
 use super::simd::{BLOCK, Bf16Unit, DEPTH, Level, WIDTH};
 
-/// The weights of a linear layer.
+/// The weight of a linear layer.
 pub struct Matrix {
     outputs: usize,
     inputs: usize,
     form: Form,
 }
 
-/// The numbers of a matrix.
+/// The packed values of a matrix.
 ///
-/// Both forms are cut into panels of [`WIDTH`] outputs, the last filled with zeros.
+/// Both forms consist of panels of [`WIDTH`] outputs, the last one padded with zeros.
 pub(super) enum Form {
-    /// For each input, the numbers of a panel's outputs.
+    /// For each input, the values of the panel's outputs.
     F32(Aligned<f32>),
-    /// For each [`DEPTH`] inputs (the last filled with zeros), two blocks of [`BLOCK`] outputs: for each pair of inputs, the two numbers of each output.
+    /// For each [`DEPTH`] inputs (the last step padded with zeros), two blocks of [`BLOCK`]
+    /// outputs: for each pair of inputs, the two values of each output.
     Bf16(Bf16Unit, Aligned<u16>),
 }
 
 impl Matrix {
-    /// Packs `outputs` × `inputs` numbers, as bf16 if there is a unit that multiplies these.
+    /// Packs `outputs` × `inputs` values, as bf16 if there is a unit that multiplies bf16.
     pub(super) fn pack(
         outputs: usize,
         inputs: usize,
@@ -86,8 +87,8 @@ fn pack_bf16(outputs: usize, inputs: usize, values: &[f32], unit: Bf16Unit) -> A
     packed
 }
 
-/// Rows of f32 numbers as blocks of bf16 numbers: for each [`BLOCK`] rows (the last filled with zeros) and each [`DEPTH`] columns (likewise) the
-/// numbers row after row.
+/// Rounds f32 rows to bf16 blocks: for each [`BLOCK`] rows and each [`DEPTH`] columns (both padded
+/// with zeros) the values row after row.
 pub(super) fn pack_rows(
     unit: Bf16Unit,
     rows: &[f32],
@@ -99,7 +100,7 @@ pub(super) fn pack_rows(
     let steps = columns.div_ceil(DEPTH);
     let block_len = steps * BLOCK * DEPTH;
     packed.resize(count.div_ceil(BLOCK) * block_len);
-    for (block, numbers) in packed
+    for (block, values_of_panel) in packed
         .as_mut()
         .chunks_exact_mut(block_len.max(1))
         .enumerate()
@@ -112,7 +113,7 @@ pub(super) fn pack_rows(
                 &[]
             };
             for step in 0..steps {
-                let out = &mut numbers[step * BLOCK * DEPTH + within * DEPTH..][..DEPTH];
+                let out = &mut values_of_panel[step * BLOCK * DEPTH + within * DEPTH..][..DEPTH];
                 let begin = (step * DEPTH).min(values.len());
                 let taken = &values[begin..values.len().min(begin + DEPTH)];
                 unit.round(taken, &mut out[..taken.len()]);
@@ -132,7 +133,7 @@ pub(super) fn pack_f32_rows(
     packed: &mut Aligned<f32>,
 ) {
     packed.resize(count.div_ceil(WIDTH) * WIDTH * columns);
-    for (panel, numbers) in packed
+    for (panel, values_of_panel) in packed
         .as_mut()
         .chunks_exact_mut((WIDTH * columns).max(1))
         .enumerate()
@@ -140,9 +141,9 @@ pub(super) fn pack_f32_rows(
         let first = panel * WIDTH;
         let there = WIDTH.min(count - first);
         let rows = &rows[first * stride..][..(there - 1) * stride + columns];
-        level.turn(rows, stride, there, columns, numbers);
+        level.transpose(rows, stride, there, columns, values_of_panel);
         if there < WIDTH {
-            for row in numbers.chunks_exact_mut(WIDTH) {
+            for row in values_of_panel.chunks_exact_mut(WIDTH) {
                 row[there..].fill(0.0);
             }
         }
@@ -158,14 +159,14 @@ pub(super) fn pack_f32_columns(
     packed: &mut Aligned<f32>,
 ) {
     packed.resize(columns.div_ceil(WIDTH) * WIDTH * count);
-    for (panel, numbers) in packed
+    for (panel, values_of_panel) in packed
         .as_mut()
         .chunks_exact_mut((WIDTH * count).max(1))
         .enumerate()
     {
         let first = panel * WIDTH;
         let there = WIDTH.min(columns - first);
-        for (row, out) in numbers.chunks_exact_mut(WIDTH).enumerate() {
+        for (row, out) in values_of_panel.chunks_exact_mut(WIDTH).enumerate() {
             out[..there].copy_from_slice(&rows[row * stride + first..][..there]);
             out[there..].fill(0.0);
         }
@@ -178,7 +179,7 @@ impl<T: Copy + Default> Default for Aligned<T> {
     }
 }
 
-/// Numbers that begin at a multiple of 64 bytes, so that no vector of them crosses a cache line.
+/// A buffer that starts at a multiple of 64 bytes, so that no vector load crosses a cache line.
 pub(super) struct Aligned<T> {
     values: Vec<T>,
     first: usize,
@@ -188,7 +189,7 @@ pub(super) struct Aligned<T> {
 impl<T: Copy + Default> Aligned<T> {
     const LINE: usize = 64 / size_of::<T>();
 
-    /// None.
+    /// An empty buffer.
     pub fn new() -> Self {
         Self {
             values: Vec::new(),
@@ -197,14 +198,14 @@ impl<T: Copy + Default> Aligned<T> {
         }
     }
 
-    /// So many zeros.
+    /// A buffer of `len` zeros.
     pub fn zeros(len: usize) -> Self {
         let mut aligned = Self::new();
         aligned.resize(len);
         aligned
     }
 
-    /// Makes it so long; what is in it then is whatever was there.
+    /// Sets the length. The contents are unspecified afterwards.
     pub fn resize(&mut self, len: usize) {
         if self.values.len() < len + Self::LINE {
             self.values = vec![T::default(); len + Self::LINE];

@@ -1,7 +1,8 @@
-//! The fast backend for processors: packed weights, vector instructions chosen at run time, threads.
+//! The fast CPU backend: packed weights, SIMD chosen at run time, threads.
 //!
-//! Weights are packed once, when they are loaded, into panels of 32 outputs; every product is made of tiles of a few rows and one panel, and what a
-//! layer does next (bias, activation, residual, folding of SPLADE's logits) is done to a tile while it is in the nearest cache. Nothing is padded.
+//! Weights are packed at load time into panels of 32 outputs. Every product consists of tiles of a
+//! few rows and one panel, and the epilogue of a layer (bias, activation, residual, pooling of
+//! SPLADE's logits) runs on a tile while it is in the L1 cache. Nothing is padded.
 
 mod attention;
 mod late;
@@ -23,33 +24,34 @@ use rayon::prelude::*;
 pub use matrix::Matrix;
 pub use tensor::Tensor;
 
-use self::linear::Then;
+use self::linear::Epilogue;
 use self::rows::RowNorm;
 use self::simd::{Bf16Unit, Level};
 use self::tensor::Buffers;
 use super::shapes::{self, expect};
 use super::{
-    Activation, Attention, Backend, Linear, Norm, Pooling, SparseVector, SpladeActivation,
-    SpladePooling, greatest,
+    Activation, Attention, Device, ForwardOps, Linear, Norm, Pooling, SparseVector,
+    SpladeActivation, SpladePooling, top_terms,
 };
 use crate::error::{Error, Result};
 
-/// In which numbers products are made; everything else is f32.
+/// The dtype of matrix products; everything else is f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// f32.
     #[default]
     F32,
-    /// bf16 numbers with sums in f32, where the processor has instructions for these (AMX, AVX-512 BF16); f32 elsewhere.
+    /// bf16 with f32 accumulators where the CPU has instructions for it (AMX, AVX-512 BF16), f32
+    /// elsewhere.
     Bf16,
 }
 
-/// How a [`Cpu`] works.
+/// Options of a [`Cpu`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CpuOptions {
-    /// Threads, the caller's among them: 1 at least.
+    /// The number of threads, the caller's included; at least 1.
     pub threads: usize,
-    /// Numbers of products.
+    /// The dtype of matrix products.
     pub precision: Precision,
 }
 
@@ -62,10 +64,10 @@ impl Default for CpuOptions {
     }
 }
 
-/// The fast backend for processors.
+/// The fast CPU backend.
 ///
 /// ```
-/// use esparsa::backend::{Activation, Backend, Cpu, CpuOptions, Linear};
+/// use esparsa::backend::{Activation, Cpu, CpuOptions, Device, ForwardOps, Linear};
 ///
 /// let cpu = Cpu::new(CpuOptions::default())?;
 /// let x = cpu.tensor(1, 2, &[1.0, -2.0])?;
@@ -90,11 +92,11 @@ impl fmt::Debug for Cpu {
 }
 
 impl Cpu {
-    /// Finds out what the processor can do, and starts the threads if more than one is asked for.
+    /// Detects what the CPU supports, and starts the threads if there is more than one.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] for no threads; [`Error::Device`] when the system refuses to start them.
+    /// [`Error::InvalidInput`] for 0 threads; [`Error::Device`] if the system cannot start them.
     pub fn new(options: CpuOptions) -> Result<Self> {
         if options.threads == 0 {
             return Err(Error::invalid("expected at least 1 thread, found 0"));
@@ -119,8 +121,9 @@ impl Cpu {
             .map_or(1, |pool| pool.current_num_threads())
     }
 
-    /// Calls `part` with about equal shares of `0..count`, one on each thread, and returns what it returned in order.
-    fn share<T: Send>(&self, count: usize, part: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+    /// Splits `0..count` into one range of nearly equal length per thread, calls `part` with each,
+    /// and returns the results in order.
+    fn par_ranges<T: Send>(&self, count: usize, part: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
         let Some(pool) = &self.pool else {
             return vec![part(0..count)];
         };
@@ -135,8 +138,9 @@ impl Cpu {
         })
     }
 
-    /// Calls `part` with about equal shares of the rows of `out` and with these rows themselves, one on each thread.
-    fn share_rows(
+    /// Splits the rows of `out` into nearly equal parts, one per thread, and calls `part` with the
+    /// row range and the rows of each.
+    fn par_rows(
         &self,
         out: &mut [f32],
         columns: usize,
@@ -146,14 +150,14 @@ impl Cpu {
         let Some(pool) = &self.pool else {
             return part(0..rows, out);
         };
-        let share = rows.div_ceil(self.threads()).max(1);
+        let par_ranges = rows.div_ceil(self.threads()).max(1);
         pool.install(|| {
-            out.par_chunks_mut((share * columns).max(1))
+            out.par_chunks_mut((par_ranges * columns).max(1))
                 .with_max_len(1)
                 .enumerate()
                 .for_each(|(number, out)| {
-                    let first = number * share;
-                    part(first..rows.min(first + share), out);
+                    let first = number * par_ranges;
+                    part(first..rows.min(first + par_ranges), out);
                 });
         });
     }
@@ -167,20 +171,20 @@ fn start_threads(threads: usize) -> Result<rayon::ThreadPool> {
         .map_err(|error| Error::device(format!("cannot start {threads} threads: {error}")))
 }
 
-impl Backend for Cpu {
+impl Device for Cpu {
     type Tensor = Tensor;
     type Matrix = Matrix;
     type Table = Tensor;
     type Vector = Vec<f32>;
 
     fn name(&self) -> String {
-        let numbers = self.unit.map_or("f32", Bf16Unit::name);
+        let dtype = self.unit.map_or("f32", Bf16Unit::name);
         let (level, threads) = (self.level.name(), self.threads());
         let s = if threads == 1 { "" } else { "s" };
-        format!("cpu, {level}, {numbers}, {threads} thread{s}")
+        format!("cpu, {level}, {dtype}, {threads} thread{s}")
     }
 
-    fn lanes(&self) -> Vec<Self> {
+    fn streams(&self) -> Vec<Self> {
         let lane = || Self {
             pool: None,
             buffers: Buffers::default(),
@@ -194,7 +198,7 @@ impl Backend for Cpu {
     }
 
     fn matrix(&self, outputs: usize, inputs: usize, values: &[f32]) -> Result<Matrix> {
-        shapes::numbers("a matrix", outputs, inputs, values.len())?;
+        shapes::count("a matrix", outputs, inputs, values.len())?;
         Ok(Matrix::pack(outputs, inputs, values, self.unit))
     }
 
@@ -207,7 +211,7 @@ impl Backend for Cpu {
     }
 
     fn tensor(&self, rows: usize, columns: usize, values: &[f32]) -> Result<Tensor> {
-        shapes::numbers("a tensor", rows, columns, values.len())?;
+        shapes::count("a tensor", rows, columns, values.len())?;
         let mut tensor = self.buffers.tensor(rows, columns);
         tensor.values_mut().copy_from_slice(values);
         Ok(tensor)
@@ -220,7 +224,9 @@ impl Backend for Cpu {
     fn shape(&self, tensor: &Tensor) -> (usize, usize) {
         tensor.shape()
     }
+}
 
+impl ForwardOps for Cpu {
     fn embed(&self, parts: &[(&Tensor, &[u32])], norm: Option<&Norm<'_, Self>>) -> Result<Tensor> {
         let tables: Vec<_> = parts
             .iter()
@@ -238,8 +244,8 @@ impl Backend for Cpu {
         activation: Activation,
     ) -> Result<Tensor> {
         let bias = checked_layer(x, layer)?;
-        let then = Then::Activate(activation);
-        Ok(self.products(x, layer.weight, bias, then, None))
+        let epilogue = Epilogue::Activate(activation);
+        Ok(self.products(x, layer.weight, bias, epilogue, None))
     }
 
     fn gated(
@@ -252,7 +258,7 @@ impl Backend for Cpu {
         let gate = self.linear(x, gate, activation)?;
         let bias = checked_layer(x, up)?;
         expect("outputs of the gate", up.weight.outputs(), gate.columns())?;
-        Ok(self.products(x, up.weight, bias, Then::Times(&gate), None))
+        Ok(self.products(x, up.weight, bias, Epilogue::Times(&gate), None))
     }
 
     fn linear_add(
@@ -269,7 +275,7 @@ impl Backend for Cpu {
             (x.rows(), layer.weight.outputs()),
         )?;
         let norm = checked_norm(norm, layer.weight.outputs())?;
-        Ok(self.products(x, layer.weight, bias, Then::Add(residual), norm))
+        Ok(self.products(x, layer.weight, bias, Epilogue::Add(residual), norm))
     }
 
     fn add(&self, x: &Tensor, y: &Tensor, norm: Option<&Norm<'_, Self>>) -> Result<Tensor> {
@@ -291,10 +297,10 @@ impl Backend for Cpu {
         Ok(self.attend(attention))
     }
 
-    fn neighbours(&self, x: &Tensor, starts: &[u32], width: usize) -> Result<Tensor> {
+    fn im2col(&self, x: &Tensor, starts: &[u32], width: usize) -> Result<Tensor> {
         shapes::starts(starts, x.rows())?;
         shapes::odd(width)?;
-        Ok(self.neighbours_of(x, starts, width))
+        Ok(self.im2col_of(x, starts, width))
     }
 
     fn pool(&self, x: &Tensor, starts: &[u32], pooling: Pooling) -> Result<Tensor> {
@@ -302,7 +308,7 @@ impl Backend for Cpu {
         Ok(self.pooled(x, starts, pooling))
     }
 
-    fn unit_rows(&self, x: &Tensor) -> Result<Tensor> {
+    fn l2_normalize(&self, x: &Tensor) -> Result<Tensor> {
         let mut out = self.tensor(x.rows(), x.columns(), x.values())?;
         for row in out.values_mut().chunks_exact_mut(x.columns().max(1)) {
             let length = rows::sum(row, |value| value * value).sqrt().max(1e-12);
@@ -318,23 +324,25 @@ impl Backend for Cpu {
         decoder: &Linear<'_, Self>,
         activation: SpladeActivation,
         pooling: SpladePooling,
-        most: usize,
+        max_terms: usize,
     ) -> Result<Vec<SparseVector>> {
         checked_layer(x, decoder)?;
         shapes::starts(starts, x.rows())?;
         let vectors = self.sparse_vectors(x, starts, decoder, activation, pooling);
-        let cut = vectors.into_iter().map(|vector| greatest(vector, most));
+        let cut = vectors
+            .into_iter()
+            .map(|vector| top_terms(vector, max_terms));
         Ok(cut.collect())
     }
 
     fn max_sim(&self, query: &Tensor, documents: &Tensor, starts: &[u32]) -> Result<Vec<f32>> {
         expect("columns of documents", documents.columns(), query.columns())?;
         shapes::starts(starts, documents.rows())?;
-        Ok(self.late_scores(query, documents, starts))
+        Ok(self.max_sim_scores(query, documents, starts))
     }
 }
 
-/// The bias of a layer that fits x.
+/// The bias of a layer whose shape matches `x`.
 fn checked_layer<'a>(x: &Tensor, layer: &Linear<'a, Cpu>) -> Result<Option<&'a [f32]>> {
     expect(
         "columns of what a linear layer takes",
@@ -347,7 +355,7 @@ fn checked_layer<'a>(x: &Tensor, layer: &Linear<'a, Cpu>) -> Result<Option<&'a [
     Ok(layer.bias.map(Vec::as_slice))
 }
 
-/// A norm that fits `columns`.
+/// A norm whose parameters have `columns` values.
 fn checked_norm<'a>(norm: Option<&Norm<'a, Cpu>>, columns: usize) -> Result<Option<RowNorm<'a>>> {
     let norm = norm.map(RowNorm::new);
     if let Some(norm) = &norm {
@@ -376,9 +384,9 @@ mod tests {
     #[test]
     fn every_level_equals_the_reference() {
         let tolerance = Tolerance {
-            difference: 1e-5,
-            is_bf16: false,
-            stores_bf16: false,
+            max_error: 1e-5,
+            rounds_products: false,
+            rounds_storage: false,
         };
         for level in Level::all() {
             for threads in [1, 3] {
@@ -390,9 +398,9 @@ mod tests {
     #[test]
     fn bf16_products_equal_those_of_rounded_numbers() {
         let tolerance = Tolerance {
-            difference: 1e-5,
-            is_bf16: true,
-            stores_bf16: false,
+            max_error: 1e-5,
+            rounds_products: true,
+            rounds_storage: false,
         };
         for unit in Bf16Unit::all() {
             check(&with(Level::detect(), Some(unit), 2), tolerance, 11, 24).unwrap();
@@ -402,7 +410,7 @@ mod tests {
     #[test]
     fn lanes_are_single_threads_that_share_nothing_they_write_to() {
         let cpu = with(Level::detect(), None, 3);
-        let lanes = cpu.lanes();
+        let lanes = cpu.streams();
         assert_eq!(lanes.len(), 3);
         assert!(lanes.iter().all(|lane| lane.threads() == 1));
     }

@@ -1,7 +1,8 @@
-//! Products of activations with packed weights, tile by tile; what becomes of a tile is said by a [`Sink`].
+//! Products of activations with packed weights, tile by tile; a [`Sink`] consumes the tiles.
 //!
-//! A panel of weights is read from the outer cache once for each chunk of rows, and the chunk from the middle one for each panel: see
-//! "Anatomy of high-performance matrix multiplication" (Goto and van de Geijn, 2008).
+//! A panel of weights is read from the L3 cache once per chunk of rows, and the chunk from the L2
+//! cache once per panel: see "Anatomy of high-performance matrix multiplication" (Goto and van de
+//! Geijn, 2008).
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -9,7 +10,7 @@ use std::ops::Range;
 use super::matrix::{Aligned, Form, Matrix, pack_rows};
 use super::simd::{BLOCK, Bf16Unit, DEPTH, Level, Task, Tile, WIDTH};
 
-/// Bytes of rows that stay in the middle cache while panels go by.
+/// Bytes of activations that stay in the L2 cache while panels stream by.
 const CHUNK_BYTES: usize = 512 << 10;
 
 thread_local! {
@@ -17,28 +18,29 @@ thread_local! {
     static ROUNDED: RefCell<Aligned<u16>> = RefCell::default();
 }
 
-/// Where tiles go.
+/// Consumes tiles.
 pub(super) trait Sink {
-    /// Takes the products of `rows` with `columns`; the first of both is the tile's first. Must be `#[inline(always)]`.
+    /// Takes the products of `rows` with `columns`, which start at the first row and column of the
+    /// tile. Must be `#[inline(always)]`.
     fn take<const FUSED: bool>(&mut self, rows: Range<usize>, columns: Range<usize>, tile: &Tile);
 }
 
-/// Rows of activations to be multiplied with panels of weights.
+/// A product of activations with panels of weights.
 pub(super) struct Multiply<'a, S> {
     pub level: Level,
-    /// All rows, `columns` numbers each.
+    /// All rows, `columns` values each.
     pub values: &'a [f32],
     pub columns: usize,
-    /// The rows taken.
+    /// The rows to multiply.
     pub rows: Range<usize>,
     pub matrix: &'a Matrix,
-    /// The panels taken.
+    /// The panels to multiply with.
     pub panels: Range<usize>,
     pub sink: &'a mut S,
 }
 
 impl<S: Sink> Multiply<'_, S> {
-    /// Does it.
+    /// Runs the product at its SIMD level.
     pub fn run(self) {
         self.level.run(self);
     }
@@ -50,16 +52,22 @@ impl<S: Sink> Multiply<'_, S> {
         let mut tile = Tile::new();
         let mut first = self.rows.start;
         while first < self.rows.end {
-            let chunk = even_share(first..self.rows.end, chunk_rows);
+            let chunk = first_even_chunk(first..self.rows.end, chunk_rows);
             for panel in self.panels.clone() {
-                let numbers = &weights[panel * depth * WIDTH..][..depth * WIDTH];
+                let values_of_panel = &weights[panel * depth * WIDTH..][..depth * WIDTH];
                 let columns = panel * WIDTH..outputs.min((panel + 1) * WIDTH);
                 let mut row = chunk.start;
                 while row < chunk.end {
-                    let block = even_share(row..chunk.end, self.level.rows());
+                    let block = first_even_chunk(row..chunk.end, self.level.rows());
                     let values = &self.values[block.start * depth..block.end * depth];
-                    self.level
-                        .multiply(values, depth, block.len(), depth, numbers, &mut tile);
+                    self.level.multiply(
+                        values,
+                        depth,
+                        block.len(),
+                        depth,
+                        values_of_panel,
+                        &mut tile,
+                    );
                     self.sink
                         .take::<FUSED>(block.clone(), columns.clone(), &tile);
                     row = block.end;
@@ -83,16 +91,16 @@ impl<S: Sink> Multiply<'_, S> {
             let values = &self.values[chunk.start * depth..chunk.end * depth];
             pack_rows(unit, values, depth, depth, chunk.len(), rounded);
             for panel in self.panels.clone() {
-                let numbers = &weights[panel * panel_len..][..panel_len];
+                let values_of_panel = &weights[panel * panel_len..][..panel_len];
                 let columns = panel * WIDTH..outputs.min((panel + 1) * WIDTH);
-                for (number, blocks) in rounded
+                for (index, blocks) in rounded
                     .as_ref()
                     .chunks(tile_rows * steps * DEPTH)
                     .enumerate()
                 {
                     let count = blocks.len() / (BLOCK * steps * DEPTH);
-                    unit.multiply(blocks, count, steps, numbers, &mut tile);
-                    let row = chunk.start + number * tile_rows;
+                    unit.multiply(blocks, count, steps, values_of_panel, &mut tile);
+                    let row = chunk.start + index * tile_rows;
                     let rows = row..chunk.end.min(row + tile_rows);
                     self.sink.take::<FUSED>(rows, columns.clone(), &tile);
                 }
@@ -112,7 +120,8 @@ impl<S: Sink> Task for Multiply<'_, S> {
         match self.matrix.form() {
             Form::F32(weights) => self.f32::<FUSED>(weights.as_ref()),
             Form::Bf16(unit, weights) => {
-                // Not borrowed in a closure: that would be compiled for no level.
+                // Taken rather than borrowed in a closure: closures do not inherit the target
+                // features.
                 let mut rounded = ROUNDED.take();
                 self.bf16::<FUSED>(*unit, weights.as_ref(), &mut rounded);
                 ROUNDED.set(rounded);
@@ -121,9 +130,9 @@ impl<S: Sink> Task for Multiply<'_, S> {
     }
 }
 
-/// The first of the fewest ranges of at most `most` that make up a range, all about equally long.
+/// The first of the fewest nearly equal ranges of at most `most` that make up `range`.
 #[inline(always)]
-pub(super) fn even_share(range: Range<usize>, most: usize) -> Range<usize> {
+pub(super) fn first_even_chunk(range: Range<usize>, most: usize) -> Range<usize> {
     let pieces = range.len().div_ceil(most).max(1);
     range.start..range.start + range.len().div_ceil(pieces)
 }

@@ -1,17 +1,17 @@
-//! What is done row by row: norms, sums, pooling.
+//! Row-wise operations: norms, sums, pooling.
 
 use std::ops::Range;
 
-use super::math::{LANES, folded, multiply_add};
+use super::math::{LANES, fold_lanes, multiply_add};
 use super::simd::{Level, Task};
 use super::{Cpu, Tensor};
 use crate::backend::{Norm, Pooling};
 
-/// A norm of rows, with its parameters.
+/// A norm with its parameters.
 #[derive(Clone, Copy)]
 pub(super) struct RowNorm<'a> {
     weight: &'a [f32],
-    /// Without one, rows are divided by the root of their mean square only.
+    /// Absent for RMSNorm.
     bias: Option<&'a [f32]>,
     epsilon: f32,
 }
@@ -36,12 +36,12 @@ impl<'a> RowNorm<'a> {
         }
     }
 
-    /// The number of columns normalized.
+    /// The number of normalized columns.
     pub fn columns(&self) -> usize {
         self.weight.len()
     }
 
-    /// Normalizes rows of `columns` numbers in place.
+    /// Normalizes rows of `columns` values in place.
     pub fn apply(self, level: Level, values: &mut [f32], columns: usize) {
         level.run(ApplyNorm {
             norm: self,
@@ -85,7 +85,7 @@ impl Task for ApplyNorm<'_> {
     }
 }
 
-/// The sum of a function of numbers, in [`LANES`] partial sums.
+/// The sum of a function of the values, in [`LANES`] partial sums.
 #[inline(always)]
 pub(super) fn sum(values: &[f32], function: impl Fn(f32) -> f32) -> f32 {
     let (chunks, rest) = values.as_chunks::<LANES>();
@@ -98,10 +98,10 @@ pub(super) fn sum(values: &[f32], function: impl Fn(f32) -> f32) -> f32 {
     for (sum, value) in sums.iter_mut().zip(rest) {
         *sum += function(*value);
     }
-    folded(sums, |a, b| a + b)
+    fold_lanes(sums, |a, b| a + b)
 }
 
-/// Rows of one or more tables summed.
+/// The sum of one row of each of several tables.
 struct Embed<'a> {
     parts: &'a [(&'a Tensor, &'a [u32])],
     rows: Range<usize>,
@@ -131,12 +131,12 @@ impl Task for Embed<'_> {
 impl Cpu {
     /// Normalizes rows in place.
     pub(super) fn norm_rows(&self, norm: RowNorm<'_>, values: &mut [f32], columns: usize) {
-        self.share_rows(values, columns, |_, values| {
+        self.par_rows(values, columns, |_, values| {
             norm.apply(self.level, values, columns);
         });
     }
 
-    /// Sums rows of tables, and norms the sums. Shapes and numbers fit.
+    /// Sums table rows and normalizes the sums. Shapes and ids have been checked.
     pub(super) fn embed_rows(
         &self,
         parts: &[(&Tensor, &[u32])],
@@ -145,7 +145,7 @@ impl Cpu {
         columns: usize,
     ) -> Tensor {
         let mut out = self.buffers.tensor(rows, columns);
-        self.share_rows(out.values_mut(), columns, |rows, values| {
+        self.par_rows(out.values_mut(), columns, |rows, values| {
             self.level.run(Embed {
                 parts,
                 rows,
@@ -158,11 +158,11 @@ impl Cpu {
         out
     }
 
-    /// x + y, normed if there is a norm. Shapes fit.
+    /// x + y, then the norm if there is one. Shapes have been checked.
     pub(super) fn sum_of(&self, x: &Tensor, y: &Tensor, norm: Option<RowNorm<'_>>) -> Tensor {
         let columns = x.columns();
         let mut out = self.buffers.tensor(x.rows(), columns);
-        self.share_rows(out.values_mut(), columns, |rows, values| {
+        self.par_rows(out.values_mut(), columns, |rows, values| {
             let range = rows.start * columns..rows.end * columns;
             let (x, y) = (&x.values()[range.clone()], &y.values()[range]);
             for ((out, x), y) in values.iter_mut().zip(x).zip(y) {

@@ -1,7 +1,8 @@
-//! The sparse vectors of SPLADE, without the logits of all tokens and terms.
+//! The SPLADE head, without materializing tokens × terms logits.
 //!
-//! Products of a few tokens with 32 terms are a tile; a tile is folded into the weights of its terms and sequences at once. With the maximum, bias and
-//! activation come after folding: both keep order.
+//! The products of a few tokens with 32 terms form a tile, which is pooled into the weights of its
+//! terms and sequences at once. For max pooling, bias and activation are applied after pooling:
+//! both are monotonic, so the order does not matter.
 
 use std::ops::Range;
 
@@ -11,11 +12,12 @@ use super::simd::{Level, Task, Tile, WIDTH};
 use super::{Cpu, Tensor};
 use crate::backend::{Linear, SparseVector, SpladeActivation, SpladePooling};
 
-/// Panels that are folded before their terms are read out: as many weights exist at a time.
+/// Panels that are pooled before their terms are read out, which bounds the number of weights in
+/// memory.
 const PANELS: usize = 32;
 
 impl Cpu {
-    /// The sparse vector of each sequence. Shapes fit.
+    /// The sparse vector of each sequence. Shapes have been checked.
     pub(super) fn sparse_vectors(
         &self,
         x: &Tensor,
@@ -37,7 +39,7 @@ impl Cpu {
             sequence_of_row: &sequence_of_row,
             sequences,
         };
-        let parts = self.share(decoder.weight.panels(), |panels| {
+        let parts = self.par_ranges(decoder.weight.panels(), |panels| {
             let mut vectors = vec![SparseVector::new(); sequences];
             for first in panels.clone().step_by(PANELS) {
                 head.fold(
@@ -60,7 +62,7 @@ impl Cpu {
     }
 }
 
-/// What is the same for all panels.
+/// What all panels share.
 struct Head<'a> {
     x: &'a Tensor,
     decoder: &'a Linear<'a, Cpu>,
@@ -119,13 +121,13 @@ impl Head<'_> {
     }
 }
 
-/// Folds tiles into the weights of sequences.
+/// Pools tiles into the weights of sequences.
 struct Fold<'a> {
     head: &'a Head<'a>,
     bias: &'a [f32],
     /// The first term.
     first: usize,
-    /// Terms of a sequence.
+    /// Terms per sequence.
     stride: usize,
     pooled: Vec<f32>,
 }
@@ -136,14 +138,14 @@ impl Sink for Fold<'_> {
         let column = columns.start - self.first;
         let mut bias = [0.0; WIDTH];
         bias.copy_from_slice(&self.bias[column..][..WIDTH]);
-        for (number, row) in rows.enumerate() {
+        for (index, row) in rows.enumerate() {
             let place = self.head.sequence_of_row[row] * self.stride + column;
             let (pooled, _) = self.pooled[place..].as_chunks_mut::<WIDTH>();
-            let (pooled, logits) = (&mut pooled[0], tile.row(number));
+            let (pooled, logits) = (&mut pooled[0], tile.row(index));
             match self.head.pooling {
                 SpladePooling::Max => {
-                    for (greatest, logit) in pooled.iter_mut().zip(logits) {
-                        *greatest = greatest.max(*logit);
+                    for (max, logit) in pooled.iter_mut().zip(logits) {
+                        *max = max.max(*logit);
                     }
                 }
                 SpladePooling::Sum => {
@@ -156,7 +158,7 @@ impl Sink for Fold<'_> {
     }
 }
 
-/// Adds the bias to greatest logits and activates them.
+/// Adds the bias to the maximum logits and activates them.
 struct Activate<'a> {
     activation: SpladeActivation,
     bias: &'a [f32],
@@ -185,14 +187,14 @@ fn activate<const FUSED: bool>(activation: SpladeActivation, logit: f32) -> f32 
     }
 }
 
-/// ln(1 + x) for x of 0 or more, within 2e-7 of its size.
+/// ln(1 + x) for x ≥ 0, with a relative error within 2e-7.
 #[inline(always)]
 fn ln_1p<const FUSED: bool>(x: f32) -> f32 {
-    let whole = 1.0 + x;
-    // What rounding took from x: the logarithm changes by it over `whole`.
-    let lost = x - (whole - 1.0);
-    // whole, which is 1 at least, = 2^power · m, with m from √½ to √2.
-    let bits = whole.to_bits().wrapping_sub(0x3f35_04f3);
+    let full = 1.0 + x;
+    // The rounding error of 1 + x, by which the logarithm is corrected below.
+    let lost = x - (full - 1.0);
+    // 1 + x, which is at least 1, = 2^power · m, with m from √½ to √2.
+    let bits = full.to_bits().wrapping_sub(0x3f35_04f3);
     let power = (bits >> 23) as f32;
     let m = f32::from_bits((bits & 0x007f_ffff).wrapping_add(0x3f35_04f3));
     // ln m = 2 artanh(s) with s = (m - 1) / (m + 1), up to 0.172.
@@ -203,7 +205,7 @@ fn ln_1p<const FUSED: bool>(x: f32) -> f32 {
     sum = multiply_add::<FUSED>(sum, square, 0.4);
     sum = multiply_add::<FUSED>(sum, square, 0.666_666_7);
     let ln_m = multiply_add::<FUSED>(sum * square, s, 2.0 * s);
-    multiply_add::<FUSED>(power, std::f32::consts::LN_2, ln_m) + lost / whole
+    multiply_add::<FUSED>(power, std::f32::consts::LN_2, ln_m) + lost / full
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Activations, and the memory they lie in.
+//! Activations, and the pool of their buffers.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Rows × columns numbers, row after row.
+/// Rows × columns values, row after row.
 pub struct Tensor {
     rows: usize,
     columns: usize,
@@ -39,21 +39,22 @@ impl Tensor {
 
 impl Drop for Tensor {
     fn drop(&mut self) {
-        self.buffers.give_back(std::mem::take(&mut self.values));
+        self.buffers.recycle(std::mem::take(&mut self.values));
     }
 }
 
-/// Memory that was used before and is used again: fresh memory costs a page fault for every 4 KiB, which fast products would wait for.
+/// A pool of buffers. Fresh memory costs a page fault per 4 KiB, which fast products would wait
+/// for.
 #[derive(Clone, Default)]
 pub(super) struct Buffers {
     free: Arc<Mutex<Vec<Vec<f32>>>>,
 }
 
 impl Buffers {
-    /// How many free buffers are kept.
-    const KEPT: usize = 8;
+    /// The maximum number of free buffers.
+    const MAX_FREE: usize = 8;
 
-    /// A tensor whose numbers are whatever was there before: for who writes all of them.
+    /// A tensor with unspecified values, for callers that write all of them.
     pub fn tensor(&self, rows: usize, columns: usize) -> Tensor {
         Tensor {
             rows,
@@ -63,10 +64,10 @@ impl Buffers {
         }
     }
 
-    /// `len` numbers, whatever they were.
+    /// A buffer of `len` unspecified values.
     pub fn take(&self, len: usize) -> Vec<f32> {
         let mut free = self.free();
-        // The smallest that is large enough; else the largest, which grows.
+        // The smallest buffer that is large enough; otherwise the largest, which grows.
         let best = (0..free.len()).min_by_key(|&place| {
             let capacity = free[place].capacity();
             (capacity < len, capacity.abs_diff(len))
@@ -77,14 +78,14 @@ impl Buffers {
         values
     }
 
-    /// Keeps memory for later.
-    pub fn give_back(&self, values: Vec<f32>) {
+    /// Returns a buffer to the pool.
+    pub fn recycle(&self, values: Vec<f32>) {
         if values.capacity() == 0 {
             return;
         }
         let mut free = self.free();
-        if free.len() == Self::KEPT {
-            // The smallest goes: large ones are dear.
+        if free.len() == Self::MAX_FREE {
+            // Evict the smallest buffer; large ones are expensive to reallocate.
             let smallest = (0..free.len()).min_by_key(|&place| free[place].capacity());
             if let Some(place) = smallest
                 && free[place].capacity() < values.capacity()
@@ -118,7 +119,7 @@ mod tests {
         let tensors: Vec<_> = (1..=20).map(|rows| buffers.tensor(rows, 100)).collect();
         drop(tensors);
         let free = buffers.free();
-        assert_eq!(free.len(), Buffers::KEPT);
+        assert_eq!(free.len(), Buffers::MAX_FREE);
         assert!(free.iter().all(|values| values.capacity() >= 1_300));
     }
 }

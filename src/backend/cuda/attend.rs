@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use super::lane::{Buffer, Kept};
 use super::parameters::{ABSENT, AttentionOf, Heads, Product};
 use super::rows::ROWS_OF_BLOCK;
-use super::tensor::{Numbers, Tensor, stride_of};
-use super::{Cuda, sources, whole};
+use super::stream::{Buffer, CachedTable};
+use super::tensor::{DType, Tensor, stride_of};
+use super::{Cuda, sources, to_i32};
 use crate::backend::{Attention, Distances, Positions};
 use crate::error::{Error, Result};
 
-/// Queries of a block.
+/// Queries per block.
 const QUERIES: usize = 64;
-/// Head sizes that kernels are compiled for; others take the next.
+/// Head sizes that kernels are compiled for; other sizes are padded to the next.
 const HEAD_SIZES: [usize; 6] = [16, 32, 64, 96, 128, 256];
 
-/// What positions add, as kernels take it.
+/// The position terms as kernels take them.
 #[derive(Default)]
 struct Terms {
     bias: Option<Arc<Buffer>>,
@@ -36,13 +36,13 @@ impl Cuda {
         if let Positions::Disentangled { keys, queries, .. } = &attention.positions {
             read.extend([*keys, *queries].into_iter().flatten());
         }
-        self.reading(&read, || self.attend_here(attention))
+        self.with_inputs(&read, || self.attend_here(attention))
     }
 
     fn attend_here(&self, attention: &Attention<'_, Self>) -> Result<Tensor> {
-        let projections = self.narrowed(attention.projections)?;
+        let projections = self.as_bf16(attention.projections)?;
         let (heads, head_size) = (attention.heads, attention.head_size);
-        let out = self.empty(projections.rows, heads * head_size, Numbers::Narrow)?;
+        let out = self.empty(projections.rows, heads * head_size, DType::Bf16)?;
         let tiles = tiles(attention.starts);
         if tiles.is_empty() || heads == 0 {
             return Ok(out);
@@ -97,8 +97,8 @@ impl Cuda {
             Positions::Bias { .. } => 1,
             Positions::Disentangled { .. } => 2,
         };
-        let starts = self.lane.keep(Kept::Starts, attention.starts)?;
-        let tile_table = self.lane.keep(Kept::Tiles, &tiles)?;
+        let starts = self.stream.cached(CachedTable::Starts, attention.starts)?;
+        let tile_table = self.stream.cached(CachedTable::Tiles, &tiles)?;
         let parameters = AttentionOf {
             projections: projections.address(),
             out: out.address(),
@@ -108,18 +108,18 @@ impl Cuda {
             content_to_position: address_of(terms.content_to_position.as_ref()),
             position_to_content: address_of(terms.position_to_content.as_ref()),
             bucket_of: address_of(terms.bucket_of.as_deref()),
-            tokens: whole(projections.rows)?,
-            heads: whole(heads)?,
-            head_size: whole(head_size)?,
-            stride: whole(projections.stride())?,
-            out_stride: whole(out.stride())?,
-            reach: whole(terms.reach)?,
-            buckets: whole(terms.buckets)?,
+            tokens: to_i32(projections.rows)?,
+            heads: to_i32(heads)?,
+            head_size: to_i32(head_size)?,
+            stride: to_i32(projections.stride())?,
+            out_stride: to_i32(out.stride())?,
+            reach: to_i32(terms.reach)?,
+            buckets: to_i32(terms.buckets)?,
             scale: attention.scale,
         };
         let shared_bytes = shared_bytes(HEAD_SIZES[padded], form > 0);
         let grid = [tiles.len() / 2, heads, 1];
-        self.lane
+        self.stream
             .launch(kernels[padded][form], grid, shared_bytes, &parameters)?;
         Ok(out)
     }
@@ -130,7 +130,7 @@ impl Cuda {
             Positions::Bias { table, distances } => {
                 let bias = by_distance(&table.values, distances, attention.heads);
                 Ok(Terms {
-                    bias: Some(self.lane.keep(Kept::Bias, &bias)?),
+                    bias: Some(self.stream.cached(CachedTable::Bias, &bias)?),
                     reach: distances.reach(),
                     ..Terms::default()
                 })
@@ -140,7 +140,8 @@ impl Cuda {
                 queries,
                 distances,
             } => {
-                // Content to position: the token's query with the bucket's key. Position to content: the token's key with the bucket's query.
+                // Content to position: the query of the token times the key of the bucket. Position
+                // to content: the key of the token times the query of the bucket.
                 let inner = attention.heads * attention.head_size;
                 let rows = [*keys, *queries].into_iter().flatten().map(|x| x.rows);
                 let buckets = rows.min().unwrap_or(0);
@@ -154,10 +155,10 @@ impl Cuda {
                 Ok(Terms {
                     content_to_position: content(keys, 0)?,
                     position_to_content: content(queries, inner)?,
-                    bucket_of: Some(
-                        self.lane
-                            .keep(Kept::Buckets, distances.of_query(reach, 2 * reach + 1))?,
-                    ),
+                    bucket_of: Some(self.stream.cached(
+                        CachedTable::Buckets,
+                        distances.of_query(reach, 2 * reach + 1),
+                    )?),
                     reach,
                     buckets,
                     ..Terms::default()
@@ -166,7 +167,8 @@ impl Cuda {
         }
     }
 
-    /// The products of each head's part of every token, from `column` on, with that of the vectors of buckets: heads × tokens × buckets in f32.
+    /// The products of each head of every token, whose heads start at `column`, with that head of
+    /// the bucket vectors: heads × tokens × buckets in f32.
     fn by_bucket(
         &self,
         attention: &Attention<'_, Self>,
@@ -175,15 +177,15 @@ impl Cuda {
         vectors: &Tensor,
         buckets: usize,
     ) -> Result<Buffer> {
-        let vectors = self.narrowed(vectors)?;
+        let vectors = self.as_bf16(vectors)?;
         let (heads, head_size) = (attention.heads, attention.head_size);
         let tokens = projections.rows;
         let out = self
-            .lane
-            .take(heads * tokens * buckets * size_of::<f32>())?;
+            .stream
+            .allocate(heads * tokens * buckets * size_of::<f32>())?;
         let (a, b) = (
-            self.heads_apart(projections, column, heads, head_size)?,
-            self.heads_apart(&vectors, 0, heads, head_size)?,
+            self.split_heads(projections, column, heads, head_size)?,
+            self.split_heads(&vectors, 0, heads, head_size)?,
         );
         let parameters = Product {
             a: a.address(),
@@ -191,70 +193,71 @@ impl Cuda {
             out: out.address(),
             a_batch: a.batch,
             b_batch: b.batch,
-            out_batch: i64::from(whole(tokens)?) * i64::from(whole(buckets)?),
-            m: whole(tokens)?,
-            n: whole(buckets)?,
-            k: whole(head_size)?,
-            a_stride: whole(a.stride)?,
-            b_stride: whole(b.stride)?,
-            out_stride: whole(buckets)?,
+            out_batch: i64::from(to_i32(tokens)?) * i64::from(to_i32(buckets)?),
+            m: to_i32(tokens)?,
+            n: to_i32(buckets)?,
+            k: to_i32(head_size)?,
+            a_stride: to_i32(a.stride)?,
+            b_stride: to_i32(b.stride)?,
+            out_stride: to_i32(buckets)?,
             ..Product::NONE
         };
-        self.launch_product(&parameters, Numbers::Wide, heads)?;
+        self.launch_product(&parameters, DType::F32, heads)?;
         Ok(out)
     }
 }
 
-/// The part of each head of some rows, for a product of every head.
-struct HeadsApart {
+/// The columns of each head of a tensor, as the operand of a batched product over heads.
+struct SplitHeads {
     address: u64,
-    /// Numbers from head to head, and from row to row.
+    /// Elements from head to head, and from row to row.
     batch: i64,
     stride: usize,
     _copy: Option<Buffer>,
 }
 
-impl HeadsApart {
+impl SplitHeads {
     fn address(&self) -> u64 {
         self.address
     }
 }
 
 impl Cuda {
-    /// The heads whose first begins at `column`: where they are if every head begins at a multiple of 16 bytes, else a copy.
-    fn heads_apart(
+    /// The heads starting at `column`: in place if every head starts at a multiple of 16 bytes,
+    /// otherwise a copy.
+    fn split_heads(
         &self,
         x: &Tensor,
         column: usize,
         heads: usize,
         head_size: usize,
-    ) -> Result<HeadsApart> {
+    ) -> Result<SplitHeads> {
         if column.is_multiple_of(8) && head_size.is_multiple_of(8) {
-            return Ok(HeadsApart {
+            return Ok(SplitHeads {
                 address: x.address() + 2 * column as u64,
-                batch: i64::from(whole(head_size)?),
+                batch: i64::from(to_i32(head_size)?),
                 stride: x.stride(),
                 _copy: None,
             });
         }
         let stride = stride_of(head_size);
-        let copy = self.lane.take(heads * x.rows * stride * 2)?;
+        let copy = self.stream.allocate(heads * x.rows * stride * 2)?;
         let parameters = Heads {
             x: x.address(),
             out: copy.address(),
-            rows: whole(x.rows)?,
-            heads: whole(heads)?,
-            head_size: whole(head_size)?,
-            column: whole(column)?,
-            stride: whole(x.stride())?,
-            unused: 0,
+            rows: to_i32(x.rows)?,
+            heads: to_i32(heads)?,
+            head_size: to_i32(head_size)?,
+            column: to_i32(column)?,
+            stride: to_i32(x.stride())?,
+            padding: 0,
         };
-        let kernel = const { sources::kernel("heads_apart") };
+        let kernel = const { sources::kernel("split_heads") };
         let grid = [x.rows.div_ceil(ROWS_OF_BLOCK), heads, 1];
-        self.lane.launch(kernel, grid, 0, &parameters)?;
-        Ok(HeadsApart {
+        self.stream.launch(kernel, grid, 0, &parameters)?;
+        Ok(SplitHeads {
             address: copy.address(),
-            batch: i64::from(whole(x.rows * stride)?),
+            batch: i64::from(to_i32(x.rows * stride)?),
             stride,
             _copy: Some(copy),
         })
@@ -272,7 +275,7 @@ fn tiles(starts: &[u32]) -> Vec<u32> {
     tiles
 }
 
-/// The bits of what each distance adds for each head: heads × distances.
+/// The bias of each distance for each head, as bits of f32: heads × distances.
 fn by_distance(table: &[f32], distances: &Distances, heads: usize) -> Vec<u32> {
     let reach = distances.reach();
     let buckets = distances.of_query(reach, 2 * reach + 1);
@@ -285,7 +288,8 @@ fn by_distance(table: &[f32], distances: &Distances, heads: usize) -> Vec<u32> {
     (0..heads).flat_map(of_head).collect()
 }
 
-/// Shared memory of a block of the attention kernels: two stages of keys and values, and what there is to know of distances.
+/// Shared memory per block of the attention kernels: two stages of keys and values, and the
+/// distance tables.
 fn shared_bytes(head: usize, has_terms: bool) -> usize {
     let tiles = match head {
         256 => 384 * head,

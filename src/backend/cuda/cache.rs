@@ -1,4 +1,4 @@
-//! Compiled kernels on disk, so that they are compiled once a machine.
+//! A disk cache of compiled kernels, so that each machine compiles them once.
 //!
 //! ```text
 //! offset  bytes
@@ -8,8 +8,8 @@
 //!     40         contents
 //! ```
 //!
-//! A file that is cut short, changed or renamed is as good as none: it is made anew. A folder that cannot be read or written is no error either;
-//! kernels are then compiled in every process.
+//! A file that is truncated, changed or renamed counts as missing and is written again. A folder
+//! that cannot be read or written is no error; kernels are then compiled in every process.
 
 use std::env;
 use std::ffi::OsString;
@@ -23,21 +23,21 @@ use xxhash_rust::xxh3::Xxh3;
 const MAGIC: &[u8; 16] = b"esparsa cubin 1\n";
 const HEADER_BYTES: usize = 40;
 
-/// A folder of files that can be made again at any time.
+/// A folder of files that can be rebuilt at any time.
 #[derive(Clone, Debug)]
 pub(super) struct Cache {
     folder: Option<PathBuf>,
 }
 
 impl Cache {
-    /// `$ESPARSA_CACHE` (empty: no cache), or the user's folder of caches.
+    /// The cache in `$ESPARSA_CACHE` (empty: no cache), or in the user's cache folder.
     pub(super) fn of_user() -> Self {
         Self {
             folder: folder(|name| env::var_os(name)),
         }
     }
 
-    /// A cache in this folder, which is made when it is first needed.
+    /// A cache in this folder, which is created on first use.
     #[cfg(test)]
     pub(super) fn at(folder: impl Into<PathBuf>) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Cache {
         }
     }
 
-    /// What was put under this name.
+    /// The contents stored under this name.
     pub(super) fn get(&self, name: &str) -> Option<Vec<u8>> {
         let mut file = fs::read(self.folder.as_ref()?.join(name)).ok()?;
         let contents = file.get(HEADER_BYTES..)?;
@@ -55,7 +55,7 @@ impl Cache {
         Some(file.split_off(HEADER_BYTES))
     }
 
-    /// Puts `contents` under this name, if that can be done. Other processes see all of it or nothing.
+    /// Stores `contents` under this name, if possible. Other processes see all of it or nothing.
     pub(super) fn put(&self, name: &str, contents: &[u8]) {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let Some(folder) = &self.folder else {
@@ -68,12 +68,12 @@ impl Cache {
             .and_then(|()| fs::write(&scratch, file))
             .and_then(|()| fs::rename(&scratch, folder.join(name)));
         if written.is_err() {
-            // Nothing is lost but time; what was written of the file is not left behind.
+            // A failed write costs only time; remove the partial file.
             drop(fs::remove_file(&scratch));
         }
     }
 
-    /// What was put under a name that begins and ends so: the last such name in order that is whole.
+    /// The contents of the last valid file, in name order, whose name starts and ends like this.
     pub(super) fn find(&self, begin: &str, end: &str) -> Option<Vec<u8>> {
         let mut names: Vec<String> = fs::read_dir(self.folder.as_ref()?)
             .ok()?
@@ -96,12 +96,12 @@ fn header(name: &str, contents: &[u8]) -> [u8; HEADER_BYTES] {
     header
 }
 
-/// The folder, by environment variables.
+/// The folder that the environment variables name.
 fn folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     if let Some(chosen) = variable("ESPARSA_CACHE") {
         return (!chosen.is_empty()).then(|| PathBuf::from(chosen).join("kernels"));
     }
-    // A relative path is to be ignored, says the XDG specification.
+    // The XDG specification says to ignore relative paths.
     let absolute = |name| {
         variable(name)
             .map(PathBuf::from)
@@ -154,20 +154,20 @@ mod tests {
         let cache = Cache::at(folder.path());
         let path = folder.path().join("a");
         cache.put("a", b"some contents");
-        let whole = fs::read(&path).unwrap();
-        for length in 0..whole.len() {
-            fs::write(&path, &whole[..length]).unwrap();
+        let to_i32 = fs::read(&path).unwrap();
+        for length in 0..to_i32.len() {
+            fs::write(&path, &to_i32[..length]).unwrap();
             assert_eq!(cache.get("a"), None, "cut at {length}");
         }
-        for at in 0..whole.len() {
-            let mut changed = whole.clone();
+        for at in 0..to_i32.len() {
+            let mut changed = to_i32.clone();
             changed[at] ^= 1;
             fs::write(&path, changed).unwrap();
             assert_eq!(cache.get("a"), None, "changed at {at}");
         }
-        fs::write(&path, [&whole[..], b"more"].concat()).unwrap();
+        fs::write(&path, [&to_i32[..], b"more"].concat()).unwrap();
         assert_eq!(cache.get("a"), None, "longer");
-        fs::write(&path, &whole).unwrap();
+        fs::write(&path, &to_i32).unwrap();
         fs::rename(&path, folder.path().join("b")).unwrap();
         assert_eq!(cache.get("b"), None, "renamed");
         cache.put("b", b"anew");

@@ -1,7 +1,9 @@
-//! From the kernels' sources to machine code, by NVRTC, the compiler that comes as a library.
+//! From CUDA C++ to machine code by NVRTC, NVIDIA's run-time compiler library.
 //!
-//! NVRTC is looked for when a kernel is first needed: the folder or file that `$ESPARSA_NVRTC` names, then wherever the system's loader looks. What was compiled
-//! is kept on disk by source, options and version of NVRTC ([`Cache`]); where NVRTC is missing, what another version compiled will do.
+//! NVRTC is loaded when a kernel is first needed: from the folder or file that `$ESPARSA_NVRTC`
+//! names, otherwise by the system's loader. Compiled modules are cached on disk by source, options
+//! and NVRTC version ([`Cache`]); where NVRTC is missing, a module compiled by another version is
+//! used.
 #![allow(unsafe_code)]
 
 use std::env;
@@ -21,14 +23,14 @@ use crate::error::{Error, Result};
 const ADVICE: &str = "install the CUDA toolkit, or the Python package nvidia-cuda-nvrtc-cu12, and name the folder of libnvrtc \
                       in LD_LIBRARY_PATH or ESPARSA_NVRTC";
 
-/// The architecture that sources for Hopper are for, times ten.
+/// The architecture of the Hopper sources, times ten.
 const HOPPER: u32 = 90;
 
 /// A compiled module.
 pub(super) struct Compiled {
     /// The machine code.
     pub(super) cubin: Vec<u8>,
-    /// What the compiler said.
+    /// The compiler's log.
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "registers and spills are read by tests")
@@ -36,11 +38,12 @@ pub(super) struct Compiled {
     pub(super) log: String,
 }
 
-/// Whether kernels can be had for an architecture at all: the compiler is there, or the cache has them all.
+/// Whether kernels are available for an architecture: NVRTC is installed, or the cache has every
+/// module.
 ///
 /// # Errors
 ///
-/// [`Error::Device`] with advice.
+/// [`Error::Device`], saying what to install.
 pub(super) fn is_possible(cache: &Cache, architecture: u32) -> Result<()> {
     version().map(drop).or_else(|absent| {
         let mut files = sources::FILES
@@ -61,7 +64,7 @@ pub(super) fn is_possible(cache: &Cache, architecture: u32) -> Result<()> {
 ///
 /// # Errors
 ///
-/// [`Error::Device`] with the compiler's log, or with advice where there is no compiler.
+/// [`Error::Device`] with the compiler's log, or saying what to install if there is no compiler.
 pub(super) fn module(cache: &Cache, file: &str, architecture: u32) -> Result<Vec<u8>> {
     let begin = begin_of_name(file, architecture);
     let (major, minor) = match version() {
@@ -77,7 +80,8 @@ pub(super) fn module(cache: &Cache, file: &str, architecture: u32) -> Result<Vec
     Ok(compiled.cubin)
 }
 
-/// What a module is called in the cache, up to NVRTC's version: `rows-sm_90-50871d7824ed17a7188890db1715d01a-`, by a hash of source and options.
+/// The name of a module in the cache, up to the NVRTC version:
+/// `rows-sm_90-50871d7824ed17a7188890db1715d01a-`, with a hash of source and options.
 fn begin_of_name(file: &str, architecture: u32) -> String {
     let mut hash = Xxh3::new();
     for part in options(file, architecture)
@@ -91,37 +95,38 @@ fn begin_of_name(file: &str, architecture: u32) -> String {
     format!("{stem}-sm_{architecture}-{:032x}-", hash.digest128())
 }
 
-/// What NVRTC is told. Sources for Hopper are compiled for sm_90a, whose instructions no later architecture has.
+/// The compiler options. Hopper sources are compiled for sm_90a, whose instructions no later
+/// architecture has.
 fn options(file: &str, architecture: u32) -> [String; 4] {
     let suffix = if sources::is_hopper(file) { "a" } else { "" };
     [
         format!("--gpu-architecture=sm_{architecture}{suffix}"),
         "--std=c++17".into(),
         "--device-as-default-execution-space".into(),
-        // Registers, stack and spills of each kernel, into the log.
+        // Print registers, stack and spills of each kernel to the log.
         "--ptxas-options=-v".into(),
     ]
 }
 
-/// NVRTC's version, of the library that was found when it was first asked for.
+/// The version of NVRTC; the library is loaded on the first call.
 ///
 /// # Errors
 ///
-/// [`Error::Device`] with advice when there is none.
+/// [`Error::Device`], saying what to install if it is missing.
 pub(super) fn version() -> Result<(i32, i32)> {
     static FOUND: OnceLock<std::result::Result<(i32, i32), String>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
         if let Some(place) = env::var_os("ESPARSA_NVRTC").filter(|place| !place.is_empty()) {
             preload(Path::new(&place))?;
         }
-        // SAFETY: loading a library runs its initializers; NVRTC's do nothing but set up its own data.
+        // SAFETY: loading a library runs its initializers; NVRTC's only set up its own data.
         if !unsafe { sys::is_culib_present() } {
             return Err(format!(
                 "kernels cannot be compiled: the library NVRTC is not found; {ADVICE}"
             ));
         }
         let (mut major, mut minor) = (0, 0);
-        // SAFETY: the library is there, and both places are valid for writing.
+        // SAFETY: the library is loaded, and both pointers are writable.
         check("nvrtcVersion", unsafe {
             sys::nvrtcVersion(&mut major, &mut minor)
         })?;
@@ -130,8 +135,9 @@ pub(super) fn version() -> Result<(i32, i32)> {
     found.clone().map_err(Error::device)
 }
 
-/// Loads NVRTC from a folder or file, for good. Whoever asks the system's loader for the library by its name (`libnvrtc.so.12`) then gets this
-/// one; the loader itself reads LD_LIBRARY_PATH when the process begins and never again.
+/// Loads NVRTC from a folder or file, permanently. A later load by name (`libnvrtc.so.12`) then
+/// returns this library. Setting LD_LIBRARY_PATH would have no effect: the loader reads it only
+/// when the process starts.
 fn preload(place: &Path) -> std::result::Result<(), String> {
     let file = match place.is_dir() {
         true => library_in(place),
@@ -143,19 +149,21 @@ fn preload(place: &Path) -> std::result::Result<(), String> {
             place.display()
         ));
     };
-    // SAFETY: loading a library runs its initializers; whoever set the variable vouches that it is NVRTC, whose do nothing but set up its own data.
+    // SAFETY: loading a library runs its initializers; whoever sets the variable vouches that it is
+    // NVRTC, whose initializers only set up its own data.
     let library = unsafe { libloading::Library::new(&file) }.map_err(|error| {
         format!(
             "{}: cannot load NVRTC from ESPARSA_NVRTC: {error}",
             file.display()
         )
     })?;
-    // Never unloaded: dropping the handle would.
+    // Dropping the handle would unload the library.
     std::mem::forget(library);
     Ok(())
 }
 
-/// The library among the files of a folder: `libnvrtc.so.12`, `nvrtc64_120_0.dll`, not its parts (`libnvrtc-builtins.so.12.9`) or variants.
+/// The NVRTC library in a folder: `libnvrtc.so.12`, `nvrtc64_120_0.dll`, but not its parts
+/// (`libnvrtc-builtins.so.12.9`) or variants.
 fn library_in(folder: &Path) -> Option<PathBuf> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .ok()?
@@ -176,7 +184,7 @@ fn check(call: &str, result: nvrtcResult) -> std::result::Result<(), String> {
     }
 }
 
-/// A program of NVRTC.
+/// An NVRTC program.
 struct Program(nvrtcProgram);
 
 impl Drop for Program {
@@ -189,7 +197,7 @@ impl Drop for Program {
 impl Program {
     fn new(name: &CStr, text: &CStr) -> std::result::Result<Self, String> {
         let mut program = ptr::null_mut();
-        // SAFETY: both strings end with a 0 and are copied; no headers are given.
+        // SAFETY: both strings are null-terminated and copied; there are no headers.
         let result = unsafe {
             let (text, name, none) = (text.as_ptr(), name.as_ptr(), ptr::null());
             sys::nvrtcCreateProgram(&mut program, text, name, 0, none, none)
@@ -201,19 +209,20 @@ impl Program {
     fn compile(&self, options: &[CString]) -> std::result::Result<(), String> {
         let options: Vec<*const c_char> = options.iter().map(|option| option.as_ptr()).collect();
         let count = options.len() as c_int;
-        // SAFETY: the program lives, and there are so many pointers to strings that end with a 0.
+        // SAFETY: the program is alive, and `options` has `count` pointers to null-terminated
+        // strings.
         let result = unsafe { sys::nvrtcCompileProgram(self.0, count, options.as_ptr()) };
         check("nvrtcCompileProgram", result)
     }
 
     fn log(&self) -> std::result::Result<String, String> {
         let mut bytes = 0;
-        // SAFETY: the program lives, and the place is valid for writing.
+        // SAFETY: the program is alive, and the pointer is writable.
         check("nvrtcGetProgramLogSize", unsafe {
             sys::nvrtcGetProgramLogSize(self.0, &mut bytes)
         })?;
         let mut log = vec![0u8; bytes];
-        // SAFETY: the program lives, and the buffer has the size that was asked for.
+        // SAFETY: the program is alive, and the buffer has the size that NVRTC returned.
         check("nvrtcGetProgramLog", unsafe {
             sys::nvrtcGetProgramLog(self.0, log.as_mut_ptr().cast())
         })?;
@@ -223,12 +232,12 @@ impl Program {
 
     fn cubin(&self) -> std::result::Result<Vec<u8>, String> {
         let mut bytes = 0;
-        // SAFETY: the program lives, and the place is valid for writing.
+        // SAFETY: the program is alive, and the pointer is writable.
         check("nvrtcGetCUBINSize", unsafe {
             sys::nvrtcGetCUBINSize(self.0, &mut bytes)
         })?;
         let mut cubin = vec![0u8; bytes];
-        // SAFETY: the program lives, and the buffer has the size that was asked for.
+        // SAFETY: the program is alive, and the buffer has the size that NVRTC returned.
         check("nvrtcGetCUBIN", unsafe {
             sys::nvrtcGetCUBIN(self.0, cubin.as_mut_ptr().cast())
         })?;
@@ -236,7 +245,7 @@ impl Program {
     }
 }
 
-/// Compiles a text, which is called `file` in messages.
+/// Compiles a source, which messages call `file`.
 fn compile(file: &str, text: &str, options: &[String]) -> Result<Compiled> {
     let (major, minor) = version()?;
     let whom = || format!("NVRTC {major}.{minor}, {file}, {}", options[0]);

@@ -1,16 +1,16 @@
-//! What kernels run on: a card, or a processor that emulates one.
+//! What kernels run on: a GPU, or an emulator on the CPU.
 //!
-//! The backend knows addresses, queues and kernels by name. [`Device`] gives memory and queues, a [`Queue`] runs kernels and copies in order, a
-//! [`Recording`] runs again what a queue once ran. `Driver` is a card; the emulator of the tests is the other device.
+//! A [`GpuDevice`] provides memory and streams, a [`GpuStream`] runs kernels and copies in order, a
+//! [`GpuGraph`] launches captured work again. `Driver` is a real GPU; the tests have an emulator.
 //!
-//! Invariant: a device knows nothing of tensors. Addresses, grids and parameters are taken as they are: a wrong one is a fault of the device or
-//! a wrong result, as a wrong index in a kernel would be.
+//! Invariant: a device knows nothing of tensors. It does not check addresses, grids and parameters:
+//! a wrong one causes a device fault or a wrong result, like a wrong index in a kernel.
 
 use zerocopy::{Immutable, IntoBytes};
 
 use crate::error::Result;
 
-/// A place in the device's memory; 0 is none.
+/// A device address; 0 is null.
 pub(super) type Address = u64;
 
 /// A kernel of `kernels/`.
@@ -18,66 +18,70 @@ pub(super) type Address = u64;
 pub(super) struct Kernel {
     /// Its name in the source.
     pub(super) name: &'static str,
-    /// The source that has it, such as `rows.cu`.
+    /// Its source file, such as `rows.cu`.
     pub(super) file: &'static str,
-    /// Threads a block: as many as the source says in `KERNEL(name, threads, blocks)`.
+    /// Threads per block: the same as in `KERNEL(name, threads, blocks)`.
     pub(super) threads: u32,
-    /// It is written for sm_90 alone, with instructions that other architectures do not have.
+    /// It is for sm_90 only and uses instructions that other architectures lack.
     pub(super) hopper: bool,
 }
 
-/// What the tensor copies of sm_90 must know about rows in memory; part of a kernel's parameters.
+/// The tensor map (TMA descriptor) of a matrix in memory; part of a kernel's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, Immutable)]
 #[repr(C, align(64))]
 pub(super) struct TensorMap(pub(super) [u64; 16]);
 
 impl TensorMap {
-    /// Describes nothing.
+    /// The map of no matrix.
     pub(super) const ABSENT: Self = Self([0; 16]);
 }
 
-/// Memory and queues.
-pub(super) trait Device: Send + Sync {
-    /// What it is, for people: `NVIDIA H100 80GB HBM3, sm_90, driver 13.0`.
+/// A GPU: memory and streams.
+pub(super) trait GpuDevice: Send + Sync {
+    /// The name, for people: `NVIDIA H100 80GB HBM3, sm_90, driver 13.0`.
     fn name(&self) -> String;
 
     /// The compute capability times ten: 80, 86, 89, 90.
     fn architecture(&self) -> u32;
 
-    /// How many multiprocessors it has.
+    /// The number of multiprocessors.
     fn multiprocessors(&self) -> u32;
 
-    /// The greatest number of bytes of shared memory that a block can have.
+    /// The maximum number of bytes of shared memory per block.
     fn shared_bytes(&self) -> u32;
 
-    /// Memory is to be taken in multiples of this number of bytes.
+    /// Allocation sizes are multiples of this number of bytes.
     fn granularity(&self) -> usize;
 
-    /// Whether buffers that are given back shall be kept for the next taker.
-    fn keeps_buffers(&self) -> bool;
+    /// Whether freed buffers are pooled and used again.
+    fn reuses_buffers(&self) -> bool;
 
-    /// Memory of at least `bytes` bytes, with anything in it; 16-byte boundaries are kept at least.
+    /// Allocates at least `bytes` bytes of uninitialized memory, aligned to at least 16 bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`](crate::Error::Device); [`Error::is_device_memory`](crate::Error::is_device_memory) tells when there is no room.
+    /// [`Error::Device`](crate::Error::Device);
+    /// [`Error::is_device_memory`](crate::Error::is_device_memory) tells whether it ran out of
+    /// memory.
     fn allocate(&self, bytes: usize) -> Result<Address>;
 
-    /// Gives memory back, that no queue uses any more.
+    /// Frees memory that no stream uses any more.
     fn free(&self, address: Address);
 
-    /// Bytes that are free, and all.
+    /// Free and total memory in bytes.
     fn memory(&self) -> Result<(usize, usize)>;
 
-    /// A new queue.
-    fn queue(&self) -> Result<Box<dyn Queue>>;
+    /// Creates a stream.
+    fn stream(&self) -> Result<Box<dyn GpuStream>>;
 
-    /// Describes `rows` × `columns` numbers of bf16 at `address`, `stride` numbers from row to row, to tensor copies of boxes of `box_rows` × 64
-    /// columns, swizzled by 128 bytes. Where a box reaches beyond the last row or column, zeros are copied.
+    /// Encodes a tensor map of `rows` × `columns` bf16 values at `address`, `stride` elements from
+    /// row to row, for boxes of `box_rows` × 64 columns with 128-byte swizzle. Loads beyond the
+    /// last row or column are filled with zeros.
     ///
     /// # Errors
     ///
-    /// For no rows, for addresses and strides that are no multiples of 16 bytes, and on devices that have no tensor copies.
+    /// If there are no rows, if address or stride is not a multiple of 16 bytes, and on devices
+    /// without tensor maps.
     fn tensor_map(
         &self,
         address: Address,
@@ -88,19 +92,23 @@ pub(super) trait Device: Send + Sync {
     ) -> Result<TensorMap>;
 }
 
-/// Work that is done in order; several queues work side by side.
+/// Work that runs in order; several streams run concurrently.
 ///
-/// Errors of kernels come late: from whichever call of the queue next finds them, at the latest from `download` or `synchronize`.
+/// Kernel errors are asynchronous: a later call of the stream reports them, `download` or
+/// `synchronize` at the latest.
 ///
-/// # Recording
+/// # Graph capture
 ///
-/// Between `begin_recording` and `end_recording` launches and fills are noted, not done; uploads, downloads and synchronization are refused. What
-/// differs from replay to replay is therefore uploaded before each replay, in the same queue, to where the recorded kernels read it. Memory that a
-/// recording uses must stay as long as the recording does. Kernels must have run once before they are recorded, so that they are
-/// compiled and loaded. One thread at a time uses a queue that records.
-pub(super) trait Queue: Send + Sync {
-    /// Runs `kernel` with `grid` blocks of `kernel.threads` threads and `shared_bytes` of shared memory each. The kernel's parameter is the structure
-    /// whose bytes these are. A grid with a 0 is nothing to do.
+/// Between `begin_capture` and `end_capture` launches and fills are captured rather than run;
+/// uploads, downloads and synchronization are refused. Inputs that differ between launches of the
+/// graph must therefore be uploaded before each launch, on the same stream, to the addresses that
+/// the captured kernels read. Memory that the graph uses must outlive it. Every kernel must have
+/// run once before capture, so that it is compiled and loaded. Only one thread may use a stream
+/// during capture.
+pub(super) trait GpuStream: Send + Sync {
+    /// Launches `kernel` with `grid` blocks of `kernel.threads` threads and `shared_bytes` of
+    /// dynamic shared memory. `parameters` are the bytes of its parameter structure. A grid with a
+    /// 0 launches nothing.
     fn launch(
         &self,
         kernel: &'static Kernel,
@@ -109,27 +117,27 @@ pub(super) trait Queue: Send + Sync {
         parameters: &[u8],
     ) -> Result<()>;
 
-    /// Copies `bytes` to the device in the queue's order; returns as soon as the slice is no longer needed.
+    /// Copies `bytes` to the device in stream order; returns when the slice may be reused.
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<()>;
 
-    /// Waits for everything before, then fills `bytes` from the device.
+    /// Waits for all earlier work, then copies from the device to `bytes`.
     fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()>;
 
     /// Sets `bytes` bytes to `byte`.
     fn fill(&self, to: Address, byte: u8, bytes: usize) -> Result<()>;
 
-    /// Waits until everything is done.
+    /// Waits until all work has finished.
     fn synchronize(&self) -> Result<()>;
 
-    /// Notes what follows instead of doing it.
-    fn begin_recording(&self) -> Result<()>;
+    /// Starts capturing work instead of running it.
+    fn begin_capture(&self) -> Result<()>;
 
-    /// Ends what `begin_recording` began; must also be called after an error in between.
-    fn end_recording(&self) -> Result<Box<dyn Recording>>;
+    /// Ends the capture; must also be called after an error during the capture.
+    fn end_capture(&self) -> Result<Box<dyn GpuGraph>>;
 }
 
-/// Work of a queue that can be done again.
-pub(super) trait Recording: Send + Sync {
-    /// Does it again, in the queue that it was recorded from and in that queue's order.
-    fn replay(&self) -> Result<()>;
+/// A captured graph.
+pub(super) trait GpuGraph: Send + Sync {
+    /// Launches the graph on the stream that it was captured from, in stream order.
+    fn launch(&self) -> Result<()>;
 }

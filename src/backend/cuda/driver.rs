@@ -1,11 +1,12 @@
-//! A card of Nvidia's, by the driver's own interface.
+//! An NVIDIA GPU, through the CUDA driver API.
 //!
-//! The driver's library is loaded at run time; a machine without one gets an ordinary error. Nothing of the CUDA toolkit is needed but NVRTC, and
-//! that only until the kernels are in the cache ([`compile`](super::compile)).
+//! The driver library is loaded at run time; a machine without one gets an ordinary error. Of the
+//! CUDA toolkit only NVRTC is needed, and only until all kernels are in the cache
+//! ([`compile`](super::compile)).
 #![allow(unsafe_code)]
 
 mod context;
-mod queue;
+mod stream;
 
 use std::ffi::CStr;
 use std::sync::{Arc, OnceLock};
@@ -13,20 +14,20 @@ use std::sync::{Arc, OnceLock};
 use cudarc::driver::sys::{self, CUdevice, CUdevice_attribute, CUresult};
 
 use self::context::{Context, check};
-use self::queue::Stream;
+use self::stream::DriverStream;
 use super::cache::Cache;
 use super::compile;
-use super::device::{Address, Device, Queue, TensorMap};
+use super::device::{Address, GpuDevice, GpuStream, TensorMap};
 use crate::error::{Error, Result};
 
-/// The oldest architecture whose tensor cores multiply bf16, times ten.
-const OLDEST_ARCHITECTURE: u32 = 80;
-/// CUDA 12.0, whose driver is the first to know tensor maps.
-const OLDEST_DRIVER: i32 = 12000;
-/// Columns of a box of a tensor map: 128 bytes, as much as is swizzled.
+/// The first architecture whose tensor cores multiply bf16, times ten.
+const MIN_ARCHITECTURE: u32 = 80;
+/// CUDA 12.0, whose driver is the first with tensor maps.
+const MIN_DRIVER: i32 = 12000;
+/// Columns of a tensor map's box: 128 bytes, the width of the swizzle.
 const BOX_COLUMNS: u32 = 64;
 
-/// A card.
+/// A GPU.
 pub(super) struct Driver {
     context: Arc<Context>,
     name: String,
@@ -35,29 +36,30 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    /// How many cards there are.
+    /// The number of GPUs.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] with advice where there is no driver.
+    /// [`Error::Device`], saying what to install if there is no driver.
     pub(super) fn count() -> Result<usize> {
         match initialize()? {
             CUresult::CUDA_ERROR_NO_DEVICE => return Ok(0),
             result => check("cuInit", result)?,
         }
         let mut count = 0;
-        // SAFETY: the driver is initialized, and the place is valid for writing.
+        // SAFETY: the driver is initialized, and the pointer is writable.
         check("cuDeviceGetCount", unsafe {
             sys::cuDeviceGetCount(&mut count)
         })?;
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
-    /// The card of this number, from 0.
+    /// Opens the GPU with this number, from 0.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] with advice where there is no driver, no such card, one that is too old, or neither NVRTC nor a cache with the kernels.
+    /// [`Error::Device`] if there is no driver, no such GPU, one that is too old, or neither NVRTC
+    /// nor a cache with the kernels.
     pub(super) fn open(ordinal: usize) -> Result<Self> {
         let count = Self::count()?;
         if ordinal >= count {
@@ -67,19 +69,19 @@ impl Driver {
             )));
         }
         let mut driver = 0;
-        // SAFETY: the place is valid for writing.
+        // SAFETY: the pointer is writable.
         check("cuDriverGetVersion", unsafe {
             sys::cuDriverGetVersion(&mut driver)
         })?;
-        if driver < OLDEST_DRIVER {
+        if driver < MIN_DRIVER {
             return Err(Error::device(format!(
                 "expected an NVIDIA driver for CUDA {} or newer (525 or newer), found one for CUDA {}; install a newer driver",
-                version_text(OLDEST_DRIVER),
+                version_text(MIN_DRIVER),
                 version_text(driver)
             )));
         }
         let mut device = 0;
-        // SAFETY: the driver is initialized, and the place is valid for writing.
+        // SAFETY: the driver is initialized, and the pointer is writable.
         check("cuDeviceGet", unsafe {
             sys::cuDeviceGet(&mut device, ordinal as i32)
         })?;
@@ -96,18 +98,17 @@ impl Driver {
                 )?,
             ]
         };
-        let (card, architecture) = (card_name(device)?, major * 10 + minor);
-        let driver = version_text(driver);
-        if architecture < OLDEST_ARCHITECTURE {
+        let (gpu, architecture) = (gpu_name(device)?, major * 10 + minor);
+        if architecture < MIN_ARCHITECTURE {
             return Err(Error::device(format!(
-                "{card}: expected a GPU of compute capability 8.0 (Ampere) or newer, found {major}.{minor}; \
+                "{gpu}: expected a GPU of compute capability 8.0 (Ampere) or newer, found {major}.{minor}; \
                  run models on the processor"
             )));
         }
         let cache = Cache::of_user();
         compile::is_possible(&cache, architecture)?;
         Ok(Self {
-            name: format!("{card}, sm_{architecture}, driver {driver}"),
+            name: format!("{gpu}, sm_{architecture}, driver {}", version_text(driver)),
             architecture,
             multiprocessors,
             context: Arc::new(Context::new(
@@ -121,7 +122,7 @@ impl Driver {
     }
 }
 
-/// Loads the driver's library and initializes it, once a process.
+/// Loads and initializes the driver library, once per process.
 fn initialize() -> Result<CUresult> {
     static RESULT: OnceLock<Option<CUresult>> = OnceLock::new();
     let result = RESULT.get_or_init(|| {
@@ -129,7 +130,7 @@ fn initialize() -> Result<CUresult> {
         if !unsafe { sys::is_culib_present() } {
             return None;
         }
-        // SAFETY: the library is there; 0 is the only value that is allowed.
+        // SAFETY: the library is loaded; 0 is the only valid argument.
         Some(unsafe { sys::cuInit(0) })
     });
     result.ok_or_else(|| {
@@ -142,16 +143,16 @@ fn initialize() -> Result<CUresult> {
 
 fn attribute(device: CUdevice, attribute: CUdevice_attribute) -> Result<u32> {
     let mut value = 0;
-    // SAFETY: the device is one that the driver gave, and the place is valid for writing.
+    // SAFETY: the driver returned the device, and the pointer is writable.
     check("cuDeviceGetAttribute", unsafe {
         sys::cuDeviceGetAttribute(&mut value, attribute, device)
     })?;
     Ok(u32::try_from(value).unwrap_or(0))
 }
 
-fn card_name(device: CUdevice) -> Result<String> {
+fn gpu_name(device: CUdevice) -> Result<String> {
     let mut name = [0u8; 256];
-    // SAFETY: the device is one that the driver gave, and the buffer has as many bytes as said.
+    // SAFETY: the driver returned the device, and the buffer has the given size.
     let result =
         unsafe { sys::cuDeviceGetName(name.as_mut_ptr().cast(), name.len() as i32, device) };
     check("cuDeviceGetName", result)?;
@@ -164,7 +165,7 @@ fn version_text(version: i32) -> String {
     format!("{}.{}", version / 1000, version % 1000 / 10)
 }
 
-impl Device for Driver {
+impl GpuDevice for Driver {
     fn name(&self) -> String {
         self.name.clone()
     }
@@ -185,14 +186,14 @@ impl Device for Driver {
         512
     }
 
-    fn keeps_buffers(&self) -> bool {
+    fn reuses_buffers(&self) -> bool {
         true
     }
 
     fn allocate(&self, bytes: usize) -> Result<Address> {
         self.context.enter()?;
         let mut address = 0;
-        // SAFETY: the context is current, and the place is valid for writing.
+        // SAFETY: the context is current, and the pointer is writable.
         match unsafe { sys::cuMemAlloc_v2(&mut address, bytes.max(1)) } {
             CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
                 let (free, _) = self.memory()?;
@@ -206,23 +207,23 @@ impl Device for Driver {
         if address == 0 || self.context.enter().is_err() {
             return;
         }
-        // SAFETY: the address came from `allocate`, and by its contract nothing uses it any more. A context that is broken by an
-        // earlier error, which was reported then, has lost its memory anyway.
+        // SAFETY: the address came from `allocate`, and by its contract nothing uses it any more.
+        // If an earlier error, reported then, broke the context, its memory is lost anyway.
         let _ = unsafe { sys::cuMemFree_v2(address) };
     }
 
     fn memory(&self) -> Result<(usize, usize)> {
         self.context.enter()?;
         let (mut free, mut total) = (0, 0);
-        // SAFETY: the context is current, and both places are valid for writing.
+        // SAFETY: the context is current, and both pointers are writable.
         check("cuMemGetInfo", unsafe {
             sys::cuMemGetInfo_v2(&mut free, &mut total)
         })?;
         Ok((free, total))
     }
 
-    fn queue(&self) -> Result<Box<dyn Queue>> {
-        let stream = Stream::new(Arc::clone(&self.context))?;
+    fn stream(&self) -> Result<Box<dyn GpuStream>> {
+        let stream = DriverStream::new(Arc::clone(&self.context))?;
         Ok(Box::new(stream))
     }
 
@@ -240,8 +241,8 @@ impl Device for Driver {
         let row_bytes = [stride as u64 * 2];
         let box_sizes = [BOX_COLUMNS, u32::try_from(box_rows).unwrap_or(u32::MAX)];
         let every = [1, 1];
-        // SAFETY: the map and the arrays live through the call and have as many numbers as a tensor of 2 dimensions needs (its strides one less); the
-        // address is only noted.
+        // SAFETY: the map and the arrays live through the call and have as many elements as a
+        // 2-dimensional tensor needs (one stride less); the address is only stored.
         let result = unsafe {
             sys::cuTensorMapEncodeTiled(
                 &mut map,

@@ -1,4 +1,4 @@
-//! A card that is emulated on the processor: the kernels compiled by g++ (`kernels/emulate`), for tests.
+//! A GPU emulated on the CPU for tests: the kernels compiled by g++ (`kernels/emulate`).
 
 #![allow(unsafe_code)]
 
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libloading::Library;
 
-use super::device::{Address, Device, Kernel, Queue, Recording, TensorMap};
+use super::device::{Address, GpuDevice, GpuGraph, GpuStream, Kernel, TensorMap};
 use crate::error::{Error, Result};
 
 type Launch = unsafe extern "C" fn(
@@ -24,7 +24,7 @@ type Launch = unsafe extern "C" fn(
     u64,
 ) -> c_int;
 
-/// An emulated card. Each has a schedule, which says in what order threads run and when copies land.
+/// An emulated GPU. Its schedule decides in what order threads run and when copies complete.
 #[derive(Clone)]
 pub(super) struct Emulator {
     library: &'static Library,
@@ -33,23 +33,24 @@ pub(super) struct Emulator {
     taken: Arc<Mutex<Taken>>,
 }
 
-/// What was allocated.
+/// The allocations.
 struct Taken {
     bytes: HashMap<Address, usize>,
     limit: usize,
 }
 
-/// Parameters at a place that suits tensor maps.
+/// Parameters, aligned as tensor maps require.
 #[repr(align(64))]
 struct Aligned([u8; 1024]);
 
 impl Emulator {
-    /// `None`, with a word to standard error, on a machine without g++.
+    /// `None`, with a message on standard error, on a machine without g++.
     pub(super) fn new(architecture: u32, schedule: u64) -> Option<Self> {
         static LIBRARY: OnceLock<Option<Library>> = OnceLock::new();
         let library = LIBRARY.get_or_init(|| {
             let path = built()?;
-            // SAFETY: the library was built from kernels/emulate by `built`; loading it runs constructors of C++'s standard library alone.
+            // SAFETY: `built` built the library from kernels/emulate; loading it runs only
+            // constructors of the C++ standard library.
             let library = unsafe { Library::new(&path) };
             Some(library.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
         });
@@ -66,12 +67,13 @@ impl Emulator {
 
     fn symbol<T: Copy>(&self, name: &str) -> T {
         let bytes = CString::new(name).unwrap();
-        // SAFETY: callers name functions of kernels/emulate/library.cpp with their types, or a kernel as a pointer that is only passed on.
+        // SAFETY: callers name functions of kernels/emulate/library.cpp with their types, or a
+        // kernel as a pointer that is only passed on.
         let symbol = unsafe { self.library.get::<T>(bytes.as_bytes_with_nul()) };
         *symbol.unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// The same card with another schedule.
+    /// The same GPU with another schedule.
     pub(super) fn with_schedule(&self, schedule: u64) -> Self {
         Self {
             schedule,
@@ -79,7 +81,8 @@ impl Emulator {
         }
     }
 
-    /// From now on the barrier or wait at that place counts for nothing in launches of this thread; an empty file ends that.
+    /// Disables the barrier or wait at this place in launches of this thread; an empty file enables
+    /// it again.
     pub(super) fn ignore(&self, file: &str, line: i32, kind: &str) {
         let ignore: unsafe extern "C" fn(*const c_char, c_int, *const c_char) =
             self.symbol("emulate_ignore");
@@ -88,11 +91,12 @@ impl Emulator {
         unsafe { ignore(file.as_ptr(), line, kind.as_ptr()) }
     }
 
-    /// File, line and kind of each barrier and wait that launches of this thread came by since the last call.
+    /// File, line and kind of each barrier and wait that launches of this thread have reached since
+    /// the last call.
     pub(super) fn sites(&self) -> Vec<(String, i32, String)> {
         let sites: unsafe extern "C" fn(*mut c_char, u64) -> u64 = self.symbol("emulate_sites");
         let mut text = vec![0_u8; 1 << 20];
-        // SAFETY: at most as many bytes are written as the length says, a zero at the end.
+        // SAFETY: at most `text.len()` bytes are written, including a terminating null.
         unsafe { sites(text.as_mut_ptr().cast(), text.len() as u64) };
         let text = CStr::from_bytes_until_nul(&text).unwrap();
         let line = |line: &str| {
@@ -106,7 +110,7 @@ impl Emulator {
         text.to_str().unwrap().lines().map(line).collect()
     }
 
-    /// How many bytes the card has from now on.
+    /// Sets the memory size of the GPU in bytes.
     pub(super) fn limit(&self, bytes: usize) {
         self.taken().limit = bytes;
     }
@@ -115,7 +119,7 @@ impl Emulator {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The bytes of a structure of `parameters.cuh`.
+    /// The size of a structure of `parameters.cuh`.
     pub(super) fn size_of(&self, structure: &str) -> u64 {
         let size: unsafe extern "C" fn(*const c_char) -> u64 = self.symbol("emulate_size_of");
         let name = CString::new(structure).unwrap();
@@ -135,8 +139,9 @@ impl Emulator {
         let mut place = Aligned([0xff; 1024]);
         place.0[..parameters.len()].copy_from_slice(parameters);
         let mut message = vec![0_u8; 1024];
-        // SAFETY: the kernel takes a pointer to its one structure, of whose size the bytes are (`sizes_are_those_of_the_kernels`); addresses in it are of this
-        // card, and touching anything beyond them is caught. The message ends with a zero within its bytes.
+        // SAFETY: the kernel takes a pointer to its one structure, whose size is that of the bytes
+        // (`structures_are_those_of_the_kernels`); addresses in it belong to this GPU, and the
+        // emulator catches any access beyond them. The message is null-terminated.
         let failed = unsafe {
             launch(
                 function,
@@ -158,7 +163,7 @@ impl Emulator {
     }
 }
 
-/// The library, built unless it is there from the same sources.
+/// The emulator library, built unless one from the same sources exists.
 fn built() -> Option<PathBuf> {
     let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
     let mut sources = Vec::new();
@@ -174,7 +179,7 @@ fn built() -> Option<PathBuf> {
             .for_each(|file| sources.extend(std::fs::read(file).unwrap()));
     }
     let hash = xxhash_rust::xxh3::xxh3_64(&sources);
-    // Beside the tests themselves, which are built where cargo builds.
+    // Next to the test binary, in cargo's build folder.
     let own = std::env::current_exe().unwrap();
     let path = own.with_file_name(format!("esparsa-kernels-{hash:016x}.so"));
     if path.exists() {
@@ -212,7 +217,7 @@ fn built() -> Option<PathBuf> {
     Some(path)
 }
 
-impl Device for Emulator {
+impl GpuDevice for Emulator {
     fn name(&self) -> String {
         format!(
             "emulated card, sm_{}, schedule {}",
@@ -236,7 +241,7 @@ impl Device for Emulator {
         16
     }
 
-    fn keeps_buffers(&self) -> bool {
+    fn reuses_buffers(&self) -> bool {
         false
     }
 
@@ -248,7 +253,7 @@ impl Device for Emulator {
             return Err(Error::device_memory(bytes as u64, free as u64));
         }
         let allocate: unsafe extern "C" fn(u64) -> *mut c_void = self.symbol("emulate_allocate");
-        // SAFETY: the function takes any number and gives memory.
+        // SAFETY: the function takes any size.
         let address = unsafe { allocate(bytes as u64) } as Address;
         taken.bytes.insert(address, bytes);
         Ok(address)
@@ -257,7 +262,7 @@ impl Device for Emulator {
     fn free(&self, address: Address) {
         self.taken().bytes.remove(&address);
         let free: unsafe extern "C" fn(*mut c_void) -> c_int = self.symbol("emulate_free");
-        // SAFETY: memory that was not given out is refused by the function.
+        // SAFETY: the function refuses memory that was not allocated.
         let was_there = unsafe { free(address as *mut c_void) };
         assert_ne!(
             was_there, 0,
@@ -271,10 +276,10 @@ impl Device for Emulator {
         Ok((taken.limit.saturating_sub(used), taken.limit))
     }
 
-    fn queue(&self) -> Result<Box<dyn Queue>> {
-        Ok(Box::new(EmulatedQueue {
-            card: self.clone(),
-            noted: Mutex::default(),
+    fn stream(&self) -> Result<Box<dyn GpuStream>> {
+        Ok(Box::new(EmulatedStream {
+            gpu: self.clone(),
+            captured: Mutex::default(),
         }))
     }
 
@@ -301,33 +306,33 @@ impl Device for Emulator {
     }
 }
 
-/// Work that was noted instead of done.
+/// Captured work.
 #[derive(Clone)]
 enum Work {
     Launch(&'static Kernel, [u32; 3], u32, Vec<u8>),
     Fill(Address, u8, usize),
 }
 
-/// Does everything at once, in order.
-struct EmulatedQueue {
-    card: Emulator,
-    noted: Mutex<Option<Vec<Work>>>,
+/// A stream that runs everything immediately, in order.
+struct EmulatedStream {
+    gpu: Emulator,
+    captured: Mutex<Option<Vec<Work>>>,
 }
 
-impl EmulatedQueue {
-    /// Whether the work was noted.
-    fn note(&self, work: impl FnOnce() -> Work) -> bool {
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(list) = noted.as_mut() else {
+impl EmulatedStream {
+    /// True if the work was captured rather than to be run.
+    fn capture(&self, work: impl FnOnce() -> Work) -> bool {
+        let mut captured = self.captured.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(list) = captured.as_mut() else {
             return false;
         };
         list.push(work());
         true
     }
 
-    fn refuse_while_recording(&self, what: &str) -> Result<()> {
+    fn refuse_while_capturing(&self, what: &str) -> Result<()> {
         match self
-            .noted
+            .captured
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .is_some()
@@ -338,7 +343,7 @@ impl EmulatedQueue {
     }
 }
 
-impl Queue for EmulatedQueue {
+impl GpuStream for EmulatedStream {
     fn launch(
         &self,
         kernel: &'static Kernel,
@@ -347,21 +352,21 @@ impl Queue for EmulatedQueue {
         parameters: &[u8],
     ) -> Result<()> {
         let work = || Work::Launch(kernel, grid, shared_bytes, parameters.to_vec());
-        if self.note(work) || grid.contains(&0) {
+        if self.capture(work) || grid.contains(&0) {
             return Ok(());
         }
-        self.card.launch(kernel, grid, shared_bytes, parameters)
+        self.gpu.launch(kernel, grid, shared_bytes, parameters)
     }
 
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
-        self.refuse_while_recording("an upload")?;
-        // SAFETY: `to` is memory of at least as many bytes: lanes take what they upload.
+        self.refuse_while_capturing("an upload")?;
+        // SAFETY: `to` has at least as many bytes: streams allocate what they upload.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to as *mut u8, bytes.len()) };
         Ok(())
     }
 
     fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
-        self.refuse_while_recording("a download")?;
+        self.refuse_while_capturing("a download")?;
         // SAFETY: as for uploads.
         unsafe {
             std::ptr::copy_nonoverlapping(from as *const u8, bytes.as_mut_ptr(), bytes.len())
@@ -370,7 +375,7 @@ impl Queue for EmulatedQueue {
     }
 
     fn fill(&self, to: Address, byte: u8, bytes: usize) -> Result<()> {
-        if !self.note(|| Work::Fill(to, byte, bytes)) {
+        if !self.capture(|| Work::Fill(to, byte, bytes)) {
             // SAFETY: as for uploads.
             unsafe { std::ptr::write_bytes(to as *mut u8, byte, bytes) };
         }
@@ -378,41 +383,41 @@ impl Queue for EmulatedQueue {
     }
 
     fn synchronize(&self) -> Result<()> {
-        self.refuse_while_recording("synchronization")
+        self.refuse_while_capturing("synchronization")
     }
 
-    fn begin_recording(&self) -> Result<()> {
-        *self.noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+    fn begin_capture(&self) -> Result<()> {
+        *self.captured.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
         Ok(())
     }
 
-    fn end_recording(&self) -> Result<Box<dyn Recording>> {
-        let noted = self
-            .noted
+    fn end_capture(&self) -> Result<Box<dyn GpuGraph>> {
+        let captured = self
+            .captured
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        Ok(Box::new(EmulatedRecording {
-            card: self.card.clone(),
-            work: noted.ok_or_else(|| Error::device("nothing is being recorded"))?,
+        Ok(Box::new(EmulatedGraph {
+            gpu: self.gpu.clone(),
+            work: captured.ok_or_else(|| Error::device("nothing is being recorded"))?,
         }))
     }
 }
 
-struct EmulatedRecording {
-    card: Emulator,
+struct EmulatedGraph {
+    gpu: Emulator,
     work: Vec<Work>,
 }
 
-impl Recording for EmulatedRecording {
-    fn replay(&self) -> Result<()> {
+impl GpuGraph for EmulatedGraph {
+    fn launch(&self) -> Result<()> {
         for work in &self.work {
             match work {
                 Work::Launch(_, grid, ..) if grid.contains(&0) => {}
                 Work::Launch(kernel, grid, shared_bytes, parameters) => {
-                    self.card.launch(kernel, *grid, *shared_bytes, parameters)?;
+                    self.gpu.launch(kernel, *grid, *shared_bytes, parameters)?;
                 }
-                // SAFETY: as for uploads; what a recording uses stays as long as it does.
+                // SAFETY: as for uploads; the memory of a graph outlives it.
                 Work::Fill(to, byte, bytes) => unsafe {
                     std::ptr::write_bytes(*to as *mut u8, *byte, *bytes);
                 },

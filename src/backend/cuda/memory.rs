@@ -1,41 +1,41 @@
-//! Memory of the card, and the buffers that wait to be used again.
+//! GPU memory, and the pool of free buffers.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::device::{Address, Device};
+use super::device::{Address, GpuDevice};
 use crate::error::Result;
 
-/// A buffer is handed out for requests of no less than 1 / `WASTE` of it, or of any size below `SMALL`.
+/// A buffer serves requests of at least 1 / `WASTE` of its size, or of any size below `SMALL`.
 const WASTE: usize = 2;
 const SMALL: usize = 64 * 1024;
 
-/// The memory of a card, of which a backend knows how much it took.
+/// The memory of a GPU; counts what a backend has allocated.
 pub(super) struct Heap {
-    device: Arc<dyn Device>,
+    device: Arc<dyn GpuDevice>,
     taken: AtomicUsize,
-    most: AtomicUsize,
+    max: AtomicUsize,
 }
 
 impl Heap {
-    pub(super) fn new(device: &Arc<dyn Device>) -> Arc<Self> {
+    pub(super) fn new(device: &Arc<dyn GpuDevice>) -> Arc<Self> {
         Arc::new(Self {
             device: Arc::clone(device),
             taken: AtomicUsize::new(0),
-            most: AtomicUsize::new(0),
+            max: AtomicUsize::new(0),
         })
     }
 
-    /// Bytes that are taken, and the most that ever were.
+    /// Allocated bytes, and their peak.
     pub(super) fn usage(&self) -> (usize, usize) {
         let taken = self.taken.load(Ordering::Relaxed);
-        (taken, self.most.load(Ordering::Relaxed))
+        (taken, self.max.load(Ordering::Relaxed))
     }
 }
 
-/// Memory that is freed when it is dropped.
+/// Memory that is freed on drop.
 pub(super) struct Memory {
     heap: Arc<Heap>,
     address: Address,
@@ -47,7 +47,7 @@ impl Memory {
         let bytes = bytes.max(1).next_multiple_of(heap.device.granularity());
         let address = heap.device.allocate(bytes)?;
         let taken = heap.taken.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        heap.most.fetch_max(taken, Ordering::Relaxed);
+        heap.max.fetch_max(taken, Ordering::Relaxed);
         Ok(Self {
             address,
             heap: Arc::clone(heap),
@@ -73,16 +73,17 @@ impl Drop for Memory {
     }
 }
 
-/// Memory of a lane that nobody uses at the moment: after the first batches all that operations need is found here, and nothing is allocated.
+/// A caching allocator: free memory of one stream. After the first batches operations find all
+/// their buffers here, and nothing is allocated.
 ///
-/// Handing memory out again while the card may still read it is right because the work of a lane is done in order: whoever gets it writes
-/// it after all that read it before.
-pub(super) struct Spare {
+/// Reusing memory that the GPU may still be reading is correct because a stream runs in order: the
+/// new owner writes it after all earlier reads.
+pub(super) struct BufferPool {
     heap: Arc<Heap>,
     free: Mutex<BTreeMap<usize, Vec<Memory>>>,
 }
 
-impl Spare {
+impl BufferPool {
     pub(super) fn new(heap: &Arc<Heap>) -> Self {
         Self {
             heap: Arc::clone(heap),
@@ -90,7 +91,7 @@ impl Spare {
         }
     }
 
-    /// Memory of so many bytes at least.
+    /// Memory of at least this many bytes.
     pub(super) fn take(&self, bytes: usize) -> Result<Memory> {
         match self.fitting(bytes) {
             Some(memory) => Ok(memory),
@@ -98,18 +99,18 @@ impl Spare {
         }
     }
 
-    /// Keeps memory for the next taker.
+    /// Returns memory to the pool.
     pub(super) fn put(&self, memory: Memory) {
-        if self.heap.device.keeps_buffers() {
+        if self.heap.device.reuses_buffers() {
             let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
             free.entry(memory.bytes).or_default().push(memory);
         }
     }
 
     fn fitting(&self, bytes: usize) -> Option<Memory> {
-        let most = bytes.saturating_mul(WASTE).max(SMALL);
+        let max = bytes.saturating_mul(WASTE).max(SMALL);
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let (&size, memories) = free.range_mut(bytes..=most).next()?;
+        let (&size, memories) = free.range_mut(bytes..=max).next()?;
         let memory = memories.pop();
         if memories.is_empty() {
             free.remove(&size);
@@ -117,8 +118,8 @@ impl Spare {
         memory
     }
 
-    /// Frees all of it.
-    pub(super) fn give_up(&self) {
+    /// Frees the whole pool.
+    pub(super) fn release_unused(&self) {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         free.clear();
     }

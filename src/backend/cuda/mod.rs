@@ -1,37 +1,40 @@
-//! The backend for NVIDIA cards of compute capability 8.0 and later, on kernels of its own (`kernels/*.cu`).
+//! The backend for NVIDIA GPUs of compute capability 8.0 and later, with its own kernels
+//! (`kernels/*.cu`).
 //!
-//! Nothing of CUDA is needed to build it. At run time the driver must be there, and NVRTC, which compiles the kernels for the card at hand when they are first
-//! used; compiled kernels are kept in a cache folder. Numbers are bf16 with sums in f32; vectors and scores that leave the card are f32.
+//! Building it needs nothing of CUDA. At run time it needs the driver, and NVRTC to compile the
+//! kernels for the GPU when they are first used; compiled kernels are kept in a cache folder.
+//! Activations and weights are bf16 with f32 accumulators; vectors and scores that leave the GPU
+//! are f32.
 //!
 //! | file | concept |
 //! | --- | --- |
-//! | `device` | what is asked of a card: memory, queues, kernels by name |
-//! | `driver` | the card itself, through cudarc |
+//! | `device` | the interface of a GPU: memory, streams, kernels by name |
+//! | `driver` | a real GPU, through cudarc |
 //! | `sources`, `compile`, `cache` | kernels from source to cubin |
-//! | `parameters` | what kernels take |
-//! | `memory`, `lane`, `replay` | memory that is used again; a queue with its memory; doing again what a short batch launched |
-//! | `tensor` | rows of numbers on the card |
+//! | `parameters` | kernel parameters |
+//! | `memory`, `stream`, `graph` | the caching allocator; a stream with its memory; CUDA graphs of short batches |
+//! | `tensor` | tensors and parameters in GPU memory |
 //! | `rows`, `products`, `attend`, `sparse`, `nearest` | the operations |
 //!
-//! The same operations run on an emulated card in the tests: `kernels/emulate` compiles the kernels for the processor, and the emulator takes the driver's place.
+//! The tests run the same operations on an emulated GPU: `kernels/emulate` compiles the kernels for
+//! the CPU, and the emulator replaces the driver.
 
 mod attend;
 mod cache;
 mod compile;
-mod cubin;
 mod device;
 mod driver;
 #[cfg(test)]
 mod emulator;
-mod lane;
+mod graph;
 mod memory;
 mod nearest;
 mod parameters;
 mod products;
-mod replay;
 mod rows;
 mod sources;
 mod sparse;
+mod stream;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -41,43 +44,46 @@ use std::sync::Arc;
 
 pub use tensor::{Matrix, Tensor, Vector};
 
-use self::device::Device;
+use self::device::GpuDevice;
 use self::driver::Driver;
-use self::lane::Lane;
 use self::memory::{Heap, Memory};
 use self::parameters::NormParameters;
-use self::tensor::Numbers;
+use self::stream::Stream;
+use self::tensor::DType;
 use super::shapes::{self, expect};
 use super::{
-    Activation, Attention, Backend, Linear, Norm, Pooling, SparseVector, SpladeActivation,
-    SpladePooling,
+    Activation, Attention, Device, ForwardOps, Linear, Norm, Pooling, SparseVector,
+    SpladeActivation, SpladePooling,
 };
 use crate::error::{Error, Result};
 
-/// Batches under way at the same time: while one is calculated, another is copied or counted.
-const LANES: usize = 2;
+/// Batches in flight: while one is computed, another is copied or read back.
+const STREAMS: usize = 2;
 
-/// Tokens of a batch that fill the card: some hundred tiles of 128 rows for each of its multiprocessors' turns.
+/// Tokens of a batch that fill the GPU: for typical layers several hundred tiles of 128 rows, a few
+/// for each multiprocessor.
 const BATCH_TOKENS: usize = 16_384;
 
-/// Batches of so few tokens are replayed: for longer ones the launches take less time than the work.
-const REPLAYED_TOKENS: usize = 64;
+/// Batches of up to this many tokens use CUDA graphs; for longer ones launching takes less time
+/// than the work.
+const MAX_GRAPH_TOKENS: usize = 64;
 
-/// The architecture with tensor copies and wgmma, times ten. Later ones have other instructions in their place.
+/// The architecture with TMA and wgmma, times ten. Later ones have other instructions instead.
 const HOPPER: u32 = 90;
 
-/// A card.
-struct Card {
-    device: Arc<dyn Device>,
+/// A GPU.
+struct Gpu {
+    device: Arc<dyn GpuDevice>,
     heap: Arc<Heap>,
-    /// Tensor copies and matrix products of sm_90 are used.
+    /// Whether kernels for sm_90 (TMA, wgmma) are used.
     is_hopper: bool,
     multiprocessors: usize,
 }
 
-/// The backend for a card.
+/// The backend for a GPU.
 ///
-/// Clones share the card, its weights and the queue of work; [`lanes`](Backend::lanes) have queues of their own.
+/// Clones share the GPU, its parameters and the CUDA stream; [`streams`](Device::streams) have CUDA
+/// streams of their own.
 ///
 /// ```no_run
 /// use esparsa::backend::Cuda;
@@ -89,8 +95,8 @@ struct Card {
 /// ```
 #[derive(Clone)]
 pub struct Cuda {
-    card: Arc<Card>,
-    lane: Arc<Lane>,
+    gpu: Arc<Gpu>,
+    stream: Arc<Stream>,
 }
 
 impl fmt::Debug for Cuda {
@@ -100,21 +106,22 @@ impl fmt::Debug for Cuda {
 }
 
 impl Cuda {
-    /// The card of this number, from 0.
+    /// Opens the GPU with this number, from 0.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] with advice when there is no driver, no such card, no NVRTC, or when the card is older than compute capability 8.0.
+    /// [`Error::Device`], saying what to do, if there is no driver, no such GPU, no NVRTC, or if
+    /// the GPU has a compute capability below 8.0.
     pub fn new(number: usize) -> Result<Self> {
-        let device: Arc<dyn Device> = Arc::new(Driver::open(number)?);
+        let device: Arc<dyn GpuDevice> = Arc::new(Driver::open(number)?);
         let is_hopper = device.architecture() == HOPPER;
         let cuda = Self::on(device, is_hopper)?;
-        cuda.prove()?;
+        cuda.self_test()?;
         Ok(cuda)
     }
 
-    /// One small operation, so that a card for which no kernels can be made is found out here.
-    fn prove(&self) -> Result<()> {
+    /// Runs one small operation, so that a GPU for which kernels cannot be compiled fails here.
+    fn self_test(&self) -> Result<()> {
         let row = self.tensor(1, 2, &[1.5, -2.0])?;
         let found = self.values(&self.pool(&row, &[0, 1], Pooling::First)?)?;
         match found[..] == [1.5, -2.0] {
@@ -126,46 +133,48 @@ impl Cuda {
         }
     }
 
-    /// The same card as if it had so many multiprocessors: small products then take the kernels that large ones take. For tests.
+    /// Pretends that the GPU has `count` multiprocessors, so that small products use the kernels of
+    /// large ones. For tests.
     #[doc(hidden)]
     #[must_use]
     pub fn with_multiprocessors(self, count: usize) -> Self {
-        let card = Card {
-            device: Arc::clone(&self.card.device),
-            heap: Arc::clone(&self.card.heap),
-            is_hopper: self.card.is_hopper,
+        let gpu = Gpu {
+            device: Arc::clone(&self.gpu.device),
+            heap: Arc::clone(&self.gpu.heap),
+            is_hopper: self.gpu.is_hopper,
             multiprocessors: count.max(1),
         };
         Self {
-            card: Arc::new(card),
-            lane: self.lane,
+            gpu: Arc::new(gpu),
+            stream: self.stream,
         }
     }
 
-    /// How many cards there are.
+    /// The number of GPUs.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] with advice when there is no driver.
+    /// [`Error::Device`], saying what to install if there is no driver.
     pub fn count() -> Result<usize> {
         Driver::count()
     }
 
-    /// Waits until all work of this lane is done.
+    /// Waits until all work of this stream has finished.
     ///
     /// # Errors
     ///
     /// [`Error::Device`] for work that failed.
     pub fn synchronize(&self) -> Result<()> {
-        self.lane.synchronize()
+        self.stream.synchronize()
     }
 
-    /// Bytes of the card's memory that this backend and its lanes have, and the most that they ever had: weights, and what passes between operations.
+    /// Bytes of GPU memory that this backend and its streams have allocated, and their peak:
+    /// parameters and activations.
     pub fn memory_in_use(&self) -> (usize, usize) {
-        self.card.heap.usage()
+        self.gpu.heap.usage()
     }
 
-    fn on(device: Arc<dyn Device>, is_hopper: bool) -> Result<Self> {
+    fn on(device: Arc<dyn GpuDevice>, is_hopper: bool) -> Result<Self> {
         let architecture = device.architecture();
         if architecture < 80 {
             return Err(Error::device(format!(
@@ -177,8 +186,8 @@ impl Cuda {
         }
         let heap = Heap::new(&device);
         Ok(Self {
-            lane: Lane::new(&device, &heap)?,
-            card: Arc::new(Card {
+            stream: Stream::new(&device, &heap)?,
+            gpu: Arc::new(Gpu {
                 heap,
                 multiprocessors: device.multiprocessors() as usize,
                 device,
@@ -187,38 +196,38 @@ impl Cuda {
         })
     }
 
-    /// Memory for good with these bytes, which all lanes may read from now on.
+    /// Permanent memory with these bytes, readable by all streams.
     fn load(&self, bytes: &[u8]) -> Result<Memory> {
-        let memory = Memory::allocate(&self.card.heap, bytes.len())?;
-        self.lane.load(memory.address(), bytes)?;
+        let memory = Memory::allocate(&self.gpu.heap, bytes.len())?;
+        self.stream.load(memory.address(), bytes)?;
         Ok(memory)
     }
 
-    /// A tensor with anything in it.
-    fn empty(&self, rows: usize, columns: usize, numbers: Numbers) -> Result<Tensor> {
-        whole(rows)?;
-        whole(tensor::stride(columns, numbers))?;
+    /// An uninitialized tensor.
+    fn empty(&self, rows: usize, columns: usize, dtype: DType) -> Result<Tensor> {
+        to_i32(rows)?;
+        to_i32(tensor::stride(columns, dtype))?;
         Ok(Tensor {
-            buffer: self.lane.take(tensor::bytes(rows, columns, numbers))?,
+            buffer: self.stream.allocate(tensor::bytes(rows, columns, dtype))?,
             rows,
             columns,
-            numbers,
+            dtype,
         })
     }
 
-    /// Does `run`, which reads tensors, some of which may be another lane's.
-    fn reading<T>(&self, tensors: &[&Tensor], run: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Runs `run`, which reads these tensors; they may belong to other streams.
+    fn with_inputs<T>(&self, tensors: &[&Tensor], run: impl FnOnce() -> Result<T>) -> Result<T> {
         for tensor in tensors {
-            self.lane.read(&tensor.buffer)?;
+            self.stream.wait_for_writer(&tensor.buffer)?;
         }
         run()
     }
 
     fn matrix_of(&self, rows: usize, columns: usize, values: &[f32]) -> Result<Matrix> {
-        whole(rows)?;
-        whole(columns)?;
+        to_i32(rows)?;
+        to_i32(columns)?;
         Ok(Matrix {
-            memory: self.load(&tensor::narrow(values, columns))?,
+            memory: self.load(&tensor::encode_bf16(values, columns))?,
             rows,
             columns,
             maps: Default::default(),
@@ -226,8 +235,8 @@ impl Cuda {
     }
 }
 
-/// A size as kernels count.
-fn whole(size: usize) -> Result<i32> {
+/// A size in the type that kernels use.
+fn to_i32(size: usize) -> Result<i32> {
     i32::try_from(size).map_err(|_| {
         Error::device(format!(
             "expected a size below 2^31, found {size}; take smaller batches"
@@ -235,7 +244,7 @@ fn whole(size: usize) -> Result<i32> {
     })
 }
 
-/// A norm as kernels take it.
+/// A norm in the form that kernels take.
 fn norm_parameters(norm: Option<&Norm<'_, Cuda>>, columns: usize) -> Result<NormParameters> {
     let Some(norm) = norm else {
         return Ok(NormParameters::NONE);
@@ -261,7 +270,7 @@ fn norm_parameters(norm: Option<&Norm<'_, Cuda>>, columns: usize) -> Result<Norm
     })
 }
 
-/// An error unless the layer fits x.
+/// An error unless the shape of the layer matches `x`.
 fn check_layer(x: &Tensor, layer: &Linear<'_, Cuda>) -> Result<()> {
     expect(
         "columns of what a linear layer takes",
@@ -274,24 +283,24 @@ fn check_layer(x: &Tensor, layer: &Linear<'_, Cuda>) -> Result<()> {
     }
 }
 
-impl Backend for Cuda {
+impl Device for Cuda {
     type Tensor = Tensor;
     type Matrix = Matrix;
     type Table = Matrix;
     type Vector = Vector;
 
     fn name(&self) -> String {
-        let kind = if self.card.is_hopper { "wgmma" } else { "mma" };
-        format!("cuda, {}, bf16, {kind}", self.card.device.name())
+        let kind = if self.gpu.is_hopper { "wgmma" } else { "mma" };
+        format!("cuda, {}, bf16, {kind}", self.gpu.device.name())
     }
 
-    fn lanes(&self) -> Vec<Self> {
+    fn streams(&self) -> Vec<Self> {
         let first = self.clone();
-        let others = (1..LANES).filter_map(|_| {
-            // A card that is too full for another queue still has the first one.
-            let lane = Lane::new(&self.card.device, &self.card.heap).ok()?;
-            let card = Arc::clone(&self.card);
-            Some(Self { card, lane })
+        let others = (1..STREAMS).filter_map(|_| {
+            // A GPU without memory for another stream still has the first one.
+            let stream = Stream::new(&self.gpu.device, &self.gpu.heap).ok()?;
+            let gpu = Arc::clone(&self.gpu);
+            Some(Self { gpu, stream })
         });
         std::iter::once(first).chain(others).collect()
     }
@@ -301,12 +310,12 @@ impl Backend for Cuda {
     }
 
     fn matrix(&self, outputs: usize, inputs: usize, values: &[f32]) -> Result<Matrix> {
-        shapes::numbers("a matrix", outputs, inputs, values.len())?;
+        shapes::count("a matrix", outputs, inputs, values.len())?;
         self.matrix_of(outputs, inputs, values)
     }
 
     fn table(&self, rows: usize, columns: usize, values: &[f32]) -> Result<Matrix> {
-        shapes::numbers("a table", rows, columns, values.len())?;
+        shapes::count("a table", rows, columns, values.len())?;
         self.matrix_of(rows, columns, values)
     }
 
@@ -322,23 +331,23 @@ impl Backend for Cuda {
     }
 
     fn tensor(&self, rows: usize, columns: usize, values: &[f32]) -> Result<Tensor> {
-        shapes::numbers("a tensor", rows, columns, values.len())?;
-        whole(rows)?;
-        whole(columns)?;
+        shapes::count("a tensor", rows, columns, values.len())?;
+        to_i32(rows)?;
+        to_i32(columns)?;
         Ok(Tensor {
-            buffer: self.lane.upload(&tensor::narrow(values, columns))?,
+            buffer: self.stream.upload(&tensor::encode_bf16(values, columns))?,
             rows,
             columns,
-            numbers: Numbers::Narrow,
+            dtype: DType::Bf16,
         })
     }
 
     fn values(&self, tensor: &Tensor) -> Result<Vec<f32>> {
-        let bytes = tensor::bytes(tensor.rows, tensor.columns, tensor.numbers);
-        let bytes = self.reading(&[tensor], || self.lane.download(&tensor.buffer, bytes))?;
-        Ok(match tensor.numbers {
-            Numbers::Narrow => tensor::widen(&bytes, tensor.columns),
-            Numbers::Wide => tensor::wide(&bytes),
+        let bytes = tensor::bytes(tensor.rows, tensor.columns, tensor.dtype);
+        let bytes = self.with_inputs(&[tensor], || self.stream.download(&tensor.buffer, bytes))?;
+        Ok(match tensor.dtype {
+            DType::Bf16 => tensor::decode_bf16(&bytes, tensor.columns),
+            DType::F32 => tensor::decode_f32(&bytes),
         })
     }
 
@@ -346,18 +355,20 @@ impl Backend for Cuda {
         tensor.shape()
     }
 
-    fn is_apart(&self) -> bool {
+    fn is_async(&self) -> bool {
         true
     }
+}
 
-    fn replayable(
+impl ForwardOps for Cuda {
+    fn run_graphed(
         &self,
         key: &[u32],
         tokens: usize,
         run: impl Fn() -> Result<Tensor>,
     ) -> Result<Tensor> {
-        match tokens <= REPLAYED_TOKENS {
-            true => self.lane.replayable(key.to_vec(), run),
+        match tokens <= MAX_GRAPH_TOKENS {
+            true => self.stream.run_graphed(key.to_vec(), run),
             false => run(),
         }
     }
@@ -378,7 +389,7 @@ impl Backend for Cuda {
         activation: Activation,
     ) -> Result<Tensor> {
         check_layer(x, layer)?;
-        self.reading(&[x], || self.product(x, layer, activation, None))
+        self.with_inputs(&[x], || self.product(x, layer, activation, None))
     }
 
     fn gated(
@@ -391,9 +402,9 @@ impl Backend for Cuda {
         check_layer(x, gate)?;
         check_layer(x, up)?;
         expect("outputs of the gate", up.weight.rows, gate.weight.rows)?;
-        self.reading(&[x], || {
+        self.with_inputs(&[x], || {
             let gate = self.product(x, gate, activation, None)?;
-            let factor = Some((parameters::Then::Times, &gate));
+            let factor = Some((parameters::Epilogue::Multiply, &gate));
             self.product(x, up, Activation::Identity, factor)
         })
     }
@@ -409,8 +420,8 @@ impl Backend for Cuda {
         let outputs = layer.weight.rows;
         shapes::same("a residual", residual.shape(), (x.rows, outputs))?;
         let parameters = norm_parameters(norm, outputs)?;
-        self.reading(&[x, residual], || {
-            let summand = Some((parameters::Then::Add, residual));
+        self.with_inputs(&[x, residual], || {
+            let summand = Some((parameters::Epilogue::Add, residual));
             let sum = self.product(x, layer, Activation::Identity, summand)?;
             match norm {
                 Some(_) => self.sum_of(&sum, None, parameters),
@@ -422,12 +433,12 @@ impl Backend for Cuda {
     fn add(&self, x: &Tensor, y: &Tensor, norm: Option<&Norm<'_, Self>>) -> Result<Tensor> {
         shapes::same("a sum", y.shape(), x.shape())?;
         let norm = norm_parameters(norm, x.columns)?;
-        self.reading(&[x, y], || self.sum_of(x, Some(y), norm))
+        self.with_inputs(&[x, y], || self.sum_of(x, Some(y), norm))
     }
 
     fn norm(&self, x: &Tensor, norm: &Norm<'_, Self>) -> Result<Tensor> {
         let norm = norm_parameters(Some(norm), x.columns)?;
-        self.reading(&[x], || self.sum_of(x, None, norm))
+        self.with_inputs(&[x], || self.sum_of(x, None, norm))
     }
 
     fn attention(&self, attention: &Attention<'_, Self>) -> Result<Tensor> {
@@ -435,19 +446,19 @@ impl Backend for Cuda {
         self.attend(attention)
     }
 
-    fn neighbours(&self, x: &Tensor, starts: &[u32], width: usize) -> Result<Tensor> {
+    fn im2col(&self, x: &Tensor, starts: &[u32], width: usize) -> Result<Tensor> {
         shapes::starts(starts, x.rows)?;
         shapes::odd(width)?;
-        self.reading(&[x], || self.neighbours_of(x, starts, width))
+        self.with_inputs(&[x], || self.im2col_of(x, starts, width))
     }
 
     fn pool(&self, x: &Tensor, starts: &[u32], pooling: Pooling) -> Result<Tensor> {
         shapes::starts(starts, x.rows)?;
-        self.reading(&[x], || self.pooled(x, starts, pooling))
+        self.with_inputs(&[x], || self.pooled(x, starts, pooling))
     }
 
-    fn unit_rows(&self, x: &Tensor) -> Result<Tensor> {
-        self.reading(&[x], || self.unit_rows_of(x))
+    fn l2_normalize(&self, x: &Tensor) -> Result<Tensor> {
+        self.with_inputs(&[x], || self.l2_normalize_of(x))
     }
 
     fn splade(
@@ -457,20 +468,20 @@ impl Backend for Cuda {
         decoder: &Linear<'_, Self>,
         activation: SpladeActivation,
         pooling: SpladePooling,
-        most: usize,
+        max_terms: usize,
     ) -> Result<Vec<SparseVector>> {
         check_layer(x, decoder)?;
         shapes::starts(starts, x.rows)?;
-        self.reading(&[x], || {
-            self.sparse_vectors(x, starts, decoder, activation, pooling, most)
+        self.with_inputs(&[x], || {
+            self.sparse_vectors(x, starts, decoder, activation, pooling, max_terms)
         })
     }
 
     fn max_sim(&self, query: &Tensor, documents: &Tensor, starts: &[u32]) -> Result<Vec<f32>> {
         expect("columns of documents", documents.columns, query.columns)?;
         shapes::starts(starts, documents.rows)?;
-        self.reading(&[query, documents], || {
-            self.late_scores(query, documents, starts)
+        self.with_inputs(&[query, documents], || {
+            self.max_sim_scores(query, documents, starts)
         })
     }
 
@@ -481,6 +492,6 @@ impl Backend for Cuda {
         k: usize,
     ) -> Result<Vec<Vec<(u32, f32)>>> {
         expect("columns of vectors", vectors.columns, queries.columns)?;
-        self.reading(&[queries, vectors], || self.nearest_of(queries, vectors, k))
+        self.with_inputs(&[queries, vectors], || self.nearest_of(queries, vectors, k))
     }
 }

@@ -1,14 +1,14 @@
-//! The parameters of each kernel: the structures of `kernels/parameters.cuh`, field by field.
+//! Kernel parameters: the structures of `kernels/parameters.cuh`, field by field.
 
 use zerocopy::{Immutable, IntoBytes};
 
 use super::device::{Address, TensorMap};
 use crate::backend::{Activation, Pooling, SpladeActivation};
 
-/// The absent pointer.
+/// The null pointer.
 pub(super) const ABSENT: Address = 0;
 
-/// A structure that a kernel takes.
+/// A parameter structure.
 pub(super) trait Parameters: IntoBytes + Immutable {}
 
 macro_rules! parameters {
@@ -24,7 +24,7 @@ macro_rules! parameters {
             impl Parameters for $name {}
         )*
 
-        /// Names and bytes of all structures.
+        /// Names and sizes of all structures.
         #[cfg(test)]
         pub(super) fn sizes() -> Vec<(&'static str, usize)> {
             vec![$(($cuda, size_of::<$name>())),*]
@@ -61,17 +61,17 @@ parameters! {
     }
     RowsOf = "RowsParameters" {
         x: Address, y: Address, out: Address, norm: NormParameters,
-        rows: i32, columns: i32, stride: i32, unused: i32,
+        rows: i32, columns: i32, stride: i32, padding: i32,
     }
     Convert = "ConvertParameters" {
-        narrow: Address, wide: Address, rows: i32, columns: i32, stride: i32, unused: i32,
+        bf16_rows: Address, f32_rows: Address, rows: i32, columns: i32, stride: i32, padding: i32,
     }
-    Unit = "UnitParameters" { x: Address, out: Address, rows: i32, columns: i32 }
+    L2Normalize = "L2NormalizeParameters" { x: Address, out: Address, rows: i32, columns: i32 }
     Pool = "PoolParameters" {
         x: Address, starts: Address, out: Address,
         sequences: i32, columns: i32, stride: i32, pooling: i32,
     }
-    Neighbours = "NeighboursParameters" {
+    Im2col = "Im2colParameters" {
         x: Address, starts: Address, out: Address,
         sequences: i32, rows: i32, columns: i32, stride: i32, out_stride: i32, width: i32,
     }
@@ -80,7 +80,7 @@ parameters! {
         a_batch: i64, b_batch: i64, out_batch: i64,
         m: i32, n: i32, k: i32,
         a_stride: i32, b_stride: i32, out_stride: i32, other_stride: i32,
-        then: i32, activation: i32, unused: i32,
+        epilogue: i32, activation: i32, padding: i32,
     }
     AttentionOf = "AttentionParameters" {
         projections: Address, out: Address, starts: Address, tiles: Address,
@@ -90,11 +90,11 @@ parameters! {
     }
     Heads = "HeadsParameters" {
         x: Address, out: Address,
-        rows: i32, heads: i32, head_size: i32, column: i32, stride: i32, unused: i32,
+        rows: i32, heads: i32, head_size: i32, column: i32, stride: i32, padding: i32,
     }
     Late = "LateParameters" {
         query: Address, documents: Address, starts: Address, out: Address,
-        query_rows: i32, columns: i32, sequences: i32, unused: i32,
+        query_rows: i32, columns: i32, sequences: i32, padding: i32,
     }
     Splade = "SpladeParameters" {
         x: Address, decoder: Address, bias: Address, sequence_of: Address, table: Address,
@@ -102,23 +102,23 @@ parameters! {
     }
     Sparsify = "SparsifyParameters" {
         table: Address, offsets: Address, found_terms: Address, found_weights: Address, found_rows: Address,
-        sequences: i32, terms: i32, kind: i32, activation: i32, threshold: f32, unused: i32,
+        sequences: i32, terms: i32, kind: i32, activation: i32, threshold: f32, padding: i32,
     }
-    Limit = "LimitParameters" { table: Address, sequences: i32, terms: i32, k: i32, unused: i32 }
+    TopK = "TopKParameters" { table: Address, sequences: i32, terms: i32, k: i32, padding: i32 }
     Nearest = "NearestParameters" {
-        scores: Address, best_scores: Address, best_numbers: Address,
-        queries: i32, count: i32, first: i32, k: i32, is_empty: i32, unused: i32,
+        scores: Address, best_scores: Address, best_ids: Address,
+        queries: i32, count: i32, first: i32, k: i32, is_empty: i32, padding: i32,
     }
-    /// A product whose operands come by tensor copies.
+    /// A product whose operands are loaded by tensor copies.
     ProductHopper = "ProductHopperParameters" {
-        a: TensorMap, b: TensorMap, other: TensorMap, out: TensorMap, product: Product, unused: [u8; 24],
+        a: TensorMap, b: TensorMap, other: TensorMap, out: TensorMap, product: Product, padding: [u8; 24],
     }
-    /// A SPLADE head whose operands come by tensor copies.
+    /// A SPLADE head whose operands are loaded by tensor copies.
     SpladeHopper = "SpladeHopperParameters" { x: TensorMap, decoder: TensorMap, splade: Splade }
 }
 
 impl Product {
-    /// All zeros: no operands, no bias, nothing done to the outputs.
+    /// All zeros: no operands, no bias, no epilogue.
     pub(super) const NONE: Self = Self {
         a: ABSENT,
         b: ABSENT,
@@ -135,21 +135,21 @@ impl Product {
         b_stride: 0,
         out_stride: 0,
         other_stride: 0,
-        then: Then::Nothing as i32,
+        epilogue: Epilogue::Nothing as i32,
         activation: 0,
-        unused: 0,
+        padding: 0,
     };
 }
 
-/// What is done to the outputs of a product before they are stored.
+/// The epilogue of a product: applied to its outputs before they are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
+pub(super) enum Epilogue {
     Nothing = 0,
     Add = 1,
-    Times = 2,
+    Multiply = 2,
 }
 
-/// The number of an activation.
+/// The code of an activation.
 pub(super) fn activation(activation: Activation) -> i32 {
     match activation {
         Activation::Identity => 0,
@@ -161,7 +161,7 @@ pub(super) fn activation(activation: Activation) -> i32 {
     }
 }
 
-/// The number of a pooling.
+/// The code of a pooling.
 pub(super) fn pooling(pooling: Pooling) -> i32 {
     match pooling {
         Pooling::First => 0,
@@ -173,7 +173,7 @@ pub(super) fn pooling(pooling: Pooling) -> i32 {
     }
 }
 
-/// The number of what makes weights of logits.
+/// The code of a SPLADE activation.
 pub(super) fn splade_activation(activation: SpladeActivation) -> i32 {
     match activation {
         SpladeActivation::Log1pRelu => 0,

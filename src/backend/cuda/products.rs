@@ -1,29 +1,29 @@
-//! Products with weights, and which kernel makes them.
+//! Products with weights, and the choice of their kernel.
 
 use super::device::TensorMap;
-use super::parameters::{ABSENT, Product, ProductHopper, Then, activation as number_of};
-use super::tensor::{Matrix, Numbers, Tensor};
-use super::{Cuda, sources, whole};
+use super::parameters::{ABSENT, Epilogue, Product, ProductHopper, activation as number_of};
+use super::tensor::{DType, Matrix, Tensor};
+use super::{Cuda, sources, to_i32};
 use crate::backend::{Activation, Linear};
 use crate::error::Result;
 
 impl Cuda {
-    /// then(activation(x · weightᵀ + bias), other): bf16, or f32 for x in f32.
+    /// epilogue(activation(x · weightᵀ + bias), other): bf16, or f32 if `x` is f32.
     pub(super) fn product(
         &self,
         x: &Tensor,
         layer: &Linear<'_, Self>,
         activation: Activation,
-        other: Option<(Then, &Tensor)>,
+        other: Option<(Epilogue, &Tensor)>,
     ) -> Result<Tensor> {
-        let numbers = x.numbers;
-        let x = self.narrowed(x)?;
+        let dtype = x.dtype;
+        let x = self.as_bf16(x)?;
         let other = match other {
-            Some((then, tensor)) => Some((then, self.narrowed(tensor)?)),
+            Some((epilogue, tensor)) => Some((epilogue, self.as_bf16(tensor)?)),
             None => None,
         };
         let weight = layer.weight;
-        let out = self.empty(x.rows, weight.rows, numbers)?;
+        let out = self.empty(x.rows, weight.rows, dtype)?;
         let parameters = Product {
             a: x.address(),
             b: weight.memory.address(),
@@ -32,66 +32,70 @@ impl Cuda {
             other: other
                 .as_ref()
                 .map_or(ABSENT, |(_, tensor)| tensor.address()),
-            m: whole(x.rows)?,
-            n: whole(weight.rows)?,
-            k: whole(weight.columns)?,
-            a_stride: whole(x.stride())?,
-            b_stride: whole(weight.stride())?,
-            out_stride: whole(out.stride())?,
+            m: to_i32(x.rows)?,
+            n: to_i32(weight.rows)?,
+            k: to_i32(weight.columns)?,
+            a_stride: to_i32(x.stride())?,
+            b_stride: to_i32(weight.stride())?,
+            out_stride: to_i32(out.stride())?,
             other_stride: other
                 .as_ref()
-                .map_or(Ok(0), |(_, tensor)| whole(tensor.stride()))?,
-            then: other.as_ref().map_or(Then::Nothing, |(then, _)| *then) as i32,
+                .map_or(Ok(0), |(_, tensor)| to_i32(tensor.stride()))?,
+            epilogue: other
+                .as_ref()
+                .map_or(Epilogue::Nothing, |(epilogue, _)| *epilogue) as i32,
             activation: number_of(activation),
             ..Product::NONE
         };
         let other = other.as_ref().map(|(_, tensor)| &**tensor);
-        match self.hopper_tile(&parameters, other, numbers) {
+        match self.hopper_tile(&parameters, other, dtype) {
             Some(tile) => self.launch_on_hopper(tile, &parameters, &x, weight, other, &out)?,
-            None => self.launch_product(&parameters, numbers, 1)?,
+            None => self.launch_product(&parameters, dtype, 1)?,
         }
         Ok(out)
     }
 
-    /// The tile with which the kernels for Hopper make a product, if the card is one and there are tiles for half of it at least.
+    /// The tile of the Hopper kernel for a product, if the GPU is a Hopper and the tiles fill at
+    /// least half of it.
     fn hopper_tile(
         &self,
         parameters: &Product,
         other: Option<&Tensor>,
-        numbers: Numbers,
+        dtype: DType,
     ) -> Option<(usize, usize)> {
-        if !self.card.is_hopper || numbers == Numbers::Wide {
+        if !self.gpu.is_hopper || dtype == DType::F32 {
             return None;
         }
         let shape = [parameters.m, parameters.n, parameters.k].map(|size| size as usize);
-        let finish = finishing_cycles(parameters.activation, other.is_some());
-        let multiprocessors = self.card.multiprocessors;
+        let finish = epilogue_cycles(parameters.activation, other.is_some());
+        let multiprocessors = self.gpu.multiprocessors;
         let tile = hopper_tile(shape, finish, multiprocessors);
         let tiles = shape[0].div_ceil(HOPPER_ROWS) * shape[1].div_ceil(tile.0);
         (2 * tiles >= multiprocessors).then_some(tile)
     }
 }
 
-/// Rows and columns of a tile of the kernels for tensor cores of 8.0 and of their small forms, and the shared memory of a block.
+/// Rows and columns of a tile of the sm_80 kernels and of their small variants, and the shared
+/// memory per block.
 const TILE: usize = 128;
 const TILE_BYTES: usize = 49_152;
 const SMALL_TILE: usize = 32;
 const SMALL_TILE_BYTES: usize = 65_536;
 
-/// Rows of a tile on Hopper.
+/// Rows of a Hopper tile.
 const HOPPER_ROWS: usize = 128;
-/// Columns of a tile on Hopper, with the shared memory of a block.
+/// Columns of a Hopper tile, with the shared memory per block.
 pub(super) const HOPPER_TILES: [(usize, usize); 3] =
     [(128, 217_200), (192, 227_424), (256, 221_264)];
-/// Rows of the boxes in which results are written.
+/// Rows of the boxes that store results.
 const HOPPER_OUT_ROWS: usize = 16;
 
 impl Cuda {
-    /// The product TN of `batch` pairs, by the kernel that suits its size.
+    /// Launches the TN product of `batch` pairs, with the kernel that suits its size.
     pub(super) fn launch_product(
         &self,
         parameters: &Product,
-        numbers: Numbers,
+        dtype: DType,
         batch: usize,
     ) -> Result<()> {
         let (m, n) = (parameters.m as usize, parameters.n as usize);
@@ -99,22 +103,22 @@ impl Cuda {
             return Ok(());
         }
         let tiles = |size: usize| m.div_ceil(size) * n.div_ceil(size);
-        let is_small = tiles(TILE) * batch < self.card.multiprocessors;
-        let kernel = match (numbers, is_small) {
-            (Numbers::Narrow, false) => const { sources::kernel("product_tn") },
-            (Numbers::Narrow, true) => const { sources::kernel("product_tn_small") },
-            (Numbers::Wide, false) => const { sources::kernel("product_tn_f32") },
-            (Numbers::Wide, true) => const { sources::kernel("product_tn_f32_small") },
+        let is_small = tiles(TILE) * batch < self.gpu.multiprocessors;
+        let kernel = match (dtype, is_small) {
+            (DType::Bf16, false) => const { sources::kernel("product_tn") },
+            (DType::Bf16, true) => const { sources::kernel("product_tn_small") },
+            (DType::F32, false) => const { sources::kernel("product_tn_f32") },
+            (DType::F32, true) => const { sources::kernel("product_tn_f32_small") },
         };
         let (tile, bytes) = match is_small {
             true => (SMALL_TILE, SMALL_TILE_BYTES),
             false => (TILE, TILE_BYTES),
         };
         let grid = [tiles(tile), 1, batch];
-        self.lane.launch(kernel, grid, bytes, parameters)
+        self.stream.launch(kernel, grid, bytes, parameters)
     }
 
-    /// The same for one pair with bf16 outputs, on Hopper's matrix units, by tiles of this width and shared memory.
+    /// Launches one product with bf16 outputs by wgmma, with tiles of this width and shared memory.
     pub(super) fn launch_on_hopper(
         &self,
         (width, bytes): (usize, usize),
@@ -126,7 +130,7 @@ impl Cuda {
     ) -> Result<()> {
         let map = |tensor: &Tensor, rows| {
             let (all, columns) = tensor.shape();
-            let device = &self.card.device;
+            let device = &self.gpu.device;
             device.tensor_map(tensor.address(), all, columns, tensor.stride(), rows)
         };
         let parameters = ProductHopper {
@@ -135,7 +139,7 @@ impl Cuda {
             other: other.map_or(Ok(TensorMap::ABSENT), |other| map(other, HOPPER_ROWS))?,
             out: map(out, HOPPER_OUT_ROWS)?,
             product: *parameters,
-            unused: [0; 24],
+            padding: [0; 24],
         };
         let kernel = match width {
             128 => const { sources::kernel("product_hopper_128") },
@@ -143,18 +147,18 @@ impl Cuda {
             _ => const { sources::kernel("product_hopper_256") },
         };
         let tiles = x.rows.div_ceil(HOPPER_ROWS) * weight.rows.div_ceil(width);
-        let grid = [self.card.multiprocessors.min(tiles), 1, 1];
-        self.lane.launch(kernel, grid, bytes, &parameters)
+        let grid = [self.gpu.multiprocessors.min(tiles), 1, 1];
+        self.stream.launch(kernel, grid, bytes, &parameters)
     }
 
-    /// The weight in boxes of so many rows.
+    /// The tensor map of the weight with boxes of `rows` rows.
     pub(super) fn weight_map(&self, weight: &Matrix, rows: usize) -> Result<TensorMap> {
         let place = HOPPER_TILES.iter().position(|(width, _)| *width == rows);
         let place = &weight.maps[place.unwrap_or(0)];
         if let Some(map) = place.get() {
             return Ok(*map);
         }
-        let map = self.card.device.tensor_map(
+        let map = self.gpu.device.tensor_map(
             weight.memory.address(),
             weight.rows,
             weight.columns,
@@ -165,8 +169,8 @@ impl Cuda {
     }
 }
 
-/// About how many cycles a warpgroup takes to finish 64 columns of a tile.
-fn finishing_cycles(activation: i32, has_other: bool) -> usize {
+/// The approximate number of cycles of a warpgroup's epilogue for 64 columns of a tile.
+fn epilogue_cycles(activation: i32, has_other: bool) -> usize {
     match (activation, has_other) {
         (0 | 3, false) => 350,
         (0 | 3, true) => 500,
@@ -174,8 +178,10 @@ fn finishing_cycles(activation: i32, has_other: bool) -> usize {
     }
 }
 
-/// The width of tiles with which a product of rows × columns over a depth takes the fewest cycles by estimate, and its shared memory. Kernels of 192 and 256 columns multiply and finish in turns; that of
-/// 128 finishes a tile while it multiplies the next, but waits more for the L2 cache. (Estimated from the machine code; to be measured.)
+/// The tile width with the lowest estimated number of cycles for a product of rows × columns over a
+/// depth, and its shared memory. The kernels of 192 and 256 columns alternate between product and
+/// epilogue; the one of 128 overlaps the epilogue of a tile with the product of the next, but waits
+/// more for the L2 cache. (Estimated from the machine code, not measured.)
 fn hopper_tile(
     [rows, columns, depth]: [usize; 3],
     finish: usize,
@@ -203,12 +209,12 @@ mod tests {
 
     #[test]
     fn tiles_are_as_wide_as_leaves_the_fewest_multiprocessors_idle() {
-        // 128 rows of tiles: 3 columns of 256 make 384 tiles, 3 rounds of 132.
+        // 128 row tiles: 3 columns of 256 give 384 tiles, 3 waves of 132.
         assert_eq!(hopper_tile([16_384, 768, 3_072], 350, 132).0, 256);
-        // Costly activations are hidden by the tiles of 128 columns.
+        // Tiles of 128 columns hide expensive activations.
         assert_eq!(hopper_tile([16_384, 3_072, 768], 1_900, 132).0, 128);
         assert_eq!(hopper_tile([1_000, 128, 768], 350, 132).0, 128);
-        // 4,096 rows of 768 columns: 128 tiles of 192 columns, one round.
+        // 4,096 rows of 768 columns: 128 tiles of 192 columns, one wave.
         assert_eq!(hopper_tile([4_096, 768, 768], 350, 132).0, 192);
     }
 }

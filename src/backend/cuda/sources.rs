@@ -1,7 +1,8 @@
-//! The kernels' sources, and the table of all kernels.
+//! The kernel sources, and the table of all kernels.
 //!
-//! Sources are part of the binary. Before NVRTC gets one, its `#include` lines are replaced with what they name, so that NVRTC needs no file.
-//! [`KERNELS`] has a row for each kernel; a test holds the rows against what the compiler found in the sources.
+//! Sources are part of the binary. Before a source goes to NVRTC, its `#include` lines are replaced
+//! by the files they name, so that NVRTC needs no files. [`KERNELS`] has a row for each kernel; a
+//! test compares the rows with what the compiler finds in the sources.
 
 use super::device::Kernel;
 
@@ -11,7 +12,7 @@ macro_rules! texts {
     };
 }
 
-/// Sources that are compiled each for itself. Those for sm_90 alone end in `_hopper.cu`.
+/// Sources that are compiled separately. Those for sm_90 only end in `_hopper.cu`.
 pub(super) const FILES: &[(&str, &str)] = texts![
     "rows.cu",
     "pool.cu",
@@ -30,13 +31,13 @@ pub(super) const FILES: &[(&str, &str)] = texts![
     "splade_hopper.cu",
 ];
 
-/// What they include.
+/// The headers.
 const HEADERS: &[(&str, &str)] = texts![
     "prelude.cuh",
     "parameters.cuh",
     "activation.cuh",
     "attention.cuh",
-    "eights.cuh",
+    "vec8.cuh",
     "hopper.cuh",
     "hopper_product.cuh",
     "product.cuh",
@@ -44,15 +45,15 @@ const HEADERS: &[(&str, &str)] = texts![
     "splade.cuh",
 ];
 
-/// Every kernel: its name, its source and its threads a block.
+/// Every kernel: its name, its source and its threads per block.
 pub(super) const KERNELS: &[Kernel] = &[
     row("add_norm", "rows.cu", 256),
     row("embed", "rows.cu", 256),
-    row("heads_apart", "rows.cu", 256),
-    row("narrow", "rows.cu", 256),
-    row("neighbours", "rows.cu", 256),
-    row("unit_rows", "rows.cu", 256),
-    row("widen", "rows.cu", 256),
+    row("split_heads", "rows.cu", 256),
+    row("f32_to_bf16", "rows.cu", 256),
+    row("im2col", "rows.cu", 256),
+    row("l2_normalize", "rows.cu", 256),
+    row("bf16_to_f32", "rows.cu", 256),
     row("pool", "pool.cu", 32),
     row("attention_16", "attention_16.cu", 128),
     row("attention_16_bias", "attention_16.cu", 128),
@@ -82,10 +83,10 @@ pub(super) const KERNELS: &[Kernel] = &[
     row("product_tn_f32_small", "product.cu", 128),
     row("product_tn_small", "product.cu", 128),
     row("splade_max", "splade.cu", 128),
-    row("splade_max_places", "splade.cu", 128),
+    row("splade_argmax", "splade.cu", 128),
     row("splade_sum", "splade.cu", 128),
     row("sparse_count", "sparsify.cu", 1024),
-    row("sparse_limit", "sparsify.cu", 1024),
+    row("sparse_top_k", "sparsify.cu", 1024),
     row("sparse_offsets", "sparsify.cu", 1024),
     row("sparse_write", "sparsify.cu", 1024),
     row("nearest_merge", "nearest.cu", 512),
@@ -93,7 +94,7 @@ pub(super) const KERNELS: &[Kernel] = &[
     row("product_hopper_192", "product_hopper.cu", 384),
     row("product_hopper_256", "product_hopper.cu", 384),
     row("splade_hopper_max", "splade_hopper.cu", 384),
-    row("splade_hopper_max_places", "splade_hopper.cu", 384),
+    row("splade_hopper_argmax", "splade_hopper.cu", 384),
     row("splade_hopper_sum", "splade_hopper.cu", 384),
 ];
 
@@ -106,12 +107,12 @@ const fn row(name: &'static str, file: &'static str, threads: u32) -> Kernel {
     }
 }
 
-/// The kernel of this name. Meant for constants, where a name that is not there does not compile:
-/// `const POOL: &Kernel = sources::kernel("pool");`
+/// The kernel of this name. Meant for constants, where a wrong name does not compile: `const POOL:
+/// &Kernel = sources::kernel("pool");`
 ///
 /// # Panics
 ///
-/// When there is no such kernel.
+/// If there is no such kernel.
 pub(super) const fn kernel(name: &str) -> &'static Kernel {
     let mut i = 0;
     while i < KERNELS.len() {
@@ -123,7 +124,7 @@ pub(super) const fn kernel(name: &str) -> &'static Kernel {
     panic!("no kernel of this name: see sources::KERNELS")
 }
 
-/// True for sources for sm_90 alone.
+/// True for sources for sm_90 only.
 pub(super) const fn is_hopper(file: &str) -> bool {
     const END: &[u8] = b"_hopper.cu";
     match file.as_bytes().split_last_chunk::<{ END.len() }>() {
@@ -140,12 +141,12 @@ const fn equal(a: &[u8], b: &[u8]) -> bool {
     i == a.len() && i == b.len()
 }
 
-/// The text of a source with its own includes put in place, each once. `#line` tells the compiler where lines come from, so that its messages name
-/// the files of `kernels/`.
+/// The text of a source with its includes expanded, each once. `#line` tells the compiler where
+/// lines come from, so that its messages name the files of `kernels/`.
 ///
 /// # Panics
 ///
-/// When `file` is none of [`FILES`].
+/// If `file` is not in [`FILES`].
 pub(super) fn text(file: &str) -> String {
     let (name, source) = FILES
         .iter()
@@ -168,7 +169,7 @@ fn put(out: &mut String, name: &str, source: &'static str, there: &mut Vec<&'sta
                 put(out, header, text, there);
                 out.push_str(&format!("#line {} \"{name}\"\n", number + 2));
             }
-            // Each header is put in once: the compiler would only warn of the pragma outside a file of its own.
+            // Each header is expanded once; outside a header the compiler would warn of the pragma.
             None if line.trim() == "#pragma once" => out.push('\n'),
             None => {
                 out.push_str(line);
@@ -178,7 +179,7 @@ fn put(out: &mut String, name: &str, source: &'static str, there: &mut Vec<&'sta
     }
 }
 
-/// `x.cuh` of a line `#include "x.cuh"`.
+/// The `x.cuh` of a line `#include "x.cuh"`.
 fn included(line: &str) -> Option<&str> {
     let rest = line.trim_start().strip_prefix("#include")?.trim_start();
     rest.strip_prefix('"')?.split('"').next()
@@ -194,7 +195,7 @@ mod tests {
     fn includes_are_put_in_place_once() {
         for (file, _) in FILES {
             let text = text(file);
-            // What is left are the emulator's, which stand behind an #ifdef.
+            // What is left are the emulator's includes, behind an #ifdef.
             for line in text.lines() {
                 if let Some(left) = included(line) {
                     assert!(
@@ -247,7 +248,8 @@ mod tests {
         }
     }
 
-    /// What `KERNEL(name, threads, blocks)` says outside of macros. The compiler's own list is held against the table in `compile`.
+    /// The kernels that a source declares with `KERNEL(name, threads, blocks)` outside macros. A
+    /// test in `compile` checks the compiler's list against the table.
     fn declared(source: &str) -> Vec<(&str, &str)> {
         source
             .lines()

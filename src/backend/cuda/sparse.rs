@@ -1,27 +1,28 @@
-//! What is folded over tokens: SPLADE's vectors and ColBERT's scores.
+//! Pooling over tokens: SPLADE's vectors and ColBERT's scores.
 
 use super::device::Kernel;
-use super::lane::{Buffer, Kept};
 use super::parameters::{
-    ABSENT, Late, Limit, Sparsify, Splade, SpladeHopper, splade_activation as number_of,
+    ABSENT, Late, Sparsify, Splade, SpladeHopper, TopK, splade_activation as number_of,
 };
+use super::stream::{Buffer, CachedTable};
 use super::tensor::{self, Matrix, Tensor};
-use super::{Cuda, sources, whole};
-use crate::backend::{Linear, SparseVector, SpladeActivation, SpladePooling, greatest};
+use super::{Cuda, sources, to_i32};
+use crate::backend::{Linear, SparseVector, SpladeActivation, SpladePooling, top_terms};
 use crate::error::Result;
 
-/// Rows and terms of a tile of the kernels for 8.0, and the shared memory of a block.
+/// Rows and terms of a tile of the sm_80 kernels, and the shared memory per block.
 const TILE: usize = 128;
 const TILE_BYTES: usize = 49_152;
-/// Rows and terms of a tile on Hopper.
+/// Rows and terms of a Hopper tile.
 const HOPPER_ROWS: usize = 128;
 const HOPPER_TERMS: usize = 256;
 const HOPPER_BYTES: usize = 221_264;
-/// Shared memory of a block of the kernels that count and write, and of those that make offsets.
+/// Shared memory per block of the kernels that count and write, and of the one that computes
+/// offsets.
 const SPARSE_BYTES: usize = 128;
 const OFFSETS_BYTES: usize = 256;
 const LIMIT_BYTES: usize = 8_336;
-/// Shared memory of a block of the late scores.
+/// Shared memory per block of the MaxSim kernel.
 const LATE_BYTES: usize = 27_680;
 
 impl Cuda {
@@ -32,9 +33,9 @@ impl Cuda {
         decoder: &Linear<'_, Self>,
         activation: SpladeActivation,
         pooling: SpladePooling,
-        most: usize,
+        max_terms: usize,
     ) -> Result<Vec<SparseVector>> {
-        let x = self.narrowed(x)?;
+        let x = self.as_bf16(x)?;
         let (sequences, terms) = (starts.len() - 1, decoder.weight.rows);
         if sequences == 0 || terms == 0 || x.rows == 0 {
             return Ok(vec![SparseVector::new(); sequences]);
@@ -43,33 +44,42 @@ impl Cuda {
             SpladePooling::Max => (size_of::<u32>(), 0),
             SpladePooling::Sum => (size_of::<u64>(), 2),
         };
-        let table = self.lane.take(sequences * terms * cell)?;
-        self.lane.clear(&table, sequences * terms * cell)?;
+        let table = self.stream.allocate(sequences * terms * cell)?;
+        self.stream.zero(&table, sequences * terms * cell)?;
         self.fold_logits(&x, starts, decoder, activation, pooling, &table)?;
-        if pooling == SpladePooling::Max && most < terms {
-            self.limit(&table, sequences, terms, most)?;
+        if pooling == SpladePooling::Max && max_terms < terms {
+            self.keep_top_k(&table, sequences, terms, max_terms)?;
         }
-        let vectors = self.non_zeros(&table, sequences, terms, kind, activation)?;
-        // Maxima were cut on the card; this is for sums.
-        let cut = vectors.into_iter().map(|vector| greatest(vector, most));
+        let vectors = self.compact(&table, sequences, terms, kind, activation)?;
+        // The GPU has cut maxima already; this cuts sums.
+        let cut = vectors
+            .into_iter()
+            .map(|vector| top_terms(vector, max_terms));
         Ok(cut.collect())
     }
 
-    /// Leaves the `most` greatest cells of each sequence.
-    fn limit(&self, table: &Buffer, sequences: usize, terms: usize, most: usize) -> Result<()> {
-        let parameters = Limit {
+    /// Keeps the `max_terms` largest cells of each sequence.
+    fn keep_top_k(
+        &self,
+        table: &Buffer,
+        sequences: usize,
+        terms: usize,
+        max_terms: usize,
+    ) -> Result<()> {
+        let parameters = TopK {
             table: table.address(),
-            sequences: whole(sequences)?,
-            terms: whole(terms)?,
-            k: whole(most)?,
-            unused: 0,
+            sequences: to_i32(sequences)?,
+            terms: to_i32(terms)?,
+            k: to_i32(max_terms)?,
+            padding: 0,
         };
-        let kernel = const { sources::kernel("sparse_limit") };
-        self.lane
+        let kernel = const { sources::kernel("sparse_top_k") };
+        self.stream
             .launch(kernel, [sequences, 1, 1], LIMIT_BYTES, &parameters)
     }
 
-    /// Logits of all tokens, folded into the table: the greatest or the sum for each sequence and term.
+    /// Pools the logits of all tokens into the table: the maximum or the sum for each sequence and
+    /// term.
     fn fold_logits(
         &self,
         x: &Tensor,
@@ -81,23 +91,23 @@ impl Cuda {
     ) -> Result<()> {
         let weight = decoder.weight;
         let sequence_of = self
-            .lane
-            .keep(Kept::SequenceOfRow, &sequence_of_rows(starts))?;
+            .stream
+            .cached(CachedTable::SequenceOfRow, &sequence_of_rows(starts))?;
         let splade = Splade {
             x: x.address(),
             decoder: weight.memory.address(),
             bias: decoder.bias.map_or(ABSENT, |bias| bias.memory.address()),
             sequence_of: sequence_of.address(),
             table: table.address(),
-            rows: whole(x.rows)?,
-            columns: whole(x.columns)?,
-            terms: whole(weight.rows)?,
-            x_stride: whole(x.stride())?,
-            decoder_stride: whole(weight.stride())?,
+            rows: to_i32(x.rows)?,
+            columns: to_i32(x.columns)?,
+            terms: to_i32(weight.rows)?,
+            x_stride: to_i32(x.stride())?,
+            decoder_stride: to_i32(weight.stride())?,
             activation: number_of(activation),
         };
         let hopper_tiles = x.rows.div_ceil(HOPPER_ROWS) * weight.rows.div_ceil(HOPPER_TERMS);
-        if self.card.is_hopper && 2 * hopper_tiles >= self.card.multiprocessors {
+        if self.gpu.is_hopper && 2 * hopper_tiles >= self.gpu.multiprocessors {
             let kernel = match pooling {
                 SpladePooling::Max => const { sources::kernel("splade_hopper_max") },
                 SpladePooling::Sum => const { sources::kernel("splade_hopper_sum") },
@@ -109,10 +119,10 @@ impl Cuda {
             SpladePooling::Sum => const { sources::kernel("splade_sum") },
         };
         let grid = [x.rows.div_ceil(TILE) * weight.rows.div_ceil(TILE), 1, 1];
-        self.lane.launch(kernel, grid, TILE_BYTES, &splade)
+        self.stream.launch(kernel, grid, TILE_BYTES, &splade)
     }
 
-    /// A kernel of `splade_hopper.cu`.
+    /// Launches a kernel of `splade_hopper.cu`.
     pub(super) fn launch_splade_on_hopper(
         &self,
         kernel: &'static Kernel,
@@ -120,19 +130,19 @@ impl Cuda {
         decoder: &Matrix,
         splade: Splade,
     ) -> Result<()> {
-        let device = &self.card.device;
+        let device = &self.gpu.device;
         let parameters = SpladeHopper {
             x: device.tensor_map(x.address(), x.rows, x.columns, x.stride(), HOPPER_ROWS)?,
             decoder: self.weight_map(decoder, HOPPER_TERMS)?,
             splade,
         };
         let tiles = x.rows.div_ceil(HOPPER_ROWS) * decoder.rows.div_ceil(HOPPER_TERMS);
-        let grid = [self.card.multiprocessors.min(tiles), 1, 1];
-        self.lane.launch(kernel, grid, HOPPER_BYTES, &parameters)
+        let grid = [self.gpu.multiprocessors.min(tiles), 1, 1];
+        self.stream.launch(kernel, grid, HOPPER_BYTES, &parameters)
     }
 
-    /// The cells of the table that hold something, as vectors: only these cross the bus.
-    fn non_zeros(
+    /// Compacts the non-zero cells of the table into sparse vectors: only these cross the bus.
+    fn compact(
         &self,
         table: &Buffer,
         sequences: usize,
@@ -141,19 +151,19 @@ impl Cuda {
         activation: SpladeActivation,
     ) -> Result<Vec<SparseVector>> {
         let offset_bytes = (sequences + 1) * size_of::<u32>();
-        let offsets = self.lane.take(offset_bytes)?;
+        let offsets = self.stream.allocate(offset_bytes)?;
         let mut parameters = Sparsify {
             table: table.address(),
             offsets: offsets.address(),
             found_terms: ABSENT,
             found_weights: ABSENT,
             found_rows: ABSENT,
-            sequences: whole(sequences)?,
-            terms: whole(terms)?,
+            sequences: to_i32(sequences)?,
+            terms: to_i32(terms)?,
             kind,
             activation: number_of(activation),
             threshold: 0.0,
-            unused: 0,
+            padding: 0,
         };
         let per_sequence = [sequences, 1, 1];
         let (count, run, write) = (
@@ -161,23 +171,26 @@ impl Cuda {
             const { sources::kernel("sparse_offsets") },
             const { sources::kernel("sparse_write") },
         );
-        self.lane
+        self.stream
             .launch(count, per_sequence, SPARSE_BYTES, &parameters)?;
-        self.lane
+        self.stream
             .launch(run, [1, 1, 1], OFFSETS_BYTES, &parameters)?;
-        let found = self.lane.download(&offsets, offset_bytes)?;
-        let bounds = numbers(&found);
+        let found = self.stream.download(&offsets, offset_bytes)?;
+        let bounds = decode_u32(&found);
         let count = bounds[sequences] as usize;
         if count == 0 {
             return Ok(vec![SparseVector::new(); sequences]);
         }
-        let (found_terms, found_weights) = (self.lane.take(count * 4)?, self.lane.take(count * 4)?);
+        let (found_terms, found_weights) = (
+            self.stream.allocate(count * 4)?,
+            self.stream.allocate(count * 4)?,
+        );
         parameters.found_terms = found_terms.address();
         parameters.found_weights = found_weights.address();
-        self.lane
+        self.stream
             .launch(write, per_sequence, SPARSE_BYTES, &parameters)?;
-        let terms = numbers(&self.lane.download(&found_terms, count * 4)?);
-        let weights = tensor::wide(&self.lane.download(&found_weights, count * 4)?);
+        let terms = decode_u32(&self.stream.download(&found_terms, count * 4)?);
+        let weights = tensor::decode_f32(&self.stream.download(&found_weights, count * 4)?);
         let pairs = bounds
             .windows(2)
             .map(|pair| pair[0] as usize..pair[1] as usize);
@@ -189,42 +202,42 @@ impl Cuda {
             .collect())
     }
 
-    pub(super) fn late_scores(
+    pub(super) fn max_sim_scores(
         &self,
         query: &Tensor,
         documents: &Tensor,
         starts: &[u32],
     ) -> Result<Vec<f32>> {
-        let (query, documents) = (self.widened(query)?, self.widened(documents)?);
+        let (query, documents) = (self.as_f32(query)?, self.as_f32(documents)?);
         let sequences = starts.len() - 1;
         if sequences == 0 {
             return Ok(Vec::new());
         }
-        let out = self.lane.take(sequences * size_of::<f32>())?;
-        let starts = self.lane.keep(Kept::Starts, starts)?;
+        let out = self.stream.allocate(sequences * size_of::<f32>())?;
+        let starts = self.stream.cached(CachedTable::Starts, starts)?;
         let parameters = Late {
             query: query.address(),
             documents: documents.address(),
             starts: starts.address(),
             out: out.address(),
-            query_rows: whole(query.rows)?,
-            columns: whole(query.columns)?,
-            sequences: whole(sequences)?,
-            unused: 0,
+            query_rows: to_i32(query.rows)?,
+            columns: to_i32(query.columns)?,
+            sequences: to_i32(sequences)?,
+            padding: 0,
         };
         let kernel = const { sources::kernel("max_sim") };
-        self.lane
+        self.stream
             .launch(kernel, [sequences, 1, 1], LATE_BYTES, &parameters)?;
-        let scores = self.lane.download(&out, sequences * size_of::<f32>())?;
-        Ok(tensor::wide(&scores))
+        let scores = self.stream.download(&out, sequences * size_of::<f32>())?;
+        Ok(tensor::decode_f32(&scores))
     }
 }
 
-/// u32 numbers from their bytes.
-pub(super) fn numbers(bytes: &[u8]) -> Vec<u32> {
-    let numbers = bytes.chunks_exact(4);
-    numbers
-        .map(|number| u32::from_le_bytes([number[0], number[1], number[2], number[3]]))
+/// Decodes u32 values.
+pub(super) fn decode_u32(bytes: &[u8]) -> Vec<u32> {
+    let words = bytes.chunks_exact(4);
+    words
+        .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
         .collect()
 }
 

@@ -1,36 +1,36 @@
-//! Rows of numbers on the card.
+//! Tensors and parameters in GPU memory.
 
 use std::sync::{Arc, OnceLock};
 
 use half::bf16;
 
 use super::device::{Address, TensorMap};
-use super::lane::Buffer;
 use super::memory::Memory;
+use super::stream::Buffer;
 
-/// Rows begin at multiples of so many bf16 numbers, 16 bytes.
+/// Rows start at multiples of this many bf16 values, which are 16 bytes.
 const ALIGNED: usize = 8;
 
-/// bf16 numbers from row to row.
+/// bf16 elements from row to row.
 pub(super) fn stride_of(columns: usize) -> usize {
     columns.next_multiple_of(ALIGNED)
 }
 
-/// What a tensor's numbers are.
+/// The dtype of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Numbers {
-    /// bf16, rows of a stride of [`stride_of`] the columns: what passes from layer to layer.
-    Narrow,
-    /// f32 without gaps: pooled vectors and what is made of them.
-    Wide,
+pub(super) enum DType {
+    /// bf16 with rows padded to [`stride_of`] the columns: activations between layers.
+    Bf16,
+    /// f32 without padding: pooled vectors and what follows.
+    F32,
 }
 
-/// Activations on the card: rows × columns.
+/// Activations on the GPU: rows × columns.
 pub struct Tensor {
     pub(super) buffer: Buffer,
     pub(super) rows: usize,
     pub(super) columns: usize,
-    pub(super) numbers: Numbers,
+    pub(super) dtype: DType,
 }
 
 impl Tensor {
@@ -42,35 +42,35 @@ impl Tensor {
         (self.rows, self.columns)
     }
 
-    /// Numbers from row to row.
+    /// Elements from row to row.
     pub(super) fn stride(&self) -> usize {
-        stride(self.columns, self.numbers)
+        stride(self.columns, self.dtype)
     }
 }
 
-/// Numbers from row to row.
-pub(super) fn stride(columns: usize, numbers: Numbers) -> usize {
-    match numbers {
-        Numbers::Narrow => stride_of(columns),
-        Numbers::Wide => columns,
+/// Elements from row to row.
+pub(super) fn stride(columns: usize, dtype: DType) -> usize {
+    match dtype {
+        DType::Bf16 => stride_of(columns),
+        DType::F32 => columns,
     }
 }
 
-/// Bytes of so many rows.
-pub(super) fn bytes(rows: usize, columns: usize, numbers: Numbers) -> usize {
-    let size = match numbers {
-        Numbers::Narrow => size_of::<u16>(),
-        Numbers::Wide => size_of::<f32>(),
+/// The size of `rows` rows.
+pub(super) fn bytes(rows: usize, columns: usize, dtype: DType) -> usize {
+    let size = match dtype {
+        DType::Bf16 => size_of::<u16>(),
+        DType::F32 => size_of::<f32>(),
     };
-    rows * stride(columns, numbers) * size
+    rows * stride(columns, dtype) * size
 }
 
-/// Weights of a linear layer, or rows that are looked up: bf16, for good.
+/// The weight of a linear layer, or an embedding table: bf16, permanent.
 pub struct Matrix {
     pub(super) memory: Memory,
     pub(super) rows: usize,
     pub(super) columns: usize,
-    /// How tensor copies see it, for boxes of so many rows; made when first asked for.
+    /// Its tensor maps for boxes of 128, 192 and 256 rows, encoded on first use.
     pub(super) maps: [OnceLock<TensorMap>; 3],
 }
 
@@ -80,15 +80,15 @@ impl Matrix {
     }
 }
 
-/// A row of parameters, f32, for good.
+/// A parameter row: f32, permanent.
 pub struct Vector {
     pub(super) memory: Memory,
-    /// The same numbers here, of which some operations make tables.
+    /// A host copy, from which some operations compute tables.
     pub(super) values: Arc<[f32]>,
 }
 
-/// The bytes of bf16 rows with their gaps, which are zeros.
-pub(super) fn narrow(values: &[f32], columns: usize) -> Vec<u8> {
+/// Encodes bf16 rows, padded with zeros to their stride.
+pub(super) fn encode_bf16(values: &[f32], columns: usize) -> Vec<u8> {
     let stride = stride_of(columns);
     let rows = values.len().checked_div(columns).unwrap_or(0);
     let mut bytes = vec![0; rows * stride * 2];
@@ -103,22 +103,22 @@ pub(super) fn narrow(values: &[f32], columns: usize) -> Vec<u8> {
     bytes
 }
 
-/// f32 numbers of bf16 rows with gaps.
-pub(super) fn widen(bytes: &[u8], columns: usize) -> Vec<f32> {
+/// Decodes bf16 rows with padding.
+pub(super) fn decode_bf16(bytes: &[u8], columns: usize) -> Vec<f32> {
     let stride = stride_of(columns).max(1) * 2;
     let rows = bytes.chunks_exact(stride);
     rows.flat_map(|row| {
-        let numbers = row.chunks_exact(2).take(columns);
-        numbers.map(|number| bf16::from_le_bytes([number[0], number[1]]).to_f32())
+        let elements = row.chunks_exact(2).take(columns);
+        elements.map(|bytes| bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32())
     })
     .collect()
 }
 
-/// f32 numbers from their bytes.
-pub(super) fn wide(bytes: &[u8]) -> Vec<f32> {
-    let numbers = bytes.chunks_exact(4);
-    numbers
-        .map(|number| f32::from_le_bytes([number[0], number[1], number[2], number[3]]))
+/// Decodes f32 values.
+pub(super) fn decode_f32(bytes: &[u8]) -> Vec<f32> {
+    let elements = bytes.chunks_exact(4);
+    elements
+        .map(|x| f32::from_le_bytes([x[0], x[1], x[2], x[3]]))
         .collect()
 }
 
@@ -130,10 +130,10 @@ mod tests {
     fn rows_keep_their_numbers_through_gaps() {
         let values: Vec<f32> = (0..15).map(|number| number as f32 - 7.0).collect();
         for columns in [1, 3, 5, 15] {
-            let bytes = narrow(&values, columns);
+            let bytes = encode_bf16(&values, columns);
             assert_eq!(bytes.len(), 15 / columns * stride_of(columns) * 2);
-            assert_eq!(widen(&bytes, columns), values);
+            assert_eq!(decode_bf16(&bytes, columns), values);
         }
-        assert!(narrow(&[], 3).is_empty() && widen(&[], 3).is_empty());
+        assert!(encode_bf16(&[], 3).is_empty() && decode_bf16(&[], 3).is_empty());
     }
 }

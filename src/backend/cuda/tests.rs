@@ -1,4 +1,5 @@
-//! The whole backend on the emulated card: every kernel against the reference, at sizes that reach every tail, under schedules that let mistakes show.
+//! The whole backend on the emulated GPU: every kernel against the reference, at sizes that reach
+//! every tail, under schedules that expose races.
 
 mod barriers;
 mod kernels;
@@ -11,28 +12,28 @@ use super::*;
 use crate::backend::conformance::{Tolerance, check};
 
 const TOLERANCE: Tolerance = Tolerance {
-    difference: 0.01,
-    is_bf16: true,
-    stores_bf16: true,
+    max_error: 0.01,
+    rounds_products: true,
+    rounds_storage: true,
 };
 
-/// A backend on the emulated card, unless there is no compiler to make one.
+/// A backend on the emulated GPU, unless there is no compiler to build it.
 fn cuda(architecture: u32, schedule: u64) -> Option<Cuda> {
     Some(cuda_on(Emulator::new(architecture, schedule)?))
 }
 
-fn cuda_on(card: Emulator) -> Cuda {
-    let is_hopper = card.architecture() == HOPPER;
-    Cuda::on(Arc::new(card), is_hopper).unwrap()
+fn cuda_on(gpu: Emulator) -> Cuda {
+    let is_hopper = gpu.architecture() == HOPPER;
+    Cuda::on(Arc::new(gpu), is_hopper).unwrap()
 }
 
 #[test]
 fn structures_are_those_of_the_kernels() {
-    let Some(card) = Emulator::new(80, 0) else {
+    let Some(gpu) = Emulator::new(80, 0) else {
         return;
     };
     for (name, bytes) in parameters::sizes() {
-        assert_eq!(card.size_of(name), bytes as u64, "{name}");
+        assert_eq!(gpu.size_of(name), bytes as u64, "{name}");
     }
 }
 
@@ -58,10 +59,10 @@ fn every_operation_equals_the_reference_on_sm_90() {
 
 #[test]
 fn cards_before_8_0_are_refused() {
-    let Some(card) = Emulator::new(75, 0) else {
+    let Some(gpu) = Emulator::new(75, 0) else {
         return;
     };
-    let error = Cuda::on(Arc::new(card), false).unwrap_err();
+    let error = Cuda::on(Arc::new(gpu), false).unwrap_err();
     assert!(
         error.to_string().contains("compute capability 8.0"),
         "{error}"
@@ -73,7 +74,7 @@ fn memory_is_counted_and_given_back() {
     let Some(cuda) = cuda(80, 0) else { return };
     let before = cuda.memory_in_use().0;
     let tensor = cuda.tensor(5, 9, &[1.0; 45]).unwrap();
-    // 5 rows of 16 numbers of 2 bytes.
+    // 5 rows of 16 bf16 values.
     assert_eq!(cuda.memory_in_use().0, before + 160);
     drop(tensor);
     assert_eq!(cuda.memory_in_use(), (before, before + 160));
@@ -82,7 +83,7 @@ fn memory_is_counted_and_given_back() {
 #[test]
 fn tensors_of_other_lanes_are_read() {
     let Some(cuda) = cuda(80, 0) else { return };
-    let lanes = cuda.lanes();
+    let lanes = cuda.streams();
     let x = lanes[0].tensor(2, 2, &[1.0, 2.0, 3.0, 4.0]).unwrap();
     let sum = lanes[1].add(&x, &x, None).unwrap();
     assert_eq!(lanes[0].values(&sum).unwrap(), [2.0, 4.0, 6.0, 8.0]);

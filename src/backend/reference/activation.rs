@@ -1,4 +1,4 @@
-//! The functions that linear layers apply to their outputs, and the error function that one of them needs.
+//! The activations of linear layers, and the error function.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
 
@@ -23,8 +23,8 @@ pub(super) fn apply(activation: Activation, x: f32) -> f32 {
 
 /// The error function, 2/√π · ∫₀ˣ e^(-t²) dt, to 1e-13 or better.
 ///
-/// The series 2/√π · e^(-x²) · Σ 2ⁿ x²ⁿ⁺¹ / (1 · 3 · … · (2n + 1)) has terms of one sign only, so nothing cancels. Beyond 6 the function is
-/// ±1 to the last bit of an f64.
+/// The series 2/√π · e^(-x²) · Σ 2ⁿ x²ⁿ⁺¹ / (1 · 3 · … · (2n + 1)) has terms of one sign only, so
+/// nothing cancels. Beyond 6 the function is ±1 to the last bit of an f64.
 pub(super) fn erf(x: f64) -> f64 {
     if x.is_nan() {
         return x;

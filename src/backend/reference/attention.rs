@@ -32,7 +32,7 @@ pub(super) fn attention(attention: &Attention<'_, Reference>) -> Result<Rows> {
     Ok(output)
 }
 
-/// How much of each key's value one query of a sequence takes, in one head: above 0, 1 in all.
+/// The attention weights of one query of a sequence in one head: positive, with sum 1.
 fn weights(
     attention: &Attention<'_, Reference>,
     sequence: &Range<usize>,
@@ -71,7 +71,7 @@ fn weights(
     scores
 }
 
-/// e^score over the sum of all, computed after the greatest is taken off each, so that nothing overflows.
+/// The softmax; subtracting the maximum first avoids overflow.
 fn softmax(scores: &mut [f64]) {
     let greatest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     for score in scores.iter_mut() {
@@ -83,7 +83,7 @@ fn softmax(scores: &mut [f64]) {
     }
 }
 
-/// The part of a row of heads · head size numbers that belongs to one head.
+/// The columns of one head in a row of heads · head size values.
 fn of_head<'a>(attention: &Attention<'_, Reference>, row: &'a [f32], head: usize) -> &'a [f32] {
     &row[head * attention.head_size..(head + 1) * attention.head_size]
 }
@@ -105,7 +105,7 @@ fn values<'a>(attention: &Attention<'a, Reference>, token: usize, head: usize) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{Backend, Distances};
+    use crate::backend::{Distances, ForwardOps};
 
     /// Two tokens, one head of size 1: queries 1 and 2, keys 3 and 5, values 10 and 20.
     fn projections() -> Rows {
@@ -157,7 +157,8 @@ mod tests {
             table: &vec![7.0, 0.5, 0.25],
             distances: &distances,
         };
-        // First query: bucket 1 for itself, 2 for the key after it; second: bucket 0 for the key before it, 1 for itself.
+        // First query: bucket 1 for itself, 2 for the key after it; second: bucket 0 for the key
+        // before it, 1 for itself.
         let found = run(&projections(), &[0, 2], positions);
         assert_close(&found, &[mixed(1.0 - 0.25), mixed(2.0 + 0.5 - 7.0)]);
     }
@@ -172,10 +173,12 @@ mod tests {
             queries,
             distances: &distances,
         };
-        // Content to position adds query · key of the bucket: 1 · 2 and 1 · 4, then 2 · 1 and 2 · 2.
+        // Content to position adds query · key of the bucket: 1 · 2 and 1 · 4, then 2 · 1 and 2 ·
+        // 2.
         let found = run(&projections(), &[0, 2], positions(Some(&bucket_keys), None));
         assert_close(&found, &[mixed(1.0 + 0.5 * 2.0), mixed(2.0 + 0.5 * 2.0)]);
-        // Position to content adds query of the bucket · key: 0 · 3 and -1 · 5, then 0.5 · 3 and 0 · 5.
+        // Position to content adds query of the bucket · key: 0 · 3 and -1 · 5, then 0.5 · 3 and 0
+        // · 5.
         let found = run(
             &projections(),
             &[0, 2],
@@ -186,7 +189,8 @@ mod tests {
 
     #[test]
     fn heads_are_apart() {
-        // Two heads of size 1; the second head has the queries of the first with keys and values exchanged between tokens.
+        // Two heads of size 1; the second has the queries of the first, with keys and values
+        // exchanged between the tokens.
         let rows = vec![
             1.0, 1.0, 3.0, 5.0, 10.0, 20.0, // first token
             2.0, 2.0, 5.0, 3.0, 20.0, 10.0, // second token

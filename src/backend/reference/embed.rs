@@ -1,4 +1,4 @@
-//! Sums of rows, of tables or of tensors, and their norms.
+//! Sums of table rows or tensors, and norms.
 
 use super::rows::Rows;
 use crate::backend::{Norm, Reference, shapes};
@@ -23,7 +23,7 @@ pub(super) fn embed(parts: &[(&Rows, &[u32])], norm: Option<&Norm<'_, Reference>
     normalized_if(sums, norm)
 }
 
-/// x + y, then a norm if there is one.
+/// x + y, then the norm if there is one.
 pub(super) fn add(x: &Rows, y: &Rows, norm: Option<&Norm<'_, Reference>>) -> Result<Rows> {
     let size = (x.rows(), x.columns());
     shapes::same("the second of a sum", (y.rows(), y.columns()), size)?;
@@ -39,7 +39,7 @@ fn normalized_if(x: Rows, norm: Option<&Norm<'_, Reference>>) -> Result<Rows> {
     }
 }
 
-/// Every row normalized over its columns.
+/// Normalizes every row over its columns.
 pub(super) fn normalized(mut x: Rows, norm: &Norm<'_, Reference>) -> Result<Rows> {
     let columns = x.columns();
     match norm {
@@ -88,7 +88,7 @@ fn root_mean_square_norm(row: &mut [f32], weight: &[f32], epsilon: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::Backend;
+    use crate::backend::ForwardOps;
 
     #[test]
     fn embeddings_are_sums_of_looked_up_rows() {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn layer_norm_equals_hand_computed_figures() {
-        // Mean 2, variance 1 (with the epsilon 3: 4), weights 2 and 4, biases 1 and -1.
+        // Mean 2, variance 1 (4 with the epsilon 3), weights 2 and 4, biases 1 and -1.
         let x = Rows::new(1, 2, vec![1.0, 3.0]).unwrap();
         let norm = Norm::Layer {
             weight: &vec![2.0, 4.0],

@@ -5,7 +5,7 @@ use super::rows::{Rows, dot};
 use crate::backend::{Activation, Linear, Reference, shapes};
 use crate::error::Result;
 
-/// An error unless the layer takes rows of `columns` numbers and its bias has one number for each output.
+/// An error unless the layer takes rows of `columns` values and its bias has one value per output.
 pub(super) fn check(layer: &Linear<'_, Reference>, columns: usize) -> Result<()> {
     shapes::expect("inputs of a linear layer", columns, layer.weight.columns())?;
     match layer.bias {
@@ -14,7 +14,7 @@ pub(super) fn check(layer: &Linear<'_, Reference>, columns: usize) -> Result<()>
     }
 }
 
-/// One output of a layer for one row of inputs, before any activation.
+/// One output of a layer for one row of inputs, before the activation.
 pub(super) fn output(layer: &Linear<'_, Reference>, inputs: &[f32], output: usize) -> f32 {
     let bias = layer.bias.map_or(0.0, |bias| f64::from(bias[output]));
     (dot(inputs, layer.weight.row(output)) + bias) as f32
@@ -62,7 +62,7 @@ pub(super) fn gated(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::Backend;
+    use crate::backend::ForwardOps;
 
     fn x() -> Rows {
         Rows::new(2, 2, vec![1.0, 2.0, -3.0, 4.0]).unwrap()

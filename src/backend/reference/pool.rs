@@ -1,18 +1,18 @@
-//! Tokens of a sequence brought together: side by side, into one vector, or to unit length.
+//! Pooling, im2col and L2 normalization.
 
 use super::rows::{Rows, dot, sequences};
 use crate::backend::{Pooling, shapes};
 use crate::error::Result;
 
-/// For each row the row itself and its neighbours of the same sequence side by side.
-pub(super) fn neighbours(x: &Rows, starts: &[u32], width: usize) -> Result<Rows> {
+/// For each row the row itself and its neighbors in the same sequence side by side.
+pub(super) fn im2col(x: &Rows, starts: &[u32], width: usize) -> Result<Rows> {
     shapes::odd(width)?;
     let columns = x.columns();
     let mut output = Rows::zeros(x.rows(), width * columns);
     for sequence in sequences(starts, x.rows())? {
         for row in sequence.clone() {
             for (place, part) in output.row_mut(row).chunks_mut(columns.max(1)).enumerate() {
-                // The neighbour `place - width / 2` rows away, if the sequence has it.
+                // The neighbor `place - width / 2` rows away, if the sequence has it.
                 let neighbour = (row + place).checked_sub(width / 2);
                 if let Some(neighbour) = neighbour.filter(|row| sequence.contains(row)) {
                     part.copy_from_slice(x.row(neighbour));
@@ -39,7 +39,7 @@ pub(super) fn pool(x: &Rows, starts: &[u32], pooling: Pooling) -> Result<Rows> {
     Ok(output)
 }
 
-/// One column of one sequence, which has a token at least.
+/// One column of one sequence, which has at least one token.
 fn pooled(values: impl ExactSizeIterator<Item = f64>, pooling: Pooling) -> f64 {
     let count = values.len() as f64;
     let mut values = values;
@@ -59,8 +59,8 @@ fn pooled(values: impl ExactSizeIterator<Item = f64>, pooling: Pooling) -> f64 {
     }
 }
 
-/// Every row divided by its Euclidean length, or by 1e-12 if it is shorter.
-pub(super) fn unit_rows(x: &Rows) -> Rows {
+/// Divides every row by its Euclidean norm, or by 1e-12 if the norm is smaller.
+pub(super) fn l2_normalize(x: &Rows) -> Rows {
     let mut output = x.clone();
     for index in 0..x.rows() {
         let row = x.row(index);
@@ -75,7 +75,7 @@ pub(super) fn unit_rows(x: &Rows) -> Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{Backend, Reference};
+    use crate::backend::{ForwardOps, Reference};
 
     /// Sequences of 3, 0 and 1 tokens.
     const STARTS: [u32; 4] = [0, 3, 3, 4];
@@ -104,19 +104,19 @@ mod tests {
     #[test]
     fn neighbours_stop_where_the_sequence_does() {
         let x = Rows::new(4, 1, vec![1.0, 2.0, 3.0, 4.0]).unwrap();
-        let y = Reference.neighbours(&x, &STARTS, 3).unwrap();
+        let y = Reference.im2col(&x, &STARTS, 3).unwrap();
         assert_eq!(y.row(0), [0.0, 1.0, 2.0]);
         assert_eq!(y.row(1), [1.0, 2.0, 3.0]);
         assert_eq!(y.row(2), [2.0, 3.0, 0.0]);
         assert_eq!(y.row(3), [0.0, 4.0, 0.0]);
-        assert_eq!(Reference.neighbours(&x, &STARTS, 1).unwrap(), x);
-        assert!(Reference.neighbours(&x, &STARTS, 2).is_err());
+        assert_eq!(Reference.im2col(&x, &STARTS, 1).unwrap(), x);
+        assert!(Reference.im2col(&x, &STARTS, 2).is_err());
     }
 
     #[test]
     fn unit_rows_have_length_one_and_zeros_stay_zeros() {
         let x = Rows::new(2, 2, vec![3.0, -4.0, 0.0, 0.0]).unwrap();
-        let y = Reference.unit_rows(&x).unwrap();
+        let y = Reference.l2_normalize(&x).unwrap();
         assert_eq!(y.values(), [0.6, -0.8, 0.0, 0.0]);
     }
 }

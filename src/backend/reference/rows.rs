@@ -1,11 +1,11 @@
-//! Rows of numbers, and the checks that every operation begins with.
+//! The tensors of the reference backend, and the checks that every operation starts with.
 
 use std::ops::Range;
 
 use crate::backend::shapes;
 use crate::error::Result;
 
-/// Rows × columns numbers, row after row: the tensors, matrices and tables of the reference backend.
+/// Rows × columns values, row after row: the tensors, matrices and tables of the reference backend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows {
     rows: usize,
@@ -14,13 +14,13 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Takes `rows` × `columns` numbers.
+    /// Takes `rows` × `columns` values.
     ///
     /// # Errors
     ///
     /// [`Error::Model`](crate::Error::Model) if there are more or fewer.
     pub fn new(rows: usize, columns: usize, values: Vec<f32>) -> Result<Self> {
-        shapes::numbers("rows", rows, columns, values.len())?;
+        shapes::count("rows", rows, columns, values.len())?;
         Ok(Self {
             rows,
             columns,
@@ -42,12 +42,12 @@ impl Rows {
         self.rows
     }
 
-    /// Numbers a row.
+    /// Values per row.
     pub fn columns(&self) -> usize {
         self.columns
     }
 
-    /// All numbers, row after row.
+    /// All values, row after row.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
@@ -57,7 +57,7 @@ impl Rows {
         &self.values[row * self.columns..(row + 1) * self.columns]
     }
 
-    /// One row, to write.
+    /// One row, mutable.
     pub(super) fn row_mut(&mut self, row: usize) -> &mut [f32] {
         &mut self.values[row * self.columns..(row + 1) * self.columns]
     }
@@ -67,7 +67,8 @@ impl Rows {
 ///
 /// # Errors
 ///
-/// [`Error::Model`](crate::Error::Model) unless `starts` begins with 0, never falls and ends with `rows`.
+/// [`Error::Model`](crate::Error::Model) unless `starts` begins with 0, never decreases and ends
+/// with `rows`.
 pub(super) fn sequences(starts: &[u32], rows: usize) -> Result<Vec<Range<usize>>> {
     shapes::starts(starts, rows)?;
     Ok(starts

@@ -1,4 +1,4 @@
-//! Scores and weights that are maxima or sums over tokens: SPLADE's vectors and ColBERT's MaxSim.
+//! Max and sum pooling over tokens: SPLADE's vectors and ColBERT's MaxSim.
 
 use super::linear;
 use super::rows::{Rows, dot, sequences};
@@ -36,7 +36,7 @@ pub(super) fn splade(
     Ok(vectors)
 }
 
-/// The weight of a term for one token; 0 for logits of 0 and less.
+/// The weight of a term for one token; 0 for logits of 0 and below.
 fn weight(logit: f32, activation: SpladeActivation) -> f64 {
     let once = f64::from(logit).max(0.0).ln_1p();
     match activation {
@@ -45,7 +45,8 @@ fn weight(logit: f32, activation: SpladeActivation) -> f64 {
     }
 }
 
-/// For each document the sum, over the query's rows, of the greatest inner product with any of its rows.
+/// For each document the sum, over the rows of the query, of the maximum inner product with any row
+/// of the document.
 pub(super) fn max_sim(query: &Rows, documents: &Rows, starts: &[u32]) -> Result<Vec<f32>> {
     shapes::expect(
         "numbers of a document's vector",
@@ -69,7 +70,7 @@ pub(super) fn max_sim(query: &Rows, documents: &Rows, starts: &[u32]) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::Backend;
+    use crate::backend::ForwardOps;
 
     /// e^1 - 1 and e^2 - 1: logits whose weights are 1 and 2.
     const ONE: f32 = 1.718_281_8;
@@ -78,10 +79,10 @@ mod tests {
     fn sparse(
         activation: SpladeActivation,
         pooling: SpladePooling,
-        most: usize,
+        max_terms: usize,
     ) -> Vec<SparseVector> {
-        // Three tokens of which the first two are one sequence, then an empty sequence; the decoder copies both columns, to which the third
-        // term has the bias alone.
+        // Three tokens, of which the first two form a sequence, then an empty sequence. The decoder
+        // copies both columns; the third term gets the bias alone.
         let x = Rows::new(3, 2, vec![ONE, -1.0, TWO, -2.0, 0.0, ONE]).unwrap();
         let weight = Rows::new(3, 2, vec![1.0, 0.0, 0.0, 1.0, 0.0, 0.0]).unwrap();
         let bias = vec![0.0, 0.0, ONE];
@@ -90,7 +91,7 @@ mod tests {
             bias: Some(&bias),
         };
         Reference
-            .splade(&x, &[0, 2, 2, 3], &decoder, activation, pooling, most)
+            .splade(&x, &[0, 2, 2, 3], &decoder, activation, pooling, max_terms)
             .unwrap()
     }
 
@@ -138,7 +139,7 @@ mod tests {
         let query = Rows::new(2, 2, vec![1.0, 0.0, 0.0, 2.0]).unwrap();
         let documents = Rows::new(3, 2, vec![1.0, 3.0, 4.0, -1.0, -1.0, -5.0]).unwrap();
         let scores = Reference.max_sim(&query, &documents, &[0, 2, 2, 3]);
-        // 4 + 6; nothing; -1 - 10, since a match may be bad.
+        // 4 + 6; nothing; -1 - 10, since even a bad match counts.
         assert_eq!(scores.unwrap(), [10.0, 0.0, -11.0]);
         assert!(
             Reference

@@ -43,7 +43,7 @@ fn read(text: &str) -> Result<Vec<Topic>> {
 }
 
 #[test]
-fn old_topics_lose_labels_zeros_and_parts_that_are_not_kept() {
+fn labels_leading_zeros_and_other_parts_of_old_topics_are_dropped() {
     let topics = read(OLD).unwrap();
     assert_eq!(topics.len(), 2);
     assert_eq!(topics[0].number, "51");
@@ -98,8 +98,9 @@ fn topics_of_trec_covid_are_read_with_their_prolog() {
 }
 
 #[test]
-fn entities_are_decoded_once_and_what_is_none_stays() {
-    let title = "&lt;a&gt; &quot;b&quot; &apos;c&apos; &#233; &#xE9; &eacute; &amp;amp; R&D &x; &#0;";
+fn entities_are_decoded_once_and_other_ampersands_stay() {
+    let title =
+        "&lt;a&gt; &quot;b&quot; &apos;c&apos; &#233; &#xE9; &eacute; &amp;amp; R&D &x; &#0;";
     let topics = read(&format!("<top><num> 1 <title> {title}\n</top>\n")).unwrap();
     assert_eq!(topics[0].title, "<a> \"b\" 'c' é é é &amp; R&D &x; &#0;");
 }
@@ -125,7 +126,7 @@ fn a_topic_without_the_part_asked_for_is_an_error() {
 }
 
 #[test]
-fn broken_topics_are_refused() {
+fn broken_topics_are_rejected() {
     for (text, expected) in [
         ("<top>\n<num> 1\n", "found the end of the file"),
         ("<top>\n<num> 1\n<top>\n", "another `<top>`"),

@@ -3,7 +3,7 @@
 use crate::backend::Activation;
 use crate::error::Result;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 
 const NAMES: &str = "gelu, gelu_python, gelu_new, gelu_fast, gelu_pytorch_tanh, gelu_python_tanh, gelu_accurate, \
                      relu, silu, swish, tanh";

@@ -3,7 +3,7 @@
 use crate::backend::Activation;
 use crate::error::Result;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::activation::activation;
 use super::{Convolution, DebertaPositions, MAX_POSITIONS};
 

@@ -3,7 +3,7 @@
 use crate::backend::Activation;
 use crate::error::Result;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::activation::{activation, activation_named};
 use super::{
     Family, MAX_HEADS, MAX_LAYERS, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH, ModelConfig,

@@ -144,7 +144,7 @@ impl<B: Backend> Positions<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::Reference;
+    use crate::backend::{Device, Reference};
 
     fn numbers(first: u32, skipped: Option<u32>, ids: &[u32], starts: &[u32]) -> Vec<u32> {
         let positions = Positions::<Reference> {

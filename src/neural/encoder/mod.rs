@@ -38,7 +38,7 @@ static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
 ///
 /// ```
 /// # use std::path::Path;
-/// use esparsa::backend::{Backend, Reference};
+/// use esparsa::backend::{Device, Reference};
 /// use esparsa::neural::{Batch, Encoder, ModelConfig, Weights};
 ///
 /// # fn main() -> esparsa::Result<()> {
@@ -118,7 +118,7 @@ impl<B: Backend> Encoder<B> {
         self.limits.check(batch)?;
         let mut key = vec![self.number];
         key.extend(&batch.starts);
-        backend.replayable(&key, batch.tokens(), || match &self.stack {
+        backend.run_graphed(&key, batch.tokens(), || match &self.stack {
             Stack::PostNorm(stack) => stack.forward(backend, batch),
             Stack::T5(stack) => stack.forward(backend, batch),
         })

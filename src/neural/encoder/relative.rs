@@ -175,7 +175,7 @@ impl<B: Backend> Convolution<B> {
         embedded: &B::Tensor,
         starts: &[u32],
     ) -> Result<B::Tensor> {
-        let neighbours = backend.neighbours(embedded, starts, self.width)?;
+        let neighbours = backend.im2col(embedded, starts, self.width)?;
         let convolved = backend.linear(&neighbours, &self.layer.layer(), self.activation)?;
         backend.add(hidden, &convolved, Some(&self.norm.norm()))
     }

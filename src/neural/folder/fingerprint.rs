@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::super::json::{Settings, canonical};
+use super::super::settings::{Settings, canonical};
 
 /// Settings that change nothing about results: who wrote the file, with what, and how it is computed elsewhere.
 const IGNORED: [&str; 10] = [

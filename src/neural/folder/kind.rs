@@ -5,13 +5,14 @@ use std::path::Path;
 use crate::error::{Error, Result};
 
 use super::super::config::ModelConfig;
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::layout::Layout;
 use super::modules::Module;
 use super::task::Task;
 
 /// What a model makes of texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ModelKind {
     /// One dense vector for each text.
     BiEncoder,
@@ -25,6 +26,7 @@ pub enum ModelKind {
 
 /// How two dense vectors are compared, as the folder says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Similarity {
     /// The cosine of the angle between them.
     Cosine,

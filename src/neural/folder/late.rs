@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::error::Result;
 
 use super::super::config::MAX_POSITIONS;
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::super::tokenizer::Tokenizer;
 use super::{Prompts, Step};
 
@@ -20,6 +20,7 @@ const PUNCTUATION: &str = r##"!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~"##;
 
 /// What a model of token vectors (ColBERT: Khattab and Zaharia, 2020) does with texts before and after the transformer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LateInteraction {
     /// The most tokens of a query, special tokens and prefix included.
     pub query_tokens: usize,
@@ -39,6 +40,7 @@ pub struct LateInteraction {
 
 /// Queries filled up with one token, whose vectors count like those of words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Expansion {
     /// The token.
     pub token: u32,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-use super::super::json::{Settings, read_value};
+use super::super::settings::{Settings, read_value};
 
 /// What older versions called `sentence_bert_config.json` for other families.
 const TRANSFORMER_SETTINGS: [&str; 7] = [

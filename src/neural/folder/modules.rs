@@ -8,7 +8,7 @@ use crate::backend::{Activation, Pooling, SpladeActivation, SpladePooling};
 use crate::error::{Error, Result};
 
 use super::super::config::{MAX_WIDTH, ModelConfig};
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::super::weights::Weights;
 use super::fingerprint::Identity;
 use super::{ModelKind, ScoreActivation, Step};
@@ -26,6 +26,7 @@ const SUPPORTED_BEHIND: [&str; 7] = [
 
 /// What follows the transformer.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Module {
     /// One vector for the tokens of each text; those of several poolings stand side by side.
     Pooling {
@@ -68,6 +69,7 @@ pub enum Module {
 
 /// A linear layer behind the transformer: activation(x · weightᵀ + bias).
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct DenseModule {
     /// The file of its tensors: `linear.weight` (outputs × inputs), `linear.bias`, `residual.weight`.
     pub weights: Weights,

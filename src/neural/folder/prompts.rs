@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use crate::error::Result;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 
 /// The prompts of a model by name, and which one is meant where none is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Prompts {
     /// All prompts.
     pub named: BTreeMap<String, String>,

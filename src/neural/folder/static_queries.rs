@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 
 use super::super::config::{MAX_VOCABULARY, ModelConfig};
 use super::super::heads::StaticWeights;
-use super::super::json::{Settings, read_bytes};
+use super::super::settings::{Settings, read_bytes};
 use super::super::tokenizer::Tokenizer;
 use super::super::weights::Weights;
 use super::Step;
@@ -17,6 +17,7 @@ const MAX_TABLE_BYTES: u64 = 256 << 20;
 
 /// What encodes queries of a model whose transformer is for documents only.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct StaticQueries {
     /// Makes tokens of a query; special tokens do not count.
     pub tokenizer: Tokenizer,

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::error::Result;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::Step;
 
 /// What labels are called that say that a document answers the query.
@@ -21,6 +21,7 @@ const RELEVANT: [&str; 8] = [
 
 /// What a cross-encoder applies to its logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ScoreActivation {
     /// Nothing.
     Identity,

@@ -8,7 +8,7 @@ use crate::neural::weights::Weights;
 /// Makes a unit vector of each token's hidden state.
 ///
 /// ```
-/// # use esparsa::backend::{Backend, Reference};
+/// # use esparsa::backend::{Device, ForwardOps, Reference};
 /// use esparsa::neural::LateHead;
 ///
 /// let backend = Reference;
@@ -71,9 +71,9 @@ impl<B: Backend> LateHead<B> {
             Some(projection) => {
                 let layer = projection.layer();
                 let vectors = backend.linear(hidden, &layer, Activation::Identity)?;
-                backend.unit_rows(&vectors)
+                backend.l2_normalize(&vectors)
             }
-            None => backend.unit_rows(hidden),
+            None => backend.l2_normalize(hidden),
         }
     }
 

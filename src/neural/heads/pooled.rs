@@ -8,7 +8,7 @@ use crate::neural::weights::Weights;
 /// Makes one vector of a sequence's hidden states: pooling, then steps in the order in which they were added.
 ///
 /// ```
-/// use esparsa::backend::{Backend, Pooling, Reference};
+/// use esparsa::backend::{Device, Pooling, Reference};
 /// use esparsa::neural::PooledHead;
 ///
 /// let backend = Reference;
@@ -118,7 +118,7 @@ impl<B: Backend> PooledHead<B> {
                 Step::Linear { layer, activation } => {
                     backend.linear(&vectors, &layer.layer(), *activation)?
                 }
-                Step::Normalize => backend.unit_rows(&vectors)?,
+                Step::Normalize => backend.l2_normalize(&vectors)?,
             };
         }
         Ok(vectors)
@@ -151,7 +151,7 @@ impl<B: Backend> PooledHead<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::Reference;
+    use crate::backend::{Device, Reference};
 
     #[test]
     fn several_poolings_stand_side_by_side() {

@@ -10,7 +10,7 @@ use crate::neural::folder::{ModelFolder, ModelKind, Module, ScoreActivation};
 use crate::neural::heads::CrossHead;
 use crate::neural::long::LongText;
 use crate::neural::packing::Batch;
-use crate::rank::Scorer;
+use crate::scorer::Scorer;
 
 use super::PairScorer;
 use super::transformer::{Identity, Transformer, expect_kind, finite};
@@ -160,8 +160,16 @@ impl<B: Backend> PairScorer for CrossEncoder<B> {
         self.lanes.are_many()
     }
 
+    fn max_tokens(&self) -> usize {
+        self.transformer.max_tokens
+    }
+
     fn name(&self) -> &str {
         &self.identity.name
+    }
+
+    fn fingerprint(&self) -> u128 {
+        self.identity.fingerprint
     }
 }
 

@@ -13,7 +13,7 @@ use crate::neural::long::{LongText, mean};
 use crate::neural::packing::Batch;
 
 use super::transformer::{Identity, RolePrompts, Transformer, expect_kind, finite, prompted};
-use super::{Role, TextEncoder};
+use super::{DenseTextEncoder, Role, TextEncoder};
 
 /// A model that makes a dense vector of a text: a transformer, pooling, and what sentence-transformers stacks on it.
 ///
@@ -189,6 +189,20 @@ impl<B: Backend> TextEncoder for DenseEncoder<B> {
 
     fn fingerprint(&self) -> u128 {
         self.identity.fingerprint
+    }
+}
+
+impl<B: Backend> DenseTextEncoder for DenseEncoder<B> {
+    fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    fn is_unit(&self) -> bool {
+        self.is_unit
+    }
+
+    fn similarity(&self) -> Option<Similarity> {
+        self.similarity
     }
 }
 

@@ -11,10 +11,10 @@ use crate::neural::heads::LateHead;
 use crate::neural::long::LongText;
 use crate::neural::packing::Batch;
 use crate::neural::tokenizer::Tokens;
-use crate::rank::Scorer;
+use crate::scorer::Scorer;
 
 use super::transformer::{Identity, RolePrompts, Transformer, expect_kind, prompted};
-use super::{PairScorer, Role};
+use super::{PairScorer, Role, TokenEncoder};
 
 /// A model that makes a unit vector of each token, and scores a document by MaxSim: the sum, over the query's tokens, of the greatest inner
 /// product with a token of the document.
@@ -49,6 +49,7 @@ pub struct LateEncoder<B: Backend> {
 
 /// The vectors of a text's tokens.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct TokenVectors {
     /// The numbers of all vectors, one vector after another.
     pub values: Vec<f32>,
@@ -297,8 +298,30 @@ impl<B: Backend> PairScorer for LateEncoder<B> {
         self.lanes.are_many()
     }
 
+    fn max_tokens(&self) -> usize {
+        self.settings.document_tokens
+    }
+
     fn name(&self) -> &str {
         &self.identity.name
+    }
+
+    fn fingerprint(&self) -> u128 {
+        self.identity.fingerprint
+    }
+}
+
+impl<B: Backend> TokenEncoder for LateEncoder<B> {
+    fn encode_queries(&self, texts: &[&str]) -> Result<Vec<TokenVectors>> {
+        self.encode_queries(texts)
+    }
+
+    fn encode_documents(&self, texts: &[&str]) -> Result<Vec<TokenVectors>> {
+        self.encode_documents(texts)
+    }
+
+    fn dimensions(&self) -> usize {
+        self.head.size()
     }
 }
 

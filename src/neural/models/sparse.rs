@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::backend::{Backend, Pooling, SparseVector, greatest};
+use crate::backend::{Backend, Pooling, SparseVector, top_terms};
 use crate::error::{Error, Result};
 use crate::neural::bulk::{Encoded, Lanes, WindowSize, Work};
 use crate::neural::encoder::Encoder;
@@ -12,7 +12,7 @@ use crate::neural::long::{LongText, greatest_weights};
 use crate::neural::packing::Batch;
 
 use super::transformer::{Identity, RolePrompts, Transformer, expect_kind, prompted};
-use super::{Role, TextEncoder};
+use super::{Role, SparseTextEncoder, TextEncoder};
 
 /// A model that makes a sparse vector of a text: SPLADE.
 ///
@@ -138,11 +138,6 @@ impl<B: Backend> SparseEncoder<B> {
         token.unwrap_or_else(|| format!("#{term}"))
     }
 
-    /// The names of all terms in the order of their numbers.
-    pub fn terms(&self) -> impl Iterator<Item = String> {
-        (0..self.vocabulary()).map(|term| self.term(u32::try_from(term).unwrap_or(u32::MAX)))
-    }
-
     /// True if queries need no transformer.
     pub fn is_inference_free(&self) -> bool {
         self.queries.is_some()
@@ -162,7 +157,7 @@ impl<B: Backend> SparseEncoder<B> {
                 encoded.tokens += ids.len() as u64;
                 encoded.full += u64::from(Some(ids.len()) == table.max_tokens);
                 let vector = table.weights.encode(&ids)?;
-                Ok(greatest(vector, self.max_terms))
+                Ok(top_terms(vector, self.max_terms))
             }));
         }
         encoded
@@ -207,6 +202,20 @@ impl<B: Backend> TextEncoder for SparseEncoder<B> {
     }
 }
 
+impl<B: Backend> SparseTextEncoder for SparseEncoder<B> {
+    fn vocabulary(&self) -> usize {
+        self.vocabulary()
+    }
+
+    fn term(&self, term: u32) -> String {
+        self.term(term)
+    }
+
+    fn is_inference_free(&self) -> bool {
+        self.is_inference_free()
+    }
+}
+
 struct Weights<'a, B: Backend>(&'a SparseEncoder<B>);
 
 impl<B: Backend> Work<B> for Weights<'_, B> {
@@ -229,7 +238,7 @@ impl<B: Backend> Work<B> for Weights<'_, B> {
     }
 
     fn join(&self, parts: Vec<SparseVector>) -> SparseVector {
-        greatest(greatest_weights(parts), self.0.max_terms)
+        top_terms(greatest_weights(parts), self.0.max_terms)
     }
 }
 
@@ -240,8 +249,8 @@ mod tests {
     #[test]
     fn the_greatest_weights_stay_in_the_order_of_terms() {
         let vector = vec![(1, 0.5), (4, 2.0), (7, 0.5), (9, 1.0)];
-        assert_eq!(greatest(vector.clone(), 3), [(1, 0.5), (4, 2.0), (9, 1.0)]);
-        assert_eq!(greatest(vector.clone(), 4), vector);
-        assert!(greatest(vector, 0).is_empty());
+        assert_eq!(top_terms(vector.clone(), 3), [(1, 0.5), (4, 2.0), (9, 1.0)]);
+        assert_eq!(top_terms(vector.clone(), 4), vector);
+        assert!(top_terms(vector, 0).is_empty());
     }
 }

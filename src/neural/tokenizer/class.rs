@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 use super::super::config::Family;
-use super::super::json::Settings;
+use super::super::settings::Settings;
 
 /// What tokenizers that `vocab.txt` alone does not define need beside it.
 const COMPANIONS: [&str; 2] = [".codes", ".model"];

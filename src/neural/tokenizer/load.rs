@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::error::{Error, Result};
 
 use super::super::config::{Family, ModelConfig};
-use super::super::json::{Settings, read_bytes};
+use super::super::settings::{Settings, read_bytes};
 use super::class::{self, Vocabulary};
 use super::pieces::cuts;
 use super::settings::TokenizerSettings;

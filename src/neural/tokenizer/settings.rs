@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::Result;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 
 /// The settings beside a tokenizer's vocabulary that matter here; `None` where nothing is said.
 #[derive(Clone, Debug, Default, PartialEq)]

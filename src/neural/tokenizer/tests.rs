@@ -3,7 +3,7 @@ use std::fs;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::*;
 
 mod files;

@@ -1,5 +1,6 @@
 use std::fs;
 
+use safetensors::tensor::TensorView;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -26,19 +27,17 @@ fn f32_bytes(values: &[f32]) -> Vec<u8> {
         .collect()
 }
 
-/// A file of f32 vectors.
+/// A file of f32 vectors, as the crate `safetensors` writes it.
 fn vectors(tensors: &[(&str, &[f32])]) -> Vec<u8> {
-    let mut header = serde_json::Map::new();
-    let mut data = Vec::new();
-    for (name, values) in tensors {
-        let start = data.len();
-        data.extend(f32_bytes(values));
-        header.insert(
-            (*name).to_owned(),
-            json!({"dtype": "F32", "shape": [values.len()], "data_offsets": [start, data.len()]}),
-        );
-    }
-    file_bytes(&serde_json::Value::Object(header).to_string(), &data)
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(_, values)| f32_bytes(values))
+        .collect();
+    let views = tensors.iter().zip(&bytes).map(|((name, values), bytes)| {
+        let view = TensorView::new(Dtype::F32, vec![values.len()], bytes).unwrap();
+        (*name, view)
+    });
+    safetensors::serialize(views, None).unwrap()
 }
 
 fn refused(bytes: &[u8]) -> String {
@@ -292,6 +291,52 @@ fn headers_that_lie_are_refused() {
         let message = refused(&file_bytes(header, &[0; 8]));
         assert!(message.contains(ONE_FILE), "{case}: {message}");
     }
+}
+
+#[test]
+fn a_header_that_lies_about_a_tensor_is_refused_with_the_name_of_the_tensor() {
+    let first = r#""first":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+    for (second, expected) in [
+        (
+            r#"{"dtype":"F32","shape":[2],"data_offsets":[4,8]}"#,
+            "the shape [2] of F32, found 4 bytes",
+        ),
+        (
+            r#"{"dtype":"F4","shape":[3],"data_offsets":[4,8]}"#,
+            "the shape [3] of F4, found 4 bytes",
+        ),
+        (
+            r#"{"dtype":"F16","shape":[9223372036854775808,4],"data_offsets":[4,8]}"#,
+            "the shape [9223372036854775808, 4] of F16, found 4 bytes",
+        ),
+        (
+            r#"{"dtype":"F32","shape":[1],"data_offsets":[2,6]}"#,
+            "found a gap or an overlap",
+        ),
+        (
+            r#"{"dtype":"F33","shape":[1],"data_offsets":[4,8]}"#,
+            "unknown variant `F33`",
+        ),
+        (
+            r#"{"dtype":"F32","data_offsets":[4,8]}"#,
+            "missing field `shape`",
+        ),
+    ] {
+        let header = format!(r#"{{{first},"second":{second}}}"#);
+        let message = refused(&file_bytes(&header, &[0; 8]));
+        assert!(message.contains("tensor `second`"), "{message}");
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn a_tensor_at_an_odd_offset_is_read() {
+    let header = r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"F32","shape":[1],"data_offsets":[1,5]}}"#;
+    let mut data = vec![9];
+    data.extend(f32_bytes(&[-2.5]));
+    let folder = folder_with(&file_bytes(header, &data));
+    let weights = Weights::open(folder.path()).unwrap();
+    assert_eq!(weights.tensor("b", &[1]).unwrap(), [-2.5]);
 }
 
 #[test]

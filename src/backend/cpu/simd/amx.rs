@@ -1,7 +1,8 @@
-//! Products of bf16 rows with a panel by tiles (AMX), which stable Rust reaches through assembly.
+//! Products of bf16 rows with a panel by AMX tiles, which stable Rust reaches through assembly.
 //!
-//! Eight tile registers: four of sums (16 × 16 f32), two of rows and two of columns (16 × 32 bf16, columns in pairs), so that each tile
-//! that is read serves twice. See Intel's Architecture Instruction Set Extensions Programming Reference, chapter 3.
+//! There are eight tile registers: four accumulators (16 × 16 f32), two of rows and two of columns
+//! (16 × 32 bf16, columns in pairs), so that every loaded tile is used twice. See Intel's
+//! Architecture Instruction Set Extensions Programming Reference, chapter 3.
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count};
@@ -9,10 +10,10 @@ use std::sync::OnceLock;
 
 use super::{Tile, WIDTH};
 
-/// Bytes of a row of a tile register.
+/// Bytes per row of a tile register.
 const STRIDE: usize = 64;
 
-/// What `ldtilecfg` reads: palette 1, eight tiles of 16 rows of 64 bytes.
+/// The operand of `ldtilecfg`: palette 1, eight tiles of 16 rows of 64 bytes.
 #[repr(C, align(64))]
 struct Configuration {
     palette: u8,
@@ -40,13 +41,14 @@ static CONFIGURATION: Configuration = {
     }
 };
 
-/// True if the processor has tiles of bf16 numbers and the system lets this process use them. Asked once: the permission is the process's.
+/// True if the CPU has AMX with bf16 and the system lets this process use it. Cached, because the
+/// permission belongs to the process.
 pub(super) fn is_permitted() -> bool {
     static PERMITTED: OnceLock<bool> = OnceLock::new();
     *PERMITTED.get_or_init(|| has_tiles() && is_granted())
 }
 
-/// True if the processor has tiles and products of bf16 numbers.
+/// True if the CPU has AMX tiles and bf16 tile products.
 fn has_tiles() -> bool {
     const AMX_BF16: u32 = 1 << 22;
     const AMX_TILE: u32 = 1 << 24;
@@ -57,14 +59,15 @@ fn has_tiles() -> bool {
     features & AMX_BF16 != 0 && features & AMX_TILE != 0
 }
 
-/// Asks Linux for the tile registers, which a process may use only after asking.
+/// Requests the tile registers from Linux, which a process must do before it uses them.
 #[cfg(target_os = "linux")]
 fn is_granted() -> bool {
     const ARCH_PRCTL: i64 = 158;
     const REQUEST_PERMISSION: u64 = 0x1023;
     const TILE_DATA: u64 = 18;
     let result: i64;
-    // SAFETY: the call changes nothing but the permission asked for; it overwrites rax, rcx and r11.
+    // SAFETY: the call changes nothing but the requested permission; it overwrites rax, rcx and
+    // r11.
     unsafe {
         asm!(
             "syscall",
@@ -79,7 +82,7 @@ fn is_granted() -> bool {
     result == 0
 }
 
-/// Other systems are not asked.
+/// Other systems are not supported.
 #[cfg(not(target_os = "linux"))]
 fn is_granted() -> bool {
     false
@@ -89,7 +92,7 @@ fn is_granted() -> bool {
 ///
 /// # Safety
 ///
-/// [`is_permitted`] said true.
+/// [`is_permitted`] returned true.
 pub(super) unsafe fn configure() {
     // SAFETY: the configuration is 64 bytes and valid.
     unsafe {
@@ -101,20 +104,21 @@ pub(super) unsafe fn configure() {
     }
 }
 
-/// Frees this thread's tiles, so that the system need not save them.
+/// Releases this thread's tiles, so that the system need not save them.
 ///
 /// # Safety
 ///
-/// [`is_permitted`] said true.
+/// [`is_permitted`] returned true.
 pub(super) unsafe fn release() {
-    // SAFETY: no tile holds anything of worth between products.
+    // SAFETY: no tile is in use between products.
     unsafe { asm!("tilerelease", options(nomem, nostack, preserves_flags)) };
 }
 
 /// # Safety
 ///
-/// - [`is_permitted`] said true and this thread is [configured](configure).
-/// - `a` has `blocks` (1 or 2) times `steps` blocks of 512 numbers, `panel` `steps` times two such blocks; `steps` is above 0.
+/// - [`is_permitted`] returned true and this thread is [configured](configure).
+/// - `a` has `blocks` (1 or 2) times `steps` blocks of 512 values, `panel` `steps` times two such
+///   blocks; `steps` is positive.
 pub(super) unsafe fn multiply(
     a: &[u16],
     blocks: usize,
@@ -128,7 +132,8 @@ pub(super) unsafe fn multiply(
     }
     let rows = a.as_ptr();
     let out = tile.0.as_mut_ptr();
-    // SAFETY: what the caller promises; products of a block of rows fill the first or second half of the tile.
+    // SAFETY: guaranteed by the caller; the products of a block of rows fill the first or second
+    // half of the tile.
     unsafe {
         if blocks == 1 {
             multiply_one(rows, panel.as_ptr(), steps, out);
@@ -150,7 +155,8 @@ unsafe fn multiply_two(
     steps: usize,
     out: *mut f32,
 ) {
-    // SAFETY: the loop reads 1,024 bytes a step of each block of rows and 2,048 of the panel, and the end writes 32 rows of 128 bytes.
+    // SAFETY: each step reads 1,024 bytes of each block of rows and 2,048 of the panel; the end
+    // writes 32 rows of 128 bytes.
     unsafe {
         asm!(
             "tilezero tmm0",
@@ -193,7 +199,8 @@ unsafe fn multiply_two(
 ///
 /// As [`multiply`].
 unsafe fn multiply_one(first: *const u16, panel: *const u16, steps: usize, out: *mut f32) {
-    // SAFETY: the loop reads 1,024 bytes a step of the rows and 2,048 of the panel, and the end writes 16 rows of 128 bytes.
+    // SAFETY: each step reads 1,024 bytes of the rows and 2,048 of the panel; the end writes 16
+    // rows of 128 bytes.
     unsafe {
         asm!(
             "tilezero tmm0",

@@ -9,8 +9,9 @@ use super::{Tile, WIDTH};
 
 /// # Safety
 ///
-/// - The processor has AVX2 and FMA.
-/// - `rows` is at most 6; `a` has `rows` rows of `depth` numbers, `stride` apart, and `panel` `depth` times [`WIDTH`] numbers.
+/// - The CPU has AVX2 and FMA.
+/// - `rows` is at most 6; `a` has `rows` rows of `depth` values, `stride` apart, and `panel`
+///   `depth` times [`WIDTH`] values.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn multiply(
     a: &[f32],
@@ -24,7 +25,7 @@ pub(super) unsafe fn multiply(
         macro_rules! by_rows {
             ($($rows:literal)*) => {
                 match rows {
-                    // SAFETY: what the caller promises, with as many rows.
+                    // SAFETY: guaranteed by the caller, for this number of rows.
                     $($rows => unsafe { multiply_rows::<$rows>(a, stride, depth, panel, half, tile) },)*
                     _ => {}
                 }
@@ -36,7 +37,7 @@ pub(super) unsafe fn multiply(
 
 /// # Safety
 ///
-/// As [`multiply`], with `ROWS` rows; `half` is 0 or 16, the first of the columns taken.
+/// As [`multiply`], with `ROWS` rows; `half` is 0 or 16, the first column.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn multiply_rows<const ROWS: usize>(
     a: &[f32],
@@ -49,7 +50,7 @@ unsafe fn multiply_rows<const ROWS: usize>(
     let mut sums: [[__m256; 2]; ROWS] = [[_mm256_setzero_ps(); 2]; ROWS];
     let (a, panel) = (a.as_ptr(), panel.as_ptr());
     for step in 0..depth {
-        // SAFETY: both stay inside, as the caller promises.
+        // SAFETY: both pointers stay in bounds, as the caller guarantees.
         unsafe {
             let columns = panel.add(step * WIDTH + half);
             let columns = [_mm256_loadu_ps(columns), _mm256_loadu_ps(columns.add(8))];
@@ -62,7 +63,7 @@ unsafe fn multiply_rows<const ROWS: usize>(
     }
     for (row, sums) in sums.iter().enumerate() {
         let out = tile.0[row * WIDTH + half..][..WIDTH / 2].as_mut_ptr();
-        // SAFETY: half a row has 16 numbers, and begins at a multiple of 64 bytes.
+        // SAFETY: half a row has 16 values and starts at a multiple of 64 bytes.
         unsafe {
             _mm256_store_ps(out, sums[0]);
             _mm256_store_ps(out.add(8), sums[1]);

@@ -1,4 +1,4 @@
-//! Products of f32 rows with a panel, AVX-512: up to 14 rows, each with two registers of sums.
+//! Products of f32 rows with a panel, AVX-512: up to 14 rows, two accumulator registers each.
 
 use std::arch::x86_64::{
     __m512, _MM_HINT_T0, _mm_prefetch, _mm512_castpd_ps, _mm512_castps_pd, _mm512_fmadd_ps,
@@ -9,13 +9,15 @@ use std::arch::x86_64::{
 
 use super::{Tile, WIDTH};
 
-/// Rows of the panel that are fetched ahead: those of a few tokens come from the outer cache, whose latency they hide.
-const AHEAD: usize = 32;
+/// Prefetch distance in rows of the panel. For a few tokens the panel comes from the L3 cache,
+/// whose latency this hides.
+const PREFETCH_ROWS: usize = 32;
 
 /// # Safety
 ///
-/// - The processor has AVX-512 F.
-/// - `rows` is at most 14; `a` has `rows` rows of `depth` numbers, `stride` apart, and `panel` `depth` times [`WIDTH`] numbers.
+/// - The CPU has AVX-512 F.
+/// - `rows` is at most 14; `a` has `rows` rows of `depth` values, `stride` apart, and `panel`
+///   `depth` times [`WIDTH`] values.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn multiply(
     a: &[f32],
@@ -28,7 +30,7 @@ pub(super) unsafe fn multiply(
     macro_rules! by_rows {
         ($($rows:literal)*) => {
             match rows {
-                // SAFETY: what the caller promises, with as many rows.
+                // SAFETY: guaranteed by the caller, for this number of rows.
                 $($rows => unsafe { multiply_rows::<$rows>(a, stride, depth, panel, tile) },)*
                 _ => {}
             }
@@ -51,10 +53,11 @@ unsafe fn multiply_rows<const ROWS: usize>(
     let mut sums: [[__m512; 2]; ROWS] = [[_mm512_setzero_ps(); 2]; ROWS];
     let (mut a, mut panel) = (a.as_ptr(), panel.as_ptr());
     for _ in 0..depth {
-        // SAFETY: `panel` and `a` move on by what one step takes and stay inside, as the caller promises.
+        // SAFETY: `panel` and `a` advance by what one step reads and stay in bounds, as the caller
+        // guarantees.
         unsafe {
             let columns = [_mm512_loadu_ps(panel), _mm512_loadu_ps(panel.add(16))];
-            let later = panel.wrapping_add(AHEAD * WIDTH);
+            let later = panel.wrapping_add(PREFETCH_ROWS * WIDTH);
             _mm_prefetch::<_MM_HINT_T0>(later.cast());
             _mm_prefetch::<_MM_HINT_T0>(later.wrapping_add(16).cast());
             for (row, sums) in sums.iter_mut().enumerate() {
@@ -68,7 +71,7 @@ unsafe fn multiply_rows<const ROWS: usize>(
     }
     for (row, sums) in sums.iter().enumerate() {
         let out = tile.0[row * WIDTH..][..WIDTH].as_mut_ptr();
-        // SAFETY: the row has 32 numbers, and tiles and their rows lie at multiples of 64 bytes.
+        // SAFETY: the row has 32 values, and tiles and their rows start at multiples of 64 bytes.
         unsafe {
             _mm512_store_ps(out, sums[0]);
             _mm512_store_ps(out.add(16), sums[1]);
@@ -76,16 +79,17 @@ unsafe fn multiply_rows<const ROWS: usize>(
     }
 }
 
-/// Turns 16 rows of 16 numbers into columns: first quarters of 4 × 4 numbers in place, then the quarters.
+/// Transposes 16 × 16 values: first the 4 × 4 blocks in place, then the blocks.
 ///
 /// # Safety
 ///
-/// - The processor has AVX-512 F.
-/// - `a` has 16 numbers at each of 0, `stride`, …, 15 · `stride`; `out` at each of 0, [`WIDTH`], …, 15 · [`WIDTH`].
+/// - The CPU has AVX-512 F.
+/// - `a` has 16 values at each of 0, `stride`, …, 15 · `stride`; `out` at each of 0, [`WIDTH`], …,
+///   15 · [`WIDTH`].
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn turn(a: &[f32], stride: usize, out: &mut [f32]) {
+pub(super) unsafe fn transpose(a: &[f32], stride: usize, out: &mut [f32]) {
     let (a, out) = (a.as_ptr(), out.as_mut_ptr());
-    // SAFETY: the rows are there, as the caller promises.
+    // SAFETY: the rows are in bounds, as the caller guarantees.
     let rows: [__m512; 16] =
         std::array::from_fn(|row| unsafe { _mm512_loadu_ps(a.add(row * stride)) });
     let mut quarters = [_mm512_setzero_ps(); 16];
@@ -138,7 +142,7 @@ pub(super) unsafe fn turn(a: &[f32], stride: usize, out: &mut [f32]) {
             _mm512_shuffle_f32x4::<0xdd>(ab_odd, cd_odd),
         ];
         for (quarter, column) in columns.into_iter().enumerate() {
-            // SAFETY: the columns are there, as the caller promises.
+            // SAFETY: the columns are in bounds, as the caller guarantees.
             unsafe { _mm512_storeu_ps(out.add((4 * quarter + i) * WIDTH), column) };
         }
     }

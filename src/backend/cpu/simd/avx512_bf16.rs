@@ -1,4 +1,4 @@
-//! Products of bf16 rows with a panel, AVX-512: pairs of numbers at a time.
+//! Products of bf16 rows with a panel, AVX-512 BF16: one pair of values at a time.
 
 use std::arch::x86_64::{
     __m256bh, __m256i, __m512, __m512bh, __m512i, _mm256_storeu_si256, _mm512_cvtneps_pbh,
@@ -9,13 +9,14 @@ use std::mem::transmute;
 
 use super::{BLOCK, DEPTH, Tile, WIDTH};
 
-/// Rows at a time: a block in two halves.
+/// Rows per inner loop: half a block.
 const ROWS: usize = 8;
 
 /// # Safety
 ///
-/// - The processor has AVX-512 F and BF16.
-/// - `a` has `blocks` (2 at most) times `steps` blocks of rows, `panel` `steps` pairs of blocks of columns.
+/// - The CPU has AVX-512 F and BF16.
+/// - `a` has `blocks` (at most 2) times `steps` blocks of rows, `panel` `steps` pairs of blocks of
+///   columns.
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) unsafe fn multiply(
     a: &[u16],
@@ -26,22 +27,25 @@ pub(super) unsafe fn multiply(
 ) {
     for first in (0..blocks * BLOCK).step_by(ROWS) {
         let rows = &a[first / BLOCK * steps * BLOCK * DEPTH + first % BLOCK * DEPTH..];
-        // SAFETY: `rows` begins at a row of a block, with 8 rows from there in each block; what the caller promises.
+        // SAFETY: `rows` starts at a row of a block that has 8 rows left in each block; the rest is
+        // guaranteed by the caller.
         unsafe { multiply_rows(rows, steps, panel, &mut tile.0[first * WIDTH..]) };
     }
 }
 
 /// # Safety
 ///
-/// - The processor has AVX-512 F and BF16.
-/// - `a` begins at a row of a block of which [`ROWS`] are left, and the same of `steps` blocks follow; `out` has room for as many rows of products.
+/// - The CPU has AVX-512 F and BF16.
+/// - `a` starts at a row of a block that has [`ROWS`] rows left, and `steps` blocks follow; `out`
+///   has room for [`ROWS`] rows of products.
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn multiply_rows(a: &[u16], steps: usize, panel: &[u16], out: &mut [f32]) {
     let mut sums: [[__m512; 2]; ROWS] = [[_mm512_setzero_ps(); 2]; ROWS];
     let (a, panel) = (a.as_ptr(), panel.as_ptr());
     for step in 0..steps {
         for pair in 0..DEPTH / 2 {
-            // SAFETY: blocks have 512 numbers each, pairs of columns 32; both stay inside, as the caller promises.
+            // SAFETY: a block has 512 values, a pair of columns 32; both pointers stay in bounds,
+            // as the caller guarantees.
             unsafe {
                 let columns = panel.add(step * WIDTH * DEPTH + pair * 2 * BLOCK);
                 let columns = [
@@ -60,7 +64,7 @@ unsafe fn multiply_rows(a: &[u16], steps: usize, panel: &[u16], out: &mut [f32])
     }
     for (row, sums) in sums.iter().enumerate() {
         let out = out[row * WIDTH..][..WIDTH].as_mut_ptr();
-        // SAFETY: the row has 32 numbers, and rows of tiles lie at multiples of 64 bytes.
+        // SAFETY: the row has 32 values, and rows of tiles start at multiples of 64 bytes.
         unsafe {
             _mm512_store_ps(out, sums[0]);
             _mm512_store_ps(out.add(16), sums[1]);
@@ -68,27 +72,28 @@ unsafe fn multiply_rows(a: &[u16], steps: usize, panel: &[u16], out: &mut [f32])
     }
 }
 
-/// The same bits as 32 numbers of bf16.
+/// Reinterprets the bits as 32 bf16 values.
 #[target_feature(enable = "avx512f")]
 fn bits(register: __m512i) -> __m512bh {
-    // SAFETY: both are 512 bits, and any bits are valid in both.
+    // SAFETY: both are 512 bits, and every bit pattern is valid in both.
     unsafe { transmute::<__m512i, __m512bh>(register) }
 }
 
 /// # Safety
 ///
-/// - The processor has AVX-512 F and BF16.
-/// - Both are equally long.
+/// - The CPU has AVX-512 F and BF16.
+/// - Both slices have the same length.
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) unsafe fn round(values: &[f32], rounded: &mut [u16]) {
     let (sixteens, rest) = values.as_chunks::<16>();
     let (outs, out_rest) = rounded.as_chunks_mut::<16>();
     for (values, out) in sixteens.iter().zip(outs) {
-        // SAFETY: both have 16 numbers; the rounded ones are 256 bits, and any bits are valid.
+        // SAFETY: both have 16 values; the rounded ones are 256 bits, and every bit pattern is
+        // valid.
         unsafe {
-            let numbers = _mm512_cvtneps_pbh(_mm512_loadu_ps(values.as_ptr()));
-            let numbers = transmute::<__m256bh, __m256i>(numbers);
-            _mm256_storeu_si256(out.as_mut_ptr().cast::<__m256i>(), numbers);
+            let values_of_panel = _mm512_cvtneps_pbh(_mm512_loadu_ps(values.as_ptr()));
+            let values_of_panel = transmute::<__m256bh, __m256i>(values_of_panel);
+            _mm256_storeu_si256(out.as_mut_ptr().cast::<__m256i>(), values_of_panel);
         }
     }
     for (value, out) in rest.iter().zip(out_rest) {

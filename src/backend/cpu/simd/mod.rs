@@ -1,7 +1,9 @@
-//! The one place of this room where vector instructions are written out.
+//! The SIMD kernels of the CPU backend.
 //!
-//! The processor is asked at run time what it can do. Each kernel multiplies a few rows of one matrix with 32 columns of another into a
-//! [`Tile`]; what happens to the products then is plain code elsewhere, compiled for each level by [`Level::run`].
+//! The instruction set is detected at run time. Each kernel multiplies a few rows of one matrix
+//! with 32 columns of another into a [`Tile`]. What happens to the products is scalar code
+//! elsewhere, which [`Level::run`] compiles for each instruction set so that the compiler
+//! vectorizes it.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
@@ -12,25 +14,25 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_bf16;
-mod plain;
+mod scalar;
 
 /// Columns of a tile, and of a panel of packed weights.
 pub(super) const WIDTH: usize = 32;
-/// Most rows of a tile.
-pub(super) const HEIGHT: usize = 32;
-/// Numbers that one block of bf16 weights or rows has in the direction of the sum.
+/// The maximum number of rows of a tile.
+pub(super) const MAX_TILE_ROWS: usize = 32;
+/// Values along the depth (the summed dimension) of one block of bf16 weights or rows.
 pub(super) const DEPTH: usize = 32;
-/// Rows, or columns, of one block of bf16 numbers.
+/// Rows, or columns, of one bf16 block.
 pub(super) const BLOCK: usize = 16;
 
 /// Products of a few rows with [`WIDTH`] columns, row after row.
 #[repr(align(64))]
-pub(super) struct Tile(pub [f32; WIDTH * HEIGHT]);
+pub(super) struct Tile(pub [f32; WIDTH * MAX_TILE_ROWS]);
 
 impl Tile {
     /// A tile of zeros.
     pub fn new() -> Self {
-        Self([0.0; WIDTH * HEIGHT])
+        Self([0.0; WIDTH * MAX_TILE_ROWS])
     }
 
     /// The products of one row.
@@ -41,28 +43,28 @@ impl Tile {
     }
 }
 
-/// What the processor can do, of what is used here.
+/// The instruction sets that kernels are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
-    /// Nothing is assumed.
-    Plain,
-    /// AVX2 and fused multiplication.
+    /// No assumptions.
+    Scalar,
+    /// AVX2 and FMA.
     Avx2,
     /// AVX-512 with F, BW, DQ and VL.
     Avx512,
 }
 
-/// What multiplies bf16 numbers.
+/// Instructions that multiply bf16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bf16Unit {
-    /// AVX-512's pairwise products.
+    /// AVX-512 BF16: pairwise dot products.
     Avx512,
-    /// Tiles (AMX).
+    /// AMX tiles.
     Amx,
 }
 
 impl Level {
-    /// The best that this processor has.
+    /// The best level of this CPU.
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
@@ -74,18 +76,18 @@ impl Level {
             match (has_avx2, has_avx512) {
                 (true, true) => Self::Avx512,
                 (true, false) => Self::Avx2,
-                _ => Self::Plain,
+                _ => Self::Scalar,
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
-        Self::Plain
+        Self::Scalar
     }
 
-    /// Every level that this processor has.
+    /// Every level of this CPU.
     #[cfg(test)]
     pub fn all() -> impl Iterator<Item = Self> {
         let best = Self::detect();
-        [Self::Plain, Self::Avx2, Self::Avx512]
+        [Self::Scalar, Self::Avx2, Self::Avx512]
             .into_iter()
             .filter(move |level| *level <= best)
     }
@@ -93,26 +95,27 @@ impl Level {
     /// The name for people.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Plain => "plain",
+            Self::Scalar => "plain",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
         }
     }
 
-    /// Most rows that a tile of f32 products should have.
+    /// The maximum number of rows of a tile of f32 products.
     pub fn rows(self) -> usize {
         match self {
-            Self::Plain => 4,
+            Self::Scalar => 4,
             Self::Avx2 => 6,
             Self::Avx512 => 14,
         }
     }
 
-    /// Multiplies `rows` rows of `depth` numbers, the first beginning at `a[0]` and each `stride` after the one before, with a panel of `depth` × [`WIDTH`] numbers.
+    /// Multiplies `rows` rows of `depth` values, the first starting at `a[0]` and each `stride`
+    /// after the previous one, with a panel of `depth` × [`WIDTH`] values.
     ///
     /// # Panics
     ///
-    /// When `a` or `panel` is too short, or there are more rows than [`Level::rows`].
+    /// If `a` or `panel` is too short, or there are more rows than [`Level::rows`].
     #[inline]
     pub fn multiply(
         self,
@@ -127,38 +130,47 @@ impl Level {
         assert!(rows == 0 || depth == 0 || a.len() >= (rows - 1) * stride + depth);
         match self {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the processor has what the level says; lengths were checked above.
+            // SAFETY: the CPU has what the level says; the lengths were checked above.
             Self::Avx512 => unsafe { avx512::multiply(a, stride, rows, depth, panel, tile) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Self::Avx2 => unsafe { avx2::multiply(a, stride, rows, depth, panel, tile) },
-            _ => plain::multiply(a, stride, rows, depth, panel, tile),
+            _ => scalar::multiply(a, stride, rows, depth, panel, tile),
         }
     }
 
-    /// Turns rows into columns of a panel: the number at `row`, `column` goes to `column` · [`WIDTH`] + `row` of it; `rows` is at most [`WIDTH`].
+    /// Transposes rows into a panel: the value at `row`, `column` goes to `column` · [`WIDTH`] +
+    /// `row`; `rows` is at most [`WIDTH`].
     ///
     /// # Panics
     ///
-    /// When `a` or `panel` is too short.
+    /// If `a` or `panel` is too short.
     #[inline]
-    pub fn turn(self, a: &[f32], stride: usize, rows: usize, columns: usize, panel: &mut [f32]) {
+    pub fn transpose(
+        self,
+        a: &[f32],
+        stride: usize,
+        rows: usize,
+        columns: usize,
+        panel: &mut [f32],
+    ) {
         assert!(rows <= WIDTH && panel.len() >= columns * WIDTH);
         assert!(rows == 0 || columns == 0 || a.len() >= (rows - 1) * stride + columns);
-        let mut whole = (0, 0);
+        let mut full = (0, 0);
         #[cfg(target_arch = "x86_64")]
         if self == Self::Avx512 {
-            whole = (rows / BLOCK * BLOCK, columns / BLOCK * BLOCK);
-            for row in (0..whole.0).step_by(BLOCK) {
-                for column in (0..whole.1).step_by(BLOCK) {
+            full = (rows / BLOCK * BLOCK, columns / BLOCK * BLOCK);
+            for row in (0..full.0).step_by(BLOCK) {
+                for column in (0..full.1).step_by(BLOCK) {
                     let (from, to) = (row * stride + column, column * WIDTH + row);
-                    // SAFETY: the processor has what the level says; 16 rows from `row` and 16 columns from `column` are in bounds, as was checked above.
-                    unsafe { avx512::turn(&a[from..], stride, &mut panel[to..]) };
+                    // SAFETY: the CPU has what the level says; 16 rows from `row` and 16 columns
+                    // from `column` are in bounds, as checked above.
+                    unsafe { avx512::transpose(&a[from..], stride, &mut panel[to..]) };
                 }
             }
         }
         for row in 0..rows {
-            let first = if row < whole.0 { whole.1 } else { 0 };
+            let first = if row < full.0 { full.1 } else { 0 };
             for column in first..columns {
                 panel[column * WIDTH + row] = a[row * stride + column];
             }
@@ -170,18 +182,18 @@ impl Level {
     pub fn run<T: Task>(self, task: T) -> T::Output {
         match self {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the processor has what the level says.
+            // SAFETY: the CPU has what the level says.
             Self::Avx512 => unsafe { run_avx512(task) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the processor has what the level says.
+            // SAFETY: the CPU has what the level says.
             Self::Avx2 => unsafe { run_avx2(task) },
             _ => task.run::<false>(),
         }
     }
 }
 
-/// Work in plain code that is worth compiling for every level; `run` must be `#[inline(always)]`. `FUSED` says whether
-/// fused multiplication is an instruction.
+/// Scalar code that is compiled for every level; `run` must be `#[inline(always)]`. `FUSED` says
+/// whether fused multiply-add is an instruction.
 pub(super) trait Task {
     type Output;
 
@@ -201,7 +213,7 @@ fn run_avx2<T: Task>(task: T) -> T::Output {
 }
 
 impl Bf16Unit {
-    /// The best that this processor, and the system's permission, has; none without any.
+    /// The best unit that this CPU has and the system permits, if any.
     pub fn detect() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
         {
@@ -216,7 +228,7 @@ impl Bf16Unit {
         None
     }
 
-    /// Every unit that this processor has.
+    /// Every unit of this CPU.
     #[cfg(test)]
     pub fn all() -> Vec<Self> {
         match Self::detect() {
@@ -234,24 +246,26 @@ impl Bf16Unit {
         }
     }
 
-    /// Blocks of [`BLOCK`] rows that a tile should have.
+    /// The number of blocks of [`BLOCK`] rows that a tile should have.
     pub fn row_blocks(self) -> usize {
         2
     }
 
-    /// Multiplies one or two blocks of [`BLOCK`] rows, each of `steps` times [`BLOCK`] × [`DEPTH`] bf16 numbers and one after the other in `a`, with a panel of
-    /// `steps` times two blocks of pairs ([`DEPTH`] / 2 × [`BLOCK`] columns × 2).
+    /// Multiplies one or two blocks of [`BLOCK`] rows, each of `steps` times [`BLOCK`] × [`DEPTH`]
+    /// bf16 values and one after the other in `a`, with a panel of `steps` times two blocks of
+    /// pairs ([`DEPTH`] / 2 × [`BLOCK`] columns × 2).
     ///
     /// # Panics
     ///
-    /// When there are more blocks than [`Bf16Unit::row_blocks`] or none, or `a` or `panel` is not as long.
+    /// If there are no blocks or more than [`Bf16Unit::row_blocks`], or if `a` or `panel` has
+    /// another length.
     #[inline]
     pub fn multiply(self, a: &[u16], blocks: usize, steps: usize, panel: &[u16], tile: &mut Tile) {
         assert!((1..=self.row_blocks()).contains(&blocks));
         assert!(a.len() == blocks * steps * BLOCK * DEPTH && panel.len() == steps * WIDTH * DEPTH);
         #[cfg(target_arch = "x86_64")]
         match self {
-            // SAFETY: a unit is only made by `detect`; lengths were checked above.
+            // SAFETY: only `detect` returns a unit; the lengths were checked above.
             Self::Amx => unsafe { amx::multiply(a, blocks, steps, panel, tile) },
             // SAFETY: as above.
             Self::Avx512 => unsafe { avx512_bf16::multiply(a, blocks, steps, panel, tile) },
@@ -263,29 +277,29 @@ impl Bf16Unit {
         );
     }
 
-    /// Readies the thread for [`multiply`](Self::multiply); what is returned undoes it when dropped.
+    /// Configures the thread for [`multiply`](Self::multiply); dropping the result releases it.
     pub fn prepare(self) -> Prepared {
         #[cfg(target_arch = "x86_64")]
         if self == Self::Amx {
-            // SAFETY: the unit is there and permitted.
+            // SAFETY: the unit exists and is permitted.
             unsafe { amx::configure() };
         }
         Prepared { unit: self }
     }
 
-    /// Rounds to bf16, nearest, ties to even.
+    /// Rounds to bf16, to nearest, ties to even.
     #[inline]
     pub fn round(self, values: &[f32], rounded: &mut [u16]) {
         assert_eq!(values.len(), rounded.len());
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: every unit comes with AVX-512 and its bf16 instructions.
+        // SAFETY: every unit comes with AVX-512 BF16.
         unsafe {
             avx512_bf16::round(values, rounded);
         }
     }
 }
 
-/// A thread readied for bf16 products.
+/// A thread that is configured for bf16 products.
 pub(super) struct Prepared {
     unit: Bf16Unit,
 }
@@ -294,7 +308,7 @@ impl Drop for Prepared {
     fn drop(&mut self) {
         #[cfg(target_arch = "x86_64")]
         if self.unit == Bf16Unit::Amx {
-            // SAFETY: the unit is there; the thread's tiles hold nothing of worth any more.
+            // SAFETY: the unit exists; the thread no longer needs what its tiles hold.
             unsafe { amx::release() };
         }
     }
@@ -311,7 +325,7 @@ mod tests {
                 let stride = columns + 3;
                 let a: Vec<f32> = (0..rows * stride).map(|number| number as f32).collect();
                 let mut panel = vec![-1.0; columns * WIDTH];
-                level.turn(&a, stride, rows, columns, &mut panel);
+                level.transpose(&a, stride, rows, columns, &mut panel);
                 for (place, found) in panel.iter().enumerate() {
                     let (column, row) = (place / WIDTH, place % WIDTH);
                     let expected = if row < rows {

@@ -1,14 +1,17 @@
-//! Sources are compiled as for cards, and what the compiler says of registers and stack is held against bounds.
+//! Compiles the sources as for real GPUs, and holds the compiler's registers and stack against
+//! bounds.
 //!
-//! Runs where NVRTC is found; `ESPARSA_NVRTC` names its folder (`tests/cuda/fetch_nvrtc` downloads it). No card is needed.
+//! Runs where NVRTC is found; `ESPARSA_NVRTC` names its folder (`tests/cuda/fetch_nvrtc` downloads
+//! it). No GPU is needed.
 
+use std::collections::HashSet;
 use std::fs;
 
-use super::super::cubin;
+use super::super::parameters;
 use super::super::sources::{FILES, KERNELS};
 use super::*;
 
-/// Kernels that may use more stack (spilled registers are part of it) than none: name, architecture, bytes.
+/// Kernels that may use stack (which includes spilled registers): name, architecture, bytes.
 const STACK_BYTES: &[(&str, u32, u32)] = &[
     ("attention_64_disentangled", 120, 8),
     ("splade_sum", 120, 8),
@@ -20,9 +23,9 @@ struct Usage {
     name: String,
     registers: u32,
     stack_bytes: u32,
-    /// Stored and loaded.
+    /// Spill stores and loads together.
     spill_bytes: u32,
-    /// Without what the launch asks for.
+    /// Static shared memory, without the dynamic part of the launch.
     shared_bytes: u32,
 }
 
@@ -62,7 +65,7 @@ fn number_before(line: &str, after: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-/// False, with a word about it, where there is no NVRTC. A place that is named but wrong is a failure.
+/// False, with a message, where NVRTC is missing. A wrong `ESPARSA_NVRTC` is a failure.
 fn has_nvrtc() -> bool {
     match version() {
         Ok(_) => true,
@@ -104,7 +107,8 @@ ptxas info    : Used 11 registers";
     assert_eq!(compiled.usage(), expected);
 }
 
-/// Compiles what is meant for an architecture; the compiler's numbers are printed and held against the bounds and the table of kernels.
+/// Compiles all sources for an architecture, prints resource usage, and checks it against the
+/// bounds and the kernel table.
 fn compile_all(architecture: u32, hopper: bool) {
     if !has_nvrtc() {
         return;
@@ -121,18 +125,12 @@ fn compile_all(architecture: u32, hopper: bool) {
                 continue;
             }
         };
-        let entries = cubin::entries(&compiled.cubin).unwrap();
         let usage = compiled.usage();
-        assert_eq!(entries.len(), usage.len(), "{file}: {}", compiled.log);
-        for (entry, usage) in entries.iter().zip(&usage) {
-            assert_eq!(entry.name, usage.name);
-            println!(
-                "sm_{architecture} {file}: {usage:?}, {:?} bytes of parameters",
-                entry.parameter_bytes
-            );
+        for usage in &usage {
+            println!("sm_{architecture} {file}: {usage:?}");
             let allowed = STACK_BYTES
                 .iter()
-                .find(|(name, on, _)| *name == entry.name && *on == architecture)
+                .find(|(name, on, _)| *name == usage.name && *on == architecture)
                 .map_or(0, |(_, _, bytes)| *bytes);
             if usage.stack_bytes > allowed || (allowed == 0 && usage.spill_bytes > 0) {
                 wrong.push(format!(
@@ -141,36 +139,118 @@ fn compile_all(architecture: u32, hopper: bool) {
                 ));
             }
         }
-        wrong.extend(beside_table(file, &entries));
+        let found: HashSet<_> = usage.iter().map(|usage| usage.name.as_str()).collect();
+        let rows = KERNELS.iter().filter(|kernel| kernel.file == *file);
+        let expected: HashSet<_> = rows.map(|kernel| kernel.name).collect();
+        if found != expected {
+            wrong.push(format!(
+                "{file}: sources::KERNELS has {expected:?}, the compiler found {found:?}"
+            ));
+        }
     }
     assert!(wrong.is_empty(), "sm_{architecture}:\n{}", wrong.join("\n"));
 }
 
-/// How the kernels of a source differ from its rows in the table.
-fn beside_table(file: &str, entries: &[cubin::Entry]) -> Vec<String> {
-    let rows: Vec<_> = KERNELS
+/// What the PTX of a source says of a kernel.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    name: String,
+    /// The block size of `__launch_bounds__`.
+    threads: u32,
+    /// Bytes of its one parameter, a structure.
+    parameter_bytes: usize,
+}
+
+/// The kernels of a PTX text: the directives `.entry`, `.param` and `.maxntid` of the PTX ISA.
+fn entries(ptx: &str) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for line in ptx.lines().map(str::trim) {
+        if let Some((_, rest)) = line.split_once(".entry ") {
+            entries.push(Entry {
+                name: rest.trim_end_matches('(').to_owned(),
+                threads: 0,
+                parameter_bytes: 0,
+            });
+        }
+        let Some(entry) = entries.last_mut() else {
+            continue;
+        };
+        if line.starts_with(".param ") {
+            let (_, size) = line.rsplit_once('[').unwrap();
+            entry.parameter_bytes += size.split(']').next().unwrap().parse::<usize>().unwrap();
+        }
+        if let Some(threads) = line.strip_prefix(".maxntid ") {
+            entry.threads = threads.split(',').next().unwrap().parse().unwrap();
+        }
+    }
+    entries
+}
+
+#[test]
+fn ptx_is_understood() {
+    let ptx = "
+.visible .entry pool(
+	.param .align 8 .b8 pool_param_0[40]
+)
+.maxntid 32, 1, 1
+.minnctapersm 16
+{
+	ret;
+}";
+    let expected = Entry {
+        name: "pool".into(),
+        threads: 32,
+        parameter_bytes: 40,
+    };
+    assert_eq!(entries(ptx), [expected]);
+}
+
+/// The PTX of a source, for a virtual architecture.
+fn ptx(file: &str) -> String {
+    let suffix = if sources::is_hopper(file) {
+        "90a"
+    } else {
+        "80"
+    };
+    let options = [
+        CString::new(format!("--gpu-architecture=compute_{suffix}")).unwrap(),
+        CString::new("--std=c++17").unwrap(),
+        CString::new("--device-as-default-execution-space").unwrap(),
+    ];
+    let (name, text) = (CString::new(file), CString::new(sources::text(file)));
+    let program = Program::new(&name.unwrap(), &text.unwrap()).unwrap();
+    program.compile(&options).unwrap();
+    let mut bytes = 0;
+    // SAFETY: the program lives, and the place is writable.
+    check("nvrtcGetPTXSize", unsafe {
+        sys::nvrtcGetPTXSize(program.0, &mut bytes)
+    })
+    .unwrap();
+    let mut text = vec![0u8; bytes];
+    // SAFETY: the program lives, and the buffer has the size that NVRTC gave.
+    check("nvrtcGetPTX", unsafe {
+        sys::nvrtcGetPTX(program.0, text.as_mut_ptr().cast())
+    })
+    .unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn kernels_have_the_threads_of_the_table_and_known_parameters() {
+    if !has_nvrtc() {
+        return;
+    }
+    let sizes: Vec<usize> = parameters::sizes()
         .iter()
-        .filter(|kernel| kernel.file == file)
+        .map(|(_, bytes)| *bytes)
         .collect();
-    let missing = entries
-        .iter()
-        .filter(|entry| {
-            !rows
-                .iter()
-                .any(|row| row.name == entry.name && Some(row.threads) == entry.threads)
-        })
-        .map(|entry| {
-            let threads = entry.threads.unwrap_or(0);
-            format!(
-                "sources::KERNELS lacks row(\"{}\", \"{file}\", {threads}),",
-                entry.name
-            )
-        });
-    let gone = rows
-        .iter()
-        .filter(|row| !entries.iter().any(|entry| entry.name == row.name))
-        .map(|row| format!("sources::KERNELS has {}, {file} has not", row.name));
-    missing.chain(gone).collect()
+    for (file, _) in FILES {
+        for entry in entries(&ptx(file)) {
+            let row = sources::kernel(&entry.name);
+            assert_eq!((row.file, row.threads), (*file, entry.threads), "{entry:?}");
+            assert!(sizes.contains(&entry.parameter_bytes), "{entry:?}");
+        }
+    }
 }
 
 #[test]
@@ -238,7 +318,7 @@ fn a_module_is_compiled_once_and_anew_when_damaged() {
     let name = path.file_name().unwrap().to_str().unwrap().to_owned();
     assert_eq!(cache.get(&name).unwrap(), first);
 
-    // A hit: what lies there is taken as it is.
+    // A cache hit returns the file as it is.
     cache.put(&name, b"put there by the test");
     assert_eq!(module(&cache, file, 80).unwrap(), b"put there by the test");
 

@@ -1,4 +1,4 @@
-//! What a card's memory, queues and kernels belong to, and the errors of the driver.
+//! The CUDA context of a GPU with its loaded kernels, and the errors of the driver.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -10,17 +10,19 @@ use cudarc::driver::sys::{
 };
 
 use crate::backend::cuda::cache::Cache;
+use crate::backend::cuda::compile;
 use crate::backend::cuda::device::Kernel;
-use crate::backend::cuda::{compile, cubin};
+use crate::backend::cuda::driver::version_text;
 use crate::error::{Error, Result};
 
-/// `Ok` for success; else an error with the call's name and the driver's name and text of it.
+/// `Ok` for success, otherwise an error with the name of the call and the driver's name and text.
 pub(super) fn check(call: &str, result: CUresult) -> Result<()> {
     if result == CUresult::CUDA_SUCCESS {
         return Ok(());
     }
     let (mut name, mut text) = (ptr::null(), ptr::null());
-    // SAFETY: both places are valid for writing; they get strings that stay, or null for an error that the driver does not know.
+    // SAFETY: both pointers are writable; they receive static strings, or null for an unknown
+    // error.
     let (name, text) = unsafe {
         let _ = sys::cuGetErrorName(result, &mut name);
         let _ = sys::cuGetErrorString(result, &mut text);
@@ -43,41 +45,44 @@ pub(super) fn check(call: &str, result: CUresult) -> Result<()> {
     Err(Error::device(format!("{call}: {name} ({text}){lost}")))
 }
 
-/// A kernel that is loaded.
+/// CUDA 12.4, whose driver is the first to tell the sizes of kernel parameters.
+const PARAMETER_INFO_DRIVER: i32 = 12040;
+
+/// A loaded kernel.
 #[derive(Clone, Copy)]
 pub(super) struct Function {
     pub(super) handle: CUfunction,
-    /// Bytes of its parameters, where the module says so.
+    /// The size of its parameter structure in bytes, if the driver can tell.
     pub(super) parameter_bytes: Option<usize>,
 }
 
-// SAFETY: handles of the driver's may be used from any thread.
+// SAFETY: driver handles may be used from any thread.
 unsafe impl Send for Function {}
-// SAFETY: as above; a handle is a number and is never changed.
+// SAFETY: as above; a handle is a number that never changes.
 unsafe impl Sync for Function {}
 
 struct Module {
     handle: CUmodule,
-    entries: Vec<cubin::Entry>,
 }
 
-// SAFETY: handles of the driver's may be used from any thread.
+// SAFETY: driver handles may be used from any thread.
 unsafe impl Send for Module {}
 
-/// The primary context of a card, with the kernels that were loaded so far.
+/// The primary context of a GPU, with the kernels loaded so far.
 pub(super) struct Context {
     device: CUdevice,
     handle: CUcontext,
     architecture: u32,
-    /// The most shared memory that a block can have.
+    /// The maximum number of bytes of shared memory per block.
     pub(super) shared_bytes: u32,
-    driver: String,
+    /// The driver's version, such as 12040 for CUDA 12.4.
+    driver: i32,
     cache: Cache,
     modules: Mutex<HashMap<&'static str, Module>>,
     functions: RwLock<HashMap<&'static str, Function>>,
 }
 
-// SAFETY: handles of the driver's may be used from any thread; the rest is behind locks.
+// SAFETY: driver handles may be used from any thread; the rest is behind locks.
 unsafe impl Send for Context {}
 // SAFETY: as above.
 unsafe impl Sync for Context {}
@@ -87,11 +92,11 @@ impl Context {
         device: CUdevice,
         architecture: u32,
         shared_bytes: u32,
-        driver: String,
+        driver: i32,
         cache: Cache,
     ) -> Result<Self> {
         let mut handle = ptr::null_mut();
-        // SAFETY: the device is one that the driver gave, and the place is valid for writing.
+        // SAFETY: the driver returned the device, and the pointer is writable.
         check("cuDevicePrimaryCtxRetain", unsafe {
             sys::cuDevicePrimaryCtxRetain(&mut handle, device)
         })?;
@@ -107,7 +112,7 @@ impl Context {
         })
     }
 
-    /// Makes it the current one of this thread, which all other calls ask for.
+    /// Makes it current on this thread, as all other calls require.
     pub(super) fn enter(&self) -> Result<()> {
         // SAFETY: the context is retained as long as `self` lives.
         check("cuCtxSetCurrent", unsafe {
@@ -115,7 +120,7 @@ impl Context {
         })
     }
 
-    /// A kernel, which is compiled and loaded when it is first asked for. The context must be current.
+    /// A kernel, compiled and loaded on first use. The context must be current.
     pub(super) fn function(&self, kernel: &Kernel) -> Result<Function> {
         let functions = self
             .functions
@@ -146,18 +151,15 @@ impl Context {
         let name = CString::new(kernel.name)
             .map_err(|_| Error::device(format!("{}: no name of a kernel", kernel.name)))?;
         let mut handle = ptr::null_mut();
-        // SAFETY: the module is loaded in the current context, the name ends with a 0, and the place is valid for writing.
+        // SAFETY: the module is loaded in the current context, the name is null-terminated, and the
+        // pointer is writable.
         check("cuModuleGetFunction", unsafe {
             sys::cuModuleGetFunction(&mut handle, module.handle, name.as_ptr())
         })
         .map_err(|error| Error::device(format!("{}, {}: {error}", kernel.file, kernel.name)))?;
-        let entry = module
-            .entries
-            .iter()
-            .find(|entry| entry.name == kernel.name);
         let function = Function {
             handle,
-            parameter_bytes: entry.and_then(|entry| entry.parameter_bytes),
+            parameter_bytes: self.parameter_bytes(kernel, handle)?,
         };
         self.prepare(kernel, function)?;
         Ok(function)
@@ -166,19 +168,34 @@ impl Context {
     fn load_module(&self, file: &str) -> Result<Module> {
         let code = compile::module(&self.cache, file, self.architecture)?;
         let mut handle = ptr::null_mut();
-        // SAFETY: the context is current; the code is a whole ELF file, made by NVRTC and, if it came from the cache, checked there.
+        // SAFETY: the context is current; the code is a complete ELF file from NVRTC, verified by
+        // the cache if it comes from there.
         check("cuModuleLoadData", unsafe { sys::cuModuleLoadData(&mut handle, code.as_ptr().cast()) }).map_err(|error| {
             Error::device(format!(
                 "{file}: {error}; the driver is for CUDA {}: NVRTC must not be of a later one (ESPARSA_NVRTC names the folder of another)",
-                self.driver
+                version_text(self.driver)
             ))
         })?;
-        // Only for checks of launches: a form of modules that is not known does no harm.
-        let entries = cubin::entries(&code).unwrap_or_default();
-        Ok(Module { handle, entries })
+        Ok(Module { handle })
     }
 
-    /// Holds the kernel against its row in the table, and lets it have all the shared memory there is: without asking a block has 48 KB at most.
+    /// The size of the kernel's parameter structure; `None` for drivers before CUDA 12.4, which
+    /// cannot tell.
+    fn parameter_bytes(&self, kernel: &Kernel, function: CUfunction) -> Result<Option<usize>> {
+        // The library is loaded at run time: calling a function that it lacks would panic.
+        if self.driver < PARAMETER_INFO_DRIVER {
+            return Ok(None);
+        }
+        let (mut offset, mut bytes) = (0, 0);
+        // SAFETY: the function is loaded in the current context, and both pointers are writable.
+        let result = unsafe { sys::cuFuncGetParamInfo(function, 0, &mut offset, &mut bytes) };
+        check("cuFuncGetParamInfo", result)
+            .map_err(|error| Error::device(format!("kernel {}: {error}", kernel.name)))?;
+        Ok(Some(bytes))
+    }
+
+    /// Checks the kernel against its row in the table, and raises its limit of dynamic shared
+    /// memory to the maximum: the default is 48 KB per block.
     fn prepare(&self, kernel: &Kernel, function: Function) -> Result<()> {
         use CUfunction_attribute as A;
         let threads = attribute(function, A::CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)?;
@@ -189,17 +206,17 @@ impl Context {
             )));
         }
         let fixed = attribute(function, A::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES)?;
-        let most = self.shared_bytes.saturating_sub(fixed);
+        let max = self.shared_bytes.saturating_sub(fixed);
         let attribute = A::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         // SAFETY: the function is loaded in the current context.
-        let result = unsafe { sys::cuFuncSetAttribute(function.handle, attribute, most as i32) };
+        let result = unsafe { sys::cuFuncSetAttribute(function.handle, attribute, max as i32) };
         check("cuFuncSetAttribute", result)
     }
 }
 
 fn attribute(function: Function, attribute: CUfunction_attribute) -> Result<u32> {
     let mut value = 0;
-    // SAFETY: the function is loaded in the current context, and the place is valid for writing.
+    // SAFETY: the function is loaded in the current context, and the pointer is writable.
     let result = unsafe { sys::cuFuncGetAttribute(&mut value, attribute, function.handle) };
     check("cuFuncGetAttribute", result)?;
     Ok(u32::try_from(value).unwrap_or(0))
@@ -213,7 +230,8 @@ impl Drop for Context {
                 .get_mut()
                 .unwrap_or_else(PoisonError::into_inner);
             for module in modules.values() {
-                // SAFETY: the module was loaded in this context; queues and recordings hold the context, so none is left that could run its kernels.
+                // SAFETY: the module was loaded in this context; streams and graphs hold the
+                // context, so none is left that could run its kernels.
                 let _ = unsafe { sys::cuModuleUnload(module.handle) };
             }
         }

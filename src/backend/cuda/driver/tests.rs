@@ -1,14 +1,14 @@
-//! What holds without a card, and, where there is one, that bytes come back as they went.
+//! Errors on machines without a GPU, and round trips on machines with one.
 
 use super::*;
 use crate::backend::cuda::sources::KERNELS;
 
-fn card() -> Option<Driver> {
+fn gpu() -> Option<Driver> {
     if !matches!(Driver::count(), Ok(1..)) {
         println!("skipped: no card");
         return None;
     }
-    // A card that is too old, or no NVRTC.
+    // The GPU is too old, or there is no NVRTC.
     Driver::open(0)
         .map_err(|error| println!("skipped: {error}"))
         .ok()
@@ -47,7 +47,7 @@ fn versions_are_for_people() {
     assert_eq!(version_text(13000), "13.0");
 }
 
-/// Bytes that differ from place to place.
+/// A byte pattern without short periods.
 fn pattern(bytes: usize, seed: u8) -> Vec<u8> {
     (0..bytes)
         .map(|i| (i.wrapping_mul(31) >> 3) as u8 ^ seed)
@@ -56,7 +56,7 @@ fn pattern(bytes: usize, seed: u8) -> Vec<u8> {
 
 #[test]
 fn bytes_come_back_as_they_went() {
-    let Some(device) = card() else {
+    let Some(device) = gpu() else {
         return;
     };
     println!(
@@ -64,8 +64,8 @@ fn bytes_come_back_as_they_went() {
         device.name(),
         device.memory().unwrap()
     );
-    let queue = device.queue().unwrap();
-    // Small ones, those about as large as a part of the ring, and more than the whole ring.
+    let stream = device.stream().unwrap();
+    // Small, about one part of the ring, and more than the whole ring.
     for bytes in [
         1,
         255,
@@ -76,32 +76,32 @@ fn bytes_come_back_as_they_went() {
     ] {
         let address = device.allocate(bytes).unwrap();
         let sent = pattern(bytes, bytes as u8);
-        queue.upload(address, &sent).unwrap();
+        stream.upload(address, &sent).unwrap();
         let mut back = vec![0; bytes];
-        queue.download(address, &mut back).unwrap();
+        stream.download(address, &mut back).unwrap();
         assert!(sent == back, "{bytes} bytes");
-        queue.fill(address, 0xa5, bytes).unwrap();
-        queue.download(address, &mut back).unwrap();
+        stream.fill(address, 0xa5, bytes).unwrap();
+        stream.download(address, &mut back).unwrap();
         assert!(back.iter().all(|&byte| byte == 0xa5), "{bytes} bytes");
-        queue.synchronize().unwrap();
+        stream.synchronize().unwrap();
         device.free(address);
     }
 }
 
 #[test]
 fn many_uploads_do_not_overtake_each_other() {
-    let Some(device) = card() else {
+    let Some(device) = gpu() else {
         return;
     };
-    let queue = device.queue().unwrap();
+    let stream = device.stream().unwrap();
     let (count, bytes) = (300, 50_000);
     let address = device.allocate(count * bytes).unwrap();
     for i in 0..count {
         let to = address + (i * bytes) as u64;
-        queue.upload(to, &pattern(bytes, i as u8)).unwrap();
+        stream.upload(to, &pattern(bytes, i as u8)).unwrap();
     }
     let mut back = vec![0; count * bytes];
-    queue.download(address, &mut back).unwrap();
+    stream.download(address, &mut back).unwrap();
     for (i, part) in back.chunks(bytes).enumerate() {
         assert!(part == pattern(bytes, i as u8), "upload {i}");
     }
@@ -110,7 +110,7 @@ fn many_uploads_do_not_overtake_each_other() {
 
 #[test]
 fn too_much_memory_is_an_error_of_its_own() {
-    let Some(device) = card() else {
+    let Some(device) = gpu() else {
         return;
     };
     let (_, total) = device.memory().unwrap();
@@ -120,46 +120,46 @@ fn too_much_memory_is_an_error_of_its_own() {
 
 #[test]
 fn recordings_are_done_when_they_are_replayed() {
-    let Some(device) = card() else {
+    let Some(device) = gpu() else {
         return;
     };
-    let queue = device.queue().unwrap();
+    let stream = device.stream().unwrap();
     let address = device.allocate(1024).unwrap();
-    queue.fill(address, 1, 1024).unwrap();
-    queue.begin_recording().unwrap();
-    queue.fill(address, 2, 512).unwrap();
-    assert!(queue.upload(address, &[3]).is_err());
-    assert!(queue.download(address, &mut [0]).is_err());
-    assert!(queue.synchronize().is_err());
-    assert!(queue.begin_recording().is_err());
-    let recording = queue.end_recording().unwrap();
-    assert!(queue.end_recording().is_err());
+    stream.fill(address, 1, 1024).unwrap();
+    stream.begin_capture().unwrap();
+    stream.fill(address, 2, 512).unwrap();
+    assert!(stream.upload(address, &[3]).is_err());
+    assert!(stream.download(address, &mut [0]).is_err());
+    assert!(stream.synchronize().is_err());
+    assert!(stream.begin_capture().is_err());
+    let graph = stream.end_capture().unwrap();
+    assert!(stream.end_capture().is_err());
     let halves = || {
         let mut back = [0; 1024];
-        queue.download(address, &mut back).unwrap();
+        stream.download(address, &mut back).unwrap();
         (back[0], back[1023])
     };
     assert_eq!(halves(), (1, 1));
-    recording.replay().unwrap();
+    graph.launch().unwrap();
     assert_eq!(halves(), (2, 1));
-    queue.fill(address, 4, 1024).unwrap();
-    recording.replay().unwrap();
+    stream.fill(address, 4, 1024).unwrap();
+    graph.launch().unwrap();
     assert_eq!(halves(), (2, 4));
-    drop(recording);
+    drop(graph);
     device.free(address);
 }
 
 #[test]
 fn every_kernel_loads_and_refuses_wrong_parameters() {
-    let Some(device) = card() else {
+    let Some(device) = gpu() else {
         return;
     };
-    let queue = device.queue().unwrap();
+    let stream = device.stream().unwrap();
     for kernel in KERNELS {
         if kernel.hopper && device.architecture() != 90 {
             continue;
         }
-        let error = queue
+        let error = stream
             .launch(kernel, [1, 1, 1], 0, &[0; 3])
             .unwrap_err()
             .to_string();
@@ -167,13 +167,13 @@ fn every_kernel_loads_and_refuses_wrong_parameters() {
             error.contains(kernel.name) && error.contains("found 3"),
             "{error}"
         );
-        queue.launch(kernel, [1, 0, 1], 0, &[0; 3]).unwrap();
+        stream.launch(kernel, [1, 0, 1], 0, &[0; 3]).unwrap();
     }
 }
 
 #[test]
 fn tensor_maps_are_checked() {
-    let Some(device) = card().filter(|card| card.architecture() == 90) else {
+    let Some(device) = gpu().filter(|gpu| gpu.architecture() == 90) else {
         return;
     };
     let address = device.allocate(1 << 20).unwrap();

@@ -1,29 +1,31 @@
-//! Every barrier and every wait of the kernels is needed: with any one of them counting for nothing, some result is wrong or a launch fails.
+//! Every barrier and every wait of the kernels is needed: without any one of them some result is
+//! wrong or a launch fails.
 //!
-//! This shows two things: that the emulator sees races, and that no barrier is there for nothing.
+//! This shows that the emulator detects races, and that no barrier is redundant.
 
 use std::collections::BTreeSet;
 
-use super::kernels::{close, plain_product, some_numbers, transposed};
+use super::kernels::{bf16_values, close, scalar_product, transposed};
 use super::*;
+use crate::backend::Reference;
 use crate::backend::conformance::{OPERATIONS, Operation, check_one};
-use crate::backend::cuda::parameters::{Product, Then};
+use crate::backend::cuda::parameters::{Epilogue, Product};
 use crate::backend::cuda::products::HOPPER_TILES;
-use crate::backend::{Backend, Reference};
 
-/// What is run with a barrier missing.
+/// What runs with a barrier disabled.
 #[derive(Clone, Copy, Debug)]
 enum Work {
     /// An operation at small sizes.
     Small(Operation),
-    /// Products on Hopper that go more than once round the ring of stages, with more than one tile a block.
+    /// Hopper products that go around the ring of stages more than once, with more than one tile
+    /// per block.
     Deep,
-    /// Selections among thousands.
+    /// Selections among thousands of keys.
     Many,
 }
 
 impl Work {
-    /// Runs, each with another schedule and other shapes, until one must have failed.
+    /// The number of runs, each with other shapes and another schedule, of which one must fail.
     fn attempts(self) -> u64 {
         match self {
             Self::Small(_) => 16,
@@ -32,8 +34,8 @@ impl Work {
         }
     }
 
-    fn run(self, card: &Emulator, attempt: u64) -> bool {
-        let cuda = cuda_on(card.with_schedule(attempt));
+    fn run(self, gpu: &Emulator, attempt: u64) -> bool {
+        let cuda = cuda_on(gpu.with_schedule(attempt));
         match self {
             Self::Small(operation) => check_one(&cuda, TOLERANCE, 300, attempt, operation).is_ok(),
             Self::Deep => deep(&cuda, attempt as usize),
@@ -43,7 +45,7 @@ impl Work {
 }
 
 fn deep(cuda: &Cuda, attempt: usize) -> bool {
-    if !cuda.card.is_hopper {
+    if !cuda.gpu.is_hopper {
         return true;
     }
     let tile = HOPPER_TILES[attempt % 3];
@@ -52,15 +54,12 @@ fn deep(cuda: &Cuda, attempt: usize) -> bool {
         200 + attempt * 71 % 400,
         1 + attempt * 97 % [460, 64][attempt / 24 % 2],
     ];
-    let (a, b) = (
-        some_numbers(m * k, attempt),
-        some_numbers(n * k, attempt + 1),
-    );
+    let (a, b) = (bf16_values(m * k, attempt), bf16_values(n * k, attempt + 1));
     let x = cuda.tensor(m, k, &a).unwrap();
     let weight = cuda.matrix(n, k, &b).unwrap();
-    let other = some_numbers(m * n, attempt + 2);
+    let other = bf16_values(m * n, attempt + 2);
     let summand = cuda.tensor(m, n, &other).unwrap();
-    let out = cuda.empty(m, n, Numbers::Narrow).unwrap();
+    let out = cuda.empty(m, n, DType::Bf16).unwrap();
     let parameters = Product {
         a: x.address(),
         b: weight.memory.address(),
@@ -73,12 +72,12 @@ fn deep(cuda: &Cuda, attempt: usize) -> bool {
         b_stride: weight.stride() as i32,
         out_stride: out.stride() as i32,
         other_stride: summand.stride() as i32,
-        then: Then::Add as i32,
+        epilogue: Epilogue::Add as i32,
         ..Product::NONE
     };
     let summand = Some(&summand);
     let launched = cuda.launch_on_hopper(tile, &parameters, &x, &weight, summand, &out);
-    let mut expected = plain_product(&a, &transposed(&b, n, k), [m, n, k]);
+    let mut expected = scalar_product(&a, &transposed(&b, n, k), [m, n, k]);
     expected
         .iter_mut()
         .zip(other)
@@ -101,7 +100,8 @@ fn many(cuda: &Cuda, attempt: usize) -> bool {
         &cuda.tensor(count, columns, &y).unwrap(),
         k.min(1_024),
     );
-    let round = |numbers: &[f32]| tensor::widen(&tensor::narrow(numbers, columns), columns);
+    let round =
+        |numbers: &[f32]| tensor::decode_bf16(&tensor::encode_bf16(numbers, columns), columns);
     let expected = Reference.nearest(
         &Reference.tensor(2, columns, &round(&x)).unwrap(),
         &Reference.tensor(count, columns, &round(&y)).unwrap(),
@@ -114,33 +114,33 @@ fn many(cuda: &Cuda, attempt: usize) -> bool {
 }
 
 fn every_barrier_is_needed(architecture: u32) {
-    let Some(card) = Emulator::new(architecture, 0) else {
+    let Some(gpu) = Emulator::new(architecture, 0) else {
         return;
     };
     let (mut needed, mut seen) = (BTreeSet::new(), BTreeSet::new());
     let small = OPERATIONS.map(Work::Small);
     for work in [Work::Many].into_iter().chain(small).chain([Work::Deep]) {
-        card.sites();
+        gpu.sites();
         for attempt in 0..6 {
-            assert!(work.run(&card, attempt), "{work:?}, attempt {attempt}");
+            assert!(work.run(&gpu, attempt), "{work:?}, attempt {attempt}");
         }
-        for site in card.sites() {
+        for site in gpu.sites() {
             seen.insert(site.clone());
             if needed.contains(&site) {
                 continue;
             }
             let (file, line, kind) = &site;
-            card.ignore(file, *line, kind);
-            if (0..work.attempts()).any(|attempt| !work.run(&card, attempt)) {
+            gpu.ignore(file, *line, kind);
+            if (0..work.attempts()).any(|attempt| !work.run(&gpu, attempt)) {
                 needed.insert(site);
             }
-            card.ignore("", 0, "");
+            gpu.ignore("", 0, "");
         }
-        card.sites();
+        gpu.sites();
     }
     let left: Vec<_> = seen.difference(&needed).collect();
     assert!(left.is_empty(), "not needed: {left:#?}");
-    // So many there are at least: a kernel that is no longer reached is missed.
+    // A lower bound, which detects kernels that are no longer reached.
     let least = if architecture == HOPPER { 30 } else { 19 };
     assert!(seen.len() >= least, "{} are too few: {seen:#?}", seen.len());
 }

@@ -1,24 +1,25 @@
-//! Kernels that no operation of the backend uses yet: products for gradients, and the head of SPLADE with the places of its maxima.
+//! Kernels that no operation of the backend uses yet: products for gradients, and the SPLADE head
+//! with argmax.
 
 use super::*;
 use crate::backend::cuda::parameters::{ABSENT, Product, Splade};
-use crate::backend::cuda::sparse::numbers;
-use crate::backend::cuda::tensor::{self, narrow, stride_of, widen};
+use crate::backend::cuda::sparse::decode_u32;
+use crate::backend::cuda::tensor::{self, decode_bf16, encode_bf16, stride_of};
 
-/// Numbers that bf16 holds exactly, without a pattern.
-pub(super) fn some_numbers(count: usize, seed: usize) -> Vec<f32> {
+/// Values without a pattern that bf16 represents exactly.
+pub(super) fn bf16_values(count: usize, seed: usize) -> Vec<f32> {
     let number = |i: usize| ((i * 7_919 + seed * 104_729) % 61) as f32 / 16.0 - 1.875;
     (0..count).map(number).collect()
 }
 
-/// rows × columns turned round.
+/// Transposes rows × columns.
 pub(super) fn transposed(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let at = |place: usize| x[place % rows * columns + place / rows];
     (0..rows * columns).map(at).collect()
 }
 
 /// a · b, m × k by k × n.
-pub(super) fn plain_product(a: &[f32], b: &[f32], [m, n, k]: [usize; 3]) -> Vec<f32> {
+pub(super) fn scalar_product(a: &[f32], b: &[f32], [m, n, k]: [usize; 3]) -> Vec<f32> {
     let mut out = vec![0.0; m * n];
     for (row, out) in out.chunks_exact_mut(n).enumerate() {
         for (a, b) in a[row * k..][..k].iter().zip(b.chunks_exact(n)) {
@@ -30,7 +31,7 @@ pub(super) fn plain_product(a: &[f32], b: &[f32], [m, n, k]: [usize; 3]) -> Vec<
     out
 }
 
-/// An error for the first number that is further from what is expected than `within` of the greatest.
+/// An error for the first value whose error exceeds `within` times the largest absolute value.
 pub(super) fn close(
     found: &[f32],
     expected: &[f32],
@@ -45,8 +46,8 @@ pub(super) fn close(
     }
     let size = expected.iter().fold(1.0_f32, |size, x| size.max(x.abs()));
     for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let difference = (found - expected).abs();
-        if difference.is_nan() || difference > within * size {
+        let max_error = (found - expected).abs();
+        if max_error.is_nan() || max_error > within * size {
             return Err(format!("number {place}: {found} instead of {expected}"));
         }
     }
@@ -63,8 +64,8 @@ fn products_of_every_layout_equal_plain_ones() {
             return;
         };
         let [m, n, k] = shape;
-        let (a, b) = (some_numbers(m * k, 1), some_numbers(k * n, 2));
-        let expected = plain_product(&a, &b, shape);
+        let (a, b) = (bf16_values(m * k, 1), bf16_values(k * n, 2));
+        let expected = scalar_product(&a, &b, shape);
         for (kernel, wide, a, a_columns, b, b_columns) in [
             ("product_nn", "product_nn_f32", a.clone(), k, b.clone(), n),
             (
@@ -85,11 +86,11 @@ fn products_of_every_layout_equal_plain_ones() {
             ),
         ] {
             let (a, b) = (
-                cuda.lane.upload(&narrow(&a, a_columns)).unwrap(),
-                cuda.lane.upload(&narrow(&b, b_columns)).unwrap(),
+                cuda.stream.upload(&encode_bf16(&a, a_columns)).unwrap(),
+                cuda.stream.upload(&encode_bf16(&b, b_columns)).unwrap(),
             );
             let run = |kernel: &str, out_stride: usize, size: usize| {
-                let out = cuda.lane.take(m * out_stride * size).unwrap();
+                let out = cuda.stream.allocate(m * out_stride * size).unwrap();
                 let parameters = Product {
                     a: a.address(),
                     b: b.address(),
@@ -104,13 +105,15 @@ fn products_of_every_layout_equal_plain_ones() {
                 };
                 let grid = [m.div_ceil(128) * n.div_ceil(128), 1, 1];
                 let kernel = sources::kernel(kernel);
-                cuda.lane.launch(kernel, grid, 49_152, &parameters).unwrap();
-                cuda.lane.download(&out, m * out_stride * size).unwrap()
+                cuda.stream
+                    .launch(kernel, grid, 49_152, &parameters)
+                    .unwrap();
+                cuda.stream.download(&out, m * out_stride * size).unwrap()
             };
             let what = format!("{kernel} {shape:?}");
-            let found = widen(&run(kernel, stride_of(n), 2), n);
+            let found = decode_bf16(&run(kernel, stride_of(n), 2), n);
             close(&found, &expected, 0.01).expect(&what);
-            close(&tensor::wide(&run(wide, n, 4)), &expected, 1e-5).expect(&what);
+            close(&tensor::decode_f32(&run(wide, n, 4)), &expected, 1e-5).expect(&what);
         }
     }
 }
@@ -120,10 +123,10 @@ fn places_are_the_first_rows_of_the_greatest_logits() {
     let (rows, columns, terms) = (150, 24, 140);
     let starts = [0_u32, 3, 3, 90, 150];
     let (x, decoder) = (
-        some_numbers(rows * columns, 3),
-        some_numbers(terms * columns, 4),
+        bf16_values(rows * columns, 3),
+        bf16_values(terms * columns, 4),
     );
-    let logits = plain_product(
+    let logits = scalar_product(
         &x,
         &transposed(&decoder, terms, columns),
         [rows, terms, columns],
@@ -133,7 +136,7 @@ fn places_are_the_first_rows_of_the_greatest_logits() {
             let Some(cuda) = cuda(architecture, schedule) else {
                 return;
             };
-            let found = places(&cuda, [rows, columns, terms], &x, &decoder, &starts);
+            let found = argmax_table(&cuda, [rows, columns, terms], &x, &decoder, &starts);
             for (cell, found) in found.iter().enumerate() {
                 let (sequence, term) = (cell / terms, cell % terms);
                 let range = starts[sequence] as usize..starts[sequence + 1] as usize;
@@ -153,8 +156,8 @@ fn places_are_the_first_rows_of_the_greatest_logits() {
     }
 }
 
-/// The table of the kernel with places.
-fn places(
+/// The table of the argmax kernel.
+fn argmax_table(
     cuda: &Cuda,
     [rows, columns, terms]: [usize; 3],
     x: &[f32],
@@ -164,10 +167,12 @@ fn places(
     let x = cuda.tensor(rows, columns, x).unwrap();
     let decoder = cuda.matrix(terms, columns, decoder).unwrap();
     let sequence_of = sparse::sequence_of_rows(starts);
-    let sequence_of = cuda.lane.keep(lane::Kept::SequenceOfRow, &sequence_of);
+    let sequence_of = cuda
+        .stream
+        .cached(stream::CachedTable::SequenceOfRow, &sequence_of);
     let bytes = (starts.len() - 1) * terms * 8;
-    let table = cuda.lane.take(bytes).unwrap();
-    cuda.lane.clear(&table, bytes).unwrap();
+    let table = cuda.stream.allocate(bytes).unwrap();
+    cuda.stream.zero(&table, bytes).unwrap();
     let parameters = Splade {
         x: x.address(),
         decoder: decoder.memory.address(),
@@ -181,16 +186,18 @@ fn places(
         decoder_stride: decoder.stride() as i32,
         activation: 0,
     };
-    if cuda.card.is_hopper {
-        let kernel = sources::kernel("splade_hopper_max_places");
+    if cuda.gpu.is_hopper {
+        let kernel = sources::kernel("splade_hopper_argmax");
         cuda.launch_splade_on_hopper(kernel, &x, &decoder, parameters)
             .unwrap();
     } else {
         let grid = [rows.div_ceil(128) * terms.div_ceil(128), 1, 1];
-        let kernel = sources::kernel("splade_max_places");
-        cuda.lane.launch(kernel, grid, 49_152, &parameters).unwrap();
+        let kernel = sources::kernel("splade_argmax");
+        cuda.stream
+            .launch(kernel, grid, 49_152, &parameters)
+            .unwrap();
     }
-    let words = numbers(&cuda.lane.download(&table, bytes).unwrap());
+    let words = decode_u32(&cuda.stream.download(&table, bytes).unwrap());
     let pairs = words.chunks_exact(2);
     pairs
         .map(|pair| u64::from(pair[0]) | u64::from(pair[1]) << 32)

@@ -1,4 +1,5 @@
-//! Whole models on the emulated card: near the reference, the same when replayed, and whole when the card is too small.
+//! Whole models on the emulated GPU: close to the reference, equal with and without CUDA graphs,
+//! and complete when GPU memory is short.
 
 use std::path::{Path, PathBuf};
 
@@ -59,12 +60,12 @@ fn hidden_states_of_every_family_are_near_the_reference() {
         );
         let batch = batch(&config, &[9, 1, 14], 3);
         let encoder = Encoder::load(&cuda, &config, &weights).unwrap();
-        let plain = Encoder::load(&Reference, &config, &weights).unwrap();
+        let reference = Encoder::load(&Reference, &config, &weights).unwrap();
         let found = cuda
             .values(&encoder.forward(&cuda, &batch).unwrap())
             .unwrap();
         let expected = Reference
-            .values(&plain.forward(&Reference, &batch).unwrap())
+            .values(&reference.forward(&Reference, &batch).unwrap())
             .unwrap();
         let near = cosine(&found, &expected);
         assert!(near > 0.9995, "{}: {near}", folder.display());
@@ -81,18 +82,18 @@ fn replayed_batches_give_what_others_give() {
             ModelConfig::open(&folder).unwrap(),
             Weights::open(&folder).unwrap(),
         );
-        let (Some(replaying), Some(direct)) = (cuda(80, 1), cuda(80, 1)) else {
+        let (Some(graphed), Some(direct)) = (cuda(80, 1), cuda(80, 1)) else {
             return;
         };
-        let encoder = Encoder::load(&replaying, &config, &weights).unwrap();
-        let plain = Encoder::load(&direct, &config, &weights).unwrap();
+        let encoder = Encoder::load(&graphed, &config, &weights).unwrap();
+        let reference = Encoder::load(&direct, &config, &weights).unwrap();
         let mut held = Vec::new();
         for round in 0..6 {
             for lengths in [&[5][..], &[2, 7]] {
                 let batch = batch(&config, lengths, round);
-                let hidden = encoder.forward(&replaying, &batch).unwrap();
-                let found = replaying.values(&hidden).unwrap();
-                // Another encoder each time: nothing that it does was done before.
+                let hidden = encoder.forward(&graphed, &batch).unwrap();
+                let found = graphed.values(&hidden).unwrap();
+                // A new encoder each time, so that no graph exists for it.
                 let fresh = Encoder::load(&direct, &config, &weights).unwrap();
                 let expected = fresh.forward(&direct, &batch).unwrap();
                 assert_eq!(
@@ -101,15 +102,15 @@ fn replayed_batches_give_what_others_give() {
                     "{name}, round {round}"
                 );
                 if round == 3 {
-                    // Somebody keeps a replayed result: it must stay what it is.
+                    // Keep a result of a graph launch: it must not change.
                     held.push((hidden, found));
                 }
             }
         }
         for (hidden, values) in held {
-            assert_eq!(replaying.values(&hidden).unwrap(), values, "{name}");
+            assert_eq!(graphed.values(&hidden).unwrap(), values, "{name}");
         }
-        drop(plain);
+        drop(reference);
     }
 }
 
@@ -129,8 +130,8 @@ fn vectors_of_texts_are_near_those_of_the_processor() {
         let pairs: Vec<(Vec<f32>, Vec<f32>)> = match model.kind {
             ModelKind::SparseEncoder => {
                 let ours = SparseEncoder::load(model, cuda).unwrap();
-                let plain = SparseEncoder::open(folder, Reference).unwrap();
-                let whole = |vector: Vec<(u32, f32)>| {
+                let reference = SparseEncoder::open(folder, Reference).unwrap();
+                let to_i32 = |vector: Vec<(u32, f32)>| {
                     let mut weights = vec![0.0; ours.vocabulary()];
                     for (term, weight) in vector {
                         weights[term as usize] = weight;
@@ -141,21 +142,21 @@ fn vectors_of_texts_are_near_those_of_the_processor() {
                     .encode_documents(&texts)
                     .unwrap()
                     .into_iter()
-                    .map(whole);
-                let expected = plain
+                    .map(to_i32);
+                let expected = reference
                     .encode_documents(&texts)
                     .unwrap()
                     .into_iter()
-                    .map(whole);
+                    .map(to_i32);
                 found.zip(expected).collect()
             }
             ModelKind::BiEncoder => {
                 let ours = DenseEncoder::load(model, cuda).unwrap();
-                let plain = DenseEncoder::open(folder, Reference).unwrap();
+                let reference = DenseEncoder::open(folder, Reference).unwrap();
                 let found = ours.encode_documents(&texts).unwrap();
                 found
                     .into_iter()
-                    .zip(plain.encode_documents(&texts).unwrap())
+                    .zip(reference.encode_documents(&texts).unwrap())
                     .collect()
             }
             ModelKind::CrossEncoder | ModelKind::LateInteraction => continue,
@@ -174,24 +175,24 @@ fn what_does_not_fit_is_done_in_parts() {
         .map(|number| format!("bees {number} make honey"))
         .collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let Some(card) = Emulator::new(80, 0) else {
+    let Some(gpu) = Emulator::new(80, 0) else {
         return;
     };
-    let cuda = cuda_on(card.clone());
+    let cuda = cuda_on(gpu.clone());
     let encoder = SparseEncoder::open(&folder, cuda.clone()).unwrap();
     let weights = cuda.memory_in_use().0;
     let expected = encoder.encode_documents(&texts).unwrap();
-    let most = cuda.memory_in_use().1 - weights;
+    let max = cuda.memory_in_use().1 - weights;
 
-    // A third of what the whole batch took: only parts of it fit.
-    card.limit(weights + most / 3);
+    // A third of the whole batch's peak: only parts of the batch fit.
+    gpu.limit(weights + max / 3);
     assert_eq!(encoder.encode_documents(&texts).unwrap(), expected);
     // Not even one text fits.
-    card.limit(weights + 64);
+    gpu.limit(weights + 64);
     let error = encoder.encode_documents(&texts[..1]).unwrap_err();
     assert!(error.is_device_memory(), "{error}");
-    // And what failed took nothing with it.
-    card.limit(1 << 30);
+    // The failure leaked no memory.
+    gpu.limit(1 << 30);
     assert_eq!(encoder.encode_documents(&texts).unwrap(), expected);
 }
 
@@ -207,26 +208,27 @@ fn threads_share_a_lane_and_lanes_share_a_model() {
             Weights::open(&folder).unwrap(),
         );
         let encoder = Encoder::load(&cuda, &config, &weights).unwrap();
-        // Another encoder each time: nothing is replayed.
+        // A new encoder each time, so that no graph is launched.
         let expected: Vec<Vec<f32>> = (0..4)
             .map(|seed| {
-                let plain = Encoder::load(&cuda, &config, &weights).unwrap();
+                let reference = Encoder::load(&cuda, &config, &weights).unwrap();
                 let batch = batch(&config, &[4], seed);
-                cuda.values(&plain.forward(&cuda, &batch).unwrap()).unwrap()
+                cuda.values(&reference.forward(&cuda, &batch).unwrap())
+                    .unwrap()
             })
             .collect();
-        let lanes = cuda.lanes();
+        let lanes = cuda.streams();
         assert_eq!(lanes.len(), 2);
         std::thread::scope(|scope| {
             for thread in 0..4 {
-                let (lane, encoder, config, expected) =
+                let (stream, encoder, config, expected) =
                     (&lanes[thread / 3], &encoder, &config, &expected);
                 scope.spawn(move || {
                     for round in 0..12 {
                         let seed = (thread + round) % 4;
                         let batch = batch(config, &[4], seed as u32);
-                        let hidden = encoder.forward(lane, &batch).unwrap();
-                        let found = lane.values(&hidden).unwrap();
+                        let hidden = encoder.forward(stream, &batch).unwrap();
+                        let found = stream.values(&hidden).unwrap();
                         assert_eq!(found, expected[seed], "{name}, thread {thread}");
                     }
                 });
@@ -240,17 +242,17 @@ fn many_texts_keep_their_order() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neural/models/st-mean");
     let Some(cuda) = cuda(80, 0) else { return };
     let words = ["lava", "bees", "honey", "flows", "volcano"];
-    // More than one part, of which each is encoded by a thread of its own.
+    // More than one part, each encoded by its own thread.
     let text = |number: usize| words[number * number % 5].repeat(1 + number % 2);
     let texts: Vec<String> = (0..2_100).map(text).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let ours = DenseEncoder::open(&folder, cuda).unwrap();
-    let plain = DenseEncoder::open(&folder, Reference).unwrap();
+    let reference = DenseEncoder::open(&folder, Reference).unwrap();
     let found = ours.encode_documents(&texts).unwrap();
-    let expected = plain.encode_documents(&texts[..10]).unwrap();
+    let expected = reference.encode_documents(&texts[..10]).unwrap();
     assert_eq!(found.len(), texts.len());
     for (number, found) in found.iter().enumerate() {
-        // The same texts come round every ten.
+        // The texts repeat every ten.
         let near = cosine(found, &expected[number % 10]);
         assert!(near > 0.999, "{number}: {near}");
     }

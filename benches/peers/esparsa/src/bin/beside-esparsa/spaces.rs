@@ -11,11 +11,7 @@ impl Tokenizer for Spaces {
         for word in text.split(' ') {
             let end = start + word.len();
             if !word.is_empty() {
-                emit(Word {
-                    text: word,
-                    start,
-                    end,
-                });
+                emit(Word::new(word, start..end));
             }
             start = end + 1;
         }

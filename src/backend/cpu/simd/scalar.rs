@@ -1,8 +1,8 @@
-//! The definition of a product of f32 rows with a panel.
+//! The scalar definition of a product of f32 rows with a panel.
 
 use super::{Tile, WIDTH};
 
-/// Row by row, number by number.
+/// Row by row, value by value.
 pub(super) fn multiply(
     a: &[f32],
     stride: usize,

@@ -1,4 +1,4 @@
-//! A stream of the driver's as a queue, with the pinned memory that its copies go through, and recordings as graphs.
+//! A CUDA stream with the pinned memory of its copies, and captured CUDA graphs.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -8,63 +8,63 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cudarc::driver::sys::{self, CUevent, CUgraphExec, CUstream};
 
 use super::context::{Context, check};
-use crate::backend::cuda::device::{Address, Kernel, Queue, Recording};
+use crate::backend::cuda::device::{Address, GpuGraph, GpuStream, Kernel};
 use crate::error::{Error, Result};
 
-/// Bytes of one part of the ring, and of the memory that downloads go through.
+/// Bytes of one part of the upload ring, and of the download buffer.
 const PART_BYTES: usize = 1 << 20;
-/// Parts of the ring: while one is filled, the others are on their way.
+/// Parts of the ring: while the CPU fills one, the others are being copied.
 const PARTS: usize = 4;
-/// Uploads begin at multiples of this in a part.
+/// Uploads start at multiples of this in a part.
 const ALIGNMENT: usize = 256;
-/// The most bytes of parameters: what the driver allows kernels that do not ask for more.
+/// The maximum size of kernel parameters that every supported driver accepts.
 const PARAMETER_BYTES: usize = 4096;
 
-/// A structure of parameters where the driver and tensor maps (which lie at multiples of 64 bytes in it) want it.
+/// A parameter structure, aligned as the driver and its tensor maps (64 bytes each) require.
 #[repr(align(128))]
 struct Parameters([u8; PARAMETER_BYTES]);
 
-/// A stream.
-pub(super) struct Stream {
+/// A CUDA stream.
+pub(super) struct DriverStream {
     shared: Arc<Shared>,
     ring: Mutex<Ring>,
-    /// Where downloads arrive, from the first on.
-    arrivals: Mutex<Option<Pinned>>,
-    records: AtomicBool,
+    /// Pinned memory for downloads, allocated on the first one.
+    download_buffer: Mutex<Option<Pinned>>,
+    is_capturing: AtomicBool,
 }
 
-/// What recordings hold as well.
+/// What graphs hold as well.
 struct Shared {
     context: Arc<Context>,
     stream: CUstream,
 }
 
-// SAFETY: handles of the driver's may be used from any thread.
+// SAFETY: driver handles may be used from any thread.
 unsafe impl Send for Shared {}
-// SAFETY: as above; the handle is never changed.
+// SAFETY: as above; the handle never changes.
 unsafe impl Sync for Shared {}
 
-impl Stream {
+impl DriverStream {
     pub(super) fn new(context: Arc<Context>) -> Result<Self> {
         context.enter()?;
         let mut stream = ptr::null_mut();
-        // It shall not wait for the default stream, which recording forbids.
+        // Non-blocking: synchronizing with the default stream would make capture fail.
         let flags = sys::CUstream_flags::CU_STREAM_NON_BLOCKING as u32;
-        // SAFETY: the context is current, and the place is valid for writing.
+        // SAFETY: the context is current, and the pointer is writable.
         check("cuStreamCreate", unsafe {
             sys::cuStreamCreate(&mut stream, flags)
         })?;
         Ok(Self {
             ring: Mutex::new(Ring::new(Arc::clone(&context))),
             shared: Arc::new(Shared { context, stream }),
-            arrivals: Mutex::default(),
-            records: AtomicBool::new(false),
+            download_buffer: Mutex::default(),
+            is_capturing: AtomicBool::new(false),
         })
     }
 
-    /// Makes the context current, and refuses what cannot be done while recording.
-    fn enter_outside_recordings(&self, action: &str) -> Result<()> {
-        match self.records.load(Ordering::Acquire) {
+    /// Makes the context current, and refuses what is not allowed during capture.
+    fn enter_outside_capture(&self, action: &str) -> Result<()> {
+        match self.is_capturing.load(Ordering::Acquire) {
             true => Err(Error::device(format!(
                 "a queue that records cannot {action}"
             ))),
@@ -73,7 +73,7 @@ impl Stream {
     }
 }
 
-impl Queue for Stream {
+impl GpuStream for DriverStream {
     fn launch(
         &self,
         kernel: &'static Kernel,
@@ -98,8 +98,10 @@ impl Queue for Stream {
         aligned.0[..parameters.len()].copy_from_slice(parameters);
         let mut pointers = [(&raw mut aligned).cast::<c_void>()];
         let [x, y, z] = grid;
-        // SAFETY: the function is loaded in the current context and has one parameter, whose bytes are copied before the call returns; they are as many as the
-        // module says, or where it does not say, the buffer has room for more. What the kernel does with addresses is the caller's (see `device`).
+        // SAFETY: the function is loaded in the current context and has one parameter, whose bytes
+        // are copied before the call returns. The size was checked, or where the driver cannot
+        // tell, the buffer is as large as any parameter may be. Addresses are the caller's
+        // responsibility (see `device`).
         let result = unsafe {
             let (threads, stream, none) = (kernel.threads, self.shared.stream, ptr::null_mut());
             sys::cuLaunchKernel(
@@ -125,12 +127,13 @@ impl Queue for Stream {
     }
 
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
-        self.enter_outside_recordings("upload")?;
+        self.enter_outside_capture("upload")?;
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let mut to = to;
         for piece in bytes.chunks(PART_BYTES) {
             let place = ring.take(piece.len(), self.shared.stream)?;
-            // SAFETY: `take` gave so many bytes of pinned memory, which nothing else uses until the event that is recorded after this copy.
+            // SAFETY: `take` returned this many bytes of pinned memory, which nothing else uses
+            // until the event recorded after this copy.
             let result = unsafe {
                 ptr::copy_nonoverlapping(piece.as_ptr(), place, piece.len());
                 sys::cuMemcpyHtoDAsync_v2(to, place.cast(), piece.len(), self.shared.stream)
@@ -142,26 +145,29 @@ impl Queue for Stream {
     }
 
     fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
-        self.enter_outside_recordings("download")?;
-        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = match &*arrivals {
+        self.enter_outside_capture("download")?;
+        let mut download_buffer = self
+            .download_buffer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let place = match &*download_buffer {
             Some(pinned) => pinned.bytes,
             None => {
-                arrivals
+                download_buffer
                     .insert(Pinned::new(Arc::clone(&self.shared.context), PART_BYTES)?)
                     .bytes
             }
         };
         let mut from = from;
         for piece in bytes.chunks_mut(PART_BYTES) {
-            // SAFETY: the pinned memory has room for the piece and stays until the stream is through with it, which is waited for below and, should that
-            // fail, when the stream is dropped.
+            // SAFETY: the pinned memory has room for the piece and lives until the copy has
+            // finished, which is awaited below or, if that fails, when the stream is dropped.
             let result = unsafe {
                 sys::cuMemcpyDtoHAsync_v2(place.cast(), from, piece.len(), self.shared.stream)
             };
             check("cuMemcpyDtoHAsync", result)?;
             self.shared.synchronize()?;
-            // SAFETY: so many bytes have arrived, and the lock keeps others from them.
+            // SAFETY: the bytes have arrived, and the lock keeps other threads out.
             unsafe { ptr::copy_nonoverlapping(place, piece.as_mut_ptr(), piece.len()) };
             from += piece.len() as u64;
         }
@@ -173,61 +179,63 @@ impl Queue for Stream {
             return Ok(());
         }
         self.shared.context.enter()?;
-        // SAFETY: the context is current; the address is the caller's (see `device`).
+        // SAFETY: the context is current; the address is the caller's responsibility (see
+        // `device`).
         check("cuMemsetD8Async", unsafe {
             sys::cuMemsetD8Async(to, byte, bytes, self.shared.stream)
         })
     }
 
     fn synchronize(&self) -> Result<()> {
-        self.enter_outside_recordings("be waited for")?;
+        self.enter_outside_capture("be waited for")?;
         self.shared.synchronize()
     }
 
-    fn begin_recording(&self) -> Result<()> {
-        self.enter_outside_recordings("record a second time")?;
-        // Relaxed: memory may be taken meanwhile, here and by other threads.
+    fn begin_capture(&self) -> Result<()> {
+        self.enter_outside_capture("record a second time")?;
+        // Relaxed: memory may be allocated during capture, here and by other threads.
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
-        // SAFETY: the stream lives, and is not the default one.
+        // SAFETY: the stream is alive and is not the default stream.
         check("cuStreamBeginCapture", unsafe {
             sys::cuStreamBeginCapture_v2(self.shared.stream, mode)
         })?;
-        self.records.store(true, Ordering::Release);
+        self.is_capturing.store(true, Ordering::Release);
         Ok(())
     }
 
-    fn end_recording(&self) -> Result<Box<dyn Recording>> {
-        if !self.records.swap(false, Ordering::AcqRel) {
+    fn end_capture(&self) -> Result<Box<dyn GpuGraph>> {
+        if !self.is_capturing.swap(false, Ordering::AcqRel) {
             return Err(Error::device(
                 "a queue ended a recording that it did not begin",
             ));
         }
         self.shared.context.enter()?;
         let mut graph = ptr::null_mut();
-        // SAFETY: the stream records, and the place is valid for writing.
+        // SAFETY: the stream is capturing, and the pointer is writable.
         check("cuStreamEndCapture", unsafe {
             sys::cuStreamEndCapture(self.shared.stream, &mut graph)
         })?;
         let mut executable = ptr::null_mut();
-        // SAFETY: the graph was just made and is destroyed once; the executable form does not need it.
+        // SAFETY: the graph was just created and is destroyed once; the executable graph does not
+        // need it.
         let result = unsafe {
             let result = sys::cuGraphInstantiateWithFlags(&mut executable, graph, 0);
             let _ = sys::cuGraphDestroy(graph);
             result
         };
         check("cuGraphInstantiate", result)?;
-        Ok(Box::new(Graph {
+        Ok(Box::new(DriverGraph {
             shared: Arc::clone(&self.shared),
             executable,
         }))
     }
 }
 
-impl Drop for Stream {
+impl Drop for DriverStream {
     fn drop(&mut self) {
-        // The ring and the arrivals go with this; copies must be through with them.
-        if self.records.load(Ordering::Acquire) {
-            drop(self.end_recording());
+        // The ring and the download buffer are freed with the stream, so copies must have finished.
+        if self.is_capturing.load(Ordering::Acquire) {
+            drop(self.end_capture());
         }
         drop(self.synchronize());
     }
@@ -235,7 +243,7 @@ impl Drop for Stream {
 
 impl Shared {
     fn synchronize(&self) -> Result<()> {
-        // SAFETY: the stream lives.
+        // SAFETY: the stream is alive.
         check("cuStreamSynchronize", unsafe {
             sys::cuStreamSynchronize(self.stream)
         })
@@ -245,55 +253,59 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         if self.context.enter().is_ok() {
-            // SAFETY: the stream was made in this context and is destroyed once; the driver finishes its work.
+            // SAFETY: the stream was created in this context and is destroyed once; the driver
+            // finishes its work.
             let _ = unsafe { sys::cuStreamDestroy_v2(self.stream) };
         }
     }
 }
 
-/// A recorded graph.
-struct Graph {
+/// An executable CUDA graph.
+struct DriverGraph {
     shared: Arc<Shared>,
     executable: CUgraphExec,
 }
 
-// SAFETY: handles of the driver's may be used from any thread.
-unsafe impl Send for Graph {}
-// SAFETY: as above. Graphs may not be launched by two threads at a time, but launches into one stream are ordered by the driver's lock on the stream.
-unsafe impl Sync for Graph {}
+// SAFETY: driver handles may be used from any thread.
+unsafe impl Send for DriverGraph {}
+// SAFETY: as above. Two threads may not launch one graph at the same time, but the driver's lock on
+// the stream serializes launches into it.
+unsafe impl Sync for DriverGraph {}
 
-impl Recording for Graph {
-    fn replay(&self) -> Result<()> {
+impl GpuGraph for DriverGraph {
+    fn launch(&self) -> Result<()> {
         self.shared.context.enter()?;
-        // SAFETY: graph and stream live; what the kernels do with addresses is the caller's (see `device`).
+        // SAFETY: graph and stream are alive; addresses are the caller's responsibility (see
+        // `device`).
         check("cuGraphLaunch", unsafe {
             sys::cuGraphLaunch(self.executable, self.shared.stream)
         })
     }
 }
 
-impl Drop for Graph {
+impl Drop for DriverGraph {
     fn drop(&mut self) {
         if self.shared.context.enter().is_ok() {
-            // SAFETY: it was instantiated and is destroyed once; the driver keeps it until its replays are through.
+            // SAFETY: it was instantiated and is destroyed once; the driver keeps it until its
+            // launches have finished.
             let _ = unsafe { sys::cuGraphExecDestroy(self.executable) };
         }
     }
 }
 
-/// Memory of the processor's that the card reads and writes by itself.
+/// Pinned host memory, which the GPU reads and writes by DMA.
 struct Pinned {
     context: Arc<Context>,
     bytes: *mut u8,
 }
 
-// SAFETY: it is memory like other memory, and has one owner.
+// SAFETY: it is ordinary memory with one owner.
 unsafe impl Send for Pinned {}
 
 impl Pinned {
     fn new(context: Arc<Context>, bytes: usize) -> Result<Self> {
         let mut memory = ptr::null_mut();
-        // SAFETY: the caller made the context current, and the place is valid for writing.
+        // SAFETY: the caller made the context current, and the pointer is writable.
         check("cuMemHostAlloc", unsafe {
             sys::cuMemHostAlloc(&mut memory, bytes, 0)
         })?;
@@ -307,17 +319,18 @@ impl Pinned {
 impl Drop for Pinned {
     fn drop(&mut self) {
         if self.context.enter().is_ok() {
-            // SAFETY: it was allocated so and is freed once; whoever holds it waits for copies first.
+            // SAFETY: it was allocated by `cuMemHostAlloc` and is freed once; its owner waits for
+            // copies first.
             let _ = unsafe { sys::cuMemFreeHost(self.bytes.cast()) };
         }
     }
 }
 
-/// Pinned memory that uploads leave from. A part is filled from its beginning; when it is full, an event is recorded behind its copies, and the part is
-/// filled again only when that event has come.
+/// Pinned staging memory for uploads. A part is filled from its start; when it is full, an event is
+/// recorded behind its copies, and the part is filled again only after that event.
 struct Ring {
     context: Arc<Context>,
-    /// Empty until the first upload: pinned memory is slow to make.
+    /// Empty until the first upload: pinned memory is slow to allocate.
     parts: Vec<Part>,
     current: usize,
     used: usize,
@@ -328,7 +341,7 @@ struct Part {
     event: CUevent,
 }
 
-// SAFETY: handles of the driver's may be used from any thread.
+// SAFETY: driver handles may be used from any thread.
 unsafe impl Send for Part {}
 
 impl Ring {
@@ -341,21 +354,21 @@ impl Ring {
         }
     }
 
-    /// Room for `bytes` bytes, `PART_BYTES` at most, whose copy the caller now adds to the stream.
+    /// Room for at most `PART_BYTES` bytes, whose copy the caller then adds to the stream.
     fn take(&mut self, bytes: usize, stream: CUstream) -> Result<*mut u8> {
         while self.parts.len() < PARTS {
             self.parts.push(Part::new(&self.context)?);
         }
         if self.used + bytes > PART_BYTES {
             let full = &self.parts[self.current];
-            // SAFETY: event and stream live.
+            // SAFETY: event and stream are alive.
             check("cuEventRecord", unsafe {
                 sys::cuEventRecord(full.event, stream)
             })?;
             self.current = (self.current + 1) % PARTS;
             self.used = 0;
             let next = &self.parts[self.current];
-            // SAFETY: the event lives; one that was never recorded counts as come.
+            // SAFETY: the event is alive; an event that was never recorded counts as complete.
             check("cuEventSynchronize", unsafe {
                 sys::cuEventSynchronize(next.event)
             })?;
@@ -372,7 +385,7 @@ impl Part {
         let memory = Pinned::new(Arc::clone(context), PART_BYTES)?;
         let mut event = ptr::null_mut();
         let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING as u32;
-        // SAFETY: the context is current, and the place is valid for writing.
+        // SAFETY: the context is current, and the pointer is writable.
         check("cuEventCreate", unsafe {
             sys::cuEventCreate(&mut event, flags)
         })?;
@@ -383,7 +396,7 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         if self.memory.context.enter().is_ok() {
-            // SAFETY: it was made in this context and is destroyed once.
+            // SAFETY: it was created in this context and is destroyed once.
             let _ = unsafe { sys::cuEventDestroy_v2(self.event) };
         }
     }

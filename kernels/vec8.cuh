@@ -1,7 +1,8 @@
-// Rows eight numbers at a time: what one lane reads and writes at once, 16 bytes of bf16 or 32 of f32.
+// Vectors of eight columns: what one lane loads and stores at once, 16 bytes of bf16 or 32 of f32.
 //
-// `numbers` says how many of the eight belong to the row; the others are zeros when they are read. Rows of bf16 begin at multiples of 16 bytes and
-// may be read and written up to their stride; rows of f32 may begin anywhere and end where the next begins.
+// `numbers` says how many of the eight belong to the row; the others are loaded as zeros. Rows of
+// bf16 are 16-byte aligned and may be accessed up to their stride; rows of f32 may start anywhere
+// and end where the next starts.
 #pragma once
 #include "prelude.cuh"
 
@@ -15,7 +16,7 @@ DEVICE void unpack(float (&x)[8], const Words4& words) {
     }
 }
 
-DEVICE void load_eight(float (&x)[8], const bf16* from, int numbers) {
+DEVICE void load_8(float (&x)[8], const bf16* from, int numbers) {
     Words4 words = {};
     if (numbers > 0) words = load_16(from);
     unpack(x, words);
@@ -24,7 +25,7 @@ DEVICE void load_eight(float (&x)[8], const bf16* from, int numbers) {
         if (i >= numbers) x[i] = 0;
 }
 
-DEVICE void load_eight(float (&x)[8], const float* from, int numbers) {
+DEVICE void load_8(float (&x)[8], const float* from, int numbers) {
     if (numbers >= 8 && is_aligned(from)) {
         UNROLL
         for (int half = 0; half < 2; half++) {
@@ -38,15 +39,15 @@ DEVICE void load_eight(float (&x)[8], const float* from, int numbers) {
     for (int i = 0; i < 8; i++) x[i] = i < numbers ? from[i] : 0;
 }
 
-/// All eight are written: the row's stride has room for them.
-DEVICE void store_eight(bf16* to, const float (&x)[8]) {
+/// Writes all eight: the row's stride has room for them.
+DEVICE void store_8(bf16* to, const float (&x)[8]) {
     Words4 words;
     UNROLL
     for (int pair = 0; pair < 4; pair++) words.word[pair] = pack(x[2 * pair], x[2 * pair + 1]);
     *reinterpret_cast<Words4*>(to) = words;
 }
 
-DEVICE void store_eight(float* to, const float (&x)[8], int numbers) {
+DEVICE void store_8(float* to, const float (&x)[8], int numbers) {
     if (numbers >= 8 && is_aligned(to)) {
         UNROLL
         for (int half = 0; half < 2; half++) {

@@ -1,12 +1,14 @@
 //! The terms of a field over all segments of a snapshot.
 
-use esparsa::format::FieldKind;
-use esparsa::format::dictionary::{Dictionary, DictionaryIter};
-use esparsa::segment::FieldReader;
-use esparsa::{Error, Result, Snapshot};
+use super::snapshot::Snapshot;
+use crate::error::{Error, Result};
+use crate::format::FieldKind;
+use crate::format::dictionary::{Dictionary, DictionaryIter};
+use crate::segment::FieldReader;
 
-/// A term and its document frequency.
+/// A term, and the number of documents that have it; see [`Snapshot::terms`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TermCount {
     /// The term, as it stands in the dictionary.
     pub term: Vec<u8>,
@@ -14,40 +16,50 @@ pub struct TermCount {
     pub documents: u64,
 }
 
-/// The first `limit` terms of `field` that begin with `prefix`, in the order of their bytes.
-///
-/// # Errors
-///
-/// [`Error::InvalidInput`] when there is no such field or it has no terms; [`Error::Corrupt`] when
-/// a dictionary is damaged.
-pub fn list_terms(
-    snapshot: &Snapshot,
-    field: &str,
-    prefix: &str,
-    limit: usize,
-) -> Result<Vec<TermCount>> {
-    let schema = snapshot.schema();
-    let known = schema
-        .expect(field, FieldKind::Text)
-        .or_else(|_| schema.expect(field, FieldKind::Sparse));
-    let Ok(known) = known else {
-        let names = schema.fields().iter().map(|field| field.name.as_str());
-        let names: Vec<&str> = names.collect();
-        let message = format!(
-            "no text or sparse field has this name; the index has the fields {}",
-            names.join(", ")
-        );
-        return Err(Error::invalid(message).in_field(field));
-    };
-    let mut streams = Vec::new();
-    for segment in snapshot.segments() {
-        if let Some(reader) = segment.reader.field(known.number)
-            && let Some(terms) = dictionary(reader)
-        {
-            streams.extend(TermStream::start(terms, prefix.as_bytes())?);
+impl Snapshot {
+    /// The first `limit` terms of `field` that begin with `prefix`, in the order of their bytes.
+    ///
+    /// ```
+    /// use esparsa::{Document, Index, Schema};
+    ///
+    /// let index = Index::in_memory(Schema::new().text("text", "simple")?)?;
+    /// let mut writer = index.writer()?;
+    /// writer.add(Document::new("1").with_text("text", "lava lake"))?;
+    /// writer.add(Document::new("2").with_text("text", "lava dome"))?;
+    /// writer.commit()?;
+    /// let terms = index.snapshot()?.terms("text", b"la", 10)?;
+    /// assert_eq!((terms[1].term.as_slice(), terms[1].documents), (&b"lava"[..], 2));
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when there is no such field or it has no terms; [`Error::Corrupt`]
+    /// when a dictionary is damaged.
+    pub fn terms(&self, field: &str, prefix: &[u8], limit: usize) -> Result<Vec<TermCount>> {
+        let schema = self.schema();
+        let known = schema
+            .expect(field, FieldKind::Text)
+            .or_else(|_| schema.expect(field, FieldKind::Sparse));
+        let Ok(known) = known else {
+            let names = schema.fields().iter().map(|field| field.name.as_str());
+            let names: Vec<&str> = names.collect();
+            let message = format!(
+                "no text or sparse field has this name; the index has the fields {}",
+                names.join(", ")
+            );
+            return Err(Error::invalid(message).in_field(field));
+        };
+        let mut streams = Vec::new();
+        for segment in self.segments() {
+            if let Some(reader) = segment.reader.field(known.number)
+                && let Some(terms) = dictionary(reader)
+            {
+                streams.extend(TermStream::start(terms, prefix)?);
+            }
         }
+        merge(streams, prefix, limit)
     }
-    merge(streams, prefix.as_bytes(), limit)
 }
 
 fn dictionary(field: &FieldReader) -> Option<&Dictionary> {
@@ -58,7 +70,7 @@ fn dictionary(field: &FieldReader) -> Option<&Dictionary> {
     }
 }
 
-/// A cursor over a dictionary, positioned on a term.
+/// Walks through a dictionary; stands on a term.
 struct TermStream<'a> {
     terms: DictionaryIter<'a>,
     documents: u64,
@@ -83,13 +95,13 @@ impl<'a> TermStream<'a> {
         let entry = self.terms.next_term()?;
         self.documents = entry
             .as_ref()
-            .map_or(0, |e| u64::from(e.document_frequency));
+            .map_or(0, |entry| u64::from(entry.document_frequency));
         Ok(entry.is_some())
     }
 }
 
-/// K-way merge: repeatedly takes the min term of all streams. Streams are few, so a linear scan
-/// finds it.
+/// Takes the min term of all streams again and again. There are few streams, so a linear scan
+/// beats a heap.
 fn merge(mut streams: Vec<TermStream<'_>>, prefix: &[u8], limit: usize) -> Result<Vec<TermCount>> {
     let mut found = Vec::new();
     while found.len() < limit {
@@ -99,18 +111,18 @@ fn merge(mut streams: Vec<TermStream<'_>>, prefix: &[u8], limit: usize) -> Resul
         };
         let term = term.to_vec();
         let mut documents = 0;
-        let mut left = Vec::with_capacity(streams.len());
+        let mut rest = Vec::with_capacity(streams.len());
         for mut stream in streams {
             if stream.terms.key() != term {
-                left.push(stream);
+                rest.push(stream);
                 continue;
             }
             documents += stream.documents;
             if stream.advance()? {
-                left.push(stream);
+                rest.push(stream);
             }
         }
-        streams = left;
+        streams = rest;
         found.push(TermCount { term, documents });
     }
     Ok(found)
@@ -119,7 +131,7 @@ fn merge(mut streams: Vec<TermStream<'_>>, prefix: &[u8], limit: usize) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use esparsa::{Document, Index, Schema};
+    use crate::{Document, Index, Schema};
 
     fn snapshot() -> Snapshot {
         let schema = Schema::new().text("text", "simple").unwrap();
@@ -137,7 +149,7 @@ mod tests {
     }
 
     fn listed(field: &str, prefix: &str, limit: usize) -> Vec<(String, u64)> {
-        let terms = list_terms(&snapshot(), field, prefix, limit).unwrap();
+        let terms = snapshot().terms(field, prefix.as_bytes(), limit).unwrap();
         let shown = |entry: TermCount| (String::from_utf8(entry.term).unwrap(), entry.documents);
         terms.into_iter().map(shown).collect()
     }
@@ -157,7 +169,7 @@ mod tests {
     #[test]
     fn only_fields_with_terms_can_be_listed() {
         for field in ["source", "title"] {
-            let error = list_terms(&snapshot(), field, "", 1).unwrap_err();
+            let error = snapshot().terms(field, b"", 1).unwrap_err();
             assert!(
                 error.to_string().contains("text, sparse, source"),
                 "{error}"
