@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use esparsa::{Document, Index, Query, Schema, WriterOptions};
+use esparsa::{Document, Index, Query, Schema, Text, WriterOptions};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -62,7 +62,7 @@ fn main() -> Result<()> {
 
 /// Documents of three words; the commonest word is in every tenth.
 fn build(path: &Path, documents: usize) -> Result<()> {
-    let index = Index::create(path, Schema::new().text("text", "simple")?)?;
+    let index = Index::create(path, Schema::builder().text("text", Text::new()).build()?)?;
     let mut writer = index.writer_with(WriterOptions::default())?;
     for number in 0..documents {
         let text = format!("w{} x{} y{}", number % 10, number % 997, number % 100_003);

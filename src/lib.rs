@@ -7,10 +7,13 @@
 //! [`Snapshot`] is one commit, to be searched with a [`Query`]:
 //!
 //! ```
-//! use esparsa::{Document, Index, Query, Schema};
+//! use esparsa::{Document, Index, Query, Schema, Text};
 //!
 //! let folder = tempfile::tempdir()?;
-//! let schema = Schema::new().text("text", "english")?.stored("source")?;
+//! let schema = Schema::builder()
+//!     .text("text", Text::new().analyzer("english"))
+//!     .stored("source")
+//!     .build()?;
 //! let index = Index::create(folder.path(), schema)?;
 //!
 //! let mut writer = index.writer()?;
@@ -30,8 +33,10 @@
 //! commit whole or not at all, and a snapshot stays as it is:
 //!
 //! ```
-//! # use esparsa::{Document, Index, Query, Schema};
-//! # let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+//! # use esparsa::{Document, Index, Query, Schema, Text};
+//! # let index = Index::in_memory(Schema::builder()
+//! #     .text("text", Text::new().analyzer("english"))
+//! #     .build()?)?;
 //! # let mut writer = index.writer()?;
 //! writer.add(Document::new("a").with_text("text", "first version"))?;
 //! writer.commit()?;
@@ -53,9 +58,9 @@
 //! chooses, and scores are exact sums of integers:
 //!
 //! ```
-//! use esparsa::{Document, Index, Query, Schema};
+//! use esparsa::{Document, Index, Query, Schema, Sparse};
 //!
-//! let index = Index::in_memory(Schema::new().sparse("splade", 3.0)?)?;
+//! let index = Index::in_memory(Schema::builder().sparse("splade", Sparse::new()).build()?)?;
 //! let mut writer = index.writer()?;
 //! writer.add(Document::new("etna").with_sparse("splade", [("volcano", 2.2), ("sicily", 1.7)]))?;
 //! writer.add(Document::new("bees").with_sparse("splade", [("bee", 2.4), ("honey", 0.9)]))?;
@@ -71,12 +76,10 @@
 //! **Dense vectors.** All of them are scored, by inner product or cosine, with numbers kept in 32, 16 or 8 bits:
 //!
 //! ```
-//! use esparsa::{DenseElement, DenseMetric, Document, Index, Query, Schema};
+//! use esparsa::{Dense, DenseElement, Document, Index, Query, Schema};
 //!
-//! let schema = Schema::new()
-//!     .dense("passage", 3)?
-//!     .dense_element("passage", DenseElement::F16)?
-//!     .dense_metric("passage", DenseMetric::Cosine)?;
+//! let passage = Dense::new(3).element(DenseElement::F16).cosine();
+//! let schema = Schema::builder().dense("passage", passage).build()?;
 //! let index = Index::in_memory(schema)?;
 //! let mut writer = index.writer()?;
 //! writer.add(Document::new("etna").with_dense("passage", [0.9, 0.1, 0.0]))?;
@@ -94,9 +97,12 @@
 //! and [`text::Tokenizer`] for one of your own:
 //!
 //! ```
-//! use esparsa::{Document, Index, Query, Schema};
+//! use esparsa::{Document, Index, Query, Schema, Text};
 //!
-//! let schema = Schema::new().text("pt", "portuguese")?.text("ko", "ko")?;
+//! let schema = Schema::builder()
+//!     .text("pt", Text::new().analyzer("portuguese"))
+//!     .text("ko", Text::new().analyzer("ko"))
+//!     .build()?;
 //! let index = Index::in_memory(schema)?;
 //! let mut writer = index.writer()?;
 //! let document = Document::new("1")
@@ -117,9 +123,12 @@
 //!
 //! ```
 //! use esparsa::rank::{Fusion, Normalization};
-//! use esparsa::{Document, Index, Query, Schema};
+//! use esparsa::{Dense, Document, Index, Query, Schema, Text};
 //!
-//! let index = Index::in_memory(Schema::new().text("text", "english")?.dense("vector", 2)?)?;
+//! let index = Index::in_memory(Schema::builder()
+//!     .text("text", Text::new().analyzer("english"))
+//!     .dense("vector", Dense::new(2))
+//!     .build()?)?;
 //! let mut writer = index.writer()?;
 //! writer.add(Document::new("etna").with_text("text", "An active volcano.").with_dense("vector", [0.9, 0.1]))?;
 //! writer.add(Document::new("bees").with_text("text", "Bees dance.").with_dense("vector", [0.1, 0.9]))?;
@@ -201,8 +210,8 @@ pub mod text;
 
 pub use error::{Error, Result};
 pub use format::{
-    Bm25, Calibration, CalibrationPoint, DenseElement, DenseMetric, FieldOptions, ModelIdentity,
-    Schema, SparseLayout, Verify,
+    Bm25, Calibration, CalibrationPoint, Dense, DenseElement, DenseMetric, FieldOptions,
+    ModelIdentity, Schema, SchemaBuilder, Sparse, SparseLayout, SparseTerms, Text, Verify,
 };
 pub use index::{
     CommitReport, DocAddress, Index, IndexOptions, IndexWriter, MergePolicy, OnDuplicate,

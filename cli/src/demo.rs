@@ -10,7 +10,7 @@ use esparsa::eval::{
     self, EvaluateOptions, Metric, Qrels, Report, Run, ScoredDocument, TopicPart, evaluate,
     read_queries,
 };
-use esparsa::{Document, Error, Hit, Index, Query, Result, Schema, Snapshot};
+use esparsa::{Document, Error, Hit, Index, Query, Result, Schema, Snapshot, Text};
 
 use self::models::{DemoArguments, DemoModels};
 use crate::input::{Chunk, Record, RecordFormat, parse};
@@ -198,10 +198,10 @@ impl Language {
         keep: Option<&Path>,
         models: &DemoModels,
     ) -> Result<Snapshot> {
-        let schema = Schema::new()
-            .text(TEXT_FIELD, self.code)?
-            .stored(STORED_FIELD)?;
-        let schema = models.add_to(schema)?;
+        let schema = Schema::builder()
+            .text(TEXT_FIELD, Text::new().analyzer(self.code))
+            .stored(STORED_FIELD);
+        let schema = models.add_to(schema).build()?;
         let index = match keep {
             Some(folder) => Index::create(folder.join(self.code), schema)?,
             None => Index::in_memory(schema)?,

@@ -38,6 +38,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use esparsa::text::Analyzer;
+use esparsa::{Error, MergePolicy, Result, WriterOptions};
 
 use self::checkpoint::{Checkpoint, Done, Inputs};
 use self::commit_every::CommitEvery;
@@ -47,17 +49,13 @@ use self::encoding::{Encoders, EncodingArguments};
 use self::language::Detected;
 use self::load::{Load, Mapping};
 use self::peek::Peeked;
-pub(super) use self::problems::Problem;
-pub(super) use self::problems::{OnBadInput, Problems};
+pub(super) use self::problems::{OnBadInput, Problem, Problems};
 use self::report::Report;
 use self::target::Target;
-use super::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Source};
-use super::output;
-use super::progress::Progress;
-use super::size::{Size, counted};
-use esparsa::error::{Error, Result};
-use esparsa::text::Analyzer;
-use esparsa::{MergePolicy, WriterOptions};
+use crate::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Source};
+use crate::output;
+use crate::progress::Progress;
+use crate::size::{Size, counted};
 
 /// Smaller segments gain nothing from reordering.
 pub(super) const REORDER_FROM: u32 = 1_024;

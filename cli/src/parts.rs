@@ -79,14 +79,18 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use esparsa::{Document, Index, Schema};
+    use esparsa::{Dense, Document, Index, Schema, Sparse, Text};
 
     #[test]
     fn parts_add_up_to_the_files() {
-        let schema = Schema::new().text("text", "en").unwrap();
-        let schema = schema.sparse("sparse", 2.0).unwrap();
-        let schema = schema.dense("dense", 2).unwrap();
-        let index = Index::in_memory(schema.stored("source").unwrap()).unwrap();
+        let schema = Schema::builder()
+            .text("text", Text::new().analyzer("en"))
+            .sparse("sparse", Sparse::new().expected_max(2.0))
+            .dense("dense", Dense::new(2))
+            .stored("source")
+            .build()
+            .unwrap();
+        let index = Index::in_memory(schema).unwrap();
         let mut writer = index.writer().unwrap();
         for id in ["a", "b", "c", "d"] {
             let document = Document::new(id).with_text("text", "lava and ash");

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use esparsa::{
-    DenseElement, Document, Index, MergePolicy, Query, Schema, SearchOptions, Snapshot,
+    Dense, DenseElement, Document, Index, MergePolicy, Query, Schema, SearchOptions, Snapshot,
     WriterOptions,
 };
 use reading::Way;
@@ -50,13 +50,11 @@ fn main() -> Result<()> {
 
 /// One segment with the vectors in a field of each element.
 fn build(folder: &std::path::Path, vectors: &[Vec<f32>]) -> Result<Snapshot> {
-    let mut schema = Schema::new();
+    let mut schema = Schema::builder();
     for (name, element) in FIELDS {
-        schema = schema
-            .dense(name, DIMENSIONS)?
-            .dense_element(name, element)?;
+        schema = schema.dense(name, Dense::new(DIMENSIONS).element(element));
     }
-    let index = Index::create(folder, schema)?;
+    let index = Index::create(folder, schema.build()?)?;
     let mut writer = index.writer_with(WriterOptions {
         merge_policy: MergePolicy::never(),
         ..WriterOptions::default()

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use esparsa::{
-    Algorithm, Document, Hit, Index, Query, Schema, SearchOptions, Snapshot, WriterOptions,
+    Algorithm, Document, Hit, Index, Query, Schema, SearchOptions, Snapshot, Sparse, WriterOptions,
 };
 use generator::{Draft, GREATEST_WEIGHT, Generator, Vector};
 
@@ -86,7 +86,12 @@ fn main() -> Result<()> {
 
 /// Builds the index and says what it took.
 fn build(arguments: &Arguments, generator: &Generator, folder: &Path) -> Result<Snapshot> {
-    let schema = Schema::new().sparse_numbered(FIELD, GREATEST_WEIGHT)?;
+    let schema = Schema::builder()
+        .sparse(
+            FIELD,
+            Sparse::new().expected_max(GREATEST_WEIGHT).numbered(),
+        )
+        .build()?;
     let index = Index::create(folder, schema)?;
     let mut writer = index.writer_with(WriterOptions {
         threads: arguments.threads,

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "cuda")]
 use super::Cuda;
-use super::{Backend, Cpu, CpuOptions};
+use super::{Backend, Cpu, CpuOptions, Device};
 use crate::error::Result;
 
 /// The CPU or a GPU, opened.

@@ -19,6 +19,7 @@ const GREATEST_LEVEL: f64 = 127.0;
 
 /// How the numbers of a dense field are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DenseElement {
     /// As they are, four bytes each.
     #[default]
@@ -31,6 +32,7 @@ pub enum DenseElement {
 
 /// What the score of a vector is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DenseMetric {
     /// The inner product with the query.
     #[default]
@@ -57,6 +59,46 @@ impl DenseElement {
             Self::F32 => 4,
             Self::F16 => 2,
             Self::I8 => 1,
+        }
+    }
+}
+
+impl DenseElement {
+    /// The dtype's number on disk.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::I8 => 2,
+        }
+    }
+
+    /// The dtype of a number on disk.
+    pub(super) fn of_code(code: u8) -> Parse<Self> {
+        match code {
+            0 => Ok(Self::F32),
+            1 => Ok(Self::F16),
+            2 => Ok(Self::I8),
+            _ => Err(Malformed("numbers of a dense field are of no known kind")),
+        }
+    }
+}
+
+impl DenseMetric {
+    /// The metric's number on disk.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::InnerProduct => 0,
+            Self::Cosine => 1,
+        }
+    }
+
+    /// The metric of a number on disk.
+    pub(super) fn of_code(code: u8) -> Parse<Self> {
+        match code {
+            0 => Ok(Self::InnerProduct),
+            1 => Ok(Self::Cosine),
+            _ => Err(Malformed("metric of a dense field is of no known kind")),
         }
     }
 }
@@ -476,43 +518,6 @@ pub fn encode_documents(documents: &[DocId]) -> Vec<u8> {
 pub fn encode_scales(scales: &[f32]) -> Vec<u8> {
     let scales: Vec<F32> = scales.iter().map(|scale| F32::new(*scale)).collect();
     scales.as_bytes().to_vec()
-}
-
-/// The bytes of the options of a dense field.
-pub(super) fn encode_shape(shape: DenseShape) -> Vec<u8> {
-    let mut bytes = shape.dimensions.to_le_bytes().to_vec();
-    bytes.push(match shape.element {
-        DenseElement::F32 => 0,
-        DenseElement::F16 => 1,
-        DenseElement::I8 => 2,
-    });
-    bytes.push(u8::from(shape.metric == DenseMetric::Cosine));
-    bytes
-}
-
-/// Reads the options of a dense field.
-pub(super) fn decode_shape(bytes: &[u8]) -> Parse<DenseShape> {
-    let &[a, b, c, d, element, metric] = bytes else {
-        return Err(Malformed("options of a dense field have six bytes"));
-    };
-    let shape = DenseShape {
-        dimensions: u32::from_le_bytes([a, b, c, d]),
-        element: match element {
-            0 => DenseElement::F32,
-            1 => DenseElement::F16,
-            2 => DenseElement::I8,
-            _ => return Err(Malformed("numbers of a dense field are of no known kind")),
-        },
-        metric: match metric {
-            0 => DenseMetric::InnerProduct,
-            1 => DenseMetric::Cosine,
-            _ => return Err(Malformed("metric of a dense field is of no known kind")),
-        },
-    };
-    match shape.check_dimensions() {
-        Ok(()) => Ok(shape),
-        Err(_) => Err(Malformed("dimensions of a dense field are out of range")),
-    }
 }
 
 #[cfg(test)]

@@ -20,9 +20,11 @@ impl Snapshot {
     /// The first `limit` terms of `field` that begin with `prefix`, in the order of their bytes.
     ///
     /// ```
-    /// use esparsa::{Document, Index, Schema};
+    /// use esparsa::{Document, Index, Schema, Text};
     ///
-    /// let index = Index::in_memory(Schema::new().text("text", "simple")?)?;
+    /// let index = Index::in_memory(
+    ///     Schema::builder().text("text", Text::new().analyzer("simple")).build()?,
+    /// )?;
     /// let mut writer = index.writer()?;
     /// writer.add(Document::new("1").with_text("text", "lava lake"))?;
     /// writer.add(Document::new("2").with_text("text", "lava dome"))?;
@@ -131,12 +133,14 @@ fn merge(mut streams: Vec<TermStream<'_>>, prefix: &[u8], limit: usize) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Document, Index, Schema};
+    use crate::{Document, Index, Schema, Sparse, Text};
 
     fn snapshot() -> Snapshot {
-        let schema = Schema::new().text("text", "simple").unwrap();
-        let schema = schema.sparse("sparse", 2.0).unwrap();
-        let index = Index::in_memory(schema.stored("source").unwrap()).unwrap();
+        let schema = Schema::builder()
+            .text("text", Text::new().analyzer("simple"))
+            .sparse("sparse", Sparse::new().expected_max(2.0))
+            .stored("source");
+        let index = Index::in_memory(schema.build().unwrap()).unwrap();
         let mut writer = index.writer().unwrap();
         for (id, text) in [("1", "ash lava"), ("2", "lava lake"), ("3", "lava basalt")] {
             let document = Document::new(id).with_text("text", text);

@@ -53,9 +53,12 @@ const TABLE_SHARE: f64 = 0.1;
 /// ends, and what was not committed is then as if it had never been.
 ///
 /// ```
-/// use esparsa::{Document, Index, Schema};
+/// use esparsa::{Document, Index, Schema, Text};
 ///
-/// let index = Index::in_memory(Schema::new().text("text", "english")?.stored("source")?)?;
+/// let index = Index::in_memory(Schema::builder()
+///     .text("text", Text::new().analyzer("english"))
+///     .stored("source")
+///     .build()?)?;
 /// let mut writer = index.writer()?;
 /// writer.add(Document::new("a").with_text("text", "first"))?;
 /// writer.add(Document::new("a").with_text("text", "second"))?; // replaces the first

@@ -7,7 +7,7 @@
 //! ```
 //! use esparsa::backend::{Cpu, CpuOptions};
 //! use esparsa::neural::SparseEncoder;
-//! use esparsa::{Document, Index, Query, Schema};
+//! use esparsa::{Document, Index, Query, Schema, Sparse};
 //!
 //! let encoder = SparseEncoder::open("tests/neural/models/splade-max", Cpu::new(CpuOptions::default())?)?;
 //! let named = |vector: Vec<(u32, f32)>| {
@@ -15,7 +15,9 @@
 //!     terms.collect::<Vec<_>>()
 //! };
 //!
-//! let index = Index::in_memory(Schema::new().sparse("splade", 10.0)?)?;
+//! let index = Index::in_memory(Schema::builder()
+//!     .sparse("splade", Sparse::new().expected_max(10.0))
+//!     .build()?)?;
 //! let mut writer = index.writer()?;
 //! for (id, text) in [("etna", "Lava flows from the volcano."), ("bees", "Bees make honey.")] {
 //!     let vector = encoder.encode_documents(&[text])?.remove(0);

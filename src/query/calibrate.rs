@@ -28,9 +28,9 @@ impl Snapshot {
     /// [`IndexWriter::keep_calibration`](crate::IndexWriter::keep_calibration) keeps the result with the index.
     ///
     /// ```
-    /// use esparsa::{Document, Index, Query, Schema, SearchOptions};
+    /// use esparsa::{Document, Index, Query, Schema, SearchOptions, Sparse};
     ///
-    /// let index = Index::in_memory(Schema::new().sparse("splade", 3.0)?)?;
+    /// let index = Index::in_memory(Schema::builder().sparse("splade", Sparse::new()).build()?)?;
     /// let mut writer = index.writer()?;
     /// for number in 0..20 {
     ///     let vector = [("lava", 0.1 * number as f32), ("bee", 2.0 - 0.1 * number as f32)];

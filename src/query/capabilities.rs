@@ -11,9 +11,11 @@ impl Snapshot {
     /// [`SearchOptions::algorithm`] may name for it.
     ///
     /// ```
-    /// use esparsa::{Algorithm, Index, Query, Schema};
+    /// use esparsa::{Algorithm, Index, Query, Schema, Text};
     ///
-    /// let index = Index::in_memory(Schema::new().text("text", "en")?)?;
+    /// let index = Index::in_memory(Schema::builder()
+    ///     .text("text", Text::new().analyzer("en"))
+    ///     .build()?)?;
     /// let query = Query::text("text", "volcanoes of Sicily");
     /// let algorithms = index.snapshot()?.algorithms(&query)?;
     /// assert!(algorithms.contains(&Algorithm::BlockMaxWand));
@@ -84,7 +86,7 @@ fn can_search(algorithm: Algorithm, query: &Query, field: &FieldOptions) -> bool
         Algorithm::Wand | Algorithm::BlockMaxWand | Algorithm::MaxScore => true,
         Algorithm::Ranges => {
             let ranges = SparseLayout::Ranges;
-            matches!(field, FieldOptions::Sparse { layout, .. } if *layout == ranges)
+            matches!(field, FieldOptions::Sparse(sparse) if sparse.layout == ranges)
         }
     }
 }
@@ -92,14 +94,17 @@ fn can_search(algorithm: Algorithm, query: &Query, field: &FieldOptions) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Bm25, Document, Index, Schema};
+    use crate::{Bm25, Dense, Document, Index, Schema, Sparse, Text};
 
     fn snapshot() -> Snapshot {
-        let schema = Schema::new().text("text", "english").unwrap();
-        let schema = schema.sparse("ranges", 3.0).unwrap();
-        let schema = schema.sparse("tiers", 3.0).unwrap();
-        let schema = schema.sparse_layout("tiers", SparseLayout::Tiers).unwrap();
-        let index = Index::in_memory(schema.dense("dense", 2).unwrap()).unwrap();
+        let schema = Schema::builder()
+            .text("text", Text::new().analyzer("english"))
+            .sparse("ranges", Sparse::new())
+            .sparse("tiers", Sparse::new().layout(SparseLayout::Tiers))
+            .dense("dense", Dense::new(2))
+            .build()
+            .unwrap();
+        let index = Index::in_memory(schema).unwrap();
         let mut writer = index.writer().unwrap();
         let document = Document::new("etna").with_text("text", "lava");
         let document = document.with_sparse("ranges", [("lava", 1.0)]);

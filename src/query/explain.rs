@@ -236,11 +236,17 @@ impl fmt::Display for Explanation {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Document, Index, Query, Schema};
+    use crate::{Document, Index, Query, Schema, Sparse};
 
     #[test]
     fn weights_of_a_sparse_query_are_explained_as_they_were_given() {
-        let index = Index::in_memory(Schema::new().sparse("sparse", 3.0).unwrap()).unwrap();
+        let index = Index::in_memory(
+            Schema::builder()
+                .sparse("sparse", Sparse::new())
+                .build()
+                .unwrap(),
+        )
+        .unwrap();
         let mut writer = index.writer().unwrap();
         let document = Document::new("etna").with_sparse("sparse", [("lava", 2.0), ("ash", 0.5)]);
         writer.add(document).unwrap();

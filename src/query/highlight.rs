@@ -13,9 +13,11 @@ impl Snapshot {
     /// query. The text is analyzed as the query's field is.
     ///
     /// ```
-    /// use esparsa::{Index, Query, Schema};
+    /// use esparsa::{Index, Query, Schema, Text};
     ///
-    /// let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+    /// let index = Index::in_memory(Schema::builder()
+    ///     .text("text", Text::new().analyzer("english"))
+    ///     .build()?)?;
     /// let query = Query::text("text", "volcanic islands");
     /// let text = "An island of volcanic origin.";
     /// let ranges = index.snapshot()?.highlight(&query, text)?;
@@ -68,9 +70,11 @@ impl Snapshot {
     /// either; the analyzer option `stopwords` keeps them. Empty for a query of vectors.
     ///
     /// ```
-    /// use esparsa::{Index, Query, Schema};
+    /// use esparsa::{Index, Query, Schema, Text};
     ///
-    /// let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+    /// let index = Index::in_memory(Schema::builder()
+    ///     .text("text", Text::new().analyzer("english"))
+    ///     .build()?)?;
     /// let query = Query::text("text", "to be or not to be");
     /// let words = index.snapshot()?.words_without_terms(&query)?;
     /// assert_eq!(words, ["to", "be", "or", "not", "to", "be"]);
@@ -101,10 +105,16 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Index, Schema};
+    use crate::{Index, Schema, Text};
 
     fn marked(analyzer: &str, query: &str, text: &str) -> Vec<String> {
-        let index = Index::in_memory(Schema::new().text("text", analyzer).unwrap()).unwrap();
+        let index = Index::in_memory(
+            Schema::builder()
+                .text("text", Text::new().analyzer(analyzer))
+                .build()
+                .unwrap(),
+        )
+        .unwrap();
         let query = Query::text("text", query);
         let ranges = index.snapshot().unwrap().highlight(&query, text).unwrap();
         ranges

@@ -170,7 +170,7 @@ fn prepare_text(snapshot: &Snapshot, query: &Query, text: &str) -> Result<Prepar
     let field = snapshot.schema().expect(&query.field, FieldKind::Text)?;
     let bm25 = match (query.bm25, &field.options) {
         (Some(bm25), _) => bm25,
-        (None, FieldOptions::Text { bm25, .. }) => *bm25,
+        (None, FieldOptions::Text(text)) => text.bm25,
         (None, _) => Bm25::default(),
     };
     bm25.check()?;
@@ -247,9 +247,12 @@ fn sparse_field(
     expected: SparseTerms,
 ) -> Result<(FieldNumber, f32)> {
     let field = snapshot.schema().expect(name, FieldKind::Sparse)?;
-    match field.options {
-        FieldOptions::Sparse { scale, terms, .. } if terms == expected => Ok((field.number, scale)),
-        FieldOptions::Sparse { terms, .. } => {
+    match &field.options {
+        FieldOptions::Sparse(sparse) if sparse.terms == expected => {
+            Ok((field.number, sparse.scale))
+        }
+        FieldOptions::Sparse(sparse) => {
+            let terms = sparse.terms;
             let message = format!("terms of this field are {terms:?}, the query's {expected:?}");
             Err(Error::invalid(message).in_field(name))
         }
@@ -363,13 +366,17 @@ fn exponents_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Document, Index, Schema};
+    use crate::{Document, Index, Schema, Sparse, Text};
 
     /// 5,000 documents with one word and one sparse term each, of which the words with high numbers
     /// are rare.
     fn many_terms() -> Snapshot {
-        let schema = Schema::new().text("text", "simple").unwrap();
-        let index = Index::in_memory(schema.sparse("sparse", 3.0).unwrap()).unwrap();
+        let schema = Schema::builder()
+            .text("text", Text::new())
+            .sparse("sparse", Sparse::new())
+            .build()
+            .unwrap();
+        let index = Index::in_memory(schema).unwrap();
         let mut writer = index.writer().unwrap();
         for number in 0..5_000 {
             let common = if number < 1_000 { "w0 w1 w2 w3" } else { "" };

@@ -88,9 +88,9 @@ impl Query {
     /// scored.
     ///
     /// ```
-    /// use esparsa::{Document, Index, Query, Schema};
+    /// use esparsa::{Dense, Document, Index, Query, Schema};
     ///
-    /// let index = Index::in_memory(Schema::new().dense("passage", 3)?)?;
+    /// let index = Index::in_memory(Schema::builder().dense("passage", Dense::new(3)).build()?)?;
     /// let mut writer = index.writer()?;
     /// writer.add(Document::new("etna").with_dense("passage", [0.9, 0.1, 0.0]))?;
     /// writer.add(Document::new("bees").with_dense("passage", [0.0, 0.2, 0.8]))?;
@@ -121,9 +121,11 @@ impl Query {
     /// 1 is refused, and so is a vector for a dense field, which has no terms.
     ///
     /// ```
-    /// use esparsa::{Document, Index, Query, Schema};
+    /// use esparsa::{Document, Index, Query, Schema, Text};
     ///
-    /// let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+    /// let index = Index::in_memory(Schema::builder()
+    ///     .text("text", Text::new().analyzer("english"))
+    ///     .build()?)?;
     /// let mut writer = index.writer()?;
     /// writer.add(Document::new("etna").with_text("text", "Etna is an active volcano in Sicily."))?;
     /// writer.add(Document::new("ararat").with_text("text", "Ararat is a dormant volcano."))?;

@@ -59,9 +59,12 @@ impl Snapshot {
     /// terms](Query::with_all_terms) cannot leave any out, so there that is an error.
     ///
     /// ```
-    /// use esparsa::{Document, Index, Query, Schema};
+    /// use esparsa::{Document, Index, Query, Schema, Sparse, Text};
     ///
-    /// let index = Index::in_memory(Schema::new().text("text", "en")?.sparse("splade", 3.0)?)?;
+    /// let index = Index::in_memory(Schema::builder()
+    ///     .text("text", Text::new().analyzer("en"))
+    ///     .sparse("splade", Sparse::new())
+    ///     .build()?)?;
     /// let mut writer = index.writer()?;
     /// writer.add(Document::new("etna").with_text("text", "a volcano in Sicily").with_sparse("splade", [("lava", 1.2)]))?;
     /// writer.commit()?;

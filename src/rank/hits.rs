@@ -14,9 +14,12 @@ impl Fusion {
     ///
     /// ```
     /// use esparsa::rank::Fusion;
-    /// use esparsa::{Document, Index, Query, Schema};
+    /// use esparsa::{Document, Index, Query, Schema, Text};
     ///
-    /// let schema = Schema::new().text("title", "english")?.text("body", "english")?;
+    /// let schema = Schema::builder()
+    ///     .text("title", Text::new().analyzer("english"))
+    ///     .text("body", Text::new().analyzer("english"))
+    ///     .build()?;
     /// let index = Index::in_memory(schema)?;
     /// let mut writer = index.writer()?;
     /// let document = |id, title, body| {

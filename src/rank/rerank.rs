@@ -13,7 +13,7 @@ use crate::scorer::Scorer;
 ///
 /// ```
 /// use esparsa::rank::{Scorer, rerank};
-/// use esparsa::{Document, Index, Query, Result, Schema};
+/// use esparsa::{Document, Index, Query, Result, Schema, Text};
 ///
 /// /// Prefers short documents.
 /// struct Brevity;
@@ -24,7 +24,9 @@ use crate::scorer::Scorer;
 ///     }
 /// }
 ///
-/// let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+/// let index = Index::in_memory(Schema::builder()
+///     .text("text", Text::new().analyzer("english"))
+///     .build()?)?;
 /// let mut writer = index.writer()?;
 /// writer.add(Document::new("long").with_text("text", "A bee, another bee, and a third bee."))?;
 /// writer.add(Document::new("short").with_text("text", "A bee."))?;

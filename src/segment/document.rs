@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::format::limits::{MAX_DOCUMENT_BYTES, MAX_ID_BYTES, MAX_SPARSE_TERM_BYTES};
 use crate::format::stored::MAX_STORED_DOCUMENT_BYTES;
-use crate::format::{FieldKind, FieldOptions, Schema, SparseTerms};
+use crate::format::{FieldKind, FieldOptions, Schema, Sparse, SparseTerms};
 
 /// A value of one field.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,9 +119,9 @@ impl Document {
     /// 10^18. Under [`DenseMetric::Cosine`](crate::DenseMetric::Cosine) they are normalized, so not all may be 0.
     ///
     /// ```
-    /// use esparsa::{Document, Schema};
+    /// use esparsa::{Dense, Document, Schema};
     ///
-    /// let schema = Schema::new().dense("passage", 3)?;
+    /// let schema = Schema::builder().dense("passage", Dense::new(3)).build()?;
     /// Document::new("etna").with_dense("passage", [0.9, 0.1, 0.0]).check(&schema)?;
     /// assert!(Document::new("etna").with_dense("passage", [0.9]).check(&schema).is_err());
     /// # Ok::<(), esparsa::Error>(())
@@ -172,12 +172,12 @@ impl Document {
         for (name, value) in &self.values {
             let field = schema.expect(name, value.kind())?;
             match (value, &field.options) {
-                (FieldValue::Sparse(v), FieldOptions::Sparse { terms, .. }) => {
+                (FieldValue::Sparse(v), FieldOptions::Sparse(Sparse { terms, .. })) => {
                     expect_terms(*terms, SparseTerms::Strings, name)?;
                     v.iter().try_for_each(|(t, w)| check_weight(name, t, *w))?;
                     check_sum(name, v.iter().map(|(_, weight)| *weight))?;
                 }
-                (FieldValue::SparseNumbered(v), FieldOptions::Sparse { terms, .. }) => {
+                (FieldValue::SparseNumbered(v), FieldOptions::Sparse(Sparse { terms, .. })) => {
                     expect_terms(*terms, SparseTerms::Numbers, name)?;
                     let mut pairs = v.iter().filter(|(_, w)| !is_weight(*w));
                     if let Some((t, w)) = pairs.next() {
@@ -297,12 +297,16 @@ fn limit(what: &str, found: usize, limit: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::{Dense, Text};
     use crate::format::{DenseElement, DenseMetric};
 
     fn schema() -> Schema {
-        let schema = Schema::new().text("text", "en").unwrap();
-        let schema = schema.sparse("splade", 3.0).unwrap();
-        schema.stored("source").unwrap()
+        Schema::builder()
+            .text("text", Text::new().analyzer("en"))
+            .sparse("splade", Sparse::new())
+            .stored("source")
+            .build()
+            .unwrap()
     }
 
     #[test]
@@ -334,7 +338,10 @@ mod tests {
             "{error}"
         );
         let twice = [(7, 3e38f32), (7, 3e38)];
-        let schema = Schema::new().sparse_numbered("ids", 3.0).unwrap();
+        let schema = Schema::builder()
+            .sparse("ids", Sparse::new().numbered())
+            .build()
+            .unwrap();
         assert!(
             Document::new("a")
                 .with_sparse_numbered("ids", twice)
@@ -346,9 +353,10 @@ mod tests {
     #[test]
     fn vectors_must_fit_their_field() {
         let dense = |element, metric| {
-            let schema = Schema::new().dense("d", 3).unwrap();
-            let schema = schema.dense_element("d", element).unwrap();
-            schema.dense_metric("d", metric).unwrap()
+            Schema::builder()
+                .dense("d", Dense::new(3).element(element).metric(metric))
+                .build()
+                .unwrap()
         };
         let check = |schema: &Schema, vector: &[f32]| {
             Document::new("doc-7").with_dense("d", vector).check(schema)
@@ -391,7 +399,10 @@ mod tests {
             error.to_string().contains("stored of document `a`"),
             "{error}"
         );
-        let without = Schema::new().text("text", "en").unwrap();
+        let without = Schema::builder()
+            .text("text", Text::new().analyzer("en"))
+            .build()
+            .unwrap();
         lines(40 << 20).check(&without).unwrap();
     }
 

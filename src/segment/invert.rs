@@ -104,16 +104,16 @@ impl Inverter {
         let mut fields = Vec::new();
         for field in schema.fields() {
             let kind = match &field.options {
-                FieldOptions::Text { .. } => analyzers
+                FieldOptions::Text(_) => analyzers
                     .next()
                     .map(|a| FieldInverterKind::Text(Box::new(WordCache::new(a.clone())))),
-                FieldOptions::Sparse { scale, .. } => Some(FieldInverterKind::Sparse {
-                    scale: *scale,
+                FieldOptions::Sparse(sparse) => Some(FieldInverterKind::Sparse {
+                    scale: sparse.scale,
                     exponents: ExponentCounts::default(),
                 }),
-                FieldOptions::Dense { .. }
-                | FieldOptions::Stored
-                | FieldOptions::Unknown { .. } => None,
+                FieldOptions::Dense(_) | FieldOptions::Stored(_) | FieldOptions::Unknown { .. } => {
+                    None
+                }
             };
             fields.extend(kind.map(|kind| FieldInverter {
                 number: field.number,
@@ -400,6 +400,7 @@ fn store(documents: &[Document]) -> Result<Vec<StoredBlock>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::{Sparse, Text};
 
     fn invert(schema: &Schema, documents: &[Document]) -> InvertedBatch {
         let analyzer = Analyzer::named("simple").unwrap();
@@ -410,7 +411,7 @@ mod tests {
 
     #[test]
     fn text_becomes_terms_with_frequencies_and_lengths() {
-        let schema = Schema::new().text("t", "simple").unwrap();
+        let schema = Schema::builder().text("t", Text::new()).build().unwrap();
         let documents = [
             Document::new("b").with_text("t", "red fish blue fish"),
             Document::new("a")
@@ -429,7 +430,7 @@ mod tests {
 
     #[test]
     fn terms_too_long_are_left_out_and_counted() {
-        let schema = Schema::new().text("t", "simple").unwrap();
+        let schema = Schema::builder().text("t", Text::new()).build().unwrap();
         let text = format!("short {} word", "x".repeat(100_000));
         let batch = invert(&schema, &[Document::new("a").with_text("t", text)]);
         let field = &batch.fields[0];
@@ -439,7 +440,10 @@ mod tests {
 
     #[test]
     fn weights_are_kept_until_a_segment_is_written() {
-        let schema = Schema::new().sparse("s", 2.55).unwrap();
+        let schema = Schema::builder()
+            .sparse("s", Sparse::new().expected_max(2.55))
+            .build()
+            .unwrap();
         let document = Document::new("a").with_sparse("s", [("x", 1.0), ("y", 0.0), ("x", 3.0)]);
         let batch = Inverter::new(&schema, &[], 1 << 20)
             .invert(&[document])

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::streams::field_of;
 use super::write::Source;
 use crate::format::impact::{ImpactScale, Quantized, choose_base, pack};
-use crate::format::{FieldNumber, FieldOptions};
+use crate::format::{FieldNumber, FieldOptions, Sparse};
 
 /// Quantizes the weights of one sparse field for one segment, and counts those that lost their
 /// place.
@@ -27,7 +27,7 @@ impl Quantizer {
         field: FieldNumber,
         options: &FieldOptions,
     ) -> Option<Self> {
-        let FieldOptions::Sparse { scale, clamps, .. } = options else {
+        let FieldOptions::Sparse(Sparse { scale, clamps, .. }) = options else {
             return None;
         };
         let base = if *clamps { 0 } else { base_of(sources, field) };

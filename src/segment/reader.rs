@@ -12,8 +12,8 @@ use crate::format::sparse_postings::{SparseList, open_lists, read_exponents};
 use crate::format::stored::Stored;
 use crate::format::text_postings::TextList;
 use crate::format::{
-    Container, DocId, FieldKind, FieldNumber, FileKind, Malformed, Schema, Section, SharedBytes,
-    Verify,
+    Capabilities, Container, DocId, FieldKind, FieldNumber, FileKind, Malformed, PostingCodec,
+    Schema, Section, SharedBytes, Verify,
 };
 
 /// A text field of a segment.
@@ -25,6 +25,8 @@ pub struct TextField {
     pub postings: Section,
     /// One length code for each document.
     pub lengths: Section,
+    /// How they are encoded.
+    pub codec: PostingCodec,
 }
 
 /// A sparse field of a segment.
@@ -38,6 +40,8 @@ pub struct SparseField {
     pub base: i16,
     /// Whether any impact has another exponent.
     pub has_parts: bool,
+    /// How they are encoded.
+    pub codec: PostingCodec,
 }
 
 /// A field of a segment.
@@ -109,6 +113,12 @@ impl SegmentReader {
             (Some(frames), Some(index)) => Some(Stored::open(frames.clone(), index.clone())?),
             _ => None,
         };
+        let has_exponents = info.fields.iter().any(|f| f.base != 0 || f.has_parts);
+        if has_exponents && container.capabilities().required & Capabilities::IMPACT_EXPONENTS == 0
+        {
+            let message = Malformed("impacts have exponents, but the header does not say so");
+            return Err(section.malformed(0, message));
+        }
         let mut fields = Vec::new();
         for statistics in &info.fields {
             fields.extend(open_field(&container, statistics, schema, info.documents)?);
@@ -138,6 +148,11 @@ impl SegmentReader {
     /// Number of documents, deleted ones included.
     pub fn documents(&self) -> u32 {
         self.inner.info.documents
+    }
+
+    /// Whether documents were put in an order by their terms, as far as there was one to be found.
+    pub fn is_reordered(&self) -> bool {
+        self.inner.container.capabilities().optional & Capabilities::REORDERED != 0
     }
 
     /// The external ids.
@@ -205,7 +220,9 @@ impl TextField {
     ///
     /// [`Error::Corrupt`] when they are damaged.
     pub fn list(&self, documents: u32, entry: &TermEntry) -> Result<TextList<'_>> {
-        TextList::open(&self.postings, documents, entry)
+        match self.codec {
+            PostingCodec::BitPacked => TextList::open(&self.postings, documents, entry),
+        }
     }
 }
 
@@ -222,7 +239,11 @@ impl SparseField {
         entry: &TermEntry,
         visit: impl FnMut(i16, SparseList<'a>),
     ) -> Result<()> {
-        open_lists(&self.impacts, documents, self.base, entry, visit)
+        match self.codec {
+            PostingCodec::BitPacked => {
+                open_lists(&self.impacts, documents, self.base, entry, visit)
+            }
+        }
     }
 
     /// Calls `visit` with the exponents of a term's impacts.
@@ -253,7 +274,7 @@ fn open_field(
         return Err(Error::corrupt(container.file(), "info", 0, message));
     };
     let reader = match (known.options.kind(), statistics.kind) {
-        (FieldKind::Text, 1) => {
+        (FieldKind::Text, FieldKind::Text) => {
             let lengths = section("lengths")?;
             if lengths.len() != u64::from(documents) {
                 let message = Malformed("expected one length for each document");
@@ -263,15 +284,17 @@ fn open_field(
                 terms: Dictionary::open(section("terms")?, Payload::TextTerms)?,
                 postings: section("postings")?,
                 lengths,
+                codec: codec_of(container, statistics)?,
             })
         }
-        (FieldKind::Sparse, 2) => FieldReader::Sparse(SparseField {
+        (FieldKind::Sparse, FieldKind::Sparse) => FieldReader::Sparse(SparseField {
             terms: Dictionary::open(section("terms")?, Payload::SparseTerms)?,
             impacts: section("impacts")?,
             base: statistics.base,
             has_parts: statistics.has_parts,
+            codec: codec_of(container, statistics)?,
         }),
-        (FieldKind::Dense, 4) => {
+        (FieldKind::Dense, FieldKind::Dense) => {
             FieldReader::Dense(open_dense(container, statistics, known, documents)?)
         }
         (FieldKind::Unknown, _) => return Ok(None),
@@ -281,6 +304,21 @@ fn open_field(
         }
     };
     Ok(Some((number, reader)))
+}
+
+/// The codec of a field's postings.
+fn codec_of(container: &Container, statistics: &FieldStatistics) -> Result<PostingCodec> {
+    PostingCodec::of_code(statistics.codec).ok_or_else(|| {
+        let known = PostingCodec::ALL.map(|codec| format!("{} ({codec:?})", codec.code()));
+        Error::TooNew {
+            file: container.file().to_owned(),
+            found: format!(
+                "postings codec {} of field {}",
+                statistics.codec, statistics.field
+            ),
+            supported: format!("the postings codecs {}", known.join(", ")),
+        }
+    })
 }
 
 fn open_dense(

@@ -9,7 +9,7 @@ use crate::format::dense::DenseVectors;
 use crate::format::range_list::{NOTED_RANKS, RANGE_DOCUMENTS, RangeList};
 use crate::format::segment_info::FieldStatistics;
 use crate::format::sparse_postings::{SparseList, Tier};
-use crate::format::{DocId, lengths, wide};
+use crate::format::{DocId, FieldKind, lengths, wide};
 
 /// Verifies every checksum and every invariant of a segment.
 ///
@@ -21,7 +21,8 @@ pub fn verify(segment: &SegmentReader) -> Result<()> {
     verify_ids(segment)?;
     verify_stored(segment)?;
     for (number, field) in segment.fields() {
-        let statistics = segment.info().field(*number).copied().unwrap_or_default();
+        let statistics = segment.info().field(*number).copied();
+        let statistics = statistics.unwrap_or(FieldStatistics::new(*number, FieldKind::Unknown));
         let found = match field {
             FieldReader::Text(text) => walk_text(segment, text)?,
             FieldReader::Sparse(sparse) => walk_sparse(segment, sparse)?,
@@ -29,7 +30,6 @@ pub fn verify(segment: &SegmentReader) -> Result<()> {
         };
         let expected = FieldStatistics {
             field: found.field,
-            kind: found.kind,
             left_out: found.left_out,
             rounded_up: found.rounded_up,
             ..statistics
@@ -111,7 +111,7 @@ fn walk_text(segment: &SegmentReader, field: &TextField) -> Result<FieldStatisti
     let codes = field.lengths.all()?;
     let mut found = FieldStatistics {
         terms: field.terms.len(),
-        ..FieldStatistics::default()
+        ..FieldStatistics::new(0, FieldKind::Unknown)
     };
     let with_terms = codes.iter().filter(|code| **code > 0).count();
     found.documents = u32::try_from(with_terms).unwrap_or(u32::MAX);
@@ -148,14 +148,15 @@ fn walk_text(segment: &SegmentReader, field: &TextField) -> Result<FieldStatisti
         let message = "a length is not the sum of the document's term frequencies";
         return Err(broken(segment, "lengths", message));
     }
-    found.kind = 1;
+    found.kind = FieldKind::Text;
+    found.codec = field.codec.code();
     Ok(found)
 }
 
 fn walk_sparse(segment: &SegmentReader, field: &SparseField) -> Result<FieldStatistics> {
     let mut found = FieldStatistics {
         terms: field.terms.len(),
-        ..FieldStatistics::default()
+        ..FieldStatistics::new(0, FieldKind::Unknown)
     };
     let mut seen = DocSet::empty(segment.documents());
     walk_terms(segment, &field.terms, |entry| {
@@ -190,7 +191,8 @@ fn walk_sparse(segment: &SegmentReader, field: &SparseField) -> Result<FieldStat
         }
         Ok(())
     })?;
-    found.kind = 2;
+    found.kind = FieldKind::Sparse;
+    found.codec = field.codec.code();
     found.base = field.base;
     found.documents = seen.count();
     Ok(found)
@@ -262,11 +264,10 @@ fn walk_dense(segment: &SegmentReader, vectors: &DenseVectors) -> Result<FieldSt
         vectors.check_row(row)?;
     }
     Ok(FieldStatistics {
-        kind: 4,
         terms: u64::from(vectors.shape().dimensions),
         postings: u64::from(vectors.rows()),
         documents: vectors.rows(),
-        ..FieldStatistics::default()
+        ..FieldStatistics::new(0, FieldKind::Dense)
     })
 }
 

@@ -36,8 +36,8 @@ use crate::format::segment_info::{FieldStatistics, SegmentInfo};
 use crate::format::sparse_postings::SparseListEncoder;
 use crate::format::text_postings::TextListEncoder;
 use crate::format::{
-    ContainerWriter, DocId, FieldKind, FieldNumber, FieldOptions, FileKind, Schema, SparseLayout,
-    wide,
+    Capabilities, ContainerWriter, DocId, FieldKind, FieldNumber, FieldOptions, FileKind,
+    PostingCodec, Schema, SparseLayout, wide,
 };
 use crate::store::Directory;
 
@@ -143,7 +143,15 @@ pub fn write<W: Write>(
         pairs.for_each(|(map, source)| *map = map.permuted(source.documents(), &places));
     }
     let failed = |e| Error::io(file, "write", e);
-    let writer = ContainerWriter::new(out, FileKind::Segment).map_err(failed)?;
+    let mut capabilities = Capabilities {
+        required: schema.required_capabilities(),
+        optional: 0,
+    };
+    if options.reorder.is_some() {
+        capabilities.optional |= Capabilities::REORDERED;
+    }
+    let writer = ContainerWriter::with_capabilities(out, FileKind::Segment, capabilities);
+    let writer = writer.map_err(failed)?;
     let mut writer = SegmentWriter {
         out: writer,
         file,
@@ -153,7 +161,6 @@ pub fn write<W: Write>(
         documents,
         info: SegmentInfo {
             documents,
-            reordered: options.reorder.is_some(),
             fields: Vec::new(),
         },
     };
@@ -171,15 +178,15 @@ pub fn write<W: Write>(
         }
     }
     writer.ids()?;
-    writer.section("info", None, &writer.info.encode())?;
+    writer.section("info", None, &writer.info.encode()?)?;
     let info = writer.info;
     let (out, stamp) = writer.out.finish().map_err(failed)?;
     Ok((out, WrittenSegment { stamp, info, maps }))
 }
 
 fn layout_of(field: &Field) -> SparseLayout {
-    match field.options {
-        FieldOptions::Sparse { layout, .. } => layout,
+    match &field.options {
+        FieldOptions::Sparse(sparse) => sparse.layout,
         _ => SparseLayout::default(),
     }
 }
@@ -290,7 +297,8 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
             },
         )?;
         statistics.field = field;
-        statistics.kind = 1;
+        statistics.kind = FieldKind::Text;
+        statistics.codec = PostingCodec::BitPacked.code();
         statistics.left_out = self.counted(field).left_out;
         let has_terms = lengths.iter().filter(|code| **code > 0).count();
         statistics.documents = u32::try_from(has_terms).unwrap_or(u32::MAX);
@@ -329,7 +337,8 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         )?;
         let of_sources = self.counted(field);
         statistics.field = field;
-        statistics.kind = 2;
+        statistics.kind = FieldKind::Sparse;
+        statistics.codec = PostingCodec::BitPacked.code();
         statistics.total = steps;
         statistics.left_out = of_sources.left_out.saturating_add(quantizer.clamped());
         statistics.rounded_up = of_sources.rounded_up.saturating_add(quantizer.rounded_up());
@@ -349,7 +358,7 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         mut dictionary: DictionaryWriter,
         mut encode: impl FnMut(&[DocId], &[u32], u64, &mut Vec<u8>) -> Result<TermEntry>,
     ) -> Result<(Spool<'a>, FieldStatistics)> {
-        let mut statistics = FieldStatistics::default();
+        let mut statistics = FieldStatistics::new(0, FieldKind::Unknown);
         let mut spool = Spool::new(self.options.scratch);
         let (mut documents, mut values) = (Vec::new(), Vec::new());
         let (mut written, mut pending) = (0, Vec::with_capacity(PENDING_BYTES * 2));
@@ -424,7 +433,7 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
 
     /// What the sources have counted and no merge can count again.
     fn counted(&self, field: FieldNumber) -> FieldStatistics {
-        let mut all = FieldStatistics::default();
+        let mut all = FieldStatistics::new(0, FieldKind::Unknown);
         for source in self.sources {
             let (left_out, rounded_up) = match source {
                 Source::Batch(batch, _) => {

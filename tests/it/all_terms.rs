@@ -3,13 +3,18 @@
 //! That results equal the exhaustive ones is tested in `oracle.rs`.
 
 use esparsa::{
-    Algorithm, Document, Index, MergePolicy, Query, Schema, SearchOptions, Snapshot, WriterOptions,
+    Algorithm, Document, Index, MergePolicy, Query, Schema, SearchOptions, Snapshot, Sparse, Text,
+    WriterOptions,
 };
 
 /// Two segments: the second has no `lava`.
 fn snapshot() -> Snapshot {
-    let schema = Schema::new().text("text", "english").unwrap();
-    let index = Index::in_memory(schema.sparse("sparse", 3.0).unwrap()).unwrap();
+    let schema = Schema::builder()
+        .text("text", Text::new().analyzer("english"))
+        .sparse("sparse", Sparse::new())
+        .build()
+        .unwrap();
+    let index = Index::in_memory(schema).unwrap();
     let options = WriterOptions {
         merge_policy: MergePolicy::never(),
         ..WriterOptions::default()

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use esparsa::{
     Algorithm, Calibration, CalibrationPoint, Document, Error, Index, Query, Schema, SearchOptions,
+    Sparse, Text,
 };
 
 const DOCUMENTS: u64 = 3_000;
@@ -34,8 +35,12 @@ impl Numbers {
 }
 
 fn index() -> (Index, Vec<Query>) {
-    let schema = Schema::new().sparse_numbered("s", 3.0).unwrap();
-    let index = Index::in_memory(schema.text("t", "en").unwrap()).unwrap();
+    let schema = Schema::builder()
+        .sparse("s", Sparse::new().numbered())
+        .text("t", Text::new().analyzer("en"))
+        .build()
+        .unwrap();
+    let index = Index::in_memory(schema).unwrap();
     let mut writer = index.writer().unwrap();
     let mut numbers = Numbers(7);
     for id in 0..DOCUMENTS {
@@ -180,7 +185,13 @@ fn what_makes_no_sense_is_refused() {
     let mut calibration = snapshot.calibrate(&queries[..5]).unwrap();
     calibration.field = index.schema().fields()[1].number;
     assert!(writer.keep_calibration(calibration).is_err());
-    let empty = Index::in_memory(Schema::new().sparse("s", 1.0).unwrap()).unwrap();
+    let empty = Index::in_memory(
+        Schema::builder()
+            .sparse("s", Sparse::new().expected_max(1.0))
+            .build()
+            .unwrap(),
+    )
+    .unwrap();
     let query = [Query::sparse("s", [("a", 1.0)])];
     assert!(empty.snapshot().unwrap().calibrate(&query).is_err());
 }

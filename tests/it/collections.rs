@@ -9,7 +9,7 @@ use std::thread::available_parallelism;
 use std::time::Instant;
 
 use esparsa::eval::{BeirFolder, EvaluateOptions, Metric, Run, ScoredDocument, Table, evaluate};
-use esparsa::{Bm25, Document, Index, Query, Schema, SearchOptions, Snapshot, WriterOptions};
+use esparsa::{Bm25, Document, Index, Query, Schema, SearchOptions, Snapshot, Text, WriterOptions};
 use serde_json::Value;
 
 /// The two settings measured.
@@ -86,7 +86,10 @@ fn threads() -> usize {
 }
 
 fn index(folder: &BeirFolder, analyzer: &str) -> Snapshot {
-    let schema = Schema::new().text("text", analyzer).unwrap();
+    let schema = Schema::builder()
+        .text("text", Text::new().analyzer(analyzer))
+        .build()
+        .unwrap();
     let index = Index::in_memory(schema).unwrap();
     let options = WriterOptions {
         threads: threads(),

@@ -13,7 +13,8 @@ use esparsa::format::SharedBytes;
 use esparsa::format::manifest::{deletes_file, manifest_file, segment_file};
 use esparsa::store::{Directory, Fault, Faulty, FileSink, Lock, Memory};
 use esparsa::{
-    Document, Error, Index, IndexOptions, IndexWriter, MergePolicy, Result, Schema, WriterOptions,
+    Document, Error, Index, IndexOptions, IndexWriter, MergePolicy, Result, Schema, Sparse, Text,
+    WriterOptions,
 };
 
 /// External ids and what is stored for them.
@@ -126,9 +127,12 @@ impl Directory for Disk {
 }
 
 fn schema() -> Schema {
-    let schema = Schema::new().text("text", "simple").unwrap();
-    let schema = schema.sparse("sparse", 2.0).unwrap();
-    schema.stored("source").unwrap()
+    Schema::builder()
+        .text("text", Text::new())
+        .sparse("sparse", Sparse::new().expected_max(2.0))
+        .stored("source")
+        .build()
+        .unwrap()
 }
 
 fn id(number: u32) -> String {

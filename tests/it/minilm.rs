@@ -12,7 +12,7 @@ use esparsa::backend::{Cpu, CpuOptions, Precision};
 use esparsa::eval::{BeirFolder, EvaluateOptions, Metric, Run, ScoredDocument, evaluate};
 use esparsa::neural::DenseEncoder;
 use esparsa::rank::{Fusion, Normalization};
-use esparsa::{DenseMetric, Document, Hit, Index, Query, Schema, Snapshot};
+use esparsa::{Dense, Document, Hit, Index, Query, Schema, Snapshot, Text};
 use serde_json::Value;
 
 /// Hits of each search that is fused.
@@ -132,12 +132,11 @@ fn documents(corpus: PathBuf) -> Vec<(String, String)> {
 
 fn index(documents: &[(String, String)], vectors: &[Vec<f32>]) -> Snapshot {
     let dimensions = vectors[0].len();
-    let schema = Schema::new()
-        .text("text", "en")
-        .unwrap()
-        .dense("vector", dimensions)
+    let schema = Schema::builder()
+        .text("text", Text::new().analyzer("en"))
+        .dense("vector", Dense::new(dimensions).cosine())
+        .build()
         .unwrap();
-    let schema = schema.dense_metric("vector", DenseMetric::Cosine).unwrap();
     let index = Index::in_memory(schema).unwrap();
     let mut writer = index.writer().unwrap();
     for ((id, text), vector) in documents.iter().zip(vectors) {

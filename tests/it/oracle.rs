@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use esparsa::format::lengths;
 use esparsa::{
-    Algorithm, Bm25, Document, Index, MergePolicy, Query, Schema, SearchOptions, SparseLayout,
-    WriterOptions,
+    Algorithm, Bm25, Document, Index, MergePolicy, Query, Schema, SearchOptions, Sparse,
+    SparseLayout, Text, WriterOptions,
 };
 
 use crate::random::Random;
@@ -105,17 +105,19 @@ fn build(random: &mut Random) -> Case {
     } else {
         documents * 50 + 1
     };
-    let schema = Schema::new().text("text", "simple").unwrap();
     let layout = match random.below(4) {
         0 => SparseLayout::Tiers,
         _ => SparseLayout::Ranges,
     };
-    let mut schema = schema.sparse("sparse", MAX_WEIGHT).unwrap();
+    let mut sparse = Sparse::new().expected_max(MAX_WEIGHT).layout(layout);
     let max_weight = random.chance(4).then_some(MAX_WEIGHT);
     if let Some(max_weight) = max_weight {
-        schema = schema.sparse_max_weight("sparse", max_weight).unwrap();
+        sparse = sparse.max_weight(max_weight);
     }
-    let index = Index::in_memory(schema.sparse_layout("sparse", layout).unwrap()).unwrap();
+    let schema = Schema::builder()
+        .text("text", Text::new())
+        .sparse("sparse", sparse);
+    let index = Index::in_memory(schema.build().unwrap()).unwrap();
     let mut writer = index
         .writer_with(WriterOptions {
             merge_policy: MergePolicy::never(),

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use esparsa::store::{Directory, Memory};
 use esparsa::{
     Algorithm, Document, Error, Index, IndexOptions, MergePolicy, Query, Schema, SearchOptions,
-    Snapshot, SparseLayout, WriterOptions,
+    Snapshot, Sparse, SparseLayout, Text, WriterOptions,
 };
 
 fn schema(layout: SparseLayout) -> Schema {
-    let schema = Schema::new().text("text", "simple").unwrap();
-    let schema = schema.sparse("sparse", 3.0).unwrap();
-    schema.sparse_layout("sparse", layout).unwrap()
+    Schema::builder()
+        .text("text", Text::new())
+        .sparse("sparse", Sparse::new().layout(layout))
+        .build()
+        .unwrap()
 }
 
 fn unmerged() -> WriterOptions {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use esparsa::eval::{self, Run};
 use esparsa::neural::{DenseTextEncoder, ModelFolder, ModelKind, PairScorer, SparseTextEncoder};
 use esparsa::rank::{Fusion, rerank};
-use esparsa::{Document, Error, Query, Result, Schema, Snapshot};
+use esparsa::{Dense, Document, Error, Query, Result, SchemaBuilder, Snapshot, Sparse};
 
 use super::{DENSE_FIELD, K, SPARSE_FIELD, run_of, text_query};
 use crate::index::thread_count;
@@ -96,29 +96,26 @@ impl DemoModels {
     }
 
     /// Adds the fields for vectors.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidInput`] when the vectors do not fit a field.
-    pub fn add_to(&self, mut schema: Schema) -> Result<Schema> {
+    pub fn add_to(&self, mut schema: SchemaBuilder) -> SchemaBuilder {
         if let Some(encoder) = &self.sparse {
             let weights = self
                 .sparse_vectors
                 .values()
                 .flatten()
                 .map(|(_, weight)| *weight);
-            let max_weight = weights.fold(f32::MIN_POSITIVE, f32::max) * WEIGHT_MARGIN;
-            schema = schema.sparse(SPARSE_FIELD, max_weight)?;
-            schema = schema.model(SPARSE_FIELD, identity(&**encoder))?;
+            let max = weights.fold(f32::MIN_POSITIVE, f32::max) * WEIGHT_MARGIN;
+            let options = Sparse::new().expected_max(max).model(identity(&**encoder));
+            schema = schema.sparse(SPARSE_FIELD, options);
         }
         if let Some(encoder) = &self.dense {
-            schema = schema.dense(DENSE_FIELD, encoder.dimensions())?;
-            if !encoder.is_unit() {
-                schema = schema.dense_metric(DENSE_FIELD, esparsa::DenseMetric::Cosine)?;
-            }
-            schema = schema.model(DENSE_FIELD, identity(&**encoder))?;
+            let options = Dense::new(encoder.dimensions()).model(identity(&**encoder));
+            let options = match encoder.is_unit() {
+                true => options,
+                false => options.cosine(),
+            };
+            schema = schema.dense(DENSE_FIELD, options);
         }
-        Ok(schema)
+        schema
     }
 
     /// Adds the vectors of a passage.

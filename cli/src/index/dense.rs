@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use esparsa::format::FieldKind;
-use esparsa::{DenseElement, DenseMetric, Error, Result, Schema};
+use esparsa::{Dense, DenseElement, DenseMetric, Error, Result, Schema};
 
 use super::peek::FirstDense;
 use super::target::{DENSE_FIELD, no_dense_field};
@@ -66,38 +66,42 @@ impl DenseArguments {
         options != (None, None, None)
     }
 
-    /// Adds a dense field to a new schema if the options or the first records require one.
+    /// The dense field that the options or the first records require in a new schema, if they do.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidInput`] when the number of dimensions is unknown, [`Error::Limit`] when it
     /// is too large.
-    pub fn add_to(&self, schema: Schema, first: Option<&FirstDense>) -> Result<Schema> {
+    pub fn options(&self, first: Option<&FirstDense>) -> Result<Option<Dense>> {
         let requested = self.dense_dimensions.map(|requested| requested as usize);
         let Some(dimensions) = requested.or(first.map(|first| first.dimensions)) else {
             return match self.any() {
-                false => Ok(schema),
+                false => Ok(None),
                 true => Err(Error::invalid(
                     "the first MiB of input has no dense vector to tell the number of dimensions from; give it with \
                      --dense-dimensions",
                 )),
             };
         };
-        let schema = schema.dense(DENSE_FIELD, dimensions);
-        let mut schema = schema.map_err(|error| match first {
+        let mut options = Dense::new(dimensions);
+        if let Some(element) = self.dense_element {
+            options = options.element(element.into());
+        }
+        let by_cosine = first.is_some_and(|first| first.by_cosine);
+        if let Some(metric) = self.dense_metric.or(by_cosine.then_some(Metric::Cosine)) {
+            options = options.metric(metric.into());
+        }
+        // Checked here, where the line that they come from is known.
+        let checked = Schema::builder()
+            .dense(DENSE_FIELD, options.clone())
+            .build();
+        checked.map_err(|error| match first {
             Some(first) if requested.is_none() => {
                 error.at_line(&*first.origin.file, first.origin.line)
             }
             _ => error,
         })?;
-        if let Some(element) = self.dense_element {
-            schema = schema.dense_element(DENSE_FIELD, element.into())?;
-        }
-        let by_cosine = first.is_some_and(|first| first.by_cosine);
-        match self.dense_metric.or(by_cosine.then_some(Metric::Cosine)) {
-            Some(metric) => schema.dense_metric(DENSE_FIELD, metric.into()),
-            None => Ok(schema),
-        }
+        Ok(Some(options))
     }
 
     /// Checks that the schema of an existing index has the field that the options or the first

@@ -154,16 +154,11 @@ impl Encoders {
         names.collect()
     }
 
-    /// Records the models in the schema of a new index, which has the fields for their vectors.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Schema::model`].
-    pub fn note_in(&self, mut schema: Schema) -> Result<Schema> {
-        for (field, identity) in self.identities() {
-            schema = schema.model(field, identity)?;
-        }
-        Ok(schema)
+    /// The model that makes the vectors of a field, if one does.
+    pub fn identity_for(&self, field: &str) -> Option<ModelIdentity> {
+        let mut identities = self.identities();
+        let found = identities.find(|(of, _)| *of == field);
+        found.map(|(_, identity)| identity)
     }
 
     /// Checks that an existing index has fields for the models' vectors, made by the same models.

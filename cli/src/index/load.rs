@@ -325,7 +325,10 @@ mod tests {
                 dense: false,
                 stored: None,
             },
-            schema: Schema::new().text(TEXT_FIELD, "en").unwrap(),
+            schema: Schema::builder()
+                .text(TEXT_FIELD, esparsa::Text::new().analyzer("en"))
+                .build()
+                .unwrap(),
         };
         let parsed = parse_chunk(&chunk, &mapping);
         assert_eq!(parsed.len(), 3);

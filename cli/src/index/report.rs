@@ -65,7 +65,7 @@ impl Report {
         Self {
             created: target.created(),
             analyzer: match schema.field(TEXT_FIELD).map(|field| &field.options) {
-                Some(FieldOptions::Text { analyzer, .. }) => Some(analyzer.clone()),
+                Some(FieldOptions::Text(text)) => Some(text.analyzer.clone()),
                 _ => None,
             },
             documents: loaded.documents,
@@ -86,11 +86,7 @@ impl Report {
             weights_rounded_up: of_sparse.rounded_up,
             weights: of_sparse.postings,
             max_weight: match sparse {
-                Some(FieldOptions::Sparse {
-                    scale,
-                    clamps: true,
-                    ..
-                }) => Some(scale * 255.0),
+                Some(FieldOptions::Sparse(sparse)) if sparse.clamps => Some(sparse.scale * 255.0),
                 _ => None,
             },
             peak_resident_bytes: peak_resident_bytes(),

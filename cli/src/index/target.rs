@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use esparsa::format::FieldKind;
 use esparsa::store::{Directory, FileSystem};
-use esparsa::{Error, FieldOptions, Index, IndexOptions, Result, Schema};
+use esparsa::{Error, FieldOptions, Index, IndexOptions, Result, Schema, Sparse, Text};
 
 use super::Index as Arguments;
 use super::checkpoint::FILE as CHECKPOINT;
@@ -65,7 +65,7 @@ impl Target {
         }
         let options = IndexOptions::new();
         let index = if created {
-            let schema = encoders.note_in(new_schema(arguments, peeked, language)?)?;
+            let schema = new_schema(arguments, peeked, encoders, language)?;
             Index::create_in(directory, schema, options)?
         } else {
             let index = Index::open_in(directory, options)?;
@@ -122,29 +122,42 @@ fn may_be_without_index(name: &str) -> bool {
         || is_unfinished_manifest
 }
 
-fn new_schema(arguments: &Arguments, peeked: &Peeked, language: &str) -> Result<Schema> {
-    let mut schema = Schema::new().text(TEXT_FIELD, language)?;
-    if let Some(weight) = arguments.max_weight {
-        schema = schema.sparse(SPARSE_FIELD, weight)?;
-        schema = schema.sparse_max_weight(SPARSE_FIELD, weight)?;
+fn new_schema(
+    arguments: &Arguments,
+    peeked: &Peeked,
+    encoders: &Encoders,
+    language: &str,
+) -> Result<Schema> {
+    let mut schema = Schema::builder().text(TEXT_FIELD, Text::new().analyzer(language));
+    let sparse = if let Some(weight) = arguments.max_weight {
+        Some(Sparse::new().max_weight(weight))
     } else if peeked.first_vector().is_some() {
         let expected = peeked.max_weight() * WEIGHT_MARGIN;
         // Weights near 0 and weights that overflow are no estimate.
         let is_useful = expected > 1e-30 && expected.is_finite();
         let expected = if is_useful { expected } else { EXPECTED_WEIGHT };
-        schema = schema.sparse(SPARSE_FIELD, expected)?;
+        Some(Sparse::new().expected_max(expected))
+    } else {
+        None
+    };
+    if let Some(mut sparse) = sparse {
+        sparse.model = encoders.identity_for(SPARSE_FIELD);
+        schema = schema.sparse(SPARSE_FIELD, sparse);
     }
-    schema = arguments.dense.add_to(schema, peeked.first_dense())?;
-    if arguments.no_stored {
-        return Ok(schema);
+    if let Some(mut dense) = arguments.dense.options(peeked.first_dense())? {
+        dense.model = encoders.identity_for(DENSE_FIELD);
+        schema = schema.dense(DENSE_FIELD, dense);
     }
-    schema.stored(STORED_FIELD)
+    if !arguments.no_stored {
+        schema = schema.stored(STORED_FIELD);
+    }
+    schema.build()
 }
 
 /// Checks that an existing index has the fields that the arguments and the first records require.
 fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Result<()> {
     let text = schema.expect(TEXT_FIELD, FieldKind::Text)?;
-    if let (FieldOptions::Text { analyzer, .. }, Some(language)) =
+    if let (FieldOptions::Text(Text { analyzer, .. }), Some(language)) =
         (&text.options, &arguments.language)
         && analyzer != language
     {
@@ -170,7 +183,7 @@ fn check_max_weight(field: Option<&FieldOptions>, requested: Option<f32>) -> Res
     let Some(requested) = requested else {
         return Ok(());
     };
-    let Some(FieldOptions::Sparse { scale, clamps, .. }) = field else {
+    let Some(FieldOptions::Sparse(Sparse { scale, clamps, .. })) = field else {
         return Err(no_sparse_field());
     };
     // The index stores a 255th of the weight, so the product may differ by rounding.

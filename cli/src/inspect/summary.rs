@@ -122,17 +122,14 @@ impl Summary {
 
 impl FieldSummary {
     fn of(field: &Field, snapshot: &Snapshot) -> Self {
-        let (kind, analyzer, weights) = match &field.options {
-            FieldOptions::Text { analyzer, .. } => {
-                ("text".to_owned(), Some(analyzer.clone()), None)
-            }
-            FieldOptions::Sparse { scale, clamps, .. } => {
-                ("sparse".to_owned(), None, Some((scale * 255.0, *clamps)))
-            }
-            FieldOptions::Stored => ("stored".to_owned(), None, None),
-            FieldOptions::Dense { .. } => ("dense".to_owned(), None, None),
-            FieldOptions::Unknown { kind, .. } => (format!("unknown ({kind})"), None, None),
-            _ => ("unknown".to_owned(), None, None),
+        let kind = match &field.options {
+            FieldOptions::Unknown { kind, .. } => format!("unknown ({kind})"),
+            options => options.kind().name().to_owned(),
+        };
+        let (analyzer, weights) = match &field.options {
+            FieldOptions::Text(text) => (Some(text.analyzer.clone()), None),
+            FieldOptions::Sparse(sparse) => (None, Some((sparse.scale * 255.0, sparse.clamps))),
+            _ => (None, None),
         };
         let totals = snapshot.totals(field.number);
         Self {
@@ -143,7 +140,7 @@ impl FieldSummary {
             max_weight: weights.filter(|(_, clamps)| *clamps).map(|(max, _)| max),
             expected_max_weight: weights.filter(|(_, clamps)| !clamps).map(|(max, _)| max),
             dense: field.options.dense_shape().map(DenseSummary::of),
-            model: field.model.as_ref().map(|model| ModelSummary {
+            model: field.options.model().map(|model| ModelSummary {
                 name: model.name.clone(),
                 fingerprint: format!("{:032x}", model.fingerprint),
             }),
@@ -168,10 +165,12 @@ impl DenseSummary {
                 DenseElement::F32 => "f32",
                 DenseElement::F16 => "f16",
                 DenseElement::I8 => "i8",
+                _ => "unknown",
             },
             metric: match shape.metric {
                 DenseMetric::InnerProduct => "inner-product",
                 DenseMetric::Cosine => "cosine",
+                _ => "unknown",
             },
         }
     }

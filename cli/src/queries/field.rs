@@ -53,9 +53,9 @@ impl FieldArguments {
             None => only(schema, fitting)?,
         };
         let scoring = match &field.options {
-            FieldOptions::Text { bm25, .. } => Scoring::Text(self.bm25(*bm25)),
-            FieldOptions::Sparse { terms, .. } => Scoring::Sparse(*terms),
-            FieldOptions::Dense { .. } => Scoring::Dense,
+            FieldOptions::Text(text) => Scoring::Text(self.bm25(text.bm25)),
+            FieldOptions::Sparse(sparse) => Scoring::Sparse(sparse.terms),
+            FieldOptions::Dense(_) => Scoring::Dense,
             _ => return Err(unknown(schema, &field.name)),
         };
         if !matches!(scoring, Scoring::Text(_)) && (self.k1.is_some() || self.b.is_some()) {
@@ -138,13 +138,11 @@ fn only<'a>(schema: &'a Schema, fitting: &[FieldKind]) -> Result<&'a Field> {
 /// Names and kinds of fields that can be searched.
 fn in_words(fields: &[&Field]) -> String {
     let fields = fields.iter().filter_map(|field| {
-        let kind = match field.options {
-            FieldOptions::Text { .. } => "text",
-            FieldOptions::Sparse { .. } => "sparse",
-            FieldOptions::Dense { .. } => "dense",
-            _ => return None,
-        };
-        Some(format!("`{}` ({kind})", field.name))
+        let kind = field.options.kind();
+        let kinds = [FieldKind::Text, FieldKind::Sparse, FieldKind::Dense];
+        kinds
+            .contains(&kind)
+            .then(|| format!("`{}` ({})", field.name, kind.name()))
     });
     fields.collect::<Vec<_>>().join(", ")
 }
@@ -283,13 +281,19 @@ impl SearchedField {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use esparsa::{Dense, SchemaBuilder, Sparse, Text};
 
     fn schema() -> Schema {
-        let schema = Schema::new().stored("source").unwrap();
-        let schema = schema.text("title", "en").unwrap();
-        let schema = schema.text("body", "en").unwrap();
-        let schema = schema.sparse("splade", 3.0).unwrap();
-        schema.sparse_numbered("sparse", 3.0).unwrap()
+        builder().build().unwrap()
+    }
+
+    fn builder() -> SchemaBuilder {
+        Schema::builder()
+            .stored("source")
+            .text("title", Text::new().analyzer("en"))
+            .text("body", Text::new().analyzer("en"))
+            .sparse("splade", Sparse::new())
+            .sparse("sparse", Sparse::new().numbered())
     }
 
     fn find(field: Option<&str>, kind: FieldKind) -> Result<SearchedField> {
@@ -315,12 +319,19 @@ mod tests {
             let found = FieldArguments::default().find(schema, kinds);
             found.map(|field| field.name).map_err(|e| e.to_string())
         };
-        let vectors = Schema::new().sparse("splade", 3.0).unwrap();
+        let vectors = Schema::builder()
+            .sparse("splade", Sparse::new())
+            .build()
+            .unwrap();
         // The only one is meant whatever the query is: it says itself what it expects.
         for text in ["honey", r#"{"honey": 1}"#, "[1]"] {
             assert_eq!(find(&vectors, &kinds_of(text)).unwrap(), "splade");
         }
-        let both = vectors.text("body", "en").unwrap();
+        let both = Schema::builder()
+            .sparse("splade", Sparse::new())
+            .text("body", Text::new().analyzer("en"))
+            .build()
+            .unwrap();
         assert_eq!(find(&both, &kinds_of("honey")).unwrap(), "body");
         assert_eq!(find(&both, &[FieldKind::Sparse]).unwrap(), "splade");
         let ambiguous = find(&both, &kinds_of(r#"{"honey": 1}"#)).unwrap_err();
@@ -333,8 +344,11 @@ mod tests {
             several.ends_with("--field: `title` (text), `body` (text)"),
             "{several}"
         );
-        let vectors = Schema::new().sparse("splade", 3.0).unwrap();
-        let vectors = vectors.dense("minilm", 2).unwrap();
+        let vectors = Schema::builder()
+            .sparse("splade", Sparse::new())
+            .dense("minilm", Dense::new(2))
+            .build()
+            .unwrap();
         let none = find(&vectors, &kinds_of("honey")).unwrap_err();
         assert!(
             none.ends_with("`splade` (sparse), `minilm` (dense)"),
@@ -353,7 +367,7 @@ mod tests {
             );
             assert!(!error.contains("`source` ("), "{error}");
         }
-        let stored = Schema::new().stored("source").unwrap();
+        let stored = Schema::builder().stored("source").build().unwrap();
         let error = FieldArguments::default().find(&stored, &[FieldKind::Text]);
         assert!(
             error
@@ -418,7 +432,7 @@ mod tests {
 
     #[test]
     fn a_dense_query_is_an_array_of_numbers() {
-        let schema = schema().dense("passage", 2).unwrap();
+        let schema = builder().dense("passage", Dense::new(2)).build().unwrap();
         let arguments = FieldArguments {
             field: Some("dense".to_owned()),
             ..FieldArguments::default()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use esparsa::format::{FieldKind, SparseTerms};
 use esparsa::neural::{PairScorer, Role, TextEncoder};
 use esparsa::rank::rerank;
-use esparsa::{Error, FieldOptions, Result, Schema, SearchResult, Snapshot, eval};
+use esparsa::{Error, FieldOptions, Result, Schema, SearchResult, Snapshot, Sparse, eval};
 
 use crate::index::thread_count;
 use crate::models::{AnyEncoder, KindName, ModelArguments, identity, open_scorer, same_model};
@@ -104,10 +104,10 @@ impl Models {
                 same_model(schema, &field.name, &identity(&**encoder))?;
                 let has_numbers = matches!(
                     options,
-                    FieldOptions::Sparse {
+                    FieldOptions::Sparse(Sparse {
                         terms: SparseTerms::Numbers,
                         ..
-                    }
+                    })
                 );
                 let named = |(term, weight): (u32, f32)| match has_numbers {
                     true => (term.to_string(), weight),

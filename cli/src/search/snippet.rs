@@ -193,10 +193,13 @@ fn marked(text: &str, matches: &[Range<usize>], part: Range<usize>, style: Style
 #[cfg(test)]
 mod tests {
     use super::*;
-    use esparsa::{Index, Schema};
+    use esparsa::{Index, Schema, Text};
 
     fn snapshot(analyzer: &str) -> Snapshot {
-        let schema = Schema::new().text("text", analyzer).unwrap();
+        let schema = Schema::builder()
+            .text("text", Text::new().analyzer(analyzer))
+            .build()
+            .unwrap();
         Index::in_memory(schema).unwrap().snapshot().unwrap()
     }
 

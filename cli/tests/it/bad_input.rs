@@ -3,9 +3,10 @@
 
 use std::io::{BufWriter, Write};
 
-use crate::command::{Scratch, found};
 use esparsa::{Bm25, Error, Index, Query};
 use serde_json::Value;
+
+use crate::command::{Scratch, found};
 
 /// A folder with an index `index` that holds the document `kept`, in commit 2.
 fn with_commit() -> Scratch {

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::command::{Scratch, found};
 use esparsa::{Index, Query};
 use serde_json::Value;
+
+use crate::command::{Scratch, found};
 
 const LINES: &str = r#"{"_id":"etna","title":"Etna","text":"A volcano in Sicily."}
 {"_id":"garda","title":"Garda","text":"A lake below the Alps."}

@@ -1,18 +1,17 @@
 //! `esparsa encode` and `esparsa rerank`, from the outside, with small models with random weights.
 
-// Other tests use more of it.
-#[allow(dead_code)]
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::command::Scratch;
 use esparsa::backend::{Cpu, CpuOptions};
 use esparsa::eval::Run;
 use esparsa::neural::{CrossEncoder, DenseEncoder, SparseEncoder};
 use esparsa::rank::Scorer;
 use serde_json::Value;
+
+use crate::command::Scratch;
 
 fn model(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use esparsa::eval::Run;
 use esparsa::store::FileSystem;
 use esparsa::text::{Analyzer, Tokenizer, Word};
-use esparsa::{Document, Index, IndexOptions, Schema};
+use esparsa::{Document, Index, IndexOptions, Schema, Sparse, Text};
 use serde_json::Value;
 
 /// A folder with an index, queries and judgements.
@@ -49,9 +49,12 @@ const QRELS: &str = "1 0 etna 2\n1 0 stromboli 1\n2 0 arno 1\n3 0 tie-b 1\n";
 impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let schema = Schema::new().text("contents", "en").unwrap();
-        let schema = schema.sparse("splade", 3.0).unwrap();
-        let schema = schema.stored("source").unwrap();
+        let schema = Schema::builder()
+            .text("contents", Text::new().analyzer("en"))
+            .sparse("splade", Sparse::new())
+            .stored("source")
+            .build()
+            .unwrap();
         let index = Index::create(folder.path().join("index"), schema).unwrap();
         let mut writer = index.writer().unwrap();
         for (number, (id, title, text)) in DOCUMENTS.into_iter().enumerate() {
@@ -218,7 +221,10 @@ fn weights_search_a_sparse_field() {
 #[test]
 fn a_vector_searches_the_only_field_that_an_index_has() {
     let fixture = Fixture::new();
-    let schema = Schema::new().sparse("splade", 3.0).unwrap();
+    let schema = Schema::builder()
+        .sparse("splade", Sparse::new())
+        .build()
+        .unwrap();
     let index = Index::create(fixture.path("vectors"), schema).unwrap();
     let mut writer = index.writer().unwrap();
     let document = Document::new("hive").with_sparse("splade", [("honey", 1.0)]);
@@ -277,11 +283,11 @@ fn an_index_with_an_analyzer_of_another_program_is_open_to_all_but_words() {
         }
     }
     let fixture = Fixture::new();
-    let schema = Schema::new().text("text", "custom:letters").unwrap();
-    let schema = schema
-        .sparse("splade", 3.0)
-        .unwrap()
+    let schema = Schema::builder()
+        .text("text", Text::new().analyzer("custom:letters"))
+        .sparse("splade", Sparse::new())
         .stored("source")
+        .build()
         .unwrap();
     let directory = FileSystem::create(fixture.path("own")).unwrap();
     let options = IndexOptions::new().analyzer(Analyzer::custom("letters", Letters));
@@ -313,8 +319,11 @@ fn an_index_with_an_analyzer_of_another_program_is_open_to_all_but_words() {
 #[test]
 fn ids_and_texts_cannot_command_a_terminal_or_break_a_run() {
     let fixture = Fixture::new();
-    let schema = Schema::new().text("text", "simple").unwrap();
-    let schema = schema.stored("source").unwrap();
+    let schema = Schema::builder()
+        .text("text", Text::new())
+        .stored("source")
+        .build()
+        .unwrap();
     let index = Index::create(fixture.path("odd"), schema).unwrap();
     let mut writer = index.writer().unwrap();
     let (spaces, escape) = ("lava lake\n", "\x1b[2J\u{202e}di");

@@ -6,8 +6,8 @@ use zerocopy::IntoBytes;
 use zerocopy::byteorder::little_endian::{U32, U64};
 
 use super::{
-    ALIGNMENT, FORMAT_VERSION, FileKind, FileStamp, HEADER_BYTES, Header, MAGIC, NO_FIELD,
-    REQUIRED, TRAILER_BYTES, TableEntry, Trailer, crc_of_front,
+    ALIGNMENT, Capabilities, FORMAT_VERSION, FileKind, FileStamp, HEADER_BYTES, Header, MAGIC,
+    NO_FIELD, REQUIRED, TRAILER_BYTES, TableEntry, Trailer, crc_of_front,
 };
 use crate::format::section::CHUNK_BYTES;
 use crate::format::{FieldNumber, wide};
@@ -26,18 +26,31 @@ pub struct ContainerWriter<W> {
 }
 
 impl<W: Write> ContainerWriter<W> {
+    /// Writes the header of a file without capability bits.
+    ///
+    /// # Errors
+    ///
+    /// What `out` reports.
+    pub fn new(out: W, kind: FileKind) -> io::Result<Self> {
+        Self::with_capabilities(out, kind, Capabilities::default())
+    }
+
     /// Writes the header.
     ///
     /// # Errors
     ///
     /// What `out` reports.
-    pub fn new(mut out: W, kind: FileKind) -> io::Result<Self> {
+    pub fn with_capabilities(
+        mut out: W,
+        kind: FileKind,
+        capabilities: Capabilities,
+    ) -> io::Result<Self> {
         let mut header = Header {
             magic: MAGIC,
             version: U32::new(FORMAT_VERSION),
             kind: U32::new(kind.code()),
-            required_capabilities: U64::ZERO,
-            optional_capabilities: U64::ZERO,
+            required_capabilities: U64::new(capabilities.required),
+            optional_capabilities: U64::new(capabilities.optional),
             reserved: [0; 28],
             crc: U32::ZERO,
         };

@@ -9,7 +9,7 @@ use super::{SegmentWriter, Source};
 use crate::error::{Error, Result};
 use crate::format::dense::{DenseRows, DenseShape, DenseVectors, encode_documents, encode_scales};
 use crate::format::segment_info::FieldStatistics;
-use crate::format::{DenseElement, DocId, FieldNumber};
+use crate::format::{DenseElement, DocId, FieldKind, FieldNumber};
 use crate::segment::document_map::DocumentMap;
 
 /// Rows of a field of one source.
@@ -122,12 +122,10 @@ impl<W: Write> SegmentWriter<'_, W> {
             self.in_pieces(&merged, document, encode_documents)?;
         }
         self.info.fields.push(FieldStatistics {
-            field,
-            kind: 4,
             terms: u64::from(shape.dimensions),
             postings: u64::from(count),
             documents: count,
-            ..FieldStatistics::default()
+            ..FieldStatistics::new(field, FieldKind::Dense)
         });
         Ok(())
     }

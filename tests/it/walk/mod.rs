@@ -10,26 +10,29 @@ use esparsa::format::impact::{Impact, pack};
 use esparsa::segment::{FieldReader, SegmentReader};
 use esparsa::store::Memory;
 use esparsa::{
-    Algorithm, DenseElement, DenseMetric, Document, Index, IndexOptions, IndexWriter, MergePolicy,
-    ModelIdentity, Query, Result, Schema, SearchOptions, Snapshot, SparseLayout, WriterOptions,
+    Algorithm, Dense, DenseElement, DenseMetric, Document, Index, IndexOptions, IndexWriter,
+    MergePolicy, ModelIdentity, Query, Result, Schema, SearchOptions, Snapshot, Sparse,
+    SparseLayout, Text, WriterOptions,
 };
 
 pub fn schema() -> Schema {
-    let schema = Schema::new().text("text", "simple").unwrap();
-    let schema = schema.sparse("sparse", 2.0).unwrap();
-    let schema = schema.sparse("tiered", 2.0).unwrap();
-    let schema = schema.sparse_layout("tiered", SparseLayout::Tiers).unwrap();
-    let mut schema = schema.stored("source").unwrap();
+    let sparse = Sparse::new().expected_max(2.0);
+    let mut builder = Schema::builder()
+        .text("text", Text::new())
+        .sparse("sparse", sparse.clone())
+        .sparse("tiered", sparse.layout(SparseLayout::Tiers))
+        .stored("source");
     for (name, element, metric) in DENSE {
-        schema = schema.dense(name, DIMENSIONS).unwrap();
-        schema = schema.dense_element(name, element).unwrap();
-        schema = schema.dense_metric(name, metric).unwrap();
+        let mut options = Dense::new(DIMENSIONS).element(element).metric(metric);
+        if name == "byte" {
+            options = options.model(ModelIdentity {
+                name: "small".into(),
+                fingerprint: 0x1234_5678_9ABC_DEF0_1234,
+            });
+        }
+        builder = builder.dense(name, options);
     }
-    let model = ModelIdentity {
-        name: "small".into(),
-        fingerprint: 0x1234_5678_9ABC_DEF0_1234,
-    };
-    schema.model("byte", model).unwrap()
+    builder.build().unwrap()
 }
 
 /// Numbers of each vector.
