@@ -4,11 +4,9 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use esparsa::error::Result;
-use esparsa::index::Snapshot;
-use esparsa::query::{Query, SearchOptions};
+use esparsa::{Query, Result, SearchOptions, Snapshot};
 
-/// Figures of one round; times are those of single queries.
+/// TextTable of one round; times are those of single queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Timing {
     /// Mean in milliseconds.
@@ -77,7 +75,8 @@ fn figures(mut times_ms: Vec<f64>, seconds: f64) -> Timing {
     }
 }
 
-/// The smallest of the sorted values that at least `percent` of 100 values do not exceed; 0 when there is none.
+/// The smallest of the sorted values that at least `percent` of 100 values do not exceed; 0 when
+/// there is none.
 fn percentile(sorted: &[f64], percent: usize) -> f64 {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
