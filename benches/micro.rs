@@ -12,9 +12,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use esparsa::format::block::{self, BEFORE_FIRST, BLOCK_POSTINGS, DecodedBlock};
-use esparsa::format::dictionary::{Dictionary, DictionaryWriter, Payload, TermEntry, TermPostings};
-use esparsa::format::section::Section;
+use esparsa::internals::format::block::{self, BEFORE_FIRST, BLOCK_POSTINGS, DecodedBlock};
+use esparsa::internals::format::dictionary::{
+    Dictionary, DictionaryWriter, Payload, TermEntry, TermPostings,
+};
+use esparsa::internals::format::section::Section;
 use esparsa::{Algorithm, Document, Index, Query, Schema, SearchOptions, Snapshot, Sparse, Text};
 use generator::{Draft, Generator, MAX_WEIGHT};
 use random::Random;

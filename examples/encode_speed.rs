@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use esparsa::backend::{Cpu, CpuOptions, Precision};
+use esparsa::internals::backend::{Cpu, CpuOptions, Precision};
 use esparsa::neural::{DenseEncoder, ModelFolder, Role, TextEncoder};
 use serde_json::{Map, Value, json};
 

@@ -178,20 +178,20 @@
 //!
 //! # Modules
 //!
+//! What most programs need is at the top level: [`Index`], [`IndexWriter`], [`Snapshot`], [`Schema`],
+//! [`Document`] and [`Query`], with their options.
+//!
 //! | module | contents |
 //! | --- | --- |
 //! | [`text`] | analyzers: text to terms, per language |
-//! | [`mod@format`] | the bytes on disk, described in `format-spec/` |
-//! | [`store`] | storage: file system, memory, fault injection |
+//! | [`store`] | storage: file system, memory |
 //! | [`executor`] | where parallel and background work runs, and how it is cancelled |
-//! | [`segment`] | immutable segments: write, read, verify, merge, reorder |
-//! | [`index`] | commits, the writer, snapshots |
-//! | [`query`] | queries, the algorithms and the planner |
+//! | [`limits`] | the max sizes of what an index holds |
 //! | [`rank`] | fusion of rankings, normalization of scores, re-ranking |
 //! | [`eval`] | TREC and BEIR files, metrics, significance |
 #![cfg_attr(
     feature = "neural",
-    doc = "| [`backend`] | operations of transformers: a reference, and fast backends for CPUs and GPUs |\n| [`neural`] | published models: configuration, weights, tokenizers, encoders, heads |"
+    doc = "| [`neural`] | published models: configuration, tokenizers, encoders, re-rankers |"
 )]
 //!
 //! # Features
@@ -201,36 +201,67 @@
 //! separate package, `esparsa-cli`.
 
 #[cfg(feature = "neural")]
-pub mod backend;
-#[doc(hidden)]
-pub mod doc_set;
-pub mod error;
+mod backend;
+mod doc_set;
+mod error;
 pub mod eval;
 pub mod executor;
-pub mod format;
-pub mod index;
+mod format;
+mod index;
 #[cfg(feature = "neural")]
 pub mod neural;
-pub mod query;
+mod query;
 pub mod rank;
 mod scorer;
-pub mod segment;
+mod segment;
 pub mod store;
 pub mod text;
 
-pub use error::{Error, Result};
+pub use doc_set::DocId;
+pub use error::{Error, Origin, Result};
+pub use format::dense::DenseShape;
+pub use format::schema::{Field, StoredOptions};
 pub use format::{
-    Bm25, Calibration, CalibrationPoint, Dense, DenseElement, DenseMetric, FieldOptions,
-    ModelIdentity, Schema, SchemaBuilder, Sparse, SparseLayout, SparseTerms, Text, Verify,
+    Bm25, Calibration, CalibrationPoint, Dense, DenseElement, DenseMetric, FieldKind, FieldNumber,
+    FieldOptions, ModelIdentity, Schema, SchemaBuilder, Sparse, SparseLayout, SparseTerms, Text,
+    Verify, limits,
 };
 pub use index::{
-    CommitReport, DocAddress, Index, IndexOptions, IndexWriter, MergePolicy, OnDuplicate,
-    ParsedBatch, Snapshot, WriterOptions,
+    CommitReport, DocAddress, FieldTotals, Index, IndexOptions, IndexWriter, MergePolicy,
+    OnDuplicate, ParsedBatch, SectionStatistics, SegmentStatistics, Snapshot, TermCount,
+    WriterOptions,
 };
 pub use query::{
-    Algorithm, Explanation, Hit, Hits, Query, SearchOptions, SearchResult, SearchStatistics,
+    Algorithm, Explanation, Hit, Hits, HitsIter, Query, SearchOptions, SearchResult,
+    SearchStatistics, TermExplanation,
 };
-pub use segment::Document;
+pub use segment::{Document, FieldValue};
+
+/// The private modules, for this project's own tests, benchmarks and fuzz targets. Nothing here is
+/// covered by semantic versioning.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    #[cfg(feature = "neural")]
+    pub mod backend {
+        pub use crate::backend::*;
+    }
+    pub mod doc_set {
+        pub use crate::doc_set::*;
+    }
+    pub mod format {
+        pub use crate::format::*;
+    }
+    pub mod index {
+        pub use crate::index::*;
+    }
+    pub mod query {
+        pub use crate::query::*;
+    }
+    pub mod segment {
+        pub use crate::segment::*;
+    }
+}
 
 /// Compiles the README's example as a test.
 #[cfg(doctest)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use esparsa::index::SegmentStatistics;
+use esparsa::SegmentStatistics;
 use esparsa::store::FileSystem;
 use esparsa::{Index, IndexOptions, Result, Verify};
 use serde::Serialize;

@@ -5,7 +5,7 @@ mod summary;
 use std::path::{Path, PathBuf};
 
 use clap::builder::RangedI64ValueParser;
-use esparsa::index::TermCount;
+use esparsa::TermCount;
 use esparsa::{Index, Result, Snapshot};
 use serde::Serialize;
 use serde_json::json;

@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 
-use esparsa::backend::{CpuOptions, Hardware, Precision};
-use esparsa::error::{Error, Result};
-use esparsa::format::{ModelIdentity, Schema};
+use esparsa::neural::{CpuOptions, Hardware, Precision};
 use esparsa::neural::{
     DenseTextEncoder, LongText, Model, ModelFolder, ModelKind, PairScorer, SparseTextEncoder,
     TextEncoder,
 };
+use esparsa::{Error, Result};
+use esparsa::{ModelIdentity, Schema};
 
 /// A window overlaps the one before by this share of the tokens that a model takes, unless another
 /// number is asked for.

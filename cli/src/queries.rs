@@ -10,9 +10,9 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use clap::builder::RangedI64ValueParser;
+use esparsa::FieldKind;
 use esparsa::eval::{self, Qrels, read_queries};
-use esparsa::format::FieldKind;
-use esparsa::format::limits::MAX_K;
+use esparsa::limits::MAX_K;
 use esparsa::{Error, Query, Result, Snapshot};
 
 use crate::input::{InputFormat, Reader};

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use esparsa::eval::names::is_control;
 use esparsa::eval::{self, RunWriter};
-use esparsa::format::limits::MAX_K;
+use esparsa::limits::MAX_K;
 use esparsa::{
     Algorithm, Error, Explanation, Index, Query, Result, SearchOptions, SearchResult, Snapshot,
 };

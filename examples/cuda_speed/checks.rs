@@ -7,8 +7,8 @@
 
 use std::time::Instant;
 
-use esparsa::backend::conformance::{self, Tolerance};
-use esparsa::backend::{Cuda, Device};
+use esparsa::internals::backend::conformance::{self, Tolerance};
+use esparsa::internals::backend::{Cuda, Device};
 use esparsa::neural::{Batch, Encoder, ModelFolder, Tokens};
 use serde_json::{Value, json};
 

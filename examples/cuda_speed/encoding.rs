@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use esparsa::backend::{Cpu, CpuOptions, Cuda, Device, Precision, SparseVector};
+use esparsa::internals::backend::{Cpu, CpuOptions, Cuda, Device, Precision, SparseVector};
 use esparsa::neural::{
     Batch, CrossEncoder, DenseEncoder, ModelFolder, ModelKind, PairScorer, Role, SparseEncoder,
     TextEncoder, Tokens, for_each_window,

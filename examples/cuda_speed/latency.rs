@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use esparsa::backend::{Cuda, Device};
+use esparsa::internals::backend::{Cuda, Device};
 use esparsa::neural::{Batch, DenseEncoder, ModelFolder, ModelKind, SparseEncoder};
 use serde_json::{Value, json};
 

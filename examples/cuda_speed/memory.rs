@@ -1,7 +1,7 @@
 //! The memory of the SPLADE head: what a batch needs besides the weights, and what its logits would
 //! need if they were materialized.
 
-use esparsa::backend::{Cuda, Device};
+use esparsa::internals::backend::{Cuda, Device};
 use esparsa::neural::{ModelFolder, Module, SpladeHead};
 use serde_json::json;
 

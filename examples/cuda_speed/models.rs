@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use esparsa::backend::{Cuda, Device};
+use esparsa::internals::backend::{Cuda, Device};
 use esparsa::neural::{
     Batch, Encoder, ModelConfig, ModelFolder, Module, PooledHead, SpladeHead, Tokenizer, Tokens,
     plan_batches,

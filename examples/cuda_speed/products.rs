@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use esparsa::backend::{Activation, Cuda, Device, ForwardOps, Linear};
+use esparsa::internals::backend::{Activation, Cuda, Device, ForwardOps, Linear};
 use serde_json::json;
 
 use crate::{Result, median, print, random_values};

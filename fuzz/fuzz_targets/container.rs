@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use esparsa::format::{Container, ContainerWriter, FileKind, Verify};
+use esparsa::internals::format::{Container, ContainerWriter, FileKind, Verify};
 use libfuzzer_sys::fuzz_target;
 
 const KINDS: [FileKind; 3] = [FileKind::Segment, FileKind::Deletes, FileKind::Manifest];

@@ -1,8 +1,8 @@
 //! Bytes as the sections of a dense field: the first eight say what the schema and the statistics say of it.
 #![no_main]
 
-use esparsa::format::dense::{DenseRows, DenseShape, DenseVectors};
-use esparsa::format::{DenseElement, DenseMetric, Section};
+use esparsa::internals::format::dense::{DenseRows, DenseShape, DenseVectors};
+use esparsa::internals::format::{DenseElement, DenseMetric, Section};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,8 +1,8 @@
 //! Bytes as a dictionary: what the walk finds, the lookups find too.
 #![no_main]
 
-use esparsa::format::Section;
-use esparsa::format::dictionary::{Dictionary, Payload};
+use esparsa::internals::format::Section;
+use esparsa::internals::format::dictionary::{Dictionary, Payload};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

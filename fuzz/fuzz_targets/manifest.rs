@@ -4,8 +4,8 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use esparsa::format::manifest::Manifest;
-use esparsa::format::{Container, ContainerWriter, FileKind, Verify};
+use esparsa::internals::format::manifest::Manifest;
+use esparsa::internals::format::{Container, ContainerWriter, FileKind, Verify};
 use libfuzzer_sys::fuzz_target;
 
 fn open(bytes: Vec<u8>) -> Container {

@@ -1,8 +1,8 @@
 //! Bytes as a list that is cut at ranges: the first six say how long it is and what its segment has.
 #![no_main]
 
-use esparsa::format::Section;
-use esparsa::format::range_list::{GROUP_RANGES, RANGE_DOCUMENTS, RangeList, RangeListEncoder};
+use esparsa::internals::format::Section;
+use esparsa::internals::format::range_list::{GROUP_RANGES, RANGE_DOCUMENTS, RangeList, RangeListEncoder};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use esparsa::Schema;
-use esparsa::format::Section;
+use esparsa::internals::format::Section;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,10 +1,10 @@
 //! Bytes as the postings of a sparse field: the first six say what the dictionary says of the list.
 #![no_main]
 
-use esparsa::format::Section;
-use esparsa::format::block::DecodedBlock;
-use esparsa::format::dictionary::{TermEntry, TermPostings};
-use esparsa::format::sparse_postings::{SparseList, Tier, open_lists, read_exponents};
+use esparsa::internals::format::Section;
+use esparsa::internals::format::block::DecodedBlock;
+use esparsa::internals::format::dictionary::{TermEntry, TermPostings};
+use esparsa::internals::format::sparse_postings::{SparseList, Tier, open_lists, read_exponents};
 use libfuzzer_sys::fuzz_target;
 
 const DOCUMENTS: u32 = 5_000;

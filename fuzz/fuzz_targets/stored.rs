@@ -1,8 +1,8 @@
 //! Bytes as stored documents: the first says how many entries the index has, frames follow it.
 #![no_main]
 
-use esparsa::format::Section;
-use esparsa::format::stored::{Stored, StoredIndexWriter, StoredPacker};
+use esparsa::internals::format::Section;
+use esparsa::internals::format::stored::{Stored, StoredIndexWriter, StoredPacker};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

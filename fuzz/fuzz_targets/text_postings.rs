@@ -1,10 +1,10 @@
 //! Bytes as the postings of a text field: the first nine say what the dictionary says of the list.
 #![no_main]
 
-use esparsa::format::Section;
-use esparsa::format::block::DecodedBlock;
-use esparsa::format::dictionary::{TermEntry, TermPostings};
-use esparsa::format::text_postings::TextList;
+use esparsa::internals::format::Section;
+use esparsa::internals::format::block::DecodedBlock;
+use esparsa::internals::format::dictionary::{TermEntry, TermPostings};
+use esparsa::internals::format::text_postings::TextList;
 use libfuzzer_sys::fuzz_target;
 
 const DOCUMENTS: u32 = 5_000;

@@ -60,6 +60,7 @@ mod settings;
 mod tokenizer;
 mod weights;
 
+pub use crate::backend::{Cpu, CpuOptions, Hardware, Precision, SparseVector};
 pub use bulk::{Encoded, WindowSize, for_each_window};
 pub use config::{
     Convolution, DebertaPositions, Family, MAX_HEADS, MAX_LAYERS, MAX_POSITIONS, MAX_VOCABULARY,

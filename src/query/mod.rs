@@ -78,4 +78,4 @@ mod window;
 pub use explanation::{Explanation, TermExplanation};
 pub use plan::Algorithm;
 pub use request::{Query, SearchOptions};
-pub use result::{Hit, Hits, Iter, SearchResult, SearchStatistics};
+pub use result::{Hit, Hits, Iter as HitsIter, SearchResult, SearchStatistics};

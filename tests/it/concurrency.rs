@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use esparsa::format::manifest::segment_file;
+use esparsa::internals::format::manifest::segment_file;
 use esparsa::{
     Document, Error, Index, IndexWriter, MergePolicy, OnDuplicate, Query, Schema, Snapshot, Sparse,
     Text, WriterOptions,
@@ -54,7 +54,7 @@ fn writer(index: &Index, threads: usize) -> IndexWriter {
 fn contents(snapshot: &Snapshot) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for segment in snapshot.segments() {
-        esparsa::segment::verify(&segment.reader).unwrap();
+        esparsa::internals::segment::verify(&segment.reader).unwrap();
         for document in (0..segment.reader.documents()).filter(|d| segment.is_live(*d)) {
             let id = segment.reader.ids().id(document).unwrap();
             let stored = segment.reader.stored_document(document).unwrap();

@@ -69,7 +69,7 @@ fn verify(snapshot: &Snapshot) -> Result<(), Error> {
     let segments = snapshot.segments();
     segments
         .iter()
-        .try_for_each(|segment| esparsa::segment::verify(&segment.reader))
+        .try_for_each(|segment| esparsa::internals::segment::verify(&segment.reader))
 }
 
 fn number(bytes: &[u8], at: usize) -> usize {

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use esparsa::format::SharedBytes;
-use esparsa::format::manifest::{deletes_file, manifest_file, segment_file};
+use esparsa::internals::format::SharedBytes;
+use esparsa::internals::format::manifest::{deletes_file, manifest_file, segment_file};
 use esparsa::store::{Directory, Fault, Faulty, FileSink, Lock, Memory};
 use esparsa::{
     Document, Error, Index, IndexOptions, IndexWriter, MergePolicy, Result, Schema, Sparse, Text,
@@ -329,7 +329,7 @@ fn contents(directory: &Arc<dyn Directory>) -> Option<Contents> {
     let snapshot = index.snapshot().unwrap();
     let mut found = Contents::new();
     for segment in snapshot.segments() {
-        esparsa::segment::verify(&segment.reader).unwrap();
+        esparsa::internals::segment::verify(&segment.reader).unwrap();
         for document in (0..segment.reader.documents()).filter(|d| segment.is_live(*d)) {
             let id = segment.reader.ids().id(document).unwrap();
             let stored = segment.reader.stored_document(document).unwrap();

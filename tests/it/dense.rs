@@ -213,7 +213,7 @@ fn check(seed: u64) {
     let case = build(&mut random);
     let snapshot = case.index.snapshot().unwrap();
     for segment in snapshot.segments() {
-        esparsa::segment::verify(&segment.reader).unwrap();
+        esparsa::internals::segment::verify(&segment.reader).unwrap();
     }
     let vector = case.shape.vector(&mut random);
     let expected = expected(&case, &snapshot, &vector);

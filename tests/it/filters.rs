@@ -18,7 +18,7 @@
 
 use std::sync::Arc;
 
-use esparsa::doc_set::DocSet;
+use esparsa::internals::doc_set::DocSet;
 use esparsa::{
     Algorithm, Dense, DocAddress, Document, Error, Index, MergePolicy, Query, Schema,
     SearchOptions, Snapshot, Sparse, SparseLayout, Text, WriterOptions,

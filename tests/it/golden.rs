@@ -17,9 +17,9 @@ use std::sync::{Arc, OnceLock};
 
 use documents::{Files, build, schema};
 use dump::dump;
-use esparsa::format::manifest::Manifest;
-use esparsa::format::{Container, FieldKind, FileKind, Verify};
-use esparsa::segment::SegmentReader;
+use esparsa::internals::format::manifest::Manifest;
+use esparsa::internals::format::{Container, FieldKind, FileKind, Verify};
+use esparsa::internals::segment::SegmentReader;
 use esparsa::store::Memory;
 use esparsa::{Error, Index, IndexOptions};
 use serde_json::{Value, json};

@@ -18,15 +18,15 @@ use std::time::Duration;
 
 use crate::walk::{Question, ask, build, document, open, questions, schema, writer};
 use change::{Change, Place, change, overwrite};
-use esparsa::format::block::{self, BEFORE_FIRST};
-use esparsa::format::container::FileStamp;
-use esparsa::format::dictionary::{DictionaryWriter, TermEntry, TermPostings};
-use esparsa::format::manifest::{Manifest, manifest_file};
-use esparsa::format::segment_info::SegmentInfo;
-use esparsa::format::{
+use esparsa::internals::format::block::{self, BEFORE_FIRST};
+use esparsa::internals::format::container::FileStamp;
+use esparsa::internals::format::dictionary::{DictionaryWriter, TermEntry, TermPostings};
+use esparsa::internals::format::manifest::{Manifest, manifest_file};
+use esparsa::internals::format::segment_info::SegmentInfo;
+use esparsa::internals::format::{
     Capabilities, Container, ContainerWriter, FieldNumber, FileKind, Section, Verify,
 };
-use esparsa::segment::{Reorder, SegmentReader, Source, WriteOptions};
+use esparsa::internals::segment::{Reorder, SegmentReader, Source, WriteOptions};
 use esparsa::store::{Directory, Memory};
 use esparsa::{
     Algorithm, Document, Error, Index, IndexOptions, Query, Result, SearchOptions, Snapshot,
@@ -119,7 +119,7 @@ fn use_everything(index: &Memory, questions: &[Question]) -> usize {
     let readers: Vec<&SegmentReader> = snapshot.segments().iter().map(|s| &s.reader).collect();
     let verified = readers
         .iter()
-        .map(|reader| esparsa::segment::verify(reader));
+        .map(|reader| esparsa::internals::segment::verify(reader));
     well += verified.filter(Result::is_ok).count();
     well += usize::from(merge(&snapshot, false).is_ok());
     well += usize::from(merge(&snapshot, true).is_ok());
@@ -155,7 +155,8 @@ fn merge(snapshot: &Snapshot, reorder: bool) -> Result<()> {
         scratch: &Memory::new(),
         cancel: &AtomicBool::new(false),
     };
-    let merged = esparsa::segment::write(schema, &sources, &options, Vec::new(), "merged");
+    let merged =
+        esparsa::internals::segment::write(schema, &sources, &options, Vec::new(), "merged");
     merged.map(|_| ())
 }
 
@@ -438,7 +439,7 @@ fn lists_cut_at_ranges_that_lie_are_refused() {
     };
     let verify = |index: &Memory| {
         let snapshot = open(index).unwrap();
-        esparsa::segment::verify(&snapshot.segments()[0].reader)
+        esparsa::internals::segment::verify(&snapshot.segments()[0].reader)
     };
     let unchanged = with_list(list.clone());
     verify(&unchanged).unwrap();
@@ -543,7 +544,7 @@ fn statistics_beyond_all_numbers_do_not_overflow() {
         let hostile = with_sections(&index, name, &sections);
         if let Ok(snapshot) = open(&hostile) {
             let reader = &snapshot.segments()[0].reader;
-            assert!(esparsa::segment::verify(reader).is_err());
+            assert!(esparsa::internals::segment::verify(reader).is_err());
         }
     }
 }
@@ -675,9 +676,9 @@ fn rows_of_vectors_that_lie_are_refused_or_found_by_verifying() {
                 assert!(error.contains(name) && error.contains("offset"), "{error}");
             }
         }
-        let verified = esparsa::segment::verify(&snapshot.segments()[0].reader);
+        let verified = esparsa::internals::segment::verify(&snapshot.segments()[0].reader);
         assert!(matches!(verified, Err(Error::Corrupt { .. })), "{what}");
     }
     let snapshot = open(&honest).unwrap();
-    esparsa::segment::verify(&snapshot.segments()[0].reader).unwrap();
+    esparsa::internals::segment::verify(&snapshot.segments()[0].reader).unwrap();
 }

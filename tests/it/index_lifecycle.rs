@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 
-use esparsa::format::SharedBytes;
+use esparsa::internals::format::SharedBytes;
 use esparsa::store::{Directory, FileSink, Lock, Memory};
 use esparsa::{
     Document, Index, IndexOptions, IndexWriter, MergePolicy, OnDuplicate, Query, Result, Schema,
@@ -30,7 +30,7 @@ fn contents(index: &Index) -> BTreeMap<String, String> {
     let snapshot = index.snapshot().unwrap();
     let mut found = BTreeMap::new();
     for segment in snapshot.segments() {
-        esparsa::segment::verify(&segment.reader).unwrap();
+        esparsa::internals::segment::verify(&segment.reader).unwrap();
         for document in (0..segment.reader.documents()).filter(|d| segment.is_live(*d)) {
             let id = segment.reader.ids().id(document).unwrap();
             let stored = segment.reader.stored_document(document).unwrap();
@@ -183,7 +183,7 @@ fn duplicates_of_a_load_are_rejected_with_their_line() {
     };
     let mut writer = index.writer_with(options).unwrap();
     writer
-        .add_parsed(|| esparsa::index::ParsedBatch {
+        .add_parsed(|| esparsa::ParsedBatch {
             documents: vec![document(1, 1), document(2, 1), document(1, 2)],
             file: "a.jsonl".into(),
             lines: vec![1, 2, 3],
@@ -464,7 +464,7 @@ fn stored_documents_larger_than_the_memory_for_them_are_put_in_order() {
         let stored = snapshot.get(&format!("id{number}")).unwrap();
         assert!(stored == Some(expected(number)), "document {number}");
     }
-    esparsa::segment::verify(&snapshot.segments()[0].reader).unwrap();
+    esparsa::internals::segment::verify(&snapshot.segments()[0].reader).unwrap();
 }
 
 /// A folder in memory in which new segments wait until a gate is open.

@@ -10,8 +10,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
-use esparsa::backend::{Cpu, CpuOptions, Precision};
 use esparsa::eval::{BeirFolder, EvaluateOptions, Metric, Run, ScoredDocument, evaluate};
+use esparsa::internals::backend::{Cpu, CpuOptions, Precision};
 use esparsa::neural::DenseEncoder;
 use esparsa::rank::{Fusion, Normalization};
 use esparsa::{Dense, Document, Hit, Index, Query, Schema, Snapshot, Text};

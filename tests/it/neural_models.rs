@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use esparsa::backend::{Backend, Cpu, CpuOptions, Reference, SparseVector};
+use esparsa::internals::backend::{Backend, Cpu, CpuOptions, Reference, SparseVector};
 use esparsa::neural::{
     CrossEncoder, DenseEncoder, LateEncoder, LongText, ModelFolder, ModelKind, PairScorer, Role,
     SparseEncoder, TextEncoder,

@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use esparsa::backend::{
+use esparsa::internals::backend::{
     Activation, Backend, Cpu, CpuOptions, Pooling, Precision, Reference, SparseVector,
     SpladeActivation, SpladePooling,
 };

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use esparsa::format::lengths;
+use esparsa::internals::format::lengths;
 use esparsa::{
     Algorithm, Bm25, Document, Index, MergePolicy, Query, Schema, SearchOptions, Sparse,
     SparseLayout, Text, WriterOptions,

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use esparsa::backend::SparseVector;
 use esparsa::neural::SparseTextEncoder;
+use esparsa::neural::SparseVector;
 use esparsa::{Error, Result};
 
 /// How vectors of one kind are written.

@@ -1,7 +1,7 @@
 //! The dense field of an index that is loaded.
 
 use clap::ValueEnum;
-use esparsa::format::FieldKind;
+use esparsa::FieldKind;
 use esparsa::{Dense, DenseElement, DenseMetric, Error, Result, Schema};
 
 use super::peek::FirstDense;

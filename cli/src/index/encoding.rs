@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use esparsa::error::Origin;
-use esparsa::format::FieldKind;
+use esparsa::FieldKind;
+use esparsa::Origin;
 use esparsa::neural::{DenseTextEncoder, Encoded, Role, Similarity, SparseTextEncoder, WindowSize};
 use esparsa::{Error, ModelIdentity, Result, Schema};
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use esparsa::Origin;
 use esparsa::Result;
-use esparsa::error::Origin;
 use serde::de::IgnoredAny;
 
 use crate::input::{Chunk, Reader, parse};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use esparsa::index::FieldTotals;
+use esparsa::FieldTotals;
 use esparsa::{Error, FieldOptions, Result, Snapshot};
 use serde::Serialize;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use esparsa::format::FieldKind;
+use esparsa::FieldKind;
 use esparsa::store::{Directory, FileSystem};
 use esparsa::{Error, FieldOptions, Index, IndexOptions, Result, Schema, Sparse, Text};
 

@@ -42,7 +42,7 @@ mod without_field;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use esparsa::format::limits;
+use esparsa::limits;
 use esparsa::{Error, Result};
 use serde::Serialize;
 

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
-use esparsa::format::FieldNumber;
-use esparsa::format::dense::DenseShape;
-use esparsa::format::schema::Field;
-use esparsa::index::SegmentStatistics;
+use esparsa::DenseShape;
+use esparsa::Field;
+use esparsa::FieldNumber;
+use esparsa::SegmentStatistics;
 use esparsa::{DenseElement, DenseMetric, FieldOptions, Schema, Snapshot};
 use serde::Serialize;
 

@@ -1,9 +1,9 @@
 //! The field that is searched, and queries for it.
 
+use esparsa::Field;
 use esparsa::eval::{self, TopicPart, read_queries};
-use esparsa::format::schema::Field;
-use esparsa::format::{FieldKind, SparseTerms};
 use esparsa::{Bm25, Error, FieldOptions, Query, Result, Schema, Snapshot};
+use esparsa::{FieldKind, SparseTerms};
 use serde_json::{Value, json};
 
 /// The options for the field that is searched, and for its scoring.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use esparsa::format::limits::MAX_QUERY_TERMS;
+use esparsa::limits::MAX_QUERY_TERMS;
 use esparsa::{Error, Result, SearchOptions, SearchResult, Snapshot};
 
 use super::progress::QueryProgress;

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use esparsa::format::{FieldKind, SparseTerms};
 use esparsa::neural::{PairScorer, Role, TextEncoder};
 use esparsa::rank::rerank;
 use esparsa::{Error, FieldOptions, Result, Schema, SearchResult, Snapshot, Sparse, eval};
+use esparsa::{FieldKind, SparseTerms};
 
 use crate::index::thread_count;
 use crate::models::{AnyEncoder, KindName, ModelArguments, identity, open_scorer, same_model};

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use esparsa::backend::{Cpu, CpuOptions};
 use esparsa::eval::Run;
+use esparsa::neural::{Cpu, CpuOptions};
 use esparsa::neural::{CrossEncoder, DenseEncoder, SparseEncoder};
 use esparsa::rank::Scorer;
 use serde_json::Value;

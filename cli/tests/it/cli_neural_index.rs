@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use esparsa::backend::{Cpu, CpuOptions};
 use esparsa::eval::Run;
 use esparsa::neural::DenseEncoder;
+use esparsa::neural::{Cpu, CpuOptions};
 use esparsa::{Index, Schema};
 use serde_json::Value;
 

@@ -4,20 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use esparsa::Index;
-use esparsa::format::block::DecodedBlock;
-use esparsa::format::block_list::{BlockEntry, BlockList};
-use esparsa::format::bounds::Bound;
-use esparsa::format::dense::DenseVectors;
-use esparsa::format::dictionary::TermEntry;
-use esparsa::format::manifest::Manifest;
-use esparsa::format::range_list::{GROUP_RANGES, NOTED_RANKS, RangeList};
-use esparsa::format::sparse_postings::{SparseList, Tier};
-use esparsa::format::{
+use esparsa::internals::format::block::DecodedBlock;
+use esparsa::internals::format::block_list::{BlockEntry, BlockList};
+use esparsa::internals::format::bounds::Bound;
+use esparsa::internals::format::dense::DenseVectors;
+use esparsa::internals::format::dictionary::TermEntry;
+use esparsa::internals::format::manifest::Manifest;
+use esparsa::internals::format::range_list::{GROUP_RANGES, NOTED_RANKS, RangeList};
+use esparsa::internals::format::sparse_postings::{SparseList, Tier};
+use esparsa::internals::format::{
     Container, DenseElement, DenseMetric, FieldOptions, FileKind, Schema, SparseLayout,
     SparseTerms, Verify, lengths,
 };
-use esparsa::index::SnapshotSegment;
-use esparsa::segment::{FieldReader, SegmentReader, SparseField, TextField};
+use esparsa::internals::index::SnapshotSegment;
+use esparsa::internals::segment::{FieldReader, SegmentReader, SparseField, TextField};
 use serde_json::{Value, json};
 
 /// Verifies the index in a folder and gives its contents.
@@ -31,7 +31,7 @@ pub fn dump(folder: &Path) -> Value {
     files.insert(name, file(&container));
     let mut segments = Vec::new();
     for segment in snapshot.segments() {
-        esparsa::segment::verify(&segment.reader).unwrap();
+        esparsa::internals::segment::verify(&segment.reader).unwrap();
         let container = segment.reader.container();
         files.insert(container.file().to_owned(), file(container));
         if let Some(deletes) = &segment.entry.deletes {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use esparsa::format::block::DecodedBlock;
-use esparsa::format::dictionary::TermEntry;
-use esparsa::format::impact::{Impact, pack};
-use esparsa::segment::{FieldReader, SegmentReader};
+use esparsa::internals::format::block::DecodedBlock;
+use esparsa::internals::format::dictionary::TermEntry;
+use esparsa::internals::format::impact::{Impact, pack};
+use esparsa::internals::segment::{FieldReader, SegmentReader};
 use esparsa::store::Memory;
 use esparsa::{
     Algorithm, Dense, DenseElement, DenseMetric, Document, Index, IndexOptions, IndexWriter,
