@@ -17,7 +17,7 @@ use crate::size::counted;
 
 /// Path that means standard input or standard output.
 const STANDARD: &str = "-";
-/// The constant of reciprocal rank fusion, unless another is asked for.
+/// Default of the constant of reciprocal rank fusion.
 const RRF_K: u32 = 60;
 
 const EXAMPLES: &str = "\

@@ -159,12 +159,14 @@ impl Index {
         let started = Instant::now();
         let mut reader = Reader::open_encoded(&self.inputs, self.format, self.encoding)?;
         let inputs = self.inputs_to_note(&reader)?;
+        // The first records determine the fields of a new index, so they are read before it exists.
         let mut peeked = Peeked::read(&mut reader);
         let encoders = Encoders::open(&self.models, thread_count(self.threads))?;
         encoders.look_ahead(&mut peeked, self.max_weight.is_none())?;
         let inputs = inputs.map(|inputs| inputs.with_models(encoders.names()));
         let target = self.open_target(&peeked, &encoders)?;
         let mut writer = target.index().writer_with(self.writer_options())?;
+        // Under the writer's lock, so that nobody else commits between the two.
         let before = target.index().snapshot()?;
         let start = self.start(inputs.as_ref(), before.commit())?;
         let mut progress = Progress::new(reader.total_bytes(), self.quiet);

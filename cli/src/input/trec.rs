@@ -62,7 +62,7 @@ pub(super) fn first_cut(bytes: &[u8]) -> Option<usize> {
 /// The last place after the start at which `bytes` may be cut; the first `searched` bytes are known
 /// to hold none.
 pub(super) fn last_cut(bytes: &[u8], searched: usize) -> Option<usize> {
-    // A tag may have begun in the bytes searched before.
+    // A tag may start in the bytes that were searched before.
     let first = searched.saturating_sub(MAX_TAG_BYTES - 1);
     let mut end = bytes.len();
     while let Some(offset) = bytes[first..end].iter().rposition(|&byte| byte == b'<') {

@@ -48,16 +48,16 @@ impl PartialFile {
             left.is_kept = true;
             return Ok(left);
         }
-        let mut begun = Self::create(&path)?;
+        let mut copy = Self::create(&path)?;
         match File::open(&path) {
             Ok(mut finished) => {
-                let copied = io::copy(&mut finished, &mut begun.file);
-                copied.map_err(|source| Error::io(&begun.partial, "write", source))?;
+                let copied = io::copy(&mut finished, &mut copy.file);
+                copied.map_err(|source| Error::io(&copy.partial, "write", source))?;
             }
             Err(source) if source.kind() == ErrorKind::NotFound => {}
             Err(source) => return Err(Error::io(&path, "open", source)),
         }
-        Ok(begun)
+        Ok(copy)
     }
 
     /// The file, for reading and writing.

@@ -617,7 +617,7 @@ fn devices_that_are_not_there_are_errors_with_advice() {
     // No machine has that many GPUs.
     let error = on("cuda:99").failed();
     let advice = match cfg!(feature = "cuda") {
-        true => ["driver", "card"],
+        true => ["driver", "GPU"],
         false => ["--features cuda", "without CUDA"],
     };
     assert!(advice.iter().any(|word| error.contains(word)), "{error}");
