@@ -16,7 +16,7 @@ use esparsa::format::block::{self, BEFORE_FIRST, BLOCK_POSTINGS, DecodedBlock};
 use esparsa::format::dictionary::{Dictionary, DictionaryWriter, Payload, TermEntry, TermPostings};
 use esparsa::format::section::Section;
 use esparsa::{Algorithm, Document, Index, Query, Schema, SearchOptions, Snapshot, Sparse, Text};
-use generator::{Draft, GREATEST_WEIGHT, Generator};
+use generator::{Draft, Generator, MAX_WEIGHT};
 use random::Random;
 
 const TEXT_DOCUMENTS: usize = 50_000;
@@ -172,10 +172,7 @@ fn text_snapshot() -> Snapshot {
 
 fn sparse_snapshot(generator: &Generator) -> Snapshot {
     let schema = Schema::builder()
-        .sparse(
-            "splade",
-            Sparse::new().expected_max(GREATEST_WEIGHT).numbered(),
-        )
+        .sparse("splade", Sparse::new().expected_max(MAX_WEIGHT).numbered())
         .build();
     let index = Index::in_memory(schema.expect("a schema")).expect("an index in memory");
     let mut writer = index.writer().expect("the only writer");

@@ -381,12 +381,12 @@ def read_schema(part):
 
 RECORD_BYTES = 56
 # Codecs of postings, by number: lists of bit-packed blocks, cut at ranges or not.
-CODECS = {"text": {1}, "sparse": {1}, "dense": {0}}
+CODECS = {"text": {1}, "sparse": {1}, "stored": {0}, "dense": {0}}
 
 def read_segment(folder, record, schema):
     container = read_container(folder, f"segment-{record['file']:010}", "segment")
     container.expect_stamp(record["length"], record["fingerprint"])
-    info, fields = container.section("info"), []
+    info, fields, stored = container.section("info"), [], None
     documents, count, length = info.numbers("III")
     info.expect(length >= RECORD_BYTES, f"records of {length} bytes are shorter than {RECORD_BYTES}", 8)
     as_named = documents == record["documents"] <= MAX_SEGMENT_DOCUMENTS
@@ -397,13 +397,18 @@ def read_segment(folder, record, schema):
         at, record = info.at, info.part(length)
         statistics = dict(zip(keys, record.numbers("IIQQQQQIhBB")))
         field = by_number.get(statistics["field"], {"kind": None})
-        same_kind = (statistics["kind"], field["kind"]) in [(1, "text"), (2, "sparse"), (4, "dense")]
+        same_kind = (statistics["kind"], field["kind"]) in [*KIND_NAMES.items()]
         info.expect(same_kind, "the schema has no such field, or one of another kind", at)
         codec = statistics["codec"]
         info.expect(codec in CODECS[field["kind"]], f"unknown postings codec {codec}", at + 55, TooNew)
         exponents = statistics["base"] != 0 or statistics["has_parts"] != 0
         allowed = container.required & IMPACT_EXPONENTS or not exponents
         info.expect(allowed, "impacts have exponents, but the header does not say so", at)
+        if field["kind"] == "stored":
+            counts = [statistics[key] for key in keys if key not in ("field", "kind")]
+            info.expect(not any(counts), "stored documents have statistics", at)
+            stored = read_stored(container, field["number"], documents)
+            continue
         if field["kind"] == "dense":
             contents, found = read_dense_field(container, field, documents, statistics["documents"])
         else:
@@ -415,7 +420,6 @@ def read_segment(folder, record, schema):
     info.finish("the statistics")
     info.expect(rises([field["field"] for field in fields]), "field numbers do not rise", 12)
     ids = read_ids(container.section("ids"), container.section("id-order"), documents)
-    stored = read_stored(container, documents) if ("stored", None) in container.sections else None
     segment = {"file": container.name, "documents": documents, "reordered": container.optional & REORDERED != 0}
     return container, {**segment, "fields": fields, "ids": ids, "stored": stored}
 
@@ -785,8 +789,8 @@ def zstd_decoder():
     except ImportError:
         return None
 
-def read_stored(container, documents):
-    frames, index = container.section("stored"), container.section("stored-index")
+def read_stored(container, number, documents):
+    frames, index = container.section("stored", number), container.section("stored-index", number)
     index.expect(index.end >= 16 and index.end % 16 == 0, "expected whole entries of 16 bytes", 0)
     entries, decoder, blocks, contents = list(struct.iter_unpack("<IIQ", index.data)), zstd_decoder(), [], []
     spans = entries[0][0] == entries[0][2] == 0 and entries[-1] == (documents, 0, frames.end)

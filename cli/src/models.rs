@@ -13,25 +13,38 @@ use esparsa::neural::{
     TextEncoder,
 };
 
-/// A window overlaps the one before by this share of the tokens that a model takes, unless another number is asked for.
+/// A window overlaps the one before by this share of the tokens that a model takes, unless another
+/// number is asked for.
 const OVERLAP_SHARE: usize = 8;
 
 /// How models work.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct ModelArguments {
-    /// Where models run: cpu, cuda (the first card), cuda:1 (the second), or auto (the first card if it can be had, else the processor).
+    /// Where models run: cpu, cuda (the first GPU), cuda:1 (the second), or auto (the first GPU if
+    /// there is one, else the CPU).
     #[arg(long, value_name = "WHERE", default_value = "cpu")]
     device: DeviceName,
-    /// Numbers that models calculate with on the processor; bf16 is faster where the processor has instructions for it, f32 is exact.
+    /// Precision of matrix products on the CPU; bf16 is faster where the CPU has instructions for
+    /// it, f32 is exact.
     #[arg(long, value_name = "P", value_enum, default_value_t)]
     precision: PrecisionName,
-    /// What becomes of texts with more tokens than a model takes.
+    /// What to do with texts that have more tokens than the model's max.
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     long: LongName,
-    /// Tokens that a window has in common with the one before, with `--long windows` [default: an eighth of what the
-    /// model takes].
+    /// Tokens that a window has in common with the one before, with `--long windows` [default: an
+    /// eighth of what the model takes].
     #[arg(long, value_name = "N")]
     overlap: Option<usize>,
+}
+
+/// The GPU of this number.
+fn gpu(number: usize) -> Result<Hardware> {
+    if cfg!(feature = "cuda") {
+        return Hardware::cuda(number);
+    }
+    Err(Error::device(
+        "this esparsa was built without CUDA: build it with `--features cuda`, or leave out --device",
+    ))
 }
 
 /// A device, as it is given on the command line.
@@ -58,7 +71,7 @@ impl FromStr for DeviceName {
     }
 }
 
-/// Numbers to calculate with.
+/// Precision of matrix products.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum PrecisionName {
     /// 32 bits.
@@ -68,7 +81,7 @@ enum PrecisionName {
     Bf16,
 }
 
-/// What becomes of long texts.
+/// What to do with long texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum LongName {
     /// Their beginning counts.
@@ -113,8 +126,8 @@ impl ModelArguments {
     pub fn hardware(&self, threads: usize) -> Result<Hardware> {
         match self.device {
             DeviceName::Cpu => self.cpu(threads),
-            DeviceName::Cuda(number) => Hardware::cuda(number),
-            DeviceName::Auto => Hardware::cuda(0).or_else(|error| {
+            DeviceName::Cuda(number) => gpu(number),
+            DeviceName::Auto => gpu(0).or_else(|error| {
                 eprintln!("models run on the CPU: {error}");
                 self.cpu(threads)
             }),
@@ -159,7 +172,8 @@ impl AnyEncoder {
     ///
     /// # Errors
     ///
-    /// What opening gives, and [`Error::InvalidInput`] when the model makes no vectors or the options make no sense.
+    /// What opening gives, and [`Error::InvalidInput`] when the model makes no vectors or the
+    /// options make no sense.
     pub fn open(
         folder: &Path,
         kind: KindName,
@@ -188,7 +202,8 @@ impl AnyEncoder {
 ///
 /// # Errors
 ///
-/// What opening gives, and [`Error::InvalidInput`] when the model scores no pairs or the options make no sense.
+/// What opening gives, and [`Error::InvalidInput`] when the model scores no pairs or the options
+/// make no sense.
 pub fn open_scorer(
     folder: &Path,
     hardware: Hardware,

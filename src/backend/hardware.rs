@@ -1,14 +1,15 @@
-//! Hardware that is chosen at run time, once for each model.
+//! Hardware chosen at run time, once per model.
 
 #[cfg(feature = "cuda")]
 use super::Cuda;
 use super::{Backend, Cpu, CpuOptions, Device};
 use crate::error::Result;
 
-/// The CPU or a GPU, opened.
+/// An opened CPU or GPU.
 ///
-/// A model is generic over one [`Backend`], so that operations are static calls. Programs that learn only at run time
-/// where models run keep this, and [`run`](Hardware::run) picks the backend when a model is loaded. Clones share threads and memory.
+/// A model is generic over one [`Backend`], so that operations are static calls. Programs that
+/// learn only at run time where models run keep a `Hardware`, and [`run`](Hardware::run) picks the
+/// backend when a model is loaded. Clones share threads and memory.
 ///
 /// ```
 /// use esparsa::backend::{CpuOptions, Hardware};
@@ -28,17 +29,17 @@ pub enum Hardware {
     Cuda(Cuda),
 }
 
-/// What to do on a backend that is chosen at run time: a closure that is generic over the backend.
+/// A task for a backend that is chosen at run time: a closure that is generic over the backend.
 pub trait OnBackend {
-    /// What comes out, whatever the backend.
+    /// The result, the same type for every backend.
     type Output;
 
-    /// Does it on this backend.
+    /// Runs the task on this backend.
     fn run<B: Backend + 'static>(self, backend: B) -> Self::Output;
 }
 
 impl Hardware {
-    /// The CPU.
+    /// Opens the CPU.
     ///
     /// # Errors
     ///
@@ -47,21 +48,23 @@ impl Hardware {
         Cpu::new(options).map(Self::Cpu)
     }
 
-    /// The NVIDIA GPU of this number, from 0.
+    /// Opens the NVIDIA GPU with this number, from 0.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`](crate::Error::Device) when there is no driver, no such GPU or no NVRTC, and in a build without the feature `cuda`.
+    /// [`Error::Device`](crate::Error::Device) if there is no driver, no such GPU or no NVRTC, and
+    /// in a build without the feature `cuda`.
     #[cfg(feature = "cuda")]
     pub fn cuda(number: usize) -> Result<Self> {
         Cuda::new(number).map(Self::Cuda)
     }
 
-    /// The NVIDIA GPU of this number, from 0.
+    /// Opens the NVIDIA GPU with this number, from 0.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`](crate::Error::Device) when there is no driver, no such GPU or no NVRTC, and in a build without the feature `cuda`.
+    /// [`Error::Device`](crate::Error::Device) if there is no driver, no such GPU or no NVRTC, and
+    /// in a build without the feature `cuda`.
     #[cfg(not(feature = "cuda"))]
     pub fn cuda(_number: usize) -> Result<Self> {
         Err(crate::error::Error::device(
@@ -69,7 +72,7 @@ impl Hardware {
         ))
     }
 
-    /// What it is, for people: such as `cpu, avx512, f32, 2 threads`.
+    /// The name, for people, such as `cpu, avx512, f32, 2 threads`.
     pub fn name(&self) -> String {
         match self {
             Self::Cpu(cpu) => cpu.name(),
@@ -78,7 +81,7 @@ impl Hardware {
         }
     }
 
-    /// Does `task` on the backend of this hardware.
+    /// Runs `task` on the backend of this hardware.
     pub fn run<T: OnBackend>(self, task: T) -> T::Output {
         match self {
             Self::Cpu(cpu) => task.run(cpu),

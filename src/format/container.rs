@@ -1,4 +1,5 @@
-//! The frame of every file: header, sections, checksums, table, trailer (`format-spec/container.md`).
+//! The frame of every file: header, sections, checksums, table, trailer
+//! (`format-spec/container.md`).
 
 mod capabilities;
 mod writer;
@@ -16,7 +17,7 @@ use crate::error::{Error, Result};
 pub use capabilities::Capabilities;
 pub use writer::ContainerWriter;
 
-/// The version of the format that this build writes, and the greatest that it reads.
+/// The version of the format that this build writes, and the max that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"esparsa\0";

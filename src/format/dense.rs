@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 
 /// Rows begin at multiples of this from the section's start.
 const ALIGNMENT: usize = 64;
-/// The greatest level of a number in eight bits; its negative is the least.
-const GREATEST_LEVEL: f64 = 127.0;
+/// The max level of a number in eight bits; its negative is the min.
+const MAX_LEVEL: f64 = 127.0;
 
 /// How the numbers of a dense field are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum DenseElement {
     F32,
     /// As the nearest half-precision numbers, two bytes each.
     F16,
-    /// As the nearest of 255 levels up to the greatest of each vector, one byte each.
+    /// As the nearest of 255 levels up to the max of each vector, one byte each.
     I8,
 }
 
@@ -37,7 +37,8 @@ pub enum DenseMetric {
     /// The inner product with the query.
     #[default]
     InnerProduct,
-    /// The cosine of the angle to the query: vectors are normalized when they are added, queries when they are searched.
+    /// The cosine of the angle to the query: vectors are normalized when they are added, queries
+    /// when they are searched.
     Cosine,
 }
 
@@ -134,8 +135,9 @@ impl DenseShape {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when it has another number of dimensions, a number that is not finite or does not fit the
-    /// element, is all zeros and has no direction to compare, or is so long that scores might not be finite.
+    /// [`Error::InvalidInput`] when it has another number of dimensions, a number that is not
+    /// finite or does not fit the element, is all zeros and has no direction to compare, or is so
+    /// long that scores might not be finite.
     pub fn check(self, vector: &[f32]) -> Result<()> {
         self.check_query(vector)?;
         // Normalized numbers fit any element.
@@ -264,19 +266,19 @@ impl DenseRows {
         self.documents.push(document);
     }
 
-    /// The greatest number becomes 127 levels, the others the nearest whole number of them.
+    /// The max number becomes 127 levels, the others the nearest whole number of them.
     fn push_levels(&mut self, vector: &[f32]) {
-        let greatest = vector
+        let max = vector
             .iter()
             .fold(0f32, |most, number| most.max(number.abs()));
         let levels = vector.iter().map(|number| {
-            if greatest == 0.0 {
+            if max == 0.0 {
                 return 0;
             }
-            level(f64::from(*number) * GREATEST_LEVEL / f64::from(greatest))
+            level(f64::from(*number) * MAX_LEVEL / f64::from(max))
         });
         self.vectors.extend(levels);
-        let scale = single(f64::from(greatest) / GREATEST_LEVEL);
+        let scale = single(f64::from(max) / MAX_LEVEL);
         self.scales.push(scale);
     }
 
@@ -305,11 +307,12 @@ pub struct DenseVectors {
 }
 
 impl DenseVectors {
-    /// Opens the sections of a field in a segment of `documents` documents, of which `rows` have a vector.
+    /// Opens the sections of a field in a segment of `documents` documents, of which `rows` have a
+    /// vector.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when the sections' lengths are not those of so many rows.
+    /// [`Error::Corrupt`] when the sections' lengths are not those of this many rows.
     pub fn open(
         shape: DenseShape,
         documents: u32,
@@ -365,7 +368,8 @@ impl DenseVectors {
             .slice(u64::from(first) * row_bytes, u64::from(count) * row_bytes)
     }
 
-    /// What a level of each row from `first` on stands for, into `scales`; nothing when numbers are no levels.
+    /// What a level of each row from `first` on stands for, into `scales`; nothing when numbers are
+    /// no levels.
     ///
     /// # Errors
     ///
@@ -375,7 +379,7 @@ impl DenseVectors {
             return Ok(());
         };
         let bytes = section.slice(4 * u64::from(first), 4 * wide(scales.len()))?;
-        // A slice of so many bytes, so nothing is left over.
+        // The slice has exactly this many bytes, so nothing is left over.
         let found = <[F32]>::ref_from_bytes(bytes).unwrap_or_default();
         for (scale, found) in scales.iter_mut().zip(found) {
             *scale = found.get();
@@ -438,7 +442,8 @@ impl DenseVectors {
         Ok(start)
     }
 
-    /// The numbers of a row as they are searched: rounded or levels, and normalized where the angle counts.
+    /// The numbers of a row as they are searched: rounded or levels, and normalized where the angle
+    /// counts.
     ///
     /// # Errors
     ///
@@ -449,7 +454,8 @@ impl DenseVectors {
         Ok(numbers)
     }
 
-    /// All numbers of a row, those that fill it up included, and whether each is as the chapter says.
+    /// All numbers of a row, those that fill it up included, and whether each is as the chapter
+    /// says.
     fn row(&self, row: u32) -> Result<(Vec<f32>, bool)> {
         let bytes = self.row_bytes(row, 1)?;
         let mut scale = [0.0];

@@ -89,7 +89,8 @@ pub fn manifest_file(number: u64) -> String {
     format!("manifest-{number:010}")
 }
 
-/// The number in a file's name, if the name is one that this build gives: `prefix`, a dash and the number.
+/// The number in a file's name, if the name is one that this build gives: `prefix`, a dash and the
+/// number.
 pub fn file_number(name: &str, prefix: &str) -> Option<u64> {
     let digits = name.strip_prefix(prefix)?.strip_prefix('-')?;
     let number = digits.parse().ok()?;

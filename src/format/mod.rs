@@ -34,6 +34,7 @@ pub mod lengths;
 pub mod limits;
 pub mod manifest;
 mod model_identity;
+pub mod postings;
 pub mod range_list;
 pub mod schema;
 pub mod section;
@@ -86,6 +87,15 @@ pub(crate) fn narrow(number: u64) -> Parse<usize> {
 /// [`Error::Limit`] when it has more bits.
 pub(crate) fn count32(what: &str, count: usize) -> Result<u32> {
     u32::try_from(count).map_err(|_| Error::limit(what, wide(count), u64::from(u32::MAX)))
+}
+
+/// An index in 32 bits where an error cannot be returned for each one.
+///
+/// What does not fit saturates. So whoever grows the array that the index points into checks its
+/// length before anything that holds such indexes is used.
+#[inline]
+pub(crate) fn index32(index: impl TryInto<u32>) -> u32 {
+    index.try_into().unwrap_or(u32::MAX)
 }
 
 /// Reads a little-endian `u32` at `at`.

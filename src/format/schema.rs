@@ -3,6 +3,8 @@
 mod builder;
 mod dense;
 mod difference;
+#[cfg(test)]
+mod flag;
 mod options;
 mod records;
 mod sparse;
@@ -17,6 +19,8 @@ use crate::error::{Error, Result};
 
 pub use builder::SchemaBuilder;
 pub use dense::Dense;
+#[cfg(test)]
+pub use flag::Flag;
 pub use options::{FieldKind, FieldOptions};
 pub use records::OptionRecord;
 pub use sparse::{Sparse, SparseLayout, SparseTerms};

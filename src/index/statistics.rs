@@ -53,7 +53,9 @@ impl Snapshot {
     /// ```
     /// use esparsa::{Document, Index, Schema, Text};
     ///
-    /// let index = Index::in_memory(Schema::builder().text("text", Text::new()).build()?)?;
+    /// let index = Index::in_memory(Schema::builder()
+    ///     .text("text", Text::new().analyzer("english"))
+    ///     .build()?)?;
     /// let mut writer = index.writer()?;
     /// writer.add(Document::new("etna").with_text("text", "lava and ash"))?;
     /// writer.commit()?;

@@ -4,7 +4,6 @@ use super::snapshot::Snapshot;
 use crate::error::{Error, Result};
 use crate::format::FieldKind;
 use crate::format::dictionary::{Dictionary, DictionaryIter};
-use crate::segment::FieldReader;
 
 /// A term, and the number of documents that have it; see [`Snapshot::terms`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +21,7 @@ impl Snapshot {
     /// ```
     /// use esparsa::{Document, Index, Schema, Text};
     ///
-    /// let index = Index::in_memory(
-    ///     Schema::builder().text("text", Text::new().analyzer("simple")).build()?,
-    /// )?;
+    /// let index = Index::in_memory(Schema::builder().text("text", Text::new()).build()?)?;
     /// let mut writer = index.writer()?;
     /// writer.add(Document::new("1").with_text("text", "lava lake"))?;
     /// writer.add(Document::new("2").with_text("text", "lava dome"))?;
@@ -55,20 +52,12 @@ impl Snapshot {
         let mut streams = Vec::new();
         for segment in self.segments() {
             if let Some(reader) = segment.reader.field(known.number)
-                && let Some(terms) = dictionary(reader)
+                && let Some(terms) = reader.terms()
             {
                 streams.extend(TermStream::start(terms, prefix)?);
             }
         }
         merge(streams, prefix, limit)
-    }
-}
-
-fn dictionary(field: &FieldReader) -> Option<&Dictionary> {
-    match field {
-        FieldReader::Text(text) => Some(&text.terms),
-        FieldReader::Sparse(sparse) => Some(&sparse.terms),
-        FieldReader::Dense(_) => None,
     }
 }
 
@@ -137,10 +126,12 @@ mod tests {
 
     fn snapshot() -> Snapshot {
         let schema = Schema::builder()
-            .text("text", Text::new().analyzer("simple"))
+            .text("text", Text::new())
             .sparse("sparse", Sparse::new().expected_max(2.0))
-            .stored("source");
-        let index = Index::in_memory(schema.build().unwrap()).unwrap();
+            .stored("source")
+            .build()
+            .unwrap();
+        let index = Index::in_memory(schema).unwrap();
         let mut writer = index.writer().unwrap();
         for (id, text) in [("1", "ash lava"), ("2", "lava lake"), ("3", "lava basalt")] {
             let document = Document::new(id).with_text("text", text);

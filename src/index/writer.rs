@@ -432,9 +432,10 @@ impl SegmentJob {
             cancel: &self.cancel,
         };
         let file = directory.create(&name)?;
-        let (mut file, written) = segment::write(&self.schema, sources, &options, file, &name)?;
-        file.sync()
-            .map_err(|e| Error::io(directory.path().join(&name), "fsync", e))?;
+        let path = directory.path().join(&name);
+        let shown = path.to_string_lossy();
+        let (mut file, written) = segment::write(&self.schema, sources, &options, file, &shown)?;
+        file.sync().map_err(|e| Error::io(path, "fsync", e))?;
         drop(file);
         let bytes = directory.open(&name)?;
         let reader = SegmentReader::open(bytes, &name, &self.schema, self.verify)?;

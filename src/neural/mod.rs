@@ -1,8 +1,11 @@
-//! Models that make vectors and scores of text, from the files that people publish them in.
+//! Models that make vectors and scores of text, from published files.
 //!
-//! Comes in: the folder of a model, in the layout of Hugging Face or sentence-transformers, a [`Backend`](crate::backend::Backend), and texts. Goes out:
-//! sparse vectors ([`SparseEncoder`]), dense vectors ([`DenseEncoder`]), scores for pairs ([`CrossEncoder`]), vectors of tokens and their
-//! scores ([`LateEncoder`]). Nothing here is downloaded, written, or run by Python, and no backend is named: each model is written once over the trait.
+//! Comes in: the folder of a model, in the layout of Hugging Face or sentence-transformers, a
+//! [`Backend`](crate::backend::Backend), and texts. Goes out: sparse vectors ([`SparseEncoder`]),
+//! dense vectors ([`DenseEncoder`]), scores for pairs ([`CrossEncoder`]), vectors of tokens and
+//! their scores ([`LateEncoder`]). Nothing is downloaded or written, there is no Python, and no
+//! backend is named: each model is generic over the trait, and [`Model`] is loaded on hardware that
+//! is chosen at run time.
 //!
 //! ```
 //! use esparsa::backend::{Cpu, CpuOptions};
@@ -33,16 +36,17 @@
 //!
 //! | file | concept |
 //! | --- | --- |
-//! | `config`, `settings` | `config.json` of every family, under one name for each setting |
+//! | `config` | `config.json` of every family, under one name for each setting |
+//! | `settings` | typed access to JSON files |
 //! | `weights` | tensors of `safetensors` files |
 //! | `tokenizer` | text to token ids |
-//! | `folder` | what a folder says of itself: kind of model, modules, prompts, limits |
+//! | `folder` | the contents of a folder: kind of model, modules, prompts, limits |
 //! | `packing` | batches without padding |
 //! | [`encoder`] | token ids to hidden states |
 //! | [`heads`] | hidden states to vectors and scores |
 //! | [`models`] | text to vectors and scores |
-//! | `long` | texts longer than a model takes |
-//! | `bulk` | many texts on all lanes of a backend, in bounded memory |
+//! | `long` | texts longer than the max of the model |
+//! | `bulk` | many texts on all streams of a backend, in bounded memory |
 
 mod bulk;
 mod config;

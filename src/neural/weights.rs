@@ -1,7 +1,8 @@
 //! The tensors of a model, read one at a time from `safetensors` files.
 //!
-//! A file is eight bytes with the length of a header, the header (JSON: the dtype, shape and offsets of each tensor by
-//! name), then the bytes of all tensors without gaps. Everything in a header is checked before it is used.
+//! A file is eight bytes with the length of a header, the header (JSON: the dtype, shape and
+//! offsets of each tensor by name), then the bytes of all tensors without gaps. Everything in a
+//! header is checked before it is used.
 
 mod file;
 mod names;
@@ -25,7 +26,7 @@ use file::TensorFile;
 
 const ONE_FILE: &str = "model.safetensors";
 const SHARD_LIST: &str = "model.safetensors.index.json";
-/// What other formats' weights are called.
+/// The file names of weights in other formats.
 const OTHER_FORMATS: [&str; 5] = [
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
@@ -34,11 +35,13 @@ const OTHER_FORMATS: [&str; 5] = [
     "model.onnx",
 ];
 
-/// The weights in a model's folder: `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
+/// The weights in a model's folder: `model.safetensors`, or the shards that
+/// `model.safetensors.index.json` lists.
 ///
-/// Nothing is read but headers until a tensor is asked for, and then that tensor alone, in pieces. Published files put different prefixes
-/// before the same names (`bert.`, `roberta.`, `transformer.`, none); here names are asked without, as in
-/// `embeddings.word_embeddings.weight`, and found with any of them. Heads are asked by their full names, such as `cls.predictions.bias`.
+/// Opening reads the headers only; a tensor is read when it is needed, in pieces. Published files
+/// put different prefixes before the same names (`bert.`, `roberta.`, `transformer.`, none): names
+/// here have no prefix, as in `embeddings.word_embeddings.weight`, and are found with any of them.
+/// Tensors of heads have their full names, such as `cls.predictions.bias`.
 #[derive(Debug)]
 pub struct Weights {
     folder: PathBuf,
@@ -61,8 +64,8 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] if there are none in `safetensors` format, if a shard is missing, or if a header is damaged or contradicts the file's
-    /// length; [`Error::Io`] if a file cannot be read.
+    /// [`Error::Model`] if there are none in `safetensors` format, if a shard is missing, or if a
+    /// header is damaged or contradicts the file's length; [`Error::Io`] if a file cannot be read.
     pub fn open(folder: &Path) -> Result<Self> {
         let single = folder.join(ONE_FILE);
         if single.is_file() {
@@ -165,8 +168,9 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] if there is no tensor of this name (the message names the nearest ones), if its shape is not `shape`, if its type
-    /// is not f32, f16 or bf16, and if a value is infinite or not a number. [`Error::Io`] if the file cannot be read.
+    /// [`Error::Model`] if there is no tensor of this name (the message names the nearest ones), if
+    /// its shape is not `shape`, if its dtype is not f32, f16 or bf16, and if a value is infinite
+    /// or NaN. [`Error::Io`] if the file cannot be read.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let Some((published, stored)) = self.find(name) else {
             return Err(self.missing(name, shape));
@@ -192,19 +196,20 @@ impl Weights {
         };
         let mut values = Vec::with_capacity(info.shape.iter().product());
         let mut hash = Xxh3::new();
-        // Hashing a piece while it is in the cache costs less than reading the tensor a second time.
+        // Hashing a piece while it is in the cache costs less than reading the tensor a second
+        // time.
         file.for_each_piece(info, |piece| {
             hash.update(piece);
             decode(piece, &mut values);
         })?;
-        // Whichever reading is first, the bytes are the same.
+        // Another thread may have been first; the bytes are the same.
         let _ = stored.digest.set(hash.digest128());
         match values.iter().position(|value| !value.is_finite()) {
             None => Ok(values),
             Some(index) => Err(Error::model(
                 file.path(),
                 format!(
-                    "tensor `{published}`: expected finite numbers, found {} at {:?}; the file is damaged, or training diverged",
+                    "tensor `{published}`: expected finite values, found {} at {:?}; the file is damaged, or training diverged",
                     values[index],
                     place(index, shape)
                 ),
@@ -212,10 +217,11 @@ impl Weights {
         }
     }
 
-    /// A hash (XXH3, 128 bits) of the names, types, shapes and bytes of all tensors.
+    /// A hash (XXH3, 128 bits) of the names, dtypes, shapes and bytes of all tensors.
     ///
-    /// It is the same whatever the shards and the order of tensors in them. What has been read by [`Weights::tensor`] is not read again,
-    /// so that after loading a model it costs next to nothing; otherwise the files are read once, in pieces.
+    /// It does not depend on shards and on the order of tensors in them. Tensors that
+    /// [`Weights::tensor`] has read are not read again, so that it costs next to nothing after a
+    /// model was loaded; the others are read once, in pieces.
     ///
     /// # Errors
     ///
@@ -280,7 +286,7 @@ impl Weights {
 /// Appends the values of the bytes of whole elements.
 type Decode = fn(&[u8], &mut Vec<f32>);
 
-/// What reads the values of a dtype; `None` for those that are no floats of 16 or 32 bits.
+/// The decoder of a dtype; `None` unless it is a float of 16 or 32 bits.
 fn decoder(dtype: Dtype) -> Option<Decode> {
     match dtype {
         Dtype::F32 => Some(|piece, values| {
@@ -305,7 +311,7 @@ fn decoder(dtype: Dtype) -> Option<Decode> {
     }
 }
 
-/// Row, column and so on of the value at `index`.
+/// The coordinates (row, column and so on) of the value at `index`.
 fn place(mut index: usize, shape: &[usize]) -> Vec<usize> {
     let mut place: Vec<usize> = shape
         .iter()

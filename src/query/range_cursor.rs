@@ -127,9 +127,7 @@ impl<'a> RangeCursor<'a> {
 
     fn bound_of(&self, range: u32) -> u32 {
         let found = self.list.find(range);
-        found.map_or(0, |found| {
-            self.weight * u32::from(self.list.greatest_of(found))
-        })
+        found.map_or(0, |found| self.weight * u32::from(self.list.max_of(found)))
     }
 }
 
@@ -145,7 +143,7 @@ impl Cursor for RangeCursor<'_> {
     }
 
     fn bound(&self) -> u32 {
-        self.weight * u32::from(self.list.greatest_impact())
+        self.weight * u32::from(self.list.max_impact())
     }
 
     #[inline]
@@ -196,7 +194,7 @@ impl Cursor for RangeCursor<'_> {
         let ranges = start / RANGE_DOCUMENTS..end.div_ceil(RANGE_DOCUMENTS);
         let groups = self.list.groups().iter().zip(0u32..);
         let groups = groups.skip((ranges.start / GROUP_RANGES) as usize);
-        let all = self.list.greatest_impacts();
+        let all = self.list.max_impacts();
         let mut max = 0;
         for (group, number) in groups {
             let first = number * GROUP_RANGES;
@@ -211,7 +209,7 @@ impl Cursor for RangeCursor<'_> {
             }
             let part = first.max(ranges.start)..(first + GROUP_RANGES).min(ranges.end);
             let bounds = part.filter_map(|range| self.list.find(range));
-            let bounds = bounds.map(|found| self.list.greatest_of(found));
+            let bounds = bounds.map(|found| self.list.max_of(found));
             max = max.max(bounds.max().unwrap_or(0));
         }
         self.weight * u32::from(max)

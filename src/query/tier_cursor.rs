@@ -23,14 +23,14 @@ impl<'a> TierCursor<'a> {
             blocks: BlockCursor::new(tier.blocks),
             term,
             weight,
-            max_impact: u32::from(tier.greatest_impact),
+            max_impact: u32::from(tier.max_impact),
         }
     }
 
     #[inline]
     fn bound_of_block(&self, block: usize) -> u32 {
         match self.blocks.entry(block) {
-            Some(entry) => self.weight * u32::from(entry.greatest_impact()),
+            Some(entry) => self.weight * u32::from(entry.max_impact()),
             None => self.bound(),
         }
     }

@@ -8,7 +8,8 @@ use crate::index::{DocAddress, Snapshot};
 use crate::query::Hits;
 
 impl Fusion {
-    /// Fuses results of several searches for one query in one snapshot, such as searches of two fields.
+    /// Fuses results of several searches for one query in one snapshot, such as searches of two
+    /// fields.
     ///
     /// Ties go to the lower address, as in search.
     ///
@@ -39,7 +40,7 @@ impl Fusion {
     /// # Errors
     ///
     /// Those of [`Fusion::fuse`]; [`Error::InvalidInput`] when the lists are not of one snapshot, and
-    /// when a fused score is beyond 32-bit numbers.
+    /// when a fused score is beyond the range of f32.
     pub fn fuse_hits<L: Borrow<Hits>>(&self, lists: &[L]) -> Result<Hits> {
         let hits = || lists.iter().map(Borrow::borrow);
         check_snapshots(hits().filter_map(Hits::snapshot))?;
@@ -56,7 +57,7 @@ impl Fusion {
             }
             let id = first.snapshot().map(|snapshot| snapshot.id(address));
             Err(Error::invalid(format!(
-                "the fused score of `{}` is {score:e}, beyond 32-bit numbers; normalize the scores, or lower the weights",
+                "the fused score of `{}` is {score:e}, beyond the range of f32; normalize the scores, or lower the weights",
                 id.transpose()?.unwrap_or_default()
             )))
         };

@@ -2,58 +2,15 @@
 
 use std::sync::Arc;
 
+use super::fields::{self, FieldReader};
 use crate::error::{Error, Result};
-use crate::format::dense::DenseVectors;
-use crate::format::dictionary::{Dictionary, Payload, TermEntry};
 use crate::format::ids::Ids;
 use crate::format::schema::Field;
 use crate::format::segment_info::{FieldStatistics, SegmentInfo};
-use crate::format::sparse_postings::{SparseList, open_lists, read_exponents};
-use crate::format::stored::Stored;
-use crate::format::text_postings::TextList;
 use crate::format::{
-    Capabilities, Container, DocId, FieldKind, FieldNumber, FileKind, Malformed, PostingCodec,
-    Schema, Section, SharedBytes, Verify,
+    Capabilities, Container, DocId, FieldNumber, FileKind, Malformed, PostingCodec, Schema,
+    Section, SharedBytes, Verify,
 };
-
-/// A text field of a segment.
-#[derive(Clone, Debug)]
-pub struct TextField {
-    /// The field's terms.
-    pub terms: Dictionary,
-    /// Their postings.
-    pub postings: Section,
-    /// One length code for each document.
-    pub lengths: Section,
-    /// How they are encoded.
-    pub codec: PostingCodec,
-}
-
-/// A sparse field of a segment.
-#[derive(Clone, Debug)]
-pub struct SparseField {
-    /// The field's terms.
-    pub terms: Dictionary,
-    /// Their postings.
-    pub impacts: Section,
-    /// The exponent of the impacts of every list that names none.
-    pub base: i16,
-    /// Whether any impact has another exponent.
-    pub has_parts: bool,
-    /// How they are encoded.
-    pub codec: PostingCodec,
-}
-
-/// A field of a segment.
-#[derive(Clone, Debug)]
-pub enum FieldReader {
-    /// See [`TextField`].
-    Text(TextField),
-    /// See [`SparseField`].
-    Sparse(SparseField),
-    /// See [`DenseVectors`].
-    Dense(DenseVectors),
-}
 
 /// An opened segment; cloning shares it.
 #[derive(Clone, Debug)]
@@ -65,7 +22,6 @@ struct Parts {
     container: Container,
     info: SegmentInfo,
     ids: Ids,
-    stored: Option<Stored>,
     fields: Vec<(FieldNumber, FieldReader)>,
 }
 
@@ -98,37 +54,38 @@ impl SegmentReader {
         let container = Container::open(bytes, file, FileKind::Segment, verify)?;
         let section = container.section("info", None)?;
         let info = SegmentInfo::read(section)?;
-        let ids = Ids::open(
-            container.section("ids", None)?.clone(),
-            container.section("id-order", None)?.clone(),
-        )?;
+        let ids = fields::id::open(&container)?;
         if ids.documents() != info.documents {
             let message = Malformed("the segment has another number of documents than of ids");
             return Err(section.malformed(0, message));
         }
-        let stored = match (
-            container.find("stored", None),
-            container.find("stored-index", None),
-        ) {
-            (Some(frames), Some(index)) => Some(Stored::open(frames.clone(), index.clone())?),
-            _ => None,
-        };
         let has_exponents = info.fields.iter().any(|f| f.base != 0 || f.has_parts);
         if has_exponents && container.capabilities().required & Capabilities::IMPACT_EXPONENTS == 0
         {
             let message = Malformed("impacts have exponents, but the header does not say so");
             return Err(section.malformed(0, message));
         }
-        let mut fields = Vec::new();
+        let mut opened = Vec::new();
         for statistics in &info.fields {
-            fields.extend(open_field(&container, statistics, schema, info.documents)?);
+            let number = statistics.field;
+            let Some(field) = schema.field_numbered(number) else {
+                let message = format!("field {number} is not in the schema of the index");
+                return Err(Error::corrupt(container.file(), "info", 0, message));
+            };
+            let sections = FieldSections {
+                container: &container,
+                field,
+                statistics,
+                documents: info.documents,
+            };
+            let reader = fields::open(&sections)?;
+            opened.extend(reader.map(|reader| (number, reader)));
         }
         let parts = Parts {
             container,
             info,
             ids,
-            stored,
-            fields,
+            fields: opened,
         };
         Ok(Self {
             inner: Arc::new(parts),
@@ -160,11 +117,6 @@ impl SegmentReader {
         &self.inner.ids
     }
 
-    /// The stored documents, if the segment has any.
-    pub fn stored(&self) -> Option<&Stored> {
-        self.inner.stored.as_ref()
-    }
-
     /// A field, if any document of the segment has it.
     pub fn field(&self, field: FieldNumber) -> Option<&FieldReader> {
         let mut fields = self.inner.fields.iter();
@@ -174,30 +126,6 @@ impl SegmentReader {
     /// All fields with their numbers.
     pub fn fields(&self) -> &[(FieldNumber, FieldReader)] {
         &self.inner.fields
-    }
-
-    /// A text field.
-    pub fn text(&self, field: FieldNumber) -> Option<&TextField> {
-        match self.field(field) {
-            Some(FieldReader::Text(text)) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// A sparse field.
-    pub fn sparse(&self, field: FieldNumber) -> Option<&SparseField> {
-        match self.field(field) {
-            Some(FieldReader::Sparse(sparse)) => Some(sparse),
-            _ => None,
-        }
-    }
-
-    /// The vectors of a dense field.
-    pub fn dense(&self, field: FieldNumber) -> Option<&DenseVectors> {
-        match self.field(field) {
-            Some(FieldReader::Dense(vectors)) => Some(vectors),
-            _ => None,
-        }
     }
 
     /// The bytes stored for a document; empty when none were.
@@ -211,139 +139,54 @@ impl SegmentReader {
             None => Ok(Vec::new()),
         }
     }
-}
 
-impl TextField {
-    /// The postings of a term that the dictionary gave.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`] when they are damaged.
-    pub fn list(&self, documents: u32, entry: &TermEntry) -> Result<TextList<'_>> {
-        match self.codec {
-            PostingCodec::BitPacked => TextList::open(&self.postings, documents, entry),
-        }
+    /// The error for content that breaks an invariant of a section.
+    pub(super) fn broken(&self, section: &str, message: impl Into<String>) -> Error {
+        Error::corrupt(self.container().file(), section, 0, message)
     }
 }
 
-impl SparseField {
-    /// Opens the lists of a term that the dictionary gave, and calls `visit` with each and the
-    /// exponent of its impacts: one list, or a few whose exponents fall.
+/// What a field of a segment is opened from.
+pub(super) struct FieldSections<'a> {
+    pub container: &'a Container,
+    pub field: &'a Field,
+    pub statistics: &'a FieldStatistics,
+    /// Number of documents of the segment.
+    pub documents: u32,
+}
+
+impl FieldSections<'_> {
+    /// A section of the field, which must be there.
+    pub fn section(&self, name: &str) -> Result<Section> {
+        self.container
+            .section(name, Some(self.field.number))
+            .cloned()
+    }
+
+    /// A section of the field, if it is there.
+    pub fn find(&self, name: &str) -> Option<Section> {
+        self.container.find(name, Some(self.field.number)).cloned()
+    }
+
+    /// The codec of the field's postings.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when they are damaged.
-    pub fn open<'a>(
-        &'a self,
-        documents: u32,
-        entry: &TermEntry,
-        visit: impl FnMut(i16, SparseList<'a>),
-    ) -> Result<()> {
-        match self.codec {
-            PostingCodec::BitPacked => {
-                open_lists(&self.impacts, documents, self.base, entry, visit)
+    /// [`Error::TooNew`] when this build does not know it.
+    pub fn codec(&self) -> Result<PostingCodec> {
+        let code = self.statistics.codec;
+        PostingCodec::of_code(code).ok_or_else(|| {
+            let known = PostingCodec::ALL.map(|codec| format!("{} ({codec:?})", codec.code()));
+            Error::TooNew {
+                file: self.container.file().to_owned(),
+                found: format!("postings codec {code} of field {}", self.field.number),
+                supported: format!("the postings codecs {}", known.join(", ")),
             }
-        }
+        })
     }
 
-    /// Calls `visit` with the exponents of a term's impacts.
-    ///
-    /// # Errors
-    ///
-    /// As [`SparseField::open`].
-    pub fn exponents(&self, entry: &TermEntry, mut visit: impl FnMut(i16)) -> Result<()> {
-        if self.has_parts {
-            return read_exponents(&self.impacts, self.base, entry, visit);
-        }
-        visit(self.base);
-        Ok(())
+    /// The error for statistics that contradict the schema.
+    pub fn corrupt(&self, message: impl Into<String>) -> Error {
+        Error::corrupt(self.container.file(), "info", 0, message)
     }
-}
-
-fn open_field(
-    container: &Container,
-    statistics: &FieldStatistics,
-    schema: &Schema,
-    documents: u32,
-) -> Result<Option<(FieldNumber, FieldReader)>> {
-    let number = statistics.field;
-    let section = |name| container.section(name, Some(number)).cloned();
-    let known = schema.fields().iter().find(|f| f.number == number);
-    let Some(known) = known else {
-        let message = format!("field {number} is not in the schema of the index");
-        return Err(Error::corrupt(container.file(), "info", 0, message));
-    };
-    let reader = match (known.options.kind(), statistics.kind) {
-        (FieldKind::Text, FieldKind::Text) => {
-            let lengths = section("lengths")?;
-            if lengths.len() != u64::from(documents) {
-                let message = Malformed("expected one length for each document");
-                return Err(lengths.malformed(0, message));
-            }
-            FieldReader::Text(TextField {
-                terms: Dictionary::open(section("terms")?, Payload::TextTerms)?,
-                postings: section("postings")?,
-                lengths,
-                codec: codec_of(container, statistics)?,
-            })
-        }
-        (FieldKind::Sparse, FieldKind::Sparse) => FieldReader::Sparse(SparseField {
-            terms: Dictionary::open(section("terms")?, Payload::SparseTerms)?,
-            impacts: section("impacts")?,
-            base: statistics.base,
-            has_parts: statistics.has_parts,
-            codec: codec_of(container, statistics)?,
-        }),
-        (FieldKind::Dense, FieldKind::Dense) => {
-            FieldReader::Dense(open_dense(container, statistics, known, documents)?)
-        }
-        (FieldKind::Unknown, _) => return Ok(None),
-        _ => {
-            let message = format!("field {number} is of another kind than in the schema");
-            return Err(Error::corrupt(container.file(), "info", 0, message));
-        }
-    };
-    Ok(Some((number, reader)))
-}
-
-/// The codec of a field's postings.
-fn codec_of(container: &Container, statistics: &FieldStatistics) -> Result<PostingCodec> {
-    PostingCodec::of_code(statistics.codec).ok_or_else(|| {
-        let known = PostingCodec::ALL.map(|codec| format!("{} ({codec:?})", codec.code()));
-        Error::TooNew {
-            file: container.file().to_owned(),
-            found: format!(
-                "postings codec {} of field {}",
-                statistics.codec, statistics.field
-            ),
-            supported: format!("the postings codecs {}", known.join(", ")),
-        }
-    })
-}
-
-fn open_dense(
-    container: &Container,
-    statistics: &FieldStatistics,
-    field: &Field,
-    documents: u32,
-) -> Result<DenseVectors> {
-    let shape = field.options.dense_shape();
-    let shape = shape.filter(|shape| u64::from(shape.dimensions) == statistics.terms);
-    let number = Some(statistics.field);
-    let section = |name| container.find(name, number).cloned();
-    let Some(shape) = shape else {
-        let message = format!(
-            "field {} has another number of dimensions than in the schema",
-            statistics.field
-        );
-        return Err(Error::corrupt(container.file(), "info", 0, message));
-    };
-    DenseVectors::open(
-        shape,
-        documents,
-        statistics.documents,
-        container.section("vectors", number)?.clone(),
-        section("vector-scales"),
-        section("vector-documents"),
-    )
 }

@@ -1,7 +1,9 @@
-//! A real model, MiniLM-L6, on a real collection: bf16 beside f32, and what dense search adds to words.
+//! A real model, MiniLM-L6, on a real collection: bf16 against f32, and what dense search adds to
+//! BM25.
 //!
-//! Runs when `ESPARSA_MINILM` names the model's folder (`tests/neural/fetch_minilm` downloads it) and `ESPARSA_COLLECTIONS` a folder of
-//! collections. The small English one, cacm, takes a minute; figures of larger ones are in the documentation of `esparsa::rank`.
+//! Runs when `ESPARSA_MINILM` names the model's folder (`tests/neural/fetch_minilm` downloads it)
+//! and `ESPARSA_COLLECTIONS` a folder of collections. The small English one, cacm, takes a minute;
+//! measurements of larger ones are in `benches/README.md`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -36,7 +38,7 @@ fn bf16_finds_what_f32_finds_and_vectors_add_to_words() {
 
     let exact = vectors(&model, Precision::F32, &documents, &queries);
     let rounded = vectors(&model, Precision::Bf16, &documents, &queries);
-    let least = least_cosine(&exact, &rounded);
+    let least = min_cosine(&exact, &rounded);
     println!("least cosine of bf16 with f32: {least:.6}");
     assert!(least >= 0.9995, "cosine {least}");
 
@@ -106,8 +108,8 @@ fn texts(named: &[(String, String)]) -> Vec<&str> {
     named.iter().map(|(_, text)| text.as_str()).collect()
 }
 
-/// The least cosine of any vector with its counterpart; both are of length 1.
-fn least_cosine(exact: &Vectors, rounded: &Vectors) -> f32 {
+/// The min cosine of any vector with its counterpart; both are of length 1.
+fn min_cosine(exact: &Vectors, rounded: &Vectors) -> f32 {
     let cosines = |a: &[Vec<f32>], b: &[Vec<f32>]| {
         let product =
             |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();

@@ -43,7 +43,8 @@ fn list<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Vec<T> {
     values.map(|value| read(value).unwrap()).collect()
 }
 
-/// The queries that have results, documents and scores equal; returns how many scores were compared.
+/// The queries that have results, documents and scores equal; returns how many scores were
+/// compared.
 #[track_caller]
 fn assert_scores(found: &Run, expected: &Scores, what: &str) -> usize {
     let with_results = found
@@ -285,7 +286,8 @@ proptest! {
 
     #[test]
     fn a_list_fused_with_itself_keeps_its_order(list in ranked_list(), method in method()) {
-        // As 32-bit numbers some scores may become equal: then the lower document goes first, as it does here.
+        // In f32 some scores may become equal: then the lower document comes first, as it does
+        // here.
         let fused = Fusion::new(method).fuse(&[&list[..], &list[..]]).unwrap();
         let alone = Fusion::new(method).fuse(&[&list[..]]).unwrap();
         prop_assert_eq!(documents(&fused), documents(&alone));

@@ -4,7 +4,6 @@ use esparsa::Snapshot;
 use esparsa::error::{Error, Result};
 use esparsa::format::FieldKind;
 use esparsa::format::dictionary::{Dictionary, DictionaryIter};
-use esparsa::segment::FieldReader;
 
 /// A term, and in how many documents it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,20 +42,12 @@ pub fn list_terms(
     let mut streams = Vec::new();
     for segment in snapshot.segments() {
         if let Some(reader) = segment.reader.field(known.number)
-            && let Some(terms) = dictionary(reader)
+            && let Some(terms) = reader.terms()
         {
             streams.extend(TermStream::start(terms, prefix.as_bytes())?);
         }
     }
     merge(streams, prefix.as_bytes(), limit)
-}
-
-fn dictionary(field: &FieldReader) -> Option<&Dictionary> {
-    match field {
-        FieldReader::Text(text) => Some(&text.terms),
-        FieldReader::Sparse(sparse) => Some(&sparse.terms),
-        FieldReader::Dense(_) => None,
-    }
 }
 
 /// A dictionary, walked; stands on a term.

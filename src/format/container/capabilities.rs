@@ -15,8 +15,8 @@ impl Capabilities {
     /// Required, of a segment: impacts of sparse fields may have exponents. A reader that took all
     /// impacts for steps of the field's scale would rank wrongly.
     pub const IMPACT_EXPONENTS: u64 = 1 << 0;
-    /// Optional, of a segment: documents were put in an order by their terms, as far as there was one
-    /// to be found.
+    /// Optional, of a segment: documents were put in an order by their terms, as far as there was
+    /// one to be found.
     pub const REORDERED: u64 = 1 << 0;
 
     /// The required bits that this build knows for files of a kind.

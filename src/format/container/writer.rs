@@ -9,6 +9,7 @@ use super::{
     ALIGNMENT, Capabilities, FORMAT_VERSION, FileKind, FileStamp, HEADER_BYTES, Header, MAGIC,
     NO_FIELD, REQUIRED, TRAILER_BYTES, TableEntry, Trailer, crc_of_front,
 };
+use crate::format::limits::MAX_SECTIONS;
 use crate::format::section::CHUNK_BYTES;
 use crate::format::{FieldNumber, wide};
 
@@ -146,9 +147,16 @@ impl<W: Write> ContainerWriter<W> {
         self.out.write_all(table)?;
         let file_length = self.position + wide(table.len()) + TRAILER_BYTES;
         let fingerprint = crc32c::crc32c_append(crc32c::crc32c(&checksums), table);
+        let sections = u32::try_from(self.table.len()).ok();
+        let sections = sections
+            .filter(|count| *count <= MAX_SECTIONS)
+            .ok_or_else(|| {
+                let message = format!("expected at most {MAX_SECTIONS} sections in a file");
+                io::Error::new(io::ErrorKind::InvalidInput, message)
+            })?;
         let mut trailer = Trailer {
             table: U64::new(self.position),
-            sections: U32::new(u32::try_from(self.table.len()).unwrap_or(u32::MAX)),
+            sections: U32::new(sections),
             table_crc: U32::new(crc32c::crc32c(table)),
             file_length: U64::new(file_length),
             fingerprint: U32::new(fingerprint),

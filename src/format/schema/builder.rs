@@ -44,9 +44,9 @@ impl SchemaBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when a name is empty, too long or taken, an option is out of its range
-    /// or there are two stored fields; [`Error::Limit`] when there are too many fields, or dimensions
-    /// of a vector.
+    /// [`Error::InvalidInput`] when a name is empty, too long or taken, an option is out of its
+    /// range or there are two stored fields; [`Error::Limit`] when there are too many fields, or
+    /// dimensions of a vector.
     pub fn build(self) -> Result<Schema> {
         if self.fields.len() > MAX_FIELDS {
             let (found, limit) = (wide(self.fields.len()), wide(MAX_FIELDS));

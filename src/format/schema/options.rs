@@ -4,6 +4,8 @@
 //! [`field_kinds`](crate::format::field_kinds).
 
 use super::dense::Dense;
+#[cfg(test)]
+use super::flag::Flag;
 use super::records::{OptionRecord, OptionRecords, encode_records};
 use super::sparse::Sparse;
 use super::stored::StoredOptions;

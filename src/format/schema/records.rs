@@ -1,5 +1,5 @@
-//! Records of a field's options (`format-spec/manifest.md`): a tag, a bit that says whether the record
-//! must be understood, and bytes.
+//! Records of a field's options (`format-spec/manifest.md`): a tag, a bit that says whether the
+//! record must be understood, and bytes.
 //!
 //! A reader takes the records that it knows. What is left over is either kept as it is, so that a
 //! manifest that is written anew still has it, or refused if it must be understood.

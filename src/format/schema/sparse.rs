@@ -43,7 +43,8 @@ pub enum SparseLayout {
 pub struct Sparse {
     /// The weight of one step of an impact, in segments whose weights do not call for another.
     pub scale: f32,
-    /// Whether weights above 255 such steps are clamped; otherwise they are quantized to larger steps.
+    /// Whether weights above 255 such steps are clamped; otherwise they are quantized to larger
+    /// steps.
     pub clamps: bool,
     /// How terms are named.
     pub terms: SparseTerms,

@@ -37,7 +37,8 @@ impl Default for Text {
 }
 
 impl Text {
-    /// A field whose text is split into words and folded to lower case, for no language in particular.
+    /// A field whose text is split into words and folded to lower case, for no language in
+    /// particular.
     pub fn new() -> Self {
         Self {
             analyzer: "simple".to_owned(),

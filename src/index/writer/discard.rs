@@ -55,7 +55,12 @@ mod tests {
     #[test]
     fn only_an_index_without_commits_is_discarded() {
         let directory = Arc::new(Memory::new());
-        let schema = || Schema::builder().text("text", Text::new()).build().unwrap();
+        let schema = || {
+            Schema::builder()
+                .text("text", Text::new().analyzer("english"))
+                .build()
+                .unwrap()
+        };
         assert!(!Index::exists_in(&*directory).unwrap());
         let create = || Index::create_in(directory.clone(), schema(), IndexOptions::new());
 

@@ -1,12 +1,13 @@
 //! Models as they are used: text goes in, vectors or scores come out.
 //!
-//! Comes in: the folder of a model and a backend, then texts. Goes out: a sparse vector ([`SparseEncoder`]) or a dense one
-//! ([`DenseEncoder`]) for each text, a score for a query and each document ([`CrossEncoder`]), or vectors of tokens and the
-//! scores between them ([`LateEncoder`]). Each puts a tokenizer, an [encoder](super::encoder) and a [head](super::heads)
-//! together as the folder says, and is generic over the backend.
+//! Comes in: the folder of a model and a backend, then texts. Goes out: a sparse vector
+//! ([`SparseEncoder`]) or a dense one ([`DenseEncoder`]) for each text, a score for a query and
+//! each document ([`CrossEncoder`]), or vectors of tokens and the scores between them
+//! ([`LateEncoder`]). Each puts a tokenizer, an [encoder](super::encoder) and a
+//! [head](super::heads) together as the folder says, and is generic over the backend.
 //!
-//! Programs that learn the kind of model or the hardware only at run time open a [`Model`], whose parts are objects of
-//! these traits:
+//! Programs that learn the kind of model or the hardware only at run time open a [`Model`], whose
+//! parts are objects of these traits:
 //!
 //! | trait | models |
 //! | --- | --- |
@@ -15,8 +16,8 @@
 //! | [`PairScorer`] | all that score documents for a query |
 //! | [`TokenEncoder`] | those that make a vector of each token, and score by them |
 //!
-//! Invariant: what a model makes of a text depends on the text, the model and [`LongText`](super::LongText) alone; the
-//! precision of the backend changes it by rounding.
+//! Invariant: what a model makes of a text depends only on the text, the model and
+//! [`LongText`](super::LongText), up to the rounding of the backend.
 
 mod cross;
 mod dense;
@@ -38,12 +39,12 @@ pub use late::{LateEncoder, TokenVectors};
 pub use model::Model;
 pub use sparse::SparseEncoder;
 
-/// What a text is to a search; some models encode queries and documents differently.
+/// The role of a text in a search; some models encode queries and documents differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// What is searched for.
+    /// The text that is searched for.
     Query,
-    /// What is found.
+    /// A text that may be found.
     Document,
 }
 
@@ -52,22 +53,24 @@ pub trait TextEncoder: Send + Sync {
     /// The vector.
     type Vector: Send;
 
-    /// The vector of each text, or why it has none.
+    /// The vector of each text, or the error of that text.
     ///
-    /// Memory grows with the number of texts in a call: let [`for_each_window`](super::for_each_window) pass on a bounded
-    /// number of them, of [`window_size`](Self::window_size).
+    /// Memory grows with the number of texts in a call: let
+    /// [`for_each_window`](super::for_each_window) pass on a bounded number of them, of
+    /// [`window_size`](Self::window_size).
     ///
     /// # Errors
     ///
-    /// [`Error::Device`](crate::Error::Device) if the device fails; any other error is the result of one text.
+    /// [`Error::Device`](crate::Error::Device) if the device fails; any other error is the result
+    /// of one text.
     fn encode(&self, texts: &[&str], role: Role) -> Result<Encoded<Self::Vector>>;
 
     /// The vector of each query.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a text that has none, named by its place;
-    /// [`Error::Device`](crate::Error::Device).
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a text that cannot be encoded, named
+    /// by its index; [`Error::Device`](crate::Error::Device).
     fn encode_queries(&self, texts: &[&str]) -> Result<Vec<Self::Vector>> {
         self.encode(texts, Role::Query)?.all()
     }
@@ -102,10 +105,10 @@ pub trait SparseTextEncoder: TextEncoder<Vector = SparseVector> {
     /// The number of terms.
     fn vocabulary(&self) -> usize;
 
-    /// The name of a term: its token, or its number after `#` where the tokenizer has no such token.
+    /// The name of a term: its token, or `#` and its id where the tokenizer has no such token.
     fn term(&self, term: u32) -> String;
 
-    /// The names of all terms in the order of their numbers.
+    /// The names of all terms in the order of their ids.
     fn terms(&self) -> Vec<String> {
         // Vocabularies are limited to 2^24 terms.
         (0..self.vocabulary() as u32)
@@ -125,13 +128,14 @@ pub trait DenseTextEncoder: TextEncoder<Vector = Vec<f32>> {
     /// True if all vectors have the Euclidean length 1.
     fn is_unit(&self) -> bool;
 
-    /// How vectors are to be compared, if the folder says so; sentence-transformers takes the cosine where it does not.
+    /// How vectors are compared, if the folder says so; the default of sentence-transformers is the
+    /// cosine.
     fn similarity(&self) -> Option<Similarity>;
 }
 
 /// A model that scores documents for queries.
 pub trait PairScorer: Scorer + Send + Sync {
-    /// The score of each pair of query and document, or why it has none.
+    /// The score of each pair of query and document, or the error of that pair.
     ///
     /// # Errors
     ///
@@ -163,7 +167,8 @@ pub trait TokenEncoder: PairScorer {
     /// As [`TextEncoder::encode_queries`].
     fn encode_queries(&self, texts: &[&str]) -> Result<Vec<TokenVectors>>;
 
-    /// The vectors of each document's tokens. Those of the windows of a long document follow one another.
+    /// The vectors of each document's tokens. Those of the windows of a long document follow one
+    /// another.
     ///
     /// # Errors
     ///

@@ -15,8 +15,8 @@ use super::{
 
 /// A model, loaded on the hardware that was chosen.
 ///
-/// The backend is chosen here, once for the model: what it calculates is compiled for that backend, and only the calls
-/// for a batch of texts are dynamic.
+/// The backend is chosen here, once for the model: what it calculates is compiled for that backend,
+/// and only the calls for a batch of texts are dynamic.
 ///
 /// ```
 /// use esparsa::backend::{CpuOptions, Hardware};
@@ -47,14 +47,15 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`](crate::Error::Model) for files that are missing, damaged or do not fit together;
-    /// [`Error::Io`](crate::Error::Io); [`Error::Device`](crate::Error::Device).
+    /// [`Error::Model`](crate::Error::Model) for files that are missing, damaged or do not fit
+    /// together; [`Error::Io`](crate::Error::Io); [`Error::Device`](crate::Error::Device).
     pub fn open(folder: impl AsRef<Path>, hardware: Hardware) -> Result<Self> {
         let folder = ModelFolder::open(folder.as_ref())?;
         Self::load(folder, hardware, LongText::default())
     }
 
-    /// Loads the model of a folder that was opened; `long` says what becomes of texts that are too long.
+    /// Loads the model of a folder that was opened; `long` says what becomes of texts that are too
+    /// long.
     ///
     /// # Errors
     ///

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use super::super::config::Family;
 use super::super::settings::Settings;
 
-/// What tokenizers that `vocab.txt` alone does not define need beside it.
+/// What tokenizers need that `vocab.txt` alone does not define.
 const COMPANIONS: [&str; 2] = [".codes", ".model"];
 
 /// A vocabulary that is no `tokenizer.json`.

@@ -1,9 +1,11 @@
-//! One `safetensors` file: its header, read and checked once, and the bytes of its tensors, read in pieces.
+//! One `safetensors` file: its header, read and checked once, and the bytes of its tensors, read in
+//! pieces.
 //!
-//! The crate `safetensors` knows the format: dtypes, sizes, and that tensors follow one another without gaps or overlaps.
-//! This file adds what the crate leaves open: names that occur twice, the length of the file, and errors that say which
-//! tensor is wrong. Tensors are read at their offsets instead of through a memory map, so that a file that somebody
-//! truncates meanwhile gives an error and not a signal.
+//! The crate `safetensors` knows the format: dtypes, sizes, and that tensors follow one another
+//! without gaps or overlaps. This file adds what the crate leaves open: names that occur twice, the
+//! length of the file, and errors that say which tensor is wrong. Tensors are read at their offsets
+//! instead of through a memory map, so that a file that somebody truncates meanwhile gives an error
+//! and not a signal.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -20,12 +22,13 @@ use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::error::{Error, Result};
 
-/// The longest header, in bytes: the limit of the crate, which checks it only with a whole file in memory.
+/// The longest header, in bytes: the limit of the crate, which checks it only with a whole file in
+/// memory.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 /// The bytes of the header's length, before the header.
 const LENGTH_BYTES: u64 = 8;
-/// Bytes read at a time: large enough to cost few calls, small enough to stay in the CPU's cache. A multiple of the size
-/// of every dtype that is read.
+/// Bytes read at a time: large enough to cost few calls, small enough to stay in the CPU's cache. A
+/// multiple of the size of every dtype that is read.
 const PIECE_BYTES: usize = 256 << 10;
 /// What a header calls the strings that describe the file; not a tensor.
 const METADATA: &str = "__metadata__";
@@ -66,7 +69,8 @@ impl TensorFile {
         &self.path
     }
 
-    /// Calls `each` with the bytes of a tensor of this file, piece after piece. No piece ends inside an element.
+    /// Calls `each` with the bytes of a tensor of this file, piece after piece. No piece ends
+    /// inside an element.
     pub(super) fn for_each_piece(
         &self,
         tensor: &TensorInfo,
@@ -89,8 +93,8 @@ impl TensorFile {
     }
 }
 
-/// The text of the header, of which no more is read than the file can hold. The inner error says what is wrong with the
-/// file.
+/// The text of the header, of which no more is read than the file can hold. The inner error says
+/// what is wrong with the file.
 fn header_text(file: &mut File, length: u64) -> io::Result<result::Result<Vec<u8>, String>> {
     if length < LENGTH_BYTES {
         return Ok(Err(format!(
@@ -117,8 +121,8 @@ fn header_text(file: &mut File, length: u64) -> io::Result<result::Result<Vec<u8
     Ok(Ok(text))
 }
 
-/// The tensors of a header in the order of their bytes, of which there are `data_bytes`: no tensor reaches out of the file
-/// or overlaps another, and each has as many bytes as its shape takes.
+/// The tensors of a header in the order of their bytes, of which there are `data_bytes`: no tensor
+/// reaches out of the file or overlaps another, and each has as many bytes as its shape takes.
 fn parse(text: &[u8], data_bytes: u64) -> result::Result<Vec<(String, TensorInfo)>, String> {
     let header: Header = serde_json::from_slice(text)
         .map_err(|error| format!("the safetensors header is damaged: {error}"))?;
@@ -142,7 +146,8 @@ fn explain(error: SafeTensorError, tensors: &[(String, TensorInfo)]) -> String {
              the header is damaged"
         );
     }
-    // The crate does not name a tensor whose size is wrong. Checked alone, that tensor is refused again.
+    // The crate does not name a tensor whose size is wrong. Checked alone, that tensor is refused
+    // again.
     let is_wrong = |(name, tensor): &&(String, TensorInfo)| {
         let (start, end) = tensor.data_offsets;
         let mut alone = tensor.clone();
@@ -163,7 +168,8 @@ fn explain(error: SafeTensorError, tensors: &[(String, TensorInfo)]) -> String {
     }
 }
 
-/// The tensors of a header as written, none twice: the crate keeps the last of two that have one name.
+/// The tensors of a header as written, none twice: the crate keeps the last of two that have one
+/// name.
 struct Header(Vec<(String, TensorInfo)>);
 
 impl<'de> Deserialize<'de> for Header {

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A file of a header and data, however wrong.
+/// A file of any header and data, right or wrong.
 fn file_bytes(header: &str, data: &[u8]) -> Vec<u8> {
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.as_bytes());
@@ -48,7 +48,7 @@ fn refused(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn values_of_all_three_types_are_read() {
+fn values_of_all_three_dtypes_are_read() {
     let header = json!({
         "__metadata__": {"format": "pt"},
         "a": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]},
@@ -127,7 +127,7 @@ fn a_missing_tensor_names_its_nearest() {
 }
 
 #[test]
-fn another_shape_names_both() {
+fn an_error_of_shapes_names_both() {
     let folder = folder_with(&vectors(&[("bert.a", &[1.0, 2.0])]));
     let weights = Weights::open(folder.path()).unwrap();
     let message = weights.tensor("a", &[2, 1]).unwrap_err().to_string();
@@ -138,7 +138,7 @@ fn another_shape_names_both() {
 }
 
 #[test]
-fn another_type_is_refused_when_it_is_asked_for() {
+fn a_dtype_that_is_no_float_is_refused_when_the_tensor_is_read() {
     let header = json!({"ids": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]}});
     let folder = folder_with(&file_bytes(&header.to_string(), &[0; 8]));
     let weights = Weights::open(folder.path()).unwrap();
@@ -147,7 +147,7 @@ fn another_type_is_refused_when_it_is_asked_for() {
 }
 
 #[test]
-fn numbers_that_are_not_finite_are_named_with_their_place() {
+fn values_that_are_not_finite_are_named_with_their_coordinates() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let header = json!({"w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}});
         let data = f32_bytes(&[0.0, 1.0, 2.0, 3.0, bad, 5.0]);
@@ -162,7 +162,7 @@ fn numbers_that_are_not_finite_are_named_with_their_place() {
 }
 
 #[test]
-fn the_fingerprint_knows_contents_and_not_their_order() {
+fn the_fingerprint_depends_on_contents_and_not_on_their_order() {
     let print = |bytes: &[u8]| {
         let folder = folder_with(bytes);
         Weights::open(folder.path()).unwrap().fingerprint().unwrap()
@@ -221,7 +221,7 @@ fn a_huge_header_length_is_refused_before_memory_is_taken() {
 }
 
 #[test]
-fn a_pointer_of_git_lfs_is_told_from_damage() {
+fn a_pointer_of_git_lfs_is_not_reported_as_damage() {
     let message = refused(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n");
     assert!(message.contains("git lfs pull"), "{message}");
 }

@@ -86,7 +86,7 @@ impl<'a> SparseRanges<'a> {
     fn max_impacts(&self) -> impl Iterator<Item = (f64, u8)> {
         let cut = self
             .all_cut()
-            .map(|term| (term.weight, term.list.greatest_impact()));
+            .map(|term| (term.weight, term.list.max_impact()));
         let few = self.few.iter().map(|term| (term.weight, term.max_impact));
         cut.chain(few).map(|(weight, max)| (f64::from(weight), max))
     }
@@ -105,7 +105,7 @@ impl<'a> SparseRanges<'a> {
         let mut bounds = vec![0u16; groups.len() * GROUP_RANGES as usize];
         for term in self.all_cut() {
             let weight = scale.weight(f64::from(term.weight));
-            let max_impacts = term.list.greatest_impacts();
+            let max_impacts = term.list.max_impacts();
             if part.is_whole() {
                 simd::add_bounds(level, term.groups, max_impacts, weight, &mut bounds);
                 continue;
@@ -171,7 +171,7 @@ impl CutTerm<'_> {
             return Ok(0);
         };
         let postings = self.list.postings(found)?;
-        *rest = rest.saturating_sub(self.weight * u32::from(self.list.greatest_of(found)));
+        *rest = rest.saturating_sub(self.weight * u32::from(self.list.max_of(found)));
         simd::add_scalar(self.weight, postings, sums);
         Ok(postings.len())
     }

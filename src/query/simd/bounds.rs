@@ -204,7 +204,7 @@ mod tests {
             let noted: Vec<u32> = (0..).zip(&expected).filter(|(_, b)| is_in(b)).map(|(p, _)| p).collect();
             for level in Level::all() {
                 let mut bounds = before.clone();
-                add_bounds(level, list.groups(), list.greatest_impacts(), weight, &mut bounds);
+                add_bounds(level, list.groups(), list.max_impacts(), weight, &mut bounds);
                 prop_assert_eq!(&bounds, &expected);
                 let mut places = vec![7];
                 at_least(level, &bounds, min, below, &mut places);

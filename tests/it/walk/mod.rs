@@ -160,6 +160,8 @@ pub fn questions(snapshot: &Snapshot) -> Vec<(Question, u64)> {
             }
             if let FieldReader::Dense(_) = parts {
                 all.push(Question::Vectors(place, field));
+            }
+            if parts.terms().is_none() {
                 continue;
             }
             all.push(Question::AllPostings(place, field));
@@ -245,7 +247,7 @@ pub fn ask(snapshot: &Snapshot, question: &Question) -> Result<u64> {
         }
         Question::Postings(place, field, term) => {
             if let Some((_, field)) = reader(place).fields().get(*field)
-                && let Some(terms) = dictionary(field)
+                && let Some(terms) = field.terms()
                 && let Some(entry) = terms.term(term)?
             {
                 postings(reader(place), field, &entry)?.hash(&mut digest);
@@ -276,17 +278,9 @@ pub fn ask(snapshot: &Snapshot, question: &Question) -> Result<u64> {
     Ok(digest.finish())
 }
 
-fn dictionary(field: &FieldReader) -> Option<&esparsa::format::dictionary::Dictionary> {
-    match field {
-        FieldReader::Text(text) => Some(&text.terms),
-        FieldReader::Sparse(sparse) => Some(&sparse.terms),
-        FieldReader::Dense(_) => None,
-    }
-}
-
 fn terms(field: &FieldReader) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
-    let Some(terms) = dictionary(field) else {
+    let Some(terms) = field.terms() else {
         return found;
     };
     let mut terms = terms.iter();
@@ -311,7 +305,7 @@ type Postings = Vec<(u32, u32)>;
 
 fn all_postings(reader: &SegmentReader, field: &FieldReader) -> Result<Vec<(Vec<u8>, Postings)>> {
     let mut found = Vec::new();
-    let Some(terms) = dictionary(field) else {
+    let Some(terms) = field.terms() else {
         return Ok(found);
     };
     let mut terms = terms.iter();
@@ -345,7 +339,7 @@ fn postings(reader: &SegmentReader, field: &FieldReader, entry: &TermEntry) -> R
                 list.for_each(|document, steps| found.push((document, impact(steps))))?;
             }
         }
-        FieldReader::Dense(_) => {}
+        _ => {}
     }
     Ok(found)
 }
