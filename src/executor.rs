@@ -170,7 +170,7 @@ impl Executor for Inline {
 /// assert!(seen_by_the_work.check("searching").is_ok());
 /// token.cancel();
 /// let stopped = seen_by_the_work.check("searching").unwrap_err();
-/// assert!(matches!(stopped, Error::Cancelled { work: "searching" }));
+/// assert!(matches!(stopped, Error::Cancelled { work: "searching", .. }));
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct CancelToken {

@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 use crate::index::Snapshot;
 
 impl Snapshot {
-    /// Searches with each query, on `threads` threads, and returns results in the order of the queries.
+    /// Searches with each query, on `threads` threads, and returns results in the order of the
+    /// queries.
     ///
     /// With 1 thread everything runs on the caller's; with more, on that many of the index's
     /// [executor](crate::IndexOptions::executor).

@@ -1,10 +1,12 @@
-//! Block-max WAND: as WAND, and a pivot is left unscored when the bounds of its blocks do not suffice.
+//! Block-max WAND: as WAND, and a pivot is left unscored when the bounds of its blocks do not
+//! suffice.
 //!
 //! Ding and Suel, "Faster top-k document retrieval using block-max indexes", SIGIR 2011.
 //!
-//! Invariant: as for [`wand`](super::wand). Besides, when the bounds of the blocks that hold the pivot do not exceed
-//! the threshold together, no document before the end of the first of these blocks can be kept, nor
-//! any before the next cursor's document, so all cursors move past the nearer of the two.
+//! Invariant: as for [`wand`](super::wand). Besides, when the bounds of the blocks that hold the
+//! pivot do not exceed the threshold together, no document before the end of the first of these
+//! blocks can be kept, nor any before the next cursor's document, so all cursors move past the
+//! nearer of the two.
 //!
 //! The planner never picks it: MaxScore was faster on every workload that was measured
 //! (`benches/README.md`). It is a baseline, for

@@ -22,11 +22,12 @@ const ROUNDS: usize = 2;
 
 impl Snapshot {
     /// Searches a sparse field with these queries exactly and with many efforts, and returns the
-    /// recall and the time of each: what [`SearchOptions::recall`] chooses by. A hundred queries like
-    /// those that are expected are enough.
+    /// recall and the time of each: what [`SearchOptions::recall`] chooses by. A hundred queries
+    /// like those that are expected are enough.
     ///
     /// It takes about 170 times as long as the exact searches of the queries.
-    /// [`IndexWriter::keep_calibration`](crate::IndexWriter::keep_calibration) keeps the result with the index.
+    /// [`IndexWriter::keep_calibration`](crate::IndexWriter::keep_calibration) keeps the result
+    /// with the index.
     ///
     /// ```
     /// use esparsa::{Document, Index, Query, Schema, SearchOptions, Sparse};
@@ -51,8 +52,8 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when there is no query, the index has fewer than 10 documents, or the
-    /// queries are not all of one sparse field or ask for all terms; else as
+    /// [`Error::InvalidInput`] when there is no query, the index has fewer than 10 documents, or
+    /// the queries are not all of one sparse field or ask for all terms; else as
     /// [`search`](Self::search).
     pub fn calibrate(&self, queries: &[Query]) -> Result<Calibration> {
         let Some(first) = queries.first() else {

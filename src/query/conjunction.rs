@@ -162,7 +162,8 @@ struct Candidates<S> {
     /// The candidates, and their sums so far.
     documents: Vec<DocId>,
     sums: Vec<S>,
-    /// What each term, in the query's term order, contributes to each document of the lead that has it.
+    /// What each term, in the query's term order, contributes to each document of the lead that has
+    /// it.
     contributions: Vec<Vec<S>>,
     matches: Matches<S>,
 }

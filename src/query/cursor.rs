@@ -250,8 +250,8 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
         }
     }
 
-    /// The first block from `from` on whose last document is at or after `target`: doubling steps, then
-    /// halving.
+    /// The first block from `from` on whose last document is at or after `target`: doubling steps,
+    /// then halving.
     #[inline]
     fn find_block(&self, from: usize, target: DocId) -> usize {
         let table = self.list.table();
@@ -336,8 +336,8 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
         }
     }
 
-    /// Calls `visit` with documents and values, piece by piece, from `start` until `end`, exclusive, and
-    /// moves to `end`.
+    /// Calls `visit` with documents and values, piece by piece, from `start` until `end`,
+    /// exclusive, and moves to `end`.
     #[inline]
     pub fn for_window(
         &mut self,

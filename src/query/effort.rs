@@ -1,9 +1,9 @@
 //! How much of a query is worked on, to reach a recall.
 //!
-//! An approximate sparse search skips the terms of the query with the lowest weights, and the ranges
-//! of documents whose bound, lowered by the slack, does not reach the threshold. How much may be
-//! skipped is read from the field's [`Calibration`], or from measurements on generated vectors of
-//! SPLADE's shape if the field has none.
+//! An approximate sparse search skips the terms of the query with the lowest weights, and the
+//! ranges of documents whose bound, lowered by the slack, does not reach the threshold. How much
+//! may be skipped is read from the field's [`Calibration`], or from measurements on generated
+//! vectors of SPLADE's shape if the field has none.
 
 use crate::format::{Calibration, CalibrationPoint};
 
@@ -66,7 +66,8 @@ fn choose(points: &[CalibrationPoint], k: usize, recall: f32) -> Option<&Calibra
     good.min_by(|a, b| a.microseconds.total_cmp(&b.microseconds))
 }
 
-/// Share, and recall of the best 10 and 1,000, of 200 queries on a million generated vectors of SPLADE's shape.
+/// Share, and recall of the best 10 and 1,000, of 200 queries on a million generated vectors of
+/// SPLADE's shape.
 const UNMEASURED: [(f32, f32, f32); 6] = [
     (0.97, 0.992, 0.996),
     (0.95, 0.983, 0.994),
@@ -90,8 +91,8 @@ fn unmeasured() -> Vec<CalibrationPoint> {
 }
 
 impl Calibration {
-    /// The point by which a search for `k` documents with this recall skips terms and ranges; `None`
-    /// when no point has the recall, and the search is exact.
+    /// The point by which a search for `k` documents with this recall skips terms and ranges;
+    /// `None` when no point has the recall, and the search is exact.
     pub fn point(&self, k: usize, recall: f32) -> Option<&CalibrationPoint> {
         choose(&self.points, k, recall)
     }

@@ -21,7 +21,8 @@ pub struct TermExplanation {
     pub document_frequency: u64,
     /// Text: idf times the term's frequency in the query. Sparse: the weight as the query gives it.
     pub query_weight: f32,
-    /// Text: the term's frequency in the document. Sparse: its impact. 0 when the document lacks it.
+    /// Text: the term's frequency in the document. Sparse: its impact. 0 when the document lacks
+    /// it.
     pub value: u32,
     /// What the term adds to the score.
     pub contribution: f32,

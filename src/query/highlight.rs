@@ -9,8 +9,8 @@ use crate::format::FieldKind;
 use crate::index::Snapshot;
 
 impl Snapshot {
-    /// The words of `text` that have a term of a text query, as byte ranges in order; none for a query
-    /// of a vector. The text is analyzed as the query's field is.
+    /// The words of `text` that have a term of a text query, as byte ranges in order; none for a
+    /// query of a vector. The text is analyzed as the query's field is.
     ///
     /// ```
     /// use esparsa::{Index, Query, Schema, Text};
@@ -28,7 +28,8 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`](crate::Error::InvalidInput) when the query's field is not a text field of the index.
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) when the query's field is not a text
+    /// field of the index.
     pub fn highlight(&self, query: &Query, text: &str) -> Result<Vec<Range<usize>>> {
         let QueryKind::Text(words) = &query.kind else {
             return Ok(Vec::new());

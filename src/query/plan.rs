@@ -166,7 +166,8 @@ impl fmt::Display for Reason {
     }
 }
 
-/// From this number of lists on, keeping bounds for each costs as much as it saves, when k is large.
+/// From this number of lists on, keeping bounds for each costs as much as it saves, when k is
+/// large.
 const MANY_CURSORS: usize = 30;
 /// k is large when it is more than one in this number of documents.
 const LARGE_K_SHARE: u64 = 320;

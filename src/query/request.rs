@@ -49,8 +49,8 @@ impl QueryKind {
 }
 
 impl Query {
-    /// Words for a text field, analyzed as its documents were. Documents with any of the words match,
-    /// unless [all are asked for](Self::with_all_terms); a word given twice counts twice.
+    /// Words for a text field, analyzed as its documents were. Documents with any of the words
+    /// match, unless [all are asked for](Self::with_all_terms); a word given twice counts twice.
     pub fn text(field: impl Into<String>, text: impl Into<String>) -> Self {
         Self::new(field.into(), QueryKind::Text(text.into()))
     }
@@ -187,8 +187,8 @@ impl SearchOptions {
         }
     }
 
-    /// Uses this algorithm instead of the planner's choice. A search with a query or a field that the
-    /// algorithm cannot search is refused;
+    /// Uses this algorithm instead of the planner's choice. A search with a query or a field that
+    /// the algorithm cannot search is refused;
     /// [`Snapshot::algorithms`](crate::Snapshot::algorithms) lists those that can.
     #[must_use]
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
@@ -218,9 +218,9 @@ impl SearchOptions {
     }
 
     /// Lets one query run on up to `threads` threads of the index's
-    /// [executor](crate::IndexOptions::executor) (default 1, at most 1,024): its segments, and parts
-    /// of large ones, are searched at the same time. Results are the same, bit for bit; with a
-    /// [`recall`](Self::recall) below 1, what is skipped may differ from search to search.
+    /// [executor](crate::IndexOptions::executor) (default 1, at most 1,024): its segments, and
+    /// parts of large ones, are searched at the same time. Results are the same, bit for bit; with
+    /// a [`recall`](Self::recall) below 1, what is skipped may differ from search to search.
     ///
     /// This reduces the latency of one expensive query, not its cost: threads learn of each other's
     /// best documents only as they go, so together they do more work than one alone. For many

@@ -1,4 +1,5 @@
-//! What a search returns: hits, whose ids are looked up when somebody asks for them, and statistics.
+//! What a search returns: hits, whose ids are looked up when somebody asks for them, and
+//! statistics.
 
 use std::fmt;
 

@@ -7,11 +7,11 @@ use crate::error::Result;
 use crate::index::Snapshot;
 
 impl Snapshot {
-    /// The best `k` documents of a query, best first; fewer when fewer match. A query without terms finds
-    /// nothing.
+    /// The best `k` documents of a query, best first; fewer when fewer match. A query without terms
+    /// finds nothing.
     ///
-    /// Of a query with more than 4,096 terms that documents have, the 4,096 with the highest weights
-    /// are searched; the weight of a word is idf times its frequency in the query.
+    /// Of a query with more than 4,096 terms that documents have, the 4,096 with the highest
+    /// weights are searched; the weight of a word is idf times its frequency in the query.
     /// [`SearchStatistics::terms_left_out`](crate::SearchStatistics::terms_left_out) counts the
     /// others. A query that asks for [all terms](Query::with_all_terms) cannot leave any out, so
     /// there that is an error.
@@ -39,7 +39,8 @@ impl Snapshot {
     /// when the query or the options ask for what the field cannot do, or when `k` is 0;
     /// [`Error::Limit`](crate::Error::Limit) when `k` or the number of terms that all must be there
     /// is too large; [`Error::Corrupt`](crate::Error::Corrupt) when bytes that must be read are
-    /// damaged; [`Error::Cancelled`](crate::Error::Cancelled) when the options' token was cancelled.
+    /// damaged; [`Error::Cancelled`](crate::Error::Cancelled) when the options' token was
+    /// cancelled.
     pub fn search(&self, query: &Query, k: usize) -> Result<Hits> {
         Ok(self.search_with(query, &SearchOptions::new(k))?.hits)
     }

@@ -21,8 +21,8 @@ use super::score::Ranked;
 use super::shared_threshold::SharedThreshold;
 use crate::error::{Error, Result};
 
-/// Postings that are worth a thread: starting one takes 20 to 50 µs, in which one thread gets through
-/// about half of these.
+/// Postings that are worth a thread: starting one takes 20 to 50 µs, in which one thread gets
+/// through about half of these.
 const POSTINGS_PER_THREAD: u64 = 100_000;
 
 /// A part of a segment to be searched.

@@ -1,9 +1,10 @@
 //! Dense search finds what the chapter says, bit for bit, on random indexes.
 //!
-//! Each case draws an index (dimensions, element, metric, documents of which some lack the vector, segments, deletes, merges
-//! in another order), a query and k, and compares every hit with scores written out here from the documents, as
-//! `format-spec/dense.md` defines them. `ESPARSA_ORACLE_CASES` sets the number of cases, `ESPARSA_ORACLE_SEED` the first seed; a
-//! failure names its seed.
+//! Each case draws an index (dimensions, element, metric, documents of which some lack the vector,
+//! segments, deletes, merges in another order), a query and k, and compares every hit with scores
+//! written out here from the documents, as `format-spec/dense.md` defines them.
+//! `ESPARSA_ORACLE_CASES` sets the number of cases, `ESPARSA_ORACLE_SEED` the first seed; a failure
+//! names its seed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! Filtered searches return what is left of the unfiltered ones when the documents that the filter
 //! rejects are taken out, bit for bit, on random indexes.
 //!
-//! The slow evaluator is the exhaustive search for all documents, which `oracle` and `dense` compare
-//! with scores written out from the documents; the filter is applied to its result here. A case is a
-//! filter and a k; it is searched by every algorithm and by the planner's choice, half of the time
-//! on several threads. Indexes (several segments, deletes, a field of every kind) and queries are
-//! shared by many cases. Some filters reject exactly the best documents, so that bounds or seeds
-//! that count rejected documents are found out.
+//! The slow evaluator is the exhaustive search for all documents, which `oracle` and `dense`
+//! compare with scores written out from the documents; the filter is applied to its result here. A
+//! case is a filter and a k; it is searched by every algorithm and by the planner's choice, half of
+//! the time on several threads. Indexes (several segments, deletes, a field of every kind) and
+//! queries are shared by many cases. Some filters reject exactly the best documents, so that bounds
+//! or seeds that count rejected documents are found out.
 //!
 //! A million cases by hand:
 //!

@@ -168,7 +168,8 @@ fn build(random: &mut Random) -> Case {
     }
 }
 
-/// BM25 as the design gives it, from the documents; scores differ from the engine's in rounding only.
+/// BM25 as the design gives it, from the documents; scores differ from the engine's in rounding
+/// only.
 fn naive_bm25(case: &Case, words: &[u64], bm25: Bm25) -> Option<BTreeMap<u64, f64>> {
     let written = case.written.as_ref()?;
     let count = written.iter().filter(|row| !row.words.is_empty()).count() as f64;

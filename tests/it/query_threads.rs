@@ -1,7 +1,7 @@
 //! One query on several threads finds what it finds on one, bit for bit.
 //!
-//! Beside the random cases of `oracle`, which are small: an index with a segment of several groups of ranges, one where
-//! all documents are equal, and damaged ones.
+//! Beside the random cases of `oracle`, which are small: an index with a segment of several groups
+//! of ranges, one where all documents are equal, and damaged ones.
 
 use std::sync::Arc;
 

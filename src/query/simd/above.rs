@@ -219,7 +219,8 @@ mod x86 {
             9, 8, 7, 6, 5, 4, 3, 2, 1, 0,
         );
         for words in words.as_chunks::<32>().0 {
-            // SAFETY: there are 32 words; `count` is at most the number of words before, with room for 32 more behind.
+            // SAFETY: there are 32 words; `count` is at most the number of words before, with room
+            // for 32 more behind.
             unsafe {
                 let words = _mm512_loadu_si512(words.as_ptr().cast());
                 let set = _mm512_test_epi16_mask(words, words);

@@ -291,7 +291,8 @@ mod x86 {
         ) => {
             /// # Safety
             ///
-            /// There are whole rows of `query.len()` elements, which are whole cache lines, one for each score.
+            /// There are whole rows of `query.len()` elements, which are whole cache lines, one for
+            /// each score.
             #[target_feature(enable = "avx512f,avx512bw,avx2")]
             pub unsafe fn $wide(rows: &[u8], query: &[$query], scores: &mut [f32]) {
                 let row_bytes = query.len() * $bytes / $numbers;
@@ -307,7 +308,8 @@ mod x86 {
                                 fetch(start.wrapping_add(ahead + line));
                             }
                             for at in (line..line + LINE).step_by($bytes) {
-                                // SAFETY: a register's elements begin here, in the query and in each row.
+                                // SAFETY: a register's elements begin here, in the query and in
+                                // each row.
                                 unsafe {
                                     let $weight = query.as_ptr().add(at / $bytes * $numbers);
                                     for (sum, start) in sums.iter_mut().zip(starts) {
@@ -327,7 +329,8 @@ mod x86 {
 
             /// # Safety
             ///
-            /// There are whole rows of `query.len()` elements, which are whole cache lines, one for each score.
+            /// There are whole rows of `query.len()` elements, which are whole cache lines, one for
+            /// each score.
             #[target_feature(enable = "avx2,fma,f16c")]
             pub unsafe fn $narrow(rows: &[u8], query: &[$query], scores: &mut [f32]) {
                 let row_bytes = query.len() * $bytes / $numbers;
@@ -344,7 +347,8 @@ mod x86 {
                             }
                             for at in (line..line + LINE).step_by($bytes) {
                                 for half in 0..2 {
-                                    // SAFETY: half a wide register's elements begin here, in the query and in each row.
+                                    // SAFETY: half a wide register's elements begin here, in the
+                                    // query and in each row.
                                     unsafe {
                                         let place = at / $bytes * $numbers + half * $numbers / 2;
                                         let $weight8 = query.as_ptr().add(place);
