@@ -183,6 +183,7 @@
 
 #[cfg(feature = "neural")]
 pub mod backend;
+mod bytes;
 #[doc(hidden)]
 pub mod doc_set;
 pub mod error;

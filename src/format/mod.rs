@@ -47,7 +47,7 @@ pub use container::{Container, ContainerWriter, FileKind};
 pub use dense::{DenseElement, DenseMetric};
 pub use model_identity::ModelIdentity;
 pub use schema::{FieldKind, FieldNumber, FieldOptions, Schema, SparseLayout, SparseTerms};
-pub use section::{Section, SharedBytes, Verify};
+pub use section::{Section, Verify};
 
 pub use crate::doc_set::DocId;
 

@@ -18,12 +18,12 @@ use super::commit::{DamagedCommit, expect_newest, free_number, last_commit, remo
 use super::open::{Index, IndexOptions, WriterAnalyzers};
 use super::options::WriterOptions;
 use super::pool::{BatchInput, ParsedBatch, Pool, ReadyBatch, ReadySegment};
+use super::segment_cache::SegmentCache;
 use super::segments::{LiveSegment, Segments};
-use super::snapshot::open_segment;
 use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, segment_file};
 use crate::format::{Calibration, FieldKind, Schema, Verify};
-use crate::segment::{self, Document, Reorder, SegmentReader, Source, WriteOptions};
+use crate::segment::{self, Document, Reorder, Source, WriteOptions};
 use crate::store::{Directory, FileSystem, Lock};
 
 /// What a commit made durable.
@@ -69,6 +69,7 @@ const TABLE_SHARE: f64 = 0.1;
 /// ```
 pub struct IndexWriter {
     directory: Arc<dyn Directory>,
+    cache: Arc<SegmentCache>,
     index_options: Arc<IndexOptions>,
     analyzers: Arc<WriterAnalyzers>,
     schema: Arc<Schema>,
@@ -127,9 +128,9 @@ impl IndexWriter {
             );
             return Err(Error::invalid(message));
         }
-        let directory = index.directory.clone();
+        let directory = index.cache.directory().clone();
         let lock = directory.lock()?;
-        let manifest = expect_newest(&*directory, index.options.damaged)?;
+        let (manifest, _) = expect_newest(&*directory, index.options.damaged)?;
         let schema = Arc::new(manifest.schema.clone());
         if let Some(field) = schema
             .fields()
@@ -153,6 +154,7 @@ impl IndexWriter {
             last_commit: last_commit(&*directory, &manifest)?,
             next_file: free_number(&*directory, &manifest)?,
             directory,
+            cache: index.cache.clone(),
             index_options: index.options.clone(),
             analyzers,
             schema,
@@ -188,8 +190,7 @@ impl IndexWriter {
     fn load_committed(&mut self) -> Result<()> {
         self.segments = Segments::default();
         for entry in &self.manifest.segments {
-            let verify = self.index_options.verify;
-            let segment = open_segment(&*self.directory, entry, &self.schema, verify)?;
+            let segment = self.cache.open(entry, &self.schema)?;
             self.segments.push(LiveSegment::committed(&segment));
         }
         // Only now is it known that the commit can be used.
@@ -374,17 +375,16 @@ impl IndexWriter {
             );
             return Err(Error::invalid(message));
         }
-        let attached = self.try_attach(path.as_ref(), &snapshot);
+        let attached = self.try_attach(&**other.cache.directory(), &snapshot);
         self.guard(attached)
     }
 
     fn segment_job(&self, number: u64, reorder: Option<Reorder>) -> SegmentJob {
         SegmentJob {
-            directory: self.directory.clone(),
+            cache: self.cache.clone(),
             schema: self.schema.clone(),
             number,
             reorder,
-            verify: self.index_options.verify,
             cancel: self.cancel.clone(),
         }
     }
@@ -410,11 +410,10 @@ impl IndexWriter {
 /// What writing a segment takes beside its sources.
 #[derive(Clone)]
 struct SegmentJob {
-    directory: Arc<dyn Directory>,
+    cache: Arc<SegmentCache>,
     schema: Arc<Schema>,
     number: u64,
     reorder: Option<Reorder>,
-    verify: Verify,
     cancel: Arc<AtomicBool>,
 }
 
@@ -422,7 +421,7 @@ impl SegmentJob {
     /// Writes a segment file, makes its content durable, and opens it.
     fn run(&self, sources: &[Source<'_>]) -> Result<ReadySegment> {
         let name = segment_file(self.number);
-        let directory = &*self.directory;
+        let directory = &**self.cache.directory();
         let options = WriteOptions {
             reorder: self.reorder,
             scratch: directory,
@@ -433,8 +432,7 @@ impl SegmentJob {
         file.sync()
             .map_err(|e| Error::io(directory.path().join(&name), "fsync", e))?;
         drop(file);
-        let bytes = directory.open(&name)?;
-        let reader = SegmentReader::open(bytes, &name, &self.schema, self.verify)?;
+        let reader = self.cache.open_segment(self.number, None, &self.schema)?;
         Ok(ReadySegment {
             number: self.number,
             written,

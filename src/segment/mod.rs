@@ -54,6 +54,7 @@ pub(crate) use document::check_sum;
 pub use document::{Document, FieldValue};
 pub(crate) use document_map::DocumentMap;
 pub use invert::{InvertedBatch, Inverter};
+pub(crate) use reader::WeakSegmentReader;
 pub use reader::{FieldReader, SegmentReader, SparseField, TextField};
 pub use verify::verify;
 pub(crate) use write::MERGE_BYTES_PER_DOCUMENT;

@@ -1,7 +1,8 @@
 //! The file of a segment, opened: its parts, found in constant time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use crate::bytes::FileHandle;
 use crate::error::{Error, Result};
 use crate::format::dense::DenseVectors;
 use crate::format::dictionary::{Dictionary, Payload, TermEntry};
@@ -12,8 +13,7 @@ use crate::format::sparse_postings::{SparseList, open_lists, read_exponents};
 use crate::format::stored::Stored;
 use crate::format::text_postings::TextList;
 use crate::format::{
-    Container, DocId, FieldKind, FieldNumber, FileKind, Malformed, Schema, Section, SharedBytes,
-    Verify,
+    Container, DocId, FieldKind, FieldNumber, FileKind, Malformed, Schema, Section, Verify,
 };
 
 /// A text field of a segment.
@@ -57,6 +57,20 @@ pub struct SegmentReader {
     inner: Arc<Parts>,
 }
 
+/// A segment that somebody may hold open; see [`SegmentReader::downgrade`].
+#[derive(Clone, Debug)]
+pub(crate) struct WeakSegmentReader {
+    inner: Weak<Parts>,
+}
+
+impl WeakSegmentReader {
+    /// The segment, if anybody still holds it open.
+    pub fn upgrade(&self) -> Option<SegmentReader> {
+        let inner = self.inner.upgrade()?;
+        Some(SegmentReader { inner })
+    }
+}
+
 struct Parts {
     container: Container,
     info: SegmentInfo,
@@ -77,6 +91,13 @@ impl std::fmt::Debug for Parts {
 }
 
 impl SegmentReader {
+    /// The same segment, not held open.
+    pub(crate) fn downgrade(&self) -> WeakSegmentReader {
+        WeakSegmentReader {
+            inner: Arc::downgrade(&self.inner),
+        }
+    }
+
     /// Bytes of the largest dictionary.
     pub(crate) fn key_bytes(&self) -> u64 {
         let sections = self.inner.container.sections();
@@ -90,8 +111,13 @@ impl SegmentReader {
     /// # Errors
     ///
     /// [`Error::Corrupt`] or [`Error::TooNew`] when the file cannot be used.
-    pub fn open(bytes: SharedBytes, file: &str, schema: &Schema, verify: Verify) -> Result<Self> {
-        let container = Container::open(bytes, file, FileKind::Segment, verify)?;
+    pub fn open(
+        source: Arc<dyn FileHandle>,
+        file: &str,
+        schema: &Schema,
+        verify: Verify,
+    ) -> Result<Self> {
+        let container = Container::open(source, file, FileKind::Segment, verify)?;
         let section = container.section("info", None)?;
         let info = SegmentInfo::read(section)?;
         let ids = Ids::open(

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use esparsa::format::SharedBytes;
 use esparsa::format::manifest::{deletes_file, manifest_file, segment_file};
-use esparsa::store::{Directory, Fault, Faulty, FileSink, Lock, Memory};
+use esparsa::store::{
+    Directory, Fault, Faulty, FileHandle, FileSink, FileVersion, Lock, Memory, Scratch,
+};
 use esparsa::{
     Document, Error, Index, IndexOptions, IndexWriter, MergePolicy, Result, Schema, WriterOptions,
 };
@@ -19,7 +20,7 @@ use esparsa::{
 /// External ids and what is stored for them.
 type Contents = BTreeMap<String, String>;
 
-/// A folder that fails on demand and remembers what was renamed and removed since it was last made
+/// A folder that fails on demand and remembers what was published and removed since it was last made
 /// durable.
 #[derive(Clone, Debug)]
 struct Disk {
@@ -32,7 +33,7 @@ struct Names {
     /// A removal or a listing failed. When that happens after a commit, nobody is told.
     cleaning_failed: bool,
     created: Vec<String>,
-    renamed: BTreeSet<String>,
+    published: BTreeSet<String>,
     removed: BTreeSet<String>,
 }
 
@@ -49,7 +50,7 @@ impl Disk {
     }
 
     /// The folders that a machine may find after losing power now: names and content that were not
-    /// synced reached the disk or not, or of the names nothing but what was renamed or removed.
+    /// synced reached the disk or not, or of the names nothing but what was published or removed.
     fn after_crash(&self) -> Vec<(String, Memory)> {
         let mut found = Vec::new();
         for names in [false, true] {
@@ -58,15 +59,15 @@ impl Disk {
                 found.push((format!("names {names}, content {content}"), memory));
             }
         }
-        let renamed = self.faulty.after_crash(false, false);
+        let published = self.faulty.after_crash(false, false);
         let all = self.faulty.after_crash(true, false);
-        for name in &self.names().renamed {
+        for name in &self.names().published {
             // A file may have been removed again since.
             if let Some(bytes) = all.bytes(name) {
-                renamed.overwrite(name, bytes.to_vec());
+                published.overwrite(name, bytes.to_vec());
             }
         }
-        found.push(("renames alone".into(), renamed));
+        found.push(("published names alone".into(), published));
         let removed = self.faulty.after_crash(false, false);
         for name in &self.names().removed {
             // A file that was never durable is not there to be removed.
@@ -84,14 +85,25 @@ impl Directory for Disk {
         Ok(file)
     }
 
-    fn open(&self, name: &str) -> Result<SharedBytes> {
+    fn open(&self, name: &str) -> Result<Arc<dyn FileHandle>> {
         self.faulty.open(name)
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<()> {
-        self.faulty.rename(from, to)?;
-        self.names().renamed.insert(to.to_owned());
-        Ok(())
+    fn version(&self, name: &str) -> Result<Option<FileVersion>> {
+        self.faulty.version(name)
+    }
+
+    fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
+        let published = self.faulty.publish(name, bytes);
+        let mut names = self.names();
+        if matches!(published, Ok(true)) {
+            // It ends by making the names of the folder durable.
+            names.published.clear();
+            names.removed.clear();
+        } else if self.faulty.after_crash(true, false).bytes(name).is_some() {
+            names.published.insert(name.to_owned());
+        }
+        published
     }
 
     fn remove(&self, name: &str) -> Result<()> {
@@ -111,13 +123,17 @@ impl Directory for Disk {
     fn sync(&self) -> Result<()> {
         self.faulty.sync()?;
         let mut names = self.names();
-        names.renamed.clear();
+        names.published.clear();
         names.removed.clear();
         Ok(())
     }
 
     fn lock(&self) -> Result<Box<dyn Lock>> {
         self.faulty.lock()
+    }
+
+    fn scratch(&self) -> Result<Box<dyn Scratch>> {
+        self.faulty.scratch()
     }
 
     fn path(&self) -> PathBuf {

@@ -2,9 +2,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 
 use super::*;
-use crate::format::SharedBytes;
 use crate::index::{MergePolicy, OnDuplicate};
-use crate::store::{FileSink, Memory};
+use crate::store::{FileHandle, FileSink, FileVersion, Memory};
 
 fn schema() -> Schema {
     let schema = Schema::new().text("text", "simple").unwrap();
@@ -189,12 +188,16 @@ impl Directory for Gate {
         self.memory.create(name)
     }
 
-    fn open(&self, name: &str) -> Result<SharedBytes> {
+    fn open(&self, name: &str) -> Result<Arc<dyn FileHandle>> {
         self.memory.open(name)
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<()> {
-        self.memory.rename(from, to)
+    fn version(&self, name: &str) -> Result<Option<FileVersion>> {
+        self.memory.version(name)
+    }
+
+    fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
+        self.memory.publish(name, bytes)
     }
 
     fn remove(&self, name: &str) -> Result<()> {
