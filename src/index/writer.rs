@@ -7,11 +7,13 @@ mod discard;
 mod finish;
 mod flow;
 mod merging;
+mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+
+use scope::JobScope;
 
 use super::buffer::Buffer;
 use super::commit::{DamagedCommit, expect_newest, free_number, last_commit, remove_unused};
@@ -41,6 +43,8 @@ pub struct CommitReport {
 const BATCH_BYTES: usize = 1 << 20;
 /// What a document costs beyond its bytes, so that many tiny ones end a batch too.
 const DOCUMENT_OVERHEAD: usize = 64;
+/// Results that may wait for one before them.
+const MAX_ARRIVED: usize = 64;
 /// Share of the memory that the documents of the next segment may take. As much again is held while
 /// the segment before is being written; the rest is for batches on their way and the tables of threads.
 const BUFFER_SHARE: f64 = 0.25;
@@ -90,10 +94,13 @@ pub struct IndexWriter {
     writing: bool,
     /// Numbers of the files that merges are writing.
     merging: BTreeSet<u64>,
-    /// A merge that met a limit, until somebody asks for one.
-    failed_merge: Option<Error>,
-    /// Tells merges to stop, when their results are not wanted any more.
-    cancel: Arc<AtomicBool>,
+    /// The first merge that failed, by its number, until somebody waits for merges.
+    failed_merge: Option<(u64, Error)>,
+    /// The merge that [`merge_to`](Self::merge_to) waits for.
+    wanted_merge: Option<u64>,
+    failed_wanted: Option<Error>,
+    /// What the jobs that run may do.
+    scope: JobScope,
     errors: Vec<Error>,
     calibrations: Vec<Calibration>,
     changed: bool,
@@ -118,6 +125,13 @@ impl IndexWriter {
     pub(super) fn open(index: &Index, options: WriterOptions) -> Result<Self> {
         if options.threads == 0 || options.threads > 1_024 {
             let message = format!("expected 1 to 1024 threads, found {}", options.threads);
+            return Err(Error::invalid(message));
+        }
+        if options.merge_threads > 1_024 {
+            let message = format!(
+                "expected 0 to 1024 threads for merges, found {}",
+                options.merge_threads
+            );
             return Err(Error::invalid(message));
         }
         if options.memory < WriterOptions::MIN_MEMORY {
@@ -145,12 +159,13 @@ impl IndexWriter {
         let table_memory = (options.memory as f64 * TABLE_SHARE) as usize;
         let mut writer = Self {
             pool: Pool::new(
+                &index.options.executor,
                 options.threads,
                 options.merge_threads,
                 table_memory,
                 &schema,
                 &analyzers,
-            )?,
+            ),
             last_commit: last_commit(&*directory, &manifest)?,
             next_file: free_number(&*directory, &manifest)?,
             directory,
@@ -171,7 +186,9 @@ impl IndexWriter {
             writing: false,
             merging: BTreeSet::new(),
             failed_merge: None,
-            cancel: Arc::default(),
+            wanted_merge: None,
+            failed_wanted: None,
+            scope: JobScope::default(),
             errors: Vec::new(),
             calibrations: Vec::new(),
             changed: false,
@@ -249,8 +266,9 @@ impl IndexWriter {
         self.arrived
             .insert(self.next_sequence, Step::Delete(id.to_owned()));
         self.next_sequence += 1;
-        let accepted = self.accept_arrived();
-        self.guard(accepted)
+        // Results are taken too: a load of deletes alone must not pile them up.
+        let taken = self.take_results();
+        self.guard(taken)
     }
 
     /// Bad input met since the last call, in the order of the input.
@@ -292,14 +310,18 @@ impl IndexWriter {
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit).
+    /// As [`commit`](Self::commit), and, without poisoning the writer, the first error of a merge
+    /// since the last call: its segments stay as they were and are not merged again by this writer.
     pub fn wait_for_merges(&mut self) -> Result<()> {
         self.check_poison()?;
         let waited = self.write_everything().and_then(|()| {
             self.plan_merges();
             self.finish_merges()
         });
-        self.guard(waited)
+        self.guard(waited)?;
+        self.failed_merge
+            .take()
+            .map_or(Ok(()), |(_, error)| Err(error))
     }
 
     /// Merges until there are at most `segments` segments and, if that is 1, no deleted document waits
@@ -308,7 +330,8 @@ impl IndexWriter {
     /// # Errors
     ///
     /// As [`commit`](Self::commit), and, without poisoning the writer, [`Error::InvalidInput`] when
-    /// `segments` is 0 and [`Error::Limit`] when a segment would be too large.
+    /// `segments` is 0, [`Error::Limit`] when a segment would be too large, and what else made the
+    /// merge fail: its segments stay as they were.
     pub fn merge_to(&mut self, segments: usize) -> Result<()> {
         self.check_poison()?;
         if segments == 0 {
@@ -316,11 +339,10 @@ impl IndexWriter {
                 "expected to merge to at least 1 segment, found 0",
             ));
         }
-        self.failed_merge = None;
         let merged = self.try_merge_to(segments);
-        self.guard(merged)?;
-        // A merge that met a limit has changed nothing.
-        self.failed_merge.take().map_or(Ok(()), Err)
+        let failed = self.guard(merged)?;
+        // A merge that failed has changed nothing.
+        failed.map_or(Ok(()), Err)
     }
 
     /// Keeps what [`Snapshot::calibrate`](super::Snapshot::calibrate) measured, in place of what was kept of the field. Not visible before the
@@ -385,7 +407,7 @@ impl IndexWriter {
             schema: self.schema.clone(),
             number,
             reorder,
-            cancel: self.cancel.clone(),
+            scope: self.scope.clone(),
         }
     }
 
@@ -414,7 +436,7 @@ struct SegmentJob {
     schema: Arc<Schema>,
     number: u64,
     reorder: Option<Reorder>,
-    cancel: Arc<AtomicBool>,
+    scope: JobScope,
 }
 
 impl SegmentJob {
@@ -425,13 +447,14 @@ impl SegmentJob {
         let options = WriteOptions {
             reorder: self.reorder,
             scratch: directory,
-            cancel: &self.cancel,
+            cancel: self.scope.token(),
         };
-        let file = directory.create(&name)?;
+        let file = self.scope.create(directory, &name)?;
         let (mut file, written) = segment::write(&self.schema, sources, &options, file, &name)?;
         file.sync()
             .map_err(|e| Error::io(directory.path().join(&name), "fsync", e))?;
         drop(file);
+        self.scope.token().check("merging")?;
         let reader = self.cache.open_segment(self.number, None, &self.schema)?;
         Ok(ReadySegment {
             number: self.number,
@@ -443,9 +466,8 @@ impl SegmentJob {
 
 impl Drop for IndexWriter {
     fn drop(&mut self) {
-        // Nobody waits for the merges that run.
-        self.cancel.store(true, Ordering::Relaxed);
-        self.pool.stop();
+        // Nobody waits for the jobs that run.
+        self.scope.close();
         if self.poisoned.is_none() {
             remove_unused(&*self.directory, &self.manifest, &BTreeSet::new());
         }

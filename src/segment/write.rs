@@ -14,7 +14,6 @@ mod ids;
 mod stored;
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bisect;
 use super::document_map::DocumentMap;
@@ -28,6 +27,7 @@ use super::streams::{PostingStream, field_of};
 use super::term_merge::KeyMerge;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
+use crate::executor::CancelToken;
 use crate::format::container::FileStamp;
 use crate::format::dictionary::{DictionaryWriter, TermEntry};
 use crate::format::limits::MAX_SEGMENT_DOCUMENTS;
@@ -67,7 +67,7 @@ pub struct WriteOptions<'a> {
     /// Where scratch files are put.
     pub scratch: &'a dyn Directory,
     /// Ends the work with [`Error::Cancelled`] soon after it is set.
-    pub cancel: &'a AtomicBool,
+    pub cancel: &'a CancelToken,
 }
 
 /// Bytes of memory that a merge takes for each document, at most: 8 for the longest list of postings,
@@ -253,9 +253,7 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.options.cancel.load(Ordering::Relaxed) {
-            return Err(Error::Cancelled { work: "merging" });
-        }
+        self.options.cancel.check("merging")?;
         let written = self.out.write_all(bytes);
         written.map_err(|e| Error::io(self.file, "write", e))
     }

@@ -115,7 +115,7 @@ impl IndexWriter {
             let done = self.pool.next()?;
             self.receive(done)?;
         }
-        self.cancel_merges()?;
+        self.cancel_merges();
         self.arrived.clear();
         self.next_to_accept = self.next_sequence;
         self.buffer = Buffer::default();
