@@ -200,6 +200,16 @@ pub(super) struct MergePlan {
     pub sources: Vec<(SegmentReader, Option<Arc<DocSet>>)>,
 }
 
+impl MergePlan {
+    /// Documents of its sources, deleted ones included.
+    pub fn documents(&self) -> u64 {
+        let sources = self.sources.iter();
+        sources
+            .map(|(reader, _)| u64::from(reader.documents()))
+            .sum()
+    }
+}
+
 /// All segments of the next commit, in order.
 #[derive(Default)]
 pub(super) struct Segments {

@@ -9,7 +9,7 @@ mod flow;
 mod merging;
 mod scope;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::open::{Index, IndexOptions, WriterAnalyzers};
 use super::options::WriterOptions;
 use super::pool::{BatchInput, ParsedBatch, Pool, ReadyBatch, ReadySegment};
 use super::segment_cache::SegmentCache;
-use super::segments::{LiveSegment, Segments};
+use super::segments::{LiveSegment, MergePlan, Segments};
 use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, segment_file};
 use crate::format::{Calibration, FieldKind, Schema, Verify};
@@ -48,6 +48,8 @@ const MAX_ARRIVED: usize = 64;
 /// Share of the memory that the documents of the next segment may take. As much again is held while
 /// the segment before is being written; the rest is for batches on their way and the tables of threads.
 const BUFFER_SHARE: f64 = 0.25;
+/// Errors of the input that are kept until somebody takes them.
+const MAX_ERRORS: usize = 10_000;
 /// Share of the memory in which the threads remember words.
 const TABLE_SHARE: f64 = 0.1;
 
@@ -94,6 +96,10 @@ pub struct IndexWriter {
     writing: bool,
     /// Numbers of the files that merges are writing.
     merging: BTreeSet<u64>,
+    /// Merges that are to be run when others have ended.
+    pending_merges: VecDeque<MergePlan>,
+    /// Documents of the merges that were handed to the pool, by number.
+    running_merges: BTreeMap<u64, u64>,
     /// The first merge that failed, by its number, until somebody waits for merges.
     failed_merge: Option<(u64, Error)>,
     /// The merge that [`merge_to`](Self::merge_to) waits for.
@@ -102,6 +108,8 @@ pub struct IndexWriter {
     /// What the jobs that run may do.
     scope: JobScope,
     errors: Vec<Error>,
+    /// Errors that were left out because nobody has taken the ones before.
+    errors_left_out: u64,
     calibrations: Vec<Calibration>,
     changed: bool,
     poisoned: Option<String>,
@@ -185,11 +193,14 @@ impl IndexWriter {
             batches_in_flight: 0,
             writing: false,
             merging: BTreeSet::new(),
+            pending_merges: VecDeque::new(),
+            running_merges: BTreeMap::new(),
             failed_merge: None,
             wanted_merge: None,
             failed_wanted: None,
             scope: JobScope::default(),
             errors: Vec::new(),
+            errors_left_out: 0,
             calibrations: Vec::new(),
             changed: false,
             poisoned: None,
@@ -271,9 +282,26 @@ impl IndexWriter {
         self.guard(taken)
     }
 
-    /// Bad input met since the last call, in the order of the input.
+    /// Bad input met since the last call, in the order of the input. Only the first 10,000 errors
+    /// since the last call are kept; if there were more, one more error says how many.
     pub fn take_errors(&mut self) -> Vec<Error> {
-        std::mem::take(&mut self.errors)
+        let mut errors = std::mem::take(&mut self.errors);
+        let left_out = std::mem::take(&mut self.errors_left_out);
+        if left_out > 0 {
+            let message = format!("{left_out} more errors were left out; take errors more often");
+            errors.push(Error::invalid(message));
+        }
+        errors
+    }
+
+    fn report(&mut self, errors: impl IntoIterator<Item = Error>) {
+        for error in errors {
+            if self.errors.len() < MAX_ERRORS {
+                self.errors.push(error);
+            } else {
+                self.errors_left_out += 1;
+            }
+        }
     }
 
     /// Makes everything added and deleted so far durable and visible to new snapshots. Merges that

@@ -119,7 +119,7 @@ impl IndexWriter {
         self.arrived.clear();
         self.next_to_accept = self.next_sequence;
         self.buffer = Buffer::default();
-        self.errors.clear();
+        self.take_errors();
         self.load_committed()
     }
 }

@@ -73,7 +73,7 @@ impl IndexWriter {
             match step {
                 Step::Batch(ready) => {
                     let errors = self.buffer.add(*ready, self.options.on_duplicate);
-                    self.errors.extend(errors);
+                    self.report(errors);
                 }
                 Step::Delete(id) => self.buffer.delete(&id),
             }
@@ -127,7 +127,8 @@ impl IndexWriter {
             })?;
         }
         for document in rejected {
-            self.errors.extend(buffer.reject(document));
+            let rejected = buffer.reject(document);
+            self.report(rejected);
         }
         Ok(())
     }

@@ -32,10 +32,11 @@ impl IndexWriter {
         }
     }
 
-    fn merge_limits(&self) -> MergeLimits {
-        let threads = self.options.merge_threads.max(1);
+    /// What one merge may take: all of the share, whatever the number of threads, because which
+    /// segments are merged must not depend on it.
+    pub(super) fn merge_limits(&self) -> MergeLimits {
         // Rounding does not matter here, only that it is always the same.
-        let memory = self.options.memory as f64 * MERGE_SHARE / threads as f64;
+        let memory = self.options.memory as f64 * MERGE_SHARE;
         let documents = memory as u64 / MERGE_BYTES_PER_DOCUMENT;
         MergeLimits {
             max_documents: documents.min(u64::from(MAX_SEGMENT_DOCUMENTS)),
@@ -45,9 +46,24 @@ impl IndexWriter {
 
     fn start_merges(&mut self) {
         for plan in self.segments.start_merges() {
+            self.merging.insert(plan.number);
+            self.pending_merges.push_back(plan);
+        }
+        // The merges that run may take no more memory together than one alone.
+        let max = self.merge_limits().max_documents;
+        while let Some(plan) = self.pending_merges.front() {
+            let running: u64 = self.running_merges.values().sum();
+            let documents = plan.documents();
+            let fits = running.saturating_add(documents) <= max;
+            if !(fits || self.running_merges.is_empty()) {
+                return;
+            }
+            let Some(plan) = self.pending_merges.pop_front() else {
+                return;
+            };
             let number = plan.number;
+            self.running_merges.insert(number, documents);
             let task = self.merge_task(plan);
-            self.merging.insert(number);
             self.pool.submit_merge(number, task);
         }
     }
@@ -67,8 +83,7 @@ impl IndexWriter {
     /// How the documents of a merge are put in order, if they are enough to be worth it.
     fn reorder(&self, plan: &MergePlan) -> Option<Reorder> {
         let min = self.options.reorder_from?;
-        let documents = plan.sources.iter().map(|(reader, _)| reader.documents());
-        (documents.map(u64::from).sum::<u64>() >= u64::from(min)).then_some(Reorder {
+        (plan.documents() >= u64::from(min)).then_some(Reorder {
             threads: self.options.threads,
             memory: self.options.memory,
         })
@@ -81,6 +96,7 @@ impl IndexWriter {
             // It was cancelled.
             return;
         }
+        self.running_merges.remove(&number);
         match result {
             Ok(ready) => self.changed |= self.segments.end_merge(ready),
             Err(error) => {
@@ -171,5 +187,7 @@ impl IndexWriter {
         self.scope = JobScope::default();
         self.pool.clear_merges();
         self.merging.clear();
+        self.pending_merges.clear();
+        self.running_merges.clear();
     }
 }

@@ -465,3 +465,60 @@ fn a_damaged_newest_commit_is_an_error_unless_an_older_one_is_accepted() {
     let index = Index::open_in(directory(), IndexOptions::new()).unwrap();
     assert_eq!(index.snapshot().unwrap().documents(), 4);
 }
+
+#[test]
+fn an_older_commit_whose_files_are_gone_is_not_accepted() {
+    let memory = Memory::new();
+    let directory = || Arc::new(memory.clone()) as Arc<dyn Directory>;
+    let index = Index::create_in(directory(), schema(), IndexOptions::new()).unwrap();
+    let mut writer = index.writer_with(options(0)).unwrap();
+    add(&mut writer, 0..3, 1);
+    let older = format!("manifest-{:010}", writer.commit().unwrap().commit);
+    let bytes = memory.bytes(&older).unwrap().to_vec();
+    add(&mut writer, 3..6, 1);
+    writer.merge_to(1).unwrap();
+    let newer = format!("manifest-{:010}", writer.commit().unwrap().commit);
+    drop(writer);
+    memory.overwrite(&older, bytes);
+    let accepting = || IndexOptions::new().accept_older_commit();
+    let index = Index::open_in(directory(), accepting()).unwrap();
+    assert_eq!(index.snapshot().unwrap().documents(), 6);
+    let mut damaged = memory.bytes(&newer).unwrap().to_vec();
+    damaged[70] ^= 1;
+    memory.overwrite(&newer, damaged);
+    let error = Index::open_in(directory(), accepting()).unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+}
+
+#[test]
+fn which_segments_are_merged_does_not_depend_on_the_threads() {
+    let limits = |merge_threads| {
+        let index = Index::in_memory(schema()).unwrap();
+        let options = WriterOptions {
+            merge_threads,
+            ..options(2)
+        };
+        index.writer_with(options).unwrap().merge_limits()
+    };
+    assert_eq!(limits(0).max_documents, limits(8).max_documents);
+    assert_eq!(limits(0).max_key_bytes, limits(8).max_key_bytes);
+}
+
+#[test]
+fn errors_that_nobody_takes_are_counted_and_not_kept() {
+    let index = Index::in_memory(schema()).unwrap();
+    let rejecting = WriterOptions {
+        on_duplicate: OnDuplicate::Reject,
+        ..options(2)
+    };
+    let mut writer = index.writer_with(rejecting).unwrap();
+    for _ in 0..MAX_ERRORS + 6 {
+        add(&mut writer, [1], 1);
+    }
+    assert_eq!(writer.commit().unwrap().documents, 1);
+    let errors = writer.take_errors();
+    assert_eq!(errors.len(), MAX_ERRORS + 1);
+    let last = errors.last().unwrap().to_string();
+    assert!(last.starts_with("5 more errors"), "{last}");
+    assert!(writer.take_errors().is_empty());
+}
