@@ -15,8 +15,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use esparsa::format::block::{self, BEFORE_FIRST, BLOCK_POSTINGS, DecodedBlock};
 use esparsa::format::dictionary::{Dictionary, DictionaryWriter, Payload, TermEntry, TermPostings};
 use esparsa::format::section::Section;
-use esparsa::{Algorithm, Document, Index, Query, Schema, SearchOptions, Snapshot};
-use generator::{Draft, GREATEST_WEIGHT, Generator};
+use esparsa::{Algorithm, Document, Index, Query, Schema, SearchOptions, Snapshot, Sparse, Text};
+use generator::{Draft, Generator, MAX_WEIGHT};
 use random::Random;
 
 const TEXT_DOCUMENTS: usize = 50_000;
@@ -149,7 +149,10 @@ fn word(random: &mut Random) -> String {
 
 /// Texts of 20 to 99 words.
 fn text_snapshot() -> Snapshot {
-    let schema = Schema::new().text("text", "simple").expect("a schema");
+    let schema = Schema::builder()
+        .text("text", Text::new())
+        .build()
+        .expect("a schema");
     let index = Index::in_memory(schema).expect("an index in memory");
     let mut writer = index.writer().expect("the only writer");
     for number in 0..TEXT_DOCUMENTS {
@@ -168,7 +171,9 @@ fn text_snapshot() -> Snapshot {
 }
 
 fn sparse_snapshot(generator: &Generator) -> Snapshot {
-    let schema = Schema::new().sparse_numbered("splade", GREATEST_WEIGHT);
+    let schema = Schema::builder()
+        .sparse("splade", Sparse::new().expected_max(MAX_WEIGHT).numbered())
+        .build();
     let index = Index::in_memory(schema.expect("a schema")).expect("an index in memory");
     let mut writer = index.writer().expect("the only writer");
     let mut draft = Draft::new();

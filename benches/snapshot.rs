@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use esparsa::{Document, Index, MergePolicy, Query, Schema, WriterOptions};
+use esparsa::{Document, Index, MergePolicy, Query, Schema, Text, WriterOptions};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -19,7 +19,10 @@ const DOCUMENTS_PER_SEGMENT: u32 = 1_000;
 fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("index");
-    let schema = Schema::new().text("text", "simple")?.stored("source")?;
+    let schema = Schema::builder()
+        .text("text", Text::new())
+        .stored("source")
+        .build()?;
     let index = Index::create(&path, schema)?;
     let options = WriterOptions {
         merge_policy: MergePolicy::never(),

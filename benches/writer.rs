@@ -12,7 +12,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use esparsa::{Document, Index, MergePolicy, Schema, WriterOptions};
+use esparsa::{Document, Index, MergePolicy, Schema, Text, WriterOptions};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -65,7 +65,12 @@ fn heap_max_mib() -> f32 {
 
 fn commits() -> Result<()> {
     const COMMITS: usize = 2_000;
-    let schema = || Schema::new().text("text", "simple")?.stored("source");
+    let schema = || {
+        Schema::builder()
+            .text("text", Text::new())
+            .stored("source")
+            .build()
+    };
     let folder = tempfile::tempdir()?;
     let indexes = [
         ("in memory", Index::in_memory(schema()?)?),
@@ -119,7 +124,7 @@ fn tiny(documents: u32) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let index = Index::create(
         folder.path().join("index"),
-        Schema::new().text("text", "simple")?,
+        Schema::builder().text("text", Text::new()).build()?,
     )?;
     let options = WriterOptions {
         threads: 2,
@@ -152,7 +157,10 @@ fn tiny(documents: u32) -> Result<()> {
 /// A merge that puts documents with stored texts of 500 bytes or so in another order.
 fn order(documents: u32) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let schema = Schema::new().text("text", "simple")?.stored("source")?;
+    let schema = Schema::builder()
+        .text("text", Text::new())
+        .stored("source")
+        .build()?;
     let index = Index::create(folder.path().join("index"), schema)?;
     let options = WriterOptions {
         threads: 2,

@@ -1,9 +1,11 @@
-//! How fast a bi-encoder makes vectors of texts on this processor.
+//! The speed of a bi-encoder on this CPU.
 //!
-//! `cargo run --release --example encode_speed -- --model FOLDER --texts FILE [--threads N] [--precision f32|bf16] [--single FILE] [--out FILE] [--json]`
-//! encodes the texts of a file of JSON Lines, each with `text`: a few of them first, then all of them timed. With `--single` the
-//! texts of that file are queries, encoded one by one with one thread and with all. With `--out` the vectors are written, f32 and
-//! little-endian. With `--json` what was measured is one JSON object; `benches/encoders` reads it.
+//! `cargo run --release --example encode_speed -- --model FOLDER --texts FILE [--threads N]
+//! [--precision f32|bf16] [--single FILE] [--out FILE] [--json]` encodes the texts of a JSON Lines
+//! file, each with `text`: first a few of them, then all of them timed. With `--single` the texts
+//! of that file are queries, encoded one by one with one thread and with all. With `--out` the
+//! vectors are written, f32 and little-endian. With `--json` the measurements are printed as one
+//! JSON object; `benches/encoders` reads it.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -18,10 +20,10 @@ use serde_json::{Map, Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// One text of so many is encoded before anything is timed.
+/// One text in this many is encoded before anything is timed.
 const WARMING_SHARE: usize = 64;
 const WARMING_QUERIES: usize = 50;
-/// Texts that a thread takes at once when it tokenizes.
+/// Texts that a thread tokenizes at once.
 const TEXTS_A_JOB: usize = 8;
 
 const USAGE: &str = "usage: encode_speed --model FOLDER --texts FILE [--threads N] [--precision f32|bf16] [--single FILE] [--out FILE] [--json]";
@@ -37,11 +39,11 @@ struct Options {
     is_json: bool,
 }
 
-/// What was measured of all texts, in seconds.
+/// The measurements over all texts, in seconds.
 struct Pass {
     texts: usize,
     tokens: u64,
-    /// Tokenizing alone, on as many threads, apart from the timed pass.
+    /// Tokenizing alone, on the same number of threads, outside the timed pass.
     tokenize_s: f64,
     /// The timed pass, tokenizing included.
     total_s: f64,
@@ -130,7 +132,7 @@ fn open(options: &Options, threads: usize) -> Result<DenseEncoder<Cpu>> {
     Ok(DenseEncoder::open(&options.model, cpu)?)
 }
 
-/// Warms, then times one pass over all texts, and tokenizing by itself.
+/// Warms up, then times one pass over all texts, and tokenizing by itself.
 fn encode_all(
     options: &Options,
     encoder: &DenseEncoder<Cpu>,
@@ -155,11 +157,11 @@ fn encode_all(
     Ok((pass, encoded.all()?))
 }
 
-/// Seconds in which as many threads make the tokens of all texts.
+/// Seconds in which `threads` threads tokenize all texts.
 fn time_tokenizing(options: &Options, texts: &[&str], threads: usize) -> Result<f64> {
     let folder = ModelFolder::open(&options.model)?;
     let (tokenizer, limit) = (&folder.tokenizer, folder.max_tokens);
-    // The tokenizer keeps words that it has seen, as the encoder's does by now.
+    // The tokenizer caches words, as the encoder's has done by now.
     for text in texts.iter().step_by((texts.len() / WARMING_SHARE).max(1)) {
         tokenizer.truncated(text, limit)?;
     }
@@ -190,7 +192,7 @@ fn time_tokenizing(options: &Options, texts: &[&str], threads: usize) -> Result<
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// Microseconds of one query at a time.
+/// The latency of one query at a time, in microseconds.
 fn time_singles(encoder: &DenseEncoder<Cpu>, queries: &[String]) -> Result<Value> {
     for query in queries.iter().take(WARMING_QUERIES) {
         encoder.encode_queries(&[query])?;
@@ -205,13 +207,13 @@ fn time_singles(encoder: &DenseEncoder<Cpu>, queries: &[String]) -> Result<Value
     Ok(json!({ "p50_us": quantile(&times, 0.50), "p99_us": quantile(&times, 0.99) }))
 }
 
-/// The least value that a share of the values does not exceed.
+/// The smallest value that a share of the values does not exceed.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = (share * sorted.len() as f64).ceil() as usize;
     sorted[place.clamp(1, sorted.len()) - 1]
 }
 
-/// The most memory that the process has had, in bytes, where the system tells.
+/// The peak memory of the process in bytes, where the system tells.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;

@@ -1,22 +1,23 @@
-//! Opening costs the same whatever the number of documents.
+//! The cost of opening does not depend on the number of documents.
 //!
-//! `cargo run --release --example open_cost -- --index FOLDER WORDS` opens an index that is there, in this fresh process,
-//! and searches its field `text`. `cargo run --release --example open_cost -- [SMALL LARGE]`: builds two indexes of tiny documents, 10,000 and
-//! 1,000,000 unless given, in a temporary folder. Then, in a fresh process for each, opens the index 50 times and
-//! searches once. The system has the files in memory, so what is measured is the work of opening, not the disk.
+//! `cargo run --release --example open_cost -- --index FOLDER WORDS` opens an existing index in a
+//! fresh process and searches its field `text`. `cargo run --release --example open_cost -- [SMALL
+//! LARGE]` builds two indexes of tiny documents, 10,000 and 1,000,000 by default, in a temporary
+//! folder. Then, in a fresh process for each, it opens the index 50 times and searches once. The
+//! files are in the page cache, so this measures the work of opening, not the disk.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use esparsa::{Document, Index, Query, Schema, WriterOptions};
+use esparsa::{Document, Index, Query, Schema, Text, WriterOptions};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const OPENINGS: usize = 50;
-/// Makes the process one that measures the index in the folder that follows, with the words after it.
+/// Makes the process measure the index in the folder that follows, with the words after it.
 const INDEX: &str = "--index";
-/// One rare word of the generated documents, so that the query's own work is as small as can be.
+/// One rare word of the generated documents, so that the query itself costs as little as possible.
 const RARE_WORD: &str = "y4321";
 
 fn main() -> Result<()> {
@@ -60,9 +61,9 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Documents of three words; the commonest word is in every tenth.
+/// Documents of three words; the most common word is in every tenth.
 fn build(path: &Path, documents: usize) -> Result<()> {
-    let index = Index::create(path, Schema::new().text("text", "simple")?)?;
+    let index = Index::create(path, Schema::builder().text("text", Text::new()).build()?)?;
     let mut writer = index.writer_with(WriterOptions::default())?;
     for number in 0..documents {
         let text = format!("w{} x{} y{}", number % 10, number % 997, number % 100_003);
@@ -73,7 +74,7 @@ fn build(path: &Path, documents: usize) -> Result<()> {
     Ok(())
 }
 
-/// Opens and searches, and gives the last four columns of the table.
+/// Opens and searches; returns the last four columns of the table.
 fn measure(path: &Path, words: &str) -> Result<String> {
     let mut openings = Vec::with_capacity(OPENINGS);
     let mut snapshot = None;

@@ -125,9 +125,14 @@ MAX_DENSE_DIMENSIONS, MAX_DENSE_NORM, MAX_MODEL_NAME_BYTES = 65_536, 1e18, 1_024
 
 MAGIC = b"esparsa\0"
 KINDS = {"segment": 1, "deletes": 2, "manifest": 3}
+# Required capability bits that this reader knows, by kind of file: segments may have impacts with exponents.
+IMPACT_EXPONENTS = 1
+KNOWN_CAPABILITIES = {"segment": IMPACT_EXPONENTS, "deletes": 0, "manifest": 0}
+# Optional bits that mean something: the documents of a segment are in an order by their terms.
+REORDERED = 1
 KNOWN_SECTIONS = (
     "commit schema segments info ids id-order stored stored-index terms postings lengths impacts deleted calibration"
-    " model vectors vector-scales vector-documents"
+    " vectors vector-scales vector-documents"
 )
 NO_FIELD = 0xFFFFFFFF
 CHUNK = 65_536
@@ -136,8 +141,9 @@ CHUNK = 65_536
 class Container:
     """A verified file; `section` gives its sections, `listing` is what is printed of them."""
 
-    def __init__(self, name, data, fingerprint):
+    def __init__(self, name, data, fingerprint, capabilities):
         self.name, self.data, self.fingerprint = name, data, fingerprint
+        self.required, self.optional = capabilities
         self.sections, self.listing = {}, []
 
     def section(self, name, field=None):
@@ -155,9 +161,9 @@ def read_container(folder, name, kind):
             data = file.read()
     except OSError as error:
         raise Broken(name, "file", 0, f"cannot be read: {error.strerror}") from None
-    read_header(Part(name, "header", data[:64]), kind)
+    capabilities = read_header(Part(name, "header", data[:64]), kind)
     table_at, fingerprint = read_trailer(Part(name, "trailer", data[-64:]), data)
-    container, checksums = Container(name, data, fingerprint), b""
+    container, checksums = Container(name, data, fingerprint, capabilities), b""
     table, end, next_checksum = Part(name, "table", data[table_at:-64]), 64, None
     while table.left():
         entry, table_end = table.at, table_at
@@ -186,13 +192,16 @@ def read_container(folder, name, kind):
     return container
 
 def read_header(header, kind):
+    """The required and optional capability bits."""
     header.expect(header.take(8) == MAGIC, "expected the magic: this is no file of an index", 0)
-    version, found_kind, required, _ = header.numbers("IIQQ")
+    version, found_kind, required, optional = header.numbers("IIQQ")
     header.expect(version == 1, f"format version {version}; this reader knows version 1", 8, TooNew)
     header.take(28)
     header.expect(header.number("I") == crc32c(header.data[:60]), "the header's checksum is wrong", 60)
-    header.expect(required == 0, f"unknown required capabilities {required:#x}", 16, TooNew)
     header.expect(found_kind == KINDS[kind], f"expected a {kind} file, found kind {found_kind}", 12)
+    unknown = required & ~KNOWN_CAPABILITIES[kind]
+    header.expect(unknown == 0, f"unknown required capabilities {unknown:#x}", 16, TooNew)
+    return required, optional
 
 def read_trailer(trailer, data):
     """The offset of the section table, and the fingerprint."""
@@ -237,8 +246,6 @@ def read_manifest_file(folder, name, number):
     part.finish("the commit")
     part.expect(commit == number, f"this is commit {commit}, its name says {number}", 0)
     schema = read_schema(container.section("schema"))
-    for field in schema:
-        field["model"] = read_model(container, field)
     part, segments, used = container.section("segments"), [], {0}
     keys = "file length fingerprint documents deletes deletes_length deletes_fingerprint deleted".split()
     while part.left():
@@ -250,11 +257,8 @@ def read_manifest_file(folder, name, number):
     manifest = {"commit": commit, "next_file": next_file, "schema": schema, "segments": segments}
     return container, manifest | {"calibrations": read_calibrations(container, schema)}
 
-def read_model(container, field):
-    """Which model makes the field's vectors, if that is known."""
-    if ("model", field["number"]) not in container.sections:
-        return None
-    part = container.section("model", field["number"])
+def read_model(part):
+    """Which model makes a field's vectors."""
     low, high = part.numbers("QQ")
     part.expect(1 <= part.left() <= MAX_MODEL_NAME_BYTES, "a model's name is empty or too long")
     return {"name": part.text(part.left()), "fingerprint": f"{high << 64 | low:032x}"}
@@ -275,6 +279,81 @@ def read_calibrations(container, schema):
         calibrations.append({"field": number, "documents": documents, "queries": queries, "points": points})
     return calibrations
 
+KIND_NAMES = {1: "text", 2: "sparse", 3: "stored", 4: "dense"}
+
+def read_analyzer(option):
+    return {"analyzer": option.text(option.left())}
+
+def read_revision(option):
+    return {"revision": option.number("I")}
+
+def read_bm25(option):
+    k1_bits, b_bits = option.numbers("II")
+    sensible = 0 <= float_of(k1_bits) < float("inf") and 0 <= float_of(b_bits) <= 1
+    option.expect(sensible, "k1 is below 0 or b not from 0 to 1")
+    return {"k1_bits": k1_bits, "b_bits": b_bits}
+
+def read_scale(option):
+    scale_bits = option.number("I")
+    option.expect(0 < float_of(scale_bits) < float("inf"), f"scale {float_of(scale_bits)} is not a positive number")
+    return {"scale_bits": scale_bits}
+
+def read_choice(name, *choices):
+    """Reads a byte that stands for one of the choices."""
+
+    def read(option):
+        choice = option.number("B")
+        option.expect(choice < len(choices), f"{name} is {choice}, of {len(choices)} choices")
+        return {name: choices[choice]}
+
+    return read
+
+def read_dimensions(option):
+    dimensions = option.number("I")
+    option.expect(1 <= dimensions <= MAX_DENSE_DIMENSIONS, f"{dimensions} dimensions are none or above the limit")
+    return {"dimensions": dimensions}
+
+# For each kind how options are read, by tag, and which of them must be there.
+OPTIONS = {
+    1: ({1: read_analyzer, 2: read_revision, 3: read_bm25}, {1, 2, 3}),
+    2: (
+        {
+            1: read_scale,
+            2: read_choice("terms", "strings", "numbers"),
+            3: read_choice("clamps", False, True),
+            4: read_choice("layout", "ranges", "tiers"),
+            16: lambda option: {"model": read_model(option)},
+        },
+        {1, 2, 3, 4},
+    ),
+    3: ({}, set()),
+    4: (
+        {
+            1: read_dimensions,
+            2: read_choice("element", "f32", "f16", "i8"),
+            3: read_choice("metric", "inner-product", "cosine"),
+            16: lambda option: {"model": read_model(option)},
+        },
+        {1, 2, 3},
+    ),
+}
+
+def read_options(field, options, readers, needed):
+    """Reads the records of a field's options; unknown ones are listed, or refused when they are required."""
+    tags = []
+    while options.left():
+        at, head = options.at, options.varint()
+        tag, required, option = head >> 1, head & 1, options.part(options.varint())
+        options.expect(not tags or tags[-1] < tag, "tags of options do not rise", at)
+        tags.append(tag)
+        if tag in readers:
+            field.update(readers[tag](option))
+            option.finish("an option of a field")
+            continue
+        options.expect(not required, f"unknown required option {tag} of field `{field['name']}`", at, TooNew)
+        field["unknown"].append({"tag": tag, "bytes": option.take(option.left()).hex()})
+    options.expect(needed <= set(tags), f"field `{field['name']}` lacks an option of its kind")
+
 def read_schema(part):
     fields, count = [], part.varint()
     part.expect(count <= MAX_FIELDS, f"{count} fields are above the limit")
@@ -284,32 +363,12 @@ def read_schema(part):
         field = {"number": number, "name": part.text(name_length)}
         part.expect(1 <= name_length <= MAX_FIELD_NAME_BYTES, "a field's name is empty or too long", at)
         options = part.part(part.varint())
-        if kind == 1:
-            k1_bits, b_bits, revision = options.numbers("III")
-            sensible = 0 <= float_of(k1_bits) < float("inf") and 0 <= float_of(b_bits) <= 1
-            part.expect(sensible, "k1 is below 0 or b not from 0 to 1", at)
-            field.update(kind="text", k1_bits=k1_bits, b_bits=b_bits, revision=revision)
-            field.update(analyzer=options.text(options.left()))
-        elif kind == 2:
-            scale_bits, numbered, layout, clamps = options.numbers("IBBB")
-            scale = float_of(scale_bits)
-            part.expect(0 < scale < float("inf"), f"scale {scale} is not a positive number", at)
-            part.expect(numbered < 2, "terms are neither strings nor numbers", at)
-            part.expect(layout < 2, "lists are laid out neither at ranges nor in tiers", at)
-            part.expect(clamps < 2, "weights are neither clamped nor kept", at)
-            field.update(kind="sparse", scale_bits=scale_bits, terms=("strings", "numbers")[numbered])
-            field.update(layout=("ranges", "tiers")[layout], clamps=bool(clamps))
-        elif kind == 3:
-            field.update(kind="stored")
-        elif kind == 4:
-            dimensions, element, metric = options.numbers("IBB")
-            sensible = 1 <= dimensions <= MAX_DENSE_DIMENSIONS and element < 3 and metric < 2
-            part.expect(sensible, "dimensions, element or metric of a dense field are none that there are", at)
-            field.update(kind="dense", dimensions=dimensions, element=ELEMENTS[element][0])
-            field.update(metric=("inner-product", "cosine")[metric])
-        else:
+        if kind not in OPTIONS:
             field.update(kind=kind, options=options.take(options.left()).hex())
-        options.finish("a field's options")
+            fields.append(field)
+            continue
+        field.update(kind=KIND_NAMES[kind], model=None, unknown=[])
+        read_options(field, options, *OPTIONS[kind])
         fields.append(field)
     part.finish("the schema")
     part.expect(rises([f["number"] for f in fields]), "field numbers do not rise", 0)
@@ -320,20 +379,36 @@ def read_schema(part):
 
 # ---- segment
 
+RECORD_BYTES = 56
+# Codecs of postings, by number: lists of bit-packed blocks, cut at ranges or not.
+CODECS = {"text": {1}, "sparse": {1}, "stored": {0}, "dense": {0}}
+
 def read_segment(folder, record, schema):
     container = read_container(folder, f"segment-{record['file']:010}", "segment")
     container.expect_stamp(record["length"], record["fingerprint"])
-    info, fields = container.section("info"), []
-    documents, count, flags = info.numbers("III")
+    info, fields, stored = container.section("info"), [], None
+    documents, count, length = info.numbers("III")
+    info.expect(length >= RECORD_BYTES, f"records of {length} bytes are shorter than {RECORD_BYTES}", 8)
     as_named = documents == record["documents"] <= MAX_SEGMENT_DOCUMENTS
     info.expect(as_named, f"found {documents} documents, the manifest says {record['documents']}", 0)
-    keys = "field kind terms postings total left_out rounded_up documents base has_parts".split()
+    keys = "field kind terms postings total left_out rounded_up documents base has_parts codec".split()
     by_number = {field["number"]: field for field in schema}
     for _ in range(count):
-        at, statistics = info.at, dict(zip(keys, info.numbers("IIQQQQQIhBx")))
+        at, record = info.at, info.part(length)
+        statistics = dict(zip(keys, record.numbers("IIQQQQQIhBB")))
         field = by_number.get(statistics["field"], {"kind": None})
-        same_kind = (statistics["kind"], field["kind"]) in [(1, "text"), (2, "sparse"), (4, "dense")]
+        same_kind = (statistics["kind"], field["kind"]) in [*KIND_NAMES.items()]
         info.expect(same_kind, "the schema has no such field, or one of another kind", at)
+        codec = statistics["codec"]
+        info.expect(codec in CODECS[field["kind"]], f"unknown postings codec {codec}", at + 55, TooNew)
+        exponents = statistics["base"] != 0 or statistics["has_parts"] != 0
+        allowed = container.required & IMPACT_EXPONENTS or not exponents
+        info.expect(allowed, "impacts have exponents, but the header does not say so", at)
+        if field["kind"] == "stored":
+            counts = [statistics[key] for key in keys if key not in ("field", "kind")]
+            info.expect(not any(counts), "stored documents have statistics", at)
+            stored = read_stored(container, field["number"], documents)
+            continue
         if field["kind"] == "dense":
             contents, found = read_dense_field(container, field, documents, statistics["documents"])
         else:
@@ -345,8 +420,7 @@ def read_segment(folder, record, schema):
     info.finish("the statistics")
     info.expect(rises([field["field"] for field in fields]), "field numbers do not rise", 12)
     ids = read_ids(container.section("ids"), container.section("id-order"), documents)
-    stored = read_stored(container, documents) if ("stored", None) in container.sections else None
-    segment = {"file": container.name, "documents": documents, "reordered": flags & 1 == 1}
+    segment = {"file": container.name, "documents": documents, "reordered": container.optional & REORDERED != 0}
     return container, {**segment, "fields": fields, "ids": ids, "stored": stored}
 
 def read_text_field(container, field, documents, _):
@@ -715,8 +789,8 @@ def zstd_decoder():
     except ImportError:
         return None
 
-def read_stored(container, documents):
-    frames, index = container.section("stored"), container.section("stored-index")
+def read_stored(container, number, documents):
+    frames, index = container.section("stored", number), container.section("stored-index", number)
     index.expect(index.end >= 16 and index.end % 16 == 0, "expected whole entries of 16 bytes", 0)
     entries, decoder, blocks, contents = list(struct.iter_unpack("<IIQ", index.data)), zstd_decoder(), [], []
     spans = entries[0][0] == entries[0][2] == 0 and entries[-1] == (documents, 0, frames.end)
@@ -780,7 +854,16 @@ def read_index(folder):
                 raise Broken(container.name, "ids", 0, f"two live documents have the id `{name}`")
             live.add(name)
         segments.append(segment)
-    files = {c.name: {"length": len(c.data), "fingerprint": c.fingerprint, "sections": c.listing} for c in containers}
+    files = {
+        c.name: {
+            "length": len(c.data),
+            "fingerprint": c.fingerprint,
+            "required": c.required,
+            "optional": c.optional,
+            "sections": c.listing,
+        }
+        for c in containers
+    }
     return {"files": files, "manifest": manifest, "segments": segments}
 
 def to_json(value, indent="\n"):

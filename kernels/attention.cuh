@@ -1,5 +1,5 @@
-// Self-attention over packed sequences: out = softmax(scale · (queries · keysᵀ + positions) + bias)
-// · values for each sequence and head; every token attends to its whole sequence.
+// Self-attention over packed sequences: out = softmax(scale · (queries · keysᵀ + positions) +
+// bias) · values for each sequence and head; every token attends to its whole sequence.
 //
 // In: `projections`, whose rows are all queries (heads · head_size), then keys, then values; the
 // starts of sequences; the list of query blocks. Out: tokens × (heads · head_size).
@@ -10,9 +10,9 @@
 // the scale, which is positive. Scores and sums are f32; the exponentials are rounded to bf16 for
 // the product with values, but summed unrounded.
 //
-// A block of 4 warps takes 64 queries of one sequence (tiles[2 · blockIdx.x], from tiles[2 ·
-// blockIdx.x + 1] on) and the head blockIdx.y; a warp takes 16 of them. While one tile of keys and
-// values is multiplied, the next is copied.
+// A block of 4 warps takes 64 queries of one sequence (tiles[2 · blockIdx.x], from
+// tiles[2 · blockIdx.x + 1] on) and the head blockIdx.y; a warp takes 16 of them. While one tile of
+// keys and values is multiplied, the next is copied.
 //
 // Heads are padded with zeros to HEAD = 16, 32, 64, 96, 128 or 256 dimensions, in shared memory
 // only. Kernels are attention_HEAD, and with position terms attention_HEAD_bias (T5: Raffel and
@@ -92,12 +92,12 @@ struct Attention {
         }
     }
 
-    /// The first `numbers` of eight values, then zeros.
-    DEVICE static Words4 gather(const bf16* from, int numbers) {
+    /// The first `valid` of eight values, then zeros.
+    DEVICE static Words4 gather(const bf16* from, int valid) {
         Words4 words = {};
         UNROLL
         for (int i = 0; i < 8; i++)
-            if (i < numbers) words.word[i / 2] |= u32(from[i].bits) << i % 2 * 16;
+            if (i < valid) words.word[i / 2] |= u32(from[i].bits) << i % 2 * 16;
         return words;
     }
 
@@ -248,8 +248,8 @@ struct Attention {
         }
         sync_warp();
         for (int i = lane(); i < 16 * PIECES; i += 32) {
-            int row = i / PIECES, piece = i % PIECES, query = block.first + 16 * warp() + row, numbers = p.head_size - piece * 8;
-            if (query >= block.length || numbers <= 0) continue;
+            int row = i / PIECES, piece = i % PIECES, query = block.first + 16 * warp() + row, valid = p.head_size - piece * 8;
+            if (query >= block.length || valid <= 0) continue;
             bf16* to = p.out + i64(block.begin + query) * p.out_stride + block.head * p.head_size + piece * 8;
             const Words4 words = *reinterpret_cast<const Words4*>(mine + place(row, piece));
             if (p.head_size % 8 == 0) {
@@ -257,8 +257,8 @@ struct Attention {
                 continue;
             }
             UNROLL
-            for (int number = 0; number < 8; number++)
-                if (number < numbers) to[number].bits = u16(words.word[number / 2] >> number % 2 * 16);
+            for (int element = 0; element < 8; element++)
+                if (element < valid) to[element].bits = u16(words.word[element / 2] >> element % 2 * 16);
         }
     }
 

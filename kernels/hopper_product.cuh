@@ -39,8 +39,8 @@ constexpr int CONSUMING_WARPS = 8, HOPPER_THREADS = 384;
 constexpr int BOX_BYTES = TILE_ROWS * DEPTH * 2;
 /// 16 rows of 64 columns: a warp's part of a box.
 constexpr int WARP_BOX_BYTES = BOX_BYTES / CONSUMING_WARPS;
-/// Registers per thread. The block starts with 168 for each of 384 threads, which is 128 · (40 + 2
-/// · 232).
+/// Registers per thread. The block starts with 168 for each of 384 threads, which is 128 · (40 +
+/// 2 · 232).
 constexpr int PRODUCER_REGISTERS = 40, CONSUMER_REGISTERS = 232;
 /// Tiles are visited in bands of this many row tiles, column by column, so that concurrent blocks
 /// share rows of a and of b in the L2 cache.
@@ -85,14 +85,14 @@ struct Ring {
     }
 };
 
-/// The first row and column of a tile, by its number.
+/// The first row and column of a tile, by its index.
 template <int N>
 struct Tile {
     int row, column;
 
     static DEVICE int count(int m, int n) { return divide_up(m, TILE_ROWS) * divide_up(n, N); }
-    DEVICE Tile(int number, int m, int n) {
-        int columns = divide_up(n, N), band = number / (BAND * columns), within = number - band * BAND * columns;
+    DEVICE Tile(int index, int m, int n) {
+        int columns = divide_up(n, N), band = index / (BAND * columns), within = index - band * BAND * columns;
         int rows = min_of(divide_up(m, TILE_ROWS) - band * BAND, BAND);
         row = (band * BAND + within % rows) * TILE_ROWS;
         column = within / rows * N;
@@ -103,8 +103,8 @@ struct Tile {
 template <int N, class Job>
 DEVICE void produce(u32 memory, const TensorMap* a, const TensorMap* b, int m, int n, int k, const Job& job) {
     Ring<N> ring(memory);
-    for (int number = blockIdx.x; number < Tile<N>::count(m, n); number += gridDim.x) {
-        Tile<N> tile(number, m, n);
+    for (int index = blockIdx.x; index < Tile<N>::count(m, n); index += gridDim.x) {
+        Tile<N> tile(index, m, n);
         for (int depth = 0; depth < k; depth += DEPTH) {
             barrier_wait(ring.empty(), ring.parity ^ 1);
             barrier_expect(ring.full(), Ring<N>::STAGE_BYTES);
@@ -155,14 +155,14 @@ DEVICE void pass_turn(Ring<N> ring, int stages, int group, bool is_first_lane) {
 template <int N, class Job>
 DEVICE void consume(u32 memory, const float* bias, int m, int n, int k, Job& job) {
     constexpr bool IS_PINGPONG = Ring<N>::IS_PINGPONG;
-    // The warp number is uniform, which the compiler cannot know; the shuffle tells it.
+    // The warp index is uniform, which the compiler cannot know; the shuffle tells it.
     int warp = int(shuffle(u32(threadIdx.x / 32), 0)) - 4, lane = threadIdx.x % 32, group = warp / 4;
     u32 biases = memory + Ring<N>::BIASES + warp * N * 4;
     Ring<N> ring(memory);
     int whose = 0;
     u32 turn = group == 0;  // the first waits for nobody
-    for (int number = blockIdx.x; number < Tile<N>::count(m, n); number += gridDim.x, whose ^= 1) {
-        Tile<N> tile(number, m, n);
+    for (int index = blockIdx.x; index < Tile<N>::count(m, n); index += gridDim.x, whose ^= 1) {
+        Tile<N> tile(index, m, n);
         int stages_after = job.stages(tile.column);
         if (IS_PINGPONG && whose != group) {
             ring.skip(divide_up(k, DEPTH) + stages_after);
@@ -222,14 +222,14 @@ DEVICE void multiply_tiles(u8* memory, const TensorMap* a, const TensorMap* b, c
 /// 2·(lane mod 4) and the next; [4i + 2], [4i + 3] eight rows further.
 typedef float Piece[32];
 
-/// Piece i has the columns from 64·(i / halves) on of half i mod halves, biases added. `number` is
+/// Piece i has the columns from 64·(i / halves) on of half i mod halves, biases added. `index` is
 /// only known at run time, so that the epilogue code exists once.
 template <int N>
-DEVICE void take_piece(Piece& x, const Sums<N>& c, int number, const float* biases) {
+DEVICE void take_piece(Piece& x, const Sums<N>& c, int index, const float* biases) {
     constexpr int HALVES = Ring<N>::HALVES;
     UNROLL
     for (int i = 0; i < HALVES * N / 64; i++)
-        if (i == number) {
+        if (i == index) {
             UNROLL
             for (int j = 0; j < 32; j++) x[j] = c[i % HALVES][i / HALVES * 32 + j];
             // Otherwise the compiler builds one long chain of selects over all pieces.
@@ -237,7 +237,7 @@ DEVICE void take_piece(Piece& x, const Sums<N>& c, int number, const float* bias
         }
     UNROLL
     for (int i = 0; i < 8; i++) {
-        const float* pair = biases + number / HALVES * 64 + 8 * i + threadIdx.x % 4 * 2;
+        const float* pair = biases + index / HALVES * 64 + 8 * i + threadIdx.x % 4 * 2;
         float left = pair[0], right = pair[1];
         x[4 * i] += left, x[4 * i + 1] += right;
         x[4 * i + 2] += left, x[4 * i + 3] += right;

@@ -18,7 +18,8 @@ constexpr int LATE_THREADS = 128;
 constexpr int QUERY_TILE = 32;
 constexpr int DOCUMENT_TILE = 64;
 constexpr int SLICE = 32;
-constexpr int ROW_FLOATS = SLICE + 4;  // four floats of padding, so that one column of eight rows spreads over all banks
+// Four floats of padding, so that one column of eight rows spreads over all banks.
+constexpr int ROW_FLOATS = SLICE + 4;
 constexpr int SLICE_FLOATS = (QUERY_TILE + DOCUMENT_TILE) * ROW_FLOATS;
 
 /// The position of a slice: its first row of the query, first row of the document, first column.
@@ -40,14 +41,14 @@ DEVICE void copy_rows(float* to, const float* from, int rows, int column, int co
     UNROLL
     for (int step = 0; step < ROWS * PIECES / LATE_THREADS; step++) {
         int row = (step * LATE_THREADS + threadIdx.x) / PIECES, place = (step * LATE_THREADS + threadIdx.x) % PIECES * 4;
-        int numbers = row < rows ? columns - column - place : 0;
-        const float* source = from + (numbers > 0 ? i64(row) * columns + column + place : 0);
+        int valid = row < rows ? columns - column - place : 0;
+        const float* source = from + (valid > 0 ? i64(row) * columns + column + place : 0);
         float* destination = to + row * ROW_FLOATS + place;
         if (is_whole) {
-            copy_16(shared_address(destination), source, numbers > 0 ? 16 : 0);
+            copy_16(shared_address(destination), source, valid > 0 ? 16 : 0);
         } else {
             UNROLL
-            for (int i = 0; i < 4; i++) destination[i] = i < numbers ? source[i] : 0;
+            for (int i = 0; i < 4; i++) destination[i] = i < valid ? source[i] : 0;
         }
     }
 }
@@ -69,7 +70,7 @@ DEVICE void multiply_slice(float (&products)[4][4], const float* slice, int quer
             UNROLL
             for (int j = 0; j < 4; j++) {
                 UNROLL
-                for (int number = 0; number < 4; number++) products[i][j] += float_of(of_query[i].word[number]) * float_of(of_document[j].word[number]);
+                for (int element = 0; element < 4; element++) products[i][j] += float_of(of_query[i].word[element]) * float_of(of_document[j].word[element]);
             }
         }
     }

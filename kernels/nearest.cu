@@ -20,15 +20,15 @@ constexpr int MAX_KEYS = 2048;
 constexpr int SCORES_IN_FLIGHT = 4;
 
 /// Ascending in the score and descending in the id.
-DEVICE u64 key_of(float score, u32 number) {
+DEVICE u64 key_of(float score, u32 id) {
     u32 bits = bits_of(score == score ? score + 0.0f : -INFINITY_F32);  // + 0 turns -0 into 0
-    return u64(bits & 0x80000000u ? ~bits : bits | 0x80000000u) << 32 | u32(~number);
+    return u64(bits & 0x80000000u ? ~bits : bits | 0x80000000u) << 32 | u32(~id);
 }
 DEVICE float score_of(u64 key) {
     u32 bits = u32(key >> 32);
     return float_of(bits & 0x80000000u ? bits & 0x7fffffffu : ~bits);
 }
-DEVICE u32 number_of(u64 key) { return ~u32(key); }
+DEVICE u32 id_of(u64 key) { return ~u32(key); }
 /// No vector: lower than any key.
 DEVICE u64 no_key() { return key_of(-INFINITY_F32, 0xffffffffu); }
 
@@ -115,6 +115,6 @@ KERNEL(nearest_merge, NEAREST_THREADS, 2)(PARAMETER(NearestParameters) p) {
     sync_block();
     for (int i = threadIdx.x; i < p.k; i += NEAREST_THREADS) {
         best_scores[i] = score_of(keys[i]);
-        best_ids[i] = number_of(keys[i]);
+        best_ids[i] = id_of(keys[i]);
     }
 }

@@ -19,23 +19,23 @@
 #include "activation.cuh"
 #include "product.cuh"
 
-DEVICE void store_numbers(bf16* to, const float (&x)[8], int) { store_8(to, x); }
-DEVICE void store_numbers(float* to, const float (&x)[8], int numbers) { store_8(to, x, numbers); }
+DEVICE void store_row(bf16* to, const float (&x)[8], int) { store_8(to, x); }
+DEVICE void store_row(float* to, const float (&x)[8], int valid) { store_8(to, x, valid); }
 
 /// The epilogue of eight adjacent columns of a row.
-template <class Number>
+template <class T>
 DEVICE void epilogue_8(const ProductParameters& p, float (&x)[8], int row, int column) {
     activate_all(x, p.activation);
-    int numbers = p.n - column;
-    if (row >= p.m || numbers <= 0) return;
+    int valid = p.n - column;
+    if (row >= p.m || valid <= 0) return;
     if (p.epilogue != NO_EPILOGUE) {
         float other[8];
-        load_8(other, p.other + i64(row) * p.other_stride + column, numbers);
+        load_8(other, p.other + i64(row) * p.other_stride + column, valid);
         UNROLL
         for (int i = 0; i < 8; i++) x[i] = p.epilogue == ADD ? x[i] + other[i] : x[i] * other[i];
     }
-    Number* out = static_cast<Number*>(p.out) + blockIdx.z * p.out_batch;
-    store_numbers(out + i64(row) * p.out_stride + column, x, numbers);
+    T* out = static_cast<T*>(p.out) + blockIdx.z * p.out_batch;
+    store_row(out + i64(row) * p.out_stride + column, x, valid);
 }
 
 /// Four lanes have pairs of four blocks of eight columns; afterwards lane t has all eight columns
@@ -62,7 +62,7 @@ DEVICE void exchange_pairs(float (&eight)[8], const float (&pairs)[4][2]) {
 }
 
 /// The epilogue of 16 rows of a warp's part: rows `row` and + 8, columns from `column`.
-template <class Number, int ACROSS>
+template <class T, int ACROSS>
 DEVICE void epilogue_rows(const ProductParameters& p, const float (&sums)[ACROSS][4], int row, int column) {
     UNROLL
     for (int part = 0; part < 2 * (ACROSS / 4); part++) {
@@ -71,11 +71,11 @@ DEVICE void epilogue_rows(const ProductParameters& p, const float (&sums)[ACROSS
         UNROLL
         for (int i = 0; i < 8; i++) pairs[i / 2][i % 2] = sums[first + i / 2][2 * half + i % 2];
         exchange_pairs(eight, pairs);
-        epilogue_8<Number>(p, eight, row + 8 * half, column + 8 * first + threadIdx.x % 4 * 8);
+        epilogue_8<T>(p, eight, row + 8 * half, column + 8 * first + threadIdx.x % 4 * 8);
     }
 }
 
-template <class Number, Layout A, Layout B>
+template <class T, Layout A, Layout B>
 DEVICE void multiply_large(const ProductParameters& p, const u8* shared) {
     typedef LargeTile<A, B> Tile;
     Operand a = {p.a + blockIdx.z * p.a_batch, p.m, p.k, p.a_stride}, b = {p.b + blockIdx.z * p.b_batch, p.n, p.k, p.b_stride};
@@ -86,7 +86,7 @@ DEVICE void multiply_large(const ProductParameters& p, const u8* shared) {
     // Not unrolled, because activations are long; the sums move up instead.
     ROLLED
     for (int i = 0; i < Tile::DOWN; i++) {
-        epilogue_rows<Number>(p, sums[0], place.row + tile.warp_row + 16 * i + threadIdx.x % 32 / 4, place.column + tile.warp_column);
+        epilogue_rows<T>(p, sums[0], place.row + tile.warp_row + 16 * i + threadIdx.x % 32 / 4, place.column + tile.warp_column);
         UNROLL
         for (int next = 1; next < Tile::DOWN; next++) {
             UNROLL
@@ -95,7 +95,7 @@ DEVICE void multiply_large(const ProductParameters& p, const u8* shared) {
     }
 }
 
-template <class Number>
+template <class T>
 DEVICE void multiply_small(const ProductParameters& p, u8* shared) {
     typedef SmallTile Tile;
     Operand a = {p.a + blockIdx.z * p.a_batch, p.m, p.k, p.a_stride}, b = {p.b + blockIdx.z * p.b_batch, p.n, p.k, p.b_stride};
@@ -122,7 +122,7 @@ DEVICE void multiply_small(const ProductParameters& p, u8* shared) {
     int row = threadIdx.x / 4, block = threadIdx.x % 4;
     UNROLL
     for (int i = 0; i < 4 * 8; i++) eight[i % 8] += parts[i / 8 * PART + row * Tile::COLUMNS + (block ^ (row % 4)) * 8 + i % 8];
-    epilogue_8<Number>(p, eight, place.row + row, place.column + 8 * block);
+    epilogue_8<T>(p, eight, place.row + row, place.column + 8 * block);
 }
 
 #define PRODUCT(NAME, NUMBER, A, B)                                                                   \

@@ -49,7 +49,7 @@ struct OperandSlice {
         i64 apart, advance;
         /// The offset of that piece in a slice, and how many rows and elements from it on exist.
         u32 place;
-        int rows, numbers;
+        int rows, elements;
 
         DEVICE Copies(const Operand& from, int first) {
             int row = threadIdx.x / PIECES, piece = threadIdx.x % PIECES;
@@ -57,16 +57,16 @@ struct OperandSlice {
             next = from.start + i64(top) * from.stride + left;
             apart = i64(APART) * from.stride, advance = IS_K_MAJOR ? DEPTH : i64(DEPTH) * from.stride;
             place = row * ROW_BYTES + (piece ^ turn(row)) * 16;
-            rows = (IS_K_MAJOR ? from.extent : from.depth) - top, numbers = (IS_K_MAJOR ? from.depth : from.extent) - left;
+            rows = (IS_K_MAJOR ? from.extent : from.depth) - top, elements = (IS_K_MAJOR ? from.depth : from.extent) - left;
         }
 
         /// Starts the copies of the next slice. Nothing is read out of bounds.
         DEVICE void start(u32 slice) {
-            u32 bytes = min_of(max_of(numbers, 0), 8) * 2;
+            u32 bytes = min_of(max_of(elements, 0), 8) * 2;
             UNROLL
             for (int i = 0; i < ROWS / APART; i++) copy_16(slice + place + i * APART * ROW_BYTES, next + i * apart, i * APART < rows ? bytes : 0);
             next += advance;
-            (IS_K_MAJOR ? numbers : rows) -= DEPTH;
+            (IS_K_MAJOR ? elements : rows) -= DEPTH;
         }
     };
 
@@ -183,7 +183,9 @@ struct ProductTile {
         int stage = 0, before = STAGES - 1;
         for (int slice = 0; slice < slices; slice++) {
             copy_wait<STAGES - 2>();
-            sync_block();  // the slice has arrived, and all warps are done with the previous one, whose stage is filled next
+            // The slice has arrived, and all warps are done with the previous one, whose stage is
+            // filled next.
+            sync_block();
             multiply_slice(sums, memory + stage * STAGE_BYTES, [&] { copy(slice + STAGES - 1, before); });
             before = stage;
             if (++stage == STAGES) stage = 0;
@@ -200,9 +202,9 @@ template <class Tile>
 struct TilePlace {
     int row, column;
 
-    DEVICE TilePlace(int number, int rows, int columns) {
+    DEVICE TilePlace(int index, int rows, int columns) {
         constexpr int BAND = 8;
-        int across = divide_up(columns, Tile::COLUMNS), band = number / (BAND * across), within = number % (BAND * across);
+        int across = divide_up(columns, Tile::COLUMNS), band = index / (BAND * across), within = index % (BAND * across);
         int down = min_of(divide_up(rows, Tile::ROWS) - band * BAND, BAND);
         row = (band * BAND + within % down) * Tile::ROWS;
         column = within / down * Tile::COLUMNS;

@@ -1,8 +1,8 @@
-// The TN product on Hopper: out = epilogue(activation(a · bᵀ + bias), other) in bf16, tiles of 128
-// × 128, 192 or 256. The main loop is in hopper_product.cuh.
+// The TN product on Hopper: out = epilogue(activation(a · bᵀ + bias), other) in bf16, tiles of
+// 128 × 128, 192 or 256. The main loop is in hopper_product.cuh.
 //
-// In: a (m × k), b (n × k), other (m × n), all bf16, as tensor maps; m, n and k are any numbers
-// from 1, since copies fill with zeros out of bounds. Out: bf16, of which exactly m × n values are
+// In: a (m × k), b (n × k), other (m × n), all bf16, as tensor maps; m, n and k are any pieces from
+// 1, since copies fill with zeros out of bounds. Out: bf16, of which exactly m × n values are
 // written.
 //
 // Epilogue: each warp has 16 rows of the tile and processes them 64 columns at a time. `other`
@@ -66,13 +66,13 @@ struct Store {
         int lane = threadIdx.x % 32;
         WarpBox own(memory + Ring<N>::WARP_BOXES + warp * WARP_BOX_BYTES, lane);
         bool has_other = p.product.epilogue != NO_EPILOGUE;
-        int numbers = divide_up(min_of(p.product.n - column, N), 64) * HALVES;
+        int pieces = divide_up(min_of(p.product.n - column, N), 64) * HALVES;
         // Columns outermost: a box of `other` covers both halves.
         ROLLED
-        for (int number = 0; number < numbers; number++) {
-            int piece = number / HALVES, half = number % HALVES;
+        for (int index = 0; index < pieces; index++) {
+            int piece = index / HALVES, half = index % HALVES;
             Piece x;
-            take_piece<N>(x, c, number, biases_of<N>(memory, warp));
+            take_piece<N>(x, c, index, biases_of<N>(memory, warp));
             activate_all(x, p.product.activation);
             if (has_other) {
                 barrier_wait(ring.full(), ring.parity);

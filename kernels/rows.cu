@@ -34,15 +34,15 @@ struct SumOfRows {
     int count, columns;
 
     /// How many of the eight columns from `column` exist; 0 or less beyond the end.
-    DEVICE int numbers(int column) const { return columns - column; }
+    DEVICE int valid(int column) const { return columns - column; }
 
     DEVICE void load(float (&x)[8], int column) const {
-        load_8(x, parts[0] + column, numbers(column));
+        load_8(x, parts[0] + column, valid(column));
         UNROLL
         for (int part = 1; part < 3; part++) {
             if (part >= count) continue;
             float y[8];
-            load_8(y, parts[part] + column, numbers(column));
+            load_8(y, parts[part] + column, valid(column));
             UNROLL
             for (int i = 0; i < 8; i++) x[i] += y[i];
         }
@@ -56,24 +56,24 @@ DEVICE float sum_of(const float (&x)[8]) {
     return sum;
 }
 
-/// The sum of squared deviations from the mean of the first `numbers` values.
-DEVICE float squared_deviations(const float (&x)[8], float mean, int numbers) {
+/// The sum of squared deviations from the mean of the first `valid` values.
+DEVICE float squared_deviations(const float (&x)[8], float mean, int valid) {
     float sum = 0;
     UNROLL
     for (int i = 0; i < 8; i++) {
-        float distance = i < numbers ? x[i] - mean : 0;
+        float distance = i < valid ? x[i] - mean : 0;
         sum += distance * distance;
     }
     return sum;
 }
 
 /// Writes (x - mean) · factor · weight + bias, or x unchanged without a norm.
-DEVICE void store_normalized(bf16* out, float (&x)[8], float mean, float factor, const Norm& norm, int column, int numbers) {
-    if (numbers <= 0) return;
+DEVICE void store_normalized(bf16* out, float (&x)[8], float mean, float factor, const Norm& norm, int column, int valid) {
+    if (valid <= 0) return;
     if (norm.kind != NO_NORM) {
         float weight[8], bias[8] = {};
-        load_8(weight, norm.weight + column, numbers);
-        if (norm.kind == LAYER_NORM && norm.bias) load_8(bias, norm.bias + column, numbers);
+        load_8(weight, norm.weight + column, valid);
+        if (norm.kind == LAYER_NORM && norm.bias) load_8(bias, norm.bias + column, valid);
         UNROLL
         for (int i = 0; i < 8; i++) x[i] = (x[i] - mean) * factor * weight[i] + bias[i];
     }
@@ -94,14 +94,14 @@ DEVICE void normalize_short(bf16* out, const SumOfRows& row, const Norm& norm) {
     }
     if (norm.kind != NO_NORM) {
         UNROLL
-        for (int chunk = 0; chunk < CHUNKS; chunk++) squares += squared_deviations(x[chunk], mean, row.numbers(chunk * CHUNK + first_column()));
+        for (int chunk = 0; chunk < CHUNKS; chunk++) squares += squared_deviations(x[chunk], mean, row.valid(chunk * CHUNK + first_column()));
         squares = sum_of_warp(squares);
     }
     float factor = 1 / sqrtf(squares / row.columns + norm.epsilon);
     UNROLL
     for (int chunk = 0; chunk < CHUNKS; chunk++) {
         int column = chunk * CHUNK + first_column();
-        store_normalized(out, x[chunk], mean, factor, norm, column, row.numbers(column));
+        store_normalized(out, x[chunk], mean, factor, norm, column, row.valid(column));
     }
 }
 
@@ -119,14 +119,14 @@ DEVICE void normalize_long(bf16* out, const SumOfRows& row, const Norm& norm) {
     if (norm.kind != NO_NORM) {
         for (int column = first_column(); column < row.columns; column += CHUNK) {
             row.load(x, column);
-            squares += squared_deviations(x, mean, row.numbers(column));
+            squares += squared_deviations(x, mean, row.valid(column));
         }
         squares = sum_of_warp(squares);
     }
     float factor = 1 / sqrtf(squares / row.columns + norm.epsilon);
     for (int column = first_column(); column < row.columns; column += CHUNK) {
         row.load(x, column);
-        store_normalized(out, x, mean, factor, norm, column, row.numbers(column));
+        store_normalized(out, x, mean, factor, norm, column, row.valid(column));
     }
 }
 
@@ -203,15 +203,15 @@ DEVICE int sequence_of(const u32* starts, int sequences, int row) {
 
 /// Eight columns of an im2col row, one by one: they may span several source rows.
 DEVICE Words4 gather_8(const Im2colParameters& p, int row, int begin, int end, int column) {
-    u32 numbers[8] = {};
+    u32 valid[8] = {};
     UNROLL
     for (int i = 0; i < 8; i++) {
         int from = row - p.width / 2 + (column + i) / p.columns;
-        if (column + i < p.width * p.columns && from >= begin && from < end) numbers[i] = p.x[i64(from) * p.stride + (column + i) % p.columns].bits;
+        if (column + i < p.width * p.columns && from >= begin && from < end) valid[i] = p.x[i64(from) * p.stride + (column + i) % p.columns].bits;
     }
     Words4 words;
     UNROLL
-    for (int pair = 0; pair < 4; pair++) words.word[pair] = numbers[2 * pair] | numbers[2 * pair + 1] << 16;
+    for (int pair = 0; pair < 4; pair++) words.word[pair] = valid[2 * pair] | valid[2 * pair + 1] << 16;
     return words;
 }
 

@@ -34,7 +34,8 @@ struct Bin {
 DEVICE bool find_bin(Bin& bin, const u32* bins, u32 wanted) {
     int lane = threadIdx.x % 32;
     u32 sum = 0;
-    for (int i = 0; i < 64; i++) sum += bins[64 * (31 - lane) + (i + lane) % 64];  // rotated, so that lanes do not conflict in a bank
+    // Rotated, so that lanes do not conflict in a bank.
+    for (int i = 0; i < 64; i++) sum += bins[64 * (31 - lane) + (i + lane) % 64];
     u32 running = sum_to_lane(sum), reached = ballot(running >= wanted);
     if (!reached) return false;
     int first = count_ones((reached & (0 - reached)) - 1);

@@ -12,7 +12,7 @@
 //
 // A fold is a structure with
 //     Held, nothing()     the accumulator of a column, and that of no rows
-//     take(number, row)   the accumulator of one value; nothing unless it is positive
+//     take(logit, row)    the accumulator of one value; nothing unless it is positive
 //     join(x, y)          the accumulator of both
 //     exchange(x, lanes)  that of the lane whose number differs in these bits
 //     put(table, cell, x) updates the table
@@ -23,7 +23,7 @@
 struct FoldMax {
     typedef float Held;
     static DEVICE Held nothing() { return 0; }
-    static DEVICE Held take(float number, int) { return number; }
+    static DEVICE Held take(float logit, int) { return logit; }
     static DEVICE Held join(Held x, Held y) { return fmaxf(x, y); }
     static DEVICE Held exchange(Held x, int lanes) { return shuffle_xor(x, lanes); }
     static DEVICE void put(void* table, i64 cell, Held x) {
@@ -37,7 +37,7 @@ DEVICE u64 exchange_halves(u64 x, int lanes) { return u64(shuffle_xor(u32(x >> 3
 struct FoldArgmax {
     typedef u64 Held;
     static DEVICE Held nothing() { return 0; }
-    static DEVICE Held take(float number, int row) { return number > 0 ? u64(bits_of(number)) << 32 | u32(~row) : 0; }
+    static DEVICE Held take(float logit, int row) { return logit > 0 ? u64(bits_of(logit)) << 32 | u32(~row) : 0; }
     static DEVICE Held join(Held x, Held y) { return x > y ? x : y; }
     static DEVICE Held exchange(Held x, int lanes) { return exchange_halves(x, lanes); }
     static DEVICE void put(void* table, i64 cell, Held x) {
@@ -50,11 +50,11 @@ struct FoldArgmax {
 struct FoldSum {
     typedef u64 Held;
     static DEVICE Held nothing() { return 0; }
-    static DEVICE Held take(float number, int) {
-        if (!(number > 0)) return 0;
+    static DEVICE Held take(float logit, int) {
+        if (!(logit > 0)) return 0;
         // Weights are logarithms: one this large is infinite; clamp it, so that the sum does not
         // wrap around.
-        float units = fminf(number, 65536.0f) * 4294967296.0f;
+        float units = fminf(logit, 65536.0f) * 4294967296.0f;
         u64 whole = u64(units);
         return whole + (units - float(whole) >= 0.5f);
     }
@@ -105,15 +105,15 @@ DEVICE typename Fold::Held keep_half(typename Fold::Held first, typename Fold::H
 
 /// Pools the rows of one sequence in 64 columns, starting at `column`.
 template <class Fold, bool IS_ONE, int DOWN, int STEP, int ACROSS>
-DEVICE void fold_columns(const SpladeParameters& p, const float (&numbers)[DOWN][ACROSS][4], int block, const WarpRows<DOWN, STEP>& rows, u32 sequence,
+DEVICE void fold_columns(const SpladeParameters& p, const float (&logits)[DOWN][ACROSS][4], int block, const WarpRows<DOWN, STEP>& rows, u32 sequence,
                          int column) {
     auto fold_column = [&](int j) {
         typename Fold::Held held = Fold::nothing();
         UNROLL
         for (int i = 0; i < 2 * DOWN; i++) {
-            float number = numbers[i / 2][block + j / 2][i % 2 * 2 + j % 2];
-            if (!IS_ONE && rows.of[i] != sequence) number = 0;
-            held = Fold::join(held, Fold::take(number, rows.row_of(i)));
+            float logit = logits[i / 2][block + j / 2][i % 2 * 2 + j % 2];
+            if (!IS_ONE && rows.of[i] != sequence) logit = 0;
+            held = Fold::join(held, Fold::take(logit, rows.row_of(i)));
         }
         return held;
     };
@@ -133,19 +133,19 @@ DEVICE void fold_columns(const SpladeParameters& p, const float (&numbers)[DOWN]
     }
 }
 
-/// Pools all values of a warp: numbers[i][j] as in ProductTile::Sums, with parts i as in `rows`,
+/// Pools all values of a warp: logits[i][j] as in ProductTile::Sums, with parts i as in `rows`,
 /// columns from `column`. ACROSS is a multiple of 8.
 template <class Fold, int DOWN, int STEP, int ACROSS>
-DEVICE void fold(const SpladeParameters& p, const float (&numbers)[DOWN][ACROSS][4], const WarpRows<DOWN, STEP>& rows, int column) {
+DEVICE void fold(const SpladeParameters& p, const float (&logits)[DOWN][ACROSS][4], const WarpRows<DOWN, STEP>& rows, int column) {
     if (rows.is_one) {
         UNROLL
-        for (int block = 0; block < ACROSS; block += 8) fold_columns<Fold, true>(p, numbers, block, rows, rows.first, column + 8 * block);
+        for (int block = 0; block < ACROSS; block += 8) fold_columns<Fold, true>(p, logits, block, rows, rows.first, column + 8 * block);
         return;
     }
     for (u32 sequence = rows.first; sequence <= rows.last; sequence++) {
         if (!rows.has(sequence)) continue;
         UNROLL
-        for (int block = 0; block < ACROSS; block += 8) fold_columns<Fold, false>(p, numbers, block, rows, sequence, column + 8 * block);
+        for (int block = 0; block < ACROSS; block += 8) fold_columns<Fold, false>(p, logits, block, rows, sequence, column + 8 * block);
     }
 }
 

@@ -4,7 +4,7 @@
 //
 // In: x (rows × columns) and decoder (terms × columns) in bf16 as tensor maps; bias, f32, or null;
 // the sequence of each row; the table, all zeros. Out: the table (SpladeParameters describes its
-// cells). rows, terms and columns are any numbers from 1.
+// cells). rows, terms and columns are any pieces from 1.
 //
 // A warp has 16 rows of a tile and pools them 64 terms at a time; it loads their sequences before
 // the products.
@@ -29,16 +29,16 @@ struct FoldLogits {
     DEVICE void load(int, int, Ring<TERMS>&) const {}
     DEVICE Rows begin(int row) const { return Rows(p.sequence_of, row, p.rows); }
     DEVICE void finish(const Sums<TERMS>& c, const Rows& rows, int column, int warp, Ring<TERMS>&) const {
-        int numbers = divide_up(min_of(p.terms - column, TERMS), 64);
+        int pieces = divide_up(min_of(p.terms - column, TERMS), 64);
         ROLLED
-        for (int number = 0; number < numbers; number++) {
+        for (int index = 0; index < pieces; index++) {
             Piece x;
-            take_piece<TERMS>(x, c, number, biases_of<TERMS>(memory, warp));
+            take_piece<TERMS>(x, c, index, biases_of<TERMS>(memory, warp));
             if (IS_ACTIVATED) splade_activate_all(x, p.activation);
             float parts[1][8][4];
             UNROLL
             for (int i = 0; i < 32; i++) parts[0][i / 4][i % 4] = x[i];
-            fold<Fold>(p, parts, rows, column + 64 * number);
+            fold<Fold>(p, parts, rows, column + 64 * index);
         }
         // The biases of the next tile overwrite these. All lanes have read them by now: they
         // exchanged values that depend on them.

@@ -1,6 +1,6 @@
 // Vectors of eight columns: what one lane loads and stores at once, 16 bytes of bf16 or 32 of f32.
 //
-// `numbers` says how many of the eight belong to the row; the others are loaded as zeros. Rows of
+// `valid` says how many of the eight belong to the row; the others are loaded as zeros. Rows of
 // bf16 are 16-byte aligned and may be accessed up to their stride; rows of f32 may start anywhere
 // and end where the next starts.
 #pragma once
@@ -16,17 +16,17 @@ DEVICE void unpack(float (&x)[8], const Words4& words) {
     }
 }
 
-DEVICE void load_8(float (&x)[8], const bf16* from, int numbers) {
+DEVICE void load_8(float (&x)[8], const bf16* from, int valid) {
     Words4 words = {};
-    if (numbers > 0) words = load_16(from);
+    if (valid > 0) words = load_16(from);
     unpack(x, words);
     UNROLL
     for (int i = 0; i < 8; i++)
-        if (i >= numbers) x[i] = 0;
+        if (i >= valid) x[i] = 0;
 }
 
-DEVICE void load_8(float (&x)[8], const float* from, int numbers) {
-    if (numbers >= 8 && is_aligned(from)) {
+DEVICE void load_8(float (&x)[8], const float* from, int valid) {
+    if (valid >= 8 && is_aligned(from)) {
         UNROLL
         for (int half = 0; half < 2; half++) {
             Words4 words = load_16(from + 4 * half);
@@ -36,7 +36,7 @@ DEVICE void load_8(float (&x)[8], const float* from, int numbers) {
         return;
     }
     UNROLL
-    for (int i = 0; i < 8; i++) x[i] = i < numbers ? from[i] : 0;
+    for (int i = 0; i < 8; i++) x[i] = i < valid ? from[i] : 0;
 }
 
 /// Writes all eight: the row's stride has room for them.
@@ -47,8 +47,8 @@ DEVICE void store_8(bf16* to, const float (&x)[8]) {
     *reinterpret_cast<Words4*>(to) = words;
 }
 
-DEVICE void store_8(float* to, const float (&x)[8], int numbers) {
-    if (numbers >= 8 && is_aligned(to)) {
+DEVICE void store_8(float* to, const float (&x)[8], int valid) {
+    if (valid >= 8 && is_aligned(to)) {
         UNROLL
         for (int half = 0; half < 2; half++) {
             Words4 words;
@@ -60,5 +60,5 @@ DEVICE void store_8(float* to, const float (&x)[8], int numbers) {
     }
     UNROLL
     for (int i = 0; i < 8; i++)
-        if (i < numbers) to[i] = x[i];
+        if (i < valid) to[i] = x[i];
 }

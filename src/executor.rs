@@ -27,7 +27,7 @@ pub type Job = Box<dyn FnOnce() + Send>;
 /// ```
 /// use std::sync::Arc;
 /// use esparsa::executor::{Executor, Job};
-/// use esparsa::{Index, IndexOptions, Schema, store::Memory};
+/// use esparsa::{Index, IndexOptions, Schema, Text, store::Memory};
 ///
 /// /// Runs background jobs on a thread pool and everything else on the calling thread.
 /// #[derive(Debug)]
@@ -50,7 +50,9 @@ pub type Job = Box<dyn FnOnce() + Send>;
 /// let (jobs, next_job) = std::sync::mpsc::channel::<Job>();
 /// let pool = std::thread::spawn(move || next_job.into_iter().for_each(|job| job()));
 /// let options = IndexOptions::new().executor(Arc::new(Background(jobs)));
-/// let schema = Schema::new().text("text", "english")?;
+/// let schema = Schema::builder()
+///     .text("text", Text::new().analyzer("english"))
+///     .build()?;
 /// let index = Index::create_in(Arc::new(Memory::new()), schema, options)?;
 /// # drop(index);
 /// # pool.join().unwrap();

@@ -1,16 +1,20 @@
-//! An embedded search engine for text (BM25) and learned sparse vectors (SPLADE): exact top k by
-//! dynamic pruning, on an on-disk format of its own. One crate, one folder on disk, no server.
+//! An embedded search engine for text (BM25), learned sparse vectors (SPLADE) and dense vectors:
+//! exact top k, by dynamic pruning for text and sparse vectors, on its own on-disk format. One
+//! crate, one folder on disk, no server.
 //!
 //! # A tour
 //!
-//! **Index and search.** A [`Schema`] names the fields, an [`IndexWriter`] adds [`Document`]s, and a
-//! [`Snapshot`] is one commit, to be searched with a [`Query`]:
+//! **Index and search.** A [`Schema`] defines the fields, an [`IndexWriter`] adds [`Document`]s,
+//! and a [`Snapshot`] is one commit, which a [`Query`] searches:
 //!
 //! ```
-//! use esparsa::{Document, Index, Query, Schema};
+//! use esparsa::{Document, Index, Query, Schema, Text};
 //!
 //! let folder = tempfile::tempdir()?;
-//! let schema = Schema::new().text("text", "english")?.stored("source")?;
+//! let schema = Schema::builder()
+//!     .text("text", Text::new().analyzer("english"))
+//!     .stored("source")
+//!     .build()?;
 //! let index = Index::create(folder.path(), schema)?;
 //!
 //! let mut writer = index.writer()?;
@@ -20,18 +24,20 @@
 //!
 //! let snapshot = index.snapshot()?;
 //! let hits = snapshot.search(&Query::text("text", "dancing bee"), 10)?;
-//! assert_eq!(hits[0].id, "bees");
-//! let stored = snapshot.stored(hits[0].address)?;
+//! assert_eq!(hits.ids()?, ["bees"]);
+//! let stored = snapshot.stored(hits.scored()[0].0)?;
 //! assert!(stored.starts_with(br#"{"_id":"bees","text":"Bees"#));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **Update and delete.** A document whose external id is live replaces the one that has it. Readers see a
-//! commit whole or not at all, and a snapshot stays as it is:
+//! **Update and delete.** A document replaces the live document with the same external id. Readers
+//! see a commit completely or not at all, and a snapshot never changes:
 //!
 //! ```
-//! # use esparsa::{Document, Index, Query, Schema};
-//! # let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+//! # use esparsa::{Document, Index, Query, Schema, Text};
+//! # let index = Index::in_memory(Schema::builder()
+//! #     .text("text", Text::new().analyzer("english"))
+//! #     .build()?)?;
 //! # let mut writer = index.writer()?;
 //! writer.add(Document::new("a").with_text("text", "first version"))?;
 //! writer.commit()?;
@@ -49,13 +55,13 @@
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
-//! **Learned sparse vectors.** Terms are strings or numbers, weights are quantized to 255 steps of a scale that each segment
-//! chooses, and scores are exact sums of integers:
+//! **Learned sparse vectors.** Terms are strings or numbers. Weights are quantized to 8 bits with a
+//! scale that each segment chooses, and scores are exact sums of integers:
 //!
 //! ```
-//! use esparsa::{Document, Index, Query, Schema};
+//! use esparsa::{Document, Index, Query, Schema, Sparse};
 //!
-//! let index = Index::in_memory(Schema::new().sparse("splade", 3.0)?)?;
+//! let index = Index::in_memory(Schema::builder().sparse("splade", Sparse::new()).build()?)?;
 //! let mut writer = index.writer()?;
 //! writer.add(Document::new("etna").with_sparse("splade", [("volcano", 2.2), ("sicily", 1.7)]))?;
 //! writer.add(Document::new("bees").with_sparse("splade", [("bee", 2.4), ("honey", 0.9)]))?;
@@ -63,20 +69,20 @@
 //!
 //! let query = Query::sparse("splade", [("honey", 1.5), ("insect", 0.4)]);
 //! let hits = index.snapshot()?.search(&query, 10)?;
-//! assert_eq!(hits[0].id, "bees");
-//! assert!((hits[0].score - 0.9 * 1.5).abs() < 0.01);
+//! let best = hits.first().expect("one document matches");
+//! assert_eq!(best.id()?, "bees");
+//! assert!((best.score - 0.9 * 1.5).abs() < 0.01);
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
-//! **Dense vectors.** All of them are scored, by inner product or cosine, with numbers kept in 32, 16 or 8 bits:
+//! **Dense vectors.** Search is exact: it scores every vector, by inner product or cosine. Vectors
+//! are stored as f32, f16 or i8:
 //!
 //! ```
-//! use esparsa::{DenseElement, DenseMetric, Document, Index, Query, Schema};
+//! use esparsa::{Dense, DenseElement, Document, Index, Query, Schema};
 //!
-//! let schema = Schema::new()
-//!     .dense("passage", 3)?
-//!     .dense_element("passage", DenseElement::F16)?
-//!     .dense_metric("passage", DenseMetric::Cosine)?;
+//! let passage = Dense::new(3).element(DenseElement::F16).cosine();
+//! let schema = Schema::builder().dense("passage", passage).build()?;
 //! let index = Index::in_memory(schema)?;
 //! let mut writer = index.writer()?;
 //! writer.add(Document::new("etna").with_dense("passage", [0.9, 0.1, 0.0]))?;
@@ -84,19 +90,24 @@
 //! writer.commit()?;
 //!
 //! let hits = index.snapshot()?.search(&Query::dense("passage", [0.0, 0.0, 5.0]), 10)?;
-//! assert_eq!(hits[0].id, "bees");
-//! assert!((hits[0].score - 0.997).abs() < 0.001);
+//! let best = hits.first().expect("one document matches");
+//! assert_eq!(best.id()?, "bees");
+//! assert!((best.score - 0.997).abs() < 0.001);
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
-//! **Languages.** A text field is analyzed by language, named by code or in English; the analyzer's
-//! name is kept with the field, so queries are analyzed as documents were. See [`text`] for what each does,
-//! and [`text::Tokenizer`] for one of your own:
+//! **Languages.** The analyzer of a text field depends on its language, given as a code or in
+//! English. The index stores the analyzer's name with the field, so queries are analyzed as the
+//! documents were. [`text`] describes the analyzers; implement [`text::Tokenizer`] for one of your
+//! own:
 //!
 //! ```
-//! use esparsa::{Document, Index, Query, Schema};
+//! use esparsa::{Document, Index, Query, Schema, Text};
 //!
-//! let schema = Schema::new().text("pt", "portuguese")?.text("ko", "ko")?;
+//! let schema = Schema::builder()
+//!     .text("pt", Text::new().analyzer("portuguese"))
+//!     .text("ko", Text::new().analyzer("ko"))
+//!     .build()?;
 //! let index = Index::in_memory(schema)?;
 //! let mut writer = index.writer()?;
 //! let document = Document::new("1")
@@ -110,32 +121,40 @@
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
-//! **All terms.** A query finds documents with any of its terms, the best first; [`Query::with_all_terms`] keeps those that
-//! have every one. Either way the best `k` are exact.
+//! **All terms.** A query finds documents with any of its terms; [`Query::with_all_terms`] requires
+//! all of them. The top k are exact in both cases.
 //!
-//! **Fuse rankings** of several fields or systems, see [`rank`] for the methods and for which normalization suits:
+//! **Fuse rankings** of several fields or systems. [`rank`] describes the methods, and which
+//! normalization to use:
 //!
 //! ```
 //! use esparsa::rank::{Fusion, Normalization};
-//! use esparsa::{Document, Index, Query, Schema};
+//! use esparsa::{Dense, Document, Index, Query, Schema, Text};
 //!
-//! let index = Index::in_memory(Schema::new().text("text", "english")?.dense("vector", 2)?)?;
+//! let index = Index::in_memory(Schema::builder()
+//!     .text("text", Text::new().analyzer("english"))
+//!     .dense("vector", Dense::new(2))
+//!     .build()?)?;
 //! let mut writer = index.writer()?;
-//! writer.add(Document::new("etna").with_text("text", "An active volcano.").with_dense("vector", [0.9, 0.1]))?;
-//! writer.add(Document::new("bees").with_text("text", "Bees dance.").with_dense("vector", [0.1, 0.9]))?;
+//! let etna = Document::new("etna").with_text("text", "An active volcano.");
+//! writer.add(etna.with_dense("vector", [0.9, 0.1]))?;
+//! let bees = Document::new("bees").with_text("text", "Bees dance.");
+//! writer.add(bees.with_dense("vector", [0.1, 0.9]))?;
 //! writer.commit()?;
 //! let snapshot = index.snapshot()?;
 //! let words = snapshot.search(&Query::text("text", "volcano"), 100)?;
 //! let vectors = snapshot.search(&Query::dense("vector", [0.8, 0.2]), 100)?;
 //! let hits = Fusion::weighted_sum(Normalization::ZScore).fuse_hits(&[words, vectors])?;
-//! assert_eq!(hits[0].id, "etna");
+//! assert_eq!(hits.ids()?[0], "etna");
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
-//! **Models.** [`neural`] opens folders as they are published for `transformers` and `sentence-transformers`: encoders of sparse and dense vectors,
-//! cross-encoders and models of late interaction that re-rank. They run on a [`backend`], without Python.
+//! **Models.** With the feature `neural`, the module of that name opens model folders as published
+//! for `transformers` and `sentence-transformers`: encoders of sparse and dense vectors, and
+//! cross-encoders and late-interaction models for re-ranking. They run without Python, on the CPU
+//! or on a GPU.
 //!
-//! **Evaluate.** Runs, qrels and metrics follow trec_eval, see [`eval`]:
+//! **Evaluate.** Runs, qrels and metrics follow trec_eval; see [`eval`]:
 //!
 //! ```
 //! use esparsa::eval::{EvaluateOptions, Metric, Qrels, Run, ScoredDocument, evaluate};
@@ -151,19 +170,19 @@
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
-//! **Bulk loads** run on as many threads as [`WriterOptions`] says, in bounded memory, and the same
-//! input gives the same bytes whatever their number, unless documents are deleted or replaced while
-//! segments are being merged: the same documents may then lie in other files. **Segments built elsewhere** are brought in by
-//! [`IndexWriter::attach`] in one commit. **Why a document scores as it does** is told by
-//! [`Snapshot::explain`], and **where a text matches** by [`Snapshot::highlight`].
+//! **Bulk loads** use the number of threads in [`WriterOptions`] and bounded memory. The same input
+//! gives the same bytes for any number of threads, except if documents are deleted or replaced
+//! during a merge: the same documents may then be in different files. [`IndexWriter::attach`] adds
+//! segments of another index in one commit. [`Snapshot::explain`] shows how a document's score is
+//! computed, and [`Snapshot::highlight`] where a text matches.
 //!
-//! # Rooms
+//! # Modules
 //!
-//! | module | what is in it |
+//! | module | contents |
 //! | --- | --- |
-//! | [`text`] | analyzers: Unicode text to terms, per language |
+//! | [`text`] | analyzers: text to terms, per language |
 //! | [`mod@format`] | the bytes on disk, described in `format-spec/` |
-//! | [`store`] | folders of files: file system, memory, with faults |
+//! | [`store`] | storage: file system, memory, fault injection |
 //! | [`executor`] | where parallel and background work runs, and how it is cancelled |
 //! | [`segment`] | immutable segments: write, read, verify, merge, reorder |
 //! | [`index`] | commits, the writer, snapshots |
@@ -172,14 +191,14 @@
 //! | [`eval`] | TREC and BEIR files, metrics, significance |
 #![cfg_attr(
     feature = "neural",
-    doc = "| [`backend`] | what transformers are made of: a reference, and a fast backend for processors |\n| [`neural`] | published models: files, tokenizers, encoders, heads |"
+    doc = "| [`backend`] | operations of transformers: a reference, and fast backends for CPUs and GPUs |\n| [`neural`] | published models: configuration, weights, tokenizers, encoders, heads |"
 )]
 //!
 //! # Features
 //!
-//! No feature is on by default. `neural` runs transformers on the CPU, `cuda` also on NVIDIA GPUs, and
-//! `mojibake` adds the repair of wrongly decoded text to analyzers. The command line is a package of
-//! its own, `esparsa-cli`.
+//! No feature is enabled by default. `neural` runs transformers on the CPU, `cuda` also on NVIDIA
+//! GPUs, and `mojibake` adds the repair of wrongly decoded text to analyzers. The command line is a
+//! separate package, `esparsa-cli`.
 
 #[cfg(feature = "neural")]
 pub mod backend;
@@ -195,25 +214,26 @@ pub mod index;
 pub mod neural;
 pub mod query;
 pub mod rank;
+mod scorer;
 pub mod segment;
 pub mod store;
 pub mod text;
 
 pub use error::{Error, Result};
 pub use format::{
-    Bm25, Calibration, CalibrationPoint, DenseElement, DenseMetric, FieldOptions, ModelIdentity,
-    Schema, SparseLayout, Verify,
+    Bm25, Calibration, CalibrationPoint, Dense, DenseElement, DenseMetric, FieldOptions,
+    ModelIdentity, Schema, SchemaBuilder, Sparse, SparseLayout, SparseTerms, Text, Verify,
 };
 pub use index::{
     CommitReport, DocAddress, Index, IndexOptions, IndexWriter, MergePolicy, OnDuplicate,
     ParsedBatch, Snapshot, WriterOptions,
 };
 pub use query::{
-    Algorithm, Explanation, Hit, Query, SearchOptions, SearchResult, SearchStatistics,
+    Algorithm, Explanation, Hit, Hits, Query, SearchOptions, SearchResult, SearchStatistics,
 };
 pub use segment::Document;
 
-/// The README's example is a test too.
+/// Compiles the README's example as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

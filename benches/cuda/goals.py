@@ -3,7 +3,7 @@
 import statistics
 
 SHAPES = ("base", "minilm")
-# Least share of the other side's rate, or greatest number, as each goal says.
+# The minimum ratio to the other side's rate, or the maximum value, as each goal says.
 SPEED = {"splade": 3.0, "dense": 2.0, "cross": 2.0}
 PRODUCT_SHARE, ENCODER_SHARE, MEMORY_RATIO = 0.8, 0.5, 10.0
 QUERY_US, COSINE, NDCG_DIFFERENCE = 1000.0, 0.9995, 0.002
@@ -27,7 +27,7 @@ def rates(found):
 
 
 def product_rows(found):
-    """Each shape with both rates; PyTorch's is the better of launched and replayed."""
+    """Each shape with both rates; PyTorch's is the better of direct launches and a CUDA graph."""
     rows = []
     for ours, theirs in zip(found["esparsa"], found["torch"], strict=True):
         best = max(theirs["tflops"], theirs["graph_tflops"] or 0.0)
@@ -69,7 +69,7 @@ class Goals:
             return
         try:
             text, is_enough = judge(*(self.found[part] for part in parts))
-        except Exception as error:  # What is missing or odd in one part costs its row only.
+        except Exception as error:  # A part without a value, or with an unexpected one, costs only its own row.
             self.rows.append((work, goal, "-", f"not measured: {type(error).__name__}: {error}"))
             return
         if is_enough is None:
@@ -80,22 +80,22 @@ class Goals:
     def all(self):
         self.right()
         self.speed()
-        self.card()
+        self.gpu()
         self.rest()
         return self.rows
 
     def right(self):
         def operations(found):
-            cards = ", ".join(map(str, found["multiprocessors"]))
-            return f"{found['rounds']} rounds each, as on {cards} multiprocessors", True
+            counts = ", ".join(map(str, found["multiprocessors"]))
+            return f"{found['rounds']} rounds each, as if on {counts} multiprocessors", True
 
-        def replayed(found):
-            if not (replay := found["replay"]):
+        def graphs(found):
+            if not (graphs := found["graphs"]):
                 return "there was no model", None
-            return f"{replay['batches']} shapes, {replay['forwards']} times, {replay['lanes']} lanes", True
+            return f"{graphs['batches']} shapes, {graphs['forwards']} times, {graphs['streams']} streams", True
 
         self.add("every operation against the reference", "no difference", ["conformance"], operations)
-        self.add("batches recorded and replayed, lanes", "bit-equal", ["conformance"], replayed)
+        self.add("CUDA graphs of batches, on every stream", "bit-equal", ["conformance"], graphs)
         for tool in ("memcheck", "racecheck"):
 
             def clean(found, tool=tool):
@@ -116,11 +116,11 @@ class Goals:
                 name = f"{kind}-{shape}"
                 self.add(f"{work}, {shape}", f"{goal:g} times {other}", [part_of(name)], judge)
 
-    def card(self):
+    def gpu(self):
         def products(found):
             ratios = [row["ratio"] for row in product_rows(found)]
             enough = sum(ratio >= PRODUCT_SHARE for ratio in ratios)
-            return f"{enough} of {len(ratios)} shapes; median {statistics.median(ratios):.2f}, least {min(ratios):.2f}", enough == len(ratios)
+            return f"{enough} of {len(ratios)} shapes; median {statistics.median(ratios):.2f}, min {min(ratios):.2f}", enough == len(ratios)
 
         self.add("products of the models' shapes", f"{PRODUCT_SHARE} of torch.matmul, each", ["gemm"], products)
 
@@ -131,14 +131,14 @@ class Goals:
             share = reached / limit["matrix_tflops"]
             return f"{share:.2f} ({reached:,.0f} of {limit['matrix_tflops']:,.0f} TFLOP/s)", share >= ENCODER_SHARE
 
-        self.add("encoder, base, real tokens", f"{ENCODER_SHARE} of the card's matrix rate", ["rates"], encoder)
+        self.add("encoder, base, real tokens", f"{ENCODER_SHARE} of the GPU's matrix rate", ["rates"], encoder)
 
     def rest(self):
         def memory(found):
             rows = memory_rows(found)
-            least = min(row["ratio"] for row in rows)
+            min_ratio = min(row["ratio"] for row in rows)
             beside = "PyTorch's" if all(row["torch_bytes"] for row in rows) else "the logits alone"
-            return f"{least:.1f} times less than {beside}, at least", least >= MEMORY_RATIO
+            return f"at least {min_ratio:.1f} times less than {beside}", min_ratio >= MEMORY_RATIO
 
         for shape in SHAPES:
             self.add(f"SPLADE head's memory, {shape}", f"{MEMORY_RATIO:g} times less than unfused", [f"memory splade-{shape}"], memory)
@@ -151,7 +151,7 @@ class Goals:
             self.add(f"one query, {kind}-minilm, text to vector", "p50 under 1 ms", [f"query {kind}-minilm"], query)
 
         def accuracy(found):
-            return f"least {found['least']:.6f}, mean {found['mean']:.6f}", found["least"] >= COSINE
+            return f"min {found['min']:.6f}, mean {found['mean']:.6f}", found["min"] >= COSINE
 
         for name in ("minilm", "splade-base", "splade-minilm", "dense-base", "dense-minilm"):
             label = "all-MiniLM-L6-v2" if name == "minilm" else name
@@ -161,4 +161,4 @@ class Goals:
             difference = found["cuda"] - found["cpu"]
             return f"{found['cuda']:.4f} beside {found['cpu']:.4f}, {difference:+.4f}", abs(difference) <= NDCG_DIFFERENCE
 
-        self.add("nDCG@10, debian-en, MiniLM", f"within {NDCG_DIFFERENCE} of the processor's", ["ndcg"], ndcg)
+        self.add("nDCG@10, debian-en, MiniLM", f"within {NDCG_DIFFERENCE} of the CPU's", ["ndcg"], ndcg)

@@ -63,8 +63,8 @@ def make_sparse(model):
     ids = torch.randint(FIRST_WORD, model.config.vocab_size, (TEXTS, LENGTH), generator=generator)
     head = model.cls.predictions
     head.transform.LayerNorm.weight.mul_(LOGIT_SIZE / model(input_ids=ids).logits.std())
-    greatest = model(input_ids=ids).logits.amax(1)
-    bias = torch.full_like(head.bias, -torch.quantile(greatest.flatten()[: 1 << 24], 1 - NON_ZEROS / greatest.shape[1]).item())
+    max_logits = model(input_ids=ids).logits.amax(1)
+    bias = torch.full_like(head.bias, -torch.quantile(max_logits.flatten()[: 1 << 24], 1 - NON_ZEROS / max_logits.shape[1]).item())
     head.bias.copy_(bias)
     head.decoder.bias = head.bias
 

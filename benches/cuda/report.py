@@ -21,22 +21,22 @@ def printed(*words, cwd=None):
 
 
 def machine(root, options):
-    """Date, card, driver, processor and commit."""
-    processor = platform.processor() or "unknown"
+    """Date, GPU, driver, CPU and commit."""
+    cpu = platform.processor() or "unknown"
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        processor = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        cpu = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    cards = printed("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader").splitlines()
-    device, driver, memory = (cards[0].split(", ") + ["unknown"] * 3)[:3] if cards else ("no card", "none", "none")
+    gpus = printed("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader").splitlines()
+    device, driver, memory = (gpus[0].split(", ") + ["unknown"] * 3)[:3] if gpus else ("no GPU", "none", "none")
     commit = options.commit or printed("git", "rev-parse", "--short", "HEAD", cwd=root) or "unknown"
     if not options.commit and printed("git", "status", "--porcelain", cwd=root):
         commit += " with changes"
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "device": device, "driver": driver, "device_memory": memory,
-        "processor": processor, "cores": os.cpu_count(), "system": f"{platform.system()} {platform.release()}",
+        "cpu": cpu, "cores": os.cpu_count(), "system": f"{platform.system()} {platform.release()}",
         "commit": commit, "python": platform.python_version(),
     }  # fmt: skip
 
@@ -101,7 +101,7 @@ def safely(make, *what):
         return f"This table could not be made: {traceback.format_exception_only(error)[-1].strip()}\n"
 
 
-def told(setting):
+def describe(setting):
     words = [f"batch {setting['batch']}", setting["attention"], "compiled" if setting["is_compiled"] else "eager"]
     return ", ".join(words)
 
@@ -121,18 +121,18 @@ def of_part(found, *parts):
 
 
 def speed_table(found):
-    rows, left_out = [], []
+    rows, skipped = [], []
     for part, one in of_part(found, "encode", "pairs"):
-        left_out += [f"\n- {part}: {why}" for why in one.get("left_out", ())]
+        skipped += [f"\n- {part}: {why}" for why in one.get("skipped", ())]
         ours, theirs = goals.rates(one)
         turns, other = one["esparsa"], one["torch"]
         share = turns[0].get("whole", turns[0])
         tokens_of = share["tokens"] / other[0]["items"]
         of_model = (median_of(turns, "alone", name) for name in ("model_documents_per_s", "encoder_tflops"))
-        of_other = (number(theirs), number(median_of(other, "bare_loop_per_s")), number(ours / theirs, 2), told(other[-1]["setting"]))
+        of_other = (number(theirs), number(median_of(other, "bare_loop_per_s")), number(ours / theirs, 2), describe(other[-1]["setting"]))
         rows.append((part, number(ours), number(ours * tokens_of), *map(number, of_model), *of_other))
     columns = ("work", " esparsa / s", " tokens / s", " model alone / s", " encoder, TFLOP/s", " sentence-transformers / s", " own loop / s", " ratio", "its setting")
-    return table(columns, rows) + "".join(left_out) + "\n" * bool(left_out)
+    return table(columns, rows) + "".join(skipped) + "\n" * bool(skipped)
 
 
 def product_table(found):
@@ -140,7 +140,7 @@ def product_table(found):
         (row["model"], number(row["m"]), number(row["n"]), number(row["k"]), number(row["us"], 1), number(row["tflops"]), number(row["torch"]["tflops"]), number(row["torch"]["graph_tflops"]), number(row["ratio"], 2))
         for row in goals.product_rows(found)
     ]
-    return table(("model", " m", " n", " k", " µs", " TFLOP/s", " torch.matmul", " replayed", " ratio"), rows)
+    return table(("model", " m", " n", " k", " µs", " TFLOP/s", " torch.matmul", " CUDA graph", " ratio"), rows)
 
 
 def query_table(found):
@@ -166,20 +166,20 @@ def tried_table(found):
     for part, one in of_part(found, "encode", "pairs"):
         for trial in one["tried"]:
             setting = trial["setting"]
-            rows.append((part, told(setting), setting["rows"] if "splade" in part else "-", trial.get("error") or number(trial["per_s"])))
+            rows.append((part, describe(setting), setting["rows"] if "splade" in part else "-", trial.get("error") or number(trial["per_s"])))
     return table(("work", "setting", "rows", " / s"), rows)
 
 
 def rates_line(rate):
-    return f"The card by PyTorch: {rate['matrix_tflops']:,.0f} TFLOP/s in a bf16 product of {rate['matrix_size']}³, {rate['copy_tb_per_s']:.2f} TB/s in a copy, read and written.\n"
+    return f"The GPU by PyTorch: {rate['matrix_tflops']:,.0f} TFLOP/s in a bf16 product of {rate['matrix_size']}³, {rate['copy_tb_per_s']:.2f} TB/s in a copy, read and written.\n"
 
 
 def markdown(all_of_it):
     found, about = all_of_it["found"], all_of_it
     names = ", ".join(f"{name} {about['versions'][name]}" for name in ("torch", "cuda", "transformers", "sentence-transformers") if name in about["versions"])
     parts = [
-        f"{about['date']}, {about['device']} ({about['device_memory']}), driver {about['driver']}, commit {about['commit']}. {about['processor']}, {about['cores']} cores, {about['system']}. "
-        f"Python {about['python']}, {names or 'PyTorch not asked'}. NVRTC: {about['nvrtc']}. {about['total_s']:.0f} s.\n"
+        f"{about['date']}, {about['device']} ({about['device_memory']}), driver {about['driver']}, commit {about['commit']}. {about['cpu']}, {about['cores']} cores, {about['system']}. "
+        f"Python {about['python']}, {names or 'without PyTorch'}. NVRTC: {about['nvrtc']}. {about['total_s']:.0f} s.\n"
     ]
     if about["is_quick"]:
         parts.append("\nA quick run, to see that everything works: the figures mean nothing.\n")

@@ -1,11 +1,11 @@
-"""Models of sentence-transformers with the settings that are tried: batch, attention, compiled or not, and how sparse vectors leave the card.
+"""Models of sentence-transformers with the settings that are tried: batch, attention, compiled or not, and how sparse vectors leave the GPU.
 
 A setting has
 
     batch            texts in a batch; sentence-transformers sorts them by length itself
     attention        sdpa, and flash_attention_2 where it is installed (without padding then, as far as the model's kind allows)
     is_compiled      the transformer and its head through torch.compile, with dynamic shapes
-    rows             of SPLADE: `sparse` as SparseEncoder.encode does by itself, or `dense` rows on the card made sparse at the end, all at once
+    rows             of SPLADE: `sparse` as SparseEncoder.encode does by itself, or `dense` rows on the GPU made sparse at the end, all at once
 """
 
 import json
@@ -97,7 +97,7 @@ class Model:
         return {"compiled": True, "seconds": time.perf_counter() - start}
 
     def encode(self, items):
-        """Vectors in memory of the processor, or scores; what else the setting says."""
+        """Vectors in host memory, or scores, as the setting says."""
         batch = self.setting["batch"]
         if self.kind == "cross":
             return self.model.predict(items, batch_size=batch, show_progress_bar=False)
@@ -157,7 +157,7 @@ class Model:
         return {"best": self.best, "tried": tried}
 
     def as_graph(self, text):
-        """A function that replays the model for one text and brings the vector here."""
+        """A function that launches the CUDA graph of the model for one text and copies the vector back."""
         features = self.features([text])
         stream = torch.cuda.Stream()
         with torch.cuda.stream(stream):
@@ -168,11 +168,11 @@ class Model:
         with torch.cuda.graph(graph):
             vector = self.forward(dict(features))
 
-        def replay(_):
+        def launch(_):
             graph.replay()
             return vector.cpu()
 
-        return replay
+        return launch
 
     def head_of(self, random, texts, length):
         """A function that runs SPLADE's head on random hidden states, as the model does behind the transformer."""

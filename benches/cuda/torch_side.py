@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The other side: PyTorch and sentence-transformers on the same card.
+"""The other side: PyTorch and sentence-transformers on the same GPU.
 
-Reads commands from standard input, one JSON object a line, and answers each with one line: what was asked for, or {"error": ...}. It stays alive between commands, so that models and
+Reads commands from standard input, one JSON object per line, and answers each with one line: the result, or {"error": ...}. It stays alive between commands, so that models and
 what was compiled stay, while the two sides take turns. `run` starts it. Commands, by `do`:
 
-    about                                   versions and card
-    rates                                   a large product and a large copy: what the card reaches
-    gemm      shapes                        torch.matmul, launched one behind the other as esparsa's are, and replayed as a graph
+    about                                   versions and GPU
+    rates                                   a large product and a large copy: the peak rates of the GPU
+    gemm      shapes                        torch.matmul, launched back to back as esparsa's are, and as a CUDA graph
     prepare   name, kind, folder            loads a model and compiles it
     tune      name, file                    tries settings on some of the work, keeps the fastest
     encode    name, file, passes            documents (or pairs) from text to vectors (or scores), with the best setting
@@ -30,7 +30,7 @@ import torch_models
 # As in examples/cuda_speed/products.rs.
 SETS_BYTES, MOST_SETS = 128 << 20, 64
 REPEAT_S, REPEATS, MOST_LAUNCHES = 0.02, 7, 10_000
-# The product and the copy that tell what the card reaches.
+# The product and the copy that measure the peak rates of the GPU.
 MATRIX_SIZE, COPY_BYTES = 8192, 4 << 30
 WARMING_QUERIES, GRAPH_RUNS = 200, 2000
 
@@ -45,7 +45,7 @@ def timed(side, run):
 
 
 class Side:
-    """The card (or, to try this out, the processor) and the models on it."""
+    """The GPU (or, for trying this out, the CPU) and the models on it."""
 
     def __init__(self, device, matrix_size, copy_bytes):
         self.device, self.matrix_size, self.copy_bytes = device, matrix_size, copy_bytes
@@ -66,9 +66,9 @@ class Side:
         found = {"torch": torch.__version__, "transformers": transformers.__version__, "sentence-transformers": sentence_transformers.__version__}
         found |= {"cuda": torch.version.cuda, "attentions": torch_models.attentions()}
         if self.is_card:
-            card = torch.cuda.get_device_properties(0)
-            found |= {"device": card.name, "multiprocessors": card.multi_processor_count, "memory_bytes": card.total_memory}
-            found |= {"capability": f"{card.major}.{card.minor}", "cache_bytes": card.L2_cache_size}
+            gpu = torch.cuda.get_device_properties(0)
+            found |= {"device": gpu.name, "multiprocessors": gpu.multi_processor_count, "memory_bytes": gpu.total_memory}
+            found |= {"capability": f"{gpu.major}.{gpu.minor}", "cache_bytes": gpu.L2_cache_size}
         return found
 
     def rates(self, _):
@@ -110,9 +110,9 @@ class Side:
             with torch.cuda.graph(graph):
                 run(count)
             times = max(1, launches // count)
-            replays = lambda: [graph.replay() for _ in range(times)]
-            replays()
-            seconds = statistics.median(timed(self, replays) for _ in range(REPEATS))
+            launches = lambda: [graph.replay() for _ in range(times)]
+            launches()
+            seconds = statistics.median(timed(self, launches) for _ in range(REPEATS))
             found["graph_tflops"] = 1e-12 * operations * count * times / seconds
         return found
 

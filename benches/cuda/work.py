@@ -1,4 +1,4 @@
-"""The work of both sides: documents, pairs and short texts of one collection, and searches that tell what the card's vectors are worth.
+"""The work of both sides: documents, pairs and short texts of one collection, and searches that measure the quality of the GPU's vectors.
 
     documents.jsonl    so many documents, evenly taken
     pairs.jsonl        queries of the test, each with the first 1,000 documents that BM25 finds
@@ -102,7 +102,7 @@ def dense_run(esparsa, device, options, work, run, left_s):
     """Indexes with MiniLM on that device, and searches."""
     index, threads = options.folder / f"{device}.index", str(os.cpu_count())
     shutil.rmtree(index, ignore_errors=True)
-    # The processor is what is taken without --device, and by programs without CUDA.
+    # Without --device, and in programs without CUDA, models run on the CPU.
     where = ["--device", device] if device != "cpu" else []
     corpus = work.documents if options.quick else work.corpus
     model = ["index", corpus, "--index", index, "--dense-model", options.minilm, "--no-stored", "--quiet"]

@@ -1,18 +1,18 @@
 """The frame of the drivers in Python: their command line, their measurements and their reports.
 
     DRIVER tune WORK --variant V --threads N --batches 8,16
-                           tries settings on some of the texts and prints them with their speed, the best apart
+                           tries settings on some of the texts and prints them with their speed, the best separately
     DRIVER pass WORK --variant V --threads N --setting JSON --out FILE
                            encodes all texts, writes their vectors (f32, little-endian), then times queries one by one
 
 An engine is a class that has
 
-    NAME, PACKAGES         its name in reports, and the packages whose versions are told
+    NAME, PACKAGES         its name in reports, and the packages whose versions are reported
     __init__(work, variant, threads)
     settings(batches)      dicts, each with `batch`
     use(setting)           gets ready to encode so
     encode(texts)          an `Encoded`; vectors are pooled by the mean of the tokens and have length 1
-    single(threads)        a function from a query to its vector, on so many threads
+    single(threads)        a function from a query to its vector, on that many threads
 """
 
 import argparse
@@ -47,7 +47,7 @@ class Encoded:
 def main(engine):
     """Runs the command that the program was called with and prints its report on the last line."""
     options = parse(engine)
-    # Native code writes to standard output as well; only the report may stand there.
+    # Native code writes to standard output as well; only the report may be there.
     output = os.dup(1)
     os.dup2(2, 1)
     try:

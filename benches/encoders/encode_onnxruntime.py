@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The driver of ONNX Runtime on the processor."""
+"""The driver of ONNX Runtime on the CPU."""
 
 import os
 import threading
@@ -71,7 +71,7 @@ class OnnxRuntime:
                 # One step of the iterator at a time: the interpreter lets no other thread between.
                 for place in places:
                     vectors[place] = session.run(None, inputs([ids[text] for text in batches[place]]))[0]
-            except Exception as error:  # noqa: BLE001 - told on the caller's thread
+            except Exception as error:  # noqa: BLE001 - reported on the caller's thread
                 failures.append(error)
 
         helpers = [threading.Thread(target=take_batches, args=(session,)) for session in self.sessions[1:]]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The driver of sentence-transformers with PyTorch on the processor."""
+"""The driver of sentence-transformers with PyTorch on the CPU."""
 
 import contextlib
 import os
@@ -48,7 +48,7 @@ class PyTorch:
 
         return tokenize
 
-    def numbers(self):
+    def precision(self):
         if self.setting["mode"] == "autocast":
             return torch.autocast("cpu", dtype=torch.bfloat16)
         return contextlib.nullcontext()
@@ -56,7 +56,7 @@ class PyTorch:
     def encode(self, texts):
         self.tokenize_s = 0.0
         start = time.perf_counter()
-        with self.numbers():
+        with self.precision():
             vectors = self.model.encode(
                 texts, batch_size=self.setting["batch"], normalize_embeddings=True, show_progress_bar=False, convert_to_tensor=True
             )
@@ -67,7 +67,7 @@ class PyTorch:
         torch.set_num_threads(threads)
 
         def encode_one(query):
-            with self.numbers():
+            with self.precision():
                 return self.model.encode(query, normalize_embeddings=True, show_progress_bar=False, convert_to_tensor=True)
 
         return encode_one

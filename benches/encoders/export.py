@@ -1,4 +1,4 @@
-"""The model for ONNX Runtime: exported from transformers, fused by ONNX Runtime's own optimizer, and in smaller numbers.
+"""The model for ONNX Runtime: exported from transformers, fused by ONNX Runtime's own optimizer, and in smaller dtypes.
 
 Pooling and normalization are part of the graph, so that vectors leave it and not hidden states.
 """
@@ -92,7 +92,7 @@ WRITERS = {"f32": write_f32, "int8": write_int8, "f16": write_f16, "bf16": write
 
 
 def export_all(model, about, folder, wanted):
-    """Writes each variant that is wanted and has ONNX Runtime open it; what fails is told in variants.json."""
+    """Writes each variant that is wanted and has ONNX Runtime open it; failures are reported in variants.json."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     logging.getLogger("transformers").setLevel(logging.ERROR)

@@ -1,6 +1,6 @@
-/* The arithmetic limit of a processor: products and sums that wait for no memory, as many as the units take.
+/* The arithmetic limit of a CPU: products and sums in registers, which wait for no memory, at the rate of the units.
 
-   `peak THREADS` prints one JSON object: for each unit that the processor has, the floating-point (or integer) operations per second, in
+   `peak THREADS` prints one JSON object: for each unit that the CPU has, the floating-point (or integer) operations per second, in
    thousand millions, of one thread and of THREADS threads at once. A product with its sum is two operations. Each figure is the best of ROUNDS. */
 
 #define _GNU_SOURCE

@@ -103,7 +103,7 @@ def main():
     take_model(options.model, model, options.base)
     documents, queries = take_texts(options)
     if len(documents) < options.documents or len(queries) < options.queries:
-        sys.exit(f"error: {options.collection} has {len(documents)} documents and {len(queries)} test queries of those asked for")
+        sys.exit(f"error: {options.collection} has {len(documents)} documents and {len(queries)} test queries of those requested")
     write_lines(options.work / "texts.jsonl", documents)
     write_lines(options.work / "queries.jsonl", queries)
     about = describe(model, documents, queries)

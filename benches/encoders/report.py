@@ -14,7 +14,7 @@ from pathlib import Path
 # Whose vectors the others' are compared with, and whose speed.
 REFERENCE = "sentence-transformers-f32"
 BASELINE = "onnxruntime-f32"
-# The units of the processor that a way of computing can use. f16 is computed in f32 by ONNX Runtime.
+# The units of the CPU that a dtype can use. f16 is computed in f32 by ONNX Runtime.
 UNITS = {
     "f32": ("avx512_f32", "avx2_f32"),
     "f16": ("avx512_f32", "avx2_f32"),
@@ -40,7 +40,7 @@ def limits(peaks):
 
 
 def unit_of(variant, found):
-    """The fastest of those that the processor has."""
+    """The fastest of those that the CPU has."""
     return max((unit for unit in UNITS[variant] if unit in found), key=lambda unit: found[unit]["all"], default=None)
 
 
@@ -84,7 +84,7 @@ def summary(name, about, passes, tuned, peaks, vectors, missing, threads):
         row["peak_rss_bytes"] = max(one["peak_rss_bytes"] or 0 for one in measured)
         if expected:
             agreement = cosines(read_vectors(vectors[engine], about["hidden"]), expected)
-            row["cosine"] = {"mean": statistics.fmean(agreement), "least": min(agreement)}
+            row["cosine"] = {"mean": statistics.fmean(agreement), "min": min(agreement)}
         row["latency"] = {
             count: {of: {"median": statistics.median(times), "best": min(times)} for of, times in by_quantile(measured, count)}
             for count in sorted(measured[0]["latency"], key=int)
@@ -104,7 +104,7 @@ def by_quantile(measured, count):
 
 
 def machine(root):
-    """Date, processor, versions and commit."""
+    """Date, CPU, versions and commit."""
     processor = platform.processor() or "unknown"
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -143,21 +143,21 @@ def table(columns, rows):
     return "\n".join(lines) + "\n"
 
 
-def told(setting):
+def describe(setting):
     return ", ".join(f"{name} {value}" for name, value in setting.items()) if setting else "-"
 
 
 def speed_table(model):
-    columns = ("engine", "setting", " tokens / s", " best", " ratio", " tokens / s, model", " best", " ratio", " texts / s", " GFLOP/s", " of limit", " cosine", " least", " peak MiB")
+    columns = ("engine", "setting", " tokens / s", " best", " ratio", " tokens / s, model", " best", " ratio", " texts / s", " GFLOP/s", " of limit", " cosine", " min", " peak MiB")
     base = next((row for row in model["rows"] if row["engine"] == BASELINE), None)
     rows = []
     for row in model["rows"]:
-        cells = [row["engine"], told(row["setting"])]
+        cells = [row["engine"], describe(row["setting"])]
         for of in ("total", "model"):
             cells += [number(row[of]["median"]), number(row[of]["best"]), number(row[of]["median"] / base[of]["median"] if base else None, 2)]
         cells += [number(row["texts_per_s"], 1), number(row["gflops"], 1), f"{row['share']:.1%}" if row["share"] else "-"]
         cosine = row.get("cosine", {})
-        cells += [number(cosine.get("mean"), 6), number(cosine.get("least"), 6), number(row["peak_rss_bytes"] / 2**20)]
+        cells += [number(cosine.get("mean"), 6), number(cosine.get("min"), 6), number(row["peak_rss_bytes"] / 2**20)]
         rows.append(cells)
     return table(columns, rows)
 
@@ -188,7 +188,7 @@ def limit_table(model):
 
 
 def tried_table(model):
-    rows = [(engine, told(trial["setting"]), number(trial["tokens_per_s"])) for engine, trials in model["tried"].items() for trial in trials]
+    rows = [(engine, describe(trial["setting"]), number(trial["tokens_per_s"])) for engine, trials in model["tried"].items() for trial in trials]
     return table(("engine", "setting", " tokens / s"), rows)
 
 
@@ -199,7 +199,7 @@ def missing_lines(missing):
 def heading(model):
     shape, work = model["shape"], model["work"]
     return (
-        f"\n## {model['name']}\n\n{shape['layers']} layers of {shape['hidden']} numbers, {shape['heads']} heads, {shape['intermediate']} between. "
+        f"\n## {model['name']}\n\n{shape['layers']} layers of {shape['hidden']} dimensions, {shape['heads']} heads, {shape['intermediate']} between. "
         f"{work['texts']:,} texts, {work['tokens']:,} tokens (median {work['median']:.0f}, longest {work['longest']}, texts cut at {shape['max_tokens']}); "
         f"{work['queries']:,} queries (median {work['query_median']:.0f}). {model['operations'] / work['tokens'] / 1e6:.1f} million operations a token.\n"
     )

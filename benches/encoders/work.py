@@ -3,13 +3,13 @@
     model/               the model, in the layout of sentence-transformers
     texts.jsonl          a line each: {"id", "text"}; queries.jsonl the same
     onnx/                the model as ONNX Runtime reads it, and variants.json: for each variant its file, or why there is none
-    work.json            the model's shape, numbers of texts and tokens, and `lengths`: the tokens of each text
+    work.json            the model's shape, the counts of texts and tokens, and `lengths`: the tokens of each text
 """
 
 import json
 from pathlib import Path
 
-# Of all batches of the texts as many are tried at a setting: one of so many, but at least the fewest.
+# A setting is tried on a sample of the batches: one of this many, but at least the min.
 SAMPLED_SHARE = 8
 FEWEST_BATCHES = 8
 

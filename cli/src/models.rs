@@ -5,51 +5,43 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 
-#[cfg(feature = "cuda")]
-use esparsa::backend::{AnyBackend, Cuda};
-use esparsa::backend::{Cpu, CpuOptions, Precision};
+use esparsa::backend::{CpuOptions, Hardware, Precision};
 use esparsa::error::{Error, Result};
 use esparsa::format::{ModelIdentity, Schema};
 use esparsa::neural::{
-    CrossEncoder, DenseEncoder, LateEncoder, LongText, ModelFolder, ModelKind, PairScorer,
-    SparseEncoder, TextEncoder,
+    DenseTextEncoder, LongText, Model, ModelFolder, ModelKind, PairScorer, SparseTextEncoder,
+    TextEncoder,
 };
 
-/// A window overlaps the one before by this share of the tokens that a model takes, unless another number is asked for.
+/// A window overlaps the one before by this share of the tokens that a model takes, unless another
+/// number is asked for.
 const OVERLAP_SHARE: usize = 8;
 
 /// How models work.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct ModelArguments {
-    /// Where models run: cpu, cuda (the first card), cuda:1 (the second), or auto (the first card if it can be had, else the processor).
+    /// Where models run: cpu, cuda (the first GPU), cuda:1 (the second), or auto (the first GPU if
+    /// there is one, else the CPU).
     #[arg(long, value_name = "WHERE", default_value = "cpu")]
     device: DeviceName,
-    /// Numbers that models calculate with on the processor; bf16 is faster where the processor has instructions for it, f32 is exact.
+    /// Precision of matrix products on the CPU; bf16 is faster where the CPU has instructions for
+    /// it, f32 is exact.
     #[arg(long, value_name = "P", value_enum, default_value_t)]
     precision: PrecisionName,
-    /// What becomes of texts with more tokens than a model takes.
+    /// What to do with texts that have more tokens than the model's max.
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     long: LongName,
-    /// Tokens that a window has in common with the one before, with `--long windows` [default: an eighth of what the
-    /// model takes].
+    /// Tokens that a window has in common with the one before, with `--long windows` [default: an
+    /// eighth of what the model takes].
     #[arg(long, value_name = "N")]
     overlap: Option<usize>,
 }
 
-/// Where models run.
-#[cfg(feature = "cuda")]
-pub type ModelBackend = AnyBackend;
-/// Where models run.
-#[cfg(not(feature = "cuda"))]
-pub type ModelBackend = Cpu;
-
-#[cfg(feature = "cuda")]
-fn card(number: usize) -> Result<ModelBackend> {
-    Cuda::new(number).map(AnyBackend::Cuda)
-}
-
-#[cfg(not(feature = "cuda"))]
-fn card(_number: usize) -> Result<ModelBackend> {
+/// The GPU of this number.
+fn gpu(number: usize) -> Result<Hardware> {
+    if cfg!(feature = "cuda") {
+        return Hardware::cuda(number);
+    }
     Err(Error::device(
         "this esparsa was built without CUDA: build it with `--features cuda`, or leave out --device",
     ))
@@ -79,7 +71,7 @@ impl FromStr for DeviceName {
     }
 }
 
-/// Numbers to calculate with.
+/// Precision of matrix products.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum PrecisionName {
     /// 32 bits.
@@ -89,7 +81,7 @@ enum PrecisionName {
     Bf16,
 }
 
-/// What becomes of long texts.
+/// What to do with long texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum LongName {
     /// Their beginning counts.
@@ -130,29 +122,26 @@ impl ModelArguments {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] when threads cannot be started, or when there is no such card.
-    pub fn backend(&self, threads: usize) -> Result<ModelBackend> {
+    /// [`Error::Device`] when threads cannot be started, or when there is no such GPU.
+    pub fn hardware(&self, threads: usize) -> Result<Hardware> {
         match self.device {
-            DeviceName::Cpu => self.processor(threads),
-            DeviceName::Cuda(number) => card(number),
-            DeviceName::Auto => card(0).or_else(|error| {
-                eprintln!("models run on the processor: {error}");
-                self.processor(threads)
+            DeviceName::Cpu => self.cpu(threads),
+            DeviceName::Cuda(number) => gpu(number),
+            DeviceName::Auto => gpu(0).or_else(|error| {
+                eprintln!("models run on the CPU: {error}");
+                self.cpu(threads)
             }),
         }
     }
 
-    fn processor(&self, threads: usize) -> Result<ModelBackend> {
-        let cpu = Cpu::new(CpuOptions {
+    fn cpu(&self, threads: usize) -> Result<Hardware> {
+        Hardware::cpu(CpuOptions {
             threads,
             precision: match self.precision {
                 PrecisionName::F32 => Precision::F32,
                 PrecisionName::Bf16 => Precision::Bf16,
             },
-        })?;
-        #[cfg(feature = "cuda")]
-        let cpu = AnyBackend::Cpu(cpu);
-        Ok(cpu)
+        })
     }
 
     /// What becomes of long texts with a model that takes this number of tokens.
@@ -171,15 +160,11 @@ impl ModelArguments {
 }
 
 /// A model that makes vectors.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there are one or two of them in a process"
-)]
 pub enum AnyEncoder {
     /// Sparse ones.
-    Sparse(SparseEncoder<ModelBackend>),
+    Sparse(Box<dyn SparseTextEncoder>),
     /// Dense ones.
-    Dense(DenseEncoder<ModelBackend>),
+    Dense(Box<dyn DenseTextEncoder>),
 }
 
 impl AnyEncoder {
@@ -187,93 +172,80 @@ impl AnyEncoder {
     ///
     /// # Errors
     ///
-    /// What opening gives, and [`Error::InvalidInput`] when the model makes no vectors or the options make no sense.
+    /// What opening gives, and [`Error::InvalidInput`] when the model makes no vectors or the
+    /// options make no sense.
     pub fn open(
         folder: &Path,
         kind: KindName,
-        backend: ModelBackend,
+        hardware: Hardware,
         options: &ModelArguments,
     ) -> Result<Self> {
         let model = ModelFolder::open_as(folder, kind.asked())?;
-        match model.kind {
-            ModelKind::SparseEncoder => {
-                let encoder = SparseEncoder::load(model, backend)?;
-                let long = options.long(encoder.max_tokens())?;
-                Ok(Self::Sparse(encoder.with_long(long)))
-            }
-            ModelKind::BiEncoder => {
-                let encoder = DenseEncoder::load(model, backend)?;
-                let long = options.long(encoder.max_tokens())?;
-                Ok(Self::Dense(encoder.with_long(long)))
-            }
-            ModelKind::CrossEncoder | ModelKind::LateInteraction => Err(Error::invalid(format!(
-                "{}: expected a model that makes a vector of a text, found {}; take it for `esparsa rerank`",
-                folder.display(),
-                in_words(model.kind)
+        expect(
+            &model,
+            &[ModelKind::SparseEncoder, ModelKind::BiEncoder],
+            "a model that makes a vector of a text",
+            "take it for `esparsa rerank`",
+        )?;
+        let long = options.long(model.document_tokens())?;
+        match Model::load(model, hardware, long)? {
+            Model::Sparse(encoder) => Ok(Self::Sparse(encoder)),
+            Model::Dense(encoder) => Ok(Self::Dense(encoder)),
+            other => Err(Error::invalid(format!(
+                "expected a model of vectors, found {other:?}"
             ))),
         }
     }
 }
 
-/// A model that scores documents for a query.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "there are one or two of them in a process"
-)]
-pub enum AnyScorer {
-    /// It reads both together.
-    Cross(CrossEncoder<ModelBackend>),
-    /// It compares the vectors of their tokens.
-    Late(LateEncoder<ModelBackend>),
-}
-
-impl AnyScorer {
-    /// Opens the model in `folder`.
-    ///
-    /// # Errors
-    ///
-    /// What opening gives, and [`Error::InvalidInput`] when the model scores no pairs or the options make no sense.
-    pub fn open(folder: &Path, backend: ModelBackend, options: &ModelArguments) -> Result<Self> {
-        let model = ModelFolder::open(folder)?;
-        match model.kind {
-            ModelKind::CrossEncoder => {
-                let encoder = CrossEncoder::load(model, backend)?;
-                let long = options.long(encoder.max_tokens())?;
-                Ok(Self::Cross(encoder.with_long(long)))
-            }
-            ModelKind::LateInteraction => {
-                let encoder = LateEncoder::load(model, backend)?;
-                let long = options.long(encoder.max_tokens())?;
-                Ok(Self::Late(encoder.with_long(long)))
-            }
-            ModelKind::SparseEncoder | ModelKind::BiEncoder => Err(Error::invalid(format!(
-                "{}: expected a cross-encoder or a model of late interaction, found {}; take it for `esparsa encode`, or with                  `esparsa search --model` for the field that it made",
-                folder.display(),
-                in_words(model.kind)
-            ))),
-        }
-    }
-
-    /// The model as what re-ranking takes.
-    pub fn as_scorer(&self) -> &dyn PairScorer {
-        match self {
-            Self::Cross(encoder) => encoder,
-            Self::Late(encoder) => encoder,
-        }
+/// Opens the model in `folder`, which scores documents for a query.
+///
+/// # Errors
+///
+/// What opening gives, and [`Error::InvalidInput`] when the model scores no pairs or the options
+/// make no sense.
+pub fn open_scorer(
+    folder: &Path,
+    hardware: Hardware,
+    options: &ModelArguments,
+) -> Result<Box<dyn PairScorer>> {
+    let model = ModelFolder::open(folder)?;
+    expect(
+        &model,
+        &[ModelKind::CrossEncoder, ModelKind::LateInteraction],
+        "a cross-encoder or a model of late interaction",
+        "take it for `esparsa encode`, or with `esparsa search --model` for the field that it made",
+    )?;
+    let long = options.long(model.document_tokens())?;
+    match Model::load(model, hardware, long)? {
+        Model::Cross(scorer) => Ok(scorer),
+        Model::Late(scorer) => Ok(scorer),
+        other => Err(Error::invalid(format!(
+            "expected a model of scores, found {other:?}"
+        ))),
     }
 }
 
-fn in_words(kind: ModelKind) -> &'static str {
-    match kind {
+/// Refuses a model of a kind that a command has no use for, before its weights are loaded.
+fn expect(model: &ModelFolder, kinds: &[ModelKind], expected: &str, advice: &str) -> Result<()> {
+    if kinds.contains(&model.kind) {
+        return Ok(());
+    }
+    let found = match model.kind {
         ModelKind::SparseEncoder => "one that makes sparse vectors",
         ModelKind::BiEncoder => "one that makes dense vectors",
         ModelKind::CrossEncoder => "a cross-encoder",
         ModelKind::LateInteraction => "one of late interaction",
-    }
+        _ => "one of another kind",
+    };
+    Err(Error::invalid(format!(
+        "{}: expected {expected}, found {found}; {advice}",
+        model.path.display()
+    )))
 }
 
 /// What a model is called in a schema.
-pub fn identity(encoder: &impl TextEncoder) -> ModelIdentity {
+pub fn identity(encoder: &(impl TextEncoder + ?Sized)) -> ModelIdentity {
     ModelIdentity {
         name: encoder.name().to_owned(),
         fingerprint: encoder.fingerprint(),

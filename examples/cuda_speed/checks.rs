@@ -43,25 +43,25 @@ pub fn run(options: &Options) -> Result<()> {
         rounds_storage: true,
     };
     for multiprocessors in &options.multiprocessors {
-        let cuda = card(*multiprocessors)?;
+        let cuda = gpu(*multiprocessors)?;
         conformance::check(&cuda, tolerance, options.seed, options.rounds)
-            .map_err(|error| format!("{}: {error}", told(*multiprocessors)))?;
+            .map_err(|error| format!("{}: {error}", describe(*multiprocessors)))?;
     }
-    let replay = match options.model.as_os_str().is_empty() {
+    let graphs = match options.model.as_os_str().is_empty() {
         true => Value::Null,
-        false => check_replay(options)?,
+        false => check_graphs(options)?,
     };
-    let cards = options.multiprocessors.iter();
-    let cards: Vec<Value> = cards
+    let counts = options.multiprocessors.iter();
+    let counts: Vec<Value> = counts
         .map(|count| count.map_or_else(|| json!("all"), Value::from))
         .collect();
     print(json!({
         "what": "conformance",
         "backend": Cuda::new(0)?.name(),
-        "multiprocessors": cards,
+        "multiprocessors": counts,
         "rounds": options.rounds,
         "seed": options.seed,
-        "replay": replay,
+        "graphs": graphs,
         "opened_s": opened_s,
         "seconds": start.elapsed().as_secs_f64(),
     }));
@@ -69,7 +69,7 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// The first GPU, as if it had this many multiprocessors.
-fn card(multiprocessors: Option<usize>) -> Result<Cuda> {
+fn gpu(multiprocessors: Option<usize>) -> Result<Cuda> {
     let cuda = Cuda::new(0)?;
     Ok(match multiprocessors {
         Some(count) => cuda.with_multiprocessors(count),
@@ -77,7 +77,7 @@ fn card(multiprocessors: Option<usize>) -> Result<Cuda> {
     })
 }
 
-fn told(multiprocessors: Option<usize>) -> String {
+fn describe(multiprocessors: Option<usize>) -> String {
     match multiprocessors {
         Some(count) => format!("as on {count} multiprocessors"),
         None => "on all multiprocessors".to_owned(),
@@ -87,14 +87,14 @@ fn told(multiprocessors: Option<usize>) -> String {
 /// Runs batches through an encoder, on each stream several times: launched directly, captured, from
 /// the graph, and with other ids. Each must equal, bit for bit, the result of an encoder that has
 /// not seen the batch.
-fn check_replay(options: &Options) -> Result<Value> {
+fn check_graphs(options: &Options) -> Result<Value> {
     let folder = ModelFolder::open(&options.model)?;
     let batches = batches(folder.config.vocabulary)?;
     let load = |cuda: &Cuda| Encoder::load(cuda, &folder.config, &folder.weights);
-    let mut lane_count = 0;
+    let mut stream_count = 0;
     for multiprocessors in &options.multiprocessors {
-        let card_told = told(*multiprocessors);
-        let fresh = card(*multiprocessors)?;
+        let described = describe(*multiprocessors);
+        let fresh = gpu(*multiprocessors)?;
         let mut expected: Vec<Vec<Vec<f32>>> = Vec::with_capacity(SEEDS.len());
         for of_seed in &batches {
             // One encoder for each: it sees every shape once, so no graph is launched.
@@ -102,20 +102,20 @@ fn check_replay(options: &Options) -> Result<Value> {
             let values = |batch: &Batch| fresh.values(&encoder.forward(&fresh, batch)?);
             expected.push(of_seed.iter().map(values).collect::<esparsa::Result<_>>()?);
         }
-        let cuda = card(*multiprocessors)?;
-        let (encoder, lanes) = (load(&cuda)?, cuda.streams());
-        lane_count = lanes.len();
-        if lane_count < 2 {
-            return Err(format!("{card_told}: expected two lanes, found {lane_count}").into());
+        let cuda = gpu(*multiprocessors)?;
+        let (encoder, streams) = (load(&cuda)?, cuda.streams());
+        stream_count = streams.len();
+        if stream_count < 2 {
+            return Err(format!("{described}: expected two streams, found {stream_count}").into());
         }
-        for (number, lane) in lanes.iter().enumerate() {
+        for (number, stream) in streams.iter().enumerate() {
             for (time, ids) in TIMES.into_iter().enumerate() {
                 // All shapes in each repetition, so that other shapes run between two uses of one.
                 for (place, batch) in batches[ids].iter().enumerate() {
-                    let found = lane.values(&encoder.forward(lane, batch)?)?;
+                    let found = stream.values(&encoder.forward(stream, batch)?)?;
                     expect_equal(&found, &expected[ids][place]).map_err(|mismatch| {
                         let lengths = SHAPES[place];
-                        format!("{card_told}: lane {number}, lengths {lengths:?}, time {time}, ids {ids}: {mismatch}")
+                        format!("{described}: stream {number}, lengths {lengths:?}, time {time}, ids {ids}: {mismatch}")
                     })?;
                 }
             }
@@ -125,7 +125,7 @@ fn check_replay(options: &Options) -> Result<Value> {
         "model": options.model,
         "batches": SHAPES.len(),
         "forwards": TIMES.len(),
-        "lanes": lane_count,
+        "streams": stream_count,
     }))
 }
 
@@ -161,7 +161,7 @@ fn batch(lengths: &[usize], seed: u32, vocabulary: usize) -> Result<Batch> {
 fn expect_equal(found: &[f32], expected: &[f32]) -> std::result::Result<(), String> {
     if found.len() != expected.len() {
         return Err(format!(
-            "expected {} numbers, found {}",
+            "expected {} values, found {}",
             expected.len(),
             found.len()
         ));
@@ -169,8 +169,8 @@ fn expect_equal(found: &[f32], expected: &[f32]) -> std::result::Result<(), Stri
     let mut pairs = found.iter().zip(expected).enumerate();
     match pairs.find(|(_, (found, expected))| found.to_bits() != expected.to_bits()) {
         None => Ok(()),
-        Some((place, (found, expected))) => Err(format!(
-            "number {place}: expected {expected}, found {found}"
-        )),
+        Some((place, (found, expected))) => {
+            Err(format!("value {place}: expected {expected}, found {found}"))
+        }
     }
 }

@@ -9,7 +9,7 @@ use esparsa::neural::{
 };
 use serde_json::{Value, json};
 
-use crate::models::{Parts, batches, on_lanes};
+use crate::models::{Parts, batches, on_streams};
 use crate::{Options, Result, field, median, print, read_documents, read_lines, time};
 
 /// One text in this many is encoded before anything is timed.
@@ -49,7 +49,7 @@ fn whole_way<E: TextEncoder>(
     options: &Options,
     encoder: &E,
     texts: &[String],
-    numbers: impl Fn(&E::Vector) -> usize,
+    count: impl Fn(&E::Vector) -> usize,
 ) -> Result<Value> {
     let mut tokens = 0;
     let mut values = 0;
@@ -64,7 +64,7 @@ fn whole_way<E: TextEncoder>(
             |_, encoded| {
                 let encoded = encoded?;
                 tokens += encoded.tokens;
-                values += encoded.all()?.iter().map(&numbers).sum::<usize>();
+                values += encoded.all()?.iter().map(&count).sum::<usize>();
                 Ok(())
             },
         )
@@ -88,7 +88,7 @@ fn whole_way<E: TextEncoder>(
         "tokens": tokens,
         "documents_per_s": texts.len() as f64 / middle,
         "tokens_per_s": tokens as f64 / middle,
-        "numbers_a_vector": values as f64 / texts.len() as f64,
+        "values_per_vector": values as f64 / texts.len() as f64,
     }))
 }
 
@@ -103,17 +103,17 @@ fn model_alone(options: &Options, cuda: &Cuda, texts: &[String]) -> Result<Value
         Ok(())
     })?;
     let tokens: usize = sequences.iter().map(Tokens::len).sum();
-    let (batches, lanes) = (batches(&sequences, cuda)?, cuda.streams());
-    let encoder = |lane: &Cuda, batch: &Batch| -> Result<()> {
-        parts.encoder.forward(lane, batch)?;
+    let (batches, streams) = (batches(&sequences, cuda)?, cuda.streams());
+    let encoder = |stream: &Cuda, batch: &Batch| -> Result<()> {
+        parts.encoder.forward(stream, batch)?;
         Ok(())
     };
-    let model = |lane: &Cuda, batch: &Batch| parts.finish(lane, batch).map(drop);
-    on_lanes(&lanes, &batches, model)?;
+    let model = |stream: &Cuda, batch: &Batch| parts.finish(stream, batch).map(drop);
+    on_streams(&streams, &batches, model)?;
     let (mut encoder_s, mut model_s) = (Vec::new(), Vec::new());
     for _ in 0..options.passes {
-        encoder_s.push(time(|| on_lanes(&lanes, &batches, encoder))?);
-        model_s.push(time(|| on_lanes(&lanes, &batches, model))?);
+        encoder_s.push(time(|| on_streams(&streams, &batches, encoder))?);
+        model_s.push(time(|| on_streams(&streams, &batches, model))?);
     }
     let operations = parts.operations(&sequences);
     let lengths = sequences.iter().map(Tokens::len);
@@ -213,7 +213,7 @@ pub fn compare(options: &Options) -> Result<()> {
         "model": options.model,
         "kind": kind,
         "documents": cosines.len(),
-        "least": cosines.iter().copied().fold(1.0, f64::min),
+        "min": cosines.iter().copied().fold(1.0, f64::min),
         "mean": cosines.iter().sum::<f64>() / cosines.len() as f64,
     }));
     Ok(())

@@ -46,7 +46,7 @@ struct Options {
     length: usize,
     rounds: u64,
     seed: u64,
-    /// The numbers of multiprocessors to pretend; `None` for the real number.
+    /// The multiprocessor counts to pretend; `None` for the real number.
     multiprocessors: Vec<Option<usize>>,
 }
 
@@ -153,19 +153,19 @@ fn time(run: impl FnOnce() -> Result<()>) -> Result<f64> {
 }
 
 /// The smallest value that a share of the values does not exceed.
-fn quantile(numbers: &[f64], share: f64) -> f64 {
-    let mut sorted = numbers.to_vec();
+fn quantile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let place = (share * sorted.len() as f64).ceil() as usize;
     sorted[place.clamp(1, sorted.len()) - 1]
 }
 
-fn median(numbers: &[f64]) -> f64 {
-    quantile(numbers, 0.5)
+fn median(values: &[f64]) -> f64 {
+    quantile(values, 0.5)
 }
 
 /// A pseudo-random generator (SplitMix64: Steele, Lea and Flood, 2014), from -1 to 1.
-fn random_numbers(count: usize) -> Vec<f32> {
+fn random_values(count: usize) -> Vec<f32> {
     let mut state = 1_u64;
     let next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

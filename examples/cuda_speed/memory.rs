@@ -5,7 +5,7 @@ use esparsa::backend::{Cuda, Device};
 use esparsa::neural::{ModelFolder, Module, SpladeHead};
 use serde_json::json;
 
-use crate::{Options, Result, print, random_numbers};
+use crate::{Options, Result, print, random_values};
 
 /// Tokens per batch.
 const BATCHES: [usize; 6] = [1_024, 2_048, 4_096, 8_192, 16_384, 32_768];
@@ -25,12 +25,12 @@ pub fn measure(options: &Options) -> Result<()> {
         return Err(format!("{path}: expected a SPLADE model").into());
     };
     let hidden = folder.config.hidden;
-    let numbers = random_numbers(BATCHES[BATCHES.len() - 1] * hidden);
+    let values = random_values(BATCHES[BATCHES.len() - 1] * hidden);
     for tokens in BATCHES {
         // A backend of its own, whose pool has no buffers of other batches.
         let cuda = Cuda::new(0)?;
         let head = SpladeHead::load(&cuda, &folder.config, &folder.weights, activation, pooling)?;
-        let x = cuda.tensor(tokens, hidden, &numbers[..tokens * hidden])?;
+        let x = cuda.tensor(tokens, hidden, &values[..tokens * hidden])?;
         let starts: Vec<u32> = (0..tokens)
             .step_by(options.length)
             .chain([tokens])

@@ -139,22 +139,22 @@ pub fn batches(sequences: &[Tokens], cuda: &Cuda) -> Result<Vec<Batch>> {
 }
 
 /// Runs `work` with every batch on all streams concurrently, and waits until all is done.
-pub fn on_lanes(
-    lanes: &[Cuda],
+pub fn on_streams(
+    streams: &[Cuda],
     batches: &[Batch],
     work: impl Fn(&Cuda, &Batch) -> Result<()> + Sync,
 ) -> Result<()> {
     let next = AtomicUsize::new(0);
-    let lane = |cuda: &Cuda| -> std::result::Result<(), String> {
+    let stream = |cuda: &Cuda| -> std::result::Result<(), String> {
         while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
             work(cuda, batch).map_err(|error| error.to_string())?;
         }
         cuda.synchronize().map_err(|error| error.to_string())
     };
     thread::scope(|scope| {
-        let handles: Vec<_> = lanes
+        let handles: Vec<_> = streams
             .iter()
-            .map(|cuda| scope.spawn(|| lane(cuda)))
+            .map(|cuda| scope.spawn(|| stream(cuda)))
             .collect();
         let mut done = Ok(());
         for handle in handles {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use esparsa::backend::{Activation, Cuda, Device, ForwardOps, Linear};
 use serde_json::json;
 
-use crate::{Result, median, print, random_numbers};
+use crate::{Result, median, print, random_values};
 
 /// Rows: tokens of a batch.
 const ROWS: [usize; 3] = [512, 4_096, 16_384];
@@ -29,26 +29,26 @@ const LAYERS: [(&str, usize, usize); 10] = [
 ];
 /// Bytes of all sets together, more than caches hold.
 const SETS_BYTES: usize = 128 << 20;
-const MOST_SETS: usize = 64;
+const MAX_SETS: usize = 64;
 /// Sets start at different offsets of one random sequence.
 const SET_STEP: usize = 4_099;
 /// The approximate duration of a repetition.
 const REPEAT_S: f64 = 0.02;
 const REPEATS: usize = 7;
-const MOST_LAUNCHES: usize = 10_000;
+const MAX_LAUNCHES: usize = 10_000;
 
 type Set = (<Cuda as Device>::Tensor, <Cuda as Device>::Matrix);
 
 pub fn measure() -> Result<()> {
     let cuda = Cuda::new(0)?;
-    let greatest_rows = ROWS[ROWS.len() - 1];
-    let inputs = LAYERS.iter().map(|(_, _, inputs)| inputs * greatest_rows);
+    let max_rows = ROWS[ROWS.len() - 1];
+    let inputs = LAYERS.iter().map(|(_, _, inputs)| inputs * max_rows);
     let weights = LAYERS.iter().map(|(_, outputs, inputs)| outputs * inputs);
     let most = inputs.chain(weights).max().unwrap_or(0);
-    let numbers = random_numbers(most + MOST_SETS * SET_STEP);
+    let values = random_values(most + MAX_SETS * SET_STEP);
     for (model, outputs, inputs) in LAYERS {
         for rows in ROWS {
-            let sets = sets_of(&cuda, &numbers, [rows, outputs, inputs])?;
+            let sets = sets_of(&cuda, &values, [rows, outputs, inputs])?;
             let (seconds, launches) = time_products(&cuda, &sets)?;
             let operations = 2.0 * rows as f64 * outputs as f64 * inputs as f64;
             let rates: Vec<f64> = seconds
@@ -70,17 +70,17 @@ pub fn measure() -> Result<()> {
     Ok(())
 }
 
-fn sets_of(cuda: &Cuda, numbers: &[f32], [rows, outputs, inputs]: [usize; 3]) -> Result<Vec<Set>> {
+fn sets_of(cuda: &Cuda, values: &[f32], [rows, outputs, inputs]: [usize; 3]) -> Result<Vec<Set>> {
     let bytes = 2 * inputs * (rows + outputs);
-    let count = (SETS_BYTES / bytes).clamp(2, MOST_SETS);
+    let count = (SETS_BYTES / bytes).clamp(2, MAX_SETS);
     let sets = (0..count).map(|set| {
-        let numbers = &numbers[set * SET_STEP..];
-        let x = cuda.tensor(rows, inputs, &numbers[..rows * inputs])?;
+        let values = &values[set * SET_STEP..];
+        let x = cuda.tensor(rows, inputs, &values[..rows * inputs])?;
         // Other values than those of x.
-        let numbers = &numbers[SET_STEP / 2..];
+        let values = &values[SET_STEP / 2..];
         Ok((
             x,
-            cuda.matrix(outputs, inputs, &numbers[..outputs * inputs])?,
+            cuda.matrix(outputs, inputs, &values[..outputs * inputs])?,
         ))
     });
     sets.collect()
@@ -99,7 +99,7 @@ fn time_products(cuda: &Cuda, sets: &[Set]) -> Result<(Vec<f64>, usize)> {
     };
     run(sets.len())?;
     let one_s = run(2 * sets.len())? / (2 * sets.len()) as f64;
-    let launches = ((REPEAT_S / one_s) as usize).clamp(sets.len(), MOST_LAUNCHES);
+    let launches = ((REPEAT_S / one_s) as usize).clamp(sets.len(), MAX_LAUNCHES);
     let seconds = (0..REPEATS).map(|_| run(launches)).collect::<Result<_>>()?;
     Ok((seconds, launches))
 }

@@ -1,8 +1,9 @@
-//! Dense search beside reading its bytes once, and what rows of 16 and 8 bits cost in quality.
+//! Dense search beside reading its bytes once, and the quality of 16-bit and 8-bit vectors.
 //!
-//! `cargo run --release --example dense_speed [-- speed [K] | quality]`. Vectors of 384 numbers, generated from fixed seeds: 60,000 of
-//! them, the top 500 unless K is given, one thread. The index is in a temporary folder, memory-mapped, in the page cache; reading and searching
-//! take turns on the same bytes, round by round, and the fastest of each count, so that interruptions do not.
+//! `cargo run --release --example dense_speed [-- speed [K] | quality]`. Vectors of 384 dimensions,
+//! generated from fixed seeds: 60,000 of them, the top 500 unless K is given, one thread. The index
+//! is in a temporary folder, memory-mapped, in the page cache; reading and searching alternate on
+//! the same bytes, round by round, and the fastest of each counts, which excludes interruptions.
 
 #[allow(dead_code)]
 #[path = "../splade_shaped/random.rs"]
@@ -14,7 +15,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use esparsa::{
-    DenseElement, Document, Index, MergePolicy, Query, Schema, SearchOptions, Snapshot,
+    Dense, DenseElement, Document, Index, MergePolicy, Query, Schema, SearchOptions, Snapshot,
     WriterOptions,
 };
 use reading::Way;
@@ -48,15 +49,13 @@ fn main() -> Result<()> {
     }
 }
 
-/// One segment with the vectors in a field of each element.
+/// One segment with the vectors in one field per element type.
 fn build(folder: &std::path::Path, vectors: &[Vec<f32>]) -> Result<Snapshot> {
-    let mut schema = Schema::new();
+    let mut schema = Schema::builder();
     for (name, element) in FIELDS {
-        schema = schema
-            .dense(name, DIMENSIONS)?
-            .dense_element(name, element)?;
+        schema = schema.dense(name, Dense::new(DIMENSIONS).element(element));
     }
-    let index = Index::create(folder, schema)?;
+    let index = Index::create(folder, schema.build()?)?;
     let mut writer = index.writer_with(WriterOptions {
         merge_policy: MergePolicy::never(),
         ..WriterOptions::default()
@@ -77,7 +76,7 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// How long a search takes that finds `k` documents.
+/// The time of a search that finds `k` documents.
 fn time(k: usize, search: impl FnOnce() -> esparsa::Result<usize>) -> Result<Duration> {
     let start = Instant::now();
     let found = search()?;
@@ -95,7 +94,7 @@ fn speed(k: usize) -> Result<()> {
     )?;
     let queries = vectors(Spread::Clustered, QUERY, TIMED_QUERIES);
     println!(
-        "top {k} of {DOCUMENTS} vectors of {DIMENSIONS} numbers, one thread; ms, the fastest of {ROUNDS} rounds of {TIMED_QUERIES}\n"
+        "top {k} of {DOCUMENTS} vectors of {DIMENSIONS} dimensions, one thread; ms, the fastest of {ROUNDS} rounds of {TIMED_QUERIES}\n"
     );
     println!("| element | bytes | reading | GB/s | search | ratio | with ids | ratio |");
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
@@ -124,9 +123,9 @@ fn speed(k: usize) -> Result<()> {
     Ok(())
 }
 
-/// Milliseconds of one field.
+/// Milliseconds for one field.
 struct Times {
-    /// By way.
+    /// By way of reading.
     reads: Vec<(&'static str, f64)>,
     /// Without and with the lookup of ids.
     searches: [f64; 2],
@@ -147,9 +146,11 @@ impl Times {
         for _ in 0..ROUNDS {
             for vector in queries {
                 let query = Query::dense(field, vector.as_slice());
-                let took = time(k, || Ok(snapshot.search_unnamed(&query, &options)?.len()))?;
-                unnamed = took.min(unnamed);
                 let took = time(k, || Ok(snapshot.search_with(&query, &options)?.hits.len()))?;
+                unnamed = took.min(unnamed);
+                let took = time(k, || {
+                    Ok(snapshot.search_with(&query, &options)?.hits.ids()?.len())
+                })?;
                 named = took.min(named);
             }
             for (way, read) in ways.iter().zip(&mut reads) {
@@ -171,7 +172,7 @@ impl Times {
     }
 }
 
-/// Recall of the exact best 10 and 100.
+/// Recall of the exact top 10 and top 100.
 fn quality() -> Result<()> {
     println!("\nrecall of the best of f32, {DOCUMENTS} vectors, {QUERIES} queries\n");
     println!("| vectors | k | f16 | i8 | i8, query of 8 bits too |");
@@ -184,11 +185,8 @@ fn quality() -> Result<()> {
         for k in [10, 100] {
             let options = SearchOptions::new(k);
             let find = |name: &str, vector: &[f32]| -> Result<HashSet<u32>> {
-                let found = snapshot.search_unnamed(&Query::dense(name, vector), &options)?;
-                Ok(found
-                    .into_iter()
-                    .map(|(address, _)| address.document)
-                    .collect())
+                let found = snapshot.search_with(&Query::dense(name, vector), &options)?;
+                Ok(found.hits.iter().map(|hit| hit.address.document).collect())
             };
             let mut shared = [0; 3];
             for query in &queries {
@@ -210,11 +208,9 @@ fn quality() -> Result<()> {
     Ok(())
 }
 
-/// The nearest of 255 levels up to the greatest number.
+/// Rounds to the nearest of 255 quantization codes, up to the maximum absolute value.
 fn in_8_bits(vector: &[f32]) -> Vec<f32> {
-    let greatest = vector
-        .iter()
-        .fold(0f32, |most, number| most.max(number.abs()));
-    let level = |number: &f32| (number / greatest * 127.0).round() * greatest / 127.0;
-    vector.iter().map(level).collect()
+    let max = vector.iter().fold(0f32, |max, x| max.max(x.abs()));
+    let dequantized = |x: &f32| (x / max * 127.0).round() * max / 127.0;
+    vector.iter().map(dequantized).collect()
 }

@@ -1,20 +1,20 @@
-//! Reading bytes once, in a few ways, of which the fastest counts.
+//! Reads bytes once, in a few ways, of which the fastest counts.
 //!
-//! The only thing that an inner product cannot do without is reading its rows, so the time of a search is held against that
-//! of summing the same bytes. Loads as wide as the processor has must be written out, which is why there is `unsafe` here.
+//! Every inner product must read its rows, so the time of a search is compared with summing the
+//! same bytes. The widest loads of the CPU need intrinsics, which is why there is `unsafe` here.
 #![allow(unsafe_code)]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// A way to read, and what it is called.
+/// A way to read, and its name.
 pub struct Way {
     pub name: &'static str,
     sum: fn(&[u8]) -> u64,
 }
 
 impl Way {
-    /// Every way that this processor has.
+    /// Every way that this CPU supports.
     pub fn all() -> Vec<Self> {
         let mut all = vec![Self {
             name: "words",
@@ -25,29 +25,29 @@ impl Way {
             if is_x86_feature_detected!("avx2") {
                 all.push(Self {
                     name: "32 bytes",
-                    // SAFETY: the processor has what is needed.
+                    // SAFETY: the CPU has the target feature.
                     sum: |bytes| unsafe { x86::sum_avx2(bytes) },
                 });
             }
             if is_x86_feature_detected!("avx512f") {
                 all.push(Self {
                     name: "64 bytes",
-                    // SAFETY: the processor has what is needed.
+                    // SAFETY: the CPU has the target feature.
                     sum: |bytes| unsafe { x86::sum_avx512::<0>(bytes) },
                 });
                 all.push(Self {
-                    name: "64 bytes, fetched 4 KiB ahead",
-                    // SAFETY: the processor has what is needed.
+                    name: "64 bytes, prefetch distance 4 KiB",
+                    // SAFETY: the CPU has the target feature.
                     sum: |bytes| unsafe { x86::sum_avx512::<4_096>(bytes) },
                 });
                 all.push(Self {
-                    name: "64 bytes, fetched 16 KiB ahead",
-                    // SAFETY: the processor has what is needed.
+                    name: "64 bytes, prefetch distance 16 KiB",
+                    // SAFETY: the CPU has the target feature.
                     sum: |bytes| unsafe { x86::sum_avx512::<16_384>(bytes) },
                 });
                 all.push(Self {
                     name: "64 bytes, eight stretches of 1.5 KiB side by side",
-                    // SAFETY: the processor has what is needed.
+                    // SAFETY: the CPU has the target feature.
                     sum: |bytes| unsafe { x86::sum_side_by_side(bytes) },
                 });
             }
@@ -82,7 +82,7 @@ mod x86 {
         let mut sums = [_mm256_setzero_si256(); 4];
         for piece in bytes.as_chunks::<128>().0 {
             for (sum, piece) in sums.iter_mut().zip(piece.as_chunks::<32>().0) {
-                // SAFETY: there are 32 bytes.
+                // SAFETY: the chunk has 32 bytes.
                 let words = unsafe { _mm256_loadu_si256(piece.as_ptr().cast()) };
                 *sum = _mm256_add_epi64(*sum, words);
             }
@@ -91,21 +91,21 @@ mod x86 {
         all.map_or(0, |all| _mm256_extract_epi64::<0>(all).cast_unsigned())
     }
 
-    fn fetch(line: *const u8) {
-        // SAFETY: fetching ahead changes nothing and never faults, whatever the address.
+    fn prefetch(line: *const u8) {
+        // SAFETY: a prefetch changes nothing and never faults, whatever the address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
     }
 
-    /// Fetches so many bytes ahead, if any.
+    /// Prefetches at this distance in bytes, if any.
     #[target_feature(enable = "avx512f")]
-    pub fn sum_avx512<const AHEAD: usize>(bytes: &[u8]) -> u64 {
+    pub fn sum_avx512<const DISTANCE: usize>(bytes: &[u8]) -> u64 {
         let mut sums = [_mm512_setzero_si512(); 8];
         for piece in bytes.as_chunks::<512>().0 {
             for (sum, piece) in sums.iter_mut().zip(piece.as_chunks::<64>().0) {
-                if AHEAD > 0 {
-                    fetch(piece.as_ptr().wrapping_add(AHEAD));
+                if DISTANCE > 0 {
+                    prefetch(piece.as_ptr().wrapping_add(DISTANCE));
                 }
-                // SAFETY: there are 64 bytes.
+                // SAFETY: the chunk has 64 bytes.
                 let words = unsafe { _mm512_loadu_si512(piece.as_ptr().cast()) };
                 *sum = _mm512_add_epi64(*sum, words);
             }
@@ -121,7 +121,7 @@ mod x86 {
         for eight in bytes.as_chunks::<{ 8 * STRETCH }>().0 {
             for place in (0..STRETCH).step_by(64) {
                 for (sum, stretch) in sums.iter_mut().zip(eight.as_chunks::<STRETCH>().0) {
-                    // SAFETY: there are 64 bytes at the place.
+                    // SAFETY: 64 bytes are in bounds at this place.
                     let words = unsafe { _mm512_loadu_si512(stretch.as_ptr().add(place).cast()) };
                     *sum = _mm512_add_epi64(*sum, words);
                 }

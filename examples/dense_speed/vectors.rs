@@ -1,13 +1,13 @@
-//! Generated vectors of norm 1: of all directions alike, or in clusters as those of texts are.
+//! Generated vectors of norm 1: uniformly distributed, or in clusters like those of texts.
 
 use crate::random::Random;
 
 pub const DIMENSIONS: usize = 384;
 const CLUSTERS: usize = 300;
-/// How far vectors lie from their cluster's middle, whose norm is 1.
+/// The distance of vectors from the center of their cluster, whose norm is 1.
 const SPREAD: f64 = 0.7;
 
-/// How vectors are spread.
+/// The distribution of vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spread {
     Random,
@@ -26,11 +26,11 @@ fn direction(random: &mut Random) -> Vec<f64> {
 
 fn normalized(mut vector: Vec<f64>) -> Vec<f64> {
     let norm = vector.iter().map(|n| n * n).sum::<f64>().sqrt();
-    vector.iter_mut().for_each(|number| *number /= norm);
+    vector.iter_mut().for_each(|x| *x /= norm);
     vector
 }
 
-/// So many vectors; those of another purpose are others, in the same clusters.
+/// `count` vectors; another purpose gives other vectors in the same clusters.
 pub fn vectors(spread: Spread, purpose: u64, count: usize) -> Vec<Vec<f32>> {
     let middles: Vec<Vec<f64>> = (0..CLUSTERS)
         .map(|cluster| direction(&mut Random::new(7, 1, cluster as u64)))
@@ -40,12 +40,12 @@ pub fn vectors(spread: Spread, purpose: u64, count: usize) -> Vec<Vec<f32>> {
         let mut vector = direction(&mut random);
         if spread == Spread::Clustered {
             let middle = &middles[random.below(CLUSTERS)];
-            for (number, middle) in vector.iter_mut().zip(middle) {
-                *number = *number * SPREAD + middle;
+            for (x, middle) in vector.iter_mut().zip(middle) {
+                *x = *x * SPREAD + middle;
             }
         }
         let vector = normalized(vector).into_iter();
-        vector.map(|number| number as f32).collect()
+        vector.map(|x| x as f32).collect()
     };
     (0..count).map(vector).collect()
 }

@@ -1,40 +1,41 @@
 //! Sparse vectors with the shape of SPLADE's.
 //!
-//! What is published of SPLADE on MS MARCO passages, and what is made here:
+//! Published statistics of SPLADE on MS MARCO passages, and those generated here:
 //!
 //! | | published | here |
 //! | --- | --- | --- |
 //! | vocabulary; terms that occur | 30,522; 28,638 (v3) | 30,522; nearly all |
 //! | non-zeros of a document, mean | 119 (CoCondenser), 170 (v3), 183 (Efficient) | 120 to 200, mean 140 |
 //! | non-zeros of a query, mean | 43 (CoCondenser), 24 (v3), 6 (Efficient) | 30 to 45 |
-//! | share of L1 in a document's 50 greatest weights | about 75 % | about 75 % |
-//! | share of L1 in a query's 10 greatest weights | about 75 % | about 75 % |
-//! | greatest weights | 2.5 to 3.5, being ln(1 + x) | 2.2 to 3.5 |
-//! | commonest terms | in half of the documents, with low weights | the same |
+//! | share of L1 in a document's 50 largest weights | about 75 % | about 75 % |
+//! | share of L1 in a query's 10 largest weights | about 75 % | about 75 % |
+//! | maximum weights | 2.5 to 3.5, being ln(1 + x) | 2.2 to 3.5 |
+//! | most common terms | in half of the documents, with low weights | the same |
 //!
 //! Sources: Bruch et al., "Efficient Inverted Indexes for Approximate Retrieval over Learned Sparse
-//! Representations", 2024 (CoCondenser, Efficient, L1); the statistics published with the SPLADE-v3 vectors of MS
-//! MARCO in Seismic's format (v3).
+//! Representations", 2024 (CoCondenser, Efficient, L1); the statistics published with the SPLADE-v3
+//! vectors of MS MARCO in Seismic's format (v3).
 //!
-//! How: a *concept* is a term with eleven that come along when a model expands it; a *topic* is
-//! thirty concepts. A document has a topic and a half, draws concepts from them and terms from the concepts, so
-//! that expansions occur together; other terms come from a background whose frequencies fall by a power of the
-//! rank. Terms are then ordered by a strength (concepts drawn early are strong, common terms weak) and
-//! weights fall exponentially with the place. A query draws from the concepts of one document.
+//! Model: a *concept* is a term with eleven expansion terms; a *topic* is thirty concepts. A document
+//! has one and a half topics, draws concepts from them and terms from the concepts, so that
+//! expansions occur together; the other terms come from a background whose frequencies follow a
+//! power law of the rank. Terms are ordered by a strength (concepts drawn early are strong, common
+//! terms weak), and weights decrease exponentially with the place. A query draws from the concepts
+//! of one document.
 
 use super::random::Random;
 
 /// Terms of the vocabulary.
 pub const TERMS: usize = 30_522;
-/// No weight is greater.
-pub const GREATEST_WEIGHT: f32 = 3.5;
+/// The maximum weight.
+pub const MAX_WEIGHT: f32 = 3.5;
 
 const CONCEPTS: usize = 5_000;
 const CONCEPT_TERMS: usize = 12;
 const TOPICS: usize = 400;
 const TOPIC_CONCEPTS: usize = 30;
 
-/// Terms with weights, in no order.
+/// Terms with weights, unordered.
 pub type Vector = Vec<(u32, f32)>;
 
 const FOR_NAMES: u64 = 1;
@@ -44,11 +45,11 @@ const FOR_PLANS: u64 = 4;
 const FOR_DOCUMENTS: u64 = 5;
 const FOR_QUERIES: u64 = 6;
 
-/// Makes documents and queries, each from its number alone.
+/// Generates documents and queries, each from its number alone.
 pub struct Generator {
     seed: u64,
     documents: usize,
-    /// The term of each rank, so that a term's number says nothing of its frequency.
+    /// The term of each rank, so that a term id says nothing about its frequency.
     names: Vec<u32>,
     concepts: Vec<[usize; CONCEPT_TERMS]>,
     topics: Vec<Vec<usize>>,
@@ -74,7 +75,7 @@ impl Generator {
         }
     }
 
-    /// Concepts that a document is about, the most important first.
+    /// The concepts of a document, the most important first.
     fn plan(&self, document: usize) -> (usize, Vec<usize>) {
         let mut random = Random::new(self.seed, FOR_PLANS, document as u64);
         let topics = [random.rank(TOPICS, 30.0, 0.7), random.below(TOPICS)];
@@ -97,7 +98,7 @@ impl Generator {
         draft.clear();
         for _ in 0..42 {
             let rank = random.rank(TERMS, 10.0, 1.05);
-            // Rare terms say more, and models give them more.
+            // Rare terms are more informative, and models weight them higher.
             let strength = 0.15 + 0.35 * (rank as f64 / TERMS as f64).powf(0.3);
             draft.add(rank, strength * (0.5 + random.share()));
         }
@@ -110,8 +111,8 @@ impl Generator {
             intensity *= 0.93;
         }
         self.fill(length, &mut random, draft);
-        let greatest = 2.2 + 0.9 * random.share();
-        self.weigh(length, greatest, 3.7, &mut random, draft)
+        let max_weight = 2.2 + 0.9 * random.share();
+        self.weigh(length, max_weight, 3.7, &mut random, draft)
     }
 
     /// The vector of a query.
@@ -140,11 +141,12 @@ impl Generator {
                 self.fill(draft.len() + 1, &mut random, draft);
             }
         }
-        let greatest = 2.0 + random.share();
-        self.weigh(length, greatest, 6.0, &mut random, draft)
+        let max_weight = 2.0 + random.share();
+        self.weigh(length, max_weight, 6.0, &mut random, draft)
     }
 
-    /// Adds a concept's first term and, each with probability `keep`, its others; whether any was new.
+    /// Adds a concept's first term and, each with probability `keep`, its others; returns whether
+    /// any was new.
     fn add_concept(
         &self,
         concept: usize,
@@ -171,11 +173,11 @@ impl Generator {
         }
     }
 
-    /// The strongest terms, with weights that fall exponentially with their place.
+    /// The strongest terms, with weights that decrease exponentially with their place.
     fn weigh(
         &self,
         length: usize,
-        greatest: f64,
+        max_weight: f64,
         fall: f64,
         random: &mut Random,
         draft: &mut Draft,
@@ -184,7 +186,7 @@ impl Generator {
         draft.terms.truncate(length);
         let weigh = |(place, (rank, _)): (usize, &(usize, f64))| {
             let share = place as f64 / length as f64;
-            let weight = greatest * (-fall * share).exp() * (0.9 + 0.2 * random.share());
+            let weight = max_weight * (-fall * share).exp() * (0.9 + 0.2 * random.share());
             (self.names[*rank], weight as f32)
         };
         draft.terms.iter().enumerate().map(weigh).collect()
@@ -205,7 +207,7 @@ fn topic(random: &mut Random) -> Vec<usize> {
     concepts.collect()
 }
 
-/// Ranks with strengths, each rank once; kept between vectors for its memory.
+/// Ranks with strengths, each rank once; reused between vectors to save allocations.
 pub struct Draft {
     terms: Vec<(usize, f64)>,
     seen: Vec<u32>,

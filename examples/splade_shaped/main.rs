@@ -1,7 +1,7 @@
 //! Builds a sparse index of SPLADE's shape and searches it with every algorithm.
 //!
-//! `cargo run --release --example splade_shaped -- [--documents N] [--queries N] [--threads N] [--rounds N]
-//! [--seed N] [--index FOLDER]`; without a folder the index is temporary.
+//! `cargo run --release --example splade_shaped -- [--documents N] [--queries N] [--threads N]
+//! [--rounds N] [--seed N] [--index FOLDER]`; without a folder the index is temporary.
 
 mod generator;
 mod quality;
@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use esparsa::{
-    Algorithm, Document, Hit, Index, Query, Schema, SearchOptions, Snapshot, WriterOptions,
+    Algorithm, Document, Hits, Index, Query, Schema, SearchOptions, Snapshot, Sparse, WriterOptions,
 };
-use generator::{Draft, GREATEST_WEIGHT, Generator, Vector};
+use generator::{Draft, Generator, MAX_WEIGHT, Vector};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -84,9 +84,11 @@ fn main() -> Result<()> {
     rounding(&generator, arguments.documents, &snapshot, judged)
 }
 
-/// Builds the index and says what it took.
+/// Builds the index and prints its cost.
 fn build(arguments: &Arguments, generator: &Generator, folder: &Path) -> Result<Snapshot> {
-    let schema = Schema::new().sparse_numbered(FIELD, GREATEST_WEIGHT)?;
+    let schema = Schema::builder()
+        .sparse(FIELD, Sparse::new().expected_max(MAX_WEIGHT).numbered())
+        .build()?;
     let index = Index::create(folder, schema)?;
     let mut writer = index.writer_with(WriterOptions {
         threads: arguments.threads,
@@ -128,7 +130,7 @@ fn build(arguments: &Arguments, generator: &Generator, folder: &Path) -> Result<
     Ok(index.snapshot()?)
 }
 
-/// The most memory that the process has had, where the system tells.
+/// The peak memory of the process, where the system tells.
 fn peak_memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -180,7 +182,7 @@ fn hits(
     queries: &[Vector],
     algorithm: Option<Algorithm>,
     k: usize,
-) -> Result<Vec<Vec<Hit>>> {
+) -> Result<Vec<Hits>> {
     let found = queries.iter().map(|vector| {
         let result = snapshot.search_with(&query(vector), &options(algorithm, k));
         result.map(|result| result.hits)
@@ -225,7 +227,7 @@ fn time(
     Ok(())
 }
 
-/// What rounding weights to 8 bits costs.
+/// The effect of rounding weights to 8 bits.
 fn rounding(
     generator: &Generator,
     documents: usize,
@@ -236,7 +238,8 @@ fn rounding(
     let (mut recall, mut ndcg, mut unchanged) = (0.0, 0.0, 0);
     for (vector, exact) in queries.iter().zip(&exact) {
         let hits = snapshot.search(&query(vector), quality::DEPTH)?;
-        let found = hits.iter().map(|hit| hit.id.parse());
+        let found = hits.ids()?;
+        let found = found.iter().map(|id| id.parse());
         let found: Vec<usize> = found.collect::<std::result::Result<_, _>>()?;
         let (r, n) = quality::judge(exact, &found);
         (recall, ndcg) = (recall + r, ndcg + n);

@@ -1,14 +1,14 @@
-//! What rounding weights to 8 bits costs.
+//! The effect of rounding weights to 8 bits.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::generator::{Draft, Generator, TERMS, Vector};
 
-/// Documents that count as relevant: the best ten by unrounded weights.
+/// Documents that count as relevant: the top ten by unrounded weights.
 pub const DEPTH: usize = 10;
 
-/// A score with its document; greater is better, ties go to the lower document.
+/// A score with its document; higher is better, ties go to the lower document.
 type Scored = (OrderedScore, Reverse<usize>);
 
 #[derive(Clone, Copy, PartialEq)]
@@ -28,7 +28,8 @@ impl Ord for OrderedScore {
     }
 }
 
-/// The ten best documents of each query by the dot product of unrounded weights, found by scoring every document.
+/// The top ten documents of each query by the dot product of unrounded weights, found by scoring
+/// every document.
 pub fn exact(generator: &Generator, documents: usize, queries: &[Vector]) -> Vec<Vec<usize>> {
     let mut of_term: Vec<Vec<(usize, f32)>> = vec![Vec::new(); TERMS];
     for (query, vector) in queries.iter().enumerate() {
@@ -64,8 +65,8 @@ pub fn exact(generator: &Generator, documents: usize, queries: &[Vector]) -> Vec
     best.into_iter().map(|h| documents(h).collect()).collect()
 }
 
-/// Recall@10 and nDCG@10 of what was found: the document at exact rank r has the grade 11 - r, all others 0, and a
-/// hit at rank i gains its grade / log2(i + 1).
+/// Recall@10 and nDCG@10 of the results: the document at exact rank r has the grade 11 - r, all
+/// others 0, and a hit at rank i gains its grade / log2(i + 1).
 pub fn judge(exact: &[usize], found: &[usize]) -> (f64, f64) {
     let grade = |document: &usize| {
         let place = exact.iter().position(|other| other == document);

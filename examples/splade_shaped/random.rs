@@ -1,11 +1,11 @@
-//! Random numbers that are the same on every machine.
+//! Pseudo-random numbers that are the same on every machine.
 
-/// SplitMix64: one multiplication chain a number, and any seed is as good as any other.
+/// SplitMix64: one multiplication chain per number, and any seed is as good as any other.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// A sequence of its own for each seed, purpose and number.
+    /// An independent sequence for each seed, purpose and number.
     pub fn new(seed: u64, purpose: u64, number: u64) -> Self {
         let mut mixed = Self(seed);
         mixed.0 ^= mixed.next() ^ purpose;
@@ -22,12 +22,12 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// From 0 until 1.
+    /// From 0 (inclusive) to 1 (exclusive).
     pub fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// From 0 until `end`.
+    /// From 0 (inclusive) to `end` (exclusive).
     pub fn below(&mut self, end: usize) -> usize {
         // The rounding bias is far below anything measured here.
         (self.share() * end as f64) as usize

@@ -1,17 +1,17 @@
-//! The statistics of what was generated.
+//! Statistics of the generated vectors.
 
 use super::generator::TERMS;
 
 /// Sums over documents or over queries.
 pub struct Shape {
     vectors: usize,
-    /// Weights whose share of the sum is reported: the so many greatest.
+    /// Weights whose share of the sum is reported: this many largest.
     head: usize,
     postings: usize,
     head_share: f64,
-    greatest: f32,
+    max: f32,
     weights: Vec<f32>,
-    /// In how many vectors each term is.
+    /// In how many vectors each term occurs.
     pub frequencies: Vec<u32>,
 }
 
@@ -22,7 +22,7 @@ impl Shape {
             head,
             postings: 0,
             head_share: 0.0,
-            greatest: 0.0,
+            max: 0.0,
             weights: Vec::new(),
             frequencies: vec![0; TERMS],
         }
@@ -34,8 +34,8 @@ impl Shape {
         let total: f32 = weights.iter().sum();
         let head: f32 = weights.iter().take(self.head).sum();
         self.head_share += f64::from(head / total);
-        self.greatest = self.greatest.max(weights[0]);
-        // One weight a vector is enough for quantiles.
+        self.max = self.max.max(weights[0]);
+        // One weight per vector is enough for quantiles.
         self.weights
             .push(weights[self.vectors.wrapping_mul(7_919) % weights.len()]);
         self.vectors += 1;
@@ -51,8 +51,8 @@ impl Shape {
         weights.sort_by(f32::total_cmp);
         let quantile = |share: f64| weights[((weights.len() - 1) as f64 * share) as usize];
         println!(
-            "{what}: {}, {:.1} terms each; {:.0} % of the sum in the {} greatest weights; weights: 10 % \
-             below {:.2}, half below {:.2}, 90 % below {:.2}, greatest {:.2}",
+            "{what}: {}, {:.1} terms each; {:.0} % of the sum in the {} largest weights; weights: 10 % \
+             below {:.2}, half below {:.2}, 90 % below {:.2}, max {:.2}",
             self.vectors,
             self.postings as f64 / count,
             100.0 * self.head_share / count,
@@ -60,7 +60,7 @@ impl Shape {
             quantile(0.1),
             quantile(0.5),
             quantile(0.9),
-            self.greatest
+            self.max
         );
     }
 

@@ -24,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
             continue;
         };
         list.ahead(found);
-        list.greatest_of(found);
+        list.max_of(found);
         if let Ok(postings) = list.postings(found) {
             let mut visited = 0;
             postings.for_each(|_, _| visited += 1);

@@ -2,10 +2,12 @@
 #![no_main]
 
 use esparsa::Schema;
+use esparsa::format::Section;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(schema) = Schema::decode(bytes) {
-        assert_eq!(Schema::decode(&schema.encode()), Ok(schema));
+    let read = |bytes: &[u8]| Schema::read(&Section::from_bytes("schema", bytes.to_vec()));
+    if let Ok(schema) = read(bytes) {
+        assert_eq!(read(&schema.encode()).unwrap(), schema);
     }
 });

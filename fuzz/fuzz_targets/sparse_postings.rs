@@ -55,7 +55,7 @@ fn walk_tier(tier: &Tier<'_>) {
         }
         for (document, value) in block.documents().iter().zip(block.values()) {
             assert!(*document < DOCUMENTS && last < Some(*document));
-            assert!(tier.impact(*value) <= tier.greatest_impact);
+            assert!(tier.impact(*value) <= tier.max_impact);
             last = Some(*document);
         }
     }

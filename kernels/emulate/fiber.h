@@ -33,7 +33,8 @@ __attribute__((naked, noinline)) inline void switch_context(Context* /*from: rdi
 inline void begin_context(Context* context, char* stack, void (*entry)()) {
     uintptr_t top = (reinterpret_cast<uintptr_t>(stack) + STACK_BYTES) & ~uintptr_t(15);
     auto slots = reinterpret_cast<uintptr_t*>(top);
-    slots[-2] = reinterpret_cast<uintptr_t>(entry);  // `ret` goes here, with the stack as after a call
+    // `ret` goes here, with the stack as after a call.
+    slots[-2] = reinterpret_cast<uintptr_t>(entry);
     for (int slot = 3; slot <= 8; slot++) slots[-slot] = 0;
     context->stack_pointer = slots - 8;
 }

@@ -62,7 +62,8 @@ struct HopperThread {
 struct Hopper {
     std::vector<BoxCopy> copies;
     std::map<unsigned, HopperThread> threads;
-    std::map<unsigned, unsigned> fences;  // by warp: shared_fence() calls of its lanes since its last tensor_store
+    // By warp: shared_fence() calls of its lanes since its last tensor_store.
+    std::map<unsigned, unsigned> fences;
 };
 
 inline Hopper& hopper() { return machine().extension<Hopper>(); }

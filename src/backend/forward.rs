@@ -76,9 +76,9 @@ pub trait ForwardOps: Device {
     /// Normalizes every row.
     fn norm(&self, x: &Self::Tensor, norm: &Norm<'_, Self>) -> Result<Self::Tensor>;
 
-    /// softmax(scale · (queries · keysᵀ + positions)) · values for each sequence and head: tokens ×
-    /// (heads · head size). The learned bias of [`Positions::Bias`](super::Positions::Bias) is
-    /// added after scaling.
+    /// softmax(scale · (queries · keysᵀ + positions)) · values for each sequence and head:
+    /// tokens × (heads · head size). The learned bias of
+    /// [`Positions::Bias`](super::Positions::Bias) is added after scaling.
     fn attention(&self, attention: &Attention<'_, Self>) -> Result<Self::Tensor>;
 
     /// im2col for a convolution over tokens: for each row the row itself and its neighbors in the

@@ -34,8 +34,6 @@
 //!
 //! Invariant: the result for a sequence does not depend on the other sequences of its batch.
 
-#[cfg(feature = "cuda")]
-mod any;
 #[doc(hidden)]
 pub mod conformance;
 mod cpu;
@@ -43,18 +41,18 @@ mod cpu;
 mod cuda;
 mod device;
 mod forward;
+mod hardware;
 mod nearest;
 mod ops;
 mod reference;
 mod shapes;
 
-#[cfg(feature = "cuda")]
-pub use any::AnyBackend;
 pub use cpu::{Cpu, CpuOptions, Precision};
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
 pub use device::Device;
 pub use forward::ForwardOps;
+pub use hardware::{Hardware, OnBackend};
 pub(crate) use ops::top_terms;
 pub use ops::{
     Activation, Attention, Distances, Linear, Norm, Pooling, Positions, SparseVector,

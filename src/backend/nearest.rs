@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_greatest_come_first_and_of_equal_ones_the_lower_numbers() {
+    fn largest_products_come_first_and_ties_go_to_the_lower_row() {
         let vectors = [1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 3.0, 3.0];
         let found = nearest(&[1.0, 0.0, 0.0, 2.0], &vectors, 2, 3);
         assert_eq!(found[0], [(3, 3.0), (0, 1.0), (2, 1.0)]);

@@ -18,7 +18,7 @@ pub(super) fn same(what: &str, found: (usize, usize), expected: (usize, usize)) 
     }
     let ((rows, columns), (expected_rows, expected_columns)) = (found, expected);
     Err(unfit(format!(
-        "{what}: expected {expected_rows} × {expected_columns} numbers, found {rows} × {columns}"
+        "{what}: expected {expected_rows} × {expected_columns} values, found {rows} × {columns}"
     )))
 }
 
@@ -28,7 +28,7 @@ pub(super) fn count(what: &str, rows: usize, columns: usize, found: usize) -> Re
         return Ok(());
     }
     Err(unfit(format!(
-        "{what}: expected {rows} × {columns} numbers, found {found}"
+        "{what}: expected {rows} × {columns} values, found {found}"
     )))
 }
 
@@ -49,7 +49,7 @@ pub(super) fn starts(starts: &[u32], rows: usize) -> Result<()> {
         return Ok(());
     }
     Err(unfit(format!(
-        "starts of sequences: expected numbers from 0 to {rows} that do not fall, found {} from {:?} to {:?}",
+        "starts of sequences: expected non-decreasing values from 0 to {rows}, found {} from {:?} to {:?}",
         starts.len(),
         starts.first(),
         starts.last()
@@ -62,12 +62,12 @@ pub(super) fn embed(parts: &[((usize, usize), &[u32])]) -> Result<(usize, usize)
     let Some(((_, columns), ids)) = parts.first() else {
         return Err(unfit("expected at least one table, found none".to_owned()));
     };
-    for ((rows, found), numbers) in parts {
+    for ((rows, found), ids_of_part) in parts {
         expect("columns of a table", *found, *columns)?;
-        expect("numbers of rows of a table", numbers.len(), ids.len())?;
-        if let Some(number) = numbers.iter().find(|number| **number as usize >= *rows) {
+        expect("ids of a table", ids_of_part.len(), ids.len())?;
+        if let Some(id) = ids_of_part.iter().find(|id| **id as usize >= *rows) {
             return Err(unfit(format!(
-                "row of a table: expected a number below {rows}, found {number}"
+                "id of a table: expected less than {rows}, found {id}"
             )));
         }
     }
@@ -91,7 +91,7 @@ pub(super) fn attention<B: Device>(
         Positions::Bias { table, distances } => {
             let buckets = len(table).checked_div(attention.heads).unwrap_or(0);
             expect(
-                "numbers of position biases",
+                "values of position biases",
                 len(table),
                 buckets * attention.heads,
             )?;

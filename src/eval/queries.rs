@@ -220,11 +220,11 @@ fn parse_json(line: &str) -> Result<Query> {
 }
 
 fn parse_numbers(values: &[Value]) -> Result<Vec<f32>> {
-    let number = |(position, value): (usize, &Value)| {
+    let number = |(index, value): (usize, &Value)| {
         let number = value.as_f64().map(|number| number as f32);
         number.filter(|number| number.is_finite()).ok_or_else(|| {
             let found = quote(&value.to_string());
-            let message = format!("expected a finite number at position {position}, found {found}");
+            let message = format!("expected a finite number at index {index}, found {found}");
             Error::invalid(message).in_field("vector")
         })
     };
@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(queries[0].vector, None);
         for bad in ["1e39", "\"1\"", "null", "[1]"] {
             let text = format!("{{\"id\": 1, \"vector\": [1, {bad}]}}");
-            assert!(message(&text).contains("at place 1"), "{bad}");
+            assert!(message(&text).contains("at index 1"), "{bad}");
         }
     }
 

@@ -68,11 +68,18 @@ pub fn unpack(bytes: &[u8], width: u32, out: &mut [u32]) -> Parse<()> {
                 rest = &[];
             }
         }
-        *number = u32::try_from(pending & mask).unwrap_or(u32::MAX);
+        *number = low32(pending & mask);
         pending >>= width;
         filled = filled.saturating_sub(width);
     }
     Ok(())
+}
+
+/// The low 32 bits.
+#[inline]
+fn low32(bits: u64) -> u32 {
+    let [a, b, c, d, ..] = bits.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 /// Bytes of an array of `count` numbers made for random access: whole words of 8 bytes.
@@ -113,7 +120,7 @@ pub fn get_bits(words: &[u8], width: u32, shift: usize) -> Parse<u32> {
     } else {
         low
     };
-    Ok(u32::try_from(value & (u64::MAX >> (64 - width.clamp(1, 32)))).unwrap_or(u32::MAX))
+    Ok(low32(value & (u64::MAX >> (64 - width.clamp(1, 32)))))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Up to 128 postings, bit-packed with exceptions (`format-spec/block.md`).
 //!
 //! The idea: most gaps between documents are small, so they are packed at the width that fits most
-//! of them, and the few that do not fit leave their high bits in a short list behind. A full block is
-//! unpacked and summed with SIMD; exceptions are patched in before the sum.
+//! of them, and the few that do not fit leave their high bits in a short list behind. A full block
+//! is unpacked and summed with SIMD; exceptions are patched in before the sum.
 
 use bitpacking::{BitPacker, BitPacker4x};
 
@@ -207,8 +207,8 @@ pub fn decode(bytes: &[u8], previous: DocId, count: usize, into: &mut DecodedBlo
     )
 }
 
-/// 128 gaps of this width add less than 2^31 to the document before, which is below 2^31 too: documents that
-/// were added up from them rise.
+/// 128 gaps of this width add less than 2^31 to the document before, which is below 2^31 too:
+/// documents that were added up from them rise.
 const SAFE_WIDTH: u32 = 23;
 
 fn rises(previous: DocId, documents: &[DocId]) -> bool {
@@ -350,7 +350,7 @@ mod tests {
     }
 
     /// The definition: every width is tried.
-    fn best_width_plain(numbers: &[u32]) -> u32 {
+    fn best_width_scalar(numbers: &[u32]) -> u32 {
         let bytes = |width: u32| {
             let wide = numbers
                 .iter()
@@ -368,9 +368,9 @@ mod tests {
         fn the_best_width_takes_the_fewest_bytes((_, numbers) in postings(), (gaps, _) in postings()) {
             for numbers in [numbers, gaps, vec![0; 128]] {
                 let widest = numbers.iter().map(|n| bits::width(*n)).max().unwrap();
-                // Of the widths that are wide enough for all, the least counts.
-                let plain = best_width_plain(&numbers).min(widest);
-                prop_assert_eq!(best_width(&numbers), plain);
+                // Of the widths that are wide enough for all, the smallest counts.
+                let expected = best_width_scalar(&numbers).min(widest);
+                prop_assert_eq!(best_width(&numbers), expected);
             }
         }
 

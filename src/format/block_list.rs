@@ -1,7 +1,7 @@
 //! A list of postings in blocks, as text lists and the tiers of sparse lists have it in common.
 //!
-//! A list of up to 128 postings is one block. A longer one has a table with an entry for each block,
-//! which says where the block ends, with which document, and how good its postings can be.
+//! A list of up to 128 postings is one block. A longer one has a table with an entry for each
+//! block, which says where the block ends, with which document, and how good its postings can be.
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
@@ -129,7 +129,8 @@ impl<'a, E: BlockEntry> BlockList<'a, E> {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) when its bytes are damaged or contradict the table.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) when its bytes are damaged or contradict the
+    /// table.
     #[inline]
     pub fn decode(&self, block: usize, into: &mut DecodedBlock) -> Result<()> {
         if let Some((document, value)) = self.single {
@@ -173,8 +174,8 @@ impl<'a, E: BlockEntry> BlockList<'a, E> {
     }
 }
 
-/// Appends the blocks of a list to `blocks`, and calls `entry` for each block with its last document,
-/// its end in `blocks` counted from where they began, and the range of its postings.
+/// Appends the blocks of a list to `blocks`, and calls `entry` for each block with its last
+/// document, its end in `blocks` counted from where they began, and the range of its postings.
 pub fn encode_blocks(
     documents: &[DocId],
     values: &[u32],

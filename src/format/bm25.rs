@@ -37,10 +37,11 @@ impl Bm25 {
         Ok(())
     }
 
-    /// For each length code 1 / (k1 · (1 - b + b · length / average)): what a frequency is multiplied by.
+    /// For each length code 1 / (k1 · (1 - b + b · length / average)): what a frequency is
+    /// multiplied by.
     pub fn norms(self, average_length: f32) -> [f32; 256] {
         lengths::TABLE.map(|length| {
-            // The greatest length is 31,744, so the conversion is exact.
+            // The max length is 31,744, so the conversion is exact.
             let share = length as f32 / average_length;
             1.0 / (self.k1 * (1.0 - self.b + self.b * share))
         })

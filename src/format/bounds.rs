@@ -1,8 +1,8 @@
 //! Pairs of (term frequency, length) that dominate a block (`format-spec/text_postings.md`).
 //!
-//! Scores change with the collection and with k1 and b, so a block keeps what scores are made of. For
-//! every posting of the block some pair has a frequency at least as great and a length at most as
-//! great, and BM25 rises with the one and falls with the other.
+//! Scores change with the collection and with k1 and b, so a block keeps what scores are made of.
+//! For every posting of the block some pair has a frequency at least as great and a length at most
+//! as great, and BM25 rises with the one and falls with the other.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -59,15 +59,15 @@ impl Bound {
 /// Collects bounds and keeps those that no other dominates.
 pub struct Frontier {
     /// For each frequency the smallest length seen; 256 for none.
-    smallest_length: [u16; 256],
-    greatest_frequency: u8,
+    min_length: [u16; 256],
+    max_frequency: u8,
 }
 
 impl Default for Frontier {
     fn default() -> Self {
         Self {
-            smallest_length: [256; 256],
-            greatest_frequency: 0,
+            min_length: [256; 256],
+            max_frequency: 0,
         }
     }
 }
@@ -76,25 +76,26 @@ impl Frontier {
     /// Takes one more bound into account.
     #[inline]
     pub fn add(&mut self, bound: Bound) {
-        if let Some(length) = self.smallest_length.get_mut(usize::from(bound.frequency)) {
+        if let Some(length) = self.min_length.get_mut(usize::from(bound.frequency)) {
             *length = (*length).min(u16::from(bound.length));
         }
-        self.greatest_frequency = self.greatest_frequency.max(bound.frequency);
+        self.max_frequency = self.max_frequency.max(bound.frequency);
     }
 
     /// The bounds that no other dominates: frequencies falling, lengths falling.
     pub fn undominated(&self) -> Vec<Bound> {
         let mut frontier = Vec::with_capacity(8);
         let mut best = 256;
-        for frequency in (0..=self.greatest_frequency).rev() {
+        for frequency in (0..=self.max_frequency).rev() {
             let length = self
-                .smallest_length
+                .min_length
                 .get(usize::from(frequency))
                 .copied()
                 .unwrap_or(256);
             if length < best {
                 best = length;
-                let length = u8::try_from(length).unwrap_or(u8::MAX);
+                // Below 256, where `best` starts.
+                let length = length.to_le_bytes()[0];
                 frontier.push(Bound { frequency, length });
             }
         }

@@ -14,7 +14,8 @@ pub const MAX_CALIBRATION_POINTS: usize = 1_024;
 pub struct CalibrationPoint {
     /// Number of documents asked for.
     pub k: u32,
-    /// Share of the query's weight in the terms that are kept, the weightiest first; above 0, at most 1.
+    /// Share of the query's weight in the terms that are kept, those with the highest weights
+    /// first; above 0, at most 1.
     pub share: f32,
     /// Bounds of ranges count for so much of themselves; above 0, at most 1.
     pub slack: f32,
@@ -24,7 +25,8 @@ pub struct CalibrationPoint {
     pub microseconds: f32,
 }
 
-/// Points measured on one field; `recall` of [`SearchOptions`](crate::SearchOptions::recall) chooses among them.
+/// Points measured on one field; `recall` of [`SearchOptions`](crate::SearchOptions::recall)
+/// chooses among them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calibration {
     /// The sparse field.
@@ -71,7 +73,8 @@ impl Calibration {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when one is out of its range, [`Error::Limit`] when there are too many points.
+    /// [`Error::InvalidInput`] when one is out of its range, [`Error::Limit`] when there are too
+    /// many points.
     pub(crate) fn check(&self) -> Result<()> {
         if self.points.len() > MAX_CALIBRATION_POINTS {
             let (found, limit) = (wide(self.points.len()), wide(MAX_CALIBRATION_POINTS));

@@ -1,5 +1,7 @@
-//! The frame of every file: header, sections, checksums, table, trailer (`format-spec/container.md`).
+//! The frame of every file: header, sections, checksums, table, trailer
+//! (`format-spec/container.md`).
 
+mod capabilities;
 mod writer;
 
 use std::sync::Arc;
@@ -9,42 +11,36 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::limits::MAX_SECTIONS;
 use super::section::{CHUNK_BYTES, Section, SectionPlace, Verify};
-use super::{FieldNumber, narrow, wide};
+use super::{FieldKind, FieldNumber, narrow, wide};
 use crate::bytes::{Bytes, FileHandle};
 use crate::error::{Error, Result};
 
+pub use capabilities::Capabilities;
 pub use writer::ContainerWriter;
 
-/// The version of the format that this build writes, and the greatest that it reads.
+/// The version of the format that this build writes, and the max that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"esparsa\0";
 const NO_FIELD: u32 = u32::MAX;
 const REQUIRED: u32 = 1;
 const ALIGNMENT: u64 = 64;
-/// Required capability bits that this build knows: none are in use yet.
-const KNOWN_CAPABILITIES: u64 = 0;
-/// Names of the sections that this build knows.
-const KNOWN_SECTIONS: [&str; 18] = [
+/// Names of the sections that this build knows, beside those of [fields](FieldKind::sections).
+const KNOWN_SECTIONS: [&str; 8] = [
     "calibration",
-    "model",
-    "vectors",
-    "vector-scales",
-    "vector-documents",
     "info",
     "ids",
     "id-order",
-    "stored",
-    "stored-index",
-    "terms",
-    "postings",
-    "lengths",
-    "impacts",
     "deleted",
     "commit",
     "schema",
     "segments",
 ];
+
+fn known_sections() -> impl Iterator<Item = &'static str> {
+    let of_fields = FieldKind::ALL.iter().flat_map(|kind| kind.sections());
+    KNOWN_SECTIONS.iter().chain(of_fields).copied()
+}
 
 /// What a file of an index is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +130,7 @@ pub struct FileStamp {
 pub struct Container {
     file: Arc<str>,
     stamp: FileStamp,
+    capabilities: Capabilities,
     sections: Vec<(FieldNumber, Arc<str>, Section)>,
 }
 
@@ -153,7 +150,7 @@ impl Container {
     ) -> Result<Self> {
         let file: Arc<str> = file.into();
         let header = source.read(0..source.len().min(HEADER_BYTES))?;
-        read_header(&header, &file, kind)?;
+        let capabilities = read_header(&header, &file, kind)?;
         let (trailer, table) = read_trailer(&*source, &file)?;
         let table = <[TableEntry]>::ref_from_bytes(&table).map_err(|_| {
             let message = "the section table has an odd length";
@@ -169,6 +166,7 @@ impl Container {
                 length: trailer.file_length.get(),
                 fingerprint: trailer.fingerprint.get(),
             },
+            capabilities,
             sections,
         };
         if verify == Verify::AtOpen {
@@ -185,6 +183,11 @@ impl Container {
     /// Length and fingerprint of the file.
     pub fn stamp(&self) -> FileStamp {
         self.stamp
+    }
+
+    /// The capability bits in the header.
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
     }
 
     /// The section of this name and field, if the file has it.
@@ -230,7 +233,7 @@ impl Container {
     }
 }
 
-fn read_header(data: &[u8], file: &str, kind: FileKind) -> Result<()> {
+fn read_header(data: &[u8], file: &str, kind: FileKind) -> Result<Capabilities> {
     let corrupt = |offset, message: String| Error::corrupt(file, "header", offset, message);
     let Ok((header, _)) = Header::ref_from_prefix(data) else {
         let message = format!("expected a header of 64 bytes, found {} bytes", data.len());
@@ -260,19 +263,24 @@ fn read_header(data: &[u8], file: &str, kind: FileKind) -> Result<()> {
     if header.crc.get() != crc_of_front(header) {
         return Err(corrupt(60, "the header does not match its checksum".into()));
     }
-    let unknown = header.required_capabilities.get() & !KNOWN_CAPABILITIES;
-    if unknown != 0 {
-        return Err(Error::TooNew {
-            file: file.into(),
-            found: format!("required capability bits {unknown:#x}"),
-            supported: format!("capability bits {KNOWN_CAPABILITIES:#x}"),
-        });
-    }
     if header.kind.get() != kind.code() {
         let message = format!("expected file kind {}, found {}", kind.code(), header.kind);
         return Err(corrupt(12, message));
     }
-    Ok(())
+    let capabilities = Capabilities {
+        required: header.required_capabilities.get(),
+        optional: header.optional_capabilities.get(),
+    };
+    let known = Capabilities::known(kind);
+    let unknown = capabilities.required & !known;
+    if unknown != 0 {
+        return Err(Error::TooNew {
+            file: file.into(),
+            found: format!("required capability bits {unknown:#x}"),
+            supported: format!("capability bits {known:#x}"),
+        });
+    }
+    Ok(capabilities)
 }
 
 /// The trailer and the bytes of the section table.
@@ -330,14 +338,17 @@ fn read_entry(
         .and_then(|name| std::str::from_utf8(name).ok())
         .filter(|name| name.is_ascii() && !name.is_empty())
         .ok_or_else(|| corrupt("a section's name is not ASCII"))?;
-    if !KNOWN_SECTIONS.contains(&name) {
+    if !known_sections().any(|known| known == name) {
         if entry.flags.get() & REQUIRED == 0 {
             return Ok(None);
         }
         return Err(Error::TooNew {
             file: file.to_string(),
             found: format!("required section `{name}`"),
-            supported: format!("the sections {}", KNOWN_SECTIONS.join(", ")),
+            supported: format!(
+                "the sections {}",
+                known_sections().collect::<Vec<_>>().join(", ")
+            ),
         });
     }
     let (offset, length) = (entry.offset.get(), entry.length.get());
@@ -441,6 +452,25 @@ mod tests {
         let error = open(build(false)).err().unwrap();
         assert!(matches!(error, Error::TooNew { .. }));
         assert!(error.to_string().contains("hologram"));
+    }
+
+    #[test]
+    fn capability_bits_are_refused_when_required_and_unknown() {
+        let build = |kind, required, optional| {
+            let capabilities = Capabilities { required, optional };
+            let writer = ContainerWriter::with_capabilities(Vec::new(), kind, capabilities);
+            let (bytes, _) = writer.unwrap().finish().unwrap();
+            Container::open(Arc::new(bytes), "f", kind, Verify::AtOpen)
+        };
+        let bits = Capabilities::IMPACT_EXPONENTS;
+        let segment = build(FileKind::Segment, bits, u64::MAX).unwrap();
+        assert_eq!(segment.capabilities().required, bits);
+        assert_eq!(segment.capabilities().optional, u64::MAX);
+        for (kind, required) in [(FileKind::Segment, 1 << 40), (FileKind::Manifest, bits)] {
+            let error = build(kind, required, 0).err().unwrap();
+            assert!(matches!(error, Error::TooNew { .. }), "{error}");
+            assert!(error.to_string().contains("capability bits"), "{error}");
+        }
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub fn write<W: Write>(deleted: &DocSet, out: W) -> io::Result<(W, FileStamp)> {
 ///
 /// # Errors
 ///
-/// [`Error::Corrupt`](crate::Error::Corrupt) when it belongs to another segment or its counts do not
-/// agree with its bits.
+/// [`Error::Corrupt`](crate::Error::Corrupt) when it belongs to another segment or its counts do
+/// not agree with its bits.
 pub fn read(container: &Container, documents: u32) -> Result<DocSet> {
     let section: &Section = container.section("deleted", None)?;
     let bytes = section.all()?;

@@ -14,28 +14,31 @@ use crate::error::{Error, Result};
 
 /// Rows begin at multiples of this from the section's start.
 const ALIGNMENT: usize = 64;
-/// The greatest level of a number in eight bits; its negative is the least.
-const GREATEST_LEVEL: f64 = 127.0;
+/// The max level of a number in eight bits; its negative is the min.
+const MAX_LEVEL: f64 = 127.0;
 
 /// How the numbers of a dense field are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DenseElement {
     /// As they are, four bytes each.
     #[default]
     F32,
     /// As the nearest half-precision numbers, two bytes each.
     F16,
-    /// As the nearest of 255 levels up to the greatest of each vector, one byte each.
+    /// As the nearest of 255 levels up to the max of each vector, one byte each.
     I8,
 }
 
 /// What the score of a vector is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DenseMetric {
     /// The inner product with the query.
     #[default]
     InnerProduct,
-    /// The cosine of the angle to the query: vectors are normalized when they are added, queries when they are searched.
+    /// The cosine of the angle to the query: vectors are normalized when they are added, queries
+    /// when they are searched.
     Cosine,
 }
 
@@ -57,6 +60,46 @@ impl DenseElement {
             Self::F32 => 4,
             Self::F16 => 2,
             Self::I8 => 1,
+        }
+    }
+}
+
+impl DenseElement {
+    /// The dtype's number on disk.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::I8 => 2,
+        }
+    }
+
+    /// The dtype of a number on disk.
+    pub(super) fn of_code(code: u8) -> Parse<Self> {
+        match code {
+            0 => Ok(Self::F32),
+            1 => Ok(Self::F16),
+            2 => Ok(Self::I8),
+            _ => Err(Malformed("numbers of a dense field are of no known kind")),
+        }
+    }
+}
+
+impl DenseMetric {
+    /// The metric's number on disk.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::InnerProduct => 0,
+            Self::Cosine => 1,
+        }
+    }
+
+    /// The metric of a number on disk.
+    pub(super) fn of_code(code: u8) -> Parse<Self> {
+        match code {
+            0 => Ok(Self::InnerProduct),
+            1 => Ok(Self::Cosine),
+            _ => Err(Malformed("metric of a dense field is of no known kind")),
         }
     }
 }
@@ -92,8 +135,9 @@ impl DenseShape {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when it has another number of dimensions, a number that is not finite or does not fit the
-    /// element, is all zeros and has no direction to compare, or is so long that scores might not be finite.
+    /// [`Error::InvalidInput`] when it has another number of dimensions, a number that is not
+    /// finite or does not fit the element, is all zeros and has no direction to compare, or is so
+    /// long that scores might not be finite.
     pub fn check(self, vector: &[f32]) -> Result<()> {
         self.check_query(vector)?;
         // Normalized numbers fit any element.
@@ -222,19 +266,19 @@ impl DenseRows {
         self.documents.push(document);
     }
 
-    /// The greatest number becomes 127 levels, the others the nearest whole number of them.
+    /// The max number becomes 127 levels, the others the nearest whole number of them.
     fn push_levels(&mut self, vector: &[f32]) {
-        let greatest = vector
+        let max = vector
             .iter()
             .fold(0f32, |most, number| most.max(number.abs()));
         let levels = vector.iter().map(|number| {
-            if greatest == 0.0 {
+            if max == 0.0 {
                 return 0;
             }
-            level(f64::from(*number) * GREATEST_LEVEL / f64::from(greatest))
+            level(f64::from(*number) * MAX_LEVEL / f64::from(max))
         });
         self.vectors.extend(levels);
-        let scale = single(f64::from(greatest) / GREATEST_LEVEL);
+        let scale = single(f64::from(max) / MAX_LEVEL);
         self.scales.push(scale);
     }
 
@@ -263,11 +307,12 @@ pub struct DenseVectors {
 }
 
 impl DenseVectors {
-    /// Opens the sections of a field in a segment of `documents` documents, of which `rows` have a vector.
+    /// Opens the sections of a field in a segment of `documents` documents, of which `rows` have a
+    /// vector.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when the sections' lengths are not those of so many rows.
+    /// [`Error::Corrupt`] when the sections' lengths are not those of this many rows.
     pub fn open(
         shape: DenseShape,
         documents: u32,
@@ -323,7 +368,8 @@ impl DenseVectors {
             .slice(u64::from(first) * row_bytes, u64::from(count) * row_bytes)
     }
 
-    /// What a level of each row from `first` on stands for, into `scales`; nothing when numbers are no levels.
+    /// What a level of each row from `first` on stands for, into `scales`; nothing when numbers are
+    /// no levels.
     ///
     /// # Errors
     ///
@@ -333,7 +379,7 @@ impl DenseVectors {
             return Ok(());
         };
         let bytes = section.slice(4 * u64::from(first), 4 * wide(scales.len()))?;
-        // A slice of so many bytes, so nothing is left over.
+        // The slice has exactly this many bytes, so nothing is left over.
         let found = <[F32]>::ref_from_bytes(bytes).unwrap_or_default();
         for (scale, found) in scales.iter_mut().zip(found) {
             *scale = found.get();
@@ -396,7 +442,8 @@ impl DenseVectors {
         Ok(start)
     }
 
-    /// The numbers of a row as they are searched: rounded or levels, and normalized where the angle counts.
+    /// The numbers of a row as they are searched: rounded or levels, and normalized where the angle
+    /// counts.
     ///
     /// # Errors
     ///
@@ -407,7 +454,8 @@ impl DenseVectors {
         Ok(numbers)
     }
 
-    /// All numbers of a row, those that fill it up included, and whether each is as the chapter says.
+    /// All numbers of a row, those that fill it up included, and whether each is as the chapter
+    /// says.
     fn row(&self, row: u32) -> Result<(Vec<f32>, bool)> {
         let bytes = self.row_bytes(row, 1)?;
         let mut scale = [0.0];
@@ -476,43 +524,6 @@ pub fn encode_documents(documents: &[DocId]) -> Vec<u8> {
 pub fn encode_scales(scales: &[f32]) -> Vec<u8> {
     let scales: Vec<F32> = scales.iter().map(|scale| F32::new(*scale)).collect();
     scales.as_bytes().to_vec()
-}
-
-/// The bytes of the options of a dense field.
-pub(super) fn encode_shape(shape: DenseShape) -> Vec<u8> {
-    let mut bytes = shape.dimensions.to_le_bytes().to_vec();
-    bytes.push(match shape.element {
-        DenseElement::F32 => 0,
-        DenseElement::F16 => 1,
-        DenseElement::I8 => 2,
-    });
-    bytes.push(u8::from(shape.metric == DenseMetric::Cosine));
-    bytes
-}
-
-/// Reads the options of a dense field.
-pub(super) fn decode_shape(bytes: &[u8]) -> Parse<DenseShape> {
-    let &[a, b, c, d, element, metric] = bytes else {
-        return Err(Malformed("options of a dense field have six bytes"));
-    };
-    let shape = DenseShape {
-        dimensions: u32::from_le_bytes([a, b, c, d]),
-        element: match element {
-            0 => DenseElement::F32,
-            1 => DenseElement::F16,
-            2 => DenseElement::I8,
-            _ => return Err(Malformed("numbers of a dense field are of no known kind")),
-        },
-        metric: match metric {
-            0 => DenseMetric::InnerProduct,
-            1 => DenseMetric::Cosine,
-            _ => return Err(Malformed("metric of a dense field is of no known kind")),
-        },
-    };
-    match shape.check_dimensions() {
-        Ok(()) => Ok(shape),
-        Err(_) => Err(Malformed("dimensions of a dense field are out of range")),
-    }
 }
 
 #[cfg(test)]

@@ -180,17 +180,19 @@ impl Dictionary {
     ///
     /// [`Error::Corrupt`] when there is no such ordinal or its block is damaged.
     pub fn key_of(&self, ordinal: u64, key: &mut Vec<u8>) -> Result<()> {
-        let block = u32::try_from(ordinal / u64::from(self.keys_per_block)).unwrap_or(u32::MAX);
-        let mut scan = self.scan(block)?;
+        let no_such = || {
+            let message = Malformed("the dictionary has no key of this ordinal");
+            self.section.malformed(0, message)
+        };
+        let block = ordinal / u64::from(self.keys_per_block);
+        let mut scan = self.scan(u32::try_from(block).map_err(|_| no_such())?)?;
         while scan.next()?.is_some() {
             if scan.ordinal() == ordinal {
                 key.extend_from_slice(scan.key());
                 return Ok(());
             }
         }
-        Err(self
-            .section
-            .malformed(0, Malformed("the dictionary has no key of this ordinal")))
+        Err(no_such())
     }
 
     /// All keys in order.

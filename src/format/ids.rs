@@ -2,7 +2,7 @@
 
 use super::dictionary::{Dictionary, Payload};
 use super::section::Section;
-use super::{DocId, Malformed, bits, narrow, read_u32, wide};
+use super::{DocId, Malformed, bits, index32, narrow, read_u32, wide};
 use crate::error::Result;
 
 const HEAD_BYTES: u64 = 8;
@@ -139,7 +139,8 @@ impl Ids {
         }
         let index = self.order.parsed(0, narrow(index))?;
         if self.width == 0 {
-            return Ok(u32::try_from(index).unwrap_or(u32::MAX));
+            // Less than the number of documents, as checked above.
+            return Ok(index32(index));
         }
         let length = wide(bits::array_length(self.documents as usize, self.width));
         let start = HEAD_BYTES + array * length;

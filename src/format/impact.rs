@@ -13,9 +13,9 @@ pub const MAX_EXPONENT: i16 = 512;
 /// Tiny weights take steps smaller by this power of two. The two ranges together are as wide as 20
 /// bits.
 pub const FINE: i16 = -12;
-/// Weights below this many base steps take fine ones, of which 255 are the max. Between this and half a step they are rounded
-/// up to one step: learned models give some such weights to nearly every term, and a second list
-/// for each term would cost more than they bring.
+/// Weights below this many base steps take fine ones, of which 255 are the max. Between this and
+/// half a step they are rounded up to one step: learned models give some such weights to nearly
+/// every term, and a second list for each term would cost more than they bring.
 const TINY_STEPS: f64 = 255.5 / 4_096.0;
 /// A base exponent above that of the schema's scale is taken when more than one weight in 32
 /// is above its 255 steps.

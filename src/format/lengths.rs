@@ -3,7 +3,7 @@
 /// Lengths below this are exact.
 const EXACT: u32 = 128;
 
-/// The code of a length: the greatest whose length is not above it.
+/// The code of a length: the max whose length is not above it.
 ///
 /// ```
 /// use esparsa::format::lengths::{decode, encode};
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_gets_the_greatest_code_not_above_it() {
+    fn a_length_gets_the_max_code_not_above_it() {
         for length in 0..200_000 {
             let code = encode(length);
             assert!(decode(code) <= length);

@@ -22,7 +22,8 @@ pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
 pub const MAX_STORED_BLOCK_BYTES: usize = 68 << 20;
 /// Numbers of a vector of a dense field.
 pub const MAX_DENSE_DIMENSIONS: u32 = 65_536;
-/// Norm of a vector of a dense field and of a query: the product of two is finite in single precision.
+/// Norm of a vector of a dense field and of a query: the product of two is finite in single
+/// precision.
 pub const MAX_DENSE_NORM: f64 = 1e18;
 /// Bytes of the name of a model that is kept with a field.
 pub const MAX_MODEL_NAME_BYTES: usize = 1_024;

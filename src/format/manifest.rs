@@ -9,7 +9,6 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::calibration::Calibration;
 use super::container::{Container, ContainerWriter, FileKind, FileStamp};
 use super::limits::MAX_FILE_NUMBER;
-use super::model_identity::ModelIdentity;
 use super::schema::Schema;
 use super::{Malformed, read_u64};
 use crate::error::Result;
@@ -90,7 +89,8 @@ pub fn manifest_file(number: u64) -> String {
     format!("manifest-{number:010}")
 }
 
-/// The number in a file's name, if the name is one that this build gives: `prefix`, a dash and the number.
+/// The number in a file's name, if the name is one that this build gives: `prefix`, a dash and the
+/// number.
 pub fn file_number(name: &str, prefix: &str) -> Option<u64> {
     let digits = name.strip_prefix(prefix)?.strip_prefix('-')?;
     let number = digits.parse().ok()?;
@@ -113,12 +113,6 @@ impl Manifest {
         writer.begin("segments", None)?;
         for segment in &self.segments {
             writer.write_all(record_of(segment).as_bytes())?;
-        }
-        for field in self.schema.fields() {
-            if let Some(model) = &field.model {
-                writer.begin_optional("model", Some(field.number))?;
-                writer.write_all(&model.encode())?;
-            }
         }
         for calibration in &self.calibrations {
             writer.begin_optional("calibration", Some(calibration.field))?;
@@ -146,8 +140,7 @@ impl Manifest {
             return Err(section.malformed(0, message));
         }
         let section = container.section("schema", None)?;
-        let mut schema = section.parsed(0, Schema::decode(section.all()?))?;
-        read_models(container, &mut schema)?;
+        let schema = Schema::read(section)?;
         let section = container.section("segments", None)?;
         let records = <[SegmentRecord]>::ref_from_bytes(section.all()?)
             .map_err(|_| section.malformed(0, Malformed("expected records of 64 bytes")))?;
@@ -179,18 +172,6 @@ impl Manifest {
             calibrations,
         })
     }
-}
-
-/// Notes the models that the manifest names for the schema's fields.
-fn read_models(container: &Container, schema: &mut Schema) -> Result<()> {
-    let numbers = schema.fields().iter().map(|field| field.number);
-    for number in numbers.collect::<Vec<_>>() {
-        if let Some(section) = container.find("model", Some(number)) {
-            let model = section.parsed(0, ModelIdentity::decode(section.all()?))?;
-            schema.set_model(number, model);
-        }
-    }
-    Ok(())
 }
 
 fn record_of(segment: &SegmentEntry) -> SegmentRecord {
@@ -231,7 +212,7 @@ fn entry_of(record: &SegmentRecord) -> SegmentEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::Verify;
+    use crate::format::{Dense, ModelIdentity, Text, Verify};
     use std::sync::Arc;
 
     fn schema() -> Schema {
@@ -239,9 +220,11 @@ mod tests {
             name: "mini".into(),
             fingerprint: 1 << 100,
         };
-        let schema = Schema::new().text("t", "en").unwrap();
-        let schema = schema.dense("d", 3).unwrap();
-        schema.model("d", model).unwrap()
+        let builder = Schema::builder().text("t", Text::new());
+        builder
+            .dense("d", Dense::new(3).model(model))
+            .build()
+            .unwrap()
     }
 
     fn sample() -> Manifest {

@@ -22,16 +22,19 @@ pub mod block_list;
 mod bm25;
 pub mod bounds;
 mod calibration;
+mod codec;
 pub mod container;
 pub mod deletes;
 pub mod dense;
 pub mod dictionary;
+pub(crate) mod field_kinds;
 pub mod ids;
 pub mod impact;
 pub mod lengths;
 pub mod limits;
 pub mod manifest;
 mod model_identity;
+pub mod postings;
 pub mod range_list;
 pub mod schema;
 pub mod section;
@@ -43,13 +46,19 @@ pub mod varint;
 
 pub use bm25::Bm25;
 pub use calibration::{Calibration, CalibrationPoint, MAX_CALIBRATION_POINTS};
-pub use container::{Container, ContainerWriter, FileKind};
+pub use codec::PostingCodec;
+pub use container::{Capabilities, Container, ContainerWriter, FileKind};
 pub use dense::{DenseElement, DenseMetric};
 pub use model_identity::ModelIdentity;
-pub use schema::{FieldKind, FieldNumber, FieldOptions, Schema, SparseLayout, SparseTerms};
+pub use schema::{
+    Dense, FieldKind, FieldNumber, FieldOptions, Schema, SchemaBuilder, Sparse, SparseLayout,
+    SparseTerms, Text,
+};
 pub use section::{Section, Verify};
 
 pub use crate::doc_set::DocId;
+
+use crate::error::{Error, Result};
 
 /// Past the last document of any segment: what an exhausted list stands on.
 pub const NO_MORE_DOCUMENTS: DocId = DocId::MAX;
@@ -69,6 +78,24 @@ pub(crate) fn wide(count: usize) -> u64 {
 /// Narrows a number that was read to an index into memory.
 pub(crate) fn narrow(number: u64) -> Parse<usize> {
     usize::try_from(number).map_err(|_| Malformed("number is larger than this machine's memory"))
+}
+
+/// A count as the format holds it, in 32 bits; `what` names it in the error.
+///
+/// # Errors
+///
+/// [`Error::Limit`] when it has more bits.
+pub(crate) fn count32(what: &str, count: usize) -> Result<u32> {
+    u32::try_from(count).map_err(|_| Error::limit(what, wide(count), u64::from(u32::MAX)))
+}
+
+/// An index in 32 bits where an error cannot be returned for each one.
+///
+/// What does not fit saturates. So whoever grows the array that the index points into checks its
+/// length before anything that holds such indexes is used.
+#[inline]
+pub(crate) fn index32(index: impl TryInto<u32>) -> u32 {
+    index.try_into().unwrap_or(u32::MAX)
 }
 
 /// Reads a little-endian `u32` at `at`.

@@ -32,14 +32,14 @@ impl ModelIdentity {
         }
     }
 
-    /// The bytes of the section.
+    /// The bytes of the option.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = self.fingerprint.to_le_bytes().to_vec();
         bytes.extend_from_slice(self.name.as_bytes());
         bytes
     }
 
-    /// Reads the bytes of a field's section.
+    /// Reads the bytes of a field's option.
     pub(super) fn decode(bytes: &[u8]) -> Parse<Self> {
         let short = Malformed("expected a fingerprint of 16 bytes and a name");
         let (fingerprint, name) = bytes.split_first_chunk::<16>().ok_or(short)?;

@@ -1,9 +1,11 @@
-//! A sparse list cut at fixed ranges of documents, with the greatest impact of each (`format-spec/range_list.md`).
+//! A sparse list cut at fixed ranges of documents, with the max impact of each
+//! (`format-spec/range_list.md`).
 //!
-//! 64 documents are a *range*, 64 ranges a *group*. A list says for every group which of its ranges have postings, for each of
-//! those the greatest impact, and where its postings are: one byte each for document and impact where they are few,
-//! one bit a document where they are many. So the bounds of all ranges are read in one pass, and the
-//! postings of any range are found at once, whatever the order in which ranges are visited.
+//! 64 documents are a *range*, 64 ranges a *group*. A list says for every group which of its ranges
+//! have postings, for each of those the max impact, and where its postings are: one byte each for
+//! document and impact where they are few, one bit a document where they are many. So the bounds of
+//! all ranges are read in one pass, and the postings of any range are found at once, whatever the
+//! order in which ranges are visited.
 
 mod encoder;
 
@@ -13,19 +15,19 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub use encoder::RangeListEncoder;
 
 use super::section::{Section, View};
-use super::{DocId, Malformed, wide};
+use super::{DocId, Malformed, count32, wide};
 use crate::error::{Error, Result};
 
 /// Documents of a range.
 pub const RANGE_DOCUMENTS: u32 = 64;
 /// Ranges of a group: one bit each in a word.
 pub const GROUP_RANGES: u32 = 64;
-/// Ranks at which a list notes the impact that so many of its postings reach.
+/// Ranks at which a list records the impact that this many of its postings reach.
 pub const NOTED_RANKS: [usize; 4] = [1, 10, 100, 1_000];
 /// With more postings in a range than this a bit a document takes less room.
-const MOST_OFFSETS: usize = 8;
+const MAX_OFFSETS: usize = 8;
 const BITS_BYTES: usize = 8;
-/// Ends of ranges take one byte in a group whose postings take so many bytes at most.
+/// Ends of ranges take one byte in a group whose postings take this many bytes at most.
 const NARROW_BYTES: usize = u8::MAX as usize;
 
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -47,13 +49,12 @@ pub struct RangeGroup {
 }
 
 impl RangeGroup {
-    pub(super) fn new(present: u64, first: usize, before: usize) -> Self {
-        let short = |number: usize| U32::new(u32::try_from(number).unwrap_or(u32::MAX));
-        Self {
+    pub(super) fn new(present: u64, first: usize, before: usize) -> Result<Self> {
+        Ok(Self {
             present: U64::new(present),
-            first: short(first),
-            before: short(before),
-        }
+            first: U32::new(count32("bytes of a term's postings", first)?),
+            before: U32::new(count32("ranges of a term's postings", before)?),
+        })
     }
 
     /// One bit for each range that has postings, the first range lowest.
@@ -68,7 +69,8 @@ impl RangeGroup {
         self.first.get() as usize
     }
 
-    /// What the groups before have: bytes of postings in a sparse list, postings in the bounds of a text list.
+    /// What the groups before have: bytes of postings in a sparse list, postings in the bounds of a
+    /// text list.
     #[inline]
     pub fn before(&self) -> usize {
         self.before.get() as usize
@@ -124,7 +126,7 @@ impl<'a> RangePostings<'a> {
     }
 }
 
-/// A range that has postings, and the greatest impact of them.
+/// A range that has postings, and the max impact of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoundRange {
     group_start: usize,
@@ -143,12 +145,13 @@ pub struct RangeList<'a> {
     noted: [u8; NOTED_RANKS.len()],
     /// One for each group, and one more that ends the last.
     groups: &'a [RangeGroup],
-    greatest: &'a [u8],
+    max: &'a [u8],
     payload: View<'a>,
 }
 
 impl<'a> RangeList<'a> {
-    /// The list of `postings` postings in the `length` bytes at `offset`, in a segment of `documents` documents.
+    /// The list of `postings` postings in the `length` bytes at `offset`, in a segment of
+    /// `documents` documents.
     ///
     /// # Errors
     ///
@@ -172,17 +175,17 @@ impl<'a> RangeList<'a> {
         let groups = <[RangeGroup]>::ref_from_bytes(view.get(head_length, groups_end)?)
             .map_err(|_| malformed("the list ends early"))?;
         let ranges = head.ranges.get() as usize;
-        let greatest_end = groups_end.saturating_add(ranges);
-        let payload_at = wide(greatest_end);
+        let max_end = groups_end.saturating_add(ranges);
+        let payload_at = wide(max_end);
         let rest = length
             .checked_sub(payload_at)
-            .ok_or_else(|| malformed("greatest impacts run past their list"))?;
+            .ok_or_else(|| malformed("max impacts run past their list"))?;
         Ok(Self {
             postings,
             documents,
             noted: head.noted,
             groups,
-            greatest: view.get(groups_end, greatest_end)?,
+            max: view.get(groups_end, max_end)?,
             payload: section.view(offset + payload_at, rest)?,
         })
     }
@@ -209,14 +212,14 @@ impl<'a> RangeList<'a> {
         self.groups.get(..count).unwrap_or_default()
     }
 
-    /// The greatest impact of every range that has postings, in order.
+    /// The max impact of every range that has postings, in order.
     #[inline]
-    pub fn greatest_impacts(&self) -> &'a [u8] {
-        self.greatest
+    pub fn max_impacts(&self) -> &'a [u8] {
+        self.max
     }
 
-    /// The greatest impact of all.
-    pub fn greatest_impact(&self) -> u8 {
+    /// The max impact of all.
+    pub fn max_impact(&self) -> u8 {
         self.noted.first().copied().unwrap_or(u8::MAX)
     }
 
@@ -248,10 +251,10 @@ impl<'a> RangeList<'a> {
         })
     }
 
-    /// The greatest impact of a range that was found.
+    /// The max impact of a range that was found.
     #[inline]
-    pub fn greatest_of(&self, found: FoundRange) -> u8 {
-        self.greatest.get(found.place).copied().unwrap_or(u8::MAX)
+    pub fn max_of(&self, found: FoundRange) -> u8 {
+        self.max.get(found.place).copied().unwrap_or(u8::MAX)
     }
 
     /// The postings of a range that was found.
@@ -270,7 +273,7 @@ impl<'a> RangeList<'a> {
         let Some(bytes) = bytes else {
             return Err(self.malformed("ends of ranges do not rise in their group"));
         };
-        if bytes.len() <= 2 * MOST_OFFSETS {
+        if bytes.len() <= 2 * MAX_OFFSETS {
             let (offsets, impacts) = bytes.split_at(bytes.len() / 2);
             if offsets.is_empty() || offsets.len() != impacts.len() {
                 return Err(self.malformed("a range has another number of offsets than of impacts"));
@@ -301,7 +304,8 @@ impl<'a> RangeList<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when postings are damaged: out of order, or of no document of the segment.
+    /// [`Error::Corrupt`] when postings are damaged: out of order, or of no document of the
+    /// segment.
     pub fn for_each(&self, mut visit: impl FnMut(DocId, u8)) -> Result<()> {
         let mut next = 0;
         let (mut count, mut ranges) = (0u32, 0);
@@ -318,21 +322,21 @@ impl<'a> RangeList<'a> {
                 let range: u32 = base + present.trailing_zeros();
                 present &= present - 1;
                 let Some(found) = self.find(range) else {
-                    return Err(self.malformed("a range has no greatest impact"));
+                    return Err(self.malformed("a range has no max impact"));
                 };
-                let (first, greatest) = (range * RANGE_DOCUMENTS, self.greatest_of(found));
+                let (first, max) = (range * RANGE_DOCUMENTS, self.max_of(found));
                 let postings = self.postings(found)?;
                 postings.for_each(|offset, impact| {
                     let document = first + u32::from(offset);
                     in_order &= u32::from(offset) < RANGE_DOCUMENTS && document >= next;
-                    in_order &= impact <= greatest && impact > 0;
+                    in_order &= impact <= max && impact > 0;
                     next = document + 1;
                     count += 1;
                     visit(document, impact);
                 });
             }
         }
-        in_order &= ranges == self.greatest.len();
+        in_order &= ranges == self.max.len();
         if in_order && next <= self.documents && count == self.postings {
             return Ok(());
         }
@@ -350,7 +354,8 @@ impl<'a> RangeList<'a> {
     }
 }
 
-/// The postings of a range, from the ends of the group's ranges, `WIDTH` bytes each, and the postings that follow.
+/// The postings of a range, from the ends of the group's ranges, `WIDTH` bytes each, and the
+/// postings that follow.
 #[inline(always)]
 fn chunk<const WIDTH: usize>(group: &[u8], found: FoundRange) -> Option<&[u8]> {
     let (ends, chunks) = group.split_at_checked(found.count * WIDTH)?;

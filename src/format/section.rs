@@ -1,4 +1,5 @@
-//! One section of a file: bytes that are verified before they are used (`format-spec/container.md`).
+//! One section of a file: bytes that are verified before they are used
+//! (`format-spec/container.md`).
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,7 +81,7 @@ impl<'a> View<'a> {
         Ok(bytes)
     }
 
-    /// The bytes of the part from `start` on, as they lie there: to be fetched ahead, not to be used.
+    /// The bytes of the part from `start` on, unverified: to be prefetched, not to be used.
     #[inline]
     pub fn unverified(&self, start: usize) -> &'a [u8] {
         self.bytes.get(start..).unwrap_or_default()
@@ -208,7 +209,7 @@ impl Section {
         bytes.ok_or_else(|| self.outside(offset, length))
     }
 
-    /// A part of the section that is verified piece by piece, when pieces are asked for.
+    /// A part of the section that is verified piece by piece, when pieces are read.
     ///
     /// # Errors
     ///

@@ -6,11 +6,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::impact::MAX_EXPONENT;
 use super::limits::MAX_SEGMENT_DOCUMENTS;
 use super::section::Section;
-use super::{FieldNumber, Malformed, read_u32};
+use super::{FieldKind, FieldNumber, Malformed, count32, read_u32};
 use crate::error::Result;
 
 const HEAD_BYTES: usize = 12;
-const REORDERED: u32 = 1;
+const RECORD_BYTES: usize = size_of::<FieldRecord>();
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
@@ -25,23 +25,24 @@ struct FieldRecord {
     documents: U32,
     base: I16,
     has_parts: u8,
-    reserved: u8,
+    codec: u8,
 }
 
 /// Statistics of one field of a segment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FieldStatistics {
     /// Field number.
     pub field: FieldNumber,
-    /// Kind of the field as the schema numbers it: 1 text, 2 sparse, 4 dense.
-    pub kind: u32,
-    /// Number of distinct terms. Dense: dimensions.
+    /// Kind of the field.
+    pub kind: FieldKind,
+    /// Number of distinct terms. Dense: dimensions. Stored: 0.
     pub terms: u64,
-    /// Number of postings. Dense: vectors.
+    /// Number of postings. Dense: vectors. Stored: blocks.
     pub postings: u64,
-    /// Text: sum of all exact lengths. Sparse: sum of the steps of all impacts. Dense: 0.
+    /// Text: sum of all exact lengths. Sparse: sum of the steps of all impacts. Others: 0.
     pub total: u64,
-    /// Text: terms left out for being too long. Sparse: weights clamped. Dense: 0.
+    /// Text: terms skipped because they are too long. Sparse: weights clamped. Others: 0.
     pub left_out: u64,
     /// Sparse: weights below half of the smallest step, which were rounded up to it. Others: 0.
     pub rounded_up: u64,
@@ -51,15 +52,35 @@ pub struct FieldStatistics {
     pub base: i16,
     /// Sparse: whether any impact has another exponent. Others: no.
     pub has_parts: bool,
+    /// The number of the codec of the field's postings; 0 for a field without postings.
+    pub codec: u8,
+}
+
+impl FieldStatistics {
+    /// The statistics of a field of which nothing has been counted.
+    pub fn new(field: FieldNumber, kind: FieldKind) -> Self {
+        Self {
+            field,
+            kind,
+            terms: 0,
+            postings: 0,
+            total: 0,
+            left_out: 0,
+            rounded_up: 0,
+            documents: 0,
+            base: 0,
+            has_parts: false,
+            codec: 0,
+        }
+    }
 }
 
 /// Statistics of a segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SegmentInfo {
     /// Number of documents, deleted ones included.
     pub documents: u32,
-    /// Whether documents were put in an order by their terms, as far as there was one to be found.
-    pub reordered: bool,
     /// One record for each field that has sections, by rising number.
     pub fields: Vec<FieldStatistics>,
 }
@@ -71,18 +92,21 @@ impl SegmentInfo {
     }
 
     /// The bytes of the section.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes =
-            Vec::with_capacity(HEAD_BYTES + size_of::<FieldRecord>() * self.fields.len());
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`](crate::Error::Limit) when there are more fields than a `u32` counts.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + RECORD_BYTES * self.fields.len());
         bytes.extend_from_slice(&self.documents.to_le_bytes());
-        let count = u32::try_from(self.fields.len()).unwrap_or(u32::MAX);
+        let count = count32("number of fields", self.fields.len())?;
         bytes.extend_from_slice(&count.to_le_bytes());
-        let flags = if self.reordered { REORDERED } else { 0 };
-        bytes.extend_from_slice(&flags.to_le_bytes());
+        let length = count32("bytes of a field's record", RECORD_BYTES)?;
+        bytes.extend_from_slice(&length.to_le_bytes());
         for field in &self.fields {
             let record = FieldRecord {
                 field: U32::new(field.field),
-                kind: U32::new(field.kind),
+                kind: U32::new(field.kind.code()),
                 terms: U64::new(field.terms),
                 postings: U64::new(field.postings),
                 total: U64::new(field.total),
@@ -91,14 +115,14 @@ impl SegmentInfo {
                 documents: U32::new(field.documents),
                 base: I16::new(field.base),
                 has_parts: u8::from(field.has_parts),
-                reserved: 0,
+                codec: field.codec,
             };
             bytes.extend_from_slice(record.as_bytes());
         }
-        bytes
+        Ok(bytes)
     }
 
-    /// Reads the section.
+    /// Reads the section. Of records longer than those of this build the rest is skipped.
     ///
     /// # Errors
     ///
@@ -107,12 +131,22 @@ impl SegmentInfo {
         let bytes = section.all()?;
         let documents = section.parsed(0, read_u32(bytes, 0))?;
         let count = section.parsed(4, read_u32(bytes, 4))?;
-        let flags = section.parsed(8, read_u32(bytes, 8))?;
+        let length = section.parsed(8, read_u32(bytes, 8))? as usize;
         let records = bytes
             .get(HEAD_BYTES..)
-            .and_then(|rest| <[FieldRecord]>::ref_from_bytes(rest).ok())
-            .filter(|records| records.len() == count as usize)
+            .filter(|_| length >= RECORD_BYTES)
+            .filter(|rest| Some(rest.len()) == (count as usize).checked_mul(length))
             .ok_or_else(|| section.malformed(4, Malformed("expected one record for each field")))?;
+        let records = records.chunks_exact(length).map(|record| {
+            let record = FieldRecord::ref_from_prefix(record);
+            record.map(|(record, _)| record).map_err(|_| {
+                section.malformed(
+                    HEAD_BYTES as u64,
+                    Malformed("a field's record is cut short"),
+                )
+            })
+        });
+        let records = records.collect::<Result<Vec<&FieldRecord>>>()?;
         if documents > MAX_SEGMENT_DOCUMENTS {
             let message = Malformed("the segment has more documents than the limit");
             return Err(section.malformed(0, message));
@@ -133,7 +167,7 @@ impl SegmentInfo {
         }
         let fields = records.iter().map(|record| FieldStatistics {
             field: record.field.get(),
-            kind: record.kind.get(),
+            kind: FieldKind::of_code(u64::from(record.kind.get())),
             terms: record.terms.get(),
             postings: record.postings.get(),
             total: record.total.get(),
@@ -142,10 +176,10 @@ impl SegmentInfo {
             documents: record.documents.get(),
             base: record.base.get(),
             has_parts: record.has_parts != 0,
+            codec: record.codec,
         });
         Ok(Self {
             documents,
-            reordered: flags & REORDERED != 0,
             fields: fields.collect(),
         })
     }
@@ -155,26 +189,44 @@ impl SegmentInfo {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_chapters_example_holds() {
-        let info = SegmentInfo {
+    fn example() -> SegmentInfo {
+        SegmentInfo {
             documents: 2,
-            reordered: true,
             fields: vec![FieldStatistics {
-                field: 0,
-                kind: 1,
                 terms: 3,
                 postings: 4,
                 total: 5,
                 documents: 2,
-                ..FieldStatistics::default()
+                codec: 1,
+                ..FieldStatistics::new(0, FieldKind::Text)
             }],
-        };
-        let bytes = info.encode();
+        }
+    }
+
+    #[test]
+    fn the_chapters_example_holds() {
+        let info = example();
+        let bytes = info.encode().unwrap();
         assert_eq!(bytes.len(), 68);
+        assert_eq!(bytes[..12], [2, 0, 0, 0, 1, 0, 0, 0, 56, 0, 0, 0]);
         let section = Section::from_bytes("info", bytes.clone());
         assert_eq!(SegmentInfo::read(&section).unwrap(), info);
         let cut = Section::from_bytes("info", bytes[..67].to_vec());
         assert!(SegmentInfo::read(&cut).is_err());
+    }
+
+    #[test]
+    fn longer_records_of_a_later_version_are_read_as_far_as_they_are_known() {
+        let mut bytes = example().encode().unwrap();
+        bytes[8] = 64;
+        bytes.extend_from_slice(&[7; 8]);
+        let section = Section::from_bytes("info", bytes.clone());
+        assert_eq!(SegmentInfo::read(&section).unwrap(), example());
+        // Shorter ones than this build's, or too many of them, are none.
+        for (at, byte) in [(8, 55), (4, 2), (11, 255)] {
+            let mut bytes = bytes.clone();
+            bytes[at] = byte;
+            assert!(SegmentInfo::read(&Section::from_bytes("info", bytes)).is_err());
+        }
     }
 }

@@ -15,10 +15,11 @@ use super::block_list::{BlockEntry, BlockList, encode_blocks};
 use super::dictionary::{TermEntry, TermPostings};
 use super::impact::{Impact, MAX_EXPONENT, unpack};
 use super::limits::{MAX_LIST_BYTES, MAX_TIERS};
+use super::postings::Postings;
 use super::range_list::{RangeList, RangeListEncoder, groups_of};
 use super::schema::SparseLayout;
 use super::section::Section;
-use super::{DocId, Malformed, wide};
+use super::{DocId, Malformed, count32, index32, wide};
 use crate::error::{Error, Result};
 
 /// Tiers are cut where the count from the top passes these shares of the list: 1/32, 1/8, 1/2.
@@ -28,9 +29,9 @@ const CUTS: [usize; 3] = [32, 8, 2];
 const PARTS: u8 = 0;
 /// The first byte of a list that is cut at ranges, where others have their number of tiers.
 const RANGES: u8 = u8::MAX;
-/// A list is cut at ranges when it has so many postings for each group of ranges: with fewer, the table of groups is most of
-/// it, and decoding all of them takes little.
-const LEAST_IN_GROUP: u32 = 1;
+/// A list is cut at ranges when it has at least this many postings for each group of ranges: with
+/// fewer, the table of groups is most of it, and decoding all of them takes little.
+const MIN_IN_GROUP: u32 = 1;
 const TIER_RECORD_BYTES: u64 = size_of::<TierRecord>() as u64;
 const PART_RECORD_BYTES: u64 = size_of::<PartRecord>() as u64;
 
@@ -47,8 +48,8 @@ struct PartRecord {
 struct TierRecord {
     postings: U32,
     length: U32,
-    greatest: u8,
-    smallest: u8,
+    max: u8,
+    min: u8,
     reserved: [u8; 2],
 }
 
@@ -58,14 +59,14 @@ struct TierRecord {
 pub struct SparseBlockEntry {
     last_document: U32,
     end: U32,
-    greatest_impact: u8,
+    max_impact: u8,
 }
 
 impl SparseBlockEntry {
-    /// The greatest impact of the block.
+    /// The max impact of the block.
     #[inline]
-    pub fn greatest_impact(&self) -> u8 {
-        self.greatest_impact
+    pub fn max_impact(&self) -> u8 {
+        self.max_impact
     }
 }
 
@@ -81,19 +82,19 @@ impl BlockEntry for SparseBlockEntry {
     }
 }
 
-/// One tier of a term's list: the value of a posting is `greatest_impact` minus its impact.
+/// One tier of a term's list: the value of a posting is `max_impact` minus its impact.
 #[derive(Clone, Copy, Debug)]
 pub struct Tier<'a> {
     /// The blocks, in document order.
     pub blocks: BlockList<'a, SparseBlockEntry>,
-    /// The greatest impact of the tier.
-    pub greatest_impact: u8,
+    /// The max impact of the tier.
+    pub max_impact: u8,
 }
 
 /// The list of a term.
 #[derive(Clone, Debug)]
 pub enum SparseList<'a> {
-    /// Tiers, greatest impacts first.
+    /// Tiers, max impacts first.
     Tiers(Vec<Tier<'a>>),
     /// Cut at ranges of documents.
     Ranges(RangeList<'a>),
@@ -119,7 +120,7 @@ pub fn open_lists<'a>(
             let value = u32::from(impact.steps);
             let tier = Tier {
                 blocks: BlockList::single(section, documents, document, value),
-                greatest_impact: u8::MAX,
+                max_impact: u8::MAX,
             };
             visit(impact.exponent, SparseList::Tiers(vec![tier]));
             return Ok(());
@@ -224,7 +225,7 @@ impl<'a> SparseList<'a> {
         if postings as usize <= BLOCK_POSTINGS {
             return Ok(Self::Tiers(vec![Tier {
                 blocks: BlockList::open(section, documents, postings, offset + 1, rest)?,
-                greatest_impact: first,
+                max_impact: first,
             }]));
         }
         if first == RANGES {
@@ -301,7 +302,7 @@ impl<'a> Tier<'a> {
             }
             opened.push(Tier {
                 blocks: BlockList::open(section, documents, count, at, length)?,
-                greatest_impact: record.greatest,
+                max_impact: record.max,
             });
             postings += u64::from(count);
             at += length;
@@ -316,7 +317,7 @@ impl<'a> Tier<'a> {
     #[inline]
     pub fn impact(&self, value: u32) -> u8 {
         let value = u8::try_from(value).unwrap_or(u8::MAX);
-        self.greatest_impact.saturating_sub(value)
+        self.max_impact.saturating_sub(value)
     }
 }
 
@@ -326,7 +327,8 @@ pub struct SparseListEncoder {
     base: i16,
     count: u32,
     ranges: RangeListEncoder,
-    documents: Vec<DocId>,
+    /// The postings of the tier that is encoded; values are what is missing to its max impact.
+    tier: Postings,
     values: Vec<u32>,
     blocks: Vec<u8>,
     table: Vec<SparseBlockEntry>,
@@ -341,7 +343,7 @@ impl SparseListEncoder {
             base,
             count,
             ranges: RangeListEncoder::default(),
-            documents: Vec::new(),
+            tier: Postings::default(),
             values: Vec::new(),
             blocks: Vec::new(),
             table: Vec::new(),
@@ -351,7 +353,7 @@ impl SparseListEncoder {
 
     /// Appends the postings of a term to `out` and returns its dictionary entry.
     ///
-    /// `documents` rise, `impacts` are [packed](super::impact::pack) with the segment's base
+    /// Documents rise, values are impacts, [packed](super::impact::pack) with the segment's base
     /// exponent, `offset` is where `out` ends in the section.
     ///
     /// # Errors
@@ -359,12 +361,12 @@ impl SparseListEncoder {
     /// [`Error::Limit`] when a list takes more than [`MAX_LIST_BYTES`].
     pub fn encode(
         &mut self,
-        documents: &[DocId],
-        impacts: &[u32],
+        postings: &Postings,
         offset: u64,
         out: &mut Vec<u8>,
     ) -> Result<TermEntry> {
-        let document_frequency = u32::try_from(documents.len()).unwrap_or(u32::MAX);
+        let (documents, impacts) = (&postings.documents[..], &postings.values[..]);
+        let document_frequency = count32("postings of a term", documents.len())?;
         if let (&[document], &[impact]) = (documents, impacts) {
             // The exponent stays where it is packed, the steps become what is missing to the most.
             let value = (impact | 0xFF) - (impact & 0xFF);
@@ -375,9 +377,9 @@ impl SparseListEncoder {
         }
         let start = out.len();
         if impacts.iter().all(|impact| *impact <= u32::from(u8::MAX)) {
-            self.encode_list(documents, impacts, out)?;
+            self.encode_list(postings, out)?;
         } else {
-            self.encode_parts(documents, impacts, out)?;
+            self.encode_parts(postings, out)?;
         }
         Ok(TermEntry {
             document_frequency,
@@ -389,61 +391,53 @@ impl SparseListEncoder {
     }
 
     /// Appends a list of impacts of 1 to 255.
-    fn encode_list(
-        &mut self,
-        documents: &[DocId],
-        impacts: &[u32],
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        let postings = u32::try_from(documents.len()).unwrap_or(u32::MAX);
+    fn encode_list(&mut self, postings: &Postings, out: &mut Vec<u8>) -> Result<()> {
+        let (documents, impacts) = (&postings.documents[..], &postings.values[..]);
+        let count = count32("postings of a list", documents.len())?;
         if documents.len() <= BLOCK_POSTINGS {
-            let greatest = impacts.iter().copied().max().unwrap_or(0);
+            let max = impacts.iter().copied().max().unwrap_or(0);
             self.values.clear();
-            self.values.extend(impacts.iter().map(|i| greatest - i));
-            out.push(u8::try_from(greatest).unwrap_or(u8::MAX));
+            self.values.extend(impacts.iter().map(|i| max - i));
+            out.push(impact8(max)?);
             encode_blocks(documents, &self.values, out, |_, _, _| {});
             Ok(())
         } else if self.layout == SparseLayout::Tiers {
-            self.encode_tiers(choose_tiers(impacts), documents, impacts, out)
-        } else if postings / LEAST_IN_GROUP >= groups_of(self.count) {
+            self.encode_tiers(choose_tiers(impacts), postings, out)
+        } else if count / MIN_IN_GROUP >= groups_of(self.count) {
             out.push(RANGES);
             self.ranges.encode(documents, impacts, self.count, out)
         } else {
-            self.encode_tiers(one_tier(impacts), documents, impacts, out)
+            self.encode_tiers(one_tier(impacts), postings, out)
         }
     }
 
     /// Appends a list for each exponent that occurs, behind a table that says which they are.
-    fn encode_parts(
-        &mut self,
-        documents: &[DocId],
-        impacts: &[u32],
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        let mut parts: BTreeMap<i16, (Vec<DocId>, Vec<u32>)> = BTreeMap::new();
-        for (document, packed) in documents.iter().zip(impacts) {
-            let Impact { exponent, steps } = unpack(*packed, self.base);
-            let (of_part, impacts) = parts.entry(exponent).or_default();
-            of_part.push(*document);
-            impacts.push(u32::from(steps));
+    fn encode_parts(&mut self, postings: &Postings, out: &mut Vec<u8>) -> Result<()> {
+        let mut parts: BTreeMap<i16, Postings> = BTreeMap::new();
+        for (document, packed) in postings.iter() {
+            let Impact { exponent, steps } = unpack(packed, self.base);
+            let part = parts.entry(exponent).or_default();
+            part.push(document, u32::from(steps));
         }
         let mut table = Vec::with_capacity(parts.len());
         let mut lists = Vec::new();
-        for (exponent, (documents, impacts)) in parts.into_iter().rev() {
+        for (exponent, part) in parts.into_iter().rev() {
             let before = lists.len();
-            self.encode_list(&documents, &impacts, &mut lists)?;
+            self.encode_list(&part, &mut lists)?;
             let length = wide(lists.len() - before);
             let length = u32::try_from(length)
                 .map_err(|_| Error::limit("bytes of a term's postings", length, MAX_LIST_BYTES))?;
             table.push(PartRecord {
                 exponent: I16::new(exponent),
-                postings: U32::new(u32::try_from(documents.len()).unwrap_or(u32::MAX)),
+                postings: U32::new(count32("postings of a part", part.len())?),
                 length: U32::new(length),
             });
         }
         out.push(PARTS);
-        // At most one part for each of the exponents, of which there are about a thousand.
-        out.extend_from_slice(&u16::try_from(table.len()).unwrap_or(u16::MAX).to_le_bytes());
+        let (found, limit) = (wide(table.len()), u64::from(u16::MAX));
+        let count = u16::try_from(table.len());
+        let count = count.map_err(|_| Error::limit("parts of a term", found, limit))?;
+        out.extend_from_slice(&count.to_le_bytes());
         out.extend_from_slice(table.as_bytes());
         out.append(&mut lists);
         Ok(())
@@ -452,23 +446,24 @@ impl SparseListEncoder {
     fn encode_tiers(
         &mut self,
         ranges: Vec<RangeInclusive<u32>>,
-        documents: &[DocId],
-        impacts: &[u32],
+        postings: &Postings,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        out.push(u8::try_from(ranges.len()).unwrap_or(u8::MAX));
+        let (found, limit) = (wide(ranges.len()), wide(MAX_TIERS));
+        let count = u8::try_from(ranges.len());
+        out.push(count.map_err(|_| Error::limit("tiers of a list", found, limit))?);
         self.tiers.clear();
         for range in ranges {
             let before = self.tiers.len();
-            self.encode_tier(documents, impacts, &range);
+            self.encode_tier(postings, &range)?;
             let length = wide(self.tiers.len() - before);
             let length = u32::try_from(length)
                 .map_err(|_| Error::limit("bytes of a term's postings", length, MAX_LIST_BYTES))?;
             let record = TierRecord {
-                postings: U32::new(u32::try_from(self.documents.len()).unwrap_or(u32::MAX)),
+                postings: U32::new(count32("postings of a tier", self.tier.len())?),
                 length: U32::new(length),
-                greatest: u8::try_from(*range.end()).unwrap_or(u8::MAX),
-                smallest: u8::try_from(*range.start()).unwrap_or(u8::MAX),
+                max: impact8(*range.end())?,
+                min: impact8(*range.start())?,
                 reserved: [0; 2],
             };
             out.extend_from_slice(record.as_bytes());
@@ -478,52 +473,63 @@ impl SparseListEncoder {
     }
 
     /// Appends to `self.tiers` the postings whose impact lies in `range`.
-    fn encode_tier(&mut self, documents: &[DocId], impacts: &[u32], range: &RangeInclusive<u32>) {
-        self.documents.clear();
-        self.values.clear();
-        for (document, impact) in documents.iter().zip(impacts) {
-            if range.contains(impact) {
-                self.documents.push(*document);
-                self.values.push(range.end() - impact);
+    fn encode_tier(&mut self, postings: &Postings, range: &RangeInclusive<u32>) -> Result<()> {
+        let max = impact8(*range.end())?;
+        self.tier.clear();
+        for (document, impact) in postings.iter() {
+            if range.contains(&impact) {
+                self.tier.push(document, range.end() - impact);
             }
         }
-        if self.documents.len() <= BLOCK_POSTINGS {
-            encode_blocks(&self.documents, &self.values, &mut self.tiers, |_, _, _| {});
-            return;
+        let Postings {
+            documents, values, ..
+        } = &self.tier;
+        if documents.len() <= BLOCK_POSTINGS {
+            encode_blocks(documents, values, &mut self.tiers, |_, _, _| {});
+            return Ok(());
         }
         self.blocks.clear();
         self.table.clear();
-        let (table, values) = (&mut self.table, &self.values);
+        let table = &mut self.table;
         encode_blocks(
-            &self.documents,
+            documents,
             values,
             &mut self.blocks,
             |last, end, postings| {
-                let least = values
+                let min = values
                     .get(postings)
                     .and_then(|values| values.iter().min())
                     .copied()
                     .unwrap_or(0);
                 table.push(SparseBlockEntry {
                     last_document: U32::new(last),
-                    end: U32::new(u32::try_from(end).unwrap_or(u32::MAX)),
-                    greatest_impact: u8::try_from(range.end() - least).unwrap_or(u8::MAX),
+                    // The limit of a list is checked with the whole tier.
+                    end: U32::new(index32(end)),
+                    // Values are less than the max impact, which fits a byte.
+                    max_impact: max - min.to_le_bytes()[0],
                 });
             },
         );
         self.tiers.extend_from_slice(self.table.as_bytes());
         self.tiers.extend_from_slice(&self.blocks);
+        Ok(())
     }
+}
+
+/// An impact as a list holds it.
+fn impact8(impact: u32) -> Result<u8> {
+    let limit = u64::from(u8::MAX);
+    u8::try_from(impact).map_err(|_| Error::limit("an impact", u64::from(impact), limit))
 }
 
 /// All impacts in one tier.
 fn one_tier(impacts: &[u32]) -> Vec<RangeInclusive<u32>> {
-    let least = impacts.iter().copied().min().unwrap_or(0);
-    let greatest = impacts.iter().copied().max().unwrap_or(0);
-    vec![least..=greatest]
+    let min = impacts.iter().copied().min().unwrap_or(0);
+    let max = impacts.iter().copied().max().unwrap_or(0);
+    vec![min..=max]
 }
 
-/// The impact ranges of the tiers of a list, greatest first; each range's ends occur in the list.
+/// The impact ranges of the tiers of a list, max first; each range's ends occur in the list.
 fn choose_tiers(impacts: &[u32]) -> Vec<RangeInclusive<u32>> {
     let mut counts = [0usize; 256];
     for impact in impacts {
@@ -533,25 +539,25 @@ fn choose_tiers(impacts: &[u32]) -> Vec<RangeInclusive<u32>> {
     }
     let mut tiers = Vec::with_capacity(CUTS.len() + 1);
     let mut cuts = CUTS.iter().map(|share| impacts.len() / share).peekable();
-    let (mut from_top, mut in_tier, mut greatest) = (0, 0, None);
-    let mut smallest = 0;
+    let (mut from_top, mut in_tier, mut max) = (0, 0, None);
+    let mut min = 0;
     for (count, impact) in counts.iter().zip(0u32..256).rev() {
         if *count == 0 {
             continue;
         }
-        greatest.get_or_insert(impact);
-        smallest = impact;
+        max.get_or_insert(impact);
+        min = impact;
         from_top += count;
         in_tier += count;
         let passed = cuts.peek().is_some_and(|cut| from_top >= *cut);
         let enough = in_tier >= BLOCK_POSTINGS && impacts.len() - from_top >= BLOCK_POSTINGS;
         if passed && enough {
             while cuts.next_if(|cut| from_top >= *cut).is_some() {}
-            tiers.extend(greatest.take().map(|greatest| impact..=greatest));
+            tiers.extend(max.take().map(|max| impact..=max));
             in_tier = 0;
         }
     }
-    tiers.extend(greatest.map(|greatest| smallest..=greatest));
+    tiers.extend(max.map(|max| min..=max));
     tiers
 }
 

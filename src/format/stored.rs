@@ -11,7 +11,7 @@ use blocks::{KeptBlocks, RawBlock};
 
 use super::limits::MAX_STORED_BLOCK_BYTES;
 use super::section::Section;
-use super::{DocId, Malformed, narrow, wide};
+use super::{DocId, Malformed, count32, narrow, wide};
 use crate::error::{Error, Result};
 
 /// A block is closed when it has this many raw bytes.
@@ -63,7 +63,8 @@ impl StoredPacker {
             let limit = wide(MAX_STORED_BLOCK_BYTES - BLOCK_TARGET_BYTES);
             return Err(Error::limit("bytes of a stored document", end, limit));
         }
-        self.ends.push(u32::try_from(end).unwrap_or(u32::MAX));
+        let end = count32("bytes of a block of stored documents", self.content.len())?;
+        self.ends.push(end);
         if self.content.len() + 4 * self.ends.len() >= BLOCK_TARGET_BYTES {
             self.close_block()?;
         }
@@ -95,8 +96,8 @@ impl StoredPacker {
             .map_err(|source| Error::io("stored documents", "compress", source))?;
         frame.shrink_to_fit();
         self.blocks.push(StoredBlock {
-            documents: u32::try_from(self.ends.len()).unwrap_or(u32::MAX),
-            raw_length: u32::try_from(raw.len()).unwrap_or(u32::MAX),
+            documents: count32("documents of a block", self.ends.len())?,
+            raw_length: count32("bytes of a block of stored documents", raw.len())?,
             frame,
         });
         self.ends.clear();

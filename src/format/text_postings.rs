@@ -8,8 +8,9 @@ use super::block_list::{BlockEntry, BlockList, encode_blocks};
 use super::bounds::{Bound, Frontier};
 use super::dictionary::{TermEntry, TermPostings};
 use super::limits::MAX_LIST_BYTES;
+use super::postings::Postings;
 use super::section::Section;
-use super::{DocId, Malformed, wide};
+use super::{DocId, Malformed, count32, index32, wide};
 use crate::error::{Error, Result};
 
 /// Bounds kept for each block.
@@ -102,21 +103,21 @@ pub struct TextListEncoder {
 impl TextListEncoder {
     /// Appends the list of a term to `out` and returns its dictionary entry.
     ///
-    /// `documents` rise, `frequencies` are at least 1, `lengths` are the length codes of all documents of
-    /// the segment, `offset` is where `out` ends in the section.
+    /// Documents rise, values are frequencies of at least 1, `lengths` are the length codes of all
+    /// documents of the segment, `offset` is where `out` ends in the section.
     ///
     /// # Errors
     ///
     /// [`Error::Limit`] when the list takes more than [`MAX_LIST_BYTES`].
     pub fn encode(
         &mut self,
-        documents: &[DocId],
-        frequencies: &[u32],
+        postings: &Postings,
         lengths: &[u8],
         offset: u64,
         out: &mut Vec<u8>,
     ) -> Result<TermEntry> {
-        let document_frequency = u32::try_from(documents.len()).unwrap_or(u32::MAX);
+        let (documents, frequencies) = (&postings.documents[..], &postings.values[..]);
+        let document_frequency = count32("postings of a term", documents.len())?;
         if let (&[document], &[frequency]) = (documents, frequencies) {
             let value = frequency.saturating_sub(1);
             return Ok(TermEntry {
@@ -170,7 +171,8 @@ impl TextListEncoder {
                 }
                 table.push(TextBlockEntry {
                     last_document: U32::new(last),
-                    end: U32::new(u32::try_from(end).unwrap_or(u32::MAX)),
+                    // The limit of a list is checked below.
+                    end: U32::new(index32(end)),
                     bounds,
                 });
             },
@@ -210,9 +212,11 @@ mod tests {
                 frequencies.push(frequency);
             }
             let mut bytes = vec![0; 9];
+            let postings = Postings::new(documents, frequencies);
             let entry = TextListEncoder::default()
-                .encode(&documents, &frequencies, &lengths, 9, &mut bytes)
+                .encode(&postings, &lengths, 9, &mut bytes)
                 .unwrap();
+            let Postings { documents, values: frequencies, .. } = postings;
             let section = Section::from_bytes("postings", bytes);
             let list = TextList::open(&section, 36_000, &entry).unwrap();
             let mut block = DecodedBlock::default();

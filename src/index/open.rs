@@ -162,13 +162,11 @@ struct TextField<'a> {
 fn text_fields(schema: &Schema) -> impl Iterator<Item = TextField<'_>> {
     let fields = schema.fields().iter();
     fields.filter_map(|field| match &field.options {
-        FieldOptions::Text {
-            analyzer, revision, ..
-        } => Some(TextField {
+        FieldOptions::Text(text) => Some(TextField {
             number: field.number,
             name: &field.name,
-            analyzer,
-            revision: *revision,
+            analyzer: &text.analyzer,
+            revision: text.revision,
         }),
         _ => None,
     })
@@ -177,15 +175,17 @@ fn text_fields(schema: &Schema) -> impl Iterator<Item = TextField<'_>> {
 /// An index in a folder: any number of readers, one writer at a time, in any number of processes.
 ///
 /// ```
-/// use esparsa::{Document, Index, Query, Schema};
+/// use esparsa::{Document, Index, Query, Schema, Text};
 ///
-/// let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+/// let index = Index::in_memory(Schema::builder()
+///     .text("text", Text::new().analyzer("english"))
+///     .build()?)?;
 /// let mut writer = index.writer()?;
 /// writer.add(Document::new("etna").with_text("text", "Etna is a volcano in Sicily."))?;
 /// writer.commit()?;
 ///
 /// let hits = index.snapshot()?.search(&Query::text("text", "volcanoes"), 10)?;
-/// assert_eq!(hits[0].id, "etna");
+/// assert_eq!(hits.ids()?, ["etna"]);
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 #[derive(Clone)]
@@ -327,15 +327,9 @@ fn canonical(schema: Schema, options: &IndexOptions) -> Result<Schema> {
     let fields = schema.fields().iter().map(|field| {
         let resolved = analyzers.iter().find(|(number, _)| *number == field.number);
         let mut field = field.clone();
-        if let (
-            FieldOptions::Text {
-                analyzer, revision, ..
-            },
-            Some((_, resolved)),
-        ) = (&mut field.options, resolved)
-        {
-            resolved.name().clone_into(analyzer);
-            *revision = resolved.revision();
+        if let (FieldOptions::Text(text), Some((_, resolved))) = (&mut field.options, resolved) {
+            resolved.name().clone_into(&mut text.analyzer);
+            text.revision = resolved.revision();
         }
         field
     });
@@ -346,7 +340,7 @@ fn canonical(schema: Schema, options: &IndexOptions) -> Result<Schema> {
 mod tests {
     use super::*;
     use crate::text::{Tokenizer, Word};
-    use crate::{Document, Query, segment};
+    use crate::{Document, Query, Sparse, Text, segment};
 
     struct Letters {
         revision: u32,
@@ -380,8 +374,11 @@ mod tests {
 
     /// An index with revision 1 of an analyzer of the application's own.
     fn written() -> Arc<dyn Directory> {
-        let schema = Schema::new().text("text", "custom:letters").unwrap();
-        let schema = schema.sparse("sparse", 2.0).unwrap();
+        let schema = Schema::builder()
+            .text("text", Text::new().analyzer("custom:letters"))
+            .sparse("sparse", Sparse::new().expected_max(2.0))
+            .build()
+            .unwrap();
         let memory: Arc<dyn Directory> = Arc::new(Memory::new());
         let index = Index::create_in(memory.clone(), schema, letters(1)).unwrap();
         let mut writer = index.writer().unwrap();

@@ -191,8 +191,11 @@ mod tests {
     use crate::{Document, Index, IndexOptions, IndexWriter};
 
     fn schema() -> Schema {
-        let schema = Schema::new().text("text", "simple").unwrap();
-        schema.stored("source").unwrap()
+        Schema::builder()
+            .text("text", crate::Text::new())
+            .stored("source")
+            .build()
+            .unwrap()
     }
 
     fn add(writer: &mut IndexWriter, id: &str) {

@@ -263,14 +263,10 @@ impl Snapshot {
 
 /// The error for a text field whose analyzer is not known here, or not in the revision of the index.
 pub(super) fn missing_analyzer(schema: &Schema, number: FieldNumber) -> Error {
-    let field = schema.fields().iter().find(|field| field.number == number);
+    let field = schema.field_numbered(number);
     match field.map(|field| (&field.options, field)) {
-        Some((
-            FieldOptions::Text {
-                analyzer, revision, ..
-            },
-            field,
-        )) => {
+        Some((FieldOptions::Text(text), field)) => {
+            let (analyzer, revision) = (&text.analyzer, text.revision);
             let message = match Analyzer::named(analyzer) {
                 Ok(known) => format!(
                     "the text of this field was analyzed by revision {revision} of `{analyzer}`, and this build has \

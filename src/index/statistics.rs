@@ -51,9 +51,11 @@ impl Snapshot {
     /// What each segment holds, in the order of the segments. It reads no postings.
     ///
     /// ```
-    /// use esparsa::{Document, Index, Schema};
+    /// use esparsa::{Document, Index, Schema, Text};
     ///
-    /// let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+    /// let index = Index::in_memory(Schema::builder()
+    ///     .text("text", Text::new().analyzer("english"))
+    ///     .build()?)?;
     /// let mut writer = index.writer()?;
     /// writer.add(Document::new("etna").with_text("text", "lava and ash"))?;
     /// writer.commit()?;

@@ -4,7 +4,6 @@ use super::snapshot::Snapshot;
 use crate::error::{Error, Result};
 use crate::format::FieldKind;
 use crate::format::dictionary::{Dictionary, DictionaryIter};
-use crate::segment::FieldReader;
 
 /// A term, and the number of documents that have it; see [`Snapshot::terms`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,9 +19,9 @@ impl Snapshot {
     /// The first `limit` terms of `field` that begin with `prefix`, in the order of their bytes.
     ///
     /// ```
-    /// use esparsa::{Document, Index, Schema};
+    /// use esparsa::{Document, Index, Schema, Text};
     ///
-    /// let index = Index::in_memory(Schema::new().text("text", "simple")?)?;
+    /// let index = Index::in_memory(Schema::builder().text("text", Text::new()).build()?)?;
     /// let mut writer = index.writer()?;
     /// writer.add(Document::new("1").with_text("text", "lava lake"))?;
     /// writer.add(Document::new("2").with_text("text", "lava dome"))?;
@@ -53,20 +52,12 @@ impl Snapshot {
         let mut streams = Vec::new();
         for segment in self.segments() {
             if let Some(reader) = segment.reader.field(known.number)
-                && let Some(terms) = dictionary(reader)
+                && let Some(terms) = reader.terms()
             {
                 streams.extend(TermStream::start(terms, prefix)?);
             }
         }
         merge(streams, prefix, limit)
-    }
-}
-
-fn dictionary(field: &FieldReader) -> Option<&Dictionary> {
-    match field {
-        FieldReader::Text(text) => Some(&text.terms),
-        FieldReader::Sparse(sparse) => Some(&sparse.terms),
-        FieldReader::Dense(_) => None,
     }
 }
 
@@ -131,12 +122,16 @@ fn merge(mut streams: Vec<TermStream<'_>>, prefix: &[u8], limit: usize) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Document, Index, Schema};
+    use crate::{Document, Index, Schema, Sparse, Text};
 
     fn snapshot() -> Snapshot {
-        let schema = Schema::new().text("text", "simple").unwrap();
-        let schema = schema.sparse("sparse", 2.0).unwrap();
-        let index = Index::in_memory(schema.stored("source").unwrap()).unwrap();
+        let schema = Schema::builder()
+            .text("text", Text::new())
+            .sparse("sparse", Sparse::new().expected_max(2.0))
+            .stored("source")
+            .build()
+            .unwrap();
+        let index = Index::in_memory(schema).unwrap();
         let mut writer = index.writer().unwrap();
         for (id, text) in [("1", "ash lava"), ("2", "lava lake"), ("3", "lava basalt")] {
             let document = Document::new(id).with_text("text", text);

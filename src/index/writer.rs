@@ -59,9 +59,12 @@ const TABLE_SHARE: f64 = 0.1;
 /// ends, and what was not committed is then as if it had never been.
 ///
 /// ```
-/// use esparsa::{Document, Index, Schema};
+/// use esparsa::{Document, Index, Schema, Text};
 ///
-/// let index = Index::in_memory(Schema::new().text("text", "english")?.stored("source")?)?;
+/// let index = Index::in_memory(Schema::builder()
+///     .text("text", Text::new().analyzer("english"))
+///     .stored("source")
+///     .build()?)?;
 /// let mut writer = index.writer()?;
 /// writer.add(Document::new("a").with_text("text", "first"))?;
 /// writer.add(Document::new("a").with_text("text", "second"))?; // replaces the first
@@ -478,9 +481,10 @@ impl SegmentJob {
             cancel: self.scope.token(),
         };
         let file = self.scope.create(directory, &name)?;
-        let (mut file, written) = segment::write(&self.schema, sources, &options, file, &name)?;
-        file.sync()
-            .map_err(|e| Error::io(directory.path().join(&name), "fsync", e))?;
+        let path = directory.path().join(&name);
+        let shown = path.to_string_lossy();
+        let (mut file, written) = segment::write(&self.schema, sources, &options, file, &shown)?;
+        file.sync().map_err(|e| Error::io(path, "fsync", e))?;
         drop(file);
         self.scope.token().check("merging")?;
         let reader = self.cache.open_segment(self.number, None, &self.schema)?;

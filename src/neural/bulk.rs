@@ -1,17 +1,21 @@
-//! Many texts through a model: tokenized and batched on all lanes of a backend, results in the order of the texts.
+//! Many texts through a model: tokenized and batched on all streams of a backend, results in the
+//! order of the texts.
 //!
-//! Comes in: texts, and a [`Work`] that says what becomes of a batch. Goes out: for each text its result or its own error. A text may be several
-//! sequences (the windows of a long document); the results of these are joined.
+//! Comes in: texts, and a [`Work`] that says what to do with a batch. Goes out: for each text its
+//! result or its own error. A text may be several sequences (the windows of a long document); their
+//! results are joined.
 //!
-//! Texts are sorted by length and cut into batches by [`Backend::batch_tokens`], across all texts given together (for a backend on a card across a thousand, while
-//! tokens are made of the next), and each lane takes the next batch
-//! when it is free. As there is no padding, sorting costs no accuracy and gains but balance: the longest batches come first, so that lanes end
-//! together. A single batch goes to the whole backend at once, which is the fastest way for one query.
+//! Texts are sorted by length and cut into batches of
+//! [`Device::batch_tokens`](crate::backend::Device::batch_tokens), across all texts of a call (on a
+//! GPU across a thousand, while the next thousand is tokenized), and each stream takes the next
+//! batch when it is free. Sorting does not change results, because there is no padding; it balances
+//! the streams: the longest batches come first, so that all streams finish at about the same time.
+//! A single batch runs on the whole backend, which is the fastest way for one query.
 //!
-//! Invariant: a text's result does not depend on the texts beside it, nor on the number of lanes.
+//! Invariant: a text's result does not depend on the other texts, nor on the number of streams.
 
-mod lanes;
-mod stream;
+mod windows;
+mod workers;
 
 use std::ops::Range;
 use std::thread;
@@ -22,46 +26,47 @@ use crate::error::{Error, Result};
 use super::packing::{Batch, plan_batches};
 use super::tokenizer::Tokens;
 
-use lanes::on_lanes;
-pub use stream::{WindowSize, for_each_window};
+pub use windows::{WindowSize, for_each_window};
+use workers::on_workers;
 
-/// Texts whose tokens one lane makes before it looks for more.
-const TEXTS_A_JOB: usize = 8;
-/// A window for one lane with batches of [`USUAL_BATCH`] tokens: long enough that its end, where lanes wait for the last batch, does not count.
+/// Texts that a thread tokenizes before it takes more.
+const TEXTS_PER_JOB: usize = 8;
+/// Texts of a window per stream, with batches of [`USUAL_BATCH`] tokens: so many that the wait for
+/// the last batch at the end of a window does not matter.
 const WINDOW_TEXTS: usize = 256;
-/// The same in bytes.
+/// Bytes of a window per stream.
 const WINDOW_BYTES: usize = 256 << 10;
 const USUAL_BATCH: usize = 2048;
-/// Texts whose tokens are made while a backend that is apart is at those before.
+/// Texts of a part: an asynchronous backend works on one part while the CPU tokenizes the next.
 const PART_TEXTS: usize = 1024;
-/// Parts at which threads are at the same time.
+/// Parts in progress at the same time.
 const PARTS_AT_ONCE: usize = 2;
 
 /// What a model does with batches of sequences.
 pub(super) trait Work<B: Backend>: Sync {
-    /// What becomes of a sequence, and of a text.
+    /// The output of a sequence, and of a text.
     type Output: Send;
 
-    /// What becomes of each sequence; `None` where it is not made of finite numbers.
+    /// The output of each sequence; `None` where its values are not finite.
     fn run(&self, backend: &B, batch: &Batch) -> Result<Vec<Option<Self::Output>>>;
 
-    /// The output of a text from those of its sequences, of which there is one at least.
+    /// The output of a text from those of its sequences, of which there is at least one.
     fn join(&self, parts: Vec<Self::Output>) -> Self::Output;
 }
 
 /// The results of some texts.
 #[derive(Debug)]
 pub struct Encoded<V> {
-    /// For each text its vector or score, or why it has none.
+    /// For each text its vector or score, or its error.
     pub results: Vec<Result<V>>,
     /// Tokens that went through the model.
     pub tokens: u64,
-    /// Sequences as long as the model takes: texts that were cut, or would have been had they one token more.
+    /// Sequences of the max length: texts that were truncated, or would be with one token more.
     pub full: u64,
 }
 
 impl<V> Encoded<V> {
-    /// All results, or the first error, which names the text by its place from 1.
+    /// All results, or the first error, which names the text by its number from 1.
     ///
     /// # Errors
     ///
@@ -80,16 +85,16 @@ impl<V> Encoded<V> {
     }
 }
 
-/// A backend and its lanes, which keep their memory from one call to the next.
-pub(super) struct Lanes<B: Backend> {
+/// A backend and its streams, which keep their memory from one call to the next.
+pub(super) struct Streams<B: Backend> {
     whole: B,
-    lanes: Vec<B>,
+    streams: Vec<B>,
 }
 
-impl<B: Backend> Lanes<B> {
+impl<B: Backend> Streams<B> {
     pub(super) fn new(backend: B) -> Self {
         Self {
-            lanes: backend.streams(),
+            streams: backend.streams(),
             whole: backend,
         }
     }
@@ -99,26 +104,27 @@ impl<B: Backend> Lanes<B> {
         &self.whole
     }
 
-    /// True if texts are encoded on more threads than the caller's.
-    pub(super) fn are_many(&self) -> bool {
-        self.lanes.len() > 1
+    /// True if texts are encoded on several threads.
+    pub(super) fn are_several(&self) -> bool {
+        self.streams.len() > 1
     }
 
-    /// How many texts are best given together.
+    /// How many texts a call should have.
     pub(super) fn window_size(&self) -> WindowSize {
-        let lanes = self.lanes.len().max(2);
+        let streams = self.streams.len().max(2);
         let batches = (self.whole.batch_tokens() / USUAL_BATCH).max(1);
         WindowSize {
-            items: lanes * batches * WINDOW_TEXTS,
-            bytes: lanes * batches * WINDOW_BYTES,
+            items: streams * batches * WINDOW_TEXTS,
+            bytes: streams * batches * WINDOW_BYTES,
         }
     }
 
-    /// What becomes of the texts `0..count`, whose sequences `tokenize` makes; `limit` is the length of a full sequence.
+    /// The outputs of the texts `0..count`, whose sequences `tokenize` makes; `limit` is the length
+    /// of a full sequence.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] if the backend's device fails. Whatever else goes wrong is the result of one text.
+    /// [`Error::Device`] if the backend's device fails. Any other error is the result of one text.
     pub(super) fn encode<W: Work<B>>(
         &self,
         work: &W,
@@ -130,8 +136,8 @@ impl<B: Backend> Lanes<B> {
             let texts = self.tokenize(0..count, &tokenize)?;
             return self.run(work, texts, limit);
         }
-        // While the backend is at one part, tokens are made of the next.
-        let parts = on_lanes(
+        // While the backend works on one part, the next is tokenized.
+        let parts = on_workers(
             &[(); PARTS_AT_ONCE],
             count.div_ceil(PART_TEXTS),
             |(), part| {
@@ -153,7 +159,7 @@ impl<B: Backend> Lanes<B> {
         Ok(encoded)
     }
 
-    /// What becomes of texts whose tokens there are.
+    /// The outputs of tokenized texts.
     fn run<W: Work<B>>(
         &self,
         work: &W,
@@ -163,13 +169,13 @@ impl<B: Backend> Lanes<B> {
         let sequences = sequences(&texts);
         let lengths: Vec<usize> = sequences.iter().map(|(_, tokens)| tokens.len()).collect();
         let batches = plan_batches(&lengths, self.whole.batch_tokens());
-        let job = |lane: &B, number: usize| {
+        let job = |stream: &B, number: usize| {
             let picked = batches[number].iter().map(|index| sequences[*index].1);
-            run_batch(work, lane, &picked.collect::<Vec<_>>())
+            run_batch(work, stream, &picked.collect::<Vec<_>>())
         };
         let outputs = match batches.len() {
-            0 | 1 => on_lanes(std::slice::from_ref(&self.whole), batches.len(), job)?,
-            count => on_lanes(&self.lanes, count, job)?,
+            0 | 1 => on_workers(std::slice::from_ref(&self.whole), batches.len(), job)?,
+            count => on_workers(&self.streams, count, job)?,
         };
 
         let mut parts: Vec<Vec<Result<W::Output>>> = texts.iter().map(|_| Vec::new()).collect();
@@ -204,12 +210,12 @@ impl<B: Backend> Lanes<B> {
     ) -> Result<Vec<Result<Vec<Tokens>>>> {
         let threads = match self.whole.is_async() {
             true => thread::available_parallelism().map_or(1, usize::from),
-            false => self.lanes.len(),
+            false => self.streams.len(),
         };
-        let jobs = texts.len().div_ceil(TEXTS_A_JOB);
-        let tokens = on_lanes(&vec![(); threads], jobs, |(), job| {
-            let first = texts.start + job * TEXTS_A_JOB;
-            let last = texts.end.min(first + TEXTS_A_JOB);
+        let jobs = texts.len().div_ceil(TEXTS_PER_JOB);
+        let tokens = on_workers(&vec![(); threads], jobs, |(), job| {
+            let first = texts.start + job * TEXTS_PER_JOB;
+            let last = texts.end.min(first + TEXTS_PER_JOB);
             Ok((first..last).map(tokenize).collect::<Vec<_>>())
         })?;
         Ok(tokens.into_iter().flatten().collect())
@@ -225,8 +231,8 @@ fn sequences(texts: &[Result<Vec<Tokens>>]) -> Vec<(usize, &Tokens)> {
     good.flatten().collect()
 }
 
-/// Runs a batch. If the device has no room for it, its halves; if it fails otherwise, each sequence alone, so that the error is that of the text it
-/// comes from.
+/// Runs a batch. If the device has not enough memory for it, runs its halves; if it fails
+/// otherwise, runs each sequence alone, so that only the text that causes the error gets it.
 fn run_batch<B: Backend, W: Work<B>>(
     work: &W,
     backend: &B,
@@ -267,7 +273,7 @@ fn run_batch<B: Backend, W: Work<B>>(
 
 fn not_finite() -> Error {
     Error::invalid(
-        "the model gives infinite numbers, or none at all, for this text; leave the text out, or try the model with f32",
+        "the output of the model for this text is infinite or NaN; skip the text, or run the model in f32",
     )
 }
 
@@ -278,7 +284,8 @@ mod tests {
     use super::*;
     use crate::backend::{Cpu, CpuOptions, Device};
 
-    /// Adds the ids of a sequence; what it saw is kept. Fails where a batch has the id 13, and gives no number for 17.
+    /// Adds the ids of a sequence and records the batches. Fails where a batch has the id 13; the
+    /// id 17 gives no finite output.
     #[derive(Default)]
     struct Adding {
         batches: Mutex<Vec<usize>>,
@@ -304,12 +311,12 @@ mod tests {
         }
     }
 
-    fn lanes(threads: usize) -> Lanes<Cpu> {
+    fn streams(threads: usize) -> Streams<Cpu> {
         let options = CpuOptions {
             threads,
             ..CpuOptions::default()
         };
-        Lanes::new(Cpu::new(options).unwrap())
+        Streams::new(Cpu::new(options).unwrap())
     }
 
     fn tokens(ids: Vec<u32>) -> Tokens {
@@ -322,11 +329,11 @@ mod tests {
     #[test]
     fn results_are_in_the_order_of_texts_and_every_batch_is_within_the_budget() {
         for threads in [1, 3] {
-            let lanes = lanes(threads);
-            let budget = lanes.whole().batch_tokens();
+            let streams = streams(threads);
+            let budget = streams.whole().batch_tokens();
             let work = Adding::default();
             let length = |number: usize| number * 31 % 97 + 1;
-            let encoded = lanes
+            let encoded = streams
                 .encode(&work, 500, 97, |number| {
                     Ok(vec![tokens(vec![1; length(number)])])
                 })
@@ -353,7 +360,9 @@ mod tests {
             let windows = (0..=number as u32).map(|last| tokens(vec![last, 20]));
             Ok(windows.collect())
         };
-        let encoded = lanes(2).encode(&Adding::default(), 10, 9, windows).unwrap();
+        let encoded = streams(2)
+            .encode(&Adding::default(), 10, 9, windows)
+            .unwrap();
         let expected: Vec<u32> = (0..10).map(|last| last + 20).collect();
         assert_eq!(encoded.all().unwrap(), expected);
     }
@@ -365,7 +374,7 @@ mod tests {
             _ => Ok(vec![tokens(vec![number as u32])]),
         };
         for threads in [1, 2] {
-            let encoded = lanes(threads)
+            let encoded = streams(threads)
                 .encode(&Adding::default(), 30, 9, tokenize)
                 .unwrap();
             for (number, result) in encoded.results.iter().enumerate() {
@@ -384,7 +393,7 @@ mod tests {
 
     #[test]
     fn no_texts_give_no_results() {
-        let encoded = lanes(2).encode(&Adding::default(), 0, 9, |_| Ok(Vec::new()));
+        let encoded = streams(2).encode(&Adding::default(), 0, 9, |_| Ok(Vec::new()));
         assert!(encoded.unwrap().results.is_empty());
     }
 }

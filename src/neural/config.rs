@@ -1,4 +1,4 @@
-//! What a model is: the settings of `config.json`, under one name each whatever the family calls them.
+//! What a model is: the settings of `config.json`, under one name for all families.
 
 mod activation;
 mod deberta;
@@ -12,23 +12,25 @@ use std::path::Path;
 use crate::backend::Activation;
 use crate::error::Result;
 
-use super::json::Settings;
+use super::settings::Settings;
 
-/// The most tokens a vocabulary may have.
+/// Max tokens of a vocabulary.
 pub const MAX_VOCABULARY: usize = 1 << 24;
-/// The most numbers a hidden state, an embedding or an intermediate layer may have.
+/// Max dimensions of a hidden state, an embedding or an intermediate layer.
 pub const MAX_WIDTH: usize = 1 << 20;
-/// The most layers a model may have.
+/// Max layers of a model.
 pub const MAX_LAYERS: usize = 1 << 12;
-/// The most heads a layer may have.
+/// Max heads of a layer.
 pub const MAX_HEADS: usize = 1 << 12;
-/// The most positions, token types, labels or buckets a model may have.
+/// Max positions, token types, labels or buckets of a model.
 pub const MAX_POSITIONS: usize = 1 << 20;
 
-/// A kind of transformer: which layers there are, how they are named, and what positions do.
+/// A kind of transformer: its layers, their names, and how positions are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Family {
-    /// BERT (Devlin and others, 2019), and all that were trained with its code: BERTimbau, MiniLM, TinyBERT.
+    /// BERT (Devlin and others, 2019), and models trained with its code: BERTimbau, MiniLM,
+    /// TinyBERT.
     Bert,
     /// DistilBERT (Sanh and others, 2019).
     DistilBert,
@@ -44,23 +46,25 @@ pub enum Family {
     DebertaV2,
 }
 
-/// How T5 turns distances into buckets.
+/// How T5 sorts distances into buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct T5Positions {
     /// The number of buckets, for both directions together.
     pub buckets: usize,
-    /// The distance from which on all share the last bucket.
+    /// Distances from this one on share the last bucket.
     pub max_distance: usize,
 }
 
 /// How DeBERTa turns distances into scores.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DebertaPositions {
     /// Half the rows of the table of distances: `buckets`, or else `max_relative`.
     pub span: usize,
     /// The number of logarithmic buckets in each direction; 0: every distance has its own row.
     pub buckets: usize,
-    /// The greatest distance told apart.
+    /// The max distance that has a bucket of its own.
     pub max_relative: usize,
     /// Scores have the product of content with the distance's key.
     pub is_content_to_position: bool,
@@ -70,25 +74,26 @@ pub struct DebertaPositions {
     pub shares_keys: bool,
     /// The table of distances is layer-normalized before use.
     pub has_norm: bool,
-    /// A convolution beside the first layer, if there is one.
+    /// A convolution parallel to the first layer, if there is one.
     pub convolution: Option<Convolution>,
 }
 
 /// A convolution over neighbouring tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Convolution {
-    /// How many tokens it sees, an odd number.
+    /// The width of its kernel in tokens, an odd number.
     pub width: usize,
-    /// Into how many groups channels are divided.
+    /// The number of groups of channels.
     pub groups: usize,
-    /// What is applied to its outputs.
+    /// The activation of its outputs.
     pub activation: Activation,
 }
 
 /// The settings of a transformer.
 ///
-/// Names are the same for all families. What `config.json` leaves out has the default that the library `transformers` gives
-/// it for the family.
+/// Names are the same for all families. A setting that `config.json` does not have gets the default
+/// of the library `transformers` for the family.
 ///
 /// ```
 /// use esparsa::neural::{Family, ModelConfig};
@@ -101,48 +106,51 @@ pub struct Convolution {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ModelConfig {
     /// The kind of transformer.
     pub family: Family,
-    /// Rows of the word embeddings.
+    /// Tokens of the vocabulary: rows of the word embeddings.
     pub vocabulary: usize,
-    /// Numbers of a hidden state.
+    /// Dimensions of a hidden state.
     pub hidden: usize,
-    /// Layers of the encoder.
+    /// The number of layers of the encoder.
     pub layers: usize,
-    /// Heads of each layer's attention.
+    /// The number of attention heads of each layer.
     pub heads: usize,
-    /// Numbers a head. With T5 and some DeBERTa, `heads · head_size` may differ from `hidden`.
+    /// Dimensions per head. With T5 and some DeBERTa, `heads · head_size` may differ from `hidden`.
     pub head_size: usize,
-    /// Numbers between the two linear layers of the feed-forward network.
+    /// Dimensions between the two linear layers of the feed-forward network.
     pub intermediate: usize,
-    /// What the feed-forward network applies between them.
+    /// The activation between them.
     pub activation: Activation,
     /// The feed-forward network begins with a gated layer (T5 1.1, mT5).
     pub is_gated: bool,
-    /// What norms add to the variance.
+    /// The epsilon that norms add to the variance.
     pub norm_epsilon: f32,
-    /// Numbers of a word embedding. With ELECTRA and DeBERTa it may differ from `hidden`.
+    /// Dimensions of a word embedding. With ELECTRA and DeBERTa it may differ from `hidden`.
     pub embedding_size: usize,
-    /// The most tokens a sequence may have; `None`: the model has no limit of its own (T5).
+    /// Max tokens of a sequence; `None`: the model has no limit of its own (T5).
     pub max_positions: Option<usize>,
-    /// The position of the first token: one after the padding's id with RoBERTa and XLM-R, otherwise 0.
+    /// The position of the first token: one after the padding's id with RoBERTa and XLM-R,
+    /// otherwise 0.
     pub first_position: u32,
     /// Embeddings of absolute positions are added to those of words.
     pub has_positions: bool,
-    /// Rows of the token type embeddings; 0: there are none.
+    /// Rows of the token type embeddings; 0 if the model has none.
     pub types: usize,
-    /// The token that pads.
+    /// The padding token.
     pub pad: u32,
     /// How distances become buckets, with T5.
     pub t5: Option<T5Positions>,
     /// How distances become scores, with DeBERTa whose attention is relative.
     pub deberta: Option<DebertaPositions>,
-    /// Outputs of a classification head.
+    /// The number of labels of a classification head.
     pub labels: usize,
-    /// What the pooler of a classification head applies (`pooler_hidden_act` of DeBERTa; a hyperbolic tangent with the others).
+    /// The activation of a classification head's pooler (`pooler_hidden_act` of DeBERTa; a
+    /// hyperbolic tangent with the others).
     pub pooler_activation: Activation,
-    /// The decoder of a language-model head has the word embeddings for weights.
+    /// The decoder of a language-model head shares its weights with the word embeddings.
     pub ties_embeddings: bool,
     /// The class names that the folder was saved from, such as `BertForMaskedLM`.
     pub architectures: Vec<String>,
@@ -153,8 +161,9 @@ impl ModelConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io) if there is none. [`Error::Model`](crate::Error::Model) if it is not JSON, if the model is of a family that is
-    /// not supported or has a feature that is not, and if a size is missing, zero, beyond its limit, or does not fit another.
+    /// [`Error::Io`](crate::Error::Io) if there is none. [`Error::Model`](crate::Error::Model) if
+    /// it is not JSON, if the family or a feature of the model is not supported, and if a size is
+    /// missing, zero, over its limit, or contradicts another.
     pub fn open(folder: &Path) -> Result<Self> {
         Self::from_settings(&Settings::read(&folder.join("config.json"))?)
     }
@@ -163,7 +172,8 @@ impl ModelConfig {
         families::read(settings)
     }
 
-    /// True if the model was saved with a head of the kind that `suffix` names, such as `ForMaskedLM`.
+    /// True if the model was saved with a head of the kind that `suffix` names, such as
+    /// `ForMaskedLM`.
     pub fn is_saved_as(&self, suffix: &str) -> bool {
         self.architectures.iter().any(|name| name.ends_with(suffix))
     }

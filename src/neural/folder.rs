@@ -1,7 +1,9 @@
-//! What a model's folder says of itself: which transformer it holds, what comes behind it, and how texts are prepared.
+//! The contents of a model's folder: the transformer, the modules after it, and how texts are
+//! prepared.
 //!
-//! Three kinds of folders are read: those of `transformers` (one model, with or without a head), those of sentence-transformers, versions 2 to 6 (a list of
-//! modules in `modules.json`, prompts, limits), and those of PyLate (the same for late interaction).
+//! Three kinds of folders are read: those of `transformers` (one model, with or without a head),
+//! those of sentence-transformers, versions 2 to 6 (a list of modules in `modules.json`, prompts,
+//! limits), and those of PyLate (the same for late interaction).
 
 mod fingerprint;
 mod kind;
@@ -21,7 +23,7 @@ use crate::backend::{Pooling, SpladeActivation, SpladePooling};
 use crate::error::{Error, Result};
 
 use super::config::{MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH, ModelConfig};
-use super::json::Settings;
+use super::settings::Settings;
 use super::tokenizer::Tokenizer;
 use super::weights::Weights;
 use fingerprint::Identity;
@@ -34,10 +36,10 @@ pub use prompts::Prompts;
 pub use static_queries::StaticQueries;
 pub use task::ScoreActivation;
 
-/// How many tokens a text may have where neither the model nor its folder has a limit, as with some T5.
+/// Max tokens of a text where neither the model nor its folder has a limit, as with some T5.
 pub const DEFAULT_MAX_TOKENS: usize = 512;
 
-/// A model's folder, opened: everything but the values of the transformer's weights is read and checked.
+/// An opened model folder: all but the values of the transformer's weights is read and checked.
 ///
 /// ```no_run
 /// use esparsa::neural::{ModelFolder, ModelKind};
@@ -49,52 +51,54 @@ pub const DEFAULT_MAX_TOKENS: usize = 512;
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ModelFolder {
     /// The folder.
     pub path: PathBuf,
     /// What the model makes of texts.
     pub kind: ModelKind,
-    /// The transformer, which encodes documents, and queries too unless there is a table for these.
+    /// The transformer, which encodes documents, and queries unless there is a table for these.
     pub config: ModelConfig,
     /// Its weights, and those of its head.
     pub weights: Weights,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    /// The most tokens a text (or a pair) may have, special tokens included.
+    /// Max tokens of a text or a pair, special tokens included.
     pub max_tokens: usize,
-    /// What follows the transformer, in order.
+    /// The modules after the transformer, in order.
     pub modules: Vec<Module>,
-    /// What is put before texts.
+    /// The prompts that are put before texts.
     pub prompts: Prompts,
-    /// How vectors are to be compared, if the folder says so.
+    /// How vectors are compared, if the folder says so.
     pub similarity: Option<Similarity>,
-    /// How many of the greatest weights of a sparse vector stay, if not all.
+    /// Sparse vectors keep this many of their highest weights, if not all.
     pub max_terms: Option<usize>,
-    /// How many of the first numbers of a dense vector stay, if not all.
+    /// Dense vectors are truncated to this many dimensions, if they are.
     pub kept_dimensions: Option<usize>,
     /// The table that encodes queries without the transformer, if there is one.
     pub static_queries: Option<StaticQueries>,
-    /// Lengths, prefixes and left out tokens of late interaction.
+    /// Lengths, prefixes and skipped tokens of late interaction.
     pub late: Option<LateInteraction>,
     identity: Identity,
 }
 
 impl ModelFolder {
-    /// Opens a folder and finds out what kind of model it holds.
+    /// Opens a folder and detects the kind of its model.
     ///
-    /// A folder of sentence-transformers says so itself. In a folder without `modules.json`, a model with a language-model head is taken for
-    /// a sparse encoder (SPLADE with maximum), one with a classification head for a cross-encoder, any other for a bi-encoder that takes
-    /// the mean of all tokens.
+    /// A folder of sentence-transformers says so itself. In a folder without `modules.json`, a
+    /// model with a language-model head is a sparse encoder (SPLADE with max pooling), one with a
+    /// classification head a cross-encoder, any other a bi-encoder with mean pooling.
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] if a file is missing, damaged, contradicts another, or asks for what is not supported; [`Error::Io`] if one cannot
-    /// be read.
+    /// [`Error::Model`] if a file is missing, damaged, contradicts another, or needs a feature that
+    /// is not supported; [`Error::Io`] if one cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_as(path, None)
     }
 
-    /// The same, where a folder without `modules.json` is taken for a model of this `kind`, if one is given.
+    /// The same; a folder without `modules.json` is opened as a model of this `kind`, if one is
+    /// given.
     ///
     /// # Errors
     ///
@@ -132,10 +136,18 @@ impl ModelFolder {
         opened.finish(path, kind, layout, about)
     }
 
-    /// A hash (XXH3, 128 bits) of everything that decides what the model makes of a text: settings, tokenizer, prompts, weights.
+    /// The max tokens of a sequence when documents are encoded: with late interaction documents
+    /// have their own limit.
+    pub fn document_tokens(&self) -> usize {
+        let late = self.late.as_ref();
+        late.map_or(self.max_tokens, |late| late.document_tokens)
+    }
+
+    /// A hash (XXH3, 128 bits) of everything that changes the output of the model: settings,
+    /// tokenizer, prompts, weights.
     ///
-    /// Settings that only say who wrote a file, and with which version, are left out. What has been loaded already is not read again; see
-    /// [`Weights::fingerprint`].
+    /// Settings that only name the program that wrote a file and its version are skipped. Loaded
+    /// tensors are not read again; see [`Weights::fingerprint`].
     ///
     /// # Errors
     ///
@@ -152,7 +164,7 @@ impl ModelFolder {
     }
 }
 
-/// A transformer's folder, opened, with what it says of texts.
+/// An opened transformer folder, with its settings for texts.
 struct Transformer {
     config: ModelConfig,
     weights: Weights,
@@ -187,18 +199,15 @@ impl Transformer {
         })
     }
 
-    /// The least of what the folder, the tokenizer and the table of positions allow.
+    /// The min of the limits of the folder, the tokenizer and the table of positions.
     fn max_tokens(&self) -> Result<usize> {
-        let said = match &self.settings {
+        let max = match &self.settings {
             Some(settings) => settings.size("max_seq_length", 1, MAX_POSITIONS)?,
             None => None,
         };
-        let said = said.or(self.tokenizer.max_tokens());
-        let least = [said, self.config.max_positions]
-            .into_iter()
-            .flatten()
-            .min();
-        let tokens = least.unwrap_or(DEFAULT_MAX_TOKENS);
+        let max = max.or(self.tokenizer.max_tokens());
+        let tokens = [max, self.config.max_positions].into_iter().flatten().min();
+        let tokens = tokens.unwrap_or(DEFAULT_MAX_TOKENS);
         let specials = self.tokenizer.special_tokens();
         if tokens <= specials {
             return Err(Error::model(
@@ -233,7 +242,7 @@ impl Transformer {
         };
         let modules = match &steps {
             Some(steps) => modules::read(&steps[1..], &self.config, kind, &mut self.identity)?,
-            None => self.plain_modules(path, kind)?,
+            None => self.default_modules(path, kind)?,
         };
         let modules = self.with_scores(modules, kind, &about)?;
         let static_queries = match queries {
@@ -279,8 +288,8 @@ impl Transformer {
         })
     }
 
-    /// What follows the transformer where no file lists it.
-    fn plain_modules(&self, path: &Path, kind: ModelKind) -> Result<Vec<Module>> {
+    /// The modules after the transformer where no file lists them.
+    fn default_modules(&self, path: &Path, kind: ModelKind) -> Result<Vec<Module>> {
         Ok(match kind {
             ModelKind::BiEncoder => vec![Module::Pooling {
                 poolings: vec![Pooling::Mean],

@@ -1,28 +1,30 @@
-//! Texts longer than a model takes.
+//! Texts that are longer than the model's max sequence length.
 
 use crate::backend::SparseVector;
 use crate::error::{Error, Result};
 
 use super::tokenizer::{Tokenizer, Tokens};
 
-/// What becomes of a text with more tokens than the model takes.
+/// What to do with a text that has more tokens than the model's max.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LongText {
-    /// Only its beginning counts, as with sentence-transformers: the first passage.
+    /// Use its beginning, the first passage, as sentence-transformers does.
     #[default]
     Truncate,
-    /// All of it counts, in windows as long as the model takes: of sparse vectors the greatest weight of each term is taken, of dense vectors
-    /// the mean, of scores the greatest, which is that of the best passage.
+    /// Use all of it, in overlapping windows of the max length. The results are combined: of sparse
+    /// vectors the max weight of each term, of dense vectors the mean, of scores the max, which is
+    /// that of the best passage.
     Windows {
-        /// Tokens that a window has in common with the one before.
+        /// Tokens that a window shares with the one before.
         overlap: usize,
     },
-    /// It is an error.
+    /// Return an error for it.
     Refuse,
 }
 
 impl LongText {
-    /// The sequences of at most `limit` tokens that a text becomes.
+    /// The sequences of at most `limit` tokens that are made of a text.
     pub(super) fn sequences(
         self,
         tokenizer: &Tokenizer,
@@ -64,17 +66,18 @@ fn refuse_over(limit: usize, found: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "the text has more tokens than the {limit} that the model takes; have it truncated or split into windows"
+        "expected a text of at most {limit} tokens, the max of the model, found more; truncate it or split it into windows"
     )))
 }
 
-/// For each term of any vector its greatest weight.
-pub(super) fn greatest_weights(mut vectors: Vec<SparseVector>) -> SparseVector {
+/// The max weight of each term over all vectors.
+pub(super) fn max_weights(mut vectors: Vec<SparseVector>) -> SparseVector {
     if vectors.len() == 1 {
         return vectors.swap_remove(0);
     }
     let mut all: SparseVector = vectors.into_iter().flatten().collect();
-    // Of equal terms the greatest weight first, which is the one that stays.
+    // Entries of one term are adjacent with the max weight first, which is the one that `dedup`
+    // keeps.
     all.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
     all.dedup_by_key(|(term, _)| *term);
     all
@@ -109,13 +112,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_each_term_the_greatest_weight_stays() {
+    fn the_max_weight_of_each_term_stays() {
         let first = vec![(3, 0.5), (7, 2.0)];
         let second = vec![(1, 1.0), (3, 0.75), (7, 0.5)];
-        let both = greatest_weights(vec![first.clone(), second]);
+        let both = max_weights(vec![first.clone(), second]);
         assert_eq!(both, [(1, 1.0), (3, 0.75), (7, 2.0)]);
-        assert_eq!(greatest_weights(vec![first.clone()]), first);
-        assert_eq!(greatest_weights(vec![Vec::new(), first.clone()]), first);
+        assert_eq!(max_weights(vec![first.clone()]), first);
+        assert_eq!(max_weights(vec![Vec::new(), first.clone()]), first);
     }
 
     #[test]

@@ -1,13 +1,16 @@
-//! Models that make vectors and scores of text, from the files that people publish them in.
+//! Models that make vectors and scores of text, from published files.
 //!
-//! Comes in: the folder of a model, in the layout of Hugging Face or sentence-transformers, a [`Backend`](crate::backend::Backend), and texts. Goes out:
-//! sparse vectors ([`SparseEncoder`]), dense vectors ([`DenseEncoder`]), scores for pairs ([`CrossEncoder`]), vectors of tokens and their
-//! scores ([`LateEncoder`]). Nothing here is downloaded, written, or run by Python, and no backend is named: each model is written once over the trait.
+//! Comes in: the folder of a model, in the layout of Hugging Face or sentence-transformers, a
+//! [`Backend`](crate::backend::Backend), and texts. Goes out: sparse vectors ([`SparseEncoder`]),
+//! dense vectors ([`DenseEncoder`]), scores for pairs ([`CrossEncoder`]), vectors of tokens and
+//! their scores ([`LateEncoder`]). Nothing is downloaded or written, there is no Python, and no
+//! backend is named: each model is generic over the trait, and [`Model`] is loaded on hardware that
+//! is chosen at run time.
 //!
 //! ```
 //! use esparsa::backend::{Cpu, CpuOptions};
 //! use esparsa::neural::SparseEncoder;
-//! use esparsa::{Document, Index, Query, Schema};
+//! use esparsa::{Document, Index, Query, Schema, Sparse};
 //!
 //! let encoder = SparseEncoder::open("tests/neural/models/splade-max", Cpu::new(CpuOptions::default())?)?;
 //! let named = |vector: Vec<(u32, f32)>| {
@@ -15,7 +18,9 @@
 //!     terms.collect::<Vec<_>>()
 //! };
 //!
-//! let index = Index::in_memory(Schema::new().sparse("splade", 10.0)?)?;
+//! let index = Index::in_memory(Schema::builder()
+//!     .sparse("splade", Sparse::new().expected_max(10.0))
+//!     .build()?)?;
 //! let mut writer = index.writer()?;
 //! for (id, text) in [("etna", "Lava flows from the volcano."), ("bees", "Bees make honey.")] {
 //!     let vector = encoder.encode_documents(&[text])?.remove(0);
@@ -31,26 +36,27 @@
 //!
 //! | file | concept |
 //! | --- | --- |
-//! | `config`, `json` | `config.json` of every family, under one name for each setting |
+//! | `config` | `config.json` of every family, under one name for each setting |
+//! | `settings` | typed access to JSON files |
 //! | `weights` | tensors of `safetensors` files |
 //! | `tokenizer` | text to token ids |
-//! | `folder` | what a folder says of itself: kind of model, modules, prompts, limits |
+//! | `folder` | the contents of a folder: kind of model, modules, prompts, limits |
 //! | `packing` | batches without padding |
 //! | [`encoder`] | token ids to hidden states |
 //! | [`heads`] | hidden states to vectors and scores |
 //! | [`models`] | text to vectors and scores |
-//! | `long` | texts longer than a model takes |
-//! | `bulk` | many texts on all lanes of a backend, in bounded memory |
+//! | `long` | texts longer than the max of the model |
+//! | `bulk` | many texts on all streams of a backend, in bounded memory |
 
 mod bulk;
 mod config;
 pub mod encoder;
 mod folder;
 pub mod heads;
-mod json;
 mod long;
 pub mod models;
 mod packing;
+mod settings;
 mod tokenizer;
 mod weights;
 
@@ -67,8 +73,8 @@ pub use folder::{
 pub use heads::{CrossHead, DenseWeights, LateHead, PooledHead, SpladeHead, StaticWeights};
 pub use long::LongText;
 pub use models::{
-    CrossEncoder, DenseEncoder, LateEncoder, PairScorer, Role, SparseEncoder, TextEncoder,
-    TokenVectors,
+    CrossEncoder, DenseEncoder, DenseTextEncoder, LateEncoder, Model, PairScorer, Role,
+    SparseEncoder, SparseTextEncoder, TextEncoder, TokenEncoder, TokenVectors,
 };
 pub use packing::{Batch, plan_batches};
 pub use tokenizer::{Tokenizer, Tokens};

@@ -1,10 +1,10 @@
-//! Which texts go through the model together, and how their tokens lie in memory.
+//! Batches: which sequences go through the model together, and the layout of their tokens.
 
 use crate::error::{Error, Result};
 
 use super::tokenizer::Tokens;
 
-/// The tokens of several sequences, one behind the other, without padding.
+/// The tokens of several sequences, one after the other, without padding.
 ///
 /// ```
 /// use esparsa::neural::{Batch, Tokens};
@@ -18,11 +18,11 @@ use super::tokenizer::Tokens;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// The number of each token in the vocabulary.
+    /// The vocabulary id of each token.
     pub ids: Vec<u32>,
     /// The type of each token.
     pub types: Vec<u32>,
-    /// Where each sequence begins, and behind the last the number of all tokens.
+    /// The offset of each sequence, then the number of all tokens (often called `cu_seqlens`).
     pub starts: Vec<u32>,
 }
 
@@ -31,7 +31,7 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] if they have 2³² tokens or more together.
+    /// [`Error::Limit`] if they have 2³² tokens or more in all.
     pub fn of<'a>(sequences: impl IntoIterator<Item = &'a Tokens>) -> Result<Self> {
         let mut batch = Self {
             ids: Vec::new(),
@@ -64,10 +64,11 @@ impl Batch {
     }
 }
 
-/// Divides texts of the given `lengths` in tokens into batches of at most `tokens_per_batch` tokens together.
+/// Divides texts, whose `lengths` are in tokens, into batches of at most `tokens_per_batch` tokens.
 ///
-/// Batches hold texts of similar length, the longest first, so that threads that share them end together. Every text is in one batch, named by its
-/// place in `lengths`; one that is longer than `tokens_per_batch` is alone in its batch.
+/// A batch holds texts of similar length. The longest batches come first, so that threads that
+/// share them finish at about the same time. Every text is in one batch, as its index in `lengths`;
+/// one longer than `tokens_per_batch` is alone.
 ///
 /// ```
 /// use esparsa::neural::plan_batches;

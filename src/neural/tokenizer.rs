@@ -1,7 +1,7 @@
 //! Text to token ids, exactly as the model's own tokenizer does it in Python.
 //!
-//! The crate `tokenizers` turns text into ids; special tokens, truncation and windows are done here, from the ids alone, so that long texts
-//! are tokenized piece by piece and no further than needed.
+//! The crate `tokenizers` maps text to ids; special tokens, truncation and windows are done here,
+//! on the ids, so that long texts are tokenized piece by piece and no further than needed.
 
 mod assemble;
 mod class;
@@ -27,9 +27,9 @@ pub(crate) use settings::TokenizerSettings;
 /// The tokens of a text or of a pair of texts, special tokens among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tokens {
-    /// The number of each token in the vocabulary.
+    /// The vocabulary id of each token.
     pub ids: Vec<u32>,
-    /// For each token 0, or 1 for those of a second text if the model tells them apart.
+    /// The type of each token: 0, or 1 in a second text if the model has token types.
     pub types: Vec<u32>,
 }
 
@@ -45,7 +45,7 @@ impl Tokens {
     }
 }
 
-/// What makes tokens of text for one model.
+/// The tokenizer of one model.
 ///
 /// ```
 /// use esparsa::neural::{ModelConfig, Tokenizer};
@@ -84,16 +84,18 @@ impl std::fmt::Debug for Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads the tokenizer in `folder`: `tokenizer.json`, or `vocab.txt` (BERT and its like), or `vocab.json` with `merges.txt` (RoBERTa).
+    /// Reads the tokenizer in `folder`: `tokenizer.json`, or `vocab.txt` (BERT and its like), or
+    /// `vocab.json` with `merges.txt` (RoBERTa).
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] if there is none of these, if it is damaged, or if it has ids that the model's embeddings lack.
+    /// [`Error::Model`] if there is none of these, if it is damaged, or if it has ids that the
+    /// model's embeddings lack.
     pub fn open(folder: &Path, config: &ModelConfig) -> Result<Self> {
         Self::open_with(folder, config, false)
     }
 
-    /// The same; with `lowercases`, text is made lower case before anything else.
+    /// The same; with `lowercases`, text is lowercased first.
     pub(crate) fn open_with(folder: &Path, config: &ModelConfig, lowercases: bool) -> Result<Self> {
         let tokenizer = load::open(folder, config, lowercases)?;
         if tokenizer.vocabulary > config.vocabulary {
@@ -113,11 +115,13 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
-    /// The tokens of a text with special tokens, however many they are. An empty text has special tokens only.
+    /// The tokens of a text with special tokens, without a limit. An empty text has special tokens
+    /// only.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if the text cannot be tokenized, as when the vocabulary has no token for unknown words.
+    /// [`Error::InvalidInput`] if the text cannot be tokenized, as when the vocabulary has no token
+    /// for unknown words.
     pub fn encode(&self, text: &str) -> Result<Tokens> {
         let ids = self.body(text, None)?;
         Ok(self.finish(&ids))
@@ -128,11 +132,12 @@ impl Tokenizer {
     /// # Errors
     ///
     /// As [`Tokenizer::encode`].
-    pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
+    pub fn encode_without_special_tokens(&self, text: &str) -> Result<Vec<u32>> {
         self.body(text, None)
     }
 
-    /// At most `limit` tokens, special tokens included: the first of the text, or the last if the model's tokenizer truncates on the left.
+    /// At most `limit` tokens, special tokens included: the first of the text, or the last if the
+    /// model's tokenizer truncates on the left.
     ///
     /// # Errors
     ///
@@ -145,8 +150,9 @@ impl Tokenizer {
 
     /// The tokens of two texts, as a cross-encoder reads them, at most `limit` with special tokens.
     ///
-    /// Where they are too long together, the longer is shortened until both are equal, then both are; an odd token stays with the longer. This is
-    /// what `transformers` does for `truncation=True`.
+    /// If together they are too long, the longer text is truncated to the length of the other, then
+    /// both equally; an odd token stays with the longer. This is `truncation=True` of
+    /// `transformers`.
     ///
     /// # Errors
     ///
@@ -157,7 +163,8 @@ impl Tokenizer {
         let mut a = self.body(first, enough)?;
         let mut b = self.body(second, enough)?;
         if a.len() > room && b.len() > room && room % 2 == 1 && !self.keeps_end {
-            // Only here the true lengths matter: they say which text has the odd token.
+            // Both texts must be tokenized to the end: their true lengths decide which of them
+            // keeps the odd token.
             a = self.body(first, None)?;
             b = self.body(second, None)?;
         }
@@ -169,8 +176,8 @@ impl Tokenizer {
         ))
     }
 
-    /// A long text as windows of at most `limit` tokens with special tokens in each; each window begins with the last `overlap` tokens
-    /// of the one before. A text that fits has one window.
+    /// A long text as windows of at most `limit` tokens with special tokens in each; each window
+    /// begins with the last `overlap` tokens of the one before. A text that fits has one window.
     ///
     /// # Errors
     ///
@@ -188,7 +195,8 @@ impl Tokenizer {
         Ok(ranges.map(|range| self.finish(&ids[range])).collect())
     }
 
-    /// How many tokens of a text's beginning belong to `prompt`, a leading special token included: what pooling without prompt leaves out.
+    /// The number of tokens of `prompt` at the start of a text, a leading special token included.
+    /// Pooling without the prompt skips them.
     ///
     /// # Errors
     ///
@@ -197,32 +205,32 @@ impl Tokenizer {
         Ok(self.single.before.len() + self.body(prompt, None)?.len())
     }
 
-    /// How many special tokens a text alone has.
+    /// The number of special tokens of a text.
     pub fn special_tokens(&self) -> usize {
         self.single.specials()
     }
 
-    /// How many special tokens a pair has.
+    /// The number of special tokens of a pair.
     pub fn special_tokens_of_pair(&self) -> usize {
         self.pair.specials()
     }
 
-    /// The token with this number.
+    /// The token with this id.
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
     }
 
-    /// The number of a token.
+    /// The id of a token.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
     }
 
-    /// The token that masks a word, if the model has one.
+    /// The mask token, if the model has one.
     pub fn mask(&self) -> Option<u32> {
         self.special(self.settings.mask.as_deref(), &["[MASK]", "<mask>"])
     }
 
-    /// The token that stands for unknown words, if the model has one.
+    /// The token of unknown words, if the model has one.
     pub fn unknown(&self) -> Option<u32> {
         self.special(self.settings.unknown.as_deref(), &["[UNK]", "<unk>"])
     }
@@ -233,12 +241,12 @@ impl Tokenizer {
             .find_map(|token| self.id(token))
     }
 
-    /// One more than the greatest id.
+    /// The max id plus one.
     pub fn vocabulary(&self) -> usize {
         self.vocabulary
     }
 
-    /// How many tokens `tokenizer_config.json` says a text may have, if it does.
+    /// The max tokens of a text in `tokenizer_config.json`, if it has a limit.
     pub fn max_tokens(&self) -> Option<usize> {
         self.settings.max_tokens
     }
@@ -264,7 +272,8 @@ impl Tokenizer {
         self.single.fill(ids, self.has_types)
     }
 
-    /// The ids of a text without special tokens; with `enough`, tokenizing may stop once there are so many.
+    /// The ids of a text without special tokens; with `enough`, tokenizing may stop after that
+    /// many.
     fn body(&self, text: &str, enough: Option<usize>) -> Result<Vec<u32>> {
         let enough = enough.filter(|_| !self.keeps_end);
         let mut ids = Vec::new();
@@ -282,7 +291,7 @@ impl Tokenizer {
     }
 }
 
-/// Token types mean something to the model only if it has embeddings for them and was trained with them.
+/// Token types have an effect only if the model has embeddings for them and was trained with them.
 fn has_types(config: &ModelConfig) -> bool {
     config.types > 0 && !matches!(config.family, Family::Roberta | Family::XlmRoberta)
 }

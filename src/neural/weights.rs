@@ -1,10 +1,10 @@
 //! The tensors of a model, read one at a time from `safetensors` files.
 //!
-//! A file is eight bytes with the length of a header, the header (JSON: for each name a type, a shape and where its bytes stand), then
-//! the bytes of all tensors without gaps. Everything in a header is checked before it is used.
+//! A file is eight bytes with the length of a header, the header (JSON: the dtype, shape and
+//! offsets of each tensor by name), then the bytes of all tensors without gaps. Everything in a
+//! header is checked before it is used.
 
 mod file;
-mod header;
 mod names;
 
 #[cfg(test)]
@@ -14,18 +14,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use safetensors::Dtype;
+use safetensors::tensor::TensorInfo;
 use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
 
-use super::json::Settings;
+use super::settings::Settings;
 use file::TensorFile;
-use header::Kind;
 
 const ONE_FILE: &str = "model.safetensors";
 const SHARD_LIST: &str = "model.safetensors.index.json";
-/// What other formats' weights are called.
+/// The file names of weights in other formats.
 const OTHER_FORMATS: [&str; 5] = [
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
@@ -34,11 +35,13 @@ const OTHER_FORMATS: [&str; 5] = [
     "model.onnx",
 ];
 
-/// The weights in a model's folder: `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
+/// The weights in a model's folder: `model.safetensors`, or the shards that
+/// `model.safetensors.index.json` lists.
 ///
-/// Nothing is read but headers until a tensor is asked for, and then that tensor alone, in pieces. Published files put different prefixes
-/// before the same names (`bert.`, `roberta.`, `transformer.`, none); here names are asked without, as in
-/// `embeddings.word_embeddings.weight`, and found with any of them. Heads are asked by their full names, such as `cls.predictions.bias`.
+/// Opening reads the headers only; a tensor is read when it is needed, in pieces. Published files
+/// put different prefixes before the same names (`bert.`, `roberta.`, `transformer.`, none): names
+/// here have no prefix, as in `embeddings.word_embeddings.weight`, and are found with any of them.
+/// Tensors of heads have their full names, such as `cls.predictions.bias`.
 #[derive(Debug)]
 pub struct Weights {
     folder: PathBuf,
@@ -46,15 +49,12 @@ pub struct Weights {
     tensors: BTreeMap<String, Stored>,
 }
 
-/// Where a tensor stands.
+/// A tensor and where it is.
 #[derive(Debug)]
 struct Stored {
+    /// The index of its file.
     file: usize,
-    kind: Kind,
-    shape: Vec<usize>,
-    /// Offset in the file and number of bytes.
-    start: u64,
-    bytes: u64,
+    info: TensorInfo,
     /// The hash of its bytes, once they have been read.
     digest: OnceLock<u128>,
 }
@@ -64,8 +64,8 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] if there are none in `safetensors` format, if a shard is missing, or if a header is damaged or contradicts the file's
-    /// length; [`Error::Io`] if a file cannot be read.
+    /// [`Error::Model`] if there are none in `safetensors` format, if a shard is missing, or if a
+    /// header is damaged or contradicts the file's length; [`Error::Io`] if a file cannot be read.
     pub fn open(folder: &Path) -> Result<Self> {
         let single = folder.join(ONE_FILE);
         if single.is_file() {
@@ -134,20 +134,17 @@ impl Weights {
             tensors: BTreeMap::new(),
         };
         for path in paths {
-            let file = TensorFile::open(path)?;
-            for entry in header::read(&file)? {
+            let (file, tensors) = TensorFile::open(path)?;
+            for (name, info) in tensors {
                 let stored = Stored {
                     file: weights.files.len(),
-                    kind: entry.kind,
-                    shape: entry.shape,
-                    start: entry.start,
-                    bytes: entry.bytes,
+                    info,
                     digest: OnceLock::new(),
                 };
-                if weights.tensors.insert(entry.name.clone(), stored).is_some() {
+                if weights.tensors.insert(name.clone(), stored).is_some() {
                     return Err(Error::model(
                         path,
-                        format!("tensor `{}` is in another shard as well", entry.name),
+                        format!("tensor `{name}` is in another shard as well"),
                     ));
                 }
             }
@@ -163,52 +160,56 @@ impl Weights {
 
     /// The shape of a tensor, if there is one of this name.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.find(name).map(|(_, stored)| stored.shape.as_slice())
+        self.find(name)
+            .map(|(_, stored)| stored.info.shape.as_slice())
     }
 
     /// The values of a tensor in f32, row after row.
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] if there is no tensor of this name (the message names the nearest ones), if its shape is not `shape`, if its type
-    /// is not f32, f16 or bf16, and if a value is infinite or not a number. [`Error::Io`] if the file cannot be read.
+    /// [`Error::Model`] if there is no tensor of this name (the message names the nearest ones), if
+    /// its shape is not `shape`, if its dtype is not f32, f16 or bf16, and if a value is infinite
+    /// or NaN. [`Error::Io`] if the file cannot be read.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let Some((published, stored)) = self.find(name) else {
             return Err(self.missing(name, shape));
         };
-        let file = &self.files[stored.file];
-        if stored.shape != shape {
+        let (file, info) = (&self.files[stored.file], &stored.info);
+        if info.shape != shape {
             return Err(Error::model(
                 file.path(),
                 format!(
                     "tensor `{published}`: expected the shape {shape:?}, found {:?}; do config.json and the weights belong together?",
-                    stored.shape
+                    info.shape
                 ),
             ));
         }
-        let Some(float) = stored.kind.float() else {
+        let Some(decode) = decoder(info.dtype) else {
             return Err(Error::model(
                 file.path(),
                 format!(
-                    "tensor `{published}`: expected numbers of type F32, F16 or BF16, found {}",
-                    stored.kind.name()
+                    "tensor `{published}`: expected the dtype F32, F16 or BF16, found {}",
+                    info.dtype
                 ),
             ));
         };
-        let mut values = Vec::with_capacity(stored.shape.iter().product());
+        let mut values = Vec::with_capacity(info.shape.iter().product());
         let mut hash = Xxh3::new();
-        file.for_each_piece(stored.start, stored.bytes, |piece| {
+        // Hashing a piece while it is in the cache costs less than reading the tensor a second
+        // time.
+        file.for_each_piece(info, |piece| {
             hash.update(piece);
-            float.decode(piece, &mut values);
+            decode(piece, &mut values);
         })?;
-        // Whichever reading is first, the bytes are the same.
+        // Another thread may have been first; the bytes are the same.
         let _ = stored.digest.set(hash.digest128());
         match values.iter().position(|value| !value.is_finite()) {
             None => Ok(values),
             Some(index) => Err(Error::model(
                 file.path(),
                 format!(
-                    "tensor `{published}`: expected finite numbers, found {} at {:?}; the file is damaged, or training diverged",
+                    "tensor `{published}`: expected finite values, found {} at {:?}; the file is damaged, or training diverged",
                     values[index],
                     place(index, shape)
                 ),
@@ -216,10 +217,11 @@ impl Weights {
         }
     }
 
-    /// A hash (XXH3, 128 bits) of the names, types, shapes and bytes of all tensors.
+    /// A hash (XXH3, 128 bits) of the names, dtypes, shapes and bytes of all tensors.
     ///
-    /// It is the same whatever the shards and the order of tensors in them. What has been read by [`Weights::tensor`] is not read again,
-    /// so that after loading a model it costs next to nothing; otherwise the files are read once, in pieces.
+    /// It does not depend on shards and on the order of tensors in them. Tensors that
+    /// [`Weights::tensor`] has read are not read again, so that it costs next to nothing after a
+    /// model was loaded; the others are read once, in pieces.
     ///
     /// # Errors
     ///
@@ -229,9 +231,9 @@ impl Weights {
         for (name, stored) in &self.tensors {
             hash.update(&(name.len() as u64).to_le_bytes());
             hash.update(name.as_bytes());
-            hash.update(stored.kind.name().as_bytes());
-            hash.update(&(stored.shape.len() as u64).to_le_bytes());
-            for size in &stored.shape {
+            hash.update(stored.info.dtype.to_string().as_bytes());
+            hash.update(&(stored.info.shape.len() as u64).to_le_bytes());
+            for size in &stored.info.shape {
                 hash.update(&(*size as u64).to_le_bytes());
             }
             hash.update(&self.digest(stored)?.to_le_bytes());
@@ -244,8 +246,7 @@ impl Weights {
             return Ok(*digest);
         }
         let mut hash = Xxh3::new();
-        self.files[stored.file]
-            .for_each_piece(stored.start, stored.bytes, |piece| hash.update(piece))?;
+        self.files[stored.file].for_each_piece(&stored.info, |piece| hash.update(piece))?;
         Ok(*stored.digest.get_or_init(|| hash.digest128()))
     }
 
@@ -282,7 +283,35 @@ impl Weights {
     }
 }
 
-/// Row, column and so on of the value at `index`.
+/// Appends the values of the bytes of whole elements.
+type Decode = fn(&[u8], &mut Vec<f32>);
+
+/// The decoder of a dtype; `None` unless it is a float of 16 or 32 bits.
+fn decoder(dtype: Dtype) -> Option<Decode> {
+    match dtype {
+        Dtype::F32 => Some(|piece, values| {
+            let (elements, _) = piece.as_chunks::<4>();
+            values.extend(elements.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+        }),
+        Dtype::F16 => Some(|piece, values| {
+            let (elements, _) = piece.as_chunks::<2>();
+            let elements = elements
+                .iter()
+                .map(|bytes| half::f16::from_le_bytes(*bytes));
+            values.extend(elements.map(half::f16::to_f32));
+        }),
+        Dtype::BF16 => Some(|piece, values| {
+            let (elements, _) = piece.as_chunks::<2>();
+            let elements = elements
+                .iter()
+                .map(|bytes| half::bf16::from_le_bytes(*bytes));
+            values.extend(elements.map(half::bf16::to_f32));
+        }),
+        _ => None,
+    }
+}
+
+/// The coordinates (row, column and so on) of the value at `index`.
 fn place(mut index: usize, shape: &[usize]) -> Vec<usize> {
     let mut place: Vec<usize> = shape
         .iter()

@@ -1,4 +1,4 @@
-//! What a field can do for a query: an option that it cannot honour is refused, never ignored.
+//! What a field can do for a query. An option that it cannot honour is refused, never ignored.
 
 use super::plan::Algorithm;
 use super::request::{Query, QueryKind, SearchOptions};
@@ -11,9 +11,11 @@ impl Snapshot {
     /// [`SearchOptions::algorithm`] may name for it.
     ///
     /// ```
-    /// use esparsa::{Algorithm, Index, Query, Schema};
+    /// use esparsa::{Algorithm, Index, Query, Schema, Text};
     ///
-    /// let index = Index::in_memory(Schema::new().text("text", "en")?)?;
+    /// let index = Index::in_memory(Schema::builder()
+    ///     .text("text", Text::new().analyzer("en"))
+    ///     .build()?)?;
     /// let query = Query::text("text", "volcanoes of Sicily");
     /// let algorithms = index.snapshot()?.algorithms(&query)?;
     /// assert!(algorithms.contains(&Algorithm::BlockMaxWand));
@@ -36,7 +38,7 @@ impl Snapshot {
         options.check()?;
         check_parameters(query)?;
         let is_approximate = options.recall < 1.0 || options.effort.is_some();
-        let is_sparse = !matches!(query.kind, QueryKind::Text { .. } | QueryKind::Dense(_));
+        let is_sparse = !matches!(query.kind, QueryKind::Text(_) | QueryKind::Dense(_));
         if is_approximate && (!is_sparse || query.all_terms) {
             let message = format!(
                 "expected a recall of 1, found {}: only sparse fields can be searched approximately, and only for \
@@ -63,7 +65,7 @@ impl Snapshot {
 /// Refuses parameters of scoring and matching that the query's kind does not have.
 pub(super) fn check_parameters(query: &Query) -> Result<()> {
     let message = match query.kind {
-        QueryKind::Text { .. } => return Ok(()),
+        QueryKind::Text(_) => return Ok(()),
         _ if query.bm25.is_some() => {
             "k1 and b are for words on a text field, and this query is a vector; leave them out"
         }
@@ -84,7 +86,7 @@ fn can_search(algorithm: Algorithm, query: &Query, field: &FieldOptions) -> bool
         Algorithm::Wand | Algorithm::BlockMaxWand | Algorithm::MaxScore => true,
         Algorithm::Ranges => {
             let ranges = SparseLayout::Ranges;
-            matches!(field, FieldOptions::Sparse { layout, .. } if *layout == ranges)
+            matches!(field, FieldOptions::Sparse(sparse) if sparse.layout == ranges)
         }
     }
 }
@@ -92,14 +94,17 @@ fn can_search(algorithm: Algorithm, query: &Query, field: &FieldOptions) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Bm25, Document, Index, Schema};
+    use crate::{Bm25, Dense, Document, Index, Schema, Sparse, Text};
 
     fn snapshot() -> Snapshot {
-        let schema = Schema::new().text("text", "english").unwrap();
-        let schema = schema.sparse("ranges", 3.0).unwrap();
-        let schema = schema.sparse("tiers", 3.0).unwrap();
-        let schema = schema.sparse_layout("tiers", SparseLayout::Tiers).unwrap();
-        let index = Index::in_memory(schema.dense("dense", 2).unwrap()).unwrap();
+        let schema = Schema::builder()
+            .text("text", Text::new().analyzer("english"))
+            .sparse("ranges", Sparse::new())
+            .sparse("tiers", Sparse::new().layout(SparseLayout::Tiers))
+            .dense("dense", Dense::new(2))
+            .build()
+            .unwrap();
+        let index = Index::in_memory(schema).unwrap();
         let mut writer = index.writer().unwrap();
         let document = Document::new("etna").with_text("text", "lava");
         let document = document.with_sparse("ranges", [("lava", 1.0)]);
@@ -124,7 +129,6 @@ mod tests {
         let snapshot = snapshot();
         let refused = snapshot.search_with(query, options).unwrap_err();
         assert!(refused.is_input(), "{refused}");
-        assert!(snapshot.search_unnamed(query, options).is_err());
         refused.to_string()
     }
 

@@ -2,20 +2,22 @@
 
 use std::ops::Range;
 
-use super::prepare::analyze;
 use super::request::{Query, QueryKind};
+use super::text::analyze;
 use crate::error::Result;
 use crate::format::FieldKind;
 use crate::index::Snapshot;
 
 impl Snapshot {
-    /// The words of `text` that have a term of a text query, as byte ranges in order; none for a sparse
-    /// query. The text is analyzed as the query's field is.
+    /// The words of `text` that have a term of a text query, as byte ranges in order; none for a query
+    /// of a vector. The text is analyzed as the query's field is.
     ///
     /// ```
-    /// use esparsa::{Index, Query, Schema};
+    /// use esparsa::{Index, Query, Schema, Text};
     ///
-    /// let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+    /// let index = Index::in_memory(Schema::builder()
+    ///     .text("text", Text::new().analyzer("english"))
+    ///     .build()?)?;
     /// let query = Query::text("text", "volcanic islands");
     /// let text = "An island of volcanic origin.";
     /// let ranges = index.snapshot()?.highlight(&query, text)?;
@@ -28,7 +30,7 @@ impl Snapshot {
     ///
     /// [`Error::InvalidInput`](crate::Error::InvalidInput) when the query's field is not a text field of the index.
     pub fn highlight(&self, query: &Query, text: &str) -> Result<Vec<Range<usize>>> {
-        let QueryKind::Text { text: words, .. } = &query.kind else {
+        let QueryKind::Text(words) = &query.kind else {
             return Ok(Vec::new());
         };
         let field = self.schema().expect(&query.field, FieldKind::Text)?.number;
@@ -56,7 +58,7 @@ impl Snapshot {
     ///
     /// As [`highlight`](Self::highlight).
     pub fn has_terms(&self, query: &Query) -> Result<bool> {
-        let QueryKind::Text { text, .. } = &query.kind else {
+        let QueryKind::Text(text) = &query.kind else {
             return Ok(true);
         };
         let field = self.schema().expect(&query.field, FieldKind::Text)?.number;
@@ -68,9 +70,11 @@ impl Snapshot {
     /// either; the analyzer option `stopwords` keeps them. Empty for a query of vectors.
     ///
     /// ```
-    /// use esparsa::{Index, Query, Schema};
+    /// use esparsa::{Index, Query, Schema, Text};
     ///
-    /// let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+    /// let index = Index::in_memory(Schema::builder()
+    ///     .text("text", Text::new().analyzer("english"))
+    ///     .build()?)?;
     /// let query = Query::text("text", "to be or not to be");
     /// let words = index.snapshot()?.words_without_terms(&query)?;
     /// assert_eq!(words, ["to", "be", "or", "not", "to", "be"]);
@@ -81,7 +85,7 @@ impl Snapshot {
     ///
     /// As [`highlight`](Self::highlight).
     pub fn words_without_terms(&self, query: &Query) -> Result<Vec<String>> {
-        let QueryKind::Text { text, .. } = &query.kind else {
+        let QueryKind::Text(text) = &query.kind else {
             return Ok(Vec::new());
         };
         let field = self.schema().expect(&query.field, FieldKind::Text)?.number;
@@ -101,10 +105,16 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Index, Schema};
+    use crate::{Index, Schema, Text};
 
     fn marked(analyzer: &str, query: &str, text: &str) -> Vec<String> {
-        let index = Index::in_memory(Schema::new().text("text", analyzer).unwrap()).unwrap();
+        let index = Index::in_memory(
+            Schema::builder()
+                .text("text", Text::new().analyzer(analyzer))
+                .build()
+                .unwrap(),
+        )
+        .unwrap();
         let query = Query::text("text", query);
         let ranges = index.snapshot().unwrap().highlight(&query, text).unwrap();
         ranges

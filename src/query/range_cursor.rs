@@ -127,9 +127,7 @@ impl<'a> RangeCursor<'a> {
 
     fn bound_of(&self, range: u32) -> u32 {
         let found = self.list.find(range);
-        found.map_or(0, |found| {
-            self.weight * u32::from(self.list.greatest_of(found))
-        })
+        found.map_or(0, |found| self.weight * u32::from(self.list.max_of(found)))
     }
 }
 
@@ -145,7 +143,7 @@ impl Cursor for RangeCursor<'_> {
     }
 
     fn bound(&self) -> u32 {
-        self.weight * u32::from(self.list.greatest_impact())
+        self.weight * u32::from(self.list.max_impact())
     }
 
     #[inline]
@@ -196,8 +194,8 @@ impl Cursor for RangeCursor<'_> {
         let ranges = start / RANGE_DOCUMENTS..end.div_ceil(RANGE_DOCUMENTS);
         let groups = self.list.groups().iter().zip(0u32..);
         let groups = groups.skip((ranges.start / GROUP_RANGES) as usize);
-        let all = self.list.greatest_impacts();
-        let mut greatest = 0;
+        let all = self.list.max_impacts();
+        let mut max = 0;
         for (group, number) in groups {
             let first = number * GROUP_RANGES;
             if first >= ranges.end {
@@ -206,15 +204,15 @@ impl Cursor for RangeCursor<'_> {
             if first >= ranges.start && first + GROUP_RANGES <= ranges.end {
                 let end = group.first() + group.present().count_ones() as usize;
                 let of_group = all.get(group.first()..end).unwrap_or(&[u8::MAX]);
-                greatest = greatest.max(of_group.iter().copied().max().unwrap_or(0));
+                max = max.max(of_group.iter().copied().max().unwrap_or(0));
                 continue;
             }
             let part = first.max(ranges.start)..(first + GROUP_RANGES).min(ranges.end);
             let bounds = part.filter_map(|range| self.list.find(range));
-            let bounds = bounds.map(|found| self.list.greatest_of(found));
-            greatest = greatest.max(bounds.max().unwrap_or(0));
+            let bounds = bounds.map(|found| self.list.max_of(found));
+            max = max.max(bounds.max().unwrap_or(0));
         }
-        self.weight * u32::from(greatest)
+        self.weight * u32::from(max)
     }
 
     fn add_window(&mut self, start: DocId, end: DocId, sums: &mut Window<u32>) {

@@ -13,7 +13,7 @@ pub(super) struct TierCursor<'a> {
     blocks: BlockCursor<'a, SparseBlockEntry>,
     term: usize,
     weight: u32,
-    greatest_impact: u32,
+    max_impact: u32,
 }
 
 impl<'a> TierCursor<'a> {
@@ -23,14 +23,14 @@ impl<'a> TierCursor<'a> {
             blocks: BlockCursor::new(tier.blocks),
             term,
             weight,
-            greatest_impact: u32::from(tier.greatest_impact),
+            max_impact: u32::from(tier.max_impact),
         }
     }
 
     #[inline]
     fn bound_of_block(&self, block: usize) -> u32 {
         match self.blocks.entry(block) {
-            Some(entry) => self.weight * u32::from(entry.greatest_impact()),
+            Some(entry) => self.weight * u32::from(entry.max_impact()),
             None => self.bound(),
         }
     }
@@ -49,7 +49,7 @@ impl Cursor for TierCursor<'_> {
 
     #[inline]
     fn bound(&self) -> u32 {
-        self.weight * self.greatest_impact
+        self.weight * self.max_impact
     }
 
     #[inline]
@@ -68,7 +68,7 @@ impl Cursor for TierCursor<'_> {
     }
 
     fn value(&self) -> u32 {
-        self.greatest_impact.saturating_sub(self.blocks.value())
+        self.max_impact.saturating_sub(self.blocks.value())
     }
 
     #[inline]
@@ -97,17 +97,17 @@ impl Cursor for TierCursor<'_> {
 
     #[inline]
     fn add_window(&mut self, start: DocId, end: DocId, sums: &mut Window<u32>) {
-        let (weight, greatest) = (self.weight, self.greatest_impact);
+        let (weight, max) = (self.weight, self.max_impact);
         self.blocks.for_window(start, end, |documents, values| {
             for (document, value) in documents.iter().zip(values) {
-                sums.add(*document, weight * greatest.saturating_sub(*value));
+                sums.add(*document, weight * max.saturating_sub(*value));
             }
         });
     }
 
     #[inline]
     fn find(&mut self, documents: &[DocId], matches: &mut Matches<u32>) {
-        let (weight, greatest) = (self.weight, self.greatest_impact);
+        let (weight, max) = (self.weight, self.max_impact);
         self.blocks.for_documents(documents, |found, before| {
             matches
                 .places
@@ -115,7 +115,7 @@ impl Cursor for TierCursor<'_> {
             let impacts = found
                 .values()
                 .iter()
-                .map(|value| greatest.saturating_sub(*value));
+                .map(|value| max.saturating_sub(*value));
             matches
                 .contributions
                 .extend(impacts.map(|impact| weight * impact));

@@ -1,4 +1,4 @@
-//! Which document has which score in which list.
+//! The scores of each document in all lists.
 
 use std::hash::Hash;
 
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 pub(super) struct Candidates<K> {
     lists: usize,
     rows: HashMap<K, usize>,
-    /// Documents in the order in which they were first met.
+    /// Documents in the order in which they first occur.
     documents: Vec<K>,
     /// For each document, its score in each list; `None` where the list lacks it.
     scores: Vec<Option<f64>>,
@@ -29,7 +29,7 @@ impl<K: Clone + Eq + Hash> Candidates<K> {
         }
     }
 
-    /// Adds the documents of the list with this number, from 0, with their scores in it.
+    /// Adds the documents of the list with this index, with their scores in it.
     ///
     /// # Errors
     ///

@@ -65,7 +65,7 @@ impl Fusion {
         })
     }
 
-    /// Sets what a weighted sum adds for documents that a list lacks; other methods have no use for it.
+    /// Sets what a weighted sum adds for documents that a list lacks; other methods ignore it.
     #[must_use]
     pub fn missing(mut self, score: Missing) -> Self {
         if let Method::WeightedSum { missing, .. } = &mut self.method {
@@ -74,7 +74,7 @@ impl Fusion {
         self
     }
 
-    /// Gives each list its weight, in the order of the lists; a list of weight 0 is left out.
+    /// Gives each list its weight, in the order of the lists; a list of weight 0 is ignored.
     ///
     /// Only their proportions matter for the order of the result.
     #[must_use]
@@ -97,14 +97,15 @@ impl Fusion {
 
     /// Fuses lists for one query: documents with their scores, best first.
     ///
-    /// The result is ordered by falling score, compared as 32-bit numbers, and where these are equal by rising document:
-    /// wrap documents in [`std::cmp::Reverse`] for the opposite.
+    /// The result is ordered by descending score, compared as f32, and where these are equal by
+    /// ascending document: wrap documents in [`std::cmp::Reverse`] for the opposite.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`], with the number of the list, when its scores are refused by [`Normalization::apply`] and
-    /// when it holds a document twice; when there is no list, when the number of weights is not that of the lists, and
-    /// when a weight is below 0, above [`MAX_SCORE`] or not a number, or none is above 0.
+    /// [`Error::InvalidInput`], with the number of the list, when its scores are refused by
+    /// [`Normalization::apply`] and when it holds a document twice; when there is no list, when the
+    /// number of weights is not that of the lists, and when a weight is below 0, above
+    /// [`MAX_SCORE`] or not a number, or none is above 0.
     pub fn fuse<K, L>(&self, lists: &[L]) -> Result<Vec<(K, f64)>>
     where
         K: Clone + Eq + Hash + Ord,
@@ -139,7 +140,7 @@ impl Fusion {
         Ok(ListScale { weight, missing })
     }
 
-    /// The lists that count, each with its number from 0 and its weight.
+    /// The lists with a weight above 0, each with its index and its weight.
     pub(super) fn counted(&self, lists: usize) -> Result<Vec<(usize, f64)>> {
         if lists == 0 {
             return Err(Error::invalid(
@@ -171,16 +172,17 @@ impl Fusion {
     }
 }
 
-/// Falling score, then rising document.
+/// Descending score, then ascending document.
 fn compare<K: Ord>(a: &(K, f64), b: &(K, f64)) -> Ordering {
-    // No score is NaN: finite scores within `MAX_SCORE` went in. `total_cmp` would tell 0.0 from -0.0.
+    // No score is NaN: finite scores within `MAX_SCORE` went in. `total_cmp` would order -0.0
+    // before 0.0.
     (b.1 as f32)
         .partial_cmp(&(a.1 as f32))
         .unwrap_or(Ordering::Equal)
         .then_with(|| a.0.cmp(&b.0))
 }
 
-/// Says in which list, counted from 0, the trouble is.
+/// Adds the number of the list, given from 0, to an error about its scores.
 fn in_list(error: Error, number: usize) -> Error {
     match error {
         Error::InvalidInput { message, .. } => {
@@ -280,12 +282,11 @@ mod tests {
 
     #[test]
     fn a_document_that_one_list_alone_holds_is_above_one_that_it_lacks() {
-        // The second list cannot tell them apart but by rank, and among equal scores `a` goes
-        // first.
+        // In the second list both have the same score, and `a` has the better rank.
         let lists = [vec![("z", -2.0)], vec![("a", 3.0), ("z", 3.0)]];
-        let normalizations = Normalization::ALL.into_iter();
+        let normalizations = Normalization::ALL.iter().copied();
         for normalization in normalizations.filter(|n| *n != Normalization::None) {
-            for missing in Missing::ALL {
+            for &missing in Missing::ALL {
                 for method in [
                     Method::WeightedSum {
                         normalization,

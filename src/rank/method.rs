@@ -6,8 +6,9 @@ use std::str::FromStr;
 use super::normalize::{Normalization, check_scores};
 use crate::error::{Error, Result};
 
-/// What a weighted sum adds for a document that a list lacks.
+/// What a weighted sum adds for a document that is missing from a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Missing {
     /// Zero.
     #[default]
@@ -20,9 +21,9 @@ pub enum Missing {
 
 impl Missing {
     /// All ways.
-    pub const ALL: [Self; 2] = [Self::Zero, Self::Lowest];
+    pub const ALL: &[Self] = &[Self::Zero, Self::Lowest];
 
-    /// The name on the command line.
+    /// The name, as [`FromStr`] reads it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Zero => "zero",
@@ -54,9 +55,10 @@ impl FromStr for Missing {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|m| m.name() == name);
-        found.ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(" or ");
+        let found = Self::ALL.iter().find(|way| way.name() == name);
+        found.copied().ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|way| way.name()).collect();
+            let names = names.join(" or ");
             Error::invalid(format!(
                 "unknown score of missing documents `{name}`; expected {names}"
             ))
@@ -66,22 +68,24 @@ impl FromStr for Missing {
 
 /// How the scores of a document in several lists become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Method {
-    /// The sum of `1 / (k + rank)`: scores play no part but for the ranks that they give.
+    /// The sum of `1 / (k + rank)`: scores count only through the ranks that they give.
     ReciprocalRank {
-        /// What is added to each rank; the greater, the less the first ranks stand out.
+        /// What is added to each rank; the higher, the less the first ranks matter.
         k: u32,
     },
     /// The weighted sum of normalized scores.
     WeightedSum {
         /// What makes the scores comparable.
         normalization: Normalization,
-        /// What documents get that a list lacks.
+        /// The score of documents that a list lacks.
         missing: Missing,
     },
     /// The sum of normalized scores, times the weights of the lists that hold the document.
     CombMnz {
-        /// What makes the scores comparable. Below 0, a score lowers more the more lists agree: z-score suits badly.
+        /// What makes the scores comparable. Below 0, a score lowers more the more lists agree:
+        /// z-score suits badly.
         normalization: Normalization,
     },
     /// The max weighted normalized score.

@@ -1,9 +1,10 @@
-//! Making one ranking of several: score normalization and fusion.
+//! One ranking from several: score normalization, fusion and re-ranking.
 //!
-//! What comes in: for one query, the ranked lists of several systems or of several fields of one index, as pairs of
-//! document and score, as [`Hit`](crate::query::Hit)s, or as whole [`Run`](crate::eval::Run)s. What goes out: one ranked
-//! list, or one run. Invariant: nothing here searches, reads an index or a file, or looks at a judgement; the result
-//! depends on documents, scores and weights alone, never on the order of a hash table.
+//! What comes in: for one query, the ranked lists of several systems or of several fields of one
+//! index, as pairs of document and score, as [`Hit`](crate::query::Hit)s, or as whole
+//! [`Run`](crate::eval::Run)s. What goes out: one ranked list, or one run. Invariant: nothing here
+//! searches, reads an index or a file, or looks at a judgement; the result depends on documents,
+//! scores and weights alone, never on the order of a hash table.
 //!
 //! ```
 //! use esparsa::rank::{Fusion, Normalization};
@@ -26,25 +27,26 @@
 //! | `normalize` | [`Normalization`]: the scores of one list on a scale of their own |
 //! | `method` | [`Method`] and [`Missing`]: how the scores of a document in several lists become one |
 //! | `fusion` | [`Fusion`]: weights, and the fusion of lists for one query |
-//! | `candidates` | which document has which score in which list |
+//! | `candidates` | the scores of each document in all lists |
 //! | `hits` | [`Fusion::fuse_hits`]: results of several searches in one snapshot |
 //! | `rerank` | [`Scorer`] and [`rerank()`]: hits scored again by something that reads them |
 //! | `runs` | [`Fusion::fuse_runs`] and [`Normalization::normalize_run`] |
 //!
 //! # Methods
 //!
-//! A list holds documents best first, `s` is the score of a document in it after normalization, `w` the weight of the
-//! list, and `rank` counts from 1.
+//! A list holds documents best first, `s` is the score of a document in it after normalization, `w`
+//! the weight of the list, and `rank` counts from 1.
 //!
 //! | method | score of a document | a list that lacks it |
 //! | --- | --- | --- |
 //! | reciprocal rank (Cormack, Clarke and Büttcher, SIGIR 2009) | sum of `w / (k + rank)` | adds nothing |
 //! | weighted sum; with all weights 1 CombSUM (Fox and Shaw, TREC-2) | sum of `w · s` | adds `w` times what [`Missing`] says |
 //! | CombMNZ (Fox and Shaw), weighted as WMNZ (Wu and Crestani, CIKM 2002) | sum of `s` times sum of `w` | adds to neither |
-//! | CombMAX (Fox and Shaw) | max of `w · s` | is not asked |
+//! | CombMAX (Fox and Shaw) | max of `w · s` | is ignored |
 //!
-//! A list without results lacks every document. A list of weight 0 is left out as if it had not been given: documents
-//! that no other list holds are not in the result, and neither are queries that no other run holds.
+//! A list without results lacks every document. A list of weight 0 is ignored as if it had not been
+//! passed: documents that no other list holds are not in the result, and neither are queries that
+//! no other run holds.
 //!
 //! # Normalizations, and what a missing document gets
 //!
@@ -57,69 +59,46 @@
 //! | sigmoid | `1 / (1 + e^-x)` | 0 to 1 | as a score of minus infinity |
 //! | rank | `1 - (rank - 1) / length` | above 0, to 1 | one step after the last document |
 //!
-//! Min-max, sum and z-score are the Standard, Sum and ZMUV of Montague and Aslam (CIKM 2001). Two ways to score a
-//! missing document are in use, and a weighted sum takes either: [`Missing::Zero`], the default, is what metasearch and
-//! `ranx` do; [`Missing::Lowest`] is the lowest normalized score of that list, as sums of raw sparse and dense scores
-//! commonly do. They are the same under min-max and sum. Under z-score and under none with scores below 0, zero
-//! ranks a document that a list lacks above documents that it holds: prefer [`Missing::Lowest`] there.
+//! Min-max, sum and z-score are the Standard, Sum and ZMUV of Montague and Aslam (CIKM 2001). Two
+//! ways to score a missing document are in use, and a weighted sum takes either: [`Missing::Zero`],
+//! the default, is what metasearch and `ranx` do; [`Missing::Lowest`] is the lowest normalized
+//! score of that list, as sums of raw sparse and dense scores commonly do. They are the same under
+//! min-max and sum. Under z-score and under none with scores below 0, zero ranks a document that a
+//! list lacks above documents that it holds: prefer [`Missing::Lowest`] there.
 //!
 //! # Which normalization suits
 //!
-//! Measured as nDCG@10 with BM25 (k1 0.9, b 0.4) and MiniLM-L6, an English model of 22 million parameters trained on other texts, on four collections: debian-en
-//! (2,913 queries) and cacm (52) in English, and, far from what the model knows, faquad in Portuguese (900) and korquad in Korean (5,774). Both lists weigh
-//! the same.
-//!
-//! *Re-ranking*: the model scores the first 100 of BM25, and the sum of both ranks them.
-//!
-//! | | debian-en | cacm | faquad | korquad |
-//! | --- | ---: | ---: | ---: | ---: |
-//! | BM25 | 0.6946 | 0.4925 | 0.9088 | 0.9652 |
-//! | the model's order alone | 0.6398 | 0.4922 | 0.5768 | 0.1441 |
-//! | sum, z-score | **0.7339** | 0.5719 | 0.9077 | 0.9361 |
-//! | sum, min-max | 0.7326 | **0.5738** | 0.9050 | 0.9299 |
-//! | sum, sum | 0.7212 | 0.5493 | **0.9159** | 0.9625 |
-//! | sum, none | 0.7041 | 0.5066 | 0.9123 | **0.9651** |
-//! | reciprocal rank | 0.7023 | 0.5589 | 0.7742 | 0.4556 |
-//! | sum, rank | 0.6970 | 0.5545 | 0.7600 | 0.4075 |
-//! | sum, sigmoid | 0.6590 | 0.5265 | 0.8595 | 0.4588 |
-//!
-//! *Fusion* of the first 1,000 of BM25 and the first 1,000 of a dense search with the model:
-//!
-//! | | debian-en | cacm | faquad | korquad |
-//! | --- | ---: | ---: | ---: | ---: |
-//! | dense search | 0.6096 | 0.4297 | 0.5253 | 0.0585 |
-//! | sum, z-score | **0.7434** | **0.5911** | 0.8858 | 0.9410 |
-//! | sum, sum | **0.7434** | 0.5897 | **0.8981** | **0.9653** |
-//! | sum, min-max | 0.7393 | 0.5760 | 0.8914 | 0.9465 |
-//! | reciprocal rank | 0.7012 | 0.5559 | 0.7474 | 0.3452 |
-//! | sum, rank | 0.6921 | 0.5525 | 0.7888 | 0.3185 |
-//! | sum, sigmoid | 0.6551 | 0.5250 | 0.8595 | 0.4587 |
-//!
-//! So: z-score or min-max for re-ranking with a model that knows the language; sum where it may not, since it lets the flat scores of a model that cannot
-//! tell documents apart weigh little. What looks at ranks alone takes a bad model at its word. A sigmoid of BM25's scores, which are far above 0, is 1 for
-//! all of them: it is for logits. On debian-en the fused run beats BM25 by 0.049 (paired randomization, p below 0.0001), on cacm by 0.099 (p 0.0003).
+//! Z-score or min-max for re-ranking with a model that knows the language; sum where it may not,
+//! because a model that cannot tell documents apart gives flat scores, and sum lets these weigh
+//! little. Methods that use ranks alone trust a bad model as much as a good one. The sigmoid is for
+//! logits: BM25's scores are far above 0, where it is 1 for all of them. The measurements behind
+//! this are in `benches/README.md`, section "Fusion and re-ranking".
 //!
 //! # Edges
 //!
 //! - Where all scores of a list are equal, and so where it has one document, min-max and z-score
 //!   give 1, and sum gives 1 over their number: the documents were found, and 0 is what a missing
 //!   document gets. [`Missing::Lowest`] is 0 for such a list, unless scores are not normalized.
-//! - Ranks within equal scores are those of the list. In a run that is the order in which evaluation judges it.
-//! - Results are ordered by falling score, compared as 32-bit numbers as evaluation does. Ties go to the lower
-//!   [`DocAddress`](crate::DocAddress) among hits, as in search; to the higher document name in runs, as in evaluation.
+//! - Ranks within equal scores are those of the list. In a run that is the order that evaluation
+//!   uses.
+//! - Results are ordered by descending score, compared as 32-bit numbers as evaluation does. Ties
+//!   go to the lower [`DocAddress`](crate::DocAddress) among hits, as in search; to the higher
+//!   document name in runs, as in evaluation.
 //! - Scores that are not finite, or beyond ±[`MAX_SCORE`], are refused.
 //!
 //! # Beside `ranx`
 //!
-//! The tests hold every method and normalization that is also in `ranx` 0.3.21 to its figures, within 1e-6. It does
-//! otherwise in these places:
+//! The tests hold every method and normalization that is also in `ranx` 0.3.21 to its figures,
+//! within 1e-6. It differs in these points:
 //!
 //! - Where all scores of a list are equal, its min-max, sum and zmuv give 0, as if nothing had been
 //!   found.
-//! - It divides by at least 1e-9, so that scores closer together than that do not fill the range. Here they do.
+//! - It divides by at least 1e-9, so that scores closer together than that do not fill the range.
+//!   Here they do.
 //! - It keeps the documents of a list of weight 0, with score 0 if no other list has them.
-//! - It refuses runs that lack a query of another, and its z-score loses other queries where a list is empty. Here a run
-//!   that lacks a query has an empty list for it, and an empty list is a list like any other.
+//! - It refuses runs that lack a query of another, and its z-score loses other queries where a list
+//!   is empty. Here a run that lacks a query has an empty list for it, and an empty list is a list
+//!   like any other.
 //! - Among equal scores its ranks are those of an unstable sort.
 //!
 //! It has no sigmoid, and no weights for reciprocal rank and CombMAX.
@@ -135,4 +114,6 @@ mod runs;
 pub use fusion::Fusion;
 pub use method::{Method, Missing};
 pub use normalize::{MAX_SCORE, Normalization};
-pub use rerank::{Scorer, rerank};
+pub use rerank::rerank;
+
+pub use crate::scorer::Scorer;

@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// Max size of a score or a weight: sums and products of any number of them stay finite.
+/// Max absolute value of a score or a weight: sums and products of many of them stay finite.
 pub const MAX_SCORE: f64 = 1e150;
 
 /// How the scores of a list are made comparable with those of other lists.
 ///
-/// The [module](crate::rank) has the formulas, and says what documents get that a list lacks.
+/// The [module](crate::rank) has the formulas, and the scores of documents that a list lacks.
 ///
 /// ```
 /// use esparsa::rank::Normalization;
@@ -22,6 +22,7 @@ pub const MAX_SCORE: f64 = 1e150;
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Normalization {
     /// Scores as they are.
     None,
@@ -33,15 +34,16 @@ pub enum Normalization {
     /// Mean 0 and standard deviation 1, that of the list as a whole population; where all are
     /// equal, they become 1.
     ZScore,
-    /// The logistic function: logits become probabilities. From about 17 on, scores are equal as 32-bit numbers.
+    /// The logistic function: logits become probabilities. From about 17 on, scores are equal in
+    /// f32.
     Sigmoid,
-    /// Scores are forgotten: the first of n documents gets 1, the last 1/n, the steps are equal.
+    /// Scores are ignored: the first of n documents gets 1, the last 1/n, in equal steps.
     Rank,
 }
 
 impl Normalization {
     /// All normalizations.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: &[Self] = &[
         Self::None,
         Self::MinMax,
         Self::Sum,
@@ -50,7 +52,7 @@ impl Normalization {
         Self::Rank,
     ];
 
-    /// The name on the command line.
+    /// The name, as [`FromStr`] reads it.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -62,16 +64,16 @@ impl Normalization {
         }
     }
 
-    /// Normalizes the scores of one list, best first; as many come back, in the same order.
+    /// Normalizes the scores of one list, best first; the result has the same length and order.
     ///
     /// Where all scores are equal, as for a run's only hit, min-max and z-score give 1 and sum
-    /// gives 1 over their number: 0 would say that the documents were not found. No score ends
-    /// above one that it was below.
+    /// gives 1 over their number: 0 would say that the documents were not found. The order of
+    /// scores is kept.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when a score is not finite or beyond ±[`MAX_SCORE`], and when one is above the one
-    /// before it, compared as 32-bit numbers.
+    /// [`Error::InvalidInput`] when a score is not finite or beyond ±[`MAX_SCORE`], and when one is
+    /// above the one before it, compared as f32.
     pub fn apply(self, scores: &[f64]) -> Result<Vec<f64>> {
         check_scores(scores)?;
         Ok(match self {
@@ -95,9 +97,10 @@ impl FromStr for Normalization {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|n| n.name() == name);
-        found.ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
+        let found = Self::ALL.iter().find(|way| way.name() == name);
+        found.copied().ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|way| way.name()).collect();
+            let names = names.join(", ");
             Error::invalid(format!(
                 "unknown normalization `{name}`; expected one of {names}"
             ))
@@ -105,7 +108,7 @@ impl FromStr for Normalization {
     }
 }
 
-/// Refuses scores that cannot be added up, and lists that are not best first.
+/// Refuses scores that are not finite or too large to add up, and lists that are not best first.
 pub(super) fn check_scores(scores: &[f64]) -> Result<()> {
     for (index, &score) in scores.iter().enumerate() {
         let rank = index + 1;
@@ -114,7 +117,7 @@ pub(super) fn check_scores(scores: &[f64]) -> Result<()> {
                 "expected a finite score between -{MAX_SCORE:e} and {MAX_SCORE:e}, found {score} at rank {rank}"
             )));
         }
-        // As evaluation compares scores: a run may have any order within equal 32-bit numbers.
+        // Evaluation compares scores as f32: a run may have any order within equal ones.
         if index > 0 && score as f32 > scores[index - 1] as f32 {
             return Err(Error::invalid(format!(
                 "expected the best document first, found score {score} after {} at rank {rank}; sort the list by score",
@@ -125,8 +128,8 @@ pub(super) fn check_scores(scores: &[f64]) -> Result<()> {
     Ok(())
 }
 
-/// Lowest and highest score, `None` where nothing tells the documents apart. The list is in order as 32-bit numbers
-/// only, so its ends may not be them.
+/// The min and max score, `None` if they are equal. The list is sorted only as f32, so that its
+/// first and last score need not be the max and min.
 fn range(scores: &[f64]) -> Option<(f64, f64)> {
     let lowest = scores.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -159,7 +162,7 @@ fn z_score(scores: &[f64]) -> Vec<f64> {
     };
     let count = scores.len() as f64;
     let mean = scores.iter().sum::<f64>() / count;
-    // In units of the range, squares of deviations neither vanish nor overflow.
+    // Relative to the range, squares of deviations neither underflow nor overflow.
     let range = highest - lowest;
     let deviations = scores.iter().map(|x| (x - mean) / range);
     let variance = deviations.clone().map(|d| d * d).sum::<f64>() / count;
@@ -167,7 +170,7 @@ fn z_score(scores: &[f64]) -> Vec<f64> {
     deviations.map(|d| d / deviation).collect()
 }
 
-/// The exponent is never above 0, so that nothing overflows and both ends keep their digits.
+/// The exponent is never above 0: nothing overflows, and small results keep their precision.
 fn sigmoid(x: f64) -> f64 {
     let small = (-x.abs()).exp();
     if x < 0.0 {
@@ -199,7 +202,7 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for normalization in Normalization::ALL {
+        for &normalization in Normalization::ALL {
             assert_eq!(
                 normalization.to_string().parse::<Normalization>().unwrap(),
                 normalization
@@ -259,7 +262,7 @@ mod tests {
 
     #[test]
     fn an_empty_list_stays_empty() {
-        for normalization in Normalization::ALL {
+        for &normalization in Normalization::ALL {
             assert!(apply(normalization, &[]).is_empty());
         }
     }
@@ -296,7 +299,7 @@ mod tests {
     #[test]
     fn scores_that_cannot_be_added_are_refused_with_their_rank() {
         for score in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e151] {
-            for normalization in Normalization::ALL {
+            for &normalization in Normalization::ALL {
                 let error = normalization.apply(&[2.0, score]).unwrap_err().to_string();
                 let expected = format!("found {score} at rank 2");
                 assert!(

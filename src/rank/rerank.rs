@@ -2,27 +2,20 @@
 
 use std::cmp::Ordering;
 
+use super::hits::check_snapshots;
 use crate::error::{Error, Result};
-use crate::query::Hit;
-
-/// Something that scores documents for a query by reading both, such as a cross-encoder.
-pub trait Scorer {
-    /// A score for each document, the higher the better; scores of different queries need not be comparable.
-    ///
-    /// # Errors
-    ///
-    /// What scoring gives; every score that comes back is finite.
-    fn scores(&self, query: &str, documents: &[&str]) -> Result<Vec<f32>>;
-}
+use crate::index::DocAddress;
+use crate::query::{Hit, Hits};
+use crate::scorer::Scorer;
 
 /// Scores hits again and puts them into the order of their new scores.
 ///
-/// `texts` are the hits' documents, one for each, in the same order. Equal scores keep the order that the hits had: where the scorer
-/// sees no difference, the search's opinion stays.
+/// `hits` are pairs of a hit and the text of its document. Equal scores keep the order in which the hits came: where the
+/// scorer sees no difference, the order of the search stays.
 ///
 /// ```
 /// use esparsa::rank::{Scorer, rerank};
-/// use esparsa::{Document, Index, Query, Result, Schema};
+/// use esparsa::{Document, Index, Query, Result, Schema, Text};
 ///
 /// /// Prefers short documents.
 /// struct Brevity;
@@ -33,59 +26,60 @@ pub trait Scorer {
 ///     }
 /// }
 ///
-/// let index = Index::in_memory(Schema::new().text("text", "english")?)?;
+/// let index = Index::in_memory(Schema::builder()
+///     .text("text", Text::new().analyzer("english"))
+///     .build()?)?;
 /// let mut writer = index.writer()?;
 /// writer.add(Document::new("long").with_text("text", "A bee, another bee, and a third bee."))?;
 /// writer.add(Document::new("short").with_text("text", "A bee."))?;
 /// writer.commit()?;
 ///
 /// let hits = index.snapshot()?.search(&Query::text("text", "bee"), 10)?;
-/// let texts: Vec<&str> = hits
-///     .iter()
-///     .map(|hit| if hit.id == "long" { "A bee, another bee, and a third bee." } else { "A bee." })
-///     .collect();
-/// let hits = rerank(&Brevity, "bee", &hits, &texts)?;
-/// assert_eq!((hits[0].id.as_str(), hits[0].score), ("short", -6.0));
+/// let with_texts = hits.iter().map(|hit| {
+///     let text = match hit.id()?.as_str() {
+///         "long" => "A bee, another bee, and a third bee.",
+///         _ => "A bee.",
+///     };
+///     Ok((hit, text))
+/// });
+/// let hits = rerank(&Brevity, "bee", with_texts.collect::<Result<Vec<_>>>()?)?;
+/// assert_eq!(hits.ids()?, ["short", "long"]);
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 ///
 /// # Errors
 ///
-/// What the scorer gives, and [`Error::InvalidInput`] when there are not as many texts as hits or the scorer gives another number of scores, or one
-/// that is not finite.
-pub fn rerank(
+/// What the scorer gives, and [`Error::InvalidInput`] when it gives more or fewer scores than there
+/// are hits, or one that is not finite, and when the hits are not of one snapshot.
+pub fn rerank<'a, T: AsRef<str>>(
     scorer: &(impl Scorer + ?Sized),
     query: &str,
-    hits: &[Hit],
-    texts: &[&str],
-) -> Result<Vec<Hit>> {
-    if hits.len() != texts.len() {
-        return Err(Error::invalid(format!(
-            "expected a text for each of {} hits, found {}",
-            hits.len(),
-            texts.len()
-        )));
-    }
-    let scores = scorer.scores(query, texts)?;
+    hits: impl IntoIterator<Item = (Hit<'a>, T)>,
+) -> Result<Hits> {
+    let (hits, texts): (Vec<Hit<'a>>, Vec<T>) = hits.into_iter().unzip();
+    check_snapshots(hits.iter().map(Hit::snapshot))?;
+    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+    let scores = scorer.scores(query, &texts)?;
     if scores.len() != hits.len() || scores.iter().any(|score| !score.is_finite()) {
         return Err(Error::invalid(format!(
             "expected {} finite scores, found {scores:?}; the scorer is broken",
             hits.len()
         )));
     }
-    let mut scored: Vec<Hit> = hits.to_vec();
-    for (hit, score) in scored.iter_mut().zip(scores) {
-        hit.score = score;
-    }
-    // A stable sort of numbers that are all finite.
-    scored.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal));
-    Ok(scored)
+    let Some(first) = hits.first() else {
+        return Ok(Hits::default());
+    };
+    let addresses = hits.iter().map(|hit| hit.address);
+    let mut scored: Vec<(DocAddress, f32)> = addresses.zip(scores).collect();
+    // The sort is stable and all scores are finite: equal scores keep their order.
+    scored.sort_by(|(_, a), (_, b)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
+    Ok(Hits::new(first.snapshot().clone(), scored))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::DocAddress;
+    use crate::{Document, Index, Query, Schema, Text};
 
     /// Gives scores that were set.
     struct Set(Vec<f32>);
@@ -96,22 +90,25 @@ mod tests {
         }
     }
 
-    fn hits(ids: &[&str]) -> Vec<Hit> {
-        let hits = ids.iter().zip(0..).map(|(id, number)| Hit {
-            id: (*id).to_owned(),
-            score: 9.0,
-            address: DocAddress {
-                segment: 0,
-                document: 100 - number,
-            },
-        });
-        hits.collect()
+    /// Hits of equal scores, of documents with these ids.
+    fn hits(ids: &[&str]) -> Hits {
+        let schema = Schema::builder().text("text", Text::new()).build();
+        let index = Index::in_memory(schema.unwrap()).unwrap();
+        let mut writer = index.writer().unwrap();
+        for id in ids {
+            writer
+                .add(Document::new(*id).with_text("text", "bee"))
+                .unwrap();
+        }
+        writer.commit().unwrap();
+        let query = Query::text("text", "bee");
+        index.snapshot().unwrap().search(&query, 10).unwrap()
     }
 
     fn order(scores: &[f32]) -> Result<Vec<String>> {
         let hits = hits(&["a", "b", "c"]);
-        let reranked = rerank(&Set(scores.to_vec()), "q", &hits, &["", "", ""])?;
-        Ok(reranked.into_iter().map(|hit| hit.id).collect())
+        let with_texts = hits.iter().map(|hit| (hit, ""));
+        rerank(&Set(scores.to_vec()), "q", with_texts)?.ids()
     }
 
     #[test]
@@ -125,6 +122,6 @@ mod tests {
     fn a_broken_scorer_is_an_error() {
         assert!(order(&[0.5, 0.9]).is_err());
         assert!(order(&[0.5, 0.9, f32::NAN]).is_err());
-        assert!(rerank(&Set(Vec::new()), "q", &hits(&["a"]), &[]).is_err());
+        assert!(order(&[]).is_err());
     }
 }

@@ -13,8 +13,9 @@ use crate::eval::{Run, ScoredDocument};
 impl Fusion {
     /// Fuses runs, query by query.
     ///
-    /// The result has every query of every run that counts, in the order in which they are first met; a run that lacks
-    /// a query has an empty list for it. Documents are ranked as evaluation does, [`Run::ranked`], before and after.
+    /// The result has every query of every run that counts, in the order in which they first occur;
+    /// a run that lacks a query has an empty list for it. Documents are ranked as evaluation does,
+    /// [`Run::ranked`], before and after.
     ///
     /// ```
     /// use esparsa::eval::Run;
@@ -33,11 +34,11 @@ impl Fusion {
     /// Those of [`Fusion::fuse`]; a list is a run.
     pub fn fuse_runs<R: Borrow<Run>>(&self, runs: &[R]) -> Result<Run> {
         let counted = self.counted(runs.len())?;
-        let mut met = HashSet::new();
+        let mut seen = HashSet::new();
         let mut fused = Run::new();
         for (number, _) in counted {
             for query in runs[number].borrow().queries() {
-                if met.insert(query) {
+                if seen.insert(query) {
                     fused.insert(query, self.fuse_query(runs, query)?)?;
                 }
             }
@@ -63,7 +64,8 @@ impl Fusion {
 }
 
 impl Normalization {
-    /// Normalizes the scores of a run, query by query; documents come in the order of [`Run::ranked`].
+    /// Normalizes the scores of a run, query by query; documents come in the order of
+    /// [`Run::ranked`].
     ///
     /// ```
     /// use esparsa::eval::Run;
@@ -77,7 +79,8 @@ impl Normalization {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`](crate::Error::InvalidInput) when a score is beyond ±[`MAX_SCORE`](super::MAX_SCORE).
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) when a score is beyond
+    /// ±[`MAX_SCORE`](super::MAX_SCORE).
     pub fn normalize_run(self, run: &Run) -> Result<Run> {
         let mut normalized = Run::new();
         for query in run.queries() {
@@ -122,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn queries_of_all_runs_that_count_come_in_the_order_first_met() {
+    fn queries_of_all_runs_that_count_are_in_the_order_of_first_occurrence() {
         let runs = [
             run("2 Q0 a 1 1 t\n"),
             run("9 Q0 a 1 1 t\n"),
@@ -140,13 +143,13 @@ mod tests {
         empty.insert("q", Vec::new()).unwrap();
         let fused = Fusion::default().fuse_runs(&[empty.clone()]).unwrap();
         assert_eq!(fused, empty);
-        for normalization in Normalization::ALL {
+        for &normalization in Normalization::ALL {
             assert_eq!(normalization.normalize_run(&empty).unwrap(), empty);
         }
     }
 
     #[test]
-    fn scores_equal_as_32_bit_numbers_may_rise() {
+    fn scores_equal_in_f32_may_be_unsorted() {
         let close = run("q Q0 b 1 1.0 t\nq Q0 a 2 1.000000001 t\n");
         let normalized = Normalization::MinMax.normalize_run(&close).unwrap();
         assert_eq!(order(&normalized, "q"), ["a", "b"]);

@@ -1,24 +1,26 @@
 //! An order of documents in which those that share terms are close: recursive graph bisection.
 //!
-//! Dhulipala et al., "Compressing graphs and indexes with recursive graph bisection", KDD 2016; the form without
-//! sorting, and the partition by the median of the gains, as in Mackenzie et al., "Faster index reordering with bipartite
-//! graph partitioning", SIGIR 2021.
+//! Dhulipala et al., "Compressing graphs and indexes with recursive graph bisection", KDD 2016; the
+//! form without sorting, and the partition by the median of the gains, as in Mackenzie et al.,
+//! "Faster index reordering with bipartite graph partitioning", SIGIR 2021.
 //!
-//! The documents are cut in halves; documents change sides as long as that brings the postings of terms
-//! closer together; then each half is cut in the same way, down to [`LEAF`] documents. The cost of a term with d
-//! postings among n documents is estimated as d · log2(n / (d + 1)) bits. Every node works on a copy of its documents' terms, under
-//! numbers of its own and without those that all or only one of its documents have: the copies of deep nodes fit the
-//! caches. The result depends on the documents alone, not on the number of threads.
+//! The documents are cut in halves; documents change sides as long as that brings the postings of
+//! terms closer together; then each half is cut in the same way, down to [`LEAF`] documents. The
+//! cost of a term with d postings among n documents is estimated as d · log2(n / (d + 1)) bits.
+//! Every node works on a copy of its documents' terms, under numbers of its own and without those
+//! that all or only one of its documents have: the copies of deep nodes fit the caches. The result
+//! depends on the documents alone, not on the number of threads.
 
+use crate::executor::CancelToken;
 use crate::format::DocId;
 
-/// Nodes of so many documents stay as they are.
+/// Nodes of at most this many documents stay as they are.
 const LEAF: usize = 16;
 /// Rounds of moving documents, unless one moves less than one document in [`SETTLED_SHARE`].
 const ROUNDS: usize = 12;
 const SETTLED_SHARE: usize = 200;
 /// Nodes of fewer documents are not worth a thread.
-const LEAST_FOR_THREADS: usize = 4_096;
+const MIN_FOR_THREADS: usize = 4_096;
 
 /// Terms of documents, by numbers: those of a document lie together.
 #[derive(Default)]
@@ -40,7 +42,8 @@ impl Forward {
         self.terms.get(start..end).unwrap_or_default()
     }
 
-    /// The terms of some of the documents under new numbers, without those that no cut can tell apart.
+    /// The terms of some of the documents under new numbers, without those that no cut can tell
+    /// apart.
     fn part(&self, places: &[u32]) -> Self {
         let mut numbers = vec![0u32; self.term_count];
         for place in places {
@@ -73,25 +76,32 @@ impl Forward {
     }
 }
 
-/// The documents in their new order.
-pub(super) fn order(forward: Forward, threads: usize) -> Vec<DocId> {
+/// The documents in their new order; `None` when `cancel` was set meanwhile.
+pub(super) fn order(forward: Forward, threads: usize, cancel: &CancelToken) -> Option<Vec<DocId>> {
     let documents: Vec<DocId> = (0..).take(forward.ends.len()).collect();
     let mut out = documents.clone();
     let root = forward.part(&documents);
     drop(forward);
-    bisect(root, documents, &mut out, threads.max(1));
-    out
+    bisect(root, documents, &mut out, threads.max(1), cancel);
+    (!cancel.is_cancelled()).then_some(out)
 }
 
-fn bisect(forward: Forward, documents: Vec<DocId>, out: &mut [DocId], threads: usize) {
-    if documents.len() <= LEAF {
+fn bisect(
+    forward: Forward,
+    documents: Vec<DocId>,
+    out: &mut [DocId],
+    threads: usize,
+    cancel: &CancelToken,
+) {
+    // The order of cancelled work is not used.
+    if documents.len() <= LEAF || cancel.is_cancelled() {
         out.copy_from_slice(&documents);
         return;
     }
     // Whole leaves on the left, so that they stand at multiples of their size.
     let half = (documents.len().div_ceil(2)).next_multiple_of(LEAF);
     let half = half.min((documents.len() - 1) / LEAF * LEAF);
-    let places = Split::new(&forward, half, threads).settle();
+    let places = Split::new(&forward, half, threads).settle(cancel);
     let (left, right) = places.split_at(half);
     let of = |places: &[u32]| -> Vec<DocId> {
         let documents = places.iter().map(|p| documents.get(*p as usize));
@@ -104,14 +114,14 @@ fn bisect(forward: Forward, documents: Vec<DocId>, out: &mut [DocId], threads: u
     drop((forward, documents, places));
     let [left, right] = parts;
     let (left_out, right_out) = out.split_at_mut(half);
-    if threads > 1 && right.1.len() >= LEAST_FOR_THREADS {
+    if threads > 1 && right.1.len() >= MIN_FOR_THREADS {
         std::thread::scope(|scope| {
-            scope.spawn(|| bisect(left.0, left.1, left_out, threads / 2));
-            bisect(right.0, right.1, right_out, threads - threads / 2);
+            scope.spawn(|| bisect(left.0, left.1, left_out, threads / 2, cancel));
+            bisect(right.0, right.1, right_out, threads - threads / 2, cancel);
         });
     } else {
-        bisect(left.0, left.1, left_out, 1);
-        bisect(right.0, right.1, right_out, 1);
+        bisect(left.0, left.1, left_out, 1, cancel);
+        bisect(right.0, right.1, right_out, 1, cancel);
     }
 }
 
@@ -124,8 +134,8 @@ struct Split<'a> {
     is_right: Vec<bool>,
     /// For each term, its documents on the left and on the right.
     degrees: Vec<[u32; 2]>,
-    /// For each term, the bits won when a document that has it is on the right instead of the left, as seen by a
-    /// document on the left and by one on the right.
+    /// For each term, the bits won when a document that has it is on the right instead of the left,
+    /// as seen by a document on the left and by one on the right.
     pulls: Vec<[f32; 2]>,
     /// log2(i + 1).
     logarithms: Vec<f32>,
@@ -156,12 +166,15 @@ impl<'a> Split<'a> {
     }
 
     /// Moves documents until few move, and returns the places.
-    fn settle(mut self) -> Vec<u32> {
+    fn settle(mut self, cancel: &CancelToken) -> Vec<u32> {
         let mut keys = vec![(0.0f32, 0u32); self.places.len()];
         for _ in 0..ROUNDS {
+            if cancel.is_cancelled() {
+                break;
+            }
             self.update_pulls();
             self.weigh_all(&mut keys);
-            // The half that is pulled to the right least stays on the left.
+            // The half with the smallest pull to the right stays on the left.
             let by_pull = |a: &(f32, u32), b: &(f32, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
             keys.select_nth_unstable_by(self.half, by_pull);
             let moved = self.apply(&keys);
@@ -195,7 +208,7 @@ impl<'a> Split<'a> {
     }
 
     fn weigh_all(&self, keys: &mut [(f32, u32)]) {
-        if self.threads == 1 || keys.len() < LEAST_FOR_THREADS {
+        if self.threads == 1 || keys.len() < MIN_FOR_THREADS {
             return self.weigh(0, keys);
         }
         let share = keys.len().div_ceil(self.threads);
@@ -266,17 +279,29 @@ mod tests {
         all
     }
 
+    fn order_of(forward: Forward, threads: usize) -> Vec<DocId> {
+        order(forward, threads, &CancelToken::new()).unwrap()
+    }
+
     proptest! {
         #[test]
         fn an_order_has_every_document_once_whatever_the_threads(
             documents in prop::collection::vec(prop::collection::vec(0u32..30, 0..6), 0..300),
         ) {
-            let one = order(forward(&documents, 30), 1);
-            prop_assert_eq!(&order(forward(&documents, 30), 3), &one);
+            let one = order_of(forward(&documents, 30), 1);
+            prop_assert_eq!(&order_of(forward(&documents, 30), 3), &one);
             let mut sorted = one;
             sorted.sort_unstable();
             prop_assert!(sorted.into_iter().eq(0..documents.len() as u32));
         }
+    }
+
+    #[test]
+    fn cancelled_work_gives_no_order() {
+        let cancelled = CancelToken::new();
+        cancelled.cancel();
+        let documents = vec![vec![1, 2]; 100];
+        assert_eq!(order(forward(&documents, 3), 1, &cancelled), None);
     }
 
     #[test]
@@ -286,7 +311,7 @@ mod tests {
             .map(|d| (0..5).map(|i| d % 8 * 10 + (d / 8 + i) % 10).collect())
             .collect();
         for threads in [1, 2] {
-            let order = order(forward(&documents, 80), threads);
+            let order = order_of(forward(&documents, 80), threads);
             let changes = order.windows(2).filter(|w| w[0] % 8 != w[1] % 8).count();
             assert!(changes < 100, "{changes} changes of topic");
         }

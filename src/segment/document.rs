@@ -1,53 +1,16 @@
 //! What is indexed: an external id and values for the fields of the schema.
 
+use super::fields::{self, FieldValue, SparseVector, Variant};
 use crate::error::{Error, Result};
-use crate::format::limits::{MAX_DOCUMENT_BYTES, MAX_ID_BYTES, MAX_SPARSE_TERM_BYTES};
+use crate::format::Schema;
+use crate::format::limits::{MAX_DOCUMENT_BYTES, MAX_ID_BYTES};
 use crate::format::stored::MAX_STORED_DOCUMENT_BYTES;
-use crate::format::{FieldKind, FieldOptions, Schema, SparseTerms};
-
-/// A value of one field.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum FieldValue {
-    /// Text for a text field.
-    Text(String),
-    /// Terms and weights for a sparse field whose terms are strings.
-    Sparse(Vec<(String, f32)>),
-    /// Terms and weights for a sparse field whose terms are numbers.
-    SparseNumbered(Vec<(u32, f32)>),
-    /// Bytes for the stored field.
-    Stored(Vec<u8>),
-    /// A vector for a dense field.
-    Dense(Vec<f32>),
-}
-
-impl FieldValue {
-    fn kind(&self) -> FieldKind {
-        match self {
-            Self::Text(_) => FieldKind::Text,
-            Self::Sparse(_) | Self::SparseNumbered(_) => FieldKind::Sparse,
-            Self::Stored(_) => FieldKind::Stored,
-            Self::Dense(_) => FieldKind::Dense,
-        }
-    }
-
-    /// About how many bytes the value takes in memory.
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Sparse(terms) => terms.iter().map(|(term, _)| term.len() + 4).sum(),
-            Self::SparseNumbered(terms) => terms.len() * 8,
-            Self::Stored(bytes) => bytes.len(),
-            Self::Dense(vector) => vector.len() * 4,
-        }
-    }
-}
 
 /// A document to be indexed.
 ///
-/// A text field given more than once is indexed as one text. A sparse term given more than once counts
-/// with its greatest weight. If the schema has a stored field and the document no value for it, a JSON
-/// object of the id (`_id`) and the text fields is stored.
+/// A text field given more than once is indexed as one text. A sparse term given more than once
+/// counts with its max weight. If the schema has a stored field and the document no value for it, a
+/// JSON object of the id (`_id`) and the text fields is stored.
 ///
 /// ```
 /// use esparsa::Document;
@@ -64,8 +27,8 @@ pub struct Document {
 }
 
 impl Document {
-    /// A document without values. `id` is the external id: adding a document whose id is live replaces
-    /// the one that has it.
+    /// A document without values. `id` is the external id: adding a document whose id is live
+    /// replaces the one that has it.
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -99,7 +62,8 @@ impl Document {
         let vector = vector
             .into_iter()
             .map(|(term, weight)| (term.into(), weight));
-        self.with(field, FieldValue::Sparse(vector.collect()))
+        let vector = SparseVector::Strings(vector.collect());
+        self.with(field, FieldValue::Sparse(vector))
     }
 
     /// Adds a sparse vector whose terms are numbers.
@@ -109,19 +73,18 @@ impl Document {
         field: impl Into<String>,
         vector: impl IntoIterator<Item = (u32, f32)>,
     ) -> Self {
-        self.with(
-            field,
-            FieldValue::SparseNumbered(vector.into_iter().collect()),
-        )
+        let vector = SparseVector::Numbers(vector.into_iter().collect());
+        self.with(field, FieldValue::Sparse(vector))
     }
 
-    /// Sets the vector of a dense field: as many finite numbers as the field has dimensions, with a norm of at most
-    /// 10^18. Under [`DenseMetric::Cosine`](crate::DenseMetric::Cosine) they are normalized, so not all may be 0.
+    /// Sets the vector of a dense field: as many finite numbers as the field has dimensions, with a
+    /// norm of at most 10^18. Under [`DenseMetric::Cosine`](crate::DenseMetric::Cosine) they are
+    /// normalized, so not all may be 0.
     ///
     /// ```
-    /// use esparsa::{Document, Schema};
+    /// use esparsa::{Dense, Document, Schema};
     ///
-    /// let schema = Schema::new().dense("passage", 3)?;
+    /// let schema = Schema::builder().dense("passage", Dense::new(3)).build()?;
     /// Document::new("etna").with_dense("passage", [0.9, 0.1, 0.0]).check(&schema)?;
     /// assert!(Document::new("etna").with_dense("passage", [0.9]).check(&schema).is_err());
     /// # Ok::<(), esparsa::Error>(())
@@ -168,40 +131,22 @@ impl Document {
         if self.bytes() > MAX_DOCUMENT_BYTES {
             limit(&what(), self.bytes(), MAX_DOCUMENT_BYTES)?;
         }
-        let mut stored = 0;
         for (name, value) in &self.values {
-            let field = schema.expect(name, value.kind())?;
-            match (value, &field.options) {
-                (FieldValue::Sparse(v), FieldOptions::Sparse { terms, .. }) => {
-                    expect_terms(*terms, SparseTerms::Strings, name)?;
-                    v.iter().try_for_each(|(t, w)| check_weight(name, t, *w))?;
-                    check_sum(name, v.iter().map(|(_, weight)| *weight))?;
-                }
-                (FieldValue::SparseNumbered(v), FieldOptions::Sparse { terms, .. }) => {
-                    expect_terms(*terms, SparseTerms::Numbers, name)?;
-                    let mut pairs = v.iter().filter(|(_, w)| !is_weight(*w));
-                    if let Some((t, w)) = pairs.next() {
-                        check_weight(name, &t.to_string(), *w)?;
-                    }
-                    check_sum(name, v.iter().map(|(_, weight)| *weight))?;
-                }
-                (FieldValue::Stored(_), _) => stored += 1,
-                (FieldValue::Dense(vector), options) => self.check_vector(name, vector, options)?,
-                _ => {}
-            }
+            schema.expect(name, value.kind())?;
         }
-        if stored > 1 {
-            return Err(Error::invalid("expected at most one stored value"));
-        }
-        if stored == 0 && schema.stored_field().is_some() {
-            self.check_source()?;
-        }
-        Ok(())
+        let mut fields = schema.fields().iter();
+        fields.try_for_each(|field| fields::check(self, field))
+    }
+
+    /// The values of the field of this name, which is of kind `K`.
+    pub(super) fn values_of<K: Variant>(&self, name: &str) -> impl Iterator<Item = &K::Value> {
+        let values = self.values.iter().filter(move |(field, _)| field == name);
+        values.filter_map(|(_, value)| K::value(value))
     }
 
     /// Checks the size of the JSON that is stored of a document without a stored value: quotes,
     /// line ends and control characters take up to 6 bytes there.
-    fn check_source(&self) -> Result<()> {
+    pub(super) fn check_source(&self) -> Result<()> {
         const MAX_ESCAPED_BYTES: usize = 6;
         let names = self.values.iter().map(|(name, _)| name.len() + 4);
         let most = (self.bytes() + names.sum::<usize>() + 16).saturating_mul(MAX_ESCAPED_BYTES);
@@ -234,57 +179,6 @@ impl Document {
         serde_json::to_vec(&object)
             .map_err(|e| Error::invalid(format!("cannot store document: {e}")))
     }
-
-    fn check_vector(&self, name: &str, vector: &[f32], options: &FieldOptions) -> Result<()> {
-        let of_field = self.values.iter().filter(|(field, _)| field == name);
-        let checked = match options.dense_shape() {
-            Some(shape) if of_field.count() == 1 => shape.check(vector),
-            _ => Err(Error::invalid("expected at most one vector for the field")),
-        };
-        checked.map_err(|error| match error {
-            Error::InvalidInput { message, .. } => {
-                Error::invalid(format!("document `{}`: {message}", self.id)).in_field(name)
-            }
-            error => error,
-        })
-    }
-}
-
-fn is_weight(weight: f32) -> bool {
-    weight.is_finite() && weight >= 0.0
-}
-
-fn check_weight(field: &str, term: &str, weight: f32) -> Result<()> {
-    if !is_weight(weight) {
-        let message =
-            format!("weight of term `{term}` is {weight}; expected a finite number of at least 0");
-        return Err(Error::invalid(message).in_field(field));
-    }
-    if term.is_empty() {
-        return Err(Error::invalid("expected a term, found an empty one").in_field(field));
-    }
-    limit("bytes of a sparse term", term.len(), MAX_SPARSE_TERM_BYTES)
-}
-
-/// Refuses weights, all finite, that no score could hold the sum of.
-pub(crate) fn check_sum(field: &str, weights: impl Iterator<Item = f32>) -> Result<()> {
-    let sum: f32 = weights.sum();
-    if sum.is_finite() {
-        return Ok(());
-    }
-    let message = format!(
-        "expected weights whose sum is at most {:e}, found a larger sum; divide all weights by the same number",
-        f32::MAX
-    );
-    Err(Error::invalid(message).in_field(field))
-}
-
-fn expect_terms(found: SparseTerms, expected: SparseTerms, field: &str) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    let message = format!("terms of this field are {found:?}, but the document has {expected:?}");
-    Err(Error::invalid(message).in_field(field))
 }
 
 fn limit(what: &str, found: usize, limit: usize) -> Result<()> {
@@ -297,12 +191,16 @@ fn limit(what: &str, found: usize, limit: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::{Dense, Sparse, Text};
     use crate::format::{DenseElement, DenseMetric};
 
     fn schema() -> Schema {
-        let schema = Schema::new().text("text", "en").unwrap();
-        let schema = schema.sparse("splade", 3.0).unwrap();
-        schema.stored("source").unwrap()
+        Schema::builder()
+            .text("text", Text::new().analyzer("en"))
+            .sparse("splade", Sparse::new())
+            .stored("source")
+            .build()
+            .unwrap()
     }
 
     #[test]
@@ -334,7 +232,10 @@ mod tests {
             "{error}"
         );
         let twice = [(7, 3e38f32), (7, 3e38)];
-        let schema = Schema::new().sparse_numbered("ids", 3.0).unwrap();
+        let schema = Schema::builder()
+            .sparse("ids", Sparse::new().numbered())
+            .build()
+            .unwrap();
         assert!(
             Document::new("a")
                 .with_sparse_numbered("ids", twice)
@@ -346,9 +247,10 @@ mod tests {
     #[test]
     fn vectors_must_fit_their_field() {
         let dense = |element, metric| {
-            let schema = Schema::new().dense("d", 3).unwrap();
-            let schema = schema.dense_element("d", element).unwrap();
-            schema.dense_metric("d", metric).unwrap()
+            Schema::builder()
+                .dense("d", Dense::new(3).element(element).metric(metric))
+                .build()
+                .unwrap()
         };
         let check = |schema: &Schema, vector: &[f32]| {
             Document::new("doc-7").with_dense("d", vector).check(schema)
@@ -391,7 +293,10 @@ mod tests {
             error.to_string().contains("stored of document `a`"),
             "{error}"
         );
-        let without = Schema::new().text("text", "en").unwrap();
+        let without = Schema::builder()
+            .text("text", Text::new().analyzer("en"))
+            .build()
+            .unwrap();
         lines(40 << 20).check(&without).unwrap();
     }
 

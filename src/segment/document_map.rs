@@ -3,7 +3,8 @@
 use crate::doc_set::DocSet;
 use crate::format::DocId;
 
-/// Renumbers the documents of one source: those that are kept follow one another, unless they are put in another order.
+/// Renumbers the documents of one source: those that are kept follow one another, unless they are
+/// put in another order.
 #[derive(Clone, Debug)]
 pub(crate) struct DocumentMap {
     base: DocId,

@@ -1,68 +1,78 @@
 //! The terms that say most of each document, gathered from the lists of what is to be merged.
 
-use super::bisect::Forward;
+pub(super) use super::bisect::Forward;
 use super::document_map::DocumentMap;
-use super::streams::PostingStream;
+use super::fields::{Posting, PostingStream};
 use super::term_merge::KeyMerge;
+use super::write::{Source, WriteOptions};
 use crate::error::Result;
-use crate::format::impact::in_base_steps;
+use crate::format::postings::Postings;
 
-/// Terms kept of each document, when there is memory for them: the order hardly gains from more.
-const MOST_TERMS: usize = 48;
-/// With fewer there is no order to be found.
-const LEAST_TERMS: usize = 8;
-/// What a term of a document takes: its number and weight here, and then the copies of two levels of bisection.
+/// Max terms kept per document, memory permitting: the order hardly gains from more.
+const MAX_TERMS: usize = 48;
+/// With fewer terms per document no useful order is found.
+const MIN_TERMS: usize = 8;
+/// Bytes of a term of a document: its number and weight here, and then the copies of two levels of
+/// bisection.
 const TERM_BYTES: usize = 14;
 
-/// How the weight of a posting is told.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Weighing {
-    /// By impact; values are packed impacts.
-    ByImpact,
-    /// Rarer terms weigh more.
-    ByRarity,
+/// What an order of documents is sought for.
+pub(super) struct ForwardTask<'a> {
+    pub sources: &'a [Source<'a>],
+    pub maps: &'a [DocumentMap],
+    /// Number of documents that are kept.
+    pub documents: u32,
+    /// Bytes of memory that it may take, about.
+    pub memory: usize,
+    pub options: &'a WriteOptions<'a>,
 }
 
-/// Gathers the weightiest terms of each of `documents` documents in about `memory` bytes; `None` when that is too little.
-pub(super) fn gather(
-    mut merge: KeyMerge<PostingStream<'_>>,
-    maps: &[DocumentMap],
-    documents: u32,
-    weighing: Weighing,
-    memory: usize,
-) -> Result<Option<Forward>> {
-    let room = memory / TERM_BYTES / (documents as usize).max(1);
-    if room < LEAST_TERMS {
-        return Ok(None);
-    }
-    let mut kept = Kept::new(documents, room.min(MOST_TERMS));
-    let (mut of_term, mut values) = (Vec::new(), Vec::new());
-    let mut term_count = 0;
-    while merge.advance()? {
-        of_term.clear();
-        values.clear();
-        merge.for_current(|source, stream| match maps.get(source) {
-            Some(map) => stream.postings(map, &mut of_term, &mut values),
-            None => Ok(()),
-        })?;
-        // A term of one document brings none closer.
-        if of_term.len() < 2 {
-            continue;
+impl ForwardTask<'_> {
+    /// Gathers the terms of each document with the highest weights; `None` when there is too little
+    /// memory to gather enough.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::Error::Corrupt) when a source is damaged, and
+    /// [`Error::Cancelled`](crate::Error::Cancelled).
+    pub fn gather<S: PostingStream>(
+        &self,
+        mut merge: KeyMerge<S>,
+        weigh: impl Fn(Posting) -> u8,
+    ) -> Result<Option<Forward>> {
+        let room = self.memory / TERM_BYTES / (self.documents as usize).max(1);
+        if room < MIN_TERMS {
+            return Ok(None);
         }
-        let rarity = of_term.len().leading_zeros().saturating_mul(3);
-        for (document, value) in of_term.iter().zip(&values) {
-            let weight = match weighing {
-                Weighing::ByImpact => in_base_steps(*value),
-                Weighing::ByRarity => u8::try_from(rarity).unwrap_or(u8::MAX),
-            };
-            kept.offer(*document as usize, term_count, weight);
+        let mut kept = Kept::new(self.documents, room.min(MAX_TERMS));
+        let mut postings = Postings::default();
+        let mut term_count = 0;
+        while merge.advance()? {
+            self.options.check_cancelled()?;
+            postings.clear();
+            merge.for_current(|source, stream| match self.maps.get(source) {
+                Some(map) => stream.append(map, &mut postings),
+                None => Ok(()),
+            })?;
+            // A term of one document brings none closer.
+            let document_frequency = postings.len();
+            if document_frequency < 2 {
+                continue;
+            }
+            for (document, value) in postings.iter() {
+                let weight = weigh(Posting {
+                    value,
+                    document_frequency,
+                });
+                kept.offer(document as usize, term_count, weight);
+            }
+            term_count += 1;
         }
-        term_count += 1;
+        Ok(Some(kept.into_forward(term_count as usize)))
     }
-    Ok(Some(kept.into_forward(term_count as usize)))
 }
 
-/// A few terms of each document, the weightiest so far.
+/// A few terms of each document, those with the highest weights so far.
 struct Kept {
     room: usize,
     counts: Vec<u8>,
@@ -94,11 +104,11 @@ impl Kept {
             *count += 1;
             usize::from(*count) - 1
         } else {
-            let least = weights.iter().copied().min().unwrap_or(u8::MAX);
-            if least >= weight {
+            let min = weights.iter().copied().min().unwrap_or(0);
+            if min >= weight {
                 return;
             }
-            weights.iter().position(|w| *w == least).unwrap_or(0)
+            weights.iter().position(|w| *w == min).unwrap_or(0)
         };
         if let (Some(term_slot), Some(weight_slot)) = (terms.get_mut(place), weights.get_mut(place))
         {

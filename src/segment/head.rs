@@ -1,8 +1,11 @@
-//! The beginning of a string as a number, so that most words are compared and hashed without their bytes.
+//! The beginning of a string as a number, so that most words are compared and hashed without their
+//! bytes.
 
-/// The first fifteen bytes of a string, the first one highest, and in the lowest byte its length, for which 16 stands from 16 on.
+/// The first fifteen bytes of a string, the first one highest, and in the lowest byte its length,
+/// for which 16 stands from 16 on.
 ///
-/// Heads are in the order of their strings. Two different strings have the same head only when both are longer than fifteen bytes.
+/// Heads are in the order of their strings. Two different strings have the same head only when both
+/// are longer than fifteen bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Head {
     high: u64,

@@ -1,14 +1,17 @@
 //! Strings get numbers.
 //!
-//! Most strings are words that were seen before, and of these most are so rare that finding them means waiting for memory.
-//! So a table of slots holds the heads of strings, which say all of most words, beside their numbers: a word is
-//! found with one look into the table, at the slot that its hash names or at those behind it, and no byte of any string is read.
+//! Most strings are words that were seen before, and of these most are so rare that finding them
+//! means waiting for memory. So a table of slots holds the heads of strings, which say all of most
+//! words, beside their numbers: a word is found with one look into the table, at the slot that its
+//! hash names or at those behind it, and no byte of any string is read.
 
 use std::hash::BuildHasher;
 
 use hashbrown::DefaultHashBuilder;
 
 use super::head::Head;
+use crate::error::Result;
+use crate::format::{count32, index32};
 
 /// Strings one after another, found by number.
 #[derive(Default)]
@@ -21,9 +24,15 @@ impl Strings {
     /// Appends a string and returns its number.
     pub fn push(&mut self, string: &[u8]) -> u32 {
         self.bytes.extend_from_slice(string);
-        self.ends
-            .push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
-        u32::try_from(self.ends.len() - 1).unwrap_or(u32::MAX)
+        self.ends.push(index32(self.bytes.len()));
+        index32(self.ends.len() - 1)
+    }
+
+    /// Checks that all numbers and ends fit their 32 bits.
+    pub fn check(&self) -> Result<()> {
+        count32("bytes of the strings of a batch", self.bytes.len())?;
+        count32("strings of a batch", self.ends.len())?;
+        Ok(())
     }
 
     /// The string with this number.
@@ -83,7 +92,8 @@ const EMPTY: Slot = Slot {
 /// Slots of the smallest table; a power of two, as the number of slots always is.
 const FEWEST_SLOTS: usize = 1 << 10;
 
-/// Hashes strings, in another way in each table: nobody can choose words that all have the same hash.
+/// Hashes strings, in another way in each table: nobody can choose words that all have the same
+/// hash.
 struct HeadHash {
     seeds: (u64, u64),
     of_long: DefaultHashBuilder,
@@ -99,7 +109,7 @@ impl Default for HeadHash {
 
 impl HeadHash {
     #[inline]
-    // Whatever is cut off of a hash, the rest is one.
+    // Any truncation of the hash is still a valid hash.
     #[allow(clippy::cast_possible_truncation)]
     fn of<'a>(&self, head: Head, string: impl FnOnce() -> &'a [u8]) -> usize {
         if head.is_whole() {
@@ -110,6 +120,11 @@ impl HeadHash {
 }
 
 impl Interner {
+    /// See [`Strings::check`].
+    pub fn check(&self) -> Result<()> {
+        self.strings.check()
+    }
+
     /// The number of a string, and whether it is new.
     #[inline]
     pub fn intern(&mut self, string: &[u8]) -> (u32, bool) {
@@ -129,7 +144,7 @@ impl Interner {
 
     /// Adds a string that is not there.
     fn insert(&mut self, head: Head, string: &[u8]) -> u32 {
-        // A third stays empty, so that a look seldom goes on for long.
+        // Load factor 2/3 keeps probe chains short.
         if (self.strings.len() + 1) * 3 > self.slots.len() * 2 {
             self.grow();
         }

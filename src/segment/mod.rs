@@ -1,8 +1,9 @@
 //! Immutable segments: documents are inverted, written, read, verified and merged here.
 //!
 //! In come [`Document`]s and, when merging, segments. Out goes one file per segment, and a
-//! [`SegmentReader`] over it that hands out postings, ids, lengths and stored documents. Nothing here
-//! decides when a segment is written or merged, or which segments make an index: that is `index`.
+//! [`SegmentReader`] over it that hands out postings, ids, lengths and stored documents. Nothing
+//! here decides when a segment is written or merged, or which segments make an index: that is
+//! `index`.
 //!
 //! | file | concept |
 //! | --- | --- |
@@ -10,15 +11,14 @@
 //! | `head` | the beginning of a string as a number |
 //! | `interner` | strings get numbers |
 //! | `term_table` | terms of a batch and their postings, counted |
-//! | `invert` | documents of a batch -> sorted terms with postings |
+//! | `fields` | one module per field kind: check, invert, write and merge, open, verify |
+//! | `invert` | documents of a batch -> ids and what each field kind makes of them |
 //! | `term_merge` | sorted term streams -> one sorted stream |
-//! | `quantizer` | weights of new documents -> impacts |
 //! | `document_map` | documents of a source -> documents of the segment written |
-//! | `streams` | what a source brings to a merge |
-//! | `forward`, `bisect` | the terms that say most of each document, and an order by them |
+//! | `forward`, `bisect` | the terms that tell the most about each document, and an order by them |
 //! | `posting_sorter` | postings in the order of their documents' new numbers |
 //! | `spool`, `scattered` | what does not fit in memory while a segment is written |
-//! | `write` | sources -> the file of a segment; ids, stored documents and the rows of dense fields have files of their own |
+//! | `write` | sources -> the file of a segment |
 //! | `reader` | the file of a segment -> its parts |
 //! | `verify` | walks everything that a segment holds |
 #![cfg_attr(
@@ -35,27 +35,27 @@
 mod bisect;
 mod document;
 mod document_map;
+mod fields;
 mod forward;
 mod head;
 mod interner;
 mod invert;
 mod posting_sorter;
-mod quantizer;
 mod reader;
 mod scattered;
 mod spool;
-mod streams;
 mod term_merge;
 mod term_table;
 mod verify;
 mod write;
 
-pub(crate) use document::check_sum;
-pub use document::{Document, FieldValue};
+pub use document::Document;
 pub(crate) use document_map::DocumentMap;
+pub(crate) use fields::check_sum;
+pub use fields::{FieldReader, FieldValue, SparseField, SparseVector, TextField};
 pub use invert::{InvertedBatch, Inverter};
+pub use reader::SegmentReader;
 pub(crate) use reader::WeakSegmentReader;
-pub use reader::{FieldReader, SegmentReader, SparseField, TextField};
 pub use verify::verify;
 pub(crate) use write::MERGE_BYTES_PER_DOCUMENT;
 pub use write::{Reorder, Source, WriteOptions, WrittenSegment, write};

@@ -1,8 +1,9 @@
 //! Postings put in the order of their documents, after these were given new numbers.
 
-use crate::format::DocId;
+use crate::format::postings::Postings;
 
-/// A list with a posting for one document in so many is sorted by laying it out over all documents.
+/// A list with a posting for one document in this many is sorted by laying it out over all
+/// documents.
 const DENSE_SHARE: usize = 16;
 
 /// Sorts the postings of lists; kept between lists for its memory.
@@ -24,43 +25,42 @@ impl PostingSorter {
     }
 
     /// Sorts a list by document; documents are distinct and values above zero.
-    pub fn sort(&mut self, documents: &mut Vec<DocId>, values: &mut Vec<u32>) {
-        if documents.is_sorted() {
+    pub fn sort(&mut self, postings: &mut Postings) {
+        if postings.documents.is_sorted() {
             return;
         }
-        if documents.len() * DENSE_SHARE < self.documents {
-            self.sort_pairs(documents, values);
+        if postings.len() * DENSE_SHARE < self.documents {
+            self.sort_pairs(postings);
         } else {
-            self.lay_out(documents, values);
+            self.lay_out(postings);
         }
     }
 
-    fn sort_pairs(&mut self, documents: &mut [DocId], values: &mut [u32]) {
+    fn sort_pairs(&mut self, postings: &mut Postings) {
         self.pairs.clear();
-        let pairs = documents.iter().zip(&*values);
+        let pairs = postings.iter();
         self.pairs
-            .extend(pairs.map(|(document, value)| u64::from(*document) << 32 | u64::from(*value)));
+            .extend(pairs.map(|(document, value)| u64::from(document) << 32 | u64::from(value)));
         self.pairs.sort_unstable();
-        for ((document, value), pair) in documents.iter_mut().zip(values).zip(&self.pairs) {
+        let slots = postings.documents.iter_mut().zip(&mut postings.values);
+        for ((document, value), pair) in slots.zip(&self.pairs) {
             let [a, b, c, d, e, f, g, h] = pair.to_le_bytes();
             *value = u32::from_le_bytes([a, b, c, d]);
             *document = u32::from_le_bytes([e, f, g, h]);
         }
     }
 
-    fn lay_out(&mut self, documents: &mut Vec<DocId>, values: &mut Vec<u32>) {
+    fn lay_out(&mut self, postings: &mut Postings) {
         self.laid_out.resize(self.documents, 0);
-        for (document, value) in documents.iter().zip(&*values) {
-            if let Some(slot) = self.laid_out.get_mut(*document as usize) {
-                *slot = *value;
+        for (document, value) in postings.iter() {
+            if let Some(slot) = self.laid_out.get_mut(document as usize) {
+                *slot = value;
             }
         }
-        documents.clear();
-        values.clear();
+        postings.clear();
         for (slot, document) in self.laid_out.iter_mut().zip(0..) {
             if *slot > 0 {
-                documents.push(document);
-                values.push(std::mem::take(slot));
+                postings.push(document, std::mem::take(slot));
             }
         }
     }
@@ -80,11 +80,12 @@ mod tests {
         ) {
             let mut shuffled: Vec<(u32, u32)> = postings.iter().map(|(d, v)| (*d, *v)).collect();
             shuffled.sort_by_key(|(document, _)| document.wrapping_mul(turn | 1));
-            let (mut found, mut values): (Vec<u32>, Vec<u32>) = shuffled.into_iter().unzip();
+            let (found, values) = shuffled.into_iter().unzip();
+            let mut found = Postings::new(found, values);
             let mut sorter = PostingSorter::new(documents);
             for _ in 0..2 {
-                sorter.sort(&mut found, &mut values);
-                prop_assert!(found.iter().zip(&values).eq(postings.iter()));
+                sorter.sort(&mut found);
+                prop_assert!(found.iter().eq(postings.iter().map(|(d, v)| (*d, *v))));
             }
         }
     }

@@ -2,54 +2,16 @@
 
 use std::sync::{Arc, Weak};
 
+use super::fields::{self, FieldReader};
 use crate::bytes::FileHandle;
 use crate::error::{Error, Result};
-use crate::format::dense::DenseVectors;
-use crate::format::dictionary::{Dictionary, Payload, TermEntry};
 use crate::format::ids::Ids;
 use crate::format::schema::Field;
 use crate::format::segment_info::{FieldStatistics, SegmentInfo};
-use crate::format::sparse_postings::{SparseList, open_lists, read_exponents};
-use crate::format::stored::Stored;
-use crate::format::text_postings::TextList;
 use crate::format::{
-    Container, DocId, FieldKind, FieldNumber, FileKind, Malformed, Schema, Section, Verify,
+    Capabilities, Container, DocId, FieldNumber, FileKind, Malformed, PostingCodec, Schema,
+    Section, Verify,
 };
-
-/// A text field of a segment.
-#[derive(Clone, Debug)]
-pub struct TextField {
-    /// The field's terms.
-    pub terms: Dictionary,
-    /// Their postings.
-    pub postings: Section,
-    /// One length code for each document.
-    pub lengths: Section,
-}
-
-/// A sparse field of a segment.
-#[derive(Clone, Debug)]
-pub struct SparseField {
-    /// The field's terms.
-    pub terms: Dictionary,
-    /// Their postings.
-    pub impacts: Section,
-    /// The exponent of the impacts of every list that names none.
-    pub base: i16,
-    /// Whether any impact has another exponent.
-    pub has_parts: bool,
-}
-
-/// A field of a segment.
-#[derive(Clone, Debug)]
-pub enum FieldReader {
-    /// See [`TextField`].
-    Text(TextField),
-    /// See [`SparseField`].
-    Sparse(SparseField),
-    /// See [`DenseVectors`].
-    Dense(DenseVectors),
-}
 
 /// An opened segment; cloning shares it.
 #[derive(Clone, Debug)]
@@ -75,7 +37,6 @@ struct Parts {
     container: Container,
     info: SegmentInfo,
     ids: Ids,
-    stored: Option<Stored>,
     fields: Vec<(FieldNumber, FieldReader)>,
 }
 
@@ -120,31 +81,38 @@ impl SegmentReader {
         let container = Container::open(source, file, FileKind::Segment, verify)?;
         let section = container.section("info", None)?;
         let info = SegmentInfo::read(section)?;
-        let ids = Ids::open(
-            container.section("ids", None)?.clone(),
-            container.section("id-order", None)?.clone(),
-        )?;
+        let ids = fields::id::open(&container)?;
         if ids.documents() != info.documents {
             let message = Malformed("the segment has another number of documents than of ids");
             return Err(section.malformed(0, message));
         }
-        let stored = match (
-            container.find("stored", None),
-            container.find("stored-index", None),
-        ) {
-            (Some(frames), Some(index)) => Some(Stored::open(frames.clone(), index.clone())?),
-            _ => None,
-        };
-        let mut fields = Vec::new();
+        let has_exponents = info.fields.iter().any(|f| f.base != 0 || f.has_parts);
+        if has_exponents && container.capabilities().required & Capabilities::IMPACT_EXPONENTS == 0
+        {
+            let message = Malformed("impacts have exponents, but the header does not say so");
+            return Err(section.malformed(0, message));
+        }
+        let mut opened = Vec::new();
         for statistics in &info.fields {
-            fields.extend(open_field(&container, statistics, schema, info.documents)?);
+            let number = statistics.field;
+            let Some(field) = schema.field_numbered(number) else {
+                let message = format!("field {number} is not in the schema of the index");
+                return Err(Error::corrupt(container.file(), "info", 0, message));
+            };
+            let sections = FieldSections {
+                container: &container,
+                field,
+                statistics,
+                documents: info.documents,
+            };
+            let reader = fields::open(&sections)?;
+            opened.extend(reader.map(|reader| (number, reader)));
         }
         let parts = Parts {
             container,
             info,
             ids,
-            stored,
-            fields,
+            fields: opened,
         };
         Ok(Self {
             inner: Arc::new(parts),
@@ -166,14 +134,14 @@ impl SegmentReader {
         self.inner.info.documents
     }
 
+    /// Whether documents were put in an order by their terms, as far as there was one to be found.
+    pub fn is_reordered(&self) -> bool {
+        self.inner.container.capabilities().optional & Capabilities::REORDERED != 0
+    }
+
     /// The external ids.
     pub fn ids(&self) -> &Ids {
         &self.inner.ids
-    }
-
-    /// The stored documents, if the segment has any.
-    pub fn stored(&self) -> Option<&Stored> {
-        self.inner.stored.as_ref()
     }
 
     /// A field, if any document of the segment has it.
@@ -187,30 +155,6 @@ impl SegmentReader {
         &self.inner.fields
     }
 
-    /// A text field.
-    pub fn text(&self, field: FieldNumber) -> Option<&TextField> {
-        match self.field(field) {
-            Some(FieldReader::Text(text)) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// A sparse field.
-    pub fn sparse(&self, field: FieldNumber) -> Option<&SparseField> {
-        match self.field(field) {
-            Some(FieldReader::Sparse(sparse)) => Some(sparse),
-            _ => None,
-        }
-    }
-
-    /// The vectors of a dense field.
-    pub fn dense(&self, field: FieldNumber) -> Option<&DenseVectors> {
-        match self.field(field) {
-            Some(FieldReader::Dense(vectors)) => Some(vectors),
-            _ => None,
-        }
-    }
-
     /// The bytes stored for a document; empty when none were.
     ///
     /// # Errors
@@ -222,116 +166,54 @@ impl SegmentReader {
             None => Ok(Vec::new()),
         }
     }
-}
 
-impl TextField {
-    /// The postings of a term that the dictionary gave.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`] when they are damaged.
-    pub fn list(&self, documents: u32, entry: &TermEntry) -> Result<TextList<'_>> {
-        TextList::open(&self.postings, documents, entry)
+    /// The error for content that breaks an invariant of a section.
+    pub(super) fn broken(&self, section: &str, message: impl Into<String>) -> Error {
+        Error::corrupt(self.container().file(), section, 0, message)
     }
 }
 
-impl SparseField {
-    /// Opens the lists of a term that the dictionary gave, and calls `visit` with each and the
-    /// exponent of its impacts: one list, or a few whose exponents fall.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`] when they are damaged.
-    pub fn open<'a>(
-        &'a self,
-        documents: u32,
-        entry: &TermEntry,
-        visit: impl FnMut(i16, SparseList<'a>),
-    ) -> Result<()> {
-        open_lists(&self.impacts, documents, self.base, entry, visit)
-    }
-
-    /// Calls `visit` with the exponents of a term's impacts.
-    ///
-    /// # Errors
-    ///
-    /// As [`SparseField::open`].
-    pub fn exponents(&self, entry: &TermEntry, mut visit: impl FnMut(i16)) -> Result<()> {
-        if self.has_parts {
-            return read_exponents(&self.impacts, self.base, entry, visit);
-        }
-        visit(self.base);
-        Ok(())
-    }
+/// What a field of a segment is opened from.
+pub(super) struct FieldSections<'a> {
+    pub container: &'a Container,
+    pub field: &'a Field,
+    pub statistics: &'a FieldStatistics,
+    /// Number of documents of the segment.
+    pub documents: u32,
 }
 
-fn open_field(
-    container: &Container,
-    statistics: &FieldStatistics,
-    schema: &Schema,
-    documents: u32,
-) -> Result<Option<(FieldNumber, FieldReader)>> {
-    let number = statistics.field;
-    let section = |name| container.section(name, Some(number)).cloned();
-    let known = schema.fields().iter().find(|f| f.number == number);
-    let Some(known) = known else {
-        let message = format!("field {number} is not in the schema of the index");
-        return Err(Error::corrupt(container.file(), "info", 0, message));
-    };
-    let reader = match (known.options.kind(), statistics.kind) {
-        (FieldKind::Text, 1) => {
-            let lengths = section("lengths")?;
-            if lengths.len() != u64::from(documents) {
-                let message = Malformed("expected one length for each document");
-                return Err(lengths.malformed(0, message));
+impl FieldSections<'_> {
+    /// A section of the field, which must be there.
+    pub fn section(&self, name: &str) -> Result<Section> {
+        self.container
+            .section(name, Some(self.field.number))
+            .cloned()
+    }
+
+    /// A section of the field, if it is there.
+    pub fn find(&self, name: &str) -> Option<Section> {
+        self.container.find(name, Some(self.field.number)).cloned()
+    }
+
+    /// The codec of the field's postings.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooNew`] when this build does not know it.
+    pub fn codec(&self) -> Result<PostingCodec> {
+        let code = self.statistics.codec;
+        PostingCodec::of_code(code).ok_or_else(|| {
+            let known = PostingCodec::ALL.map(|codec| format!("{} ({codec:?})", codec.code()));
+            Error::TooNew {
+                file: self.container.file().to_owned(),
+                found: format!("postings codec {code} of field {}", self.field.number),
+                supported: format!("the postings codecs {}", known.join(", ")),
             }
-            FieldReader::Text(TextField {
-                terms: Dictionary::open(section("terms")?, Payload::TextTerms)?,
-                postings: section("postings")?,
-                lengths,
-            })
-        }
-        (FieldKind::Sparse, 2) => FieldReader::Sparse(SparseField {
-            terms: Dictionary::open(section("terms")?, Payload::SparseTerms)?,
-            impacts: section("impacts")?,
-            base: statistics.base,
-            has_parts: statistics.has_parts,
-        }),
-        (FieldKind::Dense, 4) => {
-            FieldReader::Dense(open_dense(container, statistics, known, documents)?)
-        }
-        (FieldKind::Unknown, _) => return Ok(None),
-        _ => {
-            let message = format!("field {number} is of another kind than in the schema");
-            return Err(Error::corrupt(container.file(), "info", 0, message));
-        }
-    };
-    Ok(Some((number, reader)))
-}
+        })
+    }
 
-fn open_dense(
-    container: &Container,
-    statistics: &FieldStatistics,
-    field: &Field,
-    documents: u32,
-) -> Result<DenseVectors> {
-    let shape = field.options.dense_shape();
-    let shape = shape.filter(|shape| u64::from(shape.dimensions) == statistics.terms);
-    let number = Some(statistics.field);
-    let section = |name| container.find(name, number).cloned();
-    let Some(shape) = shape else {
-        let message = format!(
-            "field {} has another number of dimensions than in the schema",
-            statistics.field
-        );
-        return Err(Error::corrupt(container.file(), "info", 0, message));
-    };
-    DenseVectors::open(
-        shape,
-        documents,
-        statistics.documents,
-        container.section("vectors", number)?.clone(),
-        section("vector-scales"),
-        section("vector-documents"),
-    )
+    /// The error for statistics that contradict the schema.
+    pub fn corrupt(&self, message: impl Into<String>) -> Error {
+        Error::corrupt(self.container.file(), "info", 0, message)
+    }
 }

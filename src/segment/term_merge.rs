@@ -1,12 +1,13 @@
 //! Sorted streams of keys become one sorted stream.
 //!
-//! A binary heap holds the streams by their current keys, of which the heads are kept beside them as numbers: they decide nearly
-//! every comparison. The streams that stand on the least key are together at the top of the heap: each
-//! entry's parent has the same key. They are moved on where they are, and then sink from the lowest place to the
-//! highest, as when a heap is made: for a key of many streams that takes little more than a step for each.
+//! A binary heap holds the streams by their current keys, of which the heads are kept beside them
+//! as numbers: they decide nearly every comparison. The streams that stand on the min key are
+//! together at the top of the heap: each entry's parent has the same key. They are moved on where
+//! they are, and then sink from the lowest place to the highest, as when a heap is made: for a key
+//! of many streams that takes little more than a step for each.
 //!
-//! Streams that stand on the same key come out together, in the order in which they were given, so that postings of
-//! earlier sources come first.
+//! Streams that stand on the same key come out together, in the order in which they were given, so
+//! that postings of earlier sources come first.
 
 use super::head::Head;
 use crate::error::Result;
@@ -22,7 +23,7 @@ pub(super) trait KeyStream {
 /// Merges streams.
 pub(super) struct KeyMerge<S> {
     streams: Vec<S>,
-    /// The least key is first; streams that have ended have the head that is none.
+    /// The min key is first; streams that have ended have the head that is none.
     heap: Vec<Entry>,
     /// Places in the heap, rising, of the streams on the current key.
     places: Vec<usize>,
@@ -54,8 +55,8 @@ impl<S: KeyStream> KeyMerge<S> {
         })
     }
 
-    /// Moves to the next key; false after the last. [`KeyMerge::for_current`] then visits the streams that
-    /// stand on it.
+    /// Moves to the next key; false after the last. [`KeyMerge::for_current`] then visits the
+    /// streams that stand on it.
     pub fn advance(&mut self) -> Result<bool> {
         let mut places = std::mem::take(&mut self.places);
         for place in places.drain(..).rev() {

@@ -1,12 +1,14 @@
 //! The terms of a batch and their postings.
 //!
-//! Terms keep their numbers from batch to batch, so that a writer pays for hashing a word's bytes once
-//! per occurrence and for copying them once in its life. Postings are logged in the order of documents and
-//! sorted by term at the end of the batch, by counting.
+//! Terms keep their numbers from batch to batch, so that a writer pays for hashing a word's bytes
+//! once per occurrence and for copying them once in its life. Postings are logged in the order of
+//! documents and sorted by term at the end of the batch, by counting.
 
 use super::head::Head;
 use super::interner::{Interner, Strings};
-use crate::format::DocId;
+use crate::error::Result;
+use crate::format::postings::Postings;
+use crate::format::{DocId, count32, index32};
 
 /// Number of a term in a [`TermTable`].
 pub(super) type TermNumber = u32;
@@ -35,16 +37,15 @@ pub struct FieldPostings {
     pub(super) terms: Strings,
     /// End of each term's postings.
     pub(super) ends: Vec<u32>,
-    pub(super) documents: Vec<DocId>,
-    /// Term frequencies, or the bits of weights.
-    pub(super) values: Vec<u32>,
+    /// The postings of all terms; values are term frequencies, or the bits of weights.
+    pub(super) postings: Postings,
 }
 
 impl FieldPostings {
-    /// About how many bytes they take; depends on the postings alone, so that it may decide where segments
-    /// end.
+    /// About how many bytes they take; depends on the postings alone, so that it may decide where
+    /// segments end.
     pub fn memory(&self) -> usize {
-        self.terms.memory() + 4 * (self.ends.len() + self.documents.len() + self.values.len())
+        self.terms.memory() + 4 * (self.ends.len() + 2 * self.postings.len())
     }
 }
 
@@ -59,14 +60,14 @@ pub(super) struct TermTable {
 }
 
 impl TermTable {
-    /// Begins a batch. True when the table, with `extra_memory` beside it, took more than `most_memory` bytes and
-    /// forgot its terms: numbers given before are then void.
-    pub fn begin_batch(&mut self, extra_memory: usize, most_memory: usize) -> bool {
+    /// Begins a batch. True when the table, with `extra_memory` beside it, took more than
+    /// `max_memory` bytes and forgot its terms: numbers given before are then void.
+    pub fn begin_batch(&mut self, extra_memory: usize, max_memory: usize) -> bool {
         self.batch = self.batch.wrapping_add(1);
         self.touched.clear();
         self.log.clear();
         let memory = self.terms.memory() + size_of::<TermState>() * self.states.capacity();
-        let full = memory + extra_memory > most_memory || self.batch == 0;
+        let full = memory + extra_memory > max_memory || self.batch == 0;
         if full {
             self.terms.clear();
             self.states.clear();
@@ -90,8 +91,8 @@ impl TermTable {
         number
     }
 
-    /// Notes that a document has a term. When it was the last document noted for the term, `join` makes one
-    /// value of the old one and the new one.
+    /// Notes that a document has a term. When it was the last document noted for the term, `join`
+    /// makes one value of the old one and the new one.
     #[inline]
     pub fn add(
         &mut self,
@@ -121,7 +122,7 @@ impl TermTable {
             };
             self.touched.push(term);
         }
-        state.last = u32::try_from(self.log.len()).unwrap_or(u32::MAX);
+        state.last = index32(self.log.len());
         self.log.push(LoggedPosting {
             term,
             document,
@@ -130,7 +131,14 @@ impl TermTable {
     }
 
     /// Ends the batch: its postings, sorted by term and then by document.
-    pub fn finish_batch(&mut self) -> FieldPostings {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`](crate::Error::Limit) when there are more terms or postings than 32 bits
+    /// count.
+    pub fn finish_batch(&mut self) -> Result<FieldPostings> {
+        self.terms.check()?;
+        count32("postings of a batch", self.log.len())?;
         let mut order: Vec<(u64, TermNumber)> = self
             .touched
             .iter()
@@ -153,8 +161,8 @@ impl TermTable {
             }
             postings.ends.push(end);
         }
-        postings.documents = vec![0; self.log.len()];
-        postings.values = vec![0; self.log.len()];
+        let zeros = || vec![0; self.log.len()];
+        let mut sorted = Postings::new(zeros(), zeros());
         for posting in &self.log {
             let Some(state) = self.states.get_mut(posting.term as usize) else {
                 continue;
@@ -162,15 +170,17 @@ impl TermTable {
             let place = state.postings as usize;
             state.postings += 1;
             let slots = (
-                postings.documents.get_mut(place),
-                postings.values.get_mut(place),
+                sorted.documents.get_mut(place),
+                sorted.values.get_mut(place),
             );
             if let (Some(document), Some(value)) = slots {
                 (*document, *value) = (posting.document, posting.value);
             }
         }
+        postings.postings = sorted;
         postings.terms.shrink_to_fit();
-        postings
+        postings.terms.check()?;
+        Ok(postings)
     }
 }
 
@@ -203,16 +213,16 @@ mod tests {
                             .or_default() += 1;
                     }
                 }
-                let postings = table.finish_batch();
+                let postings = table.finish_batch().unwrap();
                 prop_assert_eq!(postings.terms.len(), expected.len());
                 let mut start = 0;
                 for (index, (term, documents)) in expected.iter().enumerate() {
                     prop_assert_eq!(postings.terms.get(index as u32), &term[..]);
                     let end = postings.ends[index] as usize;
-                    let found: BTreeMap<u32, u32> = postings.documents[start..end]
+                    let found: BTreeMap<u32, u32> = postings.postings.documents[start..end]
                         .iter()
                         .copied()
-                        .zip(postings.values[start..end].iter().copied())
+                        .zip(postings.postings.values[start..end].iter().copied())
                         .collect();
                     prop_assert_eq!(&found, documents);
                     start = end;

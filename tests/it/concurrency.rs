@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use esparsa::format::manifest::segment_file;
 use esparsa::{
-    Document, Error, Index, IndexWriter, MergePolicy, OnDuplicate, Query, Schema, Snapshot,
-    WriterOptions,
+    Document, Error, Index, IndexWriter, MergePolicy, OnDuplicate, Query, Schema, Snapshot, Sparse,
+    Text, WriterOptions,
 };
 
 /// The folder that a child works on; unset in the parent.
@@ -22,9 +22,12 @@ const CHILD_FOLDER: &str = "ESPARSA_CHILD_FOLDER";
 const CHILD_SAYS: &str = "child says ";
 
 fn schema() -> Schema {
-    let schema = Schema::new().text("text", "simple").unwrap();
-    let schema = schema.sparse("sparse", 2.0).unwrap();
-    schema.stored("source").unwrap()
+    Schema::builder()
+        .text("text", Text::new())
+        .sparse("sparse", Sparse::new().expected_max(2.0))
+        .stored("source")
+        .build()
+        .unwrap()
 }
 
 fn document(number: u64, version: u64) -> Document {

@@ -14,7 +14,8 @@ use esparsa::store::{
     Directory, Fault, Faulty, FileHandle, FileSink, FileVersion, Lock, Memory, Scratch,
 };
 use esparsa::{
-    Document, Error, Index, IndexOptions, IndexWriter, MergePolicy, Result, Schema, WriterOptions,
+    Document, Error, Index, IndexOptions, IndexWriter, MergePolicy, Result, Schema, Sparse, Text,
+    WriterOptions,
 };
 
 /// External ids and what is stored for them.
@@ -150,9 +151,12 @@ impl Directory for Disk {
 }
 
 fn schema() -> Schema {
-    let schema = Schema::new().text("text", "simple").unwrap();
-    let schema = schema.sparse("sparse", 2.0).unwrap();
-    schema.stored("source").unwrap()
+    Schema::builder()
+        .text("text", Text::new())
+        .sparse("sparse", Sparse::new().expected_max(2.0))
+        .stored("source")
+        .build()
+        .unwrap()
 }
 
 fn id(number: u32) -> String {

@@ -1,7 +1,7 @@
-//! Measures and significance tests against the figures of other programs.
+//! Measures and significance tests, compared with the values of other programs.
 //!
-//! The runs, the qrels and the figures of `pytrec_eval`, `ir_measures`, `scipy` and `statsmodels`
-//! lie in `tests/fixtures/eval`; `make.py` there wrote them and says how to write them again.
+//! `tests/fixtures/eval` has the runs, the qrels and the values of `pytrec_eval`, `ir_measures`,
+//! `scipy` and `statsmodels`; `make.py` there generates them and says how to run it.
 
 use std::path::PathBuf;
 
@@ -29,13 +29,13 @@ fn numbers(value: &Value) -> Vec<f64> {
     list.iter().map(|number| number.as_f64().unwrap()).collect()
 }
 
-/// One case of the fixtures: the files, and what the other programs make of them.
+/// One case of the fixtures: the files, and the values of the other programs.
 struct Case {
     name: String,
     qrels: Qrels,
     run: Run,
     queries: Vec<String>,
-    /// For each metric, the figures under their names.
+    /// For each metric, the values of each program.
     expected: Vec<(Metric, Value)>,
 }
 
@@ -121,7 +121,7 @@ fn every_measure_of_trec_eval_equals_pytrec_eval() {
             let Some(wanted) = expected["pytrec_eval"].as_array() else {
                 continue;
             };
-            // A query that trec_eval leaves out has no figure.
+            // A query that trec_eval skips has no value.
             let wanted: Vec<(&String, f64)> = case
                 .queries
                 .iter()
@@ -144,7 +144,7 @@ fn every_measure_of_trec_eval_equals_pytrec_eval() {
 }
 
 #[test]
-fn a_run_keeps_its_figures_when_written_and_read_back() {
+fn a_run_has_the_same_values_after_writing_and_reading() {
     for case in cases() {
         let mut bytes = Vec::new();
         case.run.write(&mut bytes, "again.run", "again").unwrap();
@@ -172,7 +172,7 @@ fn the_t_test_equals_scipy() {
     }
 }
 
-/// Differences that have exactly the statistic `t`: a mean of 1 with a spread to match.
+/// Differences with exactly the statistic `t`: their mean is 1, their deviation matches.
 fn differences_with(t: f64, count: usize) -> Vec<f64> {
     // Values -1, 1, -1, 1, ... (and a 0 if the count is odd) have mean 0.
     let shape: Vec<f64> = (0..count)

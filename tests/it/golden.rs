@@ -17,7 +17,8 @@ use std::sync::{Arc, OnceLock};
 
 use documents::{Files, build, schema};
 use dump::dump;
-use esparsa::format::{FieldKind, Verify};
+use esparsa::format::manifest::Manifest;
+use esparsa::format::{Container, FieldKind, FileKind, Verify};
 use esparsa::segment::SegmentReader;
 use esparsa::store::Memory;
 use esparsa::{Error, Index, IndexOptions};
@@ -377,13 +378,53 @@ fn a_newer_version_is_refused_as_too_new() {
 
 #[test]
 fn an_unknown_section_is_refused_when_required_and_skipped_when_not() {
-    let bytes = golden_files().remove("segment-0000000001").unwrap();
-    let required = rename_section(bytes.clone(), "stored", "hologram", true);
-    let error = open_segment(required).unwrap_err();
+    let bytes = golden_files().remove("manifest-0000000005").unwrap();
+    let read = |bytes: Vec<u8>| {
+        let (kind, verify) = (FileKind::Manifest, Verify::AtOpen);
+        let container = Container::open(Arc::new(bytes), "manifest-0000000005", kind, verify)?;
+        Manifest::read(&container, 5)
+    };
+    let required = rename_section(bytes.clone(), "calibration", "hologram", true);
+    let error = read(required).unwrap_err();
     assert!(matches!(error, Error::TooNew { .. }), "{error}");
     assert!(error.to_string().contains("hologram"), "{error}");
-    let optional =
-        open_segment(rename_section(bytes.clone(), "stored", "hologram", false)).unwrap();
-    assert!(optional.stored().is_none());
-    assert!(open_segment(bytes).unwrap().stored().is_some());
+    let optional = rename_section(bytes.clone(), "calibration", "hologram", false);
+    assert!(read(optional).unwrap().calibrations.is_empty());
+    assert!(!read(bytes).unwrap().calibrations.is_empty());
+}
+
+/// Changes a byte of a section and its checksum with it.
+fn change_section(mut bytes: Vec<u8>, section: &str, at: usize, value: u8) -> Vec<u8> {
+    let length = bytes.len();
+    let trailer = length - 64;
+    let number = |bytes: &[u8], at: usize| {
+        u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize
+    };
+    let table = number(&bytes, trailer);
+    let entry = (table..trailer)
+        .step_by(48)
+        .find(|at| bytes[*at..].starts_with(section.as_bytes()) && bytes[at + section.len()] == 0)
+        .unwrap();
+    let (offset, of_section) = (number(&bytes, entry + 24), number(&bytes, entry + 32));
+    assert!(at < of_section && of_section <= 65_536);
+    bytes[offset + at] = value;
+    let crc = crc32c::crc32c(&bytes[offset..offset + of_section]);
+    let checksum = number(&bytes, entry + 40);
+    bytes[checksum..checksum + 4].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn an_unknown_codec_of_postings_is_refused_by_name() {
+    let bytes = golden_files().remove("segment-0000000001").unwrap();
+    assert!(open_segment(bytes.clone()).is_ok());
+    // The codec is the last byte of the first field's record.
+    let unknown = change_section(bytes, "info", 12 + 55, 77);
+    let error = open_segment(unknown).unwrap_err();
+    assert!(matches!(error, Error::TooNew { .. }), "{error}");
+    let message = error.to_string();
+    assert!(
+        message.contains("postings codec 77 of field 0"),
+        "{message}"
+    );
 }

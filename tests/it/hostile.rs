@@ -23,7 +23,9 @@ use esparsa::format::container::FileStamp;
 use esparsa::format::dictionary::{DictionaryWriter, TermEntry, TermPostings};
 use esparsa::format::manifest::{Manifest, manifest_file};
 use esparsa::format::segment_info::SegmentInfo;
-use esparsa::format::{Container, ContainerWriter, FieldNumber, FileKind, Section, Verify};
+use esparsa::format::{
+    Capabilities, Container, ContainerWriter, FieldNumber, FileKind, Section, Verify,
+};
 use esparsa::segment::{Reorder, SegmentReader, Source, WriteOptions};
 use esparsa::store::{Directory, Memory};
 use esparsa::{
@@ -66,7 +68,15 @@ fn sections(memory: &Memory, name: &str) -> Sections {
 
 /// A file with right checksums.
 fn file_of(kind: FileKind, sections: &Sections) -> (Vec<u8>, FileStamp) {
-    let mut writer = ContainerWriter::new(Vec::new(), kind).unwrap();
+    let capabilities = match kind {
+        FileKind::Segment => Capabilities {
+            required: Capabilities::IMPACT_EXPONENTS,
+            optional: 0,
+        },
+        _ => Capabilities::default(),
+    };
+    let writer = ContainerWriter::with_capabilities(Vec::new(), kind, capabilities);
+    let mut writer = writer.unwrap();
     for (name, field, bytes) in sections {
         writer.begin(name, *field).unwrap();
         writer.write_all(bytes).unwrap();
@@ -266,12 +276,14 @@ fn documents_that_take_no_bytes_are_refused() {
     let footer = ids.len() - 32;
     ids[footer..footer + 8].copy_from_slice(&u64::from(documents).to_le_bytes());
     ids[footer + 12..footer + 16].copy_from_slice(&documents.to_le_bytes());
-    let info = SegmentInfo {
-        documents,
-        ..SegmentInfo::default()
-    };
+    let mut info = SegmentInfo::default();
+    info.documents = documents;
     let order = [documents.to_le_bytes(), [0; 4]].concat();
-    let all = [("ids", ids), ("id-order", order), ("info", info.encode())];
+    let all = [
+        ("ids", ids),
+        ("id-order", order),
+        ("info", info.encode().unwrap()),
+    ];
     let sections = all.map(|(name, bytes)| (name.to_owned(), None, bytes));
     let (bytes, _) = file_of(FileKind::Segment, &sections.to_vec());
     let opened = SegmentReader::open(Arc::new(bytes), "segment", &schema(), Verify::default());
@@ -527,7 +539,7 @@ fn statistics_beyond_all_numbers_do_not_overflow() {
             info.fields.insert(0, info.fields[0]);
         }
         let mut sections = sections.clone();
-        sections[place].2 = info.encode();
+        sections[place].2 = info.encode().unwrap();
         let hostile = with_sections(&index, name, &sections);
         if let Ok(snapshot) = open(&hostile) {
             let reader = &snapshot.segments()[0].reader;

@@ -7,14 +7,12 @@ use std::sync::{Arc, Condvar, Mutex};
 use esparsa::store::{Directory, FileHandle, FileSink, FileVersion, Lock, Memory};
 use esparsa::{
     Document, Index, IndexOptions, IndexWriter, MergePolicy, OnDuplicate, Query, Result, Schema,
-    SearchOptions, SparseLayout, WriterOptions,
+    SearchOptions, Sparse, SparseLayout, Text, WriterOptions,
 };
 use proptest::prelude::*;
 
 fn schema() -> Schema {
-    let schema = Schema::new().text("text", "simple").unwrap();
-    let schema = schema.sparse("sparse", 2.0).unwrap();
-    schema.stored("source").unwrap()
+    schema_with(SparseLayout::default())
 }
 
 fn document(id: u32, version: u32) -> Document {
@@ -259,7 +257,12 @@ fn topical_with(number: u32, stored: Vec<u8>) -> Document {
 }
 
 fn schema_with(layout: SparseLayout) -> Schema {
-    schema().sparse_layout("sparse", layout).unwrap()
+    Schema::builder()
+        .text("text", Text::new())
+        .sparse("sparse", Sparse::new().expected_max(2.0).layout(layout))
+        .stored("source")
+        .build()
+        .unwrap()
 }
 
 /// Segments of the topical documents `0..documents`, `per_segment` each.
@@ -295,7 +298,7 @@ fn segments(index: &Index) -> Vec<(u64, bool)> {
     let snapshot = index.snapshot().unwrap();
     let segments = snapshot.segments().iter();
     segments
-        .map(|s| (s.entry.number, s.reader.info().reordered))
+        .map(|s| (s.entry.number, s.reader.is_reordered()))
         .collect()
 }
 
@@ -325,8 +328,9 @@ fn found(index: &Index, query: &Query, k: usize) -> Vec<(String, u32)> {
         .search_with(query, &SearchOptions::new(k))
         .unwrap()
         .hits;
-    let hits = hits.into_iter();
-    hits.map(|hit| (hit.id, hit.score.to_bits())).collect()
+    let hits = hits.iter();
+    hits.map(|hit| (hit.id().unwrap(), hit.score.to_bits()))
+        .collect()
 }
 
 #[test]
@@ -367,8 +371,11 @@ fn unmerged_merge(index: &Index, reorder_from: u32) {
 
 #[test]
 fn an_order_by_terms_brings_topics_together() {
-    let with_text_alone = Schema::new().text("text", "simple").unwrap();
-    let with_text_alone = with_text_alone.stored("source").unwrap();
+    let with_text_alone = Schema::builder()
+        .text("text", Text::new())
+        .stored("source")
+        .build()
+        .unwrap();
     for schema in [schema(), with_text_alone] {
         let has_sparse = schema.field("sparse").is_some();
         let index = Index::in_memory(schema).unwrap();

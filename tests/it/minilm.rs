@@ -1,7 +1,9 @@
-//! A real model, MiniLM-L6, on a real collection: bf16 beside f32, and what dense search adds to words.
+//! A real model, MiniLM-L6, on a real collection: bf16 against f32, and what dense search adds to
+//! BM25.
 //!
-//! Runs when `ESPARSA_MINILM` names the model's folder (`tests/neural/fetch_minilm` downloads it) and `ESPARSA_COLLECTIONS` a folder of
-//! collections. The small English one, cacm, takes a minute; figures of larger ones are in the documentation of `esparsa::rank`.
+//! Runs when `ESPARSA_MINILM` names the model's folder (`tests/neural/fetch_minilm` downloads it)
+//! and `ESPARSA_COLLECTIONS` a folder of collections. The small English one, cacm, takes a minute;
+//! measurements of larger ones are in `benches/README.md`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -12,7 +14,7 @@ use esparsa::backend::{Cpu, CpuOptions, Precision};
 use esparsa::eval::{BeirFolder, EvaluateOptions, Metric, Run, ScoredDocument, evaluate};
 use esparsa::neural::DenseEncoder;
 use esparsa::rank::{Fusion, Normalization};
-use esparsa::{DenseMetric, Document, Hit, Index, Query, Schema, Snapshot};
+use esparsa::{Dense, Document, Hit, Index, Query, Schema, Snapshot, Text};
 use serde_json::Value;
 
 /// Hits of each search that is fused.
@@ -36,7 +38,7 @@ fn bf16_finds_what_f32_finds_and_vectors_add_to_words() {
 
     let exact = vectors(&model, Precision::F32, &documents, &queries);
     let rounded = vectors(&model, Precision::Bf16, &documents, &queries);
-    let least = least_cosine(&exact, &rounded);
+    let least = min_cosine(&exact, &rounded);
     println!("least cosine of bf16 with f32: {least:.6}");
     assert!(least >= 0.9995, "cosine {least}");
 
@@ -52,10 +54,9 @@ fn bf16_finds_what_f32_finds_and_vectors_add_to_words() {
             .search(&Query::dense("vector", &rounded.queries[place][..]), 10)
             .unwrap();
         all += of_rounded.len();
-        shared += of_rounded
-            .iter()
-            .filter(|hit| dense[..10].iter().any(|other| other.id == hit.id))
-            .count();
+        let first: Vec<_> = dense.ids().unwrap().into_iter().take(10).collect();
+        let of_rounded = of_rounded.ids().unwrap();
+        shared += of_rounded.iter().filter(|id| first.contains(id)).count();
         let words = exact_index
             .search(&Query::text("text", text), DEPTH)
             .unwrap();
@@ -107,8 +108,8 @@ fn texts(named: &[(String, String)]) -> Vec<&str> {
     named.iter().map(|(_, text)| text.as_str()).collect()
 }
 
-/// The least cosine of any vector with its counterpart; both are of length 1.
-fn least_cosine(exact: &Vectors, rounded: &Vectors) -> f32 {
+/// The min cosine of any vector with its counterpart; both are of length 1.
+fn min_cosine(exact: &Vectors, rounded: &Vectors) -> f32 {
     let cosines = |a: &[Vec<f32>], b: &[Vec<f32>]| {
         let product =
             |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
@@ -132,12 +133,11 @@ fn documents(corpus: PathBuf) -> Vec<(String, String)> {
 
 fn index(documents: &[(String, String)], vectors: &[Vec<f32>]) -> Snapshot {
     let dimensions = vectors[0].len();
-    let schema = Schema::new()
-        .text("text", "en")
-        .unwrap()
-        .dense("vector", dimensions)
+    let schema = Schema::builder()
+        .text("text", Text::new().analyzer("en"))
+        .dense("vector", Dense::new(dimensions).cosine())
+        .build()
         .unwrap();
-    let schema = schema.dense_metric("vector", DenseMetric::Cosine).unwrap();
     let index = Index::in_memory(schema).unwrap();
     let mut writer = index.writer().unwrap();
     for ((id, text), vector) in documents.iter().zip(vectors) {
@@ -150,9 +150,9 @@ fn index(documents: &[(String, String)], vectors: &[Vec<f32>]) -> Snapshot {
     index.snapshot().unwrap()
 }
 
-fn scored(hit: &Hit) -> ScoredDocument {
+fn scored(hit: Hit<'_>) -> ScoredDocument {
     ScoredDocument {
-        document: hit.id.clone(),
+        document: hit.id().unwrap(),
         score: hit.score.into(),
     }
 }

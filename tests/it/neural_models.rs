@@ -1,7 +1,9 @@
-//! From text to vectors and scores, against sentence-transformers, on small models with random weights.
+//! From text to vectors and scores, against sentence-transformers, on small models with random
+//! weights.
 //!
-//! `tests/neural/make_fixtures.py` writes the models, texts, and what Python makes of them. Tokenizers, encoders and heads have parity tests of
-//! their own; here they are put together by the faces that the library shows, for the reference and for the fast backend.
+//! `tests/neural/make_fixtures.py` writes the models, texts, and what Python makes of them.
+//! Tokenizers, encoders and heads have parity tests of their own; here they are combined by the
+//! public API, on the reference and on the CPU backend.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -120,7 +122,7 @@ fn sparse_vectors_of_the_reference_equal_python() {
 }
 
 #[test]
-fn sparse_vectors_of_the_processor_equal_python() {
+fn sparse_vectors_of_the_cpu_equal_python() {
     sparse_vectors_equal_python(&cpu(2));
 }
 
@@ -155,7 +157,7 @@ fn dense_vectors_of_the_reference_equal_python() {
 }
 
 #[test]
-fn dense_vectors_of_the_processor_equal_python() {
+fn dense_vectors_of_the_cpu_equal_python() {
     dense_vectors_equal_python(&cpu(2));
 }
 
@@ -204,7 +206,7 @@ fn scores_of_pairs_of_the_reference_equal_python() {
 }
 
 #[test]
-fn scores_of_pairs_of_the_processor_equal_python() {
+fn scores_of_pairs_of_the_cpu_equal_python() {
     scores_of_pairs_equal_python(&cpu(2));
 }
 
@@ -249,13 +251,14 @@ fn late_interaction_of_the_reference_equals_python() {
 }
 
 #[test]
-fn late_interaction_of_the_processor_equals_python() {
+fn late_interaction_of_the_cpu_equals_python() {
     late_interaction_equals_python("colbert", &cpu(2));
 }
 
-/// Queries of this model are filled up with masks that other tokens do not attend to: what is compared are the vectors of the tokens before.
+/// Queries of this model are expanded with masks that other tokens do not attend to: the vectors
+/// before these are compared.
 #[test]
-fn prefixes_and_left_out_punctuation_are_those_of_pylate() {
+fn prefixes_and_skipped_punctuation_are_those_of_pylate() {
     let name = "colbert-pylate";
     let encoder = LateEncoder::open(model(name), cpu(2)).unwrap();
     let texts = texts(name);
@@ -319,7 +322,7 @@ fn many_texts() -> Vec<String> {
 }
 
 #[test]
-fn a_text_has_the_same_vector_whatever_texts_and_threads_are_beside_it() {
+fn the_vector_of_a_text_depends_on_neither_other_texts_nor_threads() {
     let all = many_texts();
     let dense = |threads| DenseEncoder::open(model("st-mean"), cpu(threads)).unwrap();
     let sparse = |threads| SparseEncoder::open(model("splade-max"), cpu(threads)).unwrap();
@@ -423,7 +426,7 @@ fn a_long_text_is_an_error_by_choice_and_names_the_text() {
 }
 
 #[test]
-fn fingerprints_tell_models_apart_and_stay() {
+fn fingerprints_differ_between_models_and_are_stable() {
     let mut seen = Vec::new();
     for name in [
         "splade-max",

@@ -1,7 +1,8 @@
-//! Hidden states and heads against PyTorch, transformers and sentence-transformers, on small models with random weights.
+//! Hidden states and heads against PyTorch, transformers and sentence-transformers, on small models
+//! with random weights.
 //!
-//! `tests/neural/make_fixtures.py` writes the models and what Python computes with them. Each check goes through every folder that has what it
-//! compares, and is written once for all backends.
+//! `tests/neural/make_fixtures.py` writes the models and what Python computes with them. Each check
+//! runs on every folder that has the expected tensors, and is generic over the backend.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::close::assert_close;
 
-/// The families that must be among the fixtures of encoders, and how many folders of each at least.
+/// The families that must be among the fixtures of encoders, and the min number of folders of each.
 const FAMILIES: [(Family, usize); 7] = [
     (Family::Bert, 6),
     (Family::DistilBert, 1),
@@ -33,7 +34,7 @@ fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neural/models")
 }
 
-/// The names of all folders whose expected numbers have the tensor `name`, ascending.
+/// The names of all folders whose expected tensors have the name `name`, ascending.
 fn folders_with(name: &str) -> Vec<String> {
     let mut folders: Vec<_> = fs::read_dir(models())
         .unwrap()
@@ -136,7 +137,8 @@ fn strings<T: serde::de::DeserializeOwned>(folder: &str, file: &str) -> Vec<T> {
     strings
 }
 
-// --- Encoders ------------------------------------------------------------------------------------------------------------
+// --- Encoders
+// ------------------------------------------------------------------------------------------------------------
 
 /// The batch of one sequence of another batch.
 fn alone(batch: &Batch, sequence: usize) -> Batch {
@@ -184,9 +186,10 @@ fn hidden_states_equal_pytorch<B: Backend>(backend: &B) {
     }
 }
 
-// --- Sparse vectors ------------------------------------------------------------------------------------------------------
+// --- Sparse vectors
+// ------------------------------------------------------------------------------------------------------
 
-/// Folder, where the transformer is in it, tokens of a text at most, and how logits become weights.
+/// Folder, where the transformer is in it, max tokens of a text, and how logits become weights.
 const SPLADE: [(&str, &str, usize, SpladeActivation, SpladePooling); 6] = {
     use SpladeActivation::{Log1pLog1pRelu, Log1pRelu};
     use SpladePooling::{Max, Sum};
@@ -263,7 +266,7 @@ fn inference_free_queries_equal_sentence_transformers() {
             .iter()
             .map(|query| {
                 table
-                    .encode(&tokenizer.encode_plain(query).unwrap())
+                    .encode(&tokenizer.encode_without_special_tokens(query).unwrap())
                     .unwrap()
             })
             .collect();
@@ -281,9 +284,10 @@ fn inference_free_queries_equal_sentence_transformers() {
     }
 }
 
-// --- Dense vectors -------------------------------------------------------------------------------------------------------
+// --- Dense vectors
+// -------------------------------------------------------------------------------------------------------
 
-/// Folder, tokens of a text at most, pooling, Dense module, and whether vectors are normalized.
+/// Folder, max tokens of a text, pooling, Dense module, and whether vectors are normalized.
 const POOLED: [(&str, usize, Pooling, Option<DenseWeights>, bool); 5] = {
     let linear = DenseWeights {
         inputs: 24,
@@ -325,7 +329,7 @@ fn embeddings_equal_sentence_transformers<B: Backend>(backend: &B) {
             let batch = model.texts(&texts);
             let hidden = model.encoder.forward(backend, &batch).unwrap();
             let vectors = head.forward(backend, &hidden, &batch.starts).unwrap();
-            assert_eq!(backend.shape(&vectors), (texts.len(), head.size()));
+            assert_eq!(backend.shape(&vectors), (texts.len(), head.dimensions()));
             backend.values(&vectors).unwrap()
         };
         let expected = Expected::read(folder);
@@ -365,9 +369,10 @@ fn poolings_equal_sentence_transformers<B: Backend>(backend: &B) {
     }
 }
 
-// --- Scores of pairs -----------------------------------------------------------------------------------------------------
+// --- Scores of pairs
+// -----------------------------------------------------------------------------------------------------
 
-/// Folder, tokens of a pair at most, and labels.
+/// Folder, max tokens of a pair, and labels.
 const CROSS: [(&str, usize, usize); 6] = [
     ("ce-bert", 64, 1),
     ("ce-bert-old", 48, 1),
@@ -390,10 +395,12 @@ fn logits_equal_sentence_transformers<B: Backend>(backend: &B) {
     }
 }
 
-// --- Late interaction ----------------------------------------------------------------------------------------------------
+// --- Late interaction
+// ----------------------------------------------------------------------------------------------------
 
 fn token_vectors_and_max_sim_equal_sentence_transformers<B: Backend>(backend: &B) {
-    // The other, `colbert-pylate`, differs by what goes in, not by the head: prefixes, queries filled up, words left out.
+    // The other, `colbert-pylate`, differs by what goes in, not by the head: prefixes, query
+    // expansion, skipped words.
     let folder = "colbert";
     assert_eq!(folders_with("max_sim"), [folder, "colbert-pylate"]);
     let path = models().join(folder);
@@ -414,7 +421,7 @@ fn token_vectors_and_max_sim_equal_sentence_transformers<B: Backend>(backend: &B
     let (documents, starts) = encoded("texts.json", "token_vectors", "starts");
     let (queries, query_starts) = encoded("queries.json", "query_vectors", "query_starts");
 
-    let size = head.size();
+    let size = head.dimensions();
     let documents = backend
         .tensor(documents.len() / size, size, &documents)
         .unwrap();

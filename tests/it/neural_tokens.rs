@@ -136,12 +136,12 @@ fn truncation_and_windows_hold_the_tokens_of_the_whole() {
             .collect();
         // All texts in one are long enough to be tokenized in pieces.
         let long = texts.join(" and so on ");
-        let body = tokenizer.encode_plain(&long).unwrap();
+        let body = tokenizer.encode_without_special_tokens(&long).unwrap();
         let limit = 50;
         let room = limit - tokenizer.special_tokens();
         assert!(body.len() > 10 * room);
         for text in [long.as_str()].into_iter().chain(texts.iter().copied()) {
-            let whole = tokenizer.encode_plain(text).unwrap();
+            let whole = tokenizer.encode_without_special_tokens(text).unwrap();
             let few = tokenizer.truncated(text, limit).unwrap();
             let kept = whole.len().min(room);
             assert_eq!(few.len(), kept + tokenizer.special_tokens());

@@ -43,7 +43,8 @@ fn list<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Vec<T> {
     values.map(|value| read(value).unwrap()).collect()
 }
 
-/// The queries that have results, documents and scores equal; returns how many scores were compared.
+/// The queries that have results, documents and scores equal; returns how many scores were
+/// compared.
 #[track_caller]
 fn assert_scores(found: &Run, expected: &Scores, what: &str) -> usize {
     let with_results = found
@@ -165,11 +166,11 @@ fn ranked_list() -> impl Strategy<Value = Vec<(u32, f64)>> {
 }
 
 fn normalization() -> impl Strategy<Value = Normalization> {
-    proptest::sample::select(&Normalization::ALL[..])
+    proptest::sample::select(Normalization::ALL)
 }
 
 fn method() -> impl Strategy<Value = Method> {
-    let missing = proptest::sample::select(&Missing::ALL[..]);
+    let missing = proptest::sample::select(Missing::ALL);
     prop_oneof![
         (0..100_u32).prop_map(|k| Method::ReciprocalRank { k }),
         (normalization(), missing).prop_map(|(normalization, missing)| Method::WeightedSum {
@@ -189,8 +190,12 @@ fn scores(list: &[(u32, f64)]) -> Vec<f64> {
     list.iter().map(|&(_, score)| score).collect()
 }
 
-/// Fusion as its definition reads, without tables: for each document, a look into each list.
-fn fuse_plainly(method: Method, weights: &[f64], lists: &[Vec<(u32, f64)>]) -> Vec<(u32, f64)> {
+/// The definition of fusion, without tables: each document is looked up in each list.
+fn fuse_by_definition(
+    method: Method,
+    weights: &[f64],
+    lists: &[Vec<(u32, f64)>],
+) -> Vec<(u32, f64)> {
     let normalize = |list: &Vec<(u32, f64)>| match method {
         Method::ReciprocalRank { k } => (0..list.len())
             .map(|place| 1.0 / (f64::from(k) + place as f64 + 1.0))
@@ -198,6 +203,7 @@ fn fuse_plainly(method: Method, weights: &[f64], lists: &[Vec<(u32, f64)>]) -> V
         Method::WeightedSum { normalization, .. }
         | Method::CombMnz { normalization }
         | Method::CombMax { normalization } => normalization.apply(&scores(list)).unwrap(),
+        other => panic!("no definition of {other:?}"),
     };
     let normalized: Vec<Vec<f64>> = lists.iter().map(normalize).collect();
     let all: BTreeSet<u32> = lists.iter().flat_map(|list| documents(list)).collect();
@@ -228,6 +234,7 @@ fn fuse_plainly(method: Method, weights: &[f64], lists: &[Vec<(u32, f64)>]) -> V
             Method::ReciprocalRank { .. } | Method::WeightedSum { .. } => sum,
             Method::CombMnz { .. } => found.iter().map(|f| f.1).sum::<f64>() * found_weights,
             Method::CombMax { .. } => found.iter().map(|f| f.0 * f.1).reduce(f64::max).unwrap(),
+            other => panic!("no definition of {other:?}"),
         }
     };
     all.into_iter()
@@ -279,7 +286,8 @@ proptest! {
 
     #[test]
     fn a_list_fused_with_itself_keeps_its_order(list in ranked_list(), method in method()) {
-        // As 32-bit numbers some scores may become equal: then the lower document goes first, as it does here.
+        // In f32 some scores may become equal: then the lower document comes first, as it does
+        // here.
         let fused = Fusion::new(method).fuse(&[&list[..], &list[..]]).unwrap();
         let alone = Fusion::new(method).fuse(&[&list[..]]).unwrap();
         prop_assert_eq!(documents(&fused), documents(&alone));
@@ -325,7 +333,7 @@ proptest! {
         prop_assert_eq!(&cut[..], &fused[..k.min(fused.len())]);
         let mut by_document = fused;
         by_document.sort_by_key(|&(document, _)| document);
-        let expected = fuse_plainly(method, weights, &lists);
+        let expected = fuse_by_definition(method, weights, &lists);
         prop_assert_eq!(documents(&by_document), documents(&expected));
         for (found, expected) in by_document.iter().zip(&expected) {
             let size = expected.1.abs().max(1.0);

@@ -47,7 +47,7 @@ TABLES = ("embed", "shared", "relative_attention_bias", "lm_head.decoder", "pred
 
 
 def generator(seed: int, name: str) -> torch.Generator:
-    """Random numbers of a tensor, from its name: other tensors may come and go without changing them."""
+    """Random values of a tensor, seeded by its name: adding or removing other tensors does not change them."""
     return torch.Generator().manual_seed(seed * 1_000_003 + zlib.crc32(name.encode()))
 
 

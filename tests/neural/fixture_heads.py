@@ -182,7 +182,7 @@ def splade_inference_free() -> None:
 
 
 def splade_inference_free_published() -> None:
-    """As the models of this kind are published: the transformer in the root, under the empty name; idf.json beside it."""
+    """As the models of this kind are published: the transformer in the root, under the empty name, with idf.json in the same folder."""
     folder = save(SparseEncoder(modules=[router(106)]), "splade-inference-free-published")
     for path in (folder / "document_0_Transformer").iterdir():
         path.rename(folder / path.name)
@@ -379,7 +379,7 @@ def ce_deberta() -> None:
 
 
 def max_sim(asked: list[torch.Tensor], documents: list[torch.Tensor]) -> torch.Tensor:
-    """For each query and document: the sum over the query's vectors of the greatest product with a vector of the document."""
+    """For each query and document: the sum over the query's vectors of the max product with a vector of the document."""
     return torch.stack(
         [torch.stack([(query @ document.T).max(dim=1).values.sum() for document in documents]) for query in asked]
     )
@@ -414,7 +414,7 @@ def late_interaction(seed: int, tokenizer: Tokenizer) -> list[torch.nn.Module]:
 
 
 def colbert() -> None:
-    """Every token counts, in queries and in documents: no prompts, no expansion, no words left out."""
+    """Every token counts, in queries and in documents: no prompts, no expansion, no skipped words."""
     modules = late_interaction(401, fixture_tokenizers.bert(400, True))
     finish_late(save(MultiVectorEncoder(modules=modules), "colbert"))
 

@@ -274,7 +274,7 @@ def deberta() -> None:
 
 
 def deberta_convolution() -> None:
-    """As deberta-v2-xlarge: a convolution of width 3 beside the first layer."""
+    """As deberta-v2-xlarge: a convolution of width 3 parallel to the first layer."""
     folder = fresh("deberta-convolution")
     fixture_tokenizers.write_tokenizer(fixture_tokenizers.deberta(400, False), folder, "DebertaV2Tokenizer", 64, do_lower_case=False)
     config = deberta_config(400, num_attention_heads=2, conv_kernel_size=3, conv_act="gelu", attention_head_size=16)

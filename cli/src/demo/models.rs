@@ -1,45 +1,41 @@
-//! What models add to the demo: searches by their vectors, fused with BM25, and results in the order of their scores.
+//! Models in the demo: searches with their vectors, fused with BM25, and re-ranking.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::{DENSE_FIELD, K, SPARSE_FIELD, run_of, words};
+use esparsa::eval::{self, Run};
+use esparsa::neural::{DenseTextEncoder, ModelFolder, ModelKind, PairScorer, SparseTextEncoder};
+use esparsa::rank::{Fusion, rerank};
+use esparsa::{Dense, Document, Error, Query, Result, SchemaBuilder, Snapshot, Sparse};
+
+use super::{DENSE_FIELD, K, SPARSE_FIELD, run_of, text_query};
 use crate::index::thread_count;
 use crate::input::Record;
-use crate::models::{AnyEncoder, AnyScorer, KindName, ModelArguments, ModelBackend, identity};
+use crate::models::{AnyEncoder, KindName, ModelArguments, identity, open_scorer};
 use crate::records::stored_contents;
-use esparsa::error::{Error, Result};
-use esparsa::eval::{self, Run};
-use esparsa::format::Schema;
-use esparsa::index::Snapshot;
-use esparsa::neural::{
-    DenseEncoder, ModelFolder, ModelKind, PairScorer, SparseEncoder, TextEncoder,
-};
-use esparsa::query::Query;
-use esparsa::rank::{Fusion, rerank};
-use esparsa::segment::Document;
 
 /// Results that are fused.
-const FUSED: usize = 40;
-/// Results that are read again.
-const READ: usize = 20;
+const FUSION_DEPTH: usize = 40;
+/// Results that are re-ranked.
+const RERANK_DEPTH: usize = 20;
 /// The expected max weight of the field, relative to that of all passages.
 const WEIGHT_MARGIN: f32 = 1.01;
 
 /// The options for models.
 #[derive(clap::Args, Debug, Default)]
 pub struct DemoArguments {
-    /// Folder of a model; may be given once for each kind. One that makes vectors is searched with beside BM25 and fused with
-    /// it, one that reads documents puts BM25's results into its own order.
+    /// Folder of a model; may be given once per kind. The vectors of an encoder are searched too,
+    /// and fused with BM25; a cross-encoder or a late-interaction model re-ranks the results of
+    /// BM25.
     #[arg(long = "model", value_name = "DIR")]
     models: Vec<PathBuf>,
 }
 
-/// The models of the demo, and what they make of its passages.
+/// The models of the demo, and their vectors of its passages.
 pub struct DemoModels {
-    sparse: Option<SparseEncoder<ModelBackend>>,
-    dense: Option<DenseEncoder<ModelBackend>>,
-    scorer: Option<AnyScorer>,
+    sparse: Option<Box<dyn SparseTextEncoder>>,
+    dense: Option<Box<dyn DenseTextEncoder>>,
+    scorer: Option<Box<dyn PairScorer>>,
     /// Vectors of passages by their ids.
     sparse_vectors: HashMap<String, Vec<(String, f32)>>,
     dense_vectors: HashMap<String, Vec<f32>>,
@@ -61,18 +57,16 @@ impl DemoModels {
         };
         for folder in &arguments.models {
             let options = ModelArguments::default();
-            let backend = options.backend(thread_count(None))?;
+            let hardware = options.hardware(thread_count(None))?;
             let is_first = match ModelFolder::open(folder)?.kind {
                 ModelKind::CrossEncoder | ModelKind::LateInteraction => {
-                    let scorer = AnyScorer::open(folder, backend, &options)?;
+                    let scorer = open_scorer(folder, hardware, &options)?;
                     models.scorer.replace(scorer).is_none()
                 }
-                ModelKind::SparseEncoder | ModelKind::BiEncoder => {
-                    match AnyEncoder::open(folder, KindName::Auto, backend, &options)? {
-                        AnyEncoder::Sparse(encoder) => models.sparse.replace(encoder).is_none(),
-                        AnyEncoder::Dense(encoder) => models.dense.replace(encoder).is_none(),
-                    }
-                }
+                _ => match AnyEncoder::open(folder, KindName::Auto, hardware, &options)? {
+                    AnyEncoder::Sparse(encoder) => models.sparse.replace(encoder).is_none(),
+                    AnyEncoder::Dense(encoder) => models.dense.replace(encoder).is_none(),
+                },
             };
             if !is_first {
                 return Err(Error::invalid(format!(
@@ -91,7 +85,7 @@ impl DemoModels {
         let ids = || records.iter().map(|record| record.id.clone());
         if let Some(encoder) = &self.sparse {
             let vectors = encoder.encode_documents(&texts)?.into_iter();
-            let vectors = vectors.map(|vector| named(encoder, vector));
+            let vectors = vectors.map(|vector| named(&**encoder, vector));
             self.sparse_vectors = ids().zip(vectors).collect();
         }
         if let Some(encoder) = &self.dense {
@@ -102,29 +96,26 @@ impl DemoModels {
     }
 
     /// Adds the fields for vectors.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidInput`] when vectors make no field.
-    pub fn add_to(&self, mut schema: Schema) -> Result<Schema> {
+    pub fn add_to(&self, mut schema: SchemaBuilder) -> SchemaBuilder {
         if let Some(encoder) = &self.sparse {
             let weights = self
                 .sparse_vectors
                 .values()
                 .flatten()
                 .map(|(_, weight)| *weight);
-            let greatest = weights.fold(f32::MIN_POSITIVE, f32::max) * WEIGHT_MARGIN;
-            schema = schema.sparse(SPARSE_FIELD, greatest)?;
-            schema = schema.model(SPARSE_FIELD, identity(encoder))?;
+            let max = weights.fold(f32::MIN_POSITIVE, f32::max) * WEIGHT_MARGIN;
+            let options = Sparse::new().expected_max(max).model(identity(&**encoder));
+            schema = schema.sparse(SPARSE_FIELD, options);
         }
         if let Some(encoder) = &self.dense {
-            schema = schema.dense(DENSE_FIELD, encoder.dimensions())?;
-            if !encoder.is_unit() {
-                schema = schema.dense_metric(DENSE_FIELD, esparsa::DenseMetric::Cosine)?;
-            }
-            schema = schema.model(DENSE_FIELD, identity(encoder))?;
+            let options = Dense::new(encoder.dimensions()).model(identity(&**encoder));
+            let options = match encoder.is_unit() {
+                true => options,
+                false => options.cosine(),
+            };
+            schema = schema.dense(DENSE_FIELD, options);
         }
-        Ok(schema)
+        schema
     }
 
     /// Adds the vectors of a passage.
@@ -138,7 +129,7 @@ impl DemoModels {
         document
     }
 
-    /// What each way to search with models returns for the queries, after BM25 alone; nothing without models.
+    /// The runs of each kind of search with models, after BM25 alone; none without models.
     ///
     /// # Errors
     ///
@@ -149,19 +140,23 @@ impl DemoModels {
             .iter()
             .filter_map(|query| query.text.as_deref())
             .collect();
-        let words_run = run_of(snapshot, queries, FUSED, |number| words(&queries[number]))?;
+        let bm25_run = run_of(snapshot, queries, FUSION_DEPTH, |number| {
+            text_query(&queries[number])
+        })?;
         let mut add = |name: &str, kind: &str, made: Vec<Query>| -> Result<()> {
-            let run = run_of(snapshot, queries, FUSED, |number| made[number].clone())?;
+            let run = run_of(snapshot, queries, FUSION_DEPTH, |number| {
+                made[number].clone()
+            })?;
             let fused = Fusion::reciprocal_rank()
                 .k(K)
-                .fuse_runs(&[&words_run, &run])?;
+                .fuse_runs(&[&bm25_run, &run])?;
             runs.push((format!("{name} ({kind})"), first_of(&run, K)?));
             runs.push((format!("BM25 + {name}"), fused));
             Ok(())
         };
         if let Some(encoder) = &self.sparse {
             let vectors = encoder.encode_queries(&texts)?.into_iter();
-            let made = vectors.map(|vector| Query::sparse(SPARSE_FIELD, named(encoder, vector)));
+            let made = vectors.map(|vector| Query::sparse(SPARSE_FIELD, named(&**encoder, vector)));
             add(encoder.name(), "sparse", made.collect())?;
         }
         if let Some(encoder) = &self.dense {
@@ -170,38 +165,37 @@ impl DemoModels {
             add(encoder.name(), "dense", made.collect())?;
         }
         if let Some(scorer) = &self.scorer {
-            let scorer = scorer.as_scorer();
-            let run = reranked(snapshot, queries, scorer)?;
+            let run = reranked(snapshot, queries, &**scorer)?;
             runs.push((format!("BM25, then {}", scorer.name()), run));
         }
         if !runs.is_empty() {
-            runs.insert(0, ("BM25".to_owned(), first_of(&words_run, K)?));
+            runs.insert(0, ("BM25".to_owned(), first_of(&bm25_run, K)?));
         }
         Ok(runs)
     }
 }
 
-fn named(encoder: &SparseEncoder<ModelBackend>, vector: Vec<(u32, f32)>) -> Vec<(String, f32)> {
+fn named(encoder: &dyn SparseTextEncoder, vector: Vec<(u32, f32)>) -> Vec<(String, f32)> {
     vector
         .into_iter()
         .map(|(term, weight)| (encoder.term(term), weight))
         .collect()
 }
 
-/// BM25's first results in the order of a model's scores.
+/// The first results of BM25, re-ranked by a model.
 fn reranked(snapshot: &Snapshot, queries: &[eval::Query], scorer: &dyn PairScorer) -> Result<Run> {
     let mut run = Run::new();
     for query in queries {
-        let hits = snapshot.search(&words(query), READ)?;
-        let read = hits
-            .iter()
-            .map(|hit| Ok(stored_contents(&snapshot.stored(hit.address)?)));
-        let texts: Vec<String> = read.collect::<Result<_>>()?;
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let asked = query.text.as_deref().unwrap_or_default();
-        let mut hits = rerank(scorer, asked, &hits, &texts)?;
+        let hits = snapshot.search(&text_query(query), RERANK_DEPTH)?;
+        let read = hits.iter().map(|hit| {
+            let text = stored_contents(&snapshot.stored(hit.address)?);
+            Ok((hit, text))
+        });
+        let read: Vec<_> = read.collect::<Result<_>>()?;
+        let text = query.text.as_deref().unwrap_or_default();
+        let mut hits = rerank(scorer, text, read)?;
         hits.truncate(K);
-        run.insert(&query.id, super::scored(hits))?;
+        run.insert(&query.id, super::scored(&hits)?)?;
     }
     Ok(run)
 }

@@ -1,20 +1,20 @@
-//! The models that make vectors of documents while these are loaded.
+//! The models that encode documents while they are loaded.
 
 use std::path::PathBuf;
+
+use esparsa::error::Origin;
+use esparsa::format::FieldKind;
+use esparsa::neural::{DenseTextEncoder, Encoded, Role, Similarity, SparseTextEncoder, WindowSize};
+use esparsa::{Error, ModelIdentity, Result, Schema};
 
 use super::load::{Load, Loaded};
 use super::peek::{FirstDense, Peeked};
 use super::target::{DENSE_FIELD, SPARSE_FIELD};
 use crate::input::{Ids, Source};
-use crate::models::{AnyEncoder, KindName, ModelArguments, ModelBackend, identity, same_model};
+use crate::models::{AnyEncoder, KindName, ModelArguments, identity, same_model};
 use crate::progress::Progress;
-use esparsa::error::{Error, Origin, Result};
-use esparsa::format::{FieldKind, ModelIdentity, Schema};
-use esparsa::neural::{
-    DenseEncoder, Encoded, Role, Similarity, SparseEncoder, TextEncoder, WindowSize,
-};
 
-/// What the sample of the first documents may miss, beside the margin for the weights of files.
+/// Margin above the weights of the first documents, in addition to the margin for weights of files.
 const WEIGHT_MARGIN: f32 = 1.15;
 
 /// The options for models.
@@ -30,19 +30,19 @@ pub struct EncodingArguments {
     options: ModelArguments,
 }
 
-/// The models of a load; there may be none.
+/// The models of a load, if there are any.
 pub struct Encoders {
     sparse: Option<Sparse>,
-    dense: Option<DenseEncoder<ModelBackend>>,
+    dense: Option<Box<dyn DenseTextEncoder>>,
 }
 
 struct Sparse {
-    encoder: SparseEncoder<ModelBackend>,
+    encoder: Box<dyn SparseTextEncoder>,
     /// The names of all terms.
     terms: Vec<String>,
 }
 
-/// What models made of a document; a document without text has no vectors.
+/// The vectors that models made of a document; a document without text has none.
 #[derive(Debug, Default)]
 pub struct Vectors {
     /// Terms with their weights.
@@ -70,12 +70,12 @@ impl Encoders {
         if folders.iter().all(|(folder, _)| folder.is_none()) {
             return Ok(encoders);
         }
-        let backend = options.backend(threads)?;
+        let hardware = options.hardware(threads)?;
         for (folder, kind) in folders {
             let Some(folder) = folder else { continue };
-            match AnyEncoder::open(folder, kind, backend.clone(), options)? {
+            match AnyEncoder::open(folder, kind, hardware.clone(), options)? {
                 AnyEncoder::Sparse(encoder) => {
-                    let terms = encoder.terms().collect();
+                    let terms = encoder.terms();
                     encoders.sparse = Some(Sparse { encoder, terms });
                 }
                 AnyEncoder::Dense(encoder) => encoders.dense = Some(encoder),
@@ -94,8 +94,8 @@ impl Encoders {
         self.dense.is_some()
     }
 
-    /// Notes what vectors the models will make; with `wants_weight` the first documents are encoded
-    /// to learn how large weights are.
+    /// Tells `peeked` what vectors the models will make. With `wants_weight` the first documents
+    /// are encoded to estimate the max weight.
     ///
     /// # Errors
     ///
@@ -103,19 +103,19 @@ impl Encoders {
     pub fn look_ahead(&self, peeked: &mut Peeked, wants_weight: bool) -> Result<()> {
         let model = |name: &str| Origin::new(name, 0);
         if let Some(Sparse { encoder, .. }) = &self.sparse {
-            let mut greatest = 0.0_f32;
+            let mut max_weight = 0.0_f32;
             if wants_weight {
                 let texts: Vec<&str> = peeked.texts().iter().map(String::as_str).collect();
-                // What cannot be encoded is reported when it is loaded.
+                // Documents that cannot be encoded are reported when they are loaded.
                 let results = encoder.encode(&texts, Role::Document)?.results;
                 let weights = results
                     .iter()
                     .flatten()
                     .flatten()
                     .map(|(_, weight)| *weight);
-                greatest = weights.fold(0.0, f32::max);
+                max_weight = weights.fold(0.0, f32::max);
             }
-            peeked.expect_sparse(model(encoder.name()), greatest * WEIGHT_MARGIN);
+            peeked.expect_sparse(model(encoder.name()), max_weight * WEIGHT_MARGIN);
         }
         if let Some(encoder) = &self.dense {
             let is_dot = encoder.similarity() == Some(Similarity::Dot);
@@ -128,7 +128,7 @@ impl Encoders {
         Ok(())
     }
 
-    /// Loads what the inputs hold, with the vectors that the models make of it.
+    /// Loads the inputs, with the vectors that the models make of them.
     ///
     /// # Errors
     ///
@@ -154,19 +154,14 @@ impl Encoders {
         names.collect()
     }
 
-    /// Notes the models in the schema of a new index, which has the fields for their vectors.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Schema::model`].
-    pub fn note_in(&self, mut schema: Schema) -> Result<Schema> {
-        for (field, identity) in self.identities() {
-            schema = schema.model(field, identity)?;
-        }
-        Ok(schema)
+    /// The model that makes the vectors of a field, if one does.
+    pub fn identity_for(&self, field: &str) -> Option<ModelIdentity> {
+        let mut identities = self.identities();
+        let found = identities.find(|(of, _)| *of == field);
+        found.map(|(_, identity)| identity)
     }
 
-    /// Checks that an index that is there has fields for the models' vectors, made by the same models.
+    /// Checks that an existing index has fields for the models' vectors, made by the same models.
     ///
     /// # Errors
     ///
@@ -193,21 +188,21 @@ impl Encoders {
 
     fn identities(&self) -> impl Iterator<Item = (&'static str, ModelIdentity)> {
         let sparse = self.sparse.iter();
-        let sparse = sparse.map(|sparse| (SPARSE_FIELD, identity(&sparse.encoder)));
+        let sparse = sparse.map(|sparse| (SPARSE_FIELD, identity(&*sparse.encoder)));
         let dense = self
             .dense
             .iter()
-            .map(|encoder| (DENSE_FIELD, identity(encoder)));
+            .map(|encoder| (DENSE_FIELD, identity(&**encoder)));
         sparse.chain(dense)
     }
 
-    /// How many texts are best given together.
+    /// How many texts are best encoded together.
     pub fn window_size(&self) -> WindowSize {
         let sparse = self
             .sparse
             .as_ref()
             .map(|sparse| sparse.encoder.window_size());
-        let dense = self.dense.as_ref().map(TextEncoder::window_size);
+        let dense = self.dense.as_ref().map(|encoder| encoder.window_size());
         sparse
             .or(dense)
             .unwrap_or(WindowSize { items: 1, bytes: 1 })
@@ -220,7 +215,7 @@ impl Encoders {
             .as_ref()
             .map(|sparse| sparse.encoder.is_threaded());
         sparse
-            .or(self.dense.as_ref().map(TextEncoder::is_threaded))
+            .or(self.dense.as_ref().map(|encoder| encoder.is_threaded()))
             .unwrap_or(false)
     }
 
@@ -253,7 +248,7 @@ impl Encoders {
     }
 }
 
-/// Puts the results of one model to those of the others; of two errors the first stays.
+/// Adds the results of one model to those of the others; of two errors the first is kept.
 fn join<V>(all: &mut Encoded<Vectors>, encoded: Encoded<V>, put: impl Fn(&mut Vectors, V)) {
     all.tokens += encoded.tokens;
     all.full += encoded.full;

@@ -127,15 +127,15 @@ impl Random {
     }
 
     /// Approximately normal, with variance 1.
-    fn number(&mut self) -> f32 {
+    fn value(&mut self) -> f32 {
         let sum: f32 = (0..4)
             .map(|_| (self.next() >> 40) as f32 / (1 << 24) as f32)
             .sum();
         (sum - 2.0) * 3.0_f32.sqrt()
     }
 
-    fn numbers(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| self.number()).collect()
+    fn values(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.value()).collect()
     }
 
     /// A size near a tile size of some kernel.
@@ -179,9 +179,9 @@ impl<B: Backend> Case<'_, B> {
         });
         let message = match worst {
             None if fits => return Ok(()),
-            None => format!("expected {} numbers, found {}", expected.len(), found.len()),
+            None => format!("expected {} values, found {}", expected.len(), found.len()),
             Some(place) => format!(
-                "number {place} of {}: expected {} within {bound}, found {}",
+                "value {place} of {}: expected {} within {bound}, found {}",
                 found.len(),
                 expected[place],
                 found[place]
@@ -214,20 +214,20 @@ impl<B: Backend> Case<'_, B> {
 
     /// Values for tensors and tables.
     fn stored(&mut self, count: usize) -> Vec<f32> {
-        let mut numbers = self.random.numbers(count);
+        let mut values = self.random.values(count);
         if self.tolerance.rounds_storage {
-            for number in &mut numbers {
-                *number = half::bf16::from_f32(*number).to_f32();
+            for value in &mut values {
+                *value = half::bf16::from_f32(*value).to_f32();
             }
         }
-        numbers
+        values
     }
 
     /// The factors of a linear layer: as the backend gets them, and as its products see them.
     fn factors(&mut self, count: usize, scale: f32) -> (Vec<f32>, Vec<f32>) {
         let given: Vec<f32> = self
             .random
-            .numbers(count)
+            .values(count)
             .iter()
             .map(|x| x * scale)
             .collect();

@@ -16,9 +16,9 @@ impl<B: Backend> Case<'_, B> {
         );
         let (x, seen_x) = self.factors(rows * inputs, 1.0);
         let (weight, seen_weight) = self.factors(outputs * inputs, 1.0 / (inputs as f32).sqrt());
-        let bias = self.random.numbers(outputs);
+        let bias = self.random.values(outputs);
         let residual = self.stored(rows * outputs);
-        let scale = self.random.numbers(outputs);
+        let scale = self.random.values(outputs);
 
         let (ours_x, ref_x) = (
             self.backend.tensor(rows, inputs, &x)?,
@@ -131,7 +131,7 @@ impl<B: Backend> Case<'_, B> {
         );
         let (x, seen_x) = self.factors(rows * inputs, 1.0);
         let (weight, seen_weight) = self.factors(terms * inputs, 1.0 / (inputs as f32).sqrt());
-        let bias = self.random.numbers(terms);
+        let bias = self.random.values(terms);
         let (ours_x, ref_x) = (
             self.backend.tensor(rows, inputs, &x)?,
             Reference.tensor(rows, inputs, &seen_x)?,
@@ -172,7 +172,7 @@ impl<B: Backend> Case<'_, B> {
                         "{what}: expected ascending terms with weights above 0, found {vector:?}"
                     )));
                 }
-                self.compare(&what, &whole(&found, terms), &whole(&expected, terms))?;
+                self.compare(&what, &dense(&found, terms), &dense(&expected, terms))?;
                 let max_terms = self.random.below(terms + 1);
                 let cut = self
                     .backend
@@ -183,7 +183,7 @@ impl<B: Backend> Case<'_, B> {
                     let is_part = cut.iter().all(|pair| whole.contains(pair));
                     if !is_part || falling(cut) != falling(&top_terms(whole, max_terms)) {
                         return Err(Error::device(format!(
-                            "{what}: expected the {max_terms} greatest weights at most, found {cut:?}"
+                            "{what}: expected at most the {max_terms} largest weights, found {cut:?}"
                         )));
                     }
                 }
@@ -201,12 +201,12 @@ fn falling(vector: &SparseVector) -> Vec<u32> {
 }
 
 /// Sparse vectors as dense rows.
-fn whole(vectors: &[SparseVector], terms: usize) -> Vec<f32> {
-    let mut numbers = vec![0.0; vectors.len() * terms];
-    for (vector, numbers) in vectors.iter().zip(numbers.chunks_exact_mut(terms)) {
+fn dense(vectors: &[SparseVector], terms: usize) -> Vec<f32> {
+    let mut values = vec![0.0; vectors.len() * terms];
+    for (vector, values) in vectors.iter().zip(values.chunks_exact_mut(terms)) {
         for (term, weight) in vector {
-            numbers[*term as usize] = *weight;
+            values[*term as usize] = *weight;
         }
     }
-    numbers
+    values
 }

@@ -11,18 +11,18 @@ impl<B: Backend> Case<'_, B> {
         let tables: Vec<_> = (0..count)
             .map(|_| {
                 let table_rows = self.random.size();
-                let numbers = self.stored(table_rows * columns);
+                let values = self.stored(table_rows * columns);
                 let ids: Vec<u32> = (0..rows)
                     .map(|_| self.random.below(table_rows) as u32)
                     .collect();
-                (table_rows, numbers, ids)
+                (table_rows, values, ids)
             })
             .collect();
         let mut ours = Vec::new();
         let mut reference = Vec::new();
-        for (rows, numbers, _) in &tables {
-            ours.push(self.backend.table(*rows, columns, numbers)?);
-            reference.push(Reference.table(*rows, columns, numbers)?);
+        for (rows, values, _) in &tables {
+            ours.push(self.backend.table(*rows, columns, values)?);
+            reference.push(Reference.table(*rows, columns, values)?);
         }
         let parts: Vec<_> = ours
             .iter()
@@ -34,7 +34,7 @@ impl<B: Backend> Case<'_, B> {
             .zip(&tables)
             .map(|(table, (_, _, ids))| (table, &ids[..]))
             .collect();
-        let (weight, bias) = (self.random.numbers(columns), self.random.numbers(columns));
+        let (weight, bias) = (self.random.values(columns), self.random.values(columns));
         let (w, b) = (self.backend.vector(&weight)?, self.backend.vector(&bias)?);
         let norm = Norm::Layer {
             weight: &w,
@@ -57,7 +57,7 @@ impl<B: Backend> Case<'_, B> {
         let starts = self.random.starts(true);
         let (rows, columns) = (starts[starts.len() - 1] as usize, self.random.size() + 1);
         let (x, y) = (self.stored(rows * columns), self.stored(rows * columns));
-        let (weight, bias) = (self.random.numbers(columns), self.random.numbers(columns));
+        let (weight, bias) = (self.random.values(columns), self.random.values(columns));
         let (ours_x, ours_y) = (
             self.backend.tensor(rows, columns, &x)?,
             self.backend.tensor(rows, columns, &y)?,

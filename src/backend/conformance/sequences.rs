@@ -25,7 +25,7 @@ impl<B: Backend> Case<'_, B> {
         let buckets = 1 + self.random.below(40);
         let distances =
             Distances::new(200, |distance| (distance.rem_euclid(buckets as i64)) as u32);
-        let table = self.random.numbers(buckets * heads);
+        let table = self.random.values(buckets * heads);
         let ours_table = self.backend.vector(&table)?;
         let (keys, queries) = (self.stored(buckets * inner), self.stored(buckets * inner));
         let (ours_k, ours_q) = (
@@ -150,12 +150,12 @@ impl<B: Backend> Case<'_, B> {
         let of = |list: &[(u32, f32)]| list.iter().map(|(_, score)| *score).collect::<Vec<_>>();
         for (query, (found, expected)) in found.iter().zip(&expected).enumerate() {
             self.compare("nearest", &of(found), &of(expected))?;
-            let score = |number: u32| {
-                let row = &y[number as usize * columns..][..columns];
+            let score = |value: u32| {
+                let row = &y[value as usize * columns..][..columns];
                 let products = x[query * columns..].iter().zip(row);
                 products.map(|(a, b)| f64::from(a * b)).sum::<f64>() as f32
             };
-            let own: Vec<_> = found.iter().map(|(number, _)| score(*number)).collect();
+            let own: Vec<_> = found.iter().map(|(value, _)| score(*value)).collect();
             self.compare("scores of the nearest", &of(found), &own)?;
         }
         Ok(())

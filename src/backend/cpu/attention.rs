@@ -134,6 +134,8 @@ impl Heads<'_, '_> {
         let queries = &all[first..];
         let keys = &all[first + inner..];
         let values = &all[first + 2 * inner..];
+        // Packing costs one pass over the keys and values; every block of queries then reads them
+        // without strides.
         pack_f32_rows(self.level, keys, size, stride, length, &mut scratch.keys);
         pack_f32_columns(values, size, stride, length, &mut scratch.values);
         self.products_of_keys(keys, stride, length, scratch);
@@ -145,6 +147,7 @@ impl Heads<'_, '_> {
         let mut tile = Tile::new();
         let mut query = 0;
         while query < length {
+            // Equal blocks rather than full ones and a small rest, which would waste registers.
             let block = first_even_chunk(query..length, self.level.rows());
             self.scores(
                 &queries[block.start * stride..],
@@ -171,7 +174,7 @@ impl Heads<'_, '_> {
                 );
                 factors[index] = exp_scores::<FUSED>(&mut scores[..length]);
             }
-            for (panel, values_of_panel) in scratch
+            for (panel, panel_values) in scratch
                 .values
                 .as_ref()
                 .chunks_exact(length * WIDTH)
@@ -182,7 +185,7 @@ impl Heads<'_, '_> {
                     padded,
                     block.len(),
                     length,
-                    values_of_panel,
+                    panel_values,
                     &mut tile,
                 );
                 let columns = WIDTH.min(size - panel * WIDTH);
@@ -217,10 +220,9 @@ impl Heads<'_, '_> {
         let size = self.attention.head_size;
         let padded = length.next_multiple_of(WIDTH);
         let scale = self.attention.scale;
-        for (panel, values_of_panel) in scratch.keys.as_ref().chunks_exact(size * WIDTH).enumerate()
-        {
+        for (panel, panel_values) in scratch.keys.as_ref().chunks_exact(size * WIDTH).enumerate() {
             self.level
-                .multiply(queries, stride, block.len(), size, values_of_panel, tile);
+                .multiply(queries, stride, block.len(), size, panel_values, tile);
             for (index, scores) in scratch
                 .scores
                 .chunks_exact_mut(padded)
@@ -240,14 +242,14 @@ impl Heads<'_, '_> {
             scratch
                 .content_to_position
                 .resize(self.level.rows() * buckets, 0.0);
-            for (panel, values_of_panel) in scratch
+            for (panel, panel_values) in scratch
                 .position_keys
                 .as_ref()
                 .chunks_exact(size * WIDTH)
                 .enumerate()
             {
                 self.level
-                    .multiply(queries, stride, block.len(), size, values_of_panel, tile);
+                    .multiply(queries, stride, block.len(), size, panel_values, tile);
                 for (index, out) in scratch
                     .content_to_position
                     .chunks_exact_mut(buckets)
@@ -277,7 +279,7 @@ impl Heads<'_, '_> {
         let mut key = 0;
         while key < length {
             let block = first_even_chunk(key..length, self.level.rows());
-            for (panel, values_of_panel) in scratch
+            for (panel, panel_values) in scratch
                 .position_queries
                 .as_ref()
                 .chunks_exact(size * WIDTH)
@@ -288,7 +290,7 @@ impl Heads<'_, '_> {
                     stride,
                     block.len(),
                     size,
-                    values_of_panel,
+                    panel_values,
                     &mut tile,
                 );
                 for (index, key) in block.clone().enumerate() {

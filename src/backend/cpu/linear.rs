@@ -99,10 +99,10 @@ impl Store<'_> {
                 (Ok(out), Ok(others)) => finish_row(tile.row(index), bias, others, out, finish),
                 // The last panel may have fewer columns.
                 _ => {
-                    let (mut full, mut others_whole) = (ZEROS, ZEROS);
-                    others_whole[..others.len()].copy_from_slice(others);
-                    finish_row(tile.row(index), bias, &others_whole, &mut full, finish);
-                    out.copy_from_slice(&full[..out.len()]);
+                    let (mut padded, mut others_padded) = (ZEROS, ZEROS);
+                    others_padded[..others.len()].copy_from_slice(others);
+                    finish_row(tile.row(index), bias, &others_padded, &mut padded, finish);
+                    out.copy_from_slice(&padded[..out.len()]);
                 }
             }
         }

@@ -100,7 +100,7 @@ pub(super) fn pack_rows(
     let steps = columns.div_ceil(DEPTH);
     let block_len = steps * BLOCK * DEPTH;
     packed.resize(count.div_ceil(BLOCK) * block_len);
-    for (block, values_of_panel) in packed
+    for (block, panel_values) in packed
         .as_mut()
         .chunks_exact_mut(block_len.max(1))
         .enumerate()
@@ -113,7 +113,7 @@ pub(super) fn pack_rows(
                 &[]
             };
             for step in 0..steps {
-                let out = &mut values_of_panel[step * BLOCK * DEPTH + within * DEPTH..][..DEPTH];
+                let out = &mut panel_values[step * BLOCK * DEPTH + within * DEPTH..][..DEPTH];
                 let begin = (step * DEPTH).min(values.len());
                 let taken = &values[begin..values.len().min(begin + DEPTH)];
                 unit.round(taken, &mut out[..taken.len()]);
@@ -133,7 +133,7 @@ pub(super) fn pack_f32_rows(
     packed: &mut Aligned<f32>,
 ) {
     packed.resize(count.div_ceil(WIDTH) * WIDTH * columns);
-    for (panel, values_of_panel) in packed
+    for (panel, panel_values) in packed
         .as_mut()
         .chunks_exact_mut((WIDTH * columns).max(1))
         .enumerate()
@@ -141,9 +141,9 @@ pub(super) fn pack_f32_rows(
         let first = panel * WIDTH;
         let there = WIDTH.min(count - first);
         let rows = &rows[first * stride..][..(there - 1) * stride + columns];
-        level.transpose(rows, stride, there, columns, values_of_panel);
+        level.transpose(rows, stride, there, columns, panel_values);
         if there < WIDTH {
-            for row in values_of_panel.chunks_exact_mut(WIDTH) {
+            for row in panel_values.chunks_exact_mut(WIDTH) {
                 row[there..].fill(0.0);
             }
         }
@@ -159,14 +159,14 @@ pub(super) fn pack_f32_columns(
     packed: &mut Aligned<f32>,
 ) {
     packed.resize(columns.div_ceil(WIDTH) * WIDTH * count);
-    for (panel, values_of_panel) in packed
+    for (panel, panel_values) in packed
         .as_mut()
         .chunks_exact_mut((WIDTH * count).max(1))
         .enumerate()
     {
         let first = panel * WIDTH;
         let there = WIDTH.min(columns - first);
-        for (row, out) in values_of_panel.chunks_exact_mut(WIDTH).enumerate() {
+        for (row, out) in panel_values.chunks_exact_mut(WIDTH).enumerate() {
             out[..there].copy_from_slice(&rows[row * stride + first..][..there]);
             out[there..].fill(0.0);
         }

@@ -185,12 +185,12 @@ impl Device for Cpu {
     }
 
     fn streams(&self) -> Vec<Self> {
-        let lane = || Self {
+        let stream = || Self {
             pool: None,
             buffers: Buffers::default(),
             ..self.clone()
         };
-        (0..self.threads()).map(|_| lane()).collect()
+        (0..self.threads()).map(|_| stream()).collect()
     }
 
     fn batch_tokens(&self) -> usize {
@@ -345,12 +345,12 @@ impl ForwardOps for Cpu {
 /// The bias of a layer whose shape matches `x`.
 fn checked_layer<'a>(x: &Tensor, layer: &Linear<'a, Cpu>) -> Result<Option<&'a [f32]>> {
     expect(
-        "columns of what a linear layer takes",
+        "inputs of a linear layer",
         x.columns(),
         layer.weight.inputs(),
     )?;
     if let Some(bias) = layer.bias {
-        expect("numbers of a bias", bias.len(), layer.weight.outputs())?;
+        expect("values of a bias", bias.len(), layer.weight.outputs())?;
     }
     Ok(layer.bias.map(Vec::as_slice))
 }
@@ -408,11 +408,11 @@ mod tests {
     }
 
     #[test]
-    fn lanes_are_single_threads_that_share_nothing_they_write_to() {
+    fn streams_are_single_threaded_and_share_no_mutable_state() {
         let cpu = with(Level::detect(), None, 3);
-        let lanes = cpu.streams();
-        assert_eq!(lanes.len(), 3);
-        assert!(lanes.iter().all(|lane| lane.threads() == 1));
+        let streams = cpu.streams();
+        assert_eq!(streams.len(), 3);
+        assert!(streams.iter().all(|stream| stream.threads() == 1));
     }
 
     #[test]
@@ -427,7 +427,7 @@ mod tests {
         let error = cpu.linear(&x, &layer, Activation::Identity).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "columns of what a linear layer takes: expected 5, found 3"
+            "inputs of a linear layer: expected 5, found 3"
         );
     }
 }

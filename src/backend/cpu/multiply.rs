@@ -53,21 +53,16 @@ impl<S: Sink> Multiply<'_, S> {
         let mut first = self.rows.start;
         while first < self.rows.end {
             let chunk = first_even_chunk(first..self.rows.end, chunk_rows);
+            // Panels inside chunks: the chunk stays in the L2 cache, each panel streams through.
             for panel in self.panels.clone() {
-                let values_of_panel = &weights[panel * depth * WIDTH..][..depth * WIDTH];
+                let panel_values = &weights[panel * depth * WIDTH..][..depth * WIDTH];
                 let columns = panel * WIDTH..outputs.min((panel + 1) * WIDTH);
                 let mut row = chunk.start;
                 while row < chunk.end {
                     let block = first_even_chunk(row..chunk.end, self.level.rows());
                     let values = &self.values[block.start * depth..block.end * depth];
-                    self.level.multiply(
-                        values,
-                        depth,
-                        block.len(),
-                        depth,
-                        values_of_panel,
-                        &mut tile,
-                    );
+                    self.level
+                        .multiply(values, depth, block.len(), depth, panel_values, &mut tile);
                     self.sink
                         .take::<FUSED>(block.clone(), columns.clone(), &tile);
                     row = block.end;
@@ -91,7 +86,7 @@ impl<S: Sink> Multiply<'_, S> {
             let values = &self.values[chunk.start * depth..chunk.end * depth];
             pack_rows(unit, values, depth, depth, chunk.len(), rounded);
             for panel in self.panels.clone() {
-                let values_of_panel = &weights[panel * panel_len..][..panel_len];
+                let panel_values = &weights[panel * panel_len..][..panel_len];
                 let columns = panel * WIDTH..outputs.min((panel + 1) * WIDTH);
                 for (index, blocks) in rounded
                     .as_ref()
@@ -99,7 +94,7 @@ impl<S: Sink> Multiply<'_, S> {
                     .enumerate()
                 {
                     let count = blocks.len() / (BLOCK * steps * DEPTH);
-                    unit.multiply(blocks, count, steps, values_of_panel, &mut tile);
+                    unit.multiply(blocks, count, steps, panel_values, &mut tile);
                     let row = chunk.start + index * tile_rows;
                     let rows = row..chunk.end.min(row + tile_rows);
                     self.sink.take::<FUSED>(rows, columns.clone(), &tile);

@@ -53,7 +53,7 @@ impl Cuda {
             Error::model(
                 "",
                 format!(
-                    "expected heads of {} numbers at most, found {head_size}; use the processor",
+                    "expected at most {} dimensions per head, found {head_size}; run this model on the CPU",
                     HEAD_SIZES[5]
                 ),
             )
@@ -97,6 +97,7 @@ impl Cuda {
             Positions::Bias { .. } => 1,
             Positions::Disentangled { .. } => 2,
         };
+        // All layers of a batch share these tables, so only the first layer uploads them.
         let starts = self.stream.cached(CachedTable::Starts, attention.starts)?;
         let tile_table = self.stream.cached(CachedTable::Tiles, &tiles)?;
         let parameters = AttentionOf {

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_whole_file_of_several_is_found() {
+    fn the_last_valid_file_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path());
         cache.put("k-12.9.cubin", b"old");

@@ -13,6 +13,9 @@ use crate::error::Result;
 /// A device address; 0 is null.
 pub(super) type Address = u64;
 
+/// The maximum size of kernel parameters that every supported driver accepts.
+pub(super) const MAX_PARAMETER_BYTES: usize = 4096;
+
 /// A kernel of `kernels/`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kernel {
@@ -22,6 +25,8 @@ pub(super) struct Kernel {
     pub(super) file: &'static str,
     /// Threads per block: the same as in `KERNEL(name, threads, blocks)`.
     pub(super) threads: u32,
+    /// The size of its parameter structure.
+    pub(super) parameter_bytes: usize,
     /// It is for sm_90 only and uses instructions that other architectures lack.
     pub(super) hopper: bool,
 }

@@ -64,8 +64,8 @@ impl Driver {
         let count = Self::count()?;
         if ordinal >= count {
             return Err(Error::device(format!(
-                "expected an NVIDIA GPU of number {ordinal}, found {count} of them, counted from 0; \
-                 see nvidia-smi and CUDA_VISIBLE_DEVICES, or run models on the processor"
+                "expected an NVIDIA GPU with number {ordinal} (from 0), found {count} GPUs; \
+                 see nvidia-smi and CUDA_VISIBLE_DEVICES, or run models on the CPU"
             )));
         }
         let mut driver = 0;
@@ -102,7 +102,7 @@ impl Driver {
         if architecture < MIN_ARCHITECTURE {
             return Err(Error::device(format!(
                 "{gpu}: expected a GPU of compute capability 8.0 (Ampere) or newer, found {major}.{minor}; \
-                 run models on the processor"
+                 run models on the CPU"
             )));
         }
         let cache = Cache::of_user();
@@ -136,7 +136,7 @@ fn initialize() -> Result<CUresult> {
     result.ok_or_else(|| {
         let library = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
         Error::device(format!(
-            "no NVIDIA driver: {library} cannot be loaded; install NVIDIA's driver (525 or newer), or run models on the processor"
+            "no NVIDIA driver: {library} cannot be loaded; install NVIDIA's driver (525 or newer), or run models on the CPU"
         ))
     })
 }
@@ -260,7 +260,7 @@ impl GpuDevice for Driver {
             )
         };
         check("cuTensorMapEncodeTiled", result).map_err(|error| {
-            Error::device(format!("{rows} × {columns} numbers at {address:#x}, {stride} a row, {box_rows} rows a box: {error}"))
+            Error::device(format!("{rows} × {columns} values at {address:#x}, stride {stride}, boxes of {box_rows} rows: {error}"))
         })?;
         Ok(TensorMap(map.opaque))
     }

@@ -134,6 +134,7 @@ impl Emulator {
         shared_bytes: u32,
         parameters: &[u8],
     ) -> Result<()> {
+        assert_eq!(parameters.len(), kernel.parameter_bytes, "{}", kernel.name);
         let launch: Launch = self.symbol("emulate_launch");
         let function: *const c_void = self.symbol(kernel.name);
         let mut place = Aligned([0xff; 1024]);
@@ -220,7 +221,7 @@ fn built() -> Option<PathBuf> {
 impl GpuDevice for Emulator {
     fn name(&self) -> String {
         format!(
-            "emulated card, sm_{}, schedule {}",
+            "emulated GPU, sm_{}, schedule {}",
             self.architecture, self.schedule
         )
     }
@@ -337,7 +338,7 @@ impl EmulatedStream {
             .unwrap_or_else(PoisonError::into_inner)
             .is_some()
         {
-            true => Err(Error::device(format!("{what} while recording"))),
+            true => Err(Error::device(format!("{what} during graph capture"))),
             false => Ok(()),
         }
     }
@@ -399,7 +400,8 @@ impl GpuStream for EmulatedStream {
             .take();
         Ok(Box::new(EmulatedGraph {
             gpu: self.gpu.clone(),
-            work: captured.ok_or_else(|| Error::device("nothing is being recorded"))?,
+            work: captured
+                .ok_or_else(|| Error::device("a graph capture ended that was not begun"))?,
         }))
     }
 }

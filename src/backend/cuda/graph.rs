@@ -124,6 +124,7 @@ impl Stream {
     ) -> Result<Tensor> {
         let before = self.begin_exclusive(Mode::Capturing(Vec::new(), Vec::new()));
         let begun = self.raw.begin_capture();
+        // A panic must not leave the stream in capture mode, so it is caught and resumed below.
         let result = begun.map(|()| catch_unwind(AssertUnwindSafe(&run)));
         let graph = self.raw.end_capture();
         let mode = self.end_exclusive(before);
@@ -190,7 +191,7 @@ impl Stream {
 
 pub(super) fn graph_mismatch() -> Error {
     Error::device(
-        "a replayed batch did other work than the recorded one; this is a mistake in esparsa, please report it",
+        "a batch launched other work than the CUDA graph of its shape; this is a bug in esparsa, please report it",
     )
 }
 
@@ -199,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_looked_up_longest_ago_is_forgotten() {
+    fn least_recently_used_entries_are_evicted() {
         let mut graphs = GraphCache::default();
         for key in 0..MAX_KEYS as u32 {
             graphs.put(vec![key], Entry::Warm);

@@ -127,7 +127,7 @@ impl Cuda {
         match found[..] == [1.5, -2.0] {
             true => Ok(()),
             false => Err(Error::device(format!(
-                "{}: a first operation gave {found:?} instead of [1.5, -2.0]; use the processor",
+                "{}: self-test: expected [1.5, -2.0], found {found:?}; run models on the CPU",
                 self.name()
             ))),
         }
@@ -178,7 +178,7 @@ impl Cuda {
         let architecture = device.architecture();
         if architecture < 80 {
             return Err(Error::device(format!(
-                "{}: expected compute capability 8.0 or later, found {}.{}; use the processor",
+                "{}: expected compute capability 8.0 or later, found {}.{}; run models on the CPU",
                 device.name(),
                 architecture / 10,
                 architecture % 10
@@ -272,13 +272,9 @@ fn norm_parameters(norm: Option<&Norm<'_, Cuda>>, columns: usize) -> Result<Norm
 
 /// An error unless the shape of the layer matches `x`.
 fn check_layer(x: &Tensor, layer: &Linear<'_, Cuda>) -> Result<()> {
-    expect(
-        "columns of what a linear layer takes",
-        x.columns,
-        layer.weight.columns,
-    )?;
+    expect("inputs of a linear layer", x.columns, layer.weight.columns)?;
     match layer.bias {
-        Some(bias) => expect("numbers of a bias", bias.values.len(), layer.weight.rows),
+        Some(bias) => expect("values of a bias", bias.values.len(), layer.weight.rows),
         None => Ok(()),
     }
 }

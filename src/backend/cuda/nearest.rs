@@ -25,7 +25,7 @@ impl Cuda {
         let k = k.min(vectors.rows);
         if k > MAX_K {
             return Err(Error::device(format!(
-                "expected {MAX_K} nearest vectors at most, found {k}"
+                "expected at most {MAX_K} nearest vectors, found {k}"
             )));
         }
         if queries.rows == 0 || k == 0 {
@@ -37,6 +37,7 @@ impl Cuda {
             self.stream.allocate(cells * 4)?,
             self.stream.allocate(cells * 4)?,
         );
+        // Tile by tile, so that memory does not grow with queries × vectors.
         for first in (0..vectors.rows).step_by(TILE) {
             let count = TILE.min(vectors.rows - first);
             let scores = self.scores(&queries, &vectors, first, count)?;

@@ -103,6 +103,7 @@ impl Cuda {
             return Ok(());
         }
         let tiles = |size: usize| m.div_ceil(size) * n.div_ceil(size);
+        // With fewer large tiles than multiprocessors some would idle; small tiles occupy all.
         let is_small = tiles(TILE) * batch < self.gpu.multiprocessors;
         let kernel = match (dtype, is_small) {
             (DType::Bf16, false) => const { sources::kernel("product_tn") },
@@ -208,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tiles_are_as_wide_as_leaves_the_fewest_multiprocessors_idle() {
+    fn tile_width_minimizes_estimated_cycles() {
         // 128 row tiles: 3 columns of 256 give 384 tiles, 3 waves of 132.
         assert_eq!(hopper_tile([16_384, 768, 3_072], 350, 132).0, 256);
         // Tiles of 128 columns hide expensive activations.

@@ -50,7 +50,7 @@ impl Cuda {
             return Err(Error::model(
                 "",
                 format!(
-                    "expected {MAX_TABLES} tables at most, found {}",
+                    "expected at most {MAX_TABLES} tables, found {}",
                     parts.len()
                 ),
             ));
@@ -152,7 +152,7 @@ impl Cuda {
     pub(super) fn im2col_of(&self, x: &Tensor, starts: &[u32], width: usize) -> Result<Tensor> {
         let x = self.as_bf16(x)?;
         let columns = x.columns.checked_mul(width);
-        let columns = columns.ok_or_else(|| Error::device("too many neighbours"))?;
+        let columns = columns.ok_or_else(|| Error::device("im2col: too many columns"))?;
         let out = self.empty(x.rows, columns, DType::Bf16)?;
         let sequences = starts.len() - 1;
         let starts = self.stream.cached(CachedTable::Starts, starts)?;

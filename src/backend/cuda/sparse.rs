@@ -45,6 +45,7 @@ impl Cuda {
             SpladePooling::Sum => (size_of::<u64>(), 2),
         };
         let table = self.stream.allocate(sequences * terms * cell)?;
+        // Kernels update cells atomically (maximum or sum), so the table must start at 0.
         self.stream.zero(&table, sequences * terms * cell)?;
         self.fold_logits(&x, starts, decoder, activation, pooling, &table)?;
         if pooling == SpladePooling::Max && max_terms < terms {
@@ -175,6 +176,7 @@ impl Cuda {
             .launch(count, per_sequence, SPARSE_BYTES, &parameters)?;
         self.stream
             .launch(run, [1, 1, 1], OFFSETS_BYTES, &parameters)?;
+        // The one synchronization before the lists: their size must be known to allocate them.
         let found = self.stream.download(&offsets, offset_bytes)?;
         let bounds = decode_u32(&found);
         let count = bounds[sequences] as usize;

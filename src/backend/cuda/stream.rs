@@ -200,9 +200,9 @@ impl Stream {
     pub(super) fn cached(
         self: &Arc<Self>,
         kind: CachedTable,
-        numbers: &[u32],
+        values: &[u32],
     ) -> Result<Arc<Buffer>> {
-        let bytes = numbers.as_bytes();
+        let bytes = values.as_bytes();
         if let Some((known, buffer)) = self.state().tables.get(&kind)
             && known == bytes
         {
@@ -233,7 +233,7 @@ impl Stream {
         };
         if !Arc::ptr_eq(&stream.heap, &self.heap) {
             return Err(Error::device(
-                "expected a tensor of the same card, found one of another: bring its values over",
+                "expected a tensor of the same GPU, found one of another; copy its values",
             ));
         }
         if !buffer.is_synchronized.load(Ordering::Acquire) {
@@ -267,7 +267,7 @@ impl Stream {
         let shared_bytes = u32::try_from(shared_bytes).unwrap_or(u32::MAX);
         if shared_bytes > self.shared_bytes {
             return Err(Error::device(format!(
-                "kernel {}: expected a card whose blocks share {shared_bytes} bytes, found one of {}; use the processor",
+                "kernel {}: expected {shared_bytes} bytes of shared memory per block, found {}; run models on the CPU",
                 kernel.name, self.shared_bytes
             )));
         }

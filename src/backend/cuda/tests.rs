@@ -58,7 +58,7 @@ fn every_operation_equals_the_reference_on_sm_90() {
 }
 
 #[test]
-fn cards_before_8_0_are_refused() {
+fn gpus_before_8_0_are_refused() {
     let Some(gpu) = Emulator::new(75, 0) else {
         return;
     };
@@ -81,10 +81,10 @@ fn memory_is_counted_and_given_back() {
 }
 
 #[test]
-fn tensors_of_other_lanes_are_read() {
+fn tensors_of_other_streams_are_read() {
     let Some(cuda) = cuda(80, 0) else { return };
-    let lanes = cuda.streams();
-    let x = lanes[0].tensor(2, 2, &[1.0, 2.0, 3.0, 4.0]).unwrap();
-    let sum = lanes[1].add(&x, &x, None).unwrap();
-    assert_eq!(lanes[0].values(&sum).unwrap(), [2.0, 4.0, 6.0, 8.0]);
+    let streams = cuda.streams();
+    let x = streams[0].tensor(2, 2, &[1.0, 2.0, 3.0, 4.0]).unwrap();
+    let sum = streams[1].add(&x, &x, None).unwrap();
+    assert_eq!(streams[0].values(&sum).unwrap(), [2.0, 4.0, 6.0, 8.0]);
 }

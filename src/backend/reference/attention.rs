@@ -73,9 +73,9 @@ fn weights(
 
 /// The softmax; subtracting the maximum first avoids overflow.
 fn softmax(scores: &mut [f64]) {
-    let greatest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     for score in scores.iter_mut() {
-        *score = (*score - greatest).exp();
+        *score = (*score - max).exp();
     }
     let sum: f64 = scores.iter().sum();
     for score in scores.iter_mut() {
@@ -173,12 +173,12 @@ mod tests {
             queries,
             distances: &distances,
         };
-        // Content to position adds query · key of the bucket: 1 · 2 and 1 · 4, then 2 · 1 and 2 ·
-        // 2.
+        // Content to position adds query · key of the bucket: 1 · 2 and 1 · 4, then 2 · 1 and
+        // 2 · 2.
         let found = run(&projections(), &[0, 2], positions(Some(&bucket_keys), None));
         assert_close(&found, &[mixed(1.0 + 0.5 * 2.0), mixed(2.0 + 0.5 * 2.0)]);
-        // Position to content adds query of the bucket · key: 0 · 3 and -1 · 5, then 0.5 · 3 and 0
-        // · 5.
+        // Position to content adds query of the bucket · key: 0 · 3 and -1 · 5, then 0.5 · 3 and
+        // 0 · 5.
         let found = run(
             &projections(),
             &[0, 2],
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_are_apart() {
+    fn heads_are_independent() {
         // Two heads of size 1; the second has the queries of the first, with keys and values
         // exchanged between the tokens.
         let rows = vec![
@@ -236,7 +236,7 @@ mod tests {
             Reference.attention(&attention).unwrap_err().to_string()
         };
         let error = refused(0, vec![0.0; 3]);
-        assert!(error.contains("expected 1 at most, found 2"), "{error}");
+        assert!(error.contains("expected at most 1, found 2"), "{error}");
         let error = refused(1, vec![0.0; 2]);
         assert!(error.contains("found 2"), "{error}");
     }

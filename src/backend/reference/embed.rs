@@ -8,12 +8,12 @@ use crate::error::Result;
 pub(super) fn embed(parts: &[(&Rows, &[u32])], norm: Option<&Norm<'_, Reference>>) -> Result<Rows> {
     let sizes: Vec<_> = parts
         .iter()
-        .map(|(table, numbers)| ((table.rows(), table.columns()), *numbers))
+        .map(|(table, ids)| ((table.rows(), table.columns()), *ids))
         .collect();
     let (rows, columns) = shapes::embed(&sizes)?;
     let mut sums = Rows::zeros(rows, columns);
-    for (table, numbers) in parts {
-        for (position, &number) in numbers.iter().enumerate() {
+    for (table, ids) in parts {
+        for (position, &number) in ids.iter().enumerate() {
             let row = table.row(number as usize);
             for (sum, value) in sums.row_mut(position).iter_mut().zip(row) {
                 *sum += value;

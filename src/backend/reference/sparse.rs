@@ -48,11 +48,7 @@ fn weight(logit: f32, activation: SpladeActivation) -> f64 {
 /// For each document the sum, over the rows of the query, of the maximum inner product with any row
 /// of the document.
 pub(super) fn max_sim(query: &Rows, documents: &Rows, starts: &[u32]) -> Result<Vec<f32>> {
-    shapes::expect(
-        "numbers of a document's vector",
-        documents.columns(),
-        query.columns(),
-    )?;
+    shapes::expect("columns of documents", documents.columns(), query.columns())?;
     let mut scores = Vec::new();
     for sequence in sequences(starts, documents.rows())? {
         let mut score = 0.0;
@@ -107,13 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn splade_takes_the_greatest_weight_and_leaves_out_zeros() {
+    fn splade_takes_the_maximum_weight_and_skips_zeros() {
         let found = sparse(SpladeActivation::Log1pRelu, SpladePooling::Max, 9);
         assert_vectors(&found, &[&[(0, 2.0), (2, 1.0)], &[], &[(1, 1.0), (2, 1.0)]]);
     }
 
     #[test]
-    fn only_the_greatest_weights_stay_and_of_equal_ones_the_lower_terms() {
+    fn top_terms_are_kept_and_ties_go_to_the_lower_term() {
         let found = sparse(SpladeActivation::Log1pRelu, SpladePooling::Max, 1);
         assert_vectors(&found, &[&[(0, 2.0)], &[], &[(1, 1.0)]]);
     }

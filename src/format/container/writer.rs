@@ -6,9 +6,10 @@ use zerocopy::IntoBytes;
 use zerocopy::byteorder::little_endian::{U32, U64};
 
 use super::{
-    ALIGNMENT, FORMAT_VERSION, FileKind, FileStamp, HEADER_BYTES, Header, MAGIC, NO_FIELD,
-    REQUIRED, TRAILER_BYTES, TableEntry, Trailer, crc_of_front,
+    ALIGNMENT, Capabilities, FORMAT_VERSION, FileKind, FileStamp, HEADER_BYTES, Header, MAGIC,
+    NO_FIELD, REQUIRED, TRAILER_BYTES, TableEntry, Trailer, crc_of_front,
 };
+use crate::format::limits::MAX_SECTIONS;
 use crate::format::section::CHUNK_BYTES;
 use crate::format::{FieldNumber, wide};
 
@@ -26,18 +27,31 @@ pub struct ContainerWriter<W> {
 }
 
 impl<W: Write> ContainerWriter<W> {
+    /// Writes the header of a file without capability bits.
+    ///
+    /// # Errors
+    ///
+    /// What `out` reports.
+    pub fn new(out: W, kind: FileKind) -> io::Result<Self> {
+        Self::with_capabilities(out, kind, Capabilities::default())
+    }
+
     /// Writes the header.
     ///
     /// # Errors
     ///
     /// What `out` reports.
-    pub fn new(mut out: W, kind: FileKind) -> io::Result<Self> {
+    pub fn with_capabilities(
+        mut out: W,
+        kind: FileKind,
+        capabilities: Capabilities,
+    ) -> io::Result<Self> {
         let mut header = Header {
             magic: MAGIC,
             version: U32::new(FORMAT_VERSION),
             kind: U32::new(kind.code()),
-            required_capabilities: U64::ZERO,
-            optional_capabilities: U64::ZERO,
+            required_capabilities: U64::new(capabilities.required),
+            optional_capabilities: U64::new(capabilities.optional),
             reserved: [0; 28],
             crc: U32::ZERO,
         };
@@ -133,9 +147,16 @@ impl<W: Write> ContainerWriter<W> {
         self.out.write_all(table)?;
         let file_length = self.position + wide(table.len()) + TRAILER_BYTES;
         let fingerprint = crc32c::crc32c_append(crc32c::crc32c(&checksums), table);
+        let sections = u32::try_from(self.table.len()).ok();
+        let sections = sections
+            .filter(|count| *count <= MAX_SECTIONS)
+            .ok_or_else(|| {
+                let message = format!("expected at most {MAX_SECTIONS} sections in a file");
+                io::Error::new(io::ErrorKind::InvalidInput, message)
+            })?;
         let mut trailer = Trailer {
             table: U64::new(self.position),
-            sections: U32::new(u32::try_from(self.table.len()).unwrap_or(u32::MAX)),
+            sections: U32::new(sections),
             table_crc: U32::new(crc32c::crc32c(table)),
             file_length: U64::new(file_length),
             fingerprint: U32::new(fingerprint),

@@ -1,8 +1,9 @@
 //! Terms that were looked up before.
 //!
-//! A query with 40 weighted terms spends a quarter of its time on finding them in the dictionary. A long-lived reader sees the
-//! same terms again and again, so those found first are remembered, in a table that never grows and never forgets: a place
-//! is written once and read without a lock. A term that finds its places taken is looked up each time.
+//! A query with 40 weighted terms spends a quarter of its time on finding them in the dictionary. A
+//! long-lived reader sees the same terms again and again, so those found first are remembered, in a
+//! table that never grows and never forgets: a place is written once and read without a lock. A
+//! term that finds its places taken is looked up each time.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +14,7 @@ use std::hash::BuildHasher;
 use super::TermEntry;
 
 /// Places of the largest table.
-const MOST_PLACES: u64 = 16_384;
+const MAX_PLACES: u64 = 16_384;
 /// Places that a term may take.
 const PLACES_OF_TERM: usize = 4;
 /// Lookups without a table: one query from a command line should not pay for one.
@@ -30,7 +31,8 @@ pub(super) struct TermMemo {
 }
 
 impl TermMemo {
-    /// What was remembered of a term, or else what `look_up` finds, of a dictionary with so many keys.
+    /// What was remembered of a term, or else what `look_up` finds, of a dictionary with `keys`
+    /// keys.
     pub fn get<E>(
         &self,
         key: &[u8],
@@ -73,7 +75,7 @@ impl TermMemo {
         if self.lookups.fetch_add(1, Ordering::Relaxed) < LOOKUPS_BEFORE {
             return None;
         }
-        let count = keys.clamp(1, MOST_PLACES).next_power_of_two();
+        let count = keys.clamp(1, MAX_PLACES).next_power_of_two();
         let places = || (0..count).map(|_| Place::new()).collect();
         Some(self.places.get_or_init(places))
     }

@@ -3,7 +3,7 @@
 use super::{KEYS_PER_BLOCK, Payload, TermEntry, TermPostings};
 use crate::error::{Error, Result};
 use crate::format::limits::MAX_DICTIONARY_BYTES;
-use crate::format::{varint, wide};
+use crate::format::{count32, varint, wide};
 
 /// Builds a dictionary from keys in rising order.
 ///
@@ -156,7 +156,7 @@ impl DictionaryWriter {
         let end = self.position()?;
         self.offsets.push(end);
         let blocks_length = u64::from(end);
-        let block_count = u32::try_from(self.offsets.len() - 1).unwrap_or(u32::MAX);
+        let block_count = count32("blocks of a dictionary", self.offsets.len() - 1)?;
         let mut bytes = self.blocks;
         let padding = blocks_length..blocks_length.next_multiple_of(4);
         bytes.extend(padding.map(|_| 0));

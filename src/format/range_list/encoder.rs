@@ -4,18 +4,18 @@ use zerocopy::IntoBytes;
 use zerocopy::byteorder::little_endian::U32;
 
 use super::{
-    GROUP_RANGES, Head, MOST_OFFSETS, NARROW_BYTES, NOTED_RANKS, RANGE_DOCUMENTS, RangeGroup,
+    GROUP_RANGES, Head, MAX_OFFSETS, NARROW_BYTES, NOTED_RANKS, RANGE_DOCUMENTS, RangeGroup,
     groups_of,
 };
 use crate::error::{Error, Result};
 use crate::format::limits::MAX_LIST_BYTES;
-use crate::format::{DocId, wide};
+use crate::format::{DocId, count32, wide};
 
 /// Encodes lists; kept between lists for its memory.
 #[derive(Default)]
 pub struct RangeListEncoder {
     groups: Vec<RangeGroup>,
-    greatest: Vec<u8>,
+    max: Vec<u8>,
     payload: Vec<u8>,
     ends: Vec<u16>,
     chunks: Vec<u8>,
@@ -35,8 +35,12 @@ impl RangeListEncoder {
         out: &mut Vec<u8>,
     ) -> Result<()> {
         self.groups.clear();
-        self.greatest.clear();
+        self.max.clear();
         self.payload.clear();
+        if let Some(impact) = impacts.iter().find(|impact| **impact > u32::from(u8::MAX)) {
+            let (found, limit) = (u64::from(*impact), u64::from(u8::MAX));
+            return Err(Error::limit("an impact", found, limit));
+        }
         let mut rest = (documents, impacts);
         for group in 0..groups_of(count) {
             let end = u64::from(group + 1) * u64::from(RANGE_DOCUMENTS * GROUP_RANGES);
@@ -52,11 +56,11 @@ impl RangeListEncoder {
             noted: noted_impacts(impacts),
             reserved: [0; 3],
             groups: U32::new(groups_of(count)),
-            ranges: U32::new(u32::try_from(self.greatest.len()).unwrap_or(u32::MAX)),
+            ranges: U32::new(count32("ranges of a term's postings", self.max.len())?),
         };
         out.extend_from_slice(head.as_bytes());
         out.extend_from_slice(self.groups.as_bytes());
-        out.extend_from_slice(&self.greatest);
+        out.extend_from_slice(&self.max);
         out.extend_from_slice(&self.payload);
         Ok(())
     }
@@ -67,7 +71,7 @@ impl RangeListEncoder {
             let what = "bytes of a term's postings";
             return Err(Error::limit(what, length, MAX_LIST_BYTES));
         }
-        let group = RangeGroup::new(present, self.greatest.len(), self.payload.len());
+        let group = RangeGroup::new(present, self.max.len(), self.payload.len())?;
         self.groups.push(group);
         Ok(())
     }
@@ -85,7 +89,10 @@ impl RangeListEncoder {
             let (of_range, rest) = impacts.split_at(range.len());
             self.encode_range(range, of_range);
             // At most 64 times 72 bytes.
-            let end = u16::try_from(self.chunks.len()).unwrap_or(u16::MAX);
+            let end = u16::try_from(self.chunks.len()).map_err(|_| {
+                let (found, limit) = (wide(self.chunks.len()), u64::from(u16::MAX));
+                Error::limit("bytes of a group of ranges", found, limit)
+            })?;
             self.ends.push(end);
             impacts = rest;
         }
@@ -103,19 +110,19 @@ impl RangeListEncoder {
     }
 
     fn encode_range(&mut self, documents: &[DocId], impacts: &[u32]) {
-        let byte = |impact: &u32| u8::try_from(*impact).unwrap_or(u8::MAX);
+        // `encode` has checked that impacts are bytes.
+        let byte = |impact: &u32| impact.to_le_bytes()[0];
         let offsets = documents
             .iter()
             .map(|d| (d % RANGE_DOCUMENTS).to_le_bytes()[0]);
-        if documents.len() <= MOST_OFFSETS {
+        if documents.len() <= MAX_OFFSETS {
             self.chunks.extend(offsets);
         } else {
             let bits = offsets.fold(0u64, |bits, offset| bits | 1 << offset);
             self.chunks.extend_from_slice(&bits.to_le_bytes());
         }
         self.chunks.extend(impacts.iter().map(byte));
-        self.greatest
-            .push(impacts.iter().map(byte).max().unwrap_or(0));
+        self.max.push(impacts.iter().map(byte).max().unwrap_or(0));
     }
 }
 

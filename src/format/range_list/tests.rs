@@ -1,4 +1,5 @@
 use super::*;
+use crate::format::postings::Postings as ListPostings;
 use crate::format::schema::SparseLayout;
 use crate::format::sparse_postings::{SparseList, SparseListEncoder, open_lists};
 use proptest::prelude::*;
@@ -66,9 +67,9 @@ proptest! {
                 prop_assert!(expected.is_empty());
                 continue;
             };
-            let greatest = expected.iter().map(|(_, impact)| *impact).max();
-            prop_assert_eq!(Some(list.greatest_of(found)), greatest);
-            prop_assert_eq!(list.greatest_impacts()[present], list.greatest_of(found));
+            let max = expected.iter().map(|(_, impact)| *impact).max();
+            prop_assert_eq!(Some(list.max_of(found)), max);
+            prop_assert_eq!(list.max_impacts()[present], list.max_of(found));
             let read = list.postings(found).unwrap();
             prop_assert_eq!(read.len(), expected.len());
             let mut pairs = Vec::new();
@@ -76,7 +77,7 @@ proptest! {
             prop_assert_eq!(pairs, expected);
             present += 1;
         }
-        prop_assert_eq!(list.greatest_impacts().len(), present);
+        prop_assert_eq!(list.max_impacts().len(), present);
     }
 
     #[test]
@@ -86,7 +87,7 @@ proptest! {
         let noted = list.impact_at_rank(rank);
         let reach = postings.values().filter(|impact| **impact >= noted).count();
         prop_assert!(noted == 0 || reach >= rank);
-        prop_assert_eq!(Some(&list.greatest_impact()), postings.values().max());
+        prop_assert_eq!(Some(&list.max_impact()), postings.values().max());
     }
 
     #[test]
@@ -136,7 +137,8 @@ proptest! {
     }
 }
 
-/// In the first range a few postings, in the second as many as it has documents, and one in the last document.
+/// In the first range a few postings, in the second as many as it has documents, and one in the
+/// last document.
 fn sample() -> Postings {
     let few = [(3, 10), (7, 30), (9, 20)];
     let many = (RANGE_DOCUMENTS..2 * RANGE_DOCUMENTS).map(|document| (document, 40));
@@ -151,7 +153,7 @@ fn truncated_lists_are_errors() {
     let postings = sample();
     let bytes = encode(&postings);
     assert_eq!(read(&bytes, COUNT, postings.len()).unwrap(), postings);
-    // Three ranges have postings: a byte for the greatest impact of each.
+    // Three ranges have postings: a byte for the max impact of each.
     let tables_end = GROUPS_END + 3;
     for length in 0..bytes.len() {
         let section = Section::from_bytes("impacts", bytes[..length].to_vec());
@@ -193,8 +195,8 @@ fn lists_that_contradict_themselves_or_their_segment_are_errors() {
     let lies = [
         ("documents fall", few + 1, 2),
         ("a document twice", few + 1, 3),
-        ("an impact above its range's greatest", few + 4, 31),
-        ("a greatest impact too small", GROUPS_END, 29),
+        ("an impact above its range's max", few + 4, 31),
+        ("a max impact too small", GROUPS_END, 29),
         ("a bit too few", bits, 0xFE),
         ("a range without postings", ends, 0),
         ("ends that fall", ends + 1, 5),
@@ -228,7 +230,11 @@ fn a_list_with_fewer_postings_than_groups_has_one_tier() {
         let count = 200 * GROUP_DOCUMENTS + more;
         let mut bytes = Vec::new();
         let entry = SparseListEncoder::new(SparseLayout::Ranges, 0, count)
-            .encode(&documents, &impacts, 0, &mut bytes)
+            .encode(
+                &ListPostings::new(documents.clone(), impacts.clone()),
+                0,
+                &mut bytes,
+            )
             .unwrap();
         let section = Section::from_bytes("impacts", bytes);
         let mut lists = Vec::new();
@@ -255,7 +261,11 @@ fn the_chapters_example_holds() {
     let impacts: Vec<u32> = [5; 128].into_iter().chain([7, 9, 1]).collect();
     let mut bytes = Vec::new();
     SparseListEncoder::new(SparseLayout::Ranges, 0, 5_000)
-        .encode(&documents, &impacts, 0, &mut bytes)
+        .encode(
+            &ListPostings::new(documents.clone(), impacts.clone()),
+            0,
+            &mut bytes,
+        )
         .unwrap();
     let full_range = [[0xFF; 8].as_slice(), &[5; 64]].concat();
     let expected: [&[u8]; 19] = [

@@ -1,8 +1,6 @@
 //! How two schemas differ, in words.
 
-use super::options::{FieldOptions, SparseLayout, SparseTerms};
 use super::{Field, Schema};
-use crate::format::dense::{DenseElement, DenseMetric};
 
 impl Schema {
     /// What is different in `found`, field by field; empty if the two are equal.
@@ -14,7 +12,7 @@ impl Schema {
                 None => differences.push(format!(
                     "it lacks the field `{}` ({})",
                     field.name,
-                    in_words(&field.options)
+                    field.options.describe()
                 )),
             }
         }
@@ -23,7 +21,7 @@ impl Schema {
                 differences.push(format!(
                     "it has a field `{}` ({})",
                     field.name,
-                    in_words(&field.options)
+                    field.options.describe()
                 ));
             }
         }
@@ -36,83 +34,49 @@ impl Schema {
 
 fn field_difference(expected: &Field, found: &Field) -> Option<String> {
     let name = &expected.name;
-    if expected.options != found.options {
-        let (expected, found) = (in_words(&expected.options), in_words(&found.options));
-        return Some(match expected == found {
-            true => format!("the field `{name}` ({found}) has other options"),
-            false => format!("the field `{name}`: expected {expected}, found {found}"),
-        });
+    let (options, others) = (expected.options.describe(), found.options.describe());
+    if options != others {
+        return Some(format!(
+            "the field `{name}`: expected {options}, found {others}"
+        ));
     }
-    let model = |field: &Field| match &field.model {
+    if expected.options == found.options && expected.unknown == found.unknown {
+        return None;
+    }
+    let model = |field: &Field| match field.options.model() {
         Some(model) => format!("vectors of the model {}", model.name),
         None => "vectors of no known model".to_owned(),
     };
-    if expected.model == found.model {
-        return None;
+    let (of_expected, of_found) = (model(expected), model(found));
+    if of_expected != of_found {
+        return Some(format!(
+            "the field `{name}`: expected {of_expected}, found {of_found}"
+        ));
     }
-    let (expected, found) = (model(expected), model(found));
-    Some(match expected == found {
-        true => format!("the field `{name}` has {found}, but of another version of it"),
-        false => format!("the field `{name}`: expected {expected}, found {found}"),
-    })
-}
-
-fn in_words(options: &FieldOptions) -> String {
-    match options {
-        FieldOptions::Text {
-            analyzer,
-            revision,
-            bm25,
-        } => format!(
-            "text, analyzer {analyzer} of revision {revision}, k1 {}, b {}",
-            bm25.k1, bm25.b
-        ),
-        FieldOptions::Sparse {
-            scale,
-            terms,
-            layout,
-            ..
-        } => {
-            let terms = match terms {
-                SparseTerms::Strings => "strings",
-                SparseTerms::Numbers => "numbers",
-            };
-            let layout = match layout {
-                SparseLayout::Ranges => "ranges",
-                SparseLayout::Tiers => "tiers",
-            };
-            let max = scale * 255.0;
-            format!("sparse, terms are {terms}, weights up to {max:.4}, in {layout}")
-        }
-        FieldOptions::Stored => "stored documents".to_owned(),
-        FieldOptions::Dense {
-            dimensions,
-            element,
-            metric,
-        } => {
-            let element = match element {
-                DenseElement::F32 => "f32",
-                DenseElement::F16 => "f16",
-                DenseElement::I8 => "i8",
-            };
-            let metric = match metric {
-                DenseMetric::InnerProduct => "inner product",
-                DenseMetric::Cosine => "cosine",
-            };
-            format!("dense, {dimensions} dimensions, {element}, {metric}")
-        }
-        FieldOptions::Unknown { kind, .. } => format!("of the unknown kind {kind}"),
+    if expected.options.model() != found.options.model() {
+        return Some(format!(
+            "the field `{name}` has {of_found}, but of another version of it"
+        ));
     }
+    Some(format!("the field `{name}` ({others}) has other options"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::format::ModelIdentity;
+    use crate::format::schema::{Dense, Text};
+
+    fn with_model(analyzer: &str, dimensions: usize, model: Option<ModelIdentity>) -> Schema {
+        let mut dense = Dense::new(dimensions);
+        dense.model = model;
+        let text = Text::new().analyzer(analyzer);
+        let builder = Schema::builder().text("text", text);
+        builder.dense("dense", dense).build().unwrap()
+    }
 
     fn schema(analyzer: &str, dimensions: usize) -> Schema {
-        let schema = Schema::new().text("text", analyzer).unwrap();
-        schema.dense("dense", dimensions).unwrap()
+        with_model(analyzer, dimensions, None)
     }
 
     #[test]
@@ -123,18 +87,21 @@ mod tests {
             english.difference(&schema("pt", 3)),
             "the field `text`: expected text, analyzer en of revision 0, k1 0.9, b 0.4, found text, analyzer pt of revision 0, k1 0.9, b 0.4"
         );
-        let fewer = Schema::new().text("text", "en").unwrap();
+        let text = || Text::new().analyzer("en");
+        let fewer = Schema::builder().text("text", text()).build().unwrap();
         assert_eq!(
             english.difference(&fewer),
             "it lacks the field `dense` (dense, 3 dimensions, f32, inner product)"
         );
-        let more = english.clone().stored("source").unwrap();
+        let more = Schema::builder().text("text", text());
+        let more = more.dense("dense", Dense::new(3)).stored("source");
+        let more = more.build().unwrap();
         assert_eq!(
             english.difference(&more),
             "it has a field `source` (stored documents)"
         );
-        let other = Schema::new().dense("dense", 3).unwrap();
-        let other = other.text("text", "en").unwrap();
+        let other = Schema::builder().dense("dense", Dense::new(3));
+        let other = other.text("text", text()).build().unwrap();
         assert_eq!(
             english.difference(&other),
             "its fields are in another order"
@@ -146,7 +113,7 @@ mod tests {
         let of = |name: &str, fingerprint| {
             let name = name.to_owned();
             let identity = ModelIdentity { name, fingerprint };
-            schema("en", 3).model("dense", identity).unwrap()
+            with_model("en", 3, Some(identity))
         };
         assert_eq!(
             of("minilm", 1).difference(&of("e5", 2)),

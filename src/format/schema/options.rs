@@ -1,223 +1,208 @@
-//! What a field holds, and its bytes in the manifest (`format-spec/manifest.md`).
+//! What a field holds: its kind, and the options of that kind.
+//!
+//! Everything here that names kinds is made from the one list in
+//! [`field_kinds`](crate::format::field_kinds).
 
-use super::utf8;
-use crate::format::dense::{self, DenseElement, DenseMetric, DenseShape};
-use crate::format::{Bm25, Malformed, Parse};
+use super::dense::Dense;
+#[cfg(test)]
+use super::flag::Flag;
+use super::records::{OptionRecord, OptionRecords, encode_records};
+use super::sparse::Sparse;
+use super::stored::StoredOptions;
+use super::text::Text;
+use crate::error::Result;
+use crate::format::dense::DenseShape;
+use crate::format::field_kinds::for_each_field_kind;
+use crate::format::{ModelIdentity, Parse};
 
-/// How the terms of a sparse field are named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SparseTerms {
-    /// By strings, such as the tokens of a model's vocabulary.
-    Strings,
-    /// By numbers, such as their places in it.
-    Numbers,
-}
+/// The options of one kind of field, and their records.
+pub(crate) trait KindOptions: Sized {
+    /// The sections of a segment that a field of this kind may have.
+    const SECTIONS: &'static [&'static str];
 
-/// How the lists of a sparse field are laid out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SparseLayout {
-    /// Cut at ranges of documents, with the greatest impact of each: the fastest with many terms, as learned models give.
-    #[default]
-    Ranges,
-    /// In tiers of falling impact, bit-packed: smaller.
-    Tiers,
-}
+    /// The records of the options.
+    fn encode(&self) -> Vec<OptionRecord>;
 
-/// What a field holds, with its options.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum FieldOptions {
-    /// Text, searched by BM25.
-    Text {
-        /// Name of the analyzer, for documents and queries alike.
-        analyzer: String,
-        /// The analyzer's [revision](crate::text::Analyzer::revision), set when the index is created.
-        revision: u32,
-        /// The parameters that queries have unless they set others.
-        bm25: Bm25,
-    },
-    /// Learned sparse vectors, searched by dot product.
-    Sparse {
-        /// The weight that one step of an impact stands for, where a segment's weights ask for no
-        /// other.
-        scale: f32,
-        /// Whether 255 such steps are the max weight, to which larger ones are clamped; else larger
-        /// ones take larger steps.
-        clamps: bool,
-        /// How terms are named.
-        terms: SparseTerms,
-        /// How lists are laid out.
-        layout: SparseLayout,
-    },
-    /// The document itself, returned with a hit.
-    Stored,
-    /// Vectors, searched by inner product or cosine.
-    Dense {
-        /// How many numbers a vector has.
-        dimensions: u32,
-        /// How they are kept.
-        element: DenseElement,
-        /// How vectors are scored.
-        metric: DenseMetric,
-    },
-    /// A kind that this build does not know: kept as it is, not searched.
-    Unknown {
-        /// The kind's number.
-        kind: u64,
-        /// Its options.
-        options: Vec<u8>,
-    },
-}
+    /// Takes the options from the records of a field.
+    fn decode(records: &mut OptionRecords) -> Parse<Self>;
 
-/// The kinds of fields without their options.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldKind {
-    /// See [`FieldOptions::Text`].
-    Text,
-    /// See [`FieldOptions::Sparse`].
-    Sparse,
-    /// See [`FieldOptions::Stored`].
-    Stored,
-    /// See [`FieldOptions::Dense`].
-    Dense,
-    /// See [`FieldOptions::Unknown`].
-    Unknown,
-}
+    /// Checks options that an application gave.
+    fn check(&self) -> Result<()>;
 
-impl FieldOptions {
-    /// The kind.
-    pub fn kind(&self) -> FieldKind {
-        match self {
-            Self::Text { .. } => FieldKind::Text,
-            Self::Sparse { .. } => FieldKind::Sparse,
-            Self::Stored => FieldKind::Stored,
-            Self::Dense { .. } => FieldKind::Dense,
-            Self::Unknown { .. } => FieldKind::Unknown,
-        }
+    /// The options in words, for messages.
+    fn describe(&self) -> String;
+
+    /// Capability bits that a segment with such a field requires.
+    fn required_capabilities(&self) -> u64 {
+        0
     }
 
+    /// The model that makes the field's vectors, if that is known.
+    fn model(&self) -> Option<&ModelIdentity> {
+        None
+    }
+}
+
+macro_rules! define_options {
+    ($($(#[$attribute:meta])* $Kind:ident = $code:literal, $module:ident, $Options:ty, $Value:ty, $Reader:ty;)*) => {
+        /// What a field holds, with its options.
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum FieldOptions {
+            $(
+                $(#[$attribute])*
+                #[doc = concat!("See [`", stringify!($Options), "`].")]
+                $Kind($Options),
+            )*
+            /// A kind that this build does not know: kept as it is, not searched.
+            Unknown {
+                /// The kind's number.
+                kind: u64,
+                /// The bytes of its options.
+                options: Vec<u8>,
+            },
+        }
+
+        /// The kinds of fields without their options.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum FieldKind {
+            $(
+                $(#[$attribute])*
+                #[doc = concat!("See [`FieldOptions::", stringify!($Kind), "`].")]
+                $Kind,
+            )*
+            /// See [`FieldOptions::Unknown`].
+            Unknown,
+        }
+
+        impl FieldKind {
+            /// All kinds that this build knows.
+            pub const ALL: &'static [Self] = &[$($(#[$attribute])* Self::$Kind,)*];
+
+            /// The kind's number on disk; 0 for a kind that this build does not know.
+            pub fn code(self) -> u32 {
+                match self {
+                    $($(#[$attribute])* Self::$Kind => $code,)*
+                    Self::Unknown => 0,
+                }
+            }
+
+            /// The kind of a number on disk.
+            pub fn of_code(code: u64) -> Self {
+                match code {
+                    $($(#[$attribute])* $code => Self::$Kind,)*
+                    _ => Self::Unknown,
+                }
+            }
+
+            /// The kind's name, such as `text`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($(#[$attribute])* Self::$Kind => stringify!($module),)*
+                    Self::Unknown => "unknown",
+                }
+            }
+
+            /// The sections of a segment that a field of this kind may have.
+            pub(crate) fn sections(self) -> &'static [&'static str] {
+                match self {
+                    $($(#[$attribute])* Self::$Kind => <$Options as KindOptions>::SECTIONS,)*
+                    Self::Unknown => &[],
+                }
+            }
+        }
+
+        impl FieldOptions {
+            /// The kind.
+            pub fn kind(&self) -> FieldKind {
+                match self {
+                    $($(#[$attribute])* Self::$Kind(_) => FieldKind::$Kind,)*
+                    Self::Unknown { .. } => FieldKind::Unknown,
+                }
+            }
+
+            /// The model that makes the field's vectors, if that is known.
+            pub fn model(&self) -> Option<&ModelIdentity> {
+                match self {
+                    $($(#[$attribute])* Self::$Kind(options) => options.model(),)*
+                    Self::Unknown { .. } => None,
+                }
+            }
+
+            /// Checks options that an application gave.
+            pub(super) fn check(&self) -> Result<()> {
+                match self {
+                    $($(#[$attribute])* Self::$Kind(options) => options.check(),)*
+                    Self::Unknown { .. } => Ok(()),
+                }
+            }
+
+            /// Capability bits that a segment with such a field requires.
+            pub(super) fn required_capabilities(&self) -> u64 {
+                match self {
+                    $($(#[$attribute])* Self::$Kind(options) => options.required_capabilities(),)*
+                    Self::Unknown { .. } => 0,
+                }
+            }
+
+            /// The options in words, for messages.
+            pub(super) fn describe(&self) -> String {
+                match self {
+                    $($(#[$attribute])* Self::$Kind(options) => options.describe(),)*
+                    Self::Unknown { kind, .. } => format!("of the unknown kind {kind}"),
+                }
+            }
+
+            /// The kind's number and the bytes of the options, with records that the kind does not
+            /// know.
+            pub(super) fn encode(&self, unknown: &[OptionRecord]) -> (u64, Vec<u8>) {
+                let mut records = match self {
+                    $($(#[$attribute])* Self::$Kind(options) => options.encode(),)*
+                    Self::Unknown { kind, options } => return (*kind, options.clone()),
+                };
+                records.extend_from_slice(unknown);
+                (u64::from(self.kind().code()), encode_records(records))
+            }
+
+            /// Reads the bytes of options; the records that the kind does not know come with them.
+            pub(super) fn decode(kind: u64, bytes: &[u8]) -> Parse<(Self, Vec<OptionRecord>)> {
+                Ok(match kind {
+                    $(
+                        $(#[$attribute])*
+                        $code => {
+                            let mut records = OptionRecords::read(bytes)?;
+                            let options = <$Options>::decode(&mut records)?;
+                            (Self::$Kind(options), records.into_rest())
+                        }
+                    )*
+                    kind => {
+                        let options = bytes.to_vec();
+                        (Self::Unknown { kind, options }, Vec::new())
+                    }
+                })
+            }
+        }
+
+        $(
+            $(#[$attribute])*
+            impl From<$Options> for FieldOptions {
+                fn from(options: $Options) -> Self {
+                    Self::$Kind(options)
+                }
+            }
+        )*
+    };
+}
+
+for_each_field_kind!(define_options);
+
+impl FieldOptions {
     /// What all vectors of a dense field have in common; `None` for other kinds.
     pub fn dense_shape(&self) -> Option<DenseShape> {
         match self {
-            Self::Dense {
-                dimensions,
-                element,
-                metric,
-            } => Some(DenseShape {
-                dimensions: *dimensions,
-                element: *element,
-                metric: *metric,
-            }),
+            Self::Dense(dense) => Some(dense.shape()),
             _ => None,
         }
     }
-}
-
-impl From<DenseShape> for FieldOptions {
-    fn from(shape: DenseShape) -> Self {
-        Self::Dense {
-            dimensions: shape.dimensions,
-            element: shape.element,
-            metric: shape.metric,
-        }
-    }
-}
-
-pub(super) fn encode_options(options: &FieldOptions) -> (u64, Vec<u8>) {
-    match options {
-        FieldOptions::Text {
-            analyzer,
-            revision,
-            bm25,
-        } => {
-            let mut bytes = bm25.k1.to_le_bytes().to_vec();
-            bytes.extend(bm25.b.to_le_bytes());
-            bytes.extend(revision.to_le_bytes());
-            bytes.extend(analyzer.as_bytes());
-            (1, bytes)
-        }
-        FieldOptions::Sparse {
-            scale,
-            clamps,
-            terms,
-            layout,
-        } => {
-            let mut bytes = scale.to_le_bytes().to_vec();
-            bytes.push(u8::from(*terms == SparseTerms::Numbers));
-            bytes.push(u8::from(*layout == SparseLayout::Tiers));
-            bytes.push(u8::from(*clamps));
-            (2, bytes)
-        }
-        FieldOptions::Stored => (3, Vec::new()),
-        FieldOptions::Dense {
-            dimensions,
-            element,
-            metric,
-        } => {
-            let shape = DenseShape {
-                dimensions: *dimensions,
-                element: *element,
-                metric: *metric,
-            };
-            (4, dense::encode_shape(shape))
-        }
-        FieldOptions::Unknown { kind, options } => (*kind, options.clone()),
-    }
-}
-
-pub(super) fn decode_options(kind: u64, bytes: &[u8]) -> Parse<FieldOptions> {
-    Ok(match kind {
-        1 => {
-            let cut = Malformed("options of a text field end early");
-            let (k1, rest) = bytes.split_first_chunk::<4>().ok_or(cut)?;
-            let (b, rest) = rest.split_first_chunk::<4>().ok_or(cut)?;
-            let (revision, analyzer) = rest.split_first_chunk::<4>().ok_or(cut)?;
-            let (k1, b) = (f32::from_le_bytes(*k1), f32::from_le_bytes(*b));
-            let bm25 = Bm25 { k1, b };
-            if bm25.check().is_err() {
-                return Err(Malformed("parameters of a text field make no sense"));
-            }
-            FieldOptions::Text {
-                analyzer: utf8(analyzer)?,
-                revision: u32::from_le_bytes(*revision),
-                bm25,
-            }
-        }
-        2 => {
-            let &[a, b, c, d, terms, layout, clamps] = bytes else {
-                return Err(Malformed("options of a sparse field have seven bytes"));
-            };
-            let scale = f32::from_le_bytes([a, b, c, d]);
-            if !(scale.is_normal() && scale > 0.0) {
-                return Err(Malformed("scale of a sparse field is not positive"));
-            }
-            let terms = match terms {
-                0 => SparseTerms::Strings,
-                1 => SparseTerms::Numbers,
-                _ => return Err(Malformed("terms of a sparse field are of no known kind")),
-            };
-            let layout = match layout {
-                0 => SparseLayout::Ranges,
-                1 => SparseLayout::Tiers,
-                _ => return Err(Malformed("layout of a sparse field is of no known kind")),
-            };
-            if clamps > 1 {
-                return Err(Malformed(
-                    "a sparse field neither clamps weights nor keeps them",
-                ));
-            }
-            FieldOptions::Sparse {
-                scale,
-                clamps: clamps == 1,
-                terms,
-                layout,
-            }
-        }
-        3 => FieldOptions::Stored,
-        4 => dense::decode_shape(bytes)?.into(),
-        kind => FieldOptions::Unknown {
-            kind,
-            options: bytes.to_vec(),
-        },
-    })
 }

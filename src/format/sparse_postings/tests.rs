@@ -40,7 +40,7 @@ proptest! {
         let packed: Vec<u32> = packed.collect();
         let mut bytes = vec![0; 3];
         let entry = SparseListEncoder::new(layout, base, 9_000)
-            .encode(&documents, &packed, 3, &mut bytes)
+            .encode(&Postings::new(documents, packed), 3, &mut bytes)
             .unwrap();
         let section = Section::from_bytes("impacts", bytes);
         let lists = lists_of(&section, base, 9_000, &entry);
@@ -63,7 +63,7 @@ proptest! {
         let impacts: Vec<u32> = postings.values().copied().collect();
         let mut bytes = vec![0; 3];
         let entry = SparseListEncoder::new(SparseLayout::Tiers, 0, 5_000)
-            .encode(&documents, &impacts, 3, &mut bytes)
+            .encode(&Postings::new(documents, impacts), 3, &mut bytes)
             .unwrap();
         let section = Section::from_bytes("impacts", bytes);
         let mut read = BTreeMap::new();
@@ -74,22 +74,22 @@ proptest! {
             panic!("expected tiers");
         };
         for tier in tiers {
-            let mut smallest = 256;
+            let mut min = 256;
             for index in 0..tier.blocks.block_count() {
                 tier.blocks.decode(index, &mut block).unwrap();
-                let mut greatest = 0;
+                let mut max = 0;
                 for (document, value) in block.documents().iter().zip(block.values()) {
                     let impact = u32::from(tier.impact(*value));
                     prop_assert!(impact < floor, "tiers overlap");
                     prop_assert!(read.insert(*document, impact).is_none());
-                    smallest = smallest.min(impact);
-                    greatest = greatest.max(impact);
+                    min = min.min(impact);
+                    max = max.max(impact);
                 }
                 if let Some(entry) = tier.blocks.table().get(index) {
-                    prop_assert_eq!(u32::from(entry.greatest_impact()), greatest);
+                    prop_assert_eq!(u32::from(entry.max_impact()), max);
                 }
             }
-            floor = smallest;
+            floor = min;
         }
         prop_assert_eq!(read, postings);
     }
@@ -109,7 +109,7 @@ proptest! {
         let layout = if ranges { SparseLayout::Ranges } else { SparseLayout::Tiers };
         let mut bytes = vec![0; 3];
         let entry = SparseListEncoder::new(layout, 0, 40_000)
-            .encode(&documents, &impacts, 3, &mut bytes)
+            .encode(&Postings::new(documents, impacts), 3, &mut bytes)
             .unwrap();
         let section = Section::from_bytes("impacts", bytes);
         let lists = lists_of(&section, 0, 40_000, &entry);
@@ -129,7 +129,11 @@ proptest! {
 fn the_chapters_example_holds() {
     let mut bytes = Vec::new();
     SparseListEncoder::new(SparseLayout::Tiers, 0, 5_000)
-        .encode(&[3, 4, 9], &[200, 200, 198], 0, &mut bytes)
+        .encode(
+            &Postings::new(vec![3, 4, 9], vec![200, 200, 198]),
+            0,
+            &mut bytes,
+        )
         .unwrap();
     assert_eq!(bytes, [0xC8, 0x43, 0x02, 0x03, 0x01, 0x20]);
 }
@@ -139,8 +143,10 @@ fn the_chapters_example_of_parts_holds() {
     let impact = |exponent, steps| pack(Impact { exponent, steps }, 0);
     SparseListEncoder::new(SparseLayout::Ranges, 0, 5_000)
         .encode(
-            &[3, 4, 9],
-            &[impact(0, 200), impact(-12, 9), impact(0, 198)],
+            &Postings::new(
+                vec![3, 4, 9],
+                vec![impact(0, 200), impact(-12, 9), impact(0, 198)],
+            ),
             0,
             &mut bytes,
         )

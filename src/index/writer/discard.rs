@@ -50,12 +50,17 @@ mod tests {
     use std::sync::Arc;
 
     use crate::store::Memory;
-    use crate::{Document, Index, IndexOptions, Schema};
+    use crate::{Document, Index, IndexOptions, Schema, Text};
 
     #[test]
     fn only_an_index_without_commits_is_discarded() {
         let directory = Arc::new(Memory::new());
-        let schema = || Schema::new().text("text", "english").unwrap();
+        let schema = || {
+            Schema::builder()
+                .text("text", Text::new().analyzer("english"))
+                .build()
+                .unwrap()
+        };
         assert!(!Index::exists_in(&*directory).unwrap());
         let create = || Index::create_in(directory.clone(), schema(), IndexOptions::new());
 

@@ -164,8 +164,8 @@ impl IndexWriter {
             let deleted = candidates.iter().any(|c| c.deleted > 0);
             let unordered = self.options.reorder_from.is_some_and(|min| {
                 let segments = self.segments.all();
-                let mut infos = segments.iter().map(|s| s.reader.info());
-                infos.any(|info| !info.reordered && info.documents >= min)
+                let mut readers = segments.iter().map(|segment| &segment.reader);
+                readers.any(|reader| !reader.is_reordered() && reader.documents() >= min)
             });
             if segments > 1 || !(deleted || unordered) {
                 return Ok(None);

@@ -2,12 +2,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 
 use super::*;
+use crate::Text;
 use crate::index::{MergePolicy, OnDuplicate};
 use crate::store::{FileHandle, FileSink, FileVersion, Memory};
 
 fn schema() -> Schema {
-    let schema = Schema::new().text("text", "simple").unwrap();
-    schema.stored("source").unwrap()
+    Schema::builder()
+        .text("text", Text::new())
+        .stored("source")
+        .build()
+        .unwrap()
 }
 
 fn options(segments_per_tier: usize) -> WriterOptions {

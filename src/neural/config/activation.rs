@@ -1,18 +1,18 @@
-//! The names that published settings give activations.
+//! Activations by the names that published settings use.
 
 use crate::backend::Activation;
 use crate::error::Result;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 
 const NAMES: &str = "gelu, gelu_python, gelu_new, gelu_fast, gelu_pytorch_tanh, gelu_python_tanh, gelu_accurate, \
                      relu, silu, swish, tanh";
 
-/// The activation that `name`, the value of `key`, means.
+/// The activation called `name`, which is the value of `key`.
 pub(super) fn activation_named(settings: &Settings, key: &str, name: &str) -> Result<Activation> {
     match name {
         "gelu" | "gelu_python" => Ok(Activation::Gelu),
-        // Written differently, these four compute the same up to rounding.
+        // These are written differently and compute the same up to rounding.
         "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" | "gelu_python_tanh" | "gelu_accurate" => {
             Ok(Activation::GeluTanh)
         }

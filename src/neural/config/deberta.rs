@@ -1,9 +1,9 @@
-//! Disentangled attention's settings.
+//! The settings of DeBERTa's disentangled attention.
 
 use crate::backend::Activation;
 use crate::error::Result;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::activation::activation;
 use super::{Convolution, DebertaPositions, MAX_POSITIONS};
 
@@ -25,10 +25,11 @@ pub(super) fn positions(
     }
     let max_relative = at_least_one(settings, "max_relative_positions")?.unwrap_or(max_positions);
     let buckets = at_least_one(settings, "position_buckets")?.unwrap_or(0);
-    // A bucket count must leave room for exact distances and for a logarithm that grows.
+    // With one bucket there is no exact distance, and with a `max_relative` this small the
+    // logarithmic scale of the buckets would not grow.
     if buckets == 1 || (buckets > 0 && max_relative <= buckets / 2 + 1) {
         return Err(settings.error(format!(
-            "expected `position_buckets` of 2 at least and `max_relative_positions` of more than half of it, found {buckets} and {max_relative}"
+            "expected `position_buckets` of at least 2 and `max_relative_positions` above half of it, found {buckets} and {max_relative}"
         )));
     }
     let norm = settings
@@ -47,7 +48,7 @@ pub(super) fn positions(
     }))
 }
 
-/// `c2p`, `p2c`, both or none; a list, or one string with bars between.
+/// `c2p`, `p2c`, both or none: a list, or one string separated by bars.
 fn attention_kinds(settings: &Settings) -> Result<Vec<String>> {
     let kinds: Vec<String> = match settings.value("pos_att_type") {
         Some(value) if value.is_string() => value
@@ -89,7 +90,7 @@ fn convolution(settings: &Settings, hidden: usize) -> Result<Option<Convolution>
     }))
 }
 
-/// A count for which published settings write -1 where they mean none.
+/// A count; published settings write -1 for none.
 fn at_least_one(settings: &Settings, key: &str) -> Result<Option<usize>> {
     match settings.value(key).and_then(|value| value.as_i64()) {
         Some(none) if none < 1 => Ok(None),

@@ -1,9 +1,9 @@
-//! Each family's own names and defaults.
+//! The names and defaults of each family.
 
 use crate::backend::Activation;
 use crate::error::Result;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::activation::{activation, activation_named};
 use super::{
     Family, MAX_HEADS, MAX_LAYERS, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH, ModelConfig,
@@ -13,7 +13,7 @@ use super::{
 const SUPPORTED: &str =
     "bert, distilbert, roberta, camembert, xlm-roberta, electra, t5, mt5, deberta-v2";
 
-/// What a family has where `config.json` says nothing.
+/// The defaults of a family for what `config.json` does not say.
 struct Defaults {
     vocabulary: usize,
     hidden: usize,
@@ -26,7 +26,7 @@ struct Defaults {
     norm_epsilon: f64,
 }
 
-/// Of BERT; the others are told by what differs.
+/// The defaults of BERT; other families list only what differs.
 const BERT: Defaults = Defaults {
     vocabulary: 30_522,
     hidden: 768,
@@ -39,7 +39,7 @@ const BERT: Defaults = Defaults {
     norm_epsilon: 1e-12,
 };
 
-/// What a family calls a setting.
+/// The keys of a family's settings.
 struct Names {
     hidden: &'static str,
     layers: &'static str,
@@ -80,7 +80,7 @@ pub(super) fn read(settings: &Settings) -> Result<ModelConfig> {
     }
 }
 
-/// The model type; where an old file has none, the one that its architecture begins with.
+/// The model type; an old file has none, and its architecture's name begins with it.
 fn model_type(settings: &Settings) -> Result<String> {
     if let Some(name) = settings.text("model_type")? {
         return Ok(name.to_owned());
@@ -121,16 +121,16 @@ fn refuse_unsupported(settings: &Settings) -> Result<()> {
         ));
     }
     if settings.flag("is_decoder")? == Some(true) {
-        return Err(settings.error("`is_decoder`: expected an encoder, found a decoder, which sees only tokens before each"));
+        return Err(settings.error(
+            "`is_decoder`: expected an encoder, found a decoder, whose attention is causal",
+        ));
     }
     if settings.value("quantization_config").is_some() {
         return Err(settings.error("`quantization_config`: expected weights in f32, f16 or bf16, found quantized ones; use the model they were made from"));
     }
     let pruned = settings.object("pruned_heads")?;
     if pruned.is_some_and(|heads| !heads.keys().is_empty()) {
-        return Err(
-            settings.error("`pruned_heads`: models whose layers lost heads are not supported")
-        );
+        return Err(settings.error("`pruned_heads`: models with pruned heads are not supported"));
     }
     Ok(())
 }
@@ -139,16 +139,16 @@ fn bert(settings: &Settings, family: Family, defaults: &Defaults) -> Result<Mode
     common(settings, family, defaults, &BERT_NAMES)
 }
 
-/// What all families share.
+/// The settings that all families share.
 fn common(
     settings: &Settings,
     family: Family,
     defaults: &Defaults,
     names: &Names,
 ) -> Result<ModelConfig> {
-    let size = |key: &str, default: usize, most: usize| {
+    let size = |key: &str, default: usize, max: usize| {
         settings
-            .size(key, 1, most)
+            .size(key, 1, max)
             .map(|size| size.unwrap_or(default))
     };
     let hidden = size(names.hidden, defaults.hidden, MAX_WIDTH)?;
@@ -190,11 +190,12 @@ fn common(
     .and_then(|config| whole_heads(settings, names, config))
 }
 
-/// Refuses heads that do not divide the hidden state, except where heads have a size of their own.
+/// Refuses a number of heads that does not divide the hidden state, except where heads have a size
+/// of their own.
 fn whole_heads(settings: &Settings, names: &Names, config: ModelConfig) -> Result<ModelConfig> {
     if config.family != Family::T5 && !config.hidden.is_multiple_of(config.heads) {
         return Err(settings.error(format!(
-            "expected `{}` to divide `{}`, found {} heads and {} numbers",
+            "expected `{}` to divide `{}`, found {} heads and {} dimensions",
             names.heads, names.hidden, config.heads, config.hidden
         )));
     }
@@ -237,7 +238,7 @@ fn roberta(settings: &Settings, family: Family) -> Result<ModelConfig> {
             settings.wrong(
                 "max_position_embeddings",
                 &format!(
-                    "more than {} rows, as positions begin after the padding's id",
+                    "more than {} rows, because positions begin after the padding's id",
                     config.first_position
                 ),
                 rows,
@@ -267,7 +268,7 @@ fn distilbert(settings: &Settings) -> Result<ModelConfig> {
     let defaults = Defaults { layers: 6, ..BERT };
     let mut config = common(settings, Family::DistilBert, &defaults, &names)?;
     config.types = 0;
-    // Fixed in the layers' code, whatever the settings say.
+    // `transformers` has this number in the code of the layers and reads no setting for it.
     config.norm_epsilon = 1e-12;
     Ok(config)
 }
@@ -302,7 +303,7 @@ fn t5(settings: &Settings, is_multilingual: bool) -> Result<ModelConfig> {
         "relu"
     });
     (config.is_gated, config.activation) = match projection {
-        // The exception of `transformers`: this gate is the approximation, whatever its name says.
+        // As in `transformers`: in spite of its name this gate is the tanh approximation.
         "gated-gelu" => (true, Activation::GeluTanh),
         other => match other.strip_prefix("gated-") {
             Some(name) => (true, activation_named(settings, "feed_forward_proj", name)?),
@@ -321,7 +322,8 @@ fn t5_positions(settings: &Settings) -> Result<T5Positions> {
     let buckets = buckets.unwrap_or(32);
     let max_distance = settings.size("relative_attention_max_distance", 1, MAX_POSITIONS)?;
     let max_distance = max_distance.unwrap_or(128);
-    // Half the buckets are for each direction, half of these for distances of their own; the others are logarithmic beyond.
+    // Half of the buckets are for each direction. Half of these are for one distance each, the
+    // others are logarithmic.
     if buckets % 2 != 0 || max_distance <= buckets / 4 {
         return Err(settings.error(format!(
             "expected an even `relative_attention_num_buckets` and a `relative_attention_max_distance` above a quarter of it, \
@@ -375,12 +377,12 @@ fn epsilon(settings: &Settings, key: &str, default: f64) -> Result<f32> {
     Ok(value as f32)
 }
 
-/// The number of labels: those that have names, or else their number, or else two.
+/// The number of labels: of the names in `id2label`, or else `num_labels`, or else two.
 fn labels(settings: &Settings) -> Result<usize> {
     if let Some(names) = settings.object("id2label")? {
         let count = names.keys().len();
         if count == 0 || count > MAX_POSITIONS {
-            return Err(settings.wrong("id2label", "one label at least", count));
+            return Err(settings.wrong("id2label", "at least one label", count));
         }
         return Ok(count);
     }

@@ -1,20 +1,23 @@
-//! Which bucket a distance between two tokens falls into, as T5 and as DeBERTa count. A distance is the key's position less the query's.
+//! The buckets of distances between two tokens, as T5 and as DeBERTa define them. A distance is the
+//! key's position minus the query's.
 
 use std::borrow::Cow;
 
 use crate::backend::Distances;
 
-/// Tokens of the sequences whose buckets are computed once, when the model is loaded.
-const KNOWN: usize = 512;
+/// Sequences up to this length use buckets that are computed once, when the model is loaded.
+const PRECOMPUTED: usize = 512;
 
-/// How a family sorts distances into buckets.
+/// How a family maps distances to buckets.
 #[derive(Clone, Debug)]
 pub(super) enum Rule {
-    /// T5, both directions: one half of the buckets for keys before the query, one for keys after it. In each half, half of
-    /// the buckets are one distance each and the rest grow by a constant factor up to `max_distance`, beyond which there is one bucket.
+    /// T5, both directions: one half of the buckets for keys before the query, one for keys after
+    /// it. In each half, half of the buckets are for one distance each and the others grow by a
+    /// constant factor up to `max_distance`. All longer distances share the last bucket.
     T5 { buckets: usize, max_distance: usize },
-    /// DeBERTa: `span` buckets for each direction around `span` itself, which is distance 0. Small distances are one bucket each; if `is_logarithmic`, those above half the
-    /// span grow by a constant factor up to `max_relative`. Keys after the query have the lower numbers.
+    /// DeBERTa: `span` buckets for each direction around bucket `span`, which is distance 0. Small
+    /// distances have a bucket each; if `is_logarithmic`, the buckets above half the span grow by a
+    /// constant factor up to `max_relative`. Keys after the query have the lower buckets.
     Deberta {
         span: usize,
         is_logarithmic: bool,
@@ -55,43 +58,45 @@ fn t5(distance: i64, buckets: i64, max_distance: i64) -> i64 {
     if distance < exact {
         return start + distance;
     }
-    // In f32 where PyTorch computes in f32: the whole part decides.
+    // In f32 where PyTorch computes in f32: another rounding could give another whole part, and so
+    // another bucket.
     let ratio = (distance as f32 / exact as f32).ln();
     let scale = (max_distance as f64 / exact as f64).ln() as f32;
-    let grown = (ratio / scale * (half - exact) as f32) as i64;
-    start + (exact + grown).min(half - 1)
+    let logarithmic = (ratio / scale * (half - exact) as f32) as i64;
+    start + (exact + logarithmic).min(half - 1)
 }
 
-/// Small offsets as they are; offsets of half the span and more on a logarithmic scale, with their sign.
+/// Offsets up to half the span as they are, larger ones on a logarithmic scale, with their sign.
 fn deberta_logarithmic(offset: i64, span: i64, max_relative: i64) -> i64 {
     let middle = span / 2;
     if offset.abs() <= middle {
         return offset;
     }
-    // In f32 where PyTorch computes in f32: the rounding up decides.
+    // In f32 where PyTorch computes in f32: another rounding could give another `ceil`, and so
+    // another bucket.
     let ratio = (offset.abs() as f32 / middle as f32).ln();
     let scale = (((max_relative - 1) as f64 / middle as f64) as f32).ln();
-    let grown = (ratio / scale * (middle - 1) as f32).ceil() as i64 + middle;
-    grown * offset.signum()
+    let logarithmic = (ratio / scale * (middle - 1) as f32).ceil() as i64 + middle;
+    logarithmic * offset.signum()
 }
 
 /// The buckets of a model, for sequences of any length.
 #[derive(Clone, Debug)]
 pub(super) struct RelativeDistances {
     rule: Rule,
-    known: Distances,
+    precomputed: Distances,
 }
 
 impl RelativeDistances {
     pub(super) fn new(rule: Rule) -> Self {
-        let known = Distances::new(KNOWN - 1, |distance| rule.bucket(distance));
-        Self { rule, known }
+        let precomputed = Distances::new(PRECOMPUTED - 1, |distance| rule.bucket(distance));
+        Self { rule, precomputed }
     }
 
-    /// Buckets that reach across sequences of `longest` tokens.
+    /// Buckets for sequences of up to `longest` tokens.
     pub(super) fn covering(&self, longest: usize) -> Cow<'_, Distances> {
-        if longest <= self.known.reach() + 1 {
-            Cow::Borrowed(&self.known)
+        if longest <= self.precomputed.reach() + 1 {
+            Cow::Borrowed(&self.precomputed)
         } else {
             let bucket = |distance| self.rule.bucket(distance);
             Cow::Owned(Distances::new(longest - 1, bucket))
@@ -105,7 +110,8 @@ mod tests {
 
     #[test]
     fn t5_buckets_equal_published_ones() {
-        // 32 buckets up to distance 128: 8 exact ones in each direction, then 8 that grow by 16^(1/8) = 1.414.
+        // 32 buckets up to distance 128: 8 exact ones in each direction, then 8 that grow by
+        // 16^(1/8) = 1.414.
         let bucket = |distance| t5(distance, 32, 128);
         for (distance, expected) in [
             (0, 0),
@@ -167,9 +173,9 @@ mod tests {
             max_distance: 128,
         };
         let distances = RelativeDistances::new(rule);
-        assert!(matches!(distances.covering(KNOWN), Cow::Borrowed(_)));
-        let long = distances.covering(KNOWN + 100);
-        assert_eq!(long.reach(), KNOWN + 99);
+        assert!(matches!(distances.covering(PRECOMPUTED), Cow::Borrowed(_)));
+        let long = distances.covering(PRECOMPUTED + 100);
+        assert_eq!(long.reach(), PRECOMPUTED + 99);
         let near = distances.covering(3);
         assert_eq!(long.of_query(1, 3), near.of_query(1, 3));
     }

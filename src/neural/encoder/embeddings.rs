@@ -1,4 +1,4 @@
-//! The first hidden states: the sum of what the word, its position and its type are embedded as.
+//! The first hidden states: the sum of the embeddings of the word, its position and its type.
 
 use crate::backend::{Activation, Backend};
 use crate::error::{Error, Result};
@@ -10,7 +10,8 @@ use super::parts::{Bias, Dense, Loader, RowNorm};
 
 /// The embeddings of a post-norm encoder.
 ///
-/// ELECTRA and DeBERTa may embed in fewer numbers than the hidden states have and project the sum: ELECTRA after the norm, DeBERTa before it.
+/// Embeddings of ELECTRA and DeBERTa may have fewer dimensions than the hidden states; their sum is
+/// then projected, by ELECTRA after the norm, by DeBERTa before it.
 pub(super) struct Embeddings<B: Backend> {
     words: B::Table,
     positions: Option<Positions<B>>,
@@ -22,10 +23,11 @@ pub(super) struct Embeddings<B: Backend> {
 
 struct Positions<B: Backend> {
     table: B::Table,
-    /// The number of a sequence's first position.
+    /// The index of a sequence's first position.
     first: u32,
-    /// A token that has no position of its own, as RoBERTa treats padding even where a text spells it out: it gets the number before the
-    /// first, and the tokens after it are numbered as if it were not there.
+    /// A token without a position of its own. RoBERTa treats padding so, even where a text spells
+    /// it out: it gets the index before the first, and the tokens after it are counted as if it
+    /// were not there.
     skipped: Option<u32>,
 }
 
@@ -74,19 +76,19 @@ impl<B: Backend> Embeddings<B> {
 
     /// Tokens × hidden.
     pub(super) fn forward(&self, backend: &B, batch: &Batch) -> Result<B::Tensor> {
-        let numbers = self
+        let indices = self
             .positions
             .as_ref()
-            .map(|positions| positions.numbers(batch));
-        // A model with one type gives it to every token, whatever the tokenizer says.
+            .map(|positions| positions.indices(batch));
+        // In a model with one type every token has it, even if its tokenizer gives others.
         let first_type = vec![0; batch.ids.len()];
         let types = match &self.types {
             Some(types) if types.count == 1 => &first_type,
             _ => &batch.types,
         };
         let mut parts = vec![(&self.words, &batch.ids[..])];
-        if let (Some(positions), Some(numbers)) = (&self.positions, &numbers) {
-            parts.push((&positions.table, numbers));
+        if let (Some(positions), Some(indices)) = (&self.positions, &indices) {
+            parts.push((&positions.table, indices));
         }
         if let Some(kinds) = &self.types {
             parts.push((&kinds.table, types));
@@ -111,7 +113,7 @@ impl<B: Backend> Positions<B> {
         let Some(tokens) = config.max_positions else {
             return Err(Error::model(
                 "",
-                "the model adds embeddings of positions: expected a number of them in config.json (max_position_embeddings), found none",
+                "the model adds embeddings of positions: expected `max_position_embeddings` in config.json, found none",
             ));
         };
         let rows = tokens + config.first_position as usize;
@@ -123,21 +125,21 @@ impl<B: Backend> Positions<B> {
         }))
     }
 
-    /// The position of each token of a batch.
-    fn numbers(&self, batch: &Batch) -> Vec<u32> {
-        let mut numbers = Vec::with_capacity(batch.ids.len());
+    /// The row of the position table for each token of a batch.
+    fn indices(&self, batch: &Batch) -> Vec<u32> {
+        let mut indices = Vec::with_capacity(batch.ids.len());
         for pair in batch.starts.windows(2) {
             let mut next = self.first;
             for &id in &batch.ids[pair[0] as usize..pair[1] as usize] {
                 if self.skipped == Some(id) {
-                    numbers.push(self.first - 1);
+                    indices.push(self.first - 1);
                 } else {
-                    numbers.push(next);
+                    indices.push(next);
                     next += 1;
                 }
             }
         }
-        numbers
+        indices
     }
 }
 
@@ -146,13 +148,13 @@ mod tests {
     use super::*;
     use crate::backend::{Device, Reference};
 
-    fn numbers(first: u32, skipped: Option<u32>, ids: &[u32], starts: &[u32]) -> Vec<u32> {
+    fn indices(first: u32, skipped: Option<u32>, ids: &[u32], starts: &[u32]) -> Vec<u32> {
         let positions = Positions::<Reference> {
             table: Reference.table(1, 1, &[0.0]).unwrap(),
             first,
             skipped,
         };
-        positions.numbers(&Batch {
+        positions.indices(&Batch {
             ids: ids.to_vec(),
             types: vec![0; ids.len()],
             starts: starts.to_vec(),
@@ -160,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn positions_begin_anew_with_each_sequence() {
+    fn positions_restart_with_each_sequence() {
         let ids = [9, 9, 9, 9, 9];
-        assert_eq!(numbers(0, None, &ids, &[0, 3, 3, 5]), [0, 1, 2, 0, 1]);
-        assert_eq!(numbers(2, Some(1), &ids, &[0, 3, 5]), [2, 3, 4, 2, 3]);
+        assert_eq!(indices(0, None, &ids, &[0, 3, 3, 5]), [0, 1, 2, 0, 1]);
+        assert_eq!(indices(2, Some(1), &ids, &[0, 3, 5]), [2, 3, 4, 2, 3]);
     }
 
     #[test]
     fn padding_spelled_out_in_a_text_takes_no_position() {
-        assert_eq!(numbers(2, Some(1), &[0, 1, 7, 5], &[0, 4]), [2, 1, 3, 4]);
+        assert_eq!(indices(2, Some(1), &[0, 1, 7, 5], &[0, 4]), [2, 1, 3, 4]);
     }
 }

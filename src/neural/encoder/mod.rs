@@ -1,14 +1,17 @@
 //! Transformer encoders, written once over a [`Backend`].
 //!
-//! Comes in: a model's configuration and weights, then batches of token ids ([`Batch`]). Goes out: the last hidden states, one row
-//! for each token. What is made of hidden states is the business of [heads](super::heads).
+//! Comes in: a model's configuration and weights, then batches of token ids ([`Batch`]). Goes out:
+//! the last hidden states, one row for each token. [Heads](super::heads) make vectors and scores of
+//! them.
 //!
-//! Two shapes of encoder cover all families. *Post-norm* (BERT, DistilBERT, RoBERTa, XLM-R, ELECTRA, DeBERTa-v2) adds and then normalizes:
-//! each layer is h ← norm(h + attention(h)), then h ← norm(h + feed-forward(h)). *Pre-norm* (T5) normalizes first and adds the result to what
-//! was not normalized: h ← h + attention(norm(h)), then h ← h + feed-forward(norm(h)), and a last norm at the end.
+//! Two shapes of encoder cover all families. *Post-norm* (BERT, DistilBERT, RoBERTa, XLM-R,
+//! ELECTRA, DeBERTa-v2) adds and then normalizes: each layer is h ← norm(h + attention(h)), then h
+//! ← norm(h + feed-forward(h)). *Pre-norm* (T5) normalizes first and adds the result to the input
+//! before the norm: h ← h + attention(norm(h)), then h ← h + feed-forward(norm(h)), and a final
+//! norm.
 //!
-//! Invariant: nothing here names a backend or reads a file but through [`Weights`], and a sequence's hidden states do not depend on the batch
-//! it is in.
+//! Invariant: nothing here names a backend or reads a file but through [`Weights`], and a
+//! sequence's hidden states do not depend on the batch it is in.
 
 mod distances;
 mod embeddings;
@@ -32,7 +35,7 @@ use t5::T5;
 
 pub(super) use names::word_embeddings;
 
-static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
+static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 
 /// A transformer encoder, loaded onto a backend.
 ///
@@ -62,8 +65,8 @@ pub struct Encoder<B: Backend> {
     stack: Stack<B>,
     limits: Limits,
     hidden: usize,
-    /// No other encoder of the process has it.
-    number: u32,
+    /// Unique in the process: the key of this encoder's CUDA graphs.
+    id: u32,
 }
 
 enum Stack<B: Backend> {
@@ -71,7 +74,7 @@ enum Stack<B: Backend> {
     T5(T5<B>),
 }
 
-/// What a batch must keep within.
+/// The limits of a batch.
 struct Limits {
     vocabulary: usize,
     types: usize,
@@ -83,8 +86,8 @@ impl<B: Backend> Encoder<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] for a tensor that is missing, of another shape than `config` says, or not made of numbers; [`Error::Device`] if the
-    /// backend's device fails.
+    /// [`Error::Model`] for a tensor that is missing, of another shape than `config` says, or not
+    /// of finite values; [`Error::Device`] if the backend's device fails.
     pub fn load(backend: &B, config: &ModelConfig, weights: &Weights) -> Result<Self> {
         let loader = Loader::new(backend, weights);
         let stack = match config.family {
@@ -104,19 +107,21 @@ impl<B: Backend> Encoder<B> {
                 max_positions: config.max_positions,
             },
             hidden: config.hidden,
-            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         })
     }
 
-    /// The last hidden states of a batch: a row of [`hidden`](Self::hidden) numbers for each token.
+    /// The last hidden states of a batch: a row of [`hidden`](Self::hidden) dimensions for each
+    /// token.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] for a sequence of more tokens than the model has positions for, [`Error::Model`] for ids that the model does
-    /// not have, [`Error::Device`] if the backend's device fails.
+    /// [`Error::InvalidInput`] for a sequence of more tokens than the model has positions for,
+    /// [`Error::Model`] for ids outside of the model's vocabulary, [`Error::Device`] if the
+    /// backend's device fails.
     pub fn forward(&self, backend: &B, batch: &Batch) -> Result<B::Tensor> {
         self.limits.check(batch)?;
-        let mut key = vec![self.number];
+        let mut key = vec![self.id];
         key.extend(&batch.starts);
         backend.run_graphed(&key, batch.tokens(), || match &self.stack {
             Stack::PostNorm(stack) => stack.forward(backend, batch),
@@ -124,7 +129,7 @@ impl<B: Backend> Encoder<B> {
         })
     }
 
-    /// Numbers in the hidden state of a token.
+    /// Dimensions of a hidden state.
     pub fn hidden(&self) -> usize {
         self.hidden
     }
@@ -137,7 +142,7 @@ impl Limits {
             let length = (pair[1] - pair[0]) as usize;
             if let Some(limit) = self.max_positions.filter(|&limit| length > limit) {
                 return Err(Error::invalid(format!(
-                    "a sequence of {length} tokens is longer than the {limit} that the model has positions for; truncate it or split it into windows"
+                    "expected a sequence of at most {limit} tokens, the positions of the model, found {length} tokens; truncate it or split it into windows"
                 )));
             }
         }
@@ -150,7 +155,7 @@ impl Limits {
                 ),
             ));
         }
-        // Models of one type or none are given no types.
+        // Models with one type or none ignore the types of a batch.
         if self.types < 2 {
             return Ok(());
         }
@@ -182,14 +187,14 @@ fn check_starts(batch: &Batch) -> Result<()> {
     Err(Error::model(
         "",
         format!(
-            "a batch of {tokens} token ids: expected as many types and starts that rise from 0 to {tokens}, found {} types and the starts {:?}",
+            "a batch of {tokens} token ids: expected as many types, and starts that ascend from 0 to {tokens}, found {} types and the starts {:?}",
             batch.types.len(),
             batch.starts
         ),
     ))
 }
 
-/// Tokens of the longest sequence.
+/// The length of the longest sequence, in tokens.
 fn longest(batch: &Batch) -> usize {
     let lengths = batch.starts.windows(2).map(|pair| pair[1] - pair[0]);
     lengths.max().unwrap_or(0) as usize

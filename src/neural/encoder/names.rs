@@ -1,9 +1,10 @@
-//! What each family calls its tensors. Names have no base prefix (`bert.`, `roberta.` …):
+//! The names of each family's tensors. They have no base prefix (`bert.`, `roberta.` …):
 //! [`Weights`](crate::neural::weights::Weights) finds them with and without.
 
 use crate::neural::config::Family;
 
-/// The tensors of one layer of a post-norm encoder: each name wants `.weight` or `.bias` behind it.
+/// The tensors of one layer of a post-norm encoder: without the `.weight` or `.bias` that follows
+/// each name.
 pub(super) struct LayerNames {
     /// Queries, keys, values.
     pub(super) projections: [String; 3],

@@ -1,4 +1,4 @@
-//! Pieces that encoders and heads are made of, loaded by name.
+//! The layers that encoders and heads are made of, loaded by name.
 
 use crate::backend::{Backend, Linear, Norm};
 use crate::error::Result;
@@ -11,7 +11,7 @@ pub(in crate::neural) struct Dense<B: Backend> {
 }
 
 impl<B: Backend> Dense<B> {
-    /// What [`Backend::linear`] takes.
+    /// The argument of [`linear`](crate::backend::ForwardOps::linear).
     pub(in crate::neural) fn layer(&self) -> Linear<'_, B> {
         Linear {
             weight: &self.weight,
@@ -23,13 +23,13 @@ impl<B: Backend> Dense<B> {
 /// The parameters of a norm on a backend.
 pub(in crate::neural) struct RowNorm<B: Backend> {
     weight: B::Vector,
-    /// Layer norms have one, norms of the root mean square none.
+    /// Layer norms have one, RMS norms have none.
     bias: Option<B::Vector>,
     epsilon: f32,
 }
 
 impl<B: Backend> RowNorm<B> {
-    /// What [`Backend::norm`] takes.
+    /// The argument of [`norm`](crate::backend::ForwardOps::norm).
     pub(in crate::neural) fn norm(&self) -> Norm<'_, B> {
         match &self.bias {
             Some(bias) => Norm::Layer {
@@ -54,7 +54,7 @@ pub(in crate::neural) enum Bias {
     None,
 }
 
-/// Brings tensors from a model's files onto a backend.
+/// Loads tensors from a model's files onto a backend.
 pub(in crate::neural) struct Loader<'a, B: Backend> {
     backend: &'a B,
     weights: &'a Weights,
@@ -65,12 +65,12 @@ impl<'a, B: Backend> Loader<'a, B> {
         Self { backend, weights }
     }
 
-    /// Where tensors go.
+    /// The backend that tensors are loaded onto.
     pub(in crate::neural) fn backend(&self) -> &'a B {
         self.backend
     }
 
-    /// Where tensors come from.
+    /// The files that tensors come from.
     pub(in crate::neural) fn weights(&self) -> &'a Weights {
         self.weights
     }
@@ -86,7 +86,8 @@ impl<'a, B: Backend> Loader<'a, B> {
         self.stacked(&[name.to_string()], outputs, inputs, bias)
     }
 
-    /// Linear layers of the same inputs as one whose outputs stand side by side, each of `outputs`.
+    /// Linear layers of the same inputs as one layer with their outputs concatenated, `outputs`
+    /// each: one matrix product instead of several.
     pub(in crate::neural) fn stacked(
         &self,
         names: &[String],
@@ -107,7 +108,7 @@ impl<'a, B: Backend> Loader<'a, B> {
         self.dense_of(names.len() * outputs, inputs, &weight, biases)
     }
 
-    /// A linear layer of numbers at hand.
+    /// A linear layer of values in memory.
     pub(in crate::neural) fn dense_of(
         &self,
         outputs: usize,
@@ -135,8 +136,8 @@ impl<'a, B: Backend> Loader<'a, B> {
         })
     }
 
-    /// The norm of the root mean square `name`.
-    pub(in crate::neural) fn root_mean_square_norm(
+    /// The RMS norm `name`.
+    pub(in crate::neural) fn rms_norm(
         &self,
         name: &str,
         columns: usize,

@@ -57,7 +57,8 @@ impl<B: Backend> PostNorm<B> {
             Some(settings) => Some(Convolution::load(loader, config, settings)?),
             None => None,
         };
-        // Scores are divided by the root of the head size, and by as many kinds of scores as are added up.
+        // DeBERTa adds up several score terms: dividing by the root of their number too keeps the
+        // variance.
         let kinds = relative.as_ref().map_or(1, Relative::kinds_of_scores);
         Ok(Self {
             embeddings,

@@ -1,7 +1,9 @@
-//! What DeBERTa-v2 (He, Liu, Gao and Chen, 2021) adds to a post-norm encoder: disentangled relative positions and a convolution.
+//! What DeBERTa-v2 (He, Liu, Gao and Chen, 2021) adds to a post-norm encoder: disentangled relative
+//! positions and a convolution.
 //!
-//! One table of embeddings of distances serves all layers; each layer projects its rows to keys and to queries as it does with tokens. These projections
-//! depend on no text, so they are computed once, when the model is loaded.
+//! All layers share one table of distance embeddings, and each layer projects its rows to keys and
+//! to queries as it does with tokens. These projections do not depend on the text, so they are
+//! computed once, when the model is loaded.
 
 use std::borrow::Cow;
 
@@ -19,7 +21,7 @@ pub(super) struct Relative {
 }
 
 impl Relative {
-    /// The shared part, and the embeddings of distances, a row for each bucket, that layers project.
+    /// The shared part, and the distance embeddings that layers project, a row for each bucket.
     pub(super) fn load<B: Backend>(
         loader: &Loader<'_, B>,
         config: &ModelConfig,
@@ -51,7 +53,8 @@ impl Relative {
         Ok((relative, embeddings))
     }
 
-    /// Content to content, and which of the two relative kinds the model has.
+    /// The number of score terms: content to content, and those of the two relative kinds that the
+    /// model has.
     pub(super) fn kinds_of_scores(&self) -> usize {
         self.kinds_of_scores
     }
@@ -71,7 +74,7 @@ fn check(positions: &DebertaPositions) -> Result<()> {
         return Err(Error::model(
             "",
             format!(
-                "DeBERTa's relative positions: expected at least 2 buckets and distances beyond half of them, found {} buckets and distances up to {}",
+                "DeBERTa's relative positions: expected at least 2 buckets and a max distance above half of them, found {} buckets and a max distance of {}",
                 positions.span, positions.max_relative
             ),
         ));
@@ -119,7 +122,7 @@ impl<B: Backend> RelativeLayer<B> {
         })
     }
 
-    /// What attention takes.
+    /// The positions argument of attention.
     pub(super) fn positions<'a>(&'a self, distances: &'a Distances) -> Positions<'a, B> {
         Positions::Disentangled {
             keys: self.keys.as_ref(),
@@ -129,7 +132,8 @@ impl<B: Backend> RelativeLayer<B> {
     }
 }
 
-/// A convolution over the tokens of a sequence, as a linear layer on tokens and their neighbours side by side.
+/// A convolution over the tokens of a sequence, as a linear layer on each token concatenated with
+/// its neighbours (im2col).
 pub(super) struct Convolution<B: Backend> {
     layer: Dense<B>,
     norm: RowNorm<B>,
@@ -181,8 +185,8 @@ impl<B: Backend> Convolution<B> {
     }
 }
 
-/// A kernel of outputs × (inputs / groups) × width as outputs × (width · inputs): an output takes the inputs of its own group, and has
-/// zeros for the others.
+/// A kernel of outputs × (inputs / groups) × width as outputs × (width · inputs): an output takes
+/// the inputs of its own group, and has zeros for the others.
 fn as_matrix(kernel: &[f32], hidden: usize, groups: usize, width: usize) -> Vec<f32> {
     let group = hidden / groups;
     let mut matrix = vec![0.0; hidden * width * hidden];
@@ -210,7 +214,8 @@ mod tests {
         let matrix = as_matrix(&kernel, 2, 2, 3);
         assert_eq!(matrix[..6], [1.0, 0.0, 2.0, 0.0, 3.0, 0.0]);
         assert_eq!(matrix[6..], [0.0, 4.0, 0.0, 5.0, 0.0, 6.0]);
-        // The same numbers as 1 output group of 2 inputs of which only the first output is looked at: inputs are the slower index.
+        // The same numbers as 1 output group of 2 inputs of which only the first output is looked
+        // at: inputs are the slower index.
         let kernel = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         let matrix = as_matrix(&kernel, 2, 1, 3);
         assert_eq!(matrix[..6], [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);

@@ -1,4 +1,5 @@
-//! The encoder of T5 (Raffel and others, 2020) and of its kin mT5 and PTT5: pre-norm, no biases, positions as numbers added to the scores.
+//! The encoder of T5 (Raffel and others, 2020) and of its relatives mT5 and PTT5: pre-norm, no
+//! biases, positions as a bias on the attention scores.
 
 use crate::backend::{Activation, Attention, Backend, Positions};
 use crate::error::{Error, Result};
@@ -13,7 +14,8 @@ use super::parts::{Bias, Dense, Loader, RowNorm};
 /// Embeddings and layers of a T5 encoder.
 pub(super) struct T5<B: Backend> {
     words: B::Table,
-    /// A number for each bucket of distances and head: the first layer's, which all layers use.
+    /// The bias of each bucket and head. Only the first layer has it in the file, and all layers
+    /// use it.
     bias: B::Vector,
     distances: RelativeDistances,
     layers: Vec<Layer<B>>,
@@ -60,7 +62,7 @@ impl<B: Backend> T5<B> {
                 max_distance: positions.max_distance,
             }),
             layers,
-            final_norm: loader.root_mean_square_norm(
+            final_norm: loader.rms_norm(
                 "encoder.final_layer_norm",
                 config.hidden,
                 config.norm_epsilon,
@@ -82,7 +84,7 @@ impl<B: Backend> T5<B> {
                 starts: &batch.starts,
                 heads: self.heads,
                 head_size: self.head_size,
-                // The scale is in the weights of the queries.
+                // T5 does not scale scores: training put the scale into the weights of the queries.
                 scale: 1.0,
                 positions: Positions::Bias {
                     table: &self.bias,
@@ -100,7 +102,7 @@ impl<B: Backend> T5<B> {
     }
 }
 
-/// What the configuration says of distances, if there are buckets to sort them into.
+/// The buckets of distances, as the configuration defines them.
 fn checked(positions: Option<&T5Positions>) -> Result<&T5Positions> {
     let Some(positions) = positions else {
         return Err(Error::model(
@@ -112,7 +114,7 @@ fn checked(positions: Option<&T5Positions>) -> Result<&T5Positions> {
         return Err(Error::model(
             "",
             format!(
-                "T5's relative positions: expected at least 4 buckets and a greatest distance above a quarter of them, found {} buckets and distances up to {}",
+                "T5's relative positions: expected at least 4 buckets and a max distance above a quarter of them, found {} buckets and a max distance of {}",
                 positions.buckets, positions.max_distance
             ),
         ));
@@ -131,7 +133,7 @@ impl<B: Backend> Layer<B> {
             |name: String, outputs, inputs| loader.dense(&name, outputs, inputs, Bias::None);
         let norm = |layer: &str| {
             let name = format!("{layer}.layer_norm");
-            loader.root_mean_square_norm(&name, hidden, config.norm_epsilon)
+            loader.rms_norm(&name, hidden, config.norm_epsilon)
         };
         let part = |name: &str| format!("{feed_forward}.DenseReluDense.{name}");
         let up = if config.is_gated {

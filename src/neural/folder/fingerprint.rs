@@ -1,10 +1,11 @@
-//! What makes a model this model: the parts that its fingerprint is taken of.
+//! The parts that a model's fingerprint is computed from.
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::super::json::{Settings, canonical};
+use super::super::settings::{Settings, canonical};
 
-/// Settings that change nothing about results: who wrote the file, with what, and how it is computed elsewhere.
+/// Settings that do not change results: the program that wrote the file, and how Python runs the
+/// model.
 const IGNORED: [&str; 10] = [
     "__version__",
     "_attn_implementation_autoset",
@@ -18,7 +19,8 @@ const IGNORED: [&str; 10] = [
     "use_cache",
 ];
 
-/// A hash of parts, each with its length, so that no two lists of parts are the same bytes.
+/// A hash of parts, each with its length, so that different lists of parts never hash the same
+/// bytes.
 #[derive(Clone)]
 pub(super) struct Identity(Xxh3);
 

@@ -1,17 +1,18 @@
-//! What kind of model a folder holds, and whether its modules make one.
+//! The kind of a folder's model, and whether its modules fit that kind.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
 use super::super::config::ModelConfig;
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::layout::Layout;
 use super::modules::Module;
 use super::task::Task;
 
-/// What a model makes of texts.
+/// The output of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ModelKind {
     /// One dense vector for each text.
     BiEncoder,
@@ -23,8 +24,9 @@ pub enum ModelKind {
     LateInteraction,
 }
 
-/// How two dense vectors are compared, as the folder says.
+/// How two dense vectors are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Similarity {
     /// The cosine of the angle between them.
     Cosine,
@@ -36,7 +38,7 @@ pub enum Similarity {
     Manhattan,
 }
 
-/// The kind that a folder says it is of.
+/// The kind of model that was saved in a folder.
 pub(super) fn saved_kind(
     layout: Option<&Layout>,
     config: &ModelConfig,
@@ -100,7 +102,7 @@ pub(super) fn check_order(path: &Path, kind: ModelKind, modules: &[Module]) -> R
             Err(Error::model(
                 path,
                 format!(
-                    "these modules behind the transformer make no model of kind {kind:?}: {}",
+                    "expected the modules of a model of kind {kind:?} after the transformer, found {}",
                     names.join(", ")
                 ),
             ))

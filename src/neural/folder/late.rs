@@ -1,4 +1,4 @@
-//! How late interaction prepares texts: lengths, prefixes, queries filled up, tokens left out.
+//! How late interaction prepares texts: lengths, prefixes, query expansion, skipped tokens.
 
 use std::path::Path;
 
@@ -7,54 +7,58 @@ use serde_json::{Map, Value};
 use crate::error::Result;
 
 use super::super::config::MAX_POSITIONS;
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::super::tokenizer::Tokenizer;
 use super::{Prompts, Step};
 
-/// The tokens of queries where nothing else is said, in ColBERT and its heirs.
+/// The default max tokens of queries, in ColBERT and its successors.
 const QUERY_TOKENS: usize = 32;
-/// The tokens of documents where nothing else is said.
+/// The default max tokens of documents.
 const DOCUMENT_TOKENS: usize = 180;
 /// The ASCII punctuation that Python's `string.punctuation` has.
 const PUNCTUATION: &str = r##"!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~"##;
 
-/// What a model of token vectors (ColBERT: Khattab and Zaharia, 2020) does with texts before and after the transformer.
+/// How a model of token vectors (ColBERT: Khattab and Zaharia, 2020) processes texts before and
+/// after the transformer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LateInteraction {
-    /// The most tokens of a query, special tokens and prefix included.
+    /// Max tokens of a query, special tokens and prefix included.
     pub query_tokens: usize,
-    /// The most tokens of a document, special tokens and prefix included.
+    /// Max tokens of a document, special tokens and prefix included.
     pub document_tokens: usize,
-    /// A token put behind the first token of each query.
+    /// A token that is inserted after the first token of each query.
     pub query_prefix: Option<u32>,
-    /// A token put behind the first token of each document.
+    /// A token that is inserted after the first token of each document.
     pub document_prefix: Option<u32>,
-    /// How queries are filled up, if they are.
+    /// How queries are expanded, if they are.
     pub expansion: Option<Expansion>,
-    /// Tokens whose vectors are left out, ascending.
+    /// Ids of the tokens whose vectors are skipped, ascending.
     pub skipped: Vec<u32>,
-    /// They are left out of queries too, not of documents alone.
+    /// They are skipped in queries too, not only in documents.
     pub skips_in_queries: bool,
 }
 
-/// Queries filled up with one token, whose vectors count like those of words.
+/// Query expansion: queries are filled up with one token, whose vectors count like those of words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Expansion {
     /// The token.
     pub token: u32,
     /// The number of tokens up to which queries are filled.
     pub tokens: usize,
-    /// Other tokens see these in attention. If not, they see the others and are not seen.
+    /// Other tokens attend to these. If not, these attend to the others only.
     pub is_attended: bool,
 }
 
-/// Reads what `config_sentence_transformers.json` (PyLate), the transformer's settings or the module MultiVectorMask (sentence-transformers) say.
+/// Reads what `config_sentence_transformers.json` (PyLate), the transformer's settings or the
+/// module MultiVectorMask (sentence-transformers) say.
 pub(super) fn read(
     about: &Settings,
     transformer: Option<&Settings>,
     steps: Option<&[Step]>,
     tokenizer: &Tokenizer,
-    most: usize,
+    max_tokens: usize,
     prompts: &mut Prompts,
 ) -> Result<LateInteraction> {
     let mask =
@@ -63,33 +67,36 @@ pub(super) fn read(
             None => None,
         };
     let mut late = match (&mask, transformer) {
-        (Some(mask), transformer) => of_sentence_transformers(mask, transformer, tokenizer, most)?,
+        (Some(mask), transformer) => {
+            of_sentence_transformers(mask, transformer, tokenizer, max_tokens)?
+        }
         (None, _) => of_pylate(about, tokenizer)?,
     };
     for (key, name, place) in [
         ("query_prefix", "query", &mut late.query_prefix),
         ("document_prefix", "document", &mut late.document_prefix),
     ] {
-        let unsaid = if mask.is_some() {
+        let default = if mask.is_some() {
             ""
         } else {
             default_prefix(about, name)
         };
-        let prefix = about.text(key)?.unwrap_or(unsaid);
+        let prefix = about.text(key)?.unwrap_or(default);
         *place = prefix_token(prefix, tokenizer);
         if place.is_none() {
             prompts.prepend(name, prefix);
         }
     }
-    late.query_tokens = late.query_tokens.min(most);
-    late.document_tokens = late.document_tokens.min(most);
+    late.query_tokens = late.query_tokens.min(max_tokens);
+    late.document_tokens = late.document_tokens.min(max_tokens);
     if let Some(expansion) = &mut late.expansion {
-        expansion.tokens = expansion.tokens.min(most);
+        expansion.tokens = expansion.tokens.min(max_tokens);
     }
     Ok(late)
 }
 
-/// What Stanford's code says in `artifact.metadata`, under PyLate's names; `None` if there is no such file.
+/// The settings in `artifact.metadata` of Stanford's code, under PyLate's names; `None` without
+/// that file.
 pub(super) fn stanford_settings(folder: &Path) -> Result<Option<Settings>> {
     let path = folder.join("artifact.metadata");
     let Some(found) = Settings::read_if_there(&path)? else {
@@ -113,7 +120,7 @@ pub(super) fn stanford_settings(folder: &Path) -> Result<Option<Settings>> {
     Ok(Some(Settings::new(&path, keys)))
 }
 
-/// PyLate has `[Q] ` and `[D] `, Stanford's code the first tokens that BERT's vocabulary leaves unused.
+/// PyLate has `[Q] ` and `[D] `, Stanford's code the first unused tokens of BERT's vocabulary.
 fn default_prefix(about: &Settings, name: &str) -> &'static str {
     match (about.text("model_type"), name) {
         (Ok(Some(_)), "query") => "[Q] ",
@@ -123,7 +130,7 @@ fn default_prefix(about: &Settings, name: &str) -> &'static str {
     }
 }
 
-/// The prefix as one token: whole, or without what follows its first space.
+/// The prefix as one token: all of it, or the part before its first space.
 fn prefix_token(prefix: &str, tokenizer: &Tokenizer) -> Option<u32> {
     let word = prefix.split_whitespace().next()?;
     tokenizer.id(prefix).or_else(|| tokenizer.id(word))
@@ -160,7 +167,7 @@ fn of_sentence_transformers(
     mask: &Settings,
     transformer: Option<&Settings>,
     tokenizer: &Tokenizer,
-    most: usize,
+    max_tokens: usize,
 ) -> Result<LateInteraction> {
     if mask.value("keep_only_token_ids").is_some() {
         return Err(mask.error("`keep_only_token_ids`, which is for images, is not supported"));
@@ -176,8 +183,8 @@ fn of_sentence_transformers(
         return Err(mask.error("`skiplist_tasks`: expected `document` among them, found none"));
     }
     let mut late = LateInteraction {
-        query_tokens: most,
-        document_tokens: most,
+        query_tokens: max_tokens,
+        document_tokens: max_tokens,
         query_prefix: None,
         document_prefix: None,
         expansion: None,
@@ -188,11 +195,13 @@ fn of_sentence_transformers(
         return Ok(late);
     };
     let tokens = |key: &str| transformer.size(key, 1, MAX_POSITIONS);
-    late.query_tokens = tokens("query_length")?.unwrap_or(most);
-    late.document_tokens = tokens("document_length")?.unwrap_or(most);
+    late.query_tokens = tokens("query_length")?.unwrap_or(max_tokens);
+    late.document_tokens = tokens("document_length")?.unwrap_or(max_tokens);
     if let Some(settings) = transformer.object("query_expansion")? {
         let length = settings.size("length", 1, MAX_POSITIONS)?.ok_or_else(|| {
-            settings.error("`query_expansion`: expected `length`, the tokens up to which queries are filled, found none")
+            settings.error(
+                "`query_expansion`: expected `length`, the tokens of an expanded query, found none",
+            )
         })?;
         late.expansion = Some(Expansion {
             token: filler(settings.text("token")?, &settings, tokenizer)?,
@@ -200,7 +209,7 @@ fn of_sentence_transformers(
             is_attended: settings.flag("attend")?.unwrap_or(false),
         });
         match settings.text("strategy")? {
-            // The length is the most as well as the least.
+            // With `fixed` the length is both the max and the min.
             Some("fixed") => late.query_tokens = length,
             Some("min") => late.query_tokens = late.query_tokens.max(length),
             other => {
@@ -213,7 +222,7 @@ fn of_sentence_transformers(
     Ok(late)
 }
 
-/// The token that fills queries up: the one named, or else the mask.
+/// The token that queries are expanded with: the one named, or else the mask.
 fn filler(named: Option<&str>, settings: &Settings, tokenizer: &Tokenizer) -> Result<u32> {
     let token = match named {
         Some(token) => tokenizer.id(token),
@@ -221,13 +230,13 @@ fn filler(named: Option<&str>, settings: &Settings, tokenizer: &Tokenizer) -> Re
     };
     token.ok_or_else(|| {
         settings.error(format!(
-            "queries are filled up with {}, which the tokenizer does not have",
+            "expected a tokenizer with {}, which expands queries, found one without it",
             named.unwrap_or("the mask token")
         ))
     })
 }
 
-/// The ids of words that are one token; others cannot be left out.
+/// The ids of the words that are one token; others cannot be skipped.
 fn skipped(words: &[String], tokenizer: &Tokenizer) -> Vec<u32> {
     let mut ids: Vec<u32> = words.iter().filter_map(|word| tokenizer.id(word)).collect();
     ids.sort_unstable();

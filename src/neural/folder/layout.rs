@@ -1,4 +1,4 @@
-//! Which modules a folder lists, and in which folders they are.
+//! The modules that a folder lists, and the folders that they are in.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-use super::super::json::{Settings, read_value};
+use super::super::settings::{Settings, read_value};
 
-/// What older versions called `sentence_bert_config.json` for other families.
+/// The names of `sentence_bert_config.json`; older versions named it after the family.
 const TRANSFORMER_SETTINGS: [&str; 7] = [
     "sentence_bert_config.json",
     "sentence_roberta_config.json",
@@ -26,11 +26,11 @@ pub(super) struct Step {
     pub(super) folder: PathBuf,
     /// The last part of its type, such as `Pooling`.
     pub(super) kind: String,
-    /// It is PyLate's, whose modules work on tokens without saying so.
+    /// It is from PyLate, whose modules work on tokens by default.
     pub(super) is_of_pylate: bool,
 }
 
-/// The modules of a model: for documents, and for queries where these have others.
+/// The modules of a model: for documents, and for queries if these have their own.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) steps: Vec<Step>,
@@ -59,7 +59,8 @@ impl Layout {
     }
 }
 
-/// Reads `modules.json`, and the router's own list if there is one; `None` if there is no `modules.json`.
+/// Reads `modules.json`, and the router's own list if there is one; `None` if there is no
+/// `modules.json`.
 pub(super) fn read(root: &Path) -> Result<Option<Layout>> {
     let path = root.join("modules.json");
     if !path.is_file() {
@@ -94,7 +95,7 @@ pub(super) fn read(root: &Path) -> Result<Option<Layout>> {
         steps.extend(routes.document);
         queries = Some(own);
     }
-    // The same modules on both routes are no routes.
+    // If both routes have the same modules, there is nothing to route.
     let queries = queries.filter(|queries| *queries != steps);
     Ok(Some(Layout { steps, queries }))
 }

@@ -1,4 +1,4 @@
-//! What follows a transformer: each module with its own settings.
+//! The modules after a transformer, each with its own settings.
 
 use std::path::Path;
 
@@ -8,13 +8,13 @@ use crate::backend::{Activation, Pooling, SpladeActivation, SpladePooling};
 use crate::error::{Error, Result};
 
 use super::super::config::{MAX_WIDTH, ModelConfig};
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::super::weights::Weights;
 use super::fingerprint::Identity;
 use super::{ModelKind, ScoreActivation, Step};
 
 /// The kinds of modules that may follow a transformer.
-const SUPPORTED_BEHIND: [&str; 7] = [
+const SUPPORTED: [&str; 7] = [
     "Pooling",
     "Normalize",
     "Dense",
@@ -24,31 +24,33 @@ const SUPPORTED_BEHIND: [&str; 7] = [
     "MultiVectorMask",
 ];
 
-/// What follows the transformer.
+/// A module after the transformer.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Module {
-    /// One vector for the tokens of each text; those of several poolings stand side by side.
+    /// One vector for the tokens of each text; those of several poolings are concatenated.
     Pooling {
         /// How tokens become one vector.
         poolings: Vec<Pooling>,
         /// The tokens of a prompt count too.
         has_prompt: bool,
     },
-    /// Vectors divided by their length.
+    /// L2 normalization of vectors.
     Normalize {
-        /// Of tokens; otherwise of texts.
+        /// It normalizes the vectors of tokens; otherwise those of texts.
         is_of_tokens: bool,
     },
     /// A linear layer.
     Dense(DenseModule),
-    /// A layer norm over the vector of a text, with the tensors `norm.weight` and `norm.bias` and an epsilon of 1e-5.
+    /// A layer norm over the vector of a text, with the tensors `norm.weight` and `norm.bias` and
+    /// an epsilon of 1e-5.
     LayerNorm {
         /// The file of its tensors.
         weights: Weights,
-        /// Numbers of the vector.
+        /// Dimensions of the vector.
         size: usize,
     },
-    /// The sparse vector of each text, of the language model's logits.
+    /// The sparse vector of each text, from the language model's logits.
     SpladePooling {
         /// How tokens become one vector.
         pooling: SpladePooling,
@@ -57,27 +59,29 @@ pub enum Module {
     },
     /// The scores of each pair.
     Classifier {
-        /// How many a pair has.
+        /// The number of scores per pair.
         labels: usize,
         /// The label, from 0, whose logit makes the score.
         scored: usize,
-        /// What is applied to logits.
+        /// The activation of the score.
         activation: ScoreActivation,
     },
 }
 
-/// A linear layer behind the transformer: activation(x · weightᵀ + bias).
+/// A linear layer after the transformer: activation(x · weightᵀ + bias).
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct DenseModule {
-    /// The file of its tensors: `linear.weight` (outputs × inputs), `linear.bias`, `residual.weight`.
+    /// The file of its tensors: `linear.weight` (outputs × inputs), `linear.bias`,
+    /// `residual.weight`.
     pub weights: Weights,
-    /// Numbers it takes.
+    /// Dimensions of its input.
     pub inputs: usize,
-    /// Numbers it gives.
+    /// Dimensions of its output.
     pub outputs: usize,
     /// It has a bias.
     pub has_bias: bool,
-    /// What it applies to its outputs.
+    /// The activation of its output.
     pub activation: Activation,
     /// Its input is added to its output, through a linear layer of its own if their sizes differ.
     pub has_residual: bool,
@@ -86,7 +90,7 @@ pub struct DenseModule {
 }
 
 impl Module {
-    /// What the module is called where it was saved.
+    /// The name of the module in the file that lists it.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Pooling { .. } => "Pooling",
@@ -126,7 +130,7 @@ impl Module {
     }
 }
 
-/// Reads the modules behind the transformer.
+/// Reads the modules after the transformer.
 pub(super) fn read(
     steps: &[Step],
     config: &ModelConfig,
@@ -136,19 +140,19 @@ pub(super) fn read(
     let mut modules = Vec::new();
     let mut size = config.hidden;
     for step in steps {
-        if !SUPPORTED_BEHIND.contains(&step.kind.as_str()) {
+        if !SUPPORTED.contains(&step.kind.as_str()) {
             return Err(Error::model(
                 &step.folder,
                 format!(
-                    "expected a module of one of the kinds {} behind the transformer, found {}",
-                    SUPPORTED_BEHIND.join(", "),
+                    "expected a module of one of the kinds {} after the transformer, found {}",
+                    SUPPORTED.join(", "),
                     step.kind
                 ),
             ));
         }
         let path = step.folder.join("config.json");
         let settings = match step.kind.as_str() {
-            // Older versions write nothing for these.
+            // Older versions write no settings for these.
             "Normalize" | "Dropout" => Settings::read_if_there(&path)?
                 .unwrap_or_else(|| Settings::new(&path, serde_json::Map::new())),
             _ => Settings::read(&path)?,
@@ -162,7 +166,8 @@ pub(super) fn read(
             "Dense" => modules.push(dense(step, &settings, is_of_tokens, &mut size)?),
             "LayerNorm" => modules.push(layer_norm(step, &settings, size)?),
             "SpladePooling" => modules.push(splade_pooling(&settings, config)?),
-            // Dropout drops numbers in training only; MultiVectorMask is read with the lengths of queries.
+            // Dropout does nothing in inference; MultiVectorMask is read with the lengths of
+            // queries.
             _ => {}
         }
     }
@@ -179,17 +184,18 @@ pub(super) fn read(
     Ok(modules)
 }
 
-/// Whether a module works on tokens. Older files do not say: then it is what the kind of model makes.
+/// Whether a module works on tokens. Older files do not say: then it works on what the kind of
+/// model outputs.
 fn is_of_tokens(step: &Step, settings: &Settings, kind: ModelKind) -> Result<bool> {
     if !matches!(step.kind.as_str(), "Dense" | "Normalize") {
         return Ok(false);
     }
-    let unsaid = if step.is_of_pylate || kind == ModelKind::LateInteraction {
+    let default = if step.is_of_pylate || kind == ModelKind::LateInteraction {
         "token_embeddings"
     } else {
         "sentence_embedding"
     };
-    let input = settings.text("module_input_name")?.unwrap_or(unsaid);
+    let input = settings.text("module_input_name")?.unwrap_or(default);
     let output = settings.text("module_output_name")?.unwrap_or(input);
     match (input, output) {
         ("token_embeddings", "token_embeddings") => Ok(true),
@@ -206,7 +212,7 @@ fn pooling(settings: &Settings, size: &mut usize) -> Result<Module> {
         &["embedding_dimension", "word_embedding_dimension"],
         *size,
     )?;
-    let named = |name: &str| match name {
+    let by_name = |name: &str| match name {
         "cls" => Some(Pooling::First),
         "max" => Some(Pooling::Max),
         "mean" => Some(Pooling::Mean),
@@ -220,7 +226,7 @@ fn pooling(settings: &Settings, size: &mut usize) -> Result<Module> {
         Some(_) => settings.texts("pooling_mode")?.unwrap_or_default(),
         None => flagged(settings)?,
     };
-    let poolings: Option<Vec<Pooling>> = names.iter().map(|name| named(name)).collect();
+    let poolings: Option<Vec<Pooling>> = names.iter().map(|name| by_name(name)).collect();
     let poolings = poolings
         .filter(|poolings| !poolings.is_empty())
         .ok_or_else(|| {
@@ -237,7 +243,8 @@ fn pooling(settings: &Settings, size: &mut usize) -> Result<Module> {
     })
 }
 
-/// The poolings that older files switch on one by one, in the order in which their vectors stand; the mean, if none is.
+/// The poolings that older files enable by flags, in the order in which vectors are concatenated;
+/// the mean, if none is.
 fn flagged(settings: &Settings) -> Result<Vec<String>> {
     let flags = [
         ("pooling_mode_cls_token", "cls"),
@@ -340,19 +347,24 @@ fn splade_pooling(settings: &Settings, config: &ModelConfig) -> Result<Module> {
     })
 }
 
-/// Refuses a size that is not what the modules before give.
+/// Refuses a size other than the output of the module before.
 fn expect_size(settings: &Settings, keys: &[&str], size: usize) -> Result<()> {
     for key in keys {
         if let Some(said) = settings.size(key, 1, MAX_WIDTH.max(size))?
             && said != size
         {
-            return Err(settings.wrong(key, &format!("{size}, which is what comes before"), said));
+            return Err(settings.wrong(
+                key,
+                &format!("{size}, the output of the module before"),
+                said,
+            ));
         }
     }
     Ok(())
 }
 
-/// The modules of a ColBERT as Stanford's code saves it: a linear layer beside the transformer's own tensors, then normalization.
+/// The modules of a ColBERT as Stanford's code saves it: a linear layer in the file of the
+/// transformer's tensors, then normalization.
 pub(super) fn stanford(path: &Path, config: &ModelConfig) -> Result<Vec<Module>> {
     let weights = Weights::open(path)?;
     let outputs = match weights.shape("linear.weight") {

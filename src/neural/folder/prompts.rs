@@ -1,4 +1,4 @@
-//! What is put before texts.
+//! Prompts: what is put before texts.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,15 @@ use serde_json::Value;
 
 use crate::error::Result;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 
-/// The prompts of a model by name, and which one is meant where none is named.
+/// The prompts of a model by name, and the default one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Prompts {
     /// All prompts.
     pub named: BTreeMap<String, String>,
-    /// The name of the one that is used where nothing says whether a text is a query or a document.
+    /// The name of the prompt for texts that are neither queries nor documents.
     pub default: Option<String>,
 }
 
@@ -44,12 +45,13 @@ impl Prompts {
         Ok(Self { named, default })
     }
 
-    /// What is put before a query, maybe nothing.
+    /// The prompt of queries, which may be empty.
     pub fn query(&self) -> &str {
         self.first(&["query"])
     }
 
-    /// What is put before a document, maybe nothing: the prompt named `document`, or else `passage`, or else `corpus`.
+    /// The prompt of documents, which may be empty: the one named `document`, or else `passage`, or
+    /// else `corpus`.
     pub fn document(&self) -> &str {
         self.first(&["document", "passage", "corpus"])
     }

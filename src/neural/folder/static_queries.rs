@@ -1,4 +1,4 @@
-//! Queries that need no transformer: a weight for each token.
+//! Queries without a transformer: a table of token weights.
 
 use std::path::Path;
 
@@ -6,28 +6,29 @@ use crate::error::{Error, Result};
 
 use super::super::config::{MAX_VOCABULARY, ModelConfig};
 use super::super::heads::StaticWeights;
-use super::super::json::{Settings, read_bytes};
+use super::super::settings::{Settings, read_bytes};
 use super::super::tokenizer::Tokenizer;
 use super::super::weights::Weights;
 use super::Step;
 use super::fingerprint::Identity;
 
-/// The longest table in JSON, in bytes.
+/// Max bytes of a table in JSON.
 const MAX_TABLE_BYTES: u64 = 256 << 20;
 
-/// What encodes queries of a model whose transformer is for documents only.
+/// Encodes the queries of a model whose transformer is for documents only.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct StaticQueries {
-    /// Makes tokens of a query; special tokens do not count.
+    /// Tokenizes queries; special tokens do not count.
     pub tokenizer: Tokenizer,
     /// The weight of each token.
     pub weights: StaticWeights,
-    /// The most tokens of a query that count, if there is a limit.
+    /// Max tokens of a query, if there is a limit.
     pub max_tokens: Option<usize>,
 }
 
 impl StaticQueries {
-    /// Opens the one module of a router's route for queries.
+    /// Opens the only module of a router's route for queries.
     pub(super) fn open(
         root: &Path,
         steps: &[Step],
@@ -89,13 +90,14 @@ impl StaticQueries {
     ///
     /// As [`Tokenizer::encode`].
     pub fn tokens(&self, query: &str) -> Result<Vec<u32>> {
-        let mut ids = self.tokenizer.encode_plain(query)?;
+        let mut ids = self.tokenizer.encode_without_special_tokens(query)?;
         ids.truncate(self.max_tokens.unwrap_or(ids.len()));
         Ok(ids)
     }
 }
 
-/// The file of weights that the module's settings name, if they name one: in its own folder or in the model's.
+/// The file of weights that the module's settings name, if they name one: in its own folder or in
+/// the model's.
 fn table_path(
     root: &Path,
     folder: &Path,
@@ -104,7 +106,8 @@ fn table_path(
     let Some(name) = settings.text("path")? else {
         return Ok(None);
     };
-    // Where it was made the file had a path, here it has a name.
+    // The setting is a path on the machine that made the model; only the file name is the same
+    // here.
     let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
     let found = [folder.join(name), root.join(name), root.join("idf.json")]
         .into_iter()
@@ -112,7 +115,7 @@ fn table_path(
     match found {
         Some(path) => Ok(Some(path)),
         None => Err(settings.error(format!(
-            "names the table {name}, which is not in the model's folder"
+            "expected the table {name} in the model's folder, found none"
         ))),
     }
 }
@@ -143,7 +146,7 @@ fn from_tensor(
             return Err(Error::model(
                 folder,
                 format!(
-                    "tensor `weight`: expected one number for each of {} tokens, found the shape {shape:?}",
+                    "tensor `weight`: expected one weight for each of {} tokens, found the shape {shape:?}",
                     tokenizer.vocabulary()
                 ),
             ));

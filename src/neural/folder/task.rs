@@ -1,13 +1,13 @@
-//! What a transformer is used for, and what becomes of a classifier's logits.
+//! The task of a transformer, and how a classifier's logits become scores.
 
 use serde_json::Value;
 
 use crate::error::Result;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::Step;
 
-/// What labels are called that say that a document answers the query.
+/// Names of labels which say that a document answers the query.
 const RELEVANT: [&str; 8] = [
     "relevant",
     "entailment",
@@ -19,20 +19,21 @@ const RELEVANT: [&str; 8] = [
     "paraphrase",
 ];
 
-/// What a cross-encoder applies to its logits.
+/// The activation of a cross-encoder's logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ScoreActivation {
-    /// Nothing.
+    /// None: the logit itself.
     Identity,
     /// 1 / (1 + e⁻ˣ).
     Sigmoid,
     /// The hyperbolic tangent.
     Tanh,
-    /// The share of a label's exponential in those of all labels.
+    /// The softmax over all labels.
     Softmax,
 }
 
-/// What a transformer is used for.
+/// The task of a transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Task {
     Features,
@@ -61,7 +62,8 @@ impl Task {
     }
 }
 
-/// What a cross-encoder applies to its logits: as one of two files says, or else the sigmoid for one label and nothing for more.
+/// The activation of a cross-encoder's logits, from one of two files. The default is a sigmoid for
+/// one label and none for several.
 pub(super) fn score_activation(
     config: &Settings,
     about: &Settings,

@@ -11,7 +11,7 @@ mod routes;
 
 const WORDS: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n,\n[unused0]\n[unused1]";
 
-/// The files of a small BERT with four numbers a state, under `prefix` in a folder.
+/// The files of a small BERT with hidden states of four dimensions, under `prefix` in a folder.
 fn bert(architecture: &str, prefix: &str) -> Vec<(String, Value)> {
     let config = json!({
         "model_type": "bert", "vocab_size": 10, "hidden_size": 4, "num_attention_heads": 2, "max_position_embeddings": 64,
@@ -103,7 +103,7 @@ fn dense_folder(settings: Value) -> TempDir {
 }
 
 #[test]
-fn a_plain_folder_is_what_its_head_makes_it() {
+fn a_folder_without_modules_is_of_the_kind_of_its_head() {
     for (architecture, kind, name) in [
         ("BertModel", ModelKind::BiEncoder, "Pooling"),
         ("BertForPreTraining", ModelKind::BiEncoder, "Pooling"),
@@ -184,7 +184,7 @@ fn limits_come_from_the_settings_the_tokenizer_and_the_positions() {
 }
 
 #[test]
-fn lower_case_may_be_asked_for_beside_the_tokenizer() {
+fn lowercasing_may_be_set_outside_of_the_tokenizer() {
     let files = [
         ("modules.json", modules(&[TRANSFORMER, POOLING])),
         ("1_Pooling/config.json", json!({})),
@@ -196,7 +196,7 @@ fn lower_case_may_be_asked_for_beside_the_tokenizer() {
 }
 
 #[test]
-fn prompts_are_found_by_what_a_text_is() {
+fn prompts_are_found_by_the_role_of_a_text() {
     let prompts = |about: Value| {
         let folder = with(
             bert("BertModel", ""),

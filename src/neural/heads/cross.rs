@@ -1,4 +1,5 @@
-//! Cross-encoders: a query and a document read together as one sequence, scored by the head of a sequence classifier.
+//! Cross-encoders: a query and a document read together as one sequence, scored by the head of a
+//! sequence classifier.
 
 use crate::backend::{Activation, Backend, Pooling};
 use crate::error::{Error, Result};
@@ -8,8 +9,8 @@ use crate::neural::weights::Weights;
 
 /// The head of a sequence classifier: a layer on the first token, then a logit for each label.
 ///
-/// Logits go out as they are. What becomes of them (a sigmoid for one label, a softmax for several) is the caller's choice, as it is in
-/// sentence-transformers.
+/// It returns raw logits. The caller applies a sigmoid for one label or a softmax for several, as
+/// in sentence-transformers.
 pub struct CrossHead<B: Backend> {
     first: Dense<B>,
     activation: Activation,
@@ -22,13 +23,14 @@ impl<B: Backend> CrossHead<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] if the checkpoint has no such head, or one of another number of labels than its configuration says.
+    /// [`Error::Model`] if the checkpoint has no such head, or one whose number of labels differs
+    /// from the configuration.
     pub fn load(backend: &B, config: &ModelConfig, weights: &Weights) -> Result<Self> {
         let (first, activation, classifier) = names(config)?;
         if config.labels == 0 {
             return Err(Error::model(
                 "",
-                "a cross-encoder: expected one label at least in config.json, found none",
+                "a cross-encoder: expected at least one label in config.json, found none",
             ));
         }
         let loader = Loader::new(backend, weights);
@@ -40,11 +42,12 @@ impl<B: Backend> CrossHead<B> {
         })
     }
 
-    /// The logits of each sequence, [`labels`](Self::labels) numbers for each.
+    /// The logits of each sequence, [`labels`](Self::labels) per sequence.
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] if `hidden` is another model's, [`Error::Device`] if the backend's device fails.
+    /// [`Error::Model`] if `hidden` is another model's, [`Error::Device`] if the backend's device
+    /// fails.
     pub fn forward(&self, backend: &B, hidden: &B::Tensor, starts: &[u32]) -> Result<Vec<f32>> {
         let first = backend.pool(hidden, starts, Pooling::First)?;
         let x = backend.linear(&first, &self.first.layer(), self.activation)?;
@@ -53,13 +56,14 @@ impl<B: Backend> CrossHead<B> {
         backend.values(&logits)
     }
 
-    /// Logits a sequence.
+    /// Logits per sequence.
     pub fn labels(&self) -> usize {
         self.labels
     }
 }
 
-/// What a family calls the layer on the first token, what that layer applies, and what the family calls the layer of logits.
+/// For a family the name of the layer on the first token, its activation, and the name of the layer
+/// that gives logits.
 fn names(config: &ModelConfig) -> Result<(&'static str, Activation, &'static str)> {
     Ok(match config.family {
         Family::Bert | Family::DebertaV2 => {

@@ -1,4 +1,5 @@
-//! Late interaction (ColBERT: Khattab and Zaharia, 2020): a vector for each token, compared only after query and document are encoded apart.
+//! Late interaction (ColBERT: Khattab and Zaharia, 2020): a vector for each token; query and
+//! document are encoded separately.
 
 use crate::backend::{Activation, Backend};
 use crate::error::{Error, Result};
@@ -28,8 +29,9 @@ pub struct LateHead<B: Backend> {
 }
 
 impl<B: Backend> LateHead<B> {
-    /// Loads the projection `linear.weight`, which has no bias, for hidden states of `hidden` numbers. It stands among the
-    /// encoder's tensors (ColBERT) or in a file of its own (the Dense module of sentence-transformers).
+    /// Loads the projection `linear.weight`, which has no bias, for hidden states of `hidden`
+    /// dimensions. It is among the encoder's tensors (ColBERT) or in a file of its own (the Dense
+    /// module of sentence-transformers).
     ///
     /// # Errors
     ///
@@ -43,7 +45,7 @@ impl<B: Backend> LateHead<B> {
                     format!("linear.weight: expected two dimensions, found the shape {other:?}"),
                 ));
             }
-            // Asked for by name below, which gives the error that says what there is instead.
+            // Loading it below fails with an error that lists the names that exist.
             None => hidden,
         };
         let loader = Loader::new(backend, weights);
@@ -53,7 +55,7 @@ impl<B: Backend> LateHead<B> {
         })
     }
 
-    /// Takes hidden states of `hidden` numbers as they are.
+    /// A head without a projection, for hidden states of `hidden` dimensions.
     pub fn without_projection(hidden: usize) -> Self {
         Self {
             projection: None,
@@ -61,11 +63,13 @@ impl<B: Backend> LateHead<B> {
         }
     }
 
-    /// A unit row for each row of `hidden`; [`Backend::max_sim`] compares them.
+    /// A unit row for each row of `hidden`; [`max_sim`](crate::backend::ForwardOps::max_sim)
+    /// compares them.
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] if `hidden` is another model's, [`Error::Device`] if the backend's device fails.
+    /// [`Error::Model`] if `hidden` is another model's, [`Error::Device`] if the backend's device
+    /// fails.
     pub fn token_vectors(&self, backend: &B, hidden: &B::Tensor) -> Result<B::Tensor> {
         match &self.projection {
             Some(projection) => {
@@ -77,8 +81,8 @@ impl<B: Backend> LateHead<B> {
         }
     }
 
-    /// Numbers a vector.
-    pub fn size(&self) -> usize {
+    /// Dimensions of a vector.
+    pub fn dimensions(&self) -> usize {
         self.size
     }
 }

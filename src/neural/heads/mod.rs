@@ -1,11 +1,13 @@
 //! What models make of hidden states: sparse vectors, dense vectors, scores, vectors of tokens.
 //!
-//! Comes in: the last hidden states of packed sequences, a row for each token, as an [encoder](super::encoder) gives them. Goes out: one sparse vector
-//! ([`SpladeHead`]), dense vector ([`PooledHead`]) or row of logits ([`CrossHead`]) for each sequence, or one vector for each token and the
-//! scores between two sets of them ([`LateHead`]). [`StaticWeights`] is a head without an encoder: the weight of a query's token is a number
-//! in a table.
+//! Comes in: the last hidden states of packed sequences, a row for each token, of an
+//! [encoder](super::encoder). Goes out: one sparse vector ([`SpladeHead`]), dense vector
+//! ([`PooledHead`]) or row of logits ([`CrossHead`]) for each sequence, or one vector for each
+//! token and the scores between two sets of them ([`LateHead`]). [`StaticWeights`] is a head
+//! without an encoder: it looks the weight of each query token up in a table.
 //!
-//! Invariant: a head reads its tensors by the names that published checkpoints give them, and tokenizes nothing.
+//! Invariant: a head reads its tensors by the names of published checkpoints, and tokenizes
+//! nothing.
 
 mod cross;
 mod late;

@@ -1,11 +1,13 @@
-//! One dense vector for a text: its tokens pooled, then linear layers and normalization as sentence-transformers stacks them.
+//! One dense vector for a text: its tokens pooled, then linear layers and normalization as
+//! sentence-transformers stacks them.
 
 use crate::backend::{Activation, Backend, Pooling};
 use crate::error::{Error, Result};
 use crate::neural::encoder::parts::{Bias, Dense, Loader};
 use crate::neural::weights::Weights;
 
-/// Makes one vector of a sequence's hidden states: pooling, then steps in the order in which they were added.
+/// Makes one vector of a sequence's hidden states: pooling, then steps in the order in which they
+/// were added.
 ///
 /// ```
 /// use esparsa::backend::{Device, Pooling, Reference};
@@ -32,21 +34,22 @@ enum Step<B: Backend> {
     Normalize,
 }
 
-/// What a Dense module of sentence-transformers says of itself.
+/// The shape of a Dense module of sentence-transformers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DenseWeights {
-    /// Numbers it takes.
+    /// Dimensions of its input.
     pub inputs: usize,
-    /// Numbers it gives.
+    /// Dimensions of its output.
     pub outputs: usize,
     /// Whether it has a bias.
     pub has_bias: bool,
-    /// What it applies to its outputs.
+    /// The activation of its output.
     pub activation: Activation,
 }
 
 impl<B: Backend> PooledHead<B> {
-    /// Pools hidden states of `hidden` numbers; the results of several poolings stand side by side.
+    /// Pools hidden states of `hidden` dimensions; the results of several poolings are
+    /// concatenated.
     ///
     /// # Errors
     ///
@@ -55,7 +58,7 @@ impl<B: Backend> PooledHead<B> {
         if poolings.is_empty() {
             return Err(Error::model(
                 "",
-                "the pooling of a model: expected one kind at least, found none",
+                "the pooling of a model: expected at least one kind, found none",
             ));
         }
         Ok(Self {
@@ -69,7 +72,8 @@ impl<B: Backend> PooledHead<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] if it does not take what the steps before it give, or its tensors are of other shapes.
+    /// [`Error::Model`] if its input is not the output of the step before, or its tensors have
+    /// other shapes.
     pub fn with_dense(
         mut self,
         backend: &B,
@@ -99,7 +103,7 @@ impl<B: Backend> PooledHead<B> {
         Ok(self)
     }
 
-    /// Adds the division by the Euclidean length.
+    /// Adds L2 normalization.
     #[must_use]
     pub fn normalized(mut self) -> Self {
         self.steps.push(Step::Normalize);
@@ -110,7 +114,8 @@ impl<B: Backend> PooledHead<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] if `hidden` is another model's, [`Error::Device`] if the backend's device fails.
+    /// [`Error::Model`] if `hidden` is another model's, [`Error::Device`] if the backend's device
+    /// fails.
     pub fn forward(&self, backend: &B, hidden: &B::Tensor, starts: &[u32]) -> Result<B::Tensor> {
         let mut vectors = self.pool(backend, hidden, starts)?;
         for step in &self.steps {
@@ -142,8 +147,8 @@ impl<B: Backend> PooledHead<B> {
         backend.tensor(rows, width, &joined)
     }
 
-    /// Numbers a vector.
-    pub fn size(&self) -> usize {
+    /// Dimensions of a vector.
+    pub fn dimensions(&self) -> usize {
         self.size
     }
 }
@@ -154,7 +159,7 @@ mod tests {
     use crate::backend::{Device, Reference};
 
     #[test]
-    fn several_poolings_stand_side_by_side() {
+    fn several_poolings_are_concatenated() {
         let head = PooledHead::new(&[Pooling::First, Pooling::Max], 2).unwrap();
         let hidden = Reference
             .tensor(3, 2, &[1.0, 2.0, 3.0, -4.0, 5.0, 6.0])
@@ -163,7 +168,7 @@ mod tests {
         assert_eq!(Reference.shape(&vectors), (2, 4));
         let expected = [1.0, 2.0, 3.0, 2.0, 5.0, 6.0, 5.0, 6.0];
         assert_eq!(Reference.values(&vectors).unwrap(), expected);
-        assert_eq!(head.size(), 4);
+        assert_eq!(head.dimensions(), 4);
     }
 
     #[test]

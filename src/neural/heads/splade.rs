@@ -1,4 +1,5 @@
-//! SPLADE (Formal, Lassance, Piwowarski and Clinchant, 2021): the logits of a masked language model, pooled into one sparse vector of terms.
+//! SPLADE (Formal, Lassance, Piwowarski and Clinchant, 2021): the logits of a masked language
+//! model, pooled into one sparse vector of terms.
 
 use crate::backend::{Activation, Backend, SparseVector, SpladeActivation, SpladePooling};
 use crate::error::{Error, Result};
@@ -7,10 +8,10 @@ use crate::neural::encoder::parts::{Bias, Dense, Loader, RowNorm};
 use crate::neural::encoder::word_embeddings;
 use crate::neural::weights::Weights;
 
-/// The head of a masked language model, and how its logits become weights of terms.
+/// The head of a masked language model, and how its logits become term weights.
 ///
-/// The head is a linear layer, a norm, and a decoder with a row for each term of the vocabulary: the word embeddings, unless the checkpoint has
-/// a decoder of its own.
+/// The head is a linear layer, a norm, and a decoder with a row for each term of the vocabulary.
+/// The decoder shares the word embeddings, unless the checkpoint has one of its own.
 pub struct SpladeHead<B: Backend> {
     transform: Dense<B>,
     transform_activation: Activation,
@@ -18,7 +19,7 @@ pub struct SpladeHead<B: Backend> {
     decoder: Dense<B>,
     activation: SpladeActivation,
     pooling: SpladePooling,
-    most: usize,
+    max_terms: usize,
     vocabulary: usize,
 }
 
@@ -27,7 +28,8 @@ impl<B: Backend> SpladeHead<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] if the checkpoint has no such head (it was saved as a bare encoder, or its family has none), or one of other shapes.
+    /// [`Error::Model`] if the checkpoint has no such head (it was saved as a bare encoder, or its
+    /// family has none), or one of other shapes.
     pub fn load(
         backend: &B,
         config: &ModelConfig,
@@ -45,15 +47,15 @@ impl<B: Backend> SpladeHead<B> {
             decoder: names.decoder(&loader, config)?,
             activation,
             pooling,
-            most: usize::MAX,
+            max_terms: usize::MAX,
             vocabulary: config.vocabulary,
         })
     }
 
-    /// Vectors have the `most` greatest weights at most.
+    /// Keeps the `max_terms` highest weights of each vector.
     #[must_use]
-    pub fn with_most(mut self, most: usize) -> Self {
-        self.most = most;
+    pub fn with_max_terms(mut self, max_terms: usize) -> Self {
+        self.max_terms = max_terms;
         self
     }
 
@@ -61,7 +63,8 @@ impl<B: Backend> SpladeHead<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] if `hidden` is another model's, [`Error::Device`] if the backend's device fails.
+    /// [`Error::Model`] if `hidden` is another model's, [`Error::Device`] if the backend's device
+    /// fails.
     pub fn forward(
         &self,
         backend: &B,
@@ -73,7 +76,7 @@ impl<B: Backend> SpladeHead<B> {
         let x = backend.norm(&x, &self.norm.norm())?;
         let decoder = self.decoder.layer();
         let (activation, pooling) = (self.activation, self.pooling);
-        backend.splade(&x, starts, &decoder, activation, pooling, self.most)
+        backend.splade(&x, starts, &decoder, activation, pooling, self.max_terms)
     }
 
     /// The number of terms.
@@ -82,16 +85,16 @@ impl<B: Backend> SpladeHead<B> {
     }
 }
 
-/// What a family calls the tensors of its masked language model's head.
+/// The names of the tensors of a family's masked language model head.
 struct Names {
     transform: &'static str,
     norm: &'static str,
     activation: Activation,
-    /// Numbers between the transform and the decoder.
+    /// Dimensions between the transform and the decoder.
     inner: usize,
-    /// The decoder's weights, where they are not those of the word embeddings; `None`: they always are.
+    /// The decoder's own weights; `None` if the family always shares the word embeddings.
     decoder: Option<&'static str>,
-    /// The decoder's own bias, and the one that stands in its place where the two are tied.
+    /// The decoder's own bias, and the one that replaces it where the weights are tied.
     biases: [&'static str; 2],
 }
 
@@ -153,7 +156,8 @@ impl Names {
         config: &ModelConfig,
     ) -> Result<Dense<B>> {
         let weights = loader.weights();
-        // A decoder in the file counts, whether the settings call it tied or not: transformers ties only what is equal or missing.
+        // A decoder in the file is used even if the settings call it tied: `transformers` ties only
+        // weights that are equal or missing.
         let own = self
             .decoder
             .filter(|name| weights.has(name) || !config.ties_embeddings);

@@ -1,4 +1,5 @@
-//! Inference-free queries: the weight of a token is a number in a table, so that a query needs no transformer (Geng and others, 2024).
+//! Inference-free queries: the weight of a token is looked up in a table, without a transformer
+//! (Geng and others, 2024).
 
 use std::path::Path;
 
@@ -12,7 +13,7 @@ use crate::neural::weights::Weights;
 /// use esparsa::neural::StaticWeights;
 ///
 /// let weights = StaticWeights::new(vec![0.0, 1.5, 2.5, 0.5]);
-/// // A token counts once, however often it is there; one without weight is left out.
+/// // A token counts once, even if it occurs several times; one of weight 0 is skipped.
 /// assert_eq!(weights.encode(&[3, 1, 0, 3])?, [(1, 1.5), (3, 0.5)]);
 /// # Ok::<(), esparsa::Error>(())
 /// ```
@@ -27,7 +28,8 @@ impl StaticWeights {
         Self { weights }
     }
 
-    /// Reads the tensor `weight` of a SparseStaticEmbedding module, one number for each of `vocabulary` tokens.
+    /// Reads the tensor `weight` of a SparseStaticEmbedding module, one weight for each of
+    /// `vocabulary` tokens.
     ///
     /// # Errors
     ///
@@ -37,12 +39,13 @@ impl StaticWeights {
         Ok(Self { weights })
     }
 
-    /// Reads a JSON object of tokens and their weights (`idf.json`); tokens that it leaves out have none. `id` is the tokenizer's number of
-    /// a token, `path` is for errors.
+    /// Reads a JSON object of tokens and their weights (`idf.json`); other tokens have none. `id`
+    /// is the tokenizer's id of a token, `path` is for errors.
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] if `json` is no such object or names a token that the vocabulary of `vocabulary` tokens does not have.
+    /// [`Error::Model`] if `json` is no such object or names a token that the vocabulary of
+    /// `vocabulary` tokens does not have.
     pub fn from_json(
         json: &str,
         path: &Path,
@@ -78,11 +81,12 @@ impl StaticWeights {
         Ok(Self { weights })
     }
 
-    /// The vector of a query, of its token ids without special tokens: each token once, with its weight.
+    /// The vector of a query, of its token ids without special tokens: each token once, with its
+    /// weight.
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] for an id beyond the table.
+    /// [`Error::Model`] for an id outside of the table.
     pub fn encode(&self, ids: &[u32]) -> Result<SparseVector> {
         let mut distinct = ids.to_vec();
         distinct.sort_unstable();

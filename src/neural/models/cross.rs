@@ -4,13 +4,13 @@ use std::path::Path;
 
 use crate::backend::Backend;
 use crate::error::{Error, Result};
-use crate::neural::bulk::{Encoded, Lanes, WindowSize, Work};
+use crate::neural::bulk::{Encoded, Streams, WindowSize, Work};
 use crate::neural::encoder::Encoder;
 use crate::neural::folder::{ModelFolder, ModelKind, Module, ScoreActivation};
 use crate::neural::heads::CrossHead;
 use crate::neural::long::LongText;
 use crate::neural::packing::Batch;
-use crate::rank::Scorer;
+use crate::scorer::Scorer;
 
 use super::PairScorer;
 use super::transformer::{Identity, Transformer, expect_kind, finite};
@@ -19,15 +19,16 @@ use super::transformer::{Identity, Transformer, expect_kind, finite};
 ///
 /// # Scores
 ///
-/// With one label the score is the logit after the activation that the folder names, a sigmoid if it names none, as in sentence-transformers.
-/// The softmax of one label would be 1 for every pair: with it, the score is the logit.
+/// With one label the score is the logit after the activation that the folder names, a sigmoid if
+/// it names none, as in sentence-transformers. The softmax of one label would be 1 for every pair:
+/// with it, the score is the logit.
 ///
 /// With several labels the score is that of the label whose name in `id2label` says that the
 /// document answers the query (`entailment`, `relevant`, `yes` and the like), or else of the last
 /// one. It is the label's logarithm of odds, ln(p / (1 - p)) of its softmax probability p: with two
-/// labels, the difference of their logits. It ranks as the probability does, but tells documents
-/// apart even where that is 1 in 32 bits. If the folder names a sigmoid or a hyperbolic tangent,
-/// labels do not exclude one another: the score is the label's own activated logit.
+/// labels, the difference of their logits. It ranks as the probability does, and separates
+/// documents even where that rounds to 1 in f32. If the folder names a sigmoid or a hyperbolic
+/// tangent, labels do not exclude one another: the score is the label's own activated logit.
 ///
 /// ```
 /// use esparsa::backend::{Cpu, CpuOptions};
@@ -46,7 +47,7 @@ pub struct CrossEncoder<B: Backend> {
     activation: ScoreActivation,
     /// The label that makes the score.
     scored: usize,
-    lanes: Lanes<B>,
+    streams: Streams<B>,
     long: LongText,
     identity: Identity,
 }
@@ -56,13 +57,13 @@ impl<B: Backend> CrossEncoder<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`](crate::Error::Model) for files that are missing, damaged or do not fit together, or a model that does something else;
-    /// [`Error::Io`](crate::Error::Io).
+    /// [`Error::Model`](crate::Error::Model) for files that are missing, damaged or inconsistent,
+    /// or a model of another kind; [`Error::Io`](crate::Error::Io).
     pub fn open(folder: impl AsRef<Path>, backend: B) -> Result<Self> {
         Self::load(ModelFolder::open(folder.as_ref())?, backend)
     }
 
-    /// The same for a folder that was opened.
+    /// Loads the model of an opened folder.
     ///
     /// # Errors
     ///
@@ -75,7 +76,7 @@ impl<B: Backend> CrossEncoder<B> {
             },
         ] = folder.modules[..]
         else {
-            let message = "expected a classifier behind the transformer and nothing else";
+            let message = "expected a classifier after the transformer and no other module";
             return Err(Error::model(&folder.path, message));
         };
         let encoder = Encoder::load(&backend, &folder.config, &folder.weights)?;
@@ -90,34 +91,35 @@ impl<B: Backend> CrossEncoder<B> {
             head,
             activation,
             scored,
-            lanes: Lanes::new(backend),
+            streams: Streams::new(backend),
             long: LongText::default(),
         })
     }
 
-    /// What becomes of documents that are too long beside their query.
+    /// Sets what to do with documents that, with their query, are too long.
     #[must_use]
     pub fn with_long(mut self, long: LongText) -> Self {
         self.long = long;
         self
     }
 
-    /// The logits of each pair of query and document, one for each label; of a long document in windows those of the window with the best score.
+    /// The logits of each pair of query and document, one for each label; of a long document in
+    /// windows, those of the window with the best score.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a pair that has none, named by its place;
-    /// [`Error::Device`](crate::Error::Device).
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a pair that cannot be scored, named
+    /// by its index; [`Error::Device`](crate::Error::Device).
     pub fn logits(&self, pairs: &[(&str, &str)]) -> Result<Vec<Vec<f32>>> {
         self.encode(pairs)?.all()
     }
 
-    /// Logits of a pair.
+    /// Logits per pair.
     pub fn labels(&self) -> usize {
         self.head.labels()
     }
 
-    /// The most tokens that the model reads at once.
+    /// Max tokens of a pair.
     pub fn max_tokens(&self) -> usize {
         self.transformer.max_tokens
     }
@@ -129,7 +131,7 @@ impl<B: Backend> CrossEncoder<B> {
 
     fn encode(&self, pairs: &[(&str, &str)]) -> Result<Encoded<Vec<f32>>> {
         let limit = self.transformer.max_tokens;
-        self.lanes
+        self.streams
             .encode(&Logits(self), pairs.len(), limit, |number| {
                 self.long
                     .pairs(&self.transformer.tokenizer, pairs[number], limit)
@@ -153,15 +155,23 @@ impl<B: Backend> PairScorer for CrossEncoder<B> {
     }
 
     fn window_size(&self) -> WindowSize {
-        self.lanes.window_size()
+        self.streams.window_size()
     }
 
     fn is_threaded(&self) -> bool {
-        self.lanes.are_many()
+        self.streams.are_several()
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.transformer.max_tokens
     }
 
     fn name(&self) -> &str {
         &self.identity.name
+    }
+
+    fn fingerprint(&self) -> u128 {
+        self.identity.fingerprint
     }
 }
 
@@ -185,7 +195,7 @@ impl<B: Backend> Work<B> for Logits<'_, B> {
         Ok(rows.map(finite).collect())
     }
 
-    /// Those of the best passage.
+    /// The logits of the best passage.
     fn join(&self, parts: Vec<Vec<f32>>) -> Vec<f32> {
         let best = parts
             .into_iter()
@@ -221,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sigmoid_is_a_probability_however_great_the_logit() {
+    fn a_sigmoid_is_a_probability_for_any_logit() {
         let sigmoid = |logit| score(&[logit], 0, ScoreActivation::Sigmoid);
         assert_eq!(
             [sigmoid(-200.0), sigmoid(0.0), sigmoid(200.0)],

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::backend::Backend;
 use crate::error::{Error, Result};
-use crate::neural::bulk::{Encoded, Lanes, WindowSize, Work};
+use crate::neural::bulk::{Encoded, Streams, WindowSize, Work};
 use crate::neural::encoder::Encoder;
 use crate::neural::folder::{ModelFolder, ModelKind, Module, Similarity};
 use crate::neural::heads::{DenseWeights, PooledHead};
@@ -13,12 +13,14 @@ use crate::neural::long::{LongText, mean};
 use crate::neural::packing::Batch;
 
 use super::transformer::{Identity, RolePrompts, Transformer, expect_kind, finite, prompted};
-use super::{Role, TextEncoder};
+use super::{DenseTextEncoder, Role, TextEncoder};
 
-/// A model that makes a dense vector of a text: a transformer, pooling, and what sentence-transformers stacks on it.
+/// A model that makes a dense vector of a text: a transformer, pooling, and what
+/// sentence-transformers stacks on it.
 ///
-/// A folder of sentence-transformers says how tokens are pooled, which linear layers follow, and whether vectors are normalized. A plain folder says
-/// none of this: there the mean of all tokens is taken, and nothing else.
+/// A folder of sentence-transformers says how tokens are pooled, which linear layers follow, and
+/// whether vectors are normalized. A folder of `transformers` says none of this: then the vector is
+/// the mean of all tokens.
 ///
 /// ```
 /// use esparsa::backend::{Cpu, CpuOptions};
@@ -36,12 +38,12 @@ use super::{Role, TextEncoder};
 pub struct DenseEncoder<B: Backend> {
     transformer: Transformer<B>,
     head: PooledHead<B>,
-    lanes: Lanes<B>,
+    streams: Streams<B>,
     long: LongText,
     prompts: RolePrompts,
     /// Whether the tokens of the prompt are pooled with those of the text.
     pools_prompt: bool,
-    /// Numbers of a vector that stay, the first.
+    /// Vectors are truncated to their first dimensions.
     dimensions: usize,
     is_unit: bool,
     similarity: Option<Similarity>,
@@ -53,13 +55,13 @@ impl<B: Backend> DenseEncoder<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`](crate::Error::Model) for files that are missing, damaged or do not fit together, or a model that does something else;
-    /// [`Error::Io`](crate::Error::Io).
+    /// [`Error::Model`](crate::Error::Model) for files that are missing, damaged or inconsistent,
+    /// or a model of another kind; [`Error::Io`](crate::Error::Io).
     pub fn open(folder: impl AsRef<Path>, backend: B) -> Result<Self> {
         Self::load(ModelFolder::open(folder.as_ref())?, backend)
     }
 
-    /// The same for a folder that was opened.
+    /// Loads the model of an opened folder.
     ///
     /// # Errors
     ///
@@ -70,13 +72,13 @@ impl<B: Backend> DenseEncoder<B> {
         let (head, pools_prompt) = load_head(&backend, &folder)?;
         let dimensions = folder
             .kept_dimensions
-            .unwrap_or(head.size())
-            .min(head.size());
+            .unwrap_or(head.dimensions())
+            .min(head.dimensions());
         let is_normalized = matches!(folder.modules.last(), Some(Module::Normalize { .. }));
         Ok(Self {
             identity: Identity::of(&folder)?,
             prompts: RolePrompts::of(&folder),
-            is_unit: is_normalized && dimensions == head.size(),
+            is_unit: is_normalized && dimensions == head.dimensions(),
             similarity: folder.similarity,
             transformer: Transformer {
                 encoder,
@@ -84,21 +86,21 @@ impl<B: Backend> DenseEncoder<B> {
                 max_tokens: folder.max_tokens,
             },
             head,
-            lanes: Lanes::new(backend),
+            streams: Streams::new(backend),
             long: LongText::default(),
             pools_prompt,
             dimensions,
         })
     }
 
-    /// What becomes of texts that are too long.
+    /// Sets what to do with texts that are too long.
     #[must_use]
     pub fn with_long(mut self, long: LongText) -> Self {
         self.long = long;
         self
     }
 
-    /// What is put before queries and before documents, instead of what the folder says.
+    /// Sets the prompts of queries and documents, instead of the folder's.
     #[must_use]
     pub fn with_prompts(mut self, query: impl Into<String>, document: impl Into<String>) -> Self {
         self.prompts = RolePrompts {
@@ -112,8 +114,8 @@ impl<B: Backend> DenseEncoder<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a text that has none, named by its place;
-    /// [`Error::Device`](crate::Error::Device).
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a text that cannot be encoded, named
+    /// by its index; [`Error::Device`](crate::Error::Device).
     pub fn encode_queries(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
         self.encode(texts, Role::Query)?.all()
     }
@@ -127,7 +129,7 @@ impl<B: Backend> DenseEncoder<B> {
         self.encode(texts, Role::Document)?.all()
     }
 
-    /// Numbers of a vector.
+    /// Dimensions of a vector.
     pub fn dimensions(&self) -> usize {
         self.dimensions
     }
@@ -137,12 +139,13 @@ impl<B: Backend> DenseEncoder<B> {
         self.is_unit
     }
 
-    /// How vectors are to be compared, if the folder says so; sentence-transformers takes the cosine where it does not.
+    /// How vectors are compared, if the folder says so; the default of sentence-transformers is the
+    /// cosine.
     pub fn similarity(&self) -> Option<Similarity> {
         self.similarity
     }
 
-    /// The ids that a prompt's sequences begin with, if pooling leaves them out.
+    /// The ids of the prompt at the start of a sequence, if pooling skips them.
     fn unpooled(&self, prompt: &str) -> Result<Vec<u32>> {
         if self.pools_prompt || prompt.is_empty() {
             return Ok(Vec::new());
@@ -164,7 +167,7 @@ impl<B: Backend> TextEncoder for DenseEncoder<B> {
             unpooled: self.unpooled(prompt)?,
         };
         let limit = self.transformer.max_tokens;
-        self.lanes.encode(&work, texts.len(), limit, |number| {
+        self.streams.encode(&work, texts.len(), limit, |number| {
             let text = prompted(prompt, texts[number]);
             self.long
                 .sequences(&self.transformer.tokenizer, &text, limit)
@@ -172,11 +175,11 @@ impl<B: Backend> TextEncoder for DenseEncoder<B> {
     }
 
     fn window_size(&self) -> WindowSize {
-        self.lanes.window_size()
+        self.streams.window_size()
     }
 
     fn is_threaded(&self) -> bool {
-        self.lanes.are_many()
+        self.streams.are_several()
     }
 
     fn max_tokens(&self) -> usize {
@@ -192,7 +195,21 @@ impl<B: Backend> TextEncoder for DenseEncoder<B> {
     }
 }
 
-/// Pooling and what is stacked on it, and whether prompts are pooled with their texts.
+impl<B: Backend> DenseTextEncoder for DenseEncoder<B> {
+    fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    fn is_unit(&self) -> bool {
+        self.is_unit
+    }
+
+    fn similarity(&self) -> Option<Similarity> {
+        self.similarity
+    }
+}
+
+/// The pooling with the modules after it, and whether prompts are pooled with their texts.
 fn load_head<B: Backend>(backend: &B, folder: &ModelFolder) -> Result<(PooledHead<B>, bool)> {
     let Some((
         Module::Pooling {
@@ -202,7 +219,7 @@ fn load_head<B: Backend>(backend: &B, folder: &ModelFolder) -> Result<(PooledHea
         rest,
     )) = folder.modules.split_first()
     else {
-        let message = "expected pooling as the first module behind the transformer, found none";
+        let message = "expected pooling as the first module after the transformer, found none";
         return Err(Error::model(&folder.path, message));
     };
     let mut head = PooledHead::new(poolings, folder.config.hidden)?;
@@ -220,7 +237,7 @@ fn load_head<B: Backend>(backend: &B, folder: &ModelFolder) -> Result<(PooledHea
             Module::Normalize { .. } => head.normalized(),
             other => {
                 let message = format!(
-                    "expected Dense without residual and Normalize behind the pooling, found {}, which is not supported there",
+                    "expected Dense without residual, or Normalize, after the pooling, found {}, which is not supported there",
                     other.name()
                 );
                 return Err(Error::model(&folder.path, message));
@@ -244,12 +261,12 @@ impl<B: Backend> Work<B> for Pooling<'_, B> {
         let starts = self.split(batch);
         let vectors = model.head.forward(backend, &hidden, &starts)?;
         let values = backend.values(&vectors)?;
-        // Where prompts were split off, every second row is a text's.
+        // Where prompts were split off, rows alternate between prompt and text.
         let (first, step) = match starts.len() == batch.starts.len() {
             true => (0, 1),
             false => (1, 2),
         };
-        let rows = values.chunks_exact(model.head.size().max(1));
+        let rows = values.chunks_exact(model.head.dimensions().max(1));
         let rows = rows.skip(first).step_by(step);
         Ok(rows.map(|row| finite(&row[..model.dimensions])).collect())
     }
@@ -260,7 +277,8 @@ impl<B: Backend> Work<B> for Pooling<'_, B> {
 }
 
 impl<B: Backend> Pooling<'_, B> {
-    /// Where to pool: the batch's sequences, or each of them as its prompt and the rest.
+    /// The starts to pool by: those of the batch, or each sequence split into its prompt and the
+    /// rest.
     fn split<'a>(&self, batch: &'a Batch) -> Cow<'a, [u32]> {
         if self.unpooled.is_empty() {
             return Cow::Borrowed(&batch.starts);

@@ -1,23 +1,24 @@
-//! Late interaction: a vector for each token, compared only when both texts are encoded (ColBERT: Khattab and Zaharia, 2020).
+//! Late interaction: a vector for each token, compared after both texts are encoded (ColBERT:
+//! Khattab and Zaharia, 2020).
 
 use std::path::Path;
 
 use crate::backend::{Activation, Backend};
 use crate::error::{Error, Result};
-use crate::neural::bulk::{Encoded, Lanes, WindowSize, Work};
+use crate::neural::bulk::{Encoded, Streams, WindowSize, Work};
 use crate::neural::encoder::Encoder;
 use crate::neural::folder::{LateInteraction, ModelFolder, ModelKind, Module};
 use crate::neural::heads::LateHead;
 use crate::neural::long::LongText;
 use crate::neural::packing::Batch;
 use crate::neural::tokenizer::Tokens;
-use crate::rank::Scorer;
+use crate::scorer::Scorer;
 
 use super::transformer::{Identity, RolePrompts, Transformer, expect_kind, prompted};
-use super::{PairScorer, Role};
+use super::{PairScorer, Role, TokenEncoder};
 
-/// A model that makes a unit vector of each token, and scores a document by MaxSim: the sum, over the query's tokens, of the greatest inner
-/// product with a token of the document.
+/// A model that makes a unit vector of each token, and scores a document by MaxSim: the sum, over
+/// the query's tokens, of the max inner product with a token of the document.
 ///
 /// ```
 /// use esparsa::backend::{Cpu, CpuOptions};
@@ -29,18 +30,19 @@ use super::{PairScorer, Role};
 /// assert_eq!(query.values.len(), query.tokens() * encoder.dimensions());
 ///
 /// let scores = encoder.scores("lava", &["lava", "Bees make honey."])?;
-/// // A text is nearest to itself: each of its tokens finds itself.
+/// // A text is nearest to itself: the best match of each token is the token itself.
 /// assert!((scores[0] - query.tokens() as f32).abs() < 1e-3);
 /// assert!(scores[1] < scores[0]);
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 ///
-/// Where the folder says that queries are filled up with a token that others attend to, they are. Fillers that others do not attend to, as most
-/// models of ColBERT have them, are left out: such a query has the vectors of its own tokens only, and scores lack what fillers would add.
+/// Queries are expanded with mask tokens if the folder says so and other tokens attend to these.
+/// Expansion tokens that others do not attend to, as in most models of ColBERT, are skipped: such a
+/// query has the vectors of its own tokens only, and scores lack what the expansion would add.
 pub struct LateEncoder<B: Backend> {
     transformer: Transformer<B>,
     head: LateHead<B>,
-    lanes: Lanes<B>,
+    streams: Streams<B>,
     long: LongText,
     prompts: RolePrompts,
     settings: LateInteraction,
@@ -49,17 +51,18 @@ pub struct LateEncoder<B: Backend> {
 
 /// The vectors of a text's tokens.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct TokenVectors {
-    /// The numbers of all vectors, one vector after another.
+    /// The values of all vectors, one vector after another.
     pub values: Vec<f32>,
-    /// Numbers of a vector.
-    pub size: usize,
+    /// Dimensions of a vector.
+    pub dimensions: usize,
 }
 
 impl TokenVectors {
     /// The number of vectors.
     pub fn tokens(&self) -> usize {
-        self.values.len() / self.size.max(1)
+        self.values.len() / self.dimensions.max(1)
     }
 }
 
@@ -68,13 +71,13 @@ impl<B: Backend> LateEncoder<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`](crate::Error::Model) for files that are missing, damaged or do not fit together, or a model that does something else;
-    /// [`Error::Io`](crate::Error::Io).
+    /// [`Error::Model`](crate::Error::Model) for files that are missing, damaged or inconsistent,
+    /// or a model of another kind; [`Error::Io`](crate::Error::Io).
     pub fn open(folder: impl AsRef<Path>, backend: B) -> Result<Self> {
         Self::load(ModelFolder::open(folder.as_ref())?, backend)
     }
 
-    /// The same for a folder that was opened.
+    /// Loads the model of an opened folder.
     ///
     /// # Errors
     ///
@@ -96,13 +99,13 @@ impl<B: Backend> LateEncoder<B> {
                 max_tokens: folder.max_tokens,
             },
             head,
-            lanes: Lanes::new(backend),
+            streams: Streams::new(backend),
             long: LongText::default(),
             settings,
         })
     }
 
-    /// What becomes of documents that are too long. Queries are always truncated.
+    /// Sets what to do with documents that are too long. Queries are always truncated.
     #[must_use]
     pub fn with_long(mut self, long: LongText) -> Self {
         self.long = long;
@@ -113,21 +116,22 @@ impl<B: Backend> LateEncoder<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a text that has none, named by its place;
-    /// [`Error::Device`](crate::Error::Device).
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a text that cannot be encoded, named
+    /// by its index; [`Error::Device`](crate::Error::Device).
     pub fn encode_queries(&self, texts: &[&str]) -> Result<Vec<TokenVectors>> {
         let work = Vectors {
             model: self,
             role: Role::Query,
         };
         let limit = self.settings.query_tokens;
-        let encoded = self.lanes.encode(&work, texts.len(), limit, |number| {
+        let encoded = self.streams.encode(&work, texts.len(), limit, |number| {
             Ok(vec![self.query_tokens(texts[number])?])
         })?;
         encoded.all()
     }
 
-    /// The vectors of each document's tokens; those of a long document in windows stand behind each other.
+    /// The vectors of each document's tokens; those of the windows of a long document follow one
+    /// another.
     ///
     /// # Errors
     ///
@@ -138,18 +142,18 @@ impl<B: Backend> LateEncoder<B> {
             role: Role::Document,
         };
         let limit = self.settings.document_tokens;
-        let encoded = self.lanes.encode(&work, texts.len(), limit, |number| {
+        let encoded = self.streams.encode(&work, texts.len(), limit, |number| {
             self.document_tokens(texts[number])
         })?;
         encoded.all()
     }
 
-    /// Numbers of a vector.
+    /// Dimensions of a vector.
     pub fn dimensions(&self) -> usize {
-        self.head.size()
+        self.head.dimensions()
     }
 
-    /// The most tokens of a document that the model reads at once.
+    /// Max tokens of a document.
     pub fn max_tokens(&self) -> usize {
         self.settings.document_tokens
     }
@@ -191,7 +195,7 @@ impl<B: Backend> LateEncoder<B> {
         Ok(sequences)
     }
 
-    /// Tokens whose vectors are not compared, ascending.
+    /// Ids of the tokens whose vectors are skipped, ascending.
     fn skipped(&self, role: Role) -> &[u32] {
         match role {
             Role::Query if !self.settings.skips_in_queries => &[],
@@ -204,7 +208,7 @@ impl<B: Backend> LateEncoder<B> {
         let hidden = self.transformer.encoder.forward(backend, batch)?;
         let vectors = self.head.token_vectors(backend, &hidden)?;
         let values = backend.values(&vectors)?;
-        let (size, skipped) = (self.head.size(), self.skipped(role));
+        let (size, skipped) = (self.head.dimensions(), self.skipped(role));
         let sequences = batch.starts.windows(2).map(|pair| {
             let tokens = pair[0] as usize..pair[1] as usize;
             let kept = tokens.filter(|token| skipped.binary_search(&batch.ids[*token]).is_err());
@@ -218,13 +222,14 @@ impl<B: Backend> LateEncoder<B> {
     /// The score of each document for one query.
     fn score(&self, query: &str, documents: &[&str]) -> Result<Encoded<f32>> {
         let query = self.encode_queries(&[query])?.remove(0);
-        let whole = self.lanes.whole();
-        let query = whole.tensor(query.tokens(), query.size, &query.values)?;
+        let whole = self.streams.whole();
+        let query = whole.tensor(query.tokens(), query.dimensions, &query.values)?;
         let work = MaxSim { model: self, query };
         let limit = self.settings.document_tokens;
-        self.lanes.encode(&work, documents.len(), limit, |number| {
-            self.document_tokens(documents[number])
-        })
+        self.streams
+            .encode(&work, documents.len(), limit, |number| {
+                self.document_tokens(documents[number])
+            })
     }
 }
 
@@ -243,7 +248,7 @@ fn load_head<B: Backend>(backend: &B, folder: &ModelFolder) -> Result<LateHead<B
         modules => {
             let names: Vec<&str> = modules.iter().map(Module::name).collect();
             let message = format!(
-                "expected at most one plain Dense, then Normalize behind the transformer of late interaction, found {}, which \
+                "expected at most one Dense without bias, then Normalize after the transformer of late interaction, found {}, which \
                  is not supported",
                 names.join(", ")
             );
@@ -252,12 +257,12 @@ fn load_head<B: Backend>(backend: &B, folder: &ModelFolder) -> Result<LateHead<B
     }
 }
 
-/// Tokens that a prefix leaves for a text and its special tokens.
+/// The max tokens of a text with its special tokens beside a prefix.
 fn room_beside(prefix: Option<u32>, limit: usize) -> usize {
     limit - usize::from(prefix.is_some() && limit > 0)
 }
 
-/// Puts a token behind the first.
+/// Inserts a token after the first.
 fn insert_prefix(tokens: &mut Tokens, prefix: Option<u32>) {
     if let Some(prefix) = prefix {
         let place = tokens.len().min(1);
@@ -290,15 +295,37 @@ impl<B: Backend> PairScorer for LateEncoder<B> {
     }
 
     fn window_size(&self) -> WindowSize {
-        self.lanes.window_size()
+        self.streams.window_size()
     }
 
     fn is_threaded(&self) -> bool {
-        self.lanes.are_many()
+        self.streams.are_several()
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.settings.document_tokens
     }
 
     fn name(&self) -> &str {
         &self.identity.name
+    }
+
+    fn fingerprint(&self) -> u128 {
+        self.identity.fingerprint
+    }
+}
+
+impl<B: Backend> TokenEncoder for LateEncoder<B> {
+    fn encode_queries(&self, texts: &[&str]) -> Result<Vec<TokenVectors>> {
+        self.encode_queries(texts)
+    }
+
+    fn encode_documents(&self, texts: &[&str]) -> Result<Vec<TokenVectors>> {
+        self.encode_documents(texts)
+    }
+
+    fn dimensions(&self) -> usize {
+        self.head.dimensions()
     }
 }
 
@@ -311,14 +338,14 @@ impl<B: Backend> Work<B> for Vectors<'_, B> {
     type Output = TokenVectors;
 
     fn run(&self, backend: &B, batch: &Batch) -> Result<Vec<Option<TokenVectors>>> {
-        let size = self.model.head.size();
+        let size = self.model.head.dimensions();
         let vectors = self.model.vectors(backend, batch, self.role)?;
         let vectors = vectors.into_iter();
         Ok(vectors
             .map(|values| {
                 Some(TokenVectors {
                     values: values?,
-                    size,
+                    dimensions: size,
                 })
             })
             .collect())
@@ -327,7 +354,7 @@ impl<B: Backend> Work<B> for Vectors<'_, B> {
     fn join(&self, parts: Vec<TokenVectors>) -> TokenVectors {
         TokenVectors {
             values: parts.into_iter().flat_map(|part| part.values).collect(),
-            size: self.model.head.size(),
+            dimensions: self.model.head.dimensions(),
         }
     }
 }
@@ -341,13 +368,13 @@ impl<B: Backend> Work<B> for MaxSim<'_, B> {
     type Output = f32;
 
     fn run(&self, backend: &B, batch: &Batch) -> Result<Vec<Option<f32>>> {
-        let size = self.model.head.size();
+        let size = self.model.head.dimensions();
         let vectors = self.model.vectors(backend, batch, Role::Document)?;
         let mut starts = vec![0];
         let mut rows = Vec::new();
         for values in &vectors {
             rows.extend_from_slice(values.as_deref().unwrap_or_default());
-            // Never more than the batch has.
+            // At most the tokens of the batch, whose starts are u32.
             starts.push((rows.len() / size.max(1)) as u32);
         }
         let documents = backend.tensor(rows.len() / size.max(1), size, &rows)?;
@@ -363,7 +390,7 @@ impl<B: Backend> Work<B> for MaxSim<'_, B> {
             .collect())
     }
 
-    /// The best passage's.
+    /// The score of the best passage.
     fn join(&self, parts: Vec<f32>) -> f32 {
         parts.into_iter().fold(f32::NEG_INFINITY, f32::max)
     }

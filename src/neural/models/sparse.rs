@@ -4,19 +4,20 @@ use std::path::Path;
 
 use crate::backend::{Backend, Pooling, SparseVector, top_terms};
 use crate::error::{Error, Result};
-use crate::neural::bulk::{Encoded, Lanes, WindowSize, Work};
+use crate::neural::bulk::{Encoded, Streams, WindowSize, Work};
 use crate::neural::encoder::Encoder;
 use crate::neural::folder::{ModelFolder, ModelKind, Module, StaticQueries};
 use crate::neural::heads::SpladeHead;
-use crate::neural::long::{LongText, greatest_weights};
+use crate::neural::long::{LongText, max_weights};
 use crate::neural::packing::Batch;
 
 use super::transformer::{Identity, RolePrompts, Transformer, expect_kind, prompted};
-use super::{Role, TextEncoder};
+use super::{Role, SparseTextEncoder, TextEncoder};
 
 /// A model that makes a sparse vector of a text: SPLADE.
 ///
-/// In an *inference-free* model the weights of a query's terms come from a table, and no transformer runs for queries.
+/// In an *inference-free* model the weights of a query's terms come from a table, and no
+/// transformer runs for queries.
 ///
 /// ```
 /// use esparsa::backend::{Cpu, CpuOptions};
@@ -33,12 +34,12 @@ use super::{Role, TextEncoder};
 pub struct SparseEncoder<B: Backend> {
     transformer: Transformer<B>,
     head: SpladeHead<B>,
-    /// What encodes queries, if the transformer does not.
+    /// The table that encodes queries, if the transformer does not.
     queries: Option<StaticQueries>,
-    lanes: Lanes<B>,
+    streams: Streams<B>,
     long: LongText,
     prompts: RolePrompts,
-    /// Weights of a vector that stay at most, the greatest.
+    /// Vectors keep their highest weights, at most this many.
     max_terms: usize,
     identity: Identity,
 }
@@ -48,13 +49,13 @@ impl<B: Backend> SparseEncoder<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`](crate::Error::Model) for files that are missing, damaged or do not fit together, or a model that does something else;
-    /// [`Error::Io`](crate::Error::Io).
+    /// [`Error::Model`](crate::Error::Model) for files that are missing, damaged or inconsistent,
+    /// or a model of another kind; [`Error::Io`](crate::Error::Io).
     pub fn open(folder: impl AsRef<Path>, backend: B) -> Result<Self> {
         Self::load(ModelFolder::open(folder.as_ref())?, backend)
     }
 
-    /// The same for a folder that was opened.
+    /// Loads the model of an opened folder.
     ///
     /// # Errors
     ///
@@ -68,7 +69,7 @@ impl<B: Backend> SparseEncoder<B> {
             },
         ] = folder.modules[..]
         else {
-            let message = "expected a SpladePooling behind the transformer and nothing else";
+            let message = "expected a SpladePooling after the transformer and no other module";
             return Err(Error::model(&folder.path, message));
         };
         let (config, weights) = (&folder.config, &folder.weights);
@@ -83,22 +84,22 @@ impl<B: Backend> SparseEncoder<B> {
                 tokenizer: folder.tokenizer,
                 max_tokens: folder.max_tokens,
             },
-            head: head.with_most(max_terms),
+            head: head.with_max_terms(max_terms),
             queries: folder.static_queries,
-            lanes: Lanes::new(backend),
+            streams: Streams::new(backend),
             long: LongText::default(),
             max_terms,
         })
     }
 
-    /// What becomes of texts that are too long.
+    /// Sets what to do with texts that are too long.
     #[must_use]
     pub fn with_long(mut self, long: LongText) -> Self {
         self.long = long;
         self
     }
 
-    /// What is put before queries and before documents, instead of what the folder says.
+    /// Sets the prompts of queries and documents, instead of the folder's.
     #[must_use]
     pub fn with_prompts(mut self, query: impl Into<String>, document: impl Into<String>) -> Self {
         self.prompts = RolePrompts {
@@ -112,8 +113,8 @@ impl<B: Backend> SparseEncoder<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a text that has none, named by its place;
-    /// [`Error::Device`](crate::Error::Device).
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a text that cannot be encoded, named
+    /// by its index; [`Error::Device`](crate::Error::Device).
     pub fn encode_queries(&self, texts: &[&str]) -> Result<Vec<SparseVector>> {
         self.encode(texts, Role::Query)?.all()
     }
@@ -132,15 +133,10 @@ impl<B: Backend> SparseEncoder<B> {
         self.head.vocabulary()
     }
 
-    /// The name of a term: its token, or its number after `#` where the tokenizer has no such token.
+    /// The name of a term: its token, or `#` and its id where the tokenizer has no such token.
     pub fn term(&self, term: u32) -> String {
         let token = self.transformer.tokenizer.token(term);
         token.unwrap_or_else(|| format!("#{term}"))
-    }
-
-    /// The names of all terms in the order of their numbers.
-    pub fn terms(&self) -> impl Iterator<Item = String> {
-        (0..self.vocabulary()).map(|term| self.term(u32::try_from(term).unwrap_or(u32::MAX)))
     }
 
     /// True if queries need no transformer.
@@ -178,7 +174,7 @@ impl<B: Backend> TextEncoder for SparseEncoder<B> {
         }
         let prompt = self.prompts.before(role);
         let limit = self.transformer.max_tokens;
-        self.lanes
+        self.streams
             .encode(&Weights(self), texts.len(), limit, |number| {
                 let text = prompted(prompt, texts[number]);
                 self.long
@@ -187,11 +183,11 @@ impl<B: Backend> TextEncoder for SparseEncoder<B> {
     }
 
     fn window_size(&self) -> WindowSize {
-        self.lanes.window_size()
+        self.streams.window_size()
     }
 
     fn is_threaded(&self) -> bool {
-        self.lanes.are_many()
+        self.streams.are_several()
     }
 
     fn max_tokens(&self) -> usize {
@@ -207,6 +203,20 @@ impl<B: Backend> TextEncoder for SparseEncoder<B> {
     }
 }
 
+impl<B: Backend> SparseTextEncoder for SparseEncoder<B> {
+    fn vocabulary(&self) -> usize {
+        self.vocabulary()
+    }
+
+    fn term(&self, term: u32) -> String {
+        self.term(term)
+    }
+
+    fn is_inference_free(&self) -> bool {
+        self.is_inference_free()
+    }
+}
+
 struct Weights<'a, B: Backend>(&'a SparseEncoder<B>);
 
 impl<B: Backend> Work<B> for Weights<'_, B> {
@@ -215,21 +225,22 @@ impl<B: Backend> Work<B> for Weights<'_, B> {
     fn run(&self, backend: &B, batch: &Batch) -> Result<Vec<Option<SparseVector>>> {
         let (encoder, head) = (&self.0.transformer.encoder, &self.0.head);
         let hidden = encoder.forward(backend, batch)?;
-        // What is not a number is not above 0 either and would only be missing among the weights: it is looked for before.
+        // A NaN is not above 0, so it would vanish from the sparse vector without an error: the
+        // hidden states are checked.
         let means = backend.pool(&hidden, &batch.starts, Pooling::Mean)?;
         let means = backend.values(&means)?;
         let means = means.chunks_exact(encoder.hidden().max(1));
         let vectors = head.forward(backend, &hidden, &batch.starts)?;
         let checked = vectors.into_iter().zip(means).map(|(vector, mean)| {
             let weights = vector.iter().map(|(_, weight)| weight);
-            let is_finite = mean.iter().chain(weights).all(|number| number.is_finite());
+            let is_finite = mean.iter().chain(weights).all(|value| value.is_finite());
             is_finite.then_some(vector)
         });
         Ok(checked.collect())
     }
 
     fn join(&self, parts: Vec<SparseVector>) -> SparseVector {
-        top_terms(greatest_weights(parts), self.0.max_terms)
+        top_terms(max_weights(parts), self.0.max_terms)
     }
 }
 
@@ -238,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_greatest_weights_stay_in_the_order_of_terms() {
+    fn the_highest_weights_stay_in_the_order_of_terms() {
         let vector = vec![(1, 0.5), (4, 2.0), (7, 0.5), (9, 1.0)];
         assert_eq!(top_terms(vector.clone(), 3), [(1, 0.5), (4, 2.0), (9, 1.0)]);
         assert_eq!(top_terms(vector.clone(), 4), vector);

@@ -1,4 +1,4 @@
-//! What all models have in common: a transformer with its tokenizer, prompts, and who they are.
+//! What all models have in common: a transformer with its tokenizer, prompts, and an identity.
 
 use std::borrow::Cow;
 
@@ -14,20 +14,20 @@ use super::Role;
 pub(super) struct Transformer<B: Backend> {
     pub(super) encoder: Encoder<B>,
     pub(super) tokenizer: Tokenizer,
-    /// Tokens of a sequence at most.
+    /// Max tokens of a sequence.
     pub(super) max_tokens: usize,
 }
 
-/// Which model it is.
+/// The name and the fingerprint of a model.
 pub(super) struct Identity {
     pub(super) name: String,
     pub(super) fingerprint: u128,
 }
 
 impl Identity {
-    /// After weights were loaded this reads no file again.
+    /// Tensors that were loaded before are not read again.
     pub(super) fn of(folder: &ModelFolder) -> Result<Self> {
-        // A path such as `.` has no last part before it is made whole.
+        // A path such as `.` has a last part only as an absolute path.
         let path = folder.path.canonicalize();
         let path = path.as_ref().unwrap_or(&folder.path);
         let name = path.file_name().unwrap_or(path.as_os_str());
@@ -38,7 +38,7 @@ impl Identity {
     }
 }
 
-/// What is put before texts.
+/// The prompts of queries and documents.
 pub(super) struct RolePrompts {
     pub(super) query: String,
     pub(super) document: String,
@@ -80,9 +80,9 @@ pub(super) fn expect_kind(folder: &ModelFolder, expected: ModelKind) -> Result<(
     Err(Error::model(&folder.path, message))
 }
 
-/// The row itself if all of its numbers are finite.
+/// The row itself if all of its values are finite.
 pub(super) fn finite(row: &[f32]) -> Option<Vec<f32>> {
     row.iter()
-        .all(|number| number.is_finite())
+        .all(|value| value.is_finite())
         .then(|| row.to_vec())
 }

@@ -1,11 +1,12 @@
-//! Which tokens stay when there are too many.
+//! Truncation and windows: which tokens stay when there are too many.
 
 use std::ops::Range;
 
-/// How many tokens of each of two texts stay where they may have `room` together.
+/// How many tokens of each of two texts stay where both together may have `room`.
 ///
-/// The slow way: while there are too many, take one from the longer text; of equal texts from either. What comes out: the shorter text stays
-/// whole if it has at most half of the room; otherwise both have half, and an odd token goes to the longer (the second, if they are equal).
+/// By definition, tokens are removed one at a time from the longer text. The result: the shorter
+/// text stays whole if it has at most half of the room; otherwise both have half, and an odd token
+/// goes to the longer (the second, if they are equal).
 pub(super) fn longest_first(first: usize, second: usize, room: usize) -> (usize, usize) {
     if first + second <= room {
         return (first, second);
@@ -22,7 +23,8 @@ pub(super) fn longest_first(first: usize, second: usize, room: usize) -> (usize,
     }
 }
 
-/// Windows of at most `room` of `length` tokens, each beginning `overlap` (less than `room`) before the end of the one before.
+/// Windows of at most `room` of `length` tokens, each beginning `overlap` (less than `room`) before
+/// the end of the one before.
 pub(super) fn windows(
     length: usize,
     room: usize,

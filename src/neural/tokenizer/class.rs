@@ -12,9 +12,9 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 use super::super::config::Family;
-use super::super::json::Settings;
+use super::super::settings::Settings;
 
-/// What tokenizers that `vocab.txt` alone does not define need beside it.
+/// What tokenizers need that `vocab.txt` alone does not define.
 const COMPANIONS: [&str; 2] = [".codes", ".model"];
 
 /// A vocabulary that is no `tokenizer.json`.

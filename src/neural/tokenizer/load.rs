@@ -10,16 +10,16 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::error::{Error, Result};
 
 use super::super::config::{Family, ModelConfig};
-use super::super::json::{Settings, read_bytes};
+use super::super::settings::{Settings, read_bytes};
 use super::class::{self, Vocabulary};
 use super::pieces::cuts;
 use super::settings::TokenizerSettings;
 use super::template::{PairTemplate, Template};
 use super::{Tokenizer, has_types, id_of};
 
-/// The longest tokenizer file, in bytes; the largest published ones have some 30 MB.
+/// Max bytes of a tokenizer file; the largest published ones have some 30 MB.
 const MAX_FILE_BYTES: u64 = 1 << 30;
-/// What files of SentencePiece are called.
+/// The names of SentencePiece files.
 const SENTENCE_PIECE: [&str; 4] = [
     "spiece.model",
     "sentencepiece.bpe.model",
@@ -41,7 +41,7 @@ pub(super) fn open(folder: &Path, config: &ModelConfig, lowercases: bool) -> Res
     }
     let single = Template::of(&inner).map_err(broken)?;
     let pair = PairTemplate::of(&inner).map_err(broken)?;
-    let greatest = inner
+    let max_id = inner
         .get_vocab(true)
         .into_values()
         .chain(single.ids())
@@ -61,13 +61,13 @@ pub(super) fn open(folder: &Path, config: &ModelConfig, lowercases: bool) -> Res
         pair,
         has_types,
         keeps_end: settings.keeps_end,
-        vocabulary: greatest as usize + 1,
+        vocabulary: max_id as usize + 1,
         fingerprint: hash.digest128(),
         settings,
     })
 }
 
-/// Reads whichever files there are; gives the path to name in errors.
+/// Reads the first kind of file that exists; returns its path too, for errors.
 fn read(
     folder: &Path,
     family: Family,
@@ -118,7 +118,7 @@ fn no_tokenizer(folder: &Path) -> String {
     }
 }
 
-/// The Python classes of BERT take what tokenizer_config.json says over what tokenizer.json does.
+/// In the Python classes of BERT tokenizer_config.json overrides tokenizer.json.
 fn set_bert_normalizer(
     inner: &mut tokenizers::Tokenizer,
     settings: &TokenizerSettings,
@@ -163,7 +163,7 @@ fn set_byte_level_space(
     Ok(())
 }
 
-/// Puts lowercasing before everything, unless it is there.
+/// Puts lowercasing before all other normalization, unless it exists.
 fn lowercase(inner: &mut tokenizers::Tokenizer) -> tokenizers::Result<()> {
     let normalizer = inner.get_normalizer().cloned();
     if normalizer.as_ref().is_some_and(lowercases) {
@@ -190,7 +190,7 @@ fn word_piece(path: &Path, added: &[(u32, String)], settings: &TokenizerSettings
     let bytes = read_bytes(path, MAX_FILE_BYTES)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|error| Error::model(path, format!("expected UTF-8: {error}")))?;
-    // A line for each token, its number the token's.
+    // One token per line; its id is the line number from 0.
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let lines = text.strip_suffix('\n').unwrap_or(&text);
     let vocabulary: Map<String, Value> = lines
@@ -242,7 +242,8 @@ fn word_piece(path: &Path, added: &[(u32, String)], settings: &TokenizerSettings
     }))
 }
 
-/// Special tokens of the vocabulary and tokens added behind it, as tokenizer.json lists them: ascending.
+/// Special tokens of the vocabulary and tokens added after it, as tokenizer.json lists them:
+/// ascending by id.
 fn added_json(
     vocabulary: &Map<String, Value>,
     specials: &[&String],
@@ -288,7 +289,7 @@ fn added_tokens(folder: &Path) -> Result<Vec<(u32, String)>> {
         .map(|(token, id)| {
             let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
             id.map(|id| (id, token.clone()))
-                .ok_or_else(|| found.wrong(token, "the number of a token", "something else"))
+                .ok_or_else(|| found.wrong(token, "the id of a token", "something else"))
         })
         .collect()
 }

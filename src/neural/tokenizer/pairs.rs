@@ -6,11 +6,13 @@ use super::assemble::{longest_first, windows};
 use super::{Tokenizer, Tokens, room_for};
 
 impl Tokenizer {
-    /// The tokens of two texts in as many pairs as it takes to have all of the second: each of at most `limit` tokens with special
-    /// tokens, with the first text and a window of the second. Each window begins with the last `overlap` tokens of the one before, or with fewer where
-    /// the first text leaves little room.
+    /// The tokens of two texts in as many pairs as all of the second needs: each of at most `limit`
+    /// tokens with special tokens, with the first text and a window of the second. Each window
+    /// begins with the last `overlap` tokens of the one before, or with fewer where the first text
+    /// leaves little room.
     ///
-    /// The first pair is that of [`Tokenizer::encode_pair`]; if that has all of the second text, it is the only one.
+    /// The first pair is that of [`Tokenizer::encode_pair`]; if that has all of the second text, it
+    /// is the only one.
     ///
     /// ```
     /// # use esparsa::neural::{ModelConfig, Tokenizer};

@@ -1,29 +1,30 @@
-//! Long texts, cut where no token can reach across.
+//! Long texts in pieces, split where no token can span the split.
 //!
-//! Tokenizing needs some hundred bytes of memory for each byte until it is done, and truncation throws most of a long text away. Where
-//! a tokenizer splits at every space anyway, a text can be cut before a space between two letters or digits: the tokens of the pieces, one after
-//! another, are those of the whole. Some split before punctuation too, which matters for languages without spaces. A text that cannot be cut for
-//! 256 KiB is cut anywhere, which may change the tokens at that place.
+//! Tokenizing needs some hundred bytes of memory for each byte of a text, and truncation discards
+//! most of a long text. If a tokenizer splits at every space, a text can be split before a space
+//! between two letters or digits: the tokens of the pieces, one after another, are those of the
+//! whole. Some tokenizers split before punctuation too, which matters for languages without spaces.
+//! A text without such a place in 256 KiB is split anywhere, which may change the tokens there.
 
 use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::metaspace::PrependScheme;
 
-/// The least bytes of a piece, if it is not the last.
-const LONG_PIECE: usize = 32 << 10;
-/// The same where few tokens are wanted.
-const SHORT_PIECE: usize = 1 << 10;
-/// Bytes a token, rather too many than too few.
+/// Min bytes of a piece but the last.
+const MIN_PIECE: usize = 32 << 10;
+/// The same where few tokens are needed.
+const MIN_SHORT_PIECE: usize = 1 << 10;
+/// Bytes per token, an estimate on the high side.
 const TOKEN_BYTES: usize = 8;
-/// The most bytes of a piece.
-const LONGEST_PIECE: usize = 256 << 10;
-/// Marks that stand between words where there may be no space.
+/// Max bytes of a piece.
+const MAX_PIECE: usize = 256 << 10;
+/// Punctuation between words that may have no space around it.
 const MARKS: [char; 11] = [',', '.', ';', ':', '!', '?', '。', '、', '，', '！', '？'];
 
 /// Where a tokenizer's texts may be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cuts {
-    /// Nowhere, if it can be helped.
+    /// Nowhere, except in a text that would be too long otherwise.
     Nowhere,
     /// Before spaces.
     Spaces,
@@ -33,18 +34,18 @@ pub(super) enum Cuts {
 
 /// The pieces of a text: the text itself if it is short or may not be cut.
 pub(super) fn pieces(text: &str, cuts: Cuts, enough: Option<usize>) -> impl Iterator<Item = &str> {
-    let least = match enough {
+    let min = match enough {
         Some(tokens) => tokens
             .saturating_mul(TOKEN_BYTES)
-            .clamp(SHORT_PIECE, LONG_PIECE),
-        None => LONG_PIECE,
+            .clamp(MIN_SHORT_PIECE, MIN_PIECE),
+        None => MIN_PIECE,
     };
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
-        let most = boundary(text, LONGEST_PIECE);
-        let cut = cut_after(&text[..most], cuts, least);
-        let cut = cut.or((most < text.len()).then_some(most));
+        let max = boundary(text, MAX_PIECE);
+        let cut = cut_after(&text[..max], cuts, min);
+        let cut = cut.or((max < text.len()).then_some(max));
         let (piece, after) = match cut {
             Some(cut) => (&text[..cut], Some(&text[cut..])),
             None => (text, None),
@@ -54,13 +55,13 @@ pub(super) fn pieces(text: &str, cuts: Cuts, enough: Option<usize>) -> impl Iter
     })
 }
 
-/// The first place from byte `least` on where a text may be cut. Blanks other than single spaces are left alone: at the beginning of a text some
-/// tokenizers add one to them or take some away.
-fn cut_after(text: &str, cuts: Cuts, least: usize) -> Option<usize> {
-    if cuts == Cuts::Nowhere || least >= text.len() {
+/// The first place from byte `min` on where a text may be cut. Runs of blanks are not cut: at the
+/// start of a text some tokenizers add a space or strip some.
+fn cut_after(text: &str, cuts: Cuts, min: usize) -> Option<usize> {
+    if cuts == Cuts::Nowhere || min >= text.len() {
         return None;
     }
-    let from = boundary(text, least);
+    let from = boundary(text, min);
     let mut before = text[..from].chars().next_back();
     let mut letters = text[from..].char_indices().peekable();
     while let Some((at, letter)) = letters.next() {
@@ -71,7 +72,7 @@ fn cut_after(text: &str, cuts: Cuts, least: usize) -> Option<usize> {
         let is_cut = match letter {
             ' ' => is_between,
             mark if cuts == Cuts::SpacesAndMarks && MARKS.contains(&mark) => {
-                is_between && before.is_some_and(is_plain_letter)
+                is_between && before.is_some_and(is_base_letter)
             }
             _ => false,
         };
@@ -83,23 +84,24 @@ fn cut_after(text: &str, cuts: Cuts, least: usize) -> Option<usize> {
     None
 }
 
-/// The last place up to byte `most` where a character begins.
-fn boundary(text: &str, most: usize) -> usize {
-    let most = most.min(text.len());
-    // Characters have four bytes at most; 0 is always a boundary.
-    (0..=most)
+/// The last place up to byte `max` where a character begins.
+fn boundary(text: &str, max: usize) -> usize {
+    let max = max.min(text.len());
+    // Characters have at most four bytes, so that the loop is short; 0 is always a boundary.
+    (0..=max)
         .rev()
         .find(|at| text.is_char_boundary(*at))
         .unwrap_or(0)
 }
 
-/// Letters and digits that are no marks on others, for which some tokenizers have rules of their own.
-fn is_plain_letter(letter: char) -> bool {
+/// Letters and digits without combining marks, for which some tokenizers have rules of their own.
+fn is_base_letter(letter: char) -> bool {
     letter.is_ascii_alphanumeric()
         || matches!(letter, 'ぁ'..='ゖ' | 'ァ'..='ヺ' | '一'..='\u{9fff}' | '가'..='힣')
 }
 
-/// Where texts for this tokenizer may be cut: it must split there, and treat the beginning of a text as what follows a cut.
+/// Where texts for this tokenizer may be cut: it must split there, and treat the beginning of a
+/// text as what follows a cut.
 pub(super) fn cuts(tokenizer: &tokenizers::Tokenizer) -> Cuts {
     let Some(split) = tokenizer.get_pre_tokenizer() else {
         return Cuts::Nowhere;
@@ -132,7 +134,8 @@ fn splits_at_marks(split: &PreTokenizerWrapper) -> bool {
     }
 }
 
-/// Whether the normalizer takes away spaces at the beginning; `None` if it does something else there.
+/// Whether the normalizer strips spaces at the start of a text; `None` if it does something else
+/// there.
 fn strips_left(normalizer: &NormalizerWrapper) -> Option<bool> {
     match normalizer {
         NormalizerWrapper::Prepend(_) | NormalizerWrapper::ByteLevel(_) => None,
@@ -220,7 +223,7 @@ mod tests {
             assert_eq!(all.concat(), text);
             assert!(
                 all.iter()
-                    .all(|piece| piece.len() <= LONGEST_PIECE && !piece.is_empty())
+                    .all(|piece| piece.len() <= MAX_PIECE && !piece.is_empty())
             );
         }
     }

@@ -1,4 +1,4 @@
-//! What `tokenizer_config.json` and its companions say.
+//! The settings in `tokenizer_config.json` and the files that belong to it.
 
 use std::path::Path;
 
@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::error::Result;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 
-/// The settings beside a tokenizer's vocabulary that matter here; `None` where nothing is said.
+/// The settings of a tokenizer outside of its vocabulary; `None` where the files do not say.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TokenizerSettings {
     /// The class in Python.
@@ -17,16 +17,16 @@ pub(crate) struct TokenizerSettings {
     pub(super) strips_accents: Option<bool>,
     pub(super) splits_chinese: Option<bool>,
     pub(super) adds_space: Option<bool>,
-    /// Texts that are too long lose their beginning.
+    /// Texts that are too long are truncated on the left.
     pub(super) keeps_end: bool,
-    /// False if the model is not given token types.
+    /// False if the model gets no token types.
     pub(super) gives_types: bool,
     pub(super) unknown: Option<String>,
     pub(super) separator: Option<String>,
     pub(super) padding: Option<String>,
     pub(super) classifier: Option<String>,
     pub(super) mask: Option<String>,
-    /// Whether the mask takes the spaces before it with it.
+    /// Whether the mask absorbs the spaces before it.
     pub(super) mask_takes_spaces: Option<bool>,
     pub(crate) max_tokens: Option<usize>,
 }
@@ -37,7 +37,7 @@ impl TokenizerSettings {
             gives_types: true,
             ..Self::default()
         };
-        // What stands in tokenizer_config.json wins over the older file.
+        // tokenizer_config.json overrides the older file.
         for file in ["special_tokens_map.json", "tokenizer_config.json"] {
             if let Some(found) = Settings::read_if_there(&folder.join(file))? {
                 settings.add_specials(&found)?;
@@ -87,7 +87,7 @@ impl TokenizerSettings {
         if let Some(inputs) = found.texts("model_input_names")? {
             self.gives_types = inputs.iter().any(|name| name == "token_type_ids");
         }
-        // Where there is no limit, a number of thirty digits is written.
+        // `transformers` writes a number of thirty digits for no limit.
         if let Some(limit) = found.number("model_max_length")?
             && (1.0..1e9).contains(&limit)
         {
@@ -96,7 +96,8 @@ impl TokenizerSettings {
         Ok(())
     }
 
-    /// True for the classes in Python that set BERT's normalizer from these settings, whatever `tokenizer.json` says.
+    /// True for the classes in Python that set BERT's normalizer from these settings, in spite of
+    /// `tokenizer.json`.
     pub(super) fn is_of_bert(&self) -> bool {
         self.is_of_class(&["BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer"])
     }

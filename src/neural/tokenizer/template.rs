@@ -1,4 +1,5 @@
-//! Where special tokens stand, learned from the tokenizer's own post-processor by giving it a text of one marked token.
+//! The places of special tokens, learned from the tokenizer's post-processor by running it on a
+//! text of one marked token.
 
 use serde_json::Value;
 use tokenizers::{Encoding, PostProcessor};
@@ -9,7 +10,7 @@ use super::Tokens;
 const FIRST: u32 = u32::MAX;
 const SECOND: u32 = u32::MAX - 1;
 
-/// What stands around the tokens of one text.
+/// The special tokens around the tokens of one text.
 #[derive(Debug)]
 pub(super) struct Template {
     pub(super) before: Tokens,
@@ -17,7 +18,7 @@ pub(super) struct Template {
     after: Tokens,
 }
 
-/// What stands around the tokens of two texts.
+/// The special tokens around the tokens of two texts.
 #[derive(Debug)]
 pub(super) struct PairTemplate {
     before: Tokens,
@@ -61,7 +62,7 @@ impl PairTemplate {
         let first = place(&tokens, FIRST)?;
         let second = place(&tokens, SECOND)?;
         if first > second {
-            return Err("expected the first text before the second, found it behind".to_owned());
+            return Err("expected the first text before the second, found it after".to_owned());
         }
         Ok(Self {
             before: part(&tokens, 0, first),
@@ -113,7 +114,7 @@ fn process(
     second: Option<Encoding>,
 ) -> Result<Tokens, String> {
     let Some(processor) = tokenizer.get_post_processor() else {
-        // Without a processor texts stand bare, one behind the other.
+        // Without a post-processor there are no special tokens: the texts follow one another.
         return Ok(match second {
             None => Tokens {
                 ids: vec![FIRST],
@@ -135,14 +136,15 @@ fn process(
     })
 }
 
-/// Refuses a template with a special token that it does not define, for which the crate `tokenizers` would panic.
+/// Refuses a template with a special token that it does not define, for which the crate
+/// `tokenizers` would panic.
 fn check(processor: &Value) -> Result<(), String> {
     let list = |key: &str| processor[key].as_array().into_iter().flatten();
     for part in list("single").chain(list("pair")) {
         let id = part["SpecialToken"]["id"].as_str();
         if let Some(id) = id.filter(|id| processor["special_tokens"].get(id).is_none()) {
             return Err(format!(
-                "the post-processor has the special token `{id}` without saying what it is"
+                "expected a definition of the post-processor's special token `{id}`, found none"
             ));
         }
     }

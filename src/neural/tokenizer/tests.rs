@@ -3,7 +3,7 @@ use std::fs;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::super::json::Settings;
+use super::super::settings::Settings;
 use super::*;
 
 mod files;
@@ -279,7 +279,10 @@ fn tokens_of_pieces_are_those_of_the_whole() {
             cut += usize::from(tokenizer.cuts > Cuts::Nowhere);
             let text = odd_text(800);
             let whole = tokenizer.inner.encode_fast(text.as_str(), false).unwrap();
-            same(&tokenizer.encode_plain(&text).unwrap(), whole.get_ids());
+            same(
+                &tokenizer.encode_without_special_tokens(&text).unwrap(),
+                whole.get_ids(),
+            );
             let few = tokenizer.truncated(&text, 700).unwrap();
             same(&few.ids[..699], &whole.get_ids()[..699]);
         }
@@ -293,7 +296,10 @@ fn tokens_of_pieces_are_those_of_the_whole() {
         "語語。é、語,b\u{301}.c 1,5".repeat(3_000)
     );
     let whole = tokenizer.inner.encode_fast(text.as_str(), false).unwrap();
-    same(&tokenizer.encode_plain(&text).unwrap(), whole.get_ids());
+    same(
+        &tokenizer.encode_without_special_tokens(&text).unwrap(),
+        whole.get_ids(),
+    );
 }
 
 #[test]
@@ -342,14 +348,31 @@ fn a_megabyte_costs_what_its_bytes_cost() {
     let tokenizer = bert(json!({}));
     let mixed = odd_text(20_000);
     assert!(mixed.len() > 1 << 20);
-    assert!(tokenizer.encode_plain(&mixed).unwrap().len() > 300_000);
-    assert_eq!(tokenizer.encode_plain(&"a".repeat(1 << 17)).unwrap(), [1]);
+    assert!(
+        tokenizer
+            .encode_without_special_tokens(&mixed)
+            .unwrap()
+            .len()
+            > 300_000
+    );
     assert_eq!(
-        tokenizer.encode_plain(&"語".repeat(1 << 18)).unwrap().len(),
+        tokenizer
+            .encode_without_special_tokens(&"a".repeat(1 << 17))
+            .unwrap(),
+        [1]
+    );
+    assert_eq!(
+        tokenizer
+            .encode_without_special_tokens(&"語".repeat(1 << 18))
+            .unwrap()
+            .len(),
         1 << 18
     );
     assert_eq!(
-        tokenizer.encode_plain(&",".repeat(1 << 18)).unwrap().len(),
+        tokenizer
+            .encode_without_special_tokens(&",".repeat(1 << 18))
+            .unwrap()
+            .len(),
         1 << 18
     );
 }

@@ -1,6 +1,6 @@
-//! The many names of one tensor.
+//! The names that one tensor has in different files.
 
-/// What wrappers put before everything.
+/// Prefixes that wrappers put before all names.
 const OUTER: [&str; 6] = [
     "",
     "model.",
@@ -9,7 +9,7 @@ const OUTER: [&str; 6] = [
     "0.auto_model.",
     "0.model.",
 ];
-/// What classes with a head put before the names of the transformer under it.
+/// Prefixes that classes with a head put before the names of their transformer.
 const BASE: [&str; 8] = [
     "",
     "bert.",
@@ -20,12 +20,12 @@ const BASE: [&str; 8] = [
     "transformer.",
     "encoder.",
 ];
-/// How many near names an error lists.
+/// The number of near names that an error lists.
 const NEAR: usize = 3;
-/// How many names are compared to find them; published models have hundreds.
+/// The max number of names that are compared to find them; published models have hundreds.
 const COMPARED: usize = 10_000;
 
-/// All names under which `name` may stand in a file, the likeliest first.
+/// All names that `name` may have in a file, the likeliest first.
 pub(super) fn spellings(name: &str) -> impl Iterator<Item = String> {
     let own = [Some(name.to_owned()), old_norm(name), shared(name)];
     own.into_iter().flatten().flat_map(|name| {
@@ -36,7 +36,7 @@ pub(super) fn spellings(name: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// What files converted from TensorFlow call the weight and the bias of a norm.
+/// The names of a norm's weight and bias in files that were converted from TensorFlow.
 fn old_norm(name: &str) -> Option<String> {
     let (rest, last) = name.rsplit_once('.')?;
     let (_, owner) = rest.rsplit_once('.').unwrap_or(("", rest));
@@ -55,7 +55,7 @@ fn shared(name: &str) -> Option<String> {
     (name == "shared.weight").then(|| "encoder.embed_tokens.weight".to_owned())
 }
 
-/// The names most like `name`, in quotes.
+/// The names nearest to `name`, in quotes.
 pub(super) fn near<'a>(name: &str, names: impl Iterator<Item = &'a String>) -> Vec<String> {
     let mut ranked: Vec<(usize, &String)> = names
         .take(COMPARED)
@@ -69,11 +69,12 @@ pub(super) fn near<'a>(name: &str, names: impl Iterator<Item = &'a String>) -> V
         .collect()
 }
 
-/// The number of changed, added and left out bytes (Levenshtein) between two names; only their ends are looked at if they are very long.
+/// The Levenshtein distance in bytes between two names; of very long names only the ends are
+/// compared.
 fn distance(a: &[u8], b: &[u8]) -> usize {
-    const LONGEST: usize = 128;
-    let a = &a[a.len().saturating_sub(LONGEST)..];
-    let b = &b[b.len().saturating_sub(LONGEST)..];
+    const MAX_BYTES: usize = 128;
+    let a = &a[a.len().saturating_sub(MAX_BYTES)..];
+    let b = &b[b.len().saturating_sub(MAX_BYTES)..];
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
         let mut diagonal = row[0];

@@ -1,11 +1,12 @@
 use std::fs;
 
+use safetensors::tensor::TensorView;
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
 
-/// A file of a header and data, however wrong.
+/// A file of any header and data, right or wrong.
 fn file_bytes(header: &str, data: &[u8]) -> Vec<u8> {
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.as_bytes());
@@ -26,19 +27,17 @@ fn f32_bytes(values: &[f32]) -> Vec<u8> {
         .collect()
 }
 
-/// A file of f32 vectors.
+/// A file of f32 vectors, as the crate `safetensors` writes it.
 fn vectors(tensors: &[(&str, &[f32])]) -> Vec<u8> {
-    let mut header = serde_json::Map::new();
-    let mut data = Vec::new();
-    for (name, values) in tensors {
-        let start = data.len();
-        data.extend(f32_bytes(values));
-        header.insert(
-            (*name).to_owned(),
-            json!({"dtype": "F32", "shape": [values.len()], "data_offsets": [start, data.len()]}),
-        );
-    }
-    file_bytes(&serde_json::Value::Object(header).to_string(), &data)
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(_, values)| f32_bytes(values))
+        .collect();
+    let views = tensors.iter().zip(&bytes).map(|((name, values), bytes)| {
+        let view = TensorView::new(Dtype::F32, vec![values.len()], bytes).unwrap();
+        (*name, view)
+    });
+    safetensors::serialize(views, None).unwrap()
 }
 
 fn refused(bytes: &[u8]) -> String {
@@ -49,7 +48,7 @@ fn refused(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn values_of_all_three_types_are_read() {
+fn values_of_all_three_dtypes_are_read() {
     let header = json!({
         "__metadata__": {"format": "pt"},
         "a": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]},
@@ -128,7 +127,7 @@ fn a_missing_tensor_names_its_nearest() {
 }
 
 #[test]
-fn another_shape_names_both() {
+fn an_error_of_shapes_names_both() {
     let folder = folder_with(&vectors(&[("bert.a", &[1.0, 2.0])]));
     let weights = Weights::open(folder.path()).unwrap();
     let message = weights.tensor("a", &[2, 1]).unwrap_err().to_string();
@@ -139,7 +138,7 @@ fn another_shape_names_both() {
 }
 
 #[test]
-fn another_type_is_refused_when_it_is_asked_for() {
+fn a_dtype_that_is_no_float_is_refused_when_the_tensor_is_read() {
     let header = json!({"ids": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]}});
     let folder = folder_with(&file_bytes(&header.to_string(), &[0; 8]));
     let weights = Weights::open(folder.path()).unwrap();
@@ -148,7 +147,7 @@ fn another_type_is_refused_when_it_is_asked_for() {
 }
 
 #[test]
-fn numbers_that_are_not_finite_are_named_with_their_place() {
+fn values_that_are_not_finite_are_named_with_their_coordinates() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let header = json!({"w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}});
         let data = f32_bytes(&[0.0, 1.0, 2.0, 3.0, bad, 5.0]);
@@ -163,7 +162,7 @@ fn numbers_that_are_not_finite_are_named_with_their_place() {
 }
 
 #[test]
-fn the_fingerprint_knows_contents_and_not_their_order() {
+fn the_fingerprint_depends_on_contents_and_not_on_their_order() {
     let print = |bytes: &[u8]| {
         let folder = folder_with(bytes);
         Weights::open(folder.path()).unwrap().fingerprint().unwrap()
@@ -222,7 +221,7 @@ fn a_huge_header_length_is_refused_before_memory_is_taken() {
 }
 
 #[test]
-fn a_pointer_of_git_lfs_is_told_from_damage() {
+fn a_pointer_of_git_lfs_is_not_reported_as_damage() {
     let message = refused(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n");
     assert!(message.contains("git lfs pull"), "{message}");
 }
@@ -292,6 +291,52 @@ fn headers_that_lie_are_refused() {
         let message = refused(&file_bytes(header, &[0; 8]));
         assert!(message.contains(ONE_FILE), "{case}: {message}");
     }
+}
+
+#[test]
+fn a_header_that_lies_about_a_tensor_is_refused_with_the_name_of_the_tensor() {
+    let first = r#""first":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+    for (second, expected) in [
+        (
+            r#"{"dtype":"F32","shape":[2],"data_offsets":[4,8]}"#,
+            "the shape [2] of F32, found 4 bytes",
+        ),
+        (
+            r#"{"dtype":"F4","shape":[3],"data_offsets":[4,8]}"#,
+            "the shape [3] of F4, found 4 bytes",
+        ),
+        (
+            r#"{"dtype":"F16","shape":[9223372036854775808,4],"data_offsets":[4,8]}"#,
+            "the shape [9223372036854775808, 4] of F16, found 4 bytes",
+        ),
+        (
+            r#"{"dtype":"F32","shape":[1],"data_offsets":[2,6]}"#,
+            "found a gap or an overlap",
+        ),
+        (
+            r#"{"dtype":"F33","shape":[1],"data_offsets":[4,8]}"#,
+            "unknown variant `F33`",
+        ),
+        (
+            r#"{"dtype":"F32","data_offsets":[4,8]}"#,
+            "missing field `shape`",
+        ),
+    ] {
+        let header = format!(r#"{{{first},"second":{second}}}"#);
+        let message = refused(&file_bytes(&header, &[0; 8]));
+        assert!(message.contains("tensor `second`"), "{message}");
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn a_tensor_at_an_odd_offset_is_read() {
+    let header = r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"F32","shape":[1],"data_offsets":[1,5]}}"#;
+    let mut data = vec![9];
+    data.extend(f32_bytes(&[-2.5]));
+    let folder = folder_with(&file_bytes(header, &data));
+    let weights = Weights::open(folder.path()).unwrap();
+    assert_eq!(weights.tensor("b", &[1]).unwrap(), [-2.5]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use esparsa::store::{Directory, Memory};
 use esparsa::{
-    Calibration, CalibrationPoint, DenseElement, DenseMetric, Document, Index, IndexOptions,
-    IndexWriter, MergePolicy, ModelIdentity, Schema, SparseLayout, WriterOptions,
+    Calibration, CalibrationPoint, Dense, DenseElement, Document, Index, IndexOptions, IndexWriter,
+    MergePolicy, ModelIdentity, Schema, Sparse, SparseLayout, Text, WriterOptions,
 };
 
 /// Files by name.
@@ -21,31 +21,24 @@ const BARE: u32 = 7;
 const MANY: u32 = 8_200;
 
 pub fn schema() -> Schema {
-    let schema = Schema::new().text("text", "simple").unwrap();
-    let schema = schema.sparse("impacts", 2.55).unwrap();
-    let schema = schema.sparse_max_weight("impacts", 2.55).unwrap();
-    let schema = schema
-        .sparse_layout("impacts", SparseLayout::Tiers)
-        .unwrap();
-    // Lists of numbered terms are cut at ranges.
-    let schema = schema.sparse_numbered("numbered", 1.0).unwrap();
-    let mut schema = schema.stored("source").unwrap();
-    for (name, dimensions, element, metric) in [
-        ("single", 5, DenseElement::F32, DenseMetric::InnerProduct),
-        ("half", 33, DenseElement::F16, DenseMetric::Cosine),
-        ("byte", 70, DenseElement::I8, DenseMetric::InnerProduct),
-    ] {
-        schema = schema.dense(name, dimensions).unwrap();
-        schema = schema.dense_element(name, element).unwrap();
-        schema = schema.dense_metric(name, metric).unwrap();
-    }
     let model = |name: &str, fingerprint| ModelIdentity {
         name: name.into(),
         fingerprint,
     };
-    let schema = schema.model("impacts", model("sparse", 1)).unwrap();
-    let fingerprint = 0x0123_4567_89AB_CDEF_FEDC_BA98_7654_3210;
-    schema.model("half", model("médio", fingerprint)).unwrap()
+    let impacts = Sparse::new().max_weight(2.55).layout(SparseLayout::Tiers);
+    let half = Dense::new(33).element(DenseElement::F16).cosine();
+    let half = half.model(model("médio", 0x0123_4567_89AB_CDEF_FEDC_BA98_7654_3210));
+    Schema::builder()
+        .text("text", Text::new())
+        .sparse("impacts", impacts.model(model("sparse", 1)))
+        // Lists of numbered terms are cut at ranges.
+        .sparse("numbered", Sparse::new().expected_max(1.0).numbered())
+        .stored("source")
+        .dense("single", Dense::new(5))
+        .dense("half", half)
+        .dense("byte", Dense::new(70).element(DenseElement::I8))
+        .build()
+        .unwrap()
 }
 
 /// Numbers of many sizes, and one that is the greatest.

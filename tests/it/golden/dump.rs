@@ -58,6 +58,8 @@ fn file(container: &Container) -> Value {
     json!({
         "length": stamp.length,
         "fingerprint": stamp.fingerprint,
+        "required": container.capabilities().required,
+        "optional": container.capabilities().optional,
         "sections": sections.collect::<Vec<_>>(),
     })
 }
@@ -65,31 +67,25 @@ fn file(container: &Container) -> Value {
 fn manifest_contents(manifest: &Manifest) -> Value {
     let fields = manifest.schema.fields().iter().map(|field| {
         let mut found = match &field.options {
-            FieldOptions::Text {
-                analyzer,
-                revision,
-                bm25,
-            } => {
-                let (k1, b) = (bm25.k1.to_bits(), bm25.b.to_bits());
+            FieldOptions::Text(text) => {
+                let (k1, b) = (text.bm25.k1.to_bits(), text.bm25.b.to_bits());
+                let (analyzer, revision) = (&text.analyzer, text.revision);
                 json!({
                     "kind": "text", "analyzer": analyzer, "revision": revision, "k1_bits": k1, "b_bits": b
                 })
             }
-            FieldOptions::Sparse {
-                scale,
-                clamps,
-                terms,
-                layout,
-            } => {
-                let terms = match terms {
+            FieldOptions::Sparse(sparse) => {
+                let terms = match sparse.terms {
                     SparseTerms::Strings => "strings",
                     SparseTerms::Numbers => "numbers",
+                    other => panic!("the golden index has no such terms: {other:?}"),
                 };
-                let layout = match layout {
+                let layout = match sparse.layout {
                     SparseLayout::Ranges => "ranges",
                     SparseLayout::Tiers => "tiers",
+                    other => panic!("the golden index has no such layout: {other:?}"),
                 };
-                let bits = scale.to_bits();
+                let (bits, clamps) = (sparse.scale.to_bits(), sparse.clamps);
                 json!({
                     "kind": "sparse",
                     "scale_bits": bits,
@@ -98,32 +94,33 @@ fn manifest_contents(manifest: &Manifest) -> Value {
                     "clamps": clamps,
                 })
             }
-            FieldOptions::Stored => json!({ "kind": "stored" }),
-            FieldOptions::Dense {
-                dimensions,
-                element,
-                metric,
-            } => {
-                let element = match element {
+            FieldOptions::Stored(_) => json!({ "kind": "stored" }),
+            FieldOptions::Dense(dense) => {
+                let element = match dense.element {
                     DenseElement::F32 => "f32",
                     DenseElement::F16 => "f16",
                     DenseElement::I8 => "i8",
+                    other => panic!("the golden index has no such dtype: {other:?}"),
                 };
-                let metric = match metric {
+                let metric = match dense.metric {
                     DenseMetric::InnerProduct => "inner-product",
                     DenseMetric::Cosine => "cosine",
+                    other => panic!("the golden index has no such metric: {other:?}"),
                 };
+                let dimensions = dense.dimensions;
                 json!({ "kind": "dense", "dimensions": dimensions, "element": element, "metric": metric })
             }
             other => panic!("the golden index has no such field: {other:?}"),
         };
         found["number"] = field.number.into();
         found["name"] = field.name.as_str().into();
-        let model = field.model.as_ref().map(|model| {
+        let model = field.options.model().map(|model| {
             let fingerprint = format!("{:032x}", model.fingerprint);
             json!({ "name": model.name, "fingerprint": fingerprint })
         });
         found["model"] = model.into();
+        assert!(field.unknown.is_empty());
+        found["unknown"] = json!([]);
         found
     });
     let segments = manifest.segments.iter().map(|segment| {
@@ -182,8 +179,8 @@ fn segment_contents(segment: &SnapshotSegment, schema: &Schema) -> Value {
     json!({
         "file": reader.container().file(),
         "documents": reader.documents(),
-        "reordered": reader.info().reordered,
-        "fields": reader.fields().iter().map(|(n, f)| field(reader, *n, f, schema)).collect::<Vec<_>>(),
+        "reordered": reader.is_reordered(),
+        "fields": reader.fields().iter().filter_map(|(n, f)| field(reader, *n, f, schema)).collect::<Vec<_>>(),
         "ids": ids,
         "stored": stored,
         "deleted": deleted,
@@ -200,7 +197,12 @@ fn printable(bytes: Vec<u8>) -> Value {
     }
 }
 
-fn field(segment: &SegmentReader, number: u32, reader: &FieldReader, schema: &Schema) -> Value {
+fn field(
+    segment: &SegmentReader,
+    number: u32,
+    reader: &FieldReader,
+    schema: &Schema,
+) -> Option<Value> {
     let statistics = segment.info().field(number).unwrap();
     let mut found = match reader {
         FieldReader::Text(text) => {
@@ -217,14 +219,14 @@ fn field(segment: &SegmentReader, number: u32, reader: &FieldReader, schema: &Sc
                 .options;
             let numbered = matches!(
                 options,
-                FieldOptions::Sparse {
-                    terms: SparseTerms::Numbers,
-                    ..
-                }
+                FieldOptions::Sparse(sparse) if sparse.terms == SparseTerms::Numbers
             );
             json!({ "kind": "sparse", "listed": sparse_terms(segment, sparse, numbered) })
         }
         FieldReader::Dense(vectors) => dense(vectors),
+        // Printed beside the fields.
+        FieldReader::Stored(_) => return None,
+        other => panic!("the golden index has no such field: {other:?}"),
     };
     found["field"] = statistics.field.into();
     found["terms"] = statistics.terms.into();
@@ -235,7 +237,8 @@ fn field(segment: &SegmentReader, number: u32, reader: &FieldReader, schema: &Sc
     found["rounded_up"] = statistics.rounded_up.into();
     found["base"] = statistics.base.into();
     found["has_parts"] = u8::from(statistics.has_parts).into();
-    found
+    found["codec"] = statistics.codec.into();
+    Some(found)
 }
 
 /// Numbers as they are kept: levels, or the bits of floating-point numbers.
@@ -354,7 +357,7 @@ fn range_list(list: &RangeList<'_>) -> Value {
     json!({
         "noted": NOTED_RANKS.map(|rank| list.impact_at_rank(rank)),
         "groups": groups.map(|g| json!([g.present(), g.first()])).collect::<Vec<_>>(),
-        "greatest": list.greatest_impacts(),
+        "greatest": list.max_impacts(),
         "ranges": ranges.collect::<Vec<_>>(),
         "documents": documents,
         "impacts": impacts,
@@ -366,7 +369,7 @@ fn tier(tier: &Tier<'_>, entry: &TermEntry) -> Value {
     let impacts: Vec<u8> = values.iter().map(|value| tier.impact(*value)).collect();
     // A single posting notes no greatest impact.
     if entry.document_frequency > 1 {
-        assert_eq!(impacts.iter().max(), Some(&tier.greatest_impact));
+        assert_eq!(impacts.iter().max(), Some(&tier.max_impact));
     }
     let mut found = json!({
         "greatest": impacts.iter().max(),
@@ -375,7 +378,7 @@ fn tier(tier: &Tier<'_>, entry: &TermEntry) -> Value {
         "impacts": impacts,
     });
     let table = tier.blocks.table().iter();
-    let blocks = table.map(|e| json!([e.last_document(), e.end(), e.greatest_impact()]));
+    let blocks = table.map(|e| json!([e.last_document(), e.end(), e.max_impact()]));
     let blocks: Vec<Value> = blocks.collect();
     if !blocks.is_empty() {
         found["blocks"] = blocks.into();

@@ -10,26 +10,29 @@ use esparsa::format::impact::{Impact, pack};
 use esparsa::segment::{FieldReader, SegmentReader};
 use esparsa::store::Memory;
 use esparsa::{
-    Algorithm, DenseElement, DenseMetric, Document, Index, IndexOptions, IndexWriter, MergePolicy,
-    ModelIdentity, Query, Result, Schema, SearchOptions, Snapshot, SparseLayout, WriterOptions,
+    Algorithm, Dense, DenseElement, DenseMetric, Document, Index, IndexOptions, IndexWriter,
+    MergePolicy, ModelIdentity, Query, Result, Schema, SearchOptions, Snapshot, Sparse,
+    SparseLayout, Text, WriterOptions,
 };
 
 pub fn schema() -> Schema {
-    let schema = Schema::new().text("text", "simple").unwrap();
-    let schema = schema.sparse("sparse", 2.0).unwrap();
-    let schema = schema.sparse("tiered", 2.0).unwrap();
-    let schema = schema.sparse_layout("tiered", SparseLayout::Tiers).unwrap();
-    let mut schema = schema.stored("source").unwrap();
+    let sparse = Sparse::new().expected_max(2.0);
+    let mut builder = Schema::builder()
+        .text("text", Text::new())
+        .sparse("sparse", sparse.clone())
+        .sparse("tiered", sparse.layout(SparseLayout::Tiers))
+        .stored("source");
     for (name, element, metric) in DENSE {
-        schema = schema.dense(name, DIMENSIONS).unwrap();
-        schema = schema.dense_element(name, element).unwrap();
-        schema = schema.dense_metric(name, metric).unwrap();
+        let mut options = Dense::new(DIMENSIONS).element(element).metric(metric);
+        if name == "byte" {
+            options = options.model(ModelIdentity {
+                name: "small".into(),
+                fingerprint: 0x1234_5678_9ABC_DEF0_1234,
+            });
+        }
+        builder = builder.dense(name, options);
     }
-    let model = ModelIdentity {
-        name: "small".into(),
-        fingerprint: 0x1234_5678_9ABC_DEF0_1234,
-    };
-    schema.model("byte", model).unwrap()
+    builder.build().unwrap()
 }
 
 /// Numbers of each vector.
@@ -157,6 +160,8 @@ pub fn questions(snapshot: &Snapshot) -> Vec<(Question, u64)> {
             }
             if let FieldReader::Dense(_) = parts {
                 all.push(Question::Vectors(place, field));
+            }
+            if parts.terms().is_none() {
                 continue;
             }
             all.push(Question::AllPostings(place, field));
@@ -242,7 +247,7 @@ pub fn ask(snapshot: &Snapshot, question: &Question) -> Result<u64> {
         }
         Question::Postings(place, field, term) => {
             if let Some((_, field)) = reader(place).fields().get(*field)
-                && let Some(terms) = dictionary(field)
+                && let Some(terms) = field.terms()
                 && let Some(entry) = terms.term(term)?
             {
                 postings(reader(place), field, &entry)?.hash(&mut digest);
@@ -261,26 +266,21 @@ pub fn ask(snapshot: &Snapshot, question: &Question) -> Result<u64> {
         }
         Question::Search(query, algorithm) => {
             let options = SearchOptions::new(7);
-            let options = algorithm.map_or(options, |a| options.algorithm(a));
-            for hit in snapshot.search_with(query, &options)?.hits {
-                (hit.id, hit.score.to_bits(), hit.address).hash(&mut digest);
+            let options = match algorithm {
+                Some(algorithm) => options.algorithm(*algorithm),
+                None => options,
+            };
+            for hit in &snapshot.search_with(query, &options)?.hits {
+                (hit.id()?, hit.score.to_bits(), hit.address).hash(&mut digest);
             }
         }
     }
     Ok(digest.finish())
 }
 
-fn dictionary(field: &FieldReader) -> Option<&esparsa::format::dictionary::Dictionary> {
-    match field {
-        FieldReader::Text(text) => Some(&text.terms),
-        FieldReader::Sparse(sparse) => Some(&sparse.terms),
-        FieldReader::Dense(_) => None,
-    }
-}
-
 fn terms(field: &FieldReader) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
-    let Some(terms) = dictionary(field) else {
+    let Some(terms) = field.terms() else {
         return found;
     };
     let mut terms = terms.iter();
@@ -305,7 +305,7 @@ type Postings = Vec<(u32, u32)>;
 
 fn all_postings(reader: &SegmentReader, field: &FieldReader) -> Result<Vec<(Vec<u8>, Postings)>> {
     let mut found = Vec::new();
-    let Some(terms) = dictionary(field) else {
+    let Some(terms) = field.terms() else {
         return Ok(found);
     };
     let mut terms = terms.iter();
@@ -339,7 +339,7 @@ fn postings(reader: &SegmentReader, field: &FieldReader, entry: &TermEntry) -> R
                 list.for_each(|document, steps| found.push((document, impact(steps))))?;
             }
         }
-        FieldReader::Dense(_) => {}
+        _ => {}
     }
     Ok(found)
 }

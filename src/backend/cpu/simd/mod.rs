@@ -95,7 +95,7 @@ impl Level {
     /// The name for people.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Scalar => "plain",
+            Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
         }
@@ -272,7 +272,7 @@ impl Bf16Unit {
         }
         #[cfg(not(target_arch = "x86_64"))]
         unreachable!(
-            "no unit is detected on this processor: {tile:p}",
+            "no bf16 unit is detected on this CPU: {tile:p}",
             tile = tile
         );
     }

@@ -52,8 +52,6 @@ const PARAMETER_INFO_DRIVER: i32 = 12040;
 #[derive(Clone, Copy)]
 pub(super) struct Function {
     pub(super) handle: CUfunction,
-    /// The size of its parameter structure in bytes, if the driver can tell.
-    pub(super) parameter_bytes: Option<usize>,
 }
 
 // SAFETY: driver handles may be used from any thread.
@@ -148,8 +146,9 @@ impl Context {
                 modules.entry(kernel.file).or_insert(module)
             }
         };
-        let name = CString::new(kernel.name)
-            .map_err(|_| Error::device(format!("{}: no name of a kernel", kernel.name)))?;
+        let name = CString::new(kernel.name).map_err(|_| {
+            Error::device(format!("{}: expected the name of a kernel", kernel.name))
+        })?;
         let mut handle = ptr::null_mut();
         // SAFETY: the module is loaded in the current context, the name is null-terminated, and the
         // pointer is writable.
@@ -157,10 +156,7 @@ impl Context {
             sys::cuModuleGetFunction(&mut handle, module.handle, name.as_ptr())
         })
         .map_err(|error| Error::device(format!("{}, {}: {error}", kernel.file, kernel.name)))?;
-        let function = Function {
-            handle,
-            parameter_bytes: self.parameter_bytes(kernel, handle)?,
-        };
+        let function = Function { handle };
         self.prepare(kernel, function)?;
         Ok(function)
     }
@@ -179,21 +175,6 @@ impl Context {
         Ok(Module { handle })
     }
 
-    /// The size of the kernel's parameter structure; `None` for drivers before CUDA 12.4, which
-    /// cannot tell.
-    fn parameter_bytes(&self, kernel: &Kernel, function: CUfunction) -> Result<Option<usize>> {
-        // The library is loaded at run time: calling a function that it lacks would panic.
-        if self.driver < PARAMETER_INFO_DRIVER {
-            return Ok(None);
-        }
-        let (mut offset, mut bytes) = (0, 0);
-        // SAFETY: the function is loaded in the current context, and both pointers are writable.
-        let result = unsafe { sys::cuFuncGetParamInfo(function, 0, &mut offset, &mut bytes) };
-        check("cuFuncGetParamInfo", result)
-            .map_err(|error| Error::device(format!("kernel {}: {error}", kernel.name)))?;
-        Ok(Some(bytes))
-    }
-
     /// Checks the kernel against its row in the table, and raises its limit of dynamic shared
     /// memory to the maximum: the default is 48 KB per block.
     fn prepare(&self, kernel: &Kernel, function: Function) -> Result<()> {
@@ -201,9 +182,24 @@ impl Context {
         let threads = attribute(function, A::CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)?;
         if threads < kernel.threads {
             return Err(Error::device(format!(
-                "{}, {}: expected a kernel of {} threads, found one of {threads} at most",
+                "{}, {}: expected a kernel for {} threads per block, found at most {threads}",
                 kernel.file, kernel.name, kernel.threads
             )));
+        }
+        // The library is loaded at run time: calling a function that it lacks would panic.
+        if self.driver >= PARAMETER_INFO_DRIVER {
+            let (mut offset, mut bytes) = (0, 0);
+            // SAFETY: the function is loaded in the current context, and both pointers are
+            // writable.
+            let result =
+                unsafe { sys::cuFuncGetParamInfo(function.handle, 0, &mut offset, &mut bytes) };
+            check("cuFuncGetParamInfo", result)?;
+            if bytes != kernel.parameter_bytes {
+                return Err(Error::device(format!(
+                    "{}, {}: expected {} bytes of parameters, found {bytes}",
+                    kernel.file, kernel.name, kernel.parameter_bytes
+                )));
+            }
         }
         let fixed = attribute(function, A::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES)?;
         let max = self.shared_bytes.saturating_sub(fixed);

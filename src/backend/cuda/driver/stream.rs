@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cudarc::driver::sys::{self, CUevent, CUgraphExec, CUstream};
 
 use super::context::{Context, check};
-use crate::backend::cuda::device::{Address, GpuGraph, GpuStream, Kernel};
+use crate::backend::cuda::device::{Address, GpuGraph, GpuStream, Kernel, MAX_PARAMETER_BYTES};
 use crate::error::{Error, Result};
 
 /// Bytes of one part of the upload ring, and of the download buffer.
@@ -17,12 +17,10 @@ const PART_BYTES: usize = 1 << 20;
 const PARTS: usize = 4;
 /// Uploads start at multiples of this in a part.
 const ALIGNMENT: usize = 256;
-/// The maximum size of kernel parameters that every supported driver accepts.
-const PARAMETER_BYTES: usize = 4096;
 
 /// A parameter structure, aligned as the driver and its tensor maps (64 bytes each) require.
 #[repr(align(128))]
-struct Parameters([u8; PARAMETER_BYTES]);
+struct Parameters([u8; MAX_PARAMETER_BYTES]);
 
 /// A CUDA stream.
 pub(super) struct DriverStream {
@@ -66,7 +64,7 @@ impl DriverStream {
     fn enter_outside_capture(&self, action: &str) -> Result<()> {
         match self.is_capturing.load(Ordering::Acquire) {
             true => Err(Error::device(format!(
-                "a queue that records cannot {action}"
+                "a stream cannot {action} during graph capture"
             ))),
             false => self.shared.context.enter(),
         }
@@ -86,22 +84,21 @@ impl GpuStream for DriverStream {
         }
         self.shared.context.enter()?;
         let function = self.shared.context.function(kernel)?;
-        let wanted = function.parameter_bytes.unwrap_or(parameters.len());
-        if parameters.len() != wanted || wanted > PARAMETER_BYTES {
+        if parameters.len() != kernel.parameter_bytes {
             return Err(Error::device(format!(
-                "kernel {}: expected {wanted} bytes of parameters ({PARAMETER_BYTES} at most), found {}",
+                "kernel {}: expected {} bytes of parameters, found {}",
                 kernel.name,
+                kernel.parameter_bytes,
                 parameters.len()
             )));
         }
-        let mut aligned = Parameters([0; PARAMETER_BYTES]);
+        let mut aligned = Parameters([0; MAX_PARAMETER_BYTES]);
         aligned.0[..parameters.len()].copy_from_slice(parameters);
         let mut pointers = [(&raw mut aligned).cast::<c_void>()];
         let [x, y, z] = grid;
-        // SAFETY: the function is loaded in the current context and has one parameter, whose bytes
-        // are copied before the call returns. The size was checked, or where the driver cannot
-        // tell, the buffer is as large as any parameter may be. Addresses are the caller's
-        // responsibility (see `device`).
+        // SAFETY: the function is loaded in the current context and has one parameter of this size,
+        // whose bytes are copied before the call returns. Addresses are the caller's responsibility
+        // (see `device`).
         let result = unsafe {
             let (threads, stream, none) = (kernel.threads, self.shared.stream, ptr::null_mut());
             sys::cuLaunchKernel(
@@ -187,12 +184,12 @@ impl GpuStream for DriverStream {
     }
 
     fn synchronize(&self) -> Result<()> {
-        self.enter_outside_capture("be waited for")?;
+        self.enter_outside_capture("be synchronized")?;
         self.shared.synchronize()
     }
 
     fn begin_capture(&self) -> Result<()> {
-        self.enter_outside_capture("record a second time")?;
+        self.enter_outside_capture("begin another capture")?;
         // Relaxed: memory may be allocated during capture, here and by other threads.
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
         // SAFETY: the stream is alive and is not the default stream.
@@ -205,9 +202,7 @@ impl GpuStream for DriverStream {
 
     fn end_capture(&self) -> Result<Box<dyn GpuGraph>> {
         if !self.is_capturing.swap(false, Ordering::AcqRel) {
-            return Err(Error::device(
-                "a queue ended a recording that it did not begin",
-            ));
+            return Err(Error::device("a graph capture ended that was not begun"));
         }
         self.shared.context.enter()?;
         let mut graph = ptr::null_mut();

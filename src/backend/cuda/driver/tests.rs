@@ -5,7 +5,7 @@ use crate::backend::cuda::sources::KERNELS;
 
 fn gpu() -> Option<Driver> {
     if !matches!(Driver::count(), Ok(1..)) {
-        println!("skipped: no card");
+        println!("skipped: no GPU");
         return None;
     }
     // The GPU is too old, or there is no NVRTC.
@@ -33,12 +33,12 @@ fn a_machine_without_a_driver_says_what_to_do() {
 }
 
 #[test]
-fn a_card_that_is_not_there_is_named() {
+fn a_missing_gpu_is_named() {
     let Ok(count) = Driver::count() else {
         return;
     };
     let text = Driver::open(count).err().unwrap().to_string();
-    assert!(text.contains(&format!("of number {count}")), "{text}");
+    assert!(text.contains(&format!("with number {count}")), "{text}");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn too_much_memory_is_an_error_of_its_own() {
 }
 
 #[test]
-fn recordings_are_done_when_they_are_replayed() {
+fn captured_work_runs_when_the_graph_is_launched() {
     let Some(device) = gpu() else {
         return;
     };

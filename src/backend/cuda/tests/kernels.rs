@@ -39,7 +39,7 @@ pub(super) fn close(
 ) -> std::result::Result<(), String> {
     if found.len() != expected.len() {
         return Err(format!(
-            "{} numbers instead of {}",
+            "{} values instead of {}",
             found.len(),
             expected.len()
         ));
@@ -48,14 +48,14 @@ pub(super) fn close(
     for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
         let max_error = (found - expected).abs();
         if max_error.is_nan() || max_error > within * size {
-            return Err(format!("number {place}: {found} instead of {expected}"));
+            return Err(format!("value {place}: {found} instead of {expected}"));
         }
     }
     Ok(())
 }
 
 #[test]
-fn products_of_every_layout_equal_plain_ones() {
+fn products_of_every_layout_equal_scalar_ones() {
     for (schedule, shape) in [[130, 70, 33], [1, 1, 1], [64, 128, 96], [37, 200, 129]]
         .into_iter()
         .enumerate()
@@ -119,7 +119,7 @@ fn products_of_every_layout_equal_plain_ones() {
 }
 
 #[test]
-fn places_are_the_first_rows_of_the_greatest_logits() {
+fn argmax_is_the_first_row_of_the_maximum_logit() {
     let (rows, columns, terms) = (150, 24, 140);
     let starts = [0_u32, 3, 3, 90, 150];
     let (x, decoder) = (

@@ -73,7 +73,7 @@ fn hidden_states_of_every_family_are_near_the_reference() {
 }
 
 #[test]
-fn replayed_batches_give_what_others_give() {
+fn graph_launches_equal_direct_launches() {
     for name in ["bert", "t5", "deberta"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/neural/models")
@@ -115,7 +115,7 @@ fn replayed_batches_give_what_others_give() {
 }
 
 #[test]
-fn vectors_of_texts_are_near_those_of_the_processor() {
+fn vectors_of_texts_are_near_those_of_the_reference() {
     let texts: Vec<String> = (1..12)
         .map(|number| "Lava flows from the volcano while bees make honey. ".repeat(number % 4 + 1))
         .collect();
@@ -169,7 +169,7 @@ fn vectors_of_texts_are_near_those_of_the_processor() {
 }
 
 #[test]
-fn what_does_not_fit_is_done_in_parts() {
+fn batches_beyond_memory_run_in_parts() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neural/models/splade-max");
     let texts: Vec<String> = (0..24)
         .map(|number| format!("bees {number} make honey"))
@@ -197,7 +197,7 @@ fn what_does_not_fit_is_done_in_parts() {
 }
 
 #[test]
-fn threads_share_a_lane_and_lanes_share_a_model() {
+fn threads_share_a_stream_and_streams_share_a_model() {
     for name in ["bert", "deberta"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/neural/models")
@@ -217,12 +217,12 @@ fn threads_share_a_lane_and_lanes_share_a_model() {
                     .unwrap()
             })
             .collect();
-        let lanes = cuda.streams();
-        assert_eq!(lanes.len(), 2);
+        let streams = cuda.streams();
+        assert_eq!(streams.len(), 2);
         std::thread::scope(|scope| {
             for thread in 0..4 {
                 let (stream, encoder, config, expected) =
-                    (&lanes[thread / 3], &encoder, &config, &expected);
+                    (&streams[thread / 3], &encoder, &config, &expected);
                 scope.spawn(move || {
                     for round in 0..12 {
                         let seed = (thread + round) % 4;

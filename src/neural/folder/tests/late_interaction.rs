@@ -55,7 +55,7 @@ fn a_folder_of_pylate_is_late_interaction() {
 }
 
 #[test]
-fn what_pylate_does_not_say_is_as_it_always_was() {
+fn settings_that_pylate_does_not_write_have_its_defaults() {
     let late = open(&pylate(
         json!({"model_type": "ColBERT", "do_query_expansion": false}),
     ))
@@ -69,7 +69,7 @@ fn what_pylate_does_not_say_is_as_it_always_was() {
 }
 
 #[test]
-fn a_multi_vector_encoder_says_it_in_its_modules() {
+fn a_multi_vector_encoder_is_known_by_its_modules() {
     let folder = with(
         bert("BertModel", ""),
         &[
@@ -121,7 +121,7 @@ fn a_multi_vector_encoder_says_it_in_its_modules() {
 }
 
 #[test]
-fn a_colbert_of_stanford_has_its_layer_beside_the_transformer() {
+fn a_colbert_of_stanford_has_its_layer_in_the_file_of_the_transformer() {
     let mut files = bert("HF_ColBERT", "");
     files[2].1 = tensor("linear.weight", &[3, 4]);
     let metadata = json!({"query_maxlen": 20, "doc_maxlen": 50, "mask_punctuation": false, "doc_token_id": "[unused1]"});

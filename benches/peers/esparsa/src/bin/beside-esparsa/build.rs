@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use esparsa::store::FileSystem;
-use esparsa::{
-    Document, Error, Index, IndexWriter, MergePolicy, ParsedBatch, Schema, WriterOptions,
-};
+use esparsa::{Document, Error, Index, IndexWriter, MergePolicy, ParsedBatch, Schema, Sparse, Text, WriterOptions};
 use peers::Result;
 use peers::documents::{Chunk, Documents};
 use peers::driver::{BuildOptions, Built};
@@ -21,10 +19,8 @@ const GREATEST_WEIGHT: f32 = 255.0;
 
 pub fn build(work: &Work, index: &Path, options: &BuildOptions) -> Result<Built> {
     let schema = match work.kind {
-        Kind::Text => Schema::new()
-            .text(FIELD, analyzer().name())?
-            .bm25(FIELD, BM25)?,
-        Kind::Sparse => Schema::new().sparse_numbered(FIELD, GREATEST_WEIGHT)?,
+        Kind::Text => Schema::builder().text(FIELD, Text::new().analyzer(analyzer().name()).bm25(BM25)).build()?,
+        Kind::Sparse => Schema::builder().sparse(FIELD, Sparse::new().expected_max(GREATEST_WEIGHT).numbered()).build()?,
     };
     let directory = Arc::new(FileSystem::create(index)?);
     let index = Index::create_in(directory, schema, index_options())?;

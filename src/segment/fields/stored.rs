@@ -10,56 +10,135 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::Range;
 
-use super::{SegmentWriter, Source};
+use super::{Part, Stages};
 use crate::error::{Error, Result};
+use crate::format::schema::{Field, StoredOptions};
+use crate::format::segment_info::FieldStatistics;
 use crate::format::stored::{Stored, StoredBlock, StoredIndexWriter, StoredPacker};
-use crate::format::{DocId, Section};
-use crate::segment::SegmentReader;
+use crate::format::{DocId, FieldKind, FieldNumber, Section, wide};
+use crate::segment::document::Document;
 use crate::segment::document_map::DocumentMap;
+use crate::segment::reader::{FieldSections, SegmentReader};
 use crate::segment::scattered::{Entry, Scattered};
+use crate::segment::write::{SegmentWriter, Source};
+use crate::text::Analyzer;
 
 /// Bytes of documents that are sorted in memory.
 const PART_BYTES: u64 = 32 << 20;
 /// Ranges over which documents are distributed at a time.
 const MAX_PARTS: u64 = 256;
+/// Bytes of memory that a document takes beside its content while it is sorted.
+const BYTES_PER_DOCUMENT: u64 = 64;
 
-impl<W: Write> SegmentWriter<'_, W> {
-    /// Writes the documents and the index of their blocks.
-    pub(super) fn stored(&mut self) -> Result<()> {
-        let mut index = StoredIndexWriter::default();
-        self.begin("stored", None)?;
-        if self.maps.iter().all(DocumentMap::keeps_order) {
-            for (source, map) in self.sources.iter().zip(self.maps) {
-                self.stored_in_order(*source, map, &mut index)?;
-            }
-        } else {
-            self.stored_anew(&mut index)?;
-        }
-        self.section("stored-index", None, &index.finish())
+pub(in crate::segment) struct Kind;
+
+impl Stages for Kind {
+    type Options = StoredOptions;
+    type Value = Vec<u8>;
+    /// The name of the field.
+    type Inverter = String;
+    type Inverted = Vec<StoredBlock>;
+    type Reader = Stored;
+
+    fn value_bytes(value: &Vec<u8>) -> usize {
+        value.len()
     }
 
+    fn check(document: &Document, field: &Field, _: &StoredOptions) -> Result<()> {
+        match document.values_of::<Self>(&field.name).count() {
+            0 => document.check_source(),
+            1 => Ok(()),
+            _ => Err(Error::invalid("expected at most one stored value")),
+        }
+    }
+
+    fn inverter(
+        field: &Field,
+        _: &StoredOptions,
+        _: &mut std::slice::Iter<'_, Analyzer>,
+    ) -> Option<String> {
+        Some(field.name.clone())
+    }
+
+    fn invert(name: &mut String, documents: &[Document], _: usize) -> Result<Vec<StoredBlock>> {
+        let mut packer = StoredPacker::default();
+        for document in documents {
+            match document.values_of::<Self>(name).next() {
+                Some(bytes) => packer.add(bytes)?,
+                None => packer.add(&document.source()?)?,
+            }
+        }
+        packer.finish()
+    }
+
+    fn memory(inverted: &Vec<StoredBlock>) -> usize {
+        inverted.iter().map(|block| block.frame.len() + 32).sum()
+    }
+
+    fn write<W: Write>(
+        writer: &mut SegmentWriter<'_, W>,
+        field: &Field,
+        _: &StoredOptions,
+    ) -> Result<()> {
+        let number = field.number;
+        let mut index = StoredIndexWriter::default();
+        writer.begin("stored", Some(number))?;
+        if writer.maps.iter().all(DocumentMap::keeps_order) {
+            for (source, map) in writer.sources.iter().zip(writer.maps) {
+                writer.stored_in_order(*source, number, map, &mut index)?;
+            }
+        } else {
+            writer.stored_anew(number, &mut index)?;
+        }
+        writer.section("stored-index", Some(number), &index.finish())?;
+        let statistics = FieldStatistics::new(number, FieldKind::Stored);
+        writer.info.fields.push(statistics);
+        Ok(())
+    }
+
+    fn open(sections: &FieldSections<'_>, _: &StoredOptions) -> Result<Stored> {
+        Stored::open(
+            sections.section("stored")?,
+            sections.section("stored-index")?,
+        )
+    }
+
+    fn verify(
+        segment: &SegmentReader,
+        field: FieldNumber,
+        stored: &Stored,
+    ) -> Result<FieldStatistics> {
+        let mut documents = 0;
+        for block in 0..stored.blocks() {
+            documents += wide(stored.documents_of(block)?.len());
+        }
+        if documents != u64::from(segment.documents()) {
+            let expected = segment.documents();
+            let message = format!("expected {expected} stored documents, found {documents}");
+            return Err(segment.broken("stored-index", message));
+        }
+        Ok(FieldStatistics::new(field, FieldKind::Stored))
+    }
+}
+
+impl<W: Write> SegmentWriter<'_, W> {
     fn stored_in_order(
         &mut self,
         source: Source<'_>,
+        field: FieldNumber,
         map: &DocumentMap,
         index: &mut StoredIndexWriter,
     ) -> Result<()> {
-        if !map.keeps_all() {
-            return self.repack(source, map, index);
-        }
-        match source {
-            Source::Batch(batch, _) => {
-                let blocks = batch.stored.as_deref().unwrap_or_default();
+        match source.field::<Kind>(field) {
+            Some(Part::Batch(blocks)) if map.keeps_all() => {
                 blocks.iter().try_for_each(|b| self.put(index.add(b)))
             }
-            Source::Segment(segment, _) => match segment.stored() {
-                Some(stored) => {
-                    check_count(segment, stored)?;
-                    let mut blocks = (0..stored.blocks()).map(|block| stored.block(block));
-                    blocks.try_for_each(|block| self.put(index.add(&block?)))
-                }
-                None => self.repack(source, map, index),
-            },
+            Some(Part::Segment(segment, stored)) if map.keeps_all() => {
+                check_count(segment, stored)?;
+                let mut blocks = (0..stored.blocks()).map(|block| stored.block(block));
+                blocks.try_for_each(|block| self.put(index.add(&block?)))
+            }
+            _ => self.repack(source, field, map, index),
         }
     }
 
@@ -67,11 +146,12 @@ impl<W: Write> SegmentWriter<'_, W> {
     fn repack(
         &mut self,
         source: Source<'_>,
+        field: FieldNumber,
         map: &DocumentMap,
         index: &mut StoredIndexWriter,
     ) -> Result<()> {
         let mut packer = StoredPacker::default();
-        for_each_stored(source, |document, content| {
+        for_each_stored(source, field, |document, content| {
             if map.get(document).is_some() {
                 packer.add(content)?;
             }
@@ -81,17 +161,19 @@ impl<W: Write> SegmentWriter<'_, W> {
     }
 
     /// Compresses all documents anew in their new order.
-    fn stored_anew(&mut self, index: &mut StoredIndexWriter) -> Result<()> {
+    fn stored_anew(&mut self, field: FieldNumber, index: &mut StoredIndexWriter) -> Result<()> {
         let mut packer = StoredPacker::default();
-        let bytes = self.sources.iter().map(|source| raw_bytes(*source));
+        let bytes = self.sources.iter().map(|source| raw_bytes(*source, field));
         let bytes = bytes.sum::<Result<u64>>()?;
         let documents = 0..self.documents;
         let (sources, maps) = (self.sources, self.maps);
         let visit_all = |visit: &mut dyn FnMut(DocId, &[u8]) -> Result<()>| {
             for (source, map) in sources.iter().zip(maps) {
-                for_each_stored(*source, |document, content| match map.get(document) {
-                    Some(new) => visit(new, content),
-                    None => Ok(()),
+                for_each_stored(*source, field, |document, content| {
+                    match map.get(document) {
+                        Some(new) => visit(new, content),
+                        None => Ok(()),
+                    }
                 })?;
             }
             Ok(())
@@ -113,9 +195,12 @@ impl<W: Write> SegmentWriter<'_, W> {
         add: &mut AddStored<'_, Self>,
     ) -> Result<()> {
         let count = u64::from(documents.end - documents.start);
+        let bytes = bytes.saturating_add(count.saturating_mul(BYTES_PER_DOCUMENT));
+        let options = self.options;
         if bytes <= PART_BYTES || count <= 1 {
             let mut part: BTreeMap<DocId, Vec<u8>> = BTreeMap::new();
             visit_all(&mut |document, content| {
+                options.check_cancelled()?;
                 part.insert(document, content.to_vec());
                 Ok(())
             })?;
@@ -126,12 +211,14 @@ impl<W: Write> SegmentWriter<'_, W> {
             .div_ceil(PART_BYTES / 2)
             .clamp(2, MAX_PARTS)
             .min(count);
+        // At most all documents, of which there are fewer than 32 bits count.
         let width = u32::try_from(count.div_ceil(parts)).unwrap_or(u32::MAX);
         let mut scattered = Scattered::new(
             self.options.scratch,
             documents.clone().step_by(width as usize).len(),
         )?;
         visit_all(&mut |document, content| {
+            options.check_cancelled()?;
             let part = (document - documents.start) / width;
             scattered.push(part as usize, Entry { document, content })
         })?;
@@ -175,30 +262,28 @@ fn check_count(segment: &SegmentReader, stored: &Stored) -> Result<()> {
         counted += u64::from(stored.block_documents(block)?);
     }
     if counted != u64::from(segment.documents()) {
-        let message = format!(
-            "expected {} stored documents, found {counted}",
-            segment.documents()
-        );
-        let file = segment.container().file();
-        return Err(Error::corrupt(file, "stored-index", 0, message));
+        let expected = segment.documents();
+        let message = format!("expected {expected} stored documents, found {counted}");
+        return Err(segment.broken("stored-index", message));
     }
     Ok(())
 }
 
 /// Bytes of a source's documents before compression, about.
-fn raw_bytes(source: Source<'_>) -> Result<u64> {
-    match source {
-        Source::Batch(batch, _) => {
-            let blocks = batch.stored.iter().flatten();
-            Ok(blocks.map(|block| u64::from(block.raw_length)).sum())
+fn raw_bytes(source: Source<'_>, field: FieldNumber) -> Result<u64> {
+    match source.field::<Kind>(field) {
+        None => Ok(0),
+        Some(Part::Batch(blocks)) => {
+            Ok(blocks.iter().map(|block| u64::from(block.raw_length)).sum())
         }
-        Source::Segment(segment, _) => segment.stored().map_or(Ok(0), Stored::raw_bytes),
+        Some(Part::Segment(_, stored)) => stored.raw_bytes(),
     }
 }
 
 /// Calls `visit` with every document of a source and its content, empty where there is none.
 fn for_each_stored(
     source: Source<'_>,
+    field: FieldNumber,
     mut visit: impl FnMut(DocId, &[u8]) -> Result<()>,
 ) -> Result<()> {
     let mut next = 0;
@@ -208,16 +293,13 @@ fn for_each_stored(
             visit(next - 1, content)
         })
     };
-    match source {
-        Source::Batch(batch, _) => {
-            visit_all(unpack_batch(batch.stored.as_deref().unwrap_or_default())?)?;
-        }
-        Source::Segment(segment, _) => {
-            if let Some(stored) = segment.stored() {
-                check_count(segment, stored)?;
-                for block in 0..stored.blocks() {
-                    visit_all(stored.documents_of(block)?)?;
-                }
+    match source.field::<Kind>(field) {
+        None => {}
+        Some(Part::Batch(blocks)) => visit_all(unpack_batch(blocks)?)?,
+        Some(Part::Segment(segment, stored)) => {
+            check_count(segment, stored)?;
+            for block in 0..stored.blocks() {
+                visit_all(stored.documents_of(block)?)?;
             }
         }
     }

@@ -3,39 +3,35 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use super::streams::field_of;
-use super::write::Source;
+use super::Kind;
 use crate::format::impact::{ImpactScale, Quantized, choose_base, pack};
-use crate::format::{FieldNumber, FieldOptions};
+use crate::format::{FieldNumber, Sparse};
+use crate::segment::fields::Part;
+use crate::segment::write::Source;
 
 /// Quantizes the weights of one sparse field for one segment, and counts those that lost their
 /// place.
-pub(super) struct Quantizer {
+pub(in crate::segment) struct Quantizer {
     scale: ImpactScale,
     clamped: Cell<u64>,
     rounded_up: Cell<u64>,
 }
 
 impl Quantizer {
-    /// Chooses the base exponent of a segment made of `sources`; `None` unless the options are of a
-    /// sparse field.
+    /// Chooses the base exponent of a segment made of `sources`.
     ///
     /// New documents decide; a merge of segments alone takes the base of the one with the most
     /// postings. No impact depends on the choice once it is in a segment.
-    pub fn choose(
-        sources: &[Source<'_>],
-        field: FieldNumber,
-        options: &FieldOptions,
-    ) -> Option<Self> {
-        let FieldOptions::Sparse { scale, clamps, .. } = options else {
-            return None;
+    pub fn choose(sources: &[Source<'_>], field: FieldNumber, options: &Sparse) -> Self {
+        let base = match options.clamps {
+            true => 0,
+            false => base_of(sources, field),
         };
-        let base = if *clamps { 0 } else { base_of(sources, field) };
-        Some(Self {
-            scale: ImpactScale::new(*scale, base, *clamps),
+        Self {
+            scale: ImpactScale::new(options.scale, base, options.clamps),
             clamped: Cell::new(0),
             rounded_up: Cell::new(0),
-        })
+        }
     }
 
     /// The base exponent of the segment.
@@ -71,14 +67,14 @@ fn base_of(sources: &[Source<'_>], field: FieldNumber) -> i16 {
     let mut needed: BTreeMap<i16, u64> = BTreeMap::new();
     let mut of_segments = None;
     for source in sources {
-        match source {
-            Source::Batch(batch, _) => {
-                let found = field_of(batch, field).and_then(|field| field.exponents.as_deref());
-                for (exponent, count) in found.unwrap_or_default() {
+        match source.field::<Kind>(field) {
+            None => {}
+            Some(Part::Batch(inverted)) => {
+                for (exponent, count) in &inverted.exponents {
                     *needed.entry(*exponent).or_default() += count;
                 }
             }
-            Source::Segment(segment, _) => {
+            Some(Part::Segment(segment, _)) => {
                 let found = segment.info().field(field);
                 let found = found.map(|found| (found.postings, found.base));
                 // Of equal ones the first stays.

@@ -1,16 +1,134 @@
-//! The rows of a dense field, in the order of the documents of the segment that is written.
+//! Dense fields: rows of numbers, in the order of the documents of the segment that is written.
 //!
-//! Rows are copied from their sources one by one, so that no more than one is held. When documents are put in another order, where
-//! each comes from is noted before, four bytes a document.
+//! Rows are copied from their sources one by one, so that no more than one is held. When documents
+//! are put in another order, where each comes from is recorded before, four bytes a document.
 
 use std::io::Write;
 
-use super::{SegmentWriter, Source};
+use super::terms::check_rising;
+use super::{Part, Stages};
 use crate::error::{Error, Result};
 use crate::format::dense::{DenseRows, DenseShape, DenseVectors, encode_documents, encode_scales};
+use crate::format::schema::Field;
 use crate::format::segment_info::FieldStatistics;
-use crate::format::{DenseElement, DocId, FieldNumber};
+use crate::format::{Dense, DenseElement, DocId, FieldKind, FieldNumber, count32};
+use crate::segment::document::Document;
 use crate::segment::document_map::DocumentMap;
+use crate::segment::reader::{FieldSections, SegmentReader};
+use crate::segment::write::{SegmentWriter, Source};
+use crate::text::Analyzer;
+
+pub(in crate::segment) struct Kind;
+
+/// Makes rows of the vectors of a batch.
+pub(in crate::segment) struct Inverter {
+    name: String,
+    shape: DenseShape,
+}
+
+impl Stages for Kind {
+    type Options = Dense;
+    type Value = Vec<f32>;
+    type Inverter = Inverter;
+    type Inverted = DenseRows;
+    type Reader = DenseVectors;
+
+    fn value_bytes(value: &Vec<f32>) -> usize {
+        value.len() * 4
+    }
+
+    fn check(document: &Document, field: &Field, options: &Dense) -> Result<()> {
+        let mut vectors = document.values_of::<Self>(&field.name);
+        let Some(vector) = vectors.next() else {
+            return Ok(());
+        };
+        let checked = match vectors.next() {
+            None => options.shape().check(vector),
+            Some(_) => Err(Error::invalid("expected at most one vector for the field")),
+        };
+        checked.map_err(|error| match error {
+            Error::InvalidInput { message, .. } => {
+                let message = format!("document `{}`: {message}", document.id());
+                Error::invalid(message).in_field(&field.name)
+            }
+            error => error,
+        })
+    }
+
+    fn inverter(
+        field: &Field,
+        options: &Dense,
+        _: &mut std::slice::Iter<'_, Analyzer>,
+    ) -> Option<Inverter> {
+        Some(Inverter {
+            name: field.name.clone(),
+            shape: options.shape(),
+        })
+    }
+
+    fn invert(inverter: &mut Inverter, documents: &[Document], _: usize) -> Result<DenseRows> {
+        let mut rows = DenseRows::default();
+        for (number, document) in (0..).zip(documents) {
+            if let Some(vector) = document.values_of::<Self>(&inverter.name).next() {
+                rows.push(inverter.shape, number, vector);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn memory(inverted: &DenseRows) -> usize {
+        inverted.memory()
+    }
+
+    fn write<W: Write>(
+        writer: &mut SegmentWriter<'_, W>,
+        field: &Field,
+        options: &Dense,
+    ) -> Result<()> {
+        writer.dense_field(field.number, options.shape())
+    }
+
+    fn open(sections: &FieldSections<'_>, options: &Dense) -> Result<DenseVectors> {
+        if u64::from(options.dimensions) != sections.statistics.terms {
+            let message = format!(
+                "field {} has another number of dimensions than in the schema",
+                sections.field.number
+            );
+            return Err(sections.corrupt(message));
+        }
+        DenseVectors::open(
+            options.shape(),
+            sections.documents,
+            sections.statistics.documents,
+            sections.section("vectors")?,
+            sections.find("vector-scales"),
+            sections.find("vector-documents"),
+        )
+    }
+
+    fn verify(
+        segment: &SegmentReader,
+        field: FieldNumber,
+        vectors: &DenseVectors,
+    ) -> Result<FieldStatistics> {
+        let mut last = None;
+        for row in 0..vectors.rows() {
+            let document = vectors.document(row)?;
+            check_rising(segment, "vector-documents", &mut last, &[document])?;
+            vectors.check_row(row)?;
+        }
+        Ok(statistics(field, vectors.shape(), vectors.rows()))
+    }
+}
+
+fn statistics(field: FieldNumber, shape: DenseShape, rows: u32) -> FieldStatistics {
+    FieldStatistics {
+        terms: u64::from(shape.dimensions),
+        postings: u64::from(rows),
+        documents: rows,
+        ..FieldStatistics::new(field, FieldKind::Dense)
+    }
+}
 
 /// Rows of a field of one source.
 enum SourceRows<'a> {
@@ -26,38 +144,32 @@ struct Place {
     row: u32,
 }
 
-/// Scales and documents are handed to the file so many at a time.
+/// Scales and documents are handed to the file this many at a time.
 const AT_ONCE: usize = 1 << 14;
 
 impl<'a> SourceRows<'a> {
     fn of(source: Source<'a>, field: FieldNumber) -> Self {
-        match source {
-            Source::Batch(batch, _) => {
-                let mut fields = batch.dense.iter();
-                let found = fields.find(|(number, _)| *number == field);
-                found.map_or(Self::Nothing, |(_, rows)| Self::Batch(rows))
-            }
-            Source::Segment(segment, _) => {
-                let vectors = segment.dense(field);
-                vectors.map_or(Self::Nothing, Self::Segment)
-            }
+        match source.field::<Kind>(field) {
+            None => Self::Nothing,
+            Some(Part::Batch(rows)) => Self::Batch(rows),
+            Some(Part::Segment(_, vectors)) => Self::Segment(vectors),
         }
     }
 
-    fn len(&self) -> u32 {
+    fn len(&self) -> Result<u32> {
         match self {
-            Self::Nothing => 0,
-            Self::Batch(rows) => u32::try_from(rows.documents.len()).unwrap_or(u32::MAX),
-            Self::Segment(vectors) => vectors.rows(),
+            Self::Nothing => Ok(0),
+            Self::Batch(rows) => count32("vectors of a batch", rows.documents.len()),
+            Self::Segment(vectors) => Ok(vectors.rows()),
         }
     }
 
     fn document(&self, row: u32) -> Result<DocId> {
         match self {
-            Self::Nothing => Ok(DocId::MAX),
+            Self::Nothing => Err(no_such_row()),
             Self::Batch(rows) => {
                 let document = rows.documents.get(row as usize).copied();
-                Ok(document.unwrap_or(DocId::MAX))
+                document.ok_or_else(no_such_row)
             }
             Self::Segment(vectors) => vectors.document(row),
         }
@@ -91,7 +203,7 @@ impl<'a> SourceRows<'a> {
 
 impl<W: Write> SegmentWriter<'_, W> {
     /// Writes the sections of a dense field, unless no document has it.
-    pub(super) fn dense_field(&mut self, field: FieldNumber, shape: DenseShape) -> Result<()> {
+    fn dense_field(&mut self, field: FieldNumber, shape: DenseShape) -> Result<()> {
         let rows = self.sources.iter().map(|s| SourceRows::of(*s, field));
         let merged = Merged::new(rows.collect(), self.maps, self.documents)?;
         let mut count = 0u32;
@@ -121,14 +233,8 @@ impl<W: Write> SegmentWriter<'_, W> {
             let document = |place: Place, _: &SourceRows<'_>| Ok(place.new);
             self.in_pieces(&merged, document, encode_documents)?;
         }
-        self.info.fields.push(FieldStatistics {
-            field,
-            kind: 4,
-            terms: u64::from(shape.dimensions),
-            postings: u64::from(count),
-            documents: count,
-            ..FieldStatistics::default()
-        });
+        let statistics = statistics(field, shape, count);
+        self.info.fields.push(statistics);
         Ok(())
     }
 
@@ -176,7 +282,7 @@ impl<'a> Merged<'a> {
         let mut order = vec![NO_ROW; documents as usize];
         let mut row = 0;
         for (rows, map) in merged.sources.iter().zip(maps) {
-            for of_source in 0..rows.len() {
+            for of_source in 0..rows.len()? {
                 let new = map.get(rows.document(of_source)?);
                 if let Some(slot) = new.and_then(|new| order.get_mut(new as usize)) {
                     *slot = row;
@@ -192,16 +298,15 @@ impl<'a> Merged<'a> {
     fn for_each(&self, mut visit: impl FnMut(Place, &SourceRows<'a>) -> Result<()>) -> Result<()> {
         if let Some(order) = &self.order {
             for (new, row) in (0..).zip(order) {
-                if *row != NO_ROW
-                    && let Some((rows, row)) = self.source_of(*row)
-                {
+                if *row != NO_ROW {
+                    let (rows, row) = self.source_of(*row)?;
                     visit(Place { new, row }, rows)?;
                 }
             }
             return Ok(());
         }
         for (rows, map) in self.sources.iter().zip(self.maps) {
-            for row in 0..rows.len() {
+            for row in 0..rows.len()? {
                 if let Some(new) = map.get(rows.document(row)?) {
                     visit(Place { new, row }, rows)?;
                 }
@@ -211,13 +316,18 @@ impl<'a> Merged<'a> {
     }
 
     /// The source of a row that was counted through all of them.
-    fn source_of(&self, mut row: u32) -> Option<(&SourceRows<'a>, u32)> {
+    fn source_of(&self, mut row: u32) -> Result<(&SourceRows<'a>, u32)> {
         for rows in &self.sources {
-            if row < rows.len() {
-                return Some((rows, row));
+            let count = rows.len()?;
+            if row < count {
+                return Ok((rows, row));
             }
-            row -= rows.len();
+            row -= count;
         }
-        None
+        Err(no_such_row())
     }
+}
+
+fn no_such_row() -> Error {
+    Error::invalid("a source has fewer vectors than it says")
 }

@@ -1,4 +1,4 @@
-//! JSON files of model folders, read with errors that name the file and the key.
+//! Typed access to the JSON files of model folders, with errors that name the file and the key.
 
 use std::fmt::Display;
 use std::fs;
@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-/// The longest settings file that is read, in bytes. Published ones have a few thousand.
+/// Max bytes of a settings file. Published ones have a few thousand.
 const MAX_SETTINGS_BYTES: u64 = 64 << 20;
 
-/// What editors on Windows put before UTF-8; JSON may not begin so.
+/// Editors on Windows put it before UTF-8; the JSON parser refuses it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// An object of settings and the file that it stands in.
+/// An object of settings, and the file that it was read from.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     path: PathBuf,
@@ -33,7 +33,7 @@ impl Settings {
         }
     }
 
-    /// Reads a file if there is one.
+    /// Reads a file if it exists.
     pub(crate) fn read_if_there(path: &Path) -> Result<Option<Self>> {
         if path.is_file() {
             Self::read(path).map(Some)
@@ -42,7 +42,7 @@ impl Settings {
         }
     }
 
-    /// Settings that were read from elsewhere; `path` is for errors.
+    /// Settings that were read by other means; `path` is for errors.
     pub(crate) fn new(path: &Path, keys: Map<String, Value>) -> Self {
         Self {
             path: path.to_path_buf(),
@@ -64,7 +64,7 @@ impl Settings {
         self.keys.get(key).filter(|value| !value.is_null())
     }
 
-    /// True if the key is there, be it null.
+    /// True if the key exists, even if its value is null.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.keys.contains_key(key)
     }
@@ -109,23 +109,17 @@ impl Settings {
         }
     }
 
-    /// A whole number from `least` to `most`.
-    pub(crate) fn size(&self, key: &str, least: usize, most: usize) -> Result<Option<usize>> {
+    /// A whole number from `min` to `max`.
+    pub(crate) fn size(&self, key: &str, min: usize, max: usize) -> Result<Option<usize>> {
         let Some(value) = self.value(key) else {
             return Ok(None);
         };
         value
             .as_u64()
             .and_then(|size| usize::try_from(size).ok())
-            .filter(|size| (least..=most).contains(size))
+            .filter(|size| (min..=max).contains(size))
             .map(Some)
-            .ok_or_else(|| {
-                self.wrong(
-                    key,
-                    &format!("a whole number from {least} to {most}"),
-                    value,
-                )
-            })
+            .ok_or_else(|| self.wrong(key, &format!("a whole number from {min} to {max}"), value))
     }
 
     /// A list of strings.
@@ -151,15 +145,15 @@ pub(crate) fn read_value(path: &Path) -> Result<Value> {
         .map_err(|error| Error::model(path, format!("expected JSON: {error}")))
 }
 
-/// The bytes of a text file that is at most `most` bytes long, without a byte order mark.
-pub(crate) fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
+/// The bytes of a text file of at most `max_bytes`, without a byte order mark.
+pub(crate) fn read_bytes(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
     let length = fs::metadata(path)
         .map_err(|error| Error::io(path, "open", error))?
         .len();
-    if length > most {
+    if length > max_bytes {
         return Err(Error::model(
             path,
-            format!("expected at most {most} bytes, found {length}"),
+            format!("expected at most {max_bytes} bytes, found {length}"),
         ));
     }
     let mut bytes = fs::read(path).map_err(|error| Error::io(path, "read", error))?;
@@ -169,7 +163,8 @@ pub(crate) fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a value in one way whatever the order of its keys was, leaving out the `ignored` keys: what fingerprints are taken of.
+/// Appends the canonical form of a value, from which fingerprints are computed: keys sorted,
+/// `ignored` keys skipped.
 pub(crate) fn canonical(value: &Value, ignored: &[&str], out: &mut String) {
     match value {
         Value::Object(keys) => {

@@ -1,10 +1,10 @@
-//! Any number of items, a bounded window of them at a time.
+//! A stream of items in bounded memory: one window of them at a time.
 
 use std::thread;
 
 use crate::error::Result;
 
-/// How much a window holds at most; it holds one item at least, however large that is.
+/// The max size of a window. A window has at least one item, even a larger one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowSize {
     /// Items.
@@ -15,9 +15,9 @@ pub struct WindowSize {
 
 /// Works on items window by window and hands each window on with its result, in order.
 ///
-/// While `work` is at one window, `done` is given the one before and the next is read, so that reading and writing take no time
-/// of their own; `work` is then on a thread beside the caller's. With `is_beside` false everything happens on the caller's thread. At
-/// most two windows are in memory, whatever the number of items.
+/// With `is_beside`, `work` runs on a thread of its own: while it works on one window, `done` gets
+/// the window before and the next is read, so that work overlaps with reading and writing.
+/// Otherwise everything runs on the caller's thread. At most two windows are in memory.
 ///
 /// ```
 /// use esparsa::neural::{WindowSize, for_each_window};
@@ -41,7 +41,7 @@ pub struct WindowSize {
 ///
 /// # Errors
 ///
-/// The first error of `done`; nothing is worked on after it.
+/// The first error of `done`; no window is worked on after it.
 pub fn for_each_window<T: Send + Sync, R: Send>(
     items: impl Iterator<Item = T>,
     bytes: impl Fn(&T) -> usize,
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::error::Error;
 
-    /// The windows that numbers, each of so many bytes, fall into.
+    /// The windows of items that are their own sizes in bytes.
     fn windows(numbers: &[usize], size: WindowSize, is_beside: bool) -> Vec<Vec<usize>> {
         let mut windows = Vec::new();
         for_each_window(
@@ -152,7 +152,7 @@ mod tests {
         let (read, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let items = (0..100).inspect(|_| {
             let read = read.fetch_add(1, Ordering::SeqCst) + 1;
-            // Two windows of four and the item after them, which tells that a window is full.
+            // Two windows of four, and the next item, which is read to see that a window is full.
             assert!(read - done.load(Ordering::SeqCst) <= 9, "{read}");
         });
         let size = WindowSize { items: 4, bytes: 9 };
