@@ -202,6 +202,7 @@
 
 #[cfg(feature = "neural")]
 mod backend;
+mod bytes;
 mod doc_set;
 mod error;
 pub mod eval;

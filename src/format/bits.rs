@@ -87,17 +87,14 @@ pub const fn array_length(count: usize, width: u32) -> usize {
     (count * width as usize).div_ceil(64) * 8
 }
 
-/// Appends an array for [`array_get`].
+/// Appends an array for random access.
 pub fn pack_array(numbers: impl IntoIterator<Item = u32>, width: u32, out: &mut Vec<u8>) {
     pack(numbers, width, out);
     out.resize(out.len().next_multiple_of(8), 0);
 }
 
-/// Number `index` of an array, `width` bits (1 to 32) a number.
-///
-/// # Errors
-///
-/// When the number lies past the end of `words`.
+/// Number `index` of an array, `width` bits (1 to 32) a number: the obvious version, for tests.
+#[cfg(test)]
 pub fn array_get(words: &[u8], width: u32, index: usize) -> Parse<u32> {
     let bit = index
         .checked_mul(width as usize)

@@ -7,7 +7,7 @@ use super::{FieldNumber, Malformed, Parse, wide};
 use crate::error::{Error, Result};
 
 /// Most points of a calibration.
-pub const MAX_CALIBRATION_POINTS: usize = 1_024;
+const MAX_CALIBRATION_POINTS: usize = 1_024;
 
 /// A way to search approximately, with what came of it.
 #[derive(Clone, Copy, Debug, PartialEq)]

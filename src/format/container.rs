@@ -10,8 +10,9 @@ use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::limits::MAX_SECTIONS;
-use super::section::{CHUNK_BYTES, Section, SharedBytes, Verify};
+use super::section::{CHUNK_BYTES, Section, SectionPlace, Verify};
 use super::{FieldKind, FieldNumber, narrow, wide};
+use crate::bytes::{Bytes, FileHandle};
 use crate::error::{Error, Result};
 
 pub use capabilities::Capabilities;
@@ -141,14 +142,23 @@ impl Container {
     ///
     /// [`Error::Corrupt`] when the frame is damaged or the file is of another kind,
     /// [`Error::TooNew`] when it needs something that this build does not know.
-    pub fn open(bytes: SharedBytes, file: &str, kind: FileKind, verify: Verify) -> Result<Self> {
+    pub fn open(
+        source: Arc<dyn FileHandle>,
+        file: &str,
+        kind: FileKind,
+        verify: Verify,
+    ) -> Result<Self> {
         let file: Arc<str> = file.into();
-        let data: &[u8] = (*bytes).as_ref();
-        let capabilities = read_header(data, &file, kind)?;
-        let (trailer, table) = read_trailer(data, &file)?;
+        let header = source.read(0..source.len().min(HEADER_BYTES))?;
+        let capabilities = read_header(&header, &file, kind)?;
+        let (trailer, table) = read_trailer(&*source, &file)?;
+        let table = <[TableEntry]>::ref_from_bytes(&table).map_err(|_| {
+            let message = "the section table has an odd length";
+            Error::corrupt(&*file, "trailer", 0, message)
+        })?;
         let mut sections = Vec::with_capacity(table.len());
         for (index, entry) in table.iter().enumerate() {
-            sections.extend(read_entry(entry, index, &trailer, &bytes, &file, verify)?);
+            sections.extend(read_entry(entry, index, &trailer, &source, &file, verify)?);
         }
         let container = Self {
             file,
@@ -273,9 +283,12 @@ fn read_header(data: &[u8], file: &str, kind: FileKind) -> Result<Capabilities> 
     Ok(capabilities)
 }
 
-fn read_trailer<'a>(data: &'a [u8], file: &str) -> Result<(Trailer, &'a [TableEntry])> {
+/// The trailer and the bytes of the section table.
+fn read_trailer(source: &dyn FileHandle, file: &str) -> Result<(Trailer, Bytes)> {
+    let file_length = source.len();
     let corrupt = |message: &str| Error::corrupt(file, "trailer", 0, message);
-    let trailer = Trailer::ref_from_suffix(data)
+    let end = source.read(file_length.saturating_sub(TRAILER_BYTES)..file_length)?;
+    let trailer = Trailer::ref_from_suffix(&end)
         .map(|(_, trailer)| *trailer)
         .map_err(|_| corrupt("the file is too short to hold one"))?;
     if trailer.magic != MAGIC || trailer.crc.get() != crc_of_front(&trailer) {
@@ -283,7 +296,7 @@ fn read_trailer<'a>(data: &'a [u8], file: &str) -> Result<(Trailer, &'a [TableEn
             "it does not match its checksum: the file was cut short or damaged",
         ));
     }
-    if trailer.file_length.get() != wide(data.len()) {
+    if trailer.file_length.get() != file_length {
         return Err(corrupt("the file's length is not the one that it records"));
     }
     let count = trailer.sections.get();
@@ -297,17 +310,14 @@ fn read_trailer<'a>(data: &'a [u8], file: &str) -> Result<(Trailer, &'a [TableEn
     }
     let length = u64::from(count) * ENTRY_BYTES;
     let start = trailer.table.get();
-    let fits = start.checked_add(length) == Some(wide(data.len()) - TRAILER_BYTES);
-    let table = narrow(start)
-        .ok()
-        .filter(|_| fits)
-        .and_then(|start| data.get(start..)?.get(..narrow(length).ok()?))
+    let table_end = start.checked_add(length);
+    let table_end = table_end
+        .filter(|end| end.checked_add(TRAILER_BYTES) == Some(file_length))
         .ok_or_else(|| corrupt("the section table does not lie before it"))?;
-    if crc32c::crc32c(table) != trailer.table_crc.get() {
+    let table = source.read(start..table_end)?;
+    if crc32c::crc32c(&table) != trailer.table_crc.get() {
         return Err(corrupt("the section table does not match its checksum"));
     }
-    let table = <[TableEntry]>::ref_from_bytes(table)
-        .map_err(|_| corrupt("the section table has an odd length"))?;
     Ok((trailer, table))
 }
 
@@ -315,7 +325,7 @@ fn read_entry(
     entry: &TableEntry,
     index: usize,
     trailer: &Trailer,
-    bytes: &SharedBytes,
+    source: &Arc<dyn FileHandle>,
     file: &Arc<str>,
     verify: Verify,
 ) -> Result<Option<(FieldNumber, Arc<str>, Section)>> {
@@ -352,15 +362,12 @@ fn read_entry(
     if offset < HEADER_BYTES || section_end > checksums || checksums_end > trailer.table.get() {
         return Err(corrupt("a section lies outside its part of the file"));
     }
-    let place = |number| narrow(number).map_err(|_| corrupt("a section lies outside memory"));
-    let section = Section::new(
-        bytes.clone(),
-        file.clone(),
-        name,
-        place(offset)?..place(section_end)?,
-        place(checksums)?,
-        verify,
-    );
+    let length = narrow(length).map_err(|_| corrupt("a section does not fit in memory"))?;
+    let place = SectionPlace {
+        bytes: offset..section_end,
+        checksums: checksums..checksums_end,
+    };
+    let section = Section::new(source.clone(), file.clone(), name, place, length, verify)?;
     Ok(Some((entry.field.get(), name.into(), section)))
 }
 

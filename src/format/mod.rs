@@ -45,7 +45,7 @@ pub mod text_postings;
 pub mod varint;
 
 pub use bm25::Bm25;
-pub use calibration::{Calibration, CalibrationPoint, MAX_CALIBRATION_POINTS};
+pub use calibration::{Calibration, CalibrationPoint};
 pub use codec::PostingCodec;
 pub use container::{Capabilities, Container, ContainerWriter, FileKind};
 pub use dense::{DenseElement, DenseMetric};
@@ -54,7 +54,7 @@ pub use schema::{
     Dense, FieldKind, FieldNumber, FieldOptions, Schema, SchemaBuilder, Sparse, SparseLayout,
     SparseTerms, Text,
 };
-pub use section::{Section, SharedBytes, Verify};
+pub use section::{Section, Verify};
 
 pub use crate::doc_set::DocId;
 

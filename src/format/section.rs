@@ -2,14 +2,12 @@
 //! (`format-spec/container.md`).
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::{Malformed, Parse, narrow, read_u32, wide};
+use crate::bytes::{Bytes, FileHandle};
 use crate::error::{Error, Result};
-
-/// The bytes of a whole file, mapped or in memory, shared by everything that reads it.
-pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// Bytes that one checksum covers.
 pub const CHUNK_BYTES: usize = 1 << CHUNK_SHIFT;
@@ -29,16 +27,35 @@ pub enum Verify {
     Never,
 }
 
-/// A section of a file; cloning shares the bytes and what has been verified.
+/// A section of a file; cloning shares the bytes and what has been verified. Unless the file is
+/// mapped, its bytes are read when they are first used.
 #[derive(Clone)]
 pub struct Section {
-    bytes: SharedBytes,
+    source: Arc<dyn FileHandle>,
+    content: OnceLock<Content>,
     file: Arc<str>,
     name: Arc<str>,
-    range: Range<usize>,
-    checksums: usize,
+    /// Where the section and its checksums are in the file.
+    place: SectionPlace,
+    /// Length in bytes.
+    length: usize,
     /// One bit a chunk: 1 when it was found right. `None` when nothing is to be verified.
     verified: Option<Arc<[AtomicU64]>>,
+}
+
+/// Where a section is in its file, in bytes from the start.
+#[derive(Clone, Debug)]
+pub(super) struct SectionPlace {
+    pub bytes: Range<u64>,
+    pub checksums: Range<u64>,
+}
+
+/// What was read of a section.
+#[derive(Clone)]
+struct Content {
+    bytes: Bytes,
+    /// A CRC32C for each chunk.
+    checksums: Bytes,
 }
 
 /// A part of a section; see [`Section::view`].
@@ -79,47 +96,80 @@ impl<'a> View<'a> {
 
 impl std::fmt::Debug for Section {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{} {:?}", self.file, self.name, self.range)
+        write!(f, "{}/{} {:?}", self.file, self.name, self.place.bytes)
     }
 }
 
 impl Section {
-    /// A section at `range` of `bytes`, whose first checksum is at byte `checksums` of the file.
+    /// A section of `length` bytes at `place` of a file.
     pub(super) fn new(
-        bytes: SharedBytes,
+        source: Arc<dyn FileHandle>,
         file: Arc<str>,
         name: &str,
-        range: Range<usize>,
-        checksums: usize,
+        place: SectionPlace,
+        length: usize,
         verify: Verify,
-    ) -> Self {
-        let chunks = range.len().div_ceil(CHUNK_BYTES);
+    ) -> Result<Self> {
+        let chunks = length.div_ceil(CHUNK_BYTES);
         let verified = (verify != Verify::Never).then(|| {
             (0..chunks.div_ceil(64))
                 .map(|_| AtomicU64::new(0))
                 .collect()
         });
-        Self {
-            bytes,
+        let section = Self {
+            source,
+            content: OnceLock::new(),
             file,
             name: name.into(),
-            range,
-            checksums,
+            place,
+            length,
             verified,
+        };
+        if section.source.mapped().is_some() {
+            section.read()?;
         }
+        Ok(section)
+    }
+
+    /// The bytes of the section and its checksums.
+    #[inline]
+    fn content(&self) -> Result<&Content> {
+        match self.content.get() {
+            Some(content) => Ok(content),
+            None => self.read(),
+        }
+    }
+
+    #[cold]
+    fn read(&self) -> Result<&Content> {
+        let read = |range: &Range<u64>| self.source.read(range.clone());
+        let content = Content {
+            bytes: read(&self.place.bytes)?,
+            checksums: read(&self.place.checksums)?,
+        };
+        Ok(self.content.get_or_init(|| content))
     }
 
     /// A section over bytes in memory, with nothing to verify: for tests and scratch lists.
     pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Self {
-        let range = 0..bytes.len();
-        Self::new(
-            Arc::new(bytes),
-            "memory".into(),
-            name,
-            range,
-            0,
-            Verify::Never,
-        )
+        let length = bytes.len();
+        let bytes = Bytes::from(bytes);
+        let content = Content {
+            bytes: bytes.clone(),
+            checksums: Bytes::from(Vec::new()),
+        };
+        Self {
+            source: Arc::new(bytes),
+            content: OnceLock::from(content),
+            file: "memory".into(),
+            name: name.into(),
+            place: SectionPlace {
+                bytes: 0..wide(length),
+                checksums: 0..0,
+            },
+            length,
+            verified: None,
+        }
     }
 
     /// The file that the section is of.
@@ -134,12 +184,12 @@ impl Section {
 
     /// Length in bytes.
     pub fn len(&self) -> u64 {
-        wide(self.range.len())
+        wide(self.length)
     }
 
     /// Whether the section has no bytes.
     pub fn is_empty(&self) -> bool {
-        self.range.is_empty()
+        self.length == 0
     }
 
     /// The bytes from `offset`, `length` of them, verified.
@@ -155,9 +205,8 @@ impl Section {
         };
         let end = narrow(end).map_err(|m| self.malformed(offset, m))?;
         self.touch(start, end)?;
-        let file: &[u8] = (*self.bytes).as_ref();
-        file.get(self.range.start + start..self.range.start + end)
-            .ok_or_else(|| self.outside(offset, length))
+        let bytes = self.content()?.bytes.get(start..end);
+        bytes.ok_or_else(|| self.outside(offset, length))
     }
 
     /// A part of the section that is verified piece by piece, when pieces are read.
@@ -171,8 +220,7 @@ impl Section {
             return Err(self.outside(offset, length));
         };
         let end = narrow(end).map_err(|m| self.malformed(offset, m))?;
-        let file: &[u8] = (*self.bytes).as_ref();
-        let bytes = file.get(self.range.start + start..self.range.start + end);
+        let bytes = self.content()?.bytes.get(start..end);
         Ok(View {
             section: self,
             bytes: bytes.ok_or_else(|| self.outside(offset, length))?,
@@ -195,7 +243,7 @@ impl Section {
     ///
     /// [`Error::Corrupt`] at the first chunk that differs.
     pub fn verify(&self) -> Result<()> {
-        let chunks = self.range.len().div_ceil(CHUNK_BYTES);
+        let chunks = self.length.div_ceil(CHUNK_BYTES);
         (0..chunks).try_for_each(|chunk| self.verify_chunk(chunk))
     }
 
@@ -245,12 +293,13 @@ impl Section {
 
     #[cold]
     fn verify_chunk(&self, chunk: usize) -> Result<()> {
-        let file: &[u8] = (*self.bytes).as_ref();
-        let start = self.range.start + chunk * CHUNK_BYTES;
-        let end = self.range.end.min(start + CHUNK_BYTES);
-        let offset = wide(chunk * CHUNK_BYTES);
-        let expected = self.parsed(offset, read_u32(file, self.checksums + chunk * 4))?;
-        let bytes = file
+        let content = self.content()?;
+        let start = chunk * CHUNK_BYTES;
+        let end = self.length.min(start + CHUNK_BYTES);
+        let offset = wide(start);
+        let expected = self.parsed(offset, read_u32(&content.checksums, chunk * 4))?;
+        let bytes = content
+            .bytes
             .get(start..end)
             .ok_or_else(|| self.outside(offset, wide(end - start)))?;
         let found = crc32c::crc32c(bytes);

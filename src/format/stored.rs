@@ -1,11 +1,17 @@
 //! Stored documents in zstd blocks (`format-spec/stored.md`).
 
+mod blocks;
+
+use std::sync::Arc;
+
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use blocks::{KeptBlocks, RawBlock};
+
 use super::limits::MAX_STORED_BLOCK_BYTES;
 use super::section::Section;
-use super::{DocId, Malformed, count32, narrow, read_u32, wide};
+use super::{DocId, Malformed, count32, narrow, wide};
 use crate::error::{Error, Result};
 
 /// A block is closed when it has this many raw bytes.
@@ -27,13 +33,13 @@ struct StoredEntry {
 
 /// One compressed block.
 #[derive(Clone, Debug)]
-pub struct StoredBlock {
+pub struct StoredBlock<F = Vec<u8>> {
     /// Number of documents.
     pub documents: u32,
     /// Bytes before compression.
     pub raw_length: u32,
     /// A zstd frame.
-    pub frame: Vec<u8>,
+    pub frame: F,
 }
 
 /// Collects documents into compressed blocks.
@@ -133,12 +139,13 @@ impl StoredIndexWriter {
     }
 }
 
-/// Reads stored documents.
+/// Reads stored documents; clones share the blocks that are kept.
 #[derive(Clone, Debug)]
 pub struct Stored {
     frames: Section,
     index: Section,
     blocks: u64,
+    kept: Arc<KeptBlocks>,
 }
 
 impl Stored {
@@ -157,6 +164,7 @@ impl Stored {
             frames,
             index,
             blocks,
+            kept: Arc::default(),
         })
     }
 
@@ -177,7 +185,8 @@ impl Stored {
             .sum()
     }
 
-    /// The bytes stored for a document; empty when none were.
+    /// The bytes stored for a document; empty when none were. Blocks that were read lately are kept
+    /// decompressed, and nothing but the document is copied.
     ///
     /// # Errors
     ///
@@ -194,10 +203,20 @@ impl Stored {
         }
         let block = low.saturating_sub(1);
         let first = self.entry(block)?.first_document.get();
-        let documents = self.documents_of(block)?;
-        let inside = document.saturating_sub(first) as usize;
-        documents.into_iter().nth(inside).ok_or_else(|| {
-            let message = Malformed("the block has no such document");
+        let raw = self.kept.get(block, || self.decompress(block))?;
+        let malformed = |message| {
+            self.index
+                .malformed(block * ENTRY_BYTES, Malformed(message))
+        };
+        let place = document.saturating_sub(first) as usize;
+        let bytes = raw.document(place).map_err(malformed)?;
+        let bytes = bytes.ok_or_else(|| malformed("the block has no such document"))?;
+        Ok(bytes.to_vec())
+    }
+
+    fn decompress(&self, block: u64) -> Result<RawBlock> {
+        RawBlock::decompress(&self.borrowed(block)?).map_err(|message| {
+            let message = Malformed(message);
             self.index.malformed(block * ENTRY_BYTES, message)
         })
     }
@@ -208,28 +227,15 @@ impl Stored {
     ///
     /// As [`Stored::document`].
     pub fn documents_of(&self, block: u64) -> Result<Vec<Vec<u8>>> {
-        let compressed = self.block(block)?;
-        let at = block * ENTRY_BYTES;
-        let malformed = |message| self.index.malformed(at, Malformed(message));
-        let raw_length = compressed.raw_length as usize;
-        let raw = zstd::bulk::decompress(&compressed.frame, raw_length)
-            .map_err(|_| malformed("expected a zstd frame of the recorded size"))?;
-        if raw.len() != raw_length {
-            return Err(malformed("a block is not as long as its entry says"));
-        }
-        let ends_length = compressed.documents as usize * 4;
-        let Some((ends, content)) = raw.split_at_checked(ends_length) else {
-            return Err(malformed("a block is too short for its documents"));
+        let raw = self.decompress(block)?;
+        let malformed = |message| {
+            self.index
+                .malformed(block * ENTRY_BYTES, Malformed(message))
         };
-        let mut documents = Vec::with_capacity(compressed.documents as usize);
-        let mut start = 0;
-        for four in ends.chunks_exact(4) {
-            let end = self.index.parsed(at, read_u32(four, 0))? as usize;
-            let bytes = content
-                .get(start..end)
-                .ok_or_else(|| malformed("ends of documents do not rise in their block"))?;
-            documents.push(bytes.to_vec());
-            start = end;
+        let mut documents = Vec::with_capacity(raw.documents());
+        for place in 0..raw.documents() {
+            let bytes = raw.document(place).map_err(malformed)?;
+            documents.push(bytes.unwrap_or_default().to_vec());
         }
         Ok(documents)
     }
@@ -254,6 +260,19 @@ impl Stored {
     ///
     /// As [`Stored::document`].
     pub fn block(&self, block: u64) -> Result<StoredBlock> {
+        let StoredBlock {
+            documents,
+            raw_length,
+            frame,
+        } = self.borrowed(block)?;
+        Ok(StoredBlock {
+            documents,
+            raw_length,
+            frame: frame.to_vec(),
+        })
+    }
+
+    fn borrowed(&self, block: u64) -> Result<StoredBlock<&[u8]>> {
         let entry = self.entry(block)?;
         let next = self.entry(block + 1)?;
         let at = block * ENTRY_BYTES;
@@ -274,7 +293,7 @@ impl Stored {
         Ok(StoredBlock {
             documents,
             raw_length,
-            frame: self.frames.slice(offset, length)?.to_vec(),
+            frame: self.frames.slice(offset, length)?,
         })
     }
 

@@ -12,7 +12,8 @@ pub fn write(mut value: u64, out: &mut Vec<u8>) {
 }
 
 /// How many bytes [`write()`] appends for `value`.
-pub const fn length(value: u64) -> u32 {
+#[cfg(test)]
+const fn length(value: u64) -> u32 {
     let bits = 64 - (value | 1).leading_zeros();
     bits.div_ceil(7)
 }

@@ -40,7 +40,8 @@ impl Default for MergePolicy {
 /// What the policy looks at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
-    /// Bytes of the segment or, while it is being merged, of its sources.
+    /// Bytes of the segment or, while it is being merged, of its sources, without the share of
+    /// deleted documents.
     pub bytes: u64,
     pub documents: u32,
     pub deleted: u32,

@@ -8,6 +8,7 @@
 //! | `open` | [`Index`]: create and open |
 //! | `snapshot` | [`Snapshot`]: one commit, for reading |
 //! | `statistics`, `terms` | what the files of a commit hold, for programs that show an index |
+//! | `segment_cache` | the segments that snapshots and writers share |
 //! | `commit` | the newest manifest, and writing the next |
 //! | `writer` | [`IndexWriter`]: add, delete, commit, rollback |
 //! | `options` | [`WriterOptions`] |
@@ -26,6 +27,7 @@ mod open;
 mod options;
 mod pool;
 mod resolve;
+mod segment_cache;
 mod segments;
 mod snapshot;
 mod statistics;

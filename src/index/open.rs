@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::commit::{self, DamagedCommit, write_manifest};
 use super::options::WriterOptions;
+use super::segment_cache::SegmentCache;
 use super::snapshot::{Snapshot, missing_analyzer};
 use super::writer::IndexWriter;
 use crate::error::{Error, Result};
@@ -189,14 +190,14 @@ fn text_fields(schema: &Schema) -> impl Iterator<Item = TextField<'_>> {
 /// ```
 #[derive(Clone)]
 pub struct Index {
-    pub(super) directory: Arc<dyn Directory>,
+    pub(super) cache: Arc<SegmentCache>,
     pub(super) options: Arc<IndexOptions>,
     pub(super) schema: Arc<Schema>,
 }
 
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Index({})", self.directory.path().display())
+        write!(f, "Index({})", self.cache.directory().path().display())
     }
 }
 
@@ -258,13 +259,8 @@ impl Index {
             segments: Vec::new(),
             calibrations: Vec::new(),
         };
-        commit::remove_unfinished(&*directory, manifest.commit)?;
         write_manifest(&*directory, &manifest)?;
-        Ok(Self {
-            directory,
-            options: Arc::new(options),
-            schema: Arc::new(manifest.schema),
-        })
+        Ok(Self::new(directory, options, manifest.schema))
     }
 
     /// Opens an index in any directory, with options.
@@ -276,12 +272,16 @@ impl Index {
     ///
     /// As [`Index::open`].
     pub fn open_in(directory: Arc<dyn Directory>, options: IndexOptions) -> Result<Self> {
-        let manifest = commit::expect_newest(&*directory, options.damaged)?;
-        Ok(Self {
-            directory,
+        let (manifest, _) = commit::expect_newest(&*directory, options.damaged)?;
+        Ok(Self::new(directory, options, manifest.schema))
+    }
+
+    fn new(directory: Arc<dyn Directory>, options: IndexOptions, schema: Schema) -> Self {
+        Self {
+            cache: Arc::new(SegmentCache::new(directory, options.verify)),
             options: Arc::new(options),
-            schema: Arc::new(manifest.schema),
-        })
+            schema: Arc::new(schema),
+        }
     }
 
     /// The fields.
@@ -291,11 +291,15 @@ impl Index {
 
     /// The newest commit, for reading; it stays as it is whatever is committed later.
     ///
+    /// This is cheap enough to be called for each request: while nothing was committed it takes a
+    /// few microseconds, and later only new segments are opened. An index and its clones hold the
+    /// segments of the newest commit that they know open.
+    ///
     /// # Errors
     ///
     /// As [`Index::open`].
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Snapshot::newest(&self.directory, &self.options)
+        Snapshot::newest(&self.cache, &self.options)
     }
 
     /// The writer, with default options.

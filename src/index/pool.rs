@@ -1,26 +1,23 @@
-//! The writer's threads.
+//! The writer's jobs, and the executor's threads that run them.
 //!
 //! With one thread, batches are inverted and segments written on the caller's, at once. With more,
-//! that many threads of the writer's own take these jobs from a channel. Results carry a sequence
-//! number, and the writer takes them in that order, so that what is written does not depend on who
-//! finished first.
+//! the executor of the index runs these jobs. Results carry a sequence number, and the writer takes
+//! them in that order, so that what is written does not depend on who finished first.
 //!
-//! Merges have threads of their own (`merge_lane`), so that neither adding nor committing waits for
-//! them.
+//! Merges have a [`Lane`] of their own, so that neither adding nor committing waits for them.
 
-mod merge_lane;
+mod lane;
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use merge_lane::MergeLane;
+use lane::Lane;
 
 use super::open::WriterAnalyzers;
 use crate::error::{Error, Result};
+use crate::executor::Executor;
 use crate::format::Schema;
 use crate::segment::{Document, InvertedBatch, Inverter, SegmentReader, WrittenSegment};
 
@@ -82,128 +79,132 @@ pub(super) enum Done {
 }
 
 pub(super) struct Pool {
-    /// Present when jobs run on the caller's thread.
-    inline: Option<(Worker, VecDeque<Done>)>,
-    jobs: Option<Sender<Job>>,
-    done: Option<Receiver<Done>>,
-    threads: Vec<JoinHandle<()>>,
-    merges: MergeLane,
+    threads: usize,
+    batches: Lane,
+    merges: Lane,
+    workers: Arc<Workers>,
+    results: Sender<Done>,
+    done: Receiver<Done>,
+}
+
+/// What the threads remember words in; a job takes one and gives it back.
+struct Workers {
+    schema: Arc<Schema>,
+    analyzers: Arc<WriterAnalyzers>,
+    /// Bytes that each may take.
+    memory: usize,
+    idle: Mutex<Vec<Worker>>,
+}
+
+impl Workers {
+    fn with<T>(&self, run: impl FnOnce(&mut Worker) -> T) -> T {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let worker = idle().pop();
+        let mut worker = worker.unwrap_or_else(|| Worker {
+            schema: self.schema.clone(),
+            analyzers: self.analyzers.clone(),
+            inverter: Inverter::new(&self.schema, &self.analyzers.analyzers, self.memory),
+        });
+        let result = run(&mut worker);
+        idle().push(worker);
+        result
+    }
 }
 
 impl Pool {
     /// `memory` is what all threads together may take to remember words.
     pub fn new(
+        executor: &Arc<dyn Executor>,
         threads: usize,
         merge_threads: usize,
         memory: usize,
         schema: &Arc<Schema>,
         analyzers: &Arc<WriterAnalyzers>,
-    ) -> Result<Self> {
-        let worker = || Worker {
-            schema: schema.clone(),
-            analyzers: analyzers.clone(),
-            inverter: Inverter::new(schema, &analyzers.analyzers, memory / threads),
-        };
+    ) -> Self {
         let (results, done) = unbounded();
-        let merges = MergeLane::new(merge_threads, results.clone());
-        if threads <= 1 {
-            return Ok(Self {
-                inline: Some((worker(), VecDeque::new())),
-                jobs: None,
-                done: Some(done),
-                threads: Vec::new(),
-                merges,
-            });
+        Self {
+            threads,
+            batches: Lane::new(executor.clone(), threads),
+            merges: Lane::new(executor.clone(), merge_threads),
+            workers: Arc::new(Workers {
+                schema: schema.clone(),
+                analyzers: analyzers.clone(),
+                memory: memory / threads,
+                idle: Mutex::default(),
+            }),
+            results,
+            done,
         }
-        let (jobs, next_job) = unbounded::<Job>();
-        let mut handles = Vec::with_capacity(threads);
-        for number in 0..threads {
-            let (next_job, results) = (next_job.clone(), results.clone());
-            let mut worker = worker();
-            let run = move || {
-                for job in next_job {
-                    if results.send(worker.run(job)).is_err() {
-                        break;
-                    }
-                }
-            };
-            let thread = std::thread::Builder::new().name(format!("esparsa-writer-{number}"));
-            let handle = thread.spawn(run);
-            handles.push(handle.map_err(|e| Error::io("thread", "start", e))?);
-        }
-        Ok(Self {
-            inline: None,
-            jobs: Some(jobs),
-            done: Some(done),
-            threads: handles,
-            merges,
-        })
     }
 
     /// How many batches may wait or be worked on before the caller should take results.
     pub fn batches_in_flight(&self) -> usize {
-        if self.inline.is_some() {
-            1
-        } else {
-            self.threads.len() * 2
+        match self.threads {
+            1 => 1,
+            threads => threads * 2,
         }
     }
 
     pub fn submit(&mut self, job: Job) {
-        if let Some((worker, done)) = &mut self.inline {
-            done.push_back(worker.run(job));
-        } else if let Some(jobs) = &self.jobs {
-            // The threads hold the other end until this pool is dropped.
-            let _ = jobs.send(job);
+        let (workers, results) = (self.workers.clone(), self.results.clone());
+        let run = move || {
+            let done = workers.with(|worker| worker.run(job));
+            // Nobody listens any more when the writer was dropped.
+            let _ = results.send(done);
+        };
+        match self.threads {
+            1 => run(),
+            _ => self.batches.submit(Box::new(run)),
         }
     }
 
-    /// Runs a merge on a thread for merges or, if there is none, keeps it for [`Pool::run_merge`].
+    /// Submits a merge. If merges have no thread, it waits for [`Pool::run_merge`].
     pub fn submit_merge(&mut self, number: u64, task: Task) {
-        self.merges.submit(number, task);
+        let results = self.results.clone();
+        self.merges.submit(Box::new(move || {
+            let result = guarded(task);
+            let _ = results.send(Done::Merged { number, result });
+        }));
     }
 
-    /// Runs a merge that was kept because there is no thread for it, on the caller's.
-    pub fn run_merge(&mut self) -> Option<Done> {
-        self.merges.run_kept()
+    /// Runs a merge that did not begin on the calling thread, unless enough merges run; false when
+    /// there is none to be run.
+    pub fn run_merge(&mut self) -> bool {
+        self.merges.run_one()
+    }
+
+    /// Throws away the merges that did not begin.
+    pub fn clear_merges(&mut self) {
+        self.merges.clear();
     }
 
     /// A result, if one is there.
     pub fn try_next(&mut self) -> Option<Done> {
-        let inline = self.inline.as_mut();
-        inline
-            .and_then(|(_, done)| done.pop_front())
-            .or_else(|| self.done.as_ref()?.try_recv().ok())
+        self.done.try_recv().ok()
     }
 
-    /// The next result; there must be a job that was submitted and not answered.
+    /// The next result; there must be a job that was submitted and not answered, and that runs or
+    /// is a batch.
     pub fn next(&mut self) -> Result<Done> {
-        let inline = self.inline.as_mut();
-        let next = inline
-            .and_then(|(_, done)| done.pop_front())
-            .or_else(|| self.done.as_ref()?.recv().ok());
-        next.ok_or_else(|| Error::Poisoned {
-            message: "the writer's threads are gone".into(),
-        })
-    }
-}
-
-impl Pool {
-    /// Ends all threads. Jobs that nobody waits for are thrown away when their turn comes, because
-    /// nobody listens.
-    pub fn stop(&mut self) {
-        self.jobs = None;
-        self.done = None;
-        self.merges.stop();
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
+        loop {
+            if let Some(done) = self.try_next() {
+                return Ok(done);
+            }
+            if !self.batches.run_one() {
+                // This struct holds the other end too, so the channel is open.
+                return self.done.recv().map_err(|_| Error::Poisoned {
+                    message: "the writer's jobs are gone".into(),
+                });
+            }
         }
     }
 }
 
 impl Drop for Pool {
+    /// Jobs that run go on without this: their results are thrown away.
     fn drop(&mut self) {
-        self.stop();
+        self.batches.clear();
+        self.merges.clear();
     }
 }
 

@@ -124,6 +124,13 @@ impl Slot {
         }
     }
 
+    /// Bytes without the share of deleted documents.
+    fn live_bytes(&self) -> u64 {
+        let bytes = u128::from(self.bytes) * u128::from(self.live());
+        let bytes = bytes / u128::from(self.documents.max(1));
+        u64::try_from(bytes).unwrap_or(self.bytes)
+    }
+
     fn visit<'a>(&'a self, visit: &mut impl FnMut(&'a LiveSegment)) {
         match &self.state {
             State::Ready(segment) => visit(segment),
@@ -193,6 +200,16 @@ pub(super) struct MergePlan {
     pub sources: Vec<(SegmentReader, Option<Arc<DocSet>>)>,
 }
 
+impl MergePlan {
+    /// Documents of its sources, deleted ones included.
+    pub fn documents(&self) -> u64 {
+        let sources = self.sources.iter();
+        sources
+            .map(|(reader, _)| u64::from(reader.documents()))
+            .sum()
+    }
+}
+
 /// All segments of the next commit, in order.
 #[derive(Default)]
 pub(super) struct Segments {
@@ -227,7 +244,7 @@ impl Segments {
         let slots = self.slots.iter();
         slots
             .map(|slot| Candidate {
-                bytes: slot.bytes,
+                bytes: slot.live_bytes(),
                 documents: slot.documents,
                 deleted: slot.documents.saturating_sub(slot.live()),
                 key_bytes: slot.key_bytes,
@@ -278,7 +295,7 @@ impl Segments {
         parts.reverse();
         let live = parts.iter().map(Slot::live);
         let slot = Slot {
-            bytes: parts.iter().map(|part| part.bytes).sum(),
+            bytes: parts.iter().map(Slot::live_bytes).sum(),
             documents: live.fold(0, u32::saturating_add),
             key_bytes: parts.iter().map(|part| part.key_bytes).sum(),
             can_merge: true,
@@ -300,12 +317,12 @@ impl Segments {
     }
 
     /// Puts a merged segment in the place of its sources, with what was deleted of them meanwhile.
-    pub fn end_merge(&mut self, mut ready: ReadySegment) {
+    /// False when all its documents were deleted meanwhile, and its slot dropped.
+    pub fn end_merge(&mut self, mut ready: ReadySegment) -> bool {
         let number = ready.number;
         let mut slots = self.slots.iter_mut();
-        // Its documents may all have been deleted meanwhile; then its slot was dropped.
         let Some(slot) = slots.find_map(|slot| slot.find_merge(number)) else {
-            return;
+            return false;
         };
         let mut sources = Vec::new();
         slot.visit(&mut |segment| sources.push(segment));
@@ -326,11 +343,13 @@ impl Segments {
             }
         }
         slot.state = State::Ready(merged);
+        true
     }
 
-    /// Puts the sources of a merge that met a limit back. They are not merged again by this writer.
-    pub fn abandon_merge(&mut self, number: u64) {
-        abandon_in(&mut self.slots, number);
+    /// Puts the sources of a merge that failed back. If they are kept out, the policy does not merge
+    /// them again.
+    pub fn abandon_merge(&mut self, number: u64, kept_out: bool) {
+        abandon_in(&mut self.slots, number, kept_out);
     }
 
     /// Drops segments of which every document is deleted.
@@ -339,20 +358,20 @@ impl Segments {
     }
 }
 
-fn abandon_in(slots: &mut Vec<Slot>, number: u64) -> bool {
+fn abandon_in(slots: &mut Vec<Slot>, number: u64, kept_out: bool) -> bool {
     let is_it = |slot: &Slot| matches!(&slot.state, State::Merging(m) if m.number == number);
     if let Some(place) = slots.iter().position(is_it) {
         if let State::Merging(merge) = slots.remove(place).state {
-            let kept_out = merge.parts.into_iter().map(|part| Slot {
-                can_merge: false,
+            let parts = merge.parts.into_iter().map(|part| Slot {
+                can_merge: part.can_merge && !kept_out,
                 ..part
             });
-            slots.splice(place..place, kept_out);
+            slots.splice(place..place, parts);
         }
         return true;
     }
     slots.iter_mut().any(|slot| match &mut slot.state {
-        State::Merging(merge) => abandon_in(&mut merge.parts, number),
+        State::Merging(merge) => abandon_in(&mut merge.parts, number, kept_out),
         State::Ready(_) => false,
     })
 }

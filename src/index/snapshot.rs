@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use super::commit;
 use super::open::IndexOptions;
+use super::segment_cache::SegmentCache;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
-use crate::format::deletes;
-use crate::format::manifest::{Manifest, SegmentEntry, deletes_file, segment_file};
-use crate::format::{
-    Calibration, Container, DocId, FieldNumber, FieldOptions, FileKind, Schema, Verify,
-};
+use crate::format::manifest::{Manifest, SegmentEntry};
+use crate::format::{Calibration, DocId, FieldNumber, FieldOptions, Schema};
 use crate::segment::SegmentReader;
-use crate::store::{Directory, is_missing};
+use crate::store::{FileVersion, is_missing};
 use crate::text::Analyzer;
 
 /// Names a document of one snapshot: the place of its segment in the snapshot, and its number there.
@@ -77,7 +75,7 @@ pub struct Snapshot {
 
 struct Parts {
     commit: u64,
-    schema: Schema,
+    schema: Arc<Schema>,
     segments: Vec<SnapshotSegment>,
     analyzers: Vec<(FieldNumber, Analyzer)>,
     totals: BTreeMap<FieldNumber, FieldTotals>,
@@ -96,34 +94,37 @@ impl std::fmt::Debug for Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn newest(directory: &Arc<dyn Directory>, options: &IndexOptions) -> Result<Self> {
+    pub(super) fn newest(cache: &SegmentCache, options: &IndexOptions) -> Result<Self> {
+        cache.newest(|| Self::read_newest(cache, options))
+    }
+
+    fn read_newest(cache: &SegmentCache, options: &IndexOptions) -> Result<(FileVersion, Self)> {
         // A writer may remove files of a manifest that was just read; then there is a newer one.
         const TRIES: usize = 20;
-        let mut last = commit::expect_newest(&**directory, options.damaged)?;
-        for _ in 0..TRIES {
-            match Self::of(directory, &last, options) {
-                Err(error) if is_missing(&error) => {
-                    let newer = commit::expect_newest(&**directory, options.damaged)?;
-                    if newer.commit == last.commit {
+        let directory = &**cache.directory();
+        let mut last = commit::expect_newest(directory, options.damaged)?;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match Self::of(cache, &last.0, options) {
+                Err(error) if is_missing(&error) && tries < TRIES => {
+                    let newer = commit::expect_newest(directory, options.damaged)?;
+                    if newer == last {
                         return Err(error);
                     }
                     last = newer;
                 }
-                result => return result,
+                result => return Ok((last.1, result?)),
             }
         }
-        Self::of(directory, &last, options)
     }
 
-    fn of(
-        directory: &Arc<dyn Directory>,
-        manifest: &Manifest,
-        options: &IndexOptions,
-    ) -> Result<Self> {
+    fn of(cache: &SegmentCache, manifest: &Manifest, options: &IndexOptions) -> Result<Self> {
+        let schema = Arc::new(manifest.schema.clone());
         let segments = manifest
             .segments
             .iter()
-            .map(|entry| open_segment(&**directory, entry, &manifest.schema, options.verify))
+            .map(|entry| cache.open(entry, &schema))
             .collect::<Result<Vec<_>>>()?;
         let mut totals: BTreeMap<FieldNumber, FieldTotals> = BTreeMap::new();
         for field in segments.iter().flat_map(|s| &s.reader.info().fields) {
@@ -137,7 +138,7 @@ impl Snapshot {
         let parts = Parts {
             commit: manifest.commit,
             analyzers: options.resolve_known(&manifest.schema),
-            schema: manifest.schema.clone(),
+            schema,
             segments,
             totals,
             calibrations: manifest.calibrations.clone(),
@@ -281,36 +282,4 @@ pub(super) fn missing_analyzer(schema: &Schema, number: FieldNumber) -> Error {
         }
         _ => Error::invalid("expected a text field, which has an analyzer"),
     }
-}
-
-/// Opens a segment that a manifest names, and its deletes.
-pub(super) fn open_segment(
-    directory: &dyn Directory,
-    entry: &SegmentEntry,
-    schema: &Schema,
-    verify: Verify,
-) -> Result<SnapshotSegment> {
-    let name = segment_file(entry.number);
-    let reader = SegmentReader::open(directory.open(&name)?, &name, schema, verify)?;
-    if reader.container().stamp() != entry.stamp || reader.documents() != entry.documents {
-        let message = "the file is not the one that the manifest names";
-        return Err(Error::corrupt(name, "trailer", 0, message));
-    }
-    let mut deleted = None;
-    if let Some(file) = &entry.deletes {
-        let name = deletes_file(file.number);
-        let bytes = directory.open(&name)?;
-        let container = Container::open(bytes, &name, FileKind::Deletes, Verify::default())?;
-        let read = deletes::read(&container, entry.documents)?;
-        if container.stamp() != file.stamp || read.count() != file.deleted {
-            let message = "the file is not the one that the manifest names";
-            return Err(Error::corrupt(name, "trailer", 0, message));
-        }
-        deleted = Some(Arc::new(read));
-    }
-    Ok(SnapshotSegment {
-        reader,
-        deleted,
-        entry: entry.clone(),
-    })
 }

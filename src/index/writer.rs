@@ -7,23 +7,25 @@ mod discard;
 mod finish;
 mod flow;
 mod merging;
+mod scope;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+
+use scope::JobScope;
 
 use super::buffer::Buffer;
 use super::commit::{DamagedCommit, expect_newest, free_number, last_commit, remove_unused};
 use super::open::{Index, IndexOptions, WriterAnalyzers};
 use super::options::WriterOptions;
 use super::pool::{BatchInput, ParsedBatch, Pool, ReadyBatch, ReadySegment};
-use super::segments::{LiveSegment, Segments};
-use super::snapshot::open_segment;
+use super::segment_cache::SegmentCache;
+use super::segments::{LiveSegment, MergePlan, Segments};
 use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, segment_file};
 use crate::format::{Calibration, FieldKind, Schema, Verify};
-use crate::segment::{self, Document, Reorder, SegmentReader, Source, WriteOptions};
+use crate::segment::{self, Document, Reorder, Source, WriteOptions};
 use crate::store::{Directory, FileSystem, Lock};
 
 /// What a commit made durable.
@@ -41,9 +43,13 @@ pub struct CommitReport {
 const BATCH_BYTES: usize = 1 << 20;
 /// What a document costs beyond its bytes, so that many tiny ones end a batch too.
 const DOCUMENT_OVERHEAD: usize = 64;
+/// Results that may wait for one before them.
+const MAX_ARRIVED: usize = 64;
 /// Share of the memory that the documents of the next segment may take. As much again is held while
 /// the segment before is being written; the rest is for batches on their way and the tables of threads.
 const BUFFER_SHARE: f64 = 0.25;
+/// Errors of the input that are kept until somebody takes them.
+const MAX_ERRORS: usize = 10_000;
 /// Share of the memory in which the threads remember words.
 const TABLE_SHARE: f64 = 0.1;
 
@@ -72,6 +78,7 @@ const TABLE_SHARE: f64 = 0.1;
 /// ```
 pub struct IndexWriter {
     directory: Arc<dyn Directory>,
+    cache: Arc<SegmentCache>,
     index_options: Arc<IndexOptions>,
     analyzers: Arc<WriterAnalyzers>,
     schema: Arc<Schema>,
@@ -92,11 +99,20 @@ pub struct IndexWriter {
     writing: bool,
     /// Numbers of the files that merges are writing.
     merging: BTreeSet<u64>,
-    /// A merge that met a limit, until somebody asks for one.
-    failed_merge: Option<Error>,
-    /// Tells merges to stop, when their results are not wanted any more.
-    cancel: Arc<AtomicBool>,
+    /// Merges that are to be run when others have ended.
+    pending_merges: VecDeque<MergePlan>,
+    /// Documents of the merges that were handed to the pool, by number.
+    running_merges: BTreeMap<u64, u64>,
+    /// The first merge that failed, by its number, until somebody waits for merges.
+    failed_merge: Option<(u64, Error)>,
+    /// The merge that [`merge_to`](Self::merge_to) waits for.
+    wanted_merge: Option<u64>,
+    failed_wanted: Option<Error>,
+    /// What the jobs that run may do.
+    scope: JobScope,
     errors: Vec<Error>,
+    /// Errors that were left out because nobody has taken the ones before.
+    errors_left_out: u64,
     calibrations: Vec<Calibration>,
     changed: bool,
     poisoned: Option<String>,
@@ -122,6 +138,13 @@ impl IndexWriter {
             let message = format!("expected 1 to 1024 threads, found {}", options.threads);
             return Err(Error::invalid(message));
         }
+        if options.merge_threads > 1_024 {
+            let message = format!(
+                "expected 0 to 1024 threads for merges, found {}",
+                options.merge_threads
+            );
+            return Err(Error::invalid(message));
+        }
         if options.memory < WriterOptions::MIN_MEMORY {
             let message = format!(
                 "expected at least {} bytes of memory for a writer, found {}",
@@ -130,9 +153,9 @@ impl IndexWriter {
             );
             return Err(Error::invalid(message));
         }
-        let directory = index.directory.clone();
+        let directory = index.cache.directory().clone();
         let lock = directory.lock()?;
-        let manifest = expect_newest(&*directory, index.options.damaged)?;
+        let (manifest, _) = expect_newest(&*directory, index.options.damaged)?;
         let schema = Arc::new(manifest.schema.clone());
         if let Some(field) = schema
             .fields()
@@ -147,15 +170,17 @@ impl IndexWriter {
         let table_memory = (options.memory as f64 * TABLE_SHARE) as usize;
         let mut writer = Self {
             pool: Pool::new(
+                &index.options.executor,
                 options.threads,
                 options.merge_threads,
                 table_memory,
                 &schema,
                 &analyzers,
-            )?,
+            ),
             last_commit: last_commit(&*directory, &manifest)?,
             next_file: free_number(&*directory, &manifest)?,
             directory,
+            cache: index.cache.clone(),
             index_options: index.options.clone(),
             analyzers,
             schema,
@@ -171,9 +196,14 @@ impl IndexWriter {
             batches_in_flight: 0,
             writing: false,
             merging: BTreeSet::new(),
+            pending_merges: VecDeque::new(),
+            running_merges: BTreeMap::new(),
             failed_merge: None,
-            cancel: Arc::default(),
+            wanted_merge: None,
+            failed_wanted: None,
+            scope: JobScope::default(),
             errors: Vec::new(),
+            errors_left_out: 0,
             calibrations: Vec::new(),
             changed: false,
             poisoned: None,
@@ -191,8 +221,7 @@ impl IndexWriter {
     fn load_committed(&mut self) -> Result<()> {
         self.segments = Segments::default();
         for entry in &self.manifest.segments {
-            let verify = self.index_options.verify;
-            let segment = open_segment(&*self.directory, entry, &self.schema, verify)?;
+            let segment = self.cache.open(entry, &self.schema)?;
             self.segments.push(LiveSegment::committed(&segment));
         }
         // Only now is it known that the commit can be used.
@@ -251,13 +280,31 @@ impl IndexWriter {
         self.arrived
             .insert(self.next_sequence, Step::Delete(id.to_owned()));
         self.next_sequence += 1;
-        let accepted = self.accept_arrived();
-        self.guard(accepted)
+        // Results are taken too: a load of deletes alone must not pile them up.
+        let taken = self.take_results();
+        self.guard(taken)
     }
 
-    /// Bad input met since the last call, in the order of the input.
+    /// Bad input met since the last call, in the order of the input. Only the first 10,000 errors
+    /// since the last call are kept; if there were more, one more error says how many.
     pub fn take_errors(&mut self) -> Vec<Error> {
-        std::mem::take(&mut self.errors)
+        let mut errors = std::mem::take(&mut self.errors);
+        let left_out = std::mem::take(&mut self.errors_left_out);
+        if left_out > 0 {
+            let message = format!("{left_out} more errors were left out; take errors more often");
+            errors.push(Error::invalid(message));
+        }
+        errors
+    }
+
+    fn report(&mut self, errors: impl IntoIterator<Item = Error>) {
+        for error in errors {
+            if self.errors.len() < MAX_ERRORS {
+                self.errors.push(error);
+            } else {
+                self.errors_left_out += 1;
+            }
+        }
     }
 
     /// Makes everything added and deleted so far durable and visible to new snapshots. Merges that
@@ -294,14 +341,18 @@ impl IndexWriter {
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit).
+    /// As [`commit`](Self::commit), and, without poisoning the writer, the first error of a merge
+    /// since the last call: its segments stay as they were and are not merged again by this writer.
     pub fn wait_for_merges(&mut self) -> Result<()> {
         self.check_poison()?;
         let waited = self.write_everything().and_then(|()| {
             self.plan_merges();
             self.finish_merges()
         });
-        self.guard(waited)
+        self.guard(waited)?;
+        self.failed_merge
+            .take()
+            .map_or(Ok(()), |(_, error)| Err(error))
     }
 
     /// Merges until there are at most `segments` segments and, if that is 1, no deleted document waits
@@ -310,7 +361,8 @@ impl IndexWriter {
     /// # Errors
     ///
     /// As [`commit`](Self::commit), and, without poisoning the writer, [`Error::InvalidInput`] when
-    /// `segments` is 0 and [`Error::Limit`] when a segment would be too large.
+    /// `segments` is 0, [`Error::Limit`] when a segment would be too large, and what else made the
+    /// merge fail: its segments stay as they were.
     pub fn merge_to(&mut self, segments: usize) -> Result<()> {
         self.check_poison()?;
         if segments == 0 {
@@ -318,11 +370,10 @@ impl IndexWriter {
                 "expected to merge to at least 1 segment, found 0",
             ));
         }
-        self.failed_merge = None;
         let merged = self.try_merge_to(segments);
-        self.guard(merged)?;
-        // A merge that met a limit has changed nothing.
-        self.failed_merge.take().map_or(Ok(()), Err)
+        let failed = self.guard(merged)?;
+        // A merge that failed has changed nothing.
+        failed.map_or(Ok(()), Err)
     }
 
     /// Keeps what [`Snapshot::calibrate`](super::Snapshot::calibrate) measured, in place of what was kept of the field. Not visible before the
@@ -377,18 +428,17 @@ impl IndexWriter {
             );
             return Err(Error::invalid(message));
         }
-        let attached = self.try_attach(path.as_ref(), &snapshot);
+        let attached = self.try_attach(&**other.cache.directory(), &snapshot);
         self.guard(attached)
     }
 
     fn segment_job(&self, number: u64, reorder: Option<Reorder>) -> SegmentJob {
         SegmentJob {
-            directory: self.directory.clone(),
+            cache: self.cache.clone(),
             schema: self.schema.clone(),
             number,
             reorder,
-            verify: self.index_options.verify,
-            cancel: self.cancel.clone(),
+            scope: self.scope.clone(),
         }
     }
 
@@ -413,32 +463,31 @@ impl IndexWriter {
 /// What writing a segment takes beside its sources.
 #[derive(Clone)]
 struct SegmentJob {
-    directory: Arc<dyn Directory>,
+    cache: Arc<SegmentCache>,
     schema: Arc<Schema>,
     number: u64,
     reorder: Option<Reorder>,
-    verify: Verify,
-    cancel: Arc<AtomicBool>,
+    scope: JobScope,
 }
 
 impl SegmentJob {
     /// Writes a segment file, makes its content durable, and opens it.
     fn run(&self, sources: &[Source<'_>]) -> Result<ReadySegment> {
         let name = segment_file(self.number);
-        let directory = &*self.directory;
+        let directory = &**self.cache.directory();
         let options = WriteOptions {
             reorder: self.reorder,
             scratch: directory,
-            cancel: &self.cancel,
+            cancel: self.scope.token(),
         };
-        let file = directory.create(&name)?;
+        let file = self.scope.create(directory, &name)?;
         let path = directory.path().join(&name);
         let shown = path.to_string_lossy();
         let (mut file, written) = segment::write(&self.schema, sources, &options, file, &shown)?;
         file.sync().map_err(|e| Error::io(path, "fsync", e))?;
         drop(file);
-        let bytes = directory.open(&name)?;
-        let reader = SegmentReader::open(bytes, &name, &self.schema, self.verify)?;
+        self.scope.token().check("merging")?;
+        let reader = self.cache.open_segment(self.number, None, &self.schema)?;
         Ok(ReadySegment {
             number: self.number,
             written,
@@ -449,9 +498,8 @@ impl SegmentJob {
 
 impl Drop for IndexWriter {
     fn drop(&mut self) {
-        // Nobody waits for the merges that run.
-        self.cancel.store(true, Ordering::Relaxed);
-        self.pool.stop();
+        // Nobody waits for the jobs that run.
+        self.scope.close();
         if self.poisoned.is_none() {
             remove_unused(&*self.directory, &self.manifest, &BTreeSet::new());
         }

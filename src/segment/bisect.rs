@@ -11,8 +11,7 @@
 //! that all or only one of its documents have: the copies of deep nodes fit the caches. The result
 //! depends on the documents alone, not on the number of threads.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
+use crate::executor::CancelToken;
 use crate::format::DocId;
 
 /// Nodes of at most this many documents stay as they are.
@@ -78,13 +77,13 @@ impl Forward {
 }
 
 /// The documents in their new order; `None` when `cancel` was set meanwhile.
-pub(super) fn order(forward: Forward, threads: usize, cancel: &AtomicBool) -> Option<Vec<DocId>> {
+pub(super) fn order(forward: Forward, threads: usize, cancel: &CancelToken) -> Option<Vec<DocId>> {
     let documents: Vec<DocId> = (0..).take(forward.ends.len()).collect();
     let mut out = documents.clone();
     let root = forward.part(&documents);
     drop(forward);
     bisect(root, documents, &mut out, threads.max(1), cancel);
-    (!cancel.load(Ordering::Relaxed)).then_some(out)
+    (!cancel.is_cancelled()).then_some(out)
 }
 
 fn bisect(
@@ -92,10 +91,10 @@ fn bisect(
     documents: Vec<DocId>,
     out: &mut [DocId],
     threads: usize,
-    cancel: &AtomicBool,
+    cancel: &CancelToken,
 ) {
     // The order of cancelled work is not used.
-    if documents.len() <= LEAF || cancel.load(Ordering::Relaxed) {
+    if documents.len() <= LEAF || cancel.is_cancelled() {
         out.copy_from_slice(&documents);
         return;
     }
@@ -167,10 +166,10 @@ impl<'a> Split<'a> {
     }
 
     /// Moves documents until few move, and returns the places.
-    fn settle(mut self, cancel: &AtomicBool) -> Vec<u32> {
+    fn settle(mut self, cancel: &CancelToken) -> Vec<u32> {
         let mut keys = vec![(0.0f32, 0u32); self.places.len()];
         for _ in 0..ROUNDS {
-            if cancel.load(Ordering::Relaxed) {
+            if cancel.is_cancelled() {
                 break;
             }
             self.update_pulls();
@@ -281,7 +280,7 @@ mod tests {
     }
 
     fn order_of(forward: Forward, threads: usize) -> Vec<DocId> {
-        order(forward, threads, &AtomicBool::new(false)).unwrap()
+        order(forward, threads, &CancelToken::new()).unwrap()
     }
 
     proptest! {
@@ -299,11 +298,10 @@ mod tests {
 
     #[test]
     fn cancelled_work_gives_no_order() {
+        let cancelled = CancelToken::new();
+        cancelled.cancel();
         let documents = vec![vec![1, 2]; 100];
-        assert_eq!(
-            order(forward(&documents, 3), 1, &AtomicBool::new(true)),
-            None
-        );
+        assert_eq!(order(forward(&documents, 3), 1, &cancelled), None);
     }
 
     #[test]

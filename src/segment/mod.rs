@@ -52,9 +52,12 @@ mod write;
 pub use document::Document;
 pub(crate) use document_map::DocumentMap;
 pub(crate) use fields::check_sum;
-pub use fields::{FieldReader, FieldValue, SparseField, SparseVector, TextField};
+pub use fields::FieldValue;
+#[cfg(feature = "internals")]
+pub use fields::{FieldReader, SparseField, SparseVector, TextField};
 pub use invert::{InvertedBatch, Inverter};
 pub use reader::SegmentReader;
+pub(crate) use reader::WeakSegmentReader;
 pub use verify::verify;
 pub(crate) use write::MERGE_BYTES_PER_DOCUMENT;
 pub use write::{Reorder, Source, WriteOptions, WrittenSegment, write};

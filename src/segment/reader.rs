@@ -1,21 +1,36 @@
 //! The file of a segment, opened: its parts, found in constant time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::fields::{self, FieldReader};
+use crate::bytes::FileHandle;
 use crate::error::{Error, Result};
 use crate::format::ids::Ids;
 use crate::format::schema::Field;
 use crate::format::segment_info::{FieldStatistics, SegmentInfo};
 use crate::format::{
     Capabilities, Container, DocId, FieldNumber, FileKind, Malformed, PostingCodec, Schema,
-    Section, SharedBytes, Verify,
+    Section, Verify,
 };
 
 /// An opened segment; cloning shares it.
 #[derive(Clone, Debug)]
 pub struct SegmentReader {
     inner: Arc<Parts>,
+}
+
+/// A segment that somebody may hold open; see [`SegmentReader::downgrade`].
+#[derive(Clone, Debug)]
+pub(crate) struct WeakSegmentReader {
+    inner: Weak<Parts>,
+}
+
+impl WeakSegmentReader {
+    /// The segment, if anybody still holds it open.
+    pub fn upgrade(&self) -> Option<SegmentReader> {
+        let inner = self.inner.upgrade()?;
+        Some(SegmentReader { inner })
+    }
 }
 
 struct Parts {
@@ -37,6 +52,13 @@ impl std::fmt::Debug for Parts {
 }
 
 impl SegmentReader {
+    /// The same segment, not held open.
+    pub(crate) fn downgrade(&self) -> WeakSegmentReader {
+        WeakSegmentReader {
+            inner: Arc::downgrade(&self.inner),
+        }
+    }
+
     /// Bytes of the largest dictionary.
     pub(crate) fn key_bytes(&self) -> u64 {
         let sections = self.inner.container.sections();
@@ -50,8 +72,13 @@ impl SegmentReader {
     /// # Errors
     ///
     /// [`Error::Corrupt`] or [`Error::TooNew`] when the file cannot be used.
-    pub fn open(bytes: SharedBytes, file: &str, schema: &Schema, verify: Verify) -> Result<Self> {
-        let container = Container::open(bytes, file, FileKind::Segment, verify)?;
+    pub fn open(
+        source: Arc<dyn FileHandle>,
+        file: &str,
+        schema: &Schema,
+        verify: Verify,
+    ) -> Result<Self> {
+        let container = Container::open(source, file, FileKind::Segment, verify)?;
         let section = container.section("info", None)?;
         let info = SegmentInfo::read(section)?;
         let ids = fields::id::open(&container)?;

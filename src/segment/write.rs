@@ -10,7 +10,6 @@
 //! new order go through scratch files.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bisect;
 use super::document_map::DocumentMap;
@@ -21,6 +20,7 @@ use super::reader::SegmentReader;
 use super::spool::Spool;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
+use crate::executor::CancelToken;
 use crate::format::container::FileStamp;
 use crate::format::limits::MAX_SEGMENT_DOCUMENTS;
 use crate::format::segment_info::SegmentInfo;
@@ -53,7 +53,7 @@ pub struct WriteOptions<'a> {
     /// Where scratch files are put.
     pub scratch: &'a dyn Directory,
     /// Ends the work with [`Error::Cancelled`] soon after it is set.
-    pub cancel: &'a AtomicBool,
+    pub cancel: &'a CancelToken,
 }
 
 impl WriteOptions<'_> {
@@ -61,10 +61,7 @@ impl WriteOptions<'_> {
     ///
     /// [`Error::Cancelled`] once the work is cancelled.
     pub(super) fn check_cancelled(&self) -> Result<()> {
-        match self.cancel.load(Ordering::Relaxed) {
-            true => Err(Error::Cancelled { work: "merging" }),
-            false => Ok(()),
-        }
+        self.cancel.check("merging")
     }
 }
 
@@ -78,8 +75,6 @@ pub(crate) const MERGE_BYTES_PER_DOCUMENT: u64 = 14;
 pub struct WrittenSegment {
     /// Length and fingerprint of the file.
     pub stamp: FileStamp,
-    /// Its statistics.
-    pub info: SegmentInfo,
     /// Where the documents of each source went.
     pub(crate) maps: Vec<DocumentMap>,
 }
@@ -168,9 +163,8 @@ pub fn write<W: Write>(
     }
     writer.ids()?;
     writer.section("info", None, &writer.info.encode()?)?;
-    let info = writer.info;
     let (out, stamp) = writer.out.finish().map_err(failed)?;
-    Ok((out, WrittenSegment { stamp, info, maps }))
+    Ok((out, WrittenSegment { stamp, maps }))
 }
 
 /// The new place of each document that is kept, by the terms of one field.

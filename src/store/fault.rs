@@ -6,13 +6,13 @@
 //! durable are lost or kept, as the test asks.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Directory, FileSink, Lock, Memory};
+use super::{Bytes, Directory, FileHandle, FileSink, FileVersion, Lock, Memory, Scratch};
 use crate::error::{Error, Result};
-use crate::format::SharedBytes;
 
 /// What goes wrong, at which operation (counted from 0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +25,25 @@ pub enum Fault {
     StopAt(u64),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct FileState {
+    /// A number that no other file has.
+    version: u64,
     /// Everything written so far.
     written: Vec<u8>,
     /// How many bytes of it an fsync has made durable.
     synced: usize,
+}
+
+impl FileState {
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            version: NEXT.fetch_add(1, Ordering::Relaxed),
+            written: Vec::new(),
+            synced: 0,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -124,7 +137,7 @@ impl Directory for Faulty {
                 io::ErrorKind::AlreadyExists.into(),
             ));
         }
-        let file = Arc::new(Mutex::new(FileState::default()));
+        let file = Arc::new(Mutex::new(FileState::new()));
         state.names.insert(name.to_owned(), file.clone());
         Ok(Box::new(FaultyFile {
             directory: self.clone(),
@@ -132,23 +145,43 @@ impl Directory for Faulty {
         }))
     }
 
-    fn open(&self, name: &str) -> Result<SharedBytes> {
+    fn open(&self, name: &str) -> Result<Arc<dyn FileHandle>> {
         let state = self.step(name, "open")?;
         let Some(file) = state.names.get(name) else {
             let path = self.path().join(name);
             return Err(Error::io(path, "open", io::ErrorKind::NotFound.into()));
         };
-        Ok(Arc::new(locked(file).written.clone()))
+        let written = locked(file).written.clone();
+        Ok(Arc::new(Bytes::from(written)))
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<()> {
-        let mut state = self.step(from, "rename")?;
-        let Some(file) = state.names.remove(from) else {
-            let path = self.path().join(from);
-            return Err(Error::io(path, "rename", io::ErrorKind::NotFound.into()));
-        };
-        state.names.insert(to.to_owned(), file);
-        Ok(())
+    fn version(&self, name: &str) -> Result<Option<FileVersion>> {
+        let state = self.step(name, "look up")?;
+        let file = state.names.get(name);
+        Ok(file.map(|file| FileVersion([locked(file).version, 0, 0, 0])))
+    }
+
+    /// In the steps that a file system takes: each of them may fail.
+    fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
+        let temporary = format!("{name}.tmp");
+        if locked(&self.state).names.contains_key(&temporary) {
+            self.remove(&temporary)?;
+        }
+        let failed = |e| Error::io(self.path().join(&temporary), "write", e);
+        let mut file = self.create(&temporary)?;
+        file.write_all(bytes).map_err(failed)?;
+        file.sync().map_err(failed)?;
+        {
+            let mut state = self.step(name, "link")?;
+            if state.names.contains_key(name) {
+                return Ok(false);
+            }
+            let file = state.names.get(&temporary).cloned();
+            state.names.extend(file.map(|file| (name.to_owned(), file)));
+        }
+        let _ = self.remove(&temporary);
+        self.sync()?;
+        Ok(true)
     }
 
     fn remove(&self, name: &str) -> Result<()> {
@@ -174,8 +207,53 @@ impl Directory for Faulty {
         self.lock.lock()
     }
 
+    fn scratch(&self) -> Result<Box<dyn Scratch>> {
+        drop(self.step("scratch file", "create")?);
+        Ok(Box::new(FaultyScratch {
+            directory: self.clone(),
+            content: Cursor::new(Vec::new()),
+        }))
+    }
+
     fn path(&self) -> PathBuf {
         PathBuf::from("faulty")
+    }
+}
+
+struct FaultyScratch {
+    directory: Faulty,
+    content: Cursor<Vec<u8>>,
+}
+
+impl FaultyScratch {
+    fn step(&self, action: &'static str) -> io::Result<()> {
+        let state = self.directory.step("scratch file", action);
+        state.map(drop).map_err(io::Error::other)
+    }
+}
+
+impl Read for FaultyScratch {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.step("read")?;
+        self.content.read(bytes)
+    }
+}
+
+impl Write for FaultyScratch {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.step("write")?;
+        self.content.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for FaultyScratch {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.step("seek")?;
+        self.content.seek(to)
     }
 }
 
@@ -228,6 +306,17 @@ mod tests {
             *directory.after_crash(true, true).bytes("a").unwrap(),
             b"kept lost"
         );
+    }
+
+    #[test]
+    fn scratch_files_fail_too() {
+        let directory = Faulty::new(Fault::StopAt(2));
+        let mut scratch = directory.scratch().unwrap();
+        scratch.write_all(b"x").unwrap();
+        assert!(scratch.write_all(b"y").is_err());
+        assert!(scratch.rewind().is_err());
+        assert!(scratch.read(&mut [0]).is_err());
+        assert!(directory.scratch().is_err());
     }
 
     #[test]

@@ -5,9 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Directory, FileSink, Lock, Scratch};
+use super::{Bytes, Directory, FileHandle, FileSink, FileVersion, Lock, Scratch};
 use crate::error::{Error, Result};
-use crate::format::SharedBytes;
 
 const LOCK_FILE: &str = "lock";
 
@@ -64,16 +63,43 @@ impl Directory for FileSystem {
         }))
     }
 
-    fn open(&self, name: &str) -> Result<SharedBytes> {
+    fn open(&self, name: &str) -> Result<Arc<dyn FileHandle>> {
         let path = self.at(name);
         let file = File::open(&path).map_err(|e| Error::io(&path, "open", e))?;
-        map(&file)
-            .map(|bytes| bytes as SharedBytes)
-            .map_err(|e| Error::io(&path, "map", e))
+        let mapped = map(&file).map_err(|e| Error::io(&path, "map", e))?;
+        Ok(Arc::new(Bytes::from_owner(mapped)))
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<()> {
-        fs::rename(self.at(from), self.at(to)).map_err(|e| Error::io(self.at(from), "rename", e))
+    fn version(&self, name: &str) -> Result<Option<FileVersion>> {
+        let path = self.at(name);
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(Some(version_of(&metadata))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(&path, "look up", error)),
+        }
+    }
+
+    /// Writes the file under a temporary name and then gives it its own by a hard link, which,
+    /// unlike a rename, fails when the name is taken.
+    fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
+        let temporary = format!("{name}.tmp");
+        match self.remove(&temporary) {
+            // What a process that died while publishing has left.
+            Err(error) if !super::is_missing(&error) => return Err(error),
+            _ => {}
+        }
+        let failed = |e| Error::io(self.at(&temporary), "write", e);
+        let mut file = self.create(&temporary)?;
+        file.write_all(bytes).map_err(failed)?;
+        file.sync().map_err(failed)?;
+        drop(file);
+        let is_new = link(&self.at(&temporary), &self.at(name))?;
+        // It is a second name of the same file, or a file that nobody needs.
+        let _ = self.remove(&temporary);
+        if is_new {
+            self.sync()?;
+        }
+        Ok(is_new)
     }
 
     fn remove(&self, name: &str) -> Result<()> {
@@ -123,10 +149,15 @@ impl Directory for FileSystem {
         self.root.clone()
     }
 
-    fn import(&self, source: &Path, name: &str) -> Result<()> {
+    fn local_path(&self, name: &str) -> Option<PathBuf> {
+        Some(self.at(name))
+    }
+
+    fn import(&self, source: &dyn Directory, source_name: &str, name: &str) -> Result<()> {
         let path = self.at(name);
-        if fs::hard_link(source, &path).is_err() {
-            copy(source, &path)?;
+        let local = source.local_path(source_name);
+        if local.is_none_or(|local| fs::hard_link(local, &path).is_err()) {
+            return super::copy(source, source_name, self, name);
         }
         OpenOptions::new()
             .read(true)
@@ -136,16 +167,52 @@ impl Directory for FileSystem {
     }
 }
 
-/// Copies a file to a path where there must be none.
-fn copy(source: &Path, path: &Path) -> Result<()> {
-    let mut from = File::open(source).map_err(|e| Error::io(source, "open", e))?;
-    let mut to = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map_err(|e| Error::io(path, "create", e))?;
-    io::copy(&mut from, &mut to).map_err(|e| Error::io(source, "copy", e))?;
-    Ok(())
+/// Gives a file a second name; false when the name is taken.
+fn link(from: &Path, to: &Path) -> Result<bool> {
+    match fs::hard_link(from, to) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        // Some file systems have no hard links. The writer's lock keeps others out meanwhile.
+        Err(_) if to.exists() => Ok(false),
+        Err(_) => match fs::rename(from, to) {
+            Ok(()) => Ok(true),
+            Err(error) => Err(Error::io(to, "rename a file to", error)),
+        },
+    }
+}
+
+#[cfg(unix)]
+fn version_of(metadata: &fs::Metadata) -> FileVersion {
+    use std::os::unix::fs::MetadataExt;
+    let time = |seconds: i64, nanoseconds: i64| {
+        let seconds = seconds.cast_unsigned().wrapping_mul(1_000_000_000);
+        seconds.wrapping_add(nanoseconds.cast_unsigned())
+    };
+    let changed = time(metadata.ctime(), metadata.ctime_nsec());
+    let modified = time(metadata.mtime(), metadata.mtime_nsec());
+    FileVersion([
+        metadata.ino() ^ metadata.dev().rotate_left(32),
+        metadata.len(),
+        modified,
+        changed,
+    ])
+}
+
+#[cfg(not(unix))]
+fn version_of(metadata: &fs::Metadata) -> FileVersion {
+    let nanoseconds = |time: io::Result<std::time::SystemTime>| {
+        let since = time
+            .ok()
+            .and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+        since.map_or(0, |since| since.as_nanos() as u64)
+    };
+    let (created, modified) = (metadata.created(), metadata.modified());
+    FileVersion([
+        0,
+        metadata.len(),
+        nanoseconds(modified),
+        nanoseconds(created),
+    ])
 }
 
 /// Creates a folder and those above it that are missing, and calls `sync` with each folder that got
@@ -254,15 +321,32 @@ mod tests {
         file.write_all(b"end").unwrap();
         file.sync().unwrap();
         let bytes = Directory::open(&directory, "x").unwrap();
-        let bytes: &[u8] = (*bytes).as_ref();
         assert_eq!(bytes.len(), 600_003);
-        assert!(bytes.ends_with(b"end"));
+        assert_eq!(&bytes.read(600_000..600_003).unwrap()[..], b"end");
+        assert!(bytes.read(600_000..600_004).is_err());
         assert!(Directory::create(&directory, "x").is_err());
-        directory.rename("x", "y").unwrap();
-        assert_eq!(directory.list().unwrap(), ["y"]);
+        directory.remove("x").unwrap();
         assert!(super::super::is_missing(
             &Directory::open(&directory, "x").err().unwrap()
         ));
+    }
+
+    #[test]
+    fn a_name_is_published_once_and_a_leftover_does_not_matter() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = FileSystem::open(folder.path()).unwrap();
+        fs::write(folder.path().join("a.tmp"), "left by a crash").unwrap();
+        assert_eq!(directory.version("a").unwrap(), None);
+        assert!(directory.publish("a", b"first").unwrap());
+        let first = directory.version("a").unwrap();
+        assert!(first.is_some());
+        assert!(!directory.publish("a", b"second").unwrap());
+        assert_eq!(directory.version("a").unwrap(), first);
+        assert_eq!(fs::read(folder.path().join("a")).unwrap(), b"first");
+        assert_eq!(directory.list().unwrap(), ["a"]);
+        directory.remove("a").unwrap();
+        assert!(directory.publish("a", b"third").unwrap());
+        assert_ne!(directory.version("a").unwrap(), first);
     }
 
     #[test]
@@ -287,11 +371,15 @@ mod tests {
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         fs::write(&from, "new").unwrap();
         fs::write(&to, "old").unwrap();
-        assert!(copy(&from, &to).is_err());
         let directory = FileSystem::open(folder.path()).unwrap();
-        assert!(directory.import(&from, "to").is_err());
+        assert!(super::super::copy(&directory, "from", &directory, "to").is_err());
+        assert!(directory.import(&directory, "from", "to").is_err());
         assert_eq!(fs::read_to_string(&to).unwrap(), "old");
-        copy(&from, &folder.path().join("other")).unwrap();
+        super::super::copy(&directory, "from", &directory, "other").unwrap();
+        assert_eq!(
+            fs::read_to_string(folder.path().join("other")).unwrap(),
+            "new"
+        );
     }
 
     #[test]

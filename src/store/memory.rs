@@ -3,19 +3,33 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Directory, FileSink, Lock};
+use super::{Bytes, Directory, FileHandle, FileSink, FileVersion, Lock};
 use crate::error::{Error, Result};
-use crate::format::SharedBytes;
 
-type Files = BTreeMap<String, Arc<Vec<u8>>>;
+/// A file, and a number that no other file of the process has.
+#[derive(Clone, Debug)]
+struct MemoryFile {
+    bytes: Arc<Vec<u8>>,
+    version: u64,
+}
+
+impl MemoryFile {
+    fn new(bytes: Arc<Vec<u8>>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            bytes,
+            version: NEXT.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
 
 /// A folder in memory; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    files: Arc<Mutex<Files>>,
+    files: Arc<Mutex<BTreeMap<String, MemoryFile>>>,
     locked: Arc<AtomicBool>,
 }
 
@@ -25,24 +39,27 @@ impl Memory {
         Self::default()
     }
 
-    pub(super) fn with_files(files: Files) -> Self {
+    pub(super) fn with_files(files: BTreeMap<String, Arc<Vec<u8>>>) -> Self {
+        let files = files.into_iter();
+        let files = files.map(|(name, bytes)| (name, MemoryFile::new(bytes)));
         Self {
-            files: Arc::new(Mutex::new(files)),
+            files: Arc::new(Mutex::new(files.collect())),
             locked: Arc::default(),
         }
     }
 
     /// Replaces the bytes of a file, for tests that damage one.
     pub fn overwrite(&self, name: &str, bytes: Vec<u8>) {
-        self.files().insert(name.to_owned(), Arc::new(bytes));
+        let file = MemoryFile::new(Arc::new(bytes));
+        self.files().insert(name.to_owned(), file);
     }
 
     /// The bytes of a file, if it is there.
     pub fn bytes(&self, name: &str) -> Option<Arc<Vec<u8>>> {
-        self.files().get(name).cloned()
+        self.files().get(name).map(|file| file.bytes.clone())
     }
 
-    fn files(&self) -> std::sync::MutexGuard<'_, Files> {
+    fn files(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, MemoryFile>> {
         // A map of finished files is whole even if another thread panicked.
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,24 +84,36 @@ impl Directory for Memory {
                 io::ErrorKind::AlreadyExists.into(),
             ));
         }
-        files.insert(name.to_owned(), Arc::default());
-        Ok(Box::new(MemoryFile {
+        let file = MemoryFile::new(Arc::default());
+        let version = file.version;
+        files.insert(name.to_owned(), file);
+        Ok(Box::new(Sink {
             directory: self.clone(),
             name: name.to_owned(),
+            version,
             bytes: Vec::new(),
         }))
     }
 
-    fn open(&self, name: &str) -> Result<SharedBytes> {
+    fn open(&self, name: &str) -> Result<Arc<dyn FileHandle>> {
         let bytes = self.bytes(name).ok_or_else(|| missing(name, "open"))?;
-        Ok(bytes)
+        Ok(Arc::new(Bytes::from_owner(bytes)))
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<()> {
+    fn version(&self, name: &str) -> Result<Option<FileVersion>> {
+        let files = self.files();
+        let file = files.get(name);
+        Ok(file.map(|file| FileVersion([file.version, 0, 0, 0])))
+    }
+
+    fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
         let mut files = self.files();
-        let bytes = files.remove(from).ok_or_else(|| missing(from, "rename"))?;
-        files.insert(to.to_owned(), bytes);
-        Ok(())
+        if files.contains_key(name) {
+            return Ok(false);
+        }
+        let file = MemoryFile::new(Arc::new(bytes.to_vec()));
+        files.insert(name.to_owned(), file);
+        Ok(true)
     }
 
     fn remove(&self, name: &str) -> Result<()> {
@@ -123,13 +152,15 @@ impl Drop for MemoryLock {
     }
 }
 
-struct MemoryFile {
+struct Sink {
     directory: Memory,
     name: String,
+    /// Of the file that was created: another one may have its name later.
+    version: u64,
     bytes: Vec<u8>,
 }
 
-impl Write for MemoryFile {
+impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -140,9 +171,35 @@ impl Write for MemoryFile {
     }
 }
 
-impl FileSink for MemoryFile {
+impl FileSink for Sink {
     fn sync(&mut self) -> io::Result<()> {
-        self.directory.overwrite(&self.name, self.bytes.clone());
+        let mut files = self.directory.files();
+        let file = files.get_mut(&self.name);
+        if let Some(file) = file.filter(|file| file.version == self.version) {
+            file.bytes = Arc::new(self.bytes.clone());
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removed_file_does_not_touch_the_next_one_of_its_name() {
+        let memory = Memory::new();
+        let mut removed = memory.create("a").unwrap();
+        removed.write_all(b"old").unwrap();
+        memory.remove("a").unwrap();
+        let mut file = memory.create("a").unwrap();
+        file.write_all(b"new").unwrap();
+        file.sync().unwrap();
+        removed.sync().unwrap();
+        assert_eq!(*memory.bytes("a").unwrap(), b"new");
+        assert!(!memory.publish("a", b"newer").unwrap());
+        memory.remove("a").unwrap();
+        removed.sync().unwrap();
+        assert!(memory.bytes("a").is_none());
     }
 }

@@ -12,12 +12,12 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::walk::{Question, ask, build, document, open, questions, schema, writer};
 use change::{Change, Place, change, overwrite};
+use esparsa::executor::CancelToken;
 use esparsa::internals::format::block::{self, BEFORE_FIRST};
 use esparsa::internals::format::container::FileStamp;
 use esparsa::internals::format::dictionary::{DictionaryWriter, TermEntry, TermPostings};
@@ -153,7 +153,7 @@ fn merge(snapshot: &Snapshot, reorder: bool) -> Result<()> {
     let options = WriteOptions {
         reorder,
         scratch: &Memory::new(),
-        cancel: &AtomicBool::new(false),
+        cancel: &CancelToken::new(),
     };
     let merged =
         esparsa::internals::segment::write(schema, &sources, &options, Vec::new(), "merged");

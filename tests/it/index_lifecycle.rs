@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 
-use esparsa::internals::format::SharedBytes;
-use esparsa::store::{Directory, FileSink, Lock, Memory};
+use esparsa::store::{Directory, FileHandle, FileSink, FileVersion, Lock, Memory};
 use esparsa::{
     Document, Index, IndexOptions, IndexWriter, MergePolicy, OnDuplicate, Query, Result, Schema,
     SearchOptions, Sparse, SparseLayout, Text, WriterOptions,
@@ -495,12 +494,16 @@ impl Directory for Gated {
         self.memory.create(name)
     }
 
-    fn open(&self, name: &str) -> Result<SharedBytes> {
+    fn open(&self, name: &str) -> Result<Arc<dyn FileHandle>> {
         self.memory.open(name)
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<()> {
-        self.memory.rename(from, to)
+    fn version(&self, name: &str) -> Result<Option<FileVersion>> {
+        self.memory.version(name)
+    }
+
+    fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
+        self.memory.publish(name, bytes)
     }
 
     fn remove(&self, name: &str) -> Result<()> {

@@ -1,7 +1,5 @@
 //! Attaching, committing, rolling back.
 
-use std::path::Path;
-
 use super::{CommitReport, IndexWriter};
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
@@ -11,18 +9,17 @@ use crate::index::added::Added;
 use crate::index::buffer::Buffer;
 use crate::index::commit::{remove_unused, write_manifest};
 use crate::index::segments::LiveSegment;
-use crate::index::snapshot::Snapshot;
-use crate::segment::SegmentReader;
+use crate::index::snapshot::{Snapshot, SnapshotSegment};
 use crate::store::Directory;
 
 impl IndexWriter {
-    pub(super) fn try_attach(&mut self, path: &Path, snapshot: &Snapshot) -> Result<()> {
+    pub(super) fn try_attach(&mut self, source: &dyn Directory, snapshot: &Snapshot) -> Result<()> {
         self.write_everything()?;
         for segment in snapshot.segments() {
             let number = self.take_number();
             let name = segment_file(number);
-            let source = path.join(segment_file(segment.entry.number));
-            self.directory.import(&source, &name)?;
+            let source_name = segment_file(segment.entry.number);
+            self.directory.import(source, &source_name, &name)?;
             let mut ids = Vec::new();
             let mut iter = segment.reader.ids().dictionary().iter();
             while iter.advance()? {
@@ -33,12 +30,7 @@ impl IndexWriter {
             }
             let ids: Vec<&[u8]> = ids.iter().map(Vec::as_slice).collect();
             self.segments.delete_ids(&ids, |_| false)?;
-            let reader = SegmentReader::open(
-                self.directory.open(&name)?,
-                &name,
-                &self.schema,
-                self.index_options.verify,
-            )?;
+            let reader = self.cache.open_segment(number, None, &self.schema)?;
             self.segments.push(LiveSegment {
                 number,
                 stamp: segment.entry.stamp,
@@ -74,6 +66,16 @@ impl IndexWriter {
             self.changed = false;
             self.segments
                 .for_each_mut(|segment| segment.added = Added::Nothing);
+            let segments = self
+                .segments
+                .all()
+                .into_iter()
+                .map(|segment| SnapshotSegment {
+                    reader: segment.reader.clone(),
+                    deleted: segment.deleted.clone(),
+                    entry: entry_of(segment),
+                });
+            self.cache.keep(segments.collect(), None);
             remove_unused(&*self.directory, &self.manifest, &self.merging);
         }
         let segments = self.manifest.segments.iter();
@@ -113,11 +115,11 @@ impl IndexWriter {
             let done = self.pool.next()?;
             self.receive(done)?;
         }
-        self.cancel_merges()?;
+        self.cancel_merges();
         self.arrived.clear();
         self.next_to_accept = self.next_sequence;
         self.buffer = Buffer::default();
-        self.errors.clear();
+        self.take_errors();
         self.load_committed()
     }
 }

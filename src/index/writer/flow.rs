@@ -3,7 +3,7 @@
 //! Results arrive in any order and are accepted in the order of their sequence numbers, so that what is
 //! written depends on the input alone.
 
-use super::{BUFFER_SHARE, IndexWriter, Step};
+use super::{BUFFER_SHARE, IndexWriter, MAX_ARRIVED, Step};
 use crate::error::Result;
 use crate::index::buffer::{Buffer, BufferedId};
 use crate::index::options::OnDuplicate;
@@ -36,7 +36,9 @@ impl IndexWriter {
                 self.receive(done)?;
             }
             self.accept_arrived()?;
-            if self.batches_in_flight < self.pool.batches_in_flight() {
+            let may_go_on = self.batches_in_flight < self.pool.batches_in_flight();
+            // What has arrived waits for a batch before it, which is in flight.
+            if may_go_on && self.arrived.len() <= MAX_ARRIVED {
                 return Ok(());
             }
             let done = self.pool.next()?;
@@ -58,8 +60,7 @@ impl IndexWriter {
                 self.changed = true;
             }
             Done::Merged { number, result } => {
-                self.merging.remove(&number);
-                self.end_merge(number, result)?;
+                self.end_merge(number, result);
             }
         }
         Ok(())
@@ -72,7 +73,7 @@ impl IndexWriter {
             match step {
                 Step::Batch(ready) => {
                     let errors = self.buffer.add(*ready, self.options.on_duplicate);
-                    self.errors.extend(errors);
+                    self.report(errors);
                 }
                 Step::Delete(id) => self.buffer.delete(&id),
             }
@@ -126,7 +127,8 @@ impl IndexWriter {
             })?;
         }
         for document in rejected {
-            self.errors.extend(buffer.reject(document));
+            let rejected = buffer.reject(document);
+            self.report(rejected);
         }
         Ok(())
     }

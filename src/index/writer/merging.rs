@@ -1,7 +1,7 @@
 //! Planning, running and ending merges.
 
 use super::IndexWriter;
-use std::sync::atomic::Ordering;
+use super::scope::JobScope;
 
 use crate::error::{Error, Result};
 use crate::format::limits::{MAX_DICTIONARY_BYTES, MAX_SEGMENT_DOCUMENTS};
@@ -32,10 +32,11 @@ impl IndexWriter {
         }
     }
 
-    fn merge_limits(&self) -> MergeLimits {
-        let threads = self.options.merge_threads.max(1);
+    /// What one merge may take: all of the share, whatever the number of threads, because which
+    /// segments are merged must not depend on it.
+    pub(super) fn merge_limits(&self) -> MergeLimits {
         // Rounding does not matter here, only that it is always the same.
-        let memory = self.options.memory as f64 * MERGE_SHARE / threads as f64;
+        let memory = self.options.memory as f64 * MERGE_SHARE;
         let documents = memory as u64 / MERGE_BYTES_PER_DOCUMENT;
         MergeLimits {
             max_documents: documents.min(u64::from(MAX_SEGMENT_DOCUMENTS)),
@@ -45,9 +46,24 @@ impl IndexWriter {
 
     fn start_merges(&mut self) {
         for plan in self.segments.start_merges() {
+            self.merging.insert(plan.number);
+            self.pending_merges.push_back(plan);
+        }
+        // The merges that run may take no more memory together than one alone.
+        let max = self.merge_limits().max_documents;
+        while let Some(plan) = self.pending_merges.front() {
+            let running: u64 = self.running_merges.values().sum();
+            let documents = plan.documents();
+            let fits = running.saturating_add(documents) <= max;
+            if !(fits || self.running_merges.is_empty()) {
+                return;
+            }
+            let Some(plan) = self.pending_merges.pop_front() else {
+                return;
+            };
             let number = plan.number;
+            self.running_merges.insert(number, documents);
             let task = self.merge_task(plan);
-            self.merging.insert(number);
             self.pool.submit_merge(number, task);
         }
     }
@@ -67,29 +83,35 @@ impl IndexWriter {
     /// How the documents of a merge are put in order, if they are enough to be worth it.
     fn reorder(&self, plan: &MergePlan) -> Option<Reorder> {
         let min = self.options.reorder_from?;
-        let documents = plan.sources.iter().map(|(reader, _)| reader.documents());
-        (documents.map(u64::from).sum::<u64>() >= u64::from(min)).then_some(Reorder {
+        (plan.documents() >= u64::from(min)).then_some(Reorder {
             threads: self.options.threads,
             memory: self.options.memory,
         })
     }
 
-    /// Takes the result of a merge. One that met a limit is given up: its sources stay as they are,
-    /// and nothing is lost.
-    pub(super) fn end_merge(&mut self, number: u64, result: Result<ReadySegment>) -> Result<()> {
+    /// Takes the result of a merge. One that failed is given up: its sources stay as they are, and
+    /// nothing is lost. What it has written is removed after the next commit.
+    pub(super) fn end_merge(&mut self, number: u64, result: Result<ReadySegment>) {
+        if !self.merging.remove(&number) {
+            // It was cancelled.
+            return;
+        }
+        self.running_merges.remove(&number);
         match result {
-            Ok(ready) => {
-                self.segments.end_merge(ready);
-                self.changed = true;
+            Ok(ready) => self.changed |= self.segments.end_merge(ready),
+            Err(error) => {
+                // The policy would begin the same merge again and again. One that was asked for is
+                // no reason against others.
+                let is_kept_out = self.wanted_merge != Some(number);
+                self.segments.abandon_merge(number, is_kept_out);
+                if is_kept_out {
+                    self.failed_merge.get_or_insert((number, error));
+                } else {
+                    self.failed_wanted = Some(error);
+                }
             }
-            Err(error @ Error::Limit { .. }) => {
-                self.segments.abandon_merge(number);
-                self.failed_merge = Some(error);
-            }
-            Err(error) => return Err(error),
         }
         self.start_merges();
-        Ok(())
     }
 
     /// Waits until every planned merge has ended.
@@ -105,26 +127,29 @@ impl IndexWriter {
         self.receive(done)
     }
 
-    /// A merge that no thread runs, run now, or else the next result.
+    /// The next result, of a merge that is run now if none runs it.
     fn next_done(&mut self) -> Result<Done> {
-        match self.pool.run_merge() {
-            Some(done) => Ok(done),
-            None => self.pool.next(),
+        if let Some(done) = self.pool.try_next() {
+            return Ok(done);
         }
+        self.pool.run_merge();
+        self.pool.next()
     }
 
     /// Waits for merges while there are far too many segments.
     pub(super) fn wait_for_room(&mut self) -> Result<()> {
         let per_tier = self.options.merge_policy.segments_per_tier;
-        let max = per_tier * MAX_SEGMENTS_PER_TIER_SEGMENT;
+        let max = per_tier
+            .max(2)
+            .saturating_mul(MAX_SEGMENTS_PER_TIER_SEGMENT);
         while !self.merging.is_empty() && self.segments.all().len() > max {
             self.finish_a_merge()?;
         }
         Ok(())
     }
 
-    /// Merges until there are at most `segments` segments.
-    pub(super) fn try_merge_to(&mut self, segments: usize) -> Result<()> {
+    /// Merges until there are at most `segments` segments. Returns why the merge failed, if it did.
+    pub(super) fn try_merge_to(&mut self, segments: usize) -> Result<Option<Error>> {
         self.write_everything()?;
         self.finish_merges()?;
         self.segments.drop_empty();
@@ -143,27 +168,26 @@ impl IndexWriter {
                 readers.any(|reader| !reader.is_reordered() && reader.documents() >= min)
             });
             if segments > 1 || !(deleted || unordered) {
-                return Ok(());
+                return Ok(None);
             }
         }
         let number = self.take_number();
         self.segments.plan_merge(&places, number);
+        self.wanted_merge = Some(number);
         self.start_merges();
-        self.finish_merges()
+        let finished = self.finish_merges();
+        self.wanted_merge = None;
+        finished?;
+        Ok(self.failed_wanted.take())
     }
 
-    /// Stops every merge and forgets it.
-    pub(super) fn cancel_merges(&mut self) -> Result<()> {
-        self.cancel.store(true, Ordering::Relaxed);
-        while !self.merging.is_empty() {
-            match self.next_done()? {
-                Done::Merged { number, .. } => {
-                    self.merging.remove(&number);
-                }
-                other => self.receive(other)?,
-            }
-        }
-        self.cancel.store(false, Ordering::Relaxed);
-        Ok(())
+    /// Stops every merge and forgets it, without waiting.
+    pub(super) fn cancel_merges(&mut self) {
+        self.scope.close();
+        self.scope = JobScope::default();
+        self.pool.clear_merges();
+        self.merging.clear();
+        self.pending_merges.clear();
+        self.running_merges.clear();
     }
 }

@@ -3,9 +3,8 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use super::*;
 use crate::Text;
-use crate::format::SharedBytes;
 use crate::index::{MergePolicy, OnDuplicate};
-use crate::store::{FileSink, Memory};
+use crate::store::{FileHandle, FileSink, FileVersion, Memory};
 
 fn schema() -> Schema {
     Schema::builder()
@@ -131,11 +130,10 @@ fn a_merge_that_meets_a_limit_changes_nothing_and_poisons_nobody() {
     }
     // The merge of all four waits for two others, of which one fails.
     let failed = *writer.merging.iter().next().unwrap();
-    writer.merging.remove(&failed);
-    writer
-        .end_merge(failed, Err(Error::limit("documents", 2, 1)))
-        .unwrap();
+    writer.end_merge(failed, Err(Error::limit("documents", 2, 1)));
     writer.delete("id007").unwrap();
+    let error = writer.wait_for_merges().unwrap_err();
+    assert!(matches!(error, Error::Limit { .. }), "{error}");
     writer.wait_for_merges().unwrap();
     assert_eq!(writer.commit().unwrap().documents, 19);
     assert_eq!(versions(&index, &[1]), [19]);
@@ -161,44 +159,94 @@ fn a_record_over_a_limit_is_refused_alone() {
     assert_eq!(writer.commit().unwrap().documents, 5);
 }
 
-/// A directory in which merges wait until they may go on.
+/// A directory in which background jobs wait until they may write to the files that they created.
 #[derive(Clone, Debug, Default)]
 struct Gate {
     memory: Memory,
-    is_open: Arc<(Mutex<bool>, Condvar)>,
+    state: Arc<(Mutex<GateState>, Condvar)>,
+}
+
+#[derive(Debug, Default)]
+struct GateState {
+    is_open: bool,
+    /// Files of background jobs that were created, and those that were closed.
+    created: usize,
+    closed: usize,
 }
 
 impl Gate {
+    fn change(&self, change: impl FnOnce(&mut GateState)) {
+        change(&mut self.state.0.lock().unwrap());
+        self.state.1.notify_all();
+    }
+
+    fn wait_until(&self, holds: impl Fn(&GateState) -> bool) {
+        let state = self.state.0.lock().unwrap();
+        drop(
+            self.state
+                .1
+                .wait_while(state, |state| !holds(state))
+                .unwrap(),
+        );
+    }
+
     fn open_gate(&self) {
-        *self.is_open.0.lock().unwrap() = true;
-        self.is_open.1.notify_all();
+        self.change(|state| state.is_open = true);
+    }
+}
+
+struct GatedFile {
+    gate: Gate,
+    file: Box<dyn FileSink>,
+}
+
+impl std::io::Write for GatedFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.gate.wait_until(|state| state.is_open);
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl FileSink for GatedFile {
+    fn sync(&mut self) -> std::io::Result<()> {
+        self.file.sync()
+    }
+}
+
+impl Drop for GatedFile {
+    fn drop(&mut self) {
+        self.gate.change(|state| state.closed += 1);
     }
 }
 
 impl Directory for Gate {
     fn create(&self, name: &str) -> Result<Box<dyn FileSink>> {
+        let file = self.memory.create(name)?;
         let thread = std::thread::current();
-        if thread
-            .name()
-            .is_some_and(|name| name.starts_with("esparsa-merge"))
-        {
-            let is_open = self.is_open.0.lock().unwrap();
-            drop(
-                self.is_open
-                    .1
-                    .wait_while(is_open, |is_open| !*is_open)
-                    .unwrap(),
-            );
+        if thread.name() != Some("esparsa-background") {
+            return Ok(file);
         }
-        self.memory.create(name)
+        self.change(|state| state.created += 1);
+        Ok(Box::new(GatedFile {
+            gate: self.clone(),
+            file,
+        }))
     }
 
-    fn open(&self, name: &str) -> Result<SharedBytes> {
+    fn open(&self, name: &str) -> Result<Arc<dyn FileHandle>> {
         self.memory.open(name)
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<()> {
-        self.memory.rename(from, to)
+    fn version(&self, name: &str) -> Result<Option<FileVersion>> {
+        self.memory.version(name)
+    }
+
+    fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
+        self.memory.publish(name, bytes)
     }
 
     fn remove(&self, name: &str) -> Result<()> {
@@ -222,28 +270,143 @@ impl Directory for Gate {
     }
 }
 
+fn gated_index() -> (Gate, Index) {
+    let gate = Gate::default();
+    let index = Index::create_in(Arc::new(gate.clone()), schema(), IndexOptions::new());
+    (gate, index.unwrap())
+}
+
+fn with_a_merge_thread(segments_per_tier: usize) -> WriterOptions {
+    WriterOptions {
+        merge_threads: 1,
+        ..options(segments_per_tier)
+    }
+}
+
 #[test]
 fn commits_do_not_wait_for_merges() {
-    for threads in [1, 2] {
-        let gate = Gate::default();
-        let index = Index::create_in(Arc::new(gate.clone()), schema(), IndexOptions::new());
-        let index = index.unwrap();
-        let options = WriterOptions {
-            threads,
-            merge_threads: 1,
-            ..options(3)
-        };
-        let mut writer = index.writer_with(options).unwrap();
-        for round in 0..12 {
-            add(&mut writer, [round], 1);
-            let report = writer.commit().unwrap();
-            assert_eq!(report.segments, round as usize + 1);
-        }
-        gate.open_gate();
-        writer.wait_for_merges().unwrap();
-        assert!(writer.commit().unwrap().segments <= 4);
-        assert_eq!(versions(&index, &[1]), [12]);
+    let (gate, index) = gated_index();
+    let mut writer = index.writer_with(with_a_merge_thread(3)).unwrap();
+    for round in 0..12 {
+        add(&mut writer, [round], 1);
+        let report = writer.commit().unwrap();
+        assert_eq!(report.segments, round as usize + 1);
     }
+    gate.open_gate();
+    writer.wait_for_merges().unwrap();
+    assert!(writer.commit().unwrap().segments <= 4);
+    assert_eq!(versions(&index, &[1]), [12]);
+}
+
+#[test]
+fn a_dropped_writer_waits_for_no_merge_and_a_merge_that_goes_on_harms_nobody() {
+    let (gate, index) = gated_index();
+    let mut writer = index.writer_with(with_a_merge_thread(2)).unwrap();
+    for round in 0..2 {
+        add(&mut writer, [round], 1);
+        writer.commit().unwrap();
+    }
+    gate.wait_until(|state| state.created == 1);
+    drop(writer);
+    // The next writer gives the same file numbers out again.
+    let mut writer = index.writer_with(options(0)).unwrap();
+    for round in 2..5 {
+        add(&mut writer, [round], 1);
+        writer.commit().unwrap();
+    }
+    let files = || {
+        let names = gate.memory.list().unwrap().into_iter();
+        let file = |name: String| (gate.memory.bytes(&name).unwrap(), name);
+        names.map(file).collect::<Vec<_>>()
+    };
+    let before = files();
+    gate.open_gate();
+    gate.wait_until(|state| state.closed == 1);
+    add(&mut writer, [5], 1);
+    assert_eq!(files(), before);
+    assert_eq!(writer.commit().unwrap().documents, 6);
+    assert_eq!(versions(&index, &[1]), [6]);
+}
+
+#[test]
+fn a_rollback_waits_for_no_merge() {
+    let (gate, index) = gated_index();
+    let mut writer = index.writer_with(with_a_merge_thread(2)).unwrap();
+    for round in 0..2 {
+        add(&mut writer, [round], 1);
+        writer.commit().unwrap();
+    }
+    gate.wait_until(|state| state.created == 1);
+    writer.rollback().unwrap();
+    gate.open_gate();
+    gate.wait_until(|state| state.closed == 1);
+    writer.wait_for_merges().unwrap();
+    assert_eq!(writer.commit().unwrap().segments, 1);
+    assert_eq!(versions(&index, &[1]), [2]);
+}
+
+#[test]
+fn a_merge_that_fails_is_given_up_and_its_error_reported_once() {
+    let index = Index::in_memory(schema()).unwrap();
+    let mut writer = index.writer_with(options(2)).unwrap();
+    for round in 0..2 {
+        add(&mut writer, [round], 1);
+        writer.commit().unwrap();
+    }
+    let failed = *writer.merging.iter().next().unwrap();
+    writer.pool.clear_merges();
+    writer.end_merge(
+        failed,
+        Err(Error::corrupt("segment", "terms", 0, "damaged")),
+    );
+    add(&mut writer, [2], 1);
+    // A commit does not fail for it, and a merge that is asked for has its own result.
+    assert_eq!(writer.commit().unwrap().documents, 3);
+    writer.merge_to(1).unwrap();
+    assert_eq!(writer.commit().unwrap().segments, 1);
+    let error = writer.wait_for_merges().unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    writer.wait_for_merges().unwrap();
+}
+
+#[test]
+fn options_at_their_limits_neither_wait_for_ever_nor_overflow() {
+    for segments_per_tier in [0, 1, usize::MAX] {
+        let index = Index::in_memory(schema()).unwrap();
+        let mut writer = index.writer_with(options(segments_per_tier)).unwrap();
+        for round in 0..3 {
+            add(&mut writer, [round], 1);
+            writer.commit().unwrap();
+        }
+        writer.wait_for_merges().unwrap();
+        assert_eq!(writer.commit().unwrap().segments, 3);
+    }
+    let index = Index::in_memory(schema()).unwrap();
+    let too_many = WriterOptions {
+        merge_threads: 1_025,
+        ..options(2)
+    };
+    assert!(index.writer_with(too_many).is_err());
+}
+
+#[test]
+fn a_load_of_deletes_alone_piles_nothing_up() {
+    let index = Index::in_memory(schema()).unwrap();
+    let with_threads = WriterOptions {
+        threads: 2,
+        ..options(2)
+    };
+    let mut writer = index.writer_with(with_threads).unwrap();
+    for id in 0..2_000 {
+        add(&mut writer, [id], 1);
+        writer.delete(&format!("id{id:03}")).unwrap();
+        assert!(
+            writer.arrived.len() <= MAX_ARRIVED,
+            "{}",
+            writer.arrived.len()
+        );
+    }
+    assert_eq!(writer.commit().unwrap().documents, 0);
 }
 
 #[test]
@@ -305,4 +468,61 @@ fn a_damaged_newest_commit_is_an_error_unless_an_older_one_is_accepted() {
     assert_eq!((report.commit, report.documents), (4, 4));
     let index = Index::open_in(directory(), IndexOptions::new()).unwrap();
     assert_eq!(index.snapshot().unwrap().documents(), 4);
+}
+
+#[test]
+fn an_older_commit_whose_files_are_gone_is_not_accepted() {
+    let memory = Memory::new();
+    let directory = || Arc::new(memory.clone()) as Arc<dyn Directory>;
+    let index = Index::create_in(directory(), schema(), IndexOptions::new()).unwrap();
+    let mut writer = index.writer_with(options(0)).unwrap();
+    add(&mut writer, 0..3, 1);
+    let older = format!("manifest-{:010}", writer.commit().unwrap().commit);
+    let bytes = memory.bytes(&older).unwrap().to_vec();
+    add(&mut writer, 3..6, 1);
+    writer.merge_to(1).unwrap();
+    let newer = format!("manifest-{:010}", writer.commit().unwrap().commit);
+    drop(writer);
+    memory.overwrite(&older, bytes);
+    let accepting = || IndexOptions::new().accept_older_commit();
+    let index = Index::open_in(directory(), accepting()).unwrap();
+    assert_eq!(index.snapshot().unwrap().documents(), 6);
+    let mut damaged = memory.bytes(&newer).unwrap().to_vec();
+    damaged[70] ^= 1;
+    memory.overwrite(&newer, damaged);
+    let error = Index::open_in(directory(), accepting()).unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+}
+
+#[test]
+fn which_segments_are_merged_does_not_depend_on_the_threads() {
+    let limits = |merge_threads| {
+        let index = Index::in_memory(schema()).unwrap();
+        let options = WriterOptions {
+            merge_threads,
+            ..options(2)
+        };
+        index.writer_with(options).unwrap().merge_limits()
+    };
+    assert_eq!(limits(0).max_documents, limits(8).max_documents);
+    assert_eq!(limits(0).max_key_bytes, limits(8).max_key_bytes);
+}
+
+#[test]
+fn errors_that_nobody_takes_are_counted_and_not_kept() {
+    let index = Index::in_memory(schema()).unwrap();
+    let rejecting = WriterOptions {
+        on_duplicate: OnDuplicate::Reject,
+        ..options(2)
+    };
+    let mut writer = index.writer_with(rejecting).unwrap();
+    for _ in 0..MAX_ERRORS + 6 {
+        add(&mut writer, [1], 1);
+    }
+    assert_eq!(writer.commit().unwrap().documents, 1);
+    let errors = writer.take_errors();
+    assert_eq!(errors.len(), MAX_ERRORS + 1);
+    let last = errors.last().unwrap().to_string();
+    assert!(last.starts_with("5 more errors"), "{last}");
+    assert!(writer.take_errors().is_empty());
 }

@@ -1,0 +1,298 @@
+//! The segments that an [`Index`](super::Index) holds open.
+//!
+//! Snapshots and writers of one index share what they open: a new snapshot maps only new segments,
+//! and keeps what was found out about the others (checksums already verified, places of terms,
+//! decompressed documents).
+//!
+//! - The segments of the newest commit that is known here are held open, used or not.
+//! - Others are held open by the snapshots and writers that use them, and found here as long.
+//! - The newest snapshot itself is kept. It is handed out again while its manifest is the newest
+//!   one, which takes two look-ups of a file name.
+//!
+//! Why two look-ups are enough: commits have consecutive numbers, and a writer removes manifests in
+//! the order of their numbers, up to the first that it cannot remove. So manifest N is the newest
+//! one if N + 1 is not there and N is there after that. That it is the same manifest N as before,
+//! not one of an index that was created anew, is known by its [`FileVersion`].
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::snapshot::{Snapshot, SnapshotSegment};
+use crate::error::{Error, Result};
+use crate::format::container::FileStamp;
+use crate::format::manifest::{SegmentEntry, deletes_file, manifest_file, segment_file};
+use crate::format::{Container, FileKind, Schema, Verify, deletes};
+use crate::segment::{SegmentReader, WeakSegmentReader};
+use crate::store::{Directory, FileVersion};
+
+/// Opens the segments of one directory, each once.
+#[derive(Debug)]
+pub(super) struct SegmentCache {
+    directory: Arc<dyn Directory>,
+    verify: Verify,
+    state: Mutex<State>,
+    /// Held while a snapshot is made, so that two threads do not open the same segments.
+    loading: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    newest: Option<(FileVersion, Snapshot)>,
+    /// Segments of the newest commit that is known, with their deleted documents.
+    current: HashMap<u64, SnapshotSegment>,
+    /// All that somebody may hold open, by number.
+    open: HashMap<u64, (FileStamp, WeakSegmentReader)>,
+    /// The schema that they were opened with.
+    schema: Option<Arc<Schema>>,
+}
+
+impl SegmentCache {
+    pub fn new(directory: Arc<dyn Directory>, verify: Verify) -> Self {
+        Self {
+            directory,
+            verify,
+            state: Mutex::default(),
+            loading: Mutex::default(),
+        }
+    }
+
+    /// The newest snapshot, made by `make` unless the one that is kept is still the newest.
+    pub fn newest(
+        &self,
+        make: impl FnOnce() -> Result<(FileVersion, Snapshot)>,
+    ) -> Result<Snapshot> {
+        if let Some(snapshot) = self.unchanged()? {
+            return Ok(snapshot);
+        }
+        let _loading = lock(&self.loading);
+        // Another thread may have made it meanwhile.
+        if let Some(snapshot) = self.unchanged()? {
+            return Ok(snapshot);
+        }
+        let (version, snapshot) = make()?;
+        self.keep(
+            snapshot.segments().to_vec(),
+            Some((version, snapshot.clone())),
+        );
+        Ok(snapshot)
+    }
+
+    /// The snapshot that is kept, if nothing was committed since.
+    fn unchanged(&self) -> Result<Option<Snapshot>> {
+        let Some((version, snapshot)) = lock(&self.state).newest.clone() else {
+            return Ok(None);
+        };
+        let (this, next) = (snapshot.commit(), snapshot.commit() + 1);
+        // The order matters: see the head of this file.
+        if self.directory.version(&manifest_file(next))?.is_some() {
+            return Ok(None);
+        }
+        let is_same = self.directory.version(&manifest_file(this))? == Some(version);
+        Ok(is_same.then_some(snapshot))
+    }
+
+    /// Holds the segments of a new commit open, and lets go of those of the one before.
+    pub fn keep(&self, segments: Vec<SnapshotSegment>, newest: Option<(FileVersion, Snapshot)>) {
+        let segments = segments.into_iter();
+        let current = segments
+            .map(|segment| (segment.entry.number, segment))
+            .collect();
+        let mut state = lock(&self.state);
+        let before = std::mem::replace(&mut state.current, current);
+        let before = (before, std::mem::replace(&mut state.newest, newest));
+        drop(state);
+        // Files are closed outside the lock, and only then are entries without users known.
+        drop(before);
+        lock(&self.state)
+            .open
+            .retain(|_, (_, reader)| reader.upgrade().is_some());
+    }
+
+    /// A segment that a manifest names, and its deletes.
+    pub fn open(&self, entry: &SegmentEntry, schema: &Arc<Schema>) -> Result<SnapshotSegment> {
+        let name = segment_file(entry.number);
+        let current = lock(&self.state).current.get(&entry.number).cloned();
+        let current = current.filter(|_| self.is_schema(schema));
+        if let Some(segment) = current.filter(|segment| segment.entry == *entry) {
+            return Ok(segment);
+        }
+        let reader = self.open_segment(entry.number, Some(entry.stamp), schema)?;
+        if reader.container().stamp() != entry.stamp || reader.documents() != entry.documents {
+            let message = "the file is not the one that the manifest names";
+            return Err(Error::corrupt(name, "trailer", 0, message));
+        }
+        let mut deleted = None;
+        if let Some(entry_of_deletes) = &entry.deletes {
+            let name = deletes_file(entry_of_deletes.number);
+            let file = self.directory.open(&name)?;
+            let container = Container::open(file, &name, FileKind::Deletes, Verify::default())?;
+            let read = deletes::read(&container, entry.documents)?;
+            if container.stamp() != entry_of_deletes.stamp
+                || read.count() != entry_of_deletes.deleted
+            {
+                let message = "the file is not the one that the manifest names";
+                return Err(Error::corrupt(name, "trailer", 0, message));
+            }
+            deleted = Some(Arc::new(read));
+        }
+        Ok(SnapshotSegment {
+            reader,
+            deleted,
+            entry: entry.clone(),
+        })
+    }
+
+    /// The segment of a number: the one that is open already if it has the stamp `expected`.
+    pub fn open_segment(
+        &self,
+        number: u64,
+        expected: Option<FileStamp>,
+        schema: &Arc<Schema>,
+    ) -> Result<SegmentReader> {
+        if expected.is_some() && self.is_schema(schema) {
+            let open = lock(&self.state).open.get(&number).cloned();
+            let same = open.filter(|(stamp, _)| Some(*stamp) == expected);
+            if let Some(reader) = same.and_then(|(_, reader)| reader.upgrade()) {
+                return Ok(reader);
+            }
+        }
+        let name = segment_file(number);
+        let file = self.directory.open(&name)?;
+        let reader = SegmentReader::open(file, &name, schema, self.verify)?;
+        let entry = (reader.container().stamp(), reader.downgrade());
+        let mut state = lock(&self.state);
+        if state.schema.as_ref() != Some(schema) {
+            state.open.clear();
+            state.schema = Some(schema.clone());
+        }
+        state.open.insert(number, entry);
+        Ok(reader)
+    }
+
+    /// Whether what is open was opened with this schema.
+    fn is_schema(&self, schema: &Arc<Schema>) -> bool {
+        lock(&self.state).schema.as_ref() == Some(schema)
+    }
+
+    pub fn directory(&self) -> &Arc<dyn Directory> {
+        &self.directory
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change of the state is one assignment or insertion, so it is whole after a panic too.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Memory;
+    use crate::{Document, Index, IndexOptions, IndexWriter};
+
+    fn schema() -> Schema {
+        Schema::builder()
+            .text("text", crate::Text::new())
+            .stored("source")
+            .build()
+            .unwrap()
+    }
+
+    fn add(writer: &mut IndexWriter, id: &str) {
+        let document = Document::new(id).with_text("text", "lava");
+        writer.add(document).unwrap();
+        writer.commit().unwrap();
+    }
+
+    /// Whether two snapshots share the reader of the segment at `place` of both.
+    fn share(a: &Snapshot, b: &Snapshot, place: usize) -> bool {
+        let terms = |s: &Snapshot| std::ptr::from_ref(s.segments()[place].reader.info());
+        terms(a) == terms(b)
+    }
+
+    #[test]
+    fn a_new_snapshot_opens_only_new_segments() {
+        let index = Index::in_memory(schema()).unwrap();
+        let mut writer = index.writer().unwrap();
+        add(&mut writer, "a");
+        let first = index.snapshot().unwrap();
+        assert!(share(&first, &index.snapshot().unwrap(), 0));
+        add(&mut writer, "b");
+        writer.delete("a").unwrap();
+        add(&mut writer, "c");
+        drop(writer);
+        let second = index.snapshot().unwrap();
+        assert_eq!((first.documents(), second.documents()), (1, 2));
+        let mut writer = index.writer().unwrap();
+        add(&mut writer, "d");
+        let third = index.snapshot().unwrap();
+        assert!(share(&second, &third, 0) && share(&second, &third, 1));
+        assert_eq!(third.documents(), 3);
+    }
+
+    #[test]
+    fn deletes_travel_apart_from_the_segment() {
+        let index = Index::in_memory(schema()).unwrap();
+        let mut writer = index.writer().unwrap();
+        for id in ["a", "b", "c"] {
+            writer
+                .add(Document::new(id).with_text("text", "x"))
+                .unwrap();
+        }
+        writer.commit().unwrap();
+        let before = index.snapshot().unwrap();
+        writer.delete("b").unwrap();
+        writer.commit().unwrap();
+        let after = index.snapshot().unwrap();
+        assert!(share(&before, &after, 0));
+        assert_eq!((before.documents(), after.documents()), (3, 2));
+        assert!(before.find("b").unwrap().is_some());
+        assert!(after.find("b").unwrap().is_none());
+    }
+
+    #[test]
+    fn commits_of_other_processes_and_new_indexes_of_the_same_numbers_are_seen() {
+        let memory = Arc::new(Memory::new());
+        let index = Index::create_in(memory.clone(), schema(), IndexOptions::new()).unwrap();
+        // Another handle has nothing in common with this one, as in another process.
+        let other = Index::open_in(memory.clone(), IndexOptions::new()).unwrap();
+        assert_eq!(other.snapshot().unwrap().documents(), 0);
+        let mut writer = index.writer().unwrap();
+        for (count, id) in (1..).zip(["a", "b", "c"]) {
+            add(&mut writer, id);
+            assert_eq!(other.snapshot().unwrap().documents(), count);
+        }
+        drop(writer);
+        let commit = other.snapshot().unwrap().commit();
+        for name in memory.list().unwrap() {
+            memory.remove(&name).unwrap();
+        }
+        let again = Index::create_in(memory, schema(), IndexOptions::new()).unwrap();
+        let mut writer = again.writer().unwrap();
+        while other.snapshot().unwrap().commit() < commit {
+            writer.delete("none").unwrap();
+            add(&mut writer, "z");
+        }
+        let snapshot = other.snapshot().unwrap();
+        assert_eq!((snapshot.commit(), snapshot.documents()), (commit, 1));
+        assert!(snapshot.find("z").unwrap().is_some());
+    }
+
+    #[test]
+    fn segments_without_users_are_let_go() {
+        let index = Index::in_memory(schema()).unwrap();
+        let mut writer = index.writer().unwrap();
+        for id in ["a", "b", "c"] {
+            add(&mut writer, id);
+        }
+        let old = index.snapshot().unwrap();
+        let segment = old.segments()[0].reader.downgrade();
+        writer.merge_to(1).unwrap();
+        writer.commit().unwrap();
+        // The old snapshot still uses it.
+        assert!(segment.upgrade().is_some());
+        drop(old);
+        assert!(segment.upgrade().is_none());
+        assert_eq!(index.snapshot().unwrap().segments().len(), 1);
+    }
+}
