@@ -24,8 +24,8 @@
 //!
 //! let snapshot = index.snapshot()?;
 //! let hits = snapshot.search(&Query::text("text", "dancing bee"), 10)?;
-//! assert_eq!(hits[0].id, "bees");
-//! let stored = snapshot.stored(hits[0].address)?;
+//! assert_eq!(hits.ids()?, ["bees"]);
+//! let stored = snapshot.stored(hits.scored()[0].0)?;
 //! assert!(stored.starts_with(br#"{"_id":"bees","text":"Bees"#));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -69,8 +69,9 @@
 //!
 //! let query = Query::sparse("splade", [("honey", 1.5), ("insect", 0.4)]);
 //! let hits = index.snapshot()?.search(&query, 10)?;
-//! assert_eq!(hits[0].id, "bees");
-//! assert!((hits[0].score - 0.9 * 1.5).abs() < 0.01);
+//! let best = hits.first().expect("one document matches");
+//! assert_eq!(best.id()?, "bees");
+//! assert!((best.score - 0.9 * 1.5).abs() < 0.01);
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
@@ -89,8 +90,9 @@
 //! writer.commit()?;
 //!
 //! let hits = index.snapshot()?.search(&Query::dense("passage", [0.0, 0.0, 5.0]), 10)?;
-//! assert_eq!(hits[0].id, "bees");
-//! assert!((hits[0].score - 0.997).abs() < 0.001);
+//! let best = hits.first().expect("one document matches");
+//! assert_eq!(best.id()?, "bees");
+//! assert!((best.score - 0.997).abs() < 0.001);
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
@@ -143,7 +145,7 @@
 //! let words = snapshot.search(&Query::text("text", "volcano"), 100)?;
 //! let vectors = snapshot.search(&Query::dense("vector", [0.8, 0.2]), 100)?;
 //! let hits = Fusion::weighted_sum(Normalization::ZScore).fuse_hits(&[words, vectors])?;
-//! assert_eq!(hits[0].id, "etna");
+//! assert_eq!(hits.ids()?[0], "etna");
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
@@ -226,7 +228,7 @@ pub use index::{
     ParsedBatch, Snapshot, WriterOptions,
 };
 pub use query::{
-    Algorithm, Explanation, Hit, Query, SearchOptions, SearchResult, SearchStatistics,
+    Algorithm, Explanation, Hit, Hits, Query, SearchOptions, SearchResult, SearchStatistics,
 };
 pub use segment::Document;
 

@@ -1,23 +1,23 @@
-//! `esparsa attach`: the segments of other indexes.
+//! `esparsa attach`: adds the segments of other indexes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use esparsa::{Error, Index, Result};
 use serde::Serialize;
 
-use super::output;
-use super::search::report::print_line;
-use super::size::counted;
-use esparsa::Index;
-use esparsa::error::{Error, Result};
+use crate::output;
+use crate::search::report::print_line;
+use crate::size::counted;
 
 /// Arguments of `esparsa attach`.
 #[derive(clap::Args)]
 pub struct Attach {
-    /// Folder of the index, which must be there.
+    /// Folder of the index, which must exist.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// Folders of indexes with the same fields; a document of a later folder replaces one with the same id.
+    /// Folders of indexes with the same fields; a document of a later folder replaces one with the
+    /// same id.
     #[arg(value_name = "FOLDER", required = true)]
     folders: Vec<PathBuf>,
     /// Print one JSON object.
@@ -68,11 +68,11 @@ impl Attach {
     }
 }
 
-/// An index attached to itself would hold every document twice, once deleted.
+/// Attached to itself, an index would hold every document twice, one of them deleted.
 fn refuse_itself(index: &Path, folder: &Path) -> Result<()> {
     let same = match (fs::canonicalize(index), fs::canonicalize(folder)) {
         (Ok(index), Ok(folder)) => index == folder,
-        // What is not there is reported when it is opened.
+        // A missing folder is reported when it is opened.
         _ => false,
     };
     if same {
@@ -82,7 +82,7 @@ fn refuse_itself(index: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Errors about a file name it within its folder; here that does not say which of the folders.
+/// Adds the folder to the file name of an error, which is relative to one of several folders.
 fn in_folder(mut error: Error, folder: &Path) -> Error {
     if let Error::Corrupt { file, .. } | Error::TooNew { file, .. } | Error::TooOld { file, .. } =
         &mut error

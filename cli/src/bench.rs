@@ -5,20 +5,18 @@ mod clock;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use esparsa::{Algorithm, DocAddress, Error, Index, Result, SearchOptions, SearchResult, Snapshot};
 use serde::Serialize;
 
-use super::harmless::harmless;
-use super::output::{self, Output};
-use super::queries::{
+use self::clock::{Timing, median, time_round};
+use crate::escape::escaped;
+use crate::output::{self, Output};
+use crate::queries::{
     FieldArguments, QuerySet, TopicPart, k_parser, recall_parser, threads_parser,
 };
-use super::search::report::line;
-use super::search::terminal::{Figures, Style};
-use super::size::{counted, grouped};
-use clock::{Timing, median, time_round};
-use esparsa::error::{Error, Result};
-use esparsa::index::{Index, Snapshot};
-use esparsa::query::{Algorithm, Hit, SearchOptions, SearchResult};
+use crate::search::report::line;
+use crate::search::terminal::{Style, TextTable};
+use crate::size::{counted, grouped};
 
 /// Queries compared at a time: bounds memory, keeps threads busy.
 const CHUNK: usize = 1_024;
@@ -29,22 +27,24 @@ pub struct Bench {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// File of queries, as for `search`.
+    /// File of queries, as for `esparsa search`.
     #[arg(long, value_name = "FILE")]
     queries: PathBuf,
     #[command(flatten)]
     field: FieldArguments,
-    /// Find only documents that have every term of the query. Words that the field's analyzer drops are no terms.
+    /// Find only documents that have every term of the query. Words that the field's analyzer drops
+    /// do not count.
     #[arg(long)]
     all_terms: bool,
     /// Number of results for each query.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = k_parser())]
     k: usize,
-    /// Threads that take queries from one list. One is the default here, because with more a
-    /// query's time includes what the others slow it down.
+    /// Threads that share the queries. The default is one, because with more a query's time
+    /// includes the slowdown by the others.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     threads: usize,
-    /// Threads that each query may use; those of --threads times as many run at once. Light queries use fewer.
+    /// Threads that each query may use; up to --threads times as many run at once. Light queries
+    /// use fewer.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     query_threads: usize,
     /// Algorithms, separated by commas: exhaustive, wand, block-max-wand, max-score, ranges (sparse
@@ -53,14 +53,15 @@ pub struct Bench {
     /// take turns, round by round, and must give the same results, bit for bit.
     #[arg(long, value_name = "NAMES", default_value = "planner")]
     algorithm: Named,
-    /// Share of the exact results that should be found: below 1, a search of a sparse field is approximate and takes less
-    /// time. Needs a single algorithm.
+    /// Recall to aim at, the share of the exact results that is found: below 1, searches of a
+    /// sparse field are approximate and faster. Needs a single algorithm.
     #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = recall_parser)]
     recall: f32,
     /// Rounds measured; each figure is the median over the rounds.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Rounds before those, not measured. Before them, in any case, one round compares the results.
+    /// Warm-up rounds before those, not measured. One more round, before all others, compares the
+    /// results.
     #[arg(long, value_name = "N", default_value_t = 1)]
     warm_up: u32,
     /// Part of TREC topics to search with.
@@ -75,7 +76,7 @@ pub struct Bench {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Contender(Option<Algorithm>);
 
-/// Contenders as they are given; `None` for all.
+/// Contenders as given on the command line; `None` stands for `all`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Named(Vec<Option<Contender>>);
 
@@ -85,8 +86,10 @@ impl Contender {
     }
 
     fn choose(self, options: SearchOptions) -> SearchOptions {
-        self.0
-            .map_or(options, |algorithm| options.algorithm(algorithm))
+        match self.0 {
+            None => options,
+            Some(algorithm) => options.algorithm(algorithm),
+        }
     }
 }
 
@@ -104,9 +107,11 @@ impl FromStr for Named {
 }
 
 impl Named {
-    /// The contenders, each once; `able` are the algorithms that can search.
-    fn contenders(&self, able: &[Algorithm]) -> Vec<Contender> {
-        let all = [None].into_iter().chain(able.iter().copied().map(Some));
+    /// The contenders without repetition; `supported` are the algorithms that can search the field.
+    fn contenders(&self, supported: &[Algorithm]) -> Vec<Contender> {
+        let all = [None]
+            .into_iter()
+            .chain(supported.iter().copied().map(Some));
         let all: Vec<Contender> = all.map(Contender).collect();
         let mut contenders = Vec::new();
         for named in &self.0 {
@@ -121,7 +126,8 @@ impl Named {
     }
 }
 
-/// What a contender did over all queries in the round that compares; with one thread a query, the same in each round.
+/// The work of a contender for all queries in the comparing round. With one thread per query it is
+/// the same in every round.
 #[derive(Clone, Copy, Debug, Default)]
 struct Work {
     postings: u64,
@@ -156,19 +162,19 @@ impl Bench {
     ///
     /// # Errors
     ///
-    /// What opening the index, reading the queries or searching gives, and [`Error::InvalidInput`] when two algorithms
-    /// give different results.
+    /// What opening the index, reading the queries or searching gives, and [`Error::InvalidInput`]
+    /// when two algorithms give different results.
     pub fn run(self) -> Result<()> {
         let snapshot = Index::open(&self.index)?.snapshot()?;
         let mut set = QuerySet::open(&self.queries, self.topic_part, &self.field, &snapshot)?;
         if self.all_terms {
-            set.ask_for_all_terms();
+            set.require_all_terms();
         }
-        let able = match set.queries.first() {
+        let supported = match set.queries.first() {
             Some(query) => snapshot.algorithms(query)?,
             None => Vec::new(),
         };
-        let contenders = self.algorithm.contenders(&able);
+        let contenders = self.algorithm.contenders(&supported);
         if self.recall < 1.0 && contenders.len() > 1 {
             let message = "expected one algorithm with --recall below 1: approximate results need not be the same";
             return Err(Error::invalid(message));
@@ -225,7 +231,8 @@ impl Bench {
         Ok(work)
     }
 
-    /// The timings of all rounds of each contender. They take turns, so that what disturbs one disturbs all.
+    /// The timings of all rounds of each contender. Contenders take turns, so that a disturbance
+    /// affects all of them alike.
     fn measure(
         &self,
         snapshot: &Snapshot,
@@ -294,7 +301,7 @@ impl Bench {
             "queries/s",
             "postings scored",
         ];
-        let mut figures = Figures::new(headers);
+        let mut figures = TextTable::new(headers);
         for line in lines {
             let times = [line.mean_ms, line.p50_ms, line.p95_ms, line.p99_ms];
             let mut cells = vec![line.algorithm.to_owned()];
@@ -305,10 +312,10 @@ impl Bench {
         }
         let mut text = format!("{figures}\n");
         if let Some(line) = lines.first() {
-            text += &Style::detect().aside(&format!(
+            text += &Style::detect().dim(&format!(
                 "{} on field {}, k = {}, {:.1} {what}s a query; median of {}, {}; {} in {}",
                 counted(line.queries as u64, "query"),
-                harmless(&line.field),
+                escaped(&line.field),
                 line.k,
                 line.postings_per_query,
                 counted(u64::from(self.rounds), "round"),
@@ -336,34 +343,33 @@ fn expect_same(
     results: &[SearchResult],
 ) -> Result<()> {
     let mut pairs = ids.iter().zip(first).zip(results);
-    let Some(((id, _), _)) = pairs.find(|((_, a), b)| !same_hits(&a.hits, &b.hits)) else {
+    let Some(((id, _), _)) = pairs.find(|((_, a), b)| !same_hits(a.hits.scored(), b.hits.scored()))
+    else {
         return Ok(());
     };
     let (reference, name) = (reference.name(), contender.name());
     Err(Error::invalid(format!(
         "{name} gives other results than {reference} for query `{id}`; all algorithms must give the same: \
-         run `esparsa check`, and report this if the index is whole"
+         run `esparsa check`, and report this if the index is intact"
     )))
 }
 
 /// Whether two lists hold the same documents with the same scores, bit for bit.
-fn same_hits(a: &[Hit], b: &[Hit]) -> bool {
-    let same =
-        |(a, b): (&Hit, &Hit)| a.address == b.address && a.score.to_bits() == b.score.to_bits();
-    a.len() == b.len() && a.iter().zip(b).all(same)
+fn same_hits(a: &[(DocAddress, f32)], b: &[(DocAddress, f32)]) -> bool {
+    let bits = |(address, score): &(DocAddress, f32)| (*address, score.to_bits());
+    a.iter().map(bits).eq(b.iter().map(bits))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use esparsa::DocAddress;
 
     #[test]
     fn algorithms_are_named_once_each() {
-        let able = [Algorithm::Exhaustive, Algorithm::Wand, Algorithm::MaxScore];
+        let supported = [Algorithm::Exhaustive, Algorithm::Wand, Algorithm::MaxScore];
         let names = |text: &str| -> Vec<&'static str> {
             let named: Named = text.parse().unwrap();
-            let contenders = named.contenders(&able).into_iter();
+            let contenders = named.contenders(&supported).into_iter();
             contenders.map(Contender::name).collect()
         };
         assert_eq!(names("planner"), ["planner"]);
@@ -379,13 +385,12 @@ mod tests {
 
     #[test]
     fn hits_that_differ_in_one_bit_are_not_the_same() {
-        let hit = |score: f32, document: u32| Hit {
-            id: "a".into(),
-            score,
-            address: DocAddress {
+        let hit = |score: f32, document: u32| {
+            let address = DocAddress {
                 segment: 0,
                 document,
-            },
+            };
+            (address, score)
         };
         let next = f32::from_bits(1.5f32.to_bits() + 1);
         assert!(same_hits(&[hit(1.5, 1)], &[hit(1.5, 1)]));

@@ -1,17 +1,14 @@
-//! `esparsa calibrate`: what approximate searches of a field lose and take.
+//! `esparsa calibrate`: measures recall and cost of approximate searches of a sparse field.
 
 use std::path::PathBuf;
 
+use esparsa::{Calibration, Index, MergePolicy, Result, WriterOptions};
 use serde::Serialize;
 
-use super::output;
-use super::queries::{FieldArguments, QuerySet, TopicPart};
-use super::search::report::print_line;
-use super::size::counted;
-use esparsa::error::Result;
-use esparsa::format::Calibration;
-use esparsa::index::Index;
-use esparsa::{MergePolicy, WriterOptions};
+use crate::output;
+use crate::queries::{FieldArguments, QuerySet, TopicPart};
+use crate::search::report::print_line;
+use crate::size::counted;
 
 /// Arguments of `esparsa calibrate`.
 #[derive(clap::Args, Debug)]
@@ -19,12 +16,13 @@ pub struct Calibrate {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// File of queries, as for `search`: a hundred or more like those that will come. Each is searched some 170 times.
+    /// File of queries, as for `esparsa search`: a hundred or more that are typical of the queries
+    /// to come. Each is searched about 170 times.
     #[arg(long, value_name = "FILE")]
     queries: PathBuf,
     #[command(flatten)]
     field: FieldArguments,
-    /// Show what was measured, and leave the index as it is.
+    /// Print the measurements, and do not change the index.
     #[arg(long)]
     dry_run: bool,
     /// Print one JSON object.
@@ -36,7 +34,7 @@ pub struct Calibrate {
 struct Report {
     queries: u64,
     documents: u64,
-    /// The commit that the calibration was kept with.
+    /// The commit that stores the calibration.
     commit: Option<u64>,
     points: Vec<PointReport>,
 }
@@ -46,20 +44,21 @@ struct PointReport {
     k: u32,
     recall: f32,
     microseconds: f32,
-    /// Share of the query's weight that is searched with.
+    /// Share of the query's weight that is searched.
     weight_kept: f32,
     slack: f32,
 }
 
 impl Calibrate {
-    /// Measures, keeps the result in a commit, and prints it.
+    /// Measures, stores the result in a commit, and prints it.
     ///
     /// # Errors
     ///
     /// What opening the index, reading the queries, searching or writing gives.
     pub fn run(self) -> Result<()> {
         let index = Index::open(&self.index)?;
-        // Held while measuring, so that what is measured is what is committed to.
+        // The lock is held while measuring, so that the commit changes nothing but what was
+        // measured.
         let writer = match self.dry_run {
             true => None,
             false => Some(index.writer_with(WriterOptions {
@@ -78,7 +77,7 @@ impl Calibrate {
             let commit = writer.commit()?.commit;
             report.commit = Some(commit);
             text += &format!(
-                "\nkept with commit {commit}: `search --recall 0.97` takes the first line of its k with that recall"
+                "\nstored with commit {commit}: `esparsa search --recall 0.97` uses the first line of its k with that recall"
             );
         }
         match self.json {

@@ -1,18 +1,17 @@
-//! `esparsa check`: whether an index is whole.
+//! `esparsa check`: verifies an index.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use esparsa::index::SegmentStatistics;
+use esparsa::store::FileSystem;
+use esparsa::{Index, IndexOptions, Result, Verify};
 use serde::Serialize;
 
-use super::output::Output;
-use super::search::report::line;
-use super::size::{Size, counted, grouped};
-use esparsa::error::Result;
-use esparsa::index::SnapshotSegment;
-use esparsa::store::FileSystem;
-use esparsa::{Index, IndexOptions, Verify, segment};
+use crate::output::Output;
+use crate::search::report::line;
+use crate::size::{Size, counted, grouped};
 
 /// Arguments of `esparsa check`.
 #[derive(clap::Args)]
@@ -20,8 +19,8 @@ pub struct Check {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// If the newest commit is damaged and an older one is still there and whole, make that one the
-    /// index. What was committed since is lost.
+    /// If the newest commit is damaged and an older one still exists and is intact, go back to the
+    /// older one. Everything committed since is lost.
     #[arg(long)]
     accept_older_commit: bool,
     /// Print one JSON object.
@@ -68,20 +67,20 @@ impl Check {
         let mut output = Output::new();
         if !self.json {
             output.line(format!(
-                "commit {}: manifest and all checksums are right",
+                "commit {}: manifest and checksums verified",
                 snapshot.commit()
             ))?;
         }
         let mut segments = Vec::new();
-        for part in snapshot.segments() {
-            segment::verify(&part.reader)?;
-            let report = SegmentReport::of(part);
+        for (number, statistics) in snapshot.segment_statistics().into_iter().enumerate() {
+            snapshot.verify_segment(number)?;
+            let report = SegmentReport::from(statistics);
             if !self.json {
                 output.line(report.describe())?;
             }
             segments.push(report);
         }
-        // Everything is whole: a writer makes an older commit the newest one, if it is one.
+        // All of it is intact. Committing makes an older commit the newest one.
         let commit = match self.accept_older_commit {
             true => index.writer()?.commit()?.commit,
             false => snapshot.commit(),
@@ -104,7 +103,7 @@ impl Check {
 impl Report {
     fn describe(&self) -> String {
         format!(
-            "whole: {} in {}, {} in {:.1} s",
+            "intact: {} in {}, {} in {:.1} s",
             counted(self.documents, "document"),
             counted(self.segments.len() as u64, "segment"),
             Size(self.bytes),
@@ -113,21 +112,21 @@ impl Report {
     }
 }
 
-impl SegmentReport {
-    fn of(segment: &SnapshotSegment) -> Self {
-        let container = segment.reader.container();
-        let fields = &segment.reader.info().fields;
+impl From<SegmentStatistics> for SegmentReport {
+    fn from(segment: SegmentStatistics) -> Self {
         Self {
-            file: container.file().to_owned(),
-            documents: u64::from(segment.entry.documents),
-            deleted: u64::from(segment.deleted.as_ref().map_or(0, |d| d.count())),
-            terms: fields.iter().map(|field| field.terms).sum(),
-            postings: fields.iter().map(|field| field.postings).sum(),
-            sections: container.sections().count() as u64,
-            bytes: segment.entry.stamp.length,
+            documents: u64::from(segment.documents),
+            deleted: u64::from(segment.deleted),
+            terms: segment.terms,
+            postings: segment.postings,
+            sections: segment.sections.len() as u64,
+            bytes: segment.bytes,
+            file: segment.file,
         }
     }
+}
 
+impl SegmentReport {
     fn describe(&self) -> String {
         format!(
             "{}: {} ({} deleted), {}, {}, {}, {}",

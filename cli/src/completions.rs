@@ -2,10 +2,10 @@
 
 use clap::CommandFactory;
 use clap_complete::Shell;
+use esparsa::Result;
 
-use super::Cli;
-use super::output::Output;
-use esparsa::error::Result;
+use crate::Cli;
+use crate::output::Output;
 
 /// Arguments of `esparsa completions`.
 #[derive(clap::Args)]

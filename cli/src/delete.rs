@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use esparsa::{Error, Index, Result};
 use serde::Serialize;
 
-use super::output;
-use super::search::report::print_line;
-use super::size::counted;
-use esparsa::Index;
-use esparsa::error::{Error, Result};
+use crate::output;
+use crate::search::report::print_line;
+use crate::size::counted;
 
 /// Arguments of `esparsa delete`.
 #[derive(clap::Args)]
@@ -18,10 +17,10 @@ pub struct Delete {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// Ids of the documents to delete; an id that is not there is no error.
+    /// Ids of the documents to delete; ids that are not in the index are ignored.
     #[arg(value_name = "ID", required_unless_present = "from")]
     ids: Vec<String>,
-    /// File of more ids, one a line; blank lines are passed over.
+    /// File with more ids, one per line; blank lines are ignored.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// Print one JSON object.
@@ -31,7 +30,7 @@ pub struct Delete {
 
 #[derive(Serialize)]
 struct Report {
-    /// Different ids.
+    /// Number of distinct ids.
     given: usize,
     deleted: u64,
     commit: u64,
@@ -51,7 +50,7 @@ impl Delete {
             ids.extend(read_ids(file)?);
         }
         let index = Index::open(&self.index)?;
-        // The writer comes first: while it is held, nobody else changes what the snapshot shows.
+        // The writer comes first: while its lock is held, nobody else changes the index.
         let mut writer = index.writer()?;
         let snapshot = index.snapshot()?;
         let mut deleted = 0;

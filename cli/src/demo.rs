@@ -6,20 +6,17 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use self::models::{DemoArguments, DemoModels};
-use super::input::{Chunk, Record, RecordFormat, parse};
-use super::output;
-use super::search::hits::hit_lines;
-use super::search::terminal::{Figures, Style};
-use esparsa::error::{Error, Result};
 use esparsa::eval::{
     self, EvaluateOptions, Metric, Qrels, Report, Run, ScoredDocument, TopicPart, evaluate,
     read_queries,
 };
-use esparsa::index::{Index, Snapshot};
-use esparsa::query::{Hit, Query};
-use esparsa::segment::Document;
-use esparsa::{Schema, Text};
+use esparsa::{Document, Error, Hit, Hits, Index, Query, Result, Schema, Snapshot, Text};
+
+use self::models::{DemoArguments, DemoModels};
+use crate::input::{Chunk, Record, RecordFormat, parse};
+use crate::output;
+use crate::search::hits::hit_lines;
+use crate::search::terminal::{Style, TextTable};
 
 const CORPUS: &str = include_str!("../../demo/corpus.jsonl");
 const QUERIES: &str = include_str!("../../demo/queries.jsonl");
@@ -35,7 +32,7 @@ const METRICS: &str = "ndcg@10,mrr@10,recall@10";
 /// Results evaluated for each query: as many as the metrics look at.
 const K: usize = 10;
 /// Results shown for a sample query.
-const SHOWN: usize = 3;
+const HITS_SHOWN: usize = 3;
 
 /// A language of the collection. Ids begin with its code: `en-01`, `q-en-01`.
 struct Language {
@@ -66,21 +63,22 @@ const LANGUAGES: [Language; 3] = [
 /// Index and search a small built-in collection.
 #[derive(clap::Args, Debug)]
 pub struct Demo {
-    /// Keep the three indexes, as `en`, `pt` and `ko` in this folder; without it they live in memory.
+    /// Keep the three indexes, as `en`, `pt` and `ko` in this folder; without it they live in
+    /// memory.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     #[command(flatten)]
     models: DemoArguments,
 }
 
-/// One language, searched.
+/// The results of one language.
 struct Searched<'a> {
     language: &'a Language,
     passages: usize,
     snapshot: Snapshot,
     queries: Vec<eval::Query>,
     run: Run,
-    /// What ways to search with models return, each with its name.
+    /// The runs of searches with models, each with its name.
     by_models: Vec<(String, Run)>,
     qrels: Qrels,
 }
@@ -119,8 +117,8 @@ impl Demo {
         for language in &searched {
             language.show(style, &mut text)?;
         }
-        text += &measures(&searched, style)?;
-        text += &measures_of_models(&searched, style)?;
+        text += &metrics_table(&searched, style)?;
+        text += &metrics_table_of_models(&searched, style)?;
         text += &closing(&times, self.keep.as_deref(), style);
         output::print(text.trim_end())
     }
@@ -179,7 +177,9 @@ impl Language {
         let queries = queries.iter().filter(|query| self.has_query(&query.id));
         let queries: Vec<eval::Query> = queries.cloned().collect();
         let started = Instant::now();
-        let run = run_of(&snapshot, &queries, K, |number| words(&queries[number]))?;
+        let run = run_of(&snapshot, &queries, K, |number| {
+            text_query(&queries[number])
+        })?;
         times.searching += started.elapsed().as_secs_f64();
         Ok(Searched {
             language: self,
@@ -216,7 +216,8 @@ impl Language {
         index.snapshot()
     }
 
-    /// The judgements about passages of the language: a query's answers in other languages are in other indexes.
+    /// The judgements about passages of this language; those in other languages are in other
+    /// indexes.
     fn restrict(&self, qrels: &Qrels) -> Result<Qrels> {
         let mut restricted = Qrels::new();
         for query in qrels.queries().filter(|query| self.has_query(query)) {
@@ -230,7 +231,8 @@ impl Language {
     }
 }
 
-/// The first `k` results of each query, of which the library's query is made by its place.
+/// The first `k` results of each query; `make` returns the library's query for a position in
+/// `queries`.
 fn run_of(
     snapshot: &Snapshot,
     queries: &[eval::Query],
@@ -239,22 +241,23 @@ fn run_of(
 ) -> Result<Run> {
     let mut run = Run::new();
     for (number, query) in queries.iter().enumerate() {
-        run.insert(&query.id, scored(snapshot.search(&make(number), k)?))?;
+        run.insert(&query.id, scored(&snapshot.search(&make(number), k)?)?)?;
     }
     Ok(run)
 }
 
-fn scored(hits: Vec<Hit>) -> Vec<ScoredDocument> {
-    let hits = hits.into_iter();
-    hits.map(|hit| ScoredDocument {
-        document: hit.id,
-        score: hit.score.into(),
-    })
-    .collect()
+fn scored(hits: &Hits) -> Result<Vec<ScoredDocument>> {
+    let document = |hit: Hit<'_>| {
+        Ok(ScoredDocument {
+            document: hit.id()?,
+            score: hit.score.into(),
+        })
+    };
+    hits.iter().map(document).collect()
 }
 
-/// The query of a text of the collection.
-fn words(query: &eval::Query) -> Query {
+/// The BM25 query for the text of a query.
+fn text_query(query: &eval::Query) -> Query {
     Query::text(TEXT_FIELD, query.text.as_deref().unwrap_or_default())
 }
 
@@ -268,10 +271,10 @@ impl Searched<'_> {
                     "the collection has no query `{id}`"
                 )));
             };
-            let hits = self.snapshot.search(&words(query), SHOWN)?;
-            let asked = query.text.as_deref().unwrap_or_default();
-            let _ = writeln!(text, "  > {}", style.heading(asked));
-            for line in hit_lines(&self.snapshot, &words(query), &hits, 4, style)? {
+            let hits = self.snapshot.search(&text_query(query), HITS_SHOWN)?;
+            let query_text = query.text.as_deref().unwrap_or_default();
+            let _ = writeln!(text, "  > {}", style.heading(query_text));
+            for line in hit_lines(&self.snapshot, &text_query(query), &hits, 4, style)? {
                 let _ = writeln!(text, "{line}");
             }
         }
@@ -279,12 +282,12 @@ impl Searched<'_> {
     }
 }
 
-/// The table of measures, for each language and for all.
-fn measures(searched: &[Searched<'_>], style: Style) -> Result<String> {
+/// The table of metrics, for each language and for all.
+fn metrics_table(searched: &[Searched<'_>], style: Style) -> Result<String> {
     let metrics = Metric::parse_list(METRICS)?;
     let names = metrics.iter().map(Metric::to_string);
     let headers = ["language", "passages", "queries"].map(str::to_owned);
-    let mut figures = Figures::new(headers.into_iter().chain(names));
+    let mut figures = TextTable::new(headers.into_iter().chain(names));
     let mut passages = 0;
     for one in searched {
         let report = evaluate(&one.qrels, &one.run, &metrics, EvaluateOptions::default())?;
@@ -298,22 +301,23 @@ fn measures(searched: &[Searched<'_>], style: Style) -> Result<String> {
     Ok(format!(
         "\n{}\n{figures}\n{}\n",
         style.heading("How good are the rankings?"),
-        style.aside(
+        style.dim(
             "Judged by demo/qrels/test.tsv, of which each language takes the rows about its own passages.\n\
              Many queries say it in other words than the passages: hard for BM25, which matches words."
         )
     ))
 }
 
-/// The table of measures for each way to search with models, of all languages together; nothing without models.
-fn measures_of_models(searched: &[Searched<'_>], style: Style) -> Result<String> {
+/// The table of metrics for each kind of search with models, over all languages; empty without
+/// models.
+fn metrics_table_of_models(searched: &[Searched<'_>], style: Style) -> Result<String> {
     let ways = searched.first().map_or(0, |one| one.by_models.len());
     if ways == 0 {
         return Ok(String::new());
     }
     let metrics = Metric::parse_list(METRICS)?;
     let names = metrics.iter().map(Metric::to_string);
-    let mut figures = Figures::new(std::iter::once("all languages".to_owned()).chain(names));
+    let mut figures = TextTable::new(std::iter::once("all languages".to_owned()).chain(names));
     let qrels = joined_qrels(searched)?;
     for way in 0..ways {
         let run = joined(searched.iter().map(|one| &one.by_models[way].1))?;
@@ -348,7 +352,7 @@ fn joined_qrels(searched: &[Searched<'_>]) -> Result<Qrels> {
     Ok(qrels)
 }
 
-fn push(figures: &mut Figures, name: &str, passages: usize, report: &Report) {
+fn push(figures: &mut TextTable, name: &str, passages: usize, report: &Report) {
     let counts = [passages, report.queries().len()].map(|count| count.to_string());
     let means = report.means().into_iter().map(|mean| format!("{mean:.4}"));
     let cells = [name.to_owned()].into_iter().chain(counts).chain(means);
@@ -373,7 +377,7 @@ fn closing(times: &Times, keep: Option<&Path>, style: Style) -> String {
             "Try `esparsa demo --keep DIR`, then search the indexes in DIR yourself.".to_owned()
         }
     };
-    format!("{}\n{next}", style.aside(&took))
+    format!("{}\n{next}", style.dim(&took))
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 //! | file | concept |
 //! | --- | --- |
 //! | `lines` | vectors as lines of JSON |
-//! | `resume` | what a file holds already that a killed process left behind |
+//! | `resume` | continuing the file that an interrupted process left behind |
 //!
-//! Memory is bounded whatever the input: two windows of texts, and the vectors of one, are there at a time.
+//! Memory is bounded for any input: it holds two windows of texts at a time, and the vectors of
+//! one.
 
 mod lines;
 mod resume;
@@ -14,20 +15,21 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use self::lines::{Format, Numbers, Terms, line};
-use self::resume::{Begun, are_close};
-use super::index::{
-    OnBadInput, Problem, Problems, input_format, report_files_left_out, thread_count,
-};
-use super::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Record, Source};
-use super::models::{AnyEncoder, KindName, ModelArguments};
-use super::output;
-use super::output_file::OutputFile;
-use super::progress::Progress;
-use super::records::{Read, Records};
-use super::size::{counted, grouped};
-use esparsa::error::{Error, Result};
 use esparsa::neural::{Encoded, Role, TextEncoder, for_each_window};
+use esparsa::{Error, Result};
+
+use self::lines::{DenseFormat, Format, SparseFormat, line};
+use self::resume::{ResumedOutput, are_close};
+use crate::index::{
+    OnBadInput, Problem, Problems, input_format, report_skipped_files, thread_count,
+};
+use crate::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Record, Source};
+use crate::models::{AnyEncoder, KindName, ModelArguments};
+use crate::output;
+use crate::output_file::OutputFile;
+use crate::progress::Progress;
+use crate::records::{Read, Records};
+use crate::size::{counted, grouped};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,25 +47,27 @@ Examples:
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Encode {
-    /// Files or folders of texts, or `-` for standard input; all that `index` reads. A title is put before its text.
+    /// Files or folders of texts, or `-` for standard input; every format that `esparsa index`
+    /// reads. A title is put before its text.
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
-    /// Folder of the model: of Hugging Face or sentence-transformers, with `config.json` and `model.safetensors`.
+    /// Folder of the model: of Hugging Face or sentence-transformers, with `config.json` and
+    /// `model.safetensors`.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// What the model makes of a text.
+    /// Kind of vectors that the model makes.
     #[arg(long, value_name = "KIND", value_enum, default_value_t)]
     kind: KindName,
-    /// Encode the texts as queries, where a model tells queries and documents apart.
+    /// Encode the texts as queries, for models that distinguish queries from documents.
     #[arg(long)]
     query: bool,
-    /// File for the vectors, `-` for standard output [default]. It is replaced when all is done;
-    /// until then the vectors are in FILE.partial, which stays there for --resume if the work
-    /// fails.
+    /// File for the vectors, `-` for standard output [default]. It is replaced at the end; until
+    /// then the vectors are in FILE.partial, which is kept for --resume if the work fails.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Go on behind the last whole line of FILE.partial, or else of the finished file; inputs,
-    /// model and options must be as before.
+    /// Continue after the last complete line of FILE.partial, or else of the finished file; inputs,
+    /// model and options must be as before. If there is neither, say so and encode from the
+    /// beginning.
     #[arg(long, requires = "output")]
     resume: bool,
     /// Number of threads [default: all cores].
@@ -71,14 +75,15 @@ pub struct Encode {
     threads: Option<u32>,
     #[command(flatten)]
     options: ModelArguments,
-    /// Format of the inputs; `auto` tells it for each file by name and content, and takes standard input for `jsonl`.
+    /// Format of the inputs; `auto` detects it for each file by name and content, and reads
+    /// standard input as `jsonl`.
     #[arg(long, value_name = "F", default_value = "auto", value_parser = input_format())]
     format: InputFormat,
     /// Character encoding of the inputs, as for `esparsa index`.
     #[arg(long, value_name = "E", default_value = "auto")]
     encoding: InputEncoding,
-    /// What to do with a record whose id an earlier record has: fail, or skip it; `replace` writes
-    /// both, and `esparsa index` keeps the later one.
+    /// What to do with a record that has the id of an earlier record: fail, or skip it; `replace`
+    /// writes both, and `esparsa index` keeps the later one.
     #[arg(
         long,
         value_name = "WHAT",
@@ -87,7 +92,8 @@ pub struct Encode {
         hide_possible_values = true
     )]
     on_duplicate: OnDuplicate,
-    /// What to do with a record that cannot be read or encoded; one without any text is such a record.
+    /// What to do with a record that cannot be read or encoded; one without any text is such a
+    /// record.
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     on_bad_input: OnBadInput,
     /// Show no progress.
@@ -108,17 +114,18 @@ impl Encode {
     ///
     /// # Errors
     ///
-    /// What opening the model, reading the inputs and writing the output give; the first bad record, unless these are skipped.
+    /// What opening the model, reading the inputs and writing the output give; the first bad
+    /// record, unless these are skipped.
     pub fn run(self) -> Result<()> {
-        // The inputs are looked at before the model, which takes longer to open.
+        // Inputs before the model, which takes longer to open: a wrong path fails at once.
         let reader = Reader::open_encoded(&self.inputs, self.format, self.encoding)?;
         let hardware = self.options.hardware(thread_count(self.threads))?;
         match AnyEncoder::open(&self.model, self.kind, hardware, &self.options)? {
             AnyEncoder::Sparse(encoder) => {
-                let terms = Terms::of(&*encoder);
+                let terms = SparseFormat::of(&*encoder);
                 self.encode(reader, &*encoder, &terms)
             }
-            AnyEncoder::Dense(encoder) => self.encode(reader, &*encoder, &Numbers),
+            AnyEncoder::Dense(encoder) => self.encode(reader, &*encoder, &DenseFormat),
         }
     }
 
@@ -128,14 +135,19 @@ impl Encode {
         encoder: &E,
         format: &impl Format<E::Vector>,
     ) -> Result<()> {
-        let mut progress = Progress::new(reader.total_bytes(), self.quiet);
-        report_files_left_out(&reader, &progress);
+        let progress = Progress::new(reader.total_bytes(), self.quiet);
+        report_skipped_files(&reader, &progress);
         let source = Source::new(Vec::new(), reader);
         let mut records = Records::of(source, Ids::new(self.on_duplicate));
-        let mut problems = Problems::new(self.on_bad_input, self.on_duplicate);
-        let mut out = self.open_output(&mut records, encoder, format, &progress)?;
+        let out = self.open_output(&mut records, encoder, format, &progress)?;
+        let mut sink = Sink {
+            out,
+            format,
+            progress,
+            problems: Problems::new(self.on_bad_input, self.on_duplicate),
+            counts: Counts::default(),
+        };
         let started = Instant::now();
-        let mut counts = Counts::default();
         let role = self.role();
         let encoded = for_each_window(
             records,
@@ -147,42 +159,23 @@ impl Encode {
             encoder.window_size(),
             encoder.is_threaded(),
             |window| encode_window(window, encoder, role),
-            |window, encoded| {
-                let encoded = encoded?;
-                counts.tokens += encoded.tokens;
-                counts.full += encoded.full;
-                let bytes_read = window.last().map_or(0, |read| read.bytes_read);
-                for (read, result) in window.into_iter().zip(encoded.results) {
-                    let is_duplicate = read.is_duplicate;
-                    match result_of(read.record, result) {
-                        Ok((id, vector)) => {
-                            let line = line(&id, &vector, format);
-                            let written = out.write_all(line.as_bytes());
-                            written.map_err(|source| Error::io(out.name(), "write", source))?;
-                            counts.documents += 1;
-                        }
-                        Err(error) => {
-                            let problem = Problem {
-                                error,
-                                is_duplicate,
-                            };
-                            problems.take(problem, &progress)?;
-                        }
-                    }
-                }
-                let flushed = out.flush();
-                flushed.map_err(|source| Error::io(out.name(), "write", source))?;
-                progress.update_with_tokens(bytes_read, counts.documents, counts.tokens);
-                Ok(())
-            },
+            |window, encoded| sink.write(window, encoded?),
         );
+        let Sink {
+            out,
+            progress,
+            problems,
+            counts,
+            ..
+        } = sink;
         if encoded.is_ok() {
             problems.finish(&progress);
         }
+        // No bar may follow the report.
         drop(progress);
         if let (Err(_), Some(kept)) = (&encoded, out.kept_file()) {
             output::message(&format!(
-                "what was encoded stays in {}; `--resume` continues after it",
+                "the vectors so far are kept in {}; `--resume` continues after them",
                 kept.display()
             ));
         }
@@ -211,21 +204,25 @@ impl Encode {
         let Some(path) = path.filter(|_| self.resume) else {
             return Ok(OutputFile::create(path)?.kept());
         };
-        let mut begun = Begun::open(path)?;
-        let found = begun.pass_over(records, self.on_bad_input == OnBadInput::Skip)?;
-        if let Some((record, vector)) = found.first {
-            self.check_model(&record, &vector, encoder, format)
-                .map_err(|error| error.at_line(begun.name(), 1))?;
-            progress.message(&format!(
-                "resuming after {}, {} left out",
-                counted(found.documents, "document"),
-                counted(found.left_out, "bad record")
-            ));
+        let mut resumed = ResumedOutput::open(path)?;
+        let found = resumed.pass_over(records, self.on_bad_input == OnBadInput::Skip)?;
+        match found.first {
+            Some((record, vector)) => {
+                self.check_model(&record, &vector, encoder, format)
+                    .map_err(|error| error.at_line(resumed.name(), 1))?;
+                progress.message(&format!(
+                    "resuming after {}, {} skipped",
+                    counted(found.documents, "document"),
+                    counted(found.skipped, "bad record")
+                ));
+            }
+            None => progress.message("no vectors to resume after: encoding from the beginning"),
         }
-        Ok(begun.into_output()?.kept())
+        Ok(resumed.into_output()?.kept())
     }
 
-    /// Encodes the first document again: another model, or other options, would give another vector.
+    /// Encodes the first document again: another model, or other options, would give another
+    /// vector.
     fn check_model<E: TextEncoder + ?Sized>(
         &self,
         record: &Record,
@@ -245,14 +242,67 @@ impl Encode {
         }
         Err(Error::invalid(format!(
             "the vector of `{}` is not what {} makes of it with these options; use the same model and options as before, or \
-             leave out --resume to begin anew",
+             leave out --resume to start over",
             record.id,
             encoder.name()
         )))
     }
 }
 
-/// Encodes the good records of a window; the results are those of all records, and say nothing where there is no text.
+/// Where vectors are written, window by window.
+struct Sink<'a, F> {
+    out: OutputFile,
+    format: &'a F,
+    progress: Progress,
+    problems: Problems,
+    counts: Counts,
+}
+
+impl<F> Sink<'_, F> {
+    /// Writes the vectors of a window, and counts the records that have none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], and the first problem that ends the work.
+    fn write<V>(&mut self, window: Vec<Read>, encoded: Encoded<Option<V>>) -> Result<()>
+    where
+        F: Format<V>,
+    {
+        self.counts.tokens += encoded.tokens;
+        self.counts.full += encoded.full;
+        let bytes_read = window.last().map_or(0, |read| read.bytes_read);
+        for (read, result) in window.into_iter().zip(encoded.results) {
+            let is_duplicate = read.is_duplicate;
+            match result_of(read.record, result) {
+                Ok((id, vector)) => {
+                    let line = line(&id, &vector, self.format);
+                    let written = self.out.write_all(line.as_bytes());
+                    written.map_err(|source| Error::io(self.out.name(), "write", source))?;
+                    self.counts.documents += 1;
+                }
+                Err(error) => {
+                    let problem = Problem {
+                        error,
+                        is_duplicate,
+                    };
+                    self.problems.take(problem, &self.progress)?;
+                }
+            }
+        }
+        // A process that is killed later loses no window that was encoded.
+        let flushed = self.out.flush();
+        flushed.map_err(|source| Error::io(self.out.name(), "write", source))?;
+        let Counts {
+            documents, tokens, ..
+        } = self.counts;
+        self.progress
+            .update_with_tokens(bytes_read, documents, tokens);
+        Ok(())
+    }
+}
+
+/// Encodes the valid records of a window. Every record has a result, which is `None` if it has no
+/// text.
 fn encode_window<E: TextEncoder + ?Sized>(
     window: &[Read],
     encoder: &E,

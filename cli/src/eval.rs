@@ -1,30 +1,31 @@
-//! `esparsa eval`: measures of runs, side by side, and whether their differences are more than chance.
+//! `esparsa eval`: metrics of runs side by side, and significance tests of their differences.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
-
-use super::harmless::harmless_lines;
-use super::output;
-use super::queries::read_file;
-use super::search::report::print_line;
-use super::search::terminal::{Figures, Style};
-use super::size::counted;
-use esparsa::error::{Error, Result};
 use esparsa::eval::{
     EvaluateOptions, Metric, PairedValues, Qrels, RandomizationTest, Report, Run, comparison_table,
     evaluate, holm_bonferroni, randomization_test,
 };
+use esparsa::{Error, Result};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::escape::escaped_lines;
+use crate::output;
+use crate::queries::read_file;
+use crate::search::report::print_line;
+use crate::search::terminal::{Style, TextTable};
+use crate::size::counted;
 
 const DEFAULT_METRICS: &str = "ndcg@10,mrr@10,recall@1000";
-/// Sign assignments drawn for a test with too many queries to try all: a p value near 0.05 is then good to 0.001.
+/// Random sign assignments for tests with too many queries to enumerate all: the standard error of
+/// a p value near 0.05 is then below 0.001.
 const PERMUTATIONS: u64 = 100_000;
-/// The same tests give the same p values on every run.
+/// A fixed seed: the same runs always give the same p values.
 const SEED: u64 = 42;
 
-/// Measure runs against relevance judgements.
+/// Evaluate runs with relevance judgements.
 #[derive(clap::Args, Debug)]
 pub struct Eval {
     /// Relevance judgements: TREC qrels, or a TSV file of BEIR.
@@ -33,20 +34,20 @@ pub struct Eval {
     /// Runs in TREC format; `-` for standard input, `.gz` and `.zst` too.
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
-    /// Measures, separated by commas: ndcg@k, ndcg'@k, mrr@k, recall@k, p@k, map@k, success@k,
+    /// Metrics, separated by commas: ndcg@k, ndcg'@k, mrr@k, recall@k, p@k, map@k, success@k,
     /// judged@k, bpref, rprec, set_p, set_recall, set_f, set_map; p(rel=2)@5 counts grades of at
     /// least 2. The names of trec_eval are known too: ndcg_cut_10, P_10, recall_100.
     #[arg(long, value_name = "NAMES", default_value = DEFAULT_METRICS)]
     metrics: MetricList,
-    /// Leave out results whose id is that of their query, as in ArguAna, where queries are
-    /// documents themselves.
+    /// Ignore results whose id is that of their query, as in ArguAna, where queries are documents
+    /// themselves.
     #[arg(long)]
     exclude_self: bool,
     /// Show the values of every query.
     #[arg(long)]
     per_query: bool,
-    /// Test each further run against the first: paired randomization test, p values corrected by Holm's method for the
-    /// number of tests made.
+    /// Test each further run against the first: paired randomization test, p values corrected by
+    /// Holm's method for the number of tests made.
     #[arg(long)]
     test: bool,
     /// Print one JSON object.
@@ -66,7 +67,7 @@ impl FromStr for MetricList {
     }
 }
 
-/// A run, measured.
+/// A run and its metrics.
 struct Measured {
     name: String,
     report: Report,
@@ -85,7 +86,8 @@ impl Eval {
     ///
     /// # Errors
     ///
-    /// What reading the files gives, and [`Error::InvalidInput`] when a run and the judgements have no query in common.
+    /// What reading the files gives, and [`Error::InvalidInput`] when a run and the judgements have
+    /// no query in common.
     pub fn run(self) -> Result<()> {
         if self.test && self.runs.len() < 2 {
             let message = "expected at least two runs for --test, found one";
@@ -148,7 +150,7 @@ impl Eval {
                 text += &format!(
                     "{}\n{}\n",
                     style.heading(name),
-                    harmless_lines(&report.query_table().to_string())
+                    escaped_lines(&report.query_table().to_string())
                 );
             }
         }
@@ -201,7 +203,7 @@ impl Eval {
     }
 }
 
-/// How many queries count, and what the means leave out or count as 0.
+/// How many queries the means cover, and how many are ignored or count as 0.
 fn notes(measured: &[Measured]) -> String {
     let mut notes = String::new();
     if let Some(first) = measured.first() {
@@ -221,8 +223,8 @@ fn notes(measured: &[Measured]) -> String {
     notes
 }
 
-fn comparison_figures(comparisons: &[Comparison<'_>]) -> Figures {
-    let mut figures = Figures::new(["run", "metric", "difference", "p", "p (Holm)"]);
+fn comparison_figures(comparisons: &[Comparison<'_>]) -> TextTable {
+    let mut figures = TextTable::new(["run", "metric", "difference", "p", "p (Holm)"]);
     for comparison in comparisons {
         figures.push([
             comparison.run.to_owned(),
@@ -266,7 +268,7 @@ struct TestJson<'a> {
     exact: bool,
 }
 
-/// One number for each metric.
+/// One value for each metric.
 fn metrics_json(report: &Report, number: impl Fn(&Metric) -> Option<f64>) -> Map<String, Value> {
     let metrics = report.metrics().iter();
     metrics

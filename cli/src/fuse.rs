@@ -1,21 +1,21 @@
-//! `esparsa fuse`: one run of several.
+//! `esparsa fuse`: fuses several runs into one.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use serde::Serialize;
-
-use super::output;
-use super::output_file::OutputFile;
-use super::queries::{k_parser, read_file};
-use super::search::report::line;
-use super::size::counted;
-use esparsa::error::{Error, Result};
 use esparsa::eval::Run;
 use esparsa::rank::{Fusion, Method, Missing, Normalization};
+use esparsa::{Error, Result};
+use serde::Serialize;
 
-/// What stands for standard input and standard output.
+use crate::output;
+use crate::output_file::OutputFile;
+use crate::queries::{k_parser, read_file};
+use crate::search::report::line;
+use crate::size::counted;
+
+/// Path that means standard input or standard output.
 const STANDARD: &str = "-";
 /// The constant of reciprocal rank fusion, unless another is asked for.
 const RRF_K: u32 = 60;
@@ -30,26 +30,27 @@ Examples:
 
 /// Fuse several runs into one.
 ///
-/// A run that lacks a query has an empty list for it. Ranks and ties are those of evaluation: equal scores go to the
-/// document with the higher name.
+/// A run that lacks a query has an empty list for it. Ranks and ties are those of evaluation: equal
+/// scores go to the document with the higher name.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Fuse {
     /// Runs in TREC format, at least two; `-` for standard input, `.gz` and `.zst` too.
     #[arg(value_name = "RUN", required = true, num_args = 2..)]
     runs: Vec<PathBuf>,
-    /// How the scores of a document become one.
+    /// How the scores of a document are combined.
     #[arg(long, value_name = "NAME", value_enum, default_value_t)]
     method: MethodName,
-    /// What makes the scores of different runs comparable: none, min-max, sum, z-score, sigmoid (for logits) or rank
-    /// [default: min-max; rrf has no use for one].
+    /// What makes the scores of different runs comparable: none, min-max, sum, z-score, sigmoid
+    /// (for logits) or rank [default: min-max; rrf has no use for one].
     #[arg(long, value_name = "NAME")]
     normalization: Option<Normalization>,
-    /// What a weighted sum adds for a document that a run lacks: zero, or the lowest normalized score of that run for the
-    /// query, which is zero where all are equal [default: zero].
+    /// What a weighted sum adds for a document that a run lacks: zero, or the lowest normalized
+    /// score of that run for the query, which is zero where all are equal [default: zero].
     #[arg(long, value_name = "NAME")]
     missing: Option<Missing>,
-    /// A weight for each run, separated by commas; a run of weight 0 is left out [default: 1 for each].
+    /// A weight for each run, separated by commas; a run of weight 0 is left out [default: 1 for
+    /// each].
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     weights: Option<Vec<f64>>,
     /// What reciprocal rank fusion adds to each rank [default: 60].
@@ -111,8 +112,8 @@ impl Fuse {
     ///
     /// # Errors
     ///
-    /// What reading and writing the files gives, and [`Error::InvalidInput`] for options that the method has no use for
-    /// and for weights that make no sense.
+    /// What reading and writing the files gives, and [`Error::InvalidInput`] for options that the
+    /// method does not use and for invalid weights.
     pub fn run(self) -> Result<()> {
         let fusion = self.fusion()?;
         let is_standard = |path: &&PathBuf| path.as_os_str() == STANDARD;
@@ -138,7 +139,7 @@ impl Fuse {
         })
     }
 
-    /// The method with its options; those that would do nothing are refused.
+    /// The method with its options; options without effect are refused.
     fn method(&self) -> Result<Method> {
         let is_rrf = self.method == MethodName::Rrf;
         if is_rrf && self.normalization.is_some() {
@@ -218,7 +219,7 @@ fn read(path: &Path) -> Result<Run> {
     Run::read(&*text, &name)
 }
 
-/// The error for an option that the method has no use for.
+/// The error for an option that the method does not use.
 fn useless(option: &str, methods: &str) -> Result<Method> {
     Err(Error::invalid(format!(
         "expected --{option} with {methods}; leave it out, or choose another --method"

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::output::Output;
-use super::size::counted;
-use esparsa::error::{Error, Result};
-use esparsa::{Index, Snapshot};
+use esparsa::{Error, Index, Result, Snapshot};
+
+use crate::output::Output;
+use crate::size::counted;
 
 /// Arguments of `esparsa get`.
 #[derive(clap::Args)]
@@ -19,16 +19,17 @@ pub struct Get {
 }
 
 impl Get {
-    /// Prints the documents that are there, in the order of the ids.
+    /// Prints the documents that exist, in the order of the ids.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when one is not there or the index keeps no documents, and what opening the index gives.
+    /// [`Error::InvalidInput`] when one is not there or the index stores no documents, and what
+    /// opening the index gives.
     pub fn run(self) -> Result<()> {
         let snapshot = Index::open(&self.index)?.snapshot()?;
         if snapshot.schema().stored_field().is_none() {
             return Err(Error::invalid(format!(
-                "{} keeps no documents: it was built with --no-stored",
+                "{} stores no documents: it was built with --no-stored",
                 self.index.display()
             )));
         }
@@ -45,7 +46,7 @@ impl Get {
     }
 }
 
-/// The error for documents that are not there, if there are any.
+/// The error for ids without a document, if there are any.
 pub fn all_found(missing: &[&str], snapshot: &Snapshot) -> Result<()> {
     if missing.is_empty() {
         return Ok(());

@@ -1,25 +1,25 @@
 //! `esparsa index`: loading documents.
 //!
 //! The main thread reads the inputs and cuts them into chunks; the writer's threads parse and
-//! invert them. A load becomes visible in one commit at its end, or, when it fails, none of it;
-//! with `--commit-every` what was committed stays, and an interrupted load can be resumed.
+//! invert them. A load becomes visible in one commit at its end; if it fails, none of it does. With
+//! `--commit-every` earlier commits of the load stay, and an interrupted load can be resumed.
 //!
-//! Of records with the same id within one load the last is kept, as of documents of several loads,
-//! or `--on-duplicate` says otherwise. Ids are then remembered here, so that the answer depends
+//! Of several records with the same id the last is kept, within one load as across loads, unless
+//! `--on-duplicate` says otherwise. Then ids are remembered here, so that the result depends
 //! neither on commits nor on threads.
 //!
 //! | file | concept |
 //! | --- | --- |
-//! | `peek` | what the first records say about the fields that are needed |
-//! | `language` | the language of texts, where none is named |
+//! | `peek` | the first records, which determine the fields of a new index |
+//! | `language` | detection of the language of texts |
 //! | `dense` | the options for dense vectors |
 //! | `target` | the index that is loaded, opened or created |
 //! | `encoding` | models that make the vectors of documents |
-//! | `load` | the way from chunks to commits |
-//! | `problems` | what becomes of bad records and duplicates |
+//! | `load` | from chunks to commits |
+//! | `problems` | policies for bad records and duplicates |
 //! | `commit_every`, `commits` | when to commit |
-//! | `checkpoint` | what of the inputs is committed, to resume a load |
-//! | `report` | what was done |
+//! | `checkpoint` | how much of the inputs is committed, to resume a load |
+//! | `report` | the report of a load |
 
 mod checkpoint;
 mod commit_every;
@@ -38,6 +38,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use esparsa::text::Analyzer;
+use esparsa::{Error, MergePolicy, Result, WriterOptions};
 
 use self::checkpoint::{Checkpoint, Done, Inputs};
 use self::commit_every::CommitEvery;
@@ -45,21 +47,17 @@ use self::commits::Commits;
 use self::dense::DenseArguments;
 use self::encoding::{Encoders, EncodingArguments};
 use self::language::Detected;
-use self::load::{Load, Shape};
+use self::load::{Load, Mapping};
 use self::peek::Peeked;
-pub(super) use self::problems::Problem;
-pub(super) use self::problems::{OnBadInput, Problems};
+pub(super) use self::problems::{OnBadInput, Problem, Problems};
 use self::report::Report;
 use self::target::Target;
-use super::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Source};
-use super::output;
-use super::progress::Progress;
-use super::size::{Size, counted};
-use esparsa::error::{Error, Result};
-use esparsa::text::Analyzer;
-use esparsa::{MergePolicy, WriterOptions};
+use crate::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Source};
+use crate::output;
+use crate::progress::Progress;
+use crate::size::{Size, counted};
 
-/// Segments of fewer documents gain nothing from another order.
+/// Smaller segments gain nothing from reordering.
 pub(super) const REORDER_FROM: u32 = 1_024;
 
 const EXAMPLES: &str = "\
@@ -80,24 +78,26 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Index {
-    /// Files or folders of documents, or `-` for standard input; `.gz` and `.zst` files are decompressed.
+    /// Files or folders of documents, or `-` for standard input; `.gz` and `.zst` files are
+    /// decompressed.
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
-    /// Folder of the index; created if it holds none, else added to.
+    /// Folder of the index: a new or empty one, or one that holds an index, which is added to.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// Language of the texts, as a code or an English name, or `simple` for none [default: what the
-    /// index has, or for a new one what the first texts are in].
+    /// Language of the texts, as a code or an English name, or `simple` for none [default: that of
+    /// the index or, for a new one, that of the first texts].
     #[arg(long, value_name = "LANG", value_parser = analyzer_name)]
     language: Option<String>,
-    /// Memory that loading may take, about, such as 256MB or 2GiB; at least 32MiB. Each thread
-    /// beyond the second takes some 14 MB besides.
+    /// Approximate memory for loading, such as 256MB or 2GiB; at least 32MiB. Each thread beyond
+    /// the second takes about 14 MB more.
     #[arg(long, value_name = "SIZE", default_value = "256MB", value_parser = writer_memory)]
     memory: Size,
     /// Number of threads [default: all cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
-    /// Format of the inputs; `auto` tells it for each file by name and content, and takes standard input for `jsonl`.
+    /// Format of the inputs; `auto` detects it for each file by name and content, and reads
+    /// standard input as `jsonl`.
     #[arg(long, value_name = "F", default_value = "auto", value_parser = input_format())]
     format: InputFormat,
     /// Character encoding of the inputs, such as latin1 or shift_jis; `auto` is UTF-8, or UTF-16
@@ -108,20 +108,20 @@ pub struct Index {
     /// What to do with a record that cannot be read.
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     on_bad_input: OnBadInput,
-    /// What to do with a record whose id an earlier record of this load has. Documents of earlier
-    /// loads are always replaced.
+    /// What to do with a record that has the id of an earlier record of this load. Documents of
+    /// earlier loads are always replaced.
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     on_duplicate: OnDuplicate,
     /// Commit after about this much: documents (100000), bytes of input (1GB), or time (5min).
-    /// Commits lie between pieces of input of 1 MiB or 8,192 lines, so smaller amounts and slow
-    /// streams wait for the end of such a piece [default: one commit at the end].
+    /// Commits happen between chunks of input of 1 MiB or 8,192 lines, so smaller amounts and slow
+    /// streams wait for the end of a chunk [default: one commit at the end].
     #[arg(long, value_name = "N|SIZE|TIME")]
     commit_every: Option<CommitEvery>,
-    /// Continue after the last commit of an interrupted load, with the same inputs and models.
-    /// Where there is none, start at the beginning.
+    /// Continue after the last commit of an interrupted load, with the same inputs and models. If
+    /// there is none, say so and load from the beginning.
     #[arg(long)]
     resume: bool,
-    /// Keep no documents in a new index, so that only ids can be returned.
+    /// Store no documents in a new index, so that searches return only ids.
     #[arg(long)]
     no_stored: bool,
     /// Max weight of sparse vectors in a new index: weights are quantized to 255 steps up to it,
@@ -133,11 +133,11 @@ pub struct Index {
     dense: DenseArguments,
     #[command(flatten)]
     models: EncodingArguments,
-    /// Number of segments to merge to at the end, at most [default: as the merge policy leaves them].
+    /// Merge to at most this number of segments at the end [default: as the merge policy decides].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     segments: Option<u32>,
-    /// Put the documents of merged segments in an order in which those that share terms are close: searches take less
-    /// time, loading takes more.
+    /// Reorder documents when segments are merged, so that those with common terms are close
+    /// together: searches are faster, loading is slower.
     #[arg(long)]
     reorder: bool,
     /// Print the report as one JSON object.
@@ -168,12 +168,12 @@ impl Index {
         let before = target.index().snapshot()?;
         let start = self.start(inputs.as_ref(), before.commit())?;
         let mut progress = Progress::new(reader.total_bytes(), self.quiet);
-        report_files_left_out(&reader, &progress);
+        report_skipped_files(&reader, &progress);
 
         let mut commits = Commits::new(self.index.clone(), self.commit_every, inputs);
         let load = Load {
             writer: &mut writer,
-            shape: Arc::new(Shape {
+            mapping: Arc::new(Mapping {
                 fields: target.fields(),
                 schema: before.schema().clone(),
             }),
@@ -187,12 +187,19 @@ impl Index {
         let ids = Ids::new(self.on_duplicate);
         let loaded = encoders.load(load, source, ids, &mut progress);
         drop(progress);
-        let loaded = loaded.inspect_err(|_| {
-            // The first error is the one to report: a writer that cannot roll back says no more.
-            let _ = writer.rollback();
-            target.undo();
-            output::message(&what_stays(&commits));
-        })?;
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                // The load's error is the one to report; a failure to clean up adds nothing. A new
+                // index goes too, so that the next attempt can choose other fields.
+                let _ = writer.rollback();
+                if target.created() {
+                    let _ = writer.discard_new_index();
+                }
+                output::message(&what_stays(&commits));
+                return Err(error);
+            }
+        };
         drop(writer);
         let seconds = started.elapsed().as_secs_f64();
         let after = target.index().snapshot()?;
@@ -217,7 +224,7 @@ impl Index {
         Ok(target)
     }
 
-    /// What is noted of the inputs with each commit: nothing, unless the load may be resumed.
+    /// The description of the inputs that is saved with each commit, if the load may be resumed.
     fn inputs_to_note(&self, reader: &Reader) -> Result<Option<Inputs>> {
         if !self.resume && self.commit_every.is_none() {
             return Ok(None);
@@ -235,6 +242,9 @@ impl Index {
             return Ok(Done::default());
         };
         let Some(checkpoint) = Checkpoint::read(&self.index)? else {
+            if !self.quiet {
+                output::message("no interrupted load to resume: loading from the beginning");
+            }
             return Ok(Done::default());
         };
         checkpoint.check(inputs, commit)?;
@@ -263,7 +273,7 @@ impl Index {
     }
 }
 
-/// What is in the index of a load that failed.
+/// How much of a failed load is committed.
 fn what_stays(commits: &Commits) -> String {
     let Some(done) = commits.last() else {
         return "nothing of this load is committed".to_owned();
@@ -275,11 +285,11 @@ fn what_stays(commits: &Commits) -> String {
     }
 }
 
-pub(super) fn report_files_left_out(reader: &Reader, progress: &Progress) {
-    if let Some(first) = reader.left_out().first() {
+pub(super) fn report_skipped_files(reader: &Reader, progress: &Progress) {
+    if let Some(first) = reader.skipped().first() {
         progress.message(&format!(
-            "left out {}, because neither name nor content tells a format; the first is {}",
-            counted(reader.left_out().len() as u64, "file"),
+            "left out {}, because their format is detected neither by name nor by content; the first is {}",
+            counted(reader.skipped().len() as u64, "file"),
             first.display()
         ));
     }
@@ -297,10 +307,10 @@ fn analyzer_name(name: &str) -> Result<String> {
     Ok(Analyzer::named(name)?.name().to_owned())
 }
 
-/// What was asked for, or as many threads as there are cores.
-pub(super) fn thread_count(asked: Option<u32>) -> usize {
+/// The requested number of threads, or one per core.
+pub(super) fn thread_count(requested: Option<u32>) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    asked.map_or_else(cores, |threads| threads as usize)
+    requested.map_or_else(cores, |threads| threads as usize)
 }
 
 pub(super) fn writer_memory(text: &str) -> Result<Size> {

@@ -1,26 +1,20 @@
 //! `esparsa inspect`: what an index holds.
-//!
-//! | file | concept |
-//! | --- | --- |
-//! | `summary` | fields, segments and sections |
-//! | `terms` | the terms of a field |
 
 mod summary;
-mod terms;
 
 use std::path::{Path, PathBuf};
 
 use clap::builder::RangedI64ValueParser;
-use serde_json::{Value, json};
+use esparsa::index::TermCount;
+use esparsa::{Index, Result, Snapshot};
+use serde::Serialize;
+use serde_json::json;
 
 use self::summary::Summary;
-use self::terms::{TermCount, list_terms};
-use super::get::all_found;
-use super::harmless::{harmless, harmless_lines};
-use super::output::{self, Output};
-use super::search::report::{line, print_line};
-use esparsa::error::Result;
-use esparsa::{Index, Snapshot};
+use crate::escape::{escaped, escaped_lines};
+use crate::get::all_found;
+use crate::output::{self, Output};
+use crate::search::report::{StoredDocument, line, print_line};
 
 /// Arguments of `esparsa inspect`.
 #[derive(clap::Args)]
@@ -31,10 +25,11 @@ pub struct Inspect {
     /// Print JSON: one object, or with --terms one object a line.
     #[arg(long)]
     json: bool,
-    /// List the terms of this field with the number of documents that have each, deleted ones included.
+    /// List the terms of this field with the number of documents that have each, deleted ones
+    /// included.
     #[arg(long, value_name = "FIELD", conflicts_with = "document")]
     terms: Option<String>,
-    /// Only terms that begin so.
+    /// List only terms with this prefix.
     #[arg(
         long,
         value_name = "P",
@@ -51,16 +46,26 @@ pub struct Inspect {
     document: Option<String>,
 }
 
+/// Where a document is, and what is stored of it.
+#[derive(Serialize)]
+struct DocumentReport<'a> {
+    id: &'a str,
+    segment: &'a str,
+    document: u32,
+    stored: Option<StoredDocument>,
+}
+
 impl Inspect {
-    /// Prints what was asked for.
+    /// Prints the requested part.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] for a field or document that is not there, and what opening the index gives.
+    /// [`Error::InvalidInput`] for a field or document that does not exist, and what opening the
+    /// index gives.
     pub fn run(self) -> Result<()> {
         let snapshot = Index::open(&self.index)?.snapshot()?;
         if let Some(field) = &self.terms {
-            let terms = list_terms(&snapshot, field, &self.prefix, self.limit)?;
+            let terms = snapshot.terms(field, self.prefix.as_bytes(), self.limit)?;
             return print_terms(&terms, self.json);
         }
         if let Some(id) = &self.document {
@@ -79,7 +84,7 @@ fn print_summary(snapshot: &Snapshot, folder: &Path, json: bool) -> Result<()> {
     if json {
         return print_line(&summary);
     }
-    output::print(&*harmless_lines(&summary.to_string()))
+    output::print(&*escaped_lines(&summary.to_string()))
 }
 
 fn print_terms(terms: &[TermCount], json: bool) -> Result<()> {
@@ -90,7 +95,7 @@ fn print_terms(terms: &[TermCount], json: bool) -> Result<()> {
         if json {
             output.line(line(&json!({ "term": term, "documents": documents }))?)?;
         } else {
-            output.line(format!("{documents:>10}  {}", harmless(&term)))?;
+            output.line(format!("{documents:>10}  {}", escaped(&term)))?;
         }
     }
     output.finish()
@@ -100,17 +105,16 @@ fn print_document(snapshot: &Snapshot, id: &str, json: bool) -> Result<()> {
     let Some(address) = snapshot.find(id)? else {
         return all_found(&[id], snapshot);
     };
-    let segment = &snapshot.segments()[address.segment as usize];
-    let file = segment.reader.container().file();
+    let segments = snapshot.segment_statistics();
+    let file = &segments[address.segment as usize].file;
     let stored = snapshot.stored(address)?;
     if json {
-        // What is stored is JSON if it was loaded by `esparsa index`; else it is shown as a string.
-        let stored: Value = serde_json::from_slice(&stored)
-            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&stored)));
-        let report = json!({
-            "id": id, "segment": file, "document": address.document, "stored": stored,
+        return print_line(&DocumentReport {
+            id,
+            segment: file,
+            document: address.document,
+            stored: StoredDocument::of(&stored),
         });
-        return print_line(&report);
     }
     let mut output = Output::new();
     output.line(format!("document {} of {file}", address.document))?;

@@ -1,28 +1,30 @@
-//! The command line: one file for each subcommand.
+//! The package `esparsa-cli`: the command line of the search engine [`esparsa`], with a module for
+//! each subcommand.
 //!
-//! What comes in: the arguments of the process. What goes out: results on standard output, and messages, warnings and
-//! progress on standard error. The subcommands only read arguments, call the library and print: nothing here knows how
-//! an index is written or searched.
+//! What comes in: the arguments of the process. What goes out: results on standard output, and
+//! messages, warnings and progress on standard error. The subcommands only read arguments, call the
+//! library and print: nothing here knows how an index is written or searched. The binary `esparsa`
+//! calls [`main`]; the rest is public only for tests and fuzzing.
 //!
 //! | file | concept |
 //! | --- | --- |
 //! | `input` | documents of many formats, read as records |
 //! | `index` | loading documents into an index |
 //! | `search`, `bench` | queries against an index: results, and how long they take |
-//! | `calibrate` | what approximate searches lose and take |
-//! | `get`, `delete`, `merge`, `attach` | work on an index that is there |
-//! | `check`, `inspect` | what an index holds, and whether it is whole |
-//! | `eval` | measures of runs |
-//! | `fuse` | one run of several |
+//! | `calibrate` | recall and cost of approximate searches |
+//! | `get`, `delete`, `merge`, `attach` | operations on an existing index |
+//! | `check`, `inspect` | verification and statistics of an index |
+//! | `eval` | metrics of runs, and significance tests |
+//! | `fuse` | fusion of runs |
 //! | `encode` | vectors of texts, by a model |
-//! | `rerank` | a run scored again, by a model |
-//! | `models`, `records` | what subcommands with models share |
-//! | `demo` | a first try without any file |
+//! | `rerank` | re-ranking of a run by a model |
+//! | `models`, `records` | shared by the subcommands with models |
+//! | `demo` | a built-in collection, to try the program without files |
 //! | `completions` | completion scripts for shells |
-//! | `queries`, `size`, `parts` | query files, sizes in bytes, and the parts that an index is made of |
-//! | `progress`, `output` | what is shown while work goes on, and what is printed |
-//! | `output_file` | files that appear whole or not at all |
-//! | `harmless` | escapes for what a terminal would obey |
+//! | `queries`, `size`, `parts` | query files, sizes in bytes, and the size of an index by component |
+//! | `progress`, `output` | progress on standard error, results on standard output |
+//! | `output_file` | output files that appear complete or not at all |
+//! | `escape` | escapes for control characters |
 //!
 //! An option means the same in every subcommand: `--index` is the folder of an index, `--queries` a
 //! file of queries, `--qrels` relevance judgements, `--run` a run that is read, `--output` the file
@@ -38,10 +40,10 @@ mod completions;
 mod delete;
 mod demo;
 mod encode;
+mod escape;
 mod eval;
 mod fuse;
 mod get;
-mod harmless;
 mod index;
 pub mod input;
 mod inspect;
@@ -61,8 +63,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
-
-use esparsa::error::{Error, Result};
+use esparsa::{Error, Result};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -73,10 +74,10 @@ Examples:
   Index compressed JSON Lines in Portuguese, on 8 threads, into one segment:
     esparsa index noticias.jsonl.gz --index noticias.index --language pt --threads 8 --segments 1
 
-  Add documents from another program, leaving out what cannot be read:
+  Add documents from another program, skipping what cannot be read:
     zcat pages.jsonl.gz | esparsa index - --index pages.index --on-bad-input skip
 
-  Run a file of queries, and measure the run:
+  Run a file of queries, and evaluate the run:
     esparsa search --index scifact.index --queries scifact/queries.jsonl --k 100 --output bm25.run
     esparsa eval --qrels scifact/qrels/test.tsv bm25.run --metrics ndcg@10,recall@100
 
@@ -102,25 +103,26 @@ enum Command {
     Delete(delete::Delete),
     /// Merge the segments of an index into fewer.
     Merge(merge::Merge),
-    /// Bring the segments of other indexes into an index, without rewriting them.
+    /// Add the segments of other indexes to an index, without rewriting them.
     Attach(attach::Attach),
     /// Verify every checksum and every invariant of an index.
     Check(check::Check),
     /// Show what an index holds: fields, segments, sections, terms, one document.
     Inspect(inspect::Inspect),
-    /// Measure runs against relevance judgements.
+    /// Evaluate runs with relevance judgements.
     Eval(eval::Eval),
     /// Fuse several runs into one.
     Fuse(fuse::Fuse),
-    /// Make the vectors of documents or queries with a model, as JSON Lines.
+    /// Encode documents or queries with a model, as JSON Lines.
     Encode(encode::Encode),
-    /// Score the first documents of a run again with a model that reads them.
+    /// Re-rank the first documents of a run with a cross-encoder or a late-interaction model.
     Rerank(rerank::Rerank),
     /// Measure how long queries take.
     Bench(bench::Bench),
     /// Index and search a small built-in collection.
     Demo(demo::Demo),
-    /// Measure what approximate searches of a sparse field lose and take, and keep it with the index.
+    /// Measure recall and cost of approximate searches of a sparse field, and store them with the
+    /// index.
     Calibrate(calibrate::Calibrate),
     /// Print a completion script for a shell.
     Completions(completions::Completions),
@@ -151,21 +153,22 @@ impl Command {
 
 /// Runs the command that the process was started with.
 ///
-/// Wrong usage ends the process with code 2 before anything is done, and `--help` and `--version` with code 0.
+/// Wrong usage ends the process with code 2 before anything is done, and `--help` and `--version`
+/// with code 0.
 pub fn main() -> ExitCode {
     let arguments = command().get_matches();
     let parsed = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
     let is_check = matches!(parsed.command, Command::Check(_));
     match parsed.command.run() {
         Ok(()) => ExitCode::SUCCESS,
-        // Who reads the output, such as `head`, has read enough.
+        // The reader, such as `head`, has closed the pipe because it has read enough.
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
         }
         Err(error) => {
             let text = format!("error: {error}");
             match &error {
-                // With the lines that a compiler printed.
+                // The message may quote several lines of compiler output.
                 Error::Device { .. } => text.lines().for_each(output::message),
                 _ => output::message(&text),
             }
@@ -177,7 +180,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Which command helps after an error; the library's errors name none.
+/// The command that helps after an error; errors of the library name no command.
 fn advice(error: &Error, is_check: bool) -> Option<&'static str> {
     match error {
         Error::Corrupt {
@@ -191,7 +194,7 @@ fn advice(error: &Error, is_check: bool) -> Option<&'static str> {
     }
 }
 
-/// The arguments, where a negative number is a value, so that one out of range is answered with the
+/// The arguments. Negative numbers are values, so that the error for one out of range names the
 /// range.
 fn command() -> clap::Command {
     fn accept_negative_numbers(command: clap::Command) -> clap::Command {

@@ -2,15 +2,14 @@
 
 use std::path::PathBuf;
 
+use esparsa::{Index, MergePolicy, Result, WriterOptions};
 use serde::Serialize;
 
-use super::index::{REORDER_FROM, thread_count, writer_memory};
-use super::output;
-use super::parts::Parts;
-use super::search::report::print_line;
-use super::size::{Size, counted};
-use esparsa::error::Result;
-use esparsa::{Index, MergePolicy, WriterOptions};
+use crate::index::{REORDER_FROM, thread_count, writer_memory};
+use crate::output;
+use crate::parts::Parts;
+use crate::search::report::print_line;
+use crate::size::{Size, counted};
 
 /// Arguments of `esparsa merge`.
 #[derive(clap::Args)]
@@ -18,17 +17,18 @@ pub struct Merge {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// Number of segments to have at most; with 1, deleted documents are dropped from disk too.
+    /// Max number of segments afterwards; with 1, deleted documents are removed from disk too.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     segments: u32,
-    /// Put the documents of merged segments in an order in which those that share terms are close: searches take less
-    /// time.
+    /// Reorder the documents of merged segments, so that those with common terms are close
+    /// together: searches are faster.
     #[arg(long)]
     reorder: bool,
-    /// Number of threads that find the order [default: all cores].
+    /// Number of threads that compute the order [default: all cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
-    /// Memory that finding the order may take, about; with too little there is none.
+    /// Approximate memory for computing the order; with too little memory documents are not
+    /// reordered.
     #[arg(long, value_name = "SIZE", default_value = "1GB", value_parser = writer_memory)]
     memory: Size,
     /// Print one JSON object.

@@ -1,13 +1,15 @@
 //! Writing to standard output and standard error.
 //!
-//! The macros of the standard library panic when the reader of a pipe has gone away; these functions do not.
+//! The macros of the standard library panic when the reader has closed the pipe; these functions do
+//! not.
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
-use super::harmless::{harmless, harmless_lines};
-use esparsa::error::{Error, Result};
+use esparsa::{Error, Result};
 
-/// What standard output is called in messages.
+use crate::escape::{escaped, escaped_lines};
+
+/// Name of standard output in messages.
 pub const STANDARD_OUTPUT: &str = "<stdout>";
 
 /// Standard output, with a buffer; call [`Output::finish`] at the end.
@@ -17,7 +19,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Takes standard output.
+    /// Locks standard output.
     pub fn new() -> Self {
         let out = io::stdout().lock();
         Self {
@@ -30,7 +32,8 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]; when the reader has gone away, its kind is `BrokenPipe`, and the process ends with code 0.
+    /// [`Error::Io`]; when the reader has closed the pipe, its kind is `BrokenPipe`, and the
+    /// process ends with code 0.
     pub fn line(&mut self, line: impl AsRef<[u8]>) -> Result<()> {
         let written = self.out.write_all(line.as_ref());
         written
@@ -38,8 +41,8 @@ impl Output {
             .map_err(output_error)
     }
 
-    /// Writes data of others, such as a stored document: as it is, except that a terminal gets
-    /// [escapes](super::harmless) for what it would obey. In JSON they mean the same characters.
+    /// Writes text from files, such as a stored document, unchanged; on a terminal, with
+    /// [escapes](crate::escape) for control characters. In JSON they mean the same characters.
     ///
     /// # Errors
     ///
@@ -48,7 +51,7 @@ impl Output {
         if !self.is_terminal {
             return self.line(line);
         }
-        self.line(&*harmless_lines(&String::from_utf8_lossy(line.as_ref())))
+        self.line(&*escaped_lines(&String::from_utf8_lossy(line.as_ref())))
     }
 
     /// Writes out what is in the buffer.
@@ -72,10 +75,10 @@ pub fn print(text: impl AsRef<[u8]>) -> Result<()> {
     output.finish()
 }
 
-/// Prints a line on standard error, with [escapes](super::harmless) for what a terminal would obey.
-/// If that cannot be written, there is nobody to be told.
+/// Prints a line on standard error, with [escapes](crate::escape) for control characters. A failure
+/// to write is ignored: there is nowhere to report it.
 pub fn message(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", harmless(line));
+    let _ = writeln!(io::stderr().lock(), "{}", escaped(line));
 }
 
 /// The error for output that cannot be written.

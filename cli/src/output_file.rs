@@ -1,11 +1,10 @@
-//! Files that appear whole under their name, or not at all.
+//! Output files that appear complete under their name, or not at all.
 //!
-//! What is written goes to `NAME.partial` in the same folder. When it is finished it is made
-//! durable and renamed; when the work fails it is removed, and whatever stood under the name before
-//! is still there. A process that is killed leaves its partial file behind: the next one that
-//! writes the same output replaces it, or goes on with it ([`PartialFile::resume`]). While a
-//! process writes, it holds a lock on the partial file, so that two processes cannot mix their
-//! output.
+//! Output goes to `NAME.partial` in the same folder. A finished file is made durable and renamed.
+//! If the work fails it is removed, and an earlier file of that name is still there. A process that
+//! is killed leaves its partial file behind: the next one that writes the same output replaces it,
+//! or continues it ([`PartialFile::resume`]). While a process writes, it holds a lock on the
+//! partial file, so that two processes cannot mix their output.
 //!
 //! Standard output, pipes and devices have no second name: they are written directly.
 
@@ -18,12 +17,13 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::output::STANDARD_OUTPUT;
-use esparsa::error::{Error, Result};
+use esparsa::{Error, Result};
 
-/// What stands for standard output, where the name of a file is expected.
+use crate::output::STANDARD_OUTPUT;
+
+/// Path that means standard output.
 const STANDARD: &str = "-";
-/// What is put behind the name of a file that is not finished.
+/// Suffix of the name of an unfinished file.
 const SUFFIX: &str = ".partial";
 const BUFFER_BYTES: usize = 1 << 16;
 
@@ -57,7 +57,7 @@ impl OutputFile {
         Ok(Self::new(path.display().to_string(), file))
     }
 
-    /// Goes on behind what a partial file holds.
+    /// Continues after the content of a partial file.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl OutputFile {
         }
     }
 
-    /// What the destination is called in messages.
+    /// Name of the destination in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -89,7 +89,7 @@ impl OutputFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]; what stood under the name before is then still there.
+    /// [`Error::Io`]; an earlier file of that name is then still there.
     pub fn finish(mut self) -> Result<()> {
         let flushed = self.out.flush();
         flushed.map_err(|source| Error::io(&self.name, "write", source))?;
@@ -180,7 +180,7 @@ impl Drop for PartialFile {
                 .is_ok_and(|metadata| metadata.len() == 0)
         };
         if !self.is_published && (!self.is_kept || is_empty()) {
-            // The failure that led here is the one that is reported.
+            // The error that led here is the one to report.
             let _ = fs::remove_file(&self.partial);
         }
     }
@@ -259,8 +259,8 @@ fn lock(file: &File, partial: &Path) -> Result<()> {
             "another process is writing this file; wait until it has ended, or choose another name",
         )
         .at_line(partial.display().to_string(), 0)),
-        // Some network file systems have no locks; two processes at once are then the user's
-        // affair.
+        // Some network file systems have no locks; there the user must not run two processes at
+        // once.
         Err(TryLockError::Error(source)) if source.kind() == ErrorKind::Unsupported => Ok(()),
         Err(TryLockError::Error(source)) => Err(Error::io(partial, "lock", source)),
     }

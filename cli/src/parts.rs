@@ -1,16 +1,16 @@
-//! The bytes of an index on disk, by what they hold.
+//! The size of an index on disk by component.
 
 use std::fmt::Write;
 
+use esparsa::Snapshot;
 use serde::Serialize;
 
-use super::size::Size;
-use esparsa::Snapshot;
+use crate::size::Size;
 
-/// Bytes on disk of the files that one commit names, the manifest itself left out.
+/// Bytes on disk of the files that one commit names, without the manifest itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Parts {
-    /// Lists of documents with term frequencies or impacts.
+    /// Postings lists, with term frequencies or impacts.
     pub postings: u64,
     /// Dictionaries of terms.
     pub terms: u64,
@@ -32,9 +32,10 @@ impl Parts {
     /// Adds up the sections of a snapshot's segments.
     pub fn of(snapshot: &Snapshot) -> Self {
         let mut parts = Self::default();
-        for segment in snapshot.segments() {
-            for (name, _, bytes) in segment.reader.container().sections() {
-                match name {
+        for segment in snapshot.segment_statistics() {
+            for section in &segment.sections {
+                let bytes = section.bytes;
+                match section.name.as_str() {
                     "postings" | "impacts" => parts.postings += bytes,
                     "terms" => parts.terms += bytes,
                     "lengths" => parts.lengths += bytes,
@@ -44,8 +45,7 @@ impl Parts {
                     _ => {}
                 }
             }
-            let deletes = segment.entry.deletes.as_ref();
-            parts.total += segment.entry.stamp.length + deletes.map_or(0, |d| d.stamp.length);
+            parts.total += segment.bytes + segment.deletes_bytes;
         }
         let lists = parts.postings + parts.terms + parts.lengths + parts.vectors;
         let named = lists + parts.ids + parts.stored;
@@ -53,7 +53,7 @@ impl Parts {
         parts
     }
 
-    /// The parts in words, such as `1.2 MB on disk: postings 900.0 kB, …`.
+    /// The parts as text, such as `1.2 MB on disk: postings 900.0 kB, …`.
     pub fn describe(&self) -> String {
         let mut text = format!("{} on disk: ", Size(self.total));
         let parts = [
@@ -115,9 +115,9 @@ mod tests {
         assert!(named.iter().all(|bytes| *bytes > 0), "{parts:?}");
         assert_eq!(named.iter().sum::<u64>() + parts.other, parts.total);
         let snapshot = index.snapshot().unwrap();
-        let entry = &snapshot.segments()[0].entry;
-        let deletes = entry.deletes.as_ref().unwrap();
-        assert_eq!(parts.total, entry.stamp.length + deletes.stamp.length);
+        let segment = &snapshot.segment_statistics()[0];
+        assert!(segment.deletes_bytes > 0);
+        assert_eq!(parts.total, segment.bytes + segment.deletes_bytes);
         assert!(
             parts.describe().contains(" on disk: postings "),
             "{}",

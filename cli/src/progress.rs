@@ -1,22 +1,24 @@
-//! What is shown on standard error while documents are loaded.
+//! Progress of a load on standard error.
 //!
-//! On a terminal that is a bar with bytes, documents per second and time left; elsewhere, such as in a log file, it is
-//! a plain line every few seconds.
+//! On a terminal it is a bar with bytes, documents per second and time left; elsewhere, such as in
+//! a log file, a line every few seconds.
 
-use std::io::{self, IsTerminal};
+mod display;
+
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
-use super::output;
-use super::size::{Size, counted, grouped};
+pub use self::display::{BETWEEN_LINES, Display, style};
+use crate::output;
+use crate::size::{Size, counted, grouped};
 
-const BETWEEN_LINES: Duration = Duration::from_secs(5);
 const BETWEEN_DRAWINGS: Duration = Duration::from_millis(200);
 const BAR: &str = "{wide_bar} {decimal_bytes} of {decimal_total_bytes}, {msg}, {eta} left";
 const SPINNER: &str = "{spinner} {decimal_bytes}, {msg}";
+const PHASE: &str = "{spinner} {msg}, {elapsed}";
 
-/// Shows how far a load is.
+/// Shows the progress of a load.
 pub struct Progress {
     display: Display,
     total_bytes: Option<u64>,
@@ -24,32 +26,19 @@ pub struct Progress {
     last_shown: Instant,
 }
 
-enum Display {
-    Nothing,
-    Bar(ProgressBar),
-    Lines,
-}
-
 impl Progress {
     /// Begins with nothing loaded; `total_bytes` is the size of the input, if it is known.
     pub fn new(total_bytes: Option<u64>, quiet: bool) -> Self {
-        let display = if quiet {
-            Display::Nothing
-        } else if io::stderr().is_terminal() {
-            Display::Bar(bar(total_bytes))
-        } else {
-            Display::Lines
-        };
         let now = Instant::now();
         Self {
-            display,
+            display: Display::new(quiet, || bar(total_bytes)),
             total_bytes,
             started: now,
             last_shown: now,
         }
     }
 
-    /// Says how much has been read so far; shows it if it is time to.
+    /// Updates the counts, and shows them if enough time has passed.
     pub fn update(&mut self, bytes: u64, documents: u64) {
         self.show(bytes, documents, None);
     }
@@ -83,13 +72,13 @@ impl Progress {
         }
     }
 
-    /// Says what is done after everything has been read.
+    /// Shows what is being done after everything has been read.
     pub fn phase(&mut self, name: &'static str) {
         match &self.display {
             Display::Lines if self.started.elapsed() >= BETWEEN_LINES => output::message(name),
             Display::Nothing | Display::Lines => {}
             Display::Bar(bar) => {
-                bar.set_style(style("{spinner} {msg}, {elapsed}"));
+                bar.set_style(style(PHASE));
                 bar.set_message(name);
                 bar.enable_steady_tick(BETWEEN_DRAWINGS);
             }
@@ -98,19 +87,7 @@ impl Progress {
 
     /// Prints a message on standard error without spoiling the bar; `--quiet` does not silence it.
     pub fn message(&self, line: &str) {
-        match &self.display {
-            Display::Nothing | Display::Lines => output::message(line),
-            Display::Bar(bar) => bar.suspend(|| output::message(line)),
-        }
-    }
-}
-
-impl Drop for Progress {
-    /// Takes the bar away, whatever became of the load.
-    fn drop(&mut self) {
-        if let Display::Bar(bar) = &self.display {
-            bar.finish_and_clear();
-        }
+        self.display.message(line);
     }
 }
 
@@ -119,11 +96,6 @@ fn bar(total_bytes: Option<u64>) -> ProgressBar {
         Some(bytes) => ProgressBar::new(bytes).with_style(style(BAR)),
         None => ProgressBar::new_spinner().with_style(style(SPINNER)),
     }
-}
-
-/// The style of a template; templates are constants of this file, and a bad one would only look plain.
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn counts_and_rates(documents: u64, tokens: Option<u64>, elapsed: Duration) -> String {
@@ -142,8 +114,8 @@ fn line(bytes: u64, total_bytes: Option<u64>, counts: String, elapsed: Duration)
     line.push_str(&Size(bytes).to_string());
     if let Some(total) = total_bytes.filter(|total| *total > 0) {
         let share = (bytes as f64 / total as f64).min(1.0);
-        // Rounded down: 100 % is said only when all is read. What is left then is no longer
-        // reading.
+        // Rounded down, so that 100 % is shown only when everything is read. Then no time is shown,
+        // because the remaining work is not reading.
         let percent = (100.0 * share).floor();
         line.push_str(&format!(" of {} ({percent:.0} %)", Size(total)));
         if share > 0.0 && share < 1.0 {
@@ -154,7 +126,7 @@ fn line(bytes: u64, total_bytes: Option<u64>, counts: String, elapsed: Duration)
     line
 }
 
-/// A time in words, such as `2 min 5 s`.
+/// A duration as text, such as `2 min 5 s`.
 pub fn duration(seconds: f64) -> String {
     let seconds = seconds.ceil() as u64;
     match seconds {
@@ -166,6 +138,8 @@ pub fn duration(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use indicatif::ProgressStyle;
+
     use super::*;
 
     #[test]
@@ -207,7 +181,7 @@ mod tests {
 
     #[test]
     fn templates_are_valid() {
-        for template in [BAR, SPINNER] {
+        for template in [BAR, SPINNER, PHASE] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

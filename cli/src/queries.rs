@@ -1,7 +1,8 @@
 //! Query files, and the field that queries search.
 //!
-//! What comes in: a path, plain or compressed, and the options that name a field. What goes out: queries for the
-//! library, each with its id. Nothing here searches. Files are read whole: their content is kept in memory anyway.
+//! What comes in: a path, plain or compressed, and the options that name a field. What goes out:
+//! queries for the library, each with its id. Nothing here searches. Files are read whole: their
+//! content is kept in memory anyway.
 
 mod field;
 
@@ -9,18 +10,16 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use clap::builder::RangedI64ValueParser;
-
-use super::input::{InputFormat, Reader};
-use esparsa::error::{Error, Result};
 use esparsa::eval::{self, Qrels, read_queries};
 use esparsa::format::FieldKind;
 use esparsa::format::limits::MAX_K;
-use esparsa::index::Snapshot;
-use esparsa::query::Query;
+use esparsa::{Error, Query, Result, Snapshot};
+
+use crate::input::{InputFormat, Reader};
 
 pub use field::{FieldArguments, SearchedField, kinds_of};
 
-/// Most threads that can be asked for.
+/// Max number of threads.
 const MAX_THREADS: i64 = 1_024;
 
 /// Part of a TREC topic to search with; other query files have only one text.
@@ -59,11 +58,11 @@ pub struct QueryFile<'a> {
     pub qrels: Option<&'a Path>,
 }
 
-/// The queries of a file, made ready for one index.
+/// The queries of a file, prepared for one index.
 pub struct QuerySet {
     /// Ids of the queries, in the order of the file.
     pub ids: Vec<String>,
-    /// The words of the queries that have some, in the same order.
+    /// The texts of the queries, where they have one, in the same order.
     pub texts: Vec<Option<String>>,
     /// The queries, in the same order.
     pub queries: Vec<Query>,
@@ -79,8 +78,8 @@ impl QuerySet {
     ///
     /// # Errors
     ///
-    /// Those of [`read_queries`], and [`Error::InvalidInput`] when the file has no query, the schema lacks the field, or
-    /// a query lacks what the field is searched with.
+    /// Those of [`read_queries`], and [`Error::InvalidInput`] when the file has no query, the
+    /// schema lacks the field, or a query lacks what the field is searched with.
     pub fn open(
         path: &Path,
         part: TopicPart,
@@ -95,8 +94,8 @@ impl QuerySet {
         Self::open_encoded(&file, field, snapshot, None, |_, _| Ok(()))
     }
 
-    /// The same for queries whose texts become vectors before they are searched with: `encode` puts these in for a field. `kind` is what is
-    /// searched unless a field is named.
+    /// As [`QuerySet::open`], for queries that a model encodes: `encode` fills in their vectors for
+    /// a field. `kind` is the kind of field that is searched unless one is named.
     ///
     /// # Errors
     ///
@@ -133,14 +132,14 @@ impl QuerySet {
         })
     }
 
-    /// Makes every query ask for all its terms.
-    pub fn ask_for_all_terms(&mut self) {
+    /// Makes every query require all its terms.
+    pub fn require_all_terms(&mut self) {
         let queries = std::mem::take(&mut self.queries).into_iter();
         self.queries = queries.map(Query::with_all_terms).collect();
     }
 }
 
-/// Leaves the queries that have judgements.
+/// Keeps only the queries that have judgements.
 fn keep_judged(queries: &mut Vec<eval::Query>, qrels: &Path, name: &str) -> Result<()> {
     let (text, qrels_name) = read_file(qrels)?;
     let qrels = Qrels::read(&*text, &qrels_name)?;
@@ -152,7 +151,7 @@ fn keep_judged(queries: &mut Vec<eval::Query>, qrels: &Path, name: &str) -> Resu
     Ok(())
 }
 
-/// The kinds of fields that every one of these queries can search as it stands in the file.
+/// The kinds of fields that every one of these queries can search.
 fn kinds_of_all(queries: &[eval::Query]) -> Vec<FieldKind> {
     let can_search = |query: &eval::Query, kind: FieldKind| match kind {
         FieldKind::Text => query.text.is_some(),
@@ -164,12 +163,13 @@ fn kinds_of_all(queries: &[eval::Query]) -> Vec<FieldKind> {
     kinds
 }
 
-/// The bytes of a text file, or of standard input for `-`, decompressed as the first bytes say; and its name for messages.
+/// The bytes of a text file, or of standard input for `-`, decompressed if they are compressed; and
+/// its name for messages.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the file cannot be read or its compressed data is broken, [`Error::InvalidInput`] for a folder and
-/// for a compression that is not read here.
+/// [`Error::Io`] when the file cannot be read or its compressed data is broken,
+/// [`Error::InvalidInput`] for a folder and for a compression that is not read here.
 pub fn read_file(path: &Path) -> Result<(Vec<u8>, String)> {
     let mut name = path.display().to_string();
     if path.is_dir() {
@@ -177,7 +177,7 @@ pub fn read_file(path: &Path) -> Result<(Vec<u8>, String)> {
         return Err(Error::invalid(message).at_line(name, 0));
     }
     let mut bytes = Vec::new();
-    // The format says only where the reader cuts: after lines. Nothing looks at what is in them.
+    // The format only makes the reader cut after lines; nothing is parsed here.
     for chunk in Reader::open(&[path.to_owned()], InputFormat::JsonLines)? {
         let chunk = chunk?;
         bytes.extend_from_slice(&chunk.bytes);
@@ -186,16 +186,16 @@ pub fn read_file(path: &Path) -> Result<(Vec<u8>, String)> {
     Ok((bytes, name))
 }
 
-/// Reads a number of results.
+/// Parser of a number of results.
 pub fn k_parser() -> RangedI64ValueParser<usize> {
     RangedI64ValueParser::new().range(1..=MAX_K as i64)
 }
 
-/// Reads a recall.
+/// Parser of a recall.
 ///
 /// # Errors
 ///
-/// When the text is no number above 0 and up to 1.
+/// When the text is not a number above 0 and up to 1.
 pub fn recall_parser(text: &str) -> std::result::Result<f32, String> {
     let recall = text.parse().ok();
     let recall = recall.filter(|recall| *recall > 0.0 && *recall <= 1.0);
@@ -203,7 +203,7 @@ pub fn recall_parser(text: &str) -> std::result::Result<f32, String> {
         .ok_or_else(|| format!("expected a number above 0 and up to 1, such as 0.97, found {text}"))
 }
 
-/// Reads a number of threads.
+/// Parser of a number of threads.
 pub fn threads_parser() -> RangedI64ValueParser<usize> {
     RangedI64ValueParser::new().range(1..=MAX_THREADS)
 }

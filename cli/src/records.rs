@@ -2,19 +2,19 @@
 
 use std::collections::VecDeque;
 
-use super::input::{
+use esparsa::Result;
+
+use crate::input::{
     Chunk, Ids, OnDuplicate, Position, Reader, Record, RecordFormat, Source, parse,
 };
-use esparsa::error::Result;
 
-/// A record, or why there is none, and how far the inputs have been read.
+/// A record or its error, and how far the inputs have been read.
 pub struct Read {
     /// The record.
     pub record: Result<Record>,
-    /// True if there is none because an earlier one has its id.
+    /// True if it is an error because an earlier record has its id.
     pub is_duplicate: bool,
-    /// Bytes of input up to here, compressed as they are; within a chunk, by the share of its
-    /// records.
+    /// Bytes of input up to here, as they are on disk; interpolated within a chunk.
     pub bytes_read: u64,
     /// Where the next record is.
     pub position: Position,
@@ -25,7 +25,7 @@ pub struct Records {
     source: Source,
     ids: Ids,
     ready: VecDeque<Result<Record>>,
-    /// Where the chunk of `ready` begins, and how many of its records were handed out.
+    /// Where the chunk of `ready` begins, and how many of its records were returned.
     position: Position,
     /// Bytes of input before that chunk and after it, and how many records it has.
     start: u64,
@@ -34,7 +34,7 @@ pub struct Records {
 }
 
 impl Records {
-    /// All records of `reader`, with those whose id is there twice.
+    /// All records of `reader`, including those with the same id.
     pub fn new(reader: Reader) -> Self {
         let source = Source::new(Vec::new(), reader);
         Self::of(source, Ids::new(OnDuplicate::Replace))
@@ -53,7 +53,7 @@ impl Records {
         }
     }
 
-    /// Passes over the records before `end`; only their ids are noted.
+    /// Skips the records before `end`; only their ids are remembered.
     ///
     /// # Errors
     ///
@@ -91,8 +91,8 @@ impl Records {
     }
 }
 
-/// Notes the id of a record that was taken before. Of two with the same id the second was left out
-/// then.
+/// Remembers the id of a record before the interruption. The second of two with the same id was
+/// skipped then.
 fn note(ids: &mut Ids, record: Result<Record>) {
     if let Ok(record) = record {
         let _ = ids.add(&record.id, &record.file, record.line);
@@ -134,7 +134,8 @@ impl Iterator for Records {
     }
 }
 
-/// Title and text of a stored document, as they were when it was indexed; of a document that is no JSON object, all of it.
+/// Title and text of a stored document, as they were when it was indexed; of a document that is no
+/// JSON object, all of it.
 pub fn stored_contents(stored: &[u8]) -> String {
     let chunk = Chunk {
         file: "stored".into(),

@@ -1,22 +1,22 @@
-//! `esparsa rerank`: the first documents of a run, scored again by a model that reads them.
+//! `esparsa rerank`: re-ranks the first documents of a run with a model.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::index::{input_format, thread_count};
-use super::input::{InputFormat, Reader};
-use super::models::{ModelArguments, open_scorer};
-use super::output;
-use super::output_file::OutputFile;
-use super::progress::Progress;
-use super::queries::{TopicPart, k_parser, read_file};
-use super::records::{Records, stored_contents};
-use super::size::{counted, grouped};
-use esparsa::error::{Error, Result};
 use esparsa::eval::{Run, ScoredDocument, read_queries};
-use esparsa::index::Index;
 use esparsa::neural::{PairScorer, for_each_window};
+use esparsa::{Error, Index, Result};
+
+use crate::index::{input_format, thread_count};
+use crate::input::{InputFormat, Reader};
+use crate::models::{ModelArguments, open_scorer};
+use crate::output;
+use crate::output_file::OutputFile;
+use crate::progress::Progress;
+use crate::queries::{TopicPart, k_parser, read_file};
+use crate::records::{Records, stored_contents};
+use crate::size::{counted, grouped};
 
 /// The name of the system in the last column of the run.
 const TAG: &str = "esparsa-rerank";
@@ -40,13 +40,13 @@ pub struct Rerank {
     /// The queries: BEIR or other JSON Lines, TSV (id, text), TREC topics; `.gz` and `.zst` too.
     #[arg(long, value_name = "FILE")]
     queries: PathBuf,
-    /// Files or folders of the documents; all that `index` reads.
+    /// Files or folders of the documents; every format that `esparsa index` reads.
     #[arg(long, value_name = "INPUT", num_args = 1..)]
     corpus: Vec<PathBuf>,
-    /// Folder of an index that keeps the documents.
+    /// Folder of an index that stores the documents.
     #[arg(long, value_name = "DIR")]
     index: Option<PathBuf>,
-    /// Documents of each query that are scored, by their rank in the run; the new run has no others.
+    /// Number of documents of each query that are re-ranked; the new run has only these.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = k_parser())]
     k: usize,
     /// File for the new run [default: standard output].
@@ -60,7 +60,7 @@ pub struct Rerank {
     /// Part of TREC topics to score with.
     #[arg(long, value_name = "PART", value_enum, default_value_t)]
     topic_part: TopicPart,
-    /// Format of the corpus; `auto` tells it for each file by name and content.
+    /// Format of the corpus; `auto` detects it for each file by name and content.
     #[arg(long, value_name = "F", default_value = "auto", value_parser = input_format())]
     format: InputFormat,
     /// Show no progress.
@@ -81,12 +81,12 @@ impl Rerank {
     ///
     /// # Errors
     ///
-    /// What opening the model and reading and writing the files give; [`Error::InvalidInput`] for a query or a document of the run that is
-    /// not among the texts.
+    /// What opening the model and reading and writing the files give; [`Error::InvalidInput`] for a
+    /// query or a document of the run that is not among the texts.
     pub fn run(self) -> Result<()> {
         let (text, name) = read_file(&self.run)?;
         let run = Run::read(&*text, &name)?;
-        // Opened first: a folder that cannot be written is not found out after the scoring.
+        // Opened first, so that an unwritable folder is reported before the scoring, not after it.
         let mut output = OutputFile::create(self.output.as_deref())?;
         let queries = self.query_texts(&run)?;
         let documents = self.document_texts(&run)?;
@@ -152,7 +152,7 @@ impl Rerank {
         }
     }
 
-    /// Fills in texts; returns the id of one that there is none for.
+    /// Fills in texts; returns the id of a document without one.
     fn fill_from_corpus(&self, texts: &mut HashMap<String, String>) -> Result<Option<String>> {
         let reader = Reader::open(&self.corpus, self.format)?;
         let mut progress = Progress::new(reader.total_bytes(), self.quiet);
@@ -181,7 +181,7 @@ impl Rerank {
             for hit in run.ranked(query).into_iter().take(self.k) {
                 pairs.push(Pair {
                     query,
-                    // Both were looked for before.
+                    // Both exist: this was checked before.
                     query_text: queries.get(query).map_or("", String::as_str),
                     document: &hit.document,
                     text: documents.get(&hit.document).map_or("", String::as_str),
@@ -243,12 +243,12 @@ fn bytes(pair: &Pair<'_>) -> usize {
     pair.query_text.len() + pair.text.len()
 }
 
-/// Fills in texts from stored documents; returns the id of one that there is none for.
+/// Fills in texts from stored documents; returns the id of a document that the index lacks.
 fn fill_from_index(folder: &Path, texts: &mut HashMap<String, String>) -> Result<Option<String>> {
     let snapshot = Index::open(folder)?.snapshot()?;
     if snapshot.schema().stored_field().is_none() {
         return Err(Error::invalid(format!(
-            "{}: the index keeps no documents; name their files with --corpus instead",
+            "{}: the index stores no documents; name their files with --corpus instead",
             folder.display()
         )));
     }

@@ -12,31 +12,33 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::harmless::harmless;
-use super::index::thread_count;
-use super::output::{self, Output};
-use super::output_file::OutputFile;
-use super::queries::{
+use esparsa::eval::names::is_control;
+use esparsa::eval::{self, RunWriter};
+use esparsa::format::limits::MAX_K;
+use esparsa::{
+    Algorithm, Error, Explanation, Index, Query, Result, SearchOptions, SearchResult, Snapshot,
+};
+
+use self::batch::{Batch, Outcome};
+use self::models::{Models, SearchModels};
+use self::progress::QueryProgress;
+use self::report::{ExplanationReport, QueryReport, SingleReport};
+use self::terminal::Style;
+use crate::escape::escaped;
+use crate::index::thread_count;
+use crate::output::{self, Output};
+use crate::output_file::OutputFile;
+use crate::queries::{
     FieldArguments, QueryFile, QuerySet, SearchedField, TopicPart, k_parser, kinds_of,
     recall_parser, threads_parser,
 };
-use super::size::{counted, grouped};
-use batch::{Batch, Outcome};
-use esparsa::error::{Error, Result};
-use esparsa::eval::{self, RunWriter};
-use esparsa::format::limits::MAX_K;
-use esparsa::index::{Index, Snapshot};
-use esparsa::query::{Algorithm, Explanation, Query, SearchOptions, SearchResult};
-use models::{Models, SearchModels};
-use progress::QueryProgress;
-use report::{ExplanationReport, QueryReport, SingleReport};
-use terminal::Style;
+use crate::size::{counted, grouped};
 
-/// Number of results for one query, unless another is asked for.
-const K_FOR_ONE: usize = 10;
-/// Number of results for each query of a file, unless another is asked for.
-const K_FOR_FILE: usize = 1_000;
-/// Name of the system in the last column of a run, unless another is given.
+/// Default number of results for one query.
+const DEFAULT_K: usize = 10;
+/// Default number of results for each query of a file.
+const DEFAULT_K_OF_FILE: usize = 1_000;
+/// Default name of the system in the last column of a run.
 const DEFAULT_TAG: &str = "esparsa";
 
 const EXAMPLES: &str = "\
@@ -48,8 +50,8 @@ Examples:
   esparsa search --index wiki.index --queries topics.tsv.gz --k 100 --output bm25.run
   esparsa search --index wiki.index --queries topics.tsv.gz --qrels wiki.qrels --tag bm25 --output bm25.run
 
-In a run, white space and control characters of ids are percent-encoded: `lava lake` is written as `lava%20lake`; `eval`,
-`fuse` and `rerank` decode them. All other ids are written as they are.";
+In a run, white space and control characters of ids are percent-encoded: `lava lake` is written as `lava%20lake`;
+`esparsa eval`, `esparsa fuse` and `esparsa rerank` decode them. All other ids are written unchanged.";
 
 /// Search an index with one query or a file of queries.
 #[derive(clap::Args, Debug)]
@@ -59,14 +61,17 @@ pub struct Search {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// What to search for: words, for a sparse field a JSON object of term to weight, for a dense field a JSON array of numbers.
+    /// What to search for: words, for a sparse field a JSON object of term to weight, for a dense
+    /// field a JSON array of numbers.
     query: Option<String>,
-    /// File of queries, `-` for standard input: BEIR or other JSON Lines, TSV (id, text), TREC topics; `.gz` and `.zst` too.
+    /// File of queries, `-` for standard input: BEIR or other JSON Lines, TSV (id, text), TREC
+    /// topics; `.gz` and `.zst` too.
     #[arg(long, value_name = "FILE")]
     queries: Option<PathBuf>,
     #[command(flatten)]
     field: FieldArguments,
-    /// Find only documents that have every term of the query. Words that the field's analyzer drops are no terms.
+    /// Find only documents that have every term of the query. Words that the field's analyzer drops
+    /// do not count.
     #[arg(long)]
     all_terms: bool,
     /// Number of results for each query [default: 10, and 1000 with --queries].
@@ -80,14 +85,15 @@ pub struct Search {
     /// Relevance judgements: of --queries, search only with queries that have some.
     #[arg(long, value_name = "FILE", conflicts_with = "query")]
     qrels: Option<PathBuf>,
-    /// Name of the system in the last column of the run, without white space [default: esparsa].
+    /// Name of the system in the last column of the run, without white space and control characters
+    /// [default: esparsa].
     #[arg(long, value_name = "NAME", conflicts_with_all = ["query", "json"], value_parser = tag_parser)]
     tag: Option<String>,
-    /// Threads for the queries of a file, each of which runs on one [default: all cores].
+    /// Number of threads that share the queries of a file [default: all cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
-    /// Threads that each query may use, for one heavy query at a time; those of --threads times as many run at once.
-    /// Light queries use fewer.
+    /// Threads that each query may use, for single heavy queries; up to --threads times as many run
+    /// at once. Light queries use fewer.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     query_threads: usize,
     /// Algorithm: exhaustive, wand, block-max-wand, max-score, ranges (sparse fields only) or
@@ -95,15 +101,16 @@ pub struct Search {
     /// [default: the planner's choice].
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
-    /// Share of the exact results that should be found: below 1, a search of a sparse field is approximate and takes less
-    /// time. `calibrate` measures how; scores lack the terms that were left out.
+    /// Recall to aim at, the share of the exact results that is found: below 1, searches of a
+    /// sparse field are approximate and faster. `esparsa calibrate` measures how much; scores lack
+    /// the terms that are left out.
     #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = recall_parser)]
     recall: f32,
-    /// Show where the score of this document comes from, instead of results.
+    /// Explain the score of this document, instead of showing results.
     #[arg(long, value_name = "ID", conflicts_with = "queries")]
     explain: Option<String>,
-    /// Leave out the document whose id is that of the query, where queries are documents
-    /// themselves, as in ArguAna; there are still K results.
+    /// Leave out the document that has the id of the query, for collections whose queries are
+    /// documents, as in ArguAna; there are still K results.
     #[arg(long, conflicts_with = "query")]
     exclude_self: bool,
     #[command(flatten)]
@@ -125,10 +132,11 @@ pub struct Search {
     quiet: bool,
 }
 
-/// Reads the tag of a run.
+/// Parser of the tag of a run.
 fn tag_parser(text: &str) -> std::result::Result<String, String> {
-    match text.is_empty() || text.contains(char::is_whitespace) {
-        true => Err("expected a name without white space".to_owned()),
+    let is_refused = |character: char| character.is_whitespace() || is_control(character);
+    match text.is_empty() || text.contains(is_refused) {
+        true => Err("expected a name without white space and control characters".to_owned()),
         false => Ok(text.to_owned()),
     }
 }
@@ -174,7 +182,7 @@ impl Search {
         if let Some(id) = &self.explain {
             return self.explain(snapshot, &query, id);
         }
-        let k = self.k.unwrap_or(K_FOR_ONE);
+        let k = self.k.unwrap_or(DEFAULT_K);
         let mut result = snapshot.search_with(&query, &self.options(models.depth(k)))?;
         models.rerank(snapshot, Some(text), &mut result, k)?;
         let took_ms = started.elapsed().as_secs_f64() * 1e3;
@@ -205,14 +213,18 @@ impl Search {
             return Ok((field, query));
         };
         let field = self.field.find_in(snapshot, &[kind])?;
-        let mut asked = eval::Query::of_text("QUERY", text);
-        models.encode(snapshot.schema(), &field, std::slice::from_mut(&mut asked))?;
-        let query = field.query(&asked)?;
+        let mut encoded = eval::Query::of_text("QUERY", text);
+        models.encode(
+            snapshot.schema(),
+            &field,
+            std::slice::from_mut(&mut encoded),
+        )?;
+        let query = field.query(&encoded)?;
         Ok((field, query))
     }
 
     fn explain(&self, snapshot: &Snapshot, query: &Query, id: &str) -> Result<()> {
-        let k = self.k.unwrap_or(K_FOR_ONE);
+        let k = self.k.unwrap_or(DEFAULT_K);
         let explanation = snapshot.explain(query, id, k)?.ok_or_else(|| {
             let message = format!("the index has no document with the id `{id}`");
             Error::invalid(message)
@@ -224,7 +236,7 @@ impl Search {
     }
 
     fn file(&self, snapshot: &Snapshot, models: &Models, file: &Path) -> Result<()> {
-        // Encoding the queries counts: without it a model would seem to search for nothing.
+        // The time includes encoding, without which searches with a model would seem free.
         let started = Instant::now();
         let schema = snapshot.schema();
         let file = QueryFile {
@@ -238,7 +250,7 @@ impl Search {
                 models.encode(schema, field, queries)
             })?;
         if self.all_terms {
-            set.ask_for_all_terms();
+            set.require_all_terms();
         }
         let mut output = OutputFile::create(self.output.as_deref())?;
         let name = output.name().to_owned();
@@ -267,21 +279,22 @@ impl Search {
     ) -> Result<(Outcome, u64)> {
         if self.json {
             let written = self.each(snapshot, models, set, |id, result| {
-                let report = report::line(&QueryReport::new(id, result))?;
+                let report = report::line(&QueryReport::new(id, result)?)?;
                 writeln!(to, "{report}").map_err(|source| Error::io(name, "write", source))
             })?;
             return Ok(written);
         }
         let mut run = RunWriter::new(to, name, self.tag.as_deref().unwrap_or(DEFAULT_TAG))?;
         let written = self.each(snapshot, models, set, |id, result| {
-            run.write_query(id, result.hits.iter().map(|hit| (&hit.id, hit.score)))
+            let scores = result.hits.iter().map(|hit| hit.score);
+            run.write_query(id, result.hits.ids()?.iter().zip(scores))
         })?;
         run.finish()?;
         Ok(written)
     }
 
-    /// Searches with all queries and hands each result on, in the order of the file; returns what
-    /// became of them and the number of hits.
+    /// Searches with all queries and passes each result to `take`, in the order of the file;
+    /// returns the outcome and the number of hits.
     fn each(
         &self,
         snapshot: &Snapshot,
@@ -289,12 +302,12 @@ impl Search {
         set: &QuerySet,
         mut take: impl FnMut(&str, &SearchResult) -> Result<()>,
     ) -> Result<(Outcome, u64)> {
-        let k = self.k.unwrap_or(K_FOR_FILE);
+        let k = self.k.unwrap_or(DEFAULT_K_OF_FILE);
         let depth = models.depth(k);
         let to_terminal = self.output.is_none() && io::stdout().is_terminal();
         let batch = Batch {
             snapshot,
-            // One more takes the place of the query itself.
+            // One more, because the query itself may be among them.
             options: self.options((depth + usize::from(self.exclude_self)).min(MAX_K)),
             threads: thread_count(self.threads),
             progress: QueryProgress::new(set.ids.len() as u64, self.quiet, to_terminal),
@@ -303,7 +316,9 @@ impl Search {
         let mut hits = 0;
         let outcome = batch.search(set, |place, mut result| {
             if self.exclude_self {
-                result.hits.retain(|hit| hit.id != set.ids[place]);
+                if let Some(itself) = snapshot.find(&set.ids[place])? {
+                    result.hits.remove(itself);
+                }
                 result.hits.truncate(depth);
             }
             models.rerank(snapshot, set.texts[place].as_deref(), &mut result, k)?;
@@ -314,7 +329,7 @@ impl Search {
     }
 }
 
-/// Says so when the index has none of the query's words because all of them are stop words.
+/// Tells the user if nothing was found because all words of the query are stop words.
 fn say_why_nothing_was_found(snapshot: &Snapshot, query: &Query) -> Result<()> {
     let dropped = snapshot.words_without_terms(query)?;
     if dropped.is_empty() || snapshot.has_terms(query)? {
@@ -328,12 +343,12 @@ fn say_why_nothing_was_found(snapshot: &Snapshot, query: &Query) -> Result<()> {
     Ok(())
 }
 
-/// An explanation whose names a terminal can be given.
+/// An explanation with control characters escaped.
 fn printable(mut explanation: Explanation) -> Explanation {
     let names = explanation.terms.iter_mut().map(|term| &mut term.term);
     let names = names.chain(&mut explanation.missing);
     for name in names.chain([&mut explanation.id]) {
-        *name = harmless(name).into_owned();
+        *name = escaped(name).into_owned();
     }
     explanation
 }
@@ -355,7 +370,7 @@ fn print_hits(
         output.line(line)?;
     }
     let statistics = &result.statistics;
-    output.line(style.aside(&format!(
+    output.line(style.dim(&format!(
         "{} of {} in {took_ms:.2} ms; {}; {} of {} scored",
         counted(result.hits.len() as u64, "result"),
         counted(snapshot.documents(), "document"),

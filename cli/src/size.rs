@@ -1,15 +1,15 @@
-//! Sizes in bytes, as people write them.
+//! Sizes in bytes, such as `256MB`.
 
 use std::fmt;
 use std::str::FromStr;
 
-use esparsa::error::{Error, Result};
+use esparsa::{Error, Result};
 
 /// A number of bytes; parses from `256MB`, `1.5 GiB` or plain bytes, and is shown in decimal units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
-/// Units by their names in small letters; the first name of each decimal unit is the one shown.
+/// Units by their names in lower case; the first name of each decimal unit is the one shown.
 const UNITS: [(&[&str], u64); 9] = [
     (&["", "b"], 1),
     (&["kb", "k"], 1_000),

@@ -146,9 +146,11 @@ impl Times {
         for _ in 0..ROUNDS {
             for vector in queries {
                 let query = Query::dense(field, vector.as_slice());
-                let took = time(k, || Ok(snapshot.search_unnamed(&query, &options)?.len()))?;
-                unnamed = took.min(unnamed);
                 let took = time(k, || Ok(snapshot.search_with(&query, &options)?.hits.len()))?;
+                unnamed = took.min(unnamed);
+                let took = time(k, || {
+                    Ok(snapshot.search_with(&query, &options)?.hits.ids()?.len())
+                })?;
                 named = took.min(named);
             }
             for (way, read) in ways.iter().zip(&mut reads) {
@@ -183,11 +185,8 @@ fn quality() -> Result<()> {
         for k in [10, 100] {
             let options = SearchOptions::new(k);
             let find = |name: &str, vector: &[f32]| -> Result<HashSet<u32>> {
-                let found = snapshot.search_unnamed(&Query::dense(name, vector), &options)?;
-                Ok(found
-                    .into_iter()
-                    .map(|(address, _)| address.document)
-                    .collect())
+                let found = snapshot.search_with(&Query::dense(name, vector), &options)?;
+                Ok(found.hits.iter().map(|hit| hit.address.document).collect())
             };
             let mut shared = [0; 3];
             for query in &queries {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use esparsa::{
-    Algorithm, Document, Hit, Index, Query, Schema, SearchOptions, Snapshot, Sparse, WriterOptions,
+    Algorithm, Document, Hits, Index, Query, Schema, SearchOptions, Snapshot, Sparse, WriterOptions,
 };
 use generator::{Draft, Generator, MAX_WEIGHT, Vector};
 
@@ -182,7 +182,7 @@ fn hits(
     queries: &[Vector],
     algorithm: Option<Algorithm>,
     k: usize,
-) -> Result<Vec<Vec<Hit>>> {
+) -> Result<Vec<Hits>> {
     let found = queries.iter().map(|vector| {
         let result = snapshot.search_with(&query(vector), &options(algorithm, k));
         result.map(|result| result.hits)
@@ -238,7 +238,8 @@ fn rounding(
     let (mut recall, mut ndcg, mut unchanged) = (0.0, 0.0, 0);
     for (vector, exact) in queries.iter().zip(&exact) {
         let hits = snapshot.search(&query(vector), quality::DEPTH)?;
-        let found = hits.iter().map(|hit| hit.id.parse());
+        let found = hits.ids()?;
+        let found = found.iter().map(|id| id.parse());
         let found: Vec<usize> = found.collect::<std::result::Result<_, _>>()?;
         let (r, n) = quality::judge(exact, &found);
         (recall, ndcg) = (recall + r, ndcg + n);

@@ -184,7 +184,7 @@ fn text_fields(schema: &Schema) -> impl Iterator<Item = TextField<'_>> {
 /// writer.commit()?;
 ///
 /// let hits = index.snapshot()?.search(&Query::text("text", "volcanoes"), 10)?;
-/// assert_eq!(hits[0].id, "etna");
+/// assert_eq!(hits.ids()?, ["etna"]);
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 #[derive(Clone)]

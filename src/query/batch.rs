@@ -1,16 +1,18 @@
 //! Many queries on several threads.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::request::{Query, SearchOptions};
-use super::search::SearchResult;
+use super::result::SearchResult;
 use crate::error::{Error, Result};
 use crate::index::Snapshot;
 
 impl Snapshot {
     /// Searches with each query, on `threads` threads, and returns results in the order of the queries.
     ///
-    /// With 1 thread everything runs on the caller's; with more, that many are started and ended.
+    /// With 1 thread everything runs on the caller's; with more, on that many of the index's
+    /// [executor](crate::IndexOptions::executor).
     ///
     /// # Errors
     ///
@@ -47,25 +49,20 @@ impl Snapshot {
             return Ok(results.collect());
         }
         let next = AtomicUsize::new(0);
-        let work = || {
-            let mut done = Vec::new();
+        let results: Vec<_> = queries.iter().map(|_| OnceLock::new()).collect();
+        self.executor().run(threads, &|_| {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(query) = queries.get(number) else {
-                    return done;
+                let Some((query, result)) = queries.get(number).zip(results.get(number)) else {
+                    return;
                 };
-                done.push((number, self.search_with(query, options)));
+                result.get_or_init(|| self.search_with(query, options));
             }
-        };
-        let mut results: Vec<(usize, Result<SearchResult>)> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            let join = |worker: std::thread::ScopedJoinHandle<'_, _>| match worker.join() {
-                Ok(done) => done,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            workers.into_iter().flat_map(join).collect()
         });
-        results.sort_by_key(|(number, _)| *number);
-        Ok(results.into_iter().map(|(_, result)| result).collect())
+        // The executor has returned, so every query has its result.
+        Ok(results
+            .into_iter()
+            .filter_map(OnceLock::into_inner)
+            .collect())
     }
 }

@@ -5,23 +5,31 @@
 //! Invariant: as for [`wand`](super::wand). Besides, when the bounds of the blocks that hold the pivot do not exceed
 //! the threshold together, no document before the end of the first of these blocks can be kept, nor
 //! any before the next cursor's document, so all cursors move past the nearer of the two.
+//!
+//! The planner never picks it: MaxScore was faster on every workload that was measured
+//! (`benches/README.md`). It is a baseline, for
+//! [`SearchOptions::algorithm`](crate::SearchOptions::algorithm).
 
 use super::cursor::Cursor;
+use super::leaf::SegmentTask;
 use super::score::Score;
 use super::top_k::TopK;
-use super::wand::{DocumentOrder, Pivot, score_document};
+use super::wand::{CancelCheck, DocumentOrder, Pivot, score_document};
+use crate::error::Result;
 use crate::format::DocId;
 
-/// Offers every live document that can exceed the threshold.
+/// Offers every accepted document of the segment that can exceed the threshold.
 pub(super) fn search<C: Cursor>(
     cursors: &mut [C],
-    is_live: impl Fn(DocId) -> bool,
+    task: &SegmentTask<'_>,
     top: &mut TopK<C::Score>,
-) {
+) -> Result<()> {
+    let mut cancelled = CancelCheck::new();
     let terms = cursors.iter().map(|c| c.term() + 1).max().unwrap_or(0);
     let mut counted = vec![C::Score::default(); terms];
     let mut order = DocumentOrder::new(cursors);
     while let Some(pivot) = order.pivot(cursors, top.threshold()) {
+        cancelled.at(pivot.document, task)?;
         let blocks = block_bounds(cursors, &order, &pivot, &mut counted);
         let suffices = top
             .threshold()
@@ -32,7 +40,7 @@ pub(super) fn search<C: Cursor>(
             order.seek_before(cursors, &pivot, target);
         } else if order.first_document(cursors) == pivot.document {
             let sum = score_document(cursors, pivot.document);
-            if is_live(pivot.document) {
+            if task.accept.contains(pivot.document) {
                 top.offer(pivot.document, sum);
             }
         } else {
@@ -41,11 +49,12 @@ pub(super) fn search<C: Cursor>(
         order.sort(cursors);
         top.exchange();
     }
+    Ok(())
 }
 
 struct BlockBounds<S> {
     bound: S,
-    /// The least last document of the blocks.
+    /// The smallest last document of the blocks.
     last_document: DocId,
 }
 

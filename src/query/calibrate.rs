@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::format::{Calibration, CalibrationPoint, FieldKind};
 use crate::index::{DocAddress, Snapshot};
 
-/// Numbers of documents that are measured, as far as the index has so many.
+/// The k that are measured, up to the number of documents of the index.
 const MEASURED_K: [u32; 3] = [10, 100, 1_000];
 /// Shares of the query's weight that are measured.
 const SHARES: [f32; 14] = [
@@ -17,14 +17,15 @@ const SHARES: [f32; 14] = [
 ];
 /// Slacks that are measured.
 const SLACKS: [f32; 4] = [1.0, 0.95, 0.9, 0.8];
-/// Each query's fastest time of so many counts.
+/// Each query is timed this often, and its fastest time counts.
 const ROUNDS: usize = 2;
 
 impl Snapshot {
-    /// Searches a sparse field with these queries exactly and in many approximate ways, and says what each found and took: what
-    /// [`SearchOptions::recall`] needs to know. A hundred queries like those that will come are a good number.
+    /// Searches a sparse field with these queries exactly and with many efforts, and returns the
+    /// recall and the time of each: what [`SearchOptions::recall`] chooses by. A hundred queries like
+    /// those that are expected are enough.
     ///
-    /// It takes some 170 times as long as the exact searches of the queries.
+    /// It takes about 170 times as long as the exact searches of the queries.
     /// [`IndexWriter::keep_calibration`](crate::IndexWriter::keep_calibration) keeps the result with the index.
     ///
     /// ```
@@ -44,14 +45,15 @@ impl Snapshot {
     /// writer.commit()?;
     ///
     /// let options = SearchOptions::new(10).recall(0.9);
-    /// assert_eq!(index.snapshot()?.search_with(&queries[0], &options)?.hits[0].id, "19");
+    /// assert_eq!(index.snapshot()?.search_with(&queries[0], &options)?.hits.ids()?[0], "19");
     /// # Ok::<(), esparsa::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when there is no query, the index has fewer than 10 documents, or the queries are not all of one
-    /// sparse field or ask for all terms; else as [`search`](Self::search).
+    /// [`Error::InvalidInput`] when there is no query, the index has fewer than 10 documents, or the
+    /// queries are not all of one sparse field or ask for all terms; else as
+    /// [`search`](Self::search).
     pub fn calibrate(&self, queries: &[Query]) -> Result<Calibration> {
         let Some(first) = queries.first() else {
             return Err(Error::invalid(
@@ -97,7 +99,7 @@ impl Snapshot {
         })
     }
 
-    /// The ways of which none finds more in less time, the cheapest first.
+    /// The efforts of which no cheaper one has as good a recall, the cheapest first.
     fn measure(&self, queries: &[Query], k: u32) -> Result<Vec<CalibrationPoint>> {
         let options = SearchOptions::new(k as usize);
         let exact = queries.iter().map(|query| self.addresses(query, &options));
@@ -105,7 +107,7 @@ impl Snapshot {
         let mut points = Vec::new();
         for share in SHARES {
             for slack in SLACKS {
-                let options = options.with_effort(Effort { share, slack });
+                let options = options.clone().with_effort(Effort { share, slack });
                 points.push(self.measure_point(queries, &exact, &options, k)?);
             }
         }
@@ -131,7 +133,7 @@ impl Snapshot {
             let mut fastest = Duration::MAX;
             for _ in 0..ROUNDS {
                 let start = Instant::now();
-                self.search_unnamed(query, options)?;
+                self.search_with(query, options)?;
                 fastest = fastest.min(start.elapsed());
             }
             time += fastest;
@@ -153,7 +155,7 @@ impl Snapshot {
     }
 
     fn addresses(&self, query: &Query, options: &SearchOptions) -> Result<HashSet<DocAddress>> {
-        let found = self.search_unnamed(query, options)?;
-        Ok(found.into_iter().map(|(address, _)| address).collect())
+        let found = self.search_with(query, options)?.hits;
+        Ok(found.iter().map(|hit| hit.address).collect())
     }
 }

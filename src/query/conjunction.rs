@@ -1,31 +1,36 @@
 //! Conjunction: the documents that have every term of the query.
 //!
-//! Ding and Suel, "Faster top-k document retrieval using block-max indexes", SIGIR 2011, on conjunctive queries.
+//! Ding and Suel, "Faster top-k document retrieval using block-max indexes", SIGIR 2011, on
+//! conjunctive queries.
 //!
-//! The term with the fewest postings leads. Its list is gone through in *pieces*: a block, or the blocks of a stretch of
-//! documents where postings lie densely. The documents of a piece are candidates, and are looked up in the other lists, those with
-//! fewer postings first; blocks without a candidate are never decoded. Once k documents are kept, a piece is passed over when
-//! the bounds of all lists there do not exceed the threshold, and a candidate is dropped when its contributions so far cannot with
-//! the bounds of what is to come, that of the block that it would be in first.
+//! The term with the fewest postings leads. Its list is read in *pieces*: a block, or the blocks of
+//! a range of documents where postings are dense. The documents of a piece are candidates. They are
+//! looked up in the other lists, shorter lists first; blocks without a candidate are never decoded.
+//! Once k documents are kept, a piece is skipped when the bounds of all lists there together do not
+//! exceed the threshold, and a candidate is dropped when its contributions so far and the bounds of
+//! the remaining lists do not; for the next list the bound of the candidate's block is used.
 //!
-//! Invariant: what each term contributes to a candidate is kept, and summed in the query's term order in the end, so every
-//! score equals the exhaustive one bit for bit. The sums on the way are in another order, and only decide what is dropped, with
-//! room for rounding.
+//! Invariant: the contribution of each term to a candidate is kept, and in the end they are summed
+//! in the query's term order, so every score equals the exhaustive one bit for bit. Partial sums
+//! are in another order; they only decide which candidates are dropped, with room for rounding.
 //!
 //! The planner picks it whenever all terms are asked for.
 
 use std::ops::Range;
 
+use super::accept::Accept;
 use super::cursor::{Collected, Cursor, Matches};
+use super::leaf::SegmentTask;
 use super::score::Score;
 use super::simd::{Level, SLACK};
 use super::top_k::TopK;
+use crate::error::Result;
 use crate::format::DocId;
 
-/// A piece ends at a multiple of so many documents, unless its block ends later.
+/// A piece ends at a multiple of this many documents, unless its block ends later.
 const PIECE: u32 = 4_096;
-/// Where a list is expected to have more postings in a piece than this, the bound of the whole list stands for that of the
-/// piece: the best of many blocks is hardly better.
+/// Where a list is expected to have more postings in a piece than this, the bound of the whole list
+/// is used for the piece: the maximum over many blocks is hardly lower.
 const FEW_POSTINGS: u64 = 1_024;
 
 /// Postings of each term that the cursors have, in no order.
@@ -41,31 +46,32 @@ pub(super) fn postings_of_terms<C: Cursor>(cursors: &[C]) -> Vec<u64> {
     all.into_iter().map(|(_, postings)| postings).collect()
 }
 
-/// Offers every live document of a stretch that has all terms of the cursors and can exceed the threshold; the segment has
-/// `documents`.
+/// Offers every accepted document of the part that has all terms of the cursors and can exceed the
+/// threshold.
 pub(super) fn search<C: Cursor>(
     cursors: &mut [C],
-    documents: u32,
-    stretch: Range<DocId>,
-    is_live: impl Fn(DocId) -> bool,
+    task: &SegmentTask<'_>,
     top: &mut TopK<C::Score>,
-) {
-    let mut lists = Lists::new(cursors, documents, stretch.start);
+) -> Result<()> {
+    let part = task.doc_range();
+    let mut lists = Lists::new(cursors, task.documents(), part.start);
     let mut candidates = Candidates::new(lists.lists.len());
-    let mut start = lists.next(stretch.start);
-    while start < stretch.end {
+    let mut start = lists.next(part.start);
+    while start < part.end {
+        task.check_cancelled()?;
         top.exchange();
         let threshold = top.threshold();
-        let end = lists.piece_end(start).min(stretch.end);
+        let end = lists.piece_end(start).min(part.end);
         if lists.bound(start..end, threshold) {
             candidates.lead(&mut lists, start..end, threshold);
             for place in 1..lists.lists.len() {
                 candidates.look_up(&mut lists, place, threshold);
             }
-            candidates.offer(&is_live, top);
+            candidates.offer(task.accept, top);
         }
         start = lists.next(end);
     }
+    Ok(())
 }
 
 /// The cursors of one term.
@@ -113,13 +119,13 @@ impl<'a, C: Cursor> Lists<'a, C> {
 
     /// Where a piece from `start` on ends, exclusive.
     fn piece_end(&mut self, start: DocId) -> DocId {
-        let least = (start / PIECE + 1).saturating_mul(PIECE);
+        let min_end = (start / PIECE + 1).saturating_mul(PIECE);
         let Some(lead) = self.lists.first_mut() else {
-            return least;
+            return min_end;
         };
         let blocks = lead.cursors.iter_mut().map(|c| c.block_bound(start).1);
         let end = blocks.min().map_or(0, |last| last.saturating_add(1));
-        end.max(least)
+        end.max(min_end)
     }
 
     /// Sets `rest` for a piece, and says whether any document of it can exceed the threshold.
@@ -140,7 +146,7 @@ impl<'a, C: Cursor> Lists<'a, C> {
                     cursor.bound()
                 }
             });
-            sum = sum.plus(bounds.fold(C::Score::default(), C::Score::greater));
+            sum = sum.plus(bounds.fold(C::Score::default(), C::Score::larger));
         }
         sum > C::Score::cut(threshold, C::Score::default(), self.lists.len())
     }
@@ -265,16 +271,16 @@ impl<S: Score> Candidates<S> {
         self.intersect(list.order);
     }
 
-    /// Keeps the candidates for which `good` says so, given their sums.
+    /// Keeps the candidates for which `is_kept` is true, given their sums.
     #[inline(always)]
-    fn keep(&mut self, mut good: impl FnMut(DocId, S) -> bool) {
+    fn keep(&mut self, mut is_kept: impl FnMut(DocId, S) -> bool) {
         let mut kept = 0;
         for at in 0..self.documents.len() {
             let (document, sum) = (self.documents[at], self.sums[at]);
             self.places[kept] = self.places[at];
             self.documents[kept] = document;
             self.sums[kept] = sum;
-            kept += usize::from(good(document, sum));
+            kept += usize::from(is_kept(document, sum));
         }
         self.truncate(kept);
     }
@@ -299,15 +305,15 @@ impl<S: Score> Candidates<S> {
         self.sums.truncate(count);
     }
 
-    /// Offers the live candidates that are left.
-    fn offer(&self, is_live: &impl Fn(DocId) -> bool, top: &mut TopK<S>) {
+    /// Offers the accepted candidates that are left.
+    fn offer(&self, accept: Accept<'_>, top: &mut TopK<S>) {
         for (document, place) in self.documents.iter().zip(&self.places) {
             let contributions = self
                 .contributions
                 .iter()
                 .map(|of_term| of_term[*place as usize]);
             let score = contributions.fold(S::default(), S::plus);
-            if score > S::default() && is_live(*document) {
+            if score > S::default() && accept.contains(*document) {
                 top.offer(*document, score);
             }
         }

@@ -12,13 +12,14 @@ use crate::format::{DocId, NO_MORE_DOCUMENTS};
 
 /// A list of postings in document order.
 ///
-/// A cursor stands before its list until the first [`seek`](Self::seek). When it meets damage it stops as if the list
-/// had ended, and [`take_error`](Self::take_error) says so: the search then fails as a whole.
+/// A cursor stands before its list until the first [`seek`](Self::seek). When it finds damage it
+/// stops as if the list had ended, and [`take_error`](Self::take_error) returns the error: the
+/// search then fails as a whole.
 pub(crate) trait Cursor {
     type Score: Score;
 
-    /// Place of the cursor's term in the query. Cursors of one term never share a document, so of their bounds
-    /// only the greatest counts.
+    /// Place of the cursor's term in the query. Cursors of one term never share a document, so of
+    /// their bounds only the largest counts.
     fn term(&self) -> usize;
 
     /// Number of postings.
@@ -42,18 +43,20 @@ pub(crate) trait Cursor {
     /// The contribution of the current document.
     fn score(&mut self) -> Self::Score;
 
-    /// Looks up the block that has or would have `target` without moving to it: a bound of the block, and
-    /// its last document. `target` never falls from call to call.
+    /// Looks up the block that has or would have `target` without moving to it: a bound of the
+    /// block, and its last document. `target` never falls from call to call.
     fn block_bound(&mut self, target: DocId) -> (Self::Score, DocId);
 
-    /// A bound of all contributions of documents from `start` until `end`, exclusive. `start` never falls.
+    /// A bound of all contributions of documents from `start` until `end`, exclusive. `start` never
+    /// falls.
     fn window_bound(&mut self, start: DocId, end: DocId) -> Self::Score;
 
-    /// Adds the contribution of every document from `start` until `end`, exclusive, to the sum of that document, and moves to
-    /// `end`.
+    /// Adds the contribution of every document from `start` until `end`, exclusive, to its
+    /// accumulator, and moves to `end`.
     fn add_window(&mut self, start: DocId, end: DocId, sums: &mut Window<Self::Score>);
 
-    /// Adds the contributions of some documents, which rise and are not before the current one, to their sums.
+    /// Adds the contributions of some documents to their accumulators. The documents are ascending,
+    /// none before the current one.
     fn add_documents(&mut self, documents: &[DocId], sums: &mut Window<Self::Score>) {
         for document in documents {
             self.seek(*document);
@@ -63,7 +66,8 @@ pub(crate) trait Cursor {
         }
     }
 
-    /// Notes the documents from `start` until `end`, exclusive, and their contributions, and moves to `end`.
+    /// Appends the documents from `start` until `end`, exclusive, and their contributions, and
+    /// moves to `end`.
     fn collect(&mut self, start: DocId, end: DocId, collected: &mut Collected<Self::Score>) {
         self.seek(start);
         while self.document() < end {
@@ -73,8 +77,9 @@ pub(crate) trait Cursor {
         }
     }
 
-    /// Notes which of some documents, which rise and are not before those asked for earlier, the list has, by their places, and
-    /// their contributions. The cursor is not moved beyond the last of them.
+    /// Finds which of some documents the list has, and appends their places and contributions. The
+    /// documents are ascending, none before those of earlier calls; the cursor does not move past
+    /// the last of them.
     fn find(&mut self, documents: &[DocId], found: &mut Matches<Self::Score>) {
         for (place, document) in documents.iter().enumerate() {
             self.seek(*document);
@@ -283,8 +288,8 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
         self.list.block_count()
     }
 
-    /// The blocks that may have documents from `start` until `end`, exclusive; `None` when it is known
-    /// that there are no such documents.
+    /// The blocks that may have documents from `start` until `end`, exclusive; `None` when there
+    /// are certainly no such documents.
     #[inline]
     pub fn blocks_in(&mut self, start: DocId, end: DocId) -> Option<RangeInclusive<usize>> {
         if self.list.table().is_empty() {
@@ -299,8 +304,9 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
         (first <= last).then(|| first..=self.find_block(first, end - 1).min(last))
     }
 
-    /// Finds those of `documents`, which rise, that the list has, and calls `visit` with what was found, piece by piece, and the
-    /// number of documents before the piece. The cursor then stands in the block of the last, at a document that is not behind it.
+    /// Finds those of `documents`, which are ascending, that the list has. Calls `visit` with each
+    /// piece of what was found and the number of documents before the piece. The cursor then stands
+    /// in the block of the last document, not behind it.
     #[inline]
     pub fn for_documents(&mut self, mut documents: &[DocId], mut visit: impl FnMut(&Found, usize)) {
         let mut before = 0;

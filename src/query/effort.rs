@@ -1,19 +1,18 @@
-//! How much of a query is worked on: what a wished recall comes down to.
+//! How much of a query is worked on, to reach a recall.
 //!
-//! An approximate sparse search leaves out the terms of the query that weigh least, and looks only into ranges of documents
-//! whose bound, lowered by the slack, is still high enough. How much may be left out is read from the field's
-//! [`Calibration`], or from what was measured on generated vectors of SPLADE's shape while a field has none.
+//! An approximate sparse search skips the terms of the query with the lowest weights, and the ranges
+//! of documents whose bound, lowered by the slack, does not reach the threshold. How much may be
+//! skipped is read from the field's [`Calibration`], or from measurements on generated vectors of
+//! SPLADE's shape if the field has none.
 
-use super::request::SearchOptions;
-use crate::format::{Calibration, CalibrationPoint, FieldNumber};
-use crate::index::Snapshot;
+use crate::format::{Calibration, CalibrationPoint};
 
-/// What is worked on of a query.
+/// How much of a query is worked on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Effort {
-    /// Share of the query's weight in the terms that are kept, the weightiest first.
+    /// Share of the query's weight in the terms that are kept, the highest weights first.
     pub share: f32,
-    /// Bounds of ranges count for so much of themselves.
+    /// Bounds of ranges are multiplied by this.
     pub slack: f32,
 }
 
@@ -24,17 +23,14 @@ impl Effort {
         slack: 1.0,
     };
 
-    /// What the options ask of a sparse field.
-    pub fn of(snapshot: &Snapshot, field: FieldNumber, options: &SearchOptions) -> Self {
-        if let Some(effort) = options.effort {
-            return effort;
-        }
-        if options.recall >= 1.0 {
+    /// The effort that reaches a recall, by a field's calibration if it has one.
+    pub fn with_recall(calibration: Option<&Calibration>, k: usize, recall: f32) -> Self {
+        if recall >= 1.0 {
             return Self::EXACT;
         }
-        let point = match snapshot.calibration(field) {
-            Some(calibration) => calibration.point(options.k, options.recall).copied(),
-            None => choose(&unmeasured(), options.k, options.recall).copied(),
+        let point = match calibration {
+            Some(calibration) => calibration.point(k, recall).copied(),
+            None => choose(&unmeasured(), k, recall).copied(),
         };
         point.map_or(Self::EXACT, |point| Self {
             share: point.share,
@@ -45,7 +41,7 @@ impl Effort {
     /// How many of the terms are kept, given their weights, which fall.
     pub fn kept(self, weights: impl Iterator<Item = u32> + Clone) -> usize {
         let total: f64 = weights.clone().map(f64::from).sum();
-        // As a decimal fraction says it, not by what its binary form is above or below.
+        // Rounded to `f32` first, so that a share such as 0.8 counts as the decimal fraction.
         let enough = f64::from(total as f32 * self.share);
         let mut sum = 0.0;
         let kept = weights.take_while(|weight| {
@@ -57,8 +53,9 @@ impl Effort {
     }
 }
 
-/// The cheapest way that was measured with this recall; of the numbers k measured, the greatest that is no greater than
-/// the one asked for counts, or else the least: fewer documents are harder to find all of. `None` when there is none such.
+/// The cheapest measured point with this recall. Of the measured k, the largest that is at most the
+/// given one counts, or else the smallest: a recall is harder to reach for a smaller k. `None` when
+/// no point has the recall.
 fn choose(points: &[CalibrationPoint], k: usize, recall: f32) -> Option<&CalibrationPoint> {
     let measured = points.iter().map(|point| point.k);
     let fitting = measured.clone().filter(|measured| *measured as usize <= k);
@@ -85,7 +82,7 @@ fn unmeasured() -> Vec<CalibrationPoint> {
         share,
         slack: 1.0,
         recall,
-        // Less is cheaper; how much does not matter.
+        // A smaller share is cheaper; only the order matters.
         microseconds: share,
     };
     let of_both = |(share, ten, thousand)| [point(10, share, ten), point(1_000, share, thousand)];
@@ -93,8 +90,8 @@ fn unmeasured() -> Vec<CalibrationPoint> {
 }
 
 impl Calibration {
-    /// What a search for `k` documents with this recall does: the point that is chosen, or `None` when no point has the
-    /// recall, and the search is exact.
+    /// The point by which a search for `k` documents with this recall skips terms and ranges; `None`
+    /// when no point has the recall, and the search is exact.
     pub fn point(&self, k: usize, recall: f32) -> Option<&CalibrationPoint> {
         choose(&self.points, k, recall)
     }

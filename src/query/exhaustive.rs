@@ -1,59 +1,65 @@
-//! Every posting of every term: the oracle that the other algorithms are held against.
+//! Every posting of every term: the oracle that the other algorithms are compared with.
 //!
-//! Term at a time, with one sum for each document of a stretch, mostly the whole segment. Nothing is skipped and nothing is
-//! bounded, so there is little to get wrong. The planner picks it when nearly every document is asked for.
-
-use std::ops::Range;
+//! Term at a time, with one accumulator for each document of the part, mostly the whole segment.
+//! Nothing is skipped and no bound is used, so there is little to get wrong.
+//!
+//! The planner picks it when most of the documents are asked for, and for queries of many lists
+//! when k is large: then bounds cost more than they save.
 
 use super::conjunction::postings_of_terms;
 use super::cursor::Cursor;
+use super::leaf::SegmentTask;
 use super::top_k::TopK;
 use super::window::Window;
-use crate::format::DocId;
+use crate::error::Result;
 
-/// Offers every live document of a stretch that has all terms of the cursors.
+/// Offers every accepted document of the part that has all terms of the cursors.
 pub(super) fn search_for_all_terms<C: Cursor>(
     cursors: &mut [C],
-    stretch: Range<DocId>,
-    is_live: impl Fn(DocId) -> bool,
+    task: &SegmentTask<'_>,
     top: &mut TopK<C::Score>,
-) {
+) -> Result<()> {
+    let (part, accept) = (task.doc_range(), task.accept);
     let terms = postings_of_terms(cursors).len();
-    let mut sums = Window::at(stretch.clone());
-    let mut found = vec![0; stretch.len()];
+    let mut sums = Window::at(part.clone());
+    let mut found = vec![0; part.len()];
     for cursor in cursors {
-        cursor.seek(stretch.start);
-        while cursor.document() < stretch.end {
+        task.check_cancelled()?;
+        cursor.seek(part.start);
+        while cursor.document() < part.end {
             let document = cursor.document();
             sums.add(document, cursor.score());
             // Cursors of one term share no document.
-            found[(document - stretch.start) as usize] += 1;
+            found[(document - part.start) as usize] += 1;
             cursor.advance();
         }
     }
-    for (document, found) in stretch.zip(found) {
+    for (document, found) in part.zip(found) {
         let sum = sums.sum(document);
-        if found == terms && sum > C::Score::default() && is_live(document) {
+        if found == terms && sum > C::Score::default() && accept.contains(document) {
             top.offer(document, sum);
         }
     }
+    Ok(())
 }
 
-/// Offers every live document of a stretch that has a term of the query.
+/// Offers every accepted document of the part that has a term of the query.
 pub(super) fn search<C: Cursor>(
     cursors: &mut [C],
-    stretch: Range<DocId>,
-    is_live: impl Fn(DocId) -> bool,
+    task: &SegmentTask<'_>,
     top: &mut TopK<C::Score>,
-) {
-    let mut sums = Window::at(stretch.clone());
+) -> Result<()> {
+    let (part, accept) = (task.doc_range(), task.accept);
+    let mut sums = Window::at(part.clone());
     for cursor in cursors {
-        cursor.add_window(stretch.start, stretch.end, &mut sums);
+        task.check_cancelled()?;
+        cursor.add_window(part.start, part.end, &mut sums);
     }
-    for document in stretch {
+    for document in part {
         let sum = sums.sum(document);
-        if sum > C::Score::default() && is_live(document) {
+        if sum > C::Score::default() && accept.contains(document) {
             top.offer(document, sum);
         }
     }
+    Ok(())
 }

@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use super::prepare::analyze;
 use super::request::{Query, QueryKind};
+use super::text::analyze;
 use crate::error::Result;
 use crate::format::FieldKind;
 use crate::index::Snapshot;
 
 impl Snapshot {
-    /// The words of `text` that have a term of a text query, as byte ranges in order; none for a sparse
-    /// query. The text is analyzed as the query's field is.
+    /// The words of `text` that have a term of a text query, as byte ranges in order; none for a query
+    /// of a vector. The text is analyzed as the query's field is.
     ///
     /// ```
     /// use esparsa::{Index, Query, Schema, Text};
@@ -30,7 +30,7 @@ impl Snapshot {
     ///
     /// [`Error::InvalidInput`](crate::Error::InvalidInput) when the query's field is not a text field of the index.
     pub fn highlight(&self, query: &Query, text: &str) -> Result<Vec<Range<usize>>> {
-        let QueryKind::Text { text: words, .. } = &query.kind else {
+        let QueryKind::Text(words) = &query.kind else {
             return Ok(Vec::new());
         };
         let field = self.schema().expect(&query.field, FieldKind::Text)?.number;
@@ -58,7 +58,7 @@ impl Snapshot {
     ///
     /// As [`highlight`](Self::highlight).
     pub fn has_terms(&self, query: &Query) -> Result<bool> {
-        let QueryKind::Text { text, .. } = &query.kind else {
+        let QueryKind::Text(text) = &query.kind else {
             return Ok(true);
         };
         let field = self.schema().expect(&query.field, FieldKind::Text)?.number;
@@ -85,7 +85,7 @@ impl Snapshot {
     ///
     /// As [`highlight`](Self::highlight).
     pub fn words_without_terms(&self, query: &Query) -> Result<Vec<String>> {
-        let QueryKind::Text { text, .. } = &query.kind else {
+        let QueryKind::Text(text) = &query.kind else {
             return Ok(Vec::new());
         };
         let field = self.schema().expect(&query.field, FieldKind::Text)?.number;

@@ -1,45 +1,55 @@
 //! MaxScore with block maxima, window by window.
 //!
-//! Turtle and Flood, "Query evaluation: strategies and optimizations", 1995; block maxima as in Chakrabarti, Chaudhuri and
-//! Ganti, "Interval-based pruning for top-k processing over compressed lists", ICDE 2011.
+//! Turtle and Flood, "Query evaluation: strategies and optimizations", 1995; block maxima as in
+//! Chakrabarti, Chaudhuri and Ganti, "Interval-based pruning for top-k processing over compressed
+//! lists", ICDE 2011.
 //!
-//! The documents are cut into windows. In each, the bounds of every cursor's blocks are looked up. The
-//! cursors at the end of the query's term order whose bounds together do not exceed the threshold are
-//! *not essential*: a document that only they have cannot be kept. The essential ones add their contributions to
-//! one sum a document of the window, term at a time; the documents whose sum can still exceed the threshold with the rest's
-//! bounds are then looked up in the cursors that are not essential, and dropped as soon as they cannot.
+//! The documents are cut into windows. In each, the bounds of every cursor's blocks are looked up.
+//! The cursors at the end of the query's term order whose bounds together do not exceed the
+//! threshold are *not essential*: a document that only they have cannot be kept. The essential ones
+//! add their contributions to one accumulator for each document of the window, term at a time. The
+//! documents whose sum can still exceed the threshold, given the bounds of the other cursors, are
+//! then looked up in those, and dropped as soon as they cannot.
 //!
-//! Invariant: the essential cursors come first in the term order, so every sum is taken in that order, and
-//! equals the exhaustive one bit for bit.
+//! Invariant: the essential cursors come first in the term order, so every sum is taken in that
+//! order, and equals the exhaustive one bit for bit.
+//!
+//! The planner picks it for cursors (text, and sparse lists that are not cut at ranges) unless
+//! little can be skipped, where it picks the exhaustive search.
 
 use std::ops::Range;
 
+use super::accept::Accept;
 use super::cursor::Cursor;
+use super::leaf::SegmentTask;
 use super::score::Score;
 use super::top_k::TopK;
 use super::window::Window;
+use crate::error::Result;
 use crate::format::DocId;
 
-/// Documents of a window: one sum each, small enough for the first-level cache.
+/// Documents of a window: one accumulator each, small enough together for the L1 cache.
 const WINDOW: u32 = 4_096;
-/// Documents of the first window: while there is no threshold every document is looked up everywhere.
+/// Documents of the first window: while there is no threshold, every document is looked up in all
+/// lists.
 const FIRST_WINDOW: u32 = 512;
-/// A list with at most so many postings in a window leaves windows without any.
+/// A list with at most this many postings in an average window has windows without any.
 const RARE: u64 = 1;
-/// Looking a document up costs about as much as adding the contributions of so many postings in a row.
+/// Looking up a document costs about as much as adding the contributions of this many consecutive
+/// postings.
 const SEEK_COST: u64 = 14;
 
-/// Offers every live document of a stretch that can exceed the threshold; the segment has `documents`.
+/// Offers every accepted document of the part that can exceed the threshold.
 pub(super) fn search<C: Cursor>(
     cursors: &mut [C],
-    documents: u32,
-    stretch: Range<DocId>,
-    is_live: impl Fn(DocId) -> bool,
+    task: &SegmentTask<'_>,
     top: &mut TopK<C::Score>,
-) {
-    let mut windows = Windows::new(cursors, documents);
-    let mut start = stretch.start;
-    while start < stretch.end {
+) -> Result<()> {
+    let mut windows = Windows::new(cursors, task.documents());
+    let part = task.doc_range();
+    let mut start = part.start;
+    while start < part.end {
+        task.check_cancelled()?;
         top.exchange();
         let threshold = top.threshold();
         let width = if threshold.is_none() {
@@ -47,16 +57,17 @@ pub(super) fn search<C: Cursor>(
         } else {
             WINDOW
         };
-        let end = start.saturating_add(width).min(stretch.end);
+        let end = start.saturating_add(width).min(part.end);
         let essential = windows.split(cursors, start..end, threshold);
         if essential > 0 {
             windows.collect(&mut cursors[..essential], start..end);
-            windows.pick(essential, threshold, &is_live);
+            windows.pick(essential, threshold, task.accept);
             windows.complete(cursors, essential, start..end, threshold);
             windows.offer(top);
         }
         start = windows.next(cursors, end, top.threshold());
     }
+    Ok(())
 }
 
 /// What is needed for one window after another.
@@ -72,7 +83,7 @@ struct Windows<S> {
     rest_of_all: Vec<S>,
     /// Postings of each cursor in a window, on average.
     expected: Vec<u64>,
-    /// The greatest bound counted for each term; tiers of a term share no document.
+    /// The largest bound counted for each term; tiers of a term share no document.
     counted: Vec<S>,
     /// Documents that may be kept: the first `found` of these.
     candidates: Vec<DocId>,
@@ -134,7 +145,8 @@ impl<S: Score> Windows<S> {
         self.essential(&self.rest, threshold)
     }
 
-    /// How many cursors are needed for a document to be kept, when the others together add no more than `rest` says.
+    /// Number of cursors without which a document cannot be kept, when the others together add no
+    /// more than `rest`.
     fn essential(&self, rest: &[S], threshold: Option<S>) -> usize {
         // The rest's bounds stand against the whole threshold: nothing of the sum is known yet.
         let cut = threshold.map_or(S::default(), |t| S::cut(t, S::default(), self.terms));
@@ -142,8 +154,8 @@ impl<S: Score> Windows<S> {
         last.map_or(0, |place| place + 1)
     }
 
-    /// Where the next window begins. Rare words leave long stretches without a document that can be kept; with frequent
-    /// ones there are none, and looking for them would only cost time.
+    /// Where the next window begins. Rare words leave long gaps without a document that can be
+    /// kept. Frequent ones leave none, and looking for them would only cost time.
     fn next<C: Cursor<Score = S>>(
         &self,
         cursors: &mut [C],
@@ -172,17 +184,17 @@ impl<S: Score> Windows<S> {
         }
     }
 
-    /// Notes the live documents that may be kept.
-    fn pick(&mut self, essential: usize, threshold: Option<S>, is_live: &impl Fn(DocId) -> bool) {
+    /// Collects the accepted documents that may be kept.
+    fn pick(&mut self, essential: usize, threshold: Option<S>, accept: Accept<'_>) {
         let cut = threshold.map_or(S::default(), |t| {
             S::cut(t, self.rest[essential], self.terms)
         });
         self.found = self.sums.above(cut, &mut self.candidates);
-        self.found = keep(&mut self.candidates, self.found, is_live);
+        self.found = accept.keep(&mut self.candidates, self.found);
     }
 
-    /// Adds the contributions of the cursors that are not essential, in order, dropping documents that
-    /// cannot be kept any more.
+    /// Adds the contributions of the cursors that are not essential, in order, and drops documents
+    /// that can no longer be kept.
     fn complete<C: Cursor<Score = S>>(
         &mut self,
         cursors: &mut [C],
@@ -213,16 +225,4 @@ impl<S: Score> Windows<S> {
             top.offer(*document, self.sums.sum(*document));
         }
     }
-}
-
-/// Keeps those of the first `found` candidates for which `good` says so, in order, and returns how many they are.
-#[inline(always)]
-fn keep(candidates: &mut [DocId], found: usize, good: impl Fn(DocId) -> bool) -> usize {
-    let mut kept = 0;
-    for place in 0..found {
-        let document = candidates[place];
-        candidates[kept] = document;
-        kept += usize::from(good(document));
-    }
-    kept
 }

@@ -1,44 +1,55 @@
 //! Queries: from words or weights to the exact top k of a snapshot.
 //!
-//! A [`Query`] and a [`Snapshot`](crate::Snapshot) come in, [`Hit`]s go out. Nothing here reads bytes: postings
-//! come through cursors over the lists that `segment` opened. All algorithms return the same
-//! documents with bit-equal scores: a document's score is the sum of its terms' contributions in the query's term order,
-//! which is fixed when the query is prepared (the weightiest term first), and ties go to the lower
-//! [`DocAddress`](crate::DocAddress).
+//! A [`Query`] and a [`Snapshot`](crate::Snapshot) come in, [`Hits`] go out. Nothing here reads
+//! bytes: postings come through cursors over the lists that `segment` opened. All algorithms return
+//! the same documents with bit-equal scores: a document's score is the sum of its terms'
+//! contributions in the query's term order, which is fixed when the query is prepared (the highest
+//! weight first), and ties go to the lower [`DocAddress`](crate::DocAddress).
+//!
+//! A file imports only files above it in this table.
 //!
 //! | file | concept |
 //! | --- | --- |
-//! | `request` | [`Query`], [`SearchOptions`] |
-//! | `capabilities` | which algorithms and options a field can honour; others are refused |
-//! | `prepare` | terms, weights and statistics of a query on a snapshot |
-//! | `sparse_weights` | the weights of a sparse query as integers, for impacts of any exponent |
-//! | `score` | numbers that scores are made of, and safe comparisons with bounds |
+//! | `simd` | vector instructions: sums above a threshold, bounds and scores of ranges, inner products |
+//! | `score` | types of scores, and safe comparisons with bounds |
+//! | `window` | one accumulator for each document of a window of documents |
 //! | `cursor` | the trait that algorithms are written against, and moving through blocks |
 //! | `text_cursor`, `sparse_cursor` | contributions and bounds of the two kinds of fields; a sparse one is a `tier_cursor` or a `range_cursor` |
-//! | `top_k` | the best documents so far |
-//! | `window` | one sum for each document of a stretch of documents |
-//! | `exhaustive`, `wand`, `block_max_wand`, `max_score`, `ranges` | one algorithm each; `ranges` works on lists that are cut at ranges, not on cursors |
-//! | `conjunction` | the algorithm for queries that ask for all terms |
-//! | `dense` | every vector of a dense field |
-//! | `simd` | vector instructions: good sums of a window, bounds and scores of ranges, inner products |
-//! | `plan` | which algorithm, from measured costs |
-//! | `search` | a snapshot's segments, one after another, with one threshold |
-//! | `part`, `threads`, `shared_threshold` | one query on several threads: parts of segments, who searches them, and one threshold for all |
-//! | `batch` | many queries on several threads |
-//! | `explain` | where a score comes from |
-//! | `highlight` | where a text matches |
+//! | `plan` | [`Algorithm`], and which one to use, from measured costs |
+//! | `result` | [`Hits`], [`SearchResult`], [`SearchStatistics`] |
+//! | `shared_threshold`, `top_k` | the best documents so far, and one threshold for all threads of a query |
+//! | `part` | parts of segments, searched in parallel |
+//! | `accept` | which documents a search may return: live ones, and those that a filter accepts |
+//! | `effort` | how much of an approximate query is worked on |
+//! | `request` | [`Query`], [`SearchOptions`] |
+//! | `leaf` | a query on one field, and the task of searching a part of a segment |
+//! | `exhaustive`, `wand`, `block_max_wand`, `max_score`, `conjunction`, `ranges` | one algorithm each; `ranges` works on lists that are cut at ranges, not on cursors |
+//! | `cursor_search` | a segment searched by the planner's algorithm |
+//! | `look_up` | the query's terms in the dictionaries of all segments |
+//! | `explanation` | where a score comes from, as data |
+//! | `text`, `sparse`, `dense` | one kind of query each; `sparse_terms` and `sparse_weights` prepare the weights of a sparse query |
+//! | `threads` | one query on several threads |
+//! | `run` | the segments one after another, or on several threads |
+//! | `prepare` | from a query to its leaf: the list of all kinds of queries |
+//! | `capabilities` | which algorithms and options a field can honour; others are refused |
+//! | `search`, `batch`, `explain`, `highlight`, `calibrate` | the methods of [`Snapshot`](crate::Snapshot) |
 
+mod accept;
 mod batch;
 mod block_max_wand;
 mod calibrate;
 mod capabilities;
 mod conjunction;
 mod cursor;
+mod cursor_search;
 mod dense;
 mod effort;
 mod exhaustive;
 mod explain;
+mod explanation;
 mod highlight;
+mod leaf;
+mod look_up;
 mod max_score;
 mod part;
 mod plan;
@@ -46,13 +57,17 @@ mod prepare;
 mod range_cursor;
 mod ranges;
 mod request;
+mod result;
+mod run;
 mod score;
 mod search;
-mod segment_search;
 mod shared_threshold;
 mod simd;
+mod sparse;
 mod sparse_cursor;
+mod sparse_terms;
 mod sparse_weights;
+mod text;
 mod text_cursor;
 mod threads;
 mod tier_cursor;
@@ -60,7 +75,7 @@ mod top_k;
 mod wand;
 mod window;
 
-pub use explain::{Explanation, TermExplanation};
+pub use explanation::{Explanation, TermExplanation};
 pub use plan::Algorithm;
 pub use request::{Query, SearchOptions};
-pub use search::{Hit, SearchResult, SearchStatistics};
+pub use result::{Hit, Hits, Iter, SearchResult, SearchStatistics};

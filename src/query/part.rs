@@ -1,8 +1,9 @@
-//! Parts of a segment, searched one by one.
+//! Parts of segments, searched separately.
 //!
-//! A part is one of several of about the same size. Algorithms that go through documents in order take a stretch of
-//! documents; ranges are visited in falling order of their bounds, and there a part of n is every n-th group of ranges, so
-//! that each has its share of the good ones wherever in the segment they are.
+//! The parts of a segment are about equally large. For algorithms that go through documents in
+//! order, a part is a contiguous range of documents. Ranges are visited in descending order of
+//! their bounds; there part i of n has every n-th group of ranges, so that each has its share of
+//! the best ones.
 
 use std::ops::Range;
 
@@ -28,7 +29,8 @@ impl Part {
         unit: UNIT_DOCUMENTS,
     };
 
-    /// All parts, in document order, when a segment is cut into this many, of whole units of so many documents.
+    /// All parts, in document order, of a segment that is cut into this many, each of whole units
+    /// of `unit` documents.
     pub fn all(parts: u32, unit: u32) -> impl Iterator<Item = Self> {
         (0..parts).map(move |number| Self {
             number,
@@ -37,18 +39,18 @@ impl Part {
         })
     }
 
-    /// Whether this is the first part, which counts what is counted once a segment.
+    /// True for the first part, which counts what is counted once for each segment.
     pub fn is_first(self) -> bool {
         self.number == 0
     }
 
-    /// Whether there is no other.
+    /// True when there is no other part.
     pub fn is_whole(self) -> bool {
         self.parts == 1
     }
 
-    /// The part's documents, as one stretch, in a segment of so many.
-    pub fn stretch(self, documents: u32) -> Range<DocId> {
+    /// The part's documents, as one range, in a segment of `documents` documents.
+    pub fn doc_range(self, documents: u32) -> Range<DocId> {
         let units = u64::from(documents.div_ceil(self.unit));
         let start_of = |number: u32| {
             let unit = units * u64::from(number) / u64::from(self.parts);
@@ -59,7 +61,7 @@ impl Part {
         start_of(self.number)..start_of(self.number + 1)
     }
 
-    /// The places of the part's groups of ranges, of so many.
+    /// The part's groups of ranges, in a segment that has `groups`.
     pub fn groups(self, groups: u32) -> impl ExactSizeIterator<Item = usize> + Clone {
         (self.number as usize..groups as usize).step_by(self.parts as usize)
     }
@@ -96,10 +98,10 @@ mod tests {
         ) {
             let mut next = 0;
             for part in Part::all(parts, unit) {
-                let stretch = part.stretch(documents);
-                prop_assert_eq!(stretch.start, next);
-                prop_assert!(stretch.end % unit == 0 || stretch.end == documents);
-                next = stretch.end;
+                let range = part.doc_range(documents);
+                prop_assert_eq!(range.start, next);
+                prop_assert!(range.end % unit == 0 || range.end == documents);
+                next = range.end;
             }
             prop_assert_eq!(next, documents);
         }
@@ -126,8 +128,8 @@ mod tests {
 
     #[test]
     fn the_whole_is_everything_in_its_order() {
-        assert_eq!(Part::WHOLE.stretch(u32::MAX), 0..u32::MAX);
-        assert_eq!(Part::WHOLE.stretch(0), 0..0);
+        assert_eq!(Part::WHOLE.doc_range(u32::MAX), 0..u32::MAX);
+        assert_eq!(Part::WHOLE.doc_range(0), 0..0);
         for range in [0, 63, 64, 100_000] {
             assert_eq!(Part::WHOLE.range_at(range), range);
             assert_eq!(Part::WHOLE.place_of(range), Some(range as usize));

@@ -7,14 +7,15 @@ use crate::error::{Error, Result};
 
 /// An algorithm that finds the exact top k. All give the same documents and the same scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Algorithm {
     /// Every posting of every term.
     Exhaustive,
-    /// Skips by the bounds of whole lists.
+    /// WAND: skips by the bounds of whole lists. A baseline: the planner never picks it.
     Wand,
-    /// Skips by the bounds of blocks too.
+    /// Block-max WAND: skips by the bounds of blocks too. A baseline: the planner never picks it.
     BlockMaxWand,
-    /// Window by window, terms that cannot matter last.
+    /// MaxScore with block maxima, window by window.
     MaxScore,
     /// Ranges of documents in falling order of their bounds. Only for sparse fields with
     /// [`SparseLayout::Ranges`](crate::SparseLayout::Ranges). A segment whose lists are all too
@@ -86,15 +87,95 @@ pub(super) struct Workload {
     pub rarest: Option<u64>,
 }
 
-/// Lists in a query from which on keeping bounds for each costs as much as it saves, when k is large.
+/// An algorithm, and why it was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub algorithm: Algorithm,
+    pub reason: Reason,
+}
+
+/// Why the planner chose an algorithm; [`Display`](fmt::Display) puts it into words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// All terms are required.
+    AllTerms { rarest: u64, postings: u64 },
+    /// k is not much less than the number of documents that match.
+    LargeK { k: u64, postings: u64 },
+    /// There are many lists, and k is large.
+    ManyLists {
+        cursors: usize,
+        k: u64,
+        documents: u64,
+    },
+    /// Bounds skip most of the postings.
+    BoundsSkip {
+        cursors: usize,
+        postings: u64,
+        k: u64,
+        documents: u64,
+    },
+    /// The lists have a bound for each range of documents.
+    RangeBounds {
+        cursors: usize,
+        postings: u64,
+        k: usize,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AllTerms { rarest, postings } => write!(
+                f,
+                "all terms are asked for: the {rarest} postings of the rarest are looked up in the other lists, \
+                 with {postings} postings in all"
+            ),
+            Self::LargeK { k, postings } => write!(
+                f,
+                "k = {k} asks for most of the {postings} postings: nothing can be skipped"
+            ),
+            Self::ManyLists {
+                cursors,
+                k,
+                documents,
+            } => write!(
+                f,
+                "{cursors} lists and k = {k} of {documents} documents: little can be skipped, and \
+                 bounds would cost more"
+            ),
+            Self::BoundsSkip {
+                cursors,
+                postings,
+                k,
+                documents,
+            } => write!(
+                f,
+                "{cursors} lists with {postings} postings, k = {k} of {documents} documents: bounds \
+                 skip most of them"
+            ),
+            Self::RangeBounds {
+                cursors,
+                postings,
+                k,
+            } => write!(
+                f,
+                "{cursors} lists with {postings} postings, k = {k}: lists cut at ranges of documents have bounds \
+                 for each"
+            ),
+        }
+    }
+}
+
+/// From this number of lists on, keeping bounds for each costs as much as it saves, when k is large.
 const MANY_CURSORS: usize = 30;
-/// k is large when it is more than one in so many documents.
+/// k is large when it is more than one in this number of documents.
 const LARGE_K_SHARE: u64 = 320;
-/// Exhaustive search has a sum for every document, so it must have a posting for one in so many at least.
+/// Exhaustive search has an accumulator for every document, so it needs a posting for at least one
+/// in this number of documents.
 const SPARSE_SHARE: u64 = 8;
 
-/// The cheapest algorithm for a workload, and why. The costs behind it are in `benches/README.md`.
-pub(super) fn choose(workload: Workload) -> (Algorithm, String) {
+/// The cheapest algorithm for a workload. The costs behind it are in `benches/README.md`.
+pub(super) fn choose(workload: Workload) -> Choice {
     let Workload {
         cursors,
         postings,
@@ -103,43 +184,62 @@ pub(super) fn choose(workload: Workload) -> (Algorithm, String) {
         rarest,
     } = workload;
     if let Some(rarest) = rarest {
-        let why = format!(
-            "all terms are asked for: the {rarest} postings of the rarest are looked up in the other lists, \
-             with {postings} postings in all"
-        );
-        return (Algorithm::Conjunction, why);
+        return Choice {
+            algorithm: Algorithm::Conjunction,
+            reason: Reason::AllTerms { rarest, postings },
+        };
     }
     let (k, documents) = (k as u64, u64::from(documents));
     let is_dense = postings * SPARSE_SHARE >= documents;
     if is_dense && k * 2 >= postings.min(documents) {
-        let why =
-            format!("k = {k} asks for most of the {postings} postings: nothing can be skipped");
-        return (Algorithm::Exhaustive, why);
+        return Choice {
+            algorithm: Algorithm::Exhaustive,
+            reason: Reason::LargeK { k, postings },
+        };
     }
     if is_dense && cursors >= MANY_CURSORS && k * LARGE_K_SHARE >= documents {
-        let why = format!(
-            "{cursors} lists and k = {k} of {documents} documents: little can be skipped, and \
-             bounds would cost more"
-        );
-        return (Algorithm::Exhaustive, why);
+        let reason = Reason::ManyLists {
+            cursors,
+            k,
+            documents,
+        };
+        return Choice {
+            algorithm: Algorithm::Exhaustive,
+            reason,
+        };
     }
-    let why = format!(
-        "{cursors} lists with {postings} postings, k = {k} of {documents} documents: bounds \
-         skip most of them"
-    );
-    (Algorithm::MaxScore, why)
+    let reason = Reason::BoundsSkip {
+        cursors,
+        postings,
+        k,
+        documents,
+    };
+    Choice {
+        algorithm: Algorithm::MaxScore,
+        reason,
+    }
 }
 
 /// As [`choose`], for lists of which some may be cut at ranges.
-pub(super) fn choose_sparse(workload: Workload, is_cut: bool) -> (Algorithm, String) {
+pub(super) fn choose_sparse(workload: Workload, is_cut: bool) -> Choice {
     if !is_cut || workload.rarest.is_some() {
         return choose(workload);
     }
-    let why = format!(
-        "{} lists with {} postings, k = {}: lists cut at ranges of documents have bounds for each",
-        workload.cursors, workload.postings, workload.k
-    );
-    (Algorithm::Ranges, why)
+    let Workload {
+        cursors,
+        postings,
+        k,
+        ..
+    } = workload;
+    let reason = Reason::RangeBounds {
+        cursors,
+        postings,
+        k,
+    };
+    Choice {
+        algorithm: Algorithm::Ranges,
+        reason,
+    }
 }
 
 #[cfg(test)]
@@ -156,7 +256,7 @@ mod tests {
                 documents,
                 rarest: None,
             })
-            .0
+            .algorithm
         };
         // Figures of `benches/README.md`: the cheaper of the two there.
         assert_eq!(choose(120, 406_512, 10, 300_000), Algorithm::MaxScore);

@@ -195,7 +195,7 @@ impl Cursor for RangeCursor<'_> {
         let groups = self.list.groups().iter().zip(0u32..);
         let groups = groups.skip((ranges.start / GROUP_RANGES) as usize);
         let all = self.list.max_impacts();
-        let mut greatest = 0;
+        let mut max = 0;
         for (group, number) in groups {
             let first = number * GROUP_RANGES;
             if first >= ranges.end {
@@ -204,15 +204,15 @@ impl Cursor for RangeCursor<'_> {
             if first >= ranges.start && first + GROUP_RANGES <= ranges.end {
                 let end = group.first() + group.present().count_ones() as usize;
                 let of_group = all.get(group.first()..end).unwrap_or(&[u8::MAX]);
-                greatest = greatest.max(of_group.iter().copied().max().unwrap_or(0));
+                max = max.max(of_group.iter().copied().max().unwrap_or(0));
                 continue;
             }
             let part = first.max(ranges.start)..(first + GROUP_RANGES).min(ranges.end);
             let bounds = part.filter_map(|range| self.list.find(range));
             let bounds = bounds.map(|found| self.list.max_of(found));
-            greatest = greatest.max(bounds.max().unwrap_or(0));
+            max = max.max(bounds.max().unwrap_or(0));
         }
-        self.weight * u32::from(greatest)
+        self.weight * u32::from(max)
     }
 
     fn add_window(&mut self, start: DocId, end: DocId, sums: &mut Window<u32>) {

@@ -1,12 +1,15 @@
 //! Query types: what to search for, and how.
 
+use super::accept::Filter;
 use super::effort::Effort;
 use super::plan::Algorithm;
+use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
-use crate::format::limits::MAX_K;
-use crate::format::{Bm25, FieldKind};
+use crate::executor::CancelToken;
+use crate::format::limits::{MAX_K, MAX_QUERY_TERMS};
+use crate::format::{Bm25, Calibration, FieldKind};
 
-/// Most threads that a query can be given.
+/// The most threads that a query can be given.
 const MAX_THREADS: usize = 1_024;
 
 /// A query on one field.
@@ -28,7 +31,7 @@ pub struct Query {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum QueryKind {
-    Text { text: String },
+    Text(String),
     Sparse(Vec<(String, f32)>),
     SparseNumbered(Vec<(u32, f32)>),
     Dense(Vec<f32>),
@@ -38,7 +41,7 @@ impl QueryKind {
     /// The kind of field that is searched.
     pub fn field(&self) -> FieldKind {
         match self {
-            Self::Text { .. } => FieldKind::Text,
+            Self::Text(_) => FieldKind::Text,
             Self::Sparse(_) | Self::SparseNumbered(_) => FieldKind::Sparse,
             Self::Dense(_) => FieldKind::Dense,
         }
@@ -46,11 +49,10 @@ impl QueryKind {
 }
 
 impl Query {
-    /// Words for a text field, analyzed as its documents were. Documents with any of the words match, unless
-    /// [all are asked for](Self::with_all_terms); a word given twice counts twice.
+    /// Words for a text field, analyzed as its documents were. Documents with any of the words match,
+    /// unless [all are asked for](Self::with_all_terms); a word given twice counts twice.
     pub fn text(field: impl Into<String>, text: impl Into<String>) -> Self {
-        let kind = QueryKind::Text { text: text.into() };
-        Self::new(field.into(), kind)
+        Self::new(field.into(), QueryKind::Text(text.into()))
     }
 
     fn new(field: String, kind: QueryKind) -> Self {
@@ -84,8 +86,8 @@ impl Query {
         Self::new(field.into(), kind)
     }
 
-    /// A vector for a dense field. Every document that has a vector matches, and no approximation is made: all of them are
-    /// scored.
+    /// A vector for a dense field. Every document that has a vector matches, and all of them are
+    /// scored: nothing is approximated.
     ///
     /// ```
     /// use esparsa::{Dense, Document, Index, Query, Schema};
@@ -97,7 +99,7 @@ impl Query {
     /// writer.commit()?;
     ///
     /// let hits = index.snapshot()?.search(&Query::dense("passage", [0.0, 0.0, 1.0]), 10)?;
-    /// assert_eq!((hits[0].id.as_str(), hits[0].score), ("bees", 0.8));
+    /// assert_eq!((hits.ids()?[0].as_str(), hits.scored()[0].1), ("bees", 0.8));
     /// # Ok::<(), esparsa::Error>(())
     /// ```
     pub fn dense(field: impl Into<String>, vector: impl Into<Vec<f32>>) -> Self {
@@ -135,8 +137,7 @@ impl Query {
     /// let query = Query::text("text", "the volcanoes of Sicily");
     /// assert_eq!(snapshot.search(&query, 10)?.len(), 2);
     /// let hits = snapshot.search(&query.with_all_terms(), 10)?;
-    /// assert_eq!(hits.len(), 1);
-    /// assert_eq!(hits[0].id, "etna");
+    /// assert_eq!(hits.ids()?, ["etna"]);
     /// # Ok::<(), esparsa::Error>(())
     /// ```
     #[must_use]
@@ -158,15 +159,17 @@ impl Query {
 ///
 /// let options = SearchOptions::new(10).algorithm(Algorithm::BlockMaxWand);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct SearchOptions {
     pub(super) k: usize,
     pub(super) algorithm: Option<Algorithm>,
     pub(super) recall: f32,
-    /// Set while calibrating: then `recall` does not count.
+    /// Set while calibrating, instead of `recall`.
     pub(super) effort: Option<Effort>,
     pub(super) threads: usize,
     pub(super) part_documents: Option<u32>,
+    pub(super) filter: Option<Filter>,
+    pub(super) cancel: Option<CancelToken>,
 }
 
 impl SearchOptions {
@@ -179,11 +182,13 @@ impl SearchOptions {
             effort: None,
             threads: 1,
             part_documents: None,
+            filter: None,
+            cancel: None,
         }
     }
 
-    /// Uses this algorithm, whatever the planner would choose. A search with a query or a field
-    /// that the algorithm cannot do is refused;
+    /// Uses this algorithm instead of the planner's choice. A search with a query or a field that the
+    /// algorithm cannot search is refused;
     /// [`Snapshot::algorithms`](crate::Snapshot::algorithms) lists those that can.
     #[must_use]
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
@@ -191,44 +196,45 @@ impl SearchOptions {
         self
     }
 
-    /// The share of the exact results that should be found, above 0 and up to 1 (the default: all of them, the search is exact). With
-    /// less, the search of a sparse field leaves out what is expected not to matter, and takes less time.
+    /// The share of the exact results that should be found, above 0 and up to 1. The default is 1:
+    /// the search is exact. With less, the search of a sparse field skips the terms and ranges that
+    /// are expected not to matter, and takes less time.
     ///
-    /// What is left out is chosen by what was measured with queries on the index
-    /// ([`Snapshot::calibrate`](crate::Snapshot::calibrate)), or on generated vectors while nothing
-    /// was; it holds for the mean of many queries like those, and for single ones not at all.
-    /// Scores lack the terms that were left out. Text and dense fields, and queries that ask for
-    /// [all terms](Query::with_all_terms), are searched exactly: with them a recall below 1 is
-    /// refused.
+    /// What is skipped is chosen by measurements with queries on the index
+    /// ([`Snapshot::calibrate`](crate::Snapshot::calibrate)), or on generated vectors if there are
+    /// none. The recall holds for the mean of many queries like those, not for each of them. Scores
+    /// lack the skipped terms. Text and dense fields, and queries that ask for [all
+    /// terms](Query::with_all_terms), are searched exactly: with them a recall below 1 is refused.
     #[must_use]
     pub fn recall(mut self, recall: f32) -> Self {
         self.recall = recall;
         self
     }
 
-    /// Searches with this effort, whatever the recall.
+    /// Searches with this effort instead of a recall.
     pub(super) fn with_effort(mut self, effort: Effort) -> Self {
         self.effort = Some(effort);
         self
     }
 
-    /// Lets one query run on up to `threads` threads (1 unless set, 1,024 at most): its segments, and parts of large ones, are
-    /// searched at the same time. Results are the same, bit for bit; with a [`recall`](Self::recall) below 1, what is
-    /// left out may differ from search to search.
+    /// Lets one query run on up to `threads` threads of the index's
+    /// [executor](crate::IndexOptions::executor) (default 1, at most 1,024): its segments, and parts
+    /// of large ones, are searched at the same time. Results are the same, bit for bit; with a
+    /// [`recall`](Self::recall) below 1, what is skipped may differ from search to search.
     ///
-    /// This makes one heavy query answer sooner; it makes no query cheaper. Threads are started for each query and share
-    /// what they know of the best documents only as they go, so together they do more work than one alone. Who has many
-    /// queries at once is better served by one thread a query, as in
-    /// [`search_batch`](crate::Snapshot::search_batch), where these threads come on top: each of its threads starts so many.
-    /// Queries with few postings run on fewer threads than allowed, or on the caller's alone.
+    /// This reduces the latency of one expensive query, not its cost: threads learn of each other's
+    /// best documents only as they go, so together they do more work than one alone. For many
+    /// queries at once, one thread for each query is better, as in
+    /// [`search_batch`](crate::Snapshot::search_batch); each of its threads runs queries on this
+    /// many threads. Queries with few postings run on fewer threads, or on the caller's alone.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// Cuts segments into parts of so many documents, and uses all threads however few the postings are: for tests,
-    /// whose indexes are small.
+    /// Cuts segments into parts of this many documents, and uses all threads even for few postings:
+    /// for tests, whose indexes are small.
     #[doc(hidden)]
     #[must_use]
     pub fn part_documents(mut self, documents: u32) -> Self {
@@ -236,7 +242,50 @@ impl SearchOptions {
         self
     }
 
-    pub(super) fn check(self) -> Result<()> {
+    /// Returns only documents that these sets have, one set for each segment of the snapshot, in
+    /// order. Statistics, and so scores, are those of all documents.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_filter(mut self, filter: impl Into<std::sync::Arc<[DocSet]>>) -> Self {
+        self.filter = Some(filter.into());
+        self
+    }
+
+    /// Lets another thread stop the search: once the token is cancelled, the search returns
+    /// [`Error::Cancelled`] before it begins the next few thousand documents.
+    ///
+    /// ```
+    /// use esparsa::executor::CancelToken;
+    /// use esparsa::{Document, Error, Index, Query, Schema, SearchOptions, Text};
+    ///
+    /// let schema = Schema::builder().text("text", Text::new().analyzer("english"));
+    /// let index = Index::in_memory(schema.build()?)?;
+    /// let mut writer = index.writer()?;
+    /// writer.add(Document::new("etna").with_text("text", "An active volcano."))?;
+    /// writer.commit()?;
+    ///
+    /// let token = CancelToken::new();
+    /// let options = SearchOptions::new(10).with_cancel(token.clone());
+    /// let (snapshot, query) = (index.snapshot()?, Query::text("text", "volcano"));
+    /// assert_eq!(snapshot.search_with(&query, &options)?.hits.len(), 1);
+    /// token.cancel();
+    /// let stopped = snapshot.search_with(&query, &options);
+    /// assert!(matches!(stopped, Err(Error::Cancelled { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_cancel(mut self, token: CancelToken) -> Self {
+        self.cancel = Some(token);
+        self
+    }
+
+    /// How much of a query on a sparse field is worked on, given the field's calibration.
+    pub(super) fn effort_for(&self, calibration: Option<&Calibration>) -> Effort {
+        self.effort
+            .unwrap_or_else(|| Effort::with_recall(calibration, self.k, self.recall))
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
         if self.k == 0 {
             return Err(Error::invalid("expected k to be at least 1, found 0"));
         }
@@ -260,4 +309,16 @@ impl SearchOptions {
         }
         Ok(())
     }
+}
+
+/// How many of a query's terms are above the limit. Where documents must have all terms none can be
+/// skipped, so that is an error.
+pub(super) fn excess(terms: usize, all_terms: bool) -> Result<u64> {
+    let excess = terms.saturating_sub(MAX_QUERY_TERMS) as u64;
+    if excess > 0 && all_terms {
+        let (found, limit) = (terms as u64, MAX_QUERY_TERMS as u64);
+        let what = "number of distinct terms of a query that asks for all of them";
+        return Err(Error::limit(what, found, limit));
+    }
+    Ok(excess)
 }

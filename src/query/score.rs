@@ -13,7 +13,7 @@ pub(crate) trait Ranked: Copy + PartialOrd + Default + Debug + Send + 'static {
     /// The score with these bits.
     fn from_bits(bits: u32) -> Self;
 
-    /// The greatest score below this one, which is not the default.
+    /// The largest score below this one, which is not the default.
     fn below(self) -> Self;
 
     /// For comparison across fields and for people.
@@ -22,29 +22,31 @@ pub(crate) trait Ranked: Copy + PartialOrd + Default + Debug + Send + 'static {
 
 /// A contribution, a sum of contributions, or a bound of either; never negative.
 pub(crate) trait Score: Ranked {
-    /// The sum; contributions are always added in the query's term order, so rounding is the same
-    /// whatever the algorithm.
+    /// The sum. Contributions are always added in the query's term order, so rounding is the same
+    /// in every algorithm.
     fn plus(self, other: Self) -> Self;
 
     /// The difference, not below zero.
     fn minus(self, other: Self) -> Self;
 
-    /// The greatest sum so far with which a document cannot reach more than `threshold`, when what is
-    /// still to come is bounded by `rest`. `terms` is the number of terms of the query.
+    /// The largest sum so far with which a document cannot exceed `threshold`, when the rest of its
+    /// contributions is bounded by `rest`. `terms` is the number of terms of the query.
     ///
-    /// Bounds are summed in another order than contributions, so for floating point this leaves room for the rounding
-    /// of both sums: n additions err by less than n units in the last place.
+    /// Bounds are summed in another order than contributions, so for floating point this leaves
+    /// room for the rounding of both sums: n additions err by less than n units in the last place.
     fn cut(threshold: Self, rest: Self, terms: usize) -> Self;
 
-    /// Notes the documents (`base` plus the index) of all sums greater than `cut`, in order, and returns how many
-    /// there are. `documents` must be longer than `sums` by [`SLACK`](super::simd::SLACK).
+    /// Writes the documents (`base` plus the index) of all sums above `cut` to `documents`, in
+    /// order, and returns how many there are. `documents` must be longer than `sums` by
+    /// [`SLACK`](super::simd::SLACK).
     fn above(level: Level, sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId])
     -> usize;
 
-    /// Keeps those of `documents` whose sum is greater than `cut`, in order, at the front, and returns how many they are.
+    /// Keeps those of `documents` whose sum is above `cut`, in order, at the front, and returns how
+    /// many they are.
     fn keep(level: Level, sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize;
 
-    fn greater(self, other: Self) -> Self {
+    fn larger(self, other: Self) -> Self {
         if other > self { other } else { self }
     }
 }
@@ -156,7 +158,8 @@ impl Score for u32 {
     }
 }
 
-/// The score of a vector, which may be negative, as a number in the order of scores; the least stands for none.
+/// The score of a vector, which may be negative, as an integer in the order of scores; the smallest
+/// stands for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Similarity(u32);
 

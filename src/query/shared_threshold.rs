@@ -1,26 +1,29 @@
 //! One threshold for all threads of a query.
 //!
-//! Invariant: at least k live documents of the snapshot have the shared score or a greater one. It only rises, and no
-//! document of a lower score is among the best k. No document is met by two threads, so it is the greater of
+//! Invariant: at least k accepted documents of the snapshot have the shared score or a higher one.
+//! It only rises, and no document with a lower score is among the best k. No document is scored by
+//! two threads, so the shared score is the larger of
 //!
-//! - the greatest k-th score that any thread has;
-//! - with n threads, the least of their scores at rank k/n, rounded up: all of them together have k documents that reach it.
-//!   Where good documents are spread evenly over the threads this is nearly the k-th score of all.
+//! - the highest k-th score of any thread;
+//! - with n threads, the minimum of their scores at rank k/n, rounded up: together they have k
+//!   documents that reach it. Where good documents are spread evenly over the threads, this is
+//!   nearly the k-th score of all.
 //!
 //! Which documents may be dropped follows from the invariant:
 //!
-//! - By its own threshold a thread drops documents of that very score too, as it does when it is alone: it goes through
-//!   documents in rising order, so those that it keeps have lower addresses, and ties go to the lower address. (Ranges are
-//!   not visited in that order, so there a document of the threshold's score is kept by whoever visits it.)
-//! - By the shared threshold only documents of a *lower* score may be dropped: what other threads keep may have
-//!   higher addresses. Algorithms drop what does not exceed a threshold, so they are given the number just
-//!   [`below`](Score::below) the shared one.
+//! - By its own threshold a thread drops documents with that very score too, as it does on its own:
+//!   it goes through documents in ascending order, so those that it keeps have lower addresses, and
+//!   ties go to the lower address. (Ranges are not visited in that order, so there a document with
+//!   the threshold's score is kept by the thread that visits it.)
+//! - By the shared threshold only documents with a *lower* score may be dropped: those that other
+//!   threads keep may have higher addresses. Algorithms drop what does not exceed a threshold, so
+//!   they are given the score just [`below`](Score::below) the shared one.
 //!
-//! A document among the best k is thus dropped by no thread, and is in the top k of the one that met it: the best k of
-//! what all threads keep are the best k, bit for bit, whatever the interleaving.
+//! So no thread drops a document that is among the best k, and the best k of what all threads keep
+//! are the best k, bit for bit, in any interleaving.
 //!
-//! The numbers alone are the message, and what they say stays true: no order with other memory is needed, and a thread that
-//! reads an old one skips less.
+//! Relaxed atomics are enough: no other memory depends on the values, and each stays a valid bound.
+//! A thread that reads an old one only skips less.
 
 use std::collections::BinaryHeap;
 use std::marker::PhantomData;
@@ -30,9 +33,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::score::Ranked;
 use super::top_k::Scored;
 
-/// A score that a number of documents reach. Of many documents, what they reach is looked up so many times while as many as
-/// are kept come.
-const LOOKS: usize = 4;
+/// When many documents are gathered, the score at the thread's share of k is computed this many
+/// times for each k documents that come.
+const UPDATES_PER_K: usize = 4;
 
 /// What the threads of a query share.
 pub(super) struct SharedThreshold<S> {
@@ -53,7 +56,7 @@ fn bits_of<S: Ranked>(score: Option<S>) -> u32 {
 }
 
 impl<S: Ranked> SharedThreshold<S> {
-    /// For so many threads, which have no documents yet.
+    /// For this number of threads, which have no documents yet.
     pub fn new(threads: usize) -> Self {
         Self {
             bits: AtomicU32::new(0),
@@ -62,21 +65,21 @@ impl<S: Ranked> SharedThreshold<S> {
         }
     }
 
-    /// Tells the other threads the k-th score of this one and the one at its share of k, and returns what documents must exceed
-    /// for all of them together; `None` while every document may be kept.
+    /// Publishes this thread's k-th score and its score at its share of k, and returns what
+    /// documents must exceed for all threads together; `None` while every document may be kept.
     #[inline]
     fn exchange(&self, thread: usize, own: Option<S>, share: Option<S>) -> Option<S> {
         let mut best = self.bits.load(Ordering::Relaxed);
-        let known = bits_of(own).max(self.least_share(thread, bits_of(share)));
+        let known = bits_of(own).max(self.min_share(thread, bits_of(share)));
         if known > best {
             best = known.max(self.bits.fetch_max(known, Ordering::Relaxed));
         }
         (best > 0).then(|| S::from_bits(best).below())
     }
 
-    /// The least of the shares when this thread's has risen; else 0.
+    /// The minimum of the shares when this thread's has risen; else 0.
     #[inline]
-    fn least_share(&self, thread: usize, share: u32) -> u32 {
+    fn min_share(&self, thread: usize, share: u32) -> u32 {
         match self.shares.get(thread) {
             Some(slot) if share > slot.0.load(Ordering::Relaxed) => {
                 slot.0.store(share, Ordering::Relaxed);
@@ -89,17 +92,17 @@ impl<S: Ranked> SharedThreshold<S> {
     }
 }
 
-/// One thread's part in a shared threshold.
+/// One thread's view of a shared threshold.
 pub(super) struct Sharing<S> {
     shared: Arc<SharedThreshold<S>>,
     thread: usize,
     /// This thread's share of k.
     rank: usize,
-    /// The score of so many documents or more.
+    /// A score that this many of the thread's documents reach.
     reached: Option<S>,
     /// The best documents, as many as the rank, when they are kept one by one.
     best: BinaryHeap<Scored<S>>,
-    /// Documents that came since the last look at many.
+    /// Documents that came since `reached` was computed.
     since: usize,
     step: usize,
 }
@@ -115,11 +118,11 @@ impl<S: Ranked> Sharing<S> {
             reached: None,
             best: BinaryHeap::new(),
             since: 0,
-            step: rank.max(k / LOOKS),
+            step: rank.max(k / UPDATES_PER_K),
         }
     }
 
-    /// Notes a document that is kept, where few are.
+    /// Counts a document that is kept in a heap.
     pub fn note(&mut self, kept: Scored<S>) {
         if self.best.len() < self.rank {
             self.best.push(kept);
@@ -133,7 +136,7 @@ impl<S: Ranked> Sharing<S> {
         }
     }
 
-    /// Notes that one more document was gathered, where many are, and may look at them all.
+    /// Counts a document that was gathered, and recomputes `reached` now and then.
     pub fn note_one_of(&mut self, gathered: &mut [Scored<S>]) {
         self.since += 1;
         if self.since >= self.step && gathered.len() >= self.rank {
@@ -143,7 +146,7 @@ impl<S: Ranked> Sharing<S> {
         }
     }
 
-    /// Tells the others, with the k-th score of this thread, and returns what documents must exceed.
+    /// Publishes this thread's scores, and returns what documents must exceed.
     #[inline]
     pub fn exchange(&self, own: Option<S>) -> Option<S> {
         self.shared.exchange(self.thread, own, self.reached)
@@ -157,23 +160,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_greatest_of_all_is_heard_and_never_falls(scores in prop::collection::vec(0u32..50, 1..40)) {
+        fn the_maximum_of_all_is_shared_and_never_falls(scores in prop::collection::vec(0u32..50, 1..40)) {
             let (whole, real) = (SharedThreshold::<u32>::new(2), SharedThreshold::<f32>::new(2));
-            let mut greatest = 0;
+            let mut max = 0;
             for score in scores {
-                greatest = greatest.max(score);
+                max = max.max(score);
                 let must_exceed = whole.exchange(0, Some(score), None);
-                prop_assert_eq!(must_exceed, greatest.checked_sub(1));
+                prop_assert_eq!(must_exceed, max.checked_sub(1));
                 prop_assert_eq!(whole.exchange(1, None, None), must_exceed);
 
                 let real = real.exchange(1, Some(score as f32 / 8.0), None);
-                let expected = (greatest > 0).then(|| (greatest as f32 / 8.0).next_down());
+                let expected = (max > 0).then(|| (max as f32 / 8.0).next_down());
                 prop_assert_eq!(real, expected);
             }
         }
 
         #[test]
-        fn a_score_that_equals_the_shared_one_exceeds_what_is_heard(score in 0f32..1e6) {
+        fn a_score_that_equals_the_shared_one_exceeds_what_is_shared(score in 0f32..1e6) {
             let shared = SharedThreshold::new(4);
             let must_exceed = shared.exchange(0, Some(score), None);
             prop_assert!(must_exceed.is_none_or(|below| score > below));
@@ -185,17 +188,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_heard_before_a_thread_has_k_documents() {
+    fn nothing_is_shared_before_a_thread_has_k_documents() {
         let shared = SharedThreshold::<f32>::new(4);
         assert_eq!(shared.exchange(0, None, None), None);
         assert_eq!(shared.exchange(0, Some(0.0), Some(0.0)), None);
         assert_eq!(shared.exchange(0, Some(-0.0), None), None);
-        let least = f32::from_bits(1);
-        assert_eq!(shared.exchange(0, Some(least), None), Some(0.0));
+        let smallest = f32::from_bits(1);
+        assert_eq!(shared.exchange(0, Some(smallest), None), Some(0.0));
     }
 
     #[test]
-    fn of_many_threads_the_greatest_score_stays() {
+    fn of_many_threads_the_highest_score_stays() {
         let shared = SharedThreshold::<u32>::new(4);
         std::thread::scope(|scope| {
             for thread in 0..4u32 {
@@ -204,9 +207,11 @@ mod tests {
                     let mut last = None;
                     for step in 1..2_000 {
                         let own = Some(step * 4 + thread);
-                        let heard = shared.exchange(thread as usize, own, own);
-                        assert!(heard >= last && heard >= Some(step * 4 + thread - 1));
-                        last = heard;
+                        let shared_score = shared.exchange(thread as usize, own, own);
+                        assert!(
+                            shared_score >= last && shared_score >= Some(step * 4 + thread - 1)
+                        );
+                        last = shared_score;
                     }
                 });
             }

@@ -14,9 +14,9 @@ use crate::format::limits::MAX_TIERS;
 /// impacts of eight bits keep.
 const MAX_WEIGHT: u32 = 4_095;
 /// The max integer weight otherwise, as long as the smallest exponent keeps [`MIN_FINE`] for the
-/// weightiest term.
+/// term with the highest weight.
 const MAX_MIXED_WEIGHT: u32 = i16::MAX as u32;
-/// What the weightiest term should have at its smallest exponent.
+/// What the term with the highest weight should have at its smallest exponent.
 const MIN_FINE: u32 = 4;
 
 /// A term's weight in the query, as it was given, and the exponents of its impacts.

@@ -1,8 +1,8 @@
 //! BM25 contributions of a term's postings.
 //!
-//! The contribution is weight - weight / (1 + tf · norm), and in this form every rounding keeps the order: it
-//! never falls when tf rises or the length falls. So the contribution of a bound is never below that of a
-//! posting that it dominates, to the last bit.
+//! The contribution is computed as weight - weight / (1 + tf · norm). In this form rounding is
+//! monotone: the result never falls when tf rises or the length falls. So the contribution of a
+//! bound is never below that of a posting that it dominates, to the last bit.
 
 use super::cursor::{BlockCursor, Collected, Cursor, Matches};
 use super::simd::{Bm25Term, Contributions, Level};
@@ -13,7 +13,7 @@ use crate::format::bounds::{Bound, UNBOUNDED_FREQUENCY};
 use crate::format::text_postings::{TextBlockEntry, TextList};
 use crate::format::{DocId, NO_MORE_DOCUMENTS};
 
-/// A list with a posting for one document in so many is dense.
+/// A list with a posting for one document in this many is dense.
 const DENSE_SHARE: u32 = 4;
 
 fn is_dense(list: &TextList<'_>) -> bool {
@@ -50,9 +50,10 @@ pub(super) struct TextCursor<'a> {
     term: usize,
     parts: Bm25Term<'a>,
     bound: f32,
-    /// Whether a window has so many blocks that the best of their bounds is hardly better than the list's.
+    /// True when a window has so many blocks that the maximum of their bounds is hardly lower than
+    /// the bound of the list.
     is_dense: bool,
-    /// Bound of the block that was asked for last, and which it was.
+    /// The block whose bound was computed last, and the bound.
     block_bound: (usize, f32),
 }
 

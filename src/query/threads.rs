@@ -1,34 +1,35 @@
 //! One query on several threads.
 //!
-//! The work is cut into tasks: segments, and parts of those that have many of the query's postings. Threads take tasks in
-//! their order from one counter; each keeps its own best documents, and they share a threshold (`shared_threshold`). In
-//! the end the best of what all have kept are taken.
+//! The work is cut into tasks: segments, and parts of those that have many of the query's postings.
+//! The threads of the index's executor take tasks in their order from one counter; each keeps its
+//! own best documents, and they share a threshold (`shared_threshold`). In the end the best of what
+//! all have kept are taken.
 //!
-//! Invariant: tasks are in the order of segments, and where an algorithm goes through documents in order, its parts are in
-//! document order too. So every thread meets documents as it would alone, with gaps.
+//! Invariant: tasks are in the order of segments, and where an algorithm goes through documents in
+//! order, its parts are in document order too. So every thread meets documents as it would alone,
+//! with gaps.
 
-use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{Builder, scope};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::leaf::{Found, Leaf, SearchContext};
 use super::part::{Part, UNIT_DOCUMENTS};
 use super::plan::Algorithm;
 use super::request::SearchOptions;
-use super::search::SearchStatistics;
-use super::segment_search::{Found, Searched};
+use super::result::SearchStatistics;
+use super::score::Ranked;
 use super::shared_threshold::SharedThreshold;
-use super::top_k::TopK;
 use crate::error::{Error, Result};
 
-/// Postings that are worth a thread: starting one takes 20 to 50 µs, in which one thread gets through about half as many.
+/// Postings that are worth a thread: starting one takes 20 to 50 µs, in which one thread gets through
+/// about half of these.
 const POSTINGS_PER_THREAD: u64 = 100_000;
 
 /// A part of a segment to be searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Task {
     /// Place of the segment in the snapshot.
-    place: usize,
+    ordinal: usize,
     part: Part,
 }
 
@@ -40,8 +41,9 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Cuts the work into tasks; `None` when one thread is enough. `segments` are the snapshot's: documents of each, and
-    /// postings of the query's terms there. `parts_per_thread` is as in [`Searched`].
+    /// Cuts the work into tasks; `None` when one thread is enough. `segments` are the snapshot's:
+    /// documents of each, and postings of the query's terms there. `parts_per_thread` is as in
+    /// [`Leaf`].
     pub fn new(
         options: &SearchOptions,
         parts_per_thread: u64,
@@ -58,10 +60,10 @@ impl Plan {
         }
         let postings_per_part = postings.div_ceil(threads as u64 * parts_per_thread).max(1);
         let mut tasks = Vec::new();
-        for (place, (documents, postings)) in segments.iter().enumerate() {
+        for (ordinal, (documents, postings)) in segments.iter().enumerate() {
             if *postings > 0 {
                 let parts = parts(options, *documents, postings.div_ceil(postings_per_part));
-                tasks.extend(parts.map(|part| Task { place, part }));
+                tasks.extend(parts.map(|part| Task { ordinal, part }));
             }
         }
         let threads = threads.min(tasks.len());
@@ -69,12 +71,12 @@ impl Plan {
     }
 }
 
-/// The parts of a segment, about so many.
+/// The parts of a segment, about `count` of them.
 fn parts(options: &SearchOptions, documents: u32, count: u64) -> impl Iterator<Item = Part> {
     let unit = options.part_documents.unwrap_or(UNIT_DOCUMENTS);
     let units = documents.div_ceil(unit).max(1);
     let count = match (options.algorithm, options.part_documents) {
-        // They skip from document to document, and have no place to stop.
+        // They skip from document to document and cannot stop at the end of a part.
         (Some(Algorithm::Wand | Algorithm::BlockMaxWand), _) => 1,
         (_, Some(_)) => units,
         (_, None) => u32::try_from(count).unwrap_or(u32::MAX).min(units),
@@ -91,31 +93,33 @@ struct Work<S> {
     failure: Option<(usize, Error)>,
 }
 
-/// Searches all segments as planned; `found` is empty and has the best documents then.
-pub(super) fn search<Q: Searched>(
-    query: &Q,
+/// Searches all segments as planned; `found` is empty before and has the best documents afterwards.
+pub(super) fn search<L: Leaf>(
+    leaf: &L,
     plan: &Plan,
-    documents: u64,
-    found: &mut Found<Q::Score>,
+    context: &SearchContext<'_>,
+    found: &mut Found<L::Score>,
 ) -> Result<()> {
-    let lists = open_all(query, plan)?;
+    let lists = open_all(leaf, plan)?;
     let shared = Arc::new(SharedThreshold::new(plan.threads));
     let next = AtomicUsize::new(0);
-    let k = found.top.k();
     let work = |thread: usize| {
         let mut work = Work {
-            found: Found::with(TopK::new(k, documents).share(Arc::clone(&shared), thread)),
+            found: Found::with(context.top_k().share(Arc::clone(&shared), thread)),
             statistics: Vec::new(),
             failure: None,
         };
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some((Task { place, part }, lists)) = plan.tasks.get(number).zip(lists.get(number))
+            let Some((Task { ordinal, part }, lists)) =
+                plan.tasks.get(number).zip(lists.get(number))
             else {
                 return work;
             };
-            if let Err(error) = query.search(lists, *place, *part, &mut work.found) {
-                // Tasks before this one are taken already and will be done, so the first error is the same every time.
+            let task = context.task(*ordinal, *part);
+            if let Err(error) = work.found.search(leaf, lists, &task) {
+                // Tasks before this one were taken already and will be done, so the first error is
+                // the same every time.
                 next.fetch_max(plan.tasks.len(), Ordering::Relaxed);
                 work.failure = Some((number, error));
                 return work;
@@ -124,37 +128,31 @@ pub(super) fn search<Q: Searched>(
             work.statistics.push((number, statistics));
         }
     };
-    let works: Vec<Work<Q::Score>> = scope(|scope| {
-        // What cannot be started is done by the others.
-        let start = |thread| {
-            let run = move || work(thread);
-            Builder::new().spawn_scoped(scope, run).ok()
-        };
-        let started: Vec<_> = (1..plan.threads).map_while(start).collect();
-        let own = work(0);
-        let others = started.into_iter().map(|thread| match thread.join() {
-            Ok(work) => work,
-            Err(panic) => resume_unwind(panic),
-        });
-        std::iter::once(own).chain(others).collect()
+    let works: Vec<_> = (0..plan.threads).map(|_| OnceLock::new()).collect();
+    context.snapshot.executor().run(plan.threads, &|thread| {
+        if let Some(slot) = works.get(thread) {
+            slot.get_or_init(|| Mutex::new(work(thread)));
+        }
     });
+    let works = works.into_iter().filter_map(OnceLock::into_inner);
+    let works = works.map(|work| work.into_inner().unwrap_or_else(PoisonError::into_inner));
     merge(works, found)
 }
 
 /// The lists of each task's segment, opened once a segment.
-fn open_all<Q: Searched>(query: &Q, plan: &Plan) -> Result<Vec<Arc<Q::Lists>>> {
-    let mut lists: Vec<Arc<Q::Lists>> = Vec::with_capacity(plan.tasks.len());
+fn open_all<L: Leaf>(leaf: &L, plan: &Plan) -> Result<Vec<Arc<L::Lists>>> {
+    let mut lists: Vec<Arc<L::Lists>> = Vec::with_capacity(plan.tasks.len());
     for task in &plan.tasks {
         let opened = match lists.last() {
             Some(last) if !task.part.is_first() => Arc::clone(last),
-            _ => Arc::new(query.open(task.place)?),
+            _ => Arc::new(leaf.open(task.ordinal)?),
         };
         lists.push(opened);
     }
     Ok(lists)
 }
 
-fn merge<S: super::score::Ranked>(works: Vec<Work<S>>, found: &mut Found<S>) -> Result<()> {
+fn merge<S: Ranked>(works: impl Iterator<Item = Work<S>>, found: &mut Found<S>) -> Result<()> {
     let mut statistics = Vec::new();
     let mut first_failure: Option<(usize, Error)> = None;
     for work in works {
@@ -183,24 +181,26 @@ fn merge<S: super::score::Ranked>(works: Vec<Work<S>>, found: &mut Found<S>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::DocAddress;
+    use crate::index::{DocAddress, Snapshot};
+    use crate::query::leaf::SegmentTask;
+    use crate::{Document, Index, MergePolicy, Schema, WriterOptions};
 
     /// Documents of every segment.
     const DOCUMENTS: u32 = 100;
     const SEGMENTS: usize = 3;
 
-    /// Offers every document, with scores of which many are equal, and has trouble at some.
+    /// Offers every document, with scores of which many are equal, and fails at some.
     #[derive(Default)]
     struct Fake {
         fails_at: Vec<(usize, u32)>,
         panics_at: Option<(usize, u32)>,
     }
 
-    fn score(place: usize, document: u32) -> u32 {
-        (place as u32 * 31 + document * 17) % 13
+    fn score(ordinal: usize, document: u32) -> u32 {
+        (ordinal as u32 * 31 + document * 17) % 13
     }
 
-    impl Searched for Fake {
+    impl Leaf for Fake {
         type Score = u32;
         type Lists = usize;
 
@@ -212,35 +212,52 @@ mod tests {
             u64::from(DOCUMENTS)
         }
 
-        fn open(&self, place: usize) -> Result<usize> {
-            Ok(place)
+        fn open(&self, ordinal: usize) -> Result<usize> {
+            Ok(ordinal)
         }
 
         fn search(
             &self,
             lists: &usize,
-            place: usize,
-            part: Part,
+            task: &SegmentTask<'_>,
             found: &mut Found<u32>,
         ) -> Result<()> {
-            assert_eq!(*lists, place);
-            found.top.enter(place as u32);
-            for document in part.stretch(DOCUMENTS) {
-                if self.fails_at.contains(&(place, document)) {
-                    return Err(Error::invalid(format!("failed at {place}, {document}")));
+            let ordinal = task.ordinal;
+            assert_eq!(*lists, ordinal);
+            for document in task.doc_range() {
+                if self.fails_at.contains(&(ordinal, document)) {
+                    return Err(Error::invalid(format!("failed at {ordinal}, {document}")));
                 }
-                assert_ne!(self.panics_at, Some((place, document)), "met by a thread");
+                assert_ne!(self.panics_at, Some((ordinal, document)), "met by a thread");
                 found.top.exchange();
-                let score = score(place, document);
-                if found.top.threshold().is_none_or(|least| score > least) {
+                let score = score(ordinal, document);
+                if found.top.threshold().is_none_or(|min| score > min) {
                     found.top.offer(document, score);
                 }
                 std::thread::yield_now();
             }
-            found.statistics.postings += u64::from(part.is_first());
+            found.statistics.postings += u64::from(task.part.is_first());
             found.statistics.postings_scored += 1;
             Ok(())
         }
+    }
+
+    fn snapshot() -> Snapshot {
+        let index = Index::in_memory(Schema::builder().build().unwrap()).unwrap();
+        let options = WriterOptions {
+            merge_policy: MergePolicy::never(),
+            ..WriterOptions::default()
+        };
+        let mut writer = index.writer_with(options).unwrap();
+        for segment in 0..SEGMENTS {
+            for document in 0..DOCUMENTS {
+                writer
+                    .add(Document::new(format!("{segment}-{document}")))
+                    .unwrap();
+            }
+            writer.commit().unwrap();
+        }
+        index.snapshot().unwrap()
     }
 
     fn plan(threads: usize, part_documents: u32) -> Plan {
@@ -251,22 +268,23 @@ mod tests {
     }
 
     fn run(fake: &Fake, k: usize, plan: &Plan) -> Result<Found<u32>> {
-        let documents = SEGMENTS as u64 * u64::from(DOCUMENTS);
-        let mut found = Found::with(TopK::new(k, documents));
-        search(fake, plan, documents, &mut found)?;
+        let (snapshot, options) = (snapshot(), SearchOptions::new(k));
+        let context = SearchContext::new(&snapshot, &options).unwrap();
+        let mut found = Found::with(context.top_k());
+        search(fake, plan, &context, &mut found)?;
         Ok(found)
     }
 
     #[test]
     fn the_best_of_all_threads_are_the_best() {
-        let all = (0..SEGMENTS).flat_map(|place| (0..DOCUMENTS).map(move |d| (place, d)));
+        let all = (0..SEGMENTS).flat_map(|ordinal| (0..DOCUMENTS).map(move |d| (ordinal, d)));
         let mut best: Vec<_> = all.collect();
-        best.sort_by_key(|(place, document)| std::cmp::Reverse(score(*place, *document)));
+        best.sort_by_key(|(ordinal, document)| std::cmp::Reverse(score(*ordinal, *document)));
         for (k, threads, part) in [(1, 2, 30), (7, 3, 7), (80, 2, 1), (80, 4, 33), (500, 3, 50)] {
             let found = run(&Fake::default(), k, &plan(threads, part)).unwrap();
             let addresses = found.top.into_sorted().into_iter().map(|hit| hit.address);
-            let expected = best.iter().take(k).map(|(place, document)| DocAddress {
-                segment: *place as u32,
+            let expected = best.iter().take(k).map(|(ordinal, document)| DocAddress {
+                segment: *ordinal as u32,
                 document: *document,
             });
             assert!(addresses.eq(expected), "k = {k}, {threads} threads");
@@ -316,7 +334,7 @@ mod tests {
         assert_eq!(threads(&eight, &[(large, 1 << 40)]), 8);
         assert_eq!(threads(&SearchOptions::new(10), &[(large, 1 << 40)]), 1);
         // No more than there are tasks.
-        let wand = eight.algorithm(Algorithm::Wand);
+        let wand = eight.clone().algorithm(Algorithm::Wand);
         assert_eq!(threads(&wand, &[(large, 1 << 40), (9, 1), (9, 0)]), 2);
         assert_eq!(threads(&eight, &[(UNIT_DOCUMENTS * 5, 1 << 40)]), 5);
     }
@@ -331,8 +349,13 @@ mod tests {
             (1_000_000, 100_000),
         ];
         let plan = Plan::new(&options, 4, &segments).unwrap();
-        let parts_of = |place| plan.tasks.iter().filter(|task| task.place == place).count();
+        let parts_of = |ordinal| {
+            plan.tasks
+                .iter()
+                .filter(|task| task.ordinal == ordinal)
+                .count()
+        };
         assert_eq!([0, 1, 2, 3].map(parts_of), [7, 0, 1, 1]);
-        assert!(plan.tasks.is_sorted_by_key(|task| task.place));
+        assert!(plan.tasks.is_sorted_by_key(|task| task.ordinal));
     }
 }

@@ -97,17 +97,17 @@ impl Cursor for TierCursor<'_> {
 
     #[inline]
     fn add_window(&mut self, start: DocId, end: DocId, sums: &mut Window<u32>) {
-        let (weight, greatest) = (self.weight, self.max_impact);
+        let (weight, max) = (self.weight, self.max_impact);
         self.blocks.for_window(start, end, |documents, values| {
             for (document, value) in documents.iter().zip(values) {
-                sums.add(*document, weight * greatest.saturating_sub(*value));
+                sums.add(*document, weight * max.saturating_sub(*value));
             }
         });
     }
 
     #[inline]
     fn find(&mut self, documents: &[DocId], matches: &mut Matches<u32>) {
-        let (weight, greatest) = (self.weight, self.max_impact);
+        let (weight, max) = (self.weight, self.max_impact);
         self.blocks.for_documents(documents, |found, before| {
             matches
                 .places
@@ -115,7 +115,7 @@ impl Cursor for TierCursor<'_> {
             let impacts = found
                 .values()
                 .iter()
-                .map(|value| greatest.saturating_sub(*value));
+                .map(|value| max.saturating_sub(*value));
             matches
                 .contributions
                 .extend(impacts.map(|impact| weight * impact));

@@ -19,7 +19,8 @@ pub(super) struct Scored<S> {
 impl<S: Ranked> Eq for Scored<S> {}
 
 impl<S: Ranked> Scored<S> {
-    /// Greater for a worse document: one number, so that comparing takes no branch that cannot be foretold.
+    /// Larger for a worse document: one number, so that comparing is branch-free. A branch would be
+    /// mispredicted half of the time.
     #[inline]
     fn badness(&self) -> u128 {
         let score = u128::from(!self.score.to_bits()) << 64;
@@ -46,22 +47,24 @@ impl<S: Ranked> PartialOrd for Scored<S> {
     }
 }
 
-/// From so many documents on, those kept are not a heap.
-const MANY: usize = 64;
-/// Of many documents, so many more than k are gathered, as a share of k, before the worst are thrown away.
+/// From this k on, documents are gathered in a vector instead of a heap.
+const GATHER_FROM_K: usize = 64;
+/// This many documents more than k are gathered before the worst are dropped, as a divisor of k.
 const GATHERED_SHARE: usize = 2;
 
-/// Keeps the best `k` of the documents offered, in whatever order they come.
+/// Keeps the best `k` of the documents offered, in any order.
 ///
-/// A few are a heap, whose worst is known at any time. For many, moving every one through a heap costs more than a threshold
-/// that lags behind: they are gathered, and from time to time all but the best k are thrown away.
+/// For a small k they are a heap, whose worst document is known at any time. For a large k, moving
+/// every document through a heap costs more than a threshold that lags behind: documents are
+/// gathered, and from time to time all but the best k are dropped.
 pub(super) struct TopK<S> {
     k: usize,
     segment: u32,
     kept: Kept<S>,
-    /// When the query runs on several threads: what they share, and what was heard of it last.
+    /// The threshold shared with the other threads of the query, and its value at the last
+    /// exchange.
     sharing: Option<Sharing<S>>,
-    heard: Option<S>,
+    foreign: Option<S>,
 }
 
 enum Kept<S> {
@@ -73,14 +76,14 @@ enum Kept<S> {
 }
 
 impl<S: Ranked> TopK<S> {
-    /// Keeps `k` of at most `documents` documents.
+    /// Keeps `k` of at max `documents` documents.
     pub fn new(k: usize, documents: u64) -> Self {
-        let most = usize::try_from(documents).unwrap_or(usize::MAX);
-        let kept = if k < MANY {
-            Kept::Heap(BinaryHeap::with_capacity(k.min(most) + 1))
+        let max = usize::try_from(documents).unwrap_or(usize::MAX);
+        let kept = if k < GATHER_FROM_K {
+            Kept::Heap(BinaryHeap::with_capacity(k.min(max) + 1))
         } else {
             Kept::Gathered {
-                documents: Vec::with_capacity(k.min(most) + k.min(most) / GATHERED_SHARE),
+                documents: Vec::with_capacity(k.min(max) + k.min(max) / GATHERED_SHARE),
                 threshold: None,
             }
         };
@@ -89,7 +92,7 @@ impl<S: Ranked> TopK<S> {
             segment: 0,
             kept,
             sharing: None,
-            heard: None,
+            foreign: None,
         }
     }
 
@@ -99,11 +102,12 @@ impl<S: Ranked> TopK<S> {
         self
     }
 
-    /// Tells the other threads this one's threshold, and hears theirs; nothing when there are none.
+    /// Shares the threshold with the other threads and reads theirs; does nothing on a single
+    /// thread.
     #[inline]
     pub fn exchange(&mut self) {
         if let Some(sharing) = &self.sharing {
-            self.heard = sharing.exchange(self.own_threshold());
+            self.foreign = sharing.exchange(self.own_threshold());
         }
     }
 
@@ -117,12 +121,17 @@ impl<S: Ranked> TopK<S> {
         self.k
     }
 
-    /// A document must exceed this score to be kept, or reach it if its address is lower than those kept; `None` while every
-    /// document is. What other threads keep counts as of the last [`exchange`](Self::exchange).
+    /// A document must exceed this score to be kept, or reach it if its address is lower than those
+    /// kept; `None` while every document is kept. The threshold of other threads counts as of the
+    /// last [`exchange`](Self::exchange).
     #[inline]
     pub fn threshold(&self) -> Option<S> {
         let own = self.own_threshold();
-        if self.heard > own { self.heard } else { own }
+        if self.foreign > own {
+            self.foreign
+        } else {
+            own
+        }
     }
 
     /// The same for the documents kept here.
@@ -135,7 +144,7 @@ impl<S: Ranked> TopK<S> {
         }
     }
 
-    /// Keeps the document if it is good enough.
+    /// Keeps the document if it is among the best k so far.
     #[inline]
     pub fn offer(&mut self, document: DocId, score: S) {
         let address = DocAddress {
@@ -209,7 +218,8 @@ impl<S: Ranked> TopK<S> {
     }
 }
 
-/// Drops all but the best `k` of at least as many documents, and returns the score of the worst of them.
+/// Drops all but the best `k` of the documents, of which there are at least `k`, and returns the
+/// score of the worst one kept.
 fn keep_best<S: Ranked>(documents: &mut Vec<Scored<S>>, k: usize) -> S {
     let (_, worst, _) = documents.select_nth_unstable(k - 1);
     let score = worst.score;

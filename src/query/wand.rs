@@ -1,29 +1,60 @@
-//! WAND: document at a time, skipping to the first document whose bounds reach the threshold.
+//! WAND: document at a time, skipping to the first document whose bounds exceed the threshold.
 //!
 //! Broder, Carmel, Herscovici, Soffer and Zien, "Efficient query evaluation using a two-level
 //! retrieval process", CIKM 2003.
 //!
-//! Invariant: cursors are looked at in the order of their documents. The *pivot* is the first document
-//! at which the sum of the bounds of all cursors up to it can exceed the threshold: no document before
-//! it can be kept, because the only cursors that may still have it are those whose bounds do not
-//! suffice.
+//! Invariant: cursors are sorted by their documents. The *pivot* is the first document at which the
+//! sum of the bounds of all cursors up to it exceeds the threshold. No document before it can be
+//! kept: only cursors whose bounds do not suffice may still have it.
+//!
+//! The planner never picks it: MaxScore was faster on every workload that was measured
+//! (`benches/README.md`). It is a baseline, for
+//! [`SearchOptions::algorithm`](crate::SearchOptions::algorithm).
 
 use super::cursor::Cursor;
+use super::leaf::SegmentTask;
 use super::score::Score;
 use super::top_k::TopK;
+use crate::error::Result;
 use crate::format::{DocId, NO_MORE_DOCUMENTS};
 
-/// Offers every live document that can exceed the threshold.
+/// Documents between two checks for cancellation.
+const CHECK_EVERY: u32 = 4_096;
+
+/// Checks for cancellation once for each window of documents.
+pub(super) struct CancelCheck {
+    next: DocId,
+}
+
+impl CancelCheck {
+    pub fn new() -> Self {
+        Self { next: 0 }
+    }
+
+    /// Fails when the search was cancelled; `document` never falls.
+    #[inline]
+    pub fn at(&mut self, document: DocId, task: &SegmentTask<'_>) -> Result<()> {
+        if document < self.next {
+            return Ok(());
+        }
+        self.next = document.saturating_add(CHECK_EVERY);
+        task.check_cancelled()
+    }
+}
+
+/// Offers every accepted document of the segment that can exceed the threshold.
 pub(super) fn search<C: Cursor>(
     cursors: &mut [C],
-    is_live: impl Fn(DocId) -> bool,
+    task: &SegmentTask<'_>,
     top: &mut TopK<C::Score>,
-) {
+) -> Result<()> {
+    let mut cancelled = CancelCheck::new();
     let mut order = DocumentOrder::new(cursors);
     while let Some(pivot) = order.pivot(cursors, top.threshold()) {
+        cancelled.at(pivot.document, task)?;
         if order.first_document(cursors) == pivot.document {
             let sum = score_document(cursors, pivot.document);
-            if is_live(pivot.document) {
+            if task.accept.contains(pivot.document) {
                 top.offer(pivot.document, sum);
             }
         } else {
@@ -32,6 +63,7 @@ pub(super) fn search<C: Cursor>(
         order.sort(cursors);
         top.exchange();
     }
+    Ok(())
 }
 
 /// Sums the contributions of a document in the query's term order, and moves its cursors on.
@@ -57,7 +89,7 @@ pub(super) struct Pivot {
 /// The cursors in the order of their documents.
 pub(super) struct DocumentOrder<S> {
     order: Vec<usize>,
-    /// The greatest bound counted for each term; tiers of a term share no document.
+    /// The largest bound counted for each term; tiers of a term share no document.
     counted: Vec<S>,
     terms: usize,
 }

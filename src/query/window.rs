@@ -1,4 +1,4 @@
-//! One sum for each document of a window.
+//! One accumulator for each document of a window of documents.
 
 use std::ops::Range;
 
@@ -55,13 +55,14 @@ impl<S: Score> Window<S> {
         self.sums[(document - self.start) as usize]
     }
 
-    /// Notes the documents of all sums greater than `cut`, which is not negative, in order, and returns how many there are.
-    /// `documents` is as long as [`room`](Self::room).
+    /// Writes the documents of all sums above `cut`, which is not negative, to `documents`, in
+    /// order, and returns how many there are. `documents` is as long as [`room`](Self::room).
     pub fn above(&self, cut: S, documents: &mut [DocId]) -> usize {
         S::above(self.level, &self.sums, cut, self.start, documents)
     }
 
-    /// Keeps those of `documents` whose sum is greater than `cut`, in order, at the front, and returns how many they are.
+    /// Keeps those of `documents` whose sum is above `cut`, in order, at the front, and returns how
+    /// many they are.
     pub fn keep_above(&self, cut: S, documents: &mut [DocId]) -> usize {
         S::keep(self.level, &self.sums, cut, self.start, documents)
     }

@@ -1,11 +1,11 @@
 //! Fusion of the results of several searches in one snapshot.
 
-use hashbrown::HashMap;
+use std::borrow::Borrow;
 
 use super::fusion::Fusion;
 use crate::error::{Error, Result};
-use crate::index::DocAddress;
-use crate::query::Hit;
+use crate::index::{DocAddress, Snapshot};
+use crate::query::Hits;
 
 impl Fusion {
     /// Fuses results of several searches for one query in one snapshot, such as searches of two
@@ -39,92 +39,110 @@ impl Fusion {
     ///
     /// # Errors
     ///
-    /// Those of [`Fusion::fuse`]; [`Error::InvalidInput`] when the lists give one address different
-    /// ids, so that they are not of one snapshot, and when a fused score is beyond the range of
-    /// f32.
-    pub fn fuse_hits<L: AsRef<[Hit]>>(&self, lists: &[L]) -> Result<Vec<Hit>> {
-        let by_address = hits_by_address(lists)?;
-        let scored = |hit: &Hit| (hit.address, f64::from(hit.score));
-        let lists = lists
-            .iter()
-            .map(|list| list.as_ref().iter().map(scored).collect());
-        let lists: Vec<Vec<(DocAddress, f64)>> = lists.collect();
-        let fused = self.fuse(&lists)?.into_iter();
-        fused
-            .map(|(address, score)| with_score(by_address[&address], score))
-            .collect()
+    /// Those of [`Fusion::fuse`]; [`Error::InvalidInput`] when the lists are not of one snapshot, and
+    /// when a fused score is beyond the range of f32.
+    pub fn fuse_hits<L: Borrow<Hits>>(&self, lists: &[L]) -> Result<Hits> {
+        let hits = || lists.iter().map(Borrow::borrow);
+        check_snapshots(hits().filter_map(Hits::snapshot))?;
+        let scored = |(address, score): &(DocAddress, f32)| (*address, f64::from(*score));
+        let scored = hits().map(|hits| hits.scored().iter().map(scored).collect());
+        let fused = self.fuse(&scored.collect::<Vec<Vec<_>>>())?.into_iter();
+        let Some(first) = hits().find(|hits| hits.snapshot().is_some()) else {
+            return Ok(Hits::default());
+        };
+        let narrow = |(address, score): (DocAddress, f64)| {
+            let narrow = score as f32;
+            if narrow.is_finite() {
+                return Ok((address, narrow));
+            }
+            let id = first.snapshot().map(|snapshot| snapshot.id(address));
+            Err(Error::invalid(format!(
+                "the fused score of `{}` is {score:e}, beyond the range of f32; normalize the scores, or lower the weights",
+                id.transpose()?.unwrap_or_default()
+            )))
+        };
+        Ok(first.with_scored(fused.map(narrow).collect::<Result<_>>()?))
     }
 }
 
-/// One of the hits of every address.
-fn hits_by_address<L: AsRef<[Hit]>>(lists: &[L]) -> Result<HashMap<DocAddress, &Hit>> {
-    let mut by_address: HashMap<DocAddress, &Hit> = HashMap::new();
-    for hit in lists.iter().flat_map(AsRef::as_ref) {
-        let first = by_address.entry(hit.address).or_insert(hit);
-        if first.id != hit.id {
-            return Err(Error::invalid(format!(
-                "expected hits of one snapshot, found `{}` and `{}` at one address; search both fields in the same snapshot",
-                first.id, hit.id
-            )));
-        }
+/// Refuses snapshots in which one address may mean different documents.
+pub(super) fn check_snapshots<'a>(mut snapshots: impl Iterator<Item = &'a Snapshot>) -> Result<()> {
+    let files = |snapshot: &'a Snapshot| {
+        let segments = snapshot.segments().iter();
+        segments.map(|segment| (segment.entry.number, segment.entry.stamp))
+    };
+    let Some(first) = snapshots.next() else {
+        return Ok(());
+    };
+    let is_other =
+        |other: &&'a Snapshot| !std::ptr::eq(first, *other) && !files(first).eq(files(other));
+    match snapshots.find(is_other) {
+        None => Ok(()),
+        Some(other) => Err(Error::invalid(format!(
+            "expected hits of one snapshot, found hits of commits {} and {}; search both fields in the same snapshot",
+            first.commit(),
+            other.commit()
+        ))),
     }
-    Ok(by_address)
-}
-
-fn with_score(hit: &Hit, score: f64) -> Result<Hit> {
-    let mut hit = hit.clone();
-    hit.score = score as f32;
-    if hit.score.is_finite() {
-        return Ok(hit);
-    }
-    Err(Error::invalid(format!(
-        "the fused score of `{}` is {score:e}, beyond the range of f32; normalize the scores, or lower the weights",
-        hit.id
-    )))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::rank::Normalization;
+    use crate::{Document, Index, Schema, Text};
 
-    fn hit(document: u32, id: &str, score: f32) -> Hit {
-        let address = DocAddress {
-            segment: 0,
-            document,
-        };
-        let id = id.to_owned();
-        Hit { id, score, address }
+    /// A snapshot of documents with these ids.
+    fn snapshot(ids: &[&str]) -> Snapshot {
+        let schema = Schema::builder().text("text", Text::new()).build();
+        let index = Index::in_memory(schema.unwrap()).unwrap();
+        let mut writer = index.writer().unwrap();
+        for id in ids {
+            writer.add(Document::new(*id)).unwrap();
+        }
+        writer.commit().unwrap();
+        index.snapshot().unwrap()
+    }
+
+    fn hits(snapshot: &Snapshot, scored: &[(u32, f32)]) -> Hits {
+        let scored = scored.iter().map(|(document, score)| {
+            let address = DocAddress {
+                segment: 0,
+                document: *document,
+            };
+            (address, *score)
+        });
+        Hits::new(snapshot.clone(), scored.collect())
     }
 
     #[test]
     fn hits_keep_their_documents_and_ties_go_to_the_lower_address() {
-        let words = [hit(7, "a", 9.0), hit(3, "c", 2.0)];
-        let vectors = [hit(3, "c", 0.7), hit(7, "a", 0.6), hit(5, "b", 0.5)];
-        let lists: [&[Hit]; 2] = [&words, &vectors];
-        let fused = Fusion::reciprocal_rank().fuse_hits(&lists).unwrap();
+        let snapshot = snapshot(&["a", "b", "c"]);
+        let words = hits(&snapshot, &[(2, 9.0), (0, 2.0)]);
+        let vectors = hits(&snapshot, &[(0, 0.7), (2, 0.6), (1, 0.5)]);
+        let fused = Fusion::reciprocal_rank().fuse_hits(&[words, vectors]);
+        let fused = fused.unwrap();
         let score = (1.0 / 61.0 + 1.0 / 62.0) as f32;
-        let expected = [
-            hit(3, "c", score),
-            hit(7, "a", score),
-            hit(5, "b", (1.0 / 63.0) as f32),
-        ];
-        assert_eq!(fused, expected);
+        let last = (1.0 / 63.0) as f32;
+        assert_eq!(fused, hits(&snapshot, &[(0, score), (2, score), (1, last)]));
+        assert_eq!(fused.ids().unwrap(), ["a", "c", "b"]);
     }
 
     #[test]
     fn hits_of_two_snapshots_are_refused() {
-        let lists = [[hit(1, "a", 1.0)], [hit(1, "b", 1.0)]];
+        let (one, other) = (snapshot(&["a"]), snapshot(&["b"]));
+        let lists = [hits(&one, &[(0, 1.0)]), hits(&other, &[(0, 1.0)])];
         let error = Fusion::default().fuse_hits(&lists).unwrap_err().to_string();
-        assert!(
-            error.contains("found `a` and `b` at one address"),
-            "{error}"
-        );
+        assert!(error.contains("expected hits of one snapshot"), "{error}");
+        assert!(Fusion::default().fuse_hits(&lists[..1]).is_ok());
+        let nothing = Fusion::default().fuse_hits(&[Hits::default()]);
+        assert!(nothing.unwrap().is_empty());
     }
 
     #[test]
-    fn scores_beyond_f32_are_refused() {
-        let lists = [[hit(1, "a", f32::MAX)], [hit(1, "a", f32::MAX)]];
+    fn scores_beyond_32_bit_numbers_are_refused() {
+        let snapshot = snapshot(&["a"]);
+        let lists = [f32::MAX; 2].map(|score| hits(&snapshot, &[(0, score)]));
         let fusion = Fusion::weighted_sum(Normalization::None);
         let error = fusion.fuse_hits(&lists).unwrap_err().to_string();
         assert!(error.contains("`a` is 6.8"), "{error}");

@@ -1,16 +1,17 @@
-//! Re-ranking: the first hits of a search, scored again by something slower that reads the
-//! documents.
+//! Re-ranking: the first hits of a search, scored again by something slower that reads the documents.
 
 use std::cmp::Ordering;
 
+use super::hits::check_snapshots;
 use crate::error::{Error, Result};
-use crate::query::Hit;
+use crate::index::DocAddress;
+use crate::query::{Hit, Hits};
 use crate::scorer::Scorer;
 
 /// Scores hits again and puts them into the order of their new scores.
 ///
-/// `hits` are pairs of a hit and the text of its document. Equal scores keep the order in which the
-/// hits came: where the scorer sees no difference, the order of the search stays.
+/// `hits` are pairs of a hit and the text of its document. Equal scores keep the order in which the hits came: where the
+/// scorer sees no difference, the order of the search stays.
 ///
 /// ```
 /// use esparsa::rank::{Scorer, rerank};
@@ -34,25 +35,29 @@ use crate::scorer::Scorer;
 /// writer.commit()?;
 ///
 /// let hits = index.snapshot()?.search(&Query::text("text", "bee"), 10)?;
-/// let with_texts = hits.into_iter().map(|hit| {
-///     let text = if hit.id == "long" { "A bee, another bee, and a third bee." } else { "A bee." };
-///     (hit, text)
+/// let with_texts = hits.iter().map(|hit| {
+///     let text = match hit.id()?.as_str() {
+///         "long" => "A bee, another bee, and a third bee.",
+///         _ => "A bee.",
+///     };
+///     Ok((hit, text))
 /// });
-/// let hits = rerank(&Brevity, "bee", with_texts)?;
-/// assert_eq!((hits[0].id.as_str(), hits[0].score), ("short", -6.0));
+/// let hits = rerank(&Brevity, "bee", with_texts.collect::<Result<Vec<_>>>()?)?;
+/// assert_eq!(hits.ids()?, ["short", "long"]);
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 ///
 /// # Errors
 ///
 /// What the scorer gives, and [`Error::InvalidInput`] when it gives more or fewer scores than there
-/// are hits, or one that is not finite.
-pub fn rerank<T: AsRef<str>>(
+/// are hits, or one that is not finite, and when the hits are not of one snapshot.
+pub fn rerank<'a, T: AsRef<str>>(
     scorer: &(impl Scorer + ?Sized),
     query: &str,
-    hits: impl IntoIterator<Item = (Hit, T)>,
-) -> Result<Vec<Hit>> {
-    let (mut hits, texts): (Vec<Hit>, Vec<T>) = hits.into_iter().unzip();
+    hits: impl IntoIterator<Item = (Hit<'a>, T)>,
+) -> Result<Hits> {
+    let (hits, texts): (Vec<Hit<'a>>, Vec<T>) = hits.into_iter().unzip();
+    check_snapshots(hits.iter().map(Hit::snapshot))?;
     let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     let scores = scorer.scores(query, &texts)?;
     if scores.len() != hits.len() || scores.iter().any(|score| !score.is_finite()) {
@@ -61,18 +66,20 @@ pub fn rerank<T: AsRef<str>>(
             hits.len()
         )));
     }
-    for (hit, score) in hits.iter_mut().zip(scores) {
-        hit.score = score;
-    }
+    let Some(first) = hits.first() else {
+        return Ok(Hits::default());
+    };
+    let addresses = hits.iter().map(|hit| hit.address);
+    let mut scored: Vec<(DocAddress, f32)> = addresses.zip(scores).collect();
     // The sort is stable and all scores are finite: equal scores keep their order.
-    hits.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal));
-    Ok(hits)
+    scored.sort_by(|(_, a), (_, b)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
+    Ok(Hits::new(first.snapshot().clone(), scored))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::DocAddress;
+    use crate::{Document, Index, Query, Schema, Text};
 
     /// Gives scores that were set.
     struct Set(Vec<f32>);
@@ -83,22 +90,25 @@ mod tests {
         }
     }
 
-    fn hits(ids: &[&str]) -> Vec<Hit> {
-        let hits = ids.iter().zip(0..).map(|(id, number)| Hit {
-            id: (*id).to_owned(),
-            score: 9.0,
-            address: DocAddress {
-                segment: 0,
-                document: 100 - number,
-            },
-        });
-        hits.collect()
+    /// Hits of equal scores, of documents with these ids.
+    fn hits(ids: &[&str]) -> Hits {
+        let schema = Schema::builder().text("text", Text::new()).build();
+        let index = Index::in_memory(schema.unwrap()).unwrap();
+        let mut writer = index.writer().unwrap();
+        for id in ids {
+            writer
+                .add(Document::new(*id).with_text("text", "bee"))
+                .unwrap();
+        }
+        writer.commit().unwrap();
+        let query = Query::text("text", "bee");
+        index.snapshot().unwrap().search(&query, 10).unwrap()
     }
 
     fn order(scores: &[f32]) -> Result<Vec<String>> {
-        let hits = hits(&["a", "b", "c"]).into_iter().map(|hit| (hit, ""));
-        let reranked = rerank(&Set(scores.to_vec()), "q", hits)?;
-        Ok(reranked.into_iter().map(|hit| hit.id).collect())
+        let hits = hits(&["a", "b", "c"]);
+        let with_texts = hits.iter().map(|hit| (hit, ""));
+        rerank(&Set(scores.to_vec()), "q", with_texts)?.ids()
     }
 
     #[test]

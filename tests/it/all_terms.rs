@@ -43,7 +43,7 @@ fn ids(snapshot: &Snapshot, query: Query) -> Vec<String> {
     let hits = snapshot.search(&query, 10).unwrap();
     let expected = snapshot.search_with(&query, &exhaustive).unwrap();
     assert_eq!(hits, expected.hits);
-    hits.into_iter().map(|hit| hit.id).collect()
+    hits.ids().unwrap()
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn scores_are_those_of_the_same_query_without_the_demand() {
     let best = snapshot.search(&any, 10).unwrap();
     let found = snapshot.search(&any.with_all_terms(), 10).unwrap();
     assert_eq!(best.len(), 3);
-    assert_eq!(found, best[..1]);
+    assert_eq!(found.scored(), &best.scored()[..1]);
 }
 
 #[test]
@@ -104,7 +104,10 @@ fn an_explanation_names_the_terms_that_a_document_lacks() {
     let query = Query::text("text", "the volcano and lava").with_all_terms();
     let explain = |query: &Query, id| snapshot.explain(query, id, 10).unwrap().unwrap();
     let found = explain(&query, "etna");
-    assert_eq!(found.score, snapshot.search(&query, 10).unwrap()[0].score);
+    assert_eq!(
+        found.score,
+        snapshot.search(&query, 10).unwrap().first().unwrap().score
+    );
     assert_eq!(found.algorithm, Algorithm::Conjunction);
     assert!(found.missing.is_empty());
     let lacking = explain(&query, "ararat");

@@ -66,9 +66,12 @@ fn mean_recall(index: &Index, queries: &[Query], options: &SearchOptions, k: usi
     let mut recall = 0.0;
     for query in queries {
         let exact = snapshot.search(query, k).unwrap();
-        let exact: HashSet<_> = exact.into_iter().map(|hit| hit.id).collect();
+        let exact: HashSet<_> = exact.iter().map(|hit| hit.address).collect();
         let found = snapshot.search_with(query, options).unwrap().hits;
-        let both = found.iter().filter(|hit| exact.contains(&hit.id)).count();
+        let both = found
+            .iter()
+            .filter(|hit| exact.contains(&hit.address))
+            .count();
         recall += both as f64 / exact.len() as f64;
     }
     recall / queries.len() as f64
@@ -82,18 +85,20 @@ fn a_recall_of_one_is_exact_and_less_finds_no_better_scores() {
         for k in [1, 10, 200] {
             let options = SearchOptions::new(k);
             let exact = snapshot.search_with(query, &options).unwrap();
-            let whole = snapshot.search_with(query, &options.recall(1.0)).unwrap();
+            let whole = snapshot
+                .search_with(query, &options.clone().recall(1.0))
+                .unwrap();
             assert_eq!(exact.hits, whole.hits);
-            let less = options.recall(0.8);
+            let less = options.clone().recall(0.8);
             let found = snapshot.search_with(query, &less).unwrap();
             assert!(found.statistics.postings < exact.statistics.postings);
             assert!(found.hits.len() <= k);
-            assert!(found.hits.is_sorted_by(|a, b| a.score >= b.score));
+            assert!(found.hits.iter().is_sorted_by(|a, b| a.score >= b.score));
             for (found, exact) in found.hits.iter().zip(&exact.hits) {
                 assert!(found.score <= exact.score);
             }
             // Terms are left out whatever the algorithm; nothing is calibrated, so nothing else is.
-            let other = less.algorithm(Algorithm::Exhaustive);
+            let other = less.clone().algorithm(Algorithm::Exhaustive);
             assert_eq!(
                 found.hits,
                 snapshot.search_with(query, &other).unwrap().hits

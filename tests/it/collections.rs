@@ -123,8 +123,8 @@ fn measure(folder: &BeirFolder, snapshot: &Snapshot, bm25: Bm25) -> [f64; 2] {
     let results = snapshot.search_batch(&asked, &options, threads()).unwrap();
     let mut run = Run::new();
     for (query, result) in queries.iter().zip(results) {
-        let hits = result.hits.into_iter().map(|hit| ScoredDocument {
-            document: hit.id,
+        let hits = result.hits.iter().map(|hit| ScoredDocument {
+            document: hit.id().unwrap(),
             score: hit.score.into(),
         });
         run.insert(&query.id, hits.collect()).unwrap();

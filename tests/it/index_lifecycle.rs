@@ -329,8 +329,9 @@ fn found(index: &Index, query: &Query, k: usize) -> Vec<(String, u32)> {
         .search_with(query, &SearchOptions::new(k))
         .unwrap()
         .hits;
-    let hits = hits.into_iter();
-    hits.map(|hit| (hit.id, hit.score.to_bits())).collect()
+    let hits = hits.iter();
+    hits.map(|hit| (hit.id().unwrap(), hit.score.to_bits()))
+        .collect()
 }
 
 #[test]

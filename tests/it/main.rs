@@ -10,6 +10,7 @@ mod corruption;
 mod crash;
 mod dense;
 mod eval_reference;
+mod filters;
 mod golden;
 mod hostile;
 mod index_lifecycle;

@@ -54,10 +54,9 @@ fn bf16_finds_what_f32_finds_and_vectors_add_to_words() {
             .search(&Query::dense("vector", &rounded.queries[place][..]), 10)
             .unwrap();
         all += of_rounded.len();
-        shared += of_rounded
-            .iter()
-            .filter(|hit| dense[..10].iter().any(|other| other.id == hit.id))
-            .count();
+        let first: Vec<_> = dense.ids().unwrap().into_iter().take(10).collect();
+        let of_rounded = of_rounded.ids().unwrap();
+        shared += of_rounded.iter().filter(|id| first.contains(id)).count();
         let words = exact_index
             .search(&Query::text("text", text), DEPTH)
             .unwrap();
@@ -151,9 +150,9 @@ fn index(documents: &[(String, String)], vectors: &[Vec<f32>]) -> Snapshot {
     index.snapshot().unwrap()
 }
 
-fn scored(hit: &Hit) -> ScoredDocument {
+fn scored(hit: Hit<'_>) -> ScoredDocument {
     ScoredDocument {
-        document: hit.id.clone(),
+        document: hit.id().unwrap(),
         score: hit.score.into(),
     }
 }

@@ -221,9 +221,9 @@ fn naive_dot_product(case: &Case, query: &BTreeMap<u64, f32>) -> BTreeMap<u64, (
     scores
 }
 
-fn compare_with_naive(found: &[esparsa::Hit], expected: &BTreeMap<u64, (f64, f64)>, seed: u64) {
+fn compare_with_naive(found: &esparsa::Hits, expected: &BTreeMap<u64, (f64, f64)>, seed: u64) {
     for hit in found {
-        let id: u64 = hit.id[1..].parse().unwrap();
+        let id: u64 = hit.id().unwrap()[1..].parse().unwrap();
         let score = expected.get(&id).copied();
         let (score, error) =
             score.unwrap_or_else(|| panic!("seed {seed}: {id} should not be found"));
@@ -234,6 +234,12 @@ fn compare_with_naive(found: &[esparsa::Hit], expected: &BTreeMap<u64, (f64, f64
             hit.score
         );
     }
+}
+
+/// The numbers in the ids of hits.
+fn numbers_of(hits: &esparsa::Hits) -> BTreeSet<u64> {
+    let ids = hits.ids().unwrap();
+    ids.iter().map(|id| id[1..].parse().unwrap()).collect()
 }
 
 /// On how many threads a case's queries are searched, and how finely segments are cut for them.
@@ -299,28 +305,28 @@ fn check_all_terms(
         let found = snapshot.search_with(&any, &options).unwrap().hits;
         let query = any.clone().with_all_terms();
         if let Some(hit) = found.first() {
-            let explanation = snapshot.explain(&query, &hit.id, k).unwrap().unwrap();
-            let score = if has_all(&hit.id) { hit.score } else { 0.0 };
+            let id = hit.id().unwrap();
+            let explanation = snapshot.explain(&query, &id, k).unwrap().unwrap();
+            let score = if has_all(&id) { hit.score } else { 0.0 };
             assert_eq!(explanation.score.to_bits(), score.to_bits(), "seed {seed}");
-            assert_eq!(
-                explanation.missing.is_empty(),
-                has_all(&hit.id),
-                "seed {seed}"
-            );
+            assert_eq!(explanation.missing.is_empty(), has_all(&id), "seed {seed}");
         }
-        let expected = found.into_iter().filter(|hit| has_all(&hit.id)).take(k);
-        let expected: Vec<_> = expected.collect();
+        let expected = found.iter().filter(|hit| has_all(&hit.id().unwrap()));
+        let expected: Vec<_> = expected.take(k).collect();
         let algorithms = snapshot.algorithms(&query).unwrap();
         assert_eq!(algorithms, [Algorithm::Exhaustive, Algorithm::Conjunction]);
         for algorithm in algorithms {
             let options = threads.draw(SearchOptions::new(k).algorithm(algorithm));
             let hits = snapshot.search_with(&query, &options).unwrap().hits;
-            assert_eq!(hits, expected, "seed {seed}: {query:?} with {options:?}");
+            assert!(
+                hits.iter().eq(expected.iter().copied()),
+                "seed {seed}: {query:?} with {options:?}"
+            );
         }
         let options = threads.draw(SearchOptions::new(k));
         let found = snapshot.search_with(&query, &options).unwrap();
-        assert_eq!(
-            found.hits, expected,
+        assert!(
+            found.hits.iter().eq(expected),
             "seed {seed}: {query:?} with {options:?}"
         );
         let mut algorithms = found.statistics.algorithms.iter();
@@ -365,26 +371,27 @@ fn check(seed: u64) {
     ];
     let mut threads = Threads::new(seed, snapshot.documents());
     for query in &queries {
-        let search = |options: SearchOptions| snapshot.search_with(query, &options).unwrap().hits;
-        let exhaustive = search(SearchOptions::new(k).algorithm(Algorithm::Exhaustive));
-        let sorted = exhaustive.windows(2).all(|pair| {
-            pair[0].score > pair[1].score
-                || (pair[0].score == pair[1].score && pair[0].address < pair[1].address)
+        let search = |options: &SearchOptions| snapshot.search_with(query, options).unwrap().hits;
+        let exhaustive = search(&SearchOptions::new(k).algorithm(Algorithm::Exhaustive));
+        let sorted = exhaustive.scored().windows(2).all(|pair| {
+            let [(before, high), (after, low)] = [pair[0], pair[1]];
+            high > low || (high == low && before < after)
         });
         assert!(sorted, "seed {seed}: hits are not in order");
         for algorithm in snapshot.algorithms(query).unwrap() {
             let options = threads.draw(SearchOptions::new(k).algorithm(algorithm));
-            let found = search(options);
+            let found = search(&options);
             assert_eq!(found, exhaustive, "seed {seed}: {query:?} with {options:?}");
         }
         let options = threads.draw(SearchOptions::new(k));
-        let found = search(options);
+        let found = search(&options);
         assert_eq!(
             found, exhaustive,
             "seed {seed}: planner's choice, {options:?}"
         );
         if let Some(hit) = exhaustive.first() {
-            let explanation = snapshot.explain(query, &hit.id, k).unwrap().unwrap();
+            let id = hit.id().unwrap();
+            let explanation = snapshot.explain(query, &id, k).unwrap().unwrap();
             assert_eq!(
                 explanation.score.to_bits(),
                 hit.score.to_bits(),
@@ -406,23 +413,18 @@ fn check(seed: u64) {
         let with_error = |(id, score): (&u64, &f64)| (*id, (*score, 1e-4 * score.max(1.0)));
         let expected: BTreeMap<u64, (f64, f64)> = expected.iter().map(with_error).collect();
         compare_with_naive(&found, &expected, seed);
-        let ids: BTreeSet<u64> = found
-            .iter()
-            .map(|hit| hit.id[1..].parse().unwrap())
-            .collect();
+        let ids = numbers_of(&found);
         assert_eq!(ids, expected.keys().copied().collect(), "seed {seed}");
     }
     let expected = naive_dot_product(&case, &vector);
     let found = all(&queries[1]);
     compare_with_naive(&found, &expected, seed);
-    let ids: BTreeSet<u64> = found
-        .iter()
-        .map(|hit| hit.id[1..].parse().unwrap())
-        .collect();
+    let ids = numbers_of(&found);
     assert_eq!(ids, expected.keys().copied().collect(), "seed {seed}");
     if case.written.is_some() && seed.is_multiple_of(4) {
-        let by_id = |hits: Vec<esparsa::Hit>| -> BTreeMap<String, u32> {
-            let scores = hits.into_iter().map(|hit| (hit.id, hit.score.to_bits()));
+        let by_id = |hits: esparsa::Hits| -> BTreeMap<String, u32> {
+            let scores = hits.iter();
+            let scores = scores.map(|hit| (hit.id().unwrap(), hit.score.to_bits()));
             scores.collect()
         };
         let mut writer = case.index.writer().unwrap();

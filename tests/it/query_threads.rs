@@ -85,12 +85,12 @@ fn threads_change_nothing_that_is_found() {
             for k in [1, 10, 100, 3_000] {
                 let options = SearchOptions::new(k);
                 let one = snapshot.search_with(query, &options).unwrap();
+                let with_threads = |threads| options.clone().threads(threads);
                 for (threads, documents) in [(2, 4_096), (3, 1_000), (8, 9_000)] {
-                    let mut several = vec![options.threads(threads)];
-                    let shared = options.threads(threads).part_documents(documents);
-                    several.push(shared);
+                    let shared = with_threads(threads).part_documents(documents);
+                    let mut several = vec![with_threads(threads), shared.clone()];
                     let algorithms = snapshot.algorithms(query).unwrap().into_iter();
-                    several.extend(algorithms.map(|algorithm| shared.algorithm(algorithm)));
+                    several.extend(algorithms.map(|algorithm| shared.clone().algorithm(algorithm)));
                     for options in several {
                         let found = snapshot.search_with(query, &options).unwrap();
                         assert_eq!(found.hits, one.hits, "{query:?} with {options:?}");
@@ -142,8 +142,9 @@ fn equal_documents_are_found_in_the_order_of_their_addresses() {
                     for algorithm in snapshot.algorithms(&query).unwrap() {
                         let options = SearchOptions::new(k).algorithm(algorithm);
                         let options = options.threads(threads).part_documents(documents);
-                        let found = snapshot.search_unnamed(&query, &options).unwrap();
-                        let found = found.iter().map(|(at, _)| (at.segment, at.document));
+                        let found = snapshot.search_with(&query, &options).unwrap().hits;
+                        let addresses = found.iter().map(|hit| hit.address);
+                        let found = addresses.map(|at| (at.segment, at.document));
                         assert!(found.eq(all.iter().copied().take(k)), "{options:?}");
                     }
                 }
@@ -185,7 +186,8 @@ fn damage_is_reported_as_by_one_thread() {
             let snapshot = opened.and_then(|index| index.snapshot())?;
             let options = SearchOptions::new(20).algorithm(Algorithm::Exhaustive);
             let options = options.threads(threads).part_documents(2_000);
-            snapshot.search_unnamed(query, &options)
+            let found = snapshot.search_with(query, &options)?;
+            Ok(found.hits.scored().to_vec())
         };
         for query in &queries() {
             match (ask(query, 1), ask(query, 3)) {

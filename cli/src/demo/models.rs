@@ -1,39 +1,37 @@
-//! What models add to the demo: searches by their vectors, fused with BM25, and results in the order of their scores.
+//! Models in the demo: searches with their vectors, fused with BM25, and re-ranking.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::{DENSE_FIELD, K, SPARSE_FIELD, run_of, words};
+use esparsa::eval::{self, Run};
+use esparsa::neural::{DenseTextEncoder, ModelFolder, ModelKind, PairScorer, SparseTextEncoder};
+use esparsa::rank::{Fusion, rerank};
+use esparsa::{Dense, Document, Error, Query, Result, SchemaBuilder, Snapshot, Sparse};
+
+use super::{DENSE_FIELD, K, SPARSE_FIELD, run_of, text_query};
 use crate::index::thread_count;
 use crate::input::Record;
 use crate::models::{AnyEncoder, KindName, ModelArguments, identity, open_scorer};
 use crate::records::stored_contents;
-use esparsa::error::{Error, Result};
-use esparsa::eval::{self, Run};
-use esparsa::index::Snapshot;
-use esparsa::neural::{DenseTextEncoder, ModelFolder, ModelKind, PairScorer, SparseTextEncoder};
-use esparsa::query::Query;
-use esparsa::rank::{Fusion, rerank};
-use esparsa::segment::Document;
-use esparsa::{Dense, SchemaBuilder, Sparse};
 
 /// Results that are fused.
-const FUSED: usize = 40;
-/// Results that are read again.
-const READ: usize = 20;
+const FUSION_DEPTH: usize = 40;
+/// Results that are re-ranked.
+const RERANK_DEPTH: usize = 20;
 /// The expected max weight of the field, relative to that of all passages.
 const WEIGHT_MARGIN: f32 = 1.01;
 
 /// The options for models.
 #[derive(clap::Args, Debug, Default)]
 pub struct DemoArguments {
-    /// Folder of a model; may be given once for each kind. One that makes vectors is searched with beside BM25 and fused with
-    /// it, one that reads documents puts BM25's results into its own order.
+    /// Folder of a model; may be given once per kind. The vectors of an encoder are searched too,
+    /// and fused with BM25; a cross-encoder or a late-interaction model re-ranks the results of
+    /// BM25.
     #[arg(long = "model", value_name = "DIR")]
     models: Vec<PathBuf>,
 }
 
-/// The models of the demo, and what they make of its passages.
+/// The models of the demo, and their vectors of its passages.
 pub struct DemoModels {
     sparse: Option<Box<dyn SparseTextEncoder>>,
     dense: Option<Box<dyn DenseTextEncoder>>,
@@ -131,7 +129,7 @@ impl DemoModels {
         document
     }
 
-    /// What each way to search with models returns for the queries, after BM25 alone; nothing without models.
+    /// The runs of each kind of search with models, after BM25 alone; none without models.
     ///
     /// # Errors
     ///
@@ -142,12 +140,16 @@ impl DemoModels {
             .iter()
             .filter_map(|query| query.text.as_deref())
             .collect();
-        let words_run = run_of(snapshot, queries, FUSED, |number| words(&queries[number]))?;
+        let bm25_run = run_of(snapshot, queries, FUSION_DEPTH, |number| {
+            text_query(&queries[number])
+        })?;
         let mut add = |name: &str, kind: &str, made: Vec<Query>| -> Result<()> {
-            let run = run_of(snapshot, queries, FUSED, |number| made[number].clone())?;
+            let run = run_of(snapshot, queries, FUSION_DEPTH, |number| {
+                made[number].clone()
+            })?;
             let fused = Fusion::reciprocal_rank()
                 .k(K)
-                .fuse_runs(&[&words_run, &run])?;
+                .fuse_runs(&[&bm25_run, &run])?;
             runs.push((format!("{name} ({kind})"), first_of(&run, K)?));
             runs.push((format!("BM25 + {name}"), fused));
             Ok(())
@@ -167,7 +169,7 @@ impl DemoModels {
             runs.push((format!("BM25, then {}", scorer.name()), run));
         }
         if !runs.is_empty() {
-            runs.insert(0, ("BM25".to_owned(), first_of(&words_run, K)?));
+            runs.insert(0, ("BM25".to_owned(), first_of(&bm25_run, K)?));
         }
         Ok(runs)
     }
@@ -180,12 +182,12 @@ fn named(encoder: &dyn SparseTextEncoder, vector: Vec<(u32, f32)>) -> Vec<(Strin
         .collect()
 }
 
-/// BM25's first results in the order of a model's scores.
+/// The first results of BM25, re-ranked by a model.
 fn reranked(snapshot: &Snapshot, queries: &[eval::Query], scorer: &dyn PairScorer) -> Result<Run> {
     let mut run = Run::new();
     for query in queries {
-        let hits = snapshot.search(&words(query), READ)?;
-        let read = hits.into_iter().map(|hit| {
+        let hits = snapshot.search(&text_query(query), RERANK_DEPTH)?;
+        let read = hits.iter().map(|hit| {
             let text = stored_contents(&snapshot.stored(hit.address)?);
             Ok((hit, text))
         });
@@ -193,7 +195,7 @@ fn reranked(snapshot: &Snapshot, queries: &[eval::Query], scorer: &dyn PairScore
         let text = query.text.as_deref().unwrap_or_default();
         let mut hits = rerank(scorer, text, read)?;
         hits.truncate(K);
-        run.insert(&query.id, super::scored(hits))?;
+        run.insert(&query.id, super::scored(&hits)?)?;
     }
     Ok(run)
 }

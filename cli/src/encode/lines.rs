@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use esparsa::backend::SparseVector;
-use esparsa::error::{Error, Result};
 use esparsa::neural::SparseTextEncoder;
+use esparsa::{Error, Result};
 
 /// How vectors of one kind are written.
 pub trait Format<V>: Sync {
@@ -12,10 +12,10 @@ pub trait Format<V>: Sync {
     fn write(&self, vector: &V, line: &mut String);
 }
 
-/// Dense vectors: arrays of numbers, each with as many digits as tell it from its neighbours.
-pub struct Numbers;
+/// Dense vectors: arrays of numbers, each with the fewest digits that read back as the same number.
+pub struct DenseFormat;
 
-impl Format<Vec<f32>> for Numbers {
+impl Format<Vec<f32>> for DenseFormat {
     fn write(&self, vector: &Vec<f32>, line: &mut String) {
         line.push('[');
         for (place, number) in vector.iter().enumerate() {
@@ -29,12 +29,12 @@ impl Format<Vec<f32>> for Numbers {
 }
 
 /// Sparse vectors: objects of term to weight, in the order of the vocabulary.
-pub struct Terms {
+pub struct SparseFormat {
     /// Each term of the vocabulary as a JSON string.
     names: Vec<String>,
 }
 
-impl Terms {
+impl SparseFormat {
     /// The terms of a model.
     pub fn of(encoder: &dyn SparseTextEncoder) -> Self {
         let names = encoder.terms().into_iter().map(|name| json_string(&name));
@@ -44,7 +44,7 @@ impl Terms {
     }
 }
 
-impl Format<SparseVector> for Terms {
+impl Format<SparseVector> for SparseFormat {
     fn write(&self, vector: &SparseVector, line: &mut String) {
         line.push('{');
         for (place, (term, weight)) in vector.iter().enumerate() {
@@ -86,7 +86,8 @@ pub fn read_line(line: &str) -> Result<(String, serde_json::Value)> {
     Ok((line.id, line.vector))
 }
 
-/// Rust writes the shortest decimal that reads back as the same number, never with an exponent, which is JSON.
+/// `Display` writes the shortest decimal that reads back as the same number, without an exponent:
+/// valid JSON.
 fn push_number(number: f32, line: &mut String) {
     // Writing to a string does not fail.
     let _ = write!(line, "{number}");
@@ -111,7 +112,7 @@ mod tests {
             f32::MIN_POSITIVE,
             -0.0,
         ];
-        let line = line("a\"b", &vector, &Numbers);
+        let line = line("a\"b", &vector, &DenseFormat);
         assert!(
             line.starts_with(r#"{"id":"a\"b","vector":[0.1,-2,0.000000001,"#),
             "{line}"
@@ -125,7 +126,7 @@ mod tests {
     #[test]
     fn terms_are_written_by_name() {
         let names = ["[PAD]", "lava", "##\"s"].map(json_string).to_vec();
-        let terms = Terms { names };
+        let terms = SparseFormat { names };
         let line = line("7", &vec![(1, 2.5), (2, 0.25)], &terms);
         assert_eq!(
             line,

@@ -1,41 +1,43 @@
-//! Going on where a process was killed: what a file of vectors holds already, held against the inputs.
+//! Continuing an interrupted output: the vectors that a file already holds are matched with the
+//! inputs.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use esparsa::{Error, Result};
 use serde_json::Value;
 
 use super::lines::read_line;
 use crate::input::Record;
 use crate::output_file::{OutputFile, PartialFile};
 use crate::records::Records;
-use esparsa::error::{Error, Result};
 
-/// Bytes looked at together when the last line feed of a file is searched.
+/// Bytes read at a time while searching for the last line feed of a file.
 const STEP: u64 = 1 << 16;
-/// Vectors of one model differ less than this between processors, relative to numbers above 1.
+/// Vectors of one model differ less than this between CPUs; relative for values above 1.
 const TOLERANCE: f64 = 5e-5;
 
-/// A file that ends with a whole line, and is written on from there.
-pub struct Begun {
+/// A partial file that ends with a complete line, to be continued from there.
+pub struct ResumedOutput {
     partial: PartialFile,
     name: String,
 }
 
-/// What was found in it.
+/// What the file holds.
 #[derive(Debug)]
 pub struct Found {
     /// Documents that it holds.
     pub documents: u64,
-    /// Records before the last of these that it does not hold.
-    pub left_out: u64,
+    /// Records of the input before the last of these that the file lacks.
+    pub skipped: u64,
     /// The first document and its vector.
     pub first: Option<(Record, Value)>,
 }
 
-impl Begun {
-    /// Opens what there is of the output `path`, and takes away what follows the last line feed.
+impl ResumedOutput {
+    /// Opens the partial or the finished output for `path`, and truncates it after the last line
+    /// feed.
     ///
     /// # Errors
     ///
@@ -48,22 +50,24 @@ impl Begun {
         Ok(Self { partial, name })
     }
 
-    /// What the file is called in messages.
+    /// Name of the file in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Takes from `records` the documents that the file holds.
+    /// Consumes the documents from `records` that the file holds.
     ///
-    /// Documents of the input that the file lacks were left out by the run before; unless `skips`, they are errors.
+    /// Documents of the input that the file lacks were skipped by the previous run; unless `skips`,
+    /// they are errors.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the file holds something else than vectors of these inputs' documents, in their order; [`Error::Io`].
+    /// [`Error::InvalidInput`] when the file holds something else than vectors of these inputs'
+    /// documents, in their order; [`Error::Io`].
     pub fn pass_over(&mut self, records: &mut Records, skips: bool) -> Result<Found> {
         let mut found = Found {
             documents: 0,
-            left_out: 0,
+            skipped: 0,
             first: None,
         };
         let mut lines = BufReader::new(self.partial.file());
@@ -77,13 +81,13 @@ impl Begun {
             let number = found.documents + 1;
             let at_line = |error: Error| error.at_line(&*self.name, number);
             let (id, vector) = read_line(&line).map_err(at_line)?;
-            let record = next_named(&id, records, skips, &mut found.left_out).map_err(at_line)?;
+            let record = next_named(&id, records, skips, &mut found.skipped).map_err(at_line)?;
             found.documents = number;
             found.first.get_or_insert((record, vector));
         }
     }
 
-    /// The output, to be written from its end.
+    /// The output, positioned at its end.
     ///
     /// # Errors
     ///
@@ -97,30 +101,31 @@ impl Begun {
 }
 
 /// The next record with this id; those before it are counted.
-fn next_named(id: &str, records: &mut Records, skips: bool, left_out: &mut u64) -> Result<Record> {
+fn next_named(id: &str, records: &mut Records, skips: bool, skipped: &mut u64) -> Result<Record> {
     for read in records {
         match read.record {
             Ok(record) if record.id == id => return Ok(record),
             Ok(record) if !skips => {
                 return Err(Error::invalid(format!(
                     "expected the vector of `{}`, the next document of the input, found that of `{id}`; name the same inputs \
-                     as before, or leave out --resume to begin anew",
+                     as before, or leave out --resume to start over",
                     record.id
                 )));
             }
-            // The run before left it out too: one that duplicates end would have ended here.
-            Err(_) if read.is_duplicate => *left_out += 1,
+            // The previous run skipped the duplicate too; with `--on-duplicate fail` it would have
+            // ended here.
+            Err(_) if read.is_duplicate => *skipped += 1,
             Err(error) if !skips || !error.is_input() => return Err(error),
-            Ok(_) | Err(_) => *left_out += 1,
+            Ok(_) | Err(_) => *skipped += 1,
         }
     }
     Err(Error::invalid(format!(
         "expected the vector of a document of the input, found that of `{id}`; name the same inputs as before, or leave out \
-         --resume to begin anew"
+         --resume to start over"
     )))
 }
 
-/// True if two vectors are the same but for rounding. What an object lacks has the weight 0.
+/// True if two vectors are equal up to rounding. A term that an object lacks has weight 0.
 pub fn are_close(one: &Value, other: &Value) -> bool {
     let near = |a: f64, b: f64| (a - b).abs() <= TOLERANCE * a.abs().max(b.abs()).max(1.0);
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
@@ -165,12 +170,12 @@ mod tests {
     use crate::input::{Ids, InputFormat, OnDuplicate, Reader, Source};
     use serde_json::json;
 
-    fn begun(text: &str) -> (tempfile::TempDir, Begun) {
+    fn resumed(text: &str) -> (tempfile::TempDir, ResumedOutput) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vectors.jsonl");
         fs::write(&path, text).unwrap();
-        let begun = Begun::open(&path).unwrap();
-        (folder, begun)
+        let resumed = ResumedOutput::open(&path).unwrap();
+        (folder, resumed)
     }
 
     fn records(folder: &tempfile::TempDir, text: &str) -> Records {
@@ -191,8 +196,8 @@ mod tests {
             (&*format!("a\n{long}"), "a\n"),
         ];
         for (before, after) in cases {
-            let (folder, begun) = begun(before);
-            let mut output = begun.into_output().unwrap();
+            let (folder, resumed) = resumed(before);
+            let mut output = resumed.into_output().unwrap();
             output.write_all(b"end\n").unwrap();
             output.finish().unwrap();
             let text = fs::read_to_string(folder.path().join("vectors.jsonl")).unwrap();
@@ -202,46 +207,46 @@ mod tests {
 
     #[test]
     fn documents_that_are_there_are_taken_from_the_input() {
-        let (folder, mut begun) =
-            begun("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"c\",\"vector\":[2]}\n{\"id\":\"d");
+        let (folder, mut resumed) =
+            resumed("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"c\",\"vector\":[2]}\n{\"id\":\"d");
         let input = "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{}\n{\"id\":\"c\"}\n{\"id\":\"d\"}\n";
         let mut rest = records(&folder, input);
-        let found = begun.pass_over(&mut rest, true).unwrap();
-        assert_eq!((found.documents, found.left_out), (2, 2));
+        let found = resumed.pass_over(&mut rest, true).unwrap();
+        assert_eq!((found.documents, found.skipped), (2, 2));
         let (record, vector) = found.first.unwrap();
         assert_eq!((&*record.id, vector), ("a", json!([1])));
         assert_eq!(rest.next().unwrap().record.unwrap().id, "d");
     }
 
     #[test]
-    fn duplicates_that_were_left_out_are_passed_over() {
-        let (folder, mut begun) =
-            begun("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"b\",\"vector\":[2]}\n");
+    fn duplicates_that_were_skipped_are_passed_over() {
+        let (folder, mut resumed) =
+            resumed("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"b\",\"vector\":[2]}\n");
         let path = folder.path().join("in.jsonl");
         let ids = ["a", "a", "b", "a", "c"].map(|id| format!("{{\"id\":\"{id}\"}}\n"));
         fs::write(&path, ids.concat()).unwrap();
         let reader = Reader::open(&[path], InputFormat::Auto).unwrap();
         let source = Source::new(Vec::new(), reader);
         let mut rest = Records::of(source, Ids::new(OnDuplicate::Skip));
-        let found = begun.pass_over(&mut rest, false).unwrap();
-        assert_eq!((found.documents, found.left_out), (2, 1));
+        let found = resumed.pass_over(&mut rest, false).unwrap();
+        assert_eq!((found.documents, found.skipped), (2, 1));
         assert!(rest.next().unwrap().is_duplicate);
         assert_eq!(rest.next().unwrap().record.unwrap().id, "c");
     }
 
     #[test]
     fn a_file_of_other_inputs_is_refused() {
-        let (folder, mut begun) =
-            begun("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"x\",\"vector\":[2]}\n");
+        let (folder, mut resumed) =
+            resumed("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"x\",\"vector\":[2]}\n");
         let mut rest = records(&folder, "{\"id\":\"a\"}\n{\"id\":\"b\"}\n");
-        let error = begun.pass_over(&mut rest, false).unwrap_err().to_string();
+        let error = resumed.pass_over(&mut rest, false).unwrap_err().to_string();
         assert!(
             error.contains("vectors.jsonl:2: expected the vector of `b`"),
             "{error}"
         );
-        let (folder, mut begun) = self::begun("{\"id\":\"x\",\"vector\":[2]}\n");
+        let (folder, mut resumed) = self::resumed("{\"id\":\"x\",\"vector\":[2]}\n");
         let mut rest = records(&folder, "{\"id\":\"a\"}\n");
-        let error = begun.pass_over(&mut rest, true).unwrap_err().to_string();
+        let error = resumed.pass_over(&mut rest, true).unwrap_err().to_string();
         assert!(error.contains("found that of `x`"), "{error}");
     }
 

@@ -1,32 +1,32 @@
-//! What of its inputs a load has committed, kept in the index's folder so that an interrupted load
-//! can be resumed.
+//! How much of its inputs a load has committed, saved in the folder of the index so that an
+//! interrupted load can be resumed.
 //!
 //! The file is written after each commit of a load with `--commit-every` or `--resume`, and names
-//! that commit. So it never says more than what the index holds: a process killed between commit
-//! and file, or a later commit by something else, costs that the documents of one interval are
-//! loaded once more, which replaces them by themselves. The file appears whole or not at all
-//! (temporary file, fsync, rename).
+//! that commit. So it never claims more than the index holds. If the process is killed between the
+//! commit and the file, the documents of one interval are loaded again, which replaces them by
+//! themselves. The file is written atomically (temporary file, fsync, rename).
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+use esparsa::{Error, Result};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::input::{InputEncoding, InputFormat, Position, Reader};
-use esparsa::error::{Error, Result};
 
 /// Name of the file. The engine leaves files alone whose names it does not know.
-const FILE: &str = "load-state.json";
+pub const FILE: &str = "load-state.json";
 
-/// Files of which path and length are kept.
+/// Number of files whose path and length are saved.
 const FILES_KEPT: usize = 100;
 
-/// What a load reads, and how: a load with anything else here would be another load.
+/// The inputs of a load and how they are read. A load that differs in any of it is a different
+/// load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Inputs {
-    /// The first files, to say what differs; a folder may have millions.
+    /// The first files, for messages about differences; a folder may have millions.
     files: Vec<InputFile>,
     file_count: u64,
     /// Hash of the paths and lengths of all files.
@@ -63,7 +63,7 @@ pub struct Checkpoint {
 }
 
 impl Inputs {
-    /// The inputs of `reader`, of which nothing has been read.
+    /// The inputs of `reader`, before anything has been read from it.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Inputs {
         self
     }
 
-    /// Says what differs between these and the inputs of the load that is to be resumed.
+    /// The first difference from the inputs of the load that is to be resumed.
     fn difference(&self, before: &Self) -> Option<String> {
         let files = self.files.iter().zip(&before.files);
         let mut changed = files.filter(|(now, before)| now != before);

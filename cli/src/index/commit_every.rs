@@ -3,17 +3,18 @@
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use crate::size::Size;
-use esparsa::error::{Error, Result};
+use esparsa::{Error, Result};
 
-/// What a load does between two commits, about: it commits between chunks of input.
+use crate::size::Size;
+
+/// Approximate amount between two commits; a load commits between chunks of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitEvery {
-    /// So many documents.
+    /// Number of documents.
     Documents(u64),
-    /// So many bytes of input, decompressed.
+    /// Bytes of input, decompressed.
     Bytes(u64),
-    /// So much time.
+    /// Time.
     Time(Duration),
 }
 
@@ -38,7 +39,7 @@ impl FromStr for CommitEvery {
                 .checked_mul(seconds)
                 .map(|seconds| Self::Time(Duration::from_secs(seconds))),
             (Some(number), None) if unit.is_empty() => Some(Self::Documents(number)),
-            // Megabytes or minutes?
+            // `m` could mean megabytes or minutes.
             _ if unit.trim().eq_ignore_ascii_case("m") => None,
             _ => text.parse().ok().map(|size: Size| Self::Bytes(size.0)),
         };

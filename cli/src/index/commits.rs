@@ -1,11 +1,11 @@
-//! The commits of a load: when one is due, and what is noted of it.
+//! The commits of a load: when one is due, and the checkpoint that is saved with it.
 
 use std::path::PathBuf;
 
+use esparsa::{CommitReport, Result};
+
 use super::checkpoint::{Checkpoint, Done, Inputs};
 use super::commit_every::{CommitEvery, SinceCommit};
-use esparsa::CommitReport;
-use esparsa::error::Result;
 
 /// When to commit, and the commits so far.
 pub struct Commits {
@@ -18,7 +18,7 @@ pub struct Commits {
 }
 
 impl Commits {
-    /// No commits yet to the index in `folder`; `inputs` are noted after each, if given.
+    /// No commits yet to the index in `folder`; `inputs`, if given, are saved after each.
     pub fn new(folder: PathBuf, every: Option<CommitEvery>, inputs: Option<Inputs>) -> Self {
         Self {
             folder,
@@ -39,7 +39,7 @@ impl Commits {
         self.every.is_some_and(|every| self.since.is_due(every))
     }
 
-    /// Notes a commit, durably if the load can be resumed.
+    /// Records a commit, durably if the load can be resumed.
     ///
     /// # Errors
     ///
@@ -54,7 +54,7 @@ impl Commits {
                 inputs: inputs.clone(),
             }
             .write(&self.folder),
-            // What is there is about another load, and the index has changed since.
+            // A checkpoint of an earlier load no longer describes the index.
             None => Checkpoint::remove(&self.folder),
         }
     }
@@ -64,7 +64,7 @@ impl Commits {
         self.last
     }
 
-    /// True if what was committed can be resumed from.
+    /// True if the load can be resumed after its last commit.
     pub fn can_be_resumed(&self) -> bool {
         self.inputs.is_some()
     }

@@ -1,34 +1,35 @@
 //! The dense field of an index that is loaded.
 
 use clap::ValueEnum;
+use esparsa::format::FieldKind;
+use esparsa::{Dense, DenseElement, DenseMetric, Error, Result, Schema};
 
 use super::peek::FirstDense;
 use super::target::{DENSE_FIELD, no_dense_field};
-use esparsa::error::{Error, Result};
-use esparsa::format::{Dense, DenseElement, DenseMetric, FieldKind, Schema};
 
 /// The options for dense vectors: arrays of numbers under `vector`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct DenseArguments {
-    /// Numbers of each dense vector of a new index [default: as many as the first in the first MiB of input has].
+    /// Dimensions of the dense vectors of a new index [default: those of the first vector in the
+    /// first MiB of input].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     dense_dimensions: Option<u32>,
-    /// How the numbers of dense vectors are kept in a new index: 32, 16 or 8 bits each [default: f32].
+    /// Element type of dense vectors in a new index, of 32, 16 or 8 bits [default: f32].
     #[arg(long, value_name = "E", value_enum)]
     dense_element: Option<Element>,
-    /// How dense vectors of a new index are scored [default: inner-product; cosine for a
-    /// --dense-model whose vectors have different lengths].
+    /// Metric of dense vectors in a new index [default: inner-product; cosine for a --dense-model
+    /// whose vectors have different lengths].
     #[arg(long, value_name = "M", value_enum)]
     dense_metric: Option<Metric>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Element {
-    /// As they are.
+    /// 32-bit floating point.
     F32,
-    /// The nearest half-precision number.
+    /// 16-bit floating point (half precision).
     F16,
-    /// The nearest of 255 levels up to the greatest number of each vector.
+    /// 8-bit integers, scaled by the max absolute value of each vector.
     I8,
 }
 
@@ -65,14 +66,15 @@ impl DenseArguments {
         options != (None, None, None)
     }
 
-    /// The field that the options or the first records ask for in a new schema, if they do.
+    /// The dense field that the options or the first records require in a new schema, if they do.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the number of dimensions cannot be told, [`Error::Limit`] when there are too many.
+    /// [`Error::InvalidInput`] when the number of dimensions is unknown, [`Error::Limit`] when it
+    /// is too large.
     pub fn options(&self, first: Option<&FirstDense>) -> Result<Option<Dense>> {
-        let asked = self.dense_dimensions.map(|asked| asked as usize);
-        let Some(dimensions) = asked.or(first.map(|first| first.dimensions)) else {
+        let requested = self.dense_dimensions.map(|requested| requested as usize);
+        let Some(dimensions) = requested.or(first.map(|first| first.dimensions)) else {
             return match self.any() {
                 false => Ok(None),
                 true => Err(Error::invalid(
@@ -94,13 +96,16 @@ impl DenseArguments {
             .dense(DENSE_FIELD, options.clone())
             .build();
         checked.map_err(|error| match first {
-            Some(first) if asked.is_none() => error.at_line(&*first.origin.file, first.origin.line),
+            Some(first) if requested.is_none() => {
+                error.at_line(&*first.origin.file, first.origin.line)
+            }
             _ => error,
         })?;
         Ok(Some(options))
     }
 
-    /// Checks that the schema of an index that is there has the field that the options or the first records ask for.
+    /// Checks that the schema of an existing index has the field that the options or the first
+    /// records require.
     ///
     /// # Errors
     ///

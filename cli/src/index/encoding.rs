@@ -1,6 +1,11 @@
-//! The models that make vectors of documents while these are loaded.
+//! The models that encode documents while they are loaded.
 
 use std::path::PathBuf;
+
+use esparsa::error::Origin;
+use esparsa::format::FieldKind;
+use esparsa::neural::{DenseTextEncoder, Encoded, Role, Similarity, SparseTextEncoder, WindowSize};
+use esparsa::{Error, ModelIdentity, Result, Schema};
 
 use super::load::{Load, Loaded};
 use super::peek::{FirstDense, Peeked};
@@ -8,11 +13,8 @@ use super::target::{DENSE_FIELD, SPARSE_FIELD};
 use crate::input::{Ids, Source};
 use crate::models::{AnyEncoder, KindName, ModelArguments, identity, same_model};
 use crate::progress::Progress;
-use esparsa::error::{Error, Origin, Result};
-use esparsa::format::{FieldKind, ModelIdentity, Schema};
-use esparsa::neural::{DenseTextEncoder, Encoded, Role, Similarity, SparseTextEncoder, WindowSize};
 
-/// What the sample of the first documents may miss, beside the margin for the weights of files.
+/// Margin above the weights of the first documents, in addition to the margin for weights of files.
 const WEIGHT_MARGIN: f32 = 1.15;
 
 /// The options for models.
@@ -28,7 +30,7 @@ pub struct EncodingArguments {
     options: ModelArguments,
 }
 
-/// The models of a load; there may be none.
+/// The models of a load, if there are any.
 pub struct Encoders {
     sparse: Option<Sparse>,
     dense: Option<Box<dyn DenseTextEncoder>>,
@@ -40,7 +42,7 @@ struct Sparse {
     terms: Vec<String>,
 }
 
-/// What models made of a document; a document without text has no vectors.
+/// The vectors that models made of a document; a document without text has none.
 #[derive(Debug, Default)]
 pub struct Vectors {
     /// Terms with their weights.
@@ -92,8 +94,8 @@ impl Encoders {
         self.dense.is_some()
     }
 
-    /// Notes what vectors the models will make; with `wants_weight` the first documents are encoded
-    /// to learn how large weights are.
+    /// Tells `peeked` what vectors the models will make. With `wants_weight` the first documents
+    /// are encoded to estimate the max weight.
     ///
     /// # Errors
     ///
@@ -101,19 +103,19 @@ impl Encoders {
     pub fn look_ahead(&self, peeked: &mut Peeked, wants_weight: bool) -> Result<()> {
         let model = |name: &str| Origin::new(name, 0);
         if let Some(Sparse { encoder, .. }) = &self.sparse {
-            let mut greatest = 0.0_f32;
+            let mut max_weight = 0.0_f32;
             if wants_weight {
                 let texts: Vec<&str> = peeked.texts().iter().map(String::as_str).collect();
-                // What cannot be encoded is reported when it is loaded.
+                // Documents that cannot be encoded are reported when they are loaded.
                 let results = encoder.encode(&texts, Role::Document)?.results;
                 let weights = results
                     .iter()
                     .flatten()
                     .flatten()
                     .map(|(_, weight)| *weight);
-                greatest = weights.fold(0.0, f32::max);
+                max_weight = weights.fold(0.0, f32::max);
             }
-            peeked.expect_sparse(model(encoder.name()), greatest * WEIGHT_MARGIN);
+            peeked.expect_sparse(model(encoder.name()), max_weight * WEIGHT_MARGIN);
         }
         if let Some(encoder) = &self.dense {
             let is_dot = encoder.similarity() == Some(Similarity::Dot);
@@ -126,7 +128,7 @@ impl Encoders {
         Ok(())
     }
 
-    /// Loads what the inputs hold, with the vectors that the models make of it.
+    /// Loads the inputs, with the vectors that the models make of them.
     ///
     /// # Errors
     ///
@@ -159,7 +161,7 @@ impl Encoders {
         found.map(|(_, identity)| identity)
     }
 
-    /// Checks that an index that is there has fields for the models' vectors, made by the same models.
+    /// Checks that an existing index has fields for the models' vectors, made by the same models.
     ///
     /// # Errors
     ///
@@ -194,7 +196,7 @@ impl Encoders {
         sparse.chain(dense)
     }
 
-    /// How many texts are best given together.
+    /// How many texts are best encoded together.
     pub fn window_size(&self) -> WindowSize {
         let sparse = self
             .sparse
@@ -246,7 +248,7 @@ impl Encoders {
     }
 }
 
-/// Puts the results of one model to those of the others; of two errors the first stays.
+/// Adds the results of one model to those of the others; of two errors the first is kept.
 fn join<V>(all: &mut Encoded<Vectors>, encoded: Encoded<V>, put: impl Fn(&mut Vectors, V)) {
     all.tokens += encoded.tokens;
     all.full += encoded.full;

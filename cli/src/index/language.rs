@@ -1,25 +1,24 @@
-//! The language of texts, where the user does not name one.
+//! Detection of the language of texts, for users who do not name one.
 //!
-//! Texts analyzed as another language are searched badly without any error, so a new index is not
-//! taken for English without a look. Each text of the sample votes with its length for the language
-//! that it is in beyond doubt; a language that most of the sample is in is taken.
+//! Texts analyzed as the wrong language are searched badly, without any error, so English is not
+//! assumed. Each text of the sample whose language is detected reliably votes for it with its
+//! length; a language with more than half of the sample is chosen.
 
 use std::collections::HashMap;
 
+use esparsa::text::Analyzer;
 use whatlang::{Lang, detect};
 
-use esparsa::text::Analyzer;
-
-/// Bytes of each text that are looked at.
+/// Bytes of each text that are examined.
 const TEXT_BYTES: usize = 2_000;
 /// Share of the sample, in bytes, that must be in the language.
 const SHARE: f64 = 0.5;
-/// Shortest sample that says anything, in bytes.
+/// Min size of a sample in bytes.
 const SAMPLE_BYTES: usize = 40;
 
 /// The analyzer for texts of no language known here.
 const SIMPLE: &str = "simple";
-/// The analyzer for texts whose language cannot be told.
+/// The analyzer for texts whose language is not detected.
 const DEFAULT: &str = "english";
 
 /// The analyzer for texts like these, and why.
@@ -27,32 +26,33 @@ const DEFAULT: &str = "english";
 pub struct Detected {
     /// Name of the analyzer.
     pub analyzer: String,
-    /// What the texts are taken for, in words.
+    /// The detected language, as a message.
     pub reason: String,
 }
 
 impl Detected {
-    /// Looks at the first texts of the input.
+    /// Detects the language of the first texts of the input.
     pub fn of(texts: &[String]) -> Self {
         let sampled = || texts.iter().map(|text| start(text));
         let total: usize = sampled().map(str::len).sum();
         let Some(language) = main_language(sampled(), total) else {
             return Self {
                 analyzer: DEFAULT.to_owned(),
-                reason: "the language of the texts cannot be told, so they are analyzed as English"
-                    .to_owned(),
+                reason:
+                    "the language of the texts is not detected, so they are analyzed as English"
+                        .to_owned(),
             };
         };
         let name = language.eng_name();
         match Analyzer::named(language.code()).or_else(|_| Analyzer::named(code_of(language))) {
             Ok(analyzer) => Self {
                 analyzer: analyzer.name().to_owned(),
-                reason: format!("the texts are taken for {name}"),
+                reason: format!("the texts are detected as {name}"),
             },
             Err(_) => Self {
                 analyzer: SIMPLE.to_owned(),
                 reason: format!(
-                    "the texts are taken for {name}, which has no analyzer, so their words are not stemmed"
+                    "the texts are detected as {name}, which has no analyzer, so their words are not stemmed"
                 ),
             },
         }
@@ -75,7 +75,7 @@ fn main_language<'a>(texts: impl Iterator<Item = &'a str>, total: usize) -> Opti
     (bytes as f64 > SHARE * total as f64).then_some(language)
 }
 
-/// Another code of a language, where whatlang has it under a narrower one.
+/// The code of the analyzer's language, where whatlang names a variety of it.
 fn code_of(language: Lang) -> &'static str {
     match language {
         Lang::Cmn => "zh",
@@ -134,7 +134,7 @@ mod tests {
             let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
             let detected = Detected::of(&texts);
             assert_eq!(detected.analyzer, DEFAULT, "{texts:?}");
-            assert!(detected.reason.contains("cannot be told"));
+            assert!(detected.reason.contains("is not detected"));
         }
     }
 

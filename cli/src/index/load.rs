@@ -5,6 +5,8 @@ mod intake;
 
 use std::sync::Arc;
 
+use esparsa::{CommitReport, Document, Error, IndexWriter, Result, Schema};
+
 use self::intake::{Intake, Parsed, Tally};
 use super::checkpoint::Done;
 use super::commits::Commits;
@@ -15,33 +17,31 @@ use super::target::{
 use crate::input::{Chunk, Ids, Position, Record, Source, TEXT_KEYS, parse};
 use crate::progress::Progress;
 use crate::size::counted;
-use esparsa::error::{Error, Result};
-use esparsa::{CommitReport, Document, IndexWriter, Schema};
 
-/// What records become documents by.
+/// How records become documents.
 #[derive(Debug)]
-pub struct Shape {
+pub struct Mapping {
     /// The fields that documents get.
     pub fields: Fields,
     /// What documents are checked against.
     pub schema: Schema,
 }
 
-/// A load under way.
+/// A load in progress.
 pub struct Load<'a> {
     /// Writes the documents.
     pub writer: &'a mut IndexWriter,
     /// What the documents are like.
-    pub shape: Arc<Shape>,
+    pub mapping: Arc<Mapping>,
     /// Records that are not loaded.
     pub problems: Problems,
     /// When to commit.
     pub commits: &'a mut Commits,
-    /// How far the load was before; nowhere, unless it is resumed.
+    /// Where the load starts: at the beginning, unless it is resumed.
     pub start: Done,
-    /// Number of segments to merge to at the end, at most.
+    /// Max number of segments at the end.
     pub segments: Option<u32>,
-    /// Keys of the first records, if there is nothing in them to be searched.
+    /// Keys of the first records, if none of these can be searched.
     pub keys: Vec<String>,
 }
 
@@ -49,15 +49,15 @@ pub struct Load<'a> {
 pub struct Loaded {
     /// The last commit.
     pub commit: CommitReport,
-    /// Documents added or replaced, without those of before an interruption.
+    /// Documents added or replaced, without those before an interruption.
     pub documents: u64,
     /// Documents loaded before the load was interrupted.
     pub resumed_after: u64,
-    /// Records left out, because they cannot be read.
+    /// Records skipped because they cannot be read.
     pub bad_records: u64,
-    /// Records left out, because an earlier one has their id.
+    /// Records skipped because an earlier one has their id.
     pub duplicates: u64,
-    /// Bytes of input, decompressed, without those of before an interruption.
+    /// Bytes of input, decompressed, without those before an interruption.
     pub input_bytes: u64,
 }
 
@@ -76,9 +76,9 @@ impl Load<'_> {
     ) -> Result<Loaded> {
         source.skip_to(&self.start.position, |chunk| {
             if ids.are_kept() {
-                for parsed in parse_chunk(chunk, &self.shape) {
+                for parsed in parse_chunk(chunk, &self.mapping) {
                     if let Ok(document) = &parsed.document {
-                        // Of two with the same id the second was left out before.
+                        // The second of two with the same id was skipped before the interruption.
                         let _ = ids.add(document.id(), &chunk.file, parsed.line);
                     }
                 }
@@ -96,7 +96,7 @@ impl Load<'_> {
             );
             self.commits.add(documents, bytes);
             if self.commits.are_due() {
-                // Only then all problems of what is to be committed are known.
+                // Only then are all problems of the documents to be committed known.
                 intake.wait_for(chunks);
                 self.take_problems(&intake, progress)?;
                 self.commit_part(&intake, source.position())?;
@@ -107,7 +107,8 @@ impl Load<'_> {
         self.finish(&intake, source.position(), progress)
     }
 
-    /// Hands a chunk to the writer's threads; returns about how many documents and bytes it has.
+    /// Passes a chunk to the writer's threads; returns its approximate number of documents, and its
+    /// bytes.
     fn hand_on(
         &mut self,
         item: Result<Chunk>,
@@ -118,15 +119,15 @@ impl Load<'_> {
         match item {
             Ok(chunk) => {
                 let size = (chunk.records_about(), chunk.bytes.len() as u64);
-                let shape = Arc::clone(&self.shape);
+                let mapping = Arc::clone(&self.mapping);
                 self.writer.add_parsed(move || {
-                    let parsed = parse_chunk(&chunk, &shape);
+                    let parsed = parse_chunk(&chunk, &mapping);
                     ticket.take(&chunk.file, parsed)
                 })?;
                 Ok(size)
             }
-            // A record that is too large takes its turn among the others, so that the first error
-            // is the first.
+            // An oversized record takes its turn like a chunk, so that errors are reported in the
+            // order of the input.
             Err(error) if error.is_input() => {
                 let parsed = vec![Parsed {
                     document: Err(error),
@@ -152,8 +153,7 @@ impl Load<'_> {
         Ok(())
     }
 
-    /// Commits what was read up to `position`, unless there has been nothing yet that can be
-    /// searched.
+    /// Commits everything before `position`, unless no document so far can be searched.
     fn commit_part(&mut self, intake: &Intake, position: Position) -> Result<()> {
         if !self.has_content(intake) {
             return Ok(());
@@ -163,7 +163,7 @@ impl Load<'_> {
         self.commits.note(commit, done)
     }
 
-    /// Merges to the number of segments that is asked for, and commits.
+    /// Merges to the requested number of segments, and commits.
     fn finish(
         mut self,
         intake: &Intake,
@@ -207,7 +207,7 @@ impl Load<'_> {
         }
     }
 
-    /// The error for a load of which nothing could ever be found.
+    /// The error for a load without anything to search.
     fn nothing_to_search(&self) -> Error {
         let quoted = |keys: &mut dyn Iterator<Item = &str>| {
             let keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
@@ -228,7 +228,7 @@ impl Load<'_> {
     }
 }
 
-/// Says what is odd about the documents that were loaded.
+/// Warns about encodings and ids of the loaded documents.
 fn warn(tally: &Tally, progress: &Progress) {
     for (encoding, count) in &tally.encodings {
         progress.message(&format!(
@@ -249,11 +249,11 @@ fn warn(tally: &Tally, progress: &Progress) {
 }
 
 /// Parses a chunk; runs on the writer's threads.
-fn parse_chunk(chunk: &Chunk, shape: &Shape) -> Vec<Parsed> {
+fn parse_chunk(chunk: &Chunk, mapping: &Mapping) -> Vec<Parsed> {
     let mut all = Vec::new();
     parse(chunk, &mut |result| {
         all.push(match result {
-            Ok(record) => parsed(record, shape),
+            Ok(record) => parsed(record, mapping),
             Err(error) => Parsed {
                 document: Err(error),
                 line: 0,
@@ -265,12 +265,12 @@ fn parse_chunk(chunk: &Chunk, shape: &Shape) -> Vec<Parsed> {
     all
 }
 
-fn parsed(record: Record, shape: &Shape) -> Parsed {
+fn parsed(record: Record, mapping: &Mapping) -> Parsed {
     let (line, encoding) = (record.line, record.encoding);
     let has_content = record.has_content();
     let file = Arc::clone(&record.file);
-    let document = document_of(record, &shape.fields).and_then(|document| {
-        let checked = document.check(&shape.schema);
+    let document = document_of(record, &mapping.fields).and_then(|document| {
+        let checked = document.check(&mapping.schema);
         checked
             .map(|()| document)
             .map_err(|error| error.at_line(&*file, line))
@@ -319,7 +319,7 @@ mod tests {
             format: crate::input::RecordFormat::JsonLines,
             bytes: b"{\"id\":\"a\"}\n{\"id\":\"b\",\"vector\":{\"x\":1}}\n{\"id\":\"c\",\"vector\":[1]}\n".to_vec(),
         };
-        let shape = Shape {
+        let mapping = Mapping {
             fields: Fields {
                 sparse: false,
                 dense: false,
@@ -330,7 +330,7 @@ mod tests {
                 .build()
                 .unwrap(),
         };
-        let parsed = parse_chunk(&chunk, &shape);
+        let parsed = parse_chunk(&chunk, &mapping);
         assert_eq!(parsed.len(), 3);
         assert_eq!((parsed[0].line, parsed[0].has_content), (4, false));
         assert!(parsed[0].document.is_ok());

@@ -1,17 +1,18 @@
-//! The first records of the input, which say what fields a new index needs.
+//! The first records of the input, which determine the fields of a new index.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use esparsa::Result;
+use esparsa::error::Origin;
 use serde::de::IgnoredAny;
 
 use crate::input::{Chunk, Reader, parse};
-use esparsa::error::{Origin, Result};
 
-/// So many documents are encoded to tell what a model's vectors are like.
+/// Number of documents that are encoded to estimate the weights of a model.
 const SAMPLE: usize = 128;
-/// So many keys are named in a message.
+/// Max number of keys named in a message.
 const MAX_KEYS: usize = 16;
-/// So many bytes of input are looked at, and the rest of the chunk they end in.
+/// Bytes of input that are examined, rounded up to a whole chunk.
 const PEEKED_BYTES: usize = 1 << 20;
 
 /// The first chunks of the input, and what was seen in them.
@@ -34,14 +35,14 @@ pub struct Peeked {
 pub struct FirstDense {
     /// Where it is.
     pub origin: Origin,
-    /// How many numbers it has.
+    /// Its number of dimensions.
     pub dimensions: usize,
-    /// Whether a new index compares vectors by their cosine, if nothing else is asked for.
+    /// Whether cosine is the default metric of a new index.
     pub by_cosine: bool,
 }
 
 impl Peeked {
-    /// Reads the first chunks. What cannot be read is kept, to be reported in its turn.
+    /// Reads the first chunks. Errors are kept, to be reported in their turn.
     pub fn read(reader: &mut Reader) -> Self {
         let mut peeked = Self::default();
         let mut bytes = 0;
@@ -103,18 +104,18 @@ impl Peeked {
         &self.texts
     }
 
-    /// Takes note of sparse vectors that a model will make.
+    /// Announces sparse vectors that a model will make.
     pub fn expect_sparse(&mut self, model: Origin, max_weight: f32) {
         self.first_vector.get_or_insert(model);
         self.max_weight = self.max_weight.max(max_weight);
     }
 
-    /// Takes note of dense vectors that a model will make.
+    /// Announces dense vectors that a model will make.
     pub fn expect_dense(&mut self, first: FirstDense) {
         self.first_dense = Some(first);
     }
 
-    /// Keys of the first records, if there is nothing in any of these to be searched.
+    /// Keys of the first records, if none of these can be searched.
     pub fn keys_without_content(&self) -> Vec<String> {
         match self.has_content {
             true => Vec::new(),

@@ -1,21 +1,21 @@
-//! Records that are not loaded, and what becomes of the load.
+//! Records that are not loaded, and whether they end the load.
 
 use clap::ValueEnum;
+use esparsa::{Error, Result};
 
 use crate::input::OnDuplicate;
 use crate::progress::Progress;
-use esparsa::error::{Error, Result};
 
 /// Number of problems of each kind that are printed; more are only counted.
 const SHOWN: u64 = 20;
 
-/// What a bad record does to the load.
+/// The policy for bad records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum OnBadInput {
     /// The first one ends the load, and nothing that was loaded since the last commit is committed.
     #[default]
     Fail,
-    /// It is reported and left out; after 20 they are only counted.
+    /// It is reported and skipped; from the 21st on they are only counted.
     Skip,
 }
 
@@ -38,14 +38,14 @@ impl Problem {
     }
 }
 
-/// Counts problems, and says what to do with them.
+/// Counts problems, and applies the policies.
 #[derive(Debug)]
 pub struct Problems {
     on_bad_input: OnBadInput,
     on_duplicate: OnDuplicate,
     /// Records that could not be read.
     pub bad_records: u64,
-    /// Records left out because another one has their id.
+    /// Records skipped because another one has their id.
     pub duplicates: u64,
 }
 
@@ -78,13 +78,13 @@ impl Problems {
                 self.on_duplicate != OnDuplicate::Skip,
                 &mut self.duplicates,
                 "left out",
-                "`--on-duplicate skip` leaves out a record whose id an earlier one has, `replace` keeps the later one",
+                "`--on-duplicate skip` skips a record with the id of an earlier one, `replace` keeps the later one",
             ),
             false => (
                 self.on_bad_input == OnBadInput::Fail,
                 &mut self.bad_records,
                 "bad record",
-                "`--on-bad-input skip` leaves out what cannot be read",
+                "`--on-bad-input skip` skips records that cannot be read",
             ),
         };
         if fails {
@@ -98,7 +98,7 @@ impl Problems {
         Ok(())
     }
 
-    /// Says how many there are beyond those printed.
+    /// Prints how many there are beyond those printed.
     pub fn finish(&self, progress: &Progress) {
         for (count, kind) in [
             (self.bad_records, "bad records"),

@@ -1,17 +1,15 @@
-//! What a load did, for people and for machines.
+//! The report of a load, as text and as JSON.
 
 use std::fmt;
 
+use esparsa::index::FieldTotals;
+use esparsa::{Error, FieldOptions, Result, Snapshot};
 use serde::Serialize;
 
 use super::load::Loaded;
 use super::target::{SPARSE_FIELD, TEXT_FIELD, Target};
 use crate::parts::Parts;
 use crate::size::{Size, counted, grouped};
-use esparsa::Snapshot;
-use esparsa::error::{Error, Result};
-use esparsa::format::FieldOptions;
-use esparsa::index::FieldTotals;
 
 /// The report of a load.
 #[derive(Debug, Serialize)]
@@ -20,7 +18,7 @@ pub struct Report {
     /// Name of the analyzer of texts.
     analyzer: Option<String>,
     documents: u64,
-    /// Documents in place of others with the same ids, of this load or of earlier ones.
+    /// Documents that replaced others with the same id, of this load or of earlier ones.
     replaced: u64,
     resumed_after: u64,
     bad_records: u64,
@@ -41,7 +39,7 @@ pub struct Report {
     weights_rounded_up: u64,
     /// All weights of sparse vectors, in the whole index.
     weights: u64,
-    /// To which larger weights are clamped; none unless it was asked for.
+    /// Larger weights are clamped to it; `None` unless requested.
     max_weight: Option<f32>,
     peak_resident_bytes: Option<u64>,
 }
@@ -99,7 +97,7 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when a number is none that JSON has, which does not happen.
+    /// [`Error::InvalidInput`] when a number has no JSON form, which does not happen.
     pub fn to_json(&self) -> Result<String> {
         serde_json::to_string(self).map_err(|error| Error::invalid(error.to_string()))
     }
@@ -113,7 +111,7 @@ impl fmt::Display for Report {
             counted(self.documents, "document"),
             self.seconds,
             grouped(self.documents_per_second as u64),
-            // With a model these are a few kB: in MB it would say 0.0.
+            // With a model it is a few kB/s, which would be 0.0 in MB/s.
             Size((self.input_megabytes_per_second * 1e6) as u64)
         )?;
         if self.resumed_after > 0 {
@@ -145,6 +143,17 @@ impl fmt::Display for Report {
             self.commit
         )?;
         write!(f, "{}", self.bytes_on_disk.describe())?;
+        self.fmt_losses(f)?;
+        if let Some(bytes) = self.peak_resident_bytes {
+            write!(f, "\n{} of memory at the peak", Size(bytes))?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    /// The terms and weights that the index does not hold as they were given.
+    fn fmt_losses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.terms_left_out > 0 {
             let terms = counted(self.terms_left_out, "term");
             write!(f, "\n{terms} too long, left out")?;
@@ -158,14 +167,11 @@ impl fmt::Display for Report {
             let (rounded, all) = (grouped(rounded), counted(all, "weight"));
             write!(f, "\n{rounded} of {all} rounded up to the smallest step")?;
         }
-        if let Some(bytes) = self.peak_resident_bytes {
-            write!(f, "\n{} of memory at the peak", Size(bytes))?;
-        }
         Ok(())
     }
 }
 
-/// The greatest number of bytes that this process has had in memory, where the system tells it.
+/// Peak resident memory of this process in bytes, where the system reports it.
 fn peak_resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;

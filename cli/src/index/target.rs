@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use esparsa::format::FieldKind;
+use esparsa::store::{Directory, FileSystem};
+use esparsa::{Error, FieldOptions, Index, IndexOptions, Result, Schema, Sparse, Text};
+
 use super::Index as Arguments;
+use super::checkpoint::FILE as CHECKPOINT;
 use super::encoding::Encoders;
 use super::peek::Peeked;
-use esparsa::error::{Error, Result};
-use esparsa::format::manifest::file_number;
-use esparsa::format::{FieldKind, FieldOptions};
-use esparsa::store::{Directory, FileSystem};
-use esparsa::{Index, IndexOptions, Schema, Sparse, Text};
 
 /// Name of the field that holds title and text.
 pub const TEXT_FIELD: &str = "text";
@@ -17,18 +17,17 @@ pub const TEXT_FIELD: &str = "text";
 pub const SPARSE_FIELD: &str = "sparse";
 /// Name of the field that holds dense vectors.
 pub const DENSE_FIELD: &str = "dense";
-/// Name of the field that keeps documents, in indexes made here.
+/// Name of the stored field in indexes created here.
 const STORED_FIELD: &str = "source";
-/// A new index expects weights up to the max one seen times this: the rest of the input may hold
-/// larger ones.
+/// The expected max weight of a new index is the max seen times this: the rest of the input may
+/// have larger weights.
 const WEIGHT_MARGIN: f32 = 1.1;
-/// The max weight that a new index expects when the first vectors have no weights: learned models
-/// give about as much.
+/// The expected max weight of a new index when the first vectors have no weights, typical of
+/// learned models.
 const EXPECTED_WEIGHT: f32 = 3.5;
 
 /// An index that was opened, or created just now.
 pub struct Target {
-    directory: Arc<FileSystem>,
     index: Index,
     created: bool,
 }
@@ -50,8 +49,8 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the arguments or the first records contradict the index that is there; what opening
-    /// and creating give.
+    /// [`Error::InvalidInput`] when the arguments or the first records contradict the existing
+    /// index; what opening and creating give.
     pub fn open_or_create(
         arguments: &Arguments,
         peeked: &Peeked,
@@ -59,25 +58,22 @@ impl Target {
         language: &str,
     ) -> Result<Self> {
         let directory = Arc::new(FileSystem::create(&arguments.index)?);
-        let names = directory.list()?;
-        let created = !names
-            .iter()
-            .any(|name| file_number(name, "manifest").is_some());
+        let created = !Index::exists_in(&*directory)?;
+        if created {
+            refuse_other_files(&*directory)
+                .map_err(|error| error.at_line(arguments.index.to_string_lossy(), 0))?;
+        }
         let options = IndexOptions::new();
         let index = if created {
             let schema = new_schema(arguments, peeked, encoders, language)?;
-            Index::create_in(directory.clone(), schema, options)?
+            Index::create_in(directory, schema, options)?
         } else {
-            let index = Index::open_in(directory.clone(), options)?;
+            let index = Index::open_in(directory, options)?;
             encoders.check(index.schema())?;
             check_schema(index.schema(), arguments, peeked)?;
             index
         };
-        Ok(Self {
-            directory,
-            index,
-            created,
-        })
+        Ok(Self { index, created })
     }
 
     /// The index.
@@ -99,20 +95,31 @@ impl Target {
             stored: schema.stored_field().map(|field| field.name.clone()),
         }
     }
+}
 
-    /// Removes an index that was created just now and holds nothing, so that the next try can choose other fields. The
-    /// writer's lock must be held.
-    pub fn undo(&self) {
-        if !self.created || !self.index.snapshot().is_ok_and(|s| s.commit() == 1) {
-            return;
-        }
-        // An empty index that stays does no harm, so failures here are not worth a message.
-        for name in self.directory.list().unwrap_or_default() {
-            if file_number(&name, "manifest").is_some() {
-                let _ = self.directory.remove(&name);
-            }
-        }
+/// Checks that a folder without an index holds no other files: a new index would be mixed with them.
+fn refuse_other_files(directory: &dyn Directory) -> Result<()> {
+    let names = directory.list()?;
+    match names.iter().find(|name| !may_be_without_index(name)) {
+        None => Ok(()),
+        Some(other) => Err(Error::invalid(format!(
+            "expected an index or an empty folder, found other files, such as `{other}`; name another \
+             folder"
+        ))),
     }
+}
+
+/// True for files that may be in a folder without an index: hidden ones, and what is left of an
+/// index whose creation was interrupted.
+///
+/// Segments are not among these. An index has a manifest before it has segments, so the manifest of
+/// such a folder was lost, and a new index would delete the segments.
+fn may_be_without_index(name: &str) -> bool {
+    let is_unfinished_manifest = name.starts_with("manifest-") && name.ends_with(".tmp");
+    name.starts_with('.')
+        || name == "lock"
+        || name.strip_suffix(".tmp").unwrap_or(name) == CHECKPOINT
+        || is_unfinished_manifest
 }
 
 fn new_schema(
@@ -126,7 +133,7 @@ fn new_schema(
         Some(Sparse::new().max_weight(weight))
     } else if peeked.first_vector().is_some() {
         let expected = peeked.max_weight() * WEIGHT_MARGIN;
-        // Weights that are 0, or nearly so, or too large to be told from infinity, say nothing.
+        // Weights near 0 and weights that overflow are no estimate.
         let is_useful = expected > 1e-30 && expected.is_finite();
         let expected = if is_useful { expected } else { EXPECTED_WEIGHT };
         Some(Sparse::new().expected_max(expected))
@@ -147,7 +154,7 @@ fn new_schema(
     schema.build()
 }
 
-/// Checks that an index that is there has the fields that the arguments and the first records ask for.
+/// Checks that an existing index has the fields that the arguments and the first records require.
 fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Result<()> {
     let text = schema.expect(TEXT_FIELD, FieldKind::Text)?;
     if let (FieldOptions::Text(Text { analyzer, .. }), Some(language)) =
@@ -160,7 +167,7 @@ fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Resu
         )));
     }
     if arguments.no_stored && schema.stored_field().is_some() {
-        let message = "--no-stored contradicts the index, which keeps documents; leave the option out, or build a new \
+        let message = "--no-stored contradicts the index, which stores documents; leave the option out, or build a new \
                        index";
         return Err(Error::invalid(message));
     }
@@ -172,14 +179,16 @@ fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Resu
     }
 }
 
-fn check_max_weight(field: Option<&FieldOptions>, asked: Option<f32>) -> Result<()> {
-    let Some(asked) = asked else { return Ok(()) };
+fn check_max_weight(field: Option<&FieldOptions>, requested: Option<f32>) -> Result<()> {
+    let Some(requested) = requested else {
+        return Ok(());
+    };
     let Some(FieldOptions::Sparse(Sparse { scale, clamps, .. })) = field else {
         return Err(no_sparse_field());
     };
-    // The index keeps a 255th of the weight, so that the product may differ from it by rounding.
+    // The index stores a 255th of the weight, so the product may differ by rounding.
     let kept = scale * 255.0;
-    if *clamps && (kept / asked - 1.0).abs() < 1e-5 {
+    if *clamps && (kept / requested - 1.0).abs() < 1e-5 {
         return Ok(());
     }
     let found = match clamps {
@@ -187,11 +196,11 @@ fn check_max_weight(field: Option<&FieldOptions>, asked: Option<f32>) -> Result<
         false => "which has no max weight".to_owned(),
     };
     Err(Error::invalid(format!(
-        "--max-weight {asked} contradicts the index, {found}; leave the option out, or build a new index"
+        "--max-weight {requested} contradicts the index, {found}; leave the option out, or build a new index"
     )))
 }
 
-/// The error for vectors that have no place.
+/// The error for sparse vectors when the index has no sparse field.
 pub fn no_sparse_field() -> Error {
     Error::invalid(
         "the index has no sparse field, because it was built from documents without vectors; build a new index from \
@@ -200,7 +209,7 @@ pub fn no_sparse_field() -> Error {
     .in_field("vector")
 }
 
-/// The error for dense vectors that have no place.
+/// The error for dense vectors when the index has no dense field.
 pub fn no_dense_field() -> Error {
     Error::invalid(
         "the index has no dense field, because it was built from documents without arrays of numbers; build a new index \

@@ -1,24 +1,26 @@
-//! Cutting one decompressed file into chunks of whole records.
+//! Cuts one decompressed file into chunks of complete records.
 //!
-//! The idea: fill a buffer up to the size of a chunk, cut it after the last record that ends in it, and carry the rest
-//! over to the next chunk. Where no record ends in the buffer, make it longer, up to the largest record allowed; past
-//! that, drop the record, read on to its end, and report it.
+//! The idea: fill a buffer up to the size of a chunk, cut it after the last record that ends in it,
+//! and carry the rest over to the next chunk. If no record ends in the buffer, grow it, up to the
+//! max size of a record; beyond that, drop the record, read on to its end, and report it.
 
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use esparsa::{Error, Result};
+
 use super::decompress::Stream;
 use super::lines::{count_line_feeds, length_through};
 use super::{CHUNK_BYTES, Chunk, MAX_RECORD_BYTES, RecordFormat, trec};
-use esparsa::error::{Error, Result};
 
-/// Sizes in bytes that govern how a file is cut; other than the defaults only in tests.
+/// Sizes in bytes that determine where a file is cut; only tests change the defaults.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     chunk_bytes: usize,
     max_record_bytes: usize,
-    /// Lines of a chunk: a parsed document takes hundreds of bytes, however short its line is.
+    /// Max lines of a chunk, because a parsed document takes hundreds of bytes, however short its
+    /// line is.
     max_lines: u64,
 }
 
@@ -26,7 +28,8 @@ pub(super) struct Limits {
 const MAX_LINES: u64 = 8_192;
 
 impl Limits {
-    /// A chunk is never larger than a record may be, so that every record that is too large is noticed.
+    /// A chunk is never larger than a record may be, so that every record that is too large is
+    /// noticed.
     pub(super) fn new(chunk_bytes: usize, max_record_bytes: usize) -> Self {
         Self {
             chunk_bytes: chunk_bytes.clamp(1, max_record_bytes),
@@ -104,7 +107,7 @@ pub(super) struct FileChunks {
     limits: Limits,
     /// Size of the file in bytes, if it is known and the file is not compressed.
     expected_bytes: Option<u64>,
-    /// What was read and not handed out; begins at a record boundary.
+    /// Bytes that were read but not returned yet; starts at a record boundary.
     buffer: Vec<u8>,
     /// Line on which `buffer` begins.
     line: u64,
@@ -113,7 +116,8 @@ pub(super) struct FileChunks {
 }
 
 impl FileChunks {
-    /// The chunks of `stream`, which is called `file` in messages and holds about `expected_bytes`, if known.
+    /// The chunks of `stream`, which is called `file` in messages and holds about `expected_bytes`,
+    /// if known.
     pub(super) fn new(
         file: Arc<str>,
         format: RecordFormat,
@@ -180,7 +184,8 @@ impl FileChunks {
             return Ok(());
         }
         if goal > self.buffer.capacity() {
-            // Twice the length, so that a large record is not copied again and again; but never more than a record.
+            // Double the capacity, so that a large record is not copied repeatedly, but never
+            // beyond the max size of a record.
             let longest = self.limits.max_record_bytes.saturating_add(1);
             let wanted = goal
                 .max(self.buffer.len().saturating_mul(2))
@@ -203,7 +208,7 @@ impl FileChunks {
         Ok(())
     }
 
-    /// Hands out the first `cut` bytes of the buffer and carries the rest over.
+    /// Returns the first `cut` bytes of the buffer as a chunk, and keeps the rest.
     fn take_chunk(&mut self, cut: usize) -> Chunk {
         let rest = self.buffer[cut..].to_vec();
         let mut bytes = std::mem::replace(&mut self.buffer, rest);
@@ -218,7 +223,8 @@ impl FileChunks {
         }
     }
 
-    /// Drops the record at the start of the buffer and reads on to its end, block by block; returns what to report.
+    /// Drops the record at the start of the buffer and reads on to its end, block by block; returns
+    /// what to report.
     fn skip_record(&mut self) -> io::Result<Error> {
         let first_line = self.line;
         let overlap = self.boundary.overlap();
@@ -258,7 +264,7 @@ impl Iterator for FileChunks {
             return None;
         }
         self.next_chunk().unwrap_or_else(|source| {
-            // What follows a failed read is unknown.
+            // Nothing is known about the data after a failed read.
             self.finished = true;
             let path = Path::new(&*self.file);
             Some(Err(self.stream.compression.read_error(path, source)))

@@ -1,4 +1,4 @@
-//! Which entries of a folder hold documents, where the folder is a test collection.
+//! Which entries of a folder hold documents, if the folder is a test collection.
 //!
 //! A test collection has queries and relevance judgements beside its documents. They look like
 //! documents, but indexing them would put the questions among the answers.
@@ -21,19 +21,19 @@ const QUERIES: [&str; 3] = [JUDGEMENTS, "queries", "topics"];
 /// The entries of a folder.
 #[derive(Debug, PartialEq)]
 pub(super) enum Contents {
-    /// A file or folder that holds all documents; whatever else there is, it is not a document.
+    /// A file or folder that holds all documents; no other entry is a document.
     Corpus(OsString),
     /// Judgements are among the entries, so queries may be too.
     Collection {
         documents: Vec<OsString>,
         others: Vec<OsString>,
     },
-    /// Documents as far as can be told by names.
+    /// Documents, judging by the names.
     Documents(Vec<OsString>),
 }
 
 impl Contents {
-    /// Tells by the sorted `names` of what is in `folder`.
+    /// Classifies the entries of `folder` by their sorted `names`.
     pub(super) fn of(folder: &Path, names: Vec<OsString>) -> Self {
         let has = |wanted: &&str| names.iter().any(|name| name == wanted);
         if let Some(corpus) = BEIR_CORPUS.iter().find(|corpus| has(corpus)) {
@@ -81,7 +81,7 @@ mod tests {
             of(&["corpus.jsonl.gz", "qrels", "queries.jsonl"]),
             corpus("corpus.jsonl.gz")
         );
-        // Not a folder, so nothing is known of it.
+        // Not a folder, so it may be anything.
         let names = ["corpus", "queries.jsonl"];
         assert!(matches!(of(&names), Contents::Documents(_)));
         std::fs::create_dir(folder.join("corpus")).unwrap();

@@ -1,4 +1,4 @@
-//! Opening a byte stream and decompressing it, as its first bytes say.
+//! Opens a byte stream and decompresses it; its first bytes tell the compression.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
@@ -6,9 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use esparsa::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
-
-use esparsa::error::{Error, Result};
 
 /// Size of the buffer of compressed bytes.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -52,8 +51,8 @@ impl Compression {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the file cannot be opened or read, or is too short for the compression in its name;
-/// [`Error::InvalidInput`] for a compression that is not read here.
+/// [`Error::Io`] when the file cannot be opened or read, or is too short for the compression in its
+/// name; [`Error::InvalidInput`] for a compression that is not read here.
 pub(super) fn open(path: &Path, counter: Arc<AtomicU64>) -> Result<Stream> {
     let file = File::open(path).map_err(|source| Error::io(path, "open", source))?;
     decompress(Box::new(file), path, counter)
@@ -108,7 +107,7 @@ fn tell(start: &[u8], path: &Path) -> Result<Compression> {
     };
     if let Some(name) = unread {
         let message = format!(
-            "packed by {name}; gzip, zstd and plain files are read here: unpack it first, or pipe it in as `-`"
+            "compressed by {name}; expected gzip, zstd or no compression: decompress it first, or pipe it in as `-`"
         );
         return Err(Error::invalid(message).at_line(path.to_string_lossy(), 0));
     }
@@ -120,7 +119,7 @@ fn tell(start: &[u8], path: &Path) -> Result<Compression> {
     Ok(Compression::None)
 }
 
-/// The compression that the file name promises.
+/// The compression that the file name indicates.
 fn compression_named(path: &Path) -> Compression {
     let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
     match extension.to_str() {
@@ -227,7 +226,7 @@ pub(super) mod tests {
         let message = read(b"\xfd7zXZ\0rest", "a.jsonl.xz")
             .unwrap_err()
             .to_string();
-        assert!(message.contains("packed by xz"), "{message}");
+        assert!(message.contains("compressed by xz"), "{message}");
         assert!(read(b"BZh is a word", "a.txt").is_ok());
     }
 

@@ -1,23 +1,24 @@
-//! Telling the format of an input, by its name and by its first bytes.
+//! Detects the format of an input by its name and by its first bytes.
 
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::RecordFormat;
-use esparsa::error::{Error, Result};
+use esparsa::{Error, Result};
 
-/// Number of bytes at the start of a file that are looked at to tell its format.
+use super::RecordFormat;
+
+/// Number of bytes at the start of a file that are examined to detect its format.
 pub(super) const SNIFF_BYTES: usize = 4096;
 
-/// The bytes that some programs put before UTF-8 text; they are no part of it.
+/// The byte order mark that some programs put before UTF-8 text; it is not part of the text.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The format of the inputs, as the user names it.
 ///
 /// ```
-/// use esparsa::cli::input::InputFormat;
+/// use esparsa_cli::input::InputFormat;
 ///
 /// assert_eq!("tsv".parse::<InputFormat>().unwrap(), InputFormat::Tsv);
 /// assert_eq!("vectors".parse::<InputFormat>().unwrap(), InputFormat::JsonLines);
@@ -25,7 +26,7 @@ pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InputFormat {
-    /// Told for each file by its name and its first bytes; standard input is JSON Lines.
+    /// Detected for each file by its name and its first bytes; standard input is JSON Lines.
     #[default]
     Auto,
     /// A folder with `corpus.jsonl` in it, or that file itself.
@@ -78,16 +79,16 @@ impl fmt::Display for InputFormat {
     }
 }
 
-/// How the records of a file are written: a [`RecordFormat`] that does not know the file's id yet.
+/// The layout of the records of a file: a [`RecordFormat`] without the id of a text file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum Layout {
     JsonLines,
     Tsv,
     Trec,
     Text,
 }
 
-impl Shape {
+impl Layout {
     /// The record format; `id` is the document's id if the file is plain text.
     pub(super) fn with_id(self, id: &str) -> RecordFormat {
         match self {
@@ -99,30 +100,30 @@ impl Shape {
     }
 }
 
-/// What is known of a file's shape before it is opened for reading.
+/// What is known of a file's layout before it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
     /// Named by the user, or certain from the file name.
-    Known(Shape),
+    Known(Layout),
     /// Plain text by its name, but TREC files are often called `.txt` too.
     TextUnlessTrec,
-    /// Nothing; the first bytes tell.
+    /// Unknown; the first bytes tell.
     ByContent,
 }
 
 impl Choice {
-    /// Settles on a shape, given the first decompressed bytes of the file; `None` when they say nothing.
-    pub(super) fn settle(self, start: &[u8]) -> Option<Shape> {
+    /// The layout, given the first decompressed bytes of the file; `None` if it is not detected.
+    pub(super) fn settle(self, start: &[u8]) -> Option<Layout> {
         match self {
-            Self::Known(shape) => Some(shape),
-            Self::TextUnlessTrec if by_content(start) == Some(Shape::Trec) => Some(Shape::Trec),
-            Self::TextUnlessTrec => Some(Shape::Text),
+            Self::Known(layout) => Some(layout),
+            Self::TextUnlessTrec if by_content(start) == Some(Layout::Trec) => Some(Layout::Trec),
+            Self::TextUnlessTrec => Some(Layout::Text),
             Self::ByContent => by_content(start),
         }
     }
 }
 
-/// Tells the format by the end of the file name, with or without `.gz` or `.zst` after it.
+/// Detects the format by the extension of the file name, with or without `.gz` or `.zst` after it.
 pub(super) fn by_name(path: &Path) -> Choice {
     let name = path
         .file_name()
@@ -135,16 +136,16 @@ pub(super) fn by_name(path: &Path) -> Choice {
         _ => "",
     };
     match extension {
-        "jsonl" | "ndjson" | "json" => Choice::Known(Shape::JsonLines),
-        "tsv" | "tab" => Choice::Known(Shape::Tsv),
-        "trec" | "sgml" | "sgm" => Choice::Known(Shape::Trec),
-        "md" | "markdown" => Choice::Known(Shape::Text),
+        "jsonl" | "ndjson" | "json" => Choice::Known(Layout::JsonLines),
+        "tsv" | "tab" => Choice::Known(Layout::Tsv),
+        "trec" | "sgml" | "sgm" => Choice::Known(Layout::Trec),
+        "md" | "markdown" => Choice::Known(Layout::Text),
         "txt" | "text" => Choice::TextUnlessTrec,
         _ => Choice::ByContent,
     }
 }
 
-/// The file name (in small letters) without the ending that compression adds.
+/// The file name (in lower case) without the extension of a compressed file.
 pub(super) fn without_compression(name: &str) -> &str {
     [".gz", ".zst", ".zstd"]
         .iter()
@@ -152,15 +153,15 @@ pub(super) fn without_compression(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-/// Tells the format by the first decompressed bytes of a file.
-pub(super) fn by_content(start: &[u8]) -> Option<Shape> {
+/// Detects the format by the first decompressed bytes of a file.
+pub(super) fn by_content(start: &[u8]) -> Option<Layout> {
     let start = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start);
     let trimmed = start.trim_ascii_start();
     if trimmed.starts_with(b"{") {
-        return Some(Shape::JsonLines);
+        return Some(Layout::JsonLines);
     }
     if super::trec::starts_document(trimmed) {
-        return Some(Shape::Trec);
+        return Some(Layout::Trec);
     }
     let line = start.split(|&byte| byte == b'\n').next()?;
     let tabs = line.iter().filter(|&&byte| byte == b'\t').count();
@@ -173,10 +174,10 @@ pub(super) fn by_content(start: &[u8]) -> Option<Shape> {
         && line
             .iter()
             .all(|&byte| byte >= b' ' || byte == b'\t' || byte == b'\r');
-    (is_text && (1..=2).contains(&tabs) && !line.starts_with(b"\t")).then_some(Shape::Tsv)
+    (is_text && (1..=2).contains(&tabs) && !line.starts_with(b"\t")).then_some(Layout::Tsv)
 }
 
-/// The error for a file whose format neither its name nor its content tells.
+/// The error for a file whose format is detected neither by name nor by content.
 pub(super) fn unknown_format(file: &str) -> Error {
     Error::invalid(format!(
         "cannot tell the format from the file name or the content; name it with --format ({})",
@@ -192,12 +193,12 @@ mod tests {
     #[test]
     fn names_tell_the_format_with_and_without_compression() {
         let cases = [
-            ("corpus.jsonl", Choice::Known(Shape::JsonLines)),
-            ("a/b.JSON.GZ", Choice::Known(Shape::JsonLines)),
-            ("x.ndjson.zst", Choice::Known(Shape::JsonLines)),
-            ("collection.tsv.gz", Choice::Known(Shape::Tsv)),
-            ("ft.sgml", Choice::Known(Shape::Trec)),
-            ("notes.md", Choice::Known(Shape::Text)),
+            ("corpus.jsonl", Choice::Known(Layout::JsonLines)),
+            ("a/b.JSON.GZ", Choice::Known(Layout::JsonLines)),
+            ("x.ndjson.zst", Choice::Known(Layout::JsonLines)),
+            ("collection.tsv.gz", Choice::Known(Layout::Tsv)),
+            ("ft.sgml", Choice::Known(Layout::Trec)),
+            ("notes.md", Choice::Known(Layout::Text)),
             ("notes.txt.zst", Choice::TextUnlessTrec),
             ("FT911_1", Choice::ByContent),
             (".json", Choice::ByContent),
@@ -210,14 +211,14 @@ mod tests {
 
     #[test]
     fn content_tells_the_format() {
-        let cases: [(&[u8], Option<Shape>); 12] = [
-            (b"{\"id\": 1}", Some(Shape::JsonLines)),
-            (b"\xef\xbb\xbf\n {\"id\": 1}", Some(Shape::JsonLines)),
-            (b"\n<DOC>\n<DOCNO>", Some(Shape::Trec)),
-            (b"<doc id=1>", Some(Shape::Trec)),
+        let cases: [(&[u8], Option<Layout>); 12] = [
+            (b"{\"id\": 1}", Some(Layout::JsonLines)),
+            (b"\xef\xbb\xbf\n {\"id\": 1}", Some(Layout::JsonLines)),
+            (b"\n<DOC>\n<DOCNO>", Some(Layout::Trec)),
+            (b"<doc id=1>", Some(Layout::Trec)),
             (b"<DOCUMENT>", None),
-            (b"d1\tsome text\nd2\tmore", Some(Shape::Tsv)),
-            (b"d1\ttitle\ttext\r\n", Some(Shape::Tsv)),
+            (b"d1\tsome text\nd2\tmore", Some(Layout::Tsv)),
+            (b"d1\ttitle\ttext\r\n", Some(Layout::Tsv)),
             (b"q1\t0\td1\t1\n", None),
             (b"\x89PNG\t", None),
             (b"a\t\0", None),
@@ -244,11 +245,11 @@ mod tests {
 
     #[test]
     fn text_files_that_hold_trec_are_trec() {
-        assert_eq!(Choice::TextUnlessTrec.settle(b"<DOC>"), Some(Shape::Trec));
-        assert_eq!(Choice::TextUnlessTrec.settle(b"{"), Some(Shape::Text));
+        assert_eq!(Choice::TextUnlessTrec.settle(b"<DOC>"), Some(Layout::Trec));
+        assert_eq!(Choice::TextUnlessTrec.settle(b"{"), Some(Layout::Text));
         assert_eq!(
-            Choice::Known(Shape::Text).settle(b"<DOC>"),
-            Some(Shape::Text)
+            Choice::Known(Layout::Text).settle(b"<DOC>"),
+            Some(Layout::Text)
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Character encodings: what an input that is not UTF-8 is read as.
+//! Character encodings of inputs that are not UTF-8.
 //!
 //! Everything after this module sees UTF-8. An encoding that the user names holds for whole files,
 //! and so does UTF-16 with a byte order mark. The documents of one TREC file often come from many
@@ -11,13 +11,12 @@ use std::str::FromStr;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::Encoding;
 use encoding_rs_io::DecodeReaderBytesBuilder;
-
-use esparsa::error::{Error, Result};
+use esparsa::{Error, Result};
 
 /// The character encoding of the inputs, as the user names it.
 ///
 /// ```
-/// use esparsa::cli::input::InputEncoding;
+/// use esparsa_cli::input::InputEncoding;
 ///
 /// assert!("latin1".parse::<InputEncoding>().is_ok());
 /// assert!("klingon".parse::<InputEncoding>().is_err());
@@ -48,10 +47,10 @@ impl InputEncoding {
         self.0.map_or("auto", Encoding::name)
     }
 
-    /// `bytes` as UTF-8, if they have to be decoded. With `auto` only UTF-16 with a byte order mark
-    /// is decoded here.
+    /// `bytes` as UTF-8; decoded if necessary. With `auto` only UTF-16 with a byte order mark is
+    /// decoded here.
     ///
-    /// What is not valid in a named encoding becomes U+FFFD.
+    /// Bytes that are invalid in a named encoding become U+FFFD.
     pub(super) fn decode(self, mut bytes: Box<dyn Read + Send>) -> io::Result<Decoded> {
         let mut start = Vec::new();
         bytes.by_ref().take(2).read_to_end(&mut start)?;
@@ -77,7 +76,7 @@ impl InputEncoding {
 pub(super) struct Decoded {
     /// The bytes.
     pub(super) bytes: Box<dyn Read + Send>,
-    /// Whether they may be others than before.
+    /// Whether they may differ from the input.
     pub(super) is_changed: bool,
 }
 
@@ -96,7 +95,7 @@ pub(super) fn detect(document: &[u8]) -> Option<(Cow<'_, str>, &'static str)> {
     Some((text, encoding.name()))
 }
 
-/// True if `bytes` have more characters of several bytes than bytes that are part of none.
+/// True if `bytes` has more multi-byte characters than bytes that are part of no character.
 fn is_damaged_utf8(bytes: &[u8]) -> bool {
     let (mut valid, mut invalid) = (0usize, 0usize);
     for piece in bytes.utf8_chunks() {

@@ -1,7 +1,7 @@
-//! From the paths that the user names to the list of files to be read.
+//! Turns the paths that the user names into the list of files to be read.
 //!
-//! Folders are read with all folders below them, in the order of their names, so the list is the same on every run.
-//! Names that begin with a dot are passed over, and links to folders are not followed.
+//! Folders are read with all folders below them, in the order of their names, so the list is the
+//! same on every run. Hidden files and folders are skipped, and links to folders are not followed.
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
@@ -9,11 +9,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use esparsa::{Error, Result};
+
 use super::collection::{BEIR_CORPUS, Contents};
 use super::decompress;
-use super::detect::{self, Choice, InputFormat, SNIFF_BYTES, Shape};
+use super::detect::{self, Choice, InputFormat, Layout, SNIFF_BYTES};
 use super::encoding::InputEncoding;
-use esparsa::error::{Error, Result};
 
 /// The name that stands for standard input.
 const STANDARD_INPUT: &str = "-";
@@ -31,13 +32,13 @@ pub(super) struct InputFile {
     pub(super) bytes: Option<u64>,
 }
 
-/// What there is to read.
+/// The files to read.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     /// The files, in the order in which they are read.
     pub(super) files: Vec<InputFile>,
-    /// Files of the folders whose format or compression is none that is read here.
-    pub(super) left_out: Vec<PathBuf>,
+    /// Files of the folders in an unknown format or compression.
+    pub(super) skipped: Vec<PathBuf>,
     /// Queries and judgements beside the documents of the folders.
     pub(super) queries: Vec<PathBuf>,
     /// The encoding of all files.
@@ -48,8 +49,9 @@ pub(super) struct Listing {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] for a path that cannot be looked at; [`Error::InvalidInput`] for no inputs, a folder with nothing to
-/// read, a named file whose format cannot be told, and standard input named twice.
+/// [`Error::Io`] for a path that cannot be looked at; [`Error::InvalidInput`] for no inputs, a
+/// folder with nothing to read, a named file whose format cannot be told, and standard input named
+/// twice.
 pub(super) fn list(
     inputs: &[PathBuf],
     format: InputFormat,
@@ -93,7 +95,7 @@ impl Listing {
         self.files.push(InputFile {
             path: None,
             name: PathBuf::from("stdin"),
-            choice: Choice::Known(shape_of(format).unwrap_or(Shape::JsonLines)),
+            choice: Choice::Known(layout_of(format).unwrap_or(Layout::JsonLines)),
             bytes: None,
         });
         Ok(())
@@ -105,8 +107,8 @@ impl Listing {
         metadata: &Metadata,
         format: InputFormat,
     ) -> Result<()> {
-        let choice = match shape_of(format) {
-            Some(shape) => Choice::Known(shape),
+        let choice = match layout_of(format) {
+            Some(layout) => Choice::Known(layout),
             None => match detect::by_name(path) {
                 // A pipe can be read only once, so its first bytes are left for later.
                 Choice::ByContent if metadata.is_file() => sniff(path, self.encoding)?
@@ -159,8 +161,8 @@ impl Listing {
         if !metadata.is_file() {
             return Ok(());
         }
-        let choice = match shape_of(format) {
-            Some(shape) => Some(Choice::Known(shape)),
+        let choice = match layout_of(format) {
+            Some(layout) => Some(Choice::Known(layout)),
             None => match detect::by_name(&path) {
                 Choice::ByContent => sniff(&path, self.encoding).unwrap_or(None),
                 choice => Some(choice),
@@ -173,13 +175,13 @@ impl Listing {
                 choice,
                 bytes: Some(metadata.len()),
             }),
-            None => self.left_out.push(path),
+            None => self.skipped.push(path),
         }
         Ok(())
     }
 }
 
-/// Names of what is in a folder, in order, without those that begin with a dot.
+/// Sorted names of the entries of a folder, without hidden ones.
 fn sorted_names(folder: &Path) -> Result<Vec<OsString>> {
     let list_error = |source| Error::io(folder, "list", source);
     let mut names = Vec::new();
@@ -193,18 +195,18 @@ fn sorted_names(folder: &Path) -> Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// The shape of every file, if the user named the format.
-fn shape_of(format: InputFormat) -> Option<Shape> {
+/// The layout of every file, if the user named the format.
+fn layout_of(format: InputFormat) -> Option<Layout> {
     match format {
         InputFormat::Auto => None,
-        InputFormat::Beir | InputFormat::JsonLines => Some(Shape::JsonLines),
-        InputFormat::Tsv => Some(Shape::Tsv),
-        InputFormat::Trec => Some(Shape::Trec),
-        InputFormat::Text => Some(Shape::Text),
+        InputFormat::Beir | InputFormat::JsonLines => Some(Layout::JsonLines),
+        InputFormat::Tsv => Some(Layout::Tsv),
+        InputFormat::Trec => Some(Layout::Trec),
+        InputFormat::Text => Some(Layout::Text),
     }
 }
 
-/// Tells the format by the first bytes of a file; `None` when they say nothing.
+/// Detects the format by the first bytes of a file; `None` if they do not tell.
 ///
 /// # Errors
 ///
@@ -226,7 +228,7 @@ fn sniff(path: &Path, encoding: InputEncoding) -> Result<Option<Choice>> {
     match read {
         Ok(_) => Ok(detect::by_content(&start).map(Choice::Known)),
         Err(error) if error.is_input() => Err(error),
-        // The same error comes again when the file is read, and is reported there.
+        // The same error recurs when the file is read, and is reported there.
         Err(_) => Ok(Some(Choice::ByContent)),
     }
 }

@@ -1,33 +1,33 @@
-//! The ids of a load, to find duplicates before anything is done with them.
+//! The ids of a load, to find duplicates before they are indexed.
 //!
-//! The idea: an entry of 16 bytes for each id, 80 bits of its hash and 48 bits for where it was
-//! first. At 100 million ids the probability that any two different ones have the same hash is
-//! 4e-9. A place is a block of up to a million lines of one file, and a line in it; blocks are few.
-//! With the table's free entries an id takes 19 to 39 bytes.
+//! The idea: an entry of 16 bytes for each id, 80 bits of its hash and 48 bits for the position of
+//! its first record. At 100 million ids the probability that any two different ones have the same
+//! hash is 4e-9. A position is a block of up to a million lines of one file, and a line in it;
+//! blocks are few. With the table's free entries an id takes 19 to 39 bytes.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use esparsa::{Error, Result};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use esparsa::error::{Error, Result};
-
-/// Bits of an entry that say where the id was first: the block, then the line in it.
+/// Bits of an entry for the position of the id's first record: the block, then the line in it.
 const PLACE_BITS: u32 = 48;
 const LINE_BITS: u32 = 20;
 const LINES_PER_BLOCK: u64 = 1 << LINE_BITS;
 
-/// What to do with a record whose id an earlier record of the same inputs has.
+/// The policy for a record that has the id of an earlier record of the same inputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum OnDuplicate {
     /// The later record replaces the earlier one; ids take no memory.
     #[default]
     Replace,
-    /// It ends the work; ids take some 30 bytes of memory each.
+    /// It is an error; ids take about 30 bytes of memory each.
     Fail,
-    /// It is reported and left out, after 20 only counted; ids take some 30 bytes of memory each.
+    /// It is reported and skipped, from the 21st on only counted; ids take about 30 bytes of memory
+    /// each.
     Skip,
 }
 
@@ -39,7 +39,7 @@ pub struct Ids {
 struct Seen {
     entries: HashTable<u128>,
     blocks: Vec<Block>,
-    /// Random, so that no input can be made whose ids have the same hash.
+    /// Random, so that nobody can craft ids that collide.
     seed: u64,
 }
 
@@ -62,7 +62,7 @@ impl Ids {
         }
     }
 
-    /// Takes note of the id of a record on `line` of `file`.
+    /// Adds the id of a record on `line` of `file`.
     ///
     /// # Errors
     ///

@@ -1,9 +1,11 @@
-//! Records of JSON Lines: BEIR, Anserini's vector collections, and any other lines with an id and text.
+//! Records of JSON Lines: BEIR, Anserini's vector collections, and any other lines with an id and
+//! text.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use esparsa::{Error, Result};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
@@ -13,9 +15,8 @@ use super::repair::repair;
 use super::vector::{Vector, VectorField};
 use super::without_field::without_field;
 use super::{Chunk, Record, check_id, excerpt};
-use esparsa::error::{Error, Result};
 
-/// Parses the lines of a chunk; blank lines are passed over.
+/// Parses the lines of a chunk; blank lines are skipped.
 pub(super) fn parse(chunk: &Chunk, emit: &mut dyn FnMut(Result<Record>)) {
     for (number, line) in Lines::new(&chunk.bytes, chunk.first_line) {
         if !line.trim_ascii().is_empty() {
@@ -28,7 +29,7 @@ pub(super) fn parse(chunk: &Chunk, emit: &mut dyn FnMut(Result<Record>)) {
 /// The keys of a JSON object that its text is read from, in order of preference.
 pub const TEXT_KEYS: [&str; 5] = ["text", "contents", "content", "body", "passage"];
 
-/// The fields of a record that mean something here; the others are only checked to be JSON.
+/// The fields of a record that are read; the others are only checked to be JSON.
 #[derive(Deserialize)]
 struct Fields<'a> {
     #[serde(borrow, default, rename = "_id")]
@@ -63,7 +64,7 @@ fn parse_line(line: &[u8], file: &Arc<str>, number: u64) -> Result<Record> {
     };
     if let Some(repaired) = repair(object)
         && let Ok(fields) = serde_json::from_str::<Fields<'_>>(&repaired)
-        // What is repaired in a vector is bad there, and the first message names it.
+        // A repaired number is an error in a vector all the same, and the first message names it.
         && !fields.vector.as_ref().is_some_and(VectorField::is_bad)
     {
         return record(fields, &repaired, file, number);
@@ -172,7 +173,7 @@ fn describe(error: &serde_json::Error, line: &str) -> Error {
     }
 }
 
-/// The value of a field, as far as it matters here; borrowed from the line where it has no escapes.
+/// The value of a field, borrowed from the line if it has no escapes.
 #[derive(Debug, Default, PartialEq)]
 enum Scalar<'a> {
     /// Missing, or `null`.

@@ -1,8 +1,8 @@
-//! Cutting a chunk into lines, and checking that bytes are UTF-8.
+//! Cuts a chunk into lines, and checks that bytes are UTF-8.
 
 use std::io::BufRead;
 
-use esparsa::error::{Error, Result};
+use esparsa::{Error, Result};
 
 /// The lines of a chunk, each with its number in the file and without its line end (LF or CR LF).
 pub(super) struct Lines<'a> {
@@ -38,7 +38,8 @@ impl<'a> Iterator for Lines<'a> {
 
 /// Number of bytes up to and including the first `delimiter`, or all of them where there is none.
 pub(super) fn length_through(bytes: &[u8], delimiter: u8) -> usize {
-    // The standard library's fast byte search is reached through `BufRead`; reading a slice cannot fail.
+    // The standard library's fast byte search is reached through `BufRead`; reading a slice cannot
+    // fail.
     let mut rest = bytes;
     rest.skip_until(delimiter).unwrap_or(bytes.len())
 }
@@ -63,7 +64,8 @@ pub(super) fn count_line_feeds(bytes: &[u8]) -> u64 {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidInput`] with the line of the first bad byte, and its position in that line, from 1.
+/// [`Error::InvalidInput`] with the line of the first bad byte, and its position in that line, from
+/// 1.
 pub(super) fn utf8<'a>(bytes: &'a [u8], file: &str, first_line: u64) -> Result<&'a str> {
     std::str::from_utf8(bytes).map_err(|error| {
         let (valid, bad) = bytes.split_at(error.valid_up_to());

@@ -1,13 +1,14 @@
-//! Reading documents to be indexed: files, folders and standard input, in the formats of the field.
+//! Reading documents to be indexed: files, folders and standard input, in the usual formats.
 //!
-//! What comes in: paths, and the name of a format or [`InputFormat::Auto`]. What goes out: [`Record`]s, each with its
-//! id, title, text, sparse or dense vector and the JSON object to be stored, and one error, with file and line, for each record
-//! that cannot be read.
+//! What comes in: paths, and the name of a format or [`InputFormat::Auto`]. What goes out:
+//! [`Record`]s, each with its id, title, text, sparse or dense vector and the JSON object to be
+//! stored, and one error, with file and line, for each record that cannot be read.
 //!
-//! The work is split in two, so that it can use many threads. A [`Reader`] runs on one thread: it opens and decompresses
-//! the files and cuts them into [`Chunk`]s of whole records, looking at nothing but record boundaries. [`parse`] turns
-//! one chunk into records, on any thread. The chunks depend on the input alone, never on timing, so records numbered
-//! in chunk order are numbered alike on every run.
+//! The work is split in two, so that it can use many threads. A [`Reader`] runs on one thread: it
+//! opens and decompresses the files and cuts them into [`Chunk`]s of whole records, looking only
+//! for record boundaries. [`parse`] turns one chunk into records, on any thread. The chunks depend
+//! on the input alone, never on timing, so records numbered in chunk order are numbered alike on
+//! every run.
 //!
 //! | format | record | id | title | text |
 //! | --- | --- | --- | --- | --- |
@@ -16,8 +17,8 @@
 //! | TREC | `<DOC>` to `</DOC>` | `DOCNO` | `TITLE`, `HEADLINE` | all other elements but `DOCHDR`, `SCRIPT`, `STYLE` |
 //! | text | a file | path within the folder | none | the content |
 //!
-//! This room never analyzes text, never writes, starts no threads, and holds no more of an input in memory than one
-//! chunk or one record.
+//! This module never analyzes text, never writes, starts no threads, and holds no more of an input
+//! in memory than one chunk or one record.
 
 mod chunks;
 mod collection;
@@ -41,10 +42,9 @@ mod without_field;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use esparsa::error::{Error, Result};
 use esparsa::format::limits;
+use esparsa::{Error, Result};
+use serde::Serialize;
 
 pub use detect::InputFormat;
 pub use encoding::InputEncoding;
@@ -53,16 +53,16 @@ pub use json_lines::TEXT_KEYS;
 pub use reader::Reader;
 pub use source::{Position, Source};
 
-/// Size in bytes that a [`Chunk`] comes close to, unless one record is larger.
+/// Target size of a [`Chunk`] in bytes; it is exceeded only by a larger record.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
-/// Largest record in bytes, as it stands in the decompressed input; a larger one is read past and reported.
+/// Max size of a record in bytes, decompressed; a larger one is skipped and reported.
 pub const MAX_RECORD_BYTES: usize = limits::MAX_DOCUMENT_BYTES;
 
-/// Longest id of a document in bytes of UTF-8.
+/// Max length of a document's id in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = limits::MAX_ID_BYTES;
 
-/// Longest term of a sparse vector in bytes of UTF-8.
+/// Max length of a term of a sparse vector in bytes of UTF-8.
 pub const MAX_TERM_BYTES: usize = limits::MAX_SPARSE_TERM_BYTES;
 
 /// How the records of a chunk are written.
@@ -76,12 +76,13 @@ pub enum RecordFormat {
     Trec,
     /// The whole chunk is the text of one document.
     Text {
-        /// The document's id, which the content does not give: the path within the folder, with `/` between its parts.
+        /// The document's id, which the content does not give: the path within the folder, with `/`
+        /// between its parts.
         id: Arc<str>,
     },
 }
 
-/// Some whole records of one input file, not parsed yet.
+/// Complete records of one input file, not parsed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
     /// Path of the file, or `<stdin>`.
@@ -90,12 +91,13 @@ pub struct Chunk {
     pub first_line: u64,
     /// How the records are written.
     pub format: RecordFormat,
-    /// The records, about [`CHUNK_BYTES`] of them; more only when one record is larger. A text file is one chunk.
+    /// The records, about [`CHUNK_BYTES`] of them; more only when one record is larger. A text file
+    /// is one chunk.
     pub bytes: Vec<u8>,
 }
 
 impl Chunk {
-    /// About how many records there are, without parsing: blank lines count too.
+    /// Approximate number of records, without parsing: blank lines count too.
     pub fn records_about(&self) -> u64 {
         match self.format {
             RecordFormat::JsonLines | RecordFormat::Tsv => lines::count_line_feeds(&self.bytes),
@@ -114,8 +116,8 @@ pub struct Record {
     pub title: Option<String>,
     /// The text, if the record has one.
     pub text: Option<String>,
-    /// The sparse vector, if the record has one: terms in the order of the file with weights above 0.
-    /// A term that the file names twice is here twice.
+    /// The sparse vector, if the record has one: terms in the order of the file with weights above
+    /// 0. A term that occurs twice in the file occurs twice here.
     pub vector: Option<Vec<(String, f32)>>,
     /// The dense vector, if the record has one.
     pub dense: Option<Vec<f32>>,
@@ -131,7 +133,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// Returns the words to be indexed: the title, a space, and the text; either may be missing or empty.
+    /// Returns the words to be indexed: the title, a space, and the text; either may be missing or
+    /// empty.
     pub fn contents(&self) -> Cow<'_, str> {
         let title = self.title.as_deref().unwrap_or("");
         let text = self.text.as_deref().unwrap_or("");
@@ -159,7 +162,8 @@ impl Record {
                 .is_some_and(|numbers| !numbers.is_empty())
     }
 
-    /// A record of a format other than JSON Lines; checks the id and writes the JSON object to be stored.
+    /// A record of a format other than JSON Lines; checks the id and writes the JSON object to be
+    /// stored.
     fn from_parts(id: &str, title: &str, text: &str, file: &Arc<str>, line: u64) -> Result<Self> {
         check_id(id)?;
         let stored = Stored { id, title, text };
@@ -179,7 +183,7 @@ impl Record {
     }
 }
 
-/// What is stored of a record that was not JSON to begin with.
+/// What is stored of a record that is not JSON in the input.
 #[derive(Serialize)]
 struct Stored<'a> {
     #[serde(rename = "_id")]
@@ -192,12 +196,13 @@ struct Stored<'a> {
 
 /// Parses the records of a chunk, in order, and hands each to `emit`.
 ///
-/// A record that cannot be read becomes one error that names its file and line ([`Error::InvalidInput`] or
-/// [`Error::Limit`]), and parsing goes on with the next record. Empty lines are passed over. A record with neither text
-/// nor vector is a document of length 0, not an error.
+/// A record that cannot be read becomes one error that names its file and line
+/// ([`Error::InvalidInput`] or [`Error::Limit`]), and parsing goes on with the next record. Empty
+/// lines are skipped. A record with neither text nor vector is a document of length 0, not an
+/// error.
 ///
 /// ```
-/// use esparsa::cli::input::{Chunk, RecordFormat, parse};
+/// use esparsa_cli::input::{Chunk, RecordFormat, parse};
 ///
 /// let chunk = Chunk {
 ///     file: "corpus.jsonl".into(),
@@ -220,7 +225,7 @@ pub fn parse(chunk: &Chunk, emit: &mut dyn FnMut(Result<Record>)) {
     }
 }
 
-/// Checks what holds for the ids of all formats.
+/// Checks an id, of any format.
 fn check_id(id: &str) -> Result<()> {
     if id.is_empty() {
         return Err(Error::invalid(
@@ -268,6 +273,17 @@ fn excerpt(text: &str, at: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A folder with these files in it.
+    pub(super) fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        folder
+    }
 
     /// Parses `bytes` as the file `test`.
     pub(super) fn parse_all(bytes: &[u8], format: RecordFormat) -> Vec<Result<Record>> {

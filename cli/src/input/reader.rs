@@ -5,25 +5,27 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use esparsa::{Error, Result};
+
 use super::Chunk;
 use super::chunks::{FileChunks, Limits};
 use super::decompress::{self, Compression, Stream};
-use super::detect::{self, BYTE_ORDER_MARK, InputFormat, SNIFF_BYTES, Shape};
+use super::detect::{self, BYTE_ORDER_MARK, InputFormat, Layout, SNIFF_BYTES};
 use super::encoding::InputEncoding;
 use super::files::{self, InputFile};
-use esparsa::error::{Error, Result};
 
-/// What standard input is called in messages and records.
+/// Name of standard input in messages and records.
 const STANDARD_INPUT: &str = "<stdin>";
 
 /// Reads inputs and cuts them into chunks of whole records, in order.
 ///
 /// As an iterator it yields the chunks of all files. An error does not end it: a record over
-/// [`MAX_RECORD_BYTES`](super::MAX_RECORD_BYTES) is an [`Error::Limit`], with file and line, followed by the chunks after
-/// that record; a file that cannot be read is an [`Error::Io`], followed by the next file.
+/// [`MAX_RECORD_BYTES`](super::MAX_RECORD_BYTES) is an [`Error::Limit`], with file and line,
+/// followed by the chunks after that record; a file that cannot be read is an [`Error::Io`],
+/// followed by the next file.
 ///
 /// ```
-/// use esparsa::cli::input::{InputFormat, Reader, parse};
+/// use esparsa_cli::input::{InputFormat, Reader, parse};
 ///
 /// # fn main() -> esparsa::Result<()> {
 /// let folder = std::env::temp_dir().join("esparsa-input-example");
@@ -45,21 +47,23 @@ pub struct Reader {
     current: Option<FileChunks>,
     total_bytes: Option<u64>,
     bytes_read: Arc<AtomicU64>,
-    left_out: Vec<PathBuf>,
+    skipped: Vec<PathBuf>,
     queries: Vec<PathBuf>,
     encoding: InputEncoding,
     limits: Limits,
 }
 
 impl Reader {
-    /// Finds out which files `inputs` stand for (files, folders, `-` for standard input), in which format each is.
+    /// Lists the files that `inputs` name (files, folders, `-` for standard input), with the format
+    /// of each.
     ///
     /// Content is read here only where a file name does not tell the format.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] for a path that does not exist or a folder that cannot be listed; [`Error::InvalidInput`] for no
-    /// inputs, a folder with nothing to read, a named file whose format cannot be told, or standard input named twice.
+    /// [`Error::Io`] for a path that does not exist or a folder that cannot be listed;
+    /// [`Error::InvalidInput`] for no inputs, a folder with nothing to read, a named file whose
+    /// format cannot be told, or standard input named twice.
     pub fn open(inputs: &[PathBuf], format: InputFormat) -> Result<Self> {
         Self::open_encoded(inputs, format, InputEncoding::default())
     }
@@ -90,7 +94,7 @@ impl Reader {
             files: listing.files.into_iter(),
             current: None,
             bytes_read: Arc::default(),
-            left_out: listing.left_out,
+            skipped: listing.skipped,
             queries: listing.queries,
             encoding,
             limits,
@@ -104,7 +108,8 @@ impl Reader {
         files.map(|file| (file.path.as_deref(), file.bytes))
     }
 
-    /// Size of all inputs on disk in bytes, compressed as they are; `None` with standard input or a pipe among them.
+    /// Size of all inputs on disk in bytes, compressed as they are; `None` with standard input or a
+    /// pipe among them.
     pub fn total_bytes(&self) -> Option<u64> {
         self.total_bytes
     }
@@ -114,9 +119,9 @@ impl Reader {
         self.bytes_read.load(Ordering::Relaxed)
     }
 
-    /// Files of the named folders that are not read, because neither name nor content tells a format known here.
-    pub fn left_out(&self) -> &[PathBuf] {
-        &self.left_out
+    /// Files of the named folders that are not read, because their format is unknown.
+    pub fn skipped(&self) -> &[PathBuf] {
+        &self.skipped
     }
 
     /// Files and folders among the documents that are not read, because their names say that they
@@ -125,7 +130,7 @@ impl Reader {
         &self.queries
     }
 
-    /// Opens a file, and settles on its format if that is not known yet.
+    /// Opens a file, and detects its format if that is not known yet.
     fn open_file(&self, file: &InputFile) -> Result<FileChunks> {
         let counter = Arc::clone(&self.bytes_read);
         let (name, stream) = match &file.path {
@@ -149,12 +154,12 @@ impl Reader {
         if start.starts_with(BYTE_ORDER_MARK) {
             start.drain(..BYTE_ORDER_MARK.len());
         }
-        let shape = file
+        let layout = file
             .choice
             .settle(&start)
             .ok_or_else(|| detect::unknown_format(&name))?;
-        let id = match shape {
-            Shape::Text => id_from_path(&file.name).map_err(|error| error.at_line(&*name, 0))?,
+        let id = match layout {
+            Layout::Text => id_from_path(&file.name).map_err(|error| error.at_line(&*name, 0))?,
             _ => String::new(),
         };
         let expected_bytes = match compression {
@@ -167,7 +172,7 @@ impl Reader {
         };
         Ok(FileChunks::new(
             Arc::from(&*name),
-            shape.with_id(&id),
+            layout.with_id(&id),
             stream,
             expected_bytes,
             self.limits,

@@ -1,18 +1,17 @@
-//! Repairing what programs write in place of JSON: halves of surrogate pairs, and numbers that JSON
-//! lacks.
+//! Repairs almost-JSON that programs write: lone surrogates, and numbers that JSON lacks.
 //!
 //! Python's `json` writes `NaN` for a missing number or text, and `\ud800` for a string that was
-//! cut in the middle of an emoji. Both are seldom, so lines are first read as they are, and only
-//! those that cannot be read come here.
+//! cut in the middle of an emoji. Both are rare, so lines are first parsed as they are, and only
+//! those that fail are repaired.
 
 /// Numbers that JSON lacks.
-const NO_NUMBERS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
+const NON_JSON_NUMBERS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 
 /// Bytes of an escape such as `\u00e9`.
 const ESCAPE_BYTES: usize = 6;
 
-/// `json` with U+FFFD in place of each half of a surrogate pair, and `null` in place of `NaN` and
-/// infinities; `None` if it has none of these.
+/// `json` with U+FFFD in place of each lone surrogate, and `null` in place of `NaN` and infinities;
+/// `None` if it has none of these.
 pub(super) fn repair(json: &str) -> Option<String> {
     let mut repaired = String::with_capacity(json.len());
     let mut copied = 0;
@@ -26,7 +25,7 @@ pub(super) fn repair(json: &str) -> Option<String> {
                 (1, None)
             }
             b'\\' if in_string => escape(&json[position..]),
-            b'N' | b'I' | b'-' if !in_string => no_number(&json[position..]),
+            b'N' | b'I' | b'-' if !in_string => non_json_number(&json[position..]),
             _ => (1, None),
         };
         if let Some(replacement) = replacement {
@@ -43,12 +42,10 @@ pub(super) fn repair(json: &str) -> Option<String> {
     Some(repaired)
 }
 
-/// Length of the escape, or pair of escapes, at the start of `json`, and what to write in its
-/// place.
+/// Length of the escape, or pair of escapes, at the start of `json`, and its replacement.
 fn escape(json: &str) -> (usize, Option<&'static str>) {
     match surrogate(json) {
-        // The escaped byte may be the first of a longer character; the rest of it is passed over as
-        // well.
+        // The escaped byte may be the first of a longer character, whose other bytes match nothing.
         None => (2, None),
         Some(first) => {
             let second = json.get(ESCAPE_BYTES..).and_then(surrogate);
@@ -60,7 +57,7 @@ fn escape(json: &str) -> (usize, Option<&'static str>) {
     }
 }
 
-/// The half of a surrogate pair that is escaped at the start of `json`.
+/// The surrogate that is escaped at the start of `json`.
 fn surrogate(json: &str) -> Option<u32> {
     let digits = json.get(..ESCAPE_BYTES)?.strip_prefix("\\u")?;
     let code = u32::from_str_radix(digits, 16).ok()?;
@@ -71,8 +68,10 @@ fn is_high(surrogate: u32) -> bool {
     surrogate < 0xdc00
 }
 
-fn no_number(json: &str) -> (usize, Option<&'static str>) {
-    let found = NO_NUMBERS.iter().find(|number| json.starts_with(**number));
+fn non_json_number(json: &str) -> (usize, Option<&'static str>) {
+    let found = NON_JSON_NUMBERS
+        .iter()
+        .find(|number| json.starts_with(**number));
     match found {
         Some(number) => (number.len(), Some("null")),
         None => (1, None),
@@ -86,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_of_pairs_and_numbers_that_are_none_are_replaced() {
+    fn lone_surrogates_and_numbers_that_json_lacks_are_replaced() {
         for (json, expected) in [
             (r#"{"a":"x\ud800y"}"#, r#"{"a":"x\ufffdy"}"#),
             (

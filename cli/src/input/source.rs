@@ -3,10 +3,10 @@
 //! Chunks depend on the input alone, so counting them says where a load was when it was
 //! interrupted. A checksum of what was read tells whether the input is still the same.
 
+use esparsa::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{Chunk, Reader};
-use esparsa::error::{Error, Result};
 
 /// How far inputs have been read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,10 +21,10 @@ pub struct Position {
     pub checksum: u32,
 }
 
-/// Hands out the chunks of a [`Reader`], after those that were read from it before.
+/// The chunks of a [`Reader`], preceded by those that were read ahead from it.
 pub struct Source {
     first: std::vec::IntoIter<Result<Chunk>>,
-    /// Decompressed bytes of all first chunks, and of those not handed out yet.
+    /// Decompressed bytes of all first chunks, and of those not returned yet.
     first_bytes: u64,
     first_left: u64,
     reader: Reader,
@@ -45,13 +45,13 @@ impl Source {
         }
     }
 
-    /// How far chunks have been handed out.
+    /// The position after the last chunk that was returned.
     pub fn position(&self) -> Position {
         self.position
     }
 
-    /// Bytes of input that were handed out, compressed as they are; what was read ahead for the
-    /// first chunks is shared among them.
+    /// Bytes of input up to the last chunk that was returned, as they are on disk; bytes that were
+    /// read ahead for the first chunks are divided among these.
     pub fn bytes_read(&self) -> u64 {
         let handed_out = (self.first_bytes - self.first_left) as f64;
         match self.first_left {
@@ -60,7 +60,7 @@ impl Source {
         }
     }
 
-    /// Reads on to the start of the chunk where `end` is; calls `pass` with each chunk before it.
+    /// Skips to the start of the chunk where `end` is; calls `pass` with each chunk before it.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
 //! Plain text files: the whole file is the text of one document.
 
+use esparsa::Result;
+
 use super::lines::utf8;
 use super::{Chunk, Record};
-use esparsa::error::Result;
 
 /// Makes the document `id` of a chunk that holds a whole file.
 pub(super) fn parse(chunk: &Chunk, id: &str) -> Result<Record> {

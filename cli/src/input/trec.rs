@@ -1,20 +1,20 @@
 //! Records of TREC SGML: `<DOC>`, with `<DOCNO>` and other elements in it, to `</DOC>`.
 //!
-//! SGML as TREC collections write it is not quite SGML: ampersands and angle brackets stand bare in the text, and end
-//! tags are left out. So only what is needed is understood here. A tag is `<`, an optional `/`, a letter, and no
-//! other `<` before the `>`; everything else is text.
+//! TREC collections are not valid SGML: ampersands and angle brackets stand unescaped in the text,
+//! and end tags are missing. So only what is needed is parsed. A tag is `<`, an optional `/`, a
+//! letter, and no other `<` before the `>`; everything else is text.
 
 use std::borrow::Cow;
 use std::sync::Arc;
+
+use esparsa::{Error, Result};
 
 use super::encoding::detect;
 use super::entities::decode;
 use super::lines::{count_line_feeds, length_through, utf8};
 use super::{Chunk, Record, excerpt};
-use esparsa::error::{Error, Result};
 
-/// Elements whose content is not text: the header of a web crawl, programs, and the looks of a
-/// page.
+/// Elements whose content is not text: the header of a web crawl, scripts, and style sheets.
 const HIDDEN: [&str; 3] = ["dochdr", "script", "style"];
 
 const START: &[u8] = b"<doc";
@@ -23,7 +23,7 @@ const END: &[u8] = b"</doc>";
 /// Number of bytes that tell a document's start or end for certain.
 pub(super) const MAX_TAG_BYTES: usize = END.len();
 
-/// True if `bytes` begin with `<DOC>` or `<DOC` and a blank, in either case of letters.
+/// True if `bytes` begin with `<DOC>` or `<DOC` and a blank, ignoring case.
 pub(super) fn starts_document(bytes: &[u8]) -> bool {
     bytes.len() > START.len()
         && bytes[..START.len()].eq_ignore_ascii_case(START)
@@ -34,7 +34,8 @@ fn ends_document(bytes: &[u8]) -> bool {
     bytes.len() >= END.len() && bytes[..END.len()].eq_ignore_ascii_case(END)
 }
 
-/// Where the tag at `position`, if it is one, cuts `bytes`: after `</DOC>` and before `<DOC>`; 0 is no cut.
+/// Where the tag at `position`, if it is one, cuts `bytes`: after `</DOC>` and before `<DOC>`; 0 is
+/// no cut.
 fn cut_at(bytes: &[u8], position: usize) -> Option<usize> {
     if ends_document(&bytes[position..]) {
         Some(position + END.len())
@@ -58,7 +59,8 @@ pub(super) fn first_cut(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// The last place after the start at which `bytes` may be cut; the first `searched` bytes are known to hold none.
+/// The last place after the start at which `bytes` may be cut; the first `searched` bytes are known
+/// to hold none.
 pub(super) fn last_cut(bytes: &[u8], searched: usize) -> Option<usize> {
     // A tag may have begun in the bytes searched before.
     let first = searched.saturating_sub(MAX_TAG_BYTES - 1);
@@ -109,7 +111,8 @@ pub(super) fn parse(chunk: &Chunk, emit: &mut dyn FnMut(Result<Record>)) {
     }
 }
 
-/// Checks what stands between documents: tags, such as those around all documents, but no text.
+/// Checks the text between documents: tags, such as those around all documents, are allowed, words
+/// are not.
 fn outside_documents(bytes: &[u8], file: &str, line: u64) -> Result<()> {
     for piece in Pieces::new(utf8(bytes, file, line)?) {
         if let Piece::Text(text) = piece
@@ -210,7 +213,8 @@ enum Piece<'a> {
 /// Cuts SGML into text and tags.
 struct Pieces<'a> {
     rest: &'a str,
-    /// False once a comment was found not to end, so that the end is not looked for again and again.
+    /// False once an unterminated comment was found, so that the search for its end is not repeated
+    /// and parsing stays linear.
     comments_end: bool,
     /// The same for elements of each [`HIDDEN`] name.
     hidden_end: [bool; HIDDEN.len()],

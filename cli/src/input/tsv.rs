@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use esparsa::{Error, Result};
+
 use super::lines::{Lines, utf8};
 use super::{Chunk, Record};
-use esparsa::error::{Error, Result};
 
-/// Parses the lines of a chunk; empty lines are passed over.
+/// Parses the lines of a chunk; empty lines are skipped.
 pub(super) fn parse(chunk: &Chunk, emit: &mut dyn FnMut(Result<Record>)) {
     for (number, line) in Lines::new(&chunk.bytes, chunk.first_line) {
         if !line.is_empty() {

@@ -1,13 +1,14 @@
-//! Reading the `vector` field of a JSON record: an object of term to weight, or an array of numbers.
+//! Reading the `vector` field of a JSON record: an object of term to weight, or an array of
+//! numbers.
 
 use std::borrow::Cow;
 use std::fmt;
 
+use esparsa::{Error, Result};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{MAX_TERM_BYTES, excerpt};
-use esparsa::error::{Error, Result};
 
 /// A vector of a record.
 #[derive(Debug, PartialEq)]
@@ -27,7 +28,7 @@ pub(super) enum VectorField {
     Terms(Vec<(String, f32)>),
     /// Numbers.
     Numbers(Vec<f32>),
-    /// A number that is none, its place from 0, and why.
+    /// A value that is not a finite f32, its position from 0, and what was found.
     BadNumber { place: usize, found: String },
     /// A value of another kind, in words.
     Other(&'static str),
@@ -35,7 +36,7 @@ pub(super) enum VectorField {
     LongTerm { start: String, bytes: usize },
     /// A term of no characters.
     EmptyTerm,
-    /// A term whose weight is no weight, and why.
+    /// A term with an invalid weight, and what was found.
     BadWeight { term: String, found: String },
 }
 
@@ -67,7 +68,7 @@ impl VectorField {
         matches!(self, Self::BadNumber { .. } | Self::BadWeight { .. })
     }
 
-    /// Adds a term to the vector, which from the first bad term on is that bad term.
+    /// Adds a term. The first bad term replaces the vector; what follows is ignored.
     fn add(&mut self, term: Cow<'_, str>, weight: Value) {
         let Self::Terms(terms) = self else { return };
         if term.is_empty() {
@@ -89,7 +90,7 @@ impl VectorField {
         }
     }
 
-    /// Adds a number to the vector, which from the first bad one on is that bad number.
+    /// Adds a number. The first bad number replaces the vector; what follows is ignored.
     fn add_number(&mut self, number: Value) {
         let Self::Numbers(numbers) = self else { return };
         match number.at_least(f32::MIN) {
@@ -134,7 +135,8 @@ impl<'de> Visitor<'de> for VectorVisitor {
     ) -> std::result::Result<Self::Value, A::Error> {
         let mut field = VectorField::Terms(Vec::new());
         while let Some(Term(term)) = entries.next_key()? {
-            // Words such as `NaN` and numbers such as `1e999` are no JSON; the message still names the term.
+            // `NaN` is not JSON and `1e999` does not parse, so the parser fails here: name the
+            // term.
             let weight = entries.next_value().map_err(|error| {
                 let found = format!("no such number ({})", without_place(&error));
                 A::Error::custom(bad_weight(&term, &found))
@@ -175,7 +177,7 @@ impl<'de> Visitor<'de> for VectorVisitor {
         let mut field = VectorField::Numbers(Vec::new());
         let mut place = 0;
         loop {
-            // As with weights: what is no JSON is named too.
+            // As for weights: name the position where the parser fails.
             let number = elements.next_element().map_err(|error| {
                 let found = format!("no such number ({})", without_place(&error));
                 A::Error::custom(bad_number(place, &found))
@@ -232,12 +234,12 @@ enum Value {
 }
 
 impl Value {
-    /// The number, when it fits and is no less than `least`; else what was found.
-    fn at_least(self, least: f32) -> std::result::Result<f32, String> {
+    /// The number, when it fits and is no less than `min`; else what was found.
+    fn at_least(self, min: f32) -> std::result::Result<f32, String> {
         match self {
             Self::Number(value) => {
                 let number = value as f32;
-                let is_good = number.is_finite() && number >= least;
+                let is_good = number.is_finite() && number >= min;
                 is_good
                     .then_some(number)
                     .ok_or_else(|| format!("{value:?}"))

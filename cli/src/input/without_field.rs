@@ -1,7 +1,8 @@
-//! Leaving a field out of a JSON object, without writing the rest of it anew.
+//! Removes a field from a JSON object, and keeps the rest byte for byte.
 //!
-//! A record's vector is indexed, not stored; its other fields are stored byte for byte as they were written. The object
-//! has been parsed before, so it is valid, and finding where values end takes no more than counting brackets.
+//! A record's vector is indexed, not stored; its other fields are stored byte for byte as they were
+//! written. The object has been parsed before, so it is valid, and finding where values end takes
+//! no more than counting brackets.
 
 use std::borrow::Cow;
 

@@ -1,18 +1,17 @@
-//! Fields, segments and sections of a snapshot, for people and for machines.
+//! Fields, segments and sections of a snapshot, as text and as JSON.
 
 use std::fmt;
 use std::path::Path;
 
+use esparsa::format::FieldNumber;
+use esparsa::format::dense::DenseShape;
+use esparsa::format::schema::Field;
+use esparsa::index::SegmentStatistics;
+use esparsa::{DenseElement, DenseMetric, FieldOptions, Schema, Snapshot};
 use serde::Serialize;
 
 use crate::parts::Parts;
 use crate::size::{Size, counted, grouped};
-use esparsa::Snapshot;
-use esparsa::format::dense::DenseShape;
-use esparsa::format::manifest::{deletes_file, manifest_file};
-use esparsa::format::schema::Field;
-use esparsa::format::{DenseElement, DenseMetric, FieldNumber, FieldOptions, Schema};
-use esparsa::index::SnapshotSegment;
 
 /// What an index holds.
 #[derive(Debug, Serialize)]
@@ -35,10 +34,10 @@ struct FieldSummary {
     kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     analyzer: Option<String>,
-    /// To which larger weights are clamped, if it was set.
+    /// Larger weights are clamped to it, if it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_weight: Option<f32>,
-    /// About the largest weight, as it was expected when the index was created.
+    /// The approximate max weight, as expected when the index was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_max_weight: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +47,7 @@ struct FieldSummary {
     /// Documents that have a term or a vector of the field.
     documents: u64,
     postings: u64,
-    /// Text: words. Sparse: steps of impacts.
+    /// Text: words. Sparse: sum of quantized impacts.
     total: u64,
     /// Text: terms too long. Sparse: weights clamped.
     left_out: u64,
@@ -104,11 +103,11 @@ impl Summary {
     pub fn of(snapshot: &Snapshot, folder: &Path) -> Self {
         let schema = snapshot.schema();
         let fields = schema.fields().iter();
-        let segments = snapshot.segments().iter();
+        let segments = snapshot.segment_statistics().into_iter();
         let segments: Vec<_> = segments.map(|s| SegmentSummary::of(s, schema)).collect();
         Self {
             folder: folder.to_string_lossy().into_owned(),
-            manifest: manifest_file(snapshot.commit()),
+            manifest: snapshot.manifest_file(),
             commit: snapshot.commit(),
             documents: snapshot.documents(),
             deleted: segments.iter().map(|s| u64::from(s.deleted)).sum(),
@@ -178,25 +177,23 @@ impl DenseSummary {
 }
 
 impl SegmentSummary {
-    fn of(segment: &SnapshotSegment, schema: &Schema) -> Self {
-        let container = segment.reader.container();
+    fn of(segment: SegmentStatistics, schema: &Schema) -> Self {
         let name_of = |number: FieldNumber| {
             let field = schema.fields().iter().find(|field| field.number == number);
             field.map_or_else(|| number.to_string(), |field| field.name.clone())
         };
-        let sections = container.sections();
-        let deletes = segment.entry.deletes.as_ref();
+        let sections = segment.sections.into_iter();
         Self {
-            file: container.file().to_owned(),
-            bytes: segment.entry.stamp.length,
-            documents: segment.entry.documents,
-            deleted: deletes.map_or(0, |deletes| deletes.deleted),
-            deletes_file: deletes.map(|deletes| deletes_file(deletes.number)),
+            file: segment.file,
+            bytes: segment.bytes,
+            documents: segment.documents,
+            deleted: segment.deleted,
+            deletes_file: segment.deletes_file,
             sections: sections
-                .map(|(name, field, bytes)| SectionSummary {
-                    name: name.to_owned(),
-                    field: field.map(name_of),
-                    bytes,
+                .map(|section| SectionSummary {
+                    name: section.name,
+                    field: section.field.map(name_of),
+                    bytes: section.bytes,
                 })
                 .collect(),
         }

@@ -1,17 +1,17 @@
-//! Partial files that stay when the work fails, and that a later process goes on with.
+//! Partial files that are kept when the work fails, and continued by a later process.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use esparsa::{Error, Result};
+
 use super::{
     OutputFile, PartialFile, STANDARD, is_written_directly, open_locked, partial_path, resolved,
 };
-use esparsa::error::{Error, Result};
 
 impl OutputFile {
-    /// Leaves what is written where it is if the work fails, for [`PartialFile::resume`] to go on
-    /// with.
+    /// Keeps the partial file if the work fails, so that [`PartialFile::resume`] can continue it.
     #[must_use]
     pub fn kept(mut self) -> Self {
         if let Some(partial) = &mut self.partial {
@@ -20,7 +20,7 @@ impl OutputFile {
         self
     }
 
-    /// The partial file, if it stays where it is when the work fails.
+    /// The partial file, if it is kept when the work fails.
     pub fn kept_file(&self) -> Option<&Path> {
         let partial = self.partial.as_ref().filter(|partial| partial.is_kept);
         partial.map(|partial| partial.partial.as_path())
@@ -28,17 +28,17 @@ impl OutputFile {
 }
 
 impl PartialFile {
-    /// Opens what a process that was killed or failed has written, or else a copy of the finished
-    /// file; an empty file if there is neither.
+    /// Opens the partial file of a process that was killed or failed, or else a copy of the
+    /// finished file; an empty file if there is neither.
     ///
-    /// What was there before stays there, whatever becomes of the work.
+    /// A finished file stays unchanged until the new one replaces it.
     ///
     /// # Errors
     ///
     /// As [`OutputFile::create`].
     pub fn resume(path: &Path) -> Result<Self> {
         if path.as_os_str() == STANDARD || is_written_directly(path) {
-            let message = "expected the name of a file to go on with, found a pipe or a device";
+            let message = "expected the name of a file to continue, found a pipe or a device";
             return Err(Error::invalid(message).at_line(path.display().to_string(), 0));
         }
         let path = resolved(path)?;
@@ -65,7 +65,7 @@ impl PartialFile {
         &mut self.file
     }
 
-    /// The file that its content comes from: the partial file itself, or the finished one that was
+    /// The file that the content comes from: the partial file itself, or the finished one that was
     /// copied.
     pub fn source(&self) -> &Path {
         match self.is_kept {

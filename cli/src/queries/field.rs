@@ -1,16 +1,12 @@
 //! The field that is searched, and queries for it.
 
-use serde_json::{Value, json};
-
-use esparsa::Bm25;
-use esparsa::error::{Error, Result};
 use esparsa::eval::{self, TopicPart, read_queries};
 use esparsa::format::schema::Field;
-use esparsa::format::{FieldKind, FieldOptions, Schema, SparseTerms};
-use esparsa::index::Snapshot;
-use esparsa::query::Query;
+use esparsa::format::{FieldKind, SparseTerms};
+use esparsa::{Bm25, Error, FieldOptions, Query, Result, Schema, Snapshot};
+use serde_json::{Value, json};
 
-/// The options that say what is searched and how it is scored.
+/// The options for the field that is searched, and for its scoring.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct FieldArguments {
     /// Field to search: its name, or `text`, `sparse` or `dense` for the first field of that kind
@@ -36,9 +32,9 @@ pub struct SearchedField {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Scoring {
-    Words(Bm25),
-    Weights(SparseTerms),
-    Numbers,
+    Text(Bm25),
+    Sparse(SparseTerms),
+    Dense,
 }
 
 impl FieldArguments {
@@ -57,12 +53,12 @@ impl FieldArguments {
             None => only(schema, fitting)?,
         };
         let scoring = match &field.options {
-            FieldOptions::Text(text) => Scoring::Words(self.bm25(text.bm25)),
-            FieldOptions::Sparse(sparse) => Scoring::Weights(sparse.terms),
-            FieldOptions::Dense(_) => Scoring::Numbers,
+            FieldOptions::Text(text) => Scoring::Text(self.bm25(text.bm25)),
+            FieldOptions::Sparse(sparse) => Scoring::Sparse(sparse.terms),
+            FieldOptions::Dense(_) => Scoring::Dense,
             _ => return Err(unknown(schema, &field.name)),
         };
-        if !matches!(scoring, Scoring::Words(_)) && (self.k1.is_some() || self.b.is_some()) {
+        if !matches!(scoring, Scoring::Text(_)) && (self.k1.is_some() || self.b.is_some()) {
             let message = "k1 and b are for text fields, and this is none; leave them out";
             return Err(Error::invalid(message).in_field(&field.name));
         }
@@ -72,8 +68,8 @@ impl FieldArguments {
         })
     }
 
-    /// Finds the field as [`find`](Self::find) does. Fields in which no document has anything are
-    /// meant only when they are named, or when all are like that.
+    /// Finds the field as [`find`](Self::find) does. Fields that are empty in all documents are
+    /// searched only when they are named, or when all fields are empty.
     ///
     /// # Errors
     ///
@@ -100,21 +96,21 @@ fn first_of(schema: &Schema, kind: FieldKind) -> Option<&Field> {
     fields.find(|field| field.options.kind() == kind)
 }
 
-/// Reads k1.
+/// Parser of k1.
 fn k1_parser(text: &str) -> std::result::Result<f32, String> {
     let k1 = text.parse().ok();
     let k1 = k1.filter(|k1: &f32| k1.is_finite() && *k1 >= 0.0);
     k1.ok_or_else(|| format!("expected a number of at least 0, found {text}"))
 }
 
-/// Reads b.
+/// Parser of b.
 fn b_parser(text: &str) -> std::result::Result<f32, String> {
     let b = text.parse().ok();
     let b = b.filter(|b| (0.0..=1.0).contains(b));
     b.ok_or_else(|| format!("expected a number from 0 to 1, found {text}"))
 }
 
-/// The field that is meant when none is named.
+/// The field that is searched when none is named.
 fn only<'a>(schema: &'a Schema, fitting: &[FieldKind]) -> Result<&'a Field> {
     let kinds = [FieldKind::Text, FieldKind::Sparse, FieldKind::Dense];
     let fields = schema.fields().iter();
@@ -187,19 +183,19 @@ fn unknown(schema: &Schema, name: &str) -> Error {
 impl SearchedField {
     /// Whether the field is searched by words.
     pub fn is_text(&self) -> bool {
-        matches!(self.scoring, Scoring::Words(_))
+        matches!(self.scoring, Scoring::Text(_))
     }
 
-    /// What the field's documents are counted by, for people.
+    /// The unit in which messages count the work on the field.
     pub fn unit(&self) -> &'static str {
         match self.scoring {
-            Scoring::Words(_) | Scoring::Weights(_) => "posting",
-            Scoring::Numbers => "vector",
+            Scoring::Text(_) | Scoring::Sparse(_) => "posting",
+            Scoring::Dense => "vector",
         }
     }
 
-    /// The query that `text` means: words, for a sparse field a JSON object of term to weight, for a dense field a JSON array
-    /// of numbers.
+    /// The query that `text` means: words, for a sparse field a JSON object of term to weight, for
+    /// a dense field a JSON array of numbers.
     ///
     /// # Errors
     ///
@@ -210,7 +206,7 @@ impl SearchedField {
         }
         let vector: Value = serde_json::from_str(text).map_err(|error| {
             let expected = match self.scoring {
-                Scoring::Numbers => "array of numbers, such as '[0.12, -0.5]'",
+                Scoring::Dense => "array of numbers, such as '[0.12, -0.5]'",
                 _ => r#"object of term to weight, such as '{"volcano": 2.5, "lava": 1.1}'"#,
             };
             let model = ", or --model with the model that made the field, for words";
@@ -230,18 +226,19 @@ impl SearchedField {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the query lacks the text or the vector that the field is searched with.
+    /// [`Error::InvalidInput`] when the query lacks the text or the vector that the field is
+    /// searched with.
     pub fn query(&self, query: &eval::Query) -> Result<Query> {
         match self.scoring {
-            Scoring::Words(bm25) => match &query.text {
+            Scoring::Text(bm25) => match &query.text {
                 Some(text) => Ok(Query::text(&self.name, text).with_bm25(bm25)),
                 None => Err(self.lacks(query, "text", "sparse")),
             },
-            Scoring::Weights(terms) => match &query.vector {
+            Scoring::Sparse(terms) => match &query.vector {
                 Some(vector) => self.weights(vector, terms),
                 None => Err(self.lacks(query, "vector", "text")),
             },
-            Scoring::Numbers => match &query.dense {
+            Scoring::Dense => match &query.dense {
                 Some(vector) => Ok(Query::dense(&self.name, vector.as_slice())),
                 None => Err(self.lacks(query, "vector", "text")),
             },
@@ -266,7 +263,7 @@ impl SearchedField {
     fn lacks(&self, query: &eval::Query, part: &str, other: &str) -> Error {
         let id = &query.id;
         let found = match (&query.vector, &query.dense) {
-            (Some(_), None) if self.scoring == Scoring::Numbers => "an object of weights",
+            (Some(_), None) if self.scoring == Scoring::Dense => "an object of weights",
             (None, Some(_)) if part == "vector" => "an array of numbers",
             _ => "none",
         };
@@ -391,7 +388,7 @@ mod tests {
             arguments.find(&schema(), &[])
         };
         let text = find("text").unwrap();
-        assert_eq!(text.scoring, Scoring::Words(Bm25 { k1: 1.2, b: 0.4 }));
+        assert_eq!(text.scoring, Scoring::Text(Bm25 { k1: 1.2, b: 0.4 }));
         assert!(find("sparse").is_err());
     }
 

@@ -3,22 +3,21 @@
 
 use std::time::{Duration, Instant};
 
+use esparsa::format::limits::MAX_QUERY_TERMS;
+use esparsa::{Error, Result, SearchOptions, SearchResult, Snapshot};
+
 use super::progress::QueryProgress;
 use crate::queries::QuerySet;
 use crate::size::{counted, grouped};
-use esparsa::error::{Error, Result};
-use esparsa::format::limits::MAX_QUERY_TERMS;
-use esparsa::index::Snapshot;
-use esparsa::query::{SearchOptions, SearchResult};
 
-/// Queries of the first batch.
+/// Number of queries of the first batch.
 const FIRST_BATCH: usize = 64;
-/// Most queries of a batch, which bounds the memory that results take.
+/// Max number of queries of a batch, which bounds the memory of results.
 const MAX_BATCH: usize = 1_024;
-/// A batch should take about as long: often enough for progress, and seldom enough for starting
+/// Target duration of a batch: short enough to show progress, long enough to amortize starting
 /// threads.
 const BATCH_TIME: Duration = Duration::from_millis(500);
-/// So many queries are named in messages; more are only counted.
+/// Number of messages about single queries that are printed; more are only counted.
 const NOTES_SHOWN: u64 = 20;
 
 /// How the queries of a file are searched.
@@ -31,7 +30,7 @@ pub struct Batch<'a> {
     pub notes: u64,
 }
 
-/// What became of the queries.
+/// The outcome of a batch of queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     pub queries: u64,
@@ -40,13 +39,13 @@ pub struct Outcome {
 }
 
 impl Batch<'_> {
-    /// Searches with all queries and hands each result on with the query's place, in the order of
-    /// the file. A query that cannot be searched is named and left out.
+    /// Searches with all queries and passes each result to `take` with the query's position, in the
+    /// order of the file. A query that cannot be searched is reported and skipped.
     ///
     /// # Errors
     ///
     /// Damage, what `take` gives, and the error of the first query if every query of the first
-    /// batch fails: then what was asked for is wrong, not a query.
+    /// batch fails: then the options are wrong, not the queries.
     pub fn search(
         mut self,
         set: &QuerySet,
@@ -101,7 +100,7 @@ impl Batch<'_> {
         Ok(outcome)
     }
 
-    /// Says something about a query, unless much has been said already.
+    /// Prints a message about a query, unless many were printed already.
     fn note(&mut self, text: impl FnOnce() -> String) {
         self.notes += 1;
         if self.notes <= NOTES_SHOWN {
@@ -136,7 +135,7 @@ fn of_query(error: Error, id: &str) -> Error {
     }
 }
 
-/// What is said of a query with more terms than are searched.
+/// The message for a query with more terms than the limit.
 pub fn terms_left_out(result: &SearchResult) -> Option<String> {
     let left_out = result.statistics.terms_left_out;
     (left_out > 0).then(|| {

@@ -1,18 +1,18 @@
-//! Hits for people: rank, score, id, and a snippet of the stored document.
+//! Hits as text: rank, score, id, and a snippet of the stored document.
 
 use std::borrow::Cow;
 
+use esparsa::{Hits, Query, Result, Snapshot};
+
 use super::snippet::snippet;
 use super::terminal::{Style, pad, width};
-use crate::harmless::harmless;
-use esparsa::error::Result;
-use esparsa::index::Snapshot;
-use esparsa::query::{Hit, Query};
+use crate::escape::escaped;
 
-/// A snippet has at least this many columns, however long the ids are.
-const LEAST_SNIPPET_COLUMNS: usize = 30;
+/// Min columns of a snippet, however long the ids are.
+const MIN_SNIPPET_COLUMNS: usize = 30;
 
-/// Two lines for each hit: rank, score, id and title; below, the part of the text with most matches.
+/// Two lines for each hit: rank, score, id and title; below, the part of the text with most
+/// matches.
 ///
 /// `indent` spaces stand before each line. A hit without a title has its text on the first line.
 ///
@@ -22,20 +22,21 @@ const LEAST_SNIPPET_COLUMNS: usize = 30;
 pub fn hit_lines(
     snapshot: &Snapshot,
     query: &Query,
-    hits: &[Hit],
+    hits: &Hits,
     indent: usize,
     style: Style,
 ) -> Result<Vec<String>> {
     let rank_width = hits.len().to_string().len();
     let scores: Vec<String> = hits.iter().map(|hit| format!("{:.4}", hit.score)).collect();
     let score_width = scores.iter().map(String::len).max().unwrap_or(0);
-    let ids: Vec<Cow<'_, str>> = hits.iter().map(|hit| harmless(&hit.id)).collect();
+    let ids = hits.ids()?;
+    let ids: Vec<Cow<'_, str>> = ids.iter().map(|id| escaped(id)).collect();
     let id_width = ids.iter().map(|id| width(id)).max().unwrap_or(0);
     let margin = indent + rank_width + score_width + id_width + 6;
     let columns = style
         .columns
         .saturating_sub(margin)
-        .max(LEAST_SNIPPET_COLUMNS);
+        .max(MIN_SNIPPET_COLUMNS);
     let mut lines = Vec::with_capacity(2 * hits.len());
     for (number, ((hit, id), score)) in hits.iter().zip(&ids).zip(&scores).enumerate() {
         let stored = snapshot.stored(hit.address)?;

@@ -1,32 +1,29 @@
-//! What models add to a search: words become the vectors that a field is searched with, and results get the order of a model that reads
-//! them.
+//! Models in a search: encoding of queries, and re-ranking of results.
 
 use std::path::PathBuf;
+
+use esparsa::format::{FieldKind, SparseTerms};
+use esparsa::neural::{PairScorer, Role, TextEncoder};
+use esparsa::rank::rerank;
+use esparsa::{Error, FieldOptions, Result, Schema, SearchResult, Snapshot, Sparse, eval};
 
 use crate::index::thread_count;
 use crate::models::{AnyEncoder, KindName, ModelArguments, identity, open_scorer, same_model};
 use crate::queries::{SearchedField, k_parser};
 use crate::records::stored_contents;
-use esparsa::error::{Error, Result};
-use esparsa::eval;
-use esparsa::format::{FieldKind, FieldOptions, Schema, Sparse, SparseTerms};
-use esparsa::index::Snapshot;
-use esparsa::neural::{PairScorer, Role, TextEncoder};
-use esparsa::query::SearchResult;
-use esparsa::rank::rerank;
 
 /// The options for models.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct SearchModels {
-    /// Folder of the model that made the vectors of the field: it makes those of queries from their words. Without --field,
-    /// the only field of the model's kind is searched.
+    /// Folder of the model that made the vectors of the field; it encodes the queries. Without
+    /// --field, the only field of the model's kind is searched.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// Folder of a cross-encoder, or of a model of late interaction such as ColBERT, that reads the first results and puts
-    /// them into the order of its scores.
+    /// Folder of a cross-encoder, or of a model of late interaction such as ColBERT, that re-ranks
+    /// the first results.
     #[arg(long, value_name = "DIR", conflicts_with = "explain")]
     rerank: Option<PathBuf>,
-    /// Results that --rerank reads for each query; more are not returned.
+    /// Number of results of each query that --rerank scores; no more are returned.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = k_parser())]
     rerank_k: usize,
     /// Number of threads for models [default: all cores].
@@ -48,7 +45,8 @@ impl Models {
     ///
     /// # Errors
     ///
-    /// What opening gives, and [`Error::InvalidInput`] for re-ranking when the index keeps no documents.
+    /// What opening gives, and [`Error::InvalidInput`] for re-ranking when the index stores no
+    /// documents.
     pub fn open(arguments: &SearchModels, snapshot: &Snapshot) -> Result<Self> {
         let mut models = Self {
             encoder: None,
@@ -67,7 +65,7 @@ impl Models {
         if let Some(folder) = &arguments.rerank {
             if snapshot.schema().stored_field().is_none() {
                 return Err(Error::invalid(
-                    "--rerank reads documents, and the index keeps none; search without it, and take `esparsa rerank` with the \
+                    "--rerank reads documents, and the index stores none; search without it, and use `esparsa rerank` with the \
                      files of the documents",
                 ));
             }
@@ -89,7 +87,8 @@ impl Models {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the field is of another kind or was made by another model; what encoding gives.
+    /// [`Error::InvalidInput`] when the field is of another kind or was made by another model; what
+    /// encoding gives.
     pub fn encode(
         &self,
         schema: &Schema,
@@ -129,7 +128,7 @@ impl Models {
         }
     }
 
-    /// How many results to search for where `k` are asked for.
+    /// Number of results to search for if `k` are requested.
     pub fn depth(&self, k: usize) -> usize {
         match self.reranker {
             Some(_) => self.rerank_k,
@@ -137,11 +136,12 @@ impl Models {
         }
     }
 
-    /// Puts the results for a query into the order of the model's scores, if there is one, and leaves the first `k`.
+    /// Re-ranks the results of a query, if there is a model for it, and keeps the first `k`.
     ///
     /// # Errors
     ///
-    /// What reading stored documents and scoring give, and [`Error::InvalidInput`] for a query without text.
+    /// What reading stored documents and scoring give, and [`Error::InvalidInput`] for a query
+    /// without text.
     pub fn rerank(
         &self,
         snapshot: &Snapshot,
@@ -157,8 +157,7 @@ impl Models {
                 "--rerank reads the text of a query, and this one has none",
             ));
         };
-        let hits = std::mem::take(&mut result.hits).into_iter();
-        let read = hits.map(|hit| {
+        let read = result.hits.iter().map(|hit| {
             let text = stored_contents(&snapshot.stored(hit.address)?);
             Ok((hit, text))
         });
@@ -169,7 +168,7 @@ impl Models {
     }
 }
 
-/// Puts the vectors of queries' texts in.
+/// Fills in the vectors of the queries that lack them.
 fn encode<E: TextEncoder + ?Sized>(
     encoder: &E,
     queries: &mut [eval::Query],

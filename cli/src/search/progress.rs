@@ -1,19 +1,17 @@
-//! How far the queries of a file are: a bar on a terminal, elsewhere a plain line every few
-//! seconds.
+//! Progress of the queries of a file: a bar on a terminal, elsewhere a line every few seconds.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::output;
-use crate::progress::duration;
+use crate::progress::{BETWEEN_LINES, Display, duration, style};
 use crate::size::{counted, grouped};
 
-const BETWEEN_LINES: Duration = Duration::from_secs(5);
 const BAR: &str = "{wide_bar} {human_pos} of {human_len} queries, {per_sec}, {eta} left";
 
-/// Shows how many queries were searched.
+/// Shows how many queries are done.
 pub struct QueryProgress {
     display: Display,
     queries: u64,
@@ -21,36 +19,26 @@ pub struct QueryProgress {
     last_shown: Instant,
 }
 
-enum Display {
-    Nothing,
-    Bar(ProgressBar),
-    Lines,
-}
-
 impl QueryProgress {
     /// Begins before the first of `queries` queries. No bar is drawn while results go to the
     /// terminal.
     pub fn new(queries: u64, quiet: bool, to_terminal: bool) -> Self {
-        let display = match () {
-            () if quiet => Display::Nothing,
-            () if io::stderr().is_terminal() && to_terminal => Display::Nothing,
-            () if io::stderr().is_terminal() => Display::Bar(bar(queries)),
-            () => Display::Lines,
-        };
+        // Results and a bar on the same terminal would overwrite each other.
+        let quiet = quiet || (to_terminal && io::stderr().is_terminal());
         let now = Instant::now();
         Self {
-            display,
+            display: Display::new(quiet, || bar(queries)),
             queries,
             started: now,
             last_shown: now,
         }
     }
 
-    /// Says how many queries are done; shows it if it is time to.
+    /// Updates the number of queries done, and shows it if enough time has passed.
     pub fn update(&mut self, done: u64) {
         match &self.display {
             Display::Nothing => {}
-            // The bar itself sees to it that it is not drawn too often.
+            // The bar limits how often it is drawn.
             Display::Bar(bar) => bar.set_position(done),
             Display::Lines if self.last_shown.elapsed() >= BETWEEN_LINES => {
                 self.last_shown = Instant::now();
@@ -62,27 +50,12 @@ impl QueryProgress {
 
     /// Prints a message on standard error without spoiling the bar; `--quiet` does not silence it.
     pub fn message(&self, line: &str) {
-        match &self.display {
-            Display::Nothing | Display::Lines => output::message(line),
-            Display::Bar(bar) => bar.suspend(|| output::message(line)),
-        }
-    }
-}
-
-impl Drop for QueryProgress {
-    /// Takes the bar away, whatever became of the search.
-    fn drop(&mut self) {
-        if let Display::Bar(bar) = &self.display {
-            bar.finish_and_clear();
-        }
+        self.display.message(line);
     }
 }
 
 fn bar(queries: u64) -> ProgressBar {
-    // The template is a constant, and a bad one would only look plain.
-    let style = ProgressStyle::with_template(BAR);
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(queries).with_style(style)
+    ProgressBar::new(queries).with_style(style(BAR))
 }
 
 fn line(done: u64, queries: u64, elapsed: Duration) -> String {
@@ -99,6 +72,8 @@ fn line(done: u64, queries: u64, elapsed: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use indicatif::ProgressStyle;
+
     use super::*;
 
     #[test]

@@ -1,13 +1,11 @@
-//! Results for machines: one JSON object each.
+//! Results as JSON objects.
 
+use esparsa::{Algorithm, Error, Explanation, Hit, Result, SearchResult, Snapshot};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::harmless::harmless;
+use crate::escape::escaped;
 use crate::output;
-use esparsa::error::{Error, Result};
-use esparsa::index::Snapshot;
-use esparsa::query::{Algorithm, Explanation, SearchResult};
 
 /// What is printed for one query of the command line.
 #[derive(Serialize)]
@@ -22,7 +20,7 @@ pub struct SingleReport<'a> {
     #[serde(skip_serializing_if = "is_zero")]
     terms_left_out: u64,
     algorithms: Vec<&'static str>,
-    hits: Vec<HitReport<'a>>,
+    hits: Vec<HitReport>,
 }
 
 /// What is printed for one query of a file.
@@ -31,17 +29,28 @@ pub struct QueryReport<'a> {
     query_id: &'a str,
     #[serde(skip_serializing_if = "is_zero")]
     terms_left_out: u64,
-    hits: Vec<HitReport<'a>>,
+    hits: Vec<HitReport>,
 }
 
 #[derive(Serialize)]
-struct HitReport<'a> {
+struct HitReport {
     rank: usize,
-    id: &'a str,
+    id: String,
     score: f32,
-    /// The stored document: its JSON, or a string if it is other text; left out if nothing readable is stored.
+    /// The stored document; omitted if nothing readable is stored.
     #[serde(skip_serializing_if = "Option::is_none")]
-    document: Option<Value>,
+    document: Option<StoredDocument>,
+}
+
+/// A stored document within a report.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum StoredDocument {
+    /// JSON, as it was loaded: parsing and printing it again would lose keys that occur twice, and
+    /// numbers that no machine type holds.
+    Json(Box<RawValue>),
+    /// Other text, shown as a JSON string.
+    Text(String),
 }
 
 /// What is printed for an explanation.
@@ -54,7 +63,7 @@ pub struct ExplanationReport<'a> {
     algorithm: &'static str,
     why: &'a str,
     terms: Vec<TermReport<'a>>,
-    /// Terms that the document lacks, where all are asked for.
+    /// Terms that the document lacks, if all are required.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     missing: &'a [String],
 }
@@ -79,9 +88,9 @@ impl<'a> SingleReport<'a> {
         result: &'a SearchResult,
         took_ms: f64,
     ) -> Result<Self> {
-        let mut hits = hit_reports(result);
+        let mut hits = hit_reports(result)?;
         for (report, hit) in hits.iter_mut().zip(&result.hits) {
-            report.document = as_json(&snapshot.stored(hit.address)?);
+            report.document = StoredDocument::of(&snapshot.stored(hit.address)?);
         }
         Ok(Self {
             query,
@@ -99,17 +108,21 @@ impl<'a> SingleReport<'a> {
 
 impl<'a> QueryReport<'a> {
     /// Ids and scores only.
-    pub fn new(query_id: &'a str, result: &'a SearchResult) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when an id cannot be read.
+    pub fn new(query_id: &'a str, result: &SearchResult) -> Result<Self> {
+        Ok(Self {
             query_id,
             terms_left_out: result.statistics.terms_left_out,
-            hits: hit_reports(result),
-        }
+            hits: hit_reports(result)?,
+        })
     }
 }
 
 impl<'a> ExplanationReport<'a> {
-    /// All of an explanation but the document's place.
+    /// An explanation without the document's address.
     pub fn new(explanation: &'a Explanation) -> Self {
         let terms = explanation.terms.iter().map(|term| TermReport {
             term: &term.term,
@@ -137,23 +150,47 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-fn hit_reports(result: &SearchResult) -> Vec<HitReport<'_>> {
-    let hits = result.hits.iter().zip(1..);
-    hits.map(|(hit, rank)| HitReport {
-        rank,
-        id: &hit.id,
-        score: hit.score,
-        document: None,
-    })
-    .collect()
+fn hit_reports(result: &SearchResult) -> Result<Vec<HitReport>> {
+    let report = |(hit, rank): (Hit<'_>, usize)| {
+        Ok(HitReport {
+            rank,
+            id: hit.id()?,
+            score: hit.score,
+            document: None,
+        })
+    };
+    result.hits.iter().zip(1..).map(report).collect()
 }
 
-fn as_json(stored: &[u8]) -> Option<Value> {
-    if stored.is_empty() {
-        return None;
+impl StoredDocument {
+    /// What is stored; `None` if that is nothing or is not UTF-8.
+    pub fn of(stored: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(stored).ok()?;
+        if text.is_empty() {
+            return None;
+        }
+        let json = serde_json::from_str::<&RawValue>(text)
+            .and_then(|json| RawValue::from_string(without_white_space(json.get())));
+        Some(match json {
+            Ok(json) => Self::Json(json),
+            Err(_) => Self::Text(text.to_owned()),
+        })
     }
-    let json = serde_json::from_slice(stored).ok();
-    json.or_else(|| std::str::from_utf8(stored).ok().map(Value::from))
+}
+
+/// `json`, which is valid, without the white space between its tokens, so that it fits on a line.
+fn without_white_space(json: &str) -> String {
+    let (mut in_string, mut is_escaped) = (false, false);
+    let is_kept = |character: &char| {
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = in_string,
+            '"' => in_string = !in_string,
+            _ => {}
+        }
+        in_string || !character.is_ascii_whitespace()
+    };
+    json.chars().filter(is_kept).collect()
 }
 
 /// The names of the algorithms used in a snapshot's segments, each once.
@@ -164,10 +201,10 @@ pub fn names(algorithms: &[Algorithm]) -> Vec<&'static str> {
     sorted.into_iter().map(Algorithm::name).collect()
 }
 
-/// A report as one line of JSON, with escapes for what a terminal would obey.
+/// A report as one line of JSON, with control characters escaped.
 pub fn line(report: &impl Serialize) -> Result<String> {
     match serde_json::to_string(report) {
-        Ok(json) => Ok(harmless(&json).into_owned()),
+        Ok(json) => Ok(escaped(&json).into_owned()),
         Err(error) => Err(Error::invalid(format!(
             "cannot be written as JSON: {error}"
         ))),
@@ -177,4 +214,35 @@ pub fn line(report: &impl Serialize) -> Result<String> {
 /// Prints a report as one line.
 pub fn print_line(report: &impl Serialize) -> Result<()> {
     output::print(line(report)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(stored: &str) -> Option<String> {
+        let document = StoredDocument::of(stored.as_bytes());
+        document.map(|document| line(&document).unwrap())
+    }
+
+    #[test]
+    fn stored_json_is_shown_as_it_was_loaded() {
+        for json in [
+            r#"{"n":1e999,"a":-0.10,"n":2}"#,
+            r#"{"half a pair":"\ud800","s":"a \" b\\"}"#,
+            "[1]",
+        ] {
+            assert_eq!(shown(json).unwrap(), json);
+        }
+        let spaced = "\t{ \"a b\":\r\n[1, 2] }\n";
+        assert_eq!(shown(spaced).unwrap(), r#"{"a b":[1,2]}"#);
+        assert_eq!(shown("{\"a\":\"\u{9b}\"}").unwrap(), r#"{"a":"\u009b"}"#);
+    }
+
+    #[test]
+    fn other_stored_text_is_a_string() {
+        assert_eq!(shown("lava {1").unwrap(), r#""lava {1""#);
+        assert_eq!(shown(""), None);
+        assert!(StoredDocument::of(b"\xff").is_none());
+    }
 }

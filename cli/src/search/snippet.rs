@@ -2,20 +2,19 @@
 
 use std::ops::Range;
 
+use esparsa::{Query, Result, Snapshot};
 use serde_json::Value;
 
-use super::terminal::{Style, letter_width, width};
-use crate::harmless::harmless;
-use esparsa::error::Result;
-use esparsa::index::Snapshot;
-use esparsa::query::Query;
+use super::terminal::{Style, character_width, width};
+use crate::escape::escaped;
 
-/// Keys of a stored JSON object that may hold its text, the first that is there counts.
+/// Keys of a stored JSON object that may hold its text; the first that exists is used.
 const TEXT_KEYS: [&str; 3] = ["text", "contents", "body"];
-/// What stands where text was left out.
+/// Marks omitted text.
 const ELLIPSIS: &str = "…";
 
-/// The title of a document and the part of its text with most matches, both with the matches marked.
+/// The title of a document and the part of its text with most matches, both with the matches
+/// marked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snippet {
     /// The title; empty when the document has none.
@@ -24,7 +23,8 @@ pub struct Snippet {
     pub text: String,
 }
 
-/// Makes the snippet of a stored document, whose text takes at most `columns` columns without its marks.
+/// Makes the snippet of a stored document, whose text takes at most `columns` columns without its
+/// marks.
 ///
 /// # Errors
 ///
@@ -69,19 +69,21 @@ fn title_and_text(stored: &[u8]) -> (String, String) {
     (on_one_line(title), text)
 }
 
-/// One space for all white space. Control characters go with it: a document must not command the terminal.
+/// Collapses white space, and control characters with it: a document must not control the terminal.
 fn on_one_line(text: &str) -> String {
     let is_between = |c: char| c.is_whitespace() || c.is_control();
     let words: Vec<&str> = text
         .split(is_between)
         .filter(|word| !word.is_empty())
         .collect();
-    harmless(&words.join(" ")).into_owned()
+    escaped(&words.join(" ")).into_owned()
 }
 
-/// The part of `text`, at most `columns` wide, with most different matched words, then with most matches.
+/// The part of `text`, at most `columns` wide, with the most distinct matched words, then with the
+/// most matches.
 ///
-/// The first of equal parts is taken. The matches found stand in its middle, and it is cut between words where it can be.
+/// Of equal parts the first is taken. Its matches are in the middle, and it is cut between words if
+/// possible.
 fn best_part(text: &str, matches: &[Range<usize>], columns: usize) -> Range<usize> {
     if width(text) <= columns {
         return 0..text.len();
@@ -108,14 +110,15 @@ fn best_part(text: &str, matches: &[Range<usize>], columns: usize) -> Range<usiz
     around(text, core, columns)
 }
 
-/// Widens a range to `columns` columns, as much on both sides, and moves its ends to the ends of words.
+/// Widens a range to `columns` columns, as much on both sides, and moves its ends to the ends of
+/// words.
 fn around(text: &str, core: Range<usize>, columns: usize) -> Range<usize> {
     let spare = columns.saturating_sub(width(&text[core.clone()]));
-    // What the end of the text leaves unused goes to the front.
+    // Columns that the end of the text leaves unused go to the front.
     let behind = text[core.end..]
         .chars()
         .take(spare)
-        .map(letter_width)
+        .map(character_width)
         .sum::<usize>();
     let front = (spare / 2).max(spare.saturating_sub(behind));
     let mut start = backward(text, core.start, front);
@@ -136,12 +139,12 @@ fn around(text: &str, core: Range<usize>, columns: usize) -> Range<usize> {
 fn backward(text: &str, from: usize, columns: usize) -> usize {
     let mut left = columns;
     let mut start = from;
-    for letter in text[..from].chars().rev() {
-        match left.checked_sub(letter_width(letter)) {
+    for character in text[..from].chars().rev() {
+        match left.checked_sub(character_width(character)) {
             Some(rest) => left = rest,
             None => break,
         }
-        start -= letter.len_utf8();
+        start -= character.len_utf8();
     }
     start
 }
@@ -150,17 +153,17 @@ fn backward(text: &str, from: usize, columns: usize) -> usize {
 fn forward(text: &str, from: usize, columns: usize) -> usize {
     let mut left = columns;
     let mut end = from;
-    for letter in text[from..].chars() {
-        match left.checked_sub(letter_width(letter)) {
+    for character in text[from..].chars() {
+        match left.checked_sub(character_width(character)) {
             Some(rest) => left = rest,
             None => break,
         }
-        end += letter.len_utf8();
+        end += character.len_utf8();
     }
     end
 }
 
-/// A part of `text` with its matches marked, and dots where it was cut.
+/// A part of `text` with its matches marked, and an ellipsis where it was cut.
 fn marked(text: &str, matches: &[Range<usize>], part: Range<usize>, style: Style) -> String {
     let (open, close) = style.marks();
     let mut out = String::new();
@@ -168,7 +171,7 @@ fn marked(text: &str, matches: &[Range<usize>], part: Range<usize>, style: Style
         out.push_str(ELLIPSIS);
     }
     let mut at = part.start;
-    // What the part cuts off of a match is not marked.
+    // Only what is inside the part is marked.
     let inside = matches
         .iter()
         .map(|range| range.start.max(part.start)..range.end.min(part.end))
@@ -291,8 +294,8 @@ mod tests {
         for columns in 0..60 {
             let matches = snapshot("simple").highlight(&Query::text("text", "match a"), &text);
             let part = best_part(&text, &matches.unwrap(), columns);
-            let letters = text[part].chars().map(letter_width).sum::<usize>();
-            assert!(letters <= columns, "{letters} > {columns}");
+            let characters = text[part].chars().map(character_width).sum::<usize>();
+            assert!(characters <= columns, "{characters} > {columns}");
         }
     }
 }

@@ -1,18 +1,19 @@
-//! What a terminal shows: bold text where there is one, and widths that mind wide letters.
+//! Output for terminals: bold text, and widths that account for wide characters.
 
 use std::fmt;
 
-use crate::harmless::harmless;
 use console::{Term, colors_enabled, measure_text_width};
 
-/// Width taken when standard output is no terminal, in columns.
-const PLAIN_COLUMNS: usize = 100;
-/// Lines longer than this are hard to read, however wide the terminal is.
-const MOST_COLUMNS: usize = 120;
-/// On a narrower terminal lines may wrap.
-const LEAST_COLUMNS: usize = 40;
+use crate::escape::escaped;
 
-/// How text is set off.
+/// Columns when standard output is not a terminal.
+const DEFAULT_COLUMNS: usize = 100;
+/// Max columns, because longer lines are hard to read.
+const MAX_COLUMNS: usize = 120;
+/// Min columns; on a narrower terminal lines wrap.
+const MIN_COLUMNS: usize = 40;
+
+/// How text is highlighted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
     is_terminal: bool,
@@ -26,10 +27,10 @@ impl Style {
         let columns = Term::stdout()
             .size_checked()
             .map(|(_, columns)| usize::from(columns));
-        let columns = columns.unwrap_or(PLAIN_COLUMNS);
+        let columns = columns.unwrap_or(DEFAULT_COLUMNS);
         Self {
             is_terminal: colors_enabled(),
-            columns: columns.clamp(LEAST_COLUMNS, MOST_COLUMNS),
+            columns: columns.clamp(MIN_COLUMNS, MAX_COLUMNS),
         }
     }
 
@@ -42,7 +43,7 @@ impl Style {
         }
     }
 
-    /// What stands before and after a match: bold on a terminal, brackets elsewhere.
+    /// The marks before and after a match: bold on a terminal, brackets elsewhere.
     pub fn marks(self) -> (&'static str, &'static str) {
         if self.is_terminal {
             ("\x1b[1m", "\x1b[0m")
@@ -51,7 +52,7 @@ impl Style {
         }
     }
 
-    /// A heading: bold on a terminal, as it is elsewhere.
+    /// A heading: bold on a terminal, unchanged elsewhere.
     pub fn heading(self, text: &str) -> String {
         let (start, end) = if self.is_terminal {
             self.marks()
@@ -61,8 +62,8 @@ impl Style {
         format!("{start}{text}{end}")
     }
 
-    /// Something that matters less: dim on a terminal, as it is elsewhere.
-    pub fn aside(self, text: &str) -> String {
+    /// A secondary remark: dim on a terminal, unchanged elsewhere.
+    pub fn dim(self, text: &str) -> String {
         if self.is_terminal {
             format!("\x1b[2m{text}\x1b[0m")
         } else {
@@ -71,17 +72,18 @@ impl Style {
     }
 }
 
-/// Columns that a text takes on a terminal: Hangul and other wide letters take two, escape sequences none.
+/// Columns that a text takes on a terminal: Hangul and other wide characters take two, escape
+/// sequences none.
 pub fn width(text: &str) -> usize {
     measure_text_width(text)
 }
 
-/// Columns that a letter takes.
-pub fn letter_width(letter: char) -> usize {
-    if letter.is_ascii() {
+/// Columns that a character takes.
+pub fn character_width(character: char) -> usize {
+    if character.is_ascii() {
         return 1;
     }
-    width(letter.encode_utf8(&mut [0; 4]))
+    width(character.encode_utf8(&mut [0; 4]))
 }
 
 /// A text with spaces behind it, `columns` wide.
@@ -90,13 +92,13 @@ pub fn pad(text: &str, columns: usize) -> String {
     format!("{text}{:spaces$}", "")
 }
 
-/// Cells in aligned columns: the first to the left, the others, which are figures, to the right.
+/// A table: the first column is left-aligned, the others, which hold numbers, are right-aligned.
 #[derive(Clone, Debug)]
-pub struct Figures {
+pub struct TextTable {
     rows: Vec<Vec<String>>,
 }
 
-impl Figures {
+impl TextTable {
     /// A table with a first line of headers.
     pub fn new<S: Into<String>>(headers: impl IntoIterator<Item = S>) -> Self {
         let mut figures = Self { rows: Vec::new() };
@@ -107,12 +109,12 @@ impl Figures {
     /// Adds a line.
     pub fn push<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
         let cells = cells.into_iter().map(Into::into);
-        let cells = cells.map(|cell| harmless(&cell).into_owned());
+        let cells = cells.map(|cell| escaped(&cell).into_owned());
         self.rows.push(cells.collect());
     }
 }
 
-impl fmt::Display for Figures {
+impl fmt::Display for TextTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut widths = Vec::new();
         for row in &self.rows {
@@ -150,14 +152,14 @@ mod tests {
     fn hangul_takes_two_columns_and_escapes_take_none() {
         assert_eq!(width("세종 a"), 6);
         assert_eq!(width("\x1b[1mé\x1b[0m"), 1);
-        assert_eq!(letter_width('한'), 2);
+        assert_eq!(character_width('한'), 2);
         assert_eq!(pad("한", 4), "한  ");
         assert_eq!(pad("한국", 3), "한국");
     }
 
     #[test]
     fn figures_stand_below_each_other() {
-        let mut figures = Figures::new(["언어", "k"]);
+        let mut figures = TextTable::new(["언어", "k"]);
         figures.push(["a", "100"]);
         assert_eq!(figures.to_string(), "언어    k\na     100");
     }
@@ -166,6 +168,6 @@ mod tests {
     fn without_a_terminal_there_are_no_escapes() {
         let style = Style::plain(80);
         assert_eq!(style.marks(), ("[", "]"));
-        assert_eq!(style.heading("a") + &style.aside("b"), "ab");
+        assert_eq!(style.heading("a") + &style.dim("b"), "ab");
     }
 }

@@ -1,10 +1,12 @@
-//! Bad input: the message names file and line, and what was committed before stays and can be searched.
+//! Bad input: the message names file and line, and what was committed before stays and can be
+//! searched.
 
 use std::io::{BufWriter, Write};
 
-use crate::command::{Scratch, found};
 use esparsa::{Bm25, Error, Index, Query};
 use serde_json::Value;
+
+use crate::command::{Scratch, found};
 
 /// A folder with an index `index` that holds the document `kept`, in commit 2.
 fn with_commit() -> Scratch {
@@ -27,7 +29,8 @@ fn assert_unchanged(scratch: &Scratch) {
     scratch.run("check --index index").done();
 }
 
-/// Checks that the load of `good` lines around a bad one fails at line 2, and by choice leaves only that line out.
+/// Checks that the load of `good` lines around a bad one fails at line 2, and that `skip` skips
+/// only that line.
 #[track_caller]
 fn assert_refused(bad: impl AsRef<[u8]>, expected: &str) {
     let scratch = with_commit();
@@ -108,15 +111,15 @@ fn of_two_records_with_the_same_id_the_later_is_kept_unless_asked_otherwise() {
     assert!(skipped.stderr.contains(message), "{}", skipped.stderr);
     assert_eq!(counts(&skipped.done()), [2, 1, 0, 2]);
     assert_eq!(found(scratch.path("skip"), "first"), ["x"]);
-    // Bad records that are left out do not let duplicates pass.
+    // Skipping bad records does not skip duplicates.
     let message = load("fail", "--on-duplicate fail --on-bad-input skip").failed();
     assert!(
         message.contains("error: a.tsv:3: duplicate id `x`"),
         "{message}"
     );
     assert!(message.contains("--on-duplicate"), "{message}");
-    // A second load of the same documents replaces them, whatever is done with duplicates within
-    // one.
+    // A second load of the same documents replaces them, whatever the policy for duplicates within
+    // one load.
     scratch.write("a.tsv", "x\tthird\ny\tother\n");
     for policy in ["fail", "skip", "replace"] {
         let options = format!("--on-duplicate {policy}");
@@ -417,7 +420,7 @@ fn an_empty_query_finds_nothing() {
         Query::text("text", "the of"),
         Query::sparse("sparse", no_terms),
     ] {
-        assert_eq!(snapshot.search(&query, 10).unwrap(), [], "{query:?}");
+        assert!(snapshot.search(&query, 10).unwrap().is_empty(), "{query:?}");
     }
 }
 

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::command::{Scratch, found};
 use esparsa::{Index, Query};
 use serde_json::Value;
+
+use crate::command::{Scratch, found};
 
 const LINES: &str = r#"{"_id":"etna","title":"Etna","text":"A volcano in Sicily."}
 {"_id":"garda","title":"Garda","text":"A lake below the Alps."}
@@ -142,7 +143,7 @@ fn the_language_of_a_new_index_is_detected_and_said() {
     let text = "As eleições municipais serão realizadas em outubro, e não há ainda candidatos definidos na cidade.";
     scratch.write("pt.tsv", format!("v\t{text}\n"));
     let ran = scratch.run("index pt.tsv --index index");
-    let message = "the texts are taken for Portuguese; `--language` names another language";
+    let message = "the texts are detected as Portuguese; `--language` names another language";
     assert!(ran.stderr.contains(message), "{}", ran.stderr);
     ran.done();
     assert_eq!(found(scratch.path("index"), "eleição"), ["v"]);
@@ -171,8 +172,9 @@ fn vectors_make_a_sparse_field_that_takes_larger_weights_later() {
     let snapshot = Index::open(scratch.path("index")).unwrap().snapshot();
     let query = Query::sparse("sparse", [("lava", 1.0)]);
     let hits = snapshot.unwrap().search(&query, 10).unwrap();
-    assert_eq!(hits[0].id, "etna");
-    assert!((hits[0].score - 3.0).abs() < 0.02, "{}", hits[0].score);
+    let best = hits.first().unwrap();
+    assert_eq!(best.id().unwrap(), "etna");
+    assert!((best.score - 3.0).abs() < 0.02, "{}", best.score);
 
     let line = r#"{"id":"hot","vector":{"lava":9}}"#;
     scratch.write("more.jsonl", line);
@@ -181,8 +183,9 @@ fn vectors_make_a_sparse_field_that_takes_larger_weights_later() {
     assert_eq!(report["max_weight"], Value::Null);
     let snapshot = Index::open(scratch.path("index")).unwrap().snapshot();
     let hits = snapshot.unwrap().search(&query, 10).unwrap();
-    assert_eq!(hits[0].id, "hot");
-    assert!((hits[0].score - 9.0).abs() < 0.05, "{}", hits[0].score);
+    let best = hits.first().unwrap();
+    assert_eq!(best.id().unwrap(), "hot");
+    assert!((best.score - 9.0).abs() < 0.05, "{}", best.score);
     // What is stored leaves the vector out.
     let stored = json(&scratch.run("get --index index hot").done());
     assert_eq!(stored, json(r#"{"id":"hot"}"#));
@@ -192,8 +195,9 @@ fn vectors_make_a_sparse_field_that_takes_larger_weights_later() {
 fn found_by_x(scratch: &Scratch) -> Vec<(String, f32)> {
     let snapshot = Index::open(scratch.path("index")).unwrap().snapshot();
     let query = Query::sparse("sparse", [("x", 1.0)]);
-    let hits = snapshot.unwrap().search(&query, 10).unwrap().into_iter();
-    hits.map(|hit| (hit.id, hit.score)).collect()
+    let hits = snapshot.unwrap().search(&query, 10).unwrap();
+    let hits = hits.iter();
+    hits.map(|hit| (hit.id().unwrap(), hit.score)).collect()
 }
 
 #[test]
@@ -280,7 +284,7 @@ fn options_that_contradict_the_index_are_refused() {
         scratch.run(&command).failed()
     };
     assert!(refused("--language pt").contains("analyzed as `english`"));
-    assert!(refused("--no-stored").contains("keeps documents"));
+    assert!(refused("--no-stored").contains("stores documents"));
     assert!(refused("--max-weight 3").contains("build a new index"));
     for language in ["en", "English", "en-GB"] {
         let command = format!("index two.jsonl --index index --language {language}");
@@ -312,7 +316,7 @@ fn an_index_without_stored_documents_says_so() {
         .done();
     assert_eq!(found(scratch.path("index"), "volcano"), ["etna"]);
     let message = scratch.run("get --index index etna").failed();
-    assert!(message.contains("keeps no documents"), "{message}");
+    assert!(message.contains("stores no documents"), "{message}");
     scratch.run("index two.jsonl --index index").done();
 }
 
@@ -338,7 +342,7 @@ fn hits(index: impl AsRef<Path>) -> Vec<(String, f32)> {
     let mut all = Vec::new();
     for words in ["volcano n7", "n12 n996 honey", "n500"] {
         let hits = snapshot.search(&Query::text("text", words), 500).unwrap();
-        all.extend(hits.into_iter().map(|hit| (hit.id, hit.score)));
+        all.extend(hits.iter().map(|hit| (hit.id().unwrap(), hit.score)));
     }
     all
 }
@@ -448,6 +452,75 @@ fn a_load_that_ends_with_an_error_can_be_resumed() {
     // Any other load ends what can be resumed.
     scratch.run("index b.tsv --index index").done();
     assert!(!scratch.path("index/load-state.json").exists());
+}
+
+#[test]
+fn a_load_that_finds_nothing_to_resume_says_so() {
+    let scratch = Scratch::new();
+    scratch.write("two.jsonl", LINES);
+    let load = "index two.jsonl --index index --resume";
+    let ran = scratch.run(load);
+    let message = "no interrupted load to resume: loading from the beginning";
+    assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    ran.done();
+    let ran = scratch.run(load);
+    assert!(!ran.stderr.contains(message), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("resuming after 2 documents"),
+        "{}",
+        ran.stderr
+    );
+    ran.done();
+}
+
+#[test]
+fn a_folder_that_holds_other_files_does_not_become_an_index() {
+    let scratch = Scratch::new();
+    scratch.write("two.jsonl", LINES);
+    scratch.write("notes/a.txt", "not an index");
+    let message = scratch.run("index two.jsonl --index notes").failed();
+    assert!(
+        message.contains("notes: expected an index or an empty folder")
+            && message.contains("`a.txt`"),
+        "{message}"
+    );
+    assert_eq!(std::fs::read_dir(scratch.path("notes")).unwrap().count(), 1);
+    // Hidden files, and what is left of an index whose creation was interrupted, are no obstacle.
+    scratch.write("new/.gitignore", "*");
+    scratch.write("new/manifest-0000000001.tmp", "half");
+    scratch.run("index two.jsonl --index new").done();
+    assert_eq!(found(scratch.path("new"), "volcano"), ["etna"]);
+    // Other files beside an index are left alone.
+    scratch.write("new/notes.txt", "mine");
+    scratch.run("index two.jsonl --index new").done();
+    assert!(scratch.path("new/notes.txt").exists());
+    // The segments of an index that lost its manifest are not deleted.
+    std::fs::remove_file(scratch.path("new/notes.txt")).unwrap();
+    for entry in std::fs::read_dir(scratch.path("new")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().contains("manifest-") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let message = scratch.run("index two.jsonl --index new").failed();
+    assert!(message.contains("`segment-"), "{message}");
+}
+
+#[test]
+fn stored_json_is_printed_as_it_was_loaded() {
+    let scratch = Scratch::new();
+    let line = r#"{"_id":"a","text":"lava","n":1e999,"half":"\ud800"}"#;
+    scratch.write("odd.jsonl", line);
+    scratch.run("index odd.jsonl --index index").done();
+    let report = scratch.run("search --index index lava --json").done();
+    assert!(
+        report.contains(&format!(r#""document":{line}"#)),
+        "{report}"
+    );
+    let report = scratch
+        .run("inspect --index index --document a --json")
+        .done();
+    assert!(report.contains(&format!(r#""stored":{line}"#)), "{report}");
 }
 
 #[test]
@@ -666,7 +739,7 @@ fn work_on_an_index_is_reported_as_json() {
 
 #[test]
 fn check_says_what_it_checked_and_finds_damage() {
-    // Deleting more of them would make the segment be rewritten.
+    // With more deletes the segment would be rewritten.
     let scratch = indexed(&format!("{VECTORS}{{\"id\":\"x\"}}\n{{\"id\":\"y\"}}\n"));
     scratch.run("delete --index index garda").done();
     let out = scratch.run("check --index index").done();
@@ -674,7 +747,7 @@ fn check_says_what_it_checked_and_finds_damage() {
         out.contains("segment-0000000001: 4 documents (1 deleted)"),
         "{out}"
     );
-    assert!(out.contains("whole: 3 documents in 1 segment"), "{out}");
+    assert!(out.contains("intact: 3 documents in 1 segment"), "{out}");
 
     let segment = scratch.path("index/segment-0000000001");
     let whole = std::fs::read(&segment).unwrap();

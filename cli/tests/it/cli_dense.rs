@@ -1,9 +1,9 @@
 //! Dense vectors on the command line: loading, searching, measuring, inspecting.
 
-#[allow(dead_code)]
-use crate::command::Scratch;
 use esparsa::Index;
 use serde_json::Value;
+
+use crate::command::Scratch;
 
 const LINES: &str = r#"{"id":"etna","text":"a volcano","vector":[0.75,0.5,-0.25]}
 {"id":"bees","text":"honey","vector":[0,-0.5,1]}

@@ -1,9 +1,8 @@
 //! `esparsa fuse`, from the outside.
 
-// Other tests use more of it.
-#[allow(dead_code)]
-use crate::command::Scratch;
 use esparsa::eval::Run;
+
+use crate::command::Scratch;
 
 const WORDS: &str = "1 Q0 etna 1 12.5 bm25\n1 Q0 po 2 9 bm25\n1 Q0 arno 3 2.5 bm25\n\
                      2 Q0 arno 1 4 bm25\n";

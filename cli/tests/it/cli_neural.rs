@@ -1,18 +1,17 @@
 //! `esparsa encode` and `esparsa rerank`, from the outside, with small models with random weights.
 
-// Other tests use more of it.
-#[allow(dead_code)]
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::command::Scratch;
 use esparsa::backend::{Cpu, CpuOptions};
 use esparsa::eval::Run;
 use esparsa::neural::{CrossEncoder, DenseEncoder, SparseEncoder};
 use esparsa::rank::Scorer;
 use serde_json::Value;
+
+use crate::command::Scratch;
 
 fn model(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -254,7 +253,7 @@ fn vectors_of_yesterday_stay_until_the_new_ones_are_whole() {
     scratch.write("out.jsonl", "yesterday");
     scratch.write("in.jsonl", format!("{}{{\n", corpus(3)));
     let error = scratch.run(&encode(&folder, "--output out.jsonl")).failed();
-    assert!(error.contains("stays in "), "{error}");
+    assert!(error.contains("are kept in "), "{error}");
     assert_eq!(fs::read(scratch.path("out.jsonl")).unwrap(), b"yesterday");
 
     scratch.write("in.jsonl", corpus(5));
@@ -288,7 +287,7 @@ fn an_output_of_another_model_or_other_inputs_is_not_continued() {
     assert_eq!(fs::read(scratch.path("out.jsonl")).unwrap(), before);
 }
 
-/// Good documents around bad ones: no text, no JSON, no id.
+/// Valid documents around bad ones: without text, without JSON, without an id.
 const BAD: &str = "{\"_id\":\"a\",\"text\":\"lava\"}\n{\"_id\":\"b\",\"text\":\" \"}\n{\n{\"text\":\"x\"}\n{\"_id\":\"e\",\"text\":\"honey\"}\n";
 
 #[test]
@@ -380,7 +379,7 @@ fn damaged_models_are_refused_before_anything_is_written() {
     let weights = folder.join("model.safetensors");
     let good = fs::read(&weights).unwrap();
     let mut bytes = good.clone();
-    // Behind its length and the header is the first number.
+    // The first weight follows the header's length and the header.
     let first = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     bytes[first..first + 4].copy_from_slice(&f32::NAN.to_le_bytes());
     fs::write(&weights, &bytes).unwrap();
@@ -413,7 +412,7 @@ fn damaged_models_are_refused_before_anything_is_written() {
     assert!(error.contains("nothing-here"), "{error}");
 }
 
-/// The greatest resident memory of a run, in bytes.
+/// The peak resident memory of a run in bytes.
 #[cfg(target_os = "linux")]
 fn peak_of(scratch: &Scratch, arguments: &str) -> u64 {
     let mut child = Command::new(env!("CARGO_BIN_EXE_esparsa"))
@@ -562,7 +561,7 @@ fn a_search_is_reranked_by_a_model() {
     let error = scratch
         .run(&format!("search --index bare lava {rerank}"))
         .failed();
-    assert!(error.contains("the index keeps none"), "{error}");
+    assert!(error.contains("the index stores none"), "{error}");
 }
 
 #[test]
@@ -600,7 +599,7 @@ fn what_a_run_lacks_is_named() {
         .run("index in.jsonl --index bare --no-stored --quiet")
         .done();
     let error = scratch.run(&arguments("ce-bert", "--index bare")).failed();
-    assert!(error.contains("keeps no documents"), "{error}");
+    assert!(error.contains("stores no documents"), "{error}");
     scratch.write("queries.tsv", "1\twhat is lava\n");
     let error = scratch
         .run(&arguments("ce-bert", "--corpus in.jsonl"))
@@ -615,7 +614,7 @@ fn devices_that_are_not_there_are_errors_with_advice() {
     let on = |device: &str| scratch.run(&encode(&model("st-mean"), &format!("--device {device}")));
     assert_eq!(vectors(&on("cpu").done()).len(), 3);
     assert_eq!(vectors(&on("auto").done()).len(), 3);
-    // No machine has so many cards.
+    // No machine has that many GPUs.
     let error = on("cuda:99").failed();
     let advice = match cfg!(feature = "cuda") {
         true => ["driver", "card"],

@@ -1,16 +1,15 @@
 //! Indexing and searching with models, from the outside, with small models with random weights.
 
-// Other tests use more of it.
-#[allow(dead_code)]
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::command::Scratch;
 use esparsa::backend::{Cpu, CpuOptions};
 use esparsa::eval::Run;
 use esparsa::neural::DenseEncoder;
 use esparsa::{Index, Schema};
 use serde_json::Value;
+
+use crate::command::Scratch;
 
 fn model(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

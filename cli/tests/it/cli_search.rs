@@ -1,4 +1,5 @@
-//! The commands that search and measure, from the outside: arguments, exit codes, and what is printed.
+//! The commands that search and measure, from the outside: arguments, exit codes, and what is
+//! printed.
 
 use std::fs;
 use std::io::Write;
@@ -245,7 +246,7 @@ fn a_vector_searches_the_only_field_that_an_index_has() {
         error.contains("field `splade`: expected a JSON object"),
         "{error}"
     );
-    // The text field that the program gives every index holds nothing here, so it is not meant.
+    // The text field that `esparsa index` creates is empty here, so it is not searched.
     fixture.write("vectors.jsonl", r#"{"id":"hive","vector":{"honey":1.0}}"#);
     fixture.done(&["index", "vectors.jsonl", "--index", "made"]);
     let run = fixture.done(&["search", "--index", "made", query, "--json"]);
@@ -377,7 +378,7 @@ fn a_query_above_the_limit_of_terms_does_not_end_the_file() {
     assert_eq!(run.results("long").unwrap()[0].document, "po");
     assert_eq!(run.results("short").unwrap()[0].document, "arno");
 
-    // None can be left out where documents must have all: then the query fails alone, by name.
+    // No term can be skipped if documents must have all: then only this query fails, and is named.
     let output = fixture.run(&[&search[..], &["--all-terms", "--output", "all.run"]].concat());
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{message}");
@@ -626,7 +627,7 @@ fn a_query_that_is_a_document_does_not_find_itself() {
 fn a_search_that_fails_late_leaves_the_run_of_yesterday() {
     let fixture = Fixture::new();
     fixture.write("a.run", "yesterday");
-    // Damage that is found out when the terms are read, behind the opening of the run.
+    // Damage that is noticed when terms are read, after the run was opened.
     let segment = "index/segment-0000000001";
     let mut bytes = fs::read(fixture.path(segment)).unwrap();
     let places: Vec<usize> = (0..bytes.len())
@@ -719,7 +720,7 @@ fn calibrate_measures_and_a_recall_uses_it() {
     let inspect = ["inspect", "--index", "sparse"];
     assert!(!fixture.done(&inspect).contains("calibrated"));
     let text = fixture.done(&calibrate);
-    assert!(text.contains("kept with commit"), "{text}");
+    assert!(text.contains("stored with commit"), "{text}");
     let text = fixture.done(&inspect);
     assert!(
         text.contains("recall calibrated with 40 queries on 40 documents"),
@@ -871,6 +872,10 @@ fn wrong_usage_ends_with_code_2() {
             "--explain",
         ),
         ("search --index index --queries q --json --tag t", "--tag"),
+        (
+            "search --index index --queries q --tag \x1b[2J",
+            "control characters",
+        ),
         ("eval --qrels test.qrels", "RUN"),
         (
             "eval --qrels test.qrels a --metrics mrr,beauty@5",
@@ -890,6 +895,13 @@ fn work_that_fails_ends_with_code_1_and_says_why() {
     let fixture = Fixture::new();
     fixture.write("empty.tsv", "\n");
     fixture.write("bad.tsv", "1\tgood\n2 no tab\n");
+    let good = r#"{"_id":"1","text":"volcano"}"#;
+    let half = r#"{"_id":"2","text":"volcano \ud800"}"#;
+    fixture.write("half.jsonl", format!("{good}\n{half}\n"));
+    fixture.write(
+        "nan.jsonl",
+        format!("{good}\n{}\n", r#"{"_id":"2","text":NaN}"#),
+    );
     fixture.write("other.run", "99 Q0 etna 1 2 a\n");
     fixture.write("other.qrels", "99 0 etna 1\n");
     fixture.write("a.run", "1 Q0 etna 1 2 a\n");
@@ -931,6 +943,14 @@ fn work_that_fails_ends_with_code_1_and_says_why() {
             "empty.tsv: expected queries",
         ),
         ("search --index index --queries bad.tsv", "bad.tsv:2: "),
+        (
+            "search --index index --queries half.jsonl",
+            "half.jsonl:2: expected one JSON object on the line",
+        ),
+        (
+            "search --index index --queries nan.jsonl",
+            "nan.jsonl:2: expected one JSON object on the line",
+        ),
         (
             "search --index index --queries queries.tsv --field splade",
             "`vector` in query `1`",

@@ -7,23 +7,26 @@ use crate::format::range_list::{
     GROUP_RANGES, RANGE_DOCUMENTS, RangeGroup, RangeList, RangePostings, groups_of,
 };
 use crate::format::sparse_postings::SparseList;
+use crate::query::accept::Accept;
+use crate::query::leaf::SegmentTask;
 use crate::query::part::Part;
-use crate::query::simd::{self, Level, MOST_WEIGHT, RangeSums};
+use crate::query::simd::{self, Level, MAX_WEIGHT, RangeSums};
 use crate::query::top_k::TopK;
 
-/// The terms of which postings are asked for ahead: often the rest is not needed.
-const TERMS_AHEAD: usize = 12;
+/// The postings of this many terms are prefetched: often the rest is not needed.
+const PREFETCHED_TERMS: usize = 12;
 
 /// The lists of a query in one segment.
 pub(in crate::query) struct SparseRanges<'a> {
-    /// Lists that are cut at ranges, by falling weight.
+    /// Lists that are cut at ranges, in descending order of weight.
     cut: Vec<CutTerm<'a>>,
-    /// Those of them that weigh more than the SIMD paths multiply with. There are none unless
-    /// impacts have exponents far apart.
+    /// Those of them whose weight is too large for the SIMD code. There are none unless impacts
+    /// have exponents far apart.
     heavy: Vec<CutTerm<'a>>,
-    /// The other ones, which are short.
+    /// The other lists, which are short.
     few: Vec<FewTerm>,
-    /// A range is looked into, and not left, while its bound is so many times the score that can be kept; 1 makes results exact.
+    /// A range is scored, and not left early, while its bound is this many times the threshold; 1
+    /// makes results exact.
     reach: f64,
 }
 
@@ -36,15 +39,15 @@ struct CutTerm<'a> {
 /// A short list, decoded, in document order.
 struct FewTerm {
     weight: u32,
-    greatest: u8,
+    max_impact: u8,
     offsets: Vec<u8>,
     impacts: Vec<u8>,
-    /// The range, its greatest impact and where its postings end, for each range that has any.
+    /// The range, its max impact and where its postings end, for each range that has any.
     ranges: Vec<(u32, u8, u32)>,
 }
 
 impl<'a> SparseRanges<'a> {
-    /// No list yet. Bounds count for `slack` of themselves, which is above 0; 1 makes results exact.
+    /// No list yet. Bounds are multiplied by `slack`, which is above 0; 1 makes results exact.
     pub fn new(slack: f32) -> Self {
         Self {
             cut: Vec::new(),
@@ -54,11 +57,11 @@ impl<'a> SparseRanges<'a> {
         }
     }
 
-    /// Adds the list of a term; the weightiest terms come first.
+    /// Adds the list of a term; terms with higher weights come first.
     pub fn add(&mut self, weight: u32, list: SparseList<'a>) -> Result<()> {
         match list {
             SparseList::Ranges(list) => {
-                let terms = if weight <= MOST_WEIGHT {
+                let terms = if weight <= MAX_WEIGHT {
                     &mut self.cut
                 } else {
                     &mut self.heavy
@@ -79,14 +82,13 @@ impl<'a> SparseRanges<'a> {
         self.cut.iter().chain(&self.heavy)
     }
 
-    /// Weights and greatest impacts of all lists.
-    fn greatest(&self) -> impl Iterator<Item = (f64, u8)> {
+    /// Weights and max impacts of all lists.
+    fn max_impacts(&self) -> impl Iterator<Item = (f64, u8)> {
         let cut = self
             .all_cut()
             .map(|term| (term.weight, term.list.max_impact()));
-        let few = self.few.iter().map(|term| (term.weight, term.greatest));
-        cut.chain(few)
-            .map(|(weight, greatest)| (f64::from(weight), greatest))
+        let few = self.few.iter().map(|term| (term.weight, term.max_impact));
+        cut.chain(few).map(|(weight, max)| (f64::from(weight), max))
     }
 
     /// A score that at least `rank` documents reach; 0 when none is known.
@@ -103,40 +105,38 @@ impl<'a> SparseRanges<'a> {
         let mut bounds = vec![0u16; groups.len() * GROUP_RANGES as usize];
         for term in self.all_cut() {
             let weight = scale.weight(f64::from(term.weight));
-            let greatest = term.list.max_impacts();
+            let max_impacts = term.list.max_impacts();
             if part.is_whole() {
-                simd::add_bounds(level, term.groups, greatest, weight, &mut bounds);
+                simd::add_bounds(level, term.groups, max_impacts, weight, &mut bounds);
                 continue;
             }
             let bounds = bounds.chunks_exact_mut(GROUP_RANGES as usize);
             for (group, bounds) in groups.clone().zip(bounds) {
                 let group = term.groups.get(group..=group).unwrap_or_default();
-                simd::add_bounds(level, group, greatest, weight, bounds);
+                simd::add_bounds(level, group, max_impacts, weight, bounds);
             }
         }
         for term in &self.few {
             let weight = scale.weight(f64::from(term.weight));
-            for (range, greatest, _) in &term.ranges {
+            for (range, max_impact, _) in &term.ranges {
                 if let Some(place) = part.place_of(*range) {
                     let bound = &mut bounds[place];
-                    *bound = bound.saturating_add(simd::share(*greatest, weight));
+                    *bound = bound.saturating_add(simd::share(*max_impact, weight));
                 }
             }
         }
         bounds
     }
 
-    /// Offers every live document of a part that can be kept, in no order, and returns how many postings were scored.
-    pub fn search(
-        &self,
-        part: Part,
-        documents: u32,
-        deleted: u32,
-        is_live: impl Fn(DocId) -> bool,
-        top: &mut TopK<u32>,
-    ) -> Result<u64> {
+    /// Offers every accepted document of a part that can be kept, in no order, and returns how many
+    /// postings were scored.
+    ///
+    /// The threshold begins with a seed: an impact that many postings of one list reach. Rejected
+    /// documents may be among them, so it is that of rank k plus their number.
+    pub fn search(&self, task: &SegmentTask<'_>, top: &mut TopK<u32>) -> Result<u64> {
+        let (part, documents, accept) = (task.part, task.documents(), task.accept);
         let level = Level::detect();
-        let scale = Scale::new(self.greatest());
+        let scale = Scale::new(self.max_impacts());
         let bounds = self.bounds(level, &scale, documents, part);
         let k = top.k();
         let mut scorer = Scorer {
@@ -146,11 +146,12 @@ impl<'a> SparseRanges<'a> {
             documents,
             scale,
             seed: self
-                .score_at_rank(k.saturating_add(deleted as usize))
+                .score_at_rank(k.saturating_add(accept.rejected() as usize))
                 .max(1),
             kept: vec![0; RANGE_DOCUMENTS as usize + simd::SLACK],
             scored: 0,
-            is_live,
+            accept,
+            task,
             top,
         };
         level.run(Visit {
@@ -192,7 +193,7 @@ impl FewTerm {
         }
         Ok(Self {
             weight,
-            greatest: postings
+            max_impact: postings
                 .iter()
                 .map(|(_, impact)| *impact)
                 .max()
@@ -217,7 +218,7 @@ impl FewTerm {
         let start = place
             .checked_sub(1)
             .map_or(0, |before| self.ranges[before].2 as usize);
-        let (_, greatest, end) = self.ranges[place];
+        let (_, max_impact, end) = self.ranges[place];
         let postings = start..end as usize;
         for (offset, impact) in self.offsets[postings.clone()]
             .iter()
@@ -226,61 +227,60 @@ impl FewTerm {
             let sum = &mut sums[usize::from(*offset)];
             *sum = sum.wrapping_add(self.weight * u32::from(*impact));
         }
-        *rest = rest.saturating_sub(self.weight * u32::from(greatest));
+        *rest = rest.saturating_sub(self.weight * u32::from(max_impact));
         postings.len()
     }
 }
 
-struct Scorer<'a, L> {
+struct Scorer<'a> {
     level: Level,
     terms: &'a SparseRanges<'a>,
-    /// Ranges are known to the visit by their places in the part.
+    /// The visit names ranges by their places in the part.
     part: Part,
     documents: u32,
     scale: Scale,
-    /// At least k documents have this score.
+    /// At least k accepted documents have this score.
     seed: u32,
     kept: Vec<DocId>,
     scored: u64,
-    is_live: L,
+    accept: Accept<'a>,
+    task: &'a SegmentTask<'a>,
     top: &'a mut TopK<u32>,
 }
 
-impl<L> Scorer<'_, L> {
+impl Scorer<'_> {
     /// The lowest score that can be kept.
     #[inline(always)]
-    fn least(&self) -> u32 {
+    fn min_score(&self) -> u32 {
         self.top.threshold().unwrap_or(0).max(self.seed)
     }
 }
 
-impl<L: Fn(DocId) -> bool> ScoreRanges for Scorer<'_, L> {
+impl ScoreRanges for Scorer<'_> {
     #[inline(always)]
-    fn least_bound(&self) -> u16 {
+    fn min_bound(&self) -> u16 {
         self.scale
-            .least_bound(f64::from(self.least()) * self.terms.reach)
+            .min_bound(f64::from(self.min_score()) * self.terms.reach)
     }
 
     #[inline(always)]
-    fn fetch_ahead(&self, place: u32) {
+    fn prefetch(&self, place: u32) {
         let range = self.part.range_at(place);
-        for term in self.terms.cut.iter().take(TERMS_AHEAD) {
+        for term in self.terms.cut.iter().take(PREFETCHED_TERMS) {
             if let Some(found) = term.list.find(range) {
-                term.list
-                    .ahead(found)
-                    .into_iter()
-                    .for_each(simd::fetch_ahead);
+                term.list.ahead(found).into_iter().for_each(simd::prefetch);
             }
         }
     }
 
     #[inline(always)]
     fn score_range(&mut self, place: u32, bound: u16) -> Result<()> {
+        self.task.check_cancelled()?;
         let range = self.part.range_at(place);
         self.top.exchange();
-        let least = self.least();
-        // Casts keep to the greatest number.
-        let reached = (f64::from(least) * self.terms.reach) as u32;
+        let min = self.min_score();
+        // The cast saturates.
+        let reached = (f64::from(min) * self.terms.reach) as u32;
         let mut sums = [0; RANGE_DOCUMENTS as usize];
         let mut rest = self.scale.score(bound).ceil() as u32;
         for term in &self.terms.few {
@@ -307,9 +307,9 @@ impl<L: Fn(DocId) -> bool> ScoreRanges for Scorer<'_, L> {
             }
         }
         let first = range * RANGE_DOCUMENTS;
-        let found = simd::above_u32(self.level, &sums, least - 1, first, &mut self.kept);
+        let found = simd::above_u32(self.level, &sums, min - 1, first, &mut self.kept);
         for document in &self.kept[..found] {
-            if *document < self.documents && (self.is_live)(*document) {
+            if *document < self.documents && self.accept.contains(*document) {
                 self.top.offer(*document, sums[(document - first) as usize]);
             }
         }
@@ -317,8 +317,9 @@ impl<L: Fn(DocId) -> bool> ScoreRanges for Scorer<'_, L> {
     }
 }
 
-/// Which of the terms have postings in a range, one bit each: found for all of them first, because whether a list is there
-/// cannot be foretold, and a wrong guess costs more than a list.
+/// Which of the terms have postings in a range, one bit each. Found for all of them first and
+/// without branches: whether a list is there is unpredictable, and a misprediction costs more than
+/// a list.
 #[inline(always)]
 fn present(terms: &[CutTerm<'_>], range: u32) -> u64 {
     let (group, bit) = ((range / GROUP_RANGES) as usize, range % GROUP_RANGES);

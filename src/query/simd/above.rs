@@ -1,30 +1,31 @@
-//! Picking the documents of a window whose sums are good, from all of them or from some.
+//! The documents of a window whose sums are above a threshold, of all or of some documents.
 //!
-//! [`plain`] is the definition. With AVX2, 8 sums are compared at once and, because good ones are rare, the path mostly moves on
-//! after one test. With AVX-512 no branch depends on a sum: every 16 sums leave a word of bits, then
-//! the words that are not zero are listed, and only these are looked through.
+//! [`scalar`] is the definition. With AVX2, 8 sums are compared at once; documents above the
+//! threshold are rare, so that mostly one test is enough for 8. With AVX-512 no branch depends on a
+//! sum: every 16 sums give a word of bits, then the words that are not zero are listed, and only
+//! these are expanded.
 
 use super::Level;
 use crate::format::DocId;
 
-/// Room that must be left behind the results: a vector is stored whole, whatever part of it counts.
+/// Room that must be left behind the results: a vector is always stored whole.
 pub(in crate::query) const SLACK: usize = 16;
 
-/// The definition: notes the places (`base` plus the index) of all sums greater than `cut`, in order, at the front of
-/// `documents`, and returns how many there are.
-fn plain<S: PartialOrd + Copy>(sums: &[S], cut: S, base: DocId, documents: &mut [DocId]) -> usize {
+/// The definition: writes the places (`base` plus the index) of all sums above `cut` to the front
+/// of `documents`, in order, and returns how many there are.
+fn scalar<S: PartialOrd + Copy>(sums: &[S], cut: S, base: DocId, documents: &mut [DocId]) -> usize {
     let mut found = 0;
     for (sum, document) in sums.iter().zip(base..) {
-        // Noted in any case, and kept by moving on: which are good cannot be foretold.
+        // Branch-free: written in any case, and kept by moving on.
         documents[found] = document;
         found += usize::from(*sum > cut);
     }
     found
 }
 
-/// The definition: keeps those of `documents` whose sum, at the document's number less `base`, is greater than `cut`, in
-/// order, at the front, and returns how many they are.
-fn keep_plain<S: PartialOrd + Copy>(
+/// The definition: keeps those of `documents` whose sum, at the document less `base`, is above
+/// `cut`, in order, at the front, and returns how many they are.
+fn keep_scalar<S: PartialOrd + Copy>(
     sums: &[S],
     cut: S,
     base: DocId,
@@ -39,10 +40,10 @@ fn keep_plain<S: PartialOrd + Copy>(
     kept
 }
 
-/// Writes out the paths for one type of sums: the names of the two that pick, then how 16 and 8 sums are compared.
+/// The functions for one type of sums: names for both, then how 16 and 8 sums are compared.
 macro_rules! paths {
     ($above:ident, $keep:ident, $module:ident, $sum:ty, |$cut:ident, $sixteen:ident| $wide:expr, |$cut8:ident, $eight:ident| $narrow:expr) => {
-        /// As [`plain`], with the best that the processor has.
+        /// As [`scalar`], with the instructions of a level.
         ///
         /// # Panics
         ///
@@ -59,17 +60,17 @@ macro_rules! paths {
             match level {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY:
-                // - the processor has what the level says;
+                // - the CPU has the instructions of the level;
                 // - the output has room for every sum and one vector more, as was just asserted.
                 Level::Avx512 => unsafe { $module::avx512(sums, cut, base, documents) },
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: the processor has what the level says.
+                // SAFETY: the CPU has the instructions of the level.
                 Level::Avx2 => unsafe { $module::avx2(sums, cut, base, documents) },
-                _ => plain(sums, cut, base, documents),
+                _ => scalar(sums, cut, base, documents),
             }
         }
 
-        /// As [`keep_plain`], with the best that the processor has.
+        /// As [`keep_scalar`], with the instructions of a level.
         ///
         /// # Panics
         ///
@@ -84,9 +85,9 @@ macro_rules! paths {
         ) -> usize {
             match level {
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: the processor has what the level says.
+                // SAFETY: the CPU has the instructions of the level.
                 Level::Avx512 => unsafe { $module::keep_avx512(sums, cut, base, documents) },
-                _ => keep_plain(sums, cut, base, documents),
+                _ => keep_scalar(sums, cut, base, documents),
             }
         }
 
@@ -95,11 +96,11 @@ macro_rules! paths {
             use std::arch::x86_64::*;
 
             use super::x86::{WORDS, list_bits};
-            use super::{DocId, plain};
+            use super::{DocId, scalar};
 
             /// # Safety
             ///
-            /// - The processor has AVX-512F, AVX-512BW and AVX-512VBMI2.
+            /// - The CPU has AVX-512F, AVX-512BW and AVX-512VBMI2.
             /// - `documents` is at least 16 longer than `sums`.
             #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
             pub unsafe fn avx512(
@@ -115,11 +116,12 @@ macro_rules! paths {
                     for (word, $sixteen) in words.iter_mut().zip(blocks) {
                         *word = $wide;
                     }
-                    // SAFETY: each of up to `WORDS` blocks has 16 sums, and there is room for these and 16 more from `found` on.
+                    // SAFETY: each of up to `WORDS` blocks has 16 sums, and there is room for these
+                    // and 16 more from `found` on.
                     found += unsafe { list_bits(&words, at, documents.as_mut_ptr().add(found)) };
                     at = at.wrapping_add(16 * blocks.len() as u32);
                 }
-                found + plain(rest, $cut, at, &mut documents[found..])
+                found + scalar(rest, $cut, at, &mut documents[found..])
             }
 
             #[target_feature(enable = "avx512f,bmi2,popcnt")]
@@ -149,7 +151,7 @@ macro_rules! paths {
                         fit == there,
                         "a document outside of the window was to be kept"
                     );
-                    // SAFETY: every place is that of a sum, as was just asserted, and these are as many as signed numbers count.
+                    // SAFETY: every place is that of a sum, as was just asserted, and below 2^31.
                     let gathered = unsafe {
                         let zero = _mm512_setzero_si512();
                         let at = sums.as_ptr().cast();
@@ -159,14 +161,15 @@ macro_rules! paths {
                     // SAFETY: there is room for 16 numbers of 32 bits.
                     unsafe { _mm512_storeu_si512(sixteen.as_mut_ptr().cast(), gathered) };
                     let $sixteen = &sixteen;
-                    let good: u16 = $wide;
-                    let good = good & there;
-                    // SAFETY: as many documents are written as are good, none behind those that were read.
+                    let above: u16 = $wide;
+                    let above = above & there;
+                    // SAFETY: at most as many documents are written as were read, none behind
+                    // those.
                     unsafe {
                         let at = documents.as_mut_ptr().add(kept);
-                        _mm512_mask_compressstoreu_epi32(at.cast(), good, numbers);
+                        _mm512_mask_compressstoreu_epi32(at.cast(), above, numbers);
                     }
-                    kept += good.count_ones() as usize;
+                    kept += above.count_ones() as usize;
                 }
                 kept
             }
@@ -176,15 +179,15 @@ macro_rules! paths {
                 let (blocks, rest) = sums.as_chunks::<8>();
                 let (mut found, mut at) = (0, base);
                 for $eight in blocks {
-                    let mut good: u32 = $narrow;
-                    while good != 0 {
-                        documents[found] = at + good.trailing_zeros();
+                    let mut above: u32 = $narrow;
+                    while above != 0 {
+                        documents[found] = at + above.trailing_zeros();
                         found += 1;
-                        good &= good - 1;
+                        above &= above - 1;
                     }
                     at = at.wrapping_add(8);
                 }
-                found + plain(rest, $cut8, at, &mut documents[found..])
+                found + scalar(rest, $cut8, at, &mut documents[found..])
             }
         }
     };
@@ -199,11 +202,12 @@ mod x86 {
     /// Words of bits that are worked on together.
     pub(super) const WORDS: usize = 128;
 
-    /// Notes the places of all bits set, counted from `base`, in order, and returns how many there are.
+    /// Writes the places of all bits set, counted from `base`, in order, and returns how many there
+    /// are.
     ///
     /// # Safety
     ///
-    /// - The processor has AVX-512F, AVX-512BW and AVX-512VBMI2.
+    /// - The CPU has AVX-512F, AVX-512BW and AVX-512VBMI2.
     /// - There is room for as many places as bits are set and 16 more.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
@@ -255,8 +259,8 @@ paths!(
     |cut, sums| {
         // SAFETY: there are 8 sums.
         let sums = unsafe { _mm256_loadu_ps(sums.as_ptr()) };
-        let good = _mm256_cmp_ps::<_CMP_GT_OQ>(sums, _mm256_set1_ps(cut));
-        _mm256_movemask_ps(good).cast_unsigned()
+        let above = _mm256_cmp_ps::<_CMP_GT_OQ>(sums, _mm256_set1_ps(cut));
+        _mm256_movemask_ps(above).cast_unsigned()
     }
 );
 
@@ -276,8 +280,8 @@ paths!(
         // There is no unsigned comparison: flipping the highest bit makes it signed.
         let flip = _mm256_set1_epi32(i32::MIN);
         let cut = _mm256_xor_si256(_mm256_set1_epi32(cut.cast_signed()), flip);
-        let good = _mm256_cmpgt_epi32(_mm256_xor_si256(sums, flip), cut);
-        _mm256_movemask_ps(_mm256_castsi256_ps(good)).cast_unsigned()
+        let above = _mm256_cmpgt_epi32(_mm256_xor_si256(sums, flip), cut);
+        _mm256_movemask_ps(_mm256_castsi256_ps(above)).cast_unsigned()
     }
 );
 
@@ -297,7 +301,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_path_equals_the_plain_one(
+        fn every_level_equals_the_scalar_one(
             sums in prop_oneof![
                 prop::collection::vec(0u32..9, 0..100),
                 prop::collection::vec(0u32..9, 2_000..5_000),

@@ -6,75 +6,77 @@ use crate::format::range_list::RangeGroup;
 /// Ranges of a group.
 const GROUP: usize = 64;
 
-/// Adds to the bound of every range that a list has postings in its greatest impact there, times `weight`, over 256, and one.
+/// Adds a list's part to the bounds of ranges: in every range that has postings of the list, its
+/// max impact times `weight`, over 256, plus one.
 ///
-/// `greatest` has a byte for each bit set in the groups; `bounds` 64 numbers for each group. Sums stay at 65,535.
+/// `max_impacts` has a byte for each bit set in the groups, `bounds` 64 elements for each group.
+/// Sums saturate at 65,535.
 pub(in crate::query) fn add_bounds(
     level: Level,
     groups: &[RangeGroup],
-    greatest: &[u8],
+    max_impacts: &[u8],
     weight: u16,
     bounds: &mut [u16],
 ) {
     match level {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the level says.
-        Level::Avx512 => unsafe { x86::add_avx512(groups, greatest, weight, bounds) },
+        // SAFETY: the CPU has the instructions of the level.
+        Level::Avx512 => unsafe { x86::add_avx512(groups, max_impacts, weight, bounds) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the level says.
-        Level::Avx2 => unsafe { x86::add_avx2(groups, greatest, weight, bounds) },
-        _ => add_plain(groups, greatest, weight, bounds),
+        // SAFETY: the CPU has the instructions of the level.
+        Level::Avx2 => unsafe { x86::add_avx2(groups, max_impacts, weight, bounds) },
+        _ => add_scalar(groups, max_impacts, weight, bounds),
     }
 }
 
-fn add_plain(groups: &[RangeGroup], greatest: &[u8], weight: u16, bounds: &mut [u16]) {
+fn add_scalar(groups: &[RangeGroup], max_impacts: &[u8], weight: u16, bounds: &mut [u16]) {
     for (group, bounds) in groups.iter().zip(bounds.as_chunks_mut::<GROUP>().0) {
-        let mut greatest = greatest.get(group.first()..).unwrap_or_default().iter();
+        let mut max_impacts = max_impacts.get(group.first()..).unwrap_or_default().iter();
         let mut present = group.present();
         while present != 0 {
             let bound = &mut bounds[present.trailing_zeros() as usize];
-            let impact = greatest.next().copied().unwrap_or(0);
+            let impact = max_impacts.next().copied().unwrap_or(0);
             *bound = bound.saturating_add(share(impact, weight));
             present &= present - 1;
         }
     }
 }
 
-/// An impact times a weight, over 256, rounded up at least.
+/// An impact times a weight, over 256, rounded up.
 #[inline]
 pub(in crate::query) fn share(impact: u8, weight: u16) -> u16 {
     // At most 255 · 65,535 / 256 + 1, which fits.
     (u32::from(impact) * u32::from(weight) / 256 + 1) as u16
 }
 
-/// Notes the places of all bounds from `least` up to `below`, exclusive, in order.
+/// Collects the places of all bounds from `min` up to `below`, exclusive, in order.
 pub(in crate::query) fn at_least(
     level: Level,
     bounds: &[u16],
-    least: u16,
+    min: u16,
     below: u32,
     places: &mut Vec<u32>,
 ) {
     places.clear();
-    let most = u16::try_from(below.saturating_sub(1)).unwrap_or(u16::MAX);
+    let max = u16::try_from(below.saturating_sub(1)).unwrap_or(u16::MAX);
     if below == 0 {
         return;
     }
     match level {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the level says.
-        Level::Avx512 => unsafe { x86::at_least_avx512(bounds, least, most, places) },
+        // SAFETY: the CPU has the instructions of the level.
+        Level::Avx512 => unsafe { x86::at_least_avx512(bounds, min, max, places) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the level says.
-        Level::Avx2 => unsafe { x86::at_least_avx2(bounds, least, most, places) },
-        _ => at_least_plain(bounds, least, most, places),
+        // SAFETY: the CPU has the instructions of the level.
+        Level::Avx2 => unsafe { x86::at_least_avx2(bounds, min, max, places) },
+        _ => at_least_scalar(bounds, min, max, places),
     }
 }
 
 /// Lane by lane within eight at a time, which mostly have none.
 #[inline(always)]
-fn at_least_plain(bounds: &[u16], least: u16, most: u16, places: &mut Vec<u32>) {
-    let is_in = |bound: u16| least <= bound && bound <= most;
+fn at_least_scalar(bounds: &[u16], min: u16, max: u16, places: &mut Vec<u32>) {
+    let is_in = |bound: u16| min <= bound && bound <= max;
     for (bounds, base) in bounds.chunks(32).zip((0u32..).step_by(32)) {
         if bounds.iter().fold(false, |any, bound| any | is_in(*bound)) {
             let found = bounds
@@ -91,10 +93,10 @@ mod x86 {
     use std::arch::x86_64::*;
 
     use super::super::expand::x86::{expand_avx2, expand_avx512};
-    use super::{GROUP, RangeGroup, at_least_plain};
+    use super::{GROUP, RangeGroup, at_least_scalar};
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,bmi2")]
-    pub fn add_avx512(groups: &[RangeGroup], greatest: &[u8], weight: u16, bounds: &mut [u16]) {
+    pub fn add_avx512(groups: &[RangeGroup], max_impacts: &[u8], weight: u16, bounds: &mut [u16]) {
         let (weights, one) = (
             _mm512_set1_epi16(weight.cast_signed()),
             _mm512_set1_epi16(1),
@@ -104,7 +106,7 @@ mod x86 {
             if present == 0 {
                 continue;
             }
-            let of_group = greatest.get(group.first()..).unwrap_or_default();
+            let of_group = max_impacts.get(group.first()..).unwrap_or_default();
             let impacts = expand_avx512(present, of_group);
             let low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(impacts));
             let high = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64::<1>(impacts));
@@ -123,7 +125,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx2,bmi2")]
-    pub fn add_avx2(groups: &[RangeGroup], greatest: &[u8], weight: u16, bounds: &mut [u16]) {
+    pub fn add_avx2(groups: &[RangeGroup], max_impacts: &[u8], weight: u16, bounds: &mut [u16]) {
         let weights = _mm256_set1_epi16(weight.cast_signed());
         let bits = _mm256_setr_epi16(
             1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, -32768,
@@ -133,7 +135,7 @@ mod x86 {
             if present == 0 {
                 continue;
             }
-            let of_group = greatest.get(group.first()..).unwrap_or_default();
+            let of_group = max_impacts.get(group.first()..).unwrap_or_default();
             let impacts = expand_avx2(present, of_group);
             let (pairs, _) = impacts.as_chunks::<2>();
             let sixteens = pairs.iter().zip(bounds.as_chunks_mut::<16>().0);
@@ -155,16 +157,16 @@ mod x86 {
         }
     }
 
-    /// The plain code, compiled for this processor.
+    /// The scalar code, compiled for this level.
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,bmi2")]
-    pub fn at_least_avx512(bounds: &[u16], least: u16, most: u16, places: &mut Vec<u32>) {
-        at_least_plain(bounds, least, most, places);
+    pub fn at_least_avx512(bounds: &[u16], min: u16, max: u16, places: &mut Vec<u32>) {
+        at_least_scalar(bounds, min, max, places);
     }
 
-    /// The plain code, compiled for this processor.
+    /// The scalar code, compiled for this level.
     #[target_feature(enable = "avx2,bmi2")]
-    pub fn at_least_avx2(bounds: &[u16], least: u16, most: u16, places: &mut Vec<u32>) {
-        at_least_plain(bounds, least, most, places);
+    pub fn at_least_avx2(bounds: &[u16], min: u16, max: u16, places: &mut Vec<u32>) {
+        at_least_scalar(bounds, min, max, places);
     }
 }
 
@@ -177,10 +179,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_path_equals_the_plain_one(
+        fn every_level_equals_the_scalar_one(
             postings in prop::collection::btree_map(0u32..70_000, 1u32..=255, 1..600),
             weight in any::<u16>(),
-            least in any::<u16>(),
+            min in any::<u16>(),
             below in 0u32..=65_536,
         ) {
             let documents: Vec<u32> = postings.keys().copied().collect();
@@ -194,18 +196,18 @@ mod tests {
             let mut expected = before.clone();
             for (range, bound) in expected.iter_mut().enumerate() {
                 let of_range = postings.range(range as u32 * 64..(range as u32 + 1) * 64);
-                if let Some(greatest) = of_range.map(|(_, impact)| *impact).max() {
-                    *bound = bound.saturating_add((greatest * u32::from(weight) / 256 + 1) as u16);
+                if let Some(max) = of_range.map(|(_, impact)| *impact).max() {
+                    *bound = bound.saturating_add((max * u32::from(weight) / 256 + 1) as u16);
                 }
             }
-            let is_in = |bound: &u16| *bound >= least && u32::from(*bound) < below;
+            let is_in = |bound: &u16| *bound >= min && u32::from(*bound) < below;
             let noted: Vec<u32> = (0..).zip(&expected).filter(|(_, b)| is_in(b)).map(|(p, _)| p).collect();
             for level in Level::all() {
                 let mut bounds = before.clone();
                 add_bounds(level, list.groups(), list.max_impacts(), weight, &mut bounds);
                 prop_assert_eq!(&bounds, &expected);
                 let mut places = vec![7];
-                at_least(level, &bounds, least, below, &mut places);
+                at_least(level, &bounds, min, below, &mut places);
                 prop_assert_eq!(&places, &noted);
             }
         }

@@ -1,7 +1,8 @@
-//! BM25 contributions of many postings, added to the sums of their documents.
+//! BM25 contributions of many postings, added to the accumulators of their documents.
 //!
-//! [`contribution`] is the definition. Every path does the same four operations in the same order, and none of them joined, so
-//! all give the same bits. Documents are all different, so vectors of sums can be read, added to and written back.
+//! [`contribution`] is the definition. Every level does the same four operations in the same order,
+//! and fuses none, so all give the same bits. All documents are different, so vectors of sums can
+//! be gathered, added to and scattered.
 
 use super::{Level, Task};
 use crate::format::DocId;
@@ -11,7 +12,7 @@ use crate::format::DocId;
 pub(in crate::query) struct Bm25Term<'a> {
     /// The limit of a contribution.
     pub weight: f32,
-    /// What length does to a contribution, for every length code: 1 / (k1 · (1 - b + b · length / average)).
+    /// Length normalization, for every length code: 1 / (k1 · (1 - b + b · length / average)).
     pub norms: &'a [f32; 256],
     /// The length codes of all documents.
     pub lengths: &'a [u8],
@@ -46,11 +47,12 @@ fn contribution(weight: f32, value: u32, norm: f32) -> f32 {
     weight - weight / (1.0 + frequency * norm)
 }
 
-/// Adds the contribution of each posting to the sum of its document, which lies at the document's number less `start`.
+/// Adds the contribution of each posting to the accumulator of its document, which is at the
+/// document less `start`.
 ///
 /// # Panics
 ///
-/// When a document has no sum.
+/// When a document has no accumulator.
 #[inline]
 pub(in crate::query) fn add_contributions(
     level: Level,
@@ -59,7 +61,7 @@ pub(in crate::query) fn add_contributions(
     start: DocId,
     sums: &mut [f32],
 ) {
-    let plain = Plain {
+    let postings = Postings {
         term,
         documents,
         values,
@@ -68,16 +70,16 @@ pub(in crate::query) fn add_contributions(
     };
     match level {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the level says.
-        Level::Avx512 => unsafe { x86::add_avx512(plain) },
-        _ => level.run(plain),
+        // SAFETY: the CPU has the instructions of the level.
+        Level::Avx512 => unsafe { x86::add_avx512(postings) },
+        _ => level.run(postings),
     }
 }
 
-/// Postings of a lane: what is worked on in a row, so that a compiler can divide several at once.
+/// Postings that are processed together, so that the compiler can vectorize the division.
 const LANES: usize = 16;
 
-struct Plain<'a> {
+struct Postings<'a> {
     term: Bm25Term<'a>,
     documents: &'a [DocId],
     values: &'a [u32],
@@ -85,7 +87,7 @@ struct Plain<'a> {
     sums: &'a mut [f32],
 }
 
-impl Task for Plain<'_> {
+impl Task for Postings<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -133,14 +135,14 @@ impl Task for Contributions<'_> {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{LANES, Plain, Task};
+    use super::{LANES, Postings, Task};
 
     /// # Safety
     ///
-    /// - The processor has AVX-512F and BMI2.
+    /// - The CPU has AVX-512F and BMI2.
     #[target_feature(enable = "avx512f,bmi2")]
-    pub unsafe fn add_avx512(postings: Plain<'_>) {
-        let Plain {
+    pub unsafe fn add_avx512(postings: Postings<'_>) {
+        let Postings {
             term,
             documents,
             values,
@@ -150,9 +152,9 @@ mod x86 {
         let one = _mm512_set1_ps(1.0);
         let weight = _mm512_set1_ps(term.weight);
         let first = _mm512_set1_epi32(start.cast_signed());
-        let sums_end = _mm512_set1_epi32(most(sums.len()));
+        let sums_end = _mm512_set1_epi32(as_end(sums.len()));
         // Four bytes are read for each length.
-        let lengths_end = _mm512_set1_epi32(most(term.lengths.len().saturating_sub(3)));
+        let lengths_end = _mm512_set1_epi32(as_end(term.lengths.len().saturating_sub(3)));
         let lanes = documents.chunks(LANES).zip(values.chunks(LANES));
         for (documents, values) in lanes {
             let there = _bzhi_u32(0xFFFF, documents.len().min(values.len()) as u32) as __mmask16;
@@ -168,7 +170,7 @@ mod x86 {
                 & _mm512_mask_cmplt_epu32_mask(there, numbers, lengths_end);
             if fit != there {
                 // The last documents of all, whose lengths are no four bytes from the end.
-                let postings = Plain {
+                let postings = Postings {
                     term,
                     documents,
                     values,
@@ -178,8 +180,8 @@ mod x86 {
                 postings.run();
                 continue;
             }
-            // SAFETY: every document has a length and three bytes more behind it, a code is below 256, and every place is
-            // that of a sum; all as signed numbers, too.
+            // SAFETY: every document has a length and three bytes more behind it, a code is below
+            // 256, and every place is that of a sum; all below 2^31.
             unsafe {
                 let zero = _mm512_setzero_si512();
                 let lengths = term.lengths.as_ptr().cast();
@@ -198,8 +200,8 @@ mod x86 {
         }
     }
 
-    /// A length as the end of numbers that are compared without a sign and used with one.
-    fn most(length: usize) -> i32 {
+    /// A slice's length as an end that is compared unsigned and used signed.
+    fn as_end(length: usize) -> i32 {
         i32::try_from(length).unwrap_or(i32::MAX)
     }
 }

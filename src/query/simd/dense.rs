@@ -1,11 +1,13 @@
 //! Inner products of a query with the rows of a dense field.
 //!
-//! The definition is [`product_plain`]: sixteen sums, to each of which every sixteenth product is added with a single rounding
-//! (fused multiply-add), and then a tree that adds the sums eight, four, two and one apart. The vector paths do just that: a
-//! register of sixteen lanes (or two of eight) is the sixteen sums of a row. Lines some KiB further on are fetched
-//! meanwhile: with that, scoring takes hardly longer than reading. Rows of halves go two side by side, because their bytes
-//! come faster than one chain of additions takes them; singles come slowly enough, and levels are summed as whole numbers,
-//! which is quicker, and where order does not matter. Of eight rows, the ends of the trees go together.
+//! The definition is [`product_scalar`]: sixteen sums, to each of which every sixteenth product is
+//! added with a single rounding (fused multiply-add), and then a tree that adds the sums eight,
+//! four, two and one apart. The vector code does just that: a register of sixteen lanes (or two of
+//! eight) holds the sixteen sums of a row. Cache lines some KiB ahead are prefetched: with that,
+//! scoring takes hardly longer than reading. Two rows of f16 are scored side by side, because their
+//! bytes arrive faster than one chain of additions consumes them; f32 arrives slowly enough, and i8
+//! is summed in integers, which is faster, and where order does not matter. The ends of the trees
+//! of eight rows are computed together.
 
 use half::f16;
 
@@ -18,36 +20,36 @@ const LANES: usize = 16;
 /// Bytes of a cache line; rows are whole lines.
 const LINE: usize = 64;
 
-/// Scores of rows of singles: one for each `query.len()` numbers. Rows are whole cache lines.
+/// Scores of rows of f32: one for each `query.len()` elements. Rows are whole cache lines.
 pub(in crate::query) fn products_f32(level: Level, rows: &[u8], query: &[f32], scores: &mut [f32]) {
     check(rows.len(), 4 * query.len(), scores.len());
     match level {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the level says, and the lengths fit.
+        // SAFETY: the CPU has the instructions of the level, and the lengths fit.
         Level::Avx512 => unsafe { x86::f32_avx512(rows, query, scores) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the level says, and the lengths fit.
+        // SAFETY: the CPU has the instructions of the level, and the lengths fit.
         Level::Avx2 => unsafe { x86::f32_avx2(rows, query, scores) },
-        _ => products_plain::<4>(rows, query, scores, |four| f32::from_le_bytes(*four)),
+        _ => products_scalar::<4>(rows, query, scores, |four| f32::from_le_bytes(*four)),
     }
 }
 
-/// Scores of rows of halves, as [`products_f32`] of rows of singles.
+/// Scores of rows of f16, as [`products_f32`] of rows of f32.
 pub(in crate::query) fn products_f16(level: Level, rows: &[u8], query: &[f32], scores: &mut [f32]) {
     check(rows.len(), 2 * query.len(), scores.len());
     match level {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the level says, and the lengths fit.
+        // SAFETY: the CPU has the instructions of the level, and the lengths fit.
         Level::Avx512 => unsafe { x86::f16_avx512(rows, query, scores) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the level says, and the lengths fit.
+        // SAFETY: the CPU has the instructions of the level, and the lengths fit.
         Level::Avx2 => unsafe { x86::f16_avx2(rows, query, scores) },
-        _ => products_plain::<2>(rows, query, scores, |two| f16::from_le_bytes(*two).to_f32()),
+        _ => products_scalar::<2>(rows, query, scores, |two| f16::from_le_bytes(*two).to_f32()),
     }
 }
 
-/// Scores of rows of levels: the sum of products of whole numbers, times what a level of the row stands for, times `unit`.
-/// There are `query.len()` levels a row; sums of products must fit 32 bits.
+/// Scores of rows of i8: the sum of integer products, times the scale of the row, times `unit`.
+/// There are `query.len()` elements in a row; sums of products must fit 32 bits.
 pub(in crate::query) fn products_i8(
     level: Level,
     rows: &[u8],
@@ -59,10 +61,10 @@ pub(in crate::query) fn products_i8(
     check(rows.len(), query.len(), scores.len());
     match level {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the level says, and the lengths fit.
+        // SAFETY: the CPU has the instructions of the level, and the lengths fit.
         Level::Avx512 => unsafe { x86::i8_avx512(rows, query, scores) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the level says, and the lengths fit.
+        // SAFETY: the CPU has the instructions of the level, and the lengths fit.
         Level::Avx2 => unsafe { x86::i8_avx2(rows, query, scores) },
         _ => {
             for (row, score) in rows.chunks_exact(query.len()).zip(&mut *scores) {
@@ -103,7 +105,7 @@ fn check(bytes: usize, row_bytes: usize, rows: usize) {
     assert!(row_bytes > 0 && row_bytes.is_multiple_of(LINE) && bytes == rows * row_bytes);
 }
 
-fn products_plain<const BYTES: usize>(
+fn products_scalar<const BYTES: usize>(
     rows: &[u8],
     query: &[f32],
     scores: &mut [f32],
@@ -111,12 +113,12 @@ fn products_plain<const BYTES: usize>(
 ) {
     for (row, score) in rows.chunks_exact(BYTES * query.len()).zip(scores) {
         let numbers = row.as_chunks::<BYTES>().0.iter().map(&number);
-        *score = product_plain(numbers, query);
+        *score = product_scalar(numbers, query);
     }
 }
 
 /// The definition.
-fn product_plain(numbers: impl Iterator<Item = f32>, query: &[f32]) -> f32 {
+fn product_scalar(numbers: impl Iterator<Item = f32>, query: &[f32]) -> f32 {
     let mut sums = [0f32; LANES];
     for (place, (number, weight)) in numbers.zip(query).enumerate() {
         let sum = &mut sums[place % LANES];
@@ -181,7 +183,8 @@ mod x86 {
 
     use super::{LINE, ROWS};
 
-    /// Where some rows begin, from the `first` of `count` on; the last stands in for those that are not there.
+    /// Pointers to some rows, from the `first` of `count` on; the last stands in for those that are
+    /// not there.
     #[inline(always)]
     fn starts<const SIDE: usize>(
         rows: &[u8],
@@ -195,7 +198,8 @@ mod x86 {
         })
     }
 
-    /// How far ahead to fetch, about `bytes`: so many whole rows that go side by side, that no line is asked for after it was read.
+    /// How many bytes ahead to prefetch, about `bytes`: a multiple of the rows that are scored side
+    /// by side, so that no line is prefetched after it was read.
     #[inline(always)]
     fn distance(bytes: usize, side_by_side: usize) -> usize {
         side_by_side * (bytes / side_by_side).max(1)
@@ -204,7 +208,7 @@ mod x86 {
     /// Asks for a line of a row further on; nothing else happens.
     #[inline(always)]
     fn fetch(line: *const u8) {
-        // SAFETY: fetching ahead changes nothing and never faults, whatever the address.
+        // SAFETY: a prefetch changes nothing and never faults, at any address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
     }
 
@@ -247,7 +251,7 @@ mod x86 {
         _mm256_permutevar8x32_ps(sums, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
     }
 
-    /// The same for whole numbers.
+    /// The same for integers.
     #[target_feature(enable = "avx2")]
     fn end_tree_of_levels(halves: [__m256i; ROWS]) -> __m256 {
         let pair = |a: __m256i, b: __m256i| _mm256_hadd_epi32(a, b);
@@ -274,9 +278,9 @@ mod x86 {
         _mm256_add_epi32(_mm512_castsi512_si256(sums), high)
     }
 
-    /// Writes out the two paths for one kind of rows: how many rows go side by side, how many bytes ahead are fetched, how many
-    /// numbers of a row fill a wide register and what bytes they take, zero, how products are added to sums, and how lanes
-    /// eight apart are.
+    /// The two functions for one element type: how many rows go side by side, how many bytes ahead
+    /// are prefetched, how many elements of a row fill a wide register and what bytes they take,
+    /// zero, how products are added to sums, and how lanes eight apart are.
     macro_rules! paths {
         (
             $wide:ident, $narrow:ident, $side:literal side by side, $ahead:literal bytes ahead,
@@ -287,7 +291,7 @@ mod x86 {
         ) => {
             /// # Safety
             ///
-            /// There are whole rows of `query.len()` numbers, which are whole lines, one for each score.
+            /// There are whole rows of `query.len()` elements, which are whole cache lines, one for each score.
             #[target_feature(enable = "avx512f,avx512bw,avx2")]
             pub unsafe fn $wide(rows: &[u8], query: &[$query], scores: &mut [f32]) {
                 let row_bytes = query.len() * $bytes / $numbers;
@@ -303,7 +307,7 @@ mod x86 {
                                 fetch(start.wrapping_add(ahead + line));
                             }
                             for at in (line..line + LINE).step_by($bytes) {
-                                // SAFETY: a register's numbers begin here, in the query and in each row.
+                                // SAFETY: a register's elements begin here, in the query and in each row.
                                 unsafe {
                                     let $weight = query.as_ptr().add(at / $bytes * $numbers);
                                     for (sum, start) in sums.iter_mut().zip(starts) {
@@ -323,7 +327,7 @@ mod x86 {
 
             /// # Safety
             ///
-            /// There are whole rows of `query.len()` numbers, which are whole lines, one for each score.
+            /// There are whole rows of `query.len()` elements, which are whole cache lines, one for each score.
             #[target_feature(enable = "avx2,fma,f16c")]
             pub unsafe fn $narrow(rows: &[u8], query: &[$query], scores: &mut [f32]) {
                 let row_bytes = query.len() * $bytes / $numbers;
@@ -340,7 +344,7 @@ mod x86 {
                             }
                             for at in (line..line + LINE).step_by($bytes) {
                                 for half in 0..2 {
-                                    // SAFETY: half a wide register's numbers begin here, in the query and in each row.
+                                    // SAFETY: half a wide register's elements begin here, in the query and in each row.
                                     unsafe {
                                         let place = at / $bytes * $numbers + half * $numbers / 2;
                                         let $weight8 = query.as_ptr().add(place);
@@ -416,7 +420,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Rows of any finite numbers that do not overflow, and a query, of `dimensions` numbers filled up to whole lines of any element.
+    /// Rows of finite numbers that do not overflow, and a query, of `dimensions` elements padded to
+    /// whole cache lines of every element type.
     fn rows_and_query() -> impl Strategy<Value = (Vec<Vec<f32>>, Vec<f32>)> {
         (1usize..140, 0usize..21).prop_flat_map(|(dimensions, rows)| {
             let number = prop_oneof![
@@ -440,13 +445,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_path_of_floats_equals_the_plain_one((rows, query) in rows_and_query()) {
+        fn every_level_of_floats_equals_the_scalar_one((rows, query) in rows_and_query()) {
             let singles: Vec<u8> = rows.iter().flatten().flat_map(|n| n.to_le_bytes()).collect();
             let halves = rows.iter().flatten().map(|n| f16::from_f32(*n));
             let halves: Vec<u8> = halves.flat_map(f16::to_le_bytes).collect();
             let mut expected = [vec![0.0; rows.len()], vec![0.0; rows.len()]];
-            products_f32(Level::Plain, &singles, &query, &mut expected[0]);
-            products_f16(Level::Plain, &halves, &query, &mut expected[1]);
+            products_f32(Level::Scalar, &singles, &query, &mut expected[0]);
+            products_f16(Level::Scalar, &halves, &query, &mut expected[1]);
             for (row, score) in rows.iter().zip(&expected[0]) {
                 let exact: f64 = row.iter().zip(&query).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
                 let size: f64 = row.iter().zip(&query).map(|(a, b)| (f64::from(*a) * f64::from(*b)).abs()).sum();
@@ -462,7 +467,7 @@ mod tests {
         }
 
         #[test]
-        fn every_path_of_levels_equals_the_plain_one(
+        fn every_level_of_8_bit_rows_equals_the_scalar_one(
             rows in prop::collection::vec(prop::collection::vec(any::<u8>(), 128), 0..21),
             query in prop::collection::vec(any::<i16>(), 128),
             unit in 1e-6f32..1.0,

@@ -1,11 +1,12 @@
-//! Bytes that stand for the bits set in a word, moved to the places of their bits.
+//! Bytes of the bits set in a word, moved to the places of their bits.
 //!
-//! Lists keep one byte for each range or document that is there, and a bit for each that could be. To work on all at
-//! once, the bytes are spread: where a bit is not set, a zero.
+//! Lists keep one byte for each range or document that is there, and a bit for each that could be.
+//! To process all at once, the bytes are expanded, with a zero for each bit that is not set.
 
-/// The definition: byte i of the result is the next of `bytes` where bit i of `bits` is set, and else zero. Missing bytes are zero.
+/// The definition: byte i of the result is the next of `bytes` if bit i of `bits` is set, and else
+/// zero. Missing bytes are zero.
 #[cfg(test)]
-pub(super) fn plain(bits: u64, bytes: &[u8]) -> [u8; 64] {
+pub(super) fn scalar(bits: u64, bytes: &[u8]) -> [u8; 64] {
     let mut bytes = bytes.iter();
     std::array::from_fn(|place| {
         if bits >> place & 1 == 1 {
@@ -29,7 +30,7 @@ pub(super) mod x86 {
         unsafe { _mm512_maskz_loadu_epi8(there, bytes.as_ptr().cast()) }
     }
 
-    /// As [`plain`](super::plain), with one instruction.
+    /// As [`scalar`](super::scalar), with one instruction.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,bmi2")]
     pub fn expand_avx512(bits: u64, bytes: &[u8]) -> __m512i {
@@ -37,7 +38,7 @@ pub(super) mod x86 {
         _mm512_maskz_expand_epi8(bits, packed)
     }
 
-    /// As [`plain`](super::plain), eight bytes at a time.
+    /// As [`scalar`](super::scalar), eight bytes at a time.
     #[inline]
     #[target_feature(enable = "avx2,bmi2")]
     pub fn expand_avx2(bits: u64, bytes: &[u8]) -> [u64; 8] {
@@ -60,26 +61,26 @@ pub(super) mod x86 {
 
     #[cfg(test)]
     mod tests {
-        use super::super::plain;
+        use super::super::scalar;
         use super::*;
         use crate::query::simd::Level;
         use proptest::prelude::*;
 
         proptest! {
             #[test]
-            fn every_path_equals_the_plain_one(
+            fn every_level_equals_the_scalar_one(
                 bits in any::<u64>(),
                 bytes in prop::collection::vec(any::<u8>(), 0..90),
             ) {
-                let expected = plain(bits, &bytes);
+                let expected = scalar(bits, &bytes);
                 if Level::detect() >= Level::Avx2 {
-                    // SAFETY: asked for first.
+                    // SAFETY: the features were checked.
                     let found = unsafe { expand_avx2(bits, &bytes) }.map(u64::to_le_bytes);
                     prop_assert_eq!(found.as_flattened(), &expected[..]);
                 }
                 if Level::detect() == Level::Avx512 {
                     let mut found = [0u8; 64];
-                    // SAFETY: asked for first, and there is room for 64 bytes.
+                    // SAFETY: the features were checked, and there is room for 64 bytes.
                     unsafe {
                         _mm512_storeu_si512(found.as_mut_ptr().cast(), expand_avx512(bits, &bytes));
                     }

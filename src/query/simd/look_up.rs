@@ -1,7 +1,7 @@
-//! Looking documents up in a decoded block.
+//! Looking up documents in a decoded block.
 //!
-//! Nothing branches on a document: how many of the lasts of eight parts, then how many of the part's documents, are below it
-//! says where it would stand. The compiler makes vectors of both counts.
+//! Branch-free: the number of eight parts' last documents that are below a document, then the
+//! number of the part's documents below it, give its place. The compiler vectorizes both counts.
 
 use super::Task;
 use crate::format::DocId;
@@ -10,7 +10,7 @@ use crate::format::block::{BLOCK_POSTINGS, DecodedBlock};
 /// Documents looked up at a time.
 pub(in crate::query) const LOOKED_UP: usize = 64;
 
-/// Documents that were found, with their values and their places among those asked for.
+/// Documents that were found, with their values and their places among those looked up.
 pub(in crate::query) struct Found {
     pub count: usize,
     documents: [DocId; LOOKED_UP],
@@ -49,8 +49,8 @@ impl Default for Found {
     }
 }
 
-/// Finds those of up to [`LOOKED_UP`] documents that a block has. None of the documents is greater than the block's last, and
-/// behind this the block's array has only greater numbers.
+/// Finds those of up to [`LOOKED_UP`] documents that a block has. None of the documents is above
+/// the block's last, and behind this the block's array has only larger numbers.
 pub(in crate::query) struct LookUp<'a> {
     pub block: &'a DecodedBlock,
     pub documents: &'a [DocId],

@@ -1,7 +1,7 @@
-//! The one place where vector instructions are written out.
+//! The one place with vector instructions.
 //!
-//! The processor is asked at run time what it can do; every path gives the same result as the plain one, bit for bit, and
-//! the plain one is the definition.
+//! The CPU's features are detected at run time. Every level gives the same result as the scalar
+//! one, bit for bit, and the scalar code is the definition.
 #![allow(unsafe_code)]
 
 mod above;
@@ -17,13 +17,13 @@ pub(super) use bounds::{add_bounds, at_least, share};
 pub(super) use contributions::{Bm25Term, Contributions, add_contributions};
 pub(super) use dense::{products_f16, products_f32, products_i8, rank, rank_scores, score_of};
 pub(super) use look_up::{Found, LOOKED_UP, LookUp};
-pub(super) use postings::{MOST_WEIGHT, RangeSums, add_parts, add_scalar};
+pub(super) use postings::{MAX_WEIGHT, RangeSums, add_parts, add_scalar};
 
-/// What the processor can do, of what is used here.
+/// The instruction sets that are used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
-    /// Nothing is assumed.
-    Plain,
+    /// No vector instructions.
+    Scalar,
     /// AVX2 with FMA and F16C, and the counting and moving of bits.
     Avx2,
     /// The same and AVX-512 with F, BW and VBMI2.
@@ -31,7 +31,7 @@ pub(super) enum Level {
 }
 
 impl Level {
-    /// The best that this processor has.
+    /// The best level of this CPU.
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
@@ -48,39 +48,39 @@ impl Level {
             match (has_avx2, has_avx512) {
                 (true, true) => Self::Avx512,
                 (true, false) => Self::Avx2,
-                _ => Self::Plain,
+                _ => Self::Scalar,
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
-        Self::Plain
+        Self::Scalar
     }
 
-    /// Runs a task compiled for this level: what [`Task::run`] does and the compiler puts in its place uses the level's
-    /// instructions, the counting of bits among them.
+    /// Runs a task compiled for this level: what [`Task::run`] does, and what the compiler inlines
+    /// into it, uses the level's instructions, popcnt among them.
     #[inline]
     pub fn run<T: Task>(self, task: T) -> T::Output {
         match self {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the processor has what the level says.
+            // SAFETY: the CPU has the instructions of the level.
             Self::Avx512 => unsafe { run_avx512(task) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the processor has what the level says.
+            // SAFETY: the CPU has the instructions of the level.
             Self::Avx2 => unsafe { run_avx2(task) },
             _ => task.run(),
         }
     }
 
-    /// Every level that this processor has.
+    /// Every level of this CPU.
     #[cfg(test)]
     pub fn all() -> impl Iterator<Item = Self> {
         let best = Self::detect();
-        [Self::Plain, Self::Avx2, Self::Avx512]
+        [Self::Scalar, Self::Avx2, Self::Avx512]
             .into_iter()
             .filter(move |level| *level <= best)
     }
 }
 
-/// Work in plain code that is worth compiling for every level; `run` must be `#[inline(always)]`.
+/// Work in scalar code that is worth compiling for every level; `run` must be `#[inline(always)]`.
 pub(super) trait Task {
     type Output;
 
@@ -99,13 +99,13 @@ fn run_avx2<T: Task>(task: T) -> T::Output {
     task.run()
 }
 
-/// Asks the processor to fetch the first bytes of `bytes`; nothing else happens.
+/// Prefetches the first bytes of `bytes`.
 #[inline]
-pub(super) fn fetch_ahead(bytes: &[u8]) {
+pub(super) fn prefetch(bytes: &[u8]) {
     #[cfg(target_arch = "x86_64")]
     if !bytes.is_empty() {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: fetching ahead changes nothing and never faults, whatever the address.
+        // SAFETY: a prefetch changes nothing and never faults, at any address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]

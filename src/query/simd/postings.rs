@@ -6,53 +6,54 @@ use crate::format::range_list::RangePostings;
 /// One sum for each document of a range.
 pub(in crate::query) type RangeSums = [u32; 64];
 
-/// No weight may be greater: products with impacts are made of 16 bits each.
-pub(in crate::query) const MOST_WEIGHT: u32 = i16::MAX as u32;
+/// No weight may be larger: products with impacts are of 16 bits each.
+pub(in crate::query) const MAX_WEIGHT: u32 = i16::MAX as u32;
 
-/// Adds to `sums` the impacts of lists times the weights of these, until the lists end, or until no sum can reach `least` any more: then
-/// the answer is false, and the sums are good for nothing.
+/// Adds the impacts of lists times their weights to `sums`, until the lists end, or until no sum
+/// can reach `min` any more: then it returns false, and the sums are of no use.
 ///
-/// `rest` bounds what all the lists together add to any sum, and is lowered by the greatest part of each list that was added.
+/// `rest` bounds what the remaining lists together add to any sum; it is lowered by the max of each
+/// list that was added.
 #[inline(always)]
 pub(in crate::query) fn add_parts<'a>(
     level: Level,
     parts: impl Iterator<Item = (u32, RangePostings<'a>)>,
     rest: &mut u32,
-    least: u32,
+    min: u32,
     sums: &mut RangeSums,
 ) -> bool {
     match level {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the level says.
-        Level::Avx512 => unsafe { x86::add_parts_avx512(parts, rest, least, sums) },
+        // SAFETY: the CPU has the instructions of the level.
+        Level::Avx512 => unsafe { x86::add_parts_avx512(parts, rest, min, sums) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the level says.
-        Level::Avx2 => unsafe { x86::add_parts_avx2(parts, rest, least, sums) },
-        _ => add_parts_with(parts, rest, least, sums, add_scalar),
+        // SAFETY: the CPU has the instructions of the level.
+        Level::Avx2 => unsafe { x86::add_parts_avx2(parts, rest, min, sums) },
+        _ => add_parts_with(parts, rest, min, sums, add_scalar),
     }
 }
 
-/// Lists between two looks at the greatest sum, where a look takes as long as a list.
-const LISTS_BETWEEN_LOOKS: usize = 4;
+/// Lists between two computations of the max sum, each of which takes as long as adding a list.
+const LISTS_BETWEEN_CHECKS: usize = 4;
 
 #[inline(always)]
 fn add_parts_with<'a>(
     parts: impl Iterator<Item = (u32, RangePostings<'a>)>,
     rest: &mut u32,
-    least: u32,
+    min: u32,
     sums: &mut RangeSums,
     add: impl Fn(u32, RangePostings<'a>, &mut RangeSums),
 ) -> bool {
     for (number, (weight, postings)) in parts.enumerate() {
-        if number % LISTS_BETWEEN_LOOKS == LISTS_BETWEEN_LOOKS - 1 && *rest < least {
-            let greatest = sums.iter().fold(0, |greatest: u32, sum| greatest.max(*sum));
-            if greatest < least - *rest {
+        if number % LISTS_BETWEEN_CHECKS == LISTS_BETWEEN_CHECKS - 1 && *rest < min {
+            let max = sums.iter().fold(0, |max: u32, sum| max.max(*sum));
+            if max < min - *rest {
                 return false;
             }
         }
         let impacts = postings.impacts().iter();
-        let greatest = impacts.fold(0, |greatest: u8, impact| greatest.max(*impact));
-        *rest = rest.saturating_sub(weight * u32::from(greatest));
+        let max = impacts.fold(0, |max: u8, impact| max.max(*impact));
+        *rest = rest.saturating_sub(weight * u32::from(max));
         add(weight, postings, sums);
     }
     true
@@ -62,7 +63,7 @@ fn add_parts_with<'a>(
 #[inline(always)]
 pub(in crate::query) fn add_scalar(weight: u32, postings: RangePostings<'_>, sums: &mut RangeSums) {
     postings.for_each(|offset, impact| {
-        // Offsets are below 64, unless someone made a list that no writer makes.
+        // Offsets are below 64 in every list that a writer makes.
         let sum = &mut sums[usize::from(offset) % 64];
         *sum = sum.wrapping_add(weight * u32::from(impact));
     });
@@ -75,13 +76,14 @@ mod x86 {
     use super::super::expand::x86::{expand_avx2, load_avx512};
     use super::{RangePostings, RangeSums, add_parts_with, add_scalar};
 
-    /// The sums stay in four registers, and every list is added in the same few steps, without a branch for each posting.
+    /// The sums stay in four registers, and every list is added in the same few steps, without a
+    /// branch for each posting.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,bmi2")]
     pub fn add_parts_avx512<'a>(
         parts: impl Iterator<Item = (u32, RangePostings<'a>)>,
         rest: &mut u32,
-        least: u32,
+        min: u32,
         sums: &mut RangeSums,
     ) -> bool {
         // SAFETY: 64 sums, four times 16.
@@ -90,8 +92,8 @@ mod x86 {
             [0, 1, 2, 3].map(|quarter| _mm512_loadu_si512(at.add(quarter)))
         };
         for (weight, postings) in parts {
-            if *rest < least {
-                let missing = _mm512_set1_epi32((least - *rest).cast_signed());
+            if *rest < min {
+                let missing = _mm512_set1_epi32((min - *rest).cast_signed());
                 let reached = _mm512_cmpge_epu32_mask(a, missing)
                     | _mm512_cmpge_epu32_mask(b, missing)
                     | _mm512_cmpge_epu32_mask(c, missing)
@@ -105,7 +107,7 @@ mod x86 {
                 RangePostings::Offsets(offsets, impacts) => (bits_of(offsets), impacts),
             };
             let packed = load_avx512(impacts);
-            *rest = rest.saturating_sub(weight * greatest_of(packed, impacts.len()));
+            *rest = rest.saturating_sub(weight * max_of(packed, impacts.len()));
             let bytes = _mm512_maskz_expand_epi8(bits, packed);
             // As pairs of 16 bits, of which the upper is zero in every impact: one product each.
             let weights = _mm512_set1_epi32(weight.cast_signed());
@@ -122,10 +124,10 @@ mod x86 {
         true
     }
 
-    /// The greatest of the first `count` bytes, behind which there are zeros.
+    /// The max of the first `count` bytes; behind these there are zeros.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn greatest_of(bytes: __m512i, count: usize) -> u32 {
+    fn max_of(bytes: __m512i, count: usize) -> u32 {
         let mut all = _mm512_castsi512_si128(bytes);
         if count > 16 {
             let halves = _mm256_max_epu8(
@@ -161,13 +163,13 @@ mod x86 {
     pub fn add_parts_avx2<'a>(
         parts: impl Iterator<Item = (u32, RangePostings<'a>)>,
         rest: &mut u32,
-        least: u32,
+        min: u32,
         sums: &mut RangeSums,
     ) -> bool {
         add_parts_with(
             parts,
             rest,
-            least,
+            min,
             sums,
             |weight, postings, sums| match postings {
                 RangePostings::Offsets(..) => add_scalar(weight, postings, sums),
@@ -208,8 +210,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_path_equals_the_sum_of_products(
-            lists in prop::collection::vec((postings(), 0..=MOST_WEIGHT), 0..12),
-            least_share in 0u64..120,
+            lists in prop::collection::vec((postings(), 0..=MAX_WEIGHT), 0..12),
+            min_share in 0u64..120,
         ) {
             let mut expected = [0u32; 64];
             let mut bounds = Vec::new();
@@ -225,7 +227,7 @@ mod tests {
                 held.push((*weight, bits, offsets, impacts));
             }
             let best = *expected.iter().max().unwrap();
-            let least = (u64::from(best) * least_share / 100).max(1) as u32;
+            let min = (u64::from(best) * min_share / 100).max(1) as u32;
             for level in Level::all() {
                 let mut rest: u32 = bounds.iter().sum();
                 let parts = held.iter().map(|(weight, bits, offsets, impacts)| {
@@ -237,11 +239,11 @@ mod tests {
                     (*weight, postings)
                 });
                 let mut sums = [0; 64];
-                if add_parts(level, parts, &mut rest, least, &mut sums) {
+                if add_parts(level, parts, &mut rest, min, &mut sums) {
                     prop_assert_eq!(sums, expected);
                     prop_assert_eq!(rest, 0);
                 } else {
-                    prop_assert!(best < least, "left early, although {} reaches {}", best, least);
+                    prop_assert!(best < min, "left early, although {} reaches {}", best, min);
                 }
             }
         }

@@ -266,9 +266,12 @@ pub fn ask(snapshot: &Snapshot, question: &Question) -> Result<u64> {
         }
         Question::Search(query, algorithm) => {
             let options = SearchOptions::new(7);
-            let options = algorithm.map_or(options, |a| options.algorithm(a));
-            for hit in snapshot.search_with(query, &options)?.hits {
-                (hit.id, hit.score.to_bits(), hit.address).hash(&mut digest);
+            let options = match algorithm {
+                Some(algorithm) => options.algorithm(*algorithm),
+                None => options,
+            };
+            for hit in &snapshot.search_with(query, &options)?.hits {
+                (hit.id()?, hit.score.to_bits(), hit.address).hash(&mut digest);
             }
         }
     }

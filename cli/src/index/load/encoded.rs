@@ -1,19 +1,20 @@
-//! Loads whose vectors are made by models on the way.
+//! Loads whose documents are encoded by models.
 //!
-//! Records are read in windows; while the lanes of the models encode one, the one before goes to the writer's threads and the next is read.
+//! Records are read in windows: while the models encode one, the previous one goes to the writer's
+//! threads and the next one is read.
 
 use std::sync::Arc;
 
+use esparsa::neural::{Encoded, for_each_window};
+use esparsa::{Document, Error, ParsedBatch, Result};
+
 use super::intake::Intake;
-use super::{Ids, Load, Loaded, Problem, Shape, Source, document_of};
+use super::{Ids, Load, Loaded, Mapping, Problem, Source, document_of};
 use crate::index::encoding::{Encoders, Vectors};
 use crate::index::target::{DENSE_FIELD, SPARSE_FIELD};
 use crate::input::{OnDuplicate, Record};
 use crate::progress::Progress;
 use crate::records::{Read, Records};
-use esparsa::error::{Error, Result};
-use esparsa::neural::{Encoded, for_each_window};
-use esparsa::{Document, ParsedBatch};
 
 impl Load<'_> {
     /// As [`Load::run`], with the vectors that the models make of the records.
@@ -30,7 +31,7 @@ impl Load<'_> {
     ) -> Result<Loaded> {
         let mut records = Records::of(source, ids);
         records.skip_to(&self.start.position)?;
-        // Ids are looked up where records are read, before anything is encoded.
+        // Duplicates are found where records are read, so that no model encodes them.
         let intake = Intake::new(Ids::new(OnDuplicate::Replace));
         let mut position = self.start.position;
         let mut tokens = 0;
@@ -51,7 +52,7 @@ impl Load<'_> {
                 let last = window.last().map(|read| (read.bytes_read, read.position));
                 let (bytes_read, end) = last.unwrap_or((0, position));
                 let (batches, problems) =
-                    batches(window, encoded.results, encoders, &self.shape, &intake)?;
+                    batches(window, encoded.results, encoders, &self.mapping, &intake)?;
                 for problem in problems {
                     self.problems.take(problem, progress)?;
                 }
@@ -74,7 +75,8 @@ impl Load<'_> {
     }
 }
 
-/// The vectors of a window's records; a record without text has none, and so has one that cannot be read.
+/// The vectors of a window's records; records without text and records that cannot be read have
+/// none.
 fn encode(window: &[Read], encoders: &Encoders) -> Result<Encoded<Vectors>> {
     let texts: Vec<_> = window
         .iter()
@@ -98,12 +100,12 @@ fn encode(window: &[Read], encoders: &Encoders) -> Result<Encoded<Vectors>> {
     })
 }
 
-/// The documents of a window, those of each file together, and what became none.
+/// The documents of a window, in one batch per file, and the problems of the other records.
 fn batches(
     window: Vec<Read>,
     results: Vec<Result<Vectors>>,
     encoders: &Encoders,
-    shape: &Shape,
+    mapping: &Mapping,
     intake: &Intake,
 ) -> Result<(Vec<ParsedBatch>, Vec<Problem>)> {
     let mut batches: Vec<ParsedBatch> = Vec::new();
@@ -121,7 +123,7 @@ fn batches(
             }
         };
         let (file, line) = (Arc::clone(&record.file), record.line);
-        match document(record, vectors, encoders, shape, intake) {
+        match document(record, vectors, encoders, mapping, intake) {
             Ok(document) => {
                 if batches.last().is_none_or(|batch| batch.file != file) {
                     batches.push(ParsedBatch {
@@ -145,7 +147,7 @@ fn document(
     record: Record,
     vectors: Result<Vectors>,
     encoders: &Encoders,
-    shape: &Shape,
+    mapping: &Mapping,
     intake: &Intake,
 ) -> Result<Document> {
     let (file, line) = (Arc::clone(&record.file), record.line);
@@ -165,14 +167,14 @@ fn document(
             "the record has a vector of the kind that the model makes; leave out one of them";
         return Err(at_line(Error::invalid(message).in_field("vector")));
     }
-    let mut document = document_of(record, &shape.fields)?;
+    let mut document = document_of(record, &mapping.fields)?;
     if let Some(vector) = vectors.sparse {
         document = document.with_sparse(SPARSE_FIELD, vector);
     }
     if let Some(vector) = vectors.dense {
         document = document.with_dense(DENSE_FIELD, vector);
     }
-    document.check(&shape.schema).map_err(at_line)?;
+    document.check(&mapping.schema).map_err(at_line)?;
     intake.with_tally(|tally| tally.note(document.id(), has_content, encoding));
     Ok(document)
 }

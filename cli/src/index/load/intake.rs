@@ -1,18 +1,18 @@
-//! What all threads of a load have in common: records are taken in the order of the input,
+//! The state that the threads of a load share: records are taken in the order of the input,
 //! whichever thread parses them.
 //!
-//! The idea: chunks are parsed on the writer's threads, as many at a time as there are, and wait
-//! only for the moment in which ids are looked up. The writer starts chunks in their order, so the
-//! one that is waited for is always being parsed.
+//! The idea: chunks are parsed in parallel on the writer's threads, and wait for their turn only to
+//! look up ids. The writer starts chunks in order, so the chunk whose turn it is has always been
+//! started, and no thread waits forever.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use esparsa::eval::names::is_escaped;
+use esparsa::{Document, ParsedBatch, Result};
+
 use crate::index::problems::Problem;
 use crate::input::Ids;
-use esparsa::error::Result;
-use esparsa::eval::names::is_escaped;
-use esparsa::{Document, ParsedBatch};
 
 /// A record that was parsed.
 pub struct Parsed {
@@ -26,10 +26,10 @@ pub struct Parsed {
     pub encoding: Option<&'static str>,
 }
 
-/// What was seen so far.
+/// Counts so far.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Records, whatever became of them.
+    /// Records, valid or not.
     pub records: u64,
     /// Documents.
     pub documents: u64,
@@ -58,7 +58,7 @@ impl Tally {
     }
 }
 
-/// The place where chunks meet in their order.
+/// Takes the records of chunks in the order of the chunks.
 pub struct Intake {
     state: Mutex<State>,
     moved: Condvar,
@@ -67,7 +67,7 @@ pub struct Intake {
 struct State {
     /// The chunk whose turn it is.
     next: u64,
-    /// Chunks after it that are done, because nothing was made of them.
+    /// Later chunks whose tickets are gone already.
     done: BTreeSet<u64>,
     ids: Ids,
     problems: Vec<Problem>,
@@ -75,7 +75,7 @@ struct State {
 }
 
 impl Intake {
-    /// Nothing taken yet, with the ids of records that were loaded before.
+    /// An empty intake; `ids` has the ids of records that were loaded before.
     pub fn new(ids: Ids) -> Arc<Self> {
         let state = State {
             next: 0,
@@ -90,7 +90,7 @@ impl Intake {
         })
     }
 
-    /// The right of the chunk with this number, counted from 0, to be taken after those before it.
+    /// The ticket with which the chunk of this number, counted from 0, waits for its turn.
     pub fn ticket(self: &Arc<Self>, number: u64) -> Ticket {
         Ticket {
             intake: Arc::clone(self),
@@ -103,7 +103,7 @@ impl Intake {
         drop(self.turn(number));
     }
 
-    /// Calls `look` with what was seen so far.
+    /// Calls `look` with the counts so far.
     pub fn with_tally<T>(&self, look: impl FnOnce(&mut Tally) -> T) -> T {
         look(&mut self.lock().tally)
     }

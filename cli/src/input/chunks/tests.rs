@@ -1,4 +1,5 @@
-//! Tests of cutting: chunked and whole parsing give the same records, and large records are read past.
+//! Tests of cutting: chunked and whole parsing give the same records, and oversized records are
+//! skipped.
 
 use std::io::{Cursor, repeat};
 
@@ -38,7 +39,7 @@ fn read(input: impl Read + Send + 'static, format: RecordFormat, limits: Limits)
     outcomes
 }
 
-/// A stream that gives few bytes at a time, as a pipe does.
+/// A stream that returns few bytes per read, as a pipe does.
 struct Trickle(Cursor<Vec<u8>>, usize);
 
 impl Read for Trickle {
@@ -117,7 +118,8 @@ proptest! {
     }
 }
 
-/// What reading lines must give when lines of over `max` bytes are too large, worked out line by line.
+/// What reading lines must give when lines of over `max` bytes are too large, worked out line by
+/// line.
 fn line_by_line(bytes: &[u8], format: &RecordFormat, max: usize) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {

@@ -1,16 +1,14 @@
 //! Tests of listing files.
 
+use super::super::tests;
 use super::*;
 
-/// A folder with these files in it.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, content) in files {
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-    folder
+    let files: Vec<_> = files
+        .iter()
+        .map(|(name, text)| (*name, text.as_bytes()))
+        .collect();
+    tests::folder(&files)
 }
 
 fn list_paths(paths: &[PathBuf], format: InputFormat) -> Result<Listing> {
@@ -88,10 +86,10 @@ fn folders_are_listed_in_order_without_hidden_files() {
 fn files_of_a_folder_are_told_by_content_or_left_out() {
     let files = [("FT911", "<DOC>\n"), ("rows", "a\tb\n"), ("x.png", "\u{1}")];
     let listing = list_folder(&files, InputFormat::Auto).unwrap();
-    assert_eq!(listing.files[0].choice, Choice::Known(Shape::Trec));
-    assert_eq!(listing.files[1].choice, Choice::Known(Shape::Tsv));
+    assert_eq!(listing.files[0].choice, Choice::Known(Layout::Trec));
+    assert_eq!(listing.files[1].choice, Choice::Known(Layout::Tsv));
     assert_eq!(names(&listing).len(), 2);
-    assert!(listing.left_out[0].ends_with("x.png"));
+    assert!(listing.skipped[0].ends_with("x.png"));
 }
 
 #[test]
@@ -99,9 +97,9 @@ fn a_packed_file_is_refused_by_name_and_left_out_of_a_folder() {
     let folder = folder(&[("a.txt", "x"), ("b.zip", "PK\u{3}\u{4}rest")]);
     let listing = list_paths(&[folder.path().to_path_buf()], InputFormat::Auto).unwrap();
     assert_eq!(names(&listing), ["a.txt"]);
-    assert!(listing.left_out[0].ends_with("b.zip"));
+    assert!(listing.skipped[0].ends_with("b.zip"));
     let error = list_paths(&[folder.path().join("b.zip")], InputFormat::Auto).unwrap_err();
-    assert!(error.to_string().contains("packed by zip"), "{error}");
+    assert!(error.to_string().contains("compressed by zip"), "{error}");
 }
 
 #[test]
@@ -109,7 +107,7 @@ fn a_named_format_takes_every_file() {
     let files = [("main.rs", "fn main() {}"), ("x.jsonl", "")];
     let listing = list_folder(&files, InputFormat::Text).unwrap();
     assert_eq!(names(&listing), ["main.rs", "x.jsonl"]);
-    let known = Choice::Known(Shape::Text);
+    let known = Choice::Known(Layout::Text);
     assert!(listing.files.iter().all(|file| file.choice == known));
 }
 
@@ -142,16 +140,16 @@ fn an_unknown_extension_says_how_to_name_the_format() {
     assert!(message.contains("--format (beir, jsonl"), "{message}");
     assert!(list_paths(&[path], InputFormat::Text).is_ok());
     let listing = list_paths(&[folder.path().join("data.dat")], InputFormat::Auto).unwrap();
-    assert_eq!(listing.files[0].choice, Choice::Known(Shape::JsonLines));
+    assert_eq!(listing.files[0].choice, Choice::Known(Layout::JsonLines));
 }
 
 #[test]
 fn standard_input_is_json_lines_unless_named_and_read_once() {
     let dash = PathBuf::from("-");
     let listing = list_paths(std::slice::from_ref(&dash), InputFormat::Auto).unwrap();
-    assert_eq!(listing.files[0].choice, Choice::Known(Shape::JsonLines));
+    assert_eq!(listing.files[0].choice, Choice::Known(Layout::JsonLines));
     let listing = list_paths(std::slice::from_ref(&dash), InputFormat::Trec).unwrap();
-    assert_eq!(listing.files[0].choice, Choice::Known(Shape::Trec));
+    assert_eq!(listing.files[0].choice, Choice::Known(Layout::Trec));
     assert!(list_paths(&[dash.clone(), dash], InputFormat::Auto).is_err());
     assert!(list_paths(&[], InputFormat::Auto).is_err());
 }

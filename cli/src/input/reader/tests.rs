@@ -3,21 +3,11 @@
 use std::fs;
 
 use super::super::decompress::tests::{gzip, zstd};
+use super::super::tests::folder;
 use super::super::{Record, parse};
 use super::*;
 
 const BEIR_LINES: &[u8] = b"{\"_id\": \"d1\", \"title\": \"t\", \"text\": \"one\"}\n{\"_id\": \"d2\", \"text\": \"two\"}\n";
-
-/// A folder with these files in it.
-fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, content) in files {
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-    folder
-}
 
 /// The records and the error messages that a reader gives.
 fn read(reader: &mut Reader) -> (Vec<Record>, Vec<String>) {
@@ -141,7 +131,7 @@ fn bytes_read_reach_the_total() {
         (reader.total_bytes(), reader.bytes_read()),
         (Some(total), 0)
     );
-    assert_eq!(reader.left_out(), [folder.path().join("c")]);
+    assert_eq!(reader.skipped(), [folder.path().join("c")]);
     read(&mut reader);
     assert_eq!(reader.bytes_read(), total);
     let reader = Reader::open(&[PathBuf::from("-")], InputFormat::Auto).unwrap();

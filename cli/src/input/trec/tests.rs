@@ -77,7 +77,7 @@ fn programs_looks_and_headers_of_pages_are_not_text() {
         <title>T</title><script>if (a<b) { s = '</p>'; }</SCRIPT >one<script>two<style>three</DOC>";
     let records = records(input, RecordFormat::Trec);
     assert_eq!(records[0].title.as_deref(), Some("T"));
-    // Without an end tag nothing is left out.
+    // Without an end tag nothing is skipped.
     assert_eq!(records[0].text.as_deref(), Some("one two three"));
 }
 
@@ -126,7 +126,7 @@ fn comments_that_do_not_end_are_declarations_and_cost_little() {
     assert_eq!(records[0].contents(), "word");
 }
 
-/// The first and last cut by trying every place.
+/// The first and last cut, found by trying every position.
 fn all_cuts(bytes: &[u8]) -> Vec<usize> {
     (0..bytes.len())
         .filter_map(|position| cut_at(bytes, position))
@@ -144,7 +144,8 @@ proptest! {
         let cuts = all_cuts(bytes);
         prop_assert_eq!(first_cut(bytes), cuts.first().copied());
         prop_assert_eq!(last_cut(bytes, 0), cuts.last().copied());
-        // As the reader grows its buffer: nothing in the first part, so only the new part is searched.
+        // As the reader grows its buffer: nothing in the first part, so only the new part is
+        // searched.
         let searched = searched.min(bytes.len());
         if all_cuts(&bytes[..searched]).is_empty() {
             prop_assert_eq!(last_cut(bytes, searched), cuts.last().copied());

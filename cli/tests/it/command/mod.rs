@@ -85,7 +85,7 @@ impl Scratch {
 pub fn found(index: impl AsRef<Path>, words: &str) -> Vec<String> {
     let snapshot = Index::open(index).unwrap().snapshot().unwrap();
     let hits = snapshot.search(&Query::text("text", words), 1_000).unwrap();
-    let mut ids: Vec<String> = hits.into_iter().map(|hit| hit.id).collect();
+    let mut ids = hits.ids().unwrap();
     ids.sort_unstable();
     ids
 }

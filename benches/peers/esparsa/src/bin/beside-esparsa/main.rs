@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use esparsa::store::FileSystem;
 use esparsa::text::Analyzer;
-use esparsa::{Algorithm, Bm25, DocAddress, Index, IndexOptions, Query, SearchOptions, Snapshot};
+use esparsa::{Algorithm, Bm25, DocAddress, Hits, Index, IndexOptions, Query, SearchOptions, Snapshot};
 use peers::Result;
 use peers::driver::{self, BuildOptions, Built, Engine};
 use peers::work::{Kind, Work, vector};
@@ -92,7 +92,7 @@ struct Esparsa {
 impl Engine for Esparsa {
     const NAME: &'static str = "esparsa";
     type Query = Query;
-    type Found = Vec<(DocAddress, f32)>;
+    type Found = Hits;
 
     fn version() -> String {
         // Cargo tells a package its own version only.
@@ -143,13 +143,13 @@ impl Engine for Esparsa {
     }
 
     fn search(&self, query: &Query) -> Result<Self::Found> {
-        Ok(self.snapshot.search_unnamed(query, &self.options)?)
+        Ok(self.snapshot.search_with(query, &self.options)?.hits)
     }
 
     fn name(&self, found: Self::Found) -> Result<Vec<(u32, f32)>> {
-        let found = found.into_iter();
+        let found = found.iter();
         found
-            .map(|(address, score)| Ok((self.snapshot.id(address)?.parse()?, score)))
+            .map(|hit| Ok((hit.id()?.parse()?, hit.score)))
             .collect()
     }
 

@@ -1,0 +1,165 @@
+//! Leaves: queries on one field, searched segment by segment.
+//!
+//! A new kind of query is a new [`Leaf`] in a file of its own, and one line in
+//! [`prepare`](super::prepare). It says how much work a segment is, opens its lists there, and
+//! searches parts of the segment; `search` and `threads` do the rest, for all kinds alike.
+
+use std::ops::Range;
+
+use super::accept::{Accept, Accepted};
+use super::part::Part;
+use super::request::SearchOptions;
+use super::result::SearchStatistics;
+use super::score::Ranked;
+use super::top_k::TopK;
+use crate::error::Result;
+use crate::format::DocId;
+use crate::index::{DocAddress, Snapshot, SnapshotSegment};
+
+/// Parts for each thread where a part is a range of documents: with more, threads end more nearly
+/// at the same time, but every part opens its lists anew.
+const PARTS_PER_THREAD: u64 = 2;
+
+/// A query on one field of a snapshot. Segments are named by their ordinals.
+pub(super) trait Leaf: Sync {
+    type Score: Ranked;
+    /// What the query has in a segment, opened once for all parts.
+    type Lists: Send + Sync;
+
+    /// What one unit of a score stands for.
+    fn unit(&self) -> f32 {
+        1.0
+    }
+
+    /// Terms above the limit, which are not searched.
+    fn skipped_terms(&self) -> u64 {
+        0
+    }
+
+    /// Into about how many parts the work is cut for each thread.
+    fn parts_per_thread(&self) -> u64 {
+        PARTS_PER_THREAD
+    }
+
+    /// Postings of the query's terms in a segment that must be read, or other work that takes as
+    /// long as this many postings.
+    fn postings(&self, ordinal: usize) -> u64;
+
+    /// Opens the query's lists in a segment.
+    fn open(&self, ordinal: usize) -> Result<Self::Lists>;
+
+    /// Searches a part of a segment.
+    fn search(
+        &self,
+        lists: &Self::Lists,
+        task: &SegmentTask<'_>,
+        found: &mut Found<Self::Score>,
+    ) -> Result<()>;
+}
+
+/// Everything that one search has in common in all segments.
+pub(super) struct SearchContext<'a> {
+    pub snapshot: &'a Snapshot,
+    pub options: &'a SearchOptions,
+    accepted: Accepted<'a>,
+}
+
+impl<'a> SearchContext<'a> {
+    pub fn new(snapshot: &'a Snapshot, options: &'a SearchOptions) -> Result<Self> {
+        Ok(Self {
+            snapshot,
+            options,
+            accepted: Accepted::new(snapshot.segments(), options.filter.as_ref())?,
+        })
+    }
+
+    /// Keeps the best documents of the search.
+    pub fn top_k<S: Ranked>(&self) -> TopK<S> {
+        TopK::new(self.options.k, self.snapshot.documents())
+    }
+
+    /// The work of searching a part of a segment.
+    pub fn task(&self, ordinal: usize, part: Part) -> SegmentTask<'_> {
+        SegmentTask {
+            ordinal,
+            segment: &self.snapshot.segments()[ordinal],
+            part,
+            accept: self.accepted.in_segment(ordinal),
+            options: self.options,
+        }
+    }
+}
+
+/// A part of a segment to be searched.
+#[derive(Clone, Copy)]
+pub(super) struct SegmentTask<'a> {
+    /// Place of the segment in the snapshot.
+    pub ordinal: usize,
+    pub segment: &'a SnapshotSegment,
+    pub part: Part,
+    /// Which documents may be returned.
+    pub accept: Accept<'a>,
+    pub options: &'a SearchOptions,
+}
+
+impl SegmentTask<'_> {
+    /// Documents of the whole segment.
+    pub fn documents(&self) -> u32 {
+        self.segment.reader.documents()
+    }
+
+    /// The documents of the part, where a part is one range of documents.
+    pub fn doc_range(&self) -> Range<DocId> {
+        self.part.doc_range(self.documents())
+    }
+
+    /// Fails when the search was cancelled. Called once for each window or range of documents.
+    #[inline(always)]
+    pub fn check_cancelled(&self) -> Result<()> {
+        match &self.options.cancel {
+            Some(token) => token.check("searching"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What was found in the segments searched so far.
+pub(super) struct Found<S> {
+    pub top: TopK<S>,
+    pub statistics: SearchStatistics,
+}
+
+impl<S: Ranked> Found<S> {
+    /// Nothing yet.
+    pub fn with(top: TopK<S>) -> Self {
+        Self {
+            top,
+            statistics: SearchStatistics::default(),
+        }
+    }
+
+    /// Searches a part of a segment.
+    pub fn search<L: Leaf<Score = S>>(
+        &mut self,
+        leaf: &L,
+        lists: &L::Lists,
+        task: &SegmentTask<'_>,
+    ) -> Result<()> {
+        self.top
+            .enter(u32::try_from(task.ordinal).unwrap_or(u32::MAX));
+        leaf.search(lists, task, self)
+    }
+
+    /// Addresses and scores, the best first, and the statistics.
+    pub fn into_scored(self, unit: f32) -> (Vec<(DocAddress, f32)>, SearchStatistics) {
+        let hits = self.top.into_sorted().into_iter();
+        let scored = hits.map(|hit| (hit.address, in_units(hit.score, unit)));
+        (scored.collect(), self.statistics)
+    }
+}
+
+/// A score as a number of units; at most the largest number, as products of large weights may be
+/// larger.
+pub(super) fn in_units<S: Ranked>(score: S, unit: f32) -> f32 {
+    (score.to_f32() * unit).min(f32::MAX)
+}

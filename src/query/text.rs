@@ -1,0 +1,242 @@
+//! Queries of words on a text field, scored by BM25.
+
+use std::collections::BTreeMap;
+
+use super::cursor_search::workload;
+use super::explanation::{Explain, Explanation, TermScore};
+use super::leaf::{Found, Leaf, SegmentTask};
+use super::look_up::{Entries, Required, postings_of};
+use super::plan::choose;
+use super::request::{Query, SearchOptions, excess};
+use super::simd::Bm25Term;
+use super::text_cursor::TextCursor;
+use crate::error::Result;
+use crate::format::limits::{MAX_QUERY_TERMS, MAX_TEXT_TERM_BYTES};
+use crate::format::{Bm25, FieldKind, FieldNumber, FieldOptions, lengths};
+use crate::index::{DocAddress, Snapshot, SnapshotSegment};
+
+/// Words, with the statistics of the whole snapshot.
+pub(super) struct TextLeaf<'a> {
+    segments: &'a [SnapshotSegment],
+    field: FieldNumber,
+    average_length: f32,
+    /// The highest weight first: this is the query's term order.
+    terms: Vec<TextTerm>,
+    entries: Entries,
+    /// Length normalization by length code, see [`Bm25::norms`].
+    norms: Box<[f32; 256]>,
+    required: Option<Required>,
+    /// Terms above [`MAX_QUERY_TERMS`], which are not searched.
+    skipped_terms: u64,
+}
+
+struct TextTerm {
+    term: String,
+    document_frequency: u64,
+    /// idf times the term's frequency in the query: the limit of the contribution.
+    weight: f32,
+    /// The term's place in [`TextLeaf::entries`].
+    entry: usize,
+}
+
+/// The terms of a text under a field's analyzer that documents can have, with their frequencies.
+pub(super) fn analyze(
+    snapshot: &Snapshot,
+    field: FieldNumber,
+    text: &str,
+) -> Result<BTreeMap<String, u32>> {
+    let mut terms = count_terms(snapshot, field, text)?;
+    terms.retain(|term, _| can_be_indexed(term));
+    Ok(terms)
+}
+
+/// All terms of a text under a field's analyzer, also those that are too long for an index.
+fn count_terms(
+    snapshot: &Snapshot,
+    field: FieldNumber,
+    text: &str,
+) -> Result<BTreeMap<String, u32>> {
+    let mut terms = BTreeMap::new();
+    let analyzer = snapshot.expect_analyzer(field)?;
+    analyzer.analyze_query(&analyzer.repair(text), &mut |term, _| {
+        if !term.is_empty() {
+            *terms.entry(term.to_owned()).or_default() += 1;
+        }
+    });
+    Ok(terms)
+}
+
+fn can_be_indexed(term: &str) -> bool {
+    term.len() <= MAX_TEXT_TERM_BYTES
+}
+
+/// Lucene's idf: ln(1 + (N - df + 0.5) / (df + 0.5)), above 0 for every df up to N.
+fn idf(documents: u64, document_frequency: u64) -> f32 {
+    let (documents, frequency) = (documents as f64, document_frequency as f64);
+    (1.0 + (documents - frequency + 0.5) / (frequency + 0.5)).ln() as f32
+}
+
+impl<'a> TextLeaf<'a> {
+    /// Finds the query's terms in every segment, and weighs them.
+    pub fn new(
+        snapshot: &'a Snapshot,
+        query: &Query,
+        text: &str,
+        options: &SearchOptions,
+    ) -> Result<Self> {
+        let field = snapshot.schema().expect(&query.field, FieldKind::Text)?;
+        let bm25 = match (query.bm25, &field.options) {
+            (Some(bm25), _) => bm25,
+            (None, FieldOptions::Text(text)) => text.bm25,
+            (None, _) => Bm25::default(),
+        };
+        bm25.check()?;
+        let field = field.number;
+        let totals = snapshot.totals(field);
+        let average_length = (totals.total as f64 / totals.documents.max(1) as f64) as f32;
+        let counts = count_terms(snapshot, field, text)?;
+        let entries = look_up(snapshot, options, field, &counts)?;
+        let (mut terms, mut unknown) = (Vec::new(), Vec::new());
+        for (entry, (term, query_frequency)) in counts.into_iter().enumerate() {
+            let frequencies = entries
+                .of_term(entry)
+                .map(|e| u64::from(e.document_frequency));
+            let document_frequency: u64 = frequencies.sum();
+            if document_frequency == 0 {
+                unknown.push(term);
+                continue;
+            }
+            let idf = idf(totals.documents, document_frequency);
+            terms.push(TextTerm {
+                weight: idf * query_frequency as f32,
+                term,
+                document_frequency,
+                entry,
+            });
+        }
+        terms.sort_by(|a, b| {
+            b.weight
+                .total_cmp(&a.weight)
+                .then_with(|| a.term.cmp(&b.term))
+        });
+        let skipped_terms = excess(terms.len(), query.all_terms)?;
+        terms.truncate(MAX_QUERY_TERMS);
+        Ok(Self {
+            segments: snapshot.segments(),
+            field,
+            average_length,
+            terms,
+            entries,
+            norms: Box::new(bm25.norms(average_length)),
+            required: query.all_terms.then_some(Required { unknown }),
+            skipped_terms,
+        })
+    }
+
+    /// The cursors in a segment, in term order.
+    fn cursors(&self, ordinal: usize) -> Result<Vec<TextCursor<'_>>> {
+        let segment = &self.segments[ordinal];
+        let Some(field) = segment.reader.text(self.field) else {
+            return Ok(Vec::new());
+        };
+        let lengths = field.lengths.all()?;
+        let mut cursors = Vec::with_capacity(self.terms.len());
+        for (number, term) in self.terms.iter().enumerate() {
+            if let Some(entry) = self.entries.get(ordinal, term.entry) {
+                let list = field.list(segment.reader.documents(), entry)?;
+                let parts = Bm25Term {
+                    weight: term.weight,
+                    norms: &self.norms,
+                    lengths,
+                };
+                cursors.push(TextCursor::new(&list, number, parts)?);
+            }
+        }
+        Ok(cursors)
+    }
+}
+
+fn look_up(
+    snapshot: &Snapshot,
+    options: &SearchOptions,
+    field: FieldNumber,
+    terms: &BTreeMap<String, u32>,
+) -> Result<Entries> {
+    Entries::look_up(snapshot, options, terms.len(), |segment| {
+        let Some(text) = segment.reader.text(field) else {
+            return Ok(Vec::new());
+        };
+        let find = |term: &String| match can_be_indexed(term) {
+            true => text.terms.term(term.as_bytes()),
+            false => Ok(None),
+        };
+        terms.keys().map(find).collect()
+    })
+}
+
+impl Leaf for TextLeaf<'_> {
+    type Score = f32;
+    /// Cursors move, so every part has its own.
+    type Lists = ();
+
+    fn skipped_terms(&self) -> u64 {
+        self.skipped_terms
+    }
+
+    fn postings(&self, ordinal: usize) -> u64 {
+        let entry = |term: &TextTerm| self.entries.get(ordinal, term.entry);
+        let frequencies = self
+            .terms
+            .iter()
+            .map(|term| Some(entry(term)?.document_frequency));
+        postings_of(self.required.as_ref(), frequencies)
+    }
+
+    fn open(&self, _: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn search(&self, (): &(), task: &SegmentTask<'_>, found: &mut Found<f32>) -> Result<()> {
+        let all_terms = self.required.is_some();
+        if all_terms && self.postings(task.ordinal) == 0 {
+            return Ok(());
+        }
+        let mut cursors = self.cursors(task.ordinal)?;
+        found.search_cursors(&mut cursors, task, all_terms)
+    }
+}
+
+impl Explain for TextLeaf<'_> {
+    fn explain(&self, address: DocAddress, k: usize, explanation: &mut Explanation) -> Result<()> {
+        let ordinal = address.segment as usize;
+        let reader = &self.segments[ordinal].reader;
+        let mut cursors = self.cursors(ordinal)?;
+        let all_terms = self.required.is_some();
+        explanation.choose(choose(workload(&cursors, k, reader.documents(), all_terms)));
+        let codes = reader.text(self.field).map(|f| f.lengths.all());
+        let codes = codes.transpose()?;
+        let code = codes.and_then(|codes| codes.get(address.document as usize));
+        let length = lengths::decode(code.copied().unwrap_or(0));
+        explanation.lengths = Some((length, self.average_length));
+        for (number, term) in self.terms.iter().enumerate() {
+            let score = TermScore::of(&mut cursors, number, address.document)?;
+            explanation.score += score.contribution;
+            let frequency = term.document_frequency;
+            let term = score.explain(&term.term, frequency, term.weight, 1.0);
+            explanation.terms.push(term);
+        }
+        explanation.require(self.required.as_ref());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idf_is_positive_up_to_every_document() {
+        assert!(idf(10, 10) > 0.0);
+        assert!(idf(10, 1) > idf(10, 2));
+    }
+}
