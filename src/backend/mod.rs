@@ -34,7 +34,7 @@
 //!
 //! Invariant: the result for a sequence does not depend on the other sequences of its batch.
 
-#[doc(hidden)]
+#[cfg(any(test, feature = "internals"))]
 pub mod conformance;
 mod cpu;
 #[cfg(feature = "cuda")]
@@ -44,6 +44,7 @@ mod forward;
 mod hardware;
 mod nearest;
 mod ops;
+#[cfg(any(test, feature = "internals"))]
 mod reference;
 mod shapes;
 
@@ -58,6 +59,7 @@ pub use ops::{
     Activation, Attention, Distances, Linear, Norm, Pooling, Positions, SparseVector,
     SpladeActivation, SpladePooling,
 };
+#[cfg(any(test, feature = "internals"))]
 pub use reference::{Reference, Rows};
 
 /// What models need of a backend: an alias for [`Device`] and [`ForwardOps`] together.

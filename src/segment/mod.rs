@@ -51,8 +51,8 @@ mod write;
 
 pub use document::Document;
 pub(crate) use document_map::DocumentMap;
-pub(crate) use fields::check_sum;
 pub use fields::FieldValue;
+pub(crate) use fields::check_sum;
 #[cfg(feature = "internals")]
 pub use fields::{FieldReader, SparseField, SparseVector, TextField};
 pub use invert::{InvertedBatch, Inverter};
