@@ -279,7 +279,7 @@ impl Bench {
             postings_scored_per_query: per_query(work.postings_scored),
             hits_per_query: per_query(work.hits),
             documents: snapshot.documents(),
-            segments: snapshot.segments().len(),
+            segments: snapshot.segment_count(),
         }
     }
 

@@ -69,7 +69,7 @@ impl Merge {
         let report = Report {
             commit: report.commit,
             documents: report.documents,
-            segments_before: before.segments().len(),
+            segments_before: before.segment_count(),
             segments: report.segments,
             bytes_before: Parts::of(&before).total,
             bytes: Parts::of(&after).total,

@@ -12,7 +12,7 @@ use crate::error::Result;
 /// backend when a model is loaded. Clones share threads and memory.
 ///
 /// ```
-/// use esparsa::backend::{CpuOptions, Hardware};
+/// use esparsa::neural::{CpuOptions, Hardware};
 ///
 /// // Without a driver, a GPU or NVRTC the error says which is missing.
 /// let hardware = Hardware::cuda(0).or_else(|_| Hardware::cpu(CpuOptions::default()))?;

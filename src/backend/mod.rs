@@ -62,7 +62,8 @@ pub use ops::{
 #[cfg(any(test, feature = "internals"))]
 pub use reference::{Reference, Rows};
 
-/// What models need of a backend: an alias for [`Device`] and [`ForwardOps`] together.
+/// What models run on, such as [`Cpu`]. It is an alias for `Device` and `ForwardOps` together, which
+/// are private: applications choose a backend and do not implement one.
 ///
 /// It is implemented for every type that implements both.
 pub trait Backend: Device + ForwardOps {}

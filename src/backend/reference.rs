@@ -24,7 +24,7 @@ use crate::error::Result;
 /// The backend that defines each operation: scalar f32 on one thread.
 ///
 /// ```
-/// use esparsa::backend::{Activation, Device, ForwardOps, Linear, Reference};
+/// use esparsa::internals::backend::{Activation, Device, ForwardOps, Linear, Reference};
 ///
 /// let backend = Reference;
 /// let x = backend.tensor(1, 2, &[1.0, 2.0])?;

@@ -34,7 +34,7 @@ pub struct FieldTotals {
     /// Number of postings.
     pub postings: u64,
     /// Text: terms left out for being too long. Sparse: weights clamped to the field's
-    /// [max weight](crate::Schema::sparse_max_weight).
+    /// [max weight](crate::Sparse::max_weight).
     pub left_out: u64,
     /// Sparse: weights below half of the smallest step of their segment, which were rounded up to
     /// it.
@@ -159,7 +159,9 @@ impl Snapshot {
         &self.inner.schema
     }
 
-    /// The segments, in the order in which ties are broken.
+    /// The segments, in the order in which ties are broken; programs use
+    /// [`segment_statistics`](Self::segment_statistics).
+    #[doc(hidden)]
     pub fn segments(&self) -> &[SnapshotSegment] {
         &self.inner.segments
     }

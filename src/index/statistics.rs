@@ -48,6 +48,11 @@ impl Snapshot {
         manifest_file(self.commit())
     }
 
+    /// Number of segments.
+    pub fn segment_count(&self) -> usize {
+        self.segments().len()
+    }
+
     /// What each segment holds, in the order of the segments. It reads no postings.
     ///
     /// ```

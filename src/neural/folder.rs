@@ -147,7 +147,7 @@ impl ModelFolder {
     /// tokenizer, prompts, weights.
     ///
     /// Settings that only name the program that wrote a file and its version are skipped. Loaded
-    /// tensors are not read again; see [`Weights::fingerprint`].
+    /// tensors are not read again; see `Weights::fingerprint`.
     ///
     /// # Errors
     ///

@@ -1,15 +1,14 @@
 //! Models that make vectors and scores of text, from published files.
 //!
 //! Comes in: the folder of a model, in the layout of Hugging Face or sentence-transformers, a
-//! [`Backend`](crate::backend::Backend), and texts. Goes out: sparse vectors ([`SparseEncoder`]),
+//! [`Backend`], and texts. Goes out: sparse vectors ([`SparseEncoder`]),
 //! dense vectors ([`DenseEncoder`]), scores for pairs ([`CrossEncoder`]), vectors of tokens and
 //! their scores ([`LateEncoder`]). Nothing is downloaded or written, there is no Python, and no
 //! backend is named: each model is generic over the trait, and [`Model`] is loaded on hardware that
 //! is chosen at run time.
 //!
 //! ```
-//! use esparsa::backend::{Cpu, CpuOptions};
-//! use esparsa::neural::SparseEncoder;
+//! use esparsa::neural::{Cpu, CpuOptions, SparseEncoder};
 //! use esparsa::{Document, Index, Query, Schema, Sparse};
 //!
 //! let encoder = SparseEncoder::open("tests/neural/models/splade-max", Cpu::new(CpuOptions::default())?)?;
@@ -42,41 +41,45 @@
 //! | `tokenizer` | text to token ids |
 //! | `folder` | the contents of a folder: kind of model, modules, prompts, limits |
 //! | `packing` | batches without padding |
-//! | [`encoder`] | token ids to hidden states |
-//! | [`heads`] | hidden states to vectors and scores |
-//! | [`models`] | text to vectors and scores |
+//! | `encoder` | token ids to hidden states |
+//! | `heads` | hidden states to vectors and scores |
+//! | `models` | text to vectors and scores |
 //! | `long` | texts longer than the max of the model |
 //! | `bulk` | many texts on all streams of a backend, in bounded memory |
 
 mod bulk;
 mod config;
-pub mod encoder;
+mod encoder;
 mod folder;
-pub mod heads;
+mod heads;
 mod long;
-pub mod models;
+mod models;
 mod packing;
 mod settings;
 mod tokenizer;
 mod weights;
 
-pub use crate::backend::{Cpu, CpuOptions, Hardware, Precision, SparseVector};
+#[cfg(feature = "cuda")]
+pub use crate::backend::Cuda;
+pub use crate::backend::{Backend, Cpu, CpuOptions, Hardware, Precision, SparseVector};
 pub use bulk::{Encoded, WindowSize, for_each_window};
-pub use config::{
-    Convolution, DebertaPositions, Family, MAX_HEADS, MAX_LAYERS, MAX_POSITIONS, MAX_VOCABULARY,
-    MAX_WIDTH, ModelConfig, T5Positions,
-};
-pub use encoder::Encoder;
+pub use config::{Convolution, DebertaPositions, Family, ModelConfig, T5Positions};
 pub use folder::{
     DEFAULT_MAX_TOKENS, DenseModule, Expansion, LateInteraction, ModelFolder, ModelKind, Module,
     Prompts, ScoreActivation, Similarity, StaticQueries,
 };
-pub use heads::{CrossHead, DenseWeights, LateHead, PooledHead, SpladeHead, StaticWeights};
 pub use long::LongText;
 pub use models::{
     CrossEncoder, DenseEncoder, DenseTextEncoder, LateEncoder, Model, PairScorer, Role,
     SparseEncoder, SparseTextEncoder, TextEncoder, TokenEncoder, TokenVectors,
 };
-pub use packing::{Batch, plan_batches};
 pub use tokenizer::{Tokenizer, Tokens};
+
+#[cfg(feature = "internals")]
+pub use encoder::Encoder;
+#[cfg(feature = "internals")]
+pub use heads::{CrossHead, DenseWeights, LateHead, PooledHead, SpladeHead, StaticWeights};
+#[cfg(feature = "internals")]
+pub use packing::{Batch, plan_batches};
+#[cfg(feature = "internals")]
 pub use weights::Weights;

@@ -59,6 +59,7 @@ impl Batch {
     }
 
     /// The number of sequences.
+    #[cfg(test)]
     pub fn sequences(&self) -> usize {
         self.starts.len().saturating_sub(1)
     }

@@ -39,6 +39,7 @@ impl Memory {
         Self::default()
     }
 
+    #[cfg(any(test, feature = "internals"))]
     pub(super) fn with_files(files: BTreeMap<String, Arc<Vec<u8>>>) -> Self {
         let files = files.into_iter();
         let files = files.map(|(name, bytes)| (name, MemoryFile::new(bytes)));

@@ -8,6 +8,7 @@
 //! The trait asks for no more than an object store can do: files appear whole, a commit is
 //! published under a name that must be free, and nothing is renamed.
 
+#[cfg(any(test, feature = "internals"))]
 mod fault;
 mod file_system;
 mod memory;
@@ -17,6 +18,7 @@ use std::io::{Cursor, Read, Seek, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+#[cfg(any(test, feature = "internals"))]
 pub use fault::{Fault, Faulty};
 pub use file_system::FileSystem;
 pub use memory::Memory;

@@ -67,7 +67,7 @@ impl Default for CpuOptions {
 /// The fast CPU backend.
 ///
 /// ```
-/// use esparsa::backend::{Activation, Cpu, CpuOptions, Device, ForwardOps, Linear};
+/// use esparsa::internals::backend::{Activation, Cpu, CpuOptions, Device, ForwardOps, Linear};
 ///
 /// let cpu = Cpu::new(CpuOptions::default())?;
 /// let x = cpu.tensor(1, 2, &[1.0, -2.0])?;

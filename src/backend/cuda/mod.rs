@@ -82,11 +82,11 @@ struct Gpu {
 
 /// The backend for a GPU.
 ///
-/// Clones share the GPU, its parameters and the CUDA stream; [`streams`](Device::streams) have CUDA
+/// Clones share the GPU, its parameters and the CUDA stream; its streams have CUDA
 /// streams of their own.
 ///
 /// ```no_run
-/// use esparsa::backend::Cuda;
+/// use esparsa::neural::Cuda;
 /// use esparsa::neural::SparseEncoder;
 ///
 /// let encoder = SparseEncoder::open("models/splade", Cuda::new(0)?)?;

@@ -41,7 +41,7 @@ static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 ///
 /// ```
 /// # use std::path::Path;
-/// use esparsa::backend::{Device, Reference};
+/// use esparsa::internals::backend::{Device, Reference};
 /// use esparsa::neural::{Batch, Encoder, ModelConfig, Weights};
 ///
 /// # fn main() -> esparsa::Result<()> {

@@ -9,7 +9,7 @@ use crate::neural::weights::Weights;
 /// Makes a unit vector of each token's hidden state.
 ///
 /// ```
-/// # use esparsa::backend::{Device, ForwardOps, Reference};
+/// # use esparsa::internals::backend::{Device, ForwardOps, Reference};
 /// use esparsa::neural::LateHead;
 ///
 /// let backend = Reference;

@@ -10,7 +10,7 @@ use crate::neural::weights::Weights;
 /// were added.
 ///
 /// ```
-/// use esparsa::backend::{Device, Pooling, Reference};
+/// use esparsa::internals::backend::{Device, Pooling, Reference};
 /// use esparsa::neural::PooledHead;
 ///
 /// let backend = Reference;

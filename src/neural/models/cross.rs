@@ -31,7 +31,7 @@ use super::transformer::{Identity, Transformer, expect_kind, finite};
 /// tangent, labels do not exclude one another: the score is the label's own activated logit.
 ///
 /// ```
-/// use esparsa::backend::{Cpu, CpuOptions};
+/// use esparsa::neural::{Cpu, CpuOptions};
 /// use esparsa::neural::CrossEncoder;
 /// use esparsa::rank::Scorer;
 ///

@@ -23,7 +23,7 @@ use super::{DenseTextEncoder, Role, TextEncoder};
 /// the mean of all tokens.
 ///
 /// ```
-/// use esparsa::backend::{Cpu, CpuOptions};
+/// use esparsa::neural::{Cpu, CpuOptions};
 /// use esparsa::neural::DenseEncoder;
 ///
 /// let encoder = DenseEncoder::open("tests/neural/models/st-mean", Cpu::new(CpuOptions::default())?)?;

@@ -21,7 +21,7 @@ use super::{PairScorer, Role, TokenEncoder};
 /// the query's tokens, of the max inner product with a token of the document.
 ///
 /// ```
-/// use esparsa::backend::{Cpu, CpuOptions};
+/// use esparsa::neural::{Cpu, CpuOptions};
 /// use esparsa::neural::LateEncoder;
 /// use esparsa::rank::Scorer;
 ///

@@ -19,7 +19,7 @@ use super::{
 /// and only the calls for a batch of texts are dynamic.
 ///
 /// ```
-/// use esparsa::backend::{CpuOptions, Hardware};
+/// use esparsa::neural::{CpuOptions, Hardware};
 /// use esparsa::neural::Model;
 ///
 /// let cpu = Hardware::cpu(CpuOptions::default())?;

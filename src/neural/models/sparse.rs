@@ -20,7 +20,7 @@ use super::{Role, SparseTextEncoder, TextEncoder};
 /// transformer runs for queries.
 ///
 /// ```
-/// use esparsa::backend::{Cpu, CpuOptions};
+/// use esparsa::neural::{Cpu, CpuOptions};
 /// use esparsa::neural::SparseEncoder;
 ///
 /// let encoder = SparseEncoder::open("tests/neural/models/splade-max", Cpu::new(CpuOptions::default())?)?;
