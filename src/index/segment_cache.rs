@@ -234,7 +234,8 @@ mod tests {
     fn deletes_travel_apart_from_the_segment() {
         let index = Index::in_memory(schema()).unwrap();
         let mut writer = index.writer().unwrap();
-        for id in ["a", "b", "c"] {
+        // Ten documents: one deleted document is no reason to merge the segment.
+        for id in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
             writer
                 .add(Document::new(id).with_text("text", "x"))
                 .unwrap();
@@ -245,7 +246,7 @@ mod tests {
         writer.commit().unwrap();
         let after = index.snapshot().unwrap();
         assert!(share(&before, &after, 0));
-        assert_eq!((before.documents(), after.documents()), (3, 2));
+        assert_eq!((before.documents(), after.documents()), (10, 9));
         assert!(before.find("b").unwrap().is_some());
         assert!(after.find("b").unwrap().is_none());
     }
