@@ -236,8 +236,8 @@ impl DenseRows {
     /// Adds the row of a document whose vector was [checked](DenseShape::check).
     ///
     /// ```
-    /// use esparsa::format::{DenseElement, DenseMetric};
-    /// use esparsa::format::dense::{DenseRows, DenseShape};
+    /// use esparsa::{DenseElement, DenseMetric};
+    /// use esparsa::internals::format::dense::{DenseRows, DenseShape};
     ///
     /// let (element, metric) = (DenseElement::I8, DenseMetric::InnerProduct);
     /// let shape = DenseShape { dimensions: 3, element, metric };

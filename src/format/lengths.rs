@@ -6,7 +6,7 @@ const EXACT: u32 = 128;
 /// The code of a length: the max whose length is not above it.
 ///
 /// ```
-/// use esparsa::format::lengths::{decode, encode};
+/// use esparsa::internals::format::lengths::{decode, encode};
 ///
 /// assert_eq!(decode(encode(90)), 90);
 /// assert_eq!(decode(encode(1_000)), 992);

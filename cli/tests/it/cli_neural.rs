@@ -358,7 +358,7 @@ fn a_text_of_a_megabyte_is_truncated_split_or_refused_as_asked() {
         assert_eq!(ran.code, Some(1));
         assert!(
             ran.stderr.contains(
-                "in.jsonl:2: document `long` cannot be encoded: the text has more tokens"
+                "in.jsonl:2: document `long` cannot be encoded: expected a text of at most"
             ),
             "{}",
             ran.stderr
@@ -385,7 +385,7 @@ fn damaged_models_are_refused_before_anything_is_written() {
     fs::write(&weights, &bytes).unwrap();
     let error = scratch.run(&encode(&folder, "--output out.jsonl")).failed();
     assert!(
-        error.contains("expected finite numbers, found NaN"),
+        error.contains("expected finite values, found NaN"),
         "{error}"
     );
     assert!(error.contains("model.safetensors: tensor `"), "{error}");
