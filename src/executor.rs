@@ -12,8 +12,8 @@
 
 use std::fmt::Debug;
 use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, available_parallelism, scope};
 
 use crate::error::{Error, Result};
@@ -87,29 +87,22 @@ pub trait Executor: Send + Sync + Debug {
 /// });
 /// assert_eq!(sum.into_inner(), 0 + 1 + 2 + 3);
 /// ```
-#[derive(Clone, Debug)]
-pub struct Threads {
-    threads: usize,
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Threads;
 
 impl Threads {
     /// Reports as many threads as the machine has cores for this process.
     pub fn new() -> Self {
-        Self {
-            threads: available_parallelism().map_or(1, |threads| threads.get()),
-        }
-    }
-}
-
-impl Default for Threads {
-    fn default() -> Self {
-        Self::new()
+        Self
     }
 }
 
 impl Executor for Threads {
     fn threads(&self) -> usize {
-        self.threads
+        // Asking the operating system reads several files of control groups, which takes longer than
+        // opening an index.
+        static CORES: OnceLock<usize> = OnceLock::new();
+        *CORES.get_or_init(|| available_parallelism().map_or(1, |cores| cores.get()))
     }
 
     /// Starts a thread for each task but the first, which runs on the caller's.
