@@ -35,7 +35,11 @@ impl BufferedBatch {
         duplicate_error(
             &String::from_utf8_lossy(self.batch.id(document)),
             &self.file,
-            self.lines.get(document as usize).copied(),
+            // Line 0 means that the line is not known.
+            self.lines
+                .get(document as usize)
+                .copied()
+                .filter(|line| *line > 0),
         )
     }
 }

@@ -5,35 +5,76 @@
 //! sake of tiny ones. The policy also knows what a merge may not exceed ([`MergeLimits`]), so that
 //! no merge is begun that must fail.
 
-/// Tiered merging: segments of about the same size are merged when there are enough of them, so that
-/// every document is rewritten a logarithmic number of times.
+/// Tiered merging: segments of similar size are merged when there are enough of them, so every
+/// document is rewritten a logarithmic number of times.
 ///
 /// ```
 /// use esparsa::MergePolicy;
 ///
-/// let policy = MergePolicy { segments_per_tier: 8, ..MergePolicy::default() };
+/// let policy = MergePolicy::new().segments_per_tier(4).max_segment_bytes(1 << 30);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MergePolicy {
-    /// Number of segments of one tier that are merged into one of the next; 0 never merges.
-    pub segments_per_tier: usize,
-    /// Size in bytes of the segments of the lowest tier, in units of which tiers are counted:
-    /// smaller segments are treated as having this size.
-    pub min_segment_bytes: u64,
-    /// A merge that would make a larger segment than this is not begun.
-    pub max_segment_bytes: u64,
-    /// A segment is rewritten when at least this share of its documents is deleted.
-    pub deleted_share: f64,
+    pub(super) segments_per_tier: usize,
+    min_segment_bytes: u64,
+    max_segment_bytes: u64,
+    deleted_share: f64,
 }
 
-impl Default for MergePolicy {
-    fn default() -> Self {
+impl MergePolicy {
+    /// 8 segments per tier, segments of 4 KiB to 5 GiB, rewritten when a third of their documents is
+    /// deleted.
+    pub fn new() -> Self {
         Self {
             segments_per_tier: 8,
             min_segment_bytes: 4 << 10,
             max_segment_bytes: 5 << 30,
             deleted_share: 0.33,
         }
+    }
+
+    /// Never merges.
+    pub fn never() -> Self {
+        Self {
+            segments_per_tier: 0,
+            deleted_share: f64::INFINITY,
+            ..Self::new()
+        }
+    }
+
+    /// Number of segments of one tier that are merged into one segment of the next; with 0 or 1
+    /// tiers are never merged.
+    #[must_use]
+    pub fn segments_per_tier(mut self, segments: usize) -> Self {
+        self.segments_per_tier = segments;
+        self
+    }
+
+    /// Size in bytes of the segments of the lowest tier: smaller segments count as this large.
+    #[must_use]
+    pub fn min_segment_bytes(mut self, bytes: u64) -> Self {
+        self.min_segment_bytes = bytes;
+        self
+    }
+
+    /// Maximum size in bytes of a merged segment: no merge is started that would exceed it.
+    #[must_use]
+    pub fn max_segment_bytes(mut self, bytes: u64) -> Self {
+        self.max_segment_bytes = bytes;
+        self
+    }
+
+    /// A segment is rewritten when at least this share of its documents, 0 to 1, is deleted.
+    #[must_use]
+    pub fn deleted_share(mut self, share: f64) -> Self {
+        self.deleted_share = share;
+        self
+    }
+}
+
+impl Default for MergePolicy {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -85,15 +126,6 @@ impl MergedSize {
 }
 
 impl MergePolicy {
-    /// Never merges.
-    pub fn never() -> Self {
-        Self {
-            segments_per_tier: 0,
-            deleted_share: f64::INFINITY,
-            ..Self::default()
-        }
-    }
-
     /// The places of the segments to merge into one, rising; empty when nothing is to be done.
     pub(super) fn choose(&self, segments: &[Candidate], limits: &MergeLimits) -> Vec<usize> {
         self.full_tier(segments, limits)
@@ -196,11 +228,9 @@ mod tests {
 
     #[test]
     fn a_full_tier_is_merged_oldest_first() {
-        let policy = MergePolicy {
-            segments_per_tier: 3,
-            min_segment_bytes: 10,
-            ..MergePolicy::default()
-        };
+        let policy = MergePolicy::new()
+            .segments_per_tier(3)
+            .min_segment_bytes(10);
         let sizes = [5, 500, 7, 1, 9].map(candidate);
         assert_eq!(policy.choose(&sizes, &NO_LIMITS), [0, 2, 3]);
         assert!(policy.choose(&sizes[..3], &NO_LIMITS).is_empty());
@@ -244,17 +274,12 @@ mod tests {
 
     #[test]
     fn merges_stay_under_every_limit() {
-        let policy = MergePolicy {
-            segments_per_tier: 2,
-            max_segment_bytes: 100,
-            ..MergePolicy::default()
-        };
+        let policy = MergePolicy::new()
+            .segments_per_tier(2)
+            .max_segment_bytes(100);
         let segments = [60, 60].map(candidate);
         assert!(policy.choose(&segments, &NO_LIMITS).is_empty());
-        let policy = MergePolicy {
-            max_segment_bytes: 1_000,
-            ..policy
-        };
+        let policy = policy.max_segment_bytes(1_000);
         assert_eq!(policy.choose(&segments, &NO_LIMITS), [0, 1]);
         for limits in [
             MergeLimits {
@@ -275,11 +300,9 @@ mod tests {
 
     #[test]
     fn near_a_limit_fewer_segments_are_merged() {
-        let policy = MergePolicy {
-            segments_per_tier: 4,
-            max_segment_bytes: 100,
-            ..MergePolicy::default()
-        };
+        let policy = MergePolicy::new()
+            .segments_per_tier(4)
+            .max_segment_bytes(100);
         assert_eq!(
             policy.choose(&[30; 4].map(candidate), &NO_LIMITS),
             [0, 1, 2]

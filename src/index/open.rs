@@ -308,7 +308,7 @@ impl Index {
     ///
     /// [`Error::Locked`] when there is another.
     pub fn writer(&self) -> Result<IndexWriter> {
-        self.writer_with(WriterOptions::default())
+        self.writer_with(WriterOptions::new())
     }
 
     /// The writer.
@@ -430,10 +430,7 @@ mod tests {
     fn only_text_asks_a_writer_for_a_custom_analyzer() {
         let index = opened();
         for threads in [1, 2] {
-            let options = WriterOptions {
-                threads,
-                ..WriterOptions::default()
-            };
+            let options = WriterOptions::new().threads(threads);
             let mut writer = index.writer_with(options).unwrap();
             writer.delete("a").unwrap();
             writer.add(document("c")).unwrap();

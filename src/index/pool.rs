@@ -7,6 +7,7 @@
 //! Merges have a [`Lane`] of their own, so that neither adding nor committing waits for them.
 
 mod lane;
+mod parsed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use lane::Lane;
+pub use parsed::ParsedBatch;
 
 use super::open::WriterAnalyzers;
 use crate::error::{Error, Result};
@@ -21,20 +23,7 @@ use crate::executor::Executor;
 use crate::format::Schema;
 use crate::segment::{Document, InvertedBatch, Inverter, SegmentReader, WrittenSegment};
 
-/// Documents parsed from one piece of input, on one of the writer's threads.
-#[derive(Default)]
-pub struct ParsedBatch {
-    /// The documents.
-    pub documents: Vec<Document>,
-    /// The file they came from, for messages.
-    pub file: Arc<str>,
-    /// The line of each document, from 1; empty when there are no lines.
-    pub lines: Vec<u64>,
-    /// Records that could not be parsed.
-    pub errors: Vec<Error>,
-}
-
-/// Something that yields documents when a thread has time for it.
+/// The input of a batch: documents, or a function that parses them on one of the threads.
 pub(super) enum BatchInput {
     Documents(Vec<Document>),
     Parse(Box<dyn FnOnce() -> ParsedBatch + Send>),
@@ -228,42 +217,21 @@ impl Worker {
     }
 
     fn invert(&mut self, input: BatchInput) -> Result<ReadyBatch> {
-        let mut parsed = match input {
-            BatchInput::Documents(documents) => ParsedBatch {
-                documents,
-                ..ParsedBatch::default()
-            },
-            BatchInput::Parse(parse) => self.check(parse()),
+        let parsed = match input {
+            BatchInput::Documents(documents) => ParsedBatch::of_documents(documents),
+            BatchInput::Parse(parse) => {
+                let mut parsed = parse();
+                parsed.retain(|document| self.analyzers.check(document, &self.schema));
+                parsed
+            }
         };
         let batch = self.inverter.invert(&parsed.documents)?;
         Ok(ReadyBatch {
             batch,
             file: parsed.file,
-            lines: std::mem::take(&mut parsed.lines),
+            lines: parsed.lines,
             errors: parsed.errors,
         })
-    }
-
-    /// Takes out the documents that do not fit the schema, with an error for each.
-    fn check(&self, mut parsed: ParsedBatch) -> ParsedBatch {
-        let mut lines = parsed.lines.iter().copied();
-        let (mut documents, mut kept_lines) = (Vec::new(), Vec::new());
-        for document in parsed.documents.drain(..) {
-            let line = lines.next();
-            match self.analyzers.check(&document, &self.schema) {
-                Ok(()) => {
-                    documents.push(document);
-                    kept_lines.extend(line);
-                }
-                Err(error) => {
-                    let error = error.at_line(&*parsed.file, line.unwrap_or(0));
-                    parsed.errors.push(error);
-                }
-            }
-        }
-        parsed.documents = documents;
-        parsed.lines = kept_lines;
-        parsed
     }
 }
 

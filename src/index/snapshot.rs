@@ -26,6 +26,7 @@ pub struct DocAddress {
 
 /// Statistics of a field over all segments of a snapshot, deleted documents included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FieldTotals {
     /// Documents that have at least one term of the field.
     pub documents: u64,
@@ -43,6 +44,7 @@ pub struct FieldTotals {
 
 /// A segment of a snapshot.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SnapshotSegment {
     /// The segment.
     pub reader: SegmentReader,

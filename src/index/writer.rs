@@ -30,6 +30,7 @@ use crate::store::{Directory, FileSystem, Lock};
 
 /// What a commit made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CommitReport {
     /// Number of the commit.
     pub commit: u64,

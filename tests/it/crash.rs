@@ -173,15 +173,10 @@ fn document(number: u32, version: u32) -> Document {
 /// With one thread, merges run when the script waits for them: operations have the same numbers
 /// each time.
 fn options(threads: usize) -> WriterOptions {
-    WriterOptions {
-        threads,
-        merge_threads: threads - 1,
-        merge_policy: MergePolicy {
-            segments_per_tier: 3,
-            ..MergePolicy::default()
-        },
-        ..WriterOptions::default()
-    }
+    WriterOptions::new()
+        .threads(threads)
+        .merge_threads(threads - 1)
+        .merge_policy(MergePolicy::new().segments_per_tier(3))
 }
 
 #[derive(Clone, Copy, Debug)]

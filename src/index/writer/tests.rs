@@ -15,15 +15,10 @@ fn schema() -> Schema {
 }
 
 fn options(segments_per_tier: usize) -> WriterOptions {
-    WriterOptions {
+    WriterOptions::new()
         // Merges run when a test waits for them.
-        merge_threads: 0,
-        merge_policy: MergePolicy {
-            segments_per_tier,
-            ..MergePolicy::default()
-        },
-        ..WriterOptions::default()
-    }
+        .merge_threads(0)
+        .merge_policy(MergePolicy::new().segments_per_tier(segments_per_tier))
 }
 
 fn add(writer: &mut IndexWriter, ids: impl IntoIterator<Item = u32>, version: u32) {
@@ -48,11 +43,9 @@ fn versions(index: &Index, versions: &[u32]) -> Vec<u64> {
 fn reindexing_the_same_corpus_replaces_whatever_was_merged_meanwhile() {
     for merge_threads in [0, 1] {
         let index = Index::in_memory(schema()).unwrap();
-        let options = WriterOptions {
-            merge_threads,
-            on_duplicate: OnDuplicate::Reject,
-            ..options(3)
-        };
+        let options = options(3)
+            .merge_threads(merge_threads)
+            .on_duplicate(OnDuplicate::Reject);
         let mut writer = index.writer_with(options.clone()).unwrap();
         for start in [0, 10] {
             add(&mut writer, start..start + 10, 1);
@@ -84,10 +77,7 @@ fn reindexing_the_same_corpus_replaces_whatever_was_merged_meanwhile() {
 #[test]
 fn a_document_deleted_and_added_again_in_one_load_is_no_duplicate() {
     let index = Index::in_memory(schema()).unwrap();
-    let options = WriterOptions {
-        on_duplicate: OnDuplicate::Reject,
-        ..options(3)
-    };
+    let options = options(3).on_duplicate(OnDuplicate::Reject);
     let mut writer = index.writer_with(options).unwrap();
     add(&mut writer, 0..100, 1);
     writer.wait_for_merges().unwrap();
@@ -277,10 +267,7 @@ fn gated_index() -> (Gate, Index) {
 }
 
 fn with_a_merge_thread(segments_per_tier: usize) -> WriterOptions {
-    WriterOptions {
-        merge_threads: 1,
-        ..options(segments_per_tier)
-    }
+    options(segments_per_tier).merge_threads(1)
 }
 
 #[test]
@@ -382,20 +369,14 @@ fn options_at_their_limits_neither_wait_for_ever_nor_overflow() {
         assert_eq!(writer.commit().unwrap().segments, 3);
     }
     let index = Index::in_memory(schema()).unwrap();
-    let too_many = WriterOptions {
-        merge_threads: 1_025,
-        ..options(2)
-    };
+    let too_many = options(2).merge_threads(1_025);
     assert!(index.writer_with(too_many).is_err());
 }
 
 #[test]
 fn a_load_of_deletes_alone_piles_nothing_up() {
     let index = Index::in_memory(schema()).unwrap();
-    let with_threads = WriterOptions {
-        threads: 2,
-        ..options(2)
-    };
+    let with_threads = options(2).threads(2);
     let mut writer = index.writer_with(with_threads).unwrap();
     for id in 0..2_000 {
         add(&mut writer, [id], 1);
@@ -498,10 +479,7 @@ fn an_older_commit_whose_files_are_gone_is_not_accepted() {
 fn which_segments_are_merged_does_not_depend_on_the_threads() {
     let limits = |merge_threads| {
         let index = Index::in_memory(schema()).unwrap();
-        let options = WriterOptions {
-            merge_threads,
-            ..options(2)
-        };
+        let options = options(2).merge_threads(merge_threads);
         index.writer_with(options).unwrap().merge_limits()
     };
     assert_eq!(limits(0).max_documents, limits(8).max_documents);
@@ -511,10 +489,7 @@ fn which_segments_are_merged_does_not_depend_on_the_threads() {
 #[test]
 fn errors_that_nobody_takes_are_counted_and_not_kept() {
     let index = Index::in_memory(schema()).unwrap();
-    let rejecting = WriterOptions {
-        on_duplicate: OnDuplicate::Reject,
-        ..options(2)
-    };
+    let rejecting = options(2).on_duplicate(OnDuplicate::Reject);
     let mut writer = index.writer_with(rejecting).unwrap();
     for _ in 0..MAX_ERRORS + 6 {
         add(&mut writer, [1], 1);
