@@ -1,9 +1,9 @@
 //! Which segments to merge.
 //!
-//! Segments are sorted into tiers by size, each `segments_per_tier` times as large as the one
-//! before, and only segments of one tier are merged: a large segment is never rewritten for the
-//! sake of tiny ones. The policy also knows what a merge may not exceed ([`MergeLimits`]), so that
-//! no merge is begun that must fail.
+//! Segments are grouped into tiers by size, each tier `segments_per_tier` times as large as the one
+//! below, and only segments of the same tier are merged: a large segment is never rewritten to
+//! absorb tiny ones. The policy also respects hard limits ([`MergeLimits`]), so it never starts a
+//! merge that must fail.
 
 /// Tiered merging: segments of similar size are merged when there are enough of them, so every
 /// document is rewritten a logarithmic number of times.
@@ -22,8 +22,8 @@ pub struct MergePolicy {
 }
 
 impl MergePolicy {
-    /// 8 segments per tier, segments of 4 KiB to 5 GiB, rewritten when a third of their documents is
-    /// deleted.
+    /// 8 segments per tier, segments of 4 KiB to 5 GiB, rewritten when a third of their documents
+    /// is deleted.
     pub fn new() -> Self {
         Self {
             segments_per_tier: 8,
@@ -78,17 +78,16 @@ impl Default for MergePolicy {
     }
 }
 
-/// What the policy looks at.
+/// A segment as the policy sees it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
-    /// Bytes of the segment or, while it is being merged, of its sources, without the share of
-    /// deleted documents.
+    /// Bytes of the segment (during a merge, of its sources), less the share of deleted documents.
     pub bytes: u64,
     pub documents: u32,
     pub deleted: u32,
     /// Bytes of its largest dictionary.
     pub key_bytes: u64,
-    /// False after a merge of this segment met a limit that the policy had not foreseen.
+    /// False after a merge of this segment failed.
     pub can_merge: bool,
 }
 
@@ -98,16 +97,16 @@ impl Candidate {
     }
 }
 
-/// What a merged segment may not exceed, whatever the policy.
+/// Hard limits of a merged segment, independent of the policy.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MergeLimits {
-    /// Documents: by the format, and by the memory that a merge takes for each document.
+    /// Documents: the smaller of the limits of the format and of memory.
     pub max_documents: u64,
     /// Bytes of the largest dictionary.
     pub max_key_bytes: u64,
 }
 
-/// What a merge would make of some segments.
+/// Size of the segment that a merge would write.
 #[derive(Clone, Copy, Default)]
 struct MergedSize {
     bytes: u64,
@@ -126,7 +125,7 @@ impl MergedSize {
 }
 
 impl MergePolicy {
-    /// The places of the segments to merge into one, rising; empty when nothing is to be done.
+    /// The indexes of the segments to merge into one, ascending; empty when there is nothing to do.
     pub(super) fn choose(&self, segments: &[Candidate], limits: &MergeLimits) -> Vec<usize> {
         self.full_tier(segments, limits)
             .or_else(|| self.mostly_deleted(segments, limits))
@@ -149,7 +148,8 @@ impl MergePolicy {
     }
 
     /// The oldest segments of a full tier that fit together: `segments_per_tier` of them, or fewer
-    /// if they come to at least half of a limit, so that they are not rewritten often.
+    /// if they reach half of a limit. A result of at least half of a limit is hardly merged again,
+    /// so the write amplification stays bounded.
     fn group(
         &self,
         tier: &[(u32, usize)],
@@ -199,7 +199,7 @@ impl MergePolicy {
             .map(|place| vec![place])
     }
 
-    /// 0 for the smallest segments, then one more for each factor of `segments_per_tier`.
+    /// Tier of a size: 0 for the smallest segments, plus 1 for each factor of `segments_per_tier`.
     fn tier(&self, bytes: u64) -> u32 {
         let factor = self.segments_per_tier as u64;
         let times = bytes.div_ceil(self.min_segment_bytes.max(1)).max(1);
@@ -293,9 +293,9 @@ mod tests {
         ] {
             assert!(policy.choose(&segments, &limits).is_empty());
         }
-        let mut kept_out = segments;
-        kept_out[1].can_merge = false;
-        assert!(policy.choose(&kept_out, &NO_LIMITS).is_empty());
+        let mut excluded = segments;
+        excluded[1].can_merge = false;
+        assert!(policy.choose(&excluded, &NO_LIMITS).is_empty());
     }
 
     #[test]

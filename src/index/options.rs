@@ -15,7 +15,7 @@ pub enum OnDuplicate {
     Reject,
 }
 
-/// Options of an [`IndexWriter`](crate::IndexWriter): threads, memory, and when segments are merged.
+/// Options of an [`IndexWriter`](crate::IndexWriter): threads, memory and merges.
 ///
 /// ```
 /// use esparsa::{MergePolicy, WriterOptions};
@@ -64,8 +64,9 @@ impl WriterOptions {
     /// Number of threads for background merges, 0 to 1024; 1 by default.
     ///
     /// Adding and committing wait for a merge only while there are more than 32 segments for each
-    /// of [`MergePolicy::segments_per_tier`]. With 0, merges run on the calling thread when it waits
-    /// for them: in that case, and in [`wait_for_merges`](crate::IndexWriter::wait_for_merges) and
+    /// of [`MergePolicy::segments_per_tier`]. With 0, merges run on the calling thread when it
+    /// waits for them: in that case, and in
+    /// [`wait_for_merges`](crate::IndexWriter::wait_for_merges) and
     /// [`merge_to`](crate::IndexWriter::merge_to). Merges that are running when the writer is
     /// dropped are cancelled, so a program that drops its writer after each commit should call
     /// `wait_for_merges` from time to time.

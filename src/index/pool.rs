@@ -1,10 +1,10 @@
 //! The writer's jobs, and the executor's threads that run them.
 //!
-//! With one thread, batches are inverted and segments written on the caller's, at once. With more,
-//! the executor of the index runs these jobs. Results carry a sequence number, and the writer takes
-//! them in that order, so that what is written does not depend on who finished first.
+//! With one thread, the calling thread inverts batches and writes segments immediately. With more,
+//! the executor of the index runs these jobs. Results carry a sequence number, and the writer
+//! consumes them in that order: the output does not depend on which thread finishes first.
 //!
-//! Merges have a [`Lane`] of their own, so that neither adding nor committing waits for them.
+//! Merges have a separate [`Lane`], so adding and committing do not wait for them.
 
 mod lane;
 mod parsed;
@@ -29,7 +29,7 @@ pub(super) enum BatchInput {
     Parse(Box<dyn FnOnce() -> ParsedBatch + Send>),
 }
 
-/// A batch that was inverted, and where its documents came from.
+/// An inverted batch, and where its documents came from.
 pub(super) struct ReadyBatch {
     pub batch: InvertedBatch,
     pub file: Arc<str>,
@@ -37,7 +37,7 @@ pub(super) struct ReadyBatch {
     pub errors: Vec<Error>,
 }
 
-/// A segment that was written and opened.
+/// A segment, written and opened.
 pub(super) struct ReadySegment {
     pub number: u64,
     pub written: WrittenSegment,
@@ -76,11 +76,11 @@ pub(super) struct Pool {
     done: Receiver<Done>,
 }
 
-/// What the threads remember words in; a job takes one and gives it back.
+/// Workers that are idle. A job takes one and returns it, so their term tables are reused.
 struct Workers {
     schema: Arc<Schema>,
     analyzers: Arc<WriterAnalyzers>,
-    /// Bytes that each may take.
+    /// Memory of each worker's term tables, in bytes.
     memory: usize,
     idle: Mutex<Vec<Worker>>,
 }
@@ -101,7 +101,7 @@ impl Workers {
 }
 
 impl Pool {
-    /// `memory` is what all threads together may take to remember words.
+    /// `memory` is the limit of all term tables together, in bytes.
     pub fn new(
         executor: &Arc<dyn Executor>,
         threads: usize,
@@ -126,7 +126,7 @@ impl Pool {
         }
     }
 
-    /// How many batches may wait or be worked on before the caller should take results.
+    /// Maximum number of unfinished batches before the caller should wait for results.
     pub fn batches_in_flight(&self) -> usize {
         match self.threads {
             1 => 1,
@@ -138,7 +138,7 @@ impl Pool {
         let (workers, results) = (self.workers.clone(), self.results.clone());
         let run = move || {
             let done = workers.with(|worker| worker.run(job));
-            // Nobody listens any more when the writer was dropped.
+            // The receiver is gone when the writer was dropped.
             let _ = results.send(done);
         };
         match self.threads {
@@ -147,7 +147,7 @@ impl Pool {
         }
     }
 
-    /// Submits a merge. If merges have no thread, it waits for [`Pool::run_merge`].
+    /// Submits a merge. Without merge threads it runs in [`Pool::run_merge`].
     pub fn submit_merge(&mut self, number: u64, task: Task) {
         let results = self.results.clone();
         self.merges.submit(Box::new(move || {
@@ -156,33 +156,33 @@ impl Pool {
         }));
     }
 
-    /// Runs a merge that did not begin on the calling thread, unless enough merges run; false when
-    /// there is none to be run.
+    /// Runs a waiting merge on the calling thread, unless the maximum number of merges is running.
+    /// Returns false when it ran none.
     pub fn run_merge(&mut self) -> bool {
         self.merges.run_one()
     }
 
-    /// Throws away the merges that did not begin.
+    /// Drops the merges that have not started.
     pub fn clear_merges(&mut self) {
         self.merges.clear();
     }
 
-    /// A result, if one is there.
+    /// A result, if one is available.
     pub fn try_next(&mut self) -> Option<Done> {
         self.done.try_recv().ok()
     }
 
-    /// The next result; there must be a job that was submitted and not answered, and that runs or
-    /// is a batch.
+    /// Waits for the next result. There must be an unfinished job, and it must be running or be a
+    /// batch: a merge that has not started would never answer.
     pub fn next(&mut self) -> Result<Done> {
         loop {
             if let Some(done) = self.try_next() {
                 return Ok(done);
             }
             if !self.batches.run_one() {
-                // This struct holds the other end too, so the channel is open.
+                // This struct holds a sender too, so the channel is open.
                 return self.done.recv().map_err(|_| Error::Poisoned {
-                    message: "the writer's jobs are gone".into(),
+                    message: "the channel of the writer's jobs is closed".into(),
                 });
             }
         }
@@ -190,7 +190,7 @@ impl Pool {
 }
 
 impl Drop for Pool {
-    /// Jobs that run go on without this: their results are thrown away.
+    /// Running jobs go on without the pool; their results are discarded.
     fn drop(&mut self) {
         self.batches.clear();
         self.merges.clear();
@@ -204,8 +204,8 @@ struct Worker {
 }
 
 impl Worker {
-    /// Runs a job. A panic, which a custom tokenizer may cause, becomes an error, so that the writer does
-    /// not wait for an answer that never comes.
+    /// Runs a job. A panic, which a custom tokenizer may cause, becomes an error: otherwise the
+    /// writer would wait forever for the result.
     fn run(&mut self, job: Job) -> Done {
         match job {
             Job::Invert { sequence, input } => Done::Inverted {

@@ -342,12 +342,12 @@ fn run(disk: &Disk, threads: usize) -> Outcome {
     }
 }
 
-/// Everything that the index in a folder holds, verified; `None` when the folder is no index.
+/// Everything that the index in a folder holds, verified; `None` when the folder is not an index.
 fn contents(directory: &Arc<dyn Directory>) -> Option<Contents> {
     let index = match Index::open_in(directory.clone(), IndexOptions::new()) {
         Ok(index) => index,
         Err(error) => {
-            assert!(error.to_string().contains("is no index"), "{error}");
+            assert!(error.to_string().contains("is not an index"), "{error}");
             return None;
         }
     };

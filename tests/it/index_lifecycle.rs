@@ -223,7 +223,7 @@ fn attached_segments_are_found_and_replace_older_documents() {
         ("4/1", "5/2")
     );
     let error = writer.attach(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("is no index"), "{error}");
+    assert!(error.contains("is not an index"), "{error}");
 }
 
 // Documents put in another order.
