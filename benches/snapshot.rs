@@ -24,10 +24,7 @@ fn main() -> Result<()> {
         .stored("source")
         .build()?;
     let index = Index::create(&path, schema)?;
-    let options = WriterOptions {
-        merge_policy: MergePolicy::never(),
-        ..WriterOptions::default()
-    };
+    let options = WriterOptions::new().merge_policy(MergePolicy::never());
     let mut writer = index.writer_with(options)?;
     for segment in 0..SEGMENTS {
         for number in 0..DOCUMENTS_PER_SEGMENT {

@@ -126,11 +126,7 @@ fn tiny(documents: u32) -> Result<()> {
         folder.path().join("index"),
         Schema::builder().text("text", Text::new()).build()?,
     )?;
-    let options = WriterOptions {
-        threads: 2,
-        memory: 64 << 20,
-        ..WriterOptions::default()
-    };
+    let options = WriterOptions::new().threads(2).memory(64 << 20);
     let mut writer = index.writer_with(options)?;
     let start = Instant::now();
     for id in 0..documents {
@@ -162,11 +158,9 @@ fn order(documents: u32) -> Result<()> {
         .stored("source")
         .build()?;
     let index = Index::create(folder.path().join("index"), schema)?;
-    let options = WriterOptions {
-        threads: 2,
-        merge_policy: MergePolicy::never(),
-        ..WriterOptions::default()
-    };
+    let options = WriterOptions::new()
+        .threads(2)
+        .merge_policy(MergePolicy::never());
     let mut writer = index.writer_with(options.clone())?;
     for id in 0..documents {
         let words = document(id, 4);
@@ -178,10 +172,7 @@ fn order(documents: u32) -> Result<()> {
     drop(writer);
     let mut times = [Duration::ZERO; 2];
     for (reorder_from, time) in [None, Some(1)].into_iter().zip(&mut times) {
-        let options = WriterOptions {
-            reorder_from,
-            ..options.clone()
-        };
+        let options = options.clone().reorder_from(reorder_from);
         let mut writer = index.writer_with(options)?;
         // One more document, so that there is something to merge.
         writer.add(document(documents + u32::from(reorder_from.is_some()), 4))?;

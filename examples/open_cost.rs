@@ -64,7 +64,7 @@ fn main() -> Result<()> {
 /// Documents of three words; the most common word is in every tenth.
 fn build(path: &Path, documents: usize) -> Result<()> {
     let index = Index::create(path, Schema::builder().text("text", Text::new()).build()?)?;
-    let mut writer = index.writer_with(WriterOptions::default())?;
+    let mut writer = index.writer_with(WriterOptions::new())?;
     for number in 0..documents {
         let text = format!("w{} x{} y{}", number % 10, number % 997, number % 100_003);
         writer.add(Document::new(format!("d{number}")).with_text("text", text))?;

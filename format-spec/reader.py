@@ -391,7 +391,7 @@ def read_segment(folder, record, schema):
     info.expect(length >= RECORD_BYTES, f"records of {length} bytes are shorter than {RECORD_BYTES}", 8)
     as_named = documents == record["documents"] <= MAX_SEGMENT_DOCUMENTS
     info.expect(as_named, f"found {documents} documents, the manifest says {record['documents']}", 0)
-    keys = "field kind terms postings total left_out rounded_up documents base has_parts codec".split()
+    keys = "field kind terms postings total skipped rounded_up documents base has_parts codec".split()
     by_number = {field["number"]: field for field in schema}
     for _ in range(count):
         at, record = info.at, info.part(length)
@@ -726,7 +726,7 @@ def read_dense_field(container, field, documents, rows):
     contents = {"vector_documents": list(listed), "vectors": found}
     if there[0]:
         contents["scale_bits"] = list(scales)
-    return contents, {"terms": dimensions, "postings": rows, "total": 0, "left_out": 0, "documents": rows}
+    return contents, {"terms": dimensions, "postings": rows, "total": 0, "skipped": 0, "documents": rows}
 
 def read_row(vectors, dimensions, of_row, name, letter, scale):
     """The numbers as they are kept: levels, or the bits of floating-point numbers."""

@@ -1,14 +1,14 @@
-//! Bytes that are shared without copying, and the files that they are read from.
+//! Zero-copy byte ranges, and the files that they are read from.
 //!
-//! [`FileHandle`] is the seam between the room that reads files (`store`) and the room that knows
-//! what the bytes mean (`format`): a file of known length, of which ranges can be read.
+//! [`FileHandle`] is the interface between `store`, which reads files, and `format`, which
+//! interprets the bytes: a file of known length with range reads.
 
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-/// A range of bytes in memory or of a mapped file; cloning and slicing it copy nothing.
+/// A range of bytes in memory or in a mapped file. Cloning and slicing do not copy the bytes.
 ///
 /// ```
 /// use esparsa::store::Bytes;
@@ -26,13 +26,13 @@ pub struct Bytes {
 }
 
 impl Bytes {
-    /// All bytes of `owner`, which must always give the same ones.
+    /// All bytes of `owner`, whose `as_ref` must always return the same bytes.
     pub fn from_owner(owner: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Self {
         let range = 0..(*owner).as_ref().len();
         Self { owner, range }
     }
 
-    /// A part of these bytes; `None` when it lies outside.
+    /// A subrange of these bytes; `None` when it is out of bounds.
     pub fn slice(&self, range: Range<usize>) -> Option<Self> {
         let (start, end) = self.place(&range)?;
         Some(Self {
@@ -41,14 +41,14 @@ impl Bytes {
         })
     }
 
-    /// A part of these bytes, borrowed; `None` when it lies outside.
+    /// A borrowed subrange of these bytes; `None` when it is out of bounds.
     #[inline]
     pub fn get(&self, range: Range<usize>) -> Option<&[u8]> {
         let (start, end) = self.place(&range)?;
         (*self.owner).as_ref().get(start..end)
     }
 
-    /// Where a range of these bytes is among the owner's.
+    /// The position of a subrange in the bytes of the owner.
     #[inline]
     fn place(&self, range: &Range<usize>) -> Option<(usize, usize)> {
         let fits = range.start <= range.end && range.end <= self.range.len();
@@ -83,20 +83,20 @@ pub trait FileHandle: Send + Sync {
     /// Length in bytes.
     fn len(&self) -> u64;
 
-    /// Whether the file has no bytes.
+    /// True if the file has no bytes.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The bytes of `range`, all of them.
+    /// Reads exactly the bytes of `range`.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when they cannot be read or lie outside the file.
+    /// [`Error::Io`] when they cannot be read or are out of bounds.
     fn read(&self, range: Range<u64>) -> Result<Bytes>;
 
-    /// The whole file, if its bytes can be had without reading them first, as those of a memory
-    /// map. A file that lacks this is read section by section, when a section is first used.
+    /// The whole file, if it is memory-mapped or in memory. Otherwise each section is read when it
+    /// is first used.
     fn mapped(&self) -> Option<Bytes> {
         None
     }
@@ -118,7 +118,7 @@ impl FileHandle for Bytes {
     }
 }
 
-/// A file in memory of which each reader gets copies, as from a distant store.
+/// A file in memory that returns copies, like a remote store.
 impl FileHandle for Vec<u8> {
     fn len(&self) -> u64 {
         Self::len(self) as u64
@@ -136,7 +136,7 @@ fn in_memory(range: &Range<u64>) -> Option<Range<usize>> {
 }
 
 fn outside(range: &Range<u64>, length: usize) -> Error {
-    let message = format!("expected the bytes {range:?} of a file of {length} bytes");
+    let message = format!("expected bytes {range:?}, found a file of {length} bytes");
     let error = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, message);
     Error::io("memory", "read", error)
 }
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_inside_are_read_and_others_refused() {
+    fn ranges_in_bounds_are_read_and_others_refused() {
         let content: Vec<u8> = (0..10).collect();
         let shared = Bytes::from(content.clone());
         let handles: [&dyn FileHandle; 2] = [&content, &shared];

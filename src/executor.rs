@@ -1,13 +1,11 @@
-//! Where work runs: an [`Executor`] that an application may supply, and [`CancelToken`], by which
-//! work is stopped that nobody wants any more.
+//! Threads: an [`Executor`] that an application may supply, and [`CancelToken`] to stop work.
 //!
-//! The library never keeps threads of its own. What can run in parallel (the parts of a search, the
-//! batches of a writer) and what can run in the background (merges) goes to the executor of the
-//! index: [`Threads`] unless [`IndexOptions::executor`](crate::IndexOptions::executor) names
-//! another.
+//! The library owns no thread pool. Parallel work (parts of a search, batches of a writer) and
+//! background work (merges) goes to the executor of the index: [`Threads`], unless
+//! [`IndexOptions::executor`](crate::IndexOptions::executor) sets another.
 //!
 //! Invariant: correctness never depends on the executor. Results are the same with any number of
-//! threads, and nobody waits for a job that the executor has not begun: the waiting thread runs it
+//! threads, and no thread waits for a job that the executor has not started: it runs the job
 //! itself.
 
 use std::fmt::Debug;
@@ -21,8 +19,8 @@ use crate::error::{Error, Result};
 /// Work that runs in the background.
 pub type Job = Box<dyn FnOnce() + Send>;
 
-/// Runs tasks on threads. An application implements it to have the library work on the threads
-/// that it has already, such as those of a rayon pool or of an asynchronous runtime.
+/// Runs tasks on threads. An application implements it to run the library on its own threads, such
+/// as a rayon pool or the blocking threads of an asynchronous runtime.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -59,23 +57,23 @@ pub type Job = Box<dyn FnOnce() + Send>;
 /// # Ok::<(), esparsa::Error>(())
 /// ```
 pub trait Executor: Send + Sync + Debug {
-    /// How many tasks can run at the same time, the calling thread's included; at least 1. A hint
-    /// for how many tasks to make of some work.
+    /// Number of tasks that can run at the same time, including one on the calling thread; at least
+    /// 1. A hint for the number of tasks to split work into.
     fn threads(&self) -> usize;
 
     /// Calls `task` once with each number below `count` and returns when all calls have returned.
-    /// The calls may run in parallel and in any order. A panic of a task goes on in the caller.
+    /// The calls may run in parallel and in any order. A panic of a task propagates to the caller.
     ///
-    /// Callers make about as many tasks as they want threads; tasks take pieces of the work from a
-    /// shared counter, so that it does not matter if some of them begin late.
+    /// Callers create about as many tasks as they want threads. The tasks take work items from a
+    /// shared counter, so a task that starts late does not delay the others.
     fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync));
 
-    /// Runs `job` in the background, at some time. It may run at once, on the calling thread, or
-    /// never: nobody waits for a job that was not begun. Jobs do not panic.
+    /// Runs `job` in the background. It may run at any time, at once on the calling thread, or
+    /// never: nothing waits for a job that has not started. Jobs do not panic.
     fn spawn(&self, job: Job);
 }
 
-/// The default: starts threads when there is something to run, and ends them afterwards.
+/// The default executor: starts threads for each call and ends them afterwards.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -91,7 +89,7 @@ pub trait Executor: Send + Sync + Debug {
 pub struct Threads;
 
 impl Threads {
-    /// Reports as many threads as the machine has cores for this process.
+    /// One thread per core that is available to this process.
     pub fn new() -> Self {
         Self
     }
@@ -105,7 +103,7 @@ impl Executor for Threads {
         *CORES.get_or_init(|| available_parallelism().map_or(1, |cores| cores.get()))
     }
 
-    /// Starts a thread for each task but the first, which runs on the caller's.
+    /// Starts a thread for each task but the first, which runs on the calling thread.
     fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
         scope(|scope| {
             let start = |number| {
@@ -114,7 +112,7 @@ impl Executor for Threads {
                     .ok()
             };
             let started: Vec<_> = (1..count).map_while(start).collect();
-            // The system may refuse to start more threads: those tasks run here.
+            // If the system refuses to start more threads, the remaining tasks run here.
             let here = (0..count.min(1)).chain(started.len() + 1..count);
             here.for_each(task);
             for thread in started {
@@ -128,12 +126,12 @@ impl Executor for Threads {
     /// Starts a thread for the job. If the system refuses, the job is dropped.
     fn spawn(&self, job: Job) {
         let thread = Builder::new().name("esparsa-background".into());
-        // Nobody waits for a job that was not begun, so dropping it is allowed.
+        // Nothing waits for a job that has not started, so dropping it is allowed.
         let _ = thread.spawn(job);
     }
 }
 
-/// Runs everything at once on the calling thread, background jobs too.
+/// Runs everything immediately on the calling thread, background jobs included.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Inline;
 
@@ -151,18 +149,18 @@ impl Executor for Inline {
     }
 }
 
-/// Stops work that nobody wants any more; clones share it. The work looks at the token now and then
-/// and gives up with [`Error::Cancelled`].
+/// Cancels work. Clones share the state. The work checks the token regularly and returns
+/// [`Error::Cancelled`].
 ///
 /// ```
 /// use esparsa::Error;
 /// use esparsa::executor::CancelToken;
 ///
 /// let token = CancelToken::new();
-/// let seen_by_the_work = token.clone();
-/// assert!(seen_by_the_work.check("searching").is_ok());
+/// let token_of_the_work = token.clone();
+/// assert!(token_of_the_work.check("searching").is_ok());
 /// token.cancel();
-/// let stopped = seen_by_the_work.check("searching").unwrap_err();
+/// let stopped = token_of_the_work.check("searching").unwrap_err();
 /// assert!(matches!(stopped, Error::Cancelled { work: "searching", .. }));
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -176,18 +174,18 @@ impl CancelToken {
         Self::default()
     }
 
-    /// Asks the work to stop. It cannot be taken back.
+    /// Requests the work to stop. This cannot be undone.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
     }
 
-    /// Whether the work was asked to stop.
+    /// True if the work was cancelled.
     #[inline]
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Acquire)
     }
 
-    /// Fails when the work was asked to stop; `work` says what it is, such as `merging`.
+    /// Returns an error if the work was cancelled; `work` names it, such as `merging`.
     ///
     /// # Errors
     ///
@@ -225,7 +223,7 @@ mod tests {
 
     #[test]
     fn tasks_run_at_the_same_time() {
-        // Each task waits for the other: one thread alone would never end.
+        // Each task waits for the other: a single thread would never end.
         let barrier = std::sync::Barrier::new(2);
         Threads::new().run(2, &|_| {
             barrier.wait();

@@ -59,12 +59,10 @@ impl Calibrate {
         let index = Index::open(&self.index)?;
         // The lock is held while measuring, so that the commit changes nothing but what was
         // measured.
+        let options = WriterOptions::new().merge_policy(MergePolicy::never());
         let writer = match self.dry_run {
             true => None,
-            false => Some(index.writer_with(WriterOptions {
-                merge_policy: MergePolicy::never(),
-                ..WriterOptions::default()
-            })?),
+            false => Some(index.writer_with(options)?),
         };
         let snapshot = index.snapshot()?;
         let part = TopicPart::default();

@@ -259,19 +259,17 @@ impl Index {
 
     fn writer_options(&self) -> WriterOptions {
         let threads = thread_count(self.threads);
-        WriterOptions {
-            threads,
+        WriterOptions::new()
+            .threads(threads)
             // Two merges at a time keep up with any number of threads; each has half of the memory.
-            merge_threads: if threads < 4 { 1 } else { 2 },
-            memory: usize::try_from(self.memory.0).unwrap_or(usize::MAX),
+            .merge_threads(if threads < 4 { 1 } else { 2 })
+            .memory(usize::try_from(self.memory.0).unwrap_or(usize::MAX))
             // Segments that are merged at the end anyway need not be merged before.
-            merge_policy: match (self.segments, self.commit_every) {
+            .merge_policy(match (self.segments, self.commit_every) {
                 (Some(_), None) => MergePolicy::never(),
-                _ => MergePolicy::default(),
-            },
-            reorder_from: self.reorder.then_some(REORDER_FROM),
-            ..WriterOptions::default()
-        }
+                _ => MergePolicy::new(),
+            })
+            .reorder_from(self.reorder.then_some(REORDER_FROM))
     }
 }
 

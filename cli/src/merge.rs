@@ -54,13 +54,11 @@ impl Merge {
     /// What writing the index gives; it is as before then.
     pub fn run(self) -> Result<()> {
         let index = Index::open(&self.index)?;
-        let options = WriterOptions {
-            merge_policy: MergePolicy::never(),
-            threads: thread_count(self.threads),
-            memory: usize::try_from(self.memory.0).unwrap_or(usize::MAX),
-            reorder_from: self.reorder.then_some(REORDER_FROM),
-            ..WriterOptions::default()
-        };
+        let options = WriterOptions::new()
+            .merge_policy(MergePolicy::never())
+            .threads(thread_count(self.threads))
+            .memory(usize::try_from(self.memory.0).unwrap_or(usize::MAX))
+            .reorder_from(self.reorder.then_some(REORDER_FROM));
         let mut writer = index.writer_with(options)?;
         let before = index.snapshot()?;
         writer.merge_to(self.segments as usize)?;

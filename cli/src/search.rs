@@ -103,7 +103,7 @@ pub struct Search {
     algorithm: Option<Algorithm>,
     /// Recall to aim at, the share of the exact results that is found: below 1, searches of a
     /// sparse field are approximate and faster. `esparsa calibrate` measures how much; scores lack
-    /// the terms that are left out.
+    /// the terms that are skipped.
     #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = recall_parser)]
     recall: f32,
     /// Explain the score of this document, instead of showing results.
@@ -191,7 +191,7 @@ impl Search {
             return report::print_line(&report);
         }
         print_hits(snapshot, &query, &result, took_ms, field.unit())?;
-        if let Some(note) = batch::terms_left_out(&result) {
+        if let Some(note) = batch::terms_skipped(&result) {
             output::message(&note);
         }
         if result.hits.is_empty() {

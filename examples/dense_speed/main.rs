@@ -56,10 +56,7 @@ fn build(folder: &std::path::Path, vectors: &[Vec<f32>]) -> Result<Snapshot> {
         schema = schema.dense(name, Dense::new(DIMENSIONS).element(element));
     }
     let index = Index::create(folder, schema.build()?)?;
-    let mut writer = index.writer_with(WriterOptions {
-        merge_policy: MergePolicy::never(),
-        ..WriterOptions::default()
-    })?;
+    let mut writer = index.writer_with(WriterOptions::new().merge_policy(MergePolicy::never()))?;
     for (number, vector) in vectors.iter().enumerate() {
         let document = Document::new(format!("document-{number:06}"));
         let document = FIELDS.into_iter().fold(document, |document, (name, _)| {

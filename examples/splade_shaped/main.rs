@@ -90,10 +90,7 @@ fn build(arguments: &Arguments, generator: &Generator, folder: &Path) -> Result<
         .sparse(FIELD, Sparse::new().expected_max(MAX_WEIGHT).numbered())
         .build()?;
     let index = Index::create(folder, schema)?;
-    let mut writer = index.writer_with(WriterOptions {
-        threads: arguments.threads,
-        ..WriterOptions::default()
-    })?;
+    let mut writer = index.writer_with(WriterOptions::new().threads(arguments.threads))?;
     let (mut draft, mut shape) = (Draft::new(), shape::Shape::new(50));
     let (start, mut generating) = (Instant::now(), 0.0);
     for number in 0..arguments.documents {

@@ -12,7 +12,7 @@ pub const MAX_FIELDS: usize = 1_024;
 pub const MAX_FIELD_NAME_BYTES: usize = 255;
 /// Bytes of an external id.
 pub const MAX_ID_BYTES: usize = 512;
-/// Bytes of a term of a text field; longer terms are left out and counted.
+/// Bytes of a term of a text field; longer terms are skipped and counted.
 pub const MAX_TEXT_TERM_BYTES: usize = 255;
 /// Bytes of a string term of a sparse field; longer terms are refused.
 pub const MAX_SPARSE_TERM_BYTES: usize = 1_024;

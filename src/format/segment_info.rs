@@ -20,7 +20,7 @@ struct FieldRecord {
     terms: U64,
     postings: U64,
     total: U64,
-    left_out: U64,
+    skipped: U64,
     rounded_up: U64,
     documents: U32,
     base: I16,
@@ -43,7 +43,7 @@ pub struct FieldStatistics {
     /// Text: sum of all exact lengths. Sparse: sum of the steps of all impacts. Others: 0.
     pub total: u64,
     /// Text: terms skipped because they are too long. Sparse: weights clamped. Others: 0.
-    pub left_out: u64,
+    pub skipped: u64,
     /// Sparse: weights below half of the smallest step, which were rounded up to it. Others: 0.
     pub rounded_up: u64,
     /// Number of documents that have the field.
@@ -65,7 +65,7 @@ impl FieldStatistics {
             terms: 0,
             postings: 0,
             total: 0,
-            left_out: 0,
+            skipped: 0,
             rounded_up: 0,
             documents: 0,
             base: 0,
@@ -110,7 +110,7 @@ impl SegmentInfo {
                 terms: U64::new(field.terms),
                 postings: U64::new(field.postings),
                 total: U64::new(field.total),
-                left_out: U64::new(field.left_out),
+                skipped: U64::new(field.skipped),
                 rounded_up: U64::new(field.rounded_up),
                 documents: U32::new(field.documents),
                 base: I16::new(field.base),
@@ -171,7 +171,7 @@ impl SegmentInfo {
             terms: record.terms.get(),
             postings: record.postings.get(),
             total: record.total.get(),
-            left_out: record.left_out.get(),
+            skipped: record.skipped.get(),
             rounded_up: record.rounded_up.get(),
             documents: record.documents.get(),
             base: record.base.get(),

@@ -1,8 +1,8 @@
 //! Which documents of a segment were added since the last commit.
 //!
-//! An id that such a document has is a duplicate within the load; an id of an earlier commit is
-//! replaced. A merge may mix both kinds of document, so this is known for each document, not for
-//! each segment.
+//! A second document with the id of such a document is a duplicate within the load; a document of
+//! an earlier commit is simply replaced. A merge may mix both, so this is tracked per document, not
+//! per segment.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::segment::DocumentMap;
 pub(super) enum Added {
     Nothing,
     Everything,
-    /// One bit a document.
+    /// A bitmap with one bit per document.
     Some(Arc<[u64]>),
 }
 
@@ -30,13 +30,13 @@ impl Added {
         }
     }
 
-    /// What is added of a merged segment of `documents` documents. `sources` has for each source
-    /// what was added of it, its number of documents, and where they went.
+    /// The added documents of a merged segment of `documents` documents. `sources` has, for each
+    /// source, its added documents, its number of documents, and their new numbers.
     pub fn merged<'a>(
         documents: u32,
         sources: impl Iterator<Item = (&'a Self, u32, &'a DocumentMap)> + Clone,
     ) -> Self {
-        let all = |is_it: fn(&Self) -> bool| sources.clone().all(|(added, _, _)| is_it(added));
+        let all = |matches: fn(&Self) -> bool| sources.clone().all(|(added, _, _)| matches(added));
         if all(|added| matches!(added, Self::Nothing)) {
             return Self::Nothing;
         }

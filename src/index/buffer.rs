@@ -12,17 +12,17 @@ use crate::error::Error;
 use crate::format::DocId;
 use crate::segment::{InvertedBatch, Source};
 
-/// Where a document of the buffer is: batch and document of it.
+/// Where a document of the buffer is: the batch, and the document in the batch.
 pub(super) type Place = (u32, DocId);
 
-/// An id of the buffer: of a document, or one to be deleted from older segments.
+/// An id of the buffer: that of a document, or one to delete from older segments.
 #[derive(Clone, Copy)]
 pub(super) enum BufferedId {
     Document(Place),
     Deleted(usize),
 }
 
-/// A batch, with the documents of it that are gone already.
+/// A batch, with the documents that were replaced or deleted since it was added.
 pub(super) struct BufferedBatch {
     batch: InvertedBatch,
     dropped: DocSet,
@@ -35,14 +35,18 @@ impl BufferedBatch {
         duplicate_error(
             &String::from_utf8_lossy(self.batch.id(document)),
             &self.file,
-            self.lines.get(document as usize).copied(),
+            // Line 0 means that the line is not known.
+            self.lines
+                .get(document as usize)
+                .copied()
+                .filter(|line| *line > 0),
         )
     }
 }
 
 fn duplicate_error(id: &str, file: &str, line: Option<u64>) -> Error {
     let error = Error::invalid(format!(
-        "duplicate id `{id}`: this load has a document of this id already"
+        "duplicate id `{id}`: an earlier document of this load has the same id"
     ));
     match line {
         Some(line) => error.at_line(file, line),
@@ -54,10 +58,11 @@ fn duplicate_error(id: &str, file: &str, line: Option<u64>) -> Error {
 #[derive(Default)]
 pub(super) struct Buffer {
     batches: Vec<BufferedBatch>,
-    /// Where the live document of each id is: batch and document.
+    /// Where the live document of each id is. The table stores places only: the ids themselves are
+    /// in the batches.
     ids: HashTable<Place>,
     hasher: DefaultHashBuilder,
-    /// Ids to be deleted from older segments.
+    /// Ids to delete from older segments.
     deleted_ids: Vec<String>,
     memory: usize,
 }
@@ -67,18 +72,19 @@ impl Buffer {
         self.batches.is_empty() && self.deleted_ids.is_empty()
     }
 
-    /// Whether there is a document to be written.
+    /// Whether there is a document to write.
     pub fn has_documents(&self) -> bool {
         !self.ids.is_empty()
     }
 
-    /// About how many bytes the buffer takes; depends on the documents alone.
+    /// Approximate memory of the buffer in bytes. It depends on the documents alone: when a segment
+    /// is full must not depend on the number of threads.
     pub fn memory(&self) -> usize {
         self.memory
     }
 
-    /// Adds a batch. A document whose id is in the buffer replaces the older one, or is dropped and
-    /// reported, as the policy says.
+    /// Adds a batch. A document whose id is already in the buffer replaces the older one or is
+    /// dropped with an error, as `on_duplicate` says. Returns the errors of the batch.
     pub fn add(&mut self, ready: ReadyBatch, on_duplicate: OnDuplicate) -> Vec<Error> {
         let mut errors = ready.errors;
         let documents = ready.batch.documents;
@@ -94,18 +100,18 @@ impl Buffer {
             let Some(older) = self.insert(number, document) else {
                 continue;
             };
-            let (batch, gone) = match on_duplicate {
+            let (batch, loser) = match on_duplicate {
                 OnDuplicate::Replace => older,
                 OnDuplicate::Reject => (number, document),
             };
             if let Some(batch) = self.batches.get_mut(batch as usize) {
-                batch.dropped.insert(gone);
+                batch.dropped.insert(loser);
                 if on_duplicate == OnDuplicate::Reject {
-                    errors.push(batch.duplicate(gone));
+                    errors.push(batch.duplicate(loser));
                 }
             }
             if on_duplicate == OnDuplicate::Replace {
-                self.point(older, (number, document));
+                self.replace(older, (number, document));
             }
         }
         errors
@@ -116,7 +122,7 @@ impl Buffer {
         batch.map_or(&[], |b| b.batch.id(document))
     }
 
-    /// Notes where an id is; if it is there already, changes nothing and returns the place.
+    /// Inserts the place of an id. If the id is present, changes nothing and returns its place.
     fn insert(&mut self, batch: u32, document: DocId) -> Option<Place> {
         let id = self.id((batch, document));
         let hash = self.hasher.hash_one(id);
@@ -131,14 +137,15 @@ impl Buffer {
         None
     }
 
-    fn point(&mut self, from: Place, to: Place) {
+    fn replace(&mut self, from: Place, to: Place) {
         let hash = self.hasher.hash_one(self.id(to));
         if let Some(place) = self.ids.find_mut(hash, |place| *place == from) {
             *place = to;
         }
     }
 
-    /// Deletes the document of this id, here and, later, in older segments.
+    /// Deletes the document with this id from the buffer, and from older segments when the buffer
+    /// is flushed.
     pub fn delete(&mut self, id: &str) {
         let hash = self.hasher.hash_one(id.as_bytes());
         let batches = &self.batches;
@@ -156,12 +163,12 @@ impl Buffer {
         self.deleted_ids.push(id.to_owned());
     }
 
-    /// The live ids of the buffer and the ids to be deleted, sorted, and what each of them is.
+    /// The live ids of the buffer and the ids to delete, sorted, and what each of them is.
     pub fn sorted_ids(&self) -> (Vec<&[u8]>, Vec<BufferedId>) {
         let live = self.ids.iter().copied().map(BufferedId::Document);
         let deleted = (0..self.deleted_ids.len()).map(BufferedId::Deleted);
         let mut sorted: Vec<BufferedId> = live.chain(deleted).collect();
-        // A live document was added after any delete of its id, so the delete comes first.
+        // A live document was added after any delete of its id, so the delete sorts first.
         let is_document = |id: &BufferedId| matches!(id, BufferedId::Document(_));
         sorted.sort_unstable_by(|a, b| {
             let by_bytes = self.bytes_of(*a).cmp(self.bytes_of(*b));
@@ -181,7 +188,7 @@ impl Buffer {
         }
     }
 
-    /// Drops a document that an older segment of the same load has, and says so.
+    /// Drops a document whose id an older segment of the same load has, and returns the error.
     pub fn reject(&mut self, (batch, document): Place) -> Option<Error> {
         let id = self.id((batch, document)).to_vec();
         let hash = self.hasher.hash_one(&id[..]);
@@ -196,7 +203,7 @@ impl Buffer {
         Some(batch.duplicate(document))
     }
 
-    /// What is to be written.
+    /// The batches to write as a segment.
     pub fn sources(&self) -> Vec<Source<'_>> {
         let batches = self.batches.iter();
         batches

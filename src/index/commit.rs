@@ -1,6 +1,6 @@
-//! The newest manifest of a folder, and the writing of the next.
+//! Reads the newest manifest of a directory and writes the next one.
 //!
-//! `format-spec/manifest.md` says why the order of steps is right.
+//! `format-spec/manifest.md` argues why this order of steps is crash-safe.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -13,24 +13,25 @@ use crate::store::{Directory, FileVersion, is_missing};
 /// What to do when the newest manifest is damaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum DamagedCommit {
-    /// Report it.
+    /// Return an error.
     #[default]
     Refuse,
-    /// Go back to the newest commit that is whole.
-    PassOver,
+    /// Fall back to the newest intact commit.
+    FallBack,
 }
 
-/// The newest manifest, if the folder holds an index.
+/// The newest manifest, if the directory holds an index.
 ///
 /// # Errors
 ///
-/// [`Error::Corrupt`] when it is damaged, unless an older one may take its place and is there.
+/// [`Error::Corrupt`] when it is damaged, unless `damaged` allows an older one and there is one.
 pub(super) fn newest(
     directory: &dyn Directory,
     damaged: DamagedCommit,
 ) -> Result<Option<(Manifest, FileVersion)>> {
-    // A writer may remove the manifest between the listing and the opening; then there is a newer one. A
-    // listing made during a commit may even show neither, so a folder with other files is listed again.
+    // A writer may remove the manifest after it was listed and before it is opened; then there is a
+    // newer one. A listing made during a commit may even show neither, so a directory with other
+    // files is listed again.
     const TRIES: usize = 20;
     let mut missing = None;
     for _ in 0..TRIES {
@@ -53,8 +54,9 @@ fn newest_once(
     let mut newest_first = commits.iter().rev().peekable();
     while let Some(commit) = newest_first.next() {
         match read(directory, *commit) {
-            Ok(read) if damaged == DamagedCommit::PassOver => {
-                // Its files may be gone when it was to be removed and the removal was lost.
+            Ok(read) if damaged == DamagedCommit::FallBack => {
+                // The files of an older commit may be gone: a writer removes the manifest first,
+                // and a crash may undo that removal but not those of the files.
                 match missing_file(&read.0, &names) {
                     None => return Ok(Some(read)),
                     Some(name) => {
@@ -65,7 +67,7 @@ fn newest_once(
                 }
             }
             Ok(read) => return Ok(Some(read)),
-            // A damaged manifest may be passed over; one of a newer version may not.
+            // Only a damaged manifest may be skipped, not one in a newer format version.
             Err(error @ Error::Corrupt { .. }) => {
                 if damaged == DamagedCommit::Refuse {
                     return Err(match newest_first.peek() {
@@ -81,23 +83,23 @@ fn newest_once(
     first_error.map_or(Ok(None), Err)
 }
 
-/// The number of the newest commit in a folder, whole or damaged.
+/// The number of the newest commit in a directory, intact or damaged.
 pub(super) fn last_commit(directory: &dyn Directory, manifest: &Manifest) -> Result<u64> {
     let last = commits_in(&directory.list()?).last().copied();
     Ok(last.unwrap_or(0).max(manifest.commit))
 }
 
-/// A file that a manifest names and the folder lacks.
+/// A file that a manifest names and the directory lacks.
 fn missing_file(manifest: &Manifest, names: &[String]) -> Option<String> {
     let deletes = manifest.segments.iter().flat_map(|s| &s.deletes);
     let deletes = deletes.map(|deletes| deletes_file(deletes.number));
     let segments = manifest.segments.iter().map(|s| segment_file(s.number));
-    // The names are sorted.
+    // `Directory::list` returns the names sorted.
     let mut files = segments.chain(deletes);
     files.find(|file| names.binary_search(file).is_err())
 }
 
-/// Numbers of the manifests among the names of a folder, rising.
+/// Numbers of the manifests among the names, ascending.
 fn commits_in(names: &[String]) -> Vec<u64> {
     let numbers = names
         .iter()
@@ -110,8 +112,8 @@ fn commits_in(names: &[String]) -> Vec<u64> {
 /// A manifest and the version of its file.
 fn read(directory: &dyn Directory, commit: u64) -> Result<(Manifest, FileVersion)> {
     let name = manifest_file(commit);
-    // Looked up before it is read: should another file take the name in between, the version
-    // belongs to the older one, and the manifest is read again the next time.
+    // The version is taken before the content: if the file is replaced in between, the version is
+    // that of the older file, so the manifest is read again next time.
     let version = directory.version(&name)?;
     let file = directory.open(&name)?;
     let container = Container::open(file, &name, FileKind::Manifest, Verify::default())?;
@@ -126,21 +128,21 @@ fn read(directory: &dyn Directory, commit: u64) -> Result<(Manifest, FileVersion
     Ok((manifest, version.ok_or_else(missing)?))
 }
 
-/// The newest manifest of a folder that must hold an index.
+/// The newest manifest of a directory that must hold an index.
 pub(super) fn expect_newest(
     directory: &dyn Directory,
     damaged: DamagedCommit,
 ) -> Result<(Manifest, FileVersion)> {
     newest(directory, damaged)?.ok_or_else(|| {
         let message = format!(
-            "{} is no index: expected a file `manifest-…` in it; create an index first",
+            "{} is not an index: expected a file `manifest-…`, found none; create an index first",
             directory.path().display()
         );
         Error::invalid(message)
     })
 }
 
-/// Makes a manifest the newest, durably. Every file that it names must be durable already.
+/// Publishes a manifest durably as the newest. Every file that it names must be durable already.
 pub(super) fn write_manifest(directory: &dyn Directory, manifest: &Manifest) -> Result<()> {
     let name = manifest_file(manifest.commit);
     let path = || directory.path().join(&name);
@@ -151,15 +153,16 @@ pub(super) fn write_manifest(directory: &dyn Directory, manifest: &Manifest) -> 
     if directory.publish(&name, &bytes)? {
         return Ok(());
     }
-    // The lock keeps other writers out, unless the directory's lock does not work.
-    let message = "another writer has committed under this number";
+    // The lock excludes other writers, so this happens only where locks do not work, as on some
+    // network file systems.
+    let message = "another writer has published this commit number";
     let taken = std::io::Error::new(ErrorKind::AlreadyExists, message);
     Err(Error::io(path(), "publish", taken))
 }
 
-/// Removes what `manifest`, which is in force, does not name; `keep` are numbers of files that are
-/// being written. What cannot be removed, because it is gone already or because the system refuses,
-/// waits for the next time: the commit is durable, and a file too many harms nobody.
+/// Removes the files that `manifest`, the current one, does not name; `keep` are numbers of files
+/// that are being written. Files that cannot be removed are left for the next call: the commit is
+/// durable, and an unused file does no harm.
 pub(super) fn remove_unused(directory: &dyn Directory, manifest: &Manifest, keep: &BTreeSet<u64>) {
     let mut used: BTreeSet<String> = BTreeSet::from([manifest_file(manifest.commit)]);
     for segment in &manifest.segments {
@@ -168,8 +171,8 @@ pub(super) fn remove_unused(directory: &dyn Directory, manifest: &Manifest, keep
     }
     let names = directory.list().unwrap_or_default();
     let of = |name: &str, prefix| file_number(name.strip_suffix(".tmp").unwrap_or(name), prefix);
-    // Manifests first and in their order, up to the first that stays: no manifest is left whose
-    // files are gone, and none whose successors are gone (`segment_cache` depends on it).
+    // Manifests are removed first, oldest first, and a failure stops the removal. So no manifest
+    // remains whose files or whose successors are gone (`segment_cache` depends on it).
     let mut manifests: Vec<(u64, &String)> = names
         .iter()
         .filter(|name| !used.contains(*name))
@@ -183,7 +186,7 @@ pub(super) fn remove_unused(directory: &dyn Directory, manifest: &Manifest, keep
         }
     }
     for name in &names {
-        // Files with other names are not ours.
+        // Files with other names do not belong to the index.
         let number = ["segment", "deletes"]
             .iter()
             .find_map(|prefix| of(name, prefix));
@@ -193,7 +196,7 @@ pub(super) fn remove_unused(directory: &dyn Directory, manifest: &Manifest, keep
     }
 }
 
-/// A number greater than that of every segment and deletes file in the folder.
+/// A number greater than that of every segment and deletes file in the directory.
 pub(super) fn free_number(directory: &dyn Directory, manifest: &Manifest) -> Result<u64> {
     let names = directory.list()?;
     let used = names

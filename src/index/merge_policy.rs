@@ -1,33 +1,30 @@
 //! Which segments to merge.
 //!
-//! Segments are sorted into tiers by size, each `segments_per_tier` times as large as the one
-//! before, and only segments of one tier are merged: a large segment is never rewritten for the
-//! sake of tiny ones. The policy also knows what a merge may not exceed ([`MergeLimits`]), so that
-//! no merge is begun that must fail.
+//! Segments are grouped into tiers by size, each tier `segments_per_tier` times as large as the one
+//! below, and only segments of the same tier are merged: a large segment is never rewritten to
+//! absorb tiny ones. The policy also respects hard limits ([`MergeLimits`]), so it never starts a
+//! merge that must fail.
 
-/// Tiered merging: segments of about the same size are merged when there are enough of them, so that
-/// every document is rewritten a logarithmic number of times.
+/// Tiered merging: segments of similar size are merged when there are enough of them, so every
+/// document is rewritten a logarithmic number of times.
 ///
 /// ```
 /// use esparsa::MergePolicy;
 ///
-/// let policy = MergePolicy { segments_per_tier: 8, ..MergePolicy::default() };
+/// let policy = MergePolicy::new().segments_per_tier(4).max_segment_bytes(1 << 30);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MergePolicy {
-    /// Number of segments of one tier that are merged into one of the next; 0 never merges.
-    pub segments_per_tier: usize,
-    /// Size in bytes of the segments of the lowest tier, in units of which tiers are counted:
-    /// smaller segments are treated as having this size.
-    pub min_segment_bytes: u64,
-    /// A merge that would make a larger segment than this is not begun.
-    pub max_segment_bytes: u64,
-    /// A segment is rewritten when at least this share of its documents is deleted.
-    pub deleted_share: f64,
+    pub(super) segments_per_tier: usize,
+    min_segment_bytes: u64,
+    max_segment_bytes: u64,
+    deleted_share: f64,
 }
 
-impl Default for MergePolicy {
-    fn default() -> Self {
+impl MergePolicy {
+    /// 8 segments per tier, segments of 4 KiB to 5 GiB, rewritten when a third of their documents
+    /// is deleted.
+    pub fn new() -> Self {
         Self {
             segments_per_tier: 8,
             min_segment_bytes: 4 << 10,
@@ -35,19 +32,62 @@ impl Default for MergePolicy {
             deleted_share: 0.33,
         }
     }
+
+    /// Never merges.
+    pub fn never() -> Self {
+        Self {
+            segments_per_tier: 0,
+            deleted_share: f64::INFINITY,
+            ..Self::new()
+        }
+    }
+
+    /// Number of segments of one tier that are merged into one segment of the next; with 0 or 1
+    /// tiers are never merged.
+    #[must_use]
+    pub fn segments_per_tier(mut self, segments: usize) -> Self {
+        self.segments_per_tier = segments;
+        self
+    }
+
+    /// Size in bytes of the segments of the lowest tier: smaller segments count as this large.
+    #[must_use]
+    pub fn min_segment_bytes(mut self, bytes: u64) -> Self {
+        self.min_segment_bytes = bytes;
+        self
+    }
+
+    /// Maximum size in bytes of a merged segment: no merge is started that would exceed it.
+    #[must_use]
+    pub fn max_segment_bytes(mut self, bytes: u64) -> Self {
+        self.max_segment_bytes = bytes;
+        self
+    }
+
+    /// A segment is rewritten when at least this share of its documents, 0 to 1, is deleted.
+    #[must_use]
+    pub fn deleted_share(mut self, share: f64) -> Self {
+        self.deleted_share = share;
+        self
+    }
 }
 
-/// What the policy looks at.
+impl Default for MergePolicy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A segment as the policy sees it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
-    /// Bytes of the segment or, while it is being merged, of its sources, without the share of
-    /// deleted documents.
+    /// Bytes of the segment (during a merge, of its sources), less the share of deleted documents.
     pub bytes: u64,
     pub documents: u32,
     pub deleted: u32,
     /// Bytes of its largest dictionary.
     pub key_bytes: u64,
-    /// False after a merge of this segment met a limit that the policy had not foreseen.
+    /// False after a merge of this segment failed.
     pub can_merge: bool,
 }
 
@@ -57,16 +97,16 @@ impl Candidate {
     }
 }
 
-/// What a merged segment may not exceed, whatever the policy.
+/// Hard limits of a merged segment, independent of the policy.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MergeLimits {
-    /// Documents: by the format, and by the memory that a merge takes for each document.
+    /// Documents: the smaller of the limits of the format and of memory.
     pub max_documents: u64,
     /// Bytes of the largest dictionary.
     pub max_key_bytes: u64,
 }
 
-/// What a merge would make of some segments.
+/// Size of the segment that a merge would write.
 #[derive(Clone, Copy, Default)]
 struct MergedSize {
     bytes: u64,
@@ -85,16 +125,7 @@ impl MergedSize {
 }
 
 impl MergePolicy {
-    /// Never merges.
-    pub fn never() -> Self {
-        Self {
-            segments_per_tier: 0,
-            deleted_share: f64::INFINITY,
-            ..Self::default()
-        }
-    }
-
-    /// The places of the segments to merge into one, rising; empty when nothing is to be done.
+    /// The indexes of the segments to merge into one, ascending; empty when there is nothing to do.
     pub(super) fn choose(&self, segments: &[Candidate], limits: &MergeLimits) -> Vec<usize> {
         self.full_tier(segments, limits)
             .or_else(|| self.mostly_deleted(segments, limits))
@@ -117,7 +148,8 @@ impl MergePolicy {
     }
 
     /// The oldest segments of a full tier that fit together: `segments_per_tier` of them, or fewer
-    /// if they come to at least half of a limit, so that they are not rewritten often.
+    /// if they reach half of a limit. A result of at least half of a limit is hardly merged again,
+    /// so the write amplification stays bounded.
     fn group(
         &self,
         tier: &[(u32, usize)],
@@ -167,7 +199,7 @@ impl MergePolicy {
             .map(|place| vec![place])
     }
 
-    /// 0 for the smallest segments, then one more for each factor of `segments_per_tier`.
+    /// Tier of a size: 0 for the smallest segments, plus 1 for each factor of `segments_per_tier`.
     fn tier(&self, bytes: u64) -> u32 {
         let factor = self.segments_per_tier as u64;
         let times = bytes.div_ceil(self.min_segment_bytes.max(1)).max(1);
@@ -196,11 +228,9 @@ mod tests {
 
     #[test]
     fn a_full_tier_is_merged_oldest_first() {
-        let policy = MergePolicy {
-            segments_per_tier: 3,
-            min_segment_bytes: 10,
-            ..MergePolicy::default()
-        };
+        let policy = MergePolicy::new()
+            .segments_per_tier(3)
+            .min_segment_bytes(10);
         let sizes = [5, 500, 7, 1, 9].map(candidate);
         assert_eq!(policy.choose(&sizes, &NO_LIMITS), [0, 2, 3]);
         assert!(policy.choose(&sizes[..3], &NO_LIMITS).is_empty());
@@ -244,17 +274,12 @@ mod tests {
 
     #[test]
     fn merges_stay_under_every_limit() {
-        let policy = MergePolicy {
-            segments_per_tier: 2,
-            max_segment_bytes: 100,
-            ..MergePolicy::default()
-        };
+        let policy = MergePolicy::new()
+            .segments_per_tier(2)
+            .max_segment_bytes(100);
         let segments = [60, 60].map(candidate);
         assert!(policy.choose(&segments, &NO_LIMITS).is_empty());
-        let policy = MergePolicy {
-            max_segment_bytes: 1_000,
-            ..policy
-        };
+        let policy = policy.max_segment_bytes(1_000);
         assert_eq!(policy.choose(&segments, &NO_LIMITS), [0, 1]);
         for limits in [
             MergeLimits {
@@ -268,18 +293,16 @@ mod tests {
         ] {
             assert!(policy.choose(&segments, &limits).is_empty());
         }
-        let mut kept_out = segments;
-        kept_out[1].can_merge = false;
-        assert!(policy.choose(&kept_out, &NO_LIMITS).is_empty());
+        let mut excluded = segments;
+        excluded[1].can_merge = false;
+        assert!(policy.choose(&excluded, &NO_LIMITS).is_empty());
     }
 
     #[test]
     fn near_a_limit_fewer_segments_are_merged() {
-        let policy = MergePolicy {
-            segments_per_tier: 4,
-            max_segment_bytes: 100,
-            ..MergePolicy::default()
-        };
+        let policy = MergePolicy::new()
+            .segments_per_tier(4)
+            .max_segment_bytes(100);
         assert_eq!(
             policy.choose(&[30; 4].map(candidate), &NO_LIMITS),
             [0, 1, 2]

@@ -1,21 +1,22 @@
-//! The public face of storage: an [`Index`] on disk, its [`IndexWriter`], and [`Snapshot`]s to search.
+//! The public API of storage: an [`Index`] in a directory, its [`IndexWriter`], and [`Snapshot`]s
+//! to search.
 //!
-//! In come documents and deletes; out go commits, each a whole and unchanging state of the index. Nothing
-//! here knows how postings are encoded (that is `format`), and nothing here scores.
+//! Documents and deletes come in; commits go out, each a complete and immutable state of the index.
+//! Invariant: nothing here encodes postings (`format` does), and nothing here scores.
 //!
 //! | file | concept |
 //! | --- | --- |
 //! | `open` | [`Index`]: create and open |
 //! | `snapshot` | [`Snapshot`]: one commit, for reading |
-//! | `statistics`, `terms` | what the files of a commit hold, for programs that show an index |
+//! | `statistics`, `terms` | statistics of segments and terms, for programs that inspect an index |
 //! | `segment_cache` | the segments that snapshots and writers share |
-//! | `commit` | the newest manifest, and writing the next |
+//! | `commit` | reads the newest manifest and writes the next |
 //! | `writer` | [`IndexWriter`]: add, delete, commit, rollback |
 //! | `options` | [`WriterOptions`] |
 //! | `buffer` | documents that are not in a segment yet |
-//! | `pool` | the writer's threads |
-//! | `resolve` | which documents of older segments an id means |
-//! | `segments` | the writer's view of the segments, and merges among them |
+//! | `pool` | runs the writer's jobs on the executor |
+//! | `resolve` | finds external ids in a segment |
+//! | `segments` | the writer's list of segments, and the merges among them |
 //! | `added` | which documents were added since the last commit |
 //! | `merge_policy` | which segments to merge |
 

@@ -16,7 +16,7 @@ use crate::segment::Document;
 use crate::store::{Directory, FileSystem, Memory};
 use crate::text::Analyzer;
 
-/// How an index is opened.
+/// Options for opening an index: checksums, analyzers, and the threads that it runs on.
 ///
 /// ```
 /// use esparsa::{IndexOptions, Verify};
@@ -43,36 +43,37 @@ impl Default for IndexOptions {
 }
 
 impl IndexOptions {
-    /// Checksums on first touch, no analyzers but the built-in ones, threads started on demand.
+    /// Verifies checksums on first use, knows the built-in analyzers, starts threads on demand.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// When checksums are compared.
+    /// When checksums are verified.
     #[must_use]
     pub fn verify(mut self, verify: Verify) -> Self {
         self.verify = verify;
         self
     }
 
-    /// Goes back to an older commit when the newest one is damaged and an older one is still there,
-    /// as it may be after the system failed to remove it. Everything committed since is lost: a
-    /// writer removes its files. Without this, a damaged newest commit is [`Error::Corrupt`].
+    /// Falls back to an older commit if the newest one is damaged and an older one still exists,
+    /// which is the case when its files could not be removed. Everything committed since is lost: a
+    /// writer removes its files. Without this option, a damaged newest commit is an
+    /// [`Error::Corrupt`].
     #[must_use]
     pub fn accept_older_commit(mut self) -> Self {
-        self.damaged = DamagedCommit::PassOver;
+        self.damaged = DamagedCommit::FallBack;
         self
     }
 
-    /// Supplies an analyzer of the application's own, made with [`Analyzer::custom`].
+    /// Adds a custom analyzer, made with [`Analyzer::custom`].
     #[must_use]
     pub fn analyzer(mut self, analyzer: Analyzer) -> Self {
         self.analyzers.push(analyzer);
         self
     }
 
-    /// What searches, writers and merges of the index run on, in place of threads that are started
-    /// on demand.
+    /// The executor that runs searches, writers and merges of the index, in place of threads that
+    /// are started on demand.
     #[must_use]
     pub fn executor(mut self, executor: Arc<dyn Executor>) -> Self {
         self.executor = executor;
@@ -86,13 +87,14 @@ impl IndexOptions {
         }
     }
 
-    /// The analyzer that the text of a field was analyzed with: that of its name and its revision.
+    /// The analyzer with the name and the revision that a field was indexed with.
     fn find_same(&self, field: &TextField<'_>) -> Option<Analyzer> {
         let found = self.find(field.analyzer).ok()?;
         (found.revision() == field.revision).then_some(found)
     }
 
-    /// The analyzers of all text fields of a new index, with their fields' numbers; each must be known.
+    /// The analyzers of all text fields of a new index, with the numbers of the fields; every one
+    /// must be known.
     fn resolve(&self, schema: &Schema) -> Result<Vec<(FieldNumber, Analyzer)>> {
         let resolve = |field: TextField<'_>| {
             let found = self.find(field.analyzer);
@@ -101,8 +103,8 @@ impl IndexOptions {
         text_fields(schema).map(resolve).collect()
     }
 
-    /// The analyzers that are known in the revision of the index: it can be read, and documents deleted
-    /// and merged, without the others.
+    /// The analyzers that are known in the revision of the index. Without the others the index can
+    /// still be read, and documents can be deleted and merged.
     pub(super) fn resolve_known(&self, schema: &Schema) -> Vec<(FieldNumber, Analyzer)> {
         let known =
             text_fields(schema).filter_map(|field| Some((field.number, self.find_same(&field)?)));
@@ -110,17 +112,17 @@ impl IndexOptions {
     }
 }
 
-/// What a writer analyzes text with.
+/// The analyzers of a writer.
 #[derive(Clone)]
 pub(super) struct WriterAnalyzers {
-    /// One for each text field, in order.
+    /// One per text field, in order.
     pub analyzers: Vec<Analyzer>,
-    /// Text fields whose own analyzer is not known.
+    /// Text fields whose analyzer is not known.
     missing: Vec<FieldNumber>,
 }
 
 impl WriterAnalyzers {
-    /// Finds the analyzers of all text fields; a missing one is an error only for documents with
+    /// Finds the analyzers of all text fields. A missing one becomes an error when a document has
     /// text in its field.
     pub fn new(options: &IndexOptions, schema: &Schema) -> Result<Self> {
         let (mut analyzers, mut missing) = (Vec::new(), Vec::new());
@@ -129,7 +131,7 @@ impl WriterAnalyzers {
                 Some(analyzer) => analyzer,
                 None => {
                     missing.push(field.number);
-                    // Holds the place: it is given no text, because `check` refuses all.
+                    // A placeholder that is never called: `check` refuses text for this field.
                     Analyzer::named("simple")?
                 }
             });
@@ -137,7 +139,7 @@ impl WriterAnalyzers {
         Ok(Self { analyzers, missing })
     }
 
-    /// Checks a document against the schema, and that its text can be analyzed.
+    /// Checks that a document fits the schema and that its text can be analyzed.
     pub fn check(&self, document: &Document, schema: &Schema) -> Result<()> {
         document.check(schema)?;
         for number in &self.missing {
@@ -172,7 +174,8 @@ fn text_fields(schema: &Schema) -> impl Iterator<Item = TextField<'_>> {
     })
 }
 
-/// An index in a folder: any number of readers, one writer at a time, in any number of processes.
+/// An index in a directory, open for any number of readers and one writer at a time, in any number
+/// of processes.
 ///
 /// ```
 /// use esparsa::{Document, Index, Query, Schema, Text};
@@ -202,12 +205,13 @@ impl std::fmt::Debug for Index {
 }
 
 impl Index {
-    /// Creates an empty index in a folder, which is created if need be and must hold no index.
+    /// Creates an empty index in a folder. The folder is created if it does not exist; it must not
+    /// hold an index.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when there is an index already or an analyzer is unknown, [`Error::Io`]
-    /// when the folder cannot be written.
+    /// [`Error::InvalidInput`] when the folder holds an index or an analyzer is unknown;
+    /// [`Error::Io`] when the folder cannot be written.
     pub fn create(path: impl AsRef<Path>, schema: Schema) -> Result<Self> {
         let directory = Arc::new(FileSystem::create(path)?);
         Self::create_in(directory, schema, IndexOptions::new())
@@ -217,14 +221,14 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the folder holds no index, [`Error::TooNew`] when a newer version
-    /// wrote it, [`Error::Corrupt`] when it is damaged.
+    /// [`Error::InvalidInput`] when the folder holds no index; [`Error::TooNew`] when a newer
+    /// version wrote it; [`Error::Corrupt`] when it is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let directory = Arc::new(FileSystem::open(path)?);
         Self::open_in(directory, IndexOptions::new())
     }
 
-    /// Creates an index in memory, gone with the last of its clones.
+    /// Creates an index in memory. It is freed with the last of its clones and snapshots.
     ///
     /// # Errors
     ///
@@ -246,7 +250,7 @@ impl Index {
         let _lock = directory.lock()?;
         if commit::newest(&*directory, options.damaged)?.is_some() {
             let message = format!(
-                "{} holds an index already; open it, or choose another folder",
+                "{} already holds an index; open it, or choose another folder",
                 directory.path().display()
             );
             return Err(Error::invalid(message));
@@ -265,8 +269,8 @@ impl Index {
 
     /// Opens an index in any directory, with options.
     ///
-    /// An analyzer that the options lack is missed only where text is analyzed: by text queries on
-    /// its field, and by documents with text in it. All else works without.
+    /// An analyzer that the options lack is needed only where text is analyzed: text queries on its
+    /// field, and documents with text in it, return an error. Everything else works.
     ///
     /// # Errors
     ///
@@ -289,11 +293,11 @@ impl Index {
         &self.schema
     }
 
-    /// The newest commit, for reading; it stays as it is whatever is committed later.
+    /// A snapshot of the newest commit. Later commits do not change it.
     ///
-    /// This is cheap enough to be called for each request: while nothing was committed it takes a
-    /// few microseconds, and later only new segments are opened. An index and its clones hold the
-    /// segments of the newest commit that they know open.
+    /// This is cheap enough to call for each request: it takes a few microseconds while nothing new
+    /// was committed, and opens only new segments otherwise. An index and its clones keep the
+    /// segments of the newest snapshot open.
     ///
     /// # Errors
     ///
@@ -302,26 +306,28 @@ impl Index {
         Snapshot::newest(&self.cache, &self.options)
     }
 
-    /// The writer, with default options.
+    /// Opens the writer with default options.
     ///
     /// # Errors
     ///
-    /// [`Error::Locked`] when there is another.
+    /// [`Error::Locked`] when another writer is open.
     pub fn writer(&self) -> Result<IndexWriter> {
-        self.writer_with(WriterOptions::default())
+        self.writer_with(WriterOptions::new())
     }
 
-    /// The writer.
+    /// Opens the writer.
     ///
     /// # Errors
     ///
-    /// [`Error::Locked`] when there is another, [`Error::InvalidInput`] when the options make no sense.
+    /// [`Error::Locked`] when another writer is open; [`Error::InvalidInput`] when an option is out
+    /// of its range.
     pub fn writer_with(&self, options: WriterOptions) -> Result<IndexWriter> {
         IndexWriter::open(self, options)
     }
 }
 
-/// The schema with the canonical names of its analyzers (`pt` becomes `portuguese`) and their revisions.
+/// The schema with the canonical names of its analyzers (`pt` becomes `portuguese`) and their
+/// revisions.
 fn canonical(schema: Schema, options: &IndexOptions) -> Result<Schema> {
     let analyzers = options.resolve(&schema)?;
     let fields = schema.fields().iter().map(|field| {
@@ -367,12 +373,12 @@ mod tests {
         Document::new(id).with_sparse("sparse", [("lava", 1.0)])
     }
 
-    /// An index with an analyzer of the application's own, opened without it.
+    /// An index with a custom analyzer, opened without it.
     fn opened() -> Index {
         Index::open_in(written(), IndexOptions::new()).unwrap()
     }
 
-    /// An index with revision 1 of an analyzer of the application's own.
+    /// An index with revision 1 of a custom analyzer.
     fn written() -> Arc<dyn Directory> {
         let schema = Schema::builder()
             .text("text", Text::new().analyzer("custom:letters"))
@@ -427,13 +433,10 @@ mod tests {
     }
 
     #[test]
-    fn only_text_asks_a_writer_for_a_custom_analyzer() {
+    fn a_writer_needs_a_custom_analyzer_only_for_text() {
         let index = opened();
         for threads in [1, 2] {
-            let options = WriterOptions {
-                threads,
-                ..WriterOptions::default()
-            };
+            let options = WriterOptions::new().threads(threads);
             let mut writer = index.writer_with(options).unwrap();
             writer.delete("a").unwrap();
             writer.add(document("c")).unwrap();

@@ -1,12 +1,13 @@
 //! The writer's jobs, and the executor's threads that run them.
 //!
-//! With one thread, batches are inverted and segments written on the caller's, at once. With more,
-//! the executor of the index runs these jobs. Results carry a sequence number, and the writer takes
-//! them in that order, so that what is written does not depend on who finished first.
+//! With one thread, the calling thread inverts batches and writes segments immediately. With more,
+//! the executor of the index runs these jobs. Results carry a sequence number, and the writer
+//! consumes them in that order: the output does not depend on which thread finishes first.
 //!
-//! Merges have a [`Lane`] of their own, so that neither adding nor committing waits for them.
+//! Merges have a separate [`Lane`], so adding and committing do not wait for them.
 
 mod lane;
+mod parsed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use lane::Lane;
+pub use parsed::ParsedBatch;
 
 use super::open::WriterAnalyzers;
 use crate::error::{Error, Result};
@@ -21,26 +23,13 @@ use crate::executor::Executor;
 use crate::format::Schema;
 use crate::segment::{Document, InvertedBatch, Inverter, SegmentReader, WrittenSegment};
 
-/// Documents parsed from one piece of input, on one of the writer's threads.
-#[derive(Default)]
-pub struct ParsedBatch {
-    /// The documents.
-    pub documents: Vec<Document>,
-    /// The file they came from, for messages.
-    pub file: Arc<str>,
-    /// The line of each document, from 1; empty when there are no lines.
-    pub lines: Vec<u64>,
-    /// Records that could not be parsed.
-    pub errors: Vec<Error>,
-}
-
-/// Something that yields documents when a thread has time for it.
+/// The input of a batch: documents, or a function that parses them on one of the threads.
 pub(super) enum BatchInput {
     Documents(Vec<Document>),
     Parse(Box<dyn FnOnce() -> ParsedBatch + Send>),
 }
 
-/// A batch that was inverted, and where its documents came from.
+/// An inverted batch, and where its documents came from.
 pub(super) struct ReadyBatch {
     pub batch: InvertedBatch,
     pub file: Arc<str>,
@@ -48,7 +37,7 @@ pub(super) struct ReadyBatch {
     pub errors: Vec<Error>,
 }
 
-/// A segment that was written and opened.
+/// A segment, written and opened.
 pub(super) struct ReadySegment {
     pub number: u64,
     pub written: WrittenSegment,
@@ -87,11 +76,11 @@ pub(super) struct Pool {
     done: Receiver<Done>,
 }
 
-/// What the threads remember words in; a job takes one and gives it back.
+/// Workers that are idle. A job takes one and returns it, so their term tables are reused.
 struct Workers {
     schema: Arc<Schema>,
     analyzers: Arc<WriterAnalyzers>,
-    /// Bytes that each may take.
+    /// Memory of each worker's term tables, in bytes.
     memory: usize,
     idle: Mutex<Vec<Worker>>,
 }
@@ -112,7 +101,7 @@ impl Workers {
 }
 
 impl Pool {
-    /// `memory` is what all threads together may take to remember words.
+    /// `memory` is the limit of all term tables together, in bytes.
     pub fn new(
         executor: &Arc<dyn Executor>,
         threads: usize,
@@ -137,7 +126,7 @@ impl Pool {
         }
     }
 
-    /// How many batches may wait or be worked on before the caller should take results.
+    /// Maximum number of unfinished batches before the caller should wait for results.
     pub fn batches_in_flight(&self) -> usize {
         match self.threads {
             1 => 1,
@@ -149,7 +138,7 @@ impl Pool {
         let (workers, results) = (self.workers.clone(), self.results.clone());
         let run = move || {
             let done = workers.with(|worker| worker.run(job));
-            // Nobody listens any more when the writer was dropped.
+            // The receiver is gone when the writer was dropped.
             let _ = results.send(done);
         };
         match self.threads {
@@ -158,7 +147,7 @@ impl Pool {
         }
     }
 
-    /// Submits a merge. If merges have no thread, it waits for [`Pool::run_merge`].
+    /// Submits a merge. Without merge threads it runs in [`Pool::run_merge`].
     pub fn submit_merge(&mut self, number: u64, task: Task) {
         let results = self.results.clone();
         self.merges.submit(Box::new(move || {
@@ -167,33 +156,33 @@ impl Pool {
         }));
     }
 
-    /// Runs a merge that did not begin on the calling thread, unless enough merges run; false when
-    /// there is none to be run.
+    /// Runs a waiting merge on the calling thread, unless the maximum number of merges is running.
+    /// Returns false when it ran none.
     pub fn run_merge(&mut self) -> bool {
         self.merges.run_one()
     }
 
-    /// Throws away the merges that did not begin.
+    /// Drops the merges that have not started.
     pub fn clear_merges(&mut self) {
         self.merges.clear();
     }
 
-    /// A result, if one is there.
+    /// A result, if one is available.
     pub fn try_next(&mut self) -> Option<Done> {
         self.done.try_recv().ok()
     }
 
-    /// The next result; there must be a job that was submitted and not answered, and that runs or
-    /// is a batch.
+    /// Waits for the next result. There must be an unfinished job, and it must be running or be a
+    /// batch: a merge that has not started would never answer.
     pub fn next(&mut self) -> Result<Done> {
         loop {
             if let Some(done) = self.try_next() {
                 return Ok(done);
             }
             if !self.batches.run_one() {
-                // This struct holds the other end too, so the channel is open.
+                // This struct holds a sender too, so the channel is open.
                 return self.done.recv().map_err(|_| Error::Poisoned {
-                    message: "the writer's jobs are gone".into(),
+                    message: "the channel of the writer's jobs is closed".into(),
                 });
             }
         }
@@ -201,7 +190,7 @@ impl Pool {
 }
 
 impl Drop for Pool {
-    /// Jobs that run go on without this: their results are thrown away.
+    /// Running jobs go on without the pool; their results are discarded.
     fn drop(&mut self) {
         self.batches.clear();
         self.merges.clear();
@@ -215,8 +204,8 @@ struct Worker {
 }
 
 impl Worker {
-    /// Runs a job. A panic, which a custom tokenizer may cause, becomes an error, so that the writer does
-    /// not wait for an answer that never comes.
+    /// Runs a job. A panic, which a custom tokenizer may cause, becomes an error: otherwise the
+    /// writer would wait forever for the result.
     fn run(&mut self, job: Job) -> Done {
         match job {
             Job::Invert { sequence, input } => Done::Inverted {
@@ -228,42 +217,21 @@ impl Worker {
     }
 
     fn invert(&mut self, input: BatchInput) -> Result<ReadyBatch> {
-        let mut parsed = match input {
-            BatchInput::Documents(documents) => ParsedBatch {
-                documents,
-                ..ParsedBatch::default()
-            },
-            BatchInput::Parse(parse) => self.check(parse()),
+        let parsed = match input {
+            BatchInput::Documents(documents) => ParsedBatch::of_documents(documents),
+            BatchInput::Parse(parse) => {
+                let mut parsed = parse();
+                parsed.retain(|document| self.analyzers.check(document, &self.schema));
+                parsed
+            }
         };
         let batch = self.inverter.invert(&parsed.documents)?;
         Ok(ReadyBatch {
             batch,
             file: parsed.file,
-            lines: std::mem::take(&mut parsed.lines),
+            lines: parsed.lines,
             errors: parsed.errors,
         })
-    }
-
-    /// Takes out the documents that do not fit the schema, with an error for each.
-    fn check(&self, mut parsed: ParsedBatch) -> ParsedBatch {
-        let mut lines = parsed.lines.iter().copied();
-        let (mut documents, mut kept_lines) = (Vec::new(), Vec::new());
-        for document in parsed.documents.drain(..) {
-            let line = lines.next();
-            match self.analyzers.check(&document, &self.schema) {
-                Ok(()) => {
-                    documents.push(document);
-                    kept_lines.extend(line);
-                }
-                Err(error) => {
-                    let error = error.at_line(&*parsed.file, line.unwrap_or(0));
-                    parsed.errors.push(error);
-                }
-            }
-        }
-        parsed.documents = documents;
-        parsed.lines = kept_lines;
-        parsed
     }
 }
 

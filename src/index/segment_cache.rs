@@ -1,18 +1,17 @@
 //! The segments that an [`Index`](super::Index) holds open.
 //!
-//! Snapshots and writers of one index share what they open: a new snapshot maps only new segments,
-//! and keeps what was found out about the others (checksums already verified, places of terms,
-//! decompressed documents).
+//! Snapshots and writers of one index share open segments: a new snapshot maps only new segments
+//! and keeps the state of the others (verified checksums, term lookups, decompressed documents).
 //!
-//! - The segments of the newest commit that is known here are held open, used or not.
-//! - Others are held open by the snapshots and writers that use them, and found here as long.
-//! - The newest snapshot itself is kept. It is handed out again while its manifest is the newest
-//!   one, which takes two look-ups of a file name.
+//! - The cache holds the segments of the newest known commit open, used or not.
+//! - Snapshots and writers hold older segments open; the cache has weak references to them.
+//! - The cache keeps the newest snapshot and returns it again while its manifest is the newest,
+//!   which costs two file lookups.
 //!
-//! Why two look-ups are enough: commits have consecutive numbers, and a writer removes manifests in
-//! the order of their numbers, up to the first that it cannot remove. So manifest N is the newest
-//! one if N + 1 is not there and N is there after that. That it is the same manifest N as before,
-//! not one of an index that was created anew, is known by its [`FileVersion`].
+//! Why two lookups are enough: commits have consecutive numbers, and a writer removes manifests in
+//! ascending order and stops at the first failure. So manifest N is the newest if N + 1 does not
+//! exist and, checked after that, N exists. Its [`FileVersion`] tells whether it is still the same
+//! file, not manifest N of an index that was created again in the same directory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,22 +24,22 @@ use crate::format::{Container, FileKind, Schema, Verify, deletes};
 use crate::segment::{SegmentReader, WeakSegmentReader};
 use crate::store::{Directory, FileVersion};
 
-/// Opens the segments of one directory, each once.
+/// Opens every segment of one directory once.
 #[derive(Debug)]
 pub(super) struct SegmentCache {
     directory: Arc<dyn Directory>,
     verify: Verify,
     state: Mutex<State>,
-    /// Held while a snapshot is made, so that two threads do not open the same segments.
+    /// Held while a snapshot is opened, so that two threads do not open the same segments.
     loading: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     newest: Option<(FileVersion, Snapshot)>,
-    /// Segments of the newest commit that is known, with their deleted documents.
+    /// Segments of the newest known commit, by number, with their deleted documents.
     current: HashMap<u64, SnapshotSegment>,
-    /// All that somebody may hold open, by number.
+    /// Every segment that may still be open somewhere, by number.
     open: HashMap<u64, (FileStamp, WeakSegmentReader)>,
     /// The schema that they were opened with.
     schema: Option<Arc<Schema>>,
@@ -56,7 +55,7 @@ impl SegmentCache {
         }
     }
 
-    /// The newest snapshot, made by `make` unless the one that is kept is still the newest.
+    /// The newest snapshot: the cached one if it is still the newest, else the result of `make`.
     pub fn newest(
         &self,
         make: impl FnOnce() -> Result<(FileVersion, Snapshot)>,
@@ -65,7 +64,7 @@ impl SegmentCache {
             return Ok(snapshot);
         }
         let _loading = lock(&self.loading);
-        // Another thread may have made it meanwhile.
+        // Another thread may have opened it while this one waited for the lock.
         if let Some(snapshot) = self.unchanged()? {
             return Ok(snapshot);
         }
@@ -77,13 +76,13 @@ impl SegmentCache {
         Ok(snapshot)
     }
 
-    /// The snapshot that is kept, if nothing was committed since.
+    /// The cached snapshot, if nothing was committed since.
     fn unchanged(&self) -> Result<Option<Snapshot>> {
         let Some((version, snapshot)) = lock(&self.state).newest.clone() else {
             return Ok(None);
         };
         let (this, next) = (snapshot.commit(), snapshot.commit() + 1);
-        // The order matters: see the head of this file.
+        // The order of the two lookups matters: see the docs of this module.
         if self.directory.version(&manifest_file(next))?.is_some() {
             return Ok(None);
         }
@@ -91,7 +90,7 @@ impl SegmentCache {
         Ok(is_same.then_some(snapshot))
     }
 
-    /// Holds the segments of a new commit open, and lets go of those of the one before.
+    /// Holds the segments of a new commit open and releases those of the previous one.
     pub fn keep(&self, segments: Vec<SnapshotSegment>, newest: Option<(FileVersion, Snapshot)>) {
         let segments = segments.into_iter();
         let current = segments
@@ -101,14 +100,15 @@ impl SegmentCache {
         let before = std::mem::replace(&mut state.current, current);
         let before = (before, std::mem::replace(&mut state.newest, newest));
         drop(state);
-        // Files are closed outside the lock, and only then are entries without users known.
+        // Files are closed outside the lock, because unmapping may be slow. Weak references die
+        // with them, so their entries are removed afterwards.
         drop(before);
         lock(&self.state)
             .open
             .retain(|_, (_, reader)| reader.upgrade().is_some());
     }
 
-    /// A segment that a manifest names, and its deletes.
+    /// Opens a segment that a manifest names, and its deletes.
     pub fn open(&self, entry: &SegmentEntry, schema: &Arc<Schema>) -> Result<SnapshotSegment> {
         let name = segment_file(entry.number);
         let current = lock(&self.state).current.get(&entry.number).cloned();
@@ -142,7 +142,7 @@ impl SegmentCache {
         })
     }
 
-    /// The segment of a number: the one that is open already if it has the stamp `expected`.
+    /// Opens the segment with this number. Returns the open one if its stamp is `expected`.
     pub fn open_segment(
         &self,
         number: u64,
@@ -169,7 +169,7 @@ impl SegmentCache {
         Ok(reader)
     }
 
-    /// Whether what is open was opened with this schema.
+    /// True if the open segments were opened with this schema.
     fn is_schema(&self, schema: &Arc<Schema>) -> bool {
         lock(&self.state).schema.as_ref() == Some(schema)
     }
@@ -180,7 +180,8 @@ impl SegmentCache {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Every change of the state is one assignment or insertion, so it is whole after a panic too.
+    // Every change of the state is a single assignment or insertion, so it is consistent even after
+    // a panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -204,7 +205,7 @@ mod tests {
         writer.commit().unwrap();
     }
 
-    /// Whether two snapshots share the reader of the segment at `place` of both.
+    /// True if two snapshots share the reader of segment `place`.
     fn share(a: &Snapshot, b: &Snapshot, place: usize) -> bool {
         let terms = |s: &Snapshot| std::ptr::from_ref(s.segments()[place].reader.info());
         terms(a) == terms(b)
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn deletes_travel_apart_from_the_segment() {
+    fn deletes_do_not_reopen_the_segment() {
         let index = Index::in_memory(schema()).unwrap();
         let mut writer = index.writer().unwrap();
         // Ten documents: one deleted document is no reason to merge the segment.
@@ -255,7 +256,7 @@ mod tests {
     fn commits_of_other_processes_and_new_indexes_of_the_same_numbers_are_seen() {
         let memory = Arc::new(Memory::new());
         let index = Index::create_in(memory.clone(), schema(), IndexOptions::new()).unwrap();
-        // Another handle has nothing in common with this one, as in another process.
+        // Another handle shares no cache with this one, like one in another process.
         let other = Index::open_in(memory.clone(), IndexOptions::new()).unwrap();
         assert_eq!(other.snapshot().unwrap().documents(), 0);
         let mut writer = index.writer().unwrap();
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_without_users_are_let_go() {
+    fn segments_without_users_are_closed() {
         let index = Index::in_memory(schema()).unwrap();
         let mut writer = index.writer().unwrap();
         for id in ["a", "b", "c"] {

@@ -1,11 +1,11 @@
-//! The writer's view of the segments, and merges among them.
+//! The writer's list of segments, and the merges among them.
 //!
-//! A merge takes the place of its sources at once, and keeps them until it is done: deletes go to
-//! the sources meanwhile, and are carried over to the merged segment then. A merge may be planned
-//! of segments that are still being merged themselves; it starts when those merges have ended. So
-//! planning never waits, and which segments are merged depends on the order of what was added and
-//! deleted alone. Which deletes are left out of the merged file, rather than kept beside it, depends
-//! on when the merge started; the live documents are the same.
+//! A planned merge replaces its sources in the list at once and owns them until it ends. Deletes go
+//! to the sources until then and are carried over to the merged segment. The sources of a merge may
+//! be merges themselves; it starts when those have ended. So planning never waits, and which
+//! segments are merged depends only on the sequence of additions and deletes. When a merge starts
+//! decides only which deleted documents the merged file drops and which stay in its deletes file;
+//! the live documents are the same.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(super) struct LiveSegment {
     pub stamp: FileStamp,
     pub reader: SegmentReader,
     pub deleted: Option<Arc<DocSet>>,
-    /// The deletes file that says the same as `deleted`; `None` when it must be written.
+    /// The deletes file with the content of `deleted`; `None` when it must still be written.
     pub deletes_file: Option<DeletesEntry>,
     /// Which of its documents were added since the last commit.
     pub added: Added,
@@ -82,22 +82,22 @@ enum State {
     Merging(Merging),
 }
 
-/// A merge that runs, or waits for the merges of its parts.
+/// A merge that is running or waits for the merges of its parts.
 struct Merging {
     number: u64,
     parts: Vec<Slot>,
     is_running: bool,
 }
 
-/// A segment of the next commit, or several that become one.
+/// An entry of the list: a segment, or a merge of several.
 struct Slot {
     state: State,
-    /// Bytes of the file or of its sources. This and the next two do not depend on when a merge
-    /// ends.
+    /// Bytes of the file or, for a merge, of the sources. This and the next two fields do not
+    /// change when a merge ends: the choices of the merge policy must not depend on timing.
     bytes: u64,
-    /// Documents, without those that were deleted when a merge was planned.
+    /// Number of documents; for a merge, of the documents that were live when it was planned.
     documents: u32,
-    /// Bytes of the largest dictionary, or their sum over the sources.
+    /// Bytes of the largest dictionary; for a merge, the sum over the sources.
     key_bytes: u64,
     can_merge: bool,
 }
@@ -116,7 +116,8 @@ impl Slot {
     fn live(&self) -> u32 {
         match &self.state {
             State::Ready(segment) => segment.live(),
-            // The sum is at most the limit of documents of one segment, or the merge fails.
+            // Saturates only above the limit of documents per segment, where the merge fails
+            // anyway.
             State::Merging(merge) => merge
                 .parts
                 .iter()
@@ -124,7 +125,7 @@ impl Slot {
         }
     }
 
-    /// Bytes without the share of deleted documents.
+    /// Bytes less the share of deleted documents.
     fn live_bytes(&self) -> u64 {
         let bytes = u128::from(self.bytes) * u128::from(self.live());
         let bytes = bytes / u128::from(self.documents.max(1));
@@ -150,7 +151,7 @@ impl Slot {
         }
     }
 
-    /// The slot of the merge into file `number`, here or among the parts.
+    /// The slot of the merge that writes file `number`: this one or one among its parts.
     fn find_merge(&mut self, number: u64) -> Option<&mut Self> {
         let State::Merging(merge) = &self.state else {
             return None;
@@ -193,7 +194,7 @@ impl Slot {
     }
 }
 
-/// What a merge job needs.
+/// The input of a merge job.
 pub(super) struct MergePlan {
     /// Number of the file that it writes.
     pub number: u64,
@@ -239,7 +240,7 @@ impl Segments {
         slots.for_each(|slot| slot.visit_mut(&mut visit));
     }
 
-    /// What the merge policy looks at, the same whether a merge has ended or not.
+    /// The input of the merge policy. It does not depend on whether a merge has ended.
     pub fn candidates(&self) -> Vec<Candidate> {
         let slots = self.slots.iter();
         slots
@@ -253,9 +254,9 @@ impl Segments {
             .collect()
     }
 
-    /// Marks the documents of `ids` (sorted) as deleted in every segment. `reject` is asked first
-    /// for ids of live documents that were added since the last commit: when it says true, the
-    /// document stays.
+    /// Deletes the documents with these ids, which are sorted, from every segment. For a live
+    /// document that was added since the last commit, `reject` is called first with the index of
+    /// the id: if it returns true, the document stays.
     pub fn delete_ids(
         &mut self,
         ids: &[&[u8]],
@@ -263,15 +264,15 @@ impl Segments {
     ) -> Result<()> {
         let mut result = Ok(());
         self.for_each_mut(|segment| {
-            let mut gone = Vec::new();
+            let mut matches = Vec::new();
             let found = find_ids(&segment.reader, ids, |place, document| {
-                gone.push((place, document));
+                matches.push((place, document));
             });
             if found.is_err() {
                 result = found;
                 return;
             }
-            for (place, document) in gone {
+            for (place, document) in matches {
                 let live = segment
                     .deleted
                     .as_ref()
@@ -284,8 +285,8 @@ impl Segments {
         result
     }
 
-    /// Plans a merge of the segments at `places` (rising) into file `number`. It takes their place
-    /// now and is among [`start_merges`](Self::start_merges) when all of them are ready.
+    /// Plans a merge of the segments at `places`, ascending, into file `number`. It replaces them
+    /// now, and [`start_merges`](Self::start_merges) returns it when all of them are ready.
     pub fn plan_merge(&mut self, places: &[usize], number: u64) {
         let Some(first) = places.first().copied() else {
             return;
@@ -308,7 +309,7 @@ impl Segments {
         self.slots.insert(first, slot);
     }
 
-    /// The planned merges whose sources are ready, to be run now.
+    /// The planned merges whose sources are ready, to run now.
     pub fn start_merges(&mut self) -> Vec<MergePlan> {
         let mut plans = Vec::new();
         let slots = self.slots.iter_mut();
@@ -316,8 +317,9 @@ impl Segments {
         plans
     }
 
-    /// Puts a merged segment in the place of its sources, with what was deleted of them meanwhile.
-    /// False when all its documents were deleted meanwhile, and its slot dropped.
+    /// Replaces the sources of a merge by the merged segment, and applies the deletes that the
+    /// sources received during the merge. False if its slot was dropped because all its documents
+    /// were deleted.
     pub fn end_merge(&mut self, mut ready: ReadySegment) -> bool {
         let number = ready.number;
         let mut slots = self.slots.iter_mut();
@@ -337,8 +339,8 @@ impl Segments {
             let Some(deleted) = &source.deleted else {
                 continue;
             };
-            let gone = (0..source.reader.documents()).filter(|d| deleted.contains(*d));
-            for document in gone.filter_map(|d| map.get(d)) {
+            let deleted = (0..source.reader.documents()).filter(|d| deleted.contains(*d));
+            for document in deleted.filter_map(|d| map.get(d)) {
                 merged.delete(document);
             }
         }
@@ -346,24 +348,24 @@ impl Segments {
         true
     }
 
-    /// Puts the sources of a merge that failed back. If they are kept out, the policy does not merge
-    /// them again.
-    pub fn abandon_merge(&mut self, number: u64, kept_out: bool) {
-        abandon_in(&mut self.slots, number, kept_out);
+    /// Puts the sources of a failed merge back into the list. With `exclude`, the policy does not
+    /// merge them again.
+    pub fn abandon_merge(&mut self, number: u64, exclude: bool) {
+        abandon_in(&mut self.slots, number, exclude);
     }
 
-    /// Drops segments of which every document is deleted.
+    /// Drops the segments without live documents.
     pub fn drop_empty(&mut self) {
         self.slots.retain(|slot| slot.live() > 0);
     }
 }
 
-fn abandon_in(slots: &mut Vec<Slot>, number: u64, kept_out: bool) -> bool {
+fn abandon_in(slots: &mut Vec<Slot>, number: u64, exclude: bool) -> bool {
     let is_it = |slot: &Slot| matches!(&slot.state, State::Merging(m) if m.number == number);
     if let Some(place) = slots.iter().position(is_it) {
         if let State::Merging(merge) = slots.remove(place).state {
             let parts = merge.parts.into_iter().map(|part| Slot {
-                can_merge: part.can_merge && !kept_out,
+                can_merge: part.can_merge && !exclude,
                 ..part
             });
             slots.splice(place..place, parts);
@@ -371,7 +373,7 @@ fn abandon_in(slots: &mut Vec<Slot>, number: u64, kept_out: bool) -> bool {
         return true;
     }
     slots.iter_mut().any(|slot| match &mut slot.state {
-        State::Merging(merge) => abandon_in(&mut merge.parts, number, kept_out),
+        State::Merging(merge) => abandon_in(&mut merge.parts, number, exclude),
         State::Ready(_) => false,
     })
 }

@@ -1,4 +1,4 @@
-//! One commit, for reading.
+//! A read-only view of one commit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,17 +15,18 @@ use crate::segment::SegmentReader;
 use crate::store::{FileVersion, is_missing};
 use crate::text::Analyzer;
 
-/// Names a document of one snapshot: the place of its segment in the snapshot, and its number there.
+/// Address of a document in one snapshot: the index of its segment, and its number in the segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DocAddress {
-    /// Place of the segment among the snapshot's segments.
+    /// Index of the segment in the snapshot.
     pub segment: u32,
-    /// Document of the segment.
+    /// Number of the document in the segment.
     pub document: DocId,
 }
 
-/// Statistics of a field over all segments of a snapshot, deleted documents included.
+/// Statistics of a field, summed over all segments of a snapshot, deleted documents included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FieldTotals {
     /// Documents that have at least one term of the field.
     pub documents: u64,
@@ -33,9 +34,9 @@ pub struct FieldTotals {
     pub total: u64,
     /// Number of postings.
     pub postings: u64,
-    /// Text: terms left out for being too long. Sparse: weights clamped to the field's
+    /// Text: terms skipped because they were too long. Sparse: weights clamped to the field's
     /// [max weight](crate::Sparse::max_weight).
-    pub left_out: u64,
+    pub skipped: u64,
     /// Sparse: weights below half of the smallest step of their segment, which were rounded up to
     /// it.
     pub rounded_up: u64,
@@ -43,12 +44,13 @@ pub struct FieldTotals {
 
 /// A segment of a snapshot.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SnapshotSegment {
     /// The segment.
     pub reader: SegmentReader,
     /// Its deleted documents, if any.
     pub deleted: Option<Arc<DocSet>>,
-    /// What the manifest says of it.
+    /// Its entry in the manifest.
     pub entry: SegmentEntry,
 }
 
@@ -58,7 +60,7 @@ impl SnapshotSegment {
         self.deleted.as_ref().map_or(0, |deleted| deleted.count())
     }
 
-    /// Whether a document is not deleted.
+    /// True if the document is not deleted.
     #[inline]
     pub fn is_live(&self, document: DocId) -> bool {
         self.deleted
@@ -67,7 +69,7 @@ impl SnapshotSegment {
     }
 }
 
-/// One commit, for reading; cloning shares it. Commits made later do not change it.
+/// A read-only view of one commit. Cloning is cheap; later commits do not change it.
 #[derive(Clone)]
 pub struct Snapshot {
     inner: Arc<Parts>,
@@ -99,7 +101,7 @@ impl Snapshot {
     }
 
     fn read_newest(cache: &SegmentCache, options: &IndexOptions) -> Result<(FileVersion, Self)> {
-        // A writer may remove files of a manifest that was just read; then there is a newer one.
+        // A writer may remove files of a manifest that was just read; then a newer one exists.
         const TRIES: usize = 20;
         let directory = &**cache.directory();
         let mut last = commit::expect_newest(directory, options.damaged)?;
@@ -132,7 +134,7 @@ impl Snapshot {
             total.documents = total.documents.saturating_add(u64::from(field.documents));
             total.total = total.total.saturating_add(field.total);
             total.postings = total.postings.saturating_add(field.postings);
-            total.left_out = total.left_out.saturating_add(field.left_out);
+            total.skipped = total.skipped.saturating_add(field.skipped);
             total.rounded_up = total.rounded_up.saturating_add(field.rounded_up);
         }
         let parts = Parts {
@@ -159,7 +161,7 @@ impl Snapshot {
         &self.inner.schema
     }
 
-    /// The segments, in the order in which ties are broken; programs use
+    /// The segments, in the order in which ties are broken; applications use
     /// [`segment_statistics`](Self::segment_statistics).
     #[doc(hidden)]
     pub fn segments(&self) -> &[SnapshotSegment] {
@@ -177,35 +179,35 @@ impl Snapshot {
         self.inner.totals.get(&field).copied().unwrap_or_default()
     }
 
-    /// What was measured of approximate searches of a sparse field, if it was; see
+    /// The calibration of approximate searches of a sparse field, if one was stored; see
     /// [`IndexWriter::keep_calibration`](super::IndexWriter::keep_calibration).
     pub fn calibration(&self, field: FieldNumber) -> Option<&Calibration> {
         let mut calibrations = self.inner.calibrations.iter();
         calibrations.find(|calibration| calibration.field == field)
     }
 
-    /// The analyzer of a text field; `None` for one of an application's own that the options lack.
+    /// The analyzer of a text field; `None` for a custom one that the options lack.
     pub fn analyzer(&self, field: FieldNumber) -> Option<&Analyzer> {
         let mut analyzers = self.inner.analyzers.iter();
         analyzers.find(|(n, _)| *n == field).map(|(_, a)| a)
     }
 
-    /// The analyzer of a text field, or an error that says which one is missing.
+    /// The analyzer of a text field, or an error that names the missing one.
     pub(crate) fn expect_analyzer(&self, field: FieldNumber) -> Result<&Analyzer> {
         self.analyzer(field)
             .ok_or_else(|| missing_analyzer(self.schema(), field))
     }
 
-    /// What searches of this snapshot run on.
+    /// The executor that runs the searches of this snapshot.
     pub fn executor(&self) -> &Arc<dyn Executor> {
         &self.inner.executor
     }
 
-    /// The live document with an external id.
+    /// The address of the live document with this external id.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when bytes that must be read are damaged.
+    /// [`Error::Corrupt`] when the bytes that are read are damaged.
     pub fn find(&self, id: &str) -> Result<Option<DocAddress>> {
         for (number, segment) in (0..).zip(&self.inner.segments) {
             if let Some(document) = segment.reader.ids().document(id)?
@@ -220,7 +222,7 @@ impl Snapshot {
         Ok(None)
     }
 
-    /// The bytes stored for the live document with an external id; `None` when there is no such
+    /// The stored bytes of the live document with this external id; `None` when there is no such
     /// document, empty when nothing was stored.
     ///
     /// # Errors
@@ -236,12 +238,12 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// As [`Snapshot::find`], and [`Error::InvalidInput`] when the address is of another snapshot.
+    /// As [`Snapshot::find`], and [`Error::InvalidInput`] when the snapshot has no such address.
     pub fn id(&self, address: DocAddress) -> Result<String> {
         self.segment(address)?.reader.ids().id(address.document)
     }
 
-    /// The bytes stored for a document; empty when none were.
+    /// The stored bytes of a document; empty when nothing was stored.
     ///
     /// # Errors
     ///
@@ -257,13 +259,13 @@ impl Snapshot {
         segment
             .filter(|s| address.document < s.reader.documents())
             .ok_or_else(|| {
-                let message = format!("{address:?} is no document of this snapshot");
+                let message = format!("{address:?} is not a document of this snapshot");
                 Error::invalid(message)
             })
     }
 }
 
-/// The error for a text field whose analyzer is not known here, or not in the revision of the index.
+/// The error for a text field whose analyzer, or whose revision of it, is unknown here.
 pub(super) fn missing_analyzer(schema: &Schema, number: FieldNumber) -> Error {
     let field = schema.field_numbered(number);
     match field.map(|field| (&field.options, field)) {
@@ -271,13 +273,13 @@ pub(super) fn missing_analyzer(schema: &Schema, number: FieldNumber) -> Error {
             let (analyzer, revision) = (&text.analyzer, text.revision);
             let message = match Analyzer::named(analyzer) {
                 Ok(known) => format!(
-                    "the text of this field was analyzed by revision {revision} of `{analyzer}`, and this build has \
-                     revision {}; index the documents again",
+                    "the text of this field was analyzed by revision {revision} of `{analyzer}`, \
+                     and this build has revision {}; index the documents again",
                     known.revision()
                 ),
                 Err(_) => format!(
-                    "the text of this field is analyzed by revision {revision} of `{analyzer}`, which is not known \
-                     here; pass it in by `IndexOptions::analyzer`"
+                    "the text of this field is analyzed by revision {revision} of `{analyzer}`, \
+                     which is not known here; supply it with `IndexOptions::analyzer`"
                 ),
             };
             Error::invalid(message).in_field(&field.name)

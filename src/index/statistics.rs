@@ -1,4 +1,4 @@
-//! What the files of a commit hold, for programs that show or check an index.
+//! Statistics of the files of a commit, for programs that inspect or verify an index.
 
 use super::snapshot::{Snapshot, SnapshotSegment};
 use crate::error::Result;
@@ -6,31 +6,31 @@ use crate::format::FieldNumber;
 use crate::format::manifest::{deletes_file, manifest_file};
 use crate::segment;
 
-/// What one segment of a snapshot holds; see [`Snapshot::segment_statistics`].
+/// Statistics of one segment of a snapshot; see [`Snapshot::segment_statistics`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SegmentStatistics {
-    /// Name of the segment's file.
+    /// Name of the segment file.
     pub file: String,
-    /// Bytes of the segment's file.
+    /// Bytes of the segment file.
     pub bytes: u64,
     /// Number of documents, deleted ones included.
     pub documents: u32,
     /// Number of deleted documents.
     pub deleted: u32,
-    /// Name of the file of deleted documents, if there are any.
+    /// Name of the deletes file, if documents are deleted.
     pub deletes_file: Option<String>,
-    /// Bytes of the file of deleted documents.
+    /// Bytes of the deletes file; 0 without one.
     pub deletes_bytes: u64,
     /// Number of terms, summed over all fields.
     pub terms: u64,
     /// Number of postings, summed over all fields.
     pub postings: u64,
-    /// The sections of the segment's file, in their order in the file.
+    /// The sections, in the order of the file.
     pub sections: Vec<SectionStatistics>,
 }
 
-/// A section of a segment's file.
+/// A section of a segment file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SectionStatistics {
@@ -43,7 +43,7 @@ pub struct SectionStatistics {
 }
 
 impl Snapshot {
-    /// Name of the manifest's file.
+    /// Name of the manifest file.
     pub fn manifest_file(&self) -> String {
         manifest_file(self.commit())
     }
@@ -53,7 +53,7 @@ impl Snapshot {
         self.segments().len()
     }
 
-    /// What each segment holds, in the order of the segments. It reads no postings.
+    /// Statistics of each segment, in the order of the segments. Reads no postings.
     ///
     /// ```
     /// use esparsa::{Document, Index, Schema, Text};
@@ -72,18 +72,17 @@ impl Snapshot {
         self.segments().iter().map(statistics_of).collect()
     }
 
-    /// Verifies every checksum and every invariant of one segment, which takes as long as reading
-    /// all of it.
+    /// Verifies every checksum and every invariant of one segment. This reads the whole segment.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) with the first damage found;
+    /// [`Error::Corrupt`](crate::Error::Corrupt) for the first damage found;
     /// [`Error::InvalidInput`](crate::Error::InvalidInput) when there is no such segment.
     pub fn verify_segment(&self, segment: usize) -> Result<()> {
         let Some(part) = self.segments().get(segment) else {
             let count = self.segments().len();
             return Err(crate::Error::invalid(format!(
-                "expected a segment below {count}, found {segment}"
+                "expected a segment number below {count}, found {segment}"
             )));
         };
         segment::verify(&part.reader)

@@ -9,7 +9,7 @@ use crate::format::dictionary::{Dictionary, DictionaryIter};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TermCount {
-    /// The term, as it stands in the dictionary.
+    /// The term as stored in the dictionary.
     pub term: Vec<u8>,
     /// Number of documents that have it, deleted ones included.
     pub documents: u64,
@@ -61,14 +61,14 @@ impl Snapshot {
     }
 }
 
-/// Walks through a dictionary; stands on a term.
+/// A cursor over the terms of one dictionary.
 struct TermStream<'a> {
     terms: DictionaryIter<'a>,
     documents: u64,
 }
 
 impl<'a> TermStream<'a> {
-    /// A stream that stands on the first term not below `prefix`, if there is one.
+    /// A stream positioned on the first term that is not below `prefix`, if there is one.
     fn start(dictionary: &'a Dictionary, prefix: &[u8]) -> Result<Option<Self>> {
         let mut stream = Self {
             terms: dictionary.iter(),
@@ -91,8 +91,7 @@ impl<'a> TermStream<'a> {
     }
 }
 
-/// Takes the min term of all streams again and again. There are few streams, so a linear scan
-/// beats a heap.
+/// Merges the streams. There are few of them, so a linear scan for the min term beats a heap.
 fn merge(mut streams: Vec<TermStream<'_>>, prefix: &[u8], limit: usize) -> Result<Vec<TermCount>> {
     let mut found = Vec::new();
     while found.len() < limit {

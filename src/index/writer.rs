@@ -1,7 +1,7 @@
 //! Adding and deleting documents, and committing them.
 //!
-//! What the calls do is here; how documents get into segments is in `flow`, how segments are
-//! merged is in `merging`, and how they become a commit is in `finish`.
+//! This file has the public calls. `flow` brings documents into segments, `merging` merges
+//! segments, and `finish` makes them a commit.
 
 mod discard;
 mod finish;
@@ -28,35 +28,36 @@ use crate::format::{Calibration, FieldKind, Schema, Verify};
 use crate::segment::{self, Document, Reorder, Source, WriteOptions};
 use crate::store::{Directory, FileSystem, Lock};
 
-/// What a commit made durable.
+/// The state of the index after a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CommitReport {
     /// Number of the commit.
     pub commit: u64,
-    /// Segments of the index.
+    /// Number of segments.
     pub segments: usize,
-    /// Live documents of the index.
+    /// Number of live documents.
     pub documents: u64,
 }
 
-/// Documents are handed to the threads in batches of about this many bytes.
+/// Approximate bytes of a batch, the unit of work of the threads.
 const BATCH_BYTES: usize = 1 << 20;
-/// What a document costs beyond its bytes, so that many tiny ones end a batch too.
+/// Bytes counted per document beyond its content, so that many tiny documents fill a batch too.
 const DOCUMENT_OVERHEAD: usize = 64;
-/// Results that may wait for one before them.
+/// Maximum number of results that wait for an earlier one.
 const MAX_ARRIVED: usize = 64;
-/// Share of the memory that the documents of the next segment may take. As much again is held while
-/// the segment before is being written; the rest is for batches on their way and the tables of threads.
+/// Share of the memory for the documents of the next segment. The previous segment holds as much
+/// while it is written; the rest is for batches in flight and the term tables of the threads.
 const BUFFER_SHARE: f64 = 0.25;
-/// Errors of the input that are kept until somebody takes them.
+/// Maximum number of input errors that are kept until `take_errors`.
 const MAX_ERRORS: usize = 10_000;
-/// Share of the memory in which the threads remember words.
+/// Share of the memory for the term tables of the threads.
 const TABLE_SHARE: f64 = 0.1;
 
-/// Adds, replaces and deletes documents; nothing is seen by readers before [`commit`](Self::commit).
+/// Adds, replaces and deletes documents. Readers see nothing of it before [`commit`](Self::commit).
 ///
-/// One writer at a time holds an index; it lets go when it is dropped or its process ends, however it
-/// ends, and what was not committed is then as if it had never been.
+/// An index has at most one writer at a time. The writer's lock is released when it is dropped or
+/// its process ends, even by a crash; uncommitted changes are then lost, and only they.
 ///
 /// ```
 /// use esparsa::{Document, Index, Schema, Text};
@@ -85,7 +86,7 @@ pub struct IndexWriter {
     options: WriterOptions,
     pool: Pool,
     manifest: Manifest,
-    /// Number of the newest commit, which is greater than the manifest's if that one was damaged.
+    /// Number of the newest commit. Greater than that of `manifest` if the newest one is damaged.
     last_commit: u64,
     next_file: u64,
     segments: Segments,
@@ -99,24 +100,24 @@ pub struct IndexWriter {
     writing: bool,
     /// Numbers of the files that merges are writing.
     merging: BTreeSet<u64>,
-    /// Merges that are to be run when others have ended.
+    /// Merges that wait until others have ended.
     pending_merges: VecDeque<MergePlan>,
-    /// Documents of the merges that were handed to the pool, by number.
+    /// Numbers of documents of the merges in the pool, by file number.
     running_merges: BTreeMap<u64, u64>,
-    /// The first merge that failed, by its number, until somebody waits for merges.
+    /// The first failed merge and its error, until `wait_for_merges` returns it.
     failed_merge: Option<(u64, Error)>,
     /// The merge that [`merge_to`](Self::merge_to) waits for.
     wanted_merge: Option<u64>,
     failed_wanted: Option<Error>,
-    /// What the jobs that run may do.
+    /// Cancels the running jobs when the writer is dropped or rolled back.
     scope: JobScope,
     errors: Vec<Error>,
-    /// Errors that were left out because nobody has taken the ones before.
-    errors_left_out: u64,
+    /// Errors that were dropped because `errors` was full.
+    errors_dropped: u64,
     calibrations: Vec<Calibration>,
     changed: bool,
     poisoned: Option<String>,
-    /// Last, so that the lock is let go when everything else is gone.
+    /// The last field, so that the lock is released after everything else was dropped.
     _lock: Box<dyn Lock>,
 }
 
@@ -126,7 +127,7 @@ impl std::fmt::Debug for IndexWriter {
     }
 }
 
-/// What arrives for a sequence number.
+/// The result for a sequence number.
 enum Step {
     Batch(Box<ReadyBatch>),
     Delete(String),
@@ -162,11 +163,12 @@ impl IndexWriter {
             .iter()
             .find(|f| f.options.kind() == FieldKind::Unknown)
         {
-            let message = "this build does not know the kind of the field, so it cannot write it";
+            let message =
+                "this build does not know the kind of this field, so it cannot write the index";
             return Err(Error::invalid(message).in_field(&field.name));
         }
         let analyzers = Arc::new(WriterAnalyzers::new(&index.options, &schema)?);
-        // Rounding does not matter: it changes speed, not what is written.
+        // Rounding does not matter: this changes the speed, not the output.
         let table_memory = (options.memory as f64 * TABLE_SHARE) as usize;
         let mut writer = Self {
             pool: Pool::new(
@@ -203,31 +205,31 @@ impl IndexWriter {
             failed_wanted: None,
             scope: JobScope::default(),
             errors: Vec::new(),
-            errors_left_out: 0,
+            errors_dropped: 0,
             calibrations: Vec::new(),
             changed: false,
             poisoned: None,
             _lock: lock,
         };
-        // The writer before may have stopped between renaming its manifest and making the name durable:
-        // what older commits name must not be removed before.
+        // The previous writer may have crashed after it published its manifest and before the name
+        // was durable. The files of older commits must not be removed until it is.
         writer.directory.sync()?;
         let loaded = writer.load_committed();
         writer.guard(loaded)?;
         Ok(writer)
     }
 
-    /// Forgets everything but the last commit, and removes what it does not name.
+    /// Discards everything but the last commit, and removes the files that it does not name.
     fn load_committed(&mut self) -> Result<()> {
         self.segments = Segments::default();
         for entry in &self.manifest.segments {
             let segment = self.cache.open(entry, &self.schema)?;
             self.segments.push(LiveSegment::committed(&segment));
         }
-        // Only now is it known that the commit can be used.
+        // Only after the last commit was opened: it is intact, so older files are not needed.
         remove_unused(&*self.directory, &self.manifest, &Default::default());
         self.calibrations.clone_from(&self.manifest.calibrations);
-        // When a damaged commit was passed over, the next commit is to be above it.
+        // If a damaged commit was skipped, the next commit gets a number above it.
         self.changed = self.last_commit > self.manifest.commit;
         Ok(())
     }
@@ -237,12 +239,13 @@ impl IndexWriter {
         &self.schema
     }
 
-    /// Adds a document; a live document with the same external id is replaced.
+    /// Adds a document. It replaces a live document with the same external id.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] or [`Error::Limit`] when the document does not fit the schema: it is then
-    /// not added, and the writer goes on. Any other error is about earlier work, and poisons the writer.
+    /// [`Error::InvalidInput`] or [`Error::Limit`] when the document does not fit the schema. It is
+    /// then not added, and the writer stays usable. Any other error is about earlier work and
+    /// poisons the writer.
     pub fn add(&mut self, document: Document) -> Result<()> {
         self.check_poison()?;
         self.analyzers.check(&document, &self.schema)?;
@@ -254,12 +257,13 @@ impl IndexWriter {
         Ok(())
     }
 
-    /// Adds the documents that `parse` returns, which is called on one of the writer's threads. What
-    /// could not be parsed, or does not fit the schema, is reported by [`take_errors`](Self::take_errors).
+    /// Adds the documents that `parse` returns; it is called on one of the writer's threads.
+    /// [`take_errors`](Self::take_errors) returns the errors of the batch, and one for each
+    /// document that does not fit the schema.
     ///
     /// # Errors
     ///
-    /// Errors are about earlier work, and poison the writer.
+    /// Errors are about earlier work and poison the writer.
     pub fn add_parsed(
         &mut self,
         parse: impl FnOnce() -> ParsedBatch + Send + 'static,
@@ -280,18 +284,18 @@ impl IndexWriter {
         self.arrived
             .insert(self.next_sequence, Step::Delete(id.to_owned()));
         self.next_sequence += 1;
-        // Results are taken too: a load of deletes alone must not pile them up.
+        // Accepts steps that have arrived: otherwise a load of deletes alone would pile them up.
         let taken = self.take_results();
         self.guard(taken)
     }
 
-    /// Bad input met since the last call, in the order of the input. Only the first 10,000 errors
-    /// since the last call are kept; if there were more, one more error says how many.
+    /// The input errors since the last call, in the order of the input. Only the first 10,000 are
+    /// kept; if there were more, one additional error has their number.
     pub fn take_errors(&mut self) -> Vec<Error> {
         let mut errors = std::mem::take(&mut self.errors);
-        let left_out = std::mem::take(&mut self.errors_left_out);
-        if left_out > 0 {
-            let message = format!("{left_out} more errors were left out; take errors more often");
+        let dropped = std::mem::take(&mut self.errors_dropped);
+        if dropped > 0 {
+            let message = format!("{dropped} more errors were dropped; take errors more often");
             errors.push(Error::invalid(message));
         }
         errors
@@ -302,20 +306,20 @@ impl IndexWriter {
             if self.errors.len() < MAX_ERRORS {
                 self.errors.push(error);
             } else {
-                self.errors_left_out += 1;
+                self.errors_dropped += 1;
             }
         }
     }
 
-    /// Makes everything added and deleted so far durable and visible to new snapshots. Merges that
-    /// this makes necessary run in the background ([`WriterOptions::merge_threads`]) and are part
-    /// of a later commit; a commit waits for them only while there are hundreds of segments.
+    /// Makes all additions and deletes so far durable and visible to new snapshots. Merges run in
+    /// the background ([`WriterOptions::merge_threads`]) and become part of a later commit; a
+    /// commit waits for them only while there are hundreds of segments.
     ///
-    /// Files that are no longer needed are removed afterwards. One that cannot be removed does not
-    /// make the commit fail: later commits and writers try again.
+    /// Files that are no longer needed are removed afterwards. If one cannot be removed, the commit
+    /// still succeeds; later commits and writers try again.
     ///
-    /// When this returns an error, the index is as it was before or as it would be after, never anything
-    /// else; open a new writer to go on.
+    /// After an error the index is in the state before or after the commit, never in between. Open
+    /// a new writer to continue.
     ///
     /// # Errors
     ///
@@ -326,7 +330,7 @@ impl IndexWriter {
         self.guard(committed)
     }
 
-    /// Forgets everything since the last commit.
+    /// Discards all changes since the last commit.
     ///
     /// # Errors
     ///
@@ -337,12 +341,12 @@ impl IndexWriter {
         self.guard(rolled_back)
     }
 
-    /// Waits until no merge is under way and the policy wants none.
+    /// Waits until no merge is running and the policy wants none.
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit), and, without poisoning the writer, the first error of a merge
-    /// since the last call: its segments stay as they were and are not merged again by this writer.
+    /// As [`commit`](Self::commit). The first error of a merge since the last call is returned too,
+    /// without poisoning the writer: its segments stay and are not merged again by this writer.
     pub fn wait_for_merges(&mut self) -> Result<()> {
         self.check_poison()?;
         let waited = self.write_everything().and_then(|()| {
@@ -355,14 +359,14 @@ impl IndexWriter {
             .map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// Merges until there are at most `segments` segments and, if that is 1, no deleted document waits
-    /// to be dropped. Not visible before the next commit.
+    /// Merges until there are at most `segments` segments. With 1, it also drops deleted documents.
+    /// Visible after the next commit.
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit), and, without poisoning the writer, [`Error::InvalidInput`] when
-    /// `segments` is 0, [`Error::Limit`] when a segment would be too large, and what else made the
-    /// merge fail: its segments stay as they were.
+    /// As [`commit`](Self::commit). Without poisoning the writer: [`Error::InvalidInput`] when
+    /// `segments` is 0, [`Error::Limit`] when a segment would be too large, and any other error of
+    /// the merge. The segments stay as they were.
     pub fn merge_to(&mut self, segments: usize) -> Result<()> {
         self.check_poison()?;
         if segments == 0 {
@@ -372,17 +376,18 @@ impl IndexWriter {
         }
         let merged = self.try_merge_to(segments);
         let failed = self.guard(merged)?;
-        // A merge that failed has changed nothing.
+        // A failed merge has changed nothing, so the writer stays usable.
         failed.map_or(Ok(()), Err)
     }
 
-    /// Keeps what [`Snapshot::calibrate`](super::Snapshot::calibrate) measured, in place of what was kept of the field. Not visible before the
-    /// next commit; later commits keep it too. Measure again when the documents or the queries have become others.
+    /// Stores a calibration from [`Snapshot::calibrate`](super::Snapshot::calibrate) in the next
+    /// commit and those after it; it replaces the field's previous one. Calibrate again when the
+    /// documents or the queries have changed.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the schema has no such sparse field or a number makes no sense, [`Error::Limit`] when there are
-    /// too many points.
+    /// [`Error::InvalidInput`] when the schema has no such sparse field or a number is out of its
+    /// range; [`Error::Limit`] when there are too many points.
     pub fn keep_calibration(&mut self, calibration: Calibration) -> Result<()> {
         self.check_poison()?;
         calibration.check()?;
@@ -390,7 +395,8 @@ impl IndexWriter {
         let field = fields.find(|field| field.number == calibration.field);
         if field.is_none_or(|field| field.options.kind() != FieldKind::Sparse) {
             let message = format!(
-                "expected a calibration of a sparse field of this index, found one of field number {}",
+                "expected a calibration of a sparse field of this index, found one of field \
+                 number {}",
                 calibration.field
             );
             return Err(Error::invalid(message));
@@ -402,13 +408,13 @@ impl IndexWriter {
         Ok(())
     }
 
-    /// Brings in the segments of another index with the same schema, without rewriting them. Their
-    /// documents replace live ones with the same external ids. Not visible before the next commit.
+    /// Adds the segments of the index at `path`, which has the same schema, without rewriting them.
+    /// Their documents replace live ones with the same external ids. Visible after the next commit.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the schemas differ, [`Error::Corrupt`] when the other index is damaged;
-    /// nothing is attached then. Any other error poisons the writer.
+    /// [`Error::InvalidInput`] when the schemas differ; [`Error::Corrupt`] when the other index is
+    /// damaged. Nothing is attached then. Any other error poisons the writer.
     pub fn attach(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.check_poison()?;
         let other = Arc::new(FileSystem::open(&path)?);
@@ -451,7 +457,7 @@ impl IndexWriter {
         }
     }
 
-    /// After any error that is not about one document, nobody knows what has become of the work.
+    /// Poisons the writer after an error that is not about one document: its state is then unknown.
     fn guard<T>(&mut self, result: Result<T>) -> Result<T> {
         if let Err(error) = &result {
             self.poisoned = Some(error.to_string());
@@ -460,7 +466,7 @@ impl IndexWriter {
     }
 }
 
-/// What writing a segment takes beside its sources.
+/// The context of a job that writes a segment.
 #[derive(Clone)]
 struct SegmentJob {
     cache: Arc<SegmentCache>,
@@ -471,7 +477,7 @@ struct SegmentJob {
 }
 
 impl SegmentJob {
-    /// Writes a segment file, makes its content durable, and opens it.
+    /// Writes a segment file, makes its content durable and opens it.
     fn run(&self, sources: &[Source<'_>]) -> Result<ReadySegment> {
         let name = segment_file(self.number);
         let directory = &**self.cache.directory();
@@ -498,7 +504,7 @@ impl SegmentJob {
 
 impl Drop for IndexWriter {
     fn drop(&mut self) {
-        // Nobody waits for the jobs that run.
+        // Cancels the running jobs without waiting for them.
         self.scope.close();
         if self.poisoned.is_none() {
             remove_unused(&*self.directory, &self.manifest, &BTreeSet::new());

@@ -43,7 +43,7 @@ impl<L: Leaf + Explain> Prepared for L {
         let context = SearchContext::new(snapshot, options)?;
         let found = search_all(self, &context)?;
         let (scored, mut statistics) = found.into_scored(self.unit());
-        statistics.terms_left_out = self.skipped_terms();
+        statistics.terms_skipped = self.skipped_terms();
         Ok(SearchResult::new(
             Hits::new(snapshot.clone(), scored),
             statistics,
@@ -90,18 +90,18 @@ mod tests {
         let search = |query: &Query| {
             let found = snapshot.search_with(query, &options).unwrap();
             let ids = found.hits.ids().unwrap();
-            (ids, found.statistics.terms_left_out)
+            (ids, found.statistics.terms_skipped)
         };
         // Words that no document has do not count.
         let text = words(4_096).join(" ") + " unknown words";
         assert_eq!(search(&Query::text("text", text)).1, 0);
-        let (ids, left_out) = search(&Query::text("text", words(4_200).join(" ")));
-        assert_eq!(left_out, 104);
+        let (ids, skipped) = search(&Query::text("text", words(4_200).join(" ")));
+        assert_eq!(skipped, 104);
         // The four words of many documents have the lowest idf.
         assert!(!ids.contains(&"d0".to_owned()) && ids.contains(&"d4".to_owned()));
 
-        let (ids, left_out) = search(&Query::sparse("sparse", weights(4_200)));
-        assert_eq!((ids.len(), left_out), (4_096, 104));
+        let (ids, skipped) = search(&Query::sparse("sparse", weights(4_200)));
+        assert_eq!((ids.len(), skipped), (4_096, 104));
         assert!(!ids.contains(&"d103".to_owned()) && ids.contains(&"d104".to_owned()));
         assert_eq!(search(&Query::sparse("sparse", weights(4_096))).1, 0);
     }

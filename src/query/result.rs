@@ -231,7 +231,7 @@ pub struct SearchStatistics {
     pub algorithms: Vec<Algorithm>,
     /// Terms that were not searched, because the query has more than 4,096: the ones with the
     /// highest weights are kept. Almost always 0.
-    pub terms_left_out: u64,
+    pub terms_skipped: u64,
 }
 
 /// Hits, and what it took to find them.

@@ -12,7 +12,7 @@ impl Snapshot {
     ///
     /// Of a query with more than 4,096 terms that documents have, the 4,096 with the highest
     /// weights are searched; the weight of a word is idf times its frequency in the query.
-    /// [`SearchStatistics::terms_left_out`](crate::SearchStatistics::terms_left_out) counts the
+    /// [`SearchStatistics::terms_skipped`](crate::SearchStatistics::terms_skipped) counts the
     /// others. A query that asks for [all terms](Query::with_all_terms) cannot leave any out, so
     /// there that is an error.
     ///

@@ -244,10 +244,7 @@ mod tests {
 
     fn snapshot() -> Snapshot {
         let index = Index::in_memory(Schema::builder().build().unwrap()).unwrap();
-        let options = WriterOptions {
-            merge_policy: MergePolicy::never(),
-            ..WriterOptions::default()
-        };
+        let options = WriterOptions::new().merge_policy(MergePolicy::never());
         let mut writer = index.writer_with(options).unwrap();
         for segment in 0..SEGMENTS {
             for document in 0..DOCUMENTS {

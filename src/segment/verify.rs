@@ -18,7 +18,7 @@ pub fn verify(segment: &SegmentReader) -> Result<()> {
         let statistics = segment.info().field(*number).copied();
         let expected = statistics.map(|statistics| FieldStatistics {
             // No reader can count these again.
-            left_out: found.left_out,
+            skipped: found.skipped,
             rounded_up: found.rounded_up,
             ..statistics
         });

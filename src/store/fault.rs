@@ -1,9 +1,9 @@
-//! A folder that fails, and forgets what a crash would make it forget.
+//! A directory with injected faults, which simulates crashes.
 //!
 //! Tests count the operations of a run without faults, then repeat the run once for each operation
-//! and each kind of fault: enumerated, not sampled. After a crash, [`Faulty::after_crash`] gives the folder as
-//! it would be found: content that was not fsynced is lost or cut short, and names that were not made
-//! durable are lost or kept, as the test asks.
+//! and each kind of fault: enumerated, not sampled. [`Faulty::after_crash`] returns the directory
+//! as it would be found after a crash: content without fsync is lost or truncated, and names that
+//! were not durable are lost or kept, as the test chooses.
 
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
@@ -14,24 +14,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Bytes, Directory, FileHandle, FileSink, FileVersion, Lock, Memory, Scratch};
 use crate::error::{Error, Result};
 
-/// What goes wrong, at which operation (counted from 0).
+/// A fault and the operation at which it happens, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing; operations are counted.
+    /// No fault; operations are counted.
     None,
-    /// The operation fails, the ones after it work.
+    /// The operation fails; later ones succeed.
     FailOnce(u64),
-    /// The operation and every later one fail, as when the process was killed or the disk went away.
+    /// The operation and all later ones fail, as after a kill of the process or a lost disk.
     StopAt(u64),
 }
 
 #[derive(Debug)]
 struct FileState {
-    /// A number that no other file has.
+    /// A number that is unique among files.
     version: u64,
     /// Everything written so far.
     written: Vec<u8>,
-    /// How many bytes of it an fsync has made durable.
+    /// Number of bytes that an fsync made durable.
     synced: usize,
 }
 
@@ -49,13 +49,13 @@ impl FileState {
 #[derive(Debug, Default)]
 struct State {
     operations: u64,
-    /// Names as running programs see them.
+    /// Names as running processes see them.
     names: BTreeMap<String, Arc<Mutex<FileState>>>,
-    /// Names as the disk holds them.
+    /// Names on disk.
     durable_names: BTreeMap<String, Arc<Mutex<FileState>>>,
 }
 
-/// A folder in memory that fails on demand; clones share it.
+/// A directory in memory with an injected fault. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Faulty {
     state: Arc<Mutex<State>>,
@@ -64,7 +64,7 @@ pub struct Faulty {
 }
 
 impl Faulty {
-    /// An empty folder with a fault to come.
+    /// An empty directory with a fault.
     pub fn new(fault: Fault) -> Self {
         Self {
             state: Arc::default(),
@@ -73,15 +73,15 @@ impl Faulty {
         }
     }
 
-    /// How many operations have been asked for.
+    /// Number of operations so far, failed ones included.
     pub fn operations(&self) -> u64 {
         locked(&self.state).operations
     }
 
-    /// The folder as a machine would find it after losing power now.
+    /// The directory as the machine would find it after a power loss now.
     ///
-    /// `names_reach_disk` says whether names that were not synced happened to reach the disk, and
-    /// `content_reaches_disk` the same of content; a crash may do either.
+    /// With `names_reach_disk`, names that were not synced reached the disk anyway;
+    /// `content_reaches_disk` is the same for content. After a real crash either may be the case.
     pub fn after_crash(&self, names_reach_disk: bool, content_reaches_disk: bool) -> Memory {
         let state = locked(&self.state);
         let names = if names_reach_disk {
@@ -161,7 +161,7 @@ impl Directory for Faulty {
         Ok(file.map(|file| FileVersion([locked(file).version, 0, 0, 0])))
     }
 
-    /// In the steps that a file system takes: each of them may fail.
+    /// Takes the same steps as [`FileSystem`](super::FileSystem), each of which may fail.
     fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
         let temporary = format!("{name}.tmp");
         if locked(&self.state).names.contains_key(&temporary) {
@@ -290,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crash_forgets_what_was_not_synced() {
+    fn a_crash_loses_what_was_not_synced() {
         let directory = Faulty::new(Fault::None);
         let mut file = directory.create("a").unwrap();
         file.write_all(b"kept").unwrap();
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_strike_where_they_are_told_to() {
+    fn faults_happen_at_their_operation() {
         let once = Faulty::new(Fault::FailOnce(1));
         assert!(once.list().is_ok() && once.list().is_err() && once.list().is_ok());
         let stop = Faulty::new(Fault::StopAt(1));

@@ -1,4 +1,4 @@
-//! A folder of the file system.
+//! A directory on the local file system.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -10,18 +10,18 @@ use crate::error::{Error, Result};
 
 const LOCK_FILE: &str = "lock";
 
-/// A folder of the file system; files are read through memory maps.
+/// A folder of the local file system. Files are read through memory maps.
 #[derive(Clone, Debug)]
 pub struct FileSystem {
     root: PathBuf,
 }
 
 impl FileSystem {
-    /// The folder at `path`, which must exist.
+    /// Opens the folder at `path`.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when it does not or is no folder.
+    /// [`Error::Io`] when it does not exist or is not a folder.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let root = path.as_ref().to_path_buf();
         let metadata = fs::metadata(&root).map_err(|e| Error::io(&root, "open", e))?;
@@ -32,8 +32,9 @@ impl FileSystem {
         Ok(Self { root })
     }
 
-    /// The folder at `path`, created with its parents if need be. The names of created folders are
-    /// made durable: an index in them is not lost with its folder when the machine loses power.
+    /// Opens the folder at `path`; creates it and its parents if they do not exist. The names of
+    /// the created folders are made durable, so a power loss does not lose the index with its
+    /// folder.
     ///
     /// # Errors
     ///
@@ -79,12 +80,12 @@ impl Directory for FileSystem {
         }
     }
 
-    /// Writes the file under a temporary name and then gives it its own by a hard link, which,
-    /// unlike a rename, fails when the name is taken.
+    /// Writes the file under a temporary name, then hard-links it to its final name. Unlike a
+    /// rename, a hard link fails when the name is taken.
     fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
         let temporary = format!("{name}.tmp");
         match self.remove(&temporary) {
-            // What a process that died while publishing has left.
+            // A process that died while publishing has left the file.
             Err(error) if !super::is_missing(&error) => return Err(error),
             _ => {}
         }
@@ -94,7 +95,7 @@ impl Directory for FileSystem {
         file.sync().map_err(failed)?;
         drop(file);
         let is_new = link(&self.at(&temporary), &self.at(name))?;
-        // It is a second name of the same file, or a file that nobody needs.
+        // It is a second name of the same file, or an unused file: no reason to fail.
         let _ = self.remove(&temporary);
         if is_new {
             self.sync()?;
@@ -111,7 +112,7 @@ impl Directory for FileSystem {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.root).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            // Names that are not UTF-8 are not ours.
+            // File names of an index are UTF-8, so others are foreign files.
             names.extend(entry.file_name().into_string().ok());
         }
         names.sort();
@@ -167,12 +168,13 @@ impl Directory for FileSystem {
     }
 }
 
-/// Gives a file a second name; false when the name is taken.
+/// Gives a file a second name. False when the name is taken.
 fn link(from: &Path, to: &Path) -> Result<bool> {
     match fs::hard_link(from, to) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        // Some file systems have no hard links. The writer's lock keeps others out meanwhile.
+        // Some file systems have no hard links. The check and the rename are not atomic, but the
+        // lock excludes other writers.
         Err(_) if to.exists() => Ok(false),
         Err(_) => match fs::rename(from, to) {
             Ok(()) => Ok(true),
@@ -215,8 +217,8 @@ fn version_of(metadata: &fs::Metadata) -> FileVersion {
     ])
 }
 
-/// Creates a folder and those above it that are missing, and calls `sync` with each folder that got
-/// a new entry, the lowest first.
+/// Creates a folder and its missing parents, and calls `sync` with each folder that got a new
+/// entry, the deepest first.
 fn create_folders(root: &Path, sync: impl Fn(&Path) -> Result<()>) -> Result<()> {
     let missing: Vec<&Path> = root
         .ancestors()
@@ -224,16 +226,16 @@ fn create_folders(root: &Path, sync: impl Fn(&Path) -> Result<()>) -> Result<()>
         .collect();
     fs::create_dir_all(root).map_err(|e| Error::io(root, "create", e))?;
     for folder in missing {
-        // The parent of a relative path of one part is the working folder.
+        // The parent of a relative path with one component is the working directory.
         let parent = folder.parent().filter(|p| !p.as_os_str().is_empty());
         sync(parent.unwrap_or(Path::new(".")))?;
     }
     Ok(())
 }
 
-/// Makes the names in a folder durable.
+/// Makes the entries of a folder durable.
 fn sync_folder(folder: &Path) -> Result<()> {
-    // Windows makes renames durable by itself and cannot open folders.
+    // Windows makes renames durable and cannot open folders as files.
     if cfg!(unix) {
         File::open(folder)
             .and_then(|folder| folder.sync_all())
@@ -242,7 +244,7 @@ fn sync_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The operating system drops the lock when the file is closed, also when the process dies.
+/// The operating system releases the lock when the file is closed, also when the process dies.
 #[derive(Debug)]
 struct FileLock {
     file: File,
@@ -251,17 +253,17 @@ struct FileLock {
 impl Lock for FileLock {}
 
 impl Drop for FileLock {
-    /// Lets go at once. Closing alone would not while a child process, forked by another thread, still holds a copy of
-    /// the file until it starts its program.
+    /// Unlocks explicitly. Closing alone is not enough while a child process, just forked by
+    /// another thread, still holds a copy of the file descriptor until it calls `exec`.
     fn drop(&mut self) {
-        // If this fails, closing the file lets go.
+        // If this fails, closing the file releases the lock.
         let _ = self.file.unlock();
     }
 }
 
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// Like a `BufWriter`, but one that never writes on drop: a file that was not synced is of no use.
+/// A `BufWriter` that does not write on drop: a file that was not synced is useless.
 struct BufferedFile {
     file: File,
     buffer: Vec<u8>,
@@ -294,16 +296,15 @@ impl FileSink for BufferedFile {
     }
 }
 
-/// Maps a whole file; an empty one, which cannot be mapped, becomes empty bytes.
+/// Maps a whole file. An empty file cannot be mapped and becomes an empty vector.
 #[allow(unsafe_code)]
 fn map(file: &File) -> io::Result<Arc<dyn AsRef<[u8]> + Send + Sync>> {
     if file.metadata()?.len() == 0 {
         return Ok(Arc::new(Vec::new()));
     }
-    // SAFETY: the mapping is read-only, and nothing in this crate changes a file once it is finished:
-    // segments, deletes and manifests are written once, as new files, and removed, never truncated.
-    // Another program that truncates a mapped file of the index breaks the
-    // contract that the README states.
+    // SAFETY: the mapping is read-only, and this crate never changes a finished file: segments,
+    // deletes and manifests are written once, as new files, and removed, never truncated. Another
+    // program that truncates a mapped file of the index breaks the contract that the README states.
     let mapped = unsafe { memmap2::Mmap::map(file)? };
     Ok(Arc::new(mapped))
 }
@@ -332,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_published_once_and_a_leftover_does_not_matter() {
+    fn a_name_is_published_once_despite_a_leftover_temporary_file() {
         let folder = tempfile::tempdir().unwrap();
         let directory = FileSystem::open(folder.path()).unwrap();
         fs::write(folder.path().join("a.tmp"), "left by a crash").unwrap();

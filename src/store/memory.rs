@@ -1,4 +1,4 @@
-//! A folder in memory.
+//! A directory in memory.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Bytes, Directory, FileHandle, FileSink, FileVersion, Lock};
 use crate::error::{Error, Result};
 
-/// A file, and a number that no other file of the process has.
+/// A file, with a version number that is unique in the process.
 #[derive(Clone, Debug)]
 struct MemoryFile {
     bytes: Arc<Vec<u8>>,
@@ -26,7 +26,7 @@ impl MemoryFile {
     }
 }
 
-/// A folder in memory; clones share it.
+/// A directory in memory. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     files: Arc<Mutex<BTreeMap<String, MemoryFile>>>,
@@ -34,7 +34,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// An empty folder.
+    /// An empty directory.
     pub fn new() -> Self {
         Self::default()
     }
@@ -49,19 +49,19 @@ impl Memory {
         }
     }
 
-    /// Replaces the bytes of a file, for tests that damage one.
+    /// Replaces the bytes of a file; for tests of damaged files.
     pub fn overwrite(&self, name: &str, bytes: Vec<u8>) {
         let file = MemoryFile::new(Arc::new(bytes));
         self.files().insert(name.to_owned(), file);
     }
 
-    /// The bytes of a file, if it is there.
+    /// The bytes of a file, if it exists.
     pub fn bytes(&self, name: &str) -> Option<Arc<Vec<u8>>> {
         self.files().get(name).map(|file| file.bytes.clone())
     }
 
     fn files(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, MemoryFile>> {
-        // A map of finished files is whole even if another thread panicked.
+        // Every change is a single insertion or removal, so the map is consistent after a panic.
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -156,7 +156,7 @@ impl Drop for MemoryLock {
 struct Sink {
     directory: Memory,
     name: String,
-    /// Of the file that was created: another one may have its name later.
+    /// Version of the file that was created: a newer file may have the same name later.
     version: u64,
     bytes: Vec<u8>,
 }

@@ -1,12 +1,12 @@
-//! The only place that touches files.
+//! All file I/O of the index.
 //!
-//! A [`Directory`] is a flat folder of named files that are written once, front to back, and read
-//! by ranges afterwards. Three are here: [`FileSystem`] (memory-mapped reads, real fsync),
-//! [`Memory`] for tests and indexes that need no disk, and [`Faulty`], which fails or loses what a
-//! crash would lose. Nothing here knows what the bytes mean.
+//! A [`Directory`] is a flat set of named files. A file is written once, sequentially, and then
+//! read by ranges. There are three implementations: [`FileSystem`] (memory-mapped reads, real
+//! fsync), [`Memory`] for tests and indexes that need no disk, and [`Faulty`] for tests, which
+//! injects errors and loses what a crash would lose. Invariant: nothing here interprets the bytes.
 //!
-//! The trait asks for no more than an object store can do: files appear whole, a commit is
-//! published under a name that must be free, and nothing is renamed.
+//! The trait requires no more than an object store can do: files appear atomically, a commit is
+//! published by create-if-absent, and nothing is renamed.
 
 #[cfg(any(test, feature = "internals"))]
 mod fault;
@@ -28,35 +28,33 @@ use crate::error::{Error, Result};
 
 /// A file being written.
 pub trait FileSink: Write + Send {
-    /// Makes everything written durable. The file's name becomes durable with
-    /// [`Directory::sync`].
+    /// Makes the content durable. [`Directory::sync`] makes the name durable.
     ///
     /// # Errors
     ///
-    /// What the system reports; afterwards nobody knows what is on disk.
+    /// The error of the system; the content on disk is undefined then.
     fn sync(&mut self) -> std::io::Result<()>;
 }
 
-/// Bytes that did not fit in memory, written and read again by one owner, and gone with it.
+/// A temporary file for data that does not fit in memory. Dropping it deletes it.
 pub trait Scratch: Read + Write + Seek + Send {}
 
 impl<T: Read + Write + Seek + Send> Scratch for T {}
 
-/// Held by a writer; another writer can have the lock when this is dropped or its process dies.
+/// The lock of a writer. It is released when this is dropped or the process dies.
 pub trait Lock: Send + Sync + Debug {}
 
-/// Tells two files that had the same name at different times apart: an inode with its times, an
-/// ETag, or a number that is never used twice.
+/// Distinguishes two files that had the same name at different times: an inode with its times, an
+/// ETag, or a number that is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileVersion(pub [u64; 4]);
 
-/// A flat folder of files.
+/// A flat set of named files.
 ///
 /// Every function returns [`Error::Io`] when the system refuses the operation.
 pub trait Directory: Send + Sync + Debug {
-    /// Creates a file, which must not exist. Removing a file that is still being written is
-    /// allowed: whatever is written to it later is lost, and must not touch a newer file of the
-    /// same name.
+    /// Creates a file, which must not exist. A file may be removed while it is being written: later
+    /// writes to it are lost and must not affect a newer file of the same name.
     ///
     /// # Errors
     ///
@@ -67,27 +65,27 @@ pub trait Directory: Send + Sync + Debug {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]; see [`is_missing`] for a file that is not there.
+    /// [`Error::Io`]; [`is_missing`] recognizes the error for a file that does not exist.
     fn open(&self, name: &str) -> Result<Arc<dyn FileHandle>>;
 
-    /// What tells the file of this name from others that had or will have the name; `None` when
-    /// there is no such file. It costs much less than opening the file.
+    /// The version of the file with this name; `None` when there is no such file. Much cheaper than
+    /// opening the file.
     ///
     /// # Errors
     ///
     /// [`Error::Io`].
     fn version(&self, name: &str) -> Result<Option<FileVersion>>;
 
-    /// Makes a file of these bytes appear, whole and durable, under a name that must be free.
-    /// Returns false, and changes nothing, when there is a file of this name already. On a file
-    /// system this is a new name for a finished file, in an object store a conditional put.
+    /// Creates a file with these bytes, atomically and durably (compare-and-set). Returns false and
+    /// changes nothing when the name is taken. On a file system this is a hard link to a finished
+    /// file, in an object store a conditional put.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]; the file may have appeared then or not.
+    /// [`Error::Io`]; the file may or may not exist then.
     fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool>;
 
-    /// Removes a file. Readers that have it open keep it.
+    /// Removes a file. Readers that have it open can still read it.
     ///
     /// # Errors
     ///
@@ -108,15 +106,14 @@ pub trait Directory: Send + Sync + Debug {
     /// [`Error::Io`].
     fn sync(&self) -> Result<()>;
 
-    /// Takes the writer's lock.
+    /// Acquires the lock of the writer, without waiting.
     ///
     /// # Errors
     ///
     /// [`Error::Locked`] when another writer, in this process or another, holds it.
     fn lock(&self) -> Result<Box<dyn Lock>>;
 
-    /// An empty scratch file that has no name and is never durable; in memory unless the directory
-    /// has a better place.
+    /// Creates an empty scratch file without a name. The default implementation keeps it in memory.
     ///
     /// # Errors
     ///
@@ -125,17 +122,16 @@ pub trait Directory: Send + Sync + Debug {
         Ok(Box::new(Cursor::new(Vec::new())))
     }
 
-    /// Where the folder is, for messages.
+    /// Location of the directory, for messages.
     fn path(&self) -> PathBuf;
 
-    /// The path of a file, for directories that are folders of the local file system.
+    /// The path of a file, if the directory is a folder of the local file system.
     fn local_path(&self, _name: &str) -> Option<PathBuf> {
         None
     }
 
-    /// Brings in the finished file `source_name` of another directory under a new name, by hard
-    /// link where the file system can, else by copy, and makes its content durable. A file of this
-    /// name is never overwritten.
+    /// Imports the finished file `source_name` of another directory under a new name, by hard link
+    /// where possible, else by copy, and makes its content durable. Never overwrites a file.
     ///
     /// # Errors
     ///
@@ -145,7 +141,7 @@ pub trait Directory: Send + Sync + Debug {
     }
 }
 
-/// Copies a file to a name where there must be none, and makes its content durable.
+/// Copies a file to a new name and makes its content durable. Never overwrites a file.
 fn copy<D: Directory + ?Sized>(
     source: &dyn Directory,
     source_name: &str,
@@ -165,7 +161,7 @@ fn copy<D: Directory + ?Sized>(
     file.sync().map_err(failed)
 }
 
-/// Whether an error says that a file is not there.
+/// True if the error says that a file does not exist.
 pub fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Io { source, .. }
         if source.kind() == std::io::ErrorKind::NotFound)

@@ -15,10 +15,7 @@ fn snapshot() -> Snapshot {
         .build()
         .unwrap();
     let index = Index::in_memory(schema).unwrap();
-    let options = WriterOptions {
-        merge_policy: MergePolicy::never(),
-        ..WriterOptions::default()
-    };
+    let options = WriterOptions::new().merge_policy(MergePolicy::never());
     let mut writer = index.writer_with(options).unwrap();
     for (id, text, vector) in [
         ("etna", "lava of the volcano", &[("lava", 2.0), ("a", 0.01)]),

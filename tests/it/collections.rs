@@ -91,10 +91,7 @@ fn index(folder: &BeirFolder, analyzer: &str) -> Snapshot {
         .build()
         .unwrap();
     let index = Index::in_memory(schema).unwrap();
-    let options = WriterOptions {
-        threads: threads(),
-        ..WriterOptions::default()
-    };
+    let options = WriterOptions::new().threads(threads());
     let mut writer = index.writer_with(options).unwrap();
     let corpus = File::open(folder.corpus_path()).unwrap();
     for line in BufReader::new(corpus).lines() {

@@ -38,15 +38,10 @@ fn document(number: u64, version: u64) -> Document {
 }
 
 fn writer(index: &Index, threads: usize) -> IndexWriter {
-    let options = WriterOptions {
-        threads,
-        merge_policy: MergePolicy {
-            segments_per_tier: 3,
-            ..MergePolicy::default()
-        },
-        on_duplicate: OnDuplicate::Replace,
-        ..WriterOptions::default()
-    };
+    let options = WriterOptions::new()
+        .threads(threads)
+        .merge_policy(MergePolicy::new().segments_per_tier(3))
+        .on_duplicate(OnDuplicate::Replace);
     index.writer_with(options).unwrap()
 }
 

@@ -252,7 +252,7 @@ fn a_missing_file_is_an_error() {
         let bytes = undamaged.bytes(&name);
         undamaged.memory.remove(&name).unwrap();
         let error = open(&undamaged.memory).unwrap_err().to_string();
-        let manifest = name.starts_with("manifest") && error.contains("is no index");
+        let manifest = name.starts_with("manifest") && error.contains("is not an index");
         assert!(manifest || error.contains(&name), "{error}");
         undamaged.memory.overwrite(&name, bytes);
     }

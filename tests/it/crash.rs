@@ -173,15 +173,10 @@ fn document(number: u32, version: u32) -> Document {
 /// With one thread, merges run when the script waits for them: operations have the same numbers
 /// each time.
 fn options(threads: usize) -> WriterOptions {
-    WriterOptions {
-        threads,
-        merge_threads: threads - 1,
-        merge_policy: MergePolicy {
-            segments_per_tier: 3,
-            ..MergePolicy::default()
-        },
-        ..WriterOptions::default()
-    }
+    WriterOptions::new()
+        .threads(threads)
+        .merge_threads(threads - 1)
+        .merge_policy(MergePolicy::new().segments_per_tier(3))
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -347,12 +342,12 @@ fn run(disk: &Disk, threads: usize) -> Outcome {
     }
 }
 
-/// Everything that the index in a folder holds, verified; `None` when the folder is no index.
+/// Everything that the index in a folder holds, verified; `None` when the folder is not an index.
 fn contents(directory: &Arc<dyn Directory>) -> Option<Contents> {
     let index = match Index::open_in(directory.clone(), IndexOptions::new()) {
         Ok(index) => index,
         Err(error) => {
-            assert!(error.to_string().contains("is no index"), "{error}");
+            assert!(error.to_string().contains("is not an index"), "{error}");
             return None;
         }
     };

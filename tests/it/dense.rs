@@ -154,12 +154,12 @@ fn build(random: &mut Random) -> Case {
         .unwrap();
     let index = Index::in_memory(schema).unwrap();
     let mut writer = index
-        .writer_with(WriterOptions {
-            merge_policy: MergePolicy::never(),
-            reorder_from: random.chance(2).then_some(20),
-            threads: 1 + random.below(2) as usize,
-            ..WriterOptions::default()
-        })
+        .writer_with(
+            WriterOptions::new()
+                .merge_policy(MergePolicy::never())
+                .reorder_from(random.chance(2).then_some(20))
+                .threads(1 + random.below(2) as usize),
+        )
         .unwrap();
     let ids = random.pick(&[documents / 2 + 1, documents * 50 + 1]);
     let (commit_every, lack) = (
@@ -425,10 +425,7 @@ fn the_same_documents_give_the_same_bytes_whatever_the_threads() {
         let folder = tempfile::tempdir().unwrap();
         let schema = schema_of(Dense::new(3).element(DenseElement::I8));
         let index = Index::create(folder.path(), schema).unwrap();
-        let options = WriterOptions {
-            threads,
-            ..WriterOptions::default()
-        };
+        let options = WriterOptions::new().threads(threads);
         let mut writer = index.writer_with(options).unwrap();
         let mut random = Random(7);
         for number in 0..40_000 {

@@ -74,12 +74,12 @@ fn build(random: &mut Random) -> (Snapshot, u64) {
     let vocabulary = 2 + random.below(40);
     let index = Index::in_memory(schema()).unwrap();
     let mut writer = index
-        .writer_with(WriterOptions {
-            merge_policy: MergePolicy::never(),
-            reorder_from: random.chance(2).then_some(20),
-            threads: 1,
-            ..WriterOptions::default()
-        })
+        .writer_with(
+            WriterOptions::new()
+                .merge_policy(MergePolicy::never())
+                .reorder_from(random.chance(2).then_some(20))
+                .threads(1),
+        )
         .unwrap();
     let commit_every = 1 + documents / (1 + random.below(4));
     // Few deletes, or most of the documents.

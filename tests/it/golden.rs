@@ -187,8 +187,8 @@ fn the_golden_index_has_a_list_of_every_shape() {
         .iter()
         .map(|t| t["blocks"].as_array().map_or(0, Vec::len));
     assert_eq!(blocks.collect::<Vec<_>>(), [0, 2, 3]);
-    assert_eq!(fields[0]["left_out"], 1);
-    assert_eq!(fields[1]["left_out"], 1);
+    assert_eq!(fields[0]["skipped"], 1);
+    assert_eq!(fields[1]["skipped"], 1);
     assert_eq!(recorded["segments"][0]["deleted"], json!([0, 1, 64, 519]));
     assert_eq!(
         recorded["segments"][0]["stored"]["blocks"]

@@ -535,7 +535,7 @@ fn statistics_beyond_all_numbers_do_not_overflow() {
         let mut info = honest.clone();
         info.fields[0].total = u64::MAX;
         info.fields[0].postings = u64::MAX;
-        info.fields[0].left_out = u64::MAX;
+        info.fields[0].skipped = u64::MAX;
         if repeat {
             info.fields.insert(0, info.fields[0]);
         }

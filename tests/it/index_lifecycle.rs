@@ -63,15 +63,10 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn writer(index: &Index, threads: usize, reorder_from: Option<u32>) -> IndexWriter {
-    let options = WriterOptions {
-        threads,
-        reorder_from,
-        merge_policy: MergePolicy {
-            segments_per_tier: 3,
-            ..MergePolicy::default()
-        },
-        ..WriterOptions::default()
-    };
+    let options = WriterOptions::new()
+        .threads(threads)
+        .reorder_from(reorder_from)
+        .merge_policy(MergePolicy::new().segments_per_tier(3));
     index.writer_with(options).unwrap()
 }
 
@@ -133,15 +128,12 @@ fn bytes_do_not_depend_on_the_number_of_threads() {
         let index =
             Index::create_in(std::sync::Arc::new(memory.clone()), schema(), options).unwrap();
         let mut writer = index
-            .writer_with(WriterOptions {
-                threads,
-                memory: WriterOptions::MIN_MEMORY,
-                merge_policy: MergePolicy {
-                    segments_per_tier: 2,
-                    ..MergePolicy::default()
-                },
-                ..WriterOptions::default()
-            })
+            .writer_with(
+                WriterOptions::new()
+                    .threads(threads)
+                    .memory(WriterOptions::MIN_MEMORY)
+                    .merge_policy(MergePolicy::new().segments_per_tier(2)),
+            )
             .unwrap();
         for id in 0..60_000u32 {
             let words: Vec<String> = (0..30)
@@ -176,17 +168,15 @@ fn bytes_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn duplicates_of_a_load_are_rejected_with_their_line() {
     let index = Index::in_memory(schema()).unwrap();
-    let options = WriterOptions {
-        on_duplicate: OnDuplicate::Reject,
-        ..WriterOptions::default()
-    };
+    let options = WriterOptions::new().on_duplicate(OnDuplicate::Reject);
     let mut writer = index.writer_with(options).unwrap();
     writer
-        .add_parsed(|| esparsa::ParsedBatch {
-            documents: vec![document(1, 1), document(2, 1), document(1, 2)],
-            file: "a.jsonl".into(),
-            lines: vec![1, 2, 3],
-            errors: Vec::new(),
+        .add_parsed(|| {
+            let mut batch = esparsa::ParsedBatch::of_file("a.jsonl");
+            batch.add_line(document(1, 1), 1);
+            batch.add_line(document(2, 1), 2);
+            batch.add_line(document(1, 2), 3);
+            batch
         })
         .unwrap();
     writer.commit().unwrap();
@@ -233,7 +223,7 @@ fn attached_segments_are_found_and_replace_older_documents() {
         ("4/1", "5/2")
     );
     let error = writer.attach(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("is no index"), "{error}");
+    assert!(error.contains("is not an index"), "{error}");
 }
 
 // Documents put in another order.
@@ -284,12 +274,10 @@ fn topical_index(schema: Schema, documents: u32, per_segment: u32) -> (Memory, I
 
 /// A writer that merges when it is told to.
 fn unmerged(index: &Index, reorder_from: Option<u32>, threads: usize) -> IndexWriter {
-    let options = WriterOptions {
-        threads,
-        reorder_from,
-        merge_policy: MergePolicy::never(),
-        ..WriterOptions::default()
-    };
+    let options = WriterOptions::new()
+        .threads(threads)
+        .reorder_from(reorder_from)
+        .merge_policy(MergePolicy::never());
     index.writer_with(options).unwrap()
 }
 

@@ -119,12 +119,12 @@ fn build(random: &mut Random) -> Case {
         .sparse("sparse", sparse);
     let index = Index::in_memory(schema.build().unwrap()).unwrap();
     let mut writer = index
-        .writer_with(WriterOptions {
-            merge_policy: MergePolicy::never(),
-            reorder_from: random.chance(2).then_some(20),
-            threads: 1 + random.below(2) as usize,
-            ..WriterOptions::default()
-        })
+        .writer_with(
+            WriterOptions::new()
+                .merge_policy(MergePolicy::never())
+                .reorder_from(random.chance(2).then_some(20))
+                .threads(1 + random.below(2) as usize),
+        )
         .unwrap();
     let commit_every = 1 + random.below(documents + 1);
     let mut live = BTreeMap::new();

@@ -20,10 +20,7 @@ fn schema(layout: SparseLayout) -> Schema {
 }
 
 fn unmerged() -> WriterOptions {
-    WriterOptions {
-        merge_policy: MergePolicy::never(),
-        ..WriterOptions::default()
-    }
+    WriterOptions::new().merge_policy(MergePolicy::never())
 }
 
 /// Words and weights that repeat with different periods, so that many documents are equal.

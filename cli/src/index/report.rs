@@ -32,7 +32,7 @@ pub struct Report {
     segments: usize,
     bytes_on_disk: Parts,
     /// Terms of texts too long to be indexed, in the whole index.
-    terms_left_out: u64,
+    terms_skipped: u64,
     /// Weights above the max weight, in the whole index.
     weights_clamped: u64,
     /// Weights below half of the smallest step, in the whole index.
@@ -81,8 +81,8 @@ impl Report {
             index_documents: loaded.commit.documents,
             segments: loaded.commit.segments,
             bytes_on_disk: Parts::of(snapshot),
-            terms_left_out: totals(TEXT_FIELD).left_out,
-            weights_clamped: of_sparse.left_out,
+            terms_skipped: totals(TEXT_FIELD).skipped,
+            weights_clamped: of_sparse.skipped,
             weights_rounded_up: of_sparse.rounded_up,
             weights: of_sparse.postings,
             max_weight: match sparse {
@@ -154,9 +154,9 @@ impl fmt::Display for Report {
 impl Report {
     /// The terms and weights that the index does not hold as they were given.
     fn fmt_losses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.terms_left_out > 0 {
-            let terms = counted(self.terms_left_out, "term");
-            write!(f, "\n{terms} too long, left out")?;
+        if self.terms_skipped > 0 {
+            let terms = counted(self.terms_skipped, "term");
+            write!(f, "\n{terms} too long, skipped")?;
         }
         if let Some(weight) = self.max_weight {
             let clamped = counted(self.weights_clamped, "weight");

@@ -50,7 +50,7 @@ struct FieldSummary {
     /// Text: words. Sparse: sum of quantized impacts.
     total: u64,
     /// Text: terms too long. Sparse: weights clamped.
-    left_out: u64,
+    skipped: u64,
     /// Sparse: weights below half of the smallest step, rounded up to it.
     rounded_up: u64,
     /// What `calibrate` measured with.
@@ -147,7 +147,7 @@ impl FieldSummary {
             documents: totals.documents,
             postings: totals.postings,
             total: totals.total,
-            left_out: totals.left_out,
+            skipped: totals.skipped,
             rounded_up: totals.rounded_up,
             calibrated: snapshot.calibration(field.number).map(|kept| Calibrated {
                 queries: kept.queries,
@@ -244,11 +244,11 @@ impl fmt::Display for FieldSummary {
         match &*self.kind {
             "text" => {
                 let words = counted(self.total, "word");
-                let left_out = counted(self.left_out, "term");
-                write!(f, "; {documents}, {postings}, {words}, {left_out} left out")
+                let skipped = counted(self.skipped, "term");
+                write!(f, "; {documents}, {postings}, {words}, {skipped} skipped")
             }
             "sparse" => {
-                let clamped = counted(self.left_out, "weight");
+                let clamped = counted(self.skipped, "weight");
                 let rounded = grouped(self.rounded_up);
                 write!(
                     f,

@@ -72,7 +72,7 @@ impl Batch<'_> {
                 outcome.queries += 1;
                 match result {
                     Ok(result) => {
-                        if let Some(note) = terms_left_out(&result) {
+                        if let Some(note) = terms_skipped(&result) {
                             self.note(|| format!("query `{}`: {note}", set.ids[place]));
                         }
                         take(place, result)?;
@@ -136,13 +136,13 @@ fn of_query(error: Error, id: &str) -> Error {
 }
 
 /// The message for a query with more terms than the limit.
-pub fn terms_left_out(result: &SearchResult) -> Option<String> {
-    let left_out = result.statistics.terms_left_out;
-    (left_out > 0).then(|| {
+pub fn terms_skipped(result: &SearchResult) -> Option<String> {
+    let skipped = result.statistics.terms_skipped;
+    (skipped > 0).then(|| {
         format!(
-            "searched with the {} weightiest of its terms; {} left out",
+            "searched with the {} weightiest of its terms; {} skipped",
             grouped(MAX_QUERY_TERMS as u64),
-            counted(left_out, "term")
+            counted(skipped, "term")
         )
     })
 }

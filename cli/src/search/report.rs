@@ -18,7 +18,7 @@ pub struct SingleReport<'a> {
     postings_scored: u64,
     /// Terms of the query above the limit, which were not searched.
     #[serde(skip_serializing_if = "is_zero")]
-    terms_left_out: u64,
+    terms_skipped: u64,
     algorithms: Vec<&'static str>,
     hits: Vec<HitReport>,
 }
@@ -28,7 +28,7 @@ pub struct SingleReport<'a> {
 pub struct QueryReport<'a> {
     query_id: &'a str,
     #[serde(skip_serializing_if = "is_zero")]
-    terms_left_out: u64,
+    terms_skipped: u64,
     hits: Vec<HitReport>,
 }
 
@@ -99,7 +99,7 @@ impl<'a> SingleReport<'a> {
             took_ms,
             postings: result.statistics.postings,
             postings_scored: result.statistics.postings_scored,
-            terms_left_out: result.statistics.terms_left_out,
+            terms_skipped: result.statistics.terms_skipped,
             algorithms: names(&result.statistics.algorithms),
             hits,
         })
@@ -115,7 +115,7 @@ impl<'a> QueryReport<'a> {
     pub fn new(query_id: &'a str, result: &SearchResult) -> Result<Self> {
         Ok(Self {
             query_id,
-            terms_left_out: result.statistics.terms_left_out,
+            terms_skipped: result.statistics.terms_skipped,
             hits: hit_reports(result)?,
         })
     }

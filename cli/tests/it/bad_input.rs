@@ -183,7 +183,7 @@ fn a_term_of_100_kilobytes_is_left_out_of_a_text_and_counted() {
     scratch.write("long.tsv", format!("x\tgood {word} words\n"));
     let report = scratch.run("index long.tsv --index index --json").done();
     let report: Value = serde_json::from_str(&report).unwrap();
-    assert_eq!(report["terms_left_out"], 1);
+    assert_eq!(report["terms_skipped"], 1);
     let index = scratch.path("index");
     assert_eq!(found(&index, "words"), ["x"]);
     assert_eq!(found(&index, &word), [""; 0]);
@@ -398,7 +398,7 @@ fn a_first_load_that_fails_leaves_no_index() {
     scratch.write("bad.tsv", "x\tgood\nbroken\n");
     scratch.run("index bad.tsv --index index").failed();
     let error = Index::open(scratch.path("index")).unwrap_err();
-    assert!(error.to_string().contains("is no index"), "{error}");
+    assert!(error.to_string().contains("is not an index"), "{error}");
     scratch.write("good.tsv", "x\tOs vulcões\n");
     scratch
         .run("index good.tsv --index index --language pt")
@@ -481,7 +481,7 @@ fn a_folder_that_is_no_index_is_refused() {
             .run(&format!("{name} --index folder {rest}"))
             .failed();
         assert!(
-            message.contains("folder is no index"),
+            message.contains("folder is not an index"),
             "{command}: {message}"
         );
         let message = scratch

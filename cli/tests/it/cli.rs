@@ -545,7 +545,7 @@ fn the_report_gives_rates_and_sizes() {
     let report = json(&scratch.run("index two.jsonl --index index --json").done());
     assert_eq!(report["input_bytes"], LINES.len());
     assert_eq!(report["bad_records"], 0);
-    assert_eq!(report["terms_left_out"], 0);
+    assert_eq!(report["terms_skipped"], 0);
     assert_eq!(report["max_weight"], Value::Null);
     for rate in [
         "seconds",

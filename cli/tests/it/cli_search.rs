@@ -371,7 +371,7 @@ fn a_query_above_the_limit_of_terms_does_not_end_the_file() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{message}");
     assert!(
-        message.contains("query `long`: ") && message.contains("5 terms left out"),
+        message.contains("query `long`: ") && message.contains("5 terms skipped"),
         "{message}"
     );
     let run = Run::read(&*output.stdout, "run").unwrap();
@@ -1031,5 +1031,5 @@ fn indexes_of_the_demo_can_be_kept_and_searched() {
     assert!(ids(&report).contains(&"ko-07"), "{report}");
     let again = run_in(folder.path(), &["demo", "--keep", "kept"]);
     assert_eq!(again.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&again.stderr).contains("holds an index already"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("already holds an index"));
 }

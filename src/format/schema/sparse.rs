@@ -98,7 +98,7 @@ impl Sparse {
 
     /// Sets the max weight: all segments quantize weights to 255 steps up to it, and larger weights
     /// are clamped to it and counted in
-    /// [`FieldTotals::left_out`](crate::index::FieldTotals::left_out).
+    /// [`FieldTotals::skipped`](crate::index::FieldTotals::skipped).
     #[must_use]
     pub fn max_weight(mut self, weight: f32) -> Self {
         (self.scale, self.clamps) = (weight / MAX_STEPS, true);

@@ -1,8 +1,8 @@
-//! Jobs of one kind that wait for the executor, a few at a time.
+//! A queue of jobs that the executor runs, with a maximum number at the same time.
 //!
-//! A lane asks the executor for no more threads than it may use. Each runs jobs until none waits.
-//! The executor may begin late, or never: whoever waits for a result runs a job of the lane itself
-//! ([`Lane::run_one`]) unless enough are running already.
+//! A lane spawns at most that many drains on the executor, and each drain runs jobs until the queue
+//! is empty. The executor may start them late, or never: a thread that waits for a result runs jobs
+//! of the lane itself ([`Lane::run_one`]) unless the maximum is running.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use crate::executor::{Executor, Job};
 /// Runs jobs in the order in which they were submitted.
 pub(super) struct Lane {
     executor: Arc<dyn Executor>,
-    /// How many jobs may run at the same time; with 0 they run only when somebody waits.
+    /// Maximum number of running jobs; with 0 they run only in [`Lane::run_one`].
     max: usize,
     state: Arc<Mutex<State>>,
 }
@@ -20,9 +20,9 @@ pub(super) struct Lane {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Job>,
-    /// Jobs that run.
+    /// Number of running jobs.
     running: usize,
-    /// Calls of [`drain`] that the executor was given and that have not ended.
+    /// Drains that were spawned and have not ended.
     drains: usize,
 }
 
@@ -49,8 +49,8 @@ impl Lane {
         }
     }
 
-    /// Runs a job that waits on the calling thread, unless enough run already. False when there is
-    /// none to be run here: those that were submitted run or have run.
+    /// Runs a waiting job on the calling thread, unless the maximum is running. False when it ran
+    /// none.
     pub fn run_one(&self) -> bool {
         let mut state = lock(&self.state);
         if state.running >= self.max.max(1) {
@@ -66,15 +66,16 @@ impl Lane {
         true
     }
 
-    /// Throws the jobs away that did not begin.
+    /// Drops the jobs that have not started.
     pub fn clear(&self) {
         let waiting = std::mem::take(&mut lock(&self.state).waiting);
-        // Outside the lock, because a job may own much.
+        // Dropped outside the lock: a job may own large buffers.
         drop(waiting);
     }
 }
 
-/// A call of the executor; it counts until it is dropped, run or not.
+/// A job for the executor that runs the jobs of the lane. It is counted until it is dropped,
+/// whether it ran or not.
 struct Drain {
     state: Arc<Mutex<State>>,
     has_ended: bool,
@@ -85,7 +86,7 @@ impl Drain {
         loop {
             let mut state = lock(&self.state);
             let Some(job) = state.waiting.pop_front() else {
-                // Under the same lock: a job that is submitted next finds that nobody will run it.
+                // Under the same lock: the next `submit` must see that this drain has ended.
                 state.drains -= 1;
                 drop(state);
                 self.has_ended = true;
@@ -93,7 +94,7 @@ impl Drain {
             };
             state.running += 1;
             drop(state);
-            // Jobs turn panics into results.
+            // Jobs do not panic: they turn panics into results.
             job();
             lock(&self.state).running -= 1;
         }
@@ -109,7 +110,7 @@ impl Drop for Drain {
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    // Nothing that may panic runs while it is locked.
+    // Nothing that may panic runs under the lock, so it is never poisoned.
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn every_job_runs_once_whatever_the_executor_does() {
+    fn every_job_runs_once_with_any_executor() {
         let executors: [Arc<dyn Executor>; 3] =
             [Arc::new(Never), Arc::new(Inline), Arc::new(Threads::new())];
         for executor in executors {
@@ -160,9 +161,9 @@ mod tests {
     }
 
     #[test]
-    fn jobs_that_did_not_begin_are_thrown_away() {
+    fn jobs_that_have_not_started_are_dropped_by_clear() {
         let lane = Lane::new(Arc::new(Never), 1);
-        lane.submit(Box::new(|| panic!("this job was thrown away")));
+        lane.submit(Box::new(|| panic!("this job was dropped")));
         lane.clear();
         assert!(!lane.run_one());
     }

@@ -1,4 +1,4 @@
-//! Removing an index to which nothing was ever committed.
+//! Removes an index without commits.
 
 use super::IndexWriter;
 use crate::error::Result;
@@ -6,11 +6,11 @@ use crate::format::manifest::file_number;
 use crate::index::Index;
 use crate::store::Directory;
 
-/// Number of the commit by which an index is created.
+/// Number of the commit that creates an index.
 const CREATION: u64 = 1;
 
 impl Index {
-    /// Whether a directory holds an index, be it whole or damaged.
+    /// True if a directory holds an index, intact or damaged.
     ///
     /// # Errors
     ///
@@ -22,9 +22,9 @@ impl Index {
 }
 
 impl IndexWriter {
-    /// Removes the index if nothing was committed to it since it was created, so that an index with
-    /// other fields can be created in its directory; otherwise does nothing and returns false. What
-    /// was added and not committed is lost in both cases.
+    /// Removes the index if nothing was committed since it was created, so that an index with other
+    /// fields can be created in its directory. Otherwise it leaves the index and returns false.
+    /// Uncommitted documents are lost in both cases.
     ///
     /// # Errors
     ///

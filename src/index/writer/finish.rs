@@ -1,4 +1,4 @@
-//! Attaching, committing, rolling back.
+//! Attach, commit, rollback.
 
 use super::{CommitReport, IndexWriter};
 use crate::doc_set::DocSet;
@@ -86,7 +86,7 @@ impl IndexWriter {
         })
     }
 
-    /// Writes the deletes files that are not written yet.
+    /// Writes the deletes files that are not yet written.
     pub(super) fn write_deletes(&mut self) -> Result<()> {
         let mut next_file = self.next_file;
         let directory = &*self.directory;

@@ -1,7 +1,7 @@
-//! Documents on their way: from the queue through the threads into the buffer, and into segments.
+//! The path of documents: from the queue through the threads into the buffer, then into segments.
 //!
-//! Results arrive in any order and are accepted in the order of their sequence numbers, so that what is
-//! written depends on the input alone.
+//! Results arrive in any order and are accepted in the order of their sequence numbers, so the
+//! output depends on the input alone.
 
 use super::{BUFFER_SHARE, IndexWriter, MAX_ARRIVED, Step};
 use crate::error::Result;
@@ -29,16 +29,16 @@ impl IndexWriter {
         self.guard(taken)
     }
 
-    /// Takes the results that are there, and waits when too many batches are in flight.
+    /// Takes the available results, and waits while too many batches are in flight.
     pub(super) fn take_results(&mut self) -> Result<()> {
         loop {
             while let Some(done) = self.pool.try_next() {
                 self.receive(done)?;
             }
             self.accept_arrived()?;
-            let may_go_on = self.batches_in_flight < self.pool.batches_in_flight();
-            // What has arrived waits for a batch before it, which is in flight.
-            if may_go_on && self.arrived.len() <= MAX_ARRIVED {
+            let has_room = self.batches_in_flight < self.pool.batches_in_flight();
+            // If many have arrived and none is accepted, an earlier batch is still in flight.
+            if has_room && self.arrived.len() <= MAX_ARRIVED {
                 return Ok(());
             }
             let done = self.pool.next()?;
@@ -46,7 +46,7 @@ impl IndexWriter {
         }
     }
 
-    /// Notes a result. Batches wait for their turn; segments take their places.
+    /// Handles a result. Batches are stored until it is their turn; segments join the list.
     pub(super) fn receive(&mut self, done: Done) -> Result<()> {
         match done {
             Done::Inverted { sequence, result } => {
@@ -66,7 +66,7 @@ impl IndexWriter {
         Ok(())
     }
 
-    /// Moves what has arrived into the buffer, in order, and writes the buffer when it is full.
+    /// Moves arrived steps into the buffer, in order, and flushes the buffer when it is full.
     pub(super) fn accept_arrived(&mut self) -> Result<()> {
         while let Some(step) = self.arrived.remove(&self.next_to_accept) {
             self.next_to_accept += 1;
@@ -77,7 +77,7 @@ impl IndexWriter {
                 }
                 Step::Delete(id) => self.buffer.delete(&id),
             }
-            // Rounding does not matter here, only that it is always the same.
+            // Rounding does not matter, as long as it is deterministic.
             let full = self.options.memory as f64 * BUFFER_SHARE;
             if self.buffer.memory() as f64 >= full {
                 self.flush()?;
@@ -86,11 +86,11 @@ impl IndexWriter {
         Ok(())
     }
 
-    /// Begins to write the buffer as a segment, after the one before is written.
+    /// Starts to write the buffer as a segment, after the previous one was written.
     pub(super) fn flush(&mut self) -> Result<()> {
         self.finish_writing()?;
         self.plan_merges();
-        self.wait_for_room()?;
+        self.limit_segments()?;
         if self.buffer.is_empty() {
             return Ok(());
         }
@@ -108,7 +108,7 @@ impl IndexWriter {
         Ok(())
     }
 
-    /// Deletes the buffer's ids from older segments.
+    /// Deletes the ids of the buffer from older segments, or rejects its duplicates.
     pub(super) fn resolve(&mut self, buffer: &mut Buffer) -> Result<()> {
         if self.segments.is_empty() {
             return Ok(());
@@ -147,7 +147,7 @@ impl IndexWriter {
         Ok(())
     }
 
-    /// Waits for all batches and writes them to segments.
+    /// Waits for all batches and writes them as segments.
     pub(super) fn write_everything(&mut self) -> Result<()> {
         self.submit_queue()?;
         while self.batches_in_flight > 0 {

@@ -10,10 +10,10 @@ use crate::index::pool::{Done, ReadySegment, Task};
 use crate::index::segments::MergePlan;
 use crate::segment::{MERGE_BYTES_PER_DOCUMENT, Reorder, Source};
 
-/// Share of the memory that the merges of the policy may take together.
+/// Share of the memory for all background merges together.
 const MERGE_SHARE: f64 = 0.4;
-/// With more segments than this for each of a tier, adding waits for a merge to end: searches would
-/// become slow and manifests long.
+/// With more than this many segments per `segments_per_tier`, adding waits for a merge: otherwise
+/// searches would become slow and manifests long.
 const MAX_SEGMENTS_PER_TIER_SEGMENT: usize = 32;
 
 impl IndexWriter {
@@ -32,10 +32,10 @@ impl IndexWriter {
         }
     }
 
-    /// What one merge may take: all of the share, whatever the number of threads, because which
-    /// segments are merged must not depend on it.
+    /// Limits of one merge: the whole share of the memory for any number of threads, because the
+    /// choice of segments must not depend on the number of threads.
     pub(super) fn merge_limits(&self) -> MergeLimits {
-        // Rounding does not matter here, only that it is always the same.
+        // Rounding does not matter, as long as it is deterministic.
         let memory = self.options.memory as f64 * MERGE_SHARE;
         let documents = memory as u64 / MERGE_BYTES_PER_DOCUMENT;
         MergeLimits {
@@ -49,7 +49,7 @@ impl IndexWriter {
             self.merging.insert(plan.number);
             self.pending_merges.push_back(plan);
         }
-        // The merges that run may take no more memory together than one alone.
+        // All running merges together stay within the memory of one of maximum size.
         let max = self.merge_limits().max_documents;
         while let Some(plan) = self.pending_merges.front() {
             let running: u64 = self.running_merges.values().sum();
@@ -80,7 +80,7 @@ impl IndexWriter {
         })
     }
 
-    /// How the documents of a merge are put in order, if they are enough to be worth it.
+    /// Options for reordering the documents of a merge, if there are enough of them.
     fn reorder(&self, plan: &MergePlan) -> Option<Reorder> {
         let min = self.options.reorder_from?;
         (plan.documents() >= u64::from(min)).then_some(Reorder {
@@ -89,8 +89,8 @@ impl IndexWriter {
         })
     }
 
-    /// Takes the result of a merge. One that failed is given up: its sources stay as they are, and
-    /// nothing is lost. What it has written is removed after the next commit.
+    /// Handles the result of a merge. A failed merge is abandoned: its sources stay, and nothing is
+    /// lost. Its incomplete file is removed after the next commit.
     pub(super) fn end_merge(&mut self, number: u64, result: Result<ReadySegment>) {
         if !self.merging.remove(&number) {
             // It was cancelled.
@@ -100,11 +100,11 @@ impl IndexWriter {
         match result {
             Ok(ready) => self.changed |= self.segments.end_merge(ready),
             Err(error) => {
-                // The policy would begin the same merge again and again. One that was asked for is
-                // no reason against others.
-                let is_kept_out = self.wanted_merge != Some(number);
-                self.segments.abandon_merge(number, is_kept_out);
-                if is_kept_out {
+                // Without the exclusion, the policy would retry the same merge forever. A failed
+                // `merge_to` says nothing about the merges of the policy.
+                let exclude = self.wanted_merge != Some(number);
+                self.segments.abandon_merge(number, exclude);
+                if exclude {
                     self.failed_merge.get_or_insert((number, error));
                 } else {
                     self.failed_wanted = Some(error);
@@ -127,7 +127,7 @@ impl IndexWriter {
         self.receive(done)
     }
 
-    /// The next result, of a merge that is run now if none runs it.
+    /// Waits for the next result; runs a waiting merge on this thread if no other thread does.
     fn next_done(&mut self) -> Result<Done> {
         if let Some(done) = self.pool.try_next() {
             return Ok(done);
@@ -136,8 +136,8 @@ impl IndexWriter {
         self.pool.next()
     }
 
-    /// Waits for merges while there are far too many segments.
-    pub(super) fn wait_for_room(&mut self) -> Result<()> {
+    /// Waits for merges while there are too many segments.
+    pub(super) fn limit_segments(&mut self) -> Result<()> {
         let per_tier = self.options.merge_policy.segments_per_tier;
         let max = per_tier
             .max(2)
@@ -148,7 +148,8 @@ impl IndexWriter {
         Ok(())
     }
 
-    /// Merges until there are at most `segments` segments. Returns why the merge failed, if it did.
+    /// Merges until there are at most `segments` segments. Returns the error of the merge if it
+    /// failed.
     pub(super) fn try_merge_to(&mut self, segments: usize) -> Result<Option<Error>> {
         self.write_everything()?;
         self.finish_merges()?;
@@ -156,7 +157,7 @@ impl IndexWriter {
         let candidates = self.segments.candidates();
         let mut places: Vec<usize> = (0..candidates.len()).collect();
         if candidates.len() > segments {
-            // The smallest ones: the least work.
+            // Merging the smallest segments is the least work.
             places.sort_by_key(|place| candidates.get(*place).map_or(0, |c| c.bytes));
             places.truncate(candidates.len() - segments + 1);
             places.sort_unstable();
@@ -181,7 +182,7 @@ impl IndexWriter {
         Ok(self.failed_wanted.take())
     }
 
-    /// Stops every merge and forgets it, without waiting.
+    /// Cancels every merge, without waiting for it.
     pub(super) fn cancel_merges(&mut self) {
         self.scope.close();
         self.scope = JobScope::default();

@@ -1,10 +1,10 @@
-//! What the jobs of a writer may still do after the writer was dropped: nothing.
+//! Keeps the jobs of a dropped writer from creating files.
 //!
-//! A writer that is dropped waits for no job. Its lock is free at once, and the next writer may give
-//! out the same file numbers again. So a job creates files only through the [`JobScope`] of its
-//! writer: before the lock is let go the scope is closed, and no file is created after that. A file
-//! that a job has open then was removed by its name: what is written to it is lost, and touches no
-//! newer file of the same name ([`Directory::create`] asks this of every directory).
+//! Dropping a writer does not wait for its jobs. Its lock is free at once, and the next writer may
+//! use the same file numbers. So a job creates files only through the [`JobScope`] of its writer,
+//! which is closed before the lock is released: no file is created after that. A file that a job is
+//! still writing is removed before its number is used again, so its data is lost and does not reach
+//! the newer file of the same name ([`Directory::create`] requires this of every directory).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +20,7 @@ pub(super) struct JobScope {
 }
 
 impl JobScope {
-    /// Tells the jobs to stop, and waits for those that are just creating a file.
+    /// Cancels the jobs, and waits until none of them is in the middle of creating a file.
     pub fn close(&self) {
         self.token.cancel();
         drop(self.creating.lock().unwrap_or_else(PoisonError::into_inner));

@@ -15,15 +15,10 @@ fn schema() -> Schema {
 }
 
 fn options(segments_per_tier: usize) -> WriterOptions {
-    WriterOptions {
-        // Merges run when a test waits for them.
-        merge_threads: 0,
-        merge_policy: MergePolicy {
-            segments_per_tier,
-            ..MergePolicy::default()
-        },
-        ..WriterOptions::default()
-    }
+    WriterOptions::new()
+        // Deterministic: merges run only when a test waits for them.
+        .merge_threads(0)
+        .merge_policy(MergePolicy::new().segments_per_tier(segments_per_tier))
 }
 
 fn add(writer: &mut IndexWriter, ids: impl IntoIterator<Item = u32>, version: u32) {
@@ -34,7 +29,7 @@ fn add(writer: &mut IndexWriter, ids: impl IntoIterator<Item = u32>, version: u3
     }
 }
 
-/// How many live documents have each version.
+/// Number of live documents of each version.
 fn versions(index: &Index, versions: &[u32]) -> Vec<u64> {
     let snapshot = index.snapshot().unwrap();
     let count = |version| {
@@ -45,14 +40,12 @@ fn versions(index: &Index, versions: &[u32]) -> Vec<u64> {
 }
 
 #[test]
-fn reindexing_the_same_corpus_replaces_whatever_was_merged_meanwhile() {
+fn reindexing_the_same_corpus_replaces_documents_of_merged_segments() {
     for merge_threads in [0, 1] {
         let index = Index::in_memory(schema()).unwrap();
-        let options = WriterOptions {
-            merge_threads,
-            on_duplicate: OnDuplicate::Reject,
-            ..options(3)
-        };
+        let options = options(3)
+            .merge_threads(merge_threads)
+            .on_duplicate(OnDuplicate::Reject);
         let mut writer = index.writer_with(options.clone()).unwrap();
         for start in [0, 10] {
             add(&mut writer, start..start + 10, 1);
@@ -67,7 +60,7 @@ fn reindexing_the_same_corpus_replaces_whatever_was_merged_meanwhile() {
         add(&mut writer, 5..20, 2);
         writer.wait_for_merges().unwrap();
         assert!(writer.take_errors().is_empty());
-        // Ids that this load had before are duplicates, in whichever segment they are.
+        // Ids of this load are duplicates, in any segment.
         add(&mut writer, [3, 17], 3);
         writer.wait_for_merges().unwrap();
         assert_eq!(writer.take_errors().len(), 2);
@@ -84,10 +77,7 @@ fn reindexing_the_same_corpus_replaces_whatever_was_merged_meanwhile() {
 #[test]
 fn a_document_deleted_and_added_again_in_one_load_is_no_duplicate() {
     let index = Index::in_memory(schema()).unwrap();
-    let options = WriterOptions {
-        on_duplicate: OnDuplicate::Reject,
-        ..options(3)
-    };
+    let options = options(3).on_duplicate(OnDuplicate::Reject);
     let mut writer = index.writer_with(options).unwrap();
     add(&mut writer, 0..100, 1);
     writer.wait_for_merges().unwrap();
@@ -121,7 +111,7 @@ fn merges_of_segments_that_are_being_merged_lose_nothing() {
 }
 
 #[test]
-fn a_merge_that_meets_a_limit_changes_nothing_and_poisons_nobody() {
+fn a_merge_over_a_limit_changes_nothing_and_does_not_poison_the_writer() {
     let index = Index::in_memory(schema()).unwrap();
     let mut writer = index.writer_with(options(2)).unwrap();
     for round in 0..4 {
@@ -277,10 +267,7 @@ fn gated_index() -> (Gate, Index) {
 }
 
 fn with_a_merge_thread(segments_per_tier: usize) -> WriterOptions {
-    WriterOptions {
-        merge_threads: 1,
-        ..options(segments_per_tier)
-    }
+    options(segments_per_tier).merge_threads(1)
 }
 
 #[test]
@@ -299,7 +286,7 @@ fn commits_do_not_wait_for_merges() {
 }
 
 #[test]
-fn a_dropped_writer_waits_for_no_merge_and_a_merge_that_goes_on_harms_nobody() {
+fn a_dropped_writer_does_not_wait_for_a_merge_which_then_writes_no_file() {
     let (gate, index) = gated_index();
     let mut writer = index.writer_with(with_a_merge_thread(2)).unwrap();
     for round in 0..2 {
@@ -308,7 +295,7 @@ fn a_dropped_writer_waits_for_no_merge_and_a_merge_that_goes_on_harms_nobody() {
     }
     gate.wait_until(|state| state.created == 1);
     drop(writer);
-    // The next writer gives the same file numbers out again.
+    // The next writer uses the same file numbers again.
     let mut writer = index.writer_with(options(0)).unwrap();
     for round in 2..5 {
         add(&mut writer, [round], 1);
@@ -346,7 +333,7 @@ fn a_rollback_waits_for_no_merge() {
 }
 
 #[test]
-fn a_merge_that_fails_is_given_up_and_its_error_reported_once() {
+fn a_failed_merge_is_abandoned_and_its_error_is_returned_once() {
     let index = Index::in_memory(schema()).unwrap();
     let mut writer = index.writer_with(options(2)).unwrap();
     for round in 0..2 {
@@ -360,7 +347,7 @@ fn a_merge_that_fails_is_given_up_and_its_error_reported_once() {
         Err(Error::corrupt("segment", "terms", 0, "damaged")),
     );
     add(&mut writer, [2], 1);
-    // A commit does not fail for it, and a merge that is asked for has its own result.
+    // A commit does not return its error, and `merge_to` has its own result.
     assert_eq!(writer.commit().unwrap().documents, 3);
     writer.merge_to(1).unwrap();
     assert_eq!(writer.commit().unwrap().segments, 1);
@@ -370,7 +357,7 @@ fn a_merge_that_fails_is_given_up_and_its_error_reported_once() {
 }
 
 #[test]
-fn options_at_their_limits_neither_wait_for_ever_nor_overflow() {
+fn extreme_options_neither_deadlock_nor_overflow() {
     for segments_per_tier in [0, 1, usize::MAX] {
         let index = Index::in_memory(schema()).unwrap();
         let mut writer = index.writer_with(options(segments_per_tier)).unwrap();
@@ -382,20 +369,14 @@ fn options_at_their_limits_neither_wait_for_ever_nor_overflow() {
         assert_eq!(writer.commit().unwrap().segments, 3);
     }
     let index = Index::in_memory(schema()).unwrap();
-    let too_many = WriterOptions {
-        merge_threads: 1_025,
-        ..options(2)
-    };
+    let too_many = options(2).merge_threads(1_025);
     assert!(index.writer_with(too_many).is_err());
 }
 
 #[test]
-fn a_load_of_deletes_alone_piles_nothing_up() {
+fn a_load_of_deletes_alone_does_not_pile_up() {
     let index = Index::in_memory(schema()).unwrap();
-    let with_threads = WriterOptions {
-        threads: 2,
-        ..options(2)
-    };
+    let with_threads = options(2).threads(2);
     let mut writer = index.writer_with(with_threads).unwrap();
     for id in 0..2_000 {
         add(&mut writer, [id], 1);
@@ -439,7 +420,7 @@ fn a_damaged_newest_commit_is_an_error_unless_an_older_one_is_accepted() {
     add(&mut writer, 3..6, 1);
     writer.commit().unwrap();
     drop(writer);
-    // The older manifest is there again, as after a removal that did not reach the disk.
+    // The older manifest exists again, as after a removal that did not reach the disk.
     memory.overwrite(older.0, older.1.to_vec());
     let mut damaged = memory.bytes("manifest-0000000003").unwrap().to_vec();
     damaged[70] ^= 1;
@@ -471,7 +452,7 @@ fn a_damaged_newest_commit_is_an_error_unless_an_older_one_is_accepted() {
 }
 
 #[test]
-fn an_older_commit_whose_files_are_gone_is_not_accepted() {
+fn an_older_commit_with_missing_files_is_not_accepted() {
     let memory = Memory::new();
     let directory = || Arc::new(memory.clone()) as Arc<dyn Directory>;
     let index = Index::create_in(directory(), schema(), IndexOptions::new()).unwrap();
@@ -498,10 +479,7 @@ fn an_older_commit_whose_files_are_gone_is_not_accepted() {
 fn which_segments_are_merged_does_not_depend_on_the_threads() {
     let limits = |merge_threads| {
         let index = Index::in_memory(schema()).unwrap();
-        let options = WriterOptions {
-            merge_threads,
-            ..options(2)
-        };
+        let options = options(2).merge_threads(merge_threads);
         index.writer_with(options).unwrap().merge_limits()
     };
     assert_eq!(limits(0).max_documents, limits(8).max_documents);
@@ -509,12 +487,9 @@ fn which_segments_are_merged_does_not_depend_on_the_threads() {
 }
 
 #[test]
-fn errors_that_nobody_takes_are_counted_and_not_kept() {
+fn errors_over_the_maximum_are_counted_and_dropped() {
     let index = Index::in_memory(schema()).unwrap();
-    let rejecting = WriterOptions {
-        on_duplicate: OnDuplicate::Reject,
-        ..options(2)
-    };
+    let rejecting = options(2).on_duplicate(OnDuplicate::Reject);
     let mut writer = index.writer_with(rejecting).unwrap();
     for _ in 0..MAX_ERRORS + 6 {
         add(&mut writer, [1], 1);

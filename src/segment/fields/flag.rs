@@ -156,11 +156,9 @@ mod tests {
             .build()
             .unwrap();
         let index = Index::in_memory(schema).unwrap();
-        let options = WriterOptions {
-            merge_policy: MergePolicy::never(),
-            reorder_from: Some(1),
-            ..WriterOptions::default()
-        };
+        let options = WriterOptions::new()
+            .merge_policy(MergePolicy::never())
+            .reorder_from(Some(1));
         let mut writer = index.writer_with(options).unwrap();
         for number in NUMBERS {
             writer.add(document(number)).unwrap();

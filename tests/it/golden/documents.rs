@@ -244,11 +244,9 @@ pub fn build() -> Files {
     let memory = Memory::new();
     let directory = Arc::new(memory.clone());
     let index = Index::create_in(directory, schema(), IndexOptions::new()).unwrap();
-    let options = WriterOptions {
-        merge_policy: MergePolicy::never(),
-        reorder_from: Some(1),
-        ..WriterOptions::default()
-    };
+    let options = WriterOptions::new()
+        .merge_policy(MergePolicy::never())
+        .reorder_from(Some(1));
     let mut writer = index.writer_with(options).unwrap();
     add_all(&mut writer, first_segment());
     for n in [1, 64, 519] {

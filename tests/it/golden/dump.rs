@@ -232,7 +232,7 @@ fn field(
     found["terms"] = statistics.terms.into();
     found["postings"] = statistics.postings.into();
     found["total"] = statistics.total.into();
-    found["left_out"] = statistics.left_out.into();
+    found["skipped"] = statistics.skipped.into();
     found["documents"] = statistics.documents.into();
     found["rounded_up"] = statistics.rounded_up.into();
     found["base"] = statistics.base.into();

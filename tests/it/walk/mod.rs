@@ -92,10 +92,7 @@ pub fn document(number: u32, stored_bytes: usize) -> Document {
 
 /// A writer that leaves segments as they are.
 pub fn writer(index: &Index) -> IndexWriter {
-    let options = WriterOptions {
-        merge_policy: MergePolicy::never(),
-        ..WriterOptions::default()
-    };
+    let options = WriterOptions::new().merge_policy(MergePolicy::never());
     index.writer_with(options).unwrap()
 }
 

@@ -125,15 +125,11 @@ fn batches(
         let (file, line) = (Arc::clone(&record.file), record.line);
         match document(record, vectors, encoders, mapping, intake) {
             Ok(document) => {
-                if batches.last().is_none_or(|batch| batch.file != file) {
-                    batches.push(ParsedBatch {
-                        file,
-                        ..ParsedBatch::default()
-                    });
+                if batches.last().is_none_or(|batch| batch.file() != &*file) {
+                    batches.push(ParsedBatch::of_file(file));
                 }
                 if let Some(batch) = batches.last_mut() {
-                    batch.documents.push(document);
-                    batch.lines.push(line);
+                    batch.add_line(document, line);
                 }
             }
             Err(error) if error.is_input() => problems.push(Problem::bad(error)),

@@ -134,10 +134,7 @@ pub struct Ticket {
 impl Ticket {
     /// Takes the records of the chunk when it is its turn; returns those that become documents.
     pub fn take(self, file: &Arc<str>, parsed: Vec<Parsed>) -> ParsedBatch {
-        let mut batch = ParsedBatch {
-            file: Arc::clone(file),
-            ..ParsedBatch::default()
-        };
+        let mut batch = ParsedBatch::of_file(Arc::clone(file));
         let mut state = self.intake.turn(self.number);
         let State {
             ids,
@@ -162,8 +159,7 @@ impl Ticket {
                 continue;
             }
             tally.note(document.id(), record.has_content, record.encoding);
-            batch.documents.push(document);
-            batch.lines.push(record.line);
+            batch.add_line(document, record.line);
         }
         drop(state);
         batch
@@ -204,7 +200,8 @@ mod tests {
                             has_content: true,
                             encoding: None,
                         };
-                        (ticket.take(&"a".into(), vec![parsed]).lines, number)
+                        let batch = ticket.take(&"a".into(), vec![parsed]);
+                        (batch.lines().to_vec(), number)
                     })
                 });
                 threads.map(|thread| thread.join().unwrap())

@@ -158,7 +158,7 @@ pub(super) fn write<W: Write>(
     (statistics.base, statistics.has_parts) = (quantizer.base(), has_parts);
     statistics.documents = seen.count();
     let (clamped, rounded_up) = counted_before(writer.sources, field);
-    statistics.left_out = clamped.saturating_add(quantizer.clamped());
+    statistics.skipped = clamped.saturating_add(quantizer.clamped());
     statistics.rounded_up = rounded_up.saturating_add(quantizer.rounded_up());
     writer.spooled_section("terms", Some(field), dictionary)?;
     writer.info.fields.push(statistics);
@@ -173,7 +173,7 @@ fn counted_before(sources: &[Source<'_>], field: FieldNumber) -> (u64, u64) {
         if let Source::Segment(segment, _) = source
             && let Some(found) = segment.info().field(field)
         {
-            clamped = clamped.saturating_add(found.left_out);
+            clamped = clamped.saturating_add(found.skipped);
             rounded_up = rounded_up.saturating_add(found.rounded_up);
         }
     }

@@ -127,7 +127,7 @@ pub(super) fn write<W: Write>(writer: &mut SegmentWriter<'_, W>, field: FieldNum
     statistics.codec = PostingCodec::BitPacked.code();
     (statistics.terms, statistics.postings) = (counted.terms, counted.postings);
     statistics.total = counted.values;
-    statistics.left_out = skipped(writer.sources, field);
+    statistics.skipped = skipped(writer.sources, field);
     let with_terms = lengths.iter().filter(|code| **code > 0).count();
     statistics.documents = count32("documents of a text field", with_terms)?;
     writer.spooled_section("terms", Some(field), dictionary)?;
@@ -162,7 +162,7 @@ fn skipped(sources: &[Source<'_>], field: FieldNumber) -> u64 {
             Some(Part::Batch(inverted)) => inverted.skipped,
             Some(Part::Segment(segment, _)) => {
                 let statistics = segment.info().field(field);
-                statistics.map_or(0, |statistics| statistics.left_out)
+                statistics.map_or(0, |statistics| statistics.skipped)
             }
             None => 0,
         });

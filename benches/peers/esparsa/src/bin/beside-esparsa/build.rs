@@ -24,17 +24,17 @@ pub fn build(work: &Work, index: &Path, options: &BuildOptions) -> Result<Built>
     };
     let directory = Arc::new(FileSystem::create(index)?);
     let index = Index::create_in(directory, schema, index_options())?;
-    let mut writer = index.writer_with(WriterOptions {
-        threads: options.threads,
-        memory: MEMORY,
-        // Once, when everything is merged.
-        merge_policy: match options.reorder {
-            true => MergePolicy::never(),
-            false => MergePolicy::default(),
-        },
-        reorder_from: options.reorder.then_some(0),
-        ..WriterOptions::default()
-    })?;
+    // Documents are reordered once, when everything is merged.
+    let merge_policy = match options.reorder {
+        true => MergePolicy::never(),
+        false => MergePolicy::new(),
+    };
+    let writer_options = WriterOptions::new()
+        .threads(options.threads)
+        .memory(MEMORY)
+        .merge_policy(merge_policy)
+        .reorder_from(options.reorder.then_some(0));
+    let mut writer = index.writer_with(writer_options)?;
     let kind = work.kind;
     for chunk in Documents::open(work, options.order.as_deref())? {
         let chunk = chunk?;
@@ -65,22 +65,20 @@ pub fn build(work: &Work, index: &Path, options: &BuildOptions) -> Result<Built>
 
 /// The documents of a chunk; called on one of the writer's threads.
 fn parse(kind: Kind, chunk: &Chunk) -> ParsedBatch {
-    let mut batch = ParsedBatch::default();
+    let mut batch = ParsedBatch::new();
     for (number, record) in chunk.records() {
         let document = Document::new(number.to_string());
         match kind {
             Kind::Text => match std::str::from_utf8(record) {
-                Ok(text) => batch.documents.push(document.with_text(FIELD, text)),
+                Ok(text) => batch.add(document.with_text(FIELD, text)),
                 Err(error) => {
                     let message = format!("document {number} is not UTF-8: {error}");
-                    batch.errors.push(Error::invalid(message));
+                    batch.add_error(Error::invalid(message));
                 }
             },
             Kind::Sparse => {
                 let terms = vector(record).map(|(t, w)| (u32::from(t), f32::from(w)));
-                batch
-                    .documents
-                    .push(document.with_sparse_numbered(FIELD, terms));
+                batch.add(document.with_sparse_numbered(FIELD, terms));
             }
         }
     }
