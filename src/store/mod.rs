@@ -2,7 +2,7 @@
 //!
 //! A [`Directory`] is a flat set of named files. A file is written once, sequentially, and then
 //! read by ranges. There are three implementations: [`FileSystem`] (memory-mapped reads, real
-//! fsync), [`Memory`] for tests and indexes that need no disk, and [`Faulty`] for tests, which
+//! fsync), [`Memory`] for tests and indexes that need no disk, and `Faulty` for tests, which
 //! injects errors and loses what a crash would lose. Invariant: nothing here interprets the bytes.
 //!
 //! The trait requires no more than an object store can do: files appear atomically, a commit is
