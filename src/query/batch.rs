@@ -60,10 +60,14 @@ impl Snapshot {
                 result.get_or_init(|| self.search_with(query, options));
             }
         });
-        // The executor has returned, so every query has its result.
+        // A query that an executor left out is searched here: none may be missing, or the results of
+        // the others would take its place.
+        let results = results.into_iter().zip(queries);
         Ok(results
-            .into_iter()
-            .filter_map(OnceLock::into_inner)
+            .map(|(result, query)| {
+                let search = || self.search_with(query, options);
+                result.into_inner().unwrap_or_else(search)
+            })
             .collect())
     }
 }

@@ -51,7 +51,11 @@ impl<T: Copy + Send + Sync> Entries<T> {
             }
         });
         // The first error in the order of the segments, as with one thread.
-        let of_segments = found.into_iter().filter_map(OnceLock::into_inner);
+        // A segment that an executor left out is looked up here: none may be missing, or the others
+        // would take its place.
+        let of_segments = found.into_iter().zip(segments);
+        let of_segments =
+            of_segments.map(|(found, segment)| found.into_inner().unwrap_or_else(|| find(segment)));
         Ok(Self {
             of_segments: of_segments.collect::<Result<_>>()?,
         })

@@ -134,8 +134,14 @@ pub(super) fn search<L: Leaf>(
             slot.get_or_init(|| Mutex::new(work(thread)));
         }
     });
-    let works = works.into_iter().filter_map(OnceLock::into_inner);
-    let works = works.map(|work| work.into_inner().unwrap_or_else(PoisonError::into_inner));
+    // What an executor did not run is done here.
+    let works = works.into_iter().enumerate().map(|(thread, slot)| {
+        let done = slot.into_inner().map(Mutex::into_inner);
+        done.map_or_else(
+            || work(thread),
+            |done| done.unwrap_or_else(PoisonError::into_inner),
+        )
+    });
     merge(works, found)
 }
 

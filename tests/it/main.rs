@@ -14,6 +14,7 @@ mod filters;
 mod golden;
 mod hostile;
 mod index_lifecycle;
+mod lazy_executor;
 #[cfg(feature = "neural")]
 mod minilm;
 #[cfg(feature = "neural")]
