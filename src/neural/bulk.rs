@@ -31,8 +31,8 @@ use workers::on_workers;
 
 /// Texts that a thread tokenizes before it takes more.
 const TEXTS_PER_JOB: usize = 8;
-/// Texts of a window per stream, with batches of [`USUAL_BATCH`] tokens: so many that the wait for
-/// the last batch at the end of a window does not matter.
+/// Texts of a window per stream, with batches of [`USUAL_BATCH`] tokens: enough to make the wait for
+/// the last batch at the end of a window negligible.
 const WINDOW_TEXTS: usize = 256;
 /// Bytes of a window per stream.
 const WINDOW_BYTES: usize = 256 << 10;

@@ -50,8 +50,8 @@ pub(super) struct TextCursor<'a> {
     term: usize,
     parts: Bm25Term<'a>,
     bound: f32,
-    /// True when a window has so many blocks that the maximum of their bounds is hardly lower than
-    /// the bound of the list.
+    /// True when a window has many blocks: the max of their bounds is then hardly lower than the
+    /// bound of the list.
     is_dense: bool,
     /// The block whose bound was computed last, and the bound.
     block_bound: (usize, f32),
