@@ -75,6 +75,7 @@ mod top_k;
 mod wand;
 mod window;
 
+pub use accept::Filter;
 pub use explanation::{Explanation, TermExplanation};
 pub use plan::Algorithm;
 pub use request::{Query, SearchOptions};

@@ -3,7 +3,6 @@
 use super::accept::Filter;
 use super::effort::Effort;
 use super::plan::Algorithm;
-use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::executor::CancelToken;
 use crate::format::limits::{MAX_K, MAX_QUERY_TERMS};
@@ -242,12 +241,12 @@ impl SearchOptions {
         self
     }
 
-    /// Returns only documents that these sets have, one set for each segment of the snapshot, in
-    /// order. Statistics, and so scores, are those of all documents.
+    /// Returns only documents that the filter accepts. Statistics, and so scores, are those of all
+    /// documents.
     #[doc(hidden)]
     #[must_use]
-    pub fn with_filter(mut self, filter: impl Into<std::sync::Arc<[DocSet]>>) -> Self {
-        self.filter = Some(filter.into());
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
         self
     }
 
