@@ -9,7 +9,7 @@ use esparsa::neural::{DenseEncoder, SparseEncoder};
 use serde_json::Value;
 
 use crate::command::Scratch;
-use crate::small_models::{contents, corpus, cpu, encode, model, text, vectors};
+use crate::small_models::{contents, corpus, cpu, encode, model, vectors};
 
 /// A model's folder in the scratch folder, to be changed there.
 fn copy_of(scratch: &Scratch, name: &str) -> PathBuf {

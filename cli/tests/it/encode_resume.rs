@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::command::Scratch;
-use crate::small_models::{corpus, encode, model, text, vectors};
+use crate::small_models::{corpus, encode, model, vectors};
 
 #[test]
 fn an_output_that_was_cut_anywhere_is_continued_with_equal_result() {

@@ -1,7 +1,5 @@
 //! `esparsa index`: formats, languages, weights and replacement of documents.
 
-use std::io::Write;
-
 use esparsa::{Index, Query};
 use serde_json::Value;
 

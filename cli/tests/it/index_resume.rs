@@ -1,6 +1,5 @@
 //! `esparsa index --resume`, and what a load reports and leaves on disk.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 

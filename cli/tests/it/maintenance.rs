@@ -1,7 +1,5 @@
 //! Commands that read and change an existing index: get, delete, merge and attach.
 
-use std::io::Write;
-
 use esparsa::Index;
 
 use crate::command::{Scratch, found};

@@ -1,7 +1,5 @@
 //! The commands that measure: `esparsa eval`, `calibrate` and `bench`.
 
-use std::io::Write;
-
 use esparsa::Sparse;
 use serde_json::Value;
 

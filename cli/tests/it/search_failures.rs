@@ -1,7 +1,5 @@
 //! Wrong usage and failures of the commands that search and measure.
 
-use std::io::Write;
-
 use crate::search_fixture::Fixture;
 
 #[test]

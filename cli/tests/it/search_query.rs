@@ -1,6 +1,5 @@
 //! `esparsa search` with one query: fields, options, and what is printed.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use esparsa::eval::Run;

@@ -1,6 +1,5 @@
 //! Arguments and exit codes that all subcommands share.
 
-use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::command::Scratch;

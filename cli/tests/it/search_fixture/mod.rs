@@ -1,7 +1,6 @@
 //! A folder with an index of two segments, queries and judgements.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
