@@ -1,6 +1,5 @@
 //! The commands that measure: `esparsa eval`, `calibrate` and `bench`.
 
-use esparsa::Sparse;
 use serde_json::Value;
 
 use crate::search_fixture::{Fixture, ids, json};

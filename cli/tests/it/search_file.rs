@@ -126,7 +126,7 @@ fn compressed_queries_and_parts_of_topics_are_read() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_esparsa"));
     command.args(["search", "--index", "index", "--queries", "-"]);
     let output = command
-        .current_dir(fixture.folder.path())
+        .current_dir(fixture.path("."))
         .stdin(input)
         .output()
         .unwrap();
