@@ -8,7 +8,7 @@
 mod change;
 mod lists;
 mod records;
-#[allow(dead_code)]
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
