@@ -4,6 +4,7 @@ use std::fs;
 
 use esparsa::eval::Run;
 use esparsa::neural::CrossEncoder;
+use esparsa::rank::Scorer;
 use serde_json::Value;
 
 use crate::command::Scratch;
