@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use esparsa::store::{Gate, Memory};
+use esparsa::store::{Directory, Gate, Memory};
 use esparsa::{
     Document, Index, IndexOptions, IndexWriter, MergePolicy, OnDuplicate, Query, Schema,
     SearchOptions, Sparse, SparseLayout, Text, WriterOptions,
@@ -136,7 +136,6 @@ fn bytes_do_not_depend_on_the_number_of_threads() {
         let report = writer.commit().unwrap();
         assert_eq!(report.documents, 60_000);
         drop(writer);
-        use esparsa::store::Directory;
         let names = memory.list().unwrap();
         let files: Vec<_> = names
             .into_iter()
