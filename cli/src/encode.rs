@@ -242,7 +242,7 @@ impl Encode {
         }
         Err(Error::invalid(format!(
             "the vector of `{}` is not what {} makes of it with these options; use the same model and options as before, or \
-             leave out --resume to start over",
+             omit --resume to start over",
             record.id,
             encoder.name()
         )))
@@ -361,7 +361,7 @@ impl Counts {
             (problems.duplicates, "duplicate"),
         ] {
             if count > 0 {
-                output::message(&format!("{} left out", counted(count, what)));
+                output::message(&format!("{} skipped", counted(count, what)));
             }
         }
     }

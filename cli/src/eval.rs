@@ -158,7 +158,7 @@ impl Eval {
         text += &comparison_table(&rows)?.to_string();
         text += &notes(measured);
         if self.exclude_self {
-            text += "results whose id is that of their query are left out\n";
+            text += "results whose id is that of their query are skipped\n";
         }
         if let Some(first) = measured.first()
             && !comparisons.is_empty()
@@ -217,7 +217,7 @@ fn notes(measured: &[Measured]) -> String {
         }
         if not_judged > 0 {
             let not_judged = counted(not_judged as u64, "query");
-            notes += &format!("{name}: {not_judged} without judgements, left out\n");
+            notes += &format!("{name}: {not_judged} without judgements, skipped\n");
         }
     }
     notes

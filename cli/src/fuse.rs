@@ -49,7 +49,7 @@ pub struct Fuse {
     /// score of that run for the query, which is zero where all are equal [default: zero].
     #[arg(long, value_name = "NAME")]
     missing: Option<Missing>,
-    /// A weight for each run, separated by commas; a run of weight 0 is left out [default: 1 for
+    /// A weight for each run, separated by commas; a run of weight 0 is skipped [default: 1 for
     /// each].
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     weights: Option<Vec<f64>>,

@@ -288,7 +288,7 @@ fn what_stays(commits: &Commits) -> String {
 pub(super) fn report_skipped_files(reader: &Reader, progress: &Progress) {
     if let Some(first) = reader.skipped().first() {
         progress.message(&format!(
-            "left out {}, because their format is detected neither by name nor by content; the first is {}",
+            "skipped {}, because their format is detected neither by name nor by content; the first is {}",
             counted(reader.skipped().len() as u64, "file"),
             first.display()
         ));

@@ -78,8 +78,8 @@ pub struct Search {
     #[arg(long, value_name = "N", value_parser = k_parser())]
     k: Option<usize>,
     /// File for the results of --queries, a TREC run or, with --json, JSON Lines [default: standard
-    /// output]. Scores are written in full. Tools that judge runs sort them by score and, where
-    /// scores are equal, by document id: there their order may not be the one of the run.
+    /// output]. Scores are written in full precision. Evaluation tools sort runs by score and break
+    /// ties by document id, so their order of tied documents may differ from that of the run.
     #[arg(long, value_name = "FILE", conflicts_with = "query")]
     output: Option<PathBuf>,
     /// Relevance judgements: of --queries, search only with queries that have some.
@@ -96,9 +96,9 @@ pub struct Search {
     /// at once. Light queries use fewer.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     query_threads: usize,
-    /// Algorithm: exhaustive, wand, block-max-wand, max-score, ranges (sparse fields only) or
-    /// conjunction (with --all-terms only, which else leaves exhaustive); all give the same results
-    /// [default: the planner's choice].
+    /// Algorithm: exhaustive, wand, block-max-wand, max-score or ranges (sparse fields only); with
+    /// --all-terms, exhaustive or conjunction. All return the same results [default: the planner's
+    /// choice].
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
     /// Recall to aim at, the share of the exact results that is found: below 1, searches of a
@@ -109,7 +109,7 @@ pub struct Search {
     /// Explain the score of this document, instead of showing results.
     #[arg(long, value_name = "ID", conflicts_with = "queries")]
     explain: Option<String>,
-    /// Leave out the document that has the id of the query, for collections whose queries are
+    /// Skip the document that has the id of the query, for collections whose queries are
     /// documents, as in ArguAna; there are still K results.
     #[arg(long, conflicts_with = "query")]
     exclude_self: bool,

@@ -105,7 +105,7 @@ mod tests {
                         stops(&leaf, &snapshot, &options)
                     }
                     _ => {
-                        let leaf = SparseLeaf::of_strings(&snapshot, query, &vector, &options);
+                        let leaf = SparseLeaf::new(&snapshot, query, &vector, &options);
                         stops(&leaf.unwrap(), &snapshot, &options)
                     }
                 };

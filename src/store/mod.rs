@@ -3,7 +3,8 @@
 //! A [`Directory`] is a flat set of named files. A file is written once, sequentially, and then
 //! read by ranges. There are three implementations: [`FileSystem`] (memory-mapped reads, real
 //! fsync), [`Memory`] for tests and indexes that need no disk, and `Faulty` for tests, which
-//! injects errors and loses what a crash would lose. Invariant: nothing here interprets the bytes.
+//! injects errors and loses what a crash would lose. `Gate` holds background jobs up, for tests too.
+//! Invariant: nothing here interprets the bytes.
 //!
 //! The trait requires no more than an object store can do: files appear atomically, a commit is
 //! published by create-if-absent, and nothing is renamed.
@@ -11,6 +12,8 @@
 #[cfg(any(test, feature = "internals"))]
 mod fault;
 mod file_system;
+#[cfg(any(test, feature = "internals"))]
+mod gate;
 mod memory;
 
 use std::fmt::Debug;
@@ -21,6 +24,8 @@ use std::sync::Arc;
 #[cfg(any(test, feature = "internals"))]
 pub use fault::{Fault, Faulty};
 pub use file_system::FileSystem;
+#[cfg(any(test, feature = "internals"))]
+pub use gate::{Gate, GateState};
 pub use memory::Memory;
 
 pub use crate::bytes::{Bytes, FileHandle};

@@ -206,7 +206,7 @@ impl Checkpoint {
         }
         if commit < self.commit {
             return Err(Error::invalid(format!(
-                "the index is older than the interrupted load: expected commit {} or a later one, found {commit}; leave out \
+                "the index is older than the interrupted load: expected commit {} or a later one, found {commit}; omit \
                  --resume to load from the beginning",
                 self.commit
             )));

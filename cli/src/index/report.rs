@@ -123,7 +123,7 @@ impl fmt::Display for Report {
             (self.duplicates, "duplicate"),
         ] {
             if count > 0 {
-                writeln!(f, "{} left out", counted(count, what))?;
+                writeln!(f, "{} skipped", counted(count, what))?;
             }
         }
         if self.replaced > 0 {

@@ -122,7 +122,7 @@ pub struct Record {
     /// The dense vector, if the record has one.
     pub dense: Option<Vec<f32>>,
     /// The JSON object to be stored: for JSON Lines the record without `vector`, for other formats
-    /// `_id`, `title` and `text`, empty ones left out.
+    /// `_id`, `title` and `text`, without empty ones.
     pub source: Vec<u8>,
     /// Path of the file, or `<stdin>`.
     pub file: Arc<str>,

@@ -102,7 +102,7 @@ fn missing_documents_get_what_is_asked_for() {
 }
 
 #[test]
-fn runs_of_weight_zero_are_left_out() {
+fn runs_of_weight_zero_are_skipped() {
     let text = fixture()
         .run("fuse words.run vectors.run --weights 1,0")
         .done();

@@ -243,7 +243,7 @@ fn documents_without_text_have_no_vector_and_bad_ones_are_named() {
         ran.stderr
     );
     assert!(
-        ran.stdout.contains("2 bad records left out"),
+        ran.stdout.contains("2 bad records skipped"),
         "{}",
         ran.stdout
     );
