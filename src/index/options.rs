@@ -69,7 +69,9 @@ impl WriterOptions {
     /// [`wait_for_merges`](crate::IndexWriter::wait_for_merges) and
     /// [`merge_to`](crate::IndexWriter::merge_to). Merges that are running when the writer is
     /// dropped are cancelled, so a program that drops its writer after each commit should call
-    /// `wait_for_merges` from time to time.
+    /// `wait_for_merges` from time to time. A cancelled merge keeps its memory, its files open and its
+    /// scratch space until it next looks at the cancellation, which is a matter of milliseconds; the
+    /// next writer has its own full [`memory`](Self::memory) meanwhile.
     #[must_use]
     pub fn merge_threads(mut self, threads: usize) -> Self {
         self.merge_threads = threads;

@@ -23,6 +23,7 @@ use super::pool::{BatchInput, ParsedBatch, Pool, ReadyBatch, ReadySegment};
 use super::segment_cache::SegmentCache;
 use super::segments::{LiveSegment, MergePlan, Segments};
 use crate::error::{Error, Result};
+use crate::executor::Executor;
 use crate::format::manifest::{Manifest, segment_file};
 use crate::format::{Calibration, FieldKind, Schema, Verify};
 use crate::segment::{self, Document, Reorder, Source, WriteOptions};
@@ -445,6 +446,7 @@ impl IndexWriter {
             number,
             reorder,
             scope: self.scope.clone(),
+            executor: self.index_options.executor.clone(),
         }
     }
 
@@ -474,6 +476,7 @@ struct SegmentJob {
     number: u64,
     reorder: Option<Reorder>,
     scope: JobScope,
+    executor: Arc<dyn Executor>,
 }
 
 impl SegmentJob {
@@ -484,6 +487,7 @@ impl SegmentJob {
         let options = WriteOptions {
             reorder: self.reorder,
             scratch: directory,
+            executor: &*self.executor,
             cancel: self.scope.token(),
         };
         let file = self.scope.create(directory, &name)?;

@@ -4,7 +4,7 @@ use super::accept::Filter;
 use super::effort::Effort;
 use super::plan::Algorithm;
 use crate::error::{Error, Result};
-use crate::executor::CancelToken;
+use crate::executor::{CancelToken, Executor};
 use crate::format::limits::{MAX_K, MAX_QUERY_TERMS};
 use crate::format::{Bm25, Calibration, FieldKind};
 
@@ -225,11 +225,30 @@ impl SearchOptions {
     /// best documents only as they go, so together they do more work than one alone. For many
     /// queries at once, one thread for each query is better, as in
     /// [`search_batch`](crate::Snapshot::search_batch); each of its threads runs queries on this
-    /// many threads. Queries with few postings run on fewer threads, or on the caller's alone.
+    /// many threads. Queries with few postings run on fewer threads, or on the caller's alone; none
+    /// runs on more than the index's executor has.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
+    }
+
+    /// The threads of a query on an executor: no more than it has, since cutting the work for more
+    /// costs time alone. Tests that set the size of parts get as many as they ask for.
+    pub(super) fn threads_on(&self, executor: &dyn Executor) -> usize {
+        match self.part_documents {
+            Some(_) => self.threads,
+            None => self.threads.min(executor.threads()),
+        }
+    }
+
+    /// Fails when the search was cancelled.
+    #[inline(always)]
+    pub(super) fn check_cancelled(&self) -> Result<()> {
+        match &self.cancel {
+            Some(token) => token.check("searching"),
+            None => Ok(()),
+        }
     }
 
     /// Cuts segments into parts of this many documents, and uses all threads even for few postings:

@@ -13,10 +13,11 @@ pub(super) fn search_all<L: Leaf>(
 ) -> Result<Found<L::Score>> {
     let segments = context.snapshot.segments();
     let mut found = Found::with(context.top_k());
-    if context.options.threads > 1 {
+    let threads = context.options.threads_on(&**context.snapshot.executor());
+    if threads > 1 {
         let size = |ordinal: usize| (segments[ordinal].reader.documents(), leaf.postings(ordinal));
         let sizes: Vec<_> = (0..segments.len()).map(size).collect();
-        if let Some(plan) = Plan::new(context.options, leaf.parts_per_thread(), &sizes) {
+        if let Some(plan) = Plan::new(context.options, threads, leaf.parts_per_thread(), &sizes) {
             threads::search(leaf, &plan, context, &mut found)?;
             return Ok(found);
         }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::walk::{Question, ask, build, document, open, questions, schema, writer};
 use change::{Change, Place, change, overwrite};
-use esparsa::executor::CancelToken;
+use esparsa::executor::{CancelToken, Inline};
 use esparsa::internals::format::block::{self, BEFORE_FIRST};
 use esparsa::internals::format::container::FileStamp;
 use esparsa::internals::format::dictionary::{DictionaryWriter, TermEntry, TermPostings};
@@ -155,6 +155,7 @@ fn merge(snapshot: &Snapshot, reorder: bool) -> Result<()> {
     let options = WriteOptions {
         reorder,
         scratch: &Memory::new(),
+        executor: &Inline,
         cancel: &CancelToken::new(),
     };
     let merged =
