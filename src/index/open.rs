@@ -13,7 +13,7 @@ use crate::executor::{Executor, Threads};
 use crate::format::manifest::Manifest;
 use crate::format::{FieldNumber, FieldOptions, Schema, Verify};
 use crate::segment::Document;
-use crate::store::{Directory, FileSystem, Memory};
+use crate::store::{Directory, FileSystem, FileVersion, Memory};
 use crate::text::Analyzer;
 
 /// Options for opening an index: checksums, analyzers, and the threads that it runs on.
@@ -264,7 +264,7 @@ impl Index {
             calibrations: Vec::new(),
         };
         write_manifest(&*directory, &manifest)?;
-        Ok(Self::new(directory, options, manifest.schema))
+        Ok(Self::new(directory, options, manifest.schema, None))
     }
 
     /// Opens an index in any directory, with options.
@@ -276,13 +276,19 @@ impl Index {
     ///
     /// As [`Index::open`].
     pub fn open_in(directory: Arc<dyn Directory>, options: IndexOptions) -> Result<Self> {
-        let (manifest, _) = commit::expect_newest(&*directory, options.damaged)?;
-        Ok(Self::new(directory, options, manifest.schema))
+        let opened = commit::expect_newest(&*directory, options.damaged)?;
+        let schema = opened.0.schema.clone();
+        Ok(Self::new(directory, options, schema, Some(opened)))
     }
 
-    fn new(directory: Arc<dyn Directory>, options: IndexOptions, schema: Schema) -> Self {
+    fn new(
+        directory: Arc<dyn Directory>,
+        options: IndexOptions,
+        schema: Schema,
+        opened: Option<(Manifest, FileVersion)>,
+    ) -> Self {
         Self {
-            cache: Arc::new(SegmentCache::new(directory, options.verify)),
+            cache: Arc::new(SegmentCache::new(directory, options.verify, opened)),
             options: Arc::new(options),
             schema: Arc::new(schema),
         }

@@ -181,7 +181,9 @@ impl IndexWriter {
                 &analyzers,
             ),
             last_commit: last_commit(&*directory, &manifest)?,
-            next_file: free_number(&*directory, &manifest)?,
+            next_file: index
+                .cache
+                .first_number(free_number(&*directory, &manifest)?),
             directory,
             cache: index.cache.clone(),
             index_options: index.options.clone(),
@@ -494,7 +496,7 @@ impl SegmentJob {
         let path = directory.path().join(&name);
         let shown = path.to_string_lossy();
         let (mut file, written) = segment::write(&self.schema, sources, &options, file, &shown)?;
-        file.sync().map_err(|e| Error::io(path, "fsync", e))?;
+        self.scope.sync(&mut *file, &path)?;
         drop(file);
         self.scope.token().check("merging")?;
         let reader = self.cache.open_segment(self.number, None, &self.schema)?;

@@ -99,12 +99,11 @@ impl Directory for Disk {
         if matches!(published, Ok(true)) {
             names.created.push(name.to_owned());
             // The temporary name could not be removed, which nobody is told.
-            let temporary = format!("{name}.tmp");
-            names.cleaning_failed |= self
-                .faulty
-                .after_crash(true, false)
-                .bytes(&temporary)
-                .is_some();
+            let left = self.faulty.after_crash(true, false).list()?;
+            names.cleaning_failed |= left.iter().any(|left| {
+                let rest = left.strip_prefix(name);
+                rest.is_some_and(|rest| rest.ends_with(".tmp"))
+            });
             // It ends by making the names of the folder durable.
             names.published.clear();
             names.removed.clear();
