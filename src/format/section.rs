@@ -448,7 +448,9 @@ mod tests {
     }
 
     fn content() -> Vec<u8> {
-        (0..LENGTH).map(|place| (place / 7).to_le_bytes()[0]).collect()
+        (0..LENGTH)
+            .map(|place| (place / 7).to_le_bytes()[0])
+            .collect()
     }
 
     fn damage(file: &Unmapped, place: usize) {
