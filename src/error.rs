@@ -62,6 +62,15 @@ pub enum Error {
         /// The index folder.
         path: PathBuf,
     },
+    /// There is no index here, and one is needed: [`Index::create`](crate::Index::create) makes one,
+    /// and [`Index::open_or_create`](crate::Index::open_or_create) does where there is none.
+    #[non_exhaustive]
+    NoIndex {
+        /// The folder that was expected to hold an index.
+        path: PathBuf,
+        /// What is there instead, such as `no such folder`.
+        found: &'static str,
+    },
     /// An operation of the operating system failed.
     #[non_exhaustive]
     Io {
@@ -186,6 +195,14 @@ impl Error {
     /// An [`Error::Locked`], for implementations of [`Directory`](crate::store::Directory).
     pub fn locked(path: impl Into<PathBuf>) -> Self {
         Self::Locked { path: path.into() }
+    }
+
+    /// An [`Error::NoIndex`].
+    pub(crate) fn no_index(path: impl Into<PathBuf>, found: &'static str) -> Self {
+        Self::NoIndex {
+            path: path.into(),
+            found,
+        }
     }
 
     /// An [`Error::Corrupt`]; `offset` counts bytes from the start of the section.
@@ -323,6 +340,12 @@ impl fmt::Display for Error {
             Self::Locked { path } => write!(
                 f,
                 "{}: another writer holds this index; close it, or wait for it to finish",
+                path.display()
+            ),
+            Self::NoIndex { path, found } => write!(
+                f,
+                "{} is not an index: expected a folder with a file `manifest-…`, found {found}; \
+                 check the path, or create an index there first",
                 path.display()
             ),
             Self::Io {

@@ -133,13 +133,8 @@ pub(super) fn expect_newest(
     directory: &dyn Directory,
     damaged: DamagedCommit,
 ) -> Result<(Manifest, FileVersion)> {
-    newest(directory, damaged)?.ok_or_else(|| {
-        let message = format!(
-            "{} is not an index: expected a file `manifest-…`, found none; create an index first",
-            directory.path().display()
-        );
-        Error::invalid(message)
-    })
+    newest(directory, damaged)?
+        .ok_or_else(|| Error::no_index(directory.path(), "a folder without one"))
 }
 
 /// Publishes a manifest durably as the newest. Every file that it names must be durable already.

@@ -1,5 +1,6 @@
 //! Creating and opening an index.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -211,7 +212,8 @@ impl Index {
     /// # Errors
     ///
     /// [`Error::InvalidInput`] when the folder holds an index or an analyzer is unknown;
-    /// [`Error::Io`] when the folder cannot be written.
+    /// [`Error::Locked`] when another program is creating an index there; [`Error::Io`] when the
+    /// folder cannot be written.
     pub fn create(path: impl AsRef<Path>, schema: Schema) -> Result<Self> {
         let directory = Arc::new(FileSystem::create(path)?);
         Self::create_in(directory, schema, IndexOptions::new())
@@ -221,11 +223,59 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the folder holds no index; [`Error::TooNew`] when a newer
-    /// version wrote it; [`Error::Corrupt`] when it is damaged.
+    /// [`Error::NoIndex`] when the folder does not exist or holds no index; [`Error::TooNew`] when a
+    /// newer version wrote it; [`Error::Corrupt`] when it is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let directory = Arc::new(FileSystem::open(path)?);
-        Self::open_in(directory, IndexOptions::new())
+        Self::open_with(path, IndexOptions::new())
+    }
+
+    /// Opens the index in a folder, with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: IndexOptions) -> Result<Self> {
+        Self::open_in(Arc::new(open_folder(path.as_ref())?), options)
+    }
+
+    /// Opens the index in a folder, or creates an empty one where there is none. An existing index
+    /// must have this schema.
+    ///
+    /// ```
+    /// use esparsa::{Document, Index, Schema, Text};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let schema = Schema::builder().text("text", Text::new().analyzer("english")).build()?;
+    /// for run in 1..=2_u64 {
+    ///     let index = Index::open_or_create(folder.path(), schema.clone())?;
+    ///     let mut writer = index.writer()?;
+    ///     writer.add(Document::new(run.to_string()).with_text("text", "Etna is a volcano."))?;
+    ///     assert_eq!(writer.commit()?.documents, run);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when the index has a different schema, which includes an analyzer of
+    /// another revision, and the message names the differences; otherwise as [`Index::create`] and
+    /// [`Index::open`].
+    pub fn open_or_create(path: impl AsRef<Path>, schema: Schema) -> Result<Self> {
+        let directory = Arc::new(FileSystem::create(path)?);
+        Self::open_or_create_in(directory, schema, IndexOptions::new())
+    }
+
+    /// True if a folder holds an index, intact or damaged; false if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the folder cannot be read.
+    pub fn exists(path: impl AsRef<Path>) -> Result<bool> {
+        match open_folder(path.as_ref()) {
+            Ok(directory) => Self::exists_in(&directory),
+            Err(Error::NoIndex { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Creates an index in memory. It is freed with the last of its clones and snapshots.
@@ -247,13 +297,14 @@ impl Index {
         schema: Schema,
         options: IndexOptions,
     ) -> Result<Self> {
-        let _lock = directory.lock()?;
+        let lock = directory.lock();
+        // A writer of the index that is there holds the lock, but waiting for it would not help.
+        if matches!(lock, Err(Error::Locked { .. })) && Self::exists_in(&*directory)? {
+            return Err(already_holds_an_index(&*directory));
+        }
+        let _lock = lock?;
         if commit::newest(&*directory, options.damaged)?.is_some() {
-            let message = format!(
-                "{} already holds an index; open it, or choose another folder",
-                directory.path().display()
-            );
-            return Err(Error::invalid(message));
+            return Err(already_holds_an_index(&*directory));
         }
         let schema = canonical(schema, &options)?;
         let manifest = Manifest {
@@ -265,6 +316,39 @@ impl Index {
         };
         write_manifest(&*directory, &manifest)?;
         Ok(Self::new(directory, options, manifest.schema, None))
+    }
+
+    /// Opens the index in any directory, or creates an empty one where there is none, with options.
+    /// An existing index must have this schema.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::open_or_create`].
+    pub fn open_or_create_in(
+        directory: Arc<dyn Directory>,
+        schema: Schema,
+        options: IndexOptions,
+    ) -> Result<Self> {
+        if !Self::exists_in(&*directory)? {
+            match Self::create_in(directory.clone(), schema.clone(), options.clone()) {
+                // Another program has created it in the meantime.
+                Err(_) if Self::exists_in(&*directory)? => {}
+                created => return created,
+            }
+        }
+        let index = Self::open_in(directory, options)?;
+        let schema = canonical(schema, &index.options)?;
+        // Compared as they are stored.
+        if schema.encode() == index.schema.encode() {
+            return Ok(index);
+        }
+        let message = format!(
+            "{} holds an index with a different schema: {}; open it as it is, choose another \
+             folder, or index the documents anew",
+            index.cache.directory().path().display(),
+            schema.difference(&index.schema)
+        );
+        Err(Error::invalid(message))
     }
 
     /// Opens an index in any directory, with options.
@@ -332,6 +416,29 @@ impl Index {
     }
 }
 
+/// The folder of an index, which must exist.
+pub(super) fn open_folder(path: &Path) -> Result<FileSystem> {
+    FileSystem::open(path).map_err(|error| {
+        let kind = match &error {
+            Error::Io { source, .. } => Some(source.kind()),
+            _ => None,
+        };
+        match kind {
+            Some(ErrorKind::NotFound) => Error::no_index(path, "no such folder"),
+            Some(ErrorKind::NotADirectory) => Error::no_index(path, "a file, not a folder"),
+            _ => error,
+        }
+    })
+}
+
+fn already_holds_an_index(directory: &dyn Directory) -> Error {
+    let message = format!(
+        "{} already holds an index; open it, or choose another folder",
+        directory.path().display()
+    );
+    Error::invalid(message)
+}
+
 /// The schema with the canonical names of its analyzers (`pt` becomes `portuguese`) and their
 /// revisions.
 fn canonical(schema: Schema, options: &IndexOptions) -> Result<Schema> {
@@ -377,6 +484,66 @@ mod tests {
 
     fn document(id: &str) -> Document {
         Document::new(id).with_sparse("sparse", [("lava", 1.0)])
+    }
+
+    fn one_text_field(analyzer: &str) -> Schema {
+        let builder = Schema::builder().text("text", Text::new().analyzer(analyzer));
+        builder.build().unwrap()
+    }
+
+    #[test]
+    fn an_index_is_created_once_and_then_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index");
+        assert!(!Index::exists(&path).unwrap());
+        for documents in 1..=2_u64 {
+            let index = Index::open_or_create(&path, one_text_field("en")).unwrap();
+            assert!(Index::exists(&path).unwrap());
+            let mut writer = index.writer().unwrap();
+            // An open writer is no reason to refuse.
+            Index::open_or_create(&path, one_text_field("english")).unwrap();
+            let document = Document::new(documents.to_string()).with_text("text", "lava");
+            writer.add(document).unwrap();
+            assert_eq!(writer.commit().unwrap().documents, documents);
+        }
+        let refused = Index::open_or_create(&path, one_text_field("pt")).unwrap_err();
+        assert!(matches!(refused, Error::InvalidInput { .. }), "{refused}");
+        let message = refused.to_string();
+        assert!(message.contains("analyzer portuguese"), "{message}");
+        assert!(
+            message.contains("found text, analyzer english"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_place_without_an_index_is_recognized() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "hello").unwrap();
+        let missing = folder.path().join("missing");
+        for (path, found) in [
+            (folder.path(), "found a folder without one"),
+            (file.as_path(), "found a file, not a folder"),
+            (missing.as_path(), "found no such folder"),
+        ] {
+            assert!(!Index::exists(path).unwrap());
+            let error = Index::open(path).unwrap_err();
+            assert!(matches!(error, Error::NoIndex { .. }), "{error:?}");
+            let message = error.to_string();
+            assert!(message.contains(found), "{message}");
+            assert!(message.contains("create an index"), "{message}");
+        }
+    }
+
+    #[test]
+    fn creating_over_an_index_with_an_open_writer_says_that_there_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::create(folder.path(), one_text_field("en")).unwrap();
+        let _writer = index.writer().unwrap();
+        let refused = Index::create(folder.path(), one_text_field("en")).unwrap_err();
+        let message = refused.to_string();
+        assert!(message.contains("already holds an index"), "{message}");
     }
 
     /// An index with a custom analyzer, opened without it.

@@ -27,7 +27,7 @@ use crate::executor::Executor;
 use crate::format::manifest::{Manifest, segment_file};
 use crate::format::{Calibration, FieldKind, Schema, Verify};
 use crate::segment::{self, Document, Reorder, Source, WriteOptions};
-use crate::store::{Directory, FileSystem, Lock};
+use crate::store::{Directory, Lock};
 
 /// The state of the index after a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,8 +247,12 @@ impl IndexWriter {
     /// # Errors
     ///
     /// [`Error::InvalidInput`] or [`Error::Limit`] when the document does not fit the schema. It is
-    /// then not added, and the writer stays usable. Any other error is about earlier work and
-    /// poisons the writer.
+    /// then not added, and the writer stays usable. Any other error is about earlier work, and the
+    /// writer refuses further work with [`Error::Poisoned`].
+    ///
+    /// Under [`OnDuplicate::Reject`](crate::OnDuplicate::Reject), a duplicate is not an error here:
+    /// it is found when its batch is processed, at the latest by [`commit`](Self::commit), and
+    /// [`take_errors`](Self::take_errors) returns it from then on.
     pub fn add(&mut self, document: Document) -> Result<()> {
         self.check_poison()?;
         self.analyzers.check(&document, &self.schema)?;
@@ -326,7 +330,7 @@ impl IndexWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`], which poisons the writer.
+    /// [`Error::Io`], after which the writer refuses further work with [`Error::Poisoned`].
     pub fn commit(&mut self) -> Result<CommitReport> {
         self.check_poison()?;
         let committed = self.try_commit();
@@ -416,22 +420,22 @@ impl IndexWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the schemas differ; [`Error::Corrupt`] when the other index is
-    /// damaged. Nothing is attached then. Any other error poisons the writer.
+    /// [`Error::NoIndex`] when there is no index at `path`; [`Error::InvalidInput`] when the schemas
+    /// differ; [`Error::Corrupt`] when the other index is damaged. Nothing is attached then. After
+    /// any other error the writer refuses further work with [`Error::Poisoned`].
     pub fn attach(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.check_poison()?;
-        let other = Arc::new(FileSystem::open(&path)?);
         let options = IndexOptions {
             verify: Verify::AtOpen,
             damaged: DamagedCommit::Refuse,
             analyzers: self.index_options.analyzers.clone(),
             executor: self.index_options.executor.clone(),
         };
-        let other = Index::open_in(other, options)?;
+        let other = Index::open_with(&path, options)?;
         let snapshot = other.snapshot()?;
         if snapshot.schema() != &*self.schema {
             let message = format!(
-                "{} has another schema than this index: {}",
+                "{} has a different schema from this index: {}",
                 path.as_ref().display(),
                 self.schema.difference(snapshot.schema())
             );

@@ -67,8 +67,15 @@ fn sparse_field(snapshot: &Snapshot, name: &str, expected: TermType) -> Result<(
             Ok((field.number, sparse.scale))
         }
         FieldOptions::Sparse(sparse) => {
-            let terms = sparse.terms;
-            let message = format!("terms of this field are {terms:?}, the query's {expected:?}");
+            let message = format!(
+                "expected terms that are {}, as in the schema, found {}; use `Query::{}`",
+                sparse.terms.name(),
+                expected.name(),
+                match sparse.terms {
+                    TermType::Strings => "sparse",
+                    TermType::Numbers => "sparse_numbered",
+                }
+            );
             Err(Error::invalid(message).in_field(name))
         }
         _ => Err(Error::invalid("expected a sparse field").in_field(name)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use esparsa::store::{Directory, Gate, Memory};
 use esparsa::{
-    Document, Index, IndexOptions, IndexWriter, MergePolicy, OnDuplicate, Query, Schema,
+    Document, Error, Index, IndexOptions, IndexWriter, MergePolicy, OnDuplicate, Query, Schema,
     SearchOptions, Sparse, SparseLayout, Text, WriterOptions,
 };
 use proptest::prelude::*;
@@ -210,8 +210,8 @@ fn attached_segments_are_found_and_replace_older_documents() {
         (found["id4"].as_str(), found["id5"].as_str()),
         ("4/1", "5/2")
     );
-    let error = writer.attach(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("is not an index"), "{error}");
+    let error = writer.attach(folder.path()).unwrap_err();
+    assert!(matches!(error, Error::NoIndex { .. }), "{error}");
 }
 
 // Documents put in another order.

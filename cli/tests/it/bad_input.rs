@@ -488,7 +488,7 @@ fn a_folder_that_is_no_index_is_refused() {
             .run(&format!("{name} --index nowhere {rest}"))
             .failed();
         assert!(
-            message.contains("nowhere: cannot open"),
+            message.contains("nowhere is not an index"),
             "{command}: {message}"
         );
         let message = scratch.run(&format!("{name} --index file {rest}")).failed();

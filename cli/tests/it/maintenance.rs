@@ -112,11 +112,11 @@ fn attach_refuses_other_fields_damage_and_itself() {
     let cases = [
         (
             "good pt",
-            "pt has another schema than this index: the field `text`: expected text, analyzer en",
+            "pt has a different schema from this index: the field `text`: expected text, analyzer en",
         ),
         ("good damaged", "damaged/segment-0000000001"),
         ("good ./index", "cannot be attached to itself"),
-        ("good nowhere", "nowhere: cannot open"),
+        ("good nowhere", "nowhere is not an index"),
     ];
     for (folders, expected) in cases {
         let message = scratch
