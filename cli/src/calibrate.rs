@@ -10,8 +10,19 @@ use crate::queries::{FieldArguments, QuerySet, TopicPart};
 use crate::search::report::print_line;
 use crate::size::counted;
 
+const COLUMNS: &str = "\
+Columns of the result:
+  k            number of documents searched for
+  recall       share of the exact results that is found, the mean of the queries
+  µs           microseconds a query takes, the mean
+  weight kept  share of the query's weight in the terms that are searched; the terms with the
+               lowest weights are skipped
+  slack        factor of the upper bounds of ranges of documents: the lower it is, the more ranges
+               are skipped; 1 skips none wrongly";
+
 /// Arguments of `esparsa calibrate`.
 #[derive(clap::Args, Debug)]
+#[command(after_help = COLUMNS)]
 pub struct Calibrate {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]

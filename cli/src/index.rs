@@ -276,7 +276,7 @@ impl Index {
 /// How much of a failed load is committed.
 fn what_stays(commits: &Commits) -> String {
     let Some(done) = commits.last() else {
-        return "nothing of this load is committed".to_owned();
+        return "nothing from this load was committed".to_owned();
     };
     let documents = counted(done.documents, "document");
     match commits.can_be_resumed() {

@@ -96,14 +96,14 @@ pub struct Search {
     /// at once. Light queries use fewer.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     query_threads: usize,
-    /// Algorithm: exhaustive, wand, block-max-wand, max-score or ranges (sparse fields only); with
-    /// --all-terms, exhaustive or conjunction. All return the same results [default: the planner's
-    /// choice].
+    /// Algorithm: exhaustive, wand, block-max-wand, max-score or ranges (block-max pruning by ranges
+    /// of documents, sparse fields only); with --all-terms, exhaustive or conjunction. All return
+    /// the same results [default: chosen for each query by expected cost].
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
     /// Recall to aim at, the share of the exact results that is found: below 1, searches of a
     /// sparse field are approximate and faster. `esparsa calibrate` measures how much; scores lack
-    /// the terms that are skipped.
+    /// the terms that are skipped, and a query may find fewer than K documents.
     #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = recall_parser)]
     recall: f32,
     /// Explain the score of this document, instead of showing results.

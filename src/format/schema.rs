@@ -124,10 +124,10 @@ impl Schema {
             let all: Vec<String> = self
                 .fields
                 .iter()
-                .map(|f| format!("{} ({})", f.name, f.options.kind().name()))
+                .map(|f| format!("`{}` ({})", f.name, f.options.kind().name()))
                 .collect();
             let message = format!(
-                "expected a {} field of the index, which has: {}",
+                "expected a {} field, found none of this name; the index has {}",
                 kind.name(),
                 all.join(", ")
             );

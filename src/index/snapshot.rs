@@ -154,7 +154,7 @@ impl Snapshot {
         })
     }
 
-    /// Number of the commit.
+    /// Number of the commit; 1 is the empty index, as it was created.
     pub fn commit(&self) -> u64 {
         self.inner.commit
     }

@@ -33,7 +33,7 @@ use crate::store::{Directory, Lock};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommitReport {
-    /// Number of the commit.
+    /// Number of the commit. Creating an index is commit 1, so the first load is commit 2.
     pub commit: u64,
     /// Number of segments.
     pub segments: usize,
@@ -270,7 +270,8 @@ impl IndexWriter {
     ///
     /// # Errors
     ///
-    /// Errors are about earlier work and poison the writer.
+    /// Errors are about earlier work; after one the writer refuses further work with
+    /// [`Error::Poisoned`].
     pub fn add_parsed(
         &mut self,
         parse: impl FnOnce() -> ParsedBatch + Send + 'static,
@@ -353,7 +354,7 @@ impl IndexWriter {
     /// # Errors
     ///
     /// As [`commit`](Self::commit). The first error of a merge since the last call is returned too,
-    /// without poisoning the writer: its segments stay and are not merged again by this writer.
+    /// and the writer stays usable: its segments stay and are not merged again by this writer.
     pub fn wait_for_merges(&mut self) -> Result<()> {
         self.check_poison()?;
         let waited = self.write_everything().and_then(|()| {
@@ -371,7 +372,7 @@ impl IndexWriter {
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit). Without poisoning the writer: [`Error::InvalidInput`] when
+    /// As [`commit`](Self::commit). The writer stays usable after [`Error::InvalidInput`], when
     /// `segments` is 0, [`Error::Limit`] when a segment would be too large, and any other error of
     /// the merge. The segments stay as they were.
     pub fn merge_to(&mut self, segments: usize) -> Result<()> {

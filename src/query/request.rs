@@ -172,7 +172,8 @@ pub struct SearchOptions {
 }
 
 impl SearchOptions {
-    /// The best `k` documents, by the algorithm that the planner chooses.
+    /// The best `k` documents, by the algorithm that the query planner chooses: the one with the
+    /// lowest expected cost, by the query's number of terms, their postings, and `k`.
     pub fn new(k: usize) -> Self {
         Self {
             k,
@@ -201,8 +202,9 @@ impl SearchOptions {
     ///
     /// What is skipped is chosen by measurements with queries on the index
     /// ([`Snapshot::calibrate`](crate::Snapshot::calibrate)), or on generated vectors if there are
-    /// none. The recall holds for the mean of many queries like those, not for each of them. Scores
-    /// lack the skipped terms. Text and dense fields, and queries that ask for [all
+    /// none. The recall holds for the mean of many queries like those, not for each of them. A query
+    /// may find fewer than `k` documents although more match: those that have none of the remaining
+    /// terms, or are in skipped ranges, are not found. Scores lack the skipped terms. Text and dense fields, and queries that ask for [all
     /// terms](Query::with_all_terms), are searched exactly: with them a recall below 1 is refused.
     #[must_use]
     pub fn recall(mut self, recall: f32) -> Self {
@@ -283,7 +285,7 @@ impl SearchOptions {
     /// writer.commit()?;
     ///
     /// let token = CancelToken::new();
-    /// let options = SearchOptions::new(10).with_cancel(token.clone());
+    /// let options = SearchOptions::new(10).cancel(token.clone());
     /// let (snapshot, query) = (index.snapshot()?, Query::text("text", "volcano"));
     /// assert_eq!(snapshot.search_with(&query, &options)?.hits.len(), 1);
     /// token.cancel();
@@ -292,7 +294,7 @@ impl SearchOptions {
     /// # Ok::<(), Error>(())
     /// ```
     #[must_use]
-    pub fn with_cancel(mut self, token: CancelToken) -> Self {
+    pub fn cancel(mut self, token: CancelToken) -> Self {
         self.cancel = Some(token);
         self
     }

@@ -95,7 +95,7 @@ mod tests {
             for algorithm in snapshot.algorithms(query).unwrap() {
                 let options = SearchOptions::new(5).algorithm(algorithm);
                 assert_eq!(snapshot.search_with(query, &options).unwrap().hits.len(), 5);
-                let options = options.with_cancel(token.clone());
+                let options = options.cancel(token.clone());
                 let stops = match query.field() {
                     "text" => {
                         let leaf = TextLeaf::new(&snapshot, query, "lava ash", &options).unwrap();

@@ -1,14 +1,14 @@
 //! All file I/O of the index.
 //!
 //! A [`Directory`] is a flat set of named files. A file is written once, sequentially, and then
-//! read by ranges. There are three implementations: [`FileSystem`] (memory-mapped reads, real
-//! fsync), [`Memory`] for tests and indexes that need no disk, and `Faulty` for tests, which
-//! injects errors and loses what a crash would lose. `Gate` holds background jobs up, for tests too.
-//! Invariant: nothing here interprets the bytes.
+//! read by ranges. There are two implementations: [`FileSystem`] (memory-mapped reads, real
+//! fsync), and [`Memory`] for tests and indexes that need no disk. Invariant: nothing here interprets the bytes.
 //!
 //! The trait requires no more than an object store can do: files appear atomically, a commit is
 //! published by create-if-absent, and nothing is renamed.
 
+// For tests: `Faulty` injects errors and loses what a crash would lose, and `Gate` holds background
+// jobs up.
 #[cfg(any(test, feature = "internals"))]
 mod fault;
 mod file_system;

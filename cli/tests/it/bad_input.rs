@@ -107,7 +107,7 @@ fn of_two_records_with_the_same_id_the_later_is_kept_unless_asked_otherwise() {
     assert_eq!(found(scratch.path("replace"), "second"), ["x"]);
 
     let skipped = load("skip", "--on-duplicate skip");
-    let message = "skipped: a.tsv:3: duplicate id `x`, which line 1 has too";
+    let message = "skipped: a.tsv:3: duplicate id `x`, already used by line 1";
     assert!(skipped.stderr.contains(message), "{}", skipped.stderr);
     assert_eq!(counts(&skipped.done()), [2, 1, 0, 2]);
     assert_eq!(found(scratch.path("skip"), "first"), ["x"]);
@@ -145,7 +145,7 @@ fn a_duplicate_id_is_found_across_chunks_and_files() {
     let message = scratch
         .run("index b.tsv c.tsv --index index --on-duplicate fail")
         .failed();
-    let expected = "c.tsv:2: duplicate id `q`, which b.tsv:2 has too";
+    let expected = "c.tsv:2: duplicate id `q`, already used by b.tsv:2";
     assert!(message.contains(expected), "{message}");
     assert_unchanged(&scratch);
 }
@@ -243,7 +243,7 @@ fn a_load_in_which_nothing_can_be_searched_fails_and_names_the_keys() {
     for part in [
         "`abstract`, `id`, `year`",
         "`text`, `contents`, `content`, `body`, `passage`",
-        "nothing of this load is committed",
+        "nothing from this load was committed",
     ] {
         assert!(message.contains(part), "{part}: {message}");
     }
