@@ -65,7 +65,8 @@
 //! ```
 //!
 //! **Learned sparse vectors.** Terms are strings or numbers. Weights of documents are quantized to 8
-//! bits with a scale that each segment chooses; the quantized weight is called an *impact*. Scores are exact sums of integers:
+//! bits with a scale that each segment chooses; the quantized weight is called an *impact*. Scores
+//! are exact sums of integers:
 //!
 //! ```
 //! use esparsa::{Document, Index, Query, Schema, Sparse};

@@ -204,8 +204,9 @@ impl SearchOptions {
     /// ([`Snapshot::calibrate`](crate::Snapshot::calibrate)), or on generated vectors if there are
     /// none. The recall holds for the mean of many queries like those, not for each of them. A query
     /// may find fewer than `k` documents although more match: those that have none of the remaining
-    /// terms, or are in skipped ranges, are not found. Scores lack the skipped terms. Text and dense fields, and queries that ask for [all
-    /// terms](Query::with_all_terms), are searched exactly: with them a recall below 1 is refused.
+    /// terms, or are in skipped ranges, are not found. Scores lack the skipped terms. Text and dense
+    /// fields, and queries that ask for [all terms](Query::with_all_terms), are searched exactly:
+    /// with them a recall below 1 is refused.
     #[must_use]
     pub fn recall(mut self, recall: f32) -> Self {
         self.recall = recall;

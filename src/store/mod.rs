@@ -2,7 +2,8 @@
 //!
 //! A [`Directory`] is a flat set of named files. A file is written once, sequentially, and then
 //! read by ranges. There are two implementations: [`FileSystem`] (memory-mapped reads, real
-//! fsync), and [`Memory`] for tests and indexes that need no disk. Invariant: nothing here interprets the bytes.
+//! fsync), and [`Memory`] for tests and indexes that need no disk. Invariant: nothing here interprets
+//! the bytes.
 //!
 //! The trait requires no more than an object store can do: files appear atomically, a commit is
 //! published by create-if-absent, and nothing is renamed.
