@@ -61,8 +61,8 @@ pub struct Search {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// What to search for: words, for a sparse field a JSON object of term to weight, for a dense
-    /// field a JSON array of numbers.
+    /// What to search for: plain words (there are no phrases, operators or wildcards), for a sparse
+    /// field a JSON object of term to weight, for a dense field a JSON array of numbers.
     query: Option<String>,
     /// File of queries, `-` for standard input: BEIR or other JSON Lines, TSV (id, text), TREC
     /// topics; `.gz` and `.zst` too.

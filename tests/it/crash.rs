@@ -522,7 +522,7 @@ fn bad_input_leaves_the_writer_usable() {
     assert!(writer.add(unknown_field).unwrap_err().is_input());
     assert!(writer.merge_to(0).unwrap_err().is_input());
     let missing = writer.attach("no-such-folder").unwrap_err();
-    assert!(matches!(missing, Error::Io { .. }), "{missing}");
+    assert!(matches!(missing, Error::NoIndex { .. }), "{missing}");
     writer.add(document(1, 1)).unwrap();
     writer.commit().unwrap();
     assert_eq!(contents_of(&directory).unwrap().len(), 1);
