@@ -101,7 +101,7 @@ fn calibrate_measures_and_a_recall_uses_it() {
         &["calibrate", "--index", "index", "--queries", "queries.tsv"],
         1,
     );
-    assert!(error.contains("expected a sparse field"), "{error}");
+    assert!(error.contains("expected a Sparse field"), "{error}");
     let bench = [
         "bench",
         "--index",
