@@ -417,7 +417,7 @@ impl Index {
 }
 
 /// The folder of an index, which must exist.
-pub(super) fn open_folder(path: &Path) -> Result<FileSystem> {
+fn open_folder(path: &Path) -> Result<FileSystem> {
     FileSystem::open(path).map_err(|error| {
         let kind = match &error {
             Error::Io { source, .. } => Some(source.kind()),
