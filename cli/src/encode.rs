@@ -12,7 +12,7 @@ mod lines;
 mod resume;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use esparsa::neural::{Encoded, Role, TextEncoder, for_each_window};
@@ -26,7 +26,7 @@ use crate::index::{
 use crate::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Record, Source};
 use crate::models::{AnyEncoder, KindName, ModelArguments};
 use crate::output;
-use crate::output_file::OutputFile;
+use crate::output_file::{OutputFile, STANDARD, refuse_inputs};
 use crate::progress::Progress;
 use crate::records::{Read, Records};
 use crate::size::{counted, grouped};
@@ -119,6 +119,9 @@ impl Encode {
     pub fn run(self) -> Result<()> {
         // Inputs before the model, which takes longer to open: a wrong path fails at once.
         let reader = Reader::open_encoded(&self.inputs, self.format, self.encoding)?;
+        let inputs = reader.files();
+        let inputs = inputs.map(|(path, _)| path.unwrap_or(Path::new(STANDARD)));
+        refuse_inputs(self.output.as_deref(), inputs)?;
         let hardware = self.options.hardware(thread_count(self.threads))?;
         match AnyEncoder::open(&self.model, self.kind, hardware, &self.options)? {
             AnyEncoder::Sparse(encoder) => {

@@ -10,13 +10,11 @@ use esparsa::{Error, Result};
 use serde::Serialize;
 
 use crate::output;
-use crate::output_file::OutputFile;
+use crate::output_file::{OutputFile, STANDARD, refuse_inputs};
 use crate::queries::{k_parser, read_file};
 use crate::search::report::line;
 use crate::size::counted;
 
-/// Path that means standard input or standard output.
-const STANDARD: &str = "-";
 /// Default of the constant of reciprocal rank fusion.
 const RRF_K: u32 = 60;
 
@@ -121,6 +119,8 @@ impl Fuse {
             let message = "expected standard input for one run, found `-` more than once";
             return Err(Error::invalid(message));
         }
+        let inputs = self.runs.iter().map(PathBuf::as_path);
+        refuse_inputs(self.output.as_deref(), inputs)?;
         let runs = self.runs.iter().map(|path| read(path));
         let runs = runs.collect::<Result<Vec<Run>>>()?;
         let fused = fusion.fuse_runs(&runs)?;

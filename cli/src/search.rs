@@ -27,7 +27,7 @@ use self::terminal::Style;
 use crate::escape::escaped;
 use crate::index::thread_count;
 use crate::output::{self, Output};
-use crate::output_file::OutputFile;
+use crate::output_file::{OutputFile, refuse_inputs};
 use crate::queries::{
     FieldArguments, QueryFile, QuerySet, SearchedField, TopicPart, k_parser, kinds_of,
     recall_parser, threads_parser,
@@ -148,6 +148,8 @@ impl Search {
     ///
     /// What opening the index, reading the queries, searching or writing gives.
     pub fn run(self) -> Result<()> {
+        let inputs = self.queries.iter().chain(&self.qrels);
+        refuse_inputs(self.output.as_deref(), inputs.map(PathBuf::as_path))?;
         let snapshot = Index::open(&self.index)?.snapshot()?;
         let models = Models::open(&self.models, &snapshot)?;
         match (&self.query, &self.queries) {
