@@ -17,7 +17,7 @@ use esparsa::{Error, Query, Result, Snapshot};
 
 use crate::input::{InputFormat, Reader};
 
-pub use field::{FieldArguments, SearchedField, kinds_of};
+pub use field::{FieldArguments, SearchedField, kind_of};
 
 /// Max number of threads.
 const MAX_THREADS: i64 = 1_024;

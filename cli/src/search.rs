@@ -29,7 +29,7 @@ use crate::index::thread_count;
 use crate::output::{self, Output};
 use crate::output_file::{OutputFile, refuse_inputs};
 use crate::queries::{
-    FieldArguments, QueryFile, QuerySet, SearchedField, TopicPart, k_parser, kinds_of,
+    FieldArguments, QueryFile, QuerySet, SearchedField, TopicPart, k_parser, kind_of,
     recall_parser, threads_parser,
 };
 use crate::size::{counted, grouped};
@@ -210,7 +210,7 @@ impl Search {
         text: &str,
     ) -> Result<(SearchedField, Query)> {
         let Some(kind) = models.field_kind() else {
-            let field = self.field.find_in(snapshot, &kinds_of(text))?;
+            let field = self.field.find_in(snapshot, &[kind_of(text)])?;
             let query = field.parse(text)?;
             return Ok((field, query));
         };

@@ -124,10 +124,14 @@ impl Schema {
             let all: Vec<String> = self
                 .fields
                 .iter()
-                .map(|f| format!("{} ({:?})", f.name, f.options.kind()))
+                .map(|f| format!("`{}` ({})", f.name, f.options.kind().name()))
                 .collect();
-            let message = format!("expected a {kind:?} field of the index, which has: ");
-            Error::invalid(message + &all.join(", ")).in_field(name)
+            let message = format!(
+                "expected a {} field, found none of this name; the index has {}",
+                kind.name(),
+                all.join(", ")
+            );
+            Error::invalid(message).in_field(name)
         })
     }
 

@@ -309,7 +309,9 @@ fn an_output_that_is_an_input_is_refused_before_the_model_is_opened() {
     scratch.write("docs/in.tsv", "1\tlava\n");
     for input in ["docs/in.tsv", "docs"] {
         let error = scratch
-            .run(&format!("encode {input} --model nowhere --output docs/in.tsv"))
+            .run(&format!(
+                "encode {input} --model nowhere --output docs/in.tsv"
+            ))
             .failed();
         assert!(error.contains("none of the inputs"), "{input}: {error}");
     }

@@ -94,8 +94,28 @@ fn work_that_fails_ends_with_code_1_and_says_why() {
             "expected a recall of 1",
         ),
         (
-            "search --index index {\"po\":1}",
+            "search --index index [1,2]",
             "`contents` (text), `splade` (sparse)",
+        ),
+        (
+            "search --index index {\"bee\":-1}",
+            "error: field `splade`: expected a weight of at least 0",
+        ),
+        (
+            "search --index index {\"bee\":1e40}",
+            "at most 3.4e38 for term `bee`, found 1e+40",
+        ),
+        (
+            "search --index index [1] --field splade",
+            "field `splade`: expected a JSON object",
+        ),
+        (
+            "calibrate --index index --queries queries.tsv",
+            "`vector` in query `1`, found none; add it, as `esparsa encode --query` does",
+        ),
+        (
+            "calibrate --index index --queries queries.tsv --field contents",
+            "field `contents`: expected a sparse field, found one of another kind",
         ),
         (
             "search --index index --queries queries.tsv --qrels other.qrels",

@@ -7,7 +7,7 @@ use std::process::Command;
 use esparsa::eval::Run;
 use serde_json::Value;
 
-use crate::search_fixture::{Fixture, QUERIES, ids, json};
+use crate::search_fixture::{Fixture, QRELS, QUERIES, ids, json};
 
 #[test]
 fn a_query_above_the_limit_of_terms_does_not_end_the_file() {

@@ -100,6 +100,20 @@ fn weights_search_a_sparse_field() {
 }
 
 #[test]
+fn a_vector_searches_the_only_field_of_its_kind() {
+    let fixture = Fixture::new();
+    let report = json(&fixture.search(&[r#"{"po": 1}"#, "--json"]));
+    assert_eq!(
+        (ids(&report), &report["field"]),
+        (vec!["po"], &"splade".into())
+    );
+    // An array of anything but numbers is words.
+    let report = json(&fixture.search(&[r#"["river"]"#, "--json"]));
+    assert_eq!(report["field"], "contents");
+    assert_eq!(ids(&report).len(), 2);
+}
+
+#[test]
 fn a_vector_searches_the_only_field_that_an_index_has() {
     let fixture = Fixture::new();
     let schema = Schema::builder()
