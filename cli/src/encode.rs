@@ -23,7 +23,9 @@ use self::resume::{ResumedOutput, are_close};
 use crate::index::{
     OnBadInput, Problem, Problems, input_format, report_skipped_files, thread_count,
 };
-use crate::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Record, Source};
+use crate::input::{
+    Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Record, Source, header_warning,
+};
 use crate::models::{AnyEncoder, KindName, ModelArguments};
 use crate::output;
 use crate::output_file::{OutputFile, STANDARD, refuse_inputs};
@@ -93,8 +95,15 @@ pub struct Encode {
     )]
     on_duplicate: OnDuplicate,
     /// What to do with a record that cannot be read or encoded; one without any text is such a
-    /// record.
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    /// record: fail, which ends the work and keeps the vectors so far in FILE.partial, or skip it
+    /// and report it.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     on_bad_input: OnBadInput,
     /// Show no progress.
     #[arg(long)]
@@ -274,6 +283,12 @@ impl<F> Sink<'_, F> {
         self.counts.tokens += encoded.tokens;
         self.counts.full += encoded.full;
         let bytes_read = window.last().map_or(0, |read| read.bytes_read);
+        if self.counts.documents == 0
+            && let Some(Ok(first)) = window.first().map(|read| &read.record)
+            && first.looks_like_header()
+        {
+            self.progress.message(&header_warning(&first.file, "text"));
+        }
         for (read, result) in window.into_iter().zip(encoded.results) {
             let is_duplicate = read.is_duplicate;
             match result_of(read.record, result) {

@@ -15,7 +15,8 @@ use esparsa::eval::{self, Qrels, read_queries};
 use esparsa::limits::MAX_K;
 use esparsa::{Error, Query, Result, Snapshot};
 
-use crate::input::{InputFormat, Reader};
+use crate::input::{InputFormat, Reader, are_column_names, header_warning};
+use crate::output;
 
 pub use field::{FieldArguments, SearchedField, kind_of};
 
@@ -112,6 +113,7 @@ impl QuerySet {
         if read.is_empty() {
             return Err(Error::invalid("expected queries, found an empty file").at_line(name, 0));
         }
+        warn_of_header(&read, &name);
         if let Some(qrels) = file.qrels {
             keep_judged(&mut read, qrels, &name)?;
         }
@@ -136,6 +138,15 @@ impl QuerySet {
     pub fn require_all_terms(&mut self) {
         let queries = std::mem::take(&mut self.queries).into_iter();
         self.queries = queries.map(Query::with_all_terms).collect();
+    }
+}
+
+/// Prints a warning if the first of the queries of a file looks like a header.
+pub fn warn_of_header(queries: &[eval::Query], name: &str) {
+    if let Some(first) = queries.first()
+        && are_column_names(&first.id, first.text.as_deref().unwrap_or(""))
+    {
+        output::message(&header_warning(name, "query"));
     }
 }
 

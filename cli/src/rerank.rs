@@ -14,7 +14,7 @@ use crate::models::{ModelArguments, open_scorer};
 use crate::output;
 use crate::output_file::{OutputFile, STANDARD, refuse_inputs};
 use crate::progress::Progress;
-use crate::queries::{TopicPart, k_parser, read_file};
+use crate::queries::{TopicPart, k_parser, read_file, warn_of_header};
 use crate::records::{Records, stored_contents};
 use crate::size::{counted, grouped};
 
@@ -132,6 +132,7 @@ impl Rerank {
     fn query_texts(&self, run: &Run) -> Result<HashMap<String, String>> {
         let (text, name) = read_file(&self.queries)?;
         let read = read_queries(&*text, &name, self.topic_part.into())?;
+        warn_of_header(&read, &name);
         let texts = read
             .into_iter()
             .filter_map(|query| Some((query.id, query.text?)));

@@ -64,8 +64,8 @@ pub struct Search {
     /// What to search for: words, for a sparse field a JSON object of term to weight, for a dense
     /// field a JSON array of numbers.
     query: Option<String>,
-    /// File of queries, `-` for standard input: BEIR or other JSON Lines, TSV (id, text), TREC
-    /// topics; `.gz` and `.zst` too.
+    /// File of queries, `-` for standard input: BEIR or other JSON Lines, TSV (id, text; without a
+    /// header, which `tail -n +2` removes), TREC topics; `.gz` and `.zst` too.
     #[arg(long, value_name = "FILE")]
     queries: Option<PathBuf>,
     #[command(flatten)]
