@@ -14,7 +14,7 @@ use crate::models::{ModelArguments, open_scorer};
 use crate::output;
 use crate::output_file::{OutputFile, STANDARD, refuse_inputs};
 use crate::progress::Progress;
-use crate::queries::{TopicPart, k_parser, read_file, warn_of_header};
+use crate::queries::{TopicPart, k_parser, read_file, read_run, warn_of_header};
 use crate::records::{Records, stored_contents};
 use crate::size::{counted, grouped};
 
@@ -84,8 +84,7 @@ impl Rerank {
     /// What opening the model and reading and writing the files give; [`Error::InvalidInput`] for a
     /// query or a document of the run that is not among the texts.
     pub fn run(self) -> Result<()> {
-        let (text, name) = read_file(&self.run)?;
-        let run = Run::read(&*text, &name)?;
+        let (run, _) = read_run(&self.run)?;
         let corpus = match &self.index {
             Some(_) => None,
             None => Some(Reader::open(&self.corpus, self.format)?),

@@ -3,6 +3,7 @@
 mod batch;
 pub mod hits;
 mod models;
+mod nothing;
 mod progress;
 pub mod report;
 pub mod snippet;
@@ -197,7 +198,23 @@ impl Search {
             output::message(&note);
         }
         if result.hits.is_empty() {
-            say_why_nothing_was_found(snapshot, &query)?;
+            self.say_why_nothing_was_found(snapshot, &field, &query, text)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the user why nothing was found, where the words of the query are the reason.
+    fn say_why_nothing_was_found(
+        &self,
+        snapshot: &Snapshot,
+        field: &SearchedField,
+        query: &Query,
+        text: &str,
+    ) -> Result<()> {
+        if let Some(reason) = nothing::without_terms(snapshot, query, text)? {
+            output::message(&reason);
+        } else if self.all_terms && field.is_text() {
+            output::message(&nothing::missing_words(snapshot, field, text)?);
         }
         Ok(())
     }
@@ -329,20 +346,6 @@ impl Search {
         })?;
         Ok((outcome, hits))
     }
-}
-
-/// Tells the user if nothing was found because all words of the query are stop words.
-fn say_why_nothing_was_found(snapshot: &Snapshot, query: &Query) -> Result<()> {
-    let dropped = snapshot.words_without_terms(query)?;
-    if dropped.is_empty() || snapshot.has_terms(query)? {
-        return Ok(());
-    }
-    output::message(&format!(
-        "every word of the query is a stop word ({}), and these are not indexed; an index made with an analyzer like \
-         `--language en+stopwords` keeps them",
-        dropped.join(", ")
-    ));
-    Ok(())
 }
 
 /// An explanation with control characters escaped.

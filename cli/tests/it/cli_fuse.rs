@@ -143,6 +143,7 @@ fn mistakes_are_named_and_write_nothing() {
             "expected a weight above 0",
         ),
         ("words.run vectors.run --weights nan,1", "found NaN"),
+        ("words.run vectors.run --weights -1,1", "found -1"),
         (
             "words.run vectors.run --normalization sum",
             "expected --normalization with any method but rrf",
@@ -219,6 +220,12 @@ fn wrong_usage_ends_with_code_two() {
         let ran = scratch.run(&format!("fuse {arguments}"));
         assert_eq!(ran.code, Some(2), "{arguments}: {}", ran.stderr);
     }
+    let ran = scratch.run("fuse words.run vectors.run --weights 1,x");
+    assert!(
+        ran.stderr.contains("expected a number of at least 0") && ran.stderr.contains("found x"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

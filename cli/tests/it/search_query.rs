@@ -314,6 +314,33 @@ fn all_terms_finds_documents_with_every_word() {
 }
 
 #[test]
+fn a_query_that_finds_nothing_is_told_why() {
+    let fixture = Fixture::new();
+    let cases: [(&[&str], &str); 5] = [
+        (&[""], "expected a query with at least one word, found ``"),
+        (&["!!!"], "at least one word, found `!!!`"),
+        (&["the"], "is a stop word (the)"),
+        (
+            &["volcano the zeppelin", "--all-terms"],
+            "no document has `zeppelin`, and --all-terms",
+        ),
+        (
+            &["volcano twins", "--all-terms"],
+            "no document has all words of the query",
+        ),
+    ];
+    for (arguments, expected) in cases {
+        let output = fixture.run(&[&["search", "--index", "index"], arguments].concat());
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+        assert!(output.stdout.starts_with(b"No results"), "{arguments:?}");
+    }
+    let output = fixture.run(&["search", "--index", "index", "zeppelin"]);
+    assert!(output.stderr.is_empty(), "{:?}", output.stderr);
+}
+
+#[test]
 fn an_explanation_adds_up_to_the_score() {
     let fixture = Fixture::new();
     let hits = json(&fixture.search(&["volcanoes sicily", "--json"]));
