@@ -67,8 +67,8 @@ impl Calibrate {
             false => Some(index.writer_with(options)?),
         };
         let snapshot = index.snapshot()?;
-        let arguments = FieldArguments::sparse(self.field.clone());
-        arguments.find_sparse(&snapshot)?;
+        let field = FieldArguments::sparse(self.field).find_sparse(&snapshot)?;
+        let arguments = FieldArguments::sparse(Some(field.name));
         let part = TopicPart::default();
         let set = QuerySet::open(&self.queries, part, &arguments, &snapshot)?;
         let calibration = snapshot.calibrate(&set.queries)?;

@@ -283,9 +283,15 @@ pub fn header_warning(file: &str, read_as: &str) -> String {
         "query" => "",
         _ => " and `--format tsv`",
     };
+    let advice = match file.starts_with('<') {
+        true => "pipe it through `tail -n +2`".to_owned(),
+        false => format!(
+            "remove the line, or name `-` instead of the file{format} and pipe in `tail -n +2 {file}`"
+        ),
+    };
     format!(
         "warning: {file}:1: the first row looks like a header, and is read as a {read_as}, because TSV files have no header \
-         here; to skip it, remove the line, or name `-` instead of the file{format} and pipe in `tail -n +2 {file}`"
+         here; to skip it, {advice}"
     )
 }
 
