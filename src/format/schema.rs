@@ -127,7 +127,7 @@ impl Schema {
                 .map(|f| format!("`{}` ({})", f.name, f.options.kind().name()))
                 .collect();
             let message = format!(
-                "expected a {} field, found none of this name; the index has {}",
+                "expected a {} field, found none of this name and kind; the index has {}",
                 kind.name(),
                 all.join(", ")
             );
