@@ -31,8 +31,10 @@ pub struct Calibrate {
     /// to come. Each is searched about 170 times.
     #[arg(long, value_name = "FILE")]
     queries: PathBuf,
-    #[command(flatten)]
-    field: FieldArguments,
+    /// Sparse field to measure: its name, or `sparse` for the first one [default: the index's only
+    /// sparse field].
+    #[arg(long, value_name = "NAME")]
+    field: Option<String>,
     /// Print the measurements, and do not change the index.
     #[arg(long)]
     dry_run: bool,
@@ -76,8 +78,10 @@ impl Calibrate {
             false => Some(index.writer_with(options)?),
         };
         let snapshot = index.snapshot()?;
+        let field = FieldArguments::sparse(self.field).find_sparse(&snapshot)?;
+        let arguments = FieldArguments::sparse(Some(field.name));
         let part = TopicPart::default();
-        let set = QuerySet::open(&self.queries, part, &self.field, &snapshot)?;
+        let set = QuerySet::open(&self.queries, part, &arguments, &snapshot)?;
         let calibration = snapshot.calibrate(&set.queries)?;
         let mut report = Report::of(&calibration);
         let mut text = table(&calibration);

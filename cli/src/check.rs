@@ -48,6 +48,11 @@ struct SegmentReport {
 }
 
 impl Check {
+    /// Whether an older commit may become the index.
+    pub fn accepts_older_commit(&self) -> bool {
+        self.accept_older_commit
+    }
+
     /// Verifies the newest commit, and prints what was verified.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod batch;
 pub mod hits;
 mod models;
+mod nothing;
 mod progress;
 pub mod report;
 pub mod snippet;
@@ -27,9 +28,9 @@ use self::terminal::Style;
 use crate::escape::escaped;
 use crate::index::thread_count;
 use crate::output::{self, Output};
-use crate::output_file::OutputFile;
+use crate::output_file::{OutputFile, refuse_inputs};
 use crate::queries::{
-    FieldArguments, QueryFile, QuerySet, SearchedField, TopicPart, k_parser, kinds_of,
+    FieldArguments, QueryFile, QuerySet, SearchedField, TopicPart, k_parser, kind_of,
     recall_parser, threads_parser,
 };
 use crate::size::{counted, grouped};
@@ -64,8 +65,8 @@ pub struct Search {
     /// What to search for: plain words (there are no phrases, operators or wildcards), for a sparse
     /// field a JSON object of term to weight, for a dense field a JSON array of numbers.
     query: Option<String>,
-    /// File of queries, `-` for standard input: BEIR or other JSON Lines, TSV (id, text), TREC
-    /// topics; `.gz` and `.zst` too.
+    /// File of queries, `-` for standard input: BEIR or other JSON Lines, TSV (id, text; without a
+    /// header, which `tail -n +2` removes), TREC topics; `.gz` and `.zst` too.
     #[arg(long, value_name = "FILE")]
     queries: Option<PathBuf>,
     #[command(flatten)]
@@ -148,6 +149,8 @@ impl Search {
     ///
     /// What opening the index, reading the queries, searching or writing gives.
     pub fn run(self) -> Result<()> {
+        let inputs = self.queries.iter().chain(&self.qrels);
+        refuse_inputs(self.output.as_deref(), inputs.map(PathBuf::as_path))?;
         let snapshot = Index::open(&self.index)?.snapshot()?;
         let models = Models::open(&self.models, &snapshot)?;
         match (&self.query, &self.queries) {
@@ -195,7 +198,23 @@ impl Search {
             output::message(&note);
         }
         if result.hits.is_empty() {
-            say_why_nothing_was_found(snapshot, &query)?;
+            self.say_why_nothing_was_found(snapshot, &field, &query, text)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the user why nothing was found, where the words of the query are the reason.
+    fn say_why_nothing_was_found(
+        &self,
+        snapshot: &Snapshot,
+        field: &SearchedField,
+        query: &Query,
+        text: &str,
+    ) -> Result<()> {
+        if let Some(reason) = nothing::without_terms(snapshot, query, text)? {
+            output::message(&reason);
+        } else if self.all_terms && field.is_text() {
+            output::message(&nothing::missing_words(snapshot, field, text)?);
         }
         Ok(())
     }
@@ -208,7 +227,7 @@ impl Search {
         text: &str,
     ) -> Result<(SearchedField, Query)> {
         let Some(kind) = models.field_kind() else {
-            let field = self.field.find_in(snapshot, &kinds_of(text))?;
+            let field = self.field.find_in(snapshot, &[kind_of(text)])?;
             let query = field.parse(text)?;
             return Ok((field, query));
         };
@@ -327,20 +346,6 @@ impl Search {
         })?;
         Ok((outcome, hits))
     }
-}
-
-/// Tells the user if nothing was found because all words of the query are stop words.
-fn say_why_nothing_was_found(snapshot: &Snapshot, query: &Query) -> Result<()> {
-    let dropped = snapshot.words_without_terms(query)?;
-    if dropped.is_empty() || snapshot.has_terms(query)? {
-        return Ok(());
-    }
-    output::message(&format!(
-        "every word of the query is a stop word ({}), and these are not indexed; an index made with an analyzer like \
-         `--language en+stopwords` keeps them",
-        dropped.join(", ")
-    ));
-    Ok(())
 }
 
 /// An explanation with control characters escaped.

@@ -398,8 +398,9 @@ impl Section {
         if found == expected {
             return Ok(());
         }
+        let length = end - start;
         let message =
-            format!("expected checksum {expected:08x} for these 64 KiB, found {found:08x}");
+            format!("expected checksum {expected:08x} for these {length} bytes, found {found:08x}");
         Err(Error::corrupt(&*self.file, &*self.name, offset, message))
     }
 }

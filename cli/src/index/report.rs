@@ -116,7 +116,7 @@ impl fmt::Display for Report {
         )?;
         if self.resumed_after > 0 {
             let before = counted(self.resumed_after, "document");
-            writeln!(f, "{before} had been loaded before the interruption")?;
+            writeln!(f, "{before} had been loaded before")?;
         }
         for (count, what) in [
             (self.bad_records, "bad record"),

@@ -302,3 +302,19 @@ fn memory_does_not_grow_with_the_input() {
         9_000
     );
 }
+
+#[test]
+fn an_output_that_is_an_input_is_refused_before_the_model_is_opened() {
+    let scratch = Scratch::new();
+    scratch.write("docs/in.tsv", "1\tlava\n");
+    for input in ["docs/in.tsv", "docs"] {
+        let error = scratch
+            .run(&format!(
+                "encode {input} --model nowhere --output docs/in.tsv"
+            ))
+            .failed();
+        assert!(error.contains("none of the inputs"), "{input}: {error}");
+    }
+    let left = std::fs::read_to_string(scratch.path("docs/in.tsv")).unwrap();
+    assert_eq!(left, "1\tlava\n");
+}

@@ -300,3 +300,107 @@ fn files_of_no_known_format_are_named() {
     assert!(ran.stderr.contains("image.png"), "{}", ran.stderr);
     ran.done();
 }
+
+const PORTUGUESE: &str = "As eleições municipais serão realizadas em outubro, e não há ainda candidatos definidos na cidade.";
+
+#[test]
+fn an_index_is_not_created_from_nothing() {
+    let scratch = Scratch::new();
+    scratch.write("empty.jsonl", "\n");
+    let message = scratch.run("index empty.jsonl --index index").failed();
+    assert!(
+        message.contains("expected documents, found none") && message.contains("--language"),
+        "{message}"
+    );
+    // So the first texts decide the language.
+    scratch.write("pt.tsv", format!("v\t{PORTUGUESE}\n"));
+    scratch.run("index pt.tsv --index index").done();
+    assert_eq!(found(scratch.path("index"), "eleição"), ["v"]);
+    // With a language, an empty index is what was asked for; an existing index may get nothing.
+    scratch
+        .run("index empty.jsonl --index en --language en")
+        .done();
+    scratch.run("index empty.jsonl --index index").done();
+}
+
+#[test]
+fn texts_in_another_language_than_the_index_are_loaded_with_a_warning() {
+    let scratch = Scratch::new();
+    scratch.write("vectors.jsonl", r#"{"id":"a","vector":{"lava":1.0}}"#);
+    let ran = scratch.run("index vectors.jsonl --index index");
+    assert!(
+        ran.stderr.contains("the first documents have no text"),
+        "{}",
+        ran.stderr
+    );
+    ran.done();
+    scratch.write("pt.tsv", format!("v\t{PORTUGUESE}\n"));
+    let ran = scratch.run("index pt.tsv --index index --quiet");
+    assert!(
+        ran.stderr
+            .contains("detected as Portuguese, and the index analyzes texts as english"),
+        "{}",
+        ran.stderr
+    );
+    ran.done();
+    // Who names the language knows it.
+    let ran = scratch.run("index pt.tsv --index index --language en --quiet");
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn a_header_is_read_as_data_with_a_warning() {
+    let scratch = Scratch::new();
+    scratch.write(
+        "c.tsv",
+        "ID\ttitle\ttext\netna\tEtna\tA volcano in Sicily.\n",
+    );
+    let ran = scratch.run("index c.tsv --index index");
+    assert!(
+        ran.stderr
+            .contains("c.tsv:1: the first row looks like a header")
+            && ran.stderr.contains("tail -n +2 c.tsv"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.done().starts_with("2 documents in "));
+    scratch.write("q.tsv", "qid\tquery\n1\tvolcano\n");
+    let ran = scratch.run("search --index index --queries q.tsv");
+    let warning = "q.tsv:1: the first row looks like a header, and is read as a query";
+    assert_eq!(ran.stderr.matches(warning).count(), 1, "{}", ran.stderr);
+    assert!(ran.done().starts_with("1 Q0 etna 1 "));
+    let rest = b"etna\tA volcano in Sicily.\n";
+    let ran = scratch.run_with_input("index - --format tsv --index index", rest);
+    assert!(!ran.stderr.contains("header"), "{}", ran.stderr);
+    ran.done();
+}
+
+#[test]
+fn files_beside_a_corpus_are_reported() {
+    let scratch = Scratch::new();
+    scratch.write("beir/corpus.jsonl", LINES);
+    scratch.write("beir/queries.jsonl", LINES);
+    scratch.write("beir/qrels/test.tsv", "1\t2\t1\n");
+    let ran = scratch.run("index beir --index index");
+    assert!(!ran.stderr.contains("skipped"), "{}", ran.stderr);
+    ran.done();
+    scratch.write("beir/c.tsv", "zebra\tA zebra.\n");
+    let ran = scratch.run("index beir --index index");
+    assert!(
+        ran.stderr.contains("skipped 1 file beside the corpus") && ran.stderr.contains("c.tsv"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.done().starts_with("2 documents in "));
+}
+
+#[test]
+fn a_file_in_the_place_of_the_index_is_named() {
+    let scratch = Scratch::new();
+    scratch.write("two.jsonl", LINES);
+    let message = scratch.run("index two.jsonl --index two.jsonl").failed();
+    assert!(
+        message.contains("two.jsonl: expected the folder of an index, found a file"),
+        "{message}"
+    );
+}

@@ -73,7 +73,9 @@ fn a_killed_load_keeps_its_commits_and_resumed_equals_one_that_was_not_interrupt
         assert!(snapshot.documents() > 7_000, "{}", snapshot.documents());
 
         let ran = scratch.run(&load("index", &format!("{options} --segments 1 --json")));
-        let resumes = ran.stderr.contains("resuming after ");
+        let resumes = ["resuming after ", "that load was complete"]
+            .iter()
+            .any(|message| ran.stderr.contains(message));
         assert!(resumes || policy == "replace", "{}", ran.stderr);
         let report = json(&ran.done());
         assert_eq!(report["resumed_after"].as_u64().unwrap() > 7_000, resumes);
@@ -111,12 +113,6 @@ fn a_load_that_ends_with_an_error_can_be_resumed() {
         .unwrap();
     assert!(committed.documents() > 7_000);
 
-    let report = scratch.run(&format!("{load} --resume --on-bad-input skip"));
-    let report = json(&report.done());
-    assert_eq!(report["bad_records"], 1);
-    assert!(report["documents"].as_u64().unwrap() < 10_000);
-    assert_eq!(report["index_documents"], 19_001);
-
     // Another load, and an input that has changed.
     scratch.write("b.tsv", "x\tvolcano\n");
     let message = scratch.run("index b.tsv --index index --resume").failed();
@@ -124,6 +120,7 @@ fn a_load_that_ends_with_an_error_can_be_resumed() {
         message.contains("the interrupted load was another one"),
         "{message}"
     );
+    let whole = std::fs::read(scratch.path("a.tsv")).unwrap();
     scratch.write(
         "a.tsv",
         format!(
@@ -133,11 +130,18 @@ fn a_load_that_ends_with_an_error_can_be_resumed() {
     );
     let message = scratch.run(&format!("{load} --resume")).failed();
     assert!(message.contains("not what they were"), "{message}");
+    scratch.write("a.tsv", whole);
     let ran = scratch.run_with_input("index - --index index --resume", b"");
     assert!(
         ran.failed()
             .contains("standard input cannot be read a second time")
     );
+
+    let report = scratch.run(&format!("{load} --resume --on-bad-input skip"));
+    let report = json(&report.done());
+    assert_eq!(report["bad_records"], 1);
+    assert!(report["documents"].as_u64().unwrap() < 10_000);
+    assert_eq!(report["index_documents"], 19_001);
     // Any other load ends what can be resumed.
     scratch.run("index b.tsv --index index").done();
     assert!(!scratch.path("index/load-state.json").exists());
@@ -152,14 +156,33 @@ fn a_load_that_finds_nothing_to_resume_says_so() {
     let message = "no interrupted load to resume: loading from the beginning";
     assert!(ran.stderr.contains(message), "{}", ran.stderr);
     ran.done();
+    // A load that was complete is not repeated, and not called interrupted.
     let ran = scratch.run(load);
-    assert!(!ran.stderr.contains(message), "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("resuming after 2 documents"),
+        ran.stderr
+            .contains("that load was complete, with 2 documents"),
         "{}",
         ran.stderr
     );
-    ran.done();
+    let out = ran.done();
+    assert!(
+        out.contains("2 documents had been loaded before\n"),
+        "{out}"
+    );
+    // An input that has grown since is another load, from the beginning.
+    scratch.write(
+        "two.jsonl",
+        format!("{LINES}{{\"id\":\"po\",\"text\":\"A river.\"}}\n"),
+    );
+    let ran = scratch.run(load);
+    assert!(
+        ran.stderr
+            .contains("the last one was complete and of other inputs"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.done().starts_with("3 documents in "));
+    assert_eq!(found(scratch.path("index"), "river"), ["po"]);
 }
 
 #[test]

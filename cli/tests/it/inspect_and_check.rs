@@ -31,6 +31,15 @@ fn check_says_what_it_checked_and_finds_damage() {
     scratch.run("check --index index").failed();
     std::fs::write(&segment, whole).unwrap();
     scratch.run("check --index index").done();
+    std::fs::remove_file(&segment).unwrap();
+    for command in ["check --index index", "search --index index volcano"] {
+        let message = scratch.run(command).failed();
+        assert!(
+            message.contains("segment-0000000001")
+                && message.contains("restore the file from a copy"),
+            "{command}: {message}"
+        );
+    }
 }
 
 #[test]
@@ -47,7 +56,12 @@ fn a_damaged_newest_commit_is_reported_and_an_older_one_is_taken_only_when_asked
     let message = scratch
         .run("check --index index --accept-older-commit")
         .failed();
-    assert!(message.contains("manifest-0000000003"), "{message}");
+    assert!(
+        message.contains("manifest-0000000003") && message.contains("no older commit is whole"),
+        "{message}"
+    );
+    let message = scratch.run("check --index index").failed();
+    assert!(!message.contains("no older commit"), "{message}");
     std::fs::write(&older, kept).unwrap();
     for command in [
         "check --index index",

@@ -101,7 +101,9 @@ fn calibrate_measures_and_a_recall_uses_it() {
         &["calibrate", "--index", "index", "--queries", "queries.tsv"],
         1,
     );
-    assert!(error.contains("expected a Sparse field"), "{error}");
+    assert!(error.contains("`vector` in query `1`"), "{error}");
+    let help = fixture.done(&["calibrate", "--help"]);
+    assert!(!help.contains("--k1") && !help.contains("BM25"), "{help}");
     let bench = [
         "bench",
         "--index",

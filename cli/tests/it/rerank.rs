@@ -169,3 +169,17 @@ fn devices_that_are_not_there_are_errors_with_advice() {
     assert!(advice.iter().any(|word| error.contains(word)), "{error}");
     assert!(on("gpu").stderr.contains("cpu, cuda, cuda:N or auto"));
 }
+
+#[test]
+fn an_output_that_is_an_input_is_refused_before_the_model_is_opened() {
+    let scratch = to_rerank();
+    for output in ["first.run", "queries.tsv", "in.jsonl"] {
+        let before = fs::read(scratch.path(output)).unwrap();
+        let arguments = "rerank --model nowhere --run first.run --queries queries.tsv --corpus .";
+        let error = scratch
+            .run(&format!("{arguments} --output {output}"))
+            .failed();
+        assert!(error.contains("none of the inputs"), "{output}: {error}");
+        assert_eq!(fs::read(scratch.path(output)).unwrap(), before, "{output}");
+    }
+}

@@ -25,7 +25,15 @@ fn wrong_usage_ends_with_code_2() {
         ("search --index index a --qrels test.qrels", "--qrels"),
         ("search --index index a --k1 -1", "at least 0, found -1"),
         ("search --index index a --b 1.5", "from 0 to 1, found 1.5"),
-        ("search --index index a --k -1", "-1 is not in 1..="),
+        (
+            "search --index index a --k -1",
+            "expected a whole number from 1 to 10,000,000, found -1",
+        ),
+        (
+            "search --index index a --k 99999999999999999999999999",
+            "from 1 to 10,000,000, found 99999999999999999999999999",
+        ),
+        ("delete --index index", "--from"),
         (
             "search --index index a --recall -0.5",
             "up to 1, such as 0.97, found -0.5",
@@ -72,6 +80,11 @@ fn work_that_fails_ends_with_code_1_and_says_why() {
     fixture.write("other.run", "99 Q0 etna 1 2 a\n");
     fixture.write("other.qrels", "99 0 etna 1\n");
     fixture.write("a.run", "1 Q0 etna 1 2 a\n");
+    fixture.write("header.qrels", "query-id\tcorpus-id\tscore\n");
+    fixture.write(
+        "lines.jsonl",
+        "{\"_id\": \"train\", \"text\": \"a b c d\"}\n",
+    );
     for (command, expected) in [
         ("search --index nowhere a", "nowhere"),
         (
@@ -94,8 +107,28 @@ fn work_that_fails_ends_with_code_1_and_says_why() {
             "expected a recall of 1",
         ),
         (
-            "search --index index {\"po\":1}",
+            "search --index index [1,2]",
             "`contents` (text), `splade` (sparse)",
+        ),
+        (
+            "search --index index {\"bee\":-1}",
+            "error: field `splade`: expected a weight of at least 0",
+        ),
+        (
+            "search --index index {\"bee\":1e40}",
+            "at most 3.4e38 for term `bee`, found 1e+40",
+        ),
+        (
+            "search --index index [1] --field splade",
+            "field `splade`: expected a JSON object",
+        ),
+        (
+            "calibrate --index index --queries queries.tsv",
+            "`vector` in query `1`, found none; add it, as `esparsa encode --query` does",
+        ),
+        (
+            "calibrate --index index --queries queries.tsv --field contents",
+            "field `contents`: expected a sparse field, found one of another kind",
         ),
         (
             "search --index index --queries queries.tsv --qrels other.qrels",
@@ -125,6 +158,22 @@ fn work_that_fails_ends_with_code_1_and_says_why() {
         (
             "search --index index --queries queries.tsv --output no/where",
             "no/where: cannot create",
+        ),
+        (
+            "eval --qrels empty.tsv a.run",
+            "empty.tsv: expected relevance judgements, found none",
+        ),
+        (
+            "eval --qrels header.qrels a.run",
+            "header.qrels: expected relevance judgements, found none",
+        ),
+        (
+            "search --index index --queries queries.tsv --qrels empty.tsv",
+            "empty.tsv: expected relevance judgements, found none",
+        ),
+        (
+            "eval --qrels test.qrels lines.jsonl",
+            "lines.jsonl: expected a run in TREC format",
         ),
         ("eval --qrels index a.run", "found a folder"),
         (

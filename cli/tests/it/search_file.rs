@@ -7,7 +7,7 @@ use std::process::Command;
 use esparsa::eval::Run;
 use serde_json::Value;
 
-use crate::search_fixture::{Fixture, QUERIES, ids, json};
+use crate::search_fixture::{Fixture, QRELS, QUERIES, ids, json};
 
 #[test]
 fn a_query_above_the_limit_of_terms_does_not_end_the_file() {
@@ -206,4 +206,18 @@ fn a_search_that_fails_late_leaves_the_run_of_yesterday() {
     assert!(error.contains("segment-0000000001"), "{error}");
     assert_eq!(fs::read(fixture.path("a.run")).unwrap(), b"yesterday");
     assert!(!fixture.path("a.run.partial").exists());
+}
+
+#[test]
+fn an_output_that_is_the_queries_or_the_judgements_is_refused() {
+    let fixture = Fixture::new();
+    let search = ["search", "--index", "index", "--queries", "queries.tsv"];
+    let judged = ["--qrels", "test.qrels", "--output", "test.qrels"];
+    for options in [&["--output", "queries.tsv"][..], &judged] {
+        let error = fixture.failed(&[&search[..], options].concat(), 1);
+        assert!(error.contains("none of the inputs"), "{error}");
+    }
+    let left = |name: &str| fs::read_to_string(fixture.path(name)).unwrap();
+    assert_eq!(left("queries.tsv"), QUERIES);
+    assert_eq!(left("test.qrels"), QRELS);
 }

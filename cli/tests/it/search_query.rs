@@ -100,6 +100,20 @@ fn weights_search_a_sparse_field() {
 }
 
 #[test]
+fn a_vector_searches_the_only_field_of_its_kind() {
+    let fixture = Fixture::new();
+    let report = json(&fixture.search(&[r#"{"po": 1}"#, "--json"]));
+    assert_eq!(
+        (ids(&report), &report["field"]),
+        (vec!["po"], &"splade".into())
+    );
+    // An array of anything but numbers is words.
+    let report = json(&fixture.search(&[r#"["river"]"#, "--json"]));
+    assert_eq!(report["field"], "contents");
+    assert_eq!(ids(&report).len(), 2);
+}
+
+#[test]
 fn a_vector_searches_the_only_field_that_an_index_has() {
     let fixture = Fixture::new();
     let schema = Schema::builder()
@@ -297,6 +311,33 @@ fn all_terms_finds_documents_with_every_word() {
     let options = ["--all-terms", "--algorithm", "exhaustive,planner", "--json"];
     let lines = fixture.done(&[&bench[..], &options].concat());
     assert_eq!(lines.lines().count(), 2);
+}
+
+#[test]
+fn a_query_that_finds_nothing_is_told_why() {
+    let fixture = Fixture::new();
+    let cases: [(&[&str], &str); 5] = [
+        (&[""], "expected a query with at least one word, found ``"),
+        (&["!!!"], "at least one word, found `!!!`"),
+        (&["the"], "is a stop word (the)"),
+        (
+            &["volcano the zeppelin", "--all-terms"],
+            "no document has `zeppelin`, and --all-terms",
+        ),
+        (
+            &["volcano twins", "--all-terms"],
+            "no document has all words of the query",
+        ),
+    ];
+    for (arguments, expected) in cases {
+        let output = fixture.run(&[&["search", "--index", "index"], arguments].concat());
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+        assert!(output.stdout.starts_with(b"No results"), "{arguments:?}");
+    }
+    let output = fixture.run(&["search", "--index", "index", "zeppelin"]);
+    assert!(output.stderr.is_empty(), "{:?}", output.stderr);
 }
 
 #[test]
