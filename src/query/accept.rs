@@ -229,7 +229,7 @@ mod tests {
                 }
                 let whole = range.start / 64 * 64..range.end / 64 * 64;
                 let any = whole.clone().any(|document| accept.contains(document));
-                prop_assert_eq!(accept.any_near(whole), any);
+                prop_assert!(whole.is_empty() || accept.any_near(whole) == any);
             }
         }
     }

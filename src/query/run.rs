@@ -95,10 +95,12 @@ mod tests {
             for algorithm in snapshot.algorithms(query).unwrap() {
                 let options = SearchOptions::new(5).algorithm(algorithm);
                 assert_eq!(snapshot.search_with(query, &options).unwrap().hits.len(), 5);
+                // Prepared before the cancellation, which preparing would notice.
+                let prepared = options.clone();
                 let options = options.cancel(token.clone());
                 let stops = match query.field() {
                     "text" => {
-                        let leaf = TextLeaf::new(&snapshot, query, "lava ash", &options).unwrap();
+                        let leaf = TextLeaf::new(&snapshot, query, "lava ash", &prepared).unwrap();
                         stops(&leaf, &snapshot, &options)
                     }
                     "dense" => {
@@ -106,7 +108,7 @@ mod tests {
                         stops(&leaf, &snapshot, &options)
                     }
                     _ => {
-                        let leaf = SparseLeaf::new(&snapshot, query, &vector, &options);
+                        let leaf = SparseLeaf::new(&snapshot, query, &vector, &prepared);
                         stops(&leaf.unwrap(), &snapshot, &options)
                     }
                 };
