@@ -75,6 +75,7 @@ mod top_k;
 mod wand;
 mod window;
 
+#[cfg(any(test, feature = "internals"))]
 pub use accept::Filter;
 pub use explanation::{Explanation, TermExplanation};
 pub use plan::Algorithm;
