@@ -190,7 +190,7 @@ fn bad_vectors_are_refused_at_their_lines() {
     let scratch = loaded("");
     for (query, expected) in [
         ("[1,2]", "expected a vector of 3 numbers"),
-        ("{\"a\":1}", "found an object of weights"),
+        ("{\"a\":1}", "expected a JSON array of numbers"),
         ("words", "JSON array of numbers"),
     ] {
         let command = format!("search --index index --field dense {query}");

@@ -116,7 +116,7 @@ fn work_that_fails_ends_with_code_1_and_says_why() {
         ),
         (
             "search --index index {\"bee\":1e40}",
-            "at most 3.4e38 for term `bee`, found 1e+40",
+            "at most 3.4e38 for term `bee`, found `1e+40`",
         ),
         (
             "search --index index [1] --field splade",
