@@ -34,6 +34,8 @@
 //!
 //! Invariant: the result for a sequence does not depend on the other sequences of its batch.
 
+#[cfg(feature = "train")]
+mod backward;
 #[cfg(any(test, feature = "internals"))]
 pub mod conformance;
 mod cpu;
@@ -48,6 +50,11 @@ mod ops;
 mod reference;
 mod shapes;
 
+#[cfg(feature = "train")]
+pub use backward::{
+    AdamW, AttentionGradients, BackwardOps, LinearPart, NormGradients, Orientation,
+    PositionGradients, TermWeight, TrainedLinear,
+};
 pub use cpu::{Cpu, CpuOptions, Precision};
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
