@@ -67,7 +67,7 @@ pub use ops::{
     SpladeActivation, SpladePooling,
 };
 #[cfg(any(test, feature = "internals"))]
-pub use reference::{Reference, Rows};
+pub use reference::{Reference, Rows, Scalar, Value};
 
 /// What models run on, such as [`Cpu`]. It is an alias for `Device` and `ForwardOps` together, which
 /// are private: applications choose a backend and do not implement one.

@@ -2,14 +2,15 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
 
+use super::rows::Value;
 use crate::backend::Activation;
 
 /// The activation of one number, computed in f64.
-pub(super) fn apply(activation: Activation, x: f32) -> f32 {
-    let wide = f64::from(x);
+pub(super) fn apply<T: Value>(activation: Activation, x: T) -> T {
+    let wide = x.wide();
     let y = match activation {
         Activation::Identity => return x,
-        Activation::Relu => return x.max(0.0),
+        Activation::Relu => wide.max(0.0),
         Activation::Gelu => wide * 0.5 * (1.0 + erf(wide * FRAC_1_SQRT_2)),
         Activation::GeluTanh => {
             let inner = (2.0 / PI).sqrt() * (wide + 0.044_715 * wide.powi(3));
@@ -18,7 +19,7 @@ pub(super) fn apply(activation: Activation, x: f32) -> f32 {
         Activation::Silu => wide / (1.0 + (-wide).exp()),
         Activation::Tanh => wide.tanh(),
     };
-    y as f32
+    T::narrow(y)
 }
 
 /// The error function, 2/√π · ∫₀ˣ e^(-t²) dt, to 1e-13 or better.

@@ -5,21 +5,50 @@ use std::ops::Range;
 use crate::backend::shapes;
 use crate::error::Result;
 
-/// Rows × columns values, row after row: the tensors, matrices and tables of the reference backend.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rows {
-    rows: usize,
-    columns: usize,
-    values: Vec<f32>,
+/// What the reference backend stores: f32, or f64 where derivatives are taken by differences.
+pub trait Value: Copy + Default + Send + Sync + PartialEq + 'static {
+    /// The value as f64.
+    fn wide(self) -> f64;
+
+    /// The nearest value of this type.
+    fn narrow(wide: f64) -> Self;
 }
 
-impl Rows {
+impl Value for f32 {
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+
+    fn narrow(wide: f64) -> Self {
+        wide as Self
+    }
+}
+
+impl Value for f64 {
+    fn wide(self) -> f64 {
+        self
+    }
+
+    fn narrow(wide: f64) -> Self {
+        wide
+    }
+}
+
+/// Rows × columns values, row after row: the tensors, matrices and tables of the reference backend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows<T = f32> {
+    rows: usize,
+    columns: usize,
+    values: Vec<T>,
+}
+
+impl<T: Value> Rows<T> {
     /// Takes `rows` × `columns` values.
     ///
     /// # Errors
     ///
     /// [`Error::Model`](crate::Error::Model) if there are more or fewer.
-    pub fn new(rows: usize, columns: usize, values: Vec<f32>) -> Result<Self> {
+    pub fn new(rows: usize, columns: usize, values: Vec<T>) -> Result<Self> {
         shapes::count("rows", rows, columns, values.len())?;
         Ok(Self {
             rows,
@@ -33,7 +62,7 @@ impl Rows {
         Self {
             rows,
             columns,
-            values: vec![0.0; rows * columns],
+            values: vec![T::default(); rows * columns],
         }
     }
 
@@ -48,17 +77,17 @@ impl Rows {
     }
 
     /// All values, row after row.
-    pub fn values(&self) -> &[f32] {
+    pub fn values(&self) -> &[T] {
         &self.values
     }
 
     /// One row.
-    pub fn row(&self, row: usize) -> &[f32] {
+    pub fn row(&self, row: usize) -> &[T] {
         &self.values[row * self.columns..(row + 1) * self.columns]
     }
 
     /// One row, mutable.
-    pub(super) fn row_mut(&mut self, row: usize) -> &mut [f32] {
+    pub(super) fn row_mut(&mut self, row: usize) -> &mut [T] {
         &mut self.values[row * self.columns..(row + 1) * self.columns]
     }
 }
@@ -78,11 +107,8 @@ pub(super) fn sequences(starts: &[u32], rows: usize) -> Result<Vec<Range<usize>>
 }
 
 /// The inner product, summed in f64.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter()
-        .zip(b)
-        .map(|(&a, &b)| f64::from(a) * f64::from(b))
-        .sum()
+pub(super) fn dot<T: Value>(a: &[T], b: &[T]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| a.wide() * b.wide()).sum()
 }
 
 #[cfg(test)]
