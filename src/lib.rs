@@ -217,6 +217,8 @@ mod scorer;
 mod segment;
 pub mod store;
 pub mod text;
+#[cfg(feature = "train")]
+pub mod train;
 
 pub use doc_set::DocId;
 pub use error::{Error, Origin, Result};

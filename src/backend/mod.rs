@@ -42,6 +42,8 @@ mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod device;
+#[cfg(feature = "train")]
+mod dropout;
 mod forward;
 mod hardware;
 mod nearest;

@@ -7,6 +7,8 @@
 
 mod activation;
 mod attention;
+#[cfg(feature = "train")]
+mod backward;
 mod embed;
 mod linear;
 mod pool;

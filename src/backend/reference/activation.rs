@@ -22,6 +22,30 @@ pub(super) fn apply<T: Value>(activation: Activation, x: T) -> T {
     T::narrow(y)
 }
 
+/// The derivative of an activation. That of max(x, 0) is 0 at 0.
+#[cfg(feature = "train")]
+pub(super) fn slope(activation: Activation, x: f64) -> f64 {
+    match activation {
+        Activation::Identity => 1.0,
+        Activation::Relu => f64::from(u8::from(x > 0.0)),
+        Activation::Gelu => {
+            let density = (-x * x / 2.0).exp() / (2.0 * PI).sqrt();
+            0.5 * (1.0 + erf(x * FRAC_1_SQRT_2)) + x * density
+        }
+        Activation::GeluTanh => {
+            let factor = (2.0 / PI).sqrt();
+            let tanh = (factor * (x + 0.044_715 * x.powi(3))).tanh();
+            let inner = factor * (1.0 + 3.0 * 0.044_715 * x * x);
+            0.5 * (1.0 + tanh) + 0.5 * x * (1.0 - tanh * tanh) * inner
+        }
+        Activation::Silu => {
+            let sigmoid = 1.0 / (1.0 + (-x).exp());
+            sigmoid * (1.0 + x * (1.0 - sigmoid))
+        }
+        Activation::Tanh => 1.0 - x.tanh().powi(2),
+    }
+}
+
 /// The error function, 2/√π · ∫₀ˣ e^(-t²) dt, to 1e-13 or better.
 ///
 /// The series 2/√π · e^(-x²) · Σ 2ⁿ x²ⁿ⁺¹ / (1 · 3 · … · (2n + 1)) has terms of one sign only, so

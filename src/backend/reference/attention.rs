@@ -34,7 +34,7 @@ pub(super) fn attention<T: Value>(attention: &Attention<'_, Scalar<T>>) -> Resul
 }
 
 /// The attention weights of one query of a sequence in one head: positive, with sum 1.
-fn weights<T: Value>(
+pub(super) fn weights<T: Value>(
     attention: &Attention<'_, Scalar<T>>,
     sequence: &Range<usize>,
     head: usize,
@@ -85,7 +85,7 @@ fn softmax(scores: &mut [f64]) {
 }
 
 /// The columns of one head in a row of heads · head size values.
-fn of_head<'a, T: Value>(
+pub(super) fn of_head<'a, T: Value>(
     attention: &Attention<'_, Scalar<T>>,
     row: &'a [T],
     head: usize,
@@ -93,7 +93,7 @@ fn of_head<'a, T: Value>(
     &row[head * attention.head_size..(head + 1) * attention.head_size]
 }
 
-fn queries<'a, T: Value>(
+pub(super) fn queries<'a, T: Value>(
     attention: &Attention<'a, Scalar<T>>,
     token: usize,
     head: usize,
@@ -101,12 +101,16 @@ fn queries<'a, T: Value>(
     of_head(attention, attention.projections.row(token), head)
 }
 
-fn keys<'a, T: Value>(attention: &Attention<'a, Scalar<T>>, token: usize, head: usize) -> &'a [T] {
+pub(super) fn keys<'a, T: Value>(
+    attention: &Attention<'a, Scalar<T>>,
+    token: usize,
+    head: usize,
+) -> &'a [T] {
     let row = attention.projections.row(token);
     of_head(attention, row, attention.heads + head)
 }
 
-fn values<'a, T: Value>(
+pub(super) fn values<'a, T: Value>(
     attention: &Attention<'a, Scalar<T>>,
     token: usize,
     head: usize,

@@ -86,6 +86,41 @@ impl<T: Value> Rows<T> {
         &self.values[row * self.columns..(row + 1) * self.columns]
     }
 
+    /// Columns × rows values: the transpose.
+    #[cfg(feature = "train")]
+    pub(super) fn transposed(&self) -> Self {
+        let columns = (0..self.columns).flat_map(|column| {
+            let of_row = move |row| self.values[row * self.columns + column];
+            (0..self.rows).map(of_row)
+        });
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            values: columns.collect(),
+        }
+    }
+
+    /// The function of each value, in order.
+    #[cfg(feature = "train")]
+    pub(super) fn map(&self, function: impl FnMut(T) -> T) -> Self {
+        Self {
+            rows: self.rows,
+            columns: self.columns,
+            values: self.values.iter().copied().map(function).collect(),
+        }
+    }
+
+    /// The function of each pair of values of two tensors of one shape.
+    #[cfg(feature = "train")]
+    pub(super) fn zip(&self, other: &Self, function: impl Fn(T, T) -> T) -> Self {
+        let pairs = self.values.iter().zip(&other.values);
+        Self {
+            rows: self.rows,
+            columns: self.columns,
+            values: pairs.map(|(one, other)| function(*one, *other)).collect(),
+        }
+    }
+
     /// One row, mutable.
     pub(super) fn row_mut(&mut self, row: usize) -> &mut [T] {
         &mut self.values[row * self.columns..(row + 1) * self.columns]

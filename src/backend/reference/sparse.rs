@@ -38,7 +38,7 @@ pub(super) fn splade<T: Value>(
 }
 
 /// The weight of a term for one token; 0 for logits of 0 and below.
-fn weight<T: Value>(logit: T, activation: SpladeActivation) -> f64 {
+pub(super) fn weight<T: Value>(logit: T, activation: SpladeActivation) -> f64 {
     let once = logit.wide().max(0.0).ln_1p();
     match activation {
         SpladeActivation::Log1pRelu => once,
