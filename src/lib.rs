@@ -218,7 +218,7 @@ mod segment;
 pub mod store;
 pub mod text;
 #[cfg(feature = "train")]
-pub mod train;
+mod train;
 
 pub use doc_set::DocId;
 pub use error::{Error, Origin, Result};
@@ -260,6 +260,10 @@ pub mod internals {
     }
     pub mod query {
         pub use crate::query::*;
+    }
+    #[cfg(feature = "train")]
+    pub mod train {
+        pub use crate::train::*;
     }
     pub mod segment {
         pub use crate::segment::*;

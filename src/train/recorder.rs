@@ -37,6 +37,8 @@ struct Tape<B: BackwardOps> {
     outputs: Vec<Output<B>>,
     is_loading: bool,
     is_noting: bool,
+    dropout: f32,
+    seed: u64,
 }
 
 enum Output<B: BackwardOps> {
@@ -55,6 +57,13 @@ pub enum Seed {
 
 /// A tensor of a [`Recorder`].
 pub struct Var<B: BackwardOps>(Input<B>);
+
+impl<B: BackwardOps> Var<B> {
+    /// The tensor that the backend computed.
+    pub fn value(&self) -> Arc<B::Tensor> {
+        self.0.value()
+    }
+}
 
 impl<B: BackwardOps> Clone for Recorder<B> {
     fn clone(&self) -> Self {
@@ -77,6 +86,8 @@ impl<B: BackwardOps> Recorder<B> {
                     outputs: Vec::new(),
                     is_loading: true,
                     is_noting: true,
+                    dropout: 0.0,
+                    seed: 0,
                 }),
             }),
         }
@@ -123,6 +134,24 @@ impl<B: BackwardOps> Recorder<B> {
                 slot.set(value);
             }
         }
+        Ok(())
+    }
+
+    /// Drops values of embeddings and of each layer's two results before they are added, with
+    /// probability `rate`, in steps that are noted. `seed` must differ from step to step, and decides
+    /// which values.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] unless the rate is at least 0 and less than 1.
+    pub fn set_dropout(&self, rate: f32, seed: u64) -> Result<()> {
+        if !(0.0..1.0).contains(&rate) {
+            return Err(Error::invalid(format!(
+                "the dropout rate: expected a value of at least 0 and less than 1, found {rate}"
+            )));
+        }
+        let mut tape = lock(&self.shared.tape);
+        (tape.dropout, tape.seed) = (rate, seed);
         Ok(())
     }
 
@@ -208,6 +237,25 @@ impl<B: BackwardOps> Recorder<B> {
             Some(norm) => self.norm(&x, norm),
             None => Ok(x),
         }
+    }
+
+    fn dropped(&self, x: Var<B>) -> Result<Var<B>> {
+        let (rate, seed) = {
+            let tape = lock(&self.shared.tape);
+            let is_dropping = tape.is_noting && !tape.is_loading;
+            let rate = if is_dropping { tape.dropout } else { 0.0 };
+            // Each operation of a step drops other places.
+            let number = tape.operations.len() as u64;
+            (
+                rate,
+                tape.seed
+                    .wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            )
+        };
+        if rate == 0.0 {
+            return Ok(x);
+        }
+        self.run(Op::Dropout { x: x.0, rate, seed })
     }
 
     fn activated(&self, x: Var<B>, activation: Activation) -> Result<Var<B>> {
@@ -319,7 +367,8 @@ impl<B: BackwardOps> ForwardOps for Recorder<B> {
         let sum = self.run(Op::Embed {
             parts: parts.collect(),
         })?;
-        self.normalized(sum, norm)
+        let sum = self.normalized(sum, norm)?;
+        self.dropped(sum)
     }
 
     fn linear(
@@ -356,6 +405,7 @@ impl<B: BackwardOps> ForwardOps for Recorder<B> {
         norm: Option<&Norm<'_, Self>>,
     ) -> Result<Var<B>> {
         let y = self.linear(x, layer, Activation::Identity)?;
+        let y = self.dropped(y)?;
         self.add(&y, residual, norm)
     }
 
@@ -448,7 +498,8 @@ impl<B: BackwardOps> ForwardOps for Recorder<B> {
     ) -> Result<Vec<SparseVector>> {
         let (weight, bias) = (*decoder.weight, decoder.bias.copied());
         let parameters = self.parameters();
-        let layer = self.runner(&parameters).linear(weight, bias).layer;
+        let runner = self.runner(&parameters);
+        let layer = runner.linear(weight, bias).layer;
         let value = x.0.value();
         let terms = self
             .backend()

@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn activations_equal_hand_computed_figures() {
         for (activation, x, expected) in [
-            (Activation::Identity, -1.5, -1.5),
+            (Activation::Identity, -1.5f32, -1.5),
             (Activation::Relu, -1.5, 0.0),
             (Activation::Relu, 1.5, 1.5),
             // x · Φ(x) with Φ(1) = 0.841344746, Φ(-2) = 0.022750132
@@ -133,8 +133,8 @@ mod tests {
     #[test]
     fn far_from_zero_activations_neither_overflow_nor_become_nan() {
         for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Silu] {
-            assert_eq!(apply(activation, 1e30), 1e30);
-            assert_eq!(apply(activation, -1e4).abs(), 0.0);
+            assert_eq!(apply(activation, 1e30f32), 1e30);
+            assert_eq!(apply(activation, -1e4f32).abs(), 0.0);
         }
     }
 }

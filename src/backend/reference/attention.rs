@@ -122,6 +122,7 @@ pub(super) fn values<'a, T: Value>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Reference;
     use crate::backend::{Distances, ForwardOps};
 
     /// Two tokens, one head of size 1: queries 1 and 2, keys 3 and 5, values 10 and 20.

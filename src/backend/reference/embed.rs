@@ -101,6 +101,7 @@ fn root_mean_square_norm<T: Value>(row: &mut [T], weight: &[T], epsilon: f64) {
 mod tests {
     use super::*;
     use crate::backend::ForwardOps;
+    use crate::backend::Reference;
 
     #[test]
     fn embeddings_are_sums_of_looked_up_rows() {

@@ -66,6 +66,7 @@ pub(super) fn gated<T: Value>(
 mod tests {
     use super::*;
     use crate::backend::ForwardOps;
+    use crate::backend::Reference;
 
     fn x() -> Rows {
         Rows::new(2, 2, vec![1.0, 2.0, -3.0, 4.0]).unwrap()

@@ -72,6 +72,7 @@ pub(super) fn max_sim<T: Value>(
 mod tests {
     use super::*;
     use crate::backend::ForwardOps;
+    use crate::backend::Reference;
 
     /// e^1 - 1 and e^2 - 1: logits whose weights are 1 and 2.
     const ONE: f32 = 1.718_281_8;

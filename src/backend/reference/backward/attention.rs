@@ -1,6 +1,6 @@
 //! The gradient of attention.
 
-use super::{add, same};
+use super::add;
 use crate::backend::reference::Scalar;
 use crate::backend::reference::attention::{keys, of_head, queries, values, weights};
 use crate::backend::reference::rows::{Rows, Value, dot, sequences};
