@@ -27,6 +27,13 @@ pub struct Master<B: BackwardOps> {
     pub gradient: Mutex<B::Buffer>,
 }
 
+/// The masters of consecutive outputs of a linear layer.
+pub(super) struct LinearMasters<'a, B: BackwardOps> {
+    pub outputs: usize,
+    pub weight: &'a Master<B>,
+    pub bias: Option<&'a Master<B>>,
+}
+
 /// What operations read. A form without masters is constant.
 pub(super) enum Form<B: BackwardOps> {
     Matrix {
@@ -245,7 +252,7 @@ impl<B: BackwardOps> Parameters<B> {
         &self,
         weight: Packed,
         bias: Option<Packed>,
-    ) -> Vec<(usize, &Master<B>, Option<&Master<B>>)> {
+    ) -> Vec<LinearMasters<'_, B>> {
         let Form::Matrix { masters, .. } = &self.forms[weight.0] else {
             return Vec::new();
         };
@@ -253,9 +260,10 @@ impl<B: BackwardOps> Parameters<B> {
             Form::Vector { masters, .. } => masters,
             _ => &[],
         });
-        let part = |(place, (weight, outputs)): (usize, &(usize, usize))| {
-            let bias = biases.get(place).map(|bias| &self.masters[*bias]);
-            (*outputs, &self.masters[*weight], bias)
+        let part = |(place, (weight, outputs)): (usize, &(usize, usize))| LinearMasters {
+            outputs: *outputs,
+            weight: &self.masters[*weight],
+            bias: biases.get(place).map(|bias| &self.masters[*bias]),
         };
         masters.iter().enumerate().map(part).collect()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use super::parameters::{Packed, Parameters, lock};
+use super::parameters::{LinearMasters, Packed, Parameters, lock};
 use crate::backend::{
     Activation, Attention, BackwardOps, Distances, Linear, LinearPart, Norm, NormGradients,
     Pooling, PositionGradients, Positions, SpladeActivation, SpladePooling, TermWeight,
@@ -306,9 +306,9 @@ impl<B: BackwardOps> Runner<'_, B> {
             return Ok(());
         }
         let mut locked: Vec<_> = (masters.into_iter())
-            .map(|(outputs, weight, bias)| {
-                let bias = bias.map(|bias| lock(&bias.gradient));
-                (outputs, lock(&weight.gradient), bias)
+            .map(|part| {
+                let bias = part.bias.map(|bias| lock(&bias.gradient));
+                (part.outputs, lock(&part.weight.gradient), bias)
             })
             .collect();
         let mut parts: Vec<_> = (locked.iter_mut())
@@ -383,7 +383,14 @@ impl<B: BackwardOps> Runner<'_, B> {
         gradients: &mut Gradients<'_, B>,
     ) -> Result<()> {
         let masters = self.parameters.linear_masters(op.weight, op.bias);
-        let [(outputs, weight, bias)] = masters[..] else {
+        let [
+            LinearMasters {
+                outputs,
+                weight,
+                bias,
+            },
+        ] = masters[..]
+        else {
             return Err(Error::model(
                 "",
                 format!(

@@ -104,13 +104,10 @@ impl<T: Value> Head<'_, T> {
         };
         let columns = self.x.columns();
         let weight = &mut gradients.weight[term * columns..(term + 1) * columns];
-        for column in 0..columns {
+        for (column, weight) in weight.iter_mut().enumerate() {
             let decoder = self.decoder.weight.row(term)[column].wide();
             add(&mut dx.row_mut(row)[column], dy * slope * decoder);
-            add(
-                &mut weight[column],
-                dy * slope * self.x.row(row)[column].wide(),
-            );
+            add(weight, dy * slope * self.x.row(row)[column].wide());
         }
         if let Some(bias) = &mut gradients.bias {
             add(&mut bias[term], dy * slope);
