@@ -227,6 +227,8 @@ mod scorer;
 mod segment;
 pub mod store;
 pub mod text;
+#[cfg(feature = "train")]
+mod train;
 
 pub use doc_set::DocId;
 pub use error::{Error, Origin, Result};
@@ -268,6 +270,10 @@ pub mod internals {
     }
     pub mod query {
         pub use crate::query::*;
+    }
+    #[cfg(feature = "train")]
+    pub mod train {
+        pub use crate::train::*;
     }
     pub mod segment {
         pub use crate::segment::*;
