@@ -168,16 +168,21 @@ struct Attention {
         if (p.content_to_position) {
             const float* of_first = p.content_to_position + first_token * p.buckets;
             int query = block.first + 16 * warp() + lane() / 4;
-            int of_query[2] = {min_of(query, block.length - 1) * p.buckets, min_of(query + 8, block.length - 1) * p.buckets};
             UNROLL
-            for (int i = 0; i < KEYS / 2; i++) scores[i / 4][i % 4] += of_first[of_query[half_of(i)] + int(buckets[distance_of(i)])];
+            for (int half = 0; half < 2; half++) {
+                const float* of_query = of_first + min_of(query + 8 * half, block.length - 1) * p.buckets;
+                UNROLL
+                for (int i = 0; i < KEYS / 4; i++) scores[i / 2][2 * half + i % 2] += of_query[buckets[distance_of(i / 2 * 4 + 2 * half + i % 2)]];
+            }
         }
         if (p.position_to_content) {
             const float* of_first = p.position_to_content + first_token * p.buckets;
             UNROLL
             for (int i = 0; i < KEYS / 2; i++) {
-                int key = min_of(tile * KEYS + key_of(i), block.length - 1);
-                scores[i / 4][i % 4] += of_first[key * p.buckets + int(buckets[distance_of(i)])];
+                if (half_of(i)) continue;
+                const float* of_key = of_first + min_of(tile * KEYS + key_of(i), block.length - 1) * p.buckets;
+                UNROLL
+                for (int half = 0; half < 2; half++) scores[i / 4][i % 4 + 2 * half] += of_key[buckets[distance_of(i + 2 * half)]];
             }
         }
         UNROLL

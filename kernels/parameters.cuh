@@ -97,8 +97,9 @@ struct ProductParameters {
 };
 
 /// A CUtensorMap, encoded by the driver: a bf16 matrix with its columns (without padding) and rows,
-/// the box of one copy, 128-byte swizzle, and zero fill out of bounds.
-struct alignas(64) TensorMap {
+/// the box of one copy, 128-byte swizzle, and zero fill out of bounds. CUDA 13 aligns it to 128
+/// bytes, CUDA 12 to 64.
+struct alignas(128) TensorMap {
     u64 words[16];
 };
 

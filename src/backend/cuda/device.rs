@@ -33,7 +33,7 @@ pub(super) struct Kernel {
 
 /// The tensor map (TMA descriptor) of a matrix in memory; part of a kernel's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, Immutable)]
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 pub(super) struct TensorMap(pub(super) [u64; 16]);
 
 impl TensorMap {

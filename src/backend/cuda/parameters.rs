@@ -114,7 +114,9 @@ parameters! {
         a: TensorMap, b: TensorMap, other: TensorMap, out: TensorMap, product: Product, padding: [u8; 24],
     }
     /// A SPLADE head whose operands are loaded by tensor copies.
-    SpladeHopper = "SpladeHopperParameters" { x: TensorMap, decoder: TensorMap, splade: Splade }
+    SpladeHopper = "SpladeHopperParameters" {
+        x: TensorMap, decoder: TensorMap, splade: Splade, padding: [u8; 64],
+    }
 }
 
 impl Product {

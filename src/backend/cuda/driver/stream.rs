@@ -18,7 +18,7 @@ const PARTS: usize = 4;
 /// Uploads start at multiples of this in a part.
 const ALIGNMENT: usize = 256;
 
-/// A parameter structure, aligned as the driver and its tensor maps (64 bytes each) require.
+/// A parameter structure, aligned as its tensor maps require.
 #[repr(align(128))]
 struct Parameters([u8; MAX_PARAMETER_BYTES]);
 
