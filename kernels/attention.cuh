@@ -164,7 +164,7 @@ struct Attention {
 
     DEVICE void add_disentangled(float (&scores)[KEYS / 8][4], int tile) const {
         const u32* buckets = distances(tile);
-        i64 first_token = i64(block.head) * p.tokens + block.begin;
+        i64 first_token = i64(block.head) * p.tokens + block.begin - p.first_token;
         if (p.content_to_position) {
             const float* of_first = p.content_to_position + first_token * p.buckets;
             int query = block.first + 16 * warp() + lane() / 4;
@@ -284,7 +284,9 @@ struct Attention {
     DEVICE void run() {
         begin();
         int tiles = divide_up(block.length, KEYS);
-        bool has_queries = block.first + 16 * warp() < block.length;
+        // With position tables there is no register to keep it in.
+        bool kept = block.first + 16 * warp() < block.length;
+        auto has_queries = [&] { return TERMS == DISENTANGLED ? block.first + 16 * warp() < block.length : kept; };
         for (int tile = 0; tile < tiles; tile++) {
             copy_wait<0>();
             sync_block();  // the tile has arrived, and all threads are done with the other stage
@@ -294,7 +296,7 @@ struct Attention {
                 copy_commit();
                 if (TERMS != NO_TERMS) next_distance = look_up_distance(tile + 1);
             }
-            if (has_queries) {
+            if (has_queries()) {
                 float scores[KEYS / 8][4] = {};
                 multiply_keys(scores, tile);
                 if (TERMS == BIAS) add_bias(scores, tile);
@@ -306,7 +308,7 @@ struct Attention {
             if (TERMS != NO_TERMS && tile + 1 < tiles) distances(tile + 1)[threadIdx.x] = next_distance;
         }
         // The stage of the tile before the last is free; each warp uses a part of it.
-        if (has_queries) store(shared + tiles % 2 * STAGE_BYTES + warp() * 16 * ROW_BYTES);
+        if (has_queries()) store(shared + tiles % 2 * STAGE_BYTES + warp() * 16 * ROW_BYTES);
     }
 };
 

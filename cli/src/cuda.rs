@@ -115,3 +115,51 @@ fn text_of(module: &CompiledModule) -> Vec<String> {
 fn version(module: &CompiledModule) -> String {
     format!("{}.{}", module.nvrtc.0, module.nvrtc.1)
 }
+
+#[cfg(test)]
+mod tests {
+    use esparsa::neural::KernelUsage;
+
+    use super::*;
+
+    fn module() -> CompiledModule {
+        let kernel = |name: &str, registers| KernelUsage {
+            name: name.into(),
+            registers,
+            stack_bytes: 8,
+            spill_bytes: 12,
+            shared_bytes: 0,
+        };
+        CompiledModule {
+            source: "rows.cu",
+            architecture: "sm_90".into(),
+            nvrtc: (13, 0),
+            bytes: 2048,
+            kernels: vec![kernel("add_norm", 64), kernel("embed", 40)],
+            slow_code: vec!["(C7508) 'setmaxnreg' ignored".into()],
+        }
+    }
+
+    #[test]
+    fn the_text_has_a_line_for_each_kernel_and_message() {
+        let expected = [
+            "rows.cu, sm_90, NVRTC 13.0: 2.0 kB",
+            "  add_norm: 64 registers, 8 bytes of stack, 12 bytes spilled",
+            "  embed: 40 registers, 8 bytes of stack, 12 bytes spilled",
+            "  (C7508) 'setmaxnreg' ignored",
+        ];
+        assert_eq!(text_of(&module()), expected);
+    }
+
+    #[test]
+    fn there_is_a_json_object_for_each_kernel() {
+        let lines = json_of(&module());
+        assert_eq!(lines.len(), 2);
+        let first: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
+        assert_eq!(first["kernel"], "add_norm");
+        assert_eq!(first["registers"], 64);
+        assert_eq!(first["nvrtc"], "13.0");
+        assert_eq!(first["module_bytes"], 2048);
+        assert_eq!(first["slow_code"][0], "(C7508) 'setmaxnreg' ignored");
+    }
+}

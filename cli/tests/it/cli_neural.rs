@@ -623,3 +623,16 @@ fn devices_that_are_not_there_are_errors_with_advice() {
     assert!(advice.iter().any(|word| error.contains(word)), "{error}");
     assert!(on("gpu").stderr.contains("cpu, cuda, cuda:N or auto"));
 }
+
+#[test]
+#[cfg(feature = "cuda")]
+fn kernels_for_an_unknown_architecture_are_refused() {
+    let scratch = Scratch::new();
+    let error = scratch
+        .run("cuda compile --arch sm_75 --output kernels")
+        .failed();
+    assert!(error.contains("sm_80, sm_86, sm_89, sm_90"), "{error}");
+    assert!(!scratch.path("kernels").exists());
+    let error = scratch.run("cuda compile --output kernels").stderr;
+    assert!(error.contains("--arch"), "{error}");
+}

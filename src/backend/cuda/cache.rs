@@ -42,7 +42,7 @@ impl Cache {
     }
 
     /// The cache that the environment variables name.
-    fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+    pub(super) fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let any = variable("ESPARSA_CACHE_ANY");
         Self {
             folder: folder(variable),

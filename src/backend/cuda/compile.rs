@@ -137,16 +137,26 @@ pub(super) fn ahead(
     threads: usize,
 ) -> Result<Vec<CompiledModule>> {
     let number = architecture_of(architecture)?;
-    let nvrtc = nvrtc()?;
-    let cache = Cache::at_root(folder);
     let files: Vec<_> = files(number).collect();
+    let cache = Cache::at_root(folder);
+    compile_files(nvrtc()?, number, &files, &cache, threads)
+}
+
+/// Compiles some sources, in their order, into a cache.
+fn compile_files(
+    nvrtc: &Nvrtc,
+    architecture: u32,
+    files: &[&'static str],
+    cache: &Cache,
+    threads: usize,
+) -> Result<Vec<CompiledModule>> {
     let compiled = on_threads(threads, files.len(), |index| {
         let file = files[index];
-        let (cubin, log) = compile(nvrtc, file, &sources::text(file), number)?;
-        cache.write(&name(file, number, nvrtc.version()), &cubin)?;
+        let (cubin, log) = compile(nvrtc, file, &sources::text(file), architecture)?;
+        cache.write(&name(file, architecture, nvrtc.version()), &cubin)?;
         Ok(CompiledModule {
             source: file,
-            architecture: suffixed(file, number),
+            architecture: suffixed(file, architecture),
             nvrtc: nvrtc.version(),
             bytes: cubin.len(),
             kernels: usage::usages(&log),
@@ -193,7 +203,7 @@ fn architecture_of(name: &str) -> Result<u32> {
 }
 
 /// The name of a module in the cache: `rows-sm_90-50871d7824ed17a7188890db1715d01a-13.0.cubin`.
-fn name(file: &str, architecture: u32, (major, minor): (i32, i32)) -> String {
+pub(super) fn name(file: &str, architecture: u32, (major, minor): (i32, i32)) -> String {
     format!("{}{major}.{minor}.cubin", begin_of_name(file, architecture))
 }
 

@@ -345,6 +345,10 @@ impl EmulatedStream {
 }
 
 impl GpuStream for EmulatedStream {
+    fn finishes_at_once(&self) -> bool {
+        true
+    }
+
     fn launch(
         &self,
         kernel: &'static Kernel,

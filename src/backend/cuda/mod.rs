@@ -220,9 +220,7 @@ impl Cuda {
 
     /// Permanent memory with these bytes, readable by all streams.
     fn load(&self, bytes: &[u8]) -> Result<Memory> {
-        let memory = Memory::allocate(&self.gpu.heap, bytes.len())?;
-        self.stream.load(memory.address(), bytes)?;
-        Ok(memory)
+        self.stream.load(bytes)
     }
 
     /// An uninitialized tensor.

@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -44,58 +44,71 @@ fn versions() -> Vec<(&'static Nvrtc, bool)> {
 }
 
 /// What is wrong with the compiled kernels of a source.
-fn faults(file: &str, log: &str) -> Vec<String> {
-    let (usages, mut wrong) = (usages(log), Vec::new());
-    for usage in &usages {
-        if usage.stack_bytes > 0 || usage.spill_bytes > 0 {
-            wrong.push(format!(
-                "{file}: expected no stack and no spills, found {usage:?}"
-            ));
+fn faults(file: &str, kernels: &[KernelUsage], slow_code: &[String]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for kernel in kernels {
+        if kernel.stack_bytes > 0 || kernel.spill_bytes > 0 {
+            wrong.push(format!("expected no stack and no spills, found {kernel:?}"));
         }
-        if sources::is_hopper(file) && usage.registers != HOPPER_REGISTERS {
+        if sources::is_hopper(file) && kernel.registers != HOPPER_REGISTERS {
             wrong.push(format!(
-                "{file}: expected {HOPPER_REGISTERS} registers, found {usage:?}"
+                "expected {HOPPER_REGISTERS} registers, found {kernel:?}"
             ));
         }
     }
-    wrong.extend(slow_code(log).iter().map(|line| format!("{file}: {line}")));
-    let found: HashSet<_> = usages.iter().map(|usage| usage.name.as_str()).collect();
+    wrong.extend_from_slice(slow_code);
+    let found: HashSet<_> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
     let rows = KERNELS.iter().filter(|kernel| kernel.file == file);
     let expected: HashSet<_> = rows.map(|kernel| kernel.name).collect();
     if found != expected {
         wrong.push(format!(
-            "{file}: sources::KERNELS has {expected:?}, the compiler found {found:?}"
+            "sources::KERNELS has {expected:?}, the compiler found {found:?}"
         ));
     }
     wrong
 }
 
-/// Compiles all sources for an architecture, prints resource usage, and checks it against the
-/// bounds and the kernel table.
-fn compile_all(architecture: u32, hopper: bool) {
-    let is_extreme = hopper || architecture == 120;
+/// Prints the resources of compiled kernels, and panics if anything is wrong with them.
+fn check(modules: &[CompiledModule]) {
     let mut wrong = Vec::new();
-    for (nvrtc, _) in versions()
-        .iter()
-        .filter(|(_, is_complete)| *is_complete || is_extreme)
-    {
-        let (major, minor) = nvrtc.version();
-        let files = FILES.iter().map(|(file, _)| *file);
-        for file in files.filter(|file| sources::is_hopper(file) == hopper) {
-            match compile(nvrtc, file, &sources::text(file), architecture) {
-                Ok((_, log)) => {
-                    let target = suffixed(file, architecture);
-                    for usage in usages(&log) {
-                        println!("NVRTC {major}.{minor}, {target}, {file}: {usage:?}");
-                    }
-                    let faults = faults(file, &log).into_iter();
-                    wrong.extend(faults.map(|fault| format!("NVRTC {major}.{minor}: {fault}")));
-                }
-                Err(error) => wrong.push(error.to_string()),
-            }
+    for module in modules {
+        let (major, minor) = module.nvrtc;
+        let what = format!(
+            "NVRTC {major}.{minor}, {}, {}",
+            module.architecture, module.source
+        );
+        for kernel in &module.kernels {
+            println!("{what}: {kernel:?}");
+        }
+        let faults = faults(module.source, &module.kernels, &module.slow_code);
+        wrong.extend(faults.iter().map(|fault| format!("{what}: {fault}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Compiles all sources for an architecture, and checks them.
+fn compile_all(architecture: u32) {
+    let is_extreme = [90, 120].contains(&architecture);
+    for (nvrtc, is_complete) in versions() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at_root(folder.path());
+        let mut files: Vec<_> = files(architecture).collect();
+        if !is_complete {
+            // Of sm_90 those that only it has.
+            files.retain(|file| is_extreme && sources::is_hopper(file) == (architecture == 90));
+        }
+        let modules = compile_files(nvrtc, architecture, &files, &cache, 1).unwrap();
+        check(&modules);
+        // The cache has what was compiled.
+        for (module, file) in modules.iter().zip(files) {
+            assert_eq!(module.source, file);
+            assert_eq!(module.architecture, suffixed(file, architecture));
+            let cubin = cache
+                .get(&name(file, architecture, nvrtc.version()))
+                .unwrap();
+            assert_eq!(cubin.len(), module.bytes);
         }
     }
-    assert!(wrong.is_empty(), "sm_{architecture}:\n{}", wrong.join("\n"));
 }
 
 /// What the PTX of a source says of a kernel.
@@ -188,37 +201,32 @@ fn kernels_have_the_threads_and_parameters_of_the_table() {
 
 #[test]
 fn sources_compile_for_sm_80() {
-    compile_all(80, false);
+    compile_all(80);
 }
 
 #[test]
 fn sources_compile_for_sm_86() {
-    compile_all(86, false);
+    compile_all(86);
 }
 
 #[test]
 fn sources_compile_for_sm_89() {
-    compile_all(89, false);
+    compile_all(89);
 }
 
 #[test]
-fn sources_compile_for_sm_90() {
-    compile_all(90, false);
+fn sources_compile_for_sm_90_and_sm_90a() {
+    compile_all(90);
 }
 
 #[test]
 fn sources_compile_for_sm_100() {
-    compile_all(100, false);
+    compile_all(100);
 }
 
 #[test]
 fn sources_compile_for_sm_120() {
-    compile_all(120, false);
-}
-
-#[test]
-fn hopper_sources_compile_for_sm_90a() {
-    compile_all(90, true);
+    compile_all(120);
 }
 
 /// The log of a kernel for sm_90a of 128 threads: two dependent products of a warpgroup, with
@@ -275,7 +283,7 @@ fn ignored_registers_and_serialized_products_are_faults() {
         assert!(found.iter().any(is_one), "{serialized}");
 
         for log in [unbounded, serialized] {
-            let faults = faults("products_hopper.cu", &log);
+            let faults = faults("products_hopper.cu", &usages(&log), &slow_code(&log));
             let is_named = |what: &str| faults.iter().any(|fault| fault.contains(what));
             assert!(is_named("(C75"), "{faults:?}");
             assert!(is_named("expected 168 registers"), "{faults:?}");
@@ -293,7 +301,7 @@ fn spilled_registers_are_faults() {
             for (int i = 0; i < 64; i++) x[i * 1024 + threadIdx.x] = y[i] * y[63 - i];
         }";
         let (_, log) = compile(nvrtc, "spilling.cu", text, 80).unwrap();
-        let faults = faults("spilling.cu", &log);
+        let faults = faults("spilling.cu", &usages(&log), &slow_code(&log));
         let is_found = faults
             .iter()
             .any(|fault| fault.contains("expected no stack and no spills"));
@@ -396,25 +404,35 @@ fn modules_of_another_version_are_taken_when_asked_for() {
 
 #[test]
 fn modules_compiled_ahead_are_found_by_the_cache() {
-    if versions().is_empty() {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let compiled = ahead("sm_90a", folder.path(), 2).unwrap();
-    let expected: Vec<_> = files(90).collect();
-    let sources: Vec<_> = compiled.iter().map(|module| module.source).collect();
-    assert_eq!(sources, expected);
-    let cache = Cache::at_root(folder.path());
-    for module in &compiled {
-        let cubin = cache.get(&name(module.source, 90, module.nvrtc)).unwrap();
-        assert_eq!(cubin.len(), module.bytes);
-        assert!(!module.kernels.is_empty() && module.slow_code.is_empty());
-        let suffix = if sources::is_hopper(module.source) {
-            "a"
-        } else {
-            ""
+    for (nvrtc, _) in versions() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at_root(folder.path());
+        // Two that take little time.
+        let files = ["pool.cu", "late.cu"];
+        compile_files(nvrtc, 90, &files, &cache, 2).unwrap();
+        let place = [("ESPARSA_CACHE", folder.path().as_os_str())];
+        let variable = |name: &str| {
+            let (_, value) = place.iter().find(|(variable, _)| *variable == name)?;
+            Some(OsString::from(value))
         };
-        assert_eq!(module.architecture, format!("sm_90{suffix}"));
+        let of_process = Cache::of(variable);
+        for file in files {
+            let found = module_with(|| Ok(nvrtc), &of_process, file, 90).unwrap();
+            assert_eq!(found, cache.get(&name(file, 90, nvrtc.version())).unwrap());
+        }
+        let names = fs::read_dir(folder.path().join("kernels")).unwrap().count();
+        assert_eq!(names, files.len(), "nothing is compiled again");
+    }
+}
+
+#[test]
+fn results_of_threads_are_in_order() {
+    for (threads, count) in [(1, 3), (4, 3), (2, 100), (3, 0)] {
+        let results = on_threads(threads, count, |index| index * index);
+        assert_eq!(
+            results,
+            (0..count).map(|index| index * index).collect::<Vec<_>>()
+        );
     }
 }
 
