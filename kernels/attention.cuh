@@ -165,16 +165,6 @@ struct Attention {
     DEVICE void add_disentangled(float (&scores)[KEYS / 8][4], int tile) const {
         const u32* buckets = distances(tile);
         i64 first_token = i64(block.head) * p.tokens + block.begin - p.first_token;
-        if (p.content_to_position) {
-            const float* of_first = p.content_to_position + first_token * p.buckets;
-            int query = block.first + 16 * warp() + lane() / 4;
-            UNROLL
-            for (int half = 0; half < 2; half++) {
-                const float* of_query = of_first + min_of(query + 8 * half, block.length - 1) * p.buckets;
-                UNROLL
-                for (int i = 0; i < KEYS / 4; i++) scores[i / 2][2 * half + i % 2] += of_query[buckets[distance_of(i / 2 * 4 + 2 * half + i % 2)]];
-            }
-        }
         if (p.position_to_content) {
             const float* of_first = p.position_to_content + first_token * p.buckets;
             UNROLL
@@ -183,6 +173,16 @@ struct Attention {
                 const float* of_key = of_first + min_of(tile * KEYS + key_of(i), block.length - 1) * p.buckets;
                 UNROLL
                 for (int half = 0; half < 2; half++) scores[i / 4][i % 4 + 2 * half] += of_key[buckets[distance_of(i + 2 * half)]];
+            }
+        }
+        if (p.content_to_position) {
+            const float* of_first = p.content_to_position + first_token * p.buckets;
+            int query = block.first + 16 * warp() + lane() / 4;
+            UNROLL
+            for (int half = 0; half < 2; half++) {
+                const float* of_query = of_first + min_of(query + 8 * half, block.length - 1) * p.buckets;
+                UNROLL
+                for (int i = 0; i < KEYS / 4; i++) scores[i / 2][2 * half + i % 2] += of_query[buckets[distance_of(i / 2 * 4 + 2 * half + i % 2)]];
             }
         }
         UNROLL

@@ -211,7 +211,7 @@ fn symbol<T: Copy>(library: &Library, name: &str) -> std::result::Result<T, Stri
 pub(super) fn library_in(folder: &Path) -> Option<PathBuf> {
     let names = fs::read_dir(folder).ok()?;
     let names = names.filter_map(|entry| Some(entry.ok()?.file_name()));
-    let library = names.filter(|name| is_library(name)).max();
+    let library = names.filter(is_library).max();
     Some(folder.join(library?))
 }
 

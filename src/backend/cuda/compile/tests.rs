@@ -13,6 +13,7 @@ use std::fs;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::super::device::TensorMap;
 use super::super::sources::{FILES, HEADERS, KERNELS};
 use super::nvrtc::library_in;
 use super::usage::{slow_code, usages};
@@ -119,6 +120,8 @@ struct Entry {
     threads: u32,
     /// Bytes of its one parameter, a structure.
     parameter_bytes: usize,
+    /// The alignment of that structure.
+    alignment: usize,
 }
 
 /// The kernels of a PTX text: the directives `.entry`, `.param` and `.maxntid` of the PTX ISA.
@@ -130,11 +133,16 @@ fn entries(ptx: &str) -> Vec<Entry> {
                 name: rest.trim_end_matches('(').to_owned(),
                 threads: 0,
                 parameter_bytes: 0,
+                alignment: 0,
             });
         }
         let Some(entry) = entries.last_mut() else {
             continue;
         };
+        if let Some(parameter) = line.strip_prefix(".param .align ") {
+            let alignment = parameter.split(' ').next().unwrap();
+            entry.alignment = alignment.parse().unwrap();
+        }
         if line.starts_with(".param ") {
             let (_, size) = line.rsplit_once('[').unwrap();
             entry.parameter_bytes += size.split(']').next().unwrap().parse::<usize>().unwrap();
@@ -161,6 +169,7 @@ fn ptx_is_parsed() {
         name: "pool".into(),
         threads: 32,
         parameter_bytes: 40,
+        alignment: 8,
     };
     assert_eq!(entries(ptx), [expected]);
 }
@@ -194,6 +203,10 @@ fn kernels_have_the_threads_and_parameters_of_the_table() {
                     expected,
                     "{entry:?}"
                 );
+                // Tensor maps are first in their structures, which CUDA 13 aligns to 128 bytes.
+                let is_aligned = entry.alignment == align_of::<TensorMap>();
+                assert_eq!(is_aligned, row.hopper, "{entry:?}");
+                assert!(align_of::<TensorMap>() == 128);
             }
         }
     }
