@@ -159,7 +159,7 @@ fn downloads_of_every_size_come_back() {
         let stream = device.stream().unwrap();
         let bytes = MAX_DOWNLOAD_BYTES + 12_345;
         let address = device.allocate(bytes).unwrap();
-        let sent: Vec<u8> = (0..bytes).map(|i| (i * 31 >> 3) as u8).collect();
+        let sent: Vec<u8> = (0..bytes).map(|i| ((i * 31) >> 3) as u8).collect();
         stream.upload(address, &sent).unwrap();
         for size in [1, 4096, MAX_DOWNLOAD_BYTES, bytes] {
             let mut back = vec![0; size];
