@@ -109,8 +109,8 @@ DEVICE void group_hold(float (&c)[COUNT]) {
 #define SIXTEEN(i) FOUR(i), FOUR(i + 4), FOUR(i + 8), FOUR(i + 12)
 #define THIRTY_TWO(i) SIXTEEN(i), SIXTEEN(i + 16)
 #define GROUP_MULTIPLY(n, names, a_name, b_name, add_name, ...)                                                                  \
-    asm volatile("{\n.reg .pred add;\nsetp.ne.b32 add, " add_name ", 0;\n"                                                       \
-                 "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" names "}, " a_name ", " b_name ", add, 1, 1, 0, 0;\n}" \
+    asm volatile("{\n.reg .pred is_sum;\nsetp.ne.b32 is_sum, " add_name ", 0;\n"                                                 \
+                 "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" names "}, " a_name ", " b_name ", is_sum, 1, 1, 0, 0;\n}" \
                  : __VA_ARGS__ : "l"(a), "l"(b), "r"(int(is_added)))
 // clang-format on
 

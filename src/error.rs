@@ -248,6 +248,19 @@ impl Error {
         }
     }
 
+    /// An [`Error::Device`]: the machine lacks pinned memory for `bytes` more. As when the device's
+    /// own memory runs out, smaller batches may succeed.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn pinned_memory(bytes: u64) -> Self {
+        Self::Device {
+            message: format!(
+                "out of pinned memory: {bytes} bytes more are needed to copy to and from the device; use smaller \
+                 batches, or raise the limit of locked memory (`ulimit -l`)"
+            ),
+            out_of_memory: true,
+        }
+    }
+
     /// Adds the file and the line (from 1; 0 for the whole file) of the invalid input.
     ///
     /// Errors that are not about input, or already have a position, do not change.

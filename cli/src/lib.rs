@@ -19,6 +19,7 @@
 //! | `encode` | vectors of texts, by a model |
 //! | `rerank` | re-ranking of a run by a model |
 //! | `models`, `records` | shared by the subcommands with models |
+//! | `cuda` | kernels for NVIDIA GPUs, compiled ahead of time |
 //! | `demo` | a built-in collection, to try the program without files |
 //! | `completions` | completion scripts for shells |
 //! | `queries`, `size`, `parts` | query files, sizes in bytes, and the size of an index by component |
@@ -37,6 +38,8 @@ mod bench;
 mod calibrate;
 mod check;
 mod completions;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod delete;
 mod demo;
 mod encode;
@@ -125,6 +128,9 @@ enum Command {
     /// Measure recall and cost of approximate searches of a sparse field, and store them with the
     /// index.
     Calibrate(calibrate::Calibrate),
+    /// Prepare the kernels for NVIDIA GPUs.
+    #[cfg(feature = "cuda")]
+    Cuda(cuda::Cuda),
     /// Print a completion script for a shell.
     Completions(completions::Completions),
 }
@@ -147,6 +153,8 @@ impl Command {
             Self::Rerank(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Demo(command) => command.run(),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(command) => command.run(),
             Self::Completions(command) => command.run(),
         }
     }

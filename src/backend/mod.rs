@@ -59,7 +59,7 @@ pub use backward::{
 };
 pub use cpu::{Cpu, CpuOptions, Precision};
 #[cfg(feature = "cuda")]
-pub use cuda::Cuda;
+pub use cuda::{CompiledModule, Cuda, KernelUsage};
 pub use device::Device;
 pub use forward::ForwardOps;
 pub use hardware::{Hardware, OnBackend};

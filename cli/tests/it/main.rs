@@ -5,6 +5,8 @@ mod cli_dense;
 mod cli_fuse;
 mod cli_neural_index;
 mod command;
+#[cfg(feature = "cuda")]
+mod cuda_compile;
 mod demo;
 mod encode;
 mod encode_resume;

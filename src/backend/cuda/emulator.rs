@@ -40,7 +40,7 @@ struct Taken {
 }
 
 /// Parameters, aligned as tensor maps require.
-#[repr(align(64))]
+#[repr(align(128))]
 struct Aligned([u8; 1024]);
 
 impl Emulator {
@@ -345,6 +345,10 @@ impl EmulatedStream {
 }
 
 impl GpuStream for EmulatedStream {
+    fn finishes_at_once(&self) -> bool {
+        true
+    }
+
     fn launch(
         &self,
         kernel: &'static Kernel,

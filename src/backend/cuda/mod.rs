@@ -40,8 +40,10 @@ mod tensor;
 mod tests;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
+pub use compile::{CompiledModule, KernelUsage};
 pub use tensor::{Matrix, Tensor, Vector};
 
 use self::device::GpuDevice;
@@ -159,6 +161,26 @@ impl Cuda {
         Driver::count()
     }
 
+    /// Compiles all kernels for the GPUs of an architecture (`sm_80`, `sm_86`, `sm_89`, `sm_90` or
+    /// `sm_90a`, `sm_100`, `sm_120`) into a folder, on this number of threads, and returns what was
+    /// compiled in the order of the sources. It needs NVRTC, but neither a GPU nor a driver.
+    ///
+    /// A process with the environment variable `ESPARSA_CACHE` set to this folder finds the kernels
+    /// if its NVRTC has the same version or it has none; with `ESPARSA_CACHE_ANY=1` it takes them
+    /// in any case.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] if there is no such architecture or no NVRTC, or with the compiler's
+    /// messages; [`Error::Io`] if the folder cannot be written.
+    pub fn compile_kernels(
+        architecture: &str,
+        folder: &Path,
+        threads: usize,
+    ) -> Result<Vec<CompiledModule>> {
+        compile::ahead(architecture, folder, threads)
+    }
+
     /// Waits until all work of this stream has finished.
     ///
     /// # Errors
@@ -198,9 +220,7 @@ impl Cuda {
 
     /// Permanent memory with these bytes, readable by all streams.
     fn load(&self, bytes: &[u8]) -> Result<Memory> {
-        let memory = Memory::allocate(&self.gpu.heap, bytes.len())?;
-        self.stream.load(memory.address(), bytes)?;
-        Ok(memory)
+        self.stream.load(bytes)
     }
 
     /// An uninitialized tensor.

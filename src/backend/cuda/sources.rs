@@ -36,7 +36,7 @@ pub(super) const FILES: &[(&str, &str)] = texts![
 ];
 
 /// The headers.
-const HEADERS: &[(&str, &str)] = texts![
+pub(super) const HEADERS: &[(&str, &str)] = texts![
     "prelude.cuh",
     "parameters.cuh",
     "activation.cuh",

@@ -136,6 +136,7 @@ impl Cuda {
             x: device.tensor_map(x.address(), x.rows, x.columns, x.stride(), HOPPER_ROWS)?,
             decoder: self.weight_map(decoder, HOPPER_TERMS)?,
             splade,
+            padding: [0; 64],
         };
         let tiles = x.rows.div_ceil(HOPPER_ROWS) * decoder.rows.div_ceil(HOPPER_TERMS);
         let grid = [self.gpu.multiprocessors.min(tiles), 1, 1];

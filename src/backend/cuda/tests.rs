@@ -3,6 +3,7 @@
 
 mod barriers;
 mod kernels;
+mod memory;
 mod models;
 
 use std::sync::Arc;
