@@ -51,6 +51,8 @@ mod shapes;
 pub use cpu::{Cpu, CpuOptions, Precision};
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
+#[cfg(all(feature = "cuda", any(test, feature = "internals")))]
+pub use cuda::LaunchLog;
 pub use device::Device;
 pub use forward::ForwardOps;
 pub use hardware::{Hardware, OnBackend};

@@ -13,6 +13,8 @@ mod pool;
 mod rows;
 mod sparse;
 
+#[cfg(feature = "cuda")]
+pub(in crate::backend) use activation::apply as activate;
 pub use rows::Rows;
 
 use super::{

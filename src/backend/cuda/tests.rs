@@ -4,6 +4,7 @@
 mod barriers;
 mod kernels;
 mod models;
+mod wide;
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
 use crate::backend::Activation;
 
 /// The activation of one number, computed in f64.
-pub(super) fn apply(activation: Activation, x: f32) -> f32 {
+pub(in crate::backend) fn apply(activation: Activation, x: f32) -> f32 {
     let wide = f64::from(x);
     let y = match activation {
         Activation::Identity => return x,
