@@ -68,7 +68,8 @@ fn kernel(name: &str) -> Result<&'static Kernel> {
 
 impl Cuda {
     /// Whether kernels for sm_90 are used.
-    pub(in crate::backend) fn is_hopper(&self) -> bool {
+    #[doc(hidden)]
+    pub fn uses_wgmma(&self) -> bool {
         self.gpu.is_hopper
     }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::coverage;
 use super::device::{Address, GpuDevice, GpuGraph, GpuStream, Kernel, TensorMap};
+use super::guard;
 use crate::error::{Error, Result};
 
 /// NaN as bf16 and as f32.
@@ -185,12 +186,20 @@ impl GpuStream for InspectedStream {
         parameters: &[u8],
     ) -> Result<()> {
         self.log.record(kernel, grid, parameters);
-        self.inner.launch(kernel, grid, shared_bytes, parameters)?;
+        self.inner
+            .launch(kernel, grid, shared_bytes, parameters)
+            .map_err(|error| {
+                // The driver names the kernel, and reports here what went wrong in it if it waits
+                // for launches itself.
+                Error::device(format!("{error}{}", guard::hint(&error.to_string())))
+            })?;
         if self.is_capturing.load(Ordering::Acquire) {
             return Ok(());
         }
         self.inner.synchronize().map_err(|error| {
-            Error::device(format!("kernel {}, grid {grid:?}: {error}", kernel.name))
+            let name = kernel.name;
+            let hint = guard::hint(&error.to_string());
+            Error::device(format!("kernel {name}, grid {grid:?}: {error}{hint}"))
         })
     }
 

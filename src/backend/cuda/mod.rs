@@ -15,7 +15,7 @@
 //! | `memory`, `stream`, `graph` | the caching allocator; a stream with its memory; CUDA graphs of short batches |
 //! | `tensor` | tensors and parameters in GPU memory |
 //! | `rows`, `products`, `attend`, `sparse`, `nearest` | the operations |
-//! | `kernel_choice` | `$ESPARSA_CUDA_KERNELS`: with or without the kernels for Hopper |
+//! | `kernel_choice`, `guard` | `$ESPARSA_CUDA_KERNELS`: with or without the kernels for Hopper; `$ESPARSA_CUDA_GUARD`: with waits that always end |
 //! | `inspect`, `coverage`, `by_kernel` | for tests: a device that records and checks launches; which kernels they reached; operations by a given kernel |
 //!
 //! The tests run the same operations on an emulated GPU: `kernels/emulate` compiles the kernels for
@@ -33,6 +33,7 @@ mod driver;
 #[cfg(test)]
 mod emulator;
 mod graph;
+mod guard;
 #[cfg(any(test, feature = "internals"))]
 mod inspect;
 mod kernel_choice;

@@ -106,7 +106,7 @@ fn transposed(x: &[f32], columns: usize) -> Vec<f32> {
 impl Case<'_, Cuda> {
     /// The kernels that compute a TN product in bf16.
     fn tn_kernels(&self) -> Vec<&'static str> {
-        let hopper = HOPPER.iter().filter(|_| self.backend.is_hopper());
+        let hopper = HOPPER.iter().filter(|_| self.backend.uses_wgmma());
         let hopper = hopper.map(|(kernel, _)| *kernel);
         MMA.into_iter().chain(hopper).collect()
     }
@@ -142,7 +142,7 @@ impl Case<'_, Cuda> {
     /// Depths one below, at and one above multiples of 64 around the number of stages of every
     /// ring: there the ring is full, or a stage is used again.
     pub(super) fn rings(&mut self, scale: Scale) -> Result<()> {
-        if !self.backend.is_hopper() {
+        if !self.backend.uses_wgmma() {
             return Ok(());
         }
         for (kernel, width) in HOPPER {

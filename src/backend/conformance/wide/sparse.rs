@@ -144,7 +144,7 @@ impl Case<'_, Cuda> {
         name: &str,
     ) -> Result<()> {
         let mut kernels = vec![format!("splade_{name}")];
-        if self.backend.is_hopper() {
+        if self.backend.uses_wgmma() {
             kernels.push(format!("splade_hopper_{name}"));
         }
         let (starts, terms) = (&head.starts, head.terms);
