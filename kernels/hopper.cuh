@@ -15,6 +15,7 @@
 // place i XOR r. So one column of eight rows spreads over different banks.
 #pragma once
 #include "prelude.cuh"
+#include "guard.cuh"
 #include "parameters.cuh"
 
 /// The offset in bytes of a 16-byte piece of a row of such a tile.
@@ -42,11 +43,26 @@ DEVICE void barrier_expect(u32 barrier, u32 bytes) {
 /// Waits until the phase of this parity has ended: the first phase has parity 0, the next 1. For a
 /// new barrier, parity 1 counts as ended.
 DEVICE void barrier_wait(u32 barrier, u32 parity) {
+#ifdef GUARD
+    auto has_ended = [&] {
+        u32 ended;
+        asm volatile(
+            "{\n.reg .pred ended;\n"
+            "mbarrier.test_wait.parity.shared::cta.b64 ended, [%1], %2;\n"
+            "selp.u32 %0, 1, 0, ended;\n}"
+            : "=r"(ended)
+            : "r"(barrier), "r"(parity)
+            : "memory");
+        return ended != 0;
+    };
+    wait_guarded(has_ended, [] { asm volatile("trap;"); });
+#else
     asm volatile(
         "{\n.reg .pred ended;\n"
         "again:\nmbarrier.try_wait.parity.shared::cta.b64 ended, [%0], %1;\n"
         "@ended bra done;\nbra again;\ndone:\n}" ::"r"(barrier), "r"(parity)
         : "memory");
+#endif
 }
 
 /// Prefetches a tensor map.

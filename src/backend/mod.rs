@@ -60,6 +60,8 @@ pub use backward::{
 pub use cpu::{Cpu, CpuOptions, Precision};
 #[cfg(feature = "cuda")]
 pub use cuda::{CompiledModule, Cuda, KernelUsage};
+#[cfg(all(feature = "cuda", any(test, feature = "internals")))]
+pub use cuda::LaunchLog;
 pub use device::Device;
 pub use forward::ForwardOps;
 pub use hardware::{Hardware, OnBackend};

@@ -15,6 +15,8 @@ mod pool;
 mod rows;
 mod sparse;
 
+#[cfg(feature = "cuda")]
+pub(in crate::backend) use activation::apply as activate;
 pub use rows::{Rows, Value};
 
 use std::marker::PhantomData;

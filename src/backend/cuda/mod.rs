@@ -15,18 +15,28 @@
 //! | `memory`, `stream`, `graph` | the caching allocator; a stream with its memory; CUDA graphs of short batches |
 //! | `tensor` | tensors and parameters in GPU memory |
 //! | `rows`, `products`, `attend`, `sparse`, `nearest` | the operations |
+//! | `kernel_choice`, `guard` | `$ESPARSA_CUDA_KERNELS`: with or without the kernels for Hopper; `$ESPARSA_CUDA_GUARD`: with waits that always end |
+//! | `inspect`, `coverage`, `by_kernel` | for tests: a device that records and checks launches; which kernels they reached; operations by a given kernel |
 //!
 //! The tests run the same operations on an emulated GPU: `kernels/emulate` compiles the kernels for
 //! the CPU, and the emulator replaces the driver.
 
 mod attend;
+#[cfg(any(test, feature = "internals"))]
+mod by_kernel;
 mod cache;
 mod compile;
+#[cfg(any(test, feature = "internals"))]
+mod coverage;
 mod device;
 mod driver;
 #[cfg(test)]
 mod emulator;
 mod graph;
+mod guard;
+#[cfg(any(test, feature = "internals"))]
+mod inspect;
+mod kernel_choice;
 mod memory;
 mod nearest;
 mod parameters;
@@ -43,6 +53,12 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(any(test, feature = "internals"))]
+pub(in crate::backend) use by_kernel::{Combination, ProductOperands, TableKind};
+#[cfg(any(test, feature = "internals"))]
+pub(in crate::backend) use coverage::hopper_stages;
+#[cfg(any(test, feature = "internals"))]
+pub use inspect::LaunchLog;
 pub use compile::{CompiledModule, KernelUsage};
 pub use tensor::{Matrix, Tensor, Vector};
 
@@ -110,13 +126,33 @@ impl fmt::Debug for Cuda {
 impl Cuda {
     /// Opens the GPU with this number, from 0.
     ///
+    /// On compute capability 9.0 products run by wgmma; `ESPARSA_CUDA_KERNELS=mma` in the
+    /// environment makes them run by mma, as on other GPUs, and `wgmma` demands wgmma.
+    ///
     /// # Errors
     ///
-    /// [`Error::Device`], saying what to do, if there is no driver, no such GPU, no NVRTC, or if
-    /// the GPU has a compute capability below 8.0.
+    /// [`Error::Device`], saying what to do, if there is no driver, no such GPU, no NVRTC, if the
+    /// GPU has a compute capability below 8.0, or none of 9.0 for `ESPARSA_CUDA_KERNELS=wgmma`.
     pub fn new(number: usize) -> Result<Self> {
         let device: Arc<dyn GpuDevice> = Arc::new(Driver::open(number)?);
-        let is_hopper = device.architecture() == HOPPER;
+        Self::opened(device)
+    }
+
+    /// Opens the GPU with this number for tests: launches are recorded and waited for one by one,
+    /// an error names its kernel, and memory that no kernel wrote is NaN.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cuda::new`].
+    #[cfg(any(test, feature = "internals"))]
+    #[doc(hidden)]
+    pub fn inspected(number: usize) -> Result<(Self, LaunchLog)> {
+        let (device, log) = inspect::Inspector::new(Arc::new(Driver::open(number)?))?;
+        Ok((Self::opened(Arc::new(device))?, log))
+    }
+
+    fn opened(device: Arc<dyn GpuDevice>) -> Result<Self> {
+        let is_hopper = kernel_choice::uses_wgmma(&*device)?;
         let cuda = Self::on(device, is_hopper)?;
         cuda.self_test()?;
         Ok(cuda)

@@ -22,6 +22,10 @@ const HOPPER_BYTES: usize = 221_264;
 const SPARSE_BYTES: usize = 128;
 const OFFSETS_BYTES: usize = 256;
 const LIMIT_BYTES: usize = 8_336;
+/// The codes of the kinds of tables: `TableKind` of `parameters.cuh`.
+pub(super) const MAX_TABLE: i32 = 0;
+pub(super) const ARGMAX_TABLE: i32 = 1;
+pub(super) const SUM_TABLE: i32 = 2;
 /// Shared memory per block of the MaxSim kernel.
 const LATE_BYTES: usize = 27_680;
 
@@ -41,8 +45,8 @@ impl Cuda {
             return Ok(vec![SparseVector::new(); sequences]);
         }
         let (cell, kind) = match pooling {
-            SpladePooling::Max => (size_of::<u32>(), 0),
-            SpladePooling::Sum => (size_of::<u64>(), 2),
+            SpladePooling::Max => (size_of::<u32>(), MAX_TABLE),
+            SpladePooling::Sum => (size_of::<u64>(), SUM_TABLE),
         };
         let table = self.stream.allocate(sequences * terms * cell)?;
         // Kernels update cells atomically (maximum or sum), so the table must start at 0.
@@ -51,7 +55,7 @@ impl Cuda {
         if pooling == SpladePooling::Max && max_terms < terms {
             self.keep_top_k(&table, sequences, terms, max_terms)?;
         }
-        let vectors = self.compact(&table, sequences, terms, kind, activation)?;
+        let (vectors, _) = self.compact(&table, sequences, terms, kind, activation)?;
         // The GPU has cut maxima already; this cuts sums.
         let cut = vectors
             .into_iter()
@@ -60,7 +64,7 @@ impl Cuda {
     }
 
     /// Keeps the `max_terms` largest cells of each sequence.
-    fn keep_top_k(
+    pub(super) fn keep_top_k(
         &self,
         table: &Buffer,
         sequences: usize,
@@ -94,32 +98,30 @@ impl Cuda {
         let sequence_of = self
             .stream
             .cached(CachedTable::SequenceOfRow, &sequence_of_rows(starts))?;
-        let splade = Splade {
-            x: x.address(),
-            decoder: weight.memory.address(),
-            bias: decoder.bias.map_or(ABSENT, |bias| bias.memory.address()),
-            sequence_of: sequence_of.address(),
-            table: table.address(),
-            rows: to_i32(x.rows)?,
-            columns: to_i32(x.columns)?,
-            terms: to_i32(weight.rows)?,
-            x_stride: to_i32(x.stride())?,
-            decoder_stride: to_i32(weight.stride())?,
-            activation: number_of(activation),
-        };
+        let splade = splade_parameters(x, decoder, &sequence_of, activation, table)?;
         let hopper_tiles = x.rows.div_ceil(HOPPER_ROWS) * weight.rows.div_ceil(HOPPER_TERMS);
-        if self.gpu.is_hopper && 2 * hopper_tiles >= self.gpu.multiprocessors {
-            let kernel = match pooling {
-                SpladePooling::Max => const { sources::kernel("splade_hopper_max") },
-                SpladePooling::Sum => const { sources::kernel("splade_hopper_sum") },
-            };
-            return self.launch_splade_on_hopper(kernel, x, weight, splade);
-        }
-        let kernel = match pooling {
-            SpladePooling::Max => const { sources::kernel("splade_max") },
-            SpladePooling::Sum => const { sources::kernel("splade_sum") },
+        let is_hopper = self.gpu.is_hopper && 2 * hopper_tiles >= self.gpu.multiprocessors;
+        let kernel = match (pooling, is_hopper) {
+            (SpladePooling::Max, true) => const { sources::kernel("splade_hopper_max") },
+            (SpladePooling::Sum, true) => const { sources::kernel("splade_hopper_sum") },
+            (SpladePooling::Max, false) => const { sources::kernel("splade_max") },
+            (SpladePooling::Sum, false) => const { sources::kernel("splade_sum") },
         };
-        let grid = [x.rows.div_ceil(TILE) * weight.rows.div_ceil(TILE), 1, 1];
+        self.launch_splade(kernel, x, weight, splade)
+    }
+
+    /// Launches a kernel of `splade.cu` or `splade_hopper.cu`.
+    pub(super) fn launch_splade(
+        &self,
+        kernel: &'static Kernel,
+        x: &Tensor,
+        decoder: &Matrix,
+        splade: Splade,
+    ) -> Result<()> {
+        if kernel.hopper {
+            return self.launch_splade_on_hopper(kernel, x, decoder, splade);
+        }
+        let grid = [x.rows.div_ceil(TILE) * decoder.rows.div_ceil(TILE), 1, 1];
         self.stream.launch(kernel, grid, TILE_BYTES, &splade)
     }
 
@@ -143,15 +145,16 @@ impl Cuda {
         self.stream.launch(kernel, grid, HOPPER_BYTES, &parameters)
     }
 
-    /// Compacts the non-zero cells of the table into sparse vectors: only these cross the bus.
-    fn compact(
+    /// Compacts the non-zero cells of the table into sparse vectors: only these cross the bus. Of
+    /// an argmax table the rows of all weights come too, otherwise none.
+    pub(super) fn compact(
         &self,
         table: &Buffer,
         sequences: usize,
         terms: usize,
         kind: i32,
         activation: SpladeActivation,
-    ) -> Result<Vec<SparseVector>> {
+    ) -> Result<(Vec<SparseVector>, Vec<u32>)> {
         let offset_bytes = (sequences + 1) * size_of::<u32>();
         let offsets = self.stream.allocate(offset_bytes)?;
         let mut parameters = Sparsify {
@@ -182,27 +185,35 @@ impl Cuda {
         let bounds = decode_u32(&found);
         let count = bounds[sequences] as usize;
         if count == 0 {
-            return Ok(vec![SparseVector::new(); sequences]);
+            return Ok((vec![SparseVector::new(); sequences], Vec::new()));
         }
         let (found_terms, found_weights) = (
             self.stream.allocate(count * 4)?,
             self.stream.allocate(count * 4)?,
         );
+        let found_rows = match kind {
+            ARGMAX_TABLE => Some(self.stream.allocate(count * 4)?),
+            _ => None,
+        };
         parameters.found_terms = found_terms.address();
         parameters.found_weights = found_weights.address();
+        parameters.found_rows = found_rows.as_ref().map_or(ABSENT, Buffer::address);
         self.stream
             .launch(write, per_sequence, SPARSE_BYTES, &parameters)?;
         let terms = decode_u32(&self.stream.download(&found_terms, count * 4)?);
         let weights = tensor::decode_f32(&self.stream.download(&found_weights, count * 4)?);
-        let pairs = bounds
+        let rows = match found_rows {
+            Some(rows) => decode_u32(&self.stream.download(&rows, count * 4)?),
+            None => Vec::new(),
+        };
+        let ranges = bounds
             .windows(2)
             .map(|pair| pair[0] as usize..pair[1] as usize);
-        Ok(pairs
-            .map(|range| {
-                let terms = terms[range.clone()].iter().copied();
-                terms.zip(weights[range].iter().copied()).collect()
-            })
-            .collect())
+        let vectors = ranges.map(|range| {
+            let terms = terms[range.clone()].iter().copied();
+            terms.zip(weights[range].iter().copied()).collect()
+        });
+        Ok((vectors.collect(), rows))
     }
 
     pub(super) fn max_sim_scores(
@@ -234,6 +245,30 @@ impl Cuda {
         let scores = self.stream.download(&out, sequences * size_of::<f32>())?;
         Ok(tensor::decode_f32(&scores))
     }
+}
+
+/// The parameters of the kernels that pool logits into a table.
+pub(super) fn splade_parameters(
+    x: &Tensor,
+    decoder: &Linear<'_, Cuda>,
+    sequence_of: &Buffer,
+    activation: SpladeActivation,
+    table: &Buffer,
+) -> Result<Splade> {
+    let weight = decoder.weight;
+    Ok(Splade {
+        x: x.address(),
+        decoder: weight.memory.address(),
+        bias: decoder.bias.map_or(ABSENT, |bias| bias.memory.address()),
+        sequence_of: sequence_of.address(),
+        table: table.address(),
+        rows: to_i32(x.rows)?,
+        columns: to_i32(x.columns)?,
+        terms: to_i32(weight.rows)?,
+        x_stride: to_i32(x.stride())?,
+        decoder_stride: to_i32(weight.stride())?,
+        activation: number_of(activation),
+    })
 }
 
 /// Decodes u32 values.

@@ -5,6 +5,7 @@ mod barriers;
 mod kernels;
 mod memory;
 mod models;
+mod wide;
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use super::rows::Value;
 use crate::backend::Activation;
 
 /// The activation of one number, computed in f64.
-pub(super) fn apply<T: Value>(activation: Activation, x: T) -> T {
+pub(in crate::backend) fn apply<T: Value>(activation: Activation, x: T) -> T {
     let wide = x.wide();
     let y = match activation {
         Activation::Identity => return x,
