@@ -11,6 +11,7 @@
 //! | `schedule` | learning rates over steps |
 //! | `recorder` | a backend that notes what it computes |
 //! | `loss` | losses of scores and of sparsity, with their gradients |
+//! | `similarity` | scores of vectors, and gradients back to the vectors |
 //! | `tape` | the operations that were noted, forward and backward |
 
 mod loss;
@@ -18,6 +19,7 @@ mod optimizer;
 mod parameters;
 mod recorder;
 mod schedule;
+mod similarity;
 mod tape;
 
 pub use loss::{ListLoss, Loss, Norm, Sparsity, lambda_at};
@@ -25,6 +27,7 @@ pub use optimizer::{Optimizer, OptimizerOptions};
 pub use parameters::{Master, Parameters};
 pub use recorder::{Recorder, Seed, Var};
 pub use schedule::{Decay, Schedule};
+pub use similarity::{DenseVectors, Scores, Vectors, backward, scores};
 
 #[cfg(test)]
 mod tests;
