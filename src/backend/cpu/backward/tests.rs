@@ -56,7 +56,7 @@ fn same(what: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let size = expected
         .iter()
-        .fold(1e-3f32, |max, value| max.max(value.abs()));
+        .fold(1e-2f32, |max, value| max.max(value.abs()));
     for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
         let error = (found - expected).abs() / size;
         assert!(
