@@ -58,10 +58,10 @@ pub use backward::{
     PositionGradients, TermWeight, TrainedLinear,
 };
 pub use cpu::{Cpu, CpuOptions, Precision};
-#[cfg(feature = "cuda")]
-pub use cuda::{CompiledModule, Cuda, KernelUsage};
 #[cfg(all(feature = "cuda", any(test, feature = "internals")))]
 pub use cuda::LaunchLog;
+#[cfg(feature = "cuda")]
+pub use cuda::{CompiledModule, Cuda, KernelUsage};
 pub use device::Device;
 pub use forward::ForwardOps;
 pub use hardware::{Hardware, OnBackend};

@@ -55,11 +55,11 @@ use std::sync::Arc;
 
 #[cfg(any(test, feature = "internals"))]
 pub(in crate::backend) use by_kernel::{Combination, ProductOperands, TableKind};
+pub use compile::{CompiledModule, KernelUsage};
 #[cfg(any(test, feature = "internals"))]
 pub(in crate::backend) use coverage::hopper_stages;
 #[cfg(any(test, feature = "internals"))]
 pub use inspect::LaunchLog;
-pub use compile::{CompiledModule, KernelUsage};
 pub use tensor::{Matrix, Tensor, Vector};
 
 use self::device::GpuDevice;
