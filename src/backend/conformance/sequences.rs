@@ -53,7 +53,7 @@ impl<B: Backend> Case<'_, B> {
             Reference.tensor(buckets, inner, &keys)?,
             Reference.tensor(buckets, inner, &queries)?,
         );
-        for kind in 0..POSITIONS.len() {
+        for (kind, name) in POSITIONS.into_iter().enumerate() {
             let (has_keys, has_queries) = (kind != 4, kind != 3);
             let positions = match kind {
                 0 => Positions::Absolute,
@@ -79,7 +79,7 @@ impl<B: Backend> Case<'_, B> {
                     distances: &distances,
                 },
             };
-            let operation = format!("attention with {}", POSITIONS[kind]);
+            let operation = format!("attention with {name}");
             self.begin(
                 operation,
                 &format!("starts {starts:?}, {heads} heads of {head_size}"),
