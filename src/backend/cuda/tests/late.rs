@@ -2,6 +2,7 @@
 //! until all that reads them has run.
 
 use super::*;
+
 #[test]
 fn operations_of_late_streams_equal_the_reference() {
     let Some(gpu) = Emulator::new(80, 1) else {
