@@ -21,13 +21,13 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
-fn model_folder(name: &str) -> PathBuf {
+pub(super) fn model_folder(name: &str) -> PathBuf {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neural/models");
     models.join(name)
 }
 
 /// Sequences of the given lengths with ids below the vocabulary.
-fn batch(config: &ModelConfig, lengths: &[u32], seed: u32) -> Batch {
+pub(super) fn batch(config: &ModelConfig, lengths: &[u32], seed: u32) -> Batch {
     let tokens: u32 = lengths.iter().sum();
     let vocabulary = config.vocabulary as u32;
     let mut starts = vec![0];
