@@ -65,8 +65,7 @@ struct Ring {
     static_assert(BYTES <= 227 * 1024, "the shared memory of a block");
 
     u32 memory;
-    int stage = 0;
-    u32 parity = 0;
+    int stage = 0, round = 0;
 
     DEVICE explicit Ring(u32 memory) : memory(memory) {}
     DEVICE u32 a() const { return memory + stage * STAGE_BYTES; }
@@ -76,11 +75,11 @@ struct Ring {
     /// The barrier at which a warpgroup (0 or 1) waits for its turn.
     DEVICE u32 turn(int group) const { return memory + TURNS + group * 8; }
     DEVICE void next() {
-        if (++stage == STAGES) stage = 0, parity ^= 1;
+        if (++stage == STAGES) stage = 0, round++;
     }
     DEVICE void skip(int stages) {
         stage += stages;
-        parity ^= stage / STAGES & 1;
+        round += stage / STAGES;
         stage %= STAGES;
     }
 };
@@ -106,7 +105,7 @@ DEVICE void produce(u32 memory, const TensorMap* a, const TensorMap* b, int m, i
     for (int index = blockIdx.x; index < Tile<N>::count(m, n); index += gridDim.x) {
         Tile<N> tile(index, m, n);
         for (int depth = 0; depth < k; depth += DEPTH) {
-            barrier_wait(ring.empty(), ring.parity ^ 1);
+            barrier_wait(ring.empty(), ring.round - 1);
             barrier_expect(ring.full(), Ring<N>::STAGE_BYTES);
             tensor_copy(ring.a(), a, depth, tile.row, ring.full());
             tensor_copy(ring.b(), b, depth, tile.column, ring.full());
@@ -126,7 +125,7 @@ template <int N>
 DEVICE u32 multiply_stages(Sums<N>& c, Ring<N>& ring, u32 rows, int k, bool is_first_lane) {
     u32 last = 0;
     for (int depth = 0; depth < k; depth += DEPTH) {
-        barrier_wait(ring.full(), ring.parity);
+        barrier_wait(ring.full(), ring.round);
         group_fence();
         u64 a = descriptor(ring.a() + rows), b = descriptor(ring.b());
         UNROLL
@@ -147,7 +146,7 @@ DEVICE u32 multiply_stages(Sums<N>& c, Ring<N>& ring, u32 rows, int k, bool is_f
 /// Lets the other warpgroup start its tile, once the next `stages` have arrived.
 template <int N>
 DEVICE void pass_turn(Ring<N> ring, int stages, int group, bool is_first_lane) {
-    for (int stage = 0; stage < stages; stage++, ring.next()) barrier_wait(ring.full(), ring.parity);
+    for (int stage = 0; stage < stages; stage++, ring.next()) barrier_wait(ring.full(), ring.round);
     if (is_first_lane) barrier_arrive(ring.turn(group ^ 1));
 }
 
@@ -160,7 +159,7 @@ DEVICE void consume(u32 memory, const float* bias, int m, int n, int k, Job& job
     u32 biases = memory + Ring<N>::BIASES + warp * N * 4;
     Ring<N> ring(memory);
     int whose = 0;
-    u32 turn = group == 0;  // the first waits for nobody
+    int turn = group == 0 ? -1 : 0;  // the first waits for nobody
     for (int index = blockIdx.x; index < Tile<N>::count(m, n); index += gridDim.x, whose ^= 1) {
         Tile<N> tile(index, m, n);
         int stages_after = job.stages(tile.column);
@@ -177,7 +176,7 @@ DEVICE void consume(u32 memory, const float* bias, int m, int n, int k, Job& job
         auto begun = job.begin(tile.row + (IS_PINGPONG ? warp % 4 : warp) * 16);
         if (IS_PINGPONG) {
             barrier_wait(ring.turn(group), turn);
-            turn ^= 1;
+            turn++;
         }
         Sums<N> c;
         u32 last = multiply_stages<N>(c, ring, IS_PINGPONG ? 0 : group * (BOX_BYTES / 2), k, lane == 0);
@@ -200,7 +199,7 @@ DEVICE void multiply_tiles(u8* memory, const TensorMap* a, const TensorMap* b, c
     if (threadIdx.x == 0) {
         prefetch(a);
         prefetch(b);
-        for (; ring.parity == 0; ring.next()) {
+        for (; ring.round == 0; ring.next()) {
             barrier_init(ring.full(), 1);
             barrier_init(ring.empty(), Ring<N>::WARPS_AT_STAGE);
         }

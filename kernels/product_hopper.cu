@@ -53,7 +53,7 @@ struct Store {
 
     DEVICE void load(int row, int column, Ring<N>& ring) const {
         for (int piece = 0; piece < stages(column); piece++) {
-            barrier_wait(ring.empty(), ring.parity ^ 1);
+            barrier_wait(ring.empty(), ring.round - 1);
             barrier_expect(ring.full(), BOX_BYTES);
             tensor_copy(ring.a(), &p.other, column + 64 * piece, row, ring.full());
             ring.next();
@@ -75,7 +75,7 @@ struct Store {
             take_piece<N>(x, c, index, biases_of<N>(memory, warp));
             activate_all(x, p.product.activation);
             if (has_other) {
-                barrier_wait(ring.full(), ring.parity);
+                barrier_wait(ring.full(), ring.round);
                 int rows = half * (BOX_BYTES / 2) + warp % (8 / HALVES) * WARP_BOX_BYTES;
                 combine(x, WarpBox(memory + ring.stage * Ring<N>::STAGE_BYTES + rows, lane), p.product.epilogue);
             }

@@ -6,6 +6,7 @@ use std::env;
 const VARIABLE: &str = "ESPARSA_CUDA_GUARD";
 
 /// What the driver reports of a kernel that stopped itself.
+#[cfg(any(test, feature = "internals"))]
 const STOPPED: [&str; 2] = ["CUDA_ERROR_LAUNCH_FAILED", "CUDA_ERROR_ILLEGAL_INSTRUCTION"];
 
 /// Whether kernels are compiled with guards: `$ESPARSA_CUDA_GUARD` is set, and not to 0.

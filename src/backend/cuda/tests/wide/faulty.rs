@@ -23,11 +23,15 @@ fn add(parameters: &mut [u8], offset: usize, number: i32) {
 }
 
 pub(super) static FAULTS: [Fault; 11] = [
-    // The offset of every tile of b is eight columns too large: the matrix begins 16 bytes later.
+    // The offset of every tile of b is eight columns too large: the matrix begins 16 bytes later,
+    // and has eight columns less.
     Fault {
         kernel: "product_hopper_256",
         group: Group::Products,
-        change: |parameters, _| add(parameters, offset_of!(ProductHopper, b), 16),
+        change: |parameters, _| {
+            add(parameters, offset_of!(ProductHopper, b), 16);
+            add(parameters, offset_of!(ProductHopper, b) + 8, -8);
+        },
     },
     // The last column of k is left out.
     Fault {
