@@ -15,8 +15,8 @@
 //! | `memory`, `stream`, `graph` | the caching allocator; a stream with its memory; CUDA graphs of short batches |
 //! | `tensor` | tensors and parameters in GPU memory |
 //! | `rows`, `products`, `attend`, `sparse`, `nearest` | the operations |
-//! | `kernel_choice`, `guard` | `$ESPARSA_CUDA_KERNELS`: with or without the kernels for Hopper; `$ESPARSA_CUDA_GUARD`: with waits that always end |
-//! | `inspect`, `coverage`, `by_kernel` | for tests: a device that records and checks launches; which kernels they reached; operations by a given kernel |
+//! | `kernel_choice`, `guard` | the variables that choose kernels and guard their waits |
+//! | `inspect`, `coverage`, `by_kernel` | for tests: launches that are recorded, and kernels by name |
 //!
 //! The tests run the same operations on an emulated GPU: `kernels/emulate` compiles the kernels for
 //! the CPU, and the emulator replaces the driver.

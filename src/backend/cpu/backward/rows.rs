@@ -99,8 +99,7 @@ impl Cpu {
         out
     }
 
-    /// Adds row i of dy to row `ids[i]` of the gradient, in ascending order; each thread takes some
-    /// columns.
+    /// Adds row i of dy to row `ids[i]` of the gradient, in ascending order, on the calling thread.
     pub(super) fn add_rows(&self, gradient: &mut [f32], ids: &[u32], dy: &Tensor) {
         let columns = dy.columns();
         for (row, id) in ids.iter().enumerate() {

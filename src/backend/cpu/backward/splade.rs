@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::super::linear::Epilogue;
 use super::super::multiply::{Multiply, Sink};
 use super::super::simd::{Tile, WIDTH};
+use super::super::splade::{joined, sequences_of_rows};
 use super::super::{Cpu, Matrix, Tensor};
 use super::linear::transposed;
 use crate::backend::{Activation, Linear, LinearPart, SpladeActivation, SpladePooling, TermWeight};
@@ -35,10 +36,7 @@ impl Cpu {
             return vectors.into_iter().map(of_vector).collect();
         }
         let sequences = starts.len() - 1;
-        let mut sequence_of_row = vec![0; x.rows()];
-        for (sequence, pair) in starts.windows(2).enumerate() {
-            sequence_of_row[pair[0] as usize..pair[1] as usize].fill(sequence);
-        }
+        let sequence_of_row = sequences_of_rows(starts, x.rows());
         let parts = self.par_ranges(decoder.weight.panels(), |panels| {
             let mut vectors = vec![Vec::new(); sequences];
             for first in panels.clone().step_by(PANELS) {
@@ -58,15 +56,7 @@ impl Cpu {
             }
             vectors
         });
-        let mut parts = parts.into_iter();
-        let mut vectors = parts.next().unwrap_or_default();
-        vectors.resize(sequences, Vec::new());
-        for part in parts {
-            for (vector, more) in vectors.iter_mut().zip(part) {
-                vector.extend(more);
-            }
-        }
-        vectors
+        joined(parts, sequences)
     }
 }
 

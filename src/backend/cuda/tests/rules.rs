@@ -51,7 +51,7 @@ const FOUND: &[(&Kernel, i32, Rule, &str)] = &[
     (&PHASE, 2, Rule::Phases, "phase: "),
 ];
 
-/// Runs a mutant by so many blocks. Right are 128 times the value 64.
+/// Runs a mutant with this many blocks. The correct result is 128 values of 64.
 fn run(gpu: &Emulator, kernel: &'static Kernel, mutant: i32, blocks: u32) -> Result<()> {
     let stream = gpu.stream().unwrap();
     let (out, ones) = (gpu.allocate(512).unwrap(), gpu.allocate(8_192).unwrap());
