@@ -6,6 +6,8 @@
 //!
 //! | file | concept |
 //! | --- | --- |
+//! | `data` | examples from files, shuffled and batched |
+//! | `watch` | what a run tells while it goes on |
 //! | `parameters` | master weights and gradients by the names of a model's tensors, and their packed forms |
 //! | `optimizer` | AdamW with clipping |
 //! | `schedule` | learning rates over steps |
@@ -14,6 +16,7 @@
 //! | `similarity` | scores of vectors, and gradients back to the vectors |
 //! | `tape` | the operations that were noted, forward and backward |
 
+mod data;
 mod loss;
 mod optimizer;
 mod parameters;
@@ -21,13 +24,18 @@ mod recorder;
 mod schedule;
 mod similarity;
 mod tape;
+mod watch;
 
+pub use data::{Candidate, Example, Source, Text};
 pub use loss::{ListLoss, Loss, Norm, Sparsity, lambda_at};
 pub use optimizer::{Optimizer, OptimizerOptions};
 pub use parameters::{Master, Parameters};
 pub use recorder::{Recorder, Seed, Var};
 pub use schedule::{Decay, Schedule};
 pub use similarity::{DenseVectors, Scores, Vectors, backward, scores};
+pub use watch::{
+    EvaluationRecord, Event, RunRecord, ShownText, SparsityRecord, StepRecord, Watcher,
+};
 
 #[cfg(test)]
 mod tests;
