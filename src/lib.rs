@@ -228,7 +228,7 @@ mod segment;
 pub mod store;
 pub mod text;
 #[cfg(feature = "train")]
-mod train;
+pub mod train;
 
 pub use doc_set::DocId;
 pub use error::{Error, Origin, Result};

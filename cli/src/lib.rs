@@ -18,6 +18,7 @@
 //! | `fuse` | fusion of runs |
 //! | `encode` | vectors of texts, by a model |
 //! | `rerank` | re-ranking of a run by a model |
+//! | `train` | models of one's own |
 //! | `models`, `records` | shared by the subcommands with models |
 //! | `cuda` | kernels for NVIDIA GPUs, compiled ahead of time |
 //! | `demo` | a built-in collection, to try the program without files |
@@ -61,6 +62,7 @@ mod records;
 mod rerank;
 mod search;
 mod size;
+mod train;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -121,6 +123,8 @@ enum Command {
     Encode(encode::Encode),
     /// Re-rank the first documents of a run with a cross-encoder or a late-interaction model.
     Rerank(rerank::Rerank),
+    /// Train a model on your own data.
+    Train(train::Train),
     /// Measure how long queries take.
     Bench(bench::Bench),
     /// Index and search a small built-in collection.
@@ -151,6 +155,7 @@ impl Command {
             Self::Fuse(command) => command.run(),
             Self::Encode(command) => command.run(),
             Self::Rerank(command) => command.run(),
+            Self::Train(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Demo(command) => command.run(),
             #[cfg(feature = "cuda")]

@@ -104,6 +104,17 @@ impl ModelFolder {
     ///
     /// As [`ModelFolder::open`], and if the folder says that it is of another kind.
     pub fn open_as(path: &Path, kind: Option<ModelKind>) -> Result<Self> {
+        Self::open_with(path, kind, None)
+    }
+
+    /// The same with random weights, whatever weights the folder has or lacks.
+    #[cfg(feature = "train")]
+    pub(crate) fn open_random(path: &Path, kind: ModelKind, seed: u64) -> Result<Self> {
+        let weights = Weights::random(path, seed);
+        Self::open_with(path, Some(kind), Some(weights))
+    }
+
+    fn open_with(path: &Path, kind: Option<ModelKind>, weights: Option<Weights>) -> Result<Self> {
         if !path.is_dir() {
             return Err(Error::model(
                 path,
@@ -116,7 +127,8 @@ impl ModelFolder {
             .as_ref()
             .map(|layout| layout.transformer())
             .transpose()?;
-        let opened = Transformer::open(transformer.map_or(path, |step| step.folder.as_path()))?;
+        let folder = transformer.map_or(path, |step| step.folder.as_path());
+        let opened = Transformer::open(folder, weights)?;
         let saved = kind::saved_kind(
             layout.as_ref(),
             &opened.config,
@@ -175,7 +187,7 @@ struct Transformer {
 }
 
 impl Transformer {
-    fn open(folder: &Path) -> Result<Self> {
+    fn open(folder: &Path, weights: Option<Weights>) -> Result<Self> {
         let keys = Settings::read(&folder.join("config.json"))?;
         let config = ModelConfig::from_settings(&keys)?;
         let settings = layout::transformer_settings(folder)?;
@@ -192,7 +204,10 @@ impl Transformer {
         }
         Ok(Self {
             config,
-            weights: Weights::open(folder)?,
+            weights: match weights {
+                Some(weights) => weights,
+                None => Weights::open(folder)?,
+            },
             tokenizer,
             settings,
             identity,

@@ -76,10 +76,19 @@ pub use models::{
 pub use tokenizer::{Tokenizer, Tokens};
 
 #[cfg(feature = "internals")]
-pub use encoder::Encoder;
-#[cfg(feature = "internals")]
-pub use heads::{CrossHead, DenseWeights, LateHead, PooledHead, SpladeHead, StaticWeights};
-#[cfg(feature = "internals")]
-pub use packing::{Batch, plan_batches};
-#[cfg(feature = "internals")]
-pub use weights::Weights;
+pub use {
+    encoder::Encoder,
+    heads::{CrossHead, DenseWeights, LateHead, PooledHead, SpladeHead, StaticWeights},
+    packing::{Batch, plan_batches},
+    weights::Weights,
+};
+#[cfg(all(feature = "train", not(feature = "internals")))]
+pub(crate) use {
+    encoder::Encoder,
+    heads::{CrossHead, PooledHead, SpladeHead},
+    packing::{Batch, plan_batches},
+    weights::Weights,
+};
+
+#[cfg(feature = "train")]
+pub(crate) use weights::Random;

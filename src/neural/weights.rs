@@ -6,6 +6,8 @@
 
 mod file;
 mod names;
+#[cfg(feature = "train")]
+mod random;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,8 @@ use crate::error::{Error, Result};
 
 use super::settings::Settings;
 use file::TensorFile;
+#[cfg(feature = "train")]
+pub(crate) use random::Random;
 
 const ONE_FILE: &str = "model.safetensors";
 const SHARD_LIST: &str = "model.safetensors.index.json";
@@ -47,6 +51,10 @@ pub struct Weights {
     folder: PathBuf,
     files: Vec<TensorFile>,
     tensors: BTreeMap<String, Stored>,
+    /// Tensors that are in no file: those of heads that training adds to an encoder.
+    added: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    #[cfg(feature = "train")]
+    generated: Option<random::Generated>,
 }
 
 /// A tensor and where it is.
@@ -132,6 +140,9 @@ impl Weights {
             folder: folder.to_path_buf(),
             files: Vec::new(),
             tensors: BTreeMap::new(),
+            added: BTreeMap::new(),
+            #[cfg(feature = "train")]
+            generated: None,
         };
         for path in paths {
             let (file, tensors) = TensorFile::open(path)?;
@@ -155,11 +166,22 @@ impl Weights {
 
     /// True if there is a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
-        self.find(name).is_some()
+        self.added.contains_key(name) || self.find(name).is_some()
+    }
+
+    /// Adds a tensor that is in no file, or takes the place of one that is: a head that an encoder
+    /// lacks. Fingerprints do not know it.
+    #[cfg(feature = "train")]
+    pub(crate) fn add(&mut self, name: &str, shape: &[usize], values: Vec<f32>) {
+        debug_assert_eq!(shape.iter().product::<usize>(), values.len());
+        self.added.insert(name.to_owned(), (shape.to_vec(), values));
     }
 
     /// The shape of a tensor, if there is one of this name.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        if let Some((shape, _)) = self.added.get(name) {
+            return Some(shape);
+        }
         self.find(name)
             .map(|(_, stored)| stored.info.shape.as_slice())
     }
@@ -172,6 +194,19 @@ impl Weights {
     /// its shape is not `shape`, if its dtype is not f32, f16 or bf16, and if a value is infinite
     /// or NaN. [`Error::Io`] if the file cannot be read.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        if let Some((found, values)) = self.added.get(name) {
+            if found == shape {
+                return Ok(values.clone());
+            }
+            return Err(Error::model(
+                &self.folder,
+                format!("tensor `{name}`: expected the shape {shape:?}, found {found:?}"),
+            ));
+        }
+        #[cfg(feature = "train")]
+        if let Some(generated) = &self.generated {
+            return Ok(generated.tensor(name, shape));
+        }
         let Some((published, stored)) = self.find(name) else {
             return Err(self.missing(name, shape));
         };
@@ -248,6 +283,15 @@ impl Weights {
         let mut hash = Xxh3::new();
         self.files[stored.file].for_each_piece(&stored.info, |piece| hash.update(piece))?;
         Ok(*stored.digest.get_or_init(|| hash.digest128()))
+    }
+
+    /// Forgets a tensor, such as a stored copy of one that another name has.
+    #[cfg(feature = "train")]
+    pub(crate) fn remove(&mut self, name: &str) {
+        let published = self.find(name).map(|(published, _)| published.to_owned());
+        if let Some(published) = published {
+            self.tensors.remove(&published);
+        }
     }
 
     /// The folder that was opened.

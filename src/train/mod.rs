@@ -7,34 +7,75 @@
 //! | file | concept |
 //! | --- | --- |
 //! | `data` | examples from files, shuffled and batched |
+//! | `evaluation` | a model in training, measured by this engine |
+//! | `health` | checks of a run: not finite, explosion, collapse |
+//! | `lambda` | the factor of a regularizer, fixed or steered to a number of active terms |
+//! | `exact` | floats in saved state |
 //! | `watch` | what a run tells while it goes on |
 //! | `parameters` | master weights and gradients by the names of a model's tensors, and their packed forms |
+//! | `model` | texts to values with gradients, in bounded memory |
+//! | `options` | the options of a run |
 //! | `optimizer` | AdamW with clipping |
 //! | `schedule` | learning rates over steps |
+//! | `rates` | learning rates of the groups of tensors |
+//! | `run` | the loop |
 //! | `recorder` | a backend that notes what it computes |
 //! | `loss` | losses of scores and of sparsity, with their gradients |
+//! | `objective` | what the vectors of a batch cost |
 //! | `similarity` | scores of vectors, and gradients back to the vectors |
+//! | `task` | what is trained: batches to gradients |
 //! | `tape` | the operations that were noted, forward and backward |
 
 mod data;
+mod evaluation;
+mod exact;
+mod health;
+mod lambda;
 mod loss;
+mod model;
+mod objective;
 mod optimizer;
+mod options;
 mod parameters;
+mod rates;
 mod recorder;
+mod run;
 mod schedule;
 mod similarity;
 mod tape;
+mod task;
 mod watch;
 
-pub use data::{Candidate, Example, Source, Text};
-pub use loss::{ListLoss, Loss, Norm, Sparsity, lambda_at};
-pub use optimizer::{Optimizer, OptimizerOptions};
-pub use parameters::{Master, Parameters};
-pub use recorder::{Recorder, Seed, Var};
-pub use schedule::{Decay, Schedule};
-pub use similarity::{DenseVectors, Scores, Vectors, backward, scores};
+pub use objective::Scope;
+pub use options::{OptionKey, Overfit, Regularizer, SparsePooling, TrainOptions, TrainPrecision};
+pub use run::{Summary, TrainKind, train};
+pub use schedule::Decay;
 pub use watch::{
     EvaluationRecord, Event, RunRecord, ShownText, SparsityRecord, StepRecord, Watcher,
+};
+
+#[cfg(any(test, feature = "internals"))]
+pub use {
+    data::{
+        Batches, Candidate, CollectionSource, Example, Labelled, NamedTexts, NegativeRanks,
+        Permutation, Source, Text, TrainingBatch, TripletSource,
+    },
+    evaluation::{Development, NamedText, choose},
+    health::{Health, HealthKind, HealthOptions, HealthState, ScoreSpread, Verdict},
+    lambda::{Lambda, LambdaOptions, LambdaState},
+    loss::{ListLoss, Loss, Norm, Sparsity, lambda_at},
+    model::{
+        Dropout, Head, Passes, TokenTable, add_classifier, add_sparse_head, limit_of, open_base,
+    },
+    objective::{Objective, RankingOutcome, RankingTerm},
+    optimizer::{Optimizer, OptimizerOptions},
+    parameters::{Master, Parameters},
+    rates::Rates,
+    recorder::{Recorder, Seed, Var},
+    run::{DocumentFrequencies, Plan, objective, prepare_model, sparse_options},
+    schedule::Schedule,
+    similarity::{DenseVectors, Scores, Vectors, backward, scores},
+    task::{BatchOutcome, BatchSettings, DenseTask, PairTask, SparseTask, SparseTaskOptions, Task},
 };
 
 #[cfg(test)]

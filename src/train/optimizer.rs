@@ -126,10 +126,11 @@ impl<B: BackwardOps> Optimizer<B> {
     }
 }
 
-/// Biases and the weights of norms do not decay: they have few values, and 0 is no better than others.
+/// Biases, the weights of norms and tables of token weights do not decay: 0 is no better for them than
+/// other values.
 fn decays(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    !name.ends_with("bias") && !name.contains("norm")
+    !name.ends_with("bias") && !name.contains("norm") && !name.starts_with("tables.")
 }
 
 #[cfg(test)]

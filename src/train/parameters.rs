@@ -83,6 +83,11 @@ impl<B: BackwardOps> Parameters<B> {
         &mut self.masters
     }
 
+    /// The tensor of a name.
+    pub fn find(&self, name: &str) -> Option<&Master<B>> {
+        self.by_name.get(name).map(|place| &self.masters[*place])
+    }
+
     /// Sets all gradients to 0.
     ///
     /// # Errors

@@ -35,8 +35,12 @@ struct Tape<B: BackwardOps> {
     operations: Vec<(Op<B>, Input<B>)>,
     prologue: usize,
     outputs: Vec<Output<B>>,
+    /// Tensors of the step so far, noted or not: each operation of a step drops other places.
+    count: u64,
     is_loading: bool,
     is_noting: bool,
+    /// Whether this is a pass of training, in which values are dropped.
+    is_training: bool,
     dropout: f32,
     seed: u64,
 }
@@ -58,6 +62,7 @@ pub enum Seed {
 /// A tensor of a [`Recorder`].
 pub struct Var<B: BackwardOps>(Input<B>);
 
+#[cfg(any(test, feature = "internals"))]
 impl<B: BackwardOps> Var<B> {
     /// The tensor that the backend computed.
     pub fn value(&self) -> Arc<B::Tensor> {
@@ -84,8 +89,10 @@ impl<B: BackwardOps> Recorder<B> {
                     operations: Vec::new(),
                     prologue: 0,
                     outputs: Vec::new(),
+                    count: 0,
                     is_loading: true,
                     is_noting: true,
+                    is_training: false,
                     dropout: 0.0,
                     seed: 0,
                 }),
@@ -118,6 +125,21 @@ impl<B: BackwardOps> Recorder<B> {
     ///
     /// [`Error::Device`] if the device fails.
     pub fn begin(&self, is_noting: bool) -> Result<()> {
+        self.begin_pass(is_noting, is_noting)
+    }
+
+    /// Starts a pass that notes nothing, but is else that of a step: the same values are dropped, and
+    /// sparse vectors have all their terms. It gives the values of a batch whose tape would not fit
+    /// in memory (gradient caching: Gao and others, 2021).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] if the device fails.
+    pub fn begin_values(&self) -> Result<()> {
+        self.begin_pass(false, true)
+    }
+
+    fn begin_pass(&self, is_noting: bool, is_training: bool) -> Result<()> {
         let parameters = self.parameters();
         let mut tape = lock(&self.shared.tape);
         if tape.is_loading {
@@ -128,6 +150,8 @@ impl<B: BackwardOps> Recorder<B> {
         tape.operations.truncate(prologue);
         tape.outputs.clear();
         tape.is_noting = is_noting;
+        tape.is_training = is_training;
+        tape.count = 0;
         let runner = self.runner(&parameters);
         for (op, slot) in &tape.operations {
             if let Some(value) = runner.forward(op)? {
@@ -225,6 +249,7 @@ impl<B: BackwardOps> Recorder<B> {
     fn note(&self, op: Op<B>, value: B::Tensor) -> Var<B> {
         let mut tape = lock(&self.shared.tape);
         let slot = Slot::new(tape.operations.len(), value);
+        tape.count += 1;
         if tape.is_noting {
             tape.operations.push((op, Arc::clone(&slot)));
         }
@@ -242,15 +267,10 @@ impl<B: BackwardOps> Recorder<B> {
     fn dropped(&self, x: Var<B>) -> Result<Var<B>> {
         let (rate, seed) = {
             let tape = lock(&self.shared.tape);
-            let is_dropping = tape.is_noting && !tape.is_loading;
+            let is_dropping = tape.is_training && !tape.is_loading;
             let rate = if is_dropping { tape.dropout } else { 0.0 };
-            // Each operation of a step drops other places.
-            let number = tape.operations.len() as u64;
-            (
-                rate,
-                tape.seed
-                    .wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-            )
+            let number = tape.count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (rate, tape.seed.wrapping_add(number))
         };
         if rate == 0.0 {
             return Ok(x);
@@ -485,7 +505,7 @@ impl<B: BackwardOps> ForwardOps for Recorder<B> {
         self.run(Op::L2Normalize { x })
     }
 
-    /// The sparse vectors, which become an output of the step. While a step is noted they have all
+    /// The sparse vectors, which become an output of the step. In a pass of training they have all
     /// their terms, whatever `max_terms` says: what a cut term would have learned is not lost.
     fn splade(
         &self,
@@ -510,11 +530,14 @@ impl<B: BackwardOps> ForwardOps for Recorder<B> {
         });
         let vectors: Vec<_> = vectors.collect();
         let mut tape = lock(&self.shared.tape);
-        if !tape.is_noting {
+        if !tape.is_training {
             let cut = vectors
                 .into_iter()
                 .map(|vector| top_terms(vector, max_terms));
             return Ok(cut.collect());
+        }
+        if !tape.is_noting {
+            return Ok(vectors);
         }
         tape.outputs.push(Output::Sparse(SpladeOp {
             x: Arc::clone(&x.0),

@@ -8,14 +8,6 @@ pub type Scores = Vec<Vec<f64>>;
 
 /// Vectors whose inner product is a score.
 pub trait Vectors {
-    /// The number of vectors.
-    fn len(&self) -> usize;
-
-    /// True without any.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The inner product of one of these and one of the others.
     fn dot(&self, place: usize, others: &Self, other: usize) -> f64;
 
@@ -35,10 +27,6 @@ pub trait Vectors {
 }
 
 impl Vectors for [SparseVector] {
-    fn len(&self) -> usize {
-        <[SparseVector]>::len(self)
-    }
-
     fn dot(&self, place: usize, others: &Self, other: usize) -> f64 {
         let products = common(&self[place], &others[other]);
         products.map(|(_, a, b)| f64::from(a) * f64::from(b)).sum()
@@ -110,17 +98,13 @@ impl DenseVectors {
 }
 
 impl Vectors for DenseVectors {
-    fn len(&self) -> usize {
-        self.values.len() / self.columns
-    }
-
     fn dot(&self, place: usize, others: &Self, other: usize) -> f64 {
         let pairs = self.row(place).iter().zip(others.row(other));
         pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
     }
 
     fn zeros(&self) -> Vec<Vec<f32>> {
-        vec![vec![0.0; self.columns]; self.len()]
+        vec![vec![0.0; self.columns]; self.values.len() / self.columns]
     }
 
     fn add_slope(

@@ -68,19 +68,23 @@ impl BackwardOps for Cpu {
         inputs: usize,
         orientation: Orientation,
     ) -> Result<()> {
-        let values: Vec<f32> = masters
-            .iter()
-            .flat_map(|master| &master[..])
-            .copied()
-            .collect();
+        let stacked: Vec<f32>;
+        let values = match masters {
+            [master] => &master[..],
+            _ => {
+                stacked = masters
+                    .iter()
+                    .flat_map(|master| &master[..])
+                    .copied()
+                    .collect();
+                &stacked
+            }
+        };
         let outputs = values.len() / inputs.max(1);
         shapes::count("a matrix", outputs, inputs, values.len())?;
         *matrix = match orientation {
-            Orientation::Forward => self.matrix(outputs, inputs, &values)?,
-            Orientation::Transposed => {
-                let transposed = linear::transposed(&values, outputs, inputs);
-                self.matrix(inputs, outputs, &transposed)?
-            }
+            Orientation::Forward => self.matrix(outputs, inputs, values)?,
+            Orientation::Transposed => self.packed_transposed(inputs, outputs, values),
         };
         Ok(())
     }
@@ -283,7 +287,7 @@ impl BackwardOps for Cpu {
         ] {
             expect(what, len, master.len())?;
         }
-        rows::adamw(step, master, gradient, mean, mean_square);
+        self.adamw_step(step, master, gradient, [mean, mean_square]);
         Ok(())
     }
 }

@@ -50,6 +50,43 @@ impl Matrix {
         }
     }
 
+    /// Packs a matrix of which `values` is the transpose, `inputs` × `outputs` values, on the threads
+    /// of `threads`.
+    #[cfg(feature = "train")]
+    pub(super) fn pack_transposed(
+        outputs: usize,
+        inputs: usize,
+        values: &[f32],
+        unit: Option<Bf16Unit>,
+        threads: &impl Panels,
+    ) -> Self {
+        let panels = outputs.div_ceil(WIDTH);
+        let form = match unit {
+            None => {
+                let mut packed = Aligned::zeros(panels * WIDTH * inputs);
+                let pack = |panel: usize, out: &mut [f32]| {
+                    pack_f32_panel(values, panel, outputs, outputs, out);
+                };
+                threads.each(packed.as_mut(), WIDTH * inputs, pack);
+                Form::F32(packed)
+            }
+            Some(unit) => {
+                let len = inputs.div_ceil(DEPTH) * WIDTH * DEPTH;
+                let mut packed = Aligned::zeros(panels * len);
+                let pack = |panel: usize, out: &mut [u16]| {
+                    pack_bf16_panel(values, panel, outputs, unit, out);
+                };
+                threads.each(packed.as_mut(), len, pack);
+                Form::Bf16(unit, packed)
+            }
+        };
+        Self {
+            outputs,
+            inputs,
+            form,
+        }
+    }
+
     pub(super) fn outputs(&self) -> usize {
         self.outputs
     }
@@ -85,6 +122,55 @@ fn pack_bf16(outputs: usize, inputs: usize, values: &[f32], unit: Bf16Unit) -> A
         }
     }
     packed
+}
+
+/// What runs a function for each panel of a packed matrix.
+#[cfg(feature = "train")]
+pub(super) trait Panels {
+    /// Calls `pack` with the number of each panel and its `len` values.
+    fn each<T: Send>(&self, packed: &mut [T], len: usize, pack: impl Fn(usize, &mut [T]) + Sync);
+}
+
+/// Packs a panel of the columns of rows of `outputs` values as bf16: two rows are interleaved.
+#[cfg(feature = "train")]
+fn pack_bf16_panel(
+    values: &[f32],
+    panel: usize,
+    outputs: usize,
+    unit: Bf16Unit,
+    packed: &mut [u16],
+) {
+    let first = panel * WIDTH;
+    let there = WIDTH.min(outputs - first);
+    let mut rounded = [[0; WIDTH]; 2];
+    for (row, values) in values.chunks_exact(outputs).enumerate() {
+        unit.round(
+            &values[first..first + there],
+            &mut rounded[row % 2][..there],
+        );
+        let (step, within) = (row / DEPTH, row % DEPTH);
+        if within % 2 == 1 {
+            interleave(&rounded, &mut packed[step * WIDTH * DEPTH..], within / 2);
+        }
+    }
+    let rows = values.len() / outputs.max(1);
+    if rows % 2 == 1 {
+        rounded[1] = [0; WIDTH];
+        let (step, within) = ((rows - 1) / DEPTH, (rows - 1) % DEPTH);
+        interleave(&rounded, &mut packed[step * WIDTH * DEPTH..], within / 2);
+    }
+}
+
+/// Writes the values of two inputs into both blocks of a step.
+#[cfg(feature = "train")]
+fn interleave(rounded: &[[u16; WIDTH]; 2], step: &mut [u16], pair: usize) {
+    for half in 0..WIDTH / BLOCK {
+        let out = &mut step[half * BLOCK * DEPTH + pair * 2 * BLOCK..][..2 * BLOCK];
+        for (column, out) in out.chunks_exact_mut(2).enumerate() {
+            out[0] = rounded[0][half * BLOCK + column];
+            out[1] = rounded[1][half * BLOCK + column];
+        }
+    }
 }
 
 /// Rounds f32 rows to bf16 blocks: for each [`BLOCK`] rows and each [`DEPTH`] columns (both padded
@@ -164,12 +250,16 @@ pub(super) fn pack_f32_columns(
         .chunks_exact_mut((WIDTH * count).max(1))
         .enumerate()
     {
-        let first = panel * WIDTH;
-        let there = WIDTH.min(columns - first);
-        for (row, out) in panel_values.chunks_exact_mut(WIDTH).enumerate() {
-            out[..there].copy_from_slice(&rows[row * stride + first..][..there]);
-            out[there..].fill(0.0);
-        }
+        pack_f32_panel(rows, panel, columns, stride, panel_values);
+    }
+}
+
+fn pack_f32_panel(rows: &[f32], panel: usize, columns: usize, stride: usize, packed: &mut [f32]) {
+    let first = panel * WIDTH;
+    let there = WIDTH.min(columns - first);
+    for (row, out) in packed.chunks_exact_mut(WIDTH).enumerate() {
+        out[..there].copy_from_slice(&rows[row * stride + first..][..there]);
+        out[there..].fill(0.0);
     }
 }
 

@@ -56,6 +56,13 @@ impl<B: Backend> CrossHead<B> {
         backend.values(&logits)
     }
 
+    /// The names of the layer on the first token and of the layer that gives logits, for a head that
+    /// is added to an encoder.
+    #[cfg(feature = "train")]
+    pub(crate) fn names(config: &ModelConfig) -> Result<[&'static str; 2]> {
+        names(config).map(|(first, _, classifier)| [first, classifier])
+    }
+
     /// Logits per sequence.
     pub fn labels(&self) -> usize {
         self.labels

@@ -17,6 +17,8 @@ mod static_weights;
 
 pub use cross::CrossHead;
 pub use late::LateHead;
-pub use pooled::{DenseWeights, PooledHead};
+#[cfg(feature = "internals")]
+pub use pooled::DenseWeights;
+pub use pooled::PooledHead;
 pub use splade::SpladeHead;
 pub use static_weights::StaticWeights;

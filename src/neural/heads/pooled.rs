@@ -4,6 +4,7 @@
 use crate::backend::{Activation, Backend, Pooling};
 use crate::error::{Error, Result};
 use crate::neural::encoder::parts::{Bias, Dense, Loader};
+use crate::neural::folder::{ModelFolder, Module};
 use crate::neural::weights::Weights;
 
 /// Makes one vector of a sequence's hidden states: pooling, then steps in the order in which they
@@ -66,6 +67,49 @@ impl<B: Backend> PooledHead<B> {
             steps: Vec::new(),
             size: poolings.len() * hidden,
         })
+    }
+
+    /// The pooling of a folder with the modules after it, and whether prompts are pooled with their
+    /// texts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] for modules that are no head of a bi-encoder.
+    pub(crate) fn of_folder(backend: &B, folder: &ModelFolder) -> Result<(Self, bool)> {
+        let Some((
+            Module::Pooling {
+                poolings,
+                has_prompt,
+            },
+            rest,
+        )) = folder.modules.split_first()
+        else {
+            let message = "expected pooling as the first module after the transformer, found none";
+            return Err(Error::model(&folder.path, message));
+        };
+        let mut head = Self::new(poolings, folder.config.hidden)?;
+        for module in rest {
+            head = match module {
+                Module::Dense(dense) if !dense.has_residual => {
+                    let shape = DenseWeights {
+                        inputs: dense.inputs,
+                        outputs: dense.outputs,
+                        has_bias: dense.has_bias,
+                        activation: dense.activation,
+                    };
+                    head.with_dense(backend, &dense.weights, shape)?
+                }
+                Module::Normalize { .. } => head.normalized(),
+                other => {
+                    let message = format!(
+                        "expected Dense without residual, or Normalize, after the pooling, found {}, which is not supported there",
+                        other.name()
+                    );
+                    return Err(Error::model(&folder.path, message));
+                }
+            };
+        }
+        Ok((head, *has_prompt))
     }
 
     /// Adds a linear layer, whose weights are `linear.weight` and `linear.bias`.

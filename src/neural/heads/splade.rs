@@ -52,6 +52,43 @@ impl<B: Backend> SpladeHead<B> {
         })
     }
 
+    /// The names of the tensors of a head as [`load`](Self::load) reads them for a family, for one
+    /// that is added to an encoder.
+    #[cfg(feature = "train")]
+    pub(crate) fn names(config: &ModelConfig) -> AddedHead {
+        let names = match config.family {
+            Family::Bert | Family::DebertaV2 | Family::T5 => [
+                "cls.predictions.transform.dense",
+                "cls.predictions.transform.LayerNorm",
+                "cls.predictions.bias",
+            ],
+            Family::DistilBert => [
+                "vocab_transform",
+                "vocab_layer_norm",
+                "vocab_projector.bias",
+            ],
+            Family::Roberta | Family::XlmRoberta => {
+                ["lm_head.dense", "lm_head.layer_norm", "lm_head.bias"]
+            }
+            Family::Electra => [
+                "generator_predictions.dense",
+                "generator_predictions.LayerNorm",
+                "generator_lm_head.bias",
+            ],
+        };
+        let [transform, norm, bias] = names;
+        AddedHead {
+            transform,
+            norm,
+            bias,
+            inner: match config.family {
+                Family::Bert | Family::DebertaV2 | Family::Electra => config.embedding_size,
+                _ => config.hidden,
+            },
+            embeddings: word_embeddings(config.family),
+        }
+    }
+
     /// Keeps the `max_terms` highest weights of each vector.
     #[must_use]
     pub fn with_max_terms(mut self, max_terms: usize) -> Self {
@@ -83,6 +120,23 @@ impl<B: Backend> SpladeHead<B> {
     pub fn vocabulary(&self) -> usize {
         self.vocabulary
     }
+}
+
+/// The names of the tensors of a head that is added to an encoder, whose decoder is tied to the word
+/// embeddings.
+#[cfg(feature = "train")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AddedHead {
+    /// A layer of inner × hidden values, with `.weight` and `.bias`.
+    pub transform: &'static str,
+    /// A norm of inner values, with `.weight` and `.bias`.
+    pub norm: &'static str,
+    /// The bias of each term.
+    pub bias: &'static str,
+    /// Dimensions of the decoder's input.
+    pub inner: usize,
+    /// The word embeddings.
+    pub embeddings: &'static str,
 }
 
 /// The names of the tensors of a family's masked language model head.
@@ -143,9 +197,15 @@ impl Names {
                 decoder: Some("generator_lm_head.weight"),
                 biases: ["generator_lm_head.bias"; 2],
             }),
+            // No T5 has been published with such a head. Training adds one, under the names of BERT.
+            Family::T5 if weights.has("cls.predictions.transform.dense.weight") => Ok(Self {
+                activation: Activation::Gelu,
+                inner: config.hidden,
+                ..bert
+            }),
             Family::T5 => Err(Error::model(
                 "",
-                "SPLADE needs the head of a masked language model, which T5 does not have; take a model of another family",
+                "SPLADE needs the head of a masked language model, which T5 does not have; train one, or take a model of another family",
             )),
         }
     }

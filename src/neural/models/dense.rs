@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use crate::backend::Backend;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::neural::bulk::{Encoded, Streams, WindowSize, Work};
 use crate::neural::encoder::Encoder;
 use crate::neural::folder::{ModelFolder, ModelKind, Module, Similarity};
-use crate::neural::heads::{DenseWeights, PooledHead};
+use crate::neural::heads::PooledHead;
 use crate::neural::long::{LongText, mean};
 use crate::neural::packing::Batch;
 
@@ -69,7 +69,7 @@ impl<B: Backend> DenseEncoder<B> {
     pub fn load(folder: ModelFolder, backend: B) -> Result<Self> {
         expect_kind(&folder, ModelKind::BiEncoder)?;
         let encoder = Encoder::load(&backend, &folder.config, &folder.weights)?;
-        let (head, pools_prompt) = load_head(&backend, &folder)?;
+        let (head, pools_prompt) = PooledHead::of_folder(&backend, &folder)?;
         let dimensions = folder
             .kept_dimensions
             .unwrap_or(head.dimensions())
@@ -207,44 +207,6 @@ impl<B: Backend> DenseTextEncoder for DenseEncoder<B> {
     fn similarity(&self) -> Option<Similarity> {
         self.similarity
     }
-}
-
-/// The pooling with the modules after it, and whether prompts are pooled with their texts.
-fn load_head<B: Backend>(backend: &B, folder: &ModelFolder) -> Result<(PooledHead<B>, bool)> {
-    let Some((
-        Module::Pooling {
-            poolings,
-            has_prompt,
-        },
-        rest,
-    )) = folder.modules.split_first()
-    else {
-        let message = "expected pooling as the first module after the transformer, found none";
-        return Err(Error::model(&folder.path, message));
-    };
-    let mut head = PooledHead::new(poolings, folder.config.hidden)?;
-    for module in rest {
-        head = match module {
-            Module::Dense(dense) if !dense.has_residual => {
-                let shape = DenseWeights {
-                    inputs: dense.inputs,
-                    outputs: dense.outputs,
-                    has_bias: dense.has_bias,
-                    activation: dense.activation,
-                };
-                head.with_dense(backend, &dense.weights, shape)?
-            }
-            Module::Normalize { .. } => head.normalized(),
-            other => {
-                let message = format!(
-                    "expected Dense without residual, or Normalize, after the pooling, found {}, which is not supported there",
-                    other.name()
-                );
-                return Err(Error::model(&folder.path, message));
-            }
-        };
-    }
-    Ok((head, *has_prompt))
 }
 
 struct Pooling<'a, B: Backend> {

@@ -274,10 +274,10 @@ impl<'b> Heads<'_, 'b> {
     ) {
         slopes.clear();
         let dy = self.dy_of(head, rows.start + query);
-        let products = rows
-            .clone()
-            .map(|key| dot::<FUSED>(dy, self.projection(2, key, head)));
-        slopes.extend(products);
+        // A loop: closures do not inherit the target features.
+        for key in rows.clone() {
+            slopes.push(dot::<FUSED>(dy, self.projection(2, key, head)));
+        }
         let mean = dot::<FUSED>(weights, slopes);
         for (slope, weight) in slopes.iter_mut().zip(weights) {
             *slope = weight * (*slope - mean);

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::super::math::{erf, exp, gelu, gelu_tanh, silu, tanh};
 use super::super::rows::sum;
 use super::super::simd::Task;
@@ -316,26 +318,75 @@ fn pool_sequence(x: &Tensor, rows: Range<usize>, pooling: Pooling, dy: &[f32], o
     }
 }
 
-/// One step of AdamW.
-pub(super) fn adamw(
-    step: &AdamW,
-    master: &mut [f32],
-    gradient: &[f32],
-    mean: &mut [f32],
-    mean_square: &mut [f32],
-) {
-    let number = i32::try_from(step.step).unwrap_or(i32::MAX);
-    let correction1 = 1.0 - f64::from(step.beta1).powi(number);
-    let correction2 = 1.0 - f64::from(step.beta2).powi(number);
-    let rate = (f64::from(step.learning_rate) / correction1) as f32;
-    let root_correction = (1.0 / correction2.sqrt()) as f32;
-    let decay = 1.0 - step.learning_rate * step.weight_decay;
-    let moments = mean.iter_mut().zip(mean_square);
-    for ((value, gradient), (mean, square)) in master.iter_mut().zip(gradient).zip(moments) {
-        let gradient = gradient * step.gradient_scale;
-        *mean = step.beta1 * *mean + (1.0 - step.beta1) * gradient;
-        *square = step.beta2 * *square + (1.0 - step.beta2) * gradient * gradient;
-        let root = square.sqrt() * root_correction + step.epsilon;
-        *value = *value * decay - rate * *mean / root;
+/// Values of AdamW that a thread takes at once.
+const BLOCK_VALUES: usize = 1 << 14;
+
+impl Cpu {
+    /// One step of AdamW; `moments` are the mean and the mean square of the gradient.
+    pub(super) fn adamw_step(
+        &self,
+        step: &AdamW,
+        master: &mut [f32],
+        gradient: &[f32],
+        moments: [&mut Vec<f32>; 2],
+    ) {
+        let [mean, mean_square] = moments;
+        let run = |master: &mut [f32], gradient, mean: &mut [f32], mean_square: &mut [f32]| {
+            self.level.run(Step {
+                step,
+                master,
+                gradient,
+                mean,
+                mean_square,
+            });
+        };
+        let Some(pool) = &self.pool else {
+            return run(master, gradient, mean, mean_square);
+        };
+        pool.install(|| {
+            let moments = mean
+                .par_chunks_mut(BLOCK_VALUES)
+                .zip(mean_square.par_chunks_mut(BLOCK_VALUES));
+            master
+                .par_chunks_mut(BLOCK_VALUES)
+                .zip(gradient.par_chunks(BLOCK_VALUES))
+                .zip(moments)
+                .for_each(|((master, gradient), (mean, square))| {
+                    run(master, gradient, mean, square)
+                });
+        });
+    }
+}
+
+/// AdamW of some values.
+struct Step<'a> {
+    step: &'a AdamW,
+    master: &'a mut [f32],
+    gradient: &'a [f32],
+    mean: &'a mut [f32],
+    mean_square: &'a mut [f32],
+}
+
+impl Task for Step<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) {
+        let step = self.step;
+        let number = i32::try_from(step.step).unwrap_or(i32::MAX);
+        let correction1 = 1.0 - f64::from(step.beta1).powi(number);
+        let correction2 = 1.0 - f64::from(step.beta2).powi(number);
+        let rate = (f64::from(step.learning_rate) / correction1) as f32;
+        let root_correction = (1.0 / correction2.sqrt()) as f32;
+        let decay = 1.0 - step.learning_rate * step.weight_decay;
+        let moments = self.mean.iter_mut().zip(self.mean_square);
+        let values = self.master.iter_mut().zip(self.gradient);
+        for ((value, gradient), (mean, square)) in values.zip(moments) {
+            let gradient = gradient * step.gradient_scale;
+            *mean = step.beta1 * *mean + (1.0 - step.beta1) * gradient;
+            *square = step.beta2 * *square + (1.0 - step.beta2) * gradient * gradient;
+            let root = square.sqrt() * root_correction + step.epsilon;
+            *value = *value * decay - rate * *mean / root;
+        }
     }
 }

@@ -7,7 +7,6 @@ use super::super::multiply::{Multiply, Sink};
 use super::super::simd::{Tile, WIDTH};
 use super::super::splade::{joined, sequences_of_rows};
 use super::super::{Cpu, Matrix, Tensor};
-use super::linear::transposed;
 use crate::backend::{Activation, Linear, LinearPart, SpladeActivation, SpladePooling, TermWeight};
 
 /// Panels whose maxima are in memory at once.
@@ -230,12 +229,7 @@ impl HeadGradient<'_> {
             let slopes = self.slopes(terms, dy, &chunk, &mut next);
             let decoder = &self.master[chunk.start * columns..chunk.end * columns];
             let logits = self.logits(decoder, &chunk, &slopes);
-            let back = Matrix::pack(
-                columns,
-                chunk.len(),
-                &transposed(decoder, chunk.len(), columns),
-                self.cpu.unit,
-            );
+            let back = self.cpu.packed_transposed(columns, chunk.len(), decoder);
             let identity = Epilogue::Activate(Activation::Identity);
             let more = self.cpu.products(&logits, &back, None, identity, None);
             add_scaled(dx.values_mut(), 1.0, more.values());

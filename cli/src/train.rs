@@ -1,0 +1,117 @@
+//! `esparsa train`: models of one's own.
+//!
+//! A run is described by a configuration in TOML. Every key of it is also an option, which has
+//! precedence.
+
+mod arguments;
+mod plain;
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use esparsa::executor::CancelToken;
+use esparsa::train::{TrainKind, TrainOptions, train};
+use esparsa::{Error, Result};
+
+use crate::output;
+use arguments::Keys;
+
+/// Arguments of `esparsa train`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  Train a SPLADE model on the training part of a collection, for a quarter of an hour:
+    esparsa train splade --base models/splade --collection scifact/ --output my-splade \\
+        --learning-rate 3e-4 --seconds 900
+
+  A cross-encoder, as a file says, with another seed:
+    esparsa train cross cross.toml --seed 2
+
+  Check that the loss goes to zero on one batch:
+    esparsa train splade splade.toml --overfit batch --steps 100
+
+  Go on after an interruption:
+    esparsa train splade splade.toml --resume true
+
+Ctrl-C ends a run with a checkpoint.")]
+pub struct Train {
+    #[command(subcommand)]
+    kind: Kind,
+}
+
+#[derive(Subcommand)]
+enum Kind {
+    /// A model of sparse vectors: SPLADE.
+    Splade(RunArguments),
+    /// A cross-encoder, which scores a query and a document together.
+    Cross(RunArguments),
+    /// A bi-encoder, which makes dense vectors.
+    Bi(RunArguments),
+}
+
+/// A configuration, and options that have precedence over it.
+struct RunArguments {
+    config: Option<PathBuf>,
+    keys: Keys,
+}
+
+impl FromArgMatches for RunArguments {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        Ok(Self {
+            config: matches.get_one::<PathBuf>("config").cloned(),
+            keys: Keys::of(matches),
+        })
+    }
+
+    fn update_from_arg_matches(
+        &mut self,
+        matches: &ArgMatches,
+    ) -> std::result::Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for RunArguments {
+    fn augment_args(command: Command) -> Command {
+        arguments::augment(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        arguments::augment(command)
+    }
+}
+
+impl Train {
+    /// Trains a model.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for a configuration or data that are wrong, and those of training.
+    pub fn run(self) -> Result<()> {
+        let (kind, arguments) = match self.kind {
+            Kind::Splade(arguments) => (TrainKind::Splade, arguments),
+            Kind::Cross(arguments) => (TrainKind::Cross, arguments),
+            Kind::Bi(arguments) => (TrainKind::Bi, arguments),
+        };
+        let options: TrainOptions = arguments.keys.options(arguments.config.as_deref())?;
+        let cancel = CancelToken::new();
+        let of_handler = cancel.clone();
+        ctrlc::set_handler(move || {
+            // The second one ends the process as usual.
+            if of_handler.is_cancelled() {
+                std::process::exit(130);
+            }
+            of_handler.cancel();
+        })
+        .map_err(|error| Error::invalid(format!("cannot handle Ctrl-C: {error}")))?;
+        let summary = train(kind, &options, &mut plain::Lines::new(), &cancel)?;
+        if summary.is_cancelled {
+            output::message(&format!(
+                "cancelled after step {}; `--resume true` goes on from its checkpoint",
+                summary.steps
+            ));
+        }
+        Ok(())
+    }
+}

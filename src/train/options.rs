@@ -1,0 +1,409 @@
+//! The options of a training run, each with its default and why.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+use super::loss::ListLoss;
+use super::objective::Scope;
+use super::schedule::Decay;
+
+/// An option by name, for programs that offer all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionKey {
+    /// Its name in a configuration.
+    pub name: &'static str,
+    /// What it does, its default and why.
+    pub help: &'static str,
+}
+
+macro_rules! options {
+    ($($(#[doc = $help:literal])+ $name:ident: $kind:ty = $default:expr,)+) => {
+        /// The options of a training run. Its configuration file has the same keys; a key that is not
+        /// here is an error.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+        #[non_exhaustive]
+        pub struct TrainOptions {
+            $($(#[doc = $help])+ pub $name: $kind,)+
+        }
+
+        impl Default for TrainOptions {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl TrainOptions {
+            /// All options, in the order in which they are documented.
+            pub const KEYS: &[OptionKey] = &[
+                $(OptionKey { name: stringify!($name), help: concat!($($help),+) },)+
+            ];
+        }
+    };
+}
+
+options! {
+    /// The folder of the model that training starts from.
+    base: PathBuf = PathBuf::new(),
+    /// The folder that the run writes: the best model, checkpoints, a log and a page.
+    output: PathBuf = PathBuf::new(),
+
+    /// A folder in BEIR's layout with training queries, documents and judgements.
+    collection: Option<PathBuf> = None,
+    /// The judgements of the collection that are trained on. Default `train`.
+    split: String = "train".to_owned(),
+    /// A file of triplets: texts or ids, tab-separated, or JSON lines.
+    triplets: Option<PathBuf> = None,
+    /// The documents that a file of triplets names by id.
+    documents: Option<PathBuf> = None,
+    /// The queries that a file of triplets names by id.
+    queries: Option<PathBuf> = None,
+    /// A TREC run whose documents are the negatives. Without it, negatives are mined with BM25.
+    negatives_run: Option<PathBuf> = None,
+    /// A TREC run with a teacher's scores, the targets of distillation.
+    teacher_run: Option<PathBuf> = None,
+    /// Leaves out negatives whose teacher's score is above that of the relevant document minus this.
+    teacher_margin: Option<f64> = None,
+    /// Negatives of a query in each step. Default 1; 4 to 8 for a cross-encoder.
+    negatives: usize = 1,
+    /// Negatives are of this rank on. Default 1: the hardest teach most where relevance is complete.
+    negatives_from: usize = 1,
+    /// Negatives are of at most this rank. Default 50.
+    negatives_to: usize = 50,
+    /// The language of the analyzer that mines negatives, such as `en`; detected by default.
+    language: Option<String> = None,
+
+    /// Max tokens of a document; of a pair for a cross-encoder. Default 256: at 128 the ends of long
+    /// documents are lost, and 256 costs little more.
+    max_tokens: usize = 256,
+    /// Max tokens of a query. Default 64.
+    max_query_tokens: usize = 64,
+    /// How a sparse vector is made of the tokens' logits: `max` or `sum`. Default `max`.
+    pooling: SparsePooling = SparsePooling::Max,
+    /// Queries are encoded without a transformer, by a table of learned token weights that starts as
+    /// the inverse document frequencies. Default false.
+    inference_free: bool = false,
+    /// A learned weight is added to each token of a document itself. Default false.
+    echo: bool = false,
+    /// Active terms of a document at the start, for a head that training adds. Default 200.
+    initial_terms: usize = 200,
+
+    /// Ranking losses, added up: `softmax`, `list-net`, `kl`, `margin-mse`, `rank-net`, `triplet`,
+    /// `lambda`, `bce`; a factor may follow as in `kl*0.5`. Default `softmax`.
+    losses: Vec<String> = vec!["softmax".to_owned()],
+    /// What a query's documents are compared with: `batch` (in-batch negatives) or `own`. Default
+    /// `batch`; a cross-encoder always compares a query's own documents.
+    scope: Scope = Scope::Batch,
+    /// The margin of `triplet`. Default 1.
+    margin: f64 = 1.0,
+    /// Scores are multiplied by this in the loss. Default 1, and 20 for a bi-encoder, whose cosines
+    /// are at most 1.
+    scale: Option<f64> = None,
+    /// How sparse vectors are regularized: `flops` or `l1`. Default `flops`.
+    regularizer: Regularizer = Regularizer::Flops,
+    /// The factor of the regularizer of queries. It belongs to the scale of the loss: about 1e-3
+    /// with `softmax`, .1 with `margin-mse`. Default 1e-3.
+    lambda_queries: f64 = 1e-3,
+    /// The factor of the regularizer of documents. Default 1e-3.
+    lambda_documents: f64 = 1e-3,
+    /// Steps over which the factors rise quadratically; 0 for a third of the run, the default: terms
+    /// are learned before they must be dropped.
+    lambda_steps: u64 = 0,
+    /// Steers the factor of queries so that they have this many active terms.
+    target_query_terms: Option<f64> = None,
+    /// Steers the factor of documents so that they have this many active terms.
+    target_document_terms: Option<f64> = None,
+    /// Terms cost in proportion to their document frequency, so that frequent ones, which make
+    /// searches slow, are dropped first. Default false.
+    frequency_weighted: bool = false,
+
+    /// Queries of a step. Default 32.
+    batch: usize = 32,
+    /// Batches that are accumulated in a step. Default 1.
+    accumulate: u64 = 1,
+    /// Steps of the run; without it, `epochs` decides.
+    steps: Option<u64> = None,
+    /// Epochs of the run. Default 1.
+    epochs: f64 = 1.0,
+    /// Ends the run after this many seconds at the next step; the learning rate falls by the time
+    /// that was used, if that is faster than by steps.
+    seconds: Option<f64> = None,
+    /// The learning rate of the encoder. Default 2e-5, for base models; small ones take 1e-4 to 5e-4.
+    learning_rate: f64 = 2e-5,
+    /// The learning rate of a head; that of the encoder by default.
+    head_learning_rate: Option<f64> = None,
+    /// The learning rate of tables of token weights. Default 1e-3.
+    table_learning_rate: f64 = 1e-3,
+    /// Each layer below another learns at this multiple of its rate. Default 1.
+    layer_decay: f64 = 1.0,
+    /// The share of the steps in which the learning rate rises. Default 0.06.
+    warm_up: f64 = 0.06,
+    /// How the learning rate falls: `constant`, `linear` or `cosine`. Default `linear`.
+    schedule: Decay = Decay::Linear,
+    /// Weight decay of AdamW. Default 0.01.
+    weight_decay: f32 = 0.01,
+    /// The norm of the gradients is at most this. Default 1.
+    max_norm: f64 = 1.0,
+    /// The probability that a hidden value is dropped. Default 0: short runs of small models lose
+    /// more by it than they gain.
+    dropout: f32 = 0.0,
+    /// Decides the order of examples, negatives, initial values and dropout. Default 1.
+    seed: u64 = 1,
+    /// Threads; all cores by default.
+    threads: Option<usize> = None,
+    /// The dtype of products: `bf16` where the CPU has instructions for it, or `f32`. Parameters and
+    /// gradients are f32 always. Default `bf16`.
+    precision: TrainPrecision = TrainPrecision::Bf16,
+    /// Max tokens whose intermediate results are in memory at once; a batch of more goes through the
+    /// model twice. Default 16,384.
+    tape_tokens: usize = 16_384,
+
+    /// The judgements of the collection that choose the best model. Default `dev`.
+    development: String = "dev".to_owned(),
+    /// Queries of an evaluation, the first of the judgements; 0 for none. Default 300.
+    development_queries: usize = 300,
+    /// Documents of an evaluation: the relevant ones and others; 0 for all. Default 5,000.
+    development_documents: usize = 5_000,
+    /// The metric that chooses the best model. Default `ndcg@10`.
+    metric: String = "ndcg@10".to_owned(),
+    /// Steps between evaluations; 0 for a tenth of the run, the default.
+    evaluate_every: u64 = 0,
+    /// Evaluations without a better one after which the run ends; 0 for never, the default.
+    patience: u64 = 0,
+    /// Steps between checkpoints; 0 for with each evaluation, the default.
+    save_every: u64 = 0,
+    /// Checkpoints that are kept, beside the best. Default 2.
+    keep: usize = 2,
+    /// Training goes on from the last checkpoint in the output folder. Default false: a folder with
+    /// checkpoints is refused.
+    resume: bool = false,
+    /// Trains on one example alone (`one`) or one batch alone (`batch`): the loss must go to 0, or
+    /// something is wrong.
+    overfit: Option<Overfit> = None,
+    /// Starts from random weights instead of those of the base: a floor. Default false.
+    from_scratch: bool = false,
+}
+
+/// Pooling of sparse vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SparsePooling {
+    /// The max over tokens.
+    Max,
+    /// The sum over tokens.
+    Sum,
+}
+
+/// Regularizers of sparse vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Regularizer {
+    /// FLOPS.
+    Flops,
+    /// L1.
+    L1,
+}
+
+/// The dtype of products in training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainPrecision {
+    /// f32.
+    F32,
+    /// bf16 with f32 accumulators.
+    Bf16,
+}
+
+/// What a check of the trainer is confined to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overfit {
+    /// One example.
+    One,
+    /// One batch.
+    Batch,
+}
+
+impl TrainOptions {
+    /// The ranking losses with their factors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for a name that is none.
+    pub fn ranking_losses(&self) -> Result<Vec<(ListLoss, f64)>> {
+        if self.losses.is_empty() {
+            return Err(Error::invalid(
+                "losses: expected at least one loss, found none",
+            ));
+        }
+        self.losses.iter().map(|loss| self.loss(loss)).collect()
+    }
+
+    fn loss(&self, written: &str) -> Result<(ListLoss, f64)> {
+        let (name, factor) = written.split_once('*').unwrap_or((written, "1"));
+        let factor = factor.trim().parse::<f64>().ok();
+        let factor = factor
+            .filter(|factor| factor.is_finite() && *factor > 0.0)
+            .ok_or_else(|| {
+                Error::invalid(format!(
+                    "losses: expected a factor above 0 after the *, found `{written}`"
+                ))
+            })?;
+        let loss = match name.trim() {
+            "softmax" => ListLoss::Softmax,
+            "list-net" => ListLoss::ListNet,
+            "kl" => ListLoss::KlDivergence,
+            "margin-mse" => ListLoss::MarginMse,
+            "rank-net" => ListLoss::RankNet,
+            "triplet" => ListLoss::TripletMargin {
+                margin: self.margin,
+            },
+            "lambda" => ListLoss::Lambda,
+            "bce" => ListLoss::BinaryCrossEntropy,
+            other => {
+                return Err(Error::invalid(format!(
+                    "losses: expected softmax, list-net, kl, margin-mse, rank-net, triplet, lambda or bce, found `{other}`"
+                )));
+            }
+        };
+        Ok((loss, factor))
+    }
+
+    /// Checks the options that do not need any file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for a value out of its range, or options that exclude one another.
+    pub fn check(&self) -> Result<()> {
+        self.ranking_losses()?;
+        let refuse = |message: String| Err(Error::invalid(message));
+        if self.base.as_os_str().is_empty() {
+            return refuse("base: expected the folder of a model, found none".to_owned());
+        }
+        if self.output.as_os_str().is_empty() {
+            return refuse("output: expected a folder, found none".to_owned());
+        }
+        match (&self.collection, &self.triplets) {
+            (Some(_), Some(_)) | (None, None) => {
+                return refuse(
+                    "expected either a collection or triplets to train on, found both or none"
+                        .to_owned(),
+                );
+            }
+            _ => {}
+        }
+        for (name, value) in [
+            ("learning-rate", self.learning_rate),
+            ("table-learning-rate", self.table_learning_rate),
+            ("layer-decay", self.layer_decay),
+            ("max-norm", self.max_norm),
+            ("epochs", self.epochs),
+        ] {
+            if !(value > 0.0) {
+                return refuse(format!("{name}: expected a value above 0, found {value}"));
+            }
+        }
+        for (name, value) in [
+            ("lambda-queries", self.lambda_queries),
+            ("lambda-documents", self.lambda_documents),
+            ("weight-decay", f64::from(self.weight_decay)),
+        ] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return refuse(format!(
+                    "{name}: expected a finite value of at least 0, found {value}"
+                ));
+            }
+        }
+        for (name, value) in [
+            ("warm-up", self.warm_up),
+            ("dropout", f64::from(self.dropout)),
+        ] {
+            if !(0.0..1.0).contains(&value) {
+                return refuse(format!(
+                    "{name}: expected a value of at least 0 and less than 1, found {value}"
+                ));
+            }
+        }
+        for (name, value) in [
+            ("batch", self.batch),
+            ("max-tokens", self.max_tokens),
+            ("max-query-tokens", self.max_query_tokens),
+            ("tape-tokens", self.tape_tokens),
+            ("negatives-from", self.negatives_from),
+        ] {
+            if value == 0 {
+                return refuse(format!("{name}: expected at least 1, found 0"));
+            }
+        }
+        if self.accumulate == 0 {
+            return refuse("accumulate: expected at least 1, found 0".to_owned());
+        }
+        if self.negatives_to < self.negatives_from {
+            return refuse(format!(
+                "negatives-to: expected at least negatives-from ({}), found {}",
+                self.negatives_from, self.negatives_to
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn valid() -> TrainOptions {
+        TrainOptions {
+            base: "model".into(),
+            output: "out".into(),
+            collection: Some("collection".into()),
+            ..TrainOptions::default()
+        }
+    }
+
+    #[test]
+    fn keys_are_read_and_unknown_ones_are_named() {
+        let json = r#"{"base": "m", "learning-rate": 1e-3, "losses": ["kl*0.5", "margin-mse"], "scope": "own"}"#;
+        let options: TrainOptions = serde_json::from_str(json).unwrap();
+        assert_eq!(options.learning_rate, 1e-3);
+        assert_eq!(
+            options.ranking_losses().unwrap(),
+            [(ListLoss::KlDivergence, 0.5), (ListLoss::MarginMse, 1.0)]
+        );
+        let error = serde_json::from_str::<TrainOptions>(r#"{"learning-rat": 1}"#).unwrap_err();
+        assert!(error.to_string().contains("learning-rat"), "{error}");
+        let written = serde_json::to_value(TrainOptions::default()).unwrap();
+        assert_eq!(written.as_object().unwrap().len(), TrainOptions::KEYS.len());
+        for key in TrainOptions::KEYS {
+            assert!(!key.help.trim().is_empty(), "{}", key.name);
+            assert!(written.get(key.name.replace('_', "-")).is_some());
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_name() {
+        valid().check().unwrap();
+        let refused = |change: &dyn Fn(&mut TrainOptions), named: &str| {
+            let mut options = valid();
+            change(&mut options);
+            let error = options.check().unwrap_err().to_string();
+            assert!(error.contains(named), "{named}: {error}");
+        };
+        refused(&|o| o.base = PathBuf::new(), "base");
+        refused(&|o| o.output = PathBuf::new(), "output");
+        refused(&|o| o.collection = None, "collection");
+        refused(&|o| o.triplets = Some("t".into()), "both");
+        refused(&|o| o.losses = vec!["soft".into()], "soft");
+        refused(&|o| o.losses = vec!["kl*x".into()], "kl*x");
+        refused(&|o| o.losses.clear(), "losses");
+        refused(&|o| o.learning_rate = f64::NAN, "learning-rate");
+        refused(&|o| o.dropout = 1.0, "dropout");
+        refused(&|o| o.lambda_queries = -1.0, "lambda-queries");
+        refused(&|o| o.batch = 0, "batch");
+        refused(&|o| o.accumulate = 0, "accumulate");
+        refused(&|o| o.negatives_to = 0, "negatives-to");
+    }
+}

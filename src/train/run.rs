@@ -1,0 +1,46 @@
+//! The training loop: batches, steps, evaluations, checkpoints.
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `plan` | how many steps there are, and what happens after which |
+//! | `prepare` | the model and its objective, from the options |
+//! | `start` | what is opened and checked before the first step |
+//! | `session` | from the first step to the last |
+//! | `store` | models and checkpoints |
+
+mod plan;
+mod prepare;
+mod session;
+mod start;
+mod store;
+
+pub use plan::Plan;
+#[cfg(any(test, feature = "internals"))]
+pub use prepare::{DocumentFrequencies, objective, prepare_model, sparse_options};
+pub use session::Summary;
+pub use start::train;
+
+use serde::{Deserialize, Serialize};
+
+/// What is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainKind {
+    /// A model of sparse vectors.
+    Splade,
+    /// A cross-encoder.
+    Cross,
+    /// A bi-encoder.
+    Bi,
+}
+
+impl TrainKind {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Splade => "splade",
+            Self::Cross => "cross",
+            Self::Bi => "bi",
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! How a run begins: data and model are opened and checked before the first step.
+
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::prepare::{DocumentFrequencies, objective, prepare_model, sparse_options};
+use super::session::{Progress, Session, Summary};
+use super::{Plan, TrainKind};
+use crate::backend::BackwardOps;
+use crate::error::{Error, Result};
+use crate::eval::{BeirFolder, Run};
+use crate::executor::CancelToken;
+use crate::neural::{Cpu, CpuOptions, Hardware, ModelFolder, Precision};
+use crate::train::data::{
+    Batches, CollectionSource, NamedTexts, NegativeRanks, Source, TripletSource,
+};
+use crate::train::evaluation::{Development, NamedText, choose};
+use crate::train::health::{Health, HealthKind, HealthOptions};
+use crate::train::lambda::{Lambda, LambdaOptions};
+use crate::train::model::limit_of;
+use crate::train::optimizer::{Optimizer, OptimizerOptions};
+use crate::train::options::{TrainOptions, TrainPrecision};
+use crate::train::rates::Rates;
+use crate::train::task::{DenseTask, PairTask, SparseTask, Task};
+use crate::train::watch::{Event, RunRecord, Watcher};
+
+/// Documents whose tokens are counted, and on which a head is fitted.
+const COUNTED: usize = 20_000;
+/// Documents that a cross-encoder re-ranks in an evaluation.
+const CANDIDATES: usize = 20;
+
+/// Trains a model.
+///
+/// The best model is in the folder `model` of the output at the end, checkpoints in `checkpoints`.
+///
+/// # Errors
+///
+/// [`Error::InvalidInput`] for options or data that are wrong, before the first step, and for a run
+/// that fails; [`Error::Model`] for a model that cannot be trained; [`Error::Io`];
+/// [`Error::Device`].
+pub fn train(
+    kind: TrainKind,
+    options: &TrainOptions,
+    watcher: &mut dyn Watcher,
+    cancel: &CancelToken,
+) -> Result<Summary> {
+    options.check()?;
+    let threads = options.threads.unwrap_or_else(|| {
+        std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+    });
+    let cpu = Cpu::new(CpuOptions {
+        threads,
+        precision: match options.precision {
+            TrainPrecision::F32 => Precision::F32,
+            TrainPrecision::Bf16 => Precision::Bf16,
+        },
+    })?;
+    let data = Data::open(kind, options, cancel)?;
+    let texts: Vec<&str> = data.sample.iter().map(|text| &**text).collect();
+    let folder = Arc::new(prepare_model(kind, options, &cpu, &texts)?);
+    let max_tokens = limit_of(&folder, options.max_tokens, "max-tokens")?;
+    let max_query_tokens = limit_of(&folder, options.max_query_tokens, "max-query-tokens")?;
+    let hardware = Hardware::from(cpu.clone());
+    let begin = Begin {
+        kind,
+        options,
+        data,
+        hardware,
+        watcher,
+        cancel,
+    };
+    let tape_tokens = options.tape_tokens;
+    match kind {
+        TrainKind::Splade => {
+            let frequencies = DocumentFrequencies::of(
+                &folder.tokenizer,
+                folder.config.vocabulary,
+                &begin.texts(),
+            )?;
+            let mut of_task = sparse_options(options, &folder, &frequencies)?;
+            (of_task.document_tokens, of_task.query_tokens) = (max_tokens, max_query_tokens);
+            let task = SparseTask::load(cpu, Arc::clone(&folder), of_task)?;
+            begin.run(task, folder)
+        }
+        TrainKind::Cross => {
+            let objective = objective(kind, options)?;
+            let task =
+                PairTask::load(cpu, Arc::clone(&folder), max_tokens, tape_tokens, objective)?;
+            begin.run(task, folder)
+        }
+        TrainKind::Bi => {
+            let (limits, objective) = ([max_query_tokens, max_tokens], objective(kind, options)?);
+            let task = DenseTask::load(cpu, Arc::clone(&folder), limits, tape_tokens, objective)?;
+            begin.run(task, folder)
+        }
+    }
+}
+
+/// What a run learns from, and what it is evaluated on.
+struct Data {
+    source: Arc<dyn Source>,
+    development: Option<Development>,
+    /// Some documents.
+    sample: Vec<Arc<str>>,
+}
+
+impl Data {
+    fn open(kind: TrainKind, options: &TrainOptions, cancel: &CancelToken) -> Result<Self> {
+        let Some(collection) = &options.collection else {
+            return Self::of_triplets(options);
+        };
+        let mut source = CollectionSource::open(collection, &options.split)?;
+        if let Some(run) = &options.teacher_run {
+            source = source.with_teacher(&Run::open(run)?)?;
+        }
+        let ranks = NegativeRanks {
+            count: options.negatives,
+            from: options.negatives_from,
+            to: options.negatives_to,
+            margin: options.teacher_margin,
+        };
+        let language = options.language.as_deref().unwrap_or("english");
+        source = match (&options.negatives_run, options.negatives) {
+            (_, 0) => source,
+            (Some(run), _) => source.with_run(&Run::open(run)?, ranks)?,
+            (None, _) => {
+                source.with_bm25(language, ranks, || cancel.check("mining of negatives"))?
+            }
+        };
+        let every = source.documents().texts.len().div_ceil(COUNTED).max(1);
+        let sample = source.documents().texts.iter().step_by(every);
+        let sample = sample.map(|text| Arc::clone(&text.text)).collect();
+        let mut development = None;
+        if options.development_queries > 0 {
+            let qrels = BeirFolder::open(collection)?.qrels(&options.development)?;
+            let (queries, documents, qrels) = choose(
+                &qrels,
+                &named(source.queries()),
+                options.development_queries,
+                &named(source.documents()),
+                options.development_documents,
+            );
+            let found = Development::new(queries, documents, qrels, &options.metric)?;
+            development = Some(match kind {
+                TrainKind::Cross => found.with_candidates(language, CANDIDATES)?,
+                _ => found,
+            });
+        }
+        Ok(Self {
+            source: Arc::new(source),
+            development,
+            sample,
+        })
+    }
+}
+
+impl Data {
+    /// Triplets; without a collection there is no evaluation.
+    fn of_triplets(options: &TrainOptions) -> Result<Self> {
+        let Some(triplets) = &options.triplets else {
+            return Err(Error::invalid(
+                "expected a collection or triplets to train on, found none",
+            ));
+        };
+        let scratch = options.output.join("scratch");
+        let source = match (&options.queries, &options.documents) {
+            (None, None) => TripletSource::of_texts(triplets, &scratch)?,
+            (Some(queries), Some(documents)) => {
+                TripletSource::of_ids(triplets, queries, documents, &scratch)?
+            }
+            _ => {
+                return Err(Error::invalid(
+                    "triplets of ids: expected queries and documents, found one of the two",
+                ));
+            }
+        };
+        let every = source.len().div_ceil(COUNTED as u64).max(1);
+        let mut sample = Vec::new();
+        for number in (0..source.len()).step_by(every as usize) {
+            let example = source.example(number, 0, options.seed)?;
+            let documents = example.candidates.into_iter();
+            sample.extend(documents.map(|candidate| candidate.document.text));
+        }
+        Ok(Self {
+            source: Arc::new(source),
+            development: None,
+            sample,
+        })
+    }
+}
+
+fn named(texts: &NamedTexts) -> Vec<NamedText> {
+    let each = texts.ids.iter().zip(&texts.texts);
+    let each = each.map(|(id, text)| NamedText {
+        id: id.clone(),
+        text: text.text.to_string(),
+    });
+    each.collect()
+}
+
+/// What a run of any kind begins with.
+struct Begin<'a> {
+    kind: TrainKind,
+    options: &'a TrainOptions,
+    data: Data,
+    hardware: Hardware,
+    watcher: &'a mut dyn Watcher,
+    cancel: &'a CancelToken,
+}
+
+impl Begin<'_> {
+    fn texts(&self) -> Vec<&str> {
+        self.data.sample.iter().map(|text| &**text).collect()
+    }
+
+    fn run<B: BackwardOps, T: Task<B>>(self, task: T, folder: Arc<ModelFolder>) -> Result<Summary> {
+        let options = self.options;
+        let batches = Batches::new(self.data.source, options.batch, options.seed)?;
+        let plan = Plan::new(options, batches.examples())?;
+        let lambda = |lambda: f64, target: Option<f64>| {
+            Lambda::new(LambdaOptions {
+                lambda,
+                ramp: plan.lambda_steps,
+                target,
+                ..LambdaOptions::default()
+            })
+        };
+        let lambdas = [
+            lambda(options.lambda_queries, options.target_query_terms)?,
+            lambda(options.lambda_documents, options.target_document_terms)?,
+        ];
+        let warm_up = (plan.steps as f64 * options.warm_up) as u64;
+        let health = Health::new(HealthOptions {
+            warm_up,
+            ramp: plan.lambda_steps,
+            max_norm: options.max_norm,
+            ..HealthOptions::new(match self.kind {
+                TrainKind::Splade => HealthKind::Sparse {
+                    vocabulary: folder.config.vocabulary,
+                },
+                TrainKind::Cross => HealthKind::Cross,
+                TrainKind::Bi => HealthKind::Dense,
+            })
+        });
+        let recorder = task.recorder().clone();
+        let optimizer = Optimizer::new(
+            recorder.backend(),
+            &recorder.parameters(),
+            OptimizerOptions {
+                weight_decay: options.weight_decay,
+                max_norm: options.max_norm,
+                ..OptimizerOptions::default()
+            },
+        )?;
+        let parameters = recorder.parameters();
+        let values: usize = parameters.masters().iter().map(|master| master.len).sum();
+        drop(parameters);
+        let progress = Progress {
+            step: 0,
+            seconds: 0.0,
+            lambda_queries: lambdas[0].state(),
+            lambda_documents: lambdas[1].state(),
+            health: health.state().clone(),
+            best: None,
+            without_better: 0,
+            data: batches.fingerprint(),
+            options: fingerprint(options),
+        };
+        self.watcher.on(&Event::Started(&RunRecord {
+            kind: self.kind.name().to_owned(),
+            base: options.base.display().to_string(),
+            output: options.output.display().to_string(),
+            device: recorder.backend().name(),
+            steps: plan.steps,
+            resumed_at: progress.step,
+            examples: batches.examples(),
+            queries: options.batch * options.accumulate as usize,
+            parameters: values as u64,
+            metric: match &self.data.development {
+                Some(_) => options.metric.clone(),
+                None => String::new(),
+            },
+        }))?;
+        Session {
+            kind: self.kind,
+            options,
+            task,
+            rates: Rates {
+                encoder: options.learning_rate,
+                head: options.head_learning_rate.unwrap_or(options.learning_rate),
+                tables: options.table_learning_rate,
+                layer_decay: options.layer_decay,
+                layers: folder.config.layers,
+            },
+            folder,
+            optimizer,
+            plan,
+            batches,
+            development: self.data.development,
+            hardware: self.hardware,
+            lambdas,
+            health,
+            progress,
+            watcher: self.watcher,
+            cancel: self.cancel,
+        }
+        .run()
+    }
+}
+
+/// A hash of the options that decide what a step does: a run that is resumed has the same.
+fn fingerprint(options: &TrainOptions) -> u64 {
+    let mut kept = options.clone();
+    // These may change from one part of a run to the next.
+    kept.output = "".into();
+    kept.threads = None;
+    kept.resume = false;
+    (kept.keep, kept.save_every) = (0, 0);
+    let mut hash = Xxh3::new();
+    let json = serde_json::to_vec(&kept).unwrap_or_default();
+    hash.write(&json);
+    hash.digest()
+}
