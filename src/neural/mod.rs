@@ -83,3 +83,8 @@ pub use heads::{CrossHead, DenseWeights, LateHead, PooledHead, SpladeHead, Stati
 pub use packing::{Batch, plan_batches};
 #[cfg(feature = "internals")]
 pub use weights::Weights;
+
+#[cfg(feature = "train")]
+pub(crate) use folder::transformer_settings;
+#[cfg(feature = "train")]
+pub(crate) use settings::Settings;

@@ -6,6 +6,8 @@
 
 mod file;
 mod names;
+#[cfg(feature = "train")]
+mod stored;
 
 #[cfg(test)]
 mod tests;

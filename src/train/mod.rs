@@ -6,6 +6,8 @@
 //!
 //! | file | concept |
 //! | --- | --- |
+//! | `export` | the folder of the trained model |
+//! | `files` | folders that appear complete or not at all |
 //! | `data` | examples from files, shuffled and batched |
 //! | `watch` | what a run tells while it goes on |
 //! | `parameters` | master weights and gradients by the names of a model's tensors, and their packed forms |
@@ -17,6 +19,8 @@
 //! | `tape` | the operations that were noted, forward and backward |
 
 mod data;
+mod export;
+mod files;
 mod loss;
 mod optimizer;
 mod parameters;
@@ -27,6 +31,7 @@ mod tape;
 mod watch;
 
 pub use data::{Candidate, Example, Source, Text};
+pub use export::{Card, Export, ExportKind, ExportedTensor};
 pub use loss::{ListLoss, Loss, Norm, Sparsity, lambda_at};
 pub use optimizer::{Optimizer, OptimizerOptions};
 pub use parameters::{Master, Parameters};
