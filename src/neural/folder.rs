@@ -36,6 +36,9 @@ pub use prompts::Prompts;
 pub use static_queries::StaticQueries;
 pub use task::ScoreActivation;
 
+#[cfg(feature = "train")]
+pub(crate) use layout::transformer_settings;
+
 /// Max tokens of a text where neither the model nor its folder has a limit, as with some T5.
 pub const DEFAULT_MAX_TOKENS: usize = 512;
 

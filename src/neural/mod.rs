@@ -91,4 +91,8 @@ pub(crate) use {
 };
 
 #[cfg(feature = "train")]
+pub(crate) use folder::transformer_settings;
+#[cfg(feature = "train")]
+pub(crate) use settings::Settings;
+#[cfg(feature = "train")]
 pub(crate) use weights::Random;

@@ -8,6 +8,8 @@ mod file;
 mod names;
 #[cfg(feature = "train")]
 mod random;
+#[cfg(feature = "train")]
+mod stored;
 
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,8 @@ pub use file_system::FileSystem;
 pub use gate::{Gate, GateState};
 pub use memory::Memory;
 pub(crate) use publish::name_of_temporary;
+#[cfg(feature = "train")]
+pub(crate) use publish::temporary_name;
 
 pub use crate::bytes::{Bytes, FileHandle};
 use crate::error::{Error, Result};

@@ -20,7 +20,7 @@ const TEMPORARY: &str = ".tmp";
 
 /// A name for the unfinished content of `name`, which no other attempt uses: the process tells
 /// attempts on one machine apart, and the random number those of several.
-pub(super) fn temporary_name(name: &str) -> String {
+pub(crate) fn temporary_name(name: &str) -> String {
     let process = std::process::id();
     // Each `RandomState` has other keys, from the random numbers of the system.
     let random = RandomState::new().build_hasher().finish();

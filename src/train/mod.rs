@@ -6,6 +6,9 @@
 //!
 //! | file | concept |
 //! | --- | --- |
+//! | `create` | new models, with a vocabulary of their own and random weights |
+//! | `export` | the folder of the trained model |
+//! | `files` | folders that appear complete or not at all |
 //! | `data` | examples from files, shuffled and batched |
 //! | `evaluation` | a model in training, measured by this engine |
 //! | `health` | checks of a run: not finite, explosion, collapse |
@@ -26,9 +29,12 @@
 //! | `task` | what is trained: batches to gradients |
 //! | `tape` | the operations that were noted, forward and backward |
 
+mod create;
 mod data;
 mod evaluation;
 mod exact;
+mod export;
+mod files;
 mod health;
 mod lambda;
 mod loss;
@@ -46,6 +52,7 @@ mod tape;
 mod task;
 mod watch;
 
+pub use create::{NewFamily, NewModel, VocabularyKind};
 pub use objective::Scope;
 pub use options::{OptionKey, Overfit, Regularizer, SparsePooling, TrainOptions, TrainPrecision};
 pub use run::{Summary, TrainKind, train};
@@ -61,6 +68,7 @@ pub use {
         Permutation, Source, Text, TrainingBatch, TripletSource,
     },
     evaluation::{Development, NamedText, choose},
+    export::{Card, Export, ExportKind, ExportedTensor},
     health::{Health, HealthKind, HealthOptions, HealthState, ScoreSpread, Verdict},
     lambda::{Lambda, LambdaOptions, LambdaState},
     loss::{ListLoss, Loss, Norm, Sparsity, lambda_at},

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::backend::SpladePooling;
 use crate::error::{Error, Result};
 
 use super::loss::ListLoss;
@@ -240,6 +241,14 @@ impl TrainOptions {
             ));
         }
         self.losses.iter().map(|loss| self.loss(loss)).collect()
+    }
+
+    /// The pooling of sparse vectors.
+    pub(super) fn splade_pooling(&self) -> SpladePooling {
+        match self.pooling {
+            SparsePooling::Max => SpladePooling::Max,
+            SparsePooling::Sum => SpladePooling::Sum,
+        }
     }
 
     fn loss(&self, written: &str) -> Result<(ListLoss, f64)> {

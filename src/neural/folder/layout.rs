@@ -175,7 +175,7 @@ fn step(list: &Path, root: &Path, subfolder: &str, kind: &str) -> Result<Step> {
 }
 
 /// The settings of a Transformer module: limits and task.
-pub(super) fn transformer_settings(folder: &Path) -> Result<Option<Settings>> {
+pub(crate) fn transformer_settings(folder: &Path) -> Result<Option<Settings>> {
     for name in TRANSFORMER_SETTINGS {
         if let Some(settings) = Settings::read_if_there(&folder.join(name))? {
             return Ok(Some(settings));

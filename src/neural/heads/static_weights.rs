@@ -113,6 +113,12 @@ impl StaticWeights {
     pub fn vocabulary(&self) -> usize {
         self.weights.len()
     }
+
+    /// The weight of each term.
+    #[cfg(feature = "train")]
+    pub(crate) fn weights(&self) -> &[f32] {
+        &self.weights
+    }
 }
 
 #[cfg(test)]

@@ -35,11 +35,6 @@ impl TokenTable {
         })
     }
 
-    /// The weight of each token.
-    pub fn values(&self) -> &[f32] {
-        &self.values
-    }
-
     /// The vector of these tokens: each distinct one with its weight, if that is above 0.
     pub fn vector(&self, ids: &[u32]) -> SparseVector {
         let mut distinct = ids.to_vec();
@@ -140,7 +135,7 @@ mod tests {
         parameters.masters_mut()[0].value = vec![9.0, 8.0, 7.0, 6.0];
         drop(parameters);
         table.refresh(&recorder).unwrap();
-        assert_eq!(table.values(), [9.0, 8.0, 7.0, 6.0]);
+        assert_eq!(table.values, [9.0, 8.0, 7.0, 6.0]);
     }
 
     #[test]

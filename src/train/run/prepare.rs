@@ -1,12 +1,12 @@
 //! What a run needs before its first step: the model, the data, the evaluation.
 
-use crate::backend::{SpladeActivation, SpladePooling};
+use crate::backend::SpladeActivation;
 use crate::error::{Error, Result};
 use crate::neural::{Cpu, ModelFolder, ModelKind, Module, Random, Tokenizer};
 use crate::train::loss::{ListLoss, Norm, Sparsity};
 use crate::train::model::{add_classifier, add_sparse_head, open_base};
 use crate::train::objective::{Objective, RankingTerm, Scope};
-use crate::train::options::{Regularizer, SparsePooling, TrainOptions};
+use crate::train::options::{Regularizer, TrainOptions};
 use crate::train::task::SparseTaskOptions;
 
 use super::TrainKind;
@@ -158,6 +158,15 @@ pub fn objective(kind: TrainKind, options: &TrainOptions) -> Result<Objective> {
     })
 }
 
+/// The activation of a published model stays.
+pub(super) fn splade_activation(folder: &ModelFolder) -> SpladeActivation {
+    let found = folder.modules.iter().find_map(|module| match module {
+        Module::SpladePooling { activation, .. } => Some(*activation),
+        _ => None,
+    });
+    found.unwrap_or(SpladeActivation::Log1pRelu)
+}
+
 /// The options of a sparse model.
 ///
 /// # Errors
@@ -179,20 +188,12 @@ pub fn sparse_options(
             false => Vec::new(),
         },
     };
-    // The activation of a published model stays.
-    let activation = folder.modules.iter().find_map(|module| match module {
-        Module::SpladePooling { activation, .. } => Some(*activation),
-        _ => None,
-    });
     let echo = options
         .echo
         .then(|| vec![FIRST_ECHO; folder.config.vocabulary]);
     Ok(SparseTaskOptions {
-        pooling: match options.pooling {
-            SparsePooling::Max => SpladePooling::Max,
-            SparsePooling::Sum => SpladePooling::Sum,
-        },
-        activation: activation.unwrap_or(SpladeActivation::Log1pRelu),
+        pooling: options.splade_pooling(),
+        activation: splade_activation(folder),
         query_table: options.inference_free.then(|| frequencies.inverse()),
         echo,
         query_tokens: options.max_query_tokens,

@@ -134,7 +134,7 @@ impl<B: BackwardOps, T: Task<B>> Session<'_, B, T> {
         })?;
         let model = store::model_folder(&self.options.output);
         if self.progress.best.is_none() || !model.is_dir() {
-            self.export(&model, None)?;
+            self.export(&model)?;
         }
         Ok(Summary {
             steps: step,
@@ -241,7 +241,7 @@ impl<B: BackwardOps, T: Task<B>> Session<'_, B, T> {
             return Ok(Decision::GoOn);
         };
         let scratch = store::evaluated_folder(&self.options.output);
-        self.export(&scratch, None)?;
+        self.export(&scratch)?;
         let found = development.evaluate(&scratch, self.hardware.clone(), step, self.cancel);
         let mut record = match found {
             // The run ends at the next step, with a checkpoint.
@@ -253,7 +253,7 @@ impl<B: BackwardOps, T: Task<B>> Session<'_, B, T> {
         if record.is_best {
             self.progress.without_better = 0;
             self.progress.best = Some(record.clone());
-            self.export(&store::model_folder(&self.options.output), Some(&record))?;
+            self.export(&store::model_folder(&self.options.output))?;
         } else {
             self.progress.without_better += 1;
         }
@@ -283,14 +283,14 @@ impl<B: BackwardOps, T: Task<B>> Session<'_, B, T> {
         self.watcher.on(&Event::Saved { step, path: &path })
     }
 
-    fn export(&self, path: &Path, best: Option<&EvaluationRecord>) -> Result<()> {
+    fn export(&self, path: &Path) -> Result<()> {
         store::export(
             path,
             self.kind,
             self.options,
             &self.folder,
             &self.task,
-            best,
+            self.progress.best.as_slice(),
         )
     }
 }

@@ -1,22 +1,25 @@
 //! What a run writes: models and checkpoints.
 
-use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
-
 use super::TrainKind;
+use super::prepare::splade_activation;
 use super::session::Progress;
 use crate::backend::BackwardOps;
 use crate::error::{Error, Result};
-use crate::neural::ModelFolder;
+use crate::neural::{ModelFolder, ScoreActivation};
+use crate::train::export::{Card, Export, ExportKind, ExportedTensor};
+use crate::train::model::limit_of;
 use crate::train::optimizer::Optimizer;
 use crate::train::options::TrainOptions;
 use crate::train::recorder::Recorder;
 use crate::train::task::Task;
 use crate::train::watch::EvaluationRecord;
+
+/// What the names of tables of token weights begin with.
+const TABLES: &str = "tables.";
+const QUERY_TABLE: &str = "tables.query";
 
 /// The folder of the best model.
 pub(super) fn model_folder(output: &Path) -> PathBuf {
@@ -52,53 +55,92 @@ pub(super) fn save<B: BackwardOps>(
     Ok(output.join("checkpoint"))
 }
 
+/// Writes the model to a folder; `evaluations` are for its card.
 pub(super) fn export<B: BackwardOps, T: Task<B>>(
     path: &Path,
     kind: TrainKind,
-    _options: &TrainOptions,
+    options: &TrainOptions,
     folder: &ModelFolder,
     task: &T,
-    _best: Option<&EvaluationRecord>,
+    evaluations: &[EvaluationRecord],
 ) -> Result<()> {
-    let io = |error| Error::io(path, "write", error);
-    fs::create_dir_all(path).map_err(io)?;
-    for entry in fs::read_dir(&folder.path).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if entry.path().is_file() && !name.ends_with("safetensors") && name != "modules.json" {
-            fs::copy(entry.path(), path.join(&*name)).map_err(io)?;
-        }
-    }
-    if kind == TrainKind::Cross {
-        let text = fs::read_to_string(path.join("config.json")).map_err(io)?;
-        let mut config: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        config["architectures"] = serde_json::json!(["BertForSequenceClassification"]);
-        config["id2label"] = serde_json::json!({"0": "LABEL_0"});
-        fs::write(path.join("config.json"), config.to_string()).map_err(io)?;
-        let _ = fs::remove_file(path.join("config_sentence_transformers.json"));
-    }
     let recorder = task.recorder();
-    let parameters = recorder.parameters();
-    let mut tensors = Vec::new();
-    for master in parameters.masters() {
-        let values = recorder.backend().read(&master.value)?;
-        let bytes: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        let shape = folder.weights.shape(&master.name).map(<[usize]>::to_vec);
-        let shape = shape.unwrap_or_else(|| vec![values.len()]);
-        tensors.push((master.name.clone(), shape, Cow::from(bytes)));
+    let tensors = ExportedTensor::of(&recorder.parameters(), recorder.backend())?;
+    let (tables, tensors): (Vec<_>, Vec<_>) = tensors
+        .into_iter()
+        .partition(|tensor| tensor.name.starts_with(TABLES));
+    let query_table = tables
+        .iter()
+        .find(|table| table.name == QUERY_TABLE)
+        .map(|table| {
+            // What is below 0 counts as 0 in training too.
+            table
+                .values
+                .iter()
+                .map(|weight| weight.max(0.0))
+                .collect::<Vec<f32>>()
+        });
+    let described = described(options);
+    let versions = [("device".to_owned(), recorder.backend().name())];
+    Export {
+        base: &options.base,
+        kind: export_kind(kind, options, folder, query_table.is_some()),
+        tensors: &tensors,
+        query_table: query_table.as_deref(),
+        max_tokens: Some(limit_of(folder, options.max_tokens, "max-tokens")?),
+        max_terms: None,
+        prompts: None,
+        card: Card {
+            options: &described,
+            evaluations,
+            versions: &versions,
+            ..Card::default()
+        },
     }
-    let views = tensors.iter().map(|(name, shape, bytes)| {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-        (name.clone(), view.expect("whole tensors"))
-    });
-    safetensors::serialize_to_file(
-        views.collect::<Vec<_>>(),
-        None,
-        &path.join("model.safetensors"),
-    )
-    .map_err(|error| Error::model(path, error.to_string()))
+    .write(path)
+}
+
+fn export_kind(
+    kind: TrainKind,
+    options: &TrainOptions,
+    folder: &ModelFolder,
+    has_table: bool,
+) -> ExportKind {
+    let pooling = options.splade_pooling();
+    let activation = splade_activation(folder);
+    match (kind, has_table) {
+        (TrainKind::Splade, false) => ExportKind::Splade {
+            pooling,
+            activation,
+        },
+        (TrainKind::Splade, true) => ExportKind::InferenceFree {
+            pooling,
+            activation,
+        },
+        (TrainKind::Bi, _) => ExportKind::BiEncoder {
+            pooling: None,
+            is_normalized: None,
+            similarity: None,
+        },
+        (TrainKind::Cross, _) => ExportKind::CrossEncoder {
+            labels: vec!["LABEL_0".to_owned()],
+            activation: ScoreActivation::Identity,
+        },
+    }
+}
+
+/// The options that differ from their defaults, for the model card.
+fn described(options: &TrainOptions) -> Vec<(String, String)> {
+    let values = |options: &TrainOptions| serde_json::to_value(options).unwrap_or_default();
+    let (given, defaults) = (values(options), values(&TrainOptions::default()));
+    let given = given.as_object().cloned().unwrap_or_default();
+    let differ = given
+        .into_iter()
+        .filter(|(name, value)| name != "output" && defaults.get(name) != Some(value));
+    differ
+        .map(|(name, value)| match value {
+            serde_json::Value::String(text) => (name, text),
+            value => (name, value.to_string()),
+        })
+        .collect()
 }

@@ -85,16 +85,6 @@ impl<B: BackwardOps> SparseTask<B> {
         })
     }
 
-    /// The weights of query tokens, if queries are encoded by a table.
-    pub fn query_table(&self) -> Option<&[f32]> {
-        self.query_table.as_ref().map(TokenTable::values)
-    }
-
-    /// The weights of a document's own tokens, if there is an echo.
-    pub fn echo(&self) -> Option<&[f32]> {
-        self.echo.as_ref().map(TokenTable::values)
-    }
-
     fn tokens(&self, texts: &[Text], prompt: &str, limit: usize) -> Result<Vec<Tokens>> {
         let of = |text: &Text| match prompt.is_empty() {
             true => self.folder.tokenizer.truncated(&text.text, limit),
