@@ -1,6 +1,7 @@
 //! `esparsa demo`: the built-in collection, indexed, searched and measured.
 
 mod models;
+mod training;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use esparsa::eval::{
 use esparsa::{Document, Error, Hit, Hits, Index, Query, Result, Schema, Snapshot, Text};
 
 use self::models::{DemoArguments, DemoModels};
+use self::training::Trained;
 use crate::input::{Chunk, Record, RecordFormat, parse};
 use crate::output;
 use crate::search::hits::hit_lines;
@@ -67,6 +69,10 @@ pub struct Demo {
     /// memory.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Train no models; by default a tiny SPLADE and a tiny cross-encoder are trained from random
+    /// weights, in less than a minute, unless models are given.
+    #[arg(long)]
+    no_training: bool,
     #[command(flatten)]
     models: DemoArguments,
 }
@@ -100,7 +106,14 @@ impl Demo {
         let records = records()?;
         let queries = read_queries(QUERIES.as_bytes(), "queries.jsonl", TopicPart::default())?;
         let qrels = Qrels::read(QRELS.as_bytes(), "qrels/test.tsv")?;
-        let models = DemoModels::open(&self.models, &records)?;
+        let trained = match self.no_training || !self.models.is_empty() {
+            true => None,
+            false => Some(Trained::on(&records)?),
+        };
+        let models = match &trained {
+            Some(trained) => DemoModels::open(&trained.models(), &records)?,
+            None => DemoModels::open(self.models.folders(), &records)?,
+        };
         let mut times = Times::default();
         let mut searched = Vec::new();
         for language in &LANGUAGES {
@@ -119,6 +132,9 @@ impl Demo {
         }
         text += &metrics_table(&searched, style)?;
         text += &metrics_table_of_models(&searched, style)?;
+        if let Some(trained) = &trained {
+            let _ = writeln!(text, "{}", style.dim(trained.report.trim_end()));
+        }
         text += &closing(&times, self.keep.as_deref(), style);
         output::print(text.trim_end())
     }

@@ -26,7 +26,7 @@ mod commit_every;
 mod commits;
 mod dense;
 mod encoding;
-mod language;
+pub(crate) mod language;
 mod load;
 mod peek;
 mod problems;

@@ -6,15 +6,21 @@
 mod arguments;
 mod plain;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use esparsa::executor::CancelToken;
 use esparsa::train::{TrainKind, TrainOptions, train};
 use esparsa::{Error, Result};
 
+use crate::index::language::Detected;
 use crate::output;
 use arguments::Keys;
+
+/// Documents by which the language is detected.
+const DETECTED: usize = 200;
 
 /// Arguments of `esparsa train`.
 #[derive(Args)]
@@ -94,7 +100,10 @@ impl Train {
             Kind::Cross(arguments) => (TrainKind::Cross, arguments),
             Kind::Bi(arguments) => (TrainKind::Bi, arguments),
         };
-        let options: TrainOptions = arguments.keys.options(arguments.config.as_deref())?;
+        let mut options: TrainOptions = arguments.keys.options(arguments.config.as_deref())?;
+        if let (None, Some(collection)) = (&options.language, &options.collection) {
+            options.language = Some(detected(&collection.join("corpus.jsonl"))?);
+        }
         let cancel = CancelToken::new();
         let of_handler = cancel.clone();
         ctrlc::set_handler(move || {
@@ -114,4 +123,19 @@ impl Train {
         }
         Ok(())
     }
+}
+
+/// The analyzer for the first documents of a collection.
+fn detected(corpus: &Path) -> Result<String> {
+    let file = File::open(corpus).map_err(|source| Error::io(corpus, "open", source))?;
+    let mut texts = Vec::new();
+    for line in BufReader::new(file).lines().take(DETECTED) {
+        let line = line.map_err(|source| Error::io(corpus, "read", source))?;
+        // What is no document is an error of the library, which names its line.
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        texts.extend(value["text"].as_str().map(str::to_owned));
+    }
+    let detected = Detected::of(&texts);
+    output::message(&detected.reason);
+    Ok(detected.analyzer)
 }

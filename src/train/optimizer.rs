@@ -62,6 +62,39 @@ impl<B: BackwardOps> Optimizer<B> {
         self.steps
     }
 
+    /// Mean and mean square of the gradient of each master, in the order of the masters, for a
+    /// checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] if the device fails.
+    pub fn moments(&self, backend: &B) -> Result<Vec<[Vec<f32>; 2]>> {
+        let each = self.moments.iter();
+        each.map(|(mean, square)| Ok([backend.read(mean)?, backend.read(square)?]))
+            .collect()
+    }
+
+    /// Goes on where a checkpoint was written, after `steps` steps.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for moments of another number or lengths; [`Error::Device`].
+    pub fn restore(&mut self, backend: &B, steps: u64, moments: &[[Vec<f32>; 2]]) -> Result<()> {
+        if moments.len() != self.moments.len() {
+            return Err(Error::invalid(format!(
+                "expected moments of {} tensors, found {}; the checkpoint is another model's",
+                self.moments.len(),
+                moments.len()
+            )));
+        }
+        for ((mean, square), [of_mean, of_square]) in self.moments.iter_mut().zip(moments) {
+            backend.write(mean, of_mean)?;
+            backend.write(square, of_square)?;
+        }
+        self.steps = steps;
+        Ok(())
+    }
+
     /// Changes every master by its gradient divided by `batches` (the number of batches that were
     /// accumulated), clears the gradients and packs the forms. `rate` gives the learning rate of a
     /// tensor by its name; 0 freezes it. Returns the norm of the gradients before clipping.

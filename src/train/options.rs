@@ -74,7 +74,8 @@ options! {
     negatives_from: usize = 1,
     /// Negatives are of at most this rank. Default 50.
     negatives_to: usize = 50,
-    /// The language of the analyzer that mines negatives, such as `en`; detected by default.
+    /// The language of the analyzer that mines negatives, such as `en`. The command line detects it by
+    /// default, the library takes `simple`, which suits any language.
     language: Option<String> = None,
 
     /// Max tokens of a document; of a pair for a cross-encoder. Default 256: at 128 the ends of long

@@ -31,6 +31,18 @@ pub struct DemoArguments {
     models: Vec<PathBuf>,
 }
 
+impl DemoArguments {
+    /// True without models.
+    pub fn is_empty(&self) -> bool {
+        self.models.is_empty()
+    }
+
+    /// The folders of models.
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.models
+    }
+}
+
 /// The models of the demo, and their vectors of its passages.
 pub struct DemoModels {
     sparse: Option<Box<dyn SparseTextEncoder>>,
@@ -47,7 +59,7 @@ impl DemoModels {
     /// # Errors
     ///
     /// What opening and encoding give, and [`Error::InvalidInput`] for two models of one kind.
-    pub fn open(arguments: &DemoArguments, records: &[Record]) -> Result<Self> {
+    pub fn open(folders: &[PathBuf], records: &[Record]) -> Result<Self> {
         let mut models = Self {
             sparse: None,
             dense: None,
@@ -55,7 +67,7 @@ impl DemoModels {
             sparse_vectors: HashMap::new(),
             dense_vectors: HashMap::new(),
         };
-        for folder in &arguments.models {
+        for folder in folders {
             let options = ModelArguments::default();
             let hardware = options.hardware(thread_count(None))?;
             let is_first = match ModelFolder::open(folder)?.kind {

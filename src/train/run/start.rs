@@ -121,7 +121,7 @@ impl Data {
             to: options.negatives_to,
             margin: options.teacher_margin,
         };
-        let language = options.language.as_deref().unwrap_or("english");
+        let language = options.language.as_deref().unwrap_or("simple");
         source = match (&options.negatives_run, options.negatives) {
             (_, 0) => source,
             (Some(run), _) => source.with_run(&Run::open(run)?, ranks)?,
