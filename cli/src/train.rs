@@ -4,6 +4,7 @@
 //! precedence.
 
 mod arguments;
+mod new;
 mod plain;
 
 use std::fs::File;
@@ -37,7 +38,11 @@ Examples:
     esparsa train splade splade.toml --overfit batch --steps 100
 
   Go on after an interruption:
-    esparsa train splade splade.toml --resume true
+    esparsa train splade splade.toml --resume
+
+  Make a small model of one's own, and train it from random weights:
+    esparsa train new --texts scifact/corpus.jsonl --output tiny --layers 2 --hidden 128
+    esparsa train splade --base tiny --collection scifact/ --output tiny-splade --learning-rate 1e-3
 
 Ctrl-C ends a run with a checkpoint.")]
 pub struct Train {
@@ -53,6 +58,8 @@ enum Kind {
     Cross(RunArguments),
     /// A bi-encoder, which makes dense vectors.
     Bi(RunArguments),
+    /// Make a model with random weights and a vocabulary learned from texts, to train from.
+    New(new::New),
 }
 
 /// A configuration, and options that have precedence over it.
@@ -99,6 +106,7 @@ impl Train {
             Kind::Splade(arguments) => (TrainKind::Splade, arguments),
             Kind::Cross(arguments) => (TrainKind::Cross, arguments),
             Kind::Bi(arguments) => (TrainKind::Bi, arguments),
+            Kind::New(new) => return new.run(),
         };
         let mut options: TrainOptions = arguments.keys.options(arguments.config.as_deref())?;
         if let (None, Some(collection)) = (&options.language, &options.collection) {
@@ -117,7 +125,7 @@ impl Train {
         let summary = train(kind, &options, &mut plain::Lines::new(), &cancel)?;
         if summary.is_cancelled {
             output::message(&format!(
-                "cancelled after step {}; `--resume true` goes on from its checkpoint",
+                "cancelled after step {}; `--resume` goes on from its checkpoint",
                 summary.steps
             ));
         }

@@ -187,6 +187,7 @@ pub struct Health {
 
 impl Health {
     /// Begins at the first step.
+    #[cfg(any(test, feature = "internals"))]
     pub fn new(options: HealthOptions) -> Self {
         Self::resume(options, HealthState::default())
     }

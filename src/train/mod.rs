@@ -6,6 +6,7 @@
 //!
 //! | file | concept |
 //! | --- | --- |
+//! | `checkpoint` | what a run needs to go on |
 //! | `create` | new models, with a vocabulary of their own and random weights |
 //! | `export` | the folder of the trained model |
 //! | `files` | folders that appear complete or not at all |
@@ -29,6 +30,7 @@
 //! | `task` | what is trained: batches to gradients |
 //! | `tape` | the operations that were noted, forward and backward |
 
+mod checkpoint;
 mod create;
 mod data;
 mod evaluation;

@@ -58,6 +58,7 @@ impl<B: BackwardOps> Optimizer<B> {
     }
 
     /// Steps that were made.
+    #[cfg(any(test, feature = "internals"))]
     pub fn steps(&self) -> u64 {
         self.steps
     }

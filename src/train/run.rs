@@ -44,3 +44,6 @@ impl TrainKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

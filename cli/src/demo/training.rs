@@ -34,11 +34,7 @@ pub(super) struct Trained {
 impl Trained {
     /// The folders of the models.
     pub(super) fn models(&self) -> [PathBuf; 2] {
-        ["splade", "cross"].map(|kind| self.model(kind))
-    }
-
-    fn model(&self, kind: &str) -> PathBuf {
-        self.folder.path().join(kind).join("model")
+        [TrainKind::Splade, TrainKind::Cross].map(|kind| self.folder.path().join(title(kind)))
     }
 
     /// Trains both models.
@@ -56,12 +52,16 @@ impl Trained {
         let mut report = String::new();
         for kind in [TrainKind::Splade, TrainKind::Cross] {
             output::message(&format!(
-                "training a tiny {} from random weights, {SECONDS:.0} s ...",
+                "training a {} from random weights, {SECONDS:.0} s ...",
                 title(kind)
             ));
             let started = Instant::now();
             let mut last = LastLoss::default();
             let summary = train(kind, &options(kind, path), &mut last, &CancelToken::new())?;
+            // The demo calls models by their folders.
+            let named = path.join(title(kind));
+            fs::rename(&summary.model, &named)
+                .map_err(|source| Error::io(&named, "rename", source))?;
             let _ = writeln!(
                 report,
                 "A {} of {} parameters was trained for {:.0} s: {} steps, loss {:.3} to {:.3}.",
@@ -79,8 +79,8 @@ impl Trained {
 
 fn title(kind: TrainKind) -> &'static str {
     match kind {
-        TrainKind::Splade => "SPLADE model",
-        _ => "cross-encoder",
+        TrainKind::Splade => "tiny SPLADE",
+        _ => "tiny cross-encoder",
     }
 }
 

@@ -11,6 +11,7 @@ use crate::backend::BackwardOps;
 use crate::error::{Error, Result};
 use crate::executor::CancelToken;
 use crate::neural::{Hardware, ModelFolder};
+use crate::train::checkpoint::Checkpoint;
 use crate::train::data::{Batches, TrainingBatch};
 use crate::train::evaluation::Development;
 use crate::train::health::{Health, HealthState, Verdict};
@@ -50,6 +51,9 @@ pub(super) struct Progress {
     pub lambda_documents: LambdaState,
     pub health: HealthState,
     pub best: Option<EvaluationRecord>,
+    /// Its value, to the bit.
+    #[serde(with = "crate::train::exact")]
+    pub best_value: Option<f64>,
     /// Evaluations since the best one.
     pub without_better: u64,
     /// Of the data; a run goes on with the same only.
@@ -225,7 +229,7 @@ impl<B: BackwardOps, T: Task<B>> Session<'_, B, T> {
     fn advised(&self, error: Error) -> Error {
         match error {
             Error::InvalidInput { .. } => {
-                let kept = match store::newest(&self.options.output) {
+                let kept = match Checkpoint::newest(&self.options.output) {
                     Ok(Some(path)) => format!("the last checkpoint is {}", path.display()),
                     _ => "no checkpoint was written before".to_owned(),
                 };
@@ -248,11 +252,14 @@ impl<B: BackwardOps, T: Task<B>> Session<'_, B, T> {
             Err(Error::Cancelled { .. }) => return Ok(Decision::GoOn),
             found => found?,
         };
-        let best = self.progress.best.as_ref().map(|best| best.value);
-        record.is_best = best.is_none_or(|best| record.value > best);
+        record.is_best = self
+            .progress
+            .best_value
+            .is_none_or(|best| record.value > best);
         if record.is_best {
             self.progress.without_better = 0;
             self.progress.best = Some(record.clone());
+            self.progress.best_value = Some(record.value);
             self.export(&store::model_folder(&self.options.output))?;
         } else {
             self.progress.without_better += 1;

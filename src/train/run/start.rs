@@ -7,22 +7,24 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::prepare::{DocumentFrequencies, objective, prepare_model, sparse_options};
 use super::session::{Progress, Session, Summary};
-use super::{Plan, TrainKind};
+use super::{Plan, TrainKind, store};
 use crate::backend::BackwardOps;
 use crate::error::{Error, Result};
 use crate::eval::{BeirFolder, Run};
 use crate::executor::CancelToken;
 use crate::neural::{Cpu, CpuOptions, Hardware, ModelFolder, Precision};
+use crate::train::checkpoint::Checkpoint;
 use crate::train::data::{
     Batches, CollectionSource, NamedTexts, NegativeRanks, Source, TripletSource,
 };
 use crate::train::evaluation::{Development, NamedText, choose};
-use crate::train::health::{Health, HealthKind, HealthOptions};
+use crate::train::health::{Health, HealthKind, HealthOptions, HealthState};
 use crate::train::lambda::{Lambda, LambdaOptions};
 use crate::train::model::limit_of;
 use crate::train::optimizer::{Optimizer, OptimizerOptions};
 use crate::train::options::{TrainOptions, TrainPrecision};
 use crate::train::rates::Rates;
+use crate::train::recorder::Recorder;
 use crate::train::task::{DenseTask, PairTask, SparseTask, Task};
 use crate::train::watch::{Event, RunRecord, Watcher};
 
@@ -215,27 +217,21 @@ impl Begin<'_> {
         self.data.sample.iter().map(|text| &**text).collect()
     }
 
-    fn run<B: BackwardOps, T: Task<B>>(self, task: T, folder: Arc<ModelFolder>) -> Result<Summary> {
+    fn run<B: BackwardOps, T: Task<B>>(
+        self,
+        mut task: T,
+        folder: Arc<ModelFolder>,
+    ) -> Result<Summary> {
         let options = self.options;
         let batches = Batches::new(self.data.source, options.batch, options.seed)?;
         let plan = Plan::new(options, batches.examples())?;
-        let lambda = |lambda: f64, target: Option<f64>| {
-            Lambda::new(LambdaOptions {
-                lambda,
-                ramp: plan.lambda_steps,
-                target,
-                ..LambdaOptions::default()
-            })
-        };
-        let lambdas = [
-            lambda(options.lambda_queries, options.target_query_terms)?,
-            lambda(options.lambda_documents, options.target_document_terms)?,
-        ];
         let warm_up = (plan.steps as f64 * options.warm_up) as u64;
-        let health = Health::new(HealthOptions {
+        let health_options = HealthOptions {
             warm_up,
             ramp: plan.lambda_steps,
             max_norm: options.max_norm,
+            // A model that starts from random weights may take a while.
+            stop_after: (plan.steps / 10).max(20),
             ..HealthOptions::new(match self.kind {
                 TrainKind::Splade => HealthKind::Sparse {
                     vocabulary: folder.config.vocabulary,
@@ -243,9 +239,9 @@ impl Begin<'_> {
                 TrainKind::Cross => HealthKind::Cross,
                 TrainKind::Bi => HealthKind::Dense,
             })
-        });
+        };
         let recorder = task.recorder().clone();
-        let optimizer = Optimizer::new(
+        let mut optimizer = Optimizer::new(
             recorder.backend(),
             &recorder.parameters(),
             OptimizerOptions {
@@ -257,17 +253,42 @@ impl Begin<'_> {
         let parameters = recorder.parameters();
         let values: usize = parameters.masters().iter().map(|master| master.len).sum();
         drop(parameters);
-        let progress = Progress {
+        let lambda_options = |lambda: f64, target: Option<f64>| LambdaOptions {
+            lambda,
+            ramp: plan.lambda_steps,
+            target,
+            ..LambdaOptions::default()
+        };
+        let [of_queries, of_documents] = [
+            lambda_options(options.lambda_queries, options.target_query_terms),
+            lambda_options(options.lambda_documents, options.target_document_terms),
+        ];
+        let mut progress = Progress {
             step: 0,
             seconds: 0.0,
-            lambda_queries: lambdas[0].state(),
-            lambda_documents: lambdas[1].state(),
-            health: health.state().clone(),
+            lambda_queries: Lambda::new(of_queries)?.state(),
+            lambda_documents: Lambda::new(of_documents)?.state(),
+            health: HealthState::default(),
             best: None,
+            best_value: None,
             without_better: 0,
             data: batches.fingerprint(),
             options: fingerprint(options),
         };
+        if options.resume {
+            progress = resumed(options, &recorder, &mut optimizer, &progress)?;
+            task.after_step()?;
+        } else if let Some(path) = Checkpoint::newest(&options.output)? {
+            return Err(Error::invalid(format!(
+                "expected an output folder without checkpoints, found {}; set `resume` to go on from it, or choose another folder",
+                path.display()
+            )));
+        }
+        let lambdas = [
+            Lambda::resume(of_queries, progress.lambda_queries)?,
+            Lambda::resume(of_documents, progress.lambda_documents)?,
+        ];
+        let health = Health::resume(health_options, progress.health.clone());
         self.watcher.on(&Event::Started(&RunRecord {
             kind: self.kind.name().to_owned(),
             base: options.base.display().to_string(),
@@ -308,6 +329,34 @@ impl Begin<'_> {
         }
         .run()
     }
+}
+
+/// The state of the newest checkpoint, if it is of the same data and options.
+fn resumed<B: BackwardOps>(
+    options: &TrainOptions,
+    recorder: &Recorder<B>,
+    optimizer: &mut Optimizer<B>,
+    begun: &Progress,
+) -> Result<Progress> {
+    let path = Checkpoint::newest(&options.output)?.ok_or_else(|| {
+        Error::invalid(format!(
+            "expected a checkpoint in {} to go on from, found none",
+            options.output.display()
+        ))
+    })?;
+    let progress = store::restore(&path, recorder, optimizer)?;
+    for (what, found, expected) in [
+        ("data", begun.data, progress.data),
+        ("options", begun.options, progress.options),
+    ] {
+        if found != expected {
+            return Err(Error::invalid(format!(
+                "expected the {what} that the run of {} began with, found others; begin a new run in another folder",
+                path.display()
+            )));
+        }
+    }
+    Ok(progress)
 }
 
 /// A hash of the options that decide what a step does: a run that is resumed has the same.

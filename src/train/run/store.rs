@@ -9,6 +9,7 @@ use super::session::Progress;
 use crate::backend::BackwardOps;
 use crate::error::{Error, Result};
 use crate::neural::{ModelFolder, ScoreActivation};
+use crate::train::checkpoint::Checkpoint;
 use crate::train::export::{Card, Export, ExportKind, ExportedTensor};
 use crate::train::model::limit_of;
 use crate::train::optimizer::Optimizer;
@@ -41,18 +42,68 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
     }
 }
 
-pub(super) fn newest(_output: &Path) -> Result<Option<PathBuf>> {
-    Ok(None)
-}
-
+/// Writes a checkpoint.
 pub(super) fn save<B: BackwardOps>(
     output: &Path,
-    _recorder: &Recorder<B>,
-    _optimizer: &Optimizer<B>,
-    _progress: &Progress,
-    _keep: usize,
+    recorder: &Recorder<B>,
+    optimizer: &Optimizer<B>,
+    progress: &Progress,
+    keep: usize,
 ) -> Result<PathBuf> {
-    Ok(output.join("checkpoint"))
+    let backend = recorder.backend();
+    let parameters = recorder.parameters();
+    let tensors = parameters
+        .masters()
+        .iter()
+        .map(|master| Ok((master.name.clone(), backend.read(&master.value)?)));
+    Checkpoint {
+        step: progress.step,
+        tensors: tensors.collect::<Result<_>>()?,
+        moments: optimizer.moments(backend)?,
+        state: serde_json::to_value(progress)
+            .map_err(|error| Error::invalid(format!("a checkpoint cannot be written: {error}")))?,
+    }
+    .write(output, keep)
+}
+
+/// Puts the state of a checkpoint into a model and its optimizer; returns what else it has.
+pub(super) fn restore<B: BackwardOps>(
+    path: &Path,
+    recorder: &Recorder<B>,
+    optimizer: &mut Optimizer<B>,
+) -> Result<Progress> {
+    let checkpoint = Checkpoint::read(path)?;
+    let backend = recorder.backend();
+    let progress: Progress = serde_json::from_value(checkpoint.state).map_err(|error| {
+        Error::model(
+            path,
+            format!(
+                "the checkpoint has no state of a run: {error}; was it written by another version?"
+            ),
+        )
+    })?;
+    let mut parameters = recorder.parameters_mut();
+    let mut values = checkpoint.tensors.iter();
+    for master in parameters.masters_mut() {
+        match values.next() {
+            Some((name, values)) if *name == master.name => {
+                backend.write(&mut master.value, values)?;
+            }
+            found => {
+                return Err(Error::model(
+                    path,
+                    format!(
+                        "expected the tensor `{}`, found {}; the checkpoint is another model's",
+                        master.name,
+                        found.map_or("none", |(name, _)| name)
+                    ),
+                ));
+            }
+        }
+    }
+    parameters.pack(backend)?;
+    optimizer.restore(backend, checkpoint.step, &checkpoint.moments)?;
+    Ok(progress)
 }
 
 /// Writes the model to a folder; `evaluations` are for its card.

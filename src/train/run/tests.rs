@@ -1,0 +1,305 @@
+//! Whole runs of tiny models.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::*;
+use crate::error::{Error, Result};
+use crate::executor::CancelToken;
+use crate::neural::{CpuOptions, Hardware, Model};
+use crate::train::options::{Overfit, TrainOptions};
+use crate::train::watch::{Event, Watcher};
+use crate::train::{NewModel, VocabularyKind};
+
+const SUBJECTS: [&str; 12] = [
+    "lava", "honey", "ocean", "piano", "bread", "river", "comet", "tiger", "paper", "clock",
+    "cheese", "bridge",
+];
+const PLACES: [&str; 3] = ["in the north", "by the sea", "of the old town"];
+
+/// A folder with a tiny model and a collection of 36 documents, each with a query.
+fn world() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let (mut corpus, mut queries, mut texts) = (String::new(), String::new(), Vec::new());
+    let mut qrels = "query-id\tcorpus-id\tscore\n".to_owned();
+    for (number, subject) in SUBJECTS.iter().enumerate() {
+        for (place, where_) in PLACES.iter().enumerate() {
+            let id = format!("{number}-{place}");
+            let text =
+                format!("A text about {subject} {where_}, and what people say of {subject}.");
+            corpus += &format!("{}\n", json!({"_id": id, "text": text}));
+            queries += &format!(
+                "{}\n",
+                json!({"_id": id, "text": format!("{subject} {where_}")})
+            );
+            qrels += &format!("{id}\t{id}\t1\n");
+            texts.push(text);
+        }
+    }
+    fs::create_dir_all(path.join("collection/qrels")).unwrap();
+    fs::write(path.join("collection/corpus.jsonl"), corpus).unwrap();
+    fs::write(path.join("collection/queries.jsonl"), queries).unwrap();
+    for split in ["train", "dev"] {
+        fs::write(path.join(format!("collection/qrels/{split}.tsv")), &qrels).unwrap();
+    }
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let model = NewModel {
+        vocabulary: VocabularyKind::WordPiece,
+        tokens: 120,
+        layers: 1,
+        hidden: 32,
+        intermediate: 64,
+        max_tokens: 48,
+        ..NewModel::default()
+    };
+    model.write(&texts, &path.join("base")).unwrap();
+    folder
+}
+
+fn options(world: &Path, output: &str) -> TrainOptions {
+    TrainOptions {
+        base: world.join("base"),
+        collection: Some(world.join("collection")),
+        output: world.join(output),
+        batch: 6,
+        negatives: 2,
+        max_tokens: 40,
+        learning_rate: 3e-3,
+        initial_terms: 20,
+        steps: Some(12),
+        evaluate_every: 6,
+        save_every: 4,
+        development_queries: 10,
+        development_documents: 0,
+        threads: Some(1),
+        precision: crate::train::TrainPrecision::F32,
+        ..TrainOptions::default()
+    }
+}
+
+/// Keeps what happened, and cancels after a step.
+#[derive(Default)]
+struct Notes {
+    losses: Vec<f64>,
+    evaluations: Vec<f64>,
+    saved: Vec<PathBuf>,
+    cancel_after: Option<(u64, CancelToken)>,
+}
+
+impl Watcher for Notes {
+    fn on(&mut self, event: &Event<'_>) -> Result<()> {
+        match event {
+            Event::Step(step) => {
+                self.losses.push(step.ranking_loss);
+                if let Some((after, cancel)) = &self.cancel_after
+                    && step.step == *after
+                {
+                    cancel.cancel();
+                }
+            }
+            Event::Evaluated(record) => self.evaluations.push(record.value),
+            Event::Saved { path, .. } => self.saved.push(path.to_path_buf()),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn run(kind: TrainKind, options: &TrainOptions) -> (Summary, Notes) {
+    let mut notes = Notes::default();
+    let summary = train(kind, options, &mut notes, &CancelToken::new()).unwrap();
+    (summary, notes)
+}
+
+fn refused(options: &TrainOptions) -> String {
+    let found = train(
+        TrainKind::Splade,
+        options,
+        &mut Notes::default(),
+        &CancelToken::new(),
+    );
+    found.unwrap_err().to_string()
+}
+
+#[test]
+fn the_loss_of_one_batch_goes_to_zero() {
+    let world = world();
+    for kind in [TrainKind::Splade, TrainKind::Cross, TrainKind::Bi] {
+        let options = TrainOptions {
+            overfit: Some(Overfit::Batch),
+            steps: Some(300),
+            evaluate_every: 1_000,
+            save_every: 1_000,
+            development_queries: 0,
+            lambda_queries: 0.0,
+            lambda_documents: 0.0,
+            ..options(world.path(), kind.name())
+        };
+        let (_, notes) = run(kind, &options);
+        let last = notes.losses.last().unwrap();
+        assert!(*last < 0.1, "{kind:?}: {} to {last}", notes.losses[0]);
+    }
+}
+
+#[test]
+fn a_run_is_evaluated_and_its_best_model_opens() {
+    let world = world();
+    for (kind, inference_free) in [
+        (TrainKind::Splade, false),
+        (TrainKind::Splade, true),
+        (TrainKind::Bi, false),
+        (TrainKind::Cross, false),
+    ] {
+        let output = format!("{}-{inference_free}", kind.name());
+        let options = TrainOptions {
+            inference_free,
+            ..options(world.path(), &output)
+        };
+        let (summary, notes) = run(kind, &options);
+        assert_eq!(summary.steps, 12);
+        assert_eq!(notes.evaluations.len(), 3, "{kind:?}");
+        let max = notes.evaluations.iter().copied().fold(0.0, f64::max);
+        assert_eq!(summary.best.unwrap().value, max);
+        let hardware = Hardware::cpu(CpuOptions::default()).unwrap();
+        match (kind, Model::open(&summary.model, hardware).unwrap()) {
+            (TrainKind::Splade, Model::Sparse(encoder)) => {
+                assert_eq!(encoder.is_inference_free(), inference_free);
+                assert!(!encoder.encode_queries(&["lava"]).unwrap()[0].is_empty());
+            }
+            (TrainKind::Cross, Model::Cross(_)) | (TrainKind::Bi, Model::Dense(_)) => {}
+            (kind, model) => panic!("{kind:?} became {model:?}"),
+        }
+    }
+}
+
+fn weights(summary: &Summary) -> Vec<u8> {
+    fs::read(summary.model.join("model.safetensors")).unwrap()
+}
+
+#[test]
+fn a_run_that_is_resumed_has_the_bits_of_one_that_was_not_interrupted() {
+    let world = world();
+    let whole = TrainOptions {
+        dropout: 0.1,
+        accumulate: 2,
+        target_document_terms: Some(15.0),
+        ..options(world.path(), "whole")
+    };
+    let (expected, of_whole) = run(TrainKind::Splade, &whole);
+    for after in [1, 4, 5, 11] {
+        let mut parts = whole.clone();
+        parts.output = world.path().join(format!("parts-{after}"));
+        let cancel = CancelToken::new();
+        let mut first = Notes {
+            cancel_after: Some((after, cancel.clone())),
+            ..Notes::default()
+        };
+        let summary = train(TrainKind::Splade, &parts, &mut first, &cancel).unwrap();
+        assert!(summary.is_cancelled && summary.steps == after);
+        parts.resume = true;
+        let (summary, second) = run(TrainKind::Splade, &parts);
+        assert_eq!(summary.steps, 12);
+        let losses: Vec<f64> = first.losses.into_iter().chain(second.losses).collect();
+        assert_eq!(losses, of_whole.losses, "after {after}");
+        assert!(weights(&summary) == weights(&expected), "after {after}");
+    }
+}
+
+#[test]
+fn a_run_goes_on_only_as_it_began() {
+    let world = world();
+    let begun = options(world.path(), "begun");
+    let (_, notes) = run(TrainKind::Splade, &begun);
+    assert!(!notes.saved.is_empty());
+    // Without being asked to, a run does not go on, nor begin over another.
+    assert!(refused(&begun).contains("resume"));
+    let other = TrainOptions {
+        resume: true,
+        learning_rate: 1e-3,
+        ..begun.clone()
+    };
+    assert!(refused(&other).contains("options"));
+    let nothing = TrainOptions {
+        resume: true,
+        output: world.path().join("nothing"),
+        ..begun
+    };
+    assert!(refused(&nothing).contains("checkpoint"));
+}
+
+#[test]
+fn what_is_wrong_is_refused_before_the_first_step() {
+    let world = world();
+    let good = options(world.path(), "refused");
+    let with = |change: &dyn Fn(&mut TrainOptions)| {
+        let mut options = good.clone();
+        change(&mut options);
+        refused(&options)
+    };
+    let missing = world.path().join("missing");
+    assert!(with(&|o| o.base.clone_from(&missing)).contains("missing"));
+    assert!(with(&|o| o.collection = Some(missing.clone())).contains("missing"));
+    assert!(with(&|o| o.split = "nowhere".into()).contains("nowhere"));
+    assert!(with(&|o| o.metric = "goodness@10".into()).contains("goodness"));
+    assert!(with(&|o| o.max_tokens = 2).contains("max-tokens"));
+    assert!(with(&|o| o.teacher_run = Some(missing.clone())).contains("missing"));
+    fs::write(
+        world.path().join("collection/qrels/wrong.tsv"),
+        "query-id\tcorpus-id\tscore\n0-0\tnowhere\t1\n",
+    )
+    .unwrap();
+    assert!(with(&|o| o.split = "wrong".into()).contains("nowhere"));
+    assert!(!world.path().join("refused/model").exists());
+}
+
+#[test]
+fn a_run_of_triplets_needs_no_collection() {
+    let world = world();
+    let path = world.path().join("triplets.tsv");
+    fs::write(
+        &path,
+        "lava north\tA text about lava in the north.\tA text about honey.\n\
+         honey\tA text about honey.\tA text about lava by the sea.\n",
+    )
+    .unwrap();
+    let options = TrainOptions {
+        collection: None,
+        triplets: Some(path),
+        batch: 2,
+        ..options(world.path(), "triplets")
+    };
+    let (summary, notes) = run(TrainKind::Splade, &options);
+    assert_eq!(summary.best, None);
+    assert_eq!(notes.losses.len(), 12);
+    let hardware = Hardware::cpu(CpuOptions::default()).unwrap();
+    assert!(matches!(
+        Model::open(&summary.model, hardware).unwrap(),
+        Model::Sparse(_)
+    ));
+}
+
+#[test]
+fn values_that_are_not_finite_end_a_run_with_advice() {
+    let world = world();
+    let wild = TrainOptions {
+        learning_rate: 1e30,
+        warm_up: 0.0,
+        ..options(world.path(), "wild")
+    };
+    let error = train(
+        TrainKind::Splade,
+        &wild,
+        &mut Notes::default(),
+        &CancelToken::new(),
+    );
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::InvalidInput { .. }), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("learning rate") && text.contains("step"),
+        "{text}"
+    );
+}
