@@ -203,11 +203,15 @@
     feature = "neural",
     doc = "| [`neural`] | published models: configuration, tokenizers, encoders, re-rankers |"
 )]
+#![cfg_attr(
+    feature = "train",
+    doc = "| [`train`] | training of sparse encoders, cross-encoders and bi-encoders |"
+)]
 //!
 //! # Features
 //!
 //! No feature is enabled by default. `neural` runs transformers on the CPU, `cuda` also on NVIDIA
-//! GPUs, and `mojibake` adds the repair of wrongly decoded text to analyzers. The command line is a
+//! GPUs, `train` trains them, and `mojibake` adds the repair of wrongly decoded text to analyzers. The command line is a
 //! separate package, `esparsa-cli`.
 
 #[cfg(feature = "neural")]
