@@ -7,7 +7,10 @@
 //! | file | concept |
 //! | --- | --- |
 //! | `data` | examples from files, shuffled and batched |
-//! | `watch` | what a run tells while it goes on |
+//! | `watch` | what a run tells while it goes on: events, a log, a page of curves |
+//! | `health` | checks of a run: not finite, explosion, collapse |
+//! | `lambda` | the factor of a regularizer, fixed or steered to a number of active terms |
+//! | `exact` | floats in saved state |
 //! | `parameters` | master weights and gradients by the names of a model's tensors, and their packed forms |
 //! | `optimizer` | AdamW with clipping |
 //! | `schedule` | learning rates over steps |
@@ -17,6 +20,9 @@
 //! | `tape` | the operations that were noted, forward and backward |
 
 mod data;
+mod exact;
+mod health;
+mod lambda;
 mod loss;
 mod optimizer;
 mod parameters;
@@ -27,6 +33,8 @@ mod tape;
 mod watch;
 
 pub use data::{Candidate, Example, Source, Text};
+pub use health::{Health, HealthKind, HealthOptions, HealthState, ScoreSpread, Verdict};
+pub use lambda::{Lambda, LambdaOptions, LambdaState};
 pub use loss::{ListLoss, Loss, Norm, Sparsity, lambda_at};
 pub use optimizer::{Optimizer, OptimizerOptions};
 pub use parameters::{Master, Parameters};
@@ -34,7 +42,8 @@ pub use recorder::{Recorder, Seed, Var};
 pub use schedule::{Decay, Schedule};
 pub use similarity::{DenseVectors, Scores, Vectors, backward, scores};
 pub use watch::{
-    EvaluationRecord, Event, RunRecord, ShownText, SparsityRecord, StepRecord, Watcher,
+    Entry, EvaluationRecord, Event, FolderWatcher, History, LOG_FILE, Log, PAGE_FILE, Page,
+    RunRecord, ShownText, SparsityRecord, StepRecord, Watcher, Watchers, read_log,
 };
 
 #[cfg(test)]
