@@ -15,7 +15,7 @@
 //! | `health` | checks of a run: not finite, explosion, collapse |
 //! | `lambda` | the factor of a regularizer, fixed or steered to a number of active terms |
 //! | `exact` | floats in saved state |
-//! | `watch` | what a run tells while it goes on |
+//! | `watch` | what a run tells while it goes on: events, a log, a page of curves |
 //! | `parameters` | master weights and gradients by the names of a model's tensors, and their packed forms |
 //! | `model` | texts to values with gradients, in bounded memory |
 //! | `options` | the options of a run |
@@ -60,7 +60,8 @@ pub use options::{OptionKey, Overfit, Regularizer, SparsePooling, TrainOptions, 
 pub use run::{Summary, TrainKind, train};
 pub use schedule::Decay;
 pub use watch::{
-    EvaluationRecord, Event, RunRecord, ShownText, SparsityRecord, StepRecord, Watcher,
+    Entry, EvaluationRecord, Event, LOG_FILE, PAGE_FILE, RunRecord, ShownText, SparsityRecord,
+    StepRecord, Watcher, read_log,
 };
 
 #[cfg(any(test, feature = "internals"))]
@@ -86,6 +87,7 @@ pub use {
     schedule::Schedule,
     similarity::{DenseVectors, Scores, Vectors, backward, scores},
     task::{BatchOutcome, BatchSettings, DenseTask, PairTask, SparseTask, SparseTaskOptions, Task},
+    watch::{FolderWatcher, History, Log, Page},
 };
 
 #[cfg(test)]

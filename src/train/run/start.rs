@@ -26,7 +26,7 @@ use crate::train::options::{TrainOptions, TrainPrecision};
 use crate::train::rates::Rates;
 use crate::train::recorder::Recorder;
 use crate::train::task::{DenseTask, PairTask, SparseTask, Task};
-use crate::train::watch::{Event, RunRecord, Watcher};
+use crate::train::watch::{Event, FolderWatcher, RunRecord, Watcher};
 
 /// Documents whose tokens are counted, and on which a head is fitted.
 const COUNTED: usize = 20_000;
@@ -202,6 +202,19 @@ fn named(texts: &NamedTexts) -> Vec<NamedText> {
     each.collect()
 }
 
+/// Log and page of the run, and who watches it.
+struct Watched<'a> {
+    folder: FolderWatcher,
+    user: &'a mut dyn Watcher,
+}
+
+impl Watcher for Watched<'_> {
+    fn on(&mut self, event: &Event<'_>) -> Result<()> {
+        self.folder.on(event)?;
+        self.user.on(event)
+    }
+}
+
 /// What a run of any kind begins with.
 struct Begin<'a> {
     kind: TrainKind,
@@ -289,7 +302,14 @@ impl Begin<'_> {
             Lambda::resume(of_documents, progress.lambda_documents)?,
         ];
         let health = Health::resume(health_options, progress.health.clone());
-        self.watcher.on(&Event::Started(&RunRecord {
+        let mut watcher = Watched {
+            folder: match progress.step {
+                0 => FolderWatcher::create(&options.output)?,
+                step => FolderWatcher::resume(&options.output, step)?,
+            },
+            user: self.watcher,
+        };
+        watcher.on(&Event::Started(&RunRecord {
             kind: self.kind.name().to_owned(),
             base: options.base.display().to_string(),
             output: options.output.display().to_string(),
@@ -324,7 +344,7 @@ impl Begin<'_> {
             lambdas,
             health,
             progress,
-            watcher: self.watcher,
+            watcher: &mut watcher,
             cancel: self.cancel,
         }
         .run()
