@@ -127,6 +127,9 @@ pub trait BackwardOps: ForwardOps {
     /// f32 values on the device: a parameter's master, its gradient, moments of the optimizer.
     type Buffer: Send + Sync;
 
+    /// Prepares the backend for steps of training; by default nothing is needed.
+    fn prepare_training(&self) {}
+
     // Buffers.
 
     /// Copies values to the device.

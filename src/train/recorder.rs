@@ -81,6 +81,7 @@ impl<B: BackwardOps> Clone for Recorder<B> {
 impl<B: BackwardOps> Recorder<B> {
     /// A recorder of what `backend` computes, ready for a model to be loaded.
     pub fn new(backend: B) -> Self {
+        backend.prepare_training();
         Self {
             shared: Arc::new(Shared {
                 backend,

@@ -19,6 +19,9 @@ use crate::backend::{
 };
 use crate::error::Result;
 
+/// Tensors of a step of training that are reused in the next.
+const TAPE_BUFFERS: usize = 1_024;
+
 impl Cpu {
     /// A tensor made value by value from one or two others of its shape.
     fn map2(&self, x: &Tensor, y: &Tensor, of: impl Fn(f32, f32) -> f32 + Sync) -> Tensor {
@@ -37,6 +40,10 @@ impl Cpu {
 
 impl BackwardOps for Cpu {
     type Buffer = Vec<f32>;
+
+    fn prepare_training(&self) {
+        self.buffers.keep(TAPE_BUFFERS);
+    }
 
     fn buffer(&self, values: &[f32]) -> Result<Vec<f32>> {
         Ok(values.to_vec())

@@ -1,5 +1,6 @@
 //! Activations, and the pool of their buffers.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Rows × columns values, row after row.
@@ -48,11 +49,19 @@ impl Drop for Tensor {
 #[derive(Clone, Default)]
 pub(super) struct Buffers {
     free: Arc<Mutex<Vec<Vec<f32>>>>,
+    /// The maximum number of free buffers, if it is above [`MAX_FREE`](Self::MAX_FREE).
+    more: Arc<AtomicUsize>,
 }
 
 impl Buffers {
     /// The maximum number of free buffers.
     const MAX_FREE: usize = 8;
+
+    /// Keeps up to `count` free buffers: a step of training holds hundreds of tensors at once.
+    #[cfg(feature = "train")]
+    pub fn keep(&self, count: usize) {
+        self.more.store(count, Ordering::Relaxed);
+    }
 
     /// A tensor with unspecified values, for callers that write all of them.
     pub fn tensor(&self, rows: usize, columns: usize) -> Tensor {
@@ -84,7 +93,7 @@ impl Buffers {
             return;
         }
         let mut free = self.free();
-        if free.len() == Self::MAX_FREE {
+        if free.len() >= Self::MAX_FREE.max(self.more.load(Ordering::Relaxed)) {
             // Evict the smallest buffer; large ones are expensive to reallocate.
             let smallest = (0..free.len()).min_by_key(|&place| free[place].capacity());
             if let Some(place) = smallest

@@ -1,11 +1,16 @@
 //! The gradient of attention: each thread takes some heads of all sequences, and computes the
-//! softmax of each query again. Nothing is added by two threads.
+//! softmax of each query again. Nothing is added by two threads. Absolute positions and biases go by
+//! [`blocks`]; disentangled positions query by query.
+
+mod blocks;
 
 use std::ops::Range;
 
+use blocks::{Gradients, Head, Scratch};
+
 use super::super::math::{exp_nonpositive, multiply_add};
 use super::super::rows::sum;
-use super::super::simd::Task;
+use super::super::simd::{Level, Task};
 use super::super::{Cpu, Tensor};
 use crate::backend::{Attention, AttentionGradients, PositionGradients, Positions};
 use crate::error::{Error, Result};
@@ -34,6 +39,7 @@ impl Cpu {
         let parts = self.par_ranges(attention.heads, |heads| {
             let mut part = HeadGradients::zeros(attention, heads);
             self.level.run(Heads {
+                level: self.level,
                 attention,
                 dy,
                 out: &mut part,
@@ -154,6 +160,7 @@ impl HeadGradients {
 }
 
 struct Heads<'a, 'b> {
+    level: Level,
     attention: &'a Attention<'b, Cpu>,
     dy: &'a Tensor,
     out: &'a mut HeadGradients,
@@ -164,6 +171,9 @@ impl Task for Heads<'_, '_> {
 
     #[inline(always)]
     fn run<const FUSED: bool>(mut self) {
+        if Head::is_supported(&self.attention.positions) {
+            return self.by_blocks::<FUSED>();
+        }
         let (mut weights, mut slopes) = (Vec::new(), Vec::new());
         for head in 0..self.out.heads.len() {
             for pair in self.attention.starts.windows(2) {
@@ -202,6 +212,36 @@ fn add_scaled<const FUSED: bool>(sums: &mut [f32], factor: f32, values: &[f32]) 
 }
 
 impl<'b> Heads<'_, 'b> {
+    #[inline(always)]
+    fn by_blocks<const FUSED: bool>(&mut self) {
+        let size = self.attention.head_size;
+        let (heads, first_head) = (self.out.heads.len(), self.out.heads.start);
+        let mut scratch = Scratch::default();
+        for head in 0..heads {
+            let mut gradients = Gradients {
+                queries: &mut self.out.queries,
+                keys: &mut self.out.keys,
+                values: &mut self.out.values,
+                bias: &mut self.out.bias,
+                heads,
+                head,
+                stride: heads * size,
+                column: head * size,
+            };
+            for pair in self.attention.starts.windows(2) {
+                Head {
+                    level: self.level,
+                    attention: self.attention,
+                    dy: self.dy,
+                    first: pair[0] as usize,
+                    length: (pair[1] - pair[0]) as usize,
+                    head: first_head + head,
+                }
+                .run::<FUSED>(&mut scratch, &mut gradients);
+            }
+        }
+    }
+
     /// A part of a row of projections: 0 for queries, 1 for keys, 2 for values.
     #[inline(always)]
     fn projection(&self, part: usize, row: usize, head: usize) -> &'b [f32] {
