@@ -103,6 +103,9 @@ impl Demo {
     ///
     /// [`Error::Io`] and [`Error::InvalidInput`] when the indexes cannot be kept where they should.
     pub fn run(self) -> Result<()> {
+        if let Some(folder) = &self.keep {
+            check_kept(folder)?;
+        }
         let records = records()?;
         let queries = read_queries(QUERIES.as_bytes(), "queries.jsonl", TopicPart::default())?;
         let qrels = Qrels::read(QRELS.as_bytes(), "qrels/test.tsv")?;
@@ -138,6 +141,26 @@ impl Demo {
         text += &closing(&times, self.keep.as_deref(), style);
         output::print(text.trim_end())
     }
+}
+
+/// Refuses, before anything is trained, a folder in which indexes cannot be kept.
+fn check_kept(folder: &Path) -> Result<()> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(Error::invalid(format!(
+            "{}: expected a folder, found a file",
+            folder.display()
+        )));
+    }
+    for language in &LANGUAGES {
+        let path = folder.join(language.code);
+        if Index::exists(&path)? {
+            return Err(Error::invalid(format!(
+                "{} already holds an index; choose another folder",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// All passages of the collection.

@@ -393,7 +393,7 @@ fn the_demo_shows_what_models_add() {
     }
     let noted = schema(&scratch, "kept/ko");
     assert_eq!(noted.model_of("dense").unwrap().name, "st-mean");
-    let plain = scratch.run("demo").done();
+    let plain = scratch.run("demo --no-training").done();
     assert!(!plain.contains("BM25 + "), "{plain}");
     let error = scratch
         .run(&format!("demo {} {}", models[0], models[0]))

@@ -7,7 +7,7 @@ use crate::search_fixture::{ids, json, run_in};
 #[test]
 fn the_demo_searches_three_languages_and_measures_them() {
     let folder = tempfile::tempdir().unwrap();
-    let output = run_in(folder.path(), &["demo"]);
+    let output = run_in(folder.path(), &["demo", "--no-training"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty());
     let text = String::from_utf8(output.stdout).unwrap();
@@ -40,7 +40,7 @@ fn the_demo_searches_three_languages_and_measures_them() {
 #[test]
 fn indexes_of_the_demo_can_be_kept_and_searched() {
     let folder = tempfile::tempdir().unwrap();
-    let output = run_in(folder.path(), &["demo", "--keep", "kept"]);
+    let output = run_in(folder.path(), &["demo", "--no-training", "--keep", "kept"]);
     assert_eq!(output.status.code(), Some(0));
     let output = run_in(
         folder.path(),
@@ -48,7 +48,7 @@ fn indexes_of_the_demo_can_be_kept_and_searched() {
     );
     let report = json(&String::from_utf8(output.stdout).unwrap());
     assert!(ids(&report).contains(&"ko-07"), "{report}");
-    let again = run_in(folder.path(), &["demo", "--keep", "kept"]);
+    let again = run_in(folder.path(), &["demo", "--no-training", "--keep", "kept"]);
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("already holds an index"));
 }

@@ -21,5 +21,6 @@ mod search_file;
 mod search_fixture;
 mod search_query;
 mod small_models;
+mod train;
 mod two_documents;
 mod usage;
