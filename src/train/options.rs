@@ -88,8 +88,6 @@ options! {
     /// Queries are encoded without a transformer, by a table of learned token weights that starts as
     /// the inverse document frequencies. Default false.
     inference_free: bool = false,
-    /// A learned weight is added to each token of a document itself. Default false.
-    echo: bool = false,
     /// Active terms of a document at the start, for a head that training adds. Default 200.
     initial_terms: usize = 200,
 

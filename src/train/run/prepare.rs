@@ -13,8 +13,6 @@ use super::TrainKind;
 
 /// Scores of a bi-encoder are cosines times this, as in sentence-transformers.
 const COSINE_SCALE: f64 = 20.0;
-/// The weight of an echoed token at the start; at 0 it would have no gradient.
-const FIRST_ECHO: f32 = 0.1;
 /// Terms that are in at least this share of the documents cost most.
 const FREQUENT_SHARE: f32 = 0.1;
 /// How much more they cost than rare ones.
@@ -188,14 +186,12 @@ pub fn sparse_options(
             false => Vec::new(),
         },
     };
-    let echo = options
-        .echo
-        .then(|| vec![FIRST_ECHO; folder.config.vocabulary]);
     Ok(SparseTaskOptions {
         pooling: options.splade_pooling(),
         activation: splade_activation(folder),
         query_table: options.inference_free.then(|| frequencies.inverse()),
-        echo,
+        // No model that was written has one yet.
+        echo: None,
         query_tokens: options.max_query_tokens,
         document_tokens: options.max_tokens,
         tape_tokens: options.tape_tokens,

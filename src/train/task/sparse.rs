@@ -287,3 +287,112 @@ fn split(
     }
     (one, other)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::backend::Scalar;
+    use crate::train::data::Labelled;
+    use crate::train::loss::{ListLoss, Norm};
+    use crate::train::objective::{RankingTerm, Scope};
+
+    fn batch() -> TrainingBatch {
+        let labelled = |document, target| Labelled {
+            document,
+            target,
+            is_relevant: target > 0.0,
+        };
+        TrainingBatch {
+            queries: ["Lava flows.", "honey"].map(Text::new).to_vec(),
+            documents: [
+                "Lava flows from the volcano.",
+                "Bees make honey.",
+                "The volcano is quiet.",
+            ]
+            .map(Text::new)
+            .to_vec(),
+            lists: vec![
+                vec![labelled(0, 1.0), labelled(2, 0.0)],
+                vec![labelled(1, 1.0)],
+            ],
+            forbidden: vec![Vec::new(); 2],
+        }
+    }
+
+    /// The gradients of tables are the slopes of the loss, with the transformer's vectors beside
+    /// them.
+    #[test]
+    fn tables_learn() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neural/models/splade-max");
+        let folder = Arc::new(ModelFolder::open(&folder).unwrap());
+        let vocabulary = folder.config.vocabulary;
+        let values = |factor: usize| {
+            let value = move |place: usize| 0.5 + (place * factor % 7) as f32 / 7.0;
+            (0..vocabulary).map(value).collect::<Vec<f32>>()
+        };
+        let flops = Sparsity {
+            norm: Norm::Flops,
+            term_factors: Vec::new(),
+        };
+        let load = |query_table: Vec<f32>, echo: Vec<f32>| {
+            let options = SparseTaskOptions {
+                pooling: SpladePooling::Max,
+                activation: SpladeActivation::Log1pRelu,
+                query_table: Some(query_table),
+                echo: Some(echo),
+                query_tokens: 16,
+                document_tokens: 16,
+                tape_tokens: 1_000,
+                objective: Objective {
+                    terms: vec![RankingTerm {
+                        loss: ListLoss::Softmax,
+                        scope: Scope::Batch,
+                        weight: 1.0,
+                    }],
+                    scale: 0.2,
+                },
+                of_queries: flops.clone(),
+                of_documents: flops.clone(),
+            };
+            SparseTask::load(Scalar::<f64>::default(), Arc::clone(&folder), options).unwrap()
+        };
+        let settings = BatchSettings {
+            lambda_queries: 0.01,
+            lambda_documents: 0.02,
+            ..BatchSettings::default()
+        };
+        let loss = |query_table, echo| {
+            let mut task = load(query_table, echo);
+            task.batch(&batch(), &settings).unwrap().loss
+        };
+        let mut task = load(values(3), values(5));
+        task.batch(&batch(), &settings).unwrap();
+        task.before_step().unwrap();
+        let parameters = task.recorder().parameters();
+        for (name, factor) in [("tables.query", 3), ("tables.echo", 5)] {
+            let gradient = parameters.find(name).unwrap().gradient.lock().unwrap();
+            let places = (0..vocabulary).filter(|place| gradient[*place] != 0.0);
+            let places: Vec<usize> = places.collect();
+            assert!(places.len() > 2, "{name}");
+            for place in places {
+                let at = |step: f32| {
+                    let mut moved = values(factor);
+                    moved[place] += step;
+                    match name {
+                        "tables.query" => loss(moved, values(5)),
+                        _ => loss(values(3), moved),
+                    }
+                };
+                let expected = (at(1e-2) - at(-1e-2)) / 2e-2;
+                let error = (gradient[place] - expected).abs();
+                assert!(
+                    error < 1e-4,
+                    "{name} {place}: {expected} {}",
+                    gradient[place]
+                );
+            }
+        }
+    }
+}
