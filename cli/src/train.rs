@@ -58,6 +58,8 @@ enum Kind {
     Cross(RunArguments),
     /// A bi-encoder, which makes dense vectors.
     Bi(RunArguments),
+    /// A masked language model of the documents of a collection, from which the others can start.
+    Mlm(RunArguments),
     /// Make a model with random weights and a vocabulary learned from texts, to train from.
     New(new::New),
 }
@@ -106,6 +108,7 @@ impl Train {
             Kind::Splade(arguments) => (TrainKind::Splade, arguments),
             Kind::Cross(arguments) => (TrainKind::Cross, arguments),
             Kind::Bi(arguments) => (TrainKind::Bi, arguments),
+            Kind::Mlm(arguments) => (TrainKind::Mlm, arguments),
             Kind::New(new) => return new.run(),
         };
         let mut options: TrainOptions = arguments.keys.options(arguments.config.as_deref())?;

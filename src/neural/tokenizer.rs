@@ -205,6 +205,13 @@ impl Tokenizer {
         Ok(self.single.before.len() + self.body(prompt, None)?.len())
     }
 
+    /// The numbers of special tokens before and after a text.
+    #[cfg(feature = "train")]
+    pub(crate) fn special_tokens_around(&self) -> (usize, usize) {
+        let before = self.single.before.len();
+        (before, self.single.specials() - before)
+    }
+
     /// The number of special tokens of a text.
     pub fn special_tokens(&self) -> usize {
         self.single.specials()

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `example` | a query with its documents and their targets |
 //! | `collection` | collections in BEIR's layout, with negatives from rankings |
+//! | `corpus` | texts alone |
 //! | `triplets` | files of triplets, as texts or ids |
 //! | `line_index`, `texts` | lines and texts that stay on disk |
 //! | `read_at` | positioned reads |
@@ -12,6 +13,7 @@
 
 mod batches;
 mod collection;
+mod corpus;
 mod example;
 mod line_index;
 mod permutation;
@@ -23,6 +25,7 @@ mod triplets;
 pub use batches::Labelled;
 pub use batches::{Batches, TrainingBatch};
 pub use collection::{CollectionSource, NamedTexts, NegativeRanks};
+pub use corpus::CorpusSource;
 #[cfg(any(test, feature = "internals"))]
 pub use example::{Candidate, Example};
 pub use example::{Source, Text};

@@ -86,7 +86,10 @@ pub use {
     run::{DocumentFrequencies, Plan, objective, prepare_model, sparse_options},
     schedule::Schedule,
     similarity::{DenseVectors, Scores, Vectors, backward, scores},
-    task::{BatchOutcome, BatchSettings, DenseTask, PairTask, SparseTask, SparseTaskOptions, Task},
+    task::{
+        BatchOutcome, BatchSettings, DenseTask, MaskedTask, PairTask, SparseTask,
+        SparseTaskOptions, Task,
+    },
     watch::{FolderWatcher, History, Log, Page},
 };
 

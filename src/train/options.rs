@@ -120,7 +120,10 @@ options! {
     /// searches slow, are dropped first. Default false.
     frequency_weighted: bool = false,
 
-    /// Queries of a step. Default 32.
+    /// The share of the tokens that a masked language model predicts. Default 0.15, BERT's.
+    mask_share: f64 = 0.15,
+
+    /// Queries of a step; texts for a masked language model. Default 32.
     batch: usize = 32,
     /// Batches that are accumulated in a step. Default 1.
     accumulate: u64 = 1,
@@ -324,6 +327,12 @@ impl TrainOptions {
                     "{name}: expected a finite value of at least 0, found {value}"
                 ));
             }
+        }
+        if !(self.mask_share > 0.0 && self.mask_share < 1.0) {
+            return refuse(format!(
+                "mask-share: expected a value above 0 and below 1, found {}",
+                self.mask_share
+            ));
         }
         for (name, value) in [
             ("warm-up", self.warm_up),

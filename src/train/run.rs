@@ -32,6 +32,8 @@ pub enum TrainKind {
     Cross,
     /// A bi-encoder.
     Bi,
+    /// A masked language model, from which the others start.
+    Mlm,
 }
 
 impl TrainKind {
@@ -41,6 +43,7 @@ impl TrainKind {
             Self::Splade => "splade",
             Self::Cross => "cross",
             Self::Bi => "bi",
+            Self::Mlm => "mlm",
         }
     }
 }

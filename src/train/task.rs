@@ -4,13 +4,16 @@
 //! | --- | --- |
 //! | `sparse` | SPLADE: queries and documents as sparse vectors |
 //! | `pairs` | cross-encoders: a score for a query and a document |
+//! | `masked` | masked language models |
 //! | `dense` | bi-encoders: queries and documents as dense vectors |
 
 mod dense;
+mod masked;
 mod pairs;
 mod sparse;
 
 pub use dense::DenseTask;
+pub use masked::MaskedTask;
 pub use pairs::PairTask;
 pub use sparse::{SparseTask, SparseTaskOptions};
 

@@ -96,6 +96,16 @@ impl<B: Backend> SpladeHead<B> {
         self
     }
 
+    /// The logits of each row of hidden states: rows × vocabulary. Only for a few rows: training of
+    /// the masked language model has those of hidden tokens.
+    #[cfg(feature = "train")]
+    pub(crate) fn logits(&self, backend: &B, hidden: &B::Tensor) -> Result<B::Tensor> {
+        let transform = self.transform.layer();
+        let x = backend.linear(hidden, &transform, self.transform_activation)?;
+        let x = backend.norm(&x, &self.norm.norm())?;
+        backend.linear(&x, &self.decoder.layer(), Activation::Identity)
+    }
+
     /// The sparse vector of each sequence.
     ///
     /// # Errors

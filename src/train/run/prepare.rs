@@ -84,7 +84,7 @@ pub fn prepare_model(
     texts: &[&str],
 ) -> Result<ModelFolder> {
     let model_kind = match kind {
-        TrainKind::Splade => ModelKind::SparseEncoder,
+        TrainKind::Splade | TrainKind::Mlm => ModelKind::SparseEncoder,
         TrainKind::Cross => ModelKind::CrossEncoder,
         TrainKind::Bi => ModelKind::BiEncoder,
     };
@@ -97,7 +97,7 @@ pub fn prepare_model(
     }
     let mut folder = open_base(&options.base, model_kind)?;
     match kind {
-        TrainKind::Splade if !has_sparse_head(&folder) => {
+        TrainKind::Splade | TrainKind::Mlm if !has_sparse_head(&folder) => {
             add_sparse_head(cpu, &mut folder, texts, options.initial_terms)?;
         }
         TrainKind::Cross if !folder.weights.has(&classifier(&folder)?) => {

@@ -1,6 +1,7 @@
 //! How a run begins: data and model are opened and checked before the first step.
 
 use std::hash::Hasher;
+use std::path::Path;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
@@ -15,7 +16,7 @@ use crate::executor::CancelToken;
 use crate::neural::{Cpu, CpuOptions, Hardware, ModelFolder, Precision};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::data::{
-    Batches, CollectionSource, NamedTexts, NegativeRanks, Source, TripletSource,
+    Batches, CollectionSource, CorpusSource, NamedTexts, NegativeRanks, Source, TripletSource,
 };
 use crate::train::evaluation::{Development, NamedText, choose};
 use crate::train::health::{Health, HealthKind, HealthOptions, HealthState};
@@ -25,7 +26,7 @@ use crate::train::optimizer::{Optimizer, OptimizerOptions};
 use crate::train::options::{TrainOptions, TrainPrecision};
 use crate::train::rates::Rates;
 use crate::train::recorder::Recorder;
-use crate::train::task::{DenseTask, PairTask, SparseTask, Task};
+use crate::train::task::{DenseTask, MaskedTask, PairTask, SparseTask, Task};
 use crate::train::watch::{Event, FolderWatcher, RunRecord, Watcher};
 
 /// Documents whose tokens are counted, and on which a head is fitted.
@@ -92,6 +93,11 @@ pub fn train(
                 PairTask::load(cpu, Arc::clone(&folder), max_tokens, tape_tokens, objective)?;
             begin.run(task, folder)
         }
+        TrainKind::Mlm => {
+            let share = options.mask_share;
+            let task = MaskedTask::load(cpu, Arc::clone(&folder), max_tokens, tape_tokens, share)?;
+            begin.run(task, folder)
+        }
         TrainKind::Bi => {
             let (limits, objective) = ([max_query_tokens, max_tokens], objective(kind, options)?);
             let task = DenseTask::load(cpu, Arc::clone(&folder), limits, tape_tokens, objective)?;
@@ -113,6 +119,9 @@ impl Data {
         let Some(collection) = &options.collection else {
             return Self::of_triplets(options);
         };
+        if kind == TrainKind::Mlm {
+            return Self::of_corpus(collection);
+        }
         let mut source = CollectionSource::open(collection, &options.split)?;
         if let Some(run) = &options.teacher_run {
             source = source.with_teacher(&Run::open(run)?)?;
@@ -159,6 +168,20 @@ impl Data {
 }
 
 impl Data {
+    /// The documents of a collection alone.
+    fn of_corpus(collection: &Path) -> Result<Self> {
+        let documents = NamedTexts::read(&collection.join("corpus.jsonl"))?;
+        let source = CorpusSource::new(documents)?;
+        let texts = &source.documents().texts;
+        let every = texts.len().div_ceil(COUNTED).max(1);
+        let sample = texts.iter().step_by(every);
+        Ok(Self {
+            sample: sample.map(|text| Arc::clone(&text.text)).collect(),
+            source: Arc::new(source),
+            development: None,
+        })
+    }
+
     /// Triplets; without a collection there is no evaluation.
     fn of_triplets(options: &TrainOptions) -> Result<Self> {
         let Some(triplets) = &options.triplets else {
@@ -250,7 +273,7 @@ impl Begin<'_> {
                     vocabulary: folder.config.vocabulary,
                 },
                 TrainKind::Cross => HealthKind::Cross,
-                TrainKind::Bi => HealthKind::Dense,
+                TrainKind::Bi | TrainKind::Mlm => HealthKind::Dense,
             })
         };
         let recorder = task.recorder().clone();

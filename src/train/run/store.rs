@@ -160,7 +160,7 @@ fn export_kind(
     let pooling = options.splade_pooling();
     let activation = splade_activation(folder);
     match (kind, has_table) {
-        (TrainKind::Splade, false) => ExportKind::Splade {
+        (TrainKind::Splade, false) | (TrainKind::Mlm, _) => ExportKind::Splade {
             pooling,
             activation,
         },

@@ -282,6 +282,27 @@ fn a_run_of_triplets_needs_no_collection() {
 }
 
 #[test]
+fn a_masked_language_model_learns_a_collection_and_ranking_starts_from_it() {
+    let world = world();
+    let masked = TrainOptions {
+        steps: Some(120),
+        evaluate_every: 1_000,
+        save_every: 1_000,
+        mask_share: 0.3,
+        ..options(world.path(), "mlm")
+    };
+    let (summary, notes) = run(TrainKind::Mlm, &masked);
+    let (first, last) = (notes.losses[0], notes.losses[119]);
+    assert!(last < 0.7 * first, "{first} to {last}");
+    let next = TrainOptions {
+        base: summary.model,
+        ..options(world.path(), "from-mlm")
+    };
+    let (_, notes) = run(TrainKind::Splade, &next);
+    assert_eq!(notes.losses.len(), 12);
+}
+
+#[test]
 fn values_that_are_not_finite_end_a_run_with_advice() {
     let world = world();
     let wild = TrainOptions {
