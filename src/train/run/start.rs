@@ -1,5 +1,6 @@
 //! How a run begins: data and model are opened and checked before the first step.
 
+use std::fs;
 use std::hash::Hasher;
 use std::path::Path;
 use std::sync::Arc;
@@ -325,6 +326,8 @@ impl Begin<'_> {
             Lambda::resume(of_documents, progress.lambda_documents)?,
         ];
         let health = Health::resume(health_options, progress.health.clone());
+        let output = &options.output;
+        fs::create_dir_all(output).map_err(|source| Error::io(output, "create", source))?;
         let mut watcher = Watched {
             folder: match progress.step {
                 0 => FolderWatcher::create(&options.output)?,
