@@ -40,7 +40,7 @@ pub fn charts(history: &History) -> Vec<Chart> {
         chart(
             "Best document of the batch is relevant",
             "share of queries",
-            Scale::Linear,
+            Scale::FromZero,
             one(noisy("queries", &history.accuracy)),
         ),
         chart(

@@ -17,7 +17,7 @@ use super::text::short;
 
 /// Width and height of the canvas.
 const SIZE: (u32, u32) = (1_120, 480);
-const LABEL_SIZE: i32 = 26;
+const LABEL_SIZE: i32 = 32;
 const TEXT: RGBColor = RGBColor(0x4a, 0x55, 0x60);
 const LINES: RGBColor = RGBColor(0xe3, 0xe7, 0xec);
 /// The colors of a chart's curves, which color-blind people can tell apart.
@@ -76,9 +76,9 @@ impl Chart {
         let mut chart = ChartBuilder::on(&area)
             .margin_top(22)
             // The label of the last step is centered below the end of the axis.
-            .margin_right(44)
-            .x_label_area_size(76)
-            .y_label_area_size(138)
+            .margin_right(48)
+            .x_label_area_size(88)
+            .y_label_area_size(156)
             .build_cartesian_2d(x, y.clone())?;
         let label = || ("sans-serif", LABEL_SIZE).into_font().color(&TEXT);
         chart
@@ -100,7 +100,7 @@ impl Chart {
                     .filter(|(_, value)| y.has_place_for(*value));
                 placed.collect::<Vec<_>>()
             };
-            let faint = ShapeStyle::from(&color.mix(0.28)).stroke_width(2);
+            let faint = ShapeStyle::from(&color.mix(0.38)).stroke_width(2);
             chart.draw_series([PathElement::new(place(&series.raw), faint)])?;
             let line = place(&series.line);
             if line.len() == 1 || (series.is_marked && line.len() <= 60) {
