@@ -5,7 +5,8 @@
 
 mod arguments;
 mod new;
-mod plain;
+mod progress;
+mod table;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -19,6 +20,7 @@ use esparsa::{Error, Result};
 use crate::index::language::Detected;
 use crate::output;
 use arguments::Keys;
+use progress::TrainProgress;
 
 /// Documents by which the language is detected.
 const DETECTED: usize = 200;
@@ -125,7 +127,7 @@ impl Train {
             of_handler.cancel();
         })
         .map_err(|error| Error::invalid(format!("cannot handle Ctrl-C: {error}")))?;
-        let summary = train(kind, &options, &mut plain::Lines::new(), &cancel)?;
+        let summary = train(kind, &options, &mut TrainProgress::new(false), &cancel)?;
         if summary.is_cancelled {
             output::message(&format!(
                 "cancelled after step {}; `--resume` goes on from its checkpoint",
