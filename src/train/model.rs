@@ -20,4 +20,4 @@ pub use base::{limit_of, open_base};
 pub use head::Head;
 pub use passes::{Dropout, Passes};
 pub use tables::TokenTable;
-pub(in crate::train) use tables::sum;
+pub(in crate::train) use tables::{Places, sum};

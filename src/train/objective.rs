@@ -51,6 +51,17 @@ pub struct RankingOutcome {
     pub spread: ScoreSpread,
 }
 
+/// What a batch's vectors cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VectorCost {
+    /// What the scores show.
+    pub outcome: RankingOutcome,
+    /// The gradient of each value of the queries' vectors.
+    pub of_queries: Vec<Vec<f32>>,
+    /// The same of the documents'.
+    pub of_documents: Vec<Vec<f32>>,
+}
+
 /// The documents that a query is compared with, and what is known of them.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct List {
@@ -60,7 +71,7 @@ struct List {
 }
 
 impl Objective {
-    /// The outcome of a batch's vectors, and the gradients of queries' and of documents' values.
+    /// What a batch's vectors cost.
     ///
     /// # Errors
     ///
@@ -70,7 +81,7 @@ impl Objective {
         queries: &V,
         documents: &V,
         batch: &TrainingBatch,
-    ) -> Result<(RankingOutcome, Vec<Vec<f32>>, Vec<Vec<f32>>)> {
+    ) -> Result<VectorCost> {
         let needs_batch = self.terms.iter().any(|term| term.scope == Scope::Batch);
         let lists: Vec<List> = (0..batch.queries.len())
             .map(|query| List::of(batch, query, needs_batch))
@@ -79,7 +90,11 @@ impl Objective {
         let scores = scores(queries, documents, &pairs, self.scale);
         let (outcome, slopes) = self.of_lists(batch, &lists, &scores)?;
         let (of_queries, of_documents) = backward(queries, documents, &pairs, self.scale, &slopes);
-        Ok((outcome, of_queries, of_documents))
+        Ok(VectorCost {
+            outcome,
+            of_queries,
+            of_documents,
+        })
     }
 
     /// The outcome of scores of each query's own documents, and their gradients.
@@ -250,9 +265,13 @@ mod tests {
         let (queries, documents) = vectors();
         let loss = |queries: &[SparseVector], documents: &[SparseVector]| {
             let found = objective.of_vectors(queries, documents, &batch());
-            found.unwrap().0.loss
+            found.unwrap().outcome.loss
         };
-        let (outcome, of_queries, of_documents) = objective
+        let VectorCost {
+            outcome,
+            of_queries,
+            of_documents,
+        } = objective
             .of_vectors(&queries[..], &documents[..], &batch())
             .unwrap();
         assert_eq!(outcome.accuracy, 1.0);

@@ -313,7 +313,7 @@ impl TrainOptions {
             ("max-norm", self.max_norm),
             ("epochs", self.epochs),
         ] {
-            if !(value > 0.0) {
+            if value.is_nan() || value <= 0.0 {
                 return refuse(format!("{name}: expected a value above 0, found {value}"));
             }
         }

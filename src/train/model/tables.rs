@@ -83,11 +83,14 @@ impl TokenTable {
     }
 }
 
+/// The places of a term in both of two vectors.
+pub(in crate::train) type Places = (Option<usize>, Option<usize>);
+
 /// The sum of two sparse vectors, and for each of its terms the places in both.
 pub(in crate::train) fn sum(
     one: &SparseVector,
     other: &SparseVector,
-) -> (SparseVector, Vec<(Option<usize>, Option<usize>)>) {
+) -> (SparseVector, Vec<Places>) {
     let (mut vector, mut places) = (SparseVector::new(), Vec::new());
     let (mut a, mut b) = (0, 0);
     while a < one.len() || b < other.len() {

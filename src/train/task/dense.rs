@@ -96,10 +96,10 @@ impl<B: BackwardOps> Task<B> for DenseTask<B> {
             let documents =
                 DenseVectors::new(columns, rows.split_off(batch.queries.len()).concat())?;
             let queries = DenseVectors::new(columns, rows.concat())?;
-            let (ranking, mut gradients, of_documents) =
-                self.objective.of_vectors(&queries, &documents, batch)?;
-            (outcome.loss, outcome.ranking) = (ranking.loss, ranking);
-            gradients.extend(of_documents);
+            let cost = self.objective.of_vectors(&queries, &documents, batch)?;
+            (outcome.loss, outcome.ranking) = (cost.outcome.loss, cost.outcome);
+            let mut gradients = cost.of_queries;
+            gradients.extend(cost.of_documents);
             Ok(gradients)
         })?;
         Ok(outcome)

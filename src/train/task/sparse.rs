@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::neural::{Encoder, ModelFolder, SpladeHead, Tokens};
 use crate::train::data::{Text, TrainingBatch};
 use crate::train::loss::Sparsity;
-use crate::train::model::{Passes, TokenTable, sum};
-use crate::train::objective::Objective;
+use crate::train::model::{Passes, Places, TokenTable, sum};
+use crate::train::objective::{Objective, VectorCost};
 use crate::train::recorder::Recorder;
 use crate::train::watch::SparsityRecord;
 
@@ -126,8 +126,11 @@ impl SparseTaskOptions {
         batch: &TrainingBatch,
         settings: &BatchSettings,
     ) -> Result<Cost> {
-        let (ranking, mut of_queries, mut of_documents) =
-            self.objective.of_vectors(queries, documents, batch)?;
+        let VectorCost {
+            outcome: ranking,
+            mut of_queries,
+            mut of_documents,
+        } = self.objective.of_vectors(queries, documents, batch)?;
         let mut loss = ranking.loss;
         let mut regularize =
             |sparsity: &Sparsity, lambda: f64, vectors: &[SparseVector], sums: &mut [Vec<f32>]| {
@@ -272,7 +275,7 @@ impl<B: BackwardOps> Task<B> for SparseTask<B> {
 /// The gradients of both terms of a [`sum`] from that of the sum.
 fn split(
     gradient: &[f32],
-    places: &[(Option<usize>, Option<usize>)],
+    places: &[Places],
     of_one: usize,
     of_other: usize,
 ) -> (Vec<f32>, Vec<f32>) {
