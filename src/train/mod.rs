@@ -26,7 +26,9 @@ mod similarity;
 mod tape;
 mod watch;
 
-pub use data::{Candidate, Example, Source, Text};
+pub use data::{
+    Batches, Candidate, Example, Labelled, Permutation, Source, Text, Texts, TrainingBatch,
+};
 pub use loss::{ListLoss, Loss, Norm, Sparsity, lambda_at};
 pub use optimizer::{Optimizer, OptimizerOptions};
 pub use parameters::{Master, Parameters};
