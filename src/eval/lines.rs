@@ -27,9 +27,8 @@ pub(crate) struct Lines<R> {
     file: String,
     number: u64,
     buffer: Vec<u8>,
-    /// Where the last line read starts, and where the next one does.
-    start: u64,
-    end: u64,
+    /// Where the next line starts.
+    next: u64,
 }
 
 impl<R: BufRead> Lines<R> {
@@ -40,8 +39,7 @@ impl<R: BufRead> Lines<R> {
             file: file.to_owned(),
             number: 0,
             buffer: Vec::new(),
-            start: 0,
-            end: 0,
+            next: 0,
         }
     }
 
@@ -59,8 +57,7 @@ impl<R: BufRead> Lines<R> {
             return Ok(None);
         }
         self.number += 1;
-        self.start = self.end;
-        self.end += read as u64;
+        self.next += read as u64;
         if self.buffer.last() == Some(&b'\n') {
             self.buffer.pop();
         } else if read as u64 > MAX_LINE_BYTES {
@@ -85,10 +82,12 @@ impl<R: BufRead> Lines<R> {
         self.number
     }
 
-    /// Where the last line read starts, in bytes from the start of the file.
+    /// As [`Lines::next_line`], with the place where the line starts, in bytes from the start of the
+    /// file. A byte order mark is part of the first line there.
     #[cfg(feature = "train")]
-    pub(crate) fn offset(&self) -> u64 {
-        self.start
+    pub(crate) fn next_with_offset(&mut self) -> Result<Option<(u64, &str)>> {
+        let start = self.next;
+        Ok(self.next_line()?.map(|line| (start, line)))
     }
 
     /// An error about the last line read.

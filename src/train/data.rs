@@ -2,19 +2,37 @@
 //!
 //! | file | concept |
 //! | --- | --- |
-//! | `example` | a query with its documents and their targets |
+//! | `example` | a query with its documents and their targets; sources of examples |
 //! | `texts` | documents or queries by id, whose texts stay on disk |
+//! | `triplets` | triplets as texts or as ids, streamed from disk |
+//! | `collection` | BEIR folders with qrels |
+//! | `negatives` | negatives of their queries: mined with BM25, or from runs |
+//! | `teacher` | scores of a teacher |
+//! | `parallel` | texts with their translations |
 //! | `permutation` | shuffling without memory: a keyed bijection |
 //! | `batches` | examples of a shuffled epoch, with the documents that are no negatives |
-//! | `random_file` | positioned reads of lines |
+//! | `random_file`, `rows` | positioned reads of lines, and of numbers in a scratch file |
+//! | `unknown` | ids that no text has |
 
 mod batches;
+mod collection;
 mod example;
+mod negatives;
+mod parallel;
 mod permutation;
 mod random_file;
+mod rows;
+mod teacher;
 mod texts;
+mod triplets;
+mod unknown;
 
 pub use batches::{Batches, Labelled, TrainingBatch};
+pub use collection::{Collection, CollectionExamples, ExampleOptions};
 pub use example::{Candidate, Example, Source, Text};
+pub use negatives::{Bm25Mining, Margin, Negatives, Ranks, mine_bm25};
+pub use parallel::ParallelTexts;
 pub use permutation::Permutation;
+pub use teacher::TeacherScores;
 pub use texts::Texts;
+pub use triplets::{IdTriplets, TextTriplets};

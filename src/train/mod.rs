@@ -27,7 +27,9 @@ mod tape;
 mod watch;
 
 pub use data::{
-    Batches, Candidate, Example, Labelled, Permutation, Source, Text, Texts, TrainingBatch,
+    Batches, Bm25Mining, Candidate, Collection, CollectionExamples, Example, ExampleOptions,
+    IdTriplets, Labelled, Margin, Negatives, ParallelTexts, Permutation, Ranks, Source,
+    TeacherScores, Text, TextTriplets, Texts, TrainingBatch, mine_bm25,
 };
 pub use loss::{ListLoss, Loss, Norm, Sparsity, lambda_at};
 pub use optimizer::{Optimizer, OptimizerOptions};

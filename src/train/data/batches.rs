@@ -38,6 +38,7 @@ pub struct TrainingBatch {
 /// Each epoch is a permutation of the source's examples, which follows from the seed and the epoch
 /// alone, so any step can be made at once and a resumed run goes on where it stopped. All batches are
 /// full: one that an epoch cannot fill goes on with the start of the next epoch.
+#[derive(Clone)]
 pub struct Batches {
     source: Arc<dyn Source>,
     queries: usize,
@@ -73,14 +74,14 @@ impl Batches {
         self.queries
     }
 
-    /// The steps that show every example at least once, from a step at which an epoch starts.
-    pub fn steps_per_epoch(&self) -> u64 {
-        self.source.len().div_ceil(self.queries as u64)
+    /// Examples of an epoch.
+    pub fn examples(&self) -> u64 {
+        self.source.len()
     }
 
-    /// Epochs that are complete before a step, with the fraction of the one that has begun.
-    pub fn epochs_before(&self, step: u64) -> f64 {
-        step as f64 * self.queries as f64 / self.source.len() as f64
+    /// Epochs that are gone through after some steps, with the fraction of the last one.
+    pub fn epochs(&self, steps: u64) -> f64 {
+        steps as f64 * self.queries as f64 / self.source.len() as f64
     }
 
     /// A hash of the source, the number of queries and the seed: batches with the same fingerprint

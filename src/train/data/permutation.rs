@@ -74,6 +74,22 @@ impl Permutation {
     }
 }
 
+/// The indices of `count` of `len` items, without repeats, for an example of an epoch: each epoch has
+/// the next `count` of the items, in an order that follows from the seed and the number of the example.
+pub(super) fn sample(
+    len: usize,
+    count: usize,
+    number: u64,
+    epoch: u64,
+    seed: u64,
+) -> impl Iterator<Item = usize> {
+    let (len, count) = (len as u64, count.min(len) as u64);
+    let order = Permutation::new(len, seed, mix(number.wrapping_add(GOLDEN)));
+    let first = u128::from(epoch) * u128::from(count) % u128::from(len.max(1));
+    // The remainder is below `len`, and so is what a position holds.
+    (0..count).map(move |place| order.at((first as u64 + place) % len) as usize)
+}
+
 /// 2^64 divided by the golden ratio, the step of SplitMix64.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -146,7 +162,7 @@ mod tests {
     #[test]
     fn every_value_is_as_frequent_at_every_position() {
         for len in [2u64, 3, 5, 16, 33] {
-            let trials = 20_000u64;
+            let trials = 4_000u64;
             let mut counts = vec![0u64; (len * len) as usize];
             for seed in 0..trials {
                 for (position, value) in order(len, seed, 3).into_iter().enumerate() {
@@ -165,6 +181,22 @@ mod tests {
                 "{len}: chi-square {chi_square}, {freedom} degrees"
             );
         }
+    }
+
+    #[test]
+    fn samples_go_through_all_items_in_turn() {
+        let of = |epoch| sample(7, 3, 5, epoch, 9).collect::<Vec<usize>>();
+        let all: Vec<usize> = (0..7).flat_map(of).collect();
+        for round in all.chunks(7) {
+            assert!(is_bijection(
+                &round.iter().map(|&index| index as u64).collect::<Vec<_>>()
+            ));
+        }
+        assert_eq!(of(7), of(0));
+        assert_ne!(of(0), sample(7, 3, 6, 0, 9).collect::<Vec<_>>());
+        assert_eq!(sample(2, 5, 0, u64::MAX, 9).count(), 2);
+        assert_eq!(sample(0, 5, 0, 1, 9).count(), 0);
+        assert_eq!(sample(3, 0, 0, 1, 9).count(), 0);
     }
 
     /// Neighbours of the data are not neighbours of the order, and positions do not correlate with

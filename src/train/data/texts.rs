@@ -67,7 +67,7 @@ impl Texts {
         let mut offsets = Offsets::default();
         let mut ids = Vec::new();
         let mut hash = Xxh3::new();
-        while let Some(line) = lines.next_line()? {
+        while let Some((start, line)) = lines.next_with_offset()? {
             if line.trim().is_empty() {
                 continue;
             }
@@ -84,8 +84,7 @@ impl Texts {
                 ids.push((u64::from(id) << 32) | u64::from(number));
                 Ok(())
             });
-            let offset = lines.offset();
-            if let Err(error) = added.and_then(|()| offsets.push(offset)) {
+            if let Err(error) = added.and_then(|()| offsets.push(start)) {
                 return Err(lines.place(error));
             }
         }
@@ -142,7 +141,7 @@ impl Texts {
             }
             // The lower half, in which numbers are stored.
             let number = *entry as u32;
-            if self.id(number)? == id {
+            if self.has_id(number, id)? {
                 return Ok(Some(number));
             }
         }
@@ -168,8 +167,18 @@ impl Texts {
         Ok(Text::new(self.read(number)?.1))
     }
 
+    /// The id of a text, and the text.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Texts::text`].
+    pub fn entry(&self, number: u32) -> Result<(String, Text)> {
+        let (id, text) = self.read(number)?;
+        Ok((id, Text::new(text)))
+    }
+
     /// The place of a text, for errors about it: file and line.
-    pub(super) fn place(&self, error: Error, number: u32) -> Error {
+    fn place(&self, error: Error, number: u32) -> Error {
         let offset = self.offsets.get(number as usize).unwrap_or(0);
         match self.file.line_number(offset) {
             Ok(line) => error.at_line(self.file.name(), line),
@@ -190,6 +199,26 @@ impl Texts {
         let end = self.offsets.get(index + 1).unwrap_or(self.file.len());
         let line = self.file.line(start, end)?;
         parse(&line, self.layout).map_err(|_| self.file.changed(start))
+    }
+
+    /// True if the text of that number has this id. Files usually begin their lines with the id, so it
+    /// is enough to read that far.
+    fn has_id(&self, number: u32, id: &str) -> Result<bool> {
+        let start = match self.layout {
+            Layout::Tsv => format!("{id}\t"),
+            Layout::JsonLines => format!("{{\"_id\": \"{id}\""),
+        };
+        if let Some(offset) = self.offsets.get(number as usize)
+            && offset + start.len() as u64 <= self.file.len()
+            && !id.contains(['"', '\\', '\t'])
+        {
+            let mut found = vec![0; start.len()];
+            self.file.read(offset, &mut found)?;
+            if found == start.as_bytes() {
+                return Ok(true);
+            }
+        }
+        Ok(self.id(number)? == id)
     }
 
     /// The index of the first entry whose hash is `hash` or more. Hashes are uniform, so it is close
@@ -336,7 +365,9 @@ mod tests {
     fn text(texts: &Texts, id: &str) -> Option<String> {
         let number = texts.find(id).unwrap()?;
         assert_eq!(texts.id(number).unwrap(), id);
-        Some(texts.text(number).unwrap().text.to_string())
+        let entry = (id.to_owned(), texts.text(number).unwrap());
+        assert_eq!(texts.entry(number).unwrap(), entry);
+        Some(entry.1.text.to_string())
     }
 
     #[test]

@@ -123,8 +123,8 @@ fn epochs_follow_each_other_without_partial_batches() {
         assert_eq!(epoch.iter().collect::<BTreeSet<_>>().len(), 10);
     }
     assert_ne!(epochs[0], epochs[1]);
-    assert_eq!(batches.steps_per_epoch(), 3);
-    assert_eq!(batches.epochs_before(5), 2.0);
+    assert_eq!(batches.examples(), 10);
+    assert_eq!(batches.epochs(5), 2.0);
 }
 
 #[test]
