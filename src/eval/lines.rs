@@ -14,7 +14,7 @@ pub const MAX_LINE_BYTES: u64 = 16 << 20;
 /// # Errors
 ///
 /// [`Error::Io`] if the file cannot be opened.
-pub(super) fn open(path: &Path) -> Result<BufReader<File>> {
+pub(crate) fn open(path: &Path) -> Result<BufReader<File>> {
     match File::open(path) {
         Ok(file) => Ok(BufReader::with_capacity(1 << 16, file)),
         Err(source) => Err(Error::io(path, "open", source)),
@@ -22,28 +22,31 @@ pub(super) fn open(path: &Path) -> Result<BufReader<File>> {
 }
 
 /// Reads one line at a time into its buffer and counts lines.
-pub(super) struct Lines<R> {
+pub(crate) struct Lines<R> {
     reader: R,
     file: String,
     number: u64,
     buffer: Vec<u8>,
+    /// Where the next line starts.
+    next: u64,
 }
 
 impl<R: BufRead> Lines<R> {
     /// Starts before the first line; `file` is the name used in errors.
-    pub(super) fn new(reader: R, file: &str) -> Self {
+    pub(crate) fn new(reader: R, file: &str) -> Self {
         Self {
             reader,
             file: file.to_owned(),
             number: 0,
             buffer: Vec::new(),
+            next: 0,
         }
     }
 
     /// The next line without its line terminator, or `None` at the end of the file.
     ///
     /// Drops a byte order mark before the first line, and the carriage return of `\r\n`.
-    pub(super) fn next_line(&mut self) -> Result<Option<&str>> {
+    pub(crate) fn next_line(&mut self) -> Result<Option<&str>> {
         self.buffer.clear();
         // One byte above the limit: it distinguishes a line of maximum length from a longer one.
         let read = (&mut self.reader)
@@ -54,6 +57,7 @@ impl<R: BufRead> Lines<R> {
             return Ok(None);
         }
         self.number += 1;
+        self.next += read as u64;
         if self.buffer.last() == Some(&b'\n') {
             self.buffer.pop();
         } else if read as u64 > MAX_LINE_BYTES {
@@ -74,28 +78,36 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// Number of the last line read, from 1.
-    pub(super) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
+    /// As [`Lines::next_line`], with the place where the line starts, in bytes from the start of the
+    /// file. A byte order mark is part of the first line there.
+    #[cfg(feature = "train")]
+    pub(crate) fn next_with_offset(&mut self) -> Result<Option<(u64, &str)>> {
+        let start = self.next;
+        Ok(self.next_line()?.map(|line| (start, line)))
+    }
+
     /// An error about the last line read.
-    pub(super) fn error(&self, message: impl Into<String>) -> Error {
+    pub(crate) fn error(&self, message: impl Into<String>) -> Error {
         self.place(Error::invalid(message))
     }
 
     /// Adds the position of the last line read to an error.
-    pub(super) fn place(&self, error: Error) -> Error {
+    pub(crate) fn place(&self, error: Error) -> Error {
         error.at_line(self.file.clone(), self.number)
     }
 
     /// The name given to [`Lines::new`].
-    pub(super) fn file(&self) -> &str {
+    pub(crate) fn file(&self) -> &str {
         &self.file
     }
 }
 
 /// A piece of input, quoted and truncated for an error message.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     const SHOWN: usize = 60;
     if text.chars().count() <= SHOWN {
         return format!("`{text}`");
@@ -105,7 +117,7 @@ pub(super) fn quote(text: &str) -> String {
 }
 
 /// Checks that an id is not empty; `what` names it in the error, such as `query id`.
-pub(super) fn check_id(what: &str, id: &str) -> Result<()> {
+pub(crate) fn check_id(what: &str, id: &str) -> Result<()> {
     match id.is_empty() {
         true => Err(Error::invalid(format!("expected a {what}, found none"))),
         false => Ok(()),
@@ -115,7 +127,7 @@ pub(super) fn check_id(what: &str, id: &str) -> Result<()> {
 /// Checks that a name can be one column of a TREC file without encoding.
 ///
 /// `what` names it in the error, such as `run tag`.
-pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
+pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
     check_id(what, name)?;
     if name.contains(char::is_whitespace) {
         return Err(Error::invalid(format!(

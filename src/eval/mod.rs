@@ -27,7 +27,8 @@
 
 mod beir;
 mod evaluate;
-mod lines;
+pub(crate) mod json;
+pub(crate) mod lines;
 mod measures;
 mod metric;
 #[doc(hidden)]

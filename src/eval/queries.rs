@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::json::{id_of, parse_object, wrong_type};
 use super::lines::{Lines, check_id, open, quote};
 use super::topics::{Topic, TopicPart, TopicReader};
 use crate::error::{Error, Result};
@@ -162,35 +163,8 @@ fn parse_tsv(line: &str) -> Result<Query> {
 }
 
 fn parse_json(line: &str) -> Result<Query> {
-    let value: Value = serde_json::from_str(line).map_err(|error| {
-        // The parser reports a position within the line; the caller adds the line number.
-        let reason = error.to_string();
-        let reason = reason.split(" at line ").next().unwrap_or_default();
-        Error::invalid(format!(
-            "expected one JSON object on the line, found {} ({reason}, column {})",
-            quote(line),
-            error.column()
-        ))
-    })?;
-    let Value::Object(object) = value else {
-        return Err(Error::invalid(format!(
-            "expected a JSON object, found {}",
-            quote(line)
-        )));
-    };
-    let id = match object.get("_id").or_else(|| object.get("id")) {
-        Some(Value::String(id)) => id.clone(),
-        Some(Value::Number(id)) if id.is_u64() || id.is_i64() => id.to_string(),
-        Some(other) => {
-            return Err(wrong_type("a string or an integer", other).in_field("id"));
-        }
-        None => {
-            return Err(Error::invalid(format!(
-                "expected a query id under `_id` or `id`, found neither in {}",
-                quote(line)
-            )));
-        }
-    };
+    let object = parse_object(line)?;
+    let id = id_of(&object, line, "query id")?;
     let text = match object.get("text") {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text.clone()),
@@ -253,13 +227,6 @@ fn parse_vector(weights: &serde_json::Map<String, Value>) -> Result<Vec<(String,
     }
     vector.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     Ok(vector)
-}
-
-fn wrong_type(expected: &str, found: &Value) -> Error {
-    Error::invalid(format!(
-        "expected {expected}, found {}",
-        quote(&found.to_string())
-    ))
 }
 
 #[cfg(test)]

@@ -1,34 +1,47 @@
-//! Training data: examples from files, shuffled, and put together as batches.
+//! Training data: examples streamed from files, shuffled, and put together as batches.
 //!
 //! | file | concept |
 //! | --- | --- |
-//! | `example` | a query with its documents and their targets |
-//! | `collection` | collections in BEIR's layout, with negatives from rankings |
+//! | `example` | a query with its documents and their targets; sources of examples |
+//! | `texts` | documents or queries by id, whose texts stay on disk |
 //! | `corpus` | texts alone |
-//! | `triplets` | files of triplets, as texts or ids |
-//! | `line_index`, `texts` | lines and texts that stay on disk |
-//! | `read_at` | positioned reads |
-//! | `permutation` | a shuffled order that takes no memory |
-//! | `batches` | the texts of a step, each once |
+//! | `triplets` | triplets as texts or as ids, streamed from disk |
+//! | `collection` | BEIR folders with qrels |
+//! | `negatives` | negatives of their queries: mined with BM25, or from runs |
+//! | `teacher` | scores of a teacher |
+//! | `parallel` | texts with their translations |
+//! | `permutation` | shuffling without memory: a keyed bijection |
+//! | `batches` | examples of a shuffled epoch, with the documents that are no negatives |
+//! | `random_file`, `rows` | positioned reads of lines, and of numbers in a scratch file |
+//! | `unknown` | ids that no text has |
 
 mod batches;
 mod collection;
 mod corpus;
 mod example;
-mod line_index;
+mod negatives;
+#[cfg(any(test, feature = "internals"))]
+mod parallel;
 mod permutation;
-mod read_at;
+mod random_file;
+mod rows;
+mod teacher;
 mod texts;
 mod triplets;
+mod unknown;
 
-#[cfg(any(test, feature = "internals"))]
-pub use batches::Labelled;
 pub use batches::{Batches, TrainingBatch};
-pub use collection::{CollectionSource, NamedTexts, NegativeRanks};
-pub use corpus::CorpusSource;
-#[cfg(any(test, feature = "internals"))]
-pub use example::{Candidate, Example};
+pub use collection::{Collection, CollectionExamples, ExampleOptions};
+pub use corpus::CorpusExamples;
 pub use example::{Source, Text};
+pub use negatives::{Bm25Mining, Margin, Negatives, Ranks, mine_bm25};
+pub use teacher::TeacherScores;
+pub use texts::Texts;
+pub use triplets::{IdTriplets, TextTriplets};
 #[cfg(any(test, feature = "internals"))]
-pub use permutation::Permutation;
-pub use triplets::TripletSource;
+pub use {
+    batches::Labelled,
+    example::{Candidate, Example},
+    parallel::ParallelTexts,
+    permutation::Permutation,
+};

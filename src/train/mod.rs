@@ -67,8 +67,9 @@ pub use watch::{
 #[cfg(any(test, feature = "internals"))]
 pub use {
     data::{
-        Batches, Candidate, CollectionSource, Example, Labelled, NamedTexts, NegativeRanks,
-        Permutation, Source, Text, TrainingBatch, TripletSource,
+        Batches, Bm25Mining, Candidate, Collection, CollectionExamples, CorpusExamples, Example,
+        ExampleOptions, IdTriplets, Labelled, Margin, Negatives, ParallelTexts, Permutation, Ranks,
+        Source, TeacherScores, Text, TextTriplets, Texts, TrainingBatch, mine_bm25,
     },
     evaluation::{Development, NamedText, choose},
     export::{Card, Export, ExportKind, ExportedTensor},

@@ -68,6 +68,8 @@ options! {
     teacher_run: Option<PathBuf> = None,
     /// Leaves out negatives whose teacher's score is above that of the relevant document minus this.
     teacher_margin: Option<f64> = None,
+    /// The same with a fraction of the relevant document's score instead of a difference.
+    teacher_margin_fraction: Option<f64> = None,
     /// Negatives of a query in each step. Default 1; 4 to 8 for a cross-encoder.
     negatives: usize = 1,
     /// Negatives are of this rank on. Default 1: the hardest teach most where relevance is complete.

@@ -3,11 +3,13 @@
 //! | file | concept |
 //! | --- | --- |
 //! | `plan` | how many steps there are, and what happens after which |
+//! | `data` | what a run learns from, and what it is evaluated on |
 //! | `prepare` | the model and its objective, from the options |
 //! | `start` | what is opened and checked before the first step |
 //! | `session` | from the first step to the last |
 //! | `store` | models and checkpoints |
 
+mod data;
 mod plan;
 mod prepare;
 mod session;

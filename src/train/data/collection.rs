@@ -1,394 +1,350 @@
-//! Collections in BEIR's layout as training data, with negatives from rankings.
+//! Collections in BEIR's layout as training data: queries with judged documents and negatives.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::example::{Candidate, Example, Source, Text};
-use super::permutation::mix;
+use super::example::{Candidate, Example, Source};
+use super::negatives::Negatives;
+use super::permutation::sample;
+use super::teacher::TeacherScores;
+use super::texts::Texts;
+use super::unknown::UnknownIds;
 use crate::error::{Error, Result};
-use crate::eval::{BeirFolder, Qrels, Run};
-use crate::{Document, Index, Query, Schema, Text as TextField};
+use crate::eval::lines::{Lines, open};
+use crate::eval::{BeirFolder, Qrels};
 
-const FIELD: &str = "text";
-/// Ids that an error quotes.
-const QUOTED: usize = 3;
-
-/// Documents or queries with their ids, in memory.
-#[derive(Clone, Debug, Default)]
-pub struct NamedTexts {
-    /// The ids.
-    pub ids: Vec<String>,
-    /// The texts.
-    pub texts: Vec<Text>,
-    numbers: HashMap<String, usize>,
-}
-
-impl NamedTexts {
-    /// Adds a text.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidInput`] for an id that is there already.
-    pub fn add(&mut self, id: String, text: String) -> Result<()> {
-        let number = self.ids.len();
-        if self.numbers.insert(id.clone(), number).is_some() {
-            return Err(Error::invalid(format!(
-                "expected ids that differ, found `{id}` twice"
-            )));
-        }
-        self.ids.push(id);
-        self.texts.push(Text::new(text));
-        Ok(())
-    }
-
-    /// The number of an id.
-    pub fn number(&self, id: &str) -> Option<usize> {
-        self.numbers.get(id).copied()
-    }
-
-    /// Reads JSON lines with `_id`, `title` and `text`; a title comes before its text.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidInput`] with file and line for what is no such object, an id that comes twice,
-    /// and a file without lines; [`Error::Io`].
-    pub fn read(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
-        let file = File::open(path).map_err(|source| Error::io(path, "open", source))?;
-        let mut read = Self::default();
-        for (number, line) in BufReader::new(file).lines().enumerate() {
-            let line = line.map_err(|source| Error::io(path, "read", source))?;
-            if line.trim().is_empty() {
-                continue;
-            }
-            let at = |error: Error| error.at_line(name.clone(), number as u64 + 1);
-            let (id, text) = parsed(&line).map_err(at)?;
-            read.add(id, text).map_err(at)?;
-        }
-        if read.ids.is_empty() {
-            return Err(Error::invalid("expected texts, found none").at_line(name, 0));
-        }
-        Ok(read)
-    }
-}
-
-/// The id and the text of a JSON object; a title comes before its text.
-pub(super) fn parsed(line: &str) -> Result<(String, String)> {
-    let wrong = |found: &str| {
-        Error::invalid(format!(
-            "expected a JSON object with `_id` and `text`, found {found}"
-        ))
-    };
-    let value: serde_json::Value =
-        serde_json::from_str(line).map_err(|error| wrong(&format!("no JSON: {error}")))?;
-    let id = match &value["_id"] {
-        serde_json::Value::String(id) => id.clone(),
-        serde_json::Value::Number(id) => id.to_string(),
-        _ => return Err(wrong("no `_id`")),
-    };
-    let text = value["text"].as_str().ok_or_else(|| wrong("no `text`"))?;
-    let title = value["title"].as_str().unwrap_or_default();
-    let joined = match title.is_empty() {
-        true => text.to_owned(),
-        false => format!("{title} {text}"),
-    };
-    Ok((id, joined))
-}
-
-/// Which documents of a ranking are negatives.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NegativeRanks {
-    /// Negatives of an example.
-    pub count: usize,
-    /// From this rank on, from 1.
-    pub from: usize,
-    /// To this rank.
-    pub to: usize,
-    /// Leaves out those whose teacher's score is above that of the relevant document minus this.
-    pub margin: Option<f64>,
-}
-
-/// A query with its judged documents and its negatives, by number.
-#[derive(Clone, Debug, Default)]
-struct Judged {
-    query: usize,
-    relevant: Vec<(usize, i32)>,
-    negatives: Vec<usize>,
-}
-
-/// The training queries of a collection.
-pub struct CollectionSource {
-    queries: NamedTexts,
-    documents: NamedTexts,
-    examples: Vec<Judged>,
-    count: usize,
-    /// A teacher's score of a query and a document.
-    teacher: HashMap<(usize, usize), f64>,
+/// The documents and queries of a BEIR folder, and the queries of one split with their relevant
+/// documents.
+#[derive(Debug)]
+pub struct Collection {
+    corpus: Arc<Texts>,
+    queries: Arc<Texts>,
+    judged: Vec<Judged>,
     fingerprint: u64,
 }
 
-impl CollectionSource {
-    /// The queries of a split of a collection, for the time being without negatives.
+/// A query with relevant documents.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Judged {
+    /// The number of the query among the queries.
+    pub query: u32,
+    /// The numbers of the relevant documents, with their grades, ascending.
+    pub relevant: Vec<(u32, i32)>,
+    /// The keys of their texts, ascending.
+    pub keys: Vec<u128>,
+}
+
+impl Judged {
+    /// True for a text that is relevant.
+    pub fn has_key(&self, key: u128) -> bool {
+        self.keys.binary_search(&key).is_ok()
+    }
+}
+
+impl Collection {
+    /// Opens a folder with the files `corpus.jsonl`, `queries.jsonl` and `qrels/<split>.tsv`. Texts
+    /// stay on disk.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] with file and line for files that are wrong, for judgements of queries
-    /// or documents that are not there, and without a relevant document; [`Error::Io`].
-    pub fn open(folder: &Path, split: &str) -> Result<Self> {
+    /// [`Error::Io`], and [`Error::InvalidInput`] with file and line for files that are wrong, a split
+    /// that is not there, qrels of queries or documents that are not there (their number and some of
+    /// them), and qrels without a relevant document.
+    pub fn open(folder: impl AsRef<Path>, split: &str) -> Result<Self> {
+        let folder = folder.as_ref();
         let beir = BeirFolder::open(folder)?;
         let qrels = beir.qrels(split)?;
-        let documents = NamedTexts::read(&beir.corpus_path())?;
-        let queries = NamedTexts::read(&folder.join("queries.jsonl"))?;
-        Self::new(queries, documents, &qrels)
+        let queries = Texts::open(folder.join("queries.jsonl"))?;
+        let corpus = Texts::open(beir.corpus_path())?;
+        let path = folder.join("qrels").join(format!("{split}.tsv"));
+        Self::new(Arc::new(queries), Arc::new(corpus), &qrels, &path)
     }
 
-    /// The same of what is in memory.
+    /// A collection of some texts; `file` is the name of the qrels in errors.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] for judgements of what is not there, and without a relevant document.
-    pub fn new(queries: NamedTexts, documents: NamedTexts, qrels: &Qrels) -> Result<Self> {
-        let mut examples = Vec::new();
-        let (mut missing, mut count) = (Vec::new(), 0usize);
+    /// As those of [`Collection::open`] about qrels.
+    pub fn new(
+        queries: Arc<Texts>,
+        corpus: Arc<Texts>,
+        qrels: &Qrels,
+        file: impl AsRef<Path>,
+    ) -> Result<Self> {
+        let file = file.as_ref();
+        let mut unknown = [UnknownIds::new("query"), UnknownIds::new("document")];
+        let mut judged = Vec::new();
         let mut hash = Xxh3::new();
+        hash.update(&queries.fingerprint().to_le_bytes());
+        hash.update(&corpus.fingerprint().to_le_bytes());
         for id in qrels.queries() {
-            let mut judged = Judged::default();
-            let judgments = qrels.judgments(id).into_iter().flatten();
-            let mut relevant: Vec<(&String, &i32)> =
-                judgments.filter(|(_, grade)| **grade > 0).collect();
-            relevant.sort();
-            for (document, grade) in relevant {
-                match documents.number(document) {
-                    Some(number) => judged.relevant.push((number, *grade)),
-                    None => {
-                        count += 1;
-                        missing.push(document.clone());
-                    }
+            let Some(query) = unknown[0].number(&queries, id)? else {
+                continue;
+            };
+            let grades = qrels.judgments(id).into_iter().flatten();
+            let mut grades: Vec<_> = grades.filter(|(_, grade)| **grade > 0).collect();
+            // A map has no order, and the error quotes the first unknown ids.
+            grades.sort_unstable();
+            let mut relevant = Vec::new();
+            for (document, &grade) in grades {
+                if let Some(number) = unknown[1].number(&corpus, document)? {
+                    relevant.push((number, grade));
                 }
             }
-            match queries.number(id) {
-                Some(number) => judged.query = number,
-                None => {
-                    count += 1;
-                    missing.push(id.to_owned());
-                    continue;
-                }
+            if relevant.is_empty() {
+                continue;
             }
-            if !judged.relevant.is_empty() {
-                hash.update(&(judged.query as u64).to_le_bytes());
-                hash.update(&queries.texts[judged.query].key.to_le_bytes());
-                for (number, grade) in &judged.relevant {
-                    hash.update(&documents.texts[*number].key.to_le_bytes());
-                    hash.update(&grade.to_le_bytes());
-                }
-                examples.push(judged);
+            relevant.sort_unstable();
+            let mut keys = Vec::with_capacity(relevant.len());
+            hash.update(&query.to_le_bytes());
+            for &(number, grade) in &relevant {
+                hash.update(&number.to_le_bytes());
+                hash.update(&grade.to_le_bytes());
+                keys.push(corpus.text(number)?.key);
             }
+            keys.sort_unstable();
+            keys.dedup();
+            judged.push(Judged {
+                query,
+                relevant,
+                keys,
+            });
         }
-        if count > 0 {
-            missing.truncate(QUOTED);
-            return Err(Error::invalid(format!(
-                "expected judgements of queries and documents that are there, found {count} of others, such as {}",
-                missing.join(", ")
-            )));
+        let name = file.display().to_string();
+        if let Some(error) = UnknownIds::error(&unknown, [&queries, &corpus]) {
+            let line = first_line(file, &unknown).unwrap_or(0);
+            return Err(error.at_line(name, line));
         }
-        if examples.is_empty() {
-            return Err(Error::invalid(
-                "expected judgements with a relevant document, found none",
-            ));
+        if judged.is_empty() {
+            let error = Error::invalid(
+                "expected at least one document with a grade of 1 or more, found none to train on",
+            );
+            return Err(error.at_line(name, 0));
         }
         Ok(Self {
+            corpus,
             queries,
-            documents,
-            examples,
-            count: 0,
-            teacher: HashMap::new(),
+            judged,
             fingerprint: hash.digest(),
         })
     }
 
-    /// All documents.
-    pub fn documents(&self) -> &NamedTexts {
-        &self.documents
+    /// The documents.
+    pub fn corpus(&self) -> &Arc<Texts> {
+        &self.corpus
     }
 
-    /// All queries, of every split.
-    pub fn queries(&self) -> &NamedTexts {
+    /// The queries of all splits.
+    pub fn queries(&self) -> &Arc<Texts> {
         &self.queries
     }
 
-    /// Takes targets, and the margin of negatives, from a teacher's run.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidInput`] when the run scores no document of the training queries.
-    pub fn with_teacher(mut self, run: &Run) -> Result<Self> {
-        for judged in &self.examples {
-            for scored in run.results(&self.queries.ids[judged.query]).unwrap_or(&[]) {
-                if let Some(document) = self.documents.number(&scored.document) {
-                    self.teacher.insert((judged.query, document), scored.score);
-                }
-            }
-        }
-        if self.teacher.is_empty() {
-            return Err(Error::invalid(
-                "the teacher's run: expected scores of documents for training queries, found none",
-            ));
-        }
-        Ok(self)
+    /// Number of queries with relevant documents.
+    pub fn len(&self) -> usize {
+        self.judged.len()
     }
 
-    /// Takes negatives from a run.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidInput`] when the run has no other document for any training query.
-    pub fn with_run(mut self, run: &Run, ranks: NegativeRanks) -> Result<Self> {
-        let mut examples = std::mem::take(&mut self.examples);
-        for judged in &mut examples {
-            let ranked = run.ranked(&self.queries.ids[judged.query]);
-            let numbers = ranked
-                .iter()
-                .filter_map(|scored| self.documents.number(&scored.document));
-            judged.negatives = self.chosen(judged, numbers, ranks);
-        }
-        self.examples = examples;
-        self.with_count(ranks.count)
+    /// Never true: a collection without relevant documents is refused.
+    #[cfg(any(test, feature = "internals"))]
+    pub fn is_empty(&self) -> bool {
+        self.judged.is_empty()
     }
 
-    /// Mines negatives with BM25: the documents of some ranks for each query that are not relevant,
-    /// nor of the text of one that is. `is_cancelled` ends it.
-    ///
-    /// # Errors
-    ///
-    /// Those of indexing; [`Error::InvalidInput`] when no query finds another document.
-    pub fn with_bm25(
-        mut self,
-        analyzer: &str,
-        ranks: NegativeRanks,
-        check: impl Fn() -> Result<()>,
-    ) -> Result<Self> {
-        let field = TextField::new().analyzer(analyzer);
-        let index = Index::in_memory(Schema::builder().text(FIELD, field).build()?)?;
-        let mut writer = index.writer()?;
-        for (number, text) in self.documents.texts.iter().enumerate() {
-            writer.add(Document::new(number.to_string()).with_text(FIELD, &*text.text))?;
-        }
-        writer.commit()?;
-        let snapshot = index.snapshot()?;
-        let mut examples = std::mem::take(&mut self.examples);
-        for (place, judged) in examples.iter_mut().enumerate() {
-            if place % 256 == 0 {
-                check()?;
-            }
-            let query = Query::text(FIELD, &*self.queries.texts[judged.query].text);
-            // Some of the hits are relevant.
-            let hits = snapshot.search(&query, ranks.to + judged.relevant.len())?;
-            let ids = hits.ids()?;
-            let numbers = ids.iter().filter_map(|id| id.parse().ok());
-            judged.negatives = self.chosen(judged, numbers, ranks);
-        }
-        self.examples = examples;
-        self.with_count(ranks.count)
+    /// A hash of all texts and judgments.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
     }
 
-    fn with_count(mut self, count: usize) -> Result<Self> {
-        if count > 0
-            && self
-                .examples
-                .iter()
-                .all(|judged| judged.negatives.is_empty())
-        {
-            return Err(Error::invalid(
-                "negatives: expected documents other than the relevant ones in the rankings, found none",
-            ));
-        }
-        self.count = count;
-        let mut hash = Xxh3::with_seed(self.fingerprint);
-        hash.update(&(count as u64).to_le_bytes());
-        for judged in &self.examples {
-            for number in &judged.negatives {
-                hash.update(&(*number as u64).to_le_bytes());
-            }
-        }
-        self.fingerprint = hash.digest();
-        Ok(self)
-    }
-
-    /// The negatives of a ranking.
-    fn chosen(
-        &self,
-        judged: &Judged,
-        ranking: impl Iterator<Item = usize>,
-        ranks: NegativeRanks,
-    ) -> Vec<usize> {
-        let key = |number: usize| self.documents.texts[number].key;
-        let relevant: Vec<u128> = judged.relevant.iter().map(|(n, _)| key(*n)).collect();
-        let score = |number: usize| self.teacher.get(&(judged.query, number)).copied();
-        let of_relevant = judged.relevant.iter().filter_map(|(n, _)| score(*n));
-        let lowest = of_relevant.fold(f64::INFINITY, f64::min);
-        let is_below = |number: &usize| match (ranks.margin, score(*number)) {
-            (Some(margin), Some(score)) if lowest.is_finite() => score <= lowest - margin,
-            _ => true,
-        };
-        ranking
-            .filter(|number| !relevant.contains(&key(*number)))
-            .take(ranks.to)
-            .skip(ranks.from - 1)
-            .filter(is_below)
-            .collect()
-    }
-
-    fn candidate(&self, query: usize, number: usize, grade: i32) -> Candidate {
-        let score = self.teacher.get(&(query, number)).copied();
-        Candidate {
-            document: self.documents.texts[number].clone(),
-            target: score.unwrap_or(f64::from(grade)),
-            is_relevant: grade > 0,
-        }
+    pub(super) fn judged(&self) -> &[Judged] {
+        &self.judged
     }
 }
 
-impl Source for CollectionSource {
+/// The first line that has an unknown id as a column.
+fn first_line(file: &Path, unknown: &[UnknownIds]) -> Option<u64> {
+    let mut lines = Lines::new(open(file).ok()?, "");
+    while let Ok(Some(line)) = lines.next_line() {
+        let mut columns = line.split('\t').flat_map(|column| {
+            // BEIR's columns are separated by tabs, those of TREC by any white space.
+            std::iter::once(column.trim()).chain(column.split_whitespace())
+        });
+        if columns.any(|column| unknown.iter().any(|ids| ids.has_shown(column))) {
+            return Some(lines.number());
+        }
+    }
+    None
+}
+
+/// Examples of a collection: a query, one of its relevant documents, and negatives from rankings.
+///
+/// The relevant documents of a query take turns from epoch to epoch, and so do its negatives.
+#[derive(Debug)]
+pub struct CollectionExamples {
+    collection: Arc<Collection>,
+    /// The queries that have examples, by their place in the collection.
+    examples: Vec<u32>,
+    /// For each query of the collection its relevant documents that can be shown.
+    relevant: Lists,
+    negatives: Lists,
+    count: usize,
+    fingerprint: u64,
+}
+
+/// What examples of a collection have besides a query and a relevant document.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExampleOptions<'a> {
+    /// Negatives of the queries. Without any, the documents of other queries serve.
+    pub negatives: Option<&'a Negatives>,
+    /// Negatives of an example; a query with fewer has all of them.
+    pub count: usize,
+    /// A teacher, whose scores are the targets of all candidates instead of grades. Documents that it
+    /// did not score are left out, and queries of which it scored no relevant document.
+    pub teacher: Option<&'a TeacherScores>,
+}
+
+/// A list of documents for each query, with targets.
+#[derive(Debug, Default)]
+struct Lists {
+    /// Where the list of a query starts, and after the last one, where it ends.
+    starts: Vec<usize>,
+    documents: Vec<u32>,
+    targets: Vec<f64>,
+}
+
+impl Lists {
+    fn new() -> Self {
+        Self {
+            starts: vec![0],
+            ..Self::default()
+        }
+    }
+
+    fn push(&mut self, list: impl Iterator<Item = (u32, f64)>) {
+        for (document, target) in list {
+            self.documents.push(document);
+            self.targets.push(target);
+        }
+        self.starts.push(self.documents.len());
+    }
+
+    fn len_of(&self, query: usize) -> usize {
+        self.starts[query + 1] - self.starts[query]
+    }
+
+    fn get(&self, query: usize, index: usize) -> (u32, f64) {
+        let place = self.starts[query] + index;
+        (self.documents[place], self.targets[place])
+    }
+}
+
+impl CollectionExamples {
+    /// Examples of a collection.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for negatives or scores of another collection, if negatives are wanted
+    /// and no query has any, and if the teacher scored no relevant document.
+    pub fn new(collection: Arc<Collection>, options: ExampleOptions<'_>) -> Result<Self> {
+        let mut parts = vec![collection.fingerprint(), options.count as u64];
+        if let Some(negatives) = options.negatives {
+            negatives.check(&collection)?;
+            if options.count > 0 && negatives.is_empty() {
+                return Err(no_negatives());
+            }
+            parts.push(negatives.fingerprint());
+        }
+        if let Some(teacher) = options.teacher {
+            teacher.check(&collection)?;
+            parts.push(teacher.fingerprint());
+        }
+        let mut lists = [Lists::new(), Lists::new()];
+        for (query, judged) in collection.judged().iter().enumerate() {
+            let target = |document: u32, grade: i32| match options.teacher {
+                None => Some((document, f64::from(grade))),
+                Some(teacher) => Some((document, teacher.score(query, document)?)),
+            };
+            let relevant = judged.relevant.iter();
+            lists[0].push(relevant.filter_map(|&(document, grade)| target(document, grade)));
+            let negatives = options.negatives.map_or(&[][..], |all| all.of(query));
+            lists[1].push(negatives.iter().filter_map(|&document| target(document, 0)));
+        }
+        let [relevant, negatives] = lists;
+        // A collection has fewer than 2^32 queries.
+        let mut examples: Vec<u32> = (0..collection.len() as u32).collect();
+        examples.retain(|&query| relevant.len_of(query as usize) > 0);
+        if examples.is_empty() {
+            return Err(Error::invalid(
+                "expected a teacher's score of a relevant document for at least one training query, \
+                 found none; score the relevant documents too, not only the negatives",
+            ));
+        }
+        Ok(Self {
+            collection,
+            examples,
+            relevant,
+            negatives,
+            count: options.count,
+            fingerprint: hash_of(&parts),
+        })
+    }
+
+    /// The collection.
+    #[cfg(any(test, feature = "internals"))]
+    pub fn collection(&self) -> &Arc<Collection> {
+        &self.collection
+    }
+
+    /// Queries of the collection that have no example, because a teacher scored none of their
+    /// relevant documents.
+    pub fn queries_left_out(&self) -> usize {
+        self.collection.len() - self.examples.len()
+    }
+
+    /// Examples with fewer negatives than were asked for.
+    pub fn short_of_negatives(&self) -> usize {
+        let lists = self.examples.iter();
+        let short = lists.filter(|&&query| self.negatives.len_of(query as usize) < self.count);
+        short.count()
+    }
+
+    fn candidate(&self, (number, target): (u32, f64), is_relevant: bool) -> Result<Candidate> {
+        Ok(Candidate {
+            document: self.collection.corpus.text(number)?,
+            target,
+            is_relevant,
+        })
+    }
+}
+
+impl Source for CollectionExamples {
     fn len(&self) -> u64 {
         self.examples.len() as u64
     }
 
     fn example(&self, number: u64, epoch: u64, seed: u64) -> Result<Example> {
         let place = usize::try_from(number).ok();
-        let judged = place
-            .and_then(|place| self.examples.get(place))
-            .ok_or_else(|| {
-                Error::invalid(format!(
-                    "expected an example below {}, found {number}",
-                    self.examples.len()
-                ))
-            })?;
-        let mut state = mix(seed ^ mix(number) ^ mix(epoch.wrapping_mul(0x2545_f491_4f6c_dd1d)));
-        let mut draw = |count: usize| {
-            state = mix(state);
-            (state % count.max(1) as u64) as usize
+        let Some(&query) = place.and_then(|place| self.examples.get(place)) else {
+            return Err(Error::invalid(format!(
+                "expected the number of one of {} examples, found {number}",
+                self.examples.len()
+            )));
         };
-        let (relevant, grade) = judged.relevant[draw(judged.relevant.len())];
-        let mut candidates = vec![self.candidate(judged.query, relevant, grade)];
-        let mut rest = judged.negatives.clone();
-        while candidates.len() <= self.count && !rest.is_empty() {
-            let negative = rest.swap_remove(draw(rest.len()));
-            candidates.push(self.candidate(judged.query, negative, 0));
+        let query = query as usize;
+        let judged = &self.collection.judged()[query];
+        let mut candidates = Vec::with_capacity(1 + self.count);
+        for index in sample(self.relevant.len_of(query), 1, number, epoch, seed) {
+            candidates.push(self.candidate(self.relevant.get(query, index), true)?);
         }
-        let mut keys: Vec<u128> = judged
-            .relevant
-            .iter()
-            .map(|(number, _)| self.documents.texts[*number].key)
-            .collect();
-        keys.sort_unstable();
+        let len = self.negatives.len_of(query);
+        for index in sample(len, self.count.min(len), number, epoch, seed) {
+            candidates.push(self.candidate(self.negatives.get(query, index), false)?);
+        }
         Ok(Example {
-            query: self.queries.texts[judged.query].clone(),
+            query: self.collection.queries.text(judged.query)?,
             candidates,
-            relevant: keys,
+            relevant: judged.keys.clone(),
         })
     }
 
@@ -397,128 +353,22 @@ impl Source for CollectionSource {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::eval::ScoredDocument;
-
-    fn texts(all: &[(&str, &str)]) -> NamedTexts {
-        let mut named = NamedTexts::default();
-        for (id, text) in all {
-            named.add((*id).to_owned(), (*text).to_owned()).unwrap();
-        }
-        named
-    }
-
-    fn source() -> CollectionSource {
-        let queries = texts(&[("q", "lava volcano"), ("other", "honey")]);
-        let documents = texts(&[
-            ("a", "lava flows from the volcano"),
-            ("b", "the volcano is quiet"),
-            ("copy", "lava flows from the volcano"),
-            ("c", "lava lamps"),
-            ("d", "bees make honey"),
-        ]);
-        let mut qrels = Qrels::new();
-        qrels.insert("q", "a", 2).unwrap();
-        qrels.insert("q", "c", 0).unwrap();
-        CollectionSource::new(queries, documents, &qrels).unwrap()
-    }
-
-    const RANKS: NegativeRanks = NegativeRanks {
-        count: 2,
-        from: 1,
-        to: 10,
-        margin: None,
-    };
-
-    #[test]
-    fn negatives_are_mined_but_for_copies_of_relevant_documents() {
-        let source = source().with_bm25("english", RANKS, || Ok(())).unwrap();
-        assert_eq!(source.len(), 1);
-        let example = source.example(0, 0, 1).unwrap();
-        let of = |candidate: &Candidate| candidate.document.text.to_string();
-        assert_eq!(example.candidates.len(), 3);
-        assert!(example.candidates[0].is_relevant && example.candidates[0].target == 2.0);
-        let mut negatives: Vec<String> = example.candidates[1..].iter().map(of).collect();
-        negatives.sort();
-        assert_eq!(negatives, ["lava lamps", "the volcano is quiet"]);
-        assert_eq!(example, source.example(0, 0, 1).unwrap());
-        assert!(source.example(1, 0, 1).is_err());
-    }
-
-    #[test]
-    fn a_teacher_gives_targets_and_leaves_out_what_may_be_relevant() {
-        let mut run = Run::new();
-        let scored = |document: &str, score| ScoredDocument {
-            document: document.to_owned(),
-            score,
-        };
-        let results = vec![scored("b", 4.5), scored("a", 5.0), scored("d", 1.0)];
-        run.insert("q", results).unwrap();
-        let ranks = NegativeRanks {
-            margin: Some(1.0),
-            ..RANKS
-        };
-        let source = source().with_teacher(&run).unwrap();
-        let source = source.with_run(&run, ranks).unwrap();
-        let example = source.example(0, 0, 1).unwrap();
-        let targets: Vec<f64> = example.candidates.iter().map(|each| each.target).collect();
-        assert_eq!(targets, [5.0, 1.0]);
-        // Other negatives are other data.
-        assert_ne!(
-            source.fingerprint(),
-            self::source().with_run(&run, RANKS).unwrap().fingerprint()
-        );
-    }
-
-    #[test]
-    fn judgements_of_what_is_not_there_are_named() {
-        let queries = texts(&[("q", "lava")]);
-        let documents = texts(&[("a", "lava")]);
-        let refused = |query: &str, document: &str| {
-            let mut qrels = Qrels::new();
-            qrels.insert(query, document, 1).unwrap();
-            let found = CollectionSource::new(queries.clone(), documents.clone(), &qrels);
-            found.err().unwrap().to_string()
-        };
-        assert!(refused("q", "nowhere").contains("nowhere"));
-        assert!(refused("nobody", "a").contains("nobody"));
-        let mut qrels = Qrels::new();
-        qrels.insert("q", "a", 0).unwrap();
-        assert!(CollectionSource::new(queries, documents, &qrels).is_err());
-    }
-
-    #[test]
-    fn files_are_read_and_what_is_wrong_is_named_by_its_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("corpus.jsonl");
-        let read = |text: &str| {
-            std::fs::write(&path, text).unwrap();
-            NamedTexts::read(&path)
-        };
-        let good = read(
-            "{\"_id\": \"a\", \"title\": \"T\", \"text\": \"x\"}\n\n{\"_id\": 7, \"text\": \"y\"}\n",
-        );
-        let good = good.unwrap();
-        assert_eq!(good.ids, ["a", "7"]);
-        assert_eq!(&*good.texts[0].text, "T x");
-        for (text, named) in [
-            (
-                "{\"_id\": \"a\", \"text\": \"x\"}\nnot json\n",
-                "corpus.jsonl:2",
-            ),
-            ("{\"text\": \"x\"}\n", "_id"),
-            ("{\"_id\": \"a\"}\n", "text"),
-            (
-                "{\"_id\": \"a\", \"text\": \"\"}\n{\"_id\": \"a\", \"text\": \"\"}\n",
-                "twice",
-            ),
-            ("\n", "none"),
-        ] {
-            let error = read(text).unwrap_err().to_string();
-            assert!(error.contains(named), "{named}: {error}");
-        }
-        assert!(NamedTexts::read(&folder.path().join("missing")).is_err());
-    }
+fn no_negatives() -> Error {
+    Error::invalid(
+        "expected negatives for at least one training query, found none: the rankings have only relevant \
+         documents, or none of the training queries; take lower ranks or another run, or train without \
+         negatives",
+    )
 }
+
+/// A hash of some words, in their order.
+pub(super) fn hash_of(words: &[u64]) -> u64 {
+    let mut hash = Xxh3::new();
+    for word in words {
+        hash.update(&word.to_le_bytes());
+    }
+    hash.digest()
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,285 +1,344 @@
-//! Triplets from a file: a query, a relevant document and others, as texts or as ids.
+//! Triplets streamed from files: texts in the file itself, or ids of texts in other files.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
-use serde_json::Value;
+use xxhash_rust::xxh3::Xxh3;
 
+use super::collection::hash_of;
 use super::example::{Candidate, Example, Source, Text};
-use super::line_index::LineIndex;
-use super::texts::Texts;
+use super::permutation::sample;
+use super::random_file::RandomFile;
+use super::rows::{Rows, RowsWriter};
+use super::texts::{Texts, refuse_compressed};
 use crate::error::{Error, Result};
+use crate::eval::lines::{Lines, open};
 
-/// Wrong ids that an error quotes.
-const QUOTED: usize = 3;
+mod line;
+mod resolve;
 
-/// What the columns of a line are.
-enum Columns {
-    /// The texts themselves.
-    Texts,
-    /// Ids of these queries and documents.
-    Ids { queries: Texts, documents: Texts },
-}
+use line::{Columns, Layout};
+use resolve::Resolver;
 
-/// A file of triplets, of any size: its lines stay on disk.
+/// Triplets whose lines hold the texts, as MS MARCO's `triples.train.small.tsv`.
 ///
-/// A line has a query, a relevant document and one or several negatives: separated by tabs, or as a
-/// JSON array, or as a JSON object with `query` (or `qid`), `pos` and `neg`, of which `pos` and `neg`
-/// may be arrays.
-pub struct TripletSource {
-    lines: LineIndex,
-    columns: Columns,
+/// The first character that is not white space decides the layout of the file:
+///
+/// - `[`: JSON Lines of arrays, `[query, relevant, negative, ...]`; `relevant` may be an array too.
+/// - `{`: JSON Lines of objects with `query`, `pos` and `neg` (or `anchor`, `positive` and
+///   `negative`): texts or arrays of texts.
+/// - anything else, and lines with tabs: the query, a relevant document, and one or more negatives,
+///   with tabs between them.
+///
+/// Opening makes one pass over the file, which checks every line and writes where each one starts to
+/// a scratch file. Memory does not grow with the file. A line of several relevant documents gives one
+/// of them an epoch, in turn.
+#[derive(Debug)]
+pub struct TextTriplets {
+    file: RandomFile,
+    layout: Layout,
+    rows: Rows,
+    negatives: Option<usize>,
 }
 
-impl TripletSource {
-    /// Triplets of texts, such as MS MARCO's `triples.train.small.tsv`. `scratch` keeps an index of
-    /// the lines.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidInput`] with file and line for a line of fewer than three columns;
-    /// [`Error::Io`].
-    pub fn of_texts(path: &Path, scratch: &Path) -> Result<Self> {
-        let lines = LineIndex::open(path, scratch, |_, line| parse(line).map(|_| ()))?;
-        Ok(Self {
-            lines,
-            columns: Columns::Texts,
-        })
-    }
+/// Triplets whose lines hold ids of texts in other files, as MS MARCO's
+/// `qidpidtriples.train.small.tsv`.
+///
+/// The layouts are those of [`TextTriplets`]. In objects the query may be called `qid`, and `neg` may
+/// be an object of arrays, one for each system that found them.
+///
+/// Opening makes one pass over the file, which checks every id and writes the numbers of the texts to
+/// a scratch file. Memory does not grow with the file. A line of several relevant documents gives one
+/// of them an epoch, in turn.
+#[derive(Debug)]
+pub struct IdTriplets {
+    queries: Arc<Texts>,
+    corpus: Arc<Texts>,
+    rows: Rows,
+    negatives: Option<usize>,
+}
 
-    /// Triplets of ids, such as MS MARCO's `qidpidtriples.train.full.2.tsv`.
+impl TextTriplets {
+    /// Opens a file. `scratch` is a folder for the scratch file, which is made if it is missing; the
+    /// scratch file stays there and is used again as long as the triplets do not change.
     ///
     /// # Errors
     ///
-    /// As [`of_texts`](Self::of_texts), those of the files of texts, and for ids that no text has.
-    pub fn of_ids(path: &Path, queries: &Path, documents: &Path, scratch: &Path) -> Result<Self> {
-        let (queries, documents) = (Texts::open(queries)?, Texts::open(documents)?);
-        let (mut missing, mut count) = (Vec::new(), 0u64);
-        let lines = LineIndex::open(path, scratch, |_, line| {
-            let triplet = parse(line)?;
-            let ids = triplet.positives.iter().chain(&triplet.negatives);
-            let of_documents = ids
-                .filter(|id| !documents.has(id))
-                .map(|id| (id, &documents));
-            let of_query = (!queries.has(&triplet.query)).then_some((&triplet.query, &queries));
-            for (id, texts) in of_query.into_iter().chain(of_documents) {
-                count += 1;
-                if missing.len() < QUOTED {
-                    missing.push(format!("`{id}` ({})", texts.path().display()));
-                }
-            }
-            Ok(())
+    /// [`Error::Io`], and [`Error::InvalidInput`] with file and line for a file without triplets, a
+    /// compressed file, a line without a query, a relevant document or a negative, and text that is
+    /// not UTF-8.
+    pub fn open(path: impl AsRef<Path>, scratch: impl AsRef<Path>) -> Result<Self> {
+        let file = open_lines(path.as_ref())?;
+        let name = scratch_name(&file, "texts", &[])?;
+        let rows = Rows::open_or_build(scratch.as_ref(), &name, |rows| {
+            read_triplets(&file, rows, |_, start, row| {
+                row.extend([start as u32, (start >> 32) as u32]);
+                Ok(())
+            })
         })?;
-        if count > 0 {
-            return Err(Error::invalid(format!(
-                "expected ids of texts that are there, found {count} of others, such as {}",
-                missing.join(", ")
-            ))
-            .at_line(path.display().to_string(), 0));
-        }
+        let layout = Layout::of(&line_of(&file, &rows, 0)?.1);
         Ok(Self {
-            lines,
-            columns: Columns::Ids { queries, documents },
+            file,
+            layout,
+            rows,
+            negatives: None,
         })
+    }
+
+    /// Takes at most that many negatives of each line: others in each epoch.
+    #[must_use]
+    pub fn with_negatives(mut self, negatives: usize) -> Self {
+        self.negatives = Some(negatives);
+        self
     }
 }
 
-impl Source for TripletSource {
+impl Source for TextTriplets {
     fn len(&self) -> u64 {
-        self.lines.len()
+        self.rows.len()
     }
 
-    /// Of several relevant documents, each epoch has another.
-    fn example(&self, number: u64, epoch: u64, _seed: u64) -> Result<Example> {
-        let at = |error: Error| error.at_line(self.lines.path().display().to_string(), number + 1);
-        let triplet = parse(&self.lines.line(number)?).map_err(at)?;
-        let query = |written: String| match &self.columns {
-            Columns::Texts => Ok(Text::new(written)),
-            Columns::Ids { queries, .. } => queries.text(&written).map(Text::new),
-        };
-        let document = |written: &String| match &self.columns {
-            Columns::Texts => Ok(Text::new(written.as_str())),
-            Columns::Ids { documents, .. } => documents.text(written).map(Text::new),
-        };
-        let relevant = triplet.positives.iter().map(document);
-        let relevant = relevant.collect::<Result<Vec<Text>>>()?;
-        let chosen = (epoch % relevant.len() as u64) as usize;
-        let mut candidates = vec![Candidate {
-            document: relevant[chosen].clone(),
-            target: 1.0,
-            is_relevant: true,
-        }];
-        for written in &triplet.negatives {
-            candidates.push(Candidate {
-                document: document(written)?,
-                target: 0.0,
-                is_relevant: false,
-            });
-        }
-        let mut keys: Vec<u128> = relevant.iter().map(|text| text.key).collect();
-        keys.sort_unstable();
-        Ok(Example {
-            query: query(triplet.query)?,
-            candidates,
-            relevant: keys,
-        })
+    fn example(&self, number: u64, epoch: u64, seed: u64) -> Result<Example> {
+        let (start, line) = line_of(&self.file, &self.rows, number)?;
+        let columns = self.layout.parse(&line);
+        let columns = columns.map_err(|_| self.file.changed(start))?;
+        let relevant: Vec<Text> = columns
+            .relevant
+            .iter()
+            .map(|text| Text::new(&**text))
+            .collect();
+        let negatives = taken(columns.negatives.len(), self.negatives, number, epoch, seed);
+        let negatives = negatives.map(|index| Text::new(&*columns.negatives[index]));
+        let query = Text::new(&*columns.query);
+        Ok(one_of(query, &relevant, negatives, number, epoch, seed))
     }
 
     fn fingerprint(&self) -> u64 {
-        self.lines.fingerprint()
+        fingerprint(&[self.rows.content()], self.negatives)
     }
 }
 
-/// The columns of a line.
-#[derive(Debug, PartialEq)]
-struct Triplet {
-    query: String,
-    positives: Vec<String>,
-    negatives: Vec<String>,
+impl IdTriplets {
+    /// Opens a file of ids. `scratch` is a folder for the scratch file, which is made if it is
+    /// missing; the scratch file stays there and is used again as long as none of the three files
+    /// changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], and [`Error::InvalidInput`] with file and line for a file without triplets, a
+    /// compressed file, a line without a query, a relevant document or a negative, and ids that no
+    /// text has: their number and some of them, with the first line.
+    pub fn open(
+        path: impl AsRef<Path>,
+        queries: Arc<Texts>,
+        corpus: Arc<Texts>,
+        scratch: impl AsRef<Path>,
+    ) -> Result<Self> {
+        let file = open_lines(path.as_ref())?;
+        let name = scratch_name(&file, "ids", &[queries.fingerprint(), corpus.fingerprint()])?;
+        let rows = Rows::open_or_build(scratch.as_ref(), &name, |rows| {
+            let mut resolver = Resolver::new(&queries, &corpus);
+            let content = read_triplets(&file, rows, |columns, start, row| {
+                resolver.row(columns, start, row)
+            })?;
+            resolver.finish(&file)?;
+            Ok(content)
+        })?;
+        Ok(Self {
+            queries,
+            corpus,
+            rows,
+            negatives: None,
+        })
+    }
+
+    /// Takes at most that many negatives of each line: others in each epoch.
+    #[must_use]
+    pub fn with_negatives(mut self, negatives: usize) -> Self {
+        self.negatives = Some(negatives);
+        self
+    }
 }
 
-fn parse(line: &[u8]) -> Result<Triplet> {
-    let line = std::str::from_utf8(line)
-        .map_err(|error| Error::invalid(format!("expected UTF-8, found {error}")))?;
-    let triplet = match line.as_bytes().first() {
-        Some(b'[' | b'{') => of_json(line),
-        _ => {
-            let mut columns = line.split('\t').map(str::to_owned);
-            let (query, positive) = (columns.next(), columns.next());
-            query.zip(positive).map(|(query, positive)| Triplet {
-                query,
-                positives: vec![positive],
-                negatives: columns.collect(),
-            })
+impl Source for IdTriplets {
+    fn len(&self) -> u64 {
+        self.rows.len()
+    }
+
+    fn example(&self, number: u64, epoch: u64, seed: u64) -> Result<Example> {
+        let row = self.rows.row(number)?;
+        let [query, count, documents @ ..] = &row[..] else {
+            return Err(self.rows.changed());
+        };
+        let Some((positives, negatives)) = documents.split_at_checked(*count as usize) else {
+            return Err(self.rows.changed());
+        };
+        let mut relevant = Vec::with_capacity(positives.len());
+        for &positive in positives {
+            relevant.push(self.corpus.text(positive)?);
         }
+        if relevant.is_empty() {
+            return Err(self.rows.changed());
+        }
+        let mut others = Vec::new();
+        for index in taken(negatives.len(), self.negatives, number, epoch, seed) {
+            others.push(self.corpus.text(negatives[index])?);
+        }
+        let query = self.queries.text(*query)?;
+        Ok(one_of(
+            query,
+            &relevant,
+            others.into_iter(),
+            number,
+            epoch,
+            seed,
+        ))
+    }
+
+    fn fingerprint(&self) -> u64 {
+        let parts = [
+            self.rows.content(),
+            self.queries.fingerprint(),
+            self.corpus.fingerprint(),
+        ];
+        fingerprint(&parts, self.negatives)
+    }
+}
+
+/// An example of one of the relevant documents, of which there is at least one.
+fn one_of(
+    query: Text,
+    relevant: &[Text],
+    negatives: impl Iterator<Item = Text>,
+    number: u64,
+    epoch: u64,
+    seed: u64,
+) -> Example {
+    let shown = sample(relevant.len(), 1, number, epoch, seed);
+    let shown = shown.map(|index| Candidate {
+        document: relevant[index].clone(),
+        target: 1.0,
+        is_relevant: true,
+    });
+    let others = negatives.map(|document| Candidate {
+        document,
+        target: 0.0,
+        is_relevant: false,
+    });
+    let mut keys: Vec<u128> = relevant.iter().map(|text| text.key).collect();
+    keys.sort_unstable();
+    Example {
+        query,
+        candidates: shown.chain(others).collect(),
+        relevant: keys,
+    }
+}
+
+/// Where the line of a triplet of texts starts, and the line.
+fn line_of(file: &RandomFile, rows: &Rows, number: u64) -> Result<(u64, String)> {
+    let start = |number: u64| match rows.row(number)?[..] {
+        [low, high] => Ok(u64::from(low) | (u64::from(high) << 32)),
+        _ => Err(rows.changed()),
     };
-    let is_whole = |triplet: &Triplet| {
-        let documents = triplet.positives.iter().chain(&triplet.negatives);
-        !triplet.positives.is_empty()
-            && !triplet.negatives.is_empty()
-            && documents
-                .chain([&triplet.query])
-                .all(|column| !column.trim().is_empty())
+    let (from, to) = (start(number)?, number + 1);
+    let end = match to < rows.len() {
+        true => start(to)?,
+        false => file.len(),
     };
-    triplet.filter(is_whole).ok_or_else(|| {
-        Error::invalid(
-            "expected a query, a relevant document and at least one other, separated by tabs or in JSON, found fewer or empty columns",
+    Ok((from, file.line(from, end)?))
+}
+
+/// The indices of at most `count` of `len` items.
+fn taken(
+    len: usize,
+    count: Option<usize>,
+    number: u64,
+    epoch: u64,
+    seed: u64,
+) -> impl Iterator<Item = usize> {
+    let count = count.unwrap_or(len).min(len);
+    // All items keep their order; otherwise they are sampled.
+    let all = (count == len).then_some(0..len);
+    let some = (count < len).then(|| sample(len, count, number, epoch, seed));
+    all.into_iter().flatten().chain(some.into_iter().flatten())
+}
+
+fn fingerprint(parts: &[u64], negatives: Option<usize>) -> u64 {
+    // No limit is no number of negatives.
+    let limit = negatives.map_or(u64::MAX, |count| count as u64);
+    hash_of(&[parts, &[limit]].concat())
+}
+
+/// Opens a file of triplets to read lines at any position.
+fn open_lines(path: &Path) -> Result<RandomFile> {
+    let file = RandomFile::open(path)?;
+    refuse_compressed(&file)?;
+    Ok(file)
+}
+
+/// The name of a scratch file: a hash of what it is made of. Files are recognized by path, length,
+/// time of the last change, and their first and last bytes.
+fn scratch_name(file: &RandomFile, kind: &str, others: &[u64]) -> Result<String> {
+    const ENDS: u64 = 1 << 16;
+    let path = file.path();
+    let failed = |source| Error::io(path, "read the attributes of", source);
+    let full = path.canonicalize().map_err(failed)?;
+    let changed = path
+        .metadata()
+        .and_then(|data| data.modified())
+        .map_err(failed)?;
+    let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut hash = Xxh3::new();
+    hash.update(kind.as_bytes());
+    hash.update(full.as_os_str().as_encoded_bytes());
+    hash.update(&file.len().to_le_bytes());
+    hash.update(&changed.as_nanos().to_le_bytes());
+    let size = file.len().min(ENDS);
+    // At most 64 KiB.
+    let mut ends = vec![0; size as usize];
+    for start in [0, file.len() - size] {
+        file.read(start, &mut ends)?;
+        hash.update(&ends);
+    }
+    for other in others {
+        hash.update(&other.to_le_bytes());
+    }
+    Ok(format!("triplets-{kind}-{:016x}.rows", hash.digest()))
+}
+
+/// Turns each line that is not blank into a row, and returns a hash of the lines. `append` gets what
+/// the line holds and where it starts, and appends to an empty row.
+fn read_triplets(
+    file: &RandomFile,
+    rows: &mut RowsWriter,
+    mut append: impl FnMut(&Columns<'_>, u64, &mut Vec<u32>) -> Result<()>,
+) -> Result<u64> {
+    let mut lines = Lines::new(open(file.path())?, &file.name());
+    let mut hash = Xxh3::new();
+    let mut row = Vec::new();
+    let mut layout = None;
+    while let Some((start, line)) = lines.next_with_offset()? {
+        if line.trim().is_empty() {
+            continue;
+        }
+        hash.update(line.as_bytes());
+        hash.update(b"\n");
+        row.clear();
+        let columns = layout.get_or_insert_with(|| Layout::of(line)).parse(line);
+        let added = columns.and_then(|columns| append(&columns, start, &mut row));
+        if let Err(error) = added.and_then(|()| rows.push(&row)) {
+            return Err(lines.place(error));
+        }
+    }
+    match layout {
+        Some(_) => Ok(hash.digest()),
+        None => Err(Error::invalid(
+            "expected lines of a query, a relevant document and a negative, found an empty file",
         )
-    })
-}
-
-fn of_json(line: &str) -> Option<Triplet> {
-    let value: Value = serde_json::from_str(line).ok()?;
-    let text = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    };
-    let texts = |value: &Value| match value {
-        Value::Array(values) => values.iter().map(text).collect::<Option<Vec<_>>>(),
-        value => text(value).map(|text| vec![text]),
-    };
-    match &value {
-        Value::Array(columns) => {
-            let mut columns = columns.iter().map(text).collect::<Option<Vec<_>>>()?;
-            if columns.len() < 2 {
-                return None;
-            }
-            let negatives = columns.split_off(2);
-            let positives = columns.split_off(1);
-            Some(Triplet {
-                query: columns.pop()?,
-                positives,
-                negatives,
-            })
-        }
-        Value::Object(keys) => {
-            let of = |names: [&str; 3]| names.into_iter().find_map(|name| keys.get(name));
-            Some(Triplet {
-                query: text(of(["query", "qid", "anchor"])?)?,
-                positives: texts(of(["pos", "positive", "positives"])?)?,
-                negatives: texts(of(["neg", "negative", "negatives"])?)?,
-            })
-        }
-        _ => None,
+        .at_line(file.name(), 0)),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn texts_of(example: &Example) -> Vec<&str> {
-        let documents = example.candidates.iter().map(|each| &*each.document.text);
-        std::iter::once(&*example.query.text)
-            .chain(documents)
-            .collect()
-    }
-
-    #[test]
-    fn texts_are_read_in_every_form() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("triples");
-        let lines = "q\tp\tn\tm\n[\"q\", \"p\", \"n\", \"m\"]\n\
-                     {\"query\": \"q\", \"pos\": [\"p\", \"r\"], \"neg\": [\"n\", \"m\"]}\n";
-        std::fs::write(&path, lines).unwrap();
-        let source = TripletSource::of_texts(&path, folder.path()).unwrap();
-        assert_eq!(source.len(), 3);
-        for number in 0..3 {
-            let example = source.example(number, 0, 1).unwrap();
-            assert_eq!(texts_of(&example), ["q", "p", "n", "m"]);
-            assert!(example.candidates[0].is_relevant && !example.candidates[1].is_relevant);
-        }
-        let next = source.example(2, 1, 1).unwrap();
-        assert_eq!(texts_of(&next)[1], "r");
-        assert_eq!(next.relevant.len(), 2);
-    }
-
-    #[test]
-    fn ids_are_looked_up() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
-        let documents = file("documents", "1\tlava\n2\tbees\n3\tsea\n");
-        let queries = file("queries", "7\tvolcano\n");
-        let open = |triplets: &str| {
-            let path = file("triplets", triplets);
-            TripletSource::of_ids(&path, &queries, &documents, folder.path())
-        };
-        let source = open("7\t1\t2\n{\"qid\": 7, \"pos\": 1, \"neg\": [3, 2]}\n").unwrap();
-        assert_eq!(
-            texts_of(&source.example(0, 0, 1).unwrap()),
-            ["volcano", "lava", "bees"]
-        );
-        assert_eq!(
-            texts_of(&source.example(1, 5, 1).unwrap()),
-            ["volcano", "lava", "sea", "bees"]
-        );
-        let error = open("7\t1\t2\n8\t9\t2\n").err().unwrap().to_string();
-        assert!(
-            error.contains("found 2") && error.contains("`8`"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn lines_of_too_few_columns_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("triples");
-        for line in [
-            "q\tp",
-            "q\t\tn",
-            "[\"q\"]",
-            "{\"query\": \"q\"}",
-            "{",
-            "[1, [2], 3]",
-        ] {
-            std::fs::write(&path, format!("q\tp\tn\n{line}\n")).unwrap();
-            let error = TripletSource::of_texts(&path, folder.path());
-            let error = error.err().unwrap().to_string();
-            assert!(error.contains("triples:2"), "{line}: {error}");
-        }
-    }
-}
+mod tests;

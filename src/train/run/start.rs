@@ -2,24 +2,20 @@
 
 use std::fs;
 use std::hash::Hasher;
-use std::path::Path;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::data::Data;
 use super::prepare::{DocumentFrequencies, objective, prepare_model, sparse_options};
 use super::session::{Progress, Session, Summary};
 use super::{Plan, TrainKind, store};
 use crate::backend::BackwardOps;
 use crate::error::{Error, Result};
-use crate::eval::{BeirFolder, Run};
 use crate::executor::CancelToken;
 use crate::neural::{Cpu, CpuOptions, Hardware, ModelFolder, Precision};
 use crate::train::checkpoint::Checkpoint;
-use crate::train::data::{
-    Batches, CollectionSource, CorpusSource, NamedTexts, NegativeRanks, Source, TripletSource,
-};
-use crate::train::evaluation::{Development, NamedText, choose};
+use crate::train::data::Batches;
 use crate::train::health::{Health, HealthKind, HealthOptions, HealthState};
 use crate::train::lambda::{Lambda, LambdaOptions};
 use crate::train::model::limit_of;
@@ -29,11 +25,6 @@ use crate::train::rates::Rates;
 use crate::train::recorder::Recorder;
 use crate::train::task::{DenseTask, MaskedTask, PairTask, SparseTask, Task};
 use crate::train::watch::{Event, FolderWatcher, RunRecord, Watcher};
-
-/// Documents whose tokens are counted, and on which a head is fitted.
-const COUNTED: usize = 20_000;
-/// Documents that a cross-encoder re-ranks in an evaluation.
-const CANDIDATES: usize = 20;
 
 /// Trains a model.
 ///
@@ -51,11 +42,8 @@ pub fn train(
     cancel: &CancelToken,
 ) -> Result<Summary> {
     options.check()?;
-    let threads = options.threads.unwrap_or_else(|| {
-        std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
-    });
     let cpu = Cpu::new(CpuOptions {
-        threads,
+        threads: threads(options),
         precision: match options.precision {
             TrainPrecision::F32 => Precision::F32,
             TrainPrecision::Bf16 => Precision::Bf16,
@@ -107,123 +95,11 @@ pub fn train(
     }
 }
 
-/// What a run learns from, and what it is evaluated on.
-struct Data {
-    source: Arc<dyn Source>,
-    development: Option<Development>,
-    /// Some documents.
-    sample: Vec<Arc<str>>,
-}
-
-impl Data {
-    fn open(kind: TrainKind, options: &TrainOptions, cancel: &CancelToken) -> Result<Self> {
-        let Some(collection) = &options.collection else {
-            return Self::of_triplets(options);
-        };
-        if kind == TrainKind::Mlm {
-            return Self::of_corpus(collection);
-        }
-        let mut source = CollectionSource::open(collection, &options.split)?;
-        if let Some(run) = &options.teacher_run {
-            source = source.with_teacher(&Run::open(run)?)?;
-        }
-        let ranks = NegativeRanks {
-            count: options.negatives,
-            from: options.negatives_from,
-            to: options.negatives_to,
-            margin: options.teacher_margin,
-        };
-        let language = options.language.as_deref().unwrap_or("simple");
-        source = match (&options.negatives_run, options.negatives) {
-            (_, 0) => source,
-            (Some(run), _) => source.with_run(&Run::open(run)?, ranks)?,
-            (None, _) => {
-                source.with_bm25(language, ranks, || cancel.check("mining of negatives"))?
-            }
-        };
-        let every = source.documents().texts.len().div_ceil(COUNTED).max(1);
-        let sample = source.documents().texts.iter().step_by(every);
-        let sample = sample.map(|text| Arc::clone(&text.text)).collect();
-        let mut development = None;
-        if options.development_queries > 0 {
-            let qrels = BeirFolder::open(collection)?.qrels(&options.development)?;
-            let (queries, documents, qrels) = choose(
-                &qrels,
-                &named(source.queries()),
-                options.development_queries,
-                &named(source.documents()),
-                options.development_documents,
-            );
-            let found = Development::new(queries, documents, qrels, &options.metric)?;
-            development = Some(match kind {
-                TrainKind::Cross => found.with_candidates(language, CANDIDATES)?,
-                _ => found,
-            });
-        }
-        Ok(Self {
-            source: Arc::new(source),
-            development,
-            sample,
-        })
-    }
-}
-
-impl Data {
-    /// The documents of a collection alone.
-    fn of_corpus(collection: &Path) -> Result<Self> {
-        let documents = NamedTexts::read(&collection.join("corpus.jsonl"))?;
-        let source = CorpusSource::new(documents)?;
-        let texts = &source.documents().texts;
-        let every = texts.len().div_ceil(COUNTED).max(1);
-        let sample = texts.iter().step_by(every);
-        Ok(Self {
-            sample: sample.map(|text| Arc::clone(&text.text)).collect(),
-            source: Arc::new(source),
-            development: None,
-        })
-    }
-
-    /// Triplets; without a collection there is no evaluation.
-    fn of_triplets(options: &TrainOptions) -> Result<Self> {
-        let Some(triplets) = &options.triplets else {
-            return Err(Error::invalid(
-                "expected a collection or triplets to train on, found none",
-            ));
-        };
-        let scratch = options.output.join("scratch");
-        let source = match (&options.queries, &options.documents) {
-            (None, None) => TripletSource::of_texts(triplets, &scratch)?,
-            (Some(queries), Some(documents)) => {
-                TripletSource::of_ids(triplets, queries, documents, &scratch)?
-            }
-            _ => {
-                return Err(Error::invalid(
-                    "triplets of ids: expected queries and documents, found one of the two",
-                ));
-            }
-        };
-        let every = source.len().div_ceil(COUNTED as u64).max(1);
-        let mut sample = Vec::new();
-        for number in (0..source.len()).step_by(every as usize) {
-            let example = source.example(number, 0, options.seed)?;
-            let documents = example.candidates.into_iter();
-            sample.extend(documents.map(|candidate| candidate.document.text));
-        }
-        Ok(Self {
-            source: Arc::new(source),
-            development: None,
-            sample,
-        })
-    }
-}
-
-fn named(texts: &NamedTexts) -> Vec<NamedText> {
-    let each = texts.ids.iter().zip(&texts.texts);
-    let each = each.map(|(id, text)| NamedText {
-        id: id.clone(),
-        text: text.text.to_string(),
-    });
-    each.collect()
+/// The threads of a run.
+pub(super) fn threads(options: &TrainOptions) -> usize {
+    options.threads.unwrap_or_else(|| {
+        std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+    })
 }
 
 /// Log and page of the run, and who watches it.
@@ -350,6 +226,9 @@ impl Begin<'_> {
                 None => String::new(),
             },
         }))?;
+        for warning in &self.data.warnings {
+            watcher.on(&Event::Warning(warning))?;
+        }
         Session {
             kind: self.kind,
             options,
