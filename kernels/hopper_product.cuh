@@ -16,8 +16,16 @@
 // the next stages in the ring are the other's. (A barrier only distinguishes even from odd phases,
 // so nobody may wait for a phase before the previous one has ended.)
 //
+// Tiles are scheduled dynamically: block i begins with tile i, and the producer takes each further
+// one from a counter in global memory. A block that starts late, because other work occupies its
+// multiprocessor, or runs slowly leaves its tiles to the others. The producer posts each tile in a
+// queue in shared memory, from which every consumer warp reads it. The counter is 0 before and after
+// each launch; launches that share one must not run concurrently. Results do not depend on which
+// block computes a tile.
+//
 // Shared memory: the ring, 2 KiB for each consumer warp, the biases of the tile for each consumer
-// warp, the barriers; Ring<N>::BYTES in total. Grid: multiprocessors, or tiles if they are fewer.
+// warp, the barriers, the queue of tiles; Ring<N>::BYTES in total. Grid: multiprocessors, or tiles
+// if they are fewer.
 //
 // A job has
 //     stages(column)                        stages of the ring that it takes besides those of k
@@ -46,6 +54,44 @@ constexpr int PRODUCER_REGISTERS = 40, CONSUMER_REGISTERS = 232;
 /// share rows of a and of b in the L2 cache.
 constexpr int BAND = 16;
 
+/// A position in the queue of tiles that the producer has posted and consumer warps read. Each place
+/// has the index of a tile and two barriers: `posted`, and `read` by all consumer warps.
+struct TileQueue {
+    /// With fewer places the producer would wait for a warpgroup that is in its epilogue.
+    static constexpr int PLACES = 4, BYTES = PLACES * 32;
+
+    u8* memory;
+    u32 place = 0, parity = 0;
+
+    DEVICE explicit TileQueue(u8* memory) : memory(memory) {}
+    DEVICE u32& index() const { return *reinterpret_cast<u32*>(memory + place * 32); }
+    DEVICE u32 posted() const { return shared_address(memory) + place * 32 + 8; }
+    DEVICE u32 read() const { return posted() + 8; }
+    DEVICE void next() {
+        if (++place == PLACES) place = 0, parity ^= 1;
+    }
+
+    /// The producer: posts the next tile.
+    DEVICE void post(u32 tile) {
+        barrier_wait(read(), parity ^ 1);
+        index() = tile;
+        barrier_arrive(posted());
+        next();
+    }
+    /// A consumer warp: the next tile. One lane reads it, and the shuffle tells the compiler that it
+    /// is uniform.
+    DEVICE int take(bool is_first_lane) {
+        u32 tile = 0;
+        if (is_first_lane) {
+            barrier_wait(posted(), parity);
+            tile = index();
+            barrier_arrive(read());
+        }
+        next();
+        return int(shuffle(tile, 0));
+    }
+};
+
 /// A position in the ring of stages. The n-th visit of a stage waits for its n-th phase.
 template <int N>
 struct Ring {
@@ -61,7 +107,8 @@ struct Ring {
     static constexpr int BIASES = WARP_BOXES + CONSUMING_WARPS * WARP_BOX_BYTES;
     static constexpr int BARRIERS = BIASES + CONSUMING_WARPS * N * 4;
     static constexpr int TURNS = BARRIERS + STAGES * 16;
-    static constexpr int BYTES = TURNS + 16;
+    static constexpr int TILES = TURNS + 16;
+    static constexpr int BYTES = TILES + TileQueue::BYTES;
     static_assert(BYTES <= 227 * 1024, "the shared memory of a block");
 
     u32 memory;
@@ -99,17 +146,47 @@ struct Tile {
     }
 };
 
-/// The producer's loop over all tiles of the block.
+/// Initializes all barriers of the block; a barrier of the block must follow.
+template <int N>
+DEVICE void init_barriers(Ring<N> ring, TileQueue queue) {
+    for (; ring.parity == 0; ring.next()) {
+        barrier_init(ring.full(), 1);
+        barrier_init(ring.empty(), Ring<N>::WARPS_AT_STAGE);
+    }
+    for (; queue.parity == 0; queue.next()) {
+        barrier_init(queue.posted(), 1);
+        barrier_init(queue.read(), CONSUMING_WARPS);
+    }
+    barrier_init(ring.turn(0), 4);
+    barrier_init(ring.turn(1), 4);
+    barriers_fence();
+}
+
+/// The operands of a product as the kernel gets them, and the counter of tiles.
+struct Operands {
+    const TensorMap* a;
+    const TensorMap* b;
+    const float* bias;
+    u32* taken;
+    int m, n, k;
+};
+
+/// The producer's loop over the tiles of the block.
 template <int N, class Job>
-DEVICE void produce(u32 memory, const TensorMap* a, const TensorMap* b, int m, int n, int k, const Job& job) {
-    Ring<N> ring(memory);
-    for (int index = blockIdx.x; index < Tile<N>::count(m, n); index += gridDim.x) {
-        Tile<N> tile(index, m, n);
-        for (int depth = 0; depth < k; depth += DEPTH) {
+DEVICE void produce(Ring<N> ring, TileQueue queue, const Operands& of, const Job& job) {
+    u32 tiles = Tile<N>::count(of.m, of.n);
+    for (u32 index = blockIdx.x; true;) {
+        queue.post(index);
+        if (index >= tiles) return;
+        Tile<N> tile(index, of.m, of.n);
+        for (int depth = 0; depth < of.k; depth += DEPTH) {
+            // Every tile is followed by one increment, so the last of the launch makes the counter
+            // 0 again. It comes early enough to hide its latency behind the last copies.
+            if (depth + DEPTH >= of.k) index = gridDim.x + atomic_increment(of.taken, tiles - 1);
             barrier_wait(ring.empty(), ring.parity ^ 1);
             barrier_expect(ring.full(), Ring<N>::STAGE_BYTES);
-            tensor_copy(ring.a(), a, depth, tile.row, ring.full());
-            tensor_copy(ring.b(), b, depth, tile.column, ring.full());
+            tensor_copy(ring.a(), of.a, depth, tile.row, ring.full());
+            tensor_copy(ring.b(), of.b, depth, tile.column, ring.full());
             ring.next();
         }
         job.load(tile.row, tile.column, ring);
@@ -151,27 +228,26 @@ DEVICE void pass_turn(Ring<N> ring, int stages, int group, bool is_first_lane) {
     if (is_first_lane) barrier_arrive(ring.turn(group ^ 1));
 }
 
-/// A consumer's loop over all tiles of the block, or every second one.
+/// A consumer's loop over the tiles of the block, or every second one.
 template <int N, class Job>
-DEVICE void consume(u32 memory, const float* bias, int m, int n, int k, Job& job) {
+DEVICE void consume(Ring<N> ring, TileQueue queue, const Operands& of, Job& job) {
     constexpr bool IS_PINGPONG = Ring<N>::IS_PINGPONG;
     // The warp index is uniform, which the compiler cannot know; the shuffle tells it.
     int warp = int(shuffle(u32(threadIdx.x / 32), 0)) - 4, lane = threadIdx.x % 32, group = warp / 4;
-    u32 biases = memory + Ring<N>::BIASES + warp * N * 4;
-    Ring<N> ring(memory);
-    int whose = 0;
+    u32 biases = ring.memory + Ring<N>::BIASES + warp * N * 4;
+    int tiles = Tile<N>::count(of.m, of.n), whose = 0;
     u32 turn = group == 0;  // the first waits for nobody
-    for (int index = blockIdx.x; index < Tile<N>::count(m, n); index += gridDim.x, whose ^= 1) {
-        Tile<N> tile(index, m, n);
+    for (int index = queue.take(lane == 0); index < tiles; index = queue.take(lane == 0), whose ^= 1) {
+        Tile<N> tile(index, of.m, of.n);
         int stages_after = job.stages(tile.column);
         if (IS_PINGPONG && whose != group) {
-            ring.skip(divide_up(k, DEPTH) + stages_after);
+            ring.skip(divide_up(of.k, DEPTH) + stages_after);
             continue;
         }
         UNROLL
         for (int column = 4 * lane; column < N; column += 128) {
-            int bytes = bias ? min_of(max_of(n - tile.column - column, 0), 4) * 4 : 0;
-            copy_16(biases + column * 4, bias + tile.column + column, bytes);
+            int bytes = of.bias ? min_of(max_of(of.n - tile.column - column, 0), 4) * 4 : 0;
+            copy_16(biases + column * 4, of.bias + tile.column + column, bytes);
         }
         copy_commit();
         auto begun = job.begin(tile.row + (IS_PINGPONG ? warp % 4 : warp) * 16);
@@ -180,7 +256,7 @@ DEVICE void consume(u32 memory, const float* bias, int m, int n, int k, Job& job
             turn ^= 1;
         }
         Sums<N> c;
-        u32 last = multiply_stages<N>(c, ring, IS_PINGPONG ? 0 : group * (BOX_BYTES / 2), k, lane == 0);
+        u32 last = multiply_stages<N>(c, ring, IS_PINGPONG ? 0 : group * (BOX_BYTES / 2), of.k, lane == 0);
         if (IS_PINGPONG) pass_turn(ring, stages_after, group, lane == 0);
         group_wait<0>();
         UNROLL
@@ -195,26 +271,21 @@ DEVICE void consume(u32 memory, const float* bias, int m, int n, int k, Job& job
 
 /// The whole kernel.
 template <int N, class Job>
-DEVICE void multiply_tiles(u8* memory, const TensorMap* a, const TensorMap* b, const float* bias, int m, int n, int k, Job job) {
+DEVICE void multiply_tiles(u8* memory, const Operands& of, Job job) {
     Ring<N> ring(shared_address(memory));
+    TileQueue queue(memory + Ring<N>::TILES);
     if (threadIdx.x == 0) {
-        prefetch(a);
-        prefetch(b);
-        for (; ring.parity == 0; ring.next()) {
-            barrier_init(ring.full(), 1);
-            barrier_init(ring.empty(), Ring<N>::WARPS_AT_STAGE);
-        }
-        barrier_init(ring.turn(0), 4);
-        barrier_init(ring.turn(1), 4);
-        barriers_fence();
+        prefetch(of.a);
+        prefetch(of.b);
+        init_barriers(ring, queue);
     }
     sync_block();
     if (threadIdx.x < 128) {
         decrease_registers<PRODUCER_REGISTERS>();
-        if (threadIdx.x == 0) produce<N>(ring.memory, a, b, m, n, k, job);
+        if (threadIdx.x == 0) produce<N>(ring, queue, of, job);
     } else {
         increase_registers<CONSUMER_REGISTERS>();
-        consume<N>(ring.memory, bias, m, n, k, job);
+        consume<N>(ring, queue, of, job);
     }
 }
 

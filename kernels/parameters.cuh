@@ -104,10 +104,12 @@ struct alignas(64) TensorMap {
 
 /// The TN product for Hopper. Boxes are 64 columns wide; a has boxes of 128 rows, b of as many as
 /// the kernel's name says, other of 128, out of 16. `other` is ignored without an epilogue. Of
-/// `product` the kernel reads bias (16-byte aligned), m, n, k, epilogue and activation.
+/// `product` the kernel reads bias (16-byte aligned), m, n, k, epilogue and activation. `taken` is
+/// the counter of tiles (hopper_product.cuh), of this stream alone.
 struct ProductHopperParameters {
     TensorMap a, b, other, out;
     ProductParameters product;
+    u32* taken;
 };
 
 /// softmax(scale · (queries · keysᵀ + positions) + bias) · values, for blocks of queries: `tiles`
@@ -153,9 +155,11 @@ struct SpladeParameters {
 
 /// The SPLADE head for Hopper: x has boxes of 64 columns × 128 rows, the decoder of 64 × 256. Of
 /// `splade` the kernel does not read x, decoder and their strides; the bias is 16-byte aligned.
+/// `taken` is as in ProductHopperParameters.
 struct SpladeHopperParameters {
     TensorMap x, decoder;
     SpladeParameters splade;
+    u32* taken;
 };
 
 enum TableKind { TABLE_MAX, TABLE_ARGMAX, TABLE_SUM };

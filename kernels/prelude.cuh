@@ -77,6 +77,8 @@ DEVICE u32 atomic_max(u32* to, u32 x) { return atomicMax(to, x); }
 DEVICE u64 atomic_max(u64* to, u64 x) { return atomicMax(to, x); }
 DEVICE u32 atomic_add(u32* to, u32 x) { return atomicAdd(to, x); }
 DEVICE u64 atomic_add(u64* to, u64 x) { return atomicAdd(to, x); }
+/// Adds 1, or stores 0 where `last` is reached.
+DEVICE u32 atomic_increment(u32* to, u32 last) { return atomicInc(to, last); }
 
 /// 16 bytes at a 16-byte aligned address.
 struct alignas(16) Words4 {

@@ -13,8 +13,8 @@
 // columns).
 //
 // 384 threads, grid: multiprocessors, or tiles if they are fewer, shared memory Ring<N>::BYTES =
-// stages · (16,384 + 128 · N + 16) + 16,384 + 32 · N + 16 with 6, 5, 4 stages for N = 128, 192,
-// 256: 217,200, 227,424, 221,264.
+// stages · (16,384 + 128 · N + 16) + 16,384 + 32 · N + 144 with 6, 5, 4 stages for N = 128, 192,
+// 256: 217,328, 227,552, 221,392.
 #include "hopper_product.cuh"
 
 /// Sixteen rows of 64 columns in shared memory, and one lane's words in them: columns 8i + 2t and
@@ -104,7 +104,8 @@ struct Store {
 #define PRODUCT_HOPPER(N)                                                                                                                            \
     KERNEL(product_hopper_##N, HOPPER_THREADS, 1)(PARAMETER(ProductHopperParameters) p) {                                                             \
         SHARED_MEMORY(memory);                                                                                                                       \
-        multiply_tiles<N>(memory, &p.a, &p.b, p.product.bias, p.product.m, p.product.n, p.product.k, Store<N>(p, memory));                            \
+        Operands operands = {&p.a, &p.b, p.product.bias, p.taken, p.product.m, p.product.n, p.product.k};                                             \
+        multiply_tiles<N>(memory, operands, Store<N>(p, memory));                                                                                     \
     }
 PRODUCT_HOPPER(128)
 PRODUCT_HOPPER(192)

@@ -10,7 +10,7 @@
 // the products.
 //
 // 384 threads, grid: multiprocessors, or tiles if they are fewer, shared memory Ring<256>::BYTES =
-// 221,264.
+// 221,392.
 #include "hopper_product.cuh"
 #include "splade.cuh"
 
@@ -49,7 +49,8 @@ struct FoldLogits {
 template <class Fold, bool IS_ACTIVATED>
 DEVICE void splade_hopper(const SpladeHopperParameters& p, u8* memory) {
     FoldLogits<Fold, IS_ACTIVATED> job(p.splade, memory);
-    multiply_tiles<TERMS>(memory, &p.x, &p.decoder, p.splade.bias, p.splade.rows, p.splade.terms, p.splade.columns, job);
+    Operands operands = {&p.x, &p.decoder, p.splade.bias, p.taken, p.splade.rows, p.splade.terms, p.splade.columns};
+    multiply_tiles<TERMS>(memory, operands, job);
 }
 
 KERNEL(splade_hopper_max, HOPPER_THREADS, 1)(PARAMETER(SpladeHopperParameters) p) {

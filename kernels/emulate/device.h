@@ -139,6 +139,11 @@ DEVICE u32 atomic_max(u32* to, u32 x) { return atomic_max_of(to, x); }
 DEVICE u64 atomic_max(u64* to, u64 x) { return atomic_max_of(to, x); }
 DEVICE u32 atomic_add(u32* to, u32 x) { return (*to += x) - x; }
 DEVICE u64 atomic_add(u64* to, u64 x) { return (*to += x) - x; }
+DEVICE u32 atomic_increment(u32* to, u32 last) {
+    u32 before = *to;
+    *to = before >= last ? 0 : before + 1;
+    return before;
+}
 
 struct alignas(16) Words4 {
     u32 word[4];

@@ -111,10 +111,13 @@ parameters! {
     }
     /// A product whose operands are loaded by tensor copies.
     ProductHopper = "ProductHopperParameters" {
-        a: TensorMap, b: TensorMap, other: TensorMap, out: TensorMap, product: Product, padding: [u8; 24],
+        a: TensorMap, b: TensorMap, other: TensorMap, out: TensorMap, product: Product, taken: Address,
+        padding: [u8; 16],
     }
     /// A SPLADE head whose operands are loaded by tensor copies.
-    SpladeHopper = "SpladeHopperParameters" { x: TensorMap, decoder: TensorMap, splade: Splade }
+    SpladeHopper = "SpladeHopperParameters" {
+        x: TensorMap, decoder: TensorMap, splade: Splade, taken: Address, padding: [u8; 56],
+    }
 }
 
 impl Product {

@@ -86,7 +86,7 @@ const SMALL_TILE_BYTES: usize = 65_536;
 const HOPPER_ROWS: usize = 128;
 /// Columns of a Hopper tile, with the shared memory per block.
 pub(super) const HOPPER_TILES: [(usize, usize); 3] =
-    [(128, 217_200), (192, 227_424), (256, 221_264)];
+    [(128, 217_328), (192, 227_552), (256, 221_392)];
 /// Rows of the boxes that store results.
 const HOPPER_OUT_ROWS: usize = 16;
 
@@ -140,7 +140,8 @@ impl Cuda {
             other: other.map_or(Ok(TensorMap::ABSENT), |other| map(other, HOPPER_ROWS))?,
             out: map(out, HOPPER_OUT_ROWS)?,
             product: *parameters,
-            padding: [0; 24],
+            taken: self.stream.tiles_taken(),
+            padding: [0; 16],
         };
         let kernel = match width {
             128 => const { sources::kernel("product_hopper_128") },

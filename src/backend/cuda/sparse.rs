@@ -16,7 +16,7 @@ const TILE_BYTES: usize = 49_152;
 /// Rows and terms of a Hopper tile.
 const HOPPER_ROWS: usize = 128;
 const HOPPER_TERMS: usize = 256;
-const HOPPER_BYTES: usize = 221_264;
+const HOPPER_BYTES: usize = 221_392;
 /// Shared memory per block of the kernels that count and write, and of the one that computes
 /// offsets.
 const SPARSE_BYTES: usize = 128;
@@ -136,6 +136,8 @@ impl Cuda {
             x: device.tensor_map(x.address(), x.rows, x.columns, x.stride(), HOPPER_ROWS)?,
             decoder: self.weight_map(decoder, HOPPER_TERMS)?,
             splade,
+            taken: self.stream.tiles_taken(),
+            padding: [0; 56],
         };
         let tiles = x.rows.div_ceil(HOPPER_ROWS) * decoder.rows.div_ceil(HOPPER_TERMS);
         let grid = [self.gpu.multiprocessors.min(tiles), 1, 1];

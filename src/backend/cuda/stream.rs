@@ -36,6 +36,8 @@ pub(super) struct Stream {
     shared_bytes: u32,
     pub(super) raw: Box<dyn GpuStream>,
     pool: BufferPool,
+    /// A counter of 4 bytes from which the blocks of a launch take tiles; 0 between launches.
+    tiles_taken: Memory,
     state: Mutex<State>,
     /// Signalled when a thread ends its exclusive use of the stream.
     released: Condvar,
@@ -98,11 +100,15 @@ impl Drop for Buffer {
 
 impl Stream {
     pub(super) fn new(device: &Arc<dyn GpuDevice>, heap: &Arc<Heap>) -> Result<Arc<Self>> {
+        let raw = device.stream()?;
+        let tiles_taken = Memory::allocate(heap, size_of::<u32>())?;
+        raw.fill(tiles_taken.address(), 0, size_of::<u32>())?;
         Ok(Arc::new(Self {
             heap: Arc::clone(heap),
             shared_bytes: device.shared_bytes(),
-            raw: device.stream()?,
+            raw,
             pool: BufferPool::new(heap),
+            tiles_taken,
             state: Mutex::default(),
             released: Condvar::new(),
         }))
@@ -139,6 +145,12 @@ impl Stream {
         self.released.notify_all();
         drop(of_mode);
         mode
+    }
+
+    /// The counter of tiles of this stream's launches (`kernels/hopper_product.cuh`): launches of
+    /// one stream run in turn, and each leaves it at 0.
+    pub(super) fn tiles_taken(&self) -> Address {
+        self.tiles_taken.address()
     }
 
     /// An uninitialized buffer.

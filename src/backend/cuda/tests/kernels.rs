@@ -203,3 +203,40 @@ fn argmax_table(
         .map(|pair| u64::from(pair[0]) | u64::from(pair[1]) << 32)
         .collect()
 }
+
+#[test]
+fn tiles_are_taken_once_and_the_counter_is_reset() {
+    // More tiles than blocks, as many, and fewer; 3 multiprocessors.
+    for (schedule, (m, n)) in [(2, (300, 700)), (5, (129, 300)), (8, (1, 1))] {
+        let Some(cuda) = cuda(90, schedule) else {
+            return;
+        };
+        let k = 70;
+        let (a, b) = (bf16_values(m * k, 1), bf16_values(n * k, 2));
+        let (x, weight) = (
+            cuda.tensor(m, k, &a).unwrap(),
+            cuda.matrix(n, k, &b).unwrap(),
+        );
+        let expected = scalar_product(&a, &transposed(&b, n, k), [m, n, k]);
+        for tile in products::HOPPER_TILES {
+            // The second launch finds the counter as the first left it.
+            for launch in 0..2 {
+                let out = cuda.empty(m, n, DType::Bf16).unwrap();
+                let parameters = Product {
+                    m: m as i32,
+                    n: n as i32,
+                    k: k as i32,
+                    ..Product::NONE
+                };
+                cuda.launch_on_hopper(tile, &parameters, &x, &weight, None, &out)
+                    .unwrap();
+                let what = format!("{m} × {n}, {tile:?}, launch {launch}");
+                close(&cuda.values(&out).unwrap(), &expected, 0.01).expect(&what);
+                let counter = cuda.stream.tiles_taken();
+                let mut bytes = [1; 4];
+                cuda.stream.raw.download(counter, &mut bytes).unwrap();
+                assert_eq!(bytes, [0; 4], "{what}");
+            }
+        }
+    }
+}
