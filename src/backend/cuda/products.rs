@@ -171,19 +171,22 @@ impl Cuda {
     }
 }
 
-/// The approximate number of cycles of a warpgroup's epilogue for 64 columns of a tile.
+/// The approximate number of cycles of the epilogue for 64 columns of a tile: instructions of the
+/// machine code, one for each value of a warp and cycle.
 fn epilogue_cycles(activation: i32, has_other: bool) -> usize {
     match (activation, has_other) {
         (0 | 3, false) => 350,
         (0 | 3, true) => 500,
-        _ => 1_900,
+        // TANH alone is not approximated.
+        (5, _) => 1_900,
+        _ => 1_000,
     }
 }
 
 /// The tile width with the lowest estimated number of cycles for a product of rows × columns over a
 /// depth, and its shared memory. The kernels of 192 and 256 columns alternate between product and
-/// epilogue; the one of 128 overlaps the epilogue of a tile with the product of the next, but waits
-/// more for the L2 cache. (Estimated from the machine code, not measured.)
+/// epilogue; the one of 128 overlaps the epilogue of a tile with the product of the next, but is
+/// bound by the bandwidth of shared memory. (Estimated from the machine code, not measured.)
 fn hopper_tile(
     [rows, columns, depth]: [usize; 3],
     finish: usize,
@@ -194,8 +197,11 @@ fn hopper_tile(
         let tiles = rows.div_ceil(HOPPER_ROWS) * columns.div_ceil(width);
         let rounds = tiles.div_ceil(multiprocessors.max(1));
         match width {
-            128 => rounds * (590 * slices).max((512 * slices + 2 * finish) / 2) + 2 * finish,
-            _ => rounds * (4 * width * slices + finish * width / 64),
+            128 => {
+                let product = slice_cycles(128) * slices;
+                rounds * product.max((product + 2 * finish) / 2) + 2 * finish
+            }
+            _ => rounds * (slice_cycles(width) * slices + finish * width / 64),
         }
     };
     let best = HOPPER_TILES
@@ -203,6 +209,15 @@ fn hopper_tile(
         .rev()
         .min_by_key(|(width, _)| cycles(*width));
     best.unwrap_or(HOPPER_TILES[0])
+}
+
+/// Cycles for 64 columns of a and b: shared memory moves 128 bytes in each, the tensor copies write
+/// both boxes, and the products read 64 rows of a and all of b for 16 columns at a time. The tensor
+/// cores alone would take 4 · width, which is less for widths below 256.
+fn slice_cycles(width: usize) -> usize {
+    let written = 128 * (HOPPER_ROWS + width);
+    let read = 8 * 32 * (64 + width);
+    (written + read) / 128
 }
 
 #[cfg(test)]
@@ -215,6 +230,11 @@ mod tests {
         assert_eq!(hopper_tile([16_384, 768, 3_072], 350, 132).0, 256);
         // Tiles of 128 columns hide expensive activations.
         assert_eq!(hopper_tile([16_384, 3_072, 768], 1_900, 132).0, 128);
+        assert_eq!(
+            [128, 192, 256].map(slice_cycles),
+            [640, 832, 1_024],
+            "bytes of shared memory / 128"
+        );
         assert_eq!(hopper_tile([1_000, 128, 768], 350, 132).0, 128);
         // 4,096 rows of 768 columns: 128 tiles of 192 columns, one wave.
         assert_eq!(hopper_tile([4_096, 768, 768], 350, 132).0, 192);
