@@ -48,6 +48,8 @@ DEVICE void barrier_wait(u32 barrier, u32 parity) {
         "@ended bra done;\nbra again;\ndone:\n}" ::"r"(barrier), "r"(parity)
         : "memory");
 }
+/// Waits likewise, but only to spread work over time: results do not depend on it.
+DEVICE void barrier_pace(u32 barrier, u32 parity) { barrier_wait(barrier, parity); }
 
 /// Prefetches a tensor map.
 DEVICE void prefetch(const TensorMap* map) { asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory"); }

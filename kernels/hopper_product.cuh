@@ -9,7 +9,10 @@
 // keeps the products of one stage in flight while it issues the next.
 //
 // Wide tiles (N = 192, 256) are cooperative: each warpgroup multiplies 64 rows of a by all rows of
-// b. This reads least from the L2 cache, but the tensor cores idle during the epilogue. Narrow
+// b. This reads least from the L2 cache and from shared memory, but a warpgroup's epilogue can only
+// overlap with the other's products as far as one is ahead. Therefore the second one starts when
+// the first has done Ring<N>::LEAD stages, and keeps this distance over all tiles; a longer one
+// would leave no stage for loading. Narrow
 // tiles (N = 128) are ping-pong: each warpgroup takes every second tile, all 128 rows, so that one
 // runs its epilogue while the other multiplies; this suits a short k or an expensive activation. A
 // warpgroup passes the turn when all stages of its tile have arrived, including those after k: then
@@ -102,6 +105,9 @@ struct Ring {
     static constexpr int WARPS_AT_STAGE = IS_PINGPONG ? 4 : 8;
 
     static constexpr int STAGES = N == 256 ? 4 : N == 192 ? 5 : 6;
+    /// Stages by which the first warpgroup is ahead of the second when they share tiles: all but the
+    /// two that are multiplied.
+    static constexpr int LEAD = IS_PINGPONG ? 0 : STAGES - 2;
     static constexpr int STAGE_BYTES = BOX_BYTES + N * DEPTH * 2;
     static constexpr int WARP_BOXES = STAGES * STAGE_BYTES;
     static constexpr int BIASES = WARP_BOXES + CONSUMING_WARPS * WARP_BOX_BYTES;
@@ -120,7 +126,7 @@ struct Ring {
     DEVICE u32 b() const { return a() + BOX_BYTES; }
     DEVICE u32 full() const { return memory + BARRIERS + stage * 16; }
     DEVICE u32 empty() const { return full() + 8; }
-    /// The barrier at which a warpgroup (0 or 1) waits for its turn.
+    /// The barrier at which a warpgroup (0 or 1) waits for its turn, or the second for its start.
     DEVICE u32 turn(int group) const { return memory + TURNS + group * 8; }
     DEVICE void next() {
         if (++stage == STAGES) stage = 0, parity ^= 1;
@@ -198,9 +204,10 @@ template <int N>
 using Sums = float[Ring<N>::HALVES][N / 2];
 
 /// c = rows of a times rows of b; `rows` is the offset of the warpgroup's rows within a stage. The
-/// products of the last stage are still in flight; returns its `empty`.
+/// products of the last stage are still in flight; returns its `empty`. The second warpgroup is
+/// started before the stage of `start_other`, if it is positive.
 template <int N>
-DEVICE u32 multiply_stages(Sums<N>& c, Ring<N>& ring, u32 rows, int k, bool is_first_lane) {
+DEVICE u32 multiply_stages(Sums<N>& c, Ring<N>& ring, u32 rows, int k, int start_other, bool is_first_lane) {
     u32 last = 0;
     for (int depth = 0; depth < k; depth += DEPTH) {
         barrier_wait(ring.full(), ring.parity);
@@ -214,7 +221,10 @@ DEVICE u32 multiply_stages(Sums<N>& c, Ring<N>& ring, u32 rows, int k, bool is_f
         }
         group_commit();
         group_wait<1>();
-        if (depth > 0 && is_first_lane) barrier_arrive(last);
+        if (depth > 0 && is_first_lane) {
+            barrier_arrive(last);
+            if (depth == start_other) barrier_arrive(ring.turn(1));
+        }
         last = ring.empty();
         ring.next();
     }
@@ -236,7 +246,10 @@ DEVICE void consume(Ring<N> ring, TileQueue queue, const Operands& of, Job& job)
     int warp = int(shuffle(u32(threadIdx.x / 32), 0)) - 4, lane = threadIdx.x % 32, group = warp / 4;
     u32 biases = ring.memory + Ring<N>::BIASES + warp * N * 4;
     int tiles = Tile<N>::count(of.m, of.n), whose = 0;
+    bool is_first = true;
     u32 turn = group == 0;  // the first waits for nobody
+    // With a single stage there is nothing to be ahead by.
+    int lead = min_of(Ring<N>::LEAD * DEPTH, (of.k - 1) / DEPTH * DEPTH);
     for (int index = queue.take(lane == 0); index < tiles; index = queue.take(lane == 0), whose ^= 1) {
         Tile<N> tile(index, of.m, of.n);
         int stages_after = job.stages(tile.column);
@@ -254,9 +267,12 @@ DEVICE void consume(Ring<N> ring, TileQueue queue, const Operands& of, Job& job)
         if (IS_PINGPONG) {
             barrier_wait(ring.turn(group), turn);
             turn ^= 1;
+        } else if (group == 1 && lead > 0) {
+            barrier_pace(ring.turn(1), 0);
         }
         Sums<N> c;
-        u32 last = multiply_stages<N>(c, ring, IS_PINGPONG ? 0 : group * (BOX_BYTES / 2), of.k, lane == 0);
+        u32 last = multiply_stages<N>(c, ring, IS_PINGPONG ? 0 : group * (BOX_BYTES / 2), of.k, group == 0 && is_first ? lead : 0, lane == 0);
+        is_first = false;
         if (IS_PINGPONG) pass_turn(ring, stages_after, group, lane == 0);
         group_wait<0>();
         UNROLL
