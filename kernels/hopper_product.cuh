@@ -26,9 +26,9 @@
 // each launch; launches that share one must not run concurrently. Results do not depend on which
 // block computes a tile.
 //
-// Shared memory: the ring, 2 KiB for each consumer warp, the biases of the tile for each consumer
-// warp, the barriers, the queue of tiles; Ring<N>::BYTES in total. Grid: multiprocessors, or tiles
-// if they are fewer.
+// Shared memory: the ring, two or three boxes of 1 KiB for each consumer warp, the biases of the
+// tile for each consumer warp, the barriers, the queue of tiles; Ring<N>::BYTES in total. Grid:
+// multiprocessors, or tiles if they are fewer.
 //
 // A job has
 //     stages(column)                        stages of the ring that it takes besides those of k
@@ -48,8 +48,8 @@ constexpr int TILE_ROWS = 128, DEPTH = 64;
 constexpr int CONSUMING_WARPS = 8, HOPPER_THREADS = 384;
 /// 128 rows of 64 columns.
 constexpr int BOX_BYTES = TILE_ROWS * DEPTH * 2;
-/// 16 rows of 64 columns: a warp's part of a box.
-constexpr int WARP_BOX_BYTES = BOX_BYTES / CONSUMING_WARPS;
+/// 8 rows of 64 columns: an atom of the swizzle, and what one copy stores.
+constexpr int OUT_ROWS = 8, OUT_BYTES = OUT_ROWS * DEPTH * 2;
 /// Registers per thread. The block starts with 168 for each of 384 threads, which is 128 · (40 +
 /// 2 · 232).
 constexpr int PRODUCER_REGISTERS = 40, CONSUMER_REGISTERS = 232;
@@ -109,8 +109,10 @@ struct Ring {
     /// two that are multiplied.
     static constexpr int LEAD = IS_PINGPONG ? 0 : STAGES - 2;
     static constexpr int STAGE_BYTES = BOX_BYTES + N * DEPTH * 2;
-    static constexpr int WARP_BOXES = STAGES * STAGE_BYTES;
-    static constexpr int BIASES = WARP_BOXES + CONSUMING_WARPS * WARP_BOX_BYTES;
+    /// Boxes of each warp for results: one is filled while copies read the others.
+    static constexpr int OUT_BOXES = N == 192 ? 2 : 3;
+    static constexpr int OUT = STAGES * STAGE_BYTES;
+    static constexpr int BIASES = OUT + CONSUMING_WARPS * OUT_BOXES * OUT_BYTES;
     static constexpr int BARRIERS = BIASES + CONSUMING_WARPS * N * 4;
     static constexpr int TURNS = BARRIERS + STAGES * 16;
     static constexpr int TILES = TURNS + 16;

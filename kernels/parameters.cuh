@@ -103,7 +103,7 @@ struct alignas(64) TensorMap {
 };
 
 /// The TN product for Hopper. Boxes are 64 columns wide; a has boxes of 128 rows, b of as many as
-/// the kernel's name says, other of 128, out of 16. `other` is ignored without an epilogue. Of
+/// the kernel's name says, other of 128, out of 8. `other` is ignored without an epilogue. Of
 /// `product` the kernel reads bias (16-byte aligned), m, n, k, epilogue and activation. `taken` is
 /// the counter of tiles (hopper_product.cuh), of this stream alone.
 struct ProductHopperParameters {

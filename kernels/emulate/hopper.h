@@ -229,6 +229,20 @@ DEVICE void tensor_store_wait(const char* file = __builtin_FILE(), int line = __
         stores.erase(stores.begin());
     }
 }
+DEVICE void store_matrices(u32 address, const u32 (&r)[4]) {
+    struct Argument {
+        char* row;
+        const u32* r;
+    } argument{emulate::at_shared(address, 16), r};
+    if (address % 16) emulate::machine().fail("store_matrices: an address that is no multiple of 16");
+    emulate::meet_warp("store_matrices", &argument, [](std::vector<void*>& all) {
+        for (unsigned matrix = 0; matrix < 4; matrix++)
+            for (unsigned lane = 0; lane < emulate::WARP; lane++) {
+                char* row = static_cast<Argument*>(all[matrix * 8 + lane / 4])->row;
+                std::memcpy(row + lane % 4 * 4, &static_cast<Argument*>(all[lane])->r[matrix], 4);
+            }
+    });
+}
 DEVICE void shared_fence() { emulate::hopper().fences[emulate::machine().current().number / emulate::WARP]++; }
 
 template <int N>

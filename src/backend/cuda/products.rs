@@ -86,9 +86,9 @@ const SMALL_TILE_BYTES: usize = 65_536;
 const HOPPER_ROWS: usize = 128;
 /// Columns of a Hopper tile, with the shared memory per block.
 pub(super) const HOPPER_TILES: [(usize, usize); 3] =
-    [(128, 217_328), (192, 227_552), (256, 221_392)];
+    [(128, 225_520), (192, 227_552), (256, 229_584)];
 /// Rows of the boxes that store results.
-const HOPPER_OUT_ROWS: usize = 16;
+const HOPPER_OUT_ROWS: usize = 8;
 
 impl Cuda {
     /// Launches the TN product of `batch` pairs, with the kernel that suits its size.

@@ -16,7 +16,7 @@ const TILE_BYTES: usize = 49_152;
 /// Rows and terms of a Hopper tile.
 const HOPPER_ROWS: usize = 128;
 const HOPPER_TERMS: usize = 256;
-const HOPPER_BYTES: usize = 221_392;
+const HOPPER_BYTES: usize = 229_584;
 /// Shared memory per block of the kernels that count and write, and of the one that computes
 /// offsets.
 const SPARSE_BYTES: usize = 128;
