@@ -184,8 +184,8 @@ struct TopKParameters {
     int sequences, terms, k, padding;
 };
 
-/// Merges scores[query][count] of the vectors from id `first` on into the top k of each query:
-/// best_scores[query][k], descending, and best_ids. If is_empty, there are none yet and the lists
+/// Merges scores[query][count] of the vectors from id `first` on into the top k of each query and
+/// part (gridDim.y): best_scores[query][part][k], descending, and best_ids. If is_empty, there are none yet and the lists
 /// are not read. Unused places have -infinity and 0xffffffff. k is 1 to 1,024.
 struct NearestParameters {
     const float* scores;
