@@ -164,18 +164,23 @@ struct SpladeHopperParameters {
 
 enum TableKind { TABLE_MAX, TABLE_ARGMAX, TABLE_SUM };
 
+struct alignas(8) TermWeight {
+    u32 term;
+    float weight;
+};
+
 /// From such a table to lists of the weights above `threshold`: sequence s has offsets[s] to
 /// offsets[s + 1] - 1, terms ascending. Three kernels in turn: counts into offsets[s + 1], prefix
-/// sums, terms and weights (and rows, for argmax tables).
+/// sums, pairs of a term and its weight (and rows, for argmax tables). Only the first `capacity`
+/// pairs are written.
 struct SparsifyParameters {
     const void* table;
     u32* offsets;
-    u32* found_terms;
-    float* found_weights;
+    TermWeight* found;
     u32* found_rows;
     int sequences, terms, kind, activation;
     float threshold;
-    int padding;
+    u32 capacity;
 };
 
 /// Zeroes all but the k largest cells of each sequence of a TABLE_MAX; the lower term wins a tie.

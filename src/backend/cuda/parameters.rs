@@ -101,8 +101,8 @@ parameters! {
         rows: i32, columns: i32, terms: i32, x_stride: i32, decoder_stride: i32, activation: i32,
     }
     Sparsify = "SparsifyParameters" {
-        table: Address, offsets: Address, found_terms: Address, found_weights: Address, found_rows: Address,
-        sequences: i32, terms: i32, kind: i32, activation: i32, threshold: f32, padding: i32,
+        table: Address, offsets: Address, found: Address, found_rows: Address,
+        sequences: i32, terms: i32, kind: i32, activation: i32, threshold: f32, capacity: u32,
     }
     TopK = "TopKParameters" { table: Address, sequences: i32, terms: i32, k: i32, padding: i32 }
     Nearest = "NearestParameters" {

@@ -22,6 +22,8 @@ const HOPPER_BYTES: usize = 229_584;
 const SPARSE_BYTES: usize = 128;
 const OFFSETS_BYTES: usize = 256;
 const LIMIT_BYTES: usize = 8_336;
+/// A term and its weight.
+const PAIR_BYTES: usize = 8;
 /// Shared memory per block of the MaxSim kernel.
 const LATE_BYTES: usize = 27_680;
 
@@ -144,7 +146,8 @@ impl Cuda {
         self.stream.launch(kernel, grid, HOPPER_BYTES, &parameters)
     }
 
-    /// Compacts the non-zero cells of the table into sparse vectors: only these cross the bus.
+    /// Compacts the non-zero cells of the table into sparse vectors: only these cross the bus, in
+    /// one download of offsets and pairs unless there are more pairs than expected.
     fn compact(
         &self,
         table: &Buffer,
@@ -153,20 +156,22 @@ impl Cuda {
         kind: i32,
         activation: SpladeActivation,
     ) -> Result<Vec<SparseVector>> {
-        let offset_bytes = (sequences + 1) * size_of::<u32>();
-        let offsets = self.stream.allocate(offset_bytes)?;
+        // Pairs are aligned to their size.
+        let offset_bytes = ((sequences + 1) * size_of::<u32>()).next_multiple_of(PAIR_BYTES);
+        let cells = sequences * terms;
+        let expected = self.stream.expected_pairs(sequences).min(cells);
+        let packed = self.stream.allocate(offset_bytes + expected * PAIR_BYTES)?;
         let mut parameters = Sparsify {
             table: table.address(),
-            offsets: offsets.address(),
-            found_terms: ABSENT,
-            found_weights: ABSENT,
+            offsets: packed.address(),
+            found: packed.address() + offset_bytes as u64,
             found_rows: ABSENT,
             sequences: to_i32(sequences)?,
             terms: to_i32(terms)?,
             kind,
             activation: number_of(activation),
             threshold: 0.0,
-            padding: 0,
+            capacity: u32::try_from(expected).unwrap_or(u32::MAX),
         };
         let per_sequence = [sequences, 1, 1];
         let (count, run, write) = (
@@ -178,32 +183,25 @@ impl Cuda {
             .launch(count, per_sequence, SPARSE_BYTES, &parameters)?;
         self.stream
             .launch(run, [1, 1, 1], OFFSETS_BYTES, &parameters)?;
-        // The one synchronization before the lists: their size must be known to allocate them.
-        let found = self.stream.download(&offsets, offset_bytes)?;
-        let bounds = decode_u32(&found);
-        let count = bounds[sequences] as usize;
-        if count == 0 {
-            return Ok(vec![SparseVector::new(); sequences]);
-        }
-        let (found_terms, found_weights) = (
-            self.stream.allocate(count * 4)?,
-            self.stream.allocate(count * 4)?,
-        );
-        parameters.found_terms = found_terms.address();
-        parameters.found_weights = found_weights.address();
         self.stream
             .launch(write, per_sequence, SPARSE_BYTES, &parameters)?;
-        let terms = decode_u32(&self.stream.download(&found_terms, count * 4)?);
-        let weights = tensor::decode_f32(&self.stream.download(&found_weights, count * 4)?);
-        let pairs = bounds
-            .windows(2)
-            .map(|pair| pair[0] as usize..pair[1] as usize);
-        Ok(pairs
-            .map(|range| {
-                let terms = terms[range.clone()].iter().copied();
-                terms.zip(weights[range].iter().copied()).collect()
-            })
-            .collect())
+        let mut found = self
+            .stream
+            .download(&packed, offset_bytes + expected * PAIR_BYTES)?;
+        let pairs = found.split_off(offset_bytes);
+        let bounds = decode_u32(&found[..(sequences + 1) * size_of::<u32>()]);
+        let count = bounds[sequences] as usize;
+        self.stream.expect_pairs(count, sequences);
+        if count <= expected {
+            return Ok(vectors_of(&pairs, &bounds));
+        }
+        let all = self.stream.allocate(count * PAIR_BYTES)?;
+        parameters.found = all.address();
+        parameters.capacity = bounds[sequences];
+        self.stream
+            .launch(write, per_sequence, SPARSE_BYTES, &parameters)?;
+        let pairs = self.stream.download(&all, count * PAIR_BYTES)?;
+        Ok(vectors_of(&pairs, &bounds))
     }
 
     pub(super) fn max_sim_scores(
@@ -237,6 +235,20 @@ impl Cuda {
     }
 }
 
+/// The vectors from pairs of a term and a weight, cut at `bounds`.
+fn vectors_of(pairs: &[u8], bounds: &[u32]) -> Vec<SparseVector> {
+    let pair = |pair: &[u8]| {
+        let word = |at: usize| [pair[at], pair[at + 1], pair[at + 2], pair[at + 3]];
+        (u32::from_le_bytes(word(0)), f32::from_le_bytes(word(4)))
+    };
+    let ranges = bounds
+        .windows(2)
+        .map(|bounds| bounds[0] as usize * PAIR_BYTES..bounds[1] as usize * PAIR_BYTES);
+    ranges
+        .map(|range| pairs[range].chunks_exact(PAIR_BYTES).map(pair).collect())
+        .collect()
+}
+
 /// Decodes u32 values.
 pub(super) fn decode_u32(bytes: &[u8]) -> Vec<u32> {
     let words = bytes.chunks_exact(4);
@@ -256,6 +268,14 @@ pub(super) fn sequence_of_rows(starts: &[u32]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn vectors_are_cut_at_their_bounds() {
+        let words = [3, 1.0_f32.to_bits(), 9, 0.5_f32.to_bits()];
+        let pairs: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let expected = vec![vec![(3, 1.0)], Vec::new(), vec![(9, 0.5)]];
+        assert_eq!(vectors_of(&pairs, &[0, 1, 1, 2]), expected);
+    }
 
     #[test]
     fn every_row_knows_its_sequence() {

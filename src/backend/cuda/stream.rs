@@ -4,7 +4,7 @@
 //! [`graph`](super::graph)).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 
@@ -29,6 +29,9 @@ pub(super) enum CachedTable {
 /// The last table of each kind, with its contents.
 pub(super) type TableCache = HashMap<CachedTable, (Vec<u8>, Arc<Buffer>)>;
 
+/// Non-zeros that a sparse vector is expected to have before any was seen.
+const FIRST_PAIRS: usize = 256;
+
 /// A CUDA stream with its memory.
 pub(super) struct Stream {
     heap: Arc<Heap>,
@@ -36,6 +39,8 @@ pub(super) struct Stream {
     shared_bytes: u32,
     pub(super) raw: Box<dyn GpuStream>,
     pool: BufferPool,
+    /// Non-zeros of a vector on average in the last batch.
+    pairs: AtomicUsize,
     /// A counter of 4 bytes from which the blocks of a launch take tiles; 0 between launches.
     tiles_taken: Memory,
     state: Mutex<State>,
@@ -108,6 +113,7 @@ impl Stream {
             shared_bytes: device.shared_bytes(),
             raw,
             pool: BufferPool::new(heap),
+            pairs: AtomicUsize::new(FIRST_PAIRS),
             tiles_taken,
             state: Mutex::default(),
             released: Condvar::new(),
@@ -145,6 +151,17 @@ impl Stream {
         self.released.notify_all();
         drop(of_mode);
         mode
+    }
+
+    /// How many non-zeros to make room for in this many vectors: a quarter more than last time.
+    pub(super) fn expected_pairs(&self, vectors: usize) -> usize {
+        (self.pairs.load(Ordering::Relaxed) + 1) * vectors * 5 / 4
+    }
+
+    /// Remembers how many there were.
+    pub(super) fn expect_pairs(&self, count: usize, vectors: usize) {
+        let mean = count.div_ceil(vectors.max(1));
+        self.pairs.store(mean, Ordering::Relaxed);
     }
 
     /// The counter of tiles of this stream's launches (`kernels/hopper_product.cuh`): launches of

@@ -303,3 +303,37 @@ fn activations_are_more_precise_than_bf16() {
         }
     }
 }
+
+#[test]
+fn more_non_zeros_than_expected_are_downloaded_again() {
+    let Some(cuda) = cuda(80, 0) else { return };
+    let (rows, columns, terms) = (40, 8, 700);
+    let x = cuda
+        .tensor(rows, columns, &bf16_values(rows * columns, 3))
+        .unwrap();
+    let weight = cuda
+        .matrix(terms, columns, &bf16_values(terms * columns, 4))
+        .unwrap();
+    let decoder = crate::backend::Linear {
+        weight: &weight,
+        bias: None,
+    };
+    let found = |cuda: &Cuda| {
+        let (activation, pooling) = (
+            crate::backend::SpladeActivation::Log1pRelu,
+            crate::backend::SpladePooling::Max,
+        );
+        cuda.sparse_vectors(&x, &[0, 7, 7, 40], &decoder, activation, pooling, terms)
+            .unwrap()
+    };
+    // Room for all, for one pair a vector, and for what the last batch had.
+    cuda.stream.expect_pairs(3 * terms, 3);
+    let expected = found(&cuda);
+    let count: usize = expected.iter().map(Vec::len).sum();
+    assert!(count > 100, "{count}");
+    cuda.stream.expect_pairs(0, 3);
+    assert!(cuda.stream.expected_pairs(3) < count);
+    assert_eq!(found(&cuda), expected);
+    assert!(cuda.stream.expected_pairs(3) >= count);
+    assert_eq!(found(&cuda), expected);
+}
