@@ -65,8 +65,8 @@ struct Store {
     DEVICE void store(const Piece& x, int lower, int row, int column, u32 boxes, int lane) {
         u32 own = boxes + box * OUT_BYTES;
         if (++box == Ring<N>::OUT_BOXES) box = 0;
+        // store_matrices waits for all lanes, this one too.
         if (lane == 0) tensor_store_wait<Ring<N>::OUT_BOXES - 1>();
-        sync_warp();
         UNROLL
         for (int half = 0; half < 2; half++) {
             u32 words[4];
