@@ -39,17 +39,17 @@ DEVICE void barrier_arrive(u32 barrier) { asm volatile("mbarrier.arrive.shared::
 DEVICE void barrier_expect(u32 barrier, u32 bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }
-/// Waits until the phase of this parity has ended: the first phase has parity 0, the next 1. For a
-/// new barrier, parity 1 counts as ended.
-DEVICE void barrier_wait(u32 barrier, u32 parity) {
+/// Waits until a phase has ended, counted from 0; phase -1 of a new barrier has. The GPU compares
+/// parities only: at most one phase may have ended since that one.
+DEVICE void barrier_wait(u32 barrier, int phase) {
     asm volatile(
         "{\n.reg .pred ended;\n"
         "again:\nmbarrier.try_wait.parity.shared::cta.b64 ended, [%0], %1;\n"
-        "@ended bra done;\nbra again;\ndone:\n}" ::"r"(barrier), "r"(parity)
+        "@ended bra done;\nbra again;\ndone:\n}" ::"r"(barrier), "r"(phase & 1)
         : "memory");
 }
 /// Waits likewise, but only to spread work over time: results do not depend on it.
-DEVICE void barrier_pace(u32 barrier, u32 parity) { barrier_wait(barrier, parity); }
+DEVICE void barrier_pace(u32 barrier, int phase) { barrier_wait(barrier, phase); }
 
 /// Prefetches a tensor map.
 DEVICE void prefetch(const TensorMap* map) { asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory"); }

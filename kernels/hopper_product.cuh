@@ -33,9 +33,10 @@
 // A job has
 //     stages(column)                        stages of the ring that it takes besides those of k
 //     load(row, column, ring)               the producer, after the stages of k of a tile: issues them
-//     begin(row)                            consumers, before the products of a tile; the result goes
+//     begin(row, part)                      consumers, before the products of a tile; the result goes
 //                                           to finish. `row` is the first of the warp's 16 rows (and
-//                                           of 16 more, 64 further, with ping-pong)
+//                                           of 16 more, 64 further, with ping-pong), `part` the part
+//                                           of the depth
 //     finish(c, begun, column, warp, ring)  consumers, after the products: c as in group_multiply,
 //                                           warps counted from 0
 //     end()                                 consumers, at the very end
@@ -64,19 +65,19 @@ struct TileQueue {
     static constexpr int PLACES = 4, BYTES = PLACES * 32;
 
     u8* memory;
-    u32 place = 0, parity = 0;
+    int place = 0, round = 0;
 
     DEVICE explicit TileQueue(u8* memory) : memory(memory) {}
     DEVICE u32& index() const { return *reinterpret_cast<u32*>(memory + place * 32); }
     DEVICE u32 posted() const { return shared_address(memory) + place * 32 + 8; }
     DEVICE u32 read() const { return posted() + 8; }
     DEVICE void next() {
-        if (++place == PLACES) place = 0, parity ^= 1;
+        if (++place == PLACES) place = 0, round++;
     }
 
     /// The producer: posts the next tile.
     DEVICE void post(u32 tile) {
-        barrier_wait(read(), parity ^ 1);
+        barrier_wait(read(), round - 1);
         index() = tile;
         barrier_arrive(posted());
         next();
@@ -86,7 +87,7 @@ struct TileQueue {
     DEVICE int take(bool is_first_lane) {
         u32 tile = 0;
         if (is_first_lane) {
-            barrier_wait(posted(), parity);
+            barrier_wait(posted(), round);
             tile = index();
             barrier_arrive(read());
         }
@@ -120,8 +121,7 @@ struct Ring {
     static_assert(BYTES <= 227 * 1024, "the shared memory of a block");
 
     u32 memory;
-    int stage = 0;
-    u32 parity = 0;
+    int stage = 0, round = 0;
 
     DEVICE explicit Ring(u32 memory) : memory(memory) {}
     DEVICE u32 a() const { return memory + stage * STAGE_BYTES; }
@@ -131,37 +131,24 @@ struct Ring {
     /// The barrier at which a warpgroup (0 or 1) waits for its turn, or the second for its start.
     DEVICE u32 turn(int group) const { return memory + TURNS + group * 8; }
     DEVICE void next() {
-        if (++stage == STAGES) stage = 0, parity ^= 1;
+        if (++stage == STAGES) stage = 0, round++;
     }
     DEVICE void skip(int stages) {
         stage += stages;
-        parity ^= stage / STAGES & 1;
+        round += stage / STAGES;
         stage %= STAGES;
     }
 };
 
-/// The first row and column of a tile, by its index.
-template <int N>
-struct Tile {
-    int row, column;
-
-    static DEVICE int count(int m, int n) { return divide_up(m, TILE_ROWS) * divide_up(n, N); }
-    DEVICE Tile(int index, int m, int n) {
-        int columns = divide_up(n, N), band = index / (BAND * columns), within = index - band * BAND * columns;
-        int rows = min_of(divide_up(m, TILE_ROWS) - band * BAND, BAND);
-        row = (band * BAND + within % rows) * TILE_ROWS;
-        column = within / rows * N;
-    }
-};
 
 /// Initializes all barriers of the block; a barrier of the block must follow.
 template <int N>
 DEVICE void init_barriers(Ring<N> ring, TileQueue queue) {
-    for (; ring.parity == 0; ring.next()) {
+    for (; ring.round == 0; ring.next()) {
         barrier_init(ring.full(), 1);
         barrier_init(ring.empty(), Ring<N>::WARPS_AT_STAGE);
     }
-    for (; queue.parity == 0; queue.next()) {
+    for (; queue.round == 0; queue.next()) {
         barrier_init(queue.posted(), 1);
         barrier_init(queue.read(), CONSUMING_WARPS);
     }
@@ -170,31 +157,50 @@ DEVICE void init_barriers(Ring<N> ring, TileQueue queue) {
     barriers_fence();
 }
 
-/// The operands of a product as the kernel gets them, and the counter of tiles.
+/// The operands of a product as the kernel gets them, and the counter of tiles. The depth k is cut
+/// into parts of `part`, a multiple of DEPTH, or k if it is not cut; each part is a tile of its own.
 struct Operands {
     const TensorMap* a;
     const TensorMap* b;
     const float* bias;
     u32* taken;
-    int m, n, k;
+    int m, n, k, part;
+};
+
+/// The first row, column and depth of a tile, and how deep it is, by its index.
+template <int N>
+struct Tile {
+    int row, column, from, depth;
+
+    static DEVICE int count(const Operands& of) { return divide_up(of.m, TILE_ROWS) * divide_up(of.n, N) * divide_up(of.k, of.part); }
+    DEVICE Tile(int index, const Operands& of) {
+        int columns = divide_up(of.n, N), tiles = divide_up(of.m, TILE_ROWS) * columns, part = index / tiles;
+        index -= part * tiles;
+        int band = index / (BAND * columns), within = index - band * BAND * columns;
+        int rows = min_of(divide_up(of.m, TILE_ROWS) - band * BAND, BAND);
+        row = (band * BAND + within % rows) * TILE_ROWS;
+        column = within / rows * N;
+        from = part * of.part;
+        depth = min_of(of.k - from, of.part);
+    }
 };
 
 /// The producer's loop over the tiles of the block.
 template <int N, class Job>
 DEVICE void produce(Ring<N> ring, TileQueue queue, const Operands& of, const Job& job) {
-    u32 tiles = Tile<N>::count(of.m, of.n);
+    u32 tiles = Tile<N>::count(of);
     for (u32 index = blockIdx.x; true;) {
         queue.post(index);
         if (index >= tiles) return;
-        Tile<N> tile(index, of.m, of.n);
-        for (int depth = 0; depth < of.k; depth += DEPTH) {
+        Tile<N> tile(index, of);
+        for (int depth = 0; depth < tile.depth; depth += DEPTH) {
             // Every tile is followed by one increment, so the last of the launch makes the counter
             // 0 again. It comes early enough to hide its latency behind the last copies.
-            if (depth + DEPTH >= of.k) index = gridDim.x + atomic_increment(of.taken, tiles - 1);
-            barrier_wait(ring.empty(), ring.parity ^ 1);
+            if (depth + DEPTH >= tile.depth) index = gridDim.x + atomic_increment(of.taken, tiles - 1);
+            barrier_wait(ring.empty(), ring.round - 1);
             barrier_expect(ring.full(), Ring<N>::STAGE_BYTES);
-            tensor_copy(ring.a(), of.a, depth, tile.row, ring.full());
-            tensor_copy(ring.b(), of.b, depth, tile.column, ring.full());
+            tensor_copy(ring.a(), of.a, tile.from + depth, tile.row, ring.full());
+            tensor_copy(ring.b(), of.b, tile.from + depth, tile.column, ring.full());
             ring.next();
         }
         job.load(tile.row, tile.column, ring);
@@ -212,7 +218,7 @@ template <int N>
 DEVICE u32 multiply_stages(Sums<N>& c, Ring<N>& ring, u32 rows, int k, int start_other, bool is_first_lane) {
     u32 last = 0;
     for (int depth = 0; depth < k; depth += DEPTH) {
-        barrier_wait(ring.full(), ring.parity);
+        barrier_wait(ring.full(), ring.round);
         group_fence();
         u64 a = descriptor(ring.a() + rows), b = descriptor(ring.b());
         UNROLL
@@ -236,7 +242,7 @@ DEVICE u32 multiply_stages(Sums<N>& c, Ring<N>& ring, u32 rows, int k, int start
 /// Lets the other warpgroup start its tile, once the next `stages` have arrived.
 template <int N>
 DEVICE void pass_turn(Ring<N> ring, int stages, int group, bool is_first_lane) {
-    for (int stage = 0; stage < stages; stage++, ring.next()) barrier_wait(ring.full(), ring.parity);
+    for (int stage = 0; stage < stages; stage++, ring.next()) barrier_wait(ring.full(), ring.round);
     if (is_first_lane) barrier_arrive(ring.turn(group ^ 1));
 }
 
@@ -247,16 +253,16 @@ DEVICE void consume(Ring<N> ring, TileQueue queue, const Operands& of, Job& job)
     // The warp index is uniform, which the compiler cannot know; the shuffle tells it.
     int warp = int(shuffle(u32(threadIdx.x / 32), 0)) - 4, lane = threadIdx.x % 32, group = warp / 4;
     u32 biases = ring.memory + Ring<N>::BIASES + warp * N * 4;
-    int tiles = Tile<N>::count(of.m, of.n), whose = 0;
+    int tiles = Tile<N>::count(of), whose = 0;
     bool is_first = true;
-    u32 turn = group == 0;  // the first waits for nobody
+    int turn = group == 0 ? -1 : 0;  // the first waits for nobody
     // With a single stage there is nothing to be ahead by.
-    int lead = min_of(Ring<N>::LEAD * DEPTH, (of.k - 1) / DEPTH * DEPTH);
+    int lead = min_of(Ring<N>::LEAD * DEPTH, (of.part - 1) / DEPTH * DEPTH);
     for (int index = queue.take(lane == 0); index < tiles; index = queue.take(lane == 0), whose ^= 1) {
-        Tile<N> tile(index, of.m, of.n);
+        Tile<N> tile(index, of);
         int stages_after = job.stages(tile.column);
         if (IS_PINGPONG && whose != group) {
-            ring.skip(divide_up(of.k, DEPTH) + stages_after);
+            ring.skip(divide_up(tile.depth, DEPTH) + stages_after);
             continue;
         }
         UNROLL
@@ -265,15 +271,15 @@ DEVICE void consume(Ring<N> ring, TileQueue queue, const Operands& of, Job& job)
             copy_16(biases + column * 4, of.bias + tile.column + column, bytes);
         }
         copy_commit();
-        auto begun = job.begin(tile.row + (IS_PINGPONG ? warp % 4 : warp) * 16);
+        auto begun = job.begin(tile.row + (IS_PINGPONG ? warp % 4 : warp) * 16, tile.from / of.part);
         if (IS_PINGPONG) {
             barrier_wait(ring.turn(group), turn);
-            turn ^= 1;
+            turn++;
         } else if (group == 1 && lead > 0) {
             barrier_pace(ring.turn(1), 0);
         }
         Sums<N> c;
-        u32 last = multiply_stages<N>(c, ring, IS_PINGPONG ? 0 : group * (BOX_BYTES / 2), of.k, group == 0 && is_first ? lead : 0, lane == 0);
+        u32 last = multiply_stages<N>(c, ring, IS_PINGPONG ? 0 : group * (BOX_BYTES / 2), tile.depth, group == 0 && is_first ? lead : 0, lane == 0);
         is_first = false;
         if (IS_PINGPONG) pass_turn(ring, stages_after, group, lane == 0);
         group_wait<0>();

@@ -112,6 +112,22 @@ struct ProductHopperParameters {
     u32* taken;
 };
 
+/// sums[part] = a · bᵀ over the part of k from part · `part` on, in f32 rows of `stride` values, a
+/// multiple of 8. Boxes of a and b are 64 columns × 128 rows; `taken` is as above.
+struct ProductSplitParameters {
+    TensorMap a, b;
+    float* sums;
+    u32* taken;
+    int m, n, k, part, stride, padding[23];
+};
+
+/// out of `product` = epilogue(activation(sum of `parts` such sums + bias), other).
+struct ProductSumParameters {
+    ProductParameters product;
+    const float* sums;
+    int parts, stride;
+};
+
 /// softmax(scale · (queries · keysᵀ + positions) + bias) · values, for blocks of queries: `tiles`
 /// has two values each, the sequence and the first query in it. `bias` is [heads][2 · reach + 1],
 /// by distance (key minus query) + reach. `content_to_position` is [heads][tokens][buckets]: query

@@ -52,14 +52,14 @@ struct Store {
 
     DEVICE void load(int row, int column, Ring<N>& ring) const {
         for (int piece = 0; piece < stages(column); piece++) {
-            barrier_wait(ring.empty(), ring.parity ^ 1);
+            barrier_wait(ring.empty(), ring.round - 1);
             barrier_expect(ring.full(), BOX_BYTES);
             tensor_copy(ring.a(), &p.other, column + 64 * piece, row, ring.full());
             ring.next();
         }
     }
 
-    DEVICE int begin(int row) const { return row; }
+    DEVICE int begin(int row, int) const { return row; }
 
     /// Stores eight rows of a piece, the upper or the lower ones.
     DEVICE void store(const Piece& x, int lower, int row, int column, u32 boxes, int lane) {
@@ -95,7 +95,7 @@ struct Store {
             take_piece<N>(x, c, index, biases_of<N>(memory, warp));
             activate_all(x, p.product.activation);
             if (has_other) {
-                barrier_wait(ring.full(), ring.parity);
+                barrier_wait(ring.full(), ring.round);
                 combine(x, ring.a() + half * (BOX_BYTES / 2) + warp % (8 / HALVES) * (2 * OUT_BYTES), lane, p.product.epilogue);
             }
             UNROLL
@@ -117,7 +117,7 @@ struct Store {
 #define PRODUCT_HOPPER(N)                                                                                                                            \
     KERNEL(product_hopper_##N, HOPPER_THREADS, 1)(PARAMETER(ProductHopperParameters) p) {                                                             \
         SHARED_MEMORY(memory);                                                                                                                       \
-        Operands operands = {&p.a, &p.b, p.product.bias, p.taken, p.product.m, p.product.n, p.product.k};                                             \
+        Operands operands = {&p.a, &p.b, p.product.bias, p.taken, p.product.m, p.product.n, p.product.k, p.product.k};                                \
         multiply_tiles<N>(memory, operands, Store<N>(p, memory));                                                                                     \
     }
 PRODUCT_HOPPER(128)

@@ -27,7 +27,7 @@ struct FoldLogits {
 
     DEVICE int stages(int) const { return 0; }
     DEVICE void load(int, int, Ring<TERMS>&) const {}
-    DEVICE Rows begin(int row) const { return Rows(p.sequence_of, row, p.rows); }
+    DEVICE Rows begin(int row, int) const { return Rows(p.sequence_of, row, p.rows); }
     DEVICE void finish(const Sums<TERMS>& c, const Rows& rows, int column, int warp, Ring<TERMS>&) const {
         int pieces = divide_up(min_of(p.terms - column, TERMS), 64);
         ROLLED
@@ -49,7 +49,7 @@ struct FoldLogits {
 template <class Fold, bool IS_ACTIVATED>
 DEVICE void splade_hopper(const SpladeHopperParameters& p, u8* memory) {
     FoldLogits<Fold, IS_ACTIVATED> job(p.splade, memory);
-    Operands operands = {&p.x, &p.decoder, p.splade.bias, p.taken, p.splade.rows, p.splade.terms, p.splade.columns};
+    Operands operands = {&p.x, &p.decoder, p.splade.bias, p.taken, p.splade.rows, p.splade.terms, p.splade.columns, p.splade.columns};
     multiply_tiles<TERMS>(memory, operands, job);
 }
 

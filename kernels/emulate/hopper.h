@@ -173,11 +173,11 @@ DEVICE void barrier_expect(u32 barrier, u32 bytes) {
     at.bytes = at.bytes + i64(bytes);
     barrier_arrive(barrier);
 }
-DEVICE void barrier_wait(u32 barrier, u32 parity, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+DEVICE void barrier_wait(u32 barrier, int phase, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
     emulate::Machine& own = emulate::machine();
     emulate::Barrier& at = emulate::barrier_at(barrier);
     if (!own.counts(file, line, "barrier_wait")) return;
-    while (at.phase == parity) {
+    while (at.phase == (phase & 1)) {
         auto& copies = emulate::hopper().copies;
         size_t number = 0;
         while (number < copies.size() && copies[number].barrier != barrier) number++;
@@ -191,9 +191,9 @@ DEVICE void barrier_wait(u32 barrier, u32 parity, const char* file = __builtin_F
     }
 }
 /// Not a site: without it results are the same.
-DEVICE void barrier_pace(u32 barrier, u32 parity) {
+DEVICE void barrier_pace(u32 barrier, int phase) {
     emulate::Barrier& at = emulate::barrier_at(barrier);
-    while (at.phase == parity) emulate::machine().wait(&at, "barrier_pace");
+    while (at.phase == (phase & 1)) emulate::machine().wait(&at, "barrier_pace");
 }
 
 DEVICE void prefetch(const TensorMap*) {}

@@ -17,6 +17,7 @@
 #include "../pool.cu"
 #include "../product.cu"
 #include "../product_hopper.cu"
+#include "../product_split_hopper.cu"
 #include "../rows.cu"
 #include "../sparsify.cu"
 #include "../splade.cu"
@@ -65,6 +66,8 @@ u64 emulate_size_of(const char* structure) {
     SIZE_OF(HeadsParameters)
     SIZE_OF(ProductParameters)
     SIZE_OF(ProductHopperParameters)
+    SIZE_OF(ProductSplitParameters)
+    SIZE_OF(ProductSumParameters)
     SIZE_OF(AttentionParameters)
     SIZE_OF(LateParameters)
     SIZE_OF(SpladeParameters)

@@ -14,7 +14,7 @@ const SMALL: usize = 64 * 1024;
 
 /// The memory of a GPU; counts what a backend has allocated.
 pub(super) struct Heap {
-    device: Arc<dyn GpuDevice>,
+    pub(super) device: Arc<dyn GpuDevice>,
     taken: AtomicUsize,
     max: AtomicUsize,
 }

@@ -34,6 +34,7 @@ mod products;
 mod rows;
 mod sources;
 mod sparse;
+mod split;
 mod stream;
 mod tensor;
 #[cfg(test)]

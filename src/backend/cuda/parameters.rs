@@ -114,6 +114,12 @@ parameters! {
         a: TensorMap, b: TensorMap, other: TensorMap, out: TensorMap, product: Product, taken: Address,
         padding: [u8; 16],
     }
+    /// A product in parts, whose operands are loaded by tensor copies.
+    ProductSplit = "ProductSplitParameters" {
+        a: TensorMap, b: TensorMap, sums: Address, taken: Address,
+        m: i32, n: i32, k: i32, part: i32, stride: i32, padding: [i32; 23],
+    }
+    ProductSum = "ProductSumParameters" { product: Product, sums: Address, parts: i32, stride: i32 }
     /// A SPLADE head whose operands are loaded by tensor copies.
     SpladeHopper = "SpladeHopperParameters" {
         x: TensorMap, decoder: TensorMap, splade: Splade, taken: Address, padding: [u8; 56],

@@ -50,7 +50,10 @@ impl Cuda {
         let other = other.as_ref().map(|(_, tensor)| &**tensor);
         match self.hopper_tile(&parameters, other, dtype) {
             Some(tile) => self.launch_on_hopper(tile, &parameters, &x, weight, other, &out)?,
-            None => self.launch_product(&parameters, dtype, 1)?,
+            None => match self.part_of(&parameters, dtype) {
+                Some(part) => self.launch_split(part, &parameters, &x, weight)?,
+                None => self.launch_product(&parameters, dtype, 1)?,
+            },
         }
         Ok(out)
     }
@@ -83,7 +86,7 @@ const SMALL_TILE: usize = 32;
 const SMALL_TILE_BYTES: usize = 65_536;
 
 /// Rows of a Hopper tile.
-const HOPPER_ROWS: usize = 128;
+pub(super) const HOPPER_ROWS: usize = 128;
 /// Columns of a Hopper tile, with the shared memory per block.
 pub(super) const HOPPER_TILES: [(usize, usize); 3] =
     [(128, 225_520), (192, 227_552), (256, 229_584)];
@@ -129,16 +132,14 @@ impl Cuda {
         other: Option<&Tensor>,
         out: &Tensor,
     ) -> Result<()> {
-        let map = |tensor: &Tensor, rows| {
-            let (all, columns) = tensor.shape();
-            let device = &self.gpu.device;
-            device.tensor_map(tensor.address(), all, columns, tensor.stride(), rows)
-        };
         let parameters = ProductHopper {
-            a: map(x, HOPPER_ROWS)?,
+            a: self.activation_map(x, HOPPER_ROWS)?,
             b: self.weight_map(weight, width)?,
-            other: other.map_or(Ok(TensorMap::ABSENT), |other| map(other, HOPPER_ROWS))?,
-            out: map(out, HOPPER_OUT_ROWS)?,
+            other: match other {
+                Some(other) => self.activation_map(other, HOPPER_ROWS)?,
+                None => TensorMap::ABSENT,
+            },
+            out: self.activation_map(out, HOPPER_OUT_ROWS)?,
             product: *parameters,
             taken: self.stream.tiles_taken(),
             padding: [0; 16],
@@ -151,6 +152,13 @@ impl Cuda {
         let tiles = x.rows.div_ceil(HOPPER_ROWS) * weight.rows.div_ceil(width);
         let grid = [self.gpu.multiprocessors.min(tiles), 1, 1];
         self.stream.launch(kernel, grid, bytes, &parameters)
+    }
+
+    /// The tensor map of activations with boxes of `rows` rows.
+    pub(super) fn activation_map(&self, tensor: &Tensor, rows: usize) -> Result<TensorMap> {
+        let (all, columns) = tensor.shape();
+        let shape = [all, columns, tensor.stride()];
+        self.stream.tensor_map(tensor.address(), shape, rows)
     }
 
     /// The tensor map of the weight with boxes of `rows` rows.

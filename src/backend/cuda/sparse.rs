@@ -133,9 +133,8 @@ impl Cuda {
         decoder: &Matrix,
         splade: Splade,
     ) -> Result<()> {
-        let device = &self.gpu.device;
         let parameters = SpladeHopper {
-            x: device.tensor_map(x.address(), x.rows, x.columns, x.stride(), HOPPER_ROWS)?,
+            x: self.activation_map(x, HOPPER_ROWS)?,
             decoder: self.weight_map(decoder, HOPPER_TERMS)?,
             splade,
             taken: self.stream.tiles_taken(),

@@ -10,7 +10,7 @@ use std::thread::{self, ThreadId};
 
 use zerocopy::IntoBytes;
 
-use super::device::{Address, GpuDevice, GpuStream, Kernel};
+use super::device::{Address, GpuDevice, GpuStream, Kernel, TensorMap};
 use super::graph::{GraphCache, Mode, graph_mismatch};
 use super::memory::{BufferPool, Heap, Memory};
 use super::parameters::Parameters;
@@ -29,6 +29,8 @@ pub(super) enum CachedTable {
 /// The last table of each kind, with its contents.
 pub(super) type TableCache = HashMap<CachedTable, (Vec<u8>, Arc<Buffer>)>;
 
+/// Tensor maps that a stream keeps, 128 bytes each: some for each shape of a batch.
+const MAX_MAPS: usize = 4096;
 /// Non-zeros that a sparse vector is expected to have before any was seen.
 const FIRST_PAIRS: usize = 256;
 
@@ -39,6 +41,8 @@ pub(super) struct Stream {
     shared_bytes: u32,
     pub(super) raw: Box<dyn GpuStream>,
     pool: BufferPool,
+    /// Tensor maps of activations by address, rows, columns, stride and rows of a box.
+    maps: Mutex<HashMap<[u64; 5], TensorMap>>,
     /// Non-zeros of a vector on average in the last batch.
     pairs: AtomicUsize,
     /// A counter of 4 bytes from which the blocks of a launch take tiles; 0 between launches.
@@ -113,6 +117,7 @@ impl Stream {
             shared_bytes: device.shared_bytes(),
             raw,
             pool: BufferPool::new(heap),
+            maps: Mutex::default(),
             pairs: AtomicUsize::new(FIRST_PAIRS),
             tiles_taken,
             state: Mutex::default(),
@@ -151,6 +156,34 @@ impl Stream {
         self.released.notify_all();
         drop(of_mode);
         mode
+    }
+
+    /// The tensor map of bf16 rows (see [`GpuDevice::tensor_map`]). Buffers are used again and again,
+    /// so it is usually known; it depends on nothing but the arguments.
+    pub(super) fn tensor_map(
+        &self,
+        address: Address,
+        [rows, columns, stride]: [usize; 3],
+        box_rows: usize,
+    ) -> Result<TensorMap> {
+        let key = [
+            address,
+            rows as u64,
+            columns as u64,
+            stride as u64,
+            box_rows as u64,
+        ];
+        let mut maps = self.maps.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(map) = maps.get(&key) {
+            return Ok(*map);
+        }
+        let device = &self.heap.device;
+        let map = device.tensor_map(address, rows, columns, stride, box_rows)?;
+        if maps.len() >= MAX_MAPS {
+            maps.clear();
+        }
+        maps.insert(key, map);
+        Ok(map)
     }
 
     /// How many non-zeros to make room for in this many vectors: a quarter more than last time.

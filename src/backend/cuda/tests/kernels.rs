@@ -337,3 +337,52 @@ fn more_non_zeros_than_expected_are_downloaded_again() {
     assert!(cuda.stream.expected_pairs(3) >= count);
     assert_eq!(found(&cuda), expected);
 }
+
+#[test]
+fn products_in_parts_equal_whole_ones() {
+    for (schedule, ([m, n, k], part)) in [
+        ([130, 131, 460], 128),
+        ([1, 3, 330], 64),
+        ([257, 60, 200], 192),
+        ([70, 200, 64], 64),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let Some(cuda) = cuda(90, schedule as u64) else {
+            return;
+        };
+        let (a, b) = (bf16_values(m * k, 1), bf16_values(n * k, 2));
+        let (x, weight) = (
+            cuda.tensor(m, k, &a).unwrap(),
+            cuda.matrix(n, k, &b).unwrap(),
+        );
+        let (bias, other) = (bf16_values(n, 3), bf16_values(m * n, 4));
+        let summand = cuda.tensor(m, n, &other).unwrap();
+        let bias_row = cuda.vector(&bias).unwrap();
+        let out = cuda.empty(m, n, DType::Bf16).unwrap();
+        let parameters = Product {
+            out: out.address(),
+            bias: bias_row.memory.address(),
+            other: summand.address(),
+            m: m as i32,
+            n: n as i32,
+            k: k as i32,
+            out_stride: out.stride() as i32,
+            other_stride: summand.stride() as i32,
+            epilogue: parameters::Epilogue::Add as i32,
+            activation: parameters::activation(Activation::Relu),
+            ..Product::NONE
+        };
+        cuda.launch_split(part, &parameters, &x, &weight).unwrap();
+        let product = scalar_product(&a, &transposed(&b, n, k), [m, n, k]);
+        let expected: Vec<f32> = product
+            .iter()
+            .zip(&other)
+            .enumerate()
+            .map(|(place, (sum, other))| (sum + bias[place % n]).max(0.0) + other)
+            .collect();
+        let what = format!("{m} × {n} × {k}, parts of {part}");
+        close(&cuda.values(&out).unwrap(), &expected, 0.01).expect(&what);
+    }
+}
