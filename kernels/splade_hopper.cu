@@ -35,6 +35,11 @@ struct FoldLogits {
             Piece x;
             take_piece<TERMS>(x, c, index, biases_of<TERMS>(memory, warp));
             if (IS_ACTIVATED) splade_activate_all(x, p.activation);
+            // Most blocks of a trained model have no positive logit, and then pool nothing.
+            bool is_any = false;
+            UNROLL
+            for (int i = 0; i < 32; i++) is_any |= x[i] > 0;
+            if (!ballot(is_any)) continue;
             float parts[1][8][4];
             UNROLL
             for (int i = 0; i < 32; i++) parts[0][i / 4][i % 4] = x[i];
