@@ -14,7 +14,7 @@
 //! | `parameters` | kernel parameters |
 //! | `memory`, `stream`, `graph` | the caching allocator; a stream with its memory; CUDA graphs of short batches |
 //! | `tensor` | tensors and parameters in GPU memory |
-//! | `rows`, `products`, `attend`, `sparse`, `nearest` | the operations |
+//! | `rows`, `products`, `split`, `attend`, `sparse`, `nearest` | the operations |
 //!
 //! The tests run the same operations on an emulated GPU: `kernels/emulate` compiles the kernels for
 //! the CPU, and the emulator replaces the driver.
