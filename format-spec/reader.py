@@ -614,7 +614,7 @@ def read_sparse_term(section, entry, documents, base):
 
 def read_sparse_list(part, first, df, documents):
     if df <= 128:
-        return {"tiers": [read_tier(part, df, documents, greatest=first)]}
+        return {"tiers": [read_tier(part, df, documents, highest=first)]}
     if first == RANGES:
         return read_range_list(part, df, documents)
     return {"tiers": read_tiers(part, first, df, documents)}
@@ -622,10 +622,10 @@ def read_sparse_list(part, first, df, documents):
 def read_tiers(part, count, df, documents):
     part.expect(count <= MAX_TIERS, f"expected 1 to {MAX_TIERS} tiers, found {count}")
     tiers, seen = [], set()
-    for postings, length, greatest, smallest in [part.numbers("IIBB2x") for _ in range(count)]:
+    for postings, length, highest, lowest in [part.numbers("IIBB2x") for _ in range(count)]:
         part.expect(postings > 0, "a tier has no postings")
-        tier = read_tier(part.part(length), postings, documents, greatest)
-        falls = tier["smallest"] == smallest and (not tiers or greatest < tiers[-1]["smallest"])
+        tier = read_tier(part.part(length), postings, documents, highest)
+        falls = tier["min"] == lowest and (not tiers or highest < tiers[-1]["min"])
         part.expect(falls, "tiers do not fall in impact as their table says")
         part.expect(seen.isdisjoint(tier["documents"]), "a document is in two tiers")
         seen.update(tier["documents"])
@@ -634,16 +634,16 @@ def read_tiers(part, count, df, documents):
     part.expect(len(seen) == df, "tiers do not add up to the document frequency")
     return tiers
 
-def read_tier(part, count, documents, greatest):
+def read_tier(part, count, documents, highest):
     at, (found, values, table) = part.at, read_blocks(part, count, documents, "B")
-    impacts = [greatest - value for value in values]
-    part.expect(min(impacts) > 0 and max(impacts) == greatest, f"impacts are not 1 to {greatest}", at)
+    impacts = [highest - value for value in values]
+    part.expect(min(impacts) > 0 and max(impacts) == highest, f"impacts are not 1 to {highest}", at)
     maxima = [max(impacts[start : start + 128]) for start in range(0, count, 128)]
     part.expect(not table or maxima == [entry[2] for entry in table], f"block maxima are {maxima}", at)
     return tier_of(found, impacts, table)
 
 def tier_of(documents, impacts, table):
-    tier = {"greatest": max(impacts), "smallest": min(impacts), "documents": documents, "impacts": impacts}
+    tier = {"max": max(impacts), "min": min(impacts), "documents": documents, "impacts": impacts}
     return {**tier, "blocks": table} if table else tier
 
 
@@ -656,7 +656,7 @@ def read_range_list(part, df, documents):
     *noted, groups, ranges = part.numbers("4B3xII")
     part.expect(groups == ceiling(documents, GROUP * RANGE), f"{groups} groups are not those of {documents} documents")
     table = [part.numbers("QII") for _ in range(groups + 1)]
-    greatest, start, found = list(part.take(ranges)), part.at, []
+    highest, start, found = list(part.take(ranges)), part.at, []
     for group, (present, before, bytes_before) in enumerate(table):
         as_counted = (before, bytes_before) == (len(found), part.at - start)
         part.expect(as_counted, f"group {group} does not begin where those before it end")
@@ -669,12 +669,12 @@ def read_range_list(part, df, documents):
     impacts = [impact for _, (_, of_range) in found for impact in of_range]
     part.expect(len(impacts) == df, f"expected {df} postings, found {len(impacts)}")
     part.expect(all_documents[-1] < documents, "a document is not in the segment")
-    part.expect([max(of_range) for _, (_, of_range) in found] == greatest, "greatest impacts are not those of ranges")
+    part.expect([max(of_range) for _, (_, of_range) in found] == highest, "max impacts are not those of ranges")
     falling = sorted(impacts, reverse=True) + [0] * NOTED_RANKS[-1]
     part.expect(noted == [falling[rank - 1] for rank in NOTED_RANKS], f"noted impacts {noted} are not at their ranks")
     listed = [[number, len(of_range)] for number, (_, of_range) in found]
     groups = [[present, before] for present, before, _ in table[:-1]]
-    term = {"noted": noted, "groups": groups, "greatest": greatest, "ranges": listed}
+    term = {"noted": noted, "groups": groups, "max": highest, "ranges": listed}
     return {**term, "documents": all_documents, "impacts": impacts}
 
 def read_group(group, count):

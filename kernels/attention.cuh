@@ -164,20 +164,25 @@ struct Attention {
 
     DEVICE void add_disentangled(float (&scores)[KEYS / 8][4], int tile) const {
         const u32* buckets = distances(tile);
-        i64 first_token = i64(block.head) * p.tokens + block.begin;
-        if (p.content_to_position) {
-            const float* of_first = p.content_to_position + first_token * p.buckets;
-            int query = block.first + 16 * warp() + lane() / 4;
-            int of_query[2] = {min_of(query, block.length - 1) * p.buckets, min_of(query + 8, block.length - 1) * p.buckets};
-            UNROLL
-            for (int i = 0; i < KEYS / 2; i++) scores[i / 4][i % 4] += of_first[of_query[half_of(i)] + int(buckets[distance_of(i)])];
-        }
+        i64 first_token = i64(block.head) * p.tokens + block.begin - p.first_token;
         if (p.position_to_content) {
             const float* of_first = p.position_to_content + first_token * p.buckets;
             UNROLL
             for (int i = 0; i < KEYS / 2; i++) {
-                int key = min_of(tile * KEYS + key_of(i), block.length - 1);
-                scores[i / 4][i % 4] += of_first[key * p.buckets + int(buckets[distance_of(i)])];
+                if (half_of(i)) continue;
+                const float* of_key = of_first + min_of(tile * KEYS + key_of(i), block.length - 1) * p.buckets;
+                UNROLL
+                for (int half = 0; half < 2; half++) scores[i / 4][i % 4 + 2 * half] += of_key[buckets[distance_of(i + 2 * half)]];
+            }
+        }
+        if (p.content_to_position) {
+            const float* of_first = p.content_to_position + first_token * p.buckets;
+            int query = block.first + 16 * warp() + lane() / 4;
+            UNROLL
+            for (int half = 0; half < 2; half++) {
+                const float* of_query = of_first + min_of(query + 8 * half, block.length - 1) * p.buckets;
+                UNROLL
+                for (int i = 0; i < KEYS / 4; i++) scores[i / 2][2 * half + i % 2] += of_query[buckets[distance_of(i / 2 * 4 + 2 * half + i % 2)]];
             }
         }
         UNROLL
@@ -279,7 +284,9 @@ struct Attention {
     DEVICE void run() {
         begin();
         int tiles = divide_up(block.length, KEYS);
-        bool has_queries = block.first + 16 * warp() < block.length;
+        // With position tables there is no register to keep it in.
+        bool kept = block.first + 16 * warp() < block.length;
+        auto has_queries = [&] { return TERMS == DISENTANGLED ? block.first + 16 * warp() < block.length : kept; };
         for (int tile = 0; tile < tiles; tile++) {
             copy_wait<0>();
             sync_block();  // the tile has arrived, and all threads are done with the other stage
@@ -289,7 +296,7 @@ struct Attention {
                 copy_commit();
                 if (TERMS != NO_TERMS) next_distance = look_up_distance(tile + 1);
             }
-            if (has_queries) {
+            if (has_queries()) {
                 float scores[KEYS / 8][4] = {};
                 multiply_keys(scores, tile);
                 if (TERMS == BIAS) add_bias(scores, tile);
@@ -301,7 +308,7 @@ struct Attention {
             if (TERMS != NO_TERMS && tile + 1 < tiles) distances(tile + 1)[threadIdx.x] = next_distance;
         }
         // The stage of the tile before the last is free; each warp uses a part of it.
-        if (has_queries) store(shared + tiles % 2 * STAGE_BYTES + warp() * 16 * ROW_BYTES);
+        if (has_queries()) store(shared + tiles % 2 * STAGE_BYTES + warp() * 16 * ROW_BYTES);
     }
 };
 

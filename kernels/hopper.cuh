@@ -15,6 +15,7 @@
 // place i XOR r. So one column of eight rows spreads over different banks.
 #pragma once
 #include "prelude.cuh"
+#include "guard.cuh"
 #include "parameters.cuh"
 
 /// The offset in bytes of a 16-byte piece of a row of such a tile.
@@ -42,11 +43,26 @@ DEVICE void barrier_expect(u32 barrier, u32 bytes) {
 /// Waits until a phase has ended, counted from 0; phase -1 of a new barrier has. The GPU compares
 /// parities only: at most one phase may have ended since that one.
 DEVICE void barrier_wait(u32 barrier, int phase) {
+#ifdef GUARD
+    auto has_ended = [&] {
+        u32 ended;
+        asm volatile(
+            "{\n.reg .pred ended;\n"
+            "mbarrier.test_wait.parity.shared::cta.b64 ended, [%1], %2;\n"
+            "selp.u32 %0, 1, 0, ended;\n}"
+            : "=r"(ended)
+            : "r"(barrier), "r"(phase & 1)
+            : "memory");
+        return ended != 0;
+    };
+    wait_guarded(has_ended, [] { asm volatile("trap;"); });
+#else
     asm volatile(
         "{\n.reg .pred ended;\n"
         "again:\nmbarrier.try_wait.parity.shared::cta.b64 ended, [%0], %1;\n"
         "@ended bra done;\nbra again;\ndone:\n}" ::"r"(barrier), "r"(phase & 1)
         : "memory");
+#endif
 }
 /// Waits likewise, but only to spread work over time: results do not depend on it.
 DEVICE void barrier_pace(u32 barrier, int phase) { barrier_wait(barrier, phase); }
@@ -115,8 +131,8 @@ DEVICE void group_hold(float (&c)[COUNT]) {
 #define SIXTEEN(i) FOUR(i), FOUR(i + 4), FOUR(i + 8), FOUR(i + 12)
 #define THIRTY_TWO(i) SIXTEEN(i), SIXTEEN(i + 16)
 #define GROUP_MULTIPLY(n, names, a_name, b_name, add_name, ...)                                                                  \
-    asm volatile("{\n.reg .pred add;\nsetp.ne.b32 add, " add_name ", 0;\n"                                                       \
-                 "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" names "}, " a_name ", " b_name ", add, 1, 1, 0, 0;\n}" \
+    asm volatile("{\n.reg .pred is_sum;\nsetp.ne.b32 is_sum, " add_name ", 0;\n"                                                 \
+                 "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" names "}, " a_name ", " b_name ", is_sum, 1, 1, 0, 0;\n}" \
                  : __VA_ARGS__ : "l"(a), "l"(b), "r"(int(is_added)))
 // clang-format on
 

@@ -97,8 +97,9 @@ struct ProductParameters {
 };
 
 /// A CUtensorMap, encoded by the driver: a bf16 matrix with its columns (without padding) and rows,
-/// the box of one copy, 128-byte swizzle, and zero fill out of bounds.
-struct alignas(64) TensorMap {
+/// the box of one copy, 128-byte swizzle, and zero fill out of bounds. CUDA 13 aligns it to 128
+/// bytes, CUDA 12 to 64.
+struct alignas(128) TensorMap {
     u64 words[16];
 };
 
@@ -130,9 +131,10 @@ struct ProductSumParameters {
 
 /// softmax(scale · (queries · keysᵀ + positions) + bias) · values, for blocks of queries: `tiles`
 /// has two values each, the sequence and the first query in it. `bias` is [heads][2 · reach + 1],
-/// by distance (key minus query) + reach. `content_to_position` is [heads][tokens][buckets]: query
-/// by bucket; `position_to_content` the same: key by bucket; `bucket_of` is [2 · reach + 1]. Each
-/// may be null.
+/// by distance (key minus query) + reach. `content_to_position` is [heads][tokens][buckets], query
+/// by bucket, for the tokens of these blocks, of which `first_token` is the first;
+/// `position_to_content` is the same, key by bucket; `bucket_of` is [2 · reach + 1]. Each may be
+/// null.
 struct AttentionParameters {
     const bf16* projections;
     bf16* out;
@@ -142,8 +144,9 @@ struct AttentionParameters {
     const float* content_to_position;
     const float* position_to_content;
     const u32* bucket_of;
-    int tokens, heads, head_size, stride, out_stride, reach, buckets;
+    int first_token, tokens, heads, head_size, stride, out_stride, reach, buckets;
     float scale;
+    int padding;
 };
 
 /// MaxSim of f32 rows: out[s] = sum over the query's rows of the maximum inner product with a row

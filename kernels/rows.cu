@@ -71,11 +71,16 @@ DEVICE float squared_deviations(const float (&x)[8], float mean, int valid) {
 DEVICE void store_normalized(bf16* out, float (&x)[8], float mean, float factor, const Norm& norm, int column, int valid) {
     if (valid <= 0) return;
     if (norm.kind != NO_NORM) {
-        float weight[8], bias[8] = {};
+        float weight[8];
         load_8(weight, norm.weight + column, valid);
-        if (norm.kind == LAYER_NORM && norm.bias) load_8(bias, norm.bias + column, valid);
         UNROLL
-        for (int i = 0; i < 8; i++) x[i] = (x[i] - mean) * factor * weight[i] + bias[i];
+        for (int i = 0; i < 8; i++) x[i] = (x[i] - mean) * factor * weight[i];
+        if (norm.kind == LAYER_NORM && norm.bias) {
+            float bias[8];
+            load_8(bias, norm.bias + column, valid);
+            UNROLL
+            for (int i = 0; i < 8; i++) x[i] += bias[i];
+        }
     }
     store_8(out + column, x);
 }

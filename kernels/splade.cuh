@@ -54,9 +54,13 @@ struct FoldSum {
         if (!(logit > 0)) return 0;
         // Weights are logarithms: one this large is infinite; clamp it, so that the sum does not
         // wrap around.
-        float units = fminf(logit, 65536.0f) * 4294967296.0f;
-        u64 whole = u64(units);
-        return whole + (units - float(whole) >= 0.5f);
+        float weight = fminf(logit, 65536.0f);
+        // Two conversions to 32 bits take fewer registers than one to 64; both differences are
+        // exact.
+        u32 whole = u32(weight);
+        float units = (weight - float(whole)) * 4294967296.0f;
+        u32 fraction = u32(units);
+        return (u64(whole) << 32 | fraction) + (units - float(fraction) >= 0.5f);
     }
     static DEVICE Held join(Held x, Held y) { return x + y; }
     static DEVICE Held exchange(Held x, int lanes) { return exchange_halves(x, lanes); }

@@ -45,8 +45,8 @@ struct FoldLogits {
             for (int i = 0; i < 32; i++) parts[0][i / 4][i % 4] = x[i];
             fold<Fold>(p, parts, rows, column + 64 * index);
         }
-        // The biases of the next tile overwrite these. All lanes have read them by now: they
-        // exchanged values that depend on them.
+        // The biases of the next tile overwrite these. All lanes have read them by now: the last
+        // ballot depends on them.
     }
     DEVICE void end() const {}
 };

@@ -62,6 +62,15 @@ pub enum Error {
         /// The index folder.
         path: PathBuf,
     },
+    /// There is no index here, and one is needed: [`Index::create`](crate::Index::create) makes one,
+    /// and [`Index::open_or_create`](crate::Index::open_or_create) does where there is none.
+    #[non_exhaustive]
+    NoIndex {
+        /// The folder that was expected to hold an index.
+        path: PathBuf,
+        /// What is there instead, such as `no such folder`.
+        found: &'static str,
+    },
     /// An operation of the operating system failed.
     #[non_exhaustive]
     Io {
@@ -188,6 +197,14 @@ impl Error {
         Self::Locked { path: path.into() }
     }
 
+    /// An [`Error::NoIndex`].
+    pub(crate) fn no_index(path: impl Into<PathBuf>, found: &'static str) -> Self {
+        Self::NoIndex {
+            path: path.into(),
+            found,
+        }
+    }
+
     /// An [`Error::Corrupt`]; `offset` counts bytes from the start of the section.
     pub fn corrupt(
         file: impl Into<String>,
@@ -226,6 +243,19 @@ impl Error {
             message: format!(
                 "out of device memory: {bytes} bytes more are needed, {free} bytes are free; use smaller \
                  batches, or stop other programs that use the device"
+            ),
+            out_of_memory: true,
+        }
+    }
+
+    /// An [`Error::Device`]: the machine lacks pinned memory for `bytes` more. As when the device's
+    /// own memory runs out, smaller batches may succeed.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn pinned_memory(bytes: u64) -> Self {
+        Self::Device {
+            message: format!(
+                "out of pinned memory: {bytes} bytes more are needed to copy to and from the device; use smaller \
+                 batches, or raise the limit of locked memory (`ulimit -l`)"
             ),
             out_of_memory: true,
         }
@@ -323,6 +353,12 @@ impl fmt::Display for Error {
             Self::Locked { path } => write!(
                 f,
                 "{}: another writer holds this index; close it, or wait for it to finish",
+                path.display()
+            ),
+            Self::NoIndex { path, found } => write!(
+                f,
+                "{} is not an index: expected a folder with a file `manifest-…`, found {found}; \
+                 check the path, or create an index there first",
                 path.display()
             ),
             Self::Io {

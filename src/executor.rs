@@ -10,8 +10,8 @@
 
 use std::fmt::Debug;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{Builder, available_parallelism, scope};
 
 use crate::error::{Error, Result};
@@ -64,6 +64,10 @@ pub trait Executor: Send + Sync + Debug {
     /// Calls `task` once with each number below `count` and returns when all calls have returned.
     /// The calls may run in parallel and in any order. A panic of a task propagates to the caller.
     ///
+    /// It is called from background jobs too: a merge orders documents on several threads. So it must
+    /// not wait for a thread that may be waiting for this call; what no other thread takes, it runs on
+    /// the calling thread.
+    ///
     /// Callers create about as many tasks as they want threads. The tasks take work items from a
     /// shared counter, so a task that starts late does not delay the others.
     fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync));
@@ -71,6 +75,40 @@ pub trait Executor: Send + Sync + Debug {
     /// Runs `job` in the background. It may run at any time, at once on the calling thread, or
     /// never: nothing waits for a job that has not started. Jobs do not panic.
     fn spawn(&self, job: Job);
+}
+
+/// Calls `work` with each number below `count` on up to `threads` threads of the executor, and
+/// returns the results in order.
+///
+/// What an executor leaves undone is done on the calling thread: no result may be missing, or the
+/// others would take its place.
+pub(crate) fn run_each<T: Send>(
+    executor: &dyn Executor,
+    threads: usize,
+    count: usize,
+    work: impl Fn(usize) -> T + Sync,
+) -> Vec<T> {
+    let threads = threads.min(count);
+    if threads <= 1 {
+        return (0..count).map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let results: Vec<Mutex<Option<T>>> = (0..count).map(|_| Mutex::default()).collect();
+    executor.run(threads, &|_| {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(slot) = results.get(number) else {
+                return;
+            };
+            let result = work(number);
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        }
+    });
+    let results = results.into_iter().enumerate().map(|(number, slot)| {
+        let result = slot.into_inner().unwrap_or_else(PoisonError::into_inner);
+        result.unwrap_or_else(|| work(number))
+    });
+    results.collect()
 }
 
 /// The default executor: starts threads for each call and ends them afterwards.
@@ -219,6 +257,45 @@ mod tests {
                 assert_eq!(seen, (0..count).collect::<Vec<_>>());
             }
         }
+    }
+
+    /// Runs only the first of several tasks, and swallows its panic.
+    #[derive(Debug)]
+    struct Careless;
+
+    impl Executor for Careless {
+        fn threads(&self) -> usize {
+            4
+        }
+
+        fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
+            let first = || (0..count.min(1)).for_each(task);
+            let _ = catch_unwind(AssertUnwindSafe(first));
+        }
+
+        fn spawn(&self, _: Job) {}
+    }
+
+    #[test]
+    fn results_are_complete_and_in_order_with_any_executor() {
+        let executors: [&dyn Executor; 3] = [&Threads::new(), &Inline, &Careless];
+        for executor in executors {
+            for threads in [0, 1, 3, 20] {
+                let results = run_each(executor, threads, 10, |number| number * number);
+                assert!(
+                    results
+                        .into_iter()
+                        .eq((0..10).map(|number| number * number))
+                );
+            }
+        }
+        // The work that panicked is done again on the calling thread.
+        let tries = AtomicUsize::new(0);
+        let results = run_each(&Careless, 2, 3, |number| {
+            assert!(tries.fetch_add(1, Ordering::Relaxed) != 1, "the second try");
+            number
+        });
+        assert_eq!(results, [0, 1, 2]);
     }
 
     #[test]

@@ -15,7 +15,8 @@
 //!     .text("text", Text::new().analyzer("english"))
 //!     .stored("source")
 //!     .build()?;
-//! let index = Index::create(folder.path(), schema)?;
+//! let path = folder.path().join("passages.index");
+//! let index = Index::create(&path, schema)?;
 //!
 //! let mut writer = index.writer()?;
 //! writer.add(Document::new("etna").with_text("text", "Etna is an active volcano in Sicily."))?;
@@ -25,13 +26,21 @@
 //! let snapshot = index.snapshot()?;
 //! let hits = snapshot.search(&Query::text("text", "dancing bee"), 10)?;
 //! assert_eq!(hits.ids()?, ["bees"]);
-//! let stored = snapshot.stored(hits.scored()[0].0)?;
-//! assert!(stored.starts_with(br#"{"_id":"bees","text":"Bees"#));
+//! let best = hits.first().expect("one document matches");
+//! assert!(best.stored()?.starts_with(br#"{"_id":"bees","text":"Bees"#));
+//!
+//! // Another program, or a later run of this one, opens the index; it has its schema.
+//! let index = Index::open(&path)?;
+//! assert_eq!(index.snapshot()?.documents(), 2);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **Update and delete.** A document replaces the live document with the same external id. Readers
-//! see a commit completely or not at all, and a snapshot never changes:
+//! [`Index::open_or_create`] does whichever is needed. Where there is no index, [`Index::open`]
+//! returns [`Error::NoIndex`].
+//!
+//! **Update and delete.** A document's external id is the string that the program gives it, as
+//! opposed to its [`DocAddress`] inside one snapshot. A document replaces the live document with the
+//! same external id. Readers see a commit completely or not at all, and a snapshot never changes:
 //!
 //! ```
 //! # use esparsa::{Document, Index, Query, Schema, Text};
@@ -55,8 +64,9 @@
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
-//! **Learned sparse vectors.** Terms are strings or numbers. Weights are quantized to 8 bits with a
-//! scale that each segment chooses, and scores are exact sums of integers:
+//! **Learned sparse vectors.** Terms are strings or numbers. Weights of documents are quantized to 8
+//! bits with a scale that each segment chooses; the quantized weight is called an *impact*. Scores
+//! are exact sums of integers:
 //!
 //! ```
 //! use esparsa::{Document, Index, Query, Schema, Sparse};
@@ -217,6 +227,8 @@ mod scorer;
 mod segment;
 pub mod store;
 pub mod text;
+#[cfg(feature = "train")]
+mod train;
 
 pub use doc_set::DocId;
 pub use error::{Error, Origin, Result};
@@ -258,6 +270,10 @@ pub mod internals {
     }
     pub mod query {
         pub use crate::query::*;
+    }
+    #[cfg(feature = "train")]
+    pub mod train {
+        pub use crate::train::*;
     }
     pub mod segment {
         pub use crate::segment::*;

@@ -87,22 +87,30 @@ class Goals:
     def right(self):
         def operations(found):
             counts = ", ".join(map(str, found["multiprocessors"]))
-            return f"{found['rounds']} rounds each, as if on {counts} multiprocessors", True
+            return f"{found['failures']} failures in {found['rounds']} rounds each, as if on {counts} multiprocessors", found["failures"] == 0
 
         def graphs(found):
             if not (graphs := found["graphs"]):
-                return "there was no model", None
+                return "there was no model, or they differ", None
             return f"{graphs['batches']} shapes, {graphs['forwards']} times, {graphs['streams']} streams", True
 
-        self.add("every operation against the reference", "no difference", ["conformance"], operations)
-        self.add("CUDA graphs of batches, on every stream", "bit-equal", ["conformance"], graphs)
+        def wide(found):
+            missed = found["missed"]
+            reached = f"{len(found['launches'])} kernels" + (f", not {', '.join(missed)}" if missed else "")
+            return f"{found['failures']} failures, {reached}", found["failures"] == 0 and not missed
+
+        for kernels in ("mma", "wgmma"):
+            part = [f"conformance {kernels}"]
+            self.add(f"every operation against the reference, {kernels}", "no difference", part, operations)
+            self.add(f"CUDA graphs of batches, on every stream, {kernels}", "bit-equal", part, graphs)
+        self.add("every kernel at the sizes of models", "no difference, all reached", ["wide"], wide)
         for tool in ("memcheck", "racecheck"):
 
-            def clean(found, tool=tool):
-                why = found[tool].removeprefix("not run: ")
-                return why, None if why != found[tool] else why == "passed"
+            def clean(found):
+                why = found.removeprefix("not run: ")
+                return why, None if why != found else why == "passed"
 
-            self.add(f"compute-sanitizer, {tool}", "no errors", ["sanitizers"], clean)
+            self.add(f"compute-sanitizer, {tool}", "no errors", [f"sanitizers {tool}"], clean)
 
     def speed(self):
         for kind, goal in SPEED.items():

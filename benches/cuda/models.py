@@ -103,14 +103,14 @@ def main():
         if unknown := set(found) - set(known):
             sys.exit(f"error: unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     options.out.mkdir(parents=True, exist_ok=True)
-    made = {}
-    for kind in options.kinds:
-        for shape in options.shapes:
+    # Large ones first, and a line each as it is made: whoever ends this has those that are there.
+    for shape in options.shapes:
+        for kind in options.kinds:
             folder, start = options.out / f"{kind}-{shape}", time.perf_counter()
             if not folder.is_dir():
                 make(folder, kind, shape, options.tokenizer)
-            made[folder.name] = {"folder": str(folder), "seconds": time.perf_counter() - start}
-    print(json.dumps({"what": "models", "models": made}))
+            made = {folder.name: {"folder": str(folder), "seconds": time.perf_counter() - start}}
+            print(json.dumps({"what": "models", "models": made}), flush=True)
 
 
 if __name__ == "__main__":

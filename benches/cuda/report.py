@@ -13,6 +13,10 @@ from pathlib import Path
 import goals
 
 
+# Failures of a part in the tables; the JSON has all.
+SHOWN_FAILURES = 30
+
+
 def printed(*words, cwd=None):
     try:
         return subprocess.run(words, capture_output=True, text=True, check=False, cwd=cwd).stdout.strip()
@@ -54,15 +58,16 @@ def results(root, options, bench, seconds, earlier, nvrtc):
     about = machine(root, options)
     of_earlier = {"date": earlier["date"], "device": earlier["device"], "commit": earlier["commit"], "parts": merged} if merged else None
     all_of_it = {**about, "nvrtc": nvrtc, "versions": versions, "documents": options.documents, "is_quick": options.quick, "total_s": round(seconds, 1), "seconds": bench.seconds}
-    all_of_it |= {"earlier": of_earlier, "missing": missing, "found": found}
+    failures = dict(bench.failures) | {name: lines for name, lines in (earlier or {}).get("failures", {}).items() if name in merged}
+    all_of_it |= {"call": options.call, "earlier": of_earlier, "missing": missing, "failures": failures, "found": found}
     all_of_it["goals"] = goals.Goals(all_of_it).all()
     return all_of_it
 
 
 def write(all_of_it, folder):
-    """The two files, named by date and device."""
+    """The two files, named by date, device and call."""
     device = re.sub(r"[^a-z0-9]+", "-", all_of_it["device"].lower()).strip("-")
-    name = f"{all_of_it['date'][:10]}-{device}" + ("-quick" if all_of_it["is_quick"] else "")
+    name = f"{all_of_it['date'][:10]}-{device}-{all_of_it['call']}" + ("-quick" if all_of_it["is_quick"] else "")
     folder.mkdir(parents=True, exist_ok=True)
     files = folder / f"{name}.md", folder / f"{name}.json"
     # What was measured first, then what is made of it.
@@ -72,9 +77,9 @@ def write(all_of_it, folder):
 
 
 def short(all_of_it):
-    """The goals, for a terminal."""
-    rows = [(work, found, verdict) for work, _, found, verdict in all_of_it["goals"]]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    """The goals of the parts that were to run, for a terminal."""
+    rows = [(work, found, verdict) for work, _, found, verdict in all_of_it["goals"] if not verdict.endswith(": not run")]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     lines = [f"{work:{widths[0]}}  {found:{widths[1]}}  {verdict}" for work, found, verdict in rows]
     return "\n".join([f"{all_of_it['device']}, driver {all_of_it['driver']}, commit {all_of_it['commit']}, {all_of_it['total_s']:.0f} s", *lines])
 
@@ -143,6 +148,21 @@ def product_table(found):
     return table(("model", " m", " n", " k", " µs", " TFLOP/s", " torch.matmul", " CUDA graph", " ratio"), rows)
 
 
+def own_product_table(found):
+    rows = [(row["model"], *(number(row[size]) for size in "mnk"), number(row["us"], 1), number(row["tflops"])) for row in found if row["what"] == "gemm"]
+    return table(("model", " m", " n", " k", " µs", " TFLOP/s"), rows)
+
+
+def failure_table(failures):
+    """What was found wrong; of each part the first lines."""
+    rows = []
+    for part, lines in failures.items():
+        rows += [(part, line["operation"], ", ".join(line.get("kernels", ())), line["shape"], line["message"][:300]) for line in lines[:SHOWN_FAILURES]]
+        if len(lines) > SHOWN_FAILURES:
+            rows.append((part, f"{len(lines) - SHOWN_FAILURES} more", "-", "-", "-"))
+    return table(("part", "operation", "kernels", "shape", "difference"), rows)
+
+
 def query_table(found):
     rows = []
     for part, one in of_part(found, "query"):
@@ -188,11 +208,14 @@ def markdown(all_of_it):
         parts.append(f"\nOf {earlier['date']}, {earlier['device']}, commit {earlier['commit']}: {', '.join(earlier['parts'])}.\n")
     parts += ["\n## Goals\n\n", table(("work", "goal", "found", "verdict"), about["goals"])]
     parts += [f"\n- {name}: missing: {why}" for name, why in about["missing"].items()] + ["\n"] * bool(about["missing"])
+    if about["failures"]:
+        parts += ["\n## Failures\n\n", safely(failure_table, about["failures"])]
     if "rates" in found:
         parts += ["\n", safely(rates_line, found["rates"])]
     titled = (
         ("Encoding and scoring", speed_table, of_part(found, "encode", "pairs") and found),
         ("Products", product_table, found.get("gemm")),
+        ("Products alone", own_product_table, found.get("own-gemm")),
         ("One text at a time", query_table, of_part(found, "query") and found),
         ("Memory of the SPLADE head", memory_table, of_part(found, "memory") and found),
         ("Settings tried", tried_table, of_part(found, "encode", "pairs") and found),

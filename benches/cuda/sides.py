@@ -10,8 +10,20 @@ import threading
 import time
 
 
+# Of the output of a program that took too long so much is shown.
+SHOWN_BYTES = 4096
+
+
 class Failed(Exception):
     """A program failed or took too long; the message is the last that it wrote."""
+
+
+class TookTooLong(Failed):
+    """A program took too long; `found` is what it had written to standard output."""
+
+    def __init__(self, message, found):
+        super().__init__(message)
+        self.found = found
 
 
 def say(message):
@@ -36,11 +48,17 @@ def output(command, limit_s, is_quiet=False, **more):
         found, messages = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise Failed(f"took longer than {limit_s:.0f} s") from None
+        # What it wrote before it was ended.
+        found, messages = process.communicate()
+        say("  " + " ".join(command) + f": took longer than {limit_s:.0f} s; its last output:")
+        for text in (found, messages):
+            sys.stderr.write(text[-SHOWN_BYTES:])
+        sys.stderr.flush()
+        last = last_line(messages or found, "it wrote nothing")
+        raise TookTooLong(f"took longer than {limit_s:.0f} s; the last that it wrote: {last}", found) from None
     if process.returncode != 0 and not is_quiet:
         say("  " + " ".join(command))
-        sys.stderr.write(messages[-4000:])
+        sys.stderr.write(messages[-SHOWN_BYTES:])
     return process.returncode, found, messages
 
 
@@ -53,7 +71,15 @@ def call(command, limit_s, **more):
 
 
 def json_lines(text):
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    """The objects of a program's output; a line that was cut short is left out."""
+    objects = []
+    for line in text.splitlines():
+        if line.startswith("{"):
+            try:
+                objects.append(json.loads(line))
+            except json.JSONDecodeError:
+                say(f"  cut short: {line[:80]}")
+    return objects
 
 
 class Server:

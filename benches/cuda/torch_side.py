@@ -7,7 +7,7 @@ what was compiled stay, while the two sides take turns. `run` starts it. Command
     about                                   versions and GPU
     rates                                   a large product and a large copy: the peak rates of the GPU
     gemm      shapes                        torch.matmul, launched back to back as esparsa's are, and as a CUDA graph
-    prepare   name, kind, folder            loads a model and compiles it
+    prepare   name, kind, folder, limit_s   loads a model and compiles it, unless loading or compiling another took longer than the limit
     tune      name, file                    tries settings on some of the work, keeps the fastest
     encode    name, file, passes            documents (or pairs) from text to vectors (or scores), with the best setting
     query     name, file, runs              one text at a time
@@ -51,6 +51,8 @@ class Side:
         self.device, self.matrix_size, self.copy_bytes = device, matrix_size, copy_bytes
         self.is_card = device.startswith("cuda")
         self.models = {}
+        # What compiling the last model took.
+        self.compile_s = 1.0
 
     def synchronize(self):
         if self.is_card:
@@ -119,7 +121,12 @@ class Side:
     def prepare(self, command):
         model = torch_models.Model(command["kind"], command["folder"], self.device)
         self.models[command["name"]] = model
-        return model.compile()
+        if self.compile_s > command["limit_s"]:
+            return {"compiled": False, "reason": f"compiling took {self.compile_s:.0f} s before, {command['limit_s']:.0f} s were left"}
+        start = time.perf_counter()
+        found = model.compile()
+        self.compile_s = time.perf_counter() - start
+        return found
 
     def tune(self, command):
         model = self.models[command["name"]]

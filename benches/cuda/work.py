@@ -18,15 +18,18 @@ from sides import Failed, call, json_lines
 PAIRED_QUERIES, PAIRED_DOCUMENTS = 10, 1000
 TEXTS = 200
 FEWEST_WORDS, MOST_WORDS = 4, 12
-# For preparations, which are no part of what is measured.
-LIMIT_S = 60
+FILES = ("documents", "pairs", "texts")
+# How the two programs are built, and where they lie in the folder of the profile.
+BUILD = ("cargo", "build", "--release", "--features", "cuda", "--bin", "esparsa", "--example", "cuda_speed")
+PROGRAMS = ("esparsa", "examples/cuda_speed")
 
 
 @dataclasses.dataclass
 class Work:
-    corpus: Path
-    qrels: Path
-    queries: Path
+    # The whole collection and its queries are there unless the work was carried.
+    corpus: Path | None
+    qrels: Path | None
+    queries: Path | None
     documents: Path
     pairs: Path
     texts: Path
@@ -62,7 +65,19 @@ def contents(document):
     return f"{document.get('title', '')} {document['text']}".strip()
 
 
-def prepare(options, collection, esparsa):
+def carried(options):
+    """The work that benches/cuda/carry prepared; fewer documents if fewer are asked for."""
+    folder, scratch = options.carried / "work", options.folder / "work"
+    scratch.mkdir(parents=True, exist_ok=True)
+    try:
+        documents = read_lines(folder / "documents.jsonl")
+    except OSError as error:
+        raise Failed(f"{error.filename}: {error.strerror}; make it with benches/cuda/carry") from error
+    write_lines(scratch / "documents.jsonl", evenly(documents, min(options.documents, 512) if options.quick else options.documents))
+    return Work(None, None, None, scratch / "documents.jsonl", folder / "pairs.jsonl", folder / "texts.jsonl")
+
+
+def prepare(options, collection, esparsa, left_s):
     source, folder = options.collections / collection, options.folder / "work"
     folder.mkdir(parents=True, exist_ok=True)
     corpus, all_queries = (unpacked(source / name, folder) for name in ("corpus.jsonl", "queries.jsonl"))
@@ -80,18 +95,18 @@ def prepare(options, collection, esparsa):
     # A word of one letter or a sign counts as little as in a query.
     texts = [{"text": " ".join(contents(row).split()[: FEWEST_WORDS + place % (MOST_WORDS - FEWEST_WORDS + 1)])} for place, row in enumerate(evenly(rows, TEXTS))]
     write_lines(work.texts, texts)
-    if "pairs" in options.parts:
-        write_lines(work.pairs, pairs(esparsa, work, rows, evenly(queries, 1 if options.quick else PAIRED_QUERIES), folder))
+    if any(part.kind == "pairs" for part in options.planned):
+        write_lines(work.pairs, pairs(esparsa, work, rows, evenly(queries, 1 if options.quick else PAIRED_QUERIES), folder, left_s))
     return work
 
 
-def pairs(esparsa, work, rows, queries, folder):
+def pairs(esparsa, work, rows, queries, folder, left_s):
     """What BM25 finds for some queries."""
     index, few, run = folder / "bm25.index", folder / "few.jsonl", folder / "bm25.run"
     shutil.rmtree(index, ignore_errors=True)
     write_lines(few, queries)
-    call([esparsa, "index", work.corpus, "--index", index, "--no-stored", "--quiet"], LIMIT_S)
-    call([esparsa, "search", "--index", index, "--queries", few, "--k", PAIRED_DOCUMENTS, "--output", run], LIMIT_S)
+    call([esparsa, "index", work.corpus, "--index", index, "--no-stored", "--quiet"], left_s())
+    call([esparsa, "search", "--index", index, "--queries", few, "--k", PAIRED_DOCUMENTS, "--output", run], left_s())
     texts = {row["_id"]: contents(row) for row in rows}
     words = {query["_id"]: query["text"] for query in queries}
     lines = (line.split() for line in run.read_text(encoding="utf-8").splitlines())

@@ -16,8 +16,8 @@ pub struct Attach {
     /// Folder of the index, which must exist.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// Folders of indexes with the same fields; a document of a later folder replaces one with the
-    /// same id.
+    /// Folders of other indexes with the same fields; a document of a later folder replaces one
+    /// with the same id. The index itself is refused.
     #[arg(value_name = "FOLDER", required = true)]
     folders: Vec<PathBuf>,
     /// Print one JSON object.

@@ -47,9 +47,10 @@ pub struct Bench {
     /// use fewer.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     query_threads: usize,
-    /// Algorithms, separated by commas: exhaustive, wand, block-max-wand, max-score, ranges (sparse
-    /// fields only), conjunction (with --all-terms only, which else leaves exhaustive), `planner`
-    /// for the planner's choice, `all` for the planner's and all that can search the field. They
+    /// Algorithms, separated by commas: exhaustive, wand, block-max-wand, max-score, ranges
+    /// (block-max pruning by ranges of documents, sparse fields only), conjunction (--all-terms
+    /// only, with exhaustive as the only alternative), `planner` for the one that is chosen for
+    /// each query by expected cost, `all` for `planner` and all that can search the field. They
     /// take turns, round by round, and must give the same results, bit for bit.
     #[arg(long, value_name = "NAMES", default_value = "planner")]
     algorithm: Named,

@@ -10,8 +10,19 @@ use crate::queries::{FieldArguments, QuerySet, TopicPart};
 use crate::search::report::print_line;
 use crate::size::counted;
 
+const COLUMNS: &str = "\
+Columns of the result:
+  k            number of documents searched for
+  recall       share of the exact results that is found, the mean of the queries
+  µs           microseconds a query takes, the mean
+  weight kept  share of the query's weight in the terms that are searched; the terms with the
+               lowest weights are skipped
+  slack        factor of the upper bounds of ranges of documents: the lower it is, the more ranges
+               are skipped; 1 skips none wrongly";
+
 /// Arguments of `esparsa calibrate`.
 #[derive(clap::Args, Debug)]
+#[command(after_help = COLUMNS)]
 pub struct Calibrate {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
@@ -20,8 +31,10 @@ pub struct Calibrate {
     /// to come. Each is searched about 170 times.
     #[arg(long, value_name = "FILE")]
     queries: PathBuf,
-    #[command(flatten)]
-    field: FieldArguments,
+    /// Sparse field to measure: its name, or `sparse` for the first one [default: the index's only
+    /// sparse field].
+    #[arg(long, value_name = "NAME")]
+    field: Option<String>,
     /// Print the measurements, and do not change the index.
     #[arg(long)]
     dry_run: bool,
@@ -65,8 +78,10 @@ impl Calibrate {
             false => Some(index.writer_with(options)?),
         };
         let snapshot = index.snapshot()?;
+        let field = FieldArguments::sparse(self.field).find_sparse(&snapshot)?;
+        let arguments = FieldArguments::sparse(Some(field.name));
         let part = TopicPart::default();
-        let set = QuerySet::open(&self.queries, part, &self.field, &snapshot)?;
+        let set = QuerySet::open(&self.queries, part, &arguments, &snapshot)?;
         let calibration = snapshot.calibrate(&set.queries)?;
         let mut report = Report::of(&calibration);
         let mut text = table(&calibration);

@@ -1,11 +1,9 @@
 //! `esparsa check`: verifies an index.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use esparsa::SegmentStatistics;
-use esparsa::store::FileSystem;
 use esparsa::{Index, IndexOptions, Result, Verify};
 use serde::Serialize;
 
@@ -50,6 +48,11 @@ struct SegmentReport {
 }
 
 impl Check {
+    /// Whether an older commit may become the index.
+    pub fn accepts_older_commit(&self) -> bool {
+        self.accept_older_commit
+    }
+
     /// Verifies the newest commit, and prints what was verified.
     ///
     /// # Errors
@@ -57,12 +60,11 @@ impl Check {
     /// The first damage found, and what opening the index gives.
     pub fn run(self) -> Result<()> {
         let started = Instant::now();
-        let directory = Arc::new(FileSystem::open(&self.index)?);
         let mut options = IndexOptions::new().verify(Verify::AtOpen);
         if self.accept_older_commit {
             options = options.accept_older_commit();
         }
-        let index = Index::open_in(directory, options)?;
+        let index = Index::open_with(&self.index, options)?;
         let snapshot = index.snapshot()?;
         let mut output = Output::new();
         if !self.json {

@@ -13,12 +13,13 @@ use crate::size::counted;
 
 /// Arguments of `esparsa delete`.
 #[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("documents").required(true).multiple(true).args(["ids", "from"]))]
 pub struct Delete {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
     /// Ids of the documents to delete; ids that are not in the index are ignored.
-    #[arg(value_name = "ID", required_unless_present = "from")]
+    #[arg(value_name = "ID")]
     ids: Vec<String>,
     /// File with more ids, one per line; blank lines are ignored.
     #[arg(long, value_name = "FILE")]

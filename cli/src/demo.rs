@@ -18,9 +18,9 @@ use crate::output;
 use crate::search::hits::hit_lines;
 use crate::search::terminal::{Style, TextTable};
 
-const CORPUS: &str = include_str!("../../demo/corpus.jsonl");
-const QUERIES: &str = include_str!("../../demo/queries.jsonl");
-const QRELS: &str = include_str!("../../demo/qrels/test.tsv");
+const CORPUS: &str = include_str!("../demo/corpus.jsonl");
+const QUERIES: &str = include_str!("../demo/queries.jsonl");
+const QRELS: &str = include_str!("../demo/qrels/test.tsv");
 
 /// Names of the fields, as in indexes made by `esparsa index`.
 const TEXT_FIELD: &str = "text";
@@ -302,7 +302,7 @@ fn metrics_table(searched: &[Searched<'_>], style: Style) -> Result<String> {
         "\n{}\n{figures}\n{}\n",
         style.heading("How good are the rankings?"),
         style.dim(
-            "Judged by demo/qrels/test.tsv, of which each language takes the rows about its own passages.\n\
+            "Judged by cli/demo/qrels/test.tsv, of which each language takes the rows about its own passages.\n\
              Many queries say it in other words than the passages: hard for BM25, which matches words."
         )
     ))

@@ -12,7 +12,7 @@ mod lines;
 mod resume;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use esparsa::neural::{Encoded, Role, TextEncoder, for_each_window};
@@ -23,10 +23,12 @@ use self::resume::{ResumedOutput, are_close};
 use crate::index::{
     OnBadInput, Problem, Problems, input_format, report_skipped_files, thread_count,
 };
-use crate::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Record, Source};
+use crate::input::{
+    Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Record, Source, header_warning,
+};
 use crate::models::{AnyEncoder, KindName, ModelArguments};
 use crate::output;
-use crate::output_file::OutputFile;
+use crate::output_file::{OutputFile, STANDARD, refuse_inputs};
 use crate::progress::Progress;
 use crate::records::{Read, Records};
 use crate::size::{counted, grouped};
@@ -93,8 +95,15 @@ pub struct Encode {
     )]
     on_duplicate: OnDuplicate,
     /// What to do with a record that cannot be read or encoded; one without any text is such a
-    /// record.
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    /// record: fail, which ends the work and keeps the vectors so far in FILE.partial, or skip it
+    /// and report it.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     on_bad_input: OnBadInput,
     /// Show no progress.
     #[arg(long)]
@@ -119,6 +128,9 @@ impl Encode {
     pub fn run(self) -> Result<()> {
         // Inputs before the model, which takes longer to open: a wrong path fails at once.
         let reader = Reader::open_encoded(&self.inputs, self.format, self.encoding)?;
+        let inputs = reader.files();
+        let inputs = inputs.map(|(path, _)| path.unwrap_or(Path::new(STANDARD)));
+        refuse_inputs(self.output.as_deref(), inputs)?;
         let hardware = self.options.hardware(thread_count(self.threads))?;
         match AnyEncoder::open(&self.model, self.kind, hardware, &self.options)? {
             AnyEncoder::Sparse(encoder) => {
@@ -242,7 +254,7 @@ impl Encode {
         }
         Err(Error::invalid(format!(
             "the vector of `{}` is not what {} makes of it with these options; use the same model and options as before, or \
-             leave out --resume to start over",
+             omit --resume to start over",
             record.id,
             encoder.name()
         )))
@@ -271,6 +283,12 @@ impl<F> Sink<'_, F> {
         self.counts.tokens += encoded.tokens;
         self.counts.full += encoded.full;
         let bytes_read = window.last().map_or(0, |read| read.bytes_read);
+        if self.counts.documents == 0
+            && let Some(Ok(first)) = window.first().map(|read| &read.record)
+            && first.looks_like_header()
+        {
+            self.progress.message(&header_warning(&first.file, "text"));
+        }
         for (read, result) in window.into_iter().zip(encoded.results) {
             let is_duplicate = read.is_duplicate;
             match result_of(read.record, result) {
@@ -361,7 +379,7 @@ impl Counts {
             (problems.duplicates, "duplicate"),
         ] {
             if count > 0 {
-                output::message(&format!("{} left out", counted(count, what)));
+                output::message(&format!("{} skipped", counted(count, what)));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use esparsa::eval::{
-    EvaluateOptions, Metric, PairedValues, Qrels, RandomizationTest, Report, Run, comparison_table,
+    EvaluateOptions, Metric, PairedValues, Qrels, RandomizationTest, Report, comparison_table,
     evaluate, holm_bonferroni, randomization_test,
 };
 use esparsa::{Error, Result};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::escape::escaped_lines;
 use crate::output;
-use crate::queries::read_file;
+use crate::queries::{read_qrels, read_run};
 use crate::search::report::print_line;
 use crate::search::terminal::{Style, TextTable};
 use crate::size::counted;
@@ -93,8 +93,7 @@ impl Eval {
             let message = "expected at least two runs for --test, found one";
             return Err(Error::invalid(message));
         }
-        let (text, name) = read_file(&self.qrels)?;
-        let qrels = Qrels::read(&*text, &name)?;
+        let (qrels, _) = read_qrels(&self.qrels)?;
         let measured = self.runs.iter().map(|path| self.measure(path, &qrels));
         let measured = measured.collect::<Result<Vec<_>>>()?;
         let comparisons = if self.test {
@@ -109,8 +108,7 @@ impl Eval {
     }
 
     fn measure(&self, path: &Path, qrels: &Qrels) -> Result<Measured> {
-        let (text, name) = read_file(path)?;
-        let run = Run::read(&*text, &name)?;
+        let (run, name) = read_run(path)?;
         let options = EvaluateOptions::new().exclude_self(self.exclude_self);
         let report = evaluate(qrels, &run, &self.metrics.0, options);
         let report = report.map_err(|error| error.at_line(name.clone(), 0))?;
@@ -158,7 +156,7 @@ impl Eval {
         text += &comparison_table(&rows)?.to_string();
         text += &notes(measured);
         if self.exclude_self {
-            text += "results whose id is that of their query are left out\n";
+            text += "results whose id is that of their query are skipped\n";
         }
         if let Some(first) = measured.first()
             && !comparisons.is_empty()
@@ -217,7 +215,7 @@ fn notes(measured: &[Measured]) -> String {
         }
         if not_judged > 0 {
             let not_judged = counted(not_judged as u64, "query");
-            notes += &format!("{name}: {not_judged} without judgements, left out\n");
+            notes += &format!("{name}: {not_judged} without judgements, skipped\n");
         }
     }
     notes

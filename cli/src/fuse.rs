@@ -1,7 +1,7 @@
 //! `esparsa fuse`: fuses several runs into one.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use esparsa::eval::Run;
@@ -10,13 +10,11 @@ use esparsa::{Error, Result};
 use serde::Serialize;
 
 use crate::output;
-use crate::output_file::OutputFile;
-use crate::queries::{k_parser, read_file};
+use crate::output_file::{OutputFile, STANDARD, refuse_inputs};
+use crate::queries::{k_parser, read_run};
 use crate::search::report::line;
 use crate::size::counted;
 
-/// Path that means standard input or standard output.
-const STANDARD: &str = "-";
 /// Default of the constant of reciprocal rank fusion.
 const RRF_K: u32 = 60;
 
@@ -49,9 +47,15 @@ pub struct Fuse {
     /// score of that run for the query, which is zero where all are equal [default: zero].
     #[arg(long, value_name = "NAME")]
     missing: Option<Missing>,
-    /// A weight for each run, separated by commas; a run of weight 0 is left out [default: 1 for
+    /// A weight for each run, separated by commas; a run of weight 0 is skipped [default: 1 for
     /// each].
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "NUMBERS",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        value_parser = weight_parser
+    )]
     weights: Option<Vec<f64>>,
     /// What reciprocal rank fusion adds to each rank [default: 60].
     #[arg(long, value_name = "N")]
@@ -121,7 +125,12 @@ impl Fuse {
             let message = "expected standard input for one run, found `-` more than once";
             return Err(Error::invalid(message));
         }
-        let runs = self.runs.iter().map(|path| read(path));
+        let inputs = self.runs.iter().map(PathBuf::as_path);
+        refuse_inputs(self.output.as_deref(), inputs)?;
+        let runs = self
+            .runs
+            .iter()
+            .map(|path| read_run(path).map(|(run, _)| run));
         let runs = runs.collect::<Result<Vec<Run>>>()?;
         let fused = fusion.fuse_runs(&runs)?;
         self.write(&fused)?;
@@ -214,9 +223,12 @@ impl Fuse {
     }
 }
 
-fn read(path: &Path) -> Result<Run> {
-    let (text, name) = read_file(path)?;
-    Run::read(&*text, &name)
+/// Parser of a weight; the library checks its range.
+fn weight_parser(text: &str) -> std::result::Result<f64, String> {
+    let weight = text.trim().parse().ok();
+    weight.ok_or_else(|| {
+        format!("expected a number of at least 0 for each run, such as 0.3,0.7, found {text}")
+    })
 }
 
 /// The error for an option that the method does not use.

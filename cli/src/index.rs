@@ -52,7 +52,7 @@ use self::peek::Peeked;
 pub(super) use self::problems::{OnBadInput, Problem, Problems};
 use self::report::Report;
 use self::target::Target;
-use crate::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Source};
+use crate::input::{Ids, InputEncoding, InputFormat, OnDuplicate, Reader, Source, header_warning};
 use crate::output;
 use crate::progress::Progress;
 use crate::size::{Size, counted};
@@ -68,6 +68,9 @@ Fields of JSON Lines:
              the text: the first of these that is a string
   vector     a sparse vector (an object of term to weight) or a dense one (an array of numbers)
   Other fields are stored with the document, but not indexed.
+
+Columns of TSV files, which have no header: id and text, or id, title and text. A header is read as
+a document, with a warning; `tail -n +2 docs.tsv | esparsa index - --format tsv --index i` skips it.
 
 Examples:
   A large collection with a model, committed every five minutes; after an interruption the same
@@ -85,8 +88,10 @@ pub struct Index {
     /// Folder of the index: a new or empty one, or one that holds an index, which is added to.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// Language of the texts, as a code or an English name, or `simple` for none [default: that of
-    /// the index or, for a new one, that of the first texts].
+    /// Language of the texts, as a code or an English name, such as `pt` or `portuguese`, or
+    /// `simple` for none. Options may follow: `en+stopwords` keeps stop words, `de+fold` removes
+    /// accents, `en+parts` finds the parts of words such as `browser.js`. The language of an index
+    /// cannot be changed [default: that of the index or, for a new one, that of the first texts].
     #[arg(long, value_name = "LANG", value_parser = analyzer_name)]
     language: Option<String>,
     /// Approximate memory for loading, such as 256MB or 2GiB; at least 32MiB. Each thread beyond
@@ -118,7 +123,7 @@ pub struct Index {
     #[arg(long, value_name = "N|SIZE|TIME")]
     commit_every: Option<CommitEvery>,
     /// Continue after the last commit of an interrupted load, with the same inputs and models. If
-    /// there is none, say so and load from the beginning.
+    /// there is none, say so and load from the beginning; a load that was complete is not repeated.
     #[arg(long)]
     resume: bool,
     /// Store no documents in a new index, so that searches return only ids.
@@ -171,6 +176,9 @@ impl Index {
         let start = self.start(inputs.as_ref(), before.commit())?;
         let mut progress = Progress::new(reader.total_bytes(), self.quiet);
         report_skipped_files(&reader, &progress);
+        if let Some(file) = peeked.header() {
+            progress.message(&header_warning(file, "document"));
+        }
 
         let mut commits = Commits::new(self.index.clone(), self.commit_every, inputs);
         let load = Load {
@@ -219,9 +227,17 @@ impl Index {
         }
         let detected = Detected::of(peeked.texts());
         let target = Target::open_or_create(self, peeked, encoders, &detected.analyzer)?;
-        if target.created() && !self.quiet {
-            let reason = &detected.reason;
-            output::message(&format!("{reason}; `--language` names another language"));
+        match target.analyzer() {
+            Some(analyzer) if !target.created() => {
+                if let Some(warning) = detected.warning(analyzer) {
+                    output::message(&warning);
+                }
+            }
+            _ if target.created() && !self.quiet => {
+                let reason = &detected.reason;
+                output::message(&format!("{reason}; `--language` names another language"));
+            }
+            _ => {}
         }
         Ok(target)
     }
@@ -249,8 +265,22 @@ impl Index {
             }
             return Ok(Done::default());
         };
+        if checkpoint.is_complete && checkpoint.difference(inputs).is_some() {
+            if !self.quiet {
+                output::message(
+                    "no interrupted load to resume, the last one was complete and of other inputs: loading from the \
+                     beginning",
+                );
+            }
+            return Ok(Done::default());
+        }
         checkpoint.check(inputs, commit)?;
-        if !self.quiet {
+        if !self.quiet && checkpoint.is_complete {
+            let documents = counted(checkpoint.done.documents, "document");
+            output::message(&format!(
+                "that load was complete, with {documents}, and is not repeated; omit --resume to load the inputs again"
+            ));
+        } else if !self.quiet {
             let documents = counted(checkpoint.done.documents, "document");
             output::message(&format!("resuming after {documents}"));
         }
@@ -276,7 +306,7 @@ impl Index {
 /// How much of a failed load is committed.
 fn what_stays(commits: &Commits) -> String {
     let Some(done) = commits.last() else {
-        return "nothing of this load is committed".to_owned();
+        return "nothing from this load was committed".to_owned();
     };
     let documents = counted(done.documents, "document");
     match commits.can_be_resumed() {
@@ -288,8 +318,16 @@ fn what_stays(commits: &Commits) -> String {
 pub(super) fn report_skipped_files(reader: &Reader, progress: &Progress) {
     if let Some(first) = reader.skipped().first() {
         progress.message(&format!(
-            "left out {}, because their format is detected neither by name nor by content; the first is {}",
+            "skipped {}, because their format is detected neither by name nor by content; the first is {}",
             counted(reader.skipped().len() as u64, "file"),
+            first.display()
+        ));
+    }
+    if let Some(first) = reader.beside().first() {
+        progress.message(&format!(
+            "skipped {} beside the corpus of a folder, which holds all its documents, the first is {}; name them as inputs \
+             to read them too",
+            counted(reader.beside().len() as u64, "file"),
             first.display()
         ));
     }

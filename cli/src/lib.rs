@@ -19,6 +19,7 @@
 //! | `encode` | vectors of texts, by a model |
 //! | `rerank` | re-ranking of a run by a model |
 //! | `models`, `records` | shared by the subcommands with models |
+//! | `cuda` | kernels for NVIDIA GPUs, compiled ahead of time |
 //! | `demo` | a built-in collection, to try the program without files |
 //! | `completions` | completion scripts for shells |
 //! | `queries`, `size`, `parts` | query files, sizes in bytes, and the size of an index by component |
@@ -37,6 +38,8 @@ mod bench;
 mod calibrate;
 mod check;
 mod completions;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod delete;
 mod demo;
 mod encode;
@@ -60,6 +63,7 @@ mod search;
 mod size;
 
 use std::io::ErrorKind;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -124,6 +128,9 @@ enum Command {
     /// Measure recall and cost of approximate searches of a sparse field, and store them with the
     /// index.
     Calibrate(calibrate::Calibrate),
+    /// Prepare the kernels for NVIDIA GPUs.
+    #[cfg(feature = "cuda")]
+    Cuda(cuda::Cuda),
     /// Print a completion script for a shell.
     Completions(completions::Completions),
 }
@@ -146,6 +153,8 @@ impl Command {
             Self::Rerank(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Demo(command) => command.run(),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(command) => command.run(),
             Self::Completions(command) => command.run(),
         }
     }
@@ -158,7 +167,7 @@ impl Command {
 pub fn main() -> ExitCode {
     let arguments = command().get_matches();
     let parsed = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
-    let is_check = matches!(parsed.command, Command::Check(_));
+    let check = Checked::of(&parsed.command);
     match parsed.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         // The reader, such as `head`, has closed the pipe because it has read enough.
@@ -172,7 +181,7 @@ pub fn main() -> ExitCode {
                 Error::Device { .. } => text.lines().for_each(output::message),
                 _ => output::message(&text),
             }
-            if let Some(advice) = advice(&error, is_check) {
+            if let Some(advice) = advice(&error, check) {
                 output::message(advice);
             }
             ExitCode::FAILURE
@@ -180,14 +189,58 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What `esparsa check` was asked for, if it is the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Checked {
+    /// Another command.
+    Nothing,
+    /// The newest commit.
+    Newest,
+    /// The newest commit or else an older one.
+    NewestOrOlder,
+}
+
+impl Checked {
+    fn of(command: &Command) -> Self {
+        match command {
+            Command::Check(check) if check.accepts_older_commit() => Self::NewestOrOlder,
+            Command::Check(_) => Self::Newest,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// True for the path of a file that a commit of an index names.
+fn is_of_index(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let parts = name.and_then(|name| name.split_once('-'));
+    parts.is_some_and(|(kind, number)| {
+        ["segment", "deletes"].contains(&kind)
+            && number.len() == 10
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
 /// The command that helps after an error; errors of the library name no command.
-fn advice(error: &Error, is_check: bool) -> Option<&'static str> {
+fn advice(error: &Error, check: Checked) -> Option<&'static str> {
     match error {
+        Error::Io { path, source, .. }
+            if source.kind() == ErrorKind::NotFound && is_of_index(path) =>
+        {
+            Some(
+                "the index lacks one of its files: restore the file from a copy, or build the index again",
+            )
+        }
         Error::Corrupt {
             older_commit: Some(_),
             ..
         } => Some("`esparsa check --accept-older-commit` makes the older commit the index"),
-        Error::Corrupt { .. } if !is_check => {
+        Error::Corrupt { file, .. }
+            if check == Checked::NewestOrOlder && file.starts_with("manifest-") =>
+        {
+            Some("no older commit is whole, so there is none to go back to")
+        }
+        Error::Corrupt { .. } if check == Checked::Nothing => {
             Some("`esparsa check` verifies the whole index and names the damage")
         }
         _ => None,
@@ -215,6 +268,19 @@ mod tests {
     #[test]
     fn the_arguments_of_every_subcommand_are_consistent() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn files_of_an_index_are_told_from_others() {
+        for (path, expected) in [
+            ("i/segment-0000000001", true),
+            ("deletes-0000000012", true),
+            ("i/segment-1.jsonl", false),
+            ("i/manifest-0000000001", false),
+            ("i", false),
+        ] {
+            assert_eq!(is_of_index(Path::new(path)), expected, "{path}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use esparsa::{Error, Result};
 use esparsa::{ModelIdentity, Schema};
 
 /// A window overlaps the one before by this share of the tokens that a model takes, unless another
-/// number is asked for.
+/// number is given.
 const OVERLAP_SHARE: usize = 8;
 
 /// How models work.
@@ -43,7 +43,7 @@ fn gpu(number: usize) -> Result<Hardware> {
         return Hardware::cuda(number);
     }
     Err(Error::device(
-        "this esparsa was built without CUDA: build it with `--features cuda`, or leave out --device",
+        "this esparsa was built without CUDA: build it with `--features cuda`, or omit --device",
     ))
 }
 
@@ -107,7 +107,7 @@ pub enum KindName {
 }
 
 impl KindName {
-    /// The kind that was asked for, if one was.
+    /// The requested kind, if any.
     fn asked(self) -> Option<ModelKind> {
         match self {
             Self::Auto => None,

@@ -21,8 +21,8 @@ use esparsa::{Error, Result};
 
 use crate::output::STANDARD_OUTPUT;
 
-/// Path that means standard output.
-const STANDARD: &str = "-";
+/// Path that means standard output or, of a file that is read, standard input.
+pub const STANDARD: &str = "-";
 /// Suffix of the name of an unfinished file.
 const SUFFIX: &str = ".partial";
 const BUFFER_BYTES: usize = 1 << 16;
@@ -186,6 +186,64 @@ impl Drop for PartialFile {
     }
 }
 
+/// Refuses an output that is one of the inputs, which it would replace. The partial file of the
+/// output counts as well, because it is written over.
+///
+/// # Errors
+///
+/// [`Error::InvalidInput`] that names the input.
+pub fn refuse_inputs<'a>(
+    output: Option<&Path>,
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> Result<()> {
+    let Some(output) = output.filter(|path| path.as_os_str() != STANDARD) else {
+        return Ok(());
+    };
+    let output = resolved(output)?;
+    let written = [partial_path(&output), output.clone()];
+    for input in inputs {
+        if written.iter().any(|file| are_one_file(file, input)) {
+            let message = format!(
+                "expected an output that is none of the inputs, found the input {}, which would be overwritten; choose \
+                 another name for the output",
+                input.display()
+            );
+            return Err(Error::invalid(message).at_line(output.display().to_string(), 0));
+        }
+    }
+    Ok(())
+}
+
+/// True if both paths lead to the same regular file.
+fn are_one_file(written: &Path, read: &Path) -> bool {
+    // On systems without this name, what standard input is redirected from stays unknown.
+    let read = match read.as_os_str() == STANDARD {
+        true => Path::new("/dev/stdin"),
+        false => read,
+    };
+    let (Ok(first), Ok(second)) = (fs::metadata(written), fs::metadata(read)) else {
+        return false;
+    };
+    if !first.is_file() || !second.is_file() {
+        return false;
+    }
+    #[cfg(unix)]
+    {
+        are_one_inode(&first, &second)
+    }
+    #[cfg(not(unix))]
+    {
+        let (first, second) = (fs::canonicalize(written), fs::canonicalize(read));
+        matches!((first, second), (Ok(first), Ok(second)) if first == second)
+    }
+}
+
+#[cfg(unix)]
+fn are_one_inode(first: &fs::Metadata, second: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (first.dev(), first.ino()) == (second.dev(), second.ino())
+}
+
 /// True for pipes, terminals and devices, and for the names that the system gives to open files.
 fn is_written_directly(path: &Path) -> bool {
     let open_files = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"];
@@ -243,8 +301,7 @@ fn is_at(path: &Path, file: &File) -> bool {
     };
     #[cfg(unix)]
     {
-        use std::os::unix::fs::MetadataExt;
-        (named.dev(), named.ino()) == (opened.dev(), opened.ino())
+        are_one_inode(&named, &opened)
     }
     #[cfg(not(unix))]
     {

@@ -9,18 +9,20 @@ mod field;
 use std::path::Path;
 
 use clap::ValueEnum;
-use clap::builder::RangedI64ValueParser;
+use clap::builder::TypedValueParser;
 use esparsa::FieldKind;
-use esparsa::eval::{self, Qrels, read_queries};
+use esparsa::eval::{self, Qrels, Run, read_queries};
 use esparsa::limits::MAX_K;
 use esparsa::{Error, Query, Result, Snapshot};
 
-use crate::input::{InputFormat, Reader};
+use crate::input::{InputFormat, Reader, are_column_names, header_warning};
+use crate::output;
+use crate::size::grouped;
 
-pub use field::{FieldArguments, SearchedField, kinds_of};
+pub use field::{FieldArguments, SearchedField, kind_of};
 
 /// Max number of threads.
-const MAX_THREADS: i64 = 1_024;
+const MAX_THREADS: usize = 1_024;
 
 /// Part of a TREC topic to search with; other query files have only one text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -112,6 +114,7 @@ impl QuerySet {
         if read.is_empty() {
             return Err(Error::invalid("expected queries, found an empty file").at_line(name, 0));
         }
+        warn_of_header(&read, &name);
         if let Some(qrels) = file.qrels {
             keep_judged(&mut read, qrels, &name)?;
         }
@@ -139,10 +142,18 @@ impl QuerySet {
     }
 }
 
+/// Prints a warning if the first of the queries of a file looks like a header.
+pub fn warn_of_header(queries: &[eval::Query], name: &str) {
+    if let Some(first) = queries.first()
+        && are_column_names(&first.id, first.text.as_deref().unwrap_or(""))
+    {
+        output::message(&header_warning(name, "query"));
+    }
+}
+
 /// Keeps only the queries that have judgements.
 fn keep_judged(queries: &mut Vec<eval::Query>, qrels: &Path, name: &str) -> Result<()> {
-    let (text, qrels_name) = read_file(qrels)?;
-    let qrels = Qrels::read(&*text, &qrels_name)?;
+    let (qrels, qrels_name) = read_qrels(qrels)?;
     queries.retain(|query| qrels.contains(&query.id));
     if queries.is_empty() {
         let message = format!("no query is judged in {qrels_name}; do both belong together?");
@@ -186,9 +197,54 @@ pub fn read_file(path: &Path) -> Result<(Vec<u8>, String)> {
     Ok((bytes, name))
 }
 
+/// The relevance judgements of a file, at least one, and its name for messages.
+///
+/// # Errors
+///
+/// Those of [`read_file`] and of [`Qrels::read`]; [`Error::InvalidInput`] when there are none.
+pub fn read_qrels(path: &Path) -> Result<(Qrels, String)> {
+    let (text, name) = read_file(path)?;
+    let qrels = Qrels::read(&*text, &name)?;
+    if qrels.is_empty() {
+        let message = "expected relevance judgements, found none; name a file of TREC qrels or a TSV file of BEIR";
+        return Err(Error::invalid(message).at_line(name, 0));
+    }
+    Ok((qrels, name))
+}
+
+/// The run of a file, and its name for messages.
+///
+/// # Errors
+///
+/// Those of [`read_file`] and of [`Run::read`]; JSON is named as such.
+pub fn read_run(path: &Path) -> Result<(Run, String)> {
+    let (text, name) = read_file(path)?;
+    match Run::read(&*text, &name) {
+        Ok(run) => Ok((run, name)),
+        Err(_) if text.trim_ascii_start().starts_with(b"{") => {
+            let message = "expected a run in TREC format (query, Q0, document, rank, score, tag), found JSON; name a run, as \
+                           `esparsa search --queries` writes it without --json";
+            Err(Error::invalid(message).at_line(name, 0))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Parser of a number of results.
-pub fn k_parser() -> RangedI64ValueParser<usize> {
-    RangedI64ValueParser::new().range(1..=MAX_K as i64)
+pub fn k_parser() -> impl TypedValueParser<Value = usize> {
+    whole_number(MAX_K)
+}
+
+/// Parser of a whole number from 1 to `max`.
+fn whole_number(max: usize) -> impl TypedValueParser<Value = usize> {
+    move |text: &str| {
+        let number = text.parse::<usize>().ok();
+        let number = number.filter(|number| (1..=max).contains(number));
+        number.ok_or_else(|| {
+            let max = grouped(max as u64);
+            format!("expected a whole number from 1 to {max}, found {text}")
+        })
+    }
 }
 
 /// Parser of a recall.
@@ -204,6 +260,6 @@ pub fn recall_parser(text: &str) -> std::result::Result<f32, String> {
 }
 
 /// Parser of a number of threads.
-pub fn threads_parser() -> RangedI64ValueParser<usize> {
-    RangedI64ValueParser::new().range(1..=MAX_THREADS)
+pub fn threads_parser() -> impl TypedValueParser<Value = usize> {
+    whole_number(MAX_THREADS)
 }

@@ -12,9 +12,9 @@ use crate::index::{input_format, thread_count};
 use crate::input::{InputFormat, Reader};
 use crate::models::{ModelArguments, open_scorer};
 use crate::output;
-use crate::output_file::OutputFile;
+use crate::output_file::{OutputFile, STANDARD, refuse_inputs};
 use crate::progress::Progress;
-use crate::queries::{TopicPart, k_parser, read_file};
+use crate::queries::{TopicPart, k_parser, read_file, read_run, warn_of_header};
 use crate::records::{Records, stored_contents};
 use crate::size::{counted, grouped};
 
@@ -84,12 +84,16 @@ impl Rerank {
     /// What opening the model and reading and writing the files give; [`Error::InvalidInput`] for a
     /// query or a document of the run that is not among the texts.
     pub fn run(self) -> Result<()> {
-        let (text, name) = read_file(&self.run)?;
-        let run = Run::read(&*text, &name)?;
+        let (run, _) = read_run(&self.run)?;
+        let corpus = match &self.index {
+            Some(_) => None,
+            None => Some(Reader::open(&self.corpus, self.format)?),
+        };
+        self.refuse_inputs(corpus.as_ref())?;
         // Opened first, so that an unwritable folder is reported before the scoring, not after it.
         let mut output = OutputFile::create(self.output.as_deref())?;
         let queries = self.query_texts(&run)?;
-        let documents = self.document_texts(&run)?;
+        let documents = self.document_texts(&run, corpus)?;
         let pairs = self.pairs(&run, &queries, &documents)?;
         let hardware = self.options.hardware(thread_count(self.threads))?;
         let scorer = open_scorer(&self.model, hardware, &self.options)?;
@@ -115,10 +119,19 @@ impl Rerank {
         Ok(())
     }
 
+    /// Refuses an output that is one of the files that are read.
+    fn refuse_inputs(&self, corpus: Option<&Reader>) -> Result<()> {
+        let files = corpus.into_iter().flat_map(Reader::files);
+        let files = files.map(|(path, _)| path.unwrap_or(Path::new(STANDARD)));
+        let named = [self.run.as_path(), self.queries.as_path()];
+        refuse_inputs(self.output.as_deref(), named.into_iter().chain(files))
+    }
+
     /// The text of each query of the run.
     fn query_texts(&self, run: &Run) -> Result<HashMap<String, String>> {
         let (text, name) = read_file(&self.queries)?;
         let read = read_queries(&*text, &name, self.topic_part.into())?;
+        warn_of_header(&read, &name);
         let texts = read
             .into_iter()
             .filter_map(|query| Some((query.id, query.text?)));
@@ -133,16 +146,17 @@ impl Rerank {
         }
     }
 
-    /// The text of each document that will be scored.
-    fn document_texts(&self, run: &Run) -> Result<HashMap<String, String>> {
+    /// The text of each document that will be scored, from the corpus or else from the index.
+    fn document_texts(&self, run: &Run, corpus: Option<Reader>) -> Result<HashMap<String, String>> {
         let ranked = |query| run.ranked(query).into_iter().take(self.k);
         let wanted = run.queries().flat_map(ranked);
         let mut texts: HashMap<String, String> = wanted
             .map(|hit| (hit.document.clone(), String::new()))
             .collect();
-        let missing = match &self.index {
-            Some(folder) => fill_from_index(folder, &mut texts)?,
-            None => self.fill_from_corpus(&mut texts)?,
+        let missing = match (corpus, &self.index) {
+            (Some(reader), _) => self.fill_from_corpus(reader, &mut texts)?,
+            (None, Some(folder)) => fill_from_index(folder, &mut texts)?,
+            (None, None) => return Err(Error::invalid("expected a corpus or an index")),
         };
         match missing {
             None => Ok(texts),
@@ -153,8 +167,11 @@ impl Rerank {
     }
 
     /// Fills in texts; returns the id of a document without one.
-    fn fill_from_corpus(&self, texts: &mut HashMap<String, String>) -> Result<Option<String>> {
-        let reader = Reader::open(&self.corpus, self.format)?;
+    fn fill_from_corpus(
+        &self,
+        reader: Reader,
+        texts: &mut HashMap<String, String>,
+    ) -> Result<Option<String>> {
         let mut progress = Progress::new(reader.total_bytes(), self.quiet);
         let mut found: HashMap<String, String> = HashMap::with_capacity(texts.len());
         for (read, number) in Records::new(reader).zip(1..) {

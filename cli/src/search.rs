@@ -3,6 +3,7 @@
 mod batch;
 pub mod hits;
 mod models;
+mod nothing;
 mod progress;
 pub mod report;
 pub mod snippet;
@@ -27,9 +28,9 @@ use self::terminal::Style;
 use crate::escape::escaped;
 use crate::index::thread_count;
 use crate::output::{self, Output};
-use crate::output_file::OutputFile;
+use crate::output_file::{OutputFile, refuse_inputs};
 use crate::queries::{
-    FieldArguments, QueryFile, QuerySet, SearchedField, TopicPart, k_parser, kinds_of,
+    FieldArguments, QueryFile, QuerySet, SearchedField, TopicPart, k_parser, kind_of,
     recall_parser, threads_parser,
 };
 use crate::size::{counted, grouped};
@@ -61,11 +62,11 @@ pub struct Search {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// What to search for: words, for a sparse field a JSON object of term to weight, for a dense
-    /// field a JSON array of numbers.
+    /// What to search for: plain words (there are no phrases, operators or wildcards), for a sparse
+    /// field a JSON object of term to weight, for a dense field a JSON array of numbers.
     query: Option<String>,
-    /// File of queries, `-` for standard input: BEIR or other JSON Lines, TSV (id, text), TREC
-    /// topics; `.gz` and `.zst` too.
+    /// File of queries, `-` for standard input: BEIR or other JSON Lines, TSV (id, text; without a
+    /// header, which `tail -n +2` removes), TREC topics; `.gz` and `.zst` too.
     #[arg(long, value_name = "FILE")]
     queries: Option<PathBuf>,
     #[command(flatten)]
@@ -78,8 +79,8 @@ pub struct Search {
     #[arg(long, value_name = "N", value_parser = k_parser())]
     k: Option<usize>,
     /// File for the results of --queries, a TREC run or, with --json, JSON Lines [default: standard
-    /// output]. Scores are written in full. Tools that judge runs sort them by score and, where
-    /// scores are equal, by document id: there their order may not be the one of the run.
+    /// output]. Scores are written in full precision. Evaluation tools sort runs by score and break
+    /// ties by document id, so their order of tied documents may differ from that of the run.
     #[arg(long, value_name = "FILE", conflicts_with = "query")]
     output: Option<PathBuf>,
     /// Relevance judgements: of --queries, search only with queries that have some.
@@ -96,20 +97,20 @@ pub struct Search {
     /// at once. Light queries use fewer.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     query_threads: usize,
-    /// Algorithm: exhaustive, wand, block-max-wand, max-score, ranges (sparse fields only) or
-    /// conjunction (with --all-terms only, which else leaves exhaustive); all give the same results
-    /// [default: the planner's choice].
+    /// Algorithm: exhaustive, wand, block-max-wand, max-score or ranges (block-max pruning by ranges
+    /// of documents, sparse fields only); with --all-terms, exhaustive or conjunction. All return
+    /// the same results [default: chosen for each query by expected cost].
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
     /// Recall to aim at, the share of the exact results that is found: below 1, searches of a
     /// sparse field are approximate and faster. `esparsa calibrate` measures how much; scores lack
-    /// the terms that are skipped.
+    /// the terms that are skipped, and a query may find fewer than K documents.
     #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = recall_parser)]
     recall: f32,
     /// Explain the score of this document, instead of showing results.
     #[arg(long, value_name = "ID", conflicts_with = "queries")]
     explain: Option<String>,
-    /// Leave out the document that has the id of the query, for collections whose queries are
+    /// Skip the document that has the id of the query, for collections whose queries are
     /// documents, as in ArguAna; there are still K results.
     #[arg(long, conflicts_with = "query")]
     exclude_self: bool,
@@ -148,6 +149,8 @@ impl Search {
     ///
     /// What opening the index, reading the queries, searching or writing gives.
     pub fn run(self) -> Result<()> {
+        let inputs = self.queries.iter().chain(&self.qrels);
+        refuse_inputs(self.output.as_deref(), inputs.map(PathBuf::as_path))?;
         let snapshot = Index::open(&self.index)?.snapshot()?;
         let models = Models::open(&self.models, &snapshot)?;
         match (&self.query, &self.queries) {
@@ -195,7 +198,23 @@ impl Search {
             output::message(&note);
         }
         if result.hits.is_empty() {
-            say_why_nothing_was_found(snapshot, &query)?;
+            self.say_why_nothing_was_found(snapshot, &field, &query, text)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the user why nothing was found, where the words of the query are the reason.
+    fn say_why_nothing_was_found(
+        &self,
+        snapshot: &Snapshot,
+        field: &SearchedField,
+        query: &Query,
+        text: &str,
+    ) -> Result<()> {
+        if let Some(reason) = nothing::without_terms(snapshot, query, text)? {
+            output::message(&reason);
+        } else if self.all_terms && field.is_text() {
+            output::message(&nothing::missing_words(snapshot, field, text)?);
         }
         Ok(())
     }
@@ -208,7 +227,7 @@ impl Search {
         text: &str,
     ) -> Result<(SearchedField, Query)> {
         let Some(kind) = models.field_kind() else {
-            let field = self.field.find_in(snapshot, &kinds_of(text))?;
+            let field = self.field.find_in(snapshot, &[kind_of(text)])?;
             let query = field.parse(text)?;
             return Ok((field, query));
         };
@@ -327,20 +346,6 @@ impl Search {
         })?;
         Ok((outcome, hits))
     }
-}
-
-/// Tells the user if nothing was found because all words of the query are stop words.
-fn say_why_nothing_was_found(snapshot: &Snapshot, query: &Query) -> Result<()> {
-    let dropped = snapshot.words_without_terms(query)?;
-    if dropped.is_empty() || snapshot.has_terms(query)? {
-        return Ok(());
-    }
-    output::message(&format!(
-        "every word of the query is a stop word ({}), and these are not indexed; an index made with an analyzer like \
-         `--language en+stopwords` keeps them",
-        dropped.join(", ")
-    ));
-    Ok(())
 }
 
 /// An explanation with control characters escaped.

@@ -7,7 +7,8 @@
 //! | subcommand | measures |
 //! | --- | --- |
 //! | `conformance --rounds N --seed S [--multiprocessors N,all] [--model DIR]` | nothing; checks every operation against the reference, and CUDA graphs against direct launches |
-//! | `gemm` | products of the models' shapes |
+//! | `wide` | nothing; checks kernels at the sizes of published models against each other, and that every kernel is reached |
+//! | `gemm` | products of the models' shapes, of which some values are checked |
 //! | `encode --model DIR --corpus FILE [--documents N] [--passes P]` | documents from text to vectors, and the model alone |
 //! | `pairs --model DIR --pairs FILE [--passes P]` | a cross-encoder on lines of `query` and `document` |
 //! | `query --model DIR --texts FILE [--runs N]` | one text at a time |
@@ -15,25 +16,34 @@
 //! | `memory --model DIR [--length N]` | the memory of the SPLADE head beside that of its logits |
 //!
 //! The model's folder says whether its vectors are sparse or dense.
+//!
+//! A check that fails prints a JSON line with `"what": "failure"`, the operation, the kernels and the
+//! shape, and goes on; the exit code is 1 in the end. What is launched next is printed to standard
+//! error first, so that its last line names a launch that does not end. `ESPARSA_CUDA_KERNELS=mma`
+//! runs products without wgmma; `--from N` leaves out the first N operations or groups.
 
 mod checks;
 mod encoding;
+mod failures;
+mod graphs;
 mod latency;
 mod memory;
 mod models;
 mod products;
+mod wide;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use serde_json::Value;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const USAGE: &str = "usage: cuda_speed conformance|gemm|encode|pairs|query|accuracy|memory [--model DIR] [--corpus FILE] [--pairs FILE] [--texts FILE] [--documents N] \
-                     [--passes N] [--runs N] [--length N] [--rounds N] [--seed N] [--multiprocessors N,all]";
+const USAGE: &str = "usage: cuda_speed conformance|wide|gemm|encode|pairs|query|accuracy|memory [--model DIR] [--corpus FILE] [--pairs FILE] [--texts FILE] [--documents N] \
+                     [--passes N] [--runs N] [--length N] [--rounds N] [--seed N] [--multiprocessors N,all] [--from N]";
 
 struct Options {
     model: PathBuf,
@@ -46,24 +56,40 @@ struct Options {
     length: usize,
     rounds: u64,
     seed: u64,
+    /// Operations or groups that are left out.
+    from: usize,
     /// The multiprocessor counts to pretend; `None` for the real number.
     multiprocessors: Vec<Option<usize>>,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// False if a check has failed.
+fn run() -> Result<bool> {
     let mut words = std::env::args().skip(1);
     let subcommand = words.next().ok_or(USAGE)?;
     let options = read_options(words)?;
-    match subcommand.as_str() {
-        "conformance" => checks::run(&options),
-        "gemm" => products::measure(),
+    let measured = match subcommand.as_str() {
+        "conformance" => return checks::run(&options),
+        "wide" => return wide::run(&options),
+        "gemm" => return products::measure(),
         "encode" => encoding::encode(&options),
         "pairs" => encoding::score_pairs(&options),
         "query" => latency::measure(&options),
         "accuracy" => encoding::compare(&options),
         "memory" => memory::measure(&options),
         _ => Err(USAGE.into()),
-    }
+    };
+    measured.map(|()| true)
 }
 
 fn read_options(mut words: impl Iterator<Item = String>) -> Result<Options> {
@@ -78,6 +104,7 @@ fn read_options(mut words: impl Iterator<Item = String>) -> Result<Options> {
         length: 128,
         rounds: 100,
         seed: 1,
+        from: 0,
         multiprocessors: vec![Some(1), Some(2), Some(3), None],
     };
     while let Some(word) = words.next() {
@@ -93,6 +120,7 @@ fn read_options(mut words: impl Iterator<Item = String>) -> Result<Options> {
             "--length" => options.length = value.parse::<usize>()?.max(1),
             "--rounds" => options.rounds = value.parse()?,
             "--seed" => options.seed = value.parse()?,
+            "--from" => options.from = value.parse()?,
             "--multiprocessors" => options.multiprocessors = read_multiprocessors(&value)?,
             _ => return Err(USAGE.into()),
         }
@@ -110,8 +138,11 @@ fn read_multiprocessors(text: &str) -> Result<Vec<Option<usize>>> {
     text.split(',').map(read).collect()
 }
 
+/// Prints a line at once: whoever reads it has it when the program is ended later.
 fn print(object: Value) {
     println!("{object}");
+    // A reader that went away is noticed by the next `println`.
+    drop(std::io::stdout().flush());
 }
 
 /// The objects of a JSON Lines file, at most `most`.

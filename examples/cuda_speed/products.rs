@@ -2,11 +2,12 @@
 //!
 //! The inputs are several sets of random values, larger together than the L2 cache, used in turn.
 //! Products are launched back to back and awaited once, so that small ones measure launching; the
-//! other side does the same.
+//! other side does the same. Afterwards some values of each shape are computed in f64 and compared.
 
 use std::time::Instant;
 
-use esparsa::internals::backend::{Activation, Cuda, Device, ForwardOps, Linear};
+use esparsa::internals::backend::{Activation, Cuda, Device, ForwardOps, Linear, Pooling};
+use half::bf16;
 use serde_json::json;
 
 use crate::{Result, median, print, random_values};
@@ -37,9 +38,16 @@ const REPEAT_S: f64 = 0.02;
 const REPEATS: usize = 7;
 const MAX_LAUNCHES: usize = 10_000;
 
+/// Rows and columns of each result whose values are checked.
+const CHECKED: usize = 8;
+/// The share of a value, and of the size that a sum of random signs has, by which it may be wrong.
+const MAX_ERROR: (f64, f64) = (1.0 / 128.0, 0.003);
+
 type Set = (<Cuda as Device>::Tensor, <Cuda as Device>::Matrix);
 
-pub fn measure() -> Result<()> {
+/// True if the checked values are right.
+pub fn measure() -> Result<bool> {
+    let mut has_passed = true;
     let cuda = Cuda::new(0)?;
     let max_rows = ROWS[ROWS.len() - 1];
     let inputs = LAYERS.iter().map(|(_, _, inputs)| inputs * max_rows);
@@ -48,6 +56,7 @@ pub fn measure() -> Result<()> {
     let values = random_values(most + MAX_SETS * SET_STEP);
     for (model, outputs, inputs) in LAYERS {
         for rows in ROWS {
+            eprintln!("gemm: {rows} × {outputs} × {inputs}");
             let sets = sets_of(&cuda, &values, [rows, outputs, inputs])?;
             let (seconds, launches) = time_products(&cuda, &sets)?;
             let operations = 2.0 * rows as f64 * outputs as f64 * inputs as f64;
@@ -65,9 +74,53 @@ pub fn measure() -> Result<()> {
                 "tflops": median(&rates),
                 "all_tflops": rates,
             }));
+            if let Err(difference) = check_values(&cuda, &sets[0], &values)? {
+                has_passed = false;
+                print(json!({
+                    "what": "failure",
+                    "part": "gemm",
+                    "operation": "linear",
+                    "shape": format!("{rows} × {outputs} × {inputs}"),
+                    "message": format!("{}: {difference}", cuda.name()),
+                }));
+            }
         }
     }
-    Ok(())
+    Ok(has_passed)
+}
+
+/// Computes the values at some rows and columns of the first set's product in f64.
+fn check_values(
+    cuda: &Cuda,
+    (x, weight): &Set,
+    values: &[f32],
+) -> Result<std::result::Result<(), String>> {
+    let layer = Linear { weight, bias: None };
+    let out = cuda.linear(x, &layer, Activation::Identity)?;
+    let ((rows, inputs), (_, outputs)) = (cuda.shape(x), cuda.shape(&out));
+    let spread = |size: usize| (0..CHECKED).map(move |place| place * (size - 1) / (CHECKED - 1));
+    // Only the checked rows are copied: each is the first of a sequence that ends at the next.
+    let starts: Vec<u32> = spread(rows).chain([rows]).map(|row| row as u32).collect();
+    let found = cuda.values(&cuda.pool(&out, &starts, Pooling::First)?)?;
+    let round = |value: f32| bf16::from_f32(value).to_f64();
+    for (place, row) in spread(rows).enumerate() {
+        for column in spread(outputs) {
+            let x = &values[row * inputs..][..inputs];
+            let weight = &values[SET_STEP / 2 + column * inputs..][..inputs];
+            let products = x.iter().zip(weight).map(|(x, w)| round(*x) * round(*w));
+            let (sum, squares) = products.fold((0.0, 0.0), |(sum, squares), product| {
+                (sum + product, squares + product * product)
+            });
+            let bound = MAX_ERROR.0 * sum.abs() + MAX_ERROR.1 * squares.sqrt();
+            let value = f64::from(found[place * outputs + column]);
+            if value.is_nan() || (value - sum).abs() > bound {
+                return Ok(Err(format!(
+                    "row {row}, column {column}: expected {sum} within {bound}, computed in f64, found {value}"
+                )));
+            }
+        }
+    }
+    Ok(Ok(()))
 }
 
 fn sets_of(cuda: &Cuda, values: &[f32], [rows, outputs, inputs]: [usize; 3]) -> Result<Vec<Set>> {

@@ -1,7 +1,9 @@
 //! Bytes as one block of postings: the first says how many there are, and where the list stands.
 #![no_main]
 
-use esparsa::internals::format::block::{BEFORE_FIRST, BLOCK_POSTINGS, DecodedBlock, decode, encode};
+use esparsa::internals::format::block::{
+    BEFORE_FIRST, BLOCK_POSTINGS, DecodedBlock, decode, encode,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -2,7 +2,9 @@
 #![no_main]
 
 use esparsa::internals::format::Section;
-use esparsa::internals::format::range_list::{GROUP_RANGES, RANGE_DOCUMENTS, RangeList, RangeListEncoder};
+use esparsa::internals::format::range_list::{
+    GROUP_RANGES, RANGE_DOCUMENTS, RangeList, RangeListEncoder,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

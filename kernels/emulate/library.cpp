@@ -1,27 +1,42 @@
-// The emulated GPU as a library that a test builds and loads:
-//
-//     g++ -O3 -std=c++20 -DESPARSA_EMULATE -Wno-unknown-pragmas -shared -fPIC \
-//         kernels/emulate/library.cpp -o libkernels.so
-//
-// Kernels are found by name; the functions below are the rest of the GPU.
-#include "emulate.h"
+// The emulated GPU as a library that tests build and load (src/backend/cuda/emulator.rs). Kernels
+// are found by name; the functions below are the rest of the GPU.
+#include "../parameters.cuh"
+#include "machine.h"
 
-#include "../attention_128.cu"
-#include "../attention_16.cu"
-#include "../attention_256.cu"
-#include "../attention_32.cu"
-#include "../attention_64.cu"
-#include "../attention_96.cu"
-#include "../late.cu"
-#include "../nearest.cu"
-#include "../pool.cu"
-#include "../product.cu"
-#include "../product_hopper.cu"
-#include "../product_split_hopper.cu"
-#include "../rows.cu"
-#include "../sparsify.cu"
-#include "../splade.cu"
-#include "../splade_hopper.cu"
+namespace emulate {
+
+/// Runs a kernel; returns an error message, empty on success.
+static std::string try_launch(Kernel kernel, Dim3 grid, unsigned threads, size_t shared_bytes, const void* parameters, uint64_t schedule) {
+    if (threads == 0 || threads > 1024) return "a block of " + std::to_string(threads) + " threads: expected 1 to 1024";
+    if (shared_bytes > SharedMemory::MAX_BYTES - 1024) return "a block with " + std::to_string(shared_bytes) + " bytes of shared memory: expected 227 KiB at most";
+    if (grid.y > 65535 || grid.z > 65535) return "a grid of more than 65,535 blocks in y or z";
+    Faults::watch();
+    Faults::Clock clock;
+    Faults::has_timed_out = false;
+    sigjmp_buf back;
+    if (sigsetjmp(back, 1)) {
+        Faults::back = nullptr;
+        Dim3 block = now.block;
+        char message[160];
+        if (Faults::has_timed_out) {
+            std::snprintf(message, sizeof message, "no end after %d seconds, in thread %u of block (%u, %u, %u)", Faults::SECONDS, now.thread.x, block.x, block.y, block.z);
+            return message;
+        }
+        std::snprintf(message, sizeof message, "memory that is not the kernel's was touched at %p, by thread %u of block (%u, %u, %u)", Faults::touched, now.thread.x, block.x, block.y, block.z);
+        return message;
+    }
+    Faults::back = &back;
+    std::string message;
+    try {
+        machine().launch(kernel, grid, threads, shared_bytes, parameters, schedule);
+    } catch (const Failure& failure) {
+        message = failure.message;
+    }
+    Faults::back = nullptr;
+    return message;
+}
+
+}  // namespace emulate
 
 extern "C" {
 
@@ -49,6 +64,25 @@ u64 emulate_sites(char* text, u64 text_bytes) {
     if (lines.size() < text_bytes) {
         std::memcpy(text, lines.c_str(), lines.size() + 1);
         emulate::machine().forget_sites();
+    }
+    return lines.size();
+}
+
+/// Which rules launches of the calling thread are checked by: a sum of `Rule`s.
+void emulate_rules(u32 rules) { emulate::machine().set_rules(rules); }
+
+/// Lines `place is_shared accesses least actual worst` of the accesses of warps since the last call;
+/// returns the size of all lines.
+u64 emulate_traffic(char* text, u64 text_bytes) {
+    std::string lines;
+    for (const auto& traffic : emulate::machine().traffic()) {
+        lines += emulate::describe(traffic.place) + ' ' + std::to_string(traffic.is_shared);
+        for (u64 number : {traffic.accesses, traffic.least, traffic.actual, traffic.worst}) lines += " " + std::to_string(number);
+        lines += "\n";
+    }
+    if (lines.size() < text_bytes) {
+        std::memcpy(text, lines.c_str(), lines.size() + 1);
+        emulate::machine().traffic().clear();
     }
     return lines.size();
 }

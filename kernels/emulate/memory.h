@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <string>
@@ -64,6 +65,13 @@ class GlobalMemory {
         return true;
     }
 
+    /// Whether an address is in an allocation.
+    bool has(const void* address) {
+        std::lock_guard<std::mutex> guard(mutex_);
+        auto next = allocations_.upper_bound(static_cast<char*>(const_cast<void*>(address)));
+        return next != allocations_.begin() && address < std::prev(next)->second.end();
+    }
+
   private:
     std::mutex mutex_;
     std::map<char*, Pages> allocations_;
@@ -73,8 +81,6 @@ inline GlobalMemory& memory() {
     static GlobalMemory memory;
     return memory;
 }
-
-inline void* allocate(size_t bytes) { return memory().allocate(bytes); }
 
 /// The shared memory of a block: poisoned for each block, aligned to 1,024, ending (except for the
 /// alignment) at a guard page.
@@ -139,13 +145,13 @@ class Faults {
             sigaction(SIGRTMIN, &action, nullptr);
         });
         // A signal handler must not run on a fiber's stack.
-        static thread_local char stack[64 * 1024];
-        static thread_local bool has_stack = false;
-        if (!has_stack) {
+        static thread_local std::unique_ptr<char[]> stack;
+        if (!stack) {
+            constexpr size_t BYTES = 64 * 1024;
+            stack = std::make_unique<char[]>(BYTES);
             stack_t alternative = {};
-            alternative.ss_sp = stack, alternative.ss_size = sizeof(stack);
+            alternative.ss_sp = stack.get(), alternative.ss_size = BYTES;
             sigaltstack(&alternative, nullptr);
-            has_stack = true;
         }
     }
 

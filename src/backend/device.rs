@@ -47,6 +47,50 @@ pub trait Device: Clone + Send + Sync + Sized {
     /// Loads a parameter row.
     fn vector(&self, values: &[f32]) -> Result<Self::Vector>;
 
+    /// As [`matrix`](Device::matrix), of tensors of a model's files, stacked in order, as many outputs
+    /// of each. A backend that trains keeps their names; the others need not know them.
+    fn named_matrix(
+        &self,
+        tensors: &[String],
+        outputs: usize,
+        inputs: usize,
+        values: &[f32],
+    ) -> Result<Self::Matrix> {
+        let _ = tensors;
+        self.matrix(outputs, inputs, values)
+    }
+
+    /// As [`table`](Device::table), of a tensor of a model's files.
+    fn named_table(
+        &self,
+        tensor: &str,
+        rows: usize,
+        columns: usize,
+        values: &[f32],
+    ) -> Result<Self::Table> {
+        let _ = tensor;
+        self.table(rows, columns, values)
+    }
+
+    /// As [`vector`](Device::vector), of tensors of a model's files, one after another, as many values
+    /// of each.
+    fn named_vector(&self, tensors: &[String], values: &[f32]) -> Result<Self::Vector> {
+        let _ = tensors;
+        self.vector(values)
+    }
+
+    /// As [`tensor`](Device::tensor), of a tensor of a model's files.
+    fn named_tensor(
+        &self,
+        tensor: &str,
+        rows: usize,
+        columns: usize,
+        values: &[f32],
+    ) -> Result<Self::Tensor> {
+        let _ = tensor;
+        self.tensor(rows, columns, values)
+    }
+
     /// Copies `rows` × `columns` values to the device.
     fn tensor(&self, rows: usize, columns: usize, values: &[f32]) -> Result<Self::Tensor>;
 

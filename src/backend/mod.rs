@@ -34,12 +34,16 @@
 //!
 //! Invariant: the result for a sequence does not depend on the other sequences of its batch.
 
+#[cfg(feature = "train")]
+mod backward;
 #[cfg(any(test, feature = "internals"))]
 pub mod conformance;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod device;
+#[cfg(feature = "train")]
+mod dropout;
 mod forward;
 mod hardware;
 mod nearest;
@@ -48,9 +52,16 @@ mod ops;
 mod reference;
 mod shapes;
 
+#[cfg(feature = "train")]
+pub use backward::{
+    AdamW, AttentionGradients, BackwardOps, LinearPart, NormGradients, Orientation,
+    PositionGradients, TermWeight, TrainedLinear,
+};
 pub use cpu::{Cpu, CpuOptions, Precision};
+#[cfg(all(feature = "cuda", any(test, feature = "internals")))]
+pub use cuda::LaunchLog;
 #[cfg(feature = "cuda")]
-pub use cuda::Cuda;
+pub use cuda::{CompiledModule, Cuda, KernelUsage};
 pub use device::Device;
 pub use forward::ForwardOps;
 pub use hardware::{Hardware, OnBackend};
@@ -60,7 +71,7 @@ pub use ops::{
     SpladeActivation, SpladePooling,
 };
 #[cfg(any(test, feature = "internals"))]
-pub use reference::{Reference, Rows};
+pub use reference::{Reference, Rows, Scalar, Value};
 
 /// What models run on, such as [`Cpu`]. It is an alias for `Device` and `ForwardOps` together, which
 /// are private: applications choose a backend and do not implement one.

@@ -7,13 +7,19 @@
 
 mod activation;
 mod attention;
+#[cfg(feature = "train")]
+mod backward;
 mod embed;
 mod linear;
 mod pool;
 mod rows;
 mod sparse;
 
-pub use rows::Rows;
+#[cfg(feature = "cuda")]
+pub(in crate::backend) use activation::apply as activate;
+pub use rows::{Rows, Value};
+
+use std::marker::PhantomData;
 
 use super::{
     Activation, Attention, Device, ForwardOps, Linear, Norm, Pooling, SparseVector,
@@ -34,17 +40,28 @@ use crate::error::Result;
 /// assert_eq!(backend.values(&y)?, [1.0, 2.0, 0.0]);
 /// # Ok::<(), esparsa::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Reference;
+pub type Reference = Scalar<f32>;
 
-impl Device for Reference {
-    type Tensor = Rows;
-    type Matrix = Rows;
-    type Table = Rows;
-    type Vector = Vec<f32>;
+/// The value of the type of the same name.
+#[expect(
+    non_upper_case_globals,
+    reason = "the backend has no state: its type and its one value are named alike"
+)]
+pub const Reference: Reference = Scalar(PhantomData);
+
+/// The reference for values of a type: [`Reference`] for f32; for f64 the same operations without
+/// rounding, from which derivatives can be taken by differences.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scalar<T>(PhantomData<T>);
+
+impl<T: Value> Device for Scalar<T> {
+    type Tensor = Rows<T>;
+    type Matrix = Rows<T>;
+    type Table = Rows<T>;
+    type Vector = Vec<T>;
 
     fn name(&self) -> String {
-        "reference, f32, 1 thread".to_string()
+        format!("reference, {}, 1 thread", std::any::type_name::<T>())
     }
 
     fn streams(&self) -> Vec<Self> {
@@ -55,88 +72,101 @@ impl Device for Reference {
         512
     }
 
-    fn matrix(&self, outputs: usize, inputs: usize, values: &[f32]) -> Result<Rows> {
-        Rows::new(outputs, inputs, values.to_vec())
+    fn matrix(&self, outputs: usize, inputs: usize, values: &[f32]) -> Result<Rows<T>> {
+        Rows::new(outputs, inputs, narrow(values))
     }
 
-    fn table(&self, rows: usize, columns: usize, values: &[f32]) -> Result<Rows> {
-        Rows::new(rows, columns, values.to_vec())
+    fn table(&self, rows: usize, columns: usize, values: &[f32]) -> Result<Rows<T>> {
+        Rows::new(rows, columns, narrow(values))
     }
 
-    fn vector(&self, values: &[f32]) -> Result<Vec<f32>> {
-        Ok(values.to_vec())
+    fn vector(&self, values: &[f32]) -> Result<Vec<T>> {
+        Ok(narrow(values))
     }
 
-    fn tensor(&self, rows: usize, columns: usize, values: &[f32]) -> Result<Rows> {
-        Rows::new(rows, columns, values.to_vec())
+    fn tensor(&self, rows: usize, columns: usize, values: &[f32]) -> Result<Rows<T>> {
+        Rows::new(rows, columns, narrow(values))
     }
 
-    fn values(&self, tensor: &Rows) -> Result<Vec<f32>> {
-        Ok(tensor.values().to_vec())
+    fn values(&self, tensor: &Rows<T>) -> Result<Vec<f32>> {
+        Ok(tensor
+            .values()
+            .iter()
+            .map(|value| value.wide() as f32)
+            .collect())
     }
 
-    fn shape(&self, tensor: &Rows) -> (usize, usize) {
+    fn shape(&self, tensor: &Rows<T>) -> (usize, usize) {
         (tensor.rows(), tensor.columns())
     }
 }
 
-impl ForwardOps for Reference {
-    fn embed(&self, parts: &[(&Rows, &[u32])], norm: Option<&Norm<'_, Self>>) -> Result<Rows> {
+impl<T: Value> ForwardOps for Scalar<T> {
+    fn embed(
+        &self,
+        parts: &[(&Rows<T>, &[u32])],
+        norm: Option<&Norm<'_, Self>>,
+    ) -> Result<Rows<T>> {
         embed::embed(parts, norm)
     }
 
-    fn linear(&self, x: &Rows, layer: &Linear<'_, Self>, activation: Activation) -> Result<Rows> {
+    fn linear(
+        &self,
+        x: &Rows<T>,
+        layer: &Linear<'_, Self>,
+        activation: Activation,
+    ) -> Result<Rows<T>> {
         linear::linear(x, layer, activation)
     }
 
     fn gated(
         &self,
-        x: &Rows,
+        x: &Rows<T>,
         gate: &Linear<'_, Self>,
         up: &Linear<'_, Self>,
         activation: Activation,
-    ) -> Result<Rows> {
+    ) -> Result<Rows<T>> {
         linear::gated(x, gate, up, activation)
     }
 
     fn linear_add(
         &self,
-        x: &Rows,
+        x: &Rows<T>,
         layer: &Linear<'_, Self>,
-        residual: &Rows,
+        residual: &Rows<T>,
         norm: Option<&Norm<'_, Self>>,
-    ) -> Result<Rows> {
+    ) -> Result<Rows<T>> {
         let y = linear::linear(x, layer, Activation::Identity)?;
         embed::add(&y, residual, norm)
     }
 
-    fn add(&self, x: &Rows, y: &Rows, norm: Option<&Norm<'_, Self>>) -> Result<Rows> {
+    fn add(&self, x: &Rows<T>, y: &Rows<T>, norm: Option<&Norm<'_, Self>>) -> Result<Rows<T>> {
         embed::add(x, y, norm)
     }
 
-    fn norm(&self, x: &Rows, norm: &Norm<'_, Self>) -> Result<Rows> {
+    fn norm(&self, x: &Rows<T>, norm: &Norm<'_, Self>) -> Result<Rows<T>> {
         embed::normalized(x.clone(), norm)
     }
 
-    fn attention(&self, attention: &Attention<'_, Self>) -> Result<Rows> {
+    fn attention(&self, attention: &Attention<'_, Self>) -> Result<Rows<T>> {
         attention::attention(attention)
     }
 
-    fn im2col(&self, x: &Rows, starts: &[u32], width: usize) -> Result<Rows> {
+    fn im2col(&self, x: &Rows<T>, starts: &[u32], width: usize) -> Result<Rows<T>> {
         pool::im2col(x, starts, width)
     }
 
-    fn pool(&self, x: &Rows, starts: &[u32], pooling: Pooling) -> Result<Rows> {
+    fn pool(&self, x: &Rows<T>, starts: &[u32], pooling: Pooling) -> Result<Rows<T>> {
         pool::pool(x, starts, pooling)
     }
 
-    fn l2_normalize(&self, x: &Rows) -> Result<Rows> {
+    fn l2_normalize(&self, x: &Rows<T>) -> Result<Rows<T>> {
         Ok(pool::l2_normalize(x))
     }
 
     fn splade(
         &self,
-        x: &Rows,
+        x: &Rows<T>,
         starts: &[u32],
         decoder: &Linear<'_, Self>,
         activation: SpladeActivation,
@@ -150,7 +180,14 @@ impl ForwardOps for Reference {
         Ok(cut.collect())
     }
 
-    fn max_sim(&self, query: &Rows, documents: &Rows, starts: &[u32]) -> Result<Vec<f32>> {
+    fn max_sim(&self, query: &Rows<T>, documents: &Rows<T>, starts: &[u32]) -> Result<Vec<f32>> {
         sparse::max_sim(query, documents, starts)
     }
+}
+
+fn narrow<T: Value>(values: &[f32]) -> Vec<T> {
+    values
+        .iter()
+        .map(|value| T::narrow(f64::from(*value)))
+        .collect()
 }

@@ -3,7 +3,10 @@
 //! The input is a run (the results of a system for each query), qrels (relevance judgments) and
 //! queries. The output is a [`Report`] with one value for each query and measure, tables, and
 //! p-values for the difference between two runs. The rules are those of trec_eval, as `pytrec_eval`
-//! and `ir_measures` apply them; tests compare every measure with their figures. In runs, white
+//! and `ir_measures` apply them, except how ties are ordered: every measure takes documents with
+//! equal scores in trec_eval's order, whereas `ir_measures` computes some measures, such as RR and
+//! Judged, in another order, so that these differ in runs with ties. Tests compare every measure
+//! with their figures. In runs, white
 //! space and control characters of ids are percent-encoded (`lava lake` is written as
 //! `lava%20lake`), and decoded when a run is read.
 //!

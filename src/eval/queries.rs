@@ -224,7 +224,7 @@ fn parse_numbers(values: &[Value]) -> Result<Vec<f32>> {
         let number = value.as_f64().map(|number| number as f32);
         number.filter(|number| number.is_finite()).ok_or_else(|| {
             let found = quote(&value.to_string());
-            let message = format!("expected a finite number at index {index}, found {found}");
+            let message = format!("expected a number within the range of 32-bit floats at index {index}, found {found}");
             Error::invalid(message).in_field("vector")
         })
     };
@@ -243,7 +243,7 @@ fn parse_vector(weights: &serde_json::Map<String, Value>) -> Result<Vec<(String,
             }
             _ => {
                 return Err(Error::invalid(format!(
-                    "expected a finite weight of at least 0 for term {}, found {}",
+                    "expected a weight of at least 0 and at most 3.4e38 for term {}, found {}",
                     quote(term),
                     quote(&value.to_string())
                 ))

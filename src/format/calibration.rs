@@ -17,7 +17,9 @@ pub struct CalibrationPoint {
     /// Share of the query's weight in the terms that are kept, those with the highest weights
     /// first; above 0, at most 1.
     pub share: f32,
-    /// Bounds of ranges count for so much of themselves; above 0, at most 1.
+    /// The upper bound of each range of documents is multiplied by this before it is compared with
+    /// the score that the top k needs: with 1 no range is skipped wrongly, and the lower it is, the
+    /// more ranges are skipped. Above 0, at most 1.
     pub slack: f32,
     /// Share of the exact `k` documents that were found, from 0 to 1, the mean of the queries.
     pub recall: f32,

@@ -124,10 +124,14 @@ impl Schema {
             let all: Vec<String> = self
                 .fields
                 .iter()
-                .map(|f| format!("{} ({:?})", f.name, f.options.kind()))
+                .map(|f| format!("`{}` ({})", f.name, f.options.kind().name()))
                 .collect();
-            let message = format!("expected a {kind:?} field of the index, which has: ");
-            Error::invalid(message + &all.join(", ")).in_field(name)
+            let message = format!(
+                "expected a {} field, found none of this name and kind; the index has {}",
+                kind.name(),
+                all.join(", ")
+            );
+            Error::invalid(message).in_field(name)
         })
     }
 
@@ -147,6 +151,7 @@ impl Schema {
     }
 
     /// The bytes of the manifest's `schema` section.
+    #[doc(hidden)]
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         varint::write(wide(self.fields.len()), &mut bytes);
@@ -168,6 +173,7 @@ impl Schema {
     ///
     /// [`Error::Corrupt`] when it does not hold a schema, [`Error::TooNew`] when a field has an
     /// option that must be understood and is not known to this build.
+    #[doc(hidden)]
     pub fn read(section: &Section) -> Result<Self> {
         let schema = section.parsed(0, Self::decode(section.all()?))?;
         for field in &schema.fields {

@@ -1,6 +1,7 @@
 //! One section of a file: bytes that are verified before they are used
 //! (`format-spec/container.md`).
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,6 +13,8 @@ use crate::error::{Error, Result};
 /// Bytes that one checksum covers.
 pub const CHUNK_BYTES: usize = 1 << CHUNK_SHIFT;
 const CHUNK_SHIFT: u32 = 16;
+/// Chunks that [`Section::verify`] reads at a time.
+const CHUNKS_READ: usize = 16;
 
 /// When the checksums of sections are compared with their bytes.
 ///
@@ -27,12 +30,18 @@ pub enum Verify {
     Never,
 }
 
-/// A section of a file; cloning shares the bytes and what has been verified. Unless the file is
-/// mapped, its bytes are read when they are first used.
+/// A section of a file; cloning shares the bytes and what has been verified.
+///
+/// Unless the file is mapped, the first use of any byte reads the whole section, which then stays
+/// in memory as long as a clone of the section. [`Section::fetch`] reads a part alone.
 #[derive(Clone)]
 pub struct Section {
     source: Arc<dyn FileHandle>,
     content: OnceLock<Content>,
+    /// What all clones use once one of them has read it, because they share `verified` too: bytes
+    /// that were read anew could be damaged where a bit says they were found right. `None` when
+    /// `content` is there from the start; then each clone has its own without this detour.
+    shared: Option<Arc<OnceLock<Content>>>,
     file: Arc<str>,
     name: Arc<str>,
     /// Where the section and its checksums are in the file.
@@ -117,6 +126,7 @@ impl Section {
                 .collect()
         });
         let section = Self {
+            shared: source.mapped().is_none().then(Arc::default),
             source,
             content: OnceLock::new(),
             file,
@@ -125,7 +135,7 @@ impl Section {
             length,
             verified,
         };
-        if section.source.mapped().is_some() {
+        if section.shared.is_none() {
             section.read()?;
         }
         Ok(section)
@@ -142,10 +152,22 @@ impl Section {
 
     #[cold]
     fn read(&self) -> Result<&Content> {
-        let read = |range: &Range<u64>| self.source.read(range.clone());
-        let content = Content {
-            bytes: read(&self.place.bytes)?,
-            checksums: read(&self.place.checksums)?,
+        let read = || -> Result<Content> {
+            Ok(Content {
+                bytes: self.source.read(self.place.bytes.clone())?,
+                checksums: self.source.read(self.place.checksums.clone())?,
+            })
+        };
+        let content = match &self.shared {
+            None => read()?,
+            Some(shared) => match shared.get() {
+                Some(content) => content.clone(),
+                None => {
+                    let content = read()?;
+                    // Another clone may have been faster: then its bytes are the ones.
+                    shared.get_or_init(|| content).clone()
+                }
+            },
         };
         Ok(self.content.get_or_init(|| content))
     }
@@ -161,6 +183,7 @@ impl Section {
         Self {
             source: Arc::new(bytes),
             content: OnceLock::from(content),
+            shared: None,
             file: "memory".into(),
             name: name.into(),
             place: SectionPlace {
@@ -209,6 +232,56 @@ impl Section {
         bytes.ok_or_else(|| self.outside(offset, length))
     }
 
+    /// The bytes from `offset`, `length` of them, verified: borrowed if the section is in memory.
+    /// Otherwise only the chunks that hold them are read, and not kept. For large sections of which
+    /// single places are used.
+    ///
+    /// # Errors
+    ///
+    /// As [`Section::slice`].
+    pub fn fetch(&self, offset: u64, length: u64) -> Result<Cow<'_, [u8]>> {
+        if self.is_in_memory() || length == 0 {
+            return self.slice(offset, length).map(Cow::Borrowed);
+        }
+        let end = offset.checked_add(length).filter(|end| *end <= self.len());
+        let end = end.ok_or_else(|| self.outside(offset, length))?;
+        let place = |at| narrow(at).map_err(|m| self.malformed(offset, m));
+        let (start, end) = (place(offset)?, place(end)?);
+        let first = start >> CHUNK_SHIFT;
+        let chunks = first..((end - 1) >> CHUNK_SHIFT) + 1;
+        let content = self.read_chunks(chunks.clone())?;
+        if self.verified.is_some() {
+            self.verify_read(&content, chunks)?;
+        }
+        let from = start - (first << CHUNK_SHIFT);
+        let bytes = content.bytes.get(from..from + (end - start));
+        let bytes = bytes.ok_or_else(|| self.outside(offset, length))?;
+        Ok(Cow::Owned(bytes.to_vec()))
+    }
+
+    /// True if using the section reads nothing.
+    fn is_in_memory(&self) -> bool {
+        let shared = self.shared.as_ref();
+        shared.is_none_or(|shared| shared.get().is_some())
+    }
+
+    /// Some chunks and their checksums, read anew.
+    fn read_chunks(&self, chunks: Range<usize>) -> Result<Content> {
+        let part = |whole: &Range<u64>, unit: usize| {
+            let at = |chunk: usize| {
+                whole
+                    .start
+                    .saturating_add(wide(chunk * unit))
+                    .min(whole.end)
+            };
+            self.source.read(at(chunks.start)..at(chunks.end))
+        };
+        Ok(Content {
+            bytes: part(&self.place.bytes, CHUNK_BYTES)?,
+            checksums: part(&self.place.checksums, 4)?,
+        })
+    }
+
     /// A part of the section that is verified piece by piece, when pieces are read.
     ///
     /// # Errors
@@ -237,14 +310,28 @@ impl Section {
         self.slice(0, self.len())
     }
 
-    /// Compares every chunk with its checksum, whatever was verified before.
+    /// Compares every chunk with its checksum, whatever was verified before. Of a file that is not
+    /// mapped it reads what is not in memory a piece at a time and keeps nothing; such chunks do
+    /// not count as verified, because they are read again when they are used.
     ///
     /// # Errors
     ///
     /// [`Error::Corrupt`] at the first chunk that differs.
     pub fn verify(&self) -> Result<()> {
         let chunks = self.length.div_ceil(CHUNK_BYTES);
-        (0..chunks).try_for_each(|chunk| self.verify_chunk(chunk))
+        if self.is_in_memory() {
+            return (0..chunks).try_for_each(|chunk| self.verify_chunk(chunk));
+        }
+        (0..chunks).step_by(CHUNKS_READ).try_for_each(|first| {
+            let piece = first..chunks.min(first + CHUNKS_READ);
+            self.verify_read(&self.read_chunks(piece.clone())?, piece)
+        })
+    }
+
+    /// Verifies chunks that [`Section::read_chunks`] read.
+    fn verify_read(&self, content: &Content, mut chunks: Range<usize>) -> Result<()> {
+        let first = chunks.start;
+        chunks.try_for_each(|chunk| self.verify_in(content, first, chunk))
     }
 
     /// Reads with a parser that knows nothing of files, and says where it failed.
@@ -293,21 +380,138 @@ impl Section {
 
     #[cold]
     fn verify_chunk(&self, chunk: usize) -> Result<()> {
-        let content = self.content()?;
+        self.verify_in(self.content()?, 0, chunk)
+    }
+
+    /// Verifies a chunk in content that begins with chunk `first`.
+    fn verify_in(&self, content: &Content, first: usize, chunk: usize) -> Result<()> {
         let start = chunk * CHUNK_BYTES;
         let end = self.length.min(start + CHUNK_BYTES);
         let offset = wide(start);
-        let expected = self.parsed(offset, read_u32(&content.checksums, chunk * 4))?;
+        let expected = self.parsed(offset, read_u32(&content.checksums, (chunk - first) * 4))?;
+        let before = first * CHUNK_BYTES;
         let bytes = content
             .bytes
-            .get(start..end)
+            .get(start - before..end - before)
             .ok_or_else(|| self.outside(offset, wide(end - start)))?;
         let found = crc32c::crc32c(bytes);
         if found == expected {
             return Ok(());
         }
+        let length = end - start;
         let message =
-            format!("expected checksum {expected:08x} for these 64 KiB, found {found:08x}");
+            format!("expected checksum {expected:08x} for these {length} bytes, found {found:08x}");
         Err(Error::corrupt(&*self.file, &*self.name, offset, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::format::{Container, FileKind, container::ContainerWriter};
+
+    /// A file that is not mapped: counts the bytes that are read of it.
+    struct Unmapped {
+        bytes: Mutex<Vec<u8>>,
+        read: AtomicU64,
+    }
+
+    impl FileHandle for Unmapped {
+        fn len(&self) -> u64 {
+            wide(self.bytes.lock().unwrap().len())
+        }
+
+        fn read(&self, range: Range<u64>) -> Result<Bytes> {
+            self.read
+                .fetch_add(range.end - range.start, Ordering::Relaxed);
+            let bytes = self.bytes.lock().unwrap();
+            let range = narrow(range.start).unwrap()..narrow(range.end).unwrap();
+            Ok(Bytes::from(bytes[range].to_vec()))
+        }
+    }
+
+    const LENGTH: usize = 20 * CHUNK_BYTES + 100;
+
+    fn opened(verify: Verify) -> (Arc<Unmapped>, Container) {
+        let mut writer = ContainerWriter::new(Vec::new(), FileKind::Segment).unwrap();
+        writer.begin("stored", None).unwrap();
+        std::io::Write::write_all(&mut writer, &content()).unwrap();
+        let (bytes, _) = writer.finish().unwrap();
+        let file = Arc::new(Unmapped {
+            bytes: Mutex::new(bytes),
+            read: AtomicU64::new(0),
+        });
+        let container = Container::open(file.clone(), "f", FileKind::Segment, verify).unwrap();
+        file.read.store(0, Ordering::Relaxed);
+        (file, container)
+    }
+
+    fn content() -> Vec<u8> {
+        (0..LENGTH)
+            .map(|place| (place / 7).to_le_bytes()[0])
+            .collect()
+    }
+
+    fn damage(file: &Unmapped, place: usize) {
+        file.bytes.lock().unwrap()[64 + place] ^= 1;
+    }
+
+    #[test]
+    fn clones_share_the_bytes_that_were_verified() {
+        let (file, container) = opened(Verify::default());
+        let section = container.section("stored", None).unwrap();
+        let clone = section.clone();
+        let mut expected = content();
+        assert_eq!(section.all().unwrap(), expected);
+        let read = file.read.load(Ordering::Relaxed);
+        // The bits say that this was found right: it must not be read again.
+        damage(&file, 0);
+        assert_eq!(clone.all().unwrap(), expected);
+        assert_eq!(
+            container.section("stored", None).unwrap().all().unwrap(),
+            expected
+        );
+        expected.truncate(10);
+        assert_eq!(clone.fetch(0, 10).unwrap(), expected);
+        assert_eq!(file.read.load(Ordering::Relaxed), read);
+    }
+
+    #[test]
+    fn a_fetch_reads_its_chunks_alone_and_verifies_them() {
+        let (file, container) = opened(Verify::default());
+        let section = container.section("stored", None).unwrap();
+        let at = 3 * CHUNK_BYTES - 10;
+        let fetched = section.fetch(wide(at), 20).unwrap();
+        assert_eq!(fetched, &content()[at..at + 20]);
+        let read = || file.read.swap(0, Ordering::Relaxed);
+        assert_eq!(read(), wide(2 * (CHUNK_BYTES + 4)));
+        let end = section.fetch(wide(LENGTH - 5), 5).unwrap();
+        assert_eq!(end, &content()[LENGTH - 5..]);
+        assert_eq!(read(), 100 + 4);
+        assert!(section.fetch(wide(LENGTH - 5), 6).is_err());
+        damage(&file, at);
+        assert!(section.fetch(wide(at + 15), 1).is_ok());
+        let error = section.fetch(wide(at), 1).unwrap_err();
+        assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    }
+
+    #[test]
+    fn verifying_an_unmapped_file_keeps_nothing() {
+        for verify in [Verify::default(), Verify::AtOpen] {
+            let (file, container) = opened(verify);
+            container.verify().unwrap();
+            let section = container.section("stored", None).unwrap();
+            assert!(!section.is_in_memory());
+            // Verified, but read again: the new bytes are verified too.
+            damage(&file, 18 * CHUNK_BYTES);
+            assert!(section.slice(wide(18 * CHUNK_BYTES), 1).is_err());
+            assert!(container.verify().is_err());
+            let (file, container) = opened(verify);
+            damage(&file, 18 * CHUNK_BYTES);
+            let error = container.verify().unwrap_err().to_string();
+            assert!(error.contains("stored, offset 1179648"), "{error}");
+        }
     }
 }

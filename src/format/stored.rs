@@ -2,6 +2,7 @@
 
 mod blocks;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use zerocopy::byteorder::little_endian::{U32, U64};
@@ -208,14 +209,15 @@ impl Stored {
             self.index
                 .malformed(block * ENTRY_BYTES, Malformed(message))
         };
-        let place = document.saturating_sub(first) as usize;
-        let bytes = raw.document(place).map_err(malformed)?;
+        let place = document.checked_sub(first);
+        let place = place.ok_or_else(|| malformed("the first block begins after this document"))?;
+        let bytes = raw.document(place as usize).map_err(malformed)?;
         let bytes = bytes.ok_or_else(|| malformed("the block has no such document"))?;
         Ok(bytes.to_vec())
     }
 
     fn decompress(&self, block: u64) -> Result<RawBlock> {
-        RawBlock::decompress(&self.borrowed(block)?).map_err(|message| {
+        RawBlock::decompress(&self.fetch(block)?).map_err(|message| {
             let message = Malformed(message);
             self.index.malformed(block * ENTRY_BYTES, message)
         })
@@ -264,15 +266,16 @@ impl Stored {
             documents,
             raw_length,
             frame,
-        } = self.borrowed(block)?;
+        } = self.fetch(block)?;
         Ok(StoredBlock {
             documents,
             raw_length,
-            frame: frame.to_vec(),
+            frame: frame.into_owned(),
         })
     }
 
-    fn borrowed(&self, block: u64) -> Result<StoredBlock<&[u8]>> {
+    /// A block as it is on disk. In a file that is not mapped, it alone is read, not the section.
+    fn fetch(&self, block: u64) -> Result<StoredBlock<Cow<'_, [u8]>>> {
         let entry = self.entry(block)?;
         let next = self.entry(block + 1)?;
         let at = block * ENTRY_BYTES;
@@ -293,7 +296,7 @@ impl Stored {
         Ok(StoredBlock {
             documents,
             raw_length,
-            frame: self.frames.slice(offset, length)?,
+            frame: self.frames.fetch(offset, length)?,
         })
     }
 
@@ -343,6 +346,18 @@ mod tests {
             }
             prop_assert!(stored.document(documents.len() as u32).is_err());
         }
+    }
+
+    /// Without the check, document 0 would be another document's bytes.
+    #[test]
+    fn a_first_block_that_begins_later_has_no_earlier_documents() {
+        let stored = store(&[b"ab".to_vec(), b"c".to_vec()]);
+        let mut index = stored.index.all().unwrap().to_vec();
+        index[0..4].copy_from_slice(&1u32.to_le_bytes());
+        let index = Section::from_bytes("stored-index", index);
+        let broken = Stored::open(stored.frames, index).unwrap();
+        let error = broken.document(0).unwrap_err();
+        assert!(matches!(error, Error::Corrupt { .. }), "{error}");
     }
 
     #[test]

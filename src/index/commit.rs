@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, deletes_file, file_number, manifest_file, segment_file};
 use crate::format::{Container, FileKind, Verify};
-use crate::store::{Directory, FileVersion, is_missing};
+use crate::store::{Directory, FileVersion, is_missing, name_of_temporary};
 
 /// What to do when the newest manifest is damaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,13 +133,8 @@ pub(super) fn expect_newest(
     directory: &dyn Directory,
     damaged: DamagedCommit,
 ) -> Result<(Manifest, FileVersion)> {
-    newest(directory, damaged)?.ok_or_else(|| {
-        let message = format!(
-            "{} is not an index: expected a file `manifest-…`, found none; create an index first",
-            directory.path().display()
-        );
-        Error::invalid(message)
-    })
+    newest(directory, damaged)?
+        .ok_or_else(|| Error::no_index(directory.path(), "a folder without one"))
 }
 
 /// Publishes a manifest durably as the newest. Every file that it names must be durable already.
@@ -170,7 +165,7 @@ pub(super) fn remove_unused(directory: &dyn Directory, manifest: &Manifest, keep
         used.extend(segment.deletes.as_ref().map(|d| deletes_file(d.number)));
     }
     let names = directory.list().unwrap_or_default();
-    let of = |name: &str, prefix| file_number(name.strip_suffix(".tmp").unwrap_or(name), prefix);
+    let of = |name: &str, prefix| file_number(name_of_temporary(name).unwrap_or(name), prefix);
     // Manifests are removed first, oldest first, and a failure stops the removal. So no manifest
     // remains whose files or whose successors are gone (`segment_cache` depends on it).
     let mut manifests: Vec<(u64, &String)> = names
@@ -203,4 +198,34 @@ pub(super) fn free_number(directory: &dyn Directory, manifest: &Manifest) -> Res
         .iter()
         .filter_map(|n| file_number(n, "segment").or_else(|| file_number(n, "deletes")));
     Ok(used.map(|n| n + 1).fold(manifest.next_file, u64::max))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::store::{Directory, Memory};
+    use crate::{Index, IndexOptions, Schema, Text};
+
+    #[test]
+    fn a_writer_removes_what_unfinished_commits_left_and_nothing_else() {
+        let memory = Arc::new(Memory::new());
+        let schema = Schema::builder().text("text", Text::new()).build().unwrap();
+        let index = Index::create_in(memory.clone(), schema, IndexOptions::new()).unwrap();
+        let left = [
+            "manifest-0000000002.tmp",
+            "manifest-0000000001.77-0123456789abcdef.tmp",
+            "manifest-0000000002.77-0123456789abcdef.tmp",
+        ];
+        let foreign = [
+            "manifest-0000000002.notes.tmp",
+            "notes.77-0123456789abcdef.tmp",
+        ];
+        for name in left.into_iter().chain(foreign) {
+            memory.overwrite(name, b"unfinished".to_vec());
+        }
+        drop(index.writer().unwrap());
+        let names = memory.list().unwrap();
+        assert_eq!(names, ["manifest-0000000001", foreign[0], foreign[1]]);
+    }
 }

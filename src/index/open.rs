@@ -1,5 +1,6 @@
 //! Creating and opening an index.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::executor::{Executor, Threads};
 use crate::format::manifest::Manifest;
 use crate::format::{FieldNumber, FieldOptions, Schema, Verify};
 use crate::segment::Document;
-use crate::store::{Directory, FileSystem, Memory};
+use crate::store::{Directory, FileSystem, FileVersion, Memory};
 use crate::text::Analyzer;
 
 /// Options for opening an index: checksums, analyzers, and the threads that it runs on.
@@ -211,7 +212,8 @@ impl Index {
     /// # Errors
     ///
     /// [`Error::InvalidInput`] when the folder holds an index or an analyzer is unknown;
-    /// [`Error::Io`] when the folder cannot be written.
+    /// [`Error::Locked`] when another program is creating an index there; [`Error::Io`] when the
+    /// folder cannot be written.
     pub fn create(path: impl AsRef<Path>, schema: Schema) -> Result<Self> {
         let directory = Arc::new(FileSystem::create(path)?);
         Self::create_in(directory, schema, IndexOptions::new())
@@ -221,11 +223,59 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the folder holds no index; [`Error::TooNew`] when a newer
-    /// version wrote it; [`Error::Corrupt`] when it is damaged.
+    /// [`Error::NoIndex`] when the folder does not exist or holds no index; [`Error::TooNew`] when a
+    /// newer version wrote it; [`Error::Corrupt`] when it is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let directory = Arc::new(FileSystem::open(path)?);
-        Self::open_in(directory, IndexOptions::new())
+        Self::open_with(path, IndexOptions::new())
+    }
+
+    /// Opens the index in a folder, with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: IndexOptions) -> Result<Self> {
+        Self::open_in(Arc::new(open_folder(path.as_ref())?), options)
+    }
+
+    /// Opens the index in a folder, or creates an empty one where there is none. An existing index
+    /// must have this schema.
+    ///
+    /// ```
+    /// use esparsa::{Document, Index, Schema, Text};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let schema = Schema::builder().text("text", Text::new().analyzer("english")).build()?;
+    /// for run in 1..=2_u64 {
+    ///     let index = Index::open_or_create(folder.path(), schema.clone())?;
+    ///     let mut writer = index.writer()?;
+    ///     writer.add(Document::new(run.to_string()).with_text("text", "Etna is a volcano."))?;
+    ///     assert_eq!(writer.commit()?.documents, run);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when the index has a different schema, which includes an analyzer of
+    /// another revision, and the message names the differences; otherwise as [`Index::create`] and
+    /// [`Index::open`].
+    pub fn open_or_create(path: impl AsRef<Path>, schema: Schema) -> Result<Self> {
+        let directory = Arc::new(FileSystem::create(path)?);
+        Self::open_or_create_in(directory, schema, IndexOptions::new())
+    }
+
+    /// True if a folder holds an index, intact or damaged; false if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the folder cannot be read.
+    pub fn exists(path: impl AsRef<Path>) -> Result<bool> {
+        match open_folder(path.as_ref()) {
+            Ok(directory) => Self::exists_in(&directory),
+            Err(Error::NoIndex { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Creates an index in memory. It is freed with the last of its clones and snapshots.
@@ -247,13 +297,14 @@ impl Index {
         schema: Schema,
         options: IndexOptions,
     ) -> Result<Self> {
-        let _lock = directory.lock()?;
+        let lock = directory.lock();
+        // A writer of the index that is there holds the lock, but waiting for it would not help.
+        if matches!(lock, Err(Error::Locked { .. })) && Self::exists_in(&*directory)? {
+            return Err(already_holds_an_index(&*directory));
+        }
+        let _lock = lock?;
         if commit::newest(&*directory, options.damaged)?.is_some() {
-            let message = format!(
-                "{} already holds an index; open it, or choose another folder",
-                directory.path().display()
-            );
-            return Err(Error::invalid(message));
+            return Err(already_holds_an_index(&*directory));
         }
         let schema = canonical(schema, &options)?;
         let manifest = Manifest {
@@ -264,7 +315,40 @@ impl Index {
             calibrations: Vec::new(),
         };
         write_manifest(&*directory, &manifest)?;
-        Ok(Self::new(directory, options, manifest.schema))
+        Ok(Self::new(directory, options, manifest.schema, None))
+    }
+
+    /// Opens the index in any directory, or creates an empty one where there is none, with options.
+    /// An existing index must have this schema.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::open_or_create`].
+    pub fn open_or_create_in(
+        directory: Arc<dyn Directory>,
+        schema: Schema,
+        options: IndexOptions,
+    ) -> Result<Self> {
+        if !Self::exists_in(&*directory)? {
+            match Self::create_in(directory.clone(), schema.clone(), options.clone()) {
+                // Another program has created it in the meantime.
+                Err(_) if Self::exists_in(&*directory)? => {}
+                created => return created,
+            }
+        }
+        let index = Self::open_in(directory, options)?;
+        let schema = canonical(schema, &index.options)?;
+        // Compared as they are stored.
+        if schema.encode() == index.schema.encode() {
+            return Ok(index);
+        }
+        let message = format!(
+            "{} holds an index with a different schema: {}; open it as it is, choose another \
+             folder, or index the documents anew",
+            index.cache.directory().path().display(),
+            schema.difference(&index.schema)
+        );
+        Err(Error::invalid(message))
     }
 
     /// Opens an index in any directory, with options.
@@ -276,13 +360,19 @@ impl Index {
     ///
     /// As [`Index::open`].
     pub fn open_in(directory: Arc<dyn Directory>, options: IndexOptions) -> Result<Self> {
-        let (manifest, _) = commit::expect_newest(&*directory, options.damaged)?;
-        Ok(Self::new(directory, options, manifest.schema))
+        let opened = commit::expect_newest(&*directory, options.damaged)?;
+        let schema = opened.0.schema.clone();
+        Ok(Self::new(directory, options, schema, Some(opened)))
     }
 
-    fn new(directory: Arc<dyn Directory>, options: IndexOptions, schema: Schema) -> Self {
+    fn new(
+        directory: Arc<dyn Directory>,
+        options: IndexOptions,
+        schema: Schema,
+        opened: Option<(Manifest, FileVersion)>,
+    ) -> Self {
         Self {
-            cache: Arc::new(SegmentCache::new(directory, options.verify)),
+            cache: Arc::new(SegmentCache::new(directory, options.verify, opened)),
             options: Arc::new(options),
             schema: Arc::new(schema),
         }
@@ -326,6 +416,29 @@ impl Index {
     }
 }
 
+/// The folder of an index, which must exist.
+fn open_folder(path: &Path) -> Result<FileSystem> {
+    FileSystem::open(path).map_err(|error| {
+        let kind = match &error {
+            Error::Io { source, .. } => Some(source.kind()),
+            _ => None,
+        };
+        match kind {
+            Some(ErrorKind::NotFound) => Error::no_index(path, "no such folder"),
+            Some(ErrorKind::NotADirectory) => Error::no_index(path, "a file, not a folder"),
+            _ => error,
+        }
+    })
+}
+
+fn already_holds_an_index(directory: &dyn Directory) -> Error {
+    let message = format!(
+        "{} already holds an index; open it, or choose another folder",
+        directory.path().display()
+    );
+    Error::invalid(message)
+}
+
 /// The schema with the canonical names of its analyzers (`pt` becomes `portuguese`) and their
 /// revisions.
 fn canonical(schema: Schema, options: &IndexOptions) -> Result<Schema> {
@@ -343,114 +456,4 @@ fn canonical(schema: Schema, options: &IndexOptions) -> Result<Schema> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::text::{Tokenizer, Word};
-    use crate::{Document, Query, Sparse, Text, segment};
-
-    struct Letters {
-        revision: u32,
-    }
-
-    impl Tokenizer for Letters {
-        fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
-            for (start, letter) in text.char_indices() {
-                let end = start + letter.len_utf8();
-                emit(Word::new(&text[start..end], start..end));
-            }
-        }
-
-        fn revision(&self) -> u32 {
-            self.revision
-        }
-    }
-
-    fn letters(revision: u32) -> IndexOptions {
-        IndexOptions::new().analyzer(Analyzer::custom("letters", Letters { revision }))
-    }
-
-    fn document(id: &str) -> Document {
-        Document::new(id).with_sparse("sparse", [("lava", 1.0)])
-    }
-
-    /// An index with a custom analyzer, opened without it.
-    fn opened() -> Index {
-        Index::open_in(written(), IndexOptions::new()).unwrap()
-    }
-
-    /// An index with revision 1 of a custom analyzer.
-    fn written() -> Arc<dyn Directory> {
-        let schema = Schema::builder()
-            .text("text", Text::new().analyzer("custom:letters"))
-            .sparse("sparse", Sparse::new().expected_max(2.0))
-            .build()
-            .unwrap();
-        let memory: Arc<dyn Directory> = Arc::new(Memory::new());
-        let index = Index::create_in(memory.clone(), schema, letters(1)).unwrap();
-        let mut writer = index.writer().unwrap();
-        for id in ["a", "b"] {
-            writer.add(document(id).with_text("text", "xyz")).unwrap();
-            writer.commit().unwrap();
-        }
-        memory
-    }
-
-    #[test]
-    fn text_of_another_revision_of_its_analyzer_is_neither_searched_nor_written() {
-        let memory = written();
-        let query = Query::text("text", "x");
-        let same = Index::open_in(memory.clone(), letters(1)).unwrap();
-        let found = same.snapshot().unwrap().search(&query, 10).unwrap();
-        assert_eq!(found.len(), 2);
-        let newer = Index::open_in(memory, letters(2)).unwrap();
-        let refused = newer.snapshot().unwrap().search(&query, 10).unwrap_err();
-        assert!(refused.to_string().contains("revision 1"), "{refused}");
-        let mut writer = newer.writer().unwrap();
-        let refused = writer
-            .add(document("d").with_text("text", "x"))
-            .unwrap_err();
-        assert!(refused.to_string().contains("revision 1"), "{refused}");
-        let snapshot = newer.snapshot().unwrap();
-        let sparse = Query::sparse("sparse", [("lava", 1.0)]);
-        assert_eq!(snapshot.search(&sparse, 10).unwrap().len(), 2);
-    }
-
-    #[test]
-    fn an_index_with_a_custom_analyzer_opens_without_it() {
-        let index = opened();
-        let snapshot = index.snapshot().unwrap();
-        for part in snapshot.segments() {
-            segment::verify(&part.reader).unwrap();
-        }
-        assert!(snapshot.find("a").unwrap().is_some());
-        let sparse = Query::sparse("sparse", [("lava", 1.0)]);
-        assert_eq!(snapshot.search(&sparse, 10).unwrap().len(), 2);
-        let refused = snapshot.search(&Query::text("text", "x"), 10).unwrap_err();
-        assert!(
-            refused.to_string().contains("`custom:letters`"),
-            "{refused}"
-        );
-    }
-
-    #[test]
-    fn a_writer_needs_a_custom_analyzer_only_for_text() {
-        let index = opened();
-        for threads in [1, 2] {
-            let options = WriterOptions::new().threads(threads);
-            let mut writer = index.writer_with(options).unwrap();
-            writer.delete("a").unwrap();
-            writer.add(document("c")).unwrap();
-            let refused = writer
-                .add(document("d").with_text("text", "x"))
-                .unwrap_err();
-            assert!(refused.is_input(), "{refused}");
-            assert!(
-                refused.to_string().contains("`custom:letters`"),
-                "{refused}"
-            );
-            writer.merge_to(1).unwrap();
-            let report = writer.commit().unwrap();
-            assert_eq!((report.documents, report.segments), (2, 1));
-        }
-    }
-}
+mod tests;

@@ -86,6 +86,19 @@ struct Workers {
 }
 
 impl Workers {
+    /// Runs a job. A panic, which a custom tokenizer may cause, becomes an error: otherwise the
+    /// writer would wait for ever for the result.
+    fn run(&self, job: Job) -> Done {
+        match job {
+            Job::Invert { sequence, input } => Done::Inverted {
+                sequence,
+                result: guarded(|| self.with(|worker| worker.invert(input))),
+            },
+            Job::Write(task) => Done::Written(guarded(task)),
+        }
+    }
+
+    /// A worker that panics is not used again.
     fn with<T>(&self, run: impl FnOnce(&mut Worker) -> T) -> T {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let worker = idle().pop();
@@ -137,9 +150,8 @@ impl Pool {
     pub fn submit(&mut self, job: Job) {
         let (workers, results) = (self.workers.clone(), self.results.clone());
         let run = move || {
-            let done = workers.with(|worker| worker.run(job));
             // The receiver is gone when the writer was dropped.
-            let _ = results.send(done);
+            let _ = results.send(workers.run(job));
         };
         match self.threads {
             1 => run(),
@@ -204,18 +216,6 @@ struct Worker {
 }
 
 impl Worker {
-    /// Runs a job. A panic, which a custom tokenizer may cause, becomes an error: otherwise the
-    /// writer would wait forever for the result.
-    fn run(&mut self, job: Job) -> Done {
-        match job {
-            Job::Invert { sequence, input } => Done::Inverted {
-                sequence,
-                result: guarded(|| self.invert(input)),
-            },
-            Job::Write(task) => Done::Written(guarded(task)),
-        }
-    }
-
     fn invert(&mut self, input: BatchInput) -> Result<ReadyBatch> {
         let parsed = match input {
             BatchInput::Documents(documents) => ParsedBatch::of_documents(documents),

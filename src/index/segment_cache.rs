@@ -14,12 +14,13 @@
 //! file, not manifest N of an index that was created again in the same directory.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::snapshot::{Snapshot, SnapshotSegment};
 use crate::error::{Error, Result};
 use crate::format::container::FileStamp;
-use crate::format::manifest::{SegmentEntry, deletes_file, manifest_file, segment_file};
+use crate::format::manifest::{Manifest, SegmentEntry, deletes_file, manifest_file, segment_file};
 use crate::format::{Container, FileKind, Schema, Verify, deletes};
 use crate::segment::{SegmentReader, WeakSegmentReader};
 use crate::store::{Directory, FileVersion};
@@ -32,6 +33,11 @@ pub(super) struct SegmentCache {
     state: Mutex<State>,
     /// Held while a snapshot is opened, so that two threads do not open the same segments.
     loading: Mutex<()>,
+    /// What opening the index read, until the first snapshot.
+    opened: Mutex<Option<(Manifest, FileVersion)>>,
+    /// Greater than the number of every file that a writer of this cache began. A dropped writer's
+    /// job may still be sending a file to the directory, so its number is not used again.
+    numbers: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -46,8 +52,14 @@ struct State {
 }
 
 impl SegmentCache {
-    pub fn new(directory: Arc<dyn Directory>, verify: Verify) -> Self {
+    pub fn new(
+        directory: Arc<dyn Directory>,
+        verify: Verify,
+        opened: Option<(Manifest, FileVersion)>,
+    ) -> Self {
         Self {
+            opened: Mutex::new(opened),
+            numbers: AtomicU64::new(0),
             directory,
             verify,
             state: Mutex::default(),
@@ -81,13 +93,42 @@ impl SegmentCache {
         let Some((version, snapshot)) = lock(&self.state).newest.clone() else {
             return Ok(None);
         };
-        let (this, next) = (snapshot.commit(), snapshot.commit() + 1);
+        Ok(self
+            .is_newest(snapshot.commit(), version)?
+            .then_some(snapshot))
+    }
+
+    /// True if the newest manifest is that of `commit`, in a file of this version.
+    fn is_newest(&self, commit: u64, version: FileVersion) -> Result<bool> {
         // The order of the two lookups matters: see the docs of this module.
-        if self.directory.version(&manifest_file(next))?.is_some() {
-            return Ok(None);
+        if self
+            .directory
+            .version(&manifest_file(commit + 1))?
+            .is_some()
+        {
+            return Ok(false);
         }
-        let is_same = self.directory.version(&manifest_file(this))? == Some(version);
-        Ok(is_same.then_some(snapshot))
+        Ok(self.directory.version(&manifest_file(commit))? == Some(version))
+    }
+
+    /// The manifest that the index was opened with, once, if it is still the newest: the first
+    /// snapshot needs not list the directory and read it again.
+    pub fn take_opened(&self) -> Result<Option<(Manifest, FileVersion)>> {
+        let Some((manifest, version)) = lock(&self.opened).take() else {
+            return Ok(None);
+        };
+        let is_newest = self.is_newest(manifest.commit, version)?;
+        Ok(is_newest.then_some((manifest, version)))
+    }
+
+    /// The first file number of a new writer: `free`, or above all that writers of this cache used.
+    pub fn first_number(&self, free: u64) -> u64 {
+        self.numbers.load(Ordering::Relaxed).max(free)
+    }
+
+    /// Remembers that a writer has used the numbers below `next`.
+    pub fn number_used(&self, next: u64) {
+        self.numbers.fetch_max(next, Ordering::Relaxed);
     }
 
     /// Holds the segments of a new commit open and releases those of the previous one.
@@ -105,7 +146,7 @@ impl SegmentCache {
         drop(before);
         lock(&self.state)
             .open
-            .retain(|_, (_, reader)| reader.upgrade().is_some());
+            .retain(|_, (_, reader)| reader.is_open());
     }
 
     /// Opens a segment that a manifest names, and its deletes.
@@ -188,7 +229,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Memory;
+    use crate::store::{Fault, Faulty, Memory};
     use crate::{Document, Index, IndexOptions, IndexWriter};
 
     fn schema() -> Schema {
@@ -278,6 +319,45 @@ mod tests {
         let snapshot = other.snapshot().unwrap();
         assert_eq!((snapshot.commit(), snapshot.documents()), (commit, 1));
         assert!(snapshot.find("z").unwrap().is_some());
+    }
+
+    #[test]
+    fn the_first_snapshot_uses_what_opening_read_unless_there_is_a_newer_commit() {
+        let directory = Arc::new(Faulty::new(Fault::None));
+        let index = Index::create_in(directory.clone(), schema(), IndexOptions::new()).unwrap();
+        let mut writer = index.writer().unwrap();
+        add(&mut writer, "a");
+        let before = directory.operations();
+        let open = || Index::open_in(directory.clone(), IndexOptions::new()).unwrap();
+        let opened = open();
+        // The listing, and the version and the content of the manifest.
+        assert_eq!(directory.operations() - before, 3);
+        assert_eq!(opened.snapshot().unwrap().documents(), 1);
+        // Two lookups say that the manifest is the newest; one segment is opened.
+        assert_eq!(directory.operations() - before, 3 + 2 + 1);
+        let opened = open();
+        add(&mut writer, "b");
+        assert_eq!(opened.snapshot().unwrap().documents(), 2);
+    }
+
+    #[test]
+    fn the_numbers_of_a_dropped_writer_are_not_used_again() {
+        let index = Index::in_memory(schema()).unwrap();
+        let number = |index: &Index| {
+            let snapshot = index.snapshot().unwrap();
+            snapshot.segments().last().unwrap().entry.number
+        };
+        let mut writer = index.writer().unwrap();
+        add(&mut writer, "a");
+        let committed = number(&index);
+        // Writes the segment of "b", which no commit names when the writer is dropped.
+        writer
+            .add(Document::new("b").with_text("text", "lava"))
+            .unwrap();
+        writer.wait_for_merges().unwrap();
+        drop(writer);
+        add(&mut index.writer().unwrap(), "c");
+        assert!(number(&index) > committed + 1);
     }
 
     #[test]

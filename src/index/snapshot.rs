@@ -104,7 +104,10 @@ impl Snapshot {
         // A writer may remove files of a manifest that was just read; then a newer one exists.
         const TRIES: usize = 20;
         let directory = &**cache.directory();
-        let mut last = commit::expect_newest(directory, options.damaged)?;
+        let mut last = match cache.take_opened()? {
+            Some(opened) => opened,
+            None => commit::expect_newest(directory, options.damaged)?,
+        };
         let mut tries = 0;
         loop {
             tries += 1;
@@ -151,7 +154,7 @@ impl Snapshot {
         })
     }
 
-    /// Number of the commit.
+    /// Number of the commit; 1 is the empty index, as it was created.
     pub fn commit(&self) -> u64 {
         self.inner.commit
     }

@@ -23,16 +23,17 @@ use super::pool::{BatchInput, ParsedBatch, Pool, ReadyBatch, ReadySegment};
 use super::segment_cache::SegmentCache;
 use super::segments::{LiveSegment, MergePlan, Segments};
 use crate::error::{Error, Result};
+use crate::executor::Executor;
 use crate::format::manifest::{Manifest, segment_file};
 use crate::format::{Calibration, FieldKind, Schema, Verify};
 use crate::segment::{self, Document, Reorder, Source, WriteOptions};
-use crate::store::{Directory, FileSystem, Lock};
+use crate::store::{Directory, Lock};
 
 /// The state of the index after a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommitReport {
-    /// Number of the commit.
+    /// Number of the commit. Creating an index is commit 1, so the first load is commit 2.
     pub commit: u64,
     /// Number of segments.
     pub segments: usize,
@@ -180,7 +181,9 @@ impl IndexWriter {
                 &analyzers,
             ),
             last_commit: last_commit(&*directory, &manifest)?,
-            next_file: free_number(&*directory, &manifest)?,
+            next_file: index
+                .cache
+                .first_number(free_number(&*directory, &manifest)?),
             directory,
             cache: index.cache.clone(),
             index_options: index.options.clone(),
@@ -244,8 +247,12 @@ impl IndexWriter {
     /// # Errors
     ///
     /// [`Error::InvalidInput`] or [`Error::Limit`] when the document does not fit the schema. It is
-    /// then not added, and the writer stays usable. Any other error is about earlier work and
-    /// poisons the writer.
+    /// then not added, and the writer stays usable. Any other error is about earlier work, and the
+    /// writer refuses further work with [`Error::Poisoned`].
+    ///
+    /// Under [`OnDuplicate::Reject`](crate::OnDuplicate::Reject), a duplicate is not an error here:
+    /// it is found when its batch is processed, at the latest by [`commit`](Self::commit), and
+    /// [`take_errors`](Self::take_errors) returns it from then on.
     pub fn add(&mut self, document: Document) -> Result<()> {
         self.check_poison()?;
         self.analyzers.check(&document, &self.schema)?;
@@ -263,7 +270,8 @@ impl IndexWriter {
     ///
     /// # Errors
     ///
-    /// Errors are about earlier work and poison the writer.
+    /// Errors are about earlier work; after one the writer refuses further work with
+    /// [`Error::Poisoned`].
     pub fn add_parsed(
         &mut self,
         parse: impl FnOnce() -> ParsedBatch + Send + 'static,
@@ -323,7 +331,7 @@ impl IndexWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`], which poisons the writer.
+    /// [`Error::Io`], after which the writer refuses further work with [`Error::Poisoned`].
     pub fn commit(&mut self) -> Result<CommitReport> {
         self.check_poison()?;
         let committed = self.try_commit();
@@ -346,7 +354,7 @@ impl IndexWriter {
     /// # Errors
     ///
     /// As [`commit`](Self::commit). The first error of a merge since the last call is returned too,
-    /// without poisoning the writer: its segments stay and are not merged again by this writer.
+    /// and the writer stays usable: its segments stay and are not merged again by this writer.
     pub fn wait_for_merges(&mut self) -> Result<()> {
         self.check_poison()?;
         let waited = self.write_everything().and_then(|()| {
@@ -364,7 +372,7 @@ impl IndexWriter {
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit). Without poisoning the writer: [`Error::InvalidInput`] when
+    /// As [`commit`](Self::commit). The writer stays usable after [`Error::InvalidInput`], when
     /// `segments` is 0, [`Error::Limit`] when a segment would be too large, and any other error of
     /// the merge. The segments stay as they were.
     pub fn merge_to(&mut self, segments: usize) -> Result<()> {
@@ -413,22 +421,22 @@ impl IndexWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when the schemas differ; [`Error::Corrupt`] when the other index is
-    /// damaged. Nothing is attached then. Any other error poisons the writer.
+    /// [`Error::NoIndex`] when there is no index at `path`; [`Error::InvalidInput`] when the schemas
+    /// differ; [`Error::Corrupt`] when the other index is damaged. Nothing is attached then. After
+    /// any other error the writer refuses further work with [`Error::Poisoned`].
     pub fn attach(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.check_poison()?;
-        let other = Arc::new(FileSystem::open(&path)?);
         let options = IndexOptions {
             verify: Verify::AtOpen,
             damaged: DamagedCommit::Refuse,
             analyzers: self.index_options.analyzers.clone(),
             executor: self.index_options.executor.clone(),
         };
-        let other = Index::open_in(other, options)?;
+        let other = Index::open_with(&path, options)?;
         let snapshot = other.snapshot()?;
         if snapshot.schema() != &*self.schema {
             let message = format!(
-                "{} has another schema than this index: {}",
+                "{} has a different schema from this index: {}",
                 path.as_ref().display(),
                 self.schema.difference(snapshot.schema())
             );
@@ -445,6 +453,7 @@ impl IndexWriter {
             number,
             reorder,
             scope: self.scope.clone(),
+            executor: self.index_options.executor.clone(),
         }
     }
 
@@ -474,6 +483,7 @@ struct SegmentJob {
     number: u64,
     reorder: Option<Reorder>,
     scope: JobScope,
+    executor: Arc<dyn Executor>,
 }
 
 impl SegmentJob {
@@ -484,13 +494,14 @@ impl SegmentJob {
         let options = WriteOptions {
             reorder: self.reorder,
             scratch: directory,
+            executor: &*self.executor,
             cancel: self.scope.token(),
         };
         let file = self.scope.create(directory, &name)?;
         let path = directory.path().join(&name);
         let shown = path.to_string_lossy();
         let (mut file, written) = segment::write(&self.schema, sources, &options, file, &shown)?;
-        file.sync().map_err(|e| Error::io(path, "fsync", e))?;
+        self.scope.sync(&mut *file, &path)?;
         drop(file);
         self.scope.token().check("merging")?;
         let reader = self.cache.open_segment(self.number, None, &self.schema)?;

@@ -59,9 +59,9 @@ mod settings;
 mod tokenizer;
 mod weights;
 
-#[cfg(feature = "cuda")]
-pub use crate::backend::Cuda;
 pub use crate::backend::{Backend, Cpu, CpuOptions, Hardware, Precision, SparseVector};
+#[cfg(feature = "cuda")]
+pub use crate::backend::{CompiledModule, Cuda, KernelUsage};
 pub use bulk::{Encoded, WindowSize, for_each_window};
 pub use config::{Convolution, DebertaPositions, Family, ModelConfig, T5Positions};
 pub use folder::{

@@ -5,19 +5,65 @@
 //!
 //! Bounds hold for any subset of the documents, so they need no correction. A threshold that is
 //! taken from a list before any document was looked at (a *seed*, such as the k-th impact of a
-//! term) does: as many of the documents that reach it as are [`rejected`](Accept::rejected) may not
+//! term) does: as many of the documents that reach it as are [`rejected`](Accept::max_rejected) may not
 //! be returned.
 
-use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::format::DocId;
+use crate::format::container::FileStamp;
 use crate::index::SnapshotSegment;
 
-/// The documents that a filter accepts, one set for each segment of the snapshot, in order.
-pub(super) type Filter = Arc<[DocSet]>;
+const WORD_BITS: u32 = u64::BITS;
+
+/// The documents that a search may return, one set for each segment of a snapshot.
+///
+/// [`Snapshot::filter`](crate::Snapshot::filter) makes it. It holds for that snapshot and for others
+/// of the same segments: documents that were deleted since are not returned.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    segments: Arc<[(SegmentKey, DocSet)]>,
+}
+
+/// What tells a segment from one that had its number before: its number and stamp.
+type SegmentKey = (u64, FileStamp);
+
+fn key_of(segment: &SnapshotSegment) -> SegmentKey {
+    (segment.entry.number, segment.entry.stamp)
+}
+
+impl Filter {
+    /// A filter of these sets, one for each segment, in order.
+    pub(crate) fn new(segments: &[SnapshotSegment], sets: Vec<DocSet>) -> Result<Self> {
+        let documents = segments.iter().map(|segment| segment.reader.documents());
+        if !documents.eq(sets.iter().map(DocSet::documents)) {
+            return Err(Error::invalid(format!(
+                "expected a set of documents for each of the snapshot's {} segments, each as large as its segment, \
+                 found {} sets or sets of other sizes; make the sets from the segments of this snapshot",
+                segments.len(),
+                sets.len()
+            )));
+        }
+        let segments = segments.iter().map(key_of).zip(sets);
+        Ok(Self {
+            segments: segments.collect(),
+        })
+    }
+
+    fn check(&self, segments: &[SnapshotSegment]) -> Result<()> {
+        let keys = self.segments.iter().map(|(key, _)| *key);
+        if keys.eq(segments.iter().map(key_of)) {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "expected a filter of the snapshot that is searched, found one of other segments; make the filter anew \
+             after a commit that adds, merges or rewrites segments",
+        ))
+    }
+}
 
 /// The documents of a segment that a search may return.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +74,12 @@ pub(super) enum Accept<'a> {
     Deleted(&'a DocSet),
     /// Only these.
     Mask(&'a DocSet),
+    /// Those of `accepted` that are not in `deleted`. The difference is not computed beforehand: that
+    /// would write a bitmap for each segment of each query.
+    LiveMask {
+        accepted: &'a DocSet,
+        deleted: &'a DocSet,
+    },
 }
 
 impl Accept<'_> {
@@ -38,15 +90,46 @@ impl Accept<'_> {
             Self::All => true,
             Self::Deleted(deleted) => !deleted.contains(document),
             Self::Mask(accepted) => accepted.contains(document),
+            Self::LiveMask { accepted, deleted } => {
+                accepted.contains(document) && !deleted.contains(document)
+            }
         }
     }
 
-    /// Number of documents of the segment that may not be returned.
-    pub fn rejected(self) -> u32 {
+    /// No more documents of the segment than this may not be returned.
+    pub fn max_rejected(self) -> u32 {
         match self {
             Self::All => 0,
             Self::Deleted(deleted) => deleted.count(),
             Self::Mask(accepted) => accepted.documents() - accepted.count(),
+            Self::LiveMask { accepted, deleted } => {
+                let filtered = accepted.documents() - accepted.count();
+                filtered.saturating_add(deleted.count())
+            }
+        }
+    }
+
+    /// False when none of these documents may be returned; looks at 64 documents at a time, so it may
+    /// say true for the sake of their neighbors.
+    #[inline]
+    pub fn any_near(self, documents: Range<DocId>) -> bool {
+        if matches!(self, Self::All) {
+            return true;
+        }
+        let words = documents.start / WORD_BITS..documents.end.div_ceil(WORD_BITS);
+        words.into_iter().any(|word| self.word(word as usize) != 0)
+    }
+
+    /// One bit for each of 64 consecutive documents: whether it may be returned. Bits beyond the last
+    /// document have no meaning.
+    #[inline(always)]
+    fn word(self, place: usize) -> u64 {
+        let of = |set: &DocSet| set.words().get(place).copied().unwrap_or(0);
+        match self {
+            Self::All => u64::MAX,
+            Self::Deleted(deleted) => !of(deleted),
+            Self::Mask(accepted) => of(accepted),
+            Self::LiveMask { accepted, deleted } => of(accepted) & !of(deleted),
         }
     }
 
@@ -58,6 +141,9 @@ impl Accept<'_> {
             Self::All => count,
             Self::Deleted(deleted) => keep(candidates, count, |d| !deleted.contains(d)),
             Self::Mask(accepted) => keep(candidates, count, |d| accepted.contains(d)),
+            Self::LiveMask { accepted, deleted } => keep(candidates, count, |d| {
+                accepted.contains(d) && !deleted.contains(d)
+            }),
         }
     }
 }
@@ -76,55 +162,30 @@ fn keep(candidates: &mut [DocId], count: usize, is_accepted: impl Fn(DocId) -> b
 /// What a search accepts in each segment of a snapshot.
 pub(super) struct Accepted<'a> {
     segments: &'a [SnapshotSegment],
-    /// The filter's documents that are live, for each segment; empty without a filter.
-    masks: Vec<Cow<'a, DocSet>>,
+    filter: Option<&'a Filter>,
 }
 
 impl<'a> Accepted<'a> {
     /// The live documents of these segments, and of them those that the filter accepts.
     pub fn new(segments: &'a [SnapshotSegment], filter: Option<&'a Filter>) -> Result<Self> {
-        let masks = match filter {
-            None => Vec::new(),
-            Some(filter) => masks(segments, filter)?,
-        };
-        Ok(Self { segments, masks })
+        if let Some(filter) = filter {
+            filter.check(segments)?;
+        }
+        Ok(Self { segments, filter })
     }
 
     /// What is accepted in a segment.
-    pub fn in_segment(&self, ordinal: usize) -> Accept<'_> {
-        match self.masks.get(ordinal) {
-            Some(mask) => Accept::Mask(mask),
-            None => accept_live(&self.segments[ordinal]),
+    pub fn in_segment(&self, ordinal: usize) -> Accept<'a> {
+        let deleted = self.segments[ordinal].deleted.as_deref();
+        let deleted = deleted.filter(|deleted| !deleted.is_empty());
+        let accepted = self.filter.map(|filter| &filter.segments[ordinal].1);
+        match (accepted, deleted) {
+            (None, None) => Accept::All,
+            (None, Some(deleted)) => Accept::Deleted(deleted),
+            (Some(accepted), None) => Accept::Mask(accepted),
+            (Some(accepted), Some(deleted)) => Accept::LiveMask { accepted, deleted },
         }
     }
-}
-
-fn accept_live(segment: &SnapshotSegment) -> Accept<'_> {
-    match &segment.deleted {
-        Some(deleted) if !deleted.is_empty() => Accept::Deleted(deleted),
-        _ => Accept::All,
-    }
-}
-
-fn masks<'a>(segments: &[SnapshotSegment], filter: &'a Filter) -> Result<Vec<Cow<'a, DocSet>>> {
-    let documents = segments.iter().map(|segment| segment.reader.documents());
-    if !documents.eq(filter.iter().map(DocSet::documents)) {
-        return Err(Error::invalid(format!(
-            "expected a filter with a set of documents for each of the snapshot's {} segments, found {} sets, or \
-             sets of other sizes; make the filter from the snapshot that is searched",
-            segments.len(),
-            filter.len()
-        )));
-    }
-    let mask = |(segment, accepted): (&SnapshotSegment, &'a DocSet)| match &segment.deleted {
-        Some(deleted) if !deleted.is_empty() => {
-            let mut live = accepted.clone();
-            live.subtract(deleted);
-            Cow::Owned(live)
-        }
-        _ => Cow::Borrowed(accepted),
-    };
-    Ok(segments.iter().zip(filter.iter()).map(mask).collect())
 }
 
 #[cfg(test)]
@@ -132,24 +193,43 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn set(documents: u32, members: &[u32]) -> DocSet {
+        let mut set = DocSet::empty(documents);
+        for member in members {
+            set.insert(*member);
+        }
+        set
+    }
+
     proptest! {
         #[test]
         fn keeping_is_looking_at_each_document(
             documents in 1u32..300,
             members in prop::collection::vec(0u32..300, 0..60),
+            others in prop::collection::vec(0u32..300, 0..60),
             candidates in prop::collection::vec(0u32..300, 0..100),
+            range in (0u32..300, 0u32..300),
         ) {
-            let mut set = DocSet::empty(documents);
-            for member in members {
-                set.insert(member);
-            }
-            for accept in [Accept::All, Accept::Deleted(&set), Accept::Mask(&set)] {
+            let (set, other) = (set(documents, &members), set(documents, &others));
+            let both = Accept::LiveMask { accepted: &set, deleted: &other };
+            for accept in [Accept::All, Accept::Deleted(&set), Accept::Mask(&set), both] {
                 let accepted = (0..documents).filter(|document| accept.contains(*document)).count();
-                prop_assert_eq!(accepted as u32 + accept.rejected(), documents);
+                prop_assert!(accepted as u32 + accept.max_rejected() >= documents);
+                if !matches!(accept, Accept::LiveMask { .. }) {
+                    prop_assert_eq!(accepted as u32 + accept.max_rejected(), documents);
+                }
                 let expected: Vec<u32> = candidates.iter().copied().filter(|d| accept.contains(*d)).collect();
                 let mut kept = candidates.clone();
                 let count = accept.keep(&mut kept, candidates.len());
                 prop_assert_eq!(&kept[..count], expected);
+
+                let range = range.0.min(range.1).min(documents)..range.0.max(range.1).min(documents);
+                if range.clone().any(|document| accept.contains(document)) {
+                    prop_assert!(accept.any_near(range.clone()));
+                }
+                let whole = range.start / 64 * 64..range.end / 64 * 64;
+                let any = whole.clone().any(|document| accept.contains(document));
+                prop_assert!(whole.is_empty() || accept.any_near(whole) == any);
             }
         }
     }

@@ -1,19 +1,17 @@
 //! Many queries on several threads.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use super::request::{Query, SearchOptions};
 use super::result::SearchResult;
 use crate::error::{Error, Result};
+use crate::executor::run_each;
 use crate::index::Snapshot;
 
 impl Snapshot {
-    /// Searches with each query, on `threads` threads, and returns results in the order of the
+    /// Searches with each query, on up to `threads` threads, and returns results in the order of the
     /// queries.
     ///
     /// With 1 thread everything runs on the caller's; with more, on that many of the index's
-    /// [executor](crate::IndexOptions::executor).
+    /// [executor](crate::IndexOptions::executor), or on all that it has.
     ///
     /// # Errors
     ///
@@ -44,30 +42,10 @@ impl Snapshot {
         if threads == 0 {
             return Err(Error::invalid("expected at least 1 thread, found 0"));
         }
-        let threads = threads.min(queries.len());
-        if threads <= 1 {
-            let results = queries.iter().map(|query| self.search_with(query, options));
-            return Ok(results.collect());
-        }
-        let next = AtomicUsize::new(0);
-        let results: Vec<_> = queries.iter().map(|_| OnceLock::new()).collect();
-        self.executor().run(threads, &|_| {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some((query, result)) = queries.get(number).zip(results.get(number)) else {
-                    return;
-                };
-                result.get_or_init(|| self.search_with(query, options));
-            }
-        });
-        // A query that an executor left out is searched here: none may be missing, or the results of
-        // the others would take its place.
-        let results = results.into_iter().zip(queries);
-        Ok(results
-            .map(|(result, query)| {
-                let search = || self.search_with(query, options);
-                result.into_inner().unwrap_or_else(search)
-            })
-            .collect())
+        let executor = &**self.executor();
+        let threads = threads.min(executor.threads());
+        Ok(run_each(executor, threads, queries.len(), |number| {
+            self.search_with(&queries[number], options)
+        }))
     }
 }

@@ -21,9 +21,9 @@ const SLACKS: [f32; 4] = [1.0, 0.95, 0.9, 0.8];
 const ROUNDS: usize = 2;
 
 impl Snapshot {
-    /// Searches a sparse field with these queries exactly and with many efforts, and returns the
-    /// recall and the time of each: what [`SearchOptions::recall`] chooses by. A hundred queries
-    /// like those that are expected are enough.
+    /// Searches a sparse field with these queries, exactly and with 56 settings of how much is
+    /// skipped (see [`CalibrationPoint`]), and returns the recall and the time of each setting worth
+    /// using. [`SearchOptions::recall`] chooses among them. A hundred typical queries are enough.
     ///
     /// It takes about 170 times as long as the exact searches of the queries.
     /// [`IndexWriter::keep_calibration`](crate::IndexWriter::keep_calibration) keeps the result

@@ -9,8 +9,8 @@ use crate::index::Snapshot;
 
 impl Snapshot {
     /// Says where the score of the live document with this external id comes from, for a search of
-    /// `k` documents; `None` when there is no such document. The score is bit-equal to that of
-    /// search; for a document that search does not find it is 0.
+    /// `k` documents; `None` when there is no such document. The score equals that of search, bit
+    /// for bit; for a document that search does not find it is 0.
     ///
     /// # Errors
     ///

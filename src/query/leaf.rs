@@ -116,10 +116,7 @@ impl SegmentTask<'_> {
     /// Fails when the search was cancelled. Called once for each window or range of documents.
     #[inline(always)]
     pub fn check_cancelled(&self) -> Result<()> {
-        match &self.options.cancel {
-            Some(token) => token.check("searching"),
-            None => Ok(()),
-        }
+        self.options.check_cancelled()
     }
 }
 

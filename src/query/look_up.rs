@@ -6,11 +6,9 @@
 //! exponents of the impacts, which decide how weights become integers; and the work is cut into
 //! parts by the lengths of the lists.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use super::request::SearchOptions;
 use crate::error::Result;
+use crate::executor::run_each;
 use crate::format::dictionary::TermEntry;
 use crate::index::{Snapshot, SnapshotSegment};
 
@@ -31,34 +29,19 @@ impl<T: Copy + Send + Sync> Entries<T> {
         find: impl Fn(&SnapshotSegment) -> Result<Vec<Option<T>>> + Sync,
     ) -> Result<Self> {
         let segments = snapshot.segments();
+        let executor = &**snapshot.executor();
         let worth = match options.part_documents {
             None => terms * segments.len() / LOOK_UPS_PER_THREAD,
             Some(_) => usize::MAX,
         };
-        let threads = options.threads.min(worth).min(segments.len());
-        if threads <= 1 {
-            let of_segments = segments.iter().map(find).collect::<Result<_>>()?;
-            return Ok(Self { of_segments });
-        }
-        let next = AtomicUsize::new(0);
-        let found: Vec<OnceLock<Result<_>>> = segments.iter().map(|_| OnceLock::new()).collect();
-        snapshot.executor().run(threads, &|_| {
-            while let Some((segment, found)) = {
-                let ordinal = next.fetch_add(1, Ordering::Relaxed);
-                segments.get(ordinal).zip(found.get(ordinal))
-            } {
-                found.get_or_init(|| find(segment));
-            }
+        let threads = options.threads_on(executor).min(worth);
+        let found = run_each(executor, threads, segments.len(), |ordinal| {
+            options.check_cancelled()?;
+            segments.get(ordinal).map_or_else(|| Ok(Vec::new()), &find)
         });
         // The first error in the order of the segments, as with one thread.
-        // A segment that an executor left out is looked up here: none may be missing, or the others
-        // would take its place.
-        let of_segments = found.into_iter().zip(segments);
-        let of_segments =
-            of_segments.map(|(found, segment)| found.into_inner().unwrap_or_else(|| find(segment)));
-        Ok(Self {
-            of_segments: of_segments.collect::<Result<_>>()?,
-        })
+        let of_segments = found.into_iter().collect::<Result<_>>()?;
+        Ok(Self { of_segments })
     }
 
     /// What a segment has of a term.

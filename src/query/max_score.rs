@@ -59,7 +59,7 @@ pub(super) fn search<C: Cursor>(
         };
         let end = start.saturating_add(width).min(part.end);
         let essential = windows.split(cursors, start..end, threshold);
-        if essential > 0 {
+        if essential > 0 && task.accept.any_near(start..end) {
             windows.collect(&mut cursors[..essential], start..end);
             windows.pick(essential, threshold, task.accept);
             windows.complete(cursors, essential, start..end, threshold);

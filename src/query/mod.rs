@@ -75,6 +75,8 @@ mod top_k;
 mod wand;
 mod window;
 
+#[cfg(any(test, feature = "internals"))]
+pub use accept::Filter;
 pub use explanation::{Explanation, TermExplanation};
 pub use plan::Algorithm;
 pub use request::{Query, SearchOptions};

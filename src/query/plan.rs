@@ -11,13 +11,16 @@ use crate::error::{Error, Result};
 pub enum Algorithm {
     /// Every posting of every term.
     Exhaustive,
-    /// WAND: skips by the bounds of whole lists. A baseline: the planner never picks it.
+    /// WAND: skips by the upper bounds of whole lists. A baseline: never chosen by default.
     Wand,
-    /// Block-max WAND: skips by the bounds of blocks too. A baseline: the planner never picks it.
+    /// Block-max WAND: skips by the upper bounds of blocks too. A baseline: never chosen by default.
     BlockMaxWand,
     /// MaxScore with block maxima, window by window.
     MaxScore,
-    /// Ranges of documents in falling order of their bounds. Only for sparse fields with
+    /// Ranges: document numbers are divided into ranges of equal size, each term stores its max
+    /// impact in every range, and the sums of these max impacts are the upper bounds of the ranges'
+    /// scores. Ranges are scored in falling order of their upper bounds until the next one is too
+    /// low for the top k. Only for sparse fields with
     /// [`SparseLayout::Ranges`](crate::SparseLayout::Ranges). A segment whose lists are all too
     /// short to be cut at ranges is searched by [`MaxScore`](Self::MaxScore).
     Ranges,
@@ -28,8 +31,8 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// All algorithms. Which of them can search with a query,
-    /// [`Snapshot::algorithms`](crate::Snapshot::algorithms) says.
+    /// All algorithms. [`Snapshot::algorithms`](crate::Snapshot::algorithms) lists those that can
+    /// search with a given query.
     pub const ALL: [Self; 6] = [
         Self::Exhaustive,
         Self::Wand,
@@ -107,7 +110,7 @@ pub(super) enum Reason {
         k: u64,
         documents: u64,
     },
-    /// Bounds skip most of the postings.
+    /// Upper bounds may skip postings.
     BoundsSkip {
         cursors: usize,
         postings: u64,
@@ -140,8 +143,9 @@ impl fmt::Display for Reason {
                 documents,
             } => write!(
                 f,
-                "{cursors} lists and k = {k} of {documents} documents: little can be skipped, and \
-                 bounds would cost more"
+                "{} and k = {k} of {documents} documents: little can be skipped, and bounds would \
+                 cost more",
+                lists(*cursors)
             ),
             Self::BoundsSkip {
                 cursors,
@@ -150,8 +154,9 @@ impl fmt::Display for Reason {
                 documents,
             } => write!(
                 f,
-                "{cursors} lists with {postings} postings, k = {k} of {documents} documents: bounds \
-                 skip most of them"
+                "{} with {postings} postings, k = {k} of {documents} documents: postings whose upper \
+                 bounds are too low for the top k are skipped",
+                lists(*cursors)
             ),
             Self::RangeBounds {
                 cursors,
@@ -159,10 +164,18 @@ impl fmt::Display for Reason {
                 k,
             } => write!(
                 f,
-                "{cursors} lists with {postings} postings, k = {k}: lists cut at ranges of documents have bounds \
-                 for each"
+                "{} with {postings} postings, k = {k}: the lists are cut at ranges of documents, and \
+                 each range has upper bounds",
+                lists(*cursors)
             ),
         }
+    }
+}
+
+fn lists(count: usize) -> String {
+    match count {
+        1 => "1 list".to_owned(),
+        _ => format!("{count} lists"),
     }
 }
 
@@ -267,6 +280,22 @@ mod tests {
         // A rare word in many documents must not pay for all of them.
         assert_eq!(choose(1, 10, 10, 1_000_000), Algorithm::MaxScore);
         assert_eq!(choose(2, 50, 100, 60), Algorithm::Exhaustive);
+    }
+
+    #[test]
+    fn one_list_is_singular() {
+        let reason = |cursors| {
+            let workload = Workload {
+                cursors,
+                postings: 122,
+                k: 10,
+                documents: 1_000,
+                rarest: None,
+            };
+            super::choose(workload).reason.to_string()
+        };
+        assert!(reason(1).starts_with("1 list with 122 postings"));
+        assert!(reason(2).starts_with("2 lists with 122 postings"));
     }
 
     #[test]

@@ -19,11 +19,9 @@ pub(super) fn prepare<'a>(
 ) -> Result<Box<dyn Prepared + 'a>> {
     Ok(match &query.kind {
         QueryKind::Text(text) => Box::new(TextLeaf::new(snapshot, query, text, options)?),
-        QueryKind::Sparse(vector) => {
-            Box::new(SparseLeaf::of_strings(snapshot, query, vector, options)?)
-        }
+        QueryKind::Sparse(vector) => Box::new(SparseLeaf::new(snapshot, query, vector, options)?),
         QueryKind::SparseNumbered(vector) => {
-            Box::new(SparseLeaf::of_numbers(snapshot, query, vector, options)?)
+            Box::new(SparseLeaf::new(snapshot, query, vector, options)?)
         }
         QueryKind::Dense(vector) => Box::new(DenseLeaf::new(snapshot, &query.field, vector)?),
     })

@@ -3,9 +3,8 @@
 use super::accept::Filter;
 use super::effort::Effort;
 use super::plan::Algorithm;
-use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
-use crate::executor::CancelToken;
+use crate::executor::{CancelToken, Executor};
 use crate::format::limits::{MAX_K, MAX_QUERY_TERMS};
 use crate::format::{Bm25, Calibration, FieldKind};
 
@@ -173,7 +172,8 @@ pub struct SearchOptions {
 }
 
 impl SearchOptions {
-    /// The best `k` documents, by the algorithm that the planner chooses.
+    /// The best `k` documents, by the algorithm that the query planner chooses: the one with the
+    /// lowest expected cost, by the query's number of terms, their postings, and `k`.
     pub fn new(k: usize) -> Self {
         Self {
             k,
@@ -202,9 +202,11 @@ impl SearchOptions {
     ///
     /// What is skipped is chosen by measurements with queries on the index
     /// ([`Snapshot::calibrate`](crate::Snapshot::calibrate)), or on generated vectors if there are
-    /// none. The recall holds for the mean of many queries like those, not for each of them. Scores
-    /// lack the skipped terms. Text and dense fields, and queries that ask for [all
-    /// terms](Query::with_all_terms), are searched exactly: with them a recall below 1 is refused.
+    /// none. The recall holds for the mean of many queries like those, not for each of them. A query
+    /// may find fewer than `k` documents although more match: those that have none of the remaining
+    /// terms, or are in skipped ranges, are not found. Scores lack the skipped terms. Text and dense
+    /// fields, and queries that ask for [all terms](Query::with_all_terms), are searched exactly:
+    /// with them a recall below 1 is refused.
     #[must_use]
     pub fn recall(mut self, recall: f32) -> Self {
         self.recall = recall;
@@ -226,11 +228,30 @@ impl SearchOptions {
     /// best documents only as they go, so together they do more work than one alone. For many
     /// queries at once, one thread for each query is better, as in
     /// [`search_batch`](crate::Snapshot::search_batch); each of its threads runs queries on this
-    /// many threads. Queries with few postings run on fewer threads, or on the caller's alone.
+    /// many threads. Queries with few postings run on fewer threads, or on the caller's alone; none
+    /// runs on more than the index's executor has.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
+    }
+
+    /// The threads of a query on an executor: no more than it has, since cutting the work for more
+    /// costs time alone. Tests that set the size of parts get as many as they ask for.
+    pub(super) fn threads_on(&self, executor: &dyn Executor) -> usize {
+        match self.part_documents {
+            Some(_) => self.threads,
+            None => self.threads.min(executor.threads()),
+        }
+    }
+
+    /// Fails when the search was cancelled.
+    #[inline(always)]
+    pub(super) fn check_cancelled(&self) -> Result<()> {
+        match &self.cancel {
+            Some(token) => token.check("searching"),
+            None => Ok(()),
+        }
     }
 
     /// Cuts segments into parts of this many documents, and uses all threads even for few postings:
@@ -242,12 +263,12 @@ impl SearchOptions {
         self
     }
 
-    /// Returns only documents that these sets have, one set for each segment of the snapshot, in
-    /// order. Statistics, and so scores, are those of all documents.
+    /// Returns only documents that the filter accepts. Statistics, and so scores, are those of all
+    /// documents.
     #[doc(hidden)]
     #[must_use]
-    pub fn with_filter(mut self, filter: impl Into<std::sync::Arc<[DocSet]>>) -> Self {
-        self.filter = Some(filter.into());
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
         self
     }
 
@@ -265,7 +286,7 @@ impl SearchOptions {
     /// writer.commit()?;
     ///
     /// let token = CancelToken::new();
-    /// let options = SearchOptions::new(10).with_cancel(token.clone());
+    /// let options = SearchOptions::new(10).cancel(token.clone());
     /// let (snapshot, query) = (index.snapshot()?, Query::text("text", "volcano"));
     /// assert_eq!(snapshot.search_with(&query, &options)?.hits.len(), 1);
     /// token.cancel();
@@ -274,7 +295,7 @@ impl SearchOptions {
     /// # Ok::<(), Error>(())
     /// ```
     #[must_use]
-    pub fn with_cancel(mut self, token: CancelToken) -> Self {
+    pub fn cancel(mut self, token: CancelToken) -> Self {
         self.cancel = Some(token);
         self
     }

@@ -10,8 +10,8 @@ use crate::index::{DocAddress, Snapshot};
 /// The best documents of a search, best first.
 ///
 /// Addresses and scores are at hand; an external id is read from the index when
-/// [`Hit::id`] or [`Hits::ids`] asks for it, so that hits which nobody names cost nothing. The hits
-/// keep their snapshot open.
+/// [`Hit::id`] or [`Hits::ids`] asks for it, so hits whose ids are not needed cost nothing more. The
+/// hits keep their snapshot open.
 ///
 /// ```
 /// use esparsa::{Document, Index, Query, Schema, Text};

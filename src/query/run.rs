@@ -13,10 +13,11 @@ pub(super) fn search_all<L: Leaf>(
 ) -> Result<Found<L::Score>> {
     let segments = context.snapshot.segments();
     let mut found = Found::with(context.top_k());
-    if context.options.threads > 1 {
+    let threads = context.options.threads_on(&**context.snapshot.executor());
+    if threads > 1 {
         let size = |ordinal: usize| (segments[ordinal].reader.documents(), leaf.postings(ordinal));
         let sizes: Vec<_> = (0..segments.len()).map(size).collect();
-        if let Some(plan) = Plan::new(context.options, leaf.parts_per_thread(), &sizes) {
+        if let Some(plan) = Plan::new(context.options, threads, leaf.parts_per_thread(), &sizes) {
             threads::search(leaf, &plan, context, &mut found)?;
             return Ok(found);
         }
@@ -94,10 +95,12 @@ mod tests {
             for algorithm in snapshot.algorithms(query).unwrap() {
                 let options = SearchOptions::new(5).algorithm(algorithm);
                 assert_eq!(snapshot.search_with(query, &options).unwrap().hits.len(), 5);
-                let options = options.with_cancel(token.clone());
+                // Prepared before the cancellation, which preparing would notice.
+                let prepared = options.clone();
+                let options = options.cancel(token.clone());
                 let stops = match query.field() {
                     "text" => {
-                        let leaf = TextLeaf::new(&snapshot, query, "lava ash", &options).unwrap();
+                        let leaf = TextLeaf::new(&snapshot, query, "lava ash", &prepared).unwrap();
                         stops(&leaf, &snapshot, &options)
                     }
                     "dense" => {
@@ -105,7 +108,7 @@ mod tests {
                         stops(&leaf, &snapshot, &options)
                     }
                     _ => {
-                        let leaf = SparseLeaf::of_strings(&snapshot, query, &vector, &options);
+                        let leaf = SparseLeaf::new(&snapshot, query, &vector, &prepared);
                         stops(&leaf.unwrap(), &snapshot, &options)
                     }
                 };

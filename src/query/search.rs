@@ -1,12 +1,25 @@
 //! The public face of search.
 
+use super::accept::Filter;
 use super::prepare::prepare;
 use super::request::{Query, SearchOptions};
 use super::result::{Hits, SearchResult};
+use crate::doc_set::DocSet;
 use crate::error::Result;
 use crate::index::Snapshot;
 
 impl Snapshot {
+    /// A filter that accepts the documents of these sets, one for each segment, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) when there are more or fewer sets than
+    /// segments, or a set is of another size than its segment.
+    #[doc(hidden)]
+    pub fn filter(&self, sets: Vec<DocSet>) -> Result<Filter> {
+        Filter::new(self.segments(), sets)
+    }
+
     /// The best `k` documents of a query, best first; fewer when fewer match. A query without terms
     /// finds nothing.
     ///

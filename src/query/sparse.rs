@@ -67,56 +67,63 @@ fn sparse_field(snapshot: &Snapshot, name: &str, expected: TermType) -> Result<(
             Ok((field.number, sparse.scale))
         }
         FieldOptions::Sparse(sparse) => {
-            let terms = sparse.terms;
-            let message = format!("terms of this field are {terms:?}, the query's {expected:?}");
+            let message = format!(
+                "expected terms that are {}, as in the schema, found {}; use `Query::{}`",
+                sparse.terms.name(),
+                expected.name(),
+                match sparse.terms {
+                    TermType::Strings => "sparse",
+                    TermType::Numbers => "sparse_numbered",
+                }
+            );
             Err(Error::invalid(message).in_field(name))
         }
         _ => Err(Error::invalid("expected a sparse field").in_field(name)),
     }
 }
 
+/// A term of a sparse query, as the dictionary of its field writes it.
+pub(super) trait SparseTermKey: ToString {
+    /// The type of the terms of the fields that it is searched in.
+    const TYPE: TermType;
+
+    /// Its key in the dictionary.
+    fn key(&self) -> Vec<u8>;
+}
+
+impl SparseTermKey for String {
+    const TYPE: TermType = TermType::Strings;
+
+    fn key(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+}
+
+impl SparseTermKey for u32 {
+    const TYPE: TermType = TermType::Numbers;
+
+    fn key(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+}
+
 impl<'a> SparseLeaf<'a> {
-    /// For a query whose terms are strings.
-    pub fn of_strings(
+    /// The leaf of a query, of which `vector` are the weighted terms.
+    pub fn new<T: SparseTermKey>(
         snapshot: &'a Snapshot,
         query: &Query,
-        vector: &[(String, f32)],
+        vector: &[(T, f32)],
         options: &SearchOptions,
     ) -> Result<Self> {
-        let field = sparse_field(snapshot, &query.field, TermType::Strings)?;
+        let field = sparse_field(snapshot, &query.field, T::TYPE)?;
         let terms = vector
             .iter()
-            .map(|(term, weight)| (term.clone().into_bytes(), term.clone(), *weight));
-        Self::new(
-            snapshot,
-            query,
-            field,
-            SparseTerms::new(query, terms)?,
-            options,
-        )
+            .map(|(term, weight)| (term.key(), term.to_string(), *weight));
+        let terms = SparseTerms::new(query, terms)?;
+        Self::with_terms(snapshot, query, field, terms, options)
     }
 
-    /// For a query whose terms are numbers.
-    pub fn of_numbers(
-        snapshot: &'a Snapshot,
-        query: &Query,
-        vector: &[(u32, f32)],
-        options: &SearchOptions,
-    ) -> Result<Self> {
-        let field = sparse_field(snapshot, &query.field, TermType::Numbers)?;
-        let terms = vector
-            .iter()
-            .map(|(term, weight)| (term.to_be_bytes().to_vec(), term.to_string(), *weight));
-        Self::new(
-            snapshot,
-            query,
-            field,
-            SparseTerms::new(query, terms)?,
-            options,
-        )
-    }
-
-    fn new(
+    fn with_terms(
         snapshot: &'a Snapshot,
         query: &Query,
         (field, scale): (FieldNumber, f32),

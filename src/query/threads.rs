@@ -9,8 +9,8 @@
 //! order, its parts are in document order too. So every thread meets documents as it would alone,
 //! with gaps.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::leaf::{Found, Leaf, SearchContext};
 use super::part::{Part, UNIT_DOCUMENTS};
@@ -20,6 +20,7 @@ use super::result::SearchStatistics;
 use super::score::Ranked;
 use super::shared_threshold::SharedThreshold;
 use crate::error::{Error, Result};
+use crate::executor::run_each;
 
 /// Postings that are worth a thread: starting one takes 20 to 50 µs, in which one thread gets
 /// through about half of these.
@@ -41,11 +42,12 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Cuts the work into tasks; `None` when one thread is enough. `segments` are the snapshot's:
-    /// documents of each, and postings of the query's terms there. `parts_per_thread` is as in
+    /// Cuts the work into tasks for up to `threads` threads; `None` when one is enough. `segments`
+    /// are the snapshot's: documents of each, and postings of the query's terms there. `parts_per_thread` is as in
     /// [`Leaf`].
     pub fn new(
         options: &SearchOptions,
+        threads: usize,
         parts_per_thread: u64,
         segments: &[(u32, u64)],
     ) -> Option<Self> {
@@ -54,7 +56,7 @@ impl Plan {
             None => usize::try_from(postings / POSTINGS_PER_THREAD).unwrap_or(usize::MAX),
             Some(_) => usize::MAX,
         };
-        let threads = options.threads.min(worth);
+        let threads = threads.min(worth);
         if threads <= 1 {
             return None;
         }
@@ -100,7 +102,7 @@ pub(super) fn search<L: Leaf>(
     context: &SearchContext<'_>,
     found: &mut Found<L::Score>,
 ) -> Result<()> {
-    let lists = open_all(leaf, plan)?;
+    let lists = open_all(leaf, plan, context)?;
     let shared = Arc::new(SharedThreshold::new(plan.threads));
     let next = AtomicUsize::new(0);
     let work = |thread: usize| {
@@ -128,37 +130,31 @@ pub(super) fn search<L: Leaf>(
             work.statistics.push((number, statistics));
         }
     };
-    let works: Vec<_> = (0..plan.threads).map(|_| OnceLock::new()).collect();
-    context.snapshot.executor().run(plan.threads, &|thread| {
-        if let Some(slot) = works.get(thread) {
-            slot.get_or_init(|| Mutex::new(work(thread)));
-        }
-    });
-    // What an executor did not run is done here.
-    let works = works.into_iter().enumerate().map(|(thread, slot)| {
-        let done = slot.into_inner().map(Mutex::into_inner);
-        done.map_or_else(
-            || work(thread),
-            |done| done.unwrap_or_else(PoisonError::into_inner),
-        )
-    });
-    merge(works, found)
+    let executor = &**context.snapshot.executor();
+    merge(run_each(executor, plan.threads, plan.threads, work), found)
 }
 
 /// The lists of each task's segment, opened once a segment.
-fn open_all<L: Leaf>(leaf: &L, plan: &Plan) -> Result<Vec<Arc<L::Lists>>> {
+fn open_all<L: Leaf>(
+    leaf: &L,
+    plan: &Plan,
+    context: &SearchContext<'_>,
+) -> Result<Vec<Arc<L::Lists>>> {
     let mut lists: Vec<Arc<L::Lists>> = Vec::with_capacity(plan.tasks.len());
     for task in &plan.tasks {
         let opened = match lists.last() {
             Some(last) if !task.part.is_first() => Arc::clone(last),
-            _ => Arc::new(leaf.open(task.ordinal)?),
+            _ => {
+                context.options.check_cancelled()?;
+                Arc::new(leaf.open(task.ordinal)?)
+            }
         };
         lists.push(opened);
     }
     Ok(lists)
 }
 
-fn merge<S: Ranked>(works: impl Iterator<Item = Work<S>>, found: &mut Found<S>) -> Result<()> {
+fn merge<S: Ranked>(works: Vec<Work<S>>, found: &mut Found<S>) -> Result<()> {
     let mut statistics = Vec::new();
     let mut first_failure: Option<(usize, Error)> = None;
     for work in works {
@@ -267,7 +263,7 @@ mod tests {
         let options = SearchOptions::new(1)
             .threads(threads)
             .part_documents(part_documents);
-        Plan::new(&options, 4, &[(DOCUMENTS, 1_000); SEGMENTS]).unwrap()
+        Plan::new(&options, threads, 4, &[(DOCUMENTS, 1_000); SEGMENTS]).unwrap()
     }
 
     fn run(fake: &Fake, k: usize, plan: &Plan) -> Result<Found<u32>> {
@@ -326,7 +322,7 @@ mod tests {
     #[test]
     fn threads_are_as_many_as_is_worth_it() {
         let threads = |options: &SearchOptions, segments: &[(u32, u64)]| {
-            Plan::new(options, 4, segments).map_or(1, |plan| plan.threads)
+            Plan::new(options, options.threads, 4, segments).map_or(1, |plan| plan.threads)
         };
         let eight = SearchOptions::new(10).threads(8);
         let large = 1_000_000;
@@ -351,7 +347,7 @@ mod tests {
             (100, 50),
             (1_000_000, 100_000),
         ];
-        let plan = Plan::new(&options, 4, &segments).unwrap();
+        let plan = Plan::new(&options, 2, 4, &segments).unwrap();
         let parts_of = |ordinal| {
             plan.tasks
                 .iter()

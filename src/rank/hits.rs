@@ -37,6 +37,9 @@ impl Fusion {
     /// # Ok::<(), esparsa::Error>(())
     /// ```
     ///
+    /// Snapshots of the same segments count as one: a document that was deleted between two searches
+    /// stays in the fused list if the first found it.
+    ///
     /// # Errors
     ///
     /// Those of [`Fusion::fuse`]; [`Error::InvalidInput`] when the lists are not of one snapshot, and
@@ -65,7 +68,8 @@ impl Fusion {
     }
 }
 
-/// Refuses snapshots in which one address may mean different documents.
+/// Refuses snapshots in which one address may mean different documents. Snapshots that differ only
+/// in deletes have the same addresses.
 pub(super) fn check_snapshots<'a>(mut snapshots: impl Iterator<Item = &'a Snapshot>) -> Result<()> {
     let files = |snapshot: &'a Snapshot| {
         let segments = snapshot.segments().iter();
@@ -147,5 +151,42 @@ mod tests {
         let error = fusion.fuse_hits(&lists).unwrap_err().to_string();
         assert!(error.contains("`a` is 6.8"), "{error}");
         assert!(Fusion::default().fuse_hits(&lists).is_ok());
+    }
+
+    #[test]
+    fn snapshots_that_differ_in_deletes_alone_are_fused() {
+        let schema = Schema::builder().text("text", Text::new()).build();
+        let index = Index::in_memory(schema.unwrap()).unwrap();
+        let mut writer = index.writer().unwrap();
+        let ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        for id in ids {
+            writer
+                .add(Document::new(id).with_text("text", "lava"))
+                .unwrap();
+        }
+        writer.commit().unwrap();
+        let search = || {
+            let snapshot = index.snapshot().unwrap();
+            snapshot
+                .search(&crate::Query::text("text", "lava"), 10)
+                .unwrap()
+        };
+        let before = search();
+        writer.delete("a").unwrap();
+        writer.commit().unwrap();
+        let after = search();
+        assert_eq!((before.len(), after.len()), (8, 7));
+        let fused = Fusion::reciprocal_rank()
+            .fuse_hits(&[before, after])
+            .unwrap();
+        let mut fused_ids = fused.ids().unwrap();
+        fused_ids.sort_unstable();
+        assert_eq!(fused_ids, ids);
+        writer
+            .add(Document::new("i").with_text("text", "lava"))
+            .unwrap();
+        writer.commit().unwrap();
+        let refused = Fusion::reciprocal_rank().fuse_hits(&[fused, search()]);
+        assert!(refused.is_err());
     }
 }

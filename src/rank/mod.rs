@@ -22,16 +22,6 @@
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
-//! | file | concept |
-//! | --- | --- |
-//! | `normalize` | [`Normalization`]: the scores of one list on a scale of their own |
-//! | `method` | [`Method`] and [`Missing`]: how the scores of a document in several lists become one |
-//! | `fusion` | [`Fusion`]: weights, and the fusion of lists for one query |
-//! | `candidates` | the scores of each document in all lists |
-//! | `hits` | [`Fusion::fuse_hits`]: results of several searches in one snapshot |
-//! | `rerank` | [`Scorer`] and [`rerank()`]: hits scored again by something that reads them |
-//! | `runs` | [`Fusion::fuse_runs`] and [`Normalization::normalize_run`] |
-//!
 //! # Methods
 //!
 //! A list holds documents best first, `s` is the score of a document in it after normalization, `w`
@@ -102,6 +92,16 @@
 //! - Among equal scores its ranks are those of an unstable sort.
 //!
 //! It has no sigmoid, and no weights for reciprocal rank and CombMAX.
+
+// | file | concept |
+// | --- | --- |
+// | `normalize` | `Normalization`: the scores of one list on a scale of their own |
+// | `method` | `Method` and `Missing`: how the scores of a document in several lists become one |
+// | `fusion` | `Fusion`: weights, and the fusion of lists for one query |
+// | `candidates` | the scores of each document in all lists |
+// | `hits` | `Fusion::fuse_hits`: results of several searches in one snapshot |
+// | `rerank` | `Scorer` and `rerank()`: hits scored again by something that reads them |
+// | `runs` | `Fusion::fuse_runs` and `Normalization::normalize_run` |
 
 mod candidates;
 mod fusion;

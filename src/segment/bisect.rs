@@ -11,7 +11,9 @@
 //! that all or only one of its documents have: the copies of deep nodes fit the caches. The result
 //! depends on the documents alone, not on the number of threads.
 
-use crate::executor::CancelToken;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::executor::{CancelToken, Executor, run_each};
 use crate::format::DocId;
 
 /// Nodes of at most this many documents stay as they are.
@@ -76,52 +78,113 @@ impl Forward {
     }
 }
 
+/// The threads that cut nodes.
+#[derive(Clone, Copy)]
+pub(super) struct OnThreads<'a> {
+    pub executor: &'a dyn Executor,
+    pub threads: usize,
+}
+
 /// The documents in their new order; `None` when `cancel` was set meanwhile.
-pub(super) fn order(forward: Forward, threads: usize, cancel: &CancelToken) -> Option<Vec<DocId>> {
+///
+/// The first cuts are made one after another, each on all threads; once there are enough nodes,
+/// every thread takes whole ones.
+pub(super) fn order(
+    forward: Forward,
+    on: OnThreads<'_>,
+    cancel: &CancelToken,
+) -> Option<Vec<DocId>> {
     let documents: Vec<DocId> = (0..).take(forward.ends.len()).collect();
     let mut out = documents.clone();
-    let root = forward.part(&documents);
-    drop(forward);
-    bisect(root, documents, &mut out, threads.max(1), cancel);
+    let forward = {
+        let root = forward.part(&documents);
+        drop(forward);
+        root
+    };
+    let mut nodes = vec![Node {
+        forward,
+        documents,
+        out: &mut out,
+    }];
+    while on.threads > 1
+        && nodes.len() < on.threads * NODES_PER_THREAD
+        && nodes
+            .iter()
+            .any(|node| node.documents.len() >= MIN_FOR_THREADS)
+    {
+        let halves = nodes
+            .into_iter()
+            .flat_map(|node| match node.cut(Some(on), cancel) {
+                Some([left, right]) => vec![left, right],
+                None => Vec::new(),
+            });
+        nodes = halves.collect();
+    }
+    let nodes: Vec<_> = nodes
+        .into_iter()
+        .map(|node| Mutex::new(Some(node)))
+        .collect();
+    run_each(on.executor, on.threads, nodes.len(), |number| {
+        let node = nodes.get(number).and_then(|node| lock(node).take());
+        if let Some(node) = node {
+            node.bisect(cancel);
+        }
+    });
     (!cancel.is_cancelled()).then_some(out)
 }
 
-fn bisect(
+/// Nodes for each thread: with more, threads end more nearly at the same time.
+const NODES_PER_THREAD: usize = 4;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Documents that are cut in halves.
+struct Node<'a> {
     forward: Forward,
     documents: Vec<DocId>,
-    out: &mut [DocId],
-    threads: usize,
-    cancel: &CancelToken,
-) {
-    // The order of cancelled work is not used.
-    if documents.len() <= LEAF || cancel.is_cancelled() {
-        out.copy_from_slice(&documents);
-        return;
+    /// Where they go in their new order.
+    out: &'a mut [DocId],
+}
+
+impl<'a> Node<'a> {
+    /// Cuts down to leaves.
+    fn bisect(self, cancel: &CancelToken) {
+        if let Some([left, right]) = self.cut(None, cancel) {
+            left.bisect(cancel);
+            right.bisect(cancel);
+        }
     }
-    // Whole leaves on the left, so that they stand at multiples of their size.
-    let half = (documents.len().div_ceil(2)).next_multiple_of(LEAF);
-    let half = half.min((documents.len() - 1) / LEAF * LEAF);
-    let places = Split::new(&forward, half, threads).settle(cancel);
-    let (left, right) = places.split_at(half);
-    let of = |places: &[u32]| -> Vec<DocId> {
-        let documents = places.iter().map(|p| documents.get(*p as usize));
-        documents.flatten().copied().collect()
-    };
-    let parts = [
-        (forward.part(left), of(left)),
-        (forward.part(right), of(right)),
-    ];
-    drop((forward, documents, places));
-    let [left, right] = parts;
-    let (left_out, right_out) = out.split_at_mut(half);
-    if threads > 1 && right.1.len() >= MIN_FOR_THREADS {
-        std::thread::scope(|scope| {
-            scope.spawn(|| bisect(left.0, left.1, left_out, threads / 2, cancel));
-            bisect(right.0, right.1, right_out, threads - threads / 2, cancel);
-        });
-    } else {
-        bisect(left.0, left.1, left_out, 1, cancel);
-        bisect(right.0, right.1, right_out, 1, cancel);
+
+    /// The halves; none of a leaf, whose documents stay in their order.
+    fn cut(self, on: Option<OnThreads<'_>>, cancel: &CancelToken) -> Option<[Self; 2]> {
+        let Self {
+            forward,
+            documents,
+            out,
+        } = self;
+        // The order of cancelled work is not used.
+        if documents.len() <= LEAF || cancel.is_cancelled() {
+            out.copy_from_slice(&documents);
+            return None;
+        }
+        // Whole leaves on the left, so that they stand at multiples of their size.
+        let half = (documents.len().div_ceil(2)).next_multiple_of(LEAF);
+        let half = half.min((documents.len() - 1) / LEAF * LEAF);
+        let places = Split::new(&forward, half, on).settle(cancel);
+        let (left, right) = places.split_at(half);
+        let of = |places: &[u32]| -> Vec<DocId> {
+            let documents = places.iter().map(|p| documents.get(*p as usize));
+            documents.flatten().copied().collect()
+        };
+        let (left_out, right_out) = out.split_at_mut(half);
+        let node = |places: &[u32], out| Node {
+            forward: forward.part(places),
+            documents: of(places),
+            out,
+        };
+        Some([node(left, left_out), node(right, right_out)])
     }
 }
 
@@ -129,7 +192,8 @@ fn bisect(
 struct Split<'a> {
     forward: &'a Forward,
     half: usize,
-    threads: usize,
+    /// `None` for one thread.
+    on: Option<OnThreads<'a>>,
     places: Vec<u32>,
     is_right: Vec<bool>,
     /// For each term, its documents on the left and on the right.
@@ -142,12 +206,12 @@ struct Split<'a> {
 }
 
 impl<'a> Split<'a> {
-    fn new(forward: &'a Forward, half: usize, threads: usize) -> Self {
+    fn new(forward: &'a Forward, half: usize, on: Option<OnThreads<'a>>) -> Self {
         let count = forward.ends.len();
         let mut split = Self {
             forward,
             half,
-            threads,
+            on,
             places: (0..).take(count).collect(),
             is_right: (0..count).map(|place| place >= half).collect(),
             degrees: vec![[0; 2]; forward.term_count],
@@ -208,13 +272,14 @@ impl<'a> Split<'a> {
     }
 
     fn weigh_all(&self, keys: &mut [(f32, u32)]) {
-        if self.threads == 1 || keys.len() < MIN_FOR_THREADS {
+        let Some(on) = self.on.filter(|_| keys.len() >= MIN_FOR_THREADS) else {
             return self.weigh(0, keys);
-        }
-        let share = keys.len().div_ceil(self.threads);
-        std::thread::scope(|scope| {
-            for (number, keys) in keys.chunks_mut(share).enumerate() {
-                scope.spawn(move || self.weigh(number * share, keys));
+        };
+        let share = keys.len().div_ceil(on.threads);
+        let shares: Vec<_> = keys.chunks_mut(share).map(Mutex::new).collect();
+        run_each(on.executor, on.threads, shares.len(), |number| {
+            if let Some(keys) = shares.get(number) {
+                self.weigh(number * share, &mut lock(keys));
             }
         });
     }
@@ -265,6 +330,7 @@ impl<'a> Split<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::executor::{Inline, Threads};
     use proptest::prelude::*;
 
     fn forward(documents: &[Vec<u32>], term_count: usize) -> Forward {
@@ -280,7 +346,11 @@ mod tests {
     }
 
     fn order_of(forward: Forward, threads: usize) -> Vec<DocId> {
-        order(forward, threads, &CancelToken::new()).unwrap()
+        let on = OnThreads {
+            executor: &Threads::new(),
+            threads,
+        };
+        order(forward, on, &CancelToken::new()).unwrap()
     }
 
     proptest! {
@@ -301,7 +371,42 @@ mod tests {
         let cancelled = CancelToken::new();
         cancelled.cancel();
         let documents = vec![vec![1, 2]; 100];
-        assert_eq!(order(forward(&documents, 3), 1, &cancelled), None);
+        let on = OnThreads {
+            executor: &Inline,
+            threads: 1,
+        };
+        assert_eq!(order(forward(&documents, 3), on, &cancelled), None);
+    }
+
+    /// Counts the tasks it is given.
+    #[derive(Debug, Default)]
+    struct Counting(std::sync::atomic::AtomicUsize);
+
+    impl Executor for Counting {
+        fn threads(&self) -> usize {
+            2
+        }
+
+        fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
+            self.0
+                .fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+            (0..count).for_each(task);
+        }
+
+        fn spawn(&self, _: crate::executor::Job) {}
+    }
+
+    #[test]
+    fn threads_are_the_executors() {
+        let executor = Counting::default();
+        let documents: Vec<Vec<u32>> = (0..10_000).map(|d| vec![d % 7, 7 + d % 11]).collect();
+        let on = OnThreads {
+            executor: &executor,
+            threads: 2,
+        };
+        let found = order(forward(&documents, 18), on, &CancelToken::new()).unwrap();
+        assert!(executor.0.into_inner() > 2);
+        assert_eq!(found, order_of(forward(&documents, 18), 1));
     }
 
     #[test]
@@ -310,10 +415,11 @@ mod tests {
         let documents: Vec<Vec<u32>> = (0u32..10_000)
             .map(|d| (0..5).map(|i| d % 8 * 10 + (d / 8 + i) % 10).collect())
             .collect();
-        for threads in [1, 2] {
-            let order = order_of(forward(&documents, 80), threads);
-            let changes = order.windows(2).filter(|w| w[0] % 8 != w[1] % 8).count();
-            assert!(changes < 100, "{changes} changes of topic");
+        let order = order_of(forward(&documents, 80), 1);
+        let changes = order.windows(2).filter(|w| w[0] % 8 != w[1] % 8).count();
+        assert!(changes < 100, "{changes} changes of topic");
+        for threads in [2, 3, 8] {
+            assert_eq!(order_of(forward(&documents, 80), threads), order);
         }
     }
 }

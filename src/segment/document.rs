@@ -126,16 +126,35 @@ impl Document {
                 "expected an external id, found an empty one",
             ));
         }
-        limit("bytes of an external id", self.id.len(), MAX_ID_BYTES)?;
+        limit("length of the id in bytes", self.id.len(), MAX_ID_BYTES)?;
         let what = || format!("bytes of document `{}`", self.id);
         if self.bytes() > MAX_DOCUMENT_BYTES {
             limit(&what(), self.bytes(), MAX_DOCUMENT_BYTES)?;
         }
         for (name, value) in &self.values {
-            schema.expect(name, value.kind())?;
+            let expected = schema.expect(name, value.kind());
+            expected.map_err(|error| self.named_in(error))?;
         }
         let mut fields = schema.fields().iter();
-        fields.try_for_each(|field| fields::check(self, field))
+        fields
+            .try_for_each(|field| fields::check(self, field))
+            .map_err(|error| self.named_in(error))
+    }
+
+    /// The error, with the document's id in its message.
+    fn named_in(&self, error: Error) -> Error {
+        match error {
+            Error::InvalidInput {
+                origin,
+                field,
+                message,
+            } => Error::InvalidInput {
+                origin,
+                field,
+                message: format!("document `{}`: {message}", self.id),
+            },
+            error => error,
+        }
     }
 
     /// The values of the field of this name, which is of kind `K`.
@@ -215,6 +234,24 @@ mod tests {
         }
         let document = Document::new("a").with_sparse("splade", [("term", 0.0)]);
         document.check(&schema()).unwrap();
+    }
+
+    #[test]
+    fn errors_name_the_document_once() {
+        let schema = Schema::builder()
+            .sparse("splade", Sparse::new())
+            .dense("dense", Dense::new(2))
+            .build()
+            .unwrap();
+        for document in [
+            Document::new("etna").with_text("title", "lava"),
+            Document::new("etna").with_sparse("splade", [("term", -1.0)]),
+            Document::new("etna").with_sparse_numbered("splade", [(7, 1.0)]),
+            Document::new("etna").with_dense("dense", [1.0]),
+        ] {
+            let error = document.check(&schema).unwrap_err().to_string();
+            assert_eq!(error.matches("document `etna`: ").count(), 1, "{error}");
+        }
     }
 
     #[test]

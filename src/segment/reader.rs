@@ -26,6 +26,12 @@ pub(crate) struct WeakSegmentReader {
 }
 
 impl WeakSegmentReader {
+    /// True if somebody still holds it open. Unlike [`upgrade`](Self::upgrade), this never makes
+    /// the caller the last holder, who would have to close the file.
+    pub fn is_open(&self) -> bool {
+        self.inner.strong_count() > 0
+    }
+
     /// The segment, if anybody still holds it open.
     pub fn upgrade(&self) -> Option<SegmentReader> {
         let inner = self.inner.upgrade()?;

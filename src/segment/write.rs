@@ -20,7 +20,7 @@ use super::reader::SegmentReader;
 use super::spool::Spool;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
-use crate::executor::CancelToken;
+use crate::executor::{CancelToken, Executor};
 use crate::format::container::FileStamp;
 use crate::format::limits::MAX_SEGMENT_DOCUMENTS;
 use crate::format::segment_info::SegmentInfo;
@@ -52,6 +52,8 @@ pub struct WriteOptions<'a> {
     pub reorder: Option<Reorder>,
     /// Where scratch files are put.
     pub scratch: &'a dyn Directory,
+    /// What runs the threads of [`Reorder`].
+    pub executor: &'a dyn Executor,
     /// Ends the work with [`Error::Cancelled`] soon after it is set.
     pub cancel: &'a CancelToken,
 }
@@ -194,7 +196,11 @@ fn find_places(
     let Some(forward) = fields::forward(&task, field)? else {
         return Ok(None);
     };
-    let Some(order) = bisect::order(forward, reorder.threads, options.cancel) else {
+    let on = bisect::OnThreads {
+        executor: options.executor,
+        threads: reorder.threads,
+    };
+    let Some(order) = bisect::order(forward, on, options.cancel) else {
         return Err(Error::Cancelled { work: "merging" });
     };
     let mut places = vec![0; order.len()];

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::publish::temporary_name;
 use super::{Bytes, Directory, FileHandle, FileSink, FileVersion, Lock, Memory, Scratch};
 use crate::error::{Error, Result};
 
@@ -23,6 +24,18 @@ pub enum Fault {
     FailOnce(u64),
     /// The operation and all later ones fail, as after a kill of the process or a lost disk.
     StopAt(u64),
+}
+
+/// How a file system gives a finished file a free name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Publishing {
+    /// By a hard link.
+    #[default]
+    Link,
+    /// By a rename that does not replace.
+    Rename,
+    /// It cannot: the file is written under its final name.
+    InPlace,
 }
 
 #[derive(Debug)]
@@ -60,6 +73,7 @@ struct State {
 pub struct Faulty {
     state: Arc<Mutex<State>>,
     fault: Fault,
+    publishing: Publishing,
     lock: Memory,
 }
 
@@ -69,6 +83,7 @@ impl Faulty {
         Self {
             state: Arc::default(),
             fault,
+            publishing: Publishing::default(),
             lock: Memory::new(),
         }
     }
@@ -100,6 +115,30 @@ impl Faulty {
             (name.clone(), Arc::new(bytes))
         });
         Memory::with_files(files.collect())
+    }
+
+    /// The same directory, as on a file system that publishes in another way.
+    #[must_use]
+    pub fn with_publishing(mut self, publishing: Publishing) -> Self {
+        self.publishing = publishing;
+        self
+    }
+
+    fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let mut file = self.create(name)?;
+        let written = file.write_all(bytes).and_then(|()| file.sync());
+        written.map_err(|e| Error::io(self.path().join(name), "write", e))
+    }
+
+    fn publish_in_place(&self, name: &str, bytes: &[u8]) -> Result<bool> {
+        if locked(&self.state).names.contains_key(name) {
+            return Ok(false);
+        }
+        let written = self.write_whole(name, bytes);
+        if written.is_err() {
+            let _ = self.remove(name);
+        }
+        written.map(|()| true)
     }
 
     fn step(&self, name: &str, action: &'static str) -> Result<MutexGuard<'_, State>> {
@@ -163,25 +202,28 @@ impl Directory for Faulty {
 
     /// Takes the same steps as [`FileSystem`](super::FileSystem), each of which may fail.
     fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
-        let temporary = format!("{name}.tmp");
-        if locked(&self.state).names.contains_key(&temporary) {
-            self.remove(&temporary)?;
-        }
-        let failed = |e| Error::io(self.path().join(&temporary), "write", e);
-        let mut file = self.create(&temporary)?;
-        file.write_all(bytes).map_err(failed)?;
-        file.sync().map_err(failed)?;
-        {
+        let temporary = temporary_name(name);
+        let named = self.write_whole(&temporary, bytes).and_then(|()| {
+            if self.publishing == Publishing::InPlace {
+                return self.publish_in_place(name, bytes);
+            }
             let mut state = self.step(name, "link")?;
             if state.names.contains_key(name) {
                 return Ok(false);
             }
-            let file = state.names.get(&temporary).cloned();
+            let file = match self.publishing {
+                Publishing::Rename => state.names.remove(&temporary),
+                _ => state.names.get(&temporary).cloned(),
+            };
             state.names.extend(file.map(|file| (name.to_owned(), file)));
-        }
+            Ok(true)
+        });
         let _ = self.remove(&temporary);
-        self.sync()?;
-        Ok(true)
+        if named? {
+            self.sync()?;
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     fn remove(&self, name: &str) -> Result<()> {
@@ -306,6 +348,40 @@ mod tests {
             *directory.after_crash(true, true).bytes("a").unwrap(),
             b"kept lost"
         );
+    }
+
+    /// Every fault at every step: what was published stays, and what appears is whole unless the
+    /// file system can only write in place.
+    #[test]
+    fn a_fault_while_publishing_loses_no_published_file() {
+        for publishing in [Publishing::Link, Publishing::Rename, Publishing::InPlace] {
+            let steps = publish_with(Fault::None, publishing).0.operations();
+            let faults = (0..steps).flat_map(|at| [Fault::FailOnce(at), Fault::StopAt(at)]);
+            for fault in faults.chain([Fault::None]) {
+                let (directory, published) = publish_with(fault, publishing);
+                for (names, content) in [(false, false), (true, false), (false, true), (true, true)]
+                {
+                    let found = directory.after_crash(names, content).bytes("a");
+                    if matches!(published, Ok(true)) {
+                        assert_eq!(*found.unwrap(), b"content", "{publishing:?} {fault:?}");
+                    } else if let Some(found) = found.filter(|_| publishing != Publishing::InPlace)
+                    {
+                        assert_eq!(*found, b"content", "{publishing:?} {fault:?}");
+                    }
+                }
+            }
+            let (directory, _) = publish_with(Fault::None, publishing);
+            assert!(!directory.publish("a", b"other").unwrap());
+            let found = directory.after_crash(true, true).bytes("a").unwrap();
+            assert_eq!(*found, b"content");
+            assert_eq!(directory.list().unwrap(), ["a"]);
+        }
+    }
+
+    fn publish_with(fault: Fault, publishing: Publishing) -> (Faulty, Result<bool>) {
+        let directory = Faulty::new(fault).with_publishing(publishing);
+        let published = directory.publish("a", b"content");
+        (directory, published)
     }
 
     #[test]

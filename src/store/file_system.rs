@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::publish::{WAYS, Way, is_same_file, is_unsupported, temporary_name};
 use super::{Bytes, Directory, FileHandle, FileSink, FileVersion, Lock, Scratch};
 use crate::error::{Error, Result};
 
@@ -48,6 +49,61 @@ impl FileSystem {
     fn at(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
+
+    /// Writes the file under a temporary name and gives it its final one in the first of `ways`
+    /// that the file system supports: see [`publish`](super::publish).
+    fn publish_by(&self, ways: &[Way], name: &str, bytes: &[u8]) -> Result<bool> {
+        let temporary = temporary_name(name);
+        let (from, to) = (self.at(&temporary), self.at(name));
+        let named = self.write_whole(&temporary, bytes).and_then(|()| {
+            for way in ways {
+                match way(&from, &to) {
+                    Ok(()) => return Ok(true),
+                    // A network file system may carry out a link, lose the answer and repeat it.
+                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                        return Ok(is_same_file(&from, &to));
+                    }
+                    Err(e) if is_unsupported(&e) => {}
+                    Err(e) => return Err(Error::io(&to, "publish", e)),
+                }
+            }
+            self.publish_in_place(name, bytes)
+        });
+        // It is a second name of the same file, or an unused file: no reason to fail.
+        let _ = self.remove(&temporary);
+        if named? {
+            self.sync()?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// The last way to publish: for file systems that cannot give a finished file a free name.
+    fn publish_in_place(&self, name: &str, bytes: &[u8]) -> Result<bool> {
+        match self.create(name) {
+            Ok(file) => {
+                let written = self.finish(file, name, bytes);
+                if written.is_err() {
+                    // This attempt has created the file, so it is not another writer's.
+                    let _ = self.remove(name);
+                }
+                written.map(|()| true)
+            }
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.finish(self.create(name)?, name, bytes)
+    }
+
+    fn finish(&self, mut file: Box<dyn FileSink>, name: &str, bytes: &[u8]) -> Result<()> {
+        let written = file.write_all(bytes).and_then(|()| file.sync());
+        written.map_err(|e| Error::io(self.at(name), "write", e))
+    }
 }
 
 impl Directory for FileSystem {
@@ -80,27 +136,8 @@ impl Directory for FileSystem {
         }
     }
 
-    /// Writes the file under a temporary name, then hard-links it to its final name. Unlike a
-    /// rename, a hard link fails when the name is taken.
     fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
-        let temporary = format!("{name}.tmp");
-        match self.remove(&temporary) {
-            // A process that died while publishing has left the file.
-            Err(error) if !super::is_missing(&error) => return Err(error),
-            _ => {}
-        }
-        let failed = |e| Error::io(self.at(&temporary), "write", e);
-        let mut file = self.create(&temporary)?;
-        file.write_all(bytes).map_err(failed)?;
-        file.sync().map_err(failed)?;
-        drop(file);
-        let is_new = link(&self.at(&temporary), &self.at(name))?;
-        // It is a second name of the same file, or an unused file: no reason to fail.
-        let _ = self.remove(&temporary);
-        if is_new {
-            self.sync()?;
-        }
-        Ok(is_new)
+        self.publish_by(&WAYS, name, bytes)
     }
 
     fn remove(&self, name: &str) -> Result<()> {
@@ -165,21 +202,6 @@ impl Directory for FileSystem {
             .open(&path)
             .and_then(|file| file.sync_all())
             .map_err(|e| Error::io(&path, "fsync", e))
-    }
-}
-
-/// Gives a file a second name. False when the name is taken.
-fn link(from: &Path, to: &Path) -> Result<bool> {
-    match fs::hard_link(from, to) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        // Some file systems have no hard links. The check and the rename are not atomic, but the
-        // lock excludes other writers.
-        Err(_) if to.exists() => Ok(false),
-        Err(_) => match fs::rename(from, to) {
-            Ok(()) => Ok(true),
-            Err(error) => Err(Error::io(to, "rename a file to", error)),
-        },
     }
 }
 
@@ -333,10 +355,10 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_published_once_despite_a_leftover_temporary_file() {
+    fn a_name_is_published_once_and_other_temporary_files_are_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let directory = FileSystem::open(folder.path()).unwrap();
-        fs::write(folder.path().join("a.tmp"), "left by a crash").unwrap();
+        fs::write(folder.path().join("a.tmp"), "of another writer").unwrap();
         assert_eq!(directory.version("a").unwrap(), None);
         assert!(directory.publish("a", b"first").unwrap());
         let first = directory.version("a").unwrap();
@@ -344,10 +366,88 @@ mod tests {
         assert!(!directory.publish("a", b"second").unwrap());
         assert_eq!(directory.version("a").unwrap(), first);
         assert_eq!(fs::read(folder.path().join("a")).unwrap(), b"first");
-        assert_eq!(directory.list().unwrap(), ["a"]);
+        // What another writer is writing is its own.
+        assert_eq!(directory.list().unwrap(), ["a", "a.tmp"]);
         directory.remove("a").unwrap();
         assert!(directory.publish("a", b"third").unwrap());
         assert_ne!(directory.version("a").unwrap(), first);
+    }
+
+    fn no_links(_: &Path, _: &Path) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(1)) // EPERM, or ERROR_INVALID_FUNCTION
+    }
+
+    fn no_renames(_: &Path, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[test]
+    fn without_hard_links_a_name_is_still_published_once() {
+        let ways: [&[Way]; 2] = [&[no_links, WAYS[1]], &[no_links, no_renames]];
+        for ways in ways {
+            let folder = tempfile::tempdir().unwrap();
+            let directory = FileSystem::open(folder.path()).unwrap();
+            assert!(directory.publish_by(ways, "a", b"first").unwrap());
+            assert!(!directory.publish_by(ways, "a", b"second").unwrap());
+            assert_eq!(fs::read(folder.path().join("a")).unwrap(), b"first");
+            assert_eq!(directory.list().unwrap(), ["a"]);
+        }
+    }
+
+    #[test]
+    fn of_many_writers_at_once_one_publishes_its_own_content() {
+        let ways: [&[Way]; 3] = [&WAYS, &[no_links, WAYS[1]], &[no_links, no_renames]];
+        for (ways, round) in ways
+            .into_iter()
+            .flat_map(|ways| (0..20).map(move |r| (ways, r)))
+        {
+            let folder = tempfile::tempdir().unwrap();
+            let directory = FileSystem::open(folder.path()).unwrap();
+            let content = |writer: u8| vec![writer; 10_000 + round];
+            let won: Vec<u8> = std::thread::scope(|scope| {
+                let publish = |writer| {
+                    let directory = &directory;
+                    move || directory.publish_by(ways, "a", &content(writer)).unwrap()
+                };
+                let started: Vec<_> = (0..4).map(|w| (w, scope.spawn(publish(w)))).collect();
+                let ended = started
+                    .into_iter()
+                    .map(|(w, thread)| (w, thread.join().unwrap()));
+                ended.filter_map(|(w, won)| won.then_some(w)).collect()
+            });
+            assert_eq!(won.len(), 1);
+            assert_eq!(fs::read(folder.path().join("a")).unwrap(), content(won[0]));
+            assert_eq!(directory.list().unwrap(), ["a"]);
+        }
+    }
+
+    /// Another error says nothing about what is published, so no other way is tried.
+    #[test]
+    fn an_error_of_a_link_overwrites_nothing() {
+        fn appears(_: &Path, to: &Path) -> io::Result<()> {
+            fs::write(to, "of another writer")?;
+            Err(io::Error::other("injected"))
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let directory = FileSystem::open(folder.path()).unwrap();
+        let ways: [Way; 2] = [appears, |from, to| fs::rename(from, to)];
+        assert!(directory.publish_by(&ways, "a", b"mine").is_err());
+        let found = fs::read_to_string(folder.path().join("a")).unwrap();
+        assert_eq!(found, "of another writer");
+        assert_eq!(directory.list().unwrap(), ["a"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_was_repeated_after_its_success_is_a_success() {
+        fn repeated(from: &Path, to: &Path) -> io::Result<()> {
+            fs::hard_link(from, to)?;
+            fs::hard_link(from, to)
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let directory = FileSystem::open(folder.path()).unwrap();
+        assert!(directory.publish_by(&[repeated], "a", b"mine").unwrap());
+        assert!(!directory.publish_by(&[repeated], "a", b"other").unwrap());
     }
 
     #[test]

@@ -1,17 +1,22 @@
 //! All file I/O of the index.
 //!
 //! A [`Directory`] is a flat set of named files. A file is written once, sequentially, and then
-//! read by ranges. There are three implementations: [`FileSystem`] (memory-mapped reads, real
-//! fsync), [`Memory`] for tests and indexes that need no disk, and `Faulty` for tests, which
-//! injects errors and loses what a crash would lose. Invariant: nothing here interprets the bytes.
+//! read by ranges. There are two implementations: [`FileSystem`] (memory-mapped reads, real
+//! fsync), and [`Memory`] for tests and indexes that need no disk. Invariant: nothing here interprets
+//! the bytes.
 //!
 //! The trait requires no more than an object store can do: files appear atomically, a commit is
 //! published by create-if-absent, and nothing is renamed.
 
+// For tests: `Faulty` injects errors and loses what a crash would lose, and `Gate` holds background
+// jobs up.
 #[cfg(any(test, feature = "internals"))]
 mod fault;
 mod file_system;
+#[cfg(any(test, feature = "internals"))]
+mod gate;
 mod memory;
+mod publish;
 
 use std::fmt::Debug;
 use std::io::{Cursor, Read, Seek, Write};
@@ -19,9 +24,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 #[cfg(any(test, feature = "internals"))]
-pub use fault::{Fault, Faulty};
+pub use fault::{Fault, Faulty, Publishing};
 pub use file_system::FileSystem;
+#[cfg(any(test, feature = "internals"))]
+pub use gate::{Gate, GateState};
 pub use memory::Memory;
+pub(crate) use publish::name_of_temporary;
 
 pub use crate::bytes::{Bytes, FileHandle};
 use crate::error::{Error, Result};
@@ -56,6 +64,12 @@ pub trait Directory: Send + Sync + Debug {
     /// Creates a file, which must not exist. A file may be removed while it is being written: later
     /// writes to it are lost and must not affect a newer file of the same name.
     ///
+    /// Where a file gets its name only when it is finished, as in an object store, the
+    /// [`FileSink::sync`] that gives it the name must be a create-if-absent too (a conditional put)
+    /// and fail when the name is taken. A writer that died or was dropped may have such a request
+    /// on its way, and the next writer may use the name: whichever is second must fail, not replace
+    /// the other.
+    ///
     /// # Errors
     ///
     /// [`Error::Io`].
@@ -77,8 +91,8 @@ pub trait Directory: Send + Sync + Debug {
     fn version(&self, name: &str) -> Result<Option<FileVersion>>;
 
     /// Creates a file with these bytes, atomically and durably (compare-and-set). Returns false and
-    /// changes nothing when the name is taken. On a file system this is a hard link to a finished
-    /// file, in an object store a conditional put.
+    /// changes nothing when the name is taken, also where [`Directory::lock`] excludes nobody. On a
+    /// file system this is a hard link to a finished file, in an object store a conditional put.
     ///
     /// # Errors
     ///

@@ -8,24 +8,24 @@
 //! This module performs no I/O and no ranking. No text makes it fail, only an unknown analyzer
 //! name. It does not truncate long terms: the code that stores terms decides on their maximum
 //! length.
-//!
-//! | file | concept |
-//! | --- | --- |
-//! | [`analyzer`](Analyzer) | the public API: names, and both steps in one call |
-//! | `language` | the table of languages: codes, names, rules |
-//! | `segment`, `scan` | word segmentation by UAX #29: the general algorithm, and the fast path for common scripts |
-//! | `normalize` | NFKC with a map back to the original offsets |
-//! | `options` | the options of an analyzer beyond its language |
-//! | `fold` | case folding, punctuation variants, digits of all scripts |
-//! | `letters` | letters that a language writes in more than one way |
-//! | `elision` | apostrophes: possessives, elided articles |
-//! | `stopwords`, `stem` | stop words and stemmers, per language |
-//! | `porter` | the stemmer for English: Snowball's, with its author's later changes |
-//! | `unaccented` | stemmers for words whose accents are missing |
-//! | `parts` | the parts of compound tokens such as `browser.js` |
-//! | `western` | the tokenizer of languages that separate words by spaces |
-//! | `east_asian`, `korean`, `script` | the bigram tokenizer of Chinese, Japanese and Korean |
-//! | `mojibake` | repair of text that was decoded with the wrong character set |
+
+// | file | concept |
+// | --- | --- |
+// | `analyzer` | the public API: names, and both steps in one call |
+// | `language` | the table of languages: codes, names, rules |
+// | `segment`, `scan` | word segmentation by UAX #29: the general algorithm, and the fast path for common scripts |
+// | `normalize` | NFKC with a map back to the original offsets |
+// | `options` | the options of an analyzer beyond its language |
+// | `fold` | case folding, punctuation variants, digits of all scripts |
+// | `letters` | letters that a language writes in more than one way |
+// | `elision` | apostrophes: possessives, elided articles |
+// | `stopwords`, `stem` | stop words and stemmers, per language |
+// | `porter` | the stemmer for English: Snowball's, with its author's later changes |
+// | `unaccented` | stemmers for words whose accents are missing |
+// | `parts` | the parts of compound tokens such as `browser.js` |
+// | `western` | the tokenizer of languages that separate words by spaces |
+// | `east_asian`, `korean`, `script` | the bigram tokenizer of Chinese, Japanese and Korean |
+// | `mojibake` | repair of text that was decoded with the wrong character set |
 
 mod analyzer;
 mod east_asian;

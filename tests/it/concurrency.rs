@@ -3,7 +3,6 @@
 //! Tests that need another process run themselves again as a child, which learns its part and its
 //! folder from an environment variable and says what it has done on its standard output.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use esparsa::internals::format::manifest::segment_file;
 use esparsa::{
-    Document, Error, Index, IndexWriter, MergePolicy, OnDuplicate, Query, Schema, Snapshot, Sparse,
-    Text, WriterOptions,
+    Document, Error, Index, IndexWriter, MergePolicy, OnDuplicate, Query, Schema, Sparse, Text,
+    WriterOptions,
 };
+
+use crate::contents::{Contents, contents};
 
 /// The folder that a child works on; unset in the parent.
 const CHILD_FOLDER: &str = "ESPARSA_CHILD_FOLDER";
@@ -45,28 +46,12 @@ fn writer(index: &Index, threads: usize) -> IndexWriter {
     index.writer_with(options).unwrap()
 }
 
-/// What is stored for each live document, after everything was verified.
-fn contents(snapshot: &Snapshot) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    for segment in snapshot.segments() {
-        esparsa::internals::segment::verify(&segment.reader).unwrap();
-        for document in (0..segment.reader.documents()).filter(|d| segment.is_live(*d)) {
-            let id = segment.reader.ids().id(document).unwrap();
-            let stored = segment.reader.stored_document(document).unwrap();
-            let before = found.insert(id, String::from_utf8(stored).unwrap());
-            assert_eq!(before, None, "two live documents of one id");
-        }
-    }
-    assert_eq!(snapshot.documents(), found.len() as u64);
-    found
-}
-
 /// Documents of the index that readers look at, and how many of them each commit replaces.
 const DOCUMENTS: u64 = 300;
 const GROUP: u64 = 30;
 
 /// Of the commit of this number, all documents: those that are deleted, by turns, are left out.
-fn expected(commit: u64) -> BTreeMap<String, String> {
+fn expected(commit: u64) -> Contents {
     let group = |number: u64| number / GROUP;
     let groups = DOCUMENTS / GROUP;
     // Commit 1 made the index, commit 2 added everything; commit c replaced one group, and deleted one

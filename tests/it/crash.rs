@@ -5,7 +5,7 @@
 //! could find it after a crash at that point: enumerated, not sampled. What is found must be the last
 //! commit that returned, or the one that was under way, and a new writer must be able to go on from it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -18,8 +18,7 @@ use esparsa::{
     WriterOptions,
 };
 
-/// External ids and what is stored for them.
-type Contents = BTreeMap<String, String>;
+use crate::contents::{Contents, contents};
 
 /// A folder that fails on demand and remembers what was published and removed since it was last made
 /// durable.
@@ -100,12 +99,11 @@ impl Directory for Disk {
         if matches!(published, Ok(true)) {
             names.created.push(name.to_owned());
             // The temporary name could not be removed, which nobody is told.
-            let temporary = format!("{name}.tmp");
-            names.cleaning_failed |= self
-                .faulty
-                .after_crash(true, false)
-                .bytes(&temporary)
-                .is_some();
+            let left = self.faulty.after_crash(true, false).list()?;
+            names.cleaning_failed |= left.iter().any(|left| {
+                let rest = left.strip_prefix(name);
+                rest.is_some_and(|rest| rest.ends_with(".tmp"))
+            });
             // It ends by making the names of the folder durable.
             names.published.clear();
             names.removed.clear();
@@ -343,7 +341,7 @@ fn run(disk: &Disk, threads: usize) -> Outcome {
 }
 
 /// Everything that the index in a folder holds, verified; `None` when the folder is not an index.
-fn contents(directory: &Arc<dyn Directory>) -> Option<Contents> {
+fn contents_of(directory: &Arc<dyn Directory>) -> Option<Contents> {
     let index = match Index::open_in(directory.clone(), IndexOptions::new()) {
         Ok(index) => index,
         Err(error) => {
@@ -351,19 +349,7 @@ fn contents(directory: &Arc<dyn Directory>) -> Option<Contents> {
             return None;
         }
     };
-    let snapshot = index.snapshot().unwrap();
-    let mut found = Contents::new();
-    for segment in snapshot.segments() {
-        esparsa::internals::segment::verify(&segment.reader).unwrap();
-        for document in (0..segment.reader.documents()).filter(|d| segment.is_live(*d)) {
-            let id = segment.reader.ids().id(document).unwrap();
-            let stored = segment.reader.stored_document(document).unwrap();
-            let before = found.insert(id, String::from_utf8(stored).unwrap());
-            assert_eq!(before, None, "two live documents of one id");
-        }
-    }
-    assert_eq!(snapshot.documents(), found.len() as u64);
-    Some(found)
+    Some(contents(&index.snapshot().unwrap()))
 }
 
 /// Opens a writer on what was found, commits one more document, and checks that nothing else is left.
@@ -379,7 +365,7 @@ fn go_on(directory: &Arc<dyn Directory>, found: Option<Contents>) -> Contents {
     drop(writer);
     let mut expected = found.unwrap_or_default();
     expected.insert(id(99), "99/1".into());
-    assert_eq!(contents(directory).as_ref(), Some(&expected));
+    assert_eq!(contents_of(directory).as_ref(), Some(&expected));
     assert_eq!(files(directory), named_files(&index));
     expected
 }
@@ -424,7 +410,7 @@ fn assert_poisoned(outcome: &mut Outcome) {
 fn check_crashes(disk: &Disk, fault: Fault, outcome: &Outcome) {
     for (crash, memory) in disk.after_crash() {
         let directory: Arc<dyn Directory> = Arc::new(memory);
-        let found = contents(&directory);
+        let found = contents_of(&directory);
         assert!(
             outcome.allows(&found),
             "{fault:?}, {crash}, after {:?}: found {found:?}, expected {:?} or {:?}",
@@ -486,7 +472,7 @@ fn one_failed_operation_poisons_the_writer_or_a_removal_and_loses_no_commit() {
 /// Opens a new writer on the folder that failed once; the machine may still stop at any time.
 fn go_on_where_it_failed(disk: &Disk, fault: Fault, outcome: &Outcome) {
     let directory: Arc<dyn Directory> = Arc::new(disk.clone());
-    let found = contents(&directory);
+    let found = contents_of(&directory);
     assert!(outcome.allows(&found), "{fault:?}: found {found:?}");
     if found.is_some() {
         let index = Index::open_in(directory.clone(), IndexOptions::new()).unwrap();
@@ -496,7 +482,7 @@ fn go_on_where_it_failed(disk: &Disk, fault: Fault, outcome: &Outcome) {
     let expected = go_on(&directory, found);
     for (crash, memory) in disk.after_crash() {
         let directory: Arc<dyn Directory> = Arc::new(memory);
-        let found = contents(&directory);
+        let found = contents_of(&directory);
         assert_eq!(found.as_ref(), Some(&expected), "{fault:?}, {crash}");
     }
 }
@@ -536,10 +522,10 @@ fn bad_input_leaves_the_writer_usable() {
     assert!(writer.add(unknown_field).unwrap_err().is_input());
     assert!(writer.merge_to(0).unwrap_err().is_input());
     let missing = writer.attach("no-such-folder").unwrap_err();
-    assert!(matches!(missing, Error::Io { .. }), "{missing}");
+    assert!(matches!(missing, Error::NoIndex { .. }), "{missing}");
     writer.add(document(1, 1)).unwrap();
     writer.commit().unwrap();
-    assert_eq!(contents(&directory).unwrap().len(), 1);
+    assert_eq!(contents_of(&directory).unwrap().len(), 1);
 }
 
 #[test]
@@ -549,5 +535,5 @@ fn a_create_that_did_not_finish_can_be_repeated() {
     let directory: Arc<dyn Directory> = Arc::new(memory);
     let created = Index::create_in(directory.clone(), schema(), IndexOptions::new());
     created.unwrap();
-    assert_eq!(contents(&directory), Some(Contents::new()));
+    assert_eq!(contents_of(&directory), Some(Contents::new()));
 }

@@ -16,15 +16,9 @@ use esparsa::{
 };
 use half::f16;
 
-use crate::random::Random;
+use crate::random::{Random, check_seeds};
 
 const CASES: u64 = 3_000;
-
-impl Random {
-    fn pick<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len() as u64) as usize]
-    }
-}
 
 /// What all vectors of a case have in common.
 #[derive(Clone, Copy, Debug)]
@@ -106,13 +100,13 @@ fn product(vector: &[f32], query: &[f32]) -> f32 {
     s[0] + s[1]
 }
 
-fn greatest(vector: &[f32]) -> f64 {
+fn max_magnitude(vector: &[f32]) -> f64 {
     let sizes = vector.iter().map(|number| f64::from(number.abs()));
     sizes.fold(0.0, f64::max)
 }
 
 fn levels_product(vector: &[f32], query: &[f32]) -> f32 {
-    let (a, m) = (greatest(vector), greatest(query));
+    let (a, m) = (max_magnitude(vector), max_magnitude(query));
     if a == 0.0 || m == 0.0 {
         return 0.0;
     }
@@ -276,20 +270,7 @@ fn check(seed: u64) {
 
 #[test]
 fn hits_are_those_of_the_chapters_definition() {
-    let number = |name: &str, default| std::env::var(name).map_or(default, |v| v.parse().unwrap());
-    let cases = number("ESPARSA_ORACLE_CASES", CASES);
-    let first = number("ESPARSA_ORACLE_SEED", 1);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    std::thread::scope(|scope| {
-        for thread in 0..threads {
-            scope.spawn(move || {
-                (first + thread..first + cases)
-                    .step_by(threads as usize)
-                    .for_each(check)
-            });
-        }
-    });
-    println!("{cases} cases, seeds from {first}");
+    check_seeds(CASES, check);
 }
 
 fn three_dimensions() -> Schema {

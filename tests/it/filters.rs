@@ -16,8 +16,6 @@
 //!
 //! `ESPARSA_FILTER_SEED` is the first index's seed; a failure names its own.
 
-use std::sync::Arc;
-
 use esparsa::internals::doc_set::DocSet;
 use esparsa::{
     Algorithm, Dense, DocAddress, Document, Error, Index, MergePolicy, Query, Schema,
@@ -203,22 +201,20 @@ fn check_query(random: &mut Random, snapshot: &Snapshot, query: &Query, cases: u
         .chain(algorithms.into_iter().map(Some))
         .collect();
     for _ in 0..cases {
-        let filter: Arc<[DocSet]> = filter(random, snapshot, all.scored()).into();
+        let sets = filter(random, snapshot, all.scored());
+        let filter = snapshot.filter(sets.clone()).unwrap();
         let k = match random.below(3) {
             0 => 1 + random.below(10) as usize,
             1 => 1 + random.below(100) as usize,
             _ => 1 + random.below(2_000) as usize,
         };
-        let accepted = all
-            .scored()
-            .iter()
-            .filter(|hit| is_accepted(&filter, hit.0));
+        let accepted = all.scored().iter().filter(|hit| is_accepted(&sets, hit.0));
         let expected: Vec<(DocAddress, u32)> = accepted
             .take(k)
             .map(|(a, score)| (*a, score.to_bits()))
             .collect();
         for algorithm in &algorithms {
-            let mut options = SearchOptions::new(k).with_filter(Arc::clone(&filter));
+            let mut options = SearchOptions::new(k).with_filter(filter.clone());
             if let Some(algorithm) = algorithm {
                 options = options.algorithm(*algorithm);
             }
@@ -279,18 +275,55 @@ fn filtered_searches_equal_the_slow_evaluator() {
 }
 
 #[test]
-fn a_filter_of_another_snapshot_is_refused() {
+fn sets_that_do_not_fit_the_segments_make_no_filter() {
     let (snapshot, _) = build(&mut Random(3));
-    let search = |filter: Vec<DocSet>| {
+    let mut sets = empty(&snapshot);
+    let search = |filter| {
         let options = SearchOptions::new(1).with_filter(filter);
         snapshot.search_with(&Query::text("text", "w0"), &options)
     };
-    let mut filter = empty(&snapshot);
-    assert!(search(filter.clone()).unwrap().hits.is_empty());
-    filter.push(DocSet::empty(1));
-    let refused = search(filter.clone()).unwrap_err();
+    let filter = snapshot.filter(sets.clone()).unwrap();
+    assert!(search(filter).unwrap().hits.is_empty());
+    sets.push(DocSet::empty(1));
+    let refused = snapshot.filter(sets.clone()).unwrap_err();
     assert!(matches!(refused, Error::InvalidInput { .. }), "{refused}");
-    filter.truncate(1);
-    filter[0] = DocSet::full(filter[0].documents() + 1);
-    assert!(search(filter).is_err());
+    sets.truncate(1);
+    sets[0] = DocSet::full(sets[0].documents() + 1);
+    assert!(snapshot.filter(sets).is_err());
+}
+
+#[test]
+fn a_filter_is_refused_once_a_merge_has_rewritten_its_segments() {
+    let index = Index::in_memory(schema()).unwrap();
+    let mut writer = index.writer().unwrap();
+    let mut random = Random(5);
+    for id in 0..40 {
+        writer.add(document(&mut random, id, 10)).unwrap();
+    }
+    writer.commit().unwrap();
+    let before = index.snapshot().unwrap();
+    let filter = before
+        .filter(empty(&before).iter().map(DocSet::complement).collect())
+        .unwrap();
+    let search = |snapshot: &Snapshot| {
+        let options = SearchOptions::new(50).with_filter(filter.clone());
+        snapshot.search_with(&Query::text("text", "w0 w1 w2 w3"), &options)
+    };
+    let found = search(&before).unwrap().hits.len();
+    assert!(found > 0);
+
+    // Deletes leave the segment as it is, so the filter still holds.
+    writer.delete("d7").unwrap();
+    writer.commit().unwrap();
+    assert!(search(&index.snapshot().unwrap()).is_ok());
+
+    // As many documents as before, in a segment of another name.
+    writer.add(document(&mut random, 7, 10)).unwrap();
+    writer.commit().unwrap();
+    writer.merge_to(1).unwrap();
+    let after = index.snapshot().unwrap();
+    assert_eq!(after.documents(), 40);
+    let refused = search(&after).unwrap_err();
+    assert!(matches!(refused, Error::InvalidInput { .. }), "{refused}");
+    assert_eq!(search(&before).unwrap().hits.len(), found);
 }

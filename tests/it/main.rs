@@ -6,6 +6,7 @@ mod approximate;
 mod close;
 mod collections;
 mod concurrency;
+mod contents;
 mod corruption;
 mod crash;
 mod dense;

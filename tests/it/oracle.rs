@@ -16,7 +16,7 @@ use esparsa::{
     SparseLayout, Text, WriterOptions,
 };
 
-use crate::random::Random;
+use crate::random::{Random, check_seeds};
 
 const CASES: u64 = 10_000;
 
@@ -443,18 +443,5 @@ fn check(seed: u64) {
 
 #[test]
 fn all_algorithms_equal_the_exhaustive_one() {
-    let number = |name: &str, default| std::env::var(name).map_or(default, |v| v.parse().unwrap());
-    let cases = number("ESPARSA_ORACLE_CASES", CASES);
-    let first = number("ESPARSA_ORACLE_SEED", 1);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    std::thread::scope(|scope| {
-        for thread in 0..threads {
-            scope.spawn(move || {
-                (first + thread..first + cases)
-                    .step_by(threads as usize)
-                    .for_each(check)
-            });
-        }
-    });
-    println!("{cases} cases, seeds from {first}");
+    check_seeds(CASES, check);
 }

@@ -108,7 +108,7 @@ fn next_named(id: &str, records: &mut Records, skips: bool, skipped: &mut u64) -
             Ok(record) if !skips => {
                 return Err(Error::invalid(format!(
                     "expected the vector of `{}`, the next document of the input, found that of `{id}`; name the same inputs \
-                     as before, or leave out --resume to start over",
+                     as before, or omit --resume to start over",
                     record.id
                 )));
             }
@@ -120,7 +120,7 @@ fn next_named(id: &str, records: &mut Records, skips: bool, skipped: &mut u64) -
         }
     }
     Err(Error::invalid(format!(
-        "expected the vector of a document of the input, found that of `{id}`; name the same inputs as before, or leave out \
+        "expected the vector of a document of the input, found that of `{id}`; name the same inputs as before, or omit \
          --resume to start over"
     )))
 }

@@ -60,6 +60,9 @@ pub struct Checkpoint {
     pub done: Done,
     /// What was read.
     pub inputs: Inputs,
+    /// True if the load ended with this commit, so that nothing is left to resume.
+    #[serde(default)]
+    pub is_complete: bool,
 }
 
 impl Inputs {
@@ -192,13 +195,18 @@ impl Checkpoint {
         }
     }
 
+    /// The first difference of these inputs from those of the load.
+    pub fn difference(&self, inputs: &Inputs) -> Option<String> {
+        inputs.difference(&self.inputs)
+    }
+
     /// Checks that this is about a load of `inputs` into an index whose last commit is `commit`.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidInput`] when it is not.
     pub fn check(&self, inputs: &Inputs, commit: u64) -> Result<()> {
-        if let Some(difference) = inputs.difference(&self.inputs) {
+        if let Some(difference) = self.difference(inputs) {
             return Err(Error::invalid(format!(
                 "the interrupted load was another one: {difference}; name the same inputs and options as before, or leave \
                  out --resume to load from the beginning"
@@ -206,7 +214,7 @@ impl Checkpoint {
         }
         if commit < self.commit {
             return Err(Error::invalid(format!(
-                "the index is older than the interrupted load: expected commit {} or a later one, found {commit}; leave out \
+                "the index is older than the interrupted load: expected commit {} or a later one, found {commit}; omit \
                  --resume to load from the beginning",
                 self.commit
             )));
@@ -238,11 +246,13 @@ mod tests {
             commit: 7,
             done: Done::default(),
             inputs: same.clone(),
+            is_complete: true,
         };
         written.write(folder).unwrap();
         written.write(folder).unwrap();
         let read = Checkpoint::read(folder).unwrap().unwrap();
         assert_eq!((read.commit, &read.inputs), (7, &same));
+        assert!(read.is_complete);
         read.check(&same, 7).unwrap();
         read.check(&same, 9).unwrap();
         let message = |inputs: &Inputs, commit| read.check(inputs, commit).unwrap_err().to_string();

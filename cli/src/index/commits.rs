@@ -39,12 +39,12 @@ impl Commits {
         self.every.is_some_and(|every| self.since.is_due(every))
     }
 
-    /// Records a commit, durably if the load can be resumed.
+    /// Records a commit, durably if the load can be resumed; `is_last` if the load ended with it.
     ///
     /// # Errors
     ///
     /// [`Error::Io`](esparsa::Error::Io).
-    pub fn note(&mut self, commit: CommitReport, done: Done) -> Result<()> {
+    pub fn note(&mut self, commit: CommitReport, done: Done, is_last: bool) -> Result<()> {
         self.since = SinceCommit::new();
         self.last = Some(done);
         match &self.inputs {
@@ -52,6 +52,7 @@ impl Commits {
                 commit: commit.commit,
                 done,
                 inputs: inputs.clone(),
+                is_complete: is_last,
             }
             .write(&self.folder),
             // A checkpoint of an earlier load no longer describes the index.

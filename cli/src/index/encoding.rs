@@ -177,7 +177,7 @@ impl Encoders {
                 .any(|(name, kind)| *name == field && schema.expect(name, *kind).is_ok());
             if !is_there {
                 return Err(Error::invalid(format!(
-                    "the index has no {field} field, because it was built without such a model; build a new index, or leave out \
+                    "the index has no {field} field, because it was built without such a model; build a new index, or omit \
                      --{field}-model"
                 )));
             }

@@ -26,6 +26,8 @@ const DEFAULT: &str = "english";
 pub struct Detected {
     /// Name of the analyzer.
     pub analyzer: String,
+    /// English name of the language, if it was detected.
+    pub language: Option<&'static str>,
     /// The detected language, as a message.
     pub reason: String,
 }
@@ -36,26 +38,50 @@ impl Detected {
         let sampled = || texts.iter().map(|text| start(text));
         let total: usize = sampled().map(str::len).sum();
         let Some(language) = main_language(sampled(), total) else {
+            let reason = match texts.iter().all(|text| text.trim().is_empty()) {
+                true => {
+                    "the first documents have no text; texts that follow are analyzed as English"
+                }
+                false => {
+                    "the language of the texts could not be detected, so they are analyzed as English"
+                }
+            };
             return Self {
                 analyzer: DEFAULT.to_owned(),
-                reason:
-                    "the language of the texts is not detected, so they are analyzed as English"
-                        .to_owned(),
+                language: None,
+                reason: reason.to_owned(),
             };
         };
         let name = language.eng_name();
         match Analyzer::named(language.code()).or_else(|_| Analyzer::named(code_of(language))) {
             Ok(analyzer) => Self {
                 analyzer: analyzer.name().to_owned(),
+                language: Some(name),
                 reason: format!("the texts are detected as {name}"),
             },
             Err(_) => Self {
                 analyzer: SIMPLE.to_owned(),
+                language: Some(name),
                 reason: format!(
                     "the texts are detected as {name}, which has no analyzer, so their words are not stemmed"
                 ),
             },
         }
+    }
+
+    /// The warning for texts in another language than that of the analyzer of an index, if they
+    /// are. An analyzer without a language suits all texts.
+    pub fn warning(&self, analyzer: &str) -> Option<String> {
+        let language_of = |name: &str| name.split('+').next().unwrap_or_default().to_owned();
+        let of_index = language_of(analyzer);
+        let has_language = of_index != SIMPLE && Analyzer::named(&of_index).is_ok();
+        let language = self.language.filter(|_| has_language)?;
+        (of_index != language_of(&self.analyzer)).then(|| {
+            format!(
+                "warning: the texts are detected as {language}, and the index analyzes texts as {of_index}, so searches \
+                 may miss them; load them into another index, or build a new one"
+            )
+        })
     }
 }
 
@@ -127,15 +153,34 @@ mod tests {
     #[test]
     fn what_cannot_be_told_is_analyzed_as_english_and_said_so() {
         for texts in [
-            &[][..],
-            &["Etna"],
+            &["Etna"][..],
             &["x1 x2 x3 0815 4711 a-b-c 3.14159 q8 w7 z9 k2 j4 h5"],
         ] {
             let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
             let detected = Detected::of(&texts);
             assert_eq!(detected.analyzer, DEFAULT, "{texts:?}");
-            assert!(detected.reason.contains("is not detected"));
+            assert!(detected.reason.contains("could not be detected"));
+            assert_eq!(detected.warning("german"), None);
         }
+        for texts in [vec![], vec![String::new(), " ".to_owned()]] {
+            let detected = Detected::of(&texts);
+            assert_eq!(detected.analyzer, DEFAULT);
+            assert!(detected.reason.contains("have no text"));
+        }
+    }
+
+    #[test]
+    fn texts_in_another_language_than_the_index_are_warned_about() {
+        let german = "Die Gemeinde hat am Donnerstag beschlossen, das Schwimmbad über den Winter zu schließen.";
+        let detected = Detected::of(&[german.to_owned()]);
+        for analyzer in ["german", "german+fold", "simple", "custom:own"] {
+            assert_eq!(detected.warning(analyzer), None, "{analyzer}");
+        }
+        let warning = detected.warning("english+stopwords").unwrap();
+        assert!(
+            warning.contains("detected as German, and the index analyzes texts as english"),
+            "{warning}"
+        );
     }
 
     #[test]

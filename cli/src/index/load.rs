@@ -160,7 +160,7 @@ impl Load<'_> {
         }
         let done = self.done(intake, position);
         let commit = self.writer.commit()?;
-        self.commits.note(commit, done)
+        self.commits.note(commit, done, false)
     }
 
     /// Merges to the requested number of segments, and commits.
@@ -183,7 +183,7 @@ impl Load<'_> {
         progress.phase("committing");
         let done = self.done(intake, position);
         let commit = self.writer.commit()?;
-        self.commits.note(commit, done)?;
+        self.commits.note(commit, done, true)?;
         intake.with_tally(|tally| warn(tally, progress));
         Ok(Loaded {
             commit,

@@ -26,6 +26,10 @@ pub struct Peeked {
     /// The first texts.
     texts: Vec<String>,
     has_content: bool,
+    /// True if a record, or an error in reading one, was seen.
+    has_records: bool,
+    /// The file whose first record looks like a header.
+    header: Option<String>,
     /// Keys of the first records that have nothing to be searched.
     keys: BTreeSet<String>,
 }
@@ -48,9 +52,12 @@ impl Peeked {
         let mut bytes = 0;
         while bytes < PEEKED_BYTES {
             let Some(item) = reader.next() else { break };
-            if let Ok(chunk) = &item {
-                bytes += chunk.bytes.len();
-                peeked.look_at(chunk);
+            match &item {
+                Ok(chunk) => {
+                    bytes += chunk.bytes.len();
+                    peeked.look_at(chunk);
+                }
+                Err(_) => peeked.has_records = true,
             }
             peeked.items.push(item);
         }
@@ -59,7 +66,11 @@ impl Peeked {
 
     fn look_at(&mut self, chunk: &Chunk) {
         parse(chunk, &mut |result| {
+            self.has_records = true;
             let Ok(record) = result else { return };
+            if self.header.is_none() && record.looks_like_header() {
+                self.header = Some(record.file.to_string());
+            }
             let origin = || Origin::new(record.file.to_string(), record.line);
             if self.texts.len() < SAMPLE {
                 self.texts.push(record.contents().into_owned());
@@ -92,6 +103,16 @@ impl Peeked {
     /// The first dense vector, if there is one among these records.
     pub fn first_dense(&self) -> Option<&FirstDense> {
         self.first_dense.as_ref()
+    }
+
+    /// True if the inputs have no record, not even one that cannot be read.
+    pub fn is_empty(&self) -> bool {
+        !self.has_records
+    }
+
+    /// The first file whose first record looks like a header, if there is one.
+    pub fn header(&self) -> Option<&str> {
+        self.header.as_deref()
     }
 
     /// The max weight, or 0 when there is none.

@@ -77,7 +77,7 @@ impl Problems {
             true => (
                 self.on_duplicate != OnDuplicate::Skip,
                 &mut self.duplicates,
-                "left out",
+                "skipped",
                 "`--on-duplicate skip` skips a record with the id of an earlier one, `replace` keeps the later one",
             ),
             false => (

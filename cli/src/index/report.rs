@@ -116,14 +116,14 @@ impl fmt::Display for Report {
         )?;
         if self.resumed_after > 0 {
             let before = counted(self.resumed_after, "document");
-            writeln!(f, "{before} had been loaded before the interruption")?;
+            writeln!(f, "{before} had been loaded before")?;
         }
         for (count, what) in [
             (self.bad_records, "bad record"),
             (self.duplicates, "duplicate"),
         ] {
             if count > 0 {
-                writeln!(f, "{} left out", counted(count, what))?;
+                writeln!(f, "{} skipped", counted(count, what))?;
             }
         }
         if self.replaced > 0 {
@@ -145,7 +145,8 @@ impl fmt::Display for Report {
         write!(f, "{}", self.bytes_on_disk.describe())?;
         self.fmt_losses(f)?;
         if let Some(bytes) = self.peak_resident_bytes {
-            write!(f, "\n{} of memory at the peak", Size(bytes))?;
+            let bytes = Size(bytes);
+            write!(f, "\n{bytes} of memory at the peak, including mapped files")?;
         }
         Ok(())
     }
@@ -171,7 +172,8 @@ impl Report {
     }
 }
 
-/// Peak resident memory of this process in bytes, where the system reports it.
+/// Peak resident memory of this process in bytes, with the pages of mapped files, where the system
+/// reports it.
 fn peak_resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;

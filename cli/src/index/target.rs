@@ -57,11 +57,21 @@ impl Target {
         encoders: &Encoders,
         language: &str,
     ) -> Result<Self> {
+        if arguments.index.is_file() {
+            let message = "expected the folder of an index, found a file; name a folder, which may be a new one";
+            return Err(Error::invalid(message).at_line(arguments.index.to_string_lossy(), 0));
+        }
         let directory = Arc::new(FileSystem::create(&arguments.index)?);
         let created = !Index::exists_in(&*directory)?;
         if created {
             refuse_other_files(&*directory)
                 .map_err(|error| error.at_line(arguments.index.to_string_lossy(), 0))?;
+            if peeked.is_empty() && arguments.language.is_none() {
+                return Err(Error::invalid(
+                    "expected documents, found none in the inputs; a new index takes its language and its fields from \
+                     the first documents: name inputs that have some, or a language by --language",
+                ));
+            }
         }
         let options = IndexOptions::new();
         let index = if created {
@@ -79,6 +89,14 @@ impl Target {
     /// The index.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Name of the analyzer of texts.
+    pub fn analyzer(&self) -> Option<&str> {
+        match &self.index.schema().field(TEXT_FIELD)?.options {
+            FieldOptions::Text(text) => Some(&text.analyzer),
+            _ => None,
+        }
     }
 
     /// Whether it was created just now.

@@ -21,8 +21,12 @@ const QUERIES: [&str; 3] = [JUDGEMENTS, "queries", "topics"];
 /// The entries of a folder.
 #[derive(Debug, PartialEq)]
 pub(super) enum Contents {
-    /// A file or folder that holds all documents; no other entry is a document.
-    Corpus(OsString),
+    /// A file or folder that holds all documents, and the other entries that are no queries or
+    /// judgements, judging by the names.
+    Corpus {
+        documents: OsString,
+        others: Vec<OsString>,
+    },
     /// Judgements are among the entries, so queries may be too.
     Collection {
         documents: Vec<OsString>,
@@ -37,22 +41,36 @@ impl Contents {
     pub(super) fn of(folder: &Path, names: Vec<OsString>) -> Self {
         let has = |wanted: &&str| names.iter().any(|name| name == wanted);
         if let Some(corpus) = BEIR_CORPUS.iter().find(|corpus| has(corpus)) {
-            return Self::Corpus(OsString::from(corpus));
+            return Self::corpus(corpus, names);
         }
         let has_any = |stem: &str| names.iter().any(|name| is_named(name, stem));
         if QUERIES.iter().any(|stem| has_any(stem))
             && has(&CORPUS_FOLDER)
             && folder.join(CORPUS_FOLDER).is_dir()
         {
-            return Self::Corpus(OsString::from(CORPUS_FOLDER));
+            return Self::corpus(CORPUS_FOLDER, names);
         }
         if !has_any(JUDGEMENTS) {
             return Self::Documents(names);
         }
-        let is_other = |name: &OsString| QUERIES.iter().any(|stem| is_named(name, stem));
-        let (others, documents) = names.into_iter().partition(is_other);
+        let (others, documents) = names.into_iter().partition(is_of_queries);
         Self::Collection { documents, others }
     }
+
+    /// A folder whose entry `documents` is the corpus.
+    fn corpus(documents: &str, names: Vec<OsString>) -> Self {
+        let names = names.into_iter();
+        let others = names.filter(|name| name != documents && !is_of_queries(name));
+        Self::Corpus {
+            documents: OsString::from(documents),
+            others: others.collect(),
+        }
+    }
+}
+
+/// True for names of queries and judgements.
+fn is_of_queries(name: &OsString) -> bool {
+    QUERIES.iter().any(|stem| is_named(name, stem))
 }
 
 /// True for `stem` itself, and with an extension or more words after it: `qrels`, `qrels.dev.tsv`,
@@ -75,11 +93,19 @@ mod tests {
     fn queries_of_a_collection_are_told_from_its_documents() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
-        let corpus = |name: &str| Contents::Corpus(OsString::from(name));
+        let corpus_beside = |name: &str, others: &[&str]| Contents::Corpus {
+            documents: OsString::from(name),
+            others: others.iter().map(OsString::from).collect(),
+        };
+        let corpus = |name: &str| corpus_beside(name, &[]);
         let of = |names| of(folder, names);
         assert_eq!(
             of(&["corpus.jsonl.gz", "qrels", "queries.jsonl"]),
             corpus("corpus.jsonl.gz")
+        );
+        assert_eq!(
+            of(&["c.tsv", "corpus.jsonl", "queries.jsonl"]),
+            corpus_beside("corpus.jsonl", &["c.tsv"])
         );
         // Not a folder, so it may be anything.
         let names = ["corpus", "queries.jsonl"];

@@ -41,6 +41,8 @@ pub(super) struct Listing {
     pub(super) skipped: Vec<PathBuf>,
     /// Queries and judgements beside the documents of the folders.
     pub(super) queries: Vec<PathBuf>,
+    /// Files beside the corpus of a folder, which are not read.
+    pub(super) beside: Vec<PathBuf>,
     /// The encoding of all files.
     encoding: InputEncoding,
 }
@@ -131,7 +133,11 @@ impl Listing {
         let names = sorted_names(&folder)?;
         let names = match format {
             InputFormat::Auto | InputFormat::Beir => match Contents::of(&folder, names) {
-                Contents::Corpus(corpus) => vec![corpus],
+                Contents::Corpus { documents, others } => {
+                    let others = others.into_iter().map(|name| folder.join(name));
+                    self.beside.extend(others);
+                    vec![documents]
+                }
                 _ if format == InputFormat::Beir => return Err(nothing_to_read(&folder, format)),
                 Contents::Collection { documents, others } => {
                     let others = others.into_iter().map(|name| folder.join(name));

@@ -127,7 +127,7 @@ impl Seen {
             }
             None => "an earlier record".to_owned(),
         };
-        Error::invalid(format!("duplicate id `{id}`, which {first} has too"))
+        Error::invalid(format!("duplicate id `{id}`, already used by {first}"))
     }
 }
 
@@ -154,11 +154,11 @@ mod tests {
             ids.add(id, file, line).unwrap();
         }
         for (id, expected) in [
-            ("x", "b:9: duplicate id `x`, which a:1 has too".to_owned()),
-            ("y", format!("which a:{LINES_PER_BLOCK} has")),
-            ("z", format!("which a:{} has", LINES_PER_BLOCK + 1)),
-            ("far", format!("which a:{last} has")),
-            ("in b", "which line 7 has too".to_owned()),
+            ("x", "b:9: duplicate id `x`, already used by a:1".to_owned()),
+            ("y", format!("already used by a:{LINES_PER_BLOCK}")),
+            ("z", format!("already used by a:{}", LINES_PER_BLOCK + 1)),
+            ("far", format!("already used by a:{last}")),
+            ("in b", "already used by line 7".to_owned()),
         ] {
             let message = message(&mut ids, id, "b", 9);
             assert!(message.contains(&expected), "{message}");

@@ -122,7 +122,7 @@ pub struct Record {
     /// The dense vector, if the record has one.
     pub dense: Option<Vec<f32>>,
     /// The JSON object to be stored: for JSON Lines the record without `vector`, for other formats
-    /// `_id`, `title` and `text`, empty ones left out.
+    /// `_id`, `title` and `text`, without empty ones.
     pub source: Vec<u8>,
     /// Path of the file, or `<stdin>`.
     pub file: Arc<str>,
@@ -160,6 +160,11 @@ impl Record {
                 .dense
                 .as_ref()
                 .is_some_and(|numbers| !numbers.is_empty())
+    }
+
+    /// True if the record begins its file and consists of names of columns, as a header does.
+    pub fn looks_like_header(&self) -> bool {
+        self.line == 1 && are_column_names(&self.id, self.text.as_deref().unwrap_or(""))
     }
 
     /// A record of a format other than JSON Lines; checks the id and writes the JSON object to be
@@ -242,6 +247,54 @@ fn check_id(id: &str) -> Result<()> {
     Ok(())
 }
 
+/// Names of the column of ids in headers, and of the column after it or of the last one.
+const ID_COLUMNS: [&str; 13] = [
+    "id",
+    "_id",
+    "qid",
+    "pid",
+    "did",
+    "docid",
+    "doc_id",
+    "docno",
+    "query_id",
+    "query-id",
+    "passage_id",
+    "corpus_id",
+    "corpus-id",
+];
+const TEXT_COLUMNS: [&str; 8] = [
+    "text", "query", "title", "passage", "contents", "content", "body", "document",
+];
+
+/// True for the id and the text of a row that names columns, such as `qid` and `query`.
+pub fn are_column_names(id: &str, text: &str) -> bool {
+    let is_one_of = |names: &[&str], found: &str| {
+        let found = found.trim();
+        names.iter().any(|name| name.eq_ignore_ascii_case(found))
+    };
+    let text = text.split('\t').next().unwrap_or_default();
+    is_one_of(&ID_COLUMNS, id) && is_one_of(&TEXT_COLUMNS, text)
+}
+
+/// The warning about a file whose first row looks like a header; `read_as` says what it is read as.
+pub fn header_warning(file: &str, read_as: &str) -> String {
+    let format = match read_as {
+        "query" => "",
+        _ => " and `--format tsv`",
+    };
+    let advice = match file.starts_with('<') {
+        true => "pipe it through `tail -n +2`".to_owned(),
+        false => format!(
+            "remove the line, or name `-` instead of the file{format} and pipe in `tail -n +2 {file}`"
+        ),
+    };
+    format!(
+        "warning: {file}:1: the first row looks like a header, and is read as a {read_as}, because TSV files have no header \
+         here; to skip it, {advice}"
+    )
+}
+
 /// About 40 bytes of `text` around the byte `at`, on one line, for error messages.
 fn excerpt(text: &str, at: usize) -> String {
     const AROUND: usize = 20;
@@ -321,6 +374,18 @@ mod tests {
         assert_eq!(contents("a", ""), "a");
         assert_eq!(contents("", "b"), "b");
         assert_eq!(contents("", ""), "");
+    }
+
+    #[test]
+    fn names_of_columns_are_told_from_documents() {
+        for (id, text) in [("id", "text"), ("QID", " Query"), ("docid", "title\ttext")] {
+            assert!(are_column_names(id, text), "{id} {text}");
+        }
+        for (id, text) in [("1", "text"), ("id", "a text"), ("", ""), ("text", "id")] {
+            assert!(!are_column_names(id, text), "{id} {text}");
+        }
+        let header = records(b"id\ttitle\ttext\nid\ttext\n", RecordFormat::Tsv);
+        assert!(header[0].looks_like_header() && !header[1].looks_like_header());
     }
 
     #[test]

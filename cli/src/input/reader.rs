@@ -49,6 +49,7 @@ pub struct Reader {
     bytes_read: Arc<AtomicU64>,
     skipped: Vec<PathBuf>,
     queries: Vec<PathBuf>,
+    beside: Vec<PathBuf>,
     encoding: InputEncoding,
     limits: Limits,
 }
@@ -96,6 +97,7 @@ impl Reader {
             bytes_read: Arc::default(),
             skipped: listing.skipped,
             queries: listing.queries,
+            beside: listing.beside,
             encoding,
             limits,
         })
@@ -128,6 +130,12 @@ impl Reader {
     /// hold queries or judgements.
     pub fn queries(&self) -> &[PathBuf] {
         &self.queries
+    }
+
+    /// Files and folders that are not read, because they are beside the corpus of a folder, which
+    /// holds all its documents.
+    pub fn beside(&self) -> &[PathBuf] {
+        &self.beside
     }
 
     /// Opens a file, and detects its format if that is not known yet.

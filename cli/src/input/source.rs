@@ -78,7 +78,7 @@ impl Source {
             return Ok(());
         }
         Err(Error::invalid(
-            "the inputs are not what they were when the load was interrupted; leave out --resume to load them from the \
+            "the inputs are not what they were when they were loaded; omit --resume to load them from the \
              beginning",
         ))
     }

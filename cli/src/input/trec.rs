@@ -170,7 +170,7 @@ fn parse_document(bytes: &[u8], file: &Arc<str>, line: u64) -> Result<Record> {
                 return Err(Error::invalid("<DOCNO> without </DOCNO>"));
             }
             Piece::Open(name) if is_title(name) => target = Target::Title,
-            // The end tag of a title may be left out.
+            // The end tag of a title may be missing.
             Piece::Open(name) if name.eq_ignore_ascii_case("text") => target = Target::Text,
             Piece::Open(name) => pieces.skip_hidden(name),
             Piece::Close(_) => {}

@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_named_field_is_left_out_wherever_it_stands() {
+    fn the_named_field_is_removed_at_any_position() {
         for (object, expected) in [
             (r#"{"vector":{"a":1}}"#, r#"{}"#),
             (r#"{"vector" : {"a":1} , "id" : 1 }"#, r#"{"id" : 1}"#),

@@ -20,6 +20,9 @@ pub struct FieldArguments {
     /// BM25: how much a document's length counts, from 0 to 1 [default: 0.4].
     #[arg(long, value_name = "X", value_parser = b_parser)]
     b: Option<f32>,
+    /// True if no other kind of field is of use.
+    #[arg(skip)]
+    sparse_only: bool,
 }
 
 /// A field of an index, and how it is scored.
@@ -28,6 +31,8 @@ pub struct SearchedField {
     /// The field's name.
     pub name: String,
     scoring: Scoring,
+    /// Names and kinds of the other fields that can be searched, for messages.
+    others: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,6 +43,46 @@ enum Scoring {
 }
 
 impl FieldArguments {
+    /// Arguments for work on sparse fields only, with the name of one, if it is given.
+    pub fn sparse(field: Option<String>) -> Self {
+        Self {
+            field,
+            sparse_only: true,
+            ..Self::default()
+        }
+    }
+
+    /// Finds the sparse field, as [`find_in`](Self::find_in) does, for work that only sparse
+    /// fields allow.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`find`](Self::find), and [`Error::InvalidInput`] when the index has no sparse
+    /// field or the field that is named is of another kind.
+    pub fn find_sparse(&self, snapshot: &Snapshot) -> Result<SearchedField> {
+        let schema = snapshot.schema();
+        if first_of(schema, FieldKind::Sparse).is_none() {
+            let fields: Vec<&Field> = schema.fields().iter().collect();
+            return Err(Error::invalid(format!(
+                "expected an index with a sparse field, found one that has {}; approximate searches are of sparse fields \
+                 only, so there is nothing to measure",
+                in_words(&fields)
+            )));
+        }
+        let field = self.find_in(snapshot, &[FieldKind::Sparse])?;
+        if matches!(field.scoring, Scoring::Sparse(_)) {
+            return Ok(field);
+        }
+        let advice = match field.others.is_empty() {
+            true => "the index has no sparse field with documents".to_owned(),
+            false => format!("choose one by --field: {}", field.others),
+        };
+        let message = format!(
+            "expected a sparse field, found one of another kind, whose searches are never approximate; {advice}"
+        );
+        Err(Error::invalid(message).in_field(&field.name))
+    }
+
     /// Finds the field in a schema. When none is named it is the only one that can be searched, or
     /// else the only one of the kinds that `fitting` lists, which are those that the queries can
     /// search.
@@ -62,9 +107,14 @@ impl FieldArguments {
             let message = "k1 and b are for text fields, and this is none; leave them out";
             return Err(Error::invalid(message).in_field(&field.name));
         }
+        let others = schema.fields().iter();
+        let is_sparse = |other: &Field| other.options.kind() == FieldKind::Sparse;
+        let others = others.filter(|other| !self.sparse_only || is_sparse(other));
+        let others: Vec<&Field> = others.filter(|other| other.name != field.name).collect();
         Ok(SearchedField {
             name: field.name.clone(),
             scoring,
+            others: in_words(&others),
         })
     }
 
@@ -147,16 +197,18 @@ fn in_words(fields: &[&Field]) -> String {
     fields.collect::<Vec<_>>().join(", ")
 }
 
-/// The kinds of fields that the query of a command line can search: words, or the JSON of a vector,
-/// which may be words too.
-pub fn kinds_of(text: &str) -> Vec<FieldKind> {
-    let mut kinds = vec![FieldKind::Text];
+/// The kind of field that the query of a command line searches: a JSON object is a sparse vector,
+/// an array of numbers a dense one, and anything else is words.
+pub fn kind_of(text: &str) -> FieldKind {
     match serde_json::from_str(text) {
-        Ok(Value::Object(_)) => kinds.push(FieldKind::Sparse),
-        Ok(Value::Array(_)) => kinds.push(FieldKind::Dense),
-        _ => {}
+        Ok(Value::Object(_)) => FieldKind::Sparse,
+        Ok(Value::Array(values)) if is_numbers(&values) => FieldKind::Dense,
+        _ => FieldKind::Text,
     }
-    kinds
+}
+
+fn is_numbers(values: &[Value]) -> bool {
+    !values.is_empty() && values.iter().all(Value::is_number)
 }
 
 /// The field of this name or, if there is none, the first of the kind that the name means.
@@ -204,22 +256,47 @@ impl SearchedField {
         if self.is_text() {
             return self.query(&eval::Query::of_text("", text));
         }
-        let vector: Value = serde_json::from_str(text).map_err(|error| {
-            let expected = match self.scoring {
-                Scoring::Dense => "array of numbers, such as '[0.12, -0.5]'",
-                _ => r#"object of term to weight, such as '{"volcano": 2.5, "lava": 1.1}'"#,
-            };
-            let model = ", or --model with the model that made the field, for words";
-            let message = format!("expected a JSON {expected}{model}; found `{text}` ({error})");
-            Error::invalid(message).in_field(&self.name)
-        })?;
+        let vector: Value = serde_json::from_str(text)
+            .map_err(|error| self.expected_vector(&format!("`{text}` ({error})")))?;
+        let fits = match self.scoring {
+            Scoring::Dense => vector.is_array(),
+            _ => vector.is_object(),
+        };
+        if !fits {
+            return Err(self.expected_vector(&format!("`{text}`")));
+        }
         // One line of a query file, so that the same rules hold.
         let line = json!({ "id": "QUERY", "vector": vector }).to_string();
-        let read = read_queries(line.as_bytes(), "QUERY", TopicPart::default())?;
+        let read = read_queries(line.as_bytes(), "QUERY", TopicPart::default());
+        // The user knows neither that line nor its key.
+        let read = read.map_err(|error| match error {
+            Error::InvalidInput { message, .. } => Error::invalid(message).in_field(&self.name),
+            error => error,
+        })?;
         let query = read
             .first()
             .ok_or_else(|| Error::invalid("expected a query, found none"))?;
         self.query(query)
+    }
+
+    /// The error for a query that is no vector of the field's kind.
+    fn expected_vector(&self, found: &str) -> Error {
+        let expected = match self.scoring {
+            Scoring::Dense => "array of numbers, such as '[0.12, -0.5]'",
+            _ => r#"object of term to weight, such as '{"volcano": 2.5, "lava": 1.1}'"#,
+        };
+        let model = ", or --model with the model that made the field, for words";
+        let other = self.other_fields();
+        let message = format!("expected a JSON {expected}{model}{other}; found {found}");
+        Error::invalid(message).in_field(&self.name)
+    }
+
+    /// Advice to search another field, if there is one.
+    fn other_fields(&self) -> String {
+        match self.others.is_empty() {
+            true => String::new(),
+            false => format!(", or another field by --field: {}", self.others),
+        }
     }
 
     /// The library's query for a query of a file.
@@ -232,15 +309,15 @@ impl SearchedField {
         match self.scoring {
             Scoring::Text(bm25) => match &query.text {
                 Some(text) => Ok(Query::text(&self.name, text).with_bm25(bm25)),
-                None => Err(self.lacks(query, "text", "sparse")),
+                None => Err(self.lacks(query, "text")),
             },
             Scoring::Sparse(terms) => match &query.vector {
                 Some(vector) => self.weights(vector, terms),
-                None => Err(self.lacks(query, "vector", "text")),
+                None => Err(self.lacks(query, "vector")),
             },
             Scoring::Dense => match &query.dense {
                 Some(vector) => Ok(Query::dense(&self.name, vector.as_slice())),
-                None => Err(self.lacks(query, "vector", "text")),
+                None => Err(self.lacks(query, "vector")),
             },
         }
     }
@@ -260,7 +337,7 @@ impl SearchedField {
         Ok(Query::sparse_numbered(&self.name, numbered))
     }
 
-    fn lacks(&self, query: &eval::Query, part: &str, other: &str) -> Error {
+    fn lacks(&self, query: &eval::Query, part: &str) -> Error {
         let id = &query.id;
         let found = match (&query.vector, &query.dense) {
             (Some(_), None) if self.scoring == Scoring::Dense => "an object of weights",
@@ -268,192 +345,18 @@ impl SearchedField {
             _ => "none",
         };
         let message = format!(
-            "expected `{part}` in query `{id}`, found {found}; add it, or search a {other} field by --field{}",
+            "expected `{part}` in query `{id}`, found {found}; add it{}{}",
             match part {
-                "vector" => ", or name the field's model by --model",
+                "vector" => {
+                    ", as `esparsa encode --query` does, or search with --model, the field's model"
+                }
                 _ => "",
-            }
+            },
+            self.other_fields()
         );
         Error::invalid(message).in_field(&self.name)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use esparsa::{Dense, SchemaBuilder, Sparse, Text};
-
-    fn schema() -> Schema {
-        builder().build().unwrap()
-    }
-
-    fn builder() -> SchemaBuilder {
-        Schema::builder()
-            .stored("source")
-            .text("title", Text::new().analyzer("en"))
-            .text("body", Text::new().analyzer("en"))
-            .sparse("splade", Sparse::new())
-            .sparse("sparse", Sparse::new().numbered())
-    }
-
-    fn find(field: Option<&str>, kind: FieldKind) -> Result<SearchedField> {
-        let arguments = FieldArguments {
-            field: field.map(str::to_owned),
-            ..FieldArguments::default()
-        };
-        arguments.find(&schema(), &[kind])
-    }
-
-    #[test]
-    fn a_field_is_found_by_name_then_by_kind() {
-        let name = |field, kind| find(field, kind).unwrap().name;
-        assert_eq!(name(Some("body"), FieldKind::Sparse), "body");
-        assert_eq!(name(Some("text"), FieldKind::Text), "title");
-        // A field that has the name of a kind is meant by it.
-        assert_eq!(name(Some("sparse"), FieldKind::Text), "sparse");
-    }
-
-    #[test]
-    fn without_a_name_the_only_field_that_fits_is_searched() {
-        let find = |schema: &Schema, kinds: &[FieldKind]| {
-            let found = FieldArguments::default().find(schema, kinds);
-            found.map(|field| field.name).map_err(|e| e.to_string())
-        };
-        let vectors = Schema::builder()
-            .sparse("splade", Sparse::new())
-            .build()
-            .unwrap();
-        // The only one is meant whatever the query is: it says itself what it expects.
-        for text in ["honey", r#"{"honey": 1}"#, "[1]"] {
-            assert_eq!(find(&vectors, &kinds_of(text)).unwrap(), "splade");
-        }
-        let both = Schema::builder()
-            .sparse("splade", Sparse::new())
-            .text("body", Text::new().analyzer("en"))
-            .build()
-            .unwrap();
-        assert_eq!(find(&both, &kinds_of("honey")).unwrap(), "body");
-        assert_eq!(find(&both, &[FieldKind::Sparse]).unwrap(), "splade");
-        let ambiguous = find(&both, &kinds_of(r#"{"honey": 1}"#)).unwrap_err();
-        assert!(
-            ambiguous.ends_with("--field: `splade` (sparse), `body` (text)"),
-            "{ambiguous}"
-        );
-        let several = find(&schema(), &kinds_of("honey")).unwrap_err();
-        assert!(
-            several.ends_with("--field: `title` (text), `body` (text)"),
-            "{several}"
-        );
-        let vectors = Schema::builder()
-            .sparse("splade", Sparse::new())
-            .dense("minilm", Dense::new(2))
-            .build()
-            .unwrap();
-        let none = find(&vectors, &kinds_of("honey")).unwrap_err();
-        assert!(
-            none.ends_with("`splade` (sparse), `minilm` (dense)"),
-            "{none}"
-        );
-    }
-
-    #[test]
-    fn an_unknown_field_is_answered_with_those_there_are() {
-        for name in ["headline", "source"] {
-            let error = find(Some(name), FieldKind::Text).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("field `{name}`: ")), "{error}");
-            assert!(
-                error.contains("`title` (text), `body` (text), `splade` (sparse)"),
-                "{error}"
-            );
-            assert!(!error.contains("`source` ("), "{error}");
-        }
-        let stored = Schema::builder().stored("source").build().unwrap();
-        let error = FieldArguments::default().find(&stored, &[FieldKind::Text]);
-        assert!(
-            error
-                .unwrap_err()
-                .to_string()
-                .contains("no field that can be searched")
-        );
-    }
-
-    #[test]
-    fn bm25_parameters_are_refused_for_sparse_fields() {
-        let find = |field: &str| {
-            let arguments = FieldArguments {
-                field: Some(field.to_owned()),
-                k1: Some(1.2),
-                b: None,
-            };
-            arguments.find(&schema(), &[])
-        };
-        let text = find("text").unwrap();
-        assert_eq!(text.scoring, Scoring::Text(Bm25 { k1: 1.2, b: 0.4 }));
-        assert!(find("sparse").is_err());
-    }
-
-    #[test]
-    fn parameters_out_of_range_are_answered_with_the_range() {
-        assert_eq!(k1_parser("1.2"), Ok(1.2));
-        for text in ["-1", "nan", "inf", "x", ""] {
-            let expected = format!("expected a number of at least 0, found {text}");
-            assert_eq!(k1_parser(text), Err(expected));
-        }
-        assert_eq!((b_parser("0"), b_parser("1")), (Ok(0.0), Ok(1.0)));
-        for text in ["-1", "1.5", "nan"] {
-            let expected = format!("expected a number from 0 to 1, found {text}");
-            assert_eq!(b_parser(text), Err(expected));
-        }
-    }
-
-    #[test]
-    fn a_sparse_query_is_an_object_of_weights() {
-        let splade = find(Some("splade"), FieldKind::Text).unwrap();
-        let query = splade.parse(r#"{"lava": 2.5, "etna": 1}"#).unwrap();
-        assert_eq!(
-            query,
-            Query::sparse("splade", [("etna", 1.0), ("lava", 2.5)])
-        );
-        for text in [
-            "lava",
-            "[1]",
-            r#"{"lava": -1}"#,
-            r#"{"lava": "x"}"#,
-            "",
-            "{",
-        ] {
-            assert!(splade.parse(text).is_err(), "{text}");
-        }
-        let numbered = find(Some("sparse"), FieldKind::Text).unwrap();
-        let query = numbered.parse(r#"{"7": 2.5}"#).unwrap();
-        assert_eq!(query, Query::sparse_numbered("sparse", [(7, 2.5)]));
-        assert!(numbered.parse(r#"{"lava": 1}"#).is_err());
-    }
-
-    #[test]
-    fn a_dense_query_is_an_array_of_numbers() {
-        let schema = builder().dense("passage", Dense::new(2)).build().unwrap();
-        let arguments = FieldArguments {
-            field: Some("dense".to_owned()),
-            ..FieldArguments::default()
-        };
-        let field = arguments.find(&schema, &[FieldKind::Text]).unwrap();
-        assert_eq!((field.name.as_str(), field.unit()), ("passage", "vector"));
-        let query = field.parse("[1, -0.5]").unwrap();
-        assert_eq!(query, Query::dense("passage", [1.0, -0.5]));
-        for text in ["lava", r#"{"lava": 1}"#, r#"["x"]"#, "[1e39]", ""] {
-            assert!(field.parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_query_without_what_the_field_needs_is_named() {
-        let text = eval::Query::of_text("q7", "lava");
-        let error = find(Some("splade"), FieldKind::Text).unwrap().query(&text);
-        let error = error.unwrap_err().to_string();
-        assert!(error.contains("`vector` in query `q7`"), "{error}");
-        let body = find(Some("body"), FieldKind::Text).unwrap();
-        let expected = Query::text("body", "lava").with_bm25(Bm25::default());
-        assert_eq!(body.query(&text).unwrap(), expected);
-    }
-}
+mod tests;

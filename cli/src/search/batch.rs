@@ -79,7 +79,7 @@ impl Batch<'_> {
                     }
                     Err(error) if error.is_input() => {
                         outcome.failed += 1;
-                        self.note(|| format!("left out: {}", of_query(error, &set.ids[place])));
+                        self.note(|| format!("skipped: {}", of_query(error, &set.ids[place])));
                     }
                     Err(error) => return Err(of_query(error, &set.ids[place])),
                 }
@@ -120,7 +120,7 @@ impl Outcome {
             return Ok(());
         }
         Err(Error::invalid(format!(
-            "{} of {} could not be searched and are left out; the results of the others are written",
+            "{} of {} could not be searched and are skipped; the results of the others are written",
             self.failed,
             counted(self.queries, "query")
         )))

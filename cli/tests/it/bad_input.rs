@@ -107,7 +107,7 @@ fn of_two_records_with_the_same_id_the_later_is_kept_unless_asked_otherwise() {
     assert_eq!(found(scratch.path("replace"), "second"), ["x"]);
 
     let skipped = load("skip", "--on-duplicate skip");
-    let message = "left out: a.tsv:3: duplicate id `x`, which line 1 has too";
+    let message = "skipped: a.tsv:3: duplicate id `x`, already used by line 1";
     assert!(skipped.stderr.contains(message), "{}", skipped.stderr);
     assert_eq!(counts(&skipped.done()), [2, 1, 0, 2]);
     assert_eq!(found(scratch.path("skip"), "first"), ["x"]);
@@ -145,7 +145,7 @@ fn a_duplicate_id_is_found_across_chunks_and_files() {
     let message = scratch
         .run("index b.tsv c.tsv --index index --on-duplicate fail")
         .failed();
-    let expected = "c.tsv:2: duplicate id `q`, which b.tsv:2 has too";
+    let expected = "c.tsv:2: duplicate id `q`, already used by b.tsv:2";
     assert!(message.contains(expected), "{message}");
     assert_unchanged(&scratch);
 }
@@ -177,7 +177,7 @@ fn a_term_of_100_kilobytes_is_refused_in_a_vector() {
 }
 
 #[test]
-fn a_term_of_100_kilobytes_is_left_out_of_a_text_and_counted() {
+fn a_term_of_100_kilobytes_is_skipped_and_counted() {
     let scratch = with_commit();
     let word = "t".repeat(100_000);
     scratch.write("long.tsv", format!("x\tgood {word} words\n"));
@@ -243,7 +243,7 @@ fn a_load_in_which_nothing_can_be_searched_fails_and_names_the_keys() {
     for part in [
         "`abstract`, `id`, `year`",
         "`text`, `contents`, `content`, `body`, `passage`",
-        "nothing of this load is committed",
+        "nothing from this load was committed",
     ] {
         assert!(message.contains(part), "{part}: {message}");
     }
@@ -344,7 +344,7 @@ fn a_document_of_100_megabytes_is_refused_and_those_after_it_are_read() {
         "{}",
         ran.stderr
     );
-    assert!(ran.done().contains("1 bad record left out"));
+    assert!(ran.done().contains("1 bad record skipped"));
     assert_eq!(found(scratch.path("index"), "good"), ["a", "z"]);
 }
 
@@ -355,7 +355,7 @@ fn many_bad_records_are_counted_but_not_all_printed() {
     let ran = scratch.run("index bad.tsv --index index --on-bad-input skip");
     assert_eq!(ran.stderr.matches("bad record: bad.tsv:").count(), 20);
     assert!(ran.stderr.contains("30 more bad records"), "{}", ran.stderr);
-    assert!(ran.done().contains("50 bad records left out"));
+    assert!(ran.done().contains("50 bad records skipped"));
     assert_eq!(found(scratch.path("index"), "good"), ["x"]);
 }
 
@@ -488,7 +488,7 @@ fn a_folder_that_is_no_index_is_refused() {
             .run(&format!("{name} --index nowhere {rest}"))
             .failed();
         assert!(
-            message.contains("nowhere: cannot open"),
+            message.contains("nowhere is not an index"),
             "{command}: {message}"
         );
         let message = scratch.run(&format!("{name} --index file {rest}")).failed();

@@ -47,6 +47,31 @@ fn arrays_are_loaded_and_searched() {
 }
 
 #[test]
+fn a_vector_of_the_command_line_chooses_its_field() {
+    let scratch = loaded("");
+    let found = json(&scratch.run("search --index index [1,0,0] --json").done());
+    assert_eq!(found["field"], "dense");
+    let error = scratch
+        .run("search --index index --field dense {\"a\":1}")
+        .failed();
+    assert!(
+        error.contains("field `dense`: expected a JSON array of numbers")
+            && error.contains("`text` (text)")
+            && error.contains("found `{\"a\":1}`"),
+        "{error}"
+    );
+    // Nothing is offered that the index lacks.
+    scratch.write("words.tsv", "q\ta volcano\n");
+    let error = scratch
+        .run("calibrate --index index --queries words.tsv")
+        .failed();
+    assert!(
+        error.contains("expected an index with a sparse field, found one that has `text` (text), `dense` (dense)"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_file_of_queries_is_a_run() {
     let scratch = loaded("");
     let run = scratch.run("search --index index --queries queries.jsonl --field dense --k 1");
@@ -165,7 +190,7 @@ fn bad_vectors_are_refused_at_their_lines() {
     let scratch = loaded("");
     for (query, expected) in [
         ("[1,2]", "expected a vector of 3 numbers"),
-        ("{\"a\":1}", "found an object of weights"),
+        ("{\"a\":1}", "expected a JSON array of numbers"),
         ("words", "JSON array of numbers"),
     ] {
         let command = format!("search --index index --field dense {query}");

@@ -102,7 +102,7 @@ fn missing_documents_get_what_is_asked_for() {
 }
 
 #[test]
-fn runs_of_weight_zero_are_left_out() {
+fn runs_of_weight_zero_are_skipped() {
     let text = fixture()
         .run("fuse words.run vectors.run --weights 1,0")
         .done();
@@ -143,6 +143,7 @@ fn mistakes_are_named_and_write_nothing() {
             "expected a weight above 0",
         ),
         ("words.run vectors.run --weights nan,1", "found NaN"),
+        ("words.run vectors.run --weights -1,1", "found -1"),
         (
             "words.run vectors.run --normalization sum",
             "expected --normalization with any method but rrf",
@@ -166,6 +167,47 @@ fn mistakes_are_named_and_write_nothing() {
 }
 
 #[test]
+fn an_output_that_is_an_input_is_refused_and_the_input_stays() {
+    let scratch = fixture();
+    scratch.write("sub/place.txt", "");
+    for output in ["words.run", "./words.run", "sub/../vectors.run"] {
+        let error = scratch
+            .run(&format!("fuse words.run vectors.run --output {output}"))
+            .failed();
+        assert!(
+            error.contains("expected an output that is none of the inputs")
+                && error.contains("choose another name"),
+            "{output}: {error}"
+        );
+    }
+    // An input that is the partial file of the output would be overwritten too.
+    scratch.write("new.run.partial", WORDS);
+    let error = scratch
+        .run("fuse new.run.partial vectors.run --output new.run")
+        .failed();
+    assert!(error.contains("the input new.run.partial"), "{error}");
+    for (name, content) in [
+        ("words.run", WORDS),
+        ("vectors.run", VECTORS),
+        ("new.run.partial", WORDS),
+    ] {
+        let left = std::fs::read_to_string(scratch.path(name)).unwrap();
+        assert_eq!(left, content, "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_output_that_is_a_link_to_an_input_is_refused() {
+    let scratch = fixture();
+    std::os::unix::fs::symlink(scratch.path("words.run"), scratch.path("link.run")).unwrap();
+    let error = scratch
+        .run("fuse words.run vectors.run --output link.run")
+        .failed();
+    assert!(error.contains("the input words.run"), "{error}");
+}
+
+#[test]
 fn wrong_usage_ends_with_code_two() {
     let scratch = fixture();
     for arguments in [
@@ -178,6 +220,12 @@ fn wrong_usage_ends_with_code_two() {
         let ran = scratch.run(&format!("fuse {arguments}"));
         assert_eq!(ran.code, Some(2), "{arguments}: {}", ran.stderr);
     }
+    let ran = scratch.run("fuse words.run vectors.run --weights 1,x");
+    assert!(
+        ran.stderr.contains("expected a number of at least 0") && ran.stderr.contains("found x"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

@@ -243,7 +243,7 @@ fn documents_without_text_have_no_vector_and_bad_ones_are_named() {
         ran.stderr
     );
     assert!(
-        ran.stdout.contains("2 bad records left out"),
+        ran.stdout.contains("2 bad records skipped"),
         "{}",
         ran.stdout
     );
@@ -277,7 +277,7 @@ fn duplicates_are_told_before_anything_is_encoded() {
     ] {
         let error = scratch.run(&command).failed();
         assert!(
-            error.contains("in.jsonl:4: duplicate id `d0`, which line 1 has"),
+            error.contains("in.jsonl:4: duplicate id `d0`, already used by line 1"),
             "{error}"
         );
     }

@@ -3,13 +3,22 @@
 //! Shapes reach every tail: rows, columns and lengths are drawn around the tile sizes of kernels.
 //! For a backend that rounds the factors of products, the reference gets rounded factors too, so
 //! that only the order and rounding of sums differ.
+//!
+//! [`wide`] has fixed cases of the sizes of published models for the CUDA backend, which reach every
+//! kernel.
 
 mod products;
+mod report;
 mod rows;
 mod sequences;
+#[cfg(feature = "cuda")]
+pub mod wide;
 
+pub use report::{Failure, Observer};
+
+use self::report::{FirstFailure, Reporter};
 use super::{Backend, Device, Reference};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How close to the reference a backend must be.
 #[derive(Clone, Copy, Debug)]
@@ -59,12 +68,12 @@ pub const OPERATIONS: [Operation; 9] = [
     Operation::Nearest,
 ];
 
-/// Runs `rounds` rounds of every operation with values drawn from `seed`.
+/// Runs `rounds` rounds of every operation with values drawn from `seed`, until one fails.
 ///
 /// # Errors
 ///
-/// [`Error::Device`] naming the operation, the shape and the values that differ; errors of the
-/// backend.
+/// [`Error::Device`](crate::Error::Device) naming the operation, the shape and the values that
+/// differ; errors of the backend.
 pub fn check<B: Backend>(backend: &B, tolerance: Tolerance, seed: u64, rounds: u64) -> Result<()> {
     for round in 0..rounds {
         for operation in OPERATIONS {
@@ -74,7 +83,7 @@ pub fn check<B: Backend>(backend: &B, tolerance: Tolerance, seed: u64, rounds: u
     Ok(())
 }
 
-/// Runs one operation with values drawn from `seed` and `round`.
+/// Runs one operation with values drawn from `seed` and `round`, until a case fails.
 ///
 /// # Errors
 ///
@@ -86,14 +95,33 @@ pub fn check_one<B: Backend>(
     round: u64,
     operation: Operation,
 ) -> Result<()> {
+    let observer = &mut FirstFailure;
+    observe_one(backend, tolerance, seed, round, operation, observer)
+}
+
+/// Runs one operation with values drawn from `seed` and `round`, and reports each case and each
+/// failure to `observer`. An error of the backend ends the operation.
+///
+/// # Errors
+///
+/// Those of the observer.
+pub fn observe_one<B: Backend>(
+    backend: &B,
+    tolerance: Tolerance,
+    seed: u64,
+    round: u64,
+    operation: Operation,
+    observer: &mut dyn Observer,
+) -> Result<()> {
     let start = seed.wrapping_mul(0x9e37_79b9).wrapping_add(round + 1);
+    let about = format!("seed {seed}, round {round}");
     let mut case = Case {
         backend,
         tolerance,
         random: Random(start ^ (operation as u64) << 56),
-        about: format!("seed {seed}, round {round}"),
+        reporter: Reporter::new(observer, format!("{operation:?}"), about),
     };
-    match operation {
+    let result = match operation {
         Operation::Embed => case.embed(),
         Operation::Linear => case.linear(),
         Operation::Gated => case.gated(),
@@ -103,7 +131,8 @@ pub fn check_one<B: Backend>(
         Operation::Splade => case.splade(),
         Operation::MaxSim => case.max_sim(),
         Operation::Nearest => case.nearest(),
-    }
+    };
+    case.reporter.finish(result)
 }
 
 /// A pseudo-random generator (SplitMix64: Steele, Lea and Flood, 2014).
@@ -159,57 +188,57 @@ impl Random {
     }
 }
 
+/// The current case: what runs, and whom differences are reported to.
 struct Case<'a, B: Backend> {
     backend: &'a B,
     tolerance: Tolerance,
     random: Random,
-    about: String,
+    reporter: Reporter<'a>,
 }
 
 impl<B: Backend> Case<'_, B> {
-    fn compare(&self, what: &str, found: &[f32], expected: &[f32]) -> Result<()> {
+    /// Begins a case, whose kernels are launched next.
+    fn begin(&mut self, operation: impl Into<String>, shape: &str) {
+        self.reporter.begin(operation, shape);
+    }
+
+    fn fail(&mut self, message: impl Into<String>) -> Result<()> {
+        self.reporter.fail(message)
+    }
+
+    fn compare(&mut self, found: &[f32], expected: &[f32]) -> Result<()> {
         let size = expected
             .iter()
             .fold(1.0_f32, |size, value| size.max(value.abs()));
         let bound = self.tolerance.max_error * size;
-        let fits = found.len() == expected.len();
+        if found.len() != expected.len() {
+            let (expected, found) = (expected.len(), found.len());
+            return self.fail(format!("expected {expected} values, found {found}"));
+        }
         let worst = found.iter().zip(expected).position(|(found, expected)| {
             let max_error = (found - expected).abs();
             max_error.is_nan() || max_error > bound
         });
-        let message = match worst {
-            None if fits => return Ok(()),
-            None => format!("expected {} values, found {}", expected.len(), found.len()),
-            Some(place) => format!(
-                "value {place} of {}: expected {} within {bound}, found {}",
-                found.len(),
-                expected[place],
-                found[place]
-            ),
+        let Some(place) = worst else {
+            return Ok(());
         };
         let name = self.backend.name();
-        let message = format!("{name}: {what} ({}): {message}", self.about);
-        Err(Error::device(message))
+        self.fail(format!(
+            "{name}: value {place} of {}: expected {} within {bound}, found {}",
+            found.len(),
+            expected[place],
+            found[place]
+        ))
     }
 
-    fn same(
-        &self,
-        what: &str,
-        found: &B::Tensor,
-        expected: &<Reference as Device>::Tensor,
-    ) -> Result<()> {
+    fn same(&mut self, found: &B::Tensor, expected: &<Reference as Device>::Tensor) -> Result<()> {
         let (found_shape, expected_shape) = (self.backend.shape(found), Reference.shape(expected));
-        let what = format!("{what}, {expected_shape:?}");
         if found_shape != expected_shape {
-            return Err(Error::device(format!(
-                "{what}: found shape {found_shape:?}"
-            )));
+            return self.fail(format!(
+                "expected shape {expected_shape:?}, found {found_shape:?}"
+            ));
         }
-        self.compare(
-            &what,
-            &self.backend.values(found)?,
-            &Reference.values(expected)?,
-        )
+        self.compare(&self.backend.values(found)?, &Reference.values(expected)?)
     }
 
     /// Values for tensors and tables.

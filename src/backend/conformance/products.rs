@@ -5,7 +5,7 @@ use crate::backend::{
     Activation, Backend, Device, ForwardOps, Linear, Norm, Reference, SparseVector,
     SpladeActivation, SpladePooling, top_terms,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 impl<B: Backend> Case<'_, B> {
     pub(super) fn linear(&mut self) -> Result<()> {
@@ -38,6 +38,7 @@ impl<B: Backend> Case<'_, B> {
             weight: &ref_w,
             bias: has_bias.then_some(&bias),
         };
+        let shape = format!("{rows} × {outputs} × {inputs}");
         for activation in [
             Activation::Identity,
             Activation::Gelu,
@@ -46,13 +47,10 @@ impl<B: Backend> Case<'_, B> {
             Activation::Silu,
             Activation::Tanh,
         ] {
+            self.begin(format!("linear {activation:?}"), &shape);
             let found = self.backend.linear(&ours_x, &ours, activation)?;
             let expected = Reference.linear(&ref_x, &reference, activation)?;
-            self.same(
-                &format!("linear {activation:?} of {inputs} inputs"),
-                &found,
-                &expected,
-            )?;
+            self.same(&found, &expected)?;
         }
         let (ours_r, ref_r) = (
             self.backend.tensor(rows, outputs, &residual)?,
@@ -68,12 +66,13 @@ impl<B: Backend> Case<'_, B> {
             epsilon: 1e-4,
         };
         let is_normed = self.random.below(2) == 0;
+        self.begin("linear_add", &shape);
         let found = self
             .backend
             .linear_add(&ours_x, &ours, &ours_r, is_normed.then_some(&norm))?;
         let expected =
             Reference.linear_add(&ref_x, &reference, &ref_r, is_normed.then_some(&ref_norm))?;
-        self.same("linear_add", &found, &expected)
+        self.same(&found, &expected)
     }
 
     pub(super) fn gated(&mut self) -> Result<()> {
@@ -95,6 +94,8 @@ impl<B: Backend> Case<'_, B> {
         let activation =
             self.random
                 .choose(&[Activation::GeluTanh, Activation::Relu, Activation::Silu]);
+        let shape = format!("{rows} × {outputs} × {inputs}");
+        self.begin(format!("gated {activation:?}"), &shape);
         let found = self.backend.gated(
             &ours.0,
             &Linear {
@@ -119,7 +120,7 @@ impl<B: Backend> Case<'_, B> {
             },
             activation,
         )?;
-        self.same("gated", &found, &expected)
+        self.same(&found, &expected)
     }
 
     pub(super) fn splade(&mut self) -> Result<()> {
@@ -156,24 +157,25 @@ impl<B: Backend> Case<'_, B> {
         ] {
             for pooling in [SpladePooling::Max, SpladePooling::Sum] {
                 let all = usize::MAX;
+                let operation = format!("splade {activation:?} {pooling:?}");
+                let shape = format!("starts {starts:?}, {inputs} inputs, {terms} terms");
+                self.begin(operation.clone(), &shape);
                 let found = self
                     .backend
                     .splade(&ours_x, &starts, &ours, activation, pooling, all)?;
                 let expected =
                     Reference.splade(&ref_x, &starts, &reference, activation, pooling, all)?;
-                let what = format!(
-                    "splade {activation:?} {pooling:?}, starts {starts:?}, {inputs} inputs, {terms} terms"
-                );
                 if let Some(vector) = found.iter().find(|vector| {
                     !vector.is_sorted_by(|a, b| a.0 < b.0)
                         || vector.iter().any(|(_, weight)| *weight <= 0.0)
                 }) {
-                    return Err(Error::device(format!(
-                        "{what}: expected ascending terms with weights above 0, found {vector:?}"
-                    )));
+                    self.fail(format!(
+                        "expected ascending terms with weights above 0, found {vector:?}"
+                    ))?;
                 }
-                self.compare(&what, &dense(&found, terms), &dense(&expected, terms))?;
+                self.compare(&dense(&found, terms), &dense(&expected, terms))?;
                 let max_terms = self.random.below(terms + 1);
+                self.begin(format!("{operation}, {max_terms} terms at most"), &shape);
                 let cut = self
                     .backend
                     .splade(&ours_x, &starts, &ours, activation, pooling, max_terms)?;
@@ -182,9 +184,9 @@ impl<B: Backend> Case<'_, B> {
                     // kept is open.
                     let is_part = cut.iter().all(|pair| whole.contains(pair));
                     if !is_part || falling(cut) != falling(&top_terms(whole, max_terms)) {
-                        return Err(Error::device(format!(
-                            "{what}: expected at most the {max_terms} largest weights, found {cut:?}"
-                        )));
+                        self.fail(format!(
+                            "expected the {max_terms} largest weights, found {cut:?}"
+                        ))?;
                     }
                 }
             }

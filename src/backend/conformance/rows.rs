@@ -4,10 +4,31 @@ use super::Case;
 use crate::backend::{Backend, Device, ForwardOps, Norm, Reference};
 use crate::error::Result;
 
+/// The norm behind an embedding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NormKind {
+    None,
+    Layer,
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "a wide case"))]
+    RootMeanSquare,
+}
+
 impl<B: Backend> Case<'_, B> {
     pub(super) fn embed(&mut self) -> Result<()> {
         let (rows, columns) = (self.random.size(), self.random.size());
         let count = 1 + self.random.below(3);
+        let norm = self.random.choose(&[NormKind::None, NormKind::Layer]);
+        self.embed_of(rows, columns, count, norm)
+    }
+
+    /// Sums of `count` tables.
+    pub(super) fn embed_of(
+        &mut self,
+        rows: usize,
+        columns: usize,
+        count: usize,
+        norm_kind: NormKind,
+    ) -> Result<()> {
         let tables: Vec<_> = (0..count)
             .map(|_| {
                 let table_rows = self.random.size();
@@ -36,26 +57,52 @@ impl<B: Backend> Case<'_, B> {
             .collect();
         let (weight, bias) = (self.random.values(columns), self.random.values(columns));
         let (w, b) = (self.backend.vector(&weight)?, self.backend.vector(&bias)?);
-        let norm = Norm::Layer {
-            weight: &w,
-            bias: &b,
-            epsilon: 1e-5,
+        let epsilon = 1e-5;
+        // The variance of one value is 0.
+        let (norm, ref_norm) = match norm_kind {
+            NormKind::Layer if columns > 1 => (
+                Some(Norm::Layer {
+                    weight: &w,
+                    bias: &b,
+                    epsilon,
+                }),
+                Some(Norm::Layer {
+                    weight: &weight,
+                    bias: &bias,
+                    epsilon,
+                }),
+            ),
+            NormKind::RootMeanSquare => (
+                Some(Norm::RootMeanSquare {
+                    weight: &w,
+                    epsilon,
+                }),
+                Some(Norm::RootMeanSquare {
+                    weight: &weight,
+                    epsilon,
+                }),
+            ),
+            NormKind::None | NormKind::Layer => (None, None),
         };
-        let ref_norm = Norm::Layer {
-            weight: &weight,
-            bias: &bias,
-            epsilon: 1e-5,
-        };
-        let is_normed = self.random.below(2) == 0 && columns > 1;
-        let found = self.backend.embed(&parts, is_normed.then_some(&norm))?;
-        let expected = Reference.embed(&ref_parts, is_normed.then_some(&ref_norm))?;
-        self.same("embed", &found, &expected)
+        self.begin(
+            format!("embed, {count} tables, norm {norm_kind:?}"),
+            &format!("{rows} × {columns}"),
+        );
+        let found = self.backend.embed(&parts, norm.as_ref())?;
+        let expected = Reference.embed(&ref_parts, ref_norm.as_ref())?;
+        self.same(&found, &expected)
     }
 
     /// Norms, sums, L2 normalization, im2col.
     pub(super) fn rows(&mut self) -> Result<()> {
         let starts = self.random.starts(true);
-        let (rows, columns) = (starts[starts.len() - 1] as usize, self.random.size() + 1);
+        let columns = self.random.size() + 1;
+        self.rows_of(&starts, columns)
+    }
+
+    pub(super) fn rows_of(&mut self, starts: &[u32], columns: usize) -> Result<()> {
+        let rows = starts[starts.len() - 1] as usize;
+        let shape = format!("{rows} × {columns}, starts {starts:?}");
         let (x, y) = (self.stored(rows * columns), self.stored(rows * columns));
         let (weight, bias) = (self.random.values(columns), self.random.values(columns));
         let (ours_x, ours_y) = (
@@ -85,36 +132,24 @@ impl<B: Backend> Case<'_, B> {
             weight: &weight,
             epsilon: 1e-6,
         };
-        self.same(
-            "layer norm",
-            &self.backend.norm(&ours_x, &layer)?,
-            &Reference.norm(&ref_x, &ref_layer)?,
-        )?;
-        self.same(
-            "root mean square norm",
-            &self.backend.norm(&ours_x, &root)?,
-            &Reference.norm(&ref_x, &ref_root)?,
-        )?;
-        self.same(
-            "add",
-            &self.backend.add(&ours_x, &ours_y, None)?,
-            &Reference.add(&ref_x, &ref_y, None)?,
-        )?;
-        self.same(
-            "add and norm",
-            &self.backend.add(&ours_x, &ours_y, Some(&layer))?,
-            &Reference.add(&ref_x, &ref_y, Some(&ref_layer))?,
-        )?;
-        self.same(
-            "unit rows",
-            &self.backend.l2_normalize(&ours_x)?,
-            &Reference.l2_normalize(&ref_x)?,
-        )?;
+        self.begin("layer norm", &shape);
+        let found = self.backend.norm(&ours_x, &layer)?;
+        self.same(&found, &Reference.norm(&ref_x, &ref_layer)?)?;
+        self.begin("root mean square norm", &shape);
+        let found = self.backend.norm(&ours_x, &root)?;
+        self.same(&found, &Reference.norm(&ref_x, &ref_root)?)?;
+        self.begin("add", &shape);
+        let found = self.backend.add(&ours_x, &ours_y, None)?;
+        self.same(&found, &Reference.add(&ref_x, &ref_y, None)?)?;
+        self.begin("add and norm", &shape);
+        let found = self.backend.add(&ours_x, &ours_y, Some(&layer))?;
+        self.same(&found, &Reference.add(&ref_x, &ref_y, Some(&ref_layer))?)?;
+        self.begin("l2_normalize", &shape);
+        let found = self.backend.l2_normalize(&ours_x)?;
+        self.same(&found, &Reference.l2_normalize(&ref_x)?)?;
         let width = self.random.choose(&[1, 3, 5]);
-        self.same(
-            "neighbours",
-            &self.backend.im2col(&ours_x, &starts, width)?,
-            &Reference.im2col(&ref_x, &starts, width)?,
-        )
+        self.begin(format!("im2col, width {width}"), &shape);
+        let found = self.backend.im2col(&ours_x, starts, width)?;
+        self.same(&found, &Reference.im2col(&ref_x, starts, width)?)
     }
 }

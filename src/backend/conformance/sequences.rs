@@ -7,14 +7,31 @@ use crate::backend::{
 };
 use crate::error::Result;
 
+/// The kinds of positions that attention is checked with.
+const POSITIONS: [&str; 5] = [
+    "absolute positions",
+    "a bias",
+    "keys and queries of buckets",
+    "keys of buckets",
+    "queries of buckets",
+];
+
 impl<B: Backend> Case<'_, B> {
     pub(super) fn attention(&mut self) -> Result<()> {
         let starts = self.random.starts(true);
+        let heads = 1 + self.random.below(4);
+        let head_size = self.random.choose(&[8, 12, 16, 32, 40, 64, 80]);
+        self.attention_of(&starts, heads, head_size)
+    }
+
+    /// Attention with every kind of positions.
+    pub(super) fn attention_of(
+        &mut self,
+        starts: &[u32],
+        heads: usize,
+        head_size: usize,
+    ) -> Result<()> {
         let rows = starts[starts.len() - 1] as usize;
-        let (heads, head_size) = (
-            1 + self.random.below(4),
-            self.random.choose(&[8, 12, 16, 32, 40, 64, 80]),
-        );
         let inner = heads * head_size;
         let x = self.stored(rows * 3 * inner);
         let (ours_x, ref_x) = (
@@ -36,7 +53,7 @@ impl<B: Backend> Case<'_, B> {
             Reference.tensor(buckets, inner, &keys)?,
             Reference.tensor(buckets, inner, &queries)?,
         );
-        for kind in 0..5 {
+        for (kind, name) in POSITIONS.into_iter().enumerate() {
             let (has_keys, has_queries) = (kind != 4, kind != 3);
             let positions = match kind {
                 0 => Positions::Absolute,
@@ -62,9 +79,14 @@ impl<B: Backend> Case<'_, B> {
                     distances: &distances,
                 },
             };
+            let operation = format!("attention with {name}");
+            self.begin(
+                operation,
+                &format!("starts {starts:?}, {heads} heads of {head_size}"),
+            );
             let found = self.backend.attention(&Attention {
                 projections: &ours_x,
-                starts: &starts,
+                starts,
                 heads,
                 head_size,
                 scale,
@@ -72,20 +94,26 @@ impl<B: Backend> Case<'_, B> {
             })?;
             let expected = Reference.attention(&Attention {
                 projections: &ref_x,
-                starts: &starts,
+                starts,
                 heads,
                 head_size,
                 scale,
                 positions: ref_positions,
             })?;
-            self.same(&format!("attention with positions of kind {kind}, starts {starts:?}, {heads} heads of {head_size}"), &found, &expected)?;
+            self.same(&found, &expected)?;
         }
         Ok(())
     }
 
     pub(super) fn pooling(&mut self) -> Result<()> {
         let starts = self.random.starts(true);
-        let (rows, columns) = (starts[starts.len() - 1] as usize, self.random.size());
+        let columns = self.random.size();
+        self.pooling_of(&starts, columns)
+    }
+
+    pub(super) fn pooling_of(&mut self, starts: &[u32], columns: usize) -> Result<()> {
+        let rows = starts[starts.len() - 1] as usize;
+        let shape = format!("starts {starts:?}, {columns} columns");
         let x = self.stored(rows * columns);
         let (ours, reference) = (
             self.backend.tensor(rows, columns, &x)?,
@@ -99,43 +127,65 @@ impl<B: Backend> Case<'_, B> {
             Pooling::Max,
             Pooling::WeightedMean,
         ] {
-            let found = self.backend.pool(&ours, &starts, pooling)?;
-            self.same(
-                &format!("pool {pooling:?}"),
-                &found,
-                &Reference.pool(&reference, &starts, pooling)?,
-            )?;
+            self.begin(format!("pool {pooling:?}"), &shape);
+            let found = self.backend.pool(&ours, starts, pooling)?;
+            self.same(&found, &Reference.pool(&reference, starts, pooling)?)?;
         }
         Ok(())
     }
 
     pub(super) fn max_sim(&mut self) -> Result<()> {
         let starts = self.random.starts(true);
-        let (rows, columns, queries) = (
-            starts[starts.len() - 1] as usize,
-            self.random.size(),
-            self.random.size(),
+        let (columns, queries) = (self.random.size(), self.random.size());
+        self.max_sim_of(&starts, columns, queries)
+    }
+
+    pub(super) fn max_sim_of(
+        &mut self,
+        starts: &[u32],
+        columns: usize,
+        queries: usize,
+    ) -> Result<()> {
+        let rows = starts[starts.len() - 1] as usize;
+        self.begin(
+            "max_sim",
+            &format!("starts {starts:?}, {columns} columns, {queries} rows of the query"),
         );
         let (x, y) = (self.stored(rows * columns), self.stored(queries * columns));
         let found = self.backend.max_sim(
             &self.backend.tensor(queries, columns, &y)?,
             &self.backend.tensor(rows, columns, &x)?,
-            &starts,
+            starts,
         )?;
         let expected = Reference.max_sim(
             &Reference.tensor(queries, columns, &y)?,
             &Reference.tensor(rows, columns, &x)?,
-            &starts,
+            starts,
         )?;
-        self.compare("max_sim", &found, &expected)
+        self.compare(&found, &expected)
     }
 
     pub(super) fn nearest(&mut self) -> Result<()> {
         let (queries, columns) = (self.random.size().min(9), self.random.size());
         let count = self.random.choose(&[0, 1, 40, 700]);
-        let (x, y) = (self.stored(queries * columns), self.stored(count * columns));
         let k = 1 + self.random.below(100);
-        let found = self.backend.nearest(
+        self.nearest_of([queries, columns, count], k, B::nearest)
+    }
+
+    /// The nearest vectors as `find` finds them, given a backend, queries, vectors and k.
+    pub(super) fn nearest_of(
+        &mut self,
+        [queries, columns, count]: [usize; 3],
+        k: usize,
+        find: impl Fn(&B, &B::Tensor, &B::Tensor, usize) -> Result<Vec<Vec<(u32, f32)>>>,
+    ) -> Result<()> {
+        let (x, y) = (self.stored(queries * columns), self.stored(count * columns));
+        self.begin(
+            "nearest",
+            &format!("{queries} queries, {count} vectors of {columns} columns, k {k}"),
+        );
+        let found = find(
+            self.backend,
             &self.backend.tensor(queries, columns, &x)?,
             &self.backend.tensor(count, columns, &y)?,
             k,
@@ -149,14 +199,14 @@ impl<B: Backend> Case<'_, B> {
         // scores, and check that each score belongs to its vector.
         let of = |list: &[(u32, f32)]| list.iter().map(|(_, score)| *score).collect::<Vec<_>>();
         for (query, (found, expected)) in found.iter().zip(&expected).enumerate() {
-            self.compare("nearest", &of(found), &of(expected))?;
+            self.compare(&of(found), &of(expected))?;
             let score = |value: u32| {
                 let row = &y[value as usize * columns..][..columns];
                 let products = x[query * columns..].iter().zip(row);
                 products.map(|(a, b)| f64::from(a * b)).sum::<f64>() as f32
             };
             let own: Vec<_> = found.iter().map(|(value, _)| score(*value)).collect();
-            self.compare("scores of the nearest", &of(found), &own)?;
+            self.compare(&of(found), &own)?;
         }
         Ok(())
     }

@@ -5,6 +5,8 @@
 //! SPLADE's logits) runs on a tile while it is in the L1 cache. Nothing is padded.
 
 mod attention;
+#[cfg(feature = "train")]
+mod backward;
 mod late;
 mod linear;
 mod math;

@@ -27,10 +27,7 @@ impl Cpu {
         pooling: SpladePooling,
     ) -> Vec<SparseVector> {
         let sequences = starts.len() - 1;
-        let mut sequence_of_row = vec![0; x.rows()];
-        for (sequence, pair) in starts.windows(2).enumerate() {
-            sequence_of_row[pair[0] as usize..pair[1] as usize].fill(sequence);
-        }
+        let sequence_of_row = sequences_of_rows(starts, x.rows());
         let head = Head {
             x,
             decoder,
@@ -50,16 +47,30 @@ impl Cpu {
             }
             vectors
         });
-        let mut parts = parts.into_iter();
-        let mut vectors = parts.next().unwrap_or_default();
-        vectors.resize(sequences, SparseVector::new());
-        for part in parts {
-            for (vector, more) in vectors.iter_mut().zip(part) {
-                vector.extend(more);
-            }
-        }
-        vectors
+        joined(parts, sequences)
     }
+}
+
+/// The number of the sequence of each row.
+pub(super) fn sequences_of_rows(starts: &[u32], rows: usize) -> Vec<usize> {
+    let mut sequence_of_row = vec![0; rows];
+    for (sequence, pair) in starts.windows(2).enumerate() {
+        sequence_of_row[pair[0] as usize..pair[1] as usize].fill(sequence);
+    }
+    sequence_of_row
+}
+
+/// The vectors of all sequences, from those of parts of the vocabulary in order.
+pub(super) fn joined<T>(parts: Vec<Vec<Vec<T>>>, sequences: usize) -> Vec<Vec<T>> {
+    let mut parts = parts.into_iter();
+    let mut vectors = parts.next().unwrap_or_default();
+    vectors.resize_with(sequences, Vec::new);
+    for part in parts {
+        for (vector, more) in vectors.iter_mut().zip(part) {
+            vector.extend(more);
+        }
+    }
+    vectors
 }
 
 /// What all panels share.

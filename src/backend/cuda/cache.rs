@@ -14,11 +14,14 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::Xxh3;
+
+use crate::error::{Error, Result};
 
 const MAGIC: &[u8; 16] = b"esparsa cubin 1\n";
 const HEADER_BYTES: usize = 40;
@@ -27,13 +30,31 @@ const HEADER_BYTES: usize = 40;
 #[derive(Clone, Debug)]
 pub(super) struct Cache {
     folder: Option<PathBuf>,
+    /// Whether a module of another NVRTC version is taken instead of compiling one.
+    pub(super) takes_any_version: bool,
 }
 
 impl Cache {
-    /// The cache in `$ESPARSA_CACHE` (empty: no cache), or in the user's cache folder.
+    /// The cache in `$ESPARSA_CACHE` (empty: no cache), or in the user's cache folder. With
+    /// `$ESPARSA_CACHE_ANY` it takes modules of any NVRTC version.
     pub(super) fn of_user() -> Self {
+        Self::of(|name| env::var_os(name))
+    }
+
+    /// The cache that the environment variables name.
+    pub(super) fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let any = variable("ESPARSA_CACHE_ANY");
         Self {
-            folder: folder(|name| env::var_os(name)),
+            folder: folder(variable),
+            takes_any_version: any.is_some_and(|value| !value.is_empty() && value != "0"),
+        }
+    }
+
+    /// The cache of processes with this `$ESPARSA_CACHE`; it is created on first use.
+    pub(super) fn at_root(root: &Path) -> Self {
+        Self {
+            folder: Some(kernels_in(root)),
+            takes_any_version: false,
         }
     }
 
@@ -42,6 +63,7 @@ impl Cache {
     pub(super) fn at(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: Some(folder.into()),
+            takes_any_version: false,
         }
     }
 
@@ -55,11 +77,21 @@ impl Cache {
         Some(file.split_off(HEADER_BYTES))
     }
 
-    /// Stores `contents` under this name, if possible. Other processes see all of it or nothing.
+    /// Stores `contents` under this name, if possible.
     pub(super) fn put(&self, name: &str, contents: &[u8]) {
+        // A failed write costs only time.
+        drop(self.write(name, contents));
+    }
+
+    /// Stores `contents` under this name. Other processes see all of it or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] with the folder.
+    pub(super) fn write(&self, name: &str, contents: &[u8]) -> Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let Some(folder) = &self.folder else {
-            return;
+            return Ok(());
         };
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let scratch = folder.join(format!("{name}.{}-{count}.tmp", process::id()));
@@ -67,10 +99,11 @@ impl Cache {
         let written = fs::create_dir_all(folder)
             .and_then(|()| fs::write(&scratch, file))
             .and_then(|()| fs::rename(&scratch, folder.join(name)));
-        if written.is_err() {
-            // A failed write costs only time; remove the partial file.
+        written.map_err(|error: io::Error| {
+            // Remove the partial file.
             drop(fs::remove_file(&scratch));
-        }
+            Error::io(folder, "write", error)
+        })
     }
 
     /// The contents of the last valid file, in name order, whose name starts and ends like this.
@@ -96,10 +129,15 @@ fn header(name: &str, contents: &[u8]) -> [u8; HEADER_BYTES] {
     header
 }
 
+/// The folder of kernels in what `$ESPARSA_CACHE` names.
+fn kernels_in(root: &Path) -> PathBuf {
+    root.join("kernels")
+}
+
 /// The folder that the environment variables name.
 fn folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     if let Some(chosen) = variable("ESPARSA_CACHE") {
-        return (!chosen.is_empty()).then(|| PathBuf::from(chosen).join("kernels"));
+        return (!chosen.is_empty()).then(|| kernels_in(Path::new(&chosen)));
     }
     // The XDG specification says to ignore relative paths.
     let absolute = |name| {
@@ -116,8 +154,6 @@ fn folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
@@ -183,6 +219,35 @@ mod tests {
         cache.put("a", b"one");
         assert_eq!(cache.get("a"), None);
         assert_eq!(cache.find("a", ""), None);
+    }
+
+    #[test]
+    fn other_versions_are_taken_where_the_environment_says_so() {
+        for (value, expected) in [
+            (None, false),
+            (Some(""), false),
+            (Some("0"), false),
+            (Some("1"), true),
+        ] {
+            let cache = Cache::of(|name| match name {
+                "ESPARSA_CACHE_ANY" => value.map(OsString::from),
+                _ => None,
+            });
+            assert_eq!(cache.takes_any_version, expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_given_to_write_to_is_one_to_read_from() {
+        let root = tempfile::tempdir().unwrap();
+        Cache::at_root(root.path()).write("a", b"one").unwrap();
+        let variable =
+            |name: &str| (name == "ESPARSA_CACHE").then(|| root.path().as_os_str().to_owned());
+        assert_eq!(Cache::of(variable).get("a").unwrap(), b"one");
+        let file = root.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let error = Cache::at_root(&file).write("a", b"one").unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error}");
     }
 
     #[test]

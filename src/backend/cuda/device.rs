@@ -33,7 +33,7 @@ pub(super) struct Kernel {
 
 /// The tensor map (TMA descriptor) of a matrix in memory; part of a kernel's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, Immutable)]
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 pub(super) struct TensorMap(pub(super) [u64; 16]);
 
 impl TensorMap {
@@ -111,6 +111,11 @@ pub(super) trait GpuDevice: Send + Sync {
 /// run once before capture, so that it is compiled and loaded. Only one thread may use a stream
 /// during capture.
 pub(super) trait GpuStream: Send + Sync {
+    /// True if work has finished when the call that adds it returns, as on some emulators.
+    fn finishes_at_once(&self) -> bool {
+        false
+    }
+
     /// Launches `kernel` with `grid` blocks of `kernel.threads` threads and `shared_bytes` of
     /// dynamic shared memory. `parameters` are the bytes of its parameter structure. A grid with a
     /// 0 launches nothing.
@@ -128,6 +133,24 @@ pub(super) trait GpuStream: Send + Sync {
     /// Waits for all earlier work, then copies from the device to `bytes`.
     fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()>;
 
+    /// Adds a copy of at most [`MAX_DOWNLOAD_BYTES`] from the device, to wait for later, while other
+    /// threads may add work.
+    fn start_download(&self, from: Address, bytes: usize) -> Result<Box<dyn GpuDownload>> {
+        let mut copy = vec![0; bytes];
+        self.download(from, &mut copy)?;
+        Ok(Box::new(Copied(copy)))
+    }
+
+    /// A point behind all earlier work, to wait for later, while other threads may add work.
+    fn fence(&self) -> Result<Box<dyn GpuFence>> {
+        self.synchronize()?;
+        Ok(Box::new(Passed))
+    }
+
+    /// Frees the host memory that copies go through. All work has finished, and no download is
+    /// under way.
+    fn release_pinned(&self) {}
+
     /// Sets `bytes` bytes to `byte`.
     fn fill(&self, to: Address, byte: u8, bytes: usize) -> Result<()>;
 
@@ -139,6 +162,40 @@ pub(super) trait GpuStream: Send + Sync {
 
     /// Ends the capture; must also be called after an error during the capture.
     fn end_capture(&self) -> Result<Box<dyn GpuGraph>>;
+}
+
+/// The maximum size of a download that is started.
+pub(super) const MAX_DOWNLOAD_BYTES: usize = 8 << 20;
+
+/// A download that was started.
+pub(super) trait GpuDownload: Send {
+    /// Waits for it, and gives as many bytes as were asked for.
+    fn finish(self: Box<Self>, bytes: &mut [u8]) -> Result<()>;
+}
+
+/// A download that was finished when it was started.
+struct Copied(Vec<u8>);
+
+impl GpuDownload for Copied {
+    fn finish(self: Box<Self>, bytes: &mut [u8]) -> Result<()> {
+        bytes.copy_from_slice(&self.0);
+        Ok(())
+    }
+}
+
+/// A point in the work of a stream.
+pub(super) trait GpuFence: Send {
+    /// Waits until the work before it has finished.
+    fn wait(&self) -> Result<()>;
+}
+
+/// A fence that was passed when it was made.
+struct Passed;
+
+impl GpuFence for Passed {
+    fn wait(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A captured graph.

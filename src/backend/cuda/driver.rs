@@ -133,12 +133,38 @@ fn initialize() -> Result<CUresult> {
         // SAFETY: the library is loaded; 0 is the only valid argument.
         Some(unsafe { sys::cuInit(0) })
     });
-    result.ok_or_else(|| {
-        let library = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
-        Error::device(format!(
-            "no NVIDIA driver: {library} cannot be loaded; install NVIDIA's driver (525 or newer), or run models on the CPU"
-        ))
-    })
+    match result {
+        Some(CUresult::CUDA_ERROR_STUB_LIBRARY) => Err(Error::device(format!(
+            "no NVIDIA driver: {} is the stub of the CUDA toolkit, for linking only; take its folder out of LD_LIBRARY_PATH, \
+             install NVIDIA's driver (525 or newer) if there is none, or run models on the CPU",
+            loaded("libcuda.so").unwrap_or_else(|| "the libcuda.so that was loaded".into())
+        ))),
+        Some(result) => Ok(*result),
+        None => {
+            let library = if cfg!(windows) {
+                "nvcuda.dll"
+            } else {
+                "libcuda.so.1"
+            };
+            Err(Error::device(format!(
+                "no NVIDIA driver: {library} cannot be loaded; install NVIDIA's driver (525 or newer), or run models on the CPU"
+            )))
+        }
+    }
+}
+
+/// The path of a loaded library whose name begins like this, on Linux.
+fn loaded(name: &str) -> Option<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let mut paths = maps
+        .lines()
+        .filter_map(|line| Some(&line[line.find('/')?..]));
+    let is_it = |path: &&str| {
+        path.rsplit('/')
+            .next()
+            .is_some_and(|file| file.starts_with(name))
+    };
+    paths.find(is_it).map(str::to_owned)
 }
 
 fn attribute(device: CUdevice, attribute: CUdevice_attribute) -> Result<u32> {
@@ -191,7 +217,7 @@ impl GpuDevice for Driver {
     }
 
     fn allocate(&self, bytes: usize) -> Result<Address> {
-        self.context.enter()?;
+        let _current = self.context.enter()?;
         let mut address = 0;
         // SAFETY: the context is current, and the pointer is writable.
         match unsafe { sys::cuMemAlloc_v2(&mut address, bytes.max(1)) } {
@@ -204,16 +230,16 @@ impl GpuDevice for Driver {
     }
 
     fn free(&self, address: Address) {
-        if address == 0 || self.context.enter().is_err() {
+        let Ok(_current) = self.context.enter() else {
             return;
-        }
+        };
         // SAFETY: the address came from `allocate`, and by its contract nothing uses it any more.
         // If an earlier error, reported then, broke the context, its memory is lost anyway.
         let _ = unsafe { sys::cuMemFree_v2(address) };
     }
 
     fn memory(&self) -> Result<(usize, usize)> {
-        self.context.enter()?;
+        let _current = self.context.enter()?;
         let (mut free, mut total) = (0, 0);
         // SAFETY: the context is current, and both pointers are writable.
         check("cuMemGetInfo", unsafe {
@@ -235,7 +261,7 @@ impl GpuDevice for Driver {
         stride: usize,
         box_rows: usize,
     ) -> Result<TensorMap> {
-        self.context.enter()?;
+        let _current = self.context.enter()?;
         let mut map = sys::CUtensorMap { opaque: [0; 16] };
         let sizes = [columns as u64, rows as u64];
         let row_bytes = [stride as u64 * 2];
@@ -266,5 +292,7 @@ impl GpuDevice for Driver {
     }
 }
 
+#[cfg(test)]
+mod fake;
 #[cfg(test)]
 mod tests;

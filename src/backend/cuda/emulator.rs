@@ -2,15 +2,17 @@
 
 #![allow(unsafe_code)]
 
+mod library;
+mod stream;
+
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use libloading::Library;
+use library::symbol;
+use stream::{EmulatedStream, WorkList};
 
-use super::device::{Address, GpuDevice, GpuGraph, GpuStream, Kernel, TensorMap};
+use super::device::{Address, GpuDevice, GpuStream, Kernel, TensorMap};
 use crate::error::{Error, Result};
 
 type Launch = unsafe extern "C" fn(
@@ -27,10 +29,66 @@ type Launch = unsafe extern "C" fn(
 /// An emulated GPU. Its schedule decides in what order threads run and when copies complete.
 #[derive(Clone)]
 pub(super) struct Emulator {
-    library: &'static Library,
     architecture: u32,
     schedule: u64,
+    /// Streams work as late as they may, and freed buffers are used again.
+    is_late: bool,
     taken: Arc<Mutex<Taken>>,
+    streams: Arc<Mutex<Vec<Weak<WorkList>>>>,
+}
+
+/// What launches are checked by besides their results: the same as in machine.h.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub(super) enum Rule {
+    Warpgroups = 1,
+    Proxies = 2,
+    Accumulators = 4,
+    Races = 8,
+    Phases = 16,
+    Blocks = 32,
+    Traffic = 64,
+}
+
+impl Rule {
+    /// All but the count of traffic.
+    pub(super) const ALL: u32 = 63;
+}
+
+/// The accesses of warps at a line of the sources: to shared memory in wavefronts of 128 bytes, to
+/// global memory in sectors of 32 bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Traffic {
+    pub(super) place: String,
+    pub(super) is_shared: bool,
+    pub(super) accesses: u64,
+    /// Without conflicts, or if all bytes of the sectors were used; what it was; the most of one
+    /// access.
+    pub(super) least: u64,
+    pub(super) actual: u64,
+    pub(super) worst: u64,
+}
+
+impl Traffic {
+    fn of_line(line: &str) -> Self {
+        let words: Vec<_> = line.split(' ').collect();
+        let number = |place: usize| words[place].parse().unwrap();
+        Self {
+            place: words[0].to_owned(),
+            is_shared: words[1] == "1",
+            accesses: number(2),
+            least: number(3),
+            actual: number(4),
+            worst: number(5),
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.accesses += other.accesses;
+        self.least += other.least;
+        self.actual += other.actual;
+        self.worst = self.worst.max(other.worst);
+    }
 }
 
 /// The allocations.
@@ -40,37 +98,23 @@ struct Taken {
 }
 
 /// Parameters, aligned as tensor maps require.
-#[repr(align(64))]
+#[repr(align(128))]
 struct Aligned([u8; 1024]);
 
 impl Emulator {
     /// `None`, with a message on standard error, on a machine without g++.
     pub(super) fn new(architecture: u32, schedule: u64) -> Option<Self> {
-        static LIBRARY: OnceLock<Option<Library>> = OnceLock::new();
-        let library = LIBRARY.get_or_init(|| {
-            let path = built()?;
-            // SAFETY: `built` built the library from kernels/emulate; loading it runs only
-            // constructors of the C++ standard library.
-            let library = unsafe { Library::new(&path) };
-            Some(library.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
-        });
+        library::loaded()?;
         Some(Self {
-            library: library.as_ref()?,
             architecture,
             schedule,
+            is_late: false,
+            streams: Arc::default(),
             taken: Arc::new(Mutex::new(Taken {
                 bytes: HashMap::new(),
                 limit: 4 << 30,
             })),
         })
-    }
-
-    fn symbol<T: Copy>(&self, name: &str) -> T {
-        let bytes = CString::new(name).unwrap();
-        // SAFETY: callers name functions of kernels/emulate/library.cpp with their types, or a
-        // kernel as a pointer that is only passed on.
-        let symbol = unsafe { self.library.get::<T>(bytes.as_bytes_with_nul()) };
-        *symbol.unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     /// The same GPU with another schedule.
@@ -81,20 +125,58 @@ impl Emulator {
         }
     }
 
+    /// The same GPU with streams that work only when somebody waits for them, as far ahead of each
+    /// other as the schedule says, and with buffers that are used again.
+    pub(super) fn with_late_streams(&self) -> Self {
+        Self {
+            is_late: true,
+            ..self.clone()
+        }
+    }
+
     /// Disables the barrier or wait at this place in launches of this thread; an empty file enables
     /// it again.
     pub(super) fn ignore(&self, file: &str, line: i32, kind: &str) {
         let ignore: unsafe extern "C" fn(*const c_char, c_int, *const c_char) =
-            self.symbol("emulate_ignore");
+            symbol("emulate_ignore");
         let (file, kind) = (CString::new(file).unwrap(), CString::new(kind).unwrap());
         // SAFETY: both strings live through the call, which copies them.
         unsafe { ignore(file.as_ptr(), line, kind.as_ptr()) }
     }
 
+    /// Which rules launches of this thread are checked by: a sum of [`Rule`]s.
+    pub(super) fn set_rules(&self, rules: u32) {
+        let set: unsafe extern "C" fn(u32) = symbol("emulate_rules");
+        // SAFETY: any sum of rules is right.
+        unsafe { set(rules) }
+    }
+
+    /// The accesses to memory that launches of this thread have made since the last call, by line,
+    /// if [`Rule::Traffic`] is on.
+    pub(super) fn traffic(&self) -> Vec<Traffic> {
+        let lines: unsafe extern "C" fn(*mut c_char, u64) -> u64 = symbol("emulate_traffic");
+        let mut text = vec![0_u8; 1 << 20];
+        // SAFETY: at most `text.len()` bytes are written, including a terminating null.
+        unsafe { lines(text.as_mut_ptr().cast(), text.len() as u64) };
+        let text = CStr::from_bytes_until_nul(&text).unwrap();
+        let text = library::resolved(text.to_str().unwrap());
+        let mut found: Vec<Traffic> = Vec::new();
+        for line in text.lines().map(Traffic::of_line) {
+            let is_same = |known: &&mut Traffic| {
+                known.place == line.place && known.is_shared == line.is_shared
+            };
+            match found.iter_mut().find(is_same) {
+                Some(known) => known.add(&line),
+                None => found.push(line),
+            }
+        }
+        found
+    }
+
     /// File, line and kind of each barrier and wait that launches of this thread have reached since
     /// the last call.
     pub(super) fn sites(&self) -> Vec<(String, i32, String)> {
-        let sites: unsafe extern "C" fn(*mut c_char, u64) -> u64 = self.symbol("emulate_sites");
+        let sites: unsafe extern "C" fn(*mut c_char, u64) -> u64 = symbol("emulate_sites");
         let mut text = vec![0_u8; 1 << 20];
         // SAFETY: at most `text.len()` bytes are written, including a terminating null.
         unsafe { sites(text.as_mut_ptr().cast(), text.len() as u64) };
@@ -115,13 +197,27 @@ impl Emulator {
         self.taken().limit = bytes;
     }
 
+    /// An error unless these bytes are in an allocation.
+    fn check_live(&self, address: Address, bytes: usize) -> Result<()> {
+        let taken = self.taken();
+        let is_in = |(start, size): (&Address, &usize)| {
+            *start <= address && address + bytes as u64 <= start + *size as u64
+        };
+        match bytes == 0 || taken.bytes.iter().any(is_in) {
+            true => Ok(()),
+            false => Err(Error::device(format!(
+                "a copy of {bytes} bytes at {address:#x}, which is not allocated"
+            ))),
+        }
+    }
+
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The size of a structure of `parameters.cuh`.
     pub(super) fn size_of(&self, structure: &str) -> u64 {
-        let size: unsafe extern "C" fn(*const c_char) -> u64 = self.symbol("emulate_size_of");
+        let size: unsafe extern "C" fn(*const c_char) -> u64 = symbol("emulate_size_of");
         let name = CString::new(structure).unwrap();
         // SAFETY: the string lives through the call.
         unsafe { size(name.as_ptr()) }
@@ -135,8 +231,8 @@ impl Emulator {
         parameters: &[u8],
     ) -> Result<()> {
         assert_eq!(parameters.len(), kernel.parameter_bytes, "{}", kernel.name);
-        let launch: Launch = self.symbol("emulate_launch");
-        let function: *const c_void = self.symbol(kernel.name);
+        let launch: Launch = symbol("emulate_launch");
+        let function: *const c_void = symbol(kernel.name);
         let mut place = Aligned([0xff; 1024]);
         place.0[..parameters.len()].copy_from_slice(parameters);
         let mut message = vec![0_u8; 1024];
@@ -160,62 +256,12 @@ impl Emulator {
         }
         let message = CStr::from_bytes_until_nul(&message).unwrap_or_default();
         let message = message.to_string_lossy();
-        Err(Error::device(format!("{}: {message}", kernel.name)))
+        Err(Error::device(format!(
+            "{}: {}",
+            kernel.name,
+            library::resolved(&message)
+        )))
     }
-}
-
-/// The emulator library, built unless one from the same sources exists.
-fn built() -> Option<PathBuf> {
-    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
-    let mut sources = Vec::new();
-    for folder in [kernels.clone(), kernels.join("emulate")] {
-        let mut files: Vec<_> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.is_file())
-            .collect();
-        files.sort();
-        files
-            .iter()
-            .for_each(|file| sources.extend(std::fs::read(file).unwrap()));
-    }
-    let hash = xxhash_rust::xxh3::xxh3_64(&sources);
-    // Next to the test binary, in cargo's build folder.
-    let own = std::env::current_exe().unwrap();
-    let path = own.with_file_name(format!("esparsa-kernels-{hash:016x}.so"));
-    if path.exists() {
-        return Some(path);
-    }
-    let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
-    let output = Command::new("g++")
-        .args([
-            "-O3",
-            "-std=c++20",
-            "-DESPARSA_EMULATE",
-            "-Wno-unknown-pragmas",
-            "-shared",
-            "-fPIC",
-        ])
-        .arg(kernels.join("emulate/library.cpp"))
-        .arg("-o")
-        .arg(&unfinished)
-        .output();
-    let output = match output {
-        Ok(output) => output,
-        Err(error) => {
-            eprintln!(
-                "g++ cannot be run ({error}): tests of the CUDA kernels are skipped; install it to run them"
-            );
-            return None;
-        }
-    };
-    let messages = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "g++ refuses the kernels:\n{messages}"
-    );
-    std::fs::rename(&unfinished, &path).unwrap();
-    Some(path)
 }
 
 impl GpuDevice for Emulator {
@@ -243,7 +289,7 @@ impl GpuDevice for Emulator {
     }
 
     fn reuses_buffers(&self) -> bool {
-        false
+        self.is_late
     }
 
     fn allocate(&self, bytes: usize) -> Result<Address> {
@@ -253,7 +299,7 @@ impl GpuDevice for Emulator {
         if bytes > free {
             return Err(Error::device_memory(bytes as u64, free as u64));
         }
-        let allocate: unsafe extern "C" fn(u64) -> *mut c_void = self.symbol("emulate_allocate");
+        let allocate: unsafe extern "C" fn(u64) -> *mut c_void = symbol("emulate_allocate");
         // SAFETY: the function takes any size.
         let address = unsafe { allocate(bytes as u64) } as Address;
         taken.bytes.insert(address, bytes);
@@ -262,7 +308,7 @@ impl GpuDevice for Emulator {
 
     fn free(&self, address: Address) {
         self.taken().bytes.remove(&address);
-        let free: unsafe extern "C" fn(*mut c_void) -> c_int = self.symbol("emulate_free");
+        let free: unsafe extern "C" fn(*mut c_void) -> c_int = symbol("emulate_free");
         // SAFETY: the function refuses memory that was not allocated.
         let was_there = unsafe { free(address as *mut c_void) };
         assert_ne!(
@@ -278,10 +324,11 @@ impl GpuDevice for Emulator {
     }
 
     fn stream(&self) -> Result<Box<dyn GpuStream>> {
-        Ok(Box::new(EmulatedStream {
-            gpu: self.clone(),
-            captured: Mutex::default(),
-        }))
+        let stream = EmulatedStream::new(self);
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.retain(|list| list.strong_count() > 0);
+        streams.push(stream.list());
+        Ok(Box::new(stream))
     }
 
     fn tensor_map(
@@ -304,127 +351,5 @@ impl GpuDevice for Emulator {
             64 | (box_rows as u64) << 32,
         ]);
         Ok(map)
-    }
-}
-
-/// Captured work.
-#[derive(Clone)]
-enum Work {
-    Launch(&'static Kernel, [u32; 3], u32, Vec<u8>),
-    Fill(Address, u8, usize),
-}
-
-/// A stream that runs everything immediately, in order.
-struct EmulatedStream {
-    gpu: Emulator,
-    captured: Mutex<Option<Vec<Work>>>,
-}
-
-impl EmulatedStream {
-    /// True if the work was captured rather than to be run.
-    fn capture(&self, work: impl FnOnce() -> Work) -> bool {
-        let mut captured = self.captured.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(list) = captured.as_mut() else {
-            return false;
-        };
-        list.push(work());
-        true
-    }
-
-    fn refuse_while_capturing(&self, what: &str) -> Result<()> {
-        match self
-            .captured
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
-        {
-            true => Err(Error::device(format!("{what} during graph capture"))),
-            false => Ok(()),
-        }
-    }
-}
-
-impl GpuStream for EmulatedStream {
-    fn launch(
-        &self,
-        kernel: &'static Kernel,
-        grid: [u32; 3],
-        shared_bytes: u32,
-        parameters: &[u8],
-    ) -> Result<()> {
-        let work = || Work::Launch(kernel, grid, shared_bytes, parameters.to_vec());
-        if self.capture(work) || grid.contains(&0) {
-            return Ok(());
-        }
-        self.gpu.launch(kernel, grid, shared_bytes, parameters)
-    }
-
-    fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
-        self.refuse_while_capturing("an upload")?;
-        // SAFETY: `to` has at least as many bytes: streams allocate what they upload.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to as *mut u8, bytes.len()) };
-        Ok(())
-    }
-
-    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
-        self.refuse_while_capturing("a download")?;
-        // SAFETY: as for uploads.
-        unsafe {
-            std::ptr::copy_nonoverlapping(from as *const u8, bytes.as_mut_ptr(), bytes.len())
-        };
-        Ok(())
-    }
-
-    fn fill(&self, to: Address, byte: u8, bytes: usize) -> Result<()> {
-        if !self.capture(|| Work::Fill(to, byte, bytes)) {
-            // SAFETY: as for uploads.
-            unsafe { std::ptr::write_bytes(to as *mut u8, byte, bytes) };
-        }
-        Ok(())
-    }
-
-    fn synchronize(&self) -> Result<()> {
-        self.refuse_while_capturing("synchronization")
-    }
-
-    fn begin_capture(&self) -> Result<()> {
-        *self.captured.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
-        Ok(())
-    }
-
-    fn end_capture(&self) -> Result<Box<dyn GpuGraph>> {
-        let captured = self
-            .captured
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        Ok(Box::new(EmulatedGraph {
-            gpu: self.gpu.clone(),
-            work: captured
-                .ok_or_else(|| Error::device("a graph capture ended that was not begun"))?,
-        }))
-    }
-}
-
-struct EmulatedGraph {
-    gpu: Emulator,
-    work: Vec<Work>,
-}
-
-impl GpuGraph for EmulatedGraph {
-    fn launch(&self) -> Result<()> {
-        for work in &self.work {
-            match work {
-                Work::Launch(_, grid, ..) if grid.contains(&0) => {}
-                Work::Launch(kernel, grid, shared_bytes, parameters) => {
-                    self.gpu.launch(kernel, *grid, *shared_bytes, parameters)?;
-                }
-                // SAFETY: as for uploads; the memory of a graph outlives it.
-                Work::Fill(to, byte, bytes) => unsafe {
-                    std::ptr::write_bytes(*to as *mut u8, *byte, *bytes);
-                },
-            }
-        }
-        Ok(())
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::device::{Address, GpuGraph};
 use super::memory::Memory;
@@ -52,8 +52,23 @@ enum Entry {
 #[derive(Clone)]
 struct CapturedGraph {
     /// The holder of a result also holds these, so that no other launch overwrites it.
-    memories: Arc<Vec<Memory>>,
+    memory: Arc<GraphMemory>,
     graph: Arc<dyn GpuGraph>,
+}
+
+/// The buffers of a graph. Afterwards they go to the pool of its stream, whose later work runs
+/// after the last launch.
+pub(super) struct GraphMemory {
+    buffers: Vec<Memory>,
+    stream: Weak<Stream>,
+}
+
+impl Drop for GraphMemory {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.upgrade() {
+            stream.put_back(std::mem::take(&mut self.buffers));
+        }
+    }
 }
 
 impl GraphCache {
@@ -110,7 +125,7 @@ impl Stream {
         match entry {
             Some(Entry::Warm) => self.capture(key, run),
             // Two references are the one in the map and `captured`.
-            Some(Entry::Captured(captured)) if Arc::strong_count(&captured.memories) <= 2 => {
+            Some(Entry::Captured(captured)) if Arc::strong_count(&captured.memory) <= 2 => {
                 self.launch_graph(&captured, run)
             }
             _ => run(),
@@ -135,14 +150,17 @@ impl Stream {
         if let Err(error) = &result
             && error.is_device_memory()
         {
-            drop(memories);
+            self.put_back(memories);
             self.state().graphs.put(key, Entry::Uncapturable);
             return run();
         }
         let (mut result, captured) = (
             result?,
             CapturedGraph {
-                memories: Arc::new(memories),
+                memory: Arc::new(GraphMemory {
+                    buffers: memories,
+                    stream: Arc::downgrade(self),
+                }),
                 graph: graph?.into(),
             },
         );
@@ -150,10 +168,10 @@ impl Stream {
         // them.
         let mut state = self.state();
         for (address, bytes) in &uploads {
-            self.raw.upload(*address, bytes)?;
+            self.add(|raw| raw.upload(*address, bytes))?;
         }
-        captured.graph.launch()?;
-        result.buffer.keep_alive(&captured.memories);
+        self.launch_captured(&*captured.graph)?;
+        result.buffer.keep_alive(&captured.memory);
         state.graphs.put(key, Entry::Captured(captured));
         Ok(result)
     }
@@ -163,10 +181,10 @@ impl Stream {
         captured: &CapturedGraph,
         run: impl Fn() -> Result<Tensor>,
     ) -> Result<Tensor> {
-        let addresses = captured.memories.iter().map(Memory::address);
+        let addresses = captured.memory.buffers.iter().map(Memory::address);
         let before = self.begin_exclusive(Mode::Launching(addresses.rev().collect()));
         // Another thread may have launched it since the lookup, and may hold the result.
-        let result = match Arc::strong_count(&captured.memories) <= 2 {
+        let result = match Arc::strong_count(&captured.memory) <= 2 {
             true => catch_unwind(AssertUnwindSafe(|| {
                 let mut result = run()?;
                 let Mode::Launching(left) = &self.state().mode else {
@@ -175,8 +193,8 @@ impl Stream {
                 if !left.is_empty() {
                     return Err(graph_mismatch());
                 }
-                captured.graph.launch()?;
-                result.buffer.keep_alive(&captured.memories);
+                self.launch_captured(&*captured.graph)?;
+                result.buffer.keep_alive(&captured.memory);
                 Ok(Some(result))
             })),
             false => Ok(Ok(None)),

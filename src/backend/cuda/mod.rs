@@ -15,18 +15,28 @@
 //! | `memory`, `stream`, `graph` | the caching allocator; a stream with its memory; CUDA graphs of short batches |
 //! | `tensor` | tensors and parameters in GPU memory |
 //! | `rows`, `products`, `split`, `attend`, `sparse`, `nearest` | the operations |
+//! | `kernel_choice`, `guard` | the variables that choose kernels and guard their waits |
+//! | `inspect`, `coverage`, `by_kernel` | for tests: launches that are recorded, and kernels by name |
 //!
 //! The tests run the same operations on an emulated GPU: `kernels/emulate` compiles the kernels for
 //! the CPU, and the emulator replaces the driver.
 
 mod attend;
+#[cfg(any(test, feature = "internals"))]
+mod by_kernel;
 mod cache;
 mod compile;
+#[cfg(any(test, feature = "internals"))]
+mod coverage;
 mod device;
 mod driver;
 #[cfg(test)]
 mod emulator;
 mod graph;
+mod guard;
+#[cfg(any(test, feature = "internals"))]
+mod inspect;
+mod kernel_choice;
 mod memory;
 mod nearest;
 mod parameters;
@@ -41,8 +51,16 @@ mod tensor;
 mod tests;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(any(test, feature = "internals"))]
+pub(in crate::backend) use by_kernel::{Combination, ProductOperands, TableKind};
+pub use compile::{CompiledModule, KernelUsage};
+#[cfg(any(test, feature = "internals"))]
+pub(in crate::backend) use coverage::hopper_stages;
+#[cfg(any(test, feature = "internals"))]
+pub use inspect::LaunchLog;
 pub use tensor::{Matrix, Tensor, Vector};
 
 use self::device::GpuDevice;
@@ -109,13 +127,33 @@ impl fmt::Debug for Cuda {
 impl Cuda {
     /// Opens the GPU with this number, from 0.
     ///
+    /// On compute capability 9.0 products run by wgmma; `ESPARSA_CUDA_KERNELS=mma` in the
+    /// environment makes them run by mma, as on other GPUs, and `wgmma` demands wgmma.
+    ///
     /// # Errors
     ///
-    /// [`Error::Device`], saying what to do, if there is no driver, no such GPU, no NVRTC, or if
-    /// the GPU has a compute capability below 8.0.
+    /// [`Error::Device`], saying what to do, if there is no driver, no such GPU, no NVRTC, if the
+    /// GPU has a compute capability below 8.0, or none of 9.0 for `ESPARSA_CUDA_KERNELS=wgmma`.
     pub fn new(number: usize) -> Result<Self> {
         let device: Arc<dyn GpuDevice> = Arc::new(Driver::open(number)?);
-        let is_hopper = device.architecture() == HOPPER;
+        Self::opened(device)
+    }
+
+    /// Opens the GPU with this number for tests: launches are recorded and waited for one by one,
+    /// an error names its kernel, and memory that no kernel wrote is NaN.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cuda::new`].
+    #[cfg(any(test, feature = "internals"))]
+    #[doc(hidden)]
+    pub fn inspected(number: usize) -> Result<(Self, LaunchLog)> {
+        let (device, log) = inspect::Inspector::new(Arc::new(Driver::open(number)?))?;
+        Ok((Self::opened(Arc::new(device))?, log))
+    }
+
+    fn opened(device: Arc<dyn GpuDevice>) -> Result<Self> {
+        let is_hopper = kernel_choice::uses_wgmma(&*device)?;
         let cuda = Self::on(device, is_hopper)?;
         cuda.self_test()?;
         Ok(cuda)
@@ -160,6 +198,26 @@ impl Cuda {
         Driver::count()
     }
 
+    /// Compiles all kernels for the GPUs of an architecture (`sm_80`, `sm_86`, `sm_89`, `sm_90` or
+    /// `sm_90a`, `sm_100`, `sm_120`) into a folder, on this number of threads, and returns what was
+    /// compiled in the order of the sources. It needs NVRTC, but neither a GPU nor a driver.
+    ///
+    /// A process with the environment variable `ESPARSA_CACHE` set to this folder finds the kernels
+    /// if its NVRTC has the same version or it has none; with `ESPARSA_CACHE_ANY=1` it takes them
+    /// in any case.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] if there is no such architecture or no NVRTC, or with the compiler's
+    /// messages; [`Error::Io`] if the folder cannot be written.
+    pub fn compile_kernels(
+        architecture: &str,
+        folder: &Path,
+        threads: usize,
+    ) -> Result<Vec<CompiledModule>> {
+        compile::ahead(architecture, folder, threads)
+    }
+
     /// Waits until all work of this stream has finished.
     ///
     /// # Errors
@@ -199,9 +257,7 @@ impl Cuda {
 
     /// Permanent memory with these bytes, readable by all streams.
     fn load(&self, bytes: &[u8]) -> Result<Memory> {
-        let memory = Memory::allocate(&self.gpu.heap, bytes.len())?;
-        self.stream.load(memory.address(), bytes)?;
-        Ok(memory)
+        self.stream.load(bytes)
     }
 
     /// An uninitialized tensor.

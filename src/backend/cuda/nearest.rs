@@ -28,6 +28,18 @@ impl Cuda {
         vectors: &Tensor,
         k: usize,
     ) -> Result<Vec<Vec<(u32, f32)>>> {
+        let tile = (SCORES / queries.rows.max(1)).clamp(MIN_TILE, MAX_TILE);
+        self.nearest_by_tiles(queries, vectors, k, tile)
+    }
+
+    /// The same with `tile` vectors at a time.
+    pub(in crate::backend) fn nearest_by_tiles(
+        &self,
+        queries: &Tensor,
+        vectors: &Tensor,
+        k: usize,
+        tile: usize,
+    ) -> Result<Vec<Vec<(u32, f32)>>> {
         let k = k.min(vectors.rows);
         if k > MAX_K {
             return Err(Error::device(format!(
@@ -47,7 +59,6 @@ impl Cuda {
             self.stream.allocate(cells * 4)?,
         );
         // Tile by tile, so that memory does not grow with queries × vectors.
-        let tile = (SCORES / queries.rows).clamp(MIN_TILE, MAX_TILE);
         for first in (0..vectors.rows).step_by(tile) {
             let count = tile.min(vectors.rows - first);
             let scores = self.scores(&queries, &vectors, first, count)?;

@@ -85,8 +85,8 @@ parameters! {
     AttentionOf = "AttentionParameters" {
         projections: Address, out: Address, starts: Address, tiles: Address,
         bias: Address, content_to_position: Address, position_to_content: Address, bucket_of: Address,
-        tokens: i32, heads: i32, head_size: i32, stride: i32, out_stride: i32, reach: i32, buckets: i32,
-        scale: f32,
+        first_token: i32, tokens: i32, heads: i32, head_size: i32, stride: i32, out_stride: i32,
+        reach: i32, buckets: i32, scale: f32, padding: i32,
     }
     Heads = "HeadsParameters" {
         x: Address, out: Address,

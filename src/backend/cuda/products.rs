@@ -1,11 +1,48 @@
 //! Products with weights, and the choice of their kernel.
 
-use super::device::TensorMap;
+use super::device::{Kernel, TensorMap};
 use super::parameters::{ABSENT, Epilogue, Product, ProductHopper, activation as number_of};
-use super::tensor::{DType, Matrix, Tensor};
+use super::tensor::{DType, Matrix, Tensor, Vector};
 use super::{Cuda, sources, to_i32};
 use crate::backend::{Activation, Linear};
 use crate::error::Result;
+
+/// The operands of a product.
+pub(super) struct Factors<'a> {
+    pub(super) x: &'a Tensor,
+    pub(super) weight: &'a Matrix,
+    pub(super) bias: Option<&'a Vector>,
+    pub(super) activation: Activation,
+    /// The other operand of the epilogue.
+    pub(super) other: Option<(Epilogue, &'a Tensor)>,
+}
+
+impl Factors<'_> {
+    /// The parameters of the product of this m, n and k; x, other and out must be bf16, or out f32.
+    pub(super) fn parameters(&self, out: &Tensor, [m, n, k]: [usize; 3]) -> Result<Product> {
+        let Self {
+            x, weight, other, ..
+        } = self;
+        let absent = || Ok(0);
+        Ok(Product {
+            a: x.address(),
+            b: weight.memory.address(),
+            out: out.address(),
+            bias: self.bias.map_or(ABSENT, |bias| bias.memory.address()),
+            other: other.map_or(ABSENT, |(_, tensor)| tensor.address()),
+            m: to_i32(m)?,
+            n: to_i32(n)?,
+            k: to_i32(k)?,
+            a_stride: to_i32(x.stride())?,
+            b_stride: to_i32(weight.stride())?,
+            out_stride: to_i32(out.stride())?,
+            other_stride: other.map_or_else(absent, |(_, tensor)| to_i32(tensor.stride()))?,
+            epilogue: other.map_or(Epilogue::Nothing, |(epilogue, _)| epilogue) as i32,
+            activation: number_of(self.activation),
+            ..Product::NONE
+        })
+    }
+}
 
 impl Cuda {
     /// epilogue(activation(x · weightᵀ + bias), other): bf16, or f32 if `x` is f32.
@@ -24,29 +61,17 @@ impl Cuda {
         };
         let weight = layer.weight;
         let out = self.empty(x.rows, weight.rows, dtype)?;
-        let parameters = Product {
-            a: x.address(),
-            b: weight.memory.address(),
-            out: out.address(),
-            bias: layer.bias.map_or(ABSENT, |bias| bias.memory.address()),
+        let factors = Factors {
+            x: &x,
+            weight,
+            bias: layer.bias,
+            activation,
             other: other
                 .as_ref()
-                .map_or(ABSENT, |(_, tensor)| tensor.address()),
-            m: to_i32(x.rows)?,
-            n: to_i32(weight.rows)?,
-            k: to_i32(weight.columns)?,
-            a_stride: to_i32(x.stride())?,
-            b_stride: to_i32(weight.stride())?,
-            out_stride: to_i32(out.stride())?,
-            other_stride: other
-                .as_ref()
-                .map_or(Ok(0), |(_, tensor)| to_i32(tensor.stride()))?,
-            epilogue: other
-                .as_ref()
-                .map_or(Epilogue::Nothing, |(epilogue, _)| *epilogue) as i32,
-            activation: number_of(activation),
-            ..Product::NONE
+                .map(|(epilogue, tensor)| (*epilogue, &**tensor)),
         };
+        let shape = [x.rows, weight.rows, weight.columns];
+        let parameters = factors.parameters(&out, shape)?;
         let other = other.as_ref().map(|(_, tensor)| &**tensor);
         match self.hopper_tile(&parameters, other, dtype) {
             Some(tile) => self.launch_on_hopper(tile, &parameters, &x, weight, other, &out)?,
@@ -114,11 +139,23 @@ impl Cuda {
             (DType::F32, false) => const { sources::kernel("product_tn_f32") },
             (DType::F32, true) => const { sources::kernel("product_tn_f32_small") },
         };
+        self.launch_tiles(kernel, is_small, parameters, batch)
+    }
+
+    /// Launches a kernel of `product.cu`, which `is_small` if it has small tiles.
+    pub(super) fn launch_tiles(
+        &self,
+        kernel: &'static Kernel,
+        is_small: bool,
+        parameters: &Product,
+        batch: usize,
+    ) -> Result<()> {
         let (tile, bytes) = match is_small {
             true => (SMALL_TILE, SMALL_TILE_BYTES),
             false => (TILE, TILE_BYTES),
         };
-        let grid = [tiles(tile), 1, batch];
+        let (m, n) = (parameters.m as usize, parameters.n as usize);
+        let grid = [m.div_ceil(tile) * n.div_ceil(tile), 1, batch];
         self.stream.launch(kernel, grid, bytes, parameters)
     }
 
@@ -141,7 +178,7 @@ impl Cuda {
             },
             out: self.activation_map(out, HOPPER_OUT_ROWS)?,
             product: *parameters,
-            taken: self.stream.tiles_taken(),
+            taken: self.stream.tiles_taken()?,
             padding: [0; 16],
         };
         let kernel = match width {

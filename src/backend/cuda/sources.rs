@@ -5,6 +5,7 @@
 //! test compares the rows with what the compiler finds in the sources.
 
 use super::device::{Kernel, MAX_PARAMETER_BYTES};
+use super::guard;
 use super::parameters::{
     AttentionOf, Convert, Embed, Heads, Im2col, L2Normalize, Late, Nearest, Parameters, Pool,
     Product, ProductHopper, ProductSplit, ProductSum, RowsOf, Sparsify, Splade, SpladeHopper, TopK,
@@ -37,8 +38,9 @@ pub(super) const FILES: &[(&str, &str)] = texts![
 ];
 
 /// The headers.
-const HEADERS: &[(&str, &str)] = texts![
+pub(super) const HEADERS: &[(&str, &str)] = texts![
     "prelude.cuh",
+    "guard.cuh",
     "parameters.cuh",
     "activation.cuh",
     "attention.cuh",
@@ -150,13 +152,25 @@ const fn equal(a: &[u8], b: &[u8]) -> bool {
     i == a.len() && i == b.len()
 }
 
+/// The text of a source for a real GPU, with guards if `$ESPARSA_CUDA_GUARD` says so.
+///
+/// # Panics
+///
+/// As [`expanded`].
+pub(super) fn text(file: &str) -> String {
+    match guard::is_on() {
+        true => guard::guarded(&expanded(file)),
+        false => expanded(file),
+    }
+}
+
 /// The text of a source with its includes expanded, each once. `#line` tells the compiler where
 /// lines come from, so that its messages name the files of `kernels/`.
 ///
 /// # Panics
 ///
 /// If `file` is not in [`FILES`].
-pub(super) fn text(file: &str) -> String {
+pub(super) fn expanded(file: &str) -> String {
     let (name, source) = FILES
         .iter()
         .find(|(name, _)| *name == file)
@@ -203,7 +217,7 @@ mod tests {
     #[test]
     fn includes_are_put_in_place_once() {
         for (file, _) in FILES {
-            let text = text(file);
+            let text = expanded(file);
             // What is left are the emulator's includes, behind an #ifdef.
             for line in text.lines() {
                 if let Some(left) = included(line) {
@@ -228,7 +242,7 @@ mod tests {
         for (header, _) in HEADERS {
             let mark = format!("#line 1 \"{header}\"\n");
             assert!(
-                FILES.iter().any(|(file, _)| text(file).contains(&mark)),
+                FILES.iter().any(|(file, _)| expanded(file).contains(&mark)),
                 "nothing includes {header}"
             );
         }
@@ -243,7 +257,7 @@ mod tests {
         };
         for (file, _) in FILES {
             let (mut lines, mut at) = (Vec::new(), 0);
-            for line in text(file).lines() {
+            for line in expanded(file).lines() {
                 if let Some(place) = line.strip_prefix("#line ") {
                     let (number, name) = place.split_once(' ').unwrap();
                     lines = original(name.trim_matches('"'));

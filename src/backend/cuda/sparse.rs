@@ -24,6 +24,10 @@ const OFFSETS_BYTES: usize = 256;
 const LIMIT_BYTES: usize = 8_336;
 /// A term and its weight.
 const PAIR_BYTES: usize = 8;
+/// The codes of the kinds of tables: `TableKind` of `parameters.cuh`.
+pub(super) const MAX_TABLE: i32 = 0;
+pub(super) const ARGMAX_TABLE: i32 = 1;
+pub(super) const SUM_TABLE: i32 = 2;
 /// Shared memory per block of the MaxSim kernel.
 const LATE_BYTES: usize = 27_680;
 
@@ -43,8 +47,8 @@ impl Cuda {
             return Ok(vec![SparseVector::new(); sequences]);
         }
         let (cell, kind) = match pooling {
-            SpladePooling::Max => (size_of::<u32>(), 0),
-            SpladePooling::Sum => (size_of::<u64>(), 2),
+            SpladePooling::Max => (size_of::<u32>(), MAX_TABLE),
+            SpladePooling::Sum => (size_of::<u64>(), SUM_TABLE),
         };
         let table = self.stream.allocate(sequences * terms * cell)?;
         // Kernels update cells atomically (maximum or sum), so the table must start at 0.
@@ -53,7 +57,7 @@ impl Cuda {
         if pooling == SpladePooling::Max && max_terms < terms {
             self.keep_top_k(&table, sequences, terms, max_terms)?;
         }
-        let vectors = self.compact(&table, sequences, terms, kind, activation)?;
+        let (vectors, _) = self.compact(&table, sequences, terms, kind, activation)?;
         // The GPU has cut maxima already; this cuts sums.
         let cut = vectors
             .into_iter()
@@ -62,7 +66,7 @@ impl Cuda {
     }
 
     /// Keeps the `max_terms` largest cells of each sequence.
-    fn keep_top_k(
+    pub(super) fn keep_top_k(
         &self,
         table: &Buffer,
         sequences: usize,
@@ -96,32 +100,30 @@ impl Cuda {
         let sequence_of = self
             .stream
             .cached(CachedTable::SequenceOfRow, &sequence_of_rows(starts))?;
-        let splade = Splade {
-            x: x.address(),
-            decoder: weight.memory.address(),
-            bias: decoder.bias.map_or(ABSENT, |bias| bias.memory.address()),
-            sequence_of: sequence_of.address(),
-            table: table.address(),
-            rows: to_i32(x.rows)?,
-            columns: to_i32(x.columns)?,
-            terms: to_i32(weight.rows)?,
-            x_stride: to_i32(x.stride())?,
-            decoder_stride: to_i32(weight.stride())?,
-            activation: number_of(activation),
-        };
+        let splade = splade_parameters(x, decoder, &sequence_of, activation, table)?;
         let hopper_tiles = x.rows.div_ceil(HOPPER_ROWS) * weight.rows.div_ceil(HOPPER_TERMS);
-        if self.gpu.is_hopper && 2 * hopper_tiles >= self.gpu.multiprocessors {
-            let kernel = match pooling {
-                SpladePooling::Max => const { sources::kernel("splade_hopper_max") },
-                SpladePooling::Sum => const { sources::kernel("splade_hopper_sum") },
-            };
-            return self.launch_splade_on_hopper(kernel, x, weight, splade);
-        }
-        let kernel = match pooling {
-            SpladePooling::Max => const { sources::kernel("splade_max") },
-            SpladePooling::Sum => const { sources::kernel("splade_sum") },
+        let is_hopper = self.gpu.is_hopper && 2 * hopper_tiles >= self.gpu.multiprocessors;
+        let kernel = match (pooling, is_hopper) {
+            (SpladePooling::Max, true) => const { sources::kernel("splade_hopper_max") },
+            (SpladePooling::Sum, true) => const { sources::kernel("splade_hopper_sum") },
+            (SpladePooling::Max, false) => const { sources::kernel("splade_max") },
+            (SpladePooling::Sum, false) => const { sources::kernel("splade_sum") },
         };
-        let grid = [x.rows.div_ceil(TILE) * weight.rows.div_ceil(TILE), 1, 1];
+        self.launch_splade(kernel, x, weight, splade)
+    }
+
+    /// Launches a kernel of `splade.cu` or `splade_hopper.cu`.
+    pub(super) fn launch_splade(
+        &self,
+        kernel: &'static Kernel,
+        x: &Tensor,
+        decoder: &Matrix,
+        splade: Splade,
+    ) -> Result<()> {
+        if kernel.hopper {
+            return self.launch_splade_on_hopper(kernel, x, decoder, splade);
+        }
+        let grid = [x.rows.div_ceil(TILE) * decoder.rows.div_ceil(TILE), 1, 1];
         self.stream.launch(kernel, grid, TILE_BYTES, &splade)
     }
 
@@ -137,7 +139,7 @@ impl Cuda {
             x: self.activation_map(x, HOPPER_ROWS)?,
             decoder: self.weight_map(decoder, HOPPER_TERMS)?,
             splade,
-            taken: self.stream.tiles_taken(),
+            taken: self.stream.tiles_taken()?,
             padding: [0; 56],
         };
         let tiles = x.rows.div_ceil(HOPPER_ROWS) * decoder.rows.div_ceil(HOPPER_TERMS);
@@ -146,25 +148,36 @@ impl Cuda {
     }
 
     /// Compacts the non-zero cells of the table into sparse vectors: only these cross the bus, in
-    /// one download of offsets and pairs unless there are more pairs than expected.
-    fn compact(
+    /// one download of offsets and pairs unless there are more pairs than expected. Of an argmax
+    /// table the rows of all weights come too, otherwise none.
+    pub(super) fn compact(
         &self,
         table: &Buffer,
         sequences: usize,
         terms: usize,
         kind: i32,
         activation: SpladeActivation,
-    ) -> Result<Vec<SparseVector>> {
+    ) -> Result<(Vec<SparseVector>, Vec<u32>)> {
         // Pairs are aligned to their size.
         let offset_bytes = ((sequences + 1) * size_of::<u32>()).next_multiple_of(PAIR_BYTES);
+        let row_bytes = match kind {
+            ARGMAX_TABLE => size_of::<u32>(),
+            _ => 0,
+        };
+        let bytes = |count: usize| count * (PAIR_BYTES + row_bytes);
+        let rows_behind = |pairs: u64, count: usize| match kind {
+            ARGMAX_TABLE => pairs + (count * PAIR_BYTES) as u64,
+            _ => ABSENT,
+        };
         let cells = sequences * terms;
         let expected = self.stream.expected_pairs(sequences).min(cells);
-        let packed = self.stream.allocate(offset_bytes + expected * PAIR_BYTES)?;
+        let packed = self.stream.allocate(offset_bytes + bytes(expected))?;
+        let pairs = packed.address() + offset_bytes as u64;
         let mut parameters = Sparsify {
             table: table.address(),
             offsets: packed.address(),
-            found: packed.address() + offset_bytes as u64,
-            found_rows: ABSENT,
+            found: pairs,
+            found_rows: rows_behind(pairs, expected),
             sequences: to_i32(sequences)?,
             terms: to_i32(terms)?,
             kind,
@@ -186,21 +199,22 @@ impl Cuda {
             .launch(write, per_sequence, SPARSE_BYTES, &parameters)?;
         let mut found = self
             .stream
-            .download(&packed, offset_bytes + expected * PAIR_BYTES)?;
-        let pairs = found.split_off(offset_bytes);
+            .download(&packed, offset_bytes + bytes(expected))?;
+        let lists = found.split_off(offset_bytes);
         let bounds = decode_u32(&found[..(sequences + 1) * size_of::<u32>()]);
         let count = bounds[sequences] as usize;
         self.stream.expect_pairs(count, sequences);
         if count <= expected {
-            return Ok(vectors_of(&pairs, &bounds));
+            return Ok(lists_of(&lists, expected, &bounds));
         }
-        let all = self.stream.allocate(count * PAIR_BYTES)?;
+        let all = self.stream.allocate(bytes(count))?;
         parameters.found = all.address();
+        parameters.found_rows = rows_behind(all.address(), count);
         parameters.capacity = bounds[sequences];
         self.stream
             .launch(write, per_sequence, SPARSE_BYTES, &parameters)?;
-        let pairs = self.stream.download(&all, count * PAIR_BYTES)?;
-        Ok(vectors_of(&pairs, &bounds))
+        let lists = self.stream.download(&all, bytes(count))?;
+        Ok(lists_of(&lists, count, &bounds))
     }
 
     pub(super) fn max_sim_scores(
@@ -234,8 +248,10 @@ impl Cuda {
     }
 }
 
-/// The vectors from pairs of a term and a weight, cut at `bounds`.
-fn vectors_of(pairs: &[u8], bounds: &[u32]) -> Vec<SparseVector> {
+/// The vectors from pairs of a term and a weight, cut at `bounds`, and the rows behind `capacity`
+/// pairs, if there are any.
+fn lists_of(bytes: &[u8], capacity: usize, bounds: &[u32]) -> (Vec<SparseVector>, Vec<u32>) {
+    let (pairs, rows) = bytes.split_at(capacity * PAIR_BYTES);
     let pair = |pair: &[u8]| {
         let word = |at: usize| [pair[at], pair[at + 1], pair[at + 2], pair[at + 3]];
         (u32::from_le_bytes(word(0)), f32::from_le_bytes(word(4)))
@@ -243,9 +259,34 @@ fn vectors_of(pairs: &[u8], bounds: &[u32]) -> Vec<SparseVector> {
     let ranges = bounds
         .windows(2)
         .map(|bounds| bounds[0] as usize * PAIR_BYTES..bounds[1] as usize * PAIR_BYTES);
-    ranges
-        .map(|range| pairs[range].chunks_exact(PAIR_BYTES).map(pair).collect())
-        .collect()
+    let vectors = ranges.map(|range| pairs[range].chunks_exact(PAIR_BYTES).map(pair).collect());
+    let mut rows = decode_u32(rows);
+    rows.truncate(bounds[bounds.len() - 1] as usize);
+    (vectors.collect(), rows)
+}
+
+/// The parameters of the kernels that pool logits into a table.
+pub(super) fn splade_parameters(
+    x: &Tensor,
+    decoder: &Linear<'_, Cuda>,
+    sequence_of: &Buffer,
+    activation: SpladeActivation,
+    table: &Buffer,
+) -> Result<Splade> {
+    let weight = decoder.weight;
+    Ok(Splade {
+        x: x.address(),
+        decoder: weight.memory.address(),
+        bias: decoder.bias.map_or(ABSENT, |bias| bias.memory.address()),
+        sequence_of: sequence_of.address(),
+        table: table.address(),
+        rows: to_i32(x.rows)?,
+        columns: to_i32(x.columns)?,
+        terms: to_i32(weight.rows)?,
+        x_stride: to_i32(x.stride())?,
+        decoder_stride: to_i32(weight.stride())?,
+        activation: number_of(activation),
+    })
 }
 
 /// Decodes u32 values.
@@ -271,9 +312,16 @@ mod tests {
     #[test]
     fn vectors_are_cut_at_their_bounds() {
         let words = [3, 1.0_f32.to_bits(), 9, 0.5_f32.to_bits()];
-        let pairs: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let bytes = |words: &[u32]| -> Vec<u8> {
+            words.iter().flat_map(|word| word.to_le_bytes()).collect()
+        };
         let expected = vec![vec![(3, 1.0)], Vec::new(), vec![(9, 0.5)]];
-        assert_eq!(vectors_of(&pairs, &[0, 1, 1, 2]), expected);
+        let found = lists_of(&bytes(&words), 2, &[0, 1, 1, 2]);
+        assert_eq!(found, (expected.clone(), Vec::new()));
+        // Room for a third pair, and rows.
+        let with_rows = [&words[..], &[0, 0, 5, 6, 0]].concat();
+        let found = lists_of(&bytes(&with_rows), 3, &[0, 1, 1, 2]);
+        assert_eq!(found, (expected, vec![5, 6]));
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Cuda {
             a: self.activation_map(x, HOPPER_ROWS)?,
             b: self.weight_map(weight, TILE.0)?,
             sums: sums.address(),
-            taken: self.stream.tiles_taken(),
+            taken: self.stream.tiles_taken()?,
             m: parameters.m,
             n: parameters.n,
             k: parameters.k,

@@ -5,14 +5,16 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 
 use zerocopy::IntoBytes;
 
-use super::device::{Address, GpuDevice, GpuStream, Kernel, TensorMap};
-use super::graph::{GraphCache, Mode, graph_mismatch};
-use super::memory::{BufferPool, Heap, Memory};
+use super::device::{
+    Address, GpuDevice, GpuDownload, GpuGraph, GpuStream, Kernel, MAX_DOWNLOAD_BYTES, TensorMap,
+};
+use super::graph::{GraphCache, GraphMemory, Mode, graph_mismatch};
+use super::memory::{BufferPool, Heap, Memory, Progress};
 use super::parameters::Parameters;
 use crate::error::{Error, Result};
 
@@ -40,13 +42,16 @@ pub(super) struct Stream {
     /// The maximum number of bytes of shared memory per block.
     shared_bytes: u32,
     pub(super) raw: Box<dyn GpuStream>,
+    progress: Arc<Progress>,
     pool: BufferPool,
     /// Tensor maps of activations by address, rows, columns, stride and rows of a box.
     maps: Mutex<HashMap<[u64; 5], TensorMap>>,
     /// Non-zeros of a vector on average in the last batch.
     pairs: AtomicUsize,
     /// A counter of 4 bytes from which the blocks of a launch take tiles; 0 between launches.
-    tiles_taken: Memory,
+    tiles_taken: OnceLock<Memory>,
+    /// The counter may not be 0, because it is new or a launch has failed.
+    must_zero_tiles: AtomicBool,
     state: Mutex<State>,
     /// Signalled when a thread ends its exclusive use of the stream.
     released: Condvar,
@@ -71,7 +76,7 @@ pub(super) struct Buffer {
     /// Other streams that read it.
     readers: Mutex<Vec<Weak<Stream>>>,
     /// The memory of the graph that it belongs to.
-    graph_memory: Option<Arc<Vec<Memory>>>,
+    graph_memory: Option<Arc<GraphMemory>>,
 }
 
 impl Buffer {
@@ -80,16 +85,16 @@ impl Buffer {
     }
 
     /// Keeps the memory of a graph alive as long as the buffer.
-    pub(super) fn keep_alive(&mut self, memories: &Arc<Vec<Memory>>) {
-        self.graph_memory = Some(Arc::clone(memories));
+    pub(super) fn keep_alive(&mut self, memory: &Arc<GraphMemory>) {
+        self.graph_memory = Some(Arc::clone(memory));
     }
 }
 
 impl Drop for Buffer {
+    /// Waits for other streams that read it, whether its memory is its own, which later work of
+    /// its stream will write, or that of a graph, which the next launch will write.
     fn drop(&mut self) {
-        let Some(memory) = self.memory.take() else {
-            return;
-        };
+        let (memory, graph_memory) = (self.memory.take(), self.graph_memory.take());
         let readers = self.readers.get_mut();
         for reader in readers.unwrap_or_else(PoisonError::into_inner) {
             let is_done = reader
@@ -97,11 +102,11 @@ impl Drop for Buffer {
                 .is_none_or(|stream| stream.synchronize().is_ok());
             if !is_done {
                 // It may still be read, so leak it rather than reuse it.
-                std::mem::forget(memory);
+                std::mem::forget((memory, graph_memory));
                 return;
             }
         }
-        if let Some(stream) = self.stream.upgrade() {
+        if let (Some(memory), Some(stream)) = (memory, self.stream.upgrade()) {
             stream.pool.put(memory);
         }
     }
@@ -109,20 +114,51 @@ impl Drop for Buffer {
 
 impl Stream {
     pub(super) fn new(device: &Arc<dyn GpuDevice>, heap: &Arc<Heap>) -> Result<Arc<Self>> {
-        let raw = device.stream()?;
-        let tiles_taken = Memory::allocate(heap, size_of::<u32>())?;
-        raw.fill(tiles_taken.address(), 0, size_of::<u32>())?;
-        Ok(Arc::new(Self {
+        let stream = Arc::new(Self {
             heap: Arc::clone(heap),
             shared_bytes: device.shared_bytes(),
-            raw,
+            raw: device.stream()?,
+            progress: Arc::default(),
             pool: BufferPool::new(heap),
             maps: Mutex::default(),
             pairs: AtomicUsize::new(FIRST_PAIRS),
-            tiles_taken,
+            tiles_taken: OnceLock::new(),
+            must_zero_tiles: AtomicBool::new(true),
             state: Mutex::default(),
             released: Condvar::new(),
-        }))
+        });
+        heap.add_stream(&stream);
+        Ok(stream)
+    }
+
+    /// Returns memory that only this stream used to its pool.
+    pub(super) fn put_back(&self, memories: Vec<Memory>) {
+        memories
+            .into_iter()
+            .for_each(|memory| self.pool.put(memory));
+    }
+
+    /// How far its work has come.
+    pub(super) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// Adds work. The caller holds the lock of the state.
+    pub(super) fn add<T>(&self, work: impl FnOnce(&dyn GpuStream) -> Result<T>) -> Result<T> {
+        let number = self.progress.add();
+        let result = work(&*self.raw);
+        if self.raw.finishes_at_once() {
+            self.progress.finish(number);
+        }
+        self.noticed(result)
+    }
+
+    /// Passes a result on; an error may be that of a launch that has not taken all tiles.
+    fn noticed<T>(&self, result: Result<T>) -> Result<T> {
+        if result.is_err() {
+            self.must_zero_tiles.store(true, Ordering::Release);
+        }
+        result
     }
 
     /// Locks the state when no other thread has exclusive use of the stream. Whoever adds work to
@@ -199,8 +235,32 @@ impl Stream {
 
     /// The counter of tiles of this stream's launches (`kernels/hopper_product.cuh`): launches of
     /// one stream run in turn, and each leaves it at 0.
-    pub(super) fn tiles_taken(&self) -> Address {
-        self.tiles_taken.address()
+    pub(super) fn tiles_taken(&self) -> Result<Address> {
+        if let Some(memory) = self.tiles_taken.get() {
+            return Ok(memory.address());
+        }
+        let mut state = self.state();
+        let memory = self.retry(&mut state, || {
+            Memory::allocate(&self.heap, size_of::<u32>())
+        })?;
+        Ok(self.tiles_taken.get_or_init(|| memory).address())
+    }
+
+    /// Zeroes the counter of tiles unless the last launch has left it at 0. The caller holds the
+    /// lock of the state, and does not capture.
+    fn zero_tiles(&self) -> Result<()> {
+        if let Some(memory) = self.tiles_taken.get()
+            && self.must_zero_tiles.swap(false, Ordering::AcqRel)
+        {
+            self.add(|raw| raw.fill(memory.address(), 0, size_of::<u32>()))?;
+        }
+        Ok(())
+    }
+
+    /// Launches a captured graph. The caller holds the lock of the state.
+    pub(super) fn launch_captured(&self, graph: &dyn GpuGraph) -> Result<()> {
+        self.zero_tiles()?;
+        self.add(|_| graph.launch())
     }
 
     /// An uninitialized buffer.
@@ -208,13 +268,7 @@ impl Stream {
         let mut state = self.state();
         let (address, memory) = match &mut state.mode {
             Mode::Direct => {
-                let memory = match self.pool.take(bytes) {
-                    Err(error) if error.is_device_memory() => {
-                        self.release_unused(&mut state)?;
-                        self.pool.take(bytes)?
-                    }
-                    result => result?,
-                };
+                let memory = self.retry(&mut state, || self.pool.take(bytes))?;
                 (memory.address(), Some(memory))
             }
             Mode::Capturing(memories, _) => {
@@ -238,12 +292,54 @@ impl Stream {
         })
     }
 
-    /// Frees unused memory and all graphs, which can be captured again.
+    /// Permanent memory with these bytes, which all streams may read.
+    pub(super) fn load(&self, bytes: &[u8]) -> Result<Memory> {
+        let mut state = self.state();
+        let memory = self.retry(&mut state, || Memory::allocate(&self.heap, bytes.len()))?;
+        self.retry(&mut state, || {
+            self.add(|raw| raw.upload(memory.address(), bytes))
+        })?;
+        drop(state);
+        self.synchronize()?;
+        Ok(memory)
+    }
+
+    /// Runs `attempt`; if memory runs out, runs it once more after all streams of the GPU have
+    /// given up what they do not need.
+    fn retry<T>(&self, state: &mut State, attempt: impl Fn() -> Result<T>) -> Result<T> {
+        match attempt() {
+            Err(error) if error.is_device_memory() && matches!(state.mode, Mode::Direct) => {
+                self.release_unused(state)?;
+                for other in self.heap.other_streams(self) {
+                    other.try_release_unused();
+                }
+                self.heap.free_dropped(true);
+                attempt()
+            }
+            result => result,
+        }
+    }
+
+    /// Frees unused memory, pinned memory and all graphs, which can be captured again.
     fn release_unused(&self, state: &mut State) -> Result<()> {
-        self.raw.synchronize()?;
+        let added = self.progress.added();
+        self.noticed(self.raw.synchronize())?;
+        self.progress.finish(added);
         state.graphs = GraphCache::default();
         self.pool.release_unused();
+        self.raw.release_pinned();
         Ok(())
+    }
+
+    /// The same for a stream that lacks memory, unless another thread is just using this one:
+    /// waiting for it could take forever, because it may be waiting for the other stream.
+    fn try_release_unused(&self) {
+        if let Ok(mut state) = self.state.try_lock()
+            && state.owner.is_none()
+        {
+            // If its work failed, the next call of this stream says so.
+            drop(self.release_unused(&mut state));
+        }
     }
 
     /// A buffer with these bytes.
@@ -252,7 +348,9 @@ impl Stream {
         let mut state = self.state();
         match &mut state.mode {
             Mode::Capturing(_, uploads) => uploads.push((buffer.address, bytes.to_vec())),
-            Mode::Direct | Mode::Launching(_) => self.raw.upload(buffer.address, bytes)?,
+            Mode::Direct | Mode::Launching(_) => self.retry(&mut state, || {
+                self.add(|raw| raw.upload(buffer.address, bytes))
+            })?,
         }
         Ok(buffer)
     }
@@ -275,13 +373,6 @@ impl Stream {
         let before = self.state().tables.insert(kind, entry);
         drop(before);
         Ok(buffer)
-    }
-
-    /// Writes memory that all streams may read when this returns.
-    pub(super) fn load(&self, to: Address, bytes: &[u8]) -> Result<()> {
-        let _state = self.state();
-        self.raw.upload(to, bytes)?;
-        self.raw.synchronize()
     }
 
     /// Lets this stream read a buffer of any stream of the same GPU.
@@ -333,8 +424,10 @@ impl Stream {
                 kernel.name, self.shared_bytes
             )));
         }
-        self.raw
-            .launch(kernel, [x, y, z], shared_bytes, parameters.as_bytes())
+        if matches!(state.mode, Mode::Direct) {
+            self.zero_tiles()?;
+        }
+        self.add(|raw| raw.launch(kernel, [x, y, z], shared_bytes, parameters.as_bytes()))
     }
 
     /// Zeroes a buffer.
@@ -342,23 +435,76 @@ impl Stream {
         let state = self.state();
         match state.mode {
             Mode::Launching(_) => Ok(()),
-            Mode::Direct | Mode::Capturing(..) => self.raw.fill(buffer.address, 0, bytes),
+            Mode::Direct | Mode::Capturing(..) => {
+                self.add(|raw| raw.fill(buffer.address, 0, bytes))
+            }
         }
     }
 
-    /// Reads the first bytes of a buffer back, after all earlier work.
+    /// Reads the first bytes of a buffer back, after all earlier work. Meanwhile other threads may
+    /// add work.
     pub(super) fn download(&self, buffer: &Buffer, bytes: usize) -> Result<Vec<u8>> {
-        let state = self.state();
-        if !matches!(state.mode, Mode::Direct) {
-            return Err(graph_mismatch());
-        }
         let mut found = vec![0; bytes];
-        self.raw.download(buffer.address, &mut found)?;
+        let mut from = buffer.address;
+        // While a part is waited for, the next one is on its way.
+        let mut before = None;
+        for part in found.chunks_mut(MAX_DOWNLOAD_BYTES) {
+            let started = self.start_download(from, part.len())?;
+            from += part.len() as u64;
+            if let Some((download, part)) = before.replace((started, part)) {
+                self.finish_download(download, part)?;
+            }
+        }
+        if let Some((download, part)) = before {
+            self.finish_download(download, part)?;
+        }
+        self.heap.free_dropped(false);
         Ok(found)
     }
 
+    fn start_download(&self, from: Address, bytes: usize) -> Result<(Box<dyn GpuDownload>, u64)> {
+        let mut state = self.state();
+        if !matches!(state.mode, Mode::Direct) {
+            return Err(graph_mismatch());
+        }
+        let start = || self.add(|raw| raw.start_download(from, bytes));
+        let download = self.retry(&mut state, start)?;
+        Ok((download, self.progress.added()))
+    }
+
+    fn finish_download(
+        &self,
+        (download, number): (Box<dyn GpuDownload>, u64),
+        bytes: &mut [u8],
+    ) -> Result<()> {
+        self.noticed(download.finish(bytes))?;
+        self.progress.finish(number);
+        Ok(())
+    }
+
+    /// Waits for all earlier work. Meanwhile other threads may add work.
     pub(super) fn synchronize(&self) -> Result<()> {
-        let _state = self.state();
-        self.raw.synchronize()
+        let state = self.state();
+        let (fence, number) = (self.raw.fence()?, self.progress.added());
+        drop(state);
+        self.noticed(fence.wait())?;
+        self.progress.finish(number);
+        self.heap.free_dropped(false);
+        Ok(())
     }
 }
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // Otherwise it may still use memory, which is then never freed.
+        if self.raw.synchronize().is_ok() {
+            self.progress.finish(self.progress.added());
+            self.pool.release_unused();
+            self.heap.remove_stream(&self.progress);
+            self.heap.free_dropped(false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

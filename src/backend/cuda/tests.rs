@@ -1,13 +1,19 @@
 //! The whole backend on the emulated GPU: every kernel against the reference, at sizes that reach
 //! every tail, under schedules that expose races.
 
+mod activations;
 mod barriers;
 mod kernels;
+mod late;
+mod memory;
 mod models;
+mod rules;
+mod tiles;
+mod wide;
 
 use std::sync::Arc;
 
-use super::emulator::Emulator;
+use super::emulator::{Emulator, Rule};
 use super::*;
 use crate::backend::conformance::{Tolerance, check};
 
@@ -37,24 +43,27 @@ fn structures_are_those_of_the_kernels() {
     }
 }
 
-#[test]
-fn every_operation_equals_the_reference_on_sm_80() {
-    for schedule in 0..4 {
-        let Some(cuda) = cuda(80, schedule) else {
+/// The rules find races under any schedule; of two schedules one completes copies at once and runs
+/// one block at a time, the other completes them late and interleaves blocks.
+fn every_operation_equals_the_reference(architecture: u32, schedules: [u64; 2]) {
+    for schedule in schedules {
+        let Some(gpu) = Emulator::new(architecture, schedule) else {
             return;
         };
-        check(&cuda, TOLERANCE, 100 + schedule, 3).unwrap();
+        gpu.set_rules(Rule::ALL);
+        let seed = u64::from(architecture) + schedule;
+        check(&cuda_on(gpu), TOLERANCE, seed, 3).unwrap();
     }
 }
 
 #[test]
+fn every_operation_equals_the_reference_on_sm_80() {
+    every_operation_equals_the_reference(80, [0, 5]);
+}
+
+#[test]
 fn every_operation_equals_the_reference_on_sm_90() {
-    for schedule in 4..8 {
-        let Some(cuda) = cuda(90, schedule) else {
-            return;
-        };
-        check(&cuda, TOLERANCE, 200 + schedule, 3).unwrap();
-    }
+    every_operation_equals_the_reference(90, [6, 5]);
 }
 
 #[test]

@@ -2,14 +2,15 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
 
+use super::rows::Value;
 use crate::backend::Activation;
 
 /// The activation of one number, computed in f64.
-pub(super) fn apply(activation: Activation, x: f32) -> f32 {
-    let wide = f64::from(x);
+pub(in crate::backend) fn apply<T: Value>(activation: Activation, x: T) -> T {
+    let wide = x.wide();
     let y = match activation {
         Activation::Identity => return x,
-        Activation::Relu => return x.max(0.0),
+        Activation::Relu => wide.max(0.0),
         Activation::Gelu => wide * 0.5 * (1.0 + erf(wide * FRAC_1_SQRT_2)),
         Activation::GeluTanh => {
             let inner = (2.0 / PI).sqrt() * (wide + 0.044_715 * wide.powi(3));
@@ -18,7 +19,31 @@ pub(super) fn apply(activation: Activation, x: f32) -> f32 {
         Activation::Silu => wide / (1.0 + (-wide).exp()),
         Activation::Tanh => wide.tanh(),
     };
-    y as f32
+    T::narrow(y)
+}
+
+/// The derivative of an activation. That of max(x, 0) is 0 at 0.
+#[cfg(feature = "train")]
+pub(super) fn slope(activation: Activation, x: f64) -> f64 {
+    match activation {
+        Activation::Identity => 1.0,
+        Activation::Relu => f64::from(u8::from(x > 0.0)),
+        Activation::Gelu => {
+            let density = (-x * x / 2.0).exp() / (2.0 * PI).sqrt();
+            0.5 * (1.0 + erf(x * FRAC_1_SQRT_2)) + x * density
+        }
+        Activation::GeluTanh => {
+            let factor = (2.0 / PI).sqrt();
+            let tanh = (factor * (x + 0.044_715 * x.powi(3))).tanh();
+            let inner = factor * (1.0 + 3.0 * 0.044_715 * x * x);
+            0.5 * (1.0 + tanh) + 0.5 * x * (1.0 - tanh * tanh) * inner
+        }
+        Activation::Silu => {
+            let sigmoid = 1.0 / (1.0 + (-x).exp());
+            sigmoid * (1.0 + x * (1.0 - sigmoid))
+        }
+        Activation::Tanh => 1.0 - x.tanh().powi(2),
+    }
 }
 
 /// The error function, 2/√π · ∫₀ˣ e^(-t²) dt, to 1e-13 or better.
@@ -88,7 +113,7 @@ mod tests {
     #[test]
     fn activations_equal_hand_computed_figures() {
         for (activation, x, expected) in [
-            (Activation::Identity, -1.5, -1.5),
+            (Activation::Identity, -1.5f32, -1.5),
             (Activation::Relu, -1.5, 0.0),
             (Activation::Relu, 1.5, 1.5),
             // x · Φ(x) with Φ(1) = 0.841344746, Φ(-2) = 0.022750132
@@ -108,8 +133,8 @@ mod tests {
     #[test]
     fn far_from_zero_activations_neither_overflow_nor_become_nan() {
         for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Silu] {
-            assert_eq!(apply(activation, 1e30), 1e30);
-            assert_eq!(apply(activation, -1e4).abs(), 0.0);
+            assert_eq!(apply(activation, 1e30f32), 1e30);
+            assert_eq!(apply(activation, -1e4f32).abs(), 0.0);
         }
     }
 }

@@ -2,15 +2,16 @@
 
 use std::ops::Range;
 
-use super::rows::{Rows, dot, sequences};
-use crate::backend::{Attention, Positions, Reference, shapes};
+use super::Scalar;
+use super::rows::{Rows, Value, dot, sequences};
+use crate::backend::{Attention, Positions, shapes};
 use crate::error::Result;
 
 /// softmax(scale · (queries · keysᵀ + positions)) · values for each sequence and head.
-pub(super) fn attention(attention: &Attention<'_, Reference>) -> Result<Rows> {
+pub(super) fn attention<T: Value>(attention: &Attention<'_, Scalar<T>>) -> Result<Rows<T>> {
     let width = attention.heads * attention.head_size;
     let tokens = attention.projections.rows();
-    shapes::attention(&Reference, attention, Vec::len)?;
+    shapes::attention(&Scalar::<T>::default(), attention, Vec::len)?;
 
     let mut output = Rows::zeros(tokens, width);
     for sequence in sequences(attention.starts, tokens)? {
@@ -22,9 +23,9 @@ pub(super) fn attention(attention: &Attention<'_, Reference>) -> Result<Rows> {
                 for (column, value) in row.iter_mut().enumerate() {
                     let terms = weights.iter().enumerate().map(|(key, weight)| {
                         let values = values(attention, sequence.start + key, head);
-                        weight * f64::from(values[column])
+                        weight * values[column].wide()
                     });
-                    *value = terms.sum::<f64>() as f32;
+                    *value = T::narrow(terms.sum::<f64>());
                 }
             }
         }
@@ -33,8 +34,8 @@ pub(super) fn attention(attention: &Attention<'_, Reference>) -> Result<Rows> {
 }
 
 /// The attention weights of one query of a sequence in one head: positive, with sum 1.
-fn weights(
-    attention: &Attention<'_, Reference>,
+pub(super) fn weights<T: Value>(
+    attention: &Attention<'_, Scalar<T>>,
     sequence: &Range<usize>,
     head: usize,
     query: usize,
@@ -49,7 +50,7 @@ fn weights(
             Positions::Absolute => {}
             Positions::Bias { table, distances } => {
                 let bucket = distances.of_query(query, sequence.len())[key] as usize;
-                added = f64::from(table[bucket * attention.heads + head]);
+                added = table[bucket * attention.heads + head].wide();
             }
             Positions::Disentangled {
                 keys,
@@ -84,20 +85,36 @@ fn softmax(scores: &mut [f64]) {
 }
 
 /// The columns of one head in a row of heads · head size values.
-fn of_head<'a>(attention: &Attention<'_, Reference>, row: &'a [f32], head: usize) -> &'a [f32] {
+pub(super) fn of_head<'a, T: Value>(
+    attention: &Attention<'_, Scalar<T>>,
+    row: &'a [T],
+    head: usize,
+) -> &'a [T] {
     &row[head * attention.head_size..(head + 1) * attention.head_size]
 }
 
-fn queries<'a>(attention: &Attention<'a, Reference>, token: usize, head: usize) -> &'a [f32] {
+pub(super) fn queries<'a, T: Value>(
+    attention: &Attention<'a, Scalar<T>>,
+    token: usize,
+    head: usize,
+) -> &'a [T] {
     of_head(attention, attention.projections.row(token), head)
 }
 
-fn keys<'a>(attention: &Attention<'a, Reference>, token: usize, head: usize) -> &'a [f32] {
+pub(super) fn keys<'a, T: Value>(
+    attention: &Attention<'a, Scalar<T>>,
+    token: usize,
+    head: usize,
+) -> &'a [T] {
     let row = attention.projections.row(token);
     of_head(attention, row, attention.heads + head)
 }
 
-fn values<'a>(attention: &Attention<'a, Reference>, token: usize, head: usize) -> &'a [f32] {
+pub(super) fn values<'a, T: Value>(
+    attention: &Attention<'a, Scalar<T>>,
+    token: usize,
+    head: usize,
+) -> &'a [T] {
     let row = attention.projections.row(token);
     of_head(attention, row, 2 * attention.heads + head)
 }
@@ -105,6 +122,7 @@ fn values<'a>(attention: &Attention<'a, Reference>, token: usize, head: usize) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Reference;
     use crate::backend::{Distances, ForwardOps};
 
     /// Two tokens, one head of size 1: queries 1 and 2, keys 3 and 5, values 10 and 20.

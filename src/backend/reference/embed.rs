@@ -1,22 +1,26 @@
 //! Sums of table rows or tensors, and norms.
 
-use super::rows::Rows;
-use crate::backend::{Norm, Reference, shapes};
+use super::Scalar;
+use super::rows::{Rows, Value};
+use crate::backend::{Norm, shapes};
 use crate::error::Result;
 
 /// For each position the sum of one row of each table.
-pub(super) fn embed(parts: &[(&Rows, &[u32])], norm: Option<&Norm<'_, Reference>>) -> Result<Rows> {
+pub(super) fn embed<T: Value>(
+    parts: &[(&Rows<T>, &[u32])],
+    norm: Option<&Norm<'_, Scalar<T>>>,
+) -> Result<Rows<T>> {
     let sizes: Vec<_> = parts
         .iter()
         .map(|(table, ids)| ((table.rows(), table.columns()), *ids))
         .collect();
     let (rows, columns) = shapes::embed(&sizes)?;
-    let mut sums = Rows::zeros(rows, columns);
+    let mut sums = Rows::<T>::zeros(rows, columns);
     for (table, ids) in parts {
         for (position, &number) in ids.iter().enumerate() {
             let row = table.row(number as usize);
             for (sum, value) in sums.row_mut(position).iter_mut().zip(row) {
-                *sum += value;
+                *sum = T::narrow(sum.wide() + value.wide());
             }
         }
     }
@@ -24,15 +28,23 @@ pub(super) fn embed(parts: &[(&Rows, &[u32])], norm: Option<&Norm<'_, Reference>
 }
 
 /// x + y, then the norm if there is one.
-pub(super) fn add(x: &Rows, y: &Rows, norm: Option<&Norm<'_, Reference>>) -> Result<Rows> {
+pub(super) fn add<T: Value>(
+    x: &Rows<T>,
+    y: &Rows<T>,
+    norm: Option<&Norm<'_, Scalar<T>>>,
+) -> Result<Rows<T>> {
     let size = (x.rows(), x.columns());
     shapes::same("the second of a sum", (y.rows(), y.columns()), size)?;
-    let sums = x.values().iter().zip(y.values()).map(|(x, y)| x + y);
+    let sums = x
+        .values()
+        .iter()
+        .zip(y.values())
+        .map(|(x, y)| T::narrow(x.wide() + y.wide()));
     let sums = Rows::new(x.rows(), x.columns(), sums.collect())?;
     normalized_if(sums, norm)
 }
 
-fn normalized_if(x: Rows, norm: Option<&Norm<'_, Reference>>) -> Result<Rows> {
+fn normalized_if<T: Value>(x: Rows<T>, norm: Option<&Norm<'_, Scalar<T>>>) -> Result<Rows<T>> {
     match norm {
         Some(norm) => normalized(x, norm),
         None => Ok(x),
@@ -40,7 +52,7 @@ fn normalized_if(x: Rows, norm: Option<&Norm<'_, Reference>>) -> Result<Rows> {
 }
 
 /// Normalizes every row over its columns.
-pub(super) fn normalized(mut x: Rows, norm: &Norm<'_, Reference>) -> Result<Rows> {
+pub(super) fn normalized<T: Value>(mut x: Rows<T>, norm: &Norm<'_, Scalar<T>>) -> Result<Rows<T>> {
     let columns = x.columns();
     match norm {
         Norm::Layer {
@@ -64,24 +76,24 @@ pub(super) fn normalized(mut x: Rows, norm: &Norm<'_, Reference>) -> Result<Rows
     Ok(x)
 }
 
-fn layer_norm(row: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f64) {
+fn layer_norm<T: Value>(row: &mut [T], weight: &[T], bias: &[T], epsilon: f64) {
     let count = row.len() as f64;
-    let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
-    let squares = row.iter().map(|&x| (f64::from(x) - mean).powi(2));
+    let mean = row.iter().map(|&x| x.wide()).sum::<f64>() / count;
+    let squares = row.iter().map(|&x| (x.wide() - mean).powi(2));
     let variance = squares.sum::<f64>() / count;
     let factor = 1.0 / (variance + epsilon).sqrt();
     for ((x, &weight), &bias) in row.iter_mut().zip(weight).zip(bias) {
-        let centred = (f64::from(*x) - mean) * factor;
-        *x = (centred * f64::from(weight) + f64::from(bias)) as f32;
+        let centred = (x.wide() - mean) * factor;
+        *x = T::narrow(centred * weight.wide() + bias.wide());
     }
 }
 
-fn root_mean_square_norm(row: &mut [f32], weight: &[f32], epsilon: f64) {
-    let squares = row.iter().map(|&x| f64::from(x).powi(2));
+fn root_mean_square_norm<T: Value>(row: &mut [T], weight: &[T], epsilon: f64) {
+    let squares = row.iter().map(|&x| x.wide().powi(2));
     let mean_square = squares.sum::<f64>() / row.len() as f64;
     let factor = 1.0 / (mean_square + epsilon).sqrt();
     for (x, &weight) in row.iter_mut().zip(weight) {
-        *x = (f64::from(*x) * factor * f64::from(weight)) as f32;
+        *x = T::narrow(x.wide() * factor * weight.wide());
     }
 }
 
@@ -89,6 +101,7 @@ fn root_mean_square_norm(row: &mut [f32], weight: &[f32], epsilon: f64) {
 mod tests {
     use super::*;
     use crate::backend::ForwardOps;
+    use crate::backend::Reference;
 
     #[test]
     fn embeddings_are_sums_of_looked_up_rows() {

@@ -1,12 +1,13 @@
 //! Linear layers.
 
+use super::Scalar;
 use super::activation::apply;
-use super::rows::{Rows, dot};
-use crate::backend::{Activation, Linear, Reference, shapes};
+use super::rows::{Rows, Value, dot};
+use crate::backend::{Activation, Linear, shapes};
 use crate::error::Result;
 
 /// An error unless the layer takes rows of `columns` values and its bias has one value per output.
-pub(super) fn check(layer: &Linear<'_, Reference>, columns: usize) -> Result<()> {
+pub(super) fn check<T: Value>(layer: &Linear<'_, Scalar<T>>, columns: usize) -> Result<()> {
     shapes::expect("inputs of a linear layer", columns, layer.weight.columns())?;
     match layer.bias {
         Some(bias) => shapes::expect("biases of a linear layer", bias.len(), layer.weight.rows()),
@@ -15,17 +16,17 @@ pub(super) fn check(layer: &Linear<'_, Reference>, columns: usize) -> Result<()>
 }
 
 /// One output of a layer for one row of inputs, before the activation.
-pub(super) fn output(layer: &Linear<'_, Reference>, inputs: &[f32], output: usize) -> f32 {
-    let bias = layer.bias.map_or(0.0, |bias| f64::from(bias[output]));
-    (dot(inputs, layer.weight.row(output)) + bias) as f32
+pub(super) fn output<T: Value>(layer: &Linear<'_, Scalar<T>>, inputs: &[T], output: usize) -> T {
+    let bias = layer.bias.map_or(0.0, |bias| bias[output].wide());
+    T::narrow(dot(inputs, layer.weight.row(output)) + bias)
 }
 
 /// activation(x · weightᵀ + bias).
-pub(super) fn linear(
-    x: &Rows,
-    layer: &Linear<'_, Reference>,
+pub(super) fn linear<T: Value>(
+    x: &Rows<T>,
+    layer: &Linear<'_, Scalar<T>>,
     activation: Activation,
-) -> Result<Rows> {
+) -> Result<Rows<T>> {
     check(layer, x.columns())?;
     let outputs = layer.weight.rows();
     let mut y = Rows::zeros(x.rows(), outputs);
@@ -38,12 +39,12 @@ pub(super) fn linear(
 }
 
 /// activation(x · gateᵀ) ∘ (x · upᵀ).
-pub(super) fn gated(
-    x: &Rows,
-    gate: &Linear<'_, Reference>,
-    up: &Linear<'_, Reference>,
+pub(super) fn gated<T: Value>(
+    x: &Rows<T>,
+    gate: &Linear<'_, Scalar<T>>,
+    up: &Linear<'_, Scalar<T>>,
     activation: Activation,
-) -> Result<Rows> {
+) -> Result<Rows<T>> {
     shapes::expect(
         "outputs of a gated layer",
         up.weight.rows(),
@@ -55,7 +56,9 @@ pub(super) fn gated(
     Rows::new(
         gates.rows(),
         gates.columns(),
-        products.map(|(gate, value)| gate * value).collect(),
+        products
+            .map(|(gate, value)| T::narrow(gate.wide() * value.wide()))
+            .collect(),
     )
 }
 
@@ -63,6 +66,7 @@ pub(super) fn gated(
 mod tests {
     use super::*;
     use crate::backend::ForwardOps;
+    use crate::backend::Reference;
 
     fn x() -> Rows {
         Rows::new(2, 2, vec![1.0, 2.0, -3.0, 4.0]).unwrap()

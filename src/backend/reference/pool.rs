@@ -1,11 +1,11 @@
 //! Pooling, im2col and L2 normalization.
 
-use super::rows::{Rows, dot, sequences};
+use super::rows::{Rows, Value, dot, sequences};
 use crate::backend::{Pooling, shapes};
 use crate::error::Result;
 
 /// For each row the row itself and its neighbors in the same sequence side by side.
-pub(super) fn im2col(x: &Rows, starts: &[u32], width: usize) -> Result<Rows> {
+pub(super) fn im2col<T: Value>(x: &Rows<T>, starts: &[u32], width: usize) -> Result<Rows<T>> {
     shapes::odd(width)?;
     let columns = x.columns();
     let mut output = Rows::zeros(x.rows(), width * columns);
@@ -24,7 +24,7 @@ pub(super) fn im2col(x: &Rows, starts: &[u32], width: usize) -> Result<Rows> {
 }
 
 /// One row for each sequence; zeros for an empty one.
-pub(super) fn pool(x: &Rows, starts: &[u32], pooling: Pooling) -> Result<Rows> {
+pub(super) fn pool<T: Value>(x: &Rows<T>, starts: &[u32], pooling: Pooling) -> Result<Rows<T>> {
     let sequences = sequences(starts, x.rows())?;
     let mut output = Rows::zeros(sequences.len(), x.columns());
     for (index, sequence) in sequences.into_iter().enumerate() {
@@ -32,8 +32,8 @@ pub(super) fn pool(x: &Rows, starts: &[u32], pooling: Pooling) -> Result<Rows> {
             continue;
         }
         for column in 0..x.columns() {
-            let column_values = sequence.clone().map(|row| f64::from(x.row(row)[column]));
-            output.row_mut(index)[column] = pooled(column_values, pooling) as f32;
+            let column_values = sequence.clone().map(|row| x.row(row)[column].wide());
+            output.row_mut(index)[column] = T::narrow(pooled(column_values, pooling));
         }
     }
     Ok(output)
@@ -60,13 +60,13 @@ fn pooled(values: impl ExactSizeIterator<Item = f64>, pooling: Pooling) -> f64 {
 }
 
 /// Divides every row by its Euclidean norm, or by 1e-12 if the norm is smaller.
-pub(super) fn l2_normalize(x: &Rows) -> Rows {
+pub(super) fn l2_normalize<T: Value>(x: &Rows<T>) -> Rows<T> {
     let mut output = x.clone();
     for index in 0..x.rows() {
         let row = x.row(index);
         let length = dot(row, row).sqrt().max(1e-12);
         for value in output.row_mut(index) {
-            *value = (f64::from(*value) / length) as f32;
+            *value = T::narrow(value.wide() / length);
         }
     }
     output

@@ -5,21 +5,50 @@ use std::ops::Range;
 use crate::backend::shapes;
 use crate::error::Result;
 
-/// Rows × columns values, row after row: the tensors, matrices and tables of the reference backend.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rows {
-    rows: usize,
-    columns: usize,
-    values: Vec<f32>,
+/// What the reference backend stores: f32, or f64 where derivatives are taken by differences.
+pub trait Value: Copy + Default + Send + Sync + PartialEq + 'static {
+    /// The value as f64.
+    fn wide(self) -> f64;
+
+    /// The nearest value of this type.
+    fn narrow(wide: f64) -> Self;
 }
 
-impl Rows {
+impl Value for f32 {
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+
+    fn narrow(wide: f64) -> Self {
+        wide as Self
+    }
+}
+
+impl Value for f64 {
+    fn wide(self) -> f64 {
+        self
+    }
+
+    fn narrow(wide: f64) -> Self {
+        wide
+    }
+}
+
+/// Rows × columns values, row after row: the tensors, matrices and tables of the reference backend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows<T = f32> {
+    rows: usize,
+    columns: usize,
+    values: Vec<T>,
+}
+
+impl<T: Value> Rows<T> {
     /// Takes `rows` × `columns` values.
     ///
     /// # Errors
     ///
     /// [`Error::Model`](crate::Error::Model) if there are more or fewer.
-    pub fn new(rows: usize, columns: usize, values: Vec<f32>) -> Result<Self> {
+    pub fn new(rows: usize, columns: usize, values: Vec<T>) -> Result<Self> {
         shapes::count("rows", rows, columns, values.len())?;
         Ok(Self {
             rows,
@@ -33,7 +62,7 @@ impl Rows {
         Self {
             rows,
             columns,
-            values: vec![0.0; rows * columns],
+            values: vec![T::default(); rows * columns],
         }
     }
 
@@ -48,17 +77,52 @@ impl Rows {
     }
 
     /// All values, row after row.
-    pub fn values(&self) -> &[f32] {
+    pub fn values(&self) -> &[T] {
         &self.values
     }
 
     /// One row.
-    pub fn row(&self, row: usize) -> &[f32] {
+    pub fn row(&self, row: usize) -> &[T] {
         &self.values[row * self.columns..(row + 1) * self.columns]
     }
 
+    /// Columns × rows values: the transpose.
+    #[cfg(feature = "train")]
+    pub(super) fn transposed(&self) -> Self {
+        let columns = (0..self.columns).flat_map(|column| {
+            let of_row = move |row| self.values[row * self.columns + column];
+            (0..self.rows).map(of_row)
+        });
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            values: columns.collect(),
+        }
+    }
+
+    /// The function of each value, in order.
+    #[cfg(feature = "train")]
+    pub(super) fn map(&self, function: impl FnMut(T) -> T) -> Self {
+        Self {
+            rows: self.rows,
+            columns: self.columns,
+            values: self.values.iter().copied().map(function).collect(),
+        }
+    }
+
+    /// The function of each pair of values of two tensors of one shape.
+    #[cfg(feature = "train")]
+    pub(super) fn zip(&self, other: &Self, function: impl Fn(T, T) -> T) -> Self {
+        let pairs = self.values.iter().zip(&other.values);
+        Self {
+            rows: self.rows,
+            columns: self.columns,
+            values: pairs.map(|(one, other)| function(*one, *other)).collect(),
+        }
+    }
+
     /// One row, mutable.
-    pub(super) fn row_mut(&mut self, row: usize) -> &mut [f32] {
+    pub(super) fn row_mut(&mut self, row: usize) -> &mut [T] {
         &mut self.values[row * self.columns..(row + 1) * self.columns]
     }
 }
@@ -78,11 +142,8 @@ pub(super) fn sequences(starts: &[u32], rows: usize) -> Result<Vec<Range<usize>>
 }
 
 /// The inner product, summed in f64.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter()
-        .zip(b)
-        .map(|(&a, &b)| f64::from(a) * f64::from(b))
-        .sum()
+pub(super) fn dot<T: Value>(a: &[T], b: &[T]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| a.wide() * b.wide()).sum()
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! Max and sum pooling over tokens: SPLADE's vectors and ColBERT's MaxSim.
 
+use super::Scalar;
 use super::linear;
-use super::rows::{Rows, dot, sequences};
-use crate::backend::{Linear, Reference, SparseVector, SpladeActivation, SpladePooling, shapes};
+use super::rows::{Rows, Value, dot, sequences};
+use crate::backend::{Linear, SparseVector, SpladeActivation, SpladePooling, shapes};
 use crate::error::Result;
 
 /// The sparse vector of each sequence.
-pub(super) fn splade(
-    x: &Rows,
+pub(super) fn splade<T: Value>(
+    x: &Rows<T>,
     starts: &[u32],
-    decoder: &Linear<'_, Reference>,
+    decoder: &Linear<'_, Scalar<T>>,
     activation: SpladeActivation,
     pooling: SpladePooling,
 ) -> Result<Vec<SparseVector>> {
@@ -37,8 +38,8 @@ pub(super) fn splade(
 }
 
 /// The weight of a term for one token; 0 for logits of 0 and below.
-fn weight(logit: f32, activation: SpladeActivation) -> f64 {
-    let once = f64::from(logit).max(0.0).ln_1p();
+pub(super) fn weight<T: Value>(logit: T, activation: SpladeActivation) -> f64 {
+    let once = logit.wide().max(0.0).ln_1p();
     match activation {
         SpladeActivation::Log1pRelu => once,
         SpladeActivation::Log1pLog1pRelu => once.ln_1p(),
@@ -47,7 +48,11 @@ fn weight(logit: f32, activation: SpladeActivation) -> f64 {
 
 /// For each document the sum, over the rows of the query, of the maximum inner product with any row
 /// of the document.
-pub(super) fn max_sim(query: &Rows, documents: &Rows, starts: &[u32]) -> Result<Vec<f32>> {
+pub(super) fn max_sim<T: Value>(
+    query: &Rows<T>,
+    documents: &Rows<T>,
+    starts: &[u32],
+) -> Result<Vec<f32>> {
     shapes::expect("columns of documents", documents.columns(), query.columns())?;
     let mut scores = Vec::new();
     for sequence in sequences(starts, documents.rows())? {
@@ -67,6 +72,7 @@ pub(super) fn max_sim(query: &Rows, documents: &Rows, starts: &[u32]) -> Result<
 mod tests {
     use super::*;
     use crate::backend::ForwardOps;
+    use crate::backend::Reference;
 
     /// e^1 - 1 and e^2 - 1: logits whose weights are 1 and 2.
     const ONE: f32 = 1.718_281_8;

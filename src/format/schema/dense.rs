@@ -34,7 +34,8 @@ const ELEMENT: u64 = 2;
 const METRIC: u64 = 3;
 
 impl Dense {
-    /// A field of vectors with `dimensions` dimensions, kept in f32 and scored by inner product.
+    /// A field of vectors with `dimensions` dimensions, kept in f32 and scored by inner product. More
+    /// than [`u32::MAX`] count as that many, which is above the limit, so building the schema fails.
     pub fn new(dimensions: usize) -> Self {
         Self {
             // Far above the limit either way, so that building the schema reports it.

@@ -17,6 +17,16 @@ pub enum SparseTerms {
     Numbers,
 }
 
+impl SparseTerms {
+    /// The type in words.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Strings => "strings",
+            Self::Numbers => "numbers",
+        }
+    }
+}
+
 /// How the lists of a sparse field are laid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -84,7 +94,7 @@ impl Sparse {
         }
     }
 
-    /// Sets about the max weight that documents will have.
+    /// Sets the approximate max weight that documents will have.
     ///
     /// It is no limit. Weights are quantized to 255 steps up to it, in every segment whose weights
     /// these steps suit. A segment whose weights are larger, or all well below, takes steps larger
@@ -200,10 +210,7 @@ impl KindOptions for Sparse {
     }
 
     fn describe(&self) -> String {
-        let terms = match self.terms {
-            SparseTerms::Strings => "strings",
-            SparseTerms::Numbers => "numbers",
-        };
+        let terms = self.terms.name();
         let layout = match self.layout {
             SparseLayout::Ranges => "ranges",
             SparseLayout::Tiers => "tiers",

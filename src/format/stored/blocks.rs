@@ -31,9 +31,9 @@ pub(super) struct RawBlock {
 
 impl RawBlock {
     /// Decompresses a frame and checks that it is as long as was recorded.
-    pub fn decompress(block: &StoredBlock<&[u8]>) -> Result<Self, &'static str> {
+    pub fn decompress(block: &StoredBlock<impl AsRef<[u8]>>) -> Result<Self, &'static str> {
         let length = block.raw_length as usize;
-        let raw = decompress(block.frame, length)
+        let raw = decompress(block.frame.as_ref(), length)
             .map_err(|_| "expected a zstd frame of the recorded size")?;
         if raw.len() != length {
             return Err("a block is not as long as its entry says");

@@ -59,10 +59,9 @@ impl Lane {
         let Some(job) = state.waiting.pop_front() else {
             return false;
         };
-        state.running += 1;
-        drop(state);
+        let running = Running::new(&self.state, state);
         job();
-        lock(&self.state).running -= 1;
+        drop(running);
         true
     }
 
@@ -92,12 +91,29 @@ impl Drain {
                 self.has_ended = true;
                 return;
             };
-            state.running += 1;
-            drop(state);
-            // Jobs do not panic: they turn panics into results.
+            let running = Running::new(&self.state, state);
             job();
-            lock(&self.state).running -= 1;
+            drop(running);
         }
+    }
+}
+
+/// Counts a job as running until it is dropped: also when the job panics, or the lane would be
+/// blocked for ever.
+struct Running<'a> {
+    state: &'a Mutex<State>,
+}
+
+impl<'a> Running<'a> {
+    fn new(state: &'a Mutex<State>, mut locked: MutexGuard<'a, State>) -> Self {
+        locked.running += 1;
+        Self { state }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        lock(self.state).running -= 1;
     }
 }
 
@@ -157,6 +173,22 @@ mod tests {
                 numbers.sort_unstable();
                 assert_eq!(numbers, (0..20).collect::<Vec<_>>());
             }
+        }
+    }
+
+    #[test]
+    fn a_job_that_panics_does_not_block_the_lane() {
+        for executor in [Arc::new(Never) as Arc<dyn Executor>, Arc::new(Inline)] {
+            let lane = Lane::new(executor, 1);
+            let run = || {
+                lane.submit(Box::new(|| panic!("on purpose")));
+                lane.run_one()
+            };
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
+            let (sender, receiver) = channel();
+            lane.submit(Box::new(move || sender.send(7).unwrap()));
+            lane.run_one();
+            assert_eq!(receiver.try_recv(), Ok(7));
         }
     }
 

@@ -105,6 +105,7 @@ impl IndexWriter {
             next_file += 1;
         });
         self.next_file = next_file;
+        self.cache.number_used(next_file);
         result
     }
 

@@ -136,6 +136,7 @@ impl IndexWriter {
     pub(super) fn take_number(&mut self) -> u64 {
         let number = self.next_file;
         self.next_file += 1;
+        self.cache.number_used(self.next_file);
         number
     }
 

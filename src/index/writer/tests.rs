@@ -1,10 +1,9 @@
-use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 
 use super::*;
 use crate::Text;
 use crate::index::{MergePolicy, OnDuplicate};
-use crate::store::{FileHandle, FileSink, FileVersion, Memory};
+use crate::store::{Gate, Memory};
 
 fn schema() -> Schema {
     Schema::builder()
@@ -149,117 +148,6 @@ fn a_record_over_a_limit_is_refused_alone() {
     assert_eq!(writer.commit().unwrap().documents, 5);
 }
 
-/// A directory in which background jobs wait until they may write to the files that they created.
-#[derive(Clone, Debug, Default)]
-struct Gate {
-    memory: Memory,
-    state: Arc<(Mutex<GateState>, Condvar)>,
-}
-
-#[derive(Debug, Default)]
-struct GateState {
-    is_open: bool,
-    /// Files of background jobs that were created, and those that were closed.
-    created: usize,
-    closed: usize,
-}
-
-impl Gate {
-    fn change(&self, change: impl FnOnce(&mut GateState)) {
-        change(&mut self.state.0.lock().unwrap());
-        self.state.1.notify_all();
-    }
-
-    fn wait_until(&self, holds: impl Fn(&GateState) -> bool) {
-        let state = self.state.0.lock().unwrap();
-        drop(
-            self.state
-                .1
-                .wait_while(state, |state| !holds(state))
-                .unwrap(),
-        );
-    }
-
-    fn open_gate(&self) {
-        self.change(|state| state.is_open = true);
-    }
-}
-
-struct GatedFile {
-    gate: Gate,
-    file: Box<dyn FileSink>,
-}
-
-impl std::io::Write for GatedFile {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.gate.wait_until(|state| state.is_open);
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl FileSink for GatedFile {
-    fn sync(&mut self) -> std::io::Result<()> {
-        self.file.sync()
-    }
-}
-
-impl Drop for GatedFile {
-    fn drop(&mut self) {
-        self.gate.change(|state| state.closed += 1);
-    }
-}
-
-impl Directory for Gate {
-    fn create(&self, name: &str) -> Result<Box<dyn FileSink>> {
-        let file = self.memory.create(name)?;
-        let thread = std::thread::current();
-        if thread.name() != Some("esparsa-background") {
-            return Ok(file);
-        }
-        self.change(|state| state.created += 1);
-        Ok(Box::new(GatedFile {
-            gate: self.clone(),
-            file,
-        }))
-    }
-
-    fn open(&self, name: &str) -> Result<Arc<dyn FileHandle>> {
-        self.memory.open(name)
-    }
-
-    fn version(&self, name: &str) -> Result<Option<FileVersion>> {
-        self.memory.version(name)
-    }
-
-    fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
-        self.memory.publish(name, bytes)
-    }
-
-    fn remove(&self, name: &str) -> Result<()> {
-        self.memory.remove(name)
-    }
-
-    fn list(&self) -> Result<Vec<String>> {
-        self.memory.list()
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.memory.sync()
-    }
-
-    fn lock(&self) -> Result<Box<dyn Lock>> {
-        self.memory.lock()
-    }
-
-    fn path(&self) -> PathBuf {
-        self.memory.path()
-    }
-}
-
 fn gated_index() -> (Gate, Index) {
     let gate = Gate::default();
     let index = Index::create_in(Arc::new(gate.clone()), schema(), IndexOptions::new());
@@ -302,8 +190,8 @@ fn a_dropped_writer_does_not_wait_for_a_merge_which_then_writes_no_file() {
         writer.commit().unwrap();
     }
     let files = || {
-        let names = gate.memory.list().unwrap().into_iter();
-        let file = |name: String| (gate.memory.bytes(&name).unwrap(), name);
+        let names = gate.memory().list().unwrap().into_iter();
+        let file = |name: String| (gate.memory().bytes(&name).unwrap(), name);
         names.map(file).collect::<Vec<_>>()
     };
     let before = files();

@@ -95,17 +95,39 @@ impl<'a, B: Backend> Loader<'a, B> {
         inputs: usize,
         bias: Bias,
     ) -> Result<Dense<B>> {
+        let of = |part: &str| names.iter().map(|name| format!("{name}.{part}")).collect();
+        let weights: Vec<String> = of("weight");
+        let biases: Vec<String> = match bias {
+            Bias::Has => of("bias"),
+            Bias::None => Vec::new(),
+        };
+        self.dense_named(&weights, &biases, outputs, inputs)
+    }
+
+    /// A linear layer of tensors with these names, stacked, `outputs` each.
+    pub(in crate::neural) fn dense_named(
+        &self,
+        weights: &[String],
+        biases: &[String],
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<Dense<B>> {
         let mut weight = Vec::new();
-        let mut biases = Vec::new();
-        for name in names {
-            let tensor = format!("{name}.weight");
-            weight.extend(self.weights.tensor(&tensor, &[outputs, inputs])?);
-            if bias == Bias::Has {
-                biases.extend(self.weights.tensor(&format!("{name}.bias"), &[outputs])?);
-            }
+        for name in weights {
+            weight.extend(self.weights.tensor(name, &[outputs, inputs])?);
         }
-        let biases = (bias == Bias::Has).then_some(&biases[..]);
-        self.dense_of(names.len() * outputs, inputs, &weight, biases)
+        let mut bias = Vec::new();
+        for name in biases {
+            bias.extend(self.weights.tensor(name, &[outputs])?);
+        }
+        let (backend, all) = (self.backend, weights.len() * outputs);
+        let has_bias = !biases.is_empty();
+        Ok(Dense {
+            weight: backend.named_matrix(weights, all, inputs, &weight)?,
+            bias: has_bias
+                .then(|| backend.named_vector(biases, &bias))
+                .transpose()?,
+        })
     }
 
     /// A linear layer of values in memory.
@@ -158,11 +180,11 @@ impl<'a, B: Backend> Loader<'a, B> {
         columns: usize,
     ) -> Result<B::Table> {
         let values = self.weights.tensor(name, &[rows, columns])?;
-        self.backend.table(rows, columns, &values)
+        self.backend.named_table(name, rows, columns, &values)
     }
 
     fn vector(&self, name: &str, length: usize) -> Result<B::Vector> {
         let values = self.weights.tensor(name, &[length])?;
-        self.backend.vector(&values)
+        self.backend.named_vector(&[name.to_owned()], &values)
     }
 }

@@ -31,7 +31,9 @@ impl Relative {
         let rows = 2 * positions.span;
         let name = "encoder.rel_embeddings.weight";
         let values = loader.weights().tensor(name, &[rows, config.hidden])?;
-        let mut embeddings = loader.backend().tensor(rows, config.hidden, &values)?;
+        let mut embeddings = loader
+            .backend()
+            .named_tensor(name, rows, config.hidden, &values)?;
         if positions.has_norm {
             let name = "encoder.LayerNorm";
             let norm = loader.layer_norm(name, config.hidden, config.norm_epsilon)?;

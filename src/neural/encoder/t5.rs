@@ -46,17 +46,18 @@ impl<B: Backend> T5<B> {
     pub(super) fn load(loader: &Loader<'_, B>, config: &ModelConfig) -> Result<Self> {
         let positions = checked(config.t5.as_ref())?;
         let words = names::word_embeddings(config.family);
-        let bias = loader.weights().tensor(
-            "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
-            &[positions.buckets, config.heads],
-        )?;
+        let bias_name = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight";
+        let shape = [positions.buckets, config.heads];
+        let bias = loader.weights().tensor(bias_name, &shape)?;
         let mut layers = Vec::with_capacity(config.layers);
         for index in 0..config.layers {
             layers.push(Layer::load(loader, config, index)?);
         }
         Ok(Self {
             words: loader.table(words, config.vocabulary, config.hidden)?,
-            bias: loader.backend().vector(&bias)?,
+            bias: loader
+                .backend()
+                .named_vector(&[bias_name.to_owned()], &bias)?,
             distances: RelativeDistances::new(Rule::T5 {
                 buckets: positions.buckets,
                 max_distance: positions.max_distance,

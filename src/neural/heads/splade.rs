@@ -168,8 +168,7 @@ impl Names {
         } else {
             of_head
         };
-        let weight = weights.tensor(name, &[config.vocabulary, self.inner])?;
-        let bias = weights.tensor(bias, &[config.vocabulary])?;
-        loader.dense_of(config.vocabulary, self.inner, &weight, Some(&bias))
+        let (name, bias) = ([name.to_owned()], [bias.to_owned()]);
+        loader.dense_named(&name, &bias, config.vocabulary, self.inner)
     }
 }

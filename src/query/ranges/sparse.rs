@@ -146,7 +146,7 @@ impl<'a> SparseRanges<'a> {
             documents,
             scale,
             seed: self
-                .score_at_rank(k.saturating_add(accept.rejected() as usize))
+                .score_at_rank(k.saturating_add(accept.max_rejected() as usize))
                 .max(1),
             kept: vec![0; RANGE_DOCUMENTS as usize + simd::SLACK],
             scored: 0,
@@ -277,6 +277,10 @@ impl ScoreRanges for Scorer<'_> {
     fn score_range(&mut self, place: u32, bound: u16) -> Result<()> {
         self.task.check_cancelled()?;
         let range = self.part.range_at(place);
+        let first = range * RANGE_DOCUMENTS;
+        if !self.accept.any_near(first..first + RANGE_DOCUMENTS) {
+            return Ok(());
+        }
         self.top.exchange();
         let min = self.min_score();
         // The cast saturates.
@@ -306,7 +310,6 @@ impl ScoreRanges for Scorer<'_> {
                 return Ok(());
             }
         }
-        let first = range * RANGE_DOCUMENTS;
         let found = simd::above_u32(self.level, &sums, min - 1, first, &mut self.kept);
         for document in &self.kept[..found] {
             if *document < self.documents && self.accept.contains(*document) {

@@ -46,13 +46,7 @@ impl Stages for Kind {
             None => options.shape().check(vector),
             Some(_) => Err(Error::invalid("expected at most one vector for the field")),
         };
-        checked.map_err(|error| match error {
-            Error::InvalidInput { message, .. } => {
-                let message = format!("document `{}`: {message}", document.id());
-                Error::invalid(message).in_field(&field.name)
-            }
-            error => error,
-        })
+        checked.map_err(|error| error.in_field(&field.name))
     }
 
     fn inverter(

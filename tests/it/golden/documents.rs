@@ -41,7 +41,7 @@ pub fn schema() -> Schema {
         .unwrap()
 }
 
-/// Numbers of many sizes, and one that is the greatest.
+/// Numbers of many sizes, and one that is the max.
 fn numbers(n: u32, dimensions: u32) -> Vec<f32> {
     let number = |place: u32| match place {
         2 => -2.0,
@@ -89,7 +89,7 @@ fn text(n: u32) -> String {
         ("seven", once(n.is_multiple_of(77))),
         (&only, once(n.is_multiple_of(16))),
         ("twice", 2 * once(n == 13)),
-        // The greatest length code; keys that share more than 15 bytes; a term too long; no ASCII.
+        // The max length code; keys that share more than 15 bytes; a term too long; no ASCII.
         ("endless", endless),
         ("incomprehensibilities", once(n == 3)),
         ("incomprehensibility", once(n == 4)),

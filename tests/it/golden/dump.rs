@@ -357,7 +357,7 @@ fn range_list(list: &RangeList<'_>) -> Value {
     json!({
         "noted": NOTED_RANKS.map(|rank| list.impact_at_rank(rank)),
         "groups": groups.map(|g| json!([g.present(), g.first()])).collect::<Vec<_>>(),
-        "greatest": list.max_impacts(),
+        "max": list.max_impacts(),
         "ranges": ranges.collect::<Vec<_>>(),
         "documents": documents,
         "impacts": impacts,
@@ -367,13 +367,13 @@ fn range_list(list: &RangeList<'_>) -> Value {
 fn tier(tier: &Tier<'_>, entry: &TermEntry) -> Value {
     let (documents, values) = postings(&tier.blocks);
     let impacts: Vec<u8> = values.iter().map(|value| tier.impact(*value)).collect();
-    // A single posting notes no greatest impact.
+    // A single posting notes no max impact.
     if entry.document_frequency > 1 {
         assert_eq!(impacts.iter().max(), Some(&tier.max_impact));
     }
     let mut found = json!({
-        "greatest": impacts.iter().max(),
-        "smallest": impacts.iter().min(),
+        "max": impacts.iter().max(),
+        "min": impacts.iter().min(),
         "documents": documents,
         "impacts": impacts,
     });

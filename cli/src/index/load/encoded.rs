@@ -159,8 +159,7 @@ fn document(
     let has_both = record.vector.is_some() && encoders.make_sparse()
         || record.dense.is_some() && encoders.make_dense();
     if has_both {
-        let message =
-            "the record has a vector of the kind that the model makes; leave out one of them";
+        let message = "the record has a vector of the kind that the model makes; omit one of them";
         return Err(at_line(Error::invalid(message).in_field("vector")));
     }
     let mut document = document_of(record, &mapping.fields)?;

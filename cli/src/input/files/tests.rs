@@ -83,7 +83,7 @@ fn folders_are_listed_in_order_without_hidden_files() {
 }
 
 #[test]
-fn files_of_a_folder_are_told_by_content_or_left_out() {
+fn files_of_a_folder_are_detected_by_content_or_skipped() {
     let files = [("FT911", "<DOC>\n"), ("rows", "a\tb\n"), ("x.png", "\u{1}")];
     let listing = list_folder(&files, InputFormat::Auto).unwrap();
     assert_eq!(listing.files[0].choice, Choice::Known(Layout::Trec));
@@ -93,7 +93,7 @@ fn files_of_a_folder_are_told_by_content_or_left_out() {
 }
 
 #[test]
-fn a_packed_file_is_refused_by_name_and_left_out_of_a_folder() {
+fn a_packed_file_is_refused_by_name_and_skipped_in_a_folder() {
     let folder = folder(&[("a.txt", "x"), ("b.zip", "PK\u{3}\u{4}rest")]);
     let listing = list_paths(&[folder.path().to_path_buf()], InputFormat::Auto).unwrap();
     assert_eq!(names(&listing), ["a.txt"]);

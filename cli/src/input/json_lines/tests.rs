@@ -37,7 +37,7 @@ fn a_beir_line_is_read_and_kept_as_it_is() {
 }
 
 #[test]
-fn an_anserini_vector_is_read_and_left_out_of_the_source() {
+fn an_anserini_vector_is_read_and_removed_from_the_source() {
     let record = read(
         r#" {"id": 7, "vector": {"a": 1.5, "b": 2, "zero": 0, "tiny": 1e-60, "\u00e9": 3e2}, "contents": "text", "n": [1, "}"]} "#,
     );

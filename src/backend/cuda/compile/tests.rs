@@ -1,153 +1,115 @@
-//! Compiles the sources as for real GPUs, and holds the compiler's registers and stack against
-//! bounds.
+//! Compiles the sources as for real GPUs, with each version of NVRTC that is found, and holds the
+//! compiler's registers, stack and messages against bounds.
 //!
-//! Runs where NVRTC is found; `ESPARSA_NVRTC` names its folder (`tests/cuda/fetch_nvrtc` downloads
-//! it). No GPU is needed.
+//! `ESPARSA_NVRTC` names the folder of one NVRTC and `ESPARSA_NVRTC_OTHER` that of another
+//! (`tests/cuda/fetch_nvrtc` downloads them). The other compiles for the first and the last
+//! architecture, which differ most, and for every one if `ESPARSA_COMPILE_ALL` is set
+//! (`tests/cuda/compile_all`). No GPU is needed.
 
 use std::collections::HashSet;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::process::Command;
+use std::sync::OnceLock;
 
-use super::super::sources::{FILES, KERNELS};
+use super::super::device::TensorMap;
+use super::super::sources::{FILES, HEADERS, KERNELS};
+use super::nvrtc::library_in;
+use super::usage::{slow_code, usages};
 use super::*;
 
-/// Kernels that may use stack (which includes spilled registers): name, architecture, bytes.
-const STACK_BYTES: &[(&str, u32, u32)] = &[
-    ("attention_64_disentangled", 120, 8),
-    ("splade_sum", 120, 8),
-];
+/// Registers per thread with which Hopper kernels start: 384 threads take all of a multiprocessor,
+/// and warpgroups then trade them.
+const HOPPER_REGISTERS: u32 = 168;
 
-/// What the compiler's log says of a kernel.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Usage {
-    name: String,
-    registers: u32,
-    stack_bytes: u32,
-    /// Spill stores and loads together.
-    spill_bytes: u32,
-    /// Static shared memory, without the dynamic part of the launch.
-    shared_bytes: u32,
-}
-
-impl Compiled {
-    fn usage(&self) -> Vec<Usage> {
-        let mut all: Vec<Usage> = Vec::new();
-        for line in self.log.lines() {
-            if let Some((_, rest)) = line.split_once("Compiling entry function '") {
-                let name = rest.split('\'').next().unwrap().to_owned();
-                all.push(Usage {
-                    name,
-                    ..Usage::default()
-                });
-            }
-            let Some(usage) = all.last_mut() else {
-                continue;
-            };
-            let number = |after: &str| number_before(line, after);
-            if let Some(bytes) = number(" bytes stack frame") {
-                usage.stack_bytes = bytes;
-                usage.spill_bytes = number(" bytes spill stores").unwrap_or(0)
-                    + number(" bytes spill loads").unwrap_or(0);
-            }
-            if let Some(registers) = number(" registers") {
-                usage.registers = registers;
-                usage.shared_bytes = number(" bytes smem").unwrap_or(0);
-            }
-        }
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        all
-    }
-}
-
-fn number_before(line: &str, after: &str) -> Option<u32> {
-    let (before, _) = line.split_once(after)?;
-    let digits = before.rsplit(|c: char| !c.is_ascii_digit()).next()?;
-    digits.parse().ok()
-}
-
-/// False, with a message, where NVRTC is missing. A wrong `ESPARSA_NVRTC` is a failure.
-fn has_nvrtc() -> bool {
-    match version() {
-        Ok(_) => true,
+/// The versions of NVRTC to test, with whether they are tested for every architecture. A wrong
+/// variable is a failure; without NVRTC there are none, with a message.
+fn versions() -> Vec<(&'static Nvrtc, bool)> {
+    static OTHER: OnceLock<Option<Nvrtc>> = OnceLock::new();
+    let main = match nvrtc() {
+        Ok(nvrtc) => Some((nvrtc, true)),
         Err(error) if env::var_os("ESPARSA_NVRTC").is_some() => panic!("{error}"),
         Err(error) => {
             println!("skipped: {error}");
-            false
+            None
         }
-    }
+    };
+    let other = OTHER.get_or_init(|| {
+        let place = env::var_os("ESPARSA_NVRTC_OTHER")?;
+        Some(Nvrtc::open(Path::new(&place)).unwrap_or_else(|error| panic!("{error}")))
+    });
+    let is_complete = env::var_os("ESPARSA_COMPILE_ALL").is_some();
+    let other = other.as_ref().map(|nvrtc| (nvrtc, is_complete));
+    main.into_iter().chain(other).collect()
 }
 
-#[test]
-fn the_compiler_log_is_parsed() {
-    let log = "ptxas info    : 0 bytes gmem
-ptxas info    : Compiling entry function 'pool' for 'sm_80'
-ptxas info    : Function properties for pool
-ptxas         .     272 bytes stack frame, 544 bytes spill stores, 388 bytes spill loads
-ptxas info    : Used 32 registers, used 1 barriers, 272 bytes cumulative stack size, 1024 bytes smem, 456 bytes cmem[0]
-ptxas info    : Compile time = 43.352 ms
-ptxas info    : Compiling entry function 'embed' for 'sm_80'
-ptxas info    : Function properties for embed
-    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
-ptxas info    : Used 11 registers";
-    let compiled = Compiled {
-        cubin: Vec::new(),
-        log: log.into(),
-    };
-    let usage = |name: &str, numbers: [u32; 4]| Usage {
-        name: name.into(),
-        registers: numbers[0],
-        stack_bytes: numbers[1],
-        spill_bytes: numbers[2],
-        shared_bytes: numbers[3],
-    };
-    let expected = [
-        usage("embed", [11, 0, 0, 0]),
-        usage("pool", [32, 272, 932, 1024]),
-    ];
-    assert_eq!(compiled.usage(), expected);
-}
-
-/// Compiles all sources for an architecture, prints resource usage, and checks it against the
-/// bounds and the kernel table.
-fn compile_all(architecture: u32, hopper: bool) {
-    if !has_nvrtc() {
-        return;
-    }
+/// What is wrong with the compiled kernels of a source.
+fn faults(file: &str, kernels: &[KernelUsage], slow_code: &[String]) -> Vec<String> {
     let mut wrong = Vec::new();
-    for (file, _) in FILES
-        .iter()
-        .filter(|(file, _)| sources::is_hopper(file) == hopper)
-    {
-        let compiled = match compile(file, &sources::text(file), &options(file, architecture)) {
-            Ok(compiled) => compiled,
-            Err(error) => {
-                wrong.push(error.to_string());
-                continue;
-            }
-        };
-        let usage = compiled.usage();
-        for usage in &usage {
-            println!("sm_{architecture} {file}: {usage:?}");
-            let allowed = STACK_BYTES
-                .iter()
-                .find(|(name, on, _)| *name == usage.name && *on == architecture)
-                .map_or(0, |(_, _, bytes)| *bytes);
-            if usage.stack_bytes > allowed || (allowed == 0 && usage.spill_bytes > 0) {
-                wrong.push(format!(
-                    "{file}: {} has {} bytes of stack ({} spilled), {allowed} are allowed",
-                    usage.name, usage.stack_bytes, usage.spill_bytes
-                ));
-            }
+    for kernel in kernels {
+        if kernel.stack_bytes > 0 || kernel.spill_bytes > 0 {
+            wrong.push(format!("expected no stack and no spills, found {kernel:?}"));
         }
-        let found: HashSet<_> = usage.iter().map(|usage| usage.name.as_str()).collect();
-        let rows = KERNELS.iter().filter(|kernel| kernel.file == *file);
-        let expected: HashSet<_> = rows.map(|kernel| kernel.name).collect();
-        if found != expected {
+        if sources::is_hopper(file) && kernel.registers != HOPPER_REGISTERS {
             wrong.push(format!(
-                "{file}: sources::KERNELS has {expected:?}, the compiler found {found:?}"
+                "expected {HOPPER_REGISTERS} registers, found {kernel:?}"
             ));
         }
     }
-    assert!(wrong.is_empty(), "sm_{architecture}:\n{}", wrong.join("\n"));
+    wrong.extend_from_slice(slow_code);
+    let found: HashSet<_> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
+    let rows = KERNELS.iter().filter(|kernel| kernel.file == file);
+    let expected: HashSet<_> = rows.map(|kernel| kernel.name).collect();
+    if found != expected {
+        wrong.push(format!(
+            "sources::KERNELS has {expected:?}, the compiler found {found:?}"
+        ));
+    }
+    wrong
+}
+
+/// Prints the resources of compiled kernels, and panics if anything is wrong with them.
+fn check(modules: &[CompiledModule]) {
+    let mut wrong = Vec::new();
+    for module in modules {
+        let (major, minor) = module.nvrtc;
+        let what = format!(
+            "NVRTC {major}.{minor}, {}, {}",
+            module.architecture, module.source
+        );
+        for kernel in &module.kernels {
+            println!("{what}: {kernel:?}");
+        }
+        let faults = faults(module.source, &module.kernels, &module.slow_code);
+        wrong.extend(faults.iter().map(|fault| format!("{what}: {fault}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Compiles all sources for an architecture, and checks them.
+fn compile_all(architecture: u32) {
+    let is_extreme = [90, 120].contains(&architecture);
+    for (nvrtc, is_complete) in versions() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at_root(folder.path());
+        let mut files: Vec<_> = files(architecture).collect();
+        if !is_complete {
+            // Of sm_90 those that only it has.
+            files.retain(|file| is_extreme && sources::is_hopper(file) == (architecture == 90));
+        }
+        let modules = compile_files(nvrtc, architecture, &files, &cache, 1).unwrap();
+        check(&modules);
+        // The cache has what was compiled.
+        for (module, file) in modules.iter().zip(files) {
+            assert_eq!(module.source, file);
+            assert_eq!(module.architecture, suffixed(file, architecture));
+            let cubin = cache
+                .get(&name(file, architecture, nvrtc.version()))
+                .unwrap();
+            assert_eq!(cubin.len(), module.bytes);
+        }
+    }
 }
 
 /// What the PTX of a source says of a kernel.
@@ -158,6 +120,8 @@ struct Entry {
     threads: u32,
     /// Bytes of its one parameter, a structure.
     parameter_bytes: usize,
+    /// The alignment of that structure.
+    alignment: usize,
 }
 
 /// The kernels of a PTX text: the directives `.entry`, `.param` and `.maxntid` of the PTX ISA.
@@ -169,11 +133,16 @@ fn entries(ptx: &str) -> Vec<Entry> {
                 name: rest.trim_end_matches('(').to_owned(),
                 threads: 0,
                 parameter_bytes: 0,
+                alignment: 0,
             });
         }
         let Some(entry) = entries.last_mut() else {
             continue;
         };
+        if let Some(parameter) = line.strip_prefix(".param .align ") {
+            let alignment = parameter.split(' ').next().unwrap();
+            entry.alignment = alignment.parse().unwrap();
+        }
         if line.starts_with(".param ") {
             let (_, size) = line.rsplit_once('[').unwrap();
             entry.parameter_bytes += size.split(']').next().unwrap().parse::<usize>().unwrap();
@@ -200,114 +169,184 @@ fn ptx_is_parsed() {
         name: "pool".into(),
         threads: 32,
         parameter_bytes: 40,
+        alignment: 8,
     };
     assert_eq!(entries(ptx), [expected]);
 }
 
 /// The PTX of a source, for a virtual architecture.
-fn ptx(file: &str) -> String {
+fn ptx(nvrtc: &Nvrtc, file: &str) -> String {
     let suffix = if sources::is_hopper(file) {
         "90a"
     } else {
         "80"
     };
     let options = [
-        CString::new(format!("--gpu-architecture=compute_{suffix}")).unwrap(),
-        CString::new("--std=c++17").unwrap(),
-        CString::new("--device-as-default-execution-space").unwrap(),
+        format!("--gpu-architecture=compute_{suffix}"),
+        "--std=c++17".into(),
+        "--device-as-default-execution-space".into(),
     ];
-    let (name, text) = (CString::new(file), CString::new(sources::text(file)));
-    let program = Program::new(&name.unwrap(), &text.unwrap()).unwrap();
-    program.compile(&options).unwrap();
-    let mut bytes = 0;
-    // SAFETY: the program lives, and the place is writable.
-    check("nvrtcGetPTXSize", unsafe {
-        sys::nvrtcGetPTXSize(program.0, &mut bytes)
-    })
-    .unwrap();
-    let mut text = vec![0u8; bytes];
-    // SAFETY: the program lives, and the buffer has the size that NVRTC gave.
-    check("nvrtcGetPTX", unsafe {
-        sys::nvrtcGetPTX(program.0, text.as_mut_ptr().cast())
-    })
-    .unwrap();
-    String::from_utf8(text).unwrap()
+    let program = nvrtc.compile(file, &sources::text(file), &options).unwrap();
+    String::from_utf8(program.ptx().unwrap()).unwrap()
 }
 
 #[test]
 fn kernels_have_the_threads_and_parameters_of_the_table() {
-    if !has_nvrtc() {
-        return;
-    }
-    for (file, _) in FILES {
-        for entry in entries(&ptx(file)) {
-            let row = sources::kernel(&entry.name);
-            assert_eq!(row.file, *file, "{entry:?}");
-            let expected = (row.threads, row.parameter_bytes);
-            assert_eq!(
-                (entry.threads, entry.parameter_bytes),
-                expected,
-                "{entry:?}"
-            );
+    for (nvrtc, _) in versions() {
+        for (file, _) in FILES {
+            for entry in entries(&ptx(nvrtc, file)) {
+                let row = sources::kernel(&entry.name);
+                assert_eq!(row.file, *file, "{entry:?}");
+                let expected = (row.threads, row.parameter_bytes);
+                assert_eq!(
+                    (entry.threads, entry.parameter_bytes),
+                    expected,
+                    "{entry:?}"
+                );
+                // Tensor maps are first in their structures, which CUDA 13 aligns to 128 bytes.
+                let is_aligned = entry.alignment == align_of::<TensorMap>();
+                assert_eq!(is_aligned, row.hopper, "{entry:?}");
+                assert!(align_of::<TensorMap>() == 128);
+            }
         }
     }
 }
 
 #[test]
 fn sources_compile_for_sm_80() {
-    compile_all(80, false);
+    compile_all(80);
 }
 
 #[test]
 fn sources_compile_for_sm_86() {
-    compile_all(86, false);
+    compile_all(86);
 }
 
 #[test]
 fn sources_compile_for_sm_89() {
-    compile_all(89, false);
+    compile_all(89);
 }
 
 #[test]
-fn sources_compile_for_sm_90() {
-    compile_all(90, false);
+fn sources_compile_for_sm_90_and_sm_90a() {
+    compile_all(90);
+}
+
+#[test]
+fn sources_compile_for_sm_100() {
+    compile_all(100);
 }
 
 #[test]
 fn sources_compile_for_sm_120() {
-    compile_all(120, false);
+    compile_all(120);
+}
+
+/// The log of a kernel for sm_90a of 128 threads: two dependent products of a warpgroup, with
+/// `before` in front of them and `between` them.
+fn log_of_products(nvrtc: &Nvrtc, bounds: &str, before: &str, between: &str) -> String {
+    let header = |name: &str| {
+        let (_, text) = HEADERS.iter().find(|(header, _)| *header == name).unwrap();
+        let is_include = |line: &str| {
+            let file = line.strip_prefix("#include \"");
+            file.is_some_and(|file| !file.starts_with("emulate/"))
+        };
+        let lines = text.lines().filter(|line| !is_include(line));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let headers = ["prelude.cuh", "parameters.cuh", "guard.cuh", "hopper.cuh"]
+        .map(header)
+        .join("\n");
+    let text = format!(
+        "{headers}
+        extern \"C\" __global__ void {bounds} products(float* out, u64 a, u64 b) {{
+            float c[32];
+            {before}
+            group_fence();
+            group_multiply<64>(c, a, b, false);
+            {between}
+            group_multiply<64>(c, a + 2, b + 2, true);
+            group_commit();
+            group_wait<0>();
+            group_hold(c);
+            for (int i = 0; i < 32; i++) out[threadIdx.x * 32 + i] = c[i];
+        }}"
+    );
+    let (_, log) = compile(nvrtc, "products_hopper.cu", &text, HOPPER).unwrap();
+    log
 }
 
 #[test]
-fn hopper_sources_compile_for_sm_90a() {
-    compile_all(90, true);
+fn ignored_registers_and_serialized_products_are_faults() {
+    for (nvrtc, _) in versions() {
+        let bounds = "__launch_bounds__(128, 1)";
+        let as_it_should_be = log_of_products(nvrtc, bounds, "", "");
+        assert_eq!(slow_code(&as_it_should_be), [""; 0], "{as_it_should_be}");
+
+        // Without bounds, ptxas does not know the registers at entry.
+        let unbounded = log_of_products(nvrtc, "", "decrease_registers<40>();", "");
+        let found = slow_code(&unbounded);
+        assert!(
+            found.iter().any(|line| line.contains("(C7508)")),
+            "{unbounded}"
+        );
+
+        // Accumulators of products in flight are changed.
+        let serialized = log_of_products(nvrtc, bounds, "", "c[3] += 1.0f;");
+        let found = slow_code(&serialized);
+        let is_one = |line: &String| (7510..=7515).any(|code| line.contains(&format!("(C{code})")));
+        assert!(found.iter().any(is_one), "{serialized}");
+
+        for log in [unbounded, serialized] {
+            let faults = faults("products_hopper.cu", &usages(&log), &slow_code(&log));
+            let is_named = |what: &str| faults.iter().any(|fault| fault.contains(what));
+            assert!(is_named("(C75"), "{faults:?}");
+            assert!(is_named("expected 168 registers"), "{faults:?}");
+        }
+    }
+}
+
+#[test]
+fn spilled_registers_are_faults() {
+    for (nvrtc, _) in versions() {
+        let text = "extern \"C\" __global__ void __launch_bounds__(1024, 2) spilling(float* x) {
+            float y[64];
+            for (int i = 0; i < 64; i++) y[i] = x[i * 1024 + threadIdx.x];
+            __syncthreads();
+            for (int i = 0; i < 64; i++) x[i * 1024 + threadIdx.x] = y[i] * y[63 - i];
+        }";
+        let (_, log) = compile(nvrtc, "spilling.cu", text, 80).unwrap();
+        let faults = faults("spilling.cu", &usages(&log), &slow_code(&log));
+        let is_found = faults
+            .iter()
+            .any(|fault| fault.contains("expected no stack and no spills"));
+        assert!(is_found, "{log}\n{faults:?}");
+    }
 }
 
 #[test]
 fn errors_of_a_source_name_its_line() {
-    if !has_nvrtc() {
-        return;
+    for (nvrtc, _) in versions() {
+        let text = format!(
+            "{}\n#line 7 \"made_up.cu\"\nint x = nothing;\n",
+            sources::text(FILES[0].0)
+        );
+        let error = compile(nvrtc, "made_up.cu", &text, 80)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("NVRTC_ERROR_COMPILATION"), "{error}");
+        assert!(error.contains("made_up.cu(7): error"), "{error}");
     }
-    let text = format!(
-        "{}\n#line 7 \"made_up.cu\"\nint x = nothing;\n",
-        sources::text(FILES[0].0)
-    );
-    let error = compile("made_up.cu", &text, &options("made_up.cu", 80))
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(error.contains("NVRTC_ERROR_COMPILATION"), "{error}");
-    assert!(error.contains("made_up.cu(7): error"), "{error}");
 }
 
 #[test]
 fn a_module_is_compiled_once_and_anew_when_damaged() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::at(folder.path());
-    if !has_nvrtc() {
+    if versions().is_empty() {
         return;
     }
-    let file = FILES[0].0;
+    let file = FILES[1].0;
     let first = module(&cache, file, 80).unwrap();
     let path = fs::read_dir(folder.path())
         .unwrap()
@@ -336,44 +375,186 @@ fn a_module_is_compiled_once_and_anew_when_damaged() {
 
 #[test]
 fn a_cache_with_all_modules_needs_no_compiler() {
-    if version().is_ok() {
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::at(folder.path());
-    let error = is_possible(&cache, 80).unwrap_err().to_string();
-    assert!(
-        error.contains("NVRTC is not found") && error.contains("install"),
-        "{error}"
+    let absent = || Err(Error::device("no compiler"));
+    let error = is_possible_with(absent, &cache, 80).unwrap_err();
+    assert!(error.to_string().contains("no compiler"), "{error}");
+    for file in files(80) {
+        assert!(is_possible_with(absent, &cache, 80).is_err());
+        cache.put(&name(file, 80, (13, 0)), file.as_bytes());
+    }
+    is_possible_with(absent, &cache, 80).unwrap();
+    let file = FILES[0].0;
+    assert_eq!(
+        module_with(absent, &cache, file, 80).unwrap(),
+        file.as_bytes()
     );
-    for (file, _) in FILES {
-        cache.put(
-            &format!("{}13.0.cubin", begin_of_name(file, 80)),
-            file.as_bytes(),
+    assert!(
+        is_possible_with(absent, &cache, 86).is_err(),
+        "for another architecture"
+    );
+}
+
+#[test]
+fn modules_of_another_version_are_taken_when_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cache = Cache::at(folder.path());
+    let file = FILES[1].0;
+    for file in files(80) {
+        cache.put(&name(file, 80, (99, 9)), b"of version 99.9");
+    }
+    for (nvrtc, _) in versions() {
+        let own = module_with(|| Ok(nvrtc), &cache, file, 80).unwrap();
+        assert_ne!(own, b"of version 99.9");
+    }
+    cache.takes_any_version = true;
+    let not_needed = || panic!("expected the cache to do without NVRTC");
+    is_possible_with(not_needed, &cache, 80).unwrap();
+    assert_eq!(
+        module_with(not_needed, &cache, file, 80).unwrap(),
+        b"of version 99.9"
+    );
+}
+
+#[test]
+fn modules_compiled_ahead_are_found_by_the_cache() {
+    for (nvrtc, _) in versions() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at_root(folder.path());
+        // Two that take little time.
+        let files = ["pool.cu", "late.cu"];
+        compile_files(nvrtc, 90, &files, &cache, 2).unwrap();
+        let place = [("ESPARSA_CACHE", folder.path().as_os_str())];
+        let variable = |name: &str| {
+            let (_, value) = place.iter().find(|(variable, _)| *variable == name)?;
+            Some(OsString::from(value))
+        };
+        let of_process = Cache::of(variable);
+        for file in files {
+            let found = module_with(|| Ok(nvrtc), &of_process, file, 90).unwrap();
+            assert_eq!(found, cache.get(&name(file, 90, nvrtc.version())).unwrap());
+        }
+        let names = fs::read_dir(folder.path().join("kernels")).unwrap().count();
+        assert_eq!(names, files.len(), "nothing is compiled again");
+    }
+}
+
+#[test]
+fn results_of_threads_are_in_order() {
+    for (threads, count) in [(1, 3), (4, 3), (2, 100), (3, 0)] {
+        let results = on_threads(threads, count, |index| index * index);
+        assert_eq!(
+            results,
+            (0..count).map(|index| index * index).collect::<Vec<_>>()
         );
     }
-    is_possible(&cache, 80).unwrap();
-    assert_eq!(
-        module(&cache, FILES[0].0, 80).unwrap(),
-        FILES[0].0.as_bytes()
-    );
-    assert!(is_possible(&cache, 86).is_err(), "for another architecture");
+}
+
+#[test]
+fn architectures_are_named_as_by_the_compiler() {
+    for (name, number) in [
+        ("sm_80", 80),
+        ("sm_90", 90),
+        ("sm_90a", 90),
+        ("sm_120", 120),
+    ] {
+        assert_eq!(architecture_of(name).unwrap(), number);
+    }
+    for name in ["90", "sm_75", "sm_80a", "sm_90b", "compute_90"] {
+        let error = architecture_of(name).unwrap_err().to_string();
+        assert!(
+            error.contains("sm_80, sm_86") && error.contains(name),
+            "{error}"
+        );
+    }
 }
 
 #[test]
 fn a_folder_without_nvrtc_is_named() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("libnvrtc-builtins.so.12.9"), b"").unwrap();
-    let error = preload(folder.path()).unwrap_err();
+    let error = Nvrtc::open(folder.path()).err().unwrap();
     assert!(error.contains(&*folder.path().to_string_lossy()), "{error}");
-    assert!(error.contains("nvidia-cuda-nvrtc-cu12"), "{error}");
+    assert!(error.contains("nvidia-cuda-nvrtc"), "{error}");
 
     let file = folder.path().join("libnvrtc.so.12");
     fs::write(&file, b"no library").unwrap();
     assert_eq!(library_in(folder.path()).unwrap(), file);
-    assert!(
-        preload(folder.path())
-            .unwrap_err()
-            .contains("libnvrtc.so.12")
+    let error = Nvrtc::open(folder.path()).err().unwrap();
+    assert!(error.contains("libnvrtc.so.12"), "{error}");
+}
+
+/// A library with the functions that `Nvrtc` looks up, of version 99.9.
+const FAKE: &str = "
+    extern \"C\" int nvrtcVersion(int* major, int* minor) { *major = 99; *minor = 9; return 0; }
+    #define FUNCTION(name) extern \"C\" int name() { return 1; }
+    FUNCTION(nvrtcCreateProgram) FUNCTION(nvrtcDestroyProgram) FUNCTION(nvrtcCompileProgram)
+    FUNCTION(nvrtcGetErrorString) FUNCTION(nvrtcGetProgramLogSize) FUNCTION(nvrtcGetProgramLog)
+    FUNCTION(nvrtcGetCUBINSize) FUNCTION(nvrtcGetCUBIN) FUNCTION(nvrtcGetPTXSize) FUNCTION(nvrtcGetPTX)";
+
+#[test]
+fn the_nvrtc_that_is_named_wins_over_the_loaders() {
+    // In the child process: which version did it take, and does it compile?
+    if env::var_os("ESPARSA_TEST_IS_CHILD").is_some() {
+        let nvrtc = nvrtc().unwrap();
+        let is_compiling = nvrtc.version().0 < 99 && compile(nvrtc, "a.cu", "", 80).is_ok();
+        println!("child: {:?} {is_compiling}", nvrtc.version());
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (source, library) = (
+        folder.path().join("fake.cpp"),
+        folder.path().join("libnvrtc.so"),
     );
+    fs::write(&source, FAKE).unwrap();
+    let built = Command::new("g++")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .output();
+    let Ok(built) = built else {
+        println!("skipped: no g++");
+        return;
+    };
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    for versioned in ["libnvrtc.so.12", "libnvrtc.so.13"] {
+        fs::copy(&library, folder.path().join(versioned)).unwrap();
+    }
+    let taken = |named: Option<&OsStr>| {
+        let mut child = Command::new(env::current_exe().unwrap());
+        let test = "backend::cuda::compile::tests::the_nvrtc_that_is_named_wins_over_the_loaders";
+        child.args(["--exact", test, "--nocapture"]);
+        child
+            .env("LD_LIBRARY_PATH", folder.path())
+            .env("ESPARSA_TEST_IS_CHILD", "1");
+        match named {
+            Some(place) => child.env("ESPARSA_NVRTC", place),
+            None => child.env_remove("ESPARSA_NVRTC"),
+        };
+        let output = child.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            output.status.success(),
+            "{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let (_, line) = text.split_once("child: ").unwrap();
+        line.lines().next().unwrap().to_owned()
+    };
+    assert_eq!(taken(None), "(99, 9) false", "the loader finds the fake");
+    for variable in ["ESPARSA_NVRTC", "ESPARSA_NVRTC_OTHER"] {
+        let Some(place) = env::var_os(variable) else {
+            continue;
+        };
+        let version = Nvrtc::open(Path::new(&place)).unwrap().version();
+        assert_eq!(
+            taken(Some(&place)),
+            format!("{version:?} true"),
+            "{variable}"
+        );
+    }
 }

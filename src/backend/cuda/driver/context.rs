@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
+use std::marker::PhantomData;
 use std::ptr;
 use std::sync::{Mutex, PoisonError, RwLock};
 
@@ -85,6 +86,23 @@ unsafe impl Send for Context {}
 // SAFETY: as above.
 unsafe impl Sync for Context {}
 
+/// A context that is current on this thread.
+#[must_use = "the context is current as long as this lives"]
+pub(super) struct Current<'a> {
+    _context: &'a Context,
+    /// It must be dropped on its thread.
+    _of_thread: PhantomData<*const ()>,
+}
+
+impl Drop for Current<'_> {
+    fn drop(&mut self) {
+        let mut popped = ptr::null_mut();
+        // SAFETY: the pointer is writable. The context was pushed on this thread, because the guard
+        // cannot leave it.
+        let _ = unsafe { sys::cuCtxPopCurrent_v2(&mut popped) };
+    }
+}
+
 impl Context {
     pub(super) fn new(
         device: CUdevice,
@@ -110,11 +128,16 @@ impl Context {
         })
     }
 
-    /// Makes it current on this thread, as all other calls require.
-    pub(super) fn enter(&self) -> Result<()> {
-        // SAFETY: the context is retained as long as `self` lives.
-        check("cuCtxSetCurrent", unsafe {
-            sys::cuCtxSetCurrent(self.handle)
+    /// Makes it current on this thread, as all other calls require, until the guard is dropped:
+    /// then the context of the program that called is current again.
+    pub(super) fn enter(&self) -> Result<Current<'_>> {
+        // SAFETY: the context is retained as long as `self` lives, which outlives the guard.
+        check("cuCtxPushCurrent", unsafe {
+            sys::cuCtxPushCurrent_v2(self.handle)
+        })?;
+        Ok(Current {
+            _context: self,
+            _of_thread: PhantomData,
         })
     }
 
@@ -220,11 +243,12 @@ fn attribute(function: Function, attribute: CUfunction_attribute) -> Result<u32>
 
 impl Drop for Context {
     fn drop(&mut self) {
-        if self.enter().is_ok() {
-            let modules = self
-                .modules
+        let modules = std::mem::take(
+            self.modules
                 .get_mut()
-                .unwrap_or_else(PoisonError::into_inner);
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        if let Ok(_current) = self.enter() {
             for module in modules.values() {
                 // SAFETY: the module was loaded in this context; streams and graphs hold the
                 // context, so none is left that could run its kernels.

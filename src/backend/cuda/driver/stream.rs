@@ -3,22 +3,25 @@
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cudarc::driver::sys::{self, CUevent, CUgraphExec, CUstream};
+use cudarc::driver::sys::{self, CUevent, CUgraphExec, CUresult, CUstream};
 
-use super::context::{Context, check};
-use crate::backend::cuda::device::{Address, GpuGraph, GpuStream, Kernel, MAX_PARAMETER_BYTES};
+use super::context::{Context, Current, check};
+use crate::backend::cuda::device::{
+    Address, GpuDownload, GpuFence, GpuGraph, GpuStream, Kernel, MAX_DOWNLOAD_BYTES,
+    MAX_PARAMETER_BYTES,
+};
 use crate::error::{Error, Result};
 
-/// Bytes of one part of the upload ring, and of the download buffer.
+/// Bytes of one part of the upload ring, and the minimum for a download.
 const PART_BYTES: usize = 1 << 20;
 /// Parts of the ring: while the CPU fills one, the others are being copied.
 const PARTS: usize = 4;
 /// Uploads start at multiples of this in a part.
 const ALIGNMENT: usize = 256;
 
-/// A parameter structure, aligned as the driver and its tensor maps (64 bytes each) require.
+/// A parameter structure, aligned as its tensor maps require.
 #[repr(align(128))]
 struct Parameters([u8; MAX_PARAMETER_BYTES]);
 
@@ -26,15 +29,15 @@ struct Parameters([u8; MAX_PARAMETER_BYTES]);
 pub(super) struct DriverStream {
     shared: Arc<Shared>,
     ring: Mutex<Ring>,
-    /// Pinned memory for downloads, allocated on the first one.
-    download_buffer: Mutex<Option<Pinned>>,
     is_capturing: AtomicBool,
 }
 
-/// What graphs hold as well.
+/// What graphs and downloads hold as well.
 struct Shared {
     context: Arc<Context>,
     stream: CUstream,
+    /// Pinned memory that no download is using.
+    landings: Mutex<Vec<Landing>>,
 }
 
 // SAFETY: driver handles may be used from any thread.
@@ -44,7 +47,7 @@ unsafe impl Sync for Shared {}
 
 impl DriverStream {
     pub(super) fn new(context: Arc<Context>) -> Result<Self> {
-        context.enter()?;
+        let _current = context.enter()?;
         let mut stream = ptr::null_mut();
         // Non-blocking: synchronizing with the default stream would make capture fail.
         let flags = sys::CUstream_flags::CU_STREAM_NON_BLOCKING as u32;
@@ -54,14 +57,17 @@ impl DriverStream {
         })?;
         Ok(Self {
             ring: Mutex::new(Ring::new(Arc::clone(&context))),
-            shared: Arc::new(Shared { context, stream }),
-            download_buffer: Mutex::default(),
+            shared: Arc::new(Shared {
+                context: Arc::clone(&context),
+                stream,
+                landings: Mutex::default(),
+            }),
             is_capturing: AtomicBool::new(false),
         })
     }
 
     /// Makes the context current, and refuses what is not allowed during capture.
-    fn enter_outside_capture(&self, action: &str) -> Result<()> {
+    fn enter_outside_capture(&self, action: &str) -> Result<Current<'_>> {
         match self.is_capturing.load(Ordering::Acquire) {
             true => Err(Error::device(format!(
                 "a stream cannot {action} during graph capture"
@@ -82,7 +88,7 @@ impl GpuStream for DriverStream {
         if grid.contains(&0) {
             return Ok(());
         }
-        self.shared.context.enter()?;
+        let _current = self.shared.context.enter()?;
         let function = self.shared.context.function(kernel)?;
         if parameters.len() != kernel.parameter_bytes {
             return Err(Error::device(format!(
@@ -124,7 +130,7 @@ impl GpuStream for DriverStream {
     }
 
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
-        self.enter_outside_capture("upload")?;
+        let _current = self.enter_outside_capture("upload")?;
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let mut to = to;
         for piece in bytes.chunks(PART_BYTES) {
@@ -142,40 +148,50 @@ impl GpuStream for DriverStream {
     }
 
     fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
-        self.enter_outside_capture("download")?;
-        let mut download_buffer = self
-            .download_buffer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let place = match &*download_buffer {
-            Some(pinned) => pinned.bytes,
-            None => {
-                download_buffer
-                    .insert(Pinned::new(Arc::clone(&self.shared.context), PART_BYTES)?)
-                    .bytes
-            }
-        };
         let mut from = from;
-        for piece in bytes.chunks_mut(PART_BYTES) {
-            // SAFETY: the pinned memory has room for the piece and lives until the copy has
-            // finished, which is awaited below or, if that fails, when the stream is dropped.
-            let result = unsafe {
-                sys::cuMemcpyDtoHAsync_v2(place.cast(), from, piece.len(), self.shared.stream)
-            };
-            check("cuMemcpyDtoHAsync", result)?;
-            self.shared.synchronize()?;
-            // SAFETY: the bytes have arrived, and the lock keeps other threads out.
-            unsafe { ptr::copy_nonoverlapping(place, piece.as_mut_ptr(), piece.len()) };
+        for piece in bytes.chunks_mut(MAX_DOWNLOAD_BYTES) {
+            self.start_download(from, piece.len())?.finish(piece)?;
             from += piece.len() as u64;
         }
         Ok(())
+    }
+
+    fn start_download(&self, from: Address, bytes: usize) -> Result<Box<dyn GpuDownload>> {
+        let _current = self.enter_outside_capture("download")?;
+        let download = Download {
+            landing: Some(self.shared.landing(bytes)?),
+            shared: Arc::clone(&self.shared),
+        };
+        let landing = download.landing()?;
+        // SAFETY: the pinned memory has room for the bytes and is used by this download only, until
+        // it is finished or, if it is dropped, until the event after the copy.
+        let result = unsafe {
+            let place = landing.memory.bytes.cast();
+            sys::cuMemcpyDtoHAsync_v2(place, from, bytes, self.shared.stream)
+        };
+        check("cuMemcpyDtoHAsync", result)?;
+        landing.event.record(self.shared.stream)?;
+        Ok(Box::new(download))
+    }
+
+    fn fence(&self) -> Result<Box<dyn GpuFence>> {
+        let _current = self.enter_outside_capture("be synchronized")?;
+        let event = Event::new(&self.shared.context)?;
+        event.record(self.shared.stream)?;
+        Ok(Box::new(event))
+    }
+
+    fn release_pinned(&self) {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        *ring = Ring::new(Arc::clone(&self.shared.context));
+        drop(std::mem::take(&mut *self.shared.landings()));
     }
 
     fn fill(&self, to: Address, byte: u8, bytes: usize) -> Result<()> {
         if bytes == 0 {
             return Ok(());
         }
-        self.shared.context.enter()?;
+        let _current = self.shared.context.enter()?;
         // SAFETY: the context is current; the address is the caller's responsibility (see
         // `device`).
         check("cuMemsetD8Async", unsafe {
@@ -184,12 +200,12 @@ impl GpuStream for DriverStream {
     }
 
     fn synchronize(&self) -> Result<()> {
-        self.enter_outside_capture("be synchronized")?;
+        let _current = self.enter_outside_capture("be synchronized")?;
         self.shared.synchronize()
     }
 
     fn begin_capture(&self) -> Result<()> {
-        self.enter_outside_capture("begin another capture")?;
+        let _current = self.enter_outside_capture("begin another capture")?;
         // Relaxed: memory may be allocated during capture, here and by other threads.
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
         // SAFETY: the stream is alive and is not the default stream.
@@ -204,7 +220,7 @@ impl GpuStream for DriverStream {
         if !self.is_capturing.swap(false, Ordering::AcqRel) {
             return Err(Error::device("a graph capture ended that was not begun"));
         }
-        self.shared.context.enter()?;
+        let _current = self.shared.context.enter()?;
         let mut graph = ptr::null_mut();
         // SAFETY: the stream is capturing, and the pointer is writable.
         check("cuStreamEndCapture", unsafe {
@@ -228,7 +244,7 @@ impl GpuStream for DriverStream {
 
 impl Drop for DriverStream {
     fn drop(&mut self) {
-        // The ring and the download buffer are freed with the stream, so copies must have finished.
+        // The ring is freed with the stream, so copies must have finished.
         if self.is_capturing.load(Ordering::Acquire) {
             drop(self.end_capture());
         }
@@ -237,6 +253,28 @@ impl Drop for DriverStream {
 }
 
 impl Shared {
+    fn landings(&self) -> MutexGuard<'_, Vec<Landing>> {
+        self.landings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pinned memory for a download: one that is free, or a new one. The context is current.
+    fn landing(&self, bytes: usize) -> Result<Landing> {
+        let mut landings = self.landings();
+        let fitting = landings
+            .iter()
+            .position(|landing| landing.capacity >= bytes);
+        if let Some(place) = fitting {
+            return Ok(landings.swap_remove(place));
+        }
+        drop(landings);
+        let capacity = bytes.next_power_of_two().max(PART_BYTES);
+        Ok(Landing {
+            memory: Pinned::new(Arc::clone(&self.context), capacity)?,
+            capacity,
+            event: Event::new(&self.context)?,
+        })
+    }
+
     fn synchronize(&self) -> Result<()> {
         // SAFETY: the stream is alive.
         check("cuStreamSynchronize", unsafe {
@@ -247,7 +285,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if self.context.enter().is_ok() {
+        if let Ok(_current) = self.context.enter() {
             // SAFETY: the stream was created in this context and is destroyed once; the driver
             // finishes its work.
             let _ = unsafe { sys::cuStreamDestroy_v2(self.stream) };
@@ -269,7 +307,7 @@ unsafe impl Sync for DriverGraph {}
 
 impl GpuGraph for DriverGraph {
     fn launch(&self) -> Result<()> {
-        self.shared.context.enter()?;
+        let _current = self.shared.context.enter()?;
         // SAFETY: graph and stream are alive; addresses are the caller's responsibility (see
         // `device`).
         check("cuGraphLaunch", unsafe {
@@ -280,7 +318,7 @@ impl GpuGraph for DriverGraph {
 
 impl Drop for DriverGraph {
     fn drop(&mut self) {
-        if self.shared.context.enter().is_ok() {
+        if let Ok(_current) = self.shared.context.enter() {
             // SAFETY: it was instantiated and is destroyed once; the driver keeps it until its
             // launches have finished.
             let _ = unsafe { sys::cuGraphExecDestroy(self.executable) };
@@ -301,9 +339,10 @@ impl Pinned {
     fn new(context: Arc<Context>, bytes: usize) -> Result<Self> {
         let mut memory = ptr::null_mut();
         // SAFETY: the caller made the context current, and the pointer is writable.
-        check("cuMemHostAlloc", unsafe {
-            sys::cuMemHostAlloc(&mut memory, bytes, 0)
-        })?;
+        match unsafe { sys::cuMemHostAlloc(&mut memory, bytes, 0) } {
+            CUresult::CUDA_ERROR_OUT_OF_MEMORY => return Err(Error::pinned_memory(bytes as u64)),
+            result => check("cuMemHostAlloc", result)?,
+        }
         Ok(Self {
             context,
             bytes: memory.cast(),
@@ -313,7 +352,7 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        if self.context.enter().is_ok() {
+        if let Ok(_current) = self.context.enter() {
             // SAFETY: it was allocated by `cuMemHostAlloc` and is freed once; its owner waits for
             // copies first.
             let _ = unsafe { sys::cuMemFreeHost(self.bytes.cast()) };
@@ -333,11 +372,9 @@ struct Ring {
 
 struct Part {
     memory: Pinned,
-    event: CUevent,
+    /// Behind the copies from this part.
+    event: Event,
 }
-
-// SAFETY: driver handles may be used from any thread.
-unsafe impl Send for Part {}
 
 impl Ring {
     fn new(context: Arc<Context>) -> Self {
@@ -355,18 +392,11 @@ impl Ring {
             self.parts.push(Part::new(&self.context)?);
         }
         if self.used + bytes > PART_BYTES {
-            let full = &self.parts[self.current];
-            // SAFETY: event and stream are alive.
-            check("cuEventRecord", unsafe {
-                sys::cuEventRecord(full.event, stream)
-            })?;
+            self.parts[self.current].event.record(stream)?;
             self.current = (self.current + 1) % PARTS;
             self.used = 0;
-            let next = &self.parts[self.current];
-            // SAFETY: the event is alive; an event that was never recorded counts as complete.
-            check("cuEventSynchronize", unsafe {
-                sys::cuEventSynchronize(next.event)
-            })?;
+            // An event that was never recorded counts as complete.
+            self.parts[self.current].event.wait()?;
         }
         // SAFETY: `used` and the `bytes` behind it are within the part.
         let place = unsafe { self.parts[self.current].memory.bytes.add(self.used) };
@@ -377,22 +407,105 @@ impl Ring {
 
 impl Part {
     fn new(context: &Arc<Context>) -> Result<Self> {
-        let memory = Pinned::new(Arc::clone(context), PART_BYTES)?;
-        let mut event = ptr::null_mut();
-        let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING as u32;
-        // SAFETY: the context is current, and the pointer is writable.
-        check("cuEventCreate", unsafe {
-            sys::cuEventCreate(&mut event, flags)
-        })?;
-        Ok(Self { memory, event })
+        Ok(Self {
+            memory: Pinned::new(Arc::clone(context), PART_BYTES)?,
+            event: Event::new(context)?,
+        })
     }
 }
 
-impl Drop for Part {
+/// Pinned memory for downloads.
+struct Landing {
+    memory: Pinned,
+    capacity: usize,
+    /// Behind the copy to this memory.
+    event: Event,
+}
+
+/// A download that was started.
+struct Download {
+    shared: Arc<Shared>,
+    landing: Option<Landing>,
+}
+
+impl Download {
+    fn landing(&self) -> Result<&Landing> {
+        let landing = self.landing.as_ref();
+        landing.ok_or_else(|| Error::device("a download was finished twice"))
+    }
+}
+
+impl GpuDownload for Download {
+    fn finish(self: Box<Self>, bytes: &mut [u8]) -> Result<()> {
+        let landing = self.landing()?;
+        landing.event.wait()?;
+        let count = bytes.len().min(landing.capacity);
+        // SAFETY: the bytes have arrived, and nothing else uses the pinned memory.
+        unsafe { ptr::copy_nonoverlapping(landing.memory.bytes, bytes.as_mut_ptr(), count) };
+        Ok(())
+    }
+}
+
+impl Drop for Download {
     fn drop(&mut self) {
-        if self.memory.context.enter().is_ok() {
+        if let Some(landing) = self.landing.take() {
+            match landing.event.wait() {
+                Ok(()) => self.shared.landings().push(landing),
+                // The copy may still arrive.
+                Err(_) => std::mem::forget(landing),
+            }
+        }
+    }
+}
+
+/// A point in the work of a stream.
+struct Event {
+    context: Arc<Context>,
+    handle: CUevent,
+}
+
+// SAFETY: driver handles may be used from any thread.
+unsafe impl Send for Event {}
+
+impl Event {
+    /// The context must be current.
+    fn new(context: &Arc<Context>) -> Result<Self> {
+        let mut handle = ptr::null_mut();
+        let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING as u32;
+        // SAFETY: the context is current, and the pointer is writable.
+        check("cuEventCreate", unsafe {
+            sys::cuEventCreate(&mut handle, flags)
+        })?;
+        Ok(Self {
+            context: Arc::clone(context),
+            handle,
+        })
+    }
+
+    /// Puts it behind all earlier work of the stream. The context must be current.
+    fn record(&self, stream: CUstream) -> Result<()> {
+        // SAFETY: event and stream are alive.
+        check("cuEventRecord", unsafe {
+            sys::cuEventRecord(self.handle, stream)
+        })
+    }
+}
+
+impl GpuFence for Event {
+    fn wait(&self) -> Result<()> {
+        let _current = self.context.enter()?;
+        // SAFETY: the event is alive.
+        check("cuEventSynchronize", unsafe {
+            sys::cuEventSynchronize(self.handle)
+        })
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        if let Ok(_current) = self.context.enter() {
             // SAFETY: it was created in this context and is destroyed once.
-            let _ = unsafe { sys::cuEventDestroy_v2(self.event) };
+            let _ = unsafe { sys::cuEventDestroy_v2(self.handle) };
         }
     }
 }

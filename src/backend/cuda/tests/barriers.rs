@@ -1,4 +1,4 @@
-//! Every barrier and every wait of the kernels is needed: without any one of them some result is
+//! Every barrier, wait and fence of the kernels is needed: without any one of them some result is
 //! wrong or a launch fails.
 //!
 //! This shows that the emulator detects races, and that no barrier is redundant.
@@ -125,6 +125,7 @@ fn every_barrier_is_needed(architecture: u32) {
     let Some(gpu) = Emulator::new(architecture, 0) else {
         return;
     };
+    gpu.set_rules(Rule::ALL);
     let (mut needed, mut seen) = (BTreeSet::new(), BTreeSet::new());
     let small = OPERATIONS.map(Work::Small);
     for work in [Work::Many].into_iter().chain(small).chain([Work::Deep]) {

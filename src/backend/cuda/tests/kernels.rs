@@ -1,9 +1,9 @@
 //! Kernels that no operation of the backend uses yet: products for gradients, and the SPLADE head
-//! with argmax.
+//! with argmax; and sparse vectors with more non-zeros than there was room for.
 
 use super::*;
 use crate::backend::cuda::parameters::{ABSENT, Product, Splade};
-use crate::backend::cuda::sparse::decode_u32;
+use crate::backend::cuda::sparse::{ARGMAX_TABLE, decode_u32};
 use crate::backend::cuda::tensor::{self, decode_bf16, encode_bf16, stride_of};
 
 /// Values without a pattern that bf16 represents exactly.
@@ -205,106 +205,6 @@ fn argmax_table(
 }
 
 #[test]
-fn tiles_are_taken_once_and_the_counter_is_reset() {
-    // More tiles than blocks, as many, and fewer; 3 multiprocessors.
-    for (schedule, (m, n)) in [(2, (300, 700)), (5, (129, 300)), (8, (1, 1))] {
-        let Some(cuda) = cuda(90, schedule) else {
-            return;
-        };
-        let k = 70;
-        let (a, b) = (bf16_values(m * k, 1), bf16_values(n * k, 2));
-        let (x, weight) = (
-            cuda.tensor(m, k, &a).unwrap(),
-            cuda.matrix(n, k, &b).unwrap(),
-        );
-        let expected = scalar_product(&a, &transposed(&b, n, k), [m, n, k]);
-        for tile in products::HOPPER_TILES {
-            // The second launch finds the counter as the first left it.
-            for launch in 0..2 {
-                let out = cuda.empty(m, n, DType::Bf16).unwrap();
-                let parameters = Product {
-                    m: m as i32,
-                    n: n as i32,
-                    k: k as i32,
-                    ..Product::NONE
-                };
-                cuda.launch_on_hopper(tile, &parameters, &x, &weight, None, &out)
-                    .unwrap();
-                let what = format!("{m} × {n}, {tile:?}, launch {launch}");
-                close(&cuda.values(&out).unwrap(), &expected, 0.01).expect(&what);
-                let counter = cuda.stream.tiles_taken();
-                let mut bytes = [1; 4];
-                cuda.stream.raw.download(counter, &mut bytes).unwrap();
-                assert_eq!(bytes, [0; 4], "{what}");
-            }
-        }
-    }
-}
-
-/// The probability that a standard normal variable is below x: the series of erf without
-/// alternating signs.
-fn normal_distribution(x: f64) -> f64 {
-    let z = x.abs() / std::f64::consts::SQRT_2;
-    if z > 6.0 {
-        return if x < 0.0 { 0.0 } else { 1.0 };
-    }
-    let (mut term, mut sum, mut n) = (z, z, 1.0);
-    while term > 1e-18 * sum {
-        term *= 2.0 * z * z / (2.0 * n + 1.0);
-        sum += term;
-        n += 1.0;
-    }
-    let erf = 2.0 / std::f64::consts::PI.sqrt() * (-z * z).exp() * sum;
-    (1.0 + erf.copysign(x)) / 2.0
-}
-
-#[test]
-fn activations_are_more_precise_than_bf16() {
-    let Some(cuda) = cuda(80, 0) else { return };
-    // All bf16 values but infinities and NaN, times 1.
-    let x: Vec<f32> = (0..=u16::MAX)
-        .map(|bits| f32::from_bits(u32::from(bits) << 16))
-        .filter(|x| x.is_finite())
-        .collect();
-    let input = cuda.convert(&cuda.tensor(x.len(), 1, &x).unwrap(), DType::F32);
-    let (input, one) = (input.unwrap(), cuda.matrix(1, 1, &[1.0]).unwrap());
-    let layer = crate::backend::Linear {
-        weight: &one,
-        bias: None,
-    };
-    let cubic = |x: f64| 0.797_884_560_802_865_4 * (x + 0.044_715 * x * x * x);
-    let gelu: fn(f64) -> f64 = |x| x * normal_distribution(x);
-    type Exact<'a> = &'a dyn Fn(f64) -> f64;
-    let cases: [(Activation, Exact, f64); 3] = [
-        // Below -3, where the result is above -0.0041, only the absolute error is bounded.
-        (Activation::Gelu, &gelu, -3.0),
-        (
-            Activation::GeluTanh,
-            &|x| x / (1.0 + (-2.0 * cubic(x)).exp()),
-            -3.0,
-        ),
-        (Activation::Silu, &|x| x / (1.0 + (-x).exp()), -30.0),
-    ];
-    for (activation, exact, relative_from) in cases {
-        let found = cuda.product(&input, &layer, activation, None).unwrap();
-        let found = cuda.values(&found).unwrap();
-        for (x, found) in x.iter().zip(found) {
-            let expected = exact(f64::from(*x));
-            let error = (f64::from(found) - expected).abs();
-            // Half of the rounding of bf16, 2^-9.
-            let bound = match f64::from(*x) >= relative_from {
-                true => expected.abs() / 1024.0,
-                false => 1.2e-5,
-            };
-            assert!(
-                error <= bound + 1e-30,
-                "{activation:?}({x}): {found} instead of {expected}"
-            );
-        }
-    }
-}
-
-#[test]
 fn more_non_zeros_than_expected_are_downloaded_again() {
     let Some(cuda) = cuda(80, 0) else { return };
     let (rows, columns, terms) = (40, 8, 700);
@@ -339,50 +239,37 @@ fn more_non_zeros_than_expected_are_downloaded_again() {
 }
 
 #[test]
-fn products_in_parts_equal_whole_ones() {
-    for (schedule, ([m, n, k], part)) in [
-        ([130, 131, 460], 128),
-        ([1, 3, 330], 64),
-        ([257, 60, 200], 192),
-        ([70, 200, 64], 64),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let Some(cuda) = cuda(90, schedule as u64) else {
-            return;
-        };
-        let (a, b) = (bf16_values(m * k, 1), bf16_values(n * k, 2));
-        let (x, weight) = (
-            cuda.tensor(m, k, &a).unwrap(),
-            cuda.matrix(n, k, &b).unwrap(),
-        );
-        let (bias, other) = (bf16_values(n, 3), bf16_values(m * n, 4));
-        let summand = cuda.tensor(m, n, &other).unwrap();
-        let bias_row = cuda.vector(&bias).unwrap();
-        let out = cuda.empty(m, n, DType::Bf16).unwrap();
-        let parameters = Product {
-            out: out.address(),
-            bias: bias_row.memory.address(),
-            other: summand.address(),
-            m: m as i32,
-            n: n as i32,
-            k: k as i32,
-            out_stride: out.stride() as i32,
-            other_stride: summand.stride() as i32,
-            epilogue: parameters::Epilogue::Add as i32,
-            activation: parameters::activation(Activation::Relu),
-            ..Product::NONE
-        };
-        cuda.launch_split(part, &parameters, &x, &weight).unwrap();
-        let product = scalar_product(&a, &transposed(&b, n, k), [m, n, k]);
-        let expected: Vec<f32> = product
-            .iter()
-            .zip(&other)
-            .enumerate()
-            .map(|(place, (sum, other))| (sum + bias[place % n]).max(0.0) + other)
-            .collect();
-        let what = format!("{m} × {n} × {k}, parts of {part}");
-        close(&cuda.values(&out).unwrap(), &expected, 0.01).expect(&what);
+fn rows_of_an_argmax_table_come_behind_the_pairs() {
+    let Some(cuda) = cuda(80, 1) else { return };
+    let (sequences, terms) = (3, 500);
+    // Every third cell has a weight; the second sequence has none.
+    let is_in = |cell: usize| cell % 3 == 0 && cell / terms != 1;
+    let cell = |cell: usize| match is_in(cell) {
+        true => u64::from((cell as f32 + 1.0).to_bits()) << 32 | u64::from(!(cell as u32 % 17)),
+        false => 0,
+    };
+    let cells = sequences * terms;
+    let bytes: Vec<u8> = (0..cells).flat_map(|at| cell(at).to_le_bytes()).collect();
+    let table = cuda.stream.upload(&bytes).unwrap();
+    let found = || {
+        let activation = crate::backend::SpladeActivation::Log1pRelu;
+        cuda.compact(&table, sequences, terms, ARGMAX_TABLE, activation)
+            .unwrap()
+    };
+    let rows: Vec<u32> = (0..cells)
+        .filter(|at| is_in(*at))
+        .map(|at| at as u32 % 17)
+        .collect();
+    // Too little room, exactly enough, and more.
+    for room in [0, rows.len().div_ceil(sequences), terms] {
+        cuda.stream.expect_pairs(room * sequences, sequences);
+        let (vectors, found_rows) = found();
+        assert_eq!(found_rows, rows, "room for {room}");
+        for (sequence, vector) in vectors.iter().enumerate() {
+            let own = (0..terms).filter(|term| is_in(sequence * terms + term));
+            let expected: Vec<u32> = own.map(|term| term as u32).collect();
+            let found: Vec<u32> = vector.iter().map(|(term, _)| *term).collect();
+            assert_eq!(found, expected, "sequence {sequence}, room for {room}");
+        }
     }
 }

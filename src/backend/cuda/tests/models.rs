@@ -21,8 +21,13 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
+pub(super) fn model_folder(name: &str) -> PathBuf {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neural/models");
+    models.join(name)
+}
+
 /// Sequences of the given lengths with ids below the vocabulary.
-fn batch(config: &ModelConfig, lengths: &[u32], seed: u32) -> Batch {
+pub(super) fn batch(config: &ModelConfig, lengths: &[u32], seed: u32) -> Batch {
     let tokens: u32 = lengths.iter().sum();
     let vocabulary = config.vocabulary as u32;
     let mut starts = vec![0];
@@ -75,9 +80,7 @@ fn hidden_states_of_every_family_are_near_the_reference() {
 #[test]
 fn graph_launches_equal_direct_launches() {
     for name in ["bert", "t5", "deberta"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/neural/models")
-            .join(name);
+        let folder = model_folder(name);
         let (config, weights) = (
             ModelConfig::open(&folder).unwrap(),
             Weights::open(&folder).unwrap(),
@@ -170,7 +173,7 @@ fn vectors_of_texts_are_near_those_of_the_reference() {
 
 #[test]
 fn batches_beyond_memory_run_in_parts() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neural/models/splade-max");
+    let folder = model_folder("splade-max");
     let texts: Vec<String> = (0..24)
         .map(|number| format!("bees {number} make honey"))
         .collect();
@@ -199,9 +202,7 @@ fn batches_beyond_memory_run_in_parts() {
 #[test]
 fn threads_share_a_stream_and_streams_share_a_model() {
     for name in ["bert", "deberta"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/neural/models")
-            .join(name);
+        let folder = model_folder(name);
         let Some(cuda) = cuda(80, 1) else { return };
         let (config, weights) = (
             ModelConfig::open(&folder).unwrap(),
@@ -239,7 +240,7 @@ fn threads_share_a_stream_and_streams_share_a_model() {
 
 #[test]
 fn many_texts_keep_their_order() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neural/models/st-mean");
+    let folder = model_folder("st-mean");
     let Some(cuda) = cuda(80, 0) else { return };
     let words = ["lava", "bees", "honey", "flows", "volcano"];
     // More than one part, each encoded by its own thread.

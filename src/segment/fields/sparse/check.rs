@@ -67,6 +67,11 @@ fn expect_terms(found: SparseTerms, expected: SparseTerms, field: &str) -> Resul
     if found == expected {
         return Ok(());
     }
-    let message = format!("terms of this field are {found:?}, but the document has {expected:?}");
+    let message = format!(
+        "expected terms that are {}, as in the schema, found {}; convert them, or choose them with \
+         `Sparse::terms` when the index is created",
+        found.name(),
+        expected.name()
+    );
     Err(Error::invalid(message).in_field(field))
 }
