@@ -9,6 +9,7 @@ mod memory;
 mod models;
 mod rules;
 mod tiles;
+mod traffic;
 mod wide;
 
 use std::sync::Arc;

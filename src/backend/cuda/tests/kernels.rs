@@ -243,7 +243,7 @@ fn rows_of_an_argmax_table_come_behind_the_pairs() {
     let Some(cuda) = cuda(80, 1) else { return };
     let (sequences, terms) = (3, 500);
     // Every third cell has a weight; the second sequence has none.
-    let is_in = |cell: usize| cell % 3 == 0 && cell / terms != 1;
+    let is_in = |cell: usize| cell.is_multiple_of(3) && cell / terms != 1;
     let cell = |cell: usize| match is_in(cell) {
         true => u64::from((cell as f32 + 1.0).to_bits()) << 32 | u64::from(!(cell as u32 % 17)),
         false => 0,
