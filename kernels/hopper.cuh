@@ -64,6 +64,8 @@ DEVICE void barrier_wait(u32 barrier, int phase) {
         : "memory");
 #endif
 }
+/// Waits likewise, but only to spread work over time: results do not depend on it.
+DEVICE void barrier_pace(u32 barrier, int phase) { barrier_wait(barrier, phase); }
 
 /// Prefetches a tensor map.
 DEVICE void prefetch(const TensorMap* map) { asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory"); }
@@ -84,6 +86,10 @@ DEVICE void tensor_store_commit() { asm volatile("cp.async.bulk.commit_group;" :
 template <int N>
 DEVICE void tensor_store_wait() {
     asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(N) : "memory");
+}
+/// Stores four 8 × 8 matrices of 16-bit elements, in the layout in which load_matrices loads them.
+DEVICE void store_matrices(u32 address, const u32 (&r)[4]) {
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(r[0]), "r"(r[1]), "r"(r[2]), "r"(r[3]) : "memory");
 }
 /// Orders the thread's accesses to shared memory before later accesses by copies and products.
 DEVICE void shared_fence() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }

@@ -2,15 +2,17 @@
 // product_tn_f32) are merged into the top k so far.
 //
 // In: scores[query][count] of the vectors first to first + count - 1, f32 without padding; for each
-// query the top k so far with their ids, if there are any.
+// query and part the top k so far with their ids, if there are any.
 // Out: the top k of both in descending order; the lower id wins a tie, independently of the order
 // of tiles. Unused places have -infinity and id 0xffffffff. NaN counts as -infinity. k is 1 to
 // 1,024.
 //
-// Each block takes a query. Score and id form one key, so that no two keys are equal. Keys above
+// Each block takes a query and one of gridDim.y equal parts of every tile, and keeps the top k of
+// this part; the host merges the lists of a query. Score and id form one key, so that no two keys
+// are equal. Keys above
 // the current k-th are appended to the list in shared memory and sorted with it (bitonic sort); if
 // they are too many, as in the first tile, a selection (select.cuh) first finds which to take.
-// 512 threads, grid queries, shared memory 8 · 2,048 + 4 · SELECT_WORDS + 4 = 24,596 bytes.
+// 512 threads, grid queries × parts, shared memory 8 · 2,048 + 4 · SELECT_WORDS + 4 = 24,596 bytes.
 #include "parameters.cuh"
 #include "select.cuh"
 
@@ -32,22 +34,23 @@ DEVICE u32 id_of(u64 key) { return ~u32(key); }
 /// No vector: lower than any key.
 DEVICE u64 no_key() { return key_of(-INFINITY_F32, 0xffffffffu); }
 
-/// Calls found(key) for all scores of the tile, 32 consecutive ones per warp; lanes beyond the end
-/// get no_key.
+/// Calls found(key) for all scores of the block's part of the tile, 32 consecutive ones per warp;
+/// lanes beyond the end get no_key.
 template <class Found>
 DEVICE void walk_scores(const NearestParameters& p, const Found& found) {
     const float* scores = p.scores + i64(blockIdx.x) * p.count;
-    for (int first = threadIdx.x / 32 * 32; first < p.count; first += NEAREST_THREADS * SCORES_IN_FLIGHT) {
+    int begin = i64(p.count) * blockIdx.y / gridDim.y, end = i64(p.count) * (blockIdx.y + 1) / gridDim.y;
+    for (int first = begin + threadIdx.x / 32 * 32; first < end; first += NEAREST_THREADS * SCORES_IN_FLIGHT) {
         float loaded[SCORES_IN_FLIGHT];
         UNROLL
         for (int i = 0; i < SCORES_IN_FLIGHT; i++) {
             int place = first + i * NEAREST_THREADS + threadIdx.x % 32;
-            loaded[i] = place < p.count ? scores[place] : 0;
+            loaded[i] = place < end ? scores[place] : 0;
         }
         UNROLL
         for (int i = 0; i < SCORES_IN_FLIGHT; i++) {
             int place = first + i * NEAREST_THREADS + threadIdx.x % 32;
-            found(place < p.count ? key_of(loaded[i], p.first + place) : no_key());
+            found(place < end ? key_of(loaded[i], p.first + place) : no_key());
         }
     }
 }
@@ -84,8 +87,9 @@ KERNEL(nearest_merge, NEAREST_THREADS, 2)(PARAMETER(NearestParameters) p) {
     u64* keys = reinterpret_cast<u64*>(shared);
     u32* words = reinterpret_cast<u32*>(keys + MAX_KEYS);
     u32* counter = words + SELECT_WORDS;
-    float* best_scores = p.best_scores + i64(blockIdx.x) * p.k;
-    u32* best_ids = p.best_ids + i64(blockIdx.x) * p.k;
+    i64 list = i64(blockIdx.x) * gridDim.y + blockIdx.y;
+    float* best_scores = p.best_scores + list * p.k;
+    u32* best_ids = p.best_ids + list * p.k;
     u64 worst = p.is_empty ? no_key() : key_of(best_scores[p.k - 1], best_ids[p.k - 1]), bound = worst;
     for (int i = threadIdx.x; i < p.k; i += NEAREST_THREADS) keys[i] = p.is_empty ? no_key() : key_of(best_scores[i], best_ids[i]);
 

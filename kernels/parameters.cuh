@@ -104,11 +104,29 @@ struct alignas(128) TensorMap {
 };
 
 /// The TN product for Hopper. Boxes are 64 columns wide; a has boxes of 128 rows, b of as many as
-/// the kernel's name says, other of 128, out of 16. `other` is ignored without an epilogue. Of
-/// `product` the kernel reads bias (16-byte aligned), m, n, k, epilogue and activation.
+/// the kernel's name says, other of 128, out of 8. `other` is ignored without an epilogue. Of
+/// `product` the kernel reads bias (16-byte aligned), m, n, k, epilogue and activation. `taken` is
+/// the counter of tiles (hopper_product.cuh), of this stream alone.
 struct ProductHopperParameters {
     TensorMap a, b, other, out;
     ProductParameters product;
+    u32* taken;
+};
+
+/// sums[part] = a · bᵀ over the part of k from part · `part` on, in f32 rows of `stride` values, a
+/// multiple of 8. Boxes of a and b are 64 columns × 128 rows; `taken` is as above.
+struct ProductSplitParameters {
+    TensorMap a, b;
+    float* sums;
+    u32* taken;
+    int m, n, k, part, stride, padding[23];
+};
+
+/// out of `product` = epilogue(activation(sum of `parts` such sums + bias), other).
+struct ProductSumParameters {
+    ProductParameters product;
+    const float* sums;
+    int parts, stride;
 };
 
 /// softmax(scale · (queries · keysᵀ + positions) + bias) · values, for blocks of queries: `tiles`
@@ -156,25 +174,32 @@ struct SpladeParameters {
 
 /// The SPLADE head for Hopper: x has boxes of 64 columns × 128 rows, the decoder of 64 × 256. Of
 /// `splade` the kernel does not read x, decoder and their strides; the bias is 16-byte aligned.
+/// `taken` is as in ProductHopperParameters.
 struct SpladeHopperParameters {
     TensorMap x, decoder;
     SpladeParameters splade;
+    u32* taken;
 };
 
 enum TableKind { TABLE_MAX, TABLE_ARGMAX, TABLE_SUM };
 
+struct alignas(8) TermWeight {
+    u32 term;
+    float weight;
+};
+
 /// From such a table to lists of the weights above `threshold`: sequence s has offsets[s] to
 /// offsets[s + 1] - 1, terms ascending. Three kernels in turn: counts into offsets[s + 1], prefix
-/// sums, terms and weights (and rows, for argmax tables).
+/// sums, pairs of a term and its weight (and rows, for argmax tables). Only the first `capacity`
+/// pairs are written.
 struct SparsifyParameters {
     const void* table;
     u32* offsets;
-    u32* found_terms;
-    float* found_weights;
+    TermWeight* found;
     u32* found_rows;
     int sequences, terms, kind, activation;
     float threshold;
-    int padding;
+    u32 capacity;
 };
 
 /// Zeroes all but the k largest cells of each sequence of a TABLE_MAX; the lower term wins a tie.
@@ -183,8 +208,8 @@ struct TopKParameters {
     int sequences, terms, k, padding;
 };
 
-/// Merges scores[query][count] of the vectors from id `first` on into the top k of each query:
-/// best_scores[query][k], descending, and best_ids. If is_empty, there are none yet and the lists
+/// Merges scores[query][count] of the vectors from id `first` on into the top k of each query and
+/// part (gridDim.y): best_scores[query][part][k], descending, and best_ids. If is_empty, there are none yet and the lists
 /// are not read. Unused places have -infinity and 0xffffffff. k is 1 to 1,024.
 struct NearestParameters {
     const float* scores;

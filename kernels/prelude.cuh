@@ -55,6 +55,19 @@ DEVICE float exp2_fast(float x) {
     return y;
 }
 
+/// 1 / x, to about 23 bits; 0 for infinity.
+DEVICE float reciprocal_fast(float x) {
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+/// The maximum, or NaN if one is NaN (fmaxf returns the other).
+DEVICE float max_or_nan(float x, float y) {
+    float z;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(z) : "f"(x), "f"(y));
+    return z;
+}
+
 DEVICE u32 bits_of(float x) { return __float_as_uint(x); }
 DEVICE float float_of(u32 bits) { return __uint_as_float(bits); }
 
@@ -77,6 +90,8 @@ DEVICE u32 atomic_max(u32* to, u32 x) { return atomicMax(to, x); }
 DEVICE u64 atomic_max(u64* to, u64 x) { return atomicMax(to, x); }
 DEVICE u32 atomic_add(u32* to, u32 x) { return atomicAdd(to, x); }
 DEVICE u64 atomic_add(u64* to, u64 x) { return atomicAdd(to, x); }
+/// Adds 1, or stores 0 where `last` is reached.
+DEVICE u32 atomic_increment(u32* to, u32 last) { return atomicInc(to, last); }
 
 /// 16 bytes at a 16-byte aligned address.
 struct alignas(16) Words4 {

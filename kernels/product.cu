@@ -125,6 +125,26 @@ DEVICE void multiply_small(const ProductParameters& p, u8* shared) {
     epilogue_8<T>(p, eight, place.row + row, place.column + 8 * block);
 }
 
+/// The epilogue of a product that was computed in parts (product_split_hopper.cu): a thread adds up
+/// eight adjacent columns. 256 threads, grid ceil(m · stride / 8 / 256), no shared memory.
+KERNEL(product_sum, 256, 4)(PARAMETER(ProductSumParameters) p) {
+    int across = p.stride / 8, index = blockIdx.x * 256 + threadIdx.x, row = index / across, column = index % across * 8;
+    if (row >= p.product.m) return;
+    float eight[8] = {};
+    for (int part = 0; part < p.parts; part++) {
+        const float* from = p.sums + (i64(part) * p.product.m + row) * p.stride + column;
+        Words4 words[2] = {load_16(from), load_16(from + 4)};
+        UNROLL
+        for (int i = 0; i < 8; i++) eight[i] += float_of(words[i / 4].word[i % 4]);
+    }
+    if (p.product.bias) {
+        UNROLL
+        for (int i = 0; i < 8; i++)
+            if (column + i < p.product.n) eight[i] += p.product.bias[column + i];
+    }
+    epilogue_8<bf16>(p.product, eight, row, column);
+}
+
 #define PRODUCT(NAME, NUMBER, A, B)                                                                   \
     KERNEL(NAME, 128, 2)(PARAMETER(ProductParameters) p) {                                            \
         SHARED_MEMORY(shared);                                                                        \

@@ -7,36 +7,33 @@
 //
 // Epilogue: each warp has 16 rows of the tile and processes them 64 columns at a time. `other`
 // arrives through the ring of stages, 128 × 64 values per stage, requested while the products still
-// run. Results go to the warp's own 2 KiB of shared memory, from where a tensor copy stores whole
-// rows of 128 bytes. With the swizzle neither direction has bank conflicts, and lanes need not
-// exchange values, as 16-byte stores from registers would require (a lane has only 2 adjacent
-// columns).
+// run. Results go to boxes of 8 × 64 values of the warp, from where tensor copies store whole rows
+// of 128 bytes; while they read one box, the warp computes and fills the next. Matrix loads and
+// stores have the layout of the accumulators, so that lanes need not exchange values, and with the
+// swizzle neither direction has bank conflicts.
 //
 // 384 threads, grid: multiprocessors, or tiles if they are fewer, shared memory Ring<N>::BYTES =
-// stages · (16,384 + 128 · N + 16) + 16,384 + 32 · N + 16 with 6, 5, 4 stages for N = 128, 192,
-// 256: 217,200, 227,424, 221,264.
+// stages · (16,384 + 128 · N + 16) + boxes · 8,192 + 32 · N + 144 with 6, 5, 4 stages and 3, 2, 3
+// boxes for N = 128, 192, 256: 225,520, 227,552, 229,584.
 #include "hopper_product.cuh"
 
-/// Sixteen rows of 64 columns in shared memory, and one lane's words in them: columns 8i + 2t and
-/// the next, t = lane mod 4, at row lane / 4 or 8 further.
-struct WarpBox {
-    u8* memory;
-    u32 row, offset;
+/// The address that a lane gives for four 8 × 8 matrices side by side: columns 32 · half and on of
+/// eight rows in shared memory.
+DEVICE u32 matrices_at(u32 rows, int half, int lane) { return rows + swizzled(lane % 8, 4 * half + lane / 8); }
 
-    DEVICE WarpBox(u8* memory, int lane) : memory(memory), row(lane / 4), offset(lane % 4 * 4) {}
-    DEVICE u32& word(int i, int is_lower) const { return *reinterpret_cast<u32*>(memory + swizzled(row, i) + offset + is_lower * 1024); }
-};
-
-DEVICE void combine(Piece& x, const WarpBox& other, int epilogue) {
-    u32 words[16];
+/// Combines 16 rows in shared memory with x.
+DEVICE void combine(Piece& x, u32 rows, int lane, int epilogue) {
     UNROLL
-    for (int i = 0; i < 16; i++) words[i] = other.word(i / 2, i % 2);
-    if (epilogue == ADD) {
+    for (int part = 0; part < 4; part++) {
+        int lower = part / 2, half = part % 2;
+        u32 words[4];
+        load_matrices(words, matrices_at(rows + lower * OUT_BYTES, half, lane));
         UNROLL
-        for (int i = 0; i < 16; i++) x[2 * i] += low_of(words[i]), x[2 * i + 1] += high_of(words[i]);
-    } else {
-        UNROLL
-        for (int i = 0; i < 16; i++) x[2 * i] *= low_of(words[i]), x[2 * i + 1] *= high_of(words[i]);
+        for (int i = 0; i < 4; i++) {
+            float* pair = &x[4 * (4 * half + i) + 2 * lower];
+            if (epilogue == ADD) pair[0] += low_of(words[i]), pair[1] += high_of(words[i]);
+            else pair[0] *= low_of(words[i]), pair[1] *= high_of(words[i]);
+        }
     }
 }
 
@@ -46,6 +43,8 @@ struct Store {
     static constexpr int HALVES = Ring<N>::HALVES;
     const ProductHopperParameters& p;
     u8* memory;
+    /// The next of the warp's boxes.
+    u32 box = 0;
 
     DEVICE Store(const ProductHopperParameters& p, u8* memory) : p(p), memory(memory) {}
 
@@ -60,11 +59,32 @@ struct Store {
         }
     }
 
-    DEVICE int begin(int row) const { return row; }
+    DEVICE int begin(int row, int) const { return row; }
+
+    /// Stores eight rows of a piece, the upper or the lower ones.
+    DEVICE void store(const Piece& x, int lower, int row, int column, u32 boxes, int lane) {
+        u32 own = boxes + box * OUT_BYTES;
+        if (++box == Ring<N>::OUT_BOXES) box = 0;
+        // store_matrices waits for all lanes, this one too.
+        if (lane == 0) tensor_store_wait<Ring<N>::OUT_BOXES - 1>();
+        UNROLL
+        for (int half = 0; half < 2; half++) {
+            u32 words[4];
+            UNROLL
+            for (int i = 0; i < 4; i++) words[i] = pack(x[4 * (4 * half + i) + 2 * lower], x[4 * (4 * half + i) + 2 * lower + 1]);
+            store_matrices(matrices_at(own, half, lane), words);
+        }
+        shared_fence();
+        sync_warp();
+        if (lane == 0) {
+            tensor_store(&p.out, column, row + OUT_ROWS * lower, own);
+            tensor_store_commit();
+        }
+    }
 
     DEVICE void finish(const Sums<N>& c, int row, int column, int warp, Ring<N>& ring) {
         int lane = threadIdx.x % 32;
-        WarpBox own(memory + Ring<N>::WARP_BOXES + warp * WARP_BOX_BYTES, lane);
+        u32 boxes = ring.memory + Ring<N>::OUT + warp * (Ring<N>::OUT_BOXES * OUT_BYTES);
         bool has_other = p.product.epilogue != NO_EPILOGUE;
         int pieces = divide_up(min_of(p.product.n - column, N), 64) * HALVES;
         // Columns outermost: a box of `other` covers both halves.
@@ -76,22 +96,15 @@ struct Store {
             activate_all(x, p.product.activation);
             if (has_other) {
                 barrier_wait(ring.full(), ring.round);
-                int rows = half * (BOX_BYTES / 2) + warp % (8 / HALVES) * WARP_BOX_BYTES;
-                combine(x, WarpBox(memory + ring.stage * Ring<N>::STAGE_BYTES + rows, lane), p.product.epilogue);
+                combine(x, ring.a() + half * (BOX_BYTES / 2) + warp % (8 / HALVES) * (2 * OUT_BYTES), lane, p.product.epilogue);
             }
-            if (lane == 0) tensor_store_wait<0>();
-            sync_warp();
             UNROLL
-            for (int i = 0; i < 16; i++) own.word(i / 2, i % 2) = pack(x[2 * i], x[2 * i + 1]);
-            shared_fence();
-            sync_warp();
-            bool is_done_with_other = has_other && half == HALVES - 1;
-            if (lane == 0) {
-                tensor_store(&p.out, column + 64 * piece, row + 64 * half, shared_address(own.memory));
-                tensor_store_commit();
-                if (is_done_with_other) barrier_arrive(ring.empty());
+            for (int lower = 0; lower < 2; lower++) store(x, lower, row + 64 * half, column + 64 * piece, boxes, lane);
+            // The fences and barriers of the stores come after all reads of `other`.
+            if (has_other && half == HALVES - 1) {
+                if (lane == 0) barrier_arrive(ring.empty());
+                ring.next();
             }
-            if (is_done_with_other) ring.next();
         }
     }
 
@@ -104,7 +117,8 @@ struct Store {
 #define PRODUCT_HOPPER(N)                                                                                                                            \
     KERNEL(product_hopper_##N, HOPPER_THREADS, 1)(PARAMETER(ProductHopperParameters) p) {                                                             \
         SHARED_MEMORY(memory);                                                                                                                       \
-        multiply_tiles<N>(memory, &p.a, &p.b, p.product.bias, p.product.m, p.product.n, p.product.k, Store<N>(p, memory));                            \
+        Operands operands = {&p.a, &p.b, p.product.bias, p.taken, p.product.m, p.product.n, p.product.k, p.product.k};                                \
+        multiply_tiles<N>(memory, operands, Store<N>(p, memory));                                                                                     \
     }
 PRODUCT_HOPPER(128)
 PRODUCT_HOPPER(192)

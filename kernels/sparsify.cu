@@ -109,10 +109,9 @@ DEVICE void write_kept(const SparsifyParameters& p, u32 place) {
         bool is_one = is_kept<KIND>(p, cell);
         u32 ones = ballot(is_one), own = place + count_ones(ones & lanes_before());
         place += count_ones(ones);
-        if (!is_one) return;
+        if (!is_one || own >= p.capacity) return;
         Weighed weighed = weigh<KIND>(cell, p.activation);
-        p.found_terms[own] = term;
-        p.found_weights[own] = weighed.weight;
+        p.found[own] = {u32(term), weighed.weight};
         if (KIND == TABLE_ARGMAX && p.found_rows) p.found_rows[own] = weighed.row;
     });
 }

@@ -119,6 +119,13 @@ class Carrying(unittest.TestCase):
         self.assertFalse(fits)
         self.assertIn("65.0 MiB of 64: too much", lines[-1])
 
+    def test_programs_of_another_folder_are_not_said_to_be_of_this_commit(self):
+        carry = program("carry")
+        given = types.SimpleNamespace(binaries=Path("elsewhere"), commit=None)
+        self.assertEqual(carry.commit_of(given), "unknown")
+        given.commit = "1234567"
+        self.assertEqual(carry.commit_of(given), "1234567")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,5 +1,6 @@
-// Barriers in shared memory and tensor copies of the emulated Hopper: copies apply the swizzle to
-// addresses as the GPU does, so that a wrong address, stride or mode gives wrong values.
+// Barriers in shared memory, tensor copies and matrix stores of the emulated Hopper: copies apply
+// the swizzle to addresses as the GPU does, so that a wrong address, stride or mode gives wrong
+// values.
 #include "hopper_state.h"
 
 namespace emulate {
@@ -112,19 +113,20 @@ void barrier_expect(u32 barrier, u32 bytes, const char* file, int line) {
     add_bytes(at, bytes);
     arrive(at);
 }
+/// The GPU compares parities only; the phase that has just ended, or the current one, is meant.
+static bool has_ended(const Barrier& barrier, int phase, const char* file, int line) {
+    Machine& own = machine();
+    i64 ended = barrier.ended;
+    if (own.has(PHASES) && phase != ended && phase != ended - 1)
+        own.fail("phase: a wait for phase " + std::to_string(phase) + " of a barrier of which " + std::to_string(ended) + " have ended, at " + describe(place_of(file, line)));
+    return (ended & 1) != (phase & 1);
+}
 void barrier_wait(u32 barrier, int phase, const char* file, int line) {
     Machine& own = machine();
     u32 number = u32(&barrier_at(barrier, false, file, line) - hopper().barriers.data());
     auto at = [&]() -> Barrier& { return hopper().barriers[number]; };
     if (!own.counts(file, line, "barrier_wait")) return;
-    // The GPU compares parities only; the phase that has just ended, or the current one, is meant.
-    auto check = [&] {
-        i64 ended = at().ended;
-        if (own.has(PHASES) && phase != ended && phase != ended - 1)
-            own.fail("phase: a wait for phase " + std::to_string(phase) + " of a barrier of which " + std::to_string(ended) + " have ended, at " + describe(place_of(file, line)));
-        return (ended & 1) != (phase & 1);
-    };
-    while (!check()) {
+    while (!has_ended(at(), phase, file, line)) {
         auto& copies = hopper().copies;
         size_t copy = 0;
         while (copy < copies.size() && copies[copy].barrier != barrier) copy++;
@@ -138,6 +140,12 @@ void barrier_wait(u32 barrier, int phase, const char* file, int line) {
     }
     own.order().acquire(own.number(), at().of_phase);
     own.order().learn(own.number(), at().copies, at().ended);
+}
+/// No site, because results do not depend on it: neither does the order, so the thread learns nothing
+/// of those who have arrived.
+void barrier_pace(u32 barrier, int phase, const char* file, int line) {
+    u32 number = u32(&barrier_at(barrier, false, file, line) - hopper().barriers.data());
+    while (!has_ended(hopper().barriers[number], phase, file, line)) machine().wait(hopper().barriers[number].waiters, file, line);
 }
 
 void tensor_copy(u32 to, const TensorMap* map, int x, int y, u32 barrier, const char* file, int line) {
@@ -189,4 +197,27 @@ void emulate::tensor_store_wait(int left, const char* file, int line) {
 void shared_fence(const char* file, int line) {
     Machine& own = machine();
     if (own.counts(file, line, "shared_fence")) own.order().fence(own.number());
+}
+
+void store_matrices(u32 address, const u32 (&r)[4], const char* file, int line) {
+    struct Argument {
+        size_t row;
+        const u32* r;
+    } argument{offset_of(address, 16), r};
+    Machine& own = machine();
+    if (address % 16) own.fail("store_matrices: an address that is no multiple of 16");
+    Place place = now.followed_bytes ? place_of(file, line) : 0;
+    // The rows whose addresses the lanes give decide which banks are used, but every lane writes to
+    // four of them.
+    if (now.followed_bytes && own.order().is_counting()) own.order().count(true, own.number(), argument.row, 16, place);
+    own.meet("store_matrices", &argument, [&](Arguments& all) {
+        unsigned warp = own.current().warp();
+        own.order().join_warp(warp);
+        for (unsigned matrix = 0; matrix < 4; matrix++)
+            for (unsigned lane = 0; lane < WARP; lane++) {
+                size_t to = static_cast<Argument*>(all[matrix * 8 + lane / 4])->row + lane % 4 * 4;
+                own.order().touch(warp * WARP + lane, WRITE, to, 4, place);
+                std::memcpy(now.shared + to, &static_cast<Argument*>(all[lane])->r[matrix], 4);
+            }
+    });
 }

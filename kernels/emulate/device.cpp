@@ -73,6 +73,12 @@ u64 atomic_add(u64* to, u64 x, const char* file, int line) {
     touch(ATOMIC, to, sizeof(x), file, line);
     return (*to += x) - x;
 }
+u32 atomic_increment(u32* to, u32 last, const char* file, int line) {
+    touch(ATOMIC, to, sizeof(*to), file, line);
+    u32 before = *to;
+    *to = before >= last ? 0 : before + 1;
+    return before;
+}
 
 Words4 load_16(const void* from, const char* file, int line) {
     if (reinterpret_cast<uintptr_t>(from) % 16) machine().fail("load_16: an address that is no multiple of 16");

@@ -57,6 +57,8 @@ DEVICE u32 pack(float low, float high) { return u32(to_bf16(low).bits) | u32(to_
 DEVICE float low_of(u32 word) { return float_of(word << 16); }
 DEVICE float high_of(u32 word) { return float_of(word & 0xffff0000u); }
 DEVICE float exp2_fast(float x) { return std::exp2(x); }
+DEVICE float reciprocal_fast(float x) { return 1 / x; }
+DEVICE float max_or_nan(float x, float y) { return x != x || y != y ? float_of(0x7fffffff) : x > y ? x : y; }
 DEVICE int count_ones(u32 bits) { return __builtin_popcount(bits); }
 
 void sync_block(AT);
@@ -73,6 +75,7 @@ u32 atomic_max(u32* to, u32 x, AT);
 u64 atomic_max(u64* to, u64 x, AT);
 u32 atomic_add(u32* to, u32 x, AT);
 u64 atomic_add(u64* to, u64 x, AT);
+u32 atomic_increment(u32* to, u32 last, AT);
 
 struct alignas(16) Words4 {
     u32 word[4];

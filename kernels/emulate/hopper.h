@@ -13,11 +13,13 @@ void barriers_fence(AT);
 void barrier_arrive(u32 barrier, AT);
 void barrier_expect(u32 barrier, u32 bytes, AT);
 void barrier_wait(u32 barrier, int phase, AT);
+void barrier_pace(u32 barrier, int phase, AT);
 
 DEVICE void prefetch(const TensorMap*) {}
 void tensor_copy(u32 to, const TensorMap* map, int x, int y, u32 barrier, AT);
 void tensor_store(const TensorMap* map, int x, int y, u32 from, AT);
 void tensor_store_commit();
+void store_matrices(u32 address, const u32 (&r)[4], AT);
 void shared_fence(AT);
 
 namespace emulate {

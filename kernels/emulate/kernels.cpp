@@ -10,6 +10,7 @@
 #include "../pool.cu"
 #include "../product.cu"
 #include "../product_hopper.cu"
+#include "../product_split_hopper.cu"
 #include "../rows.cu"
 #include "../sparsify.cu"
 #include "../splade.cu"

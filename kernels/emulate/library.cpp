@@ -100,6 +100,8 @@ u64 emulate_size_of(const char* structure) {
     SIZE_OF(HeadsParameters)
     SIZE_OF(ProductParameters)
     SIZE_OF(ProductHopperParameters)
+    SIZE_OF(ProductSplitParameters)
+    SIZE_OF(ProductSumParameters)
     SIZE_OF(AttentionParameters)
     SIZE_OF(LateParameters)
     SIZE_OF(SpladeParameters)

@@ -78,6 +78,45 @@ KERNEL(mutant_store_proxy, 128, 1)(PARAMETER(MutantParameters) p) {
     p.out[threadIdx.x] = bits_of(64.0f);
 }
 
+// A tile is filled by matrix stores, and stored as a tensor. 1: without a fence; 2: a lane reads what
+// others wrote without a barrier.
+KERNEL(mutant_matrices, 128, 1)(PARAMETER(MutantParameters) p) {
+    SHARED_MEMORY(memory);
+    u32 ones[4] = {ONES, ONES, ONES, ONES};
+    // A lane gives the addresses of four rows, and reads the first word of the last, which another has.
+    u8* rows = memory + 64 * threadIdx.x;
+    for (int i = 0; i < 4; i++) store_matrices(shared_address(rows + 16 * i), ones);
+    if (p.mutant != 1) shared_fence();
+    if (p.mutant != 2) sync_warp();
+    float one = low_of(*reinterpret_cast<u32*>(rows + 48));
+    sync_block();
+    if (threadIdx.x == 0) {
+        tensor_store(&p.map, 0, 0, shared_address(memory));
+        tensor_store_commit();
+        tensor_store_wait<0>();
+    }
+    p.out[threadIdx.x] = bits_of(64 * one);
+}
+
+// A thread writes what all read behind a barrier; 1: they only pace themselves by it.
+KERNEL(mutant_pace, 128, 1)(PARAMETER(MutantParameters) p) {
+    SHARED_MEMORY(memory);
+    u32 barrier = shared_address(memory);
+    u32* word = reinterpret_cast<u32*>(memory + 64);
+    if (threadIdx.x == 0) {
+        barrier_init(barrier, 1);
+        barriers_fence();
+    }
+    sync_block();
+    if (threadIdx.x == 127) {
+        *word = ONES;
+        barrier_arrive(barrier);
+    }
+    if (p.mutant == 1) barrier_pace(barrier, 0);
+    else barrier_wait(barrier, 0);
+    p.out[threadIdx.x] = bits_of(64 * low_of(*word));
+}
+
 // A tensor copy; 1: its barrier was not fenced; 2: a thread does not wait for it; 3: more bytes are
 // announced than a barrier counts.
 KERNEL(mutant_copy, 128, 1)(PARAMETER(MutantParameters) p) {

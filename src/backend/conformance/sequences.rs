@@ -169,22 +169,23 @@ impl<B: Backend> Case<'_, B> {
         let (queries, columns) = (self.random.size().min(9), self.random.size());
         let count = self.random.choose(&[0, 1, 40, 700]);
         let k = 1 + self.random.below(100);
-        self.nearest_of(queries, columns, count, k)
+        self.nearest_of([queries, columns, count], k, B::nearest)
     }
 
+    /// The nearest vectors as `find` finds them, given a backend, queries, vectors and k.
     pub(super) fn nearest_of(
         &mut self,
-        queries: usize,
-        columns: usize,
-        count: usize,
+        [queries, columns, count]: [usize; 3],
         k: usize,
+        find: impl Fn(&B, &B::Tensor, &B::Tensor, usize) -> Result<Vec<Vec<(u32, f32)>>>,
     ) -> Result<()> {
         let (x, y) = (self.stored(queries * columns), self.stored(count * columns));
         self.begin(
             "nearest",
             &format!("{queries} queries, {count} vectors of {columns} columns, k {k}"),
         );
-        let found = self.backend.nearest(
+        let found = find(
+            self.backend,
             &self.backend.tensor(queries, columns, &x)?,
             &self.backend.tensor(count, columns, &y)?,
             k,

@@ -26,6 +26,9 @@ pub(in crate::backend) struct ProductOperands<'a> {
     pub(in crate::backend) other: Option<(Combination, &'a Tensor)>,
 }
 
+/// The parts into which the depth of a product is cut here.
+const PARTS: usize = 3;
+
 /// How an epilogue combines a product with another tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::backend) enum Combination {
@@ -107,6 +110,11 @@ impl Cuda {
         };
         let parameters = factors.parameters(&out, [m, n, k])?;
         let other = other.map(|(_, tensor)| tensor);
+        if name == "product_split_hopper" {
+            let part = k.div_ceil(PARTS).next_multiple_of(64);
+            self.launch_split(part, &parameters, a, b)?;
+            return Ok(out);
+        }
         let tiles = HOPPER_TILES.into_iter();
         let mut tiles =
             tiles.filter(|(width, _)| kernel.hopper && name.ends_with(&width.to_string()));

@@ -8,8 +8,8 @@ use std::mem::offset_of;
 
 use super::device::Kernel;
 use super::parameters::{
-    Embed, Im2col, Late, Nearest, NormParameters, Pool, Product, ProductHopper, RowsOf, Sparsify,
-    Splade, SpladeHopper, TopK,
+    Embed, Im2col, Late, Nearest, NormParameters, Pool, Product, ProductHopper, ProductSplit,
+    RowsOf, Sparsify, Splade, SpladeHopper, TopK,
 };
 use super::sources::KERNELS;
 
@@ -57,6 +57,7 @@ fn sets(kernel: &str) -> Vec<&'static [&'static str]> {
         "sparse_offsets" => vec![&ROUNDS],
         "sparse_count" | "sparse_write" => vec![&CELLS],
         "sparse_top_k" => vec![&KEPT],
+        "product_split_hopper" => vec![&TILES],
         _ if kernel.starts_with("product_hopper_") => vec![&ACTIVATIONS, &EPILOGUES, &RING, &TILES],
         _ if kernel.starts_with("product_") => vec![&ACTIVATIONS, &EPILOGUES],
         _ if kernel.starts_with("splade_hopper_") => vec![&SPLADE_ACTIVATIONS, &RING, &TILES],
@@ -129,7 +130,8 @@ pub(super) fn properties(kernel: &Kernel, grid: [u32; 3], parameters: &[u8]) -> 
             let is_first = word(offset_of!(Nearest, is_empty)) != 0;
             let room = NEAREST_KEYS - word(offset_of!(Nearest, k));
             // Every score is above that of an empty list.
-            let selects = is_first && word(offset_of!(Nearest, count)) > room;
+            let parts = grid[1].max(1) as i32;
+            let selects = is_first && word(offset_of!(Nearest, count)) / parts > room;
             let merge = of(&MERGES, i32::from(!is_first));
             [merge]
                 .into_iter()
@@ -142,6 +144,17 @@ pub(super) fn properties(kernel: &Kernel, grid: [u32; 3], parameters: &[u8]) -> 
         }
         "sparse_count" | "sparse_write" => vec![of(&CELLS, word(offset_of!(Sparsify, kind)))],
         "sparse_top_k" => vec![of(&KEPT, i32::from(word(offset_of!(TopK, k)) > 0))],
+        "product_split_hopper" => {
+            let (k, part) = (
+                word(offset_of!(ProductSplit, k)),
+                word(offset_of!(ProductSplit, part)),
+            );
+            let parts = (k - 1) / part.max(1) + 1;
+            let rows = word(offset_of!(ProductSplit, m));
+            let columns = word(offset_of!(ProductSplit, n));
+            let tiles = ((rows - 1) / HOPPER_ROWS + 1) * ((columns - 1) / 128 + 1);
+            vec![of(&TILES, i32::from(tiles * parts > grid[0] as i32))]
+        }
         name if name.starts_with("product_hopper_") => {
             let width = name["product_hopper_".len()..].parse().unwrap_or(0);
             vec![

@@ -170,7 +170,7 @@ impl Stream {
         for (address, bytes) in &uploads {
             self.add(|raw| raw.upload(*address, bytes))?;
         }
-        self.add(|_| captured.graph.launch())?;
+        self.launch_captured(&*captured.graph)?;
         result.buffer.keep_alive(&captured.memory);
         state.graphs.put(key, Entry::Captured(captured));
         Ok(result)
@@ -193,7 +193,7 @@ impl Stream {
                 if !left.is_empty() {
                     return Err(graph_mismatch());
                 }
-                self.add(|_| captured.graph.launch())?;
+                self.launch_captured(&*captured.graph)?;
                 result.buffer.keep_alive(&captured.memory);
                 Ok(Some(result))
             })),

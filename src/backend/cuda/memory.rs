@@ -54,7 +54,7 @@ impl Progress {
 
 /// The memory of a GPU; counts what a backend has allocated.
 pub(super) struct Heap {
-    device: Arc<dyn GpuDevice>,
+    pub(super) device: Arc<dyn GpuDevice>,
     taken: AtomicUsize,
     max: AtomicUsize,
     /// The progress of all streams that have not been synchronized for the last time.

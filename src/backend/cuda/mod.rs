@@ -14,7 +14,7 @@
 //! | `parameters` | kernel parameters |
 //! | `memory`, `stream`, `graph` | the caching allocator; a stream with its memory; CUDA graphs of short batches |
 //! | `tensor` | tensors and parameters in GPU memory |
-//! | `rows`, `products`, `attend`, `sparse`, `nearest` | the operations |
+//! | `rows`, `products`, `split`, `attend`, `sparse`, `nearest` | the operations |
 //! | `kernel_choice`, `guard` | the variables that choose kernels and guard their waits |
 //! | `inspect`, `coverage`, `by_kernel` | for tests: launches that are recorded, and kernels by name |
 //!
@@ -44,6 +44,7 @@ mod products;
 mod rows;
 mod sources;
 mod sparse;
+mod split;
 mod stream;
 mod tensor;
 #[cfg(test)]

@@ -101,8 +101,8 @@ parameters! {
         rows: i32, columns: i32, terms: i32, x_stride: i32, decoder_stride: i32, activation: i32,
     }
     Sparsify = "SparsifyParameters" {
-        table: Address, offsets: Address, found_terms: Address, found_weights: Address, found_rows: Address,
-        sequences: i32, terms: i32, kind: i32, activation: i32, threshold: f32, padding: i32,
+        table: Address, offsets: Address, found: Address, found_rows: Address,
+        sequences: i32, terms: i32, kind: i32, activation: i32, threshold: f32, capacity: u32,
     }
     TopK = "TopKParameters" { table: Address, sequences: i32, terms: i32, k: i32, padding: i32 }
     Nearest = "NearestParameters" {
@@ -111,11 +111,18 @@ parameters! {
     }
     /// A product whose operands are loaded by tensor copies.
     ProductHopper = "ProductHopperParameters" {
-        a: TensorMap, b: TensorMap, other: TensorMap, out: TensorMap, product: Product, padding: [u8; 24],
+        a: TensorMap, b: TensorMap, other: TensorMap, out: TensorMap, product: Product, taken: Address,
+        padding: [u8; 16],
     }
+    /// A product in parts, whose operands are loaded by tensor copies.
+    ProductSplit = "ProductSplitParameters" {
+        a: TensorMap, b: TensorMap, sums: Address, taken: Address,
+        m: i32, n: i32, k: i32, part: i32, stride: i32, padding: [i32; 23],
+    }
+    ProductSum = "ProductSumParameters" { product: Product, sums: Address, parts: i32, stride: i32 }
     /// A SPLADE head whose operands are loaded by tensor copies.
     SpladeHopper = "SpladeHopperParameters" {
-        x: TensorMap, decoder: TensorMap, splade: Splade, padding: [u8; 64],
+        x: TensorMap, decoder: TensorMap, splade: Splade, taken: Address, padding: [u8; 56],
     }
 }
 

@@ -75,7 +75,10 @@ impl Cuda {
         let other = other.as_ref().map(|(_, tensor)| &**tensor);
         match self.hopper_tile(&parameters, other, dtype) {
             Some(tile) => self.launch_on_hopper(tile, &parameters, &x, weight, other, &out)?,
-            None => self.launch_product(&parameters, dtype, 1)?,
+            None => match self.part_of(&parameters, dtype) {
+                Some(part) => self.launch_split(part, &parameters, &x, weight)?,
+                None => self.launch_product(&parameters, dtype, 1)?,
+            },
         }
         Ok(out)
     }
@@ -108,12 +111,12 @@ const SMALL_TILE: usize = 32;
 const SMALL_TILE_BYTES: usize = 65_536;
 
 /// Rows of a Hopper tile.
-const HOPPER_ROWS: usize = 128;
+pub(super) const HOPPER_ROWS: usize = 128;
 /// Columns of a Hopper tile, with the shared memory per block.
 pub(super) const HOPPER_TILES: [(usize, usize); 3] =
-    [(128, 217_200), (192, 227_424), (256, 221_264)];
+    [(128, 225_520), (192, 227_552), (256, 229_584)];
 /// Rows of the boxes that store results.
-const HOPPER_OUT_ROWS: usize = 16;
+const HOPPER_OUT_ROWS: usize = 8;
 
 impl Cuda {
     /// Launches the TN product of `batch` pairs, with the kernel that suits its size.
@@ -166,18 +169,17 @@ impl Cuda {
         other: Option<&Tensor>,
         out: &Tensor,
     ) -> Result<()> {
-        let map = |tensor: &Tensor, rows| {
-            let (all, columns) = tensor.shape();
-            let device = &self.gpu.device;
-            device.tensor_map(tensor.address(), all, columns, tensor.stride(), rows)
-        };
         let parameters = ProductHopper {
-            a: map(x, HOPPER_ROWS)?,
+            a: self.activation_map(x, HOPPER_ROWS)?,
             b: self.weight_map(weight, width)?,
-            other: other.map_or(Ok(TensorMap::ABSENT), |other| map(other, HOPPER_ROWS))?,
-            out: map(out, HOPPER_OUT_ROWS)?,
+            other: match other {
+                Some(other) => self.activation_map(other, HOPPER_ROWS)?,
+                None => TensorMap::ABSENT,
+            },
+            out: self.activation_map(out, HOPPER_OUT_ROWS)?,
             product: *parameters,
-            padding: [0; 24],
+            taken: self.stream.tiles_taken()?,
+            padding: [0; 16],
         };
         let kernel = match width {
             128 => const { sources::kernel("product_hopper_128") },
@@ -187,6 +189,13 @@ impl Cuda {
         let tiles = x.rows.div_ceil(HOPPER_ROWS) * weight.rows.div_ceil(width);
         let grid = [self.gpu.multiprocessors.min(tiles), 1, 1];
         self.stream.launch(kernel, grid, bytes, &parameters)
+    }
+
+    /// The tensor map of activations with boxes of `rows` rows.
+    pub(super) fn activation_map(&self, tensor: &Tensor, rows: usize) -> Result<TensorMap> {
+        let (all, columns) = tensor.shape();
+        let shape = [all, columns, tensor.stride()];
+        self.stream.tensor_map(tensor.address(), shape, rows)
     }
 
     /// The tensor map of the weight with boxes of `rows` rows.
@@ -207,19 +216,23 @@ impl Cuda {
     }
 }
 
-/// The approximate number of cycles of a warpgroup's epilogue for 64 columns of a tile.
+/// The approximate number of cycles of the epilogue for 64 columns of a tile: instructions of the
+/// machine code, one for each value of a warp and cycle.
 fn epilogue_cycles(activation: i32, has_other: bool) -> usize {
     match (activation, has_other) {
         (0 | 3, false) => 350,
         (0 | 3, true) => 500,
-        _ => 1_900,
+        // TANH alone is not approximated.
+        (5, _) => 1_900,
+        _ => 1_000,
     }
 }
 
 /// The tile width with the lowest estimated number of cycles for a product of rows × columns over a
-/// depth, and its shared memory. The kernels of 192 and 256 columns alternate between product and
-/// epilogue; the one of 128 overlaps the epilogue of a tile with the product of the next, but waits
-/// more for the L2 cache. (Estimated from the machine code, not measured.)
+/// depth, and its shared memory. The kernel of 128 columns overlaps the epilogue of a tile with the
+/// product of the next, but is bound by the bandwidth of shared memory; those of 192 and 256 overlap
+/// it as far as one warpgroup is ahead of the other. (Estimated from the machine code, not
+/// measured.)
 fn hopper_tile(
     [rows, columns, depth]: [usize; 3],
     finish: usize,
@@ -230,8 +243,19 @@ fn hopper_tile(
         let tiles = rows.div_ceil(HOPPER_ROWS) * columns.div_ceil(width);
         let rounds = tiles.div_ceil(multiprocessors.max(1));
         match width {
-            128 => rounds * (590 * slices).max((512 * slices + 2 * finish) / 2) + 2 * finish,
-            _ => rounds * (4 * width * slices + finish * width / 64),
+            128 => {
+                let product = slice_cycles(128) * slices;
+                rounds * product.max((product + 2 * finish) / 2) + 2 * finish
+            }
+            _ => {
+                let ahead = slices
+                    .saturating_sub(1)
+                    .min(if width == 256 { 2 } else { 3 });
+                // A stage takes a warpgroup 2 · width cycles alone, and it is ahead twice a tile:
+                // when it ends, and when the other does.
+                let left = (finish * width / 64).saturating_sub(ahead * 4 * width);
+                rounds * (slice_cycles(width) * slices + left)
+            }
         }
     };
     let best = HOPPER_TILES
@@ -239,6 +263,15 @@ fn hopper_tile(
         .rev()
         .min_by_key(|(width, _)| cycles(*width));
     best.unwrap_or(HOPPER_TILES[0])
+}
+
+/// Cycles for 64 columns of a and b: shared memory moves 128 bytes in each, the tensor copies write
+/// both boxes, and the products read 64 rows of a and all of b for 16 columns at a time. The tensor
+/// cores alone would take 4 · width, which is less for widths below 256.
+fn slice_cycles(width: usize) -> usize {
+    let written = 128 * (HOPPER_ROWS + width);
+    let read = 8 * 32 * (64 + width);
+    (written + read) / 128
 }
 
 #[cfg(test)]
@@ -249,8 +282,14 @@ mod tests {
     fn tile_width_minimizes_estimated_cycles() {
         // 128 row tiles: 3 columns of 256 give 384 tiles, 3 waves of 132.
         assert_eq!(hopper_tile([16_384, 768, 3_072], 350, 132).0, 256);
-        // Tiles of 128 columns hide expensive activations.
+        // Tiles of 128 columns hide expensive epilogues, those of 256 most of GELU.
         assert_eq!(hopper_tile([16_384, 3_072, 768], 1_900, 132).0, 128);
+        assert_eq!(hopper_tile([16_384, 3_072, 768], 1_000, 132).0, 256);
+        assert_eq!(
+            [128, 192, 256].map(slice_cycles),
+            [640, 832, 1_024],
+            "bytes of shared memory / 128"
+        );
         assert_eq!(hopper_tile([1_000, 128, 768], 350, 132).0, 128);
         // 4,096 rows of 768 columns: 128 tiles of 192 columns, one wave.
         assert_eq!(hopper_tile([4_096, 768, 768], 350, 132).0, 192);

@@ -122,7 +122,7 @@ impl Cuda {
         self.convert(x, dtype).map(Converted::Owned)
     }
 
-    fn convert(&self, x: &Tensor, dtype: DType) -> Result<Tensor> {
+    pub(super) fn convert(&self, x: &Tensor, dtype: DType) -> Result<Tensor> {
         let out = self.empty(x.rows, x.columns, dtype)?;
         let (kernel, bf16_rows, f32_rows) = match dtype {
             DType::Bf16 => (

@@ -8,7 +8,7 @@ use super::device::{Kernel, MAX_PARAMETER_BYTES};
 use super::guard;
 use super::parameters::{
     AttentionOf, Convert, Embed, Heads, Im2col, L2Normalize, Late, Nearest, Parameters, Pool,
-    Product, ProductHopper, RowsOf, Sparsify, Splade, SpladeHopper, TopK,
+    Product, ProductHopper, ProductSplit, ProductSum, RowsOf, Sparsify, Splade, SpladeHopper, TopK,
 };
 
 macro_rules! texts {
@@ -33,6 +33,7 @@ pub(super) const FILES: &[(&str, &str)] = texts![
     "sparsify.cu",
     "nearest.cu",
     "product_hopper.cu",
+    "product_split_hopper.cu",
     "splade_hopper.cu",
 ];
 
@@ -84,6 +85,7 @@ pub(super) const KERNELS: &[Kernel] = &[
     row::<Product>("product_nn_f32", "product.cu", 128),
     row::<Product>("product_nt", "product.cu", 128),
     row::<Product>("product_nt_f32", "product.cu", 128),
+    row::<ProductSum>("product_sum", "product.cu", 256),
     row::<Product>("product_tn", "product.cu", 128),
     row::<Product>("product_tn_f32", "product.cu", 128),
     row::<Product>("product_tn_f32_small", "product.cu", 128),
@@ -99,6 +101,7 @@ pub(super) const KERNELS: &[Kernel] = &[
     row::<ProductHopper>("product_hopper_128", "product_hopper.cu", 384),
     row::<ProductHopper>("product_hopper_192", "product_hopper.cu", 384),
     row::<ProductHopper>("product_hopper_256", "product_hopper.cu", 384),
+    row::<ProductSplit>("product_split_hopper", "product_split_hopper.cu", 384),
     row::<SpladeHopper>("splade_hopper_max", "splade_hopper.cu", 384),
     row::<SpladeHopper>("splade_hopper_argmax", "splade_hopper.cu", 384),
     row::<SpladeHopper>("splade_hopper_sum", "splade_hopper.cu", 384),

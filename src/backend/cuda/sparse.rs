@@ -16,12 +16,14 @@ const TILE_BYTES: usize = 49_152;
 /// Rows and terms of a Hopper tile.
 const HOPPER_ROWS: usize = 128;
 const HOPPER_TERMS: usize = 256;
-const HOPPER_BYTES: usize = 221_264;
+const HOPPER_BYTES: usize = 229_584;
 /// Shared memory per block of the kernels that count and write, and of the one that computes
 /// offsets.
 const SPARSE_BYTES: usize = 128;
 const OFFSETS_BYTES: usize = 256;
 const LIMIT_BYTES: usize = 8_336;
+/// A term and its weight.
+const PAIR_BYTES: usize = 8;
 /// The codes of the kinds of tables: `TableKind` of `parameters.cuh`.
 pub(super) const MAX_TABLE: i32 = 0;
 pub(super) const ARGMAX_TABLE: i32 = 1;
@@ -133,20 +135,21 @@ impl Cuda {
         decoder: &Matrix,
         splade: Splade,
     ) -> Result<()> {
-        let device = &self.gpu.device;
         let parameters = SpladeHopper {
-            x: device.tensor_map(x.address(), x.rows, x.columns, x.stride(), HOPPER_ROWS)?,
+            x: self.activation_map(x, HOPPER_ROWS)?,
             decoder: self.weight_map(decoder, HOPPER_TERMS)?,
             splade,
-            padding: [0; 64],
+            taken: self.stream.tiles_taken()?,
+            padding: [0; 56],
         };
         let tiles = x.rows.div_ceil(HOPPER_ROWS) * decoder.rows.div_ceil(HOPPER_TERMS);
         let grid = [self.gpu.multiprocessors.min(tiles), 1, 1];
         self.stream.launch(kernel, grid, HOPPER_BYTES, &parameters)
     }
 
-    /// Compacts the non-zero cells of the table into sparse vectors: only these cross the bus. Of
-    /// an argmax table the rows of all weights come too, otherwise none.
+    /// Compacts the non-zero cells of the table into sparse vectors: only these cross the bus, in
+    /// one download of offsets and pairs unless there are more pairs than expected. Of an argmax
+    /// table the rows of all weights come too, otherwise none.
     pub(super) fn compact(
         &self,
         table: &Buffer,
@@ -155,20 +158,32 @@ impl Cuda {
         kind: i32,
         activation: SpladeActivation,
     ) -> Result<(Vec<SparseVector>, Vec<u32>)> {
-        let offset_bytes = (sequences + 1) * size_of::<u32>();
-        let offsets = self.stream.allocate(offset_bytes)?;
+        // Pairs are aligned to their size.
+        let offset_bytes = ((sequences + 1) * size_of::<u32>()).next_multiple_of(PAIR_BYTES);
+        let row_bytes = match kind {
+            ARGMAX_TABLE => size_of::<u32>(),
+            _ => 0,
+        };
+        let bytes = |count: usize| count * (PAIR_BYTES + row_bytes);
+        let rows_behind = |pairs: u64, count: usize| match kind {
+            ARGMAX_TABLE => pairs + (count * PAIR_BYTES) as u64,
+            _ => ABSENT,
+        };
+        let cells = sequences * terms;
+        let expected = self.stream.expected_pairs(sequences).min(cells);
+        let packed = self.stream.allocate(offset_bytes + bytes(expected))?;
+        let pairs = packed.address() + offset_bytes as u64;
         let mut parameters = Sparsify {
             table: table.address(),
-            offsets: offsets.address(),
-            found_terms: ABSENT,
-            found_weights: ABSENT,
-            found_rows: ABSENT,
+            offsets: packed.address(),
+            found: pairs,
+            found_rows: rows_behind(pairs, expected),
             sequences: to_i32(sequences)?,
             terms: to_i32(terms)?,
             kind,
             activation: number_of(activation),
             threshold: 0.0,
-            padding: 0,
+            capacity: u32::try_from(expected).unwrap_or(u32::MAX),
         };
         let per_sequence = [sequences, 1, 1];
         let (count, run, write) = (
@@ -180,40 +195,26 @@ impl Cuda {
             .launch(count, per_sequence, SPARSE_BYTES, &parameters)?;
         self.stream
             .launch(run, [1, 1, 1], OFFSETS_BYTES, &parameters)?;
-        // The one synchronization before the lists: their size must be known to allocate them.
-        let found = self.stream.download(&offsets, offset_bytes)?;
-        let bounds = decode_u32(&found);
-        let count = bounds[sequences] as usize;
-        if count == 0 {
-            return Ok((vec![SparseVector::new(); sequences], Vec::new()));
-        }
-        let (found_terms, found_weights) = (
-            self.stream.allocate(count * 4)?,
-            self.stream.allocate(count * 4)?,
-        );
-        let found_rows = match kind {
-            ARGMAX_TABLE => Some(self.stream.allocate(count * 4)?),
-            _ => None,
-        };
-        parameters.found_terms = found_terms.address();
-        parameters.found_weights = found_weights.address();
-        parameters.found_rows = found_rows.as_ref().map_or(ABSENT, Buffer::address);
         self.stream
             .launch(write, per_sequence, SPARSE_BYTES, &parameters)?;
-        let terms = decode_u32(&self.stream.download(&found_terms, count * 4)?);
-        let weights = tensor::decode_f32(&self.stream.download(&found_weights, count * 4)?);
-        let rows = match found_rows {
-            Some(rows) => decode_u32(&self.stream.download(&rows, count * 4)?),
-            None => Vec::new(),
-        };
-        let ranges = bounds
-            .windows(2)
-            .map(|pair| pair[0] as usize..pair[1] as usize);
-        let vectors = ranges.map(|range| {
-            let terms = terms[range.clone()].iter().copied();
-            terms.zip(weights[range].iter().copied()).collect()
-        });
-        Ok((vectors.collect(), rows))
+        let mut found = self
+            .stream
+            .download(&packed, offset_bytes + bytes(expected))?;
+        let lists = found.split_off(offset_bytes);
+        let bounds = decode_u32(&found[..(sequences + 1) * size_of::<u32>()]);
+        let count = bounds[sequences] as usize;
+        self.stream.expect_pairs(count, sequences);
+        if count <= expected {
+            return Ok(lists_of(&lists, expected, &bounds));
+        }
+        let all = self.stream.allocate(bytes(count))?;
+        parameters.found = all.address();
+        parameters.found_rows = rows_behind(all.address(), count);
+        parameters.capacity = bounds[sequences];
+        self.stream
+            .launch(write, per_sequence, SPARSE_BYTES, &parameters)?;
+        let lists = self.stream.download(&all, bytes(count))?;
+        Ok(lists_of(&lists, count, &bounds))
     }
 
     pub(super) fn max_sim_scores(
@@ -245,6 +246,23 @@ impl Cuda {
         let scores = self.stream.download(&out, sequences * size_of::<f32>())?;
         Ok(tensor::decode_f32(&scores))
     }
+}
+
+/// The vectors from pairs of a term and a weight, cut at `bounds`, and the rows behind `capacity`
+/// pairs, if there are any.
+fn lists_of(bytes: &[u8], capacity: usize, bounds: &[u32]) -> (Vec<SparseVector>, Vec<u32>) {
+    let (pairs, rows) = bytes.split_at(capacity * PAIR_BYTES);
+    let pair = |pair: &[u8]| {
+        let word = |at: usize| [pair[at], pair[at + 1], pair[at + 2], pair[at + 3]];
+        (u32::from_le_bytes(word(0)), f32::from_le_bytes(word(4)))
+    };
+    let ranges = bounds
+        .windows(2)
+        .map(|bounds| bounds[0] as usize * PAIR_BYTES..bounds[1] as usize * PAIR_BYTES);
+    let vectors = ranges.map(|range| pairs[range].chunks_exact(PAIR_BYTES).map(pair).collect());
+    let mut rows = decode_u32(rows);
+    rows.truncate(bounds[bounds.len() - 1] as usize);
+    (vectors.collect(), rows)
 }
 
 /// The parameters of the kernels that pool logits into a table.
@@ -290,6 +308,21 @@ pub(super) fn sequence_of_rows(starts: &[u32]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn vectors_are_cut_at_their_bounds() {
+        let words = [3, 1.0_f32.to_bits(), 9, 0.5_f32.to_bits()];
+        let bytes = |words: &[u32]| -> Vec<u8> {
+            words.iter().flat_map(|word| word.to_le_bytes()).collect()
+        };
+        let expected = vec![vec![(3, 1.0)], Vec::new(), vec![(9, 0.5)]];
+        let found = lists_of(&bytes(&words), 2, &[0, 1, 1, 2]);
+        assert_eq!(found, (expected.clone(), Vec::new()));
+        // Room for a third pair, and rows.
+        let with_rows = [&words[..], &[0, 0, 5, 6, 0]].concat();
+        let found = lists_of(&bytes(&with_rows), 3, &[0, 1, 1, 2]);
+        assert_eq!(found, (expected, vec![5, 6]));
+    }
 
     #[test]
     fn every_row_knows_its_sequence() {

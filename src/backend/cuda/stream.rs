@@ -4,13 +4,15 @@
 //! [`graph`](super::graph)).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 
 use zerocopy::IntoBytes;
 
-use super::device::{Address, GpuDevice, GpuDownload, GpuStream, Kernel, MAX_DOWNLOAD_BYTES};
+use super::device::{
+    Address, GpuDevice, GpuDownload, GpuGraph, GpuStream, Kernel, MAX_DOWNLOAD_BYTES, TensorMap,
+};
 use super::graph::{GraphCache, GraphMemory, Mode, graph_mismatch};
 use super::memory::{BufferPool, Heap, Memory, Progress};
 use super::parameters::Parameters;
@@ -29,6 +31,11 @@ pub(super) enum CachedTable {
 /// The last table of each kind, with its contents.
 pub(super) type TableCache = HashMap<CachedTable, (Vec<u8>, Arc<Buffer>)>;
 
+/// Tensor maps that a stream keeps, 128 bytes each: some for each shape of a batch.
+const MAX_MAPS: usize = 4096;
+/// Non-zeros that a sparse vector is expected to have before any was seen.
+const FIRST_PAIRS: usize = 256;
+
 /// A CUDA stream with its memory.
 pub(super) struct Stream {
     heap: Arc<Heap>,
@@ -37,6 +44,14 @@ pub(super) struct Stream {
     pub(super) raw: Box<dyn GpuStream>,
     progress: Arc<Progress>,
     pool: BufferPool,
+    /// Tensor maps of activations by address, rows, columns, stride and rows of a box.
+    maps: Mutex<HashMap<[u64; 5], TensorMap>>,
+    /// Non-zeros of a vector on average in the last batch.
+    pairs: AtomicUsize,
+    /// A counter of 4 bytes from which the blocks of a launch take tiles; 0 between launches.
+    tiles_taken: OnceLock<Memory>,
+    /// The counter may not be 0, because it is new or a launch has failed.
+    must_zero_tiles: AtomicBool,
     state: Mutex<State>,
     /// Signalled when a thread ends its exclusive use of the stream.
     released: Condvar,
@@ -105,6 +120,10 @@ impl Stream {
             raw: device.stream()?,
             progress: Arc::default(),
             pool: BufferPool::new(heap),
+            maps: Mutex::default(),
+            pairs: AtomicUsize::new(FIRST_PAIRS),
+            tiles_taken: OnceLock::new(),
+            must_zero_tiles: AtomicBool::new(true),
             state: Mutex::default(),
             released: Condvar::new(),
         });
@@ -130,6 +149,14 @@ impl Stream {
         let result = work(&*self.raw);
         if self.raw.finishes_at_once() {
             self.progress.finish(number);
+        }
+        self.noticed(result)
+    }
+
+    /// Passes a result on; an error may be that of a launch that has not taken all tiles.
+    fn noticed<T>(&self, result: Result<T>) -> Result<T> {
+        if result.is_err() {
+            self.must_zero_tiles.store(true, Ordering::Release);
         }
         result
     }
@@ -165,6 +192,75 @@ impl Stream {
         self.released.notify_all();
         drop(of_mode);
         mode
+    }
+
+    /// The tensor map of bf16 rows (see [`GpuDevice::tensor_map`]). Buffers are used again and again,
+    /// so it is usually known; it depends on nothing but the arguments.
+    pub(super) fn tensor_map(
+        &self,
+        address: Address,
+        [rows, columns, stride]: [usize; 3],
+        box_rows: usize,
+    ) -> Result<TensorMap> {
+        let key = [
+            address,
+            rows as u64,
+            columns as u64,
+            stride as u64,
+            box_rows as u64,
+        ];
+        let mut maps = self.maps.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(map) = maps.get(&key) {
+            return Ok(*map);
+        }
+        let device = &self.heap.device;
+        let map = device.tensor_map(address, rows, columns, stride, box_rows)?;
+        if maps.len() >= MAX_MAPS {
+            maps.clear();
+        }
+        maps.insert(key, map);
+        Ok(map)
+    }
+
+    /// How many non-zeros to make room for in this many vectors: a quarter more than last time.
+    pub(super) fn expected_pairs(&self, vectors: usize) -> usize {
+        (self.pairs.load(Ordering::Relaxed) + 1) * vectors * 5 / 4
+    }
+
+    /// Remembers how many there were.
+    pub(super) fn expect_pairs(&self, count: usize, vectors: usize) {
+        let mean = count.div_ceil(vectors.max(1));
+        self.pairs.store(mean, Ordering::Relaxed);
+    }
+
+    /// The counter of tiles of this stream's launches (`kernels/hopper_product.cuh`): launches of
+    /// one stream run in turn, and each leaves it at 0.
+    pub(super) fn tiles_taken(&self) -> Result<Address> {
+        if let Some(memory) = self.tiles_taken.get() {
+            return Ok(memory.address());
+        }
+        let mut state = self.state();
+        let memory = self.retry(&mut state, || {
+            Memory::allocate(&self.heap, size_of::<u32>())
+        })?;
+        Ok(self.tiles_taken.get_or_init(|| memory).address())
+    }
+
+    /// Zeroes the counter of tiles unless the last launch has left it at 0. The caller holds the
+    /// lock of the state, and does not capture.
+    fn zero_tiles(&self) -> Result<()> {
+        if let Some(memory) = self.tiles_taken.get()
+            && self.must_zero_tiles.swap(false, Ordering::AcqRel)
+        {
+            self.add(|raw| raw.fill(memory.address(), 0, size_of::<u32>()))?;
+        }
+        Ok(())
+    }
+
+    /// Launches a captured graph. The caller holds the lock of the state.
+    pub(super) fn launch_captured(&self, graph: &dyn GpuGraph) -> Result<()> {
+        self.zero_tiles()?;
+        self.add(|_| graph.launch())
     }
 
     /// An uninitialized buffer.
@@ -227,7 +323,7 @@ impl Stream {
     /// Frees unused memory, pinned memory and all graphs, which can be captured again.
     fn release_unused(&self, state: &mut State) -> Result<()> {
         let added = self.progress.added();
-        self.raw.synchronize()?;
+        self.noticed(self.raw.synchronize())?;
         self.progress.finish(added);
         state.graphs = GraphCache::default();
         self.pool.release_unused();
@@ -328,6 +424,9 @@ impl Stream {
                 kernel.name, self.shared_bytes
             )));
         }
+        if matches!(state.mode, Mode::Direct) {
+            self.zero_tiles()?;
+        }
         self.add(|raw| raw.launch(kernel, [x, y, z], shared_bytes, parameters.as_bytes()))
     }
 
@@ -378,7 +477,7 @@ impl Stream {
         (download, number): (Box<dyn GpuDownload>, u64),
         bytes: &mut [u8],
     ) -> Result<()> {
-        download.finish(bytes)?;
+        self.noticed(download.finish(bytes))?;
         self.progress.finish(number);
         Ok(())
     }
@@ -388,7 +487,7 @@ impl Stream {
         let state = self.state();
         let (fence, number) = (self.raw.fence()?, self.progress.added());
         drop(state);
-        fence.wait()?;
+        self.noticed(fence.wait())?;
         self.progress.finish(number);
         self.heap.free_dropped(false);
         Ok(())

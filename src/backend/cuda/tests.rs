@@ -1,12 +1,15 @@
 //! The whole backend on the emulated GPU: every kernel against the reference, at sizes that reach
 //! every tail, under schedules that expose races.
 
+mod activations;
 mod barriers;
 mod kernels;
 mod late;
 mod memory;
 mod models;
 mod rules;
+mod tiles;
+mod traffic;
 mod wide;
 
 use std::sync::Arc;

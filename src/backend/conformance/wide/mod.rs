@@ -206,8 +206,15 @@ impl Case<'_, Cuda> {
     }
 
     fn wide_nearest(&mut self, scale: Scale) -> Result<()> {
-        let (queries, columns, count) = scale.choose((5, 384, 40_000), (2, 8, 16_500));
-        self.attempt(|case| case.nearest_of(queries, columns, count, 1_000))?;
-        self.attempt(|case| case.nearest_of(queries, columns, count, 10))
+        let shape = scale.choose([5, 384, 40_000], [2, 8, 16_500]);
+        self.attempt(|case| case.nearest_of(shape, 1_000, Cuda::nearest))?;
+        self.attempt(|case| case.nearest_of(shape, 10, Cuda::nearest))?;
+        // Other numbers of vectors at a time.
+        let tile = shape[2] / 3;
+        self.attempt(|case| {
+            case.nearest_of(shape, 100, |cuda, x, y, k| {
+                cuda.nearest_by_tiles(x, y, k, tile)
+            })
+        })
     }
 }

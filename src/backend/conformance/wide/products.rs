@@ -29,6 +29,8 @@ const HOPPER: [(&str, usize); 3] = [
     ("product_hopper_192", 192),
     ("product_hopper_256", 256),
 ];
+/// In parts of the depth, which `product_sum` adds up.
+const SPLIT: &str = "product_split_hopper";
 const OTHER_LAYOUTS: [&str; 4] = [
     "product_nn",
     "product_nn_f32",
@@ -108,7 +110,8 @@ impl Case<'_, Cuda> {
     fn tn_kernels(&self) -> Vec<&'static str> {
         let hopper = HOPPER.iter().filter(|_| self.backend.uses_wgmma());
         let hopper = hopper.map(|(kernel, _)| *kernel);
-        MMA.into_iter().chain(hopper).collect()
+        let split = self.backend.uses_wgmma().then_some(SPLIT);
+        MMA.into_iter().chain(hopper).chain(split).collect()
     }
 
     pub(super) fn wide_products(&mut self, scale: Scale) -> Result<()> {

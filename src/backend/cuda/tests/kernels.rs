@@ -1,9 +1,9 @@
 //! Kernels that no operation of the backend uses yet: products for gradients, and the SPLADE head
-//! with argmax.
+//! with argmax; and sparse vectors with more non-zeros than there was room for.
 
 use super::*;
 use crate::backend::cuda::parameters::{ABSENT, Product, Splade};
-use crate::backend::cuda::sparse::decode_u32;
+use crate::backend::cuda::sparse::{ARGMAX_TABLE, decode_u32};
 use crate::backend::cuda::tensor::{self, decode_bf16, encode_bf16, stride_of};
 
 /// Values without a pattern that bf16 represents exactly.
@@ -202,4 +202,74 @@ fn argmax_table(
     pairs
         .map(|pair| u64::from(pair[0]) | u64::from(pair[1]) << 32)
         .collect()
+}
+
+#[test]
+fn more_non_zeros_than_expected_are_downloaded_again() {
+    let Some(cuda) = cuda(80, 0) else { return };
+    let (rows, columns, terms) = (40, 8, 700);
+    let x = cuda
+        .tensor(rows, columns, &bf16_values(rows * columns, 3))
+        .unwrap();
+    let weight = cuda
+        .matrix(terms, columns, &bf16_values(terms * columns, 4))
+        .unwrap();
+    let decoder = crate::backend::Linear {
+        weight: &weight,
+        bias: None,
+    };
+    let found = |cuda: &Cuda| {
+        let (activation, pooling) = (
+            crate::backend::SpladeActivation::Log1pRelu,
+            crate::backend::SpladePooling::Max,
+        );
+        cuda.sparse_vectors(&x, &[0, 7, 7, 40], &decoder, activation, pooling, terms)
+            .unwrap()
+    };
+    // Room for all, for one pair a vector, and for what the last batch had.
+    cuda.stream.expect_pairs(3 * terms, 3);
+    let expected = found(&cuda);
+    let count: usize = expected.iter().map(Vec::len).sum();
+    assert!(count > 100, "{count}");
+    cuda.stream.expect_pairs(0, 3);
+    assert!(cuda.stream.expected_pairs(3) < count);
+    assert_eq!(found(&cuda), expected);
+    assert!(cuda.stream.expected_pairs(3) >= count);
+    assert_eq!(found(&cuda), expected);
+}
+
+#[test]
+fn rows_of_an_argmax_table_come_behind_the_pairs() {
+    let Some(cuda) = cuda(80, 1) else { return };
+    let (sequences, terms) = (3, 500);
+    // Every third cell has a weight; the second sequence has none.
+    let is_in = |cell: usize| cell.is_multiple_of(3) && cell / terms != 1;
+    let cell = |cell: usize| match is_in(cell) {
+        true => u64::from((cell as f32 + 1.0).to_bits()) << 32 | u64::from(!(cell as u32 % 17)),
+        false => 0,
+    };
+    let cells = sequences * terms;
+    let bytes: Vec<u8> = (0..cells).flat_map(|at| cell(at).to_le_bytes()).collect();
+    let table = cuda.stream.upload(&bytes).unwrap();
+    let found = || {
+        let activation = crate::backend::SpladeActivation::Log1pRelu;
+        cuda.compact(&table, sequences, terms, ARGMAX_TABLE, activation)
+            .unwrap()
+    };
+    let rows: Vec<u32> = (0..cells)
+        .filter(|at| is_in(*at))
+        .map(|at| at as u32 % 17)
+        .collect();
+    // Too little room, exactly enough, and more.
+    for room in [0, rows.len().div_ceil(sequences), terms] {
+        cuda.stream.expect_pairs(room * sequences, sequences);
+        let (vectors, found_rows) = found();
+        assert_eq!(found_rows, rows, "room for {room}");
+        for (sequence, vector) in vectors.iter().enumerate() {
+            let own = (0..terms).filter(|term| is_in(sequence * terms + term));
+            let expected: Vec<u32> = own.map(|term| term as u32).collect();
+            let found: Vec<u32> = vector.iter().map(|(term, _)| *term).collect();
+            assert_eq!(found, expected, "sequence {sequence}, room for {room}");
+        }
+    }
 }

@@ -18,6 +18,8 @@ static REGISTERS: Kernel = mutant("mutant_registers", 384);
 static WARPGROUP: Kernel = mutant("mutant_warpgroup", 128);
 static PRODUCT_PROXY: Kernel = mutant("mutant_product_proxy", 128);
 static STORE_PROXY: Kernel = mutant("mutant_store_proxy", 128);
+static MATRICES: Kernel = mutant("mutant_matrices", 128);
+static PACE: Kernel = mutant("mutant_pace", 128);
 static COPY: Kernel = mutant("mutant_copy", 128);
 static ACCUMULATORS: Kernel = mutant("mutant_accumulators", 128);
 static EXCHANGE: Kernel = mutant("mutant_exchange", 128);
@@ -39,6 +41,9 @@ const FOUND: &[(&Kernel, i32, Rule, &str)] = &[
     (&STORE_PROXY, 1, Rule::Proxies, "proxy: a copy or product"),
     (&STORE_PROXY, 2, Rule::Proxies, "proxy: a copy or product"),
     (&STORE_PROXY, 3, Rule::Proxies, "proxy: a copy or product"),
+    (&MATRICES, 1, Rule::Proxies, "proxy: a copy or product"),
+    (&MATRICES, 2, Rule::Races, "race: "),
+    (&PACE, 1, Rule::Races, "race: "),
     (&COPY, 1, Rule::Proxies, "proxy: a copy's barrier"),
     (&COPY, 2, Rule::Races, "race: "),
     (&ACCUMULATORS, 1, Rule::Accumulators, ""),

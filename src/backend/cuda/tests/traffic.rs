@@ -1,0 +1,104 @@
+//! Bank conflicts of shared memory and sectors of global memory, counted for each line of the
+//! kernels, stay within bounds.
+
+use std::path::Path;
+
+use super::*;
+use crate::backend::cuda::emulator::Traffic;
+
+/// Other lines need at most this many wavefronts, or sectors, for each that their bytes fill. Some
+/// is lost at the ends of rows.
+const USUAL: f64 = 1.1;
+
+/// Lines that conflict in banks: what they contain, their bound, and why.
+const CONFLICTS: &[(&str, f64, &str)] = &[
+    (
+        "destination[i] = i < valid",
+        4.0,
+        "rows that are not aligned to 16 bytes",
+    ),
+    (
+        "rows[i] = *reinterpret_cast<const Words4*>",
+        1.6,
+        "g++ splits a load of 16 bytes",
+    ),
+    ("upper = bins[top - 2 * lane]", 2.0, "a lane has two bins"),
+    (
+        "keys[left]",
+        2.0,
+        "a sorting network exchanges at every distance",
+    ),
+];
+
+/// Lines that use parts of sectors.
+const SECTORS: &[(&str, f64, &str)] = &[(
+    "*reinterpret_cast<Words4*>(to) = words",
+    2.6,
+    "g++ splits a store of 16 bytes",
+)];
+
+/// Fails for each line beyond its bound.
+fn assert_within(traffic: &[Traffic], exceptions: &[(&str, f64, &str)]) {
+    assert!(!traffic.is_empty());
+    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
+    let mut beyond = Vec::new();
+    for line in traffic {
+        let (file, number) = line.place.split_once(':').unwrap();
+        // Some instructions have a line of another file.
+        let text = std::fs::read_to_string(kernels.join(file)).unwrap_or_default();
+        let number: usize = number.parse().unwrap_or_default();
+        let Some(text) = text.lines().nth(number.saturating_sub(1)).map(str::trim) else {
+            continue;
+        };
+        let known = exceptions.iter().find(|known| text.contains(known.0));
+        let bound = known.map_or(USUAL, |known| known.1);
+        let ratio = line.actual as f64 / line.least as f64;
+        if ratio > bound {
+            beyond.push(format!("{ratio:.2} at {}: {text}", line.place));
+        }
+    }
+    assert!(beyond.is_empty(), "{beyond:#?}");
+}
+
+/// What work on both kinds of GPUs makes of one kind of memory.
+fn traffic_of(is_shared: bool, work: impl Fn(&Emulator)) -> Option<Vec<Traffic>> {
+    let mut traffic = Vec::new();
+    for architecture in [80, 90] {
+        let gpu = Emulator::new(architecture, 0)?;
+        gpu.set_rules(Rule::Traffic as u32);
+        gpu.traffic();
+        work(&gpu);
+        traffic.extend(gpu.traffic());
+        gpu.set_rules(Rule::ALL);
+    }
+    traffic.retain(|line| line.is_shared == is_shared);
+    Some(traffic)
+}
+
+#[test]
+fn shared_memory_has_few_bank_conflicts() {
+    let work = |gpu: &Emulator| check(&cuda_on(gpu.clone()), TOLERANCE, 400, 2).unwrap();
+    if let Some(traffic) = traffic_of(true, work) {
+        assert_within(&traffic, CONFLICTS);
+    }
+}
+
+#[test]
+fn products_and_sums_use_whole_sectors() {
+    let [rows, columns] = [256, 256];
+    let work = |gpu: &Emulator| {
+        let cuda = cuda_on(gpu.clone());
+        let x = cuda.tensor(rows, columns, &vec![0.5; rows * columns]);
+        let weight = cuda.matrix(columns, columns, &vec![0.5; columns * columns]);
+        let (x, weight) = (x.unwrap(), weight.unwrap());
+        let layer = Linear {
+            weight: &weight,
+            bias: None,
+        };
+        let product = cuda.linear(&x, &layer, Activation::Gelu).unwrap();
+        cuda.add(&product, &x, None).unwrap();
+    };
+    if let Some(traffic) = traffic_of(false, work) {
+        assert_within(&traffic, SECTORS);
+    }
+}
