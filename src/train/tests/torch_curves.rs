@@ -123,8 +123,8 @@ impl<B: BackwardOps> Run<B> {
     }
 }
 
-/// The mean over queries of the cross-entropy of the relevant document among the documents that
-/// `pairs` has, and its gradient by the scores.
+/// The mean over queries of the cross-entropy of the relevant document among those that were scored,
+/// and its gradient by the scores.
 fn ranking(scores: &[Vec<f64>], relevant: impl Fn(usize) -> usize) -> (f64, Scores) {
     let share = 1.0 / scores.len() as f64;
     let losses = scores.iter().enumerate().map(|(query, scores)| {
