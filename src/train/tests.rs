@@ -1,5 +1,8 @@
 //! Gradients of whole models against central differences, in f64, for every family of encoder.
 
+mod torch_curves;
+mod torch_gradients;
+
 use std::path::{Path, PathBuf};
 
 use super::*;
