@@ -147,7 +147,7 @@ fn in_batch<V: Vectors + ?Sized>(
     documents: &V,
     scale: f64,
 ) -> (f64, Vec<Vec<f32>>, Vec<Vec<f32>>) {
-    let pairs = vec![(0..documents.len()).collect(); queries.len()];
+    let pairs = vec![(0..documents.zeros().len()).collect(); queries.zeros().len()];
     let found = scores(queries, documents, &pairs, scale);
     let (loss, slopes) = ranking(&found, |query| query);
     let (of_queries, of_documents) = backward(queries, documents, &pairs, scale, &slopes);
