@@ -48,7 +48,10 @@ fn with_each_fault(has_old: bool) {
             assert!(after == before || after == new, "{fault:?}");
             match outcome {
                 Ok(()) => assert_eq!(after, new, "{fault:?}"),
-                Err(error) => assert!(error.to_string().contains("model"), "{error}"),
+                Err(error) => {
+                    let named = place.path().to_str().unwrap();
+                    assert!(error.to_string().contains(named), "{error}");
+                }
             }
             // The next one for the same place succeeds, and leaves nothing beside it.
             write(&path).unwrap();
