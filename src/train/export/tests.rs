@@ -86,7 +86,16 @@ fn exported(base: &Path, kind: ExportKind) -> TempDir {
     let masters = masters(&ModelFolder::open(base).unwrap(), &kind);
     assert!(masters.len() > 8);
     let path = output.path().join("model");
-    export(base, kind, &masters).write(&path).unwrap();
+    export(base, kind.clone(), &masters).write(&path).unwrap();
+    // For tests/train/check_export.py, which compares them with Python.
+    if let Some(place) = std::env::var_os("ESPARSA_KEEP_EXPORTS") {
+        let mut name = base.file_name().unwrap().to_os_string();
+        let debug = format!("{kind:?}");
+        name.push(format!("-{}", debug.split([' ', '{']).next().unwrap()));
+        export(base, kind, &masters)
+            .write(&PathBuf::from(place).join(name))
+            .unwrap();
+    }
     output
 }
 

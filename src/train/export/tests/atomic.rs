@@ -49,8 +49,8 @@ fn with_each_fault(has_old: bool) {
             match outcome {
                 Ok(()) => assert_eq!(after, new, "{fault:?}"),
                 Err(error) => {
-                    let named = place.path().to_string_lossy().into_owned();
-                    assert!(error.to_string().contains(&named), "{error}");
+                    let named = place.path().to_str().unwrap();
+                    assert!(error.to_string().contains(named), "{error}");
                 }
             }
             // The next one for the same place succeeds, and leaves nothing beside it.
