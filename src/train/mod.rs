@@ -6,6 +6,7 @@
 //!
 //! | file | concept |
 //! | --- | --- |
+//! | `vocabulary` | a model with the pieces alone that a corpus uses |
 //! | `export` | the folder of the trained model |
 //! | `files` | folders that appear complete or not at all |
 //! | `data` | examples from files, shuffled and batched |
@@ -28,6 +29,7 @@ mod recorder;
 mod schedule;
 mod similarity;
 mod tape;
+mod vocabulary;
 mod watch;
 
 pub use data::{Candidate, Example, Source, Text};
@@ -38,6 +40,7 @@ pub use parameters::{Master, Parameters};
 pub use recorder::{Recorder, Seed, Var};
 pub use schedule::{Decay, Schedule};
 pub use similarity::{DenseVectors, Scores, Vectors, backward, scores};
+pub use vocabulary::{CutReport, VocabularyCut};
 pub use watch::{
     EvaluationRecord, Event, RunRecord, ShownText, SparsityRecord, StepRecord, Watcher,
 };
