@@ -36,6 +36,8 @@ use super::parameters::Parameters;
 
 pub use card::Card;
 
+pub(super) use names::is_of_vocabulary;
+
 /// What the trained model makes of texts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExportKind {

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `checkpoint` | what a run needs to go on |
 //! | `create` | new models, with a vocabulary of their own and random weights |
+//! | `vocabulary` | a model with the pieces alone that a corpus uses |
 //! | `export` | the folder of the trained model |
 //! | `files` | folders that appear complete or not at all |
 //! | `data` | examples from files, shuffled and batched |
@@ -52,6 +53,7 @@ mod schedule;
 mod similarity;
 mod tape;
 mod task;
+mod vocabulary;
 mod watch;
 
 pub use create::{NewFamily, NewModel, VocabularyKind};
@@ -59,6 +61,7 @@ pub use objective::Scope;
 pub use options::{OptionKey, Overfit, Regularizer, SparsePooling, TrainOptions, TrainPrecision};
 pub use run::{Summary, TrainKind, train};
 pub use schedule::Decay;
+pub use vocabulary::{CutReport, VocabularyCut};
 pub use watch::{
     Entry, EvaluationRecord, Event, LOG_FILE, PAGE_FILE, RunRecord, ShownText, SparsityRecord,
     StepRecord, Watcher, read_log,

@@ -120,6 +120,15 @@ pub(super) fn is_of_head(family: Family, bare: &str) -> bool {
     has_own_pooler || HEADS.iter().any(|head| bare.starts_with(head))
 }
 
+/// True if a tensor with as many rows as the vocabulary has one for each of its pieces.
+pub(in crate::train) fn is_of_vocabulary(family: Family, published: &str) -> bool {
+    let bare = bare(family, published);
+    bare == WORDS
+        || bare == "shared.weight"
+        || bare.ends_with("embed_tokens.weight")
+        || is_of_head(family, bare)
+}
+
 fn prefix(family: Family) -> &'static str {
     match family {
         Family::Bert => "bert.",

@@ -18,6 +18,8 @@ pub(in crate::train) enum TensorBytes<'a> {
     Values(&'a [f32]),
     /// In the files of a model, under this name; they are copied byte for byte.
     Stored(&'a Weights, &'a str),
+    /// The same, but these rows alone, ascending.
+    Rows(&'a Weights, &'a str, &'a [u32]),
 }
 
 /// A tensor that is to be written.
@@ -70,6 +72,9 @@ pub(in crate::train) fn write_tensors(
             TensorBytes::Stored(weights, name) => {
                 weights.copy_bytes(name, |piece| file.write(piece))?;
             }
+            TensorBytes::Rows(weights, name, rows) => {
+                write_rows(&mut file, tensor, (weights, name), rows)?;
+            }
         }
     }
     file.finish()
@@ -107,4 +112,34 @@ fn write_values(file: &mut NewFile, tensor: &TensorSource<'_>, values: &[f32]) -
         file.write(&bytes)?;
     }
     Ok(())
+}
+
+/// Copies rows of a stored tensor, which is read once, in pieces.
+fn write_rows(
+    file: &mut NewFile,
+    tensor: &TensorSource<'_>,
+    (weights, name): (&Weights, &str),
+    rows: &[u32],
+) -> Result<()> {
+    let row_bytes = tensor.len() / rows.len().max(1);
+    let mut rows = rows.iter().map(|row| *row as usize * row_bytes).peekable();
+    let mut offset = 0;
+    weights.copy_bytes(name, |piece| {
+        let end = offset + piece.len();
+        while let Some(&row) = rows.peek() {
+            if row >= end {
+                break;
+            }
+            let from = row.max(offset) - offset;
+            let to = (row + row_bytes).min(end) - offset;
+            file.write(&piece[from..to])?;
+            // The rest of the row is in the next piece.
+            if row + row_bytes > end {
+                break;
+            }
+            rows.next();
+        }
+        offset = end;
+        Ok(())
+    })
 }
