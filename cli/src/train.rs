@@ -4,9 +4,11 @@
 //! precedence.
 
 mod arguments;
+mod cut;
 mod new;
 mod progress;
 mod table;
+mod texts;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -64,6 +66,9 @@ enum Kind {
     Mlm(RunArguments),
     /// Make a model with random weights and a vocabulary learned from texts, to train from.
     New(new::New),
+    /// Cut the vocabulary of a model to the pieces that a collection uses: a multilingual model
+    /// becomes several times smaller, and SPLADE over its vocabulary feasible.
+    Cut(cut::Cut),
 }
 
 /// A configuration, and options that have precedence over it.
@@ -111,6 +116,7 @@ impl Train {
             Kind::Cross(arguments) => (TrainKind::Cross, arguments),
             Kind::Bi(arguments) => (TrainKind::Bi, arguments),
             Kind::Mlm(arguments) => (TrainKind::Mlm, arguments),
+            Kind::Cut(cut) => return cut.run(),
             Kind::New(new) => return new.run(),
         };
         let mut options: TrainOptions = arguments.keys.options(arguments.config.as_deref())?;

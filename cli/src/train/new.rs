@@ -1,12 +1,11 @@
 //! `esparsa train new`: a model with random weights.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
+use esparsa::Result;
 use esparsa::train::{NewFamily, NewModel, VocabularyKind};
-use esparsa::{Error, Result};
 
+use super::texts::texts;
 use crate::output;
 
 /// Texts that a vocabulary is learned from; more change little.
@@ -65,7 +64,7 @@ enum Vocabulary {
 
 impl New {
     pub(super) fn run(self) -> Result<()> {
-        let texts = self.read()?;
+        let texts: Vec<String> = texts(&self.texts)?.take(MAX_TEXTS).collect::<Result<_>>()?;
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let mut model = NewModel::default();
         model.family = match self.family {
@@ -83,30 +82,5 @@ impl New {
         model.write(&texts, &self.output)?;
         output::message(&format!("wrote {}", self.output.display()));
         Ok(())
-    }
-
-    fn read(&self) -> Result<Vec<String>> {
-        let path = &self.texts;
-        let file = File::open(path).map_err(|source| Error::io(path, "open", source))?;
-        let mut texts = Vec::new();
-        for (number, line) in BufReader::new(file).lines().take(MAX_TEXTS).enumerate() {
-            let line = line.map_err(|source| Error::io(path, "read", source))?;
-            if !line.starts_with('{') {
-                texts.push(line);
-                continue;
-            }
-            let value: Option<serde_json::Value> = serde_json::from_str(&line).ok();
-            let text = value.as_ref().and_then(|value| value["text"].as_str());
-            match text {
-                Some(text) => texts.push(text.to_owned()),
-                None => {
-                    return Err(Error::invalid(
-                        "expected a JSON object with `text`, found something else",
-                    )
-                    .at_line(path.display().to_string(), number as u64 + 1));
-                }
-            }
-        }
-        Ok(texts)
     }
 }

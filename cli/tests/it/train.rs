@@ -90,6 +90,21 @@ fn a_run_is_not_begun_over_another_but_goes_on_when_asked_to() {
 }
 
 #[test]
+fn a_vocabulary_is_cut_to_the_texts_that_use_it() {
+    let scratch = scratch();
+    scratch.write("few.txt", "lava in the north\nhoney at night\n");
+    let ran = scratch.run("train cut --base base --texts few.txt --output cut");
+    assert!(ran.stderr.contains("pieces stay"), "{}", ran.stderr);
+    ran.done();
+    let vectors = |model: &str| {
+        let command = format!("encode few.txt --model {model} --kind dense --output {model}.jsonl");
+        scratch.run(&command).done();
+        std::fs::read_to_string(scratch.path(&format!("{model}.jsonl"))).unwrap()
+    };
+    assert_eq!(vectors("base"), vectors("cut"));
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     let scratch = scratch();
     scratch.write("typo.toml", "learning-rat = 1\n");
