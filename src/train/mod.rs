@@ -2,7 +2,7 @@
 //!
 //! Comes in: a published encoder and pairs of texts. Goes out: the same files with other weights.
 //! Models are defined once, over a [`Backend`](crate::neural::Backend): training runs that definition
-//! on a [`Recorder`], which notes every operation and then goes through them backward.
+//! on a recorder, which notes every operation and then goes through them backward.
 //!
 //! | file | concept |
 //! | --- | --- |

@@ -190,7 +190,7 @@ fn copy_others(folder: &NewFolder, root: &Path, place: &Path) -> Result<()> {
         let is_of_weights = name.starts_with("model") && name.contains(".safetensors");
         let is_small = is_module || name.ends_with(".json");
         let is_other = OTHER_VOCABULARIES.contains(&&*name);
-        if is_small && !is_written && !is_other && !(is_of_weights && !is_module) {
+        if is_small && !is_written && !is_other && (is_module || !is_of_weights) {
             folder.copy(&path, &name)?;
         }
     }

@@ -155,8 +155,11 @@ fn what_cannot_be_batched_is_refused() {
     assert!(batches.batch(u64::MAX / 2).is_err());
 }
 
+/// A query's own documents, and whether each is relevant; and the texts that are no negatives.
+type Expected = (Vec<(String, bool)>, BTreeSet<String>);
+
 /// The definition, query by query and document by document.
-fn slow(examples: &[Example]) -> Vec<(Vec<(String, bool)>, BTreeSet<String>)> {
+fn slow(examples: &[Example]) -> Vec<Expected> {
     let known = |query: &Text| -> BTreeSet<u128> {
         let equal = examples.iter().filter(|example| example.query == *query);
         equal
