@@ -89,6 +89,20 @@ enum Decision {
 
 impl<B: BackwardOps, T: Task<B>> Session<'_, B, T> {
     pub fn run(mut self) -> Result<Summary> {
+        let outcome = self.steps();
+        if let Err(error) = &outcome {
+            let reason = error.to_string();
+            let step = self.progress.step;
+            // The error is what must be told; that the log cannot be written is not news then.
+            let _ = self.watcher.on(&Event::Finished {
+                step,
+                reason: &reason,
+            });
+        }
+        outcome
+    }
+
+    fn steps(&mut self) -> Result<Summary> {
         let started = Instant::now();
         let before = self.progress.seconds;
         let mut timer = Timer::new();
@@ -143,7 +157,7 @@ impl<B: BackwardOps, T: Task<B>> Session<'_, B, T> {
         Ok(Summary {
             steps: step,
             model,
-            best: self.progress.best,
+            best: self.progress.best.clone(),
             last,
             reason,
             is_cancelled,

@@ -86,6 +86,7 @@ struct Notes {
     losses: Vec<f64>,
     evaluations: Vec<f64>,
     saved: Vec<PathBuf>,
+    finished: Option<String>,
     cancel_after: Option<(u64, CancelToken)>,
 }
 
@@ -102,6 +103,7 @@ impl Watcher for Notes {
             }
             Event::Evaluated(record) => self.evaluations.push(record.value),
             Event::Saved { path, .. } => self.saved.push(path.to_path_buf()),
+            Event::Finished { reason, .. } => self.finished = Some((*reason).to_owned()),
             _ => {}
         }
         Ok(())
@@ -310,13 +312,11 @@ fn values_that_are_not_finite_end_a_run_with_advice() {
         warm_up: 0.0,
         ..options(world.path(), "wild")
     };
-    let error = train(
-        TrainKind::Splade,
-        &wild,
-        &mut Notes::default(),
-        &CancelToken::new(),
-    );
+    let mut notes = Notes::default();
+    let error = train(TrainKind::Splade, &wild, &mut notes, &CancelToken::new());
     let error = error.unwrap_err();
+    // Who watches learns of it too.
+    assert!(notes.finished.unwrap().contains("learning rate"));
     assert!(matches!(error, Error::InvalidInput { .. }), "{error}");
     let text = error.to_string();
     assert!(
