@@ -195,15 +195,15 @@ mod tests {
     #[test]
     fn offsets_come_back() {
         let mut offsets = Offsets::default();
-        let all: Vec<u64> = (0..1_000u64).map(|index| (index * index) << 10).collect();
+        let all: Vec<u64> = (0..1_024u64).map(|index| (index * index) << 10).collect();
         for &offset in &all {
             offsets.push(offset).unwrap();
         }
-        assert_eq!(offsets.len(), 1_000);
+        assert_eq!(offsets.len(), 1_024);
         for (index, &offset) in all.iter().enumerate() {
             assert_eq!(offsets.get(index), Some(offset));
         }
-        assert_eq!(offsets.get(1_000), None);
+        assert_eq!(offsets.get(1_024), None);
         assert!(offsets.push(1 << 40).is_ok(), "a block may start anywhere");
     }
 
