@@ -89,7 +89,6 @@ fn options(kind: TrainKind, folder: &Path) -> TrainOptions {
     options.base = folder.join("base");
     options.collection = Some(folder.join("collection"));
     options.output = folder.join(kind.name());
-    options.learning_rate = 2e-3;
     options.batch = 16;
     options.max_tokens = 160;
     options.steps = Some(10_000);
@@ -101,8 +100,14 @@ fn options(kind: TrainKind, folder: &Path) -> TrainOptions {
     // An analyzer for any language: the passages are in three.
     options.language = Some("simple".to_owned());
     match kind {
-        TrainKind::Cross => options.negatives = 3,
+        TrainKind::Cross => {
+            options.learning_rate = 2e-3;
+            options.negatives = 3;
+        }
         _ => {
+            // The fitted head already finds a text's own words: large steps would lose that.
+            options.learning_rate = 3e-4;
+            options.scale = Some(0.1);
             options.target_document_terms = Some(150.0);
             options.target_query_terms = Some(40.0);
             options.lambda_steps = 50;
