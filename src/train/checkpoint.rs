@@ -46,7 +46,8 @@ struct State {
     moments_crc32c: u32,
     /// Of step, names and run, as [`State::crc32c`] has it.
     state_crc32c: u32,
-    run: Value,
+    /// JSON as text: numbers that were read and written again need not have the same digits.
+    run: String,
 }
 
 impl State {
@@ -86,7 +87,7 @@ impl Checkpoint {
             tensors_crc32c,
             moments_crc32c,
             state_crc32c: 0,
-            run: self.state.clone(),
+            run: self.state.to_string(),
         };
         let state = State {
             state_crc32c: state.crc32c(),
@@ -167,7 +168,8 @@ impl Checkpoint {
             step: state.step,
             tensors: Vec::new(),
             moments: Vec::new(),
-            state: state.run,
+            state: serde_json::from_str(&state.run)
+                .map_err(|error| damaged(&format!("{STATE} is no state: {error}")))?,
         };
         for name in state.tensors {
             let [mean, square] = MOMENT_NAMES.map(|prefix| format!("{prefix}{name}"));
