@@ -84,9 +84,13 @@ fn a_run_is_not_begun_over_another_but_goes_on_when_asked_to() {
     // There is nothing left to do.
     scratch.run(&format!("{again} --resume")).done();
     let error = scratch
-        .run("train cross run.toml --output out --negatives 1 --resume")
+        .run(&format!("{again} --learning-rate 1e-3 --resume"))
         .failed();
     assert!(error.contains("options"), "{error}");
+    let error = scratch
+        .run("train cross run.toml --output out --negatives 1 --resume")
+        .failed();
+    assert!(error.contains("data"), "{error}");
 }
 
 #[test]
