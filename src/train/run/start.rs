@@ -30,6 +30,31 @@ use crate::train::watch::{Event, FolderWatcher, RunRecord, Watcher};
 ///
 /// The best model is in the folder `model` of the output at the end, checkpoints in `checkpoints`.
 ///
+/// ```no_run
+/// use esparsa::executor::CancelToken;
+/// use esparsa::train::{Event, TrainKind, TrainOptions, Watcher, train};
+///
+/// struct Losses;
+///
+/// impl Watcher for Losses {
+///     fn on(&mut self, event: &Event<'_>) -> esparsa::Result<()> {
+///         if let Event::Step(step) = event {
+///             println!("{}: {:.4}", step.step, step.loss);
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let mut options = TrainOptions::default();
+/// options.base = "models/splade".into();
+/// options.collection = Some("collections/scifact".into());
+/// options.output = "my-splade".into();
+/// options.learning_rate = 3e-4;
+/// let summary = train(TrainKind::Splade, &options, &mut Losses, &CancelToken::new())?;
+/// println!("{} steps: {}", summary.steps, summary.model.display());
+/// # Ok::<(), esparsa::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// [`Error::InvalidInput`] for options or data that are wrong, before the first step, and for a run
