@@ -4,8 +4,8 @@
 //! cargo run --release --features train --example triplet_speed -- [triplets] [documents] [folder]
 //! ```
 //!
-//! It writes a corpus, queries and triplets of that size to the folder, unless they are there, then opens
-//! them as a training run does and reads examples in the order of an epoch. Without a folder it uses a
+//! It writes a corpus, queries and triplets of that size to the folder, unless they are there, then
+//! opens them as a training run does and reads examples in the order of an epoch. Without a folder it uses a
 //! temporary one. On Linux it prints the memory of the process: at most (`VmHWM`) and at the end
 //! (`VmRSS`). What the operating system caches of files is not part of it.
 

@@ -109,7 +109,7 @@ impl Texts {
     }
 
     /// Number of texts, at least 1.
-    #[expect(
+    #[allow(
         clippy::len_without_is_empty,
         reason = "a file without texts is refused"
     )]

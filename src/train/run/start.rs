@@ -91,11 +91,13 @@ pub fn train(
     let tape_tokens = options.tape_tokens;
     match kind {
         TrainKind::Splade => {
-            let frequencies = DocumentFrequencies::of(
-                &folder.tokenizer,
-                folder.config.vocabulary,
-                &begin.texts(),
-            )?;
+            // Tokens are counted only where the counts are used.
+            let counted = match options.inference_free || options.frequency_weighted {
+                true => begin.texts(),
+                false => Vec::new(),
+            };
+            let vocabulary = folder.config.vocabulary;
+            let frequencies = DocumentFrequencies::of(&folder.tokenizer, vocabulary, &counted)?;
             let mut of_task = sparse_options(options, &folder, &frequencies)?;
             (of_task.document_tokens, of_task.query_tokens) = (max_tokens, max_query_tokens);
             let task = SparseTask::load(cpu, Arc::clone(&folder), of_task)?;

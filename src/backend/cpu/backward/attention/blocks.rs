@@ -1,8 +1,12 @@
 //! The gradient of one head of one sequence, as six products of blocks.
 //!
-//! With scores S = scale · Q · Kᵀ + bias and weights P = softmax(S), the gradients are dV = Pᵀ · dY,
-//! dP = dY · Vᵀ, dS = P ∘ (dP - Σ P ∘ dP), dQ = scale · dS · K and dK = scale · dSᵀ · Q. P and dS of one
-//! head and sequence are in memory, length × length values each.
+//! With scores S = scale · Q · Kᵀ + bias and weights P = softmax(S), the gradients are
+//!
+//! - dV = Pᵀ · dY,
+//! - dP = dY · Vᵀ and dS = P ∘ (dP - Σ P ∘ dP),
+//! - dQ = scale · dS · K and dK = scale · dSᵀ · Q.
+//!
+//! P and dS of one head and sequence are in memory, length × length values each.
 
 use super::super::super::Tensor;
 use super::super::super::math::exp_nonpositive;
