@@ -222,12 +222,19 @@ impl<B: BackwardOps> Recorder<B> {
             }
         }
         let prologue = tape.prologue;
+        // The results of an operation are dropped once they have been used: others need the memory.
+        while tape.operations.len() > prologue
+            && let Some((op, slot)) = tape.operations.pop()
+        {
+            if let Some(dy) = gradients.take(slot.number) {
+                runner.backward(&op, &dy, &mut gradients)?;
+            }
+        }
         for (op, slot) in tape.operations.iter().rev() {
             if let Some(dy) = gradients.take(slot.number) {
                 runner.backward(op, &dy, &mut gradients)?;
             }
         }
-        tape.operations.truncate(prologue);
         Ok(())
     }
 
@@ -265,14 +272,17 @@ impl<B: BackwardOps> Recorder<B> {
         }
     }
 
+    /// The rate of dropout and the seed of the next operation.
+    fn dropout(&self) -> (f32, u64) {
+        let tape = lock(&self.shared.tape);
+        let is_dropping = tape.is_training && !tape.is_loading;
+        let rate = if is_dropping { tape.dropout } else { 0.0 };
+        let number = tape.count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (rate, tape.seed.wrapping_add(number))
+    }
+
     fn dropped(&self, x: Var<B>) -> Result<Var<B>> {
-        let (rate, seed) = {
-            let tape = lock(&self.shared.tape);
-            let is_dropping = tape.is_training && !tape.is_loading;
-            let rate = if is_dropping { tape.dropout } else { 0.0 };
-            let number = tape.count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            (rate, tape.seed.wrapping_add(number))
-        };
+        let (rate, seed) = self.dropout();
         if rate == 0.0 {
             return Ok(x);
         }
@@ -425,9 +435,20 @@ impl<B: BackwardOps> ForwardOps for Recorder<B> {
         residual: &Var<B>,
         norm: Option<&Norm<'_, Self>>,
     ) -> Result<Var<B>> {
-        let y = self.linear(x, layer, Activation::Identity)?;
-        let y = self.dropped(y)?;
-        self.add(&y, residual, norm)
+        let (rate, _) = self.dropout();
+        let sum = if rate == 0.0 {
+            self.run(Op::LinearAdd {
+                x: Arc::clone(&x.0),
+                weight: *layer.weight,
+                bias: layer.bias.copied(),
+                residual: Arc::clone(&residual.0),
+            })?
+        } else {
+            let y = self.linear(x, layer, Activation::Identity)?;
+            let y = self.dropped(y)?;
+            self.add(&y, residual, None)?
+        };
+        self.normalized(sum, norm)
     }
 
     fn add(&self, x: &Var<B>, y: &Var<B>, norm: Option<&Norm<'_, Self>>) -> Result<Var<B>> {

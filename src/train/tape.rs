@@ -75,6 +75,13 @@ pub(super) enum Op<B: BackwardOps> {
         weight: Packed,
         bias: Option<Packed>,
     },
+    /// A linear layer whose result is added to a residual.
+    LinearAdd {
+        x: Input<B>,
+        weight: Packed,
+        bias: Option<Packed>,
+        residual: Input<B>,
+    },
     Activate {
         x: Input<B>,
         activation: Activation,
@@ -178,6 +185,15 @@ impl<B: BackwardOps> Runner<'_, B> {
                 let layer = self.linear(*weight, *bias).layer;
                 backend.linear(&x.value(), &layer, Activation::Identity)
             }
+            Op::LinearAdd {
+                x,
+                weight,
+                bias,
+                residual,
+            } => {
+                let layer = self.linear(*weight, *bias).layer;
+                backend.linear_add(&x.value(), &layer, &residual.value(), None)
+            }
             Op::Activate { x, activation } => backend.activate(&x.value(), *activation),
             Op::Multiply { x, y } => backend.multiply(&x.value(), &y.value()),
             Op::Add { x, y } => backend.add(&x.value(), &y.value(), None),
@@ -249,9 +265,16 @@ impl<B: BackwardOps> Runner<'_, B> {
             Op::Constant => Ok(()),
             Op::Embed { parts } => self.embed_backward(parts, dy),
             Op::Linear { x, weight, bias } => {
-                self.linear_weight_backward(&x.value(), dy, *weight, *bias)?;
-                let layer = self.linear(*weight, *bias);
-                gradients.add(x, backend.linear_input_backward(&layer, dy)?)
+                self.linear_backward(x, *weight, *bias, dy, gradients)
+            }
+            Op::LinearAdd {
+                x,
+                weight,
+                bias,
+                residual,
+            } => {
+                gradients.add_shared(residual, dy)?;
+                self.linear_backward(x, *weight, *bias, dy, gradients)
             }
             Op::Activate { x, activation } => {
                 gradients.add(x, backend.activate_backward(&x.value(), *activation, dy)?)
@@ -292,6 +315,30 @@ impl<B: BackwardOps> Runner<'_, B> {
             }
         }
         Ok(())
+    }
+
+    fn linear_backward(
+        &self,
+        x: &Input<B>,
+        weight: Packed,
+        bias: Option<Packed>,
+        dy: &B::Tensor,
+        gradients: &mut Gradients<'_, B>,
+    ) -> Result<()> {
+        self.linear_weight_backward(&x.value(), dy, weight, bias)?;
+        let layer = self.linear(weight, bias);
+        let dx = match gradients.take(x.number) {
+            None => self.backend.linear_input_backward(&layer, dy)?,
+            // The product adds to what is there, which saves reading and writing a tensor.
+            Some(before) => {
+                let transposed = Linear {
+                    weight: layer.transposed,
+                    bias: None,
+                };
+                self.backend.linear_add(dy, &transposed, &before, None)?
+            }
+        };
+        gradients.add(x, dx)
     }
 
     fn linear_weight_backward(

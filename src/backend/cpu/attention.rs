@@ -10,7 +10,7 @@ use super::math::{LANES, exp_nonpositive, fold_lanes};
 use super::matrix::{Aligned, pack_f32_columns, pack_f32_rows};
 use super::multiply::first_even_chunk;
 use super::simd::{Level, MAX_TILE_ROWS, Task, Tile, WIDTH};
-use super::{Cpu, Tensor};
+use super::{Cpu, SEQUENCES, Tensor};
 use crate::backend::{Attention, Positions};
 
 /// Scratch buffers of one thread.
@@ -33,47 +33,54 @@ thread_local! {
 }
 
 impl Cpu {
-    /// Attention; each thread takes some of the heads of all sequences. Shapes have been checked.
+    /// Attention. Threads take some of the sequences, or some of the heads if there are few sequences
+    /// or if all of them read the vectors of positions. Shapes have been checked.
     pub(super) fn attend(&self, attention: &Attention<'_, Self>) -> Tensor {
         let (rows, _) = attention.projections.shape();
         let width = attention.heads * attention.head_size;
         let mut out = self.buffers.tensor(rows, width);
+        let heads = |heads, starts: &[u32], out: &mut [f32]| {
+            self.level.run(Heads {
+                level: self.level,
+                attention,
+                heads,
+                starts,
+                out,
+            });
+        };
+        let shares_positions = matches!(attention.positions, Positions::Disentangled { .. });
+        let sequences = attention.starts.len().saturating_sub(1);
         if self.threads() == 1 {
-            self.level.run(Heads {
-                level: self.level,
-                attention,
-                heads: 0..attention.heads,
-                out: out.values_mut(),
+            heads(0..attention.heads, attention.starts, out.values_mut());
+        } else if sequences >= SEQUENCES * self.threads() && !shares_positions {
+            self.par_sequences(attention.starts, out.values_mut(), width, |starts, out| {
+                heads(0..attention.heads, starts, out);
             });
-            return out;
-        }
-        let parts = self.par_ranges(attention.heads, |heads| {
-            let mut part = self.buffers.take(rows * heads.len() * attention.head_size);
-            self.level.run(Heads {
-                level: self.level,
-                attention,
-                heads: heads.clone(),
-                out: &mut part,
+        } else {
+            let parts = self.par_ranges(attention.heads, |range| {
+                let mut part = self.buffers.take(rows * range.len() * attention.head_size);
+                heads(range.clone(), attention.starts, &mut part);
+                (range, part)
             });
-            (heads, part)
-        });
-        for (heads, part) in parts {
-            let columns = heads.start * attention.head_size..heads.end * attention.head_size;
-            let rows = part.chunks_exact(columns.len().max(1));
-            for (out, values) in out.values_mut().chunks_exact_mut(width.max(1)).zip(rows) {
-                out[columns.clone()].copy_from_slice(values);
+            for (heads, part) in parts {
+                let columns = heads.start * attention.head_size..heads.end * attention.head_size;
+                let rows = part.chunks_exact(columns.len().max(1));
+                for (out, values) in out.values_mut().chunks_exact_mut(width.max(1)).zip(rows) {
+                    out[columns.clone()].copy_from_slice(values);
+                }
             }
-            self.buffers.recycle(part);
         }
         out
     }
 }
 
-/// Some heads of all sequences; a row of `out` holds the columns of these heads.
+/// Some heads of some sequences; `out` has the rows of these sequences, with the columns of these
+/// heads.
 struct Heads<'a, 'b> {
     level: Level,
     attention: &'a Attention<'b, Cpu>,
     heads: Range<usize>,
+    starts: &'a [u32],
     out: &'a mut [f32],
 }
 
@@ -86,7 +93,7 @@ impl Task for Heads<'_, '_> {
         let mut scratch = SCRATCH.take();
         for head in self.heads.clone() {
             self.pack_positions(head, &mut scratch);
-            for pair in self.attention.starts.windows(2) {
+            for pair in self.starts.windows(2) {
                 self.sequence::<FUSED>(head, pair[0] as usize..pair[1] as usize, &mut scratch);
             }
         }
@@ -144,6 +151,7 @@ impl Heads<'_, '_> {
         scratch.scores.resize(self.level.rows() * padded, 0.0);
         let out_stride = self.heads.len() * size;
         let out_column = (head - self.heads.start) * size;
+        let first_row = rows.start - self.starts[0] as usize;
         let mut tile = Tile::new();
         let mut query = 0;
         while query < length {
@@ -190,9 +198,8 @@ impl Heads<'_, '_> {
                 );
                 let columns = WIDTH.min(size - panel * WIDTH);
                 for (index, factor) in factors[..block.len()].iter().enumerate() {
-                    let place = (rows.start + block.start + index) * out_stride
-                        + out_column
-                        + panel * WIDTH;
+                    let place =
+                        (first_row + block.start + index) * out_stride + out_column + panel * WIDTH;
                     let sums = tile.row(index);
                     let values: [f32; WIDTH] = std::array::from_fn(|column| sums[column] * factor);
                     let out = &mut self.out[place..][..columns];

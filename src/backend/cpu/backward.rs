@@ -13,8 +13,8 @@ use super::{Cpu, Matrix, Tensor, checked_layer};
 use crate::backend::dropout::Dropout;
 use crate::backend::shapes::{self, expect};
 use crate::backend::{
-    Activation, AdamW, Attention, AttentionGradients, BackwardOps, Device, Linear, LinearPart,
-    Norm, NormGradients, Orientation, Pooling, PositionGradients, SpladeActivation, SpladePooling,
+    Activation, AdamW, Attention, AttentionGradients, BackwardOps, Linear, LinearPart, Norm,
+    NormGradients, Orientation, Pooling, PositionGradients, SpladeActivation, SpladePooling,
     TermWeight, TrainedLinear,
 };
 use crate::error::Result;
@@ -64,7 +64,7 @@ impl BackwardOps for Cpu {
     }
 
     fn clear(&self, buffer: &mut Vec<f32>) -> Result<()> {
-        buffer.fill(0.0);
+        self.par_rows(buffer, 1, |_, values| values.fill(0.0));
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl BackwardOps for Cpu {
         let outputs = values.len() / inputs.max(1);
         shapes::count("a matrix", outputs, inputs, values.len())?;
         *matrix = match orientation {
-            Orientation::Forward => self.matrix(outputs, inputs, values)?,
+            Orientation::Forward => Matrix::pack_on(outputs, inputs, values, self.unit, self),
             Orientation::Transposed => self.packed_transposed(inputs, outputs, values),
         };
         Ok(())
@@ -105,7 +105,9 @@ impl BackwardOps for Cpu {
     ) -> Result<()> {
         shapes::same("a table", table.shape(), (rows, columns))?;
         shapes::count("a table", rows, columns, master.len())?;
-        table.values_mut().copy_from_slice(master);
+        self.par_rows(table.values_mut(), columns, |rows, values| {
+            values.copy_from_slice(&master[rows.start * columns..rows.end * columns]);
+        });
         Ok(())
     }
 
@@ -273,10 +275,16 @@ impl BackwardOps for Cpu {
 
     fn sum_of_squares(&self, buffer: &Vec<f32>) -> Result<f64> {
         // Sums of fixed blocks: the order does not depend on the number of threads.
-        let blocks = buffer
-            .chunks(4_096)
-            .map(|block| f64::from(super::rows::sum(block, |value| value * value)));
-        Ok(blocks.sum())
+        const BLOCK: usize = 4_096;
+        let blocks = buffer.len().div_ceil(BLOCK);
+        let parts = self.par_ranges(blocks, |blocks| {
+            let values = &buffer[blocks.start * BLOCK..buffer.len().min(blocks.end * BLOCK)];
+            let sums = values
+                .chunks(BLOCK)
+                .map(|block| f64::from(super::rows::sum(block, |value| value * value)));
+            sums.collect::<Vec<_>>()
+        });
+        Ok(parts.into_iter().flatten().sum())
     }
 
     fn adamw(

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::multiply::{Multiply, Sink};
+use super::multiply::{Layout, Multiply, Sink};
 use super::simd::{Tile, WIDTH};
 use super::{Cpu, Matrix, Tensor};
 
@@ -30,6 +30,7 @@ impl Cpu {
                 Multiply {
                     level: self.level,
                     values: documents.values(),
+                    layout: Layout::Rows,
                     columns: documents.columns(),
                     rows,
                     matrix: &matrix,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::math::{gelu, gelu_tanh, silu, tanh};
-use super::multiply::{Multiply, Sink};
+use super::multiply::{Layout, Multiply, Sink};
 use super::rows::RowNorm;
 use super::simd::{Tile, WIDTH};
 use super::{Cpu, Matrix, Tensor};
@@ -18,6 +18,9 @@ pub(super) enum Epilogue<'a> {
     Add(&'a Tensor),
     /// Multiply by the same element of this tensor.
     Times(&'a Tensor),
+    /// Add to what is there; there is no bias.
+    #[cfg(feature = "train")]
+    Accumulate,
 }
 
 /// Writes tiles into a tensor, or into some rows or columns of one.
@@ -72,11 +75,25 @@ impl Sink for Store<'_> {
             Epilogue::Times(other) => {
                 self.each(rows, columns, tile, &bias, |x, y| x * y, Some(other))
             }
+            #[cfg(feature = "train")]
+            Epilogue::Accumulate => self.accumulate(rows, columns, tile),
         }
     }
 }
 
 impl Store<'_> {
+    #[cfg(feature = "train")]
+    #[inline(always)]
+    fn accumulate(&mut self, rows: Range<usize>, columns: Range<usize>, tile: &Tile) {
+        for (index, row) in rows.enumerate() {
+            let place = (row - self.first_row) * self.stride + columns.start - self.first_column;
+            let out = &mut self.out[place..][..columns.len()];
+            for (sum, value) in out.iter_mut().zip(tile.row(index)) {
+                *sum += value;
+            }
+        }
+    }
+
     /// Writes `finish(product + bias, other)`; `other` is zero without another tensor.
     #[inline(always)]
     fn each(
@@ -145,6 +162,41 @@ impl Cpu {
         out
     }
 
+    /// Adds the products of some rows of `depth` values, which lie as `layout` says, with a weight to
+    /// `sums`, rows × outputs of the weight.
+    #[cfg(feature = "train")]
+    pub(super) fn add_products(
+        &self,
+        (values, layout, depth): (&[f32], Layout, usize),
+        range: Range<usize>,
+        weight: &Matrix,
+        sums: &mut [f32],
+    ) {
+        let stride = weight.outputs();
+        self.par_rows(sums, stride, |rows, out| {
+            let rows = range.start + rows.start..range.start + rows.end;
+            let mut store = Store {
+                out,
+                stride,
+                first_row: rows.start,
+                first_column: 0,
+                bias: None,
+                epilogue: Epilogue::Accumulate,
+            };
+            Multiply {
+                level: self.level,
+                values,
+                layout,
+                columns: depth,
+                rows,
+                matrix: weight,
+                panels: 0..weight.panels(),
+                sink: &mut store,
+            }
+            .run();
+        });
+    }
+
     /// From this many rows on, threads split the rows; below it they split the columns.
     fn rows_worth_sharing(&self) -> usize {
         const ROWS_A_THREAD: usize = 64;
@@ -176,6 +228,7 @@ impl Cpu {
             Multiply {
                 level: self.level,
                 values: x.values(),
+                layout: Layout::Rows,
                 columns: x.columns(),
                 rows,
                 matrix: weight,
@@ -212,6 +265,7 @@ impl Cpu {
             Multiply {
                 level: self.level,
                 values: x.values(),
+                layout: Layout::Rows,
                 columns: x.columns(),
                 rows: 0..x.rows(),
                 matrix: weight,
@@ -226,7 +280,6 @@ impl Cpu {
             for (row, values) in out.chunks_exact_mut(outputs).zip(part.chunks_exact(width)) {
                 row[columns.clone()].copy_from_slice(values);
             }
-            self.buffers.recycle(part);
         }
     }
 }

@@ -41,7 +41,12 @@ impl Matrix {
                 );
                 Form::F32(packed)
             }
-            Some(unit) => Form::Bf16(unit, pack_bf16(outputs, inputs, values, unit)),
+            Some(unit) => {
+                let len = inputs.div_ceil(DEPTH) * WIDTH * DEPTH;
+                let mut packed = Aligned::zeros(outputs.div_ceil(WIDTH) * len);
+                pack_bf16(0, inputs, values, unit, packed.as_mut());
+                Form::Bf16(unit, packed)
+            }
         };
         Self {
             outputs,
@@ -51,7 +56,7 @@ impl Matrix {
     }
 
     /// Packs a matrix of which `values` is the transpose, `inputs` × `outputs` values, on the threads
-    /// of `threads`.
+    /// of `threads`, into `memory` if the form is bf16.
     #[cfg(feature = "train")]
     pub(super) fn pack_transposed(
         outputs: usize,
@@ -59,31 +64,66 @@ impl Matrix {
         values: &[f32],
         unit: Option<Bf16Unit>,
         threads: &impl Panels,
+        mut memory: Aligned<u16>,
     ) -> Self {
         let panels = outputs.div_ceil(WIDTH);
         let form = match unit {
             None => {
                 let mut packed = Aligned::zeros(panels * WIDTH * inputs);
-                let pack = |panel: usize, out: &mut [f32]| {
-                    pack_f32_panel(values, panel, outputs, outputs, out);
-                };
-                threads.each(packed.as_mut(), WIDTH * inputs, pack);
+                threads.each(packed.as_mut(), WIDTH * inputs, |first, packed| {
+                    let packed = packed.chunks_exact_mut(WIDTH * inputs);
+                    for (panel, packed) in packed.enumerate() {
+                        pack_f32_panel(values, first + panel, outputs, outputs, packed);
+                    }
+                });
                 Form::F32(packed)
             }
             Some(unit) => {
                 let len = inputs.div_ceil(DEPTH) * WIDTH * DEPTH;
-                let mut packed = Aligned::zeros(panels * len);
-                let pack = |panel: usize, out: &mut [u16]| {
-                    pack_bf16_panel(values, panel, outputs, unit, out);
-                };
-                threads.each(packed.as_mut(), len, pack);
-                Form::Bf16(unit, packed)
+                memory.resize(panels * len);
+                threads.each(memory.as_mut(), len, |first, packed| {
+                    pack_bf16_panels(values, first, (outputs, inputs), unit, packed);
+                });
+                Form::Bf16(unit, memory)
             }
         };
         Self {
             outputs,
             inputs,
             form,
+        }
+    }
+
+    /// Packs a matrix on the threads of `threads`; see [`pack`](Self::pack).
+    #[cfg(feature = "train")]
+    pub(super) fn pack_on(
+        outputs: usize,
+        inputs: usize,
+        values: &[f32],
+        unit: Option<Bf16Unit>,
+        threads: &impl Panels,
+    ) -> Self {
+        let Some(unit) = unit else {
+            return Self::pack(outputs, inputs, values, None);
+        };
+        let len = inputs.div_ceil(DEPTH) * WIDTH * DEPTH;
+        let mut packed = Aligned::zeros(outputs.div_ceil(WIDTH) * len);
+        threads.each(packed.as_mut(), len, |first, packed| {
+            pack_bf16(first * WIDTH, inputs, values, unit, packed);
+        });
+        Self {
+            outputs,
+            inputs,
+            form: Form::Bf16(unit, packed),
+        }
+    }
+
+    /// The memory of the bf16 form, for another matrix.
+    #[cfg(feature = "train")]
+    pub(super) fn into_memory(self) -> Aligned<u16> {
+        match self.form {
+            Form::F32(_) => Aligned::new(),
+            Form::Bf16(_, memory) => memory,
         }
     }
 
@@ -105,70 +145,104 @@ impl Matrix {
     }
 }
 
-fn pack_bf16(outputs: usize, inputs: usize, values: &[f32], unit: Bf16Unit) -> Aligned<u16> {
+/// Packs outputs from `first` on, as many as there are and as `packed`, which holds zeros, has panels
+/// for.
+fn pack_bf16(first: usize, inputs: usize, values: &[f32], unit: Bf16Unit, packed: &mut [u16]) {
     let steps = inputs.div_ceil(DEPTH);
-    let mut packed = Aligned::zeros(outputs.div_ceil(WIDTH) * steps * WIDTH * DEPTH);
+    let panel_len = (steps * WIDTH * DEPTH).max(1);
     let mut rounded = vec![0; inputs];
-    let out = packed.as_mut();
-    for output in 0..outputs {
-        unit.round(&values[output * inputs..][..inputs], &mut rounded);
+    let rows = values.chunks_exact(inputs.max(1)).skip(first);
+    for (output, row) in rows.take(packed.len() / panel_len * WIDTH).enumerate() {
+        unit.round(row, &mut rounded);
         let (panel, column) = (output / WIDTH, output % WIDTH);
-        let first = panel * steps * WIDTH * DEPTH + column / BLOCK * BLOCK * DEPTH;
+        let first = panel * panel_len + column / BLOCK * BLOCK * DEPTH;
         for (input, value) in rounded.iter().enumerate() {
             let (step, within) = (input / DEPTH, input % DEPTH);
             let place =
                 step * WIDTH * DEPTH + within / 2 * 2 * BLOCK + column % BLOCK * 2 + within % 2;
-            out[first + place] = *value;
+            packed[first + place] = *value;
         }
     }
-    packed
 }
 
-/// What runs a function for each panel of a packed matrix.
+/// What runs a function for the panels of a packed matrix.
 #[cfg(feature = "train")]
 pub(super) trait Panels {
-    /// Calls `pack` with the number of each panel and its `len` values.
+    /// Calls `pack` with the number of the first of some panels of `len` values, and with them.
     fn each<T: Send>(&self, packed: &mut [T], len: usize, pack: impl Fn(usize, &mut [T]) + Sync);
 }
 
-/// Packs a panel of the columns of rows of `outputs` values as bf16: two rows are interleaved.
+/// Packs panels of the columns of rows of `outputs` values as bf16: two rows are interleaved. Each row
+/// is read once, from the first panel to the last.
 #[cfg(feature = "train")]
-fn pack_bf16_panel(
+fn pack_bf16_panels(
     values: &[f32],
-    panel: usize,
-    outputs: usize,
+    first: usize,
+    (outputs, inputs): (usize, usize),
     unit: Bf16Unit,
     packed: &mut [u16],
 ) {
-    let first = panel * WIDTH;
-    let there = WIDTH.min(outputs - first);
-    let mut rounded = [[0; WIDTH]; 2];
-    for (row, values) in values.chunks_exact(outputs).enumerate() {
-        unit.round(
-            &values[first..first + there],
-            &mut rounded[row % 2][..there],
-        );
-        let (step, within) = (row / DEPTH, row % DEPTH);
-        if within % 2 == 1 {
-            interleave(&rounded, &mut packed[step * WIDTH * DEPTH..], within / 2);
+    let panel_len = inputs.div_ceil(DEPTH) * WIDTH * DEPTH;
+    let zeros = [0.0; BLOCK];
+    for pair in 0..inputs.next_multiple_of(DEPTH) / 2 {
+        let row = |row: usize| {
+            let row = values.get(row * outputs..(row + 1) * outputs);
+            row.unwrap_or(&[])
+        };
+        let rows = [row(2 * pair), row(2 * pair + 1)];
+        let (step, within) = (2 * pair / DEPTH, pair % (DEPTH / 2));
+        for (panel, packed) in packed.chunks_exact_mut(panel_len).enumerate() {
+            for half in 0..WIDTH / BLOCK {
+                let column = (first + panel) * WIDTH + half * BLOCK;
+                let begin = step * WIDTH * DEPTH + half * BLOCK * DEPTH + within * 2 * BLOCK;
+                let (out, _) = packed[begin..].as_chunks_mut::<{ 2 * BLOCK }>();
+                let full = rows.map(|row| {
+                    let values = row.get(column..column + BLOCK);
+                    values.and_then(|values| <&[f32; BLOCK]>::try_from(values).ok())
+                });
+                if let [Some(a), Some(b)] = full {
+                    unit.interleave([a, b], &mut out[0]);
+                    continue;
+                }
+                let mut padded = [zeros; 2];
+                for (padded, row) in padded.iter_mut().zip(rows) {
+                    let there = row.len().saturating_sub(column).min(BLOCK);
+                    padded[..there].copy_from_slice(&row[column.min(row.len())..][..there]);
+                }
+                unit.interleave([&padded[0], &padded[1]], &mut out[0]);
+            }
         }
-    }
-    let rows = values.len() / outputs.max(1);
-    if rows % 2 == 1 {
-        rounded[1] = [0; WIDTH];
-        let (step, within) = ((rows - 1) / DEPTH, (rows - 1) % DEPTH);
-        interleave(&rounded, &mut packed[step * WIDTH * DEPTH..], within / 2);
     }
 }
 
-/// Writes the values of two inputs into both blocks of a step.
-#[cfg(feature = "train")]
-fn interleave(rounded: &[[u16; WIDTH]; 2], step: &mut [u16], pair: usize) {
-    for half in 0..WIDTH / BLOCK {
-        let out = &mut step[half * BLOCK * DEPTH + pair * 2 * BLOCK..][..2 * BLOCK];
-        for (column, out) in out.chunks_exact_mut(2).enumerate() {
-            out[0] = rounded[0][half * BLOCK + column];
-            out[1] = rounded[1][half * BLOCK + column];
+/// Rounds columns to bf16 blocks as [`pack_rows`] rounds rows: the first `count` columns of `depth`
+/// rows, `stride` apart.
+pub(super) fn pack_columns(
+    unit: Bf16Unit,
+    level: Level,
+    rows: &[f32],
+    (depth, stride): (usize, usize),
+    count: usize,
+    packed: &mut Aligned<u16>,
+) {
+    let block_len = depth.div_ceil(DEPTH) * BLOCK * DEPTH;
+    packed.resize(count.div_ceil(BLOCK) * block_len);
+    const { assert!(DEPTH == WIDTH) };
+    let mut block_values = [0.0; BLOCK * DEPTH];
+    for step in 0..depth.div_ceil(DEPTH) {
+        let there = DEPTH.min(depth - step * DEPTH);
+        let blocks = packed.as_mut().chunks_exact_mut(block_len);
+        for (block, packed) in blocks.enumerate() {
+            let columns = BLOCK.min(count - block * BLOCK);
+            if there < DEPTH || columns < BLOCK {
+                block_values.fill(0.0);
+            }
+            let values = &rows[step * DEPTH * stride + block * BLOCK..];
+            level.transpose(values, stride, there, columns, &mut block_values);
+            unit.round(
+                &block_values,
+                &mut packed[step * BLOCK * DEPTH..][..BLOCK * DEPTH],
+            );
         }
     }
 }
@@ -198,10 +272,13 @@ pub(super) fn pack_rows(
             } else {
                 &[]
             };
-            for step in 0..steps {
+            // Whole steps in one call, then what is left of the row.
+            let full = values.len() / DEPTH;
+            unit.round_apart(&values[..full * DEPTH], &mut panel_values[within * DEPTH..]);
+            for step in full..steps {
                 let out = &mut panel_values[step * BLOCK * DEPTH + within * DEPTH..][..DEPTH];
                 let begin = (step * DEPTH).min(values.len());
-                let taken = &values[begin..values.len().min(begin + DEPTH)];
+                let taken = &values[begin..];
                 unit.round(taken, &mut out[..taken.len()]);
                 out[taken.len()..].fill(0);
             }

@@ -165,6 +165,41 @@ impl Cpu {
     }
 }
 
+/// Sequences that a thread takes at once. The number is fixed, so that sums over sequences do not
+/// depend on the number of threads.
+const SEQUENCES: usize = 4;
+
+impl Cpu {
+    /// Calls `part` with the starts of a few sequences and their rows of `out`, for all sequences, and
+    /// returns the results in order.
+    fn par_sequences<T: Send>(
+        &self,
+        starts: &[u32],
+        out: &mut [f32],
+        columns: usize,
+        part: impl Fn(&[u32], &mut [f32]) -> T + Sync,
+    ) -> Vec<T> {
+        let sequences = starts.len().saturating_sub(1);
+        let mut rest = out;
+        let mut parts = Vec::with_capacity(sequences.div_ceil(SEQUENCES));
+        for first in (0..sequences).step_by(SEQUENCES) {
+            let starts = &starts[first..=sequences.min(first + SEQUENCES)];
+            let rows = (starts[starts.len() - 1] - starts[0]) as usize;
+            let (rows, others) = std::mem::take(&mut rest).split_at_mut(rows * columns);
+            rest = others;
+            parts.push((starts, rows));
+        }
+        let Some(pool) = &self.pool else {
+            let each = parts.into_iter().map(|(starts, rows)| part(starts, rows));
+            return each.collect();
+        };
+        pool.install(|| {
+            let each = parts.into_par_iter().with_max_len(1);
+            each.map(|(starts, rows)| part(starts, rows)).collect()
+        })
+    }
+}
+
 fn start_threads(threads: usize) -> Result<rayon::ThreadPool> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -289,9 +324,7 @@ impl ForwardOps for Cpu {
     fn norm(&self, x: &Tensor, norm: &Norm<'_, Self>) -> Result<Tensor> {
         let norm = RowNorm::new(norm);
         expect("columns of a norm", norm.columns(), x.columns())?;
-        let mut out = self.tensor(x.rows(), x.columns(), x.values())?;
-        self.norm_rows(norm, out.values_mut(), x.columns());
-        Ok(out)
+        Ok(self.normalized(x, norm))
     }
 
     fn attention(&self, attention: &Attention<'_, Self>) -> Result<Tensor> {

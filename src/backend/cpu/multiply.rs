@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::matrix::{Aligned, Form, Matrix, pack_rows};
+use super::matrix::{Aligned, Form, Matrix, pack_columns, pack_rows};
 use super::simd::{BLOCK, Bf16Unit, DEPTH, Level, Task, Tile, WIDTH};
 
 /// Bytes of activations that stay in the L2 cache while panels stream by.
@@ -25,11 +25,22 @@ pub(super) trait Sink {
     fn take<const FUSED: bool>(&mut self, rows: Range<usize>, columns: Range<usize>, tile: &Tile);
 }
 
+/// How the activations of a product lie in memory.
+#[derive(Clone, Copy)]
+pub(super) enum Layout {
+    /// Row after row.
+    Rows,
+    /// Transposed: the rows of the product are columns of rows of this many values.
+    Columns(usize),
+}
+
 /// A product of activations with panels of weights.
 pub(super) struct Multiply<'a, S> {
     pub level: Level,
-    /// All rows, `columns` values each.
+    /// All rows, `columns` values each, or their transpose.
     pub values: &'a [f32],
+    /// [`Layout::Columns`] for bf16 weights only.
+    pub layout: Layout,
     pub columns: usize,
     /// The rows to multiply.
     pub rows: Range<usize>,
@@ -47,6 +58,7 @@ impl<S: Sink> Multiply<'_, S> {
 
     #[inline(always)]
     fn f32<const FUSED: bool>(self, weights: &[f32]) {
+        debug_assert!(matches!(self.layout, Layout::Rows));
         let (depth, outputs) = (self.columns, self.matrix.outputs());
         let chunk_rows = (CHUNK_BYTES / (4 * depth.max(1))).max(2 * self.level.rows());
         let mut tile = Tile::new();
@@ -81,18 +93,34 @@ impl<S: Sink> Multiply<'_, S> {
         let chunk_rows = (CHUNK_BYTES / (2 * depth.max(1)) / tile_rows).max(1) * tile_rows;
         let _prepared = unit.prepare();
         let mut tile = Tile::new();
+        if let Layout::Columns(stride) = self.layout {
+            // All at once: each row of `values` is read once, from its first column to its last.
+            let values = &self.values[self.rows.start..];
+            pack_columns(
+                unit,
+                self.level,
+                values,
+                (depth, stride),
+                self.rows.len(),
+                rounded,
+            );
+        }
         for first in self.rows.clone().step_by(chunk_rows) {
             let chunk = first..self.rows.end.min(first + chunk_rows);
-            let values = &self.values[chunk.start * depth..chunk.end * depth];
-            pack_rows(unit, values, depth, depth, chunk.len(), rounded);
+            let mut begin = 0;
+            match self.layout {
+                Layout::Rows => {
+                    let values = &self.values[chunk.start * depth..chunk.end * depth];
+                    pack_rows(unit, values, depth, depth, chunk.len(), rounded);
+                }
+                Layout::Columns(_) => begin = (first - self.rows.start) * steps * DEPTH,
+            }
+            let len = chunk.len().next_multiple_of(BLOCK) * steps * DEPTH;
+            let rounded = &rounded.as_ref()[begin..begin + len];
             for panel in self.panels.clone() {
                 let panel_values = &weights[panel * panel_len..][..panel_len];
                 let columns = panel * WIDTH..outputs.min((panel + 1) * WIDTH);
-                for (index, blocks) in rounded
-                    .as_ref()
-                    .chunks(tile_rows * steps * DEPTH)
-                    .enumerate()
-                {
+                for (index, blocks) in rounded.chunks(tile_rows * steps * DEPTH).enumerate() {
                     let count = blocks.len() / (BLOCK * steps * DEPTH);
                     unit.multiply(blocks, count, steps, panel_values, &mut tile);
                     let row = chunk.start + index * tile_rows;

@@ -136,6 +136,17 @@ impl Cpu {
         });
     }
 
+    /// The norms of rows.
+    pub(super) fn normalized(&self, x: &Tensor, norm: RowNorm<'_>) -> Tensor {
+        let columns = x.columns();
+        let mut out = self.buffers.tensor(x.rows(), columns);
+        self.par_rows(out.values_mut(), columns, |rows, values| {
+            values.copy_from_slice(&x.values()[rows.start * columns..rows.end * columns]);
+            norm.apply(self.level, values, columns);
+        });
+        out
+    }
+
     /// Sums table rows and normalizes the sums. Shapes and ids have been checked.
     pub(super) fn embed_rows(
         &self,

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::math::multiply_add;
-use super::multiply::{Multiply, Sink};
+use super::multiply::{Layout, Multiply, Sink};
 use super::simd::{Level, Task, Tile, WIDTH};
 use super::{Cpu, Tensor};
 use crate::backend::{Linear, SparseVector, SpladeActivation, SpladePooling};
@@ -106,6 +106,7 @@ impl Head<'_> {
         Multiply {
             level,
             values: self.x.values(),
+            layout: Layout::Rows,
             columns: self.x.columns(),
             rows: 0..self.x.rows(),
             matrix: self.decoder.weight,

@@ -1,5 +1,6 @@
 //! Activations, and the pool of their buffers.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,8 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Tensor {
     rows: usize,
     columns: usize,
-    values: Vec<f32>,
-    buffers: Buffers,
+    values: Pooled,
 }
 
 impl Tensor {
@@ -38,9 +38,32 @@ impl Tensor {
     }
 }
 
-impl Drop for Tensor {
+/// Values in a buffer of the pool, to which the buffer returns when they are dropped.
+pub(super) struct Pooled {
+    /// At least `len` values. The vector is never shortened: it would be filled with zeros again
+    /// when it grows, on one thread.
+    buffer: Vec<f32>,
+    len: usize,
+    buffers: Buffers,
+}
+
+impl Deref for Pooled {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.buffer[..self.len]
+    }
+}
+
+impl DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.buffer[..self.len]
+    }
+}
+
+impl Drop for Pooled {
     fn drop(&mut self) {
-        self.buffers.recycle(std::mem::take(&mut self.values));
+        self.buffers.recycle(std::mem::take(&mut self.buffer));
     }
 }
 
@@ -69,35 +92,40 @@ impl Buffers {
             rows,
             columns,
             values: self.take(rows * columns),
+        }
+    }
+
+    /// `len` unspecified values.
+    pub fn take(&self, len: usize) -> Pooled {
+        let mut free = self.free();
+        // The smallest buffer that is large enough. Without one, the largest makes room for a new
+        // one, so that their number does not grow.
+        let best = (0..free.len()).min_by_key(|&place| {
+            let there = free[place].len();
+            (there < len, there.abs_diff(len))
+        });
+        let found = best.map(|place| free.swap_remove(place));
+        drop(free);
+        // New memory is zeroed by the system, page by page, on the threads that write to it.
+        let buffer = found.filter(|buffer| buffer.len() >= len);
+        Pooled {
+            buffer: buffer.unwrap_or_else(|| vec![0.0; rounded_up(len)]),
+            len,
             buffers: self.clone(),
         }
     }
 
-    /// A buffer of `len` unspecified values.
-    pub fn take(&self, len: usize) -> Vec<f32> {
-        let mut free = self.free();
-        // The smallest buffer that is large enough; otherwise the largest, which grows.
-        let best = (0..free.len()).min_by_key(|&place| {
-            let capacity = free[place].capacity();
-            (capacity < len, capacity.abs_diff(len))
-        });
-        let mut values = best.map_or_else(Vec::new, |place| free.swap_remove(place));
-        drop(free);
-        values.resize(len, 0.0);
-        values
-    }
-
     /// Returns a buffer to the pool.
-    pub fn recycle(&self, values: Vec<f32>) {
-        if values.capacity() == 0 {
+    fn recycle(&self, values: Vec<f32>) {
+        if values.is_empty() {
             return;
         }
         let mut free = self.free();
         if free.len() >= Self::MAX_FREE.max(self.more.load(Ordering::Relaxed)) {
             // Evict the smallest buffer; large ones are expensive to reallocate.
-            let smallest = (0..free.len()).min_by_key(|&place| free[place].capacity());
+            let smallest = (0..free.len()).min_by_key(|&place| free[place].len());
             if let Some(place) = smallest
-                && free[place].capacity() < values.capacity()
+                && free[place].len() < values.len()
             {
                 free[place] = values;
             }
@@ -109,6 +137,11 @@ impl Buffers {
     fn free(&self) -> MutexGuard<'_, Vec<Vec<f32>>> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// At most an eighth more, so that batches of nearly the same number of tokens share buffers.
+fn rounded_up(len: usize) -> usize {
+    len.next_multiple_of((len.next_power_of_two() / 16).max(1))
 }
 
 #[cfg(test)]
@@ -129,6 +162,18 @@ mod tests {
         drop(tensors);
         let free = buffers.free();
         assert_eq!(free.len(), Buffers::MAX_FREE);
-        assert!(free.iter().all(|values| values.capacity() >= 1_300));
+        assert!(free.iter().all(|values| values.len() >= 1_300));
+    }
+
+    #[test]
+    fn batches_of_nearly_the_same_size_share_a_buffer() {
+        let buffers = Buffers::default();
+        let first = buffers.tensor(1_000, 64).values().as_ptr();
+        let second = buffers.tensor(1_020, 64);
+        assert_eq!(second.values().as_ptr(), first);
+        assert_eq!(second.values().len(), 1_020 * 64);
+        for len in [0, 1, 15, 17, 1_000, 4_097] {
+            assert!((len..=len + len / 8).contains(&rounded_up(len)), "{len}");
+        }
     }
 }

@@ -1,12 +1,13 @@
-//! The gradient of attention: each thread takes some heads of all sequences, and computes the
-//! softmax of each query again. Nothing is added by two threads. Absolute positions and biases go by
-//! [`blocks`]; disentangled positions query by query.
+//! The gradient of attention. The softmax of each query is computed again, and nothing is added by two
+//! threads. For absolute positions and biases, threads take some sequences, which go by [`blocks`]; for
+//! disentangled positions, whose gradients all sequences share, some heads, query by query.
 
 mod blocks;
 
+use std::cell::RefCell;
 use std::ops::Range;
 
-use blocks::{Gradients, Head, Scratch};
+use blocks::{Head, Scratch};
 
 use super::super::math::{exp_nonpositive, multiply_add};
 use super::super::rows::sum;
@@ -21,8 +22,6 @@ struct HeadGradients {
     queries: Vec<f32>,
     keys: Vec<f32>,
     values: Vec<f32>,
-    /// Buckets × heads.
-    bias: Vec<f32>,
     /// Buckets × columns.
     position_keys: Vec<f32>,
     position_queries: Vec<f32>,
@@ -36,10 +35,12 @@ impl Cpu {
         positions: PositionGradients<'_, Self>,
     ) -> Result<AttentionGradients<Self>> {
         check_kinds(&attention.positions, &positions)?;
+        if Head::is_supported(&attention.positions) {
+            return Ok(self.attention_by_blocks(attention, dy, positions));
+        }
         let parts = self.par_ranges(attention.heads, |heads| {
             let mut part = HeadGradients::zeros(attention, heads);
             self.level.run(Heads {
-                level: self.level,
                 attention,
                 dy,
                 out: &mut part,
@@ -87,23 +88,95 @@ impl Cpu {
         };
         let position_keys = position_tensor(keys, |part| &part.position_keys);
         let position_queries = position_tensor(queries, |part| &part.position_queries);
-        if let PositionGradients::Bias(table) = positions {
-            for part in &parts {
-                let heads = part.heads.len().max(1);
-                let of_buckets = table.chunks_exact_mut(attention.heads.max(1));
-                for (sums, values) in of_buckets.zip(part.bias.chunks_exact(heads)) {
-                    for (sum, value) in sums[part.heads.clone()].iter_mut().zip(values) {
-                        *sum += value;
-                    }
-                }
-            }
-        }
         Ok(AttentionGradients {
             projections,
             position_keys,
             position_queries,
         })
     }
+
+    /// Each thread takes a few sequences with all their heads, and writes to their rows. Gradients of
+    /// biases are summed for each few sequences, then in order.
+    fn attention_by_blocks(
+        &self,
+        attention: &Attention<'_, Self>,
+        dy: &Tensor,
+        positions: PositionGradients<'_, Self>,
+    ) -> AttentionGradients<Self> {
+        let (rows, columns) = attention.projections.shape();
+        let mut projections = self.buffers.tensor(rows, columns);
+        let biases = match &attention.positions {
+            Positions::Bias { table, .. } => table.len(),
+            _ => 0,
+        };
+        let out = projections.values_mut();
+        let parts = self.par_sequences(attention.starts, out, columns, |starts, out| {
+            let mut bias = vec![0.0; biases];
+            self.level.run(Sequences {
+                level: self.level,
+                attention,
+                dy,
+                starts,
+                out,
+                bias: &mut bias,
+            });
+            bias
+        });
+        if let PositionGradients::Bias(table) = positions {
+            for part in parts {
+                for (sum, value) in table.iter_mut().zip(part) {
+                    *sum += value;
+                }
+            }
+        }
+        AttentionGradients {
+            projections,
+            position_keys: None,
+            position_queries: None,
+        }
+    }
+}
+
+/// A few sequences: `out` has the rows of their projections' gradients, `bias` a value for each bucket
+/// and head.
+struct Sequences<'a, 'b> {
+    level: Level,
+    attention: &'a Attention<'b, Cpu>,
+    dy: &'a Tensor,
+    starts: &'a [u32],
+    out: &'a mut [f32],
+    bias: &'a mut [f32],
+}
+
+impl Task for Sequences<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) {
+        let mut scratch = SCRATCH.take();
+        let stride = self.attention.projections.columns();
+        for pair in self.starts.windows(2) {
+            let (first, length) = (pair[0] as usize, (pair[1] - pair[0]) as usize);
+            let begin = (first - self.starts[0] as usize) * stride;
+            let out = &mut self.out[begin..begin + length * stride];
+            for head in 0..self.attention.heads {
+                Head {
+                    level: self.level,
+                    attention: self.attention,
+                    dy: self.dy,
+                    first,
+                    length,
+                    head,
+                }
+                .run::<FUSED>(&mut scratch, out, self.bias);
+            }
+        }
+        SCRATCH.set(scratch);
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 fn check_kinds(
@@ -138,16 +211,14 @@ impl HeadGradients {
         let rows = attention.projections.rows();
         let width = heads.len() * attention.head_size;
         let buckets = |vectors: Option<&Tensor>| vectors.map_or(0, Tensor::rows);
-        let (bias, keys, queries) = match &attention.positions {
-            Positions::Absolute => (0, 0, 0),
-            Positions::Bias { table, .. } => (table.len() / attention.heads.max(1), 0, 0),
-            Positions::Disentangled { keys, queries, .. } => (0, buckets(*keys), buckets(*queries)),
+        let (keys, queries) = match &attention.positions {
+            Positions::Disentangled { keys, queries, .. } => (buckets(*keys), buckets(*queries)),
+            Positions::Absolute | Positions::Bias { .. } => (0, 0),
         };
         Self {
             queries: vec![0.0; rows * width],
             keys: vec![0.0; rows * width],
             values: vec![0.0; rows * width],
-            bias: vec![0.0; bias * heads.len()],
             position_keys: vec![0.0; keys * width],
             position_queries: vec![0.0; queries * width],
             heads,
@@ -160,7 +231,6 @@ impl HeadGradients {
 }
 
 struct Heads<'a, 'b> {
-    level: Level,
     attention: &'a Attention<'b, Cpu>,
     dy: &'a Tensor,
     out: &'a mut HeadGradients,
@@ -171,9 +241,6 @@ impl Task for Heads<'_, '_> {
 
     #[inline(always)]
     fn run<const FUSED: bool>(mut self) {
-        if Head::is_supported(&self.attention.positions) {
-            return self.by_blocks::<FUSED>();
-        }
         let (mut weights, mut slopes) = (Vec::new(), Vec::new());
         for head in 0..self.out.heads.len() {
             for pair in self.attention.starts.windows(2) {
@@ -212,36 +279,6 @@ fn add_scaled<const FUSED: bool>(sums: &mut [f32], factor: f32, values: &[f32]) 
 }
 
 impl<'b> Heads<'_, 'b> {
-    #[inline(always)]
-    fn by_blocks<const FUSED: bool>(&mut self) {
-        let size = self.attention.head_size;
-        let (heads, first_head) = (self.out.heads.len(), self.out.heads.start);
-        let mut scratch = Scratch::default();
-        for head in 0..heads {
-            let mut gradients = Gradients {
-                queries: &mut self.out.queries,
-                keys: &mut self.out.keys,
-                values: &mut self.out.values,
-                bias: &mut self.out.bias,
-                heads,
-                head,
-                stride: heads * size,
-                column: head * size,
-            };
-            for pair in self.attention.starts.windows(2) {
-                Head {
-                    level: self.level,
-                    attention: self.attention,
-                    dy: self.dy,
-                    first: pair[0] as usize,
-                    length: (pair[1] - pair[0]) as usize,
-                    head: first_head + head,
-                }
-                .run::<FUSED>(&mut scratch, &mut gradients);
-            }
-        }
-    }
-
     /// A part of a row of projections: 0 for queries, 1 for keys, 2 for values.
     #[inline(always)]
     fn projection(&self, part: usize, row: usize, head: usize) -> &'b [f32] {
@@ -271,28 +308,21 @@ impl<'b> Heads<'_, 'b> {
         for key in 0..rows.len() {
             let key_row = self.projection(1, rows.start + key, head);
             let mut score = dot::<FUSED>(query_row, key_row);
-            let mut added = 0.0;
-            match &attention.positions {
-                Positions::Absolute => {}
-                Positions::Bias { table, distances } => {
-                    let bucket = distances.of_query(query, rows.len())[key] as usize;
-                    added = table[bucket * attention.heads + self.out.heads.start + head];
+            if let Positions::Disentangled {
+                keys,
+                queries,
+                distances,
+            } = &attention.positions
+            {
+                let bucket = distances.of_query(query, rows.len())[key] as usize;
+                if let Some(keys) = keys {
+                    score += dot::<FUSED>(query_row, self.of_head(keys, bucket, head));
                 }
-                Positions::Disentangled {
-                    keys,
-                    queries,
-                    distances,
-                } => {
-                    let bucket = distances.of_query(query, rows.len())[key] as usize;
-                    if let Some(keys) = keys {
-                        score += dot::<FUSED>(query_row, self.of_head(keys, bucket, head));
-                    }
-                    if let Some(queries) = queries {
-                        score += dot::<FUSED>(self.of_head(queries, bucket, head), key_row);
-                    }
+                if let Some(queries) = queries {
+                    score += dot::<FUSED>(self.of_head(queries, bucket, head), key_row);
                 }
             }
-            weights.push(attention.scale * score + added);
+            weights.push(attention.scale * score);
         }
         let max = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         for weight in weights.iter_mut() {
@@ -354,34 +384,29 @@ impl<'b> Heads<'_, 'b> {
             let key_row = self.projection(1, rows.start + key, head);
             add_scaled::<FUSED>(&mut self.out.queries[query_at..][..size], slope, key_row);
             add_scaled::<FUSED>(&mut self.out.keys[key_at..][..size], slope, query_row);
-            match &attention.positions {
-                Positions::Absolute => {}
-                Positions::Bias { distances, .. } => {
-                    let bucket = distances.of_query(query, rows.len())[key] as usize;
-                    self.out.bias[bucket * self.out.heads.len() + head] += slopes[key];
-                }
-                Positions::Disentangled {
-                    keys,
-                    queries,
-                    distances,
-                } => {
-                    let bucket = distances.of_query(query, rows.len())[key] as usize;
-                    let bucket_at = place(bucket);
-                    if let Some(keys) = keys {
-                        let bucket_key = self.of_head(keys, bucket, head);
-                        let sums = &mut self.out.queries[query_at..][..size];
-                        add_scaled::<FUSED>(sums, slope, bucket_key);
-                        let sums = &mut self.out.position_keys[bucket_at..][..size];
-                        add_scaled::<FUSED>(sums, slope, query_row);
-                    }
-                    if let Some(queries) = queries {
-                        let bucket_query = self.of_head(queries, bucket, head);
-                        let sums = &mut self.out.keys[key_at..][..size];
-                        add_scaled::<FUSED>(sums, slope, bucket_query);
-                        let sums = &mut self.out.position_queries[bucket_at..][..size];
-                        add_scaled::<FUSED>(sums, slope, key_row);
-                    }
-                }
+            let Positions::Disentangled {
+                keys,
+                queries,
+                distances,
+            } = &attention.positions
+            else {
+                continue;
+            };
+            let bucket = distances.of_query(query, rows.len())[key] as usize;
+            let bucket_at = place(bucket);
+            if let Some(keys) = keys {
+                let bucket_key = self.of_head(keys, bucket, head);
+                let sums = &mut self.out.queries[query_at..][..size];
+                add_scaled::<FUSED>(sums, slope, bucket_key);
+                let sums = &mut self.out.position_keys[bucket_at..][..size];
+                add_scaled::<FUSED>(sums, slope, query_row);
+            }
+            if let Some(queries) = queries {
+                let bucket_query = self.of_head(queries, bucket, head);
+                let sums = &mut self.out.keys[key_at..][..size];
+                add_scaled::<FUSED>(sums, slope, bucket_query);
+                let sums = &mut self.out.position_queries[bucket_at..][..size];
+                add_scaled::<FUSED>(sums, slope, key_row);
             }
         }
     }

@@ -1,25 +1,39 @@
 //! The gradient of a linear layer's weight, as a product.
 
+use std::cell::RefCell;
+use std::ops::Range;
+
 use rayon::prelude::*;
 
-use super::super::linear::Epilogue;
-use super::super::matrix::Panels;
+use super::super::matrix::{Aligned, Panels};
+use super::super::multiply::Layout;
+use super::super::simd::Task;
 use super::super::{Cpu, Matrix, Tensor};
-use crate::backend::{Activation, LinearPart};
+use crate::backend::LinearPart;
 
 /// Values of a block that is transposed at once, so that both sides stay in the L1 cache.
 const BLOCK: usize = 16;
+/// Rows whose sums are added up first. The number is fixed, so that sums do not depend on the number
+/// of threads.
+const BLOCK_ROWS: usize = 64;
+
+thread_local! {
+    /// What the input of a layer is packed into, for one product.
+    static PACKED: RefCell<Aligned<u16>> = RefCell::default();
+}
 
 impl Panels for Cpu {
     fn each<T: Send>(&self, packed: &mut [T], len: usize, pack: impl Fn(usize, &mut [T]) + Sync) {
-        let len = len.max(1);
+        if len == 0 {
+            return;
+        }
         let Some(pool) = &self.pool else {
-            let panels = packed.chunks_mut(len).enumerate();
-            return panels.for_each(|(panel, values)| pack(panel, values));
+            return pack(0, packed);
         };
+        let panels = (packed.len() / len).div_ceil(self.threads()).max(1);
         pool.install(|| {
-            let panels = packed.par_chunks_mut(len).enumerate();
-            panels.for_each(|(panel, values)| pack(panel, values));
+            let parts = packed.par_chunks_mut(panels * len).enumerate();
+            parts.for_each(|(part, values)| pack(part * panels, values));
         });
     }
 }
@@ -32,7 +46,8 @@ impl Cpu {
         inputs: usize,
         values: &[f32],
     ) -> Matrix {
-        Matrix::pack_transposed(outputs, inputs, values, self.unit, self)
+        let memory = Aligned::new();
+        Matrix::pack_transposed(outputs, inputs, values, self.unit, self, memory)
     }
 
     /// The transpose, columns × rows.
@@ -62,22 +77,62 @@ impl Cpu {
         parts: &mut [LinearPart<'_, Self>],
     ) {
         let (rows, inputs) = x.shape();
-        let packed = self.packed_transposed(inputs, rows, x.values());
-        let columns = self.transposed(dy);
-        let identity = Epilogue::Activate(Activation::Identity);
-        let product = self.products(&columns, &packed, None, identity, None);
+        let memory = PACKED.take();
+        let packed = Matrix::pack_transposed(inputs, rows, x.values(), self.unit, self, memory);
+        // Products of bf16 transpose while they round.
+        let transposed = self.unit.is_none().then(|| self.transposed(dy));
+        let columns = match &transposed {
+            Some(transposed) => (transposed.values(), Layout::Rows, rows),
+            None => (dy.values(), Layout::Columns(dy.columns()), rows),
+        };
         let mut first = 0;
         for part in parts {
-            let range = first * inputs..(first + part.outputs) * inputs;
-            for (sum, value) in part.weight.iter_mut().zip(&product.values()[range]) {
-                *sum += value;
-            }
+            let range = first..first + part.outputs;
+            first = range.end;
+            self.add_products(columns, range.clone(), &packed, part.weight);
             if let Some(bias) = &mut part.bias {
-                for (output, sum) in bias.iter_mut().enumerate() {
-                    *sum += super::super::rows::sum(columns.row(first + output), |value| value);
+                self.add_column_sums(dy, range, bias);
+            }
+        }
+        PACKED.set(packed.into_memory());
+    }
+
+    /// Adds the sums of some columns.
+    fn add_column_sums(&self, x: &Tensor, columns: Range<usize>, sums: &mut [f32]) {
+        self.par_rows(sums, 1, |range, sums| {
+            self.level.run(ColumnSums {
+                x,
+                first: columns.start + range.start,
+                sums,
+            });
+        });
+    }
+}
+
+struct ColumnSums<'a> {
+    x: &'a Tensor,
+    /// The first column.
+    first: usize,
+    sums: &'a mut [f32],
+}
+
+impl Task for ColumnSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) {
+        let mut block = vec![0.0; self.sums.len()];
+        for first in (0..self.x.rows()).step_by(BLOCK_ROWS) {
+            block.fill(0.0);
+            for row in first..self.x.rows().min(first + BLOCK_ROWS) {
+                let values = &self.x.row(row)[self.first..][..block.len()];
+                for (sum, value) in block.iter_mut().zip(values) {
+                    *sum += value;
                 }
             }
-            first += part.outputs;
+            for (sum, block) in self.sums.iter_mut().zip(&block) {
+                *sum += block;
+            }
         }
     }
 }

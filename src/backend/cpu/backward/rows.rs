@@ -122,36 +122,37 @@ impl Cpu {
     ) -> Tensor {
         let columns = x.columns();
         let mut dx = self.buffers.tensor(x.rows(), columns);
-        let blocks = x.rows().div_ceil(BLOCK_ROWS);
         // Each block of rows with its share of the parameters' gradients.
-        let parts = self.par_ranges(blocks, |blocks| {
-            let each = blocks.map(|block| {
-                let rows = block * BLOCK_ROWS..x.rows().min((block + 1) * BLOCK_ROWS);
-                let mut part = NormPart {
-                    dx: vec![0.0; rows.len() * columns],
-                    weight: vec![0.0; columns],
-                    bias: vec![0.0; columns],
-                };
-                self.level.run(NormRows {
-                    x,
-                    norm,
-                    dy,
-                    rows,
-                    part: &mut part,
-                });
-                part
+        let part = |block: usize, dx: &mut [f32]| {
+            let first = block * BLOCK_ROWS;
+            let (mut weight, mut bias) = (vec![0.0; columns], vec![0.0; columns]);
+            self.level.run(NormRows {
+                x,
+                norm,
+                dy,
+                rows: first..x.rows().min(first + BLOCK_ROWS),
+                dx,
+                weight: &mut weight,
+                bias: &mut bias,
             });
-            each.collect::<Vec<_>>()
-        });
+            (weight, bias)
+        };
+        let block_len = (BLOCK_ROWS * columns).max(1);
+        let parts: Vec<_> = match &self.pool {
+            None => {
+                let blocks = dx.values_mut().chunks_mut(block_len).enumerate();
+                blocks.map(|(block, dx)| part(block, dx)).collect()
+            }
+            Some(pool) => pool.install(|| {
+                let blocks = dx.values_mut().par_chunks_mut(block_len).enumerate();
+                blocks.map(|(block, dx)| part(block, dx)).collect()
+            }),
+        };
         let NormGradients { weight, mut bias } = gradients;
-        let mut rows = dx.values_mut();
-        for part in parts.into_iter().flatten() {
-            let (head, rest) = rows.split_at_mut(part.dx.len());
-            head.copy_from_slice(&part.dx);
-            rows = rest;
-            add_all(weight, &part.weight);
+        for (of_weight, of_bias) in &parts {
+            add_all(weight, of_weight);
             if let Some(bias) = &mut bias {
-                add_all(bias, &part.bias);
+                add_all(bias, of_bias);
             }
         }
         dx
@@ -221,19 +222,15 @@ fn add_all(sums: &mut [f32], values: &[f32]) {
     }
 }
 
-/// The gradients of one block of rows.
-struct NormPart {
-    dx: Vec<f32>,
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-}
-
+/// One block of rows: `dx` is written, the sums of the parameters' gradients are added to.
 struct NormRows<'a> {
     x: &'a Tensor,
     norm: &'a Norm<'a, Cpu>,
     dy: &'a Tensor,
     rows: Range<usize>,
-    part: &'a mut NormPart,
+    dx: &'a mut [f32],
+    weight: &'a mut [f32],
+    bias: &'a mut [f32],
 }
 
 impl Task for NormRows<'_> {
@@ -252,7 +249,7 @@ impl Task for NormRows<'_> {
         let columns = count as f32;
         let mut normal = vec![0.0; count];
         let mut inner = vec![0.0; count];
-        let rows = self.part.dx.chunks_exact_mut(count.max(1));
+        let rows = self.dx.chunks_exact_mut(count.max(1));
         for (row, dx) in self.rows.zip(rows) {
             let (x, dy) = (self.x.row(row), self.dy.row(row));
             let center = if centers {
@@ -265,8 +262,8 @@ impl Task for NormRows<'_> {
             for place in 0..count {
                 normal[place] = (x[place] - center) * factor;
                 inner[place] = dy[place] * weight[place];
-                self.part.weight[place] += dy[place] * normal[place];
-                self.part.bias[place] += dy[place];
+                self.weight[place] += dy[place] * normal[place];
+                self.bias[place] += dy[place];
             }
             let shift = if centers {
                 sum(&inner, |value| value) / columns

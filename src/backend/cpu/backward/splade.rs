@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::linear::Epilogue;
-use super::super::multiply::{Multiply, Sink};
+use super::super::multiply::{Layout, Multiply, Sink};
 use super::super::simd::{Tile, WIDTH};
 use super::super::splade::{joined, sequences_of_rows};
 use super::super::{Cpu, Matrix, Tensor};
@@ -44,6 +44,7 @@ impl Cpu {
                 Multiply {
                     level: self.level,
                     values: x.values(),
+                    layout: Layout::Rows,
                     columns: x.columns(),
                     rows: 0..x.rows(),
                     matrix: decoder.weight,

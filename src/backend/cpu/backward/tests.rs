@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::backend::cpu::CpuOptions;
-use crate::backend::{Distances, Positions, Reference, Rows};
+use crate::backend::{Device, Distances, Positions, Reference, Rows};
 
 /// A reproducible sequence of values between -1 and 1.
 struct Random(u64);

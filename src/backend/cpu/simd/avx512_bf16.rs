@@ -1,9 +1,10 @@
 //! Products of bf16 rows with a panel, AVX-512 BF16: one pair of values at a time.
 
 use std::arch::x86_64::{
-    __m256bh, __m256i, __m512, __m512bh, __m512i, _mm256_storeu_si256, _mm512_cvtneps_pbh,
-    _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
-    _mm512_store_ps,
+    __m256bh, __m256i, __m512, __m512bh, __m512i, _mm256_storeu_si256, _mm512_cvtepu16_epi32,
+    _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_or_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_store_ps,
+    _mm512_storeu_si512,
 };
 use std::mem::transmute;
 
@@ -98,5 +99,39 @@ pub(super) unsafe fn round(values: &[f32], rounded: &mut [u16]) {
     }
     for (value, out) in rest.iter().zip(out_rest) {
         *out = half::bf16::from_f32(*value).to_bits();
+    }
+}
+
+/// # Safety
+///
+/// - The CPU has AVX-512 F and BF16.
+/// - `rounded` has `APART` values for each row of `values` but the last, and [`DEPTH`] for that.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) unsafe fn round_apart<const APART: usize>(values: &[[f32; DEPTH]], rounded: &mut [u16]) {
+    let out = rounded.as_mut_ptr();
+    for (row, values) in values.iter().enumerate() {
+        // SAFETY: a row has 32 values, and so many are left at its place, as the caller guarantees.
+        unsafe {
+            let low = _mm512_loadu_ps(values.as_ptr());
+            let high = _mm512_loadu_ps(values.as_ptr().add(16));
+            let both = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+            _mm512_storeu_si512(out.add(row * APART).cast(), both);
+        }
+    }
+}
+
+/// # Safety
+///
+/// The CPU has AVX-512 F and BF16.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) unsafe fn interleave(rows: [&[f32; BLOCK]; 2], rounded: &mut [u16; 2 * BLOCK]) {
+    // SAFETY: each row has 16 values, and the result 32 of half their size.
+    unsafe {
+        let [first, second] = rows.map(|row| {
+            let half = _mm512_cvtneps_pbh(_mm512_loadu_ps(row.as_ptr()));
+            _mm512_cvtepu16_epi32(transmute::<__m256bh, __m256i>(half))
+        });
+        let pairs = _mm512_or_si512(first, _mm512_slli_epi32::<16>(second));
+        _mm512_storeu_si512(rounded.as_mut_ptr().cast(), pairs);
     }
 }

@@ -299,6 +299,37 @@ impl Bf16Unit {
     }
 }
 
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(unused_variables, reason = "no unit")
+)]
+impl Bf16Unit {
+    /// Rounds rows of [`DEPTH`] values to bf16: the results of two rows are [`BLOCK`] · [`DEPTH`] values
+    /// apart, as those of the steps of a block are.
+    #[inline]
+    pub fn round_apart(self, values: &[f32], rounded: &mut [u16]) {
+        const APART: usize = BLOCK * DEPTH;
+        let (steps, rest) = values.as_chunks::<DEPTH>();
+        assert!(rest.is_empty());
+        assert!(steps.is_empty() || rounded.len() >= (steps.len() - 1) * APART + DEPTH);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: every unit comes with AVX-512 BF16; the lengths were checked above.
+        unsafe {
+            avx512_bf16::round_apart::<APART>(steps, rounded);
+        }
+    }
+
+    /// Rounds the values of two rows to bf16, pair by pair: a value of the first, one of the second.
+    #[inline]
+    pub fn interleave(self, rows: [&[f32; BLOCK]; 2], rounded: &mut [u16; 2 * BLOCK]) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: every unit comes with AVX-512 BF16.
+        unsafe {
+            avx512_bf16::interleave(rows, rounded);
+        }
+    }
+}
+
 /// A thread that is configured for bf16 products.
 pub(super) struct Prepared {
     unit: Bf16Unit,

@@ -36,19 +36,6 @@ pub(super) struct Head<'a, 'b> {
     pub head: usize,
 }
 
-/// Where the gradients go: rows of `stride` values, of which the head's columns begin at `column`.
-pub(super) struct Gradients<'a> {
-    pub queries: &'a mut [f32],
-    pub keys: &'a mut [f32],
-    pub values: &'a mut [f32],
-    /// Of the biases of buckets: a value for each of `heads` heads, of which this is `head`.
-    pub bias: &'a mut [f32],
-    pub heads: usize,
-    pub head: usize,
-    pub stride: usize,
-    pub column: usize,
-}
-
 /// Rows of a matrix on the left of a product.
 #[derive(Clone, Copy)]
 struct Left<'a> {
@@ -80,8 +67,10 @@ impl Head<'_, '_> {
         matches!(positions, Positions::Absolute | Positions::Bias { .. })
     }
 
+    /// Writes the gradients of the head's queries, keys and values to their columns of `out`, the rows
+    /// of the sequence, and adds those of the biases to `bias`, buckets × heads.
     #[inline(always)]
-    pub fn run<const FUSED: bool>(&self, scratch: &mut Scratch, gradients: &mut Gradients<'_>) {
+    pub fn run<const FUSED: bool>(&self, scratch: &mut Scratch, out: &mut [f32], bias: &mut [f32]) {
         let (length, size) = (self.length, self.attention.head_size);
         if length == 0 {
             return;
@@ -134,14 +123,14 @@ impl Head<'_, '_> {
             &mut tile,
         );
         slopes_of_scores(weights, slopes, padded, length);
-        self.add_bias_slopes(slopes, padded, gradients);
+        self.add_bias_slopes(slopes, padded, bias);
 
         // dQ = dS · K.
         pack_f32_columns(keys, size, stride, length, packed);
         self.product(
             left(slopes, padded, length),
             packed.as_ref(),
-            gradients.rows(self.first, 0, size, scale),
+            self.gradient(out, 0, scale),
             &mut tile,
         );
         // dK = dSᵀ · Q.
@@ -150,7 +139,7 @@ impl Head<'_, '_> {
         self.product(
             left(transposed, padded, length),
             packed.as_ref(),
-            gradients.rows(self.first, 1, size, scale),
+            self.gradient(out, 1, scale),
             &mut tile,
         );
         // dV = Pᵀ · dY.
@@ -159,7 +148,7 @@ impl Head<'_, '_> {
         self.product(
             left(transposed, padded, length),
             packed.as_ref(),
-            gradients.rows(self.first, 2, size, 1.0),
+            self.gradient(out, 2, 1.0),
             &mut tile,
         );
     }
@@ -171,6 +160,18 @@ impl Head<'_, '_> {
         let column = (part * self.attention.heads + self.head) * self.attention.head_size;
         let values = self.attention.projections.values();
         (&values[self.first * stride + column..], stride)
+    }
+
+    /// Where the gradient of the head's queries, keys or values is written.
+    #[inline(always)]
+    fn gradient<'c>(&self, out: &'c mut [f32], part: usize, factor: f32) -> Right<'c> {
+        let column = (part * self.attention.heads + self.head) * self.attention.head_size;
+        Right {
+            out: &mut out[column..],
+            stride: self.attention.projections.columns(),
+            columns: self.attention.head_size,
+            factor,
+        }
     }
 
     #[inline(always)]
@@ -224,33 +225,15 @@ impl Head<'_, '_> {
     }
 
     #[inline(always)]
-    fn add_bias_slopes(&self, slopes: &[f32], padded: usize, gradients: &mut Gradients<'_>) {
+    fn add_bias_slopes(&self, slopes: &[f32], padded: usize, bias: &mut [f32]) {
         let Positions::Bias { distances, .. } = &self.attention.positions else {
             return;
         };
         for (query, slopes) in slopes.chunks_exact(padded).enumerate() {
             let buckets = distances.of_query(query, self.length);
             for (slope, bucket) in slopes.iter().zip(buckets) {
-                gradients.bias[*bucket as usize * gradients.heads + gradients.head] += slope;
+                bias[*bucket as usize * self.attention.heads + self.head] += slope;
             }
-        }
-    }
-}
-
-impl Gradients<'_> {
-    /// The rows of queries (0), keys (1) or values (2) of a sequence.
-    #[inline(always)]
-    fn rows(&mut self, first: usize, part: usize, size: usize, factor: f32) -> Right<'_> {
-        let out = match part {
-            0 => &mut *self.queries,
-            1 => &mut *self.keys,
-            _ => &mut *self.values,
-        };
-        Right {
-            out: &mut out[first * self.stride + self.column..],
-            stride: self.stride,
-            columns: size,
-            factor,
         }
     }
 }
