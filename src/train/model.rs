@@ -2,7 +2,9 @@
 //!
 //! | file | concept |
 //! | --- | --- |
-//! | `added` | heads that an encoder lacks |
+//! | `added` | the classifier that an encoder lacks |
+//! | `fitted` | the head of sparse vectors that an encoder lacks |
+//! | `ridge` | the regression that it is fitted by |
 //! | `base` | the folder that training starts from |
 //! | `head` | what a sequence's hidden states become: a row of values with a gradient |
 //! | `passes` | forward and backward passes over sequences whose tapes need not fit in memory |
@@ -10,12 +12,15 @@
 
 mod added;
 mod base;
+mod fitted;
 mod head;
 mod passes;
+mod ridge;
 mod tables;
 
-pub use added::{add_classifier, add_sparse_head};
+pub use added::add_classifier;
 pub use base::{limit_of, open_base};
+pub use fitted::add_sparse_head;
 #[cfg(any(test, feature = "internals"))]
 pub use head::Head;
 pub use passes::{Dropout, Passes};
