@@ -20,7 +20,7 @@ enum Layout {
 }
 
 /// A file of documents or queries, numbered in its order. Texts stay on disk and are read one at a
-/// time: in memory there are a hash of each id and the place of its line, 13 bytes a text.
+/// time: in memory there are a hash of each id and the place of its line, 17 bytes a text.
 ///
 /// The first character that is not white space decides the layout:
 ///
@@ -44,9 +44,14 @@ pub struct Texts {
     file: RandomFile,
     layout: Layout,
     offsets: Offsets,
-    /// For each text the hash of its id in the upper 32 bits and its number in the lower ones,
-    /// ascending.
+    /// For each text the upper half of the hash of its id in the upper 32 bits and its number in the
+    /// lower ones, ascending.
     ids: Vec<u64>,
+    /// The lower halves of the hashes, by number. With them ids are told apart in memory: triplets name
+    /// ids hundreds of millions of times, and comparing each on disk takes hours.
+    tags: Vec<u32>,
+    /// The hashes that several ids have, ascending. These are compared on disk.
+    shared: Vec<u64>,
     fingerprint: u64,
 }
 
@@ -66,6 +71,7 @@ impl Texts {
         let mut layout = None;
         let mut offsets = Offsets::default();
         let mut ids = Vec::new();
+        let mut tags = Vec::new();
         let mut hash = Xxh3::new();
         while let Some((start, line)) = lines.next_with_offset()? {
             if line.trim().is_empty() {
@@ -74,14 +80,16 @@ impl Texts {
             let known = *layout.get_or_insert_with(|| detect_layout(line));
             let parsed = parse(line, known).and_then(|(id, _)| {
                 check_id("text id", &id)?;
-                Ok(hash_of(&id))
+                Ok(xxh3_64(id.as_bytes()))
             });
             hash.update(line.as_bytes());
             hash.update(b"\n");
             let number = u32::try_from(ids.len());
             let added = parsed.and_then(|id| {
                 let number = number.map_err(|_| too_many())?;
-                ids.push((u64::from(id) << 32) | u64::from(number));
+                ids.push((u64::from(upper(id)) << 32) | u64::from(number));
+                // The lower half.
+                tags.push(id as u32);
                 Ok(())
             });
             if let Err(error) = added.and_then(|()| offsets.push(start)) {
@@ -96,15 +104,18 @@ impl Texts {
         };
         offsets.shrink();
         ids.shrink_to_fit();
+        tags.shrink_to_fit();
         ids.sort_unstable();
-        let texts = Self {
+        let mut texts = Self {
             file,
             layout,
             offsets,
             ids,
+            tags,
+            shared: Vec::new(),
             fingerprint: hash.digest(),
         };
-        texts.refuse_repeats()?;
+        texts.shared = texts.shared_hashes()?;
         Ok(texts)
     }
 
@@ -128,20 +139,24 @@ impl Texts {
         self.fingerprint
     }
 
-    /// The number of the text with an id; `None` if there is none.
+    /// The number of the text with an id; `None` if there is none. Ids are compared by their 64-bit
+    /// hashes, and on disk where several ids of the file have the same.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]: ids of equal hash are compared on disk.
+    /// [`Error::Io`] if ids are compared on disk and the file cannot be read.
     pub fn find(&self, id: &str) -> Result<Option<u32>> {
-        let hash = hash_of(id);
-        for entry in &self.ids[self.first_of(hash)..] {
-            if (entry >> 32) as u32 != hash {
+        let hash = xxh3_64(id.as_bytes());
+        for entry in &self.ids[self.first_of(upper(hash))..] {
+            if (entry >> 32) as u32 != upper(hash) {
                 break;
             }
             // The lower half, in which numbers are stored.
             let number = *entry as u32;
-            if self.has_id(number, id)? {
+            if self.tags[number as usize] != hash as u32 {
+                continue;
+            }
+            if self.shared.binary_search(&hash).is_err() || self.id(number)? == id {
                 return Ok(Some(number));
             }
         }
@@ -201,26 +216,6 @@ impl Texts {
         parse(&line, self.layout).map_err(|_| self.file.changed(start))
     }
 
-    /// True if the text of that number has this id. Files usually begin their lines with the id, so it
-    /// is enough to read that far.
-    fn has_id(&self, number: u32, id: &str) -> Result<bool> {
-        let start = match self.layout {
-            Layout::Tsv => format!("{id}\t"),
-            Layout::JsonLines => format!("{{\"_id\": \"{id}\""),
-        };
-        if let Some(offset) = self.offsets.get(number as usize)
-            && offset + start.len() as u64 <= self.file.len()
-            && !id.contains(['"', '\\', '\t'])
-        {
-            let mut found = vec![0; start.len()];
-            self.file.read(offset, &mut found)?;
-            if found == start.as_bytes() {
-                return Ok(true);
-            }
-        }
-        Ok(self.id(number)? == id)
-    }
-
     /// The index of the first entry whose hash is `hash` or more. Hashes are uniform, so it is close
     /// to where a uniform distribution would have it: within a few standard deviations.
     fn first_of(&self, hash: u32) -> usize {
@@ -239,29 +234,31 @@ impl Texts {
         low + self.ids[low..high].partition_point(|&entry| entry < key)
     }
 
-    /// Refuses a file in which two texts have the same id.
-    fn refuse_repeats(&self) -> Result<()> {
+    /// The hashes that several ids have. Refuses a file in which two texts have the same id.
+    fn shared_hashes(&self) -> Result<Vec<u64>> {
+        let mut shared = Vec::new();
         let mut first: Option<(u32, u32, String)> = None;
         for equal in self.ids.chunk_by(|a, b| a >> 32 == b >> 32) {
             if equal.len() == 1 {
                 continue;
             }
-            let mut ids = Vec::with_capacity(equal.len());
-            for &entry in equal {
-                ids.push((self.id(entry as u32)?, entry as u32));
-            }
-            ids.sort_unstable();
-            for pair in ids.windows(2) {
-                let later = first
-                    .as_ref()
-                    .is_none_or(|(_, known, _)| pair[1].1 < *known);
-                if pair[0].0 == pair[1].0 && later {
-                    first = Some((pair[0].1, pair[1].1, pair[0].0.clone()));
+            let tag = |entry: &u64| self.tags[*entry as u32 as usize];
+            let mut equal = equal.to_vec();
+            equal.sort_unstable_by_key(|entry| (tag(entry), *entry));
+            for same in equal.chunk_by(|a, b| tag(a) == tag(b)) {
+                if same.len() == 1 {
+                    continue;
+                }
+                shared.push((same[0] >> 32 << 32) | u64::from(tag(&same[0])));
+                if let Some(repeat) = self.repeat_among(same)?
+                    && first.as_ref().is_none_or(|(_, known, _)| repeat.1 < *known)
+                {
+                    first = Some(repeat);
                 }
             }
         }
         let Some((earlier, number, id)) = first else {
-            return Ok(());
+            return Ok(shared);
         };
         let earlier = self.offsets.get(earlier as usize).unwrap_or(0);
         let line = self.file.line_number(earlier)?;
@@ -270,6 +267,18 @@ impl Texts {
             quote(&id)
         ));
         Err(self.place(error, number))
+    }
+
+    /// The first two texts of the same id among some: their numbers, and the id.
+    fn repeat_among(&self, entries: &[u64]) -> Result<Option<(u32, u32, String)>> {
+        let mut ids = Vec::with_capacity(entries.len());
+        for &entry in entries {
+            ids.push((self.id(entry as u32)?, entry as u32));
+        }
+        ids.sort_unstable();
+        let repeats = ids.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+        let first = repeats.min_by_key(|pair| pair[1].1);
+        Ok(first.map(|pair| (pair[0].1, pair[1].1, pair[0].0.clone())))
     }
 }
 
@@ -289,9 +298,9 @@ pub(super) fn refuse_compressed(file: &RandomFile) -> Result<()> {
     }
 }
 
-fn hash_of(id: &str) -> u32 {
-    // The upper half of the hash.
-    (xxh3_64(id.as_bytes()) >> 32) as u32
+/// The upper half of a hash.
+fn upper(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 fn too_many() -> Error {
@@ -420,13 +429,30 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_at_most_16_bytes_a_text() {
+    fn ids_of_equal_64_bit_hashes_are_compared_on_disk() {
+        let mut texts = texts("a\tone\nb\ttwo\n").unwrap();
+        assert!(texts.shared.is_empty());
+        // As if another id had the hash of `b`: the entry of `a` claims it.
+        let hash = xxh3_64(b"b");
+        texts.ids = vec![
+            u64::from(upper(hash)) << 32,
+            (u64::from(upper(hash)) << 32) | 1,
+        ];
+        texts.tags = vec![hash as u32; 2];
+        assert_eq!(texts.find("b").unwrap(), Some(0));
+        texts.shared = texts.shared_hashes().unwrap();
+        assert_eq!(texts.shared, [hash]);
+        assert_eq!(texts.find("b").unwrap(), Some(1));
+    }
+
+    #[test]
+    fn memory_is_at_most_20_bytes_a_text() {
         let content: String = (0..50_000)
             .map(|number| format!("{number}\ttext\n"))
             .collect();
         let texts = texts(content).unwrap();
-        let bytes = texts.ids.capacity() * 8 + texts.offsets.bytes();
-        assert!(bytes <= 16 * 50_000, "{bytes}");
+        let bytes = texts.ids.capacity() * 8 + texts.tags.capacity() * 4 + texts.offsets.bytes();
+        assert!(bytes <= 20 * 50_000, "{bytes}");
     }
 
     #[test]

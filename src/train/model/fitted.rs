@@ -31,7 +31,7 @@ const TEXT_TOKENS: usize = 128;
 /// Texts whose tokens are counted.
 const COUNTED_TEXTS: usize = 2_000;
 /// Texts whose logits decide the bias.
-const CALIBRATED_TEXTS: usize = 12;
+const CALIBRATED_TEXTS: usize = 24;
 /// The bias before the activation, where GELU and SiLU are nearly linear, in standard deviations of
 /// its input.
 const SHIFT: f32 = 6.0;
@@ -69,8 +69,9 @@ pub fn add_sparse_head(
     let transform = Transform::new(cpu, [&map, &shift], hidden, folder.config.activation)?;
     let x = cpu.values(&transform.of(cpu, &states)?)?;
     let own = own_logits(&x, &batch.ids, &embeddings, inner);
-    let count = sample.sequences.len().min(CALIBRATED_TEXTS);
-    let maxima = maxima(cpu, &x, &batch.starts[..=count], &embeddings, inner)?;
+    let apart = sample.sequences.len().div_ceil(CALIBRATED_TEXTS);
+    let texts = batch.starts.windows(2).step_by(apart.max(1));
+    let maxima = maxima(cpu, &x, texts, &embeddings, inner)?;
     let calibration = Calibration {
         sample: &sample,
         ids: &batch.ids,
@@ -234,10 +235,10 @@ fn own_logits(x: &[f32], ids: &[u32], embeddings: &[f32], inner: usize) -> Vec<f
 }
 
 /// For each text the max logit of each token before gain and bias.
-fn maxima(
+fn maxima<'a>(
     cpu: &Cpu,
     x: &[f32],
-    starts: &[u32],
+    texts: impl Iterator<Item = &'a [u32]>,
     embeddings: &[f32],
     inner: usize,
 ) -> Result<Vec<Vec<f32>>> {
@@ -248,7 +249,7 @@ fn maxima(
         bias: None,
     };
     let mut maxima = Vec::new();
-    for pair in starts.windows(2) {
+    for pair in texts {
         let (first, end) = (pair[0] as usize, pair[1] as usize);
         let x = cpu.tensor(end - first, inner, &x[first * inner..end * inner])?;
         let logits = cpu.values(&cpu.linear(&x, &decoder, Activation::Identity)?)?;
