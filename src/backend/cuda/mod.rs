@@ -15,6 +15,7 @@
 //! | `memory`, `stream`, `graph` | the caching allocator; a stream with its memory; CUDA graphs of short batches |
 //! | `tensor` | tensors and parameters in GPU memory |
 //! | `rows`, `products`, `split`, `attend`, `sparse`, `nearest` | the operations |
+//! | `backward` | gradients and the optimizer |
 //! | `kernel_choice`, `guard` | the variables that choose kernels and guard their waits |
 //! | `inspect`, `coverage`, `by_kernel` | for tests: launches that are recorded, and kernels by name |
 //!
@@ -22,6 +23,8 @@
 //! the CPU, and the emulator replaces the driver.
 
 mod attend;
+#[cfg(feature = "train")]
+mod backward;
 #[cfg(any(test, feature = "internals"))]
 mod by_kernel;
 mod cache;
@@ -54,6 +57,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "train")]
+pub use backward::TrainingBuffer;
 #[cfg(any(test, feature = "internals"))]
 pub(in crate::backend) use by_kernel::{Combination, ProductOperands, TableKind};
 pub use compile::{CompiledModule, KernelUsage};

@@ -355,6 +355,21 @@ impl Stream {
         Ok(buffer)
     }
 
+    /// Whether the memory belongs to this stream.
+    #[cfg(feature = "train")]
+    pub(super) fn owns(&self, buffer: &Buffer) -> bool {
+        std::ptr::eq(buffer.stream.as_ptr(), self)
+    }
+
+    /// Replaces the first bytes of a buffer of this stream.
+    #[cfg(feature = "train")]
+    pub(super) fn write(&self, buffer: &Buffer, bytes: &[u8]) -> Result<()> {
+        let mut state = self.state();
+        self.retry(&mut state, || {
+            self.add(|raw| raw.upload(buffer.address, bytes))
+        })
+    }
+
     /// A buffer with these values, uploaded unless the last one of this kind has the same. Hold it
     /// until the work that reads it is in the stream.
     pub(super) fn cached(
