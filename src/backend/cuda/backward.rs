@@ -17,12 +17,20 @@
 
 mod attention;
 mod buffer;
+mod gather;
+mod optimizer;
+mod pack;
 pub(super) mod parameters;
+mod rows;
+mod splade;
 mod weights;
 
 pub use buffer::TrainingBuffer;
 
-use super::{Cuda, Matrix, Tensor, Vector, check_layer};
+use self::gather::{Groups, Target};
+use self::rows::Element;
+use super::{Cuda, Matrix, Tensor, Vector, check_layer, norm_parameters};
+use crate::backend::dropout::Dropout;
 use crate::backend::shapes::{self, expect};
 use crate::backend::{
     Activation, AdamW, Attention, AttentionGradients, BackwardOps, Linear, LinearPart, Norm,
@@ -66,36 +74,38 @@ impl BackwardOps for Cuda {
         for (master, outputs) in masters.iter().zip(&outputs) {
             shapes::count("a matrix", *outputs, inputs, master.len)?;
         }
-        let _ = (matrix, orientation);
-        Err(Error::device("pack_matrix"))
+        let masters: Vec<_> = masters.iter().copied().zip(outputs).collect();
+        self.pack(matrix, &masters, inputs, orientation)
     }
 
     fn pack_table(
         &self,
-        _table: &mut Matrix,
+        table: &mut Matrix,
         master: &TrainingBuffer,
         rows: usize,
         columns: usize,
     ) -> Result<()> {
         shapes::count("a table", rows, columns, master.len)?;
-        Err(Error::device("pack_table"))
+        self.pack(table, &[(master, rows)], columns, Orientation::Forward)
     }
 
-    fn pack_vector(&self, _vector: &mut Vector, _masters: &[&TrainingBuffer]) -> Result<()> {
-        Err(Error::device("pack_vector"))
+    fn pack_vector(&self, vector: &mut Vector, masters: &[&TrainingBuffer]) -> Result<()> {
+        self.pack_row(vector, masters)
     }
 
-    fn activate(&self, _x: &Tensor, _activation: Activation) -> Result<Tensor> {
-        Err(Error::device("activate"))
+    fn activate(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        let element = Element::Activate(activation);
+        self.with_inputs(&[x], || self.elements(element, x, None))
     }
 
     fn multiply(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
         shapes::same("the second of a product", y.shape(), x.shape())?;
-        Err(Error::device("multiply"))
+        self.with_inputs(&[x, y], || self.elements(Element::Multiply, x, Some(y)))
     }
 
-    fn dropout(&self, _x: &Tensor, _rate: f32, _seed: u64) -> Result<Tensor> {
-        Err(Error::device("dropout"))
+    fn dropout(&self, x: &Tensor, rate: f32, seed: u64) -> Result<Tensor> {
+        let element = Element::Dropout(Dropout::new(rate, seed)?);
+        self.with_inputs(&[x], || self.elements(element, x, None))
     }
 
     fn splade_terms(
@@ -103,12 +113,14 @@ impl BackwardOps for Cuda {
         x: &Tensor,
         starts: &[u32],
         decoder: &Linear<'_, Self>,
-        _activation: SpladeActivation,
-        _pooling: SpladePooling,
+        activation: SpladeActivation,
+        pooling: SpladePooling,
     ) -> Result<Vec<Vec<TermWeight>>> {
         check_layer(x, decoder)?;
         shapes::starts(starts, x.rows)?;
-        Err(Error::device("splade_terms"))
+        self.with_inputs(&[x], || {
+            self.terms_of(x, starts, decoder, activation, pooling)
+        })
     }
 
     fn embed_backward(
@@ -116,22 +128,25 @@ impl BackwardOps for Cuda {
         parts: &mut [(&mut TrainingBuffer, &[u32])],
         dy: &Tensor,
     ) -> Result<()> {
-        for (gradient, ids) in parts {
-            expect("ids of a table", ids.len(), dy.rows)?;
-            let rows = gradient.len / dy.columns.max(1);
-            shapes::embed(&[((rows, dy.columns), ids)])?;
-        }
-        Err(Error::device("embed_backward"))
+        self.with_inputs(&[dy], || {
+            let dy = self.as_bf16(dy)?;
+            for (gradient, ids) in parts {
+                expect("ids of a table", ids.len(), dy.rows)?;
+                let rows = gradient.len / dy.columns.max(1);
+                shapes::embed(&[((rows, dy.columns), ids)])?;
+                let entries = ids.iter().copied().zip(0..dy.rows as u32);
+                let groups = Groups::new(rows, entries, &[])?;
+                let target = Target::F32(self.address_of(gradient)?);
+                self.gather(&groups, (dy.address(), dy.stride()), target, dy.columns)?;
+            }
+            Ok(())
+        })
     }
 
-    fn activate_backward(
-        &self,
-        x: &Tensor,
-        _activation: Activation,
-        dy: &Tensor,
-    ) -> Result<Tensor> {
+    fn activate_backward(&self, x: &Tensor, activation: Activation, dy: &Tensor) -> Result<Tensor> {
         shapes::same("a gradient", dy.shape(), x.shape())?;
-        Err(Error::device("activate_backward"))
+        let element = Element::ActivateBackward(activation);
+        self.with_inputs(&[x, dy], || self.elements(element, x, Some(dy)))
     }
 
     fn linear_weight_backward(
@@ -152,7 +167,7 @@ impl BackwardOps for Cuda {
     fn norm_backward(
         &self,
         x: &Tensor,
-        _norm: &Norm<'_, Self>,
+        norm: &Norm<'_, Self>,
         dy: &Tensor,
         gradients: NormGradients<'_, Self>,
     ) -> Result<Tensor> {
@@ -161,7 +176,9 @@ impl BackwardOps for Cuda {
         for len in [Some(gradients.weight.len), bias].into_iter().flatten() {
             expect("gradients of a norm", len, x.columns)?;
         }
-        Err(Error::device("norm_backward"))
+        let norm = norm_parameters(Some(norm), x.columns)?;
+        let NormGradients { weight, bias } = gradients;
+        self.with_inputs(&[x, dy], || self.norm_gradient(x, norm, dy, weight, bias))
     }
 
     fn attention_backward(
@@ -170,7 +187,7 @@ impl BackwardOps for Cuda {
         dy: &Tensor,
         positions: PositionGradients<'_, Self>,
     ) -> Result<AttentionGradients<Self>> {
-        shapes::attention(self, attention, |vector| vector.values.len())?;
+        shapes::attention(self, attention, |vector| vector.len)?;
         let width = attention.heads * attention.head_size;
         let rows = attention.projections.rows;
         shapes::same("a gradient", dy.shape(), (rows, width))?;
@@ -181,24 +198,24 @@ impl BackwardOps for Cuda {
         shapes::starts(starts, dy.rows)?;
         shapes::odd(width)?;
         expect("columns of a gradient", dy.columns % width, 0)?;
-        Err(Error::device("im2col_backward"))
+        self.with_inputs(&[dy], || self.im2col_gradient(dy, starts, width))
     }
 
     fn pool_backward(
         &self,
         x: &Tensor,
         starts: &[u32],
-        _pooling: Pooling,
+        pooling: Pooling,
         dy: &Tensor,
     ) -> Result<Tensor> {
         shapes::starts(starts, x.rows)?;
         shapes::same("a gradient", dy.shape(), (starts.len() - 1, x.columns))?;
-        Err(Error::device("pool_backward"))
+        self.with_inputs(&[x, dy], || self.pool_gradient(x, starts, pooling, dy))
     }
 
     fn l2_normalize_backward(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
         shapes::same("a gradient", dy.shape(), x.shape())?;
-        Err(Error::device("l2_normalize_backward"))
+        self.with_inputs(&[x, dy], || self.l2_gradient(x, dy))
     }
 
     fn splade_backward(
@@ -207,8 +224,8 @@ impl BackwardOps for Cuda {
         starts: &[u32],
         decoder: &TrainedLinear<'_, Self>,
         master: &TrainingBuffer,
-        _activation: SpladeActivation,
-        _pooling: SpladePooling,
+        activation: SpladeActivation,
+        pooling: SpladePooling,
         terms: &[Vec<TermWeight>],
         dy: &[Vec<f32>],
         gradients: LinearPart<'_, Self>,
@@ -224,16 +241,31 @@ impl BackwardOps for Cuda {
         for (terms, dy) in terms.iter().zip(dy) {
             expect("gradients of a sparse vector", dy.len(), terms.len())?;
         }
-        Err(Error::device("splade_backward"))
+        check_terms(terms, x.rows, rows)?;
+        self.with_inputs(&[x], || {
+            let head = splade::HeadGradient {
+                cuda: self,
+                x: &*self.as_bf16(x)?,
+                starts,
+                decoder: &decoder.layer,
+                activation,
+                terms,
+                dy,
+            };
+            match pooling {
+                SpladePooling::Max => head.of_max(gradients),
+                SpladePooling::Sum => head.of_sum(gradients),
+            }
+        })
     }
 
-    fn sum_of_squares(&self, _buffer: &TrainingBuffer) -> Result<f64> {
-        Err(Error::device("sum_of_squares"))
+    fn sum_of_squares(&self, buffer: &TrainingBuffer) -> Result<f64> {
+        self.squares(buffer)
     }
 
     fn adamw(
         &self,
-        _step: &AdamW,
+        step: &AdamW,
         master: &mut TrainingBuffer,
         gradient: &TrainingBuffer,
         mean: &mut TrainingBuffer,
@@ -246,7 +278,19 @@ impl BackwardOps for Cuda {
         ] {
             expect(what, len, master.len)?;
         }
-        Err(Error::device("adamw"))
+        self.adamw_step(step, master, gradient, [mean, mean_square])
+    }
+}
+
+/// An error unless all terms and rows exist.
+fn check_terms(terms: &[Vec<TermWeight>], rows: usize, count: usize) -> Result<()> {
+    let is_in = |term: &TermWeight| (term.term as usize) < count && (term.row as usize) < rows;
+    match terms.iter().flatten().find(|term| !is_in(term)) {
+        None => Ok(()),
+        Some(term) => Err(Error::model(
+            "",
+            format!("expected a term below {count} of a row below {rows}, found {term:?}"),
+        )),
     }
 }
 
