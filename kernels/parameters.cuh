@@ -218,6 +218,135 @@ struct NearestParameters {
     int queries, count, first, k, is_empty, padding;
 };
 
+// The parameters of training.
+
+enum ElementOperation { ACTIVATE, ACTIVATE_BACKWARD, MULTIPLY_ELEMENTS, DROPOUT };
+
+/// out = an operation on x, or on x and y (null otherwise), value by value: all three are bf16 rows
+/// of `stride`, or f32. Dropout zeroes values whose random bits are below `below`, and multiplies
+/// the others by `factor`.
+struct ElementsParameters {
+    const void* x;
+    const void* y;
+    void* out;
+    u64 seed, below;
+    float factor;
+    int operation, activation, is_f32, rows, columns, stride, padding;
+};
+
+/// out: the gradient of a norm at x. statistics[row] are the mean that was subtracted, and the
+/// factor.
+struct NormBackwardParameters {
+    const bf16* x;
+    const bf16* dy;
+    bf16* out;
+    float* statistics;
+    Norm norm;
+    int rows, columns, stride, padding;
+};
+
+/// sums[part] and products[part]: the sums of dy, and of dy times normalized x, over `part` rows.
+/// Either may be null, products if x is.
+struct ColumnSumsParameters {
+    const bf16* x;
+    const bf16* dy;
+    const float* statistics;
+    float* products;
+    float* sums;
+    int rows, columns, stride, part;
+};
+
+/// out += the sum of `count` parts.
+struct SumPartsParameters {
+    const float* parts;
+    float* out;
+    int columns, count;
+};
+
+struct L2NormalizeBackwardParameters {
+    const float* x;
+    const float* dy;
+    float* out;
+    int rows, columns;
+};
+
+/// dy has one f32 row per sequence; x and out have the same stride.
+struct PoolBackwardParameters {
+    const bf16* x;
+    const float* dy;
+    const u32* starts;
+    bf16* out;
+    int sequences, columns, stride, pooling;
+};
+
+/// dy has rows of `stride`, `width` times the columns of out.
+struct Im2colBackwardParameters {
+    const bf16* dy;
+    const u32* starts;
+    bf16* out;
+    int sequences, rows, columns, stride, out_stride, width;
+};
+
+/// The rows indices[begin] to indices[end - 1] are summed into `row` of the parts, or of the result.
+struct alignas(16) Segment {
+    u32 begin, end, row, is_part;
+};
+
+/// For each of `count` segments, the sum of source[indices[i]] · factors[i]: stored in `parts`, or
+/// added to `sums`, or, if that is null, stored in `out`. Without indices rows are i itself, without
+/// factors they are 1. The source has rows of bf16 or f32, as the kernel says, of `stride`; parts
+/// and sums have no padding.
+struct GatherParameters {
+    const void* source;
+    const Segment* segments;
+    const u32* indices;
+    const float* factors;
+    float* parts;
+    float* sums;
+    bf16* out;
+    int count, columns, stride, out_stride;
+};
+
+/// f32 rows × columns without padding, transposed into bf16 rows.
+struct TransposeParameters {
+    const float* f32_rows;
+    bf16* bf16_rows;
+    int rows, columns, stride, padding;
+};
+
+struct CopyValuesParameters {
+    const float* from;
+    float* to;
+    u64 count;
+};
+
+/// `rate` is the learning rate divided by the bias correction of the mean, `root_correction` is the
+/// reciprocal root of that of the mean square, `decay` multiplies the master.
+struct AdamWParameters {
+    float* master;
+    const float* gradient;
+    float* mean;
+    float* mean_square;
+    u64 count;
+    float rate, decay, beta1, beta2, epsilon, root_correction, gradient_scale, padding;
+};
+
+struct SumOfSquaresParameters {
+    const float* values;
+    float* sums;
+    u64 count;
+};
+
+/// out = the slopes of weights at the logits times their sequence's gradients; `stride` is that of
+/// out.
+struct SpladeSlopesParameters {
+    const float* logits;
+    const float* dy;
+    const u32* sequence_of;
+    bf16* out;
+    int rows, terms, stride, activation;
+};
+
 /// Adds dyᵀ · x to `out`, rows of f32: the gradient of the weight of a linear layer. dy is rows ×
 /// outputs, of which the first `skipped` are not wanted (so that its address is a multiple of 16
 /// bytes); x is rows × inputs. The rows are cut into `parts` of `part` rows; if there are several,

@@ -146,7 +146,7 @@ impl Cuda {
         match &attention.positions {
             Positions::Absolute => Ok(Terms::default()),
             Positions::Bias { table, distances } => {
-                let bias = by_distance(&table.values, distances, attention.heads);
+                let bias = by_distance(&self.host_values(table)?, distances, attention.heads);
                 Ok(Terms {
                     bias: Some(self.stream.cached(CachedTable::Bias, &bias)?),
                     reach: distances.reach(),

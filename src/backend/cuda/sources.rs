@@ -4,6 +4,8 @@
 //! by the files they name, so that NVRTC needs no files. [`KERNELS`] has a row for each kernel; a
 //! test compares the rows with what the compiler finds in the sources.
 
+#[cfg(feature = "train")]
+use super::backward::parameters as training;
 use super::device::{Kernel, MAX_PARAMETER_BYTES};
 use super::guard;
 use super::parameters::{
@@ -12,8 +14,8 @@ use super::parameters::{
 };
 
 macro_rules! texts {
-    ($($file:literal),* $(,)?) => {
-        &[$(($file, include_str!(concat!("../../../kernels/", $file)))),*]
+    ($($(#[$only:meta])* $file:literal),* $(,)?) => {
+        &[$($(#[$only])* ($file, include_str!(concat!("../../../kernels/", $file)))),*]
     };
 }
 
@@ -35,6 +37,12 @@ pub(super) const FILES: &[(&str, &str)] = texts![
     "product_hopper.cu",
     "product_split_hopper.cu",
     "splade_hopper.cu",
+    #[cfg(feature = "train")]
+    "backward_rows.cu",
+    #[cfg(feature = "train")]
+    "optimizer.cu",
+    #[cfg(feature = "train")]
+    "splade_backward.cu",
 ];
 
 /// The headers.
@@ -45,6 +53,7 @@ pub(super) const HEADERS: &[(&str, &str)] = texts![
     "activation.cuh",
     "attention.cuh",
     "vec8.cuh",
+    "rows.cuh",
     "hopper.cuh",
     "hopper_product.cuh",
     "product.cuh",
@@ -105,6 +114,34 @@ pub(super) const KERNELS: &[Kernel] = &[
     row::<SpladeHopper>("splade_hopper_max", "splade_hopper.cu", 384),
     row::<SpladeHopper>("splade_hopper_argmax", "splade_hopper.cu", 384),
     row::<SpladeHopper>("splade_hopper_sum", "splade_hopper.cu", 384),
+    #[cfg(feature = "train")]
+    row::<training::Elements>("elements", "backward_rows.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::NormBackward>("norm_backward", "backward_rows.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::ColumnSums>("column_sums", "backward_rows.cu", 32),
+    #[cfg(feature = "train")]
+    row::<training::SumParts>("sum_parts", "backward_rows.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::L2NormalizeBackward>("l2_normalize_backward", "backward_rows.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::PoolBackward>("pool_backward", "backward_rows.cu", 32),
+    #[cfg(feature = "train")]
+    row::<training::Im2colBackward>("im2col_backward", "backward_rows.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::Gather>("gather_rows", "backward_rows.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::Gather>("gather_rows_f32", "backward_rows.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::AdamWStep>("adamw", "optimizer.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::SumOfSquares>("sum_of_squares", "optimizer.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::CopyValues>("copy_values", "optimizer.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::Transpose>("transpose_to_bf16", "optimizer.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::SpladeSlopes>("splade_slopes", "splade_backward.cu", 256),
 ];
 
 const fn row<P: Parameters>(name: &'static str, file: &'static str, threads: u32) -> Kernel {

@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 use super::emulator::{Emulator, Rule};
 use super::*;
+#[cfg(feature = "train")]
+use crate::backend::conformance::{TRAINING_OPERATIONS, check_training};
 use crate::backend::conformance::{Tolerance, check};
 
 const TOLERANCE: Tolerance = Tolerance {
@@ -39,7 +41,10 @@ fn structures_are_those_of_the_kernels() {
     let Some(gpu) = Emulator::new(80, 0) else {
         return;
     };
-    for (name, bytes) in parameters::sizes() {
+    let sizes = parameters::sizes().into_iter();
+    #[cfg(feature = "train")]
+    let sizes = sizes.chain(backward::parameters::sizes());
+    for (name, bytes) in sizes {
         assert_eq!(gpu.size_of(name), bytes as u64, "{name}");
     }
 }
@@ -65,6 +70,35 @@ fn every_operation_equals_the_reference_on_sm_80() {
 #[test]
 fn every_operation_equals_the_reference_on_sm_90() {
     every_operation_equals_the_reference(90, [6, 5]);
+}
+
+#[cfg(feature = "train")]
+fn gradients_equal_the_reference(architecture: u32, schedules: [u64; 2]) {
+    for schedule in schedules {
+        let Some(gpu) = Emulator::new(architecture, schedule) else {
+            return;
+        };
+        gpu.set_rules(Rule::ALL);
+        let cuda = cuda_on(gpu);
+        for round in 0..3 {
+            for operation in TRAINING_OPERATIONS {
+                let seed = u64::from(architecture) + schedule;
+                check_training(&cuda, TOLERANCE, seed, round, operation).unwrap();
+            }
+        }
+    }
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn gradients_equal_the_reference_on_sm_80() {
+    gradients_equal_the_reference(80, [0, 5]);
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn gradients_equal_the_reference_on_sm_90() {
+    gradients_equal_the_reference(90, [6, 5]);
 }
 
 #[test]

@@ -1,0 +1,243 @@
+//! Value-wise operations, and gradients of what works row by row or sequence by sequence.
+
+use super::super::parameters::{
+    ABSENT, NormParameters, activation as number_of, pooling as number_of_pooling,
+};
+use super::super::rows::{POOLED_COLUMNS, grid_of};
+use super::super::stream::CachedTable;
+use super::super::tensor::{DType, stride_of};
+use super::super::{Cuda, Tensor, sources, to_i32};
+use super::TrainingBuffer;
+use super::parameters::{
+    ColumnSums, Elements, Im2colBackward, L2NormalizeBackward, NormBackward, PoolBackward, SumParts,
+};
+use crate::backend::dropout::Dropout;
+use crate::backend::{Activation, Pooling};
+use crate::error::Result;
+
+/// Rows whose share of a column's sum is computed at once. The number is fixed, so that sums do not
+/// depend on the GPU.
+const PART_ROWS: usize = 64;
+/// Columns per block of the kernel that adds parts.
+const SUMMED_COLUMNS: usize = 256;
+
+/// A value-wise operation; the numbers are those of `ElementOperation` in `parameters.cuh`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Element {
+    Activate(Activation),
+    ActivateBackward(Activation),
+    Multiply,
+    Dropout(Dropout),
+}
+
+/// Where column sums are added: of dy times the normalized rows of x, and of dy.
+pub(super) struct Sums<'a> {
+    /// Rows and, for each, its mean and factor.
+    pub(super) products: Option<(&'a Tensor, &'a Tensor, &'a mut TrainingBuffer)>,
+    pub(super) sums: Option<&'a mut TrainingBuffer>,
+}
+
+impl Cuda {
+    /// The operation on x, and on y where it has two operands, in the dtype of x.
+    pub(super) fn elements(
+        &self,
+        element: Element,
+        x: &Tensor,
+        y: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let y = y.map(|y| self.as_dtype(y, x.dtype)).transpose()?;
+        let out = self.empty(x.rows, x.columns, x.dtype)?;
+        let (operation, activation) = match element {
+            Element::Activate(activation) => (0, number_of(activation)),
+            Element::ActivateBackward(activation) => (1, number_of(activation)),
+            Element::Multiply => (2, 0),
+            Element::Dropout(_) => (3, 0),
+        };
+        let (seed, below, factor) = match element {
+            Element::Dropout(dropout) => dropout.parts(),
+            _ => (0, 0, 0.0),
+        };
+        let parameters = Elements {
+            x: x.address(),
+            y: y.as_ref().map_or(ABSENT, |y| y.address()),
+            out: out.address(),
+            seed,
+            below,
+            factor,
+            operation,
+            activation,
+            is_f32: i32::from(x.dtype == DType::F32),
+            rows: to_i32(x.rows)?,
+            columns: to_i32(x.columns)?,
+            stride: to_i32(x.stride())?,
+            padding: 0,
+        };
+        let kernel = const { sources::kernel("elements") };
+        self.stream
+            .launch(kernel, grid_of(x.rows), 0, &parameters)?;
+        Ok(out)
+    }
+
+    /// The gradient of a norm at x; adds those of its weight and bias.
+    pub(super) fn norm_gradient(
+        &self,
+        x: &Tensor,
+        norm: NormParameters,
+        dy: &Tensor,
+        weight: &mut TrainingBuffer,
+        bias: Option<&mut TrainingBuffer>,
+    ) -> Result<Tensor> {
+        let (x, dy) = (self.as_bf16(x)?, self.as_bf16(dy)?);
+        let out = self.empty(x.rows, x.columns, DType::Bf16)?;
+        let statistics = self.empty(x.rows, 2, DType::F32)?;
+        let parameters = NormBackward {
+            x: x.address(),
+            dy: dy.address(),
+            out: out.address(),
+            statistics: statistics.address(),
+            norm,
+            rows: to_i32(x.rows)?,
+            columns: to_i32(x.columns)?,
+            stride: to_i32(x.stride())?,
+            padding: 0,
+        };
+        let kernel = const { sources::kernel("norm_backward") };
+        self.stream
+            .launch(kernel, grid_of(x.rows), 0, &parameters)?;
+        let sums = Sums {
+            products: Some((&x, &statistics, weight)),
+            sums: bias,
+        };
+        self.add_column_sums(&dy, sums)?;
+        Ok(out)
+    }
+
+    /// Adds the sums of the columns of dy, which is bf16, to buffers with a value for each column: of
+    /// parts of the rows first, then of the parts in order.
+    pub(super) fn add_column_sums(&self, dy: &Tensor, sums: Sums<'_>) -> Result<()> {
+        let Sums { products, sums } = sums;
+        let (parts, columns) = (dy.rows.div_ceil(PART_ROWS), dy.columns);
+        if parts == 0 || columns == 0 {
+            return Ok(());
+        }
+        let of_products = products
+            .as_ref()
+            .map(|_| self.empty(parts, columns, DType::F32));
+        let of_sums = sums
+            .as_ref()
+            .map(|_| self.empty(parts, columns, DType::F32));
+        let (of_products, of_sums) = (of_products.transpose()?, of_sums.transpose()?);
+        let address = |tensor: Option<&Tensor>| tensor.map_or(ABSENT, Tensor::address);
+        let parameters = ColumnSums {
+            x: address(products.as_ref().map(|(x, _, _)| *x)),
+            dy: dy.address(),
+            statistics: address(products.as_ref().map(|(_, statistics, _)| *statistics)),
+            products: address(of_products.as_ref()),
+            sums: address(of_sums.as_ref()),
+            rows: to_i32(dy.rows)?,
+            columns: to_i32(columns)?,
+            stride: to_i32(dy.stride())?,
+            part: to_i32(PART_ROWS)?,
+        };
+        let kernel = const { sources::kernel("column_sums") };
+        let grid = [parts, columns.div_ceil(POOLED_COLUMNS), 1];
+        self.stream.launch(kernel, grid, 0, &parameters)?;
+        let products = products.map(|(_, _, out)| out);
+        for (parts, out) in [(of_products, products), (of_sums, sums)] {
+            if let (Some(parts), Some(out)) = (parts, out) {
+                let out = self.address_of(out)?;
+                self.add_parts(parts.address(), out, [parts.rows, columns])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds parts × columns values to as many columns, in the order of the parts.
+    pub(super) fn add_parts(
+        &self,
+        parts: u64,
+        out: u64,
+        [count, columns]: [usize; 2],
+    ) -> Result<()> {
+        let parameters = SumParts {
+            parts,
+            out,
+            columns: to_i32(columns)?,
+            count: to_i32(count)?,
+        };
+        let kernel = const { sources::kernel("sum_parts") };
+        let grid = [columns.div_ceil(SUMMED_COLUMNS), 1, 1];
+        self.stream.launch(kernel, grid, 0, &parameters)
+    }
+
+    pub(super) fn l2_gradient(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        let (x, dy) = (self.as_f32(x)?, self.as_f32(dy)?);
+        let out = self.empty(x.rows, x.columns, DType::F32)?;
+        let parameters = L2NormalizeBackward {
+            x: x.address(),
+            dy: dy.address(),
+            out: out.address(),
+            rows: to_i32(x.rows)?,
+            columns: to_i32(x.columns)?,
+        };
+        let kernel = const { sources::kernel("l2_normalize_backward") };
+        self.stream
+            .launch(kernel, grid_of(x.rows), 0, &parameters)?;
+        Ok(out)
+    }
+
+    pub(super) fn pool_gradient(
+        &self,
+        x: &Tensor,
+        starts: &[u32],
+        pooling: Pooling,
+        dy: &Tensor,
+    ) -> Result<Tensor> {
+        let (x, dy) = (self.as_bf16(x)?, self.as_f32(dy)?);
+        let out = self.empty(x.rows, x.columns, DType::Bf16)?;
+        let sequences = starts.len() - 1;
+        let starts = self.stream.cached(CachedTable::Starts, starts)?;
+        let parameters = PoolBackward {
+            x: x.address(),
+            dy: dy.address(),
+            starts: starts.address(),
+            out: out.address(),
+            sequences: to_i32(sequences)?,
+            columns: to_i32(x.columns)?,
+            stride: to_i32(x.stride())?,
+            pooling: number_of_pooling(pooling),
+        };
+        let kernel = const { sources::kernel("pool_backward") };
+        let grid = [sequences, x.columns.div_ceil(POOLED_COLUMNS), 1];
+        self.stream.launch(kernel, grid, 0, &parameters)?;
+        Ok(out)
+    }
+
+    pub(super) fn im2col_gradient(
+        &self,
+        dy: &Tensor,
+        starts: &[u32],
+        width: usize,
+    ) -> Result<Tensor> {
+        let dy = self.as_bf16(dy)?;
+        let columns = dy.columns / width;
+        let out = self.empty(dy.rows, columns, DType::Bf16)?;
+        let sequences = starts.len() - 1;
+        let starts = self.stream.cached(CachedTable::Starts, starts)?;
+        let parameters = Im2colBackward {
+            dy: dy.address(),
+            starts: starts.address(),
+            out: out.address(),
+            sequences: to_i32(sequences)?,
+            rows: to_i32(dy.rows)?,
+            columns: to_i32(columns)?,
+            stride: to_i32(dy.stride())?,
+            out_stride: to_i32(stride_of(columns))?,
+            width: to_i32(width)?,
+        };
+        let kernel = const { sources::kernel("im2col_backward") };
+        self.stream
+            .launch(kernel, grid_of(dy.rows), 0, &parameters)?;
+        Ok(out)
+    }
+}
