@@ -14,15 +14,15 @@ KERNEL(bucket_slopes, 128, 8)(PARAMETER(BucketSlopesParameters) p) {
     if (row >= p.tokens) return;
     int sequence = p.sequence_of[p.first_token + row], begin = p.starts[sequence], length = int(p.starts[sequence + 1]) - begin;
     int place = p.first_token + row - begin;
-    i64 own = i64(head) * p.tokens + row;
-    const bf16* slopes = p.slopes + own * p.slopes_stride;
+    const bf16* slopes = p.slopes + (i64(head) * p.tokens + row) * p.slopes_stride;
+    bf16* out = p.out + (i64(row) * gridDim.y + head) * p.out_stride;
     for (int bucket = threadIdx.x % 32; bucket < p.buckets; bucket += 32) {
         float sum = 0;
         for (u32 i = p.bucket_starts[bucket]; i < p.bucket_starts[bucket + 1]; i++) {
             int column = p.is_keys ? place - p.distances[i] : place + p.distances[i];
             if (column >= 0 && column < length) sum += to_float(slopes[column]);
         }
-        p.out[own * p.out_stride + bucket] = to_bf16(p.factor * sum);
+        out[bucket] = to_bf16(p.factor * sum);
     }
 }
 

@@ -256,11 +256,14 @@ struct ColumnSumsParameters {
     int rows, columns, stride, part;
 };
 
-/// out += the sum of `count` parts.
+/// out += the sum of `count` parts of rows × columns values. Parts are `part_size` values apart, their
+/// rows `stride`; rows of out are `out_stride` values apart, its columns `out_column`. blockIdx.z
+/// counts such sums, each of `count` parts, whose results are `out_batch` values apart.
 struct SumPartsParameters {
     const float* parts;
     float* out;
-    int columns, count;
+    i64 part_size, out_batch;
+    int count, rows, columns, stride, out_stride, out_column;
 };
 
 struct L2NormalizeBackwardParameters {
@@ -362,25 +365,6 @@ struct WeightGradientParameters {
     int dy_stride, x_stride, out_stride, sums_stride;
 };
 
-/// sums[batch][part][column] = the sum of the column over the rows of a part. x has `columns`
-/// columns, `x_batch` elements after each other.
-struct BiasGradientParameters {
-    const bf16* x;
-    float* sums;
-    i64 x_batch;
-    int rows, columns, stride, part, parts, sums_stride;
-};
-
-/// Adds sums over parts to `out`: out[batch][row][column] += sum of sums[batch][part][row][column].
-/// Parts are `part_size` elements apart, rows `sums_stride` and `out_stride`, batches of out
-/// `out_batch`.
-struct AddPartsParameters {
-    const float* sums;
-    float* out;
-    i64 part_size, out_batch;
-    int parts, rows, columns, sums_stride, out_stride, padding;
-};
-
 /// What the gradient of attention keeps of a query and head: log2 of the sum of 2^score, and the
 /// mean of the gradients of the weights, weighted by the weights.
 struct alignas(8) ScoreStatistics {
@@ -409,8 +393,8 @@ struct AttentionBackwardParameters {
     int padding;
 };
 
-/// out[head][token][bucket] = factor · the sum of the slopes whose distance is in the bucket, rows
-/// of `out_stride` values. Bucket b has the distances (key minus query) `distances` from
+/// out[token][head][bucket] = factor · the sum of the slopes whose distance is in the bucket;
+/// heads are `out_stride` values apart. Bucket b has the distances (key minus query) `distances` from
 /// bucket_starts[b] to bucket_starts[b + 1] - 1. Rows of slopes are queries, or keys if `is_keys`.
 /// `sequence_of` has one value per token of the batch.
 struct BucketSlopesParameters {

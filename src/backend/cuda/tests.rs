@@ -5,6 +5,8 @@ mod activations;
 mod barriers;
 mod kernels;
 mod late;
+#[cfg(feature = "train")]
+mod layers;
 mod memory;
 mod models;
 mod rules;
