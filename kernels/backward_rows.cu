@@ -14,8 +14,9 @@
 //
 // A warp takes a row, a block 8 rows: 256 threads, grid ceil(rows / 8), without shared memory.
 // Otherwise: column_sums and pool_backward have 32 threads, of which each takes eight columns, and a
-// grid of parts (sequences) × ceil(columns / 256); sum_parts has a thread for each column;
-// gather_rows has a warp for each segment, and a grid of ceil(segments / 8) × ceil(columns / 256).
+// grid of parts (sequences) × ceil(columns / 256); sum_parts has a thread for each column, and a
+// grid of ceil(columns / 256) × rows × batches; gather_rows has a warp for each segment, and a grid
+// of ceil(segments / 8) × ceil(columns / 256).
 #include "activation.cuh"
 #include "rows.cuh"
 
@@ -214,15 +215,18 @@ KERNEL(column_sums, 32, 16)(PARAMETER(ColumnSumsParameters) p) {
 KERNEL(sum_parts, 256, 4)(PARAMETER(SumPartsParameters) p) {
     int column = blockIdx.x * 256 + threadIdx.x;
     if (column >= p.columns) return;
-    float sum = 0;
-    for (int first = 0; first < p.count; first += 2 * LOADS_IN_FLIGHT) {
-        float loaded[2 * LOADS_IN_FLIGHT];
-        UNROLL
-        for (int i = 0; i < 2 * LOADS_IN_FLIGHT; i++) loaded[i] = first + i < p.count ? p.parts[i64(first + i) * p.columns + column] : 0;
-        UNROLL
-        for (int i = 0; i < 2 * LOADS_IN_FLIGHT; i++) sum += loaded[i];
+    for (int row = blockIdx.y; row < p.rows; row += gridDim.y) {
+        const float* from = p.parts + blockIdx.z * p.count * p.part_size + i64(row) * p.stride + column;
+        float sum = 0;
+        for (int first = 0; first < p.count; first += 2 * LOADS_IN_FLIGHT) {
+            float loaded[2 * LOADS_IN_FLIGHT];
+            UNROLL
+            for (int i = 0; i < 2 * LOADS_IN_FLIGHT; i++) loaded[i] = first + i < p.count ? from[(first + i) * p.part_size] : 0;
+            UNROLL
+            for (int i = 0; i < 2 * LOADS_IN_FLIGHT; i++) sum += loaded[i];
+        }
+        p.out[blockIdx.z * p.out_batch + i64(row) * p.out_stride + i64(column) * p.out_column] += sum;
     }
-    p.out[column] += sum;
 }
 
 /// For y = x / |x|: dx = (dy - y · (y · dy)) / |x|. Below a length of 1e-12 the divisor is constant.

@@ -122,6 +122,10 @@ u64 emulate_size_of(const char* structure) {
     SIZE_OF(AdamWParameters)
     SIZE_OF(SumOfSquaresParameters)
     SIZE_OF(SpladeSlopesParameters)
+    SIZE_OF(WeightGradientParameters)
+    SIZE_OF(AttentionBackwardParameters)
+    SIZE_OF(BucketSlopesParameters)
+    SIZE_OF(AddToRowsParameters)
 #undef SIZE_OF
     return 0;
 }

@@ -4,6 +4,7 @@
 //! was compared with the max.
 
 mod head;
+mod layers;
 mod optimizer;
 mod rows;
 
@@ -29,10 +30,14 @@ pub enum TrainingOperation {
     Packing,
     /// AdamW, norms of gradients, buffers.
     Optimizer,
+    /// Weights of linear layers.
+    Weights,
+    /// Attention with every kind of positions.
+    Attention,
 }
 
 /// All operations of training.
-pub const TRAINING_OPERATIONS: [TrainingOperation; 7] = [
+pub const TRAINING_OPERATIONS: [TrainingOperation; 9] = [
     TrainingOperation::Elements,
     TrainingOperation::Norms,
     TrainingOperation::Sequences,
@@ -40,6 +45,8 @@ pub const TRAINING_OPERATIONS: [TrainingOperation; 7] = [
     TrainingOperation::Splade,
     TrainingOperation::Packing,
     TrainingOperation::Optimizer,
+    TrainingOperation::Weights,
+    TrainingOperation::Attention,
 ];
 
 /// Runs one operation of training with values drawn from `seed` and `round`, until a case fails.
@@ -88,6 +95,8 @@ pub fn observe_training<B: BackwardOps>(
         TrainingOperation::Splade => case.splade_gradients(),
         TrainingOperation::Packing => case.packing(),
         TrainingOperation::Optimizer => case.optimizer(),
+        TrainingOperation::Weights => case.weight_gradients(),
+        TrainingOperation::Attention => case.attention_gradients(),
     };
     case.reporter.finish(result)
 }

@@ -9,6 +9,7 @@ use std::mem::offset_of;
 #[cfg(feature = "train")]
 use super::backward::parameters::{
     ColumnSums, Elements, Gather, Im2colBackward, NormBackward, PoolBackward, SpladeSlopes,
+    WeightGradient,
 };
 use super::device::Kernel;
 use super::parameters::{
@@ -55,6 +56,8 @@ const TRAINED_NORMS: [&str; 2] = ["layer norm", "root mean square"];
 #[cfg(feature = "train")]
 const COLUMNS: [&str; 2] = ["columns of a gradient", "columns of a norm"];
 #[cfg(feature = "train")]
+const PARTS: [&str; 2] = ["all rows at once", "parts of the rows"];
+#[cfg(feature = "train")]
 const GATHERED: [&str; 2] = ["rows of bf16", "rows of f32"];
 
 /// The keys that nearest_merge has room for, with those of the list.
@@ -92,6 +95,8 @@ fn sets(kernel: &str) -> Vec<&'static [&'static str]> {
         "gather_rows" | "gather_rows_f32" => vec![&GATHERED],
         #[cfg(feature = "train")]
         "splade_slopes" => vec![&SPLADE_ACTIVATIONS],
+        #[cfg(feature = "train")]
+        "weight_gradient" => vec![&PARTS],
         _ if kernel.starts_with("product_hopper_") => vec![&ACTIVATIONS, &EPILOGUES, &RING, &TILES],
         _ if kernel.starts_with("product_") => vec![&ACTIVATIONS, &EPILOGUES],
         _ if kernel.starts_with("splade_hopper_") => vec![&SPLADE_ACTIVATIONS, &RING, &TILES],
@@ -212,6 +217,11 @@ pub(super) fn properties(kernel: &Kernel, grid: [u32; 3], parameters: &[u8]) -> 
         "splade_slopes" => vec![of(
             &SPLADE_ACTIVATIONS,
             word(offset_of!(SpladeSlopes, activation)),
+        )],
+        #[cfg(feature = "train")]
+        "weight_gradient" => vec![of(
+            &PARTS,
+            i32::from(word(offset_of!(WeightGradient, parts)) > 1),
         )],
         "product_split_hopper" => {
             let (k, part) = (

@@ -43,6 +43,22 @@ pub(super) const FILES: &[(&str, &str)] = texts![
     "optimizer.cu",
     #[cfg(feature = "train")]
     "splade_backward.cu",
+    #[cfg(feature = "train")]
+    "weights.cu",
+    #[cfg(feature = "train")]
+    "bucket_slopes.cu",
+    #[cfg(feature = "train")]
+    "attention_backward_16.cu",
+    #[cfg(feature = "train")]
+    "attention_backward_32.cu",
+    #[cfg(feature = "train")]
+    "attention_backward_64.cu",
+    #[cfg(feature = "train")]
+    "attention_backward_96.cu",
+    #[cfg(feature = "train")]
+    "attention_backward_128.cu",
+    #[cfg(feature = "train")]
+    "attention_backward_256.cu",
 ];
 
 /// The headers.
@@ -52,6 +68,9 @@ pub(super) const HEADERS: &[(&str, &str)] = texts![
     "parameters.cuh",
     "activation.cuh",
     "attention.cuh",
+    #[cfg(feature = "train")]
+    "attention_backward.cuh",
+    "head_rows.cuh",
     "vec8.cuh",
     "rows.cuh",
     "hopper.cuh",
@@ -142,6 +161,228 @@ pub(super) const KERNELS: &[Kernel] = &[
     row::<training::Transpose>("transpose_to_bf16", "optimizer.cu", 256),
     #[cfg(feature = "train")]
     row::<training::SpladeSlopes>("splade_slopes", "splade_backward.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::WeightGradient>("weight_gradient", "weights.cu", 128),
+    #[cfg(feature = "train")]
+    row::<training::BucketSlopes>("bucket_slopes", "bucket_slopes.cu", 128),
+    #[cfg(feature = "train")]
+    row::<training::AddToRows>("add_to_rows", "bucket_slopes.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_16_queries",
+        "attention_backward_16.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_16_queries_bias",
+        "attention_backward_16.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_16_queries_disentangled",
+        "attention_backward_16.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_16_keys",
+        "attention_backward_16.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_16_keys_bias",
+        "attention_backward_16.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_16_keys_disentangled",
+        "attention_backward_16.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_32_queries",
+        "attention_backward_32.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_32_queries_bias",
+        "attention_backward_32.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_32_queries_disentangled",
+        "attention_backward_32.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_32_keys",
+        "attention_backward_32.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_32_keys_bias",
+        "attention_backward_32.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_32_keys_disentangled",
+        "attention_backward_32.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_64_queries",
+        "attention_backward_64.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_64_queries_bias",
+        "attention_backward_64.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_64_queries_disentangled",
+        "attention_backward_64.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_64_keys",
+        "attention_backward_64.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_64_keys_bias",
+        "attention_backward_64.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_64_keys_disentangled",
+        "attention_backward_64.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_96_queries",
+        "attention_backward_96.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_96_queries_bias",
+        "attention_backward_96.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_96_queries_disentangled",
+        "attention_backward_96.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_96_keys",
+        "attention_backward_96.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_96_keys_bias",
+        "attention_backward_96.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_96_keys_disentangled",
+        "attention_backward_96.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_128_queries",
+        "attention_backward_128.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_128_queries_bias",
+        "attention_backward_128.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_128_queries_disentangled",
+        "attention_backward_128.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_128_keys",
+        "attention_backward_128.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_128_keys_bias",
+        "attention_backward_128.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_128_keys_disentangled",
+        "attention_backward_128.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_256_queries",
+        "attention_backward_256.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_256_queries_bias",
+        "attention_backward_256.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_256_queries_disentangled",
+        "attention_backward_256.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_256_keys",
+        "attention_backward_256.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_256_keys_bias",
+        "attention_backward_256.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_256_keys_disentangled",
+        "attention_backward_256.cu",
+        128,
+    ),
 ];
 
 const fn row<P: Parameters>(name: &'static str, file: &'static str, threads: u32) -> Kernel {

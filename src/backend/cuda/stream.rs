@@ -26,6 +26,10 @@ pub(super) enum CachedTable {
     SequenceOfRow,
     Buckets,
     Bias,
+    #[cfg(feature = "train")]
+    BucketStarts,
+    #[cfg(feature = "train")]
+    BucketDistances,
 }
 
 /// The last table of each kind, with its contents.

@@ -7,6 +7,8 @@ mod barriers;
 mod gradients;
 mod kernels;
 mod late;
+#[cfg(feature = "train")]
+mod layers;
 mod memory;
 mod models;
 mod rules;

@@ -12,8 +12,8 @@ use super::super::math::{exp_nonpositive, multiply_add};
 use super::super::rows::sum;
 use super::super::simd::{Level, Task};
 use super::super::{Cpu, Tensor};
-use crate::backend::{Attention, AttentionGradients, PositionGradients, Positions};
-use crate::error::{Error, Result};
+use crate::backend::{Attention, AttentionGradients, PositionGradients, Positions, shapes};
+use crate::error::Result;
 
 /// The gradients of some heads. Rows have the columns of these heads alone.
 struct HeadGradients {
@@ -35,7 +35,12 @@ impl Cpu {
         dy: &Tensor,
         positions: PositionGradients<'_, Self>,
     ) -> Result<AttentionGradients<Self>> {
-        check_kinds(&attention.positions, &positions)?;
+        shapes::position_gradients(
+            &attention.positions,
+            &positions,
+            |table| table.len(),
+            |gradient| gradient.len(),
+        )?;
         let parts = self.par_ranges(attention.heads, |heads| {
             let mut part = HeadGradients::zeros(attention, heads);
             self.level.run(Heads {
@@ -104,25 +109,6 @@ impl Cpu {
             position_queries,
         })
     }
-}
-
-fn check_kinds(
-    positions: &Positions<'_, Cpu>,
-    gradients: &PositionGradients<'_, Cpu>,
-) -> Result<()> {
-    let fits = match (positions, gradients) {
-        (Positions::Absolute, PositionGradients::Absolute)
-        | (Positions::Disentangled { .. }, PositionGradients::Disentangled) => true,
-        (Positions::Bias { table, .. }, PositionGradients::Bias(bias)) => bias.len() == table.len(),
-        _ => false,
-    };
-    if fits {
-        return Ok(());
-    }
-    Err(Error::model(
-        "",
-        "gradients of attention: expected the kind of positions that the attention has, found another",
-    ))
 }
 
 /// Copies rows of `width` values to columns of wider rows.

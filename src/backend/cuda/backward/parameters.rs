@@ -21,7 +21,8 @@ parameters! {
         rows: i32, columns: i32, stride: i32, part: i32,
     }
     SumParts = "SumPartsParameters" {
-        parts: Address, out: Address, columns: i32, count: i32,
+        parts: Address, out: Address, part_size: i64, out_batch: i64,
+        count: i32, rows: i32, columns: i32, stride: i32, out_stride: i32, out_column: i32,
     }
     L2NormalizeBackward = "L2NormalizeBackwardParameters" {
         x: Address, dy: Address, out: Address, rows: i32, columns: i32,
@@ -52,5 +53,28 @@ parameters! {
     SpladeSlopes = "SpladeSlopesParameters" {
         logits: Address, dy: Address, sequence_of: Address, out: Address,
         rows: i32, terms: i32, stride: i32, activation: i32,
+    }
+    WeightGradient = "WeightGradientParameters" {
+        dy: Address, x: Address, out: Address, sums: Address,
+        dy_batch: i64, x_batch: i64, out_batch: i64,
+        rows: i32, outputs: i32, inputs: i32, skipped: i32, part: i32, parts: i32,
+        dy_stride: i32, x_stride: i32, out_stride: i32, sums_stride: i32,
+    }
+    AttentionBackward = "AttentionBackwardParameters" {
+        projections: Address, dy: Address, out: Address, statistics: Address, slopes: Address,
+        starts: Address, tiles: Address, bias: Address, content_to_position: Address,
+        position_to_content: Address, bucket_of: Address,
+        first_token: i32, tokens: i32, heads: i32, head_size: i32,
+        stride: i32, dy_stride: i32, out_stride: i32, slopes_stride: i32,
+        reach: i32, buckets: i32, scale: f32, padding: i32,
+    }
+    BucketSlopes = "BucketSlopesParameters" {
+        slopes: Address, out: Address, starts: Address, sequence_of: Address,
+        bucket_starts: Address, distances: Address,
+        first_token: i32, tokens: i32, buckets: i32, slopes_stride: i32, out_stride: i32,
+        is_keys: i32, factor: f32, padding: i32,
+    }
+    AddToRows = "AddToRowsParameters" {
+        out: Address, x: Address, rows: i32, columns: i32, stride: i32, padding: i32,
     }
 }

@@ -20,6 +20,8 @@ use crate::error::Result;
 const PART_ROWS: usize = 64;
 /// Columns per block of the kernel that adds parts.
 const SUMMED_COLUMNS: usize = 256;
+/// A grid has fewer than 2^16 rows of blocks; the kernels whose rows they are loop over them.
+pub(super) const MAX_GRID_ROWS: usize = 32_768;
 
 /// A value-wise operation; the numbers are those of `ElementOperation` in `parameters.cuh`.
 #[derive(Clone, Copy, Debug)]
@@ -127,21 +129,10 @@ impl Cuda {
             .as_ref()
             .map(|_| self.empty(parts, columns, DType::F32));
         let (of_products, of_sums) = (of_products.transpose()?, of_sums.transpose()?);
-        let address = |tensor: Option<&Tensor>| tensor.map_or(ABSENT, Tensor::address);
-        let parameters = ColumnSums {
-            x: address(products.as_ref().map(|(x, _, _)| *x)),
-            dy: dy.address(),
-            statistics: address(products.as_ref().map(|(_, statistics, _)| *statistics)),
-            products: address(of_products.as_ref()),
-            sums: address(of_sums.as_ref()),
-            rows: to_i32(dy.rows)?,
-            columns: to_i32(columns)?,
-            stride: to_i32(dy.stride())?,
-            part: to_i32(PART_ROWS)?,
-        };
-        let kernel = const { sources::kernel("column_sums") };
-        let grid = [parts, columns.div_ceil(POOLED_COLUMNS), 1];
-        self.stream.launch(kernel, grid, 0, &parameters)?;
+        let factors = products
+            .as_ref()
+            .map(|(x, statistics, _)| (*x, *statistics));
+        self.sum_columns(dy, factors, of_products.as_ref(), of_sums.as_ref())?;
         let products = products.map(|(_, _, out)| out);
         for (parts, out) in [(of_products, products), (of_sums, sums)] {
             if let (Some(parts), Some(out)) = (parts, out) {
@@ -150,6 +141,41 @@ impl Cuda {
             }
         }
         Ok(())
+    }
+
+    /// The sums of the columns of dy over parts of the rows, and of the products of dy with the
+    /// normalized rows of x, given x with its statistics: parts × columns.
+    fn sum_columns(
+        &self,
+        dy: &Tensor,
+        x: Option<(&Tensor, &Tensor)>,
+        products: Option<&Tensor>,
+        sums: Option<&Tensor>,
+    ) -> Result<()> {
+        let address = |tensor: Option<&Tensor>| tensor.map_or(ABSENT, Tensor::address);
+        let parameters = ColumnSums {
+            x: address(x.map(|(x, _)| x)),
+            dy: dy.address(),
+            statistics: address(x.map(|(_, statistics)| statistics)),
+            products: address(products),
+            sums: address(sums),
+            rows: to_i32(dy.rows)?,
+            columns: to_i32(dy.columns)?,
+            stride: to_i32(dy.stride())?,
+            part: to_i32(PART_ROWS)?,
+        };
+        let kernel = const { sources::kernel("column_sums") };
+        let parts = dy.rows.div_ceil(PART_ROWS);
+        let grid = [parts, dy.columns.div_ceil(POOLED_COLUMNS), 1];
+        self.stream.launch(kernel, grid, 0, &parameters)
+    }
+
+    /// The sums of the columns of dy, which is bf16, over parts of its rows: parts × columns.
+    pub(super) fn column_sums(&self, dy: &Tensor) -> Result<Tensor> {
+        let parts = dy.rows.div_ceil(PART_ROWS);
+        let sums = self.empty(parts, dy.columns, DType::F32)?;
+        self.sum_columns(dy, None, None, Some(&sums))?;
+        Ok(sums)
     }
 
     /// Adds parts × columns values to as many columns, in the order of the parts.
@@ -162,12 +188,28 @@ impl Cuda {
         let parameters = SumParts {
             parts,
             out,
-            columns: to_i32(columns)?,
+            part_size: columns as i64,
+            out_batch: 0,
             count: to_i32(count)?,
+            rows: 1,
+            columns: to_i32(columns)?,
+            stride: 0,
+            out_stride: 0,
+            out_column: 1,
         };
+        self.sum_parts(&parameters, 1)
+    }
+
+    /// Adds parts of `batch` results.
+    pub(super) fn sum_parts(&self, parameters: &SumParts, batch: usize) -> Result<()> {
+        let (rows, columns) = (parameters.rows as usize, parameters.columns as usize);
+        let grid = [
+            columns.div_ceil(SUMMED_COLUMNS),
+            rows.min(MAX_GRID_ROWS),
+            batch,
+        ];
         let kernel = const { sources::kernel("sum_parts") };
-        let grid = [columns.div_ceil(SUMMED_COLUMNS), 1, 1];
-        self.stream.launch(kernel, grid, 0, &parameters)
+        self.stream.launch(kernel, grid, 0, parameters)
     }
 
     pub(super) fn l2_gradient(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
