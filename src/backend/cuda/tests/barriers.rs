@@ -31,7 +31,11 @@ enum Work {
 
 /// The operations of training whose own kernels have barriers.
 #[cfg(feature = "train")]
-const TRAINING: [TrainingOperation; 1] = [TrainingOperation::Packing];
+const TRAINING: [TrainingOperation; 3] = [
+    TrainingOperation::Packing,
+    TrainingOperation::Weights,
+    TrainingOperation::Attention,
+];
 
 impl Work {
     /// The number of runs, each with other shapes and another schedule, of which one must fail.
