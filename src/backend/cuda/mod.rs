@@ -237,6 +237,13 @@ impl Cuda {
         self.gpu.heap.usage()
     }
 
+    /// A backend on an emulated GPU; none on a machine without a compiler to build it.
+    #[cfg(test)]
+    pub(crate) fn emulated(architecture: u32, schedule: u64) -> Option<Self> {
+        let gpu = emulator::Emulator::new(architecture, schedule)?;
+        Some(Self::on(Arc::new(gpu), architecture == HOPPER).unwrap())
+    }
+
     fn on(device: Arc<dyn GpuDevice>, is_hopper: bool) -> Result<Self> {
         let architecture = device.architecture();
         if architecture < 80 {

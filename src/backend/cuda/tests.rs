@@ -3,6 +3,8 @@
 
 mod activations;
 mod barriers;
+#[cfg(feature = "train")]
+mod gradients;
 mod kernels;
 mod late;
 #[cfg(feature = "train")]
@@ -18,8 +20,6 @@ use std::sync::Arc;
 
 use super::emulator::{Emulator, Rule};
 use super::*;
-#[cfg(feature = "train")]
-use crate::backend::conformance::{TRAINING_OPERATIONS, check_training};
 use crate::backend::conformance::{Tolerance, check};
 
 const TOLERANCE: Tolerance = Tolerance {
@@ -30,7 +30,7 @@ const TOLERANCE: Tolerance = Tolerance {
 
 /// A backend on the emulated GPU, unless there is no compiler to build it.
 fn cuda(architecture: u32, schedule: u64) -> Option<Cuda> {
-    Some(cuda_on(Emulator::new(architecture, schedule)?))
+    Cuda::emulated(architecture, schedule)
 }
 
 fn cuda_on(gpu: Emulator) -> Cuda {
@@ -72,35 +72,6 @@ fn every_operation_equals_the_reference_on_sm_80() {
 #[test]
 fn every_operation_equals_the_reference_on_sm_90() {
     every_operation_equals_the_reference(90, [6, 5]);
-}
-
-#[cfg(feature = "train")]
-fn gradients_equal_the_reference(architecture: u32, schedules: [u64; 2]) {
-    for schedule in schedules {
-        let Some(gpu) = Emulator::new(architecture, schedule) else {
-            return;
-        };
-        gpu.set_rules(Rule::ALL);
-        let cuda = cuda_on(gpu);
-        for round in 0..3 {
-            for operation in TRAINING_OPERATIONS {
-                let seed = u64::from(architecture) + schedule;
-                check_training(&cuda, TOLERANCE, seed, round, operation).unwrap();
-            }
-        }
-    }
-}
-
-#[cfg(feature = "train")]
-#[test]
-fn gradients_equal_the_reference_on_sm_80() {
-    gradients_equal_the_reference(80, [0, 5]);
-}
-
-#[cfg(feature = "train")]
-#[test]
-fn gradients_equal_the_reference_on_sm_90() {
-    gradients_equal_the_reference(90, [6, 5]);
 }
 
 #[test]

@@ -25,14 +25,22 @@ const POOLINGS: [Pooling; 6] = [
 impl<B: BackwardOps> Case<'_, B> {
     pub(super) fn elements(&mut self) -> Result<()> {
         let (rows, columns) = (self.random.size(), self.random.size());
-        let [x, y] = [self.pair(rows, columns)?, self.pair(rows, columns)?];
-        self.elements_of(&x, &y, &format!("{rows} × {columns}"))?;
-        let rows = rows.min(20);
-        let [x, y] = [self.pooled_pair(rows, columns)?, self.pair(rows, columns)?];
-        self.elements_of(&x, &y, &format!("{rows} × {columns}, pooled"))
+        self.elements_of(rows, columns)
     }
 
-    fn elements_of(&mut self, x: &Pair<B>, y: &Pair<B>, shape: &str) -> Result<()> {
+    pub(in crate::backend::conformance) fn elements_of(
+        &mut self,
+        rows: usize,
+        columns: usize,
+    ) -> Result<()> {
+        let [x, y] = [self.pair(rows, columns)?, self.pair(rows, columns)?];
+        self.elements_of_pairs(&x, &y, &format!("{rows} × {columns}"))?;
+        let rows = rows.min(20);
+        let [x, y] = [self.pooled_pair(rows, columns)?, self.pair(rows, columns)?];
+        self.elements_of_pairs(&x, &y, &format!("{rows} × {columns}, pooled"))
+    }
+
+    fn elements_of_pairs(&mut self, x: &Pair<B>, y: &Pair<B>, shape: &str) -> Result<()> {
         for activation in ACTIVATIONS {
             self.begin(format!("activate {activation:?}"), shape);
             let found = self.backend.activate(&x.ours, activation)?;
