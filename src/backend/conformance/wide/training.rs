@@ -27,4 +27,19 @@ impl Case<'_, Cuda> {
         let (columns, terms) = scale.choose((128, 2_000), (8, 1_500));
         self.attempt(|case| case.splade_gradients_of(starts, columns, terms))
     }
+
+    /// Weights whose rows are summed at once and in parts, and attention of every head size.
+    pub(super) fn wide_layers(&mut self, scale: Scale) -> Result<()> {
+        for rows in scale.choose([2_000, 200], [200, 20]) {
+            let outputs = scale.choose([300, 131], [130, 9]);
+            let inputs = scale.choose(257, 33);
+            self.attempt(|case| case.weight_gradients_of(rows, inputs, &outputs))?;
+        }
+        let starts = starts_of(scale.choose(&[1, 63, 64, 65, 129, 200], &[1, 33, 0, 17]));
+        for head_size in [16, 32, 64, 96, 128, 256] {
+            self.attempt(|case| case.attention_gradients_of(&starts, 2, head_size))?;
+        }
+        // Heads that begin between multiples of 16 bytes are copied.
+        self.attempt(|case| case.attention_gradients_of(&[0, 5, 70], 3, 12))
+    }
 }
