@@ -29,8 +29,8 @@
 // Kernels are attention_backward_HEAD_queries and _keys, and with position terms
 // attention_backward_HEAD_queries_bias, and so on.
 //
-// Launch: 128 threads, grid tiles × heads. Shared memory: 512 · HEAD bytes up to HEAD = 96, 384 ·
-// HEAD for 128 and 256 (the rows, and two stages of columns).
+// Launch: 128 threads, grid tiles × heads. Shared memory: 512 · HEAD bytes up to HEAD = 64, 384 ·
+// HEAD for wider ones (the rows, and two stages of columns).
 #pragma once
 #include "head_rows.cuh"
 
@@ -42,7 +42,7 @@ struct AttentionBackward {
     typedef HeadRows<HEAD> Rows;
     static constexpr int THREADS = 128;
     static constexpr int ROWS = 64;
-    static constexpr int COLUMNS = HEAD > 96 ? 16 : 32;  // per tile
+    static constexpr int COLUMNS = HEAD > 64 ? 16 : 32;  // per tile
     static constexpr int PIECES = Rows::PIECES;
     static constexpr int ROWS_BYTES = ROWS * Rows::ROW_BYTES;
     static constexpr int TILE_BYTES = COLUMNS * Rows::ROW_BYTES;

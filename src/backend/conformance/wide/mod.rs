@@ -64,6 +64,9 @@ pub enum Group {
     /// Gradients and the optimizer.
     #[cfg(feature = "train")]
     Training,
+    /// Gradients of linear layers and of attention.
+    #[cfg(feature = "train")]
+    Layers,
 }
 
 /// All groups, those of the kernels with the most time in a model first.
@@ -80,6 +83,8 @@ pub const GROUPS: &[Group] = &[
     Group::Layouts,
     #[cfg(feature = "train")]
     Group::Training,
+    #[cfg(feature = "train")]
+    Group::Layers,
 ];
 
 /// Runs the cases of a group, and reports each case and each failure to `observer`.
@@ -114,6 +119,8 @@ pub fn check(
         Group::Nearest => case.wide_nearest(scale),
         #[cfg(feature = "train")]
         Group::Training => case.wide_training(scale),
+        #[cfg(feature = "train")]
+        Group::Layers => case.wide_layers(scale),
     }
 }
 

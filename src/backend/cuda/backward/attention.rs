@@ -460,7 +460,7 @@ fn add_bias(
 /// Shared memory per block of the kernels: the rows, and two stages of columns.
 fn shared_bytes(head: usize) -> usize {
     match head {
-        128 | 256 => 384 * head,
+        96 | 128 | 256 => 384 * head,
         _ => 512 * head,
     }
 }

@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::kernels::{bf16_values, close, scalar_product, transposed};
+#[cfg(feature = "train")]
+use super::layers::check_attention;
 use super::*;
 use crate::backend::Reference;
 use crate::backend::conformance::{OPERATIONS, Operation, check_one};
@@ -27,15 +29,14 @@ enum Work {
     /// An operation of training at small sizes.
     #[cfg(feature = "train")]
     Training(TrainingOperation),
+    /// Gradients of attention over short sequences, with heads of all geometries.
+    #[cfg(feature = "train")]
+    Attention,
 }
 
 /// The operations of training whose own kernels have barriers.
 #[cfg(feature = "train")]
-const TRAINING: [TrainingOperation; 3] = [
-    TrainingOperation::Packing,
-    TrainingOperation::Weights,
-    TrainingOperation::Attention,
-];
+const TRAINING: [TrainingOperation; 1] = [TrainingOperation::Packing];
 
 impl Work {
     /// The number of runs, each with other shapes and another schedule, of which one must fail.
@@ -46,6 +47,8 @@ impl Work {
             Self::Many => 64,
             #[cfg(feature = "train")]
             Self::Training(_) => 16,
+            #[cfg(feature = "train")]
+            Self::Attention => 6,
         }
     }
 
@@ -58,6 +61,11 @@ impl Work {
             #[cfg(feature = "train")]
             Self::Training(operation) => {
                 check_training(&cuda, TOLERANCE, 300, attempt, operation).is_ok()
+            }
+            #[cfg(feature = "train")]
+            Self::Attention => {
+                let (place, starts) = (attempt as usize, [0, 33, 110]);
+                check_attention(&cuda, &starts, [16, 256, 64][place % 3], place % 2).is_ok()
             }
         }
     }
@@ -149,7 +157,9 @@ fn every_barrier_is_needed(architecture: u32) {
     let small = OPERATIONS.map(Work::Small);
     let works = [Work::Many].into_iter().chain(small).chain([Work::Deep]);
     #[cfg(feature = "train")]
-    let works = works.chain(TRAINING.map(Work::Training));
+    let works = works
+        .chain(TRAINING.map(Work::Training))
+        .chain([Work::Attention]);
     for work in works {
         gpu.sites();
         for attempt in 0..6 {
@@ -172,7 +182,7 @@ fn every_barrier_is_needed(architecture: u32) {
     let left: Vec<_> = seen.difference(&needed).collect();
     assert!(left.is_empty(), "not needed: {left:#?}");
     // A lower bound, which detects kernels that are no longer reached.
-    let of_training = usize::from(cfg!(feature = "train"));
+    let of_training = if cfg!(feature = "train") { 4 } else { 0 };
     let least = of_training + if architecture == HOPPER { 30 } else { 19 };
     assert!(seen.len() >= least, "{} are too few: {seen:#?}", seen.len());
 }

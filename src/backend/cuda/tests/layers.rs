@@ -105,7 +105,7 @@ fn attention_gradients<B: BackwardOps>(
 }
 
 /// Compares the gradients of attention with the reference.
-fn check_attention(
+pub(super) fn check_attention(
     cuda: &Cuda,
     starts: &[u32],
     head_size: usize,
@@ -115,7 +115,9 @@ fn check_attention(
     let found = found.map_err(|error| error.to_string())?;
     let expected = attention_gradients(&Reference, starts, head_size, kind).unwrap();
     for (part, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        close(found, expected, 0.01).map_err(|difference| {
+        // A bias sums the rounded slopes of all pairs of tokens, which have both signs.
+        let within = if part == 3 { 0.1 } else { 0.01 };
+        close(found, expected, within).map_err(|difference| {
             format!("heads of {head_size}, kind {kind}, gradient {part}: {difference}")
         })?;
     }
@@ -133,34 +135,6 @@ fn attention_of_every_length_and_head_size_has_gradients() {
         for kind in 0..KINDS.len() {
             check_attention(&cuda, &starts, head_size, kind).unwrap();
         }
-    }
-}
-
-/// Without any one of its barriers and waits some gradient is wrong, or a launch fails.
-#[test]
-fn every_barrier_of_attention_gradients_is_needed() {
-    let Some(gpu) = Emulator::new(80, 0) else {
-        return;
-    };
-    gpu.set_rules(Rule::ALL);
-    let run = |attempt: usize| {
-        let cuda = cuda_on(gpu.with_schedule(attempt as u64));
-        let head_size = [16, 256, 64][attempt % 3];
-        check_attention(&cuda, &[0, 33, 110], head_size, attempt % 2)
-    };
-    gpu.sites();
-    for attempt in 0..6 {
-        run(attempt).unwrap();
-    }
-    let own = ["attention_backward.cuh", "head_rows.cuh"];
-    let mut sites = gpu.sites();
-    sites.retain(|(file, _, _)| own.iter().any(|name| file.ends_with(name)));
-    assert_eq!(sites.len(), 4, "{sites:#?}");
-    for (file, line, kind) in sites {
-        gpu.ignore(&file, line, &kind);
-        let is_needed = (0..6).any(|attempt| run(attempt).is_err());
-        gpu.ignore("", 0, "");
-        assert!(is_needed, "{file}, line {line}: {kind}");
     }
 }
 

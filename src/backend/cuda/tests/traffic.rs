@@ -26,6 +26,11 @@ const CONFLICTS: &[(&str, f64, &str)] = &[
     ),
     ("upper = bins[top - 2 * lane]", 2.0, "a lane has two bins"),
     (
+        "(to + place(row, piece)) = gather(",
+        4.1,
+        "g++ splits a store of 16 bytes",
+    ),
+    (
         "keys[left]",
         2.0,
         "a sorting network exchanges at every distance",

@@ -5,7 +5,9 @@ use std::mem::offset_of;
 use super::super::*;
 use super::Group;
 #[cfg(feature = "train")]
-use crate::backend::cuda::backward::parameters::{ColumnSums, Gather};
+use crate::backend::cuda::backward::parameters::{
+    AttentionBackward, BucketSlopes, ColumnSums, Gather, WeightGradient,
+};
 use crate::backend::cuda::device::{Address, GpuGraph, GpuStream, Kernel, TensorMap};
 use crate::backend::cuda::parameters::{
     Nearest, Product, ProductHopper, RowsOf, Splade, SpladeHopper, TopK,
@@ -127,6 +129,27 @@ pub(super) static FAULTS: &[Fault] = &[
         kernel: "gather_rows_f32",
         group: Group::Training,
         change: |parameters, _| add(parameters, offset_of!(Gather, count), -1),
+    },
+    // The last row has no share of a weight's gradient.
+    #[cfg(feature = "train")]
+    Fault {
+        kernel: "weight_gradient",
+        group: Group::Layers,
+        change: |parameters, _| add(parameters, offset_of!(WeightGradient, rows), -1),
+    },
+    // The scale of the scores that are computed again is twice too large.
+    #[cfg(feature = "train")]
+    Fault {
+        kernel: "attention_backward_64_keys",
+        group: Group::Layers,
+        change: |parameters, _| add(parameters, offset_of!(AttentionBackward, scale), 1 << 23),
+    },
+    // The slopes of the last bucket are not summed.
+    #[cfg(feature = "train")]
+    Fault {
+        kernel: "bucket_slopes",
+        group: Group::Layers,
+        change: |parameters, _| add(parameters, offset_of!(BucketSlopes, buckets), -1),
     },
 ];
 
