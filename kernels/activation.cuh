@@ -5,13 +5,6 @@
 #pragma once
 #include "parameters.cuh"
 
-/// Prevents unrolling of a loop with a long body.
-#ifdef ESPARSA_EMULATE
-#define ROLLED
-#else
-#define ROLLED _Pragma("unroll 1")
-#endif
-
 /// x · sigmoid(g(x)) for an odd g, which GELU, GELU_TANH and SILU are: with u = |x| this is
 /// max(x, 0) - u / (1 + 2^p) for p = log2(e) · g(u), without cancellation on either side of 0. u is
 /// clamped where the second summand vanishes, so that products of two denominators do not overflow:

@@ -22,17 +22,7 @@
 // for 128, 98,304 for 256, and 1,024 more with position terms (two stages of keys and values, the
 // queries if they do not stay in registers, two times 128 distances).
 #pragma once
-#include "parameters.cuh"
-
-enum PositionTerms { NO_TERMS, BIAS, DISENTANGLED };
-
-constexpr float LOG2_E = 1.4426950408889634f;
-
-/// The queries of a block: from `first` on, of the sequence of `length` tokens that starts at token
-/// `begin`.
-struct QueryBlock {
-    int begin, length, first, head;
-};
+#include "head_rows.cuh"
 
 template <int HEAD, PositionTerms TERMS>
 struct Attention {
@@ -52,7 +42,7 @@ struct Attention {
     static constexpr int DISTANCES_AT = 2 * STAGE_BYTES + (KEEPS_QUERIES ? 0 : QUERIES * ROW_BYTES);
 
     const AttentionParameters& p;
-    QueryBlock block;
+    TokenBlock block;
     u8* shared;
 
     // Per lane, for the queries (rows) lane / 4 and lane / 4 + 8 of its warp: fragments as in
@@ -65,40 +55,12 @@ struct Attention {
     DEVICE static int lane() { return threadIdx.x % 32; }
     DEVICE static int warp() { return threadIdx.x / 32; }
 
-    /// The offset of a 16-byte piece of a row in a tile. Pieces are permuted within their row,
-    /// differently in adjacent rows, so that one piece of eight rows spreads over all banks.
-    DEVICE static int place(int row, int piece) {
-        constexpr int TURNS = PIECES % 8 == 0 ? 8 : PIECES % 4 == 0 ? 4 : 2;
-        return row * ROW_BYTES + (piece ^ row / (8 / TURNS) % TURNS) * 16;
-    }
+    typedef HeadRows<HEAD> Rows;
+    DEVICE static int place(int row, int piece) { return Rows::place(row, piece); }
 
-    /// Starts the copy of one head of `count` tokens, at least 1; rows up to ROWS and columns up to
-    /// HEAD are zeros.
     template <int ROWS>
     DEVICE void copy_rows(u8* to, const bf16* from, int count) const {
-        u32 address = shared_address(to);
-        if (p.head_size % 8 == 0) {
-            UNROLL
-            for (int step = 0; step < ROWS * PIECES / THREADS; step++) {
-                int row = (step * THREADS + threadIdx.x) / PIECES, piece = (step * THREADS + threadIdx.x) % PIECES;
-                bool is_valid = row < count && piece * 8 < p.head_size;
-                copy_16(address + place(row, piece), from + (is_valid ? row * p.stride + piece * 8 : 0), is_valid ? 16 : 0);
-            }
-        } else {  // the head's first column need not be 16-byte aligned
-            for (int i = threadIdx.x; i < ROWS * PIECES; i += THREADS) {
-                int row = i / PIECES, piece = i % PIECES;
-                *reinterpret_cast<Words4*>(to + place(row, piece)) = gather(from + row * p.stride + piece * 8, row < count ? p.head_size - piece * 8 : 0);
-            }
-        }
-    }
-
-    /// The first `valid` of eight values, then zeros.
-    DEVICE static Words4 gather(const bf16* from, int valid) {
-        Words4 words = {};
-        UNROLL
-        for (int i = 0; i < 8; i++)
-            if (i < valid) words.word[i / 2] |= u32(from[i].bits) << i % 2 * 16;
-        return words;
+        Rows::template copy<ROWS, THREADS>(to, from, count, p.stride, p.head_size, threadIdx.x);
     }
 
     /// Starts the copy of a tile's keys and values into its stage.
@@ -237,34 +199,18 @@ struct Attention {
         }
     }
 
-    /// Writes the warp's 16 rows. They are first gathered in `mine`, so that 16 bytes are written
-    /// at once.
+    /// Writes the warp's 16 rows, by way of `mine`.
     DEVICE void store(u8* mine) {
+        float factors[2];
         UNROLL
         for (int half = 0; half < 2; half++) {
             sum[half] += shuffle_xor(sum[half], 1);
             sum[half] += shuffle_xor(sum[half], 2);
-            float factor = 1 / sum[half];
-            UNROLL
-            for (int piece = 0; piece < PIECES; piece++) {
-                u32* to = reinterpret_cast<u32*>(mine + place(lane() / 4 + 8 * half, piece)) + lane() % 4;
-                *to = pack(out[piece][2 * half] * factor, out[piece][2 * half + 1] * factor);
-            }
+            factors[half] = 1 / sum[half];
         }
-        sync_warp();
-        for (int i = lane(); i < 16 * PIECES; i += 32) {
-            int row = i / PIECES, piece = i % PIECES, query = block.first + 16 * warp() + row, valid = p.head_size - piece * 8;
-            if (query >= block.length || valid <= 0) continue;
-            bf16* to = p.out + i64(block.begin + query) * p.out_stride + block.head * p.head_size + piece * 8;
-            const Words4 words = *reinterpret_cast<const Words4*>(mine + place(row, piece));
-            if (p.head_size % 8 == 0) {
-                *reinterpret_cast<Words4*>(to) = words;
-                continue;
-            }
-            UNROLL
-            for (int element = 0; element < 8; element++)
-                if (element < valid) to[element].bits = u16(words.word[element / 2] >> element % 2 * 16);
-        }
+        int first = block.first + 16 * warp();
+        bf16* to = p.out + i64(block.begin + first) * p.out_stride + block.head * p.head_size;
+        Rows::store(mine, out, factors, to, block.length - first, p.out_stride, p.head_size);
     }
 
     DEVICE void begin() {
@@ -315,9 +261,7 @@ struct Attention {
 template <int HEAD, PositionTerms TERMS>
 DEVICE void run_attention(const AttentionParameters& p) {
     SHARED_MEMORY(shared);
-    int sequence = p.tiles[2 * blockIdx.x];
-    int begin = p.starts[sequence];
-    QueryBlock block = {begin, int(p.starts[sequence + 1]) - begin, int(p.tiles[2 * blockIdx.x + 1]), int(blockIdx.y)};
+    TokenBlock block(p.starts, p.tiles);
     Attention<HEAD, TERMS> attention = {p, block, shared};
     attention.run();
 }

@@ -217,3 +217,201 @@ struct NearestParameters {
     u32* best_ids;
     int queries, count, first, k, is_empty, padding;
 };
+
+// The parameters of training.
+
+enum ElementOperation { ACTIVATE, ACTIVATE_BACKWARD, MULTIPLY_ELEMENTS, DROPOUT };
+
+/// out = an operation on x, or on x and y (null otherwise), value by value: all three are bf16 rows
+/// of `stride`, or f32. Dropout zeroes values whose random bits are below `below`, and multiplies
+/// the others by `factor`.
+struct ElementsParameters {
+    const void* x;
+    const void* y;
+    void* out;
+    u64 seed, below;
+    float factor;
+    int operation, activation, is_f32, rows, columns, stride, padding;
+};
+
+/// out: the gradient of a norm at x. statistics[row] are the mean that was subtracted, and the
+/// factor.
+struct NormBackwardParameters {
+    const bf16* x;
+    const bf16* dy;
+    bf16* out;
+    float* statistics;
+    Norm norm;
+    int rows, columns, stride, padding;
+};
+
+/// sums[part] and products[part]: the sums of dy, and of dy times normalized x, over `part` rows.
+/// Either may be null, products if x is.
+struct ColumnSumsParameters {
+    const bf16* x;
+    const bf16* dy;
+    const float* statistics;
+    float* products;
+    float* sums;
+    int rows, columns, stride, part;
+};
+
+/// out += the sum of `count` parts of rows × columns values. Parts are `part_size` values apart, their
+/// rows `stride`; rows of out are `out_stride` values apart, its columns `out_column`. blockIdx.z
+/// counts such sums, each of `count` parts, whose results are `out_batch` values apart.
+struct SumPartsParameters {
+    const float* parts;
+    float* out;
+    i64 part_size, out_batch;
+    int count, rows, columns, stride, out_stride, out_column;
+};
+
+struct L2NormalizeBackwardParameters {
+    const float* x;
+    const float* dy;
+    float* out;
+    int rows, columns;
+};
+
+/// dy has one f32 row per sequence; x and out have the same stride.
+struct PoolBackwardParameters {
+    const bf16* x;
+    const float* dy;
+    const u32* starts;
+    bf16* out;
+    int sequences, columns, stride, pooling;
+};
+
+/// dy has rows of `stride`, `width` times the columns of out.
+struct Im2colBackwardParameters {
+    const bf16* dy;
+    const u32* starts;
+    bf16* out;
+    int sequences, rows, columns, stride, out_stride, width;
+};
+
+/// The rows indices[begin] to indices[end - 1] are summed into `row` of the parts, or of the result.
+struct alignas(16) Segment {
+    u32 begin, end, row, is_part;
+};
+
+/// For each of `count` segments, the sum of source[indices[i]] · factors[i]: stored in `parts`, or
+/// added to `sums`, or, if that is null, stored in `out`. Without indices rows are i itself, without
+/// factors they are 1. The source has rows of bf16 or f32, as the kernel says, of `stride`; parts
+/// and sums have no padding.
+struct GatherParameters {
+    const void* source;
+    const Segment* segments;
+    const u32* indices;
+    const float* factors;
+    float* parts;
+    float* sums;
+    bf16* out;
+    int count, columns, stride, out_stride;
+};
+
+/// f32 rows × columns without padding, transposed into bf16 rows.
+struct TransposeParameters {
+    const float* f32_rows;
+    bf16* bf16_rows;
+    int rows, columns, stride, padding;
+};
+
+struct CopyValuesParameters {
+    const float* from;
+    float* to;
+    u64 count;
+};
+
+/// `rate` is the learning rate divided by the bias correction of the mean, `root_correction` is the
+/// reciprocal root of that of the mean square, `decay` multiplies the master.
+struct AdamWParameters {
+    float* master;
+    const float* gradient;
+    float* mean;
+    float* mean_square;
+    u64 count;
+    float rate, decay, beta1, beta2, epsilon, root_correction, gradient_scale, padding;
+};
+
+struct SumOfSquaresParameters {
+    const float* values;
+    float* sums;
+    u64 count;
+};
+
+/// out = the slopes of weights at the logits times their sequence's gradients; `stride` is that of
+/// out.
+struct SpladeSlopesParameters {
+    const float* logits;
+    const float* dy;
+    const u32* sequence_of;
+    bf16* out;
+    int rows, terms, stride, activation;
+};
+
+/// Adds dyᵀ · x to `out`, rows of f32: the gradient of the weight of a linear layer. dy is rows ×
+/// outputs, of which the first `skipped` are not wanted (so that its address is a multiple of 16
+/// bytes); x is rows × inputs. The rows are cut into `parts` of `part` rows; if there are several,
+/// `sums` gets their results, each outputs × inputs with rows of `sums_stride` values, a multiple of
+/// 8. blockIdx.z counts parts within products, each `*_batch` elements after the previous one.
+struct WeightGradientParameters {
+    const bf16* dy;
+    const bf16* x;
+    float* out;
+    float* sums;
+    i64 dy_batch, x_batch, out_batch;
+    int rows, outputs, inputs, skipped, part, parts;
+    int dy_stride, x_stride, out_stride, sums_stride;
+};
+
+/// What the gradient of attention keeps of a query and head: log2 of the sum of 2^score, and the
+/// mean of the gradients of the weights, weighted by the weights.
+struct alignas(8) ScoreStatistics {
+    float log_sum, mean;
+};
+
+/// The gradient of attention for blocks of 64 queries, or keys (`tiles` as in AttentionParameters).
+/// dy is tokens × (heads · head_size), `out` has the shape of the projections. `statistics` is
+/// [heads][tokens], written by the kernels of queries. `slopes`, null if not wanted, gets the
+/// gradients of the scores: [heads][tokens][slopes_stride], a row for each query (or key) with a
+/// column for each key (query) of its sequence. The rest is as in AttentionParameters.
+struct AttentionBackwardParameters {
+    const bf16* projections;
+    const bf16* dy;
+    bf16* out;
+    ScoreStatistics* statistics;
+    bf16* slopes;
+    const u32* starts;
+    const u32* tiles;
+    const float* bias;
+    const float* content_to_position;
+    const float* position_to_content;
+    const u32* bucket_of;
+    int first_token, tokens, heads, head_size, stride, dy_stride, out_stride, slopes_stride, reach, buckets;
+    float scale;
+    int padding;
+};
+
+/// out[token][head][bucket] = factor · the sum of the slopes whose distance is in the bucket;
+/// heads are `out_stride` values apart. Bucket b has the distances (key minus query) `distances` from
+/// bucket_starts[b] to bucket_starts[b + 1] - 1. Rows of slopes are queries, or keys if `is_keys`.
+/// `sequence_of` has one value per token of the batch.
+struct BucketSlopesParameters {
+    const bf16* slopes;
+    bf16* out;
+    const u32* starts;
+    const u32* sequence_of;
+    const u32* bucket_starts;
+    const int* distances;
+    int first_token, tokens, buckets, slopes_stride, out_stride, is_keys;
+    float factor;
+    int padding;
+};
+
+/// out[row][column] += x[row][column] for bf16 out and f32 x, rows × columns.
+struct AddToRowsParameters {
+    bf16* out;
+    const float* x;
+    int rows, columns, stride, padding;
+};

@@ -22,6 +22,8 @@ typedef long long i64;
 #define KERNEL(name, threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks) name
 #define PARAMETER(type) const __grid_constant__ type
 #define UNROLL _Pragma("unroll")
+/// Prevents unrolling of a loop with a long body.
+#define ROLLED _Pragma("unroll 1")
 /// The dynamic shared memory of the block, whose size the launch sets.
 #define SHARED_MEMORY(name) extern __shared__ __align__(1024) u8 name[]
 
@@ -67,6 +69,15 @@ DEVICE float max_or_nan(float x, float y) {
     asm("max.NaN.f32 %0, %1, %2;" : "=f"(z) : "f"(x), "f"(y));
     return z;
 }
+
+/// x, of which the compiler knows nothing: what is computed from it is computed again in each round
+/// of a loop, instead of once for all rounds in registers.
+DEVICE int recomputed(int x) {
+    asm volatile("" : "+r"(x));
+    return x;
+}
+/// Loads and stores are not moved across this, which limits how many are in flight, in registers.
+DEVICE void keep_order() { asm volatile("" ::: "memory"); }
 
 DEVICE u32 bits_of(float x) { return __float_as_uint(x); }
 DEVICE float float_of(u32 bits) { return __uint_as_float(bits); }

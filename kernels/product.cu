@@ -12,10 +12,9 @@
 // few tiles that most multiprocessors would be idle. 128 threads. Shared memory: 49,152 bytes,
 // 65,536 for the small variants.
 //
-// Epilogue: a lane holds pairs of adjacent columns. Four lanes that share a row exchange them until
-// each has eight adjacent columns, which are activated, combined with `other` and stored 16 bytes
-// at a time. The small variants reduce the sums of their four warps through shared memory, where
-// every thread takes eight adjacent columns at once.
+// Epilogue: a lane has eight adjacent columns, which are activated, combined with `other` and stored
+// 16 bytes at a time. The small variants reduce the sums of their four warps through shared memory,
+// where every thread takes eight adjacent columns at once.
 #include "activation.cuh"
 #include "product.cuh"
 
@@ -38,43 +37,6 @@ DEVICE void epilogue_8(const ProductParameters& p, float (&x)[8], int row, int c
     store_row(out + i64(row) * p.out_stride + column, x, valid);
 }
 
-/// Four lanes have pairs of four blocks of eight columns; afterwards lane t has all eight columns
-/// of block t. Two steps: each lane exchanges the pairs of every second block with its neighbor,
-/// then those of two blocks with the lane two further.
-DEVICE void exchange_pairs(float (&eight)[8], const float (&pairs)[4][2]) {
-    bool is_odd = threadIdx.x & 1, is_upper = threadIdx.x & 2;
-    float halves[2][4];
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        float kept = is_odd ? pairs[i / 2 * 2 + 1][i % 2] : pairs[i / 2 * 2][i % 2];
-        float given = is_odd ? pairs[i / 2 * 2][i % 2] : pairs[i / 2 * 2 + 1][i % 2];
-        float got = shuffle_xor(given, 1);
-        halves[i / 2][i % 2] = is_odd ? got : kept;
-        halves[i / 2][i % 2 + 2] = is_odd ? kept : got;
-    }
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        float kept = is_upper ? halves[1][i] : halves[0][i];
-        float got = shuffle_xor(is_upper ? halves[0][i] : halves[1][i], 2);
-        eight[i] = is_upper ? got : kept;
-        eight[i + 4] = is_upper ? kept : got;
-    }
-}
-
-/// The epilogue of 16 rows of a warp's part: rows `row` and + 8, columns from `column`.
-template <class T, int ACROSS>
-DEVICE void epilogue_rows(const ProductParameters& p, const float (&sums)[ACROSS][4], int row, int column) {
-    UNROLL
-    for (int part = 0; part < 2 * (ACROSS / 4); part++) {
-        int first = part / 2 * 4, half = part % 2;
-        float pairs[4][2], eight[8];
-        UNROLL
-        for (int i = 0; i < 8; i++) pairs[i / 2][i % 2] = sums[first + i / 2][2 * half + i % 2];
-        exchange_pairs(eight, pairs);
-        epilogue_8<T>(p, eight, row + 8 * half, column + 8 * first + threadIdx.x % 4 * 8);
-    }
-}
-
 template <class T, Layout A, Layout B>
 DEVICE void multiply_large(const ProductParameters& p, const u8* shared) {
     typedef LargeTile<A, B> Tile;
@@ -83,16 +45,7 @@ DEVICE void multiply_large(const ProductParameters& p, const u8* shared) {
     Tile tile(shared);
     typename Tile::Sums sums;
     tile.multiply_all(sums, a, b, p.bias, place.row, place.column);
-    // Not unrolled, because activations are long; the sums move up instead.
-    ROLLED
-    for (int i = 0; i < Tile::DOWN; i++) {
-        epilogue_rows<T>(p, sums[0], place.row + tile.warp_row + 16 * i + threadIdx.x % 32 / 4, place.column + tile.warp_column);
-        UNROLL
-        for (int next = 1; next < Tile::DOWN; next++) {
-            UNROLL
-            for (int j = 0; j < 4 * Tile::ACROSS; j++) sums[next - 1][j / 4][j % 4] = sums[next][j / 4][j % 4];
-        }
-    }
+    tile.for_each_eight(sums, place.row, place.column, [&](float(&eight)[8], int row, int column) { epilogue_8<T>(p, eight, row, column); });
 }
 
 template <class T>

@@ -89,6 +89,29 @@ struct OperandSlice {
     }
 };
 
+/// Four lanes have pairs of four blocks of eight columns; afterwards lane t has all eight columns
+/// of block t. Two steps: each lane exchanges the pairs of every second block with its neighbor,
+/// then those of two blocks with the lane two further.
+DEVICE void exchange_pairs(float (&eight)[8], const float (&pairs)[4][2]) {
+    bool is_odd = threadIdx.x & 1, is_upper = threadIdx.x & 2;
+    float halves[2][4];
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        float kept = is_odd ? pairs[i / 2 * 2 + 1][i % 2] : pairs[i / 2 * 2][i % 2];
+        float given = is_odd ? pairs[i / 2 * 2][i % 2] : pairs[i / 2 * 2 + 1][i % 2];
+        float got = shuffle_xor(given, 1);
+        halves[i / 2][i % 2] = is_odd ? got : kept;
+        halves[i / 2][i % 2 + 2] = is_odd ? kept : got;
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        float kept = is_upper ? halves[1][i] : halves[0][i];
+        float got = shuffle_xor(is_upper ? halves[0][i] : halves[1][i], 2);
+        eight[i] = is_upper ? got : kept;
+        eight[i + 4] = is_upper ? kept : got;
+    }
+}
+
 /// Computes a tile of c.
 template <Layout A, Layout B, int ROWS_, int COLUMNS_, int DEPTH, int STAGES, int WARPS_DOWN, int WARPS_ACROSS, int WARPS_DEEP>
 struct ProductTile {
@@ -189,6 +212,30 @@ struct ProductTile {
             multiply_slice(sums, memory + stage * STAGE_BYTES, [&] { copy(slice + STAGES - 1, before); });
             before = stage;
             if (++stage == STAGES) stage = 0;
+        }
+    }
+
+    /// Calls take(eight, row, column) for eight adjacent columns of each row of the tile of c that
+    /// starts at `row`, `column`. The four lanes that share a row exchange their pairs first.
+    template <class Take>
+    DEVICE void for_each_eight(Sums& sums, int row, int column, const Take& take) const {
+        // Not unrolled, because `take` is long (activations); the sums move up instead.
+        ROLLED
+        for (int i = 0; i < DOWN; i++) {
+            UNROLL
+            for (int part = 0; part < 2 * (ACROSS / 4); part++) {
+                int first = part / 2 * 4, half = part % 2;
+                float pairs[4][2], eight[8];
+                UNROLL
+                for (int j = 0; j < 8; j++) pairs[j / 2][j % 2] = sums[0][first + j / 2][2 * half + j % 2];
+                exchange_pairs(eight, pairs);
+                take(eight, row + warp_row + 16 * i + threadIdx.x % 32 / 4 + 8 * half, column + warp_column + 8 * first + threadIdx.x % 4 * 8);
+            }
+            UNROLL
+            for (int next = 1; next < DOWN; next++) {
+                UNROLL
+                for (int j = 0; j < 4 * ACROSS; j++) sums[next - 1][j / 4][j % 4] = sums[next][j / 4][j % 4];
+            }
         }
     }
 

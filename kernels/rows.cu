@@ -18,15 +18,7 @@
 //     LAYER_NORM        (x - mean) / sqrt(variance + epsilon) · weight + bias, the variance computed
 //                       about the mean in a second pass (Ba, Kiros and Hinton, 2016)
 //     ROOT_MEAN_SQUARE  x / sqrt(mean of squares + epsilon) · weight (Zhang and Sennrich, 2019)
-#include "prelude.cuh"
-#include "parameters.cuh"
-#include "vec8.cuh"
-
-constexpr int ROWS_PER_BLOCK = 8;
-constexpr int CHUNK = 32 * 8;
-
-DEVICE int row_of_warp() { return blockIdx.x * ROWS_PER_BLOCK + threadIdx.x / 32; }
-DEVICE int first_column() { return threadIdx.x % 32 * 8; }
+#include "rows.cuh"
 
 /// A row that is the sum of up to three bf16 rows.
 struct SumOfRows {
@@ -48,24 +40,6 @@ struct SumOfRows {
         }
     }
 };
-
-DEVICE float sum_of(const float (&x)[8]) {
-    float sum = 0;
-    UNROLL
-    for (int i = 0; i < 8; i++) sum += x[i];
-    return sum;
-}
-
-/// The sum of squared deviations from the mean of the first `valid` values.
-DEVICE float squared_deviations(const float (&x)[8], float mean, int valid) {
-    float sum = 0;
-    UNROLL
-    for (int i = 0; i < 8; i++) {
-        float distance = i < valid ? x[i] - mean : 0;
-        sum += distance * distance;
-    }
-    return sum;
-}
 
 /// Writes (x - mean) · factor · weight + bias, or x unchanged without a norm.
 DEVICE void store_normalized(bf16* out, float (&x)[8], float mean, float factor, const Norm& norm, int column, int valid) {
@@ -192,18 +166,6 @@ KERNEL(bf16_to_f32, 256, 4)(PARAMETER(ConvertParameters) p) {
         load_8(x, p.bf16_rows + i64(row) * p.stride + column, p.columns - column);
         store_8(p.f32_rows + i64(row) * p.columns + column, x, p.columns - column);
     }
-}
-
-/// The sequence of a row: the last that starts at or before it (empty ones before it start there
-/// too).
-DEVICE int sequence_of(const u32* starts, int sequences, int row) {
-    int below = 0, above = sequences;
-    while (above - below > 1) {
-        int middle = (below + above) / 2;
-        if (int(starts[middle]) <= row) below = middle;
-        else above = middle;
-    }
-    return below;
 }
 
 /// Eight columns of an im2col row, one by one: they may span several source rows.

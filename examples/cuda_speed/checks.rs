@@ -7,6 +7,8 @@
 use std::time::Instant;
 
 use esparsa::internals::backend::conformance::{OPERATIONS, Tolerance, observe_one};
+#[cfg(feature = "train")]
+use esparsa::internals::backend::conformance::{TRAINING_OPERATIONS, observe_training};
 use esparsa::internals::backend::{Cuda, Device};
 use serde_json::{Value, json};
 
@@ -20,6 +22,35 @@ pub const TOLERANCE: Tolerance = Tolerance {
     rounds_storage: true,
 };
 
+/// The operations of inference and, in a build that trains, those of training.
+#[cfg(not(feature = "train"))]
+const OPERATION_COUNT: usize = OPERATIONS.len();
+#[cfg(feature = "train")]
+const OPERATION_COUNT: usize = OPERATIONS.len() + TRAINING_OPERATIONS.len();
+
+/// Checks the operation of this number.
+fn observe(
+    cuda: &Cuda,
+    seed: u64,
+    round: u64,
+    operation: usize,
+    collector: &mut Collector,
+) -> esparsa::Result<()> {
+    #[cfg(feature = "train")]
+    if let Some(place) = operation.checked_sub(OPERATIONS.len()) {
+        let operation = TRAINING_OPERATIONS[place];
+        return observe_training(cuda, TOLERANCE, seed, round, operation, collector);
+    }
+    observe_one(
+        cuda,
+        TOLERANCE,
+        seed,
+        round,
+        OPERATIONS[operation],
+        collector,
+    )
+}
+
 /// True if nothing differs.
 pub fn run(options: &Options) -> Result<bool> {
     let start = Instant::now();
@@ -27,16 +58,15 @@ pub fn run(options: &Options) -> Result<bool> {
     let opened_s = start.elapsed().as_secs_f64();
     let mut collector = Collector::new("conformance", &cuda, &log);
     let mut next = options.from;
-    while let Some(operation) = OPERATIONS.get(next)
-        && !collector.is_lost
-    {
+    while next < OPERATION_COUNT && !collector.is_lost {
+        let operation = next;
         next += 1;
         for multiprocessors in &options.multiprocessors {
             let cuda = on(cuda.clone(), *multiprocessors);
             collector.context = format!(", {}", describe(*multiprocessors));
             for round in 0..options.rounds {
                 let seed = options.seed;
-                let ended = observe_one(&cuda, TOLERANCE, seed, round, *operation, &mut collector);
+                let ended = observe(&cuda, seed, round, operation, &mut collector);
                 if collector.is_lost {
                     break;
                 }

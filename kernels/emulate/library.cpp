@@ -109,6 +109,23 @@ u64 emulate_size_of(const char* structure) {
     SIZE_OF(SparsifyParameters)
     SIZE_OF(TopKParameters)
     SIZE_OF(NearestParameters)
+    SIZE_OF(ElementsParameters)
+    SIZE_OF(NormBackwardParameters)
+    SIZE_OF(ColumnSumsParameters)
+    SIZE_OF(SumPartsParameters)
+    SIZE_OF(L2NormalizeBackwardParameters)
+    SIZE_OF(PoolBackwardParameters)
+    SIZE_OF(Im2colBackwardParameters)
+    SIZE_OF(GatherParameters)
+    SIZE_OF(TransposeParameters)
+    SIZE_OF(CopyValuesParameters)
+    SIZE_OF(AdamWParameters)
+    SIZE_OF(SumOfSquaresParameters)
+    SIZE_OF(SpladeSlopesParameters)
+    SIZE_OF(WeightGradientParameters)
+    SIZE_OF(AttentionBackwardParameters)
+    SIZE_OF(BucketSlopesParameters)
+    SIZE_OF(AddToRowsParameters)
 #undef SIZE_OF
     return 0;
 }

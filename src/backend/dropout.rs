@@ -30,6 +30,12 @@ impl Dropout {
         })
     }
 
+    /// The seed, the bound of random bits, and the factor, for kernels that do the same.
+    #[cfg(feature = "cuda")]
+    pub fn parts(&self) -> (u64, u64, f32) {
+        (self.seed, self.below, self.factor)
+    }
+
     /// What the value at a place is multiplied by.
     #[inline]
     pub fn factor(&self, place: u64) -> f32 {

@@ -1,6 +1,8 @@
 //! Shape checks that all backends share.
 
 use super::{Attention, Device, Positions};
+#[cfg(feature = "train")]
+use super::{BackwardOps, PositionGradients};
 use crate::error::{Error, Result};
 
 /// An error unless the sizes are equal.
@@ -124,6 +126,29 @@ pub(super) fn attention<B: Device>(
         return Err(unfit(message));
     }
     Ok(())
+}
+
+/// Checks that gradients of positions are of the kind that attention has.
+#[cfg(feature = "train")]
+pub(super) fn position_gradients<B: BackwardOps>(
+    positions: &Positions<'_, B>,
+    gradients: &PositionGradients<'_, B>,
+    len: impl Fn(&B::Vector) -> usize,
+    len_of_gradient: impl Fn(&B::Buffer) -> usize,
+) -> Result<()> {
+    match (positions, gradients) {
+        (Positions::Absolute, PositionGradients::Absolute)
+        | (Positions::Disentangled { .. }, PositionGradients::Disentangled) => Ok(()),
+        (Positions::Bias { table, .. }, PositionGradients::Bias(bias)) => expect(
+            "gradients of position biases",
+            len_of_gradient(bias),
+            len(table),
+        ),
+        _ => Err(unfit(
+            "gradients of attention: expected the kind of positions that the attention has, found another"
+                .into(),
+        )),
+    }
 }
 
 fn unfit(message: String) -> Error {

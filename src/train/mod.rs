@@ -58,7 +58,9 @@ mod watch;
 
 pub use create::{NewFamily, NewModel, VocabularyKind};
 pub use objective::Scope;
-pub use options::{OptionKey, Overfit, Regularizer, SparsePooling, TrainOptions, TrainPrecision};
+pub use options::{
+    OptionKey, Overfit, Regularizer, SparsePooling, TrainDevice, TrainOptions, TrainPrecision,
+};
 pub use run::{Summary, TrainKind, train};
 pub use schedule::Decay;
 pub use vocabulary::{CutReport, VocabularyCut};

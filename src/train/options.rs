@@ -157,10 +157,13 @@ options! {
     dropout: f32 = 0.0,
     /// Decides the order of examples, negatives, initial values and dropout. Default 1.
     seed: u64 = 1,
+    /// Where the model is trained: `cpu`, `cuda` (the first NVIDIA GPU), `cuda:1` (the second), or
+    /// `auto` (the first GPU if there is one, else the CPU). Default `cpu`.
+    device: TrainDevice = TrainDevice::Cpu,
     /// Threads; all cores by default.
     threads: Option<usize> = None,
     /// The dtype of products: `bf16` where the CPU has instructions for it, or `f32`. Parameters and
-    /// gradients are f32 always. Default `bf16`.
+    /// gradients are f32 always. A GPU has products in bf16 alone. Default `bf16`.
     precision: TrainPrecision = TrainPrecision::Bf16,
     /// Max tokens whose intermediate results are in memory at once; a batch of more goes through the
     /// model twice. Default 16,384.
@@ -210,6 +213,46 @@ pub enum Regularizer {
     Flops,
     /// L1.
     L1,
+}
+
+/// Where a model is trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+#[non_exhaustive]
+pub enum TrainDevice {
+    /// The CPU: `cpu`.
+    #[default]
+    Cpu,
+    /// The NVIDIA GPU of this number, from 0: `cuda` for the first, or `cuda:1`.
+    Cuda(usize),
+    /// The first GPU if there is one, else the CPU: `auto`.
+    Auto,
+}
+
+impl TryFrom<String> for TrainDevice {
+    type Error = String;
+
+    fn try_from(name: String) -> std::result::Result<Self, String> {
+        let number = |number: &str| number.parse().ok().map(Self::Cuda);
+        let device = match &*name {
+            "cpu" => Some(Self::Cpu),
+            "auto" => Some(Self::Auto),
+            "cuda" => Some(Self::Cuda(0)),
+            _ => name.strip_prefix("cuda:").and_then(number),
+        };
+        device.ok_or_else(|| format!("device: expected cpu, cuda, cuda:N or auto, found `{name}`"))
+    }
+}
+
+impl From<TrainDevice> for String {
+    fn from(device: TrainDevice) -> Self {
+        match device {
+            TrainDevice::Cpu => "cpu".to_owned(),
+            TrainDevice::Cuda(0) => "cuda".to_owned(),
+            TrainDevice::Cuda(number) => format!("cuda:{number}"),
+            TrainDevice::Auto => "auto".to_owned(),
+        }
+    }
 }
 
 /// The dtype of products in training.
@@ -400,6 +443,23 @@ mod tests {
             assert!(!key.help.trim().is_empty(), "{}", key.name);
             assert!(written.get(key.name.replace('_', "-")).is_some());
         }
+    }
+
+    #[test]
+    fn devices_are_named_as_on_the_command_line() {
+        for (name, device) in [
+            ("cpu", TrainDevice::Cpu),
+            ("cuda", TrainDevice::Cuda(0)),
+            ("cuda:3", TrainDevice::Cuda(3)),
+            ("auto", TrainDevice::Auto),
+        ] {
+            let json = format!(r#"{{"device": "{name}"}}"#);
+            let options: TrainOptions = serde_json::from_str(&json).unwrap();
+            assert_eq!(options.device, device);
+            assert_eq!(serde_json::to_value(&options).unwrap()["device"], name);
+        }
+        let error = serde_json::from_str::<TrainOptions>(r#"{"device": "gpu"}"#).unwrap_err();
+        assert!(error.to_string().contains("cuda:N"), "{error}");
     }
 
     #[test]

@@ -11,10 +11,14 @@ mod products;
 mod report;
 mod rows;
 mod sequences;
+#[cfg(feature = "train")]
+mod training;
 #[cfg(feature = "cuda")]
 pub mod wide;
 
 pub use report::{Failure, Observer};
+#[cfg(feature = "train")]
+pub use training::{TRAINING_OPERATIONS, TrainingOperation, check_training, observe_training};
 
 use self::report::{FirstFailure, Reporter};
 use super::{Backend, Device, Reference};
@@ -113,14 +117,9 @@ pub fn observe_one<B: Backend>(
     operation: Operation,
     observer: &mut dyn Observer,
 ) -> Result<()> {
-    let start = seed.wrapping_mul(0x9e37_79b9).wrapping_add(round + 1);
-    let about = format!("seed {seed}, round {round}");
-    let mut case = Case {
-        backend,
-        tolerance,
-        random: Random(start ^ (operation as u64) << 56),
-        reporter: Reporter::new(observer, format!("{operation:?}"), about),
-    };
+    let name = format!("{operation:?}");
+    let numbers = [seed, round, operation as u64];
+    let mut case = Case::drawn(backend, tolerance, numbers, observer, name);
     let result = match operation {
         Operation::Embed => case.embed(),
         Operation::Linear => case.linear(),
@@ -196,6 +195,26 @@ struct Case<'a, B: Backend> {
     reporter: Reporter<'a>,
 }
 
+impl<'a, B: Backend> Case<'a, B> {
+    /// A case with values drawn from a seed, a round and the number of an operation.
+    fn drawn(
+        backend: &'a B,
+        tolerance: Tolerance,
+        [seed, round, operation]: [u64; 3],
+        observer: &'a mut dyn Observer,
+        name: String,
+    ) -> Self {
+        let start = seed.wrapping_mul(0x9e37_79b9).wrapping_add(round + 1);
+        let about = format!("seed {seed}, round {round}");
+        Self {
+            backend,
+            tolerance,
+            random: Random(start ^ operation << 56),
+            reporter: Reporter::new(observer, name, about),
+        }
+    }
+}
+
 impl<B: Backend> Case<'_, B> {
     /// Begins a case, whose kernels are launched next.
     fn begin(&mut self, operation: impl Into<String>, shape: &str) {
@@ -207,10 +226,15 @@ impl<B: Backend> Case<'_, B> {
     }
 
     fn compare(&mut self, found: &[f32], expected: &[f32]) -> Result<()> {
+        self.compare_within(found, expected, self.tolerance.max_error)
+    }
+
+    /// Compares with another bound than the backend's, relative like it.
+    fn compare_within(&mut self, found: &[f32], expected: &[f32], max_error: f32) -> Result<()> {
         let size = expected
             .iter()
             .fold(1.0_f32, |size, value| size.max(value.abs()));
-        let bound = self.tolerance.max_error * size;
+        let bound = max_error * size;
         if found.len() != expected.len() {
             let (expected, found) = (expected.len(), found.len());
             return self.fail(format!("expected {expected} values, found {found}"));

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// Queries per block.
 const QUERIES: usize = 64;
 /// Head sizes that kernels are compiled for; other sizes are padded to the next.
-const HEAD_SIZES: [usize; 6] = [16, 32, 64, 96, 128, 256];
+pub(super) const HEAD_SIZES: [usize; 6] = [16, 32, 64, 96, 128, 256];
 /// Bytes of the position tables that exist at the same time, unless one sequence needs more. For 12
 /// heads and 512 buckets a table has 24 KB per token: those of a whole batch would take most of a
 /// small GPU. The tests have small batches.
@@ -22,16 +22,16 @@ const MAX_POSITION_BYTES: usize = if cfg!(test) { 1 << 13 } else { 128 << 20 };
 
 /// The position terms as kernels take them.
 #[derive(Default)]
-struct Terms {
-    bias: Option<Arc<Buffer>>,
-    content_to_position: Option<Buffer>,
-    position_to_content: Option<Buffer>,
-    bucket_of: Option<Arc<Buffer>>,
-    reach: usize,
-    buckets: usize,
+pub(super) struct Terms {
+    pub(super) bias: Option<Arc<Buffer>>,
+    pub(super) content_to_position: Option<Buffer>,
+    pub(super) position_to_content: Option<Buffer>,
+    pub(super) bucket_of: Option<Arc<Buffer>>,
+    pub(super) reach: usize,
+    pub(super) buckets: usize,
 }
 
-fn address_of(buffer: Option<&Buffer>) -> u64 {
+pub(super) fn address_of(buffer: Option<&Buffer>) -> u64 {
     buffer.map_or(ABSENT, Buffer::address)
 }
 
@@ -52,16 +52,7 @@ impl Cuda {
         if tiles.is_empty() || heads == 0 {
             return Ok(out);
         }
-        let padded = HEAD_SIZES.into_iter().position(|size| size >= head_size);
-        let padded = padded.ok_or_else(|| {
-            Error::model(
-                "",
-                format!(
-                    "expected at most {} dimensions per head, found {head_size}; run this model on the CPU",
-                    HEAD_SIZES[5]
-                ),
-            )
-        })?;
+        let padded = padded(head_size)?;
         let kernels = const {
             [
                 [
@@ -96,11 +87,7 @@ impl Cuda {
                 ],
             ]
         };
-        let form = match attention.positions {
-            Positions::Absolute => 0,
-            Positions::Bias { .. } => 1,
-            Positions::Disentangled { .. } => 2,
-        };
+        let form = form(&attention.positions);
         // All layers of a batch share these tables, so only the first layer uploads them.
         let starts = self.stream.cached(CachedTable::Starts, attention.starts)?;
         let tile_table = self.stream.cached(CachedTable::Tiles, &tiles)?;
@@ -137,7 +124,7 @@ impl Cuda {
     }
 
     /// The position terms, with tables for these tokens.
-    fn terms(
+    pub(super) fn terms(
         &self,
         attention: &Attention<'_, Self>,
         projections: &Tensor,
@@ -146,7 +133,7 @@ impl Cuda {
         match &attention.positions {
             Positions::Absolute => Ok(Terms::default()),
             Positions::Bias { table, distances } => {
-                let bias = by_distance(&table.values, distances, attention.heads);
+                let bias = by_distance(&self.host_values(table)?, distances, attention.heads);
                 Ok(Terms {
                     bias: Some(self.stream.cached(CachedTable::Bias, &bias)?),
                     reach: distances.reach(),
@@ -223,16 +210,16 @@ impl Cuda {
 }
 
 /// The columns of each head of a tensor, as the operand of a batched product over heads.
-struct SplitHeads {
+pub(super) struct SplitHeads {
     address: u64,
     /// Elements from head to head, and from row to row.
-    batch: i64,
-    stride: usize,
+    pub(super) batch: i64,
+    pub(super) stride: usize,
     _copy: Option<Buffer>,
 }
 
 impl SplitHeads {
-    fn address(&self) -> u64 {
+    pub(super) fn address(&self) -> u64 {
         self.address
     }
 }
@@ -240,7 +227,7 @@ impl SplitHeads {
 impl Cuda {
     /// The heads of some rows, starting at `column`: in place if every head starts at a multiple of
     /// 16 bytes, otherwise a copy.
-    fn split_heads(
+    pub(super) fn split_heads(
         &self,
         x: &Tensor,
         rows: &Range<usize>,
@@ -281,14 +268,37 @@ impl Cuda {
     }
 }
 
+/// The place of the kernels of a head size among those of all.
+pub(super) fn padded(head_size: usize) -> Result<usize> {
+    let padded = HEAD_SIZES.into_iter().position(|size| size >= head_size);
+    padded.ok_or_else(|| {
+        Error::model(
+            "",
+            format!(
+                "expected at most {} dimensions per head, found {head_size}; run this model on the CPU",
+                HEAD_SIZES[5]
+            ),
+        )
+    })
+}
+
+/// The place of the kernels of a kind of positions among those of a head size.
+pub(super) fn form(positions: &Positions<'_, Cuda>) -> usize {
+    match positions {
+        Positions::Absolute => 0,
+        Positions::Bias { .. } => 1,
+        Positions::Disentangled { .. } => 2,
+    }
+}
+
 /// The number of buckets that have vectors.
-fn buckets(vectors: [Option<&Tensor>; 2]) -> usize {
+pub(super) fn buckets(vectors: [Option<&Tensor>; 2]) -> usize {
     let rows = vectors.into_iter().flatten().map(|vectors| vectors.rows);
     rows.min().unwrap_or(0)
 }
 
 /// The bytes of the position tables for each token.
-fn position_bytes(attention: &Attention<'_, Cuda>) -> usize {
+pub(super) fn position_bytes(attention: &Attention<'_, Cuda>) -> usize {
     match attention.positions {
         Positions::Disentangled { keys, queries, .. } => {
             let tables = [keys, queries].into_iter().flatten().count();
@@ -300,14 +310,14 @@ fn position_bytes(attention: &Attention<'_, Cuda>) -> usize {
 
 /// Sequences that are attended to by one launch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Piece {
-    tokens: Range<usize>,
+pub(super) struct Piece {
+    pub(super) tokens: Range<usize>,
     /// Their blocks of queries.
-    tiles: Range<usize>,
+    pub(super) tiles: Range<usize>,
 }
 
 /// All sequences, in as few pieces as [`MAX_POSITION_BYTES`] allows.
-fn pieces(starts: &[u32], bytes_per_token: usize) -> Vec<Piece> {
+pub(super) fn pieces(starts: &[u32], bytes_per_token: usize) -> Vec<Piece> {
     let max_tokens = MAX_POSITION_BYTES
         .checked_div(bytes_per_token)
         .unwrap_or(usize::MAX);
@@ -330,7 +340,7 @@ fn pieces(starts: &[u32], bytes_per_token: usize) -> Vec<Piece> {
 }
 
 /// The sequence and the first query of each block of queries.
-fn tiles(starts: &[u32]) -> Vec<u32> {
+pub(super) fn tiles(starts: &[u32]) -> Vec<u32> {
     let mut tiles = Vec::new();
     for (sequence, pair) in (0_u32..).zip(starts.windows(2)) {
         for first in (0..pair[1] - pair[0]).step_by(QUERIES) {

@@ -6,6 +6,11 @@
 
 use std::mem::offset_of;
 
+#[cfg(feature = "train")]
+use super::backward::parameters::{
+    ColumnSums, Elements, Gather, Im2colBackward, NormBackward, PoolBackward, SpladeSlopes,
+    WeightGradient,
+};
 use super::device::Kernel;
 use super::parameters::{
     Embed, Im2col, Late, Nearest, NormParameters, Pool, Product, ProductHopper, ProductSplit,
@@ -37,6 +42,24 @@ const ROUNDS: [&str; 2] = ["one round of sequences", "several rounds of sequence
 const KEPT: [&str; 2] = ["no term kept", "terms kept"];
 const MERGES: [&str; 3] = ["first tile", "later tile", "selection"];
 
+#[cfg(feature = "train")]
+const ELEMENTS: [&str; 4] = [
+    "activation",
+    "slope of an activation",
+    "product of values",
+    "dropout",
+];
+#[cfg(feature = "train")]
+const DTYPES: [&str; 2] = ["bf16", "f32"];
+#[cfg(feature = "train")]
+const TRAINED_NORMS: [&str; 2] = ["layer norm", "root mean square"];
+#[cfg(feature = "train")]
+const COLUMNS: [&str; 2] = ["columns of a gradient", "columns of a norm"];
+#[cfg(feature = "train")]
+const PARTS: [&str; 2] = ["all rows at once", "parts of the rows"];
+#[cfg(feature = "train")]
+const GATHERED: [&str; 2] = ["rows of bf16", "rows of f32"];
+
 /// The keys that nearest_merge has room for, with those of the list.
 const NEAREST_KEYS: i32 = 2_048;
 /// Sequences that sparse_offsets takes at once.
@@ -58,6 +81,22 @@ fn sets(kernel: &str) -> Vec<&'static [&'static str]> {
         "sparse_count" | "sparse_write" => vec![&CELLS],
         "sparse_top_k" => vec![&KEPT],
         "product_split_hopper" => vec![&TILES],
+        #[cfg(feature = "train")]
+        "elements" => vec![&ELEMENTS, &DTYPES, &ACTIVATIONS],
+        #[cfg(feature = "train")]
+        "norm_backward" => vec![&TRAINED_NORMS],
+        #[cfg(feature = "train")]
+        "column_sums" => vec![&COLUMNS],
+        #[cfg(feature = "train")]
+        "pool_backward" => vec![&POOLINGS],
+        #[cfg(feature = "train")]
+        "im2col_backward" => vec![&COPIES],
+        #[cfg(feature = "train")]
+        "gather_rows" | "gather_rows_f32" => vec![&GATHERED],
+        #[cfg(feature = "train")]
+        "splade_slopes" => vec![&SPLADE_ACTIVATIONS],
+        #[cfg(feature = "train")]
+        "weight_gradient" => vec![&PARTS],
         _ if kernel.starts_with("product_hopper_") => vec![&ACTIVATIONS, &EPILOGUES, &RING, &TILES],
         _ if kernel.starts_with("product_") => vec![&ACTIVATIONS, &EPILOGUES],
         _ if kernel.starts_with("splade_hopper_") => vec![&SPLADE_ACTIVATIONS, &RING, &TILES],
@@ -95,6 +134,8 @@ pub(super) fn properties(kernel: &Kernel, grid: [u32; 3], parameters: &[u8]) -> 
             i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
         })
     };
+    #[cfg(feature = "train")]
+    let is_present = |address: usize| word(address) != 0 || word(address + 4) != 0;
     let of = |set: &[&'static str], place: i32| set[(place.max(0) as usize).min(set.len() - 1)];
     let chunks = |columns: i32| of(&CHUNKS, (columns - 1) / 256);
     let norm = |offset: usize| of(&NORMS, word(offset + offset_of!(NormParameters, kind)));
@@ -144,6 +185,44 @@ pub(super) fn properties(kernel: &Kernel, grid: [u32; 3], parameters: &[u8]) -> 
         }
         "sparse_count" | "sparse_write" => vec![of(&CELLS, word(offset_of!(Sparsify, kind)))],
         "sparse_top_k" => vec![of(&KEPT, i32::from(word(offset_of!(TopK, k)) > 0))],
+        #[cfg(feature = "train")]
+        "elements" => vec![
+            of(&ELEMENTS, word(offset_of!(Elements, operation))),
+            of(&DTYPES, word(offset_of!(Elements, is_f32))),
+            of(&ACTIVATIONS, word(offset_of!(Elements, activation))),
+        ],
+        #[cfg(feature = "train")]
+        "norm_backward" => {
+            let kind = word(offset_of!(NormBackward, norm) + offset_of!(NormParameters, kind));
+            vec![of(&TRAINED_NORMS, kind - NormParameters::LAYER)]
+        }
+        #[cfg(feature = "train")]
+        "column_sums" => vec![of(
+            &COLUMNS,
+            i32::from(is_present(offset_of!(ColumnSums, x))),
+        )],
+        #[cfg(feature = "train")]
+        "pool_backward" => vec![of(&POOLINGS, word(offset_of!(PoolBackward, pooling)))],
+        #[cfg(feature = "train")]
+        "im2col_backward" => vec![of(
+            &COPIES,
+            i32::from(word(offset_of!(Im2colBackward, columns)) % 8 != 0),
+        )],
+        #[cfg(feature = "train")]
+        "gather_rows" | "gather_rows_f32" => vec![of(
+            &GATHERED,
+            i32::from(is_present(offset_of!(Gather, sums))),
+        )],
+        #[cfg(feature = "train")]
+        "splade_slopes" => vec![of(
+            &SPLADE_ACTIVATIONS,
+            word(offset_of!(SpladeSlopes, activation)),
+        )],
+        #[cfg(feature = "train")]
+        "weight_gradient" => vec![of(
+            &PARTS,
+            i32::from(word(offset_of!(WeightGradient, parts)) > 1),
+        )],
         "product_split_hopper" => {
             let (k, part) = (
                 word(offset_of!(ProductSplit, k)),

@@ -15,6 +15,7 @@
 //! | `memory`, `stream`, `graph` | the caching allocator; a stream with its memory; CUDA graphs of short batches |
 //! | `tensor` | tensors and parameters in GPU memory |
 //! | `rows`, `products`, `split`, `attend`, `sparse`, `nearest` | the operations |
+//! | `backward` | gradients and the optimizer |
 //! | `kernel_choice`, `guard` | the variables that choose kernels and guard their waits |
 //! | `inspect`, `coverage`, `by_kernel` | for tests: launches that are recorded, and kernels by name |
 //!
@@ -22,6 +23,8 @@
 //! the CPU, and the emulator replaces the driver.
 
 mod attend;
+#[cfg(feature = "train")]
+mod backward;
 #[cfg(any(test, feature = "internals"))]
 mod by_kernel;
 mod cache;
@@ -53,6 +56,7 @@ mod tests;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 #[cfg(any(test, feature = "internals"))]
 pub(in crate::backend) use by_kernel::{Combination, ProductOperands, TableKind};
@@ -233,6 +237,13 @@ impl Cuda {
         self.gpu.heap.usage()
     }
 
+    /// A backend on an emulated GPU; none on a machine without a compiler to build it.
+    #[cfg(test)]
+    pub(crate) fn emulated(architecture: u32, schedule: u64) -> Option<Self> {
+        let gpu = emulator::Emulator::new(architecture, schedule)?;
+        Some(Self::on(Arc::new(gpu), architecture == HOPPER).unwrap())
+    }
+
     fn on(device: Arc<dyn GpuDevice>, is_hopper: bool) -> Result<Self> {
         let architecture = device.architecture();
         if architecture < 80 {
@@ -292,6 +303,20 @@ impl Cuda {
     }
 }
 
+impl Cuda {
+    /// The values of a parameter row, from which operations compute tables.
+    fn host_values(&self, vector: &Vector) -> Result<Arc<[f32]>> {
+        vector.is_read.store(true, Ordering::Relaxed);
+        if let Some(values) = vector.host.get() {
+            return Ok(Arc::clone(values));
+        }
+        let bytes = vector.len * size_of::<f32>();
+        let bytes = self.stream.download_from(vector.memory.address(), bytes)?;
+        let values = || tensor::decode_f32(&bytes).into();
+        Ok(Arc::clone(vector.host.get_or_init(values)))
+    }
+}
+
 /// A size in the type that kernels use.
 fn to_i32(size: usize) -> Result<i32> {
     i32::try_from(size).map_err(|_| {
@@ -317,7 +342,7 @@ fn norm_parameters(norm: Option<&Norm<'_, Cuda>>, columns: usize) -> Result<Norm
         }
     };
     for vector in [Some(weight), bias].into_iter().flatten() {
-        expect("columns of a norm", vector.values.len(), columns)?;
+        expect("columns of a norm", vector.len, columns)?;
     }
     Ok(NormParameters {
         weight: weight.memory.address(),
@@ -331,7 +356,7 @@ fn norm_parameters(norm: Option<&Norm<'_, Cuda>>, columns: usize) -> Result<Norm
 fn check_layer(x: &Tensor, layer: &Linear<'_, Cuda>) -> Result<()> {
     expect("inputs of a linear layer", x.columns, layer.weight.columns)?;
     match layer.bias {
-        Some(bias) => expect("values of a bias", bias.values.len(), layer.weight.rows),
+        Some(bias) => expect("values of a bias", bias.len, layer.weight.rows),
         None => Ok(()),
     }
 }
@@ -349,6 +374,9 @@ impl Device for Cuda {
 
     fn streams(&self) -> Vec<Self> {
         let first = self.clone();
+        // The others read what this one may still be packing. An error of its work is that of its
+        // next call.
+        drop(self.stream.synchronize());
         let others = (1..STREAMS).filter_map(|_| {
             // A GPU without memory for another stream still has the first one.
             let stream = Stream::new(&self.gpu.device, &self.gpu.heap).ok()?;
@@ -377,10 +405,9 @@ impl Device for Cuda {
             .iter()
             .flat_map(|value| value.to_le_bytes())
             .collect();
-        Ok(Vector {
-            memory: self.load(&bytes)?,
-            values: values.into(),
-        })
+        let vector = Vector::new(self.load(&bytes)?, values.len());
+        vector.host.get_or_init(|| values.into());
+        Ok(vector)
     }
 
     fn tensor(&self, rows: usize, columns: usize, values: &[f32]) -> Result<Tensor> {
@@ -495,7 +522,7 @@ impl ForwardOps for Cuda {
     }
 
     fn attention(&self, attention: &Attention<'_, Self>) -> Result<Tensor> {
-        shapes::attention(self, attention, |vector| vector.values.len())?;
+        shapes::attention(self, attention, |vector| vector.len)?;
         self.attend(attention)
     }
 

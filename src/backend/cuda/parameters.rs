@@ -17,20 +17,22 @@ macro_rules! parameters {
             $(#[$about])*
             #[derive(Clone, Copy, Debug, IntoBytes, Immutable)]
             #[repr(C)]
-            pub(super) struct $name {
-                $(pub(super) $field: $kind,)*
+            pub(in crate::backend::cuda) struct $name {
+                $(pub(in crate::backend::cuda) $field: $kind,)*
             }
 
             impl Parameters for $name {}
         )*
 
-        /// Names and sizes of all structures.
+        /// Names and sizes of these structures.
         #[cfg(test)]
-        pub(super) fn sizes() -> Vec<(&'static str, usize)> {
+        pub(in crate::backend::cuda) fn sizes() -> Vec<(&'static str, usize)> {
             vec![$(($cuda, size_of::<$name>())),*]
         }
     };
 }
+#[cfg(feature = "train")]
+pub(super) use parameters;
 
 /// How rows are normalized.
 #[derive(Clone, Copy, Debug, IntoBytes, Immutable)]

@@ -12,12 +12,12 @@ use crate::error::{Error, Result};
 /// Rows per block of the kernels of `rows.cu`.
 pub(super) const ROWS_OF_BLOCK: usize = 8;
 /// Columns per block of the pooling kernel.
-const POOLED_COLUMNS: usize = 256;
+pub(super) const POOLED_COLUMNS: usize = 256;
 /// The maximum number of tables in one embedding.
 const MAX_TABLES: usize = 3;
 
 /// One warp per row.
-fn grid_of(rows: usize) -> [usize; 3] {
+pub(super) fn grid_of(rows: usize) -> [usize; 3] {
     [rows.div_ceil(ROWS_OF_BLOCK), 1, 1]
 }
 
@@ -115,7 +115,8 @@ impl Cuda {
         self.as_dtype(x, DType::F32)
     }
 
-    fn as_dtype<'a>(&self, x: &'a Tensor, dtype: DType) -> Result<Converted<'a>> {
+    /// The tensor in this dtype.
+    pub(super) fn as_dtype<'a>(&self, x: &'a Tensor, dtype: DType) -> Result<Converted<'a>> {
         if x.dtype == dtype {
             return Ok(Converted::Borrowed(x));
         }

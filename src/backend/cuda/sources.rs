@@ -4,6 +4,8 @@
 //! by the files they name, so that NVRTC needs no files. [`KERNELS`] has a row for each kernel; a
 //! test compares the rows with what the compiler finds in the sources.
 
+#[cfg(feature = "train")]
+use super::backward::parameters as training;
 use super::device::{Kernel, MAX_PARAMETER_BYTES};
 use super::guard;
 use super::parameters::{
@@ -12,8 +14,8 @@ use super::parameters::{
 };
 
 macro_rules! texts {
-    ($($file:literal),* $(,)?) => {
-        &[$(($file, include_str!(concat!("../../../kernels/", $file)))),*]
+    ($($(#[$only:meta])* $file:literal),* $(,)?) => {
+        &[$($(#[$only])* ($file, include_str!(concat!("../../../kernels/", $file)))),*]
     };
 }
 
@@ -35,6 +37,28 @@ pub(super) const FILES: &[(&str, &str)] = texts![
     "product_hopper.cu",
     "product_split_hopper.cu",
     "splade_hopper.cu",
+    #[cfg(feature = "train")]
+    "backward_rows.cu",
+    #[cfg(feature = "train")]
+    "optimizer.cu",
+    #[cfg(feature = "train")]
+    "splade_backward.cu",
+    #[cfg(feature = "train")]
+    "weights.cu",
+    #[cfg(feature = "train")]
+    "bucket_slopes.cu",
+    #[cfg(feature = "train")]
+    "attention_backward_16.cu",
+    #[cfg(feature = "train")]
+    "attention_backward_32.cu",
+    #[cfg(feature = "train")]
+    "attention_backward_64.cu",
+    #[cfg(feature = "train")]
+    "attention_backward_96.cu",
+    #[cfg(feature = "train")]
+    "attention_backward_128.cu",
+    #[cfg(feature = "train")]
+    "attention_backward_256.cu",
 ];
 
 /// The headers.
@@ -44,7 +68,11 @@ pub(super) const HEADERS: &[(&str, &str)] = texts![
     "parameters.cuh",
     "activation.cuh",
     "attention.cuh",
+    #[cfg(feature = "train")]
+    "attention_backward.cuh",
+    "head_rows.cuh",
     "vec8.cuh",
+    "rows.cuh",
     "hopper.cuh",
     "hopper_product.cuh",
     "product.cuh",
@@ -105,6 +133,256 @@ pub(super) const KERNELS: &[Kernel] = &[
     row::<SpladeHopper>("splade_hopper_max", "splade_hopper.cu", 384),
     row::<SpladeHopper>("splade_hopper_argmax", "splade_hopper.cu", 384),
     row::<SpladeHopper>("splade_hopper_sum", "splade_hopper.cu", 384),
+    #[cfg(feature = "train")]
+    row::<training::Elements>("elements", "backward_rows.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::NormBackward>("norm_backward", "backward_rows.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::ColumnSums>("column_sums", "backward_rows.cu", 32),
+    #[cfg(feature = "train")]
+    row::<training::SumParts>("sum_parts", "backward_rows.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::L2NormalizeBackward>("l2_normalize_backward", "backward_rows.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::PoolBackward>("pool_backward", "backward_rows.cu", 32),
+    #[cfg(feature = "train")]
+    row::<training::Im2colBackward>("im2col_backward", "backward_rows.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::Gather>("gather_rows", "backward_rows.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::Gather>("gather_rows_f32", "backward_rows.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::AdamWStep>("adamw", "optimizer.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::SumOfSquares>("sum_of_squares", "optimizer.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::CopyValues>("copy_values", "optimizer.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::Transpose>("transpose_to_bf16", "optimizer.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::SpladeSlopes>("splade_slopes", "splade_backward.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::WeightGradient>("weight_gradient", "weights.cu", 128),
+    #[cfg(feature = "train")]
+    row::<training::BucketSlopes>("bucket_slopes", "bucket_slopes.cu", 128),
+    #[cfg(feature = "train")]
+    row::<training::AddToRows>("add_to_rows", "bucket_slopes.cu", 256),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_16_queries",
+        "attention_backward_16.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_16_queries_bias",
+        "attention_backward_16.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_16_queries_disentangled",
+        "attention_backward_16.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_16_keys",
+        "attention_backward_16.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_16_keys_bias",
+        "attention_backward_16.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_16_keys_disentangled",
+        "attention_backward_16.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_32_queries",
+        "attention_backward_32.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_32_queries_bias",
+        "attention_backward_32.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_32_queries_disentangled",
+        "attention_backward_32.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_32_keys",
+        "attention_backward_32.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_32_keys_bias",
+        "attention_backward_32.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_32_keys_disentangled",
+        "attention_backward_32.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_64_queries",
+        "attention_backward_64.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_64_queries_bias",
+        "attention_backward_64.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_64_queries_disentangled",
+        "attention_backward_64.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_64_keys",
+        "attention_backward_64.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_64_keys_bias",
+        "attention_backward_64.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_64_keys_disentangled",
+        "attention_backward_64.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_96_queries",
+        "attention_backward_96.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_96_queries_bias",
+        "attention_backward_96.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_96_queries_disentangled",
+        "attention_backward_96.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_96_keys",
+        "attention_backward_96.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_96_keys_bias",
+        "attention_backward_96.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_96_keys_disentangled",
+        "attention_backward_96.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_128_queries",
+        "attention_backward_128.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_128_queries_bias",
+        "attention_backward_128.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_128_queries_disentangled",
+        "attention_backward_128.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_128_keys",
+        "attention_backward_128.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_128_keys_bias",
+        "attention_backward_128.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_128_keys_disentangled",
+        "attention_backward_128.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_256_queries",
+        "attention_backward_256.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_256_queries_bias",
+        "attention_backward_256.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_256_queries_disentangled",
+        "attention_backward_256.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_256_keys",
+        "attention_backward_256.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_256_keys_bias",
+        "attention_backward_256.cu",
+        128,
+    ),
+    #[cfg(feature = "train")]
+    row::<training::AttentionBackward>(
+        "attention_backward_256_keys_disentangled",
+        "attention_backward_256.cu",
+        128,
+    ),
 ];
 
 const fn row<P: Parameters>(name: &'static str, file: &'static str, threads: u32) -> Kernel {

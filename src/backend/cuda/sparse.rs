@@ -43,17 +43,13 @@ impl Cuda {
     ) -> Result<Vec<SparseVector>> {
         let x = self.as_bf16(x)?;
         let (sequences, terms) = (starts.len() - 1, decoder.weight.rows);
-        if sequences == 0 || terms == 0 || x.rows == 0 {
-            return Ok(vec![SparseVector::new(); sequences]);
-        }
-        let (cell, kind) = match pooling {
-            SpladePooling::Max => (size_of::<u32>(), MAX_TABLE),
-            SpladePooling::Sum => (size_of::<u64>(), SUM_TABLE),
+        let kind = match pooling {
+            SpladePooling::Max => MAX_TABLE,
+            SpladePooling::Sum => SUM_TABLE,
         };
-        let table = self.stream.allocate(sequences * terms * cell)?;
-        // Kernels update cells atomically (maximum or sum), so the table must start at 0.
-        self.stream.zero(&table, sequences * terms * cell)?;
-        self.fold_logits(&x, starts, decoder, activation, pooling, &table)?;
+        let Some(table) = self.pooled_logits(&x, starts, decoder, activation, kind)? else {
+            return Ok(vec![SparseVector::new(); sequences]);
+        };
         if pooling == SpladePooling::Max && max_terms < terms {
             self.keep_top_k(&table, sequences, terms, max_terms)?;
         }
@@ -63,6 +59,31 @@ impl Cuda {
             .into_iter()
             .map(|vector| top_terms(vector, max_terms));
         Ok(cut.collect())
+    }
+
+    /// The table of this kind: the logits of all tokens of `x`, which is bf16, pooled for each
+    /// sequence and term. None if there is no cell or no token.
+    pub(super) fn pooled_logits(
+        &self,
+        x: &Tensor,
+        starts: &[u32],
+        decoder: &Linear<'_, Self>,
+        activation: SpladeActivation,
+        kind: i32,
+    ) -> Result<Option<Buffer>> {
+        let cells = (starts.len() - 1) * decoder.weight.rows;
+        if cells == 0 || x.rows == 0 {
+            return Ok(None);
+        }
+        let bytes = match kind {
+            MAX_TABLE => cells * size_of::<u32>(),
+            _ => cells * size_of::<u64>(),
+        };
+        let table = self.stream.allocate(bytes)?;
+        // Kernels update cells atomically (maximum or sum), so the table must start at 0.
+        self.stream.zero(&table, bytes)?;
+        self.fold_logits(x, starts, decoder, activation, kind, &table)?;
+        Ok(Some(table))
     }
 
     /// Keeps the `max_terms` largest cells of each sequence.
@@ -93,7 +114,7 @@ impl Cuda {
         starts: &[u32],
         decoder: &Linear<'_, Self>,
         activation: SpladeActivation,
-        pooling: SpladePooling,
+        kind: i32,
         table: &Buffer,
     ) -> Result<()> {
         let weight = decoder.weight;
@@ -103,11 +124,13 @@ impl Cuda {
         let splade = splade_parameters(x, decoder, &sequence_of, activation, table)?;
         let hopper_tiles = x.rows.div_ceil(HOPPER_ROWS) * weight.rows.div_ceil(HOPPER_TERMS);
         let is_hopper = self.gpu.is_hopper && 2 * hopper_tiles >= self.gpu.multiprocessors;
-        let kernel = match (pooling, is_hopper) {
-            (SpladePooling::Max, true) => const { sources::kernel("splade_hopper_max") },
-            (SpladePooling::Sum, true) => const { sources::kernel("splade_hopper_sum") },
-            (SpladePooling::Max, false) => const { sources::kernel("splade_max") },
-            (SpladePooling::Sum, false) => const { sources::kernel("splade_sum") },
+        let kernel = match (kind, is_hopper) {
+            (MAX_TABLE, true) => const { sources::kernel("splade_hopper_max") },
+            (ARGMAX_TABLE, true) => const { sources::kernel("splade_hopper_argmax") },
+            (_, true) => const { sources::kernel("splade_hopper_sum") },
+            (MAX_TABLE, false) => const { sources::kernel("splade_max") },
+            (ARGMAX_TABLE, false) => const { sources::kernel("splade_argmax") },
+            (_, false) => const { sources::kernel("splade_sum") },
         };
         self.launch_splade(kernel, x, weight, splade)
     }

@@ -26,6 +26,10 @@ pub(super) enum CachedTable {
     SequenceOfRow,
     Buckets,
     Bias,
+    #[cfg(feature = "train")]
+    BucketStarts,
+    #[cfg(feature = "train")]
+    BucketDistances,
 }
 
 /// The last table of each kind, with its contents.
@@ -294,14 +298,20 @@ impl Stream {
 
     /// Permanent memory with these bytes, which all streams may read.
     pub(super) fn load(&self, bytes: &[u8]) -> Result<Memory> {
+        let memory = self.permanent(bytes.len())?;
         let mut state = self.state();
-        let memory = self.retry(&mut state, || Memory::allocate(&self.heap, bytes.len()))?;
         self.retry(&mut state, || {
             self.add(|raw| raw.upload(memory.address(), bytes))
         })?;
         drop(state);
         self.synchronize()?;
         Ok(memory)
+    }
+
+    /// Uninitialized permanent memory.
+    pub(super) fn permanent(&self, bytes: usize) -> Result<Memory> {
+        let mut state = self.state();
+        self.retry(&mut state, || Memory::allocate(&self.heap, bytes))
     }
 
     /// Runs `attempt`; if memory runs out, runs it once more after all streams of the GPU have
@@ -353,6 +363,21 @@ impl Stream {
             })?,
         }
         Ok(buffer)
+    }
+
+    /// Whether the memory belongs to this stream.
+    #[cfg(feature = "train")]
+    pub(super) fn owns(&self, buffer: &Buffer) -> bool {
+        std::ptr::eq(buffer.stream.as_ptr(), self)
+    }
+
+    /// Replaces the first bytes of a buffer of this stream.
+    #[cfg(feature = "train")]
+    pub(super) fn write(&self, buffer: &Buffer, bytes: &[u8]) -> Result<()> {
+        let mut state = self.state();
+        self.retry(&mut state, || {
+            self.add(|raw| raw.upload(buffer.address, bytes))
+        })
     }
 
     /// A buffer with these values, uploaded unless the last one of this kind has the same. Hold it
@@ -444,8 +469,12 @@ impl Stream {
     /// Reads the first bytes of a buffer back, after all earlier work. Meanwhile other threads may
     /// add work.
     pub(super) fn download(&self, buffer: &Buffer, bytes: usize) -> Result<Vec<u8>> {
+        self.download_from(buffer.address, bytes)
+    }
+
+    /// The same from an address.
+    pub(super) fn download_from(&self, mut from: Address, bytes: usize) -> Result<Vec<u8>> {
         let mut found = vec![0; bytes];
-        let mut from = buffer.address;
         // While a part is waited for, the next one is on its way.
         let mut before = None;
         for part in found.chunks_mut(MAX_DOWNLOAD_BYTES) {

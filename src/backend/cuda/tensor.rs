@@ -1,5 +1,6 @@
 //! Tensors and parameters in GPU memory.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use half::bf16;
@@ -83,8 +84,24 @@ impl Matrix {
 /// A parameter row: f32, permanent.
 pub struct Vector {
     pub(super) memory: Memory,
-    /// A host copy, from which some operations compute tables.
-    pub(super) values: Arc<[f32]>,
+    pub(super) len: usize,
+    /// A host copy, from which some operations compute tables; none if nothing has read a newly
+    /// packed row yet.
+    pub(super) host: OnceLock<Arc<[f32]>>,
+    /// Some operation has read the host copy.
+    pub(super) is_read: AtomicBool,
+}
+
+impl Vector {
+    /// A row without a host copy.
+    pub(super) fn new(memory: Memory, len: usize) -> Self {
+        Self {
+            memory,
+            len,
+            host: OnceLock::new(),
+            is_read: AtomicBool::new(false),
+        }
+    }
 }
 
 /// Encodes bf16 rows, padded with zeros to their stride.

@@ -3,8 +3,12 @@
 
 mod activations;
 mod barriers;
+#[cfg(feature = "train")]
+mod gradients;
 mod kernels;
 mod late;
+#[cfg(feature = "train")]
+mod layers;
 mod memory;
 mod models;
 mod rules;
@@ -26,7 +30,7 @@ const TOLERANCE: Tolerance = Tolerance {
 
 /// A backend on the emulated GPU, unless there is no compiler to build it.
 fn cuda(architecture: u32, schedule: u64) -> Option<Cuda> {
-    Some(cuda_on(Emulator::new(architecture, schedule)?))
+    Cuda::emulated(architecture, schedule)
 }
 
 fn cuda_on(gpu: Emulator) -> Cuda {
@@ -39,7 +43,10 @@ fn structures_are_those_of_the_kernels() {
     let Some(gpu) = Emulator::new(80, 0) else {
         return;
     };
-    for (name, bytes) in parameters::sizes() {
+    let sizes = parameters::sizes().into_iter();
+    #[cfg(feature = "train")]
+    let sizes = sizes.chain(backward::parameters::sizes());
+    for (name, bytes) in sizes {
         assert_eq!(gpu.size_of(name), bytes as u64, "{name}");
     }
 }

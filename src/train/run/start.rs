@@ -20,7 +20,7 @@ use crate::train::health::{Health, HealthKind, HealthOptions, HealthState};
 use crate::train::lambda::{Lambda, LambdaOptions};
 use crate::train::model::limit_of;
 use crate::train::optimizer::{Optimizer, OptimizerOptions};
-use crate::train::options::{TrainOptions, TrainPrecision};
+use crate::train::options::{TrainDevice, TrainOptions, TrainPrecision};
 use crate::train::rates::Rates;
 use crate::train::recorder::Recorder;
 use crate::train::task::{DenseTask, MaskedTask, PairTask, SparseTask, Task};
@@ -59,7 +59,7 @@ use crate::train::watch::{Event, FolderWatcher, RunRecord, Watcher};
 ///
 /// [`Error::InvalidInput`] for options or data that are wrong, before the first step, and for a run
 /// that fails; [`Error::Model`] for a model that cannot be trained; [`Error::Io`];
-/// [`Error::Device`].
+/// [`Error::Device`] if there is no such GPU, or the device fails.
 pub fn train(
     kind: TrainKind,
     options: &TrainOptions,
@@ -74,50 +74,116 @@ pub fn train(
             TrainPrecision::Bf16 => Precision::Bf16,
         },
     })?;
-    let data = Data::open(kind, options, cancel)?;
-    let texts: Vec<&str> = data.sample.iter().map(|text| &**text).collect();
-    let folder = Arc::new(prepare_model(kind, options, &cpu, &texts)?);
-    let max_tokens = limit_of(&folder, options.max_tokens, "max-tokens")?;
-    let max_query_tokens = limit_of(&folder, options.max_query_tokens, "max-query-tokens")?;
-    let hardware = Hardware::from(cpu.clone());
-    let begin = Begin {
+    let hardware = hardware(options, &cpu)?;
+    let run = Run {
         kind,
         options,
-        data,
-        hardware,
+        cpu,
+        hardware: hardware.clone(),
         watcher,
         cancel,
     };
-    let tape_tokens = options.tape_tokens;
-    match kind {
-        TrainKind::Splade => {
-            // Tokens are counted only where the counts are used.
-            let counted = match options.inference_free || options.frequency_weighted {
-                true => begin.texts(),
-                false => Vec::new(),
-            };
-            let vocabulary = folder.config.vocabulary;
-            let frequencies = DocumentFrequencies::of(&folder.tokenizer, vocabulary, &counted)?;
-            let mut of_task = sparse_options(options, &folder, &frequencies)?;
-            (of_task.document_tokens, of_task.query_tokens) = (max_tokens, max_query_tokens);
-            let task = SparseTask::load(cpu, Arc::clone(&folder), of_task)?;
-            begin.run(task, folder)
-        }
-        TrainKind::Cross => {
-            let objective = objective(kind, options)?;
-            let task =
-                PairTask::load(cpu, Arc::clone(&folder), max_tokens, tape_tokens, objective)?;
-            begin.run(task, folder)
-        }
-        TrainKind::Mlm => {
-            let share = options.mask_share;
-            let task = MaskedTask::load(cpu, Arc::clone(&folder), max_tokens, tape_tokens, share)?;
-            begin.run(task, folder)
-        }
-        TrainKind::Bi => {
-            let (limits, objective) = ([max_query_tokens, max_tokens], objective(kind, options)?);
-            let task = DenseTask::load(cpu, Arc::clone(&folder), limits, tape_tokens, objective)?;
-            begin.run(task, folder)
+    match hardware {
+        Hardware::Cpu(cpu) => run.on(cpu),
+        #[cfg(feature = "cuda")]
+        Hardware::Cuda(cuda) => run.on(cuda),
+    }
+}
+
+/// Where the model is trained.
+fn hardware(options: &TrainOptions, cpu: &Cpu) -> Result<Hardware> {
+    let number = match options.device {
+        TrainDevice::Cpu => return Ok(cpu.clone().into()),
+        TrainDevice::Cuda(number) => number,
+        TrainDevice::Auto => 0,
+    };
+    let gpu = match Hardware::cuda(number) {
+        Err(_) if options.device == TrainDevice::Auto => return Ok(cpu.clone().into()),
+        gpu => gpu?,
+    };
+    match options.precision {
+        TrainPrecision::Bf16 => Ok(gpu),
+        TrainPrecision::F32 => Err(Error::invalid(
+            "precision: expected bf16 on a GPU, found f32; train in f32 on the CPU",
+        )),
+    }
+}
+
+/// A run before its data and its model are opened.
+pub(super) struct Run<'a> {
+    pub(super) kind: TrainKind,
+    pub(super) options: &'a TrainOptions,
+    /// Prepares the model.
+    pub(super) cpu: Cpu,
+    /// Evaluates models.
+    pub(super) hardware: Hardware,
+    pub(super) watcher: &'a mut dyn Watcher,
+    pub(super) cancel: &'a CancelToken,
+}
+
+impl Run<'_> {
+    /// Trains on this backend.
+    pub(super) fn on<B: BackwardOps + 'static>(self, backend: B) -> Result<Summary> {
+        let Self {
+            kind,
+            options,
+            cpu,
+            hardware,
+            watcher,
+            cancel,
+        } = self;
+        let data = Data::open(kind, options, cancel)?;
+        let texts: Vec<&str> = data.sample.iter().map(|text| &**text).collect();
+        let folder = Arc::new(prepare_model(kind, options, &cpu, &texts)?);
+        let max_tokens = limit_of(&folder, options.max_tokens, "max-tokens")?;
+        let max_query_tokens = limit_of(&folder, options.max_query_tokens, "max-query-tokens")?;
+        let begin = Begin {
+            kind,
+            options,
+            data,
+            hardware,
+            watcher,
+            cancel,
+        };
+        let tape_tokens = options.tape_tokens;
+        match kind {
+            TrainKind::Splade => {
+                // Tokens are counted only where the counts are used.
+                let counted = match options.inference_free || options.frequency_weighted {
+                    true => begin.texts(),
+                    false => Vec::new(),
+                };
+                let vocabulary = folder.config.vocabulary;
+                let frequencies = DocumentFrequencies::of(&folder.tokenizer, vocabulary, &counted)?;
+                let mut of_task = sparse_options(options, &folder, &frequencies)?;
+                (of_task.document_tokens, of_task.query_tokens) = (max_tokens, max_query_tokens);
+                let task = SparseTask::load(backend, Arc::clone(&folder), of_task)?;
+                begin.run(task, folder)
+            }
+            TrainKind::Cross => {
+                let objective = objective(kind, options)?;
+                let task = PairTask::load(
+                    backend,
+                    Arc::clone(&folder),
+                    max_tokens,
+                    tape_tokens,
+                    objective,
+                )?;
+                begin.run(task, folder)
+            }
+            TrainKind::Mlm => {
+                let share = options.mask_share;
+                let task =
+                    MaskedTask::load(backend, Arc::clone(&folder), max_tokens, tape_tokens, share)?;
+                begin.run(task, folder)
+            }
+            TrainKind::Bi => {
+                let (limits, objective) =
+                    ([max_query_tokens, max_tokens], objective(kind, options)?);
+                let task =
+                    DenseTask::load(backend, Arc::clone(&folder), limits, tape_tokens, objective)?;
+                begin.run(task, folder)
+            }
         }
     }
 }

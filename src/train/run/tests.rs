@@ -326,3 +326,79 @@ fn values_that_are_not_finite_end_a_run_with_advice() {
         "{text}"
     );
 }
+
+/// The losses of some steps on a backend.
+#[cfg(feature = "cuda")]
+fn losses_on<B: crate::backend::BackwardOps + 'static>(
+    kind: TrainKind,
+    options: &TrainOptions,
+    backend: B,
+) -> Vec<f64> {
+    let mut notes = Notes::default();
+    let run = start::Run {
+        kind,
+        options,
+        cpu: crate::neural::Cpu::new(CpuOptions::default()).unwrap(),
+        hardware: Hardware::cpu(CpuOptions::default()).unwrap(),
+        watcher: &mut notes,
+        cancel: &CancelToken::new(),
+    };
+    run.on(backend).unwrap();
+    notes.losses
+}
+
+/// A GPU has activations and products in bf16, so a loss may differ by this share of the first.
+#[cfg(feature = "cuda")]
+const GPU_TOLERANCE: f64 = 0.05;
+
+#[test]
+#[cfg(feature = "cuda")]
+fn a_gpu_learns_as_the_reference_does() {
+    let world = world();
+    for kind in [TrainKind::Splade, TrainKind::Cross, TrainKind::Bi] {
+        let of = |name: &str| TrainOptions {
+            batch: 3,
+            negatives: 1,
+            steps: Some(4),
+            warm_up: 0.0,
+            schedule: crate::train::Decay::Constant,
+            learning_rate: 2e-3,
+            evaluate_every: 1_000,
+            save_every: 1_000,
+            development_queries: 0,
+            ..options(world.path(), &format!("{}-{name}", kind.name()))
+        };
+        let Some(cuda) = crate::neural::Cuda::emulated(80, 0) else {
+            return;
+        };
+        let found = losses_on(kind, &of("gpu"), cuda);
+        let expected = losses_on(kind, &of("reference"), crate::backend::Reference);
+        assert_eq!(found.len(), 4);
+        for (step, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            println!("{kind:?}, step {step}: {found:.4} on the GPU, {expected:.4}");
+        }
+        for (found, loss) in found.iter().zip(&expected) {
+            let error = (found - loss).abs() / expected[0];
+            assert!(error < GPU_TOLERANCE, "{kind:?}: {found} instead of {loss}");
+        }
+        let moved = |loss: &f64| (expected[0] - loss).abs() / expected[0] > GPU_TOLERANCE;
+        assert!(expected.iter().any(moved), "{kind:?}: {expected:?}");
+    }
+}
+
+#[test]
+fn a_device_that_is_not_there_is_refused_before_anything_is_read() {
+    let world = world();
+    let options = TrainOptions {
+        device: crate::train::TrainDevice::Cuda(1_000),
+        ..options(world.path(), "none")
+    };
+    let error = train(
+        TrainKind::Cross,
+        &options,
+        &mut Notes::default(),
+        &CancelToken::new(),
+    );
+    assert!(matches!(error.unwrap_err(), Error::Device { .. }));
+    assert!(!world.path().join("none").exists());
+}

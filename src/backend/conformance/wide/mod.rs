@@ -11,6 +11,8 @@
 mod compare;
 mod products;
 mod sparse;
+#[cfg(feature = "train")]
+mod training;
 
 use super::report::{Observer, Reporter};
 use super::rows::NormKind;
@@ -59,10 +61,16 @@ pub enum Group {
     Pooling,
     /// Nearest neighbors among more vectors than one tile.
     Nearest,
+    /// Gradients and the optimizer.
+    #[cfg(feature = "train")]
+    Training,
+    /// Gradients of linear layers and of attention.
+    #[cfg(feature = "train")]
+    Layers,
 }
 
 /// All groups, those of the kernels with the most time in a model first.
-pub const GROUPS: [Group; 10] = [
+pub const GROUPS: &[Group] = &[
     Group::Products,
     Group::Rings,
     Group::Epilogues,
@@ -73,6 +81,10 @@ pub const GROUPS: [Group; 10] = [
     Group::Pooling,
     Group::Nearest,
     Group::Layouts,
+    #[cfg(feature = "train")]
+    Group::Training,
+    #[cfg(feature = "train")]
+    Group::Layers,
 ];
 
 /// Runs the cases of a group, and reports each case and each failure to `observer`.
@@ -105,6 +117,10 @@ pub fn check(
         Group::Norms => case.wide_norms(scale),
         Group::Pooling => case.wide_pooling(scale),
         Group::Nearest => case.wide_nearest(scale),
+        #[cfg(feature = "train")]
+        Group::Training => case.wide_training(scale),
+        #[cfg(feature = "train")]
+        Group::Layers => case.wide_layers(scale),
     }
 }
 

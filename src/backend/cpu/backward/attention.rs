@@ -13,8 +13,8 @@ use super::super::math::{exp_nonpositive, multiply_add};
 use super::super::rows::sum;
 use super::super::simd::{Level, Task};
 use super::super::{Cpu, Tensor};
-use crate::backend::{Attention, AttentionGradients, PositionGradients, Positions};
-use crate::error::{Error, Result};
+use crate::backend::{Attention, AttentionGradients, PositionGradients, Positions, shapes};
+use crate::error::Result;
 
 /// The gradients of some heads. Rows have the columns of these heads alone.
 struct HeadGradients {
@@ -34,7 +34,12 @@ impl Cpu {
         dy: &Tensor,
         positions: PositionGradients<'_, Self>,
     ) -> Result<AttentionGradients<Self>> {
-        check_kinds(&attention.positions, &positions)?;
+        shapes::position_gradients(
+            &attention.positions,
+            &positions,
+            |table| table.len(),
+            |gradient| gradient.len(),
+        )?;
         if Head::is_supported(&attention.positions) {
             return Ok(self.attention_by_blocks(attention, dy, positions));
         }
@@ -177,25 +182,6 @@ impl Task for Sequences<'_, '_> {
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
-fn check_kinds(
-    positions: &Positions<'_, Cpu>,
-    gradients: &PositionGradients<'_, Cpu>,
-) -> Result<()> {
-    let fits = match (positions, gradients) {
-        (Positions::Absolute, PositionGradients::Absolute)
-        | (Positions::Disentangled { .. }, PositionGradients::Disentangled) => true,
-        (Positions::Bias { table, .. }, PositionGradients::Bias(bias)) => bias.len() == table.len(),
-        _ => false,
-    };
-    if fits {
-        return Ok(());
-    }
-    Err(Error::model(
-        "",
-        "gradients of attention: expected the kind of positions that the attention has, found another",
-    ))
 }
 
 /// Copies rows of `width` values to columns of wider rows.

@@ -6,9 +6,13 @@
 use std::collections::BTreeSet;
 
 use super::kernels::{bf16_values, close, scalar_product, transposed};
+#[cfg(feature = "train")]
+use super::layers::check_attention;
 use super::*;
 use crate::backend::Reference;
 use crate::backend::conformance::{OPERATIONS, Operation, check_one};
+#[cfg(feature = "train")]
+use crate::backend::conformance::{TrainingOperation, check_training};
 use crate::backend::cuda::parameters::{Epilogue, Product};
 use crate::backend::cuda::products::HOPPER_TILES;
 
@@ -22,7 +26,17 @@ enum Work {
     Deep,
     /// Selections among thousands of keys.
     Many,
+    /// An operation of training at small sizes.
+    #[cfg(feature = "train")]
+    Training(TrainingOperation),
+    /// Gradients of attention over short sequences, with heads of all geometries.
+    #[cfg(feature = "train")]
+    Attention,
 }
+
+/// The operations of training whose own kernels have barriers.
+#[cfg(feature = "train")]
+const TRAINING: [TrainingOperation; 1] = [TrainingOperation::Packing];
 
 impl Work {
     /// The number of runs, each with other shapes and another schedule, of which one must fail.
@@ -31,6 +45,10 @@ impl Work {
             Self::Small(_) => 16,
             Self::Deep => 256,
             Self::Many => 64,
+            #[cfg(feature = "train")]
+            Self::Training(_) => 16,
+            #[cfg(feature = "train")]
+            Self::Attention => 6,
         }
     }
 
@@ -40,6 +58,15 @@ impl Work {
             Self::Small(operation) => check_one(&cuda, TOLERANCE, 300, attempt, operation).is_ok(),
             Self::Deep => deep(&cuda, attempt as usize),
             Self::Many => many(&cuda, attempt as usize),
+            #[cfg(feature = "train")]
+            Self::Training(operation) => {
+                check_training(&cuda, TOLERANCE, 300, attempt, operation).is_ok()
+            }
+            #[cfg(feature = "train")]
+            Self::Attention => {
+                let (place, starts) = (attempt as usize, [0, 33, 110]);
+                check_attention(&cuda, &starts, [16, 256, 64][place % 3], place % 2).is_ok()
+            }
         }
     }
 }
@@ -128,7 +155,12 @@ fn every_barrier_is_needed(architecture: u32) {
     gpu.set_rules(Rule::ALL);
     let (mut needed, mut seen) = (BTreeSet::new(), BTreeSet::new());
     let small = OPERATIONS.map(Work::Small);
-    for work in [Work::Many].into_iter().chain(small).chain([Work::Deep]) {
+    let works = [Work::Many].into_iter().chain(small).chain([Work::Deep]);
+    #[cfg(feature = "train")]
+    let works = works
+        .chain(TRAINING.map(Work::Training))
+        .chain([Work::Attention]);
+    for work in works {
         gpu.sites();
         for attempt in 0..6 {
             assert!(work.run(&gpu, attempt), "{work:?}, attempt {attempt}");
@@ -150,7 +182,8 @@ fn every_barrier_is_needed(architecture: u32) {
     let left: Vec<_> = seen.difference(&needed).collect();
     assert!(left.is_empty(), "not needed: {left:#?}");
     // A lower bound, which detects kernels that are no longer reached.
-    let least = if architecture == HOPPER { 30 } else { 19 };
+    let of_training = if cfg!(feature = "train") { 4 } else { 0 };
+    let least = of_training + if architecture == HOPPER { 30 } else { 19 };
     assert!(seen.len() >= least, "{} are too few: {seen:#?}", seen.len());
 }
 

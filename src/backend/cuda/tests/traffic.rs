@@ -4,6 +4,8 @@
 use std::path::Path;
 
 use super::*;
+#[cfg(feature = "train")]
+use crate::backend::conformance::{TRAINING_OPERATIONS, check_training};
 use crate::backend::cuda::emulator::Traffic;
 
 /// Other lines need at most this many wavefronts, or sectors, for each that their bytes fill. Some
@@ -23,6 +25,11 @@ const CONFLICTS: &[(&str, f64, &str)] = &[
         "g++ splits a load of 16 bytes",
     ),
     ("upper = bins[top - 2 * lane]", 2.0, "a lane has two bins"),
+    (
+        "(to + place(row, piece)) = gather(",
+        4.1,
+        "g++ splits a store of 16 bytes",
+    ),
     (
         "keys[left]",
         2.0,
@@ -77,7 +84,14 @@ fn traffic_of(is_shared: bool, work: impl Fn(&Emulator)) -> Option<Vec<Traffic>>
 
 #[test]
 fn shared_memory_has_few_bank_conflicts() {
-    let work = |gpu: &Emulator| check(&cuda_on(gpu.clone()), TOLERANCE, 400, 2).unwrap();
+    let work = |gpu: &Emulator| {
+        let cuda = cuda_on(gpu.clone());
+        check(&cuda, TOLERANCE, 400, 2).unwrap();
+        #[cfg(feature = "train")]
+        for operation in TRAINING_OPERATIONS {
+            check_training(&cuda, TOLERANCE, 400, 0, operation).unwrap();
+        }
+    };
     if let Some(traffic) = traffic_of(true, work) {
         assert_within(&traffic, CONFLICTS);
     }
@@ -100,5 +114,66 @@ fn products_and_sums_use_whole_sectors() {
     };
     if let Some(traffic) = traffic_of(false, work) {
         assert_within(&traffic, SECTORS);
+    }
+}
+
+/// Accesses of 16 bytes that g++ splits into four of 4; of rows of f32 a lane has two, next to each
+/// other.
+#[cfg(feature = "train")]
+const SPLIT: &[(&str, f64, &str)] = &[
+    ("Words4*>(to) = words", 4.1, "stores of 16 bytes"),
+    ("*>(from)", 4.1, "loads of 16 bytes"),
+    ("(to + 4 * half) = words", 8.1, "stores of two halves"),
+    ("Words4 words = *place", 8.1, "loads of two halves"),
+    ("*place = words", 8.1, "stores of two halves"),
+];
+
+#[cfg(feature = "train")]
+#[test]
+fn gradients_and_the_optimizer_use_whole_sectors() {
+    use crate::backend::{AdamW, BackwardOps, NormGradients, Orientation};
+
+    let [rows, columns] = [256, 256];
+    let values = vec![0.5; rows * columns];
+    let work = |gpu: &Emulator| {
+        let cuda = cuda_on(gpu.clone());
+        let x = cuda.tensor(rows, columns, &values).unwrap();
+        let weight = cuda.vector(&values[..columns]).unwrap();
+        let norm = Norm::RootMeanSquare {
+            weight: &weight,
+            epsilon: 1e-3,
+        };
+        let [mut gradient, mut master, mut mean, mut square] =
+            [(); 4].map(|()| cuda.buffer(&values).unwrap());
+        let mut of_weight = cuda.zeros(columns).unwrap();
+        let gradients = NormGradients {
+            weight: &mut of_weight,
+            bias: None,
+        };
+        let dx = cuda.norm_backward(&x, &norm, &x, gradients).unwrap();
+        cuda.activate_backward(&x, Activation::Gelu, &dx).unwrap();
+        let ids: Vec<u32> = (0..rows as u32).map(|row| row % 100).collect();
+        cuda.embed_backward(&mut [(&mut gradient, &ids)], &dx)
+            .unwrap();
+        let step = AdamW {
+            learning_rate: 0.1,
+            beta1: 0.9,
+            beta2: 0.99,
+            epsilon: 1e-6,
+            weight_decay: 0.0,
+            step: 1,
+            gradient_scale: 1.0,
+        };
+        cuda.adamw(&step, &mut master, &gradient, &mut mean, &mut square)
+            .unwrap();
+        cuda.sum_of_squares(&gradient).unwrap();
+        let mut matrix = cuda.matrix(columns, rows, &values).unwrap();
+        for orientation in [Orientation::Forward, Orientation::Transposed] {
+            cuda.pack_matrix(&mut matrix, &[&master], columns, orientation)
+                .unwrap();
+        }
+    };
+    if let Some(traffic) = traffic_of(false, work) {
+        assert_within(&traffic, SPLIT);
     }
 }

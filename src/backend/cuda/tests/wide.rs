@@ -49,7 +49,7 @@ fn failures(
 #[test]
 fn wide_cases_hold_and_reach_every_kernel() {
     let reached = LaunchLog::default();
-    for (schedule, group) in (0..).zip(GROUPS) {
+    for (schedule, group) in (0..).zip(GROUPS.iter().copied()) {
         let Some(gpu) = Emulator::new(90, schedule) else {
             return;
         };
@@ -85,7 +85,7 @@ fn an_unreached_kernel_is_missed() {
 
 #[test]
 fn wide_cases_report_a_wrong_kernel() {
-    for fault in &FAULTS {
+    for fault in FAULTS {
         let Some(gpu) = Emulator::new(90, 1) else {
             return;
         };

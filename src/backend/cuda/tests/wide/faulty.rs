@@ -4,6 +4,10 @@ use std::mem::offset_of;
 
 use super::super::*;
 use super::Group;
+#[cfg(feature = "train")]
+use crate::backend::cuda::backward::parameters::{
+    AttentionBackward, BucketSlopes, ColumnSums, Gather, WeightGradient,
+};
 use crate::backend::cuda::device::{Address, GpuGraph, GpuStream, Kernel, TensorMap};
 use crate::backend::cuda::parameters::{
     Nearest, Product, ProductHopper, RowsOf, Splade, SpladeHopper, TopK,
@@ -22,7 +26,7 @@ fn add(parameters: &mut [u8], offset: usize, number: i32) {
     parameters[offset..offset + 4].copy_from_slice(&changed.to_le_bytes());
 }
 
-pub(super) static FAULTS: [Fault; 11] = [
+pub(super) static FAULTS: &[Fault] = &[
     // The offset of every tile of b is eight columns too large: the matrix begins 16 bytes later,
     // and has eight columns less.
     Fault {
@@ -111,6 +115,41 @@ pub(super) static FAULTS: [Fault; 11] = [
             let place = offset_of!(Nearest, first);
             parameters[place..place + 4].fill(0);
         },
+    },
+    // The last row of a batch has no share of the columns' sums.
+    #[cfg(feature = "train")]
+    Fault {
+        kernel: "column_sums",
+        group: Group::Training,
+        change: |parameters, _| add(parameters, offset_of!(ColumnSums, rows), -1),
+    },
+    // The last target with parts is left out.
+    #[cfg(feature = "train")]
+    Fault {
+        kernel: "gather_rows_f32",
+        group: Group::Training,
+        change: |parameters, _| add(parameters, offset_of!(Gather, count), -1),
+    },
+    // The last row has no share of a weight's gradient.
+    #[cfg(feature = "train")]
+    Fault {
+        kernel: "weight_gradient",
+        group: Group::Layers,
+        change: |parameters, _| add(parameters, offset_of!(WeightGradient, rows), -1),
+    },
+    // The scale of the scores that are computed again is twice too large.
+    #[cfg(feature = "train")]
+    Fault {
+        kernel: "attention_backward_64_keys",
+        group: Group::Layers,
+        change: |parameters, _| add(parameters, offset_of!(AttentionBackward, scale), 1 << 23),
+    },
+    // The slopes of the last bucket are not summed.
+    #[cfg(feature = "train")]
+    Fault {
+        kernel: "bucket_slopes",
+        group: Group::Layers,
+        change: |parameters, _| add(parameters, offset_of!(BucketSlopes, buckets), -1),
     },
 ];
 
