@@ -106,8 +106,8 @@ KERNEL(transpose_to_bf16, 256, 4)(PARAMETER(TransposeParameters) p) {
     for (int column = warp; column < TRANSPOSED_COLUMNS; column += 8) {
         if (left + column >= p.columns) return;
         bf16* out = p.bf16_rows + i64(left + column) * p.stride + top;
-        UNROLL
-        for (int row = lane; row < TRANSPOSED_ROWS; row += 32)
-            if (top + row < p.rows) out[row] = to_bf16(tile[row][column]);
+        float upper = tile[lane][column], lower = tile[lane + 32][column];
+        if (top + lane < p.rows) out[lane] = to_bf16(upper);
+        if (top + lane + 32 < p.rows) out[lane + 32] = to_bf16(lower);
     }
 }

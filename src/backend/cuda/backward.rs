@@ -178,7 +178,9 @@ impl BackwardOps for Cuda {
         }
         let norm = norm_parameters(Some(norm), x.columns)?;
         let NormGradients { weight, bias } = gradients;
-        self.with_inputs(&[x, dy], || self.norm_gradient(x, norm, dy, weight, bias))
+        self.with_inputs(&[x, dy], || {
+            self.norm_gradient(x, norm, dy, weight, bias.as_deref())
+        })
     }
 
     fn attention_backward(

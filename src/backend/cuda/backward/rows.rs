@@ -32,13 +32,6 @@ pub(super) enum Element {
     Dropout(Dropout),
 }
 
-/// Where column sums are added: of dy times the normalized rows of x, and of dy.
-pub(super) struct Sums<'a> {
-    /// Rows and, for each, its mean and factor.
-    pub(super) products: Option<(&'a Tensor, &'a Tensor, &'a mut TrainingBuffer)>,
-    pub(super) sums: Option<&'a mut TrainingBuffer>,
-}
-
 impl Cuda {
     /// The operation on x, and on y where it has two operands, in the dtype of x.
     pub(super) fn elements(
@@ -86,8 +79,8 @@ impl Cuda {
         x: &Tensor,
         norm: NormParameters,
         dy: &Tensor,
-        weight: &mut TrainingBuffer,
-        bias: Option<&mut TrainingBuffer>,
+        weight: &TrainingBuffer,
+        bias: Option<&TrainingBuffer>,
     ) -> Result<Tensor> {
         let (x, dy) = (self.as_bf16(x)?, self.as_bf16(dy)?);
         let out = self.empty(x.rows, x.columns, DType::Bf16)?;
@@ -106,39 +99,33 @@ impl Cuda {
         let kernel = const { sources::kernel("norm_backward") };
         self.stream
             .launch(kernel, grid_of(x.rows), 0, &parameters)?;
-        let sums = Sums {
-            products: Some((&x, &statistics, weight)),
-            sums: bias,
-        };
-        self.add_column_sums(&dy, sums)?;
+        self.add_norm_sums(&x, &statistics, &dy, weight, bias)?;
         Ok(out)
     }
 
-    /// Adds the sums of the columns of dy, which is bf16, to buffers with a value for each column: of
-    /// parts of the rows first, then of the parts in order.
-    pub(super) fn add_column_sums(&self, dy: &Tensor, sums: Sums<'_>) -> Result<()> {
-        let Sums { products, sums } = sums;
+    /// Adds the sums of the columns of dy times the normalized rows of x to the gradient of a norm's
+    /// weight, and those of dy to that of its bias: of parts of the rows first, then of the parts in
+    /// order.
+    fn add_norm_sums(
+        &self,
+        x: &Tensor,
+        statistics: &Tensor,
+        dy: &Tensor,
+        weight: &TrainingBuffer,
+        bias: Option<&TrainingBuffer>,
+    ) -> Result<()> {
         let (parts, columns) = (dy.rows.div_ceil(PART_ROWS), dy.columns);
-        if parts == 0 || columns == 0 {
-            return Ok(());
-        }
-        let of_products = products
-            .as_ref()
-            .map(|_| self.empty(parts, columns, DType::F32));
-        let of_sums = sums
-            .as_ref()
-            .map(|_| self.empty(parts, columns, DType::F32));
-        let (of_products, of_sums) = (of_products.transpose()?, of_sums.transpose()?);
-        let factors = products
-            .as_ref()
-            .map(|(x, statistics, _)| (*x, *statistics));
-        self.sum_columns(dy, factors, of_products.as_ref(), of_sums.as_ref())?;
-        let products = products.map(|(_, _, out)| out);
-        for (parts, out) in [(of_products, products), (of_sums, sums)] {
-            if let (Some(parts), Some(out)) = (parts, out) {
-                let out = self.address_of(out)?;
-                self.add_parts(parts.address(), out, [parts.rows, columns])?;
-            }
+        let products = self.empty(parts, columns, DType::F32)?;
+        let sums = match bias {
+            Some(_) => Some(self.empty(parts, columns, DType::F32)?),
+            None => None,
+        };
+        self.sum_columns(dy, Some((x, statistics)), Some(&products), sums.as_ref())?;
+        let weight = self.address_of(weight)?;
+        self.add_parts(products.address(), weight, [parts, columns])?;
+        if let (Some(sums), Some(bias)) = (&sums, bias) {
+            let bias = self.address_of(bias)?;
+            self.add_parts(sums.address(), bias, [parts, columns])?;
         }
         Ok(())
     }

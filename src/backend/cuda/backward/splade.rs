@@ -10,7 +10,7 @@ use super::super::tensor::{DType, Tensor};
 use super::super::{Cuda, sources, to_i32};
 use super::gather::{Groups, Target};
 use super::parameters::SpladeSlopes;
-use super::rows::Sums;
+use super::weights::WeightProduct;
 use crate::backend::{Linear, LinearPart, SpladeActivation, SpladePooling, TermWeight};
 use crate::error::Result;
 
@@ -111,7 +111,7 @@ impl HeadGradient<'_> {
     }
 
     /// Every logit above 0 has a gradient: logits are computed again, some terms at a time.
-    pub(super) fn of_sum(&self, mut gradients: LinearPart<'_, Cuda>) -> Result<Tensor> {
+    pub(super) fn of_sum(&self, gradients: LinearPart<'_, Cuda>) -> Result<Tensor> {
         let (cuda, x) = (self.cuda, self.x);
         let dx = cuda.zeroed(x.rows * x.columns)?;
         let sequence_of = cuda
@@ -128,7 +128,7 @@ impl HeadGradient<'_> {
                 continue;
             }
             let slopes = self.slopes(&terms, &dy, &sequence_of)?;
-            self.pass(&terms, &slopes, &dx.memory, &mut gradients)?;
+            self.pass(&terms, &slopes, &dx.memory, &gradients)?;
         }
         let dx = Tensor {
             buffer: dx.memory,
@@ -201,50 +201,40 @@ impl HeadGradient<'_> {
         terms: &Range<usize>,
         slopes: &Tensor,
         dx: &Buffer,
-        gradients: &mut LinearPart<'_, Cuda>,
+        gradients: &LinearPart<'_, Cuda>,
     ) -> Result<()> {
         let (cuda, x) = (self.cuda, self.x);
-        let product = |rows: usize, depth: usize| -> Result<Product> {
-            Ok(Product {
-                a: slopes.address(),
-                m: to_i32(rows)?,
-                n: to_i32(x.columns)?,
-                k: to_i32(depth)?,
-                a_stride: to_i32(slopes.stride())?,
-                out_stride: to_i32(x.columns)?,
-                ..Product::NONE
-            })
-        };
         let out = cuda.empty(x.rows, x.columns, DType::F32)?;
         let to_x = Product {
+            a: slopes.address(),
             b: self.decoder_row(terms.start),
-            b_stride: to_i32(self.decoder.weight.stride())?,
             out: out.address(),
-            ..product(x.rows, terms.len())?
+            m: to_i32(x.rows)?,
+            n: to_i32(x.columns)?,
+            k: to_i32(terms.len())?,
+            a_stride: to_i32(slopes.stride())?,
+            b_stride: to_i32(self.decoder.weight.stride())?,
+            out_stride: to_i32(x.columns)?,
+            ..Product::NONE
         };
         let kernel = const { sources::kernel("product_nn_f32") };
         cuda.launch_tiles(kernel, false, &to_x, 1)?;
         cuda.add_parts(out.address(), dx.address(), [1, x.rows * x.columns])?;
-        let out = cuda.empty(terms.len(), x.columns, DType::F32)?;
-        let to_decoder = Product {
-            b: x.address(),
-            b_stride: to_i32(x.stride())?,
-            out: out.address(),
-            ..product(terms.len(), x.rows)?
-        };
-        let kernel = const { sources::kernel("product_nt_f32") };
-        cuda.launch_tiles(kernel, false, &to_decoder, 1)?;
         let first = cuda.address_of(gradients.weight)? + 4 * (terms.start * x.columns) as u64;
-        cuda.add_parts(out.address(), first, [1, terms.len() * x.columns])?;
-        if let Some(bias) = &mut gradients.bias {
-            let mut sums = cuda.zeroed(terms.len())?;
-            let of_columns = Sums {
-                products: None,
-                sums: Some(&mut sums),
-            };
-            cuda.add_column_sums(slopes, of_columns)?;
+        cuda.add_weight_product(&WeightProduct {
+            dy: (slopes.address(), slopes.stride(), 0),
+            x: (x.address(), x.stride(), 0),
+            out: (first, x.columns, 0),
+            rows: x.rows,
+            outputs: terms.len(),
+            skipped: 0,
+            inputs: x.columns,
+            batch: 1,
+        })?;
+        if let Some(bias) = &gradients.bias {
+            let sums = cuda.column_sums(slopes)?;
             let first = cuda.address_of(bias)? + 4 * terms.start as u64;
-            cuda.add_parts(sums.memory.address(), first, [1, terms.len()])?;
+            cuda.add_parts(sums.address(), first, [sums.rows, terms.len()])?;
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Kernels that no operation of the backend uses yet: products for gradients, and the SPLADE head
-//! with argmax; and sparse vectors with more non-zeros than there was room for.
+//! Kernels by their names: products of every layout, and the SPLADE head with argmax; and sparse
+//! vectors with more non-zeros than there was room for.
 
 use super::*;
 use crate::backend::cuda::parameters::{ABSENT, Product, Splade};

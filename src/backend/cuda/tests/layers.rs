@@ -127,7 +127,9 @@ pub(super) fn check_attention(
     let found = found.map_err(|error| error.to_string())?;
     let expected = attention_gradients(&Reference, starts, head_size, kind).unwrap();
     for (part, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        close(found, expected, 0.01).map_err(|difference| {
+        // A bias sums the rounded slopes of all pairs of tokens, which have both signs.
+        let within = if part == 3 { 0.1 } else { 0.01 };
+        close(found, expected, within).map_err(|difference| {
             format!("heads of {head_size}, kind {kind}, gradient {part}: {difference}")
         })?;
     }
