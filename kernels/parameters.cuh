@@ -393,20 +393,22 @@ struct AttentionBackwardParameters {
     int padding;
 };
 
-/// out[token][head][bucket] = factor · the sum of the slopes whose distance is in the bucket;
-/// heads are `out_stride` values apart. Bucket b has the distances (key minus query) `distances` from
+/// out[part][head][bucket] = factor · the sum of the slopes of the tokens of a part whose distance is
+/// in the bucket; a part has `part` tokens, heads are `out_stride` values apart. f32 `totals` take the
+/// place of `out` if they are not null. Bucket b has the distances (key minus query) `distances` from
 /// bucket_starts[b] to bucket_starts[b + 1] - 1. Rows of slopes are queries, or keys if `is_keys`.
 /// `sequence_of` has one value per token of the batch.
 struct BucketSlopesParameters {
     const bf16* slopes;
     bf16* out;
+    float* totals;
     const u32* starts;
     const u32* sequence_of;
     const u32* bucket_starts;
     const int* distances;
     int first_token, tokens, buckets, slopes_stride, out_stride, is_keys;
     float factor;
-    int padding;
+    int part;
 };
 
 /// out[row][column] += x[row][column] for bf16 out and f32 x, rows × columns.

@@ -28,9 +28,13 @@ use crate::error::Result;
 
 /// Bytes of a query's statistics for a head.
 const STATISTICS_BYTES: usize = 8;
-/// Rows per block of the kernel that sums by bucket, and columns per block of the one that adds.
-const BUCKET_ROWS: usize = 4;
+/// Parts of the rows per block of the kernel that sums by bucket, and columns per block of the one
+/// that adds.
+const BUCKET_PARTS: usize = 4;
 const ADDED_COLUMNS: usize = 256;
+/// Tokens whose gradients of biases are summed at once, in f32: the gradients of a score's row have a
+/// sum of 0, so those of biases are small differences of large sums.
+const BIAS_ROWS: usize = 8;
 
 /// What the rows of a block of the kernels are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,34 +321,47 @@ impl Gradient<'_> {
         let Some(buckets) = &self.buckets else {
             return Ok(());
         };
-        let sums = self.sums_by_bucket(side, slopes, tokens, buckets)?;
+        let (cuda, heads) = (self.cuda, self.attention.heads);
+        let columns = heads * stride_of(buckets.count);
         match &self.learned {
             Learned::Nothing => Ok(()),
             Learned::Bias(bias) => {
-                add_bias(self.cuda, self.attention.heads, buckets.count, &sums, bias)
+                let parts = tokens.len().div_ceil(BIAS_ROWS);
+                let totals = cuda.empty(parts, columns, DType::F32)?;
+                self.sum_by_bucket(side, slopes, tokens, buckets, &totals)?;
+                add_bias(cuda, heads, buckets.count, &totals, bias)
             }
             Learned::Disentangled(vectors) => match &vectors[side as usize] {
-                Some(vectors) => self.add_vectors(side, vectors, &sums, tokens),
+                Some(vectors) => {
+                    let sums = cuda.empty(tokens.len(), columns, DType::Bf16)?;
+                    self.sum_by_bucket(side, slopes, tokens, buckets, &sums)?;
+                    self.add_vectors(side, vectors, &sums, tokens)
+                }
                 None => Ok(()),
             },
         }
     }
 
-    /// The sums of the slopes of each token, head and bucket: tokens × (heads · buckets, rounded up
-    /// to a multiple of 8).
-    fn sums_by_bucket(
+    /// Sums the slopes of each head and bucket: of each token into a row of bf16, or of
+    /// [`BIAS_ROWS`] tokens into a row of f32. The buckets of a head are rounded up to a multiple of
+    /// 8.
+    fn sum_by_bucket(
         &self,
         side: Side,
         slopes: &Buffer,
         tokens: &Range<usize>,
         buckets: &Buckets,
-    ) -> Result<Tensor> {
-        let heads = self.attention.heads;
-        let stride = stride_of(buckets.count);
-        let sums = self.cuda.empty(tokens.len(), heads * stride, DType::Bf16)?;
+        sums: &Tensor,
+    ) -> Result<()> {
+        // The scale covers vectors of buckets, but not biases.
+        let (out, totals, part, factor) = match sums.dtype {
+            DType::Bf16 => (sums.address(), ABSENT, 1, self.attention.scale),
+            DType::F32 => (ABSENT, sums.address(), BIAS_ROWS, 1.0),
+        };
         let parameters = BucketSlopes {
             slopes: slopes.address(),
-            out: sums.address(),
+            out,
+            totals,
             starts: self.starts.address(),
             sequence_of: self.sequence_of.address(),
             bucket_starts: buckets.starts.address(),
@@ -353,19 +370,14 @@ impl Gradient<'_> {
             tokens: to_i32(tokens.len())?,
             buckets: to_i32(buckets.count)?,
             slopes_stride: to_i32(self.slopes_stride)?,
-            out_stride: to_i32(stride)?,
+            out_stride: to_i32(stride_of(buckets.count))?,
             is_keys: i32::from(side == Side::Keys),
-            // The scale covers vectors of buckets, but not biases.
-            factor: match self.learned {
-                Learned::Bias(_) => 1.0,
-                _ => self.attention.scale,
-            },
-            padding: 0,
+            factor,
+            part: to_i32(part)?,
         };
         let kernel = const { sources::kernel("bucket_slopes") };
-        let grid = [tokens.len().div_ceil(BUCKET_ROWS), heads, 1];
-        self.cuda.stream.launch(kernel, grid, 0, &parameters)?;
-        Ok(sums)
+        let grid = [sums.rows.div_ceil(BUCKET_PARTS), self.attention.heads, 1];
+        self.cuda.stream.launch(kernel, grid, 0, &parameters)
     }
 
     /// Adds the sums times bucket vectors to the queries (or keys), and the sums times the queries
@@ -438,19 +450,18 @@ fn add_bias(
     cuda: &Cuda,
     heads: usize,
     buckets: usize,
-    sums: &Tensor,
+    totals: &Tensor,
     bias: &TrainingBuffer,
 ) -> Result<()> {
-    let parts = cuda.column_sums(sums)?;
     let parameters = SumParts {
-        parts: parts.address(),
+        parts: totals.address(),
         out: cuda.address_of(bias)?,
-        part_size: parts.columns as i64,
+        part_size: totals.columns as i64,
         out_batch: 0,
-        count: to_i32(parts.rows)?,
+        count: to_i32(totals.rows)?,
         rows: to_i32(heads)?,
         columns: to_i32(buckets)?,
-        stride: to_i32(sums.columns / heads)?,
+        stride: to_i32(totals.columns / heads)?,
         out_stride: 1,
         out_column: to_i32(heads)?,
     };

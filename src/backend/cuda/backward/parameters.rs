@@ -69,10 +69,10 @@ parameters! {
         reach: i32, buckets: i32, scale: f32, padding: i32,
     }
     BucketSlopes = "BucketSlopesParameters" {
-        slopes: Address, out: Address, starts: Address, sequence_of: Address,
+        slopes: Address, out: Address, totals: Address, starts: Address, sequence_of: Address,
         bucket_starts: Address, distances: Address,
         first_token: i32, tokens: i32, buckets: i32, slopes_stride: i32, out_stride: i32,
-        is_keys: i32, factor: f32, padding: i32,
+        is_keys: i32, factor: f32, part: i32,
     }
     AddToRows = "AddToRowsParameters" {
         out: Address, x: Address, rows: i32, columns: i32, stride: i32, padding: i32,

@@ -5,7 +5,7 @@ use super::*;
 use crate::backend::{
     AttentionGradients, BackwardOps, Distances, LinearPart, PositionGradients, Positions, Reference,
 };
-use kernels::{bf16_values, close};
+use kernels::close;
 
 /// Sequences of each head size: those of 64 dimensions have every length around a tile.
 const LENGTHS: [(usize, &[u32]); 7] = [
@@ -28,6 +28,18 @@ const KINDS: [(bool, bool); 5] = [
     (true, false),
     (false, true),
 ];
+
+/// Pseudo-random values that bf16 represents exactly.
+fn values_of(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed;
+    let next = |_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        half::bf16::from_f32((state >> 40) as f32 / 4_793_490.0 - 1.75).to_f32()
+    };
+    (0..count).map(next).collect()
+}
 
 fn distances() -> Distances {
     Distances::new(140, |distance| distance.rem_euclid(BUCKETS as i64) as u32)
@@ -52,12 +64,12 @@ fn attention_gradients<B: BackwardOps>(
 ) -> Result<[Vec<f32>; 4]> {
     let heads = 2;
     let (tokens, inner) = (starts[starts.len() - 1] as usize, heads * head_size);
-    let tensor = |rows: usize, columns: usize, seed: usize| {
-        backend.tensor(rows, columns, &bf16_values(rows * columns, seed))
+    let tensor = |rows: usize, columns: usize, seed: u64| {
+        backend.tensor(rows, columns, &values_of(rows * columns, seed))
     };
     let (x, dy) = (tensor(tokens, 3 * inner, 1)?, tensor(tokens, inner, 2)?);
     let (keys, queries) = (tensor(BUCKETS, inner, 3)?, tensor(BUCKETS, inner, 4)?);
-    let table = backend.vector(&bf16_values(BUCKETS * heads, 5))?;
+    let table = backend.vector(&values_of(BUCKETS * heads, 5))?;
     let mut bias = backend.buffer(&[1.0; 2 * BUCKETS])?;
     let (has_keys, has_queries) = KINDS[kind];
     let distances = &distances();
@@ -142,14 +154,14 @@ fn attention_of_every_length_and_head_size_has_gradients() {
 fn layer_gradients(cuda: &Cuda, rows: usize) -> Vec<f32> {
     let (inputs, outputs) = (37, [5, 140]);
     let all = outputs[0] + outputs[1];
-    let tensor = |columns: usize, seed: usize| {
-        let values = bf16_values(rows * columns, seed);
+    let tensor = |columns: usize, seed: u64| {
+        let values = values_of(rows * columns, seed);
         cuda.tensor(rows, columns, &values).unwrap()
     };
     let (x, dy) = (tensor(inputs, 1), tensor(all, 2));
     let [mut first, mut second] =
-        outputs.map(|outputs| cuda.buffer(&bf16_values(outputs * inputs, 3)).unwrap());
-    let mut bias = cuda.buffer(&bf16_values(outputs[1], 4)).unwrap();
+        outputs.map(|outputs| cuda.buffer(&values_of(outputs * inputs, 3)).unwrap());
+    let mut bias = cuda.buffer(&values_of(outputs[1], 4)).unwrap();
     let mut parts = [
         LinearPart {
             outputs: outputs[0],
@@ -190,8 +202,8 @@ fn gradients_of_layers_have_the_same_bits_in_every_run() {
 fn layers_without_rows_add_nothing() {
     let Some(cuda) = cuda(80, 0) else { return };
     let found = layer_gradients(&cuda, 0);
-    let before = [5 * 37, 140 * 37].map(|count| bf16_values(count, 3));
-    assert_eq!(found, [&before.concat()[..], &bf16_values(140, 4)].concat());
+    let before = [5 * 37, 140 * 37].map(|count| values_of(count, 3));
+    assert_eq!(found, [&before.concat()[..], &values_of(140, 4)].concat());
     let [x, keys, queries, bias] = attention_gradients(&cuda, &[0, 0], 16, 2).unwrap();
     assert!(x.is_empty());
     assert_eq!(keys, [0.0; BUCKETS * 32]);
