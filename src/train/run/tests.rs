@@ -347,22 +347,30 @@ fn losses_on<B: crate::backend::BackwardOps + 'static>(
     notes.losses
 }
 
-/// A GPU has activations and products in bf16, so a loss may differ by this share of the first.
+/// A GPU has activations and products in bf16, so a loss may differ by this much, relative to the
+/// larger of 1 and the loss.
 #[cfg(feature = "cuda")]
-const GPU_TOLERANCE: f64 = 0.05;
+const GPU_TOLERANCE: f64 = 0.1;
 
 #[test]
 #[cfg(feature = "cuda")]
 fn a_gpu_learns_as_the_reference_does() {
+    const STEPS: usize = 6;
     let world = world();
-    for kind in [TrainKind::Splade, TrainKind::Cross, TrainKind::Bi] {
+    // The new head of a cross-encoder gives all pairs the same score at first.
+    for (kind, learning_rate) in [
+        (TrainKind::Splade, 1e-3),
+        (TrainKind::Cross, 1e-2),
+        (TrainKind::Bi, 1e-3),
+    ] {
         let of = |name: &str| TrainOptions {
             batch: 3,
             negatives: 1,
-            steps: Some(4),
+            overfit: Some(Overfit::Batch),
+            steps: Some(STEPS as u64),
             warm_up: 0.0,
             schedule: crate::train::Decay::Constant,
-            learning_rate: 2e-3,
+            learning_rate,
             evaluate_every: 1_000,
             save_every: 1_000,
             development_queries: 0,
@@ -373,16 +381,17 @@ fn a_gpu_learns_as_the_reference_does() {
         };
         let found = losses_on(kind, &of("gpu"), cuda);
         let expected = losses_on(kind, &of("reference"), crate::backend::Reference);
-        assert_eq!(found.len(), 4);
+        assert_eq!([found.len(), expected.len()], [STEPS; 2]);
         for (step, (found, expected)) in found.iter().zip(&expected).enumerate() {
             println!("{kind:?}, step {step}: {found:.4} on the GPU, {expected:.4}");
         }
         for (found, loss) in found.iter().zip(&expected) {
-            let error = (found - loss).abs() / expected[0];
+            let error = (found - loss).abs() / loss.max(1.0);
             assert!(error < GPU_TOLERANCE, "{kind:?}: {found} instead of {loss}");
         }
-        let moved = |loss: &f64| (expected[0] - loss).abs() / expected[0] > GPU_TOLERANCE;
-        assert!(expected.iter().any(moved), "{kind:?}: {expected:?}");
+        for losses in [found, expected] {
+            assert!(losses[STEPS - 1] < 0.98 * losses[0], "{kind:?}: {losses:?}");
+        }
     }
 }
 
