@@ -14,10 +14,9 @@ mod head;
 mod passes;
 mod tables;
 
-pub use added::{add_classifier, add_sparse_head};
+pub use added::{add_classifier, add_projection, add_sparse_head};
 pub use base::{limit_of, open_base};
 #[cfg(any(test, feature = "internals"))]
 pub use head::Head;
 pub use passes::{Dropout, Passes};
 pub use tables::TokenTable;
-pub(in crate::train) use tables::{Places, sum};

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::data::Data;
 use super::prepare::{DocumentFrequencies, objective, prepare_model, sparse_options};
 use super::session::{Progress, Session, Summary};
+use super::teacher::open_teacher;
 use super::{Plan, TrainKind, store};
 use crate::backend::BackwardOps;
 use crate::error::{Error, Result};
@@ -23,7 +24,7 @@ use crate::train::optimizer::{Optimizer, OptimizerOptions};
 use crate::train::options::{TrainOptions, TrainPrecision};
 use crate::train::rates::Rates;
 use crate::train::recorder::Recorder;
-use crate::train::task::{DenseTask, MaskedTask, PairTask, SparseTask, Task};
+use crate::train::task::{DenseTask, LateTask, MaskedTask, PairTask, SparseTask, Task};
 use crate::train::watch::{Event, FolderWatcher, RunRecord, Watcher};
 
 /// Trains a model.
@@ -66,7 +67,7 @@ pub fn train(
     watcher: &mut dyn Watcher,
     cancel: &CancelToken,
 ) -> Result<Summary> {
-    options.check()?;
+    options.check(kind)?;
     let cpu = Cpu::new(CpuOptions {
         threads: threads(options),
         precision: match options.precision {
@@ -90,7 +91,7 @@ pub fn train(
     };
     let tape_tokens = options.tape_tokens;
     match kind {
-        TrainKind::Splade => {
+        TrainKind::Splade | TrainKind::Align => {
             // Tokens are counted only where the counts are used.
             let counted = match options.inference_free || options.frequency_weighted {
                 true => begin.texts(),
@@ -100,13 +101,23 @@ pub fn train(
             let frequencies = DocumentFrequencies::of(&folder.tokenizer, vocabulary, &counted)?;
             let mut of_task = sparse_options(options, &folder, &frequencies)?;
             (of_task.document_tokens, of_task.query_tokens) = (max_tokens, max_query_tokens);
-            let task = SparseTask::load(cpu, Arc::clone(&folder), of_task)?;
+            let mut task = SparseTask::load(cpu, Arc::clone(&folder), of_task)?;
+            if kind == TrainKind::Align {
+                task = task.aligned_with(open_teacher(options, &folder)?);
+            }
             begin.run(task, folder)
         }
         TrainKind::Cross => {
             let objective = objective(kind, options)?;
-            let task =
-                PairTask::load(cpu, Arc::clone(&folder), max_tokens, tape_tokens, objective)?;
+            let labels = options.labels;
+            let task = PairTask::load(
+                cpu,
+                Arc::clone(&folder),
+                labels,
+                max_tokens,
+                tape_tokens,
+                objective,
+            )?;
             begin.run(task, folder)
         }
         TrainKind::Mlm => {
@@ -116,6 +127,11 @@ pub fn train(
         }
         TrainKind::Bi => {
             let (limits, objective) = ([max_query_tokens, max_tokens], objective(kind, options)?);
+            if options.late_interaction {
+                let folder_of_task = Arc::clone(&folder);
+                let task = LateTask::load(cpu, folder_of_task, limits, tape_tokens, objective)?;
+                return begin.run(task, folder);
+            }
             let task = DenseTask::load(cpu, Arc::clone(&folder), limits, tape_tokens, objective)?;
             begin.run(task, folder)
         }
@@ -163,7 +179,7 @@ impl Begin<'_> {
         folder: Arc<ModelFolder>,
     ) -> Result<Summary> {
         let options = self.options;
-        let batches = Batches::new(self.data.source, options.batch, options.seed)?;
+        let mut batches = Batches::new(self.data.source, options.batch, options.seed)?;
         let plan = Plan::new(options, batches.examples())?;
         let warm_up = (plan.steps as f64 * options.warm_up) as u64;
         let health_options = HealthOptions {
@@ -173,7 +189,7 @@ impl Begin<'_> {
             // A model that starts from random weights may take a while.
             stop_after: (plan.steps / 10).max(20),
             ..HealthOptions::new(match self.kind {
-                TrainKind::Splade => HealthKind::Sparse {
+                TrainKind::Splade | TrainKind::Align => HealthKind::Sparse {
                     vocabulary: folder.config.vocabulary,
                 },
                 TrainKind::Cross => HealthKind::Cross,
@@ -214,10 +230,14 @@ impl Begin<'_> {
             without_better: 0,
             data: batches.fingerprint(),
             options: fingerprint(options),
+            mined: None,
         };
         if options.resume {
             progress = resumed(options, &recorder, &mut optimizer, &progress)?;
             task.after_step()?;
+            if let (Some(miner), Some(step)) = (&self.data.miner, progress.mined) {
+                batches.set_source(miner.read(step)?);
+            }
         } else if let Some(path) = Checkpoint::newest(&options.output)? {
             return Err(Error::invalid(format!(
                 "expected an output folder without checkpoints, found {}; set `resume` to go on from it, or choose another folder",
@@ -271,6 +291,7 @@ impl Begin<'_> {
             optimizer,
             plan,
             batches,
+            miner: self.data.miner,
             development: self.data.development,
             hardware: self.hardware,
             lambdas,
