@@ -41,6 +41,10 @@ Examples:
   Check that the loss goes to zero on one batch:
     esparsa train splade splade.toml --overfit batch --steps 100
 
+  Align a model to an English one on the documents that two collections share:
+    esparsa train align --base student --teacher splade --documents pt/ --parallel-documents en/ \\
+        --parallel-ids pt/qrels/train.tsv --collection pt/ --output aligned
+
   Go on after an interruption:
     esparsa train splade splade.toml --resume
 
@@ -62,6 +66,9 @@ enum Kind {
     Cross(RunArguments),
     /// A bi-encoder, which makes dense vectors.
     Bi(RunArguments),
+    /// A sparse model that learns another language from parallel texts: its vector of a text is drawn to
+    /// the one that a teacher has of the text's translation.
+    Align(RunArguments),
     /// A masked language model of the documents of a collection, from which the others can start.
     Mlm(RunArguments),
     /// Make a model with random weights and a vocabulary learned from texts, to train from.
@@ -115,6 +122,7 @@ impl Train {
             Kind::Splade(arguments) => (TrainKind::Splade, arguments),
             Kind::Cross(arguments) => (TrainKind::Cross, arguments),
             Kind::Bi(arguments) => (TrainKind::Bi, arguments),
+            Kind::Align(arguments) => (TrainKind::Align, arguments),
             Kind::Mlm(arguments) => (TrainKind::Mlm, arguments),
             Kind::Cut(cut) => return cut.run(),
             Kind::New(new) => return new.run(),

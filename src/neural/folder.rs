@@ -5,6 +5,7 @@
 //! those of sentence-transformers, versions 2 to 6 (a list of modules in `modules.json`, prompts,
 //! limits), and those of PyLate (the same for late interaction).
 
+mod echo;
 mod fingerprint;
 mod kind;
 mod late;
@@ -30,12 +31,19 @@ use fingerprint::Identity;
 use layout::{Layout, Step};
 
 pub use kind::{ModelKind, Similarity};
+#[cfg(feature = "train")]
+pub(crate) use late::PUNCTUATION;
 pub use late::{Expansion, LateInteraction};
 pub use modules::{DenseModule, Module};
 pub use prompts::Prompts;
 pub use static_queries::StaticQueries;
 pub use task::ScoreActivation;
+#[cfg(feature = "train")]
+pub(crate) use task::{EXPECTED_GRADE, OWN_SETTINGS};
 
+pub(crate) use echo::Echo;
+#[cfg(feature = "train")]
+pub(crate) use echo::{ECHO_FOLDER, ECHO_TENSORS};
 #[cfg(feature = "train")]
 pub(crate) use layout::transformer_settings;
 
@@ -80,6 +88,8 @@ pub struct ModelFolder {
     pub kept_dimensions: Option<usize>,
     /// The table that encodes queries without the transformer, if there is one.
     pub static_queries: Option<StaticQueries>,
+    /// What a text's own tokens add to its sparse vector, if they do.
+    pub(crate) echo: Option<Echo>,
     /// Lengths, prefixes and skipped tokens of late interaction.
     pub late: Option<LateInteraction>,
     identity: Identity,
@@ -275,6 +285,10 @@ impl Transformer {
             }
             None => None,
         };
+        let echo = match kind {
+            ModelKind::SparseEncoder => Echo::beside(path, &self.config, &mut self.identity)?,
+            _ => None,
+        };
         let mut prompts = Prompts::read(&about)?;
         let late = match kind {
             ModelKind::LateInteraction => Some(late::read(
@@ -301,6 +315,7 @@ impl Transformer {
             max_terms: about.size("max_active_dims", 1, MAX_VOCABULARY)?,
             kept_dimensions: about.size("truncate_dim", 1, MAX_WIDTH)?,
             static_queries,
+            echo,
             late,
             identity: self.identity,
         })

@@ -85,13 +85,19 @@ pub use {
 #[cfg(all(feature = "train", not(feature = "internals")))]
 pub(crate) use {
     encoder::Encoder,
-    heads::{CrossHead, PooledHead, SpladeHead},
+    heads::{CrossHead, LateHead, PooledHead, SpladeHead},
     packing::{Batch, plan_batches},
     weights::Weights,
 };
 
 #[cfg(feature = "train")]
-pub(crate) use folder::transformer_settings;
+pub(crate) use folder::{
+    ECHO_FOLDER, ECHO_TENSORS, EXPECTED_GRADE, OWN_SETTINGS, PUNCTUATION, transformer_settings,
+};
+#[cfg(feature = "train")]
+pub(crate) use heads::{Places, add_vectors};
+#[cfg(feature = "train")]
+pub(crate) use models::grade_odds;
 #[cfg(feature = "train")]
 pub(crate) use settings::Settings;
 #[cfg(feature = "train")]

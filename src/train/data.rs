@@ -13,14 +13,15 @@
 //! | `permutation` | shuffling without memory: a keyed bijection |
 //! | `batches` | examples of a shuffled epoch, with the documents that are no negatives |
 //! | `random_file`, `rows` | positioned reads of lines, and of numbers in a scratch file |
+//! | `ids` | files of ids that are allowed |
 //! | `unknown` | ids that no text has |
 
 mod batches;
 mod collection;
 mod corpus;
 mod example;
+mod ids;
 mod negatives;
-#[cfg(any(test, feature = "internals"))]
 mod parallel;
 mod permutation;
 mod random_file;
@@ -34,7 +35,9 @@ pub use batches::{Batches, TrainingBatch};
 pub use collection::{Collection, CollectionExamples, ExampleOptions};
 pub use corpus::CorpusExamples;
 pub use example::{Source, Text};
+pub use ids::read_ids;
 pub use negatives::{Bm25Mining, Margin, Negatives, Ranks, mine_bm25};
+pub use parallel::ParallelTexts;
 pub use teacher::TeacherScores;
 pub use texts::Texts;
 pub use triplets::{IdTriplets, TextTriplets};
@@ -42,6 +45,5 @@ pub use triplets::{IdTriplets, TextTriplets};
 pub use {
     batches::Labelled,
     example::{Candidate, Example},
-    parallel::ParallelTexts,
     permutation::Permutation,
 };

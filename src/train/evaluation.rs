@@ -10,7 +10,9 @@ use crate::error::{Error, Result};
 use crate::eval::{EvaluateOptions, Metric, Qrels, Run, ScoredDocument, evaluate};
 use crate::executor::CancelToken;
 use crate::format::DenseElement;
-use crate::neural::{Hardware, Model, PairScorer, Role, SparseTextEncoder, TextEncoder};
+use crate::neural::{
+    DenseTextEncoder, Hardware, Model, PairScorer, Role, SparseTextEncoder, TextEncoder,
+};
 use crate::{Dense, Document, Index, Query, Schema, Snapshot, Sparse, Text};
 
 /// Results of each query that are evaluated.
@@ -39,7 +41,7 @@ pub struct Development {
     documents: Vec<NamedText>,
     qrels: Qrels,
     metrics: Vec<Metric>,
-    /// For each query the places of the documents that a cross-encoder re-ranks.
+    /// For each query the places of the documents that a cross-encoder or late interaction re-ranks.
     candidates: Vec<Vec<usize>>,
 }
 
@@ -70,7 +72,7 @@ impl Development {
         })
     }
 
-    /// Finds with BM25 the `depth` documents of each query that a cross-encoder is to re-rank.
+    /// Finds with BM25 the `depth` documents of each query that are to be re-ranked.
     ///
     /// # Errors
     ///
@@ -114,22 +116,15 @@ impl Development {
             ..EvaluationRecord::default()
         };
         let run = match Model::open(folder, hardware)? {
-            Model::Sparse(encoder) => self.sparse(&*encoder, &mut record, cancel)?,
-            Model::Dense(encoder) => {
-                let options = Dense::new(encoder.dimensions());
-                let field = options.element(DenseElement::F32).cosine();
-                let schema = Schema::builder().dense(FIELD, field).build()?;
-                let add = |document: Document, vector| document.with_dense(FIELD, vector);
-                let snapshot = self.indexed(&*encoder, schema, add, cancel)?;
-                let query = |vector| Query::dense(FIELD, vector);
-                self.searched(&*encoder, &snapshot, query, cancel)?.0
+            Model::Sparse(encoder) => {
+                let (run, terms) = self.sparse(&*encoder, DEPTH, cancel)?;
+                record.active_terms = Some(terms);
+                record.shown = self.shown(&*encoder)?;
+                run
             }
+            Model::Dense(encoder) => self.dense(&*encoder, DEPTH, cancel)?,
             Model::Cross(scorer) => self.reranked(&*scorer, cancel)?,
-            Model::Late(_) => {
-                return Err(Error::invalid(
-                    "the evaluation: expected a sparse, dense or cross-encoder, found late interaction",
-                ));
-            }
+            Model::Late(encoder) => self.reranked(&*encoder, cancel)?,
         };
         let report = evaluate(&self.qrels, &run, &self.metrics, EvaluateOptions::new())?;
         for metric in &self.metrics {
@@ -141,12 +136,36 @@ impl Development {
         Ok(record)
     }
 
+    /// What the model in a folder finds for each query, without judgements: `depth` documents at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](Self::evaluate), and [`Error::InvalidInput`] for a model that does not make one
+    /// vector of a text.
+    pub fn results(
+        &self,
+        folder: &Path,
+        hardware: Hardware,
+        depth: usize,
+        cancel: &CancelToken,
+    ) -> Result<Run> {
+        match Model::open(folder, hardware)? {
+            Model::Sparse(encoder) => Ok(self.sparse(&*encoder, depth, cancel)?.0),
+            Model::Dense(encoder) => self.dense(&*encoder, depth, cancel),
+            other => Err(Error::invalid(format!(
+                "a search with a model in training: expected one with one vector of a text, found {:?}",
+                other.kind()
+            ))),
+        }
+    }
+
+    /// The results of a sparse model, and the mean active terms of queries and of documents.
     fn sparse(
         &self,
         encoder: &dyn SparseTextEncoder,
-        record: &mut EvaluationRecord,
+        depth: usize,
         cancel: &CancelToken,
-    ) -> Result<Run> {
+    ) -> Result<(Run, (f64, f64))> {
         let schema = Schema::builder()
             .sparse(FIELD, Sparse::new().numbered())
             .build()?;
@@ -158,27 +177,44 @@ impl Development {
         let snapshot = self.indexed(encoder, schema, add, cancel)?;
         let of_document = terms as f64 / self.documents.len() as f64;
         let query = |vector| Query::sparse_numbered(FIELD, vector);
-        let (run, vectors) = self.searched(encoder, &snapshot, query, cancel)?;
+        let (run, vectors) = self.searched(encoder, &snapshot, query, depth, cancel)?;
         let of_query = vectors.iter().map(Vec::len).sum::<usize>() as f64;
-        record.active_terms = Some((of_query / self.queries.len() as f64, of_document));
-        let shown: Vec<&str> = self
-            .documents
-            .iter()
-            .take(SHOWN)
-            .map(|document| document.text.as_str())
-            .collect();
-        for (text, mut vector) in shown.iter().zip(encoder.encode_documents(&shown)?) {
+        Ok((run, (of_query / self.queries.len() as f64, of_document)))
+    }
+
+    /// The results of a dense model.
+    fn dense(
+        &self,
+        encoder: &dyn DenseTextEncoder,
+        depth: usize,
+        cancel: &CancelToken,
+    ) -> Result<Run> {
+        let options = Dense::new(encoder.dimensions());
+        let field = options.element(DenseElement::F32).cosine();
+        let schema = Schema::builder().dense(FIELD, field).build()?;
+        let add = |document: Document, vector| document.with_dense(FIELD, vector);
+        let snapshot = self.indexed(encoder, schema, add, cancel)?;
+        let query = |vector| Query::dense(FIELD, vector);
+        Ok(self.searched(encoder, &snapshot, query, depth, cancel)?.0)
+    }
+
+    /// The highest terms of some documents.
+    fn shown(&self, encoder: &dyn SparseTextEncoder) -> Result<Vec<ShownText>> {
+        let documents = self.documents.iter().take(SHOWN);
+        let texts: Vec<&str> = documents.map(|document| document.text.as_str()).collect();
+        let vectors = encoder.encode_documents(&texts)?.into_iter();
+        let shown = texts.iter().zip(vectors).map(|(text, mut vector)| {
             vector.sort_by(|(_, one), (_, other)| other.total_cmp(one));
             vector.truncate(SHOWN_TERMS);
-            record.shown.push(ShownText {
+            let terms = vector.into_iter();
+            ShownText {
                 text: text.chars().take(80).collect(),
-                terms: vector
-                    .into_iter()
+                terms: terms
                     .map(|(term, weight)| (encoder.term(term), weight))
                     .collect(),
-            });
-        }
-        Ok(run)
+            }
+        });
+        Ok(shown.collect())
     }
 
     /// An index of the documents' vectors.
@@ -208,6 +244,7 @@ impl Development {
         encoder: &E,
         snapshot: &Snapshot,
         query: impl Fn(E::Vector) -> Query,
+        depth: usize,
         cancel: &CancelToken,
     ) -> Result<(Run, Vec<E::Vector>)>
     where
@@ -219,7 +256,7 @@ impl Development {
             let texts: Vec<&str> = queries.iter().map(|each| each.text.as_str()).collect();
             let encoded = encoder.encode(&texts, Role::Query)?.all()?;
             for (named, vector) in queries.iter().zip(encoded) {
-                let hits = snapshot.search(&query(vector.clone()), DEPTH)?;
+                let hits = snapshot.search(&query(vector.clone()), depth)?;
                 let ids = hits.ids()?;
                 let scored = hits.iter().zip(ids).map(|(hit, id)| ScoredDocument {
                     document: id.to_owned(),
@@ -321,7 +358,12 @@ mod tests {
     /// A text finds itself, whatever the weights are.
     #[test]
     fn models_of_every_kind_are_evaluated_by_the_engine() {
-        for (name, is_certain) in [("splade-max", true), ("st-mean", true), ("ce-bert", false)] {
+        for (name, is_certain) in [
+            ("splade-max", true),
+            ("st-mean", true),
+            ("ce-bert", false),
+            ("colbert", true),
+        ] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("tests/neural/models")
                 .join(name);

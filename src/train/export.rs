@@ -11,12 +11,16 @@
 //! | `names` | the names that `transformers` expects |
 //! | `config` | `config.json` |
 //! | `modules` | modules, prompts and limits of sentence-transformers |
+//! | `echo` | weights of a text's own tokens, which only this library reads |
+//! | `late` | modules and settings of late interaction |
 //! | `card` | the model card |
 //!
 //! Invariant: the output appears complete under its name, or what was there before stays.
 
 mod card;
 mod config;
+mod echo;
+mod late;
 mod modules;
 mod names;
 mod tensors;
@@ -29,13 +33,14 @@ use std::path::Path;
 
 use crate::backend::{BackwardOps, Pooling, SpladeActivation, SpladePooling};
 use crate::error::{Error, Result};
-use crate::neural::{ModelFolder, Prompts, ScoreActivation, Similarity};
+use crate::neural::{ECHO_FOLDER, ModelFolder, Prompts, ScoreActivation, Similarity};
 
 use super::files::NewFolder;
 use super::parameters::Parameters;
 
 pub use card::Card;
 
+pub(super) use echo::{of as echo_of, write_echo};
 pub(super) use names::is_of_vocabulary;
 
 /// What the trained model makes of texts.
@@ -64,6 +69,14 @@ pub enum ExportKind {
         is_normalized: Option<bool>,
         /// How vectors are compared; `None`: as the base says, or else by cosine.
         similarity: Option<Similarity>,
+    },
+    /// A vector of each token. A base of this kind keeps its layout and lengths; to another one the
+    /// trained tensor `linear.weight`, a projection, is added.
+    LateInteraction {
+        /// Max tokens of a query, for a base of another kind.
+        query_tokens: usize,
+        /// Max tokens of a document, for a base of another kind.
+        document_tokens: usize,
     },
     /// Scores of pairs.
     CrossEncoder {
@@ -118,6 +131,7 @@ impl ExportedTensor<'static> {
 ///     },
 ///     tensors: &[],
 ///     query_table: None,
+///     echo: [None, None],
 ///     max_tokens: Some(32),
 ///     max_terms: None,
 ///     prompts: None,
@@ -138,6 +152,9 @@ pub struct Export<'a> {
     /// For [`ExportKind::InferenceFree`] the weight of each token in queries; `None`: that of the
     /// base.
     pub query_table: Option<&'a [f32]>,
+    /// For sparse vectors what the tokens of documents and of queries add to them (a lexical echo), a
+    /// weight for each token of the vocabulary; `None`: that of the base.
+    pub echo: [Option<&'a [f32]>; 2],
     /// Max tokens of a text or pair; `None`: as the base.
     pub max_tokens: Option<usize>,
     /// Sparse vectors keep this many of their highest weights; `None`: as the base.
@@ -168,11 +185,22 @@ impl Export<'_> {
         config::write(&folder, &layout, &base, &self.kind, &plan)?;
         modules::write(&folder, &layout, &base, self, max_tokens)?;
         plan.write_modules(&folder)?;
+        echo::write(&folder, &base, self)?;
         let card = self.card.text(self, &base, max_tokens);
         folder.write("README.md", card.as_bytes())?;
         // What this crate cannot open is not published.
         ModelFolder::open(folder.path())?;
         folder.publish()
+    }
+
+    /// True if the written model has a lexical echo.
+    fn has_echo(&self, base: &ModelFolder) -> bool {
+        let is_sparse = matches!(
+            self.kind,
+            ExportKind::Splade { .. } | ExportKind::InferenceFree { .. }
+        );
+        let tables = self.echo.into_iter().chain(echo::of(base));
+        is_sparse && tables.flatten().next().is_some()
     }
 
     fn checked_max_tokens(&self, base: &ModelFolder) -> Result<usize> {
@@ -213,7 +241,8 @@ fn refuse_other_contents(output: &Path) -> Result<()> {
     for entry in std::fs::read_dir(output).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_of_module = name.starts_with(|first: char| first.is_ascii_digit())
+        let is_of_module = name == ECHO_FOLDER
+            || name.starts_with(|first: char| first.is_ascii_digit())
             || name.starts_with("query_")
             || name.starts_with("document_");
         if entry.path().is_dir() && !is_of_module {

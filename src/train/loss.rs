@@ -2,9 +2,13 @@
 //!
 //! Everything here is on the host in f64: a batch has some thousands of scores at most.
 
+mod alignment;
+mod grades;
 mod list;
 mod sparsity;
 
+pub use alignment::alignment;
+pub use grades::grade_loss;
 pub use list::ListLoss;
 pub use sparsity::{Norm, Sparsity, lambda_at};
 

@@ -18,11 +18,10 @@ mod passes;
 mod ridge;
 mod tables;
 
-pub use added::add_classifier;
+pub use added::{add_classifier, add_projection};
 pub use base::{limit_of, open_base};
 pub use fitted::add_sparse_head;
 #[cfg(any(test, feature = "internals"))]
 pub use head::Head;
 pub use passes::{Dropout, Passes};
 pub use tables::TokenTable;
-pub(in crate::train) use tables::{Places, sum};

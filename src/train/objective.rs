@@ -1,13 +1,26 @@
 //! What the vectors or scores of a batch cost: ranking losses and regularizers, with the gradient of
 //! every value.
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `margins` | margins that the documents' own vectors set |
+//! | `grades` | logits of a cross-encoder whose labels are grades |
+
+mod grades;
+mod margins;
 
 use serde::{Deserialize, Serialize};
 
 use super::data::TrainingBatch;
 use super::health::ScoreSpread;
 use super::loss::ListLoss;
-use super::similarity::{Scores, Vectors, backward, scores};
-use crate::error::Result;
+use super::similarity::{
+    Scores, TokenVectors, Vectors, backward, max_sim, max_sim_backward, scores,
+};
+use crate::error::{Error, Result};
+use margins::Margins;
+
+pub use grades::graded;
 
 /// Which documents of a batch a loss compares for a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +83,13 @@ struct List {
     is_relevant: Vec<bool>,
 }
 
+/// The gradients of the scores of lists, and of the cosines of their documents and the first one.
+#[derive(Debug, Default)]
+struct Slopes {
+    of_scores: Scores,
+    of_cosines: Scores,
+}
+
 impl Objective {
     /// What a batch's vectors cost.
     ///
@@ -82,14 +102,46 @@ impl Objective {
         documents: &V,
         batch: &TrainingBatch,
     ) -> Result<VectorCost> {
-        let needs_batch = self.terms.iter().any(|term| term.scope == Scope::Batch);
-        let lists: Vec<List> = (0..batch.queries.len())
-            .map(|query| List::of(batch, query, needs_batch))
-            .collect();
+        let lists = self.lists(batch);
         let pairs: Vec<Vec<usize>> = lists.iter().map(|list| list.documents.clone()).collect();
         let scores = scores(queries, documents, &pairs, self.scale);
-        let (outcome, slopes) = self.of_lists(batch, &lists, &scores)?;
-        let (of_queries, of_documents) = backward(queries, documents, &pairs, self.scale, &slopes);
+        let cosines = match self.has_adaptive_margins() {
+            true => Some(margins::cosines(documents, &pairs)),
+            false => None,
+        };
+        let (outcome, slopes) = self.of_lists(batch, &lists, &scores, cosines.as_ref())?;
+        let (of_queries, mut of_documents) =
+            backward(queries, documents, &pairs, self.scale, &slopes.of_scores);
+        if let Some(cosines) = &cosines {
+            let slopes = &slopes.of_cosines;
+            margins::backward(documents, &pairs, cosines, slopes, &mut of_documents);
+        }
+        Ok(VectorCost {
+            outcome,
+            of_queries,
+            of_documents,
+        })
+    }
+
+    /// What a batch's vectors of tokens cost, compared by MaxSim.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when a score is not finite, and for a loss that needs one vector of
+    /// each document.
+    pub fn of_token_vectors(
+        &self,
+        queries: &TokenVectors,
+        documents: &TokenVectors,
+        batch: &TrainingBatch,
+    ) -> Result<VectorCost> {
+        let lists = self.lists(batch);
+        let pairs: Vec<Vec<usize>> = lists.iter().map(|list| list.documents.clone()).collect();
+        let matches = max_sim(queries, documents, &pairs, self.scale);
+        let (outcome, slopes) = self.of_lists(batch, &lists, &matches.scores, None)?;
+        let slopes = &slopes.of_scores;
+        let (of_queries, of_documents) =
+            max_sim_backward(queries, documents, &pairs, self.scale, &matches, slopes);
         Ok(VectorCost {
             outcome,
             of_queries,
@@ -114,32 +166,69 @@ impl Objective {
             .iter()
             .map(|scores| scores.iter().map(|score| score * self.scale).collect())
             .collect();
-        let (outcome, mut slopes) = self.of_lists(batch, &lists, &scaled)?;
+        let (outcome, slopes) = self.of_lists(batch, &lists, &scaled, None)?;
+        let mut slopes = slopes.of_scores;
         let slopes_of_all = slopes.iter_mut().flatten();
         slopes_of_all.for_each(|slope| *slope *= self.scale);
         Ok((outcome, slopes))
     }
 
+    /// True if a loss compares documents with one another, for which it needs their vectors.
+    pub fn has_adaptive_margins(&self) -> bool {
+        let is_adaptive = |term: &RankingTerm| matches!(term.loss, ListLoss::AdaptiveMargin { .. });
+        self.terms.iter().any(is_adaptive)
+    }
+
+    /// What each query of a batch is compared with.
+    fn lists(&self, batch: &TrainingBatch) -> Vec<List> {
+        let needs_batch = self.terms.iter().any(|term| term.scope == Scope::Batch);
+        let queries = 0..batch.queries.len();
+        queries
+            .map(|query| List::of(batch, query, needs_batch))
+            .collect()
+    }
+
+    /// `cosines` are those of each list's documents and its first one.
     fn of_lists(
         &self,
         batch: &TrainingBatch,
         lists: &[List],
         scores: &Scores,
-    ) -> Result<(RankingOutcome, Scores)> {
+        cosines: Option<&Scores>,
+    ) -> Result<(RankingOutcome, Slopes)> {
         let count = lists.len().max(1) as f64;
         let mut outcome = RankingOutcome {
             spread: ScoreSpread::of(scores),
             ..RankingOutcome::default()
         };
-        let mut slopes = Scores::new();
+        let mut slopes = Slopes::default();
         for (query, (list, scores)) in lists.iter().zip(scores).enumerate() {
             let own = batch.lists[query].len();
             let mut of_query = vec![0.0; scores.len()];
+            let mut of_cosines = vec![0.0; scores.len()];
             for term in &self.terms {
                 let len = match term.scope {
                     Scope::Batch => scores.len(),
                     Scope::Own => own,
                 };
+                if let ListLoss::AdaptiveMargin { margin } = term.loss {
+                    let Some(cosines) = cosines.map(|cosines| &cosines[query][..len]) else {
+                        return Err(Error::invalid(
+                            "adaptive-margin: expected vectors of documents, found scores alone",
+                        ));
+                    };
+                    let found =
+                        Margins::of(term, margin, list, &scores[..len], cosines, self.scale)?;
+                    outcome.loss += found.value / count;
+                    for (sums, gradient) in [
+                        (&mut of_query, found.of_scores),
+                        (&mut of_cosines, found.of_cosines),
+                    ] {
+                        let sums = sums.iter_mut().zip(gradient);
+                        sums.for_each(|(sum, slope)| *sum += slope / count);
+                    }
+                    continue;
+                }
                 let loss = match term.loss {
                     // What is relevant counts, not a teacher's scores.
                     ListLoss::Softmax => term.loss.of(&scores[..len], &list.relevance()[..len])?,
@@ -150,7 +239,8 @@ impl Objective {
                     *sum += term.weight * slope / count;
                 }
             }
-            slopes.push(of_query);
+            slopes.of_scores.push(of_query);
+            slopes.of_cosines.push(of_cosines);
             outcome.accuracy += f64::from(u8::from(list.is_best_relevant(scores))) / count;
         }
         Ok((outcome, slopes))
@@ -197,117 +287,4 @@ impl List {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::SparseVector;
-    use crate::train::data::{Labelled, Text};
-
-    fn labelled(document: usize, target: f64) -> Labelled {
-        Labelled {
-            document,
-            target,
-            is_relevant: target > 0.0,
-        }
-    }
-
-    /// Two queries; the document 2 is relevant to both, though the second query did not bring it.
-    fn batch() -> TrainingBatch {
-        TrainingBatch {
-            queries: ["q0", "q1"].map(Text::new).to_vec(),
-            documents: ["d0", "d1", "d2", "d3"].map(Text::new).to_vec(),
-            lists: vec![
-                vec![labelled(2, 1.0), labelled(0, 0.0)],
-                vec![labelled(1, 1.0), labelled(3, 0.0)],
-            ],
-            forbidden: vec![vec![], vec![2]],
-        }
-    }
-
-    fn vectors() -> (Vec<SparseVector>, Vec<SparseVector>) {
-        let queries = vec![vec![(0, 1.0), (1, 0.5)], vec![(1, 1.0), (2, 2.0)]];
-        let documents = vec![
-            vec![(0, 0.5)],
-            vec![(1, 1.0), (2, 1.0)],
-            vec![(0, 2.0), (2, 1.0)],
-            vec![(2, 0.25)],
-        ];
-        (queries, documents)
-    }
-
-    fn objective(terms: &[(ListLoss, Scope)]) -> Objective {
-        let term = |(loss, scope): &(ListLoss, Scope)| RankingTerm {
-            loss: *loss,
-            scope: *scope,
-            weight: 1.5,
-        };
-        Objective {
-            terms: terms.iter().map(term).collect(),
-            scale: 0.5,
-        }
-    }
-
-    #[test]
-    fn in_batch_negatives_leave_out_what_is_relevant() {
-        let batch = batch();
-        let list = List::of(&batch, 1, true);
-        assert_eq!(list.documents, [1, 3, 0]);
-        assert_eq!(list.targets, [1.0, 0.0, 0.0]);
-        assert_eq!(List::of(&batch, 0, true).documents, [2, 0, 1, 3]);
-        assert_eq!(List::of(&batch, 0, false).documents, [2, 0]);
-    }
-
-    #[test]
-    fn gradients_are_the_slopes_of_the_loss() {
-        let objective = objective(&[
-            (ListLoss::Softmax, Scope::Batch),
-            (ListLoss::MarginMse, Scope::Own),
-        ]);
-        let (queries, documents) = vectors();
-        let loss = |queries: &[SparseVector], documents: &[SparseVector]| {
-            let found = objective.of_vectors(queries, documents, &batch());
-            found.unwrap().outcome.loss
-        };
-        let VectorCost {
-            outcome,
-            of_queries,
-            of_documents,
-        } = objective
-            .of_vectors(&queries[..], &documents[..], &batch())
-            .unwrap();
-        assert_eq!(outcome.accuracy, 1.0);
-        assert!(outcome.spread.within > 0.0);
-        for (is_query, gradients) in [(true, of_queries), (false, of_documents)] {
-            for (row, gradient) in gradients.iter().enumerate() {
-                for (place, found) in gradient.iter().enumerate() {
-                    let at = |step: f32| {
-                        let (mut queries, mut documents) = vectors();
-                        match is_query {
-                            true => queries[row][place].1 += step,
-                            false => documents[row][place].1 += step,
-                        }
-                        loss(&queries, &documents)
-                    };
-                    let expected = (at(1e-2) - at(-1e-2)) / 2e-2;
-                    let error = (f64::from(*found) - expected).abs();
-                    assert!(error < 1e-4, "{is_query} {row} {place}: {expected} {found}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn scores_of_pairs_are_compared_within_their_lists() {
-        let objective = objective(&[(ListLoss::Softmax, Scope::Own)]);
-        let scores = vec![vec![2.0, 1.0], vec![0.0, 0.0]];
-        let (outcome, slopes) = objective.of_scores(&batch(), &scores).unwrap();
-        assert_eq!(outcome.accuracy, 0.5);
-        let share = 1.0 / (1.0 + 0.5f64.exp());
-        assert!((slopes[0][1] - 1.5 * 0.5 * share / 2.0).abs() < 1e-12);
-        assert!((slopes[0][0] + slopes[0][1]).abs() < 1e-12);
-        assert!(
-            objective
-                .of_scores(&batch(), &vec![vec![f64::NAN, 0.0]; 2])
-                .is_err()
-        );
-    }
-}
+mod tests;

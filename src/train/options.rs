@@ -1,5 +1,7 @@
 //! The options of a training run, each with its default and why.
 
+mod check;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -58,10 +60,23 @@ options! {
     split: String = "train".to_owned(),
     /// A file of triplets: texts or ids, tab-separated, or JSON lines.
     triplets: Option<PathBuf> = None,
-    /// The documents that a file of triplets names by id.
+    /// The documents that a file of triplets names by id. In an alignment: the documents that the model
+    /// in training reads, a file or a folder in BEIR's layout.
     documents: Option<PathBuf> = None,
     /// The queries that a file of triplets names by id.
     queries: Option<PathBuf> = None,
+    /// The folder of the sparse model whose vectors an alignment aims at. Its vocabulary must be that
+    /// of the base.
+    teacher: Option<PathBuf> = None,
+    /// Parallel texts of an alignment: on each line a text that the teacher reads, a tab, and its
+    /// translation, which the model in training reads.
+    parallel: Option<PathBuf> = None,
+    /// Parallel texts of an alignment: documents that the teacher reads, a file or a folder in BEIR's
+    /// layout. Those with the same id in `documents` are their translations.
+    parallel_documents: Option<PathBuf> = None,
+    /// The ids of the documents that an alignment may read, so that none of a test part is seen: one
+    /// on each line, or judgements, whose documents count. Without it all are read.
+    parallel_ids: Option<PathBuf> = None,
     /// A TREC run whose documents are the negatives. Without it, negatives are mined with BM25.
     negatives_run: Option<PathBuf> = None,
     /// A TREC run with a teacher's scores, the targets of distillation.
@@ -76,6 +91,13 @@ options! {
     negatives_from: usize = 1,
     /// Negatives are of at most this rank. Default 50.
     negatives_to: usize = 50,
+    /// Steps after which negatives are mined again: the model in training encodes documents, indexes
+    /// them, and the ranks of its own results are the new negatives. Default 0: never, which suits
+    /// short runs; 500 or more for long ones, as encoding costs what many steps do.
+    mine_every: u64 = 0,
+    /// Documents of such an index: those that are relevant to training queries, and others of the
+    /// collection; 0 for all. Default 20,000.
+    mine_documents: usize = 20_000,
     /// The language of the analyzer that mines negatives, such as `en`. The command line detects it by
     /// default, the library takes `simple`, which suits any language.
     language: Option<String> = None,
@@ -90,19 +112,39 @@ options! {
     /// Queries are encoded without a transformer, by a table of learned token weights that starts as
     /// the inverse document frequencies. Default false.
     inference_free: bool = false,
-    /// Active terms of a document at the start, for a head that training adds. Default 200.
+    /// Adds learned weights of a document's own tokens to its vector, this much at the start: rare
+    /// names that word pieces split keep a weight of their own. A base that has them keeps its own. No
+    /// default; 0.5 to 1 are usual. Their rate is `table-learning-rate`.
+    echo: Option<f32> = None,
+    /// The same for queries, with weights of their own.
+    query_echo: Option<f32> = None,
+    /// Active terms of a document at the start, for a head that training adds. Default 200. Terms
+    /// that are not active learn nothing: an alignment from a base without a head takes 1,000.
     initial_terms: usize = 200,
 
+    /// A bi-encoder makes a vector of each token instead of one of a text, and texts are compared by
+    /// MaxSim (ColBERT). A base of this kind keeps its own prefixes and lengths. Default false.
+    late_interaction: bool = false,
+    /// Dimensions of a token's vector, where late interaction is added to an encoder. Default 128, as
+    /// in ColBERT.
+    dimensions: usize = 128,
+
     /// Ranking losses, added up: `softmax`, `list-net`, `kl`, `margin-mse`, `rank-net`, `triplet`,
-    /// `lambda`, `bce`; a factor may follow as in `kl*0.5`. Default `softmax`.
+    /// `lambda`, `adaptive-margin` (self-distillation: the margin grows with the resemblance of the
+    /// documents' own vectors), `bce`; a factor may follow as in `kl*0.5`. Default `softmax`.
     losses: Vec<String> = vec!["softmax".to_owned()],
+    /// Labels of a cross-encoder. Default 1: one score, trained by `losses`. With more, the labels are
+    /// the grades of the judgements from 0 on, trained by cross-entropy over all labels instead of
+    /// `losses`, and documents are ranked by their expected grade.
+    labels: usize = 1,
     /// What a query's documents are compared with: `batch` (in-batch negatives) or `own`. Default
     /// `batch`; a cross-encoder always compares a query's own documents.
     scope: Scope = Scope::Batch,
-    /// The margin of `triplet`. Default 1.
+    /// The margin of `triplet`, and the max margin of `adaptive-margin`. Default 1, which suits
+    /// cosines; inner products of sparse vectors are larger and take more.
     margin: f64 = 1.0,
-    /// Scores are multiplied by this in the loss. Default 1, and 20 for a bi-encoder, whose cosines
-    /// are at most 1.
+    /// Scores are multiplied by this in the loss. Default 1, and 20 for a bi-encoder with one vector of
+    /// a text, whose cosines are at most 1.
     scale: Option<f64> = None,
     /// How sparse vectors are regularized: `flops` or `l1`. Default `flops`.
     regularizer: Regularizer = Regularizer::Flops,
@@ -318,113 +360,23 @@ impl TrainOptions {
                 margin: self.margin,
             },
             "lambda" => ListLoss::Lambda,
+            "adaptive-margin" => ListLoss::AdaptiveMargin {
+                margin: self.margin,
+            },
             "bce" => ListLoss::BinaryCrossEntropy,
             other => {
                 return Err(Error::invalid(format!(
-                    "losses: expected softmax, list-net, kl, margin-mse, rank-net, triplet, lambda or bce, found `{other}`"
+                    "losses: expected softmax, list-net, kl, margin-mse, rank-net, triplet, lambda, adaptive-margin or bce, found `{other}`"
                 )));
             }
         };
         Ok((loss, factor))
-    }
-
-    /// Checks the options that do not need any file.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidInput`] for a value out of its range, or options that exclude one another.
-    pub fn check(&self) -> Result<()> {
-        self.ranking_losses()?;
-        let refuse = |message: String| Err(Error::invalid(message));
-        if self.base.as_os_str().is_empty() {
-            return refuse("base: expected the folder of a model, found none".to_owned());
-        }
-        if self.output.as_os_str().is_empty() {
-            return refuse("output: expected a folder, found none".to_owned());
-        }
-        match (&self.collection, &self.triplets) {
-            (Some(_), Some(_)) | (None, None) => {
-                return refuse(
-                    "expected either a collection or triplets to train on, found both or none"
-                        .to_owned(),
-                );
-            }
-            _ => {}
-        }
-        for (name, value) in [
-            ("learning-rate", self.learning_rate),
-            ("table-learning-rate", self.table_learning_rate),
-            ("layer-decay", self.layer_decay),
-            ("max-norm", self.max_norm),
-            ("epochs", self.epochs),
-        ] {
-            if value.is_nan() || value <= 0.0 {
-                return refuse(format!("{name}: expected a value above 0, found {value}"));
-            }
-        }
-        for (name, value) in [
-            ("lambda-queries", self.lambda_queries),
-            ("lambda-documents", self.lambda_documents),
-            ("weight-decay", f64::from(self.weight_decay)),
-        ] {
-            if !(value >= 0.0 && value.is_finite()) {
-                return refuse(format!(
-                    "{name}: expected a finite value of at least 0, found {value}"
-                ));
-            }
-        }
-        if !(self.mask_share > 0.0 && self.mask_share < 1.0) {
-            return refuse(format!(
-                "mask-share: expected a value above 0 and below 1, found {}",
-                self.mask_share
-            ));
-        }
-        for (name, value) in [
-            ("warm-up", self.warm_up),
-            ("dropout", f64::from(self.dropout)),
-        ] {
-            if !(0.0..1.0).contains(&value) {
-                return refuse(format!(
-                    "{name}: expected a value of at least 0 and less than 1, found {value}"
-                ));
-            }
-        }
-        for (name, value) in [
-            ("batch", self.batch),
-            ("max-tokens", self.max_tokens),
-            ("max-query-tokens", self.max_query_tokens),
-            ("tape-tokens", self.tape_tokens),
-            ("negatives-from", self.negatives_from),
-        ] {
-            if value == 0 {
-                return refuse(format!("{name}: expected at least 1, found 0"));
-            }
-        }
-        if self.accumulate == 0 {
-            return refuse("accumulate: expected at least 1, found 0".to_owned());
-        }
-        if self.negatives_to < self.negatives_from {
-            return refuse(format!(
-                "negatives-to: expected at least negatives-from ({}), found {}",
-                self.negatives_from, self.negatives_to
-            ));
-        }
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn valid() -> TrainOptions {
-        TrainOptions {
-            base: "model".into(),
-            output: "out".into(),
-            collection: Some("collection".into()),
-            ..TrainOptions::default()
-        }
-    }
 
     #[test]
     fn keys_are_read_and_unknown_ones_are_named() {
@@ -460,29 +412,5 @@ mod tests {
         }
         let error = serde_json::from_str::<TrainOptions>(r#"{"device": "gpu"}"#).unwrap_err();
         assert!(error.to_string().contains("cuda:N"), "{error}");
-    }
-
-    #[test]
-    fn values_out_of_range_are_refused_by_name() {
-        valid().check().unwrap();
-        let refused = |change: &dyn Fn(&mut TrainOptions), named: &str| {
-            let mut options = valid();
-            change(&mut options);
-            let error = options.check().unwrap_err().to_string();
-            assert!(error.contains(named), "{named}: {error}");
-        };
-        refused(&|o| o.base = PathBuf::new(), "base");
-        refused(&|o| o.output = PathBuf::new(), "output");
-        refused(&|o| o.collection = None, "collection");
-        refused(&|o| o.triplets = Some("t".into()), "both");
-        refused(&|o| o.losses = vec!["soft".into()], "soft");
-        refused(&|o| o.losses = vec!["kl*x".into()], "kl*x");
-        refused(&|o| o.losses.clear(), "losses");
-        refused(&|o| o.learning_rate = f64::NAN, "learning-rate");
-        refused(&|o| o.dropout = 1.0, "dropout");
-        refused(&|o| o.lambda_queries = -1.0, "lambda-queries");
-        refused(&|o| o.batch = 0, "batch");
-        refused(&|o| o.accumulate = 0, "accumulate");
-        refused(&|o| o.negatives_to = 0, "negatives-to");
     }
 }

@@ -16,7 +16,8 @@ pub struct Rates {
 }
 
 /// The beginnings of the names of heads' tensors, in all families.
-const HEADS: [&str; 10] = [
+const HEADS: [&str; 11] = [
+    "linear.",
     "cls.",
     "lm_head.",
     "lm_predictions.",
@@ -78,6 +79,7 @@ mod tests {
             ("cls.predictions.bias", 3.0),
             ("classifier.weight", 3.0),
             ("tables.query", 7.0),
+            ("linear.weight", 3.0),
         ] {
             assert_eq!(rates.of(name), expected, "{name}");
         }

@@ -5,16 +5,22 @@
 //! | `plan` | how many steps there are, and what happens after which |
 //! | `data` | what a run learns from, and what it is evaluated on |
 //! | `prepare` | the model and its objective, from the options |
+//! | `teacher` | the model that an alignment aims at |
+//! | `mining` | negatives that the model in training finds |
 //! | `start` | what is opened and checked before the first step |
 //! | `session` | from the first step to the last |
+//! | `timer` | how long steps take |
 //! | `store` | models and checkpoints |
 
 mod data;
+mod mining;
 mod plan;
 mod prepare;
 mod session;
 mod start;
 mod store;
+mod teacher;
+mod timer;
 
 pub use plan::Plan;
 #[cfg(any(test, feature = "internals"))]
@@ -36,6 +42,9 @@ pub enum TrainKind {
     Bi,
     /// A masked language model, from which the others start.
     Mlm,
+    /// A model of sparse vectors that aligns its vectors of texts in one language with those that a
+    /// teacher has of the same texts in another.
+    Align,
 }
 
 impl TrainKind {
@@ -46,6 +55,7 @@ impl TrainKind {
             Self::Cross => "cross",
             Self::Bi => "bi",
             Self::Mlm => "mlm",
+            Self::Align => "align",
         }
     }
 }

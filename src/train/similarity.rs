@@ -1,7 +1,12 @@
-//! Scores of queries and documents from their vectors, and gradients back to the vectors.
+//! Scores of queries and documents from their vectors, and gradients back to the vectors; those of
+//! several vectors for each text are in `max_sim`.
+
+mod max_sim;
 
 use crate::backend::SparseVector;
 use crate::error::{Error, Result};
+
+pub use max_sim::{Matches, TokenVectors, max_sim, max_sim_backward};
 
 /// Scores of pairs: `scores[query][place]` is that of the document `documents[query][place]`.
 pub type Scores = Vec<Vec<f64>>;

@@ -6,13 +6,16 @@
 //! | `pairs` | cross-encoders: a score for a query and a document |
 //! | `masked` | masked language models |
 //! | `dense` | bi-encoders: queries and documents as dense vectors |
+//! | `late` | late interaction: a dense vector for each token |
 
 mod dense;
+mod late;
 mod masked;
 mod pairs;
 mod sparse;
 
 pub use dense::DenseTask;
+pub use late::LateTask;
 pub use masked::MaskedTask;
 pub use pairs::PairTask;
 pub use sparse::{SparseTask, SparseTaskOptions};

@@ -73,6 +73,28 @@ fn a_configuration_is_trained_and_the_model_is_indexed_and_searched() {
 }
 
 #[test]
+fn a_model_is_aligned_to_a_teacher_by_ids() {
+    let scratch = scratch();
+    scratch
+        .run("train splade run.toml --output teacher --steps 4")
+        .done();
+    scratch.write(
+        "ids.txt",
+        "lava-0\nhoney-1\nocean-2\npiano-3\nbread-0\nriver-1\n",
+    );
+    scratch
+        .run(
+            "train align run.toml --output out --base teacher/model --teacher teacher/model \
+             --documents data --parallel-documents data --parallel-ids ids.txt --echo 0.5",
+        )
+        .done();
+    let card = std::fs::read_to_string(scratch.path("out/model/README.md")).unwrap();
+    assert!(card.contains("Lexical echo"), "{card}");
+    let encode = "encode data/corpus.jsonl --model out/model --output vectors.jsonl";
+    scratch.run(encode).done();
+}
+
+#[test]
 fn a_run_is_not_begun_over_another_but_goes_on_when_asked_to() {
     let scratch = scratch();
     scratch
@@ -125,6 +147,12 @@ fn what_is_wrong_is_named() {
         ),
         ("train bi run.toml --output out --split test", "test"),
         ("train bi run.toml", "output"),
+        ("train align run.toml --output out", "teacher"),
+        (
+            "train align run.toml --output out --teacher base --documents data",
+            "parallel-documents",
+        ),
+        ("train splade run.toml --output out --labels 3", "labels"),
         ("train new --texts nowhere.txt --output new", "nowhere.txt"),
     ] {
         let error = scratch.run(command).failed();

@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 use crate::error::Result;
 
 use super::super::config::MAX_POSITIONS;
+use super::super::models::Role;
 use super::super::settings::Settings;
-use super::super::tokenizer::Tokenizer;
+use super::super::tokenizer::{Tokenizer, Tokens};
 use super::{Prompts, Step};
 
 /// The default max tokens of queries, in ColBERT and its successors.
@@ -16,7 +17,7 @@ const QUERY_TOKENS: usize = 32;
 /// The default max tokens of documents.
 const DOCUMENT_TOKENS: usize = 180;
 /// The ASCII punctuation that Python's `string.punctuation` has.
-const PUNCTUATION: &str = r##"!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~"##;
+pub(crate) const PUNCTUATION: &str = r##"!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~"##;
 
 /// How a model of token vectors (ColBERT: Khattab and Zaharia, 2020) processes texts before and
 /// after the transformer.
@@ -49,6 +50,74 @@ pub struct Expansion {
     pub tokens: usize,
     /// Other tokens attend to these. If not, these attend to the others only.
     pub is_attended: bool,
+}
+
+impl LateInteraction {
+    /// Late interaction without prefixes and without query expansion, which skips the punctuation of
+    /// documents: what training adds to an encoder.
+    #[cfg(feature = "train")]
+    pub(crate) fn added(
+        tokenizer: &Tokenizer,
+        query_tokens: usize,
+        document_tokens: usize,
+    ) -> Self {
+        let words: Vec<String> = PUNCTUATION.chars().map(String::from).collect();
+        Self {
+            query_tokens,
+            document_tokens,
+            query_prefix: None,
+            document_prefix: None,
+            expansion: None,
+            skipped: skipped(&words, tokenizer),
+            skips_in_queries: false,
+        }
+    }
+
+    /// The tokens of a query with its prompt: those of the text, truncated, with the prefix and with
+    /// expansion tokens that others attend to.
+    pub(crate) fn tokens_of_query(&self, tokenizer: &Tokenizer, text: &str) -> Result<Tokens> {
+        let room = room_beside(self.query_prefix, self.query_tokens);
+        let mut tokens = tokenizer.truncated(text, room)?;
+        insert_prefix(&mut tokens, self.query_prefix);
+        if let Some(filler) = self.expansion.filter(|filler| filler.is_attended) {
+            let length = tokens.len().max(filler.tokens);
+            tokens.ids.resize(length, filler.token);
+            tokens.types.resize(length, 0);
+        }
+        Ok(tokens)
+    }
+
+    /// The max tokens of a document beside its prefix.
+    pub(crate) fn document_room(&self) -> usize {
+        room_beside(self.document_prefix, self.document_tokens)
+    }
+
+    /// Puts the prefix of documents before the tokens of one.
+    pub(crate) fn prefix_document(&self, tokens: &mut Tokens) {
+        insert_prefix(tokens, self.document_prefix);
+    }
+
+    /// Ids of the tokens whose vectors are skipped in texts of a role, ascending.
+    pub(crate) fn skipped_of(&self, role: Role) -> &[u32] {
+        match role {
+            Role::Query if !self.skips_in_queries => &[],
+            Role::Query | Role::Document => &self.skipped,
+        }
+    }
+}
+
+/// The max tokens of a text with its special tokens beside a prefix.
+fn room_beside(prefix: Option<u32>, limit: usize) -> usize {
+    limit - usize::from(prefix.is_some() && limit > 0)
+}
+
+/// Inserts a token after the first.
+fn insert_prefix(tokens: &mut Tokens, prefix: Option<u32>) {
+    if let Some(prefix) = prefix {
+        let place = tokens.len().min(1);
+        tokens.ids.insert(place, prefix);
+        tokens.types.insert(place, 0);
+    }
 }
 
 /// Reads what `config_sentence_transformers.json` (PyLate), the transformer's settings or the

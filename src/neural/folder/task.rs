@@ -19,6 +19,11 @@ const RELEVANT: [&str; 8] = [
     "paraphrase",
 ];
 
+/// The key of `config.json` with settings that only this library has.
+pub(crate) const OWN_SETTINGS: &str = "esparsa";
+/// The value of its `score` for labels that are grades.
+pub(crate) const EXPECTED_GRADE: &str = "expected_grade";
+
 /// The activation of a cross-encoder's logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,6 +36,9 @@ pub enum ScoreActivation {
     Tanh,
     /// The softmax over all labels.
     Softmax,
+    /// The expected grade, of labels that are grades from 0 on: its share of the highest grade as a
+    /// logarithm of odds.
+    ExpectedGrade,
 }
 
 /// The task of a transformer.
@@ -69,6 +77,18 @@ pub(super) fn score_activation(
     about: &Settings,
     labels: usize,
 ) -> Result<ScoreActivation> {
+    if let Some(own) = config.object(OWN_SETTINGS)?
+        && let Some(score) = own.text("score")?
+    {
+        return match score {
+            EXPECTED_GRADE if labels > 1 => Ok(ScoreActivation::ExpectedGrade),
+            other => Err(own.wrong(
+                "score",
+                &format!("`{EXPECTED_GRADE}` and several labels"),
+                format!("`{other}` and {labels}"),
+            )),
+        };
+    }
     let nested = config.object("sentence_transformers")?;
     let sources = [
         (Some(about), "activation_fn"),

@@ -4,6 +4,7 @@
 use crate::backend::{Activation, Backend};
 use crate::error::{Error, Result};
 use crate::neural::encoder::parts::{Bias, Dense, Loader};
+use crate::neural::folder::{ModelFolder, Module};
 use crate::neural::weights::Weights;
 
 /// Makes a unit vector of each token's hidden state.
@@ -53,6 +54,34 @@ impl<B: Backend> LateHead<B> {
             projection: Some(loader.dense("linear", size, hidden, Bias::None)?),
             size,
         })
+    }
+
+    /// The linear layer and the normalization that a folder lists.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] for other modules, and for tensors that are missing or of other shapes.
+    pub(crate) fn of_folder(backend: &B, folder: &ModelFolder) -> Result<Self> {
+        let hidden = folder.config.hidden;
+        match &folder.modules[..] {
+            [Module::Normalize { .. }] => Ok(Self::without_projection(hidden)),
+            [Module::Dense(dense), Module::Normalize { .. }]
+                if !dense.has_bias
+                    && !dense.has_residual
+                    && dense.activation == Activation::Identity =>
+            {
+                Self::load(backend, &dense.weights, hidden)
+            }
+            modules => {
+                let names: Vec<&str> = modules.iter().map(Module::name).collect();
+                let message = format!(
+                    "expected at most one Dense without bias, then Normalize after the transformer of late interaction, found {}, \
+                     which is not supported",
+                    names.join(", ")
+                );
+                Err(Error::model(&folder.path, message))
+            }
+        }
     }
 
     /// A head without a projection, for hidden states of `hidden` dimensions.

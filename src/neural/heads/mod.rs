@@ -21,4 +21,7 @@ pub use late::LateHead;
 pub use pooled::DenseWeights;
 pub use pooled::PooledHead;
 pub use splade::SpladeHead;
+#[cfg(feature = "train")]
+pub(crate) use static_weights::Places;
 pub use static_weights::StaticWeights;
+pub(crate) use static_weights::add_vectors;

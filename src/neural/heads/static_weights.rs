@@ -121,6 +121,34 @@ impl StaticWeights {
     }
 }
 
+/// The places of a term in both of two vectors.
+pub(crate) type Places = (Option<usize>, Option<usize>);
+
+/// The sum of two sparse vectors, and for each of its terms the places in both.
+pub(crate) fn add_vectors(one: &SparseVector, other: &SparseVector) -> (SparseVector, Vec<Places>) {
+    let (mut vector, mut places) = (SparseVector::new(), Vec::new());
+    let (mut a, mut b) = (0, 0);
+    while a < one.len() || b < other.len() {
+        let of_one = one.get(a).map_or(u32::MAX, |(term, _)| *term);
+        let of_other = other.get(b).map_or(u32::MAX, |(term, _)| *term);
+        let term = of_one.min(of_other);
+        let (mut weight, mut place) = (0.0, (None, None));
+        if of_one == term && a < one.len() {
+            weight += one[a].1;
+            place.0 = Some(a);
+            a += 1;
+        }
+        if of_other == term && b < other.len() {
+            weight += other[b].1;
+            place.1 = Some(b);
+            b += 1;
+        }
+        vector.push((term, weight));
+        places.push(place);
+    }
+    (vector, places)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +191,17 @@ mod tests {
     fn an_id_beyond_the_table_is_an_error() {
         let error = StaticWeights::new(vec![1.0]).encode(&[1]).unwrap_err();
         assert!(error.to_string().contains("found 1"), "{error}");
+    }
+
+    #[test]
+    fn sums_know_where_their_weights_come_from() {
+        let (vector, places) = add_vectors(&vec![(1, 1.0), (4, 2.0)], &vec![(0, 0.5), (4, 1.0)]);
+        assert_eq!(vector, [(0, 0.5), (1, 1.0), (4, 3.0)]);
+        assert_eq!(
+            places,
+            [(None, Some(0)), (Some(0), None), (Some(1), Some(1))]
+        );
+        assert_eq!(add_vectors(&Vec::new(), &Vec::new()).0, []);
     }
 
     #[test]

@@ -30,6 +30,11 @@ use super::transformer::{Identity, Transformer, expect_kind, finite};
 /// documents even where that rounds to 1 in f32. If the folder names a sigmoid or a hyperbolic
 /// tangent, labels do not exclude one another: the score is the label's own activated logit.
 ///
+/// If the folder says that labels are grades from 0 on, as training with several labels writes, the
+/// score is the expected grade E of the softmax probabilities, as a logarithm of odds too:
+/// ln(E / (max - E)). It ranks as the expected grade does, which no single label's probability does,
+/// and it is the rule of two labels for the grades 0 and 1.
+///
 /// ```
 /// use esparsa::neural::{Cpu, CpuOptions};
 /// use esparsa::neural::CrossEncoder;
@@ -210,6 +215,7 @@ fn score(logits: &[f32], scored: usize, activation: ScoreActivation) -> f32 {
     match activation {
         ScoreActivation::Sigmoid => 1.0 / (1.0 + (-logit).exp()),
         ScoreActivation::Tanh => logit.tanh(),
+        ScoreActivation::ExpectedGrade => grade_odds(logits),
         ScoreActivation::Identity | ScoreActivation::Softmax if logits.len() <= 1 => logit,
         ScoreActivation::Identity | ScoreActivation::Softmax => log_odds(logits, scored),
     }
@@ -224,6 +230,22 @@ fn log_odds(logits: &[f32], label: usize) -> f32 {
     let max = others.clone().fold(f32::NEG_INFINITY, f32::max);
     let sum: f32 = others.map(|logit| (logit - max).exp()).sum();
     logits.get(label).copied().unwrap_or_default() - max - sum.ln()
+}
+
+/// ln(E / (max - E)) of the expected grade E of logits for the grades from 0 to max: Σ grade · e^logit
+/// over Σ (max - grade) · e^logit, neither of which loses digits where a probability rounds to 1.
+pub(crate) fn grade_odds(logits: &[f32]) -> f32 {
+    let max_grade = logits.len().saturating_sub(1);
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum = |weight: &dyn Fn(usize) -> usize| -> f64 {
+        let terms = logits.iter().enumerate();
+        let terms = terms.map(|(grade, logit)| {
+            let power = (f64::from(*logit) - f64::from(max)).exp();
+            weight(grade) as f64 * power
+        });
+        terms.sum::<f64>().max(f64::MIN_POSITIVE)
+    };
+    (sum(&|grade| grade).ln() - sum(&|grade| max_grade - grade).ln()) as f32
 }
 
 #[cfg(test)]
@@ -256,6 +278,27 @@ mod tests {
             assert_eq!(score(&[90.0, -90.0], 0, activation), 180.0);
         }
         assert_eq!(score(&[0.0, 9.0], 0, ScoreActivation::Sigmoid), 0.5);
+    }
+
+    #[test]
+    fn grades_rank_by_the_expected_one() {
+        let expected = |logits: &[f32]| {
+            let powers = logits.iter().map(|logit| f64::from(*logit).exp());
+            let sum: f64 = powers.clone().sum();
+            let grades = powers
+                .enumerate()
+                .map(|(grade, power)| grade as f64 * power);
+            grades.sum::<f64>() / sum
+        };
+        for logits in [[0.3f32, -1.0, 2.0], [1.5, 1.0, 1.2], [0.0, 4.0, 0.0]] {
+            let share = expected(&logits) / 2.0;
+            let found = score(&logits, 2, ScoreActivation::ExpectedGrade);
+            assert!((f64::from(found) - (share / (1.0 - share)).ln()).abs() < 1e-6);
+        }
+        // Two grades are two labels, and pairs stay apart where probabilities round to 1.
+        let two = |logits: &[f32]| score(logits, 1, ScoreActivation::ExpectedGrade);
+        assert!((two(&[1.5, 4.0]) - 2.5).abs() < 1e-6);
+        assert!(two(&[-50.0, 50.0]) > two(&[-45.0, 50.0]));
     }
 
     #[test]

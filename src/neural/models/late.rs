@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use crate::backend::{Activation, Backend};
+use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::neural::bulk::{Encoded, Streams, WindowSize, Work};
 use crate::neural::encoder::Encoder;
-use crate::neural::folder::{LateInteraction, ModelFolder, ModelKind, Module};
+use crate::neural::folder::{LateInteraction, ModelFolder, ModelKind};
 use crate::neural::heads::LateHead;
 use crate::neural::long::LongText;
 use crate::neural::packing::Batch;
@@ -89,7 +89,7 @@ impl<B: Backend> LateEncoder<B> {
             return Err(Error::model(&folder.path, message));
         };
         let encoder = Encoder::load(&backend, &folder.config, &folder.weights)?;
-        let head = load_head(&backend, &folder)?;
+        let head = LateHead::of_folder(&backend, &folder)?;
         Ok(Self {
             identity: Identity::of(&folder)?,
             prompts: RolePrompts::of(&folder),
@@ -169,38 +169,19 @@ impl<B: Backend> LateEncoder<B> {
     }
 
     fn query_tokens(&self, text: &str) -> Result<Tokens> {
-        let settings = &self.settings;
         let text = prompted(self.prompts.before(Role::Query), text);
-        let room = room_beside(settings.query_prefix, settings.query_tokens);
-        let mut tokens = self.transformer.tokenizer.truncated(&text, room)?;
-        insert_prefix(&mut tokens, settings.query_prefix);
-        if let Some(filler) = settings.expansion.filter(|filler| filler.is_attended) {
-            let length = tokens.len().max(filler.tokens);
-            tokens.ids.resize(length, filler.token);
-            tokens.types.resize(length, 0);
-        }
-        Ok(tokens)
+        let tokenizer = &self.transformer.tokenizer;
+        self.settings.tokens_of_query(tokenizer, &text)
     }
 
     fn document_tokens(&self, text: &str) -> Result<Vec<Tokens>> {
-        let settings = &self.settings;
         let text = prompted(self.prompts.before(Role::Document), text);
-        let room = room_beside(settings.document_prefix, settings.document_tokens);
-        let mut sequences = self
-            .long
-            .sequences(&self.transformer.tokenizer, &text, room)?;
+        let (tokenizer, room) = (&self.transformer.tokenizer, self.settings.document_room());
+        let mut sequences = self.long.sequences(tokenizer, &text, room)?;
         for tokens in &mut sequences {
-            insert_prefix(tokens, settings.document_prefix);
+            self.settings.prefix_document(tokens);
         }
         Ok(sequences)
-    }
-
-    /// Ids of the tokens whose vectors are skipped, ascending.
-    fn skipped(&self, role: Role) -> &[u32] {
-        match role {
-            Role::Query if !self.settings.skips_in_queries => &[],
-            Role::Query | Role::Document => &self.settings.skipped,
-        }
     }
 
     /// The vectors of each sequence of a batch; `None` where they are not finite.
@@ -208,7 +189,7 @@ impl<B: Backend> LateEncoder<B> {
         let hidden = self.transformer.encoder.forward(backend, batch)?;
         let vectors = self.head.token_vectors(backend, &hidden)?;
         let values = backend.values(&vectors)?;
-        let (size, skipped) = (self.head.dimensions(), self.skipped(role));
+        let (size, skipped) = (self.head.dimensions(), self.settings.skipped_of(role));
         let sequences = batch.starts.windows(2).map(|pair| {
             let tokens = pair[0] as usize..pair[1] as usize;
             let kept = tokens.filter(|token| skipped.binary_search(&batch.ids[*token]).is_err());
@@ -230,44 +211,6 @@ impl<B: Backend> LateEncoder<B> {
             .encode(&work, documents.len(), limit, |number| {
                 self.document_tokens(documents[number])
             })
-    }
-}
-
-/// The linear layer and the normalization that the folder lists.
-fn load_head<B: Backend>(backend: &B, folder: &ModelFolder) -> Result<LateHead<B>> {
-    let hidden = folder.config.hidden;
-    match &folder.modules[..] {
-        [Module::Normalize { .. }] => Ok(LateHead::without_projection(hidden)),
-        [Module::Dense(dense), Module::Normalize { .. }]
-            if !dense.has_bias
-                && !dense.has_residual
-                && dense.activation == Activation::Identity =>
-        {
-            LateHead::load(backend, &dense.weights, hidden)
-        }
-        modules => {
-            let names: Vec<&str> = modules.iter().map(Module::name).collect();
-            let message = format!(
-                "expected at most one Dense without bias, then Normalize after the transformer of late interaction, found {}, which \
-                 is not supported",
-                names.join(", ")
-            );
-            Err(Error::model(&folder.path, message))
-        }
-    }
-}
-
-/// The max tokens of a text with its special tokens beside a prefix.
-fn room_beside(prefix: Option<u32>, limit: usize) -> usize {
-    limit - usize::from(prefix.is_some() && limit > 0)
-}
-
-/// Inserts a token after the first.
-fn insert_prefix(tokens: &mut Tokens, prefix: Option<u32>) {
-    if let Some(prefix) = prefix {
-        let place = tokens.len().min(1);
-        tokens.ids.insert(place, prefix);
-        tokens.types.insert(place, 0);
     }
 }
 

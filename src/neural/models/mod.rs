@@ -34,6 +34,8 @@ use super::bulk::{Encoded, WindowSize};
 use super::folder::Similarity;
 
 pub use cross::CrossEncoder;
+#[cfg(feature = "train")]
+pub(crate) use cross::grade_odds;
 pub use dense::DenseEncoder;
 pub use late::{LateEncoder, TokenVectors};
 pub use model::Model;

@@ -6,7 +6,7 @@ use crate::backend::{Backend, Pooling, SparseVector, top_terms};
 use crate::error::{Error, Result};
 use crate::neural::bulk::{Encoded, Streams, WindowSize, Work};
 use crate::neural::encoder::Encoder;
-use crate::neural::folder::{ModelFolder, ModelKind, Module, StaticQueries};
+use crate::neural::folder::{Echo, ModelFolder, ModelKind, Module, StaticQueries};
 use crate::neural::heads::SpladeHead;
 use crate::neural::long::{LongText, max_weights};
 use crate::neural::packing::Batch;
@@ -18,6 +18,9 @@ use super::{Role, SparseTextEncoder, TextEncoder};
 ///
 /// In an *inference-free* model the weights of a query's terms come from a table, and no
 /// transformer runs for queries.
+///
+/// A model with a *lexical echo*, trained by this library, adds learned weights of a text's own tokens
+/// to its vector, on the host.
 ///
 /// ```
 /// use esparsa::neural::{Cpu, CpuOptions};
@@ -36,6 +39,8 @@ pub struct SparseEncoder<B: Backend> {
     head: SpladeHead<B>,
     /// The table that encodes queries, if the transformer does not.
     queries: Option<StaticQueries>,
+    /// What a text's own tokens add to its vector, if they do.
+    echo: Option<Echo>,
     streams: Streams<B>,
     long: LongText,
     prompts: RolePrompts,
@@ -76,6 +81,11 @@ impl<B: Backend> SparseEncoder<B> {
         let encoder = Encoder::load(&backend, config, weights)?;
         let max_terms = folder.max_terms.unwrap_or(usize::MAX);
         let head = SpladeHead::load(&backend, config, weights, activation, pooling)?;
+        // The echo comes before the cut, so the head must leave all terms.
+        let head_terms = match folder.echo {
+            Some(_) => usize::MAX,
+            None => max_terms,
+        };
         Ok(Self {
             identity: Identity::of(&folder)?,
             prompts: RolePrompts::of(&folder),
@@ -84,8 +94,9 @@ impl<B: Backend> SparseEncoder<B> {
                 tokenizer: folder.tokenizer,
                 max_tokens: folder.max_tokens,
             },
-            head: head.with_max_terms(max_terms),
+            head: head.with_max_terms(head_terms),
             queries: folder.static_queries,
+            echo: folder.echo,
             streams: Streams::new(backend),
             long: LongText::default(),
             max_terms,
@@ -174,12 +185,16 @@ impl<B: Backend> TextEncoder for SparseEncoder<B> {
         }
         let prompt = self.prompts.before(role);
         let limit = self.transformer.max_tokens;
-        self.streams
-            .encode(&Weights(self), texts.len(), limit, |number| {
+        self.streams.encode(
+            &Weights { model: self, role },
+            texts.len(),
+            limit,
+            |number| {
                 let text = prompted(prompt, texts[number]);
                 self.long
                     .sequences(&self.transformer.tokenizer, &text, limit)
-            })
+            },
+        )
     }
 
     fn window_size(&self) -> WindowSize {
@@ -217,20 +232,45 @@ impl<B: Backend> SparseTextEncoder for SparseEncoder<B> {
     }
 }
 
-struct Weights<'a, B: Backend>(&'a SparseEncoder<B>);
+struct Weights<'a, B: Backend> {
+    model: &'a SparseEncoder<B>,
+    role: Role,
+}
+
+impl<B: Backend> Weights<'_, B> {
+    /// The vectors of a batch with the echo of each text's tokens, cut to the highest weights.
+    fn with_echo(
+        &self,
+        echo: &Echo,
+        vectors: Vec<SparseVector>,
+        batch: &Batch,
+    ) -> Result<Vec<SparseVector>> {
+        let starts = batch.starts.windows(2);
+        let sequences = starts.map(|pair| &batch.ids[pair[0] as usize..pair[1] as usize]);
+        let both = vectors.into_iter().zip(sequences);
+        both.map(|(vector, ids)| {
+            let vector = echo.add(self.role, vector, ids)?;
+            Ok(top_terms(vector, self.model.max_terms))
+        })
+        .collect()
+    }
+}
 
 impl<B: Backend> Work<B> for Weights<'_, B> {
     type Output = SparseVector;
 
     fn run(&self, backend: &B, batch: &Batch) -> Result<Vec<Option<SparseVector>>> {
-        let (encoder, head) = (&self.0.transformer.encoder, &self.0.head);
+        let (encoder, head) = (&self.model.transformer.encoder, &self.model.head);
         let hidden = encoder.forward(backend, batch)?;
         // A NaN is not above 0, so it would vanish from the sparse vector without an error: the
         // hidden states are checked.
         let means = backend.pool(&hidden, &batch.starts, Pooling::Mean)?;
         let means = backend.values(&means)?;
         let means = means.chunks_exact(encoder.hidden().max(1));
-        let vectors = head.forward(backend, &hidden, &batch.starts)?;
+        let mut vectors = head.forward(backend, &hidden, &batch.starts)?;
+        if let Some(echo) = &self.model.echo {
+            vectors = self.with_echo(echo, vectors, batch)?;
+        }
         let checked = vectors.into_iter().zip(means).map(|(vector, mean)| {
             let weights = vector.iter().map(|(_, weight)| weight);
             let is_finite = mean.iter().chain(weights).all(|value| value.is_finite());
@@ -240,7 +280,7 @@ impl<B: Backend> Work<B> for Weights<'_, B> {
     }
 
     fn join(&self, parts: Vec<SparseVector>) -> SparseVector {
-        top_terms(max_weights(parts), self.0.max_terms)
+        top_terms(max_weights(parts), self.model.max_terms)
     }
 }
 

@@ -69,6 +69,11 @@ impl Batches {
         })
     }
 
+    /// The batches of another source with as many examples, from the next one on.
+    pub fn set_source(&mut self, source: Arc<dyn Source>) {
+        self.source = source;
+    }
+
     /// Queries of a batch.
     #[cfg(any(test, feature = "internals"))]
     pub fn queries(&self) -> usize {

@@ -1,5 +1,6 @@
 //! Collections in BEIR's layout as training data: queries with judged documents and negatives.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -150,6 +151,36 @@ impl Collection {
     #[cfg(any(test, feature = "internals"))]
     pub fn is_empty(&self) -> bool {
         self.judged.is_empty()
+    }
+
+    /// The numbers of the queries with relevant documents.
+    pub fn judged_queries(&self) -> impl Iterator<Item = u32> {
+        self.judged.iter().map(|judged| judged.query)
+    }
+
+    /// The numbers of documents that represent the collection, ascending: all that are relevant to a
+    /// query, and of the others every n-th, `most` in all (0 for all documents).
+    pub fn sample(&self, most: usize) -> Vec<u32> {
+        let relevant = self.judged.iter().flat_map(|judged| &judged.relevant);
+        let relevant: HashSet<u32> = relevant.map(|(number, _)| *number).collect();
+        let all = self.corpus.len();
+        let others = (all as usize).saturating_sub(relevant.len());
+        let room = match most {
+            0 => others,
+            most => most.saturating_sub(relevant.len()),
+        };
+        let every = others.div_ceil(room.max(1)).max(1);
+        let (mut passed, mut taken) = (0, 0);
+        let is_chosen = |number: &u32| {
+            if relevant.contains(number) {
+                return true;
+            }
+            let is_taken = passed % every == 0 && taken < room;
+            passed += 1;
+            taken += usize::from(is_taken);
+            is_taken
+        };
+        (0..all).filter(is_chosen).collect()
     }
 
     /// A hash of all texts and judgments.

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::collection::{Collection, Judged, hash_of};
 use super::teacher::{TeacherScores, check_collection, no_query};
 use super::unknown::UnknownIds;
@@ -45,7 +47,7 @@ pub struct Bm25Mining {
 }
 
 /// Documents that are not relevant, for each query of a collection, in the order of a ranking.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Negatives {
     /// Where the list of a query starts, and after the last one, where it ends.
     starts: Vec<usize>,
@@ -268,7 +270,21 @@ impl Negatives {
     }
 
     pub(super) fn check(&self, collection: &Collection) -> Result<()> {
-        check_collection(self.collection, collection)
+        check_collection(self.collection, collection)?;
+        // Negatives may come from a file of an earlier part of the run.
+        let is_whole = self.starts.len() == collection.len() + 1
+            && self.starts.is_sorted()
+            && self.starts.last() == Some(&self.documents.len())
+            && self
+                .documents
+                .iter()
+                .all(|document| *document < collection.corpus().len());
+        match is_whole {
+            true => Ok(()),
+            false => Err(Error::invalid(
+                "expected negatives for each query of the collection, found damaged ones",
+            )),
+        }
     }
 
     pub(super) fn fingerprint(&self) -> u64 {

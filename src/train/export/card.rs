@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use crate::neural::ModelFolder;
+use crate::neural::{ModelFolder, ScoreActivation};
 
 use super::super::EvaluationRecord;
 use super::{Export, ExportKind};
@@ -57,8 +57,10 @@ impl Card<'_> {
             ("Dimensions".to_owned(), base.config.hidden.to_string()),
             ("Max tokens".to_owned(), max_tokens.to_string()),
         ];
-        if let ExportKind::CrossEncoder { labels, .. } = &export.kind {
+        let mut is_graded = false;
+        if let ExportKind::CrossEncoder { labels, activation } = &export.kind {
             facts.push(("Labels".to_owned(), labels.join(", ")));
+            is_graded = *activation == ScoreActivation::ExpectedGrade;
         }
         section(&mut text, "Model", &pairs(["", ""], &facts));
         section(&mut text, "Evaluation", &self.evaluation_table());
@@ -74,6 +76,12 @@ impl Card<'_> {
             &pairs(["program", "version"], self.versions),
         );
         section(&mut text, "How to load it", about.usage);
+        if is_graded {
+            section(&mut text, "Grades", GRADES);
+        }
+        if export.has_echo(base) {
+            section(&mut text, "Lexical echo", ECHO);
+        }
         text
     }
 
@@ -168,6 +176,18 @@ impl About {
                 tags: &["sentence-transformers", "dense"],
                 usage: DENSE_USAGE,
             },
+            ExportKind::LateInteraction { .. } => Self {
+                title: "Late interaction",
+                what: "A dense vector for each token of a query or document; documents are scored by MaxSim.",
+                pipeline: "sentence-similarity",
+                tags: &[
+                    "sentence-transformers",
+                    "multi-vector",
+                    "late-interaction",
+                    "ColBERT",
+                ],
+                usage: LATE_USAGE,
+            },
             ExportKind::CrossEncoder { .. } => Self {
                 title: "Cross-encoder",
                 what: "A score for each pair of a query and a document.",
@@ -200,6 +220,16 @@ esparsa search --index my.index --model FOLDER \"what is a volcano\"
 ```
 ";
 
+const GRADES: &str = "\
+The labels are grades of relevance. sentence-transformers gives the logit of each; esparsa ranks by the \
+expected grade.
+";
+
+const ECHO: &str = "\
+The folder `echo` has weights of single tokens that are added to the vector of a text for each of its \
+own tokens. esparsa reads them; sentence-transformers does not, so its vectors lack them.
+";
+
 const DENSE_USAGE: &str = "\
 In Python:
 
@@ -216,6 +246,26 @@ With esparsa:
 
 ```sh
 esparsa encode documents.jsonl --model FOLDER --output vectors.jsonl
+```
+";
+
+const LATE_USAGE: &str = "\
+In Python, with sentence-transformers 6 or newer (a model that was trained from one of PyLate keeps \
+PyLate's layout):
+
+```python
+from sentence_transformers import MultiVectorEncoder
+
+model = MultiVectorEncoder(\"FOLDER\")
+queries = model.encode_query([\"what is a volcano\"])
+documents = model.encode_document([\"Etna is a volcano.\"])
+print(model.similarity(queries, documents))
+```
+
+With esparsa:
+
+```sh
+esparsa rerank --index my.index --queries queries.tsv --run bm25.run --model FOLDER --output reranked.run
 ```
 ";
 

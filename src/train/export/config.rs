@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::Result;
-use crate::neural::{Family, ModelFolder, ModelKind, ScoreActivation, Settings};
+use crate::neural::{
+    EXPECTED_GRADE, Family, ModelFolder, ModelKind, OWN_SETTINGS, ScoreActivation, Settings,
+};
 
 use super::super::files::NewFolder;
 use super::ExportKind;
@@ -11,7 +13,8 @@ use super::modules::Layout;
 use super::tensors::Plan;
 
 /// Settings of another kind of model than the trained one.
-const OF_SCORES: [&str; 6] = [
+const OF_SCORES: [&str; 7] = [
+    OWN_SETTINGS,
     "sentence_transformers",
     "sbert_ce_default_activation_function",
     "default_activation_function",
@@ -36,7 +39,11 @@ pub(super) fn write(
             json!(model_type(base.config.family)),
         );
     }
-    let is_same = matches!(kind, ExportKind::BiEncoder { .. }) && base.kind == ModelKind::BiEncoder;
+    let is_same = match kind {
+        ExportKind::BiEncoder { .. } => base.kind == ModelKind::BiEncoder,
+        ExportKind::LateInteraction { .. } => base.kind == ModelKind::LateInteraction,
+        _ => false,
+    };
     if !is_same {
         let name = keys
             .get("model_type")
@@ -97,13 +104,19 @@ fn set_labels(keys: &mut Map<String, Value>, labels: &[String], activation: Scor
     keys.insert("id2label".to_owned(), Value::Object(by_id));
     keys.insert("label2id".to_owned(), Value::Object(by_name));
     let class = match activation {
-        ScoreActivation::Identity => "torch.nn.modules.linear.Identity",
+        // Python has the logits; what this library makes of them is in a setting of its own.
+        ScoreActivation::Identity | ScoreActivation::ExpectedGrade => {
+            "torch.nn.modules.linear.Identity"
+        }
         ScoreActivation::Sigmoid => "torch.nn.modules.activation.Sigmoid",
         ScoreActivation::Tanh => "torch.nn.modules.activation.Tanh",
         ScoreActivation::Softmax => "torch.nn.modules.activation.Softmax",
     };
     let settings = json!({"activation_fn": class, "version": super::modules::LAYOUT_VERSION});
     keys.insert("sentence_transformers".to_owned(), settings);
+    if activation == ScoreActivation::ExpectedGrade {
+        keys.insert(OWN_SETTINGS.to_owned(), json!({"score": EXPECTED_GRADE}));
+    }
 }
 
 /// What the names of a family's classes begin with.
@@ -125,8 +138,10 @@ fn class_suffix(kind: &ExportKind, family: Family) -> &'static str {
     match kind {
         ExportKind::Splade { .. } | ExportKind::InferenceFree { .. } => "ForMaskedLM",
         ExportKind::CrossEncoder { .. } => "ForSequenceClassification",
-        ExportKind::BiEncoder { .. } if family == Family::T5 => "EncoderModel",
-        ExportKind::BiEncoder { .. } => "Model",
+        ExportKind::BiEncoder { .. } | ExportKind::LateInteraction { .. } => match family {
+            Family::T5 => "EncoderModel",
+            _ => "Model",
+        },
     }
 }
 

@@ -22,6 +22,9 @@ const MASKED: &str = "sentence_transformers.sparse_encoder.models.MLMTransformer
 const SPLADE: &str = "sentence_transformers.sparse_encoder.models.SpladePooling";
 const STATIC: &str = "sentence_transformers.sparse_encoder.models.SparseStaticEmbedding";
 
+/// The folder of the projection of late interaction that is added to an encoder.
+pub(super) const PROJECTION_FOLDER: &str = "1_Dense";
+
 /// The folder of the table of an inference-free model.
 const QUERIES: &str = "query_0_SparseStaticEmbedding";
 const DOCUMENTS: &str = "document_0_MLMTransformer";
@@ -113,6 +116,9 @@ pub(super) fn write(
             is_normalized,
             ..
         } => write_dense_modules(folder, base, *pooling, *is_normalized)?,
+        ExportKind::LateInteraction { .. } => {
+            return super::late::write(folder, base, export, lowercases);
+        }
     }
     write_limits()?;
     folder.write(
@@ -143,7 +149,7 @@ fn copy_tokenizer(
     Ok(())
 }
 
-fn write_list(folder: &NewFolder, modules: &[(&str, &str)]) -> Result<()> {
+pub(super) fn write_list(folder: &NewFolder, modules: &[(&str, &str)]) -> Result<()> {
     let modules = modules.iter().enumerate().map(|(index, (path, kind))| {
         json!({"idx": index, "name": index.to_string(), "path": path, "type": kind})
     });

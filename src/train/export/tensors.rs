@@ -12,6 +12,9 @@ use super::{ExportKind, ExportedTensor};
 /// The name of a file of tensors.
 pub(super) const WEIGHTS: &str = "model.safetensors";
 
+/// The projection of late interaction.
+pub(super) const PROJECTION: &str = "linear.weight";
+
 /// What the files of tensors will hold.
 pub(super) struct Plan<'a> {
     /// Tensors of the transformer and its head, by the names in the base's files (those of added
@@ -37,8 +40,18 @@ impl<'a> Plan<'a> {
             has_own_decoder: false,
             has_new_deberta_head: false,
         };
-        if matches!(kind, ExportKind::BiEncoder { .. }) && base.kind == ModelKind::BiEncoder {
+        let keeps_modules = match kind {
+            ExportKind::BiEncoder { .. } => base.kind == ModelKind::BiEncoder,
+            ExportKind::LateInteraction { .. } => base.kind == ModelKind::LateInteraction,
+            _ => false,
+        };
+        if keeps_modules {
             plan.add_modules(base);
+        }
+        if let ExportKind::LateInteraction { .. } = kind
+            && base.kind != ModelKind::LateInteraction
+        {
+            plan.add_projection(base, trained)?;
         }
         let mut is_trained = BTreeMap::new();
         for tensor in trained {
@@ -167,7 +180,10 @@ impl<'a> Plan<'a> {
     /// Gives tensors the names that the class of the trained kind expects.
     fn rename(&mut self, base: &ModelFolder, kind: &ExportKind) {
         let family = base.config.family;
-        let has_head = !matches!(kind, ExportKind::BiEncoder { .. });
+        let has_head = !matches!(
+            kind,
+            ExportKind::BiEncoder { .. } | ExportKind::LateInteraction { .. }
+        );
         let words = base.weights.published(match family {
             crate::neural::Family::T5 => "shared.weight",
             _ => "embeddings.word_embeddings.weight",
@@ -203,6 +219,26 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Plans a module for the projection of late interaction, whose values are among the trained ones.
+    fn add_projection(
+        &mut self,
+        base: &ModelFolder,
+        trained: &'a [ExportedTensor<'a>],
+    ) -> Result<()> {
+        let found = trained.iter().find(|tensor| tensor.name == PROJECTION);
+        let hidden = base.config.hidden.max(1);
+        let Some(found) = found.filter(|found| found.values.len().is_multiple_of(hidden)) else {
+            return Err(Error::invalid(format!(
+                "late interaction: expected a trained tensor `{PROJECTION}` with {hidden} columns, found none"
+            )));
+        };
+        let shape = vec![found.values.len() / hidden, hidden];
+        let source = TensorSource::of_values(PROJECTION, shape, found.values.as_ref());
+        let folder = super::modules::PROJECTION_FOLDER.to_owned();
+        self.modules.push((folder, vec![source]));
+        Ok(())
+    }
+
     /// Plans the tensors of the base's modules, under the folders that they will have.
     fn add_modules(&mut self, base: &'a ModelFolder) {
         for (index, module) in base.modules.iter().enumerate() {
@@ -212,6 +248,10 @@ impl<'a> Plan<'a> {
                 }
                 _ => continue,
             };
+            // Stanford's ColBERT has its projection among the tensors of the transformer.
+            if weights.folder() == base.weights.folder() {
+                continue;
+            }
             let folder = super::modules::module_folder(index, module);
             let tensors = stored(weights).into_values().collect();
             self.modules.push((folder, tensors));

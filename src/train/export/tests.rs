@@ -12,7 +12,8 @@ use super::super::{EvaluationRecord, Recorder};
 use super::*;
 use crate::backend::{Reference, Scalar};
 use crate::neural::{
-    CrossEncoder, CrossHead, DenseEncoder, Encoder, ModelKind, Module, SparseEncoder, SpladeHead,
+    CrossEncoder, CrossHead, DenseEncoder, Encoder, LateEncoder, LateHead, ModelKind, Module,
+    SparseEncoder, SpladeHead,
 };
 
 mod atomic;
@@ -49,6 +50,7 @@ fn export<'a>(base: &'a Path, kind: ExportKind, tensors: &'a [ExportedTensor<'a>
         kind,
         tensors,
         query_table: None,
+        echo: [None, None],
         max_tokens: None,
         max_terms: None,
         prompts: None,
@@ -76,6 +78,9 @@ fn masters(folder: &ModelFolder, kind: &ExportKind) -> Vec<ExportedTensor<'stati
             CrossHead::load(&recorder, &folder.config, &folder.weights).unwrap();
         }
         ExportKind::BiEncoder { .. } => {}
+        ExportKind::LateInteraction { .. } => {
+            LateHead::of_folder(&recorder, folder).unwrap();
+        }
     }
     ExportedTensor::of(&recorder.parameters(), recorder.backend()).unwrap()
 }
@@ -208,6 +213,52 @@ fn cross_encoders_give_the_same_scores() {
         };
         assert_eq!(scores(&after), scores(&before), "{name}");
     }
+}
+
+const LATE: ExportKind = ExportKind::LateInteraction {
+    query_tokens: 12,
+    document_tokens: 30,
+};
+
+#[test]
+fn models_of_late_interaction_give_the_same_vectors() {
+    for name in ["colbert", "colbert-pylate"] {
+        let base = model(name);
+        let output = exported(&base, LATE);
+        let of = |folder: &Path| {
+            let encoder = LateEncoder::open(folder, Reference).unwrap();
+            let documents = encoder.encode_documents(&TEXTS).unwrap();
+            (documents, encoder.encode_queries(&TEXTS).unwrap())
+        };
+        assert_eq!(of(&output.path().join("model")), of(&base), "{name}");
+    }
+}
+
+#[test]
+fn late_interaction_is_added_to_an_encoder() {
+    let base = model("bert");
+    let folder = ModelFolder::open(&base).unwrap();
+    let mut tensors = masters(&folder, &DENSE);
+    let values = (0..4 * folder.config.hidden).map(|n| (n * 7 % 11) as f32 / 11.0 - 0.5);
+    tensors.push(ExportedTensor {
+        name: "linear.weight".into(),
+        values: values.collect(),
+    });
+    let place = tempfile::tempdir().unwrap();
+    let output = place.path().join("model");
+    export(&base, LATE, &tensors).write(&output).unwrap();
+    let folder = ModelFolder::open(&output).unwrap();
+    assert_eq!(folder.kind, ModelKind::LateInteraction);
+    let late = folder.late.as_ref().unwrap();
+    assert_eq!((late.query_tokens, late.document_tokens), (12, 30));
+    assert!(late.expansion.is_none() && late.query_prefix.is_none());
+    assert!(!late.skipped.is_empty() && !late.skips_in_queries);
+    let encoder = LateEncoder::load(folder, Reference).unwrap();
+    assert_eq!(encoder.dimensions(), 4);
+    let vectors = encoder
+        .encode_documents(&["Bees make honey, they say."])
+        .unwrap();
+    assert!(vectors[0].tokens() > 4);
 }
 
 #[test]

@@ -31,6 +31,15 @@ pub enum ListLoss {
     /// As [`RankNet`](Self::RankNet), each pair weighted by what exchanging its documents would change
     /// nDCG (LambdaRank: Burges, 2010; Wang and others, 2018). Gains are 2^target - 1.
     Lambda,
+    /// Mean squared error between the margins of the first document over the others and targets, as
+    /// with [`MarginMse`](Self::MarginMse). The targets are the model's own, not a teacher's: they are
+    /// made of the documents' vectors, `margin` times (1 + cosine) / 2 for each document and the
+    /// first (Gienapp and others, 2024, arXiv 2407.21515). A negative that resembles the relevant
+    /// document must be told apart from it all the more.
+    AdaptiveMargin {
+        /// The margin over a document whose vector is that of the relevant one.
+        margin: f64,
+    },
     /// Binary cross-entropy of each score by itself; targets are probabilities.
     BinaryCrossEntropy,
 }
@@ -62,7 +71,7 @@ impl ListLoss {
             Self::Softmax => softmax_loss(scores, targets),
             Self::ListNet => cross_entropy(scores, &softmax(targets), false),
             Self::KlDivergence => cross_entropy(scores, &softmax(targets), true),
-            Self::MarginMse => margin_mse(scores, targets),
+            Self::MarginMse | Self::AdaptiveMargin { .. } => margin_mse(scores, targets),
             Self::RankNet => pairwise(scores, targets, |_, _| 1.0, softplus),
             Self::TripletMargin { margin } => {
                 pairwise(scores, targets, |_, _| 1.0, |lead| hinge(margin - lead))
@@ -74,7 +83,7 @@ impl ListLoss {
 }
 
 /// The softmax; subtracting the max first avoids overflow.
-fn softmax(scores: &[f64]) -> Vec<f64> {
+pub(super) fn softmax(scores: &[f64]) -> Vec<f64> {
     let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let powers: Vec<f64> = scores.iter().map(|score| (score - max).exp()).collect();
     let sum: f64 = powers.iter().sum();
@@ -237,13 +246,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: [ListLoss; 8] = [
+    const ALL: [ListLoss; 9] = [
         ListLoss::Softmax,
         ListLoss::ListNet,
         ListLoss::KlDivergence,
         ListLoss::MarginMse,
         ListLoss::RankNet,
         ListLoss::TripletMargin { margin: 1.0 },
+        ListLoss::AdaptiveMargin { margin: 1.0 },
         ListLoss::Lambda,
         ListLoss::BinaryCrossEntropy,
     ];

@@ -3,7 +3,7 @@
 
 use crate::backend::{BackwardOps, Device, SparseVector};
 use crate::error::Result;
-use crate::neural::{CrossHead, PooledHead, SpladeHead};
+use crate::neural::{CrossHead, LateHead, PooledHead, SpladeHead};
 use crate::train::recorder::{Recorder, Seed, Var};
 
 /// What a sequence's hidden states become.
@@ -75,6 +75,29 @@ impl<B: BackwardOps> Head<B> for CrossHead<Recorder<B>> {
     ) -> Result<Vec<Vec<f32>>> {
         let logits = self.forward(recorder, hidden, starts)?;
         Ok(rows_of(&logits, self.labels()))
+    }
+
+    fn seed(gradients: Vec<Vec<f32>>) -> Seed {
+        Seed::Dense(gradients.concat())
+    }
+}
+
+impl<B: BackwardOps> Head<B> for LateHead<Recorder<B>> {
+    /// The vectors of all tokens, one after another.
+    type Row = Vec<f32>;
+
+    fn rows(
+        &self,
+        recorder: &Recorder<B>,
+        hidden: &Var<B>,
+        starts: &[u32],
+    ) -> Result<Vec<Vec<f32>>> {
+        let vectors = self.token_vectors(recorder, hidden)?;
+        let values = recorder.values(&vectors)?;
+        let size = self.dimensions();
+        let sequences = starts.windows(2);
+        let rows = sequences.map(|pair| &values[pair[0] as usize * size..pair[1] as usize * size]);
+        Ok(rows.map(<[f32]>::to_vec).collect())
     }
 
     fn seed(gradients: Vec<Vec<f32>>) -> Seed {

@@ -4,26 +4,30 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::TrainKind;
+use super::mining::Miner;
 use super::start::threads;
 use crate::error::{Error, Result};
 use crate::eval::{BeirFolder, Run};
 use crate::executor::CancelToken;
 use crate::train::data::{
     Bm25Mining, Collection, CollectionExamples, CorpusExamples, ExampleOptions, IdTriplets, Margin,
-    Negatives, Ranks, Source, TeacherScores, TextTriplets, Texts, mine_bm25,
+    Negatives, ParallelTexts, Ranks, Source, TeacherScores, TextTriplets, Texts, mine_bm25,
+    read_ids,
 };
 use crate::train::evaluation::{Development, NamedText, choose};
 use crate::train::options::TrainOptions;
 
 /// Documents whose tokens are counted, and on which a head is fitted.
 const COUNTED: usize = 20_000;
-/// Documents that a cross-encoder re-ranks in an evaluation.
+/// Documents that a cross-encoder or late interaction re-ranks in an evaluation.
 const CANDIDATES: usize = 20;
 
 /// What a run learns from, and what it is evaluated on.
 pub(super) struct Data {
     pub source: Arc<dyn Source>,
     pub development: Option<Development>,
+    /// Mines negatives in the run, if they are to be.
+    pub miner: Option<Miner>,
     /// Some documents.
     pub sample: Vec<Arc<str>>,
     /// What the person who trains should know of the data.
@@ -32,6 +36,9 @@ pub(super) struct Data {
 
 impl Data {
     pub fn open(kind: TrainKind, options: &TrainOptions, cancel: &CancelToken) -> Result<Self> {
+        if kind == TrainKind::Align {
+            return Self::of_parallel(options);
+        }
         let Some(collection) = &options.collection else {
             return Self::of_triplets(options);
         };
@@ -68,10 +75,17 @@ impl Data {
                 warnings.push(format!("{count} of {} {what}", opened.len()));
             }
         }
+        let development = development(kind, options, opened.queries(), opened.corpus())?;
+        let sample = sample_of(opened.corpus())?;
+        let miner = match options.mine_every {
+            0 => None,
+            _ => Some(Miner::new(opened, teacher, options)?),
+        };
         Ok(Self {
             warnings,
-            development: development(kind, options, &opened)?,
-            sample: sample_of(opened.corpus())?,
+            development,
+            miner,
+            sample,
             source: Arc::new(source),
         })
     }
@@ -83,6 +97,35 @@ impl Data {
             sample: sample_of(&corpus)?,
             source: Arc::new(CorpusExamples::new(corpus)?),
             development: None,
+            miner: None,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Parallel texts; with a collection its development part is evaluated.
+    fn of_parallel(options: &TrainOptions) -> Result<Self> {
+        let source = Arc::new(parallel(options)?);
+        let every = source.len().div_ceil(COUNTED as u64).max(1);
+        let numbers = (0..source.len()).step_by(every as usize);
+        let sample = numbers
+            .map(|number| {
+                let [_, text] = source.pair(number)?;
+                Ok(text.text)
+            })
+            .collect::<Result<_>>()?;
+        let development = match &options.collection {
+            Some(folder) => {
+                let queries = Texts::open(folder.join("queries.jsonl"))?;
+                let corpus = Texts::open(BeirFolder::open(folder)?.corpus_path())?;
+                development(TrainKind::Align, options, &queries, &corpus)?
+            }
+            None => None,
+        };
+        Ok(Self {
+            source,
+            development,
+            miner: None,
+            sample,
             warnings: Vec::new(),
         })
     }
@@ -122,9 +165,33 @@ impl Data {
         Ok(Self {
             source,
             development: None,
+            miner: None,
             sample,
             warnings: Vec::new(),
         })
+    }
+}
+
+/// The texts of an alignment: first what the teacher reads, then its translation.
+fn parallel(options: &TrainOptions) -> Result<ParallelTexts> {
+    let texts = |path: &Path| match path.is_dir() {
+        true => Texts::open(BeirFolder::open(path)?.corpus_path()),
+        false => Texts::open(path),
+    };
+    match (
+        &options.parallel,
+        &options.parallel_documents,
+        &options.documents,
+    ) {
+        (Some(pairs), None, None) => ParallelTexts::open(pairs),
+        (None, Some(of_teacher), Some(of_student)) => {
+            let only = options.parallel_ids.as_deref().map(read_ids).transpose()?;
+            let (first, second) = (texts(of_teacher)?, texts(of_student)?);
+            ParallelTexts::of_files(Arc::new(first), Arc::new(second), only.as_ref())
+        }
+        _ => Err(Error::invalid(
+            "an alignment: expected either `parallel` or both `documents` and `parallel-documents`, found other parallel texts",
+        )),
     }
 }
 
@@ -135,10 +202,7 @@ fn negatives(
     options: &TrainOptions,
     cancel: &CancelToken,
 ) -> Result<Option<Negatives>> {
-    let ranks = Ranks {
-        from: options.negatives_from,
-        to: options.negatives_to,
-    };
+    let ranks = ranks(options);
     let found = match (&options.negatives_run, options.negatives) {
         (_, 0) => return Ok(None),
         (Some(path), _) => {
@@ -155,8 +219,26 @@ fn negatives(
             mine_bm25(collection, &mining, cancel)?
         }
     };
+    filtered(found, collection, teacher, options).map(Some)
+}
+
+/// The ranks that are negatives.
+pub(super) fn ranks(options: &TrainOptions) -> Ranks {
+    Ranks {
+        from: options.negatives_from,
+        to: options.negatives_to,
+    }
+}
+
+/// Without the negatives that a teacher scores too close to the relevant documents.
+pub(super) fn filtered(
+    found: Negatives,
+    collection: &Collection,
+    teacher: Option<&TeacherScores>,
+    options: &TrainOptions,
+) -> Result<Negatives> {
     let margin = match (options.teacher_margin, options.teacher_margin_fraction) {
-        (None, None) => return Ok(Some(found)),
+        (None, None) => return Ok(found),
         (Some(difference), None) => Margin::Absolute(difference),
         (None, Some(fraction)) => Margin::Fraction(fraction),
         _ => {
@@ -166,9 +248,7 @@ fn negatives(
         }
     };
     match teacher {
-        Some(teacher) => found
-            .filter_by_margin(collection, teacher, margin)
-            .map(Some),
+        Some(teacher) => found.filter_by_margin(collection, teacher, margin),
         None => Err(Error::invalid(
             "teacher-margin: expected a teacher's run, found none",
         )),
@@ -179,7 +259,8 @@ fn negatives(
 fn development(
     kind: TrainKind,
     options: &TrainOptions,
-    collection: &Collection,
+    queries: &Texts,
+    corpus: &Texts,
 ) -> Result<Option<Development>> {
     let (Some(folder), true) = (&options.collection, options.development_queries > 0) else {
         return Ok(None);
@@ -187,14 +268,15 @@ fn development(
     let qrels = BeirFolder::open(folder)?.qrels(&options.development)?;
     let (queries, documents, qrels) = choose(
         &qrels,
-        &named(collection.queries())?,
+        &named(queries)?,
         options.development_queries,
-        &named(collection.corpus())?,
+        &named(corpus)?,
         options.development_documents,
     );
     let found = Development::new(queries, documents, qrels, &options.metric)?;
     Ok(Some(match kind {
         TrainKind::Cross => found.with_candidates(language(options), CANDIDATES)?,
+        _ if options.late_interaction => found.with_candidates(language(options), CANDIDATES)?,
         _ => found,
     }))
 }

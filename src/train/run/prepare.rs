@@ -2,9 +2,9 @@
 
 use crate::backend::SpladeActivation;
 use crate::error::{Error, Result};
-use crate::neural::{Cpu, ModelFolder, ModelKind, Module, Random, Tokenizer};
+use crate::neural::{Cpu, ModelFolder, ModelKind, Module, Random, Role, Tokenizer};
 use crate::train::loss::{ListLoss, Norm, Sparsity};
-use crate::train::model::{add_classifier, add_sparse_head, open_base};
+use crate::train::model::{add_classifier, add_projection, add_sparse_head, open_base};
 use crate::train::objective::{Objective, RankingTerm, Scope};
 use crate::train::options::{Regularizer, TrainOptions};
 use crate::train::task::SparseTaskOptions;
@@ -84,25 +84,40 @@ pub fn prepare_model(
     texts: &[&str],
 ) -> Result<ModelFolder> {
     let model_kind = match kind {
-        TrainKind::Splade | TrainKind::Mlm => ModelKind::SparseEncoder,
+        TrainKind::Splade | TrainKind::Mlm | TrainKind::Align => ModelKind::SparseEncoder,
         TrainKind::Cross => ModelKind::CrossEncoder,
+        TrainKind::Bi if options.late_interaction => ModelKind::LateInteraction,
         TrainKind::Bi => ModelKind::BiEncoder,
     };
     if options.from_scratch {
-        let mut folder = ModelFolder::open_random(&options.base, model_kind, options.seed)?;
-        if kind == TrainKind::Cross {
-            folder.config.labels = 1;
+        let random_kind = match model_kind {
+            // The projection is added to an encoder with random weights.
+            ModelKind::LateInteraction => ModelKind::BiEncoder,
+            kind => kind,
+        };
+        let mut folder = ModelFolder::open_random(&options.base, random_kind, options.seed)?;
+        if kind == TrainKind::Bi && options.late_interaction {
+            let mut random = Random::new(options.seed);
+            add_projection(&mut folder, options.dimensions, || random.normal());
         }
+        if kind == TrainKind::Cross {
+            folder.config.labels = options.labels;
+        }
+        folder.echo = None;
         return Ok(folder);
     }
     let mut folder = open_base(&options.base, model_kind)?;
     match kind {
-        TrainKind::Splade | TrainKind::Mlm if !has_sparse_head(&folder) => {
+        TrainKind::Splade | TrainKind::Mlm | TrainKind::Align if !has_sparse_head(&folder) => {
             add_sparse_head(cpu, &mut folder, texts, options.initial_terms)?;
         }
-        TrainKind::Cross if !folder.weights.has(&classifier(&folder)?) => {
+        TrainKind::Cross if needs_classifier(&folder, options.labels)? => {
             let mut random = Random::new(options.seed);
-            add_classifier(&mut folder, || random.normal())?;
+            add_classifier(&mut folder, options.labels, || random.normal())?;
+        }
+        TrainKind::Bi if options.late_interaction && folder.late.is_none() => {
+            let mut random = Random::new(options.seed);
+            add_projection(&mut folder, options.dimensions, || random.normal());
         }
         _ => {}
     }
@@ -115,9 +130,11 @@ fn has_sparse_head(folder: &ModelFolder) -> bool {
         || folder.weights.has("lm_predictions.lm_head.dense.weight")
 }
 
-fn classifier(folder: &ModelFolder) -> Result<String> {
+/// True without a classifier, and for grades with one that has another number of labels.
+fn needs_classifier(folder: &ModelFolder, labels: usize) -> Result<bool> {
     let names = crate::neural::CrossHead::<Cpu>::names(&folder.config)?;
-    Ok(format!("{}.weight", names[1]))
+    let has_classifier = folder.weights.has(&format!("{}.weight", names[1]));
+    Ok(!has_classifier || labels > 1 && folder.config.labels != labels)
 }
 
 /// The ranking losses of a run.
@@ -131,7 +148,7 @@ pub fn objective(kind: TrainKind, options: &TrainOptions) -> Result<Objective> {
         _ => options.scope,
     };
     let default_scale = match kind {
-        TrainKind::Bi => COSINE_SCALE,
+        TrainKind::Bi if !options.late_interaction => COSINE_SCALE,
         _ => 1.0,
     };
     let scale = options.scale.unwrap_or(default_scale);
@@ -141,6 +158,13 @@ pub fn objective(kind: TrainKind, options: &TrainOptions) -> Result<Objective> {
         )));
     }
     let losses = options.ranking_losses()?.into_iter();
+    let is_adaptive = |loss: &ListLoss| matches!(loss, ListLoss::AdaptiveMargin { .. });
+    let has_vectors = kind != TrainKind::Cross && !options.late_interaction;
+    if !has_vectors && losses.as_slice().iter().any(|(loss, _)| is_adaptive(loss)) {
+        return Err(Error::invalid(
+            "adaptive-margin: expected a model that makes one vector of a document, found a cross-encoder or late interaction",
+        ));
+    }
     let term = |(loss, weight)| RankingTerm {
         // A teacher scores a query's own documents alone.
         scope: match loss {
@@ -190,8 +214,11 @@ pub fn sparse_options(
         pooling: options.splade_pooling(),
         activation: splade_activation(folder),
         query_table: options.inference_free.then(|| frequencies.inverse()),
-        // No model that was written has one yet.
-        echo: None,
+        echo: echo(folder, Role::Document, options.echo)?,
+        query_echo: match options.inference_free {
+            true => None,
+            false => echo(folder, Role::Query, options.query_echo)?,
+        },
         query_tokens: options.max_query_tokens,
         document_tokens: options.max_tokens,
         tape_tokens: options.tape_tokens,
@@ -199,6 +226,27 @@ pub fn sparse_options(
         of_queries: sparsity.clone(),
         of_documents: sparsity,
     })
+}
+
+/// The weights of own tokens at the start: those of the base, or else the same for all tokens that are
+/// words. Special tokens and unknown words have none: they say nothing about a text, and a token
+/// without a weight learns none.
+fn echo(folder: &ModelFolder, role: Role, initial: Option<f32>) -> Result<Option<Vec<f32>>> {
+    if let Some(of_base) = folder.echo.as_ref().and_then(|echo| echo.of(role)) {
+        return Ok(Some(of_base.weights().to_vec()));
+    }
+    let Some(initial) = initial else {
+        return Ok(None);
+    };
+    let mut weights = vec![initial; folder.config.vocabulary];
+    let mut skipped = folder.tokenizer.encode("")?.ids;
+    skipped.extend(folder.tokenizer.unknown());
+    for id in skipped {
+        if let Some(weight) = weights.get_mut(id as usize) {
+            *weight = 0.0;
+        }
+    }
+    Ok(Some(weights))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::mining::{self, Miner};
+use super::timer::Timer;
 use super::{Plan, TrainKind, store};
 use crate::backend::BackwardOps;
 use crate::error::{Error, Result};
@@ -60,6 +62,9 @@ pub(super) struct Progress {
     pub data: u64,
     /// Of the options that decide what a step does.
     pub options: u64,
+    /// The step after which negatives were mined last, if they were.
+    #[serde(default)]
+    pub mined: Option<u64>,
 }
 
 /// A run that is going on.
@@ -72,6 +77,7 @@ pub(super) struct Session<'a, B: BackwardOps, T> {
     pub plan: Plan,
     pub rates: Rates,
     pub batches: Batches,
+    pub miner: Option<Miner>,
     pub development: Option<Development>,
     pub hardware: Hardware,
     pub lambdas: [Lambda; 2],
@@ -124,6 +130,12 @@ impl<B: BackwardOps, T: Task<B>> Session<'_, B, T> {
             if self.cancel.is_cancelled() {
                 is_cancelled = true;
                 break "cancelled".to_owned();
+            }
+            if self.mines_after(step) {
+                self.mine(step)?;
+                timer.skip();
+                // It may have been cancelled meanwhile.
+                continue;
             }
             let step = step + 1;
             let record = self.step(step, &mut timer)?;
@@ -253,6 +265,31 @@ impl<B: BackwardOps, T: Task<B>> Session<'_, B, T> {
         }
     }
 
+    /// True if negatives are to be mined after a step, and were not yet.
+    fn mines_after(&self, step: u64) -> bool {
+        let every = self.options.mine_every;
+        let is_due = self.miner.is_some() && step > 0 && step.is_multiple_of(every);
+        is_due && self.progress.mined != Some(step) && !self.cancel.is_cancelled()
+    }
+
+    /// Mines negatives with the model as it is; the next batches have them.
+    fn mine(&mut self, step: u64) -> Result<()> {
+        let Some(miner) = &self.miner else {
+            return Ok(());
+        };
+        let scratch = store::evaluated_folder(&self.options.output);
+        self.export(&scratch)?;
+        let mined = miner.mine(&scratch, self.hardware.clone(), step, self.cancel);
+        store::remove(&scratch)?;
+        match mined {
+            // The run ends at the next step, with a checkpoint from which it is mined again.
+            Err(Error::Cancelled { .. }) => return Ok(()),
+            mined => self.batches.set_source(mined?),
+        }
+        self.progress.mined = Some(step);
+        Ok(())
+    }
+
     /// Evaluates the model and keeps it if it is the best.
     fn evaluate(&mut self, step: u64) -> Result<Decision> {
         let Some(development) = &self.development else {
@@ -301,6 +338,9 @@ impl<B: BackwardOps, T: Task<B>> Session<'_, B, T> {
             &self.progress,
             self.options.keep,
         )?;
+        if let Some(mined) = self.progress.mined {
+            mining::remove_before(&self.options.output, mined)?;
+        }
         self.watcher.on(&Event::Saved { step, path: &path })
     }
 
@@ -337,58 +377,4 @@ fn first_example(batch: TrainingBatch) -> TrainingBatch {
     }
     one.lists.push(list);
     one
-}
-
-/// Times steps, and estimates what is left.
-struct Timer {
-    last: Instant,
-    /// Seconds of steps in this part of the run, evaluations left out, and the share of the run at
-    /// its begin.
-    seconds: f64,
-    first_share: Option<f64>,
-}
-
-impl Timer {
-    fn new() -> Self {
-        Self {
-            last: Instant::now(),
-            seconds: 0.0,
-            first_share: None,
-        }
-    }
-
-    /// Seconds since the last lap.
-    fn lap(&mut self) -> f64 {
-        let seconds = self.last.elapsed().as_secs_f64();
-        self.last = Instant::now();
-        self.seconds += seconds;
-        seconds
-    }
-
-    /// Leaves out what was not a step.
-    fn skip(&mut self) {
-        self.last = Instant::now();
-    }
-
-    /// Seconds to the end, when a share of the run is done.
-    fn left(&mut self, share: f64, of_step: f64) -> f64 {
-        let first = *self.first_share.get_or_insert(share - of_step);
-        self.seconds / (share - first).max(1e-12) * (1.0 - share)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_left_follows_from_what_was_done() {
-        let mut timer = Timer::new();
-        timer.seconds = 10.0;
-        // A quarter of the run was done before this part, and a half in ten seconds.
-        assert!((timer.left(0.5, 0.25) - 20.0).abs() < 1e-9);
-        timer.seconds = 20.0;
-        assert!((timer.left(0.75, 0.25) - 10.0).abs() < 1e-9);
-        assert_eq!(timer.left(1.0, 0.25), 0.0);
-    }
 }

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::data::Data;
 use super::prepare::{DocumentFrequencies, objective, prepare_model, sparse_options};
 use super::session::{Progress, Session, Summary};
+use super::teacher::open_teacher;
 use super::{Plan, TrainKind, store};
 use crate::backend::BackwardOps;
 use crate::error::{Error, Result};
@@ -23,7 +24,7 @@ use crate::train::optimizer::{Optimizer, OptimizerOptions};
 use crate::train::options::{TrainDevice, TrainOptions, TrainPrecision};
 use crate::train::rates::Rates;
 use crate::train::recorder::Recorder;
-use crate::train::task::{DenseTask, MaskedTask, PairTask, SparseTask, Task};
+use crate::train::task::{DenseTask, LateTask, MaskedTask, PairTask, SparseTask, Task};
 use crate::train::watch::{Event, FolderWatcher, RunRecord, Watcher};
 
 /// Trains a model.
@@ -66,7 +67,7 @@ pub fn train(
     watcher: &mut dyn Watcher,
     cancel: &CancelToken,
 ) -> Result<Summary> {
-    options.check()?;
+    options.check(kind)?;
     let cpu = Cpu::new(CpuOptions {
         threads: threads(options),
         precision: match options.precision {
@@ -147,7 +148,7 @@ impl Run<'_> {
         };
         let tape_tokens = options.tape_tokens;
         match kind {
-            TrainKind::Splade => {
+            TrainKind::Splade | TrainKind::Align => {
                 // Tokens are counted only where the counts are used.
                 let counted = match options.inference_free || options.frequency_weighted {
                     true => begin.texts(),
@@ -157,7 +158,10 @@ impl Run<'_> {
                 let frequencies = DocumentFrequencies::of(&folder.tokenizer, vocabulary, &counted)?;
                 let mut of_task = sparse_options(options, &folder, &frequencies)?;
                 (of_task.document_tokens, of_task.query_tokens) = (max_tokens, max_query_tokens);
-                let task = SparseTask::load(backend, Arc::clone(&folder), of_task)?;
+                let mut task = SparseTask::load(backend, Arc::clone(&folder), of_task)?;
+                if kind == TrainKind::Align {
+                    task = task.aligned_with(open_teacher(options, &folder)?);
+                }
                 begin.run(task, folder)
             }
             TrainKind::Cross => {
@@ -165,6 +169,7 @@ impl Run<'_> {
                 let task = PairTask::load(
                     backend,
                     Arc::clone(&folder),
+                    options.labels,
                     max_tokens,
                     tape_tokens,
                     objective,
@@ -180,6 +185,12 @@ impl Run<'_> {
             TrainKind::Bi => {
                 let (limits, objective) =
                     ([max_query_tokens, max_tokens], objective(kind, options)?);
+                if options.late_interaction {
+                    let folder_of_task = Arc::clone(&folder);
+                    let task =
+                        LateTask::load(backend, folder_of_task, limits, tape_tokens, objective)?;
+                    return begin.run(task, folder);
+                }
                 let task =
                     DenseTask::load(backend, Arc::clone(&folder), limits, tape_tokens, objective)?;
                 begin.run(task, folder)
@@ -229,7 +240,7 @@ impl Begin<'_> {
         folder: Arc<ModelFolder>,
     ) -> Result<Summary> {
         let options = self.options;
-        let batches = Batches::new(self.data.source, options.batch, options.seed)?;
+        let mut batches = Batches::new(self.data.source, options.batch, options.seed)?;
         let plan = Plan::new(options, batches.examples())?;
         let warm_up = (plan.steps as f64 * options.warm_up) as u64;
         let health_options = HealthOptions {
@@ -239,7 +250,7 @@ impl Begin<'_> {
             // A model that starts from random weights may take a while.
             stop_after: (plan.steps / 10).max(20),
             ..HealthOptions::new(match self.kind {
-                TrainKind::Splade => HealthKind::Sparse {
+                TrainKind::Splade | TrainKind::Align => HealthKind::Sparse {
                     vocabulary: folder.config.vocabulary,
                 },
                 TrainKind::Cross => HealthKind::Cross,
@@ -280,10 +291,14 @@ impl Begin<'_> {
             without_better: 0,
             data: batches.fingerprint(),
             options: fingerprint(options),
+            mined: None,
         };
         if options.resume {
             progress = resumed(options, &recorder, &mut optimizer, &progress)?;
             task.after_step()?;
+            if let (Some(miner), Some(step)) = (&self.data.miner, progress.mined) {
+                batches.set_source(miner.read(step)?);
+            }
         } else if let Some(path) = Checkpoint::newest(&options.output)? {
             return Err(Error::invalid(format!(
                 "expected an output folder without checkpoints, found {}; set `resume` to go on from it, or choose another folder",
@@ -337,6 +352,7 @@ impl Begin<'_> {
             optimizer,
             plan,
             batches,
+            miner: self.data.miner,
             development: self.data.development,
             hardware: self.hardware,
             lambdas,

@@ -21,6 +21,8 @@ use crate::train::watch::EvaluationRecord;
 /// What the names of tables of token weights begin with.
 const TABLES: &str = "tables.";
 const QUERY_TABLE: &str = "tables.query";
+/// For documents and for queries.
+const ECHO: [&str; 2] = ["tables.echo", "tables.query-echo"];
 
 /// The folder of the best model.
 pub(super) fn model_folder(output: &Path) -> PathBuf {
@@ -120,25 +122,33 @@ pub(super) fn export<B: BackwardOps, T: Task<B>>(
     let (tables, tensors): (Vec<_>, Vec<_>) = tensors
         .into_iter()
         .partition(|tensor| tensor.name.starts_with(TABLES));
-    let query_table = tables
-        .iter()
-        .find(|table| table.name == QUERY_TABLE)
-        .map(|table| {
-            // What is below 0 counts as 0 in training too.
-            table
-                .values
-                .iter()
-                .map(|weight| weight.max(0.0))
-                .collect::<Vec<f32>>()
-        });
+    let table = |name: &str| {
+        let table = tables.iter().find(|table| table.name == name)?;
+        // What is below 0 counts as 0 in training too.
+        let weights = table.values.iter().map(|weight| weight.max(0.0));
+        Some(weights.collect::<Vec<f32>>())
+    };
+    let query_table = table(QUERY_TABLE);
+    let echo = ECHO.map(table);
+    let echo = [0, 1].map(|place| echo[place].as_deref());
+    let has_table = match kind {
+        // An alignment changes no queries: those of an inference-free base keep its table.
+        TrainKind::Align => folder.static_queries.is_some(),
+        _ => query_table.is_some(),
+    };
     let described = described(options);
     let versions = [("device".to_owned(), recorder.backend().name())];
     Export {
         base: &options.base,
-        kind: export_kind(kind, options, folder, query_table.is_some()),
+        kind: export_kind(kind, options, folder, has_table),
         tensors: &tensors,
         query_table: query_table.as_deref(),
-        max_tokens: Some(limit_of(folder, options.max_tokens, "max-tokens")?),
+        echo,
+        max_tokens: match &folder.late {
+            // A base of late interaction has its own lengths.
+            Some(_) => None,
+            None => Some(limit_of(folder, options.max_tokens, "max-tokens")?),
+        },
         max_terms: None,
         prompts: None,
         card: Card {
@@ -160,13 +170,17 @@ fn export_kind(
     let pooling = options.splade_pooling();
     let activation = splade_activation(folder);
     match (kind, has_table) {
-        (TrainKind::Splade, false) | (TrainKind::Mlm, _) => ExportKind::Splade {
+        (TrainKind::Splade | TrainKind::Align, false) | (TrainKind::Mlm, _) => ExportKind::Splade {
             pooling,
             activation,
         },
-        (TrainKind::Splade, true) => ExportKind::InferenceFree {
+        (TrainKind::Splade | TrainKind::Align, true) => ExportKind::InferenceFree {
             pooling,
             activation,
+        },
+        (TrainKind::Bi, _) if options.late_interaction => ExportKind::LateInteraction {
+            query_tokens: options.max_query_tokens,
+            document_tokens: options.max_tokens,
         },
         (TrainKind::Bi, _) => ExportKind::BiEncoder {
             pooling: None,
@@ -174,8 +188,14 @@ fn export_kind(
             similarity: None,
         },
         (TrainKind::Cross, _) => ExportKind::CrossEncoder {
-            labels: vec!["LABEL_0".to_owned()],
-            activation: ScoreActivation::Identity,
+            labels: match options.labels {
+                1 => vec!["LABEL_0".to_owned()],
+                grades => (0..grades).map(|grade| grade.to_string()).collect(),
+            },
+            activation: match options.labels {
+                1 => ScoreActivation::Identity,
+                _ => ScoreActivation::ExpectedGrade,
+            },
         },
     }
 }

@@ -129,8 +129,16 @@ fn refused(options: &TrainOptions) -> String {
 #[test]
 fn the_loss_of_one_batch_goes_to_zero() {
     let world = world();
-    for kind in [TrainKind::Splade, TrainKind::Cross, TrainKind::Bi] {
+    for (kind, late_interaction, labels) in [
+        (TrainKind::Splade, false, 1),
+        (TrainKind::Cross, false, 1),
+        (TrainKind::Cross, false, 3),
+        (TrainKind::Bi, false, 1),
+        (TrainKind::Bi, true, 1),
+    ] {
         let options = TrainOptions {
+            late_interaction,
+            labels,
             overfit: Some(Overfit::Batch),
             steps: Some(400),
             schedule: crate::train::Decay::Constant,
@@ -139,7 +147,10 @@ fn the_loss_of_one_batch_goes_to_zero() {
             development_queries: 0,
             lambda_queries: 0.0,
             lambda_documents: 0.0,
-            ..options(world.path(), kind.name())
+            ..options(
+                world.path(),
+                &format!("{}-{late_interaction}-{labels}", kind.name()),
+            )
         };
         let (_, notes) = run(kind, &options);
         let last = notes.losses.last().unwrap();
@@ -151,15 +162,18 @@ fn the_loss_of_one_batch_goes_to_zero() {
 #[test]
 fn a_run_is_evaluated_and_its_best_model_opens() {
     let world = world();
-    for (kind, inference_free) in [
-        (TrainKind::Splade, false),
-        (TrainKind::Splade, true),
-        (TrainKind::Bi, false),
-        (TrainKind::Cross, false),
+    for (kind, inference_free, late_interaction) in [
+        (TrainKind::Splade, false, false),
+        (TrainKind::Splade, true, false),
+        (TrainKind::Bi, false, false),
+        (TrainKind::Bi, false, true),
+        (TrainKind::Cross, false, false),
     ] {
-        let output = format!("{}-{inference_free}", kind.name());
+        let output = format!("{}-{inference_free}-{late_interaction}", kind.name());
         let options = TrainOptions {
             inference_free,
+            late_interaction,
+            dimensions: 16,
             ..options(world.path(), &output)
         };
         let (summary, notes) = run(kind, &options);
@@ -173,7 +187,11 @@ fn a_run_is_evaluated_and_its_best_model_opens() {
                 assert_eq!(encoder.is_inference_free(), inference_free);
                 assert!(!encoder.encode_queries(&["lava"]).unwrap()[0].is_empty());
             }
-            (TrainKind::Cross, Model::Cross(_)) | (TrainKind::Bi, Model::Dense(_)) => {}
+            (TrainKind::Cross, Model::Cross(_)) => {}
+            (TrainKind::Bi, Model::Dense(_)) if !late_interaction => {}
+            (TrainKind::Bi, Model::Late(encoder)) if late_interaction => {
+                assert_eq!(encoder.dimensions(), 16);
+            }
             (kind, model) => panic!("{kind:?} became {model:?}"),
         }
     }
@@ -410,4 +428,184 @@ fn a_device_that_is_not_there_is_refused_before_anything_is_read() {
     );
     assert!(matches!(error.unwrap_err(), Error::Device { .. }));
     assert!(!world.path().join("none").exists());
+}
+
+/// The texts of a world in another language: each word has its own translation.
+fn translated(world: &Path) {
+    let collection = world.join("collection");
+    fs::create_dir_all(world.join("other/qrels")).unwrap();
+    for name in ["corpus.jsonl", "queries.jsonl"] {
+        let mut text = fs::read_to_string(collection.join(name)).unwrap();
+        for (number, subject) in SUBJECTS.iter().enumerate() {
+            // Other subjects' names stand for the words of the other language.
+            let word = SUBJECTS[(number + 1) % SUBJECTS.len()].to_uppercase();
+            text = text.replace(subject, &word);
+        }
+        fs::write(world.join("other").join(name), text.to_lowercase()).unwrap();
+    }
+    let qrels = collection.join("qrels/dev.tsv");
+    fs::copy(qrels, world.join("other/qrels/dev.tsv")).unwrap();
+}
+
+#[test]
+fn a_model_learns_another_language_from_a_teacher() {
+    let world = world();
+    translated(world.path());
+    let teacher = TrainOptions {
+        steps: Some(60),
+        development_queries: 0,
+        ..options(world.path(), "teacher")
+    };
+    let (teacher, _) = run(TrainKind::Splade, &teacher);
+    let aligned = TrainOptions {
+        base: teacher.model.clone(),
+        teacher: Some(teacher.model.clone()),
+        collection: Some(world.path().join("other")),
+        documents: Some(world.path().join("other")),
+        parallel_documents: Some(world.path().join("collection")),
+        parallel_ids: Some(world.path().join("collection/qrels/train.tsv")),
+        steps: Some(80),
+        evaluate_every: 1_000,
+        save_every: 1_000,
+        lambda_documents: 0.0,
+        ..options(world.path(), "aligned")
+    };
+    let (summary, notes) = run(TrainKind::Align, &aligned);
+    assert_eq!(notes.evaluations.len(), 2);
+    let (first, last) = (notes.losses[0], notes.losses[79]);
+    assert!(last < 0.9 * first, "{first} to {last}");
+    let hardware = Hardware::cpu(CpuOptions::default()).unwrap();
+    let Model::Sparse(encoder) = Model::open(&summary.model, hardware).unwrap() else {
+        panic!("a model of sparse vectors");
+    };
+    assert!(!encoder.encode_documents(&["lava"]).unwrap()[0].is_empty());
+
+    // Pairs of one file are the same, without ids.
+    let pairs = world.path().join("pairs.tsv");
+    fs::write(&pairs, "lava\tlava\nhoney\thoney\nocean\tocean\n").unwrap();
+    let same = TrainOptions {
+        collection: None,
+        documents: None,
+        parallel_documents: None,
+        parallel_ids: None,
+        parallel: Some(pairs),
+        batch: 3,
+        steps: Some(1),
+        output: world.path().join("same"),
+        ..aligned.clone()
+    };
+    let (summary, notes) = run(TrainKind::Align, &same);
+    assert_eq!(summary.best, None);
+    // The teacher is in bf16, the student in f32.
+    assert!(notes.losses[0] < 1e-2, "{}", notes.losses[0]);
+
+    let refused = |teacher: PathBuf| {
+        let options = TrainOptions {
+            teacher: Some(teacher),
+            output: world.path().join("refused"),
+            ..same.clone()
+        };
+        let mut notes = Notes::default();
+        let found = train(TrainKind::Align, &options, &mut notes, &CancelToken::new());
+        found.unwrap_err().to_string()
+    };
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neural/models");
+    let error = refused(models.join("splade-max"));
+    assert!(
+        error.contains("vocabulary") && error.contains("teacher/model"),
+        "{error}"
+    );
+    assert!(error.contains("splade-max"), "{error}");
+}
+
+#[test]
+fn an_echo_is_trained_and_kept_by_further_training() {
+    let world = world();
+    let echoed = TrainOptions {
+        echo: Some(0.5),
+        query_echo: Some(0.25),
+        development_queries: 0,
+        ..options(world.path(), "echo")
+    };
+    let (summary, _) = run(TrainKind::Splade, &echoed);
+    let read = |model: &Path| {
+        let folder = crate::neural::ModelFolder::open(model).unwrap();
+        crate::train::export::echo_of(&folder).map(|table| table.unwrap().to_vec())
+    };
+    let [of_documents, of_queries] = read(&summary.model);
+    let id = |token: &str| {
+        let folder = crate::neural::ModelFolder::open(&summary.model).unwrap();
+        folder.tokenizer.id(token).unwrap() as usize
+    };
+    for special in ["[CLS]", "[SEP]", "[UNK]"] {
+        assert_eq!(of_documents[id(special)], 0.0, "{special}");
+    }
+    for (table, initial) in [(&of_documents, 0.5), (&of_queries, 0.25)] {
+        assert!(table.iter().any(|weight| *weight == initial));
+        assert!(
+            table
+                .iter()
+                .any(|weight| *weight != initial && *weight > 0.0)
+        );
+    }
+    let next = TrainOptions {
+        base: summary.model.clone(),
+        steps: Some(1),
+        evaluate_every: 1_000,
+        table_learning_rate: 1e-12,
+        ..options(world.path(), "next")
+    };
+    let (summary, _) = run(TrainKind::Splade, &next);
+    assert_eq!(read(&summary.model), [of_documents, of_queries]);
+}
+
+#[test]
+fn negatives_are_mined_by_the_model_in_training() {
+    let world = world();
+    let whole = TrainOptions {
+        mine_every: 4,
+        mine_documents: 20,
+        negatives_to: 5,
+        save_every: 3,
+        ..options(world.path(), "mined")
+    };
+    let (expected, of_whole) = run(TrainKind::Splade, &whole);
+    let without = TrainOptions {
+        mine_every: 0,
+        output: world.path().join("not-mined"),
+        ..whole.clone()
+    };
+    let (_, of_other) = run(TrainKind::Splade, &without);
+    // Up to the first mining both runs are the same; a batch has six queries with two negatives each.
+    assert_eq!(of_whole.losses[..4], of_other.losses[..4]);
+    assert_ne!(of_whole.losses[4..], of_other.losses[4..]);
+    // Those of earlier steps are not kept.
+    let names = |output: &str| {
+        let entries = fs::read_dir(world.path().join(output).join("mined")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names("mined"), ["step-0000000008.json"]);
+    for after in [4, 6, 8] {
+        let mut parts = whole.clone();
+        parts.output = world.path().join(format!("mined-{after}"));
+        let cancel = CancelToken::new();
+        let mut first = Notes {
+            cancel_after: Some((after, cancel.clone())),
+            ..Notes::default()
+        };
+        train(TrainKind::Splade, &parts, &mut first, &cancel).unwrap();
+        parts.resume = true;
+        let (summary, second) = run(TrainKind::Splade, &parts);
+        let losses: Vec<f64> = first.losses.into_iter().chain(second.losses).collect();
+        assert_eq!(losses, of_whole.losses, "after {after}");
+        assert!(weights(&summary) == weights(&expected), "after {after}");
+    }
+    let dense = TrainOptions {
+        output: world.path().join("dense"),
+        ..whole
+    };
+    let (_, notes) = run(TrainKind::Bi, &dense);
+    assert_eq!(notes.losses.len(), 12);
+    assert_eq!(names("dense"), ["step-0000000008.json"]);
 }

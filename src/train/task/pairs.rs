@@ -8,11 +8,12 @@ use crate::error::{Error, Result};
 use crate::neural::{CrossHead, Encoder, ModelFolder, Tokens};
 use crate::train::data::TrainingBatch;
 use crate::train::model::Passes;
-use crate::train::objective::Objective;
+use crate::train::objective::{Objective, graded};
 use crate::train::recorder::Recorder;
 use crate::train::similarity::Scores;
 
-/// A cross-encoder with one label in training.
+/// A cross-encoder in training: with one label, whose logit is the score of a pair, or with a label for
+/// each grade.
 pub struct PairTask<B: BackwardOps> {
     recorder: Recorder<B>,
     encoder: Encoder<Recorder<B>>,
@@ -24,14 +25,16 @@ pub struct PairTask<B: BackwardOps> {
 }
 
 impl<B: BackwardOps> PairTask<B> {
-    /// Loads a model onto a backend; `max_tokens` are those of a pair.
+    /// Loads a model with some labels onto a backend; `max_tokens` are those of a pair. With more than
+    /// one label the objective is the cross-entropy of grades instead of `objective`.
     ///
     /// # Errors
     ///
-    /// As the loading of a model: [`Error::Model`]; and for a head of several labels.
+    /// As the loading of a model: [`Error::Model`]; and for a head of other labels.
     pub fn load(
         backend: B,
         folder: Arc<ModelFolder>,
+        labels: usize,
         max_tokens: usize,
         tape_tokens: usize,
         objective: Objective,
@@ -40,11 +43,11 @@ impl<B: BackwardOps> PairTask<B> {
         let (config, weights) = (&folder.config, &folder.weights);
         let encoder = Encoder::load(&recorder, config, weights)?;
         let head = CrossHead::load(&recorder, config, weights)?;
-        if head.labels() != 1 {
+        if head.labels() != labels {
             return Err(Error::model(
                 &folder.path,
                 format!(
-                    "expected a classifier with one label, found {}; a head of one label is added to a model without a classifier",
+                    "expected a classifier with {labels} labels, found {}; set `labels` to train grades",
                     head.labels()
                 ),
             ));
@@ -90,7 +93,13 @@ impl<B: BackwardOps> Task<B> for PairTask<B> {
             ..BatchOutcome::default()
         };
         let pairs: Vec<&Tokens> = pairs.iter().collect();
+        let is_graded = self.head.labels() > 1;
         passes.step(&pairs, settings.dropout, |rows| {
+            if is_graded {
+                let (ranking, gradients) = graded(batch, &rows)?;
+                (outcome.loss, outcome.ranking) = (ranking.loss, ranking);
+                return Ok(gradients);
+            }
             let mut logits = rows.iter().flatten().map(|logit| f64::from(*logit));
             let of_list = |list: &Vec<_>| logits.by_ref().take(list.len()).collect();
             let scores: Scores = batch.lists.iter().map(of_list).collect();

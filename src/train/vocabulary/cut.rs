@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, Result};
 use crate::neural::{ModelFolder, Settings, Tokenizer};
 
+use super::super::export::{echo_of, write_echo};
 use super::super::files::{NewFolder, write_tensors};
 use super::pieces::Kept;
 use super::{rows, tokenizer};
@@ -122,6 +123,8 @@ impl VocabularyCut<'_> {
         write_config(&folder, &base, &kept)?;
         write_tokenizer_config(&folder, source, &kept)?;
         write_splade_config(&folder, &base, &kept)?;
+        let echo = echo_of(&base).map(|table| Some(rows::of_table(table?, &kept)));
+        write_echo(&folder, [0, 1].map(|side| echo[side].as_deref()))?;
         let tensors = rows::sources(&base, &kept);
         write_tensors(folder.file("model.safetensors")?, tensors)?;
         ModelFolder::open(folder.path())?;

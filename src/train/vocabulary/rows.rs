@@ -26,3 +26,10 @@ pub(super) fn sources<'a>(base: &'a ModelFolder, kept: &'a Kept) -> Vec<TensorSo
     });
     sources.collect()
 }
+
+/// The weights of the pieces that stay, of one for each piece.
+pub(super) fn of_table(table: &[f32], kept: &Kept) -> Vec<f32> {
+    let weights = kept.ids().iter();
+    let weights = weights.map(|id| table.get(*id as usize).copied().unwrap_or_default());
+    weights.collect()
+}

@@ -255,3 +255,14 @@ fn the_fingerprint_follows_texts_and_judgments() {
     );
     assert_ne!(folder.open().unwrap().fingerprint(), first);
 }
+
+#[test]
+fn a_sample_has_all_relevant_documents_and_some_others() {
+    let collection = Folder::new().open().unwrap();
+    assert_eq!(collection.sample(0), [0, 1, 2, 3, 4, 5, 6]);
+    // Relevant are lava, bees and honey.
+    assert_eq!(collection.sample(5), [0, 1, 3, 4, 5]);
+    assert_eq!(collection.sample(1), [0, 4, 5]);
+    let queries: Vec<u32> = collection.judged_queries().collect();
+    assert_eq!(queries, [0, 1]);
+}
