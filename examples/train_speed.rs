@@ -60,6 +60,7 @@ fn main() -> Result<()> {
                 activation: SpladeActivation::Log1pRelu,
                 query_table: None,
                 echo: None,
+                query_echo: None,
                 query_tokens: TOKENS,
                 document_tokens: TOKENS,
                 tape_tokens: 1 << 16,
@@ -72,10 +73,10 @@ fn main() -> Result<()> {
         "cross" => {
             let mut folder = open_base(model.as_ref(), ModelKind::CrossEncoder)?;
             // Any weights do: a step takes as long.
-            add_classifier(&mut folder, || 0.5)?;
+            add_classifier(&mut folder, 1, || 0.5)?;
             let objective = objective(Scope::Own, 1.0);
             measure(
-                PairTask::load(cpu, folder.into(), TOKENS, 1 << 16, objective)?,
+                PairTask::load(cpu, folder.into(), 1, TOKENS, 1 << 16, objective)?,
                 &batches,
             )
         }

@@ -6,7 +6,9 @@ mod max_sim;
 use crate::backend::SparseVector;
 use crate::error::{Error, Result};
 
-pub use max_sim::{Matches, TokenVectors, max_sim, max_sim_backward};
+#[cfg(any(test, feature = "internals"))]
+pub use max_sim::Matches;
+pub use max_sim::{TokenVectors, max_sim, max_sim_backward};
 
 /// Scores of pairs: `scores[query][place]` is that of the document `documents[query][place]`.
 pub type Scores = Vec<Vec<f64>>;

@@ -217,6 +217,7 @@ fn pack_bf16_panels(
 
 /// Rounds columns to bf16 blocks as [`pack_rows`] rounds rows: the first `count` columns of `depth`
 /// rows, `stride` apart.
+#[cfg(feature = "train")]
 pub(super) fn pack_columns(
     unit: Bf16Unit,
     level: Level,

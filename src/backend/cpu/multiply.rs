@@ -7,7 +7,9 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::matrix::{Aligned, Form, Matrix, pack_columns, pack_rows};
+#[cfg(feature = "train")]
+use super::matrix::pack_columns;
+use super::matrix::{Aligned, Form, Matrix, pack_rows};
 use super::simd::{BLOCK, Bf16Unit, DEPTH, Level, Task, Tile, WIDTH};
 
 /// Bytes of activations that stay in the L2 cache while panels stream by.
@@ -31,6 +33,7 @@ pub(super) enum Layout {
     /// Row after row.
     Rows,
     /// Transposed: the rows of the product are columns of rows of this many values.
+    #[cfg(feature = "train")]
     Columns(usize),
 }
 
@@ -39,7 +42,7 @@ pub(super) struct Multiply<'a, S> {
     pub level: Level,
     /// All rows, `columns` values each, or their transpose.
     pub values: &'a [f32],
-    /// [`Layout::Columns`] for bf16 weights only.
+    /// Columns for bf16 weights only.
     pub layout: Layout,
     pub columns: usize,
     /// The rows to multiply.
@@ -93,6 +96,7 @@ impl<S: Sink> Multiply<'_, S> {
         let chunk_rows = (CHUNK_BYTES / (2 * depth.max(1)) / tile_rows).max(1) * tile_rows;
         let _prepared = unit.prepare();
         let mut tile = Tile::new();
+        #[cfg(feature = "train")]
         if let Layout::Columns(stride) = self.layout {
             // All at once: each row of `values` is read once, from its first column to its last.
             let values = &self.values[self.rows.start..];
@@ -107,14 +111,15 @@ impl<S: Sink> Multiply<'_, S> {
         }
         for first in self.rows.clone().step_by(chunk_rows) {
             let chunk = first..self.rows.end.min(first + chunk_rows);
-            let mut begin = 0;
-            match self.layout {
+            let begin = match self.layout {
                 Layout::Rows => {
                     let values = &self.values[chunk.start * depth..chunk.end * depth];
                     pack_rows(unit, values, depth, depth, chunk.len(), rounded);
+                    0
                 }
-                Layout::Columns(_) => begin = (first - self.rows.start) * steps * DEPTH,
-            }
+                #[cfg(feature = "train")]
+                Layout::Columns(_) => (first - self.rows.start) * steps * DEPTH,
+            };
             let len = chunk.len().next_multiple_of(BLOCK) * steps * DEPTH;
             let rounded = &rounded.as_ref()[begin..begin + len];
             for panel in self.panels.clone() {

@@ -1,11 +1,12 @@
 //! Products of bf16 rows with a panel, AVX-512 BF16: one pair of values at a time.
 
 use std::arch::x86_64::{
-    __m256bh, __m256i, __m512, __m512bh, __m512i, _mm256_storeu_si256, _mm512_cvtepu16_epi32,
-    _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_or_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_store_ps,
-    _mm512_storeu_si512,
+    __m256bh, __m256i, __m512, __m512bh, __m512i, _mm256_storeu_si256, _mm512_cvtne2ps_pbh,
+    _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32,
+    _mm512_setzero_ps, _mm512_store_ps, _mm512_storeu_si512,
 };
+#[cfg(feature = "train")]
+use std::arch::x86_64::{_mm512_cvtepu16_epi32, _mm512_or_si512, _mm512_slli_epi32};
 use std::mem::transmute;
 
 use super::{BLOCK, DEPTH, Tile, WIDTH};
@@ -123,6 +124,7 @@ pub(super) unsafe fn round_apart<const APART: usize>(values: &[[f32; DEPTH]], ro
 /// # Safety
 ///
 /// The CPU has AVX-512 F and BF16.
+#[cfg(feature = "train")]
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) unsafe fn interleave(rows: [&[f32; BLOCK]; 2], rounded: &mut [u16; 2 * BLOCK]) {
     // SAFETY: each row has 16 values, and the result 32 of half their size.

@@ -320,6 +320,7 @@ impl Bf16Unit {
     }
 
     /// Rounds the values of two rows to bf16, pair by pair: a value of the first, one of the second.
+    #[cfg(feature = "train")]
     #[inline]
     pub fn interleave(self, rows: [&[f32; BLOCK]; 2], rounded: &mut [u16; 2 * BLOCK]) {
         #[cfg(target_arch = "x86_64")]

@@ -71,6 +71,10 @@ struct Vectors<'a> {
 }
 
 /// What learns from the gradients of scores.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each gradient of attention"
+)]
 enum Learned<'a> {
     Nothing,
     Bias(&'a mut TrainingBuffer),
