@@ -465,6 +465,8 @@ fn a_model_learns_another_language_from_a_teacher() {
         parallel_documents: Some(world.path().join("collection")),
         parallel_ids: Some(world.path().join("collection/qrels/train.tsv")),
         steps: Some(80),
+        // Losses of one batch can be compared.
+        overfit: Some(Overfit::Batch),
         evaluate_every: 1_000,
         save_every: 1_000,
         lambda_documents: 0.0,
