@@ -464,7 +464,7 @@ fn a_model_learns_another_language_from_a_teacher() {
         documents: Some(world.path().join("other")),
         parallel_documents: Some(world.path().join("collection")),
         parallel_ids: Some(world.path().join("collection/qrels/train.tsv")),
-        steps: Some(80),
+        steps: Some(160),
         // Losses of one batch can be compared.
         overfit: Some(Overfit::Batch),
         evaluate_every: 1_000,
@@ -474,7 +474,7 @@ fn a_model_learns_another_language_from_a_teacher() {
     };
     let (summary, notes) = run(TrainKind::Align, &aligned);
     assert_eq!(notes.evaluations.len(), 2);
-    let (first, last) = (notes.losses[0], notes.losses[79]);
+    let (first, last) = (notes.losses[0], notes.losses[159]);
     assert!(last < 0.9 * first, "{first} to {last}");
     let hardware = Hardware::cpu(CpuOptions::default()).unwrap();
     let Model::Sparse(encoder) = Model::open(&summary.model, hardware).unwrap() else {
