@@ -378,7 +378,7 @@ fn a_gpu_learns_as_the_reference_does() {
     // The new head of a cross-encoder gives all pairs the same score at first.
     for (kind, learning_rate) in [
         (TrainKind::Splade, 1e-3),
-        (TrainKind::Cross, 1e-2),
+        (TrainKind::Cross, 4e-3),
         (TrainKind::Bi, 1e-3),
     ] {
         let of = |name: &str| TrainOptions {
