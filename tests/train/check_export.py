@@ -5,8 +5,10 @@
     /tmp/check/bin/python tests/train/check_export.py --esparsa target/debug/esparsa /tmp/exports/*
 
 Each argument is the folder of a model. Python loads it by the class that the folder names
-(SparseEncoder, SentenceTransformer or CrossEncoder), without a message of missing or unexpected
-tensors of the model's own head, and vectors of queries and documents must agree in every value.
+(SparseEncoder, SentenceTransformer, MultiVectorEncoder or CrossEncoder), without a message of missing
+or unexpected tensors of the model's own head, and vectors of queries and documents must agree in every
+value; of late interaction and cross-encoders, scores. sentence-transformers ignores a lexical echo,
+which is added to its vectors here.
 """
 
 import argparse
@@ -18,7 +20,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from sentence_transformers import CrossEncoder, SentenceTransformer, SparseEncoder
+from safetensors.numpy import load_file
+from sentence_transformers import CrossEncoder, MultiVectorEncoder, SentenceTransformer, SparseEncoder
 
 TEXTS = [
     "Lava flows from the volcano.",
@@ -94,6 +97,24 @@ def log_odds(logits, label):
     return logits[..., label] - np.log(np.exp(others).sum(axis=-1))
 
 
+def max_sim(query, document):
+    return (np.asarray(query) @ np.asarray(document).T).max(axis=1).sum()
+
+
+def add_echo(rows, model, folder, texts, role):
+    """Adds the learned weight of each token that a text has."""
+    path = folder / "echo" / "model.safetensors"
+    weights = load_file(path) if path.is_file() else {}
+    weights = weights.get(f"{role}.weight")
+    if weights is None:
+        return rows
+    rows = rows.copy()
+    for row, text in zip(rows, texts):
+        ids = sorted(set(model.tokenizer(text)["input_ids"]))
+        row[ids] += np.maximum(weights[ids], 0)
+    return rows
+
+
 def check(esparsa, folder):
     name = kind(folder)
     if name == "CrossEncoder":
@@ -103,6 +124,11 @@ def check(esparsa, folder):
         if expected.ndim > 1:
             expected = log_odds(expected, expected.shape[1] - 1)
         return name, [(expected.reshape(len(QUERIES), len(TEXTS)), reranked(esparsa, folder))]
+    if name == "MultiVectorEncoder":
+        model = MultiVectorEncoder(str(folder), device="cpu")
+        queries, documents = model.encode_query(QUERIES), model.encode_document(TEXTS)
+        expected = [[max_sim(query, document) for document in documents] for query in queries]
+        return name, [(np.asarray(expected), reranked(esparsa, folder))]
     results = []
     model = {"SparseEncoder": SparseEncoder, "SentenceTransformer": SentenceTransformer}[name](str(folder), device="cpu")
     for texts, encode, options in [
@@ -111,6 +137,7 @@ def check(esparsa, folder):
     ]:
         if name == "SparseEncoder":
             expected = encode(texts, convert_to_sparse_tensor=False).cpu().numpy()
+            expected = add_echo(expected, model, folder, texts, "query" if options else "document")
             found = sparse_rows(model, encoded(esparsa, folder, texts, *options))
         else:
             expected = encode(texts)
