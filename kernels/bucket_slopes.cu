@@ -5,8 +5,8 @@
 // sums of a token in bf16, or of a part of the tokens in f32.
 //
 // bucket_slopes: a warp takes a part of the rows, its lanes the buckets, each in the order of its
-// distances. 128 threads, grid x = ceil(parts / 4), y = heads; no shared memory. add_to_rows: a thread takes a
-// column of a row. 256 threads, grid x = ceil(columns / 256), y = rows; no shared memory.
+// distances. 128 threads, grid x = ceil(parts / 4), y = heads; no shared memory.
+// add_to_rows: a thread takes a column of a row. 256 threads, grid x = ceil(columns / 256), y = rows; no shared memory.
 #include "parameters.cuh"
 
 KERNEL(bucket_slopes, 128, 8)(PARAMETER(BucketSlopesParameters) p) {

@@ -304,8 +304,8 @@ impl Bf16Unit {
     expect(unused_variables, reason = "no unit")
 )]
 impl Bf16Unit {
-    /// Rounds rows of [`DEPTH`] values to bf16: the results of two rows are [`BLOCK`] · [`DEPTH`] values
-    /// apart, as those of the steps of a block are.
+    /// Rounds rows of [`DEPTH`] values to bf16: the results of two rows are [`BLOCK`] · [`DEPTH`]
+    /// values apart, as those of the steps of a block are.
     #[inline]
     pub fn round_apart(self, values: &[f32], rounded: &mut [u16]) {
         const APART: usize = BLOCK * DEPTH;
