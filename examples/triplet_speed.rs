@@ -6,8 +6,8 @@
 //!
 //! It writes a corpus, queries and triplets of that size to the folder, unless they are there, then
 //! opens them as a training run does and reads examples in the order of an epoch. Without a folder
-//! it uses a temporary one. On Linux it prints the memory of the process: at most (`VmHWM`) and at the end
-//! (`VmRSS`). What the operating system caches of files is not part of it.
+//! it uses a temporary one. On Linux it prints the memory of the process: at most (`VmHWM`) and
+//! at the end (`VmRSS`). What the operating system caches of files is not part of it.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};

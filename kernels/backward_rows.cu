@@ -129,8 +129,8 @@ KERNEL(elements, 256, 3)(PARAMETER(ElementsParameters) p) {
 }
 
 /// For y = n(x) · weight + bias, where n subtracts the mean (in a layer norm) and divides by the
-/// deviation: with g = dy · weight and n = n(x), dx = (g - mean(g) - n · mean(g · n)) / deviation; an
-/// RMS norm subtracts no mean.
+/// deviation: with g = dy · weight and n = n(x), dx = (g - mean(g) - n · mean(g · n)) /
+/// deviation; an RMS norm subtracts no mean.
 KERNEL(norm_backward, 256, 4)(PARAMETER(NormBackwardParameters) p) {
     int row = row_of_warp();
     if (row >= p.rows) return;

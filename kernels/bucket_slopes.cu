@@ -6,7 +6,8 @@
 //
 // bucket_slopes: a warp takes a part of the rows, its lanes the buckets, each in the order of its
 // distances. 128 threads, grid x = ceil(parts / 4), y = heads; no shared memory.
-// add_to_rows: a thread takes a column of a row. 256 threads, grid x = ceil(columns / 256), y = rows; no shared memory.
+// add_to_rows: a thread takes a column of a row. 256 threads, grid x = ceil(columns / 256), y =
+// rows; no shared memory.
 #include "parameters.cuh"
 
 KERNEL(bucket_slopes, 128, 8)(PARAMETER(BucketSlopesParameters) p) {

@@ -66,8 +66,8 @@ enum Kind {
     Cross(RunArguments),
     /// A bi-encoder, which makes dense vectors.
     Bi(RunArguments),
-    /// A sparse model that learns another language from parallel texts: its vector of a text is drawn to
-    /// the one that a teacher has of the text's translation.
+    /// A sparse model that learns another language from parallel texts: its vector of a text is
+    /// drawn to the one that a teacher has of the text's translation.
     Align(RunArguments),
     /// A masked language model of the documents of a collection, from which the others can start.
     Mlm(RunArguments),

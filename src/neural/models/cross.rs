@@ -232,8 +232,8 @@ fn log_odds(logits: &[f32], label: usize) -> f32 {
     logits.get(label).copied().unwrap_or_default() - max - sum.ln()
 }
 
-/// ln(E / (max - E)) of the expected grade E of logits for the grades from 0 to max: Σ grade · e^logit
-/// over Σ (max - grade) · e^logit, neither of which loses digits where a probability rounds to 1.
+/// ln(E / (max - E)) of the expected grade E of logits for the grades from 0 to max: Σ grade ·
+/// e^logit over Σ (max - grade) · e^logit, neither of which loses digits where a probability rounds to 1.
 pub(crate) fn grade_odds(logits: &[f32]) -> f32 {
     let max_grade = logits.len().saturating_sub(1);
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
