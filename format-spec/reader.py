@@ -13,7 +13,9 @@ package `zstandard`; without one it prints their sizes alone, and `documents` is
 """
 
 import argparse
+import itertools
 import json
+import math
 import os
 import re
 import struct
@@ -117,9 +119,10 @@ def ceiling(number, divisor):
 MAX_SEGMENT_DOCUMENTS = 0x7FFF_FFFF
 MAX_SECTIONS, MAX_FIELDS, MAX_FIELD_NAME_BYTES, MAX_TIERS = 4_096, 1_024, 255, 8
 MAX_CALIBRATION_POINTS = 1_024
-MAX_KEY_BYTES = {"ids": 512, "text": 255, "sparse": 1_024}
+MAX_KEY_BYTES = {"ids": 512, "keywords": 1_024, "text": 255, "sparse": 1_024}
 MAX_STORED_BLOCK_BYTES = 68 << 20
 MAX_DENSE_DIMENSIONS, MAX_DENSE_NORM, MAX_MODEL_NAME_BYTES = 65_536, 1e18, 1_024
+MAX_COLUMN_VALUES = 65_536
 
 # ---- container
 
@@ -132,7 +135,7 @@ KNOWN_CAPABILITIES = {"segment": IMPACT_EXPONENTS, "deletes": 0, "manifest": 0}
 REORDERED = 1
 KNOWN_SECTIONS = (
     "commit schema segments info ids id-order stored stored-index terms postings lengths impacts deleted calibration"
-    " vectors vector-scales vector-documents"
+    " vectors vector-scales vector-documents column-values column-documents column-starts column-keywords"
 )
 NO_FIELD = 0xFFFFFFFF
 CHUNK = 65_536
@@ -279,7 +282,7 @@ def read_calibrations(container, schema):
         calibrations.append({"field": number, "documents": documents, "queries": queries, "points": points})
     return calibrations
 
-KIND_NAMES = {1: "text", 2: "sparse", 3: "stored", 4: "dense"}
+KIND_NAMES = {1: "text", 2: "sparse", 3: "stored", 4: "dense", 5: "column"}
 
 def read_analyzer(option):
     return {"analyzer": option.text(option.left())}
@@ -336,6 +339,13 @@ OPTIONS = {
         },
         {1, 2, 3},
     ),
+    5: (
+        {
+            1: read_choice("type", "i64", "u64", "f64", "bool", "date", "keyword"),
+            2: read_choice("several", False, True),
+        },
+        {1, 2},
+    ),
 }
 
 def read_options(field, options, readers, needed):
@@ -381,7 +391,7 @@ def read_schema(part):
 
 RECORD_BYTES = 56
 # Codecs of postings, by number: lists of bit-packed blocks, cut at ranges or not.
-CODECS = {"text": {1}, "sparse": {1}, "stored": {0}, "dense": {0}}
+CODECS = {"text": {1}, "sparse": {1}, "stored": {0}, "dense": {0}, "column": {0}}
 
 def read_segment(folder, record, schema):
     container = read_container(folder, f"segment-{record['file']:010}", "segment")
@@ -411,6 +421,8 @@ def read_segment(folder, record, schema):
             continue
         if field["kind"] == "dense":
             contents, found = read_dense_field(container, field, documents, statistics["documents"])
+        elif field["kind"] == "column":
+            contents, found = read_column(container, field, documents)
         else:
             read_field = {"text": read_text_field, "sparse": read_sparse_field}[field["kind"]]
             contents, found = read_field(container, field, documents, statistics["base"])
@@ -462,13 +474,16 @@ def terms_text(section, key):
 
 # ---- dictionary
 
+# What a dictionary is of, and the number of the payload that its keys have.
+PAYLOADS = {"ids": 0, "keywords": 0, "text": 1, "sparse": 2}
+
 def read_dictionary(section, payload, postings=None):
     """Yields each key with its entry: `df`, and a single posting or the place of a list in `postings`."""
     footer_at = section.end - 32
     section.expect(footer_at >= 0, "the section is too short for a footer", 0)
     footer = Part(section.file, section.section, section.data, footer_at)
     keys, blocks, per_block, blocks_length, found_payload, _ = footer.numbers("QIIQII")
-    expected = ["ids", "text", "sparse"].index(payload)
+    expected = PAYLOADS[payload]
     footer.expect(found_payload == expected, f"expected payload {expected}, found {found_payload}", footer_at + 24)
     footer.expect(per_block > 0 and blocks == ceiling(keys, per_block), "keys do not fill their blocks", footer_at)
     offsets_at = 4 * ceiling(blocks_length, 4)
@@ -477,17 +492,18 @@ def read_dictionary(section, payload, postings=None):
     offsets = Part(section.file, section.section, section.data, offsets_at).numbers(f"{blocks + 1}I")
     spans = offsets[0] == 0 and offsets[-1] == blocks_length and rises(offsets)
     section.expect(spans, "block offsets do not rise from the first block to the end", offsets_at)
-    key, next_list = b"", 0
+    key, next_list = None, 0
     for block in range(blocks):
         part = section.part(offsets[block + 1] - offsets[block])
-        if payload != "ids":
+        if expected > 0:
             part.expect(part.varint() == next_list, "the block's lists do not follow those before")
         for index in range(min(per_block, keys - block * per_block)):
             at, before, entry = part.at, key, None
             key = part.take(part.varint()) if index == 0 else read_rest_of_key(part, before)
-            part.expect(0 < len(key) <= MAX_KEY_BYTES[payload], f"a key has {len(key)} bytes", at)
-            part.expect(before < key, "keys do not rise", at)
-            if payload != "ids":
+            least = 0 if payload == "keywords" else 1
+            part.expect(least <= len(key) <= MAX_KEY_BYTES[payload], f"a key has {len(key)} bytes", at)
+            part.expect(before is None or before < key, "keys do not rise", at)
+            if expected > 0:
                 entry = read_payload(part, next_list)
                 next_list += entry.get("length", 0)
             yield key, entry
@@ -740,6 +756,152 @@ def read_row(vectors, dimensions, of_row, name, letter, scale):
     vectors.expect(name != "i8" or min(row) > -128, "a level is -128", at)
     bits = {"f32": "I", "f16": "H", "i8": "b"}[name]
     return list(struct.unpack(f"<{of_row}{bits}", raw)[:dimensions])
+
+
+# ---- column
+
+SIGN = 1 << 63
+NUMBERS_OF_BLOCK, BLOCKS_OF_SUPERBLOCK, PIECE = 1_024, 64, 128
+DOCUMENTS_OF_BLOCK, MOST_LISTED, RANKED = 65_536, 4_096, 512
+# Beside the values; each is there only when it says something.
+COLUMN_SECTIONS = ("column-documents", "column-starts", "column-keywords")
+
+def read_column(container, field, documents):
+    number, column, keywords = field["number"], field["type"], []
+    find = lambda name: container.section(name, number) if (name, number) in container.sections else None
+    values, with_value, of_starts, keys = container.section("column-values", number), *map(find, COLUMN_SECTIONS)
+    codes = read_numbers(values)
+    having = range(documents) if with_value is None else read_documents_with_value(with_value, documents)
+    starts = range(len(having) + 1) if of_starts is None else read_starts(of_starts, len(having), len(codes))
+    values.expect(codes and starts[-1] == len(codes), f"{len(codes)} values of {len(having)} documents", 0)
+    needed = [len(having) < documents, len(codes) > len(having), column == "keyword"]
+    for name, part, is_needed in zip(COLUMN_SECTIONS, (with_value, of_starts, keys), needed):
+        values.expect(is_needed == (part is not None), f"section {name} is missing, or it says nothing", 0)
+    values.expect(field["several"] or of_starts is None, "a document has several values, but may not", 0)
+    if keys is not None:
+        keywords = [terms_text(keys, key) for key, _ in read_dictionary(keys, "keywords")]
+        keys.expect(set(codes) == set(range(len(keywords))), "a keyword is of no document, or a code of no keyword", 0)
+    runs, end = [], 0
+    for document, start, stop in zip(having, starts, starts[1:]):
+        found = codes[start:stop]
+        in_order = found == sorted(set(found) if column == "keyword" else found)
+        values.expect(in_order, f"the values of document {document} are not in order", 0)
+        values.expect(len(found) <= MAX_COLUMN_VALUES, f"document {document} has {len(found)} values", 0)
+        add_run(runs, document - end, [])
+        add_run(runs, 1, [value_of(values, column, code, keywords) for code in found])
+        end = document + 1
+    add_run(runs, documents - end, [])
+    found = {"terms": len(keywords), "postings": len(codes), "documents": len(having)}
+    found.update(dict.fromkeys(("total", "skipped", "rounded_up", "base", "has_parts"), 0))
+    return {"value_bits" if column == "f64" else "values": runs}, found
+
+def add_run(runs, count, of_each):
+    """Adds documents: what is printed is how many in a row have the same values, and these."""
+    if runs and runs[-1][1] == of_each:
+        runs[-1][0] += count
+    elif count > 0:
+        runs.append([count, of_each])
+
+def value_of(section, column, code, keywords):
+    """The value of a code; of a floating-point number its bits."""
+    if column == "keyword":
+        return keywords[code]
+    if column == "bool":
+        section.expect(code <= 1, f"code {code} is neither true nor false", 0)
+        return code == 1
+    if column == "f64":
+        bits = code ^ SIGN if code >= SIGN else ~code & 2 * SIGN - 1
+        (value,) = struct.unpack("<d", struct.pack("<Q", bits))
+        section.expect(value == value and bits != SIGN, f"code {code} is that of NaN or of -0", 0)
+        return bits
+    return code if column == "u64" else code - SIGN
+
+def read_numbers(section):
+    """An array of numbers, which fills its section."""
+    footer_at = section.end - 40
+    section.expect(footer_at >= 0, "the section is too short for a footer", 0)
+    footer = Part(section.file, section.section, section.data, footer_at)
+    count, least, most, divisor, blocks, of_bound = footer.numbers("QQQQII")
+    largest = (most - least) // divisor if divisor > 0 and least <= most else -1
+    expected = (ceiling(count, NUMBERS_OF_BLOCK), ceiling(largest.bit_length(), 8))
+    footer.expect(largest >= 0 and (blocks, of_bound) == expected, "the footer contradicts itself", footer_at)
+    superblocks_at = footer_at - ceiling(blocks, BLOCKS_OF_SUPERBLOCK) * 2 * of_bound
+    table_at = superblocks_at - blocks * (4 + 2 * of_bound)
+    footer.expect(table_at >= 0, "the section is too short for its tables", footer_at)
+    table = Part(section.file, section.section, section.data, table_at, superblocks_at)
+    superblocks = Part(section.file, section.section, section.data, superblocks_at, footer_at)
+    numbers, bounds = [], []
+    for block in range(blocks):
+        at, offset, (low, high) = table.at, table.number("I"), read_bounds(table, of_bound)
+        table.expect(offset * PIECE == section.at, f"block {block} does not begin where the one before ends", at)
+        table.expect(low <= high <= largest, f"bounds of block {block} are not among those of all", at)
+        in_block, width = min(NUMBERS_OF_BLOCK, count - len(numbers)), (high - low).bit_length()
+        packed = unpack_bits(section.take(ceiling(in_block * width, 8)), in_block, width)
+        as_bounded = (min(packed), max(packed)) == (0, high - low)
+        section.expect(as_bounded, f"bounds of block {block} are not those of its numbers")
+        numbers += [least + (low + number) * divisor for number in packed]
+        bounds.append((low, high))
+    section.expect(section.at == table_at, "the blocks do not end where the table begins")
+    for start in range(0, blocks, BLOCKS_OF_SUPERBLOCK):
+        at, (lows, highs) = superblocks.at, zip(*bounds[start : start + BLOCKS_OF_SUPERBLOCK])
+        as_bounded = read_bounds(superblocks, of_bound) == (min(lows), max(highs))
+        superblocks.expect(as_bounded, "bounds of a superblock are not those of its blocks", at)
+    found = (min(numbers, default=0), max(numbers, default=0))
+    found += (math.gcd(*(number - found[0] for number in numbers)) or 1,)
+    footer.expect(found == (least, most, divisor), f"min, max and divisor are {found}", footer_at + 8)
+    return numbers
+
+def read_bounds(part, of_bound):
+    low, high = (int.from_bytes(part.take(of_bound), "little") for _ in range(2))
+    return low, high
+
+def read_documents_with_value(section, documents):
+    records, footer_at = ceiling(documents, DOCUMENTS_OF_BLOCK) + 1, section.end - 8
+    table_at = footer_at - 8 * records
+    section.expect(table_at >= 0, "the section is too short for its table", 0)
+    table = list(struct.iter_unpack("<II", section.data[table_at:footer_at]))
+    footer = Part(section.file, section.section, section.data, footer_at)
+    found, count = footer.numbers("II")
+    as_counted = (found, count) == (documents, table[-1][0])
+    footer.expect(as_counted, f"{count} of {found} documents are not those of segment and table", footer_at)
+    found = []
+    for block, ((before, offset), (after, _)) in enumerate(zip(table, table[1:])):
+        as_counted = (before, offset) == (len(found), section.at)
+        section.expect(as_counted, f"block {block} does not begin where those before end", table_at + 8 * block)
+        first = block * DOCUMENTS_OF_BLOCK
+        listed = read_block_of_documents(section, after - before, min(DOCUMENTS_OF_BLOCK, documents - first))
+        found += [first + document for document in listed]
+    as_counted = table[-1] == (len(found), table_at) and section.at == table_at
+    section.expect(as_counted, "the last block does not end where the table begins", footer_at - 8)
+    return found
+
+def read_block_of_documents(section, count, documents):
+    """Documents with a value, less the first document of their block, which has so many documents."""
+    at = section.at
+    section.expect(0 <= count <= documents, f"{count} of {documents} documents have a value", at)
+    if count in (0, documents):
+        return range(count)
+    if count <= MOST_LISTED:
+        found = section.numbers(f"{count}H")
+    else:
+        ranks = section.numbers(f"{DOCUMENTS_OF_BLOCK // RANKED}H")
+        bits = unpack_bits(section.take(DOCUMENTS_OF_BLOCK // 8), DOCUMENTS_OF_BLOCK, 1)
+        found = [document for document, bit in enumerate(bits) if bit]
+        groups = [sum(bits[first : first + RANKED]) for first in range(0, DOCUMENTS_OF_BLOCK, RANKED)]
+        as_counted = ranks == (0, *itertools.accumulate(groups[:-1])) and len(found) == count
+        section.expect(as_counted, "ranks do not count the bits before them", at)
+    section.expect(rises(found) and found[-1] < documents, "documents do not rise within their block", at)
+    return found
+
+def read_starts(section, having, values):
+    """Where the values of each document that has any begin, and the end of the last one's."""
+    codes = read_numbers(section)
+    section.expect(len(codes) == having + 1, f"{having} documents have {len(codes)} starts", 0)
+    line = (rank * values // max(having, 1) for rank in range(having + 1))
+    starts = [code - SIGN + at for code, at in zip(codes, line)]
+    spans = starts[0] == 0 and starts[-1] == values and rises(starts)
+    section.expect(spans, "starts do not rise from 0 to the number of values", 0)
+    return starts
 
 
 # ---- lengths

@@ -3,6 +3,8 @@
 //! A [`DocSet`] holds deleted documents, the documents that a filter accepts, and those that a check
 //! has seen. It is a leaf: it reads no bytes (`format::deletes` does) and knows no segment.
 
+use std::ops::Range;
+
 /// A document's number inside one segment, from 0.
 pub type DocId = u32;
 
@@ -108,6 +110,32 @@ impl DocSet {
         }
     }
 
+    /// The documents of the set from `range`, ascending.
+    pub fn iter_in(&self, range: Range<DocId>) -> impl Iterator<Item = DocId> + '_ {
+        let end = range.end.min(self.documents);
+        let words = (range.start / 64) as usize..(end as usize).div_ceil(WORD_BITS);
+        words.flat_map(move |place| {
+            let first = place as u32 * 64;
+            let mut rest = self.words.get(place).copied().unwrap_or(0);
+            if first < range.start {
+                rest &= u64::MAX << (range.start - first);
+            }
+            if end - first < 64 {
+                rest &= (1 << (end - first)) - 1;
+            }
+            Bits { first, rest }
+        })
+    }
+
+    /// Adds the documents that `other` has. The sets are of the same segment.
+    pub fn unite(&mut self, other: &Self) {
+        self.combine(other, |word, other| word | other);
+        if let Some(last) = self.words.last_mut() {
+            *last &= last_mask(self.documents);
+        }
+        self.count = ones(&self.words);
+    }
+
     /// Keeps the documents that `other` has too. The sets are of the same segment; documents beyond
     /// the end of `other` are in neither.
     pub fn intersect(&mut self, other: &Self) {
@@ -119,7 +147,6 @@ impl DocSet {
         self.combine(other, |word, other| word & !other);
     }
 
-    /// The function must not set bits that neither word has.
     fn combine(&mut self, other: &Self, combined: impl Fn(u64, u64) -> u64) {
         let others = other.words.iter().copied().chain(std::iter::repeat(0));
         for (word, other) in self.words.iter_mut().zip(others) {
@@ -188,6 +215,7 @@ mod tests {
             documents in 0u32..300,
             one in prop::collection::vec(0u32..400, 0..80),
             other in prop::collection::vec(0u32..400, 0..80),
+            range in (0u32..400, 0u32..400),
         ) {
             let (one, one_model) = set(documents, &one);
             let (other, other_model) = set(documents, &other);
@@ -201,6 +229,12 @@ mod tests {
             let mut rest = one.clone();
             rest.subtract(&other);
             prop_assert!(is_same(&rest, &(&one_model - &other_model)));
+            let mut either = one.clone();
+            either.unite(&other);
+            prop_assert!(is_same(&either, &(&one_model | &other_model)));
+            let part: Vec<u32> = one.iter_in(range.0..range.1).collect();
+            let model = one_model.iter().copied().filter(|d| (range.0..range.1).contains(d));
+            prop_assert_eq!(part, model.collect::<Vec<u32>>());
             let words = one.words().to_vec();
             prop_assert_eq!(DocSet::from_words(documents, words), Some(one));
         }

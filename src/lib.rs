@@ -134,6 +134,33 @@
 //! **All terms.** A query finds documents with any of its terms; [`Query::with_all_terms`] requires
 //! all of them. The top k are exact in both cases.
 //!
+//! **Columns and filters.** A [`Column`] holds numbers, dates, flags or keywords, one of a document
+//! or several. Conditions on columns, and any other queries, filter a query: scores and their
+//! order stay what they are. [`Query::from_json`] reads the same from JSON:
+//!
+//! ```
+//! use esparsa::{Column, Document, Index, Query, Schema, Text};
+//!
+//! let index = Index::in_memory(Schema::builder()
+//!     .text("name", Text::new().analyzer("english"))
+//!     .column("price", Column::f64())
+//!     .column("color", Column::keyword().several())
+//!     .build()?)?;
+//! let mut writer = index.writer()?;
+//! let cup = Document::new("cup").with_text("name", "A tea cup");
+//! writer.add(cup.with("price", 4.5).with("color", "red").with("color", "white"))?;
+//! let pot = Document::new("pot").with_text("name", "A tea pot");
+//! writer.add(pot.with("price", 20).with("color", "red"))?;
+//! writer.commit()?;
+//!
+//! let snapshot = index.snapshot()?;
+//! let cheap = Query::range("price", ..10.0);
+//! let query = Query::text("name", "tea").with_filter(cheap.clone());
+//! assert_eq!(snapshot.search(&query, 10)?.ids()?, ["cup"]);
+//! assert_eq!(snapshot.count(&Query::any_of([cheap, Query::term("color", "red")]))?, 2);
+//! # Ok::<(), esparsa::Error>(())
+//! ```
+//!
 //! **Fuse rankings** of several fields or systems. [`rank`] describes the methods, and which
 //! normalization to use:
 //!
@@ -239,9 +266,9 @@ pub use error::{Error, Origin, Result};
 pub use format::dense::DenseShape;
 pub use format::schema::{Field, StoredOptions};
 pub use format::{
-    Bm25, Calibration, CalibrationPoint, Dense, DenseElement, DenseMetric, FieldKind, FieldNumber,
-    FieldOptions, ModelIdentity, Schema, SchemaBuilder, Sparse, SparseLayout, SparseTerms, Text,
-    Verify, limits,
+    Bm25, Calibration, CalibrationPoint, Column, ColumnType, Dense, DenseElement, DenseMetric,
+    FieldKind, FieldNumber, FieldOptions, ModelIdentity, Schema, SchemaBuilder, Sparse,
+    SparseLayout, SparseTerms, Text, Value, Verify, limits,
 };
 pub use index::{
     CommitReport, DocAddress, FieldTotals, Index, IndexOptions, IndexWriter, MergePolicy,
@@ -249,8 +276,8 @@ pub use index::{
     WriterOptions,
 };
 pub use query::{
-    Algorithm, Explanation, Hit, Hits, HitsIter, Query, SearchOptions, SearchResult,
-    SearchStatistics, TermExplanation,
+    Algorithm, ColumnStatistics, Explanation, Facet, FacetResult, Hit, Hits, HitsIter, Query,
+    SearchOptions, SearchResult, SearchStatistics, Sort, TermExplanation,
 };
 pub use segment::{Document, FieldValue};
 

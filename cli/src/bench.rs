@@ -5,7 +5,9 @@ mod clock;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use esparsa::{Algorithm, DocAddress, Error, Index, Result, SearchOptions, SearchResult, Snapshot};
+use esparsa::{
+    Algorithm, DocAddress, Error, Index, Query, Result, SearchOptions, SearchResult, Snapshot,
+};
 use serde::Serialize;
 
 use self::clock::{Timing, median, time_round};
@@ -169,7 +171,7 @@ impl Bench {
         let snapshot = Index::open(&self.index)?.snapshot()?;
         let mut set = QuerySet::open(&self.queries, self.topic_part, &self.field, &snapshot)?;
         if self.all_terms {
-            set.require_all_terms();
+            set.change(Query::with_all_terms);
         }
         let supported = match set.queries.first() {
             Some(query) => snapshot.algorithms(query)?,

@@ -22,6 +22,7 @@
 //! | `report` | the report of a load |
 
 mod checkpoint;
+mod columns;
 mod commit_every;
 mod commits;
 mod dense;
@@ -42,6 +43,7 @@ use esparsa::text::Analyzer;
 use esparsa::{Error, MergePolicy, Result, WriterOptions};
 
 use self::checkpoint::{Checkpoint, Done, Inputs};
+use self::columns::ColumnArguments;
 use self::commit_every::CommitEvery;
 use self::commits::Commits;
 use self::dense::DenseArguments;
@@ -67,12 +69,14 @@ Fields of JSON Lines:
   text, contents, content, body or passage
              the text: the first of these that is a string
   vector     a sparse vector (an object of term to weight) or a dense one (an array of numbers)
-  Other fields are stored with the document, but not indexed.
+  Other fields are stored with the document; `--column` makes columns of them, to filter by.
 
 Columns of TSV files, which have no header: id and text, or id, title and text. A header is read as
 a document, with a warning; `tail -n +2 docs.tsv | esparsa index - --format tsv --index i` skips it.
 
 Examples:
+  A shop, whose products are filtered by price and color:
+    esparsa index products.jsonl --index i --column price:f64 --column color:keyword:several
   A large collection with a model, committed every five minutes; after an interruption the same
   command continues:
     esparsa index docs.jsonl --index i --sparse-model splade-v3 --commit-every 5min --resume";
@@ -134,6 +138,8 @@ pub struct Index {
     /// that suit its weights].
     #[arg(long, value_name = "X", value_parser = positive)]
     max_weight: Option<f32>,
+    #[command(flatten)]
+    columns: ColumnArguments,
     #[command(flatten)]
     dense: DenseArguments,
     #[command(flatten)]

@@ -20,6 +20,8 @@ pub struct Parts {
     pub ids: u64,
     /// Vectors of dense fields.
     pub vectors: u64,
+    /// Columns.
+    pub columns: u64,
     /// Stored documents.
     pub stored: u64,
     /// Headers, checksums, statistics and deletes.
@@ -41,6 +43,7 @@ impl Parts {
                     "lengths" => parts.lengths += bytes,
                     "ids" | "id-order" => parts.ids += bytes,
                     "vectors" | "vector-scales" | "vector-documents" => parts.vectors += bytes,
+                    name if name.starts_with("column-") => parts.columns += bytes,
                     "stored" | "stored-index" => parts.stored += bytes,
                     _ => {}
                 }
@@ -48,7 +51,7 @@ impl Parts {
             parts.total += segment.bytes + segment.deletes_bytes;
         }
         let lists = parts.postings + parts.terms + parts.lengths + parts.vectors;
-        let named = lists + parts.ids + parts.stored;
+        let named = lists + parts.ids + parts.columns + parts.stored;
         parts.other = parts.total.saturating_sub(named);
         parts
     }
@@ -62,11 +65,14 @@ impl Parts {
             ("lengths", self.lengths),
             ("ids", self.ids),
             ("vectors", self.vectors),
+            ("columns", self.columns),
             ("stored documents", self.stored),
             ("other", self.other),
         ];
-        // Few indexes have vectors.
-        let parts = parts.into_iter().filter(|part| *part != ("vectors", 0));
+        // Few indexes have vectors and columns.
+        let is_rare = |name: &str| matches!(name, "vectors" | "columns");
+        let parts = parts.into_iter();
+        let parts = parts.filter(|(name, bytes)| *bytes > 0 || !is_rare(name));
         for (place, (name, bytes)) in parts.enumerate() {
             let separator = if place == 0 { "" } else { ", " };
             // Writing to a string cannot fail.

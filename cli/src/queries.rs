@@ -135,10 +135,10 @@ impl QuerySet {
         })
     }
 
-    /// Makes every query require all its terms.
-    pub fn require_all_terms(&mut self) {
+    /// Changes every query.
+    pub fn change(&mut self, change: impl Fn(Query) -> Query) {
         let queries = std::mem::take(&mut self.queries).into_iter();
-        self.queries = queries.map(Query::with_all_terms).collect();
+        self.queries = queries.map(change).collect();
     }
 }
 

@@ -18,6 +18,7 @@ use esparsa::eval::{self, RunWriter};
 use esparsa::limits::MAX_K;
 use esparsa::{
     Algorithm, Error, Explanation, Index, Query, Result, SearchOptions, SearchResult, Snapshot,
+    Sort,
 };
 
 use self::batch::{Batch, Outcome};
@@ -48,6 +49,7 @@ Examples:
   esparsa search --index wiki.index --field splade '{\"volcano\": 2.5, \"sicily\": 1.9}'
   esparsa search --index wiki.index \"volcanoes of Sicily\" --all-terms
   esparsa search --index wiki.index \"volcanoes of Sicily\" --explain etna
+  esparsa search --index shop.index \"tea cup\" --filter '{\"range\": {\"price\": {\"lt\": 20}}}'
   esparsa search --index wiki.index --queries topics.tsv.gz --k 100 --output bm25.run
   esparsa search --index wiki.index --queries topics.tsv.gz --qrels wiki.qrels --tag bm25 --output bm25.run
 
@@ -75,6 +77,21 @@ pub struct Search {
     /// do not count.
     #[arg(long)]
     all_terms: bool,
+    /// Find only documents that match this query as well, in JSON, such as `{"range": {"price":
+    /// {"gte": 10, "lt": 20}}}`, `{"term": {"color": "red"}}`, `{"exists": "price"}`, `{"ids":
+    /// ["a", "b"]}`, or several of them under `all_of` or `any_of`. May be given more than once.
+    #[arg(long, value_name = "JSON", value_parser = Query::from_json)]
+    filter: Vec<Query>,
+    /// Find no documents that match this query, in JSON as for --filter.
+    #[arg(long, value_name = "JSON", value_parser = Query::from_json)]
+    without: Vec<Query>,
+    /// Order results by a column instead of by score: the lowest value first or, with `NAME:desc`,
+    /// the highest; documents without a value are last. Given again, it orders ties.
+    #[arg(long, value_name = "NAME[:desc]", value_parser = sort_parser)]
+    sort: Vec<Sort>,
+    /// Leave out this number of the first results, for pages.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    offset: usize,
     /// Number of results for each query [default: 10, and 1000 with --queries].
     #[arg(long, value_name = "N", value_parser = k_parser())]
     k: Option<usize>,
@@ -98,7 +115,8 @@ pub struct Search {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_parser())]
     query_threads: usize,
     /// Algorithm: exhaustive, wand, block-max-wand, max-score or ranges (block-max pruning by ranges
-    /// of documents, sparse fields only); with --all-terms, exhaustive or conjunction. All return
+    /// of documents, sparse fields only), or with --filter selective (accepted documents are looked
+    /// up); with --all-terms, exhaustive or conjunction. All return
     /// the same results [default: chosen for each query by expected cost].
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
@@ -133,6 +151,16 @@ pub struct Search {
     quiet: bool,
 }
 
+/// Parser of an order by a column.
+fn sort_parser(text: &str) -> std::result::Result<Sort, String> {
+    let sort = match text.rsplit_once(':') {
+        Some((name, "desc")) => Sort::descending(name),
+        Some((name, "asc")) => Sort::ascending(name),
+        _ => Sort::ascending(text),
+    };
+    Ok(sort)
+}
+
 /// Parser of the tag of a run.
 fn tag_parser(text: &str) -> std::result::Result<String, String> {
     let is_refused = |character: char| character.is_whitespace() || is_control(character);
@@ -163,25 +191,28 @@ impl Search {
     fn options(&self, k: usize) -> SearchOptions {
         let options = SearchOptions::new(k)
             .recall(self.recall)
+            .offset(self.offset)
             .threads(self.query_threads);
+        let options = self.sort.iter().cloned().fold(options, SearchOptions::sort);
         match self.algorithm {
             Some(algorithm) => options.algorithm(algorithm),
             None => options,
         }
     }
 
-    fn with_terms(&self, query: Query) -> Query {
+    /// The query with the conditions that the options ask for.
+    fn with_conditions(&self, mut query: Query) -> Query {
         if self.all_terms {
-            query.with_all_terms()
-        } else {
-            query
+            query = query.with_all_terms();
         }
+        let query = self.filter.iter().cloned().fold(query, Query::with_filter);
+        self.without.iter().cloned().fold(query, Query::without)
     }
 
     fn one(&self, snapshot: &Snapshot, models: &Models, text: &str) -> Result<()> {
         let started = Instant::now();
         let (field, query) = self.query(snapshot, models, text)?;
-        let query = self.with_terms(query);
+        let query = self.with_conditions(query);
         if let Some(id) = &self.explain {
             return self.explain(snapshot, &query, id);
         }
@@ -268,9 +299,7 @@ impl Search {
             QuerySet::open_encoded(&file, &self.field, snapshot, kind, |field, queries| {
                 models.encode(schema, field, queries)
             })?;
-        if self.all_terms {
-            set.require_all_terms();
-        }
+        set.change(|query| self.with_conditions(query));
         let mut output = OutputFile::create(self.output.as_deref())?;
         let name = output.name().to_owned();
         let (outcome, hits) = self.write(snapshot, models, &set, &mut output, &name)?;

@@ -20,8 +20,8 @@ const FOOTER_BYTES: u64 = 32;
 /// What the keys of a dictionary stand for, and so what comes with each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload {
-    /// External ids, without payload.
-    Ids,
+    /// None: external ids, and keywords of columns.
+    None,
     /// Terms of a text field.
     TextTerms,
     /// Terms of a sparse field.
@@ -29,12 +29,12 @@ pub enum Payload {
 }
 
 impl Payload {
-    const ALL: [Self; 3] = [Self::Ids, Self::TextTerms, Self::SparseTerms];
+    const ALL: [Self; 3] = [Self::None, Self::TextTerms, Self::SparseTerms];
 
     /// The number in the footer.
     pub(super) fn code(self) -> u32 {
         match self {
-            Self::Ids => 0,
+            Self::None => 0,
             Self::TextTerms => 1,
             Self::SparseTerms => 2,
         }
@@ -150,7 +150,27 @@ impl Dictionary {
         })
     }
 
-    fn seek(&self, key: &[u8]) -> Result<Option<(u64, Option<TermEntry>)>> {
+    /// The ordinal of the first key that is not below `key`; the number of keys when all are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when a block that must be read is damaged.
+    pub fn ceiling(&self, key: &[u8]) -> Result<u64> {
+        let Some(block) = self.block_of(key)? else {
+            return Ok(0);
+        };
+        let mut scan = self.scan(block)?;
+        while scan.next()?.is_some() {
+            if scan.key() >= key {
+                return Ok(scan.ordinal());
+            }
+        }
+        let keys_before = (u64::from(block) + 1) * u64::from(self.keys_per_block);
+        Ok(keys_before.min(self.keys))
+    }
+
+    /// The last block whose first key is not above `key`.
+    fn block_of(&self, key: &[u8]) -> Result<Option<u32>> {
         let (mut low, mut high) = (0, self.blocks);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -160,7 +180,11 @@ impl Dictionary {
                 high = middle;
             }
         }
-        let Some(block) = low.checked_sub(1) else {
+        Ok(low.checked_sub(1))
+    }
+
+    fn seek(&self, key: &[u8]) -> Result<Option<(u64, Option<TermEntry>)>> {
+        let Some(block) = self.block_of(key)? else {
             return Ok(None);
         };
         let mut scan = self.scan(block)?;
@@ -228,7 +252,7 @@ impl Dictionary {
             next_ordinal: first_ordinal,
             left: left.min(u64::from(self.keys_per_block)),
             list: 0,
-            has_payload: self.payload != Payload::Ids,
+            has_payload: self.payload != Payload::None,
             at_first: true,
         };
         if scan.has_payload {
@@ -403,7 +427,8 @@ impl DictionaryIter<'_> {
             None => Ok(None),
             Some(Some(entry)) => Ok(Some(entry)),
             Some(None) => {
-                let message = Malformed("expected a dictionary of terms, found one of ids");
+                let message =
+                    Malformed("expected a dictionary of terms, found one without postings");
                 Err(self.dictionary.section.malformed(0, message))
             }
         }
@@ -450,12 +475,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn build_ids(keys: impl IntoIterator<Item = Vec<u8>>) -> Dictionary {
-        let mut writer = DictionaryWriter::of_ids();
+        let mut writer = DictionaryWriter::of_keys();
         for key in keys {
             writer.add_id(&key).unwrap();
         }
         let section = Section::from_bytes("ids", writer.finish().unwrap());
-        Dictionary::open(section, Payload::Ids).unwrap()
+        Dictionary::open(section, Payload::None).unwrap()
     }
 
     fn keys() -> impl Strategy<Value = Vec<u8>> {
@@ -501,7 +526,10 @@ mod tests {
         }
 
         #[test]
-        fn ordinals_and_keys_are_inverse(set in prop::collection::btree_set(keys(), 0..150)) {
+        fn ordinals_and_keys_are_inverse(
+            set in prop::collection::btree_set(keys(), 0..150),
+            probes in prop::collection::vec(keys(), 20),
+        ) {
             let dictionary = build_ids(set.iter().cloned());
             prop_assert_eq!(dictionary.len(), set.len() as u64);
             for (ordinal, key) in (0u64..).zip(&set) {
@@ -511,6 +539,10 @@ mod tests {
                 prop_assert_eq!(&found, key);
             }
             prop_assert!(dictionary.key_of(set.len() as u64, &mut Vec::new()).is_err());
+            for probe in probes.iter().chain(&set) {
+                let below = set.iter().filter(|key| *key < probe).count() as u64;
+                prop_assert_eq!(dictionary.ceiling(probe).unwrap(), below);
+            }
         }
 
         #[test]
@@ -558,7 +590,7 @@ mod tests {
 
     #[test]
     fn the_chapters_example_holds() {
-        let mut writer = DictionaryWriter::of_ids();
+        let mut writer = DictionaryWriter::of_keys();
         writer.add_id(b"sea").unwrap();
         writer.add_id(b"seal").unwrap();
         let bytes = writer.finish().unwrap();

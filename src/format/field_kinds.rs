@@ -14,6 +14,7 @@ macro_rules! for_each_field_kind {
             Sparse = 2, sparse, Sparse, SparseVector, SparseField;
             Stored = 3, stored, StoredOptions, Vec<u8>, Stored;
             Dense = 4, dense, Dense, Vec<f32>, DenseVectors;
+            Column = 5, column, Column, Value, Box<ColumnValues>;
             #[cfg(test)]
             Flag = 1_000, flag, Flag, bool, Flags;
         }

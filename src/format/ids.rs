@@ -65,7 +65,7 @@ impl Ids {
         let head = order.slice(0, HEAD_BYTES)?;
         let documents = order.parsed(0, read_u32(head, 0))?;
         let width = order.parsed(4, read_u32(head, 4))?;
-        let dictionary = Dictionary::open(ids, Payload::Ids)?;
+        let dictionary = Dictionary::open(ids, Payload::None)?;
         let arrays = if width > 32 {
             None
         } else {
@@ -187,7 +187,7 @@ mod tests {
     fn open(names: &[String]) -> Ids {
         let mut sorted: Vec<(&String, u32)> = names.iter().zip(0..).collect();
         sorted.sort();
-        let mut writer = DictionaryWriter::of_ids();
+        let mut writer = DictionaryWriter::of_keys();
         for (name, _) in &sorted {
             writer.add_id(name.as_bytes()).unwrap();
         }

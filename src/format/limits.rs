@@ -16,10 +16,14 @@ pub const MAX_ID_BYTES: usize = 512;
 pub const MAX_TEXT_TERM_BYTES: usize = 255;
 /// Bytes of a string term of a sparse field; longer terms are refused.
 pub const MAX_SPARSE_TERM_BYTES: usize = 1_024;
-/// Bytes of one document: id, text, vectors and stored bytes together.
+/// Bytes of one document: id, text, vectors, columns and stored bytes together.
 pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
 /// Raw bytes of a block of stored documents.
 pub const MAX_STORED_BLOCK_BYTES: usize = 68 << 20;
+/// Bytes of a keyword.
+pub const MAX_KEYWORD_BYTES: usize = 1_024;
+/// Values of one column that a document has.
+pub const MAX_COLUMN_VALUES: usize = 65_536;
 /// Numbers of a vector of a dense field.
 pub const MAX_DENSE_DIMENSIONS: u32 = 65_536;
 /// Norm of a vector of a dense field and of a query: the product of two is finite in single
@@ -35,5 +39,7 @@ pub const MAX_LIST_BYTES: u64 = u32::MAX as u64;
 pub const MAX_DICTIONARY_BYTES: u64 = u32::MAX as u64;
 /// Distinct terms of a query.
 pub const MAX_QUERY_TERMS: usize = 4_096;
+/// How deep queries are nested in one another.
+pub const MAX_QUERY_DEPTH: usize = 64;
 /// Results asked of one search.
 pub const MAX_K: usize = 10_000_000;

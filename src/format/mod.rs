@@ -23,6 +23,7 @@ mod bm25;
 pub mod bounds;
 mod calibration;
 mod codec;
+pub mod column;
 pub mod container;
 pub mod deletes;
 pub mod dense;
@@ -47,12 +48,13 @@ pub mod varint;
 pub use bm25::Bm25;
 pub use calibration::{Calibration, CalibrationPoint};
 pub use codec::PostingCodec;
+pub use column::{ColumnType, Value};
 pub use container::{Capabilities, Container, ContainerWriter, FileKind};
 pub use dense::{DenseElement, DenseMetric};
 pub use model_identity::ModelIdentity;
 pub use schema::{
-    Dense, FieldKind, FieldNumber, FieldOptions, Schema, SchemaBuilder, Sparse, SparseLayout,
-    SparseTerms, Text,
+    Column, Dense, FieldKind, FieldNumber, FieldOptions, Schema, SchemaBuilder, Sparse,
+    SparseLayout, SparseTerms, Text,
 };
 pub use section::{Section, Verify};
 

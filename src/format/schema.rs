@@ -1,6 +1,7 @@
 //! The fields of an index and their options (`format-spec/manifest.md`).
 
 mod builder;
+mod column;
 mod dense;
 mod difference;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use super::{Malformed, Parse, varint, wide};
 use crate::error::{Error, Result};
 
 pub use builder::SchemaBuilder;
+pub use column::Column;
 pub use dense::Dense;
 #[cfg(test)]
 pub use flag::Flag;

@@ -36,9 +36,9 @@ pub struct FieldStatistics {
     pub field: FieldNumber,
     /// Kind of the field.
     pub kind: FieldKind,
-    /// Number of distinct terms. Dense: dimensions. Stored: 0.
+    /// Number of distinct terms. Dense: dimensions. Column: keywords. Stored: 0.
     pub terms: u64,
-    /// Number of postings. Dense: vectors. Stored: blocks.
+    /// Number of postings. Dense: vectors. Column: values. Stored: 0.
     pub postings: u64,
     /// Text: sum of all exact lengths. Sparse: sum of the steps of all impacts. Others: 0.
     pub total: u64,

@@ -257,7 +257,8 @@ impl Snapshot {
             .stored_document(address.document)
     }
 
-    fn segment(&self, address: DocAddress) -> Result<&SnapshotSegment> {
+    /// The segment of a document.
+    pub(crate) fn segment(&self, address: DocAddress) -> Result<&SnapshotSegment> {
         let segment = self.inner.segments.get(address.segment as usize);
         segment
             .filter(|s| address.document < s.reader.documents())

@@ -15,9 +15,11 @@ use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::format::DocId;
 use crate::format::container::FileStamp;
-use crate::index::SnapshotSegment;
+use crate::index::{DocAddress, SnapshotSegment};
 
 const WORD_BITS: u32 = u64::BITS;
+/// Looking a document up in all lists takes about as long as going over this many postings.
+const LOOK_UP_COST: u64 = 64;
 
 /// The documents that a search may return, one set for each segment of a snapshot.
 ///
@@ -25,7 +27,7 @@ const WORD_BITS: u32 = u64::BITS;
 /// of the same segments: documents that were deleted since are not returned.
 #[derive(Clone, Debug)]
 pub struct Filter {
-    segments: Arc<[(SegmentKey, DocSet)]>,
+    segments: Arc<[(SegmentKey, Arc<DocSet>)]>,
 }
 
 /// What tells a segment from one that had its number before: its number and stamp.
@@ -37,9 +39,9 @@ fn key_of(segment: &SnapshotSegment) -> SegmentKey {
 
 impl Filter {
     /// A filter of these sets, one for each segment, in order.
-    pub(crate) fn new(segments: &[SnapshotSegment], sets: Vec<DocSet>) -> Result<Self> {
+    pub(crate) fn new(segments: &[SnapshotSegment], sets: Vec<Arc<DocSet>>) -> Result<Self> {
         let documents = segments.iter().map(|segment| segment.reader.documents());
-        if !documents.eq(sets.iter().map(DocSet::documents)) {
+        if !documents.eq(sets.iter().map(|set| set.documents())) {
             return Err(Error::invalid(format!(
                 "expected a set of documents for each of the snapshot's {} segments, each as large as its segment, \
                  found {} sets or sets of other sizes; make the sets from the segments of this snapshot",
@@ -51,6 +53,25 @@ impl Filter {
         Ok(Self {
             segments: segments.collect(),
         })
+    }
+
+    /// Whether a document is accepted.
+    pub(super) fn has(&self, address: DocAddress) -> bool {
+        let segment = self.segments.get(address.segment as usize);
+        segment.is_some_and(|(_, accepted)| accepted.contains(address.document))
+    }
+
+    /// The documents that both filters accept; both are of the same segments.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let pairs = self.segments.iter().zip(&*other.segments);
+        let segments = pairs.map(|((key, one), (_, other))| {
+            let mut both = (**one).clone();
+            both.intersect(other);
+            (*key, Arc::new(both))
+        });
+        Self {
+            segments: segments.collect(),
+        }
     }
 
     fn check(&self, segments: &[SnapshotSegment]) -> Result<()> {
@@ -107,6 +128,33 @@ impl Accept<'_> {
                 filtered.saturating_add(deleted.count())
             }
         }
+    }
+
+    /// Whether so few documents are accepted that they are better looked up in lists with this many
+    /// postings than found among them.
+    pub fn is_selective(self, postings: u64) -> bool {
+        match self {
+            Self::All | Self::Deleted(_) => false,
+            Self::Mask(accepted) | Self::LiveMask { accepted, .. } => {
+                u64::from(accepted.count()) * LOOK_UP_COST <= postings
+            }
+        }
+    }
+
+    /// The documents of a range that may be returned, in order.
+    pub fn documents(self, range: Range<DocId>) -> impl Iterator<Item = DocId> {
+        let words = range.start / WORD_BITS..range.end.div_ceil(WORD_BITS);
+        let documents = words.flat_map(move |place| {
+            let mut rest = self.word(place as usize);
+            std::iter::from_fn(move || {
+                let bit = rest.trailing_zeros();
+                rest &= rest.wrapping_sub(1);
+                (bit < WORD_BITS).then_some(place * WORD_BITS + bit)
+            })
+        });
+        documents
+            .skip_while(move |document| *document < range.start)
+            .take_while(move |document| *document < range.end)
     }
 
     /// False when none of these documents may be returned; looks at 64 documents at a time, so it may
@@ -178,7 +226,7 @@ impl<'a> Accepted<'a> {
     pub fn in_segment(&self, ordinal: usize) -> Accept<'a> {
         let deleted = self.segments[ordinal].deleted.as_deref();
         let deleted = deleted.filter(|deleted| !deleted.is_empty());
-        let accepted = self.filter.map(|filter| &filter.segments[ordinal].1);
+        let accepted = self.filter.map(|filter| &*filter.segments[ordinal].1);
         match (accepted, deleted) {
             (None, None) => Accept::All,
             (None, Some(deleted)) => Accept::Deleted(deleted),
@@ -223,6 +271,9 @@ mod tests {
                 let count = accept.keep(&mut kept, candidates.len());
                 prop_assert_eq!(&kept[..count], expected);
 
+                let some = range.0.min(documents)..range.1.min(documents);
+                let expected: Vec<u32> = some.clone().filter(|d| accept.contains(*d)).collect();
+                prop_assert_eq!(accept.documents(some).collect::<Vec<u32>>(), expected);
                 let range = range.0.min(range.1).min(documents)..range.0.max(range.1).min(documents);
                 if range.clone().any(|document| accept.contains(document)) {
                     prop_assert!(accept.any_near(range.clone()));

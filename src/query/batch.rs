@@ -1,6 +1,7 @@
 //! Many queries on several threads.
 
-use super::request::{Query, SearchOptions};
+use super::options::SearchOptions;
+use super::request::Query;
 use super::result::SearchResult;
 use crate::error::{Error, Result};
 use crate::executor::run_each;

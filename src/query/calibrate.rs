@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::effort::Effort;
-use super::request::{Query, SearchOptions};
+use super::options::SearchOptions;
+use super::request::Query;
 use crate::error::{Error, Result};
 use crate::format::{Calibration, CalibrationPoint, FieldKind};
 use crate::index::{DocAddress, Snapshot};

@@ -1,9 +1,10 @@
 //! What a field can do for a query. An option that it cannot honour is refused, never ignored.
 
+use super::options::SearchOptions;
 use super::plan::Algorithm;
-use super::request::{Query, QueryKind, SearchOptions};
+use super::request::{Query, QueryKind};
 use crate::error::{Error, Result};
-use crate::format::{FieldOptions, SparseLayout};
+use crate::format::{FieldKind, FieldOptions, SparseLayout};
 use crate::index::Snapshot;
 
 impl Snapshot {
@@ -27,7 +28,10 @@ impl Snapshot {
     ///
     /// [`Error::InvalidInput`] when the index has no field of the query's name and kind.
     pub fn algorithms(&self, query: &Query) -> Result<Vec<Algorithm>> {
-        let field = self.schema().expect(&query.field, query.kind.field())?;
+        let Some(kind) = query.kind.field() else {
+            return Ok(vec![Algorithm::Exhaustive]);
+        };
+        let field = self.schema().expect(&query.field, kind)?;
         let mut algorithms = Algorithm::ALL.to_vec();
         algorithms.retain(|algorithm| can_search(*algorithm, query, &field.options));
         Ok(algorithms)
@@ -38,7 +42,7 @@ impl Snapshot {
         options.check()?;
         check_parameters(query)?;
         let is_approximate = options.recall < 1.0 || options.effort.is_some();
-        let is_sparse = !matches!(query.kind, QueryKind::Text(_) | QueryKind::Dense(_));
+        let is_sparse = matches!(query.kind.field(), Some(FieldKind::Sparse));
         if is_approximate && (!is_sparse || query.all_terms) {
             let message = format!(
                 "expected a recall of 1, found {}: only sparse fields can be searched approximately, and only for \
@@ -48,9 +52,9 @@ impl Snapshot {
             return Err(Error::invalid(message).in_field(&query.field));
         }
         if let Some(algorithm) = options.algorithm {
-            let field = self.schema().expect(&query.field, query.kind.field())?;
-            if !can_search(algorithm, query, &field.options) {
-                let able = self.algorithms(query)?.into_iter();
+            let able = self.algorithms(query)?;
+            if !able.contains(&algorithm) {
+                let able = able.into_iter();
                 let message = format!(
                     "expected an algorithm that can search this field with this query ({}), found {algorithm}",
                     able.map(Algorithm::name).collect::<Vec<_>>().join(", ")
@@ -66,6 +70,9 @@ impl Snapshot {
 pub(super) fn check_parameters(query: &Query) -> Result<()> {
     let message = match query.kind {
         QueryKind::Text(_) => return Ok(()),
+        QueryKind::Condition(_) if query.bm25.is_some() || query.all_terms => {
+            "k1, b and all terms are for words on a text field, and this query is a condition; leave them out"
+        }
         _ if query.bm25.is_some() => {
             "k1 and b are for words on a text field, and this query is a vector; leave them out"
         }
@@ -84,6 +91,7 @@ fn can_search(algorithm: Algorithm, query: &Query, field: &FieldOptions) -> bool
         Algorithm::Conjunction => query.all_terms,
         _ if query.all_terms => false,
         Algorithm::Wand | Algorithm::BlockMaxWand | Algorithm::MaxScore => true,
+        Algorithm::Selective => query.has_filters(),
         Algorithm::Ranges => {
             let ranges = SparseLayout::Ranges;
             matches!(field, FieldOptions::Sparse(sparse) if sparse.layout == ranges)
@@ -141,6 +149,10 @@ mod tests {
         let snapshot = snapshot();
         for (query, able) in queries().iter().zip(able) {
             assert_eq!(snapshot.algorithms(query).unwrap(), able);
+            let filtered = query.clone().with_filter(Query::all());
+            let with_filter = snapshot.algorithms(&filtered).unwrap();
+            let looks_up = with_filter.contains(&Algorithm::Selective);
+            assert_eq!(looks_up, able.len() > 1);
             for algorithm in Algorithm::ALL {
                 let options = SearchOptions::new(10).algorithm(algorithm);
                 let found = snapshot.search_with(query, &options);

@@ -6,7 +6,7 @@ use super::leaf::{Found, SegmentTask};
 use super::plan::{Algorithm, Workload, choose};
 use super::score::Score;
 use super::top_k::TopK;
-use super::{block_max_wand, conjunction, exhaustive, max_score, wand};
+use super::{block_max_wand, conjunction, exhaustive, max_score, selective, wand};
 use crate::error::Result;
 
 impl<S: Score> Found<S> {
@@ -23,6 +23,9 @@ impl<S: Score> Found<S> {
         }
         let workload = workload(cursors, task.options.k, task.documents(), all_terms);
         let algorithm = match task.options.algorithm {
+            None if !all_terms && task.accept.is_selective(workload.postings) => {
+                Algorithm::Selective
+            }
             None => choose(workload).algorithm,
             // No list of this segment is long enough to be cut at ranges.
             Some(Algorithm::Ranges) => Algorithm::MaxScore,
@@ -74,6 +77,7 @@ fn run<C: Cursor>(
         // For these two a segment is never cut into parts.
         Algorithm::Wand => wand::search(cursors, task, top),
         Algorithm::BlockMaxWand => block_max_wand::search(cursors, task, top),
+        Algorithm::Selective => selective::search(cursors, task, top),
         Algorithm::MaxScore | Algorithm::Ranges => max_score::search(cursors, task, top),
     }
 }

@@ -9,11 +9,14 @@
 //! point, and the query loses nothing that matters: its rounding error is less than a hundredth of
 //! the rows' own. Figures are in `benches/README.md`.
 
+use std::sync::Arc;
+
 use super::explanation::{Explain, Explanation};
 use super::leaf::{Found, Leaf, SegmentTask};
 use super::plan::Algorithm;
 use super::score::Similarity;
 use super::simd::{self, Level, SLACK};
+use crate::doc_set::DocSet;
 use crate::error::Result;
 use crate::format::dense::{DenseShape, DenseVectors};
 use crate::format::{DenseElement, FieldKind, FieldNumber};
@@ -138,6 +141,16 @@ impl Leaf for DenseLeaf<'_> {
 
     fn open(&self, _: usize) -> Result<()> {
         Ok(())
+    }
+
+    fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>> {
+        let mut set = DocSet::empty(self.segments[ordinal].reader.documents());
+        if let Some(vectors) = self.vectors(ordinal) {
+            for row in 0..vectors.rows() {
+                set.insert(vectors.document(row)?);
+            }
+        }
+        Ok(Arc::new(set))
     }
 
     fn search(&self, (): &(), task: &SegmentTask<'_>, found: &mut Found<Similarity>) -> Result<()> {

@@ -6,11 +6,14 @@
 //! The planner picks it when most of the documents are asked for, and for queries of many lists
 //! when k is large: then bounds cost more than they save.
 
+use std::sync::Arc;
+
 use super::conjunction::postings_of_terms;
 use super::cursor::Cursor;
 use super::leaf::SegmentTask;
 use super::top_k::TopK;
 use super::window::Window;
+use crate::doc_set::DocSet;
 use crate::error::Result;
 
 /// Offers every accepted document of the part that has all terms of the cursors.
@@ -62,4 +65,46 @@ pub(super) fn search<C: Cursor>(
         }
     }
     Ok(())
+}
+
+/// Documents that are matched at a time.
+const WINDOW: u32 = 1 << 16;
+
+/// The documents of a segment of `documents` documents that a search without limits finds.
+pub(super) fn matching<C: Cursor>(
+    mut cursors: Vec<C>,
+    documents: u32,
+    all_terms: bool,
+) -> Result<Arc<DocSet>> {
+    let mut set = DocSet::empty(documents);
+    let terms = postings_of_terms(&cursors).len();
+    let mut found = vec![0; WINDOW as usize];
+    for start in (0..documents).step_by(WINDOW as usize) {
+        let end = documents.min(start.saturating_add(WINDOW));
+        let mut sums = Window::at(start..end);
+        found.fill(0);
+        for cursor in &mut cursors {
+            if !all_terms {
+                cursor.add_window(start, end, &mut sums);
+                continue;
+            }
+            cursor.seek(start);
+            while cursor.document() < end {
+                sums.add(cursor.document(), cursor.score());
+                found[(cursor.document() - start) as usize] += 1;
+                cursor.advance();
+            }
+        }
+        for document in start..end {
+            let has_all = !all_terms || found[(document - start) as usize] == terms;
+            if has_all && sums.sum(document) > C::Score::default() {
+                set.insert(document);
+            }
+        }
+    }
+    let mut errors = cursors.iter_mut().filter_map(Cursor::take_error);
+    match errors.next() {
+        Some(error) => Err(error),
+        None => Ok(Arc::new(set)),
+    }
 }

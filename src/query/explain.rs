@@ -2,8 +2,9 @@
 
 use super::capabilities::check_parameters;
 use super::explanation::Explanation;
+use super::options::SearchOptions;
 use super::prepare::prepare;
-use super::request::{Query, SearchOptions};
+use super::request::Query;
 use crate::error::{Error, Result};
 use crate::index::Snapshot;
 
@@ -28,6 +29,12 @@ impl Snapshot {
         let mut explanation = Explanation::new(id, address);
         let prepared = prepare(self, query, &SearchOptions::new(k))?;
         prepared.explain(address, k, &mut explanation)?;
+        if let Some(filter) = self.filter_of(query, &SearchOptions::new(k))?
+            && !filter.has(address)
+        {
+            explanation.score = 0.0;
+            explanation.is_filtered_out = true;
+        }
         Ok(Some(explanation))
     }
 }

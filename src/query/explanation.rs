@@ -47,6 +47,9 @@ pub struct Explanation {
     /// For a query that asks for [all terms](crate::Query::with_all_terms), those that the document
     /// lacks. If there are any, it is not found, and its score is 0.
     pub missing: Vec<String>,
+    /// Whether a filter of the query rejects the document. Then it is not found, and its score is
+    /// 0.
+    pub is_filtered_out: bool,
     /// Text: the document's length as it is scored, and the average. Else `None`.
     pub lengths: Option<(u32, f32)>,
     /// The algorithm that the planner chooses in the document's segment.
@@ -70,6 +73,7 @@ impl Explanation {
             score: 0.0,
             terms: Vec::new(),
             missing: Vec::new(),
+            is_filtered_out: false,
             lengths: None,
             algorithm: Algorithm::Exhaustive,
             why: "no term of the query is in the document's segment".into(),
@@ -154,6 +158,9 @@ impl fmt::Display for Explanation {
                 f,
                 "not found: all terms are asked for, and the document lacks {missing}"
             )?;
+        }
+        if self.is_filtered_out {
+            writeln!(f, "not found: a filter of the query rejects the document")?;
         }
         if self.terms.is_empty() {
             return Ok(());

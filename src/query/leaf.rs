@@ -5,13 +5,15 @@
 //! searches parts of the segment; `search` and `threads` do the rest, for all kinds alike.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::accept::{Accept, Accepted};
+use super::accept::{Accept, Accepted, Filter};
+use super::options::SearchOptions;
 use super::part::Part;
-use super::request::SearchOptions;
 use super::result::SearchStatistics;
 use super::score::Ranked;
 use super::top_k::TopK;
+use crate::doc_set::DocSet;
 use crate::error::Result;
 use crate::format::DocId;
 use crate::index::{DocAddress, Snapshot, SnapshotSegment};
@@ -48,6 +50,9 @@ pub(super) trait Leaf: Sync {
     /// Opens the query's lists in a segment.
     fn open(&self, ordinal: usize) -> Result<Self::Lists>;
 
+    /// The documents of a segment that a search without limits finds, deleted ones included.
+    fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>>;
+
     /// Searches a part of a segment.
     fn search(
         &self,
@@ -65,11 +70,15 @@ pub(super) struct SearchContext<'a> {
 }
 
 impl<'a> SearchContext<'a> {
-    pub fn new(snapshot: &'a Snapshot, options: &'a SearchOptions) -> Result<Self> {
+    pub fn new(
+        snapshot: &'a Snapshot,
+        options: &'a SearchOptions,
+        filter: Option<&'a Filter>,
+    ) -> Result<Self> {
         Ok(Self {
             snapshot,
             options,
-            accepted: Accepted::new(snapshot.segments(), options.filter.as_ref())?,
+            accepted: Accepted::new(snapshot.segments(), filter)?,
         })
     }
 

@@ -6,7 +6,7 @@
 //! exponents of the impacts, which decide how weights become integers; and the work is cut into
 //! parts by the lengths of the lists.
 
-use super::request::SearchOptions;
+use super::options::SearchOptions;
 use crate::error::Result;
 use crate::executor::run_each;
 use crate::format::dictionary::TermEntry;

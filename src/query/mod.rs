@@ -21,17 +21,21 @@
 //! | `part` | parts of segments, searched in parallel |
 //! | `accept` | which documents a search may return: live ones, and those that a filter accepts |
 //! | `effort` | how much of an approximate query is worked on |
-//! | `request` | [`Query`], [`SearchOptions`] |
+//! | `options` | [`SearchOptions`] |
+//! | `request` | [`Query`] |
+//! | `json` | queries as JSON |
 //! | `leaf` | a query on one field, and the task of searching a part of a segment |
-//! | `exhaustive`, `wand`, `block_max_wand`, `max_score`, `conjunction`, `ranges` | one algorithm each; `ranges` works on lists that are cut at ranges, not on cursors |
+//! | `exhaustive`, `wand`, `block_max_wand`, `max_score`, `conjunction`, `selective`, `ranges` | one algorithm each; `ranges` works on lists that are cut at ranges, not on cursors |
 //! | `cursor_search` | a segment searched by the planner's algorithm |
 //! | `look_up` | the query's terms in the dictionaries of all segments |
 //! | `explanation` | where a score comes from, as data |
+//! | `matching`, `conditions` | which documents match a query, and queries of conditions alone |
 //! | `text`, `sparse`, `dense` | one kind of query each; `sparse_terms` and `sparse_weights` prepare the weights of a sparse query |
 //! | `threads` | one query on several threads |
 //! | `run` | the segments one after another, or on several threads |
 //! | `prepare` | from a query to its leaf: the list of all kinds of queries |
 //! | `capabilities` | which algorithms and options a field can honour; others are refused |
+//! | `sort`, `facets` | hits in the order of columns, and counts of their values |
 //! | `search`, `batch`, `explain`, `highlight`, `calibrate` | the methods of [`Snapshot`](crate::Snapshot) |
 
 mod accept;
@@ -39,6 +43,7 @@ mod batch;
 mod block_max_wand;
 mod calibrate;
 mod capabilities;
+mod conditions;
 mod conjunction;
 mod cursor;
 mod cursor_search;
@@ -47,10 +52,14 @@ mod effort;
 mod exhaustive;
 mod explain;
 mod explanation;
+mod facets;
 mod highlight;
+mod json;
 mod leaf;
 mod look_up;
+mod matching;
 mod max_score;
+mod options;
 mod part;
 mod plan;
 mod prepare;
@@ -61,8 +70,10 @@ mod result;
 mod run;
 mod score;
 mod search;
+mod selective;
 mod shared_threshold;
 mod simd;
+mod sort;
 mod sparse;
 mod sparse_cursor;
 mod sparse_terms;
@@ -78,6 +89,9 @@ mod window;
 #[cfg(any(test, feature = "internals"))]
 pub use accept::Filter;
 pub use explanation::{Explanation, TermExplanation};
+pub use facets::{ColumnStatistics, Facet, FacetResult};
+pub use options::SearchOptions;
 pub use plan::Algorithm;
-pub use request::{Query, SearchOptions};
+pub use request::Query;
 pub use result::{Hit, Hits, Iter as HitsIter, SearchResult, SearchStatistics};
+pub use sort::Sort;

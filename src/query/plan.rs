@@ -28,18 +28,22 @@ pub enum Algorithm {
     /// that ask for [all terms](crate::Query::with_all_terms), which take it unless
     /// [`Exhaustive`](Self::Exhaustive) is asked for.
     Conjunction,
+    /// The documents that a filter accepts, looked up in the lists of all terms: for filters that
+    /// accept few. Only for queries with [filters](crate::Query::with_filter).
+    Selective,
 }
 
 impl Algorithm {
     /// All algorithms. [`Snapshot::algorithms`](crate::Snapshot::algorithms) lists those that can
     /// search with a given query.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Exhaustive,
         Self::Wand,
         Self::BlockMaxWand,
         Self::MaxScore,
         Self::Ranges,
         Self::Conjunction,
+        Self::Selective,
     ];
 
     /// The name, as [`from_str`](Self::from_str) reads it.
@@ -51,6 +55,7 @@ impl Algorithm {
             Self::MaxScore => "max-score",
             Self::Ranges => "ranges",
             Self::Conjunction => "conjunction",
+            Self::Selective => "selective",
         }
     }
 }

@@ -1,18 +1,39 @@
 //! From a query to its leaf: the one place that knows all kinds of queries.
 
+use std::sync::Arc;
+
+use super::accept::Filter;
+use super::conditions::ConditionLeaf;
 use super::dense::DenseLeaf;
 use super::explanation::{Explain, Explanation};
 use super::leaf::{Leaf, SearchContext};
-use super::request::{Query, QueryKind, SearchOptions};
+use super::matching::Matcher;
+use super::options::SearchOptions;
+use super::request::{Query, QueryKind};
 use super::result::{Hits, SearchResult};
 use super::run::search_all;
 use super::sparse::SparseLeaf;
 use super::text::TextLeaf;
-use crate::error::Result;
+use crate::doc_set::DocSet;
+use crate::error::{Error, Result};
 use crate::index::{DocAddress, Snapshot};
 
-/// Prepares a query for a snapshot: finds its terms in every segment and weighs them.
+/// Prepares a query for a snapshot: finds its terms in every segment and weighs them. Its filters
+/// are another matter.
 pub(super) fn prepare<'a>(
+    snapshot: &'a Snapshot,
+    query: &Query,
+    options: &SearchOptions,
+) -> Result<Box<dyn Prepared + 'a>> {
+    if let QueryKind::Condition(_) = query.kind {
+        let matcher = Matcher::without_filters(snapshot, query, options)?;
+        return Ok(Box::new(ConditionLeaf::new(snapshot, matcher)));
+    }
+    prepare_scored(snapshot, query, options)
+}
+
+/// As [`prepare`], for a query of words or of a vector.
+pub(super) fn prepare_scored<'a>(
     snapshot: &'a Snapshot,
     query: &Query,
     options: &SearchOptions,
@@ -24,21 +45,37 @@ pub(super) fn prepare<'a>(
             Box::new(SparseLeaf::new(snapshot, query, vector, options)?)
         }
         QueryKind::Dense(vector) => Box::new(DenseLeaf::new(snapshot, &query.field, vector)?),
+        QueryKind::Condition(_) => {
+            return Err(Error::invalid("expected a query of words or of a vector"));
+        }
     })
 }
 
 /// A leaf of any kind. There is one dynamic call for each query; everything below is generic.
-pub(super) trait Prepared {
-    /// The best documents, and what it took to find them.
-    fn search(&self, snapshot: &Snapshot, options: &SearchOptions) -> Result<SearchResult>;
+pub(super) trait Prepared: Send + Sync {
+    /// The best documents that the filter accepts, and what it took to find them.
+    fn search(
+        &self,
+        snapshot: &Snapshot,
+        options: &SearchOptions,
+        filter: Option<&Filter>,
+    ) -> Result<SearchResult>;
+
+    /// As [`Leaf::matching`].
+    fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>>;
 
     /// As [`Explain::explain`].
     fn explain(&self, address: DocAddress, k: usize, explanation: &mut Explanation) -> Result<()>;
 }
 
-impl<L: Leaf + Explain> Prepared for L {
-    fn search(&self, snapshot: &Snapshot, options: &SearchOptions) -> Result<SearchResult> {
-        let context = SearchContext::new(snapshot, options)?;
+impl<L: Leaf + Explain + Send> Prepared for L {
+    fn search(
+        &self,
+        snapshot: &Snapshot,
+        options: &SearchOptions,
+        filter: Option<&Filter>,
+    ) -> Result<SearchResult> {
+        let context = SearchContext::new(snapshot, options, filter)?;
         let found = search_all(self, &context)?;
         let (scored, mut statistics) = found.into_scored(self.unit());
         statistics.terms_skipped = self.skipped_terms();
@@ -46,6 +83,10 @@ impl<L: Leaf + Explain> Prepared for L {
             Hits::new(snapshot.clone(), scored),
             statistics,
         ))
+    }
+
+    fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>> {
+        Leaf::matching(self, ordinal)
     }
 
     fn explain(&self, address: DocAddress, k: usize, explanation: &mut Explanation) -> Result<()> {

@@ -1,17 +1,16 @@
-//! Query types: what to search for, and how.
+//! What to search for.
 
-use super::accept::Filter;
-use super::effort::Effort;
-use super::plan::Algorithm;
+use std::ops::{Bound, RangeBounds};
+
 use crate::error::{Error, Result};
-use crate::executor::{CancelToken, Executor};
-use crate::format::limits::{MAX_K, MAX_QUERY_TERMS};
-use crate::format::{Bm25, Calibration, FieldKind};
+use crate::format::limits::{MAX_QUERY_DEPTH, MAX_QUERY_TERMS};
+use crate::format::{Bm25, FieldKind, Value};
 
-/// The most threads that a query can be given.
-const MAX_THREADS: usize = 1_024;
-
-/// A query on one field.
+/// A query: words or vectors, by which documents are scored, or conditions that they meet.
+///
+/// Any query may have [filters](Self::with_filter), which documents must match too and which change
+/// no score. Conditions, such as [`Query::range`], make good filters; as queries of their own they
+/// give every document that meets them a score of 1.
 ///
 /// ```
 /// use esparsa::{Bm25, Query};
@@ -21,11 +20,18 @@ const MAX_THREADS: usize = 1_024;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
+    /// Empty for conditions that are on no field, or on several.
     pub(super) field: String,
     pub(super) kind: QueryKind,
     /// `None`: the field's.
     pub(super) bm25: Option<Bm25>,
     pub(super) all_terms: bool,
+    /// Documents must match all of these.
+    pub(super) filters: Vec<Query>,
+    /// Documents must match none of these.
+    pub(super) excluded: Vec<Query>,
+    /// How deep queries are nested here.
+    depth: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -34,15 +40,32 @@ pub(super) enum QueryKind {
     Sparse(Vec<(String, f32)>),
     SparseNumbered(Vec<(u32, f32)>),
     Dense(Vec<f32>),
+    Condition(Condition),
+}
+
+/// What documents meet or do not meet.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Condition {
+    All,
+    Ids(Vec<String>),
+    /// A value of a column, or a term of a text field.
+    Terms(Vec<Value>),
+    Range(Bound<Value>, Bound<Value>),
+    Exists,
+    AllOf(Vec<Query>),
+    AnyOf(Vec<Query>),
+    /// Too deep to be searched: what was in it is gone.
+    TooDeep,
 }
 
 impl QueryKind {
-    /// The kind of field that is searched.
-    pub fn field(&self) -> FieldKind {
+    /// The kind of field that is scored; `None` for a condition.
+    pub fn field(&self) -> Option<FieldKind> {
         match self {
-            Self::Text(_) => FieldKind::Text,
-            Self::Sparse(_) | Self::SparseNumbered(_) => FieldKind::Sparse,
-            Self::Dense(_) => FieldKind::Dense,
+            Self::Text(_) => Some(FieldKind::Text),
+            Self::Sparse(_) | Self::SparseNumbered(_) => Some(FieldKind::Sparse),
+            Self::Dense(_) => Some(FieldKind::Dense),
+            Self::Condition(_) => None,
         }
     }
 }
@@ -60,6 +83,9 @@ impl Query {
             kind,
             bm25: None,
             all_terms: false,
+            filters: Vec::new(),
+            excluded: Vec::new(),
+            depth: 0,
         }
     }
 
@@ -145,190 +171,154 @@ impl Query {
         self
     }
 
-    /// The field searched.
+    /// The field searched; empty for a query that is on no field, or on several.
     pub fn field(&self) -> &str {
         &self.field
     }
 }
 
-/// How to search.
-///
-/// ```
-/// use esparsa::{Algorithm, SearchOptions};
-///
-/// let options = SearchOptions::new(10).algorithm(Algorithm::BlockMaxWand);
-/// ```
-#[derive(Clone, Debug)]
-pub struct SearchOptions {
-    pub(super) k: usize,
-    pub(super) algorithm: Option<Algorithm>,
-    pub(super) recall: f32,
-    /// Set while calibrating, instead of `recall`.
-    pub(super) effort: Option<Effort>,
-    pub(super) threads: usize,
-    pub(super) part_documents: Option<u32>,
-    pub(super) filter: Option<Filter>,
-    pub(super) cancel: Option<CancelToken>,
-}
-
-impl SearchOptions {
-    /// The best `k` documents, by the algorithm that the query planner chooses: the one with the
-    /// lowest expected cost, by the query's number of terms, their postings, and `k`.
-    pub fn new(k: usize) -> Self {
-        Self {
-            k,
-            algorithm: None,
-            recall: 1.0,
-            effort: None,
-            threads: 1,
-            part_documents: None,
-            filter: None,
-            cancel: None,
-        }
+/// Conditions.
+impl Query {
+    fn condition(field: impl Into<String>, condition: Condition) -> Self {
+        Self::new(field.into(), QueryKind::Condition(condition))
     }
 
-    /// Uses this algorithm instead of the planner's choice. A search with a query or a field that
-    /// the algorithm cannot search is refused;
-    /// [`Snapshot::algorithms`](crate::Snapshot::algorithms) lists those that can.
-    #[must_use]
-    pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
-        self.algorithm = Some(algorithm);
-        self
+    /// All documents.
+    pub fn all() -> Self {
+        Self::condition("", Condition::All)
     }
 
-    /// The share of the exact results that should be found, above 0 and up to 1. The default is 1:
-    /// the search is exact. With less, the search of a sparse field skips the terms and ranges that
-    /// are expected not to matter, and takes less time.
-    ///
-    /// What is skipped is chosen by measurements with queries on the index
-    /// ([`Snapshot::calibrate`](crate::Snapshot::calibrate)), or on generated vectors if there are
-    /// none. The recall holds for the mean of many queries like those, not for each of them. A query
-    /// may find fewer than `k` documents although more match: those that have none of the remaining
-    /// terms, or are in skipped ranges, are not found. Scores lack the skipped terms. Text and dense
-    /// fields, and queries that ask for [all terms](Query::with_all_terms), are searched exactly:
-    /// with them a recall below 1 is refused.
-    #[must_use]
-    pub fn recall(mut self, recall: f32) -> Self {
-        self.recall = recall;
-        self
+    /// The documents with these external ids.
+    pub fn ids<T: Into<String>>(ids: impl IntoIterator<Item = T>) -> Self {
+        let ids = ids.into_iter().map(Into::into);
+        Self::condition("", Condition::Ids(ids.collect()))
     }
 
-    /// Searches with this effort instead of a recall.
-    pub(super) fn with_effort(mut self, effort: Effort) -> Self {
-        self.effort = Some(effort);
-        self
+    /// The documents with this value in a column, or with this term in a text field: the term is
+    /// not analyzed.
+    pub fn term(field: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self::terms(field, [value])
     }
 
-    /// Lets one query run on up to `threads` threads of the index's
-    /// [executor](crate::IndexOptions::executor) (default 1, at most 1,024): its segments, and
-    /// parts of large ones, are searched at the same time. Results are the same, bit for bit; with
-    /// a [`recall`](Self::recall) below 1, what is skipped may differ from search to search.
-    ///
-    /// This reduces the latency of one expensive query, not its cost: threads learn of each other's
-    /// best documents only as they go, so together they do more work than one alone. For many
-    /// queries at once, one thread for each query is better, as in
-    /// [`search_batch`](crate::Snapshot::search_batch); each of its threads runs queries on this
-    /// many threads. Queries with few postings run on fewer threads, or on the caller's alone; none
-    /// runs on more than the index's executor has.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
-        self
+    /// The documents with any of these values in a column, or any of these terms in a text field.
+    pub fn terms<T: Into<Value>>(
+        field: impl Into<String>,
+        values: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let values = values.into_iter().map(Into::into);
+        Self::condition(field, Condition::Terms(values.collect()))
     }
 
-    /// The threads of a query on an executor: no more than it has, since cutting the work for more
-    /// costs time alone. Tests that set the size of parts get as many as they ask for.
-    pub(super) fn threads_on(&self, executor: &dyn Executor) -> usize {
-        match self.part_documents {
-            Some(_) => self.threads,
-            None => self.threads.min(executor.threads()),
-        }
-    }
-
-    /// Fails when the search was cancelled.
-    #[inline(always)]
-    pub(super) fn check_cancelled(&self) -> Result<()> {
-        match &self.cancel {
-            Some(token) => token.check("searching"),
-            None => Ok(()),
-        }
-    }
-
-    /// Cuts segments into parts of this many documents, and uses all threads even for few postings:
-    /// for tests, whose indexes are small.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn part_documents(mut self, documents: u32) -> Self {
-        self.part_documents = Some(documents.max(1));
-        self
-    }
-
-    /// Returns only documents that the filter accepts. Statistics, and so scores, are those of all
-    /// documents.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn with_filter(mut self, filter: Filter) -> Self {
-        self.filter = Some(filter);
-        self
-    }
-
-    /// Lets another thread stop the search: once the token is cancelled, the search returns
-    /// [`Error::Cancelled`] before it begins the next few thousand documents.
+    /// The documents with a value of a column in this range. Keywords are compared byte by byte;
+    /// dates are given as [`Value::Date`], as RFC 3339, or in milliseconds since 1970.
     ///
     /// ```
-    /// use esparsa::executor::CancelToken;
-    /// use esparsa::{Document, Error, Index, Query, Schema, SearchOptions, Text};
+    /// use esparsa::{Column, Document, Index, Query, Schema};
     ///
-    /// let schema = Schema::builder().text("text", Text::new().analyzer("english"));
+    /// let schema = Schema::builder()
+    ///     .column("price", Column::f64())
+    ///     .column("since", Column::date());
     /// let index = Index::in_memory(schema.build()?)?;
     /// let mut writer = index.writer()?;
-    /// writer.add(Document::new("etna").with_text("text", "An active volcano."))?;
+    /// writer.add(Document::new("cup").with("price", 4.5).with("since", "2024-02-01"))?;
+    /// writer.add(Document::new("pot").with("price", 20).with("since", "2023-11-30"))?;
     /// writer.commit()?;
     ///
-    /// let token = CancelToken::new();
-    /// let options = SearchOptions::new(10).cancel(token.clone());
-    /// let (snapshot, query) = (index.snapshot()?, Query::text("text", "volcano"));
-    /// assert_eq!(snapshot.search_with(&query, &options)?.hits.len(), 1);
-    /// token.cancel();
-    /// let stopped = snapshot.search_with(&query, &options);
-    /// assert!(matches!(stopped, Err(Error::Cancelled { .. })));
-    /// # Ok::<(), Error>(())
+    /// let snapshot = index.snapshot()?;
+    /// let cheap = Query::range("price", ..10.0);
+    /// assert_eq!(snapshot.search(&cheap, 10)?.ids()?, ["cup"]);
+    /// let old = Query::range("since", "2023-01-01".."2024-01-01");
+    /// assert_eq!(snapshot.search(&old, 10)?.ids()?, ["pot"]);
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    pub fn range<T: Into<Value> + Clone>(
+        field: impl Into<String>,
+        range: impl RangeBounds<T>,
+    ) -> Self {
+        let bound = |bound: Bound<&T>| bound.map(|value| value.clone().into());
+        let (start, end) = (bound(range.start_bound()), bound(range.end_bound()));
+        Self::condition(field, Condition::Range(start, end))
+    }
+
+    /// The documents that have the field: a value of a column, a term of a text field, or a vector
+    /// of a dense field.
+    pub fn exists(field: impl Into<String>) -> Self {
+        Self::condition(field, Condition::Exists)
+    }
+
+    /// The documents that match all of these queries; their scores do not count.
+    pub fn all_of(queries: impl IntoIterator<Item = Self>) -> Self {
+        Self::of(queries, Condition::AllOf)
+    }
+
+    /// The documents that match any of these queries; their scores do not count.
+    pub fn any_of(queries: impl IntoIterator<Item = Self>) -> Self {
+        Self::of(queries, Condition::AnyOf)
+    }
+
+    fn of(
+        queries: impl IntoIterator<Item = Self>,
+        condition: impl Fn(Vec<Self>) -> Condition,
+    ) -> Self {
+        let queries: Vec<Self> = queries.into_iter().collect();
+        let depth = queries.iter().map(|query| query.depth).max();
+        let query = Self::condition("", condition(queries));
+        query.deeper(depth.map_or(0, |depth| depth + 1))
+    }
+
+    /// Keeps documents that match another query too. Scores stay what they are: those of all
+    /// documents of the index.
+    ///
+    /// ```
+    /// use esparsa::{Column, Document, Index, Query, Schema, Text};
+    ///
+    /// let index = Index::in_memory(Schema::builder()
+    ///     .text("name", Text::new().analyzer("en"))
+    ///     .column("price", Column::f64())
+    ///     .column("color", Column::keyword().several())
+    ///     .build()?)?;
+    /// let mut writer = index.writer()?;
+    /// let cup = Document::new("cup").with_text("name", "A tea cup");
+    /// writer.add(cup.with("price", 4.5).with("color", "red").with("color", "white"))?;
+    /// let pot = Document::new("pot").with_text("name", "A tea pot");
+    /// writer.add(pot.with("price", 20.0).with("color", "red"))?;
+    /// writer.commit()?;
+    ///
+    /// let tea = Query::text("name", "tea")
+    ///     .with_filter(Query::range("price", 10.0..))
+    ///     .with_filter(Query::term("color", "red"))
+    ///     .without(Query::term("color", "white"));
+    /// assert_eq!(index.snapshot()?.search(&tea, 10)?.ids()?, ["pot"]);
+    /// # Ok::<(), esparsa::Error>(())
     /// ```
     #[must_use]
-    pub fn cancel(mut self, token: CancelToken) -> Self {
-        self.cancel = Some(token);
+    pub fn with_filter(mut self, filter: Self) -> Self {
+        let depth = self.depth.max(filter.depth + 1);
+        self.filters.push(filter);
+        self.deeper(depth)
+    }
+
+    /// Drops documents that match another query.
+    #[must_use]
+    pub fn without(mut self, query: Self) -> Self {
+        let depth = self.depth.max(query.depth + 1);
+        self.excluded.push(query);
+        self.deeper(depth)
+    }
+
+    /// Whether it has filters, or drops documents.
+    pub(super) fn has_filters(&self) -> bool {
+        !self.filters.is_empty() || !self.excluded.is_empty()
+    }
+
+    /// What is nested too deep becomes a query that is refused, so that neither searching nor
+    /// dropping it exhausts the stack.
+    fn deeper(mut self, depth: usize) -> Self {
+        self.depth = depth;
+        if depth > MAX_QUERY_DEPTH {
+            return Self::condition("", Condition::TooDeep);
+        }
         self
-    }
-
-    /// How much of a query on a sparse field is worked on, given the field's calibration.
-    pub(super) fn effort_for(&self, calibration: Option<&Calibration>) -> Effort {
-        self.effort
-            .unwrap_or_else(|| Effort::with_recall(calibration, self.k, self.recall))
-    }
-
-    pub(super) fn check(&self) -> Result<()> {
-        if self.k == 0 {
-            return Err(Error::invalid("expected k to be at least 1, found 0"));
-        }
-        if !(self.recall > 0.0 && self.recall <= 1.0) {
-            let message = format!(
-                "expected a recall above 0 and up to 1, found {}",
-                self.recall
-            );
-            return Err(Error::invalid(message));
-        }
-        if self.k > MAX_K {
-            return Err(Error::limit("k", self.k as u64, MAX_K as u64));
-        }
-        if self.threads == 0 {
-            let message = "expected at least 1 thread for a query, found 0; ask for 1 to search on the caller's thread alone";
-            return Err(Error::invalid(message));
-        }
-        if self.threads > MAX_THREADS {
-            let (found, limit) = (self.threads as u64, MAX_THREADS as u64);
-            return Err(Error::limit("number of threads of a query", found, limit));
-        }
-        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::plan::Algorithm;
 use crate::error::Result;
+use crate::format::Value;
 use crate::index::{DocAddress, Snapshot};
 
 /// The best documents of a search, best first.
@@ -70,6 +71,16 @@ impl<'a> Hit<'a> {
     /// As [`id`](Self::id).
     pub fn stored(&self) -> Result<Vec<u8>> {
         self.snapshot.stored(self.address)
+    }
+
+    /// The document's values of a column, in order; none when it has no value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) when the index has no such column, and as
+    /// [`id`](Self::id).
+    pub fn values(&self, column: &str) -> Result<Vec<Value>> {
+        self.snapshot.values(column, self.address)
     }
 }
 
@@ -161,6 +172,11 @@ impl Hits {
     /// Keeps the best `count` hits.
     pub fn truncate(&mut self, count: usize) {
         self.scored.truncate(count);
+    }
+
+    /// Drops the best `count` hits.
+    pub(super) fn skip(&mut self, count: usize) {
+        self.scored.drain(..count.min(self.scored.len()));
     }
 
     /// Drops the hit of a document, if there is one.

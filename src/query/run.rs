@@ -71,7 +71,7 @@ mod tests {
 
     /// True when the leaf itself looks at the token, not only the loop over segments.
     fn stops<L: Leaf>(leaf: &L, snapshot: &Snapshot, options: &SearchOptions) -> bool {
-        let context = SearchContext::new(snapshot, options).unwrap();
+        let context = SearchContext::new(snapshot, options, None).unwrap();
         let mut found = Found::with(context.top_k());
         let lists = leaf.open(0).unwrap();
         is_cancelled(found.search(leaf, &lists, &context.task(0, Part::WHOLE)))

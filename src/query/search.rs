@@ -1,12 +1,18 @@
 //! The public face of search.
 
+use std::sync::Arc;
+
 use super::accept::Filter;
+use super::matching::Matcher;
+use super::options::SearchOptions;
 use super::prepare::prepare;
-use super::request::{Query, SearchOptions};
+use super::request::Query;
 use super::result::{Hits, SearchResult};
+use super::sort;
 use crate::doc_set::DocSet;
 use crate::error::Result;
-use crate::index::Snapshot;
+use crate::format::{FieldKind, Value};
+use crate::index::{DocAddress, Snapshot};
 
 impl Snapshot {
     /// A filter that accepts the documents of these sets, one for each segment, in order.
@@ -17,7 +23,7 @@ impl Snapshot {
     /// segments, or a set is of another size than its segment.
     #[doc(hidden)]
     pub fn filter(&self, sets: Vec<DocSet>) -> Result<Filter> {
-        Filter::new(self.segments(), sets)
+        Filter::new(self.segments(), sets.into_iter().map(Arc::new).collect())
     }
 
     /// The best `k` documents of a query, best first; fewer when fewer match. A query without terms
@@ -65,6 +71,97 @@ impl Snapshot {
     /// As [`search`](Self::search).
     pub fn search_with(&self, query: &Query, options: &SearchOptions) -> Result<SearchResult> {
         self.check_query(query, options)?;
-        prepare(self, query, options)?.search(self, options)
+        if options.offset > 0 {
+            let mut all = options.clone();
+            (all.k, all.offset) = (options.k.saturating_add(options.offset), 0);
+            let mut result = self.search_with(query, &all)?;
+            result.hits.skip(options.offset);
+            return Ok(result);
+        }
+        if !options.sorts.is_empty() {
+            return sort::search(self, query, options);
+        }
+        let prepared = prepare(self, query, options)?;
+        match self.filter_of(query, options)? {
+            None => prepared.search(self, options, options.filter.as_ref()),
+            Some(filter) => prepared.search(self, options, Some(&filter)),
+        }
+    }
+
+    /// The values of a document in a column, in order; none when it has no value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) when the index has no such column or the
+    /// snapshot no such address, [`Error::Corrupt`](crate::Error::Corrupt) when bytes that must be
+    /// read are damaged.
+    pub fn values(&self, column: &str, address: DocAddress) -> Result<Vec<Value>> {
+        let field = self.schema().expect(column, FieldKind::Column)?.number;
+        let segment = self.segment(address)?;
+        match segment.reader.column(field) {
+            Some(column) => column.values(address.document),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// How many documents match a query, with its filters.
+    ///
+    /// ```
+    /// use esparsa::{Column, Document, Index, Query, Schema, Text};
+    ///
+    /// let index = Index::in_memory(Schema::builder()
+    ///     .text("text", Text::new().analyzer("en"))
+    ///     .column("year", Column::i64())
+    ///     .build()?)?;
+    /// let mut writer = index.writer()?;
+    /// writer.add(Document::new("a").with_text("text", "a volcano").with("year", 1998))?;
+    /// writer.add(Document::new("b").with_text("text", "two volcanoes").with("year", 2004))?;
+    /// writer.commit()?;
+    ///
+    /// let snapshot = index.snapshot()?;
+    /// let volcanoes = Query::text("text", "volcano");
+    /// assert_eq!(snapshot.count(&volcanoes)?, 2);
+    /// assert_eq!(snapshot.count(&volcanoes.with_filter(Query::range("year", 2000..)))?, 1);
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`search`](Self::search).
+    pub fn count(&self, query: &Query) -> Result<u64> {
+        let options = SearchOptions::new(1);
+        self.check_query(query, &options)?;
+        let matcher = Matcher::new(self, query, &options)?;
+        let mut count = 0;
+        for (ordinal, segment) in self.segments().iter().enumerate() {
+            let mut documents = matcher.documents(ordinal)?;
+            if let Some(deleted) = &segment.deleted {
+                Arc::make_mut(&mut documents).subtract(deleted);
+            }
+            count += u64::from(documents.count());
+        }
+        Ok(count)
+    }
+
+    /// The documents that the query's filters, and that of the options, accept; `None` when the
+    /// query has no filter.
+    pub(super) fn filter_of(
+        &self,
+        query: &Query,
+        options: &SearchOptions,
+    ) -> Result<Option<Filter>> {
+        let Some(matcher) = Matcher::of_filters(self, query, options)? else {
+            return Ok(None);
+        };
+        let mut sets = Vec::with_capacity(self.segments().len());
+        for ordinal in 0..self.segments().len() {
+            options.check_cancelled()?;
+            sets.push(matcher.documents(ordinal)?);
+        }
+        let filter = Filter::new(self.segments(), sets)?;
+        Ok(Some(match &options.filter {
+            Some(other) => filter.and(other),
+            None => filter,
+        }))
     }
 }

@@ -1,21 +1,25 @@
 //! Queries of terms and weights on a sparse field: dot products of integers.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use super::cursor::Cursor;
 use super::cursor_search::workload;
 use super::effort::Effort;
+use super::exhaustive;
 use super::explanation::{Explain, Explanation, TermScore};
 use super::leaf::{Found, Leaf, SegmentTask, in_units};
 use super::look_up::{Entries, Required, postings_of};
+use super::options::SearchOptions;
 use super::plan::{Algorithm, choose_sparse};
 use super::range_cursor::RangeCursor;
 use super::ranges::SparseRanges;
-use super::request::{Query, SearchOptions};
+use super::request::Query;
 use super::sparse_cursor::SparseCursor;
 use super::sparse_terms::SparseTerms;
 use super::sparse_weights::{IntegerWeights, QueryWeight};
 use super::tier_cursor::TierCursor;
+use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::format::dictionary::TermEntry;
 use crate::format::sparse_postings::SparseList;
@@ -285,6 +289,16 @@ impl<'a> Leaf for SparseLeaf<'a> {
             ranges.add(list.weight, list.list)?;
         }
         Ok(SparseLists::Ranges(ranges))
+    }
+
+    fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>> {
+        let all_terms = self.required.is_some();
+        let documents = self.segments[ordinal].reader.documents();
+        if all_terms && self.postings(ordinal) == 0 {
+            return Ok(Arc::new(DocSet::empty(documents)));
+        }
+        let lists = self.lists(ordinal)?;
+        exhaustive::matching(cursors(&lists), documents, all_terms)
     }
 
     fn search(

@@ -1,15 +1,19 @@
 //! Queries of words on a text field, scored by BM25.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::cursor_search::workload;
+use super::exhaustive;
 use super::explanation::{Explain, Explanation, TermScore};
 use super::leaf::{Found, Leaf, SegmentTask};
 use super::look_up::{Entries, Required, postings_of};
+use super::options::SearchOptions;
 use super::plan::choose;
-use super::request::{Query, SearchOptions, excess};
+use super::request::{Query, excess};
 use super::simd::Bm25Term;
 use super::text_cursor::TextCursor;
+use crate::doc_set::DocSet;
 use crate::error::Result;
 use crate::format::limits::{MAX_QUERY_TERMS, MAX_TEXT_TERM_BYTES};
 use crate::format::{Bm25, FieldKind, FieldNumber, FieldOptions, lengths};
@@ -194,6 +198,15 @@ impl Leaf for TextLeaf<'_> {
 
     fn open(&self, _: usize) -> Result<()> {
         Ok(())
+    }
+
+    fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>> {
+        let all_terms = self.required.is_some();
+        let documents = self.segments[ordinal].reader.documents();
+        if all_terms && self.postings(ordinal) == 0 {
+            return Ok(Arc::new(DocSet::empty(documents)));
+        }
+        exhaustive::matching(self.cursors(ordinal)?, documents, all_terms)
     }
 
     fn search(&self, (): &(), task: &SegmentTask<'_>, found: &mut Found<f32>) -> Result<()> {

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::leaf::{Found, Leaf, SearchContext};
+use super::options::SearchOptions;
 use super::part::{Part, UNIT_DOCUMENTS};
 use super::plan::Algorithm;
-use super::request::SearchOptions;
 use super::result::SearchStatistics;
 use super::score::Ranked;
 use super::shared_threshold::SharedThreshold;
@@ -183,6 +183,7 @@ fn merge<S: Ranked>(works: Vec<Work<S>>, found: &mut Found<S>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doc_set::DocSet;
     use crate::index::{DocAddress, Snapshot};
     use crate::query::leaf::SegmentTask;
     use crate::{Document, Index, MergePolicy, Schema, WriterOptions};
@@ -216,6 +217,10 @@ mod tests {
 
         fn open(&self, ordinal: usize) -> Result<usize> {
             Ok(ordinal)
+        }
+
+        fn matching(&self, _: usize) -> Result<Arc<DocSet>> {
+            Ok(Arc::new(DocSet::full(DOCUMENTS)))
         }
 
         fn search(
@@ -268,7 +273,7 @@ mod tests {
 
     fn run(fake: &Fake, k: usize, plan: &Plan) -> Result<Found<u32>> {
         let (snapshot, options) = (snapshot(), SearchOptions::new(k));
-        let context = SearchContext::new(&snapshot, &options).unwrap();
+        let context = SearchContext::new(&snapshot, &options, None).unwrap();
         let mut found = Found::with(context.top_k());
         search(fake, plan, &context, &mut found)?;
         Ok(found)

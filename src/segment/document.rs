@@ -1,16 +1,18 @@
 //! What is indexed: an external id and values for the fields of the schema.
 
+use serde_json::Value as Json;
+
 use super::fields::{self, FieldValue, SparseVector, Variant};
 use crate::error::{Error, Result};
-use crate::format::Schema;
 use crate::format::limits::{MAX_DOCUMENT_BYTES, MAX_ID_BYTES};
 use crate::format::stored::MAX_STORED_DOCUMENT_BYTES;
+use crate::format::{Schema, Value};
 
 /// A document to be indexed.
 ///
 /// A text field given more than once is indexed as one text. A sparse term given more than once
 /// counts with its max weight. If the schema has a stored field and the document no value for it, a
-/// JSON object of the id (`_id`) and the text fields is stored.
+/// JSON object of the id (`_id`), the text fields and the columns is stored.
 ///
 /// ```
 /// use esparsa::Document;
@@ -100,10 +102,28 @@ impl Document {
         self.with(field, FieldValue::Stored(bytes.into()))
     }
 
-    /// Adds a value.
+    /// Adds a value: of a column, or any that is made as a [`FieldValue`].
+    ///
+    /// ```
+    /// use esparsa::{Column, Document, Schema, Value};
+    ///
+    /// let schema = Schema::builder()
+    ///     .column("price", Column::f64())
+    ///     .column("since", Column::date())
+    ///     .column("color", Column::keyword().several())
+    ///     .build()?;
+    /// let shirt = Document::new("shirt")
+    ///     .with("price", 12.5)
+    ///     .with("since", Value::date("2024-06-19")?)
+    ///     .with("color", "red")
+    ///     .with("color", "blue");
+    /// shirt.check(&schema)?;
+    /// assert!(Document::new("shirt").with("price", "cheap").check(&schema).is_err());
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
     #[must_use]
-    pub fn with(mut self, field: impl Into<String>, value: FieldValue) -> Self {
-        self.values.push((field.into(), value));
+    pub fn with(mut self, field: impl Into<String>, value: impl Into<FieldValue>) -> Self {
+        self.values.push((field.into(), value.into()));
         self
     }
 
@@ -176,27 +196,54 @@ impl Document {
         limit(&what, self.source()?.len(), MAX_STORED_DOCUMENT_BYTES)
     }
 
-    /// What is stored of a document that brings no stored value: its id and texts as JSON.
+    /// What is stored of a document that brings no stored value: its id, texts and columns as JSON.
     pub(super) fn source(&self) -> Result<Vec<u8>> {
         let mut object = serde_json::Map::new();
         object.insert("_id".into(), self.id().into());
         for (name, value) in &self.values {
-            let FieldValue::Text(text) = value else {
-                continue;
-            };
-            match object.get_mut(name) {
-                // A field given twice is one text.
-                Some(serde_json::Value::String(before)) => {
-                    before.push(' ');
-                    before.push_str(text);
-                }
-                _ => {
-                    object.insert(name.clone(), text.as_str().into());
-                }
+            match value {
+                FieldValue::Text(text) => add_text(&mut object, name, text),
+                FieldValue::Column(value) => add_value(&mut object, name, json_of(value)),
+                _ => {}
             }
         }
         serde_json::to_vec(&object)
             .map_err(|e| Error::invalid(format!("cannot store document: {e}")))
+    }
+}
+
+/// Adds a text; of a field that is given twice, one text is made.
+fn add_text(object: &mut serde_json::Map<String, Json>, name: &str, text: &str) {
+    match object.get_mut(name) {
+        Some(Json::String(before)) => {
+            before.push(' ');
+            before.push_str(text);
+        }
+        _ => {
+            object.insert(name.to_owned(), text.into());
+        }
+    }
+}
+
+/// Adds a value; of a column that is given twice, an array is made.
+fn add_value(object: &mut serde_json::Map<String, Json>, name: &str, value: Json) {
+    match object.get_mut(name) {
+        Some(Json::Array(before)) => before.push(value),
+        Some(before) => *before = Json::Array(vec![before.take(), value]),
+        None => {
+            object.insert(name.to_owned(), value);
+        }
+    }
+}
+
+/// A value as JSON has it: infinite numbers and dates as strings.
+fn json_of(value: &Value) -> Json {
+    match value {
+        Value::I64(number) => (*number).into(),
+        Value::U64(number) => (*number).into(),
+        Value::F64(number) if number.is_finite() => (*number).into(),
+        Value::Bool(flag) => (*flag).into(),
+        other => other.to_string().into(),
     }
 }
 

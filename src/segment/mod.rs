@@ -20,6 +20,7 @@
 //! | `spool`, `scattered` | what does not fit in memory while a segment is written |
 //! | `write` | sources -> the file of a segment |
 //! | `reader` | the file of a segment -> its parts |
+//! | `cached_sets` | sets of documents that were made for filters |
 //! | `verify` | walks everything that a segment holds |
 #![cfg_attr(
     not(test),
@@ -33,6 +34,7 @@
 )]
 
 mod bisect;
+mod cached_sets;
 mod document;
 mod document_map;
 mod fields;
@@ -52,9 +54,10 @@ mod write;
 pub use document::Document;
 pub(crate) use document_map::DocumentMap;
 pub use fields::FieldValue;
+pub use fields::TextField;
 pub(crate) use fields::check_sum;
 #[cfg(feature = "internals")]
-pub use fields::{FieldReader, SparseField, SparseVector, TextField};
+pub use fields::{FieldReader, SparseField, SparseVector};
 pub use invert::{InvertedBatch, Inverter};
 pub use reader::SegmentReader;
 pub(crate) use reader::WeakSegmentReader;

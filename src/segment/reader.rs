@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Weak};
 
+use super::cached_sets::CachedSets;
 use super::fields::{self, FieldReader};
 use crate::bytes::FileHandle;
+use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::format::ids::Ids;
 use crate::format::schema::Field;
@@ -44,6 +46,7 @@ struct Parts {
     info: SegmentInfo,
     ids: Ids,
     fields: Vec<(FieldNumber, FieldReader)>,
+    sets: CachedSets,
 }
 
 impl std::fmt::Debug for Parts {
@@ -68,7 +71,8 @@ impl SegmentReader {
     /// Bytes of the largest dictionary.
     pub(crate) fn key_bytes(&self) -> u64 {
         let sections = self.inner.container.sections();
-        let dictionaries = sections.filter(|(name, _, _)| matches!(*name, "ids" | "terms"));
+        let dictionaries =
+            sections.filter(|(name, _, _)| matches!(*name, "ids" | "terms" | "column-keywords"));
         dictionaries.map(|(_, _, length)| length).max().unwrap_or(0)
     }
 
@@ -119,6 +123,7 @@ impl SegmentReader {
             info,
             ids,
             fields: opened,
+            sets: CachedSets::default(),
         };
         Ok(Self {
             inner: Arc::new(parts),
@@ -159,6 +164,19 @@ impl SegmentReader {
     /// All fields with their numbers.
     pub fn fields(&self) -> &[(FieldNumber, FieldReader)] {
         &self.inner.fields
+    }
+
+    /// The set of documents that was made under this key before, or now.
+    ///
+    /// # Errors
+    ///
+    /// Those of `make`.
+    pub(crate) fn cached_set(
+        &self,
+        key: &str,
+        make: impl FnOnce() -> Result<Arc<DocSet>>,
+    ) -> Result<Arc<DocSet>> {
+        self.inner.sets.get(key, make)
     }
 
     /// The bytes stored for a document; empty when none were.

@@ -288,7 +288,7 @@ fn documents_that_take_no_bytes_are_refused() {
     // Every count agrees, but one id cannot be two thousand million documents: reading on would
     // allocate for each of them.
     let documents = 0x7FFF_FFFFu32;
-    let mut dictionary = DictionaryWriter::of_ids();
+    let mut dictionary = DictionaryWriter::of_keys();
     dictionary.add_id(b"a").unwrap();
     let mut ids = dictionary.finish().unwrap();
     let footer = ids.len() - 32;

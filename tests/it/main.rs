@@ -6,6 +6,7 @@ mod approximate;
 mod close;
 mod collections;
 mod concurrency;
+mod conditions;
 mod contents;
 mod corruption;
 mod crash;

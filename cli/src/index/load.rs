@@ -5,10 +5,11 @@ mod intake;
 
 use std::sync::Arc;
 
-use esparsa::{CommitReport, Document, Error, IndexWriter, Result, Schema};
+use esparsa::{CommitReport, Document, Error, FieldValue, IndexWriter, Result, Schema};
 
 use self::intake::{Intake, Parsed, Tally};
 use super::checkpoint::Done;
+use super::columns;
 use super::commits::Commits;
 use super::problems::{Problem, Problems};
 use super::target::{
@@ -275,10 +276,14 @@ fn parsed(record: Record, mapping: &Mapping) -> Parsed {
             .map(|()| document)
             .map_err(|error| error.at_line(&*file, line))
     });
+    let has_column = |document: &Document| {
+        let mut values = document.values().iter();
+        values.any(|(_, value)| matches!(value, FieldValue::Column(_)))
+    };
     Parsed {
+        has_content: has_content || document.as_ref().is_ok_and(has_column),
         document,
         line,
-        has_content,
         encoding,
     }
 }
@@ -301,6 +306,8 @@ fn document_of(mut record: Record, fields: &Fields) -> Result<Document> {
         }
         document = document.with_dense(DENSE_FIELD, vector);
     }
+    let with_columns = columns::with_columns(document, &fields.columns, &record.source);
+    document = with_columns.map_err(|error| error.at_line(&*record.file, record.line))?;
     if let Some(stored) = &fields.stored {
         document = document.with_stored(stored.as_str(), record.source);
     }
@@ -324,6 +331,7 @@ mod tests {
                 sparse: false,
                 dense: false,
                 stored: None,
+                columns: Vec::new(),
             },
             schema: Schema::builder()
                 .text(TEXT_FIELD, esparsa::Text::new().analyzer("en"))

@@ -8,6 +8,7 @@ use esparsa::{Error, FieldOptions, Index, IndexOptions, Result, Schema, Sparse, 
 
 use super::Index as Arguments;
 use super::checkpoint::FILE as CHECKPOINT;
+use super::columns;
 use super::encoding::Encoders;
 use super::peek::Peeked;
 
@@ -41,6 +42,8 @@ pub struct Fields {
     pub dense: bool,
     /// Name of the stored field, if there is one.
     pub stored: Option<String>,
+    /// Names of the columns.
+    pub columns: Vec<String>,
 }
 
 impl Target {
@@ -111,6 +114,7 @@ impl Target {
             sparse: schema.expect(SPARSE_FIELD, FieldKind::Sparse).is_ok(),
             dense: schema.expect(DENSE_FIELD, FieldKind::Dense).is_ok(),
             stored: schema.stored_field().map(|field| field.name.clone()),
+            columns: columns::names(schema),
         }
     }
 }
@@ -169,7 +173,7 @@ fn new_schema(
     if !arguments.no_stored {
         schema = schema.stored(STORED_FIELD);
     }
-    schema.build()
+    arguments.columns.add_to(schema).build()
 }
 
 /// Checks that an existing index has the fields that the arguments and the first records require.
@@ -189,6 +193,7 @@ fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Resu
                        index";
         return Err(Error::invalid(message));
     }
+    arguments.columns.check(schema)?;
     arguments.dense.check(schema, peeked.first_dense())?;
     let sparse = schema.expect(SPARSE_FIELD, FieldKind::Sparse).ok();
     match (sparse.map(|field| &field.options), peeked.first_vector()) {

@@ -41,10 +41,12 @@ struct FieldSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_max_weight: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<ColumnSummary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     dense: Option<DenseSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<ModelSummary>,
-    /// Documents that have a term or a vector of the field.
+    /// Documents that have a term, a vector or a value of the field.
     documents: u64,
     postings: u64,
     /// Text: words. Sparse: sum of quantized impacts.
@@ -56,6 +58,13 @@ struct FieldSummary {
     /// What `calibrate` measured with.
     #[serde(skip_serializing_if = "Option::is_none")]
     calibrated: Option<Calibrated>,
+}
+
+#[derive(Debug, Serialize)]
+struct ColumnSummary {
+    r#type: &'static str,
+    /// Whether a document may have several values.
+    several: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -139,6 +148,13 @@ impl FieldSummary {
             analyzer,
             max_weight: weights.filter(|(_, clamps)| *clamps).map(|(max, _)| max),
             expected_max_weight: weights.filter(|(_, clamps)| !clamps).map(|(max, _)| max),
+            column: match &field.options {
+                FieldOptions::Column(column) => Some(ColumnSummary {
+                    r#type: column.column_type.name(),
+                    several: column.several,
+                }),
+                _ => None,
+            },
             dense: field.options.dense_shape().map(DenseSummary::of),
             model: field.options.model().map(|model| ModelSummary {
                 name: model.name.clone(),
@@ -231,6 +247,14 @@ impl fmt::Display for FieldSummary {
         if let Some(weight) = self.max_weight {
             write!(f, ", max weight {weight:.4}")?;
         }
+        if let Some(column) = &self.column {
+            let several = if column.several {
+                ", several values"
+            } else {
+                ""
+            };
+            write!(f, ", {}{several}", column.r#type)?;
+        }
         if let Some(dense) = &self.dense {
             let (dimensions, element, metric) = (dense.dimensions, dense.element, dense.metric);
             let dimensions = counted(u64::from(dimensions), "dimension");
@@ -262,6 +286,7 @@ impl fmt::Display for FieldSummary {
                 write!(f, "; recall calibrated with {queries} on {documents}")
             }
             "dense" => write!(f, "; {}", counted(self.postings, "vector")),
+            "column" => write!(f, "; {documents}, {}", counted(self.postings, "value")),
             _ => Ok(()),
         }
     }

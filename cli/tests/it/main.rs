@@ -4,6 +4,7 @@ mod bad_input;
 mod cli_dense;
 mod cli_fuse;
 mod cli_neural_index;
+mod columns;
 mod command;
 #[cfg(feature = "cuda")]
 mod cuda_compile;

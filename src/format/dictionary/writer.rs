@@ -20,9 +20,9 @@ pub struct DictionaryWriter {
 }
 
 impl DictionaryWriter {
-    /// A dictionary without payloads: external ids.
-    pub fn of_ids() -> Self {
-        Self::new(Payload::Ids)
+    /// A dictionary without payloads: of external ids or keywords.
+    pub fn of_keys() -> Self {
+        Self::new(Payload::None)
     }
 
     /// A dictionary of the terms of a text field.

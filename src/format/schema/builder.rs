@@ -1,7 +1,7 @@
 //! Builds a schema from fields with typed options.
 
 use super::options::{FieldKind, FieldOptions};
-use super::{Dense, Field, Schema, Sparse, StoredOptions, Text};
+use super::{Column, Dense, Field, Schema, Sparse, StoredOptions, Text};
 use crate::error::{Error, Result};
 use crate::format::limits::{MAX_FIELD_NAME_BYTES, MAX_FIELDS};
 use crate::format::wide;
@@ -27,6 +27,11 @@ impl SchemaBuilder {
 
     /// Adds a field of learned sparse vectors.
     pub fn sparse(self, name: impl Into<String>, options: Sparse) -> Self {
+        self.field(name, options)
+    }
+
+    /// Adds a column: numbers, dates, flags or keywords.
+    pub fn column(self, name: impl Into<String>, options: Column) -> Self {
         self.field(name, options)
     }
 

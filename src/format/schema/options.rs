@@ -3,6 +3,7 @@
 //! Everything here that names kinds is made from the one list in
 //! [`field_kinds`](crate::format::field_kinds).
 
+use super::column::Column;
 use super::dense::Dense;
 #[cfg(test)]
 use super::flag::Flag;

@@ -141,7 +141,7 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
     fn sorted_ids(&mut self) -> Result<(Spool<'a>, bool)> {
         let streams = self.sources.iter().map(|source| IdStream::of(*source));
         let mut merge = KeyMerge::new(streams.collect())?;
-        let mut dictionary = DictionaryWriter::of_ids();
+        let mut dictionary = DictionaryWriter::of_keys();
         let mut document_of = Spool::new(self.options.scratch);
         let (mut count, mut is_identity) = (0u32, true);
         let maps = self.maps;

@@ -12,6 +12,7 @@
 //! [`field_kinds`](crate::format::field_kinds); nothing else in the crate lists them. External ids
 //! are no field of a schema, since every document has one; [`id`] has the same stages as functions.
 
+mod column;
 mod dense;
 #[cfg(test)]
 mod flag;
@@ -28,6 +29,7 @@ use super::forward::{Forward, ForwardTask};
 use super::reader::{FieldSections, SegmentReader};
 use super::write::{SegmentWriter, Source};
 use crate::error::{Error, Result};
+use crate::format::column::{ColumnValues, Value};
 use crate::format::dense::DenseVectors;
 use crate::format::dictionary::Dictionary;
 use crate::format::field_kinds::for_each_field_kind;
@@ -374,6 +376,12 @@ macro_rules! define_stages {
 
 for_each_field_kind!(define_stages);
 
+impl<V: Into<Value>> From<V> for FieldValue {
+    fn from(value: V) -> Self {
+        Self::Column(value.into())
+    }
+}
+
 fn of_another_kind(sections: &FieldSections<'_>) -> Error {
     let number = sections.field.number;
     let message = format!("field {number} is of another kind than in the schema");
@@ -389,6 +397,11 @@ impl SegmentReader {
     /// A sparse field.
     pub fn sparse(&self, field: FieldNumber) -> Option<&SparseField> {
         sparse::Kind::reader(self.field(field)?)
+    }
+
+    /// A column.
+    pub fn column(&self, field: FieldNumber) -> Option<&ColumnValues> {
+        column::Kind::reader(self.field(field)?).map(|column| &**column)
     }
 
     /// The vectors of a dense field.

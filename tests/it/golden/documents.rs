@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use esparsa::store::{Directory, Memory};
 use esparsa::{
-    Calibration, CalibrationPoint, Dense, DenseElement, Document, Index, IndexOptions, IndexWriter,
-    MergePolicy, ModelIdentity, Schema, Sparse, SparseLayout, Text, WriterOptions,
+    Calibration, CalibrationPoint, Column, Dense, DenseElement, Document, FieldValue, Index,
+    IndexOptions, IndexWriter, MergePolicy, ModelIdentity, Schema, Sparse, SparseLayout, Text,
+    Value, WriterOptions,
 };
 
 /// Files by name.
@@ -16,9 +17,11 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 const DOCUMENTS: u32 = 520;
 const PRIME: u32 = 521;
 /// This document has an id and nothing else.
-const BARE: u32 = 7;
+pub const BARE: u32 = 7;
 /// Documents of the third segment, enough for three groups of ranges; the last one is short.
 const MANY: u32 = 8_200;
+/// Milliseconds.
+const DAY: i64 = 86_400_000;
 
 pub fn schema() -> Schema {
     let model = |name: &str, fingerprint| ModelIdentity {
@@ -37,6 +40,12 @@ pub fn schema() -> Schema {
         .dense("single", Dense::new(5))
         .dense("half", half)
         .dense("byte", Dense::new(70).element(DenseElement::I8))
+        .column("whole", Column::i64().several())
+        .column("natural", Column::u64())
+        .column("real", Column::f64())
+        .column("flag", Column::bool().several())
+        .column("date", Column::date())
+        .column("keyword", Column::keyword().several())
         .build()
         .unwrap()
 }
@@ -162,6 +171,67 @@ fn source(n: u32) -> Vec<u8> {
     }
 }
 
+/// Adds all values of a column.
+fn with_all<V: Into<FieldValue>>(
+    document: Document,
+    column: &str,
+    values: impl IntoIterator<Item = V>,
+) -> Document {
+    let values = values.into_iter();
+    values.fold(document, |document, value| document.with(column, value))
+}
+
+/// Columns in which few documents have a value, and some several.
+fn with_few_values(document: Document, n: u32) -> Document {
+    let number = i64::from(n);
+    let whole = match n % 4 {
+        0 => vec![],
+        1 => vec![-number],
+        2 => vec![7, -7],
+        // Out of order; what is there twice stays so.
+        _ => vec![number, 0, number],
+    };
+    let document = with_all(document, "whole", whole);
+    let natural = (n >= 500).then_some(1_000_000 * u64::from(n));
+    let document = with_all(document, "natural", natural);
+    let real = match n {
+        25 => -0.0,
+        30 => f64::INFINITY,
+        35 => f64::MIN_POSITIVE / 4.0,
+        _ => 0.375 * f64::from(n) - 20.0,
+    };
+    let document = with_all(document, "real", n.is_multiple_of(5).then_some(real));
+    let flag = (n < 150).then_some(n.is_multiple_of(3));
+    let document = with_all(document, "flag", flag);
+    // Whole days, a multiple of four apart.
+    let date = (n % 4 == 1).then_some(Value::Date(DAY * (number * 7 % 100)));
+    let document = with_all(document, "date", date);
+    // More keywords than a block of a dictionary has; a document has the same one twice.
+    let key = format!("key{n}");
+    let keywords = match n {
+        5 => vec![""],
+        6 => vec!["né", ""],
+        _ if n.is_multiple_of(4) => vec![key.as_str(), "red", key.as_str()],
+        _ => vec![],
+    };
+    with_all(document, "keyword", keywords)
+}
+
+/// Columns in which half of the documents have a value, or all have one or several.
+fn with_many_values(document: Document, n: u32) -> Document {
+    // Enough for a bitmap.
+    let natural = (n / 100).is_multiple_of(2);
+    let natural = natural.then_some(5 + 3 * u64::from(n / 1_000));
+    let document = with_all(document, "natural", natural);
+    // Enough for two superblocks; the same number of each document, so that starts are a line.
+    let is_set = (1_000..1_010).contains(&n) || n > 8_194;
+    let flags = [is_set].into_iter().chain([false; 7]);
+    let document = with_all(document, "flag", flags);
+    let last = (n == MANY - 1).then_some("last");
+    let document = with_all(document, "keyword", last);
+    document.with("date", Value::Date(DAY * i64::from(n / 1_000)))
+}
+
 fn first_segment() -> impl Iterator<Item = Document> {
     (0..DOCUMENTS).map(|n| {
         let mut document = Document::new(id(n));
@@ -175,7 +245,7 @@ fn first_segment() -> impl Iterator<Item = Document> {
         if n % 130 == 64 || n == DOCUMENTS - 1 {
             document = document.with_dense("byte", numbers(n, 70));
         }
-        document
+        with_few_values(document, n)
             .with_text("text", text(n))
             .with_sparse("impacts", vector(n))
             .with_sparse_numbered("numbered", numbered_vector(n))
@@ -183,26 +253,45 @@ fn first_segment() -> impl Iterator<Item = Document> {
     })
 }
 
-/// Ids in order, one of them of a document to be replaced, one document without text, and nothing in the field
-/// of numbered terms. All have one vector, one has another of zeros.
+/// Ids in order, one of them of a document to be replaced, one document without text, and nothing
+/// in the field of numbered terms. All have one vector, one has another of zeros. All have a value
+/// of one column, the lowest and the highest among them. Columns are added in the order of their
+/// names, so that the JSON that is stored of a document is the same with keys sorted or not.
 fn second_segment() -> Vec<Document> {
     vec![
         Document::new(id(0))
             .with_text("text", "common again")
             .with_dense("single", [1.0, -0.0, f32::MIN_POSITIVE / 4.0, 1e17, 0.1])
-            .with_stored("source", "replaced"),
+            .with_stored("source", "replaced")
+            .with("date", Value::Date(-1))
+            .with("flag", true)
+            .with("keyword", "x".repeat(1_024))
+            .with("natural", u64::MAX)
+            .with("real", f64::NEG_INFINITY)
+            .with("whole", i64::MAX)
+            .with("whole", -1)
+            .with("whole", i64::MIN)
+            .with("whole", 0),
         Document::new("e1")
             .with_sparse("impacts", [("few", 1.5), ("late", 0.25)])
-            .with_dense("single", numbers(1, 5)),
+            .with_dense("single", numbers(1, 5))
+            .with("date", "2024-06-19T15:22:45.12Z")
+            .with("flag", true)
+            .with("flag", false)
+            .with("keyword", "blue-green")
+            .with("keyword", "blue")
+            .with("natural", 0)
+            .with("real", 0.5),
         Document::new("e2")
+            .with("natural", 1u64 << 40)
             .with_text("text", "only a few common words")
             .with_dense("byte", vec![0.0; 70])
             .with_dense("single", numbers(2, 5)),
     ]
 }
 
-/// Three groups of ranges, whose lists have ranges and groups of every shape; nothing else is in these documents. Ids
-/// are short, and in the order of the documents.
+/// Three groups of ranges, whose lists have ranges and groups of every shape, and columns; nothing
+/// else is in these documents. Ids are short, and in the order of the documents.
 fn third_segment() -> impl Iterator<Item = Document> {
     let digit = |number: u32| char::from_digit(number % 36, 36).unwrap();
     (0..MANY).map(move |n| {
@@ -226,7 +315,7 @@ fn third_segment() -> impl Iterator<Item = Document> {
         // Far above what the schema expects: the segment has a base exponent of its own.
         let weight = |term| 40.0 * share(n + term);
         let vector: Vec<(u32, f32)> = terms.map(|(term, _)| (term, weight(term))).collect();
-        Document::new(id)
+        with_many_values(Document::new(id), n)
             .with_sparse_numbered("numbered", vector)
             .with_stored("source", "")
     })

@@ -4,16 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use esparsa::Index;
+use esparsa::Value as ColumnValue;
 use esparsa::internals::format::block::DecodedBlock;
 use esparsa::internals::format::block_list::{BlockEntry, BlockList};
 use esparsa::internals::format::bounds::Bound;
+use esparsa::internals::format::column::ColumnValues;
 use esparsa::internals::format::dense::DenseVectors;
 use esparsa::internals::format::dictionary::TermEntry;
 use esparsa::internals::format::manifest::Manifest;
 use esparsa::internals::format::range_list::{GROUP_RANGES, NOTED_RANKS, RangeList};
 use esparsa::internals::format::sparse_postings::{SparseList, Tier};
 use esparsa::internals::format::{
-    Container, DenseElement, DenseMetric, FieldOptions, FileKind, Schema, SparseLayout,
+    ColumnType, Container, DenseElement, DenseMetric, FieldOptions, FileKind, Schema, SparseLayout,
     SparseTerms, Verify, lengths,
 };
 use esparsa::internals::index::SnapshotSegment;
@@ -109,6 +111,10 @@ fn manifest_contents(manifest: &Manifest) -> Value {
                 };
                 let dimensions = dense.dimensions;
                 json!({ "kind": "dense", "dimensions": dimensions, "element": element, "metric": metric })
+            }
+            FieldOptions::Column(column) => {
+                let name = column.column_type.name();
+                json!({ "kind": "column", "type": name, "several": column.several })
             }
             other => panic!("the golden index has no such field: {other:?}"),
         };
@@ -224,6 +230,7 @@ fn field(
             json!({ "kind": "sparse", "listed": sparse_terms(segment, sparse, numbered) })
         }
         FieldReader::Dense(vectors) => dense(vectors),
+        FieldReader::Column(values) => column(segment, values),
         // Printed beside the fields.
         FieldReader::Stored(_) => return None,
         other => panic!("the golden index has no such field: {other:?}"),
@@ -270,6 +277,36 @@ fn dense(vectors: &DenseVectors) -> Value {
         found["scale_bits"] = bits.into();
     }
     found
+}
+
+/// How many documents in a row have the same values, and these.
+fn column(segment: &SegmentReader, column: &ColumnValues) -> Value {
+    let mut runs: Vec<(u32, Vec<Value>)> = Vec::new();
+    for document in 0..segment.documents() {
+        let values = column.values(document).unwrap();
+        let values: Vec<Value> = values.into_iter().map(column_value).collect();
+        match runs.last_mut() {
+            Some((count, last)) if *last == values => *count += 1,
+            _ => runs.push((1, values)),
+        }
+    }
+    let name = match column.column_type() {
+        ColumnType::F64 => "value_bits",
+        _ => "values",
+    };
+    json!({ "kind": "column", name: runs })
+}
+
+/// A value as JSON; of a floating-point number its bits, of a date its milliseconds.
+fn column_value(value: ColumnValue) -> Value {
+    match value {
+        ColumnValue::I64(number) | ColumnValue::Date(number) => number.into(),
+        ColumnValue::U64(number) => number.into(),
+        ColumnValue::F64(number) => number.to_bits().into(),
+        ColumnValue::Bool(flag) => flag.into(),
+        ColumnValue::Keyword(keyword) => keyword.into(),
+        other => panic!("the golden index has no such value: {other:?}"),
+    }
 }
 
 fn text_terms(segment: &SegmentReader, field: &TextField) -> Vec<Value> {

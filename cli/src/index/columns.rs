@@ -1,0 +1,166 @@
+//! The columns of an index that is loaded: keys of JSON whose values are numbers, dates, flags or
+//! keywords.
+
+use std::str::FromStr;
+
+use esparsa::{Column, ColumnType, Document, Error, FieldOptions, Result, Schema, SchemaBuilder};
+use esparsa::{FieldKind, Value};
+use serde_json::Value as Json;
+
+/// The options for columns.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ColumnArguments {
+    /// Column of a new index, to filter by: a key of the records, which are JSON, and the type of
+    /// its values: i64, u64, f64, bool, date (RFC 3339, or milliseconds since 1970) or keyword.
+    /// With `:several`, as in `tags:keyword:several`, a record may have an array of them. May be
+    /// given more than once.
+    #[arg(long = "column", value_name = "NAME:TYPE")]
+    columns: Vec<NamedColumn>,
+}
+
+/// A column as it is named on the command line.
+#[derive(Clone, Debug, PartialEq)]
+struct NamedColumn {
+    name: String,
+    column: Column,
+}
+
+impl FromStr for NamedColumn {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (rest, several) = match text.strip_suffix(":several") {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        let parts = rest.rsplit_once(':').filter(|(name, _)| !name.is_empty());
+        let found = parts.and_then(|(name, kind)| Some((name, ColumnType::of_name(kind)?)));
+        let (name, column_type) = found.ok_or_else(|| {
+            let types = ColumnType::ALL.map(ColumnType::name).join(", ");
+            Error::invalid(format!(
+                "expected NAME:TYPE or NAME:TYPE:several, where the type is one of {types}"
+            ))
+        })?;
+        let column = Column::new(column_type);
+        Ok(Self {
+            name: name.to_owned(),
+            column: if several { column.several() } else { column },
+        })
+    }
+}
+
+impl ColumnArguments {
+    /// Adds the columns to a new schema.
+    pub fn add_to(&self, mut schema: SchemaBuilder) -> SchemaBuilder {
+        for NamedColumn { name, column } in &self.columns {
+            schema = schema.column(name, column.clone());
+        }
+        schema
+    }
+
+    /// Checks that an existing index has the columns that are named.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when it lacks one, or has another of this name.
+    pub fn check(&self, schema: &Schema) -> Result<()> {
+        for NamedColumn { name, column } in &self.columns {
+            let field = schema.expect(name, FieldKind::Column)?;
+            if field.options != FieldOptions::Column(column.clone()) {
+                let message = "--column contradicts the index, whose column of this name has another type; leave the \
+                               option out, or build a new index";
+                return Err(Error::invalid(message).in_field(name));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names of the columns of an index.
+pub fn names(schema: &Schema) -> Vec<String> {
+    let fields = schema.fields().iter();
+    let columns = fields.filter(|field| field.options.kind() == FieldKind::Column);
+    columns.map(|field| field.name.clone()).collect()
+}
+
+/// Gives a document the values that a record has under the names of columns. `source` is the
+/// record as JSON.
+///
+/// # Errors
+///
+/// [`Error::InvalidInput`] for a value that no column can hold.
+pub fn with_columns(mut document: Document, names: &[String], source: &[u8]) -> Result<Document> {
+    if names.is_empty() {
+        return Ok(document);
+    }
+    let json: Json = serde_json::from_slice(source)
+        .map_err(|error| Error::invalid(format!("expected a JSON object, found none: {error}")))?;
+    for name in names {
+        let values = match json.get(name) {
+            None | Some(Json::Null) => &[],
+            Some(Json::Array(values)) => values.as_slice(),
+            Some(value) => std::slice::from_ref(value),
+        };
+        for value in values {
+            document = document.with(name, value_of(value).map_err(|e| e.in_field(name))?);
+        }
+    }
+    Ok(document)
+}
+
+fn value_of(json: &Json) -> Result<Value> {
+    let value = match json {
+        Json::Bool(flag) => Some(Value::from(*flag)),
+        Json::String(string) => Some(Value::from(string)),
+        Json::Number(number) => {
+            let whole = number.as_i64().map(Value::from);
+            let whole = whole.or_else(|| number.as_u64().map(Value::from));
+            whole.or_else(|| number.as_f64().map(Value::from))
+        }
+        _ => None,
+    };
+    value.ok_or_else(|| {
+        Error::invalid("expected a string, a number, true or false, or an array of them")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_named_with_their_types() {
+        let parse = |text: &str| {
+            text.parse::<NamedColumn>()
+                .map(|named| (named.name, named.column))
+        };
+        assert_eq!(parse("price:f64").unwrap(), ("price".into(), Column::f64()));
+        let tags = Column::keyword().several();
+        assert_eq!(parse("a:b:keyword:several").unwrap(), ("a:b".into(), tags));
+        for bad in ["price", ":f64", "price:float", "price:f64:many", ""] {
+            let message = parse(bad).unwrap_err().to_string();
+            assert!(
+                message.contains("i64, u64, f64, bool, date, keyword"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_come_from_the_keys_of_a_record() {
+        let names = ["price", "tags", "none"].map(String::from);
+        let source = br#"{"id": "a", "price": 2.5, "tags": ["x", "y"], "none": null, "other": {}}"#;
+        let document = with_columns(Document::new("a"), &names, source).unwrap();
+        let expected = Document::new("a")
+            .with("price", 2.5)
+            .with("tags", "x")
+            .with("tags", "y");
+        assert_eq!(document, expected);
+        let error = with_columns(Document::new("a"), &names, br#"{"price": {"eur": 1}}"#);
+        let message = error.unwrap_err().to_string();
+        assert!(
+            message.contains("field `price`: expected a string, a number"),
+            "{message}"
+        );
+    }
+}

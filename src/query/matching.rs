@@ -1,0 +1,442 @@
+//! Which documents match a query, as sets: what filters are made of.
+//!
+//! A [`Matcher`] is a query that was checked against the schema, with its values as codes of
+//! columns. It finds the documents of a segment without regard to deletes, which a search looks at
+//! anyway. Sets that take reading postings or columns are kept with their segment, so that a filter
+//! that comes again costs next to nothing.
+
+use std::fmt::Write;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::capabilities::check_parameters;
+use super::options::SearchOptions;
+use super::prepare::{Prepared, prepare_scored};
+use super::request::{Condition, Query, QueryKind};
+use crate::doc_set::DocSet;
+use crate::error::{Error, Result};
+use crate::format::block::DecodedBlock;
+use crate::format::column::{ColumnType, ColumnValues};
+use crate::format::limits::MAX_QUERY_DEPTH;
+use crate::format::{FieldKind, FieldNumber, FieldOptions, Value};
+use crate::index::Snapshot;
+use crate::segment::{SegmentReader, TextField};
+
+/// A query that documents match or do not match.
+pub(super) struct Matcher<'a> {
+    snapshot: &'a Snapshot,
+    node: Node<'a>,
+    filters: Vec<Self>,
+    excluded: Vec<Self>,
+}
+
+enum Node<'a> {
+    All,
+    Ids(Vec<String>),
+    AllOf(Vec<Matcher<'a>>),
+    AnyOf(Vec<Matcher<'a>>),
+    /// Documents of one field.
+    Field(FieldNumber, InField),
+    /// Words or a vector, with what tells them from others.
+    Scored(Box<dyn Prepared + 'a>, String),
+}
+
+/// What documents must have in a field.
+#[derive(Debug)]
+enum InField {
+    /// A code in this range.
+    Codes(u64, u64),
+    /// One of these codes, which rise.
+    CodeSet(Vec<u64>),
+    Keywords(Bound<String>, Bound<String>),
+    KeywordSet(Vec<String>),
+    /// One of these terms.
+    TextTerms(Vec<String>),
+    /// Anything.
+    Exists,
+}
+
+impl<'a> Matcher<'a> {
+    /// Checks a query and its filters.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when a field is not there or of another kind, or a value does not fit
+    /// its column; [`Error::Limit`] when queries are nested too deep.
+    pub fn new(snapshot: &'a Snapshot, query: &Query, options: &SearchOptions) -> Result<Self> {
+        check_parameters(query)?;
+        let all = |queries: &[Query]| {
+            let matchers = queries
+                .iter()
+                .map(|query| Self::new(snapshot, query, options));
+            matchers.collect::<Result<Vec<_>>>()
+        };
+        Ok(Self {
+            snapshot,
+            node: Self::node(snapshot, query, options)?,
+            filters: all(&query.filters)?,
+            excluded: all(&query.excluded)?,
+        })
+    }
+
+    /// As [`new`](Self::new), without the query's own filters.
+    pub fn without_filters(
+        snapshot: &'a Snapshot,
+        query: &Query,
+        options: &SearchOptions,
+    ) -> Result<Self> {
+        Ok(Self {
+            snapshot,
+            node: Self::node(snapshot, query, options)?,
+            filters: Vec::new(),
+            excluded: Vec::new(),
+        })
+    }
+
+    /// The filters of a query alone; `None` when it has none.
+    pub fn of_filters(
+        snapshot: &'a Snapshot,
+        query: &Query,
+        options: &SearchOptions,
+    ) -> Result<Option<Self>> {
+        if !query.has_filters() {
+            return Ok(None);
+        }
+        let mut all = Query::all();
+        all.filters.clone_from(&query.filters);
+        all.excluded.clone_from(&query.excluded);
+        Self::new(snapshot, &all, options).map(Some)
+    }
+
+    fn node(snapshot: &'a Snapshot, query: &Query, options: &SearchOptions) -> Result<Node<'a>> {
+        let QueryKind::Condition(condition) = &query.kind else {
+            let prepared = prepare_scored(snapshot, query, options)?;
+            return Ok(Node::Scored(prepared, format!("{query:?}")));
+        };
+        let of = |queries: &[Query]| {
+            let matchers = queries
+                .iter()
+                .map(|query| Self::new(snapshot, query, options));
+            matchers.collect::<Result<Vec<_>>>()
+        };
+        let in_field = match condition {
+            Condition::All => return Ok(Node::All),
+            Condition::Ids(ids) => return Ok(Node::Ids(ids.clone())),
+            Condition::AllOf(queries) => return Ok(Node::AllOf(of(queries)?)),
+            Condition::AnyOf(queries) => return Ok(Node::AnyOf(of(queries)?)),
+            Condition::TooDeep => {
+                let limit = MAX_QUERY_DEPTH as u64;
+                return Err(Error::limit("depth of nested queries", limit + 1, limit));
+            }
+            Condition::Terms(values) => terms(snapshot, &query.field, values),
+            Condition::Range(low, high) => range(snapshot, &query.field, low, high),
+            Condition::Exists => exists(snapshot, &query.field),
+        };
+        let (field, in_field) = in_field.map_err(|error| error.in_field(&query.field))?;
+        Ok(Node::Field(field, in_field))
+    }
+
+    /// The documents of a segment that match, deleted ones included.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when bytes that must be read are damaged.
+    pub fn documents(&self, ordinal: usize) -> Result<Arc<DocSet>> {
+        let mut documents = self.of_node(ordinal)?;
+        for filter in &self.filters {
+            let filter = filter.documents(ordinal)?;
+            match is_full(&documents) {
+                true => documents = filter,
+                false => Arc::make_mut(&mut documents).intersect(&filter),
+            }
+        }
+        for excluded in &self.excluded {
+            Arc::make_mut(&mut documents).subtract(&*excluded.documents(ordinal)?);
+        }
+        Ok(documents)
+    }
+
+    fn of_node(&self, ordinal: usize) -> Result<Arc<DocSet>> {
+        let reader = &self.snapshot.segments()[ordinal].reader;
+        let all = reader.documents();
+        match &self.node {
+            Node::All => Ok(Arc::new(DocSet::full(all))),
+            Node::Ids(ids) => {
+                let mut set = DocSet::empty(all);
+                for id in ids {
+                    if let Some(document) = reader.ids().document(id)? {
+                        set.insert(document);
+                    }
+                }
+                Ok(Arc::new(set))
+            }
+            Node::AllOf(matchers) => {
+                let mut set = Arc::new(DocSet::full(all));
+                for matcher in matchers {
+                    let next = matcher.documents(ordinal)?;
+                    match is_full(&set) {
+                        true => set = next,
+                        false => Arc::make_mut(&mut set).intersect(&next),
+                    }
+                }
+                Ok(set)
+            }
+            Node::AnyOf(matchers) => {
+                let mut set = Arc::new(DocSet::empty(all));
+                for matcher in matchers {
+                    let next = matcher.documents(ordinal)?;
+                    match set.is_empty() {
+                        true => set = next,
+                        false => Arc::make_mut(&mut set).unite(&next),
+                    }
+                }
+                Ok(set)
+            }
+            Node::Scored(query, key) => reader.cached_set(key, || query.matching(ordinal)),
+            Node::Field(field, in_field) => {
+                let mut key = String::new();
+                // Writing to a string cannot fail.
+                let _ = write!(key, "{field} {in_field:?}");
+                reader.cached_set(&key, || in_field.documents(reader, *field))
+            }
+        }
+    }
+}
+
+fn is_full(set: &DocSet) -> bool {
+    set.count() == set.documents()
+}
+
+/// The number and options of a field.
+fn field<'a>(snapshot: &'a Snapshot, name: &str) -> Result<(FieldNumber, &'a FieldOptions)> {
+    match snapshot.schema().field(name) {
+        Some(field) => Ok((field.number, &field.options)),
+        // The error that names the fields of the index.
+        None => Err(match snapshot.schema().expect(name, FieldKind::Column) {
+            Ok(_) => Error::invalid("expected a column"),
+            Err(error) => error,
+        }),
+    }
+}
+
+fn refuse<T>(expected: &str, found: &FieldOptions) -> Result<T> {
+    let found = found.kind().name();
+    Err(Error::invalid(format!(
+        "expected {expected}, found a {found} field"
+    )))
+}
+
+fn terms(snapshot: &Snapshot, name: &str, values: &[Value]) -> Result<(FieldNumber, InField)> {
+    let (field, options) = field(snapshot, name)?;
+    let column = match options {
+        FieldOptions::Column(column) => column.column_type,
+        FieldOptions::Text(_) => {
+            let terms = values.iter().map(|value| match value {
+                Value::Keyword(term) => Ok(term.clone()),
+                value => Err(Error::invalid(format!("expected a term, found {value}"))),
+            });
+            return Ok((field, InField::TextTerms(terms.collect::<Result<_>>()?)));
+        }
+        options => return refuse("a column or a text field", options),
+    };
+    let converted = values.iter().map(|value| column.convert(value));
+    let converted = converted.collect::<Result<Vec<Value>>>()?;
+    if column == ColumnType::Keyword {
+        let keywords = converted.into_iter().map(|value| value.to_string());
+        return Ok((field, InField::KeywordSet(keywords.collect())));
+    }
+    let codes = converted.iter().filter_map(|value| column.code_of(value));
+    let mut codes: Vec<u64> = codes.collect();
+    codes.sort_unstable();
+    codes.dedup();
+    Ok((field, InField::CodeSet(codes)))
+}
+
+fn range(
+    snapshot: &Snapshot,
+    name: &str,
+    low: &Bound<Value>,
+    high: &Bound<Value>,
+) -> Result<(FieldNumber, InField)> {
+    let (field, options) = field(snapshot, name)?;
+    let FieldOptions::Column(column) = options else {
+        return refuse("a column", options);
+    };
+    let reversed = |low: &Value, high: &Value| {
+        let message = format!("expected a range from low to high, found one from {low} to {high}");
+        Error::invalid(message)
+    };
+    if column.column_type == ColumnType::Keyword {
+        let (low, high) = (keyword(low)?, keyword(high)?);
+        if let (Some(low), Some(high)) = (limit(&low), limit(&high))
+            && low > high
+        {
+            return Err(reversed(&Value::from(low), &Value::from(high)));
+        }
+        return Ok((field, InField::Keywords(low, high)));
+    }
+    let lowest = |value: &Value, is_strict| column.column_type.lowest_code(value, is_strict);
+    let start = match low {
+        Bound::Unbounded => Some(0),
+        Bound::Included(value) => lowest(value, false)?,
+        Bound::Excluded(value) => lowest(value, true)?,
+    };
+    // The first code that is above the range; `None` when all are below.
+    let end = match high {
+        Bound::Unbounded => None,
+        Bound::Included(value) => lowest(value, true)?,
+        Bound::Excluded(value) => lowest(value, false)?,
+    };
+    if let (Some(low), Some(high)) = (limit(low), limit(high))
+        && lowest(low, false)?.unwrap_or(u64::MAX) > lowest(high, false)?.unwrap_or(u64::MAX)
+    {
+        return Err(reversed(low, high));
+    }
+    let last = end.map_or(Some(u64::MAX), |end| end.checked_sub(1));
+    let codes = match (start, last) {
+        (Some(start), Some(last)) if start <= last => InField::Codes(start, last),
+        _ => InField::CodeSet(Vec::new()),
+    };
+    Ok((field, codes))
+}
+
+fn limit<T>(bound: &Bound<T>) -> Option<&T> {
+    match bound {
+        Bound::Included(value) | Bound::Excluded(value) => Some(value),
+        Bound::Unbounded => None,
+    }
+}
+
+fn keyword(bound: &Bound<Value>) -> Result<Bound<String>> {
+    let keyword = |value: &Value| match ColumnType::Keyword.convert(value)? {
+        Value::Keyword(keyword) => Ok(keyword),
+        _ => Err(Error::invalid("expected a string")),
+    };
+    Ok(match bound {
+        Bound::Included(value) => Bound::Included(keyword(value)?),
+        Bound::Excluded(value) => Bound::Excluded(keyword(value)?),
+        Bound::Unbounded => Bound::Unbounded,
+    })
+}
+
+fn exists(snapshot: &Snapshot, name: &str) -> Result<(FieldNumber, InField)> {
+    let (field, options) = field(snapshot, name)?;
+    match options.kind() {
+        FieldKind::Column | FieldKind::Text | FieldKind::Dense => Ok((field, InField::Exists)),
+        _ => refuse("a column, a text field or a dense field", options),
+    }
+}
+
+impl InField {
+    /// The documents of a segment; none when the segment does not have the field.
+    fn documents(&self, reader: &SegmentReader, field: FieldNumber) -> Result<Arc<DocSet>> {
+        let none = DocSet::empty(reader.documents());
+        let set = match self {
+            Self::Codes(low, high) => match reader.column(field) {
+                Some(column) => column.in_range(*low, *high)?,
+                None => none,
+            },
+            Self::CodeSet(codes) => match reader.column(field) {
+                Some(column) => column.in_set(codes)?,
+                None => none,
+            },
+            Self::Keywords(low, high) => match reader.column(field) {
+                Some(column) => keywords_between(column, low, high)?.unwrap_or(none),
+                None => none,
+            },
+            Self::KeywordSet(keywords) => match reader.column(field) {
+                Some(column) => one_of_keywords(column, keywords)?,
+                None => none,
+            },
+            Self::TextTerms(terms) => match reader.text(field) {
+                Some(text) => with_terms(reader, text, terms)?,
+                None => none,
+            },
+            Self::Exists => having_field(reader, field)?.unwrap_or(none),
+        };
+        Ok(Arc::new(set))
+    }
+}
+
+fn one_of_keywords(column: &ColumnValues, keywords: &[String]) -> Result<DocSet> {
+    let mut codes = Vec::new();
+    if let Some(dictionary) = column.keywords() {
+        for keyword in keywords {
+            codes.extend(dictionary.ordinal(keyword.as_bytes())?);
+        }
+    }
+    codes.sort_unstable();
+    codes.dedup();
+    column.in_set(&codes)
+}
+
+/// `None` when there are no such keywords.
+fn keywords_between(
+    column: &ColumnValues,
+    low: &Bound<String>,
+    high: &Bound<String>,
+) -> Result<Option<DocSet>> {
+    let Some(dictionary) = column.keywords() else {
+        return Ok(None);
+    };
+    // The ordinal of the first keyword that is not below, or is above, this one.
+    let first = |keyword: &String, is_above: bool| {
+        let ceiling = dictionary.ceiling(keyword.as_bytes())?;
+        let is_there = is_above && dictionary.ordinal(keyword.as_bytes())?.is_some();
+        Ok::<u64, Error>(ceiling + u64::from(is_there))
+    };
+    let start = match low {
+        Bound::Unbounded => 0,
+        Bound::Included(keyword) => first(keyword, false)?,
+        Bound::Excluded(keyword) => first(keyword, true)?,
+    };
+    let end = match high {
+        Bound::Unbounded => dictionary.len(),
+        Bound::Included(keyword) => first(keyword, true)?,
+        Bound::Excluded(keyword) => first(keyword, false)?,
+    };
+    match end.checked_sub(1) {
+        Some(last) if start <= last => column.in_range(start, last).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The documents with any of these terms.
+fn with_terms(reader: &SegmentReader, text: &TextField, terms: &[String]) -> Result<DocSet> {
+    let mut set = DocSet::empty(reader.documents());
+    let mut block = DecodedBlock::default();
+    for term in terms {
+        let Some(entry) = text.terms.term(term.as_bytes())? else {
+            continue;
+        };
+        let list = text.list(reader.documents(), &entry)?;
+        for number in 0..list.blocks.block_count() {
+            list.blocks.decode(number, &mut block)?;
+            for document in block.documents() {
+                set.insert(*document);
+            }
+        }
+    }
+    Ok(set)
+}
+
+/// The documents that have anything in a field; `None` when the segment does not have it.
+fn having_field(reader: &SegmentReader, field: FieldNumber) -> Result<Option<DocSet>> {
+    if let Some(column) = reader.column(field) {
+        return column.having_value().map(Some);
+    }
+    let mut set = DocSet::empty(reader.documents());
+    if let Some(text) = reader.text(field) {
+        for (document, code) in (0..).zip(text.lengths.all()?) {
+            if *code > 0 {
+                set.insert(document);
+            }
+        }
+    }
+    if let Some(vectors) = reader.dense(field) {
+        for row in 0..vectors.rows() {
+            set.insert(vectors.document(row)?);
+        }
+    }
+    Ok(Some(set))
+}

@@ -1,0 +1,225 @@
+//! How to search.
+
+use super::accept::Filter;
+use super::effort::Effort;
+use super::plan::Algorithm;
+use super::sort::Sort;
+use crate::error::{Error, Result};
+use crate::executor::{CancelToken, Executor};
+use crate::format::Calibration;
+use crate::format::limits::MAX_K;
+
+/// The most threads that a query can be given.
+const MAX_THREADS: usize = 1_024;
+
+/// How to search.
+///
+/// ```
+/// use esparsa::{Algorithm, SearchOptions};
+///
+/// let options = SearchOptions::new(10).algorithm(Algorithm::BlockMaxWand);
+/// ```
+#[derive(Clone, Debug)]
+pub struct SearchOptions {
+    pub(super) k: usize,
+    pub(super) algorithm: Option<Algorithm>,
+    pub(super) recall: f32,
+    /// Set while calibrating, instead of `recall`.
+    pub(super) effort: Option<Effort>,
+    pub(super) threads: usize,
+    pub(super) part_documents: Option<u32>,
+    pub(super) filter: Option<Filter>,
+    pub(super) sorts: Vec<Sort>,
+    pub(super) offset: usize,
+    pub(super) cancel: Option<CancelToken>,
+}
+
+impl SearchOptions {
+    /// The best `k` documents, by the algorithm that the query planner chooses: the one with the
+    /// lowest expected cost, by the query's number of terms, their postings, and `k`.
+    pub fn new(k: usize) -> Self {
+        Self {
+            k,
+            algorithm: None,
+            recall: 1.0,
+            effort: None,
+            threads: 1,
+            part_documents: None,
+            filter: None,
+            sorts: Vec::new(),
+            offset: 0,
+            cancel: None,
+        }
+    }
+
+    /// Uses this algorithm instead of the planner's choice. A search with a query or a field that
+    /// the algorithm cannot search is refused;
+    /// [`Snapshot::algorithms`](crate::Snapshot::algorithms) lists those that can.
+    #[must_use]
+    pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.algorithm = Some(algorithm);
+        self
+    }
+
+    /// The share of the exact results that should be found, above 0 and up to 1. The default is 1:
+    /// the search is exact. With less, the search of a sparse field skips the terms and ranges that
+    /// are expected not to matter, and takes less time.
+    ///
+    /// What is skipped is chosen by measurements with queries on the index
+    /// ([`Snapshot::calibrate`](crate::Snapshot::calibrate)), or on generated vectors if there are
+    /// none. The recall holds for the mean of many queries like those, not for each of them. A query
+    /// may find fewer than `k` documents although more match: those that have none of the remaining
+    /// terms, or are in skipped ranges, are not found. Scores lack the skipped terms. Text and dense
+    /// fields, and queries that ask for [all terms](Query::with_all_terms), are searched exactly:
+    /// with them a recall below 1 is refused.
+    #[must_use]
+    pub fn recall(mut self, recall: f32) -> Self {
+        self.recall = recall;
+        self
+    }
+
+    /// Searches with this effort instead of a recall.
+    pub(super) fn with_effort(mut self, effort: Effort) -> Self {
+        self.effort = Some(effort);
+        self
+    }
+
+    /// Lets one query run on up to `threads` threads of the index's
+    /// [executor](crate::IndexOptions::executor) (default 1, at most 1,024): its segments, and
+    /// parts of large ones, are searched at the same time. Results are the same, bit for bit; with
+    /// a [`recall`](Self::recall) below 1, what is skipped may differ from search to search.
+    ///
+    /// This reduces the latency of one expensive query, not its cost: threads learn of each other's
+    /// best documents only as they go, so together they do more work than one alone. For many
+    /// queries at once, one thread for each query is better, as in
+    /// [`search_batch`](crate::Snapshot::search_batch); each of its threads runs queries on this
+    /// many threads. Queries with few postings run on fewer threads, or on the caller's alone; none
+    /// runs on more than the index's executor has.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// The threads of a query on an executor: no more than it has, since cutting the work for more
+    /// costs time alone. Tests that set the size of parts get as many as they ask for.
+    pub(super) fn threads_on(&self, executor: &dyn Executor) -> usize {
+        match self.part_documents {
+            Some(_) => self.threads,
+            None => self.threads.min(executor.threads()),
+        }
+    }
+
+    /// Fails when the search was cancelled.
+    #[inline(always)]
+    pub(super) fn check_cancelled(&self) -> Result<()> {
+        match &self.cancel {
+            Some(token) => token.check("searching"),
+            None => Ok(()),
+        }
+    }
+
+    /// Cuts segments into parts of this many documents, and uses all threads even for few postings:
+    /// for tests, whose indexes are small.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn part_documents(mut self, documents: u32) -> Self {
+        self.part_documents = Some(documents.max(1));
+        self
+    }
+
+    /// Returns only documents that the filter accepts. Statistics, and so scores, are those of all
+    /// documents.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Orders hits by a column instead of by score; called again, ties of the columns so far are
+    /// ordered by the next one, and in the end by address. Scores are not computed then: they are
+    /// 0. An algorithm or a recall cannot be asked for too. The search runs on one thread.
+    #[must_use]
+    pub fn sort(mut self, sort: Sort) -> Self {
+        self.sorts.push(sort);
+        self
+    }
+
+    /// Leaves out the first `hits` hits, for pages: the `k` hits behind them are returned. It takes
+    /// as long as a search for both together, and both together may be as many as the max of `k`.
+    #[must_use]
+    pub fn offset(mut self, hits: usize) -> Self {
+        self.offset = hits;
+        self
+    }
+
+    /// Lets another thread stop the search: once the token is cancelled, the search returns
+    /// [`Error::Cancelled`] before it begins the next few thousand documents.
+    ///
+    /// ```
+    /// use esparsa::executor::CancelToken;
+    /// use esparsa::{Document, Error, Index, Query, Schema, SearchOptions, Text};
+    ///
+    /// let schema = Schema::builder().text("text", Text::new().analyzer("english"));
+    /// let index = Index::in_memory(schema.build()?)?;
+    /// let mut writer = index.writer()?;
+    /// writer.add(Document::new("etna").with_text("text", "An active volcano."))?;
+    /// writer.commit()?;
+    ///
+    /// let token = CancelToken::new();
+    /// let options = SearchOptions::new(10).cancel(token.clone());
+    /// let (snapshot, query) = (index.snapshot()?, Query::text("text", "volcano"));
+    /// assert_eq!(snapshot.search_with(&query, &options)?.hits.len(), 1);
+    /// token.cancel();
+    /// let stopped = snapshot.search_with(&query, &options);
+    /// assert!(matches!(stopped, Err(Error::Cancelled { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    pub fn cancel(mut self, token: CancelToken) -> Self {
+        self.cancel = Some(token);
+        self
+    }
+
+    /// How much of a query on a sparse field is worked on, given the field's calibration.
+    pub(super) fn effort_for(&self, calibration: Option<&Calibration>) -> Effort {
+        self.effort
+            .unwrap_or_else(|| Effort::with_recall(calibration, self.k, self.recall))
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        if self.k == 0 {
+            return Err(Error::invalid("expected k to be at least 1, found 0"));
+        }
+        if !(self.recall > 0.0 && self.recall <= 1.0) {
+            let message = format!(
+                "expected a recall above 0 and up to 1, found {}",
+                self.recall
+            );
+            return Err(Error::invalid(message));
+        }
+        let hits = self.k.saturating_add(self.offset);
+        if hits > MAX_K {
+            let what = match self.offset {
+                0 => "k",
+                _ => "k and offset together",
+            };
+            return Err(Error::limit(what, hits as u64, MAX_K as u64));
+        }
+        if !self.sorts.is_empty() && (self.algorithm.is_some() || self.recall < 1.0) {
+            let message = "expected no algorithm and a recall of 1, because hits are sorted by columns and not scored; \
+                           leave them as they are";
+            return Err(Error::invalid(message));
+        }
+        if self.threads == 0 {
+            let message = "expected at least 1 thread for a query, found 0; ask for 1 to search on the caller's thread alone";
+            return Err(Error::invalid(message));
+        }
+        if self.threads > MAX_THREADS {
+            let (found, limit) = (self.threads as u64, MAX_THREADS as u64);
+            return Err(Error::limit("number of threads of a query", found, limit));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,291 @@
+//! Searches whose hits are ordered by columns.
+//!
+//! Each segment keeps its best documents by codes, which are in the order of the values; codes of
+//! keywords are compared within a segment, and the keywords themselves across segments. Where every
+//! document has one value, blocks of documents whose bounds are not good enough are skipped.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use super::leaf::SearchContext;
+use super::matching::Matcher;
+use super::options::SearchOptions;
+use super::part::Part;
+use super::request::Query;
+use super::result::{Hits, SearchResult, SearchStatistics};
+use crate::doc_set::DocSet;
+use crate::error::Result;
+use crate::format::column::{ColumnCursor, ColumnValues};
+use crate::format::{DocId, FieldKind, FieldNumber, Value};
+use crate::index::{DocAddress, Snapshot};
+
+/// An order of hits by a column.
+///
+/// ```
+/// use esparsa::{Column, Document, Index, Query, Schema, SearchOptions, Sort};
+///
+/// let index = Index::in_memory(Schema::builder().column("price", Column::f64()).build()?)?;
+/// let mut writer = index.writer()?;
+/// writer.add(Document::new("pot").with("price", 20.0))?;
+/// writer.add(Document::new("mat"))?;
+/// writer.add(Document::new("cup").with("price", 4.5))?;
+/// writer.commit()?;
+///
+/// let snapshot = index.snapshot()?;
+/// let ids = |sort| {
+///     let options = SearchOptions::new(10).sort(sort);
+///     snapshot.search_with(&Query::all(), &options)?.hits.ids()
+/// };
+/// assert_eq!(ids(Sort::ascending("price"))?, ["cup", "pot", "mat"]);
+/// assert_eq!(ids(Sort::descending("price").missing_first())?, ["mat", "pot", "cup"]);
+/// # Ok::<(), esparsa::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sort {
+    column: String,
+    is_descending: bool,
+    is_missing_first: bool,
+}
+
+impl Sort {
+    /// The lowest value first. Of a document with several values the lowest counts; documents
+    /// without a value are last.
+    pub fn ascending(column: impl Into<String>) -> Self {
+        Self {
+            column: column.into(),
+            is_descending: false,
+            is_missing_first: false,
+        }
+    }
+
+    /// The highest value first. Of a document with several values the highest counts; documents
+    /// without a value are last.
+    pub fn descending(column: impl Into<String>) -> Self {
+        Self {
+            is_descending: true,
+            ..Self::ascending(column)
+        }
+    }
+
+    /// Puts documents without a value first.
+    #[must_use]
+    pub fn missing_first(mut self) -> Self {
+        self.is_missing_first = true;
+        self
+    }
+
+    /// The place of documents without a value, before or behind those with one.
+    fn missing(&self) -> Key {
+        match self.is_missing_first {
+            true => Key(0, 0),
+            false => Key(2, 0),
+        }
+    }
+
+    fn key(&self, code: u64) -> Key {
+        match self.is_descending {
+            true => Key(1, !code),
+            false => Key(1, code),
+        }
+    }
+}
+
+/// What a document is ordered by within a segment: the lower is the better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(u8, u64);
+
+impl Key {
+    /// The code that it was made of; `None` for a document without a value.
+    fn code(self, sort: &Sort) -> Option<u64> {
+        match self {
+            Self(1, code) if sort.is_descending => Some(!code),
+            Self(1, code) => Some(code),
+            _ => None,
+        }
+    }
+}
+
+/// A document that is kept, with its keys in the order of the sorts.
+type Kept = (Vec<Key>, DocId);
+
+/// What a document is ordered by across segments.
+#[derive(Debug)]
+struct Found {
+    keys: Vec<Key>,
+    /// The keywords among the values.
+    keywords: Vec<Option<String>>,
+    address: DocAddress,
+}
+
+/// A sort, with the number of its column.
+struct Column<'a> {
+    sort: &'a Sort,
+    field: FieldNumber,
+}
+
+/// The first documents that match a query, in the order that the options ask for.
+pub(super) fn search(
+    snapshot: &Snapshot,
+    query: &Query,
+    options: &SearchOptions,
+) -> Result<SearchResult> {
+    let columns = options.sorts.iter().map(|sort| {
+        let field = snapshot.schema().expect(&sort.column, FieldKind::Column)?;
+        let field = field.number;
+        Ok(Column { sort, field })
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let matcher = Matcher::new(snapshot, query, options)?;
+    let context = SearchContext::new(snapshot, options, options.filter.as_ref())?;
+    let mut found = Vec::new();
+    for ordinal in 0..snapshot.segments().len() {
+        options.check_cancelled()?;
+        let documents = matcher.documents(ordinal)?;
+        let segment = Segment::new(snapshot, &columns, ordinal);
+        let task = context.task(ordinal, Part::WHOLE);
+        let is_accepted = |document| task.accept.contains(document);
+        let kept = segment.best(&documents, is_accepted, options)?;
+        for (keys, document) in kept {
+            found.push(segment.found(keys, document)?);
+        }
+    }
+    found.sort_by(|a, b| a.compare(b, &columns));
+    found.truncate(options.k);
+    let scored = found.into_iter().map(|found| (found.address, 0.0));
+    let hits = Hits::new(snapshot.clone(), scored.collect());
+    Ok(SearchResult::new(hits, SearchStatistics::default()))
+}
+
+impl Found {
+    fn compare(&self, other: &Self, columns: &[Column<'_>]) -> Ordering {
+        let keys = self.keys.iter().zip(&other.keys);
+        let keywords = self.keywords.iter().zip(&other.keywords);
+        let orders =
+            keys.zip(keywords)
+                .zip(columns)
+                .map(|((keys, keywords), column)| match keywords {
+                    (Some(a), Some(b)) if column.sort.is_descending => {
+                        b.as_bytes().cmp(a.as_bytes())
+                    }
+                    (Some(a), Some(b)) => a.as_bytes().cmp(b.as_bytes()),
+                    _ => keys.0.cmp(keys.1),
+                });
+        orders
+            .fold(Ordering::Equal, Ordering::then)
+            .then(self.address.cmp(&other.address))
+    }
+}
+
+/// The columns of a segment.
+struct Segment<'a> {
+    ordinal: usize,
+    columns: Vec<(&'a Sort, Option<&'a ColumnValues>)>,
+}
+
+impl<'a> Segment<'a> {
+    fn new(snapshot: &'a Snapshot, columns: &[Column<'a>], ordinal: usize) -> Self {
+        let reader = &snapshot.segments()[ordinal].reader;
+        let columns = columns.iter();
+        let columns = columns.map(|column| (column.sort, reader.column(column.field)));
+        Self {
+            ordinal,
+            columns: columns.collect(),
+        }
+    }
+
+    /// The best of these documents, in no order.
+    fn best(
+        &self,
+        documents: &DocSet,
+        is_accepted: impl Fn(DocId) -> bool,
+        options: &SearchOptions,
+    ) -> Result<Vec<Kept>> {
+        let cursors = self.columns.iter();
+        let cursors = cursors.map(|(_, column)| column.map(ColumnCursor::new));
+        let mut cursors: Vec<Option<ColumnCursor<'_>>> = cursors.collect();
+        // The worst of those that are kept is on top; of equal ones the last document is.
+        let mut kept: BinaryHeap<Kept> = BinaryHeap::new();
+        let step = ColumnValues::BOUNDED_DOCUMENTS;
+        for first in (0..documents.documents()).step_by(step as usize) {
+            options.check_cancelled()?;
+            let is_full = kept.len() >= options.k;
+            if is_full && !self.may_enter(first, kept.peek())? {
+                continue;
+            }
+            for document in documents.iter_in(first..first.saturating_add(step)) {
+                if is_accepted(document) {
+                    let keys = self.keys(&mut cursors, document, |key| {
+                        kept.len() < options.k
+                            || kept.peek().is_none_or(|(worst, _)| key <= worst[0])
+                    })?;
+                    kept.extend(keys.map(|keys| (keys, document)));
+                    if kept.len() > options.k {
+                        kept.pop();
+                    }
+                }
+            }
+        }
+        Ok(kept.into_vec())
+    }
+
+    /// Whether a document of a block can be better than the worst that is kept. Ties go to the
+    /// lower document, which is the one that is kept, unless there are other columns to look at.
+    fn may_enter(&self, first: DocId, worst: Option<&Kept>) -> Result<bool> {
+        let Some((sort, Some(column))) = self.columns.first() else {
+            return Ok(true);
+        };
+        let (Some((worst, _)), Some((min, max))) = (worst, column.bounds_near(first)?) else {
+            return Ok(true);
+        };
+        let best = sort.key(if sort.is_descending { max } else { min });
+        Ok(match self.columns.len() {
+            1 => best < worst[0],
+            _ => best <= worst[0],
+        })
+    }
+
+    /// The keys of a document; `None` when the first of them is not good enough.
+    fn keys(
+        &self,
+        cursors: &mut [Option<ColumnCursor<'_>>],
+        document: DocId,
+        is_good: impl Fn(Key) -> bool,
+    ) -> Result<Option<Vec<Key>>> {
+        let mut keys = Vec::new();
+        for ((sort, _), cursor) in self.columns.iter().zip(cursors) {
+            let code = match cursor {
+                Some(cursor) => cursor.extreme(document, sort.is_descending)?,
+                None => None,
+            };
+            let key = code.map_or_else(|| sort.missing(), |code| sort.key(code));
+            if keys.is_empty() && !is_good(key) {
+                return Ok(None);
+            }
+            keys.push(key);
+        }
+        Ok(Some(keys))
+    }
+
+    /// What a document that is kept is compared by with those of other segments.
+    fn found(&self, keys: Vec<Key>, document: DocId) -> Result<Found> {
+        let keywords = self.columns.iter().zip(&keys).map(|((sort, column), key)| {
+            match (column, key.code(sort)) {
+                (Some(column), Some(code)) if column.keywords().is_some() => {
+                    match column.value(code)? {
+                        Value::Keyword(keyword) => Ok(Some(keyword)),
+                        _ => Ok(None),
+                    }
+                }
+                _ => Ok(None),
+            }
+        });
+        Ok(Found {
+            keywords: keywords.collect::<Result<_>>()?,
+            keys,
+            address: DocAddress {
+                segment: u32::try_from(self.ordinal).unwrap_or(u32::MAX),
+                document,
+            },
+        })
+    }
+}

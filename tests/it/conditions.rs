@@ -1,0 +1,674 @@
+//! Conditions and filtered queries find what a plain evaluator over documents finds, on random
+//! indexes and random trees.
+//!
+//! An index has a column of each type, some with several values, a text field, and fields of
+//! vectors; several segments, deletes, documents in another order. A case is a random tree of
+//! conditions: it is counted, searched as a query of its own, and as the filter of a query of words
+//! or of a vector by every algorithm, half of the time on several threads. `ESPARSA_ORACLE_CASES`
+//! sets the number of indexes, of [`CASES`] trees each.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+use esparsa::{
+    Column, ColumnType, Dense, DocAddress, Document, Error, Facet, FacetResult, Index, MergePolicy,
+    Query, Schema, SearchOptions, Snapshot, Sort, Sparse, Text, Value, WriterOptions,
+};
+
+use crate::random::{Random, check_seeds};
+
+/// Indexes in CI.
+const INDEXES: u64 = 250;
+/// Trees of an index.
+const CASES: u64 = 40;
+const WORDS: u64 = 8;
+const KEYWORDS: [&str; 7] = ["", "a", "ab", "b", "bá", "c c", "zz"];
+
+/// The columns: a type, and whether documents may have several values.
+const COLUMNS: [(&str, ColumnType, bool); 8] = [
+    ("int", ColumnType::I64, false),
+    ("ints", ColumnType::I64, true),
+    ("count", ColumnType::U64, false),
+    ("price", ColumnType::F64, false),
+    ("flag", ColumnType::Bool, false),
+    ("since", ColumnType::Date, true),
+    ("kind", ColumnType::Keyword, false),
+    ("tags", ColumnType::Keyword, true),
+];
+
+/// A document as it was added.
+struct Doc {
+    id: String,
+    words: Vec<u64>,
+    has_vector: bool,
+    /// By column.
+    values: Vec<Vec<Value>>,
+}
+
+fn value(random: &mut Random, column: ColumnType) -> Value {
+    match column {
+        ColumnType::I64 => Value::I64(random.below(9) as i64 - 4),
+        ColumnType::U64 => Value::U64(random.below(6)),
+        ColumnType::F64 => Value::F64(random.below(13) as f64 / 2.0 - 3.0),
+        ColumnType::Bool => Value::Bool(random.chance(2)),
+        ColumnType::Date => Value::Date(random.below(5) as i64 * 86_400_000 - 172_800_000),
+        _ => Value::from(random.pick(&KEYWORDS)),
+    }
+}
+
+fn doc(random: &mut Random, number: u64) -> Doc {
+    let values = COLUMNS.map(|(name, column, several)| {
+        let count = match (name, several) {
+            // A column that every document has.
+            ("count", _) => 1,
+            (_, true) => random.below(4),
+            (_, false) => random.below(2),
+        };
+        (0..count).map(|_| value(random, column)).collect()
+    });
+    let words = random.below(5);
+    Doc {
+        id: format!("d{number}"),
+        words: (0..words).map(|_| random.below(WORDS)).collect(),
+        has_vector: random.chance(2),
+        values: values.into(),
+    }
+}
+
+fn document(doc: &Doc) -> Document {
+    let words = doc.words.iter().map(|word| format!("w{word}"));
+    let weights = doc
+        .words
+        .iter()
+        .map(|word| (format!("t{word}"), 1.0 + *word as f32));
+    let mut document = Document::new(&doc.id)
+        .with_text("text", words.collect::<Vec<_>>().join(" "))
+        .with_sparse("sparse", weights);
+    if doc.has_vector {
+        let components = (0..3).map(|place| doc.words.get(place).map_or(0.5, |w| *w as f32));
+        document = document.with_dense("dense", components.collect::<Vec<_>>());
+    }
+    for ((name, ..), values) in COLUMNS.iter().zip(&doc.values) {
+        for value in values {
+            document = document.with(*name, value.clone());
+        }
+    }
+    document
+}
+
+fn schema() -> Schema {
+    let mut schema = Schema::builder()
+        .text("text", Text::new())
+        .sparse("sparse", Sparse::new())
+        .dense("dense", Dense::new(3));
+    for (name, column, several) in COLUMNS {
+        let column = Column::new(column);
+        schema = schema.column(name, if several { column.several() } else { column });
+    }
+    schema.build().unwrap()
+}
+
+fn build(random: &mut Random) -> (Snapshot, Vec<Doc>) {
+    let index = Index::in_memory(schema()).unwrap();
+    let options = WriterOptions::new()
+        .merge_policy(MergePolicy::never())
+        .reorder_from(random.chance(2).then_some(5));
+    let mut writer = index.writer_with(options).unwrap();
+    let max = if random.chance(8) { 3_000 } else { 90 };
+    let count = random.below(max);
+    let commit_every = 1 + count / (1 + random.below(3));
+    let mut docs: Vec<Doc> = Vec::new();
+    for number in 0..count {
+        docs.push(doc(random, number));
+        writer.add(document(docs.last().unwrap())).unwrap();
+        if number % commit_every == commit_every - 1 {
+            writer.commit().unwrap();
+        }
+    }
+    writer.commit().unwrap();
+    let delete_one_of = [2, 9, 1_000_000][random.below(3) as usize];
+    docs.retain(|doc| {
+        let is_deleted = random.chance(delete_one_of);
+        if is_deleted {
+            writer.delete(&doc.id).unwrap();
+        }
+        !is_deleted
+    });
+    if random.chance(2) {
+        writer.merge_to(1).unwrap();
+    }
+    writer.commit().unwrap();
+    (index.snapshot().unwrap(), docs)
+}
+
+/// A condition as the plain evaluator reads it.
+enum Tree {
+    All,
+    Ids(Vec<String>),
+    Values(usize, Vec<Value>),
+    Range(usize, Bound<Value>, Bound<Value>),
+    Has(usize),
+    Words(Vec<u64>, bool),
+    TextTerm(u64),
+    HasText,
+    HasVector,
+    AllOf(Vec<Tree>),
+    AnyOf(Vec<Tree>),
+    Filtered(Box<Tree>, Vec<Tree>, Vec<Tree>),
+}
+
+fn trees(random: &mut Random, depth: u64, max: u64) -> Vec<Tree> {
+    let count = random.below(max);
+    (0..count).map(|_| tree(random, depth)).collect()
+}
+
+fn tree(random: &mut Random, depth: u64) -> Tree {
+    let column = random.below(COLUMNS.len() as u64) as usize;
+    let of_column = |random: &mut Random| value(random, COLUMNS[column].1);
+    match random.below(if depth == 0 { 9 } else { 13 }) {
+        0 => Tree::All,
+        1 => Tree::Ids(
+            (0..random.below(4))
+                .map(|_| format!("d{}", random.below(99)))
+                .collect(),
+        ),
+        2 | 3 => Tree::Values(
+            column,
+            (0..random.below(4)).map(|_| of_column(random)).collect(),
+        ),
+        4 | 5 => range(random, column),
+        6 => Tree::Has(column),
+        7 => {
+            let words = 1 + random.below(3);
+            let words = (0..words).map(|_| random.below(WORDS)).collect();
+            Tree::Words(words, random.chance(2))
+        }
+        8 => match random.below(3) {
+            0 => Tree::TextTerm(random.below(WORDS)),
+            1 => Tree::HasText,
+            _ => Tree::HasVector,
+        },
+        9 => Tree::AllOf(trees(random, depth - 1, 4)),
+        10 => Tree::AnyOf(trees(random, depth - 1, 4)),
+        _ => {
+            let inner = Box::new(tree(random, depth - 1));
+            let filters = trees(random, depth - 1, 3);
+            Tree::Filtered(inner, filters, trees(random, depth - 1, 3))
+        }
+    }
+}
+
+/// A range that is not reversed.
+fn range(random: &mut Random, column: usize) -> Tree {
+    let of = COLUMNS[column].1;
+    let mut values = [value(random, of), value(random, of)];
+    if compare(&values[0], &values[1]).is_gt() {
+        values.reverse();
+    }
+    let mut bound = |value: Value| match random.below(3) {
+        0 => Bound::Unbounded,
+        1 => Bound::Excluded(value),
+        _ => Bound::Included(value),
+    };
+    let [low, high] = values;
+    Tree::Range(column, bound(low), bound(high))
+}
+
+fn compare(a: &Value, b: &Value) -> std::cmp::Ordering {
+    match (a, b) {
+        (Value::I64(a), Value::I64(b)) | (Value::Date(a), Value::Date(b)) => a.cmp(b),
+        (Value::U64(a), Value::U64(b)) => a.cmp(b),
+        (Value::F64(a), Value::F64(b)) => a.partial_cmp(b).unwrap(),
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (Value::Keyword(a), Value::Keyword(b)) => a.as_bytes().cmp(b.as_bytes()),
+        _ => panic!("values of two types"),
+    }
+}
+
+impl Tree {
+    fn matches(&self, doc: &Doc) -> bool {
+        match self {
+            Self::All => true,
+            Self::Ids(ids) => ids.contains(&doc.id),
+            Self::Values(column, values) => doc.values[*column]
+                .iter()
+                .any(|value| values.contains(value)),
+            Self::Range(column, low, high) => doc.values[*column].iter().any(|value| {
+                let above = match low {
+                    Bound::Unbounded => true,
+                    Bound::Included(low) => compare(value, low).is_ge(),
+                    Bound::Excluded(low) => compare(value, low).is_gt(),
+                };
+                above
+                    && match high {
+                        Bound::Unbounded => true,
+                        Bound::Included(high) => compare(value, high).is_le(),
+                        Bound::Excluded(high) => compare(value, high).is_lt(),
+                    }
+            }),
+            Self::Has(column) => !doc.values[*column].is_empty(),
+            Self::Words(words, all) => match all {
+                true => words.iter().all(|word| doc.words.contains(word)),
+                false => words.iter().any(|word| doc.words.contains(word)),
+            },
+            Self::TextTerm(word) => doc.words.contains(word),
+            Self::HasText => !doc.words.is_empty(),
+            Self::HasVector => doc.has_vector,
+            Self::AllOf(trees) => trees.iter().all(|tree| tree.matches(doc)),
+            Self::AnyOf(trees) => trees.iter().any(|tree| tree.matches(doc)),
+            Self::Filtered(tree, filters, excluded) => {
+                tree.matches(doc)
+                    && filters.iter().all(|tree| tree.matches(doc))
+                    && !excluded.iter().any(|tree| tree.matches(doc))
+            }
+        }
+    }
+
+    /// Whether its documents have scores of their own.
+    fn is_scored(&self) -> bool {
+        match self {
+            Self::Words(..) => true,
+            Self::Filtered(inner, ..) => inner.is_scored(),
+            _ => false,
+        }
+    }
+
+    fn query(&self) -> Query {
+        let all = |trees: &[Self]| trees.iter().map(Self::query).collect::<Vec<_>>();
+        match self {
+            Self::All => Query::all(),
+            Self::Ids(ids) => Query::ids(ids),
+            Self::Values(column, values) => Query::terms(COLUMNS[*column].0, values.clone()),
+            Self::Range(column, low, high) => {
+                Query::range(COLUMNS[*column].0, (low.clone(), high.clone()))
+            }
+            Self::Has(column) => Query::exists(COLUMNS[*column].0),
+            Self::Words(words, all) => {
+                let words: Vec<String> = words.iter().map(|word| format!("w{word}")).collect();
+                let query = Query::text("text", words.join(" "));
+                if *all { query.with_all_terms() } else { query }
+            }
+            Self::TextTerm(word) => Query::term("text", format!("w{word}")),
+            Self::HasText => Query::exists("text"),
+            Self::HasVector => Query::exists("dense"),
+            Self::AllOf(trees) => Query::all_of(all(trees)),
+            Self::AnyOf(trees) => Query::any_of(all(trees)),
+            Self::Filtered(tree, filters, excluded) => {
+                let query = all(filters)
+                    .into_iter()
+                    .fold(tree.query(), Query::with_filter);
+                all(excluded).into_iter().fold(query, Query::without)
+            }
+        }
+    }
+}
+
+fn ids(snapshot: &Snapshot, query: &Query, options: &SearchOptions) -> Vec<(String, u32)> {
+    let hits = snapshot.search_with(query, options).unwrap().hits;
+    let ids = hits.ids().unwrap().into_iter();
+    ids.zip(hits.scored())
+        .map(|(id, (_, score))| (id, score.to_bits()))
+        .collect()
+}
+
+fn scored(random: &mut Random) -> Query {
+    let words = 1 + random.below(4);
+    let words: Vec<u64> = (0..words).map(|_| random.below(WORDS)).collect();
+    match random.below(4) {
+        0 => Query::dense("dense", [1.0, -0.5, random.below(3) as f32]),
+        1 => Query::sparse(
+            "sparse",
+            words.iter().map(|w| (format!("t{w}"), 0.5 + *w as f32)),
+        ),
+        kind => {
+            let words: Vec<String> = words.iter().map(|word| format!("w{word}")).collect();
+            let query = Query::text("text", words.join(" "));
+            if kind == 2 {
+                query
+            } else {
+                query.with_all_terms()
+            }
+        }
+    }
+}
+
+fn check(seed: u64) {
+    let mut random = Random(seed);
+    let (snapshot, docs) = build(&mut random);
+    for case in 0..CASES {
+        let tree = tree(&mut random, 2);
+        let query = tree.query();
+        let what = || format!("seed {seed}, case {case}: {query:?}");
+        let expected: BTreeSet<&str> = docs
+            .iter()
+            .filter(|doc| tree.matches(doc))
+            .map(|doc| doc.id.as_str())
+            .collect();
+        let mut options = SearchOptions::new(5_000);
+        if random.chance(2) {
+            options = options
+                .threads(3)
+                .part_documents(1 + random.below(40) as u32);
+        }
+        assert_eq!(
+            snapshot.count(&query).unwrap(),
+            expected.len() as u64,
+            "{}",
+            what()
+        );
+
+        let scored = scored(&mut random);
+        let filtered = scored.clone().with_filter(query.clone());
+        let is_kept = |hit: &(String, u32)| expected.contains(hit.0.as_str());
+        let all = ids(&snapshot, &scored, &SearchOptions::new(5_000));
+        let kept: Vec<_> = all.into_iter().filter(is_kept).collect();
+        assert_eq!(
+            snapshot.count(&filtered).unwrap(),
+            kept.len() as u64,
+            "{}",
+            what()
+        );
+        assert_eq!(ids(&snapshot, &filtered, &options), kept, "{}", what());
+        for algorithm in snapshot.algorithms(&filtered).unwrap() {
+            let k = 1 + random.below(9) as usize;
+            let options = SearchOptions::new(k).algorithm(algorithm);
+            let found = ids(&snapshot, &filtered, &options);
+            assert_eq!(found, kept[..kept.len().min(k)], "{algorithm}, {}", what());
+        }
+
+        check_facets(&mut random, &snapshot, &docs, &query, &expected, &what);
+        check_sorted(&mut random, &snapshot, &docs, &query, &expected, &what);
+
+        // A query of words inside a tree is a condition; alone it is scored.
+        if tree.is_scored() {
+            continue;
+        }
+        let found = ids(&snapshot, &query, &options);
+        assert!(
+            found.iter().all(|(_, score)| *score == 1f32.to_bits()),
+            "{}",
+            what()
+        );
+        let in_order = ids(&snapshot, &Query::all(), &SearchOptions::new(5_000));
+        let in_order = in_order
+            .iter()
+            .filter(|(id, _)| expected.contains(id.as_str()));
+        assert!(found.iter().eq(in_order), "{}", what());
+        let first = ids(&snapshot, &query, &SearchOptions::new(3));
+        assert_eq!(first, found[..found.len().min(3)], "{}", what());
+    }
+}
+
+/// Counts and statistics of a column.
+fn check_facets(
+    random: &mut Random,
+    snapshot: &Snapshot,
+    docs: &[Doc],
+    query: &Query,
+    expected: &BTreeSet<&str>,
+    what: &dyn Fn() -> String,
+) {
+    let column = random.below(COLUMNS.len() as u64) as usize;
+    let (name, of, _) = COLUMNS[column];
+    let matching = docs.iter().filter(|doc| expected.contains(doc.id.as_str()));
+    let lists: Vec<Vec<Value>> = matching
+        .map(|doc| {
+            let mut values = doc.values[column].clone();
+            values.sort_by(compare);
+            if of == ColumnType::Keyword {
+                values.dedup();
+            }
+            values
+        })
+        .collect();
+    let mut all: Vec<Value> = lists.iter().flatten().cloned().collect();
+    all.sort_by(compare);
+    let mut distinct = all.clone();
+    distinct.dedup();
+    let having = |value: &Value| lists.iter().filter(|list| list.contains(value)).count() as u64;
+    let mut counts: Vec<_> = distinct
+        .iter()
+        .map(|value| (value.clone(), having(value)))
+        .collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts.truncate(3);
+    let middle = value(random, of);
+    let below = |list: &&Vec<Value>| list.iter().any(|value| compare(value, &middle).is_lt());
+    let from = |list: &&Vec<Value>| list.iter().any(|value| compare(value, &middle).is_ge());
+    let ranges = [
+        (Bound::Unbounded, Bound::Excluded(middle.clone())),
+        (Bound::Included(middle.clone()), Bound::Unbounded),
+    ];
+    let facets = [
+        Facet::values(name, 3),
+        Facet::ranges(name, ranges),
+        Facet::statistics(name),
+    ];
+    let found = snapshot.facets(query, &facets).unwrap();
+    assert_eq!(found[0], FacetResult::Values(counts), "{name}, {}", what());
+    let in_ranges = vec![
+        lists.iter().filter(below).count() as u64,
+        lists.iter().filter(from).count() as u64,
+    ];
+    assert_eq!(
+        found[1],
+        FacetResult::Ranges(in_ranges),
+        "{name}, {}",
+        what()
+    );
+    let FacetResult::Statistics(statistics) = &found[2] else {
+        panic!("{:?}", found[2]);
+    };
+    let with_value = lists.iter().filter(|list| !list.is_empty()).count() as u64;
+    let counted = (statistics.documents, statistics.values, statistics.distinct);
+    let expected = (with_value, all.len() as u64, distinct.len() as u64);
+    assert_eq!(counted, expected, "{name}, {}", what());
+    let ends = (statistics.min.as_ref(), statistics.max.as_ref());
+    assert_eq!(ends, (all.first(), all.last()), "{name}, {}", what());
+    if of != ColumnType::Keyword {
+        let found = snapshot
+            .facets(query, &[Facet::percentiles(name, [0.0, 0.5, 1.0])])
+            .unwrap();
+        let last = all.len().saturating_sub(1);
+        let places = [0, (last as f64 / 2.0).round() as usize, last];
+        let values = places
+            .iter()
+            .filter_map(|place| all.get(*place).cloned())
+            .collect();
+        assert_eq!(
+            found[0],
+            FacetResult::Percentiles(values),
+            "{name}, {}",
+            what()
+        );
+    }
+    if of == ColumnType::I64 {
+        let sum: f64 = all
+            .iter()
+            .map(|value| match value {
+                Value::I64(number) => *number as f64,
+                value => panic!("{value:?}"),
+            })
+            .sum();
+        assert_eq!(
+            statistics.sum,
+            (!all.is_empty()).then_some(sum),
+            "{name}, {}",
+            what()
+        );
+    }
+}
+
+/// Hits in the order of columns, and pages of them.
+fn check_sorted(
+    random: &mut Random,
+    snapshot: &Snapshot,
+    docs: &[Doc],
+    query: &Query,
+    expected: &BTreeSet<&str>,
+    what: &dyn Fn() -> String,
+) {
+    let sorts = 1 + random.below(2);
+    let sorts: Vec<(usize, bool, bool)> = (0..sorts)
+        .map(|_| {
+            let column = random.below(COLUMNS.len() as u64) as usize;
+            (column, random.chance(2), random.chance(2))
+        })
+        .collect();
+    let key = |doc: &Doc, (column, is_descending, missing_first): (usize, bool, bool)| {
+        let values = &doc.values[column];
+        let best = match is_descending {
+            true => values.iter().max_by(|a, b| compare(a, b)),
+            false => values.iter().min_by(|a, b| compare(a, b)),
+        };
+        let class = match best {
+            Some(_) => 1,
+            None if missing_first => 0,
+            None => 2,
+        };
+        (class, best.cloned())
+    };
+    let mut all: Vec<(DocAddress, &Doc)> = docs
+        .iter()
+        .filter(|doc| expected.contains(doc.id.as_str()))
+        .map(|doc| (snapshot.find(&doc.id).unwrap().unwrap(), doc))
+        .collect();
+    all.sort_by(|a, b| {
+        let orders = sorts.iter().map(|sort| {
+            let (a, b) = (key(a.1, *sort), key(b.1, *sort));
+            a.0.cmp(&b.0).then_with(|| match (a.1, b.1) {
+                (Some(a), Some(b)) if sort.1 => compare(&b, &a),
+                (Some(a), Some(b)) => compare(&a, &b),
+                _ => std::cmp::Ordering::Equal,
+            })
+        });
+        orders
+            .fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
+            .then(a.0.cmp(&b.0))
+    });
+    let (k, offset) = (1 + random.below(50) as usize, random.below(4) as usize);
+    let mut options = SearchOptions::new(k).offset(offset);
+    for (column, is_descending, missing_first) in &sorts {
+        let name = COLUMNS[*column].0;
+        let sort = match is_descending {
+            true => Sort::descending(name),
+            false => Sort::ascending(name),
+        };
+        options = options.sort(if *missing_first {
+            sort.missing_first()
+        } else {
+            sort
+        });
+    }
+    let found = snapshot.search_with(query, &options).unwrap().hits;
+    let addresses = found.iter().map(|hit| hit.address);
+    let page = all.iter().skip(offset).take(k);
+    assert!(
+        addresses.eq(page.clone().map(|(address, _)| *address)),
+        "{sorts:?}, {}",
+        what()
+    );
+    if let (Some(hit), Some((_, doc))) = (found.first(), page.clone().next()) {
+        let (name, column, _) = COLUMNS[sorts[0].0];
+        let mut values = doc.values[sorts[0].0].clone();
+        values.sort_by(compare);
+        if column == ColumnType::Keyword {
+            values.dedup();
+        }
+        assert_eq!(hit.values(name).unwrap(), values);
+    }
+}
+
+#[test]
+fn conditions_find_what_a_plain_evaluator_finds() {
+    check_seeds(INDEXES, check);
+}
+
+fn refusal(query: &Query) -> String {
+    let index = Index::in_memory(schema()).unwrap();
+    let mut writer = index.writer().unwrap();
+    writer
+        .add(Document::new("a").with_text("text", "w1"))
+        .unwrap();
+    writer.commit().unwrap();
+    let snapshot = index.snapshot().unwrap();
+    let refused = snapshot.search(query, 10).unwrap_err();
+    let as_filter = snapshot.search(&Query::text("text", "w1").with_filter(query.clone()), 10);
+    assert_eq!(as_filter.unwrap_err().to_string(), refused.to_string());
+    assert_eq!(
+        snapshot.count(query).unwrap_err().to_string(),
+        refused.to_string()
+    );
+    assert!(
+        matches!(refused, Error::InvalidInput { .. } | Error::Limit { .. }),
+        "{refused}"
+    );
+    refused.to_string()
+}
+
+#[test]
+fn conditions_that_do_not_fit_the_schema_are_refused() {
+    for (query, part) in [
+        (
+            Query::term("color", "red"),
+            "field `color`: expected a column",
+        ),
+        (
+            Query::range("text", 1..3),
+            "expected a column, found a text field",
+        ),
+        (
+            Query::term("dense", 1),
+            "expected a column or a text field, found a dense field",
+        ),
+        (Query::term("text", 1), "expected a term, found 1"),
+        (
+            Query::term("int", "red"),
+            "field `int`: expected a whole number",
+        ),
+        (
+            Query::term("int", 1.5),
+            "expected a whole number from -2^63 to 2^63 - 1, found 1.5",
+        ),
+        (
+            Query::range("price", 3.0..1.0),
+            "expected a range from low to high, found one from 3 to 1",
+        ),
+        (Query::range("kind", "b".."a"), "found one from b to a"),
+        (
+            Query::range("price", "a".."b"),
+            "field `price`: expected a number, found \"a\"",
+        ),
+        (
+            Query::range("since", "yesterday"..),
+            "expected a date such as 2024-06-19T15:22:45Z",
+        ),
+        (Query::exists("sparse"), "found a sparse field"),
+        (Query::all().with_all_terms(), "all terms"),
+    ] {
+        let message = refusal(&query);
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn deep_trees_are_refused_and_wide_ones_are_not() {
+    let mut deep = Query::all();
+    for _ in 0..200_000 {
+        deep = Query::any_of([deep]);
+    }
+    assert!(refusal(&deep).contains("depth of nested queries"));
+    let mut deep = Query::all();
+    for _ in 0..200_000 {
+        deep = Query::all()
+            .with_filter(deep)
+            .without(Query::term("int", 1));
+    }
+    assert!(refusal(&deep).contains("depth of nested queries"));
+
+    let (snapshot, docs) = build(&mut Random(8));
+    let wide = Query::any_of((0..10_000).map(|number| Query::range("int", number - 5_000..9_000)));
+    let tree = Tree::Has(0);
+    let expected = docs.iter().filter(|doc| tree.matches(doc)).count();
+    assert_eq!(snapshot.count(&wide).unwrap(), expected as u64);
+}
