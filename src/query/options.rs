@@ -70,7 +70,7 @@ impl SearchOptions {
     /// none. The recall holds for the mean of many queries like those, not for each of them. A query
     /// may find fewer than `k` documents although more match: those that have none of the remaining
     /// terms, or are in skipped ranges, are not found. Scores lack the skipped terms. Text and dense
-    /// fields, and queries that ask for [all terms](Query::with_all_terms), are searched exactly:
+    /// fields, and queries that ask for [all terms](crate::Query::with_all_terms), are searched exactly:
     /// with them a recall below 1 is refused.
     #[must_use]
     pub fn recall(mut self, recall: f32) -> Self {

@@ -144,7 +144,7 @@ impl Query {
     /// What the field's analyzer drops, such as a stop word, is no term and need not be there;
     /// neither need a term of a sparse query whose weight is 0. With a term that no document has,
     /// or with none at all, nothing is found; a word that is too long for an index is a term that
-    /// no document has. Such queries are searched exactly: a [recall](SearchOptions::recall) below
+    /// no document has. Such queries are searched exactly: a [recall](crate::SearchOptions::recall) below
     /// 1 is refused, and so is a vector for a dense field, which has no terms.
     ///
     /// ```
