@@ -18,8 +18,9 @@ use crate::format::container::FileStamp;
 use crate::index::{DocAddress, SnapshotSegment};
 
 const WORD_BITS: u32 = u64::BITS;
-/// Looking a document up in all lists takes about as long as going over this many postings.
-const LOOK_UP_COST: u64 = 64;
+/// Looking a document up in a list takes about as long as going over this many postings, most of
+/// which are skipped.
+const LOOK_UP_COST: u64 = 48;
 
 /// The documents that a search may return, one set for each segment of a snapshot.
 ///
@@ -130,13 +131,14 @@ impl Accept<'_> {
         }
     }
 
-    /// Whether so few documents are accepted that they are better looked up in lists with this many
-    /// postings than found among them.
-    pub fn is_selective(self, postings: u64) -> bool {
+    /// Whether so few documents are accepted that they are better looked up in this many lists than
+    /// found among the postings of all of them.
+    pub fn is_selective(self, lists: usize, postings: u64) -> bool {
         match self {
             Self::All | Self::Deleted(_) => false,
             Self::Mask(accepted) | Self::LiveMask { accepted, .. } => {
-                u64::from(accepted.count()) * LOOK_UP_COST <= postings
+                let look_ups = u64::from(accepted.count()) * lists as u64;
+                look_ups * LOOK_UP_COST <= postings
             }
         }
     }

@@ -23,7 +23,11 @@ impl<S: Score> Found<S> {
         }
         let workload = workload(cursors, task.options.k, task.documents(), all_terms);
         let algorithm = match task.options.algorithm {
-            None if !all_terms && task.accept.is_selective(workload.postings) => {
+            None if !all_terms
+                && task
+                    .accept
+                    .is_selective(workload.cursors, workload.postings) =>
+            {
                 Algorithm::Selective
             }
             None => choose(workload).algorithm,

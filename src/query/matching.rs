@@ -13,9 +13,9 @@ use super::capabilities::check_parameters;
 use super::options::SearchOptions;
 use super::prepare::{Prepared, prepare_scored};
 use super::request::{Condition, Query, QueryKind};
+use super::text::add_documents;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
-use crate::format::block::DecodedBlock;
 use crate::format::column::{ColumnType, ColumnValues};
 use crate::format::limits::MAX_QUERY_DEPTH;
 use crate::format::{FieldKind, FieldNumber, FieldOptions, Value};
@@ -404,17 +404,9 @@ fn keywords_between(
 /// The documents with any of these terms.
 fn with_terms(reader: &SegmentReader, text: &TextField, terms: &[String]) -> Result<DocSet> {
     let mut set = DocSet::empty(reader.documents());
-    let mut block = DecodedBlock::default();
     for term in terms {
-        let Some(entry) = text.terms.term(term.as_bytes())? else {
-            continue;
-        };
-        let list = text.list(reader.documents(), &entry)?;
-        for number in 0..list.blocks.block_count() {
-            list.blocks.decode(number, &mut block)?;
-            for document in block.documents() {
-                set.insert(*document);
-            }
+        if let Some(entry) = text.terms.term(term.as_bytes())? {
+            add_documents(reader, text, &entry, &mut set)?;
         }
     }
     Ok(set)

@@ -15,9 +15,12 @@ use super::simd::Bm25Term;
 use super::text_cursor::TextCursor;
 use crate::doc_set::DocSet;
 use crate::error::Result;
+use crate::format::block::DecodedBlock;
+use crate::format::dictionary::TermEntry;
 use crate::format::limits::{MAX_QUERY_TERMS, MAX_TEXT_TERM_BYTES};
 use crate::format::{Bm25, FieldKind, FieldNumber, FieldOptions, lengths};
 use crate::index::{DocAddress, Snapshot, SnapshotSegment};
+use crate::segment::{SegmentReader, TextField};
 
 /// Words, with the statistics of the whole snapshot.
 pub(super) struct TextLeaf<'a> {
@@ -160,6 +163,24 @@ impl<'a> TextLeaf<'a> {
     }
 }
 
+/// Adds the documents that have a term to a set.
+pub(super) fn add_documents(
+    reader: &SegmentReader,
+    field: &TextField,
+    entry: &TermEntry,
+    set: &mut DocSet,
+) -> Result<()> {
+    let list = field.list(reader.documents(), entry)?;
+    let mut block = DecodedBlock::default();
+    for number in 0..list.blocks.block_count() {
+        list.blocks.decode(number, &mut block)?;
+        for document in block.documents() {
+            set.insert(*document);
+        }
+    }
+    Ok(())
+}
+
 fn look_up(
     snapshot: &Snapshot,
     options: &SearchOptions,
@@ -201,12 +222,23 @@ impl Leaf for TextLeaf<'_> {
     }
 
     fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>> {
-        let all_terms = self.required.is_some();
-        let documents = self.segments[ordinal].reader.documents();
-        if all_terms && self.postings(ordinal) == 0 {
-            return Ok(Arc::new(DocSet::empty(documents)));
+        let reader = &self.segments[ordinal].reader;
+        let mut set = DocSet::empty(reader.documents());
+        if self.required.is_none() {
+            // Every posting has a score above 0, so none need be computed.
+            if let Some(field) = reader.text(self.field) {
+                for term in &self.terms {
+                    if let Some(entry) = self.entries.get(ordinal, term.entry) {
+                        add_documents(reader, field, entry, &mut set)?;
+                    }
+                }
+            }
+            return Ok(Arc::new(set));
         }
-        exhaustive::matching(self.cursors(ordinal)?, documents, all_terms)
+        if self.postings(ordinal) == 0 {
+            return Ok(Arc::new(set));
+        }
+        exhaustive::matching(self.cursors(ordinal)?, reader.documents(), true)
     }
 
     fn search(&self, (): &(), task: &SegmentTask<'_>, found: &mut Found<f32>) -> Result<()> {
