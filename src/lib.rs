@@ -136,7 +136,8 @@
 //!
 //! **Columns and filters.** A [`Column`] holds numbers, dates, flags or keywords, one of a document
 //! or several. Conditions on columns, and any other queries, filter a query: scores and their
-//! order stay what they are. [`Query::from_json`] reads the same from JSON:
+//! order stay what they are. [`Query::from_json`] reads the same from JSON, [`Sort`] orders hits by
+//! columns, and [`Facet`]s count their values:
 //!
 //! ```
 //! use esparsa::{Column, Document, Index, Query, Schema, Text};

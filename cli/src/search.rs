@@ -87,10 +87,10 @@ pub struct Search {
     without: Vec<Query>,
     /// Order results by a column instead of by score: the lowest value first or, with `NAME:desc`,
     /// the highest; documents without a value are last. Given again, it orders ties.
-    #[arg(long, value_name = "NAME[:desc]", value_parser = sort_parser)]
+    #[arg(long, value_name = "NAME[:desc]", value_parser = sort_parser, conflicts_with_all = ["queries", "rerank", "explain"])]
     sort: Vec<Sort>,
-    /// Leave out this number of the first results, for pages.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    /// Leave out this number of the first results of one query, for pages.
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with_all = ["queries", "rerank", "explain"])]
     offset: usize,
     /// Number of results for each query [default: 10, and 1000 with --queries].
     #[arg(long, value_name = "N", value_parser = k_parser())]
@@ -221,17 +221,57 @@ impl Search {
         models.rerank(snapshot, Some(text), &mut result, k)?;
         let took_ms = started.elapsed().as_secs_f64() * 1e3;
         if self.json {
-            let report = SingleReport::new(snapshot, text, &field.name, &result, took_ms)?;
+            let report =
+                SingleReport::new(snapshot, text, &field.name, &result, self.offset, took_ms)?;
             return report::print_line(&report);
         }
-        print_hits(snapshot, &query, &result, took_ms, field.unit())?;
+        self.print_hits(snapshot, &query, &result, took_ms, field.unit())?;
         if let Some(note) = batch::terms_skipped(&result) {
             output::message(&note);
         }
-        if result.hits.is_empty() {
+        let is_filtered = !self.filter.is_empty() || !self.without.is_empty() || self.offset > 0;
+        if result.hits.is_empty() && !is_filtered {
             self.say_why_nothing_was_found(snapshot, &field, &query, text)?;
         }
         Ok(())
+    }
+
+    fn print_hits(
+        &self,
+        snapshot: &Snapshot,
+        query: &Query,
+        result: &SearchResult,
+        took_ms: f64,
+        unit: &str,
+    ) -> Result<()> {
+        let style = Style::detect();
+        if result.hits.is_empty() {
+            let documents = counted(snapshot.documents(), "document");
+            let what = match self.filter.is_empty() && self.without.is_empty() && self.offset == 0 {
+                true => "matches",
+                false => "matches with these filters and this offset",
+            };
+            return output::print(format!("No results: nothing in {documents} {what}."));
+        }
+        let mut output = Output::new();
+        for line in hits::hit_lines(snapshot, query, &result.hits, 0, self.offset, style)? {
+            output.line(line)?;
+        }
+        if !self.sort.is_empty() {
+            let hits = counted(result.hits.len() as u64, "result");
+            output.line(style.dim(&format!("{hits} in {took_ms:.2} ms, sorted")))?;
+            return output.finish();
+        }
+        let statistics = &result.statistics;
+        output.line(style.dim(&format!(
+            "{} of {} in {took_ms:.2} ms; {}; {} of {} scored",
+            counted(result.hits.len() as u64, "result"),
+            counted(snapshot.documents(), "document"),
+            report::names(&statistics.algorithms).join(", "),
+            grouped(statistics.postings_scored),
+            counted(statistics.postings, unit),
+        )))?;
+        output.finish()
     }
 
     /// Tells the user why nothing was found, where the words of the query are the reason.
@@ -385,32 +425,4 @@ fn printable(mut explanation: Explanation) -> Explanation {
         *name = escaped(name).into_owned();
     }
     explanation
-}
-
-fn print_hits(
-    snapshot: &Snapshot,
-    query: &Query,
-    result: &SearchResult,
-    took_ms: f64,
-    unit: &str,
-) -> Result<()> {
-    let style = Style::detect();
-    if result.hits.is_empty() {
-        let documents = counted(snapshot.documents(), "document");
-        return output::print(format!("No results: nothing in {documents} matches."));
-    }
-    let mut output = Output::new();
-    for line in hits::hit_lines(snapshot, query, &result.hits, 0, style)? {
-        output.line(line)?;
-    }
-    let statistics = &result.statistics;
-    output.line(style.dim(&format!(
-        "{} of {} in {took_ms:.2} ms; {}; {} of {} scored",
-        counted(result.hits.len() as u64, "result"),
-        counted(snapshot.documents(), "document"),
-        report::names(&statistics.algorithms).join(", "),
-        grouped(statistics.postings_scored),
-        counted(statistics.postings, unit),
-    )))?;
-    output.finish()
 }

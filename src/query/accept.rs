@@ -75,7 +75,8 @@ impl Filter {
         }
     }
 
-    fn check(&self, segments: &[SnapshotSegment]) -> Result<()> {
+    /// Refuses a filter of other segments.
+    pub(super) fn check(&self, segments: &[SnapshotSegment]) -> Result<()> {
         let keys = self.segments.iter().map(|(key, _)| *key);
         if keys.eq(segments.iter().map(key_of)) {
             return Ok(());

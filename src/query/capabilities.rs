@@ -71,7 +71,7 @@ pub(super) fn check_parameters(query: &Query) -> Result<()> {
     let message = match query.kind {
         QueryKind::Text(_) => return Ok(()),
         QueryKind::Condition(_) if query.bm25.is_some() || query.all_terms => {
-            "k1, b and all terms are for words on a text field, and this query is a condition; leave them out"
+            "k1, b and all terms are for words and weights, and this query is a condition; leave them out"
         }
         _ if query.bm25.is_some() => {
             "k1 and b are for words on a text field, and this query is a vector; leave them out"

@@ -35,7 +35,7 @@ impl Leaf for ConditionLeaf<'_> {
     /// A word of 64 documents takes about as long as a posting.
     fn postings(&self, ordinal: usize) -> u64 {
         let documents = self.snapshot.segments()[ordinal].reader.documents();
-        u64::from(documents / u64::BITS)
+        u64::from(documents.div_ceil(u64::BITS))
     }
 
     fn open(&self, ordinal: usize) -> Result<Arc<DocSet>> {

@@ -30,7 +30,8 @@ enum Kind {
 
 impl Facet {
     /// The `count` values that most documents have, and how many have each; values that as many
-    /// documents have are in their order.
+    /// documents have are in their order. Every different value is held in memory while it is
+    /// counted.
     pub fn values(column: impl Into<String>, count: usize) -> Self {
         Self::new(column, Kind::Values(count))
     }
@@ -46,13 +47,15 @@ impl Facet {
         Self::new(column, Kind::Ranges(ranges.collect()))
     }
 
-    /// How many values there are, how many different ones, and their min, max, sum and mean.
+    /// How many values there are, how many different ones, and their min, max, sum and mean. Every
+    /// different value is held in memory while it is counted.
     pub fn statistics(column: impl Into<String>) -> Self {
         Self::new(column, Kind::Statistics)
     }
 
-    /// The values below which these shares of all values are, each from 0 to 1: .5 is the median.
-    /// All values are held in memory, 8 bytes each. Not for keywords.
+    /// The values below which these shares of all values are, each from 0, the min, to 1, the max:
+    /// .5 is the median. Of n values in order it is the one whose place, counted from 0, is nearest
+    /// to the share times n - 1. All values are held in memory, 8 bytes each. Not for keywords.
     pub fn percentiles(column: impl Into<String>, shares: impl IntoIterator<Item = f64>) -> Self {
         Self::new(column, Kind::Percentiles(shares.into_iter().collect()))
     }
@@ -288,7 +291,6 @@ impl<'a> Counter<'a> {
                 self.codes.sort_unstable();
                 let values = shares.iter().filter_map(|share| {
                     let last = self.codes.len().checked_sub(1)?;
-                    // The nearest rank, from the first for 0 to the last for 1.
                     let place = (share * last as f64).round() as usize;
                     self.column.value_of(*self.codes.get(place)?)
                 });

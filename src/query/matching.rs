@@ -17,7 +17,7 @@ use super::text::add_documents;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::format::column::{ColumnType, ColumnValues};
-use crate::format::limits::MAX_QUERY_DEPTH;
+use crate::format::limits::{MAX_QUERY_DEPTH, MAX_QUERY_TERMS};
 use crate::format::{FieldKind, FieldNumber, FieldOptions, Value};
 use crate::index::Snapshot;
 use crate::segment::{SegmentReader, TextField};
@@ -62,7 +62,8 @@ impl<'a> Matcher<'a> {
     /// # Errors
     ///
     /// [`Error::InvalidInput`] when a field is not there or of another kind, or a value does not fit
-    /// its column; [`Error::Limit`] when queries are nested too deep.
+    /// its column; [`Error::Limit`] when queries are nested too deep or have
+    /// too many terms.
     pub fn new(snapshot: &'a Snapshot, query: &Query, options: &SearchOptions) -> Result<Self> {
         check_parameters(query)?;
         let all = |queries: &[Query]| {
@@ -110,8 +111,18 @@ impl<'a> Matcher<'a> {
 
     fn node(snapshot: &'a Snapshot, query: &Query, options: &SearchOptions) -> Result<Node<'a>> {
         let QueryKind::Condition(condition) = &query.kind else {
-            let prepared = prepare_scored(snapshot, query, options)?;
-            return Ok(Node::Scored(prepared, format!("{query:?}")));
+            let prepared = prepare_scored(snapshot, query, &options.exact())?;
+            let skipped = prepared.skipped_terms();
+            if skipped > 0 {
+                let (limit, what) = (
+                    MAX_QUERY_TERMS as u64,
+                    "number of distinct terms of a filter",
+                );
+                return Err(Error::limit(what, limit + skipped, limit));
+            }
+            let mut alone = query.clone();
+            (alone.filters, alone.excluded) = (Vec::new(), Vec::new());
+            return Ok(Node::Scored(prepared, format!("{alone:?}")));
         };
         let of = |queries: &[Query]| {
             let matchers = queries

@@ -110,6 +110,16 @@ impl SearchOptions {
         }
     }
 
+    /// The options for what a filter is made with: exactly, whatever the search itself may skip.
+    pub(super) fn exact(&self) -> Self {
+        Self {
+            algorithm: None,
+            recall: 1.0,
+            effort: None,
+            ..self.clone()
+        }
+    }
+
     /// Fails when the search was cancelled.
     #[inline(always)]
     pub(super) fn check_cancelled(&self) -> Result<()> {

@@ -61,6 +61,9 @@ pub(super) trait Prepared: Send + Sync {
         filter: Option<&Filter>,
     ) -> Result<SearchResult>;
 
+    /// As [`Leaf::skipped_terms`].
+    fn skipped_terms(&self) -> u64;
+
     /// As [`Leaf::matching`].
     fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>>;
 
@@ -78,11 +81,15 @@ impl<L: Leaf + Explain + Send> Prepared for L {
         let context = SearchContext::new(snapshot, options, filter)?;
         let found = search_all(self, &context)?;
         let (scored, mut statistics) = found.into_scored(self.unit());
-        statistics.terms_skipped = self.skipped_terms();
+        statistics.terms_skipped = Leaf::skipped_terms(self);
         Ok(SearchResult::new(
             Hits::new(snapshot.clone(), scored),
             statistics,
         ))
+    }
+
+    fn skipped_terms(&self) -> u64 {
+        Leaf::skipped_terms(self)
     }
 
     fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>> {

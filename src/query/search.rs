@@ -160,7 +160,10 @@ impl Snapshot {
         }
         let filter = Filter::new(self.segments(), sets)?;
         Ok(Some(match &options.filter {
-            Some(other) => filter.and(other),
+            Some(other) => {
+                other.check(self.segments())?;
+                filter.and(other)
+            }
             None => filter,
         }))
     }

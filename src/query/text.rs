@@ -22,6 +22,9 @@ use crate::format::{Bm25, FieldKind, FieldNumber, FieldOptions, lengths};
 use crate::index::{DocAddress, Snapshot, SnapshotSegment};
 use crate::segment::{SegmentReader, TextField};
 
+/// A term frequency times this and more, added to 1 in single precision, is more than 1.
+const MIN_NORM: f32 = 1e-6;
+
 /// Words, with the statistics of the whole snapshot.
 pub(super) struct TextLeaf<'a> {
     segments: &'a [SnapshotSegment],
@@ -224,7 +227,9 @@ impl Leaf for TextLeaf<'_> {
     fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>> {
         let reader = &self.segments[ordinal].reader;
         let mut set = DocSet::empty(reader.documents());
-        if self.required.is_none() {
+        // With a saturation that is far beyond use, scores may be rounded to 0.
+        let are_positive = self.norms.iter().all(|norm| *norm > MIN_NORM);
+        if self.required.is_none() && are_positive {
             // Every posting has a score above 0, so none need be computed.
             if let Some(field) = reader.text(self.field) {
                 for term in &self.terms {
@@ -238,7 +243,8 @@ impl Leaf for TextLeaf<'_> {
         if self.postings(ordinal) == 0 {
             return Ok(Arc::new(set));
         }
-        exhaustive::matching(self.cursors(ordinal)?, reader.documents(), true)
+        let all_terms = self.required.is_some();
+        exhaustive::matching(self.cursors(ordinal)?, reader.documents(), all_terms)
     }
 
     fn search(&self, (): &(), task: &SegmentTask<'_>, found: &mut Found<f32>) -> Result<()> {

@@ -9,6 +9,10 @@ use crate::error::Result;
 /// Sets that are kept, of one bit for each document; the one that was used least recently goes
 /// first.
 const MAX_SETS: usize = 32;
+/// Bytes of the sets of a segment, of which at least one is kept.
+const MAX_BYTES: usize = 64 << 20;
+/// Keys that are longer cost more to compare than they save, and are not kept.
+const MAX_KEY_BYTES: usize = 4_096;
 
 /// The sets of a segment, the most recently used last.
 #[derive(Default)]
@@ -23,6 +27,9 @@ impl CachedSets {
         key: &str,
         make: impl FnOnce() -> Result<Arc<DocSet>>,
     ) -> Result<Arc<DocSet>> {
+        if key.len() > MAX_KEY_BYTES {
+            return make();
+        }
         if let Some(set) = self.find(key) {
             return Ok(set);
         }
@@ -30,7 +37,9 @@ impl CachedSets {
         let set = make()?;
         let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
         if !sets.iter().any(|(known, _)| **known == *key) {
-            if sets.len() >= MAX_SETS {
+            let bytes = set.words().len() * 8;
+            while sets.len() >= MAX_SETS || !sets.is_empty() && (sets.len() + 1) * bytes > MAX_BYTES
+            {
                 sets.remove(0);
             }
             sets.push((key.into(), Arc::clone(&set)));
@@ -75,6 +84,19 @@ mod tests {
         assert!(!known("more"));
         assert!(known("0") && !known("1"));
         assert_eq!(sets.sets.lock().unwrap().len(), MAX_SETS);
+    }
+
+    #[test]
+    fn large_sets_and_long_keys_take_little_memory() {
+        let sets = CachedSets::default();
+        for number in 0..9 {
+            sets.get(&number.to_string(), || Ok(set(200 << 20)))
+                .unwrap();
+        }
+        assert_eq!(sets.sets.lock().unwrap().len(), 2);
+        sets.get(&"x".repeat(MAX_KEY_BYTES + 1), || Ok(set(1)))
+            .unwrap();
+        assert_eq!(sets.sets.lock().unwrap().len(), 2);
     }
 
     #[test]

@@ -672,3 +672,62 @@ fn deep_trees_are_refused_and_wide_ones_are_not() {
     let expected = docs.iter().filter(|doc| tree.matches(doc)).count();
     assert_eq!(snapshot.count(&wide).unwrap(), expected as u64);
 }
+
+/// An index of one large segment and one tiny one.
+fn uneven() -> Snapshot {
+    let index = Index::in_memory(schema()).unwrap();
+    let options = WriterOptions::new().merge_policy(MergePolicy::never());
+    let mut writer = index.writer_with(options).unwrap();
+    for (number, is_last) in (0..110).map(|number| (number, number == 99)) {
+        let document = Document::new(format!("d{number}")).with("count", number);
+        let sparse = if number % 2 == 0 { "a" } else { "b" };
+        let document = document.with_sparse("sparse", [(sparse, 1.0), ("c", 1.0)]);
+        writer.add(document).unwrap();
+        if is_last {
+            writer.commit().unwrap();
+        }
+    }
+    writer.commit().unwrap();
+    index.snapshot().unwrap()
+}
+
+#[test]
+fn tiny_segments_are_searched_on_several_threads() {
+    let snapshot = uneven();
+    assert_eq!(snapshot.segments().len(), 2);
+    let options = SearchOptions::new(1_000).threads(2).part_documents(30);
+    for query in [Query::all(), Query::range("count", 0..)] {
+        let hits = snapshot.search_with(&query, &options).unwrap().hits;
+        assert_eq!(hits.len(), 110, "{query:?}");
+    }
+}
+
+#[test]
+fn filters_are_exact_where_the_search_is_not() {
+    let snapshot = uneven();
+    let filter = Query::sparse("sparse", [("a", 10.0), ("b", 0.1)]);
+    let query = Query::sparse("sparse", [("c", 1.0), ("a", 0.5)]).with_filter(filter.clone());
+    let options = SearchOptions::new(1_000).recall(0.5);
+    assert_eq!(
+        snapshot.search_with(&query, &options).unwrap().hits.len(),
+        110
+    );
+    assert_eq!(snapshot.count(&filter).unwrap(), 110);
+}
+
+#[test]
+fn filters_of_too_many_terms_are_refused() {
+    let index = Index::in_memory(schema()).unwrap();
+    let mut writer = index.writer().unwrap();
+    let words: Vec<String> = (0..5_000).map(|number| format!("w{number}")).collect();
+    let words = words.join(" ");
+    writer
+        .add(Document::new("a").with_text("text", &*words))
+        .unwrap();
+    writer.commit().unwrap();
+    let snapshot = index.snapshot().unwrap();
+    let query = Query::text("text", words);
+    assert_eq!(snapshot.search(&query, 10).unwrap().len(), 1);
+    let refused = snapshot.search(&Query::all().without(query), 10);
+    assert!(matches!(refused, Err(Error::Limit { .. })));
+}

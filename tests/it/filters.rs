@@ -325,5 +325,9 @@ fn a_filter_is_refused_once_a_merge_has_rewritten_its_segments() {
     assert_eq!(after.documents(), 40);
     let refused = search(&after).unwrap_err();
     assert!(matches!(refused, Error::InvalidInput { .. }), "{refused}");
+    let options = SearchOptions::new(50).with_filter(filter.clone());
+    let filtered = Query::text("text", "w0").with_filter(Query::all());
+    let refused = after.search_with(&filtered, &options).unwrap_err();
+    assert!(matches!(refused, Error::InvalidInput { .. }), "{refused}");
     assert_eq!(search(&before).unwrap().hits.len(), found);
 }

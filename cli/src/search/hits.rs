@@ -14,7 +14,7 @@ const MIN_SNIPPET_COLUMNS: usize = 30;
 /// Two lines for each hit: rank, score, id and title; below, the part of the text with most
 /// matches.
 ///
-/// `indent` spaces stand before each line. A hit without a title has its text on the first line.
+/// `indent` spaces stand before each line; `offset` hits were left out before the first. A hit without a title has its text on the first line.
 ///
 /// # Errors
 ///
@@ -24,9 +24,10 @@ pub fn hit_lines(
     query: &Query,
     hits: &Hits,
     indent: usize,
+    offset: usize,
     style: Style,
 ) -> Result<Vec<String>> {
-    let rank_width = hits.len().to_string().len();
+    let rank_width = (offset + hits.len()).to_string().len();
     let scores: Vec<String> = hits.iter().map(|hit| format!("{:.4}", hit.score)).collect();
     let score_width = scores.iter().map(String::len).max().unwrap_or(0);
     let ids = hits.ids()?;
@@ -45,7 +46,7 @@ pub fn hit_lines(
             (title, text) if title.is_empty() => (text, String::new()),
             parts => parts,
         };
-        let rank = number + 1;
+        let rank = offset + number + 1;
         let id = pad(id, id_width);
         let line = format!(
             "{:indent$}{rank:rank_width$}  {score:>score_width$}  {id}  {first}",

@@ -66,6 +66,9 @@ pub struct ExplanationReport<'a> {
     /// Terms that the document lacks, if all are required.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     missing: &'a [String],
+    /// Whether a filter rejects the document.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_filtered_out: bool,
 }
 
 #[derive(Serialize)]
@@ -86,9 +89,10 @@ impl<'a> SingleReport<'a> {
         query: &'a str,
         field: &'a str,
         result: &'a SearchResult,
+        offset: usize,
         took_ms: f64,
     ) -> Result<Self> {
-        let mut hits = hit_reports(result)?;
+        let mut hits = hit_reports(result, offset)?;
         for (report, hit) in hits.iter_mut().zip(&result.hits) {
             report.document = StoredDocument::of(&snapshot.stored(hit.address)?);
         }
@@ -116,7 +120,7 @@ impl<'a> QueryReport<'a> {
         Ok(Self {
             query_id,
             terms_skipped: result.statistics.terms_skipped,
-            hits: hit_reports(result)?,
+            hits: hit_reports(result, 0)?,
         })
     }
 }
@@ -141,6 +145,7 @@ impl<'a> ExplanationReport<'a> {
             algorithm: explanation.algorithm.name(),
             why: &explanation.why,
             terms: terms.collect(),
+            is_filtered_out: explanation.is_filtered_out,
             missing: &explanation.missing,
         }
     }
@@ -150,7 +155,7 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-fn hit_reports(result: &SearchResult) -> Result<Vec<HitReport>> {
+fn hit_reports(result: &SearchResult, offset: usize) -> Result<Vec<HitReport>> {
     let report = |(hit, rank): (Hit<'_>, usize)| {
         Ok(HitReport {
             rank,
@@ -159,7 +164,7 @@ fn hit_reports(result: &SearchResult) -> Result<Vec<HitReport>> {
             document: None,
         })
     };
-    result.hits.iter().zip(1..).map(report).collect()
+    result.hits.iter().zip(offset + 1..).map(report).collect()
 }
 
 impl StoredDocument {

@@ -71,9 +71,9 @@ impl Value {
             Some(zoned.timestamp())
         });
         let timestamp = timestamp.map(|timestamp| {
-            let nanoseconds = timestamp.as_nanosecond().div_euclid(1_000_000);
+            let milliseconds = timestamp.as_nanosecond().div_euclid(1_000_000);
             // Timestamps are of the years -9999 to 9999.
-            i64::try_from(nanoseconds).unwrap_or(i64::MAX)
+            i64::try_from(milliseconds).unwrap_or(i64::MAX)
         });
         timestamp.map(Self::Date).ok_or_else(|| {
             Error::invalid(format!(
@@ -188,7 +188,7 @@ impl ColumnType {
         match self {
             Self::I64 => "a whole number from -2^63 to 2^63 - 1",
             Self::U64 => "a whole number from 0 to 2^64 - 1",
-            Self::F64 => "a number",
+            Self::F64 => "a number that double precision holds exactly",
             Self::Bool => "true or false",
             Self::Date => "a date such as 2024-06-19T15:22:45Z, or milliseconds since 1970",
             Self::Keyword => "a string of at most 1,024 bytes",
