@@ -29,7 +29,7 @@
 //! | `cursor_search` | a segment searched by the planner's algorithm |
 //! | `look_up` | the query's terms in the dictionaries of all segments |
 //! | `explanation` | where a score comes from, as data |
-//! | `matching`, `conditions` | which documents match a query, and queries of conditions alone |
+//! | `in_field`, `matching`, `conditions` | what documents must have in a field, which documents match a query, and queries of conditions alone |
 //! | `text`, `sparse`, `dense` | one kind of query each; `sparse_terms` and `sparse_weights` prepare the weights of a sparse query |
 //! | `threads` | one query on several threads |
 //! | `run` | the segments one after another, or on several threads |
@@ -54,6 +54,7 @@ mod explain;
 mod explanation;
 mod facets;
 mod highlight;
+mod in_field;
 mod json;
 mod leaf;
 mod look_up;

@@ -14,7 +14,8 @@ const MIN_SNIPPET_COLUMNS: usize = 30;
 /// Two lines for each hit: rank, score, id and title; below, the part of the text with most
 /// matches.
 ///
-/// `indent` spaces stand before each line; `offset` hits were left out before the first. A hit without a title has its text on the first line.
+/// `indent` spaces stand before each line; `offset` hits were left out before the first. A hit
+/// without a title has its text on the first line.
 ///
 /// # Errors
 ///
