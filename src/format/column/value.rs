@@ -188,7 +188,7 @@ impl ColumnType {
         match self {
             Self::I64 => "a whole number from -2^63 to 2^63 - 1",
             Self::U64 => "a whole number from 0 to 2^64 - 1",
-            Self::F64 => "a number that double precision holds exactly",
+            Self::F64 => "a number",
             Self::Bool => "true or false",
             Self::Date => "a date such as 2024-06-19T15:22:45Z, or milliseconds since 1970",
             Self::Keyword => "a string of at most 1,024 bytes",
@@ -283,7 +283,11 @@ impl ColumnType {
             Value::Keyword(keyword) => format!("{keyword:?}"),
             value => value.to_string(),
         };
-        Error::invalid(format!("expected {}, found {found}", self.example()))
+        let expected = match (self, value) {
+            (Self::F64, Value::I64(_) | Value::U64(_)) => "a number that double precision holds",
+            _ => self.example(),
+        };
+        Error::invalid(format!("expected {expected}, found {found}"))
     }
 
     /// The code of a value of this type; `None` for a keyword, whose code is its place among the
