@@ -199,7 +199,8 @@ fn parts_that_lie_are_refused() {
     };
     let search = |index: &Memory, algorithm| {
         let options = SearchOptions::new(200).algorithm(algorithm);
-        let query = Query::sparse("sparse", [("x", 1.0)]);
+        // One of the algorithms is for filters.
+        let query = Query::sparse("sparse", [("x", 1.0)]).with_filter(Query::all());
         let found = open(index)?.search_with(&query, &options);
         found.map(|result| result.hits.len())
     };
