@@ -219,6 +219,9 @@ impl Index {
         drop(writer);
         let seconds = started.elapsed().as_secs_f64();
         let after = target.index().snapshot()?;
+        for warning in self.columns.warnings(&after) {
+            output::message(&warning);
+        }
         let report = Report::new(&after, &target, &loaded, before.documents(), seconds);
         output::print(match self.json {
             true => report.to_json()?,

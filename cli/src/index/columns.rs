@@ -1,11 +1,16 @@
 //! The columns of an index that is loaded: keys of JSON whose values are numbers, dates, flags or
 //! keywords.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::str::FromStr;
 
-use esparsa::{Column, ColumnType, Document, Error, FieldOptions, Result, Schema, SchemaBuilder};
+use esparsa::{
+    Column, ColumnType, Document, Error, FieldOptions, Result, Schema, SchemaBuilder, Snapshot,
+};
 use esparsa::{FieldKind, Value};
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
 
 /// The options for columns.
 #[derive(clap::Args, Clone, Debug)]
@@ -58,6 +63,23 @@ impl ColumnArguments {
         schema
     }
 
+    /// Warnings about the columns that no document has a value of.
+    pub fn warnings(&self, snapshot: &Snapshot) -> Vec<String> {
+        let is_empty = |named: &&NamedColumn| {
+            let field = snapshot.schema().field(&named.name);
+            field.is_some_and(|field| snapshot.totals(field.number).documents == 0)
+        };
+        let empty = self.columns.iter().filter(is_empty);
+        let warning = |named: &NamedColumn| {
+            let name = &named.name;
+            format!(
+                "warning: no document has a value in column `{name}`: it takes the values of the key `{name}` of records \
+                 that are JSON objects"
+            )
+        };
+        empty.map(warning).collect()
+    }
+
     /// Checks that an existing index has the columns that are named.
     ///
     /// # Errors
@@ -93,13 +115,23 @@ pub fn with_columns(mut document: Document, names: &[String], source: &[u8]) -> 
     if names.is_empty() {
         return Ok(document);
     }
-    let json: Json = serde_json::from_slice(source)
+    // Keys that are no columns may have values that no type holds.
+    let json: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(source)
         .map_err(|error| Error::invalid(format!("expected a JSON object, found none: {error}")))?;
     for name in names {
-        let values = match json.get(name) {
-            None | Some(Json::Null) => &[],
-            Some(Json::Array(values)) => values.as_slice(),
-            Some(value) => std::slice::from_ref(value),
+        let Some(raw) = json.get(name.as_str()) else {
+            continue;
+        };
+        let parsed = serde_json::from_str(raw.get()).map_err(|error| {
+            let message =
+                format!("expected a string, a number, true or false, found none: {error}");
+            Error::invalid(message).in_field(name)
+        });
+        let value: Json = parsed?;
+        let values = match &value {
+            Json::Null => &[],
+            Json::Array(values) => values.as_slice(),
+            value => std::slice::from_ref(value),
         };
         for value in values {
             document = document.with(name, value_of(value).map_err(|e| e.in_field(name))?);
@@ -149,7 +181,7 @@ mod tests {
     #[test]
     fn values_come_from_the_keys_of_a_record() {
         let names = ["price", "tags", "none"].map(String::from);
-        let source = br#"{"id": "a", "price": 2.5, "tags": ["x", "y"], "none": null, "other": {}}"#;
+        let source = br#"{"price": 2.5, "tags": ["x", "y"], "none": null, "other": 1e400}"#;
         let document = with_columns(Document::new("a"), &names, source).unwrap();
         let expected = Document::new("a")
             .with("price", 2.5)

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use jiff::SignedDuration;
+use jiff::civil::{DateTime, Time};
+use jiff::fmt::temporal::Pieces;
 
 use crate::error::{Error, Result};
 use crate::format::limits::MAX_KEYWORD_BYTES;
@@ -64,24 +64,34 @@ impl Value {
     ///
     /// [`Error::InvalidInput`] for anything else.
     pub fn date(text: &str) -> Result<Self> {
-        let timestamp = text.parse::<Timestamp>().ok().or_else(|| {
-            let is_date_alone = text.len() <= "-009999-12-31".len() && !text.contains(['T', ' ']);
-            let date = text.parse::<Date>().ok().filter(|_| is_date_alone)?;
-            let zoned = date.to_zoned(TimeZone::UTC).ok()?;
-            Some(zoned.timestamp())
-        });
-        let timestamp = timestamp.map(|timestamp| {
-            let milliseconds = timestamp.as_nanosecond().div_euclid(1_000_000);
-            // Timestamps are of the years -9999 to 9999.
-            i64::try_from(milliseconds).unwrap_or(i64::MAX)
-        });
-        timestamp.map(Self::Date).ok_or_else(|| {
+        let (milliseconds, _) = parse_date(text).ok_or_else(|| {
             Error::invalid(format!(
                 "expected a date such as 2024-06-19T15:22:45Z or 2024-06-19, found {text:?}"
             ))
-        })
+        })?;
+        Ok(Self::Date(milliseconds))
     }
 }
+
+/// The milliseconds since 1970 of a date, and whether something finer was dropped.
+fn parse_date(text: &str) -> Option<(i64, bool)> {
+    let pieces = Pieces::parse(text).ok()?;
+    if pieces.time_zone_annotation().is_some() {
+        return None;
+    }
+    let offset = pieces.to_numeric_offset();
+    let (time, offset) = match (pieces.time(), offset) {
+        (None, None) => (Time::midnight(), 0),
+        (Some(time), Some(offset)) => (time, offset.seconds()),
+        _ => return None,
+    };
+    let since = pieces.date().to_datetime(time).duration_since(EPOCH);
+    let nanoseconds = since.as_nanos() - i128::from(offset) * 1_000_000_000;
+    let milliseconds = i64::try_from(nanoseconds.div_euclid(1_000_000)).ok()?;
+    Some((milliseconds, nanoseconds.rem_euclid(1_000_000) > 0))
+}
+
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 impl Value {
     /// A value of JSON: a string, a number, true or false.
@@ -100,17 +110,19 @@ impl Value {
 }
 
 impl fmt::Display for Value {
-    /// Dates are written as RFC 3339, if they are of the years 0 to 9999.
+    /// Dates are written as RFC 3339, if they are of the years -9999 to 9999.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::I64(number) => number.fmt(f),
             Self::U64(number) => number.fmt(f),
             Self::F64(number) => number.fmt(f),
             Self::Bool(flag) => flag.fmt(f),
-            Self::Date(milliseconds) => match Timestamp::from_millisecond(*milliseconds) {
-                Ok(timestamp) => timestamp.fmt(f),
-                Err(_) => write!(f, "{milliseconds} ms after 1970"),
-            },
+            Self::Date(milliseconds) => {
+                match EPOCH.checked_add(SignedDuration::from_millis(*milliseconds)) {
+                    Ok(date) => write!(f, "{date}Z"),
+                    Err(_) => write!(f, "{milliseconds} ms after 1970"),
+                }
+            }
             Self::Keyword(keyword) => keyword.fmt(f),
         }
     }
@@ -195,8 +207,9 @@ impl ColumnType {
         }
     }
 
-    /// The value as one of this type; whole numbers and those in double precision become each other
-    /// where nothing is lost, strings and whole numbers become dates.
+    /// The value as one of this type; numbers in double precision become whole ones where nothing is
+    /// lost, whole ones become the nearest in double precision, and strings and whole numbers become
+    /// dates.
     ///
     /// # Errors
     ///
@@ -210,6 +223,10 @@ impl ColumnType {
             | (Self::Date, Value::Date(_)) => Some(value.clone()),
             (Self::F64, Value::F64(number)) => (!number.is_nan()).then(|| value.clone()),
             (Self::I64 | Self::U64 | Self::F64, value) => self.convert_number(value),
+            (Self::Date, Value::F64(number)) => {
+                let whole = whole(*number).and_then(|whole| i64::try_from(whole).ok());
+                whole.map(Value::Date)
+            }
             (Self::Date, Value::I64(number)) => Some(Value::Date(*number)),
             (Self::Date, Value::U64(number)) => i64::try_from(*number).ok().map(Value::Date),
             (Self::Date, Value::Keyword(text)) => return Value::date(text),
@@ -238,9 +255,7 @@ impl ColumnType {
             _ => {
                 #[allow(clippy::cast_precision_loss)]
                 let double = whole as f64;
-                #[allow(clippy::cast_possible_truncation)]
-                let is_same = double as i128 == whole;
-                is_same.then_some(Value::F64(double))
+                Some(Value::F64(double))
             }
         }
     }
@@ -254,6 +269,22 @@ impl ColumnType {
     /// [`Error::InvalidInput`] when the value cannot be compared with those of the column.
     pub(crate) fn lowest_code(self, value: &Value, is_strict: bool) -> Result<Option<u64>> {
         let step = u64::from(is_strict);
+        match (self, value) {
+            // The nearest number may be on either side.
+            (Self::F64, Value::I64(whole)) => {
+                return Ok(Some(f64_above(i128::from(*whole), is_strict)));
+            }
+            (Self::F64, Value::U64(whole)) => {
+                return Ok(Some(f64_above(i128::from(*whole), is_strict)));
+            }
+            // Of a date that is between two milliseconds the next one is above it in any case.
+            (Self::Date, Value::Keyword(text))
+                if parse_date(text).is_some_and(|(_, rest)| rest) =>
+            {
+                return self.lowest_code(&Value::date(text)?, true);
+            }
+            _ => {}
+        }
         if let Ok(converted) = self.convert(value)
             && let Some(code) = self.code_of(&converted)
         {
@@ -271,8 +302,6 @@ impl ColumnType {
                 above if above < 0 => Some(0),
                 above => u64::try_from(above).ok(),
             }),
-            (Self::F64, Value::I64(whole)) => Some(Some(f64_above(i128::from(*whole)))),
-            (Self::F64, Value::U64(whole)) => Some(Some(f64_above(i128::from(*whole)))),
             _ => None,
         };
         code.ok_or_else(|| self.unfit(value))
@@ -283,11 +312,7 @@ impl ColumnType {
             Value::Keyword(keyword) => format!("{keyword:?}"),
             value => value.to_string(),
         };
-        let expected = match (self, value) {
-            (Self::F64, Value::I64(_) | Value::U64(_)) => "a number that double precision holds",
-            _ => self.example(),
-        };
-        Error::invalid(format!("expected {expected}, found {found}"))
+        Error::invalid(format!("expected {}, found {found}", self.example()))
     }
 
     /// The code of a value of this type; `None` for a keyword, whose code is its place among the
@@ -355,12 +380,16 @@ fn number_above(value: &Value) -> Option<i128> {
     }
 }
 
-/// The code of the lowest number in double precision that is above a whole number.
-fn f64_above(whole: i128) -> u64 {
+/// The code of the lowest number in double precision that is at least a whole number, or with
+/// `is_strict` above it.
+fn f64_above(whole: i128, is_strict: bool) -> u64 {
     #[allow(clippy::cast_precision_loss)]
     let nearest = whole as f64;
     #[allow(clippy::cast_possible_truncation)]
-    let is_below = (nearest as i128) < whole;
+    let is_below = match is_strict {
+        true => nearest as i128 <= whole,
+        false => (nearest as i128) < whole,
+    };
     code_of_f64(nearest) + u64::from(is_below)
 }
 

@@ -69,7 +69,7 @@ impl Stages for Kind {
         let mut count = 0;
         for value in document.values_of::<Self>(&field.name) {
             let converted = options.column_type.convert(value);
-            converted.map_err(|error| error.in_field(&field.name))?;
+            converted.map_err(|error| named(error, document, field))?;
             count += 1;
         }
         if count > 1 && !options.several {
@@ -80,11 +80,10 @@ impl Stages for Kind {
         }
         let (found, limit) = (wide(count), wide(MAX_COLUMN_VALUES));
         match found > limit {
-            true => Err(Error::limit(
-                "values of a column of one document",
-                found,
-                limit,
-            )),
+            true => {
+                let error = Error::limit("number of values", found, limit);
+                Err(named(error, document, field))
+            }
             false => Ok(()),
         }
     }
@@ -226,6 +225,20 @@ impl Inverted {
             *end = index32(kept);
         }
         self.codes.truncate(kept);
+    }
+}
+
+/// The error, with the column and, for a limit, the document.
+fn named(error: Error, document: &Document, field: &Field) -> Error {
+    match error {
+        Error::Limit {
+            what, found, limit, ..
+        } => {
+            let (id, name) = (document.id(), &field.name);
+            let what = format!("{what} in column `{name}` of document `{id}`");
+            Error::limit(what, found, limit)
+        }
+        error => error.in_field(&field.name),
     }
 }
 

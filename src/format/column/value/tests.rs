@@ -109,7 +109,11 @@ fn values_become_those_of_another_type_where_nothing_is_lost() {
         (U64, Value::from(-1), None),
         (U64, Value::from(5), Some(Value::U64(5))),
         (F64, Value::from(5), Some(Value::F64(5.0))),
-        (F64, Value::from(i64::MAX), None),
+        (
+            F64,
+            Value::from(i64::MAX),
+            Some(Value::F64(9_223_372_036_854_775_808.0)),
+        ),
         (F64, Value::from(f64::NAN), None),
         (F64, Value::from("5"), None),
         (Bool, Value::from(1), None),
@@ -135,6 +139,14 @@ fn values_become_those_of_another_type_where_nothing_is_lost() {
             Value::from("1970-01-01T01:00:00+01:00"),
             Some(Value::Date(0)),
         ),
+        (
+            Date,
+            Value::from("9999-12-31T23:59:59Z"),
+            Some(Value::Date(253_402_300_799_000)),
+        ),
+        (Date, Value::from(12.0), Some(Value::Date(12))),
+        (Date, Value::from("2024-01-01T10:00"), None),
+        (Date, Value::from("2024-01-01T10:00Z[UTC]"), None),
         (Date, Value::from("yesterday"), None),
         (Date, Value::from("2024-02-30"), None),
         (Date, Value::from(1.5), None),
@@ -150,5 +162,25 @@ fn values_become_those_of_another_type_where_nothing_is_lost() {
     assert!(
         message.contains("from 0 to 2^64 - 1, found -1"),
         "{message}"
+    );
+}
+
+#[test]
+fn dates_between_milliseconds_bound_ranges_exactly() {
+    let lowest = |text: &str, is_strict| {
+        let code = ColumnType::Date.lowest_code(&Value::from(text), is_strict);
+        ColumnType::Date.value_of(code.unwrap().unwrap())
+    };
+    for is_strict in [false, true] {
+        let found = lowest("1970-01-01T00:00:00.0015Z", is_strict);
+        assert_eq!(found, Some(Value::Date(2)));
+    }
+    assert_eq!(
+        lowest("1970-01-01T00:00:00.001Z", false),
+        Some(Value::Date(1))
+    );
+    assert_eq!(
+        Value::Date(253_402_300_799_000).to_string(),
+        "9999-12-31T23:59:59Z"
     );
 }
