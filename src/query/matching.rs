@@ -5,7 +5,6 @@
 //! anyway. Sets that take reading postings or columns are kept with their segment, so that a filter
 //! that comes again costs next to nothing.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use super::capabilities::check_parameters;
@@ -32,8 +31,8 @@ enum Node<'a> {
     Ids(Vec<String>),
     AllOf(Vec<Matcher<'a>>),
     AnyOf(Vec<Matcher<'a>>),
-    /// Documents of one field.
-    Field(FieldNumber, InField),
+    /// Documents of one field, with what tells them from others.
+    Field(FieldNumber, InField, String),
     /// Words or a vector, with what tells them from others.
     Scored(Box<dyn Prepared + 'a>, String),
 }
@@ -47,17 +46,11 @@ impl<'a> Matcher<'a> {
     /// its column; [`Error::Limit`] when queries are nested too deep or have too many terms.
     pub fn new(snapshot: &'a Snapshot, query: &Query, options: &SearchOptions) -> Result<Self> {
         check_parameters(query)?;
-        let all = |queries: &[Query]| {
-            let matchers = queries
-                .iter()
-                .map(|query| Self::new(snapshot, query, options));
-            matchers.collect::<Result<Vec<_>>>()
-        };
         Ok(Self {
             snapshot,
             node: Self::node(snapshot, query, options)?,
-            filters: all(&query.filters)?,
-            excluded: all(&query.excluded)?,
+            filters: Self::each(snapshot, &query.filters, options)?,
+            excluded: Self::each(snapshot, &query.excluded, options)?,
         })
     }
 
@@ -84,10 +77,22 @@ impl<'a> Matcher<'a> {
         if !query.has_filters() {
             return Ok(None);
         }
-        let mut all = Query::all();
-        all.filters.clone_from(&query.filters);
-        all.excluded.clone_from(&query.excluded);
-        Self::new(snapshot, &all, options).map(Some)
+        Ok(Some(Self {
+            snapshot,
+            node: Node::All,
+            filters: Self::each(snapshot, &query.filters, options)?,
+            excluded: Self::each(snapshot, &query.excluded, options)?,
+        }))
+    }
+
+    fn each(
+        snapshot: &'a Snapshot,
+        queries: &[Query],
+        options: &SearchOptions,
+    ) -> Result<Vec<Self>> {
+        let matchers = queries.iter();
+        let matchers = matchers.map(|query| Self::new(snapshot, query, options));
+        matchers.collect()
     }
 
     fn node(snapshot: &'a Snapshot, query: &Query, options: &SearchOptions) -> Result<Node<'a>> {
@@ -105,12 +110,7 @@ impl<'a> Matcher<'a> {
             (alone.filters, alone.excluded) = (Vec::new(), Vec::new());
             return Ok(Node::Scored(prepared, format!("{alone:?}")));
         };
-        let of = |queries: &[Query]| {
-            let matchers = queries
-                .iter()
-                .map(|query| Self::new(snapshot, query, options));
-            matchers.collect::<Result<Vec<_>>>()
-        };
+        let of = |queries: &[Query]| Self::each(snapshot, queries, options);
         let in_field = match condition {
             Condition::All => return Ok(Node::All),
             Condition::Ids(ids) => return Ok(Node::Ids(ids.clone())),
@@ -125,7 +125,8 @@ impl<'a> Matcher<'a> {
             Condition::Exists => exists(snapshot, &query.field),
         };
         let (field, in_field) = in_field.map_err(|error| error.in_field(&query.field))?;
-        Ok(Node::Field(field, in_field))
+        let key = format!("{field} {in_field:?}");
+        Ok(Node::Field(field, in_field, key))
     }
 
     /// The documents of a segment that match, deleted ones included.
@@ -134,27 +135,29 @@ impl<'a> Matcher<'a> {
     ///
     /// [`Error::Corrupt`] when bytes that must be read are damaged.
     pub fn documents(&self, ordinal: usize) -> Result<Arc<DocSet>> {
-        let mut documents = self.of_node(ordinal)?;
-        for filter in &self.filters {
-            let filter = filter.documents(ordinal)?;
-            match is_full(&documents) {
-                true => documents = filter,
-                false => Arc::make_mut(&mut documents).intersect(&filter),
-            }
-        }
+        let mut documents = match self.node {
+            Node::All if !self.filters.is_empty() => None,
+            _ => Some(self.of_node(ordinal)?),
+        };
+        intersect(&mut documents, &self.filters, ordinal)?;
+        let mut documents = documents.unwrap_or_else(|| self.all(ordinal));
         for excluded in &self.excluded {
             Arc::make_mut(&mut documents).subtract(&*excluded.documents(ordinal)?);
         }
         Ok(documents)
     }
 
+    fn all(&self, ordinal: usize) -> Arc<DocSet> {
+        let reader = &self.snapshot.segments()[ordinal].reader;
+        Arc::new(DocSet::full(reader.documents()))
+    }
+
     fn of_node(&self, ordinal: usize) -> Result<Arc<DocSet>> {
         let reader = &self.snapshot.segments()[ordinal].reader;
-        let all = reader.documents();
         match &self.node {
-            Node::All => Ok(Arc::new(DocSet::full(all))),
+            Node::All => Ok(self.all(ordinal)),
             Node::Ids(ids) => {
-                let mut set = DocSet::empty(all);
+                let mut set = DocSet::empty(reader.documents());
                 for id in ids {
                     if let Some(document) = reader.ids().document(id)? {
                         set.insert(document);
@@ -163,18 +166,12 @@ impl<'a> Matcher<'a> {
                 Ok(Arc::new(set))
             }
             Node::AllOf(matchers) => {
-                let mut set = Arc::new(DocSet::full(all));
-                for matcher in matchers {
-                    let next = matcher.documents(ordinal)?;
-                    match is_full(&set) {
-                        true => set = next,
-                        false => Arc::make_mut(&mut set).intersect(&next),
-                    }
-                }
-                Ok(set)
+                let mut set = None;
+                intersect(&mut set, matchers, ordinal)?;
+                Ok(set.unwrap_or_else(|| self.all(ordinal)))
             }
             Node::AnyOf(matchers) => {
-                let mut set = Arc::new(DocSet::empty(all));
+                let mut set = Arc::new(DocSet::empty(reader.documents()));
                 for matcher in matchers {
                     let next = matcher.documents(ordinal)?;
                     match set.is_empty() {
@@ -185,16 +182,25 @@ impl<'a> Matcher<'a> {
                 Ok(set)
             }
             Node::Scored(query, key) => reader.cached_set(key, || query.matching(ordinal)),
-            Node::Field(field, in_field) => {
-                let mut key = String::new();
-                // Writing to a string cannot fail.
-                let _ = write!(key, "{field} {in_field:?}");
-                reader.cached_set(&key, || in_field.documents(reader, *field))
+            Node::Field(field, in_field, key) => {
+                reader.cached_set(key, || in_field.documents(reader, *field))
             }
         }
     }
 }
 
-fn is_full(set: &DocSet) -> bool {
-    set.count() == set.documents()
+/// Keeps the documents that all of these match; without a set yet, those of the first are taken.
+fn intersect(
+    set: &mut Option<Arc<DocSet>>,
+    matchers: &[Matcher<'_>],
+    ordinal: usize,
+) -> Result<()> {
+    for matcher in matchers {
+        let next = matcher.documents(ordinal)?;
+        match set {
+            Some(set) => Arc::make_mut(set).intersect(&next),
+            None => *set = Some(next),
+        }
+    }
+    Ok(())
 }

@@ -229,15 +229,22 @@ impl ColumnValues {
     /// Those of `visit`, and as [`places`](Self::places).
     pub fn for_each(&self, mut visit: impl FnMut(DocId, &[u64]) -> Result<()>) -> Result<()> {
         let mut codes = Codes::new(&self.values);
-        let mut rank = 0;
-        let mut end = 0;
+        self.for_each_places(|document, places| visit(document, codes.get(places)?))
+    }
+
+    /// Calls `visit` with every document that has values, in order, and the places of its values.
+    fn for_each_places(
+        &self,
+        mut visit: impl FnMut(DocId, Range<u64>) -> Result<()>,
+    ) -> Result<()> {
+        let (mut rank, mut end) = (0, 0);
         let mut each = |document: DocId| {
             let places = self.places_of(rank)?;
             if places.start < end {
                 return Err(self.broken("the starts of a column do not rise"));
             }
             (rank, end) = (rank + 1, places.end);
-            visit(document, codes.get(places)?)
+            visit(document, places)
         };
         match &self.with_value {
             Some(with_value) => with_value.for_each(each),

@@ -135,22 +135,12 @@ impl ColumnValues {
     /// The documents that have any of the values whose bits are set.
     fn documents_of(&self, bits: &[u64]) -> Result<DocSet> {
         let mut set = DocSet::empty(self.documents);
-        let (mut rank, mut end) = (0, 0);
-        let mut each = |document| {
-            let places = self.places_of(rank)?;
-            if places.start < end {
-                return Err(self.broken("the starts of a column do not rise"));
-            }
-            (rank, end) = (rank + 1, places.end);
+        self.for_each_places(|document, places| {
             if any_bit(bits, places.start, places.end) {
                 set.insert(document);
             }
             Ok(())
-        };
-        match &self.with_value {
-            Some(with_value) => with_value.for_each(each)?,
-            None => (0..self.documents).try_for_each(&mut each)?,
-        }
+        })?;
         Ok(set)
     }
 }

@@ -14,7 +14,7 @@ pub struct NumbersShape {
     pub min: u64,
     /// The max; 0 when there are none.
     pub max: u64,
-    /// The greatest number that divides all differences; 0 when there are none.
+    /// The greatest common divisor of all differences; 0 when there are none.
     pub(super) divisor: u64,
 }
 
