@@ -14,7 +14,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use esparsa::internals::format::block::{self, BEFORE_FIRST, BLOCK_POSTINGS, DecodedBlock};
 use esparsa::internals::format::dictionary::{
-    Dictionary, DictionaryWriter, Payload, TermEntry, TermPostings,
+    Dictionary, DictionaryWriter, Payload, TermEntry, TermPositions, TermPostings,
 };
 use esparsa::internals::format::section::Section;
 use esparsa::{Algorithm, Document, Index, Query, Schema, SearchOptions, Snapshot, Sparse, Text};
@@ -121,6 +121,7 @@ fn dictionary(criterion: &mut Criterion) {
                 offset: u64::from(number) * 300,
                 length: 300,
             },
+            positions: TermPositions::None,
         };
         let added = writer.add_term(key.as_bytes(), &entry, u64::from(number) * 300);
         added.expect("keys that rise");

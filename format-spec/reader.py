@@ -119,7 +119,7 @@ def ceiling(number, divisor):
 MAX_SEGMENT_DOCUMENTS = 0x7FFF_FFFF
 MAX_SECTIONS, MAX_FIELDS, MAX_FIELD_NAME_BYTES, MAX_TIERS = 4_096, 1_024, 255, 8
 MAX_CALIBRATION_POINTS = 1_024
-MAX_KEY_BYTES = {"ids": 512, "keywords": 1_024, "text": 255, "sparse": 1_024}
+MAX_KEY_BYTES = {"ids": 512, "keywords": 1_024, "text": 255, "sparse": 1_024, "text with positions": 255}
 MAX_STORED_BLOCK_BYTES = 68 << 20
 MAX_DENSE_DIMENSIONS, MAX_DENSE_NORM, MAX_MODEL_NAME_BYTES = 65_536, 1e18, 1_024
 MAX_COLUMN_VALUES = 65_536
@@ -134,7 +134,7 @@ KNOWN_CAPABILITIES = {"segment": IMPACT_EXPONENTS, "deletes": 0, "manifest": 0}
 # Optional bits that mean something: the documents of a segment are in an order by their terms.
 REORDERED = 1
 KNOWN_SECTIONS = (
-    "commit schema segments info ids id-order stored stored-index terms postings lengths impacts deleted calibration"
+    "commit schema segments info ids id-order stored stored-index terms postings lengths positions impacts deleted calibration"
     " vectors vector-scales vector-documents column-values column-documents column-starts column-keywords"
 )
 NO_FIELD = 0xFFFFFFFF
@@ -248,7 +248,7 @@ def read_manifest_file(folder, name, number):
     commit, next_file = part.numbers("QQ")
     part.finish("the commit")
     part.expect(commit == number, f"this is commit {commit}, its name says {number}", 0)
-    schema = read_schema(container.section("schema"))
+    schema, next_field = read_schema(container.section("schema"))
     part, segments, used = container.section("segments"), [], {0}
     keys = "file length fingerprint documents deletes deletes_length deletes_fingerprint deleted".split()
     while part.left():
@@ -257,6 +257,7 @@ def read_manifest_file(folder, name, number):
             part.expect(file not in used and file < next_file, f"file number {file} was not handed out once", at)
             used.add(file)
         segments.append(segment)
+    container.next_field = next_field
     manifest = {"commit": commit, "next_file": next_file, "schema": schema, "segments": segments}
     return container, manifest | {"calibrations": read_calibrations(container, schema)}
 
@@ -318,7 +319,10 @@ def read_dimensions(option):
 
 # For each kind how options are read, by tag, and which of them must be there.
 OPTIONS = {
-    1: ({1: read_analyzer, 2: read_revision, 3: read_bm25}, {1, 2, 3}),
+    1: (
+        {1: read_analyzer, 2: read_revision, 3: read_bm25, 4: lambda option: {"positions": True}},
+        {1, 2, 3},
+    ),
     2: (
         {
             1: read_scale,
@@ -380,11 +384,16 @@ def read_schema(part):
         field.update(kind=KIND_NAMES[kind], model=None, unknown=[])
         read_options(field, options, *OPTIONS[kind])
         fields.append(field)
+    next_field = max([0] + [field["number"] + 1 for field in fields])
+    if part.left():
+        at, free = part.at, next_field
+        next_field = part.varint()
+        part.expect(next_field > free, "the next field number is not free", at)
     part.finish("the schema")
     part.expect(rises([f["number"] for f in fields]), "field numbers do not rise", 0)
     part.expect(len({f["name"] for f in fields}) == count, "two fields have one name", 0)
     part.expect(sum(f["kind"] == "stored" for f in fields) < 2, "there are two stored fields", 0)
-    return fields
+    return fields, next_field
 
 
 # ---- segment
@@ -393,7 +402,7 @@ RECORD_BYTES = 56
 # Codecs of postings, by number: lists of bit-packed blocks, cut at ranges or not.
 CODECS = {"text": {1}, "sparse": {1}, "stored": {0}, "dense": {0}, "column": {0}}
 
-def read_segment(folder, record, schema):
+def read_segment(folder, record, schema, next_field):
     container = read_container(folder, f"segment-{record['file']:010}", "segment")
     container.expect_stamp(record["length"], record["fingerprint"])
     info, fields, stored = container.section("info"), [], None
@@ -407,6 +416,8 @@ def read_segment(folder, record, schema):
         at, record = info.at, info.part(length)
         statistics = dict(zip(keys, record.numbers("IIQQQQQIhBB")))
         field = by_number.get(statistics["field"], {"kind": None})
+        if field["kind"] is None and statistics["field"] < next_field:
+            continue  # It was dropped from the schema after this segment was written.
         same_kind = (statistics["kind"], field["kind"]) in [*KIND_NAMES.items()]
         info.expect(same_kind, "the schema has no such field, or one of another kind", at)
         codec = statistics["codec"]
@@ -438,8 +449,13 @@ def read_segment(folder, record, schema):
 def read_text_field(container, field, documents, _):
     terms, postings, lengths = (container.section(s, field["number"]) for s in ("terms", "postings", "lengths"))
     codes, listed, sums = read_lengths(lengths, documents), [], [0] * documents
-    for key, entry in read_dictionary(terms, "text", postings):
+    has_positions = "positions" in field
+    positions = container.section("positions", field["number"]) if has_positions else None
+    payload = "text with positions" if has_positions else "text"
+    for key, entry in read_dictionary(terms, payload, postings, positions):
         term = read_text_list(postings, entry, documents, codes)
+        if has_positions:
+            term["positions"] = read_positions(positions, entry, term["frequencies"])
         for document, frequency in zip(term["documents"], term["frequencies"]):
             sums[document] += frequency
         listed.append({"term": terms_text(terms, key), **term})
@@ -475,10 +491,13 @@ def terms_text(section, key):
 # ---- dictionary
 
 # What a dictionary is of, and the number of the payload that its keys have.
-PAYLOADS = {"ids": 0, "keywords": 0, "text": 1, "sparse": 2}
+PAYLOADS = {"ids": 0, "keywords": 0, "text": 1, "sparse": 2, "text with positions": 3}
 
-def read_dictionary(section, payload, postings=None):
-    """Yields each key with its entry: `df`, and a single posting or the place of a list in `postings`."""
+def read_dictionary(section, payload, postings=None, positions=None):
+    """Yields each key with its entry: `df`, and a single posting or the place of a list in `postings`.
+
+    With `positions` the entry also has a single `position`, or how many `position_bytes` its list has.
+    """
     footer_at = section.end - 32
     section.expect(footer_at >= 0, "the section is too short for a footer", 0)
     footer = Part(section.file, section.section, section.data, footer_at)
@@ -492,11 +511,13 @@ def read_dictionary(section, payload, postings=None):
     offsets = Part(section.file, section.section, section.data, offsets_at).numbers(f"{blocks + 1}I")
     spans = offsets[0] == 0 and offsets[-1] == blocks_length and rises(offsets)
     section.expect(spans, "block offsets do not rise from the first block to the end", offsets_at)
-    key, next_list = None, 0
+    key, next_list, next_positions = None, 0, 0
     for block in range(blocks):
         part = section.part(offsets[block + 1] - offsets[block])
         if expected > 0:
             part.expect(part.varint() == next_list, "the block's lists do not follow those before")
+        if positions is not None:
+            part.expect(part.varint() == next_positions, "the block's positions do not follow those before")
         for index in range(min(per_block, keys - block * per_block)):
             at, before, entry = part.at, key, None
             key = part.take(part.varint()) if index == 0 else read_rest_of_key(part, before)
@@ -506,10 +527,16 @@ def read_dictionary(section, payload, postings=None):
             if expected > 0:
                 entry = read_payload(part, next_list)
                 next_list += entry.get("length", 0)
+            if positions is not None:
+                occurs_once = entry["df"] == 1 and entry["value"] == 0
+                entry["position" if occurs_once else "position_bytes"] = part.varint()
+                next_positions += entry.get("position_bytes", 0)
             yield key, entry
         part.finish("a block of the dictionary")
     if postings is not None:
         postings.expect(next_list == postings.end, "the lists do not end with their section", next_list)
+    if positions is not None:
+        positions.expect(next_positions == positions.end, "the lists do not end with their section", next_positions)
 
 def read_rest_of_key(part, before):
     at, byte = part.at, part.number("B")
@@ -539,18 +566,21 @@ def read_block(part, count, last):
     part.expect(max(widths) <= 32, "a width is above 32 bits")
     both = [unpack_block(part.take(ceiling(count * width, 8)), count, width) for width in widths]
     for numbers, width, exceptions_left in zip(both, widths, exceptions):
-        position = -1
-        for _ in range(exceptions_left):
-            before, position = position, part.number("B")
-            part.expect(before < position < count, "positions of exceptions do not rise")
-            numbers[position] |= part.varint() << width
-            part.expect(numbers[position] < 1 << 32, "a number has more than 32 bits")
+        read_exceptions(part, numbers, width, exceptions_left)
     part.finish("a block")
     documents = []
     for gap in both[0]:
         last += gap + 1
         documents.append(last)
     return documents, both[1]
+
+def read_exceptions(part, numbers, width, count):
+    position = -1
+    for _ in range(count):
+        before, position = position, part.number("B")
+        part.expect(before < position < len(numbers), "positions of exceptions do not rise")
+        numbers[position] |= part.varint() << width
+        part.expect(numbers[position] < 1 << 32, "a number has more than 32 bits")
 
 def unpack_block(data, count, width):
     if count < 128:
@@ -598,6 +628,44 @@ def read_text_list(section, entry, documents, codes):
 def pairs(data):
     """(term frequency, length code), one byte each."""
     return [list(data[at : at + 2]) for at in range(0, len(data), 2)]
+
+
+# ---- positions
+
+def read_positions(section, entry, frequencies):
+    """The positions of a term, for each of its postings."""
+    if "position" in entry:
+        return [[entry["position"]]]
+    part = section.part(entry["position_bytes"])
+    ends = []
+    if len(frequencies) > 128:
+        ends = part.numbers(f"{ceiling(len(frequencies), 128)}I")
+        part.expect(rises(ends) and ends[-1] == part.left(), "ends of positions do not rise to the list's")
+    positions = []
+    for block, end in enumerate(ends or [part.left()]):
+        of_block = frequencies[block * 128 : block * 128 + 128]
+        inner = part.part(end - (ends[block - 1] if block else 0))
+        distances = iter(read_distances(inner, sum(of_block)))
+        for frequency in of_block:
+            positions.append(list(itertools.accumulate(itertools.islice(distances, frequency))))
+            inner.expect(positions[-1][-1] < 1 << 32, "a position has more than 32 bits")
+    return positions
+
+def read_distances(part, count):
+    distances = []
+    while len(distances) < count:
+        n = min(128, count - len(distances))
+        if n < 6:
+            distances += [part.varint() for _ in range(n)]
+            continue
+        head = part.number("B")
+        width, exceptions = head & 0x3F, part.number("B") if head & 0x80 else 0
+        part.expect(width <= 32 and head & 0x40 == 0, f"{head} is no head of a chunk")
+        numbers = unpack_block(part.take(ceiling(n * width, 8)), n, width)
+        read_exceptions(part, numbers, width, exceptions)
+        distances += numbers
+    part.finish("a block of positions")
+    return distances
 
 
 # ---- sparse-postings
@@ -1001,10 +1069,10 @@ def read_deletes(folder, record):
 # ---- the whole index
 
 def read_index(folder):
-    container, manifest = read_manifest(folder)
-    containers, segments, live = [container], [], set()
+    newest, manifest = read_manifest(folder)
+    containers, segments, live = [newest], [], set()
     for record in manifest["segments"]:
-        container, segment = read_segment(folder, record, manifest["schema"])
+        container, segment = read_segment(folder, record, manifest["schema"], newest.next_field)
         containers.append(container)
         segment["deleted"] = []
         if record["deletes"]:

@@ -67,6 +67,22 @@ impl DocSet {
         }
     }
 
+    /// Adds documents, in any order; those that the segment does not have are left out.
+    pub fn insert_all(&mut self, documents: &[DocId]) {
+        let mut added = 0;
+        for document in documents {
+            if *document >= self.documents {
+                continue;
+            }
+            if let Some(word) = self.words.get_mut((document / 64) as usize) {
+                let before = *word;
+                *word |= 1 << (document % 64);
+                added += u32::from(*word != before);
+            }
+        }
+        self.count += added;
+    }
+
     /// True when the document is in the set.
     #[inline]
     pub fn contains(&self, document: DocId) -> bool {

@@ -277,10 +277,13 @@ impl Error {
     /// Adds the field of the document or the argument with the error.
     #[must_use]
     pub fn in_field(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        // A query of several queries is on no field.
         if let Self::InvalidInput { field, .. } = &mut self
             && field.is_none()
+            && !name.is_empty()
         {
-            *field = Some(name.into());
+            *field = Some(name);
         }
         self
     }

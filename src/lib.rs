@@ -108,8 +108,9 @@
 //!
 //! **Languages.** The analyzer of a text field depends on its language, given as a code or in
 //! English. The index stores the analyzer's name with the field, so queries are analyzed as the
-//! documents were. [`text`] describes the analyzers; implement [`text::Tokenizer`] for one of your
-//! own:
+//! documents were. [`text`] describes the analyzers; other analyzers are put together from a
+//! tokenizer and filters (`standard|lowercase|edge-ngram:2-10`, see [`text::Analyzer::named`]), or
+//! implement [`text::Tokenizer`]:
 //!
 //! ```
 //! use esparsa::{Document, Index, Query, Schema, Text};
@@ -132,7 +133,41 @@
 //! ```
 //!
 //! **All terms.** A query finds documents with any of its terms; [`Query::with_all_terms`] requires
-//! all of them. The top k are exact in both cases.
+//! all of them, and [`Query::with_minimum_terms`] some. The top k are exact in all cases.
+//!
+//! **Queries of several queries.** [`Query::bool`] has required and optional ones, whose scores are
+//! added, [`Query::without`] excludes, [`Query::best_of`] takes the best of several fields, and
+//! [`Query::text_in`] searches fields as if they were one. Leaves are words, [phrases](Query::phrase),
+//! [prefixes](Query::prefix), [wildcards](Query::wildcard), [regular expressions](Query::regex),
+//! [fuzzy terms](Query::fuzzy), weights and conditions. A [`QueryParser`] reads what people write:
+//!
+//! ```
+//! use esparsa::{Document, Index, Query, QueryParser, Schema, Text};
+//!
+//! let english = Text::new().analyzer("english");
+//! let index = Index::in_memory(Schema::builder()
+//!     .text("title", english.clone())
+//!     .text("body", english.positions())
+//!     .build()?)?;
+//! let mut writer = index.writer()?;
+//! let etna = Document::new("etna").with_text("title", "Etna");
+//! writer.add(etna.with_text("body", "An active volcano in Sicily."))?;
+//! let ararat = Document::new("ararat").with_text("title", "Mount Ararat");
+//! writer.add(ararat.with_text("body", "A dormant volcano in Turkey."))?;
+//! writer.commit()?;
+//! let snapshot = index.snapshot()?;
+//!
+//! let query = Query::bool()
+//!     .must(Query::text("body", "volcano"))
+//!     .should(Query::prefix("title", "ara").with_boost(2.0))
+//!     .without(Query::phrase("body", "active volcano"));
+//! assert_eq!(snapshot.search(&query, 10)?.ids()?, ["ararat"]);
+//!
+//! let parser = QueryParser::new(["title", "body"]);
+//! let query = parser.parse(&snapshot, r#"+volcano -sicily title:ararrat~1"#)?;
+//! assert_eq!(snapshot.search(&query, 10)?.ids()?, ["ararat"]);
+//! # Ok::<(), esparsa::Error>(())
+//! ```
 //!
 //! **Columns and filters.** A [`Column`] holds numbers, dates, flags or keywords, one of a document
 //! or several. Conditions on columns, and any other queries, filter a query: scores and their
@@ -159,6 +194,27 @@
 //! let query = Query::text("name", "tea").with_filter(cheap.clone());
 //! assert_eq!(snapshot.search(&query, 10)?.ids()?, ["cup"]);
 //! assert_eq!(snapshot.count(&Query::any_of([cheap, Query::term("color", "red")]))?, 2);
+//! # Ok::<(), esparsa::Error>(())
+//! ```
+//!
+//! **Near real time, snippets, suggestions.** [`IndexWriter::refresh`] gives a snapshot of what is
+//! not committed yet. [`Snapshot::snippets`] gives the passages of a text that match, with marks;
+//! [`Snapshot::complete`] and [`Snapshot::correct`] help whoever types:
+//!
+//! ```
+//! use esparsa::{Document, Index, Query, Schema, SnippetOptions, Text};
+//!
+//! let index = Index::in_memory(Schema::builder().text("text", Text::new()).build()?)?;
+//! let mut writer = index.writer()?;
+//! let text = "Etna is a volcano in Sicily. It is active.";
+//! writer.add(Document::new("etna").with_text("text", text))?;
+//! let snapshot = writer.refresh()?;
+//!
+//! let query = Query::text("text", "active volcano");
+//! assert_eq!(snapshot.search(&query, 10)?.ids()?, ["etna"]);
+//! let snippets = snapshot.snippets(&query, Some("text"), text, &SnippetOptions::new(80))?;
+//! assert!(snippets[0].to_html("<b>", "</b>").contains("a <b>volcano</b> in Sicily"));
+//! assert_eq!(snapshot.complete("text", "vol", 5)?[0].text, "volcano");
 //! # Ok::<(), esparsa::Error>(())
 //! ```
 //!
@@ -212,7 +268,9 @@
 //! gives the same bytes for any number of threads, except if documents are deleted or replaced
 //! during a merge: the same documents may then be in different files. [`IndexWriter::attach`] adds
 //! segments of another index in one commit. [`Snapshot::explain`] shows how a document's score is
-//! computed, and [`Snapshot::highlight`] where a text matches.
+//! computed, [`Snapshot::snippets`] gives the best passages of a text, and [`Snapshot::highlight`]
+//! where it matches. [`Snapshot::complete`] and [`Completion`] complete what a user types, and
+//! [`Snapshot::correct`] finds what was misspelled.
 //!
 //! # Modules
 //!
@@ -268,17 +326,19 @@ pub use format::dense::DenseShape;
 pub use format::schema::{Field, StoredOptions};
 pub use format::{
     Bm25, Calibration, CalibrationPoint, Column, ColumnType, Dense, DenseElement, DenseMetric,
-    FieldKind, FieldNumber, FieldOptions, ModelIdentity, Schema, SchemaBuilder, Sparse,
-    SparseLayout, SparseTerms, Text, Value, Verify, limits,
+    FieldKind, FieldNumber, FieldOptions, ModelIdentity, Schema, SchemaBuilder, SchemaChange,
+    Sparse, SparseLayout, SparseTerms, Text, Value, Verify, limits,
 };
 pub use index::{
-    CommitReport, DocAddress, FieldTotals, Index, IndexOptions, IndexWriter, MergePolicy,
-    OnDuplicate, ParsedBatch, SectionStatistics, SegmentStatistics, Snapshot, TermCount,
-    WriterOptions,
+    CommitReport, DocAddress, FieldTotals, HeldDocument, Index, IndexOptions, IndexWriter,
+    MergePolicy, OnDuplicate, ParsedBatch, SectionStatistics, SegmentStatistics, Snapshot,
+    TermCount, WriterOptions,
 };
 pub use query::{
-    Algorithm, ColumnStatistics, Explanation, Facet, FacetResult, Hit, Hits, HitsIter, Query,
-    SearchOptions, SearchResult, SearchStatistics, Sort, TermExplanation,
+    Algorithm, ClauseExplanation, ColumnStatistics, Completion, CorrectedWord, Correction,
+    Explanation, Facet, FacetResult, Hit, Hits, HitsIter, Interval, Query, QueryParser,
+    SearchOptions, SearchResult, SearchStatistics, Snippet, SnippetOptions, Sort, Suggestion,
+    TermExplanation,
 };
 pub use segment::{Document, FieldValue};
 

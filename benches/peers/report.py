@@ -10,6 +10,13 @@ from pathlib import Path
 # Scores of texts, and of engines that round, that differ by no more than this share of themselves count as equal.
 TOLERANCE = 1e-3
 
+# Modes of searches that keep filters which come again end so.
+CACHED = "/cache"
+# Forms whose documents all have the same score.
+CONSTANT_FORMS = ("prefix", "fuzzy")
+# Engines beside esparsa in the table of forms, and what esparsa's time is to be at most of theirs.
+FORMS_ENGINES = {"tantivy": 0.6, "lucene": 0.8, "fts5": None}
+
 
 class Search:
     """What one engine measured and found in one mode: the least time of each query over all its runs, and hits."""
@@ -113,6 +120,38 @@ def compare(results, kind, reference, baseline):
     return rows
 
 
+def compare_forms(results):
+    """Of each form and task, what each engine took and found, beside esparsa."""
+    rows = []
+    for (engine, mode), ours in results.items():
+        if engine != "esparsa":
+            continue
+        row = {"mode": mode, "engines": {engine: ours.latencies()}}
+        for (other, of_mode), theirs in results.items():
+            if other == engine or of_mode.removesuffix(CACHED) != mode:
+                continue
+            # An engine may have been measured with the first of the queries only.
+            count = len(theirs.times)
+            pairs = {"mean": statistics.fmean, "p50": statistics.median}
+            ratios = {f"ratio_{name}": of(ours.times[:count]) / of(theirs.times) for name, of in pairs.items()}
+            agreement = agreement_of(mode, theirs.hits, ours.hits[:count])
+            row["engines"][other] = {**theirs.latencies(), **ratios, "mode": of_mode, "queries": count, "agreement": agreement}
+        rows.append(row)
+    return rows
+
+
+def agreement_of(mode, hits, reference):
+    """Share of what was found that is the same: of the best by BM25, recall, ties counting as equal; else of counts and
+    values."""
+    form, task = mode.split("/")[:2]
+    if task != "top":
+        return identical_scores(hits, reference)
+    if form.startswith(CONSTANT_FORMS):
+        # Any of the matching documents will do.
+        return mean([len(found) == len(expected) for found, expected in zip(hits, reference)])
+    return recall(hits, reference, score_scale(hits, reference), is_exact=False)
+
+
 def machine(root):
     """Date, processor and commit."""
     processor = "unknown"
@@ -186,16 +225,64 @@ def search_table(work, k):
     return table(columns, rows)
 
 
+def forms_build_table(work):
+    """Builds with positions and columns, beside those of the same texts alone."""
+    columns = ("engine", "version", " documents / s", " index bytes", " positions", " columns", " points", " documents / s, text alone", " bytes, text alone", " peak MiB", "settings")
+    texts = {build["engine"]: build for build in work["texts"]}
+    rows = []
+    for build in work["builds"]:
+        text, parts = texts.get(build["engine"], {}), build.get("parts", {})
+        rows.append((
+            build["engine"],
+            str(build.get("version", "-")),
+            number(build["documents"] / build["build_s"]),
+            number(build["index_bytes"]),
+            *(number(parts.get(part)) for part in ("positions", "columns", "points")),
+            number(text["documents"] / text["build_s"] if text else None),
+            number(text.get("index_bytes")),
+            number(build["peak_rss_bytes"] / 2**20 if build.get("peak_rss_bytes") else None),
+            str(build.get("note", "")),
+        ))
+    return table(columns, rows)
+
+
+def forms_table(work, measure):
+    """Times of each form by `measure`, mean_us or p50_us; ratios that miss their goal are bold."""
+    ratio = "ratio_" + measure.removesuffix("_us")
+    there = [engine for engine in FORMS_ENGINES if any(engine in row["engines"] for row in work["forms"])]
+    columns = ["form / task", " esparsa"]
+    for engine in there:
+        columns += [f" {engine}", " ratio", " same"]
+    rows = []
+    for row in work["forms"]:
+        cells = [row["mode"], number(row["engines"]["esparsa"][measure], 1)]
+        for engine in there:
+            found = row["engines"].get(engine)
+            if found is None:
+                cells += ["-"] * 3
+                continue
+            goal, share = FORMS_ENGINES[engine], number(found[ratio], 2 if found[ratio] >= 0.1 else 4)
+            is_missed = goal is not None and found[ratio] > goal
+            cells += [number(found[measure], 1), f"**{share}**" if is_missed else share, number(found["agreement"], 4)]
+        rows.append(cells)
+    return table(columns, rows)
+
+
 def missing_lines(missing):
     return "".join(f"\n- {engine}: missing: {reason}" for engine, reason in missing.items()) + "\n" if missing else ""
 
 
 def markdown(results):
+    is_forms = any("forms" in work for work in results["works"])
+    compared = (
+        "Ratios are esparsa's time to the engine's, bold where they miss their goal; the README says which share of what was found is the same."
+        if is_forms
+        else "The ratio is of means, to esparsa's auto; recall is against esparsa's exhaustive search, ties counting as equal."
+    )
     parts = [
         f"{results['date']}, {results['processor']}, {results['cores']} cores, commit {results['commit']}. Built with "
         f"{results['threads']} threads, searched with one. Of each query the least time counts, of {results['rounds']} passes in each of "
-        f"{results['repeats']} runs; engines take turns. The ratio is of means, to esparsa's auto; recall is against esparsa's "
-        "exhaustive search, ties counting as equal.\n",
+        f"{results['repeats']} runs; engines take turns. {compared}\n",
         missing_lines(results["missing"]),
     ]
     for work in results["works"]:
@@ -203,6 +290,11 @@ def markdown(results):
         parts.append(
             f"\n## {work['name']}\n\n{about['documents']:,} documents, {about['postings']:,} postings, {about['terms']:,} terms.\n\n"
         )
+        if "forms" in work:
+            parts += [forms_build_table(work), "\n### Mean time of a query, µs\n\n", forms_table(work, "mean_us")]
+            parts += ["\n### Median time of a query, µs\n\n", forms_table(work, "p50_us")]
+            parts.append(missing_lines(work["missing"]))
+            continue
         parts.append(build_table(work))
         for k in sorted({row["k"] for row in work["searches"]}):
             parts.append(f"\n### k = {k}\n\n" + search_table(work, k))

@@ -1,10 +1,10 @@
-//! `esparsa delete`: documents by id.
+//! `esparsa delete`: documents by id, or those that match a query.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use esparsa::{Error, Index, Result};
+use esparsa::{Error, Index, IndexWriter, Query, Result};
 use serde::Serialize;
 
 use crate::output;
@@ -13,7 +13,7 @@ use crate::size::counted;
 
 /// Arguments of `esparsa delete`.
 #[derive(clap::Args)]
-#[command(group = clap::ArgGroup::new("documents").required(true).multiple(true).args(["ids", "from"]))]
+#[command(group = clap::ArgGroup::new("documents").required(true).multiple(true).args(["ids", "from", "query"]))]
 pub struct Delete {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
@@ -24,6 +24,10 @@ pub struct Delete {
     /// File with more ids, one per line; blank lines are ignored.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// Delete every document that matches this query, as JSON; for example
+    /// '{"range": {"year": {"lt": 2000}}}'.
+    #[arg(long, value_name = "JSON", value_parser = Query::from_json, conflicts_with_all = ["ids", "from"])]
+    query: Option<Query>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -31,8 +35,9 @@ pub struct Delete {
 
 #[derive(Serialize)]
 struct Report {
-    /// Number of distinct ids.
-    given: usize,
+    /// Number of distinct ids; none for a query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given: Option<usize>,
     deleted: u64,
     commit: u64,
     /// Documents that the index holds now.
@@ -46,6 +51,29 @@ impl Delete {
     ///
     /// What reading the file and writing the index give; nothing is deleted then.
     pub fn run(self) -> Result<()> {
+        let json = self.json;
+        let report = match &self.query {
+            Some(query) => {
+                let mut writer = Index::open(&self.index)?.writer()?;
+                let deleted = writer.delete_matching(query)?;
+                report_of(None, deleted, &mut writer)?
+            }
+            None => self.delete_ids()?,
+        };
+        if json {
+            return print_line(&report);
+        }
+        let of = report.given.map_or_else(String::new, |given| {
+            format!(" of {} given", counted(given as u64, "id"))
+        });
+        output::print(format!(
+            "{} deleted{of}; the index holds {}",
+            counted(report.deleted, "document"),
+            counted(report.documents, "document")
+        ))
+    }
+
+    fn delete_ids(self) -> Result<Report> {
         let mut ids: BTreeSet<String> = self.ids.into_iter().collect();
         if let Some(file) = &self.from {
             ids.extend(read_ids(file)?);
@@ -61,22 +89,19 @@ impl Delete {
                 deleted += 1;
             }
         }
-        let report = writer.commit()?;
-        if self.json {
-            return print_line(&Report {
-                given: ids.len(),
-                deleted,
-                commit: report.commit,
-                documents: report.documents,
-            });
-        }
-        output::print(format!(
-            "{} deleted of {} given; the index holds {}",
-            counted(deleted, "document"),
-            counted(ids.len() as u64, "id"),
-            counted(report.documents, "document")
-        ))
+        report_of(Some(ids.len()), deleted, &mut writer)
     }
+}
+
+/// Commits, and reports what was deleted.
+fn report_of(given: Option<usize>, deleted: u64, writer: &mut IndexWriter) -> Result<Report> {
+    let report = writer.commit()?;
+    Ok(Report {
+        given,
+        deleted,
+        commit: report.commit,
+        documents: report.documents,
+    })
 }
 
 fn read_ids(file: &Path) -> Result<Vec<String>> {

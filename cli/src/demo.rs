@@ -313,7 +313,14 @@ impl Searched<'_> {
             let hits = self.snapshot.search(&text_query(query), HITS_SHOWN)?;
             let query_text = query.text.as_deref().unwrap_or_default();
             let _ = writeln!(text, "  > {}", style.heading(query_text));
-            for line in hit_lines(&self.snapshot, &text_query(query), &hits, 4, 0, style)? {
+            for line in hit_lines(
+                &self.snapshot,
+                &text_query(query),
+                &hits,
+                None,
+                (4, 0),
+                style,
+            )? {
                 let _ = writeln!(text, "{line}");
             }
         }

@@ -19,6 +19,13 @@ pub fn escaped_lines(text: &str) -> Cow<'_, str> {
     escape_where(text, |character| character != '\n' && is_control(character))
 }
 
+/// The same for a message that may end with an excerpt: line feeds before its lines, which are
+/// indented by four spaces, are kept.
+pub fn escaped_message(text: &str) -> String {
+    let lines = text.split("\n    ").map(escaped);
+    lines.collect::<Vec<_>>().join("\n    ")
+}
+
 fn escape_where(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
@@ -39,6 +46,13 @@ fn escape_where(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn excerpts_of_messages_have_lines_of_their_own() {
+        let message = "expected a term\n    cat AND\n           ^";
+        assert_eq!(escaped_message(message), message);
+        assert_eq!(escaped_message("a\nb\x1b\n    c"), "a\\nb\\u001b\n    c");
+    }
 
     #[test]
     fn what_commands_a_terminal_is_shown_as_an_escape() {

@@ -11,6 +11,7 @@
 //! | file | concept |
 //! | --- | --- |
 //! | `peek` | the first records, which determine the fields of a new index |
+//! | `analyzer` | names of analyzers, with lists of stop words in files |
 //! | `language` | detection of the language of texts |
 //! | `dense` | the options for dense vectors |
 //! | `target` | the index that is loaded, opened or created |
@@ -21,6 +22,7 @@
 //! | `checkpoint` | how much of the inputs is committed, to resume a load |
 //! | `report` | the report of a load |
 
+mod analyzer;
 mod checkpoint;
 mod columns;
 mod commit_every;
@@ -39,9 +41,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use esparsa::text::Analyzer;
 use esparsa::{Error, MergePolicy, Result, WriterOptions};
 
+use self::analyzer::analyzer_name;
 use self::checkpoint::{Checkpoint, Done, Inputs};
 use self::columns::ColumnArguments;
 use self::commit_every::CommitEvery;
@@ -94,10 +96,17 @@ pub struct Index {
     index: PathBuf,
     /// Language of the texts, as a code or an English name, such as `pt` or `portuguese`, or
     /// `simple` for none. Options may follow: `en+stopwords` keeps stop words, `de+fold` removes
-    /// accents, `en+parts` finds the parts of words such as `browser.js`. The language of an index
-    /// cannot be changed [default: that of the index or, for a new one, that of the first texts].
-    #[arg(long, value_name = "LANG", value_parser = analyzer_name)]
+    /// accents, `en+parts` finds the parts of words such as `browser.js`. Or a tokenizer and
+    /// filters: `standard|lowercase|fold|stem:pt`, or `standard|lowercase|edge-ngram:2-10` to
+    /// search as you type; the filter `stop:@FILE` drops the words of a file, one a line. The
+    /// language of an index cannot be changed [default: that of the index or, for a new one, that
+    /// of the first texts].
+    #[arg(long, visible_alias = "analyzer", value_name = "LANG", value_parser = analyzer_name)]
     language: Option<String>,
+    /// Keep the positions of words in texts, which searches for phrases need. An index that was
+    /// built without them cannot get them later.
+    #[arg(long)]
+    positions: bool,
     /// Approximate memory for loading, such as 256MB or 2GiB; at least 32MiB. Each thread beyond
     /// the second takes about 14 MB more.
     #[arg(long, value_name = "SIZE", default_value = "256MB", value_parser = writer_memory)]
@@ -347,11 +356,6 @@ pub(super) fn report_skipped_files(reader: &Reader, progress: &Progress) {
             first.display()
         ));
     }
-}
-
-/// The canonical name of an analyzer.
-fn analyzer_name(name: &str) -> Result<String> {
-    Ok(Analyzer::named(name)?.name().to_owned())
 }
 
 /// The requested number of threads, or one per core.

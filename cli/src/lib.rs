@@ -11,8 +11,9 @@
 //! | `input` | documents of many formats, read as records |
 //! | `index` | loading documents into an index |
 //! | `search`, `bench` | queries against an index: results, and how long they take |
+//! | `suggest` | completions of prefixes, and corrections of misspelled words |
 //! | `calibrate` | recall and cost of approximate searches |
-//! | `get`, `delete`, `merge`, `attach` | operations on an existing index |
+//! | `get`, `delete`, `merge`, `attach`, `backup` | operations on an existing index |
 //! | `check`, `inspect` | verification and statistics of an index |
 //! | `eval` | metrics of runs, and significance tests |
 //! | `fuse` | fusion of runs |
@@ -35,6 +36,7 @@
 //! programs.
 
 mod attach;
+mod backup;
 mod bench;
 mod calibrate;
 mod check;
@@ -62,6 +64,7 @@ mod records;
 mod rerank;
 mod search;
 mod size;
+mod suggest;
 mod train;
 
 use std::io::ErrorKind;
@@ -102,15 +105,19 @@ enum Command {
     /// Load documents into an index, which is created if there is none.
     Index(index::Index),
     /// Search an index with one query or a file of queries.
-    Search(search::Search),
+    Search(Box<search::Search>),
+    /// Complete the beginning of a word or a title, or correct misspelled words.
+    Suggest(suggest::Suggest),
     /// Print stored documents, one JSON line each.
     Get(get::Get),
-    /// Delete documents by id.
+    /// Delete documents by id, or all that match a query.
     Delete(delete::Delete),
     /// Merge the segments of an index into fewer.
     Merge(merge::Merge),
     /// Add the segments of other indexes to an index, without rewriting them.
     Attach(attach::Attach),
+    /// Copy an index to another folder, while a writer may go on.
+    Backup(backup::Backup),
     /// Verify every checksum and every invariant of an index.
     Check(check::Check),
     /// Show what an index holds: fields, segments, sections, terms, one document.
@@ -144,11 +151,13 @@ impl Command {
         match self {
             Self::Index(command) => command.run(),
             Self::Search(command) => command.run(),
+            Self::Suggest(command) => command.run(),
             Self::Calibrate(command) => command.run(),
             Self::Get(command) => command.run(),
             Self::Delete(command) => command.run(),
             Self::Merge(command) => command.run(),
             Self::Attach(command) => command.run(),
+            Self::Backup(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Eval(command) => command.run(),

@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use esparsa::{Error, Result};
 
-use crate::escape::{escaped, escaped_lines};
+use crate::escape::{escaped_lines, escaped_message};
 
 /// Name of standard output in messages.
 pub const STANDARD_OUTPUT: &str = "<stdout>";
@@ -75,10 +75,10 @@ pub fn print(text: impl AsRef<[u8]>) -> Result<()> {
     output.finish()
 }
 
-/// Prints a line on standard error, with [escapes](crate::escape) for control characters. A failure
-/// to write is ignored: there is nowhere to report it.
-pub fn message(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", escaped(line));
+/// Prints a message on standard error, with [escapes](crate::escape) for control characters. A
+/// failure to write is ignored: there is nowhere to report it.
+pub fn message(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", escaped_message(text));
 }
 
 /// The error for output that cannot be written.

@@ -12,6 +12,8 @@ use crate::size::Size;
 pub struct Parts {
     /// Postings lists, with term frequencies or impacts.
     pub postings: u64,
+    /// Positions of terms in texts.
+    pub positions: u64,
     /// Dictionaries of terms.
     pub terms: u64,
     /// Lengths of documents.
@@ -39,6 +41,7 @@ impl Parts {
                 let bytes = section.bytes;
                 match section.name.as_str() {
                     "postings" | "impacts" => parts.postings += bytes,
+                    "positions" => parts.positions += bytes,
                     "terms" => parts.terms += bytes,
                     "lengths" => parts.lengths += bytes,
                     "ids" | "id-order" => parts.ids += bytes,
@@ -50,7 +53,7 @@ impl Parts {
             }
             parts.total += segment.bytes + segment.deletes_bytes;
         }
-        let lists = parts.postings + parts.terms + parts.lengths + parts.vectors;
+        let lists = parts.postings + parts.positions + parts.terms + parts.lengths + parts.vectors;
         let named = lists + parts.ids + parts.columns + parts.stored;
         parts.other = parts.total.saturating_sub(named);
         parts
@@ -61,6 +64,7 @@ impl Parts {
         let mut text = format!("{} on disk: ", Size(self.total));
         let parts = [
             ("postings", self.postings),
+            ("positions", self.positions),
             ("terms", self.terms),
             ("lengths", self.lengths),
             ("ids", self.ids),
@@ -69,8 +73,8 @@ impl Parts {
             ("stored documents", self.stored),
             ("other", self.other),
         ];
-        // Few indexes have vectors and columns.
-        let is_rare = |name: &str| matches!(name, "vectors" | "columns");
+        // Few indexes have these.
+        let is_rare = |name: &str| matches!(name, "positions" | "vectors" | "columns");
         let parts = parts.into_iter();
         let parts = parts.filter(|(name, bytes)| *bytes > 0 || !is_rare(name));
         for (place, (name, bytes)) in parts.enumerate() {
@@ -90,7 +94,7 @@ mod tests {
     #[test]
     fn parts_add_up_to_the_files() {
         let schema = Schema::builder()
-            .text("text", Text::new().analyzer("en"))
+            .text("text", Text::new().analyzer("en").positions())
             .sparse("sparse", Sparse::new().expected_max(2.0))
             .dense("dense", Dense::new(2))
             .stored("source")
@@ -112,6 +116,7 @@ mod tests {
         let parts = Parts::of(&index.snapshot().unwrap());
         let named = [
             parts.postings,
+            parts.positions,
             parts.terms,
             parts.lengths,
             parts.ids,

@@ -1,6 +1,7 @@
 //! `esparsa search`: one query, or a file of queries.
 
 mod batch;
+mod facets;
 pub mod hits;
 mod models;
 mod nothing;
@@ -22,6 +23,7 @@ use esparsa::{
 };
 
 use self::batch::{Batch, Outcome};
+use self::facets::{FacetArgument, FacetReport};
 use self::models::{Models, SearchModels};
 use self::progress::QueryProgress;
 use self::report::{ExplanationReport, QueryReport, SingleReport};
@@ -50,6 +52,7 @@ Examples:
   esparsa search --index wiki.index \"volcanoes of Sicily\" --all-terms
   esparsa search --index wiki.index \"volcanoes of Sicily\" --explain etna
   esparsa search --index shop.index \"tea cup\" --filter '{\"range\": {\"price\": {\"lt\": 20}}}'
+  esparsa search --index wiki.index '+sicily \"active volcano\" -vesuvius year:>=1990 (lava OR ash)^2 erupt*'
   esparsa search --index wiki.index --queries topics.tsv.gz --k 100 --output bm25.run
   esparsa search --index wiki.index --queries topics.tsv.gz --qrels wiki.qrels --tag bm25 --output bm25.run
 
@@ -64,9 +67,23 @@ pub struct Search {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// What to search for: plain words (there are no phrases, operators or wildcards), for a sparse
-    /// field a JSON object of term to weight, for a dense field a JSON array of numbers.
+    /// What to search for: words, with or without operators (`+must -not \"a phrase\" text:word
+    /// year:[2020 TO 2024] pre* fuzzy~1 (a OR b)^2`; what begins with `-` comes after `--`), for a
+    /// sparse field a JSON object of term to
+    /// weight, for a dense field a JSON array of numbers.
     query: Option<String>,
+    /// How QUERY is read: in the query language, where mistakes are searched as words; in the query
+    /// language, where they are errors; as plain words; or as a query in JSON, such as `{"bool":
+    /// {"must": [{"text": {"text": "tea"}}], "should": [{"term": {"color": "red"}}]}}`. Queries of
+    /// a file are always plain words.
+    #[arg(
+        long,
+        value_name = "SYNTAX",
+        value_enum,
+        default_value_t,
+        conflicts_with = "queries"
+    )]
+    syntax: Syntax,
     /// File of queries, `-` for standard input: BEIR or other JSON Lines, TSV (id, text; without a
     /// header, which `tail -n +2` removes), TREC topics; `.gz` and `.zst` too.
     #[arg(long, value_name = "FILE")]
@@ -89,6 +106,12 @@ pub struct Search {
     /// the highest; documents without a value are last. Given again, it orders ties.
     #[arg(long, value_name = "NAME[:desc]", value_parser = sort_parser, conflicts_with_all = ["queries", "rerank", "explain"])]
     sort: Vec<Sort>,
+    /// Count the values of a column over all documents that match one query: `NAME` for the 10 most
+    /// frequent values, `NAME:N` for N of them, `NAME:statistics`, `NAME:width=X` for intervals of
+    /// numbers, or `NAME:year`, `month`, `week`, `day`, `hour` or `minute` for those of dates. May be
+    /// given more than once.
+    #[arg(long, value_name = "NAME[:WHAT]", value_parser = facets::parser, conflicts_with_all = ["queries", "rerank", "explain"])]
+    facet: Vec<FacetArgument>,
     /// Leave out this number of the first results of one query, for pages.
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with_all = ["queries", "rerank", "explain"])]
     offset: usize,
@@ -151,11 +174,25 @@ pub struct Search {
     quiet: bool,
 }
 
+/// How a query is read.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Syntax {
+    /// The query language; mistakes are searched as words, and noted.
+    #[default]
+    Lenient,
+    /// The query language; mistakes are errors.
+    Strict,
+    /// Plain words.
+    Words,
+    /// A query in JSON.
+    Json,
+}
+
 /// Parser of an order by a column.
 fn sort_parser(text: &str) -> std::result::Result<Sort, String> {
     let sort = match text.rsplit_once(':') {
-        Some((name, "desc")) => Sort::descending(name),
-        Some((name, "asc")) => Sort::ascending(name),
+        Some((name, order)) if order.eq_ignore_ascii_case("desc") => Sort::descending(name),
+        Some((name, order)) if order.eq_ignore_ascii_case("asc") => Sort::ascending(name),
         _ => Sort::ascending(text),
     };
     Ok(sort)
@@ -201,8 +238,9 @@ impl Search {
     }
 
     /// The query with the conditions that the options ask for.
-    fn with_conditions(&self, mut query: Query) -> Query {
-        if self.all_terms {
+    fn with_conditions(&self, mut query: Query, is_language: bool) -> Query {
+        // The query language asks for all terms itself, of words among operators too.
+        if self.all_terms && !is_language {
             query = query.with_all_terms();
         }
         let query = self.filter.iter().cloned().fold(query, Query::with_filter);
@@ -212,7 +250,10 @@ impl Search {
     fn one(&self, snapshot: &Snapshot, models: &Models, text: &str) -> Result<()> {
         let started = Instant::now();
         let (field, query) = self.query(snapshot, models, text)?;
-        let query = self.with_conditions(query);
+        let is_language = matches!(self.syntax, Syntax::Lenient | Syntax::Strict)
+            && models.field_kind().is_none()
+            && field.is_text();
+        let query = self.with_conditions(query, is_language);
         if let Some(id) = &self.explain {
             return self.explain(snapshot, &query, id);
         }
@@ -220,17 +261,19 @@ impl Search {
         let mut result = snapshot.search_with(&query, &self.options(models.depth(k)))?;
         models.rerank(snapshot, Some(text), &mut result, k)?;
         let took_ms = started.elapsed().as_secs_f64() * 1e3;
+        let facets = FacetReport::count(snapshot, &query, &self.facet)?;
         if self.json {
             let report =
                 SingleReport::new(snapshot, text, &field.name, &result, self.offset, took_ms)?;
-            return report::print_line(&report);
+            return report::print_line(&report.with_facets(facets));
         }
         self.print_hits(snapshot, &query, &result, took_ms, field.unit())?;
+        facets::print(&facets)?;
         if let Some(note) = batch::terms_skipped(&result) {
             output::message(&note);
         }
         let is_filtered = !self.filter.is_empty() || !self.without.is_empty() || self.offset > 0;
-        if result.hits.is_empty() && !is_filtered {
+        if result.hits.is_empty() && !is_filtered && self.syntax != Syntax::Json {
             self.say_why_nothing_was_found(snapshot, &field, &query, text)?;
         }
         Ok(())
@@ -253,8 +296,16 @@ impl Search {
             };
             return output::print(format!("No results: nothing in {documents} {what}."));
         }
+        let sorted = self.sort.first().map(Sort::column);
         let mut output = Output::new();
-        for line in hits::hit_lines(snapshot, query, &result.hits, 0, self.offset, style)? {
+        for line in hits::hit_lines(
+            snapshot,
+            query,
+            &result.hits,
+            sorted,
+            (0, self.offset),
+            style,
+        )? {
             output.line(line)?;
         }
         if !self.sort.is_empty() {
@@ -298,8 +349,15 @@ impl Search {
         text: &str,
     ) -> Result<(SearchedField, Query)> {
         let Some(kind) = models.field_kind() else {
+            if self.syntax == Syntax::Json {
+                let query = Query::from_json(text)?;
+                return Ok((SearchedField::of(&query), query));
+            }
             let field = self.field.find_in(snapshot, &[kind_of(text)])?;
-            let query = field.parse(text)?;
+            let query = match field.is_text() {
+                true => self.words(snapshot, &field, text)?,
+                false => field.parse(text)?,
+            };
             return Ok((field, query));
         };
         let field = self.field.find_in(snapshot, &[kind])?;
@@ -311,6 +369,23 @@ impl Search {
         )?;
         let query = field.query(&encoded)?;
         Ok((field, query))
+    }
+
+    /// The query that words, with or without operators, mean.
+    fn words(&self, snapshot: &Snapshot, field: &SearchedField, text: &str) -> Result<Query> {
+        let parser = match self.syntax {
+            Syntax::Words => return field.parse(text),
+            _ if self.all_terms => field.parser().all_terms(),
+            _ => field.parser(),
+        };
+        if self.syntax == Syntax::Strict {
+            return parser.parse(snapshot, text);
+        }
+        let (query, mistakes) = parser.parse_lenient(snapshot, text);
+        for mistake in mistakes {
+            output::message(&format!("note, searched as words: {mistake}"));
+        }
+        Ok(query)
     }
 
     fn explain(&self, snapshot: &Snapshot, query: &Query, id: &str) -> Result<()> {
@@ -339,7 +414,7 @@ impl Search {
             QuerySet::open_encoded(&file, &self.field, snapshot, kind, |field, queries| {
                 models.encode(schema, field, queries)
             })?;
-        set.change(|query| self.with_conditions(query));
+        set.change(|query| self.with_conditions(query, false));
         let mut output = OutputFile::create(self.output.as_deref())?;
         let name = output.name().to_owned();
         let (outcome, hits) = self.write(snapshot, models, &set, &mut output, &name)?;

@@ -3,7 +3,7 @@
 
 use esparsa::internals::format::Section;
 use esparsa::internals::format::block::DecodedBlock;
-use esparsa::internals::format::dictionary::{TermEntry, TermPostings};
+use esparsa::internals::format::dictionary::{TermEntry, TermPositions, TermPostings};
 use esparsa::internals::format::sparse_postings::{SparseList, Tier, open_lists, read_exponents};
 use libfuzzer_sys::fuzz_target;
 
@@ -20,6 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
             offset: u64::from(offset),
             length: u64::from(u16::from_le_bytes([c, d])),
         },
+        positions: TermPositions::None,
     };
     let section = Section::from_bytes("impacts", bytes.to_vec());
     let mut lists = Vec::new();

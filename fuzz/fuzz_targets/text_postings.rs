@@ -3,7 +3,7 @@
 
 use esparsa::internals::format::Section;
 use esparsa::internals::format::block::DecodedBlock;
-use esparsa::internals::format::dictionary::{TermEntry, TermPostings};
+use esparsa::internals::format::dictionary::{TermEntry, TermPositions, TermPostings};
 use esparsa::internals::format::text_postings::TextList;
 use libfuzzer_sys::fuzz_target;
 
@@ -29,6 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
     let entry = TermEntry {
         document_frequency: u32::from_le_bytes([e, f, g, h]).max(1),
         postings,
+        positions: TermPositions::None,
     };
     let section = Section::from_bytes("postings", bytes.to_vec());
     let Ok(list) = TextList::open(&section, DOCUMENTS, &entry) else {

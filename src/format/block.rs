@@ -6,7 +6,8 @@
 
 use bitpacking::{BitPacker, BitPacker4x};
 
-use super::{DocId, Malformed, Parse, bits, varint};
+use super::patched::{best_width, exceptions, pack, patch, unpack, write_exceptions};
+use super::{DocId, Malformed, Parse, bits};
 
 /// Postings in a full block.
 pub const BLOCK_POSTINGS: usize = 128;
@@ -86,77 +87,6 @@ pub fn encode(previous: DocId, documents: &[DocId], values: &[u32], out: &mut Ve
     pack(values, value_width, out);
     write_exceptions(gaps, gap_width, out);
     write_exceptions(values, value_width, out);
-}
-
-/// The width at which packed numbers and exceptions together take the fewest bytes.
-fn best_width(numbers: &[u32]) -> u32 {
-    let mut of_width = [0usize; 33];
-    for number in numbers {
-        if let Some(count) = of_width.get_mut(bits::width(*number) as usize) {
-            *count += 1;
-        }
-    }
-    let widest = (0..=32u32)
-        .rev()
-        .find(|w| of_width.get(*w as usize).is_some_and(|count| *count > 0))
-        .unwrap_or(0);
-    let mut best = widest;
-    let mut best_bytes = bits::packed_length(numbers.len(), widest);
-    // How many numbers are wider than each width, with room for sevens above the last.
-    let mut wider = [0usize; 33 + 5 * 7];
-    let mut sum = 0;
-    for (wider, count) in wider.iter_mut().take(33).zip(of_width).rev() {
-        *wider = sum;
-        sum += count;
-    }
-    for width in (0..widest).rev() {
-        // An exception takes its position, then seven bits a byte of what lies above the width.
-        let above = wider.get(width as usize..).unwrap_or_default();
-        let positions = above.first().copied().unwrap_or(0);
-        let patches = positions + above.iter().step_by(7).take(5).sum::<usize>();
-        if patches + 2 >= best_bytes {
-            // Less width means more patches still.
-            break;
-        }
-        let bytes = bits::packed_length(numbers.len(), width) + patches + 2;
-        if bytes < best_bytes {
-            (best, best_bytes) = (width, bytes);
-        }
-    }
-    best
-}
-
-fn exceptions(numbers: &[u32], width: u32) -> usize {
-    numbers.iter().filter(|n| bits::width(**n) > width).count()
-}
-
-fn pack(numbers: &[u32], width: u32, out: &mut Vec<u8>) {
-    if numbers.len() < BLOCK_POSTINGS {
-        bits::pack(numbers.iter().copied(), width, out);
-        return;
-    }
-    let mask = if width == 0 {
-        0
-    } else {
-        u32::MAX >> (32 - width)
-    };
-    let mut masked = [0u32; BLOCK_POSTINGS];
-    for (to, from) in masked.iter_mut().zip(numbers) {
-        *to = from & mask;
-    }
-    let width = width.to_le_bytes()[0];
-    let mut packed = [0u8; BLOCK_POSTINGS * 4];
-    let length = BitPacker4x::new().compress(&masked, &mut packed, width);
-    out.extend_from_slice(packed.get(..length).unwrap_or_default());
-}
-
-fn write_exceptions(numbers: &[u32], width: u32, out: &mut Vec<u8>) {
-    for (position, number) in (0u8..).zip(numbers) {
-        if bits::width(*number) > width {
-            out.push(position);
-            varint::write(u64::from(*number) >> width, out);
-        }
-    }
 }
 
 /// Decodes the block of `count` postings that fills `bytes` exactly.
@@ -291,35 +221,6 @@ fn add_up(previous: DocId, gaps: &mut [u32]) {
     }
 }
 
-fn unpack(packed: &[u8], width: u32, out: &mut [u32]) -> Parse<()> {
-    if out.len() == BLOCK_POSTINGS {
-        BitPacker4x::new().decompress(packed, out, width.to_le_bytes()[0]);
-        return Ok(());
-    }
-    bits::unpack(packed, width, out)
-}
-
-fn patch(
-    bytes: &[u8],
-    position: &mut usize,
-    count: u8,
-    width: u32,
-    numbers: &mut [u32],
-) -> Parse<()> {
-    for _ in 0..count {
-        let index = *bytes
-            .get(*position)
-            .ok_or(Malformed("exceptions run past the block"))?;
-        *position += 1;
-        let high = varint::read_u32(bytes, position)?;
-        let number = numbers
-            .get_mut(usize::from(index))
-            .ok_or(Malformed("exception for a posting that is not there"))?;
-        *number |= high.checked_shl(width).unwrap_or(0);
-    }
-    Ok(())
-}
-
 fn end_reached(rest: &[u8], position: usize) -> Parse<()> {
     if position == rest.len() {
         Ok(())
@@ -349,31 +250,7 @@ mod tests {
         })
     }
 
-    /// The definition: every width is tried.
-    fn best_width_scalar(numbers: &[u32]) -> u32 {
-        let bytes = |width: u32| {
-            let wide = numbers
-                .iter()
-                .map(|n| bits::width(*n))
-                .filter(|w| *w > width);
-            let patches: u32 = wide.map(|w| 1 + (w - width).div_ceil(7)).sum();
-            let counts = if patches > 0 { 2 } else { 0 };
-            bits::packed_length(numbers.len(), width) + patches as usize + counts
-        };
-        (0..=32).rev().min_by_key(|width| bytes(*width)).unwrap()
-    }
-
     proptest! {
-        #[test]
-        fn the_best_width_takes_the_fewest_bytes((_, numbers) in postings(), (gaps, _) in postings()) {
-            for numbers in [numbers, gaps, vec![0; 128]] {
-                let widest = numbers.iter().map(|n| bits::width(*n)).max().unwrap();
-                // Of the widths that are wide enough for all, the smallest counts.
-                let expected = best_width_scalar(&numbers).min(widest);
-                prop_assert_eq!(best_width(&numbers), expected);
-            }
-        }
-
         #[test]
         fn decode_inverts_encode((documents, values) in postings(), first in any::<bool>()) {
             let previous = if first { BEFORE_FIRST } else { 0 };

@@ -26,10 +26,17 @@ pub enum Payload {
     TextTerms,
     /// Terms of a sparse field.
     SparseTerms,
+    /// Terms of a text field with positions.
+    TextTermsWithPositions,
 }
 
 impl Payload {
-    const ALL: [Self; 3] = [Self::None, Self::TextTerms, Self::SparseTerms];
+    const ALL: [Self; 4] = [
+        Self::None,
+        Self::TextTerms,
+        Self::SparseTerms,
+        Self::TextTermsWithPositions,
+    ];
 
     /// The number in the footer.
     pub(super) fn code(self) -> u32 {
@@ -37,6 +44,7 @@ impl Payload {
             Self::None => 0,
             Self::TextTerms => 1,
             Self::SparseTerms => 2,
+            Self::TextTermsWithPositions => 3,
         }
     }
 }
@@ -61,6 +69,23 @@ pub enum TermPostings {
     },
 }
 
+/// Where a term's [positions](super::positions) are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TermPositions {
+    /// Nowhere: the field has none.
+    #[default]
+    None,
+    /// The only position of a term that occurs once, kept in the dictionary itself.
+    Single(u32),
+    /// A list in the positions section.
+    List {
+        /// Offset in bytes.
+        offset: u64,
+        /// Length in bytes.
+        length: u64,
+    },
+}
+
 /// What the dictionary says of a term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TermEntry {
@@ -68,6 +93,8 @@ pub struct TermEntry {
     pub document_frequency: u32,
     /// Where they are.
     pub postings: TermPostings,
+    /// Where the term is in their texts.
+    pub positions: TermPositions,
 }
 
 /// Finds and lists the keys of a dictionary section.
@@ -219,6 +246,18 @@ impl Dictionary {
         Err(no_such())
     }
 
+    /// A key of this dictionary as text, which terms and keywords are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when it is not UTF-8.
+    pub fn text<'k>(&self, key: &'k [u8]) -> Result<&'k str> {
+        std::str::from_utf8(key).map_err(|_| {
+            let message = Malformed("a term or keyword is not UTF-8");
+            self.section.malformed(0, message)
+        })
+    }
+
     /// All keys in order.
     pub fn iter(&self) -> DictionaryIter<'_> {
         DictionaryIter {
@@ -252,12 +291,18 @@ impl Dictionary {
             next_ordinal: first_ordinal,
             left: left.min(u64::from(self.keys_per_block)),
             list: 0,
+            positions: 0,
             has_payload: self.payload != Payload::None,
+            has_positions: self.payload == Payload::TextTermsWithPositions,
             at_first: true,
         };
         if scan.has_payload {
             let base = varint::read(scan.bytes, &mut scan.position);
             scan.list = self.section.parsed(scan.start, base)?;
+        }
+        if scan.has_positions {
+            let base = varint::read(scan.bytes, &mut scan.position);
+            scan.positions = self.section.parsed(scan.start, base)?;
         }
         Ok(scan)
     }
@@ -287,8 +332,11 @@ struct BlockScan<'a> {
     key: Vec<u8>,
     next_ordinal: u64,
     left: u64,
+    /// Where the next term's list and positions are.
     list: u64,
+    positions: u64,
     has_payload: bool,
+    has_positions: bool,
     at_first: bool,
 }
 
@@ -355,10 +403,28 @@ impl<'a> BlockScan<'a> {
                 .ok_or(Malformed("list offset overflows"))?;
             TermPostings::List { offset, length }
         };
+        let positions = match self.has_positions {
+            false => TermPositions::None,
+            true => self.read_positions(&postings)?,
+        };
         Ok(Some(TermEntry {
             document_frequency,
             postings,
+            positions,
         }))
+    }
+
+    fn read_positions(&mut self, postings: &TermPostings) -> Parse<TermPositions> {
+        if let TermPostings::Single { value: 0, .. } = postings {
+            let position = varint::read_u32(self.bytes, &mut self.position)?;
+            return Ok(TermPositions::Single(position));
+        }
+        let length = varint::read(self.bytes, &mut self.position)?;
+        let offset = self.positions;
+        self.positions = offset
+            .checked_add(length)
+            .ok_or(Malformed("offset of positions overflows"))?;
+        Ok(TermPositions::List { offset, length })
     }
 
     #[inline]
@@ -444,7 +510,35 @@ impl DictionaryIter<'_> {
         self.scan.as_ref().map_or(0, BlockScan::ordinal)
     }
 
-    fn next_entry(&mut self) -> Result<Option<Option<TermEntry>>> {
+    /// Moves to the first term that is not below `key`, which is above the current one; `None` when
+    /// there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_term`](Self::next_term), for terms; keys without postings have an entry of `None`.
+    pub fn seek(&mut self, key: &[u8]) -> Result<Option<Option<TermEntry>>> {
+        if self.dictionary.is_empty() {
+            return Ok(None);
+        }
+        let block = self.dictionary.block_of(key)?.unwrap_or(0);
+        if self.scan.is_none() || block >= self.next_block {
+            self.scan = Some(self.dictionary.scan(block)?);
+            self.next_block = block + 1;
+        }
+        while let Some(entry) = self.next_entry()? {
+            if self.key() >= key {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Moves to the next key, with its entry if it has one; `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when a block is damaged.
+    pub fn next_entry(&mut self) -> Result<Option<Option<TermEntry>>> {
         loop {
             if let Some(scan) = &mut self.scan
                 && let Some(entry) = scan.next()?
@@ -473,6 +567,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn seeking_forward_finds_what_is_not_below(
+            keys in prop::collection::btree_set("[ab]{1,6}", 0..90),
+            targets in prop::collection::btree_set("[abc]{0,7}", 0..20),
+        ) {
+            let dictionary = build_ids(keys.iter().map(|key| key.clone().into_bytes()));
+            let mut iter = dictionary.iter();
+            for target in targets {
+                if iter.key() >= target.as_bytes() && !iter.key().is_empty() {
+                    continue;
+                }
+                let expected = keys.range(target.clone()..).next();
+                let found = iter.seek(target.as_bytes()).unwrap();
+                prop_assert_eq!(found.is_some(), expected.is_some());
+                let Some(expected) = expected else {
+                    break;
+                };
+                prop_assert_eq!(iter.key(), expected.as_bytes());
+            }
+        }
+    }
 
     fn build_ids(keys: impl IntoIterator<Item = Vec<u8>>) -> Dictionary {
         let mut writer = DictionaryWriter::of_keys();
@@ -505,7 +622,8 @@ mod tests {
                 } else {
                     TermPostings::List { offset: list, length: u64::from(*document) }
                 };
-                let entry = TermEntry { document_frequency: *df, postings };
+                let positions = TermPositions::None;
+                let entry = TermEntry { document_frequency: *df, postings, positions };
                 writer.add_term(key, &entry, list).unwrap();
                 if let TermPostings::List { length, .. } = postings {
                     list += length;
@@ -523,6 +641,37 @@ mod tests {
                 prop_assert_eq!(iter.key(), &key[..]);
             }
             prop_assert_eq!(iter.next_term().unwrap(), None);
+        }
+
+        #[test]
+        fn positions_are_found_with_their_terms(
+            map in prop::collection::btree_map(keys(), (1u32..3, 0u32..3, 0u32..1_000), 0..150),
+        ) {
+            let mut writer = DictionaryWriter::of_text_terms_with_positions();
+            let mut expected = Vec::new();
+            let mut next = 0;
+            for (key, (df, value, number)) in &map {
+                let postings = match df {
+                    1 => TermPostings::Single { document: *number, value: *value },
+                    _ => TermPostings::List { offset: 7, length: 0 },
+                };
+                let positions = match (df, value) {
+                    (1, 0) => TermPositions::Single(*number),
+                    _ => {
+                        let (offset, length) = (next, u64::from(*number));
+                        next += length;
+                        TermPositions::List { offset, length }
+                    }
+                };
+                let entry = TermEntry { document_frequency: *df, postings, positions };
+                writer.add_term(key, &entry, 7).unwrap();
+                expected.push((key, entry));
+            }
+            let section = Section::from_bytes("terms", writer.finish().unwrap());
+            let dictionary = Dictionary::open(section, Payload::TextTermsWithPositions).unwrap();
+            for (key, entry) in expected {
+                prop_assert_eq!(dictionary.term(key).unwrap(), Some(entry));
+            }
         }
 
         #[test]
@@ -548,7 +697,10 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let section = Section::from_bytes("terms", bytes);
-            if let Ok(dictionary) = Dictionary::open(section, Payload::TextTerms) {
+            for payload in [Payload::TextTerms, Payload::TextTermsWithPositions] {
+                let Ok(dictionary) = Dictionary::open(section.clone(), payload) else {
+                    continue;
+                };
                 let _ = dictionary.term(b"abc");
                 let mut iter = dictionary.iter();
                 for _ in 0..1_000 {
@@ -570,6 +722,7 @@ mod tests {
         let entry = TermEntry {
             document_frequency: 1,
             postings,
+            positions: TermPositions::None,
         };
         writer.add_term(b"term", &entry, 0).unwrap();
         let bytes = writer.finish().unwrap();
@@ -580,9 +733,14 @@ mod tests {
             Dictionary::open(Section::from_bytes("terms", bytes), payload)
         };
         open(1, Payload::TextTerms).unwrap();
-        let unknown = open(3, Payload::TextTerms).unwrap_err();
+        let unknown = open(4, Payload::TextTerms).unwrap_err();
         assert!(matches!(unknown, Error::TooNew { .. }), "{unknown}");
-        for (code, payload) in [(0, Payload::TextTerms), (1, Payload::SparseTerms)] {
+        for (code, payload) in [
+            (0, Payload::TextTerms),
+            (1, Payload::SparseTerms),
+            (1, Payload::TextTermsWithPositions),
+            (3, Payload::TextTerms),
+        ] {
             let other = open(code, payload).unwrap_err();
             assert!(matches!(other, Error::Corrupt { .. }), "{other}");
         }

@@ -39,6 +39,10 @@ pub const MAX_LIST_BYTES: u64 = u32::MAX as u64;
 pub const MAX_DICTIONARY_BYTES: u64 = u32::MAX as u64;
 /// Distinct terms of a query.
 pub const MAX_QUERY_TERMS: usize = 4_096;
+/// Queries in a query whose scores are made of others.
+pub const MAX_QUERY_CLAUSES: usize = 1_024;
+/// Positions by which the words of a phrase may be moved.
+pub const MAX_SLOP: u32 = 1_000;
 /// How deep queries are nested in one another.
 pub const MAX_QUERY_DEPTH: usize = 64;
 /// Results asked of one search.

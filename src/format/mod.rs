@@ -35,6 +35,8 @@ pub mod lengths;
 pub mod limits;
 pub mod manifest;
 mod model_identity;
+mod patched;
+pub mod positions;
 pub mod postings;
 pub mod range_list;
 pub mod schema;
@@ -53,8 +55,8 @@ pub use container::{Capabilities, Container, ContainerWriter, FileKind};
 pub use dense::{DenseElement, DenseMetric};
 pub use model_identity::ModelIdentity;
 pub use schema::{
-    Column, Dense, FieldKind, FieldNumber, FieldOptions, Schema, SchemaBuilder, Sparse,
-    SparseLayout, SparseTerms, Text,
+    Column, Dense, FieldKind, FieldNumber, FieldOptions, Schema, SchemaBuilder, SchemaChange,
+    Sparse, SparseLayout, SparseTerms, Text,
 };
 pub use section::{Section, Verify};
 

@@ -13,13 +13,20 @@ pub struct Postings {
     pub documents: Vec<DocId>,
     /// The value of each document.
     pub values: Vec<u32>,
+    /// For a text field with positions those of each document, as many as its frequency: the
+    /// first, and then the distance of each from the one before, as varints. Otherwise empty.
+    pub positions: Vec<u8>,
 }
 
 impl Postings {
-    /// Postings of parallel arrays of equal length.
+    /// Postings of parallel arrays of equal length, without positions.
     pub fn new(documents: Vec<DocId>, values: Vec<u32>) -> Self {
         debug_assert_eq!(documents.len(), values.len());
-        Self { documents, values }
+        Self {
+            documents,
+            values,
+            positions: Vec::new(),
+        }
     }
 
     /// How many there are.
@@ -36,6 +43,7 @@ impl Postings {
     pub fn clear(&mut self) {
         self.documents.clear();
         self.values.clear();
+        self.positions.clear();
     }
 
     /// Appends one.

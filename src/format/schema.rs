@@ -1,6 +1,7 @@
 //! The fields of an index and their options (`format-spec/manifest.md`).
 
 mod builder;
+mod change;
 mod column;
 mod dense;
 mod difference;
@@ -19,6 +20,7 @@ use super::{Malformed, Parse, varint, wide};
 use crate::error::{Error, Result};
 
 pub use builder::SchemaBuilder;
+pub use change::SchemaChange;
 pub use column::Column;
 pub use dense::Dense;
 #[cfg(test)]
@@ -46,7 +48,8 @@ pub struct Field {
     pub unknown: Vec<OptionRecord>,
 }
 
-/// The fields of an index, fixed when it is created.
+/// The fields of an index, given when it is created; [`SchemaChange`] says what can be changed
+/// later.
 ///
 /// ```
 /// use esparsa::{Dense, Schema, Sparse, Text};
@@ -63,6 +66,8 @@ pub struct Field {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Schema {
     fields: Vec<Field>,
+    /// Greater than the number of every field that the index has or had.
+    next: FieldNumber,
 }
 
 impl Schema {
@@ -86,9 +91,38 @@ impl Schema {
         self.field(name)?.options.model()
     }
 
-    /// A schema of fields that another schema had, with other options.
-    pub(crate) fn from_fields(fields: Vec<Field>) -> Self {
-        Self { fields }
+    /// The same fields with other options.
+    pub(crate) fn with_fields(&self, fields: Vec<Field>) -> Self {
+        let next = self.next;
+        Self { fields, next }
+    }
+
+    /// True for the number of a field that the index has, or had before it was dropped.
+    pub(crate) fn has_or_had(&self, number: FieldNumber) -> bool {
+        number < self.next
+    }
+
+    /// The numbers of the fields of both schemas count as used.
+    pub(crate) fn with_numbers_of(&self, other: &Self) -> Self {
+        let next = self.next.max(other.next);
+        let fields = self.fields.clone();
+        Self { fields, next }
+    }
+
+    /// True if both have the same fields with the same options, as they are stored, in any order.
+    pub(crate) fn has_same_fields(&self, other: &Self) -> bool {
+        let is_same = |field: &Field| {
+            let same = other.field(&field.name);
+            let encoded = |field: &Field| field.options.encode(&field.unknown);
+            same.is_some_and(|same| encoded(same) == encoded(field))
+        };
+        self.fields.len() == other.fields.len() && self.fields.iter().all(is_same)
+    }
+
+    /// The number after the highest of a field.
+    fn after_last(&self) -> FieldNumber {
+        let last = self.fields.last();
+        last.map_or(0, |field| field.number.saturating_add(1))
     }
 
     /// A schema of the fields that `keep` accepts, which keep their numbers.
@@ -97,6 +131,7 @@ impl Schema {
         let fields = self.fields.iter();
         Self {
             fields: fields.filter(|field| keep(field)).cloned().collect(),
+            next: self.next,
         }
     }
 
@@ -166,6 +201,9 @@ impl Schema {
                 bytes.extend_from_slice(part);
             }
         }
+        if self.next > self.after_last() {
+            varint::write(u64::from(self.next), &mut bytes);
+        }
         bytes
     }
 
@@ -227,6 +265,14 @@ impl Schema {
                 options,
                 unknown,
             });
+        }
+        schema.next = schema.after_last();
+        if position < bytes.len() {
+            let next = varint::read_u32(bytes, &mut position)?;
+            if next <= schema.next {
+                return Err(Malformed("the next field number is one that is not free"));
+            }
+            schema.next = next;
         }
         if position == bytes.len() {
             Ok(schema)

@@ -12,7 +12,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::block::{BLOCK_POSTINGS, DecodedBlock};
 use super::block_list::{BlockEntry, BlockList, encode_blocks};
-use super::dictionary::{TermEntry, TermPostings};
+use super::dictionary::{TermEntry, TermPositions, TermPostings};
 use super::impact::{Impact, MAX_EXPONENT, unpack};
 use super::limits::{MAX_LIST_BYTES, MAX_TIERS};
 use super::postings::Postings;
@@ -373,6 +373,7 @@ impl SparseListEncoder {
             return Ok(TermEntry {
                 document_frequency,
                 postings: TermPostings::Single { document, value },
+                positions: TermPositions::None,
             });
         }
         let start = out.len();
@@ -387,6 +388,7 @@ impl SparseListEncoder {
                 offset,
                 length: wide(out.len() - start),
             },
+            positions: TermPositions::None,
         })
     }
 

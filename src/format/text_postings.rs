@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::block::BLOCK_POSTINGS;
 use super::block_list::{BlockEntry, BlockList, encode_blocks};
 use super::bounds::{Bound, Frontier};
-use super::dictionary::{TermEntry, TermPostings};
+use super::dictionary::{TermEntry, TermPositions, TermPostings};
 use super::limits::MAX_LIST_BYTES;
 use super::postings::Postings;
 use super::section::Section;
@@ -123,6 +123,7 @@ impl TextListEncoder {
             return Ok(TermEntry {
                 document_frequency,
                 postings: TermPostings::Single { document, value },
+                positions: TermPositions::None,
             });
         }
         self.values.clear();
@@ -140,6 +141,7 @@ impl TextListEncoder {
                 offset,
                 length: wide(out.len() - start),
             },
+            positions: TermPositions::None,
         })
     }
 

@@ -9,6 +9,9 @@
 //! | `open` | [`Index`]: create and open |
 //! | `snapshot` | [`Snapshot`]: one commit, for reading |
 //! | `statistics`, `terms` | statistics of segments and terms, for programs that inspect an index |
+//! | `alter` | changes of the schema |
+//! | `copy` | copies and backups |
+//! | `reindex` | indexing the documents of an index again |
 //! | `segment_cache` | the segments that snapshots and writers share |
 //! | `commit` | reads the newest manifest and writes the next |
 //! | `writer` | [`IndexWriter`]: add, delete, commit, rollback |
@@ -21,12 +24,15 @@
 //! | `merge_policy` | which segments to merge |
 
 mod added;
+mod alter;
 mod buffer;
 mod commit;
+mod copy;
 mod merge_policy;
 mod open;
 mod options;
 mod pool;
+mod reindex;
 mod resolve;
 mod segment_cache;
 mod segments;
@@ -39,6 +45,7 @@ pub use merge_policy::MergePolicy;
 pub use open::{Index, IndexOptions};
 pub use options::{OnDuplicate, WriterOptions};
 pub use pool::ParsedBatch;
+pub use reindex::HeldDocument;
 pub use snapshot::{DocAddress, FieldTotals, Snapshot, SnapshotSegment};
 pub use statistics::{SectionStatistics, SegmentStatistics};
 pub use terms::TermCount;

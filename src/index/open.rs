@@ -81,7 +81,7 @@ impl IndexOptions {
         self
     }
 
-    fn find(&self, name: &str) -> Result<Analyzer> {
+    pub(super) fn find(&self, name: &str) -> Result<Analyzer> {
         match self.analyzers.iter().find(|a| a.name() == name) {
             Some(analyzer) => Ok(analyzer.clone()),
             None => Analyzer::named(name),
@@ -239,7 +239,8 @@ impl Index {
     }
 
     /// Opens the index in a folder, or creates an empty one where there is none. An existing index
-    /// must have this schema.
+    /// must have this schema: the same fields with the same options, in any order. To open one
+    /// whose schema differs, [`open`](Self::open) it and [change](Self::change_schema) its schema.
     ///
     /// ```
     /// use esparsa::{Document, Index, Schema, Text};
@@ -338,13 +339,12 @@ impl Index {
         }
         let index = Self::open_in(directory, options)?;
         let schema = canonical(schema, &index.options)?;
-        // Compared as they are stored.
-        if schema.encode() == index.schema.encode() {
+        if schema.has_same_fields(&index.schema) {
             return Ok(index);
         }
         let message = format!(
-            "{} holds an index with a different schema: {}; open it as it is, choose another \
-             folder, or index the documents anew",
+            "{} holds an index with a different schema: {}; open it as it is, change its schema, \
+             choose another folder, or index the documents anew",
             index.cache.directory().path().display(),
             schema.difference(&index.schema)
         );
@@ -378,7 +378,8 @@ impl Index {
         }
     }
 
-    /// The fields.
+    /// The fields, as they were when the index was opened or [changed](Self::change_schema) through
+    /// this value; [`Snapshot::schema`] has those of the newest commit.
     pub fn schema(&self) -> &Schema {
         &self.schema
     }
@@ -431,7 +432,7 @@ fn open_folder(path: &Path) -> Result<FileSystem> {
     })
 }
 
-fn already_holds_an_index(directory: &dyn Directory) -> Error {
+pub(super) fn already_holds_an_index(directory: &dyn Directory) -> Error {
     let message = format!(
         "{} already holds an index; open it, or choose another folder",
         directory.path().display()
@@ -452,7 +453,7 @@ fn canonical(schema: Schema, options: &IndexOptions) -> Result<Schema> {
         }
         field
     });
-    Ok(Schema::from_fields(fields.collect()))
+    Ok(schema.with_fields(fields.collect()))
 }
 
 #[cfg(test)]

@@ -42,6 +42,8 @@ pub(super) struct ReadySegment {
     pub number: u64,
     pub written: WrittenSegment,
     pub reader: SegmentReader,
+    /// True when it is in memory alone and has no file yet.
+    pub is_unsaved: bool,
 }
 
 pub(super) type Task = Box<dyn FnOnce() -> Result<ReadySegment> + Send>;

@@ -45,10 +45,18 @@ struct State {
     newest: Option<(FileVersion, Snapshot)>,
     /// Segments of the newest known commit, by number, with their deleted documents.
     current: HashMap<u64, SnapshotSegment>,
-    /// Every segment that may still be open somewhere, by number.
-    open: HashMap<u64, (FileStamp, WeakSegmentReader)>,
     /// The schema that they were opened with.
-    schema: Option<Arc<Schema>>,
+    current_schema: Option<Arc<Schema>>,
+    /// Every segment that may still be open somewhere, by number.
+    open: HashMap<u64, OpenSegment>,
+}
+
+/// A segment that may still be open, and what it was opened with.
+#[derive(Clone, Debug)]
+struct OpenSegment {
+    stamp: FileStamp,
+    schema: Arc<Schema>,
+    reader: WeakSegmentReader,
 }
 
 impl SegmentCache {
@@ -83,6 +91,7 @@ impl SegmentCache {
         let (version, snapshot) = make()?;
         self.keep(
             snapshot.segments().to_vec(),
+            snapshot.shared_schema(),
             Some((version, snapshot.clone())),
         );
         Ok(snapshot)
@@ -131,14 +140,21 @@ impl SegmentCache {
         self.numbers.fetch_max(next, Ordering::Relaxed);
     }
 
-    /// Holds the segments of a new commit open and releases those of the previous one.
-    pub fn keep(&self, segments: Vec<SnapshotSegment>, newest: Option<(FileVersion, Snapshot)>) {
+    /// Holds the segments of a new commit open, opened with this schema, and releases those of the
+    /// previous one.
+    pub fn keep(
+        &self,
+        segments: Vec<SnapshotSegment>,
+        schema: &Arc<Schema>,
+        newest: Option<(FileVersion, Snapshot)>,
+    ) {
         let segments = segments.into_iter();
         let current = segments
             .map(|segment| (segment.entry.number, segment))
             .collect();
         let mut state = lock(&self.state);
         let before = std::mem::replace(&mut state.current, current);
+        state.current_schema = Some(schema.clone());
         let before = (before, std::mem::replace(&mut state.newest, newest));
         drop(state);
         // Files are closed outside the lock, because unmapping may be slow. Weak references die
@@ -146,14 +162,18 @@ impl SegmentCache {
         drop(before);
         lock(&self.state)
             .open
-            .retain(|_, (_, reader)| reader.is_open());
+            .retain(|_, open| open.reader.is_open());
     }
 
     /// Opens a segment that a manifest names, and its deletes.
     pub fn open(&self, entry: &SegmentEntry, schema: &Arc<Schema>) -> Result<SnapshotSegment> {
         let name = segment_file(entry.number);
-        let current = lock(&self.state).current.get(&entry.number).cloned();
-        let current = current.filter(|_| self.is_schema(schema));
+        let current = {
+            let state = lock(&self.state);
+            let is_same = state.current_schema.as_ref() == Some(schema);
+            let current = state.current.get(&entry.number).filter(|_| is_same);
+            current.cloned()
+        };
         if let Some(segment) = current.filter(|segment| segment.entry == *entry) {
             return Ok(segment);
         }
@@ -190,29 +210,21 @@ impl SegmentCache {
         expected: Option<FileStamp>,
         schema: &Arc<Schema>,
     ) -> Result<SegmentReader> {
-        if expected.is_some() && self.is_schema(schema) {
-            let open = lock(&self.state).open.get(&number).cloned();
-            let same = open.filter(|(stamp, _)| Some(*stamp) == expected);
-            if let Some(reader) = same.and_then(|(_, reader)| reader.upgrade()) {
-                return Ok(reader);
-            }
+        let open = lock(&self.state).open.get(&number).cloned();
+        let same = open.filter(|open| Some(open.stamp) == expected && open.schema == *schema);
+        if let Some(reader) = same.and_then(|open| open.reader.upgrade()) {
+            return Ok(reader);
         }
         let name = segment_file(number);
         let file = self.directory.open(&name)?;
         let reader = SegmentReader::open(file, &name, schema, self.verify)?;
-        let entry = (reader.container().stamp(), reader.downgrade());
-        let mut state = lock(&self.state);
-        if state.schema.as_ref() != Some(schema) {
-            state.open.clear();
-            state.schema = Some(schema.clone());
-        }
-        state.open.insert(number, entry);
+        let open = OpenSegment {
+            stamp: reader.container().stamp(),
+            schema: schema.clone(),
+            reader: reader.downgrade(),
+        };
+        lock(&self.state).open.insert(number, open);
         Ok(reader)
-    }
-
-    /// True if the open segments were opened with this schema.
-    fn is_schema(&self, schema: &Arc<Schema>) -> bool {
-        lock(&self.state).schema.as_ref() == Some(schema)
     }
 
     pub fn directory(&self) -> &Arc<dyn Directory> {

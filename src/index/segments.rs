@@ -31,6 +31,8 @@ pub(super) struct LiveSegment {
     pub deletes_file: Option<DeletesEntry>,
     /// Which of its documents were added since the last commit.
     pub added: Added,
+    /// True when it is in memory alone: the next commit writes its file.
+    pub is_unsaved: bool,
 }
 
 impl LiveSegment {
@@ -42,6 +44,7 @@ impl LiveSegment {
             deleted: segment.deleted.clone(),
             deletes_file: segment.entry.deletes.clone(),
             added: Added::Nothing,
+            is_unsaved: false,
         }
     }
 
@@ -53,6 +56,7 @@ impl LiveSegment {
             deleted: None,
             deletes_file: None,
             added: Added::Everything,
+            is_unsaved: ready.is_unsaved,
         }
     }
 
@@ -74,6 +78,22 @@ impl LiveSegment {
         }
         self.deletes_file = None;
         Arc::make_mut(deleted).insert(document)
+    }
+
+    /// Deletes the documents of a set, and returns how many of them were live.
+    fn delete_set(&mut self, documents: &DocSet) -> u32 {
+        let before = self.deleted_count();
+        let mut deleted = match &self.deleted {
+            Some(deleted) => (**deleted).clone(),
+            None => DocSet::empty(self.reader.documents()),
+        };
+        deleted.unite(documents);
+        let count = deleted.count() - before;
+        if count > 0 {
+            self.deleted = Some(Arc::new(deleted));
+            self.deletes_file = None;
+        }
+        count
     }
 }
 
@@ -283,6 +303,19 @@ impl Segments {
             }
         });
         result
+    }
+
+    /// Deletes the documents of these sets, one for each segment in the order of
+    /// [`all`](Self::all), and returns how many of them were live.
+    pub fn delete_sets(&mut self, sets: &[Arc<DocSet>]) -> u64 {
+        let mut count = 0;
+        let mut sets = sets.iter();
+        self.for_each_mut(|segment| {
+            if let Some(documents) = sets.next() {
+                count += u64::from(segment.delete_set(documents));
+            }
+        });
+        count
     }
 
     /// Plans a merge of the segments at `places`, ascending, into file `number`. It replaces them

@@ -12,7 +12,7 @@ use crate::executor::Executor;
 use crate::format::manifest::{Manifest, SegmentEntry};
 use crate::format::{Calibration, DocId, FieldNumber, FieldOptions, Schema};
 use crate::segment::SegmentReader;
-use crate::store::{FileVersion, is_missing};
+use crate::store::{Directory, FileVersion, is_missing};
 use crate::text::Analyzer;
 
 /// Address of a document in one snapshot: the index of its segment, and its number in the segment.
@@ -60,6 +60,11 @@ impl SnapshotSegment {
         self.deleted.as_ref().map_or(0, |deleted| deleted.count())
     }
 
+    /// Number of its documents that are not deleted.
+    pub fn live_documents(&self) -> u32 {
+        self.reader.documents().saturating_sub(self.deleted_count())
+    }
+
     /// True if the document is not deleted.
     #[inline]
     pub fn is_live(&self, document: DocId) -> bool {
@@ -69,14 +74,29 @@ impl SnapshotSegment {
     }
 }
 
-/// A read-only view of one commit. Cloning is cheap; later commits do not change it.
+/// A read-only view of one commit, or of what a writer holds
+/// ([`IndexWriter::refresh`](super::IndexWriter::refresh)). Cloning is cheap; later commits do not
+/// change it.
 #[derive(Clone)]
 pub struct Snapshot {
     inner: Arc<Parts>,
 }
 
+/// What a snapshot is made of.
+pub(super) struct State<'a> {
+    pub directory: &'a Arc<dyn Directory>,
+    pub commit: u64,
+    pub is_committed: bool,
+    pub schema: Arc<Schema>,
+    pub segments: Vec<SnapshotSegment>,
+    pub calibrations: Vec<Calibration>,
+    pub options: &'a IndexOptions,
+}
+
 struct Parts {
+    directory: Arc<dyn Directory>,
     commit: u64,
+    is_committed: bool,
     schema: Arc<Schema>,
     segments: Vec<SnapshotSegment>,
     analyzers: Vec<(FieldNumber, Analyzer)>,
@@ -124,15 +144,34 @@ impl Snapshot {
         }
     }
 
-    fn of(cache: &SegmentCache, manifest: &Manifest, options: &IndexOptions) -> Result<Self> {
+    /// The snapshot of a commit.
+    pub(super) fn of(
+        cache: &SegmentCache,
+        manifest: &Manifest,
+        options: &IndexOptions,
+    ) -> Result<Self> {
         let schema = Arc::new(manifest.schema.clone());
         let segments = manifest
             .segments
             .iter()
             .map(|entry| cache.open(entry, &schema))
             .collect::<Result<Vec<_>>>()?;
+        Ok(Self::new(State {
+            directory: cache.directory(),
+            commit: manifest.commit,
+            is_committed: true,
+            schema,
+            segments,
+            calibrations: manifest.calibrations.clone(),
+            options,
+        }))
+    }
+
+    /// A snapshot of these segments, opened with this schema.
+    pub(super) fn new(state: State<'_>) -> Self {
         let mut totals: BTreeMap<FieldNumber, FieldTotals> = BTreeMap::new();
-        for field in segments.iter().flat_map(|s| &s.reader.info().fields) {
+        let segments = state.segments.iter();
+        for field in segments.flat_map(|s| &s.reader.info().fields) {
             let total = totals.entry(field.field).or_default();
             total.documents = total.documents.saturating_add(u64::from(field.documents));
             total.total = total.total.saturating_add(field.total);
@@ -141,26 +180,48 @@ impl Snapshot {
             total.rounded_up = total.rounded_up.saturating_add(field.rounded_up);
         }
         let parts = Parts {
-            commit: manifest.commit,
-            analyzers: options.resolve_known(&manifest.schema),
-            schema,
-            segments,
+            directory: state.directory.clone(),
+            commit: state.commit,
+            is_committed: state.is_committed,
+            analyzers: state.options.resolve_known(&state.schema),
+            schema: state.schema,
+            segments: state.segments,
             totals,
-            calibrations: manifest.calibrations.clone(),
-            executor: options.executor.clone(),
+            calibrations: state.calibrations,
+            executor: state.options.executor.clone(),
         };
-        Ok(Self {
+        Self {
             inner: Arc::new(parts),
-        })
+        }
     }
 
-    /// Number of the commit; 1 is the empty index, as it was created.
+    /// Number of the commit; 1 is the empty index, as it was created. Of a snapshot with uncommitted
+    /// changes it is the commit that they are made to.
     pub fn commit(&self) -> u64 {
         self.inner.commit
     }
 
+    /// False for a snapshot of [`IndexWriter::refresh`](super::IndexWriter::refresh) with changes
+    /// that were not committed when it was taken.
+    pub fn is_committed(&self) -> bool {
+        self.inner.is_committed
+    }
+
     /// The fields.
     pub fn schema(&self) -> &Schema {
+        &self.inner.schema
+    }
+
+    /// Where its files are, or were.
+    pub(super) fn directory(&self) -> &dyn Directory {
+        &*self.inner.directory
+    }
+
+    pub(super) fn calibrations(&self) -> &[Calibration] {
+        &self.inner.calibrations
+    }
+
+    pub(super) fn shared_schema(&self) -> &Arc<Schema> {
         &self.inner.schema
     }
 
@@ -174,7 +235,7 @@ impl Snapshot {
     /// Number of documents that are not deleted.
     pub fn documents(&self) -> u64 {
         let segments = self.inner.segments.iter();
-        segments.map(|s| u64::from(s.entry.live_documents())).sum()
+        segments.map(|s| u64::from(s.live_documents())).sum()
     }
 
     /// Statistics of a field.

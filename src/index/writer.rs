@@ -7,12 +7,14 @@ mod discard;
 mod finish;
 mod flow;
 mod merging;
+mod refresh;
 mod scope;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
+pub(super) use finish::write_deletes_file;
 use scope::JobScope;
 
 use super::buffer::Buffer;
@@ -26,8 +28,8 @@ use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::format::manifest::{Manifest, segment_file};
 use crate::format::{Calibration, FieldKind, Schema, Verify};
-use crate::segment::{self, Document, Reorder, Source, WriteOptions};
-use crate::store::{Directory, Lock};
+use crate::segment::{self, Document, Reorder, SegmentReader, Source, WriteOptions};
+use crate::store::{Bytes, Directory, Lock};
 
 /// The state of the index after a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,17 @@ pub struct CommitReport {
     pub segments: usize,
     /// Number of live documents.
     pub documents: u64,
+}
+
+impl CommitReport {
+    pub(super) fn of(manifest: &Manifest) -> Self {
+        let segments = manifest.segments.iter();
+        Self {
+            commit: manifest.commit,
+            segments: manifest.segments.len(),
+            documents: segments.map(|s| u64::from(s.live_documents())).sum(),
+        }
+    }
 }
 
 /// Approximate bytes of a batch, the unit of work of the threads.
@@ -357,7 +370,7 @@ impl IndexWriter {
     /// and the writer stays usable: its segments stay and are not merged again by this writer.
     pub fn wait_for_merges(&mut self) -> Result<()> {
         self.check_poison()?;
-        let waited = self.write_everything().and_then(|()| {
+        let waited = self.write_everything(SegmentPlace::File).and_then(|()| {
             self.plan_merges();
             self.finish_merges()
         });
@@ -434,7 +447,7 @@ impl IndexWriter {
         };
         let other = Index::open_with(&path, options)?;
         let snapshot = other.snapshot()?;
-        if snapshot.schema() != &*self.schema {
+        if snapshot.schema().fields() != self.schema.fields() {
             let message = format!(
                 "{} has a different schema from this index: {}",
                 path.as_ref().display(),
@@ -442,12 +455,23 @@ impl IndexWriter {
             );
             return Err(Error::invalid(message));
         }
+        // Its segments may hold fields that it has dropped, whose numbers must stay unused.
+        let schema = self.schema.with_numbers_of(snapshot.schema());
+        if schema != *self.schema {
+            self.schema = Arc::new(schema);
+        }
         let attached = self.try_attach(&**other.cache.directory(), &snapshot);
         self.guard(attached)
     }
 
-    fn segment_job(&self, number: u64, reorder: Option<Reorder>) -> SegmentJob {
+    fn segment_job(
+        &self,
+        number: u64,
+        reorder: Option<Reorder>,
+        place: SegmentPlace,
+    ) -> SegmentJob {
         SegmentJob {
+            place,
             cache: self.cache.clone(),
             schema: self.schema.clone(),
             number,
@@ -475,9 +499,19 @@ impl IndexWriter {
     }
 }
 
+/// Where a new segment is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SegmentPlace {
+    /// A file of the directory, made durable.
+    File,
+    /// Memory: the next commit writes the file.
+    Memory,
+}
+
 /// The context of a job that writes a segment.
 #[derive(Clone)]
 struct SegmentJob {
+    place: SegmentPlace,
     cache: Arc<SegmentCache>,
     schema: Arc<Schema>,
     number: u64,
@@ -487,7 +521,7 @@ struct SegmentJob {
 }
 
 impl SegmentJob {
-    /// Writes a segment file, makes its content durable and opens it.
+    /// Writes a segment and opens it.
     fn run(&self, sources: &[Source<'_>]) -> Result<ReadySegment> {
         let name = segment_file(self.number);
         let directory = &**self.cache.directory();
@@ -497,18 +531,32 @@ impl SegmentJob {
             executor: &*self.executor,
             cancel: self.scope.token(),
         };
-        let file = self.scope.create(directory, &name)?;
         let path = directory.path().join(&name);
         let shown = path.to_string_lossy();
-        let (mut file, written) = segment::write(&self.schema, sources, &options, file, &shown)?;
-        self.scope.sync(&mut *file, &path)?;
-        drop(file);
-        self.scope.token().check("merging")?;
-        let reader = self.cache.open_segment(self.number, None, &self.schema)?;
+        let (written, reader) = match self.place {
+            SegmentPlace::Memory => {
+                let written = segment::write(&self.schema, sources, &options, Vec::new(), &shown)?;
+                let (bytes, written) = written;
+                let file = Arc::new(Bytes::from(bytes));
+                let reader = SegmentReader::open(file, &name, &self.schema, Verify::default())?;
+                (written, reader)
+            }
+            SegmentPlace::File => {
+                let file = self.scope.create(directory, &name)?;
+                let written = segment::write(&self.schema, sources, &options, file, &shown)?;
+                let (mut file, written) = written;
+                self.scope.sync(&mut *file, &path)?;
+                drop(file);
+                self.scope.token().check("merging")?;
+                let reader = self.cache.open_segment(self.number, None, &self.schema)?;
+                (written, reader)
+            }
+        };
         Ok(ReadySegment {
             number: self.number,
             written,
             reader,
+            is_unsaved: self.place == SegmentPlace::Memory,
         })
     }
 }

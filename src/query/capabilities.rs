@@ -1,6 +1,9 @@
 //! What a field can do for a query. An option that it cannot honour is refused, never ignored.
 
+use std::ops::RangeInclusive;
+
 use super::options::SearchOptions;
+use super::phrase_places::check_slop;
 use super::plan::Algorithm;
 use super::request::{Query, QueryKind};
 use crate::error::{Error, Result};
@@ -28,8 +31,16 @@ impl Snapshot {
     ///
     /// [`Error::InvalidInput`] when the index has no field of the query's name and kind.
     pub fn algorithms(&self, query: &Query) -> Result<Vec<Algorithm>> {
-        let Some(kind) = query.kind.field() else {
+        if query.is_condition() {
             return Ok(vec![Algorithm::Exhaustive]);
+        }
+        let kind = match query.kind.field() {
+            Some(kind) if !query.is_tree() => kind,
+            _ => {
+                let mut algorithms = vec![Algorithm::Exhaustive, Algorithm::MaxScore];
+                algorithms.extend(query.has_filters().then_some(Algorithm::Selective));
+                return Ok(algorithms);
+            }
         };
         let field = self.schema().expect(&query.field, kind)?;
         let mut algorithms = Algorithm::ALL.to_vec();
@@ -43,7 +54,7 @@ impl Snapshot {
         check_parameters(query)?;
         let is_approximate = options.recall < 1.0 || options.effort.is_some();
         let is_sparse = matches!(query.kind.field(), Some(FieldKind::Sparse));
-        if is_approximate && (!is_sparse || query.all_terms) {
+        if is_approximate && (!is_sparse || query.all_terms || query.is_tree()) {
             let message = format!(
                 "expected a recall of 1, found {}: only sparse fields can be searched approximately, and only for \
                  any of the terms; leave the recall as it is",
@@ -66,22 +77,83 @@ impl Snapshot {
     }
 }
 
+/// With others, scores would soon be beyond single precision.
+pub(super) const BOOSTS: RangeInclusive<f32> = 1e-9..=1e9;
+
 /// Refuses parameters of scoring and matching that the query's kind does not have.
 pub(super) fn check_parameters(query: &Query) -> Result<()> {
+    check_numbers(query).map_err(|error| error.in_field(&query.field))?;
+    let has_minimum = query.minimum_terms.is_some();
+    let is_dense = matches!(query.kind, QueryKind::Dense(_));
+    let has_terms = matches!(
+        query.kind,
+        QueryKind::Text(_) | QueryKind::Analyzed(_) | QueryKind::Fields(..)
+    );
+    let is_phrase = matches!(query.kind, QueryKind::Phrase(_));
+    let is_sparse = matches!(
+        query.kind,
+        QueryKind::Sparse(_) | QueryKind::SparseNumbered(_)
+    );
     let message = match query.kind {
-        QueryKind::Text(_) => return Ok(()),
-        QueryKind::Condition(_) if query.bm25.is_some() || query.all_terms => {
-            "k1, b and all terms are for words and weights, and this query is a condition; leave them out"
+        _ if query.all_terms && has_minimum => {
+            "expected either all terms or a minimum of them, found both; leave one of them out"
+        }
+        _ if has_terms => return Ok(()),
+        _ if is_phrase && (query.all_terms || has_minimum) => {
+            "a phrase has all of its terms, so there is no number of them to ask for; leave it out"
+        }
+        _ if is_phrase => return Ok(()),
+        QueryKind::Condition(_) if query.bm25.is_some() || query.all_terms || has_minimum => {
+            "k1, b, all terms and a minimum of terms are for words and weights, and this query is a condition; leave \
+             them out"
         }
         _ if query.bm25.is_some() => {
-            "k1 and b are for words on a text field, and this query is a vector; leave them out"
+            "k1 and b are for words on a text field, and this query is a vector or made of other queries; leave them \
+             out"
         }
-        QueryKind::Dense(_) if query.all_terms => {
+        _ if is_dense && query.all_terms => {
             "a vector for a dense field has no terms that documents could be asked to have; do not ask for all terms"
+        }
+        _ if is_dense && query.boost != 1.0 && !query.is_constant => {
+            "a vector for a dense field has no boost, because its scores may be negative; leave it out"
+        }
+        _ if has_minimum => {
+            "a minimum of terms is for words on text fields; leave it out, or set the minimum of `should` queries"
+        }
+        _ if query.all_terms && !is_sparse => {
+            "expected a query of words or weights where all terms are asked for, found one of other queries; ask for \
+             all terms in those"
         }
         _ => return Ok(()),
     };
     Err(Error::invalid(message).in_field(&query.field))
+}
+
+fn check_numbers(query: &Query) -> Result<()> {
+    if !BOOSTS.contains(&query.boost) {
+        let message = format!(
+            "expected a boost or a constant score above 0, from {:e} to {:e}, found {}",
+            BOOSTS.start(),
+            BOOSTS.end(),
+            query.boost
+        );
+        return Err(Error::invalid(message));
+    }
+    if query.minimum_terms == Some(0) {
+        return Err(Error::invalid(
+            "expected a minimum of at least 1 term, found 0; leave it out to search for any term",
+        ));
+    }
+    if let QueryKind::Phrase(phrase) = &query.kind {
+        check_slop(phrase)?;
+    }
+    if let QueryKind::Best(_, tie_breaker) = query.kind
+        && !(0.0..=1.0).contains(&tie_breaker)
+    {
+        let message = format!("expected a tie breaker from 0 to 1, found {tie_breaker}");
+        return Err(Error::invalid(message));
+    }
+    Ok(())
 }
 
 fn can_search(algorithm: Algorithm, query: &Query, field: &FieldOptions) -> bool {

@@ -1,4 +1,4 @@
-//! Queries of conditions alone: every document that meets them scores 1.
+//! Queries of conditions alone: every document that meets them has the same score.
 
 use std::sync::Arc;
 
@@ -10,9 +10,6 @@ use crate::doc_set::DocSet;
 use crate::error::Result;
 use crate::index::{DocAddress, Snapshot};
 
-/// The score of a document that meets a condition.
-const SCORE: f32 = 1.0;
-
 /// Documents of which some are looked at before the search is found to be cancelled.
 const UNTIL_CHECK: u32 = 1 << 16;
 
@@ -20,11 +17,17 @@ const UNTIL_CHECK: u32 = 1 << 16;
 pub(super) struct ConditionLeaf<'a> {
     snapshot: &'a Snapshot,
     matcher: Matcher<'a>,
+    score: f32,
 }
 
 impl<'a> ConditionLeaf<'a> {
-    pub fn new(snapshot: &'a Snapshot, matcher: Matcher<'a>) -> Self {
-        Self { snapshot, matcher }
+    /// Documents that match, with the score that each of them has.
+    pub fn new(snapshot: &'a Snapshot, matcher: Matcher<'a>, score: f32) -> Self {
+        Self {
+            snapshot,
+            matcher,
+            score,
+        }
     }
 }
 
@@ -46,6 +49,11 @@ impl Leaf for ConditionLeaf<'_> {
         self.matcher.documents(ordinal)
     }
 
+    fn score_of(&self, address: DocAddress) -> Result<Option<f32>> {
+        let documents = self.matcher.documents(address.segment as usize)?;
+        Ok(documents.contains(address.document).then_some(self.score))
+    }
+
     fn search(
         &self,
         documents: &Arc<DocSet>,
@@ -56,13 +64,13 @@ impl Leaf for ConditionLeaf<'_> {
         for start in part.clone().step_by(UNTIL_CHECK as usize) {
             task.check_cancelled()?;
             // All scores are the same, and ties go to the lower address.
-            if found.top.threshold().is_some_and(|min| SCORE <= min) {
+            if found.top.threshold().is_some_and(|min| self.score <= min) {
                 break;
             }
             let end = part.end.min(start.saturating_add(UNTIL_CHECK));
             for document in documents.iter_in(start..end) {
                 if task.accept.contains(document) {
-                    found.top.offer(document, SCORE);
+                    found.top.offer(document, self.score);
                 }
             }
         }
@@ -77,7 +85,7 @@ impl Explain for ConditionLeaf<'_> {
     fn explain(&self, address: DocAddress, _: usize, explanation: &mut Explanation) -> Result<()> {
         let documents = self.matcher.documents(address.segment as usize)?;
         let meets = documents.contains(address.document);
-        explanation.score = if meets { SCORE } else { 0.0 };
+        explanation.score = if meets { self.score } else { 0.0 };
         explanation.why = match meets {
             true => "the document meets the conditions, which have no score of their own".into(),
             false => "the document does not meet the conditions".into(),

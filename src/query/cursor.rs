@@ -162,6 +162,11 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
             .unwrap_or(0)
     }
 
+    /// The block decoded, its values, and the place of the current document.
+    pub fn place(&self) -> (usize, &[u32], usize) {
+        (self.block, self.decoded.values(), self.position)
+    }
+
     pub fn take_error(&mut self) -> Option<Error> {
         self.error.take()
     }

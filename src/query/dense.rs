@@ -79,7 +79,7 @@ impl<'a> DenseLeaf<'a> {
     }
 
     /// The score of one row, bit-equal to that of a search.
-    fn score_of(&self, vectors: &DenseVectors, row: u32) -> Result<f32> {
+    fn score_of_row(&self, vectors: &DenseVectors, row: u32) -> Result<f32> {
         let mut score = [0.0];
         self.score(vectors, row, &mut score)?;
         match score[0].is_finite() {
@@ -131,6 +131,19 @@ impl DenseLeaf<'_> {
 impl Leaf for DenseLeaf<'_> {
     type Score = Similarity;
     type Lists = ();
+
+    fn score_of(&self, address: DocAddress) -> Result<Option<Similarity>> {
+        let Some(vectors) = self.vectors(address.segment as usize) else {
+            return Ok(None);
+        };
+        match vectors.row_of(address.document)? {
+            Some(row) => {
+                let score = self.score_of_row(vectors, row)?;
+                Ok(Some(Similarity::new(simd::rank(score))))
+            }
+            None => Ok(None),
+        }
+    }
 
     fn postings(&self, ordinal: usize) -> u64 {
         self.vectors(ordinal).map_or(0, |vectors| {
@@ -195,7 +208,7 @@ impl Explain for DenseLeaf<'_> {
         if let Some(vectors) = self.vectors(address.segment as usize)
             && let Some(row) = vectors.row_of(address.document)?
         {
-            explanation.score = self.score_of(vectors, row)?;
+            explanation.score = self.score_of_row(vectors, row)?;
             explanation.why = format!("all {} vectors are scored", vectors.rows());
         }
         Ok(())

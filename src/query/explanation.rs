@@ -32,6 +32,18 @@ pub struct TermExplanation {
     pub block_bound: f32,
 }
 
+/// What one query of a query of several adds to a document's score.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ClauseExplanation {
+    /// What it is, in a few words.
+    pub query: String,
+    /// The document's score; `None` when the document does not match.
+    pub score: Option<f32>,
+    /// The queries that it is made of.
+    pub clauses: Vec<ClauseExplanation>,
+}
+
 /// Where the score of a document comes from.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -44,6 +56,8 @@ pub struct Explanation {
     pub score: f32,
     /// The terms in the query's term order, in which contributions are summed; none for a vector.
     pub terms: Vec<TermExplanation>,
+    /// For a query that is made of others, what they add.
+    pub clauses: Vec<ClauseExplanation>,
     /// For a query that asks for [all terms](crate::Query::with_all_terms), those that the document
     /// lacks. If there are any, it is not found, and its score is 0.
     pub missing: Vec<String>,
@@ -72,6 +86,7 @@ impl Explanation {
             address,
             score: 0.0,
             terms: Vec::new(),
+            clauses: Vec::new(),
             missing: Vec::new(),
             is_filtered_out: false,
             lengths: None,
@@ -132,6 +147,31 @@ impl<S: Score> TermScore<S> {
         Ok(found)
     }
 
+    /// The sum of a document's contributions in term order, as a search computes it; `None` for a
+    /// document that the query does not find.
+    pub fn sum<C>(
+        cursors: &mut [C],
+        terms: usize,
+        document: DocId,
+        required: Option<&Required>,
+    ) -> Result<Option<S>>
+    where
+        C: Cursor<Score = S>,
+    {
+        if required.is_some_and(|required| !required.unknown.is_empty()) {
+            return Ok(None);
+        }
+        let mut sum = S::default();
+        for term in 0..terms {
+            let found = Self::of(cursors, term, document)?;
+            if required.is_some() && found.value == 0 {
+                return Ok(None);
+            }
+            sum = sum.plus(found.contribution);
+        }
+        Ok((sum > S::default()).then_some(sum))
+    }
+
     pub fn explain(&self, term: &str, frequency: u64, weight: f32, unit: f32) -> TermExplanation {
         TermExplanation {
             term: term.to_owned(),
@@ -142,6 +182,18 @@ impl<S: Score> TermScore<S> {
             list_bound: in_units(self.list_bound, unit),
             block_bound: in_units(self.block_bound, unit),
         }
+    }
+}
+
+impl ClauseExplanation {
+    fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+        let indent = 2 * depth;
+        match self.score {
+            Some(score) => writeln!(f, "{:indent$}{score:>10.6}  {}", "", self.query)?,
+            None => writeln!(f, "{:indent$}{:>10}  {}", "", "no match", self.query)?,
+        }
+        let mut clauses = self.clauses.iter();
+        clauses.try_for_each(|clause| clause.write(f, depth + 1))
     }
 }
 
@@ -161,6 +213,9 @@ impl fmt::Display for Explanation {
         }
         if self.is_filtered_out {
             writeln!(f, "not found: a filter of the query rejects the document")?;
+        }
+        for clause in &self.clauses {
+            clause.write(f, 0)?;
         }
         if self.terms.is_empty() {
             return Ok(());

@@ -1,9 +1,12 @@
 //! Counts and statistics of columns, over all documents that match a query.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
+use super::histogram::Interval;
 use super::matching::Matcher;
 use super::options::SearchOptions;
 use super::request::Query;
@@ -26,7 +29,11 @@ enum Kind {
     Ranges(Vec<(Bound<Value>, Bound<Value>)>),
     Statistics,
     Percentiles(Vec<f64>),
+    Histogram(Interval),
 }
+
+/// Keywords of a segment up to which there is a counter for each, found or not.
+const MAX_COUNTERS: u64 = 1 << 22;
 
 impl Facet {
     /// The `count` values that most documents have, and how many have each; values that as many
@@ -60,6 +67,29 @@ impl Facet {
         Self::new(column, Kind::Percentiles(shares.into_iter().collect()))
     }
 
+    /// How many documents have a value in each interval of this width, such as each month, for the
+    /// intervals that have any. Not for keywords and flags.
+    ///
+    /// ```
+    /// use esparsa::{Column, Document, Facet, FacetResult, Index, Interval, Query, Schema, Value};
+    ///
+    /// let index = Index::in_memory(Schema::builder().column("day", Column::date()).build()?)?;
+    /// let mut writer = index.writer()?;
+    /// for (id, day) in [("a", "2024-02-01"), ("b", "2024-02-29"), ("c", "2024-04-30")] {
+    ///     writer.add(Document::new(id).with("day", day))?;
+    /// }
+    /// writer.commit()?;
+    ///
+    /// let facet = Facet::histogram("day", Interval::Month);
+    /// let counted = index.snapshot()?.facets(&Query::all(), &[facet])?;
+    /// let months = vec![(Value::date("2024-02-01")?, 2), (Value::date("2024-04-01")?, 1)];
+    /// assert_eq!(counted[0], FacetResult::Histogram(months));
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    pub fn histogram(column: impl Into<String>, interval: Interval) -> Self {
+        Self::new(column, Kind::Histogram(interval))
+    }
+
     fn new(column: impl Into<String>, kind: Kind) -> Self {
         Self {
             column: column.into(),
@@ -78,6 +108,8 @@ pub enum FacetResult {
     Ranges(Vec<u64>),
     /// See [`ColumnStatistics`].
     Statistics(ColumnStatistics),
+    /// Where each interval begins, rising, and how many documents have a value in it.
+    Histogram(Vec<(Value, u64)>),
     /// A value for each share; none when no document has a value.
     Percentiles(Vec<Value>),
 }
@@ -169,7 +201,11 @@ struct Counter<'a> {
     /// One for each range.
     ranges: Vec<(Matcher<'a>, u64)>,
     codes: Vec<u64>,
+    /// Documents by the code of the first value of an interval.
+    by_interval: BTreeMap<u64, u64>,
     documents: u64,
+    /// Whether there is one segment: of its keywords only those that are returned need be read.
+    is_alone: bool,
 }
 
 impl<'a> Counter<'a> {
@@ -197,6 +233,10 @@ impl<'a> Counter<'a> {
                     return Err(Error::invalid(message).in_field(&facet.column));
                 }
             }
+            Kind::Histogram(interval) => {
+                let checked = interval.check(column);
+                checked.map_err(|error| error.in_field(&facet.column))?;
+            }
             Kind::Values(_) | Kind::Statistics => {}
         }
         Ok(Self {
@@ -207,6 +247,8 @@ impl<'a> Counter<'a> {
             by_keyword: HashMap::new(),
             ranges,
             codes: Vec::new(),
+            by_interval: BTreeMap::new(),
+            is_alone: snapshot.segments().len() == 1,
             documents: 0,
         })
     }
@@ -234,6 +276,20 @@ impl<'a> Counter<'a> {
                     codes.extend_from_slice(of_document)
                 })
             }
+            Kind::Histogram(interval) => {
+                let (of, by_interval) = (self.column, &mut self.by_interval);
+                for_each(column, documents, |codes| {
+                    let mut last = None;
+                    for code in codes {
+                        let first = of.value_of(*code).map(|value| interval.start(&value));
+                        let first = first.and_then(|first| of.code_of(&first));
+                        if let Some(first) = first.filter(|first| last != Some(*first)) {
+                            *by_interval.entry(first).or_default() += 1;
+                            last = Some(first);
+                        }
+                    }
+                })
+            }
             Kind::Values(_) => self.count_values(column, documents, true),
             Kind::Statistics => self.count_values(column, documents, false),
         }
@@ -246,22 +302,40 @@ impl<'a> Counter<'a> {
         documents: &DocSet,
         once: bool,
     ) -> Result<()> {
-        let mut by_code: HashMap<u64, u64> = HashMap::new();
-        let counts = match column.keywords() {
-            Some(_) => &mut by_code,
-            None => &mut self.by_code,
+        let Some(keywords) = column.keywords() else {
+            let counts = &mut self.by_code;
+            self.documents += count_codes(column, documents, once, |code| {
+                *counts.entry(code).or_default() += 1;
+            })?;
+            return Ok(());
         };
-        let with_value = &mut self.documents;
-        for_each(column, documents, |codes| {
-            *with_value += u64::from(!codes.is_empty());
-            let mut last = None;
-            for code in codes {
-                if !once || last != Some(code) {
-                    *counts.entry(*code).or_default() += 1;
+        let mut by_code: Vec<(u64, u64)> = Vec::new();
+        if keywords.len() <= MAX_COUNTERS {
+            let mut counts = vec![0_u64; keywords.len() as usize];
+            self.documents += count_codes(column, documents, once, |code| {
+                if let Some(count) = counts.get_mut(code as usize) {
+                    *count += 1;
                 }
-                last = Some(code);
-            }
-        })?;
+            })?;
+            let counted = (0..).zip(counts).filter(|(_, count)| *count > 0);
+            by_code.extend(counted);
+        } else {
+            let mut counts: HashMap<u64, u64> = HashMap::new();
+            self.documents += count_codes(column, documents, once, |code| {
+                *counts.entry(code).or_default() += 1;
+            })?;
+            by_code.extend(counts);
+        }
+        if let (Kind::Values(count), true) = (self.kind, self.is_alone)
+            && by_code.len() > *count
+            && *count > 0
+        {
+            // Codes are in the order of the keywords.
+            by_code.select_nth_unstable_by_key(*count - 1, |(code, count)| {
+                (std::cmp::Reverse(*count), *code)
+            });
+            by_code.truncate(*count);
+        }
         for (code, count) in by_code {
             if let Value::Keyword(keyword) = column.value(code)? {
                 *self.by_keyword.entry(keyword).or_default() += count;
@@ -286,6 +360,13 @@ impl<'a> Counter<'a> {
             Kind::Statistics => {
                 let values = self.values()?;
                 Ok(FacetResult::Statistics(statistics(values, self.documents)))
+            }
+            Kind::Histogram(_) => {
+                let counted = self
+                    .by_interval
+                    .iter()
+                    .filter_map(|(code, count)| Some((self.column.value_of(*code)?, *count)));
+                Ok(FacetResult::Histogram(counted.collect()))
             }
             Kind::Percentiles(shares) => {
                 self.codes.sort_unstable();
@@ -344,6 +425,28 @@ fn number(value: &Value) -> Option<f64> {
         Value::F64(number) => Some(*number),
         Value::Bool(_) | Value::Keyword(_) => None,
     }
+}
+
+/// Calls `visit` with each code of these documents, or with each different one of a document, and
+/// returns how many documents have any.
+fn count_codes(
+    column: &ColumnValues,
+    documents: &DocSet,
+    once: bool,
+    mut visit: impl FnMut(u64),
+) -> Result<u64> {
+    let mut with_value = 0;
+    for_each(column, documents, |codes| {
+        with_value += u64::from(!codes.is_empty());
+        let mut last = None;
+        for code in codes {
+            if !once || last != Some(code) {
+                visit(*code);
+            }
+            last = Some(code);
+        }
+    })?;
+    Ok(with_value)
 }
 
 /// Calls `visit` with the codes of each of these documents.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::marks::merged;
 use super::request::{Query, QueryKind};
 use super::text::analyze;
 use crate::error::Result;
@@ -9,8 +10,15 @@ use crate::format::FieldKind;
 use crate::index::Snapshot;
 
 impl Snapshot {
-    /// The words of `text` that have a term of a text query, as byte ranges in order; none for a
-    /// query of a vector. The text is analyzed as the query's field is.
+    /// The words of `text` that a query looks for, as byte ranges in order; none for a query of a
+    /// vector. [`snippets`](Self::snippets) gives the best passages of a text, with its marks.
+    ///
+    /// The text is analyzed as the query's field is. Words are marked that have a term of the
+    /// query's words, prefixes, wildcards, regular expressions, fuzzy terms or sets of terms; those
+    /// of a phrase only where they stand as the phrase. Filters and excluded queries mark nothing.
+    /// Of a query that is made of others, words on all fields count, each analyzed as its field is.
+    /// Words that overlap are one range, and no range begins or ends inside of a grapheme cluster,
+    /// which is a character as people see it.
     ///
     /// ```
     /// use esparsa::{Index, Query, Schema, Text};
@@ -31,42 +39,28 @@ impl Snapshot {
     /// [`Error::InvalidInput`](crate::Error::InvalidInput) when the query's field is not a text
     /// field of the index.
     pub fn highlight(&self, query: &Query, text: &str) -> Result<Vec<Range<usize>>> {
-        let QueryKind::Text(words) = &query.kind else {
-            return Ok(Vec::new());
-        };
-        let field = self.schema().expect(&query.field, FieldKind::Text)?.number;
-        let terms = analyze(self, field, words)?;
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        if let Some(analyzer) = self.analyzer(field) {
-            analyzer.analyze(text, &mut |term, range| {
-                if !terms.contains_key(term) {
-                    return;
-                }
-                // Words that overlap, as pairs of characters do, and a word with several terms are
-                // marked as one.
-                match ranges.last_mut() {
-                    Some(last) if range.start < last.end => last.end = last.end.max(range.end),
-                    _ => ranges.push(range),
-                }
-            });
-        }
-        Ok(ranges)
+        let found = self.occurrences(query, None, text)?;
+        let ranges = found.all.into_iter().map(|one| one.range);
+        Ok(merged(text, ranges))
     }
 
-    /// Whether a text query has a term to search for; true for a query of vectors.
+    /// Whether any words of a query have a term to search for; true for a query without words.
     ///
     /// # Errors
     ///
     /// As [`highlight`](Self::highlight).
     pub fn has_terms(&self, query: &Query) -> Result<bool> {
-        let QueryKind::Text(text) = &query.kind else {
-            return Ok(true);
-        };
-        let field = self.schema().expect(&query.field, FieldKind::Text)?.number;
-        Ok(!analyze(self, field, text)?.is_empty())
+        let words = words_of(query);
+        for (field, words) in &words {
+            let field = self.schema().expect(field, FieldKind::Text)?.number;
+            if !analyze(self, field, words)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(words.is_empty())
     }
 
-    /// The words of a text query that its field's analyzer turns into no term, such as stop words.
+    /// The words of a query that their fields' analyzers turn into no term, such as stop words.
     /// A query of nothing else finds nothing, because documents are not indexed under these words
     /// either; the analyzer option `stopwords` keeps them. Empty for a query of vectors.
     ///
@@ -86,21 +80,37 @@ impl Snapshot {
     ///
     /// As [`highlight`](Self::highlight).
     pub fn words_without_terms(&self, query: &Query) -> Result<Vec<String>> {
-        let QueryKind::Text(text) = &query.kind else {
-            return Ok(Vec::new());
-        };
-        let field = self.schema().expect(&query.field, FieldKind::Text)?.number;
-        let analyzer = self.expect_analyzer(field)?;
-        let mut words = Vec::new();
-        analyzer.query_words(&analyzer.repair(text), &mut |word| {
-            let mut has_term = false;
-            analyzer.query_terms(word.text, &mut |_| has_term = true);
-            if !has_term {
-                words.push(word.text.to_owned());
-            }
-        });
-        Ok(words)
+        let mut without = Vec::new();
+        for (field, words) in words_of(query) {
+            let field = self.schema().expect(field, FieldKind::Text)?.number;
+            let analyzer = self.expect_analyzer(field)?;
+            analyzer.query_words(&analyzer.repair(words), &mut |word| {
+                let mut has_term = false;
+                analyzer.query_terms(word.text, &mut |_| has_term = true);
+                if !has_term {
+                    without.push(word.text.to_owned());
+                }
+            });
+        }
+        Ok(without)
     }
+}
+
+/// The words that add to the scores of a query, with their fields.
+fn words_of(query: &Query) -> Vec<(&str, &str)> {
+    let mut words = Vec::new();
+    query.visit_scored(&mut |query| match &query.kind {
+        QueryKind::Text(text) => words.push((query.field.as_str(), text.as_str())),
+        QueryKind::Phrase(phrase) => words.push((query.field.as_str(), phrase.text.as_str())),
+        QueryKind::Fields(fields, text) => {
+            let fields = fields
+                .iter()
+                .map(|(field, _)| (field.as_str(), text.as_str()));
+            words.extend(fields);
+        }
+        _ => {}
+    });
+    words
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::matching_terms::TermPattern;
+use super::patterns::Pattern;
 use super::text::add_documents;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
@@ -22,6 +24,8 @@ pub(super) enum InField {
     KeywordSet(Vec<String>),
     /// One of these terms.
     TextTerms(Vec<String>),
+    /// A term, or a keyword, of this pattern.
+    Matching(TermPattern),
     /// Anything.
     Exists,
 }
@@ -142,6 +146,36 @@ fn keyword(bound: &Bound<Value>) -> Result<Bound<String>> {
     })
 }
 
+/// The number and options of a field that has terms or keywords.
+pub(super) fn field_of_terms<'a>(
+    snapshot: &'a Snapshot,
+    name: &str,
+) -> Result<(FieldNumber, &'a FieldOptions)> {
+    let (field, options) = field(snapshot, name)?;
+    match options {
+        FieldOptions::Text(_) => Ok((field, options)),
+        FieldOptions::Column(column) if column.column_type == ColumnType::Keyword => {
+            Ok((field, options))
+        }
+        FieldOptions::Column(column) => {
+            let found = column.column_type.name();
+            Err(Error::invalid(format!(
+                "expected a text field or a column of keywords, found a column of type {found}"
+            )))
+        }
+        options => refuse("a text field or a column of keywords", options),
+    }
+}
+
+pub(super) fn matching(
+    snapshot: &Snapshot,
+    name: &str,
+    pattern: &Pattern,
+) -> Result<(FieldNumber, InField)> {
+    let (field, _) = field_of_terms(snapshot, name)?;
+    Ok((field, InField::Matching(TermPattern::new(pattern)?)))
+}
+
 pub(super) fn exists(snapshot: &Snapshot, name: &str) -> Result<(FieldNumber, InField)> {
     let (field, options) = field(snapshot, name)?;
     match options.kind() {
@@ -175,6 +209,7 @@ impl InField {
                 Some(text) => with_terms(reader, text, terms)?,
                 None => none,
             },
+            Self::Matching(pattern) => pattern.documents(reader, field)?.unwrap_or(none),
             Self::Exists => having_field(reader, field)?.unwrap_or(none),
         };
         Ok(Arc::new(set))

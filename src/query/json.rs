@@ -1,36 +1,55 @@
 //! Queries as JSON, for the command line and other languages.
 
-use std::fmt;
+mod place;
+mod scored;
+mod unique;
+
 use std::ops::Bound;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value as Json};
 
+use self::place::Place;
+use self::unique::Unique;
 use super::request::Query;
 use crate::error::{Error, Result};
 use crate::format::Value;
 
 /// What a query may be, for messages.
-const KINDS: &str = "`text`, `sparse`, `dense`, `term`, `terms`, `range`, `exists`, `ids`, `all`, `all_of` or `any_of`";
+const KINDS: &str = "`text`, `text_in`, `phrase`, `sparse`, `dense`, `bool`, `best_of`, `term`, `terms`, `range`, `prefix`, \
+                     `wildcard`, `regex`, `fuzzy`, `exists`, `ids`, `all`, `all_of` or `any_of`";
+/// What any query may have beside, for messages.
+const OPTIONS: &str =
+    "`filter`, `without`, `all_terms`, `minimum_terms`, `boost` or `constant_score`";
 
 impl Query {
-    /// A query from JSON: an object with one of these keys, and maybe `filter` and `without`.
+    /// A query from JSON: an object with one of these keys, and maybe others that any query has.
     ///
     /// | JSON | query |
     /// | --- | --- |
     /// | `{"text": {"title": "new york"}}` | [`text`](Self::text) |
     /// | `{"text": {"title": "new york"}, "all_terms": true}` | [all terms](Self::with_all_terms) |
+    /// | `{"text": {"title": "new york"}, "minimum_terms": 2}` | [at least so many](Self::with_minimum_terms) |
+    /// | `{"text_in": {"fields": {"title": 2, "body": 1}, "text": "new york"}}` | [`text_in`](Self::text_in) |
+    /// | `{"phrase": {"title": {"text": "new york", "slop": 2}}}` | [`phrase`](Self::phrase), [`with_slop`](Self::with_slop) |
+    /// | `{"phrase": {"title": {"text": "new yo", "prefix": true}}}` | [`phrase_prefix`](Self::phrase_prefix) |
     /// | `{"sparse": {"splade": {"volcano": 2.5, "lava": 1}}}` | [`sparse`](Self::sparse) |
     /// | `{"dense": {"passage": [0.5, -1]}}` | [`dense`](Self::dense) |
+    /// | `{"bool": {"must": [QUERY, …], "should": [QUERY, …], "minimum_should": 1}}` | [`bool`](Self::bool) |
+    /// | `{"best_of": [QUERY, …], "tie_breaker": 0.3}` | [`best_of`](Self::best_of); without a tie breaker only the best counts |
     /// | `{"term": {"color": "red"}}` | [`term`](Self::term) |
     /// | `{"terms": {"year": [2023, 2024]}}` | [`terms`](Self::terms) |
     /// | `{"range": {"price": {"gte": 10, "lt": 20.5}}}` | [`range`](Self::range): `gt`, `gte`, `lt`, `lte` |
+    /// | `{"prefix": {"title": "fire"}}` | [`prefix`](Self::prefix) |
+    /// | `{"wildcard": {"title": "f?re*"}}` | [`wildcard`](Self::wildcard) |
+    /// | `{"regex": {"title": "fire(fox\|bird)"}}` | [`regex`](Self::regex) |
+    /// | `{"fuzzy": {"title": {"term": "teh", "distance": 1, "prefix": 1}}}` | [`fuzzy`](Self::fuzzy), [`fuzzy_after`](Self::fuzzy_after) |
     /// | `{"exists": "price"}` | [`exists`](Self::exists) |
     /// | `{"ids": ["a", "b"]}` | [`ids`](Self::ids) |
     /// | `{"all": {}}` | [`all`](Self::all) |
     /// | `{"all_of": [QUERY, …]}`, `{"any_of": [QUERY, …]}` | [`all_of`](Self::all_of), [`any_of`](Self::any_of) |
     ///
-    /// `filter` and `without` are a query or an array of queries:
+    /// `filter` and `without` are a query or an array of queries, `boost` and `constant_score` are
+    /// numbers above 0:
     ///
     /// ```
     /// use esparsa::Query;
@@ -50,143 +69,21 @@ impl Query {
     /// the message says where and what was expected. Whether the query fits an index is found out
     /// when it is searched.
     pub fn from_json(text: &str) -> Result<Self> {
-        let json: Unique = serde_json::from_str(text).map_err(|error| {
-            Error::invalid(format!("expected a query as JSON, found none: {error}"))
-        })?;
+        let json: Unique = serde_json::from_str(text)
+            .map_err(|error| Error::invalid(format!("expected a query as JSON: {error}")))?;
         Place::ROOT.query(&json.0)
     }
 }
 
-/// JSON in whose objects no key is there twice: the first of two would be lost without a word.
-struct Unique(Json);
-
-impl<'de> Deserialize<'de> for Unique {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_any(UniqueVisitor).map(Self)
-    }
-}
-
-struct UniqueVisitor;
-
-impl<'de> Visitor<'de> for UniqueVisitor {
-    type Value = Json;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> std::result::Result<Json, E> {
-        Ok(Json::Null)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> std::result::Result<Json, E> {
-        Ok(flag.into())
-    }
-
-    fn visit_i64<E>(self, number: i64) -> std::result::Result<Json, E> {
-        Ok(number.into())
-    }
-
-    fn visit_u64<E>(self, number: u64) -> std::result::Result<Json, E> {
-        Ok(number.into())
-    }
-
-    fn visit_f64<E>(self, number: f64) -> std::result::Result<Json, E> {
-        Ok(number.into())
-    }
-
-    fn visit_str<E>(self, string: &str) -> std::result::Result<Json, E> {
-        Ok(string.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> std::result::Result<Json, A::Error> {
-        let mut array = Vec::new();
-        while let Some(Unique(element)) = elements.next_element()? {
-            array.push(element);
-        }
-        Ok(Json::Array(array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> std::result::Result<Json, A::Error> {
-        let mut object = Map::new();
-        while let Some((key, Unique(value))) = entries.next_entry::<String, Unique>()? {
-            if object.contains_key(&key) {
-                return Err(A::Error::custom(format!("the key `{key}` is there twice")));
-            }
-            object.insert(key, value);
-        }
-        Ok(Json::Object(object))
-    }
-}
-
-/// Where in the JSON something is, for messages.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    parent: Option<&'a Place<'a>>,
-    step: Step<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum Step<'a> {
-    Root,
-    Key(&'a str),
-    Element(usize),
-}
-
 impl Place<'_> {
-    const ROOT: Place<'static> = Place {
-        parent: None,
-        step: Step::Root,
-    };
-
-    fn key<'a>(&'a self, key: &'a str) -> Place<'a> {
-        Place {
-            parent: Some(self),
-            step: Step::Key(key),
-        }
-    }
-
-    fn element(&self, number: usize) -> Place<'_> {
-        Place {
-            parent: Some(self),
-            step: Step::Element(number),
-        }
-    }
-
-    fn path(&self) -> String {
-        let before = self.parent.map(Place::path).unwrap_or_default();
-        match self.step {
-            Step::Root => before,
-            Step::Key(key) if before.is_empty() => key.to_owned(),
-            Step::Key(key) => format!("{before}.{key}"),
-            Step::Element(number) => format!("{before}[{number}]"),
-        }
-    }
-
-    fn error(&self, expected: &str, found: impl fmt::Display) -> Error {
-        let path = match self.path() {
-            path if path.is_empty() => String::new(),
-            path => format!("at `{path}`: "),
-        };
-        Error::invalid(format!("{path}expected {expected}, found {found}"))
-    }
-
-    fn wrong(&self, expected: &str, found: &Json) -> Error {
-        let mut found = found.to_string();
-        if let Some((end, _)) = found.char_indices().nth(60) {
-            found.truncate(end);
-            found.push('…');
-        }
-        self.error(expected, found)
-    }
-
-    fn query(&self, json: &Json) -> Result<Query> {
+    pub(super) fn query(&self, json: &Json) -> Result<Query> {
         let object = self.object("a query, which is an object", json)?;
         let mut query = None;
         for (key, value) in object {
             let place = self.key(key);
             let kind = match key.as_str() {
-                "filter" | "without" | "all_terms" => continue,
+                "filter" | "without" | "all_terms" | "minimum_terms" | "boost"
+                | "constant_score" | "tie_breaker" => continue,
                 key => place.kind(key, value)?,
             };
             if query.replace(kind).is_some() {
@@ -201,6 +98,28 @@ impl Place<'_> {
                 Some(false) => {}
                 None => return Err(place.wrong("true or false", all_terms)),
             }
+        }
+        if let Some(minimum) = object.get("minimum_terms") {
+            query = query.with_minimum_terms(self.key("minimum_terms").count(minimum)?);
+        }
+        if let Some(tie_breaker) = object.get("tie_breaker") {
+            let place = self.key("tie_breaker");
+            let tie_breaker = place.number("a number from 0 to 1", tie_breaker)?;
+            let is_best = object.contains_key("best_of");
+            let with = query.with_tie_breaker(tie_breaker).filter(|_| is_best);
+            query = with.ok_or_else(|| {
+                self.error("a tie breaker in a query with `best_of`", "another query")
+            })?;
+        }
+        if object.contains_key("boost") && object.contains_key("constant_score") {
+            return Err(self.error("either `boost` or `constant_score`", "both"));
+        }
+        if let Some(boost) = object.get("boost") {
+            query = query.with_boost(self.key("boost").number("a number above 0", boost)?);
+        }
+        if let Some(score) = object.get("constant_score") {
+            let place = self.key("constant_score");
+            query = query.with_constant_score(place.number("a number above 0", score)?);
         }
         for filter in self.one_or_more(object, "filter")? {
             query = query.with_filter(filter);
@@ -217,6 +136,10 @@ impl Place<'_> {
                 let (field, words) = self.field(json)?;
                 Query::text(field, self.key(field).string("words", words)?)
             }
+            "text_in" => self.text_in(json)?,
+            "phrase" => self.phrase(json)?,
+            "bool" => self.bool(json)?,
+            "best_of" => Query::best_of(self.queries(json)?, 0.0),
             "sparse" => {
                 let (field, weights) = self.field(json)?;
                 let place = self.key(field);
@@ -254,6 +177,16 @@ impl Place<'_> {
                 let (field, bounds) = self.field(json)?;
                 Query::range(field, self.key(field).range(bounds)?)
             }
+            "prefix" | "wildcard" | "regex" => {
+                let (field, pattern) = self.field(json)?;
+                let pattern = self.key(field).string("a pattern", pattern)?;
+                match key {
+                    "prefix" => Query::prefix(field, pattern),
+                    "wildcard" => Query::wildcard(field, pattern),
+                    _ => Query::regex(field, pattern),
+                }
+            }
+            "fuzzy" => self.fuzzy(json)?,
             "exists" => Query::exists(self.string("the name of a field", json)?),
             "ids" => {
                 let ids = self.array("an array of ids", json)?.iter().enumerate();
@@ -267,21 +200,11 @@ impl Place<'_> {
             "all_of" => Query::all_of(self.queries(json)?),
             "any_of" => Query::any_of(self.queries(json)?),
             key => {
-                let expected = format!("{KINDS}, `filter`, `without` or `all_terms`");
+                let expected = format!("{KINDS}, or {OPTIONS}");
                 let parent = self.parent.copied().unwrap_or(Place::ROOT);
                 return Err(parent.error(&expected, format_args!("the key `{key}`")));
             }
         })
-    }
-
-    /// The only entry of an object.
-    fn field<'j>(&self, json: &'j Json) -> Result<(&'j str, &'j Json)> {
-        let expected = "an object with the name of one field";
-        let mut entries = self.object(expected, json)?.iter();
-        match (entries.next(), entries.next()) {
-            (Some((field, value)), None) => Ok((field, value)),
-            _ => Err(self.wrong(expected, json)),
-        }
     }
 
     fn range(&self, json: &Json) -> Result<(Bound<Value>, Bound<Value>)> {
@@ -306,7 +229,7 @@ impl Place<'_> {
         Ok(range)
     }
 
-    fn one_or_more(&self, object: &Map<String, Json>, key: &str) -> Result<Vec<Query>> {
+    pub(super) fn one_or_more(&self, object: &Map<String, Json>, key: &str) -> Result<Vec<Query>> {
         let place = self.key(key);
         match object.get(key) {
             None => Ok(Vec::new()),
@@ -315,34 +238,11 @@ impl Place<'_> {
         }
     }
 
-    fn queries(&self, json: &Json) -> Result<Vec<Query>> {
+    pub(super) fn queries(&self, json: &Json) -> Result<Vec<Query>> {
         let queries = self.array("an array of queries", json)?.iter().enumerate();
         queries
             .map(|(number, query)| self.element(number).query(query))
             .collect()
-    }
-
-    fn object<'j>(&self, expected: &str, json: &'j Json) -> Result<&'j Map<String, Json>> {
-        json.as_object().ok_or_else(|| self.wrong(expected, json))
-    }
-
-    fn array<'j>(&self, expected: &str, json: &'j Json) -> Result<&'j Vec<Json>> {
-        json.as_array().ok_or_else(|| self.wrong(expected, json))
-    }
-
-    fn string<'j>(&self, expected: &str, json: &'j Json) -> Result<&'j str> {
-        let expected = format!("{expected}, a string");
-        json.as_str().ok_or_else(|| self.wrong(&expected, json))
-    }
-
-    fn number(&self, expected: &str, json: &Json) -> Result<f32> {
-        let number = json.as_f64().map(|number| number as f32);
-        let number = number.filter(|number| number.is_finite());
-        number.ok_or_else(|| self.wrong(expected, json))
-    }
-
-    fn value(&self, json: &Json) -> Result<Value> {
-        Value::from_json(json).ok_or_else(|| self.wrong("a string, a number, true or false", json))
     }
 }
 
@@ -412,9 +312,53 @@ mod tests {
     }
 
     #[test]
+    fn queries_of_several_queries_are_read() {
+        let tea = || Query::text("t", "tea");
+        for (json, query) in [
+            (
+                r#"{"bool": {"must": {"text": {"t": "tea"}}, "should": [{"prefix": {"t": "cu"}}], "minimum_should": 1}}"#,
+                Query::bool()
+                    .with_minimum_should(1)
+                    .must(tea())
+                    .should(Query::prefix("t", "cu")),
+            ),
+            (
+                r#"{"best_of": [{"text": {"t": "tea"}}, {"wildcard": {"t": "t?a"}}], "tie_breaker": 0.5}"#,
+                Query::best_of([tea(), Query::wildcard("t", "t?a")], 0.5),
+            ),
+            (
+                r#"{"text_in": {"fields": {"a": 2, "b": 1}, "text": "tea"}, "minimum_terms": 1}"#,
+                Query::text_in([("a", 2.0), ("b", 1.0)], "tea").with_minimum_terms(1),
+            ),
+            (
+                r#"{"phrase": {"t": "new york"}, "boost": 2}"#,
+                Query::phrase("t", "new york").with_boost(2.0),
+            ),
+            (
+                r#"{"phrase": {"t": {"text": "new york", "slop": 2}}}"#,
+                Query::phrase("t", "new york").with_slop(2),
+            ),
+            (
+                r#"{"phrase": {"t": {"text": "new yo", "prefix": true}}, "constant_score": 3}"#,
+                Query::phrase_prefix("t", "new yo").with_constant_score(3.0),
+            ),
+            (
+                r#"{"fuzzy": {"t": {"term": "teh", "distance": 1, "prefix": 1}}}"#,
+                Query::fuzzy_after("t", "teh", 1, 1),
+            ),
+            (
+                r#"{"regex": {"t": "t(e|a)+"}, "without": {"text": {"t": "tea"}}}"#,
+                Query::regex("t", "t(e|a)+").without(tea()),
+            ),
+        ] {
+            assert_eq!(Query::from_json(json).unwrap(), query, "{json}");
+        }
+    }
+
+    #[test]
     fn what_is_no_query_is_refused_with_its_place() {
         for (json, message) in [
-            ("{", "expected a query as JSON, found none: EOF"),
+            ("{", "expected a query as JSON: EOF"),
             ("[]", "expected a query, which is an object, found []"),
             ("{}", "expected a key `text`"),
             (r#"{"match": {"a": "b"}}"#, "found the key `match`"),
@@ -453,6 +397,34 @@ mod tests {
             (
                 r#"{"text": {"a": "b"}, "all_terms": 1}"#,
                 "at `all_terms`: expected true or false",
+            ),
+            (
+                r#"{"bool": {"must": [], "filter": {"all": {}}}}"#,
+                "at `bool`: expected `filter` beside `bool`, found it inside",
+            ),
+            (
+                r#"{"bool": {"may": []}}"#,
+                "expected `must`, `should` or `minimum_should`, found the key `may`",
+            ),
+            (
+                r#"{"phrase": {"t": {"text": "a b", "slop": -1}}}"#,
+                "at `phrase.t.slop`: expected a whole number, found -1",
+            ),
+            (
+                r#"{"fuzzy": {"t": {"term": "a"}}}"#,
+                "at `fuzzy.t`: expected an object with `term` and `distance`",
+            ),
+            (
+                r#"{"text_in": {"fields": ["a"], "text": "b"}}"#,
+                "at `text_in.fields`: expected an object of field to weight",
+            ),
+            (
+                r#"{"all": {}, "tie_breaker": 0.5}"#,
+                "expected a tie breaker in a query with `best_of`",
+            ),
+            (
+                r#"{"all": {}, "boost": "2"}"#,
+                "at `boost`: expected a number above 0, found \"2\"",
             ),
         ] {
             let error = Query::from_json(json).unwrap_err().to_string();

@@ -12,9 +12,9 @@ use super::options::SearchOptions;
 use super::part::Part;
 use super::result::SearchStatistics;
 use super::score::Ranked;
-use super::top_k::TopK;
+use super::top_k::{Scored, TopK};
 use crate::doc_set::DocSet;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::DocId;
 use crate::index::{DocAddress, Snapshot, SnapshotSegment};
 
@@ -53,6 +53,15 @@ pub(super) trait Leaf: Sync {
     /// The documents of a segment that a search without limits finds, deleted ones included.
     fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>>;
 
+    /// The score of a document that the query finds; `None` for another.
+    fn score_of(&self, address: DocAddress) -> Result<Option<Self::Score>>;
+
+    /// How many documents of a segment [`matching`](Self::matching) has, where that is known without
+    /// looking at them.
+    fn known_count(&self, _: usize) -> Option<u32> {
+        None
+    }
+
     /// Searches a part of a segment.
     fn search(
         &self,
@@ -82,9 +91,24 @@ impl<'a> SearchContext<'a> {
         })
     }
 
-    /// Keeps the best documents of the search.
-    pub fn top_k<S: Ranked>(&self) -> TopK<S> {
-        TopK::new(self.options.k, self.snapshot.documents())
+    /// Keeps the best documents of the search, behind this one.
+    pub fn top_k<S: Ranked>(&self, after: Option<Scored<S>>) -> TopK<S> {
+        TopK::new(self.options.k, self.snapshot.documents()).after(after)
+    }
+
+    /// The document behind which the search begins, with its score.
+    pub fn after<L: Leaf>(&self, leaf: &L) -> Result<Option<Scored<L::Score>>> {
+        let Some(address) = self.options.after else {
+            return Ok(None);
+        };
+        self.snapshot.segment(address)?;
+        match leaf.score_of(address)? {
+            Some(score) => Ok(Some(Scored { score, address })),
+            None => Err(Error::invalid(
+                "expected a document that the query finds, to search behind it, found another one; give the address of \
+                 the last hit",
+            )),
+        }
     }
 
     /// The work of searching a part of a segment.

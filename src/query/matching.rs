@@ -8,10 +8,11 @@
 use std::sync::Arc;
 
 use super::capabilities::check_parameters;
-use super::in_field::{InField, exists, range, terms};
+use super::in_field::{InField, exists, matching, range, terms};
 use super::options::SearchOptions;
 use super::prepare::{Prepared, prepare_scored};
-use super::request::{Condition, Query, QueryKind};
+use super::request::{Clauses, Condition, Query, QueryKind};
+use super::tree::TreeLeaf;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::format::FieldNumber;
@@ -31,6 +32,8 @@ enum Node<'a> {
     Ids(Vec<String>),
     AllOf(Vec<Matcher<'a>>),
     AnyOf(Vec<Matcher<'a>>),
+    /// At least so many of these.
+    AtLeast(Vec<Matcher<'a>>, usize),
     /// Documents of one field, with what tells them from others.
     Field(FieldNumber, InField, String),
     /// Words or a vector, with what tells them from others.
@@ -68,20 +71,26 @@ impl<'a> Matcher<'a> {
         })
     }
 
-    /// The filters of a query alone; `None` when it has none.
+    /// The filters of a query alone, but for what is [looked up](Query::looked_up) in the search;
+    /// `None` when it has none.
     pub fn of_filters(
         snapshot: &'a Snapshot,
         query: &Query,
         options: &SearchOptions,
     ) -> Result<Option<Self>> {
-        if !query.has_filters() {
+        let looked_up = query.looked_up().count();
+        if query.filters.is_empty() && query.excluded.len() == looked_up {
             return Ok(None);
+        }
+        let mut excluded = query.excluded.clone();
+        if looked_up > 0 {
+            excluded.retain(|query| !query.is_looked_up());
         }
         Ok(Some(Self {
             snapshot,
             node: Node::All,
             filters: Self::each(snapshot, &query.filters, options)?,
-            excluded: Self::each(snapshot, &query.excluded, options)?,
+            excluded: Self::each(snapshot, &excluded, options)?,
         }))
     }
 
@@ -96,21 +105,13 @@ impl<'a> Matcher<'a> {
     }
 
     fn node(snapshot: &'a Snapshot, query: &Query, options: &SearchOptions) -> Result<Node<'a>> {
-        let QueryKind::Condition(condition) = &query.kind else {
-            let prepared = prepare_scored(snapshot, query, &options.exact())?;
-            let skipped = prepared.skipped_terms();
-            if skipped > 0 {
-                let (limit, what) = (
-                    MAX_QUERY_TERMS as u64,
-                    "number of distinct terms of a filter",
-                );
-                return Err(Error::limit(what, limit + skipped, limit));
-            }
-            let mut alone = query.clone();
-            (alone.filters, alone.excluded) = (Vec::new(), Vec::new());
-            return Ok(Node::Scored(prepared, format!("{alone:?}")));
-        };
         let of = |queries: &[Query]| Self::each(snapshot, queries, options);
+        let condition = match &query.kind {
+            QueryKind::Condition(condition) => condition,
+            QueryKind::Bool(clauses) => return Self::of_clauses(snapshot, clauses, options),
+            QueryKind::Best(queries, _) => return Ok(Node::AnyOf(of(queries)?)),
+            _ => return Self::scored(snapshot, query, options),
+        };
         let in_field = match condition {
             Condition::All => return Ok(Node::All),
             Condition::Ids(ids) => return Ok(Node::Ids(ids.clone())),
@@ -122,11 +123,62 @@ impl<'a> Matcher<'a> {
             }
             Condition::Terms(values) => terms(snapshot, &query.field, values),
             Condition::Range(low, high) => range(snapshot, &query.field, low, high),
+            Condition::Matching(pattern) => matching(snapshot, &query.field, pattern),
             Condition::Exists => exists(snapshot, &query.field),
         };
         let (field, in_field) = in_field.map_err(|error| error.in_field(&query.field))?;
         let key = format!("{field} {in_field:?}");
         Ok(Node::Field(field, in_field, key))
+    }
+
+    /// Words or a vector.
+    fn scored(snapshot: &'a Snapshot, query: &Query, options: &SearchOptions) -> Result<Node<'a>> {
+        let mut alone = query.clone();
+        (alone.filters, alone.excluded) = (Vec::new(), Vec::new());
+        (alone.boost, alone.is_constant) = (1.0, false);
+        let prepared = match query.all_terms {
+            // A conjunction without scores: the terms with the fewest postings lead.
+            true => Box::new(TreeLeaf::new(snapshot, &alone, options)?),
+            false => prepare_scored(snapshot, &alone, &options.exact())?,
+        };
+        let skipped = prepared.skipped_terms();
+        if skipped > 0 {
+            let (limit, what) = (
+                MAX_QUERY_TERMS as u64,
+                "number of distinct terms of a filter",
+            );
+            return Err(Error::limit(what, limit + skipped, limit));
+        }
+        Ok(Node::Scored(prepared, format!("{alone:?}")))
+    }
+
+    fn of_clauses(
+        snapshot: &'a Snapshot,
+        clauses: &Clauses,
+        options: &SearchOptions,
+    ) -> Result<Node<'a>> {
+        let mut all = Self::each(snapshot, &clauses.must, options)?;
+        let should = Self::each(snapshot, &clauses.should, options)?;
+        let minimum = clauses.minimum();
+        if clauses.must.is_empty() && clauses.should.is_empty() {
+            return Ok(match clauses.minimum_should.unwrap_or(0) {
+                0 => Node::All,
+                _ => Node::AnyOf(Vec::new()),
+            });
+        }
+        let node = match minimum {
+            0 if all.is_empty() => return Ok(Node::AnyOf(should)),
+            0 => return Ok(Node::AllOf(all)),
+            1 => Node::AnyOf(should),
+            minimum => Node::AtLeast(should, minimum),
+        };
+        all.push(Self {
+            snapshot,
+            node,
+            filters: Vec::new(),
+            excluded: Vec::new(),
+        });
+        Ok(Node::AllOf(all))
     }
 
     /// The documents of a segment that match, deleted ones included.
@@ -145,6 +197,28 @@ impl<'a> Matcher<'a> {
             Arc::make_mut(&mut documents).subtract(&*excluded.documents(ordinal)?);
         }
         Ok(documents)
+    }
+
+    /// How many live documents of a segment match.
+    ///
+    /// # Errors
+    ///
+    /// As [`documents`](Self::documents).
+    pub fn count(&self, ordinal: usize) -> Result<u32> {
+        let segment = &self.snapshot.segments()[ordinal];
+        let has_filters = !self.filters.is_empty() || !self.excluded.is_empty();
+        if let Node::Scored(query, _) = &self.node
+            && segment.deleted.is_none()
+            && !has_filters
+            && let Some(count) = query.known_count(ordinal)
+        {
+            return Ok(count);
+        }
+        let mut documents = self.documents(ordinal)?;
+        if let Some(deleted) = &segment.deleted {
+            Arc::make_mut(&mut documents).subtract(deleted);
+        }
+        Ok(documents.count())
     }
 
     fn all(&self, ordinal: usize) -> Arc<DocSet> {
@@ -180,6 +254,21 @@ impl<'a> Matcher<'a> {
                     }
                 }
                 Ok(set)
+            }
+            Node::AtLeast(matchers, minimum) => {
+                let mut counts = vec![0_u32; reader.documents() as usize];
+                for matcher in matchers {
+                    for document in matcher.documents(ordinal)?.iter() {
+                        counts[document as usize] += 1;
+                    }
+                }
+                let mut set = DocSet::empty(reader.documents());
+                for (document, count) in (0..).zip(counts) {
+                    if count as usize >= *minimum {
+                        set.insert(document);
+                    }
+                }
+                Ok(Arc::new(set))
             }
             Node::Scored(query, key) => reader.cached_set(key, || query.matching(ordinal)),
             Node::Field(field, in_field, key) => {

@@ -20,7 +20,7 @@
 use std::ops::Range;
 
 use super::accept::Accept;
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Matches};
 use super::leaf::SegmentTask;
 use super::score::Score;
 use super::top_k::TopK;
@@ -29,12 +29,12 @@ use crate::error::Result;
 use crate::format::DocId;
 
 /// Documents of a window: one accumulator each, small enough together for the L1 cache.
-const WINDOW: u32 = 4_096;
+pub(super) const WINDOW: u32 = 4_096;
 /// Documents of the first window: while there is no threshold, every document is looked up in all
 /// lists.
-const FIRST_WINDOW: u32 = 512;
+pub(super) const FIRST_WINDOW: u32 = 512;
 /// A list with at most this many postings in an average window has windows without any.
-const RARE: u64 = 1;
+pub(super) const RARE: u64 = 1;
 /// Looking up a document costs about as much as adding the contributions of this many consecutive
 /// postings.
 const SEEK_COST: u64 = 14;
@@ -71,7 +71,7 @@ pub(super) fn search<C: Cursor>(
 }
 
 /// What is needed for one window after another.
-struct Windows<S> {
+pub(super) struct Windows<S> {
     terms: usize,
     /// Documents of the segment.
     documents: u32,
@@ -91,7 +91,8 @@ struct Windows<S> {
 }
 
 impl<S: Score> Windows<S> {
-    fn new<C: Cursor<Score = S>>(cursors: &mut [C], documents: u32) -> Self {
+    /// Windows of a segment of `documents` documents.
+    pub fn new<C: Cursor<Score = S>>(cursors: &mut [C], documents: u32) -> Self {
         let terms = cursors.iter().map(|c| c.term() + 1).max().unwrap_or(0);
         let sums = Window::new(WINDOW);
         let candidates = sums.room();
@@ -111,6 +112,71 @@ impl<S: Score> Windows<S> {
         windows.bound_rest(cursors, |cursor: &mut C| cursor.bound());
         windows.rest_of_all = windows.rest.clone();
         windows
+    }
+
+    /// No document has a higher sum.
+    pub fn bound(&self) -> S {
+        self.rest_of_all.first().copied().unwrap_or_default()
+    }
+
+    /// No document of a window has a higher sum.
+    pub fn window_bound<C: Cursor<Score = S>>(
+        &mut self,
+        cursors: &mut [C],
+        window: &Range<DocId>,
+    ) -> S {
+        self.bound_rest(cursors, |cursor| {
+            cursor.window_bound(window.start, window.end)
+        });
+        self.rest.first().copied().unwrap_or_default()
+    }
+
+    /// Calls `visit` with the documents of a window whose sums are above `cut`, in order; without a
+    /// cut with all whose sums are above 0.
+    pub fn each_above<C: Cursor<Score = S>>(
+        &mut self,
+        cursors: &mut [C],
+        window: &Range<DocId>,
+        cut: Option<S>,
+        mut visit: impl FnMut(DocId, S),
+    ) {
+        let essential = self.split(cursors, window.clone(), cut);
+        if essential == 0 {
+            return;
+        }
+        self.collect(&mut cursors[..essential], window.clone());
+        self.pick(essential, cut, Accept::All);
+        self.complete(cursors, essential, window.clone(), cut);
+        let cut = cut.unwrap_or_default();
+        for document in &self.candidates[..self.found] {
+            let sum = self.sums.sum(*document);
+            if sum > cut {
+                visit(*document, sum);
+            }
+        }
+    }
+
+    /// Finds which of some documents of one window have a sum above 0.
+    pub fn find<C: Cursor<Score = S>>(
+        &mut self,
+        cursors: &mut [C],
+        documents: &[DocId],
+        found: &mut Matches<S>,
+    ) {
+        let Some(first) = documents.first() else {
+            return;
+        };
+        self.sums.move_to(*first);
+        for cursor in cursors {
+            cursor.add_documents(documents, &mut self.sums);
+        }
+        for (place, document) in documents.iter().enumerate() {
+            let sum = self.sums.sum(*document);
+            if sum > S::default() {
+                found.places.push(place);
+                found.contributions.push(sum);
+            }
+        }
     }
 
     /// Sets `rest` by bounds of the cursors.

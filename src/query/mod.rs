@@ -24,19 +24,27 @@
 //! | `options` | [`SearchOptions`] |
 //! | `request` | [`Query`] |
 //! | `json` | queries as JSON |
+//! | `language`, `parse` | the query language for people: its syntax, and what it means in an index |
 //! | `leaf` | a query on one field, and the task of searching a part of a segment |
 //! | `exhaustive`, `wand`, `block_max_wand`, `max_score`, `conjunction`, `selective`, `ranges` | one algorithm each; `ranges` works on lists that are cut at ranges, not on cursors |
 //! | `cursor_search` | a segment searched by the planner's algorithm |
 //! | `look_up` | the query's terms in the dictionaries of all segments |
 //! | `explanation` | where a score comes from, as data |
+//! | `patterns`, `matching_terms` | patterns of terms as automata, and the documents with such terms |
 //! | `in_field`, `matching`, `conditions` | what documents must have in a field, which documents match a query, and queries of conditions alone |
+//! | `phrase_places` | the words of a phrase, and which positions are an occurrence |
 //! | `text`, `sparse`, `dense` | one kind of query each; `sparse_terms` and `sparse_weights` prepare the weights of a sparse query |
+//! | `tree` | queries that are made of others, over cursors of all kinds of fields |
 //! | `threads` | one query on several threads |
 //! | `run` | the segments one after another, or on several threads |
 //! | `prepare` | from a query to its leaf: the list of all kinds of queries |
 //! | `capabilities` | which algorithms and options a field can honour; others are refused |
+//! | `histogram` | intervals of numbers and of the calendar |
 //! | `sort`, `facets` | hits in the order of columns, and counts of their values |
-//! | `search`, `batch`, `explain`, `highlight`, `calibrate` | the methods of [`Snapshot`](crate::Snapshot) |
+//! | `suggest` | completions of prefixes, and corrections of misspelled words |
+//! | `marks` | the words of a text that a query looks for |
+//! | `search`, `batch`, `explain`, `highlight`, `snippet`, `calibrate` | the methods of [`Snapshot`](crate::Snapshot) |
+//! | `delete` | deleting what matches a query |
 
 mod accept;
 mod batch;
@@ -47,6 +55,7 @@ mod conditions;
 mod conjunction;
 mod cursor;
 mod cursor_search;
+mod delete;
 mod dense;
 mod effort;
 mod exhaustive;
@@ -54,14 +63,21 @@ mod explain;
 mod explanation;
 mod facets;
 mod highlight;
+mod histogram;
 mod in_field;
 mod json;
+mod language;
 mod leaf;
 mod look_up;
+mod marks;
 mod matching;
+mod matching_terms;
 mod max_score;
 mod options;
+mod parse;
 mod part;
+mod patterns;
+mod phrase_places;
 mod plan;
 mod prepare;
 mod range_cursor;
@@ -74,25 +90,32 @@ mod search;
 mod selective;
 mod shared_threshold;
 mod simd;
+mod snippet;
 mod sort;
 mod sparse;
 mod sparse_cursor;
 mod sparse_terms;
 mod sparse_weights;
+mod suggest;
 mod text;
 mod text_cursor;
 mod threads;
 mod tier_cursor;
 mod top_k;
+mod tree;
 mod wand;
 mod window;
 
 #[cfg(any(test, feature = "internals"))]
 pub use accept::Filter;
-pub use explanation::{Explanation, TermExplanation};
+pub use explanation::{ClauseExplanation, Explanation, TermExplanation};
 pub use facets::{ColumnStatistics, Facet, FacetResult};
+pub use histogram::Interval;
 pub use options::SearchOptions;
+pub use parse::QueryParser;
 pub use plan::Algorithm;
 pub use request::Query;
 pub use result::{Hit, Hits, Iter as HitsIter, SearchResult, SearchStatistics};
+pub use snippet::{Snippet, SnippetOptions};
 pub use sort::Sort;
+pub use suggest::{Completion, CorrectedWord, Correction, Suggestion};

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::executor::{CancelToken, Executor};
 use crate::format::Calibration;
 use crate::format::limits::MAX_K;
+use crate::index::DocAddress;
 
 /// The most threads that a query can be given.
 const MAX_THREADS: usize = 1_024;
@@ -31,6 +32,7 @@ pub struct SearchOptions {
     pub(super) filter: Option<Filter>,
     pub(super) sorts: Vec<Sort>,
     pub(super) offset: usize,
+    pub(super) after: Option<DocAddress>,
     pub(super) cancel: Option<CancelToken>,
 }
 
@@ -48,6 +50,7 @@ impl SearchOptions {
             filter: None,
             sorts: Vec::new(),
             offset: 0,
+            after: None,
             cancel: None,
         }
     }
@@ -116,6 +119,7 @@ impl SearchOptions {
             algorithm: None,
             recall: 1.0,
             effort: None,
+            after: None,
             ..self.clone()
         }
     }
@@ -161,6 +165,34 @@ impl SearchOptions {
     #[must_use]
     pub fn offset(mut self, hits: usize) -> Self {
         self.offset = hits;
+        self
+    }
+
+    /// Begins behind a document that the same search has found: with the last hit of a page, the next
+    /// page is found in the time of the first, however many pages are before it. The snapshot is the
+    /// same one, or one of the same segments; `k` hits are returned, and there is no offset.
+    ///
+    /// ```
+    /// use esparsa::{Document, Index, Query, Schema, SearchOptions, Text};
+    ///
+    /// let index = Index::in_memory(Schema::builder().text("text", Text::new()).build()?)?;
+    /// let mut writer = index.writer()?;
+    /// for (id, text) in [("a", "lava"), ("b", "lava lava"), ("c", "lava ash")] {
+    ///     writer.add(Document::new(id).with_text("text", text))?;
+    /// }
+    /// writer.commit()?;
+    ///
+    /// let (snapshot, query) = (index.snapshot()?, Query::text("text", "lava"));
+    /// let first = snapshot.search(&query, 2)?;
+    /// let last = first.iter().last().map(|hit| hit.address);
+    /// let options = last.map_or(SearchOptions::new(2), |last| SearchOptions::new(2).after(last));
+    /// let second = snapshot.search_with(&query, &options)?.hits;
+    /// assert_eq!((first.ids()?, second.ids()?), (vec!["b".into(), "a".into()], vec!["c".into()]));
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    #[must_use]
+    pub fn after(mut self, document: DocAddress) -> Self {
+        self.after = Some(document);
         self
     }
 
@@ -216,6 +248,10 @@ impl SearchOptions {
                 _ => "k and offset together",
             };
             return Err(Error::limit(what, hits as u64, MAX_K as u64));
+        }
+        if self.after.is_some() && (self.offset > 0 || self.recall < 1.0) {
+            let message = "expected no offset and a recall of 1 behind a document, found one of them; leave it out";
+            return Err(Error::invalid(message));
         }
         if !self.sorts.is_empty() && (self.algorithm.is_some() || self.recall < 1.0) {
             let message = "expected no algorithm and a recall of 1, because hits are sorted by columns and not scored; \

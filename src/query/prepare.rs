@@ -14,6 +14,7 @@ use super::result::{Hits, SearchResult};
 use super::run::search_all;
 use super::sparse::SparseLeaf;
 use super::text::TextLeaf;
+use super::tree::TreeLeaf;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::index::{DocAddress, Snapshot};
@@ -25,27 +26,38 @@ pub(super) fn prepare<'a>(
     query: &Query,
     options: &SearchOptions,
 ) -> Result<Box<dyn Prepared + 'a>> {
-    if let QueryKind::Condition(_) = query.kind {
+    if query.is_condition() {
         let matcher = Matcher::without_filters(snapshot, query, options)?;
-        return Ok(Box::new(ConditionLeaf::new(snapshot, matcher)));
+        let leaf = ConditionLeaf::new(snapshot, matcher, query.boost);
+        return Ok(Box::new(leaf));
     }
     prepare_scored(snapshot, query, options)
 }
 
-/// As [`prepare`], for a query of words or of a vector.
+/// As [`prepare`], for a query that has scores of its own.
 pub(super) fn prepare_scored<'a>(
     snapshot: &'a Snapshot,
     query: &Query,
     options: &SearchOptions,
 ) -> Result<Box<dyn Prepared + 'a>> {
+    if query.is_tree() {
+        return Ok(Box::new(TreeLeaf::new(snapshot, query, options)?));
+    }
     Ok(match &query.kind {
         QueryKind::Text(text) => Box::new(TextLeaf::new(snapshot, query, text, options)?),
+        QueryKind::Analyzed(terms) => {
+            Box::new(TextLeaf::of_terms(snapshot, query, terms, options)?)
+        }
         QueryKind::Sparse(vector) => Box::new(SparseLeaf::new(snapshot, query, vector, options)?),
         QueryKind::SparseNumbered(vector) => {
             Box::new(SparseLeaf::new(snapshot, query, vector, options)?)
         }
         QueryKind::Dense(vector) => Box::new(DenseLeaf::new(snapshot, &query.field, vector)?),
-        QueryKind::Condition(_) => {
+        QueryKind::Fields(..)
+        | QueryKind::Phrase(_)
+        | QueryKind::Bool(_)
+        | QueryKind::Best(..)
+        | QueryKind::Condition(_) => {
             return Err(Error::invalid("expected a query of words or of a vector"));
         }
     })
@@ -66,6 +78,9 @@ pub(super) trait Prepared: Send + Sync {
 
     /// As [`Leaf::matching`].
     fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>>;
+
+    /// As [`Leaf::known_count`].
+    fn known_count(&self, ordinal: usize) -> Option<u32>;
 
     /// As [`Explain::explain`].
     fn explain(&self, address: DocAddress, k: usize, explanation: &mut Explanation) -> Result<()>;
@@ -94,6 +109,10 @@ impl<L: Leaf + Explain + Send> Prepared for L {
 
     fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>> {
         Leaf::matching(self, ordinal)
+    }
+
+    fn known_count(&self, ordinal: usize) -> Option<u32> {
+        Leaf::known_count(self, ordinal)
     }
 
     fn explain(&self, address: DocAddress, k: usize, explanation: &mut Explanation) -> Result<()> {

@@ -1,7 +1,13 @@
 //! What to search for.
 
-use std::ops::{Bound, RangeBounds};
+mod conditions;
+mod patterns;
+mod scored;
+mod words;
 
+use std::ops::Bound;
+
+use super::patterns::Pattern;
 use crate::error::{Error, Result};
 use crate::format::limits::{MAX_QUERY_DEPTH, MAX_QUERY_TERMS};
 use crate::format::{Bm25, FieldKind, Value};
@@ -26,6 +32,12 @@ pub struct Query {
     /// `None`: the field's.
     pub(super) bm25: Option<Bm25>,
     pub(super) all_terms: bool,
+    /// How many of the terms documents must have.
+    pub(super) minimum_terms: Option<u32>,
+    /// What scores are multiplied by.
+    pub(super) boost: f32,
+    /// Whether all documents have the same score, which is the boost.
+    pub(super) is_constant: bool,
     /// Documents must match all of these.
     pub(super) filters: Vec<Query>,
     /// Documents must match none of these.
@@ -37,10 +49,43 @@ pub struct Query {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum QueryKind {
     Text(String),
+    /// Terms that are not analyzed.
+    Analyzed(Vec<String>),
     Sparse(Vec<(String, f32)>),
     SparseNumbered(Vec<(u32, f32)>),
     Dense(Vec<f32>),
+    /// Fields with their weights, and words.
+    Fields(Vec<(String, f32)>, String),
+    Phrase(Phrase),
+    Bool(Clauses),
+    /// The best of these queries, and this share of the others.
+    Best(Vec<Query>, f32),
     Condition(Condition),
+}
+
+/// Words in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Phrase {
+    pub text: String,
+    pub slop: u32,
+    /// The last word is the beginning of one.
+    pub is_prefix: bool,
+}
+
+/// Queries that are combined.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Clauses {
+    pub must: Vec<Query>,
+    pub should: Vec<Query>,
+    pub minimum_should: Option<u32>,
+}
+
+impl Clauses {
+    /// How many of `should` documents must match.
+    pub fn minimum(&self) -> usize {
+        let default = u32::from(self.must.is_empty());
+        self.minimum_should.unwrap_or(default) as usize
+    }
 }
 
 /// What documents meet or do not meet.
@@ -51,6 +96,8 @@ pub(super) enum Condition {
     /// A value of a column, or a term of a text field.
     Terms(Vec<Value>),
     Range(Bound<Value>, Bound<Value>),
+    /// A term of a text field, or a keyword of a column.
+    Matching(Pattern),
     Exists,
     AllOf(Vec<Query>),
     AnyOf(Vec<Query>),
@@ -59,13 +106,13 @@ pub(super) enum Condition {
 }
 
 impl QueryKind {
-    /// The kind of field that is scored; `None` for a condition.
+    /// The kind of the one field that is scored; `None` for other queries.
     pub fn field(&self) -> Option<FieldKind> {
         match self {
-            Self::Text(_) => Some(FieldKind::Text),
+            Self::Text(_) | Self::Analyzed(_) | Self::Phrase(_) => Some(FieldKind::Text),
             Self::Sparse(_) | Self::SparseNumbered(_) => Some(FieldKind::Sparse),
             Self::Dense(_) => Some(FieldKind::Dense),
-            Self::Condition(_) => None,
+            Self::Fields(..) | Self::Bool(_) | Self::Best(..) | Self::Condition(_) => None,
         }
     }
 }
@@ -77,12 +124,25 @@ impl Query {
         Self::new(field.into(), QueryKind::Text(text.into()))
     }
 
+    /// Terms for a text field as its index has them, which the field's analyzer gave; else as
+    /// [`text`](Self::text).
+    pub fn analyzed<T: Into<String>>(
+        field: impl Into<String>,
+        terms: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let terms = terms.into_iter().map(Into::into);
+        Self::new(field.into(), QueryKind::Analyzed(terms.collect()))
+    }
+
     fn new(field: String, kind: QueryKind) -> Self {
         Self {
             field,
             kind,
             bm25: None,
             all_terms: false,
+            minimum_terms: None,
+            boost: 1.0,
+            is_constant: false,
             filters: Vec::new(),
             excluded: Vec::new(),
             depth: 0,
@@ -177,95 +237,8 @@ impl Query {
     }
 }
 
-/// Conditions.
+/// Filters.
 impl Query {
-    fn condition(field: impl Into<String>, condition: Condition) -> Self {
-        Self::new(field.into(), QueryKind::Condition(condition))
-    }
-
-    /// All documents.
-    pub fn all() -> Self {
-        Self::condition("", Condition::All)
-    }
-
-    /// The documents with these external ids.
-    pub fn ids<T: Into<String>>(ids: impl IntoIterator<Item = T>) -> Self {
-        let ids = ids.into_iter().map(Into::into);
-        Self::condition("", Condition::Ids(ids.collect()))
-    }
-
-    /// The documents with this value in a column, or with this term in a text field: the term is
-    /// not analyzed.
-    pub fn term(field: impl Into<String>, value: impl Into<Value>) -> Self {
-        Self::terms(field, [value])
-    }
-
-    /// The documents with any of these values in a column, or any of these terms in a text field.
-    pub fn terms<T: Into<Value>>(
-        field: impl Into<String>,
-        values: impl IntoIterator<Item = T>,
-    ) -> Self {
-        let values = values.into_iter().map(Into::into);
-        Self::condition(field, Condition::Terms(values.collect()))
-    }
-
-    /// The documents with a value of a column in this range. Keywords are compared byte by byte;
-    /// dates are given as [`Value::Date`], as RFC 3339, or in milliseconds since 1970.
-    ///
-    /// ```
-    /// use esparsa::{Column, Document, Index, Query, Schema};
-    ///
-    /// let schema = Schema::builder()
-    ///     .column("price", Column::f64())
-    ///     .column("since", Column::date());
-    /// let index = Index::in_memory(schema.build()?)?;
-    /// let mut writer = index.writer()?;
-    /// writer.add(Document::new("cup").with("price", 4.5).with("since", "2024-02-01"))?;
-    /// writer.add(Document::new("pot").with("price", 20).with("since", "2023-11-30"))?;
-    /// writer.commit()?;
-    ///
-    /// let snapshot = index.snapshot()?;
-    /// let cheap = Query::range("price", ..10.0);
-    /// assert_eq!(snapshot.search(&cheap, 10)?.ids()?, ["cup"]);
-    /// let old = Query::range("since", "2023-01-01".."2024-01-01");
-    /// assert_eq!(snapshot.search(&old, 10)?.ids()?, ["pot"]);
-    /// # Ok::<(), esparsa::Error>(())
-    /// ```
-    pub fn range<T: Into<Value> + Clone>(
-        field: impl Into<String>,
-        range: impl RangeBounds<T>,
-    ) -> Self {
-        let bound = |bound: Bound<&T>| bound.map(|value| value.clone().into());
-        let (start, end) = (bound(range.start_bound()), bound(range.end_bound()));
-        Self::condition(field, Condition::Range(start, end))
-    }
-
-    /// The documents that have the field: a value of a column, a term of a text field, or a vector
-    /// of a dense field.
-    pub fn exists(field: impl Into<String>) -> Self {
-        Self::condition(field, Condition::Exists)
-    }
-
-    /// The documents that match all of these queries; their scores do not count.
-    pub fn all_of(queries: impl IntoIterator<Item = Self>) -> Self {
-        Self::of(queries, Condition::AllOf)
-    }
-
-    /// The documents that match any of these queries; their scores do not count.
-    pub fn any_of(queries: impl IntoIterator<Item = Self>) -> Self {
-        Self::of(queries, Condition::AnyOf)
-    }
-
-    fn of(
-        queries: impl IntoIterator<Item = Self>,
-        condition: impl Fn(Vec<Self>) -> Condition,
-    ) -> Self {
-        let queries: Vec<Self> = queries.into_iter().collect();
-        let depth = queries.iter().map(|query| query.depth).max();
-        let query = Self::condition("", condition(queries));
-        query.deeper(depth.map_or(0, |depth| depth + 1))
-    }
-
     /// Keeps documents that match another query too. Scores stay what they are: those of all
     /// documents of the index.
     ///

@@ -12,13 +12,14 @@ pub(super) fn search_all<L: Leaf>(
     context: &SearchContext<'_>,
 ) -> Result<Found<L::Score>> {
     let segments = context.snapshot.segments();
-    let mut found = Found::with(context.top_k());
+    let after = context.after(leaf)?;
+    let mut found = Found::with(context.top_k(after));
     let threads = context.options.threads_on(&**context.snapshot.executor());
     if threads > 1 {
         let size = |ordinal: usize| (segments[ordinal].reader.documents(), leaf.postings(ordinal));
         let sizes: Vec<_> = (0..segments.len()).map(size).collect();
         if let Some(plan) = Plan::new(context.options, threads, leaf.parts_per_thread(), &sizes) {
-            threads::search(leaf, &plan, context, &mut found)?;
+            threads::search(leaf, &plan, context, after, &mut found)?;
             return Ok(found);
         }
     }
@@ -72,7 +73,7 @@ mod tests {
     /// True when the leaf itself looks at the token, not only the loop over segments.
     fn stops<L: Leaf>(leaf: &L, snapshot: &Snapshot, options: &SearchOptions) -> bool {
         let context = SearchContext::new(snapshot, options, None).unwrap();
-        let mut found = Found::with(context.top_k());
+        let mut found = Found::with(context.top_k(None));
         let lists = leaf.open(0).unwrap();
         is_cancelled(found.search(leaf, &lists, &context.task(0, Part::WHOLE)))
     }

@@ -6,7 +6,9 @@ use super::simd::{self, Level};
 use crate::format::DocId;
 
 /// What documents are kept by.
-pub(crate) trait Ranked: Copy + PartialOrd + Default + Debug + Send + 'static {
+pub(crate) trait Ranked:
+    Copy + PartialOrd + Default + Debug + Send + Sync + 'static
+{
     /// Bits that are in the order of the scores.
     fn to_bits(self) -> u32;
 
@@ -46,6 +48,11 @@ pub(crate) trait Score: Ranked {
     /// many they are.
     fn keep(level: Level, sums: &[Self], cut: Self, base: DocId, documents: &mut [DocId]) -> usize;
 
+    /// The score, at most the largest number.
+    fn clamped(self) -> Self {
+        self
+    }
+
     fn larger(self, other: Self) -> Self {
         if other > self { other } else { self }
     }
@@ -74,6 +81,10 @@ impl Ranked for f32 {
 }
 
 impl Score for f32 {
+    fn clamped(self) -> Self {
+        self.min(f32::MAX)
+    }
+
     #[inline]
     fn plus(self, other: Self) -> Self {
         self + other

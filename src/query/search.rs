@@ -133,12 +133,8 @@ impl Snapshot {
         self.check_query(query, &options)?;
         let matcher = Matcher::new(self, query, &options)?;
         let mut count = 0;
-        for (ordinal, segment) in self.segments().iter().enumerate() {
-            let mut documents = matcher.documents(ordinal)?;
-            if let Some(deleted) = &segment.deleted {
-                Arc::make_mut(&mut documents).subtract(deleted);
-            }
-            count += u64::from(documents.count());
+        for ordinal in 0..self.segments().len() {
+            count += u64::from(matcher.count(ordinal)?);
         }
         Ok(count)
     }

@@ -74,6 +74,11 @@ impl Sort {
         self
     }
 
+    /// The column.
+    pub fn column(&self) -> &str {
+        &self.column
+    }
+
     /// The place of documents without a value, before or behind those with one.
     fn missing(&self) -> Key {
         match self.is_missing_first {
@@ -137,11 +142,18 @@ pub(super) fn search(
     let columns = columns.collect::<Result<Vec<_>>>()?;
     let matcher = Matcher::new(snapshot, query, options)?;
     let context = SearchContext::new(snapshot, options, options.filter.as_ref())?;
+    let after = match options.after {
+        Some(address) => Some(found_at(snapshot, &columns, address, options)?),
+        None => None,
+    };
     let mut found = Vec::new();
     for ordinal in 0..snapshot.segments().len() {
         options.check_cancelled()?;
         let documents = matcher.documents(ordinal)?;
-        let segment = Segment::new(snapshot, &columns, ordinal);
+        let mut segment = Segment::new(snapshot, &columns, ordinal);
+        if let Some(after) = &after {
+            segment.begin_after(after)?;
+        }
         let task = context.task(ordinal, Part::WHOLE);
         let is_accepted = |document| task.accept.contains(document);
         let kept = segment.best(&documents, is_accepted, options)?;
@@ -154,6 +166,20 @@ pub(super) fn search(
     let scored = found.into_iter().map(|found| (found.address, 0.0));
     let hits = Hits::new(snapshot.clone(), scored.collect());
     Ok(SearchResult::new(hits, SearchStatistics::default()))
+}
+
+/// What a document of the snapshot is ordered by.
+fn found_at(
+    snapshot: &Snapshot,
+    columns: &[Column<'_>],
+    address: DocAddress,
+    options: &SearchOptions,
+) -> Result<Found> {
+    options.check_cancelled()?;
+    snapshot.segment(address)?;
+    let segment = Segment::new(snapshot, columns, address.segment as usize);
+    let keys = segment.keys(&mut segment.cursors(), address.document, |_| true)?;
+    segment.found(keys.unwrap_or_default(), address.document)
 }
 
 impl Found {
@@ -180,6 +206,26 @@ impl Found {
 struct Segment<'a> {
     ordinal: usize,
     columns: Vec<(&'a Sort, Option<&'a ColumnValues>)>,
+    /// Documents up to this one are left out.
+    after: Option<After>,
+}
+
+/// A document, perhaps of another segment, by the keys that it would have here.
+struct After {
+    /// With where a document stands that has the same key: before or behind, where it stands for a
+    /// keyword that the segment does not have.
+    keys: Vec<(Key, Ordering)>,
+    address: DocAddress,
+}
+
+impl After {
+    /// Whether a document is behind.
+    fn is_before(&self, keys: &[Key], address: DocAddress) -> bool {
+        let orders = keys.iter().zip(&self.keys);
+        let orders = orders.map(|(key, (after, if_equal))| key.cmp(after).then(*if_equal));
+        let order = orders.fold(Ordering::Equal, Ordering::then);
+        order.then(address.cmp(&self.address)).is_gt()
+    }
 }
 
 impl<'a> Segment<'a> {
@@ -190,7 +236,48 @@ impl<'a> Segment<'a> {
         Self {
             ordinal,
             columns: columns.collect(),
+            after: None,
         }
+    }
+
+    /// Leaves out the documents up to this one.
+    fn begin_after(&mut self, after: &Found) -> Result<()> {
+        let mut keys = Vec::with_capacity(after.keys.len());
+        let found = after.keys.iter().zip(&after.keywords);
+        for ((sort, column), (key, keyword)) in self.columns.iter().zip(found) {
+            let dictionary = column.and_then(ColumnValues::keywords);
+            keys.push(match (keyword, dictionary) {
+                (Some(keyword), Some(dictionary)) => {
+                    let keyword = keyword.as_bytes();
+                    let key = sort.key(dictionary.ceiling(keyword)?);
+                    match dictionary.ordinal(keyword)? {
+                        Some(_) => (key, Ordering::Equal),
+                        // The next higher keyword stands here.
+                        None if sort.is_descending => (key, Ordering::Less),
+                        None => (key, Ordering::Greater),
+                    }
+                }
+                _ => (*key, Ordering::Equal),
+            });
+        }
+        self.after = Some(After {
+            keys,
+            address: after.address,
+        });
+        Ok(())
+    }
+
+    fn address(&self, document: DocId) -> DocAddress {
+        DocAddress {
+            segment: u32::try_from(self.ordinal).unwrap_or(u32::MAX),
+            document,
+        }
+    }
+
+    fn cursors(&self) -> Vec<Option<ColumnCursor<'a>>> {
+        let cursors = self.columns.iter();
+        let cursors = cursors.map(|(_, column)| column.map(ColumnCursor::new));
+        cursors.collect()
     }
 
     /// The best of these documents, in no order.
@@ -200,14 +287,15 @@ impl<'a> Segment<'a> {
         is_accepted: impl Fn(DocId) -> bool,
         options: &SearchOptions,
     ) -> Result<Vec<Kept>> {
-        let cursors = self.columns.iter();
-        let cursors = cursors.map(|(_, column)| column.map(ColumnCursor::new));
-        let mut cursors: Vec<Option<ColumnCursor<'_>>> = cursors.collect();
+        let mut cursors = self.cursors();
         // The worst of those that are kept is on top; of equal ones the last document is.
         let mut kept: BinaryHeap<Kept> = BinaryHeap::new();
         let step = ColumnValues::BOUNDED_DOCUMENTS;
         for first in (0..documents.documents()).step_by(step as usize) {
             options.check_cancelled()?;
+            if self.is_behind(first)? {
+                continue;
+            }
             let is_full = kept.len() >= options.k;
             if is_full && !self.may_enter(first, kept.peek())? {
                 continue;
@@ -218,6 +306,10 @@ impl<'a> Segment<'a> {
                         kept.len() < options.k
                             || kept.peek().is_none_or(|(worst, _)| key <= worst[0])
                     })?;
+                    let address = self.address(document);
+                    let after = self.after.as_ref();
+                    let keys = keys
+                        .filter(|keys| after.is_none_or(|after| after.is_before(keys, address)));
                     kept.extend(keys.map(|keys| (keys, document)));
                     if kept.len() > options.k {
                         kept.pop();
@@ -242,6 +334,18 @@ impl<'a> Segment<'a> {
             1 => best < worst[0],
             _ => best <= worst[0],
         })
+    }
+
+    /// Whether all documents of a block stand before the one behind which the search begins.
+    fn is_behind(&self, first: DocId) -> Result<bool> {
+        let (Some(after), Some((sort, Some(column)))) = (&self.after, self.columns.first()) else {
+            return Ok(false);
+        };
+        let (Some((min, max)), Some((key, _))) = (column.bounds_near(first)?, after.keys.first())
+        else {
+            return Ok(false);
+        };
+        Ok(sort.key(if sort.is_descending { min } else { max }) < *key)
     }
 
     /// The keys of a document; `None` when the first of them is not good enough.
@@ -282,10 +386,7 @@ impl<'a> Segment<'a> {
         Ok(Found {
             keywords: keywords.collect::<Result<_>>()?,
             keys,
-            address: DocAddress {
-                segment: u32::try_from(self.ordinal).unwrap_or(u32::MAX),
-                document,
-            },
+            address: self.address(document),
         })
     }
 }

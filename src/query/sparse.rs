@@ -192,6 +192,18 @@ impl<'a> SparseLeaf<'a> {
         self.required.is_none() && matches!(self.algorithm, None | Some(Algorithm::Ranges))
     }
 
+    /// The cursors in a segment, the largest bounds first.
+    pub fn cursors(&self, ordinal: usize) -> Result<Vec<SparseCursor<'a>>> {
+        Ok(cursors(&self.lists(ordinal)?))
+    }
+
+    /// Of how many terms documents must have all; `None` when they need not.
+    pub fn required_terms(&self) -> Option<usize> {
+        let required = self.required.as_ref()?;
+        // No document has an unknown term.
+        Some(self.terms.len() + required.unknown.len())
+    }
+
     /// The lists in a segment: one for each term, or a few that share no document.
     fn lists(&self, ordinal: usize) -> Result<Vec<WeightedList<'a>>> {
         let reader = &self.segments[ordinal].reader;
@@ -289,6 +301,17 @@ impl<'a> Leaf for SparseLeaf<'a> {
             ranges.add(list.weight, list.list)?;
         }
         Ok(SparseLists::Ranges(ranges))
+    }
+
+    fn score_of(&self, address: DocAddress) -> Result<Option<u32>> {
+        let mut cursors = self.cursors(address.segment as usize)?;
+        let terms = self.terms.len();
+        TermScore::sum(
+            &mut cursors,
+            terms,
+            address.document,
+            self.required.as_ref(),
+        )
     }
 
     fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>> {

@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::format::block::DecodedBlock;
 use crate::format::dictionary::TermEntry;
 use crate::format::limits::{MAX_QUERY_TERMS, MAX_TEXT_TERM_BYTES};
+use crate::format::text_postings::TextList;
 use crate::format::{Bm25, FieldKind, FieldNumber, FieldOptions, lengths};
 use crate::index::{DocAddress, Snapshot, SnapshotSegment};
 use crate::segment::{SegmentReader, TextField};
@@ -61,7 +62,7 @@ pub(super) fn analyze(
 }
 
 /// All terms of a text under a field's analyzer, also those that are too long for an index.
-fn count_terms(
+pub(super) fn count_terms(
     snapshot: &Snapshot,
     field: FieldNumber,
     text: &str,
@@ -81,7 +82,7 @@ fn can_be_indexed(term: &str) -> bool {
 }
 
 /// Lucene's idf: ln(1 + (N - df + 0.5) / (df + 0.5)), above 0 for every df up to N.
-fn idf(documents: u64, document_frequency: u64) -> f32 {
+pub(super) fn idf(documents: u64, document_frequency: u64) -> f32 {
     let (documents, frequency) = (documents as f64, document_frequency as f64);
     (1.0 + (documents - frequency + 0.5) / (frequency + 0.5)).ln() as f32
 }
@@ -95,6 +96,31 @@ impl<'a> TextLeaf<'a> {
         options: &SearchOptions,
     ) -> Result<Self> {
         let field = snapshot.schema().expect(&query.field, FieldKind::Text)?;
+        let counts = count_terms(snapshot, field.number, text)?;
+        Self::with_counts(snapshot, query, counts, options)
+    }
+
+    /// As [`new`](Self::new), for terms that are not analyzed.
+    pub fn of_terms(
+        snapshot: &'a Snapshot,
+        query: &Query,
+        terms: &[String],
+        options: &SearchOptions,
+    ) -> Result<Self> {
+        let mut counts = BTreeMap::new();
+        for term in terms {
+            *counts.entry(term.clone()).or_default() += 1;
+        }
+        Self::with_counts(snapshot, query, counts, options)
+    }
+
+    fn with_counts(
+        snapshot: &'a Snapshot,
+        query: &Query,
+        counts: BTreeMap<String, u32>,
+        options: &SearchOptions,
+    ) -> Result<Self> {
+        let field = snapshot.schema().expect(&query.field, FieldKind::Text)?;
         let bm25 = match (query.bm25, &field.options) {
             (Some(bm25), _) => bm25,
             (None, FieldOptions::Text(text)) => text.bm25,
@@ -104,7 +130,6 @@ impl<'a> TextLeaf<'a> {
         let field = field.number;
         let totals = snapshot.totals(field);
         let average_length = (totals.total as f64 / totals.documents.max(1) as f64) as f32;
-        let counts = count_terms(snapshot, field, text)?;
         let entries = look_up(snapshot, options, field, &counts)?;
         let (mut terms, mut unknown) = (Vec::new(), Vec::new());
         for (entry, (term, query_frequency)) in counts.into_iter().enumerate() {
@@ -143,8 +168,75 @@ impl<'a> TextLeaf<'a> {
         })
     }
 
-    /// The cursors in a segment, in term order.
+    /// The field.
+    pub fn field(&self) -> FieldNumber {
+        self.field
+    }
+
+    /// The terms that documents have, in term order, and in how many.
+    pub fn terms(&self) -> impl Iterator<Item = (&str, u64)> {
+        let terms = self.terms.iter();
+        terms.map(|term| (term.term.as_str(), term.document_frequency))
+    }
+
+    /// The limits of the terms' contributions, in term order.
+    pub fn weights(&self) -> impl Iterator<Item = f32> {
+        self.terms.iter().map(|term| term.weight)
+    }
+
+    /// What a segment has of the term of this number.
+    pub fn entry(&self, ordinal: usize, number: usize) -> Option<&TermEntry> {
+        self.entries.get(ordinal, self.terms.get(number)?.entry)
+    }
+
+    /// A cursor on a list in a segment, for contributions of this weight.
+    pub fn cursor<'l>(
+        &'l self,
+        ordinal: usize,
+        list: &TextList<'l>,
+        number: usize,
+        weight: f32,
+    ) -> Result<TextCursor<'l>> {
+        let field = self.segments[ordinal].reader.text(self.field);
+        let lengths = field.map(|field| field.lengths.all()).transpose()?;
+        let parts = Bm25Term {
+            weight,
+            norms: &self.norms,
+            lengths: lengths.unwrap_or_default(),
+        };
+        TextCursor::new(list, number, parts)
+    }
+
+    /// Whether a term that documents must have is in none.
+    pub fn has_unknown(&self) -> bool {
+        let required = self.required.as_ref();
+        required.is_some_and(|required| !required.unknown.is_empty())
+    }
+
+    /// Whether documents must have a term that none has, or all of no terms.
+    pub fn lacks_required(&self) -> bool {
+        let required = self.required.as_ref();
+        required.is_some_and(|required| !required.unknown.is_empty() || self.terms.is_empty())
+    }
+
+    /// How many of the terms documents must have, where a query says how many.
+    pub fn minimum(&self, given: Option<u32>) -> usize {
+        match self.required {
+            Some(_) => self.terms.len(),
+            None => given.unwrap_or(1) as usize,
+        }
+    }
+
     fn cursors(&self, ordinal: usize) -> Result<Vec<TextCursor<'_>>> {
+        self.cursors_of_weight(ordinal, None)
+    }
+
+    /// The cursors in a segment, in term order, with the weights of their terms or one for all.
+    pub fn cursors_of_weight(
+        &self,
+        ordinal: usize,
+        weight: Option<f32>,
+    ) -> Result<Vec<TextCursor<'_>>> {
         let segment = &self.segments[ordinal];
         let Some(field) = segment.reader.text(self.field) else {
             return Ok(Vec::new());
@@ -155,7 +247,7 @@ impl<'a> TextLeaf<'a> {
             if let Some(entry) = self.entries.get(ordinal, term.entry) {
                 let list = field.list(segment.reader.documents(), entry)?;
                 let parts = Bm25Term {
-                    weight: term.weight,
+                    weight: weight.unwrap_or(term.weight),
                     norms: &self.norms,
                     lengths,
                 };
@@ -177,9 +269,7 @@ pub(super) fn add_documents(
     let mut block = DecodedBlock::default();
     for number in 0..list.blocks.block_count() {
         list.blocks.decode(number, &mut block)?;
-        for document in block.documents() {
-            set.insert(*document);
-        }
+        set.insert_all(block.documents());
     }
     Ok(())
 }
@@ -245,6 +335,28 @@ impl Leaf for TextLeaf<'_> {
         }
         let all_terms = self.required.is_some();
         exhaustive::matching(self.cursors(ordinal)?, reader.documents(), all_terms)
+    }
+
+    fn score_of(&self, address: DocAddress) -> Result<Option<f32>> {
+        let mut cursors = self.cursors(address.segment as usize)?;
+        let terms = self.terms.len();
+        TermScore::sum(
+            &mut cursors,
+            terms,
+            address.document,
+            self.required.as_ref(),
+        )
+    }
+
+    fn known_count(&self, ordinal: usize) -> Option<u32> {
+        let are_positive = self.norms.iter().all(|norm| *norm > MIN_NORM);
+        match &self.terms[..] {
+            [term] if are_positive && !self.has_unknown() => {
+                let entry = self.entries.get(ordinal, term.entry);
+                Some(entry.map_or(0, |entry| entry.document_frequency))
+            }
+            _ => None,
+        }
     }
 
     fn search(&self, (): &(), task: &SegmentTask<'_>, found: &mut Found<f32>) -> Result<()> {

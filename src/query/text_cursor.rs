@@ -86,6 +86,27 @@ impl<'a> TextCursor<'a> {
         Ok(cursor)
     }
 
+    /// Where the current document's posting is: its block, the values of the block, and the place in
+    /// it.
+    #[inline]
+    pub fn place(&self) -> (usize, &[u32], usize) {
+        self.blocks.place()
+    }
+
+    /// The contribution of a frequency, which need not be a whole number, in the current document.
+    #[inline]
+    pub fn contribution_of(&self, frequency: f32) -> f32 {
+        self.parts
+            .contribution_at(self.blocks.document(), frequency)
+    }
+
+    /// The frequency of the current document, normalized by its length.
+    #[inline]
+    pub fn amount(&self) -> f32 {
+        let document = self.blocks.document();
+        self.parts.amount(document, self.blocks.value())
+    }
+
     fn bound_of(&self, bounds: &[Bound]) -> f32 {
         let of_one = |bound: &Bound| {
             if bound.frequency == UNBOUNDED_FREQUENCY {

@@ -19,6 +19,7 @@ use super::plan::Algorithm;
 use super::result::SearchStatistics;
 use super::score::Ranked;
 use super::shared_threshold::SharedThreshold;
+use super::top_k::Scored;
 use crate::error::{Error, Result};
 use crate::executor::run_each;
 
@@ -100,6 +101,7 @@ pub(super) fn search<L: Leaf>(
     leaf: &L,
     plan: &Plan,
     context: &SearchContext<'_>,
+    after: Option<Scored<L::Score>>,
     found: &mut Found<L::Score>,
 ) -> Result<()> {
     let lists = open_all(leaf, plan, context)?;
@@ -107,7 +109,7 @@ pub(super) fn search<L: Leaf>(
     let next = AtomicUsize::new(0);
     let work = |thread: usize| {
         let mut work = Work {
-            found: Found::with(context.top_k().share(Arc::clone(&shared), thread)),
+            found: Found::with(context.top_k(after).share(Arc::clone(&shared), thread)),
             statistics: Vec::new(),
             failure: None,
         };
@@ -207,6 +209,10 @@ mod tests {
         type Score = u32;
         type Lists = usize;
 
+        fn score_of(&self, _: DocAddress) -> Result<Option<u32>> {
+            Ok(None)
+        }
+
         fn parts_per_thread(&self) -> u64 {
             4
         }
@@ -274,8 +280,8 @@ mod tests {
     fn run(fake: &Fake, k: usize, plan: &Plan) -> Result<Found<u32>> {
         let (snapshot, options) = (snapshot(), SearchOptions::new(k));
         let context = SearchContext::new(&snapshot, &options, None).unwrap();
-        let mut found = Found::with(context.top_k());
-        search(fake, plan, &context, &mut found)?;
+        let mut found = Found::with(context.top_k(None));
+        search(fake, plan, &context, None, &mut found)?;
         Ok(found)
     }
 

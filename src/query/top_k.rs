@@ -61,6 +61,8 @@ pub(super) struct TopK<S> {
     k: usize,
     segment: u32,
     kept: Kept<S>,
+    /// Only documents behind this one are kept.
+    after: Option<Scored<S>>,
     /// The threshold shared with the other threads of the query, and its value at the last
     /// exchange.
     sharing: Option<Sharing<S>>,
@@ -91,9 +93,22 @@ impl<S: Ranked> TopK<S> {
             k,
             segment: 0,
             kept,
+            after: None,
             sharing: None,
             foreign: None,
         }
+    }
+
+    /// Keeps only documents behind this one.
+    pub fn after(mut self, document: Option<Scored<S>>) -> Self {
+        self.after = document;
+        self
+    }
+
+    /// Whether documents are kept however good they are: a threshold may then be known before any is
+    /// offered.
+    pub fn keeps_the_best(&self) -> bool {
+        self.after.is_none()
     }
 
     /// Shares a threshold, as the thread of this number.
@@ -168,6 +183,9 @@ impl<S: Ranked> TopK<S> {
     fn keep(&mut self, offered: Scored<S>) {
         let threshold = self.own_threshold();
         if threshold.is_some_and(|threshold| offered.score < threshold) {
+            return;
+        }
+        if self.after.is_some_and(|after| offered <= after) {
             return;
         }
         match &mut self.kept {

@@ -3,8 +3,8 @@
 //! What comes in: for one query, the ranked lists of several systems or of several fields of one
 //! index, as pairs of document and score, as [`Hit`](crate::query::Hit)s, or as whole
 //! [`Run`](crate::eval::Run)s. What goes out: one ranked list, or one run. Invariant: nothing here
-//! searches, reads an index or a file, or looks at a judgement; the result depends on documents,
-//! scores and weights alone, never on the order of a hash table.
+//! reads an index or a file, or looks at a judgement, and only [`Hybrid`] searches; the result
+//! depends on documents, scores and weights alone, never on the order of a hash table.
 //!
 //! ```
 //! use esparsa::rank::{Fusion, Normalization};
@@ -100,18 +100,21 @@
 // | `fusion` | `Fusion`: weights, and the fusion of lists for one query |
 // | `candidates` | the scores of each document in all lists |
 // | `hits` | `Fusion::fuse_hits`: results of several searches in one snapshot |
+// | `hybrid` | `Hybrid`: several queries in one request |
 // | `rerank` | `Scorer` and `rerank()`: hits scored again by something that reads them |
 // | `runs` | `Fusion::fuse_runs` and `Normalization::normalize_run` |
 
 mod candidates;
 mod fusion;
 mod hits;
+mod hybrid;
 mod method;
 mod normalize;
 mod rerank;
 mod runs;
 
 pub use fusion::Fusion;
+pub use hybrid::Hybrid;
 pub use method::{Method, Missing};
 pub use normalize::{MAX_SCORE, Normalization};
 pub use rerank::rerank;

@@ -62,5 +62,5 @@ pub use invert::{InvertedBatch, Inverter};
 pub use reader::SegmentReader;
 pub(crate) use reader::WeakSegmentReader;
 pub use verify::verify;
-pub(crate) use write::MERGE_BYTES_PER_DOCUMENT;
+pub(crate) use write::merge_bytes_per_document;
 pub use write::{Reorder, Source, WriteOptions, WrittenSegment, write};

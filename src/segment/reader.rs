@@ -42,6 +42,7 @@ impl WeakSegmentReader {
 }
 
 struct Parts {
+    source: Arc<dyn FileHandle>,
     container: Container,
     info: SegmentInfo,
     ids: Ids,
@@ -88,7 +89,7 @@ impl SegmentReader {
         schema: &Schema,
         verify: Verify,
     ) -> Result<Self> {
-        let container = Container::open(source, file, FileKind::Segment, verify)?;
+        let container = Container::open(source.clone(), file, FileKind::Segment, verify)?;
         let section = container.section("info", None)?;
         let info = SegmentInfo::read(section)?;
         let ids = fields::id::open(&container)?;
@@ -106,6 +107,10 @@ impl SegmentReader {
         for statistics in &info.fields {
             let number = statistics.field;
             let Some(field) = schema.field_numbered(number) else {
+                // A field that was dropped: merges leave it out.
+                if schema.has_or_had(number) {
+                    continue;
+                }
                 let message = format!("field {number} is not in the schema of the index");
                 return Err(Error::corrupt(container.file(), "info", 0, message));
             };
@@ -119,6 +124,7 @@ impl SegmentReader {
             opened.extend(reader.map(|reader| (number, reader)));
         }
         let parts = Parts {
+            source,
             container,
             info,
             ids,
@@ -128,6 +134,11 @@ impl SegmentReader {
         Ok(Self {
             inner: Arc::new(parts),
         })
+    }
+
+    /// The file, which stays readable after its name was removed.
+    pub(crate) fn source(&self) -> &dyn FileHandle {
+        &*self.inner.source
     }
 
     /// The frame of the file.

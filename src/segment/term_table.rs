@@ -8,7 +8,7 @@ use super::head::Head;
 use super::interner::{Interner, Strings};
 use crate::error::Result;
 use crate::format::postings::Postings;
-use crate::format::{DocId, count32, index32};
+use crate::format::{DocId, count32, index32, varint};
 
 /// Number of a term in a [`TermTable`].
 pub(super) type TermNumber = u32;
@@ -39,13 +39,17 @@ pub struct FieldPostings {
     pub(super) ends: Vec<u32>,
     /// The postings of all terms; values are term frequencies, or the bits of weights.
     pub(super) postings: Postings,
+    /// End of each term's positions; empty when there are none.
+    pub(super) position_ends: Vec<u32>,
 }
 
 impl FieldPostings {
     /// About how many bytes they take; depends on the postings alone, so that it may decide where
     /// segments end.
     pub fn memory(&self) -> usize {
-        self.terms.memory() + 4 * (self.ends.len() + 2 * self.postings.len())
+        let ends = self.ends.len() + self.position_ends.len();
+        let positions = self.postings.positions.len();
+        self.terms.memory() + 4 * (ends + 2 * self.postings.len()) + positions
     }
 }
 
@@ -57,6 +61,15 @@ pub(super) struct TermTable {
     batch: u32,
     touched: Vec<TermNumber>,
     log: Vec<LoggedPosting>,
+    /// Where terms occur, in the order of the texts; empty when that is not asked for.
+    occurrences: Vec<Occurrence>,
+}
+
+/// One occurrence of a term.
+struct Occurrence {
+    /// Its posting in the log.
+    posting: u32,
+    position: u32,
 }
 
 impl TermTable {
@@ -66,6 +79,7 @@ impl TermTable {
         self.batch = self.batch.wrapping_add(1);
         self.touched.clear();
         self.log.clear();
+        self.occurrences.clear();
         let memory = self.terms.memory() + size_of::<TermState>() * self.states.capacity();
         let full = memory + extra_memory > max_memory || self.batch == 0;
         if full {
@@ -92,7 +106,8 @@ impl TermTable {
     }
 
     /// Notes that a document has a term. When it was the last document noted for the term, `join`
-    /// makes one value of the old one and the new one.
+    /// makes one value of the old one and the new one. Returns the place of the posting, for
+    /// [`TermTable::add_position`].
     #[inline]
     pub fn add(
         &mut self,
@@ -100,16 +115,16 @@ impl TermTable {
         document: DocId,
         value: u32,
         join: impl Fn(u32, u32) -> u32,
-    ) {
+    ) -> u32 {
         let Some(state) = self.states.get_mut(term as usize) else {
-            return;
+            return u32::MAX;
         };
         if state.batch == self.batch {
             if state.document == document {
                 if let Some(last) = self.log.get_mut(state.last as usize) {
                     last.value = join(last.value, value);
                 }
-                return;
+                return state.last;
             }
             state.document = document;
             state.postings += 1;
@@ -128,6 +143,14 @@ impl TermTable {
             document,
             value,
         });
+        state.last
+    }
+
+    /// Notes where the term of a posting occurs. Positions of a document do not fall, and each
+    /// posting of the batch has as many as its value says.
+    #[inline]
+    pub fn add_position(&mut self, posting: u32, position: u32) {
+        self.occurrences.push(Occurrence { posting, position });
     }
 
     /// Ends the batch: its postings, sorted by term and then by document.
@@ -163,11 +186,17 @@ impl TermTable {
         }
         let zeros = || vec![0; self.log.len()];
         let mut sorted = Postings::new(zeros(), zeros());
-        for posting in &self.log {
+        // Where each logged posting goes.
+        let has_positions = !self.occurrences.is_empty();
+        let mut places = vec![0; if has_positions { self.log.len() } else { 0 }];
+        for (number, posting) in self.log.iter().enumerate() {
             let Some(state) = self.states.get_mut(posting.term as usize) else {
                 continue;
             };
             let place = state.postings as usize;
+            if let Some(slot) = places.get_mut(number) {
+                *slot = state.postings;
+            }
             state.postings += 1;
             let slots = (
                 sorted.documents.get_mut(place),
@@ -178,9 +207,58 @@ impl TermTable {
             }
         }
         postings.postings = sorted;
+        if has_positions {
+            self.sort_positions(&places, &mut postings)?;
+        }
         postings.terms.shrink_to_fit();
         postings.terms.check()?;
         Ok(postings)
+    }
+
+    /// Puts the positions of postings, which went to these places, in the order of the places.
+    fn sort_positions(&self, places: &[u32], to: &mut FieldPostings) -> Result<()> {
+        count32(
+            "occurrences of the terms of a batch",
+            self.occurrences.len(),
+        )?;
+        // First where those of each posting begin, and then where the next one goes.
+        let mut nexts = Vec::with_capacity(to.postings.len());
+        let mut end = 0u32;
+        for frequency in &to.postings.values {
+            nexts.push(end);
+            end = end.saturating_add(*frequency);
+        }
+        let mut sorted = vec![0u32; self.occurrences.len()];
+        for occurrence in &self.occurrences {
+            let place = places.get(occurrence.posting as usize);
+            let Some(next) = place.and_then(|place| nexts.get_mut(*place as usize)) else {
+                continue;
+            };
+            if let Some(slot) = sorted.get_mut(*next as usize) {
+                *slot = occurrence.position;
+            }
+            *next += 1;
+        }
+        // Most distances take a byte.
+        let mut bytes = Vec::with_capacity(sorted.len() + sorted.len() / 8);
+        let mut positions = sorted.iter();
+        let mut start = 0;
+        for end in &to.ends {
+            let values = to.postings.values.get(start as usize..*end as usize);
+            for frequency in values.unwrap_or_default() {
+                let mut last = 0;
+                for position in positions.by_ref().take(*frequency as usize) {
+                    varint::write(u64::from(position.wrapping_sub(last)), &mut bytes);
+                    last = *position;
+                }
+            }
+            to.position_ends.push(index32(bytes.len()));
+            start = *end;
+        }
+        count32("bytes of the positions of a batch", bytes.len())?;
+        bytes.shrink_to_fit();
+        to.postings.positions = bytes;
+        Ok(())
     }
 }
 
@@ -202,10 +280,14 @@ mod tests {
             for batch in batches {
                 table.begin_batch(0, 1 << 20);
                 let mut expected: BTreeMap<Vec<u8>, BTreeMap<u32, u32>> = BTreeMap::new();
+                let mut positions: BTreeMap<(Vec<u8>, u32), Vec<u32>> = BTreeMap::new();
                 for (document, words) in (0..).zip(&batch) {
-                    for word in words {
+                    for (position, word) in (0..).step_by(3).zip(words) {
                         let number = table.number(word.as_bytes());
-                        table.add(number, document, 1, |old, new| old + new);
+                        let posting = table.add(number, document, 1, |old, new| old + new);
+                        table.add_position(posting, position);
+                        let of_posting = (word.clone().into_bytes(), document);
+                        positions.entry(of_posting).or_default().push(position);
                         *expected
                             .entry(word.clone().into_bytes())
                             .or_default()
@@ -215,6 +297,22 @@ mod tests {
                 }
                 let postings = table.finish_batch().unwrap();
                 prop_assert_eq!(postings.terms.len(), expected.len());
+                let positions_of: Vec<&Vec<u8>> = positions.keys().map(|(term, _)| term).collect();
+                let mut found_ends = Vec::new();
+                let mut bytes = Vec::new();
+                for (number, ((term, _), positions)) in positions.iter().enumerate() {
+                    let mut last = 0;
+                    for position in positions {
+                        varint::write(u64::from(position - last), &mut bytes);
+                        last = *position;
+                    }
+                    // The last document of each term.
+                    if positions_of.get(number + 1).is_none_or(|next| *next != term) {
+                        found_ends.push(bytes.len() as u32);
+                    }
+                }
+                prop_assert_eq!(&postings.postings.positions, &bytes);
+                prop_assert_eq!(&postings.position_ends, &found_ends);
                 let mut start = 0;
                 for (index, (term, documents)) in expected.iter().enumerate() {
                     prop_assert_eq!(postings.terms.get(index as u32), &term[..]);

@@ -5,7 +5,7 @@
 //! put in an order of their own, and the sorted terms of all of them are merged.
 //!
 //! Memory: the list being encoded, the length codes of one field and the map of documents are held,
-//! at most [`MERGE_BYTES_PER_DOCUMENT`] together, and for a new order what
+//! about [`merge_bytes_per_document`] together, and for a new order what
 //! [`forward`](super::forward) gathers. Dictionaries, the order of ids and stored documents in a
 //! new order go through scratch files.
 
@@ -70,7 +70,16 @@ impl WriteOptions<'_> {
 /// Bytes of memory that a merge takes for each document, at most: 8 for the longest list of
 /// postings, 4 for the map of documents, 1 for length codes, and what small tables take. A new
 /// order takes 4 more, beside what [`Reorder::memory`] bounds.
-pub(crate) const MERGE_BYTES_PER_DOCUMENT: u64 = 14;
+const MERGE_BYTES_PER_DOCUMENT: u64 = 14;
+
+/// Bytes of memory that a merge takes for each document: [`MERGE_BYTES_PER_DOCUMENT`], and what the
+/// options of a field add to that.
+pub(crate) fn merge_bytes_per_document(schema: &Schema) -> u64 {
+    let fields = schema.fields().iter();
+    let added = fields.map(|field| field.options.merge_bytes_per_document());
+    // Fields are merged one after another.
+    MERGE_BYTES_PER_DOCUMENT + added.max().unwrap_or(0)
+}
 
 /// A segment that was written.
 #[derive(Clone, Debug)]

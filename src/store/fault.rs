@@ -88,6 +88,27 @@ impl Faulty {
         }
     }
 
+    /// A directory with a fault that holds the files of another, durably.
+    ///
+    /// # Errors
+    ///
+    /// What reading the other directory gives.
+    pub fn with_files(fault: Fault, other: &dyn Directory) -> Result<Self> {
+        let directory = Self::new(fault);
+        for name in other.list()? {
+            let file = other.open(&name)?;
+            let mut written = FileState::new();
+            written.written = file.read(0..file.len())?.to_vec();
+            written.synced = written.written.len();
+            let file = Arc::new(Mutex::new(written));
+            locked(&directory.state).names.insert(name, file);
+        }
+        let mut state = locked(&directory.state);
+        state.durable_names = state.names.clone();
+        drop(state);
+        Ok(directory)
+    }
+
     /// Number of operations so far, failed ones included.
     pub fn operations(&self) -> u64 {
         locked(&self.state).operations

@@ -164,8 +164,16 @@ fn copy<D: Directory + ?Sized>(
     directory: &D,
     name: &str,
 ) -> Result<()> {
+    write_copy(&*source.open(source_name)?, directory, name)
+}
+
+/// Writes the content of an open file to a new one and makes it durable. Never overwrites a file.
+pub(crate) fn write_copy<D: Directory + ?Sized>(
+    from: &dyn FileHandle,
+    directory: &D,
+    name: &str,
+) -> Result<()> {
     const COPY_BYTES: u64 = 8 << 20;
-    let from = source.open(source_name)?;
     let mut file = directory.create(name)?;
     let failed = |error| Error::io(directory.path().join(name), "write", error);
     let mut start = 0;

@@ -11,6 +11,7 @@ use super::elision::{self, Apostrophe};
 use super::fold::LetterI;
 use super::korean;
 use super::letters::drop_accents;
+use super::normalize::nfkc;
 use super::options::Options;
 use super::parts;
 use super::script::{Script, is_han, runs};
@@ -119,6 +120,10 @@ impl Tokenizer for EastAsian {
 
     fn terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {
         self.find_terms(word, true, emit);
+    }
+
+    fn normalize(&self, word: &str) -> String {
+        with_folded(&nfkc(word), LetterI::Dotted, |folded| folded.clone())
     }
 
     fn query_terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {

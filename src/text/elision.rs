@@ -26,6 +26,16 @@ pub(super) enum Apostrophe {
     Portuguese,
 }
 
+impl Apostrophe {
+    /// Whether it is before the word that counts: articles and the like, not endings.
+    pub(super) fn is_elision(self) -> bool {
+        match self {
+            Self::French | Self::Italian | Self::Catalan | Self::Irish | Self::Portuguese => true,
+            Self::Keep | Self::Genitive | Self::Suffix | Self::ColonSuffix => false,
+        }
+    }
+}
+
 const FRENCH: &[&str] = &[
     "c", "d", "j", "jusqu", "l", "lorsqu", "m", "n", "presqu", "puisqu", "qu", "quelqu", "quoiqu",
     "s", "t",

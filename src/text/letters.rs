@@ -95,6 +95,16 @@ pub(super) fn drop_accents(word: &mut String) {
         'ł' => out.push('l'),
         'ŋ' => out.push('n'),
         'ŧ' => out.push('t'),
+        // Capitals reach this only in a chain that does not fold case before.
+        'Œ' => out.push_str("OE"),
+        'Æ' => out.push_str("AE"),
+        'Þ' => out.push_str("TH"),
+        'Ø' => out.push('O'),
+        'Đ' | 'Ð' => out.push('D'),
+        'Ħ' => out.push('H'),
+        'Ł' => out.push('L'),
+        'Ŋ' => out.push('N'),
+        'Ŧ' => out.push('T'),
         '\u{300}'..='\u{36f}' => {}
         'À'..='ɏ' | 'Ḁ'..='ỿ' => push_base(letter, out),
         _ => out.push(letter),

@@ -1,4 +1,5 @@
-//! Analyzers: text in, index terms out, one analyzer per language.
+//! Analyzers: text in, index terms out. There is one analyzer per language, and applications put
+//! together others from a tokenizer and filters.
 //!
 //! The input is any UTF-8 text. The output is its words in order, each with the byte range that it
 //! covers in the text, and for each word the terms under which it is indexed: NFKC-normalized,
@@ -6,8 +7,8 @@
 //! because the second depends on the word alone, so an index writer runs it once per distinct word.
 //!
 //! This module performs no I/O and no ranking. No text makes it fail, only an unknown analyzer
-//! name. It does not truncate long terms: the code that stores terms decides on their maximum
-//! length.
+//! name or a malformed list of synonyms. It does not truncate long terms: the code that stores
+//! terms decides on their maximum length.
 
 // | file | concept |
 // | --- | --- |
@@ -25,11 +26,16 @@
 // | `parts` | the parts of compound tokens such as `browser.js` |
 // | `western` | the tokenizer of languages that separate words by spaces |
 // | `east_asian`, `korean`, `script` | the bigram tokenizer of Chinese, Japanese and Korean |
+// | `chain` | analyzers that an application puts together of a tokenizer and filters |
+// | `synonyms` | synonyms of words and phrases, applied to queries |
+// | `escape` | backslash escapes in lists of words |
 // | `mojibake` | repair of text that was decoded with the wrong character set |
 
 mod analyzer;
+mod chain;
 mod east_asian;
 mod elision;
+mod escape;
 mod fold;
 mod korean;
 mod language;
@@ -44,6 +50,7 @@ mod script;
 mod segment;
 mod stem;
 mod stopwords;
+mod synonyms;
 mod tokenizer;
 mod unaccented;
 mod western;
@@ -54,5 +61,7 @@ mod cases;
 mod properties;
 
 pub use analyzer::Analyzer;
+pub use chain::builder::ChainBuilder;
 pub use language::{Language, languages};
+pub use synonyms::{FieldSynonyms, SynonymGroup, Synonyms};
 pub use tokenizer::{Tokenizer, Word};

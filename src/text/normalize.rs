@@ -6,6 +6,7 @@
 //! it begins is kept as an anchor. A range of normalized text maps to the source of every piece
 //! that it overlaps.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use unicode_normalization::char::{canonical_combining_class, decompose_compatible};
@@ -14,6 +15,14 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is
 /// True if `text` is certainly NFKC; false if it may not be.
 pub(super) fn is_normalized(text: &str) -> bool {
     text.is_ascii() || is_nfkc_quick(text.chars()) == IsNormalized::Yes
+}
+
+/// A word in NFKC.
+pub(super) fn nfkc(word: &str) -> Cow<'_, str> {
+    match is_normalized(word) {
+        true => Cow::Borrowed(word),
+        false => Cow::Owned(word.nfkc().collect()),
+    }
 }
 
 /// Normalizes one text at a time and maps ranges back to it. Reuses its buffers.

@@ -1,5 +1,8 @@
 //! Property tests: claims that hold for every text.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use proptest::prelude::*;
 
 use super::segment;
@@ -14,6 +17,31 @@ fn collect(segment: impl FnOnce(&mut dyn FnMut(Word<'_>))) -> Found {
     found
 }
 
+type Places = BTreeSet<(String, usize)>;
+
+fn places(positions: impl FnOnce(&mut dyn FnMut(&str, u32, Range<usize>))) -> Places {
+    let mut found = Places::new();
+    positions(&mut |term, position, _| {
+        found.insert((term.to_owned(), position as usize));
+    });
+    found
+}
+
+/// Whether a document has the terms of a query, each as far from the others as there.
+fn has_phrase(document: &Places, query: &Places) -> bool {
+    let Some((first, at)) = query.iter().next() else {
+        return true;
+    };
+    let mut starts = document
+        .iter()
+        .filter(|(term, place)| term == first && place >= at);
+    starts.any(|(_, place)| {
+        let shift = place - at;
+        let shifted = query.iter().map(|(term, at)| (term.clone(), at + shift));
+        shifted.collect::<Places>().is_subset(document)
+    })
+}
+
 fn analyzers() -> Vec<Analyzer> {
     let names = languages()
         .map(|language| language.code())
@@ -22,7 +50,7 @@ fn analyzers() -> Vec<Analyzer> {
 }
 
 /// Texts of the characters with special rules in segmentation, normalization and the languages.
-fn tricky_text() -> impl Strategy<Value = String> {
+pub(super) fn tricky_text() -> impl Strategy<Value = String> {
     let characters = prop_oneof![
         6 => prop::sample::select("aZ09_.,:;'\"- \n\t\r@".chars().collect::<Vec<_>>()),
         3 => prop::sample::select("éßİıςçõŉǆﬁ½Ⅷ①ｱﾞＡ　’‘“—…´\u{ad}\u{200d}\u{301}\u{308}\u{345}\u{fdfa}".chars().collect::<Vec<_>>()),
@@ -49,6 +77,37 @@ proptest! {
             collect(|emit| segment::words(&text, emit)),
             collect(|emit| segment::words_reference(&text, emit))
         );
+    }
+
+    #[test]
+    fn a_phrase_is_found_wherever_its_text_is(
+        before in tricky_text(),
+        text in tricky_text(),
+        after in tricky_text(),
+        option in prop::sample::select(vec!["", "+parts", "+fold"]),
+    ) {
+        let document = format!("{before}\n{text}\n{after}");
+        for language in ["en", "fr", "tr", "fa", "fi", "zh", "ja", "ko", "ko+compounds"] {
+            let analyzer = Analyzer::named(&format!("{language}{option}")).unwrap();
+            let query = places(|emit| analyzer.query_positions(&text, emit));
+            let document = places(|emit| analyzer.positions(&document, emit));
+            prop_assert!(has_phrase(&document, &query), "{language}{option}: {query:?}");
+        }
+    }
+
+    #[test]
+    fn a_phrase_of_chinese_or_japanese_is_found_inside_of_others(
+        before in "[漢字東京かなカナ々]{0,5}",
+        text in "[漢字東京かなカナ々]{2,6}",
+        after in "[漢字東京かなカナ々]{0,5}",
+    ) {
+        for language in ["zh", "ja", "ko"] {
+            let analyzer = Analyzer::named(language).unwrap();
+            let query = places(|emit| analyzer.query_positions(&text, emit));
+            let inside = format!("{before}{text}{after}");
+            let document = places(|emit| analyzer.positions(&inside, emit));
+            prop_assert!(!query.is_empty() && has_phrase(&document, &query), "{language}");
+        }
     }
 
     #[test]

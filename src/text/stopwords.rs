@@ -8,15 +8,13 @@ pub(super) struct StopWords {
 }
 
 impl StopWords {
-    /// Parses words separated by white space and folds each with `fold`; lines that begin with `#`
-    /// are comments.
-    pub(super) fn parse(list: &str, fold: impl Fn(&str) -> String) -> Self {
-        let mut words: Vec<_> = list
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .flat_map(str::split_whitespace)
-            .map(fold)
-            .collect();
+    /// The words of a [`list`], each folded with `fold`.
+    pub(super) fn parse(text: &str, fold: impl Fn(&str) -> String) -> Self {
+        Self::new(list(text).map(fold).collect())
+    }
+
+    /// The set of `words`, which are folded.
+    pub(super) fn new(mut words: Vec<String>) -> Self {
         words.sort_unstable();
         words.dedup();
         Self { words }
@@ -28,6 +26,12 @@ impl StopWords {
             .binary_search_by(|known| known.as_str().cmp(word))
             .is_ok()
     }
+}
+
+/// The words of a list: separated by white space; lines that begin with `#` are comments.
+pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.flat_map(str::split_whitespace)
 }
 
 #[cfg(test)]

@@ -86,6 +86,13 @@ pub trait Tokenizer: Send + Sync {
         self.terms(word, emit);
     }
 
+    /// The form of a word, or of the beginning of one, that terms have before their endings are
+    /// removed: in lower case, for an analyzer that folds case. For what is compared with terms but
+    /// is not a whole word, such as a prefix. The default is the word itself.
+    fn normalize(&self, word: &str) -> String {
+        word.to_owned()
+    }
+
     /// The revision of words and terms, to increase with every change to them; see
     /// [`Analyzer::revision`](super::Analyzer::revision). The default is 1.
     fn revision(&self) -> u32 {

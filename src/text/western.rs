@@ -6,6 +6,7 @@ use super::elision::{self, Apostrophe};
 use super::fold::{LetterI, fold};
 use super::language::Rules;
 use super::letters::{Letters, drop_accents};
+use super::normalize::nfkc;
 use super::options::Options;
 use super::parts;
 use super::segment;
@@ -76,7 +77,11 @@ impl Western {
 
     /// Emits the term of a word or of one of its parts; none for a stop word.
     fn term_of(&self, word: &str, emit: &mut dyn FnMut(&str)) {
-        self.with_unified(self.without_prefix(word), |unified| {
+        let word = match self.rules.apostrophe {
+            Apostrophe::Irish => without_irish_prefix(word),
+            _ => word,
+        };
+        self.with_unified(word, |unified| {
             let word = elision::strip(unified, self.rules.apostrophe);
             if word.is_empty() || self.stop_words.contains(word) {
                 return;
@@ -99,24 +104,33 @@ impl Western {
         }
         emit(if stem.is_empty() { word } else { &stem });
     }
+}
 
-    /// An Irish word without the `n` or `t` before a capital vowel, as in `nAthair`.
-    fn without_prefix<'a>(&self, word: &'a str) -> &'a str {
-        if self.rules.apostrophe != Apostrophe::Irish {
-            return word;
+/// An Irish word without the `n` or `t` before a capital vowel, as in `nAthair`.
+pub(super) fn without_irish_prefix(word: &str) -> &str {
+    match word.strip_prefix(['n', 't']) {
+        Some(rest) if rest.starts_with(['A', 'E', 'I', 'O', 'U', 'Á', 'É', 'Í', 'Ó', 'Ú']) => {
+            rest
         }
-        match word.strip_prefix(['n', 't']) {
-            Some(rest) if rest.starts_with(['A', 'E', 'I', 'O', 'U', 'Á', 'É', 'Í', 'Ó', 'Ú']) => {
-                rest
-            }
-            _ => word,
-        }
+        _ => word,
     }
 }
 
 impl Tokenizer for Western {
     fn words(&self, text: &str, emit: &mut dyn FnMut(Word<'_>)) {
         segment::words(text, emit);
+    }
+
+    fn normalize(&self, word: &str) -> String {
+        let word = nfkc(word);
+        let word = match self.rules.apostrophe {
+            Apostrophe::Irish => without_irish_prefix(&word),
+            _ => &word,
+        };
+        self.with_unified(word, |unified| match self.rules.apostrophe.is_elision() {
+            true => elision::strip(unified, self.rules.apostrophe).to_owned(),
+            false => unified.clone(),
+        })
     }
 
     fn terms(&self, word: &str, emit: &mut dyn FnMut(&str)) {

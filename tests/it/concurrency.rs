@@ -284,3 +284,53 @@ fn a_writer_that_is_killed_loses_nothing_that_it_has_committed() {
         assert_eq!(contents(&next), expected(found + 1));
     }
 }
+
+/// The part of the child: backs the index up into one folder after another, and never stops.
+fn back_up_without_end(folder: &Path) {
+    let snapshot = Index::open(folder.join("index")).unwrap().snapshot();
+    let snapshot = snapshot.unwrap();
+    for number in 0.. {
+        snapshot
+            .backup(folder.join(format!("backup-{number}")))
+            .unwrap();
+        say(&number.to_string());
+    }
+}
+
+#[test]
+fn a_backup_that_is_killed_leaves_no_index_or_a_whole_one() {
+    if let Some(folder) = std::env::var_os(CHILD_FOLDER) {
+        return back_up_without_end(Path::new(&folder));
+    }
+    let test = "a_backup_that_is_killed_leaves_no_index_or_a_whole_one";
+    let mut broken_off = 0;
+    for round in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::create(folder.path().join("index"), schema()).unwrap();
+        let mut writer = writer(&index, 1);
+        (2..=5).for_each(|commit| write_commit(&mut writer, commit));
+        let mut child = spawn(test, folder.path());
+        let mut said = sayings(&mut child);
+        said.next().expect("a backup");
+        // Somewhere in a backup: they take a millisecond or so.
+        std::thread::sleep(Duration::from_micros(round * 430));
+        child.kill();
+        let said: Vec<String> = said.collect();
+        for number in 0.. {
+            let backup = folder.path().join(format!("backup-{number}"));
+            if !backup.exists() {
+                break;
+            }
+            match Index::open(&backup) {
+                Ok(copy) => assert_eq!(contents(&copy.snapshot().unwrap()), expected(5)),
+                Err(Error::NoIndex { .. }) => {
+                    assert!(!said.contains(&number.to_string()), "backup {number}");
+                    broken_off += 1;
+                }
+                Err(error) => panic!("backup {number}: {error}"),
+            }
+        }
+        assert_eq!(contents(&index.snapshot().unwrap()), expected(5));
+    }
+    assert!(broken_off > 0, "no backup was broken off");
+}

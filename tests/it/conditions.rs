@@ -7,15 +7,15 @@
 //! or of a vector by every algorithm, half of the time on several threads. `ESPARSA_ORACLE_CASES`
 //! sets the number of indexes, of [`CASES`] trees each.
 
-mod documents;
-mod tree;
+pub mod documents;
+pub mod tree;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use esparsa::{
-    ColumnType, DocAddress, Document, Error, Facet, FacetResult, Index, MergePolicy, Query,
-    SearchOptions, Snapshot, Sort, Value, WriterOptions,
+    ColumnType, DocAddress, Document, Error, Facet, FacetResult, Index, Interval, MergePolicy,
+    Query, SearchOptions, Snapshot, Sort, Value, WriterOptions,
 };
 
 use self::documents::{COLUMNS, Doc, WORDS, build, schema, value};
@@ -93,6 +93,18 @@ fn check(seed: u64) {
         );
         assert_eq!(ids(&snapshot, &filtered, &options), kept, "{}", what());
         for algorithm in snapshot.algorithms(&filtered).unwrap() {
+            if let Some(last) = kept.get(random.below(kept.len().max(1) as u64) as usize) {
+                let place = kept.iter().position(|hit| hit == last).unwrap() + 1;
+                let address = snapshot.find(&last.0).unwrap().unwrap();
+                let options = options.clone().algorithm(algorithm).after(address);
+                let rest = ids(&snapshot, &filtered, &options);
+                assert_eq!(
+                    rest,
+                    kept[place..],
+                    "{algorithm}, after {last:?}, {}",
+                    what()
+                );
+            }
             let k = 1 + random.below(9) as usize;
             let options = SearchOptions::new(k).algorithm(algorithm);
             let found = ids(&snapshot, &filtered, &options);
@@ -117,6 +129,13 @@ fn check(seed: u64) {
             .iter()
             .filter(|(id, _)| expected.contains(id.as_str()));
         assert!(found.iter().eq(in_order), "{}", what());
+        if let Some(last) = found.get(random.below(found.len().max(1) as u64) as usize) {
+            let place = found.iter().position(|hit| hit == last).unwrap() + 1;
+            let address = snapshot.find(&last.0).unwrap().unwrap();
+            let rest = ids(&snapshot, &query, &SearchOptions::new(4).after(address));
+            let expected: Vec<_> = found[place..].iter().take(4).cloned().collect();
+            assert_eq!(rest, expected, "{}", what());
+        }
         let first = ids(&snapshot, &query, &SearchOptions::new(3));
         assert_eq!(first, found[..found.len().min(3)], "{}", what());
     }
@@ -188,6 +207,32 @@ fn check_facets(
     assert_eq!(counted, expected, "{name}, {}", what());
     let ends = (statistics.min.as_ref(), statistics.max.as_ref());
     assert_eq!(ends, (all.first(), all.last()), "{name}, {}", what());
+    if matches!(of, ColumnType::I64 | ColumnType::F64) {
+        let interval = Interval::Width(3.0);
+        let place = |value: &Value| match value {
+            Value::I64(number) => (*number as f64 / 3.0).floor(),
+            Value::F64(number) => (number / 3.0).floor(),
+            value => panic!("{value:?}"),
+        };
+        let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
+        for list in &lists {
+            let places: BTreeSet<i64> = list.iter().map(|value| place(value) as i64).collect();
+            for place in places {
+                *counts.entry(place).or_default() += 1;
+            }
+        }
+        let found = snapshot.facets(query, &[Facet::histogram(name, interval)]);
+        let FacetResult::Histogram(found) = found.unwrap().remove(0) else {
+            panic!("no histogram");
+        };
+        let found: Vec<u64> = found.into_iter().map(|(_, count)| count).collect();
+        assert_eq!(
+            found,
+            counts.into_values().collect::<Vec<_>>(),
+            "{name}, {}",
+            what()
+        );
+    }
     if of != ColumnType::Keyword {
         let found = snapshot
             .facets(query, &[Facet::percentiles(name, [0.0, 0.5, 1.0])])
@@ -291,6 +336,18 @@ fn check_sorted(
         "{sorts:?}, {}",
         what()
     );
+    if let Some((last, _)) = all.get(random.below(all.len().max(1) as u64) as usize) {
+        let place = all.iter().position(|(address, _)| address == last).unwrap() + 1;
+        let rest = options.clone().offset(0).after(*last);
+        let found = snapshot.search_with(query, &rest).unwrap().hits;
+        let addresses = found.iter().map(|hit| hit.address);
+        let expected = all[place..].iter().take(k).map(|(address, _)| *address);
+        assert!(
+            addresses.eq(expected),
+            "after {last:?}, {sorts:?}, {}",
+            what()
+        );
+    }
     if let (Some(hit), Some((_, doc))) = (found.first(), page.clone().next()) {
         let (name, column, _) = COLUMNS[sorts[0].0];
         let mut values = doc.values[sorts[0].0].clone();

@@ -14,8 +14,8 @@ use esparsa::store::{
     Directory, Fault, Faulty, FileHandle, FileSink, FileVersion, Lock, Memory, Scratch,
 };
 use esparsa::{
-    Document, Error, Index, IndexOptions, IndexWriter, MergePolicy, Result, Schema, Sparse, Text,
-    WriterOptions,
+    Document, Error, Index, IndexOptions, IndexWriter, MergePolicy, Query, Result, Schema, Sparse,
+    Text, WriterOptions,
 };
 
 use crate::contents::{Contents, contents};
@@ -186,13 +186,16 @@ enum Step {
     Add(u32, u32, u32),
     Delete(u32, u32),
     Commit,
+    Refresh,
+    /// Deletes by query the documents that were added with this version.
+    DeleteVersion(u32),
     Rollback,
     WaitForMerges,
     MergeTo(usize),
 }
 
 /// Adds, replaces and deletes, merges by policy and by request, rolls back, empties, and begins anew.
-const SCRIPT: [Step; 42] = [
+const SCRIPT: [Step; 51] = [
     Step::Create,
     Step::OpenWriter,
     Step::Add(0, 11, 1),
@@ -207,6 +210,9 @@ const SCRIPT: [Step; 42] = [
     Step::WaitForMerges,
     Step::Add(17, 18, 1),
     Step::Delete(3, 3),
+    Step::Refresh,
+    Step::Add(18, 19, 2),
+    Step::Refresh,
     Step::Commit,
     Step::WaitForMerges,
     Step::Commit,
@@ -214,7 +220,13 @@ const SCRIPT: [Step; 42] = [
     Step::Commit,
     Step::Add(30, 32, 1),
     Step::Delete(4, 4),
+    Step::Refresh,
     Step::Rollback,
+    Step::Add(30, 31, 7),
+    Step::Refresh,
+    Step::Add(32, 33, 7),
+    Step::DeleteVersion(7),
+    Step::Commit,
     Step::Delete(5, 6),
     Step::Add(7, 7, 4),
     Step::Commit,
@@ -296,6 +308,17 @@ impl Run {
                 let report = writer.commit()?;
                 assert_eq!(report.documents, self.pending.len() as u64);
                 self.committed = Some(self.pending.clone());
+            }
+            (Step::Refresh, Some(writer), _) => {
+                assert_eq!(contents(&writer.refresh()?), self.pending);
+            }
+            (Step::DeleteVersion(version), Some(writer), _) => {
+                let version = format!("/{version}");
+                let kept = self.pending.len();
+                self.pending.retain(|_, stored| !stored.ends_with(&version));
+                let query = Query::text("text", version.replace('/', "v"));
+                let deleted = writer.delete_matching(&query)?;
+                assert_eq!(deleted, (kept - self.pending.len()) as u64);
             }
             (Step::Rollback, Some(writer), _) => {
                 writer.rollback()?;
@@ -395,6 +418,11 @@ fn assert_poisoned(outcome: &mut Outcome) {
         ("add_parsed", writer.add_parsed(Default::default)),
         ("delete", writer.delete("id001")),
         ("commit", writer.commit().map(|_| ())),
+        ("refresh", writer.refresh().map(|_| ())),
+        (
+            "delete_matching",
+            writer.delete_matching(&Query::all()).map(|_| ()),
+        ),
         ("rollback", writer.rollback()),
         ("wait_for_merges", writer.wait_for_merges()),
         ("merge_to", writer.merge_to(1)),

@@ -10,6 +10,7 @@
 
 mod documents;
 mod dump;
+mod positions;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -21,7 +22,7 @@ use esparsa::internals::format::manifest::Manifest;
 use esparsa::internals::format::{Container, FieldKind, FileKind, Verify};
 use esparsa::internals::segment::SegmentReader;
 use esparsa::store::Memory;
-use esparsa::{Error, Index, IndexOptions};
+use esparsa::{Column, Error, Index, IndexOptions, SchemaChange};
 use serde_json::{Value, json};
 
 fn format_spec() -> PathBuf {
@@ -70,7 +71,12 @@ fn find(recorded: &Value, segment: usize, field: usize, term: Value) -> Value {
 }
 
 fn golden_files() -> Files {
-    let entries = std::fs::read_dir(golden()).unwrap().map(|e| e.unwrap());
+    files_of(&golden())
+}
+
+/// The files of the index in a folder.
+fn files_of(folder: &Path) -> Files {
+    let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap());
     entries
         .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
         .filter(|(name, _)| name != "contents.json")
@@ -387,6 +393,37 @@ fn the_independent_reader_sees_what_is_recorded() {
         output.stdout == recorded,
         "what reader.py prints is not contents.json"
     );
+}
+
+#[test]
+fn the_independent_reader_skips_fields_that_were_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = Index::open(golden()).unwrap().snapshot().unwrap();
+    golden.backup(folder.path()).unwrap();
+    let mut index = Index::open(folder.path()).unwrap();
+    let names = index.schema().fields().iter().map(|f| f.name.clone());
+    let names: Vec<String> = names.collect();
+    let dropped = names.iter().step_by(2);
+    let change = dropped.fold(SchemaChange::new(), SchemaChange::drop_field);
+    index
+        .change_schema(change.add_field(&names[0], Column::keyword()))
+        .unwrap();
+    let Some(output) = run_reader(folder.path()) else {
+        return;
+    };
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let fields = found["manifest"]["schema"].as_array().unwrap();
+    let last = fields.last().unwrap();
+    assert_eq!(fields.len(), names.len() / 2 + 1);
+    assert_eq!(last["number"], names.len());
+    let numbers: Vec<&Value> = fields.iter().map(|field| &field["number"]).collect();
+    for segment in found["segments"].as_array().unwrap() {
+        let of_segment = segment["fields"].as_array().unwrap();
+        assert!(!of_segment.is_empty());
+        assert!(of_segment.iter().all(|f| numbers.contains(&&f["field"])));
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod change;
 mod lists;
+mod positions;
 mod records;
 
 use std::collections::BTreeSet;
@@ -22,7 +23,9 @@ use change::{Change, Place, change, overwrite};
 use esparsa::executor::{CancelToken, Inline};
 use esparsa::internals::format::block::{self, BEFORE_FIRST};
 use esparsa::internals::format::container::FileStamp;
-use esparsa::internals::format::dictionary::{DictionaryWriter, TermEntry, TermPostings};
+use esparsa::internals::format::dictionary::{
+    DictionaryWriter, TermEntry, TermPositions, TermPostings,
+};
 use esparsa::internals::format::manifest::{Manifest, manifest_file};
 use esparsa::internals::format::segment_info::SegmentInfo;
 use esparsa::internals::format::{

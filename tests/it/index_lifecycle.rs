@@ -36,6 +36,7 @@ enum Step {
     Delete(u32),
     Commit,
     Rollback,
+    Refresh,
     Merge(usize),
     Reopen,
 }
@@ -46,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0u32..40).prop_map(Step::Delete),
         4 => Just(Step::Commit),
         1 => Just(Step::Rollback),
+        4 => Just(Step::Refresh),
         1 => (1usize..4).prop_map(Step::Merge),
         1 => Just(Step::Reopen),
     ]
@@ -70,6 +72,7 @@ proptest! {
         let index = Index::in_memory(schema()).unwrap();
         let mut open = writer(&index, threads, reorder_from);
         let (mut committed, mut pending) = (BTreeMap::new(), BTreeMap::new());
+        let mut refreshed = Vec::new();
         for step in steps {
             match step {
                 Step::Add(id, version) => {
@@ -89,6 +92,14 @@ proptest! {
                     open.rollback().unwrap();
                     pending = committed.clone();
                 }
+                Step::Refresh => {
+                    let snapshot = open.refresh().unwrap();
+                    let found = crate::contents::contents(&snapshot);
+                    prop_assert_eq!(&found, &pending);
+                    let query = Query::text("text", "common");
+                    prop_assert_eq!(snapshot.count(&query).unwrap(), found.len() as u64);
+                    refreshed.push((snapshot, found));
+                }
                 Step::Merge(segments) => {
                     open.merge_to(segments).unwrap();
                 }
@@ -103,6 +114,9 @@ proptest! {
         open.merge_to(1).unwrap();
         open.commit().unwrap();
         prop_assert_eq!(&contents(&index), &pending);
+        for (snapshot, expected) in refreshed {
+            prop_assert_eq!(crate::contents::contents(&snapshot), expected);
+        }
         let snapshot = index.snapshot().unwrap();
         prop_assert!(snapshot.segments().len() <= 1);
         prop_assert!(snapshot.segments().iter().all(|s| s.deleted.is_none()));

@@ -1,6 +1,7 @@
 //! The tests of the library from the outside, as one binary: linking many takes most of the time.
 
 mod all_terms;
+mod analyzers;
 mod approximate;
 #[cfg(feature = "neural")]
 mod close;
@@ -8,6 +9,7 @@ mod collections;
 mod concurrency;
 mod conditions;
 mod contents;
+mod copies;
 mod corruption;
 mod crash;
 mod dense;
@@ -16,6 +18,7 @@ mod filters;
 mod golden;
 mod hostile;
 mod index_lifecycle;
+mod language;
 mod lazy_executor;
 #[cfg(feature = "neural")]
 mod minilm;
@@ -30,4 +33,5 @@ mod public_api;
 mod query_threads;
 mod random;
 mod rank;
+mod scored;
 mod walk;

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use esparsa::{
-    Column, ColumnType, Document, Error, FieldOptions, Result, Schema, SchemaBuilder, Snapshot,
+    Column, ColumnType, Document, Error, FieldOptions, Result, Schema, SchemaBuilder, SchemaChange,
+    Snapshot,
 };
 use esparsa::{FieldKind, Value};
 use serde_json::Value as Json;
@@ -15,10 +16,11 @@ use serde_json::value::RawValue;
 /// The options for columns.
 #[derive(clap::Args, Clone, Debug)]
 pub struct ColumnArguments {
-    /// Column of a new index, to filter by: a key of the records, which are JSON, and the type of
-    /// its values: i64, u64, f64, bool, date (RFC 3339, or milliseconds since 1970) or keyword.
-    /// With `:several`, as in `tags:keyword:several`, a record may have an array of them. May be
-    /// given more than once.
+    /// Column to filter by: a key of the records, which are JSON, and the type of its values: i64,
+    /// u64, f64, bool, date (RFC 3339, or milliseconds since 1970) or keyword. With `:several`, as
+    /// in `tags:keyword:several`, a record may have an array of them. An index without the column
+    /// gets it, and documents that were loaded before have no value in it. May be given more than
+    /// once.
     #[arg(long = "column", value_name = "NAME:TYPE")]
     columns: Vec<NamedColumn>,
 }
@@ -80,13 +82,25 @@ impl ColumnArguments {
         empty.map(warning).collect()
     }
 
-    /// Checks that an existing index has the columns that are named.
+    /// The columns that an existing index lacks.
+    pub fn missing_in(&self, schema: &Schema) -> SchemaChange {
+        let missing = self.columns.iter();
+        let missing = missing.filter(|named| schema.field(&named.name).is_none());
+        missing.fold(SchemaChange::new(), |change, named| {
+            change.add_field(&named.name, named.column.clone())
+        })
+    }
+
+    /// Checks that no field of an existing index contradicts the columns that are named.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when it lacks one, or has another of this name.
+    /// [`Error::InvalidInput`] when it has another field of such a name.
     pub fn check(&self, schema: &Schema) -> Result<()> {
         for NamedColumn { name, column } in &self.columns {
+            if schema.field(name).is_none() {
+                continue;
+            }
             let field = schema.expect(name, FieldKind::Column)?;
             if field.options != FieldOptions::Column(column.clone()) {
                 let message = "--column contradicts the index, whose column of this name has another type; leave the \

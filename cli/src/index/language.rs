@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use esparsa::text::Analyzer;
+use esparsa::text::{Analyzer, languages};
 use whatlang::{Lang, detect};
 
 /// Bytes of each text that are examined.
@@ -74,7 +74,7 @@ impl Detected {
     pub fn warning(&self, analyzer: &str) -> Option<String> {
         let language_of = |name: &str| name.split('+').next().unwrap_or_default().to_owned();
         let of_index = language_of(analyzer);
-        let has_language = of_index != SIMPLE && Analyzer::named(&of_index).is_ok();
+        let has_language = languages().any(|known| known.name().eq_ignore_ascii_case(&of_index));
         let language = self.language.filter(|_| has_language)?;
         (of_index != language_of(&self.analyzer)).then(|| {
             format!(
@@ -173,7 +173,13 @@ mod tests {
     fn texts_in_another_language_than_the_index_are_warned_about() {
         let german = "Die Gemeinde hat am Donnerstag beschlossen, das Schwimmbad über den Winter zu schließen.";
         let detected = Detected::of(&[german.to_owned()]);
-        for analyzer in ["german", "german+fold", "simple", "custom:own"] {
+        for analyzer in [
+            "german",
+            "german+fold",
+            "simple",
+            "custom:own",
+            "standard|lowercase|stem:en",
+        ] {
             assert_eq!(detected.warning(analyzer), None, "{analyzer}");
         }
         let warning = detected.warning("english+stopwords").unwrap();

@@ -81,9 +81,11 @@ impl Target {
             let schema = new_schema(arguments, peeked, encoders, language)?;
             Index::create_in(directory, schema, options)?
         } else {
-            let index = Index::open_in(directory, options)?;
+            let mut index = Index::open_in(directory, options)?;
             encoders.check(index.schema())?;
             check_schema(index.schema(), arguments, peeked)?;
+            // Of columns that are there already, nothing is committed.
+            index.change_schema(arguments.columns.missing_in(index.schema()))?;
             index
         };
         Ok(Self { index, created })
@@ -150,7 +152,11 @@ fn new_schema(
     encoders: &Encoders,
     language: &str,
 ) -> Result<Schema> {
-    let mut schema = Schema::builder().text(TEXT_FIELD, Text::new().analyzer(language));
+    let mut text = Text::new().analyzer(language);
+    if arguments.positions {
+        text = text.positions();
+    }
+    let mut schema = Schema::builder().text(TEXT_FIELD, text);
     let sparse = if let Some(weight) = arguments.max_weight {
         Some(Sparse::new().max_weight(weight))
     } else if peeked.first_vector().is_some() {
@@ -187,6 +193,12 @@ fn check_schema(schema: &Schema, arguments: &Arguments, peeked: &Peeked) -> Resu
             "--language {language} contradicts the index, whose texts are analyzed as `{analyzer}`; leave the option \
              out, or build a new index"
         )));
+    }
+    let has_positions = matches!(&text.options, FieldOptions::Text(text) if text.positions);
+    if arguments.positions && !has_positions {
+        let message = "--positions contradicts the index, which was built without positions; leave the option out, or \
+                       build a new index";
+        return Err(Error::invalid(message));
     }
     if arguments.no_stored && schema.stored_field().is_some() {
         let message = "--no-stored contradicts the index, which stores documents; leave the option out, or build a new \

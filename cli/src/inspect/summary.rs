@@ -34,6 +34,9 @@ struct FieldSummary {
     kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     analyzer: Option<String>,
+    /// Whether the positions of terms are kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    positions: bool,
     /// Larger weights are clamped to it, if it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_weight: Option<f32>,
@@ -146,6 +149,7 @@ impl FieldSummary {
             name: field.name.clone(),
             kind,
             analyzer,
+            positions: matches!(&field.options, FieldOptions::Text(text) if text.positions),
             max_weight: weights.filter(|(_, clamps)| *clamps).map(|(max, _)| max),
             expected_max_weight: weights.filter(|(_, clamps)| !clamps).map(|(max, _)| max),
             column: match &field.options {
@@ -243,6 +247,9 @@ impl fmt::Display for FieldSummary {
         write!(f, "field `{}`: {}", self.name, self.kind)?;
         if let Some(analyzer) = &self.analyzer {
             write!(f, ", analyzer {analyzer}")?;
+        }
+        if self.positions {
+            write!(f, ", with positions")?;
         }
         if let Some(weight) = self.max_weight {
             write!(f, ", max weight {weight:.4}")?;

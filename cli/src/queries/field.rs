@@ -2,7 +2,7 @@
 
 use esparsa::Field;
 use esparsa::eval::{self, TopicPart, read_queries};
-use esparsa::{Bm25, Error, FieldOptions, Query, Result, Schema, Snapshot};
+use esparsa::{Bm25, Error, FieldOptions, Query, QueryParser, Result, Schema, Snapshot};
 use esparsa::{FieldKind, SparseTerms};
 use serde_json::{Value, json};
 
@@ -277,6 +277,24 @@ impl SearchedField {
             .first()
             .ok_or_else(|| Error::invalid("expected a query, found none"))?;
         self.query(query)
+    }
+
+    /// A parser of queries on this field, which is of text.
+    pub fn parser(&self) -> QueryParser {
+        let parser = QueryParser::new([self.name.as_str()]);
+        match self.scoring {
+            Scoring::Text(bm25) => parser.with_bm25(bm25),
+            _ => parser,
+        }
+    }
+
+    /// The field of a query, for reports; a query on several fields has none.
+    pub fn of(query: &Query) -> Self {
+        Self {
+            name: query.field().to_owned(),
+            scoring: Scoring::Text(Bm25::default()),
+            others: String::new(),
+        }
     }
 
     /// The error for a query that is no vector of the field's kind.

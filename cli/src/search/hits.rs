@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use esparsa::{Hits, Query, Result, Snapshot};
+use esparsa::{Hits, Query, Result, Snapshot, Value};
 
 use super::snippet::snippet;
 use super::terminal::{Style, pad, width};
@@ -11,11 +11,11 @@ use crate::escape::escaped;
 /// Min columns of a snippet, however long the ids are.
 const MIN_SNIPPET_COLUMNS: usize = 30;
 
-/// Two lines for each hit: rank, score, id and title; below, the part of the text with most
-/// matches.
+/// Two lines for each hit: rank, score, id and title; below, the best passage of the text.
 ///
-/// `indent` spaces stand before each line; `offset` hits were left out before the first. A hit
-/// without a title has its text on the first line.
+/// Hits that are sorted by a column have their values of it in place of the score. `indent` spaces
+/// stand before each line; `offset` hits were left out before the first. A hit without a title has
+/// its text on the first line.
 ///
 /// # Errors
 ///
@@ -24,13 +24,20 @@ pub fn hit_lines(
     snapshot: &Snapshot,
     query: &Query,
     hits: &Hits,
-    indent: usize,
-    offset: usize,
+    sorted: Option<&str>,
+    (indent, offset): (usize, usize),
     style: Style,
 ) -> Result<Vec<String>> {
     let rank_width = (offset + hits.len()).to_string().len();
-    let scores: Vec<String> = hits.iter().map(|hit| format!("{:.4}", hit.score)).collect();
-    let score_width = scores.iter().map(String::len).max().unwrap_or(0);
+    let scores = hits.iter().map(|hit| match sorted {
+        Some(column) => {
+            let values: Vec<String> = hit.values(column)?.iter().map(Value::to_string).collect();
+            Ok(escaped(&values.join(", ")).into_owned())
+        }
+        None => Ok(format!("{:.4}", hit.score)),
+    });
+    let scores = scores.collect::<Result<Vec<String>>>()?;
+    let score_width = scores.iter().map(|score| width(score)).max().unwrap_or(0);
     let ids = hits.ids()?;
     let ids: Vec<Cow<'_, str>> = ids.iter().map(|id| escaped(id)).collect();
     let id_width = ids.iter().map(|id| width(id)).max().unwrap_or(0);
@@ -49,9 +56,10 @@ pub fn hit_lines(
         };
         let rank = offset + number + 1;
         let id = pad(id, id_width);
+        let score_padding = score_width - width(score);
         let line = format!(
-            "{:indent$}{rank:rank_width$}  {score:>score_width$}  {id}  {first}",
-            ""
+            "{:indent$}{rank:rank_width$}  {:score_padding$}{score}  {id}  {first}",
+            "", ""
         );
         lines.push(line.trim_end().to_owned());
         if !second.is_empty() {

@@ -1,9 +1,12 @@
 //! Results as JSON objects.
 
-use esparsa::{Algorithm, Error, Explanation, Hit, Result, SearchResult, Snapshot};
+use esparsa::{
+    Algorithm, ClauseExplanation, Error, Explanation, Hit, Result, SearchResult, Snapshot,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::facets::FacetReport;
 use crate::escape::escaped;
 use crate::output;
 
@@ -21,6 +24,8 @@ pub struct SingleReport<'a> {
     terms_skipped: u64,
     algorithms: Vec<&'static str>,
     hits: Vec<HitReport>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    facets: Vec<FacetReport>,
 }
 
 /// What is printed for one query of a file.
@@ -63,12 +68,36 @@ pub struct ExplanationReport<'a> {
     algorithm: &'static str,
     why: &'a str,
     terms: Vec<TermReport<'a>>,
+    /// The queries that the query is made of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    clauses: Vec<ClauseReport<'a>>,
     /// Terms that the document lacks, if all are required.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     missing: &'a [String],
     /// Whether a filter rejects the document.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     is_filtered_out: bool,
+}
+
+/// What one query of several adds.
+#[derive(Serialize)]
+struct ClauseReport<'a> {
+    query: &'a str,
+    /// `null` when the document does not match.
+    score: Option<f32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    clauses: Vec<ClauseReport<'a>>,
+}
+
+impl<'a> ClauseReport<'a> {
+    fn all(clauses: &'a [ClauseExplanation]) -> Vec<Self> {
+        let clauses = clauses.iter().map(|clause| Self {
+            query: &clause.query,
+            score: clause.score,
+            clauses: Self::all(&clause.clauses),
+        });
+        clauses.collect()
+    }
 }
 
 #[derive(Serialize)]
@@ -106,7 +135,14 @@ impl<'a> SingleReport<'a> {
             terms_skipped: result.statistics.terms_skipped,
             algorithms: names(&result.statistics.algorithms),
             hits,
+            facets: Vec::new(),
         })
+    }
+
+    /// Adds counts of columns.
+    pub fn with_facets(mut self, facets: Vec<FacetReport>) -> Self {
+        self.facets = facets;
+        self
     }
 }
 
@@ -145,6 +181,7 @@ impl<'a> ExplanationReport<'a> {
             algorithm: explanation.algorithm.name(),
             why: &explanation.why,
             terms: terms.collect(),
+            clauses: ClauseReport::all(&explanation.clauses),
             is_filtered_out: explanation.is_filtered_out,
             missing: &explanation.missing,
         }

@@ -1,8 +1,6 @@
 //! The part of a stored document that shows why it was found.
 
-use std::ops::Range;
-
-use esparsa::{Query, Result, Snapshot};
+use esparsa::{Query, Result, Snapshot, SnippetOptions};
 use serde_json::Value;
 
 use super::terminal::{Style, character_width, width};
@@ -13,8 +11,7 @@ const TEXT_KEYS: [&str; 3] = ["text", "contents", "body"];
 /// Marks omitted text.
 const ELLIPSIS: &str = "…";
 
-/// The title of a document and the part of its text with most matches, both with the matches
-/// marked.
+/// The title of a document and the best passage of its text, both with the matches marked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snippet {
     /// The title; empty when the document has none.
@@ -28,7 +25,7 @@ pub struct Snippet {
 ///
 /// # Errors
 ///
-/// Those of [`Snapshot::highlight`].
+/// Those of [`Snapshot::snippets`].
 pub fn snippet(
     snapshot: &Snapshot,
     query: &Query,
@@ -37,10 +34,12 @@ pub fn snippet(
     style: Style,
 ) -> Result<Snippet> {
     let (title, text) = title_and_text(stored);
+    let columns = columns.saturating_sub(2 * width(ELLIPSIS)).max(1);
+    let options = SnippetOptions::new(columns).widths(character_width);
     let part = |text: &str| -> Result<String> {
-        let matches = snapshot.highlight(query, text)?;
-        let part = best_part(text, &matches, columns.saturating_sub(2 * width(ELLIPSIS)));
-        Ok(marked(text, &matches, part, style))
+        let passages = snapshot.snippets(query, None, text, &options)?;
+        let best = passages.first().map(|passage| marked(passage, style));
+        Ok(best.unwrap_or_default())
     };
     Ok(Snippet {
         title: part(&title)?,
@@ -79,112 +78,15 @@ fn on_one_line(text: &str) -> String {
     escaped(&words.join(" ")).into_owned()
 }
 
-/// The part of `text`, at most `columns` wide, with the most distinct matched words, then with the
-/// most matches.
-///
-/// Of equal parts the first is taken. Its matches are in the middle, and it is cut between words if
-/// possible.
-fn best_part(text: &str, matches: &[Range<usize>], columns: usize) -> Range<usize> {
-    if width(text) <= columns {
-        return 0..text.len();
-    }
-    let mut best = (0, 0);
-    let mut core = 0..0;
-    for (number, first) in matches.iter().enumerate() {
-        let limit = forward(text, first.start, columns);
-        let inside = &matches[number..];
-        // A match of text without spaces may be wider than the whole part: its beginning counts.
-        let inside = &inside[..inside.partition_point(|range| range.end <= limit).max(1)];
-        let mut words: Vec<String> = inside
-            .iter()
-            .map(|r| text[r.clone()].to_lowercase())
-            .collect();
-        words.sort_unstable();
-        words.dedup();
-        let found = (words.len(), inside.len());
-        if found > best {
-            best = found;
-            core = first.start..inside.last().map_or(limit, |last| last.end.min(limit));
-        }
-    }
-    around(text, core, columns)
-}
-
-/// Widens a range to `columns` columns, as much on both sides, and moves its ends to the ends of
-/// words.
-fn around(text: &str, core: Range<usize>, columns: usize) -> Range<usize> {
-    let spare = columns.saturating_sub(width(&text[core.clone()]));
-    // Columns that the end of the text leaves unused go to the front.
-    let behind = text[core.end..]
-        .chars()
-        .take(spare)
-        .map(character_width)
-        .sum::<usize>();
-    let front = (spare / 2).max(spare.saturating_sub(behind));
-    let mut start = backward(text, core.start, front);
-    if start > 0 && !text[..start].ends_with(' ') {
-        start += text[start..core.start]
-            .find(' ')
-            .map_or(0, |space| space + 1);
-    }
-    let mut end = forward(text, start, columns);
-    if end < text.len() && !text[end..].starts_with(' ') {
-        let from = core.end.max(start).min(end);
-        end = text[from..end].rfind(' ').map_or(end, |space| from + space);
-    }
-    start..end
-}
-
-/// Where `columns` columns before `from` begin.
-fn backward(text: &str, from: usize, columns: usize) -> usize {
-    let mut left = columns;
-    let mut start = from;
-    for character in text[..from].chars().rev() {
-        match left.checked_sub(character_width(character)) {
-            Some(rest) => left = rest,
-            None => break,
-        }
-        start -= character.len_utf8();
-    }
-    start
-}
-
-/// Where `columns` columns from `from` on end.
-fn forward(text: &str, from: usize, columns: usize) -> usize {
-    let mut left = columns;
-    let mut end = from;
-    for character in text[from..].chars() {
-        match left.checked_sub(character_width(character)) {
-            Some(rest) => left = rest,
-            None => break,
-        }
-        end += character.len_utf8();
-    }
-    end
-}
-
-/// A part of `text` with its matches marked, and an ellipsis where it was cut.
-fn marked(text: &str, matches: &[Range<usize>], part: Range<usize>, style: Style) -> String {
+/// A passage with its matches marked, and an ellipsis where the text was cut.
+fn marked(passage: &esparsa::Snippet<'_>, style: Style) -> String {
     let (open, close) = style.marks();
     let mut out = String::new();
-    if part.start > 0 {
+    if !passage.begins_text() {
         out.push_str(ELLIPSIS);
     }
-    let mut at = part.start;
-    // Only what is inside the part is marked.
-    let inside = matches
-        .iter()
-        .map(|range| range.start.max(part.start)..range.end.min(part.end))
-        .filter(|range| !range.is_empty());
-    for range in inside {
-        out.push_str(&text[at..range.start]);
-        out.push_str(open);
-        out.push_str(&text[range.clone()]);
-        out.push_str(close);
-        at = range.end;
-    }
-    out.push_str(&text[at..part.end]);
-    if part.end < text.len() {
+    out.push_str(&passage.to_text(open, close));
+    if !passage.ends_text() {
         out.push_str(ELLIPSIS);
     }
     out
@@ -291,10 +193,10 @@ mod tests {
             text.push_str(words[number * number % 7]);
             text.push_str(if number % 3 == 0 { "" } else { " " });
         }
-        for columns in 0..60 {
-            let matches = snapshot("simple").highlight(&Query::text("text", "match a"), &text);
-            let part = best_part(&text, &matches.unwrap(), columns);
-            let characters = text[part].chars().map(character_width).sum::<usize>();
+        for columns in 3..60 {
+            let found = of("match a", &text, columns).text;
+            let shown = found.replace(['[', ']'], "");
+            let characters = shown.chars().map(character_width).sum::<usize>();
             assert!(characters <= columns, "{characters} > {columns}");
         }
     }

@@ -127,6 +127,68 @@ fn columns_are_kept_when_documents_are_replaced_merged_and_checked() {
 }
 
 #[test]
+fn what_matches_a_query_is_deleted() {
+    let scratch = indexed();
+    let delete = |query: &str, more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_esparsa"))
+            .args(["delete", "--index", "shop", "--query", query])
+            .args(more)
+            .current_dir(scratch.path(""))
+            .output()
+            .unwrap();
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    };
+    let out = delete(
+        r#"{"text": {"text": "tea"}, "filter": {"term": {"color": "white"}}}"#,
+        &[],
+    );
+    assert_eq!(
+        out.done(),
+        "1 document deleted; the index holds 2 documents\n"
+    );
+    assert_eq!(ids(&scratch, &[]), ["mat", "pot"]);
+    let report = json(&delete(r#"{"exists": "price"}"#, &["--json"]).done());
+    assert_eq!(
+        (&report["deleted"], &report["documents"]),
+        (&1.into(), &1.into())
+    );
+    assert!(report.get("given").is_none());
+    let failed = delete(r#"{"exists": "weight"}"#, &[]).failed();
+    assert!(failed.contains("field `weight`"), "{failed}");
+    assert_eq!(delete(r#"{"exist": "price"}"#, &[]).code, Some(2));
+    assert_eq!(delete(r#"{"all": {}}"#, &["mat"]).code, Some(2));
+    assert_eq!(ids(&scratch, &[]), ["mat"]);
+}
+
+#[test]
+fn a_column_is_added_to_an_index() {
+    let scratch = indexed();
+    scratch.write(
+        "more.jsonl",
+        r#"{"_id":"set","text":"tea set","price":40,"size":6}"#,
+    );
+    let load = |columns: &str| {
+        let load = format!("index more.jsonl --index shop {columns}");
+        scratch.run(&load).done();
+        let summary = json(&scratch.run("inspect --index shop --json").done());
+        summary["commit"].as_u64().unwrap()
+    };
+    let commit = load("--column size:i64 --column price:f64");
+    // The same columns again are no change.
+    assert_eq!(load("--column size:i64"), commit + 1);
+    scratch.run("check --index shop").done();
+    let sized = r#"{"exists": "size"}"#;
+    assert_eq!(ids(&scratch, &["--filter", sized]), ["set"]);
+    let dear = r#"{"range": {"price": {"gte": 20}}}"#;
+    assert_eq!(ids(&scratch, &["--filter", dear]), ["pot", "set"]);
+    assert_eq!(ids(&scratch, &[]), ["cup", "mat", "pot", "set"]);
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let scratch = indexed();
     scratch.write(
@@ -143,10 +205,10 @@ fn what_does_not_fit_is_refused() {
         .failed();
     assert!(failed.contains("contradicts the index"), "{failed}");
     let failed = scratch
-        .run("index products.jsonl --index shop --column size:i64")
+        .run("index products.jsonl --index shop --column text:keyword")
         .failed();
     assert!(
-        failed.contains("field `size`: expected a column"),
+        failed.contains("field `text`: expected a column"),
         "{failed}"
     );
     let ran = scratch.run("index products.jsonl --index new --column price:money");

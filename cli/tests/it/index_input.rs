@@ -256,6 +256,7 @@ fn options_that_contradict_the_index_are_refused() {
     };
     assert!(refused("--language pt").contains("analyzed as `english`"));
     assert!(refused("--no-stored").contains("stores documents"));
+    assert!(refused("--positions").contains("built without positions"));
     assert!(refused("--max-weight 3").contains("build a new index"));
     for language in ["en", "English", "en-GB"] {
         let command = format!("index two.jsonl --index index --language {language}");
@@ -276,6 +277,47 @@ fn languages_stem_their_own_words() {
         .run("index pt.tsv --index index --language pt-BR")
         .done();
     assert_eq!(found(scratch.path("index"), "vulcão"), ["v"]);
+}
+
+#[test]
+fn an_analyzer_of_parts_is_named_like_a_language() {
+    let scratch = Scratch::new();
+    scratch.write("pt.tsv", "v\tOs vulcões da Itália\n");
+    scratch.write("words.txt", "# places\nItália\n");
+    let chain = "standard|lowercase|fold|stop:@words.txt|edge-ngram:2-10";
+    scratch
+        .run(&format!("index pt.tsv --index index --analyzer {chain}"))
+        .done();
+    assert_eq!(found(scratch.path("index"), "vulc"), ["v"]);
+    assert!(found(scratch.path("index"), "italia").is_empty());
+    let out = scratch.run("inspect --index index").done();
+    let name = "standard|lowercase|fold|stop:Itália,|edge-ngram:2-10";
+    assert!(out.contains(&format!("analyzer {name}")), "{out}");
+    // The texts are in Portuguese, of which the analyzer of the index knows nothing.
+    let ran = scratch.run("index pt.tsv --index index");
+    assert!(!ran.stderr.contains("detected as"), "{}", ran.stderr);
+
+    let ran = scratch.run("index pt.tsv --index other --language standard|lower");
+    let message = "part 2, `lower`: unknown filter; expected one of";
+    assert!(ran.stderr.contains(message), "{}", ran.stderr);
+}
+
+#[test]
+fn positions_are_kept_when_they_are_asked_for() {
+    let scratch = Scratch::new();
+    // A word that occurs once has its position in the dictionary.
+    scratch.write("fish.jsonl", r#"{"_id":"a","text":"red fish, blue fish"}"#);
+    let command = "index fish.jsonl --index index --json --positions";
+    let report = json(&scratch.run(command).done());
+    assert!(report["bytes_on_disk"]["positions"].as_u64() > Some(0));
+    let people = scratch.run("inspect --index index").done();
+    assert!(people.contains(", with positions"), "{people}");
+    let summary = json(&scratch.run("inspect --index index --json").done());
+    assert_eq!(summary["fields"][0]["positions"], true);
+    scratch.run("check --index index").done();
+    // What the index has need not be said again.
+    scratch.run("index fish.jsonl --index index").done();
+    scratch.run(command).done();
 }
 
 #[test]

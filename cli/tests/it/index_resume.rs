@@ -251,7 +251,15 @@ fn the_report_gives_rates_and_sizes() {
     }
     let parts = report["bytes_on_disk"].as_object().unwrap();
     let bytes = |name: &str| parts[name].as_u64().unwrap();
-    let named = ["postings", "terms", "lengths", "ids", "stored", "other"];
+    let named = [
+        "postings",
+        "positions",
+        "terms",
+        "lengths",
+        "ids",
+        "stored",
+        "other",
+    ];
     assert_eq!(named.map(bytes).iter().sum::<u64>(), bytes("total"));
     let segment = std::fs::metadata(scratch.path("index/segment-0000000001"));
     assert_eq!(segment.unwrap().len(), bytes("total"));

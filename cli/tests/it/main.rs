@@ -22,6 +22,7 @@ mod search_file;
 mod search_fixture;
 mod search_query;
 mod small_models;
+mod suggest;
 mod train;
 mod two_documents;
 mod usage;

@@ -1,4 +1,4 @@
-//! Commands that read and change an existing index: get, delete, merge and attach.
+//! Commands that read and change an existing index: get, delete, merge, attach and backup.
 
 use esparsa::Index;
 
@@ -54,6 +54,34 @@ fn delete_counts_what_was_there() {
     let message = scratch.run("delete --index index --from bad.txt").failed();
     assert!(message.contains("bad.txt:2: "), "{message}");
     assert_eq!(scratch.run("delete --index index").code, Some(2));
+}
+
+#[test]
+fn a_backup_is_an_index_of_its_own() {
+    let scratch = indexed(LINES);
+    scratch.run("delete --index index garda").done();
+    let out = scratch
+        .run("backup --index index --output copies/one")
+        .done();
+    assert!(
+        out.contains("the copy holds 1 document in 1 segment"),
+        "{out}"
+    );
+    scratch.run("delete --index index etna").done();
+    scratch.run("check --index copies/one").done();
+    assert_eq!(found(scratch.path("copies/one"), "volcano lake"), ["etna"]);
+    let failed = scratch
+        .run("backup --index index --output copies/one")
+        .failed();
+    assert!(failed.contains("already holds an index"), "{failed}");
+    scratch.run("backup --index nowhere --output two").failed();
+    assert!(!scratch.path("two").exists());
+    let report = json(
+        &scratch
+            .run("backup --index index --output three --json")
+            .done(),
+    );
+    assert_eq!(report["documents"], 0);
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl TermMemo {
 
 #[cfg(test)]
 mod tests {
-    use super::super::TermPostings;
+    use super::super::{TermPositions, TermPostings};
     use super::*;
     use std::convert::Infallible;
 
@@ -95,6 +95,7 @@ mod tests {
         TermEntry {
             document_frequency: number,
             postings,
+            positions: TermPositions::None,
         }
     }
 

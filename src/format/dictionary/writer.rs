@@ -1,6 +1,6 @@
 //! Building a dictionary.
 
-use super::{KEYS_PER_BLOCK, Payload, TermEntry, TermPostings};
+use super::{KEYS_PER_BLOCK, Payload, TermEntry, TermPositions, TermPostings};
 use crate::error::{Error, Result};
 use crate::format::limits::MAX_DICTIONARY_BYTES;
 use crate::format::{count32, varint, wide};
@@ -17,6 +17,8 @@ pub struct DictionaryWriter {
     offsets: Vec<u32>,
     last_key: Vec<u8>,
     keys: u64,
+    /// Bytes of the positions of the terms so far.
+    positions: u64,
 }
 
 impl DictionaryWriter {
@@ -28,6 +30,11 @@ impl DictionaryWriter {
     /// A dictionary of the terms of a text field.
     pub fn of_text_terms() -> Self {
         Self::new(Payload::TextTerms)
+    }
+
+    /// A dictionary of the terms of a text field with positions.
+    pub fn of_text_terms_with_positions() -> Self {
+        Self::new(Payload::TextTermsWithPositions)
     }
 
     /// A dictionary of the terms of a sparse field.
@@ -43,6 +50,7 @@ impl DictionaryWriter {
             offsets: Vec::new(),
             last_key: Vec::new(),
             keys: 0,
+            positions: 0,
         }
     }
 
@@ -60,7 +68,7 @@ impl DictionaryWriter {
         self.add_key(key, None)
     }
 
-    /// Adds a term; terms must rise, and lists must follow one another.
+    /// Adds a term; terms must rise, and lists must follow one another, and so must positions.
     ///
     /// # Errors
     ///
@@ -79,6 +87,17 @@ impl DictionaryWriter {
             }
             TermPostings::List { length, .. } => varint::write(length, &mut self.blocks),
         }
+        match entry.positions {
+            TermPositions::None => {}
+            TermPositions::Single(position) => {
+                varint::write(u64::from(position), &mut self.blocks);
+            }
+            TermPositions::List { offset, length } => {
+                debug_assert_eq!(offset, self.positions);
+                varint::write(length, &mut self.blocks);
+                self.positions += length;
+            }
+        }
         Ok(())
     }
 
@@ -88,6 +107,9 @@ impl DictionaryWriter {
             self.offsets.push(self.position()?);
             if let Some(base) = list_base {
                 varint::write(base, &mut self.blocks);
+            }
+            if self.payload == Payload::TextTermsWithPositions {
+                varint::write(self.positions, &mut self.blocks);
             }
             varint::write(wide(key.len()), &mut self.blocks);
             self.blocks.extend_from_slice(key);

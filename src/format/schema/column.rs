@@ -87,6 +87,13 @@ impl KindOptions for Column {
         "column-keywords",
     ];
 
+    const CHANGEABLE: &'static str = "several values instead of one";
+
+    fn changed_to(&self, to: &Self) -> Option<Self> {
+        let is_same = self.column_type == to.column_type;
+        (is_same && to.several >= self.several).then(|| to.clone())
+    }
+
     fn encode(&self) -> Vec<OptionRecord> {
         vec![
             OptionRecord::required(TYPE, [self.column_type.code()]),

@@ -2,7 +2,7 @@
 
 use super::options::KindOptions;
 use super::records::{OptionRecord, OptionRecords};
-use super::sparse::{MODEL, take_model};
+use super::sparse::{MODEL, changed_model, take_model};
 use crate::error::Result;
 use crate::format::dense::{DenseElement, DenseMetric, DenseShape};
 use crate::format::{Malformed, ModelIdentity, Parse};
@@ -85,6 +85,16 @@ impl Dense {
 
 impl KindOptions for Dense {
     const SECTIONS: &'static [&'static str] = &["vectors", "vector-scales", "vector-documents"];
+
+    const CHANGEABLE: &'static str = "the model where none is recorded";
+
+    fn changed_to(&self, to: &Self) -> Option<Self> {
+        let changed = Self {
+            model: changed_model(self.model.as_ref(), to.model.as_ref())?,
+            ..self.clone()
+        };
+        (self.shape() == to.shape()).then_some(changed)
+    }
 
     fn encode(&self) -> Vec<OptionRecord> {
         let mut records = vec![

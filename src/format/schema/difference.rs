@@ -26,7 +26,7 @@ impl Schema {
             }
         }
         if differences.is_empty() && self != found {
-            differences.push("its fields are in another order".to_owned());
+            differences.push("its fields are in another order, or have other numbers".to_owned());
         }
         differences.join("; ")
     }
@@ -104,7 +104,7 @@ mod tests {
         let other = other.text("text", text()).build().unwrap();
         assert_eq!(
             english.difference(&other),
-            "its fields are in another order"
+            "its fields are in another order, or have other numbers"
         );
     }
 

@@ -18,6 +18,10 @@ const DEFAULT: u64 = 1;
 impl KindOptions for Flag {
     const SECTIONS: &'static [&'static str] = &["flags"];
 
+    fn changed_to(&self, to: &Self) -> Option<Self> {
+        (self == to).then(|| to.clone())
+    }
+
     fn encode(&self) -> Vec<OptionRecord> {
         vec![OptionRecord::required(DEFAULT, [u8::from(self.default)])]
     }

@@ -11,7 +11,7 @@ use super::records::{OptionRecord, OptionRecords, encode_records};
 use super::sparse::Sparse;
 use super::stored::StoredOptions;
 use super::text::Text;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::dense::DenseShape;
 use crate::format::field_kinds::for_each_field_kind;
 use crate::format::{ModelIdentity, Parse};
@@ -33,8 +33,20 @@ pub(crate) trait KindOptions: Sized {
     /// The options in words, for messages.
     fn describe(&self) -> String;
 
+    /// Which options can be changed while documents stay as they were written, in words.
+    const CHANGEABLE: &'static str = "nothing";
+
+    /// These options after a change to `to`; `None` if documents would have to be written anew.
+    fn changed_to(&self, to: &Self) -> Option<Self>;
+
     /// Capability bits that a segment with such a field requires.
     fn required_capabilities(&self) -> u64 {
+        0
+    }
+
+    /// Bytes of memory that merging such a field takes for each document, about, beside what
+    /// merging the longest list of any field takes.
+    fn merge_bytes_per_document(&self) -> u64 {
         0
     }
 
@@ -139,10 +151,43 @@ macro_rules! define_options {
                 }
             }
 
+            /// These options after a change to `to`.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::InvalidInput`] when documents would have to be written anew.
+            pub(super) fn changed_to(&self, to: &Self) -> Result<Self> {
+                let (changed, changeable) = match (self, to) {
+                    $(
+                        $(#[$attribute])*
+                        (Self::$Kind(options), Self::$Kind(to)) => (
+                            options.changed_to(to).map(Self::$Kind),
+                            <$Options as KindOptions>::CHANGEABLE,
+                        ),
+                    )*
+                    _ => (None, "nothing"),
+                };
+                changed.ok_or_else(|| Error::invalid(format!(
+                    "expected a change that leaves documents as they are ({changeable}), found one \
+                     from {} to {}; the documents have to be indexed again, in an index that is \
+                     created with the new options",
+                    self.describe(),
+                    to.describe()
+                )))
+            }
+
             /// Capability bits that a segment with such a field requires.
             pub(super) fn required_capabilities(&self) -> u64 {
                 match self {
                     $($(#[$attribute])* Self::$Kind(options) => options.required_capabilities(),)*
+                    Self::Unknown { .. } => 0,
+                }
+            }
+
+            /// See [`KindOptions::merge_bytes_per_document`].
+            pub(crate) fn merge_bytes_per_document(&self) -> u64 {
+                match self {
+                    $($(#[$attribute])* Self::$Kind(options) => options.merge_bytes_per_document(),)*
                     Self::Unknown { .. } => 0,
                 }
             }

@@ -146,6 +146,21 @@ impl Sparse {
 impl KindOptions for Sparse {
     const SECTIONS: &'static [&'static str] = &["terms", "impacts"];
 
+    const CHANGEABLE: &'static str = "the layout, and the model where none is recorded";
+
+    fn changed_to(&self, to: &Self) -> Option<Self> {
+        let changed = Self {
+            layout: to.layout,
+            model: changed_model(self.model.as_ref(), to.model.as_ref())?,
+            ..self.clone()
+        };
+        let asked = Self {
+            model: changed.model.clone(),
+            ..to.clone()
+        };
+        (changed == asked).then_some(changed)
+    }
+
     fn encode(&self) -> Vec<OptionRecord> {
         let terms = match self.terms {
             SparseTerms::Strings => 0,
@@ -231,6 +246,17 @@ impl KindOptions for Sparse {
 
 fn is_scale(scale: f32) -> bool {
     scale.is_normal() && scale > 0.0
+}
+
+/// The model after a change: one that is recorded stays. `None` for a change to another.
+pub(super) fn changed_model(
+    from: Option<&ModelIdentity>,
+    to: Option<&ModelIdentity>,
+) -> Option<Option<ModelIdentity>> {
+    match (from, to) {
+        (Some(from), Some(to)) if from != to => None,
+        (from, to) => Some(from.or(to).cloned()),
+    }
 }
 
 /// Takes the record of a model, which fields of vectors may have.

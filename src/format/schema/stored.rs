@@ -13,6 +13,10 @@ pub struct StoredOptions;
 impl KindOptions for StoredOptions {
     const SECTIONS: &'static [&'static str] = &["stored", "stored-index"];
 
+    fn changed_to(&self, to: &Self) -> Option<Self> {
+        Some(to.clone())
+    }
+
     fn encode(&self) -> Vec<OptionRecord> {
         Vec::new()
     }

@@ -37,11 +37,21 @@ fn schemas_are_read_as_written() {
         },
         unknown: Vec::new(),
     });
+    schema.next = 10;
     let bytes = schema.encode();
     assert_eq!(read(&bytes).unwrap(), schema);
     for length in 0..bytes.len() {
         assert!(read(&bytes[..length]).is_err());
     }
+    // Numbers of fields that were dropped.
+    schema.next = 12;
+    let with_next = schema.encode();
+    assert_eq!(with_next, [&bytes[..], &[12]].concat());
+    assert_eq!(read(&with_next).unwrap(), schema);
+    for next in [0, 9, 10] {
+        assert!(read(&[&bytes[..], &[next]].concat()).is_err());
+    }
+    assert!(read(&[&bytes[..], &[12, 0]].concat()).is_err());
 }
 
 #[test]
@@ -56,6 +66,25 @@ fn the_chapters_example_holds() {
           \x05\x04\x01\0\0\0\
           \x07\x08fff\x3F\xCD\xCC\xCC\x3E"
     );
+}
+
+#[test]
+fn positions_are_an_option_that_must_be_understood() {
+    let schema = |text| Schema::builder().text("t", text).build().unwrap();
+    let (without, with) = (schema(Text::new()), schema(Text::new().positions()));
+    // Without them nothing is written; with them a record without content: a tag and a length.
+    let (bytes, mut longer) = (without.encode(), with.encode());
+    assert_eq!(longer[bytes.len()..], [4 << 1 | 1, 0]);
+    assert_eq!(read(&longer).unwrap(), with);
+    assert_eq!(read(&bytes).unwrap(), without);
+    let difference = without.difference(&with);
+    assert!(difference.ends_with(", with positions"), "{difference}");
+    // With content it is another option.
+    *longer.last_mut().unwrap() = 1;
+    longer.push(0);
+    longer[4 + 1] += 1;
+    let error = read(&longer).unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
 }
 
 #[test]

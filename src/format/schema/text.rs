@@ -24,11 +24,18 @@ pub struct Text {
     pub revision: u32,
     /// The parameters that queries have unless they set others.
     pub bm25: Bm25,
+    /// Whether the positions of terms are kept, which phrase queries need.
+    pub positions: bool,
 }
 
 const ANALYZER: u64 = 1;
 const REVISION: u64 = 2;
 const BM25: u64 = 3;
+const POSITIONS: u64 = 4;
+
+/// Merges hold the longest list of positions, about a byte for each time that the most frequent term
+/// occurs in a document.
+const POSITION_BYTES_PER_DOCUMENT: u64 = 16;
 
 impl Default for Text {
     fn default() -> Self {
@@ -44,6 +51,7 @@ impl Text {
             analyzer: "simple".to_owned(),
             revision: 0,
             bm25: Bm25::default(),
+            positions: false,
         }
     }
 
@@ -61,18 +69,41 @@ impl Text {
         self.bm25 = parameters;
         self
     }
+
+    /// Keeps the positions of terms, so that phrases can be searched. They take about a byte for each
+    /// word that is a term.
+    #[must_use]
+    pub fn positions(mut self) -> Self {
+        self.positions = true;
+        self
+    }
 }
 
 impl KindOptions for Text {
-    const SECTIONS: &'static [&'static str] = &["terms", "postings", "lengths"];
+    const SECTIONS: &'static [&'static str] = &["terms", "postings", "lengths", "positions"];
+
+    const CHANGEABLE: &'static str = "k1 and b";
+
+    fn changed_to(&self, to: &Self) -> Option<Self> {
+        // The revision is no option that is given: it stays that of the documents.
+        let is_same = self.analyzer == to.analyzer && self.positions == to.positions;
+        is_same.then(|| Self {
+            bm25: to.bm25,
+            ..self.clone()
+        })
+    }
 
     fn encode(&self) -> Vec<OptionRecord> {
         let bm25 = [self.bm25.k1.to_le_bytes(), self.bm25.b.to_le_bytes()];
-        vec![
+        let mut records = vec![
             OptionRecord::required(ANALYZER, self.analyzer.as_bytes()),
             OptionRecord::required(REVISION, self.revision.to_le_bytes()),
             OptionRecord::required(BM25, bm25.concat()),
-        ]
+        ];
+        if self.positions {
+            records.push(OptionRecord::required(POSITIONS, []));
+        }
+        records
     }
 
     fn decode(records: &mut OptionRecords) -> Parse<Self> {
@@ -87,10 +118,15 @@ impl KindOptions for Text {
         if bm25.check().is_err() {
             return Err(Malformed("parameters of BM25 are out of range"));
         }
+        let positions = records.take(POSITIONS);
+        if positions.as_ref().is_some_and(|bytes| !bytes.is_empty()) {
+            return Err(Malformed("the option of positions has content"));
+        }
         Ok(Self {
             analyzer: utf8(&analyzer)?,
             revision,
             bm25,
+            positions: positions.is_some(),
         })
     }
 
@@ -98,9 +134,20 @@ impl KindOptions for Text {
         self.bm25.check()
     }
 
+    fn merge_bytes_per_document(&self) -> u64 {
+        match self.positions {
+            true => POSITION_BYTES_PER_DOCUMENT,
+            false => 0,
+        }
+    }
+
     fn describe(&self) -> String {
+        let positions = match self.positions {
+            true => ", with positions",
+            false => "",
+        };
         format!(
-            "text, analyzer {} of revision {}, k1 {}, b {}",
+            "text, analyzer {} of revision {}, k1 {}, b {}{positions}",
             self.analyzer, self.revision, self.bm25.k1, self.bm25.b
         )
     }

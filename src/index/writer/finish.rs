@@ -1,20 +1,23 @@
 //! Attach, commit, rollback.
 
-use super::{CommitReport, IndexWriter};
+use std::sync::Arc;
+
+use super::{CommitReport, IndexWriter, SegmentPlace};
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
-use crate::format::deletes;
 use crate::format::manifest::{DeletesEntry, Manifest, SegmentEntry, deletes_file, segment_file};
+use crate::format::{Schema, deletes};
 use crate::index::added::Added;
 use crate::index::buffer::Buffer;
 use crate::index::commit::{remove_unused, write_manifest};
+use crate::index::segment_cache::SegmentCache;
 use crate::index::segments::LiveSegment;
 use crate::index::snapshot::{Snapshot, SnapshotSegment};
-use crate::store::Directory;
+use crate::store::{Directory, write_copy};
 
 impl IndexWriter {
     pub(super) fn try_attach(&mut self, source: &dyn Directory, snapshot: &Snapshot) -> Result<()> {
-        self.write_everything()?;
+        self.write_everything(SegmentPlace::File)?;
         for segment in snapshot.segments() {
             let number = self.take_number();
             let name = segment_file(number);
@@ -38,6 +41,7 @@ impl IndexWriter {
                 deleted: segment.deleted.clone(),
                 deletes_file: None,
                 added: Added::Everything,
+                is_unsaved: false,
             });
         }
         self.changed = true;
@@ -45,13 +49,14 @@ impl IndexWriter {
     }
 
     pub(super) fn try_commit(&mut self) -> Result<CommitReport> {
-        self.write_everything()?;
+        self.write_everything(SegmentPlace::File)?;
         self.plan_merges();
         while let Some(done) = self.pool.try_next() {
             self.receive(done)?;
         }
         self.segments.drop_empty();
         if self.changed {
+            self.save_segments()?;
             self.write_deletes()?;
             let manifest = Manifest {
                 commit: self.last_commit + 1,
@@ -66,24 +71,35 @@ impl IndexWriter {
             self.changed = false;
             self.segments
                 .for_each_mut(|segment| segment.added = Added::Nothing);
-            let segments = self
-                .segments
-                .all()
-                .into_iter()
-                .map(|segment| SnapshotSegment {
-                    reader: segment.reader.clone(),
-                    deleted: segment.deleted.clone(),
-                    entry: entry_of(segment),
-                });
-            self.cache.keep(segments.collect(), None);
+            self.cache
+                .keep(self.snapshot_segments(), &self.schema, None);
             remove_unused(&*self.directory, &self.manifest, &self.merging);
         }
-        let segments = self.manifest.segments.iter();
-        Ok(CommitReport {
-            commit: self.manifest.commit,
-            segments: self.manifest.segments.len(),
-            documents: segments.map(|s| u64::from(s.live_documents())).sum(),
-        })
+        Ok(CommitReport::of(&self.manifest))
+    }
+
+    /// Writes the files of the segments that are in memory alone, and opens them from there.
+    pub(super) fn save_segments(&mut self) -> Result<()> {
+        let (cache, schema) = (self.cache.clone(), self.schema.clone());
+        let mut result = Ok(());
+        self.segments.for_each_mut(|segment| {
+            if result.is_ok() && segment.is_unsaved {
+                result = save(segment, &cache, &schema);
+            }
+        });
+        result
+    }
+
+    /// The segments as they are now, in order.
+    pub(super) fn snapshot_segments(&self) -> Vec<SnapshotSegment> {
+        let segments = self.segments.all().into_iter();
+        segments
+            .map(|segment| SnapshotSegment {
+                reader: segment.reader.clone(),
+                deleted: segment.deleted.clone(),
+                entry: entry_of(segment),
+            })
+            .collect()
     }
 
     /// Writes the deletes files that are not yet written.
@@ -125,7 +141,15 @@ impl IndexWriter {
     }
 }
 
-fn write_deletes_file(
+fn save(segment: &mut LiveSegment, cache: &SegmentCache, schema: &Arc<Schema>) -> Result<()> {
+    let name = segment_file(segment.number);
+    write_copy(segment.reader.source(), &**cache.directory(), &name)?;
+    segment.reader = cache.open_segment(segment.number, None, schema)?;
+    segment.is_unsaved = false;
+    Ok(())
+}
+
+pub(in crate::index) fn write_deletes_file(
     directory: &dyn Directory,
     number: u64,
     deleted: &DocSet,

@@ -3,7 +3,7 @@
 //! Results arrive in any order and are accepted in the order of their sequence numbers, so the
 //! output depends on the input alone.
 
-use super::{BUFFER_SHARE, IndexWriter, MAX_ARRIVED, Step};
+use super::{BUFFER_SHARE, IndexWriter, MAX_ARRIVED, SegmentPlace, Step};
 use crate::error::Result;
 use crate::index::buffer::{Buffer, BufferedId};
 use crate::index::options::OnDuplicate;
@@ -80,14 +80,14 @@ impl IndexWriter {
             // Rounding does not matter, as long as it is deterministic.
             let full = self.options.memory as f64 * BUFFER_SHARE;
             if self.buffer.memory() as f64 >= full {
-                self.flush()?;
+                self.flush(SegmentPlace::File)?;
             }
         }
         Ok(())
     }
 
     /// Starts to write the buffer as a segment, after the previous one was written.
-    pub(super) fn flush(&mut self) -> Result<()> {
+    pub(super) fn flush(&mut self, place: SegmentPlace) -> Result<()> {
         self.finish_writing()?;
         self.plan_merges();
         self.limit_segments()?;
@@ -101,7 +101,7 @@ impl IndexWriter {
             return Ok(());
         }
         let number = self.take_number();
-        let job = self.segment_job(number, None);
+        let job = self.segment_job(number, None, place);
         let task: Task = Box::new(move || job.run(&buffer.sources()));
         self.writing = true;
         self.pool.submit(Job::Write(task));
@@ -148,18 +148,23 @@ impl IndexWriter {
         Ok(())
     }
 
-    /// Waits for all batches and writes them as segments.
-    pub(super) fn write_everything(&mut self) -> Result<()> {
+    /// Waits for all batches and writes them as segments, the last of them to `place`.
+    pub(super) fn write_everything(&mut self, place: SegmentPlace) -> Result<()> {
+        self.invert_everything()?;
+        self.flush(place)?;
+        self.finish_writing()?;
+        self.segments.drop_empty();
+        Ok(())
+    }
+
+    /// Waits until all batches are in the buffer or in segments.
+    pub(super) fn invert_everything(&mut self) -> Result<()> {
         self.submit_queue()?;
         while self.batches_in_flight > 0 {
             let done = self.pool.next()?;
             self.receive(done)?;
             self.accept_arrived()?;
         }
-        self.accept_arrived()?;
-        self.flush()?;
-        self.finish_writing()?;
-        self.segments.drop_empty();
-        Ok(())
+        self.accept_arrived()
     }
 }

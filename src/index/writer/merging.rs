@@ -1,14 +1,13 @@
 //! Planning, running and ending merges.
 
-use super::IndexWriter;
 use super::scope::JobScope;
-
+use super::{IndexWriter, SegmentPlace};
 use crate::error::{Error, Result};
 use crate::format::limits::{MAX_DICTIONARY_BYTES, MAX_SEGMENT_DOCUMENTS};
 use crate::index::merge_policy::MergeLimits;
 use crate::index::pool::{Done, ReadySegment, Task};
 use crate::index::segments::MergePlan;
-use crate::segment::{MERGE_BYTES_PER_DOCUMENT, Reorder, Source};
+use crate::segment::{Reorder, Source, merge_bytes_per_document};
 
 /// Share of the memory for all background merges together.
 const MERGE_SHARE: f64 = 0.4;
@@ -37,7 +36,7 @@ impl IndexWriter {
     pub(super) fn merge_limits(&self) -> MergeLimits {
         // Rounding does not matter, as long as it is deterministic.
         let memory = self.options.memory as f64 * MERGE_SHARE;
-        let documents = memory as u64 / MERGE_BYTES_PER_DOCUMENT;
+        let documents = memory as u64 / merge_bytes_per_document(&self.schema);
         MergeLimits {
             max_documents: documents.min(u64::from(MAX_SEGMENT_DOCUMENTS)),
             max_key_bytes: MAX_DICTIONARY_BYTES,
@@ -69,7 +68,7 @@ impl IndexWriter {
     }
 
     fn merge_task(&self, plan: MergePlan) -> Task {
-        let job = self.segment_job(plan.number, self.reorder(&plan));
+        let job = self.segment_job(plan.number, self.reorder(&plan), SegmentPlace::File);
         Box::new(move || {
             let sources: Vec<Source<'_>> = plan
                 .sources
@@ -151,7 +150,7 @@ impl IndexWriter {
     /// Merges until there are at most `segments` segments. Returns the error of the merge if it
     /// failed.
     pub(super) fn try_merge_to(&mut self, segments: usize) -> Result<Option<Error>> {
-        self.write_everything()?;
+        self.write_everything(SegmentPlace::File)?;
         self.finish_merges()?;
         self.segments.drop_empty();
         let candidates = self.segments.candidates();
@@ -168,7 +167,17 @@ impl IndexWriter {
                 let mut readers = segments.iter().map(|segment| &segment.reader);
                 readers.any(|reader| !reader.is_reordered() && reader.documents() >= min)
             });
-            if segments > 1 || !(deleted || unordered) {
+            let schema = &self.schema;
+            let has_dropped = self.segments.all().iter().any(|segment| {
+                let fields = &segment.reader.info().fields;
+                fields.iter().any(|field| {
+                    !schema
+                        .fields()
+                        .iter()
+                        .any(|known| known.number == field.field)
+                })
+            });
+            if segments > 1 || !(deleted || unordered || has_dropped) {
                 return Ok(None);
             }
         }

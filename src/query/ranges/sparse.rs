@@ -139,15 +139,17 @@ impl<'a> SparseRanges<'a> {
         let scale = Scale::new(self.max_impacts());
         let bounds = self.bounds(level, &scale, documents, part);
         let k = top.k();
+        let seed = match top.keeps_the_best() {
+            true => self.score_at_rank(k.saturating_add(accept.max_rejected() as usize)),
+            false => 0,
+        };
         let mut scorer = Scorer {
             level,
             terms: self,
             part,
             documents,
             scale,
-            seed: self
-                .score_at_rank(k.saturating_add(accept.max_rejected() as usize))
-                .max(1),
+            seed: seed.max(1),
             kept: vec![0; RANGE_DOCUMENTS as usize + simd::SLACK],
             scored: 0,
             accept,

@@ -25,6 +25,18 @@ impl Bm25Term<'_> {
         contribution(self.weight, value, self.norm(document))
     }
 
+    /// The contribution of a frequency, which need not be a whole number, in a document.
+    #[inline]
+    pub fn contribution_at(&self, document: DocId, frequency: f32) -> f32 {
+        self.weight - self.weight / (1.0 + frequency * self.norm(document))
+    }
+
+    /// The normalized frequency of a posting, whose value is its frequency less one.
+    #[inline]
+    pub fn amount(&self, document: DocId, value: u32) -> f32 {
+        (value as f32 + 1.0) * self.norm(document)
+    }
+
     /// The contribution of any posting with this frequency and length code.
     #[inline]
     pub fn contribution_of(&self, frequency: u8, length: u8) -> f32 {

@@ -175,6 +175,7 @@ macro_rules! define_stages {
         /// A field of a segment.
         #[derive(Clone, Debug)]
         #[non_exhaustive]
+        #[allow(clippy::large_enum_variant, reason = "there is one for each field of a segment")]
         pub enum FieldReader {
             $(
                 $(#[$attribute])*
@@ -184,6 +185,7 @@ macro_rules! define_stages {
         }
 
         /// Inverts the values of one field.
+        #[allow(clippy::large_enum_variant, reason = "there is one for each field of a batch")]
         pub(super) enum FieldInverter {
             $($(#[$attribute])* $Kind(<$module::Kind as Stages>::Inverter),)*
         }

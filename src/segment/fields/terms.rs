@@ -2,11 +2,13 @@
 //! segment.
 
 use std::io::Write;
+use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::format::dictionary::{Dictionary, DictionaryWriter, TermEntry};
+use crate::format::positions::skip_varints;
 use crate::format::postings::Postings;
-use crate::format::{DocId, wide};
+use crate::format::{DocId, Malformed, Parse, wide};
 use crate::segment::document_map::DocumentMap;
 use crate::segment::posting_sorter::PostingSorter;
 use crate::segment::reader::SegmentReader;
@@ -33,22 +35,28 @@ pub(in crate::segment) struct Posting {
 /// The sorted terms of a field of a batch.
 pub(super) struct BatchTerms<'a> {
     postings: &'a FieldPostings,
+    with_positions: bool,
     /// Which term the stream stands on, counted from 1; 0 before the first.
     place: u32,
 }
 
 impl<'a> BatchTerms<'a> {
     pub fn new(postings: &'a FieldPostings) -> Self {
-        Self { postings, place: 0 }
+        Self {
+            postings,
+            with_positions: false,
+            place: 0,
+        }
     }
 
-    pub fn append(&self, map: &DocumentMap, to: &mut Postings) {
-        let end_of = |term: u32| {
-            let end = term.checked_sub(1);
-            let end = end.and_then(|term| self.postings.ends.get(term as usize));
-            end.copied().unwrap_or(0) as usize
-        };
-        let range = end_of(self.place.saturating_sub(1))..end_of(self.place);
+    /// Appends positions too, if the field has them.
+    pub fn with_positions(mut self, with_positions: bool) -> Self {
+        self.with_positions = with_positions;
+        self
+    }
+
+    pub fn append(&self, map: &DocumentMap, to: &mut Postings) -> Result<()> {
+        let range = self.range(&self.postings.ends);
         let all = &self.postings.postings;
         let documents = all.documents.get(range.clone()).unwrap_or_default();
         let values = all.values.get(range).unwrap_or_default();
@@ -57,7 +65,48 @@ impl<'a> BatchTerms<'a> {
                 to.push(new, *value);
             }
         }
+        if self.with_positions {
+            let range = self.range(&self.postings.position_ends);
+            let positions = all.positions.get(range).unwrap_or_default();
+            let of_batch = |Malformed(message)| Error::invalid(message);
+            append_positions(positions, documents, values, map, to).map_err(of_batch)?;
+        }
+        Ok(())
     }
+
+    /// What the current term has in an array of which these are the ends.
+    fn range(&self, ends: &[u32]) -> Range<usize> {
+        let end_of = |term: u32| {
+            let end = term.checked_sub(1);
+            let end = end.and_then(|term| ends.get(term as usize));
+            end.copied().unwrap_or(0) as usize
+        };
+        end_of(self.place.saturating_sub(1))..end_of(self.place)
+    }
+}
+
+/// Appends the positions of the documents that are kept.
+fn append_positions(
+    positions: &[u8],
+    documents: &[DocId],
+    frequencies: &[u32],
+    map: &DocumentMap,
+    to: &mut Postings,
+) -> Parse<()> {
+    if map.keeps_all() {
+        to.positions.extend_from_slice(positions);
+        return Ok(());
+    }
+    let mut end = 0;
+    for (document, frequency) in documents.iter().zip(frequencies) {
+        let start = end;
+        skip_varints(positions, &mut end, *frequency)?;
+        if map.get(*document).is_some() {
+            let of_document = positions.get(start..end).unwrap_or_default();
+            to.positions.extend_from_slice(of_document);
+        }
+    }
+    Ok(())
 }
 
 impl KeyStream for BatchTerms<'_> {
@@ -106,7 +155,7 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
                 continue;
             }
             if !in_order {
-                sorter.sort(&mut postings);
+                sorter.sort(&mut postings)?;
             }
             let offset = written + wide(pending.len());
             if !postings.rises() {

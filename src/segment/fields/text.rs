@@ -2,15 +2,18 @@
 
 mod invert;
 mod merge;
+#[cfg(test)]
+mod tests;
 
 use std::io::Write;
 
 use super::Stages;
 use super::terms::{check_rising, walk_terms};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::block::DecodedBlock;
 use crate::format::bounds::Bound;
-use crate::format::dictionary::{Dictionary, Payload, TermEntry};
+use crate::format::dictionary::{Dictionary, Payload, TermEntry, TermPositions};
+use crate::format::positions::{POSITION_GAP, PositionList, PositionReader};
 use crate::format::schema::Field;
 use crate::format::segment_info::FieldStatistics;
 use crate::format::text_postings::TextList;
@@ -34,6 +37,8 @@ pub struct TextField {
     pub postings: Section,
     /// One length code for each document.
     pub lengths: Section,
+    /// The terms' positions, if the field has them.
+    pub positions: Option<Section>,
     /// How the postings are encoded.
     pub codec: PostingCodec,
 }
@@ -47,6 +52,33 @@ impl TextField {
     pub fn list(&self, documents: u32, entry: &TermEntry) -> Result<TextList<'_>> {
         match self.codec {
             PostingCodec::BitPacked => TextList::open(&self.postings, documents, entry),
+        }
+    }
+
+    /// The positions of a term that the dictionary gave, in the order of its postings; `None` when
+    /// the field has none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::Error::Corrupt) when they are damaged.
+    pub fn positions(&self, entry: &TermEntry) -> Result<Option<PositionList<'_>>> {
+        match &self.positions {
+            Some(section) => PositionList::open(section, entry),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Checks that positions of texts of these lengths, in bytes, have 32 bits.
+fn check_positions(texts: impl Iterator<Item = usize>) -> Result<()> {
+    // A text has no more words than bytes.
+    let positions = texts.map(|length| wide(length) + u64::from(POSITION_GAP));
+    let (found, limit) = (positions.sum::<u64>(), u64::from(u32::MAX));
+    match found <= limit {
+        true => Ok(()),
+        false => {
+            let what = "bytes of the texts of a field with positions, and 100 for each text";
+            Err(Error::limit(what, found, limit))
         }
     }
 }
@@ -67,18 +99,22 @@ impl Stages for Kind {
         value.len()
     }
 
-    /// Any text can be indexed.
-    fn check(_: &Document, _: &Field, _: &Text) -> Result<()> {
-        Ok(())
+    /// Any text can be indexed, but so many texts that their positions have more than 32 bits.
+    fn check(document: &Document, field: &Field, options: &Text) -> Result<()> {
+        if !options.positions {
+            return Ok(());
+        }
+        let texts = document.values_of::<Self>(&field.name);
+        check_positions(texts.map(String::len))
     }
 
     fn inverter(
         field: &Field,
-        _: &Text,
+        options: &Text,
         analyzers: &mut std::slice::Iter<'_, Analyzer>,
     ) -> Option<Inverter> {
         let analyzer = analyzers.next()?.clone();
-        Some(Inverter::new(&field.name, analyzer))
+        Some(Inverter::new(&field.name, analyzer, options.positions))
     }
 
     fn invert(inverter: &mut Inverter, documents: &[Document], memory: usize) -> Result<Inverted> {
@@ -90,26 +126,38 @@ impl Stages for Kind {
     }
 
     fn forward(task: &ForwardTask<'_>, field: &Field, _: &Text) -> Result<Option<Forward>> {
-        match merge::streams(task.sources, field.number)? {
+        match merge::streams(task.sources, field.number, false)? {
             Some(merge) => task.gather(merge, |posting| merge::rarity(posting.document_frequency)),
             None => Ok(None),
         }
     }
 
-    fn write<W: Write>(writer: &mut SegmentWriter<'_, W>, field: &Field, _: &Text) -> Result<()> {
-        merge::write(writer, field.number)
+    fn write<W: Write>(
+        writer: &mut SegmentWriter<'_, W>,
+        field: &Field,
+        options: &Text,
+    ) -> Result<()> {
+        merge::write(writer, field.number, options)
     }
 
-    fn open(sections: &FieldSections<'_>, _: &Text) -> Result<TextField> {
+    fn open(sections: &FieldSections<'_>, options: &Text) -> Result<TextField> {
         let lengths = sections.section("lengths")?;
         if lengths.len() != u64::from(sections.documents) {
             let message = Malformed("expected one length for each document");
             return Err(lengths.malformed(0, message));
         }
+        let (payload, positions) = match options.positions {
+            true => {
+                let positions = sections.section("positions")?;
+                (Payload::TextTermsWithPositions, Some(positions))
+            }
+            false => (Payload::TextTerms, None),
+        };
         Ok(TextField {
-            terms: Dictionary::open(sections.section("terms")?, Payload::TextTerms)?,
+            terms: Dictionary::open(sections.section("terms")?, payload)?,
             postings: sections.section("postings")?,
             lengths,
+            positions,
             codec: sections.codec()?,
         })
     }
@@ -131,13 +179,18 @@ impl Stages for Kind {
         found.documents = count32("documents of a text field", with_terms)?;
         let mut block = DecodedBlock::default();
         let mut sums = vec![0u32; segment.documents() as usize];
+        let mut positions = PositionCheck::default();
         walk_terms(segment, &field.terms, |entry| {
             let list = field.list(segment.documents(), entry)?;
+            let mut of_term = positions.begin(segment, field, entry)?;
             let mut last = None;
             for index in 0..list.blocks.block_count() {
                 list.blocks.decode(index, &mut block)?;
                 check_rising(segment, "postings", &mut last, block.documents())?;
                 found.postings += wide(block.len);
+                if let Some(reader) = &mut of_term {
+                    positions.read(reader, index, &block)?;
+                }
                 let bounds = list.blocks.table().get(index).map(|entry| entry.bounds());
                 for (document, value) in block.documents().iter().zip(block.values()) {
                     found.total += u64::from(*value) + 1;
@@ -159,11 +212,61 @@ impl Stages for Kind {
             }
             Ok(())
         })?;
+        positions.finish(segment, field)?;
         let coded = sums.iter().map(|sum| lengths::encode(*sum));
         if !coded.eq(codes.iter().copied()) {
             let message = "a length is not the sum of the document's term frequencies";
             return Err(segment.broken("lengths", message));
         }
         Ok(found)
+    }
+}
+
+/// Checks the positions of all terms.
+#[derive(Default)]
+struct PositionCheck {
+    /// Where the next term's list must begin.
+    next: u64,
+    positions: Vec<u32>,
+}
+
+impl PositionCheck {
+    /// Begins with the next term, whose positions follow those of the one before.
+    fn begin<'a>(
+        &mut self,
+        segment: &SegmentReader,
+        field: &'a TextField,
+        entry: &TermEntry,
+    ) -> Result<Option<PositionReader<'a>>> {
+        if let TermPositions::List { offset, length } = entry.positions {
+            if offset != self.next {
+                return Err(segment.broken("positions", "lists do not follow one another"));
+            }
+            self.next = offset.saturating_add(length);
+        }
+        let list = field.positions(entry)?;
+        Ok(list.map(|list| list.reader()))
+    }
+
+    /// Reads the positions of a block: they are as many as its values say, and none falls.
+    fn read(
+        &mut self,
+        reader: &mut PositionReader<'_>,
+        number: usize,
+        block: &DecodedBlock,
+    ) -> Result<()> {
+        (0..block.len).try_for_each(|posting| {
+            reader.read(number, block.values(), posting, &mut self.positions)
+        })
+    }
+
+    fn finish(&self, segment: &SegmentReader, field: &TextField) -> Result<()> {
+        match &field.positions {
+            Some(section) if section.len() != self.next => {
+                let message = "the last list does not end with the section";
+                Err(segment.broken("positions", message))
+            }
+            _ => Ok(()),
+        }
     }
 }

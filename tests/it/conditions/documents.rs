@@ -9,6 +9,8 @@ use crate::random::Random;
 
 /// Words of the vocabulary.
 pub const WORDS: u64 = 8;
+/// Words of the field with positions.
+pub const NOTE_WORDS: [&str; 4] = ["w0", "w1", "w10", "w2"];
 const KEYWORDS: [&str; 7] = ["", "a", "ab", "b", "bá", "c c", "zz"];
 
 /// The columns: a type, and whether documents may have several values.
@@ -27,6 +29,9 @@ pub const COLUMNS: [(&str, ColumnType, bool); 8] = [
 pub struct Doc {
     pub id: String,
     pub words: Vec<u64>,
+    pub title: Vec<u64>,
+    /// Values of the field with positions: numbers of [`NOTE_WORDS`].
+    pub notes: Vec<Vec<usize>>,
     pub has_vector: bool,
     /// By column.
     pub values: Vec<Vec<Value>>,
@@ -57,20 +62,36 @@ pub fn doc(random: &mut Random, number: u64) -> Doc {
     Doc {
         id: format!("d{number}"),
         words: (0..words).map(|_| random.below(WORDS)).collect(),
+        title: (0..random.below(3)).map(|_| random.below(WORDS)).collect(),
+        notes: (0..random.below(3))
+            .map(|_| {
+                let words = random.below(9);
+                let mut word = || random.below(NOTE_WORDS.len() as u64) as usize;
+                (0..words).map(|_| word()).collect()
+            })
+            .collect(),
         has_vector: random.chance(2),
         values: values.into(),
     }
 }
 
 pub fn document(doc: &Doc) -> Document {
-    let words = doc.words.iter().map(|word| format!("w{word}"));
+    let text = |words: &[u64]| {
+        let words = words.iter().map(|word| format!("w{word}"));
+        words.collect::<Vec<_>>().join(" ")
+    };
     let weights = doc
         .words
         .iter()
         .map(|word| (format!("t{word}"), 1.0 + *word as f32));
     let mut document = Document::new(&doc.id)
-        .with_text("text", words.collect::<Vec<_>>().join(" "))
+        .with_text("text", text(&doc.words))
+        .with_text("title", text(&doc.title))
         .with_sparse("sparse", weights);
+    for note in &doc.notes {
+        let words: Vec<&str> = note.iter().map(|word| NOTE_WORDS[*word]).collect();
+        document = document.with_text("note", words.join(" "));
+    }
     if doc.has_vector {
         let components = (0..3).map(|place| doc.words.get(place).map_or(0.5, |w| *w as f32));
         document = document.with_dense("dense", components.collect::<Vec<_>>());
@@ -86,6 +107,8 @@ pub fn document(doc: &Doc) -> Document {
 pub fn schema() -> Schema {
     let mut schema = Schema::builder()
         .text("text", Text::new())
+        .text("title", Text::new())
+        .text("note", Text::new().positions())
         .sparse("sparse", Sparse::new())
         .dense("dense", Dense::new(3));
     for (name, column, several) in COLUMNS {

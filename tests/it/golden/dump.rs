@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use esparsa::Index;
 use esparsa::Value as ColumnValue;
-use esparsa::internals::format::block::DecodedBlock;
+use esparsa::internals::format::block::{BLOCK_POSTINGS, DecodedBlock};
 use esparsa::internals::format::block_list::{BlockEntry, BlockList};
 use esparsa::internals::format::bounds::Bound;
 use esparsa::internals::format::column::ColumnValues;
 use esparsa::internals::format::dense::DenseVectors;
 use esparsa::internals::format::dictionary::TermEntry;
 use esparsa::internals::format::manifest::Manifest;
+use esparsa::internals::format::positions::PositionList;
 use esparsa::internals::format::range_list::{GROUP_RANGES, NOTED_RANKS, RangeList};
 use esparsa::internals::format::sparse_postings::{SparseList, Tier};
 use esparsa::internals::format::{
@@ -72,9 +73,13 @@ fn manifest_contents(manifest: &Manifest) -> Value {
             FieldOptions::Text(text) => {
                 let (k1, b) = (text.bm25.k1.to_bits(), text.bm25.b.to_bits());
                 let (analyzer, revision) = (&text.analyzer, text.revision);
-                json!({
+                let mut found = json!({
                     "kind": "text", "analyzer": analyzer, "revision": revision, "k1_bits": k1, "b_bits": b
-                })
+                });
+                if text.positions {
+                    found["positions"] = true.into();
+                }
+                found
             }
             FieldOptions::Sparse(sparse) => {
                 let terms = match sparse.terms {
@@ -323,6 +328,9 @@ fn text_terms(segment: &SegmentReader, field: &TextField) -> Vec<Value> {
             "documents": documents,
             "frequencies": frequencies,
         });
+        if let Some(of_term) = field.positions(&entry).unwrap() {
+            found["positions"] = positions(&of_term, &values);
+        }
         if let Some(bounds) = list.bounds {
             let table = list.blocks.table().iter();
             let blocks = table.map(|e| json!([e.last_document(), e.end(), pairs(e.bounds())]));
@@ -332,6 +340,20 @@ fn text_terms(segment: &SegmentReader, field: &TextField) -> Vec<Value> {
         terms.push(found);
     }
     terms
+}
+
+/// The positions of each posting; `values` are those of all postings.
+fn positions(of_term: &PositionList<'_>, values: &[u32]) -> Value {
+    let mut reader = of_term.reader();
+    let mut all = Vec::new();
+    for (block, values) in values.chunks(BLOCK_POSTINGS).enumerate() {
+        for posting in 0..values.len() {
+            let mut found = Vec::new();
+            reader.read(block, values, posting, &mut found).unwrap();
+            all.push(found);
+        }
+    }
+    all.into()
 }
 
 fn pairs(bounds: &[Bound]) -> Value {

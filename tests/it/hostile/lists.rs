@@ -27,6 +27,7 @@ fn with_one_list(
             offset: 0,
             length: list.len() as u64,
         },
+        positions: TermPositions::None,
     };
     dictionary.add_term(b"x", &entry, 0).unwrap();
     let terms = dictionary.finish().unwrap();

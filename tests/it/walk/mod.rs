@@ -32,7 +32,8 @@ pub fn schema() -> Schema {
         }
         builder = builder.dense(name, options);
     }
-    builder.build().unwrap()
+    let with_positions = Text::new().positions();
+    builder.text("phrases", with_positions).build().unwrap()
 }
 
 /// Numbers of each vector.
@@ -63,6 +64,10 @@ pub fn document(number: u32, stored_bytes: usize) -> Document {
         text += "third ";
     }
     text += &format!("w{} once{number}", random % 23);
+    // Lists of positions of every shape: of one block and of several, of a few varints and of whole
+    // chunks, with a distance that is an exception.
+    let far = "far ".repeat(if number.is_multiple_of(50) { 200 } else { 1 });
+    let phrases = format!("{text} {far}common w{} w{0}", random % 7);
     let weight = |step: u64| (1 + (random >> step) % 250) as f32 / 128.0;
     let mut vector = vec![("all".to_owned(), weight(0)), ("most".to_owned(), 0.5)];
     // Long enough to be cut at ranges; few in the last range that has any.
@@ -85,6 +90,8 @@ pub fn document(number: u32, stored_bytes: usize) -> Document {
     }
     document
         .with_text("text", text)
+        .with_text("phrases", phrases)
+        .with_text("phrases", "a second value")
         .with_sparse("sparse", vector.clone())
         .with_sparse("tiered", vector)
         .with_stored("source", stored)
@@ -313,17 +320,25 @@ fn all_postings(reader: &SegmentReader, field: &FieldReader) -> Result<Vec<(Vec<
     Ok(found)
 }
 
-/// Documents and values in the order of the list.
+/// Documents and values in the order of the list; then, if there are positions, documents with those.
 fn postings(reader: &SegmentReader, field: &FieldReader, entry: &TermEntry) -> Result<Postings> {
     let mut found = Vec::new();
     let mut block = DecodedBlock::default();
     match field {
         FieldReader::Text(text) => {
             let list = text.list(reader.documents(), entry)?;
+            let mut of_term = text.positions(entry)?.map(|list| list.reader());
+            let mut positions = Vec::new();
             for index in 0..list.blocks.block_count() {
                 list.blocks.decode(index, &mut block)?;
                 let values = block.values().iter().copied();
                 found.extend(block.documents().iter().copied().zip(values));
+                if let Some(of_term) = &mut of_term {
+                    for (posting, document) in block.documents().iter().enumerate() {
+                        of_term.read(index, block.values(), posting, &mut positions)?;
+                        found.extend(positions.iter().map(|position| (*document, *position)));
+                    }
+                }
             }
         }
         FieldReader::Sparse(sparse) => {

@@ -136,7 +136,7 @@ impl Iterator for Documents {
 fn range(kind: Kind, starts: &[u64], number: u32) -> Range<u64> {
     let (start, end) = (starts[number as usize], starts[number as usize + 1]);
     match kind {
-        Kind::Text => start..end - 1,
+        Kind::Text | Kind::Forms => start..end - 1,
         Kind::Sparse => start..end,
     }
 }
@@ -148,7 +148,7 @@ fn starts(kind: Kind, file: &File) -> Result<Vec<u64>> {
     let (mut starts, mut record) = (vec![0], Vec::new());
     let mut start = 0;
     while kind.read_record(&mut reader, &mut record)? {
-        start += record.len() as u64 + u64::from(kind == Kind::Text);
+        start += record.len() as u64 + u64::from(kind != Kind::Sparse);
         starts.push(start);
         record.clear();
     }

@@ -54,7 +54,8 @@ pub trait Engine: Sized {
     /// Whatever goes wrong.
     fn search(&self, query: &Self::Query) -> Result<Self::Found>;
 
-    /// The numbers that documents have in the work, with their scores, best first.
+    /// The numbers that documents have in the work, with their scores, best first. A count is one line, with 0 for
+    /// the document; facets are the numbers of keywords with their counts.
     ///
     /// # Errors
     ///
@@ -87,6 +88,8 @@ pub struct Built {
     pub merge_seconds: f64,
     /// Settings.
     pub note: String,
+    /// Bytes of parts of the index that can be told apart, by name.
+    pub parts: Vec<(&'static str, u64)>,
 }
 
 const USAGE: &str = "expected [--reorder] build WORK INDEX [--threads N] [--order FILE], search WORK INDEX --mode MODE --k K \
@@ -186,9 +189,14 @@ fn build<E: Engine>(work: &Work, index: &Path, options: &Options) -> Result<Valu
         let (expected, found) = (work.documents, built.documents);
         return Err(format!("expected {expected} documents in the index, found {found}").into());
     }
+    let parts = built.parts.into_iter();
+    let parts: Value = parts
+        .map(|(name, bytes)| (name, Value::from(bytes)))
+        .collect();
     Ok(json!({
         "engine": E::NAME,
         "version": E::version(),
+        "parts": parts,
         "documents": built.documents,
         "build_s": seconds,
         "merge_s": built.merge_seconds,
@@ -199,9 +207,21 @@ fn build<E: Engine>(work: &Work, index: &Path, options: &Options) -> Result<Valu
 }
 
 fn folder_bytes(folder: &Path) -> Result<u64> {
+    bytes_of_files(folder, "")
+}
+
+/// Bytes of the files of a folder whose names end so.
+///
+/// # Errors
+///
+/// When the folder cannot be read.
+pub fn bytes_of_files(folder: &Path, suffix: &str) -> Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
-        bytes += entry?.metadata()?.len();
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().ends_with(suffix) {
+            bytes += entry.metadata()?.len();
+        }
     }
     Ok(bytes)
 }
@@ -224,7 +244,7 @@ fn search<E: Engine>(work: &Work, index: &Path, options: &Options) -> Result<Val
     let start = Instant::now();
     let engine = E::open(index, work.kind, mode, k)?;
     let opened = start.elapsed().as_secs_f64() * 1e6;
-    let records = work.read_queries(options.queries)?;
+    let records = work.read_queries_for(mode, options.queries)?;
     if records.is_empty() {
         return Err("there are no queries".into());
     }

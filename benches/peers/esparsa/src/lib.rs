@@ -4,8 +4,12 @@
 
 pub mod documents;
 pub mod driver;
+pub mod forms;
 pub mod measure;
 pub mod work;
 
 /// Whatever goes wrong ends the program, so a message is enough.
-pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The result of what can go wrong.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::Result;
+use crate::forms::form_of;
 
 /// What the documents are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Kind {
     Text,
     /// Vectors of numbered terms with weights from 1 to 255.
     Sparse,
+    /// Texts with columns, and a file of queries for each form of query.
+    Forms,
 }
 
 impl Kind {
@@ -23,22 +26,24 @@ impl Kind {
         match self {
             Self::Text => "text",
             Self::Sparse => "sparse",
+            Self::Forms => "forms",
         }
     }
 
     /// Name of the file of documents.
     pub fn documents_file(self) -> &'static str {
         match self {
-            Self::Text => "documents.txt",
+            Self::Text | Self::Forms => "documents.txt",
             Self::Sparse => "documents.bin",
         }
     }
 
-    /// Name of the file of queries.
+    /// Name of the file of queries; that of one form where there are several.
     pub fn queries_file(self) -> &'static str {
         match self {
             Self::Text => "queries.txt",
             Self::Sparse => "queries.bin",
+            Self::Forms => "union.txt",
         }
     }
 
@@ -49,7 +54,7 @@ impl Kind {
     /// When the file ends within a vector, or cannot be read.
     pub fn read_record(self, reader: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<bool> {
         match self {
-            Self::Text => {
+            Self::Text | Self::Forms => {
                 let read = reader.read_until(b'\n', bytes)?;
                 if bytes.ends_with(b"\n") && read > 0 {
                     bytes.pop();
@@ -131,7 +136,11 @@ impl Work {
         let kind = match value["kind"].as_str() {
             Some("text") => Kind::Text,
             Some("sparse") => Kind::Sparse,
-            _ => return Err(format!("{}: expected `kind`: text or sparse", path.display()).into()),
+            Some("forms") => Kind::Forms,
+            _ => {
+                let message = "expected `kind`: text, sparse or forms";
+                return Err(format!("{}: {message}", path.display()).into());
+            }
         };
         Ok(Self {
             folder: folder.to_path_buf(),
@@ -177,7 +186,23 @@ impl Work {
     ///
     /// When the file cannot be read.
     pub fn read_queries(&self, limit: Option<usize>) -> Result<Vec<Vec<u8>>> {
-        let path = self.folder.join(self.kind.queries_file());
+        self.read_queries_of(self.kind.queries_file(), limit)
+    }
+
+    /// As [`read_queries`](Self::read_queries), of the queries that a mode is measured with.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn read_queries_for(&self, mode: &str, limit: Option<usize>) -> Result<Vec<Vec<u8>>> {
+        match self.kind {
+            Kind::Forms => self.read_queries_of(&format!("{}.txt", form_of(mode)), limit),
+            _ => self.read_queries(limit),
+        }
+    }
+
+    fn read_queries_of(&self, file: &str, limit: Option<usize>) -> Result<Vec<Vec<u8>>> {
+        let path = self.folder.join(file);
         let mut reader = BufReader::new(File::open(path)?);
         let mut queries = Vec::new();
         while queries.len() < limit.unwrap_or(usize::MAX) {

@@ -87,7 +87,7 @@ impl PostingStream for Stream<'_> {
         let (field, documents, entry, base) = match self {
             Self::Nothing | Self::Segment { entry: None, .. } => return Ok(()),
             Self::Batch(batch, quantizer) => {
-                batch.append(map, to);
+                batch.append(map, to)?;
                 if let Some(weights) = to.values.get_mut(start..) {
                     quantizer.quantize(weights);
                 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::Kind;
 use crate::error::{Error, Result};
 use crate::format::limits::MAX_TEXT_TERM_BYTES;
+use crate::format::positions::POSITION_GAP;
 use crate::format::{DocId, index32, lengths, wide};
 use crate::segment::document::Document;
 use crate::segment::interner::Interner;
@@ -25,14 +26,16 @@ pub(in crate::segment) struct Inverter {
     name: String,
     table: TermTable,
     cache: WordCache,
+    with_positions: bool,
 }
 
 impl Inverter {
-    pub fn new(name: &str, analyzer: Analyzer) -> Self {
+    pub fn new(name: &str, analyzer: Analyzer, with_positions: bool) -> Self {
         Self {
             name: name.to_owned(),
             table: TermTable::default(),
             cache: WordCache::new(analyzer),
+            with_positions,
         }
     }
 
@@ -44,8 +47,13 @@ impl Inverter {
         let mut skipped = 0;
         for (number, document) in (0..).zip(documents) {
             let mut total = 0u32;
+            // The position of a text's first word; that there are 32 bits was checked before.
+            let mut first = 0u32;
             for text in document.values_of::<Kind>(&self.name) {
-                let added = self.cache.add_text(&mut self.table, number, text);
+                let at = self.with_positions.then_some(first);
+                let added = self.cache.add_text(&mut self.table, number, text, at);
+                first = first.saturating_add(added.words);
+                first = first.saturating_add(POSITION_GAP);
                 // A document has at most as many terms as bytes, of which its limit leaves 26 bits.
                 total = total.saturating_add(added.length);
                 skipped += added.skipped;
@@ -61,9 +69,10 @@ impl Inverter {
     }
 }
 
-/// The length of a text, and how many of its terms were skipped.
+/// The length of a text, and how many words it has and how many of its terms were skipped.
 struct Added {
     length: u32,
+    words: u32,
     skipped: u64,
 }
 
@@ -125,7 +134,14 @@ impl WordCache {
         self.terms.clear();
     }
 
-    fn add_text(&mut self, table: &mut TermTable, document: DocId, text: &str) -> Added {
+    /// Adds the terms of a text; with their positions, if the position of its first word is given.
+    fn add_text(
+        &mut self,
+        table: &mut TermTable,
+        document: DocId,
+        text: &str,
+        first: Option<u32>,
+    ) -> Added {
         let analyzer = self.analyzer.clone();
         let text = analyzer.repair(text);
         // All words first and then all terms: what is looked up then waits for memory together.
@@ -135,26 +151,37 @@ impl WordCache {
             meanings.push(self.meaning_of(&analyzer, table, word.text));
         });
         let (mut length, mut skipped) = (0, 0);
-        let mut add = |term| {
+        let mut add = |term, position: Option<u32>| {
             if term == TOO_LONG {
                 skipped += 1;
                 return;
             }
             length += 1;
-            table.add(term, document, 1, |old, new| old.saturating_add(new));
+            let posting = table.add(term, document, 1, |old, new| old.saturating_add(new));
+            if let Some(position) = position {
+                table.add_position(posting, position);
+            }
         };
+        let mut position = first;
         for meaning in &meanings {
             if *meaning < RANGE {
-                add(*meaning);
-                continue;
+                add(*meaning, position);
+            } else {
+                let range = self.ranges.get((meaning - RANGE) as usize);
+                let range = range.map_or(0..0, |range| range.start as usize..range.end as usize);
+                let terms = self.terms.get(range).unwrap_or_default();
+                terms.iter().for_each(|term| add(*term, position));
             }
-            let range = self.ranges.get((meaning - RANGE) as usize);
-            let range = range.map_or(0..0, |range| range.start as usize..range.end as usize);
-            let terms = self.terms.get(range).unwrap_or_default();
-            terms.iter().copied().for_each(&mut add);
+            // Every word counts, whatever it gave, as in `Analyzer::positions`.
+            position = position.map(|position| position.saturating_add(1));
         }
+        let words = index32(meanings.len());
         self.text = meanings;
-        Added { length, skipped }
+        Added {
+            length,
+            words,
+            skipped,
+        }
     }
 
     #[inline]

@@ -5,14 +5,16 @@ use std::io::Write;
 use super::{Kind, TextField};
 use crate::error::Result;
 use crate::format::block::DecodedBlock;
-use crate::format::dictionary::{DictionaryIter, DictionaryWriter, TermEntry};
+use crate::format::dictionary::{DictionaryIter, DictionaryWriter, TermEntry, TermPositions};
+use crate::format::positions::{PositionListEncoder, PositionReader};
 use crate::format::postings::Postings;
 use crate::format::segment_info::FieldStatistics;
 use crate::format::text_postings::TextListEncoder;
-use crate::format::{FieldKind, FieldNumber, PostingCodec, count32};
+use crate::format::{FieldKind, FieldNumber, PostingCodec, Text, count32, varint, wide};
 use crate::segment::document_map::DocumentMap;
 use crate::segment::fields::terms::BatchTerms;
 use crate::segment::fields::{Part, PostingStream};
+use crate::segment::spool::Spool;
 use crate::segment::term_merge::{KeyMerge, KeyStream};
 use crate::segment::write::{SegmentWriter, Source};
 
@@ -25,13 +27,16 @@ pub(super) enum Stream<'a> {
         documents: u32,
         terms: DictionaryIter<'a>,
         entry: Option<TermEntry>,
+        with_positions: bool,
     },
 }
 
-/// A stream of postings for each source, in order; `None` when no source has the field.
+/// A stream of postings, with their positions if these are wanted, for each source, in order;
+/// `None` when no source has the field.
 pub(super) fn streams<'a>(
     sources: &[Source<'a>],
     field: FieldNumber,
+    with_positions: bool,
 ) -> Result<Option<KeyMerge<Stream<'a>>>> {
     let mut any = false;
     let streams = sources.iter().map(|source| {
@@ -39,12 +44,16 @@ pub(super) fn streams<'a>(
         any |= part.is_some();
         match part {
             None => Stream::Nothing,
-            Some(Part::Batch(inverted)) => Stream::Batch(BatchTerms::new(&inverted.postings)),
+            Some(Part::Batch(inverted)) => {
+                let terms = BatchTerms::new(&inverted.postings);
+                Stream::Batch(terms.with_positions(with_positions))
+            }
             Some(Part::Segment(segment, field)) => Stream::Segment {
                 field,
                 documents: segment.documents(),
                 terms: field.terms.iter(),
                 entry: None,
+                with_positions,
             },
         }
     });
@@ -76,30 +85,72 @@ impl KeyStream for Stream<'_> {
 impl PostingStream for Stream<'_> {
     /// Values are term frequencies.
     fn append(&self, map: &DocumentMap, to: &mut Postings) -> Result<()> {
-        let (field, documents, entry) = match self {
+        let (field, documents, entry, with_positions) = match self {
             Self::Nothing | Self::Segment { entry: None, .. } => return Ok(()),
-            Self::Batch(batch) => {
-                batch.append(map, to);
-                return Ok(());
-            }
+            Self::Batch(batch) => return batch.append(map, to),
             Self::Segment {
                 field,
                 documents,
                 entry: Some(entry),
+                with_positions,
                 ..
-            } => (field, *documents, entry),
+            } => (field, *documents, entry, *with_positions),
         };
         let list = field.list(documents, entry)?;
+        let positions = match with_positions {
+            true => field.positions(entry)?,
+            false => None,
+        };
+        let mut positions = positions.map(|list| list.reader());
         let mut block = DecodedBlock::default();
         for index in 0..list.blocks.block_count() {
             list.blocks.decode(index, &mut block)?;
-            for (document, value) in block.documents().iter().zip(block.values()) {
-                if let Some(new) = map.get(*document) {
-                    to.push(new, value.saturating_add(1));
+            let postings = block.documents().iter().zip(block.values());
+            for (posting, (document, value)) in postings.enumerate() {
+                let Some(new) = map.get(*document) else {
+                    continue;
+                };
+                to.push(new, value.saturating_add(1));
+                if let Some(reader) = &mut positions {
+                    append_positions(reader, index, block.values(), posting, to)?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+fn append_positions(
+    reader: &mut PositionReader<'_>,
+    block: usize,
+    values: &[u32],
+    posting: usize,
+    to: &mut Postings,
+) -> Result<()> {
+    reader.distances(block, values, posting, |distances| {
+        for distance in distances {
+            varint::write(u64::from(*distance), &mut to.positions);
+        }
+    })
+}
+
+/// The positions of the terms that were written so far.
+struct PositionsWriter<'a> {
+    encoder: PositionListEncoder,
+    list: Vec<u8>,
+    bytes: Spool<'a>,
+    written: u64,
+}
+
+impl PositionsWriter<'_> {
+    /// Adds those of the next term.
+    fn add(&mut self, postings: &Postings) -> Result<TermPositions> {
+        self.list.clear();
+        let encoder = &mut self.encoder;
+        let place = encoder.encode(postings, self.written, &mut self.list)?;
+        self.written += wide(self.list.len());
+        self.bytes.push(&self.list)?;
+        Ok(place)
     }
 }
 
@@ -111,18 +162,35 @@ pub(super) fn rarity(document_frequency: usize) -> u8 {
 }
 
 /// Writes the sections of the field, unless no source has it.
-pub(super) fn write<W: Write>(writer: &mut SegmentWriter<'_, W>, field: FieldNumber) -> Result<()> {
-    let Some(merge) = streams(writer.sources, field)? else {
+pub(super) fn write<W: Write>(
+    writer: &mut SegmentWriter<'_, W>,
+    field: FieldNumber,
+    options: &Text,
+) -> Result<()> {
+    let Some(merge) = streams(writer.sources, field, options.positions)? else {
         return Ok(());
     };
     let lengths = lengths(writer, field)?;
     let mut encoder = TextListEncoder::default();
+    // A section is written at a time, so positions wait until the postings are there.
+    let mut positions = options.positions.then(|| PositionsWriter {
+        encoder: PositionListEncoder::default(),
+        list: Vec::new(),
+        bytes: Spool::new(writer.options.scratch),
+        written: 0,
+    });
+    let dictionary = match options.positions {
+        true => DictionaryWriter::of_text_terms_with_positions(),
+        false => DictionaryWriter::of_text_terms(),
+    };
     writer.begin("postings", Some(field))?;
-    let (dictionary, counted) = writer.lists(
-        merge,
-        DictionaryWriter::of_text_terms(),
-        |postings, offset, out| encoder.encode(postings, &lengths, offset, out),
-    )?;
+    let (dictionary, counted) = writer.lists(merge, dictionary, |postings, offset, out| {
+        let mut entry = encoder.encode(postings, &lengths, offset, out)?;
+        if let Some(positions) = &mut positions {
+            entry.positions = positions.add(postings)?;
+        }
+        Ok(entry)
+    })?;
     let mut statistics = FieldStatistics::new(field, FieldKind::Text);
     statistics.codec = PostingCodec::BitPacked.code();
     (statistics.terms, statistics.postings) = (counted.terms, counted.postings);
@@ -132,6 +200,9 @@ pub(super) fn write<W: Write>(writer: &mut SegmentWriter<'_, W>, field: FieldNum
     statistics.documents = count32("documents of a text field", with_terms)?;
     writer.spooled_section("terms", Some(field), dictionary)?;
     writer.section("lengths", Some(field), &lengths)?;
+    if let Some(positions) = positions {
+        writer.spooled_section("positions", Some(field), positions.bytes)?;
+    }
     writer.info.fields.push(statistics);
     Ok(())
 }

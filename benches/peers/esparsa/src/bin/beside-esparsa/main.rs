@@ -1,6 +1,7 @@
 //! esparsa's driver: the same command line and reports as those of the other engines.
 
 mod build;
+mod forms;
 mod spaces;
 
 use std::path::Path;
@@ -9,10 +10,13 @@ use std::sync::Arc;
 
 use esparsa::store::FileSystem;
 use esparsa::text::Analyzer;
-use esparsa::{Algorithm, Bm25, DocAddress, Hits, Index, IndexOptions, Query, SearchOptions, Snapshot};
+use esparsa::{Algorithm, Bm25, DocAddress, Index, IndexOptions, Query, SearchOptions, Snapshot};
 use peers::Result;
 use peers::driver::{self, BuildOptions, Built, Engine};
+use peers::forms::{Form, Task};
 use peers::work::{Kind, Work, vector};
+
+use crate::forms::Found;
 
 /// Name of the only field.
 const FIELD: &str = "field";
@@ -86,13 +90,14 @@ fn write_order(work: &Path, index: &Path) -> Result<()> {
 struct Esparsa {
     snapshot: Snapshot,
     kind: Kind,
+    task: Task,
     options: SearchOptions,
 }
 
 impl Engine for Esparsa {
     const NAME: &'static str = "esparsa";
     type Query = Query;
-    type Found = Hits;
+    type Found = Found;
 
     fn version() -> String {
         // Cargo tells a package its own version only.
@@ -112,7 +117,10 @@ impl Engine for Esparsa {
         // Text has no lists that are cut at ranges.
         let of_text = all(Kind::Text).filter(|(_, name)| name != Algorithm::Ranges.name());
         let recalls = RECALLS.map(|recall| (Kind::Sparse, format!("{RECALL}{recall}")));
-        of_text.chain(all(Kind::Sparse)).chain(recalls).collect()
+        let forms = peers::forms::modes().into_iter();
+        let forms = forms.map(|mode| (Kind::Forms, mode));
+        let generated = of_text.chain(all(Kind::Sparse)).chain(recalls);
+        generated.chain(forms).collect()
     }
 
     fn build(work: &Work, index: &Path, options: &BuildOptions) -> Result<Built> {
@@ -123,7 +131,10 @@ impl Engine for Esparsa {
         let directory = Arc::new(FileSystem::open(index)?);
         let snapshot = Index::open_in(directory, index_options())?.snapshot()?;
         let mut options = SearchOptions::new(k);
-        if let Some(recall) = mode.strip_prefix(RECALL) {
+        let mut task = Task::Top;
+        if kind == Kind::Forms {
+            (task, options) = forms::task(mode, options)?;
+        } else if let Some(recall) = mode.strip_prefix(RECALL) {
             options = options.recall(recall.parse()?);
         } else if mode != AUTO {
             options = options.algorithm(mode.parse()?);
@@ -131,6 +142,7 @@ impl Engine for Esparsa {
         Ok(Self {
             snapshot,
             kind,
+            task,
             options,
         })
     }
@@ -139,18 +151,16 @@ impl Engine for Esparsa {
         Ok(match self.kind {
             Kind::Text => Query::text(FIELD, std::str::from_utf8(record)?).with_bm25(BM25),
             Kind::Sparse => sparse_query(record),
+            Kind::Forms => forms::query(&Form::parse(record)?),
         })
     }
 
     fn search(&self, query: &Query) -> Result<Self::Found> {
-        Ok(self.snapshot.search_with(query, &self.options)?.hits)
+        forms::search(&self.snapshot, query, self.task, &self.options)
     }
 
     fn name(&self, found: Self::Found) -> Result<Vec<(u32, f32)>> {
-        let found = found.iter();
-        found
-            .map(|hit| Ok((hit.id()?.parse()?, hit.score)))
-            .collect()
+        found.name()
     }
 
     fn note(&self) -> String {

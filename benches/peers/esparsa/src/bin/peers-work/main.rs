@@ -2,6 +2,7 @@
 
 mod beir;
 mod ciff;
+mod forms;
 mod random;
 mod sparse;
 mod spelling;
@@ -20,6 +21,7 @@ const USAGE: &str = "\
 peers-work sparse --documents N --queries Q [--seed S] [--threads T] --out WORK [--statistics]
 peers-work text   --documents N --queries Q [--seed S] [--threads T] --out WORK [--statistics]
 peers-work beir FOLDER --language NAME --out WORK [--statistics]
+peers-work forms TEXTS --queries Q [--seed S] --out WORK
 peers-work ciff WORK            writes documents.ciff, in the order of order.bin if it is there
 peers-work statistics WORK      prints the statistics of a work";
 
@@ -48,6 +50,11 @@ fn run() -> Result<()> {
             let folder = PathBuf::from(arguments.next().ok_or(USAGE)?);
             let options = Options::parse(arguments)?;
             options.make(|out| beir::make(&folder, &options.language, out))
+        }
+        "forms" => {
+            let texts = PathBuf::from(arguments.next().ok_or(USAGE)?);
+            let options = Options::parse(arguments)?;
+            options.make(|out| forms::make(&texts, options.queries, options.seed, out))
         }
         "ciff" => ciff::write(&Work::open(Path::new(&arguments.next().ok_or(USAGE)?))?),
         "statistics" => statistics::print(&Work::open(Path::new(&arguments.next().ok_or(USAGE)?))?),

@@ -21,7 +21,7 @@ pub fn print(work: &Work) -> Result<()> {
         work.documents
     );
     match work.kind {
-        Kind::Text => print_text(work),
+        Kind::Text | Kind::Forms => print_text(work),
         Kind::Sparse => print_sparse(work),
     }
 }

@@ -19,13 +19,15 @@ final class Adder {
   /** Documents a thread takes at a time: neighbours stay neighbours, and the threads end together. */
   private static final int BATCH = 512;
 
+  private final Work work;
   private final RecordFile documents;
   private final int[] order;
   private final Layout layout;
   private final AtomicInteger taken = new AtomicInteger();
 
   /** Adds {@code documents} as they come, or in {@code order} where that is not null. */
-  Adder(RecordFile documents, int[] order, Layout layout) {
+  Adder(Work work, RecordFile documents, int[] order, Layout layout) {
+    this.work = work;
     this.documents = documents;
     this.order = order;
     this.layout = layout;
@@ -60,7 +62,10 @@ final class Adder {
     // One document serves for all: its fields are pointed at the next record.
     Layout.TermStream terms = layout.newTermStream();
     NumericDocValuesField number = new NumericDocValuesField(Layout.NUMBER, 0);
-    List<IndexableField> document = List.of(new Field(Layout.TERMS, terms, layout.fieldType()), number);
+    Layout.Columns columns = layout.newColumns(work);
+    List<IndexableField> document = new ArrayList<>(columns.fields());
+    document.add(new Field(Layout.TERMS, terms, layout.fieldType()));
+    document.add(number);
     while (true) {
       int start = taken.getAndAdd(BATCH);
       if (start >= documents.size()) {
@@ -72,6 +77,7 @@ final class Adder {
         record.read(next);
         terms.set(record);
         number.setLongValue(next);
+        columns.set(next);
         writer.addDocument(document);
       }
     }

@@ -5,8 +5,10 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.apache.lucene.index.IndexWriter;
 import org.apache.lucene.index.IndexWriterConfig;
@@ -57,7 +59,9 @@ final class BuildCommand {
     }
     double seconds = secondsSince(start);
     long numbers = size(index, ".dvd") + size(index, ".dvm");
-    note += "; of index_bytes " + numbers + " are the documents' numbers";
+    if (!work.kind().equals("forms")) { // which have other columns too
+      note += "; of index_bytes " + numbers + " are the documents' numbers";
+    }
 
     return new Report()
         .put("engine", engine)
@@ -66,6 +70,7 @@ final class BuildCommand {
         .put("build_s", seconds)
         .put("merge_s", mergeSeconds)
         .put("index_bytes", size(index, ""))
+        .put("parts", parts(index))
         .putPeakMemory()
         .put("note", note);
   }
@@ -77,7 +82,7 @@ final class BuildCommand {
     try (RecordFile documents = work.openDocuments();
         MMapDirectory directory = new MMapDirectory(folder);
         IndexWriter writer = new IndexWriter(directory, config)) {
-      new Adder(documents, order, layout).addAll(writer, addingThreads);
+      new Adder(work, documents, order, layout).addAll(writer, addingThreads);
       writer.flush();
       long start = System.nanoTime();
       writer.forceMerge(1);
@@ -112,6 +117,15 @@ final class BuildCommand {
       }
     }
     return bytes;
+  }
+
+  /** Bytes of positions, of columns, and of the trees of points by which numbers are found. */
+  private static Map<String, Long> parts(Path index) throws IOException {
+    Map<String, Long> parts = new LinkedHashMap<>();
+    parts.put("positions", size(index, ".pos"));
+    parts.put("columns", size(index, ".dvd") + size(index, ".dvm"));
+    parts.put("points", size(index, ".kdd") + size(index, ".kdi") + size(index, ".kdm"));
+    return parts;
   }
 
   private static void delete(Path folder) throws IOException {

@@ -1,5 +1,6 @@
 package peers;
 
+import java.util.List;
 import org.apache.lucene.analysis.tokenattributes.BytesTermAttribute;
 import org.apache.lucene.analysis.tokenattributes.TermFrequencyAttribute;
 import org.apache.lucene.index.Term;
@@ -27,8 +28,8 @@ final class ImpactLayout implements Layout {
   }
 
   @Override
-  public String mode() {
-    return "impacts";
+  public List<String> modes() {
+    return List.of("impacts");
   }
 
   @Override

@@ -5,6 +5,7 @@ import java.util.List;
 import org.apache.lucene.analysis.TokenStream;
 import org.apache.lucene.document.FieldType;
 import org.apache.lucene.index.IndexOptions;
+import org.apache.lucene.index.IndexableField;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.similarities.Similarity;
 
@@ -16,7 +17,9 @@ interface Layout {
   /** The field, doc values only, with the number of the document. */
   String NUMBER = "number";
 
-  List<Layout> ALL = List.of(new TextLayout(), new ImpactLayout());
+  String CACHED = "/cache";
+
+  List<Layout> ALL = List.of(new TextLayout(), new ImpactLayout(), new FormsLayout());
 
   static Layout of(String kind) throws IOException {
     for (Layout layout : ALL) {
@@ -29,7 +32,8 @@ interface Layout {
 
   String kind();
 
-  String mode();
+  /** The modes of searches; with those that end in {@link #CACHED}, Lucene keeps the filters that come again. */
+  List<String> modes();
 
   /** What the note says of this layout. */
   String note();
@@ -48,13 +52,37 @@ interface Layout {
   /** Writes a score as the benchmark wants it. */
   void appendScore(StringBuilder line, float score);
 
+  default IndexOptions indexOptions() {
+    return IndexOptions.DOCS_AND_FREQS;
+  }
+
+  /** Makes the columns of one thread's documents. */
+  default Columns newColumns(Work work) throws IOException {
+    return new Columns() {};
+  }
+
+  /** For so long searches go on before they are timed, at least. */
+  default double warmSeconds() {
+    return 5;
+  }
+
   default FieldType fieldType() {
     FieldType type = new FieldType();
     type.setTokenized(true);
-    type.setIndexOptions(IndexOptions.DOCS_AND_FREQS);
+    type.setIndexOptions(indexOptions());
     type.setOmitNorms(!hasLengths());
     type.freeze();
     return type;
+  }
+
+  /** Fields of a document beside its terms. */
+  interface Columns {
+    default List<IndexableField> fields() {
+      return List.of();
+    }
+
+    /** Gives the fields the values of a document. */
+    default void set(int document) {}
   }
 
   /** A stream of the terms of one record. */

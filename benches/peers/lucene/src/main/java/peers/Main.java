@@ -34,7 +34,9 @@ public final class Main {
     String engine = words[0];
     if (words[1].equals("modes")) {
       for (Layout layout : Layout.ALL) {
-        System.out.println(layout.kind() + " " + layout.mode());
+        for (String mode : layout.modes()) {
+          System.out.println(layout.kind() + " " + mode);
+        }
       }
       return;
     }

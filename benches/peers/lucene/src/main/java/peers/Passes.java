@@ -8,9 +8,6 @@ import java.util.List;
 import java.util.Locale;
 import org.apache.lucene.search.IndexSearcher;
 import org.apache.lucene.search.Query;
-import org.apache.lucene.search.ScoreDoc;
-import org.apache.lucene.search.TopDocs;
-import org.apache.lucene.search.TopScoreDocCollectorManager;
 
 /**
  * Runs the queries over and over: first until the compiler has done its work, then timed.
@@ -18,8 +15,8 @@ import org.apache.lucene.search.TopScoreDocCollectorManager;
  * <p>The time of a query is its least over the timed passes, which leaves out pauses of the garbage collector.
  */
 final class Passes {
-  /** Warming goes by laps of so many seconds, since with few queries a pass is too short to judge by. */
-  private static final double LAP_SECONDS = 2;
+  /** Warming at least takes so many laps, and not passes, since with few queries a pass is too short to judge by. */
+  private static final double LAPS_OF_LEAST_WARM = 2.5;
 
   /** Warming ends after a lap that is not this much faster than the best before it ... */
   private static final double WORTHWHILE = 0.97;
@@ -27,51 +24,48 @@ final class Passes {
   /** ... and in which the compiler was busy for less than this part of the time. */
   private static final double QUIET = 0.01;
 
-  private static final double LEAST_WARM_SECONDS = 5;
-  private static final double MOST_WARM_SECONDS = 40;
-
-  /** Pruning starts as soon as k documents are found: Lucene takes the greater of this and k. */
-  private static final int HITS_TO_COUNT = 1;
+  /** Warming takes at most so many times as long as at least. */
+  private static final double MOST_WARM = 8;
 
   private static final CompilationMXBean COMPILER = ManagementFactory.getCompilationMXBean();
 
   private final IndexSearcher searcher;
   private final Query[] queries;
-  private final int k;
+  private final Task task;
+  private final double leastWarmSeconds;
   private final long[] leastNanos;
-  private final int[][] docs;
-  private final float[][] scores;
+  private final Task.Hits[] hits;
   private double[] meanMicros = {};
   private double firstQueryMicros;
   private int warmPasses;
   private double warmSeconds;
 
-  Passes(IndexSearcher searcher, List<Query> queries, int k) throws IOException {
+  Passes(IndexSearcher searcher, List<Query> queries, Task task, double leastWarmSeconds) throws IOException {
     if (queries.isEmpty()) {
       throw new IOException("there are no queries");
     }
     this.searcher = searcher;
     this.queries = queries.toArray(Query[]::new);
-    this.k = k;
+    this.task = task;
+    this.leastWarmSeconds = leastWarmSeconds;
     leastNanos = new long[this.queries.length];
-    docs = new int[this.queries.length][];
-    scores = new float[this.queries.length][];
+    hits = new Task.Hits[this.queries.length];
   }
 
   /** Runs untimed passes, the first of which keeps the hits. */
   void warm() throws IOException {
     long start = System.nanoTime();
     for (int i = 0; i < queries.length; i++) {
-      TopDocs found = search(queries[i]);
+      Object found = task.search(searcher, queries[i]);
       if (i == 0) {
         firstQueryMicros = microsSince(start);
       }
-      keep(i, found);
+      hits[i] = task.hits(found);
     }
     warmPasses = 1;
     double best = Double.POSITIVE_INFINITY;
     boolean warm = false;
-    while (BuildCommand.secondsSince(start) < (warm ? LEAST_WARM_SECONDS : MOST_WARM_SECONDS)) {
+    while (BuildCommand.secondsSince(start) < (warm ? leastWarmSeconds : MOST_WARM * leastWarmSeconds)) {
       long lapStart = System.nanoTime();
       long compiled = COMPILER.getTotalCompilationTime();
       double sum = 0;
@@ -79,7 +73,7 @@ final class Passes {
       do {
         sum += pass();
         passes++;
-      } while (BuildCommand.secondsSince(lapStart) < LAP_SECONDS);
+      } while (BuildCommand.secondsSince(lapStart) < leastWarmSeconds / LAPS_OF_LEAST_WARM);
       warmPasses += passes;
       double mean = sum / passes;
       double busy = (COMPILER.getTotalCompilationTime() - compiled) / 1e3 / BuildCommand.secondsSince(lapStart);
@@ -102,9 +96,9 @@ final class Passes {
     long sum = 0;
     for (int i = 0; i < queries.length; i++) {
       long start = System.nanoTime();
-      TopDocs found = search(queries[i]);
+      Object found = task.search(searcher, queries[i]);
       long nanos = System.nanoTime() - start;
-      if (found.scoreDocs.length != docs[i].length) {
+      if (task.hits(found).numbers().length != hits[i].numbers().length) {
         throw new IOException("query " + i + " found a different number of documents the second time");
       }
       leastNanos[i] = Math.min(leastNanos[i], nanos);
@@ -113,31 +107,13 @@ final class Passes {
     return sum / 1e3 / queries.length;
   }
 
-  private TopDocs search(Query query) throws IOException {
-    return searcher.search(query, new TopScoreDocCollectorManager(k, HITS_TO_COUNT));
-  }
-
-  private void keep(int query, TopDocs found) {
-    ScoreDoc[] hits = found.scoreDocs;
-    docs[query] = new int[hits.length];
-    scores[query] = new float[hits.length];
-    for (int rank = 0; rank < hits.length; rank++) {
-      docs[query][rank] = hits[rank].doc;
-      scores[query][rank] = hits[rank].score;
-    }
-  }
-
   int queries() {
     return queries.length;
   }
 
-  /** The documents of a query, best first, in Lucene's own numbers. */
-  int[] docs(int query) {
-    return docs[query];
-  }
-
-  float[] scores(int query) {
-    return scores[query];
+  /** What the first pass found of a query. */
+  Task.Hits hits(int query) {
+    return hits[query];
   }
 
   /** The least time of each query over the measured passes. */

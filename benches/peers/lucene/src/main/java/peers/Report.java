@@ -8,7 +8,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.StringJoiner;
 
-/** What a command prints: one flat JSON object of strings, numbers and lists of numbers. */
+/** What a command prints: one JSON object of strings, numbers, and lists or objects of numbers. */
 final class Report {
   private final Map<String, String> entries = new LinkedHashMap<>();
 
@@ -33,6 +33,13 @@ final class Report {
       list.add(number(value));
     }
     entries.put(name, list.toString());
+    return this;
+  }
+
+  Report put(String name, Map<String, Long> values) {
+    StringJoiner object = new StringJoiner(", ", "{", "}");
+    values.forEach((part, value) -> object.add(quote(part) + ": " + value));
+    entries.put(name, object.toString());
     return this;
   }
 

@@ -8,8 +8,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.apache.lucene.index.DirectoryReader;
-import org.apache.lucene.index.LeafReader;
-import org.apache.lucene.index.NumericDocValues;
 import org.apache.lucene.search.IndexSearcher;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.store.MMapDirectory;
@@ -22,6 +20,7 @@ final class SearchCommand {
   private final String engine;
   private final Work work;
   private final Layout layout;
+  private final String mode;
   private final int k;
   private final int rounds;
   private final int maxQueries;
@@ -31,9 +30,9 @@ final class SearchCommand {
     this.engine = engine;
     this.work = work;
     this.layout = layout;
-    String mode = options.take("mode", null);
-    if (!mode.equals(layout.mode())) {
-      throw new Options.UsageException("--mode of " + layout.kind() + " must be " + layout.mode() + ", found: " + mode);
+    mode = options.take("mode", null);
+    if (!layout.modes().contains(mode)) {
+      throw new Options.UsageException("--mode of " + layout.kind() + " must be one of " + layout.modes() + ", found: " + mode);
     }
     k = options.takeCount("k", null);
     rounds = options.takeCount("rounds", null);
@@ -50,22 +49,25 @@ final class SearchCommand {
         DirectoryReader reader = DirectoryReader.open(directory)) {
       IndexSearcher searcher = new IndexSearcher(reader); // no executor: the caller's thread does all
       searcher.setSimilarity(layout.similarity());
-      searcher.setQueryCache(null);
+      if (!mode.endsWith(Layout.CACHED)) {
+        searcher.setQueryCache(null);
+      }
       double openMicros = Passes.microsSince(start);
       if (reader.leaves().size() != 1) {
         throw new IOException("expected an index of one segment, found " + reader.leaves().size());
       }
 
-      Passes passes = new Passes(searcher, parse(searcher), Math.min(k, reader.maxDoc()));
+      Task task = Task.of(mode, Math.min(k, reader.maxDoc()), reader);
+      Passes passes = new Passes(searcher, parse(searcher), task, layout.warmSeconds());
       passes.warm();
       passes.measure(rounds);
       double[] times = passes.leastMicros();
       writeTimes(times);
-      writeHits(passes, numbers(reader.leaves().getFirst().reader()));
+      writeHits(passes);
 
       return new Report()
           .put("engine", engine)
-          .put("mode", layout.mode())
+          .put("mode", mode)
           .put("k", k)
           .put("mean_us", Passes.mean(times))
           .put("p50_us", Passes.quantile(times, 0.5))
@@ -81,7 +83,7 @@ final class SearchCommand {
   /** Builds the queries: terms and weights in Lucene's objects, rewritten, but nothing looked up in the index. */
   private List<Query> parse(IndexSearcher searcher) throws IOException {
     List<Query> queries = new ArrayList<>();
-    try (RecordFile file = work.openQueries()) {
+    try (RecordFile file = work.openQueries(mode)) {
       RecordFile.Reader record = file.reader();
       for (int i = 0; i < Math.min(file.size(), maxQueries); i++) {
         record.read(i);
@@ -89,18 +91,6 @@ final class SearchCommand {
       }
     }
     return queries;
-  }
-
-  private static int[] numbers(LeafReader segment) throws IOException {
-    int[] numbers = new int[segment.maxDoc()];
-    NumericDocValues values = segment.getNumericDocValues(Layout.NUMBER);
-    for (int doc = 0; doc < numbers.length; doc++) {
-      if (!values.advanceExact(doc)) {
-        throw new IOException("document " + doc + " of the index has no number");
-      }
-      numbers[doc] = (int) values.longValue();
-    }
-    return numbers;
   }
 
   private void writeTimes(double[] times) throws IOException {
@@ -111,16 +101,15 @@ final class SearchCommand {
     }
   }
 
-  private void writeHits(Passes passes, int[] numbers) throws IOException {
+  private void writeHits(Passes passes) throws IOException {
     StringBuilder line = new StringBuilder();
     try (BufferedWriter out = Files.newBufferedWriter(Path.of(prefix + ".hits"))) {
       for (int query = 0; query < passes.queries(); query++) {
-        int[] docs = passes.docs(query);
-        float[] scores = passes.scores(query);
-        for (int rank = 0; rank < docs.length; rank++) {
+        Task.Hits hits = passes.hits(query);
+        for (int rank = 0; rank < hits.numbers().length; rank++) {
           line.setLength(0);
-          line.append(query).append(' ').append(numbers[docs[rank]]).append(' ');
-          layout.appendScore(line, scores[rank]);
+          line.append(query).append(' ').append(hits.numbers()[rank]).append(' ');
+          layout.appendScore(line, hits.values()[rank]);
           out.append(line.append('\n'));
         }
       }

@@ -1,6 +1,7 @@
 package peers;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.apache.lucene.analysis.tokenattributes.BytesTermAttribute;
 import org.apache.lucene.index.Term;
@@ -14,15 +15,15 @@ import org.apache.lucene.search.similarities.Similarity;
 import org.apache.lucene.util.BytesRef;
 
 /** Text searched by BM25: terms with their frequencies, and lengths rounded to a byte as Lucene always does. */
-final class TextLayout implements Layout {
+class TextLayout implements Layout {
   @Override
   public String kind() {
     return "text";
   }
 
   @Override
-  public String mode() {
-    return "default";
+  public List<String> modes() {
+    return List.of("default");
   }
 
   @Override

@@ -35,15 +35,27 @@ record Work(Path folder, String kind, int documents) {
     return file;
   }
 
-  RecordFile openQueries() throws IOException {
-    return open("queries");
+  /** The queries that a mode is measured with. */
+  RecordFile openQueries(String mode) throws IOException {
+    return open(kind.equals("forms") ? mode.substring(0, mode.indexOf('/')) : "queries");
+  }
+
+  /** Reads a number and the number of a keyword for each document, as little-endian u32. */
+  int[] readColumns() throws IOException {
+    ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(folder.resolve("columns.bin"))).order(ByteOrder.LITTLE_ENDIAN);
+    if (bytes.remaining() != documents * 8L) {
+      throw new IOException("columns.bin: expected " + documents * 8L + " bytes, found " + bytes.remaining());
+    }
+    int[] columns = new int[2 * documents];
+    bytes.asIntBuffer().get(columns);
+    return columns;
   }
 
   private RecordFile open(String name) throws IOException {
     return switch (kind) {
-      case "text" -> RecordFile.ofLines(folder, name + ".txt");
+      case "text", "forms" -> RecordFile.ofLines(folder, name + ".txt");
       case "sparse" -> RecordFile.ofVectors(folder, name + ".bin");
-      default -> throw new IOException("work.json: expected kind text or sparse, found: " + kind);
+      default -> throw new IOException("work.json: expected kind text, sparse or forms, found: " + kind);
     };
   }
 
