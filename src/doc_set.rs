@@ -5,10 +5,14 @@
 
 use std::ops::Range;
 
+use zerocopy::IntoBytes;
+
 /// A document's number inside one segment, from 0.
 pub type DocId = u32;
 
 const WORD_BITS: usize = 64;
+/// The byte of a word with the lowest bits is the first, or the last.
+const BYTE_ORDER: usize = if cfg!(target_endian = "big") { 7 } else { 0 };
 
 /// A set of the documents of a segment, one bit per document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,20 +71,23 @@ impl DocSet {
         }
     }
 
-    /// Adds documents, in any order; those that the segment does not have are left out.
-    pub fn insert_all(&mut self, documents: &[DocId]) {
-        let mut added = 0;
-        for document in documents {
-            if *document >= self.documents {
-                continue;
-            }
-            if let Some(word) = self.words.get_mut((document / 64) as usize) {
-                let before = *word;
-                *word |= 1 << (document % 64);
-                added += u32::from(*word != before);
-            }
+    /// Adds the documents that `add` adds, many at a time, and counts once at the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of `add`.
+    pub fn insert_lists<E>(
+        &mut self,
+        add: impl FnOnce(&mut Inserter<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let added = add(&mut Inserter {
+            bytes: self.words.as_mut_bytes(),
+        });
+        if let Some(last) = self.words.last_mut() {
+            *last &= last_mask(self.documents);
         }
-        self.count += added;
+        self.count = ones(&self.words);
+        added
     }
 
     /// True when the document is in the set.
@@ -108,8 +115,7 @@ impl DocSet {
 
     /// The documents of the set, ascending.
     pub fn iter(&self) -> impl Iterator<Item = DocId> + '_ {
-        let words = (0..).step_by(WORD_BITS).zip(&self.words);
-        words.flat_map(|(first, word)| Bits { first, rest: *word })
+        documents_of(0, &self.words)
     }
 
     /// The documents of the segment that are not in the set.
@@ -143,6 +149,14 @@ impl DocSet {
         })
     }
 
+    /// The set's bits from document `first`, a multiple of 64, on: as many as `documents` of them need.
+    pub fn words_from(&self, first: DocId, documents: u32) -> &[u64] {
+        let start = (first as usize / WORD_BITS).min(self.words.len());
+        let end = start + (documents as usize).div_ceil(WORD_BITS);
+        let words = self.words.get(start..end.min(self.words.len()));
+        words.unwrap_or_default()
+    }
+
     /// Adds the documents that `other` has. The sets are of the same segment.
     pub fn unite(&mut self, other: &Self) {
         self.combine(other, |word, other| word | other);
@@ -172,6 +186,14 @@ impl DocSet {
     }
 }
 
+/// The documents whose bits are set in these words, of which the first bit stands for document
+/// `first`.
+#[inline]
+pub fn documents_of(first: DocId, words: &[u64]) -> impl Iterator<Item = DocId> + '_ {
+    let words = (first..).step_by(WORD_BITS).zip(words);
+    words.flat_map(|(first, word)| Bits { first, rest: *word })
+}
+
 /// The bits of the last word that stand for documents.
 fn last_mask(documents: u32) -> u64 {
     match documents % 64 {
@@ -182,6 +204,25 @@ fn last_mask(documents: u32) -> u64 {
 
 fn ones(words: &[u64]) -> u32 {
     words.iter().map(|word| word.count_ones()).sum()
+}
+
+/// Adds documents to a set.
+pub struct Inserter<'a> {
+    bytes: &'a mut [u8],
+}
+
+impl Inserter<'_> {
+    /// Adds documents, in any order; those that the segment does not have are left out.
+    #[inline]
+    pub fn insert(&mut self, documents: &[DocId]) {
+        // Neighbors are mostly in one word, but in different bytes, so that setting one need not wait
+        // for the other.
+        for document in documents {
+            if let Some(byte) = self.bytes.get_mut((document / 8) as usize ^ BYTE_ORDER) {
+                *byte |= 1 << (document % 8);
+            }
+        }
+    }
 }
 
 /// The documents of one word.
@@ -248,6 +289,13 @@ mod tests {
             let mut either = one.clone();
             either.unite(&other);
             prop_assert!(is_same(&either, &(&one_model | &other_model)));
+            let mut together = one.clone();
+            let members: Vec<u32> = other_model.iter().rev().chain(&[9_999]).copied().collect();
+            let Ok(()) = together.insert_lists(|inserter| {
+                inserter.insert(&members);
+                Ok::<(), std::convert::Infallible>(())
+            });
+            prop_assert!(is_same(&together, &(&one_model | &other_model)));
             let part: Vec<u32> = one.iter_in(range.0..range.1).collect();
             let model = one_model.iter().copied().filter(|d| (range.0..range.1).contains(d));
             prop_assert_eq!(part, model.collect::<Vec<u32>>());

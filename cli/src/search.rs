@@ -64,9 +64,9 @@ In a run, white space and control characters of ids are percent-encoded: `lava l
 #[command(after_help = EXAMPLES)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["query", "queries"]))]
 pub struct Search {
-    /// Folder of the index.
-    #[arg(long, value_name = "DIR")]
-    index: PathBuf,
+    /// Folder of the index; several, whose fields are the same, are searched as one.
+    #[arg(long, value_name = "DIR", required = true)]
+    index: Vec<PathBuf>,
     /// What to search for: words, with or without operators (`+must -not \"a phrase\" text:word
     /// year:[2020 TO 2024] pre* fuzzy~1 (a OR b)^2`; what begins with `-` comes after `--`), for a
     /// sparse field a JSON object of term to
@@ -216,12 +216,23 @@ impl Search {
     pub fn run(self) -> Result<()> {
         let inputs = self.queries.iter().chain(&self.qrels);
         refuse_inputs(self.output.as_deref(), inputs.map(PathBuf::as_path))?;
-        let snapshot = Index::open(&self.index)?.snapshot()?;
+        let snapshot = self.snapshot()?;
         let models = Models::open(&self.models, &snapshot)?;
         match (&self.query, &self.queries) {
             (Some(text), _) => self.one(&snapshot, &models, text),
             (None, Some(file)) => self.file(&snapshot, &models, file),
             (None, None) => Err(Error::invalid("expected a query or a file of queries")),
+        }
+    }
+
+    fn snapshot(&self) -> Result<Snapshot> {
+        let folders = self.index.iter();
+        let snapshots = folders.map(|folder| Index::open(folder)?.snapshot());
+        let mut snapshots = snapshots.collect::<Result<Vec<_>>>()?;
+        match snapshots.len() {
+            // The calibrations of one index are its own.
+            1 => Ok(snapshots.remove(0)),
+            _ => Snapshot::joined(&snapshots),
         }
     }
 

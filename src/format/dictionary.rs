@@ -1,16 +1,20 @@
 //! Sorted keys, front-coded in blocks, with a payload for terms (`format-spec/dictionary.md`).
 
+mod iter;
 mod memo;
+mod scan;
 mod writer;
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
+pub use iter::DictionaryIter;
 use memo::TermMemo;
+pub use scan::common_prefix;
+use scan::{BlockScan, Ordinals};
 pub use writer::DictionaryWriter;
 
 use super::section::Section;
-use super::{DocId, Malformed, Parse, narrow, read_u32, read_u64, varint};
+use super::{DocId, Malformed, Parse, read_u32, read_u64};
 use crate::error::{Error, Result};
 
 /// Keys in every block but the last.
@@ -187,10 +191,8 @@ impl Dictionary {
             return Ok(0);
         };
         let mut scan = self.scan(block)?;
-        while scan.next()?.is_some() {
-            if scan.key() >= key {
-                return Ok(scan.ordinal());
-            }
+        if scan.seek(key)?.is_some() {
+            return Ok(scan.ordinal());
         }
         let keys_before = (u64::from(block) + 1) * u64::from(self.keys_per_block);
         Ok(keys_before.min(self.keys))
@@ -198,16 +200,25 @@ impl Dictionary {
 
     /// The last block whose first key is not above `key`.
     fn block_of(&self, key: &[u8]) -> Result<Option<u32>> {
-        let (mut low, mut high) = (0, self.blocks);
+        let after = self.first_block_above(0, self.blocks, key)?;
+        Ok(after.checked_sub(1))
+    }
+
+    /// The first block from `low` to `high` whose first key is above `key`, and `high` if none is.
+    fn first_block_above(&self, mut low: u32, mut high: u32, key: &[u8]) -> Result<u32> {
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.scan(middle)?.first_key()? <= key {
+            if self.first_key(middle)? <= key {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        Ok(low.checked_sub(1))
+        Ok(low)
+    }
+
+    fn first_key(&self, block: u32) -> Result<&[u8]> {
+        self.scan(block)?.first_key()
     }
 
     fn seek(&self, key: &[u8]) -> Result<Option<(u64, Option<TermEntry>)>> {
@@ -215,14 +226,10 @@ impl Dictionary {
             return Ok(None);
         };
         let mut scan = self.scan(block)?;
-        while let Some(entry) = scan.next()? {
-            match scan.key().cmp(key) {
-                Ordering::Less => {}
-                Ordering::Equal => return Ok(Some((scan.ordinal(), entry))),
-                Ordering::Greater => break,
-            }
-        }
-        Ok(None)
+        let found = scan.seek(key)?;
+        Ok(found
+            .filter(|_| scan.key() == key)
+            .map(|entry| (scan.ordinal(), entry)))
     }
 
     /// Appends the key of an ordinal to `key`.
@@ -260,11 +267,7 @@ impl Dictionary {
 
     /// All keys in order.
     pub fn iter(&self) -> DictionaryIter<'_> {
-        DictionaryIter {
-            dictionary: self,
-            next_block: 0,
-            scan: None,
-        }
+        DictionaryIter::new(self)
     }
 
     fn scan(&self, block: u32) -> Result<BlockScan<'_>> {
@@ -282,29 +285,17 @@ impl Dictionary {
         };
         let first_ordinal = u64::from(block) * u64::from(self.keys_per_block);
         let left = self.keys.saturating_sub(first_ordinal);
-        let mut scan = BlockScan {
-            section: &self.section,
-            start: u64::from(start),
-            bytes: self.section.slice(u64::from(start), u64::from(length))?,
-            position: 0,
-            key: Vec::new(),
-            next_ordinal: first_ordinal,
+        let first = Ordinals {
+            next: first_ordinal,
             left: left.min(u64::from(self.keys_per_block)),
-            list: 0,
-            positions: 0,
-            has_payload: self.payload != Payload::None,
-            has_positions: self.payload == Payload::TextTermsWithPositions,
-            at_first: true,
         };
-        if scan.has_payload {
-            let base = varint::read(scan.bytes, &mut scan.position);
-            scan.list = self.section.parsed(scan.start, base)?;
-        }
-        if scan.has_positions {
-            let base = varint::read(scan.bytes, &mut scan.position);
-            scan.positions = self.section.parsed(scan.start, base)?;
-        }
-        Ok(scan)
+        BlockScan::new(
+            &self.section,
+            start.into(),
+            length.into(),
+            first,
+            self.payload,
+        )
     }
 }
 
@@ -323,435 +314,5 @@ fn expect_payload(section: &Section, at: u64, found: u32, expected: Payload) -> 
     })
 }
 
-/// Walks the keys of one block.
-struct BlockScan<'a> {
-    section: &'a Section,
-    start: u64,
-    bytes: &'a [u8],
-    position: usize,
-    key: Vec<u8>,
-    next_ordinal: u64,
-    left: u64,
-    /// Where the next term's list and positions are.
-    list: u64,
-    positions: u64,
-    has_payload: bool,
-    has_positions: bool,
-    at_first: bool,
-}
-
-impl<'a> BlockScan<'a> {
-    /// The first key, without moving.
-    fn first_key(&self) -> Result<&'a [u8]> {
-        let mut position = self.position;
-        let key = varint::read_bytes(self.bytes, &mut position);
-        self.section.parsed(self.start, key)
-    }
-
-    fn key(&self) -> &[u8] {
-        &self.key
-    }
-
-    fn ordinal(&self) -> u64 {
-        self.next_ordinal.saturating_sub(1)
-    }
-
-    /// Moves to the next key; the payload, if the dictionary has payloads, comes with it.
-    #[inline]
-    fn next(&mut self) -> Result<Option<Option<TermEntry>>> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        self.next_ordinal += 1;
-        let at = self.start;
-        let entry = self.read_entry();
-        self.section.parsed(at, entry).map(Some)
-    }
-
-    #[inline]
-    fn read_entry(&mut self) -> Parse<Option<TermEntry>> {
-        if self.at_first {
-            self.at_first = false;
-            let key = varint::read_bytes(self.bytes, &mut self.position)?;
-            self.key.extend_from_slice(key);
-        } else {
-            self.read_rest_of_key()?;
-        }
-        if !self.has_payload {
-            return Ok(None);
-        }
-        let frequency = varint::read_u32(self.bytes, &mut self.position)?;
-        let document_frequency = frequency
-            .checked_add(1)
-            .ok_or(Malformed("document frequency overflows"))?;
-        let postings = if document_frequency == 1 {
-            let code = varint::read(self.bytes, &mut self.position)?;
-            let document =
-                DocId::try_from(code >> 1).map_err(|_| Malformed("document does not fit"))?;
-            let value = if code & 1 == 0 {
-                0
-            } else {
-                varint::read_u32(self.bytes, &mut self.position)?
-            };
-            TermPostings::Single { document, value }
-        } else {
-            let length = varint::read(self.bytes, &mut self.position)?;
-            let offset = self.list;
-            self.list = offset
-                .checked_add(length)
-                .ok_or(Malformed("list offset overflows"))?;
-            TermPostings::List { offset, length }
-        };
-        let positions = match self.has_positions {
-            false => TermPositions::None,
-            true => self.read_positions(&postings)?,
-        };
-        Ok(Some(TermEntry {
-            document_frequency,
-            postings,
-            positions,
-        }))
-    }
-
-    fn read_positions(&mut self, postings: &TermPostings) -> Parse<TermPositions> {
-        if let TermPostings::Single { value: 0, .. } = postings {
-            let position = varint::read_u32(self.bytes, &mut self.position)?;
-            return Ok(TermPositions::Single(position));
-        }
-        let length = varint::read(self.bytes, &mut self.position)?;
-        let offset = self.positions;
-        self.positions = offset
-            .checked_add(length)
-            .ok_or(Malformed("offset of positions overflows"))?;
-        Ok(TermPositions::List { offset, length })
-    }
-
-    #[inline]
-    fn read_rest_of_key(&mut self) -> Parse<()> {
-        let byte = *self
-            .bytes
-            .get(self.position)
-            .ok_or(Malformed("keys run past the block"))?;
-        self.position += 1;
-        let mut shared = usize::from(byte & 15);
-        let mut rest = usize::from(byte >> 4);
-        for length in [&mut shared, &mut rest] {
-            if *length == 15 {
-                let more = narrow(varint::read(self.bytes, &mut self.position)?)?;
-                *length = length
-                    .checked_add(more)
-                    .ok_or(Malformed("key length overflows"))?;
-            }
-        }
-        let end = self
-            .position
-            .checked_add(rest)
-            .ok_or(Malformed("key length overflows"))?;
-        let rest = self
-            .bytes
-            .get(self.position..end)
-            .ok_or(Malformed("keys run past the block"))?;
-        if shared > self.key.len() {
-            return Err(Malformed("a key shares more than the key before it has"));
-        }
-        // `None` is less than any byte: a key that only grew rises.
-        if rest.first() <= self.key.get(shared) {
-            return Err(Malformed("keys do not rise"));
-        }
-        self.key.truncate(shared);
-        self.key.extend_from_slice(rest);
-        self.position = end;
-        Ok(())
-    }
-}
-
-/// Walks all keys of a dictionary in order.
-pub struct DictionaryIter<'a> {
-    dictionary: &'a Dictionary,
-    next_block: u32,
-    scan: Option<BlockScan<'a>>,
-}
-
-impl DictionaryIter<'_> {
-    /// Moves to the next key; false after the last.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`] when a block is damaged.
-    pub fn advance(&mut self) -> Result<bool> {
-        Ok(self.next_entry()?.is_some())
-    }
-
-    /// Moves to the next term; `None` after the last.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`] when a block is damaged or has no payloads.
-    pub fn next_term(&mut self) -> Result<Option<TermEntry>> {
-        match self.next_entry()? {
-            None => Ok(None),
-            Some(Some(entry)) => Ok(Some(entry)),
-            Some(None) => {
-                let message =
-                    Malformed("expected a dictionary of terms, found one without postings");
-                Err(self.dictionary.section.malformed(0, message))
-            }
-        }
-    }
-
-    /// The current key.
-    pub fn key(&self) -> &[u8] {
-        self.scan.as_ref().map_or(&[], |scan| scan.key())
-    }
-
-    /// The current key's ordinal.
-    pub fn ordinal(&self) -> u64 {
-        self.scan.as_ref().map_or(0, BlockScan::ordinal)
-    }
-
-    /// Moves to the first term that is not below `key`, which is above the current one; `None` when
-    /// there is none.
-    ///
-    /// # Errors
-    ///
-    /// As [`next_term`](Self::next_term), for terms; keys without postings have an entry of `None`.
-    pub fn seek(&mut self, key: &[u8]) -> Result<Option<Option<TermEntry>>> {
-        if self.dictionary.is_empty() {
-            return Ok(None);
-        }
-        let block = self.dictionary.block_of(key)?.unwrap_or(0);
-        if self.scan.is_none() || block >= self.next_block {
-            self.scan = Some(self.dictionary.scan(block)?);
-            self.next_block = block + 1;
-        }
-        while let Some(entry) = self.next_entry()? {
-            if self.key() >= key {
-                return Ok(Some(entry));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Moves to the next key, with its entry if it has one; `None` after the last.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`] when a block is damaged.
-    pub fn next_entry(&mut self) -> Result<Option<Option<TermEntry>>> {
-        loop {
-            if let Some(scan) = &mut self.scan
-                && let Some(entry) = scan.next()?
-            {
-                return Ok(Some(entry));
-            }
-            if self.next_block >= self.dictionary.blocks {
-                return Ok(None);
-            }
-            let next = self.dictionary.scan(self.next_block)?;
-            if let Some(before) = &self.scan
-                && next.first_key()? <= before.key()
-            {
-                return Err(next
-                    .section
-                    .malformed(next.start, Malformed("keys do not rise")));
-            }
-            self.scan = Some(next);
-            self.next_block += 1;
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeMap;
-
-    proptest! {
-        #[test]
-        fn seeking_forward_finds_what_is_not_below(
-            keys in prop::collection::btree_set("[ab]{1,6}", 0..90),
-            targets in prop::collection::btree_set("[abc]{0,7}", 0..20),
-        ) {
-            let dictionary = build_ids(keys.iter().map(|key| key.clone().into_bytes()));
-            let mut iter = dictionary.iter();
-            for target in targets {
-                if iter.key() >= target.as_bytes() && !iter.key().is_empty() {
-                    continue;
-                }
-                let expected = keys.range(target.clone()..).next();
-                let found = iter.seek(target.as_bytes()).unwrap();
-                prop_assert_eq!(found.is_some(), expected.is_some());
-                let Some(expected) = expected else {
-                    break;
-                };
-                prop_assert_eq!(iter.key(), expected.as_bytes());
-            }
-        }
-    }
-
-    fn build_ids(keys: impl IntoIterator<Item = Vec<u8>>) -> Dictionary {
-        let mut writer = DictionaryWriter::of_keys();
-        for key in keys {
-            writer.add_id(&key).unwrap();
-        }
-        let section = Section::from_bytes("ids", writer.finish().unwrap());
-        Dictionary::open(section, Payload::None).unwrap()
-    }
-
-    fn keys() -> impl Strategy<Value = Vec<u8>> {
-        prop_oneof![
-            4 => prop::collection::vec(97u8..100, 1..6),
-            1 => prop::collection::vec(any::<u8>(), 1..60),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn terms_are_found_as_in_a_tree_map(
-            map in prop::collection::btree_map(keys(), (1u32..5, 0u32..1_000, 0u32..3), 0..150),
-            probes in prop::collection::vec(keys(), 20),
-        ) {
-            let mut writer = DictionaryWriter::of_text_terms();
-            let mut expected = BTreeMap::new();
-            let mut list = 7;
-            for (key, (df, document, value)) in &map {
-                let postings = if *df == 1 {
-                    TermPostings::Single { document: *document, value: *value }
-                } else {
-                    TermPostings::List { offset: list, length: u64::from(*document) }
-                };
-                let positions = TermPositions::None;
-                let entry = TermEntry { document_frequency: *df, postings, positions };
-                writer.add_term(key, &entry, list).unwrap();
-                if let TermPostings::List { length, .. } = postings {
-                    list += length;
-                }
-                expected.insert(key.clone(), entry);
-            }
-            let section = Section::from_bytes("terms", writer.finish().unwrap());
-            let dictionary = Dictionary::open(section, Payload::TextTerms).unwrap();
-            for key in expected.keys().chain(&probes) {
-                prop_assert_eq!(dictionary.term(key).unwrap(), expected.get(key).copied());
-            }
-            let mut iter = dictionary.iter();
-            for (key, entry) in &expected {
-                prop_assert_eq!(iter.next_term().unwrap(), Some(*entry));
-                prop_assert_eq!(iter.key(), &key[..]);
-            }
-            prop_assert_eq!(iter.next_term().unwrap(), None);
-        }
-
-        #[test]
-        fn positions_are_found_with_their_terms(
-            map in prop::collection::btree_map(keys(), (1u32..3, 0u32..3, 0u32..1_000), 0..150),
-        ) {
-            let mut writer = DictionaryWriter::of_text_terms_with_positions();
-            let mut expected = Vec::new();
-            let mut next = 0;
-            for (key, (df, value, number)) in &map {
-                let postings = match df {
-                    1 => TermPostings::Single { document: *number, value: *value },
-                    _ => TermPostings::List { offset: 7, length: 0 },
-                };
-                let positions = match (df, value) {
-                    (1, 0) => TermPositions::Single(*number),
-                    _ => {
-                        let (offset, length) = (next, u64::from(*number));
-                        next += length;
-                        TermPositions::List { offset, length }
-                    }
-                };
-                let entry = TermEntry { document_frequency: *df, postings, positions };
-                writer.add_term(key, &entry, 7).unwrap();
-                expected.push((key, entry));
-            }
-            let section = Section::from_bytes("terms", writer.finish().unwrap());
-            let dictionary = Dictionary::open(section, Payload::TextTermsWithPositions).unwrap();
-            for (key, entry) in expected {
-                prop_assert_eq!(dictionary.term(key).unwrap(), Some(entry));
-            }
-        }
-
-        #[test]
-        fn ordinals_and_keys_are_inverse(
-            set in prop::collection::btree_set(keys(), 0..150),
-            probes in prop::collection::vec(keys(), 20),
-        ) {
-            let dictionary = build_ids(set.iter().cloned());
-            prop_assert_eq!(dictionary.len(), set.len() as u64);
-            for (ordinal, key) in (0u64..).zip(&set) {
-                prop_assert_eq!(dictionary.ordinal(key).unwrap(), Some(ordinal));
-                let mut found = Vec::new();
-                dictionary.key_of(ordinal, &mut found).unwrap();
-                prop_assert_eq!(&found, key);
-            }
-            prop_assert!(dictionary.key_of(set.len() as u64, &mut Vec::new()).is_err());
-            for probe in probes.iter().chain(&set) {
-                let below = set.iter().filter(|key| *key < probe).count() as u64;
-                prop_assert_eq!(dictionary.ceiling(probe).unwrap(), below);
-            }
-        }
-
-        #[test]
-        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let section = Section::from_bytes("terms", bytes);
-            for payload in [Payload::TextTerms, Payload::TextTermsWithPositions] {
-                let Ok(dictionary) = Dictionary::open(section.clone(), payload) else {
-                    continue;
-                };
-                let _ = dictionary.term(b"abc");
-                let mut iter = dictionary.iter();
-                for _ in 0..1_000 {
-                    if !matches!(iter.advance(), Ok(true)) {
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_dictionary_of_an_unknown_kind_is_refused() {
-        let mut writer = DictionaryWriter::of_text_terms();
-        let postings = TermPostings::Single {
-            document: 0,
-            value: 1,
-        };
-        let entry = TermEntry {
-            document_frequency: 1,
-            postings,
-            positions: TermPositions::None,
-        };
-        writer.add_term(b"term", &entry, 0).unwrap();
-        let bytes = writer.finish().unwrap();
-        let open = |code: u8, payload| {
-            let mut bytes = bytes.clone();
-            let at = bytes.len() - 8;
-            bytes[at] = code;
-            Dictionary::open(Section::from_bytes("terms", bytes), payload)
-        };
-        open(1, Payload::TextTerms).unwrap();
-        let unknown = open(4, Payload::TextTerms).unwrap_err();
-        assert!(matches!(unknown, Error::TooNew { .. }), "{unknown}");
-        for (code, payload) in [
-            (0, Payload::TextTerms),
-            (1, Payload::SparseTerms),
-            (1, Payload::TextTermsWithPositions),
-            (3, Payload::TextTerms),
-        ] {
-            let other = open(code, payload).unwrap_err();
-            assert!(matches!(other, Error::Corrupt { .. }), "{other}");
-        }
-    }
-
-    #[test]
-    fn the_chapters_example_holds() {
-        let mut writer = DictionaryWriter::of_keys();
-        writer.add_id(b"sea").unwrap();
-        writer.add_id(b"seal").unwrap();
-        let bytes = writer.finish().unwrap();
-        assert_eq!(&bytes[..6], [0x03, 0x73, 0x65, 0x61, 0x13, 0x6C]);
-    }
-}
+mod tests;

@@ -93,9 +93,15 @@ impl Snapshot {
     /// # Errors
     ///
     /// [`Error::InvalidInput`] when the directory holds an index, or files of one that was not
-    /// finished; [`Error::Locked`] when an index is being created there; [`Error::Io`] and
+    /// finished, and for a [joined](Self::joined) snapshot; [`Error::Locked`] when an index is being created there; [`Error::Io`] and
     /// [`Error::Corrupt`] when files cannot be read or written.
     pub fn copy_to(&self, directory: &dyn Directory) -> Result<()> {
+        if self.is_joined() {
+            return Err(Error::invalid(
+                "expected a snapshot of one index, found one of several, which may have the same \
+                 ids; copy each of them, or copy one and attach the others",
+            ));
+        }
         refuse_files(directory)?;
         let _lock = directory.lock()?;
         // Another program may have begun one before the lock was acquired.

@@ -97,6 +97,8 @@ struct Parts {
     directory: Arc<dyn Directory>,
     commit: u64,
     is_committed: bool,
+    /// Whether the segments are those of several indexes.
+    is_joined: bool,
     schema: Arc<Schema>,
     segments: Vec<SnapshotSegment>,
     analyzers: Vec<(FieldNumber, Analyzer)>,
@@ -169,24 +171,15 @@ impl Snapshot {
 
     /// A snapshot of these segments, opened with this schema.
     pub(super) fn new(state: State<'_>) -> Self {
-        let mut totals: BTreeMap<FieldNumber, FieldTotals> = BTreeMap::new();
-        let segments = state.segments.iter();
-        for field in segments.flat_map(|s| &s.reader.info().fields) {
-            let total = totals.entry(field.field).or_default();
-            total.documents = total.documents.saturating_add(u64::from(field.documents));
-            total.total = total.total.saturating_add(field.total);
-            total.postings = total.postings.saturating_add(field.postings);
-            total.skipped = total.skipped.saturating_add(field.skipped);
-            total.rounded_up = total.rounded_up.saturating_add(field.rounded_up);
-        }
         let parts = Parts {
+            totals: totals_of(&state.segments),
+            is_joined: false,
             directory: state.directory.clone(),
             commit: state.commit,
             is_committed: state.is_committed,
             analyzers: state.options.resolve_known(&state.schema),
             schema: state.schema,
             segments: state.segments,
-            totals,
             calibrations: state.calibrations,
             executor: state.options.executor.clone(),
         };
@@ -195,16 +188,87 @@ impl Snapshot {
         }
     }
 
+    /// Searches several indexes as one: a snapshot of the documents of all of these, whose schemas
+    /// are equal. Its statistics are those of all of them, so hits and scores are those of one index
+    /// with the same documents; ties go to the index that comes first.
+    ///
+    /// Ids should differ: nothing says which document of two with the same id is the newer, so both
+    /// are found, and [`find`](Self::find) returns the first. The calibrations of approximate
+    /// searches are left behind, and the snapshot cannot be [copied](Self::copy_to);
+    /// [`attach`](super::IndexWriter::attach) joins indexes for good.
+    ///
+    /// ```
+    /// use esparsa::{Document, Index, Query, Schema, Snapshot, Text};
+    ///
+    /// let schema = Schema::builder().text("text", Text::new()).build()?;
+    /// let mut snapshots = Vec::new();
+    /// for (id, text) in [("etna", "lava on a volcano"), ("fuji", "snow on a volcano")] {
+    ///     let index = Index::in_memory(schema.clone())?;
+    ///     let mut writer = index.writer()?;
+    ///     writer.add(Document::new(id).with_text("text", text))?;
+    ///     writer.commit()?;
+    ///     snapshots.push(index.snapshot()?);
+    /// }
+    /// let all = Snapshot::joined(&snapshots)?;
+    /// assert_eq!(all.documents(), 2);
+    /// assert_eq!(all.search(&Query::text("text", "volcano"), 10)?.ids()?, ["etna", "fuji"]);
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when there is no snapshot, or when schemas differ.
+    pub fn joined<'a>(snapshots: impl IntoIterator<Item = &'a Self>) -> Result<Self> {
+        let mut snapshots = snapshots.into_iter();
+        let Some(first) = snapshots.next() else {
+            return Err(Error::invalid(
+                "expected at least one snapshot to search, found none",
+            ));
+        };
+        let mut segments = first.inner.segments.clone();
+        for (place, snapshot) in (2..).zip(snapshots) {
+            let difference = first.schema().difference(snapshot.schema());
+            if !difference.is_empty() {
+                return Err(Error::invalid(format!(
+                    "expected snapshots of equal schemas, found that number {place} differs from \
+                     the first: {difference}; index the documents of one of them again with the \
+                     schema of the other"
+                )));
+            }
+            segments.extend_from_slice(&snapshot.inner.segments);
+        }
+        let parts = Parts {
+            directory: first.inner.directory.clone(),
+            commit: first.inner.commit,
+            is_committed: false,
+            is_joined: true,
+            schema: first.inner.schema.clone(),
+            analyzers: first.inner.analyzers.clone(),
+            totals: totals_of(&segments),
+            segments,
+            calibrations: Vec::new(),
+            executor: first.inner.executor.clone(),
+        };
+        Ok(Self {
+            inner: Arc::new(parts),
+        })
+    }
+
     /// Number of the commit; 1 is the empty index, as it was created. Of a snapshot with uncommitted
-    /// changes it is the commit that they are made to.
+    /// changes it is the commit that they are made to, and of a [joined](Self::joined) one that of the
+    /// first.
     pub fn commit(&self) -> u64 {
         self.inner.commit
     }
 
     /// False for a snapshot of [`IndexWriter::refresh`](super::IndexWriter::refresh) with changes
-    /// that were not committed when it was taken.
+    /// that were not committed when it was taken, and for a [joined](Self::joined) one.
     pub fn is_committed(&self) -> bool {
         self.inner.is_committed
+    }
+
+    pub(super) fn is_joined(&self) -> bool {
+        self.inner.is_joined
     }
 
     /// The fields.
@@ -328,6 +392,19 @@ impl Snapshot {
                 Error::invalid(message)
             })
     }
+}
+
+fn totals_of(segments: &[SnapshotSegment]) -> BTreeMap<FieldNumber, FieldTotals> {
+    let mut totals: BTreeMap<FieldNumber, FieldTotals> = BTreeMap::new();
+    for field in segments.iter().flat_map(|s| &s.reader.info().fields) {
+        let total = totals.entry(field.field).or_default();
+        total.documents = total.documents.saturating_add(u64::from(field.documents));
+        total.total = total.total.saturating_add(field.total);
+        total.postings = total.postings.saturating_add(field.postings);
+        total.skipped = total.skipped.saturating_add(field.skipped);
+        total.rounded_up = total.rounded_up.saturating_add(field.rounded_up);
+    }
+    totals
 }
 
 /// The error for a text field whose analyzer, or whose revision of it, is unknown here.

@@ -456,8 +456,18 @@ fn for_each(
     mut visit: impl FnMut(&[u64]),
 ) -> Result<()> {
     let mut cursor = ColumnCursor::new(column);
-    for document in documents.iter() {
-        visit(cursor.codes(document)?);
+    let step = ColumnValues::BOUNDED_DOCUMENTS;
+    for first in (0..documents.documents()).step_by(step as usize) {
+        let words = documents.words_from(first, step);
+        let is_visited = cursor.visit_block(first, words, |_, code| {
+            visit(&[code]);
+            Ok(())
+        })?;
+        if !is_visited {
+            for document in documents.iter_in(first..first.saturating_add(step)) {
+                visit(cursor.codes(document)?);
+            }
+        }
     }
     Ok(())
 }

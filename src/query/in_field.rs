@@ -262,11 +262,14 @@ fn keywords_between(
 /// The documents with any of these terms.
 fn with_terms(reader: &SegmentReader, text: &TextField, terms: &[String]) -> Result<DocSet> {
     let mut set = DocSet::empty(reader.documents());
-    for term in terms {
-        if let Some(entry) = text.terms.term(term.as_bytes())? {
-            add_documents(reader, text, &entry, &mut set)?;
-        }
-    }
+    set.insert_lists(|set| {
+        terms
+            .iter()
+            .try_for_each(|term| match text.terms.term(term.as_bytes())? {
+                Some(entry) => add_documents(reader, text, &entry, set),
+                None => Ok(()),
+            })
+    })?;
     Ok(set)
 }
 

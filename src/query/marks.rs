@@ -257,7 +257,9 @@ impl SoughtPhrase {
             return;
         };
         if self.slop == 0 || others.is_empty() {
-            for shift in exact_shifts(&self.places) {
+            let mut shifts = Vec::new();
+            exact_shifts(&self.places, &mut shifts);
+            for shift in shifts {
                 for place in &self.places {
                     if let Ok(position) = u32::try_from(shift + place.offset) {
                         taken.insert((position, place.number));

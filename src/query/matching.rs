@@ -109,7 +109,10 @@ impl<'a> Matcher<'a> {
         let condition = match &query.kind {
             QueryKind::Condition(condition) => condition,
             QueryKind::Bool(clauses) => return Self::of_clauses(snapshot, clauses, options),
-            QueryKind::Best(queries, _) => return Ok(Node::AnyOf(of(queries)?)),
+            QueryKind::Best(queries, _) => {
+                let wide: Vec<Query> = without_narrower(queries).cloned().collect();
+                return Ok(Node::AnyOf(of(&wide)?));
+            }
             _ => return Self::scored(snapshot, query, options),
         };
         let in_field = match condition {
@@ -276,6 +279,21 @@ impl<'a> Matcher<'a> {
             }
         }
     }
+}
+
+/// The queries without fuzzy terms of which a wider one is among them, as it is in a
+/// [fuzzy term](Query::fuzzy) that is scored by edits: walking the dictionary is what takes time.
+fn without_narrower(queries: &[Query]) -> impl Iterator<Item = &Query> {
+    let is_narrower = |query: &Query, than: &Query| match (&query.kind, &than.kind) {
+        (QueryKind::Condition(narrow), QueryKind::Condition(wide)) => {
+            let has_filters = query.has_filters() || than.has_filters();
+            query.field == than.field && !has_filters && narrow.is_narrower(wide)
+        }
+        _ => false,
+    };
+    queries
+        .iter()
+        .filter(move |query| !queries.iter().any(|other| is_narrower(query, other)))
 }
 
 /// Keeps the documents that all of these match; without a set yet, those of the first are taken.

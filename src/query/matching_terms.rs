@@ -51,8 +51,8 @@ impl TermPattern {
     pub fn documents(&self, reader: &SegmentReader, field: FieldNumber) -> Result<Option<DocSet>> {
         if let Some(text) = reader.text(field) {
             let mut set = DocSet::empty(reader.documents());
-            self.for_each_entry(&text.terms, |entry| {
-                add_documents(reader, text, entry, &mut set)
+            set.insert_lists(|set| {
+                self.for_each_entry(&text.terms, |entry| add_documents(reader, text, entry, set))
             })?;
             return Ok(Some(set));
         }

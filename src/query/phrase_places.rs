@@ -129,11 +129,13 @@ impl Beginning {
     pub fn documents(&self, reader: &SegmentReader, field: FieldNumber) -> Result<Option<DocSet>> {
         let mut set = self.pattern.documents(reader, field)?;
         if let (Some(set), Some(text)) = (&mut set, reader.text(field)) {
-            for term in &self.terms {
-                if let Some(entry) = text.terms.term(term.as_bytes())? {
-                    add_documents(reader, text, &entry, set)?;
-                }
-            }
+            let mut terms = self.terms.iter();
+            set.insert_lists(|set| {
+                terms.try_for_each(|term| match text.terms.term(term.as_bytes())? {
+                    Some(entry) => add_documents(reader, text, &entry, set),
+                    None => Ok(()),
+                })
+            })?;
         }
         Ok(set)
     }
@@ -187,15 +189,16 @@ impl AsRef<Self> for Place {
     }
 }
 
-/// The shifts at which the words stand exactly as in the phrase: each word's position is the shift
-/// plus its offset.
-pub(super) fn exact_shifts<P: AsRef<Place>>(places: &[P]) -> Vec<i64> {
+/// Replaces `shifts` by those at which the words stand exactly as in the phrase: each word's position
+/// is the shift plus its offset.
+pub(super) fn exact_shifts<P: AsRef<Place>>(places: &[P], shifts: &mut Vec<i64>) {
+    shifts.clear();
     let Some((first, others)) = places.split_first() else {
-        return Vec::new();
+        return;
     };
     let first = first.as_ref();
     let positions = first.found.iter();
-    let mut shifts: Vec<i64> = positions.map(|p| i64::from(*p) - first.offset).collect();
+    shifts.extend(positions.map(|position| i64::from(*position) - first.offset));
     for place in others {
         let place = place.as_ref();
         let mut rest = &place.found[..];
@@ -207,10 +210,9 @@ pub(super) fn exact_shifts<P: AsRef<Place>>(places: &[P]) -> Vec<i64> {
                 .is_some_and(|position| i64::from(*position) == target)
         });
         if shifts.is_empty() {
-            break;
+            return;
         }
     }
-    shifts
 }
 
 /// The words moved as little as possible when the first one stands at a position.

@@ -7,7 +7,7 @@ mod words;
 
 use std::ops::Bound;
 
-use super::patterns::Pattern;
+use super::patterns::{Fuzzy, Pattern};
 use crate::error::{Error, Result};
 use crate::format::limits::{MAX_QUERY_DEPTH, MAX_QUERY_TERMS};
 use crate::format::{Bm25, FieldKind, Value};
@@ -103,6 +103,29 @@ pub(super) enum Condition {
     AnyOf(Vec<Query>),
     /// Too deep to be searched: what was in it is gone.
     TooDeep,
+}
+
+impl Condition {
+    /// Whether all that meets this condition meets another, because of all within a number of edits
+    /// of a term it asks for those within fewer.
+    pub fn is_narrower(&self, than: &Self) -> bool {
+        let Self::Matching(Pattern::Fuzzy(wide)) = than else {
+            return false;
+        };
+        match self {
+            Self::Terms(values) => {
+                matches!(&values[..], [Value::Keyword(term)] if *term == wide.term)
+            }
+            Self::Matching(Pattern::Fuzzy(narrow)) => {
+                let is_same = Fuzzy {
+                    distance: wide.distance,
+                    ..narrow.clone()
+                } == *wide;
+                is_same && narrow.distance < wide.distance
+            }
+            _ => false,
+        }
+    }
 }
 
 impl QueryKind {

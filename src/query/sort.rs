@@ -13,7 +13,7 @@ use super::options::SearchOptions;
 use super::part::Part;
 use super::request::Query;
 use super::result::{Hits, SearchResult, SearchStatistics};
-use crate::doc_set::DocSet;
+use crate::doc_set::{DocSet, documents_of};
 use crate::error::Result;
 use crate::format::column::{ColumnCursor, ColumnValues};
 use crate::format::{DocId, FieldKind, FieldNumber, Value};
@@ -110,6 +110,18 @@ impl Key {
     }
 }
 
+/// A cursor for each column; `None` where the segment does not have it.
+type Cursors<'a> = Vec<Option<ColumnCursor<'a>>>;
+
+#[inline]
+fn key_of(sort: &Sort, cursor: Option<&mut ColumnCursor<'_>>, document: DocId) -> Result<Key> {
+    let code = match cursor {
+        Some(cursor) => cursor.extreme(document, sort.is_descending)?,
+        None => None,
+    };
+    Ok(code.map_or_else(|| sort.missing(), |code| sort.key(code)))
+}
+
 /// A document that is kept, with its keys in the order of the sorts.
 type Kept = (Vec<Key>, DocId);
 
@@ -178,8 +190,11 @@ fn found_at(
     options.check_cancelled()?;
     snapshot.segment(address)?;
     let segment = Segment::new(snapshot, columns, address.segment as usize);
-    let keys = segment.keys(&mut segment.cursors(), address.document, |_| true)?;
-    segment.found(keys.unwrap_or_default(), address.document)
+    let mut keys = Vec::new();
+    for ((sort, _), cursor) in segment.columns.iter().zip(&mut segment.cursors()) {
+        keys.push(key_of(sort, cursor.as_mut(), address.document)?);
+    }
+    segment.found(keys, address.document)
 }
 
 impl Found {
@@ -274,7 +289,7 @@ impl<'a> Segment<'a> {
         }
     }
 
-    fn cursors(&self) -> Vec<Option<ColumnCursor<'a>>> {
+    fn cursors(&self) -> Cursors<'a> {
         let cursors = self.columns.iter();
         let cursors = cursors.map(|(_, column)| column.map(ColumnCursor::new));
         cursors.collect()
@@ -290,49 +305,52 @@ impl<'a> Segment<'a> {
         let mut cursors = self.cursors();
         // The worst of those that are kept is on top; of equal ones the last document is.
         let mut kept: BinaryHeap<Kept> = BinaryHeap::new();
+        // Its first key, when there are enough.
+        let mut worst: Option<Key> = None;
         let step = ColumnValues::BOUNDED_DOCUMENTS;
         for first in (0..documents.documents()).step_by(step as usize) {
             options.check_cancelled()?;
             if self.is_behind(first)? {
                 continue;
             }
-            let is_full = kept.len() >= options.k;
-            if is_full && !self.may_enter(first, kept.peek())? {
+            if !self.may_enter(first, worst)? {
                 continue;
             }
-            for document in documents.iter_in(first..first.saturating_add(step)) {
-                if is_accepted(document) {
-                    let keys = self.keys(&mut cursors, document, |key| {
-                        kept.len() < options.k
-                            || kept.peek().is_none_or(|(worst, _)| key <= worst[0])
-                    })?;
-                    let address = self.address(document);
-                    let after = self.after.as_ref();
-                    let keys = keys
-                        .filter(|keys| after.is_none_or(|after| after.is_before(keys, address)));
-                    kept.extend(keys.map(|keys| (keys, document)));
-                    if kept.len() > options.k {
-                        kept.pop();
-                    }
+            let words = documents.words_from(first, step);
+            self.visit_block(&mut cursors, first, words, |cursors, document, key| {
+                let is_good = worst.is_none_or(|worst| match self.columns.len() {
+                    // Ties go to the lower document, which is kept.
+                    1 => key < worst,
+                    _ => key <= worst,
+                });
+                if is_good && is_accepted(document) {
+                    let keys = self.keys(cursors, document, key)?;
+                    self.keep(&mut kept, (keys, document), options.k);
+                    let is_full = kept.len() >= options.k;
+                    worst = kept.peek().filter(|_| is_full).map(|(keys, _)| keys[0]);
                 }
-            }
+                Ok(())
+            })?;
         }
         Ok(kept.into_vec())
     }
 
     /// Whether a document of a block can be better than the worst that is kept. Ties go to the
     /// lower document, which is the one that is kept, unless there are other columns to look at.
-    fn may_enter(&self, first: DocId, worst: Option<&Kept>) -> Result<bool> {
+    fn may_enter(&self, first: DocId, worst: Option<Key>) -> Result<bool> {
         let Some((sort, Some(column))) = self.columns.first() else {
             return Ok(true);
         };
-        let (Some((worst, _)), Some((min, max))) = (worst, column.bounds_near(first)?) else {
+        let Some(worst) = worst else {
+            return Ok(true);
+        };
+        let Some((min, max)) = column.bounds_near(first)? else {
             return Ok(true);
         };
         let best = sort.key(if sort.is_descending { max } else { min });
         Ok(match self.columns.len() {
-            1 => best < worst[0],
-            _ => best <= worst[0],
+            1 => best < worst,
+            _ => best <= worst,
         })
     }
 
@@ -348,26 +366,59 @@ impl<'a> Segment<'a> {
         Ok(sort.key(if sort.is_descending { min } else { max }) < *key)
     }
 
-    /// The keys of a document; `None` when the first of them is not good enough.
+    /// Calls `visit` with the other cursors, and with documents of a block and their first keys.
+    #[inline]
+    fn visit_block(
+        &self,
+        cursors: &mut Cursors<'_>,
+        first: DocId,
+        words: &[u64],
+        mut visit: impl FnMut(&mut [Option<ColumnCursor<'_>>], DocId, Key) -> Result<()>,
+    ) -> Result<()> {
+        let (Some((sort, _)), Some((cursor, others))) =
+            (self.columns.first(), cursors.split_first_mut())
+        else {
+            return Ok(());
+        };
+        if let Some(cursor) = cursor
+            && cursor.visit_block(first, words, |document, code| {
+                visit(others, document, sort.key(code))
+            })?
+        {
+            return Ok(());
+        }
+        for document in documents_of(first, words) {
+            let key = key_of(sort, cursor.as_mut(), document)?;
+            visit(others, document, key)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a document, unless it is not behind the one at which the search begins, and drops the
+    /// worst if there are more than `k` then.
+    fn keep(&self, kept: &mut BinaryHeap<Kept>, (keys, document): Kept, k: usize) {
+        let address = self.address(document);
+        let after = self.after.as_ref();
+        if after.is_none_or(|after| after.is_before(&keys, address)) {
+            kept.push((keys, document));
+            if kept.len() > k {
+                kept.pop();
+            }
+        }
+    }
+
+    /// The keys of a document, of which the first is known.
     fn keys(
         &self,
-        cursors: &mut [Option<ColumnCursor<'_>>],
+        others: &mut [Option<ColumnCursor<'_>>],
         document: DocId,
-        is_good: impl Fn(Key) -> bool,
-    ) -> Result<Option<Vec<Key>>> {
-        let mut keys = Vec::new();
-        for ((sort, _), cursor) in self.columns.iter().zip(cursors) {
-            let code = match cursor {
-                Some(cursor) => cursor.extreme(document, sort.is_descending)?,
-                None => None,
-            };
-            let key = code.map_or_else(|| sort.missing(), |code| sort.key(code));
-            if keys.is_empty() && !is_good(key) {
-                return Ok(None);
-            }
-            keys.push(key);
+        first: Key,
+    ) -> Result<Vec<Key>> {
+        let mut keys = vec![first];
+        for ((sort, _), cursor) in self.columns.iter().skip(1).zip(others) {
+            keys.push(key_of(sort, cursor.as_mut(), document)?);
         }
-        Ok(Some(keys))
+        Ok(keys)
     }
 
     /// What a document that is kept is compared by with those of other segments.

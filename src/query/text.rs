@@ -13,7 +13,7 @@ use super::plan::choose;
 use super::request::{Query, excess};
 use super::simd::Bm25Term;
 use super::text_cursor::TextCursor;
-use crate::doc_set::DocSet;
+use crate::doc_set::{DocSet, Inserter};
 use crate::error::Result;
 use crate::format::block::DecodedBlock;
 use crate::format::dictionary::TermEntry;
@@ -263,13 +263,13 @@ pub(super) fn add_documents(
     reader: &SegmentReader,
     field: &TextField,
     entry: &TermEntry,
-    set: &mut DocSet,
+    set: &mut Inserter<'_>,
 ) -> Result<()> {
     let list = field.list(reader.documents(), entry)?;
     let mut block = DecodedBlock::default();
     for number in 0..list.blocks.block_count() {
         list.blocks.decode(number, &mut block)?;
-        set.insert_all(block.documents());
+        set.insert(block.documents());
     }
     Ok(())
 }
@@ -322,11 +322,13 @@ impl Leaf for TextLeaf<'_> {
         if self.required.is_none() && are_positive {
             // Every posting has a score above 0, so none need be computed.
             if let Some(field) = reader.text(self.field) {
-                for term in &self.terms {
-                    if let Some(entry) = self.entries.get(ordinal, term.entry) {
-                        add_documents(reader, field, entry, &mut set)?;
-                    }
-                }
+                let mut terms = self.terms.iter();
+                set.insert_lists(|set| {
+                    terms.try_for_each(|term| match self.entries.get(ordinal, term.entry) {
+                        Some(entry) => add_documents(reader, field, entry, set),
+                        None => Ok(()),
+                    })
+                })?;
             }
             return Ok(Arc::new(set));
         }

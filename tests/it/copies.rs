@@ -7,7 +7,7 @@ use esparsa::internals::format::manifest::segment_file;
 use esparsa::store::{Directory, Fault, Faulty, FileSystem, Memory};
 use esparsa::{
     Column, Document, Error, Index, IndexOptions, IndexWriter, MergePolicy, Schema, SchemaChange,
-    Text, WriterOptions,
+    Snapshot, Text, WriterOptions,
 };
 
 use crate::contents::{Contents, contents};
@@ -52,6 +52,29 @@ fn opened(directory: &Arc<dyn Directory>) -> Option<Contents> {
         Ok(index) => Some(contents(&index.snapshot().unwrap())),
         Err(Error::NoIndex { .. }) => None,
         Err(error) => panic!("neither an index nor none: {error}"),
+    }
+}
+
+#[test]
+fn what_cannot_be_searched_as_one_is_refused() {
+    let index = Index::in_memory(schema()).unwrap();
+    fill(&index);
+    let snapshot = index.snapshot().unwrap();
+    let joined = Snapshot::joined([&snapshot, &snapshot]).unwrap();
+    // Both documents of an id are there.
+    assert_eq!(joined.documents(), 2 * snapshot.documents());
+    assert!(!joined.is_committed());
+    let refused = joined.copy_to(&Memory::new()).unwrap_err().to_string();
+    assert!(refused.contains("found one of several"), "{refused}");
+
+    let none = Snapshot::joined([]).unwrap_err();
+    assert!(none.to_string().contains("found none"), "{none}");
+    let other = Schema::builder().text("text", Text::new()).build().unwrap();
+    let other = Index::in_memory(other).unwrap().snapshot().unwrap();
+    let refused = Snapshot::joined([&snapshot, &snapshot, &other]).unwrap_err();
+    assert!(refused.is_input());
+    for part in ["number 3", "it lacks the field `size`"] {
+        assert!(refused.to_string().contains(part), "{refused}");
     }
 }
 

@@ -51,6 +51,19 @@ fn a_query_without_words_of_the_index_finds_nothing() {
 }
 
 #[test]
+fn several_indexes_are_searched_as_one() {
+    let fixture = Fixture::new();
+    let once = json(&fixture.search(&["volcano", "--json"]));
+    let twice = json(&fixture.search(&["volcano", "--json", "--index", "index"]));
+    assert_eq!(ids(&twice).len(), 2 * ids(&once).len());
+    let other = Schema::builder().text("contents", Text::new());
+    Index::create(fixture.path("other"), other.build().unwrap()).unwrap();
+    let arguments = ["search", "--index", "index", "--index", "other", "volcano"];
+    let refused = fixture.failed(&arguments, 1);
+    assert!(refused.contains("number 2 differs"), "{refused}");
+}
+
+#[test]
 fn json_of_one_query_has_scores_and_documents() {
     let fixture = Fixture::new();
     let report = json(&fixture.search(&["volcano river", "--json", "--k", "3"]));

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::packing::BLOCK;
 use super::{ColumnValues, Numbers};
+use crate::doc_set::documents_of;
 use crate::error::Result;
 use crate::format::{DocId, wide};
 
@@ -14,6 +15,8 @@ const LOOK_UPS: u32 = 8;
 /// a whole.
 pub struct ColumnCursor<'a> {
     column: &'a ColumnValues,
+    /// Whether every document has one value, whose place is the number of the document.
+    is_dense: bool,
     blocks: Blocks<'a>,
     codes: Vec<u64>,
 }
@@ -23,6 +26,7 @@ impl<'a> ColumnCursor<'a> {
     pub fn new(column: &'a ColumnValues) -> Self {
         Self {
             column,
+            is_dense: column.is_dense(),
             blocks: Blocks {
                 numbers: &column.values,
                 block: u64::MAX,
@@ -38,13 +42,47 @@ impl<'a> ColumnCursor<'a> {
     /// # Errors
     ///
     /// [`Error::Corrupt`](crate::Error::Corrupt) when bytes that must be read are damaged.
+    #[inline]
     pub fn codes(&mut self, document: DocId) -> Result<&[u64]> {
-        let places = self.column.places(document)?;
         self.codes.clear();
+        if self.is_dense && document < self.column.documents {
+            self.codes.push(self.blocks.get(u64::from(document))?);
+            return Ok(&self.codes);
+        }
+        let places = self.column.places(document)?;
         for place in places {
             self.codes.push(self.blocks.get(place)?);
         }
         Ok(&self.codes)
+    }
+
+    /// Calls `visit` with some documents and the code of each, where every document has one value;
+    /// returns false where that is not so. The documents are among the
+    /// [`BOUNDED_DOCUMENTS`](ColumnValues::BOUNDED_DOCUMENTS) from `first`, a multiple of these, on,
+    /// and given by one bit each, lowest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`codes`](Self::codes), and those of `visit`.
+    #[inline]
+    pub fn visit_block(
+        &mut self,
+        first: DocId,
+        words: &[u64],
+        mut visit: impl FnMut(DocId, u64) -> Result<()>,
+    ) -> Result<bool> {
+        if !self.is_dense {
+            return Ok(false);
+        }
+        let count: u32 = words.iter().map(|word| word.count_ones()).sum();
+        if count > LOOK_UPS {
+            self.blocks.decode(u64::from(first) / wide(BLOCK))?;
+        }
+        documents_of(first, words).try_for_each(|document| {
+            let code = self.blocks.get(u64::from(document))?;
+            visit(document, code)
+        })?;
+        Ok(true)
     }
 
     /// The lowest code of a document, or the highest.
@@ -52,7 +90,11 @@ impl<'a> ColumnCursor<'a> {
     /// # Errors
     ///
     /// As [`codes`](Self::codes).
+    #[inline]
     pub fn extreme(&mut self, document: DocId, highest: bool) -> Result<Option<u64>> {
+        if self.is_dense && document < self.column.documents {
+            return self.blocks.get(u64::from(document)).map(Some);
+        }
         let Range { start, end } = self.column.places(document)?;
         match start < end {
             true if highest => self.blocks.get(end - 1).map(Some),
@@ -72,22 +114,36 @@ struct Blocks<'a> {
 }
 
 impl Blocks<'_> {
+    #[inline]
     fn get(&mut self, place: u64) -> Result<u64> {
-        let block = place / wide(BLOCK);
+        let (block, inside) = (place / wide(BLOCK), place % wide(BLOCK));
+        let inside = usize::try_from(inside).unwrap_or(usize::MAX);
+        match self.decoded.get(inside) {
+            Some(code) if block == self.block => Ok(*code),
+            _ => self.look_up(place, block, inside),
+        }
+    }
+
+    /// Decodes a block.
+    fn decode(&mut self, block: u64) -> Result<()> {
+        if (self.block != block || self.decoded.is_empty())
+            && let Ok(number) = u32::try_from(block)
+        {
+            self.numbers.decode(number, &mut self.decoded)?;
+            self.block = block;
+        }
+        Ok(())
+    }
+
+    fn look_up(&mut self, place: u64, block: u64, inside: usize) -> Result<u64> {
         if block != self.block {
             self.block = block;
             self.looked_up = 0;
             self.decoded.clear();
         }
-        let inside = usize::try_from(place % wide(BLOCK)).unwrap_or(usize::MAX);
-        if let Some(code) = self.decoded.get(inside) {
-            return Ok(*code);
-        }
         self.looked_up += 1;
-        if self.looked_up > LOOK_UPS
-            && let Ok(number) = u32::try_from(block)
-        {
-            self.numbers.decode(number, &mut self.decoded)?;
+        if self.looked_up > LOOK_UPS {
+            self.decode(block)?;
             if let Some(code) = self.decoded.get(inside) {
                 return Ok(*code);
             }

@@ -134,6 +134,11 @@ impl ColumnValues {
         self.starts.is_some()
     }
 
+    /// Whether every document has one value.
+    fn is_dense(&self) -> bool {
+        self.with_value.is_none() && self.starts.is_none()
+    }
+
     /// The places of a document's values among all values; empty when it has none.
     ///
     /// # Errors
@@ -180,8 +185,7 @@ impl ColumnValues {
     ///
     /// As [`places`](Self::places).
     pub fn bounds_near(&self, first: DocId) -> Result<Option<(u64, u64)>> {
-        let is_dense = self.with_value.is_none() && self.starts.is_none();
-        match is_dense && first < self.documents {
+        match self.is_dense() && first < self.documents {
             true => self
                 .values
                 .block_bounds(first / Self::BOUNDED_DOCUMENTS)

@@ -175,13 +175,14 @@ impl Numbers {
     /// [`Error::Corrupt`](crate::Error::Corrupt) when there is no such block or it is damaged.
     pub fn decode(&self, number: u32, out: &mut Vec<u64>) -> Result<()> {
         let block = self.unpack(number, out)?;
-        let span = block.bounds.max - block.bounds.min;
-        if out.iter().any(|relative| *relative > span) {
-            return Err(self.outside(&block));
-        }
-        let first = self.restored(block.bounds.min);
-        for number in out {
-            *number = first.wrapping_add(number.wrapping_mul(self.shape.divisor));
+        let (first, divisor) = (self.restored(block.bounds.min), self.shape.divisor);
+        match divisor {
+            1 => out
+                .iter_mut()
+                .for_each(|number| *number = first.wrapping_add(*number)),
+            _ => out.iter_mut().for_each(|number| {
+                *number = first.wrapping_add(number.wrapping_mul(divisor));
+            }),
         }
         Ok(())
     }
@@ -198,7 +199,46 @@ impl Numbers {
             .slice(block.offset, length + packing::READ_BYTES)?;
         let unpacked = packing::unpack(packed, block.width, out);
         self.section.parsed(block.offset, unpacked)?;
-        Ok(block)
+        let span = block.bounds.max - block.bounds.min;
+        match are_up_to(out, span) {
+            true => Ok(block),
+            false => Err(self.outside(&block)),
+        }
+    }
+
+    /// Sets a bit of `words`, lowest first, for each number of a block that is from `low` to `high`.
+    ///
+    /// The bounds are compared with the numbers as they are packed.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub fn select(
+        &self,
+        number: u32,
+        (low, high): (u64, u64),
+        words: &mut [u64],
+        spare: &mut Vec<u64>,
+    ) -> Result<()> {
+        let block = self.unpack(number, spare)?;
+        let first = self.restored(block.bounds.min);
+        let Some(high) = high.checked_sub(first) else {
+            words.fill(0);
+            return Ok(());
+        };
+        let high = high / self.shape.divisor;
+        let low = low.saturating_sub(first).div_ceil(self.shape.divisor);
+        if low > high {
+            words.fill(0);
+            return Ok(());
+        }
+        for (word, numbers) in words.iter_mut().zip(spare.chunks(packing::GROUP)) {
+            let bits = numbers.iter().enumerate();
+            *word = bits.fold(0, |word, (place, number)| {
+                word | u64::from(number.wrapping_sub(low) <= high - low) << place
+            });
+        }
+        Ok(())
     }
 
     /// How the numbers of a superblock stand to the range from `low` to `high`.
@@ -297,6 +337,22 @@ impl Numbers {
         }
         let message = Malformed("bounds of a superblock are not those of its blocks");
         Err(self.section.malformed(self.superblocks, message))
+    }
+}
+
+/// Whether no number is above `max`. Without a branch for each, most are compared by their
+/// difference's sign.
+fn are_up_to(numbers: &[u64], max: u64) -> bool {
+    const SIGN: u64 = 1 << 63;
+    let mut signs = 0;
+    let mut all = 0;
+    for number in numbers {
+        signs |= max.wrapping_sub(*number);
+        all |= number;
+    }
+    match (all | max) & SIGN {
+        0 => signs & SIGN == 0,
+        _ => numbers.iter().all(|number| *number <= max),
     }
 }
 

@@ -1,7 +1,11 @@
 //! Numbers of 0 to 64 bits one after another, from the lowest bit on.
 
+mod groups;
+
 use super::numbers::BLOCK_NUMBERS;
 use crate::format::{Malformed, Parse, read_u64};
+
+pub use groups::GROUP;
 
 /// Numbers of a block.
 pub const BLOCK: usize = BLOCK_NUMBERS as usize;
@@ -68,25 +72,37 @@ const fn mask(width: u32) -> u64 {
 ///
 /// When `bytes` end less than [`READ_BYTES`] after the numbers.
 pub fn unpack(bytes: &[u8], width: u32, out: &mut [u64]) -> Parse<()> {
+    if width == 0 {
+        out.fill(0);
+        return Ok(());
+    }
+    let (groups, rest) = out.as_chunks_mut::<GROUP>();
+    let group_bytes = packed_length(GROUP, width);
+    let rest_at = groups.len() * group_bytes;
+    match groups::of_width(width) {
+        Some(unpack) => {
+            for (group, bytes) in groups.iter_mut().zip(bytes.chunks(group_bytes)) {
+                if !unpack(bytes, group) {
+                    return Err(Malformed("packed numbers run past the end"));
+                }
+            }
+        }
+        None => unpack_each(bytes, width, groups.as_flattened_mut())?,
+    }
+    let bytes = bytes.get(rest_at..);
+    unpack_each(
+        bytes.ok_or(Malformed("packed numbers run past the end"))?,
+        width,
+        rest,
+    )
+}
+
+fn unpack_each(bytes: &[u8], width: u32, out: &mut [u64]) -> Parse<()> {
     let (step, mut bit) = (width as usize, 0);
-    match width {
-        0 => out.fill(0),
-        // Any such number lies in the 8 bytes from its first on.
-        1..=56 => {
-            let mask = mask(width);
-            for number in out {
-                *number = read_u64(bytes, bit / 8)? >> (bit % 8) & mask;
-                bit += step;
-            }
-        }
-        _ => {
-            for number in out {
-                let rest = bytes.get(bit / 8..);
-                let rest = rest.ok_or(Malformed("packed numbers run past the end"))?;
-                *number = get(rest, width, (bit % 8) as u64)?;
-                bit += step;
-            }
-        }
+    for number in out {
+        let rest = bytes.get(bit / 8..).unwrap_or_default();
+        *number = get(rest, width, (bit % 8) as u64)?;
+        bit += step;
     }
     Ok(())
 }

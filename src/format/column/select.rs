@@ -24,17 +24,6 @@ struct Selection<'a> {
     among: Option<&'a [u64]>,
 }
 
-impl Selection<'_> {
-    #[inline]
-    fn has(&self, code: u64) -> bool {
-        let is_within = code >= self.low && code <= self.high;
-        is_within
-            && self
-                .among
-                .is_none_or(|among| among.binary_search(&code).is_ok())
-    }
-}
-
 impl ColumnValues {
     /// The documents with a value whose code is from `low` to `high`.
     ///
@@ -112,10 +101,15 @@ impl ColumnValues {
             match within {
                 Within::None => {}
                 Within::All if selection.among.is_none() => words.fill(u64::MAX),
-                _ => {
-                    self.values.decode(block, &mut decoded)?;
-                    mark(words, &decoded, selection);
-                }
+                _ => match selection.among {
+                    None => self
+                        .values
+                        .select(block, (low, high), words, &mut decoded)?,
+                    Some(among) => {
+                        self.values.decode(block, &mut decoded)?;
+                        mark(words, &decoded, among);
+                    }
+                },
             }
         }
         self.clear_beyond(&mut bits);
@@ -145,12 +139,15 @@ impl ColumnValues {
     }
 }
 
-/// Sets the bits of the codes that are selected.
-fn mark(words: &mut [u64], codes: &[u64], selection: Selection<'_>) {
+/// Sets the bits of the codes that are among these, which rise.
+fn mark(words: &mut [u64], codes: &[u64], among: &[u64]) {
+    let (low, high) = (among.first().copied(), among.last().copied());
+    let is_within = |code: u64| Some(code) >= low && Some(code) <= high;
     for (word, codes) in words.iter_mut().zip(codes.chunks(WORD_BITS)) {
         let bits = codes.iter().enumerate();
         *word = bits.fold(0, |word, (place, code)| {
-            word | u64::from(selection.has(*code)) << place
+            let is_among = is_within(*code) && among.binary_search(code).is_ok();
+            word | u64::from(is_among) << place
         });
     }
 }

@@ -77,7 +77,11 @@ impl<'a> Mapping<'a> {
     /// The query that a node means. The parts of a lenient query are checked one by one, and then
     /// together: there may be too many of them.
     pub fn root(&self, node: &Node) -> Result<Query> {
-        let query = self.node(node, None)?;
+        let query = match node.kind {
+            // As words they find nothing either, but it can be told which have no terms.
+            NodeKind::Nothing => self.words.in_all(self.source)?,
+            _ => self.node(node, None)?,
+        };
         self.checked(node, Ok(query))
     }
 

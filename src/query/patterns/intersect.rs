@@ -2,17 +2,13 @@
 //!
 //! The idea: keep the automaton's state after each byte of the current term, so that the next term
 //! runs only the bytes it does not share. Where the automaton dies, no term matches until the
-//! smallest string above that the automaton can still accept. Step a few terms towards it, because
-//! most gaps are short and a seek costs as much as many steps, then seek to it.
+//! smallest string above that the automaton can still accept, and it is sought.
 //!
 //! Invariant: no matching term lies between the current term and the target of a skip.
 
 use super::automaton::{Automaton, State};
 use super::{Terms, ends_with, strip_prefix};
-
-/// Steps towards the target of a skip before it is sought. They cost less than a seek, so that a
-/// skip never costs much more than the better of the two would.
-const STEPS_BEFORE_SEEK: usize = 8;
+use crate::format::dictionary::common_prefix;
 
 /// Bytes by which a target is extended beyond the byte that must change.
 const MAX_EXTENSION: usize = 16;
@@ -46,7 +42,7 @@ pub(super) fn intersect<T: Terms>(
                 if !path.move_above(byte) {
                     return Ok(());
                 }
-                skip_to(&path.key, terms)?
+                terms.seek(&path.key)?
             }
         };
     }
@@ -70,19 +66,6 @@ pub(super) fn scan<T: Terms>(
     Ok(())
 }
 
-/// Moves to the first term that is not below `target`, which is above the current one.
-fn skip_to<T: Terms>(target: &[u8], terms: &mut T) -> Result<bool, T::Error> {
-    for _ in 0..STEPS_BEFORE_SEEK {
-        if !terms.advance()? {
-            return Ok(false);
-        }
-        if terms.key() >= target {
-            return Ok(true);
-        }
-    }
-    terms.seek(target)
-}
-
 /// A string that begins with the prefix, and the states after each of its bytes.
 struct Path<'a> {
     automaton: &'a Automaton,
@@ -90,23 +73,6 @@ struct Path<'a> {
     key: Vec<u8>,
     /// The state after the prefix and after each byte that follows it.
     states: Vec<State>,
-}
-
-/// Length of the longest common prefix, by words of eight bytes.
-#[inline]
-fn common_prefix(left: &[u8], right: &[u8]) -> usize {
-    let (left_words, _) = left.as_chunks::<8>();
-    let (right_words, _) = right.as_chunks::<8>();
-    let mut length = 0;
-    for (left, right) in left_words.iter().zip(right_words) {
-        let difference = u64::from_le_bytes(*left) ^ u64::from_le_bytes(*right);
-        if difference != 0 {
-            return length + difference.trailing_zeros() as usize / 8;
-        }
-        length += 8;
-    }
-    let pairs = left.iter().zip(right).skip(length);
-    length + pairs.take_while(|(left, right)| left == right).count()
 }
 
 /// What became of the automaton on a term.

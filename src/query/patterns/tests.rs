@@ -355,7 +355,7 @@ fn only_live_parts_of_the_dictionary_are_walked() {
     assert_eq!(cost(Pattern::Regex("12345".to_owned())), (1, 1, 1));
     let (count, steps, seeks) = cost(Pattern::Wildcard("1?3?5".to_owned()));
     assert_eq!(count, 100);
-    assert!(steps < 1_500 && seeks < 120, "{steps} steps, {seeks} seeks");
+    assert!(steps + seeks < 250, "{steps} steps, {seeks} seeks");
     let fuzzy = Fuzzy {
         term: "12345".to_owned(),
         distance: 1,
@@ -365,7 +365,7 @@ fn only_live_parts_of_the_dictionary_are_walked() {
     };
     let (count, steps, seeks) = cost(Pattern::Fuzzy(fuzzy));
     assert_eq!(count, 30);
-    assert!(steps < 500 && seeks < 30, "{steps} steps, {seeks} seeks");
+    assert!(steps + seeks < 100, "{steps} steps, {seeks} seeks");
 }
 
 #[test]

@@ -80,7 +80,11 @@ impl Query {
         match distance {
             0 => within(0),
             // More than there can be is refused when it is searched.
-            1 | 2 => Self::best_of((0..=distance).map(scored), 0.0),
+            1 | 2 => {
+                let same = Self::term(field.as_str(), term.as_str());
+                let edited = (1..=distance).map(scored);
+                Self::best_of(std::iter::once(same).chain(edited), 0.0)
+            }
             _ => within(distance),
         }
     }

@@ -118,35 +118,58 @@ pub fn schema() -> Schema {
     schema.build().unwrap()
 }
 
+/// Documents of one index or of two that are searched as one.
 pub fn build(random: &mut Random) -> (Snapshot, Vec<Doc>) {
-    let index = Index::in_memory(schema()).unwrap();
     let options = WriterOptions::new()
         .merge_policy(MergePolicy::never())
         .reorder_from(random.chance(2).then_some(5));
-    let mut writer = index.writer_with(options).unwrap();
+    let indexes: Vec<Index> = (0..1 + u64::from(random.chance(3)))
+        .map(|_| Index::in_memory(schema()).unwrap())
+        .collect();
+    let writers = indexes.iter();
+    let mut writers: Vec<_> = writers
+        .map(|index| index.writer_with(options.clone()).unwrap())
+        .collect();
     let max = if random.chance(8) { 3_000 } else { 90 };
     let count = random.below(max);
     let commit_every = 1 + count / (1 + random.below(3));
+    // The first half of the documents is in the first index.
+    let index_of = |number: u64| (number * indexes.len() as u64 / count) as usize;
     let mut docs: Vec<Doc> = Vec::new();
     for number in 0..count {
         docs.push(doc(random, number));
+        let writer = &mut writers[index_of(number)];
         writer.add(document(docs.last().unwrap())).unwrap();
         if number % commit_every == commit_every - 1 {
             writer.commit().unwrap();
         }
     }
-    writer.commit().unwrap();
+    for writer in &mut writers {
+        writer.commit().unwrap();
+    }
     let delete_one_of = [2, 9, 1_000_000][random.below(3) as usize];
     docs.retain(|doc| {
         let is_deleted = random.chance(delete_one_of);
         if is_deleted {
-            writer.delete(&doc.id).unwrap();
+            // Of the other index there is no such document.
+            for writer in &mut writers {
+                writer.delete(&doc.id).unwrap();
+            }
         }
         !is_deleted
     });
-    if random.chance(2) {
-        writer.merge_to(1).unwrap();
+    let is_merged = random.chance(2);
+    for writer in &mut writers {
+        if is_merged {
+            writer.merge_to(1).unwrap();
+        }
+        writer.commit().unwrap();
     }
-    writer.commit().unwrap();
-    (index.snapshot().unwrap(), docs)
+    let snapshots = indexes.iter().map(|index| index.snapshot().unwrap());
+    let snapshots: Vec<Snapshot> = snapshots.collect();
+    let snapshot = match &snapshots[..] {
+        [snapshot] => snapshot.clone(),
+        several => Snapshot::joined(several).unwrap(),
+    };
+    (snapshot, docs)
 }

@@ -34,6 +34,8 @@ pub(super) struct Slot<'a> {
     /// The first document at which one of the words stands.
     document: DocId,
     postings: u64,
+    /// Memory for the positions of one word of several.
+    of_word: Vec<u32>,
 }
 
 impl AsRef<Place> for Slot<'_> {
@@ -49,10 +51,17 @@ impl<'a> Slot<'a> {
             words,
             place: Place::new(number, offset),
             document: 0,
+            of_word: Vec::new(),
         }
     }
 
+    #[inline]
     fn seek(&mut self, target: DocId) {
+        if let [word] = &mut self.words[..] {
+            word.cursor.seek(target);
+            self.document = word.cursor.document();
+            return;
+        }
         let documents = self.words.iter_mut().map(|word| {
             word.cursor.seek(target);
             word.cursor.document()
@@ -83,22 +92,27 @@ impl<'a> Slot<'a> {
 
     /// Reads the positions of the current document.
     fn read(&mut self) -> Result<()> {
-        self.place.found.clear();
-        let mut of_word = Vec::new();
+        let found = &mut self.place.found;
+        if let [word] = &mut self.words[..] {
+            let (block, values, posting) = word.cursor.place();
+            return match &mut word.positions {
+                Some(positions) => positions.read(block, values, posting, found),
+                None => Ok(()),
+            };
+        }
+        found.clear();
         for word in &mut self.words {
             if word.cursor.document() != self.document {
                 continue;
             }
             let (block, values, posting) = word.cursor.place();
             if let Some(positions) = &mut word.positions {
-                positions.read(block, values, posting, &mut of_word)?;
-                self.place.found.extend_from_slice(&of_word);
+                positions.read(block, values, posting, &mut self.of_word)?;
+                found.extend_from_slice(&self.of_word);
             }
         }
-        if self.words.len() > 1 {
-            self.place.found.sort_unstable();
-        }
-        self.place.found.dedup();
+        found.sort_unstable();
+        found.dedup();
         Ok(())
     }
 }
@@ -111,6 +125,8 @@ pub(super) struct PhraseScorer<'a> {
     order: Vec<usize>,
     slop: u32,
     documents: u32,
+    /// Memory for the shifts of the current document.
+    shifts: Vec<i64>,
     error: Option<Error>,
     scored: u64,
 }
@@ -124,6 +140,7 @@ impl<'a> PhraseScorer<'a> {
             order,
             slop,
             documents,
+            shifts: Vec::new(),
             error: None,
             scored: 0,
         }
@@ -173,7 +190,10 @@ impl<'a> PhraseScorer<'a> {
             }
         }
         let frequency = match self.slop {
-            0 => exact_shifts(&self.slots).len() as f32,
+            0 => {
+                exact_shifts(&self.slots, &mut self.shifts);
+                self.shifts.len() as f32
+            }
             slop => self.sloppy(i64::from(slop)),
         };
         match frequency > 0.0 {
