@@ -39,13 +39,14 @@ fn unpack<const WIDTH: usize>(bytes: &[u8], out: &mut [u64; GROUP]) -> bool {
         return false;
     };
     let packed = packed.map(u64::from_le_bytes);
+    let word = |place: usize| packed.get(place).copied().unwrap_or(0);
     let mask = const { u64::MAX >> (GROUP - WIDTH) };
     macro_rules! one {
         ($($place:literal)*) => { $(
-            let (word, shift) = const { ($place * WIDTH / GROUP, $place * WIDTH % GROUP) };
-            let mut number = packed[word] >> shift;
+            let (first, shift) = const { ($place * WIDTH / GROUP, $place * WIDTH % GROUP) };
+            let mut number = word(first) >> shift;
             if const { $place * WIDTH % GROUP + WIDTH > GROUP } {
-                number |= packed[const { ($place * WIDTH + WIDTH - 1) / GROUP }] << (GROUP - shift);
+                number |= word(first + 1) << (GROUP - shift);
             }
             out[$place] = number & mask;
         )* };
