@@ -336,7 +336,7 @@ pub use index::{
 };
 pub use query::{
     Algorithm, ClauseExplanation, ColumnStatistics, Completion, CorrectedWord, Correction,
-    Explanation, Facet, FacetResult, Hit, Hits, HitsIter, Interval, Query, QueryParser,
+    Explanation, Facet, FacetResult, Hit, Hits, HitsIter, Interval, MatchCount, Query, QueryParser,
     SearchOptions, SearchResult, SearchStatistics, Snippet, SnippetOptions, Sort, Suggestion,
     TermExplanation,
 };

@@ -18,8 +18,8 @@ use esparsa::eval::names::is_control;
 use esparsa::eval::{self, RunWriter};
 use esparsa::limits::MAX_K;
 use esparsa::{
-    Algorithm, Error, Explanation, Index, Query, Result, SearchOptions, SearchResult, Snapshot,
-    Sort,
+    Algorithm, Error, Explanation, Index, MatchCount, Query, Result, SearchOptions, SearchResult,
+    Snapshot, Sort,
 };
 
 use self::batch::{Batch, Outcome};
@@ -64,7 +64,8 @@ In a run, white space and control characters of ids are percent-encoded: `lava l
 #[command(after_help = EXAMPLES)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["query", "queries"]))]
 pub struct Search {
-    /// Folder of the index; several, whose fields are the same, are searched as one.
+    /// Folder of the index; several, whose fields are the same and whose ids differ, are searched as
+    /// one, without their calibrations of approximate searches.
     #[arg(long, value_name = "DIR", required = true)]
     index: Vec<PathBuf>,
     /// What to search for: words, with or without operators (`+must -not \"a phrase\" text:word
@@ -112,6 +113,9 @@ pub struct Search {
     /// given more than once.
     #[arg(long, value_name = "NAME[:WHAT]", value_parser = facets::parser, conflicts_with_all = ["queries", "rerank", "explain"])]
     facet: Vec<FacetArgument>,
+    /// Count all documents that match one query.
+    #[arg(long, conflicts_with_all = ["queries", "rerank", "explain"])]
+    count: bool,
     /// Leave out this number of the first results of one query, for pages.
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with_all = ["queries", "rerank", "explain"])]
     offset: usize,
@@ -228,19 +232,19 @@ impl Search {
     fn snapshot(&self) -> Result<Snapshot> {
         let folders = self.index.iter();
         let snapshots = folders.map(|folder| Index::open(folder)?.snapshot());
-        let mut snapshots = snapshots.collect::<Result<Vec<_>>>()?;
-        match snapshots.len() {
-            // The calibrations of one index are its own.
-            1 => Ok(snapshots.remove(0)),
-            _ => Snapshot::joined(&snapshots),
-        }
+        Snapshot::joined(&snapshots.collect::<Result<Vec<_>>>()?)
     }
 
     fn options(&self, k: usize) -> SearchOptions {
         let options = SearchOptions::new(k)
             .recall(self.recall)
             .offset(self.offset)
+            .facets(self.facet.iter().map(FacetArgument::facet))
             .threads(self.query_threads);
+        let options = match self.count {
+            true => options.count_up_to(u64::MAX),
+            false => options,
+        };
         let options = self.sort.iter().cloned().fold(options, SearchOptions::sort);
         match self.algorithm {
             Some(algorithm) => options.algorithm(algorithm),
@@ -272,7 +276,7 @@ impl Search {
         let mut result = snapshot.search_with(&query, &self.options(models.depth(k)))?;
         models.rerank(snapshot, Some(text), &mut result, k)?;
         let took_ms = started.elapsed().as_secs_f64() * 1e3;
-        let facets = FacetReport::count(snapshot, &query, &self.facet)?;
+        let facets = FacetReport::of(&result.facets, &self.facet);
         if self.json {
             let report =
                 SingleReport::new(snapshot, text, &field.name, &result, self.offset, took_ms)?;
@@ -319,15 +323,20 @@ impl Search {
         )? {
             output.line(line)?;
         }
+        let shown = result.hits.len() as u64;
+        let hits = match result.count {
+            Some(MatchCount::Exact(count)) => {
+                format!("{} of {}", grouped(shown), counted(count, "result"))
+            }
+            _ => counted(shown, "result"),
+        };
         if !self.sort.is_empty() {
-            let hits = counted(result.hits.len() as u64, "result");
             output.line(style.dim(&format!("{hits} in {took_ms:.2} ms, sorted")))?;
             return output.finish();
         }
         let statistics = &result.statistics;
         output.line(style.dim(&format!(
-            "{} of {} in {took_ms:.2} ms; {}; {} of {} scored",
-            counted(result.hits.len() as u64, "result"),
+            "{hits} of {} in {took_ms:.2} ms; {}; {} of {} scored",
             counted(snapshot.documents(), "document"),
             report::names(&statistics.algorithms).join(", "),
             grouped(statistics.postings_scored),

@@ -93,8 +93,8 @@ impl Snapshot {
     /// # Errors
     ///
     /// [`Error::InvalidInput`] when the directory holds an index, or files of one that was not
-    /// finished, and for a [joined](Self::joined) snapshot; [`Error::Locked`] when an index is being created there; [`Error::Io`] and
-    /// [`Error::Corrupt`] when files cannot be read or written.
+    /// finished, and for a [joined](Self::joined) snapshot; [`Error::Locked`] when an index is being
+    /// created there; [`Error::Io`] and [`Error::Corrupt`] when files cannot be read or written.
     pub fn copy_to(&self, directory: &dyn Directory) -> Result<()> {
         if self.is_joined() {
             return Err(Error::invalid(

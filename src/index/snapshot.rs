@@ -74,8 +74,9 @@ impl SnapshotSegment {
     }
 }
 
-/// A read-only view of one commit, or of what a writer holds
-/// ([`IndexWriter::refresh`](super::IndexWriter::refresh)). Cloning is cheap; later commits do not
+/// A read-only view of one commit, of what a writer holds
+/// ([`IndexWriter::refresh`](super::IndexWriter::refresh)), or of several indexes
+/// ([`joined`](Self::joined)). Cloning is cheap; later commits do not
 /// change it.
 #[derive(Clone)]
 pub struct Snapshot {
@@ -188,13 +189,14 @@ impl Snapshot {
         }
     }
 
-    /// Searches several indexes as one: a snapshot of the documents of all of these, whose schemas
-    /// are equal. Its statistics are those of all of them, so hits and scores are those of one index
-    /// with the same documents; ties go to the index that comes first.
+    /// Searches several indexes as one: a snapshot of the documents of all of these, whose fields are
+    /// equal. Its statistics are those of all of them, so hits and scores are those of one index with
+    /// the same documents; ties go to the index that comes first.
     ///
     /// Ids should differ: nothing says which document of two with the same id is the newer, so both
-    /// are found, and [`find`](Self::find) returns the first. The calibrations of approximate
-    /// searches are left behind, and the snapshot cannot be [copied](Self::copy_to);
+    /// are found, and what looks a document up by its id, such as [`find`](Self::find), takes the
+    /// first. The calibrations of approximate searches are left behind, names of files are those in
+    /// each index's own folder, and the snapshot cannot be [copied](Self::copy_to);
     /// [`attach`](super::IndexWriter::attach) joins indexes for good.
     ///
     /// ```
@@ -217,7 +219,7 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] when there is no snapshot, or when schemas differ.
+    /// [`Error::InvalidInput`] when there is no snapshot, or when fields differ.
     pub fn joined<'a>(snapshots: impl IntoIterator<Item = &'a Self>) -> Result<Self> {
         let mut snapshots = snapshots.into_iter();
         let Some(first) = snapshots.next() else {
@@ -226,16 +228,26 @@ impl Snapshot {
             ));
         };
         let mut segments = first.inner.segments.clone();
-        for (place, snapshot) in (2..).zip(snapshots) {
-            let difference = first.schema().difference(snapshot.schema());
-            if !difference.is_empty() {
+        let mut analyzers = first.inner.analyzers.clone();
+        let mut indexes = 1;
+        for snapshot in snapshots {
+            indexes += 1;
+            if first.schema().fields() != snapshot.schema().fields() {
+                let difference = first.schema().difference(snapshot.schema());
                 return Err(Error::invalid(format!(
-                    "expected snapshots of equal schemas, found that number {place} differs from \
-                     the first: {difference}; index the documents of one of them again with the \
-                     schema of the other"
+                    "expected snapshots with equal fields, found that number {indexes} differs \
+                     from the first: {difference}; index the documents of one of them again with \
+                     the schema of the other"
                 )));
             }
             segments.extend_from_slice(&snapshot.inner.segments);
+            let others = snapshot.inner.analyzers.iter();
+            let is_new = |number: FieldNumber| analyzers.iter().all(|(known, _)| *known != number);
+            let others: Vec<_> = others.filter(|(number, _)| is_new(*number)).collect();
+            analyzers.extend(others.into_iter().cloned());
+        }
+        if indexes == 1 {
+            return Ok(first.clone());
         }
         let parts = Parts {
             directory: first.inner.directory.clone(),
@@ -243,7 +255,7 @@ impl Snapshot {
             is_committed: false,
             is_joined: true,
             schema: first.inner.schema.clone(),
-            analyzers: first.inner.analyzers.clone(),
+            analyzers,
             totals: totals_of(&segments),
             segments,
             calibrations: Vec::new(),

@@ -62,6 +62,11 @@ impl Filter {
         segment.is_some_and(|(_, accepted)| accepted.contains(address.document))
     }
 
+    /// The documents of a segment that are accepted.
+    pub(super) fn set(&self, ordinal: usize) -> Option<&DocSet> {
+        self.segments.get(ordinal).map(|(_, set)| &**set)
+    }
+
     /// The documents that both filters accept; both are of the same segments.
     pub(super) fn and(&self, other: &Self) -> Self {
         let pairs = self.segments.iter().zip(&*other.segments);

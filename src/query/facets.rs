@@ -10,7 +10,7 @@ use super::histogram::Interval;
 use super::matching::Matcher;
 use super::options::SearchOptions;
 use super::request::Query;
-use crate::doc_set::DocSet;
+use crate::doc_set::{DocSet, documents_of};
 use crate::error::{Error, Result};
 use crate::format::column::{ColumnCursor, ColumnType, ColumnValues};
 use crate::format::{FieldKind, FieldNumber, FieldOptions, Value};
@@ -171,16 +171,28 @@ impl Snapshot {
     pub fn facets(&self, query: &Query, facets: &[Facet]) -> Result<Vec<FacetResult>> {
         let options = SearchOptions::new(1);
         self.check_query(query, &options)?;
-        let matcher = Matcher::new(self, query, &options)?;
+        self.count_facets(query, facets, &options)
+    }
+
+    /// As [`facets`](Self::facets), of the documents that a filter of the options accepts.
+    pub(super) fn count_facets(
+        &self,
+        query: &Query,
+        facets: &[Facet],
+        options: &SearchOptions,
+    ) -> Result<Vec<FacetResult>> {
+        let matcher = Matcher::new(self, query, options)?;
+        let filter = options.filter.as_ref();
+        if let Some(filter) = filter {
+            filter.check(self.segments())?;
+        }
         let checked = facets
             .iter()
-            .map(|facet| Counter::new(self, facet, &options));
+            .map(|facet| Counter::new(self, facet, options));
         let mut counters = checked.collect::<Result<Vec<_>>>()?;
         for (ordinal, segment) in self.segments().iter().enumerate() {
-            let mut documents = matcher.documents(ordinal)?;
-            if let Some(deleted) = &segment.deleted {
-                Arc::make_mut(&mut documents).subtract(deleted);
-            }
+            options.check_cancelled()?;
+            let documents = matcher.live_documents(ordinal, filter)?;
             for counter in &mut counters {
                 let column = segment.reader.column(counter.field);
                 counter.count(ordinal, column, &documents)?;
@@ -464,7 +476,7 @@ fn for_each(
             Ok(())
         })?;
         if !is_visited {
-            for document in documents.iter_in(first..first.saturating_add(step)) {
+            for document in documents_of(first, words) {
                 visit(cursor.codes(document)?);
             }
         }

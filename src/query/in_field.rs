@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::matching_terms::TermPattern;
 use super::patterns::Pattern;
-use super::text::add_documents;
+use super::text::add_terms;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::format::column::{ColumnType, ColumnValues};
@@ -262,14 +262,7 @@ fn keywords_between(
 /// The documents with any of these terms.
 fn with_terms(reader: &SegmentReader, text: &TextField, terms: &[String]) -> Result<DocSet> {
     let mut set = DocSet::empty(reader.documents());
-    set.insert_lists(|set| {
-        terms
-            .iter()
-            .try_for_each(|term| match text.terms.term(term.as_bytes())? {
-                Some(entry) => add_documents(reader, text, &entry, set),
-                None => Ok(()),
-            })
-    })?;
+    set.insert_lists(|set| add_terms(reader, text, terms, set))?;
     Ok(set)
 }
 

@@ -62,6 +62,12 @@ pub(super) trait Leaf: Sync {
         None
     }
 
+    /// How many documents of a segment [`matching`](Self::matching) has at least, as far as that is
+    /// known without looking at them.
+    fn min_count(&self, ordinal: usize) -> u32 {
+        self.known_count(ordinal).unwrap_or(0)
+    }
+
     /// Searches a part of a segment.
     fn search(
         &self,

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::accept::Filter;
 use super::capabilities::check_parameters;
 use super::in_field::{InField, exists, matching, range, terms};
 use super::options::SearchOptions;
@@ -110,8 +111,9 @@ impl<'a> Matcher<'a> {
             QueryKind::Condition(condition) => condition,
             QueryKind::Bool(clauses) => return Self::of_clauses(snapshot, clauses, options),
             QueryKind::Best(queries, _) => {
-                let wide: Vec<Query> = without_narrower(queries).cloned().collect();
-                return Ok(Node::AnyOf(of(&wide)?));
+                let wide = without_narrower(queries);
+                let wide = wide.map(|query| Self::new(snapshot, query, options));
+                return Ok(Node::AnyOf(wide.collect::<Result<_>>()?));
             }
             _ => return Self::scored(snapshot, query, options),
         };
@@ -202,26 +204,52 @@ impl<'a> Matcher<'a> {
         Ok(documents)
     }
 
-    /// How many live documents of a segment match.
+    /// The live documents of a segment that match, and that a filter accepts.
     ///
     /// # Errors
     ///
     /// As [`documents`](Self::documents).
-    pub fn count(&self, ordinal: usize) -> Result<u32> {
-        let segment = &self.snapshot.segments()[ordinal];
-        let has_filters = !self.filters.is_empty() || !self.excluded.is_empty();
-        if let Node::Scored(query, _) = &self.node
-            && segment.deleted.is_none()
-            && !has_filters
+    pub fn live_documents(&self, ordinal: usize, filter: Option<&Filter>) -> Result<Arc<DocSet>> {
+        let mut documents = self.documents(ordinal)?;
+        if let Some(deleted) = &self.snapshot.segments()[ordinal].deleted {
+            Arc::make_mut(&mut documents).subtract(deleted);
+        }
+        if let Some(accepted) = filter.and_then(|filter| filter.set(ordinal)) {
+            Arc::make_mut(&mut documents).intersect(accepted);
+        }
+        Ok(documents)
+    }
+
+    /// How many live documents of a segment match, and are accepted by a filter.
+    ///
+    /// # Errors
+    ///
+    /// As [`documents`](Self::documents).
+    pub fn count(&self, ordinal: usize, filter: Option<&Filter>) -> Result<u32> {
+        let is_deleted = self.snapshot.segments()[ordinal].deleted.is_some();
+        if let (Some(query), None, false) = (self.scored_alone(), filter, is_deleted)
             && let Some(count) = query.known_count(ordinal)
         {
             return Ok(count);
         }
-        let mut documents = self.documents(ordinal)?;
-        if let Some(deleted) = &segment.deleted {
-            Arc::make_mut(&mut documents).subtract(deleted);
+        Ok(self.live_documents(ordinal, filter)?.count())
+    }
+
+    /// So many live documents of a segment match at least, as far as that is known without looking at
+    /// them.
+    pub fn min_count(&self, ordinal: usize) -> u32 {
+        let known = self.scored_alone().map(|query| query.min_count(ordinal));
+        let deleted = self.snapshot.segments()[ordinal].deleted_count();
+        known.map_or(0, |known| known.saturating_sub(deleted))
+    }
+
+    /// The query of words or a vector that this is, without filters.
+    fn scored_alone(&self) -> Option<&(dyn Prepared + 'a)> {
+        let has_filters = !self.filters.is_empty() || !self.excluded.is_empty();
+        match &self.node {
+            Node::Scored(query, _) if !has_filters => Some(&**query),
+            _ => None,
         }
-        Ok(documents.count())
     }
 
     fn all(&self, ordinal: usize) -> Arc<DocSet> {

@@ -115,7 +115,7 @@ pub use options::SearchOptions;
 pub use parse::QueryParser;
 pub use plan::Algorithm;
 pub use request::Query;
-pub use result::{Hit, Hits, Iter as HitsIter, SearchResult, SearchStatistics};
+pub use result::{Hit, Hits, Iter as HitsIter, MatchCount, SearchResult, SearchStatistics};
 pub use snippet::{Snippet, SnippetOptions};
 pub use sort::Sort;
 pub use suggest::{Completion, CorrectedWord, Correction, Suggestion};

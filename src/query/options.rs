@@ -2,6 +2,7 @@
 
 use super::accept::Filter;
 use super::effort::Effort;
+use super::facets::Facet;
 use super::plan::Algorithm;
 use super::sort::Sort;
 use crate::error::{Error, Result};
@@ -33,6 +34,8 @@ pub struct SearchOptions {
     pub(super) sorts: Vec<Sort>,
     pub(super) offset: usize,
     pub(super) after: Option<DocAddress>,
+    pub(super) facets: Vec<Facet>,
+    pub(super) count_up_to: Option<u64>,
     pub(super) cancel: Option<CancelToken>,
 }
 
@@ -51,6 +54,8 @@ impl SearchOptions {
             sorts: Vec::new(),
             offset: 0,
             after: None,
+            facets: Vec::new(),
+            count_up_to: None,
             cancel: None,
         }
     }
@@ -193,6 +198,66 @@ impl SearchOptions {
     #[must_use]
     pub fn after(mut self, document: DocAddress) -> Self {
         self.after = Some(document);
+        self
+    }
+
+    /// Counts columns over all documents that match, whatever `k` and the page are; the counts are in
+    /// [`SearchResult::facets`](crate::SearchResult::facets). Called again, it adds others.
+    ///
+    /// The hits are found as they are without facets, which is faster than scoring every match, and
+    /// then all matches are gone over once for all facets.
+    ///
+    /// ```
+    /// use esparsa::{Column, Document, Facet, FacetResult, Index, Query, Schema, SearchOptions, Text};
+    ///
+    /// let index = Index::in_memory(Schema::builder()
+    ///     .text("name", Text::new())
+    ///     .column("color", Column::keyword())
+    ///     .build()?)?;
+    /// let mut writer = index.writer()?;
+    /// for (id, name, color) in [("a", "cup", "red"), ("b", "tea cup", "red"), ("c", "pot", "blue")] {
+    ///     writer.add(Document::new(id).with_text("name", name).with("color", color))?;
+    /// }
+    /// writer.commit()?;
+    ///
+    /// let options = SearchOptions::new(1).facets([Facet::values("color", 10)]);
+    /// let found = index.snapshot()?.search_with(&Query::text("name", "cup"), &options)?;
+    /// assert_eq!(found.hits.ids()?, ["a"]);
+    /// assert_eq!(found.facets, [FacetResult::Values(vec![("red".into(), 2)])]);
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    #[must_use]
+    pub fn facets(mut self, facets: impl IntoIterator<Item = Facet>) -> Self {
+        self.facets.extend(facets);
+        self
+    }
+
+    /// Counts the documents that match, whatever `k` and the page are, until it is known that there
+    /// are at least `limit`; `u64::MAX` counts all. The count is in
+    /// [`SearchResult::count`](crate::SearchResult::count), which says which of both it is.
+    ///
+    /// ```
+    /// use esparsa::{Document, Index, MatchCount, Query, Schema, SearchOptions, Text};
+    ///
+    /// let index = Index::in_memory(Schema::builder().text("text", Text::new()).build()?)?;
+    /// let mut writer = index.writer()?;
+    /// for number in 0..100 {
+    ///     writer.add(Document::new(number.to_string()).with_text("text", "lava"))?;
+    /// }
+    /// writer.commit()?;
+    ///
+    /// let (snapshot, query) = (index.snapshot()?, Query::text("text", "lava ash"));
+    /// let count = |limit| {
+    ///     let options = SearchOptions::new(1).count_up_to(limit);
+    ///     Ok::<_, esparsa::Error>(snapshot.search_with(&query, &options)?.count)
+    /// };
+    /// assert_eq!(count(u64::MAX)?, Some(MatchCount::Exact(100)));
+    /// assert!(matches!(count(20)?, Some(MatchCount::AtLeast(20..))));
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    #[must_use]
+    pub fn count_up_to(mut self, limit: u64) -> Self {
+        self.count_up_to = Some(limit);
         self
     }
 

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use super::matching_terms::TermPattern;
 use super::patterns::Pattern;
 use super::request::Phrase;
-use super::text::add_documents;
+use super::text::add_terms;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::format::FieldNumber;
@@ -129,13 +129,7 @@ impl Beginning {
     pub fn documents(&self, reader: &SegmentReader, field: FieldNumber) -> Result<Option<DocSet>> {
         let mut set = self.pattern.documents(reader, field)?;
         if let (Some(set), Some(text)) = (&mut set, reader.text(field)) {
-            let mut terms = self.terms.iter();
-            set.insert_lists(|set| {
-                terms.try_for_each(|term| match text.terms.term(term.as_bytes())? {
-                    Some(entry) => add_documents(reader, text, &entry, set),
-                    None => Ok(()),
-                })
-            })?;
+            set.insert_lists(|set| add_terms(reader, text, &self.terms, set))?;
         }
         Ok(set)
     }

@@ -82,6 +82,9 @@ pub(super) trait Prepared: Send + Sync {
     /// As [`Leaf::known_count`].
     fn known_count(&self, ordinal: usize) -> Option<u32>;
 
+    /// As [`Leaf::min_count`].
+    fn min_count(&self, ordinal: usize) -> u32;
+
     /// As [`Explain::explain`].
     fn explain(&self, address: DocAddress, k: usize, explanation: &mut Explanation) -> Result<()>;
 }
@@ -113,6 +116,10 @@ impl<L: Leaf + Explain + Send> Prepared for L {
 
     fn known_count(&self, ordinal: usize) -> Option<u32> {
         Leaf::known_count(self, ordinal)
+    }
+
+    fn min_count(&self, ordinal: usize) -> u32 {
+        Leaf::min_count(self, ordinal)
     }
 
     fn explain(&self, address: DocAddress, k: usize, explanation: &mut Explanation) -> Result<()> {

@@ -117,11 +117,10 @@ impl Condition {
                 matches!(&values[..], [Value::Keyword(term)] if *term == wide.term)
             }
             Self::Matching(Pattern::Fuzzy(narrow)) => {
-                let is_same = Fuzzy {
-                    distance: wide.distance,
-                    ..narrow.clone()
-                } == *wide;
-                is_same && narrow.distance < wide.distance
+                let of = |fuzzy: &Fuzzy| (fuzzy.prefix, fuzzy.transpositions, fuzzy.prefix_match);
+                narrow.distance < wide.distance
+                    && of(narrow) == of(wide)
+                    && narrow.term == wide.term
             }
             _ => false,
         }

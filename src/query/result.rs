@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::facets::FacetResult;
 use super::plan::Algorithm;
 use crate::error::Result;
 use crate::format::Value;
@@ -250,6 +251,15 @@ pub struct SearchStatistics {
     pub terms_skipped: u64,
 }
 
+/// How many documents match a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchCount {
+    /// So many.
+    Exact(u64),
+    /// So many or more: as many were asked for.
+    AtLeast(u64),
+}
+
 /// Hits, and what it took to find them.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -258,10 +268,19 @@ pub struct SearchResult {
     pub hits: Hits,
     /// What the search did.
     pub statistics: SearchStatistics,
+    /// What was counted for each facet that the [options](crate::SearchOptions::facets) ask for.
+    pub facets: Vec<FacetResult>,
+    /// How many documents match, if the [options](crate::SearchOptions::count_up_to) ask for it.
+    pub count: Option<MatchCount>,
 }
 
 impl SearchResult {
     pub(super) fn new(hits: Hits, statistics: SearchStatistics) -> Self {
-        Self { hits, statistics }
+        Self {
+            hits,
+            statistics,
+            facets: Vec::new(),
+            count: None,
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::matching::Matcher;
 use super::options::SearchOptions;
 use super::prepare::prepare;
 use super::request::Query;
-use super::result::{Hits, SearchResult};
+use super::result::{Hits, MatchCount, SearchResult};
 use super::sort;
 use crate::doc_set::DocSet;
 use crate::error::Result;
@@ -71,10 +71,21 @@ impl Snapshot {
     /// As [`search`](Self::search).
     pub fn search_with(&self, query: &Query, options: &SearchOptions) -> Result<SearchResult> {
         self.check_query(query, options)?;
+        let mut result = self.find_hits(query, options)?;
+        if !options.facets.is_empty() {
+            result.facets = self.count_facets(query, &options.facets, options)?;
+        }
+        if let Some(limit) = options.count_up_to {
+            result.count = Some(self.count_up_to(query, limit, options)?);
+        }
+        Ok(result)
+    }
+
+    fn find_hits(&self, query: &Query, options: &SearchOptions) -> Result<SearchResult> {
         if options.offset > 0 {
             let mut all = options.clone();
             (all.k, all.offset) = (options.k.saturating_add(options.offset), 0);
-            let mut result = self.search_with(query, &all)?;
+            let mut result = self.find_hits(query, &all)?;
             result.hits.skip(options.offset);
             return Ok(result);
         }
@@ -131,12 +142,40 @@ impl Snapshot {
     pub fn count(&self, query: &Query) -> Result<u64> {
         let options = SearchOptions::new(1);
         self.check_query(query, &options)?;
-        let matcher = Matcher::new(self, query, &options)?;
-        let mut count = 0;
-        for ordinal in 0..self.segments().len() {
-            count += u64::from(matcher.count(ordinal)?);
+        match self.count_up_to(query, u64::MAX, &options)? {
+            MatchCount::Exact(count) | MatchCount::AtLeast(count) => Ok(count),
         }
-        Ok(count)
+    }
+
+    /// Counts documents until there are `limit`.
+    fn count_up_to(
+        &self,
+        query: &Query,
+        limit: u64,
+        options: &SearchOptions,
+    ) -> Result<MatchCount> {
+        let matcher = Matcher::new(self, query, options)?;
+        let filter = options.filter.as_ref();
+        if let Some(filter) = filter {
+            filter.check(self.segments())?;
+        }
+        let segments = 0..self.segments().len();
+        if filter.is_none() {
+            let known = segments.clone().map(|ordinal| matcher.min_count(ordinal));
+            let known = known.map(u64::from).sum();
+            if known >= limit {
+                return Ok(MatchCount::AtLeast(known));
+            }
+        }
+        let mut count = 0;
+        for ordinal in segments.clone() {
+            options.check_cancelled()?;
+            count += u64::from(matcher.count(ordinal, filter)?);
+            if count >= limit && ordinal + 1 < segments.end {
+                return Ok(MatchCount::AtLeast(count));
+            }
+        }
+        Ok(MatchCount::Exact(count))
     }
 
     /// The documents that the query's filters, and that of the options, accept; `None` when the

@@ -213,6 +213,17 @@ impl<'a> TextLeaf<'a> {
         required.is_some_and(|required| !required.unknown.is_empty())
     }
 
+    /// Whether every posting has a score above 0: with a saturation that is far beyond use, scores may
+    /// be rounded to 0.
+    fn have_positive_scores(&self) -> bool {
+        self.norms.iter().all(|norm| *norm > MIN_NORM)
+    }
+
+    /// Whether every document with any of the terms is found.
+    fn finds_any(&self) -> bool {
+        self.required.is_none() && self.have_positive_scores()
+    }
+
     /// Whether documents must have a term that none has, or all of no terms.
     pub fn lacks_required(&self) -> bool {
         let required = self.required.as_ref();
@@ -274,6 +285,20 @@ pub(super) fn add_documents(
     Ok(())
 }
 
+/// Adds the documents that have any of these terms to a set.
+pub(super) fn add_terms(
+    reader: &SegmentReader,
+    field: &TextField,
+    terms: &[String],
+    set: &mut Inserter<'_>,
+) -> Result<()> {
+    let mut terms = terms.iter();
+    terms.try_for_each(|term| match field.terms.term(term.as_bytes())? {
+        Some(entry) => add_documents(reader, field, &entry, set),
+        None => Ok(()),
+    })
+}
+
 fn look_up(
     snapshot: &Snapshot,
     options: &SearchOptions,
@@ -317,9 +342,7 @@ impl Leaf for TextLeaf<'_> {
     fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>> {
         let reader = &self.segments[ordinal].reader;
         let mut set = DocSet::empty(reader.documents());
-        // With a saturation that is far beyond use, scores may be rounded to 0.
-        let are_positive = self.norms.iter().all(|norm| *norm > MIN_NORM);
-        if self.required.is_none() && are_positive {
+        if self.finds_any() {
             // Every posting has a score above 0, so none need be computed.
             if let Some(field) = reader.text(self.field) {
                 let mut terms = self.terms.iter();
@@ -351,14 +374,23 @@ impl Leaf for TextLeaf<'_> {
     }
 
     fn known_count(&self, ordinal: usize) -> Option<u32> {
-        let are_positive = self.norms.iter().all(|norm| *norm > MIN_NORM);
         match &self.terms[..] {
-            [term] if are_positive && !self.has_unknown() => {
+            [term] if self.have_positive_scores() && !self.has_unknown() => {
                 let entry = self.entries.get(ordinal, term.entry);
                 Some(entry.map_or(0, |entry| entry.document_frequency))
             }
             _ => None,
         }
+    }
+
+    fn min_count(&self, ordinal: usize) -> u32 {
+        if !self.finds_any() {
+            return 0;
+        }
+        let terms = self.terms.iter();
+        let entries = terms.filter_map(|term| self.entries.get(ordinal, term.entry));
+        let frequencies = entries.map(|entry| entry.document_frequency);
+        frequencies.max().unwrap_or(0)
     }
 
     fn search(&self, (): &(), task: &SegmentTask<'_>, found: &mut Found<f32>) -> Result<()> {

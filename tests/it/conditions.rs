@@ -187,6 +187,9 @@ fn check_facets(
         Facet::statistics(name),
     ];
     let found = snapshot.facets(query, &facets).unwrap();
+    let options = SearchOptions::new(1).facets(facets.iter().cloned());
+    let with_hits = snapshot.search_with(query, &options).unwrap();
+    assert_eq!(with_hits.facets, found, "{}", what());
     assert_eq!(found[0], FacetResult::Values(counts), "{name}, {}", what());
     let in_ranges = vec![
         lists.iter().filter(below).count() as u64,

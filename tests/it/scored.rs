@@ -9,7 +9,7 @@ mod tree;
 
 use std::cell::RefCell;
 
-use esparsa::{DocAddress, Query, SearchOptions, Snapshot};
+use esparsa::{DocAddress, MatchCount, Query, SearchOptions, Snapshot};
 
 use self::tree::{Leaves, scored};
 use crate::conditions::documents::build;
@@ -47,6 +47,19 @@ fn check(seed: u64) {
         expected.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let count = snapshot.count(&query).unwrap();
         assert_eq!(count, expected.len() as u64, "{}", what());
+        let limit = random.below(1 + 2 * count);
+        let options = SearchOptions::new(1).count_up_to(limit);
+        match snapshot.search_with(&query, &options).unwrap().count {
+            Some(MatchCount::Exact(found)) => assert_eq!(found, count, "{}", what()),
+            Some(MatchCount::AtLeast(found)) => {
+                assert!(
+                    limit <= found && found <= count,
+                    "{limit}, {found}, {}",
+                    what()
+                );
+            }
+            None => panic!("nothing was counted"),
+        }
         let all: Vec<_> = expected
             .iter()
             .map(|(address, score, _)| (*address, score.to_bits()))
@@ -86,6 +99,38 @@ fn check(seed: u64) {
             let explained = snapshot.explain(&query, &doc.id, 10).unwrap().unwrap();
             assert_eq!(explained.score.to_bits(), score.to_bits(), "{}", what());
         }
+    }
+}
+
+/// The parts of a word stand where the word does, and two of them may be the same.
+#[test]
+fn a_position_counts_once_in_a_phrase() {
+    let text = esparsa::Text::new().analyzer("simple+parts").positions();
+    let schema = esparsa::Schema::builder().text("text", text);
+    let index = esparsa::Index::in_memory(schema.build().unwrap()).unwrap();
+    let mut writer = index.writer().unwrap();
+    for number in 0..3_000 {
+        let words = ["blah_blah x", "blah x y", "blah y y", "blah_blah y x"][number % 4];
+        let document = esparsa::Document::new(format!("d{number}"));
+        writer.add(document.with_text("text", words)).unwrap();
+    }
+    writer.commit().unwrap();
+    let snapshot = index.snapshot().unwrap();
+    for (slop, count) in [(0, 1_500), (1, 2_250)] {
+        let query = Query::phrase("text", "blah x").with_slop(slop);
+        assert_eq!(snapshot.count(&query).unwrap(), count);
+        let all = hits(&snapshot, &query, &SearchOptions::new(5_000));
+        assert_eq!(all.len() as u64, count);
+        for algorithm in snapshot.algorithms(&query).unwrap() {
+            for k in [1, 10, 800] {
+                let options = SearchOptions::new(k).algorithm(algorithm);
+                let found = hits(&snapshot, &query, &options);
+                assert_eq!(found, all[..k], "{algorithm}, {k}");
+            }
+        }
+        // The document is longer, and has the phrase no more often.
+        let score = |id: &str| snapshot.explain(&query, id, 10).unwrap().unwrap().score;
+        assert!(score("d0") <= score("d1"), "{slop}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Counts of the values of columns, over all documents that match a query.
 
-use esparsa::{ColumnStatistics, Facet, FacetResult, Interval, Query, Result, Snapshot, Value};
+use esparsa::{ColumnStatistics, Facet, FacetResult, Interval, Result, Value};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -16,6 +16,13 @@ const DEFAULT_VALUES: &str = "10";
 pub struct FacetArgument {
     column: String,
     facet: Facet,
+}
+
+impl FacetArgument {
+    /// What to count.
+    pub fn facet(&self) -> Facet {
+        self.facet.clone()
+    }
 }
 
 /// Parser of what is counted.
@@ -108,24 +115,9 @@ fn json(value: &Value) -> Json {
 }
 
 impl FacetReport {
-    /// Counts what is asked for.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Snapshot::facets`].
-    pub fn count(
-        snapshot: &Snapshot,
-        query: &Query,
-        arguments: &[FacetArgument],
-    ) -> Result<Vec<Self>> {
-        if arguments.is_empty() {
-            return Ok(Vec::new());
-        }
-        let facets: Vec<Facet> = arguments
-            .iter()
-            .map(|argument| argument.facet.clone())
-            .collect();
-        let counted = snapshot.facets(query, &facets)?.into_iter();
+    /// What was counted for each argument.
+    pub fn of(counted: &[FacetResult], arguments: &[FacetArgument]) -> Vec<Self> {
+        let counted = counted.iter().cloned();
         let reports = counted.zip(arguments).filter_map(|(counted, argument)| {
             let pairs = |counted: Vec<(Value, u64)>| -> Vec<(Json, u64)> {
                 let counted = counted.into_iter();
@@ -144,7 +136,7 @@ impl FacetReport {
                 counts,
             })
         });
-        Ok(reports.collect())
+        reports.collect()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Results as JSON objects.
 
 use esparsa::{
-    Algorithm, ClauseExplanation, Error, Explanation, Hit, Result, SearchResult, Snapshot,
+    Algorithm, ClauseExplanation, Error, Explanation, Hit, MatchCount, Result, SearchResult,
+    Snapshot,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -23,6 +24,9 @@ pub struct SingleReport<'a> {
     #[serde(skip_serializing_if = "is_zero")]
     terms_skipped: u64,
     algorithms: Vec<&'static str>,
+    /// How many documents match, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
     hits: Vec<HitReport>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     facets: Vec<FacetReport>,
@@ -134,6 +138,9 @@ impl<'a> SingleReport<'a> {
             postings_scored: result.statistics.postings_scored,
             terms_skipped: result.statistics.terms_skipped,
             algorithms: names(&result.statistics.algorithms),
+            count: result.count.map(|count| match count {
+                MatchCount::Exact(count) | MatchCount::AtLeast(count) => count,
+            }),
             hits,
             facets: Vec::new(),
         })

@@ -51,6 +51,22 @@ fn a_query_without_words_of_the_index_finds_nothing() {
 }
 
 #[test]
+fn all_matches_are_counted_when_asked() {
+    let fixture = Fixture::new();
+    let all = json(&fixture.search(&["volcano river", "--json"]));
+    let count = ids(&all).len();
+    assert!(all.get("count").is_none() && count > 1);
+    let counted = ["volcano river", "--count", "--k", "1"];
+    let text = fixture.search(&counted);
+    assert!(
+        text.contains(&format!("1 of {count} results of 6 documents")),
+        "{text}"
+    );
+    let report = json(&fixture.search(&[&counted[..], &["--json"]].concat()));
+    assert_eq!((ids(&report).len(), &report["count"]), (1, &count.into()));
+}
+
+#[test]
 fn several_indexes_are_searched_as_one() {
     let fixture = Fixture::new();
     let once = json(&fixture.search(&["volcano", "--json"]));

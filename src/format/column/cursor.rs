@@ -129,6 +129,8 @@ impl Blocks<'_> {
         if (self.block != block || self.decoded.is_empty())
             && let Ok(number) = u32::try_from(block)
         {
+            // Not those of another block if there is damage.
+            self.block = u64::MAX;
             self.numbers.decode(number, &mut self.decoded)?;
             self.block = block;
         }

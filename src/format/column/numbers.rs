@@ -222,16 +222,14 @@ impl Numbers {
     ) -> Result<()> {
         let block = self.unpack(number, spare)?;
         let first = self.restored(block.bounds.min);
-        let Some(high) = high.checked_sub(first) else {
+        let high = high
+            .checked_sub(first)
+            .map(|high| high / self.shape.divisor);
+        let low = low.saturating_sub(first).div_ceil(self.shape.divisor);
+        let Some(high) = high.filter(|high| low <= *high) else {
             words.fill(0);
             return Ok(());
         };
-        let high = high / self.shape.divisor;
-        let low = low.saturating_sub(first).div_ceil(self.shape.divisor);
-        if low > high {
-            words.fill(0);
-            return Ok(());
-        }
         for (word, numbers) in words.iter_mut().zip(spare.chunks(packing::GROUP)) {
             let bits = numbers.iter().enumerate();
             *word = bits.fold(0, |word, (place, number)| {

@@ -66,11 +66,11 @@ const fn mask(width: u32) -> u64 {
     }
 }
 
-/// Fills `out` with numbers of `width` bits.
+/// Fills `out` with numbers of `width` bits. `bytes` go on for [`READ_BYTES`] after the numbers.
 ///
 /// # Errors
 ///
-/// When `bytes` end less than [`READ_BYTES`] after the numbers.
+/// When the numbers run past the end.
 pub fn unpack(bytes: &[u8], width: u32, out: &mut [u64]) -> Parse<()> {
     if width == 0 {
         out.fill(0);

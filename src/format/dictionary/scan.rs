@@ -101,7 +101,8 @@ impl<'a> BlockScan<'a> {
     /// when the block has none.
     ///
     /// The idea: a key that shares more with the one before it than that one with the target is
-    /// below the target as well. Only its length is read, and what is known of it skipped.
+    /// below the target as well. Of its bytes only the number is looked at, and whether it rises is
+    /// not checked. When the block has no such key, [`key`](Self::key) is not its last.
     pub fn seek(&mut self, target: &[u8]) -> Result<Option<Option<TermEntry>>> {
         let at = self.start;
         let entry = self.seek_entry(target);

@@ -82,8 +82,9 @@ impl Query {
             // More than there can be is refused when it is searched.
             1 | 2 => {
                 let same = Self::term(field.as_str(), term.as_str());
+                // The edited ones come first: their errors say which fields have terms.
                 let edited = (1..=distance).map(scored);
-                Self::best_of(std::iter::once(same).chain(edited), 0.0)
+                Self::best_of(edited.chain(std::iter::once(same)), 0.0)
             }
             _ => within(distance),
         }

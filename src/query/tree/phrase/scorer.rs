@@ -95,10 +95,12 @@ impl<'a> Slot<'a> {
         let found = &mut self.place.found;
         if let [word] = &mut self.words[..] {
             let (block, values, posting) = word.cursor.place();
-            return match &mut word.positions {
-                Some(positions) => positions.read(block, values, posting, found),
-                None => Ok(()),
-            };
+            if let Some(positions) = &mut word.positions {
+                positions.read(block, values, posting, found)?;
+            }
+            // The parts of a word stand where it stands, and may be the same.
+            found.dedup();
+            return Ok(());
         }
         found.clear();
         for word in &mut self.words {
