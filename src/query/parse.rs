@@ -101,9 +101,9 @@ impl QueryParser {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] for the first mistake: the message says where it is, and what was
-    /// expected there. What does not fit its field, such as a phrase in a field without positions,
-    /// is found out when the query is searched.
+    /// [`Error::InvalidInput`] for the first mistake, also for what does not fit its field, such as a
+    /// phrase in a field without positions: the message says where it is, and what was expected
+    /// there.
     pub fn parse(&self, snapshot: &Snapshot, text: &str) -> Result<Query> {
         let node = language::parse(text, &is_field(snapshot));
         let node = node.map_err(|error| Error::invalid(error.to_string()))?;

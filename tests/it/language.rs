@@ -236,13 +236,12 @@ fn mistakes_say_where_they_are_and_what_was_expected() {
         ("tea^0", "above 0"),
         ("_id:te*", "an id"),
     ] {
-        let strict = parser.parse(&snapshot, text).and_then(|query| {
-            snapshot
-                .search_with(&query, &SearchOptions::new(1))
-                .map(|_| ())
-        });
-        let message = strict.unwrap_err().to_string();
+        let message = parser.parse(&snapshot, text).unwrap_err().to_string();
         assert!(message.contains(part), "{text}: {message}");
+        assert!(message.contains("at character "), "{text}: {message}");
+        let behind = format!("rust AND ({text})");
+        let refused = parser.parse(&snapshot, &behind).unwrap_err().to_string();
+        assert!(!refused.contains("at character 1,"), "{text}: {refused}");
         let (query, mistakes) = parser.parse_lenient(&snapshot, text);
         assert_eq!(mistakes.len(), 1, "{text}: {mistakes:?}");
         assert!(mistakes[0].contains(part), "{text}: {mistakes:?}");

@@ -55,6 +55,16 @@ impl fmt::Display for SyntaxError {
 
 impl std::error::Error for SyntaxError {}
 
+/// A message with the place in the query that it is about, and a caret below it.
+pub fn placed(message: &str, source: &str, offset: usize) -> String {
+    let place = Problem::new(offset, "", "").locate(source);
+    let (column, excerpt) = (place.column, place.excerpt);
+    format!(
+        "{message}, at character {column}\n    {excerpt}\n    {:1$}^",
+        "", place.indent
+    )
+}
+
 /// An error before its place is looked up, which takes time in a long query.
 pub(super) struct Problem {
     at: usize,
@@ -178,6 +188,13 @@ mod tests {
         let expected =
             "expected a distance of 0, 1 or 2 at character 5, found `3`\n    teh~3 cat\n        ^";
         assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn a_message_is_shown_with_its_place() {
+        let expected = "expected a number, found \"x\", at character 5\n    cat price:x\n        ^";
+        let message = placed("expected a number, found \"x\"", "cat price:x", 4);
+        assert_eq!(message, expected);
     }
 
     #[test]

@@ -42,7 +42,7 @@ mod mistakes;
 #[cfg(test)]
 mod properties;
 
-pub use error::SyntaxError;
+pub use error::{SyntaxError, placed};
 pub use tree::{Clause, Node, NodeKind, Occur, Piece};
 
 use lexer::Lexer;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::format::{FieldKind, FieldOptions};
 use crate::index::Snapshot;
 use crate::query::capabilities::BOOSTS;
-use crate::query::language::{Clause, Node, NodeKind, Occur};
+use crate::query::language::{Clause, Node, NodeKind, Occur, placed};
 use crate::query::options::SearchOptions;
 use crate::query::prepare::prepare;
 use crate::query::request::Query;
@@ -63,11 +63,25 @@ impl<'a> Mapping<'a> {
     /// A query of a part of the source, or its words if it does not fit the index.
     fn checked(&self, node: &Node, query: Result<Query>) -> Result<Query> {
         let query = query.and_then(|query| {
-            if self.mistakes.is_some() {
-                prepare(self.snapshot, &query, &SearchOptions::new(1))?;
-            }
+            prepare(self.snapshot, &query, &SearchOptions::new(1))?;
             Ok(query)
         });
+        let query = query.map_err(|error| self.placed(node, error));
+        self.or_words(node, query)
+    }
+
+    /// An error about a node, with its place.
+    fn placed(&self, node: &Node, error: Error) -> Error {
+        match error {
+            Error::InvalidInput { .. } => {
+                let message = placed(&error.to_string(), self.source, node.span.start);
+                Error::invalid(message)
+            }
+            error => error,
+        }
+    }
+
+    fn or_words(&self, node: &Node, query: Result<Query>) -> Result<Query> {
         query.or_else(|error| {
             let text = self.source.get(node.span.clone()).unwrap_or_default();
             self.mistake(error, || self.words.plain(text))
@@ -82,7 +96,11 @@ impl<'a> Mapping<'a> {
             NodeKind::Nothing => self.words.in_all(self.source)?,
             _ => self.node(node, None)?,
         };
-        self.checked(node, Ok(query))
+        let fits = match &self.mistakes {
+            Some(_) => prepare(self.snapshot, &query, &SearchOptions::new(1)).map(|_| query),
+            None => Ok(query),
+        };
+        self.or_words(node, fits)
     }
 
     fn node(&self, node: &Node, fields: Fields<'_>) -> Result<Query> {
@@ -93,18 +111,18 @@ impl<'a> Mapping<'a> {
                 return self.checked(node, self.words.in_all(text));
             }
             NodeKind::Field { names, node } => self.node(node, Some(names))?,
-            NodeKind::Boost { node, factor } => {
-                let query = self.node(node, fields)?;
+            NodeKind::Boost { node: of, factor } => {
+                let query = self.node(of, fields)?;
                 match above_zero(*factor) {
                     Ok(factor) => boosted(query, factor),
-                    Err(error) => self.mistake(error, || query)?,
+                    Err(error) => self.mistake(self.placed(node, error), || query)?,
                 }
             }
-            NodeKind::ConstantScore { node, score } => {
-                let query = self.node(node, fields)?;
+            NodeKind::ConstantScore { node: of, score } => {
+                let query = self.node(of, fields)?;
                 match above_zero(*score) {
                     Ok(score) => query.with_constant_score(score),
-                    Err(error) => self.mistake(error, || query)?,
+                    Err(error) => self.mistake(self.placed(node, error), || query)?,
                 }
             }
             NodeKind::Not(node) => Query::all().without(self.node(node, fields)?),
