@@ -32,7 +32,7 @@ pub struct Suggest {
     /// Number of completions.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = k_parser())]
     k: usize,
-    /// Accept so many typos in the prefix: none in one of up to 2 characters, 1 in one of up to 5.
+    /// Accept up to this number of typos in the prefix: none in one of up to 2 characters, 1 in one of up to 5.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2))]
     typos: u8,
     /// Complete whole titles, which a column of keywords holds, ignoring case and accents.

@@ -28,7 +28,7 @@ impl Query {
     /// | --- | --- |
     /// | `{"text": {"title": "new york"}}` | [`text`](Self::text) |
     /// | `{"text": {"title": "new york"}, "all_terms": true}` | [all terms](Self::with_all_terms) |
-    /// | `{"text": {"title": "new york"}, "minimum_terms": 2}` | [at least so many](Self::with_minimum_terms) |
+    /// | `{"text": {"title": "new york"}, "minimum_terms": 2}` | [a minimum of terms](Self::with_minimum_terms) |
     /// | `{"text_in": {"fields": {"title": 2, "body": 1}, "text": "new york"}}` | [`text_in`](Self::text_in) |
     /// | `{"phrase": {"title": {"text": "new york", "slop": 2}}}` | [`phrase`](Self::phrase), [`with_slop`](Self::with_slop) |
     /// | `{"phrase": {"title": {"text": "new yo", "prefix": true}}}` | [`phrase_prefix`](Self::phrase_prefix) |

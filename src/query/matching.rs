@@ -33,7 +33,7 @@ enum Node<'a> {
     Ids(Vec<String>),
     AllOf(Vec<Matcher<'a>>),
     AnyOf(Vec<Matcher<'a>>),
-    /// At least so many of these.
+    /// At least this number of these.
     AtLeast(Vec<Matcher<'a>>, usize),
     /// Documents of one field, with what tells them from others.
     Field(FieldNumber, InField, String),
@@ -235,8 +235,8 @@ impl<'a> Matcher<'a> {
         Ok(self.live_documents(ordinal, filter)?.count())
     }
 
-    /// So many live documents of a segment match at least, as far as that is known without looking at
-    /// them.
+    /// A lower bound of [`count`](Self::count) without a filter, as far as one is known without
+    /// looking at documents.
     pub fn min_count(&self, ordinal: usize) -> u32 {
         let known = self.scored_alone().map(|query| query.min_count(ordinal));
         let deleted = self.snapshot.segments()[ordinal].deleted_count();

@@ -254,9 +254,9 @@ pub struct SearchStatistics {
 /// How many documents match a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MatchCount {
-    /// So many.
+    /// The number of all of them.
     Exact(u64),
-    /// So many or more: as many were asked for.
+    /// A lower bound, at which counting ended because it reached the limit.
     AtLeast(u64),
 }
 

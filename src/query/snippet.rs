@@ -61,7 +61,7 @@ impl Default for SnippetOptions {
 }
 
 impl SnippetOptions {
-    /// One passage of at most so many characters (Unicode scalar values), at least 1. A text that
+    /// One passage of at most `length` characters (Unicode scalar values), at least 1. A text that
     /// is no longer is given whole; `usize::MAX` gives any text whole.
     pub fn new(length: usize) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl SnippetOptions {
         }
     }
 
-    /// Up to so many passages, 1 to 100, which do not overlap.
+    /// The maximum number of passages, 1 to 100, which do not overlap.
     #[must_use]
     pub fn passages(mut self, passages: usize) -> Self {
         self.passages = passages;

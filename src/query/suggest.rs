@@ -133,7 +133,7 @@ impl Completion {
         }
     }
 
-    /// Accepts up to so many typos, 0 to 2, in the prefix: characters inserted, deleted or replaced,
+    /// Accepts up to `typos`, 0 to 2, in the prefix: characters inserted, deleted or replaced,
     /// and neighbors swapped, but not in its first character. Fewer typos come first. A prefix of up
     /// to 2 characters is never changed, one of up to 5 at most once.
     #[must_use]

@@ -162,7 +162,7 @@ impl<'a> Mapping<'a> {
             match occur {
                 Occur::MustNot => parts.without(part),
                 Occur::Should if !are_required => {
-                    // A word that analysis drops cannot be one of so many that must match.
+                    // A word that analysis drops cannot count towards the minimum.
                     if minimum.is_none() || !self.is_dropped(node, fields)? {
                         parts.should(part);
                     }

@@ -49,7 +49,7 @@ impl Query {
         Self::matching(field, Pattern::Regex(expression.into()))
     }
 
-    /// The documents with a term within so many edits, 0 to 2, of this one: characters inserted,
+    /// The documents with a term within an edit distance, 0 to 2, of this one: characters inserted,
     /// deleted or replaced, and neighbors swapped. The fewer edits, the higher the score: 1 for the
     /// term itself, 1/2 for one edit, 1/3 for two.
     pub fn fuzzy(field: impl Into<String>, term: impl Into<String>, distance: u8) -> Self {

@@ -161,7 +161,7 @@ impl Query {
         self
     }
 
-    /// Asks for documents that have at least so many of the query's distinct terms; scores stay what
+    /// Asks for documents that have at least `minimum` of the query's distinct terms; scores stay what
     /// they are. For words; a number of at least 1.
     #[must_use]
     pub fn with_minimum_terms(mut self, minimum: u32) -> Self {

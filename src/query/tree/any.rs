@@ -1,4 +1,4 @@
-//! Documents that have any of some parts, or at least so many of them.
+//! Documents that have any of some parts, or a minimum number of them.
 //!
 //! As in MaxScore, parts whose bounds together do not exceed the cut are *not essential* in a
 //! window: a document that only they have cannot exceed it. The documents of the essential parts are

@@ -139,7 +139,7 @@ impl Columns {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or is not of so many documents.
+    /// When it cannot be read, or has another number of documents.
     pub fn read(folder: &Path, documents: u32) -> Result<Self> {
         let bytes = fs::read(folder.join(COLUMNS_FILE))?;
         let columns = bytes.chunks_exact(8).map(|bytes| {

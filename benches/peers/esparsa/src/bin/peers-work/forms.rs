@@ -221,7 +221,7 @@ impl Maker {
     }
 }
 
-/// A word of at least so many letters, another one for each place.
+/// A word of at least this number of letters, another one for each place.
 fn longer(words: &[String], letters: usize, place: usize) -> Option<&str> {
     let mut long = words.iter().filter(|word| word.len() >= letters);
     let count = long.clone().count();
