@@ -128,6 +128,18 @@ pub(super) struct BlockCursor<'a, E> {
 
 const NO_BLOCK: usize = usize::MAX;
 
+/// Documents that are compared at once, without a branch for each.
+const STEP: usize = 16;
+
+/// How many documents are below `target`.
+#[inline]
+fn below(documents: &[DocId; STEP], target: DocId) -> usize {
+    let below = documents
+        .iter()
+        .map(|document| u32::from(*document < target));
+    below.sum::<u32>() as usize
+}
+
 impl<'a, E: BlockEntry> BlockCursor<'a, E> {
     pub fn new(list: BlockList<'a, E>) -> Self {
         Self {
@@ -230,19 +242,26 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
         if self.document >= target {
             return;
         }
-        let rest = self
-            .decoded
-            .documents()
-            .get(self.position..)
-            .unwrap_or_default();
-        // Most steps are short: sixteen documents are compared at once, without a branch for each.
-        let skip = match rest.first_chunk::<16>() {
-            Some(near) if near[15] >= target => {
-                near.iter().map(|d| u32::from(*d < target)).sum::<u32>() as usize
-            }
-            _ => rest.partition_point(|document| *document < target),
+        let rest = self.decoded.documents.get(self.position..);
+        // Most steps are short.
+        let position = match rest.and_then(|rest| rest.first_chunk::<STEP>()) {
+            Some(near) if near[STEP - 1] >= target => self.position + below(near, target),
+            _ => self.place_in_block(target),
         };
-        self.stand_at(self.position + skip);
+        self.stand_at(position);
+    }
+
+    /// How many documents of the block are below `target`: whole steps first, then those of one. The
+    /// documents behind the last are above any.
+    #[inline]
+    fn place_in_block(&self, target: DocId) -> usize {
+        let (steps, _) = self.decoded.documents.as_chunks::<STEP>();
+        let whole = steps
+            .iter()
+            .map(|step| usize::from(step[STEP - 1] < target));
+        let whole: usize = whole.sum();
+        let rest = steps.get(whole).map_or(0, |step| below(step, target));
+        whole * STEP + rest
     }
 
     /// Decodes the block that has or would have `target`, unless it is decoded.

@@ -1,9 +1,7 @@
 //! The query language over an index: what each form finds, and what is said of mistakes.
 
 use esparsa::text::Synonyms;
-use esparsa::{
-    Column, Document, Index, Query, QueryParser, Schema, SearchOptions, Snapshot, Sparse, Text,
-};
+use esparsa::{Column, Document, Index, Query, QueryParser, Schema, Snapshot, Sparse, Text};
 
 fn snapshot() -> Snapshot {
     let english = Text::new().analyzer("en");
