@@ -63,8 +63,8 @@ def build(work, index, options):
     table.append(rows)
     start = time.perf_counter()
     table.optimize(infino.OptimizeOptions(min_fill_percent=1))
+    table.gc(0.0)
     merge_s = time.perf_counter() - start
-    database = infino.connect(str(index / FILES))
     documents = database.query_sql(f"SELECT count(*) AS documents FROM {TABLE}")["documents"][0].as_py()
     files = [path for path in (index / FILES).rglob("*") if path.is_file()]
     segments = [path for path in files if path.match(SEGMENT)]

@@ -15,7 +15,7 @@ import forms
 
 NAME, PACKAGE = "lancedb", "lancedb"
 # README.md says why it cannot do these.
-MODES = forms.modes(without=("prefix", "fuzzy-1", "fuzzy-2", "union/facets"))
+MODES = forms.modes(without=("phrase-2/top", "phrase-3/top", "prefix", "fuzzy-1", "fuzzy-2", "union/facets"))
 TABLE, TEXT, NUMBER = "documents", "text", "number"
 # Terms are what stands between spaces, as it is; phrases need positions.
 INDEX = {
@@ -95,10 +95,13 @@ def terms_of(form):
     """A form as the engine's query."""
     if form.phrase:
         return PhraseQuery(" ".join(form.phrase), TEXT)
-    if not form.must_not and not (form.must and form.should):
-        operator = "AND" if form.must else "OR"
-        return MatchQuery(" ".join(form.must or form.should), TEXT, operator=operator)
-    clauses = ((Occur.MUST, form.must), (Occur.SHOULD, form.should), (Occur.MUST_NOT, form.must_not))
+    must, should = form.must, form.should
+    if not form.must_not and not (must and should):
+        return MatchQuery(" ".join(must or should), TEXT, operator="AND" if must else "OR")
+    if not must and len(should) == 1:
+        # The only word that should match has to, which it finds faster.
+        must, should = should, must
+    clauses = ((Occur.MUST, must), (Occur.SHOULD, should), (Occur.MUST_NOT, form.must_not))
     return BooleanQuery([(occur, MatchQuery(term, TEXT)) for occur, terms in clauses for term in terms])
 
 

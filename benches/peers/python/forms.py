@@ -13,7 +13,7 @@ MAX_FACETS = 10
 
 
 def modes(without=()):
-    """Pairs of the kind and a mode, of all forms and column modes but some."""
+    """Pairs of the kind and a mode: all modes but some, or all but those of some forms."""
     ranked = [f"{form}/{task}" for form in FORMS if form not in without for task in ("top", "count")]
     return [("forms", mode) for mode in (*ranked, *COLUMN_MODES) if mode not in without]
 
