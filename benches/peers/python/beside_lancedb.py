@@ -14,7 +14,7 @@ import driver
 import forms
 
 NAME, PACKAGE = "lancedb", "lancedb"
-# README.md says why it cannot do these.
+# README.md says why these are left out.
 MODES = forms.modes(without=("phrase-2/top", "phrase-3/top", "prefix", "fuzzy-1", "fuzzy-2", "union/facets"))
 TABLE, TEXT, NUMBER = "documents", "text", "number"
 # Terms are what stands between spaces, as it is; phrases need positions.
@@ -66,7 +66,7 @@ def search(work, index, options):
     asked = [question(table, form, task, options.k, work.documents) for form in forms.queries(work, options.mode, options.queries)]
     times, found = driver.measure(asked, options.rounds, lambda query: loop.run_until_complete(query.to_arrow()))
     hits = [hits_of(rows, task, options.k) for rows in found]
-    return driver.Search(times, hits, "1 thread, indexes in memory, its asynchronous calls", open_us=open_us)
+    return driver.Search(times, hits, "LANCE_CPU_THREADS and TOKIO_WORKER_THREADS are 1, indexes in memory, its asynchronous calls", open_us=open_us)
 
 
 async def open_table(index):
