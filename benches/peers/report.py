@@ -15,7 +15,7 @@ CACHED = "/cache"
 # Forms whose documents all have the same score.
 CONSTANT_FORMS = ("prefix", "fuzzy")
 # Engines beside esparsa in the table of forms, and what esparsa's time is to be at most of theirs.
-FORMS_ENGINES = {"tantivy": 0.6, "lucene": 0.8, "fts5": None}
+FORMS_ENGINES = {"tantivy": 0.6, "lucene": 0.8, "fts5": None, "infino": None, "lancedb": None}
 
 
 class Search:
