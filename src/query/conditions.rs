@@ -61,17 +61,22 @@ impl Leaf for ConditionLeaf<'_> {
         found: &mut Found<f32>,
     ) -> Result<()> {
         let part = task.doc_range();
+        // All scores are the same, and ties go to the lower address.
+        let is_full =
+            |found: &Found<f32>| found.top.threshold().is_some_and(|min| self.score <= min);
         for start in part.clone().step_by(UNTIL_CHECK as usize) {
             task.check_cancelled()?;
-            // All scores are the same, and ties go to the lower address.
-            if found.top.threshold().is_some_and(|min| self.score <= min) {
-                break;
-            }
             let end = part.end.min(start.saturating_add(UNTIL_CHECK));
             for document in documents.iter_in(start..end) {
+                if is_full(found) {
+                    break;
+                }
                 if task.accept.contains(document) {
                     found.top.offer(document, self.score);
                 }
+            }
+            if is_full(found) {
+                break;
             }
         }
         if task.part.is_first() {
