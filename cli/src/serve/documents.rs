@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::app::Work;
 use super::error::ApiError;
 use super::indexes::ServedIndex;
-use super::overview::to_json;
 use super::query::Asked;
+use super::reply::to_json;
 use super::stored::{Document, Parts};
 use crate::search::report::ExplanationReport;
 
@@ -36,7 +36,7 @@ struct ExplainReport<'a> {
 ///
 /// 404 when there is none, 400 for unknown parameters.
 pub fn answer(work: &mut Work, index: &ServedIndex, id: &str) -> Result<Vec<u8>, ApiError> {
-    let mut parts = Parts::new(work.parameters.texts("fields")?);
+    let parts = Parts::take(&mut work.parameters)?;
     work.finish_parameters()?;
     let snapshot = index.snapshot();
     let address = snapshot.find(id)?;

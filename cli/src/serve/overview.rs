@@ -7,6 +7,7 @@ use serde_json::json;
 use super::app::App;
 use super::error::ApiError;
 use super::indexes::{Indexes, ServedIndex};
+use super::reply::to_json;
 
 /// An index, for people and programs that choose one.
 #[derive(Serialize)]
@@ -82,13 +83,4 @@ fn fields(snapshot: &Snapshot) -> Vec<FieldReport> {
         },
     });
     reports.collect()
-}
-
-/// A report as JSON.
-///
-/// # Errors
-///
-/// 500 when it cannot be written, which no report of ours causes.
-pub fn to_json(report: &impl Serialize) -> Result<Vec<u8>, ApiError> {
-    serde_json::to_vec(report).map_err(|error| ApiError::internal(&error.to_string()))
 }

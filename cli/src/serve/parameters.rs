@@ -127,13 +127,13 @@ impl Parameters {
         }
     }
 
-    /// Texts: a name that is repeated in the query string, or an array in the body; `None` when
-    /// there is neither.
+    /// Up to `max` texts: a name that is repeated in the query string, or an array in the body;
+    /// `None` when there is neither.
     ///
     /// # Errors
     ///
-    /// 400 for another value.
-    pub fn texts(&mut self, name: &'static str) -> Result<Option<Vec<String>>> {
+    /// 400 for another value, and for more texts.
+    pub fn texts(&mut self, name: &'static str, max: usize) -> Result<Option<Vec<String>>> {
         let given = self.take(name);
         if given.is_empty() {
             return Ok(None);
@@ -148,6 +148,7 @@ impl Parameters {
                 }
             }
         }
+        check_count(name, texts.len(), max)?;
         Ok(Some(texts))
     }
 
@@ -161,13 +162,13 @@ impl Parameters {
         given.map(|value| query(name, value.as_str())).transpose()
     }
 
-    /// Queries in JSON: a name that is repeated in the query string, or a query or an array of them
+    /// Up to `max` queries in JSON: a name that is repeated in the query string, or a query or an array of them
     /// in the body.
     ///
     /// # Errors
     ///
-    /// As [`query`](Self::query).
-    pub fn queries(&mut self, name: &'static str) -> Result<Vec<Query>> {
+    /// As [`query`](Self::query), and 400 for more queries.
+    pub fn queries(&mut self, name: &'static str, max: usize) -> Result<Vec<Query>> {
         let mut queries = Vec::new();
         for value in self.take(name) {
             match value {
@@ -180,6 +181,7 @@ impl Parameters {
                 value => queries.push(query(name, value.as_str())?),
             }
         }
+        check_count(name, queries.len(), max)?;
         Ok(queries)
     }
 
@@ -218,6 +220,15 @@ fn query(name: &str, json: &str) -> Result<Query> {
 
 fn parsed<'a, T: Deserialize<'a>>(name: &str, expected: &str, json: &'a RawValue) -> Result<T> {
     serde_json::from_str(json.get()).map_err(|_| wrong(name, expected, json.get()))
+}
+
+fn check_count(name: &str, count: usize, max: usize) -> Result<()> {
+    match count <= max {
+        true => Ok(()),
+        false => Err(ApiError::invalid(format!(
+            "expected at most {max} of `{name}`, found {count}; leave some out"
+        ))),
+    }
 }
 
 /// The error for a value of another kind, of which the beginning is shown.
@@ -278,8 +289,8 @@ mod tests {
             assert_eq!(read.text("q").unwrap().unwrap(), "a b");
             assert_eq!(read.size("k", 10).unwrap(), 5);
             assert!(read.flag("strict").unwrap());
-            assert_eq!(read.texts("sort").unwrap().unwrap(), ["x", "y:desc"]);
-            assert_eq!(read.queries("filter").unwrap(), [Query::exists("x")]);
+            assert_eq!(read.texts("sort", 2).unwrap().unwrap(), ["x", "y:desc"]);
+            assert_eq!(read.queries("filter", 1).unwrap(), [Query::exists("x")]);
             read.finish().unwrap();
         }
     }
@@ -300,8 +311,15 @@ mod tests {
             .unwrap_err();
         assert!(error.message.contains("found it 2 times"));
         let error = read("", r#"{"filter":[{"all":{}},{"al":{}}]}"#).unwrap();
-        let error = { error }.queries("filter").unwrap_err();
+        let error = { error }.queries("filter", 9).unwrap_err();
         assert!(error.message.starts_with("`filter`: "), "{}", error.message);
+        let error = read("a=1&a=2", r#"{"a":["3"]}"#).unwrap().texts("a", 2);
+        assert!(
+            error
+                .unwrap_err()
+                .message
+                .contains("at most 2 of `a`, found 3")
+        );
         let mut left = read("kk=1", "").unwrap();
         left.number("k", 1).unwrap();
         let error = left.finish().unwrap_err();

@@ -29,6 +29,15 @@ pub struct Passages {
     text: Vec<Passage>,
 }
 
+impl Passages {
+    /// Bytes of all texts.
+    pub fn bytes(&self) -> usize {
+        let parts = self.text.iter().flat_map(|passage| &passage.parts);
+        let parts = parts.chain(&self.title);
+        parts.map(|part| part.text.len()).sum()
+    }
+}
+
 /// One passage.
 #[derive(Serialize)]
 struct Passage {

@@ -7,6 +7,8 @@ use super::parameters::Parameters;
 
 /// Bytes of a query in the query language; a query tree is bounded by the body.
 pub const MAX_QUERY_BYTES: usize = 8 << 10;
+/// Filters of a query, and fields that words are searched in.
+const MAX_PARTS: usize = 256;
 
 /// A query, as it is searched.
 pub struct Asked {
@@ -28,8 +30,8 @@ impl Asked {
         let words = parameters.text("q")?;
         let tree = parameters.query("query")?;
         let is_strict = parameters.flag("strict")?;
-        let fields = parameters.texts("search_fields")?;
-        let filters = parameters.queries("filter")?;
+        let fields = parameters.texts("search_fields", MAX_PARTS)?;
+        let filters = parameters.queries("filter", MAX_PARTS)?;
         let (unfiltered, notes) = match (words, tree) {
             (Some(words), None) => of_words(&words, fields, is_strict, snapshot)?,
             (None, Some(_)) if is_strict || fields.is_some() => {

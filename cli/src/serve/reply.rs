@@ -7,6 +7,7 @@ use hyper::header::{
     IF_NONE_MATCH, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Response, StatusCode};
+use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::ApiError;
@@ -14,7 +15,9 @@ use super::error::ApiError;
 /// A response as it is sent.
 pub type Reply = Response<Full<Bytes>>;
 
+/// The content type of JSON.
 pub const JSON: &str = "application/json";
+/// The content type of metrics for Prometheus.
 pub const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The page loads nothing but its own files, runs no inline script, and stands in no frame. An
@@ -25,6 +28,15 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// A response of the API.
 pub fn answer(content_type: &'static str, body: impl Into<Bytes>) -> Reply {
     reply(StatusCode::OK, content_type, "no-store", body.into())
+}
+
+/// A report as JSON.
+///
+/// # Errors
+///
+/// 500 when it cannot be written, which no report of ours causes.
+pub fn to_json(report: &impl Serialize) -> Result<Vec<u8>, ApiError> {
+    serde_json::to_vec(report).map_err(|error| ApiError::internal(&error.to_string()))
 }
 
 /// A static file, or 304 when the client has it.

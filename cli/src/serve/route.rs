@@ -165,6 +165,7 @@ fn decoded(part: &str) -> Result<String, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::page::OPEN_API;
     use super::*;
 
     #[test]
@@ -201,6 +202,30 @@ mod tests {
         }
         let error = Route::of("/api/indexes/%ff/search").unwrap_err();
         assert_eq!(error.kind, "invalid_request");
+    }
+
+    #[test]
+    fn the_description_has_exactly_the_routes() {
+        let description: serde_json::Value = serde_json::from_str(OPEN_API).unwrap();
+        let paths = description["paths"].as_object().unwrap();
+        let kinds = RouteKind::ALL.into_iter();
+        let kinds: Vec<_> = kinds.filter(|kind| *kind != RouteKind::Unknown).collect();
+        assert_eq!(paths.len(), kinds.len());
+        for kind in kinds {
+            let item = &paths[kind.path()];
+            let methods = kind
+                .methods()
+                .split(", ")
+                .filter(|method| *method != "HEAD");
+            let methods: Vec<String> = methods.map(str::to_lowercase).collect();
+            let described: Vec<&String> = item.as_object().unwrap().keys().collect();
+            let described = described.into_iter().filter(|key| *key != "parameters");
+            assert!(described.eq(&methods), "{kind:?}");
+            for method in &methods {
+                let is_public = item[method].get("security").is_some();
+                assert_eq!(is_public, kind.is_public(), "{kind:?}");
+            }
+        }
     }
 
     #[test]

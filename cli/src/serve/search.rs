@@ -2,15 +2,15 @@
 
 use std::time::Instant;
 
-use esparsa::{MatchCount, Query, SearchOptions, SearchResult, Snapshot, Sort};
+use esparsa::{FacetResult, MatchCount, Query, SearchOptions, SearchResult, Snapshot, Sort};
 use serde::Serialize;
 
 use super::app::Work;
 use super::error::ApiError;
 use super::indexes::ServedIndex;
-use super::overview::to_json;
 use super::passages::{Passages, Wanted};
 use super::query::Asked;
+use super::reply::to_json;
 use super::stored::{Document, Parts};
 use crate::search::facets::{self, FacetArgument, FacetReport};
 use crate::search::{batch, report, sort_parser};
@@ -21,6 +21,10 @@ const DEFAULT_K: usize = 10;
 const MAX_FACETS: usize = 64;
 /// Columns that hits are ordered by.
 const MAX_SORTS: usize = 16;
+/// Values or intervals of one facet.
+const MAX_VALUES: usize = 10_000;
+/// Bytes of stored documents and passages of one answer.
+const MAX_BYTES: usize = 16 << 20;
 
 /// The body of the response.
 #[derive(Serialize)]
@@ -76,10 +80,11 @@ pub fn answer(work: &mut Work, index: &ServedIndex) -> Result<Vec<u8>, ApiError>
     let started = Instant::now();
     let snapshot = index.snapshot();
     let asked = Asked::take(&mut work.parameters, &snapshot)?;
-    let mut options = Options::take(work)?;
+    let options = Options::take(work)?;
     work.finish_parameters()?;
     let result = snapshot.search_with(&asked.query, &options.search)?;
     let took_ms = started.elapsed().as_secs_f64() * 1e3;
+    check_facets(&result)?;
     let hits = options.hits(work, &snapshot, &asked.unfiltered, &result)?;
     let mut notes = asked.notes;
     notes.extend(batch::terms_skipped(&result));
@@ -122,10 +127,10 @@ impl Options {
         let mut search = SearchOptions::new(k)
             .offset(offset)
             .cancel(work.cancel.clone());
-        for sort in at_most(MAX_SORTS, "sort", parameters.texts("sort")?)? {
+        for sort in parameters.texts("sort", MAX_SORTS)?.unwrap_or_default() {
             search = search.sort(sort_of(&sort)?);
         }
-        let facets = at_most(MAX_FACETS, "facets", parameters.texts("facets")?)?;
+        let facets = parameters.texts("facets", MAX_FACETS)?.unwrap_or_default();
         let facets = facets.iter().map(|text| facets::parser(text));
         let facets = facets.collect::<Result<Vec<_>, String>>();
         let facets = facets.map_err(|error| ApiError::invalid(format!("`facets`: {error}")))?;
@@ -139,13 +144,13 @@ impl Options {
             offset,
             facets,
             snippets: Wanted::take(parameters)?,
-            parts: Parts::new(parameters.texts("fields")?),
+            parts: Parts::take(parameters)?,
         })
     }
 
     /// The hits with what is wanted of their documents.
     fn hits(
-        &mut self,
+        &self,
         work: &Work,
         snapshot: &Snapshot,
         query: &Query,
@@ -153,37 +158,52 @@ impl Options {
     ) -> Result<Vec<HitReport>, ApiError> {
         let needs_stored = self.snippets.is_some() || !self.parts.is_empty();
         let mut hits = Vec::with_capacity(result.hits.len());
+        let mut bytes = 0;
         for (rank, hit) in (self.offset + 1..).zip(&result.hits) {
             work.cancel.check("reading documents")?;
             let stored = match needs_stored {
                 true => hit.stored()?,
                 false => Vec::new(),
             };
+            let document = self.parts.of(snapshot, hit.address, &stored)?;
             let snippets = self.snippets.as_ref();
             let snippets = snippets.map(|wanted| wanted.of(snapshot, query, &stored));
+            let snippets = snippets.transpose()?;
+            bytes += snippets.as_ref().map_or(0, Passages::bytes);
+            bytes += document.as_ref().map_or(0, |_| stored.len());
+            if bytes > MAX_BYTES {
+                return Err(ApiError::invalid(format!(
+                    "expected documents and passages of at most {MAX_BYTES} bytes together, found more; ask for fewer hits, \
+                     or for none of their documents by an empty `fields`"
+                )));
+            }
             hits.push(HitReport {
                 rank,
                 id: hit.id()?,
                 score: hit.score,
-                document: self.parts.of(snapshot, hit.address, &stored)?,
-                snippets: snippets.transpose()?,
+                document,
+                snippets,
             });
         }
         Ok(hits)
     }
 }
 
-fn sort_of(text: &str) -> Result<Sort, ApiError> {
-    sort_parser(text).map_err(|error| ApiError::invalid(format!("`sort`: {error}")))
-}
-
-fn at_most(max: usize, name: &str, texts: Option<Vec<String>>) -> Result<Vec<String>, ApiError> {
-    let texts = texts.unwrap_or_default();
-    match texts.len() <= max {
-        true => Ok(texts),
-        false => Err(ApiError::invalid(format!(
-            "expected at most {max} of `{name}`, found {}; leave some out",
-            texts.len()
+/// Checks that the counts are not too many to send.
+fn check_facets(result: &SearchResult) -> Result<(), ApiError> {
+    let counts = result.facets.iter().map(|facet| match facet {
+        FacetResult::Values(counts) | FacetResult::Histogram(counts) => counts.len(),
+        _ => 0,
+    });
+    match counts.max().unwrap_or(0) {
+        0..=MAX_VALUES => Ok(()),
+        count => Err(ApiError::invalid(format!(
+            "expected facets of at most {MAX_VALUES} values or intervals, found {count}; ask for fewer values, or for wider \
+             intervals"
         ))),
     }
+}
+
+fn sort_of(text: &str) -> Result<Sort, ApiError> {
+    sort_parser(text).map_err(|error| ApiError::invalid(format!("`sort`: {error}")))
 }

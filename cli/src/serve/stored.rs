@@ -10,19 +10,16 @@ use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
 use super::error::ApiError;
+use super::parameters::Parameters;
 use crate::search::facets;
 use crate::search::report::StoredDocument;
 
-/// Bytes of the stored documents of one answer.
-const MAX_BYTES: usize = 64 << 20;
+/// Parts of a document that can be chosen.
+const MAX_FIELDS: usize = 256;
 
-/// Which parts of the documents are returned.
-pub struct Parts {
-    /// Keys of the stored object and names of columns; `None` for all that is stored.
-    fields: Option<Vec<String>>,
-    /// Bytes that the answer may still have.
-    left: usize,
-}
+/// Which parts of the documents are returned: keys of the stored object and names of columns;
+/// `None` for all that is stored.
+pub struct Parts(Option<Vec<String>>);
 
 /// A document in an answer.
 #[derive(Serialize)]
@@ -57,27 +54,31 @@ impl Serialize for Chosen {
 }
 
 impl Parts {
-    /// These keys and columns, or all that is stored.
-    pub fn new(fields: Option<Vec<String>>) -> Self {
-        Self {
-            fields,
-            left: MAX_BYTES,
+    /// Takes `fields`. An empty name stands for none, because a query string has no empty lists.
+    ///
+    /// # Errors
+    ///
+    /// 400 for too many.
+    pub fn take(parameters: &mut Parameters) -> Result<Self, ApiError> {
+        let mut fields = parameters.texts("fields", MAX_FIELDS)?;
+        if let Some(fields) = &mut fields {
+            fields.retain(|name| !name.is_empty());
         }
+        Ok(Self(fields))
     }
 
     /// Whether documents are returned at all.
     pub fn is_empty(&self) -> bool {
-        self.fields.as_ref().is_some_and(Vec::is_empty)
+        self.0.as_ref().is_some_and(Vec::is_empty)
     }
 
     /// The parts of a document, of which `stored` is stored; `None` when there are none.
     ///
     /// # Errors
     ///
-    /// 400 when the documents of the answer are too large together, 500 when a column cannot be
-    /// read.
+    /// 500 when a column cannot be read.
     pub fn of(
-        &mut self,
+        &self,
         snapshot: &Snapshot,
         address: DocAddress,
         stored: &[u8],
@@ -85,13 +86,7 @@ impl Parts {
         if self.is_empty() {
             return Ok(None);
         }
-        let Some(left) = self.left.checked_sub(stored.len()) else {
-            return Err(ApiError::invalid(format!(
-                "expected documents of at most {MAX_BYTES} bytes together, found more; ask for fewer hits"
-            )));
-        };
-        self.left = left;
-        let Some(fields) = &self.fields else {
+        let Some(fields) = &self.0 else {
             return Ok(StoredDocument::of(stored).map(Document::Whole));
         };
         let object: HashMap<Cow<'_, str>, &RawValue> =

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::app::Work;
 use super::error::ApiError;
 use super::indexes::ServedIndex;
-use super::overview::to_json;
 use super::query::{MAX_QUERY_BYTES, text_fields};
+use super::reply::to_json;
 use crate::search::snippet::title_and_text;
 
 /// Suggestions, unless another number is asked for.
