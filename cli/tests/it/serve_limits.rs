@@ -52,7 +52,11 @@ fn requests_above_the_limit_are_told_to_come_back() {
     let server = Server::start(&scratch, "--index shop --max-requests 1 --threads 1");
     let path = format!("{SEARCH}?q=tea");
     let mut hanging = server.hang(SEARCH);
-    let refused = server.until(&path, |answer| answer.status == 503);
+    // Metrics take no place.
+    server.until("/metrics", |answer| {
+        answer.body.contains("esparsa_requests_open 2\n")
+    });
+    let refused = server.get(&path);
     refused.refused(503, "overloaded");
     assert!(refused.has_header("retry-after: 1"), "{refused:?}");
     // Whoever watches the server is answered.

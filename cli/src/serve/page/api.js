@@ -32,14 +32,16 @@ let asking;
 
 // One dialog, however many requests wait for the token.
 function askForToken() {
-  asking ??= new Promise((resolve) => {
+  asking ??= new Promise((resolve, reject) => {
     const dialog = document.querySelector("#token");
     const input = document.querySelector("#token-value");
     input.value = "";
     dialog.addEventListener("close", () => {
       sessionStorage.setItem(KEY, input.value);
       asking = undefined;
-      resolve();
+      // Escape closes the dialog too.
+      if (input.value === "") reject(new Refused(word("tokenTitle")));
+      else resolve();
     }, { once: true });
     dialog.showModal();
   });
