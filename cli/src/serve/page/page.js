@@ -99,8 +99,8 @@ function showResults(answer) {
   at("notes").replaceChildren(...notes);
   const explain = (id) => ask(path("explain"), { body: request({ id, k: state.k, filter: facets.filters(state.checked) }) });
   const load = (id) => ask(path(`documents/${encodeURIComponent(id)}`));
-  const isSorted = state.sort !== "";
-  at("hits").replaceChildren(...answer.hits.map((one) => hit(one, { isSorted, explain, load })));
+  const isScored = state.sort === "" && state.q.trim() !== "";
+  at("hits").replaceChildren(...answer.hits.map((one) => hit(one, { isScored, explain, load })));
   showSorts();
   // The server bounds how far pages go.
   const last = Math.min(Math.ceil(value / state.k), Math.floor(state.limits.max_k / state.k));

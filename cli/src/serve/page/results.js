@@ -3,20 +3,20 @@
 import { ask, element } from "./api.js";
 import { number, word } from "./words.js";
 
-const ELLIPSIS = "…";
 
 function marked(parts) {
   return parts.map((part) => (part.is_match ? element("mark", {}, part.text) : part.text));
 }
 
 function passage(one) {
-  const before = one.begins_text ? "" : ELLIPSIS;
-  const after = one.ends_text ? "" : ELLIPSIS;
+  const before = one.begins_text ? "" : "… ";
+  const after = one.ends_text ? "" : " …";
   return element("p", {}, before, ...marked(one.parts), after);
 }
 
-// A hit. `explain` and `load` give what its buttons show; `isSorted` is true when it has no score.
-export function hit(one, { isSorted, explain, load }) {
+// A hit. `explain` and `load` give what its buttons show; `isScored` is false when its score
+// says nothing.
+export function hit(one, { isScored, explain, load }) {
   const { title = [], text = [] } = one.snippets ?? {};
   const panel = element("div", { class: "panel", hidden: true, id: `panel-${one.rank}` });
   const heading = title.length > 0 ? marked(title) : [one.id];
@@ -29,8 +29,8 @@ export function hit(one, { isSorted, explain, load }) {
     ...text.map(passage),
     element("div", { class: "address" },
       element("span", {}, `${number(one.rank)} · ${one.id}`),
-      isSorted ? null : element("span", {}, `${word("score")} ${number(one.score, 4)}`),
-      isSorted ? null : button("why", async () => explanation((await explain(one.id)).explanation)),
+      !isScored ? null : element("span", {}, `${word("score")} ${number(one.score, 4)}`),
+      !isScored ? null : button("why", async () => explanation((await explain(one.id)).explanation)),
       button("document", async () => stored((await load(one.id)).document))),
     panel);
 }
