@@ -12,6 +12,7 @@
 //! | `index` | loading documents into an index |
 //! | `search`, `bench` | queries against an index: results, and how long they take |
 //! | `suggest` | completions of prefixes, and corrections of misspelled words |
+//! | `serve` | a server of HTTP, with an API and a page |
 //! | `calibrate` | recall and cost of approximate searches |
 //! | `get`, `delete`, `merge`, `attach`, `backup` | operations on an existing index |
 //! | `check`, `inspect` | verification and statistics of an index |
@@ -63,6 +64,7 @@ mod queries;
 mod records;
 mod rerank;
 mod search;
+mod serve;
 mod size;
 mod suggest;
 mod train;
@@ -108,6 +110,8 @@ enum Command {
     Search(Box<search::Search>),
     /// Complete the beginning of a word or a title, or correct misspelled words.
     Suggest(suggest::Suggest),
+    /// Serve indexes over HTTP: a JSON API, and a page to search them with.
+    Serve(serve::Serve),
     /// Print stored documents, one JSON line each.
     Get(get::Get),
     /// Delete documents by id, or all that match a query.
@@ -152,6 +156,7 @@ impl Command {
             Self::Index(command) => command.run(),
             Self::Search(command) => command.run(),
             Self::Suggest(command) => command.run(),
+            Self::Serve(command) => command.run(),
             Self::Calibrate(command) => command.run(),
             Self::Get(command) => command.run(),
             Self::Delete(command) => command.run(),

@@ -1,7 +1,7 @@
 //! `esparsa search`: one query, or a file of queries.
 
-mod batch;
-mod facets;
+pub mod batch;
+pub mod facets;
 pub mod hits;
 mod models;
 mod nothing;
@@ -193,7 +193,7 @@ enum Syntax {
 }
 
 /// Parser of an order by a column.
-fn sort_parser(text: &str) -> std::result::Result<Sort, String> {
+pub fn sort_parser(text: &str) -> std::result::Result<Sort, String> {
     let sort = match text.rsplit_once(':') {
         Some((name, order)) if order.eq_ignore_ascii_case("desc") => Sort::descending(name),
         Some((name, order)) if order.eq_ignore_ascii_case("asc") => Sort::ascending(name),

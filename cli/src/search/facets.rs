@@ -104,7 +104,7 @@ impl From<ColumnStatistics> for Statistics {
 }
 
 /// A value as JSON: numbers and flags as such, dates and keywords as strings.
-fn json(value: &Value) -> Json {
+pub fn json(value: &Value) -> Json {
     match value {
         Value::I64(number) => (*number).into(),
         Value::U64(number) => (*number).into(),

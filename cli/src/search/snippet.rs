@@ -48,7 +48,7 @@ pub fn snippet(
 }
 
 /// The title and the text of a stored document: from a JSON object, or else all of it as text.
-fn title_and_text(stored: &[u8]) -> (String, String) {
+pub fn title_and_text(stored: &[u8]) -> (String, String) {
     let Ok(Value::Object(object)) = serde_json::from_slice(stored) else {
         return (String::new(), on_one_line(&String::from_utf8_lossy(stored)));
     };

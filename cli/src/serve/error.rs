@@ -1,0 +1,180 @@
+//! Errors of the API, as every client gets them: a status, and a JSON object that says what was
+//! expected, what was found and what to do.
+//!
+//! Invariant: no message names a path, and none is the text of an error that is not the client's.
+
+use esparsa::Error;
+use hyper::StatusCode;
+use serde::Serialize;
+
+use crate::output;
+
+/// A request that is refused or failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    /// The status of the response.
+    pub status: StatusCode,
+    /// The kind, for programs.
+    pub kind: &'static str,
+    /// The message, for people.
+    pub message: String,
+    /// Seconds after which the client may try again.
+    pub retry_after: Option<u32>,
+    /// The methods that the path has, if the request's is not one of them.
+    pub allow: Option<&'static str>,
+}
+
+/// The body of a response with an error.
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Inner<'a>,
+}
+
+#[derive(Serialize)]
+struct Inner<'a> {
+    kind: &'a str,
+    message: &'a str,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind,
+            message: message.into(),
+            retry_after: None,
+            allow: None,
+        }
+    }
+
+    /// The request has a mistake.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", message)
+    }
+
+    /// The token is missing or wrong.
+    pub fn unauthorized() -> Self {
+        let message = "expected the header `Authorization: Bearer TOKEN` with the server's token, found none or another; \
+                       ask whoever runs the server for it";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    /// The request names a host that is not this one.
+    pub fn wrong_host() -> Self {
+        let message = "expected a local name in the header `Host`, such as `localhost`, found another; \
+                       use the address that the server prints, or start it with a token";
+        Self::new(StatusCode::FORBIDDEN, "wrong_host", message)
+    }
+
+    /// There is nothing at the path, or no such index or document.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// The path has other methods.
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let message =
+            format!("expected one of the methods {allow}, found another; use one of these");
+        Self {
+            allow: Some(allow),
+            ..Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                message,
+            )
+        }
+    }
+
+    /// The body did not come in time.
+    pub fn slow_body(timeout_ms: u64) -> Self {
+        let message = format!(
+            "expected the whole body within {timeout_ms} ms, found less; send it faster, or send less"
+        );
+        Self::new(StatusCode::REQUEST_TIMEOUT, "slow_request", message)
+    }
+
+    /// The body is too large.
+    pub fn too_large(limit: usize) -> Self {
+        let message = format!(
+            "expected a body of at most {limit} bytes, found a larger one; send less, or raise `--max-body`"
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+    }
+
+    /// Too many requests are being answered.
+    pub fn overloaded(limit: usize) -> Self {
+        let message = format!(
+            "expected at most {limit} requests at once, found more; try again after a second"
+        );
+        Self {
+            retry_after: Some(1),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
+        }
+    }
+
+    /// The work took too long.
+    pub fn timed_out(timeout_ms: u64) -> Self {
+        let message = format!(
+            "expected an answer within {timeout_ms} ms, found that it takes longer; ask for less, with fewer or rarer \
+             terms, or raise `--timeout-ms`"
+        );
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "timed_out", message)
+    }
+
+    /// The server is at fault. The reason goes to its standard error, not to the client.
+    pub fn internal(reason: &str) -> Self {
+        output::message(&format!("error: a request failed: {reason}"));
+        let message = "expected an answer, found an error of the server or of its index; the server's standard error says \
+                       more, so tell whoever runs it";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+
+    /// The body of the response.
+    pub fn to_json(&self) -> Vec<u8> {
+        let inner = Inner {
+            kind: self.kind,
+            message: &self.message,
+        };
+        // Two strings are always valid JSON, so there is nothing that could fail.
+        serde_json::to_vec(&Body { error: inner }).unwrap_or_default()
+    }
+}
+
+impl From<Error> for ApiError {
+    /// Mistakes of the query are the client's; anything else is the server's, whose message may name
+    /// files.
+    fn from(error: Error) -> Self {
+        match error {
+            error if error.is_input() => Self::invalid(error.to_string()),
+            Error::Cancelled { .. } => {
+                let message = "the request took too long and was stopped; ask for less";
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "timed_out", message)
+            }
+            error => Self::internal(&error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_files_are_not_shown() {
+        let source = std::io::Error::other("broken disk");
+        let error = ApiError::from(Error::io("/secret/folder", "read", source));
+        assert_eq!(error.status, StatusCode::INTERNAL_SERVER_ERROR);
+        let body = String::from_utf8(error.to_json()).unwrap();
+        assert!(!body.contains("secret") && !body.contains("disk"), "{body}");
+    }
+
+    #[test]
+    fn mistakes_of_a_query_are_shown() {
+        let error = ApiError::from(Error::invalid("expected a word").in_field("text"));
+        assert_eq!(error.status, StatusCode::BAD_REQUEST);
+        assert_eq!(error.message, "field `text`: expected a word");
+        let body =
+            r#"{"error":{"kind":"invalid_request","message":"field `text`: expected a word"}}"#;
+        assert_eq!(String::from_utf8(error.to_json()).unwrap(), body);
+    }
+}
