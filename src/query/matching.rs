@@ -173,7 +173,7 @@ impl<'a> Matcher<'a> {
         }
         let node = match minimum {
             0 if all.is_empty() => return Ok(Node::AnyOf(should)),
-            0 => return Ok(Node::AllOf(all)),
+            0 => return Ok(Self::all_of(all)),
             1 => Node::AnyOf(should),
             minimum => Node::AtLeast(should, minimum),
         };
@@ -183,7 +183,20 @@ impl<'a> Matcher<'a> {
             filters: Vec::new(),
             excluded: Vec::new(),
         });
-        Ok(Node::AllOf(all))
+        Ok(Self::all_of(all))
+    }
+
+    /// All of some queries; of one without filters what it is itself, which may know its count.
+    fn all_of(mut all: Vec<Self>) -> Node<'a> {
+        match all.pop() {
+            Some(one) if all.is_empty() && one.filters.is_empty() && one.excluded.is_empty() => {
+                one.node
+            }
+            last => {
+                all.extend(last);
+                Node::AllOf(all)
+            }
+        }
     }
 
     /// The documents of a segment that match, deleted ones included.
