@@ -40,7 +40,7 @@ const ID: &str = "_id";
 /// let parser = QueryParser::new(["title"]);
 /// let ids = |text: &str| snapshot.search(&parser.parse(&snapshot, text)?, 10)?.ids();
 /// assert_eq!(ids("volcano -sicily")?, ["b"]);
-/// assert_eq!(ids("+volcan* year:<2000")?, ["a"]);
+/// assert_eq!(ids("+volcan* +year:<2000")?, ["a"]);
 ///
 /// let refused = parser.parse(&snapshot, "volcano AND").unwrap_err();
 /// assert!(refused.to_string().contains("expected"));
