@@ -2,7 +2,7 @@
 //!
 //! The buffer becomes a segment in memory: no file, no fsync, no manifest. The next commit writes
 //! the file, so a snapshot costs what inverting the new documents costs. A merge reads segments in
-//! memory like others, and writes a file as always; so many small refreshes without a commit do not
+//! memory like others, and writes a file as always. Therefore small refreshes without a commit do not
 //! leave many segments behind.
 //!
 //! Such segments hold at most [`UNSAVED_SHARE`] of the writer's memory together. More documents at a

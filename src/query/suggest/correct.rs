@@ -17,8 +17,8 @@ const MAX_SUGGESTIONS: usize = 5;
 /// A word that documents have is misspelled when a term one edit away is in this many times as many.
 /// Less often, it is mostly a rare word of its own, as are most words of few characters.
 const MIN_FREQUENCY_RATIO: u64 = 500;
-/// A term that begins with the same character as the word counts as if so many times as many
-/// documents had it: people seldom mistype the first character.
+/// The document frequency of a term that begins with the same character as the word is multiplied by
+/// this: people seldom mistype the first character.
 const SAME_FIRST_CHARACTER: u64 = 10;
 /// The most distinct words of a text: each may take milliseconds in a large index.
 const MAX_WORDS: usize = 256;

@@ -307,7 +307,7 @@ fn best_term<'a>(word: &str, frequencies: &BTreeMap<&'a str, u64>) -> Option<&'a
         .filter(|term| distance(term) > 0)
 }
 
-/// Documents with one word each: so many of each word.
+/// Documents with one word each: this number of each word.
 fn with_words(words: &[(&str, usize)]) -> Snapshot {
     let schema = Schema::builder().text("text", Text::new());
     let index = Index::in_memory(schema.build().unwrap()).unwrap();

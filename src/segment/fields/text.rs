@@ -99,7 +99,7 @@ impl Stages for Kind {
         value.len()
     }
 
-    /// Any text can be indexed, but so many texts that their positions have more than 32 bits.
+    /// Any text can be indexed, unless the positions of a document's texts need more than 32 bits.
     fn check(document: &Document, field: &Field, options: &Text) -> Result<()> {
         if !options.positions {
             return Ok(());
