@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use zerocopy::IntoBytes;
 
+use crate::simd::{Level, take_flags};
+
 /// A document's number inside one segment, from 0.
 pub type DocId = u32;
 
@@ -81,7 +83,8 @@ impl DocSet {
         add: impl FnOnce(&mut Inserter<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let added = add(&mut Inserter {
-            bytes: self.words.as_mut_bytes(),
+            words: &mut self.words,
+            flags: None,
         });
         if let Some(last) = self.words.last_mut() {
             *last &= last_mask(self.documents);
@@ -208,20 +211,96 @@ fn ones(words: &[u64]) -> u32 {
 
 /// Adds documents to a set.
 pub struct Inserter<'a> {
-    bytes: &'a mut [u8],
+    words: &'a mut [u64],
+    /// A flag for each document of a window, once they are needed.
+    flags: Option<Box<[u8; FLAGS as usize]>>,
 }
+
+/// Documents that have a flag at a time: few enough for the L1 cache.
+const FLAGS: u32 = 1 << 12;
+/// Documents have flags where a list has at least one in this many: setting flags is faster, but
+/// every document's is looked at.
+const DENSE: u32 = 12;
 
 impl Inserter<'_> {
     /// Adds documents, in any order; those that the segment does not have are left out.
     #[inline]
     pub fn insert(&mut self, documents: &[DocId]) {
+        let bytes = self.words.as_mut_bytes();
         // Neighbors are mostly in one word, but in different bytes, so that setting one need not wait
         // for the other.
         for document in documents {
-            if let Some(byte) = self.bytes.get_mut((document / 8) as usize ^ BYTE_ORDER) {
+            if let Some(byte) = bytes.get_mut((document / 8) as usize ^ BYTE_ORDER) {
                 *byte |= 1 << (document % 8);
             }
         }
+    }
+
+    /// Whether a list of this many documents is added faster by [flags](Self::flags).
+    pub fn is_dense(&self, documents: u32) -> bool {
+        let all = self.words.len() as u64 * WORD_BITS as u64;
+        u64::from(documents) * u64::from(DENSE) >= all
+    }
+
+    /// For adding a list of many documents.
+    pub fn flags(&mut self) -> Flags<'_> {
+        let flags = self
+            .flags
+            .get_or_insert_with(|| Box::new([0; FLAGS as usize]));
+        Flags {
+            level: Level::detect(),
+            words: self.words,
+            flags,
+            first: 0,
+        }
+    }
+}
+
+/// Adds the documents of a list, by a flag for each document of a window.
+pub struct Flags<'a> {
+    level: Level,
+    words: &'a mut [u64],
+    flags: &'a mut [u8; FLAGS as usize],
+    /// The first document of the window.
+    first: DocId,
+}
+
+impl Flags<'_> {
+    /// Adds documents, which rise from call to call; those that the segment does not have are left
+    /// out.
+    #[inline]
+    pub fn insert(&mut self, mut documents: &[DocId]) {
+        while let (Some(first), Some(last)) = (documents.first(), documents.last()) {
+            if first.wrapping_sub(self.first) >= FLAGS {
+                self.finish();
+                self.first = first / FLAGS * FLAGS;
+            }
+            let here = match last.wrapping_sub(self.first) < FLAGS {
+                true => documents.len(),
+                false => {
+                    documents.partition_point(|document| document.wrapping_sub(self.first) < FLAGS)
+                }
+            };
+            let (here, behind) = documents.split_at(here);
+            let (eights, rest) = here.as_chunks::<8>();
+            for eight in eights {
+                eight.iter().for_each(|document| self.set(*document));
+            }
+            rest.iter().for_each(|document| self.set(*document));
+            documents = behind;
+        }
+    }
+
+    /// Sets the flag of a document of the window, whose first is a multiple of [`FLAGS`].
+    #[inline(always)]
+    fn set(&mut self, document: DocId) {
+        self.flags[(document % FLAGS) as usize] = 1;
+    }
+
+    /// Takes over the flags of the window.
+    pub fn finish(&mut self) {
+        let words = self.words.get_mut(self.first as usize / WORD_BITS..);
+        take_flags(self.level, self.flags, words.unwrap_or_default());
     }
 }
 
@@ -293,6 +372,17 @@ mod tests {
             let members: Vec<u32> = other_model.iter().rev().chain(&[9_999]).copied().collect();
             let Ok(()) = together.insert_lists(|inserter| {
                 inserter.insert(&members);
+                Ok::<(), std::convert::Infallible>(())
+            });
+            prop_assert!(is_same(&together, &(&one_model | &other_model)));
+            let mut together = one.clone();
+            let members: Vec<u32> = other_model.iter().copied().chain([9_999, 9_999_999]).collect();
+            let Ok(()) = together.insert_lists(|inserter| {
+                let mut flags = inserter.flags();
+                let (some, others) = members.split_at(members.len() / 2);
+                flags.insert(some);
+                flags.insert(others);
+                flags.finish();
                 Ok::<(), std::convert::Infallible>(())
             });
             prop_assert!(is_same(&together, &(&one_model | &other_model)));

@@ -315,6 +315,7 @@ mod query;
 pub mod rank;
 mod scorer;
 mod segment;
+mod simd;
 pub mod store;
 pub mod text;
 #[cfg(feature = "train")]

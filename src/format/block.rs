@@ -8,6 +8,7 @@ use bitpacking::{BitPacker, BitPacker4x};
 
 use super::patched::{best_width, exceptions, pack, patch, unpack, write_exceptions};
 use super::{DocId, Malformed, Parse, bits};
+use crate::simd::add_gaps;
 
 /// Postings in a full block.
 pub const BLOCK_POSTINGS: usize = 128;
@@ -96,45 +97,126 @@ pub fn encode(previous: DocId, documents: &[DocId], values: &[u32], out: &mut Ve
 /// When the bytes do not hold such a block.
 #[inline]
 pub fn decode(bytes: &[u8], previous: DocId, count: usize, into: &mut DecodedBlock) -> Parse<()> {
-    let (&head, mut rest) = bytes.split_first().ok_or(Malformed("block is empty"))?;
-    let gap_width = u32::from(head & WIDTH_MASK);
-    let mut value_width = 0;
-    if head & HAS_VALUES != 0 {
-        let (&width, after) = rest.split_first().ok_or(Malformed("block ends early"))?;
-        (value_width, rest) = (u32::from(width), after);
-    }
-    if gap_width > 32 || value_width > 32 {
-        return Err(Malformed("block has a width above 32 bits"));
-    }
-    let mut patches = (0, 0);
-    if head & HAS_EXCEPTIONS != 0 {
-        let (&[gaps, values], after) = rest
-            .split_first_chunk::<2>()
-            .ok_or(Malformed("block ends early"))?;
-        (patches, rest) = ((gaps, values), after);
-    }
-    let (gaps, rest) = rest
-        .split_at_checked(bits::packed_length(count, gap_width))
-        .ok_or(Malformed("gaps run past the block"))?;
-    let (values, rest) = rest
-        .split_at_checked(bits::packed_length(count, value_width))
-        .ok_or(Malformed("values run past the block"))?;
-
+    let packed = Packed::read(bytes, count)?;
     into.len = count;
-    if count == BLOCK_POSTINGS && patches == (0, 0) {
-        decode_full(gaps, gap_width, values, value_width, previous, into);
-        if gap_width > SAFE_WIDTH && !rises(previous, &into.documents) {
-            return Err(Malformed("documents of a block do not rise"));
-        }
-        return end_reached(rest, 0);
+    if count == BLOCK_POSTINGS && packed.patches == (0, 0) {
+        packed.decode_full_documents(previous, into)?;
+        let width = packed.value_width.to_le_bytes()[0];
+        BitPacker4x::new().decompress(packed.values, &mut into.values, width);
+        return end_reached(packed.rest, 0);
     }
-    decode_patched(
-        (gaps, gap_width),
-        (values, value_width),
-        (patches, rest),
-        previous,
-        into,
-    )
+    packed.decode_patched(previous, into)
+}
+
+/// As [`decode`], without the values, which are left as they were.
+///
+/// # Errors
+///
+/// When the bytes do not hold the documents of such a block.
+#[inline]
+pub fn decode_documents(
+    bytes: &[u8],
+    previous: DocId,
+    count: usize,
+    into: &mut DecodedBlock,
+) -> Parse<()> {
+    let packed = Packed::read(bytes, count)?;
+    into.len = count;
+    if count == BLOCK_POSTINGS && packed.patches.0 == 0 {
+        return packed.decode_full_documents(previous, into);
+    }
+    packed.decode_patched_documents(previous, into).map(|_| ())
+}
+
+/// The parts of a block.
+struct Packed<'a> {
+    gaps: &'a [u8],
+    gap_width: u32,
+    values: &'a [u8],
+    value_width: u32,
+    /// How many of the gaps and of the values have exceptions, which are in `rest`.
+    patches: (u8, u8),
+    rest: &'a [u8],
+}
+
+impl<'a> Packed<'a> {
+    #[inline]
+    fn read(bytes: &'a [u8], count: usize) -> Parse<Self> {
+        let (&head, mut rest) = bytes.split_first().ok_or(Malformed("block is empty"))?;
+        let gap_width = u32::from(head & WIDTH_MASK);
+        let mut value_width = 0;
+        if head & HAS_VALUES != 0 {
+            let (&width, after) = rest.split_first().ok_or(Malformed("block ends early"))?;
+            (value_width, rest) = (u32::from(width), after);
+        }
+        if gap_width > 32 || value_width > 32 {
+            return Err(Malformed("block has a width above 32 bits"));
+        }
+        let mut patches = (0, 0);
+        if head & HAS_EXCEPTIONS != 0 {
+            let (&[gaps, values], after) = rest
+                .split_first_chunk::<2>()
+                .ok_or(Malformed("block ends early"))?;
+            (patches, rest) = ((gaps, values), after);
+        }
+        let (gaps, rest) = rest
+            .split_at_checked(bits::packed_length(count, gap_width))
+            .ok_or(Malformed("gaps run past the block"))?;
+        let (values, rest) = rest
+            .split_at_checked(bits::packed_length(count, value_width))
+            .ok_or(Malformed("values run past the block"))?;
+        Ok(Self {
+            gaps,
+            gap_width,
+            values,
+            value_width,
+            patches,
+            rest,
+        })
+    }
+
+    /// The documents of a full block without exceptions.
+    #[inline]
+    fn decode_full_documents(&self, previous: DocId, into: &mut DecodedBlock) -> Parse<()> {
+        let initial = (previous != BEFORE_FIRST).then_some(previous);
+        let width = self.gap_width.to_le_bytes()[0];
+        let documents = &mut into.documents;
+        BitPacker4x::new().decompress_strictly_sorted(initial, self.gaps, documents, width);
+        match self.gap_width > SAFE_WIDTH && !rises(previous, documents) {
+            true => Err(Malformed("documents of a block do not rise")),
+            false => Ok(()),
+        }
+    }
+
+    /// The documents of a block of any length, and where in `rest` the exceptions of the values
+    /// begin.
+    fn decode_patched_documents(&self, previous: DocId, into: &mut DecodedBlock) -> Parse<usize> {
+        let documents = into
+            .documents
+            .get_mut(..into.len)
+            .ok_or(Malformed("block has more than 128 postings"))?;
+        unpack(self.gaps, self.gap_width, documents)?;
+        let mut position = 0;
+        let (patches, _) = self.patches;
+        patch(self.rest, &mut position, patches, self.gap_width, documents)?;
+        let widest = add_gaps(previous, documents);
+        match widest >> SAFE_WIDTH != 0 && !rises(previous, documents) {
+            true => Err(Malformed("documents of a block do not rise")),
+            false => Ok(position),
+        }
+    }
+
+    fn decode_patched(&self, previous: DocId, into: &mut DecodedBlock) -> Parse<()> {
+        let mut position = self.decode_patched_documents(previous, into)?;
+        let values = into
+            .values
+            .get_mut(..into.len)
+            .ok_or(Malformed("block has more than 128 postings"))?;
+        unpack(self.values, self.value_width, values)?;
+        let (_, patches) = self.patches;
+        patch(self.rest, &mut position, patches, self.value_width, values)?;
+        end_reached(self.rest, position)
+    }
 }
 
 /// 128 gaps of this width add less than 2^31 to the document before, which is below 2^31 too:
@@ -146,79 +228,6 @@ fn rises(previous: DocId, documents: &[DocId]) -> bool {
     let follows = documents.iter().zip(documents.get(1..).unwrap_or_default());
     (previous == BEFORE_FIRST || first > previous)
         && follows.fold(true, |all, (a, b)| all & (a < b))
-}
-
-fn decode_full(
-    gaps: &[u8],
-    gap_width: u32,
-    values: &[u8],
-    value_width: u32,
-    previous: DocId,
-    into: &mut DecodedBlock,
-) {
-    let packer = BitPacker4x::new();
-    let initial = (previous != BEFORE_FIRST).then_some(previous);
-    packer.decompress_strictly_sorted(
-        initial,
-        gaps,
-        &mut into.documents,
-        gap_width.to_le_bytes()[0],
-    );
-    packer.decompress(values, &mut into.values, value_width.to_le_bytes()[0]);
-}
-
-fn decode_patched(
-    (gaps, gap_width): (&[u8], u32),
-    (values, value_width): (&[u8], u32),
-    (patches, rest): ((u8, u8), &[u8]),
-    previous: DocId,
-    into: &mut DecodedBlock,
-) -> Parse<()> {
-    let count = into.len;
-    let documents = into
-        .documents
-        .get_mut(..count)
-        .ok_or(Malformed("block has more than 128 postings"))?;
-    let decoded_values = into
-        .values
-        .get_mut(..count)
-        .ok_or(Malformed("block has more than 128 postings"))?;
-    unpack(gaps, gap_width, documents)?;
-    unpack(values, value_width, decoded_values)?;
-    let mut position = 0;
-    patch(rest, &mut position, patches.0, gap_width, documents)?;
-    patch(rest, &mut position, patches.1, value_width, decoded_values)?;
-    let widest = documents.iter().fold(0, |all, gap| all | gap);
-    if widest >> SAFE_WIDTH != 0 {
-        let gaps = documents.iter().map(|gap| u64::from(*gap) + 1);
-        if u64::from(previous.wrapping_add(1)) + gaps.sum::<u64>() > u64::from(DocId::MAX) {
-            return Err(Malformed("documents of a block do not rise"));
-        }
-    }
-    add_up(previous, documents);
-    end_reached(rest, position)
-}
-
-/// Makes documents of gaps, whose sum is no larger than a `DocId`.
-#[inline]
-fn add_up(previous: DocId, gaps: &mut [u32]) {
-    let mut last = previous;
-    let (fours, rest) = gaps.as_chunks_mut::<4>();
-    for [a, b, c, d] in fours {
-        // Only one addition of the four waits for the four before.
-        let two = a.wrapping_add(*b).wrapping_add(2);
-        let three = two.wrapping_add(*c).wrapping_add(1);
-        let four = three.wrapping_add(*d).wrapping_add(1);
-        *a = last.wrapping_add(*a).wrapping_add(1);
-        *b = last.wrapping_add(two);
-        *c = last.wrapping_add(three);
-        *d = last.wrapping_add(four);
-        last = last.wrapping_add(four);
-    }
-    for gap in rest {
-        last = last.wrapping_add(*gap).wrapping_add(1);
-        *gap = last;
-    }
 }
 
 fn end_reached(rest: &[u8], position: usize) -> Parse<()> {
@@ -260,6 +269,10 @@ mod tests {
             decode(&bytes, previous, documents.len(), &mut block).unwrap();
             prop_assert_eq!(block.documents(), &documents[..]);
             prop_assert_eq!(block.values(), &values[..]);
+            let mut block = DecodedBlock::default();
+            decode_documents(&bytes, previous, documents.len(), &mut block).unwrap();
+            prop_assert_eq!(block.documents(), &documents[..]);
+            prop_assert!(block.values.iter().all(|value| *value == 0));
         }
 
         #[test]
@@ -277,12 +290,16 @@ mod tests {
             decode(&bytes, BEFORE_FIRST, BLOCK_POSTINGS, &mut block).unwrap();
             prop_assert_eq!(block.documents(), &documents[..]);
             prop_assert_eq!(block.values(), &values[..]);
+            let mut block = DecodedBlock::default();
+            decode_documents(&bytes, BEFORE_FIRST, BLOCK_POSTINGS, &mut block).unwrap();
+            prop_assert_eq!(block.documents(), &documents[..]);
         }
 
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..600), count in 1usize..=128) {
             let mut block = DecodedBlock::default();
             let _ = decode(&bytes, BEFORE_FIRST, count, &mut block);
+            let _ = decode_documents(&bytes, BEFORE_FIRST, count, &mut block);
         }
     }
 

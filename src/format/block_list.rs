@@ -5,9 +5,9 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use super::block::{BEFORE_FIRST, BLOCK_POSTINGS, DecodedBlock, decode};
+use super::block::{self, BEFORE_FIRST, BLOCK_POSTINGS, DecodedBlock};
 use super::section::Section;
-use super::{DocId, Malformed, wide};
+use super::{DocId, Malformed, Parse, wide};
 use crate::error::Result;
 
 /// An entry of a block table.
@@ -133,6 +133,26 @@ impl<'a, E: BlockEntry> BlockList<'a, E> {
     /// table.
     #[inline]
     pub fn decode(&self, block: usize, into: &mut DecodedBlock) -> Result<()> {
+        self.decode_with(block, into, block::decode)
+    }
+
+    /// As [`decode`](Self::decode), without the values.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode), but for damage to the values.
+    #[inline]
+    pub fn decode_documents(&self, block: usize, into: &mut DecodedBlock) -> Result<()> {
+        self.decode_with(block, into, block::decode_documents)
+    }
+
+    #[inline(always)]
+    fn decode_with(
+        &self,
+        block: usize,
+        into: &mut DecodedBlock,
+        decode: impl FnOnce(&[u8], DocId, usize, &mut DecodedBlock) -> Parse<()>,
+    ) -> Result<()> {
         if let Some((document, value)) = self.single {
             into.len = 1;
             if let (Some(d), Some(v)) = (into.documents.first_mut(), into.values.first_mut()) {

@@ -14,12 +14,12 @@ use super::request::{Query, excess};
 use super::simd::Bm25Term;
 use super::text_cursor::TextCursor;
 use crate::doc_set::{DocSet, Inserter};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::block::DecodedBlock;
 use crate::format::dictionary::TermEntry;
 use crate::format::limits::{MAX_QUERY_TERMS, MAX_TEXT_TERM_BYTES};
 use crate::format::text_postings::TextList;
-use crate::format::{Bm25, FieldKind, FieldNumber, FieldOptions, lengths};
+use crate::format::{Bm25, DocId, FieldKind, FieldNumber, FieldOptions, lengths};
 use crate::index::{DocAddress, Snapshot, SnapshotSegment};
 use crate::segment::{SegmentReader, TextField};
 
@@ -276,13 +276,22 @@ pub(super) fn add_documents(
     entry: &TermEntry,
     set: &mut Inserter<'_>,
 ) -> Result<()> {
-    let list = field.list(reader.documents(), entry)?;
+    let blocks = field.list(reader.documents(), entry)?.blocks;
     let mut block = DecodedBlock::default();
-    for number in 0..list.blocks.block_count() {
-        list.blocks.decode(number, &mut block)?;
-        set.insert(block.documents());
+    let mut each = |visit: &mut dyn FnMut(&[DocId])| {
+        (0..blocks.block_count()).try_for_each(|number| {
+            blocks.decode_documents(number, &mut block)?;
+            visit(block.documents());
+            Ok::<(), Error>(())
+        })
+    };
+    if !set.is_dense(blocks.len()) {
+        return each(&mut |documents| set.insert(documents));
     }
-    Ok(())
+    let mut flags = set.flags();
+    let added = each(&mut |documents| flags.insert(documents));
+    flags.finish();
+    added
 }
 
 /// Adds the documents that have any of these terms to a set.

@@ -9,6 +9,7 @@ use super::packing::{self, BLOCK};
 use crate::error::{Error, Result};
 use crate::format::section::Section;
 use crate::format::{Malformed, narrow, read_u32, read_u64, wide};
+use crate::simd::{Level, select_packed};
 
 use writer::Bounds;
 pub use writer::{NumbersShape, NumbersWriter};
@@ -41,6 +42,13 @@ struct Block {
     /// In bytes.
     offset: u64,
     width: u32,
+}
+
+impl Block {
+    /// The largest number as it is packed.
+    fn span(&self) -> u64 {
+        self.bounds.max - self.bounds.min
+    }
 }
 
 /// Reads numbers.
@@ -156,7 +164,7 @@ impl Numbers {
     }
 
     fn of_block(&self, block: &Block, relative: u64) -> Result<u64> {
-        match relative <= block.bounds.max - block.bounds.min {
+        match relative <= block.span() {
             true => Ok(self.restored(block.bounds.min + relative)),
             false => Err(self.outside(block)),
         }
@@ -190,23 +198,37 @@ impl Numbers {
     /// As [`decode`](Self::decode), less the block's min.
     fn unpack(&self, number: u32, out: &mut Vec<u64>) -> Result<Block> {
         let block = self.block(number)?;
-        let before = u64::from(number) * wide(BLOCK);
-        let count = self.shape.count.saturating_sub(before).min(wide(BLOCK));
-        out.resize(self.section.parsed(0, narrow(count))?, 0);
-        let length = wide(packing::packed_length(out.len(), block.width));
-        let packed = self
-            .section
-            .slice(block.offset, length + packing::READ_BYTES)?;
+        let (count, packed) = self.packed(number, &block)?;
+        out.resize(count, 0);
         let unpacked = packing::unpack(packed, block.width, out);
         self.section.parsed(block.offset, unpacked)?;
-        let span = block.bounds.max - block.bounds.min;
-        match are_up_to(out, span) {
+        match are_up_to(out, block.span()) {
             true => Ok(block),
             false => Err(self.outside(&block)),
         }
     }
 
+    /// How many numbers a block has, and their bytes, with those behind that may be looked at.
+    fn packed(&self, number: u32, block: &Block) -> Result<(usize, &[u8])> {
+        let before = u64::from(number) * wide(BLOCK);
+        let count = self.shape.count.saturating_sub(before).min(wide(BLOCK));
+        let count: usize = self.section.parsed(0, narrow(count))?;
+        let length = wide(packing::packed_length(count, block.width));
+        let length = length + packing::READ_BYTES;
+        Ok((count, self.section.slice(block.offset, length)?))
+    }
+
+    /// The range from `low` to `high` among the numbers of a block as they are packed; `None` when
+    /// there are none in it.
+    fn packed_range(&self, block: &Block, (low, high): (u64, u64)) -> Option<(u64, u64)> {
+        let first = self.restored(block.bounds.min);
+        let high = high.checked_sub(first)? / self.shape.divisor;
+        let low = low.saturating_sub(first).div_ceil(self.shape.divisor);
+        (low <= high).then_some((low, high))
+    }
+
     /// Sets a bit of `words`, lowest first, for each number of a block that is from `low` to `high`.
+    /// `words` are 0 before.
     ///
     /// The bounds are compared with the numbers as they are packed.
     ///
@@ -216,21 +238,33 @@ impl Numbers {
     pub fn select(
         &self,
         number: u32,
-        (low, high): (u64, u64),
+        range: (u64, u64),
         words: &mut [u64],
         spare: &mut Vec<u64>,
     ) -> Result<()> {
-        let block = self.unpack(number, spare)?;
-        let first = self.restored(block.bounds.min);
-        let high = high
-            .checked_sub(first)
-            .map(|high| high / self.shape.divisor);
-        let low = low.saturating_sub(first).div_ceil(self.shape.divisor);
-        let Some(high) = high.filter(|high| low <= *high) else {
-            words.fill(0);
+        let block = self.block(number)?;
+        let Some((low, high)) = self.packed_range(&block, range) else {
             return Ok(());
         };
-        for (word, numbers) in words.iter_mut().zip(spare.chunks(packing::GROUP)) {
+        let (count, packed) = self.packed(number, &block)?;
+        let (width, max) = (block.width, block.span());
+        let groups = count / packing::GROUP;
+        let whole = words.get_mut(..groups).unwrap_or_default();
+        let selected = select_packed(Level::detect(), packed, width, (low, high), max, whole);
+        let (done, are_up_to_max) = match selected {
+            Some(are_up_to_max) => (groups, are_up_to_max),
+            None => (0, true),
+        };
+        // Groups of 64 numbers fill whole bytes.
+        let bytes = packed.get(done * packing::packed_length(packing::GROUP, width)..);
+        spare.resize(count - done * packing::GROUP, 0);
+        let unpacked = packing::unpack(bytes.unwrap_or_default(), width, spare);
+        self.section.parsed(block.offset, unpacked)?;
+        if !are_up_to_max || !are_up_to(spare, max) {
+            return Err(self.outside(&block));
+        }
+        let rest = words.get_mut(done..).unwrap_or_default();
+        for (word, numbers) in rest.iter_mut().zip(spare.chunks(packing::GROUP)) {
             let bits = numbers.iter().enumerate();
             *word = bits.fold(0, |word, (place, number)| {
                 word | u64::from(number.wrapping_sub(low) <= high - low) << place
