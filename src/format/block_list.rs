@@ -125,6 +125,26 @@ impl<'a, E: BlockEntry> BlockList<'a, E> {
         self.table
     }
 
+    /// The first block from `from` on whose last document is at or after `target`: doubling steps,
+    /// then halving. A list of one block has no table, and any target is looked for in the block.
+    #[inline]
+    pub fn find_block(&self, from: usize, target: DocId) -> usize {
+        let table = self.table;
+        if table.is_empty() {
+            return from;
+        }
+        let reaches = |block: usize| table.get(block).is_none_or(|e| e.last_document() >= target);
+        let mut step = 1;
+        let mut low = from;
+        while !reaches(low + step - 1) {
+            low += step;
+            step *= 2;
+        }
+        let high = (low + step).min(table.len());
+        let between = table.get(low..high).unwrap_or_default();
+        low + between.partition_point(|entry| entry.last_document() < target)
+    }
+
     /// Decodes a block.
     ///
     /// # Errors

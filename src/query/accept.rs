@@ -18,9 +18,9 @@ use crate::format::container::FileStamp;
 use crate::index::{DocAddress, SnapshotSegment};
 
 const WORD_BITS: u32 = u64::BITS;
-/// Looking a document up in a list takes about as long as going over this many postings, most of
-/// which are skipped.
-const LOOK_UP_COST: u64 = 48;
+/// Looking a document up in a list takes about as long as going over this many postings of the same
+/// list, many of which are skipped.
+const LOOK_UP_COST: u64 = 5;
 
 /// The documents that a search may return, one set for each segment of a snapshot.
 ///

@@ -195,8 +195,12 @@ impl<S: Score> Candidates<S> {
         let collected = &mut self.collected;
         collected.documents.clear();
         collected.contributions.clear();
+        let cut = threshold.map(|threshold| S::cut(threshold, lists.rest[0], terms));
         for cursor in lead.cursors.iter_mut() {
-            cursor.collect(piece.start, piece.end, collected);
+            match cut {
+                Some(cut) => cursor.collect_above(piece.start, piece.end, cut, collected),
+                None => cursor.collect(piece.start, piece.end, collected),
+            }
         }
         if lead.cursors.len() > 1 {
             sort(&mut collected.documents, &mut collected.contributions);
@@ -207,14 +211,13 @@ impl<S: Score> Candidates<S> {
                 contributions.resize(count, S::default());
             }
         }
-        match threshold {
+        match cut {
             None => {
                 self.places.clear();
                 self.places.extend((0..).take(count));
             }
-            Some(threshold) => {
+            Some(cut) => {
                 self.places.resize(count + SLACK, 0);
-                let cut = S::cut(threshold, lists.rest[0], terms);
                 let (sums, places) = (&collected.contributions, &mut self.places);
                 let kept = S::above(self.level, sums, cut, 0, places);
                 places.truncate(kept);

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::score::Score;
-use super::simd::{Found, LOOKED_UP, Level, LookUp};
+use super::simd::{Found, LOOKED_UP, Level, find_in_block};
 use super::window::Window;
 use crate::error::Error;
 use crate::format::block::DecodedBlock;
@@ -74,6 +74,28 @@ pub(crate) trait Cursor {
             collected.documents.push(self.document());
             collected.contributions.push(self.score());
             self.advance();
+        }
+    }
+
+    /// As [`collect`](Self::collect), but leaves out blocks whose contributions are all up to `cut`.
+    /// Then [`block_bound`](Self::block_bound) and [`window_bound`](Self::window_bound) are not called
+    /// with documents before `end` again.
+    #[inline]
+    fn collect_above(
+        &mut self,
+        start: DocId,
+        end: DocId,
+        cut: Self::Score,
+        collected: &mut Collected<Self::Score>,
+    ) {
+        let mut start = start;
+        while start < end {
+            let (bound, last) = self.block_bound(start);
+            let block_end = last.saturating_add(1).min(end);
+            if bound > cut {
+                self.collect(start, block_end, collected);
+            }
+            start = block_end;
         }
     }
 
@@ -268,36 +290,16 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
     #[inline]
     fn stand_in_block_of(&mut self, target: DocId) {
         let from = if self.is_loaded() { self.block } else { 0 };
-        let block = self.find_block(from, target);
+        let block = self.list.find_block(from, target);
         if block != self.block {
             self.load(block);
         }
     }
 
-    /// The first block from `from` on whose last document is at or after `target`: doubling steps,
-    /// then halving.
-    #[inline]
-    fn find_block(&self, from: usize, target: DocId) -> usize {
-        let table = self.list.table();
-        if table.is_empty() {
-            return from;
-        }
-        let reaches = |block: usize| table.get(block).is_none_or(|e| e.last_document() >= target);
-        let mut step = 1;
-        let mut low = from;
-        while !reaches(low + step - 1) {
-            low += step;
-            step *= 2;
-        }
-        let high = (low + step).min(table.len());
-        let between = table.get(low..high).unwrap_or_default();
-        low + between.partition_point(|entry| entry.last_document() < target)
-    }
-
     /// Finds the block that has or would have `target`, without decoding it.
     #[inline]
     pub fn shallow_seek(&mut self, target: DocId) -> usize {
-        self.shallow = self.find_block(self.shallow, target);
+        self.shallow = self.list.find_block(self.shallow, target);
         self.shallow
     }
 
@@ -325,38 +327,42 @@ impl<'a, E: BlockEntry> BlockCursor<'a, E> {
         }
         let first = self.shallow_seek(start);
         let last = self.list.block_count() - 1;
-        (first <= last).then(|| first..=self.find_block(first, end - 1).min(last))
+        (first <= last).then(|| first..=self.list.find_block(first, end - 1).min(last))
     }
 
-    /// Finds those of `documents`, which are ascending, that the list has. Calls `visit` with each
-    /// piece of what was found and the number of documents before the piece. The cursor then stands
-    /// in the block of the last document, not behind it.
+    /// Finds those of `documents`, which are ascending, that the list has. Calls `visit` with what was
+    /// found, piece by piece. The cursor then stands in the block of the last document, not behind
+    /// it.
     #[inline]
-    pub fn for_documents(&mut self, mut documents: &[DocId], mut visit: impl FnMut(&Found, usize)) {
-        let mut before = 0;
-        while let Some(first) = documents.first() {
+    pub fn for_documents(&mut self, documents: &[DocId], mut visit: impl FnMut(&Found)) {
+        let mut found = Found::default();
+        let mut from = 0;
+        while let Some(first) = documents.get(from) {
             self.stand_in_block_of(*first);
             let Some(last) = self.decoded.documents().last() else {
-                return;
+                break;
             };
-            let here = documents.iter().take_while(|document| *document <= last);
-            let (here, behind) = documents.split_at(here.count());
-            if here.is_empty() {
+            let rest = documents.get(from..).unwrap_or_default().iter();
+            let end = from + rest.take_while(|document| *document <= last).count();
+            if end == from {
                 // The list has one block, and the rest of the documents are behind it.
-                return;
+                break;
             }
-            documents = behind;
-            for some in here.chunks(LOOKED_UP) {
-                let mut found = Found::default();
-                self.level.run(LookUp {
-                    block: &self.decoded,
-                    documents: some,
-                    found: &mut found,
-                });
-                self.scored += found.count as u64;
-                visit(&found, before);
-                before += some.len();
+            while from < end {
+                let next = end.min(from + found.room());
+                let some = documents.get(from..next).unwrap_or_default();
+                find_in_block(self.level, &self.decoded, some, from, &mut found);
+                from = next;
+                if found.count > LOOKED_UP / 2 {
+                    self.scored += found.count as u64;
+                    visit(&found);
+                    found.count = 0;
+                }
             }
+        }
+        if found.count > 0 {
+            self.scored += found.count as u64;
+            visit(&found);
         }
     }
 

@@ -6,7 +6,7 @@ use super::leaf::{Found, SegmentTask};
 use super::plan::{Algorithm, Workload, choose};
 use super::score::Score;
 use super::top_k::TopK;
-use super::{block_max_wand, conjunction, exhaustive, max_score, selective, wand};
+use super::{block_max_wand, conjunction, exhaustive, max_score, selective, single_list, wand};
 use crate::error::Result;
 
 impl<S: Score> Found<S> {
@@ -82,6 +82,9 @@ fn run<C: Cursor>(
         Algorithm::Wand => wand::search(cursors, task, top),
         Algorithm::BlockMaxWand => block_max_wand::search(cursors, task, top),
         Algorithm::Selective => selective::search(cursors, task, top),
-        Algorithm::MaxScore | Algorithm::Ranges => max_score::search(cursors, task, top),
+        Algorithm::MaxScore | Algorithm::Ranges => match cursors {
+            [cursor] => single_list::search(cursor, task, top),
+            _ => max_score::search(cursors, task, top),
+        },
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::matching_terms::TermPattern;
 use super::patterns::Pattern;
-use super::text::add_terms;
+use super::text_documents::{WordDocuments, add_terms};
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::format::column::{ColumnType, ColumnValues};
-use crate::format::{FieldKind, FieldNumber, FieldOptions, Value};
+use crate::format::{DocId, FieldKind, FieldNumber, FieldOptions, Value};
 use crate::index::Snapshot;
 use crate::segment::{SegmentReader, TextField};
 
@@ -213,6 +213,36 @@ impl InField {
             Self::Exists => having_field(reader, field)?.unwrap_or(none),
         };
         Ok(Arc::new(set))
+    }
+}
+
+impl InField {
+    /// Of documents that rise, keeps those that are found, or those that are not; false when finding
+    /// all of them is faster.
+    pub fn retain(
+        &self,
+        reader: &SegmentReader,
+        field: FieldNumber,
+        documents: &mut Vec<DocId>,
+        are_kept: bool,
+    ) -> Result<bool> {
+        match (self, reader.column(field), reader.text(field)) {
+            (Self::Codes(low, high), Some(column), _) => {
+                column.retain_in_range(*low, *high, documents, are_kept)
+            }
+            (Self::TextTerms(terms), _, Some(text)) => {
+                let mut lists = Vec::new();
+                for term in terms {
+                    if let Some(entry) = text.terms.term(term.as_bytes())? {
+                        lists.push(text.list(reader.documents(), &entry)?.blocks);
+                    }
+                }
+                let words = WordDocuments::new(lists, reader.documents(), false);
+                words.retain(documents, are_kept)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 }
 

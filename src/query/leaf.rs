@@ -68,6 +68,33 @@ pub(super) trait Leaf: Sync {
         self.known_count(ordinal).unwrap_or(0)
     }
 
+    /// How many documents of a segment [`matching`](Self::matching) has at most, as far as that is
+    /// known without looking at them.
+    fn max_count(&self, ordinal: usize) -> u32 {
+        self.known_count(ordinal).unwrap_or(u32::MAX)
+    }
+
+    /// How many documents of a segment [`matching`](Self::matching) has.
+    fn count(&self, ordinal: usize) -> Result<u32> {
+        match self.known_count(ordinal) {
+            Some(count) => Ok(count),
+            None => Ok(self.matching(ordinal)?.count()),
+        }
+    }
+
+    /// As [`matching`](Self::matching), as a list that rises: for few documents.
+    fn listed(&self, ordinal: usize) -> Result<Vec<DocId>> {
+        Ok(self.matching(ordinal)?.iter().collect())
+    }
+
+    /// Of documents that rise, keeps those that [`matching`](Self::matching) has, or those that it
+    /// has not.
+    fn retain(&self, ordinal: usize, documents: &mut Vec<DocId>, are_kept: bool) -> Result<()> {
+        let matching = self.matching(ordinal)?;
+        documents.retain(|document| matching.contains(*document) == are_kept);
+        Ok(())
+    }
+
     /// Searches a part of a segment.
     fn search(
         &self,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::patterns::{Compiled, Pattern, Terms};
-use super::text::add_documents;
+use super::text_documents::add_documents;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::format::FieldNumber;

@@ -70,6 +70,27 @@ pub(super) fn search<C: Cursor>(
     Ok(())
 }
 
+/// Sets `rest[i]` to a bound of what the cursors from place `i` on add to any document. `counted` is
+/// memory for a bound of each term; tiers of a term share no document, so only the largest counts.
+pub(super) fn bound_rest<C: Cursor>(
+    cursors: &mut [C],
+    counted: &mut [C::Score],
+    rest: &mut [C::Score],
+    mut bound_of: impl FnMut(&mut C) -> C::Score,
+) {
+    counted.fill(C::Score::default());
+    let mut sum = C::Score::default();
+    for (cursor, rest) in cursors.iter_mut().zip(rest).rev() {
+        let bound = bound_of(cursor);
+        let counted = &mut counted[cursor.term()];
+        if bound > *counted {
+            sum = sum.plus(bound.minus(*counted));
+            *counted = bound;
+        }
+        *rest = sum;
+    }
+}
+
 /// What is needed for one window after another.
 pub(super) struct Windows<S> {
     terms: usize,
@@ -183,19 +204,9 @@ impl<S: Score> Windows<S> {
     fn bound_rest<C: Cursor<Score = S>>(
         &mut self,
         cursors: &mut [C],
-        mut bound_of: impl FnMut(&mut C) -> S,
+        bound_of: impl FnMut(&mut C) -> S,
     ) {
-        self.counted.fill(S::default());
-        let mut sum = S::default();
-        for (place, cursor) in cursors.iter_mut().enumerate().rev() {
-            let bound = bound_of(cursor);
-            let counted = &mut self.counted[cursor.term()];
-            if bound > *counted {
-                sum = sum.plus(bound.minus(*counted));
-                *counted = bound;
-            }
-            self.rest[place] = sum;
-        }
+        bound_rest(cursors, &mut self.counted, &mut self.rest, bound_of);
     }
 
     /// Bounds the window and says how many cursors are essential; 0 when no document can be kept.

@@ -26,10 +26,12 @@
 //! | `json` | queries as JSON |
 //! | `language`, `parse` | the query language for people: its syntax, and what it means in an index |
 //! | `leaf` | a query on one field, and the task of searching a part of a segment |
-//! | `exhaustive`, `wand`, `block_max_wand`, `max_score`, `conjunction`, `selective`, `ranges` | one algorithm each; `ranges` works on lists that are cut at ranges, not on cursors |
+//! | `exhaustive`, `wand`, `block_max_wand`, `max_score`, `single_list`, `conjunction`, `selective`, `ranges` | one algorithm each; `ranges` works on lists that are cut at ranges, not on cursors |
 //! | `cursor_search` | a segment searched by the planner's algorithm |
+//! | `lists` | the documents of lists, without scores |
 //! | `look_up` | the query's terms in the dictionaries of all segments |
 //! | `explanation` | where a score comes from, as data |
+//! | `text_documents` | which documents have the words of a query, without scores |
 //! | `patterns`, `matching_terms` | patterns of terms as automata, and the documents with such terms |
 //! | `in_field`, `matching`, `conditions` | what documents must have in a field, which documents match a query, and queries of conditions alone |
 //! | `phrase_places` | the words of a phrase, and which positions are an occurrence |
@@ -68,6 +70,7 @@ mod in_field;
 mod json;
 mod language;
 mod leaf;
+mod lists;
 mod look_up;
 mod marks;
 mod matching;
@@ -90,6 +93,7 @@ mod search;
 mod selective;
 mod shared_threshold;
 mod simd;
+mod single_list;
 mod snippet;
 mod sort;
 mod sparse;
@@ -99,6 +103,7 @@ mod sparse_weights;
 mod suggest;
 mod text;
 mod text_cursor;
+mod text_documents;
 mod threads;
 mod tier_cursor;
 mod top_k;

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use super::matching_terms::TermPattern;
 use super::patterns::Pattern;
 use super::request::Phrase;
-use super::text::add_terms;
+use super::text_documents::add_terms;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::format::FieldNumber;
@@ -195,14 +195,19 @@ pub(super) fn exact_shifts<P: AsRef<Place>>(places: &[P], shifts: &mut Vec<i64>)
     shifts.extend(positions.map(|position| i64::from(*position) - first.offset));
     for place in others {
         let place = place.as_ref();
-        let mut rest = &place.found[..];
-        shifts.retain(|shift| {
+        // Most words stand in a document a few times.
+        let (mut kept, mut positions) = (0, place.found.iter());
+        let mut next = positions.next();
+        for at in 0..shifts.len() {
+            let shift = shifts[at];
             let target = shift + place.offset;
-            let skip = rest.partition_point(|position| i64::from(*position) < target);
-            rest = rest.get(skip..).unwrap_or_default();
-            rest.first()
-                .is_some_and(|position| i64::from(*position) == target)
-        });
+            while next.is_some_and(|position| i64::from(*position) < target) {
+                next = positions.next();
+            }
+            shifts[kept] = shift;
+            kept += usize::from(next.is_some_and(|position| i64::from(*position) == target));
+        }
+        shifts.truncate(kept);
         if shifts.is_empty() {
             return;
         }

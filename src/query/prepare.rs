@@ -17,6 +17,7 @@ use super::text::TextLeaf;
 use super::tree::TreeLeaf;
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
+use crate::format::DocId;
 use crate::index::{DocAddress, Snapshot};
 
 /// Prepares a query for a snapshot: finds its terms in every segment and weighs them. Its filters
@@ -79,11 +80,20 @@ pub(super) trait Prepared: Send + Sync {
     /// As [`Leaf::matching`].
     fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>>;
 
-    /// As [`Leaf::known_count`].
-    fn known_count(&self, ordinal: usize) -> Option<u32>;
-
     /// As [`Leaf::min_count`].
     fn min_count(&self, ordinal: usize) -> u32;
+
+    /// As [`Leaf::max_count`].
+    fn max_count(&self, ordinal: usize) -> u32;
+
+    /// As [`Leaf::count`].
+    fn count(&self, ordinal: usize) -> Result<u32>;
+
+    /// As [`Leaf::listed`].
+    fn listed(&self, ordinal: usize) -> Result<Vec<DocId>>;
+
+    /// As [`Leaf::retain`].
+    fn retain(&self, ordinal: usize, documents: &mut Vec<DocId>, are_kept: bool) -> Result<()>;
 
     /// As [`Explain::explain`].
     fn explain(&self, address: DocAddress, k: usize, explanation: &mut Explanation) -> Result<()>;
@@ -114,12 +124,24 @@ impl<L: Leaf + Explain + Send> Prepared for L {
         Leaf::matching(self, ordinal)
     }
 
-    fn known_count(&self, ordinal: usize) -> Option<u32> {
-        Leaf::known_count(self, ordinal)
-    }
-
     fn min_count(&self, ordinal: usize) -> u32 {
         Leaf::min_count(self, ordinal)
+    }
+
+    fn max_count(&self, ordinal: usize) -> u32 {
+        Leaf::max_count(self, ordinal)
+    }
+
+    fn count(&self, ordinal: usize) -> Result<u32> {
+        Leaf::count(self, ordinal)
+    }
+
+    fn listed(&self, ordinal: usize) -> Result<Vec<DocId>> {
+        Leaf::listed(self, ordinal)
+    }
+
+    fn retain(&self, ordinal: usize, documents: &mut Vec<DocId>, are_kept: bool) -> Result<()> {
+        Leaf::retain(self, ordinal, documents, are_kept)
     }
 
     fn explain(&self, address: DocAddress, k: usize, explanation: &mut Explanation) -> Result<()> {

@@ -1,7 +1,8 @@
 //! Selective filters: the documents that are accepted are looked up in the lists.
 //!
 //! Where few documents are accepted, thresholds rise late and other algorithms read most of the
-//! postings. Here a list is read only in the blocks that have an accepted document.
+//! postings. Here a list is read only in the blocks that have an accepted document which can still
+//! exceed the threshold, given the bounds of the lists that it was not looked up in.
 //!
 //! Invariant: contributions are added in the query's term order, as in exhaustive search.
 //!
@@ -9,6 +10,7 @@
 
 use super::cursor::{Cursor, Matches};
 use super::leaf::SegmentTask;
+use super::max_score::bound_rest;
 use super::score::Score;
 use super::top_k::TopK;
 use crate::error::Result;
@@ -27,7 +29,7 @@ pub(super) fn search<C: Cursor>(
     for cursor in &mut *cursors {
         cursor.seek(part.start);
     }
-    let mut sought = Sought::default();
+    let mut sought = Sought::new(cursors);
     for document in task.accept.documents(part) {
         sought.documents.push(document);
         if sought.documents.len() == AT_ONCE {
@@ -40,18 +42,39 @@ pub(super) fn search<C: Cursor>(
 }
 
 /// Documents that are sought in the lists.
-#[derive(Default)]
 struct Sought<S> {
     documents: Vec<DocId>,
     sums: Vec<S>,
     matches: Matches<S>,
+    /// `rest[i]` bounds what the lists from place `i` on add to any document.
+    rest: Vec<S>,
+    terms: usize,
 }
 
 impl<S: Score> Sought<S> {
+    fn new<C: Cursor<Score = S>>(cursors: &mut [C]) -> Self {
+        let terms = cursors.iter().map(|c| c.term() + 1).max().unwrap_or(0);
+        let mut rest = vec![S::default(); cursors.len()];
+        let mut counted = vec![S::default(); terms];
+        bound_rest(cursors, &mut counted, &mut rest, |cursor| cursor.bound());
+        Self {
+            documents: Vec::with_capacity(AT_ONCE),
+            sums: Vec::with_capacity(AT_ONCE),
+            matches: Matches::default(),
+            rest,
+            terms,
+        }
+    }
+
     fn look_up<C: Cursor<Score = S>>(&mut self, cursors: &mut [C], top: &mut TopK<S>) {
         self.sums.clear();
         self.sums.resize(self.documents.len(), S::default());
-        for cursor in cursors {
+        top.exchange();
+        let threshold = top.threshold();
+        for (place, cursor) in cursors.iter_mut().enumerate() {
+            if let Some(threshold) = threshold {
+                self.keep_above(S::cut(threshold, self.rest[place], self.terms));
+            }
             self.matches.places.clear();
             self.matches.contributions.clear();
             cursor.find(&self.documents, &mut self.matches);
@@ -67,5 +90,21 @@ impl<S: Score> Sought<S> {
             }
         }
         self.documents.clear();
+    }
+
+    /// Drops the documents whose sums cannot exceed the threshold: those up to `cut`, which is above
+    /// 0 where there are any.
+    fn keep_above(&mut self, cut: S) {
+        if cut <= S::default() {
+            return;
+        }
+        let mut kept = 0;
+        for place in 0..self.documents.len() {
+            let (document, sum) = (self.documents[place], self.sums[place]);
+            (self.documents[kept], self.sums[kept]) = (document, sum);
+            kept += usize::from(sum > cut);
+        }
+        self.documents.truncate(kept);
+        self.sums.truncate(kept);
     }
 }

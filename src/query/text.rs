@@ -13,15 +13,14 @@ use super::plan::choose;
 use super::request::{Query, excess};
 use super::simd::Bm25Term;
 use super::text_cursor::TextCursor;
-use crate::doc_set::{DocSet, Inserter};
-use crate::error::{Error, Result};
-use crate::format::block::DecodedBlock;
+use super::text_documents::WordDocuments;
+use crate::doc_set::DocSet;
+use crate::error::Result;
 use crate::format::dictionary::TermEntry;
 use crate::format::limits::{MAX_QUERY_TERMS, MAX_TEXT_TERM_BYTES};
 use crate::format::text_postings::TextList;
 use crate::format::{Bm25, DocId, FieldKind, FieldNumber, FieldOptions, lengths};
 use crate::index::{DocAddress, Snapshot, SnapshotSegment};
-use crate::segment::{SegmentReader, TextField};
 
 /// A term frequency times this and more, added to 1 in single precision, is more than 1.
 const MIN_NORM: f32 = 1e-6;
@@ -219,9 +218,49 @@ impl<'a> TextLeaf<'a> {
         self.norms.iter().all(|norm| *norm > MIN_NORM)
     }
 
-    /// Whether every document with any of the terms is found.
-    fn finds_any(&self) -> bool {
-        self.required.is_none() && self.have_positive_scores()
+    /// In how many documents of a segment each term is.
+    fn frequencies(&self, ordinal: usize) -> impl Iterator<Item = u32> {
+        let entries = self
+            .terms
+            .iter()
+            .map(move |term| self.entries.get(ordinal, term.entry));
+        entries.map(|entry| entry.map_or(0, |entry| entry.document_frequency))
+    }
+
+    /// The documents that are found in a segment, without their scores; `None` where scores may be
+    /// rounded to 0.
+    fn documents(&self, ordinal: usize) -> Result<Option<WordDocuments<'_>>> {
+        if !self.have_positive_scores() {
+            return Ok(None);
+        }
+        let reader = &self.segments[ordinal].reader;
+        let entries = self
+            .terms
+            .iter()
+            .map(|term| self.entries.get(ordinal, term.entry));
+        let must_have_all = self.required.is_some();
+        if must_have_all && (self.lacks_required() || entries.clone().any(|e| e.is_none())) {
+            return Ok(Some(WordDocuments::none(reader.documents())));
+        }
+        let mut lists = Vec::new();
+        if let Some(field) = reader.text(self.field) {
+            for entry in entries.flatten() {
+                lists.push(field.list(reader.documents(), entry)?.blocks);
+            }
+        }
+        Ok(Some(WordDocuments::new(
+            lists,
+            reader.documents(),
+            must_have_all,
+        )))
+    }
+
+    fn matching_by_score(&self, ordinal: usize) -> Result<Arc<DocSet>> {
+        let documents = self.segments[ordinal].reader.documents();
+        if self.postings(ordinal) == 0 {
+            return Ok(Arc::new(DocSet::empty(documents)));
+        }
+        exhaustive::matching(self.cursors(ordinal)?, documents, self.required.is_some())
     }
 
     /// Whether documents must have a term that none has, or all of no terms.
@@ -269,45 +308,6 @@ impl<'a> TextLeaf<'a> {
     }
 }
 
-/// Adds the documents that have a term to a set.
-pub(super) fn add_documents(
-    reader: &SegmentReader,
-    field: &TextField,
-    entry: &TermEntry,
-    set: &mut Inserter<'_>,
-) -> Result<()> {
-    let blocks = field.list(reader.documents(), entry)?.blocks;
-    let mut block = DecodedBlock::default();
-    let mut each = |visit: &mut dyn FnMut(&[DocId])| {
-        (0..blocks.block_count()).try_for_each(|number| {
-            blocks.decode_documents(number, &mut block)?;
-            visit(block.documents());
-            Ok::<(), Error>(())
-        })
-    };
-    if !set.is_dense(blocks.len()) {
-        return each(&mut |documents| set.insert(documents));
-    }
-    let mut flags = set.flags();
-    let added = each(&mut |documents| flags.insert(documents));
-    flags.finish();
-    added
-}
-
-/// Adds the documents that have any of these terms to a set.
-pub(super) fn add_terms(
-    reader: &SegmentReader,
-    field: &TextField,
-    terms: &[String],
-    set: &mut Inserter<'_>,
-) -> Result<()> {
-    let mut terms = terms.iter();
-    terms.try_for_each(|term| match field.terms.term(term.as_bytes())? {
-        Some(entry) => add_documents(reader, field, &entry, set),
-        None => Ok(()),
-    })
-}
-
 fn look_up(
     snapshot: &Snapshot,
     options: &SearchOptions,
@@ -349,26 +349,10 @@ impl Leaf for TextLeaf<'_> {
     }
 
     fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>> {
-        let reader = &self.segments[ordinal].reader;
-        let mut set = DocSet::empty(reader.documents());
-        if self.finds_any() {
-            // Every posting has a score above 0, so none need be computed.
-            if let Some(field) = reader.text(self.field) {
-                let mut terms = self.terms.iter();
-                set.insert_lists(|set| {
-                    terms.try_for_each(|term| match self.entries.get(ordinal, term.entry) {
-                        Some(entry) => add_documents(reader, field, entry, set),
-                        None => Ok(()),
-                    })
-                })?;
-            }
-            return Ok(Arc::new(set));
+        match self.documents(ordinal)? {
+            Some(documents) => documents.set(),
+            None => self.matching_by_score(ordinal),
         }
-        if self.postings(ordinal) == 0 {
-            return Ok(Arc::new(set));
-        }
-        let all_terms = self.required.is_some();
-        exhaustive::matching(self.cursors(ordinal)?, reader.documents(), all_terms)
     }
 
     fn score_of(&self, address: DocAddress) -> Result<Option<f32>> {
@@ -393,13 +377,43 @@ impl Leaf for TextLeaf<'_> {
     }
 
     fn min_count(&self, ordinal: usize) -> u32 {
-        if !self.finds_any() {
-            return 0;
+        match self.required.is_none() && self.have_positive_scores() {
+            true => self.frequencies(ordinal).max().unwrap_or(0),
+            false => 0,
         }
-        let terms = self.terms.iter();
-        let entries = terms.filter_map(|term| self.entries.get(ordinal, term.entry));
-        let frequencies = entries.map(|entry| entry.document_frequency);
-        frequencies.max().unwrap_or(0)
+    }
+
+    fn max_count(&self, ordinal: usize) -> u32 {
+        match self.required {
+            Some(_) => self.frequencies(ordinal).min().unwrap_or(0),
+            None => self.frequencies(ordinal).fold(0, u32::saturating_add),
+        }
+    }
+
+    fn count(&self, ordinal: usize) -> Result<u32> {
+        if let Some(count) = self.known_count(ordinal) {
+            return Ok(count);
+        }
+        match self.documents(ordinal)? {
+            Some(documents) => documents.count(),
+            None => Ok(self.matching_by_score(ordinal)?.count()),
+        }
+    }
+
+    fn listed(&self, ordinal: usize) -> Result<Vec<DocId>> {
+        match self.documents(ordinal)? {
+            Some(documents) => documents.listed(),
+            None => Ok(self.matching_by_score(ordinal)?.iter().collect()),
+        }
+    }
+
+    fn retain(&self, ordinal: usize, documents: &mut Vec<DocId>, are_kept: bool) -> Result<()> {
+        if let Some(words) = self.documents(ordinal)? {
+            return words.retain(documents, are_kept);
+        }
+        let matching = self.matching_by_score(ordinal)?;
+        documents.retain(|document| matching.contains(*document) == are_kept);
+        Ok(())
     }
 
     fn search(&self, (): &(), task: &SegmentTask<'_>, found: &mut Found<f32>) -> Result<()> {

@@ -204,7 +204,7 @@ impl Cursor for TextCursor<'_> {
     #[inline]
     fn add_documents(&mut self, documents: &[DocId], sums: &mut Window<f32>) {
         let parts = self.parts;
-        self.blocks.for_documents(documents, |found, _| {
+        self.blocks.for_documents(documents, |found| {
             sums.add_contributions(parts, found.documents(), found.values());
         });
     }
@@ -227,10 +227,8 @@ impl Cursor for TextCursor<'_> {
     #[inline]
     fn find(&mut self, documents: &[DocId], matches: &mut Matches<f32>) {
         let (parts, level) = (self.parts, self.blocks.level);
-        self.blocks.for_documents(documents, |found, before| {
-            matches
-                .places
-                .extend(found.places().map(|place| before + place));
+        self.blocks.for_documents(documents, |found| {
+            matches.places.extend(found.places());
             let contributions = &mut matches.contributions;
             append(
                 level,

@@ -108,10 +108,8 @@ impl Cursor for TierCursor<'_> {
     #[inline]
     fn find(&mut self, documents: &[DocId], matches: &mut Matches<u32>) {
         let (weight, max) = (self.weight, self.max_impact);
-        self.blocks.for_documents(documents, |found, before| {
-            matches
-                .places
-                .extend(found.places().map(|place| before + place));
+        self.blocks.for_documents(documents, |found| {
+            matches.places.extend(found.places());
             let impacts = found
                 .values()
                 .iter()

@@ -47,7 +47,8 @@ impl CachedSets {
         Ok(set)
     }
 
-    fn find(&self, key: &str) -> Option<Arc<DocSet>> {
+    /// The set of this key, if it is there.
+    pub fn find(&self, key: &str) -> Option<Arc<DocSet>> {
         let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
         let place = sets.iter().position(|(known, _)| **known == *key)?;
         let found = sets.remove(place);

@@ -177,6 +177,11 @@ impl SegmentReader {
         &self.inner.fields
     }
 
+    /// The set of documents of this key, where it was made before.
+    pub(crate) fn known_set(&self, key: &str) -> Option<Arc<DocSet>> {
+        self.inner.sets.find(key)
+    }
+
     /// The set of documents that was made under this key before, or now.
     ///
     /// # Errors

@@ -5,15 +5,18 @@
 //! documents.
 
 use super::ColumnValues;
-use super::numbers::{SUPERBLOCK_BLOCKS, Within};
+use super::numbers::{BLOCK_NUMBERS, SUPERBLOCK_BLOCKS, Within};
 use super::packing::BLOCK;
 use crate::doc_set::DocSet;
 use crate::error::Result;
-use crate::format::wide;
+use crate::format::{DocId, wide};
 
 const WORD_BITS: usize = 64;
 /// Words of the bits of a block.
 const BLOCK_WORDS: usize = BLOCK / WORD_BITS;
+
+/// Documents are looked up where there are at least this many blocks for each of them.
+const BLOCKS_PER_LOOK_UP: usize = 4;
 
 /// The codes that are selected.
 #[derive(Clone, Copy)]
@@ -33,6 +36,51 @@ impl ColumnValues {
     pub fn in_range(&self, low: u64, high: u64) -> Result<DocSet> {
         let among = None;
         self.select(Selection { low, high, among })
+    }
+
+    /// Of documents that rise, keeps those that [`in_range`](Self::in_range) finds, or those that it
+    /// does not; false, and nothing done, when finding all of them is faster or documents may have
+    /// no value or several.
+    ///
+    /// # Errors
+    ///
+    /// As [`in_range`](Self::in_range).
+    pub fn retain_in_range(
+        &self,
+        low: u64,
+        high: u64,
+        documents: &mut Vec<DocId>,
+        are_kept: bool,
+    ) -> Result<bool> {
+        let blocks = self.values.blocks() as usize;
+        let is_simple = self.with_value.is_none() && self.starts.is_none();
+        if !is_simple || documents.len() * BLOCKS_PER_LOOK_UP > blocks {
+            return Ok(false);
+        }
+        let (mut block, mut words, mut decoded) = (None, [0; BLOCK_WORDS], Vec::new());
+        let mut kept = Vec::with_capacity(documents.len());
+        for document in &*documents {
+            let (number, place) = (document / BLOCK_NUMBERS, document % BLOCK_NUMBERS);
+            if block != Some(number) {
+                words.fill(0);
+                match self.values.block_within(number, low, high)? {
+                    Within::None => {}
+                    Within::All => words.fill(u64::MAX),
+                    Within::Some => {
+                        let range = (low, high);
+                        self.values
+                            .select(number, range, &mut words, &mut decoded)?;
+                    }
+                }
+                block = Some(number);
+            }
+            let word = words.get(place as usize / WORD_BITS).copied().unwrap_or(0);
+            if (word >> (place as usize % WORD_BITS) & 1 == 1) == are_kept {
+                kept.push(*document);
+            }
+        }
+        *documents = kept;
+        Ok(true)
     }
 
     /// The documents with a value whose code is one of these, which rise.
@@ -260,6 +308,17 @@ mod tests {
                     column.in_range(low, high).unwrap(),
                     matching(&|value| value >= low && value <= high)
                 );
+                for are_kept in [false, true] {
+                    let some = (0..values.len() as u32).step_by(5_000).collect::<Vec<u32>>();
+                    let mut found = some.clone();
+                    if column.retain_in_range(low, high, &mut found, are_kept).unwrap() {
+                        let set = column.in_range(low, high).unwrap();
+                        let expected = some.iter().filter(|d| set.contains(**d) == are_kept);
+                        prop_assert_eq!(found, expected.copied().collect::<Vec<u32>>());
+                    } else {
+                        prop_assert_eq!(found, some);
+                    }
+                }
             }
             for (document, expected) in (0..).zip(&values) {
                 let places = column.places(document).unwrap();

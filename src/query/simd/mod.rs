@@ -17,7 +17,7 @@ pub(super) use above::{SLACK, above_f32, above_u32, keep_f32, keep_u32};
 pub(super) use bounds::{add_bounds, at_least, share};
 pub(super) use contributions::{Bm25Term, Contributions, add_contributions};
 pub(super) use dense::{products_f16, products_f32, products_i8, rank, rank_scores, score_of};
-pub(super) use look_up::{Found, LOOKED_UP, LookUp};
+pub(super) use look_up::{Found, LOOKED_UP, find_in_block, keep_in_block};
 pub(super) use postings::{MAX_WEIGHT, RangeSums, add_parts, add_scalar};
 
 /// Prefetches the first bytes of `bytes`.

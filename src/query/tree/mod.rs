@@ -109,6 +109,27 @@ impl Leaf for TreeLeaf<'_> {
         }
     }
 
+    fn retain(&self, ordinal: usize, documents: &mut Vec<DocId>, are_kept: bool) -> Result<()> {
+        let (mut root, mut found) = (self.root.scorer(ordinal)?, Matches::default());
+        let mut kept = Vec::with_capacity(documents.len());
+        for window in documents.chunk_by(|a, b| a / WINDOW == b / WINDOW) {
+            found.places.clear();
+            found.contributions.clear();
+            root.find(window, &mut found);
+            let mut places = found.places.iter().peekable();
+            for (place, document) in window.iter().enumerate() {
+                if places.next_if(|found| **found == place).is_some() == are_kept {
+                    kept.push(*document);
+                }
+            }
+        }
+        *documents = kept;
+        match root.take_error() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
     fn score_of(&self, address: DocAddress) -> Result<Option<f32>> {
         let mut root = self.root.scorer(address.segment as usize)?;
         let mut found = Matches::default();

@@ -106,11 +106,13 @@ impl<'a> PhraseNode<'a> {
             return Ok(Box::new(Nothing));
         }
         let mut slots = Vec::with_capacity(self.words.len() + 1);
+        let mut lists = Vec::with_capacity(self.words.len());
         for (number, position) in &self.words {
             let Some(entry) = self.leaf.entry(ordinal, *number) else {
                 return Ok(Box::new(Nothing));
             };
             let list = field.list(reader.documents(), entry)?;
+            lists.push(list.blocks);
             let cursor = self.leaf.cursor(ordinal, &list, *number, self.weight)?;
             let positions = field.positions(entry)?.map(|positions| positions.reader());
             slots.push(Slot::new(
@@ -138,6 +140,7 @@ impl<'a> PhraseNode<'a> {
         }
         Ok(Box::new(PhraseScorer::new(
             slots,
+            lists,
             self.slop,
             reader.documents(),
         )))

@@ -1,6 +1,7 @@
 //! Documents that have all of some parts, and maybe others.
 //!
-//! The required part with the fewest postings leads: its documents of a window are candidates, which
+//! An optional part without which a document cannot exceed the cut is required in that window. The
+//! required part with the fewest postings leads: its documents of a window are candidates, which
 //! are looked up in the other required parts, then in the optional ones, and dropped as soon as
 //! their score cannot exceed the cut. Scores are summed in the order of the query at the end.
 
@@ -23,7 +24,12 @@ pub(in crate::query) struct Required<P: Scorer> {
     /// The order in which parts are looked at: the required ones by rising cost, then the optional
     /// ones by falling bound.
     order: Vec<usize>,
-    /// `rest[i]` bounds what the parts after the i-th in `order` add.
+    /// The same for a window, in which the first `required_here` are required.
+    order_here: Vec<usize>,
+    required_here: usize,
+    /// The bounds of the parts in a window.
+    bounds: Vec<P::Score>,
+    /// `rest[i]` bounds what the parts after the i-th in `order_here` add.
     rest: Vec<P::Score>,
     candidates: Candidates<P::Score>,
 }
@@ -44,6 +50,9 @@ impl<P: Scorer> Required<P> {
         Self {
             required: count,
             minimum,
+            order_here: order.clone(),
+            required_here: count,
+            bounds: vec![P::Score::default(); parts.len()],
             rest: vec![P::Score::default(); parts.len()],
             candidates: Candidates::new(parts.len()),
             order,
@@ -51,15 +60,15 @@ impl<P: Scorer> Required<P> {
         }
     }
 
-    /// Sets `rest` for a window, and returns a bound of the whole.
-    fn bound_rest(&mut self, window: &Range<DocId>) -> P::Score {
+    /// Sets the bounds of a window, and returns a bound of the whole.
+    fn set_bounds(&mut self, window: &Range<DocId>) -> P::Score {
         let mut sum = P::Score::default();
         for place in (0..self.order.len()).rev() {
-            self.rest[place] = sum;
-            let bound = self.parts[self.order[place]].window_bound(window);
+            let part = self.order[place];
+            let bound = self.parts[part].window_bound(window);
+            self.bounds[part] = bound;
             if place < self.required && bound == P::Score::default() {
                 // A required part has nothing here.
-                self.rest.fill(P::Score::default());
                 return P::Score::default();
             }
             sum = sum.plus(bound);
@@ -67,9 +76,46 @@ impl<P: Scorer> Required<P> {
         sum
     }
 
+    /// Goes back to the order of all windows.
+    fn reset_order(&mut self) {
+        self.order_here.clone_from(&self.order);
+        self.required_here = self.required;
+    }
+
+    /// Chooses the order of a window whose bounds are set.
+    fn choose_order(&mut self, cut: P::Score) {
+        self.reset_order();
+        let cut = P::Score::cut(cut, P::Score::default(), self.parts.len());
+        // Bounds are added up, never subtracted: a small one would be lost beside a large one.
+        let sum = |parts: &[usize]| {
+            let bounds = parts.iter().map(|part| self.bounds[*part]);
+            bounds.fold(P::Score::default(), P::Score::plus)
+        };
+        let (required, optional) = self.order.split_at(self.required);
+        let of_required = sum(required);
+        // Those with the highest bounds come first.
+        for (place, part) in optional.iter().enumerate() {
+            let (before, behind) = (sum(&optional[..place]), sum(&optional[place + 1..]));
+            if of_required.plus(before).plus(behind) > cut {
+                break;
+            }
+            self.required_here += 1;
+            debug_assert_eq!(self.order_here[self.required_here - 1], *part);
+        }
+        if self.required_here > self.required {
+            let parts = &self.parts;
+            self.order_here[..self.required_here].sort_by_key(|part| parts[*part].cost());
+        }
+        let mut sum = P::Score::default();
+        for (rest, part) in self.rest.iter_mut().zip(&self.order_here).rev() {
+            *rest = sum;
+            sum = sum.plus(self.bounds[*part]);
+        }
+    }
+
     /// Looks the candidates up in a part.
     fn look_up(&mut self, place: usize, cut: Option<P::Score>) {
-        let part = self.order[place];
+        let part = self.order_here[place];
         if let Some(cut) = cut {
             // `rest` is of the parts behind this one.
             let rest = self.rest[place - 1];
@@ -83,8 +129,8 @@ impl<P: Scorer> Required<P> {
         candidates.found.places.clear();
         candidates.found.contributions.clear();
         self.parts[part].find(&candidates.documents, &mut candidates.found);
-        match place < self.required {
-            true => candidates.intersect(part),
+        match place < self.required_here {
+            true => candidates.intersect(part, part >= self.required),
             false => candidates.add(part),
         }
     }
@@ -132,7 +178,7 @@ impl<P: Scorer> Scorer for Required<P> {
     }
 
     fn window_bound(&mut self, window: &Range<DocId>) -> P::Score {
-        self.bound_rest(window)
+        self.set_bounds(window)
     }
 
     fn next(&mut self, start: DocId) -> DocId {
@@ -150,18 +196,24 @@ impl<P: Scorer> Scorer for Required<P> {
         cut: Option<P::Score>,
         found: &mut Collected<P::Score>,
     ) {
-        if let Some(cut) = cut
-            && self.bound_rest(window) <= P::Score::cut(cut, P::Score::default(), self.parts.len())
-        {
-            return;
+        match cut {
+            Some(cut) => {
+                let no_rest = P::Score::default();
+                if self.set_bounds(window) <= P::Score::cut(cut, no_rest, self.parts.len()) {
+                    return;
+                }
+                self.choose_order(cut);
+            }
+            None => self.reset_order(),
         }
-        let lead = self.order[0];
+        let lead = self.order_here[0];
         let of_lead = cut.map(|cut| P::Score::cut(cut, self.rest[0], self.parts.len()));
         let mut collected = std::mem::take(&mut self.candidates.lead);
         collected.documents.clear();
         collected.contributions.clear();
         self.parts[lead].collect(window, of_lead, &mut collected);
-        self.candidates.begin(lead, &collected);
+        self.candidates
+            .begin(lead, &collected, lead >= self.required);
         self.candidates.lead = collected;
         self.complete(1, cut, |_, document, score| {
             found.documents.push(document);
@@ -170,6 +222,7 @@ impl<P: Scorer> Scorer for Required<P> {
     }
 
     fn find(&mut self, documents: &[DocId], found: &mut Matches<P::Score>) {
+        self.reset_order();
         self.candidates.begin_with(documents);
         self.complete(0, None, |place, _, score| {
             found.places.push(place);
@@ -231,8 +284,10 @@ impl<S: Score> Candidates<S> {
         }
     }
 
-    fn begin(&mut self, lead: usize, collected: &Collected<S>) {
+    /// Begins with the documents of a part, which may be optional.
+    fn begin(&mut self, lead: usize, collected: &Collected<S>, is_optional: bool) {
         self.begin_with(&collected.documents);
+        self.optional.fill(usize::from(is_optional));
         self.sums.copy_from_slice(&collected.contributions);
         self.contributions[lead].copy_from_slice(&collected.contributions);
     }
@@ -270,13 +325,14 @@ impl<S: Score> Candidates<S> {
         self.places.truncate(count);
     }
 
-    /// Keeps the candidates that a part was found to have.
-    fn intersect(&mut self, part: usize) {
+    /// Keeps the candidates that a part was found to have, which may be optional.
+    fn intersect(&mut self, part: usize, is_optional: bool) {
         let found = std::mem::take(&mut self.found);
         for (kept, at) in found.places.iter().enumerate() {
             self.move_to(kept, *at);
             let contribution = found.contributions[kept];
             self.sums[kept] = self.sums[kept].plus(contribution);
+            self.optional[kept] += usize::from(is_optional);
             self.contributions[part][self.places[kept] as usize] = contribution;
         }
         self.truncate(found.places.len());

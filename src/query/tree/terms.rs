@@ -104,7 +104,10 @@ impl<C: Cursor> Scorer for Terms<C> {
             None => {
                 let from = found.documents.len();
                 for cursor in &mut self.cursors {
-                    cursor.collect(window.start, window.end, found);
+                    match cut {
+                        Some(cut) => cursor.collect_above(window.start, window.end, cut, found),
+                        None => cursor.collect(window.start, window.end, found),
+                    }
                 }
                 keep_above(found, from, Some(cut.unwrap_or_default()));
             }

@@ -6,9 +6,12 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
+use crate::format::block_list::BlockList;
 use crate::format::positions::PositionReader;
+use crate::format::text_postings::TextBlockEntry;
 use crate::format::{DocId, NO_MORE_DOCUMENTS};
 use crate::query::cursor::{Collected, Cursor, Matches};
+use crate::query::lists::find_all;
 use crate::query::phrase_places::{Place, exact_shifts, least_movement};
 use crate::query::text_cursor::TextCursor;
 use crate::query::tree::scorer::{Scorer, is_rare};
@@ -119,12 +122,48 @@ impl<'a> Slot<'a> {
     }
 }
 
+/// The documents that have all words of the slots with a single word, for many windows at a time:
+/// lists are intersected faster without moving cursors.
+#[derive(Default)]
+struct Together<'a> {
+    /// By rising length.
+    lists: Vec<BlockList<'a, TextBlockEntry>>,
+    /// The documents that were looked at last, and which of them have all words.
+    range: Range<DocId>,
+    documents: Vec<DocId>,
+}
+
+/// Documents that are looked at at a time: sixteen windows.
+const TOGETHER: u32 = 1 << 16;
+
+impl<'a> Together<'a> {
+    fn new(mut lists: Vec<BlockList<'a, TextBlockEntry>>) -> Self {
+        lists.sort_by_key(BlockList::len);
+        Self {
+            lists,
+            ..Self::default()
+        }
+    }
+
+    /// Those of a window.
+    fn documents(&mut self, window: &Range<DocId>) -> Result<&[DocId]> {
+        if window.start < self.range.start || window.end > self.range.end {
+            let end = window.start.saturating_add(TOGETHER).max(window.end);
+            self.range = window.start..end;
+            find_all(&self.lists, self.range.clone(), &mut self.documents)?;
+        }
+        let place = |limit: DocId| self.documents.partition_point(|document| *document < limit);
+        Ok(&self.documents[place(window.start)..place(window.end)])
+    }
+}
+
 /// A phrase in a segment.
 pub(super) struct PhraseScorer<'a> {
     /// In the order of the phrase.
     slots: Vec<Slot<'a>>,
     /// The same by rising number of postings.
     order: Vec<usize>,
+    together: Together<'a>,
     slop: u32,
     documents: u32,
     /// Memory for the shifts of the current document.
@@ -134,12 +173,20 @@ pub(super) struct PhraseScorer<'a> {
 }
 
 impl<'a> PhraseScorer<'a> {
-    pub fn new(slots: Vec<Slot<'a>>, slop: u32, documents: u32) -> Self {
+    /// Slots in the order of the phrase, and the lists of those with a single word, of which there
+    /// is at least one.
+    pub fn new(
+        slots: Vec<Slot<'a>>,
+        lists: Vec<BlockList<'a, TextBlockEntry>>,
+        slop: u32,
+        documents: u32,
+    ) -> Self {
         let mut order: Vec<usize> = (0..slots.len()).collect();
         order.sort_by_key(|slot| slots[*slot].postings);
         Self {
             slots,
             order,
+            together: Together::new(lists),
             slop,
             documents,
             shifts: Vec::new(),
@@ -148,41 +195,33 @@ impl<'a> PhraseScorer<'a> {
         }
     }
 
-    /// Moves to the first document at or after `target` that has all words.
-    fn seek(&mut self, mut target: DocId) -> DocId {
-        'next: loop {
-            for place in 0..self.order.len() {
-                let slot = &mut self.slots[self.order[place]];
-                slot.seek(target);
-                if slot.document == NO_MORE_DOCUMENTS {
-                    return NO_MORE_DOCUMENTS;
-                }
-                if slot.document > target {
-                    target = slot.document;
-                    if place > 0 {
-                        continue 'next;
-                    }
-                }
-            }
-            return target;
-        }
+    /// Moves to a document, and says whether it has all words.
+    #[inline]
+    fn has_all(&mut self, document: DocId) -> bool {
+        self.order.iter().all(|slot| {
+            let slot = &mut self.slots[*slot];
+            slot.seek(document);
+            slot.document == document
+        })
     }
 
     /// The score of the current document, which has all words; 0 when it does not have the phrase,
     /// or its score is not above `cut`.
     fn score(&mut self, cut: f32) -> f32 {
-        // A phrase is counted at most once for each position of its first word and, without slop, of
-        // any word.
-        let frequency = match self.slop {
-            0 => self.slots.iter().map(Slot::frequency).min(),
-            _ => self.slots.first().map(Slot::frequency),
-        };
-        let most = self.contribution(frequency.unwrap_or(0) as f32);
-        if most <= cut {
-            return 0.0;
-        }
-        if self.slots.len() == 1 {
-            return most;
+        if cut > 0.0 || self.slots.len() == 1 {
+            // A phrase is counted at most once for each position of its first word and, without slop,
+            // of any word.
+            let frequency = match self.slop {
+                0 => self.slots.iter().map(Slot::frequency).min(),
+                _ => self.slots.first().map(Slot::frequency),
+            };
+            let most = self.contribution(frequency.unwrap_or(0) as f32);
+            if most <= cut {
+                return 0.0;
+            }
+            if self.slots.len() == 1 {
+                return most;
+            }
         }
         self.scored += 1;
         for slot in &mut self.slots {
@@ -272,25 +311,30 @@ impl Scorer for PhraseScorer<'_> {
 
     fn collect(&mut self, window: &Range<DocId>, cut: Option<f32>, found: &mut Collected<f32>) {
         let cut = cut.unwrap_or(0.0);
-        let mut document = self.seek(window.start);
-        while document < window.end {
-            let score = self.score(cut);
-            if score > cut {
-                found.documents.push(document);
-                found.contributions.push(score);
+        let mut together = std::mem::take(&mut self.together);
+        match together.documents(window) {
+            Ok(documents) => {
+                for document in documents {
+                    if !self.has_all(*document) {
+                        continue;
+                    }
+                    let score = self.score(cut);
+                    if score > cut {
+                        found.documents.push(*document);
+                        found.contributions.push(score);
+                    }
+                }
             }
-            document = self.seek(document + 1);
+            Err(error) => {
+                self.error.get_or_insert(error);
+            }
         }
+        self.together = together;
     }
 
     fn find(&mut self, documents: &[DocId], found: &mut Matches<f32>) {
         for (place, document) in documents.iter().enumerate() {
-            let has_all = self.order.iter().all(|slot| {
-                let slot = &mut self.slots[*slot];
-                slot.seek(*document);
-                slot.document == *document
-            });
-            let score = match has_all {
+            let score = match self.has_all(*document) {
                 true => self.score(0.0),
                 false => 0.0,
             };

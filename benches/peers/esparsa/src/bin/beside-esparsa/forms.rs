@@ -50,7 +50,7 @@ pub fn query(form: &Form) -> Query {
         }
     };
     let query = form.must_not.iter().fold(query, |query, term| {
-        query.without(Query::term(FIELD, term.as_str()))
+        query.without(Query::text(FIELD, term))
     });
     match form.range {
         Some((low, high)) => {

@@ -1,20 +1,16 @@
 //! Which documents match a query, as sets: what filters are made of.
 //!
 //! A [`Matcher`] is a query that was checked against the schema, with its values as codes of
-//! columns. It finds the documents of a segment without regard to deletes, which a search looks at
-//! anyway. Sets that take reading postings or columns are kept with their segment, so that a filter
-//! that comes again costs next to nothing.
+//! columns; `documents` finds the documents of a segment.
 
-use std::sync::Arc;
+mod documents;
 
-use super::accept::Filter;
 use super::capabilities::check_parameters;
 use super::in_field::{InField, exists, matching, range, terms};
 use super::options::SearchOptions;
 use super::prepare::{Prepared, prepare_scored};
 use super::request::{Clauses, Condition, Query, QueryKind};
 use super::tree::TreeLeaf;
-use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::format::FieldNumber;
 use crate::format::limits::{MAX_QUERY_DEPTH, MAX_QUERY_TERMS};
@@ -141,7 +137,8 @@ impl<'a> Matcher<'a> {
         let mut alone = query.clone();
         (alone.filters, alone.excluded) = (Vec::new(), Vec::new());
         (alone.boost, alone.is_constant) = (1.0, false);
-        let prepared = match query.all_terms {
+        let is_text = matches!(query.kind, QueryKind::Text(_) | QueryKind::Analyzed(_));
+        let prepared = match query.all_terms && !is_text {
             // A conjunction without scores: the terms with the fewest postings lead.
             true => Box::new(TreeLeaf::new(snapshot, &alone, options)?),
             false => prepare_scored(snapshot, &alone, &options.exact())?,
@@ -198,128 +195,6 @@ impl<'a> Matcher<'a> {
             }
         }
     }
-
-    /// The documents of a segment that match, deleted ones included.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`] when bytes that must be read are damaged.
-    pub fn documents(&self, ordinal: usize) -> Result<Arc<DocSet>> {
-        let mut documents = match self.node {
-            Node::All if !self.filters.is_empty() => None,
-            _ => Some(self.of_node(ordinal)?),
-        };
-        intersect(&mut documents, &self.filters, ordinal)?;
-        let mut documents = documents.unwrap_or_else(|| self.all(ordinal));
-        for excluded in &self.excluded {
-            Arc::make_mut(&mut documents).subtract(&*excluded.documents(ordinal)?);
-        }
-        Ok(documents)
-    }
-
-    /// The live documents of a segment that match, and that a filter accepts.
-    ///
-    /// # Errors
-    ///
-    /// As [`documents`](Self::documents).
-    pub fn live_documents(&self, ordinal: usize, filter: Option<&Filter>) -> Result<Arc<DocSet>> {
-        let mut documents = self.documents(ordinal)?;
-        if let Some(deleted) = &self.snapshot.segments()[ordinal].deleted {
-            Arc::make_mut(&mut documents).subtract(deleted);
-        }
-        if let Some(accepted) = filter.and_then(|filter| filter.set(ordinal)) {
-            Arc::make_mut(&mut documents).intersect(accepted);
-        }
-        Ok(documents)
-    }
-
-    /// How many live documents of a segment match, and are accepted by a filter.
-    ///
-    /// # Errors
-    ///
-    /// As [`documents`](Self::documents).
-    pub fn count(&self, ordinal: usize, filter: Option<&Filter>) -> Result<u32> {
-        let is_deleted = self.snapshot.segments()[ordinal].deleted.is_some();
-        if let (Some(query), None, false) = (self.scored_alone(), filter, is_deleted)
-            && let Some(count) = query.known_count(ordinal)
-        {
-            return Ok(count);
-        }
-        Ok(self.live_documents(ordinal, filter)?.count())
-    }
-
-    /// A lower bound of [`count`](Self::count) without a filter, as far as one is known without
-    /// looking at documents.
-    pub fn min_count(&self, ordinal: usize) -> u32 {
-        let known = self.scored_alone().map(|query| query.min_count(ordinal));
-        let deleted = self.snapshot.segments()[ordinal].deleted_count();
-        known.map_or(0, |known| known.saturating_sub(deleted))
-    }
-
-    /// The query of words or a vector that this is, without filters.
-    fn scored_alone(&self) -> Option<&(dyn Prepared + 'a)> {
-        let has_filters = !self.filters.is_empty() || !self.excluded.is_empty();
-        match &self.node {
-            Node::Scored(query, _) if !has_filters => Some(&**query),
-            _ => None,
-        }
-    }
-
-    fn all(&self, ordinal: usize) -> Arc<DocSet> {
-        let reader = &self.snapshot.segments()[ordinal].reader;
-        Arc::new(DocSet::full(reader.documents()))
-    }
-
-    fn of_node(&self, ordinal: usize) -> Result<Arc<DocSet>> {
-        let reader = &self.snapshot.segments()[ordinal].reader;
-        match &self.node {
-            Node::All => Ok(self.all(ordinal)),
-            Node::Ids(ids) => {
-                let mut set = DocSet::empty(reader.documents());
-                for id in ids {
-                    if let Some(document) = reader.ids().document(id)? {
-                        set.insert(document);
-                    }
-                }
-                Ok(Arc::new(set))
-            }
-            Node::AllOf(matchers) => {
-                let mut set = None;
-                intersect(&mut set, matchers, ordinal)?;
-                Ok(set.unwrap_or_else(|| self.all(ordinal)))
-            }
-            Node::AnyOf(matchers) => {
-                let mut set = Arc::new(DocSet::empty(reader.documents()));
-                for matcher in matchers {
-                    let next = matcher.documents(ordinal)?;
-                    match set.is_empty() {
-                        true => set = next,
-                        false => Arc::make_mut(&mut set).unite(&next),
-                    }
-                }
-                Ok(set)
-            }
-            Node::AtLeast(matchers, minimum) => {
-                let mut counts = vec![0_u32; reader.documents() as usize];
-                for matcher in matchers {
-                    for document in matcher.documents(ordinal)?.iter() {
-                        counts[document as usize] += 1;
-                    }
-                }
-                let mut set = DocSet::empty(reader.documents());
-                for (document, count) in (0..).zip(counts) {
-                    if count as usize >= *minimum {
-                        set.insert(document);
-                    }
-                }
-                Ok(Arc::new(set))
-            }
-            Node::Scored(query, key) => reader.cached_set(key, || query.matching(ordinal)),
-            Node::Field(field, in_field, key) => {
-                reader.cached_set(key, || in_field.documents(reader, *field))
-            }
-        }
-    }
 }
 
 /// The queries without fuzzy terms of which a wider one is among them, as it is in a
@@ -335,20 +210,4 @@ fn without_narrower(queries: &[Query]) -> impl Iterator<Item = &Query> {
     queries
         .iter()
         .filter(move |query| !queries.iter().any(|other| is_narrower(query, other)))
-}
-
-/// Keeps the documents that all of these match; without a set yet, those of the first are taken.
-fn intersect(
-    set: &mut Option<Arc<DocSet>>,
-    matchers: &[Matcher<'_>],
-    ordinal: usize,
-) -> Result<()> {
-    for matcher in matchers {
-        let next = matcher.documents(ordinal)?;
-        match set {
-            Some(set) => Arc::make_mut(set).intersect(&next),
-            None => *set = Some(next),
-        }
-    }
-    Ok(())
 }
