@@ -109,17 +109,25 @@ pub(super) fn patch(
     width: u32,
     numbers: &mut [u32],
 ) -> Parse<()> {
+    let mut rest = bytes.get(*position..).unwrap_or_default();
     for _ in 0..count {
-        let index = *bytes
-            .get(*position)
+        let (&[index, byte], after) = rest
+            .split_first_chunk::<2>()
             .ok_or(Malformed("exceptions run past the block"))?;
-        *position += 1;
-        let high = varint::read_u32(bytes, position)?;
+        let mut high = u32::from(byte);
+        if byte < 0x80 {
+            rest = after;
+        } else {
+            let mut read = 1;
+            high = varint::read_u32(rest, &mut read)?;
+            rest = rest.get(read..).unwrap_or_default();
+        }
         let number = numbers
             .get_mut(usize::from(index))
             .ok_or(Malformed("exception for a posting that is not there"))?;
         *number |= high.checked_shl(width).unwrap_or(0);
     }
+    *position = bytes.len() - rest.len();
     Ok(())
 }
 
