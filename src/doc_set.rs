@@ -272,7 +272,7 @@ impl Flags<'_> {
     pub fn insert(&mut self, mut documents: &[DocId]) {
         while let (Some(first), Some(last)) = (documents.first(), documents.last()) {
             if first.wrapping_sub(self.first) >= FLAGS {
-                self.finish();
+                self.take();
                 self.first = first / FLAGS * FLAGS;
             }
             let here = match last.wrapping_sub(self.first) < FLAGS {
@@ -282,6 +282,7 @@ impl Flags<'_> {
                 }
             };
             let (here, behind) = documents.split_at(here);
+            // The compiler unrolls loops of a known length.
             let (eights, rest) = here.as_chunks::<8>();
             for eight in eights {
                 eight.iter().for_each(|document| self.set(*document));
@@ -297,8 +298,12 @@ impl Flags<'_> {
         self.flags[(document % FLAGS) as usize] = 1;
     }
 
-    /// Takes over the flags of the window.
-    pub fn finish(&mut self) {
+    /// Takes over the flags of the last window.
+    pub fn finish(mut self) {
+        self.take();
+    }
+
+    fn take(&mut self) {
         let words = self.words.get_mut(self.first as usize / WORD_BITS..);
         take_flags(self.level, self.flags, words.unwrap_or_default());
     }

@@ -77,9 +77,10 @@ pub(crate) trait Cursor {
         }
     }
 
-    /// As [`collect`](Self::collect), but leaves out blocks whose contributions are all up to `cut`.
-    /// Then [`block_bound`](Self::block_bound) and [`window_bound`](Self::window_bound) are not called
-    /// with documents before `end` again.
+    /// As [`collect`](Self::collect), but leaves out blocks whose contributions are all up to `cut`,
+    /// and the cursor may stay before `end`. After it, callers must not call
+    /// [`block_bound`](Self::block_bound) or [`window_bound`](Self::window_bound) with documents
+    /// before `end`.
     #[inline]
     fn collect_above(
         &mut self,
@@ -91,7 +92,7 @@ pub(crate) trait Cursor {
         let mut start = start;
         while start < end {
             let (bound, last) = self.block_bound(start);
-            let block_end = last.saturating_add(1).min(end);
+            let block_end = last.max(start).saturating_add(1).min(end);
             if bound > cut {
                 self.collect(start, block_end, collected);
             }

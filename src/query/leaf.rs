@@ -74,25 +74,22 @@ pub(super) trait Leaf: Sync {
         self.known_count(ordinal).unwrap_or(u32::MAX)
     }
 
-    /// How many documents of a segment [`matching`](Self::matching) has.
-    fn count(&self, ordinal: usize) -> Result<u32> {
-        match self.known_count(ordinal) {
-            Some(count) => Ok(count),
-            None => Ok(self.matching(ordinal)?.count()),
-        }
+    /// How many documents of a segment [`matching`](Self::matching) has; `None` when counting those
+    /// is the fastest way to tell.
+    fn count(&self, ordinal: usize) -> Result<Option<u32>> {
+        Ok(self.known_count(ordinal))
     }
 
-    /// As [`matching`](Self::matching), as a list that rises: for few documents.
-    fn listed(&self, ordinal: usize) -> Result<Vec<DocId>> {
-        Ok(self.matching(ordinal)?.iter().collect())
+    /// As [`matching`](Self::matching), as a list that rises, for few documents; `None` when a set is
+    /// made first.
+    fn listed(&self, _: usize) -> Result<Option<Vec<DocId>>> {
+        Ok(None)
     }
 
     /// Of documents that rise, keeps those that [`matching`](Self::matching) has, or those that it
-    /// has not.
-    fn retain(&self, ordinal: usize, documents: &mut Vec<DocId>, are_kept: bool) -> Result<()> {
-        let matching = self.matching(ordinal)?;
-        documents.retain(|document| matching.contains(*document) == are_kept);
-        Ok(())
+    /// does not have. Returns false, and changes nothing, when a set is needed for that.
+    fn retain(&self, _: usize, _: &mut Vec<DocId>, _are_kept: bool) -> Result<bool> {
+        Ok(false)
     }
 
     /// Searches a part of a segment.

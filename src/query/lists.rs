@@ -13,7 +13,9 @@ use crate::format::block_list::{BlockEntry, BlockList};
 use crate::format::{DocId, NO_MORE_DOCUMENTS};
 
 /// Documents that are looked up in a block one by one; more are compared by flags.
-const FEW: usize = 32;
+const FEW_IN_BLOCK: usize = 32;
+/// Documents of a segment that lists are intersected in at a time, unless the shortest is shorter.
+const PIECE: u32 = 1 << 16;
 /// Documents that have a flag.
 const FLAGS: usize = 1 << 12;
 
@@ -53,14 +55,24 @@ pub(super) fn documents_of<E: BlockEntry>(list: &BlockList<'_, E>) -> Result<Vec
     Ok(documents)
 }
 
-/// The documents that all of some lists have; none of no lists.
-pub(super) fn documents_of_all<E: BlockEntry>(
-    mut lists: Vec<BlockList<'_, E>>,
-) -> Result<Vec<DocId>> {
-    lists.sort_by_key(BlockList::len);
-    let mut documents = Vec::new();
-    find_all(&lists, 0..NO_MORE_DOCUMENTS, &mut documents)?;
-    Ok(documents)
+/// Calls `visit` with the documents that all of some lists have, the shortest list first; never with
+/// those of no lists. Documents come in pieces, so that memory is bounded.
+pub(super) fn for_each_in_all<E: BlockEntry>(
+    lists: &[BlockList<'_, E>],
+    documents: u32,
+    mut visit: impl FnMut(&[DocId]),
+) -> Result<()> {
+    let shortest = lists.first().map_or(0, BlockList::len);
+    let width = match shortest <= PIECE {
+        true => documents.max(1),
+        false => PIECE,
+    };
+    let mut found = Vec::new();
+    for start in (0..documents).step_by(width as usize) {
+        find_all(lists, start..start.saturating_add(width), &mut found)?;
+        visit(&found);
+    }
+    Ok(())
 }
 
 /// Finds the documents of a range that all of some lists have, the shortest list first.
@@ -83,7 +95,7 @@ pub(super) fn find_all<E: BlockEntry>(
         .try_for_each(|list| retain(list, documents, true))
 }
 
-/// Of documents that rise, keeps those that a list has, or those that it has not.
+/// Of documents that rise, keeps those that a list has, or those that it does not have.
 pub(super) fn retain<E: BlockEntry>(
     list: &BlockList<'_, E>,
     documents: &mut Vec<DocId>,
@@ -105,7 +117,7 @@ pub(super) fn retain<E: BlockEntry>(
         let rest = documents[from..].iter();
         let here = from..from + rest.take_while(|document| **document <= last).count();
         from = here.end;
-        to = match flagged(&decoded).filter(|_| here.len() > FEW) {
+        to = match flagged(&decoded).filter(|_| here.len() > FEW_IN_BLOCK) {
             Some(first) => {
                 let flagged = (&decoded, first, &mut flags);
                 keep_flagged(flagged, documents, (here, to), are_kept)
@@ -219,7 +231,9 @@ mod tests {
             let mut found = Vec::new();
             find_all(&lists, start..end, &mut found).unwrap();
             prop_assert_eq!(found, all.range(start..end).copied().collect::<Vec<_>>());
-            prop_assert_eq!(documents_of_all(lists).unwrap(), all.into_iter().collect::<Vec<_>>());
+            let mut found = Vec::new();
+            for_each_in_all(&lists, DOCUMENTS, |documents| found.extend_from_slice(documents)).unwrap();
+            prop_assert_eq!(found, all.into_iter().collect::<Vec<_>>());
         }
     }
 }

@@ -87,13 +87,13 @@ pub(super) trait Prepared: Send + Sync {
     fn max_count(&self, ordinal: usize) -> u32;
 
     /// As [`Leaf::count`].
-    fn count(&self, ordinal: usize) -> Result<u32>;
+    fn count(&self, ordinal: usize) -> Result<Option<u32>>;
 
     /// As [`Leaf::listed`].
-    fn listed(&self, ordinal: usize) -> Result<Vec<DocId>>;
+    fn listed(&self, ordinal: usize) -> Result<Option<Vec<DocId>>>;
 
     /// As [`Leaf::retain`].
-    fn retain(&self, ordinal: usize, documents: &mut Vec<DocId>, are_kept: bool) -> Result<()>;
+    fn retain(&self, ordinal: usize, documents: &mut Vec<DocId>, are_kept: bool) -> Result<bool>;
 
     /// As [`Explain::explain`].
     fn explain(&self, address: DocAddress, k: usize, explanation: &mut Explanation) -> Result<()>;
@@ -132,15 +132,15 @@ impl<L: Leaf + Explain + Send> Prepared for L {
         Leaf::max_count(self, ordinal)
     }
 
-    fn count(&self, ordinal: usize) -> Result<u32> {
+    fn count(&self, ordinal: usize) -> Result<Option<u32>> {
         Leaf::count(self, ordinal)
     }
 
-    fn listed(&self, ordinal: usize) -> Result<Vec<DocId>> {
+    fn listed(&self, ordinal: usize) -> Result<Option<Vec<DocId>>> {
         Leaf::listed(self, ordinal)
     }
 
-    fn retain(&self, ordinal: usize, documents: &mut Vec<DocId>, are_kept: bool) -> Result<()> {
+    fn retain(&self, ordinal: usize, documents: &mut Vec<DocId>, are_kept: bool) -> Result<bool> {
         Leaf::retain(self, ordinal, documents, are_kept)
     }
 

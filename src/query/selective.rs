@@ -92,8 +92,7 @@ impl<S: Score> Sought<S> {
         self.documents.clear();
     }
 
-    /// Drops the documents whose sums cannot exceed the threshold: those up to `cut`, which is above
-    /// 0 where there are any.
+    /// Drops the documents whose sums are up to `cut`. When it is 0, nothing is dropped.
     fn keep_above(&mut self, cut: S) {
         if cut <= S::default() {
             return;

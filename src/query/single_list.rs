@@ -28,8 +28,9 @@ pub(super) fn search<C: Cursor>(
         }
         let cut = top.threshold().unwrap_or_default();
         let (bound, last) = cursor.block_bound(start);
-        let end = last.saturating_add(1).min(part.end);
-        if bound > cut {
+        // No table makes it stand still.
+        let end = last.max(start).saturating_add(1).min(part.end);
+        if bound > cut && task.accept.any_near(start..end) {
             collected.documents.clear();
             collected.contributions.clear();
             cursor.collect(start, end, &mut collected);

@@ -255,14 +255,6 @@ impl<'a> TextLeaf<'a> {
         )))
     }
 
-    fn matching_by_score(&self, ordinal: usize) -> Result<Arc<DocSet>> {
-        let documents = self.segments[ordinal].reader.documents();
-        if self.postings(ordinal) == 0 {
-            return Ok(Arc::new(DocSet::empty(documents)));
-        }
-        exhaustive::matching(self.cursors(ordinal)?, documents, self.required.is_some())
-    }
-
     /// Whether documents must have a term that none has, or all of no terms.
     pub fn lacks_required(&self) -> bool {
         let required = self.required.as_ref();
@@ -349,10 +341,15 @@ impl Leaf for TextLeaf<'_> {
     }
 
     fn matching(&self, ordinal: usize) -> Result<Arc<DocSet>> {
-        match self.documents(ordinal)? {
-            Some(documents) => documents.set(),
-            None => self.matching_by_score(ordinal),
+        if let Some(documents) = self.documents(ordinal)? {
+            return documents.set();
         }
+        // Scores may be rounded to 0, so they are computed.
+        let documents = self.segments[ordinal].reader.documents();
+        if self.postings(ordinal) == 0 {
+            return Ok(Arc::new(DocSet::empty(documents)));
+        }
+        exhaustive::matching(self.cursors(ordinal)?, documents, self.required.is_some())
     }
 
     fn score_of(&self, address: DocAddress) -> Result<Option<f32>> {
@@ -390,30 +387,23 @@ impl Leaf for TextLeaf<'_> {
         }
     }
 
-    fn count(&self, ordinal: usize) -> Result<u32> {
-        if let Some(count) = self.known_count(ordinal) {
-            return Ok(count);
-        }
-        match self.documents(ordinal)? {
-            Some(documents) => documents.count(),
-            None => Ok(self.matching_by_score(ordinal)?.count()),
+    fn count(&self, ordinal: usize) -> Result<Option<u32>> {
+        match (self.known_count(ordinal), self.documents(ordinal)?) {
+            (None, Some(documents)) => documents.count().map(Some),
+            (count, _) => Ok(count),
         }
     }
 
-    fn listed(&self, ordinal: usize) -> Result<Vec<DocId>> {
-        match self.documents(ordinal)? {
-            Some(documents) => documents.listed(),
-            None => Ok(self.matching_by_score(ordinal)?.iter().collect()),
-        }
+    fn listed(&self, ordinal: usize) -> Result<Option<Vec<DocId>>> {
+        let documents = self.documents(ordinal)?;
+        documents.map(WordDocuments::listed).transpose()
     }
 
-    fn retain(&self, ordinal: usize, documents: &mut Vec<DocId>, are_kept: bool) -> Result<()> {
-        if let Some(words) = self.documents(ordinal)? {
-            return words.retain(documents, are_kept);
+    fn retain(&self, ordinal: usize, documents: &mut Vec<DocId>, are_kept: bool) -> Result<bool> {
+        match self.documents(ordinal)? {
+            Some(words) => words.retain(documents, are_kept).map(|()| true),
+            None => Ok(false),
         }
-        let matching = self.matching_by_score(ordinal)?;
-        documents.retain(|document| matching.contains(*document) == are_kept);
-        Ok(())
     }
 
     fn search(&self, (): &(), task: &SegmentTask<'_>, found: &mut Found<f32>) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::lists::{documents_of, documents_of_all, for_each_block, remove_all, retain};
+use super::lists::{documents_of, for_each_block, for_each_in_all, remove_all, retain};
 use crate::doc_set::{DocSet, Inserter};
 use crate::error::Result;
 use crate::format::DocId;
@@ -18,6 +18,7 @@ const LOOK_UP_COST: u64 = 8;
 
 /// The lists of some words in a segment, of which documents must have any or all.
 pub(super) struct WordDocuments<'a> {
+    /// By rising length.
     lists: Vec<TextBlocks<'a>>,
     /// Documents of the segment.
     documents: u32,
@@ -25,7 +26,8 @@ pub(super) struct WordDocuments<'a> {
 }
 
 impl<'a> WordDocuments<'a> {
-    pub fn new(lists: Vec<TextBlocks<'a>>, documents: u32, must_have_all: bool) -> Self {
+    pub fn new(mut lists: Vec<TextBlocks<'a>>, documents: u32, must_have_all: bool) -> Self {
+        lists.sort_by_key(BlockList::len);
         Self {
             lists,
             documents,
@@ -41,15 +43,10 @@ impl<'a> WordDocuments<'a> {
     /// The documents as a set.
     pub fn set(self) -> Result<Arc<DocSet>> {
         let mut set = DocSet::empty(self.documents);
-        if self.must_have_all {
-            let all = documents_of_all(self.lists)?;
-            set.insert_lists(|set| {
-                set.insert(&all);
-                Ok::<(), crate::Error>(())
-            })?;
-        } else {
-            set.insert_lists(|set| self.lists.iter().try_for_each(|list| add_list(list, set)))?;
-        }
+        set.insert_lists(|set| match self.must_have_all {
+            true => for_each_in_all(&self.lists, self.documents, |all| set.insert(all)),
+            false => self.lists.iter().try_for_each(|list| add_list(list, set)),
+        })?;
         Ok(Arc::new(set))
     }
 
@@ -58,7 +55,13 @@ impl<'a> WordDocuments<'a> {
         match &self.lists[..] {
             [] => Ok(Vec::new()),
             [list] => documents_of(list),
-            _ if self.must_have_all => documents_of_all(self.lists),
+            lists if self.must_have_all => {
+                let mut documents = Vec::new();
+                for_each_in_all(lists, self.documents, |all| {
+                    documents.extend_from_slice(all)
+                })?;
+                Ok(documents)
+            }
             _ => Ok(self.set()?.iter().collect()),
         }
     }
@@ -66,9 +69,10 @@ impl<'a> WordDocuments<'a> {
     /// How many documents there are.
     pub fn count(mut self) -> Result<u32> {
         if self.must_have_all {
-            return Ok(documents_of_all(self.lists)?.len() as u32);
+            let mut count = 0;
+            for_each_in_all(&self.lists, self.documents, |all| count += all.len() as u32)?;
+            return Ok(count);
         }
-        self.lists.sort_by_key(BlockList::len);
         let Some(longest) = self.lists.pop() else {
             return Ok(0);
         };
@@ -86,6 +90,10 @@ impl<'a> WordDocuments<'a> {
     /// Of documents that rise, keeps those that are among these, or those that are not.
     pub fn retain(self, documents: &mut Vec<DocId>, are_kept: bool) -> Result<()> {
         match &self.lists[..] {
+            [] => {
+                documents.retain(|_| !are_kept);
+                return Ok(());
+            }
             [list] => return retain(list, documents, are_kept),
             lists if self.must_have_all => {
                 let mut found = documents.clone();

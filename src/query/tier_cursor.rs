@@ -1,6 +1,6 @@
 //! Contributions of a tier's postings: query weight times impact, both integers.
 
-use super::cursor::{BlockCursor, Cursor, Matches};
+use super::cursor::{BlockCursor, Collected, Cursor, Matches};
 use super::window::Window;
 use crate::error::Error;
 use crate::format::block_list::BlockEntry;
@@ -102,6 +102,17 @@ impl Cursor for TierCursor<'_> {
             for (document, value) in documents.iter().zip(values) {
                 sums.add(*document, weight * max.saturating_sub(*value));
             }
+        });
+    }
+
+    #[inline]
+    fn collect(&mut self, start: DocId, end: DocId, collected: &mut Collected<u32>) {
+        let (weight, max) = (self.weight, self.max_impact);
+        self.blocks.for_window(start, end, |documents, values| {
+            collected.documents.extend_from_slice(documents);
+            let impacts = values.iter().map(|value| max.saturating_sub(*value));
+            let contributions = &mut collected.contributions;
+            contributions.extend(impacts.map(|impact| weight * impact));
         });
     }
 

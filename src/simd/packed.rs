@@ -54,7 +54,7 @@ mod x86 {
 
     use super::GROUP;
 
-    /// The bytes of two times 16 of which the second begin `apart` bits behind the first.
+    /// Twice 16 bytes, of which the second begin `apart` bits behind the first.
     ///
     /// # Safety
     ///
@@ -70,19 +70,22 @@ mod x86 {
         }
     }
 
-    /// Where the numbers of two halves are, `count` in each: which bytes a number is in, and by how
-    /// much it is shifted. Halves begin `count * width / 8` bytes apart.
-    fn places<const NUMBERS: usize>(width: usize, lane: usize) -> ([u8; 32], [usize; NUMBERS]) {
+    /// In which bytes of two halves the numbers are, of which the first begins at bit `first`, and by
+    /// how much each is shifted. The second half begins at the byte in which its first number does.
+    fn places<const NUMBERS: usize>(
+        first: usize,
+        width: usize,
+        lane: usize,
+    ) -> ([u8; 32], [usize; NUMBERS]) {
         let (mut bytes, mut shifts) = ([0u8; 32], [0; NUMBERS]);
         let half = NUMBERS / 2;
         for (number, shift) in shifts.iter_mut().enumerate() {
-            // The second half begins at a byte, and its first number maybe four bits later.
             let before = if number < half {
                 0
             } else {
-                half * width / 8 * 8
+                (first + half * width) / 8 * 8
             };
-            let bit = number * width - before;
+            let bit = first + number * width - before;
             *shift = bit % 8;
             for byte in 0..lane {
                 let place = (bit / 8 + byte).min(15);
@@ -103,7 +106,7 @@ mod x86 {
         words: &mut [u64],
     ) -> bool {
         let width = width as usize;
-        let (places, shifts) = places::<8>(width, 4);
+        let (places, shifts) = places::<8>(0, width, 4);
         // SAFETY: both arrays have 32 bytes.
         let (places, shifts) = unsafe {
             let shifts = shifts.map(|shift| shift as u32);
@@ -120,7 +123,8 @@ mod x86 {
         for word in words.iter_mut() {
             let mut bits = 0u64;
             for eight in 0..GROUP / 8 {
-                // SAFETY: the 4 numbers of the second half begin less than `width` bytes behind.
+                // SAFETY: the second half begins before the end of these numbers, behind which there
+                // are 16 bytes more.
                 let packed = unsafe { load(at, 4 * width) };
                 let moved = _mm256_srlv_epi32(_mm256_shuffle_epi8(packed, places), shifts);
                 let numbers = _mm256_and_si256(moved, mask);
@@ -150,23 +154,10 @@ mod x86 {
         words: &mut [u64],
     ) -> bool {
         let width = width as usize;
-        // Four numbers may end within a byte: the next four are moved by half a byte.
-        let (even_places, even_shifts) = places::<4>(width, 8);
+        // Four numbers may end within a byte: the next four then begin there.
         let odd_shift = 4 * width % 8;
-        let mut odd_places = even_places;
-        let mut odd_shifts = even_shifts;
-        for number in 0..4 {
-            let before = if number < 2 {
-                0
-            } else {
-                (odd_shift + 2 * width) / 8 * 8
-            };
-            let bit = odd_shift + number * width - before;
-            odd_shifts[number] = bit % 8;
-            for byte in 0..8 {
-                odd_places[number * 8 + byte] = (bit / 8 + byte).min(15) as u8;
-            }
-        }
+        let (even_places, even_shifts) = places::<4>(0, width, 8);
+        let (odd_places, odd_shifts) = places::<4>(odd_shift, width, 8);
         let load_all = |places: &[u8; 32], shifts: [usize; 4]| {
             let shifts = shifts.map(|shift| shift as u64);
             // SAFETY: both arrays have 32 bytes.
@@ -196,7 +187,8 @@ mod x86 {
             let mut bits = 0u64;
             for four in 0..GROUP / 4 {
                 let ((places, shifts), apart) = kinds[four % 2];
-                // SAFETY: the second two of 4 numbers begin less than 16 bytes behind.
+                // SAFETY: the second half begins before the end of these numbers, behind which there
+                // are 16 bytes more.
                 let packed = unsafe { load(at, apart) };
                 let moved = _mm256_srlv_epi64(_mm256_shuffle_epi8(packed, places), shifts);
                 let numbers = _mm256_xor_si256(_mm256_and_si256(moved, mask), sign);

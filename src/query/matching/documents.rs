@@ -17,8 +17,8 @@ use crate::query::accept::Filter;
 use crate::query::prepare::Prepared;
 use crate::segment::SegmentReader;
 
-/// Documents are few when they are at most one in this many: looking them up is then faster than
-/// going over all that match something else.
+/// A list is kept, and its documents are looked up, where it has at most one in this many documents
+/// of the segment.
 const FEW: u32 = 16;
 
 /// Documents of a segment.
@@ -114,10 +114,14 @@ impl<'a> Matcher<'a> {
     /// As [`documents`](Self::documents).
     pub fn count(&self, ordinal: usize, filter: Option<&Filter>) -> Result<u32> {
         let is_deleted = self.snapshot.segments()[ordinal].deleted.is_some();
-        match self.scored_alone() {
-            Some(query) if filter.is_none() && !is_deleted => query.count(ordinal),
-            _ => Ok(self.find_live(ordinal, filter)?.count()),
+        if let Some(query) = self
+            .scored_alone()
+            .filter(|_| filter.is_none() && !is_deleted)
+            && let Some(count) = query.count(ordinal)?
+        {
+            return Ok(count);
         }
+        Ok(self.find_live(ordinal, filter)?.count())
     }
 
     /// A lower bound of [`count`](Self::count) without a filter, as far as one is known without
@@ -228,17 +232,22 @@ impl Part<'_, '_> {
         match self {
             Self::Node(node) => node.retain(list, reader, ordinal, are_kept),
             Self::Matcher(matcher) => {
-                let parts = matcher.parts();
-                match &parts[..] {
+                let mut parts = matcher.parts();
+                match &mut parts[..] {
                     [part] if matcher.excluded.is_empty() => {
                         part.retain(list, reader, ordinal, are_kept)
                     }
                     _ if are_kept => {
-                        for part in parts {
-                            part.retain(list, reader, ordinal, true)?;
+                        parts.sort_by_cached_key(|part| part.estimate(reader, ordinal));
+                        let excluded = matcher.excluded.iter().map(Part::Matcher);
+                        let excluded = excluded.map(|part| (part, false));
+                        let parts = parts.into_iter().map(|part| (part, true));
+                        for (part, are_kept) in parts.chain(excluded) {
+                            if !list.is_empty() {
+                                part.retain(list, reader, ordinal, are_kept)?;
+                            }
                         }
-                        let mut excluded = matcher.excluded.iter().map(Part::Matcher);
-                        excluded.try_for_each(|part| part.retain(list, reader, ordinal, false))
+                        Ok(())
                     }
                     _ => {
                         let documents = matcher.documents(ordinal)?;
@@ -254,31 +263,25 @@ impl Part<'_, '_> {
 impl Node<'_> {
     fn estimate(&self, reader: &SegmentReader, ordinal: usize) -> u32 {
         let documents = reader.documents();
-        let least = |matchers: &[Matcher<'_>]| {
-            let estimates = matchers.iter();
-            let estimates = estimates.map(|m| Part::Matcher(m).estimate(reader, ordinal));
-            estimates.min().unwrap_or(documents)
-        };
+        if let Some(set) = self.known_set(reader) {
+            return set.count();
+        }
         match self {
-            Self::All => documents,
             Self::Ids(ids) => u32::try_from(ids.len()).unwrap_or(u32::MAX),
-            Self::AllOf(matchers) => least(matchers),
-            Self::AnyOf(_) | Self::AtLeast(..) => documents,
             Self::Scored(query, _) => query.max_count(ordinal).min(documents),
             // What is not known yet takes less time than a query that many documents match, and more
             // than one that few do.
-            Self::Field(_, _, key) => match reader.known_set(key) {
-                Some(set) => set.count(),
-                None => documents / FEW,
-            },
+            Self::Field(..) => documents / FEW,
+            Self::All | Self::AllOf(_) | Self::AnyOf(_) | Self::AtLeast(..) => documents,
         }
     }
 
     fn find(&self, reader: &SegmentReader, ordinal: usize) -> Result<Documents> {
         if let Self::Scored(query, _) = self
             && query.max_count(ordinal) <= reader.documents() / FEW
+            && let Some(list) = query.listed(ordinal)?
         {
-            return Ok(Documents::List(query.listed(ordinal)?));
+            return Ok(Documents::List(list));
         }
         Ok(Documents::Set(self.set(reader, ordinal)?))
     }
@@ -290,19 +293,26 @@ impl Node<'_> {
         ordinal: usize,
         are_kept: bool,
     ) -> Result<()> {
-        match self {
-            Self::Scored(query, _) => return query.retain(ordinal, list, are_kept),
-            Self::Field(field, in_field, key)
-                if reader.known_set(key).is_none()
-                    && in_field.retain(reader, *field, list, are_kept)? =>
-            {
-                return Ok(());
-            }
-            _ => {}
+        let is_done = match self {
+            _ if self.known_set(reader).is_some() => false,
+            Self::Scored(query, _) => query.retain(ordinal, list, are_kept)?,
+            Self::Field(field, in_field, _) => in_field.retain(reader, *field, list, are_kept)?,
+            _ => false,
+        };
+        if is_done {
+            return Ok(());
         }
         let set = self.set(reader, ordinal)?;
         list.retain(|document| set.contains(*document) == are_kept);
         Ok(())
+    }
+
+    /// The set of the documents, where it was made before.
+    fn known_set(&self, reader: &SegmentReader) -> Option<Arc<DocSet>> {
+        match self {
+            Self::Scored(_, key) | Self::Field(_, _, key) => reader.known_set(key),
+            _ => None,
+        }
     }
 
     fn set(&self, reader: &SegmentReader, ordinal: usize) -> Result<Arc<DocSet>> {

@@ -139,7 +139,7 @@ impl<'a> Matcher<'a> {
         (alone.boost, alone.is_constant) = (1.0, false);
         let is_text = matches!(query.kind, QueryKind::Text(_) | QueryKind::Analyzed(_));
         let prepared = match query.all_terms && !is_text {
-            // A conjunction without scores: the terms with the fewest postings lead.
+            // In a tree the terms with the fewest postings lead, as they do among words.
             true => Box::new(TreeLeaf::new(snapshot, &alone, options)?),
             false => prepare_scored(snapshot, &alone, &options.exact())?,
         };

@@ -96,6 +96,7 @@ pub(in crate::query) fn find_in_block(
     first: usize,
     found: &mut Found,
 ) {
+    debug_assert!(documents.len() <= found.room());
     let documents = &documents[..documents.len().min(found.room())];
     match level {
         #[cfg(target_arch = "x86_64")]
@@ -108,8 +109,8 @@ pub(in crate::query) fn find_in_block(
     }
 }
 
-/// Keeps those of the documents of a range that a block has, or those that it has not, and moves
-/// them together from place `to` on, which is not behind the range. Returns where they end. Else as
+/// Keeps those of the documents of a range that a block has, or those that it does not have, and moves
+/// them together from place `to` on, which is not behind the range. Returns where they end. Otherwise as
 /// [`find_in_block`].
 #[inline]
 pub(in crate::query) fn keep_in_block(

@@ -109,7 +109,7 @@ impl Leaf for TreeLeaf<'_> {
         }
     }
 
-    fn retain(&self, ordinal: usize, documents: &mut Vec<DocId>, are_kept: bool) -> Result<()> {
+    fn retain(&self, ordinal: usize, documents: &mut Vec<DocId>, are_kept: bool) -> Result<bool> {
         let (mut root, mut found) = (self.root.scorer(ordinal)?, Matches::default());
         let mut kept = Vec::with_capacity(documents.len());
         for window in documents.chunk_by(|a, b| a / WINDOW == b / WINDOW) {
@@ -126,7 +126,7 @@ impl Leaf for TreeLeaf<'_> {
         *documents = kept;
         match root.take_error() {
             Some(error) => Err(error),
-            None => Ok(()),
+            None => Ok(true),
         }
     }
 

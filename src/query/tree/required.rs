@@ -86,26 +86,28 @@ impl<P: Scorer> Required<P> {
     fn choose_order(&mut self, cut: P::Score) {
         self.reset_order();
         let cut = P::Score::cut(cut, P::Score::default(), self.parts.len());
-        // Bounds are added up, never subtracted: a small one would be lost beside a large one.
-        let sum = |parts: &[usize]| {
-            let bounds = parts.iter().map(|part| self.bounds[*part]);
-            bounds.fold(P::Score::default(), P::Score::plus)
-        };
-        let (required, optional) = self.order.split_at(self.required);
-        let of_required = sum(required);
-        // Those with the highest bounds come first.
-        for (place, part) in optional.iter().enumerate() {
-            let (before, behind) = (sum(&optional[..place]), sum(&optional[place + 1..]));
-            if of_required.plus(before).plus(behind) > cut {
-                break;
+        self.set_rest();
+        let mut before = P::Score::default();
+        for (place, part) in self.order.iter().enumerate() {
+            // Bounds are added up, never subtracted: a small one would be lost beside a large one.
+            if place >= self.required {
+                if before.plus(self.rest[place]) > cut {
+                    // Of all documents those behind have lower bounds, so hardly one is required.
+                    break;
+                }
+                self.required_here += 1;
             }
-            self.required_here += 1;
-            debug_assert_eq!(self.order_here[self.required_here - 1], *part);
+            before = before.plus(self.bounds[*part]);
         }
         if self.required_here > self.required {
             let parts = &self.parts;
             self.order_here[..self.required_here].sort_by_key(|part| parts[*part].cost());
+            self.set_rest();
         }
+    }
+
+    /// Sets `rest` for the order of the window.
+    fn set_rest(&mut self) {
         let mut sum = P::Score::default();
         for (rest, part) in self.rest.iter_mut().zip(&self.order_here).rev() {
             *rest = sum;

@@ -122,18 +122,18 @@ impl<'a> Slot<'a> {
     }
 }
 
-/// The documents that have all words of the slots with a single word, for many windows at a time:
-/// lists are intersected faster without moving cursors.
+/// The documents that have all words of the slots with a single word: lists are intersected faster
+/// without moving cursors, and many windows together, where none is skipped.
 #[derive(Default)]
 struct Together<'a> {
     /// By rising length.
     lists: Vec<BlockList<'a, TextBlockEntry>>,
-    /// The documents that were looked at last, and which of them have all words.
+    /// The range that was intersected last, and its documents that have all words.
     range: Range<DocId>,
     documents: Vec<DocId>,
 }
 
-/// Documents that are looked at at a time: sixteen windows.
+/// The most documents of a segment that are intersected together: sixteen windows.
 const TOGETHER: u32 = 1 << 16;
 
 impl<'a> Together<'a> {
@@ -148,7 +148,13 @@ impl<'a> Together<'a> {
     /// Those of a window.
     fn documents(&mut self, window: &Range<DocId>) -> Result<&[DocId]> {
         if window.start < self.range.start || window.end > self.range.end {
-            let end = window.start.saturating_add(TOGETHER).max(window.end);
+            let width = match window.start == self.range.end {
+                true => (self.range.end - self.range.start)
+                    .saturating_mul(2)
+                    .min(TOGETHER),
+                false => 0,
+            };
+            let end = window.start.saturating_add(width).max(window.end);
             self.range = window.start..end;
             find_all(&self.lists, self.range.clone(), &mut self.documents)?;
         }
