@@ -43,7 +43,7 @@ use std::time::Instant;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use esparsa::{Error, MergePolicy, Result, WriterOptions};
 
-use self::analyzer::analyzer_name;
+pub(crate) use self::analyzer::analyzer_name;
 use self::checkpoint::{Checkpoint, Done, Inputs};
 use self::columns::ColumnArguments;
 use self::commit_every::CommitEvery;

@@ -21,6 +21,7 @@
 //! | `encode` | vectors of texts, by a model |
 //! | `rerank` | re-ranking of a run by a model |
 //! | `train` | models of one's own |
+//! | `study` | systems compared on collections |
 //! | `models`, `records` | shared by the subcommands with models |
 //! | `cuda` | kernels for NVIDIA GPUs, compiled ahead of time |
 //! | `demo` | a built-in collection, to try the program without files |
@@ -66,6 +67,7 @@ mod rerank;
 mod search;
 mod serve;
 mod size;
+mod study;
 mod suggest;
 mod train;
 
@@ -136,6 +138,8 @@ enum Command {
     Rerank(rerank::Rerank),
     /// Train a model on your own data.
     Train(train::Train),
+    /// Compare systems on collections, as a configuration says, and report.
+    Study(study::Study),
     /// Measure how long queries take.
     Bench(bench::Bench),
     /// Index and search a small built-in collection.
@@ -170,6 +174,7 @@ impl Command {
             Self::Encode(command) => command.run(),
             Self::Rerank(command) => command.run(),
             Self::Train(command) => command.run(),
+            Self::Study(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Demo(command) => command.run(),
             #[cfg(feature = "cuda")]

@@ -441,6 +441,7 @@ fn number(value: &Value) -> Option<f64> {
 
 /// Calls `visit` with each code of these documents, or with each different one of a document, and
 /// returns how many documents have any.
+#[inline]
 fn count_codes(
     column: &ColumnValues,
     documents: &DocSet,
@@ -462,6 +463,7 @@ fn count_codes(
 }
 
 /// Calls `visit` with the codes of each of these documents.
+#[inline]
 fn for_each(
     column: &ColumnValues,
     documents: &DocSet,

@@ -9,7 +9,7 @@ use esparsa::{Error, Result};
 ///
 /// In a chain, `stop:@FILE` drops the words of a file, one a line; lines that begin with `#` are
 /// comments. They become part of the name, so the index needs the file no more.
-pub(super) fn analyzer_name(name: &str) -> Result<String> {
+pub(crate) fn analyzer_name(name: &str) -> Result<String> {
     let mut parts = Vec::new();
     for part in name.split('|') {
         parts.push(match part.trim().strip_prefix("stop:@") {

@@ -26,6 +26,7 @@ mod serve_limits;
 mod serve_refusals;
 mod served;
 mod small_models;
+mod study;
 mod suggest;
 mod train;
 mod two_documents;

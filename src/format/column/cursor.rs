@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use super::packing::BLOCK;
 use super::{ColumnValues, Numbers};
-use crate::doc_set::documents_of;
 use crate::error::Result;
 use crate::format::{DocId, wide};
 
 /// Codes of a block that are looked up one by one before the block is decoded.
 const LOOK_UPS: u32 = 8;
+/// Documents that have a bit in a word.
+const WORD_BITS: usize = u64::BITS as usize;
 
 /// Reads codes of documents, which should rise: blocks of which many codes are read are decoded as
 /// a whole.
@@ -78,10 +79,15 @@ impl<'a> ColumnCursor<'a> {
         if count > LOOK_UPS {
             self.blocks.decode(u64::from(first) / wide(BLOCK))?;
         }
-        documents_of(first, words).try_for_each(|document| {
-            let code = self.blocks.get(u64::from(document))?;
-            visit(document, code)
-        })?;
+        // Loops of their own: the adapters of iterators are not always inlined here.
+        for (word, base) in words.iter().zip((first..).step_by(WORD_BITS)) {
+            let mut rest = *word;
+            while rest != 0 {
+                let document = base + rest.trailing_zeros();
+                rest &= rest - 1;
+                visit(document, self.blocks.get(u64::from(document))?)?;
+            }
+        }
         Ok(true)
     }
 

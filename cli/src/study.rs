@@ -1,0 +1,146 @@
+//! `esparsa study`: which system answers the queries of which collection best.
+//!
+//! What comes in: a configuration in TOML, which names collections, systems and metrics. What goes
+//! out: a report, and a folder with the output of every step. A step is a command of this program,
+//! or a few lines of arithmetic on runs; nothing here indexes, searches or trains.
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `config` | what a configuration says |
+//! | `check` | what makes a configuration wrong, with the line |
+//! | `plan` | from a configuration to steps |
+//! | `step` | one step, and the hash of all that it depends on |
+//! | `folder` | the outputs of steps, and which are complete |
+//! | `choose` | the candidate that is best on the development queries |
+//! | `floor` | runs that no system should be below |
+//! | `interval` | confidence intervals of means |
+//! | `results` | metrics and tests of all systems |
+//! | `report` | the report in Markdown |
+
+mod check;
+mod choose;
+mod config;
+mod floor;
+mod folder;
+mod interval;
+mod plan;
+mod report;
+mod results;
+mod step;
+
+use std::path::PathBuf;
+
+use esparsa::{Error, Result};
+
+use crate::output;
+use crate::size::counted;
+use config::Config;
+use folder::Folder;
+use plan::Plan;
+
+const EXAMPLES: &str = "\
+Example of a configuration:
+  title = \"English packages\"
+  metrics = [\"ndcg@10\", \"recall@100\"]
+
+  [[collections]]
+  name = \"packages\"
+  path = \"${COLLECTIONS}/debian-en\"
+  language = \"en\"
+
+  [[systems]]
+  name = \"bm25\"
+  kind = \"bm25\"
+  k1 = [0.6, 0.9, 1.2]
+  b = [0.3, 0.75]
+
+  [[systems]]
+  name = \"re-ranked\"
+  kind = \"rerank\"
+  of = [\"bm25\"]
+  model = \"models/ms-marco-MiniLM-L6-v2\"";
+
+/// Compare systems on collections: train, index, search, re-rank, fuse and evaluate.
+///
+/// Every step's output is kept under a hash of all that it depends on, so a study that is started
+/// again does only what has changed or was not finished.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Study {
+    /// The configuration.
+    #[arg(value_name = "CONFIG.toml")]
+    config: PathBuf,
+    /// Folder for the outputs of steps and the report [default: the configuration's name without
+    /// `.toml`].
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Print the steps, and which are done, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Number of threads of each step [default: all cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+}
+
+impl Study {
+    /// Runs the study.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for a configuration that is wrong, before any work begins, and what
+    /// the steps give.
+    pub fn run(self) -> Result<()> {
+        let config = Config::read(&self.config)?;
+        check::check(&config)?;
+        let plan = Plan::new(&config, self.threads)?;
+        let path = self
+            .folder
+            .unwrap_or_else(|| self.config.with_extension(""));
+        if path == self.config {
+            let message = "expected a configuration whose name ends with .toml, or --folder";
+            return Err(Error::invalid(message));
+        }
+        if self.dry_run {
+            return print_steps(&plan, &Folder::new(&path));
+        }
+        let folder = Folder::open(&path)?;
+        let done = plan
+            .steps
+            .iter()
+            .filter(|step| folder.is_done(step))
+            .count();
+        output::message(&format!(
+            "{}, {done} of them done",
+            counted(plan.steps.len() as u64, "step")
+        ));
+        for (place, step) in plan.steps.iter().enumerate() {
+            if !folder.is_done(step) {
+                output::message(&format!(
+                    "[{}/{}] {}",
+                    place + 1,
+                    plan.steps.len(),
+                    step.name
+                ));
+                folder.run(step, &plan)?;
+            }
+        }
+        let results = results::Results::new(&config, &plan, &folder)?;
+        let report = folder.path().join("report.md");
+        let text = report::markdown(&config, &plan, &folder, &results)?;
+        std::fs::write(&report, text).map_err(|source| Error::io(&report, "write", source))?;
+        output::message(&format!("wrote {}", report.display()));
+        Ok(())
+    }
+}
+
+fn print_steps(plan: &Plan, folder: &Folder) -> Result<()> {
+    for step in &plan.steps {
+        let state = if folder.is_done(step) {
+            "done"
+        } else {
+            "to do"
+        };
+        output::print(format!("{state:5}  {}  {}", step.hash, step.name))?;
+    }
+    Ok(())
+}

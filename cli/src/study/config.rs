@@ -1,0 +1,214 @@
+//! What a configuration says.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use esparsa::train::TrainOptions;
+use esparsa::{Error, Result};
+use serde::Deserialize;
+use toml::Spanned;
+
+/// A configuration, and where it comes from.
+#[derive(Debug)]
+pub(super) struct Config {
+    pub study: StudyConfig,
+    path: PathBuf,
+    text: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct StudyConfig {
+    #[serde(default)]
+    pub title: Option<String>,
+    /// The first is the one by which parameters are chosen.
+    pub metrics: Spanned<Vec<Spanned<String>>>,
+    /// The system that others are tested against; the first by default.
+    #[serde(default)]
+    pub baseline: Option<Spanned<String>>,
+    /// Results of each query.
+    #[serde(default = "default_depth")]
+    pub depth: Spanned<usize>,
+    /// The first is the one on whose development queries parameters are chosen, and on whose
+    /// training queries models are trained.
+    pub collections: Spanned<Vec<Collection>>,
+    pub systems: Spanned<Vec<System>>,
+}
+
+fn default_depth() -> Spanned<usize> {
+    Spanned::new(0..0, 1_000)
+}
+
+/// A folder in BEIR's layout.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Collection {
+    pub name: Spanned<String>,
+    pub path: Spanned<String>,
+    /// The analyzer of its texts, as `esparsa index --language` takes it.
+    #[serde(default)]
+    pub language: Option<Spanned<String>>,
+    /// Judgements of the queries that systems are compared with.
+    #[serde(default = "default_test")]
+    pub test: Spanned<String>,
+    /// Judgements of the queries by which parameters are chosen.
+    #[serde(default = "default_dev")]
+    pub dev: Spanned<String>,
+}
+
+fn default_test() -> Spanned<String> {
+    Spanned::new(0..0, "qrels/test.tsv".into())
+}
+
+fn default_dev() -> Spanned<String> {
+    Spanned::new(0..0, "qrels/dev.tsv".into())
+}
+
+/// What a system is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Kind {
+    /// Words.
+    Bm25,
+    /// Sparse vectors of a model.
+    Sparse,
+    /// Dense vectors of a model.
+    Dense,
+    /// The first results of another system, scored by a cross-encoder or by late interaction.
+    Rerank,
+    /// Several systems.
+    Fuse,
+    /// The results of another system in random order.
+    Shuffled,
+    /// The results of another system in the order of their names.
+    Constant,
+    /// Random documents of the results of all queries of another system.
+    Random,
+}
+
+impl Kind {
+    pub fn is_floor(self) -> bool {
+        matches!(self, Self::Shuffled | Self::Constant | Self::Random)
+    }
+
+    /// The name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bm25 => "bm25",
+            Self::Sparse => "sparse",
+            Self::Dense => "dense",
+            Self::Rerank => "rerank",
+            Self::Fuse => "fuse",
+            Self::Shuffled => "shuffled",
+            Self::Constant => "constant",
+            Self::Random => "random",
+        }
+    }
+}
+
+/// A system. Lists of parameters are candidates, of which the best on the development queries is
+/// taken.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct System {
+    pub name: Spanned<String>,
+    pub kind: Kind,
+    /// BM25's saturation of term frequencies.
+    #[serde(default)]
+    pub k1: Option<Spanned<Vec<f32>>>,
+    /// BM25's normalization by length.
+    #[serde(default)]
+    pub b: Option<Spanned<Vec<f32>>>,
+    /// The folder of a model.
+    #[serde(default)]
+    pub model: Option<Spanned<String>>,
+    /// Options of `esparsa train`, for a model that is trained on the first collection.
+    #[serde(default)]
+    pub train: Option<Spanned<TrainOptions>>,
+    /// The systems whose results are re-ranked, fused or disarranged.
+    #[serde(default)]
+    pub of: Option<Spanned<Vec<Spanned<String>>>>,
+    /// How many results are re-ranked.
+    #[serde(default)]
+    pub top: Option<Spanned<usize>>,
+    /// How results are fused: `rrf` or `weighted-sum`.
+    #[serde(default)]
+    pub method: Option<Spanned<String>>,
+    /// Normalizations of scores before they are added.
+    #[serde(default)]
+    pub normalization: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Weights of the systems, for each candidate a list.
+    #[serde(default)]
+    pub weights: Option<Spanned<Vec<Vec<f64>>>>,
+}
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the file cannot be read, and [`Error::InvalidInput`], with the line, when
+    /// it is not TOML, or has a key that is not known or a value of another type.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Error::io(path, "read", source))?;
+        Self::parse(path, text)
+    }
+
+    /// As [`read`](Self::read), of what a file holds.
+    pub fn parse(path: &Path, text: String) -> Result<Self> {
+        match toml::from_str(&text) {
+            Ok(study) => Ok(Self {
+                study,
+                path: path.to_owned(),
+                text,
+            }),
+            Err(error) => {
+                let line = error.span().map_or(0, |span| line_of(&text, span.start));
+                let error = Error::invalid(error.message().to_owned());
+                Err(error.at_line(path.display().to_string(), line))
+            }
+        }
+    }
+
+    /// An error at a place of the file.
+    pub fn wrong(&self, span: Range<usize>, message: impl Into<String>) -> Error {
+        let line = line_of(&self.text, span.start);
+        Error::invalid(message).at_line(self.path.display().to_string(), line)
+    }
+
+    /// A path, relative to the configuration, in which `${NAME}` is a variable of the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when a variable is not set.
+    pub fn resolve(&self, path: &Spanned<String>) -> Result<PathBuf> {
+        self.resolve_text(path.get_ref(), path.span())
+    }
+
+    /// As [`resolve`](Self::resolve), of a path at a place of the file.
+    pub fn resolve_text(&self, path: &str, span: Range<usize>) -> Result<PathBuf> {
+        let mut resolved = String::new();
+        let mut rest = path;
+        while let Some((before, behind)) = rest.split_once("${") {
+            let Some((name, after)) = behind.split_once('}') else {
+                return Err(self.wrong(span, "expected `}` behind the name of a variable"));
+            };
+            let value = std::env::var(name).map_err(|_| {
+                let message = format!("expected the environment variable {name} to be set");
+                self.wrong(span.clone(), message)
+            })?;
+            resolved = resolved + before + &value;
+            rest = after;
+        }
+        resolved += rest;
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        Ok(folder.join(resolved))
+    }
+}
+
+/// The line of a place, from 1.
+fn line_of(text: &str, place: usize) -> u64 {
+    let before = text.as_bytes().get(..place).unwrap_or_default();
+    1 + before.iter().filter(|byte| **byte == b'\n').count() as u64
+}

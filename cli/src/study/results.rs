@@ -1,0 +1,122 @@
+//! Metrics of all systems on all collections, and tests against the baseline.
+
+use esparsa::Result;
+use esparsa::eval::{
+    EvaluateOptions, Metric, PairedValues, Qrels, Report, Run, evaluate, holm_bonferroni,
+    randomization_test,
+};
+
+use super::config::Config;
+use super::folder::Folder;
+use super::interval::interval;
+use super::plan::Plan;
+
+/// Random sign assignments of a test.
+const PERMUTATIONS: u64 = 100_000;
+/// A fixed seed: the same runs always give the same p values.
+const SEED: u64 = 42;
+
+/// What all systems reach.
+pub(super) struct Results {
+    pub metrics: Vec<Metric>,
+    /// The place of the system that others are tested against.
+    pub baseline: usize,
+    pub collections: Vec<CollectionResults>,
+}
+
+/// What all systems reach on the test queries of a collection.
+pub(super) struct CollectionResults {
+    pub queries: usize,
+    /// For each system and each metric.
+    pub values: Vec<Vec<Value>>,
+}
+
+/// A mean over queries.
+pub(super) struct Value {
+    pub mean: f64,
+    /// In which the mean of all such queries lies in 95 of 100 studies.
+    pub interval: (f64, f64),
+    /// Of the difference from the baseline, corrected for all tests on the collection.
+    pub p_value: Option<f64>,
+}
+
+impl Results {
+    /// Evaluates the runs of all systems.
+    ///
+    /// # Errors
+    ///
+    /// What reading runs and judgements gives.
+    pub fn new(config: &Config, plan: &Plan, folder: &Folder) -> Result<Self> {
+        let study = &config.study;
+        let metrics = study
+            .metrics
+            .get_ref()
+            .iter()
+            .map(|metric| metric.get_ref().parse());
+        let metrics = metrics.collect::<Result<Vec<Metric>>>()?;
+        let is_baseline = |system: &super::config::System| {
+            let baseline = study.baseline.as_ref().map(|name| name.get_ref());
+            Some(system.name.get_ref()) == baseline
+        };
+        let baseline = study
+            .systems
+            .get_ref()
+            .iter()
+            .position(is_baseline)
+            .unwrap_or(0);
+        let mut collections = Vec::new();
+        for (place, collection) in study.collections.get_ref().iter().enumerate() {
+            let qrels = config
+                .resolve(&collection.path)?
+                .join(collection.test.get_ref());
+            let qrels = Qrels::open(qrels)?;
+            let mut reports = Vec::new();
+            for system in &plan.systems {
+                let run = Run::open(folder.output(&plan.steps[system.runs[place]]))?;
+                reports.push(evaluate(&qrels, &run, &metrics, EvaluateOptions::new())?);
+            }
+            collections.push(CollectionResults::new(&reports, &metrics, baseline)?);
+        }
+        Ok(Self {
+            metrics,
+            baseline,
+            collections,
+        })
+    }
+}
+
+impl CollectionResults {
+    fn new(reports: &[Report], metrics: &[Metric], baseline: usize) -> Result<Self> {
+        let mut p_values = Vec::new();
+        for (place, report) in reports.iter().enumerate() {
+            for metric in metrics.iter().filter(|_| place != baseline) {
+                let pairs = PairedValues::from_reports(&reports[baseline], report, metric)?;
+                p_values.push(randomization_test(&pairs, PERMUTATIONS, SEED)?.p_value);
+            }
+        }
+        let mut p_values = holm_bonferroni(&p_values)?.into_iter();
+        let mut values = Vec::new();
+        for (place, report) in reports.iter().enumerate() {
+            let of_metric = metrics.iter().map(|metric| {
+                let mean = report.mean(metric).unwrap_or_default();
+                Value {
+                    mean,
+                    interval: report
+                        .values(metric)
+                        .and_then(interval)
+                        .unwrap_or((mean, mean)),
+                    p_value: if place == baseline {
+                        None
+                    } else {
+                        p_values.next()
+                    },
+                }
+            });
+            values.push(of_metric.collect());
+        }
+        Ok(Self {
+            queries: reports.first().map_or(0, |report| report.queries().len()),
+            values,
+        })
+    }
+}
