@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::marks::merged;
 use super::request::{Query, QueryKind};
-use super::text::analyze;
+use super::text_terms::analyze;
 use crate::error::Result;
 use crate::format::FieldKind;
 use crate::index::Snapshot;

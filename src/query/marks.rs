@@ -15,7 +15,7 @@ use super::phrase_places::{
     moved_positions,
 };
 use super::request::{Condition, Phrase, Query, QueryKind};
-use super::text::analyze;
+use super::text_terms::analyze;
 use crate::error::Result;
 use crate::format::{FieldKind, FieldNumber, Value};
 use crate::index::Snapshot;

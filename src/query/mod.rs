@@ -31,6 +31,7 @@
 //! | `lists` | the documents of lists, without scores |
 //! | `look_up` | the query's terms in the dictionaries of all segments |
 //! | `explanation` | where a score comes from, as data |
+//! | `text_terms` | the words of a query in a field and its segments |
 //! | `text_documents` | which documents have the words of a query, without scores |
 //! | `patterns`, `matching_terms` | patterns of terms as automata, and the documents with such terms |
 //! | `in_field`, `matching`, `conditions` | what documents must have in a field, which documents match a query, and queries of conditions alone |
@@ -104,6 +105,7 @@ mod suggest;
 mod text;
 mod text_cursor;
 mod text_documents;
+mod text_terms;
 mod threads;
 mod tier_cursor;
 mod top_k;

@@ -14,10 +14,11 @@ use super::request::{Query, excess};
 use super::simd::Bm25Term;
 use super::text_cursor::TextCursor;
 use super::text_documents::WordDocuments;
+use super::text_terms::{count_terms, look_up};
 use crate::doc_set::DocSet;
 use crate::error::Result;
 use crate::format::dictionary::TermEntry;
-use crate::format::limits::{MAX_QUERY_TERMS, MAX_TEXT_TERM_BYTES};
+use crate::format::limits::MAX_QUERY_TERMS;
 use crate::format::text_postings::TextList;
 use crate::format::{Bm25, DocId, FieldKind, FieldNumber, FieldOptions, lengths};
 use crate::index::{DocAddress, Snapshot, SnapshotSegment};
@@ -47,37 +48,6 @@ struct TextTerm {
     weight: f32,
     /// The term's place in [`TextLeaf::entries`].
     entry: usize,
-}
-
-/// The terms of a text under a field's analyzer that documents can have, with their frequencies.
-pub(super) fn analyze(
-    snapshot: &Snapshot,
-    field: FieldNumber,
-    text: &str,
-) -> Result<BTreeMap<String, u32>> {
-    let mut terms = count_terms(snapshot, field, text)?;
-    terms.retain(|term, _| can_be_indexed(term));
-    Ok(terms)
-}
-
-/// All terms of a text under a field's analyzer, also those that are too long for an index.
-pub(super) fn count_terms(
-    snapshot: &Snapshot,
-    field: FieldNumber,
-    text: &str,
-) -> Result<BTreeMap<String, u32>> {
-    let mut terms = BTreeMap::new();
-    let analyzer = snapshot.expect_analyzer(field)?;
-    analyzer.analyze_query(&analyzer.repair(text), &mut |term, _| {
-        if !term.is_empty() {
-            *terms.entry(term.to_owned()).or_default() += 1;
-        }
-    });
-    Ok(terms)
-}
-
-fn can_be_indexed(term: &str) -> bool {
-    term.len() <= MAX_TEXT_TERM_BYTES
 }
 
 /// Lucene's idf: ln(1 + (N - df + 0.5) / (df + 0.5)), above 0 for every df up to N.
@@ -298,24 +268,6 @@ impl<'a> TextLeaf<'a> {
         }
         Ok(cursors)
     }
-}
-
-fn look_up(
-    snapshot: &Snapshot,
-    options: &SearchOptions,
-    field: FieldNumber,
-    terms: &BTreeMap<String, u32>,
-) -> Result<Entries> {
-    Entries::look_up(snapshot, options, terms.len(), |segment| {
-        let Some(text) = segment.reader.text(field) else {
-            return Ok(Vec::new());
-        };
-        let find = |term: &String| match can_be_indexed(term) {
-            true => text.terms.term(term.as_bytes()),
-            false => Ok(None),
-        };
-        terms.keys().map(find).collect()
-    })
 }
 
 impl Leaf for TextLeaf<'_> {

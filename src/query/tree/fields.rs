@@ -22,8 +22,9 @@ use crate::query::cursor::{Collected, Cursor, Matches};
 use crate::query::leaf::Leaf;
 use crate::query::options::SearchOptions;
 use crate::query::request::Query;
-use crate::query::text::{TextLeaf, count_terms, idf};
+use crate::query::text::{TextLeaf, idf};
 use crate::query::text_cursor::TextCursor;
+use crate::query::text_terms::count_terms;
 
 /// With smaller ones, frequencies would be rounded to nothing.
 const WEIGHTS: RangeInclusive<f32> = 1e-3..=1e3;
