@@ -77,7 +77,7 @@ pub struct Study {
     /// Print the steps, and which are done, and do nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Number of threads of each step [default: all cores].
+    /// Number of threads for indexing, searching and re-ranking [default: all cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
 }
@@ -96,9 +96,18 @@ impl Study {
         let path = self
             .folder
             .unwrap_or_else(|| self.config.with_extension(""));
-        if path == self.config {
+        if path == self.config || path.as_os_str().is_empty() {
             let message = "expected a configuration whose name ends with .toml, or --folder";
             return Err(Error::invalid(message));
+        }
+        let path = std::path::absolute(&path).map_err(|source| Error::io(&path, "find", source))?;
+        let is_of_study = path.join("steps").is_dir() || path.join("lock").is_file();
+        let mut entries = std::fs::read_dir(&path).into_iter().flatten();
+        if !is_of_study && entries.next().is_some() {
+            return Err(Error::invalid(format!(
+                "expected a folder of a study or an empty one, found other files in {}",
+                path.display()
+            )));
         }
         if self.dry_run {
             return print_steps(&plan, &Folder::new(&path));

@@ -147,6 +147,8 @@ impl Train {
                 "cancelled after step {}; `--resume` goes on from its checkpoint",
                 summary.steps
             ));
+            // Programs must not take what there is for the finished model.
+            return cancel.check("training");
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use esparsa::Result;
 use esparsa::eval::Metric;
+use esparsa::limits::MAX_K;
 use esparsa::rank::Normalization;
 use toml::Spanned;
 
@@ -25,13 +26,8 @@ pub(super) fn check(config: &Config) -> Result<()> {
             "expected at least one metric, found none",
         ));
     }
-    for metric in study.metrics.get_ref() {
-        let parsed = metric.get_ref().parse::<Metric>();
-        parsed.map_err(|error| config.wrong(metric.span(), error.to_string()))?;
-    }
-    if *study.depth.get_ref() == 0 {
-        return Err(config.wrong(study.depth.span(), "expected at least one result, found 0"));
-    }
+    check_count(config, &study.depth)?;
+    check_metrics(config)?;
     check_names(
         config,
         "collection",
@@ -78,6 +74,39 @@ pub(super) fn check(config: &Config) -> Result<()> {
         Some(baseline) => check_known(config, baseline, &known),
         None => Ok(()),
     }
+}
+
+fn check_metrics(config: &Config) -> Result<()> {
+    let depth = *config.study.depth.get_ref();
+    let mut metrics = Vec::new();
+    for metric in config.study.metrics.get_ref() {
+        let parsed = metric.get_ref().parse::<Metric>();
+        let parsed = parsed.map_err(|error| config.wrong(metric.span(), error.to_string()))?;
+        let name = parsed.to_string();
+        if metrics.contains(&name) {
+            let message = format!("expected each metric once, found {name} again");
+            return Err(config.wrong(metric.span(), message));
+        }
+        let cutoff = name.rsplit_once('@').map(|(_, cutoff)| cutoff.parse());
+        if cutoff.is_some_and(|cutoff| cutoff.is_ok_and(|cutoff: usize| cutoff > depth)) {
+            let message = format!(
+                "expected a metric of up to {depth} results, as `depth` says, found {name}"
+            );
+            return Err(config.wrong(metric.span(), message));
+        }
+        metrics.push(name);
+    }
+    Ok(())
+}
+
+/// A number of results.
+fn check_count(config: &Config, count: &Spanned<usize>) -> Result<()> {
+    let found = *count.get_ref();
+    if (1..=MAX_K).contains(&found) {
+        return Ok(());
+    }
+    let message = format!("expected 1 to {MAX_K} results, found {found}");
+    Err(config.wrong(count.span(), message))
 }
 
 fn check_names<'c>(
@@ -282,8 +311,8 @@ fn check_candidates(config: &Config, system: &System) -> Result<()> {
     {
         return Err(config.wrong(b.span(), "expected numbers of at most 1 for b"));
     }
-    if let Some(top) = system.top.as_ref().filter(|top| *top.get_ref() == 0) {
-        return Err(config.wrong(top.span(), "expected at least one result, found 0"));
+    if let Some(top) = &system.top {
+        check_count(config, top)?;
     }
     let is_sum = system
         .method

@@ -203,7 +203,9 @@ impl Config {
         }
         resolved += rest;
         let folder = self.path.parent().unwrap_or(Path::new(""));
-        Ok(folder.join(resolved))
+        // A relative path may begin as an option does.
+        let path = std::path::absolute(folder.join(resolved));
+        path.map_err(|source| Error::io(&self.path, "find", source))
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::choose::{Choice, choose};
 use super::floor;
 use super::plan::Plan;
-use super::step::{Argument, Step, StepId, Work};
+use super::step::{Argument, Step, StepId, Work, bytes_of};
 use crate::output;
 
 const DONE: &str = "step.json";
@@ -40,6 +40,8 @@ pub(super) struct Done {
     pub name: String,
     pub command: Vec<String>,
     pub seconds: f64,
+    /// Bytes of the output.
+    pub bytes: u64,
 }
 
 impl Folder {
@@ -59,7 +61,7 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).map_err(|source| Error::io(path, "create", source))?;
         let lock_path = path.join("lock");
-        let lock = File::create(&lock_path);
+        let lock = File::options().create(true).append(true).open(&lock_path);
         let lock = lock.map_err(|source| Error::io(&lock_path, "create", source))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self {
@@ -91,7 +93,9 @@ impl Folder {
 
     /// Whether a step is done.
     pub fn is_done(&self, step: &Step) -> bool {
-        self.of(step).join(DONE).is_file()
+        // An output that was cut or removed is made again.
+        let done = self.done(step);
+        done.is_ok_and(|done| bytes_of(&self.output(step)).is_ok_and(|bytes| bytes == done.bytes))
     }
 
     /// What is noted of a step that is done.
@@ -123,7 +127,11 @@ impl Folder {
         let is_left = checkpoints.is_ok_and(|mut entries| entries.next().is_some());
         let is_resumed = step.is_resumed && is_left;
         if folder.exists() && !is_resumed {
-            fs::remove_dir_all(&folder).map_err(|source| Error::io(&folder, "remove", source))?;
+            let removed = match folder.is_dir() {
+                true => fs::remove_dir_all(&folder),
+                false => fs::remove_file(&folder),
+            };
+            removed.map_err(|source| Error::io(&folder, "remove", source))?;
         }
         fs::create_dir_all(&folder).map_err(|source| Error::io(&folder, "create", source))?;
         let started = Instant::now();
@@ -149,10 +157,12 @@ impl Folder {
                 floor::write(*kind, &self.output(&plan.steps[*of]), &self.output(step))?;
             }
         }
+        plan.hashes.check_unchanged(&step.work)?;
         let done = Done {
             name: step.name.clone(),
             command,
             seconds: started.elapsed().as_secs_f64(),
+            bytes: bytes_of(&self.output(step))?,
         };
         write_json(&folder.join(DONE), &done)
     }
@@ -163,6 +173,7 @@ impl Folder {
             match argument {
                 Argument::Text(text) => words.push(text.clone()),
                 Argument::Path(path) => words.push(path.display().to_string()),
+                Argument::Read(_) => {}
                 Argument::Output(id) => {
                     words.push(self.output(&plan.steps[*id]).display().to_string());
                 }

@@ -28,6 +28,8 @@ const WEIGHTS: [[f64; 2]; 9] = [
 pub(super) struct Plan {
     pub steps: Vec<Step>,
     pub systems: Vec<SystemPlan>,
+    /// Of the files that steps read.
+    pub hashes: Hashes,
 }
 
 /// The steps of a system.
@@ -70,6 +72,7 @@ impl Plan {
         Ok(Self {
             steps: planner.steps,
             systems: planner.systems,
+            hashes: planner.hashes,
         })
     }
 }
@@ -169,7 +172,10 @@ impl Planner<'_> {
         }
         let mut what = format!("index {name}");
         if let Some((option, model)) = model {
-            what += " with vectors";
+            what += match option {
+                "--sparse-model" => " with sparse vectors",
+                _ => " with dense vectors",
+            };
             arguments.extend([text(option), model]);
         }
         let arguments = self.with_threads(arguments);
@@ -187,6 +193,23 @@ impl Planner<'_> {
             _ => "cross",
         };
         let mut options = train.get_ref().clone();
+        let mut read = Vec::new();
+        let paths = [
+            &mut options.triplets,
+            &mut options.documents,
+            &mut options.queries,
+            &mut options.teacher,
+            &mut options.parallel,
+            &mut options.parallel_documents,
+            &mut options.parallel_ids,
+            &mut options.negatives_run,
+            &mut options.teacher_run,
+        ];
+        for path in paths.into_iter().flatten() {
+            let text = path.to_string_lossy();
+            *path = self.config.resolve_text(&text, train.span())?;
+            read.push(Argument::Read(path.clone()));
+        }
         let base = std::mem::take(&mut options.base);
         let base = self
             .config
@@ -209,6 +232,7 @@ impl Planner<'_> {
             text("--output"),
             Argument::Own,
         ];
+        let arguments = arguments.into_iter().chain(read).collect();
         let name = format!("train {}", self.system(place).name.get_ref());
         self.add(name, "model", Work::Command(arguments)).map(Some)
     }
@@ -268,7 +292,7 @@ impl Planner<'_> {
         let kind = self.system(place).kind;
         let queries = Argument::Path(self.path(collection, "queries.jsonl")?);
         let depth = self.config.study.depth.get_ref().to_string();
-        let name = format!(
+        let mut name = format!(
             "{} on {} queries of {}",
             self.system(place).name.get_ref(),
             if which == Part::Dev {
@@ -278,6 +302,11 @@ impl Planner<'_> {
             },
             self.collection(collection).name.get_ref()
         );
+        for parameter in &parameters {
+            if let Argument::Text(parameter) = parameter {
+                name = name + " " + parameter;
+            }
+        }
         let mut arguments = match kind {
             Kind::Bm25 | Kind::Sparse | Kind::Dense => {
                 let model = match kind {

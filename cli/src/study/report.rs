@@ -78,7 +78,7 @@ fn effectiveness(config: &Config, results: &Results) -> String {
         text,
         "\nMeans over queries, with the 95 % interval of the bootstrap. Marks compare with {baseline}, by a paired \
          randomization test, two-sided, corrected by Holm's method for all tests on the collection: \\* p < .05, \
-         \\*\\* p < .01.\n"
+         \\*\\* p < .01. Few queries cannot show small differences, however many there are.\n"
     );
     text
 }
@@ -90,7 +90,10 @@ fn cell(value: &Value) -> String {
         _ => "",
     };
     let (low, high) = value.interval;
-    format!("{:.4}{mark} [{low:.3}, {high:.3}]", value.mean)
+    let p_value = value
+        .p_value
+        .map_or(String::new(), |p_value| format!(", p {p_value:.4}"));
+    format!("{:.4}{mark} [{low:.3}, {high:.3}]{p_value}", value.mean)
 }
 
 fn choices(config: &Config, plan: &Plan, folder: &Folder) -> Result<String> {

@@ -19,6 +19,8 @@ pub(super) enum Argument {
     Text(String),
     /// A file or folder that the study does not make.
     Path(PathBuf),
+    /// A file or folder that the contents of another argument name.
+    Read(PathBuf),
     /// The output of a step.
     Output(StepId),
     /// The model in the output of a training step.
@@ -74,6 +76,8 @@ pub(super) struct Step {
 #[derive(Default)]
 pub(super) struct Hashes {
     of_paths: HashMap<PathBuf, u128>,
+    /// Lengths and times of change when they were read.
+    stamps: HashMap<PathBuf, u64>,
 }
 
 impl Hashes {
@@ -93,14 +97,15 @@ impl Hashes {
                 for argument in arguments {
                     match argument {
                         Argument::Text(text) => add(&mut hash, "text", text),
-                        Argument::Path(path) => {
+                        Argument::Path(path) | Argument::Read(path) => {
                             add(&mut hash, "path", &format!("{:032x}", self.of_path(path)?));
                         }
                         Argument::Output(step) => add(&mut hash, "step", of(*step)),
                         Argument::Model(step) => add(&mut hash, "model", of(*step)),
                         Argument::Own => add(&mut hash, "own", ""),
                         Argument::Chosen(step) => add(&mut hash, "chosen", of(*step)),
-                        Argument::Threads(_) => add(&mut hash, "threads", ""),
+                        // No result depends on it.
+                        Argument::Threads(_) => {}
                         Argument::Contents(text) => add(&mut hash, "contents", text),
                     }
                 }
@@ -126,10 +131,41 @@ impl Hashes {
         Ok(format!("{:032x}", hash.digest128())[..16].to_owned())
     }
 
+    /// Refuses what has changed since it was hashed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for a file that is another one now.
+    pub fn check_unchanged(&self, work: &Work) -> Result<()> {
+        let of_command = match work {
+            Work::Command(arguments) => &arguments[..],
+            _ => &[],
+        };
+        let qrels = match work {
+            Work::Choose { qrels, .. } => Some(qrels),
+            _ => None,
+        };
+        let paths = of_command.iter().filter_map(|argument| match argument {
+            Argument::Path(path) | Argument::Read(path) => Some(path),
+            _ => None,
+        });
+        for path in paths.chain(qrels) {
+            if self.stamps.get(path) != Some(&stamp(path)?) {
+                return Err(Error::invalid(format!(
+                    "expected {} to stay as it was when the study began, found that it has changed; start the study \
+                     again",
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn of_path(&mut self, path: &Path) -> Result<u128> {
         if let Some(hash) = self.of_paths.get(path) {
             return Ok(*hash);
         }
+        self.stamps.insert(path.to_owned(), stamp(path)?);
         let mut hash = Xxh3::new();
         add_path(&mut hash, path)?;
         let digest = hash.digest128();
@@ -146,16 +182,62 @@ fn add(hash: &mut Xxh3, what: &str, text: &str) {
     }
 }
 
+/// What is in a folder, in the order of the names.
+fn entries(path: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |source| Error::io(path, "read", source);
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        entries.push(entry.map_err(failed)?.path());
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+/// A hash of the lengths and times of change of a file, or of the files of a folder.
+fn stamp(path: &Path) -> Result<u64> {
+    let mut hash = Xxh3::new();
+    add_stamp(&mut hash, path)?;
+    Ok(hash.digest())
+}
+
+fn add_stamp(hash: &mut Xxh3, path: &Path) -> Result<()> {
+    let failed = |source| Error::io(path, "read", source);
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if metadata.is_dir() {
+        return entries(path)?
+            .iter()
+            .try_for_each(|entry| add_stamp(hash, entry));
+    }
+    let changed = metadata.modified().map_err(failed)?;
+    add(
+        hash,
+        &path.to_string_lossy(),
+        &format!("{} {changed:?}", metadata.len()),
+    );
+    Ok(())
+}
+
+/// Bytes of a file, or of the files of a folder.
+///
+/// # Errors
+///
+/// [`Error::Io`] when there is none.
+pub(super) fn bytes_of(path: &Path) -> Result<u64> {
+    let metadata = std::fs::metadata(path).map_err(|source| Error::io(path, "read", source))?;
+    if !metadata.is_dir() {
+        return Ok(metadata.len());
+    }
+    let sizes = entries(path)?;
+    sizes
+        .iter()
+        .try_fold(0, |sum, entry| Ok(sum + bytes_of(entry)?))
+}
+
 /// Adds what is in a file, or in the files of a folder.
 fn add_path(hash: &mut Xxh3, path: &Path) -> Result<()> {
     let failed = |source| Error::io(path, "read", source);
     if path.is_dir() {
-        let mut entries = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(failed)? {
-            entries.push(entry.map_err(failed)?.path());
-        }
-        entries.sort();
-        for entry in entries {
+        for entry in entries(path)? {
             add(
                 hash,
                 "file",
@@ -164,6 +246,10 @@ fn add_path(hash: &mut Xxh3, path: &Path) -> Result<()> {
             add_path(hash, &entry)?;
         }
         return Ok(());
+    }
+    if !path.is_file() {
+        let message = format!("expected a file, found something else: {}", path.display());
+        return Err(Error::invalid(message));
     }
     let mut file = File::open(path).map_err(failed)?;
     let mut buffer = vec![0; 1 << 18];

@@ -93,10 +93,12 @@ fn fixture() -> Scratch {
 }
 
 fn study(scratch: &Scratch, more: &[&str]) -> Command {
+    study_with(scratch, &[&["--threads", "1"], more].concat())
+}
+
+fn study_with(scratch: &Scratch, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_esparsa"));
-    command
-        .args(["study", "words.toml", "--threads", "1"])
-        .args(more);
+    command.args(["study", "words.toml"]).args(more);
     command
         .current_dir(scratch.path(""))
         .env("MODELS", model(""));
@@ -163,6 +165,19 @@ fn a_study_compares_systems_and_does_only_what_has_changed() {
     assert_eq!(times(&scratch.path("words")), before);
     assert_eq!(report(&scratch), first);
 
+    // What was cut is made again, and nothing depends on the number of threads.
+    let steps = std::fs::read_dir(scratch.path("words/steps")).unwrap();
+    let run = steps
+        .map(|step| step.unwrap().path().join("run.txt"))
+        .find(|run| run.is_file())
+        .unwrap();
+    std::fs::write(&run, "").unwrap();
+    let (planned, _) = done(study(&scratch, &["--dry-run"]));
+    let to_do = planned.lines().filter(|line| line.starts_with("to do"));
+    assert_eq!(to_do.count(), 1, "{planned}");
+    done(study_with(&scratch, &["--threads", "2"]));
+    assert_eq!(report(&scratch), first);
+
     // Another document in the second collection: what depends on the first alone stays.
     let corpus = scratch.path("two/corpus.jsonl");
     let more =
@@ -221,6 +236,19 @@ fn mistakes_are_refused_with_their_line_before_any_work() {
     for (from, to, line, expected) in [
         ("depth = 20", "depht = 20", 3, "unknown field `depht`"),
         ("\"ndcg@10\"", "\"ndgc@10\"", 2, "ndgc"),
+        (
+            "recall@20",
+            "recall@21",
+            2,
+            "expected a metric of up to 20 results",
+        ),
+        ("recall@20", "ndcg@10", 2, "expected each metric once"),
+        (
+            "depth = 20",
+            "depth = 0",
+            3,
+            "expected 1 to 10000000 results, found 0",
+        ),
         (
             "path = \"two\"",
             "path = \"three\"",
