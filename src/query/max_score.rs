@@ -71,7 +71,8 @@ pub(super) fn search<C: Cursor>(
 }
 
 /// Sets `rest[i]` to a bound of what the cursors from place `i` on add to any document. `counted` is
-/// scratch space for a bound of each term; tiers of a term share no document, so only the largest counts.
+/// scratch space for a bound of each term; tiers of a term share no document, so only the largest
+/// counts.
 pub(super) fn bound_rest<C: Cursor>(
     cursors: &mut [C],
     counted: &mut [C::Score],

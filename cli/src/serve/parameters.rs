@@ -162,8 +162,8 @@ impl Parameters {
         given.map(|value| query(name, value.as_str())).transpose()
     }
 
-    /// Up to `max` queries in JSON: a name that is repeated in the query string, or a query or an array of them
-    /// in the body.
+    /// Up to `max` queries in JSON: a name that is repeated in the query string, or a query or an
+    /// array of them in the body.
     ///
     /// # Errors
     ///

@@ -1,7 +1,6 @@
 //! The report in Markdown.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use esparsa::Result;
 
@@ -57,11 +56,7 @@ fn effectiveness(config: &Config, results: &Results) -> String {
     {
         let queries = counted(found.queries as u64, "test query");
         let name = collection.name.get_ref();
-        let _ = write!(
-            text,
-            "\n## {name}: {}\n\n",
-            queries.replace("querys", "queries")
-        );
+        let _ = write!(text, "\n## {name}: {}\n\n", queries);
         let metrics = results.metrics.iter().map(ToString::to_string);
         text += &head(
             std::iter::once("system".to_owned())
@@ -142,10 +137,10 @@ fn costs(config: &Config, plan: &Plan, folder: &Folder) -> Result<String> {
             Ok(sum)
         };
         let training: Vec<usize> = planned.training.into_iter().collect();
-        let bytes = planned
-            .indexes
-            .iter()
-            .map(|step| size(&folder.output(&plan.steps[*step])));
+        let mut bytes = 0;
+        for step in &planned.indexes {
+            bytes += folder.done(&plan.steps[*step])?.bytes;
+        }
         let shown = |seconds: f64, steps: &[usize]| match steps {
             [] => "-".to_owned(),
             _ => duration(seconds),
@@ -156,7 +151,7 @@ fn costs(config: &Config, plan: &Plan, folder: &Folder) -> Result<String> {
             shown(seconds(&planned.indexes)?, &planned.indexes),
             match &planned.indexes[..] {
                 [] => "-".to_owned(),
-                _ => grouped(bytes.sum()),
+                _ => grouped(bytes),
             },
             shown(seconds(&planned.runs)?, &planned.runs),
         ]);
@@ -164,14 +159,4 @@ fn costs(config: &Config, plan: &Plan, folder: &Folder) -> Result<String> {
     text += "\nTimes are those of the steps, on all collections together, with models that are opened and indexes that are \
              read; systems share an index where they can.\n";
     Ok(text)
-}
-
-/// Bytes of the files of a folder.
-fn size(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let sizes = entries.filter_map(|entry| entry.metadata().ok());
-    sizes
-        .filter(|metadata| metadata.is_file())
-        .map(|metadata| metadata.len())
-        .sum()
 }

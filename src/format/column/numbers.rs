@@ -208,7 +208,8 @@ impl Numbers {
         }
     }
 
-    /// How many numbers a block has, and their bytes, with those behind that may be looked at.
+    /// How many numbers a block has, and their bytes, with the [`READ_BYTES`](packing::READ_BYTES)
+    /// after them.
     fn packed(&self, number: u32, block: &Block) -> Result<(usize, &[u8])> {
         let before = u64::from(number) * wide(BLOCK);
         let count = self.shape.count.saturating_sub(before).min(wide(BLOCK));

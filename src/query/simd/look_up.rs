@@ -110,7 +110,8 @@ pub(in crate::query) fn find_in_block(
 }
 
 /// Keeps those of the documents of a range that a block has, or those that it does not have, and moves
-/// them together from place `to` on, which is not behind the range. Returns where they end. Otherwise as
+/// them together from place `to` on, which is not behind the range. Returns where they end.
+/// Otherwise as
 /// [`find_in_block`].
 #[inline]
 pub(in crate::query) fn keep_in_block(
