@@ -226,6 +226,21 @@ pub fn open_scorer(
     }
 }
 
+/// Refuses the folder of a model that is none of some kinds, without loading its weights.
+///
+/// # Errors
+///
+/// What opening the folder gives, and [`Error::InvalidInput`] for a model of another kind.
+pub fn expect_kind(
+    folder: &Path,
+    asked: Option<ModelKind>,
+    kinds: &[ModelKind],
+    expected: &str,
+) -> Result<()> {
+    let model = ModelFolder::open_as(folder, asked)?;
+    expect(&model, kinds, expected, "take another model")
+}
+
 /// Refuses a model of a kind that a command has no use for, before its weights are loaded.
 fn expect(model: &ModelFolder, kinds: &[ModelKind], expected: &str, advice: &str) -> Result<()> {
     if kinds.contains(&model.kind) {

@@ -12,6 +12,7 @@
 //! | `step` | one step, and the hash of all that it depends on |
 //! | `folder` | the outputs of steps, and which are complete |
 //! | `choose` | the candidate that is best on the development queries |
+//! | `sample` | a random sample of queries |
 //! | `floor` | runs that no system should be below |
 //! | `interval` | confidence intervals of means |
 //! | `results` | metrics and tests of all systems |
@@ -26,6 +27,7 @@ mod interval;
 mod plan;
 mod report;
 mod results;
+mod sample;
 mod step;
 
 use std::path::PathBuf;
@@ -92,7 +94,6 @@ impl Study {
     pub fn run(self) -> Result<()> {
         let config = Config::read(&self.config)?;
         check::check(&config)?;
-        let plan = Plan::new(&config, self.threads)?;
         let path = self
             .folder
             .unwrap_or_else(|| self.config.with_extension(""));
@@ -101,6 +102,7 @@ impl Study {
             return Err(Error::invalid(message));
         }
         let path = std::path::absolute(&path).map_err(|source| Error::io(&path, "find", source))?;
+        check::check_folder(&config, &path)?;
         let is_of_study = path.join("steps").is_dir() || path.join("lock").is_file();
         let mut entries = std::fs::read_dir(&path).into_iter().flatten();
         if !is_of_study && entries.next().is_some() {
@@ -109,6 +111,7 @@ impl Study {
                 path.display()
             )));
         }
+        let plan = Plan::new(&config, self.threads)?;
         if self.dry_run {
             return print_steps(&plan, &Folder::new(&path));
         }

@@ -1,5 +1,6 @@
 //! What a configuration says.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,12 @@ pub(super) struct StudyConfig {
     /// Results of each query.
     #[serde(default = "default_depth")]
     pub depth: Spanned<usize>,
+    /// The dtype of products of models, `f32` or `bf16`, as `--precision` takes it.
+    #[serde(default)]
+    pub precision: Option<Spanned<String>>,
+    /// Models that the study makes.
+    #[serde(default)]
+    pub models: Vec<ModelConfig>,
     /// The first is the one on whose development queries parameters are chosen, and on whose
     /// training queries models are trained.
     pub collections: Spanned<Vec<Collection>>,
@@ -54,6 +61,12 @@ pub(super) struct Collection {
     /// Judgements of the queries by which parameters are chosen.
     #[serde(default = "default_dev")]
     pub dev: Spanned<String>,
+    /// At most this many test queries, a random sample; all by default.
+    #[serde(default)]
+    pub test_queries: Option<Spanned<usize>>,
+    /// The same of development queries.
+    #[serde(default)]
+    pub dev_queries: Option<Spanned<usize>>,
 }
 
 fn default_test() -> Spanned<String> {
@@ -62,6 +75,64 @@ fn default_test() -> Spanned<String> {
 
 fn default_dev() -> Spanned<String> {
     Spanned::new(0..0, "qrels/dev.tsv".into())
+}
+
+/// How a model is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ModelMethod {
+    /// The pieces that the documents of all collections use stay in its vocabulary.
+    Cut,
+    /// Training of sparse vectors.
+    Splade,
+    /// Training of dense vectors.
+    Bi,
+    /// Training of scores of pairs.
+    Cross,
+    /// Training towards the sparse vectors of a teacher in another language.
+    Align,
+    /// Training of a masked language model.
+    Mlm,
+}
+
+impl ModelMethod {
+    /// The name in a configuration, and of the subcommand of `esparsa train`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cut => "cut",
+            Self::Splade => "splade",
+            Self::Bi => "bi",
+            Self::Cross => "cross",
+            Self::Align => "align",
+            Self::Mlm => "mlm",
+        }
+    }
+}
+
+/// A model that the study makes from another.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ModelConfig {
+    pub name: Spanned<String>,
+    pub kind: ModelMethod,
+    /// The model that it is made from: the name of another one of the study, or a folder.
+    pub base: Spanned<String>,
+    /// Options of `esparsa train`.
+    #[serde(default)]
+    pub train: Option<Spanned<TrainOptions>>,
+    /// Candidates for some of the options. A model of each combination is trained, and the one with
+    /// the highest metric of its own evaluations is taken.
+    #[serde(default)]
+    pub grid: Option<Spanned<BTreeMap<String, Vec<toml::Value>>>>,
+    /// The system whose results for training queries are the negatives.
+    #[serde(default)]
+    pub negatives: Option<Spanned<String>>,
+    /// The system whose scores of training queries are the targets of distillation.
+    #[serde(default)]
+    pub scores: Option<Spanned<String>>,
+    /// The teacher of an alignment: the name of another model of the study, or a folder.
+    #[serde(default)]
+    pub teacher: Option<Spanned<String>>,
 }
 
 /// What a system is.
@@ -119,12 +190,13 @@ pub(super) struct System {
     /// BM25's normalization by length.
     #[serde(default)]
     pub b: Option<Spanned<Vec<f32>>>,
-    /// The folder of a model.
+    /// The name of a model of the study, or the folder of one.
     #[serde(default)]
     pub model: Option<Spanned<String>>,
-    /// Options of `esparsa train`, for a model that is trained on the first collection.
+    /// What becomes of texts that are longer than the model takes, as `--long` takes it: `truncate`
+    /// or `windows`.
     #[serde(default)]
-    pub train: Option<Spanned<TrainOptions>>,
+    pub long: Option<Spanned<String>>,
     /// The systems whose results are re-ranked, fused or disarranged.
     #[serde(default)]
     pub of: Option<Spanned<Vec<Spanned<String>>>>,
@@ -188,6 +260,38 @@ impl Config {
 
     /// As [`resolve`](Self::resolve), of a path at a place of the file.
     pub fn resolve_text(&self, path: &str, span: Range<usize>) -> Result<PathBuf> {
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let resolved = folder.join(self.with_variables(path, span)?);
+        // A relative path may begin as an option does.
+        std::path::absolute(resolved).map_err(|source| Error::io(&self.path, "find", source))
+    }
+
+    /// The judgements of a part of a collection's queries, relative to its folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`resolve`](Self::resolve).
+    pub fn judgements(&self, collection: &Collection, file: &Spanned<String>) -> Result<PathBuf> {
+        let file = self.with_variables(file.get_ref(), file.span())?;
+        Ok(self.resolve(&collection.path)?.join(file))
+    }
+
+    /// The place of a model of the study.
+    pub fn model(&self, name: &str) -> Option<usize> {
+        let models = &self.study.models;
+        models.iter().position(|model| model.name.get_ref() == name)
+    }
+
+    /// The place of a system.
+    pub fn system(&self, name: &str) -> Option<usize> {
+        let systems = self.study.systems.get_ref();
+        systems
+            .iter()
+            .position(|system| system.name.get_ref() == name)
+    }
+
+    /// A text in which `${NAME}` is replaced by a variable of the environment.
+    fn with_variables(&self, path: &str, span: Range<usize>) -> Result<String> {
         let mut resolved = String::new();
         let mut rest = path;
         while let Some((before, behind)) = rest.split_once("${") {
@@ -201,11 +305,7 @@ impl Config {
             resolved = resolved + before + &value;
             rest = after;
         }
-        resolved += rest;
-        let folder = self.path.parent().unwrap_or(Path::new(""));
-        // A relative path may begin as an option does.
-        let path = std::path::absolute(folder.join(resolved));
-        path.map_err(|source| Error::io(&self.path, "find", source))
+        Ok(resolved + rest)
     }
 }
 

@@ -5,6 +5,7 @@
 //! can.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -12,9 +13,10 @@ use std::time::Instant;
 use esparsa::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::choose::{Choice, choose};
+use super::choose::{Choice, choose, choose_model};
 use super::floor;
 use super::plan::Plan;
+use super::sample;
 use super::step::{Argument, Step, StepId, Work, bytes_of};
 use crate::output;
 
@@ -64,13 +66,22 @@ impl Folder {
         let lock = File::options().create(true).append(true).open(&lock_path);
         let lock = lock.map_err(|source| Error::io(&lock_path, "create", source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                lock: Some(lock),
-            }),
+            Ok(()) => {
+                let process = std::process::id().to_string();
+                // Only for the message below.
+                let noted = lock
+                    .set_len(0)
+                    .and_then(|()| (&lock).write_all(process.as_bytes()));
+                noted.map_err(|source| Error::io(&lock_path, "write", source))?;
+                Ok(Self {
+                    path: path.to_owned(),
+                    lock: Some(lock),
+                })
+            }
             Err(fs::TryLockError::WouldBlock) => Err(Error::invalid(format!(
-                "expected a folder in which no study is at work, found one that is locked: {}; wait for the other \
-                 study, or for the command that it has started",
+                "expected a folder in which no study is at work, found one that process {} has locked: {}; \
+                 wait for it, or for the command that it has started",
+                fs::read_to_string(&lock_path).unwrap_or_default(),
                 path.display()
             ))),
             Err(fs::TryLockError::Error(source)) => Err(Error::io(&lock_path, "lock", source)),
@@ -150,8 +161,15 @@ impl Folder {
                 metric,
             } => {
                 let run = |id: StepId| self.output(&plan.steps[id]);
-                let choice = choose(candidates, run, qrels, metric)?;
+                let choice = choose(candidates, run, &self.path_of(qrels, plan)?, metric)?;
                 write_json(&self.output(step), &choice)?;
+            }
+            Work::ChooseModel { candidates } => {
+                let trained = |id: StepId| self.output(&plan.steps[id]);
+                write_json(&self.output(step), &choose_model(candidates, trained)?)?;
+            }
+            Work::Sample { qrels, queries } => {
+                sample::write(qrels, *queries, &self.output(step))?;
             }
             Work::Floor { kind, of } => {
                 floor::write(*kind, &self.output(&plan.steps[*of]), &self.output(step))?;
@@ -172,15 +190,7 @@ impl Folder {
         for argument in arguments {
             match argument {
                 Argument::Text(text) => words.push(text.clone()),
-                Argument::Path(path) => words.push(path.display().to_string()),
                 Argument::Read(_) => {}
-                Argument::Output(id) => {
-                    words.push(self.output(&plan.steps[*id]).display().to_string());
-                }
-                Argument::Model(id) => {
-                    let model = self.output(&plan.steps[*id]).join(MODEL);
-                    words.push(model.display().to_string());
-                }
                 Argument::Own => words.push(self.output(step).display().to_string()),
                 Argument::Chosen(id) => words.extend(self.choice(&plan.steps[*id])?.arguments),
                 Argument::Threads(threads) => {
@@ -191,9 +201,40 @@ impl Folder {
                     fs::write(&path, text).map_err(|source| Error::io(&path, "write", source))?;
                     words.push(path.display().to_string());
                 }
+                Argument::Path(_)
+                | Argument::Place(_)
+                | Argument::Output(_)
+                | Argument::Model(_)
+                | Argument::ChosenModel(_) => {
+                    words.push(self.path_of(argument, plan)?.display().to_string());
+                }
             }
         }
         Ok(words)
+    }
+
+    /// The file or folder that an argument names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for an argument that names none.
+    pub fn path_of(&self, argument: &Argument, plan: &Plan) -> Result<PathBuf> {
+        match argument {
+            Argument::Path(path) | Argument::Place(path) => Ok(path.clone()),
+            Argument::Output(id) => Ok(self.output(&plan.steps[*id])),
+            Argument::Model(id) => Ok(self.output(&plan.steps[*id]).join(MODEL)),
+            Argument::ChosenModel(id) => {
+                let choice = self.choice(&plan.steps[*id])?;
+                let model = match &plan.steps[*id].work {
+                    Work::ChooseModel { candidates } => candidates.get(choice.place),
+                    _ => None,
+                };
+                let (_, model) =
+                    model.ok_or_else(|| Error::invalid("expected a choice of models"))?;
+                Ok(self.output(&plan.steps[*model]).join(MODEL))
+            }
+            _ => Err(Error::invalid("expected an argument that names a file")),
+        }
     }
 
     /// Runs this program with other arguments, and keeps what it says.

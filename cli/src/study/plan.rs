@@ -1,33 +1,36 @@
 //! From a configuration to steps.
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `candidates` | parameters of systems and of trainings, of which the best are taken |
+//! | `models` | models that are cut or trained |
+
+mod candidates;
+mod models;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use esparsa::{Error, Result};
-use toml::Spanned;
 
 use super::config::{Collection, Config, Kind, System};
 use super::step::{Argument, Candidate, Hashes, Step, StepId, Work};
+pub(super) use candidates::{candidates, grid};
+use models::MadeModel;
 
 /// Results that are re-ranked, unless a system says how many.
 const RERANKED: usize = 100;
-/// Weights of two systems, unless a fusion says others.
-const WEIGHTS: [[f64; 2]; 9] = [
-    [0.1, 0.9],
-    [0.2, 0.8],
-    [0.3, 0.7],
-    [0.4, 0.6],
-    [0.5, 0.5],
-    [0.6, 0.4],
-    [0.7, 0.3],
-    [0.8, 0.2],
-    [0.9, 0.1],
-];
+/// Results for a training query, of which negatives or targets are taken.
+const TRAIN_DEPTH: usize = 100;
 
 /// Steps, each behind those that it depends on.
 pub(super) struct Plan {
     pub steps: Vec<Step>,
     pub systems: Vec<SystemPlan>,
+    /// Names of models and systems with the choices of their parameters.
+    pub choices: Vec<(String, StepId)>,
+    /// The judgements of the test queries of each collection.
+    pub judgements: Vec<Argument>,
     /// Of the files that steps read.
     pub hashes: Hashes,
 }
@@ -39,7 +42,8 @@ pub(super) struct SystemPlan {
     pub runs: Vec<StepId>,
     /// The choice of its parameters.
     pub choice: Option<StepId>,
-    pub training: Option<StepId>,
+    /// The steps that make its model.
+    pub training: Vec<StepId>,
     /// The index of each collection that is its own.
     pub indexes: Vec<StepId>,
 }
@@ -47,8 +51,19 @@ pub(super) struct SystemPlan {
 /// Which queries a run answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Part {
+    Train,
     Dev,
     Test,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Train => "training",
+            Self::Dev => "development",
+            Self::Test => "test",
+        }
+    }
 }
 
 impl Plan {
@@ -58,20 +73,28 @@ impl Plan {
     ///
     /// [`Error::Io`] when a file cannot be read.
     pub fn new(config: &Config, threads: Option<u32>) -> Result<Self> {
+        let systems = config.study.systems.get_ref().len();
         let mut planner = Planner {
             config,
             threads: threads.map(|threads| threads.to_string()),
             hashes: Hashes::default(),
             steps: Vec::new(),
             by_hash: HashMap::new(),
-            systems: Vec::new(),
+            models: vec![None; config.study.models.len()],
+            systems: vec![None; systems],
+            choices: Vec::new(),
         };
-        for system in 0..config.study.systems.get_ref().len() {
-            planner.add_system(system)?;
+        let mut judgements = Vec::new();
+        for collection in 0..config.study.collections.get_ref().len() {
+            judgements.push(planner.judgements(collection, Part::Test)?);
         }
+        let plans = (0..systems).map(|system| planner.system_plan(system));
+        let systems = plans.collect::<Result<_>>()?;
         Ok(Self {
             steps: planner.steps,
-            systems: planner.systems,
+            systems,
+            choices: planner.choices,
+            judgements,
             hashes: planner.hashes,
         })
     }
@@ -84,7 +107,10 @@ struct Planner<'c> {
     steps: Vec<Step>,
     /// Systems share steps that are the same.
     by_hash: HashMap<String, StepId>,
-    systems: Vec<SystemPlan>,
+    /// What was planned so far.
+    models: Vec<Option<MadeModel>>,
+    systems: Vec<Option<SystemPlan>>,
+    choices: Vec<(String, StepId)>,
 }
 
 fn text(text: impl Into<String>) -> Argument {
@@ -104,23 +130,39 @@ impl Planner<'_> {
         &self.config.study.systems.get_ref()[place]
     }
 
-    fn add_system(&mut self, place: usize) -> Result<()> {
-        self.systems.push(SystemPlan::default());
-        self.systems[place].training = self.training(place)?;
+    /// The steps of a system. A model may need those of a system that stands behind it.
+    fn system_plan(&mut self, place: usize) -> Result<SystemPlan> {
+        if let Some(plan) = &self.systems[place] {
+            return Ok(plan.clone());
+        }
+        let training = match self.model_of(place)? {
+            Some(model) => model.steps,
+            None => Vec::new(),
+        };
+        let mut plan = SystemPlan {
+            training,
+            ..SystemPlan::default()
+        };
         let candidates = candidates(self.system(place));
         let chosen = match &candidates[..] {
             [(_, arguments)] => arguments.iter().map(text).collect(),
             _ => {
                 let choice = self.choice(place, candidates)?;
-                self.systems[place].choice = Some(choice);
+                let name = self.system(place).name.get_ref().clone();
+                self.choices.push((name, choice));
+                plan.choice = Some(choice);
                 vec![Argument::Chosen(choice)]
             }
         };
         for collection in 0..self.collections().len() {
+            if let Some(index) = self.own_index(place, collection)? {
+                plan.indexes.push(index);
+            }
             let run = self.run(place, (collection, Part::Test), chosen.clone())?;
-            self.systems[place].runs.push(run);
+            plan.runs.push(run);
         }
-        Ok(())
+        self.systems[place] = Some(plan.clone());
+        Ok(plan)
     }
 
     /// Adds a step, unless there is one that does the same.
@@ -145,13 +187,29 @@ impl Planner<'_> {
         Ok(self.config.resolve(path)?.join(file))
     }
 
-    fn qrels(&self, collection: usize, part: Part) -> Result<PathBuf> {
+    /// The judgements of a part of a collection's queries, or of a sample of them.
+    fn judgements(&mut self, collection: usize, part: Part) -> Result<Argument> {
         let of = self.collection(collection);
-        let file = match part {
-            Part::Dev => of.dev.get_ref(),
-            Part::Test => of.test.get_ref(),
+        let (file, sample) = match part {
+            Part::Dev => (&of.dev, &of.dev_queries),
+            Part::Test => (&of.test, &of.test_queries),
+            Part::Train => {
+                let path = self.path(collection, "qrels/train.tsv")?;
+                return Ok(Argument::Path(path));
+            }
         };
-        self.path(collection, file)
+        let qrels = self.config.judgements(of, file)?;
+        let Some(sample) = sample else {
+            return Ok(Argument::Path(qrels));
+        };
+        let queries = *sample.get_ref();
+        let name = format!(
+            "sample {queries} {} queries of {}",
+            part.name(),
+            of.name.get_ref()
+        );
+        let work = Work::Sample { qrels, queries };
+        self.add(name, "qrels.tsv", work).map(Argument::Output)
     }
 
     fn with_threads(&self, mut arguments: Vec<Argument>) -> Vec<Argument> {
@@ -161,8 +219,8 @@ impl Planner<'_> {
         arguments
     }
 
-    /// The index of a collection's texts, with the vectors of a model.
-    fn index(&mut self, collection: usize, model: Option<(&str, Argument)>) -> Result<StepId> {
+    /// The index of a collection's texts, with the vectors of a system's model.
+    fn index(&mut self, collection: usize, system: Option<usize>) -> Result<StepId> {
         let name = self.collection(collection).name.get_ref().clone();
         let corpus = Argument::Path(self.path(collection, "corpus.jsonl")?);
         let mut arguments = vec![text("index"), corpus, text("--index"), Argument::Own];
@@ -171,110 +229,76 @@ impl Planner<'_> {
             arguments.extend([text("--language"), text(language.get_ref())]);
         }
         let mut what = format!("index {name}");
-        if let Some((option, model)) = model {
-            what += match option {
-                "--sparse-model" => " with sparse vectors",
-                _ => " with dense vectors",
+        if let Some(system) = system
+            && let Some(model) = self.model_of(system)?
+        {
+            let (option, vectors) = match self.system(system).kind {
+                Kind::Sparse => ("--sparse-model", "sparse"),
+                _ => ("--dense-model", "dense"),
             };
-            arguments.extend([text(option), model]);
+            what = format!(
+                "{what} with {vectors} vectors of {}",
+                self.system(system).name.get_ref()
+            );
+            arguments.extend([text(option), model.argument]);
+            arguments.extend(self.model_options(system));
         }
         let arguments = self.with_threads(arguments);
         self.add(what, "index", Work::Command(arguments))
     }
 
-    /// The training of a system's model, if it is trained.
-    fn training(&mut self, place: usize) -> Result<Option<StepId>> {
-        let Some(train) = &self.system(place).train else {
-            return Ok(None);
-        };
-        let kind = match self.system(place).kind {
-            Kind::Sparse => "splade",
-            Kind::Dense => "bi",
-            _ => "cross",
-        };
-        let mut options = train.get_ref().clone();
-        let mut read = Vec::new();
-        let paths = [
-            &mut options.triplets,
-            &mut options.documents,
-            &mut options.queries,
-            &mut options.teacher,
-            &mut options.parallel,
-            &mut options.parallel_documents,
-            &mut options.parallel_ids,
-            &mut options.negatives_run,
-            &mut options.teacher_run,
-        ];
-        for path in paths.into_iter().flatten() {
-            let text = path.to_string_lossy();
-            *path = self.config.resolve_text(&text, train.span())?;
-            read.push(Argument::Read(path.clone()));
+    /// The index that a system searches, if it does.
+    fn own_index(&mut self, place: usize, collection: usize) -> Result<Option<StepId>> {
+        match self.system(place).kind {
+            Kind::Bm25 => self.index(collection, None).map(Some),
+            Kind::Sparse | Kind::Dense => self.index(collection, Some(place)).map(Some),
+            _ => Ok(None),
         }
-        let base = std::mem::take(&mut options.base);
-        let base = self
-            .config
-            .resolve_text(&base.to_string_lossy(), train.span())?;
-        if options.language.is_none() {
-            let language = self.collection(0).language.as_ref();
-            options.language = language.map(|language| language.get_ref().clone());
-        }
-        let options =
-            toml::to_string(&options).map_err(|error| Error::invalid(error.to_string()))?;
-        let folder = self.config.resolve(&self.collection(0).path)?;
-        let arguments = vec![
-            text("train"),
-            text(kind),
-            Argument::Contents(options),
-            text("--base"),
-            Argument::Path(base),
-            text("--collection"),
-            Argument::Path(folder),
-            text("--output"),
-            Argument::Own,
-        ];
-        let arguments = arguments.into_iter().chain(read).collect();
-        let name = format!("train {}", self.system(place).name.get_ref());
-        self.add(name, "model", Work::Command(arguments)).map(Some)
     }
 
-    fn model(&self, place: usize) -> Result<Argument> {
-        let system = self.system(place);
-        match (&system.model, self.systems[place].training) {
-            (_, Some(training)) => Ok(Argument::Model(training)),
-            (Some(model), None) => Ok(Argument::Path(self.config.resolve(model)?)),
-            (None, None) => Err(Error::invalid("expected a model")),
+    /// The model of a system, if it has one.
+    fn model_of(&mut self, place: usize) -> Result<Option<MadeModel>> {
+        match &self.config.study.systems.get_ref()[place].model {
+            Some(model) => self.named_model(model).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// How the model of a system works on texts.
+    fn model_options(&self, place: usize) -> Vec<Argument> {
+        let mut arguments = self.precision();
+        if let Some(long) = &self.system(place).long {
+            arguments.extend([text("--long"), text(long.get_ref())]);
+        }
+        arguments
+    }
+
+    fn precision(&self) -> Vec<Argument> {
+        match &self.config.study.precision {
+            Some(precision) => vec![text("--precision"), text(precision.get_ref())],
+            None => Vec::new(),
         }
     }
 
     /// The systems that a system is made of.
     fn others(&self, place: usize) -> Vec<usize> {
-        let of = self
-            .system(place)
-            .of
-            .as_ref()
-            .map(|of| of.get_ref().as_slice());
-        let systems = self.config.study.systems.get_ref();
-        let names = of.unwrap_or_default().iter();
-        let places = names.filter_map(|name| {
-            systems
-                .iter()
-                .position(|s| s.name.get_ref() == name.get_ref())
-        });
-        places.collect()
+        let of = self.system(place).of.as_ref();
+        let names = of.map(|of| of.get_ref().as_slice()).unwrap_or_default();
+        let places = names.iter().map(|name| self.config.system(name.get_ref()));
+        places.flatten().collect()
     }
 
     /// What a system finds for the queries of a part, with its chosen parameters.
     fn run_of(&mut self, place: usize, part: (usize, Part)) -> Result<StepId> {
+        let plan = self.system_plan(place)?;
         if let (collection, Part::Test) = part {
-            return Ok(self.systems[place].runs[collection]);
+            return Ok(plan.runs[collection]);
         }
-        let chosen = match self.systems[place].choice {
+        let chosen = match plan.choice {
             Some(choice) => vec![Argument::Chosen(choice)],
             None => {
-                let arguments = candidates(self.system(place)).into_iter().next();
-                let arguments = arguments
-                    .map(|(_, arguments)| arguments)
-                    .unwrap_or_default();
+                let only = candidates(self.system(place)).into_iter().next();
+                let arguments = only.map(|(_, arguments)| arguments).unwrap_or_default();
                 arguments.iter().map(text).collect()
             }
         };
@@ -289,17 +313,10 @@ impl Planner<'_> {
         parameters: Vec<Argument>,
     ) -> Result<StepId> {
         let (collection, which) = part;
-        let kind = self.system(place).kind;
-        let queries = Argument::Path(self.path(collection, "queries.jsonl")?);
-        let depth = self.config.study.depth.get_ref().to_string();
         let mut name = format!(
             "{} on {} queries of {}",
             self.system(place).name.get_ref(),
-            if which == Part::Dev {
-                "development"
-            } else {
-                "test"
-            },
+            which.name(),
             self.collection(collection).name.get_ref()
         );
         for parameter in &parameters {
@@ -307,56 +324,18 @@ impl Planner<'_> {
                 name = name + " " + parameter;
             }
         }
-        let mut arguments = match kind {
-            Kind::Bm25 | Kind::Sparse | Kind::Dense => {
-                let model = match kind {
-                    Kind::Sparse => Some(("--sparse-model", self.model(place)?)),
-                    Kind::Dense => Some(("--dense-model", self.model(place)?)),
-                    _ => None,
-                };
-                let index = self.index(collection, model.clone())?;
-                if which == Part::Test {
-                    self.systems[place].indexes.push(index);
-                }
-                let qrels = Argument::Path(self.qrels(collection, which)?);
-                let mut search = vec![text("search"), text("--index"), Argument::Output(index)];
-                search.extend([text("--queries"), queries, text("--qrels"), qrels]);
-                search.extend([text("--k"), text(depth), text("--quiet")]);
-                if let Some((_, model)) = model {
-                    search.extend([text("--model"), model]);
-                }
-                self.with_threads(search)
-            }
-            Kind::Rerank => {
-                let other = self.others(place).first().copied().unwrap_or_default();
-                let run = self.run_of(other, part)?;
-                let index = self.index(collection, None)?;
-                let top = self
-                    .system(place)
-                    .top
-                    .as_ref()
-                    .map_or(RERANKED, |top| *top.get_ref());
-                let model = self.model(place)?;
-                let mut rerank = vec![text("rerank"), text("--model"), model];
-                rerank.extend([
-                    text("--run"),
-                    Argument::Output(run),
-                    text("--queries"),
-                    queries,
-                ]);
-                rerank.extend([text("--index"), Argument::Output(index)]);
-                rerank.extend([text("--k"), text(top.to_string()), text("--quiet")]);
-                self.with_threads(rerank)
-            }
+        let mut arguments = match self.system(place).kind {
+            Kind::Bm25 | Kind::Sparse | Kind::Dense => self.search(place, part)?,
+            Kind::Rerank => self.rerank(place, part)?,
             Kind::Fuse => {
                 let mut fuse = vec![text("fuse")];
                 for other in self.others(place) {
                     fuse.push(Argument::Output(self.run_of(other, part)?));
                 }
-                fuse.extend([text("--k"), text(depth)]);
+                fuse.extend([text("--k"), text(self.depth(which))]);
                 fuse
             }
-            Kind::Shuffled | Kind::Constant | Kind::Random => {
+            kind @ (Kind::Shuffled | Kind::Constant | Kind::Random) => {
                 let other = self.others(place).first().copied().unwrap_or_default();
                 let of = self.run_of(other, part)?;
                 return self.add(name, "run.txt", Work::Floor { kind, of });
@@ -365,6 +344,52 @@ impl Planner<'_> {
         arguments.extend([text("--output"), Argument::Own]);
         arguments.extend(parameters);
         self.add(name, "run.txt", Work::Command(arguments))
+    }
+
+    /// Results of each query of a part.
+    fn depth(&self, part: Part) -> String {
+        let depth = *self.config.study.depth.get_ref();
+        match part {
+            Part::Train => depth.min(TRAIN_DEPTH).to_string(),
+            Part::Dev | Part::Test => depth.to_string(),
+        }
+    }
+
+    fn search(&mut self, place: usize, part: (usize, Part)) -> Result<Vec<Argument>> {
+        let (collection, which) = part;
+        let queries = Argument::Path(self.path(collection, "queries.jsonl")?);
+        let index = match self.own_index(place, collection)? {
+            Some(index) => index,
+            None => return Err(Error::invalid("expected a system with an index")),
+        };
+        let qrels = self.judgements(collection, which)?;
+        let mut search = vec![text("search"), text("--index"), Argument::Output(index)];
+        search.extend([text("--queries"), queries, text("--qrels"), qrels]);
+        search.extend([text("--k"), text(self.depth(which)), text("--quiet")]);
+        if let Some(model) = self.model_of(place)? {
+            search.extend([text("--model"), model.argument]);
+            search.extend(self.precision());
+        }
+        Ok(self.with_threads(search))
+    }
+
+    fn rerank(&mut self, place: usize, part: (usize, Part)) -> Result<Vec<Argument>> {
+        let collection = part.0;
+        let queries = Argument::Path(self.path(collection, "queries.jsonl")?);
+        let other = self.others(place).first().copied().unwrap_or_default();
+        let run = self.run_of(other, part)?;
+        let index = self.index(collection, None)?;
+        let top = self.system(place).top.as_ref();
+        let top = top.map_or(RERANKED, |top| *top.get_ref());
+        let mut rerank = vec![text("rerank"), text("--run"), Argument::Output(run)];
+        if let Some(model) = self.model_of(place)? {
+            rerank.extend([text("--model"), model.argument]);
+            rerank.extend(self.model_options(place));
+        }
+        rerank.extend([text("--queries"), queries]);
+        rerank.extend([text("--index"), Argument::Output(index)]);
+        rerank.extend([text("--k"), text(top.to_string()), text("--quiet")]);
+        Ok(self.with_threads(rerank))
     }
 
     fn choice(&mut self, place: usize, candidates: Vec<(String, Vec<String>)>) -> Result<StepId> {
@@ -381,77 +406,10 @@ impl Planner<'_> {
         let metric = self.config.study.metrics.get_ref().first();
         let work = Work::Choose {
             candidates: with_runs,
-            qrels: self.qrels(0, Part::Dev)?,
+            qrels: self.judgements(0, Part::Dev)?,
             metric: metric.map(|m| m.get_ref().clone()).unwrap_or_default(),
         };
         let name = format!("choose parameters of {}", self.system(place).name.get_ref());
         self.add(name, "choice.json", work)
     }
-}
-
-/// The candidates for the parameters of a system: what they are, and their arguments.
-pub(super) fn candidates(system: &System) -> Vec<(String, Vec<String>)> {
-    fn list<T: Clone>(list: &Option<Spanned<Vec<T>>>) -> Vec<Option<T>> {
-        match list {
-            None => vec![None],
-            Some(list) => list.get_ref().iter().cloned().map(Some).collect(),
-        }
-    }
-    let method = system
-        .method
-        .as_ref()
-        .map(|method| method.get_ref().as_str());
-    let is_sum = system.kind == Kind::Fuse && method != Some("rrf");
-    let weights = match (&system.weights, &system.of) {
-        (None, Some(of)) if is_sum && of.get_ref().len() == 2 => {
-            WEIGHTS.iter().map(|pair| Some(pair.to_vec())).collect()
-        }
-        (weights, _) => list(weights),
-    };
-    let mut candidates = vec![(Vec::new(), Vec::new())];
-    if is_sum {
-        candidates[0]
-            .1
-            .extend(["--method".to_owned(), "weighted-sum".to_owned()]);
-    } else if system.kind == Kind::Fuse {
-        candidates[0]
-            .1
-            .extend(["--method".to_owned(), "rrf".to_owned()]);
-    }
-    let texts = |numbers: &Option<Spanned<Vec<f32>>>| {
-        let numbers = list(numbers).into_iter();
-        numbers
-            .map(|number| number.map(|number| number.to_string()))
-            .collect::<Vec<_>>()
-    };
-    let normalizations = list(&system.normalization).into_iter();
-    let normalizations = normalizations.map(|name| name.map(|name| name.get_ref().clone()));
-    let weights = weights.into_iter().map(|weights| {
-        let weights = weights?;
-        let weights: Vec<String> = weights.iter().map(f64::to_string).collect();
-        Some(weights.join(","))
-    });
-    let options = [
-        ("k1", texts(&system.k1)),
-        ("b", texts(&system.b)),
-        ("normalization", normalizations.collect()),
-        ("weights", weights.collect()),
-    ];
-    for (option, values) in options {
-        let longer = candidates.iter().flat_map(|(label, arguments)| {
-            values.iter().map(move |value| {
-                let (mut label, mut arguments) = (label.clone(), arguments.clone());
-                if let Some(value) = value {
-                    label.push(format!("{option} {value}"));
-                    arguments.extend([format!("--{option}"), value.clone()]);
-                }
-                (label, arguments)
-            })
-        });
-        candidates = longer.collect();
-    }
-    let named = candidates.into_iter();
-    named
-        .map(|(label, arguments)| (label.join(", "), arguments))
-        .collect()
 }

@@ -25,7 +25,7 @@ pub(super) fn markdown(
     let title = config.study.title.as_deref().unwrap_or("Study");
     let mut text = format!("# {title}\n");
     text += &effectiveness(config, results);
-    text += &choices(config, plan, folder)?;
+    text += &choices(plan, folder)?;
     text += &costs(config, plan, folder)?;
     Ok(text)
 }
@@ -91,13 +91,10 @@ fn cell(value: &Value) -> String {
     format!("{:.4}{mark} [{low:.3}, {high:.3}]{p_value}", value.mean)
 }
 
-fn choices(config: &Config, plan: &Plan, folder: &Folder) -> Result<String> {
+fn choices(plan: &Plan, folder: &Folder) -> Result<String> {
     let mut text = String::new();
-    for (system, planned) in config.study.systems.get_ref().iter().zip(&plan.systems) {
-        let Some(choice) = planned.choice else {
-            continue;
-        };
-        let choice = folder.choice(&plan.steps[choice])?;
+    for (name, choice) in &plan.choices {
+        let choice = folder.choice(&plan.steps[*choice])?;
         if text.is_empty() {
             let _ = write!(
                 text,
@@ -105,16 +102,22 @@ fn choices(config: &Config, plan: &Plan, folder: &Folder) -> Result<String> {
                 choice.metric
             );
             text += &head(
-                ["system", "chosen", "its mean", "lowest mean", "candidates"]
-                    .map(String::from)
-                    .to_vec(),
+                [
+                    "system or model",
+                    "chosen",
+                    "its mean",
+                    "lowest mean",
+                    "candidates",
+                ]
+                .map(String::from)
+                .to_vec(),
             );
         }
         let means = choice.means.iter().map(|(_, mean)| *mean);
         let best = means.clone().fold(f64::MIN, f64::max);
         let lowest = means.fold(f64::MAX, f64::min);
         text += &row([
-            system.name.get_ref().clone(),
+            name.clone(),
             choice.label,
             format!("{best:.4}"),
             format!("{lowest:.4}"),
@@ -136,7 +139,6 @@ fn costs(config: &Config, plan: &Plan, folder: &Folder) -> Result<String> {
             }
             Ok(sum)
         };
-        let training: Vec<usize> = planned.training.into_iter().collect();
         let mut bytes = 0;
         for step in &planned.indexes {
             bytes += folder.done(&plan.steps[*step])?.bytes;
@@ -147,7 +149,7 @@ fn costs(config: &Config, plan: &Plan, folder: &Folder) -> Result<String> {
         };
         text += &row([
             system.name.get_ref().clone(),
-            shown(seconds(&training)?, &training),
+            shown(seconds(&planned.training)?, &planned.training),
             shown(seconds(&planned.indexes)?, &planned.indexes),
             match &planned.indexes[..] {
                 [] => "-".to_owned(),

@@ -65,11 +65,8 @@ impl Results {
             .position(is_baseline)
             .unwrap_or(0);
         let mut collections = Vec::new();
-        for (place, collection) in study.collections.get_ref().iter().enumerate() {
-            let qrels = config
-                .resolve(&collection.path)?
-                .join(collection.test.get_ref());
-            let qrels = Qrels::open(qrels)?;
+        for (place, judgements) in plan.judgements.iter().enumerate() {
+            let qrels = Qrels::open(folder.path_of(judgements, plan)?)?;
             let mut reports = Vec::new();
             for system in &plan.systems {
                 let run = Run::open(folder.output(&plan.steps[system.runs[place]]))?;

@@ -19,12 +19,16 @@ pub(super) enum Argument {
     Text(String),
     /// A file or folder that the study does not make.
     Path(PathBuf),
-    /// A file or folder that the contents of another argument name.
+    /// A file or folder that another argument names.
     Read(PathBuf),
+    /// A folder, of which the step reads only what `Read` arguments name.
+    Place(PathBuf),
     /// The output of a step.
     Output(StepId),
     /// The model in the output of a training step.
     Model(StepId),
+    /// The model that a step has chosen of several.
+    ChosenModel(StepId),
     /// The step's own output.
     Own,
     /// The arguments of the candidate that a step has chosen.
@@ -51,9 +55,13 @@ pub(super) enum Work {
     /// The best of some candidates by a metric.
     Choose {
         candidates: Vec<Candidate>,
-        qrels: PathBuf,
+        qrels: Argument,
         metric: String,
     },
+    /// The best of some trained models by their own evaluations.
+    ChooseModel { candidates: Vec<(String, StepId)> },
+    /// Judgements of a random sample of the queries.
+    Sample { qrels: PathBuf, queries: usize },
     /// A run that needs no search.
     Floor { kind: Kind, of: StepId },
 }
@@ -91,23 +99,10 @@ impl Hashes {
         // What this version does, another may do better.
         add(&mut hash, "version", env!("CARGO_PKG_VERSION"));
         add(&mut hash, "output", output);
-        let of = |step: StepId| before.get(step).map_or("", |step| &step.hash);
         match work {
             Work::Command(arguments) => {
                 for argument in arguments {
-                    match argument {
-                        Argument::Text(text) => add(&mut hash, "text", text),
-                        Argument::Path(path) | Argument::Read(path) => {
-                            add(&mut hash, "path", &format!("{:032x}", self.of_path(path)?));
-                        }
-                        Argument::Output(step) => add(&mut hash, "step", of(*step)),
-                        Argument::Model(step) => add(&mut hash, "model", of(*step)),
-                        Argument::Own => add(&mut hash, "own", ""),
-                        Argument::Chosen(step) => add(&mut hash, "chosen", of(*step)),
-                        // No result depends on it.
-                        Argument::Threads(_) => {}
-                        Argument::Contents(text) => add(&mut hash, "contents", text),
-                    }
+                    self.add_argument(&mut hash, argument, before)?;
                 }
             }
             Work::Choose {
@@ -117,18 +112,51 @@ impl Hashes {
             } => {
                 for candidate in candidates {
                     add(&mut hash, "candidate", &candidate.label);
-                    candidate
-                        .arguments
-                        .iter()
-                        .for_each(|text| add(&mut hash, "text", text));
-                    add(&mut hash, "step", of(candidate.run));
+                    let texts = candidate.arguments.iter();
+                    texts.for_each(|text| add(&mut hash, "text", text));
+                    add(&mut hash, "step", hash_of(candidate.run, before));
                 }
-                add(&mut hash, "path", &format!("{:032x}", self.of_path(qrels)?));
+                self.add_argument(&mut hash, qrels, before)?;
                 add(&mut hash, "metric", metric);
             }
-            Work::Floor { kind, of: run } => add(&mut hash, kind.name(), of(*run)),
+            Work::ChooseModel { candidates } => {
+                for (label, model) in candidates {
+                    add(&mut hash, "candidate", label);
+                    add(&mut hash, "step", hash_of(*model, before));
+                }
+            }
+            Work::Sample { qrels, queries } => {
+                add(&mut hash, "queries", &queries.to_string());
+                add(&mut hash, "path", &format!("{:032x}", self.of_path(qrels)?));
+            }
+            Work::Floor { kind, of } => add(&mut hash, kind.name(), hash_of(*of, before)),
         }
         Ok(format!("{:032x}", hash.digest128())[..16].to_owned())
+    }
+
+    fn add_argument(
+        &mut self,
+        hash: &mut Xxh3,
+        argument: &Argument,
+        before: &[Step],
+    ) -> Result<()> {
+        match argument {
+            Argument::Text(text) => add(hash, "text", text),
+            Argument::Path(path) | Argument::Read(path) => {
+                add(hash, "path", &format!("{:032x}", self.of_path(path)?));
+            }
+            Argument::Place(_) => add(hash, "place", ""),
+            Argument::Output(step) => add(hash, "step", hash_of(*step, before)),
+            Argument::Model(step) | Argument::ChosenModel(step) => {
+                add(hash, "model", hash_of(*step, before));
+            }
+            Argument::Own => add(hash, "own", ""),
+            Argument::Chosen(step) => add(hash, "chosen", hash_of(*step, before)),
+            // No result depends on it.
+            Argument::Threads(_) => {}
+            Argument::Contents(text) => add(hash, "contents", text),
+        }
+        Ok(())
     }
 
     /// Refuses what has changed since it was hashed.
@@ -137,19 +165,20 @@ impl Hashes {
     ///
     /// [`Error::InvalidInput`] for a file that is another one now.
     pub fn check_unchanged(&self, work: &Work) -> Result<()> {
-        let of_command = match work {
+        let arguments = match work {
             Work::Command(arguments) => &arguments[..],
+            Work::Choose { qrels, .. } => std::slice::from_ref(qrels),
             _ => &[],
         };
-        let qrels = match work {
-            Work::Choose { qrels, .. } => Some(qrels),
+        let sampled = match work {
+            Work::Sample { qrels, .. } => Some(qrels),
             _ => None,
         };
-        let paths = of_command.iter().filter_map(|argument| match argument {
+        let paths = arguments.iter().filter_map(|argument| match argument {
             Argument::Path(path) | Argument::Read(path) => Some(path),
             _ => None,
         });
-        for path in paths.chain(qrels) {
+        for path in paths.chain(sampled) {
             if self.stamps.get(path) != Some(&stamp(path)?) {
                 return Err(Error::invalid(format!(
                     "expected {} to stay as it was when the study began, found that it has changed; start the study \
@@ -172,6 +201,11 @@ impl Hashes {
         self.of_paths.insert(path.to_owned(), digest);
         Ok(digest)
     }
+}
+
+/// The hash of a step that stands before.
+fn hash_of(step: StepId, before: &[Step]) -> &str {
+    before.get(step).map_or("", |step| &step.hash)
 }
 
 /// Adds a text, so that no two lists of texts look the same.

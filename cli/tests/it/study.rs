@@ -194,6 +194,185 @@ fn a_study_compares_systems_and_does_only_what_has_changed() {
     );
 }
 
+/// A study in which models are made from one another.
+fn with_models() -> Scratch {
+    let scratch = fixture();
+    let dev = std::fs::read_to_string(scratch.path("one/qrels/dev.tsv")).unwrap();
+    scratch.write("one/qrels/train.tsv", dev);
+    let config = std::fs::read_to_string(scratch.path("words.toml")).unwrap();
+    let config = config.replacen("path = \"one\"", "path = \"one\"\ntest-queries = 6", 1);
+    let models = r#"
+[[models]]
+name = "cut"
+kind = "cut"
+base = "${MODELS}/splade-max"
+
+[[models]]
+name = "trained"
+kind = "splade"
+base = "cut"
+negatives = "bm25"
+scores = "ranks"
+train = { steps = 2, batch = 4, max-tokens = 16, losses = ["kl"], development-queries = 4 }
+grid = { learning-rate = [1e-3, 1e-4] }
+
+[[systems]]
+name = "ranks"
+kind = "fuse"
+of = ["bm25", "re-ranked"]
+method = "rrf"
+
+[[systems]]
+name = "own"
+kind = "sparse"
+model = "trained"
+long = "windows"
+"#;
+    scratch.write("words.toml", config + models);
+    scratch
+}
+
+#[test]
+fn models_are_cut_trained_chosen_and_used() {
+    let scratch = with_models();
+    done(study(&scratch, &[]));
+    let report = report(&scratch);
+    for expected in [
+        "one: 6 test queries",
+        "| own | ",
+        "| trained | learning-rate 0.00",
+    ] {
+        assert!(report.contains(expected), "{expected} is not in\n{report}");
+    }
+    let (planned, _) = done(study(&scratch, &["--dry-run"]));
+    assert!(planned.lines().all(|line| line.starts_with("done")));
+    for expected in [
+        "cut cut",
+        "train trained, learning-rate 0.001",
+        "training queries of one",
+    ] {
+        assert!(
+            planned.contains(expected),
+            "{expected} is not in\n{planned}"
+        );
+    }
+    // A test query says nothing about a model.
+    let test = scratch.path("one/qrels/test.tsv");
+    let fewer = std::fs::read_to_string(&test).unwrap();
+    std::fs::write(&test, fewer.rsplit_once("q19").unwrap().0).unwrap();
+    let (planned, _) = done(study(&scratch, &["--dry-run"]));
+    let trained = planned.lines().filter(|line| line.contains("  train "));
+    assert!(trained.clone().count() == 2 && trained.clone().all(|line| line.starts_with("done")));
+}
+
+#[test]
+fn models_that_cannot_be_made_are_refused() {
+    for (from, to, expected) in [
+        (
+            "base = \"cut\"",
+            "base = \"trained\"",
+            "`trained` is made of itself",
+        ),
+        (
+            "base = \"cut\"",
+            "base = \"cot\"",
+            "one of the models cut, trained, found neither",
+        ),
+        (
+            "negatives = \"bm25\"",
+            "negatives = \"own\"",
+            "`trained` is made of itself",
+        ),
+        (
+            "negatives = \"bm25\"",
+            "teacher = \"cut\"",
+            "expected no `teacher`",
+        ),
+        ("steps = 2", "stepps = 2", "unknown field `stepps`"),
+        (
+            "steps = 2",
+            "output = \"x\"",
+            "expected no `base`, `output`",
+        ),
+        ("learning-rate = [", "learning-rates = [", "learning-rates"),
+        ("[1e-3, 1e-4]", "[]", "expected lists of candidates"),
+        (
+            "kind = \"sparse\"\nmodel = \"trained\"",
+            "kind = \"dense\"\nmodel = \"trained\"",
+            "found one of kind splade",
+        ),
+        (
+            "\"windows\"",
+            "\"window\"",
+            "expected truncate or windows, found `window`",
+        ),
+        ("test-queries = 6", "test-queries = 0", "expected 1 to"),
+    ] {
+        let scratch = with_models();
+        let config = std::fs::read_to_string(scratch.path("words.toml")).unwrap();
+        assert!(config.contains(from), "{from}");
+        scratch.write("words.toml", config.replacen(from, to, 1));
+        let output = study(&scratch, &[]).output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            message.contains(expected) && message.contains("words.toml:"),
+            "{message}"
+        );
+        assert!(!scratch.path("words").exists());
+    }
+}
+
+#[test]
+fn inputs_are_opened_before_any_work() {
+    type Break = fn(&Scratch);
+    let breaks: [(Break, &str); 6] = [
+        (
+            |s| drop(s.write("one/queries.jsonl", "")),
+            "queries.jsonl, found an empty one",
+        ),
+        (
+            |s| drop(s.write("two/corpus.jsonl", "")),
+            "corpus.jsonl, found an empty one",
+        ),
+        (
+            |s| drop(s.write("two/queries.jsonl", "{\"_id\": 3, \"te")),
+            "queries.jsonl:1",
+        ),
+        (
+            |s| drop(s.write("one/qrels/dev.tsv", "x\td1\t1\n")),
+            "found none of a query",
+        ),
+        (
+            |s| drop(s.write("two/qrels/test.tsv", "q10\td1\thigh\n")),
+            "test.tsv:",
+        ),
+        (
+            |s| {
+                let config = std::fs::read_to_string(s.path("words.toml")).unwrap();
+                s.write("words.toml", config.replacen("splade-max", "ce-bert", 1));
+            },
+            "found CrossEncoder",
+        ),
+    ];
+    for (damage, expected) in breaks {
+        let scratch = fixture();
+        damage(&scratch);
+        let output = study(&scratch, &[]).output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            message.contains(expected) && message.contains("words.toml:"),
+            "{message}"
+        );
+        assert!(!scratch.path("words").exists());
+    }
+    let scratch = fixture();
+    let output = study(&scratch, &["--folder", "one/study"])
+        .output()
+        .unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("outside its inputs"), "{message}");
+}
+
 #[test]
 fn a_study_that_is_killed_goes_on_and_reports_the_same() {
     let whole = fixture();
