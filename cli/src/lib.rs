@@ -27,6 +27,7 @@
 //! | `demo` | a built-in collection, to try the program without files |
 //! | `completions` | completion scripts for shells |
 //! | `queries`, `size`, `parts` | query files, sizes in bytes, and the size of an index by component |
+//! | `timings` | how long single queries take |
 //! | `progress`, `output` | progress on standard error, results on standard output |
 //! | `output_file` | output files that appear complete or not at all |
 //! | `escape` | escapes for control characters |
@@ -69,6 +70,7 @@ mod serve;
 mod size;
 mod study;
 mod suggest;
+mod timings;
 mod train;
 
 use std::io::ErrorKind;

@@ -14,9 +14,10 @@ use crate::models::{ModelArguments, open_scorer};
 use crate::output;
 use crate::output_file::{OutputFile, STANDARD, refuse_inputs};
 use crate::progress::Progress;
-use crate::queries::{TopicPart, k_parser, read_file, read_run, warn_of_header};
+use crate::queries::{TopicPart, k_parser, read_file, read_qrels, read_run, warn_of_header};
 use crate::records::{Records, stored_contents};
 use crate::size::{counted, grouped};
+use crate::timings::Timings;
 
 /// The name of the system in the last column of the run.
 const TAG: &str = "esparsa-rerank";
@@ -49,6 +50,13 @@ pub struct Rerank {
     /// Number of documents of each query that are re-ranked; the new run has only these.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = k_parser())]
     k: usize,
+    /// Relevance judgements: re-rank only the results of queries that have some.
+    #[arg(long, value_name = "FILE")]
+    qrels: Option<PathBuf>,
+    /// Re-rank the results of one query after another, and write how long they took to this file:
+    /// the mean and percentiles in milliseconds, in JSON.
+    #[arg(long, value_name = "FILE")]
+    timings: Option<PathBuf>,
     /// File for the new run [default: standard output].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -84,7 +92,7 @@ impl Rerank {
     /// What opening the model and reading and writing the files give; [`Error::InvalidInput`] for a
     /// query or a document of the run that is not among the texts.
     pub fn run(self) -> Result<()> {
-        let (run, _) = read_run(&self.run)?;
+        let run = self.judged(read_run(&self.run)?.0)?;
         let corpus = match &self.index {
             Some(_) => None,
             None => Some(Reader::open(&self.corpus, self.format)?),
@@ -98,7 +106,10 @@ impl Rerank {
         let hardware = self.options.hardware(thread_count(self.threads))?;
         let scorer = open_scorer(&self.model, hardware, &self.options)?;
         let started = Instant::now();
-        let (scored, tokens) = self.score(&pairs, &*scorer)?;
+        let (scored, tokens) = match &self.timings {
+            Some(file) => self.score_timed(&pairs, &*scorer, file)?,
+            None => self.score(&pairs, &*scorer)?,
+        };
         let seconds = started.elapsed().as_secs_f64();
         let mut reranked = Run::new();
         for query in run.queries() {
@@ -119,12 +130,35 @@ impl Rerank {
         Ok(())
     }
 
+    /// The results of the queries that have judgements, if any are named.
+    fn judged(&self, run: Run) -> Result<Run> {
+        let Some(qrels) = &self.qrels else {
+            return Ok(run);
+        };
+        let (qrels, name) = read_qrels(qrels)?;
+        let mut judged = Run::new();
+        for query in run.queries().filter(|query| qrels.contains(query)) {
+            let results = run.results(query).unwrap_or_default();
+            judged.insert(query, results.to_vec())?;
+        }
+        match judged.is_empty() {
+            false => Ok(judged),
+            true => {
+                let message = "expected judgements of queries of the run, found none; do both belong together?";
+                Err(Error::invalid(message).at_line(name, 0))
+            }
+        }
+    }
+
     /// Refuses an output that is one of the files that are read.
     fn refuse_inputs(&self, corpus: Option<&Reader>) -> Result<()> {
         let files = corpus.into_iter().flat_map(Reader::files);
         let files = files.map(|(path, _)| path.unwrap_or(Path::new(STANDARD)));
-        let named = [self.run.as_path(), self.queries.as_path()];
-        refuse_inputs(self.output.as_deref(), named.into_iter().chain(files))
+        let named = [Some(&self.run), Some(&self.queries), self.qrels.as_ref()];
+        let named = named.into_iter().flatten().map(PathBuf::as_path);
+        let files: Vec<_> = named.chain(files).collect();
+        refuse_inputs(self.timings.as_deref(), files.iter().copied())?;
+        refuse_inputs(self.output.as_deref(), files)
     }
 
     /// The text of each query of the run.
@@ -208,6 +242,30 @@ impl Rerank {
         Ok(pairs)
     }
 
+    /// As [`score`](Self::score), one query after another.
+    fn score_timed(
+        &self,
+        pairs: &[Pair<'_>],
+        scorer: &dyn PairScorer,
+        file: &Path,
+    ) -> Result<(HashMap<String, Vec<ScoredDocument>>, u64)> {
+        let queries = || pairs.chunk_by(|a, b| a.query == b.query);
+        if let Some(first) = queries().next() {
+            // Caches are warm and threads have started then.
+            self.score(first, scorer)?;
+        }
+        let (mut scored, mut tokens, mut times) = (HashMap::new(), 0, Vec::new());
+        for of_query in queries() {
+            let started = Instant::now();
+            let (documents, read) = self.score(of_query, scorer)?;
+            times.push(started.elapsed());
+            scored.extend(documents);
+            tokens += read;
+        }
+        Timings::new(&times, None).write(file)?;
+        Ok((scored, tokens))
+    }
+
     /// The scored documents of each query, and how many tokens were read for them.
     fn score(
         &self,
@@ -216,7 +274,7 @@ impl Rerank {
     ) -> Result<(HashMap<String, Vec<ScoredDocument>>, u64)> {
         let mut progress = Progress::new(
             Some(pairs.iter().map(bytes).sum::<usize>() as u64),
-            self.quiet,
+            self.quiet || self.timings.is_some(),
         );
         let mut scored: HashMap<String, Vec<ScoredDocument>> = HashMap::new();
         let (mut documents, mut tokens, mut read) = (0, 0, 0);

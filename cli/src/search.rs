@@ -2,48 +2,40 @@
 
 pub mod batch;
 pub mod facets;
+mod file;
 pub mod hits;
 mod models;
 mod nothing;
 mod progress;
 pub mod report;
 pub mod snippet;
+mod stopwatch;
 pub mod terminal;
 
-use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
+use esparsa::eval;
 use esparsa::eval::names::is_control;
-use esparsa::eval::{self, RunWriter};
-use esparsa::limits::MAX_K;
 use esparsa::{
     Algorithm, Error, Explanation, Index, MatchCount, Query, Result, SearchOptions, SearchResult,
     Snapshot, Sort,
 };
 
-use self::batch::{Batch, Outcome};
 use self::facets::{FacetArgument, FacetReport};
 use self::models::{Models, SearchModels};
-use self::progress::QueryProgress;
-use self::report::{ExplanationReport, QueryReport, SingleReport};
+use self::report::{ExplanationReport, SingleReport};
 use self::terminal::Style;
 use crate::escape::escaped;
-use crate::index::thread_count;
 use crate::output::{self, Output};
-use crate::output_file::{OutputFile, refuse_inputs};
+use crate::output_file::refuse_inputs;
 use crate::queries::{
-    FieldArguments, QueryFile, QuerySet, SearchedField, TopicPart, k_parser, kind_of,
-    recall_parser, threads_parser,
+    FieldArguments, SearchedField, TopicPart, k_parser, kind_of, recall_parser, threads_parser,
 };
 use crate::size::{counted, grouped};
 
 /// Default number of results for one query.
 const DEFAULT_K: usize = 10;
-/// Default number of results for each query of a file.
-const DEFAULT_K_OF_FILE: usize = 1_000;
-/// Default name of the system in the last column of a run.
-const DEFAULT_TAG: &str = "esparsa";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -170,6 +162,10 @@ pub struct Search {
         conflicts_with = "query"
     )]
     topic_part: TopicPart,
+    /// Search with the queries of a file one after another, each on its own, and write how long they
+    /// took to this file: the mean and percentiles in milliseconds, in JSON.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["query", "threads"])]
+    timings: Option<PathBuf>,
     /// Print JSON: an object for one query, a line for each query of a file.
     #[arg(long)]
     json: bool,
@@ -218,8 +214,10 @@ impl Search {
     ///
     /// What opening the index, reading the queries, searching or writing gives.
     pub fn run(self) -> Result<()> {
-        let inputs = self.queries.iter().chain(&self.qrels);
-        refuse_inputs(self.output.as_deref(), inputs.map(PathBuf::as_path))?;
+        for output in [&self.output, &self.timings] {
+            let inputs = self.queries.iter().chain(&self.qrels);
+            refuse_inputs(output.as_deref(), inputs.map(PathBuf::as_path))?;
+        }
         let snapshot = self.snapshot()?;
         let models = Models::open(&self.models, &snapshot)?;
         match (&self.query, &self.queries) {
@@ -418,97 +416,6 @@ impl Search {
             return report::print_line(&ExplanationReport::new(&explanation));
         }
         output::print(printable(explanation).to_string().trim_end())
-    }
-
-    fn file(&self, snapshot: &Snapshot, models: &Models, file: &Path) -> Result<()> {
-        // The time includes encoding, without which searches with a model would seem free.
-        let started = Instant::now();
-        let schema = snapshot.schema();
-        let file = QueryFile {
-            path: file,
-            part: self.topic_part,
-            qrels: self.qrels.as_deref(),
-        };
-        let kind = models.field_kind();
-        let mut set =
-            QuerySet::open_encoded(&file, &self.field, snapshot, kind, |field, queries| {
-                models.encode(schema, field, queries)
-            })?;
-        set.change(|query| self.with_conditions(query, false));
-        let mut output = OutputFile::create(self.output.as_deref())?;
-        let name = output.name().to_owned();
-        let (outcome, hits) = self.write(snapshot, models, &set, &mut output, &name)?;
-        output.finish()?;
-        let seconds = started.elapsed().as_secs_f64();
-        let searched = outcome.queries - outcome.failed;
-        output::message(&format!(
-            "{}, {} in {seconds:.2} s, {} queries/s",
-            counted(searched, "query"),
-            counted(hits, "result"),
-            grouped((searched as f64 / seconds.max(1e-9)) as u64)
-        ));
-        outcome.check()
-    }
-
-    /// Searches with all queries and writes the results as a run or as JSON; returns their number
-    /// too.
-    fn write(
-        &self,
-        snapshot: &Snapshot,
-        models: &Models,
-        set: &QuerySet,
-        mut to: impl Write,
-        name: &str,
-    ) -> Result<(Outcome, u64)> {
-        if self.json {
-            let written = self.each(snapshot, models, set, |id, result| {
-                let report = report::line(&QueryReport::new(id, result)?)?;
-                writeln!(to, "{report}").map_err(|source| Error::io(name, "write", source))
-            })?;
-            return Ok(written);
-        }
-        let mut run = RunWriter::new(to, name, self.tag.as_deref().unwrap_or(DEFAULT_TAG))?;
-        let written = self.each(snapshot, models, set, |id, result| {
-            let scores = result.hits.iter().map(|hit| hit.score);
-            run.write_query(id, result.hits.ids()?.iter().zip(scores))
-        })?;
-        run.finish()?;
-        Ok(written)
-    }
-
-    /// Searches with all queries and passes each result to `take`, in the order of the file;
-    /// returns the outcome and the number of hits.
-    fn each(
-        &self,
-        snapshot: &Snapshot,
-        models: &Models,
-        set: &QuerySet,
-        mut take: impl FnMut(&str, &SearchResult) -> Result<()>,
-    ) -> Result<(Outcome, u64)> {
-        let k = self.k.unwrap_or(DEFAULT_K_OF_FILE);
-        let depth = models.depth(k);
-        let to_terminal = self.output.is_none() && io::stdout().is_terminal();
-        let batch = Batch {
-            snapshot,
-            // One more, because the query itself may be among them.
-            options: self.options((depth + usize::from(self.exclude_self)).min(MAX_K)),
-            threads: thread_count(self.threads),
-            progress: QueryProgress::new(set.ids.len() as u64, self.quiet, to_terminal),
-            notes: 0,
-        };
-        let mut hits = 0;
-        let outcome = batch.search(set, |place, mut result| {
-            if self.exclude_self {
-                if let Some(itself) = snapshot.find(&set.ids[place])? {
-                    result.hits.remove(itself);
-                }
-                result.hits.truncate(depth);
-            }
-            models.rerank(snapshot, set.texts[place].as_deref(), &mut result, k)?;
-            hits += result.hits.len() as u64;
-            take(&set.ids[place], &result)
-        })?;
-        Ok((outcome, hits))
     }
 }
 

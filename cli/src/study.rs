@@ -11,6 +11,7 @@
 //! | `plan` | from a configuration to steps |
 //! | `step` | one step, and the hash of all that it depends on |
 //! | `folder` | the outputs of steps, and which are complete |
+//! | `memory` | the most memory that a step had |
 //! | `choose` | the candidate that is best on the development queries |
 //! | `sample` | a random sample of queries |
 //! | `floor` | runs that no system should be below |
@@ -24,6 +25,7 @@ mod config;
 mod floor;
 mod folder;
 mod interval;
+mod memory;
 mod plan;
 mod report;
 mod results;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choose::{Choice, choose, choose_model};
 use super::floor;
+use super::memory;
 use super::plan::Plan;
 use super::sample;
 use super::step::{Argument, Step, StepId, Work, bytes_of};
@@ -44,6 +45,9 @@ pub(super) struct Done {
     pub seconds: f64,
     /// Bytes of the output.
     pub bytes: u64,
+    /// The most memory that its command had, where the system says it.
+    #[serde(default)]
+    pub memory: Option<u64>,
 }
 
 impl Folder {
@@ -146,14 +150,14 @@ impl Folder {
         }
         fs::create_dir_all(&folder).map_err(|source| Error::io(&folder, "create", source))?;
         let started = Instant::now();
-        let mut command = Vec::new();
+        let (mut command, mut memory) = (Vec::new(), None);
         match &step.work {
             Work::Command(arguments) => {
                 command = self.arguments(step, arguments, plan)?;
                 if is_resumed {
                     command.push("--resume".into());
                 }
-                self.execute(step, &command)?;
+                memory = self.execute(step, &command)?;
             }
             Work::Choose {
                 candidates,
@@ -169,7 +173,7 @@ impl Folder {
                 write_json(&self.output(step), &choose_model(candidates, trained)?)?;
             }
             Work::Sample { qrels, queries } => {
-                sample::write(qrels, *queries, &self.output(step))?;
+                sample::write(&self.path_of(qrels, plan)?, *queries, &self.output(step))?;
             }
             Work::Floor { kind, of } => {
                 floor::write(*kind, &self.output(&plan.steps[*of]), &self.output(step))?;
@@ -181,6 +185,7 @@ impl Folder {
             command,
             seconds: started.elapsed().as_secs_f64(),
             bytes: bytes_of(&self.output(step))?,
+            memory,
         };
         write_json(&folder.join(DONE), &done)
     }
@@ -192,6 +197,9 @@ impl Folder {
                 Argument::Text(text) => words.push(text.clone()),
                 Argument::Read(_) => {}
                 Argument::Own => words.push(self.output(step).display().to_string()),
+                Argument::Beside(name) => {
+                    words.push(self.of(step).join(name).display().to_string());
+                }
                 Argument::Chosen(id) => words.extend(self.choice(&plan.steps[*id])?.arguments),
                 Argument::Threads(threads) => {
                     words.extend(["--threads".to_owned(), threads.clone()]);
@@ -237,8 +245,9 @@ impl Folder {
         }
     }
 
-    /// Runs this program with other arguments, and keeps what it says.
-    fn execute(&self, step: &Step, arguments: &[String]) -> Result<()> {
+    /// Runs this program with other arguments, and keeps what it says. Returns the most memory that
+    /// it had.
+    fn execute(&self, step: &Step, arguments: &[String]) -> Result<Option<u64>> {
         let program = std::env::current_exe();
         let program = program.map_err(|source| Error::io("esparsa", "find", source))?;
         let log_path = self.of(step).join(LOG);
@@ -250,20 +259,22 @@ impl Folder {
             Some(lock) => Stdio::from(lock.try_clone().map_err(failed)?),
             None => Stdio::null(),
         };
-        let status = Command::new(&program)
+        let mut command = Command::new(&program);
+        command
             .args(arguments)
             .stdin(stdin)
-            .stdout(log.try_clone().map_err(failed)?)
-            .stderr(log)
-            .status();
-        let status = status.map_err(|source| Error::io(&program, "start", source))?;
+            .stderr(log.try_clone().map_err(failed)?);
+        let child = command.stdout(log).spawn();
+        let mut child = child.map_err(|source| Error::io(&program, "start", source))?;
+        let watched = memory::wait(&mut child);
+        let (status, memory) = watched.map_err(|source| Error::io(&program, "wait for", source))?;
         let made = match step.is_resumed {
             // Training that was interrupted by Ctrl-C ends well, but is not done.
             true => self.output(step).join(MODEL),
             false => self.output(step),
         };
         if status.success() && made.exists() {
-            return Ok(());
+            return Ok(memory);
         }
         let said = fs::read_to_string(&log_path).unwrap_or_default();
         let lines: Vec<&str> = said

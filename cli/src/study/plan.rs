@@ -20,6 +20,11 @@ use models::MadeModel;
 
 /// Results that are re-ranked, unless a system says how many.
 const RERANKED: usize = 100;
+/// Queries that are timed: of searches, and of re-rankings, which take longer.
+const TIMED_SEARCHES: usize = 100;
+const TIMED_RERANKINGS: usize = 20;
+/// Results of a search that is timed.
+const TIMED_DEPTH: usize = 100;
 /// Results for a training query, of which negatives or targets are taken.
 const TRAIN_DEPTH: usize = 100;
 
@@ -46,6 +51,9 @@ pub(super) struct SystemPlan {
     pub training: Vec<StepId>,
     /// The index of each collection that is its own.
     pub indexes: Vec<StepId>,
+    /// For each collection, the time of its own part of single queries: searches, or scores of what
+    /// another system has found.
+    pub timings: Vec<StepId>,
 }
 
 /// Which queries a run answers.
@@ -160,6 +168,8 @@ impl Planner<'_> {
             }
             let run = self.run(place, (collection, Part::Test), chosen.clone())?;
             plan.runs.push(run);
+            plan.timings
+                .extend(self.timing(place, collection, &chosen)?);
         }
         self.systems[place] = Some(plan.clone());
         Ok(plan)
@@ -203,13 +213,57 @@ impl Planner<'_> {
             return Ok(Argument::Path(qrels));
         };
         let queries = *sample.get_ref();
+        self.sample(collection, part, (Argument::Path(qrels), queries))
+    }
+
+    fn sample(
+        &mut self,
+        collection: usize,
+        part: Part,
+        (qrels, queries): (Argument, usize),
+    ) -> Result<Argument> {
         let name = format!(
             "sample {queries} {} queries of {}",
             part.name(),
-            of.name.get_ref()
+            self.collection(collection).name.get_ref()
         );
         let work = Work::Sample { qrels, queries };
         self.add(name, "qrels.tsv", work).map(Argument::Output)
+    }
+
+    /// How long single queries take a system, if it does more than arithmetic on others' results.
+    fn timing(
+        &mut self,
+        place: usize,
+        collection: usize,
+        chosen: &[Argument],
+    ) -> Result<Option<StepId>> {
+        let kind = self.system(place).kind;
+        let queries = match kind {
+            Kind::Bm25 | Kind::Sparse | Kind::Dense => TIMED_SEARCHES,
+            Kind::Rerank => TIMED_RERANKINGS,
+            _ => return Ok(None),
+        };
+        let qrels = self.judgements(collection, Part::Test)?;
+        let qrels = self.sample(collection, Part::Test, (qrels, queries))?;
+        let mut arguments = match kind {
+            Kind::Rerank => {
+                let mut rerank = self.rerank(place, (collection, Part::Test))?;
+                rerank.extend([text("--qrels"), qrels]);
+                rerank
+            }
+            _ => self.search(place, collection, (qrels, TIMED_DEPTH))?,
+        };
+        arguments.extend([text("--timings"), Argument::Own]);
+        arguments.extend([text("--output"), Argument::Beside("results.txt")]);
+        arguments.extend_from_slice(chosen);
+        let name = format!(
+            "time {} on {}",
+            self.system(place).name.get_ref(),
+            self.collection(collection).name.get_ref()
+        );
+        self.add(name, "timings.json", Work::Command(arguments))
+            .map(Some)
     }
 
     fn with_threads(&self, mut arguments: Vec<Argument>) -> Vec<Argument> {
@@ -325,14 +379,21 @@ impl Planner<'_> {
             }
         }
         let mut arguments = match self.system(place).kind {
-            Kind::Bm25 | Kind::Sparse | Kind::Dense => self.search(place, part)?,
-            Kind::Rerank => self.rerank(place, part)?,
+            Kind::Bm25 | Kind::Sparse | Kind::Dense => {
+                let qrels = self.judgements(collection, which)?;
+                let search = self.search(place, collection, (qrels, self.depth(which)))?;
+                self.with_threads(search)
+            }
+            Kind::Rerank => {
+                let rerank = self.rerank(place, part)?;
+                self.with_threads(rerank)
+            }
             Kind::Fuse => {
                 let mut fuse = vec![text("fuse")];
                 for other in self.others(place) {
                     fuse.push(Argument::Output(self.run_of(other, part)?));
                 }
-                fuse.extend([text("--k"), text(self.depth(which))]);
+                fuse.extend([text("--k"), text(self.depth(which).to_string())]);
                 fuse
             }
             kind @ (Kind::Shuffled | Kind::Constant | Kind::Random) => {
@@ -347,30 +408,33 @@ impl Planner<'_> {
     }
 
     /// Results of each query of a part.
-    fn depth(&self, part: Part) -> String {
+    fn depth(&self, part: Part) -> usize {
         let depth = *self.config.study.depth.get_ref();
         match part {
-            Part::Train => depth.min(TRAIN_DEPTH).to_string(),
-            Part::Dev | Part::Test => depth.to_string(),
+            Part::Train => depth.min(TRAIN_DEPTH),
+            Part::Dev | Part::Test => depth,
         }
     }
 
-    fn search(&mut self, place: usize, part: (usize, Part)) -> Result<Vec<Argument>> {
-        let (collection, which) = part;
+    fn search(
+        &mut self,
+        place: usize,
+        collection: usize,
+        (qrels, depth): (Argument, usize),
+    ) -> Result<Vec<Argument>> {
         let queries = Argument::Path(self.path(collection, "queries.jsonl")?);
         let index = match self.own_index(place, collection)? {
             Some(index) => index,
             None => return Err(Error::invalid("expected a system with an index")),
         };
-        let qrels = self.judgements(collection, which)?;
         let mut search = vec![text("search"), text("--index"), Argument::Output(index)];
         search.extend([text("--queries"), queries, text("--qrels"), qrels]);
-        search.extend([text("--k"), text(self.depth(which)), text("--quiet")]);
+        search.extend([text("--k"), text(depth.to_string()), text("--quiet")]);
         if let Some(model) = self.model_of(place)? {
             search.extend([text("--model"), model.argument]);
             search.extend(self.precision());
         }
-        Ok(self.with_threads(search))
+        Ok(search)
     }
 
     fn rerank(&mut self, place: usize, part: (usize, Part)) -> Result<Vec<Argument>> {
@@ -389,7 +453,7 @@ impl Planner<'_> {
         rerank.extend([text("--queries"), queries]);
         rerank.extend([text("--index"), Argument::Output(index)]);
         rerank.extend([text("--k"), text(top.to_string()), text("--quiet")]);
-        Ok(self.with_threads(rerank))
+        Ok(rerank)
     }
 
     fn choice(&mut self, place: usize, candidates: Vec<(String, Vec<String>)>) -> Result<StepId> {

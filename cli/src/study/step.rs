@@ -31,6 +31,8 @@ pub(super) enum Argument {
     ChosenModel(StepId),
     /// The step's own output.
     Own,
+    /// A file beside the step's own output, which no other step reads.
+    Beside(&'static str),
     /// The arguments of the candidate that a step has chosen.
     Chosen(StepId),
     /// The number of threads, on which no result depends.
@@ -61,7 +63,7 @@ pub(super) enum Work {
     /// The best of some trained models by their own evaluations.
     ChooseModel { candidates: Vec<(String, StepId)> },
     /// Judgements of a random sample of the queries.
-    Sample { qrels: PathBuf, queries: usize },
+    Sample { qrels: Argument, queries: usize },
     /// A run that needs no search.
     Floor { kind: Kind, of: StepId },
 }
@@ -127,7 +129,7 @@ impl Hashes {
             }
             Work::Sample { qrels, queries } => {
                 add(&mut hash, "queries", &queries.to_string());
-                add(&mut hash, "path", &format!("{:032x}", self.of_path(qrels)?));
+                self.add_argument(&mut hash, qrels, before)?;
             }
             Work::Floor { kind, of } => add(&mut hash, kind.name(), hash_of(*of, before)),
         }
@@ -151,6 +153,7 @@ impl Hashes {
                 add(hash, "model", hash_of(*step, before));
             }
             Argument::Own => add(hash, "own", ""),
+            Argument::Beside(name) => add(hash, "beside", name),
             Argument::Chosen(step) => add(hash, "chosen", hash_of(*step, before)),
             // No result depends on it.
             Argument::Threads(_) => {}
@@ -167,18 +170,14 @@ impl Hashes {
     pub fn check_unchanged(&self, work: &Work) -> Result<()> {
         let arguments = match work {
             Work::Command(arguments) => &arguments[..],
-            Work::Choose { qrels, .. } => std::slice::from_ref(qrels),
+            Work::Choose { qrels, .. } | Work::Sample { qrels, .. } => std::slice::from_ref(qrels),
             _ => &[],
-        };
-        let sampled = match work {
-            Work::Sample { qrels, .. } => Some(qrels),
-            _ => None,
         };
         let paths = arguments.iter().filter_map(|argument| match argument {
             Argument::Path(path) | Argument::Read(path) => Some(path),
             _ => None,
         });
-        for path in paths.chain(sampled) {
+        for path in paths {
             if self.stamps.get(path) != Some(&stamp(path)?) {
                 return Err(Error::invalid(format!(
                     "expected {} to stay as it was when the study began, found that it has changed; start the study \
