@@ -14,6 +14,7 @@
 //! | `memory` | the most memory that a step had |
 //! | `choose` | the candidate that is best on the development queries |
 //! | `sample` | a random sample of queries |
+//! | `repeat` | sparse vectors as texts |
 //! | `floor` | runs that no system should be below |
 //! | `interval` | confidence intervals of means |
 //! | `results` | metrics and tests of all systems |
@@ -27,6 +28,7 @@ mod folder;
 mod interval;
 mod memory;
 mod plan;
+mod repeat;
 mod report;
 mod results;
 mod sample;

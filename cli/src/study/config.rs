@@ -145,6 +145,9 @@ pub(super) enum Kind {
     Sparse,
     /// Dense vectors of a model.
     Dense,
+    /// Sparse vectors as texts, in which each term is repeated by its weight: what can be done with
+    /// an engine that has an index of words alone.
+    Repeated,
     /// The first results of another system, scored by a cross-encoder or by late interaction.
     Rerank,
     /// Several systems.
@@ -168,6 +171,7 @@ impl Kind {
             Self::Bm25 => "bm25",
             Self::Sparse => "sparse",
             Self::Dense => "dense",
+            Self::Repeated => "repeated",
             Self::Rerank => "rerank",
             Self::Fuse => "fuse",
             Self::Shuffled => "shuffled",
@@ -197,6 +201,9 @@ pub(super) struct System {
     /// or `windows`.
     #[serde(default)]
     pub long: Option<Spanned<String>>,
+    /// How often a term of weight 1 is repeated; 10 by default.
+    #[serde(default)]
+    pub repeats: Option<Spanned<f32>>,
     /// The systems whose results are re-ranked, fused or disarranged.
     #[serde(default)]
     pub of: Option<Spanned<Vec<Spanned<String>>>>,

@@ -17,6 +17,7 @@ use super::choose::{Choice, choose, choose_model};
 use super::floor;
 use super::memory;
 use super::plan::Plan;
+use super::repeat;
 use super::sample;
 use super::step::{Argument, Step, StepId, Work, bytes_of};
 use crate::output;
@@ -174,6 +175,10 @@ impl Folder {
             }
             Work::Sample { qrels, queries } => {
                 sample::write(&self.path_of(qrels, plan)?, *queries, &self.output(step))?;
+            }
+            Work::Repeat { vectors, repeats } => {
+                let vectors = self.output(&plan.steps[*vectors]);
+                repeat::write(&vectors, *repeats, &self.output(step))?;
             }
             Work::Floor { kind, of } => {
                 floor::write(*kind, &self.output(&plan.steps[*of]), &self.output(step))?;

@@ -4,9 +4,11 @@
 //! | --- | --- |
 //! | `candidates` | parameters of systems and of trainings, of which the best are taken |
 //! | `models` | models that are cut or trained |
+//! | `repeated` | vectors that are indexed as texts |
 
 mod candidates;
 mod models;
+mod repeated;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ use super::config::{Collection, Config, Kind, System};
 use super::step::{Argument, Candidate, Hashes, Step, StepId, Work};
 pub(super) use candidates::{candidates, grid};
 use models::MadeModel;
+use repeated::Texts;
 
 /// Results that are re-ranked, unless a system says how many.
 const RERANKED: usize = 100;
@@ -240,7 +243,7 @@ impl Planner<'_> {
     ) -> Result<Option<StepId>> {
         let kind = self.system(place).kind;
         let queries = match kind {
-            Kind::Bm25 | Kind::Sparse | Kind::Dense => TIMED_SEARCHES,
+            Kind::Bm25 | Kind::Sparse | Kind::Dense | Kind::Repeated => TIMED_SEARCHES,
             Kind::Rerank => TIMED_RERANKINGS,
             _ => return Ok(None),
         };
@@ -306,6 +309,7 @@ impl Planner<'_> {
         match self.system(place).kind {
             Kind::Bm25 => self.index(collection, None).map(Some),
             Kind::Sparse | Kind::Dense => self.index(collection, Some(place)).map(Some),
+            Kind::Repeated => self.repeated_index(place, collection).map(Some),
             _ => Ok(None),
         }
     }
@@ -379,7 +383,7 @@ impl Planner<'_> {
             }
         }
         let mut arguments = match self.system(place).kind {
-            Kind::Bm25 | Kind::Sparse | Kind::Dense => {
+            Kind::Bm25 | Kind::Sparse | Kind::Dense | Kind::Repeated => {
                 let qrels = self.judgements(collection, which)?;
                 let search = self.search(place, collection, (qrels, self.depth(which)))?;
                 self.with_threads(search)
@@ -422,7 +426,11 @@ impl Planner<'_> {
         collection: usize,
         (qrels, depth): (Argument, usize),
     ) -> Result<Vec<Argument>> {
-        let queries = Argument::Path(self.path(collection, "queries.jsonl")?);
+        let is_repeated = self.system(place).kind == Kind::Repeated;
+        let queries = match is_repeated {
+            true => Argument::Output(self.repeated(place, collection, Texts::Queries)?),
+            false => Argument::Path(self.path(collection, "queries.jsonl")?),
+        };
         let index = match self.own_index(place, collection)? {
             Some(index) => index,
             None => return Err(Error::invalid("expected a system with an index")),
@@ -430,7 +438,7 @@ impl Planner<'_> {
         let mut search = vec![text("search"), text("--index"), Argument::Output(index)];
         search.extend([text("--queries"), queries, text("--qrels"), qrels]);
         search.extend([text("--k"), text(depth.to_string()), text("--quiet")]);
-        if let Some(model) = self.model_of(place)? {
+        if let Some(model) = self.model_of(place)?.filter(|_| !is_repeated) {
             search.extend([text("--model"), model.argument]);
             search.extend(self.precision());
         }

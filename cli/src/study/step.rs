@@ -64,6 +64,8 @@ pub(super) enum Work {
     ChooseModel { candidates: Vec<(String, StepId)> },
     /// Judgements of a random sample of the queries.
     Sample { qrels: Argument, queries: usize },
+    /// Vectors as texts, in which each term is repeated by its weight.
+    Repeat { vectors: StepId, repeats: f32 },
     /// A run that needs no search.
     Floor { kind: Kind, of: StepId },
 }
@@ -130,6 +132,10 @@ impl Hashes {
             Work::Sample { qrels, queries } => {
                 add(&mut hash, "queries", &queries.to_string());
                 self.add_argument(&mut hash, qrels, before)?;
+            }
+            Work::Repeat { vectors, repeats } => {
+                add(&mut hash, "repeats", &repeats.to_string());
+                add(&mut hash, "step", hash_of(*vectors, before));
             }
             Work::Floor { kind, of } => add(&mut hash, kind.name(), hash_of(*of, before)),
         }

@@ -35,6 +35,14 @@ top = 5
 model = "${MODELS}/ce-bert"
 
 [[systems]]
+name = "words"
+kind = "repeated"
+model = "${MODELS}/splade-max"
+repeats = 20
+k1 = [1000]
+b = [0]
+
+[[systems]]
 name = "rrf"
 kind = "fuse"
 of = ["bm25", "re-ranked"]
@@ -443,7 +451,7 @@ fn mistakes_are_refused_with_their_line_before_any_work() {
         (
             "kind = \"shuffled\"",
             "kind = \"shufled\"",
-            48,
+            56,
             "unknown variant `shufled`",
         ),
         (
@@ -464,7 +472,7 @@ fn mistakes_are_refused_with_their_line_before_any_work() {
         (
             "name = \"random\"",
             "name = \"bm25\"",
-            57,
+            65,
             "a second system `bm25`",
         ),
         ("title = \"Words\"", "title = ", 1, "expected"),

@@ -154,7 +154,9 @@ pub(super) fn check_of_system(config: &Config, system: &System) -> Result<()> {
     if let Some(place) = config.model(model.get_ref()) {
         let made = config.study.models[place].kind;
         let is_right = match made {
-            ModelMethod::Splade | ModelMethod::Align => kind == Kind::Sparse,
+            ModelMethod::Splade | ModelMethod::Align => {
+                matches!(kind, Kind::Sparse | Kind::Repeated)
+            }
             ModelMethod::Bi => matches!(kind, Kind::Dense | Kind::Rerank),
             ModelMethod::Cross => kind == Kind::Rerank,
             ModelMethod::Mlm => false,
@@ -174,7 +176,7 @@ pub(super) fn check_of_system(config: &Config, system: &System) -> Result<()> {
     check_folder(config, model)?;
     let path = config.resolve(model)?;
     let (asked, kinds, expected) = match kind {
-        Kind::Sparse => {
+        Kind::Sparse | Kind::Repeated => {
             let kinds = vec![ModelKind::SparseEncoder];
             (
                 Some(ModelKind::SparseEncoder),

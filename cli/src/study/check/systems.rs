@@ -14,26 +14,27 @@ use crate::study::config::{Config, Kind, System};
 /// [`Error::InvalidInput`](esparsa::Error::InvalidInput) with the line of the first mistake.
 pub(super) fn check(config: &Config, system: &System, known: &[&str]) -> Result<()> {
     let kind = system.kind;
-    let is_of_model = matches!(kind, Kind::Sparse | Kind::Dense | Kind::Rerank);
+    let is_of_model = matches!(
+        kind,
+        Kind::Sparse | Kind::Dense | Kind::Repeated | Kind::Rerank
+    );
+    let has_words = matches!(kind, Kind::Bm25 | Kind::Repeated);
     let is_of_others = matches!(kind, Kind::Rerank | Kind::Fuse) || kind.is_floor();
     let span = |key: &Option<Spanned<Vec<Spanned<String>>>>| key.as_ref().map(Spanned::span);
     let keys = [
-        (
-            "k1",
-            system.k1.as_ref().map(Spanned::span),
-            kind == Kind::Bm25,
-        ),
-        (
-            "b",
-            system.b.as_ref().map(Spanned::span),
-            kind == Kind::Bm25,
-        ),
+        ("k1", system.k1.as_ref().map(Spanned::span), has_words),
+        ("b", system.b.as_ref().map(Spanned::span), has_words),
         (
             "model",
             system.model.as_ref().map(Spanned::span),
             is_of_model,
         ),
         ("long", system.long.as_ref().map(Spanned::span), is_of_model),
+        (
+            "repeats",
+            system.repeats.as_ref().map(Spanned::span),
+            kind == Kind::Repeated,
+        ),
         ("of", span(&system.of), is_of_others),
         (
             "top",
@@ -109,6 +110,13 @@ fn check_candidates(config: &Config, system: &System) -> Result<()> {
     }
     if let Some(top) = &system.top {
         check_count(config, top)?;
+    }
+    if let Some(repeats) = &system.repeats {
+        let found = *repeats.get_ref();
+        if !(found > 0.0 && found <= 1_000.0) {
+            let message = format!("expected a number above 0 and of at most 1,000, found {found}");
+            return Err(config.wrong(repeats.span(), message));
+        }
     }
     if let Some(long) = &system.long {
         check_word(config, long, &["truncate", "windows"])?;
