@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use esparsa::train::TrainOptions;
+use esparsa::train::{TrainKind, TrainOptions};
 use esparsa::{Error, Result};
 use serde::Deserialize;
 use toml::Spanned;
@@ -105,6 +105,18 @@ impl ModelMethod {
             Self::Cross => "cross",
             Self::Align => "align",
             Self::Mlm => "mlm",
+        }
+    }
+
+    /// What is trained, if it is.
+    pub fn training(self) -> Option<TrainKind> {
+        match self {
+            Self::Cut => None,
+            Self::Splade => Some(TrainKind::Splade),
+            Self::Bi => Some(TrainKind::Bi),
+            Self::Cross => Some(TrainKind::Cross),
+            Self::Align => Some(TrainKind::Align),
+            Self::Mlm => Some(TrainKind::Mlm),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use esparsa::Result;
 use esparsa::neural::ModelKind;
+use esparsa::train::TrainOptions;
 use toml::Spanned;
 
 use super::check_known;
@@ -94,8 +95,44 @@ fn check_options(config: &Config, model: &ModelConfig) -> Result<()> {
                        study and is trained on the first collection";
         return Err(config.wrong(span, message));
     }
+    let candidates = check_grid(config, model, &options)?;
+    for (label, mut options) in candidates {
+        check_training_files(config, model, &options)?;
+        // As the study will have it; only whether they are there matters.
+        options.base = "base".into();
+        options.output = "output".into();
+        options.collection = options.triplets.is_none().then(|| "collection".into());
+        options.teacher = model.teacher.as_ref().map(|_| "teacher".into());
+        for (run, system) in [
+            (&mut options.negatives_run, &model.negatives),
+            (&mut options.teacher_run, &model.scores),
+        ] {
+            if system.is_some() {
+                *run = Some("run".into());
+            }
+        }
+        let Some(kind) = model.kind.training() else {
+            continue;
+        };
+        options.check(kind).map_err(|error| {
+            let of = match label.is_empty() {
+                true => String::new(),
+                false => format!(" with {label}"),
+            };
+            config.wrong(span.clone(), format!("{error}{of}"))
+        })?;
+    }
+    Ok(())
+}
+
+/// The candidates for the options of a training.
+fn check_grid(
+    config: &Config,
+    model: &ModelConfig,
+    options: &TrainOptions,
+) -> Result<Vec<(String, TrainOptions)>> {
     let Some(values) = &model.grid else {
-        return Ok(());
+        return Ok(vec![(String::new(), options.clone())]);
     };
     if values.get_ref().is_empty() || values.get_ref().values().any(Vec::is_empty) {
         let message = "expected lists of candidates for options, found none";
@@ -110,8 +147,40 @@ fn check_options(config: &Config, model: &ModelConfig) -> Result<()> {
         let message = format!("expected options with several candidates, found `{key}`");
         return Err(config.wrong(values.span(), message));
     }
-    let candidates = grid(&options, values.get_ref());
-    candidates.map_err(|error| config.wrong(values.span(), error.to_string()))?;
+    let candidates = grid(options, values.get_ref());
+    candidates.map_err(|error| config.wrong(values.span(), error.to_string()))
+}
+
+/// The judgements of the first collection that a training reads.
+fn check_training_files(
+    config: &Config,
+    model: &ModelConfig,
+    options: &TrainOptions,
+) -> Result<()> {
+    let is_judged = !matches!(model.kind, ModelMethod::Align | ModelMethod::Mlm);
+    if options.triplets.is_some() || !is_judged {
+        return Ok(());
+    }
+    let collections = config.study.collections.get_ref();
+    let Some(first) = collections.first() else {
+        return Ok(());
+    };
+    let folder = config.resolve(&first.path)?;
+    let mut parts = vec![&options.split];
+    if options.development_queries > 0 {
+        parts.push(&options.development);
+    }
+    for part in parts {
+        let file = folder.join(format!("qrels/{part}.tsv"));
+        if !file.is_file() {
+            let message = format!(
+                "expected judgements in {} for the training of `{}`, found no file",
+                file.display(),
+                model.name.get_ref()
+            );
+            return Err(config.wrong(model.name.span(), message));
+        }
+    }
     Ok(())
 }
 

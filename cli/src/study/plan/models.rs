@@ -150,7 +150,9 @@ impl Planner<'_> {
         let mut arguments = vec![text("train"), text(model.kind.name())];
         arguments.push(Argument::Contents(contents));
         arguments.extend_from_slice(inputs);
-        arguments.extend([text("--collection"), Argument::Place(folder)]);
+        if options.triplets.is_none() {
+            arguments.extend([text("--collection"), Argument::Place(folder)]);
+        }
         arguments.extend([text("--output"), Argument::Own]);
         arguments.extend(read);
         let mut name = format!("train {}", model.name.get_ref());
