@@ -1,5 +1,7 @@
 //! From a configuration to steps.
 
+mod vectors;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -10,7 +12,7 @@ use super::config::{Collection, Config, Kind, System};
 use super::step::{Argument, Candidate, Hashes, Step, StepId, Work};
 
 /// Results that are re-ranked, unless a system says how many.
-const RERANKED: usize = 100;
+pub(super) const RERANKED: usize = 100;
 /// Weights of two systems, unless a fusion says others.
 const WEIGHTS: [[f64; 2]; 9] = [
     [0.1, 0.9],
@@ -42,6 +44,8 @@ pub(super) struct SystemPlan {
     pub training: Option<StepId>,
     /// The index of each collection that is its own.
     pub indexes: Vec<StepId>,
+    /// The sparse vectors of the test queries of each collection, for the report.
+    pub query_vectors: Vec<StepId>,
 }
 
 /// Which queries a run answers.
@@ -120,7 +124,7 @@ impl Planner<'_> {
             let run = self.run(place, (collection, Part::Test), chosen.clone())?;
             self.systems[place].runs.push(run);
         }
-        Ok(())
+        self.add_query_vectors(place)
     }
 
     /// Adds a step, unless there is one that does the same.
