@@ -15,6 +15,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use esparsa::eval::Qrels;
 use esparsa::neural::{Encoded, Role, TextEncoder, for_each_window};
 use esparsa::{Error, Result};
 
@@ -30,6 +31,7 @@ use crate::models::{AnyEncoder, KindName, ModelArguments};
 use crate::output;
 use crate::output_file::{OutputFile, STANDARD, refuse_inputs};
 use crate::progress::Progress;
+use crate::queries::read_qrels;
 use crate::records::{Read, Records};
 use crate::size::{counted, grouped};
 
@@ -42,8 +44,9 @@ Examples:
   The same on 8 threads with bf16, going on where it was interrupted:
     esparsa encode scifact/ --model splade-v3 --output scifact.jsonl --threads 8 --precision bf16 --resume
 
-  Vectors of queries:
-    esparsa encode scifact/queries.jsonl --model splade-v3 --query --output queries.jsonl";
+  Vectors of queries, of those that are judged:
+    esparsa encode scifact/queries.jsonl --model splade-v3 --query --output queries.jsonl \\
+      --qrels scifact/qrels/test.tsv";
 
 /// Arguments of `esparsa encode`.
 #[derive(clap::Args, Debug)]
@@ -72,6 +75,10 @@ pub struct Encode {
     /// beginning.
     #[arg(long, requires = "output")]
     resume: bool,
+    /// Encode only the texts whose ids have relevance judgements in this file: TREC qrels, or a TSV
+    /// file of BEIR.
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    qrels: Option<PathBuf>,
     /// Number of threads [default: all cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
@@ -130,20 +137,23 @@ impl Encode {
         let reader = Reader::open_encoded(&self.inputs, self.format, self.encoding)?;
         let inputs = reader.files();
         let inputs = inputs.map(|(path, _)| path.unwrap_or(Path::new(STANDARD)));
-        refuse_inputs(self.output.as_deref(), inputs)?;
+        refuse_inputs(self.output.as_deref(), inputs.chain(self.qrels.as_deref()))?;
+        let judged = self.qrels.as_deref().map(read_qrels).transpose()?;
+        let judged = judged.map(|(qrels, _)| qrels);
         let hardware = self.options.hardware(thread_count(self.threads))?;
         match AnyEncoder::open(&self.model, self.kind, hardware, &self.options)? {
             AnyEncoder::Sparse(encoder) => {
                 let terms = SparseFormat::of(&*encoder);
-                self.encode(reader, &*encoder, &terms)
+                self.encode(reader, judged, &*encoder, &terms)
             }
-            AnyEncoder::Dense(encoder) => self.encode(reader, &*encoder, &DenseFormat),
+            AnyEncoder::Dense(encoder) => self.encode(reader, judged, &*encoder, &DenseFormat),
         }
     }
 
     fn encode<E: TextEncoder + ?Sized>(
         &self,
         reader: Reader,
+        judged: Option<Qrels>,
         encoder: &E,
         format: &impl Format<E::Vector>,
     ) -> Result<()> {
@@ -161,8 +171,12 @@ impl Encode {
         };
         let started = Instant::now();
         let role = self.role();
+        let is_encoded = |read: &Read| match (&judged, &read.record) {
+            (Some(judged), Ok(record)) => judged.contains(&record.id),
+            _ => true,
+        };
         let encoded = for_each_window(
-            records,
+            records.filter(is_encoded),
             |read| {
                 read.record
                     .as_ref()

@@ -1,7 +1,7 @@
 //! `esparsa study`: which system answers the queries of which collection best.
 //!
 //! What comes in: a configuration in TOML, which names collections, systems and metrics. What goes
-//! out: a report, and a folder with the output of every step. A step is a command of this program,
+//! out: a report, as Markdown and as a page, and a folder with the output of every step. A step is a command of this program,
 //! or a few lines of arithmetic on runs; nothing here indexes, searches or trains.
 //!
 //! | file | concept |
@@ -18,21 +18,31 @@
 //! | `floor` | runs that no system should be below |
 //! | `interval` | confidence intervals of means |
 //! | `results` | metrics and tests of all systems |
+//! | `cost` | what systems cost |
+//! | `notes` | what the numbers say, in words |
+//! | `wins` | queries that a system answers better or worse than the baseline |
+//! | `vectors` | sparse vectors of queries |
 //! | `report` | the report in Markdown |
+//! | `page` | the report as a page |
 
 mod check;
 mod choose;
 mod config;
+mod cost;
 mod floor;
 mod folder;
 mod interval;
 mod memory;
+mod notes;
+mod page;
 mod plan;
 mod repeat;
 mod report;
 mod results;
 mod sample;
 mod step;
+mod vectors;
+mod wins;
 
 use std::path::PathBuf;
 
@@ -43,6 +53,7 @@ use crate::size::counted;
 use config::Config;
 use folder::Folder;
 use plan::Plan;
+use results::Results;
 
 const EXAMPLES: &str = "\
 Example of a configuration:
@@ -76,7 +87,7 @@ pub struct Study {
     /// The configuration.
     #[arg(value_name = "CONFIG.toml")]
     config: PathBuf,
-    /// Folder for the outputs of steps and the report [default: the configuration's name without
+    /// Folder for the outputs of steps and the reports [default: the configuration's name without
     /// `.toml`].
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
@@ -140,13 +151,30 @@ impl Study {
                 folder.run(step, &plan)?;
             }
         }
-        let results = results::Results::new(&config, &plan, &folder)?;
-        let report = folder.path().join("report.md");
-        let text = report::markdown(&config, &plan, &folder, &results)?;
-        std::fs::write(&report, text).map_err(|source| Error::io(&report, "write", source))?;
-        output::message(&format!("wrote {}", report.display()));
-        Ok(())
+        let results = Results::new(&config, &plan, &folder)?;
+        write_reports(&config, &plan, &folder, &results)
     }
+}
+
+fn write_reports(config: &Config, plan: &Plan, folder: &Folder, results: &Results) -> Result<()> {
+    let costs = cost::costs(plan, folder, results.collections.len())?;
+    let study = page::Study {
+        config,
+        plan,
+        folder,
+        results,
+        costs: &costs,
+    };
+    let markdown = report::markdown(config, plan, folder, results, &costs)?;
+    for (name, text) in [
+        ("report.md", markdown),
+        ("report.html", page::page(&study)?),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).map_err(|source| Error::io(&path, "write", source))?;
+        output::message(&format!("wrote {}", path.display()));
+    }
+    Ok(())
 }
 
 fn print_steps(plan: &Plan, folder: &Folder) -> Result<()> {

@@ -21,6 +21,29 @@ pub(super) struct Choice {
     pub means: Vec<(String, f64)>,
 }
 
+impl Choice {
+    /// The best and the lowest mean.
+    pub fn range(&self) -> (f64, f64) {
+        let means = self.means.iter().map(|(_, mean)| *mean);
+        let best = means.clone().fold(f64::MIN, f64::max);
+        (best, means.fold(f64::MAX, f64::min))
+    }
+
+    /// The number of candidates with the best mean.
+    pub fn tied(&self) -> usize {
+        let (best, _) = self.range();
+        self.means.iter().filter(|(_, mean)| *mean == best).count()
+    }
+
+    /// What was chosen, and whether others are as good.
+    pub fn shown(&self) -> String {
+        match self.tied() {
+            0 | 1 => self.label.clone(),
+            tied => format!("{}, the first of {tied} with this mean", self.label),
+        }
+    }
+}
+
 /// Chooses the candidate with the highest mean; of several the first.
 ///
 /// # Errors

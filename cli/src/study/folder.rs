@@ -26,7 +26,7 @@ const DONE: &str = "step.json";
 const LOG: &str = "log.txt";
 const CONTENTS: &str = "options.toml";
 /// The folder of the best model in what training writes, and that of its checkpoints.
-const MODEL: &str = "model";
+pub(super) const MODEL: &str = "model";
 const CHECKPOINTS: &str = "checkpoints";
 /// Lines of a log that are shown when a step fails.
 const SHOWN_LINES: usize = 8;
@@ -129,6 +129,15 @@ impl Folder {
     ///
     /// [`Error::Io`] when it is not done.
     pub fn choice(&self, step: &Step) -> Result<Choice> {
+        self.read(step)
+    }
+
+    /// The output of a step, which is JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it is not done, and [`Error::InvalidInput`] for another output.
+    pub fn read<T: for<'a> Deserialize<'a>>(&self, step: &Step) -> Result<T> {
         read_json(&self.output(step))
     }
 

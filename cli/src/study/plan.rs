@@ -4,33 +4,28 @@
 //! | --- | --- |
 //! | `candidates` | parameters of systems and of trainings, of which the best are taken |
 //! | `models` | models that are cut or trained |
+//! | `runs` | what systems find, and how long it takes |
+//! | `vectors` | vectors of test queries |
 //! | `repeated` | vectors that are indexed as texts |
 
 mod candidates;
 mod models;
 mod repeated;
+mod runs;
+mod vectors;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use esparsa::{Error, Result};
+use esparsa::Result;
 
 use super::config::{Collection, Config, Kind, System};
-use super::step::{Argument, Candidate, Hashes, Step, StepId, Work};
+use super::step::{Argument, Hashes, Step, StepId, Work};
 pub(super) use candidates::{candidates, grid};
 use models::MadeModel;
-use repeated::Texts;
 
 /// Results that are re-ranked, unless a system says how many.
-const RERANKED: usize = 100;
-/// Queries that are timed: of searches, and of re-rankings, which take longer.
-const TIMED_SEARCHES: usize = 100;
-const TIMED_RERANKINGS: usize = 20;
-/// Results of a search that is timed.
-const TIMED_DEPTH: usize = 100;
-/// Results for a training query, of which negatives or targets are taken.
-const TRAIN_DEPTH: usize = 100;
-
+pub(super) const RERANKED: usize = 100;
 /// Steps, each behind those that it depends on.
 pub(super) struct Plan {
     pub steps: Vec<Step>,
@@ -54,9 +49,10 @@ pub(super) struct SystemPlan {
     pub training: Vec<StepId>,
     /// The index of each collection that is its own.
     pub indexes: Vec<StepId>,
-    /// For each collection, the time of its own part of single queries: searches, or scores of what
-    /// another system has found.
-    pub timings: Vec<StepId>,
+    /// For each collection, the times of all searches and scores that a single query needs.
+    pub timings: Vec<Vec<StepId>>,
+    /// The sparse vectors of the test queries of each collection, for the report.
+    pub query_vectors: Vec<StepId>,
 }
 
 /// Which queries a run answers.
@@ -171,9 +167,9 @@ impl Planner<'_> {
             }
             let run = self.run(place, (collection, Part::Test), chosen.clone())?;
             plan.runs.push(run);
-            plan.timings
-                .extend(self.timing(place, collection, &chosen)?);
+            plan.timings.push(self.timings(place, collection, &chosen)?);
         }
+        plan.query_vectors = self.query_vectors(place)?;
         self.systems[place] = Some(plan.clone());
         Ok(plan)
     }
@@ -232,41 +228,6 @@ impl Planner<'_> {
         );
         let work = Work::Sample { qrels, queries };
         self.add(name, "qrels.tsv", work).map(Argument::Output)
-    }
-
-    /// How long single queries take a system, if it does more than arithmetic on others' results.
-    fn timing(
-        &mut self,
-        place: usize,
-        collection: usize,
-        chosen: &[Argument],
-    ) -> Result<Option<StepId>> {
-        let kind = self.system(place).kind;
-        let queries = match kind {
-            Kind::Bm25 | Kind::Sparse | Kind::Dense | Kind::Repeated => TIMED_SEARCHES,
-            Kind::Rerank => TIMED_RERANKINGS,
-            _ => return Ok(None),
-        };
-        let qrels = self.judgements(collection, Part::Test)?;
-        let qrels = self.sample(collection, Part::Test, (qrels, queries))?;
-        let mut arguments = match kind {
-            Kind::Rerank => {
-                let mut rerank = self.rerank(place, (collection, Part::Test))?;
-                rerank.extend([text("--qrels"), qrels]);
-                rerank
-            }
-            _ => self.search(place, collection, (qrels, TIMED_DEPTH))?,
-        };
-        arguments.extend([text("--timings"), Argument::Own]);
-        arguments.extend([text("--output"), Argument::Beside("results.txt")]);
-        arguments.extend_from_slice(chosen);
-        let name = format!(
-            "time {} on {}",
-            self.system(place).name.get_ref(),
-            self.collection(collection).name.get_ref()
-        );
-        self.add(name, "timings.json", Work::Command(arguments))
-            .map(Some)
     }
 
     fn with_threads(&self, mut arguments: Vec<Argument>) -> Vec<Argument> {
@@ -344,144 +305,5 @@ impl Planner<'_> {
         let names = of.map(|of| of.get_ref().as_slice()).unwrap_or_default();
         let places = names.iter().map(|name| self.config.system(name.get_ref()));
         places.flatten().collect()
-    }
-
-    /// What a system finds for the queries of a part, with its chosen parameters.
-    fn run_of(&mut self, place: usize, part: (usize, Part)) -> Result<StepId> {
-        let plan = self.system_plan(place)?;
-        if let (collection, Part::Test) = part {
-            return Ok(plan.runs[collection]);
-        }
-        let chosen = match plan.choice {
-            Some(choice) => vec![Argument::Chosen(choice)],
-            None => {
-                let only = candidates(self.system(place)).into_iter().next();
-                let arguments = only.map(|(_, arguments)| arguments).unwrap_or_default();
-                arguments.iter().map(text).collect()
-            }
-        };
-        self.run(place, part, chosen)
-    }
-
-    /// What a system finds for the queries of a part, with some parameters.
-    fn run(
-        &mut self,
-        place: usize,
-        part: (usize, Part),
-        parameters: Vec<Argument>,
-    ) -> Result<StepId> {
-        let (collection, which) = part;
-        let mut name = format!(
-            "{} on {} queries of {}",
-            self.system(place).name.get_ref(),
-            which.name(),
-            self.collection(collection).name.get_ref()
-        );
-        for parameter in &parameters {
-            if let Argument::Text(parameter) = parameter {
-                name = name + " " + parameter;
-            }
-        }
-        let mut arguments = match self.system(place).kind {
-            Kind::Bm25 | Kind::Sparse | Kind::Dense | Kind::Repeated => {
-                let qrels = self.judgements(collection, which)?;
-                let search = self.search(place, collection, (qrels, self.depth(which)))?;
-                self.with_threads(search)
-            }
-            Kind::Rerank => {
-                let rerank = self.rerank(place, part)?;
-                self.with_threads(rerank)
-            }
-            Kind::Fuse => {
-                let mut fuse = vec![text("fuse")];
-                for other in self.others(place) {
-                    fuse.push(Argument::Output(self.run_of(other, part)?));
-                }
-                fuse.extend([text("--k"), text(self.depth(which).to_string())]);
-                fuse
-            }
-            kind @ (Kind::Shuffled | Kind::Constant | Kind::Random) => {
-                let other = self.others(place).first().copied().unwrap_or_default();
-                let of = self.run_of(other, part)?;
-                return self.add(name, "run.txt", Work::Floor { kind, of });
-            }
-        };
-        arguments.extend([text("--output"), Argument::Own]);
-        arguments.extend(parameters);
-        self.add(name, "run.txt", Work::Command(arguments))
-    }
-
-    /// Results of each query of a part.
-    fn depth(&self, part: Part) -> usize {
-        let depth = *self.config.study.depth.get_ref();
-        match part {
-            Part::Train => depth.min(TRAIN_DEPTH),
-            Part::Dev | Part::Test => depth,
-        }
-    }
-
-    fn search(
-        &mut self,
-        place: usize,
-        collection: usize,
-        (qrels, depth): (Argument, usize),
-    ) -> Result<Vec<Argument>> {
-        let is_repeated = self.system(place).kind == Kind::Repeated;
-        let queries = match is_repeated {
-            true => Argument::Output(self.repeated(place, collection, Texts::Queries)?),
-            false => Argument::Path(self.path(collection, "queries.jsonl")?),
-        };
-        let index = match self.own_index(place, collection)? {
-            Some(index) => index,
-            None => return Err(Error::invalid("expected a system with an index")),
-        };
-        let mut search = vec![text("search"), text("--index"), Argument::Output(index)];
-        search.extend([text("--queries"), queries, text("--qrels"), qrels]);
-        search.extend([text("--k"), text(depth.to_string()), text("--quiet")]);
-        if let Some(model) = self.model_of(place)?.filter(|_| !is_repeated) {
-            search.extend([text("--model"), model.argument]);
-            search.extend(self.precision());
-        }
-        Ok(search)
-    }
-
-    fn rerank(&mut self, place: usize, part: (usize, Part)) -> Result<Vec<Argument>> {
-        let collection = part.0;
-        let queries = Argument::Path(self.path(collection, "queries.jsonl")?);
-        let other = self.others(place).first().copied().unwrap_or_default();
-        let run = self.run_of(other, part)?;
-        let index = self.index(collection, None)?;
-        let top = self.system(place).top.as_ref();
-        let top = top.map_or(RERANKED, |top| *top.get_ref());
-        let mut rerank = vec![text("rerank"), text("--run"), Argument::Output(run)];
-        if let Some(model) = self.model_of(place)? {
-            rerank.extend([text("--model"), model.argument]);
-            rerank.extend(self.model_options(place));
-        }
-        rerank.extend([text("--queries"), queries]);
-        rerank.extend([text("--index"), Argument::Output(index)]);
-        rerank.extend([text("--k"), text(top.to_string()), text("--quiet")]);
-        Ok(rerank)
-    }
-
-    fn choice(&mut self, place: usize, candidates: Vec<(String, Vec<String>)>) -> Result<StepId> {
-        let mut with_runs = Vec::with_capacity(candidates.len());
-        for (label, arguments) in candidates {
-            let parameters = arguments.iter().map(text).collect();
-            let run = self.run(place, (0, Part::Dev), parameters)?;
-            with_runs.push(Candidate {
-                label,
-                arguments,
-                run,
-            });
-        }
-        let metric = self.config.study.metrics.get_ref().first();
-        let work = Work::Choose {
-            candidates: with_runs,
-            qrels: self.judgements(0, Part::Dev)?,
-            metric: metric.map(|m| m.get_ref().clone()).unwrap_or_default(),
-        };
-        let name = format!("choose parameters of {}", self.system(place).name.get_ref());
-        self.add(name, "choice.json", work)
     }
 }

@@ -5,11 +5,13 @@ use std::fmt::Write;
 use esparsa::Result;
 
 use super::config::Config;
+use super::cost::{self, Cost};
 use super::folder::Folder;
+use super::notes;
 use super::plan::Plan;
 use super::results::{Results, Value};
-use crate::progress::duration;
-use crate::size::{counted, grouped};
+use crate::escape::escaped;
+use crate::size::counted;
 
 /// The report of a study whose steps are done.
 ///
@@ -21,12 +23,13 @@ pub(super) fn markdown(
     plan: &Plan,
     folder: &Folder,
     results: &Results,
+    costs: &[Vec<Cost>],
 ) -> Result<String> {
     let title = config.study.title.as_deref().unwrap_or("Study");
-    let mut text = format!("# {title}\n");
+    let mut text = format!("# {}\n", escaped(title));
     text += &effectiveness(config, results);
     text += &choices(plan, folder)?;
-    text += &costs(config, plan, folder)?;
+    text += &cost_tables(config, costs);
     Ok(text)
 }
 
@@ -54,9 +57,10 @@ fn effectiveness(config: &Config, results: &Results) -> String {
         .iter()
         .zip(&results.collections)
     {
-        let queries = counted(found.queries as u64, "test query");
+        let queries = counted(found.queries.len() as u64, "test query");
         let name = collection.name.get_ref();
-        let _ = write!(text, "\n## {name}: {}\n\n", queries);
+        let verdict = notes::verdict(config, results, found);
+        let _ = write!(text, "\n## {name}: {queries}\n\n{verdict}\n\n");
         let metrics = results.metrics.iter().map(ToString::to_string);
         text += &head(
             std::iter::once("system".to_owned())
@@ -68,26 +72,29 @@ fn effectiveness(config: &Config, results: &Results) -> String {
             let name = system.name.get_ref().clone();
             text += &row(std::iter::once(name).chain(cells));
         }
+        let beyond = notes::beyond_top(config, results);
+        for note in notes::below_floors(config, results, found)
+            .iter()
+            .chain(&beyond)
+        {
+            let _ = write!(text, "\n{note}\n");
+        }
     }
     let _ = write!(
         text,
         "\nMeans over queries, with the 95 % interval of the bootstrap. Marks compare with {baseline}, by a paired \
          randomization test, two-sided, corrected by Holm's method for all tests on the collection: \\* p < .05, \
-         \\*\\* p < .01. Few queries cannot show small differences, however many there are.\n"
+         \\*\\* p < .01. Floors are not tested. Few queries cannot show small differences, however many there are.\n"
     );
     text
 }
 
 fn cell(value: &Value) -> String {
-    let mark = match value.p_value {
-        Some(p_value) if p_value < 0.01 => "\\*\\*",
-        Some(p_value) if p_value < 0.05 => "\\*",
-        _ => "",
-    };
+    let mark = notes::stars(value.p_value).replace('*', "\\*");
     let (low, high) = value.interval;
-    let p_value = value
-        .p_value
-        .map_or(String::new(), |p_value| format!(", p {p_value:.4}"));
+    let p_value = value.p_value.map_or(String::new(), |p_value| {
+        format!(", {}", notes::p_value(p_value))
+    });
     format!("{:.4}{mark} [{low:.3}, {high:.3}]{p_value}", value.mean)
 }
 
@@ -113,12 +120,10 @@ fn choices(plan: &Plan, folder: &Folder) -> Result<String> {
                 .to_vec(),
             );
         }
-        let means = choice.means.iter().map(|(_, mean)| *mean);
-        let best = means.clone().fold(f64::MIN, f64::max);
-        let lowest = means.fold(f64::MAX, f64::min);
+        let (best, lowest) = choice.range();
         text += &row([
             name.clone(),
-            choice.label,
+            choice.shown(),
             format!("{best:.4}"),
             format!("{lowest:.4}"),
             choice.means.len().to_string(),
@@ -127,38 +132,17 @@ fn choices(plan: &Plan, folder: &Folder) -> Result<String> {
     Ok(text)
 }
 
-fn costs(config: &Config, plan: &Plan, folder: &Folder) -> Result<String> {
-    let mut text = String::from("\n## Cost\n\n");
-    let heads = ["system", "training", "index", "index bytes", "results"];
-    text += &head(heads.map(String::from).to_vec());
-    for (system, planned) in config.study.systems.get_ref().iter().zip(&plan.systems) {
-        let seconds = |steps: &[usize]| -> Result<f64> {
-            let mut sum = 0.0;
-            for step in steps {
-                sum += folder.done(&plan.steps[*step])?.seconds;
-            }
-            Ok(sum)
-        };
-        let mut bytes = 0;
-        for step in &planned.indexes {
-            bytes += folder.done(&plan.steps[*step])?.bytes;
+fn cost_tables(config: &Config, costs: &[Vec<Cost>]) -> String {
+    let mut text = String::from("\n## Cost\n");
+    for (collection, costs) in config.study.collections.get_ref().iter().zip(costs) {
+        let (heads, rows) = cost::table(costs);
+        let _ = write!(text, "\n### {}\n\n", collection.name.get_ref());
+        let heads = std::iter::once("system").chain(heads);
+        text += &head(heads.map(String::from).collect());
+        for (system, cells) in config.study.systems.get_ref().iter().zip(rows) {
+            text += &row(std::iter::once(system.name.get_ref().clone()).chain(cells));
         }
-        let shown = |seconds: f64, steps: &[usize]| match steps {
-            [] => "-".to_owned(),
-            _ => duration(seconds),
-        };
-        text += &row([
-            system.name.get_ref().clone(),
-            shown(seconds(&planned.training)?, &planned.training),
-            shown(seconds(&planned.indexes)?, &planned.indexes),
-            match &planned.indexes[..] {
-                [] => "-".to_owned(),
-                _ => grouped(bytes),
-            },
-            shown(seconds(&planned.runs)?, &planned.runs),
-        ]);
     }
-    text += "\nTimes are those of the steps, on all collections together, with models that are opened and indexes that are \
-             read; systems share an index where they can.\n";
-    Ok(text)
+    let _ = write!(text, "\n{}\n", cost::note());
+    text
 }

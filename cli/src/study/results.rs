@@ -26,9 +26,11 @@ pub(super) struct Results {
 
 /// What all systems reach on the test queries of a collection.
 pub(super) struct CollectionResults {
-    pub queries: usize,
+    pub queries: Vec<String>,
     /// For each system and each metric.
     pub values: Vec<Vec<Value>>,
+    /// The first metric of each query, for each system.
+    pub of_queries: Vec<Vec<f64>>,
 }
 
 /// A mean over queries.
@@ -36,7 +38,8 @@ pub(super) struct Value {
     pub mean: f64,
     /// In which the mean of all such queries lies in 95 of 100 studies.
     pub interval: (f64, f64),
-    /// Of the difference from the baseline, corrected for all tests on the collection.
+    /// Of the difference from the baseline, corrected for all tests on the collection; `None` for the
+    /// baseline itself and for floors, of which nobody supposes that they are as good.
     pub p_value: Option<f64>,
 }
 
@@ -64,6 +67,9 @@ impl Results {
             .iter()
             .position(is_baseline)
             .unwrap_or(0);
+        let is_tested = study.systems.get_ref().iter().enumerate();
+        let is_tested = is_tested.map(|(place, s)| place != baseline && !s.kind.is_floor());
+        let is_tested: Vec<bool> = is_tested.collect();
         let mut collections = Vec::new();
         for (place, judgements) in plan.judgements.iter().enumerate() {
             let qrels = Qrels::open(folder.path_of(judgements, plan)?)?;
@@ -72,7 +78,9 @@ impl Results {
                 let run = Run::open(folder.output(&plan.steps[system.runs[place]]))?;
                 reports.push(evaluate(&qrels, &run, &metrics, EvaluateOptions::new())?);
             }
-            collections.push(CollectionResults::new(&reports, &metrics, baseline)?);
+            collections.push(CollectionResults::new(
+                &reports, &metrics, baseline, &is_tested,
+            )?);
         }
         Ok(Self {
             metrics,
@@ -83,37 +91,43 @@ impl Results {
 }
 
 impl CollectionResults {
-    fn new(reports: &[Report], metrics: &[Metric], baseline: usize) -> Result<Self> {
+    fn new(
+        reports: &[Report],
+        metrics: &[Metric],
+        baseline: usize,
+        is_tested: &[bool],
+    ) -> Result<Self> {
         let mut p_values = Vec::new();
-        for (place, report) in reports.iter().enumerate() {
-            for metric in metrics.iter().filter(|_| place != baseline) {
+        for (report, _) in reports.iter().zip(is_tested).filter(|(_, tested)| **tested) {
+            for metric in metrics {
                 let pairs = PairedValues::from_reports(&reports[baseline], report, metric)?;
                 p_values.push(randomization_test(&pairs, PERMUTATIONS, SEED)?.p_value);
             }
         }
         let mut p_values = holm_bonferroni(&p_values)?.into_iter();
         let mut values = Vec::new();
-        for (place, report) in reports.iter().enumerate() {
+        for (report, is_tested) in reports.iter().zip(is_tested) {
             let of_metric = metrics.iter().map(|metric| {
                 let mean = report.mean(metric).unwrap_or_default();
+                let interval = report.values(metric).and_then(interval);
                 Value {
                     mean,
-                    interval: report
-                        .values(metric)
-                        .and_then(interval)
-                        .unwrap_or((mean, mean)),
-                    p_value: if place == baseline {
-                        None
-                    } else {
-                        p_values.next()
-                    },
+                    interval: interval.unwrap_or((mean, mean)),
+                    p_value: is_tested.then(|| p_values.next()).flatten(),
                 }
             });
             values.push(of_metric.collect());
         }
+        let first = |report: &Report| {
+            let values = metrics.first().and_then(|metric| report.values(metric));
+            values.unwrap_or_default().to_vec()
+        };
         Ok(Self {
-            queries: reports.first().map_or(0, |report| report.queries().len()),
+            queries: reports
+                .first()
+                .map_or(Vec::new(), |report| report.queries().to_vec()),
             values,
+            of_queries: reports.iter().map(first).collect(),
         })
     }
 }

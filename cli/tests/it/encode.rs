@@ -130,6 +130,19 @@ fn inputs_of_all_formats_are_encoded_alike() {
 const BAD: &str = "{\"_id\":\"a\",\"text\":\"lava\"}\n{\"_id\":\"b\",\"text\":\" \"}\n{\n{\"text\":\"x\"}\n{\"_id\":\"e\",\"text\":\"honey\"}\n";
 
 #[test]
+fn only_judged_texts_are_encoded_on_request() {
+    let scratch = Scratch::new();
+    scratch.write("in.jsonl", corpus(9));
+    scratch.write(
+        "qrels.tsv",
+        "query-id\tcorpus-id\tscore\nd7\tx\t1\nd2\ty\t0\nother\tx\t1\n",
+    );
+    let all = vectors(&scratch.run(&encode(&model("splade-max"), "--query")).done());
+    let judged = scratch.run(&encode(&model("splade-max"), "--query --qrels qrels.tsv"));
+    assert_eq!(vectors(&judged.done()), [all[2].clone(), all[7].clone()]);
+}
+
+#[test]
 fn a_bad_document_is_named_and_by_choice_the_rest_goes_on() {
     let scratch = Scratch::new();
     scratch.write("in.jsonl", BAD);

@@ -132,10 +132,40 @@ fn times(folder: &Path) -> BTreeMap<String, SystemTime> {
         .collect()
 }
 
-/// The report without times.
+/// The reports without costs.
 fn report(scratch: &Scratch) -> String {
     let report = std::fs::read_to_string(scratch.path("words/report.md")).unwrap();
-    report.split("## Cost").next().unwrap().to_owned()
+    let report = report.split("## Cost").next().unwrap();
+    let page = page(scratch);
+    let parts = page.split("<h3>").filter(|part| !part.starts_with("Cost<"));
+    format!("{report}{}", parts.collect::<String>())
+}
+
+fn page(scratch: &Scratch) -> String {
+    std::fs::read_to_string(scratch.path("words/report.html")).unwrap()
+}
+
+/// Panics unless each element is closed where it should be, and all `<` are of tags.
+#[track_caller]
+fn check_elements(page: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = page.strip_prefix("<!DOCTYPE html>").unwrap();
+    while let Some((text, behind)) = rest.split_once('<') {
+        let is_style = open.last() == Some(&"style");
+        assert!(is_style || !text.contains('>'), "{text}");
+        let (tag, after) = behind.split_once('>').unwrap();
+        let name = tag.split([' ', '/']).find(|name| !name.is_empty()).unwrap();
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        assert!(is_name, "<{tag}>");
+        assert_eq!(tag.matches('"').count() % 2, 0, "<{tag}>");
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "behind {text}");
+        } else if !tag.ends_with('/') && name != "meta" {
+            open.push(name);
+        }
+        rest = after;
+    }
+    assert_eq!(open, [""; 0]);
 }
 
 #[test]
@@ -379,6 +409,60 @@ fn inputs_are_opened_before_any_work() {
         .unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("outside its inputs"), "{message}");
+}
+
+#[test]
+fn the_page_needs_nothing_else_and_takes_texts_as_texts() {
+    let scratch = fixture();
+    let hostile = "<script>alert(1)</script>\\u001b[2J\\n\\u202e</p>&lt;\\\"'";
+    for file in ["one/queries.jsonl", "one/corpus.jsonl"] {
+        let text = std::fs::read_to_string(scratch.path(file)).unwrap();
+        let text = text.replace("\"text\": \"", &format!("\"text\": \"{hostile} "));
+        std::fs::write(scratch.path(file), text).unwrap();
+    }
+    let config = std::fs::read_to_string(scratch.path("words.toml")).unwrap();
+    let title = "title = \"</title><script>\\n# Words\"";
+    let config = config.replace("title = \"Words\"", title);
+    scratch.write("words.toml", config);
+    done(study(&scratch, &[]));
+    let page = page(&scratch);
+    check_elements(&page);
+    for wrong in [
+        "<script", "http:", "https:", " src=", "url(", "@import", "NaN", "\u{1b}", "\u{202e}",
+    ] {
+        assert!(!page.contains(wrong), "{wrong} is in\n{page}");
+    }
+    let links = page.split(" href=\"").skip(1);
+    assert!(links.clone().count() > 3);
+    for link in links {
+        let id = link.strip_prefix('#').unwrap().split('"').next().unwrap();
+        assert!(page.contains(&format!(" id=\"{id}\"")), "{id}");
+    }
+    for expected in [
+        "<h1>&lt;/title&gt;&lt;script&gt;\\n# Words</h1>",
+        "&lt;script&gt;alert(1)&lt;/script&gt;\\u001b[2J \\u202e&lt;/p&gt;&amp;lt;&quot;&#x27;",
+        "id=\"parameters\"",
+        "No system is above the baseline bm25 by ndcg@10 (1.0000).",
+        "Queries won and lost against bm25",
+        "<li class=\"added\"",
+        "re-ranked returns the 5 documents that it re-ranks: no others count for ndcg@10, recall@20.",
+        "the first of ",
+    ] {
+        assert!(page.contains(expected), "{expected} is not in\n{page}");
+    }
+    // Floors are not compared, and have no p values.
+    assert!(!page.contains("<summary>shuffled"));
+    let markdown = std::fs::read_to_string(scratch.path("words/report.md")).unwrap();
+    assert!(
+        markdown.starts_with("# </title><script>\\n# Words\n"),
+        "{markdown}"
+    );
+    for line in markdown
+        .lines()
+        .filter(|line| line.starts_with("| random |"))
+    {
+        assert!(!line.contains("p = ") && !line.contains("p < "), "{line}");
+    }
 }
 
 #[test]
