@@ -35,9 +35,9 @@ pub(super) struct Latency {
 }
 
 /// What the numbers mean, for both reports.
-pub(super) const NOTE: &str = "Times are those of the steps, with models that are opened and indexes that are read. \
-    Systems share an index where they can; a re-ranking reads the texts of the index of words, and a fusion the results \
-    of others, whose cost is not counted again.";
+pub(super) const NOTE: &str = "Times are those of the steps, with models that are opened and indexes \
+    that are read. Systems share an index where they can; a re-ranking reads the texts of the index of \
+    words, and a fusion the results of others, whose cost is not counted again.";
 
 /// The costs of all systems on each collection.
 ///

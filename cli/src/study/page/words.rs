@@ -87,11 +87,14 @@ fn chosen(study: &Study<'_>, place: usize, system: usize) -> Vec<usize> {
 
 /// The tokenizer of the model that has encoded the queries.
 fn tokenizer(study: &Study<'_>, step: &Step) -> Result<Tokenizer> {
-    let path = model(study, step);
-    let path = path.ok_or_else(|| Error::invalid("expected a step with a model"))?;
+    let path = match model(study, step) {
+        Some(path) => path,
+        None => noted_model(study, step)?,
+    };
     Ok(ModelFolder::open_as(&path, Some(ModelKind::SparseEncoder))?.tokenizer)
 }
 
+/// The folder of a step's model, where the plan knows it.
 fn model(study: &Study<'_>, step: &Step) -> Option<PathBuf> {
     let Work::Command(arguments) = &step.work else {
         return None;
@@ -103,6 +106,17 @@ fn model(study: &Study<'_>, step: &Step) -> Option<PathBuf> {
         }
         Argument::Path(path) if path.is_dir() => Some(path.clone()),
         _ => None,
+    })
+}
+
+/// The folder of a step's model as it was when the step was done.
+fn noted_model(study: &Study<'_>, step: &Step) -> Result<PathBuf> {
+    let command = study.folder.done(step)?.command;
+    let mut behind = command.iter().skip_while(|argument| *argument != "--model");
+    let path = behind.nth(1).map(PathBuf::from);
+    path.ok_or_else(|| {
+        let message = format!("expected a model in the step `{}`, found none", step.name);
+        Error::invalid(message)
     })
 }
 
