@@ -39,7 +39,7 @@ impl Choice {
     pub fn shown(&self) -> String {
         match self.tied() {
             0 | 1 => self.label.clone(),
-            tied => format!("{}, the first of {tied} with this mean", self.label),
+            tied => format!("{} (the first of {tied} with this mean)", self.label),
         }
     }
 }

@@ -26,7 +26,7 @@ const DONE: &str = "step.json";
 const LOG: &str = "log.txt";
 const CONTENTS: &str = "options.toml";
 /// The folder of the best model in what training writes, and that of its checkpoints.
-pub(super) const MODEL: &str = "model";
+const MODEL: &str = "model";
 const CHECKPOINTS: &str = "checkpoints";
 /// Lines of a log that are shown when a step fails.
 const SHOWN_LINES: usize = 8;

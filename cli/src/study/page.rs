@@ -97,30 +97,21 @@ pub(super) fn page(study: &Study<'_>) -> Result<String> {
     Ok(html)
 }
 
-/// What is compared, the answer of each collection, and links.
+/// What is compared, the answers, and links.
 fn header(html: &mut String, study: &Study<'_>, has_choices: bool, has_training: bool) {
     let results = study.results;
     let systems = study.config.study.systems.get_ref().len() as u64;
     push(
         html,
         format_args!(
-            "<p class=\"soft\">{} on {}, with {} as the baseline.</p>\n<ul class=\"answers\">\n",
+            "<p class=\"soft\">{} on {}, with {} as the baseline.</p>\n",
             counted(systems, "system"),
             counted(results.collections.len() as u64, "collection"),
             study.baseline()
         ),
     );
-    for (place, found) in results.collections.iter().enumerate() {
-        push(
-            html,
-            format_args!(
-                "<li><strong>{}:</strong> {}</li>\n",
-                study.collection(place),
-                notes::verdict(study.config, results, found)
-            ),
-        );
-    }
-    html.push_str("</ul>\n<nav aria-label=\"Sections\"><ul>\n");
+    answers(html, study);
+    html.push_str("<nav aria-label=\"Sections\"><ul>\n");
     for place in 0..results.collections.len() {
         push(
             html,
@@ -142,6 +133,26 @@ fn header(html: &mut String, study: &Study<'_>, has_choices: bool, has_training:
         );
     }
     html.push_str("</ul></nav>\n");
+}
+
+fn answers(html: &mut String, study: &Study<'_>) {
+    let collections = &study.results.collections;
+    // The answer of a single collection follows at once.
+    if collections.len() < 2 {
+        return;
+    }
+    html.push_str("<ul class=\"answers\">\n");
+    for (place, found) in collections.iter().enumerate() {
+        push(
+            html,
+            format_args!(
+                "<li><strong>{}:</strong> {}</li>\n",
+                study.collection(place),
+                text(&notes::verdict(study.config, study.results, found))
+            ),
+        );
+    }
+    html.push_str("</ul>\n");
 }
 
 fn collection(html: &mut String, study: &Study<'_>, place: usize) -> Result<()> {

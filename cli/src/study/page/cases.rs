@@ -77,7 +77,8 @@ fn push_case(html: &mut String, names: [&str; 2], case: &Case) {
         html,
         format_args!(
             "<div class=\"case\"><p class=\"query\"><bdi dir=\"auto\">{}</bdi></p>\n\
-             <p class=\"small\">query <code>{}</code>: {before:.3} → {after:.3}, <span class=\"delta {}\">{}</span></p>\n<dl>\n",
+             <p class=\"small\">query <code>{}</code>: {before:.3} → {after:.3}, \
+             <span class=\"delta {}\">{}</span></p>\n<dl>\n",
             excerpt(&case.text, QUERY_LETTERS),
             text(&case.query),
             if after > before { "up" } else { "down" },

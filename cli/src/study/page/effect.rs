@@ -4,7 +4,7 @@ use super::super::cost::{self, Cost};
 use super::super::notes;
 use super::super::results::{CollectionResults, Value};
 use super::Study;
-use super::html::{push, table};
+use super::html::{push, table, text};
 use super::plot::{self, Mean, Role};
 
 /// The answer, the table of metrics, the plots and the table of costs.
@@ -14,17 +14,20 @@ use super::plot::{self, Mean, Role};
 pub fn section(html: &mut String, study: &Study<'_>, place: usize) {
     let (config, results) = (study.config, study.results);
     let found = &results.collections[place];
-    let verdict = notes::verdict(config, results, found);
+    let verdict = text(&notes::verdict(config, results, found));
     push(html, format_args!("<p class=\"verdict\">{verdict}</p>\n"));
     for note in notes::below_floors(config, results, found) {
-        push(html, format_args!("<p class=\"warning\">{note}</p>\n"));
+        push(
+            html,
+            format_args!("<p class=\"warning\">{}</p>\n", text(&note)),
+        );
     }
     metrics(html, study, place);
     let notes = notes::beyond_top(config, results);
     if !notes.is_empty() {
         html.push_str("<ul class=\"notes small\">\n");
         for note in notes {
-            push(html, format_args!("<li>{note}</li>\n"));
+            push(html, format_args!("<li>{}</li>\n", text(&note)));
         }
         html.push_str("</ul>\n");
     }
@@ -63,7 +66,11 @@ fn metrics(html: &mut String, study: &Study<'_>, place: usize) {
         });
         (study.name(system), cells.collect())
     });
-    let caption = format!("Effectiveness on {}", study.collection(place));
+    let caption = format!(
+        "Effectiveness on {}; * and ** differ from {} with p &lt; .05 and p &lt; .01",
+        study.collection(place),
+        study.baseline()
+    );
     table(html, &caption, &heads, rows);
 }
 
@@ -78,7 +85,7 @@ fn best(study: &Study<'_>, found: &CollectionResults, metric: usize) -> f64 {
 fn cell(value: &Value, is_best: bool, is_low: bool) -> String {
     let mean = match is_best {
         true => format!(
-            "<strong class=\"best\" title=\"best\">{:.4}</strong>",
+            "<strong class=\"best\">{:.4}</strong><span class=\"hidden\"> best</span>",
             value.mean
         ),
         false => format!("{:.4}", value.mean),
@@ -89,8 +96,7 @@ fn cell(value: &Value, is_best: bool, is_low: bool) -> String {
     };
     let (low, high) = value.interval;
     let p_value = value.p_value.map_or(String::new(), |p| {
-        let shown = notes::p_value(p).replace('<', "&lt;");
-        format!("<small>{shown}</small>")
+        format!("<small>{}</small>", text(&notes::p_value(p)))
     });
     let low_note = if is_low {
         "<small>below a floor</small>"

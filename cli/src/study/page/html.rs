@@ -62,7 +62,8 @@ pub fn table<'a>(
     push(
         html,
         format_args!(
-            "<div class=\"wide\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\"><table>\n<caption>{caption}</caption>\n<thead><tr>"
+            "<div class=\"wide\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\"><table>\n\
+             <caption>{caption}</caption>\n<thead><tr>"
         ),
     );
     for head in heads {

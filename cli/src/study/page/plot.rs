@@ -79,7 +79,10 @@ pub fn means(title: &str, metric: &str, rows: &[Mean]) -> String {
         if let Some(x) = axis.place(row.mean) {
             svg.dot(&format!("dot {class}"), (x, y), 4.5, &row.title());
         }
-        let value = format!("{:.3}", row.mean);
+        let value = match row.mean.is_finite() {
+            true => format!("{:.3}", row.mean),
+            false => "–".to_owned(),
+        };
         svg.label("value", (WIDTH - 4.0, y + 4.0), Anchor::End, &value);
     }
     svg.finish()
@@ -125,39 +128,54 @@ pub fn trade_off(
     if let Some(place) = baseline.and_then(|row| y.place(row.mean)) {
         svg.line("reference", (left, place), (right, place));
     }
-    let placed =
-        known().filter_map(|(row, cost)| Some((row, cost, (x.place(cost)?, y.place(row.mean)?))));
-    let placed: Vec<_> = placed.collect();
-    let mut taken: Vec<Area> = Vec::new();
+    let placed = known().filter_map(|(row, cost)| {
+        let at = (x.place(cost)?, y.place(row.mean)?);
+        Some((row, cost, at))
+    });
+    let placed: Vec<(&Mean, f64, (f64, f64))> = placed.collect();
     for (row, cost, at) in &placed {
         let class = row.role.class();
         if let (Some(low), Some(high)) = (y.place(row.interval.0), y.place(row.interval.1)) {
-            svg.line(
-                &format!("interval faint {class}"),
-                (at.0, low),
-                (at.0, high),
-            );
+            let class = format!("interval faint {class}");
+            svg.line(&class, (at.0, low), (at.0, high));
         }
         let title = format!("{}, {}", row.title(), short(*cost));
         svg.dot(&format!("dot {class}"), *at, 4.5, &title);
-        taken.push((at.0 - 6.0, at.1 - 6.0, at.0 + 6.0, at.1 + 6.0));
     }
-    for (row, _, at) in &placed {
-        let name = shortened(&row.name, NAME_LETTERS);
-        let free = label_places(*at, name.chars().count() as f64 * LETTER)
-            .into_iter()
-            .find(|(_, _, area)| {
-                let is_inside =
-                    area.0 >= left && area.2 <= right && area.1 >= 0.0 && area.3 <= bottom;
-                is_inside && !taken.iter().any(|other| overlap(area, other))
-            });
+    let dots = placed.iter().map(|(_, _, at)| around(*at));
+    let line = baseline.and_then(|row| y.place(row.mean));
+    let line = line.map(|place| (left, place - 1.0, right, place + 1.0));
+    let taken = dots.chain(line).collect();
+    let named = placed.iter().map(|(row, _, at)| (row.name.as_str(), *at));
+    push_labels(&mut svg, FRAME, named, taken);
+    svg.finish()
+}
+
+/// The area of a dot.
+fn around((x, y): (f64, f64)) -> Area {
+    (x - 6.0, y - 6.0, x + 6.0, y + 6.0)
+}
+
+/// Names beside their dots, where nothing else is.
+fn push_labels<'a>(
+    svg: &mut Svg,
+    (left, _, right, bottom): Area,
+    dots: impl Iterator<Item = (&'a str, (f64, f64))>,
+    mut taken: Vec<Area>,
+) {
+    for (name, at) in dots {
+        let name = shortened(name, NAME_LETTERS);
+        let width = name.chars().count() as f64 * LETTER;
+        let free = label_places(at, width).into_iter().find(|(_, _, area)| {
+            let is_inside = area.0 >= left && area.2 <= right && area.1 >= 0.0 && area.3 <= bottom;
+            is_inside && !taken.iter().any(|other| overlap(area, other))
+        });
         // Without a free place the name is still in the title of its dot and in the table.
         if let Some((place, anchor, area)) = free {
             svg.label("name", place, anchor, &name);
             taken.push(area);
         }
     }
-    svg.finish()
 }
 
 /// Where the label of a dot may stand, the best place first, and the area it then takes.
@@ -239,6 +257,25 @@ pub struct Series {
     pub is_marked: bool,
 }
 
+/// Logarithmic for what falls to a small part of what it was, apart from noise.
+fn scale(series: &[Series]) -> Scale {
+    let (mut min, mut max) = (f64::INFINITY, 0.0_f64);
+    for series in series {
+        for part in series
+            .points
+            .chunks(series.points.len().div_ceil(20).max(1))
+        {
+            let sum: f64 = part.iter().map(|(_, value)| value).sum();
+            let mean = sum / part.len() as f64;
+            (min, max) = (min.min(mean), max.max(mean));
+        }
+    }
+    match min > 0.0 && max > 20.0 * min {
+        true => Scale::Log,
+        false => Scale::Linear,
+    }
+}
+
 /// Curves over steps, two at most, with a marked point.
 pub fn curves(title: &str, unit: &str, series: &[Series], best: Option<(f64, f64)>) -> String {
     const FRAME: Area = (44.0, 22.0, WIDTH - 12.0, 176.0);
@@ -249,16 +286,7 @@ pub fn curves(title: &str, unit: &str, series: &[Series], best: Option<(f64, f64
             .flat_map(|series| series.points.iter().copied())
     };
     let last = points().map(|(step, _)| step).fold(0.0, f64::max);
-    let (mut min, mut max) = (f64::INFINITY, 0.0_f64);
-    for (_, value) in points().filter(|(_, value)| value.is_finite()) {
-        (min, max) = (min.min(value), max.max(value));
-    }
-    // What falls to a small part of what it was is still seen to fall.
-    let scale = if min > 0.0 && max > 20.0 * min {
-        Scale::Log
-    } else {
-        Scale::Linear
-    };
+    let scale = scale(series);
     let x = Axis::of_steps(last, (left, right));
     let y = Axis::new(scale, points().map(|(_, value)| value), (bottom, top));
     let mut svg = Svg::new(bottom + 36.0, title);

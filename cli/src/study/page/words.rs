@@ -1,12 +1,10 @@
 //! The words of queries' sparse vectors: those of the query, and those that the model adds.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 
 use esparsa::neural::{ModelFolder, ModelKind, Tokenizer};
 use esparsa::{Error, Result};
 
-use super::super::folder::MODEL;
 use super::super::step::{Argument, Step, Work};
 use super::super::vectors::{self, Words};
 use super::super::wins::extremes;
