@@ -66,12 +66,15 @@ fn metrics(html: &mut String, study: &Study<'_>, place: usize) {
         });
         (study.name(system), cells.collect())
     });
-    let caption = format!(
-        "Effectiveness on {}; * and ** differ from {} with p &lt; .05 and p &lt; .01",
-        study.collection(place),
-        study.baseline()
-    );
+    let caption = format!("Effectiveness on {}", study.collection(place));
     table(html, &caption, &heads, rows);
+    push(
+        html,
+        format_args!(
+            "<p class=\"note\">Against {}: * p &lt; .05, ** p &lt; .01. Colored: the best of a column.</p>\n",
+            study.baseline()
+        ),
+    );
 }
 
 /// The highest mean of the systems that are no floors.
