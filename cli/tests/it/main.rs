@@ -6,6 +6,7 @@ mod cli_fuse;
 mod cli_neural_index;
 mod columns;
 mod command;
+mod convert;
 #[cfg(feature = "cuda")]
 mod cuda_compile;
 mod demo;
