@@ -61,7 +61,7 @@ impl Collection<'_> {
     /// # Errors
     ///
     /// Those of reading and writing, and what the report refuses; nothing is written then.
-    pub fn convert(self, options: &Options, report: Report) -> Result<()> {
+    pub fn convert(mut self, options: &Options, report: Report) -> Result<()> {
         if self.judgements.is_empty() {
             return Err(Error::invalid(
                 "expected judgements, found none named; name files of them with --train, --dev or --test",

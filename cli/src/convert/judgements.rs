@@ -173,32 +173,34 @@ impl Judgements {
         self.qrels.iter().all(Qrels::is_empty)
     }
 
-    /// The judged queries with those documents that are there.
+    /// The judged queries with those documents that are there. The judgements are used up, so that
+    /// they are not in memory twice.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidInput`] for a document that is not there, if the conversion is strict.
     pub fn resolve(
-        &self,
+        &mut self,
         documents: &Ids,
         report: &mut Report,
         progress: &Progress,
     ) -> Result<Vec<Judged>> {
         let mut all = Vec::new();
-        let mut parts: HashMap<&str, Part> = HashMap::new();
+        let mut parts: HashMap<u64, Part> = HashMap::new();
         let mut shared = BTreeMap::new();
         for from in Part::ALL {
-            let qrels = &self.qrels[from as usize];
+            let qrels = std::mem::take(&mut self.qrels[from as usize]);
             for query in qrels.queries() {
                 let part = match from {
                     Part::Train if self.is_held_out(query) => Part::Dev,
                     part => part,
                 };
-                if let Some(other) = parts.insert(query, part).filter(|other| *other != part) {
+                let key = xxh3_64(query.as_bytes());
+                if let Some(other) = parts.insert(key, part).filter(|other| *other != part) {
                     *shared.entry((other, part)).or_insert(0) += 1;
                 }
                 let mut grades = Vec::new();
-                for (document, grade) in sorted(qrels, query) {
+                for (document, grade) in sorted(&qrels, query) {
                     if documents.contains(document) {
                         grades.push((document.to_owned(), grade));
                         continue;
@@ -345,11 +347,11 @@ mod tests {
 
     #[test]
     fn documents_that_are_not_there_are_left_out_and_named_once() {
-        let (_folder, judgements) =
-            judgements("1\t0\tb\t1\n1\t0\ta\t2\n", "2 0 a 1\n2 0 x 1\n3 0 y 1\n");
+        let files = ("1\t0\tb\t1\n1\t0\ta\t2\n", "2 0 a 1\n2 0 x 1\n3 0 y 1\n");
+        let (_folder, mut lenient) = judgements(files.0, files.1);
         let progress = Progress::new(None, true);
         let mut report = Report::new(&options(false));
-        let judged = judgements.resolve(&ids(&["a", "b"]), &mut report, &progress);
+        let judged = lenient.resolve(&ids(&["a", "b"]), &mut report, &progress);
         let judged = judged.unwrap();
         assert_eq!(judged.len(), 2);
         assert_eq!(judged[0].grades, [("a".into(), 2), ("b".into(), 1)]);
@@ -360,8 +362,9 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("test.qrels:2: "), "{text}");
+        let (_folder, mut strict) = judgements(files.0, files.1);
         let mut report = Report::new(&options(true));
-        let judged = judgements.resolve(&ids(&["a", "b"]), &mut report, &progress);
+        let judged = strict.resolve(&ids(&["a", "b"]), &mut report, &progress);
         let message = judged.unwrap_err().to_string();
         assert!(
             message.contains("test.qrels:2: ") && message.contains("`x`"),
@@ -372,18 +375,19 @@ mod tests {
     #[test]
     fn a_share_of_the_training_queries_is_held_out_and_always_the_same() {
         let train: String = (0..1_000).map(|query| format!("{query} 0 d 1\n")).collect();
-        let (_folder, mut judgements) = judgements(&train, "t 0 d 1\n");
-        judgements.dev_share = Some(20);
         let progress = Progress::new(None, true);
-        let parts = |judgements: &Judgements| {
+        let parts = || {
+            let (_folder, mut judgements) = judgements(&train, "t 0 d 1\n");
+            judgements.dev_share = Some(20);
             let mut report = Report::new(&options(false));
             let judged = judgements.resolve(&ids(&["d"]), &mut report, &progress);
-            judged.unwrap().iter().map(|it| it.part).collect::<Vec<_>>()
+            let parts = judged.unwrap().into_iter().map(|judged| judged.part);
+            parts.collect::<Vec<_>>()
         };
-        let found = parts(&judgements);
+        let found = parts();
         let held_out = found.iter().filter(|part| **part == Part::Dev).count();
         assert!((150..250).contains(&held_out), "{held_out}");
-        assert_eq!(found, parts(&judgements));
+        assert_eq!(found, parts());
         assert_eq!(found.last(), Some(&Part::Test));
     }
 
