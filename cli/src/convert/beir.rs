@@ -57,8 +57,8 @@ impl Beir {
     ///
     /// # Errors
     ///
-    /// Those of [`Collection::convert`], and [`Error::InvalidInput`] for a folder without queries or
-    /// judgements.
+    /// Those of [`Collection::convert`], and [`Error::InvalidInput`] for a folder without queries
+    /// or judgements.
     pub fn run(mut self) -> Result<()> {
         if !self.folder.is_dir() {
             fs::metadata(&self.folder).map_err(|source| Error::io(&self.folder, "open", source))?;

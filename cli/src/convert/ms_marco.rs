@@ -1,4 +1,5 @@
-//! MS MARCO and mMARCO: TSV files of passages or documents and of queries, TREC qrels, and triplets.
+//! MS MARCO and mMARCO: TSV files of passages or documents and of queries, TREC qrels, and
+//! triplets.
 
 use std::path::PathBuf;
 

@@ -75,8 +75,8 @@ enum Failed {
 ///
 /// # Errors
 ///
-/// The first error of `take`; [`Error::InvalidInput`] with file and line for what is not JSON of this
-/// form; [`Error::Io`].
+/// The first error of `take`; [`Error::InvalidInput`] with file and line for what is not JSON of
+/// this form; [`Error::Io`].
 pub(super) fn each_article(
     mut content: Content,
     name: &str,

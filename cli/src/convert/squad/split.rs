@@ -47,8 +47,8 @@ impl Shares {
     }
 }
 
-/// Articles, of which those that share a paragraph are one: a union-find structure, whose root is the
-/// article with the lowest number.
+/// Articles, of which those that share a paragraph are one: a union-find structure, whose root is
+/// the article with the lowest number.
 #[derive(Debug, Default)]
 pub(super) struct Articles {
     parents: Vec<u32>,
@@ -57,8 +57,8 @@ pub(super) struct Articles {
 }
 
 impl Articles {
-    /// The number of an article: the one of an earlier article with its title, or a new one. Without
-    /// a title its first paragraph takes the place of one.
+    /// The number of an article: the one of an earlier article with its title, or a new one.
+    /// Without a title its first paragraph takes the place of one.
     pub fn number(&mut self, title: &str, first_paragraph: &str) -> u32 {
         let name = match title.is_empty() {
             true => first_paragraph,
