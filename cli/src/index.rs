@@ -66,7 +66,8 @@ pub(super) const REORDER_FROM: u32 = 1_024;
 
 const EXAMPLES: &str = "\
 Fields of JSON Lines:
-  _id or id  the document's id, a string or an integer
+  _id, id or docid
+             the document's id, a string or an integer
   title      indexed before the text
   text, contents, content, body or passage
              the text: the first of these that is a string

@@ -22,6 +22,7 @@
 //! | `rerank` | re-ranking of a run by a model |
 //! | `train` | models of one's own |
 //! | `study` | systems compared on collections |
+//! | `convert` | published collections, turned into BEIR's layout |
 //! | `models`, `records` | shared by the subcommands with models |
 //! | `cuda` | kernels for NVIDIA GPUs, compiled ahead of time |
 //! | `demo` | a built-in collection, to try the program without files |
@@ -44,6 +45,7 @@ mod bench;
 mod calibrate;
 mod check;
 mod completions;
+mod convert;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod delete;
@@ -142,6 +144,8 @@ enum Command {
     Train(train::Train),
     /// Compare systems on collections, as a configuration says, and report.
     Study(study::Study),
+    /// Convert a published collection (MS MARCO, TREC, SQuAD, MIRACL, BEIR) to BEIR's layout.
+    Convert(convert::Convert),
     /// Measure how long queries take.
     Bench(bench::Bench),
     /// Index and search a small built-in collection.
@@ -177,6 +181,7 @@ impl Command {
             Self::Rerank(command) => command.run(),
             Self::Train(command) => command.run(),
             Self::Study(command) => command.run(),
+            Self::Convert(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Demo(command) => command.run(),
             #[cfg(feature = "cuda")]

@@ -20,6 +20,8 @@ const PHASE: &str = "{spinner} {msg}, {elapsed}";
 
 /// Shows the progress of a load.
 pub struct Progress {
+    /// What is counted, such as `document`.
+    noun: &'static str,
     display: Display,
     total_bytes: Option<u64>,
     started: Instant,
@@ -29,8 +31,14 @@ pub struct Progress {
 impl Progress {
     /// Begins with nothing loaded; `total_bytes` is the size of the input, if it is known.
     pub fn new(total_bytes: Option<u64>, quiet: bool) -> Self {
+        Self::counting("document", total_bytes, quiet)
+    }
+
+    /// The same for something other than documents, in the singular.
+    pub fn counting(noun: &'static str, total_bytes: Option<u64>, quiet: bool) -> Self {
         let now = Instant::now();
         Self {
+            noun,
             display: Display::new(quiet, || bar(total_bytes)),
             total_bytes,
             started: now,
@@ -63,10 +71,10 @@ impl Progress {
             Display::Nothing => {}
             Display::Bar(bar) => {
                 bar.set_position(bytes);
-                bar.set_message(counts_and_rates(documents, tokens, elapsed));
+                bar.set_message(counts_and_rates(self.noun, documents, tokens, elapsed));
             }
             Display::Lines => {
-                let counts = counts_and_rates(documents, tokens, elapsed);
+                let counts = counts_and_rates(self.noun, documents, tokens, elapsed);
                 output::message(&line(bytes, self.total_bytes, counts, elapsed));
             }
         }
@@ -98,13 +106,12 @@ fn bar(total_bytes: Option<u64>) -> ProgressBar {
     }
 }
 
-fn counts_and_rates(documents: u64, tokens: Option<u64>, elapsed: Duration) -> String {
+fn counts_and_rates(noun: &str, count: u64, tokens: Option<u64>, elapsed: Duration) -> String {
     let rate = |count: u64| grouped((count as f64 / elapsed.as_secs_f64().max(1e-9)) as u64);
-    let documents_rate = rate(documents);
-    let documents = counted(documents, "document");
+    let (all, rate_of_all) = (counted(count, noun), rate(count));
     match tokens.map(rate) {
-        None => format!("{documents}, {documents_rate} documents/s"),
-        Some(tokens) => format!("{documents}, {documents_rate} documents/s, {tokens} tokens/s"),
+        None => format!("{all}, {rate_of_all} {noun}s/s"),
+        Some(tokens) => format!("{all}, {rate_of_all} {noun}s/s, {tokens} tokens/s"),
     }
 }
 
@@ -149,7 +156,7 @@ mod tests {
             line(
                 bytes,
                 total,
-                counts_and_rates(documents, None, elapsed),
+                counts_and_rates("document", documents, None, elapsed),
                 elapsed,
             )
         };
@@ -167,7 +174,7 @@ mod tests {
         );
         assert_eq!(line(1_000, None, 5), "5 documents, 0 documents/s, 1.0 kB");
         assert_eq!(
-            counts_and_rates(50, Some(40_000), elapsed),
+            counts_and_rates("document", 50, Some(40_000), elapsed),
             "50 documents, 5 documents/s, 4,000 tokens/s"
         );
     }

@@ -75,24 +75,42 @@ impl Ids {
         }
     }
 
+    /// True if a record has this id; never if ids are not remembered.
+    pub fn contains(&self, id: &str) -> bool {
+        self.seen.as_ref().is_some_and(|seen| {
+            let hash = seen.hash(id);
+            seen.find(hash).is_some()
+        })
+    }
+
     /// True if ids are remembered.
     pub fn are_kept(&self) -> bool {
         self.seen.is_some()
     }
 }
 
+/// The bits of an entry that choose its place in the table.
+fn top(entry: u128) -> u64 {
+    (entry >> 64) as u64
+}
+
 impl Seen {
+    fn hash(&self, id: &str) -> u128 {
+        xxh3_128_with_seed(id.as_bytes(), self.seed) >> PLACE_BITS
+    }
+
+    /// The entry with this hash.
+    fn find(&self, hash: u128) -> Option<&u128> {
+        self.entries
+            .find(top(hash << PLACE_BITS), |other| other >> PLACE_BITS == hash)
+    }
+
     fn add(&mut self, id: &str, file: &Arc<str>, line: u64) -> Result<()> {
-        let hash = xxh3_128_with_seed(id.as_bytes(), self.seed) >> PLACE_BITS;
-        let top = |entry: u128| (entry >> 64) as u64;
-        let entry = hash << PLACE_BITS;
-        let found = self
-            .entries
-            .find(top(entry), |other| other >> PLACE_BITS == hash);
-        if let Some(first) = found {
+        let hash = self.hash(id);
+        if let Some(first) = self.find(hash) {
             return Err(self.duplicate(id, *first, file).at_line(&**file, line));
         }
-        let entry = entry | u128::from(self.place(file, line));
+        let entry = (hash << PLACE_BITS) | u128::from(self.place(file, line));
         self.entries
             .insert_unique(top(entry), entry, |entry| top(*entry));
         Ok(())
@@ -164,6 +182,7 @@ mod tests {
             assert!(message.contains(&expected), "{message}");
         }
         ids.add("X", &b, 10).unwrap();
+        assert!(ids.contains("X") && ids.contains("far") && !ids.contains("other"));
     }
 
     #[test]
@@ -185,6 +204,6 @@ mod tests {
         for line in [1, 2] {
             ids.add("x", &"a".into(), line).unwrap();
         }
-        assert!(!ids.are_kept());
+        assert!(!ids.are_kept() && !ids.contains("x"));
     }
 }

@@ -36,6 +36,9 @@ struct Fields<'a> {
     beir_id: Scalar<'a>,
     #[serde(borrow, default)]
     id: Scalar<'a>,
+    /// MIRACL's name of the id.
+    #[serde(borrow, default)]
+    docid: Scalar<'a>,
     #[serde(borrow, default)]
     title: Scalar<'a>,
     #[serde(borrow, default)]
@@ -124,15 +127,16 @@ fn first_text<'a>(
 
 impl<'a> Fields<'a> {
     fn id(&self) -> Result<Cow<'a, str>> {
-        let (name, id) = match &self.beir_id {
-            Scalar::Null => ("id", &self.id),
-            id => ("_id", id),
+        let (name, id) = match (&self.beir_id, &self.id) {
+            (Scalar::Null, Scalar::Null) => ("docid", &self.docid),
+            (Scalar::Null, id) => ("id", id),
+            (id, _) => ("_id", id),
         };
         match id {
             Scalar::Text(id) => Ok(id.clone()),
             Scalar::Integer(id) => Ok(Cow::Owned(id.to_string())),
             Scalar::Null => Err(Error::invalid(
-                "the record has no id; expected a field `_id` or `id`",
+                "the record has no id; expected a field `_id`, `id` or `docid`",
             )),
             Scalar::Other(found) => Err(Error::invalid(format!(
                 "expected a string or an integer, found {found}; write the id as a string"

@@ -12,7 +12,7 @@
 //!
 //! | format | record | id | title | text |
 //! | --- | --- | --- | --- | --- |
-//! | JSON Lines, BEIR, Anserini | a line | `_id` or `id` | `title` | `text`, `contents`, `content`, `body` or `passage` |
+//! | JSON Lines, BEIR, Anserini | a line | `_id`, `id` or `docid` | `title` | `text`, `contents`, `content`, `body` or `passage` |
 //! | TSV | a line | column 1 | column 2 of 3 | last column |
 //! | TREC | `<DOC>` to `</DOC>` | `DOCNO` | `TITLE`, `HEADLINE` | all other elements but `DOCHDR`, `SCRIPT`, `STYLE` |
 //! | text | a file | path within the folder | none | the content |
@@ -22,6 +22,7 @@
 
 mod chunks;
 mod collection;
+mod content;
 mod decompress;
 mod detect;
 mod encoding;
@@ -46,6 +47,7 @@ use esparsa::limits;
 use esparsa::{Error, Result};
 use serde::Serialize;
 
+pub use content::Content;
 pub use detect::InputFormat;
 pub use encoding::InputEncoding;
 pub use ids::{Ids, OnDuplicate};
@@ -230,8 +232,16 @@ pub fn parse(chunk: &Chunk, emit: &mut dyn FnMut(Result<Record>)) {
     }
 }
 
+/// The lines of a chunk that are not empty, each with its number in the file; one that is not UTF-8
+/// is an error.
+pub(crate) fn lines(chunk: &Chunk) -> impl Iterator<Item = (u64, Result<&str>)> {
+    let all = lines::Lines::new(&chunk.bytes, chunk.first_line);
+    all.filter(|(_, line)| !line.is_empty())
+        .map(|(number, line)| (number, lines::utf8(line, &chunk.file, number)))
+}
+
 /// Checks an id, of any format.
-fn check_id(id: &str) -> Result<()> {
+pub(crate) fn check_id(id: &str) -> Result<()> {
     if id.is_empty() {
         return Err(Error::invalid(
             "the id is empty; expected at least one character",
@@ -296,7 +306,7 @@ pub fn header_warning(file: &str, read_as: &str) -> String {
 }
 
 /// About 40 bytes of `text` around the byte `at`, on one line, for error messages.
-fn excerpt(text: &str, at: usize) -> String {
+pub(crate) fn excerpt(text: &str, at: usize) -> String {
     const AROUND: usize = 20;
     let mut start = at.saturating_sub(AROUND).min(text.len());
     while !text.is_char_boundary(start) {

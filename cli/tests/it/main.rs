@@ -6,6 +6,8 @@ mod cli_fuse;
 mod cli_neural_index;
 mod columns;
 mod command;
+mod convert;
+mod convert_refusals;
 #[cfg(feature = "cuda")]
 mod cuda_compile;
 mod demo;
@@ -16,6 +18,7 @@ mod index_resume;
 mod inspect_and_check;
 mod maintenance;
 mod measurement;
+mod published;
 mod rerank;
 mod search_failures;
 mod search_file;

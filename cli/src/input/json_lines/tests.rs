@@ -147,7 +147,7 @@ fn integers_of_any_sign_are_ids_and_other_values_are_not() {
 
 #[test]
 fn missing_empty_and_long_ids_are_reported() {
-    assert!(message(r#"{"text":"x"}"#).contains("no id; expected a field `_id` or `id`"));
+    assert!(message(r#"{"text":"x"}"#).contains("no id; expected a field `_id`, `id` or `docid`"));
     assert!(message(r#"{"id":"","text":"x"}"#).contains("the id is empty"));
     let longest = "é".repeat(MAX_ID_BYTES / 2);
     assert_eq!(read(&format!("{{\"id\":\"{longest}\"}}")).id, longest);
