@@ -30,6 +30,7 @@ mod serve_refusals;
 mod served;
 mod small_models;
 mod study;
+mod study_published;
 mod suggest;
 mod train;
 mod two_documents;

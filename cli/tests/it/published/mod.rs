@@ -121,7 +121,7 @@ pub fn ms_marco() -> Scratch {
                 writeln!(dev_qrels, "{query} 0 {id} 1").unwrap();
             }
             _ => {
-                writeln!(train, "{query}\tonde vive {name}").unwrap();
+                writeln!(train, "{query}\ta vida de um animal, {name}").unwrap();
                 writeln!(train_qrels, "{query}\t0\t{id}\t1").unwrap();
                 for negative in [(id + 1) % 30, (id + 2) % 30] {
                     writeln!(triplets, "{query}\t{id}\t{negative}").unwrap();
