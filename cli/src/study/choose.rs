@@ -44,6 +44,40 @@ impl Choice {
     }
 }
 
+/// Values of a parameter that are compared with one another; more are a scale, not alternatives.
+const VALUES: usize = 6;
+
+impl Choice {
+    /// The best mean under each value of each parameter that has a few: `normalization: min-max
+    /// 0.8102, z-score 0.8200`.
+    pub fn by_value(&self) -> String {
+        let mut parameters: Vec<(&str, Vec<(&str, f64)>)> = Vec::new();
+        for (label, mean) in &self.means {
+            let parts = label.split(", ").filter_map(|part| part.split_once(' '));
+            for (name, value) in parts {
+                let place = parameters.iter().position(|(known, _)| *known == name);
+                let place = place.unwrap_or_else(|| {
+                    parameters.push((name, Vec::new()));
+                    parameters.len() - 1
+                });
+                let values = &mut parameters[place].1;
+                match values.iter_mut().find(|(known, _)| *known == value) {
+                    Some((_, best)) => *best = best.max(*mean),
+                    None => values.push((value, *mean)),
+                }
+            }
+        }
+        parameters.retain(|(_, values)| (2..=VALUES).contains(&values.len()));
+        let shown = parameters.iter().map(|(name, values)| {
+            let values = values
+                .iter()
+                .map(|(value, mean)| format!("{value} {mean:.4}"));
+            format!("{name}: {}", values.collect::<Vec<_>>().join(", "))
+        });
+        shown.collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// Chooses the candidate with the highest mean; of several the first.
 ///
 /// # Errors
@@ -126,4 +160,29 @@ fn highest<'c, T>(candidates: &'c [T], means: &[(String, f64)]) -> Result<(usize
     }
     let best = best.map(|(place, candidate, _)| (place, candidate));
     best.ok_or_else(|| Error::invalid("expected candidates, found none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_mean_of_each_value_is_told() {
+        let means = [
+            ("normalization min-max, weights 0.5,0.5", 0.5),
+            ("normalization min-max, weights 0.9,0.1", 0.7),
+            ("normalization rank, weights 0.5,0.5", 0.6),
+            ("normalization rank, weights 0.9,0.1", 0.4),
+        ];
+        let choice = Choice {
+            place: 1,
+            label: means[1].0.into(),
+            arguments: Vec::new(),
+            metric: "ndcg@10".into(),
+            means: means.map(|(label, mean)| (label.into(), mean)).to_vec(),
+        };
+        let expected = "normalization: min-max 0.7000, rank 0.6000; \
+                        weights: 0.5,0.5 0.6000, 0.9,0.1 0.7000";
+        assert_eq!(choice.by_value(), expected);
+    }
 }

@@ -179,17 +179,17 @@ fn collection(html: &mut String, study: &Study<'_>, place: usize) -> Result<()> 
 fn choices(study: &Study<'_>) -> Result<String> {
     let mut rows = Vec::new();
     let mut metric = String::new();
-    for (place, planned) in study.plan.systems.iter().enumerate() {
-        let Some(step) = planned.choice else { continue };
-        let choice = study.folder.choice(&study.plan.steps[step])?;
+    for (name, step) in &study.plan.choices {
+        let choice = study.folder.choice(&study.plan.steps[*step])?;
         let (best, lowest) = choice.range();
         rows.push((
-            study.name(place),
+            name.as_str(),
             vec![
                 text(&choice.shown()),
                 format!("{best:.4}"),
                 format!("{lowest:.4}"),
                 choice.means.len().to_string(),
+                text(&choice.by_value()),
             ],
         ));
         metric = choice.metric;
@@ -200,7 +200,14 @@ fn choices(study: &Study<'_>) -> Result<String> {
     }
     html.push_str("<section id=\"parameters\">\n<h2>Parameters</h2>\n");
     let caption = format!("Chosen by {} on the development queries", text(&metric));
-    let heads = ["system", "chosen", "its mean", "lowest mean", "candidates"];
+    let heads = [
+        "system or model",
+        "chosen",
+        "its mean",
+        "lowest mean",
+        "candidates",
+        "the best under each value",
+    ];
     table(&mut html, &caption, &heads, rows);
     html.push_str("</section>\n");
     Ok(html)

@@ -115,6 +115,7 @@ fn choices(plan: &Plan, folder: &Folder) -> Result<String> {
                     "its mean",
                     "lowest mean",
                     "candidates",
+                    "the best under each value",
                 ]
                 .map(String::from)
                 .to_vec(),
@@ -127,6 +128,7 @@ fn choices(plan: &Plan, folder: &Folder) -> Result<String> {
             format!("{best:.4}"),
             format!("{lowest:.4}"),
             choice.means.len().to_string(),
+            choice.by_value(),
         ]);
     }
     Ok(text)
