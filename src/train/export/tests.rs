@@ -288,11 +288,7 @@ fn dense_models_give_the_same_vectors() {
     ] {
         let base = model(name);
         let output = exported(&base, DENSE);
-        let folder = ModelFolder::open(&base).unwrap();
-        let folder = match folder.kind {
-            ModelKind::BiEncoder => folder,
-            _ => ModelFolder::open_as(&base, Some(ModelKind::BiEncoder)).unwrap(),
-        };
+        let folder = ModelFolder::open_as(&base, Some(ModelKind::BiEncoder)).unwrap();
         let before = DenseEncoder::load(folder, Reference).unwrap();
         let after = DenseEncoder::open(output.path().join("model"), Reference).unwrap();
         let of = |encoder: &DenseEncoder<Reference>| {
