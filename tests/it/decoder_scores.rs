@@ -216,6 +216,19 @@ fn answers_and_text_may_be_set_in_the_configuration() {
 }
 
 #[test]
+fn a_portuguese_vocabulary_answers_in_portuguese() {
+    let folder = changed("mono-t5", |_| {});
+    let path = folder.path().join("tokenizer.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.replace("▁true", "▁sim").replace("▁false", "▁não");
+    fs::write(&path, text).unwrap();
+    let encoder = CrossEncoder::open(folder.path(), cpu(1)).unwrap();
+    let pairs = pairs("mono-t5");
+    let found = encoder.logits(&borrowed(&pairs)).unwrap().concat();
+    assert_close("mono-t5, sim", &found, &floats("mono-t5", "answer_logits"));
+}
+
+#[test]
 fn a_vocabulary_without_answers_is_refused_unless_the_folder_is_opened_as_another_kind() {
     let folder = changed("mono-t5", |config| config["model_type"] = json!("mt5"));
     let error = ModelFolder::open(folder.path()).unwrap_err().to_string();

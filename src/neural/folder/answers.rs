@@ -14,9 +14,9 @@ const TEMPLATE: &str = "Query: {query} Document: {document} Relevant:";
 /// The words for a relevant and for an irrelevant document, of models whose vocabulary is of many
 /// languages: mT5 trained on mMARCO.
 const MULTILINGUAL: [[&str; 2]; 1] = [["▁yes", "▁no"]];
-/// The same of models with the vocabulary of one language: monoT5 and InRanker, then those on PTT5,
-/// whose Portuguese vocabulary lacks the English words.
-const OTHERS: [[&str; 2]; 2] = [["▁true", "▁false"], ["▁sim", "▁não"]];
+/// The same of models with the vocabulary of one language: those on PTT5, which are first because
+/// only a Portuguese vocabulary has their words, then monoT5 and InRanker.
+const OTHERS: [[&str; 2]; 2] = [["▁sim", "▁não"], ["▁true", "▁false"]];
 
 /// The tokens of the two answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub(super) fn read(
     Ok(answers)
 }
 
-/// The pairs of words of published models, the likeliest first.
+/// The pairs of words of published models, in the order in which they are looked up.
 fn usual(config: &Settings) -> Result<Vec<[String; 2]>> {
     let architectures = config.texts("architectures")?.unwrap_or_default();
     let is_multilingual = config.text("model_type")? == Some("mt5")

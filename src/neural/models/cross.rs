@@ -44,10 +44,11 @@ use super::transformer::{Identity, Transformer, expect_kind, finite};
 /// logits are those of the answers that the document is irrelevant and that it is relevant, and the
 /// score is the logarithm of the softmax probability of the second, at most 0.
 ///
-/// The answers are `▁true` and `▁false` (monoT5, InRanker) or, where the vocabulary lacks these,
-/// `▁sim` and `▁não` (models on PTT5); with mT5 `▁yes` and `▁no` (`mt5-base-mmarco-v2` and others).
-/// A model that was trained on other words names them in its config.json, and so does one that was
-/// trained on another text:
+/// The answers are `▁yes` and `▁no` with mT5 (`mt5-base-mmarco-v2` and others). With T5 they are
+/// `▁sim` and `▁não` where the vocabulary has both (models on PTT5), otherwise `▁true` and `▁false`
+/// (monoT5, InRanker). A model that was trained on other words names them in its config.json, as the
+/// larger ones on mMARCO need it (`mt5-3B-mmarco-en-pt`, `mt5-13b-mmarco-100k`), and so does one that
+/// was trained on another text:
 ///
 /// ```json
 /// "esparsa": {"true": "▁true", "false": "▁", "template": "Query: {query} Document: {document} Relevant:"}
