@@ -149,6 +149,18 @@ struct AttentionParameters {
     int padding;
 };
 
+/// Attention of one query for each sequence. A row of the memory has the keys of all heads, then their
+/// values.
+struct CrossAttentionParameters {
+    const bf16* queries;
+    const bf16* memory;
+    const u32* starts;
+    bf16* out;
+    int sequences, heads, head_size, query_stride, memory_stride, out_stride;
+    float scale;
+    int padding;
+};
+
 /// MaxSim of f32 rows: out[s] = sum over the query's rows of the maximum inner product with a row
 /// of sequence s.
 struct LateParameters {

@@ -32,7 +32,8 @@ Examples:
 #[command(after_help = EXAMPLES)]
 #[command(group = clap::ArgGroup::new("documents").required(true).args(["corpus", "index"]))]
 pub struct Rerank {
-    /// Folder of a cross-encoder, or of a model of late interaction such as ColBERT.
+    /// Folder of a cross-encoder, monoT5 among them, or of a model of late interaction such as
+    /// ColBERT.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// The run, in TREC format; `-` for standard input, `.gz` and `.zst` too.

@@ -13,6 +13,7 @@
 #include "../attention_backward_96.cu"
 #include "../backward_rows.cu"
 #include "../bucket_slopes.cu"
+#include "../cross.cu"
 #include "../late.cu"
 #include "../nearest.cu"
 #include "../optimizer.cu"

@@ -103,6 +103,7 @@ u64 emulate_size_of(const char* structure) {
     SIZE_OF(ProductSplitParameters)
     SIZE_OF(ProductSumParameters)
     SIZE_OF(AttentionParameters)
+    SIZE_OF(CrossAttentionParameters)
     SIZE_OF(LateParameters)
     SIZE_OF(SpladeParameters)
     SIZE_OF(SpladeHopperParameters)

@@ -1,8 +1,8 @@
 //! Forward operations, at the grain of fused kernels.
 
 use super::{
-    Activation, Attention, Device, Linear, Norm, Pooling, SparseVector, SpladeActivation,
-    SpladePooling, nearest, shapes,
+    Activation, Attention, CrossAttention, Device, Linear, Norm, Pooling, SparseVector,
+    SpladeActivation, SpladePooling, nearest, shapes,
 };
 use crate::error::Result;
 
@@ -80,6 +80,10 @@ pub trait ForwardOps: Device {
     /// tokens × (heads · head size). The learned bias of
     /// [`Positions::Bias`](super::Positions::Bias) is added after scaling.
     fn attention(&self, attention: &Attention<'_, Self>) -> Result<Self::Tensor>;
+
+    /// softmax(scale · queries · keysᵀ) · values for each sequence, which has one query, and each
+    /// head: sequences × (heads · head size), zeros for a sequence without tokens.
+    fn cross_attention(&self, attention: &CrossAttention<'_, Self>) -> Result<Self::Tensor>;
 
     /// im2col for a convolution over tokens: for each row the row itself and its neighbors in the
     /// same sequence side by side, `width` (odd) rows in all, zeros beyond the ends of the

@@ -67,8 +67,8 @@ pub use forward::ForwardOps;
 pub use hardware::{Hardware, OnBackend};
 pub(crate) use ops::top_terms;
 pub use ops::{
-    Activation, Attention, Distances, Linear, Norm, Pooling, Positions, SparseVector,
-    SpladeActivation, SpladePooling,
+    Activation, Attention, CrossAttention, Distances, Linear, Norm, Pooling, Positions,
+    SparseVector, SpladeActivation, SpladePooling,
 };
 #[cfg(any(test, feature = "internals"))]
 pub use reference::{Reference, Rows, Scalar, Value};

@@ -118,6 +118,23 @@ pub struct Attention<'a, B: Device> {
     pub positions: Positions<'a, B>,
 }
 
+/// Attention with one query for each packed sequence, as the first position of a decoder has it over
+/// the outputs of an encoder.
+pub struct CrossAttention<'a, B: Device> {
+    /// Sequences × (heads · head size), with the heads side by side.
+    pub queries: &'a B::Tensor,
+    /// Tokens × (2 · heads · head size): keys, then values, each with its heads side by side.
+    pub memory: &'a B::Tensor,
+    /// Where sequences start in the memory.
+    pub starts: &'a [u32],
+    /// The number of heads.
+    pub heads: usize,
+    /// Dimensions per head.
+    pub head_size: usize,
+    /// The factor applied to scores before the softmax.
+    pub scale: f32,
+}
+
 /// How the token vectors of a sequence become one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooling {

@@ -9,6 +9,7 @@ mod activation;
 mod attention;
 #[cfg(feature = "train")]
 mod backward;
+mod cross;
 mod embed;
 mod linear;
 mod pool;
@@ -22,7 +23,7 @@ pub use rows::{Rows, Value};
 use std::marker::PhantomData;
 
 use super::{
-    Activation, Attention, Device, ForwardOps, Linear, Norm, Pooling, SparseVector,
+    Activation, Attention, CrossAttention, Device, ForwardOps, Linear, Norm, Pooling, SparseVector,
     SpladeActivation, SpladePooling, top_terms,
 };
 use crate::error::Result;
@@ -150,6 +151,10 @@ impl<T: Value> ForwardOps for Scalar<T> {
 
     fn attention(&self, attention: &Attention<'_, Self>) -> Result<Rows<T>> {
         attention::attention(attention)
+    }
+
+    fn cross_attention(&self, attention: &CrossAttention<'_, Self>) -> Result<Rows<T>> {
+        cross::cross_attention(attention)
     }
 
     fn im2col(&self, x: &Rows<T>, starts: &[u32], width: usize) -> Result<Rows<T>> {

@@ -1,6 +1,6 @@
 //! Shape checks that all backends share.
 
-use super::{Attention, Device, Positions};
+use super::{Attention, CrossAttention, Device, Positions};
 #[cfg(feature = "train")]
 use super::{BackwardOps, PositionGradients};
 use crate::error::{Error, Result};
@@ -126,6 +126,22 @@ pub(super) fn attention<B: Device>(
         return Err(unfit(message));
     }
     Ok(())
+}
+
+/// An error unless the shapes of queries, memory and starts agree.
+pub(super) fn cross_attention<B: Device>(
+    backend: &B,
+    attention: &CrossAttention<'_, B>,
+) -> Result<()> {
+    let inner = attention.heads * attention.head_size;
+    let (rows, columns) = backend.shape(attention.memory);
+    expect("columns of keys and values", columns, 2 * inner)?;
+    starts(attention.starts, rows)?;
+    same(
+        "queries of cross-attention",
+        backend.shape(attention.queries),
+        (attention.starts.len() - 1, inner),
+    )
 }
 
 /// Checks that gradients of positions are of the kind that attention has.

@@ -3,6 +3,7 @@
 mod activation;
 mod deberta;
 mod families;
+mod t5;
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +41,8 @@ pub enum Family {
     XlmRoberta,
     /// ELECTRA (Clark and others, 2020).
     Electra,
-    /// The encoder of T5, T5 1.1 and mT5 (Raffel and others, 2020; Xue and others, 2021).
+    /// T5, T5 1.1 and mT5 (Raffel and others, 2020; Xue and others, 2021): the encoder, and one step
+    /// of the decoder.
     T5,
     /// DeBERTa version 2 and 3 (He and others, 2021).
     DebertaV2,
@@ -54,6 +56,19 @@ pub struct T5Positions {
     pub buckets: usize,
     /// Distances from this one on share the last bucket.
     pub max_distance: usize,
+}
+
+/// The decoder of T5, which re-rankers run for one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct T5Decoder {
+    /// The number of its layers.
+    pub layers: usize,
+    /// The token that it starts with.
+    pub start: u32,
+    /// Its outputs are scaled by 1 / √hidden before they become logits: T5 1.0, whose logits are
+    /// products with the word embeddings.
+    pub scales_outputs: bool,
 }
 
 /// How DeBERTa turns distances into scores.
@@ -143,6 +158,8 @@ pub struct ModelConfig {
     pub pad: u32,
     /// How distances become buckets, with T5.
     pub t5: Option<T5Positions>,
+    /// The decoder, if the folder was saved with it (`T5ForConditionalGeneration`).
+    pub decoder: Option<T5Decoder>,
     /// How distances become scores, with DeBERTa whose attention is relative.
     pub deberta: Option<DebertaPositions>,
     /// The number of labels of a classification head.

@@ -5,6 +5,7 @@
 //! those of sentence-transformers, versions 2 to 6 (a list of modules in `modules.json`, prompts,
 //! limits), and those of PyLate (the same for late interaction).
 
+mod answers;
 mod echo;
 mod fingerprint;
 mod kind;
@@ -37,10 +38,12 @@ pub use late::{Expansion, LateInteraction};
 pub use modules::{DenseModule, Module};
 pub use prompts::Prompts;
 pub use static_queries::StaticQueries;
-pub use task::ScoreActivation;
 #[cfg(feature = "train")]
-pub(crate) use task::{EXPECTED_GRADE, OWN_SETTINGS};
+pub(crate) use task::EXPECTED_GRADE;
+pub(crate) use task::OWN_SETTINGS;
+pub use task::ScoreActivation;
 
+pub(crate) use answers::Answers;
 pub(crate) use echo::Echo;
 #[cfg(feature = "train")]
 pub(crate) use echo::{ECHO_FOLDER, ECHO_TENSORS};
@@ -92,6 +95,8 @@ pub struct ModelFolder {
     pub(crate) echo: Option<Echo>,
     /// Lengths, prefixes and skipped tokens of late interaction.
     pub late: Option<LateInteraction>,
+    /// The words that a re-ranker with a decoder answers with, if it is one.
+    pub(crate) answers: Option<Answers>,
     identity: Identity,
 }
 
@@ -100,7 +105,8 @@ impl ModelFolder {
     ///
     /// A folder of sentence-transformers says so itself. In a folder without `modules.json`, a
     /// model with a language-model head is a sparse encoder (SPLADE with max pooling), one with a
-    /// classification head a cross-encoder, any other a bi-encoder with mean pooling.
+    /// classification head or with a decoder (monoT5) a cross-encoder, any other a bi-encoder with
+    /// mean pooling.
     ///
     /// # Errors
     ///
@@ -262,6 +268,7 @@ impl Transformer {
         let about = about.unwrap_or_else(|| Settings::new(path, serde_json::Map::new()));
         self.identity.add_text(&format!("{kind:?}"));
         self.identity.add_settings(&about);
+        let answers = self.answers(kind)?;
         let max_tokens = self.max_tokens()?;
         self.identity.add_number(max_tokens as u128);
         let (steps, queries) = match layout {
@@ -317,8 +324,18 @@ impl Transformer {
             static_queries,
             echo,
             late,
+            answers,
             identity: self.identity,
         })
+    }
+
+    /// The answers of a cross-encoder with a decoder.
+    fn answers(&mut self, kind: ModelKind) -> Result<Option<Answers>> {
+        if kind != ModelKind::CrossEncoder || self.config.decoder.is_none() {
+            return Ok(None);
+        }
+        let keys = Settings::read(&self.weights.folder().join("config.json"))?;
+        answers::read(&keys, &mut self.tokenizer, &mut self.identity).map(Some)
     }
 
     /// The modules after the transformer where no file lists them.
@@ -344,7 +361,13 @@ impl Transformer {
         kind: ModelKind,
         about: &Settings,
     ) -> Result<Vec<Module>> {
-        if kind == ModelKind::CrossEncoder {
+        if kind == ModelKind::CrossEncoder && self.config.decoder.is_some() {
+            modules.push(Module::Classifier {
+                labels: 2,
+                scored: 1,
+                activation: ScoreActivation::LogSoftmax,
+            });
+        } else if kind == ModelKind::CrossEncoder {
             let keys = Settings::read(&self.weights.folder().join("config.json"))?;
             modules.push(Module::Classifier {
                 labels: self.config.labels,

@@ -63,7 +63,7 @@ pub use crate::backend::{Backend, Cpu, CpuOptions, Hardware, Precision, SparseVe
 #[cfg(feature = "cuda")]
 pub use crate::backend::{CompiledModule, Cuda, KernelUsage};
 pub use bulk::{Encoded, WindowSize, for_each_window};
-pub use config::{Convolution, DebertaPositions, Family, ModelConfig, T5Positions};
+pub use config::{Convolution, DebertaPositions, Family, ModelConfig, T5Decoder, T5Positions};
 pub use folder::{
     DEFAULT_MAX_TOKENS, DenseModule, Expansion, LateInteraction, ModelFolder, ModelKind, Module,
     Prompts, ScoreActivation, Similarity, StaticQueries,
@@ -78,7 +78,9 @@ pub use tokenizer::{Tokenizer, Tokens};
 #[cfg(feature = "internals")]
 pub use {
     encoder::Encoder,
-    heads::{CrossHead, DenseWeights, LateHead, PooledHead, SpladeHead, StaticWeights},
+    heads::{
+        CrossHead, DecoderHead, DenseWeights, LateHead, PooledHead, SpladeHead, StaticWeights,
+    },
     packing::{Batch, plan_batches},
     weights::Weights,
 };
@@ -92,7 +94,8 @@ pub(crate) use {
 
 #[cfg(feature = "train")]
 pub(crate) use folder::{
-    ECHO_FOLDER, ECHO_TENSORS, EXPECTED_GRADE, OWN_SETTINGS, PUNCTUATION, transformer_settings,
+    Answers, ECHO_FOLDER, ECHO_TENSORS, EXPECTED_GRADE, OWN_SETTINGS, PUNCTUATION,
+    transformer_settings,
 };
 #[cfg(feature = "train")]
 pub(crate) use heads::{Places, add_vectors};

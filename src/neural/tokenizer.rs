@@ -8,6 +8,7 @@ mod class;
 mod load;
 mod pairs;
 mod pieces;
+mod prompt;
 mod settings;
 mod template;
 

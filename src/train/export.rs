@@ -36,6 +36,7 @@ use crate::error::{Error, Result};
 use crate::neural::{ECHO_FOLDER, ModelFolder, Prompts, ScoreActivation, Similarity};
 
 use super::files::NewFolder;
+use super::model::open_any;
 use super::parameters::Parameters;
 
 pub use card::Card;
@@ -175,7 +176,7 @@ impl Export<'_> {
     /// limit that the model cannot take, and if there is something else than a model at `output`;
     /// [`Error::Io`]. What was at `output` then stays.
     pub fn write(&self, output: &Path) -> Result<()> {
-        let base = ModelFolder::open(self.base)?;
+        let base = open_any(self.base)?;
         let max_tokens = self.checked_max_tokens(&base)?;
         refuse_other_contents(output)?;
         let plan = tensors::Plan::new(&base, &self.kind, self.tensors)?;

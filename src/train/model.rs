@@ -19,7 +19,7 @@ mod ridge;
 mod tables;
 
 pub use added::{add_classifier, add_projection};
-pub use base::{limit_of, open_base};
+pub use base::{limit_of, open_any, open_base};
 pub use fitted::add_sparse_head;
 #[cfg(any(test, feature = "internals"))]
 pub use head::Head;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use super::parameters::{Packed, Parameters, lock};
 use super::tape::{Gradients, Input, NormForm, Op, PositionForm, Runner, Slot, SpladeOp};
 use crate::backend::{
-    Activation, Attention, BackwardOps, Device, ForwardOps, Linear, Norm, Pooling, Positions,
-    SparseVector, SpladeActivation, SpladePooling, top_terms,
+    Activation, Attention, BackwardOps, CrossAttention, Device, ForwardOps, Linear, Norm, Pooling,
+    Positions, SparseVector, SpladeActivation, SpladePooling, top_terms,
 };
 use crate::error::{Error, Result};
 
@@ -504,6 +504,13 @@ impl<B: BackwardOps> ForwardOps for Recorder<B> {
             scale: attention.scale,
             positions,
         })
+    }
+
+    /// Refused: decoders are not trained, and their cross-attention has no gradient.
+    fn cross_attention(&self, _: &CrossAttention<'_, Self>) -> Result<Var<B>> {
+        Err(Error::invalid(
+            "expected an encoder to train, found a decoder, whose cross-attention has no gradient; train the encoder alone",
+        ))
     }
 
     fn im2col(&self, x: &Var<B>, starts: &[u32], width: usize) -> Result<Var<B>> {

@@ -12,6 +12,8 @@ mod contents;
 mod copies;
 mod corruption;
 mod crash;
+#[cfg(feature = "neural")]
+mod decoder_scores;
 mod dense;
 mod eval_reference;
 mod filters;

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 HERE = Path(__file__).resolve().parent
 MODELS = HERE / "models"
 TOKENS = HERE / "tokens"
-DEMO = HERE.parent.parent / "demo"
+DEMO = HERE.parent.parent / "cli" / "demo"
 
 
 def demo_texts() -> list[str]:

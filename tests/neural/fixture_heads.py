@@ -14,10 +14,12 @@ from sentence_transformers.base.modules import Dense, Normalize, Router, Transfo
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.sentence_transformer.modules import Pooling
 from sentence_transformers.sparse_encoder.modules import SparseStaticEmbedding, SpladePooling
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, processors
 
 import fixture_tokenizers
-from fixture_common import demo_queries, demo_texts, generator, minify, model_texts, randomize, write_expected, write_json
+from fixture_common import (
+    demo_queries, demo_texts, generator, minify, model_texts, pack, randomize, write_expected, write_json,
+)
 from fixture_models import DROPOUT, deberta_config, fresh
 
 POOLINGS = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
@@ -375,6 +377,110 @@ def ce_deberta() -> None:
     finish_cross(cross("ce-deberta", model, tokenizer, "DebertaV2Tokenizer", 60, 306, do_lower_case=False))
 
 
+# --- Scores of pairs by a decoder -----------------------------------------------------------------------------------------
+
+
+TEMPLATE = ("Query:", "Document:", "Relevant:")
+
+
+def prompted(folder: Path, asked: list[list[str]], limit: int) -> list[list[int]]:
+    """The ids of "Query: … Document: … Relevant:" for each pair. The two texts are truncated longest first; the words around
+    them are special tokens of a pair, which truncation keeps."""
+    whole = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    words = [whole.encode(word, add_special_tokens=False) for word in TEMPLATE]
+    names = ("[QUERY]", "[DOCUMENT]", "[RELEVANT]")
+    cut = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    cut.post_processor = processors.TemplateProcessing(
+        single="$A </s>",
+        pair="[QUERY] $A [DOCUMENT] $B [RELEVANT] </s>",
+        special_tokens=[{"id": name, "ids": word.ids, "tokens": word.tokens} for name, word in zip(names, words)]
+        + [("</s>", whole.token_to_id("</s>"))],
+    )
+    cut.enable_truncation(limit, strategy="longest_first")
+    sequences, whole_ones = [], 0
+    for query, document in asked:
+        ids = cut.encode(query, document).ids
+        text = whole.encode(f"Query: {query} Document: {document} Relevant:").ids
+        assert len(ids) == min(limit, len(text)), folder.name
+        if len(text) <= limit:
+            assert ids == text, (folder.name, query, document)
+            whole_ones += 1
+        sequences.append(ids)
+    assert 0 < whole_ones < len(sequences)
+    return sequences
+
+
+def finish_answers(folder: Path, words: tuple[str, str], limit: int) -> None:
+    """The logits of the two answers after one step of the decoder, and the log-probability of the second."""
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    answers = [tokenizer.token_to_id(word) for word in words]
+    sequences = prompted(folder, pairs(), limit)
+    start = torch.tensor([[model.config.decoder_start_token_id or 0]])
+
+    def logits(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            decoder = start.expand(len(ids), 1)
+            return model(input_ids=ids, attention_mask=mask, decoder_input_ids=decoder).logits[:, 0, answers]
+
+    alone = torch.cat([logits(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long)) for ids in sequences])
+    longest = max(len(ids) for ids in sequences)
+    padded = torch.tensor([ids + [0] * (longest - len(ids)) for ids in sequences])
+    mask = torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids in sequences])
+    assert torch.allclose(alone, logits(padded, mask), atol=1e-4)
+    packed = pack(sequences, [[0] * len(ids) for ids in sequences])
+    write_json(folder / "pairs.json", pairs())
+    write_expected(
+        folder, pair_ids=packed["ids"], pair_starts=packed["starts"], answer_logits=alone,
+        log_probabilities=torch.log_softmax(alone, dim=1)[:, 1],
+    )
+
+
+def t5_like(config, **changes):
+    values = dict(
+        vocab_size=400, d_model=24, num_layers=2, relative_attention_num_buckets=8, relative_attention_max_distance=20,
+        dropout_rate=0.0, pad_token_id=0, eos_token_id=1, decoder_start_token_id=0,
+    )
+    return config(**{**values, **changes})
+
+
+def answering(name: str, model, tokenizer: Tokenizer, seed: int, limit: int, keys: dict) -> Path:
+    """A folder as transformers 4 saved it: without settings that newer versions add, and with `keys`."""
+    folder = fresh(name)
+    randomize(model, seed, model.config.num_heads)
+    model.save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    config = json.loads((folder / "config.json").read_text())
+    for key in ("scale_decoder_outputs", "tie_word_embeddings"):
+        config.pop(key, None)
+    edit(folder / "config.json", {**config, **keys})
+    fixture_tokenizers.write_tokenizer(tokenizer, folder, "T5Tokenizer", limit, extra_ids=10)
+    return folder
+
+
+def mono_t5() -> None:
+    """monoT5: T5 1.0 with ReLU, logits by the word embeddings, scaled; fewer layers in the decoder."""
+    words = ("▁false", "▁true")
+    config = t5_like(transformers.T5Config, d_kv=8, num_heads=3, d_ff=40, num_decoder_layers=1, feed_forward_proj="relu")
+    model = transformers.T5ForConditionalGeneration(config)
+    folder = answering("mono-t5", model, fixture_tokenizers.t5(400, False, words), 501, 80, {})
+    finish_answers(folder, words, 80)
+
+
+def mono_mt5() -> None:
+    """Its multilingual form: a gated GELU, heads whose sizes do not add up to the model's, a head of its own, not scaled."""
+    words = ("▁no", "▁yes")
+    config = t5_like(
+        transformers.MT5Config, d_kv=6, num_heads=3, d_ff=36, num_decoder_layers=2, feed_forward_proj="gated-gelu",
+        relative_attention_num_buckets=32, relative_attention_max_distance=128,
+    )
+    model = transformers.MT5ForConditionalGeneration(config)
+    model.lm_head.weight = torch.nn.Parameter(torch.empty_like(model.shared.weight))
+    tokenizer = fixture_tokenizers.t5(400, True, words)
+    folder = answering("mono-mt5", model, tokenizer, 502, 80, {"tie_word_embeddings": False})
+    finish_answers(folder, words, 80)
+
+
 # --- Late interaction -----------------------------------------------------------------------------------------------------
 
 
@@ -453,7 +559,7 @@ def colbert_pylate() -> None:
 ALL = [
     splade_max, splade_sum, splade_log1p, splade_separate, splade_inference_free, splade_inference_free_published,
     st_mean, st_cls, st_max, st_dense, st_prompts, ce_bert, ce_bert_old, ce_roberta, ce_electra, ce_distilbert,
-    ce_deberta, colbert, colbert_pylate,
+    ce_deberta, mono_t5, mono_mt5, colbert, colbert_pylate,
 ]
 
 

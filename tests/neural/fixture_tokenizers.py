@@ -166,12 +166,14 @@ def xlm_roberta(size: int, full: bool) -> Tokenizer:
     return tokenizer
 
 
-def t5(size: int, multilingual: bool) -> Tokenizer:
+def t5(size: int, multilingual: bool, words: tuple[str, ...] = ()) -> Tokenizer:
     """Unigram with the ids of T5: `<pad>`, `</s>`, `<unk>`, pieces, and sentinels in falling order. The multilingual one has the
-    normalizer and splitting that newer conversions have."""
+    normalizer and splitting that newer conversions have. `words` are pieces of the vocabulary too."""
     sentinels = [f"<extra_id_{number}>" for number in range(9, -1, -1)]
     specials = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
-    pieces, table = sentence_pieces(size - len(sentinels), False, specials)
+    pieces, table = sentence_pieces(size - len(sentinels) - len(words), False, specials)
+    known = {piece for piece, _ in pieces}
+    pieces += [(word, -9.0) for word in words if word not in known]
     vocabulary = pieces + [(sentinel, 0.0) for sentinel in sentinels]
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=2, byte_fallback=False))
     if multilingual:

@@ -49,6 +49,8 @@ pub enum Operation {
     Rows,
     /// Attention with every kind of positions.
     Attention,
+    /// Attention of one query for each sequence.
+    CrossAttention,
     /// Every kind of pooling.
     Pooling,
     /// Sparse vectors.
@@ -60,12 +62,13 @@ pub enum Operation {
 }
 
 /// All operations.
-pub const OPERATIONS: [Operation; 9] = [
+pub const OPERATIONS: [Operation; 10] = [
     Operation::Embed,
     Operation::Linear,
     Operation::Gated,
     Operation::Rows,
     Operation::Attention,
+    Operation::CrossAttention,
     Operation::Pooling,
     Operation::Splade,
     Operation::MaxSim,
@@ -126,6 +129,7 @@ pub fn observe_one<B: Backend>(
         Operation::Gated => case.gated(),
         Operation::Rows => case.rows(),
         Operation::Attention => case.attention(),
+        Operation::CrossAttention => case.cross_attention(),
         Operation::Pooling => case.pooling(),
         Operation::Splade => case.splade(),
         Operation::MaxSim => case.max_sim(),

@@ -3,7 +3,8 @@
 
 use super::Case;
 use crate::backend::{
-    Attention, Backend, Device, Distances, ForwardOps, Pooling, Positions, Reference,
+    Attention, Backend, CrossAttention, Device, Distances, ForwardOps, Pooling, Positions,
+    Reference,
 };
 use crate::error::Result;
 
@@ -103,6 +104,47 @@ impl<B: Backend> Case<'_, B> {
             self.same(&found, &expected)?;
         }
         Ok(())
+    }
+
+    pub(super) fn cross_attention(&mut self) -> Result<()> {
+        let starts = self.random.starts(true);
+        let heads = 1 + self.random.below(4);
+        let head_size = self.random.choose(&[8, 12, 16, 32, 40, 64, 80]);
+        self.cross_attention_of(&starts, heads, head_size)
+    }
+
+    pub(super) fn cross_attention_of(
+        &mut self,
+        starts: &[u32],
+        heads: usize,
+        head_size: usize,
+    ) -> Result<()> {
+        let (sequences, rows) = (starts.len() - 1, starts[starts.len() - 1] as usize);
+        let inner = heads * head_size;
+        self.begin(
+            "cross-attention",
+            &format!("starts {starts:?}, {heads} heads of {head_size}"),
+        );
+        let queries = self.stored(sequences * inner);
+        let memory = self.stored(rows * 2 * inner);
+        let scale = 1.0 / (head_size as f32).sqrt();
+        let found = self.backend.cross_attention(&CrossAttention {
+            queries: &self.backend.tensor(sequences, inner, &queries)?,
+            memory: &self.backend.tensor(rows, 2 * inner, &memory)?,
+            starts,
+            heads,
+            head_size,
+            scale,
+        })?;
+        let expected = Reference.cross_attention(&CrossAttention {
+            queries: &Reference.tensor(sequences, inner, &queries)?,
+            memory: &Reference.tensor(rows, 2 * inner, &memory)?,
+            starts,
+            heads,
+            head_size,
+            scale,
+        })?;
+        self.same(&found, &expected)
     }
 
     pub(super) fn pooling(&mut self) -> Result<()> {

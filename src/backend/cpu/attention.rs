@@ -361,7 +361,7 @@ impl Heads<'_, '_> {
 /// Replaces scores by exp(score - max) and returns one over their sum. The caller scales the
 /// outputs, which are shorter than the rows of scores.
 #[inline(always)]
-fn exp_scores<const FUSED: bool>(scores: &mut [f32]) -> f32 {
+pub(super) fn exp_scores<const FUSED: bool>(scores: &mut [f32]) -> f32 {
     let (chunks, rest) = scores.as_chunks_mut::<LANES>();
     let mut max = [f32::MIN; LANES];
     for chunk in chunks.iter() {

@@ -7,6 +7,7 @@
 mod attention;
 #[cfg(feature = "train")]
 mod backward;
+mod cross;
 mod late;
 mod linear;
 mod math;
@@ -32,7 +33,7 @@ use self::simd::{Bf16Unit, Level};
 use self::tensor::Buffers;
 use super::shapes::{self, expect};
 use super::{
-    Activation, Attention, Device, ForwardOps, Linear, Norm, Pooling, SparseVector,
+    Activation, Attention, CrossAttention, Device, ForwardOps, Linear, Norm, Pooling, SparseVector,
     SpladeActivation, SpladePooling, top_terms,
 };
 use crate::error::{Error, Result};
@@ -330,6 +331,11 @@ impl ForwardOps for Cpu {
     fn attention(&self, attention: &Attention<'_, Self>) -> Result<Tensor> {
         shapes::attention(self, attention, Vec::len)?;
         Ok(self.attend(attention))
+    }
+
+    fn cross_attention(&self, attention: &CrossAttention<'_, Self>) -> Result<Tensor> {
+        shapes::cross_attention(self, attention)?;
+        Ok(self.cross_attend(attention))
     }
 
     fn im2col(&self, x: &Tensor, starts: &[u32], width: usize) -> Result<Tensor> {

@@ -31,6 +31,7 @@ mod cache;
 mod compile;
 #[cfg(any(test, feature = "internals"))]
 mod coverage;
+mod cross;
 mod device;
 mod driver;
 #[cfg(test)]
@@ -75,7 +76,7 @@ use self::stream::Stream;
 use self::tensor::DType;
 use super::shapes::{self, expect};
 use super::{
-    Activation, Attention, Device, ForwardOps, Linear, Norm, Pooling, SparseVector,
+    Activation, Attention, CrossAttention, Device, ForwardOps, Linear, Norm, Pooling, SparseVector,
     SpladeActivation, SpladePooling,
 };
 use crate::error::{Error, Result};
@@ -524,6 +525,11 @@ impl ForwardOps for Cuda {
     fn attention(&self, attention: &Attention<'_, Self>) -> Result<Tensor> {
         shapes::attention(self, attention, |vector| vector.len)?;
         self.attend(attention)
+    }
+
+    fn cross_attention(&self, attention: &CrossAttention<'_, Self>) -> Result<Tensor> {
+        shapes::cross_attention(self, attention)?;
+        self.cross_attend(attention)
     }
 
     fn im2col(&self, x: &Tensor, starts: &[u32], width: usize) -> Result<Tensor> {

@@ -94,6 +94,11 @@ parameters! {
         x: Address, out: Address,
         rows: i32, heads: i32, head_size: i32, column: i32, stride: i32, padding: i32,
     }
+    CrossAttentionOf = "CrossAttentionParameters" {
+        queries: Address, memory: Address, starts: Address, out: Address,
+        sequences: i32, heads: i32, head_size: i32,
+        query_stride: i32, memory_stride: i32, out_stride: i32, scale: f32, padding: i32,
+    }
     Late = "LateParameters" {
         query: Address, documents: Address, starts: Address, out: Address,
         query_rows: i32, columns: i32, sequences: i32, padding: i32,

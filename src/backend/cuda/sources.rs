@@ -9,8 +9,9 @@ use super::backward::parameters as training;
 use super::device::{Kernel, MAX_PARAMETER_BYTES};
 use super::guard;
 use super::parameters::{
-    AttentionOf, Convert, Embed, Heads, Im2col, L2Normalize, Late, Nearest, Parameters, Pool,
-    Product, ProductHopper, ProductSplit, ProductSum, RowsOf, Sparsify, Splade, SpladeHopper, TopK,
+    AttentionOf, Convert, CrossAttentionOf, Embed, Heads, Im2col, L2Normalize, Late, Nearest,
+    Parameters, Pool, Product, ProductHopper, ProductSplit, ProductSum, RowsOf, Sparsify, Splade,
+    SpladeHopper, TopK,
 };
 
 macro_rules! texts {
@@ -29,6 +30,7 @@ pub(super) const FILES: &[(&str, &str)] = texts![
     "attention_96.cu",
     "attention_128.cu",
     "attention_256.cu",
+    "cross.cu",
     "late.cu",
     "product.cu",
     "splade.cu",
@@ -108,6 +110,7 @@ pub(super) const KERNELS: &[Kernel] = &[
     row::<AttentionOf>("attention_256", "attention_256.cu", 128),
     row::<AttentionOf>("attention_256_bias", "attention_256.cu", 128),
     row::<AttentionOf>("attention_256_disentangled", "attention_256.cu", 128),
+    row::<CrossAttentionOf>("cross_attention", "cross.cu", 32),
     row::<Late>("max_sim", "late.cu", 128),
     row::<Product>("product_nn", "product.cu", 128),
     row::<Product>("product_nn_f32", "product.cu", 128),

@@ -73,7 +73,7 @@ pub(super) fn weights<T: Value>(
 }
 
 /// The softmax; subtracting the maximum first avoids overflow.
-fn softmax(scores: &mut [f64]) {
+pub(super) fn softmax(scores: &mut [f64]) {
     let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     for score in scores.iter_mut() {
         *score = (*score - max).exp();

@@ -6,8 +6,8 @@ use crate::error::Result;
 use super::super::settings::Settings;
 use super::activation::{activation, activation_named};
 use super::{
-    Family, MAX_HEADS, MAX_LAYERS, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH, ModelConfig,
-    T5Positions, deberta,
+    Family, MAX_HEADS, MAX_LAYERS, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH, ModelConfig, deberta,
+    t5,
 };
 
 const SUPPORTED: &str =
@@ -66,8 +66,8 @@ pub(super) fn read(settings: &Settings) -> Result<ModelConfig> {
         "roberta" | "camembert" => roberta(settings, Family::Roberta),
         "xlm-roberta" => roberta(settings, Family::XlmRoberta),
         "distilbert" => distilbert(settings),
-        "t5" => t5(settings, false),
-        "mt5" => t5(settings, true),
+        "t5" => read_t5(settings, false),
+        "mt5" => read_t5(settings, true),
         "deberta-v2" => deberta_v2(settings),
         "deberta" => Err(settings.error(
             "this is DeBERTa version 1, whose layers differ from version 2 and 3; models with `model_type` `deberta-v2` are read",
@@ -181,6 +181,7 @@ fn common(
             .unwrap_or(defaults.types),
         pad: u32::try_from(pad).map_err(|_| settings.wrong("pad_token_id", "a token", pad))?,
         t5: None,
+        decoder: None,
         deberta: None,
         labels: labels(settings)?,
         pooler_activation: Activation::Tanh,
@@ -273,7 +274,7 @@ fn distilbert(settings: &Settings) -> Result<ModelConfig> {
     Ok(config)
 }
 
-fn t5(settings: &Settings, is_multilingual: bool) -> Result<ModelConfig> {
+fn read_t5(settings: &Settings, is_multilingual: bool) -> Result<ModelConfig> {
     let names = Names {
         hidden: "d_model",
         layers: "num_layers",
@@ -313,27 +314,11 @@ fn t5(settings: &Settings, is_multilingual: bool) -> Result<ModelConfig> {
             ),
         },
     };
-    config.t5 = Some(t5_positions(settings)?);
-    Ok(config)
-}
-
-fn t5_positions(settings: &Settings) -> Result<T5Positions> {
-    let buckets = settings.size("relative_attention_num_buckets", 4, MAX_POSITIONS)?;
-    let buckets = buckets.unwrap_or(32);
-    let max_distance = settings.size("relative_attention_max_distance", 1, MAX_POSITIONS)?;
-    let max_distance = max_distance.unwrap_or(128);
-    // Half of the buckets are for each direction. Half of these are for one distance each, the
-    // others are logarithmic.
-    if buckets % 2 != 0 || max_distance <= buckets / 4 {
-        return Err(settings.error(format!(
-            "expected an even `relative_attention_num_buckets` and a `relative_attention_max_distance` above a quarter of it, \
-             found {buckets} and {max_distance}"
-        )));
+    config.t5 = Some(t5::positions(settings)?);
+    if config.is_saved_as("ForConditionalGeneration") {
+        config.decoder = Some(t5::decoder(settings, &config, is_multilingual)?);
     }
-    Ok(T5Positions {
-        buckets,
-        max_distance,
-    })
+    Ok(config)
 }
 
 fn deberta_v2(settings: &Settings) -> Result<ModelConfig> {

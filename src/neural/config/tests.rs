@@ -104,6 +104,38 @@ fn the_gate_of_mt5_is_the_approximated_gelu() {
 }
 
 #[test]
+fn a_decoder_of_t5_is_read_if_the_folder_was_saved_with_it() {
+    assert_eq!(read(json!({"model_type": "t5"})).unwrap().decoder, None);
+    let decoder = |keys: Value| {
+        let mut all = json!({
+            "model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "num_layers": 3, "vocab_size": 50
+        });
+        for (key, value) in keys.as_object().unwrap() {
+            all[key] = value.clone();
+        }
+        read(all).map(|config| config.decoder.unwrap())
+    };
+    let first = decoder(json!({"pad_token_id": 4})).unwrap();
+    assert_eq!((first.layers, first.start), (3, 4));
+    assert!(first.scales_outputs);
+    let other =
+        json!({"num_decoder_layers": 2, "decoder_start_token_id": 7, "tie_word_embeddings": false});
+    let other = decoder(other).unwrap();
+    assert_eq!((other.layers, other.start), (2, 7));
+    assert!(!other.scales_outputs);
+    let newer = json!({"tie_word_embeddings": true, "scale_decoder_outputs": false});
+    assert!(!decoder(newer).unwrap().scales_outputs);
+    let multilingual = json!({"model_type": "mt5", "tie_word_embeddings": true});
+    assert!(!decoder(multilingual).unwrap().scales_outputs);
+    for wrong in [
+        json!({"decoder_start_token_id": 50}),
+        json!({"num_decoder_layers": 0}),
+    ] {
+        assert!(decoder(wrong).is_err());
+    }
+}
+
+#[test]
 fn deberta_v3_settings_are_understood() {
     let config = read(json!({
         "model_type": "deberta-v2", "hidden_size": 768, "num_attention_heads": 12, "relative_attention": true,

@@ -15,6 +15,7 @@
 
 mod distances;
 mod embeddings;
+pub(super) mod feed_forward;
 mod names;
 pub(super) mod parts;
 mod post_norm;

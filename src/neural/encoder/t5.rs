@@ -7,6 +7,7 @@ use crate::neural::config::{ModelConfig, T5Positions};
 use crate::neural::packing::Batch;
 
 use super::distances::{RelativeDistances, Rule};
+use super::feed_forward::FeedForward;
 use super::longest;
 use super::names;
 use super::parts::{Bias, Dense, Loader, RowNorm};
@@ -22,24 +23,13 @@ pub(super) struct T5<B: Backend> {
     final_norm: RowNorm<B>,
     heads: usize,
     head_size: usize,
-    activation: Activation,
 }
 
 struct Layer<B: Backend> {
     attention_norm: RowNorm<B>,
     projections: Dense<B>,
     attention_output: Dense<B>,
-    feed_forward_norm: RowNorm<B>,
-    up: Up<B>,
-    down: Dense<B>,
-}
-
-/// The first half of the feed-forward layer.
-enum Up<B: Backend> {
-    /// T5 1.0: activation(x · upᵀ).
-    Plain(Dense<B>),
-    /// T5 1.1 and mT5: activation(x · gateᵀ) ∘ (x · upᵀ).
-    Gated { gate: Dense<B>, up: Dense<B> },
+    feed_forward: FeedForward<B>,
 }
 
 impl<B: Backend> T5<B> {
@@ -70,7 +60,6 @@ impl<B: Backend> T5<B> {
             )?,
             heads: config.heads,
             head_size: config.head_size,
-            activation: config.activation,
         })
     }
 
@@ -94,10 +83,7 @@ impl<B: Backend> T5<B> {
             })?;
             let output = layer.attention_output.layer();
             hidden = backend.linear_add(&attended, &output, &hidden, None)?;
-
-            let normalized = backend.norm(&hidden, &layer.feed_forward_norm.norm())?;
-            let wide = layer.up.forward(backend, &normalized, self.activation)?;
-            hidden = backend.linear_add(&wide, &layer.down.layer(), &hidden, None)?;
+            hidden = layer.feed_forward.forward(backend, &hidden)?;
         }
         backend.norm(&hidden, &self.final_norm.norm())
     }
@@ -125,42 +111,21 @@ fn checked(positions: Option<&T5Positions>) -> Result<&T5Positions> {
 
 impl<B: Backend> Layer<B> {
     fn load(loader: &Loader<'_, B>, config: &ModelConfig, index: usize) -> Result<Self> {
-        let (hidden, wide) = (config.hidden, config.intermediate);
+        let hidden = config.hidden;
         let width = config.heads * config.head_size;
         let attention = format!("encoder.block.{index}.layer.0");
-        let feed_forward = format!("encoder.block.{index}.layer.1");
         let projections = ["q", "k", "v"].map(|name| format!("{attention}.SelfAttention.{name}"));
-        let dense =
-            |name: String, outputs, inputs| loader.dense(&name, outputs, inputs, Bias::None);
-        let norm = |layer: &str| {
-            let name = format!("{layer}.layer_norm");
-            loader.rms_norm(&name, hidden, config.norm_epsilon)
-        };
-        let part = |name: &str| format!("{feed_forward}.DenseReluDense.{name}");
-        let up = if config.is_gated {
-            Up::Gated {
-                gate: dense(part("wi_0"), wide, hidden)?,
-                up: dense(part("wi_1"), wide, hidden)?,
-            }
-        } else {
-            Up::Plain(dense(part("wi"), wide, hidden)?)
-        };
+        let norm = format!("{attention}.layer_norm");
+        let output = format!("{attention}.SelfAttention.o");
         Ok(Self {
-            attention_norm: norm(&attention)?,
+            attention_norm: loader.rms_norm(&norm, hidden, config.norm_epsilon)?,
             projections: loader.stacked(&projections, width, hidden, Bias::None)?,
-            attention_output: dense(format!("{attention}.SelfAttention.o"), hidden, width)?,
-            feed_forward_norm: norm(&feed_forward)?,
-            up,
-            down: dense(part("wo"), hidden, wide)?,
+            attention_output: loader.dense(&output, hidden, width, Bias::None)?,
+            feed_forward: FeedForward::load(
+                loader,
+                config,
+                &format!("encoder.block.{index}.layer.1"),
+            )?,
         })
-    }
-}
-
-impl<B: Backend> Up<B> {
-    fn forward(&self, backend: &B, x: &B::Tensor, activation: Activation) -> Result<B::Tensor> {
-        match self {
-            Self::Plain(up) => backend.linear(x, &up.layer(), activation),
-            Self::Gated { gate, up } => backend.gated(x, &gate.layer(), &up.layer(), activation),
-        }
     }
 }

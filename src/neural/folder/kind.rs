@@ -46,7 +46,8 @@ pub(super) fn saved_kind(
     about: Option<&Settings>,
 ) -> Result<ModelKind> {
     let Some(layout) = layout else {
-        return Ok(if config.is_saved_as("ForSequenceClassification") {
+        let is_scorer = config.is_saved_as("ForSequenceClassification") || config.decoder.is_some();
+        return Ok(if is_scorer {
             ModelKind::CrossEncoder
         } else if config.is_saved_as("ForMaskedLM") {
             ModelKind::SparseEncoder

@@ -36,6 +36,8 @@ pub enum ScoreActivation {
     Tanh,
     /// The softmax over all labels.
     Softmax,
+    /// The logarithm of the softmax over all labels: the log-probability of an answer.
+    LogSoftmax,
     /// The expected grade, of labels that are grades from 0 on: its share of the highest grade as a
     /// logarithm of odds.
     ExpectedGrade,

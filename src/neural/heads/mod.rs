@@ -2,20 +2,22 @@
 //!
 //! Comes in: the last hidden states of packed sequences, a row for each token, of an
 //! [encoder](super::encoder). Goes out: one sparse vector ([`SpladeHead`]), dense vector
-//! ([`PooledHead`]) or row of logits ([`CrossHead`]) for each sequence, or one vector for each
-//! token and the scores between two sets of them ([`LateHead`]). [`StaticWeights`] is a head
-//! without an encoder: it looks the weight of each query token up in a table.
+//! ([`PooledHead`]) or row of logits ([`CrossHead`], [`DecoderHead`]) for each sequence, or one
+//! vector for each token and the scores between two sets of them ([`LateHead`]). [`StaticWeights`]
+//! is a head without an encoder: it looks the weight of each query token up in a table.
 //!
 //! Invariant: a head reads its tensors by the names of published checkpoints, and tokenizes
 //! nothing.
 
 mod cross;
+mod decoder;
 mod late;
 mod pooled;
 mod splade;
 mod static_weights;
 
 pub use cross::CrossHead;
+pub use decoder::DecoderHead;
 pub use late::LateHead;
 #[cfg(feature = "internals")]
 pub use pooled::DenseWeights;

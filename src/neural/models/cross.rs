@@ -6,8 +6,8 @@ use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::neural::bulk::{Encoded, Streams, WindowSize, Work};
 use crate::neural::encoder::Encoder;
-use crate::neural::folder::{ModelFolder, ModelKind, Module, ScoreActivation};
-use crate::neural::heads::CrossHead;
+use crate::neural::folder::{Answers, ModelFolder, ModelKind, Module, ScoreActivation};
+use crate::neural::heads::{CrossHead, DecoderHead};
 use crate::neural::long::LongText;
 use crate::neural::packing::Batch;
 use crate::scorer::Scorer;
@@ -35,6 +35,25 @@ use super::transformer::{Identity, Transformer, expect_kind, finite};
 /// ln(E / (max - E)). It ranks as the expected grade does, which no single label's probability does,
 /// and it is the rule of two labels for the grades 0 and 1.
 ///
+/// # Re-rankers with a decoder
+///
+/// A folder of `T5ForConditionalGeneration` or `MT5ForConditionalGeneration` is read as monoT5
+/// (Nogueira and others, 2020: Document Ranking with a Pretrained Sequence-to-Sequence Model). The
+/// encoder reads `Query: {query} Document: {document} Relevant:`, of which the longer text is
+/// truncated and never the words around; the decoder makes one step from its start token. The two
+/// logits are those of the answers that the document is irrelevant and that it is relevant, and the
+/// score is the logarithm of the softmax probability of the second, at most 0.
+///
+/// The answers are `▁yes` and `▁no` with mT5 (`mt5-base-mmarco-v2` and others). With T5 they are
+/// `▁sim` and `▁não` where the vocabulary has both (models on PTT5), otherwise `▁true` and `▁false`
+/// (monoT5, InRanker). A model that was trained on other words names them in its config.json, as the
+/// larger ones on mMARCO need it (`mt5-3B-mmarco-en-pt`, `mt5-13b-mmarco-100k`), and so does one that
+/// was trained on another text:
+///
+/// ```json
+/// "esparsa": {"true": "▁true", "false": "▁", "template": "Query: {query} Document: {document} Relevant:"}
+/// ```
+///
 /// ```
 /// use esparsa::neural::{Cpu, CpuOptions};
 /// use esparsa::neural::CrossEncoder;
@@ -48,13 +67,49 @@ use super::transformer::{Identity, Transformer, expect_kind, finite};
 /// ```
 pub struct CrossEncoder<B: Backend> {
     transformer: Transformer<B>,
-    head: CrossHead<B>,
+    head: Head<B>,
     activation: ScoreActivation,
     /// The label that makes the score.
     scored: usize,
     streams: Streams<B>,
     long: LongText,
     identity: Identity,
+}
+
+/// What makes logits of hidden states.
+enum Head<B: Backend> {
+    Classifier(CrossHead<B>),
+    Decoder(DecoderHead<B>),
+}
+
+impl<B: Backend> Head<B> {
+    fn load(backend: &B, folder: &ModelFolder) -> Result<Self> {
+        let (config, weights) = (&folder.config, &folder.weights);
+        Ok(match folder.answers {
+            Some(Answers {
+                relevant,
+                irrelevant,
+            }) => {
+                let answers = [irrelevant, relevant];
+                Self::Decoder(DecoderHead::load(backend, config, weights, &answers)?)
+            }
+            None => Self::Classifier(CrossHead::load(backend, config, weights)?),
+        })
+    }
+
+    fn forward(&self, backend: &B, hidden: &B::Tensor, starts: &[u32]) -> Result<Vec<f32>> {
+        match self {
+            Self::Classifier(head) => head.forward(backend, hidden, starts),
+            Self::Decoder(head) => head.forward(backend, hidden, starts),
+        }
+    }
+
+    fn labels(&self) -> usize {
+        match self {
+            Self::Classifier(head) => head.labels(),
+            Self::Decoder(head) => head.labels(),
+        }
+    }
 }
 
 impl<B: Backend> CrossEncoder<B> {
@@ -85,7 +140,7 @@ impl<B: Backend> CrossEncoder<B> {
             return Err(Error::model(&folder.path, message));
         };
         let encoder = Encoder::load(&backend, &folder.config, &folder.weights)?;
-        let head = CrossHead::load(&backend, &folder.config, &folder.weights)?;
+        let head = Head::load(&backend, &folder)?;
         Ok(Self {
             identity: Identity::of(&folder)?,
             transformer: Transformer {
@@ -108,7 +163,7 @@ impl<B: Backend> CrossEncoder<B> {
         self
     }
 
-    /// The logits of each pair of query and document, one for each label; of a long document in
+    /// The logits of each pair of query and document, one for each label or answer; of a long document in
     /// windows, those of the window with the best score.
     ///
     /// # Errors
@@ -215,6 +270,7 @@ fn score(logits: &[f32], scored: usize, activation: ScoreActivation) -> f32 {
     match activation {
         ScoreActivation::Sigmoid => 1.0 / (1.0 + (-logit).exp()),
         ScoreActivation::Tanh => logit.tanh(),
+        ScoreActivation::LogSoftmax => log_softmax(logits, scored),
         ScoreActivation::ExpectedGrade => grade_odds(logits),
         ScoreActivation::Identity | ScoreActivation::Softmax if logits.len() <= 1 => logit,
         ScoreActivation::Identity | ScoreActivation::Softmax => log_odds(logits, scored),
@@ -230,6 +286,13 @@ fn log_odds(logits: &[f32], label: usize) -> f32 {
     let max = others.clone().fold(f32::NEG_INFINITY, f32::max);
     let sum: f32 = others.map(|logit| (logit - max).exp()).sum();
     logits.get(label).copied().unwrap_or_default() - max - sum.ln()
+}
+
+/// ln(p) of a label's probability, from its logarithm of odds: the logarithm of 1 - p loses no digits
+/// where p rounds to 1, so that pairs stay apart there.
+fn log_softmax(logits: &[f32], label: usize) -> f32 {
+    let odds = f64::from(log_odds(logits, label));
+    (odds.min(0.0) - (-odds.abs()).exp().ln_1p()) as f32
 }
 
 /// ln(E / (max - E)) of the expected grade E of logits for the grades from 0 to max: Σ grade ·
@@ -278,6 +341,18 @@ mod tests {
             assert_eq!(score(&[90.0, -90.0], 0, activation), 180.0);
         }
         assert_eq!(score(&[0.0, 9.0], 0, ScoreActivation::Sigmoid), 0.5);
+    }
+
+    #[test]
+    fn a_log_softmax_is_the_log_probability_and_keeps_pairs_apart_near_its_ends() {
+        let found =
+            |irrelevant, relevant| score(&[irrelevant, relevant], 1, ScoreActivation::LogSoftmax);
+        for (irrelevant, relevant) in [(0.5_f32, -1.25_f32), (2.0, 2.0), (-3.0, 1.0)] {
+            let probability = relevant.exp() / (irrelevant.exp() + relevant.exp());
+            assert!((found(irrelevant, relevant) - probability.ln()).abs() < 1e-6);
+        }
+        assert_eq!(found(0.0, -500.0), -500.0);
+        assert!(found(0.0, 60.0) < found(0.0, 70.0) && found(0.0, 70.0) < 0.0);
     }
 
     #[test]

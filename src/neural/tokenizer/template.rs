@@ -73,6 +73,28 @@ impl PairTemplate {
         })
     }
 
+    /// Two texts as one, with the tokens of words before, between and after them, inside the special
+    /// tokens of one text.
+    pub(super) fn around(single: &Template, [before, between, after]: &[Vec<u32>; 3]) -> Self {
+        let kind = single.body_type;
+        let of = |ids: &[u32]| {
+            let mut tokens = Tokens::default();
+            append(&mut tokens, ids, kind);
+            tokens
+        };
+        let mut first = single.before.clone();
+        append(&mut first, before, kind);
+        let mut last = of(after);
+        join(&mut last, &single.after);
+        Self {
+            before: first,
+            first_type: kind,
+            between: of(between),
+            second_type: kind,
+            after: last,
+        }
+    }
+
     pub(super) fn specials(&self) -> usize {
         self.before.len() + self.between.len() + self.after.len()
     }

@@ -105,9 +105,9 @@ fn set_labels(keys: &mut Map<String, Value>, labels: &[String], activation: Scor
     keys.insert("label2id".to_owned(), Value::Object(by_name));
     let class = match activation {
         // Python has the logits; what this library makes of them is in a setting of its own.
-        ScoreActivation::Identity | ScoreActivation::ExpectedGrade => {
-            "torch.nn.modules.linear.Identity"
-        }
+        ScoreActivation::Identity
+        | ScoreActivation::ExpectedGrade
+        | ScoreActivation::LogSoftmax => "torch.nn.modules.linear.Identity",
         ScoreActivation::Sigmoid => "torch.nn.modules.activation.Sigmoid",
         ScoreActivation::Tanh => "torch.nn.modules.activation.Tanh",
         ScoreActivation::Softmax => "torch.nn.modules.activation.Softmax",

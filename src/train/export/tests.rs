@@ -88,7 +88,11 @@ fn masters(folder: &ModelFolder, kind: &ExportKind) -> Vec<ExportedTensor<'stati
 /// Exports a model with its own masters; returns where.
 fn exported(base: &Path, kind: ExportKind) -> TempDir {
     let output = tempfile::tempdir().unwrap();
-    let masters = masters(&ModelFolder::open(base).unwrap(), &kind);
+    let folder = match kind {
+        ExportKind::BiEncoder { .. } => ModelFolder::open_as(base, Some(ModelKind::BiEncoder)),
+        _ => ModelFolder::open(base),
+    };
+    let masters = masters(&folder.unwrap(), &kind);
     assert!(masters.len() > 8);
     let path = output.path().join("model");
     export(base, kind.clone(), &masters).write(&path).unwrap();
@@ -288,11 +292,7 @@ fn dense_models_give_the_same_vectors() {
     ] {
         let base = model(name);
         let output = exported(&base, DENSE);
-        let folder = ModelFolder::open(&base).unwrap();
-        let folder = match folder.kind {
-            ModelKind::BiEncoder => folder,
-            _ => ModelFolder::open_as(&base, Some(ModelKind::BiEncoder)).unwrap(),
-        };
+        let folder = ModelFolder::open_as(&base, Some(ModelKind::BiEncoder)).unwrap();
         let before = DenseEncoder::load(folder, Reference).unwrap();
         let after = DenseEncoder::open(output.path().join("model"), Reference).unwrap();
         let of = |encoder: &DenseEncoder<Reference>| {

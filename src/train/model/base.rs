@@ -23,6 +23,19 @@ pub fn open_base(path: &Path, kind: ModelKind) -> Result<ModelFolder> {
     Ok(folder)
 }
 
+/// Opens the folder of a model whose weights and tokenizer are used, whatever kind it is. One that
+/// says it is a re-ranker with a decoder, but has no words to answer with, is opened as its encoder.
+///
+/// # Errors
+///
+/// As [`ModelFolder::open`].
+pub fn open_any(path: &Path) -> Result<ModelFolder> {
+    ModelFolder::open(path).or_else(|error| {
+        let encoder = ModelFolder::open_as(path, Some(ModelKind::BiEncoder));
+        encoder.map_err(|_| error)
+    })
+}
+
 /// Names under which files keep copies of the word embeddings.
 const COPIES: [&str; 5] = [
     "cls.predictions.decoder.weight",

@@ -15,6 +15,7 @@ use crate::neural::{ModelFolder, Settings, Tokenizer};
 
 use super::super::export::{echo_of, write_echo};
 use super::super::files::{NewFolder, write_tensors};
+use super::super::model::open_any;
 use super::pieces::Kept;
 use super::{rows, tokenizer};
 
@@ -89,7 +90,7 @@ impl VocabularyCut<'_> {
         texts: impl IntoIterator<Item = Result<T>>,
         output: &Path,
     ) -> Result<CutReport> {
-        let base = ModelFolder::open(self.base)?;
+        let base = open_any(self.base)?;
         let source = base.weights.folder();
         if base.static_queries.is_some() || source != base.path {
             return Err(Error::model(
@@ -127,7 +128,7 @@ impl VocabularyCut<'_> {
         write_echo(&folder, [0, 1].map(|side| echo[side].as_deref()))?;
         let tensors = rows::sources(&base, &kept);
         write_tensors(folder.file("model.safetensors")?, tensors)?;
-        ModelFolder::open(folder.path())?;
+        open_any(folder.path())?;
         folder.publish()?;
         let tokens: u64 = counts.iter().sum();
         let used = kept.ids().iter().filter_map(|id| counts.get(*id as usize));

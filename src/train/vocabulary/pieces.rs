@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::neural::ModelFolder;
+use crate::neural::{Answers, ModelFolder};
 
 use super::tokenizer::{self, Class};
 
@@ -86,7 +86,8 @@ impl Kept {
     }
 }
 
-/// Special and added tokens, those of the settings, those up to the padding, and those of prompts.
+/// Special and added tokens, those of the settings, those up to the padding, those of answers and of
+/// prompts.
 fn needed(json: &Value, base: &ModelFolder) -> Result<Vec<u32>> {
     let mut ids: Vec<u32> = tokenizer::added(json)
         .into_iter()
@@ -107,6 +108,13 @@ fn needed(json: &Value, base: &ModelFolder) -> Result<Vec<u32>> {
             .as_u64()
             .and_then(|id| u32::try_from(id).ok()),
     );
+    if let Some(Answers {
+        relevant,
+        irrelevant,
+    }) = base.answers
+    {
+        ids.extend([relevant, irrelevant]);
+    }
     for prompt in base.prompts.named.values() {
         // Before a text a prompt may have other pieces at its end than alone.
         for text in [prompt.clone(), format!("{prompt}a")] {

@@ -6,7 +6,9 @@ use serde_json::Value;
 use super::*;
 use crate::backend::Reference;
 use crate::error::Result;
-use crate::neural::{DenseEncoder, ModelFolder, ModelKind, SparseEncoder};
+use crate::neural::{
+    CrossEncoder, DenseEncoder, ModelFolder, ModelKind, PairScorer, SparseEncoder,
+};
 
 fn model(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -155,6 +157,26 @@ fn a_cut_encoder_gives_the_same_vectors() {
             (documents, encoder.encode_queries(&texts).unwrap())
         };
         assert_eq!(of(&cutting.output()), of(&cutting.base), "{name}");
+    }
+}
+
+#[test]
+fn a_cut_re_ranker_keeps_its_answers_and_gives_the_same_scores() {
+    for name in ["mono-t5", "mono-mt5"] {
+        let base = model(name);
+        let pairs = fs::read(base.join("pairs.json")).unwrap();
+        let pairs: Vec<(String, String)> = serde_json::from_slice(&pairs).unwrap();
+        let pairs: Vec<(&str, &str)> = pairs[..3].iter().map(|(a, b)| (&**a, &**b)).collect();
+        let texts: Vec<&str> = pairs.iter().flat_map(|(a, b)| [*a, *b]).collect();
+        let place = tempfile::tempdir().unwrap();
+        let output = place.path().join("cut");
+        let report = cut(&base, &texts, &output).unwrap();
+        assert!(report.after < report.before, "{name}: {report:?}");
+        let scores = |path: &Path| {
+            let encoder = CrossEncoder::open(path, Reference).unwrap();
+            encoder.score_pairs(&pairs).unwrap().all().unwrap()
+        };
+        assert_eq!(scores(&output), scores(&base), "{name}");
     }
 }
 

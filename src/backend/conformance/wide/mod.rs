@@ -163,9 +163,11 @@ impl Case<'_, Cuda> {
             scale.choose(&[96, 128, 256, 64, 32, 16, 80], &[96, 128, 256, 64, 32, 16]);
         for head_size in sizes {
             self.attempt(|case| case.attention_of(&starts, 2, *head_size))?;
+            self.attempt(|case| case.cross_attention_of(&starts, 2, *head_size))?;
         }
         // Heads that begin between multiples of 16 bytes are copied.
-        self.attempt(|case| case.attention_of(&[0, 5, 70], 3, 12))
+        self.attempt(|case| case.attention_of(&[0, 5, 70], 3, 12))?;
+        self.attempt(|case| case.cross_attention_of(&[0, 5, 5, 70], 3, 12))
     }
 
     fn wide_norms(&mut self, scale: Scale) -> Result<()> {

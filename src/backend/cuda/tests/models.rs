@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::backend::Reference;
 use crate::neural::{
-    Batch, DenseEncoder, Encoder, ModelConfig, ModelFolder, ModelKind, SparseEncoder, Weights,
+    Batch, CrossEncoder, DenseEncoder, Encoder, ModelConfig, ModelFolder, ModelKind, SparseEncoder,
+    Weights,
 };
 
 /// Folders with a model and its weights.
@@ -74,6 +75,31 @@ fn hidden_states_of_every_family_are_near_the_reference() {
             .unwrap();
         let near = cosine(&found, &expected);
         assert!(near > 0.9995, "{}: {near}", folder.display());
+    }
+}
+
+#[test]
+fn logits_of_a_decoder_are_near_the_reference() {
+    let pairs = [
+        ("what is lava", "Lava is molten rock."),
+        ("magma", ""),
+        ("", ""),
+    ];
+    for (number, name) in ["mono-t5", "mono-mt5"].into_iter().enumerate() {
+        let Some(cuda) = cuda([80, 90][number], number as u64) else {
+            return;
+        };
+        let folder = model_folder(name);
+        let found = CrossEncoder::open(&folder, cuda).unwrap();
+        let expected = CrossEncoder::open(&folder, Reference).unwrap();
+        let expected = expected.logits(&pairs).unwrap().concat();
+        let found = found.logits(&pairs).unwrap().concat();
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(
+                (found - expected).abs() < 0.05,
+                "{name}: {found} {expected}"
+            );
+        }
     }
 }
 
