@@ -23,6 +23,8 @@ mod search_fixture;
 mod search_query;
 mod serve;
 mod serve_limits;
+mod serve_malformed;
+mod serve_models;
 mod serve_refusals;
 mod served;
 mod small_models;
