@@ -12,7 +12,7 @@ const REQUESTS: u64 = 1_000;
 /// Clients that send at once.
 const CLIENTS: u64 = 20;
 /// Memory that the server may have more at the end: allocators keep some for each thread.
-const MAX_GROWTH: u64 = 48 << 20;
+const MAX_GROWTH: u64 = 24 << 20;
 
 /// Requests that are well formed before something happens to them.
 const GOOD: [&[u8]; 5] = [
