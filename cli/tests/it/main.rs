@@ -22,6 +22,7 @@ mod search_file;
 mod search_fixture;
 mod search_query;
 mod serve;
+mod serve_judged;
 mod serve_limits;
 mod serve_malformed;
 mod serve_models;

@@ -1,4 +1,4 @@
-//! `esparsa serve` with models and judgements: systems, fusion, re-ranking and marks.
+//! `esparsa serve` with models: systems, fusion, re-ranking and vectors of texts.
 
 use serde_json::{Value, json};
 
@@ -341,62 +341,4 @@ fn requests_wait_for_a_model_within_their_time_only() {
         server.get(&format!("{SEARCH}?q=lava&system=bm25")).done();
         asking.into_iter().for_each(|one| one.join().unwrap());
     });
-}
-
-#[test]
-fn hits_of_judged_queries_are_marked() {
-    let scratch = indexed();
-    scratch.write("queries.tsv", "q1\tlava  honey\nq2\tsnow\nq3\tnot judged\n");
-    scratch.write(
-        "test.qrels",
-        "q1 0 d3 2\nq1 0 d5 0\nq1 0 gone 1\nq2 0 d1 1\n",
-    );
-    let server = Server::start(
-        &scratch,
-        "--index i --qrels test.qrels --queries i=queries.tsv",
-    );
-    let index = &server.get("/api/indexes").done()["indexes"][0];
-    assert_eq!(index["judged_queries"], 2);
-    let report = server
-        .get(&format!("{SEARCH}?q=+lava+honey++&k=40&fields="))
-        .done();
-    assert_eq!(
-        report["judged"],
-        json!({"query": "q1", "relevant": 2, "found": 1})
-    );
-    for hit in report["hits"].as_array().unwrap() {
-        let expected = match hit["id"].as_str().unwrap() {
-            "d3" => json!(2),
-            "d5" => json!(0),
-            _ => Value::Null,
-        };
-        assert_eq!(hit["relevance"], expected, "{hit}");
-    }
-    let report = server.get(&format!("{SEARCH}?q=Lava")).done();
-    assert!(report.get("judged").is_none());
-    let suggested = |q: &str| {
-        let answer = server.get(&format!("/api/indexes/i/suggest?q={q}")).done();
-        answer["queries"].clone()
-    };
-    let first = json!({"text": "lava honey", "relevant": 2});
-    assert_eq!(suggested("HONEY"), json!([first]));
-    assert_eq!(
-        suggested(""),
-        json!([first, {"text": "snow", "relevant": 1}])
-    );
-    for (arguments, expected) in [
-        ("--qrels test.qrels", "--queries"),
-        ("--queries queries.tsv", "--qrels"),
-        ("--qrels x=test.qrels --queries queries.tsv", "`x`"),
-        (
-            "--qrels test.qrels --qrels i=test.qrels --queries queries.tsv",
-            "found two",
-        ),
-        ("--qrels test.qrels --queries in.jsonl", "none"),
-    ] {
-        let message = scratch
-            .run(&format!("serve --index i {arguments}"))
-            .failed();
-        assert!(message.contains(expected), "{arguments}: {message}");
-    }
 }
