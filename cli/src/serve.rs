@@ -6,14 +6,18 @@
 //!
 //! | file | concept |
 //! | --- | --- |
-//! | `server` | connections: accepted, bounded, drained at the end |
+//! | `server`, `writes` | connections: accepted, bounded, drained at the end |
 //! | `app` | a request's permit, time, body and thread |
 //! | `access` | who may ask |
 //! | `route` | from the path to what is asked for |
 //! | `parameters`, `query` | what the client sent, checked |
-//! | `search`, `documents`, `suggest`, `overview` | the answers |
-//! | `stored`, `passages` | what an answer has of a document |
-//! | `indexes` | the indexes, and their newest commits |
+//! | `system`, `plan`, `fusion`, `options` | how a query is searched |
+//! | `search`, `documents`, `suggest`, `encode`, `overview` | the answers |
+//! | `engine` | what the engine did, in an answer |
+//! | `hits`, `stored`, `passages` | what an answer has of a document |
+//! | `models`, `vector` | models, and what they make of a query |
+//! | `judged` | queries with relevance judgements |
+//! | `indexes`, `named` | the indexes, and their newest commits; folders and files with names |
 //! | `metrics` | what is counted |
 //! | `reply`, `error` | responses |
 //! | `page` | the page, and the description of the API |
@@ -21,13 +25,22 @@
 mod access;
 mod app;
 mod documents;
+mod encode;
+mod engine;
 mod error;
+mod fusion;
+mod hits;
 mod indexes;
+mod judged;
 mod metrics;
+mod models;
+mod named;
+mod options;
 mod overview;
 mod page;
 mod parameters;
 mod passages;
+mod plan;
 mod query;
 mod reply;
 mod route;
@@ -35,6 +48,9 @@ mod search;
 mod server;
 mod stored;
 mod suggest;
+mod system;
+mod vector;
+mod writes;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,7 +62,10 @@ use esparsa::{Error, Result};
 
 use self::access::{Access, token_parser};
 use self::app::{App, Limits};
-use self::indexes::{Indexes, NamedFolder, folder_parser};
+use self::indexes::Indexes;
+use self::judged::Judgements;
+use self::models::{ModelOptions, Models};
+use self::named::{FileOfIndex, NamedFolder, file_parser, folder_parser};
 use self::server::Connections;
 use crate::index::thread_count;
 use crate::queries::k_parser;
@@ -66,6 +85,11 @@ Examples:
     curl 'http://127.0.0.1:7700/api/indexes/shop/search?q=tea+cup&facets=color&snippets=1'
     curl 'http://127.0.0.1:7700/api/indexes/shop/search' \\
          --data '{\"query\": {\"text\": {\"text\": \"tea\"}}, \"filter\": {\"range\": {\"price\": {\"lt\": 20}}}}'
+
+  An index with learned vectors, the models that made them, a re-ranker and judged queries:
+    esparsa serve --index wiki.index --model splade --model minilm --rerank colbert \\
+         --qrels qrels/test.tsv --queries queries.jsonl
+    curl 'http://127.0.0.1:7700/api/indexes/wiki.index/search?q=old+castles&system=sparse&query_terms=20'
 
   For other machines, with a token:
     ESPARSA_TOKEN=\"$(cat token)\" esparsa serve --index wiki.index --listen 0.0.0.0:7700
@@ -92,6 +116,15 @@ pub struct Serve {
     /// ESPARSA_TOKEN, or none].
     #[arg(long, value_name = "TOKEN", value_parser = token_parser)]
     token: Option<String>,
+    #[command(flatten)]
+    models: ModelOptions,
+    /// Relevance judgements, which mark the hits of searches for the text of a judged query; needs
+    /// --queries. With several indexes the NAME of one is before the file.
+    #[arg(long, value_name = "[NAME=]FILE", value_parser = file_parser)]
+    qrels: Vec<FileOfIndex>,
+    /// The texts of the judged queries, which suggestions offer; needs --qrels.
+    #[arg(long, value_name = "[NAME=]FILE", value_parser = file_parser)]
+    queries: Vec<FileOfIndex>,
     /// Number of threads that search [default: all cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
@@ -112,6 +145,10 @@ pub struct Serve {
     /// closed.
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = ms_parser())]
     header_timeout_ms: u64,
+    /// Max time for a client to take an answer that is ready, unless it takes at least 16 kB a
+    /// second; then the connection is closed.
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = ms_parser())]
+    write_timeout_ms: u64,
     /// How often to look for new commits.
     #[arg(long, value_name = "MS", default_value_t = 500, value_parser = ms_parser())]
     reload_ms: u64,
@@ -125,8 +162,8 @@ impl Serve {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] for an address that needs a token, and what opening the indexes and
-    /// listening give.
+    /// [`Error::InvalidInput`] for an address that needs a token, and what opening the indexes, the
+    /// models and the judgements, and listening give.
     pub fn run(self) -> Result<()> {
         let access = self.access()?;
         let limits = Limits {
@@ -139,10 +176,15 @@ impl Serve {
             listen: self.listen,
             threads: thread_count(self.threads),
             header_timeout: Duration::from_millis(self.header_timeout_ms),
+            write_timeout: Duration::from_millis(self.write_timeout_ms),
             drain: Duration::from_millis(self.drain_ms),
         };
         let indexes = Arc::new(Indexes::open(self.index)?);
-        let app = Arc::new(App::new(indexes.clone(), limits, access));
+        let judgements = Judgements::open(&self.qrels, &self.queries, &indexes)?;
+        let models = Models::open(self.models)?;
+        models.note_unused(&indexes);
+        let app = App::new(indexes.clone(), models, judgements, limits, access);
+        let app = Arc::new(app);
         let every = Duration::from_millis(self.reload_ms);
         let (stop, stopped) = channel();
         let reloading = std::thread::spawn(move || indexes.keep_newest(every, &stopped));

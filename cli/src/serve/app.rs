@@ -13,9 +13,12 @@ use tokio::time::timeout_at;
 
 use super::access::Access;
 use super::documents;
+use super::encode;
 use super::error::ApiError;
 use super::indexes::Indexes;
+use super::judged::Judgements;
 use super::metrics::Metrics;
+use super::models::Models;
 use super::overview;
 use super::page;
 use super::parameters::Parameters;
@@ -43,6 +46,8 @@ pub struct App {
     pub limits: Limits,
     pub access: Access,
     pub metrics: Metrics,
+    pub models: Models,
+    pub judgements: Judgements,
     permits: Arc<Semaphore>,
 }
 
@@ -66,8 +71,16 @@ impl Drop for CancelOnDrop {
 
 impl App {
     /// Nothing has been asked yet.
-    pub fn new(indexes: Arc<Indexes>, limits: Limits, access: Access) -> Self {
+    pub fn new(
+        indexes: Arc<Indexes>,
+        models: Models,
+        judgements: Judgements,
+        limits: Limits,
+        access: Access,
+    ) -> Self {
         Self {
+            models,
+            judgements,
             indexes,
             limits,
             access,
@@ -119,6 +132,15 @@ impl App {
             _ => Bytes::new(),
         };
         let parameters = Parameters::read(&query, &body)?;
+        // A request that waits for a model keeps no thread meanwhile.
+        let call = match route.needs_model(&parameters) {
+            true => {
+                let call = timeout_at(deadline, self.models.call()).await;
+                let call = call.map_err(|_| ApiError::timed_out(timeout_ms))?;
+                Some(call.map_err(|error| ApiError::internal(&error.to_string()))?)
+            }
+            false => None,
+        };
         let cancel = CancelToken::new();
         let _cancel_on_drop = CancelOnDrop(cancel.clone());
         let work = Work {
@@ -130,7 +152,7 @@ impl App {
         // The thread keeps the permit until it is done, even when the answer has been given up: what
         // still runs counts.
         let working = spawn_blocking(move || {
-            let _permit = permit;
+            let (_permit, _call) = (permit, call);
             work.run()
         });
         let answered = timeout_at(deadline, working).await;
@@ -168,6 +190,7 @@ impl Work {
                 documents::answer(&mut self, app.indexes.get(&index)?, &id)
             }
             Route::Explain { index } => documents::explain(&mut self, app.indexes.get(&index)?),
+            Route::Encode { index } => encode::answer(&mut self, app.indexes.get(&index)?),
             Route::Suggest { index } => suggest::answer(&mut self, app.indexes.get(&index)?),
             _ => Err(ApiError::internal("a route without work got a thread")),
         }

@@ -6,9 +6,10 @@ use serde::Serialize;
 use super::app::Work;
 use super::error::ApiError;
 use super::indexes::ServedIndex;
-use super::query::Asked;
+use super::plan::PlanRequest;
 use super::reply::to_json;
 use super::stored::{Document, Parts};
+use super::system::System;
 use crate::search::report::ExplanationReport;
 
 /// The k of the search whose plan is explained, unless another is given.
@@ -58,7 +59,7 @@ pub fn answer(work: &mut Work, index: &ServedIndex, id: &str) -> Result<Vec<u8>,
 pub fn explain(work: &mut Work, index: &ServedIndex) -> Result<Vec<u8>, ApiError> {
     let snapshot = index.snapshot();
     let id = work.parameters.text("id")?;
-    let asked = Asked::take(&mut work.parameters, &snapshot)?;
+    let request = PlanRequest::take(&mut work.parameters, &snapshot)?;
     let k = work.parameters.size("k", DEFAULT_K)?;
     work.finish_parameters()?;
     let id = id.ok_or_else(|| {
@@ -70,7 +71,19 @@ pub fn explain(work: &mut Work, index: &ServedIndex) -> Result<Vec<u8>, ApiError
             "expected `k` from 1 to {max_k}, found {k}; correct it or leave it out"
         )));
     }
-    let explanation = snapshot.explain(&asked.query, &id, k)?;
+    if request.system == System::Fused {
+        return Err(ApiError::invalid(
+            "expected a system that is one search, found `fused`, whose hits have their ranks in its searches; explain \
+             `bm25`, `sparse` or `dense`",
+        ));
+    }
+    let app = work.app.clone();
+    let rankings = request.rankings(&app.models, &snapshot, None, &work.cancel)?;
+    let ranking = rankings.first();
+    let ranking = ranking.ok_or_else(|| ApiError::internal("a query without a ranking"))?;
+    // The library cannot stop an explanation, which reads the postings of one document only.
+    work.cancel.check("explaining")?;
+    let explanation = snapshot.explain(&ranking.query, &id, k)?;
     let explanation = explanation.ok_or_else(|| no_document(&id, index))?;
     to_json(&ExplainReport {
         index: &index.name,

@@ -4,7 +4,6 @@
 //! costs a reference count. So no request waits for a commit to be opened, and those that run keep
 //! the snapshot that they began with.
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,42 +12,8 @@ use std::time::Duration;
 use esparsa::{Error, Index, Result, Snapshot};
 
 use super::error::ApiError;
+use super::named::NamedFolder;
 use crate::output;
-
-/// The folder of an index, and the name that the index is served under.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedFolder {
-    /// The name in addresses.
-    pub name: String,
-    /// The folder.
-    pub folder: PathBuf,
-}
-
-/// Parser of `NAME=DIR` or `DIR`, whose last part is the name then.
-pub fn folder_parser(text: &str) -> std::result::Result<NamedFolder, String> {
-    let (name, folder) = match text.split_once('=') {
-        Some((name, folder)) if !name.contains(['/', '\\']) => (name.to_owned(), folder),
-        _ => (last_part(Path::new(text)), text),
-    };
-    let is_refused = |c: char| c == '/' || c == '\\' || c.is_control();
-    if name.is_empty() || name.contains(is_refused) || folder.is_empty() {
-        return Err(
-            "expected a folder with a name, or NAME=DIR with a name without slashes".to_owned(),
-        );
-    }
-    Ok(NamedFolder {
-        name,
-        folder: folder.into(),
-    })
-}
-
-/// The name of a folder; of `.` and the like, the name of the folder that is meant.
-fn last_part(folder: &Path) -> String {
-    let resolved = || folder.canonicalize().ok();
-    let name = folder.file_name().map(ToOwned::to_owned);
-    let name = name.or_else(|| resolved()?.file_name().map(ToOwned::to_owned));
-    name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
-}
 
 /// An index that is served.
 pub struct ServedIndex {
@@ -164,25 +129,6 @@ impl Indexes {
     pub fn keep_newest(self: &Arc<Self>, every: Duration, stop: &Receiver<()>) {
         while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(every) {
             self.iter().for_each(ServedIndex::reload);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_index_has_the_name_of_its_folder_or_another() {
-        let named = |text| folder_parser(text).map(|found| (found.name, found.folder));
-        let pair = |name: &str, folder: &str| Ok((name.to_owned(), PathBuf::from(folder)));
-        assert_eq!(named("a/wiki.index"), pair("wiki.index", "a/wiki.index"));
-        assert_eq!(named("a/wiki.index/"), pair("wiki.index", "a/wiki.index/"));
-        assert_eq!(named("wiki=a/b"), pair("wiki", "a/b"));
-        assert_eq!(named("a/b=c"), pair("b=c", "a/b=c"));
-        assert!(named(".").is_ok_and(|(name, _)| !name.is_empty()));
-        for refused in ["", "=a", "a=", "/"] {
-            assert!(named(refused).is_err(), "{refused}");
         }
     }
 }

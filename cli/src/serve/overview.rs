@@ -7,7 +7,9 @@ use serde_json::json;
 use super::app::App;
 use super::error::ApiError;
 use super::indexes::{Indexes, ServedIndex};
+use super::judged::JudgedQueries;
 use super::reply::to_json;
+use super::system::{SystemReport, systems_of};
 
 /// An index, for people and programs that choose one.
 #[derive(Serialize)]
@@ -17,6 +19,10 @@ struct IndexReport<'a> {
     documents: u64,
     stores_documents: bool,
     fields: Vec<FieldReport>,
+    /// How it can be searched.
+    systems: Vec<SystemReport>,
+    /// Queries with relevance judgements.
+    judged_queries: usize,
 }
 
 #[derive(Serialize)]
@@ -29,6 +35,9 @@ struct FieldReport {
     /// The type of a column's values.
     #[serde(skip_serializing_if = "Option::is_none")]
     column_type: Option<&'static str>,
+    /// The model that made the vectors, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
 }
 
 /// A short answer for whoever watches the server.
@@ -54,15 +63,19 @@ pub fn indexes(app: &App) -> Result<Vec<u8>, ApiError> {
         documents: snapshot.documents(),
         stores_documents: snapshot.schema().stored_field().is_some(),
         fields: fields(snapshot),
+        systems: systems_of(snapshot, &app.models),
+        judged_queries: app.judgements.of(&index.name).map_or(0, JudgedQueries::len),
     });
     to_json(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "indexes": reports.collect::<Vec<_>>(),
+        "rerankers": app.models.rerankers().collect::<Vec<_>>(),
         "limits": {
             "max_k": app.limits.max_k,
             "timeout_ms": app.limits.timeout.as_millis() as u64,
             "max_body_bytes": app.limits.max_body,
             "max_requests": app.limits.max_requests,
+            "max_rerank": app.models.max_rerank,
             "max_query_bytes": super::query::MAX_QUERY_BYTES,
         },
     }))
@@ -81,6 +94,7 @@ fn fields(snapshot: &Snapshot) -> Vec<FieldReport> {
             FieldOptions::Column(column) => Some(column.column_type.name()),
             _ => None,
         },
+        model: field.options.model().map(|model| model.name.clone()),
     });
     reports.collect()
 }

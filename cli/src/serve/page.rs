@@ -20,12 +20,14 @@ pub struct File {
     text: &'static str,
 }
 
-static FILES: [File; 9] = [
+static FILES: [File; 12] = [
     file("/", HTML, include_str!("page/page.html")),
     file("/page.css", CSS, include_str!("page/page.css")),
     file("/icon.svg", IMAGE, include_str!("page/icon.svg")),
     file("/page.js", SCRIPT, include_str!("page/page.js")),
     file("/api.js", SCRIPT, include_str!("page/api.js")),
+    file("/compare.js", SCRIPT, include_str!("page/compare.js")),
+    file("/engine.js", SCRIPT, include_str!("page/engine.js")),
     file("/facets.js", SCRIPT, include_str!("page/facets.js")),
     file("/results.js", SCRIPT, include_str!("page/results.js")),
     file(
@@ -33,6 +35,7 @@ static FILES: [File; 9] = [
         SCRIPT,
         include_str!("page/suggestions.js"),
     ),
+    file("/systems.js", SCRIPT, include_str!("page/systems.js")),
     file("/words.js", SCRIPT, include_str!("page/words.js")),
 ];
 

@@ -57,6 +57,16 @@ impl Parameters {
         })
     }
 
+    /// Whether a parameter that is not taken yet asks for the work of a model. It is known before
+    /// the request gets a thread, so that none waits for a model.
+    pub fn need_model(&self) -> bool {
+        self.left.iter().any(|(name, value)| match &**name {
+            "rerank" => true,
+            "system" => value.as_str().trim_matches('"') != "bm25",
+            _ => false,
+        })
+    }
+
     /// Takes every value with this name.
     fn take(&mut self, name: &'static str) -> Vec<Given> {
         self.known.push(name);

@@ -1,23 +1,27 @@
-//! The query of a request: words in the query language, or a query tree in JSON, and its filters.
+//! The query of a request: words, in the query language or for a model, or a query tree in JSON, and
+//! its filters.
 
 use esparsa::{FieldKind, Query, QueryParser, Snapshot};
 
 use super::error::ApiError;
 use super::parameters::Parameters;
+use super::system::System;
 
 /// Bytes of a query in the query language; a query tree is bounded by the body.
 pub const MAX_QUERY_BYTES: usize = 8 << 10;
 /// Filters of a query, and fields that words are searched in.
 const MAX_PARTS: usize = 256;
 
-/// A query, as it is searched.
+/// What is asked for, before any model sees it.
 pub struct Asked {
-    /// The query without the filters: what snippets mark.
-    pub unfiltered: Query,
-    /// The query with the filters.
-    pub query: Query,
+    /// The words, as they were sent.
+    pub text: Option<String>,
+    /// What the words or the tree mean, without the filters: what snippets mark. `None` when only a
+    /// model reads the words, and the index has no field of text.
+    pub words: Option<Query>,
     /// What a lenient parse took as words.
     pub notes: Vec<String>,
+    filters: Vec<Query>,
 }
 
 impl Asked {
@@ -25,41 +29,81 @@ impl Asked {
     ///
     /// # Errors
     ///
-    /// 400 when there is none or both, and for mistakes in them.
-    pub fn take(parameters: &mut Parameters, snapshot: &Snapshot) -> Result<Self, ApiError> {
-        let words = parameters.text("q")?;
+    /// 400 when there is none or both, for mistakes in them, and for those that the system has no
+    /// use for.
+    pub fn take(
+        parameters: &mut Parameters,
+        snapshot: &Snapshot,
+        system: System,
+    ) -> Result<Self, ApiError> {
+        let text = parameters.text("q")?;
         let tree = parameters.query("query")?;
         let is_strict = parameters.flag("strict")?;
         let fields = parameters.texts("search_fields", MAX_PARTS)?;
         let filters = parameters.queries("filter", MAX_PARTS)?;
-        let (unfiltered, notes) = match (words, tree) {
-            (Some(words), None) => of_words(&words, fields, is_strict, snapshot)?,
-            (None, Some(_)) if is_strict || fields.is_some() => {
-                return Err(ApiError::invalid(
-                    "expected `strict` and `search_fields` with `q`, found them with `query`, which says itself what it \
-                     searches; leave them out",
-                ));
-            }
-            (None, Some(tree)) => (tree, Vec::new()),
+        check_length(text.as_deref())?;
+        let is_searched = matches!(system, System::Bm25 | System::Fused);
+        if !is_searched && (is_strict || fields.is_some()) {
+            return Err(ApiError::invalid(format!(
+                "expected `strict` and `search_fields` with a system that searches words, found them with `{}`; leave them \
+                 out",
+                system.name()
+            )));
+        }
+        let (words, notes) = match (&text, tree) {
             (Some(_), Some(_)) => {
                 return Err(ApiError::invalid(
                     "expected either `q` or `query`, found both; leave one out",
                 ));
+            }
+            (None, _) if system != System::Bm25 => {
+                return Err(ApiError::invalid(format!(
+                    "expected `q`, a text that a model reads, with `system={}`, found none; add it, and leave `query` out",
+                    system.name()
+                )));
             }
             (None, None) => {
                 return Err(ApiError::invalid(
                     "expected `q`, a query in the query language, or `query`, a query in JSON; found neither",
                 ));
             }
+            (None, Some(_)) if is_strict || fields.is_some() => {
+                return Err(ApiError::invalid(
+                    "expected `strict` and `search_fields` with `q`, found them with `query`, which says itself what it \
+                     searches; leave them out",
+                ));
+            }
+            (None, Some(tree)) => (Some(tree), Vec::new()),
+            (Some(_), None) if system != System::Bm25 && text_fields(snapshot).is_empty() => {
+                (None, Vec::new())
+            }
+            (Some(text), None) => {
+                let (words, notes) = of_words(text, fields, is_strict, snapshot)?;
+                // A model reads operators as words, so that their mistakes are none.
+                (Some(words), if is_searched { notes } else { Vec::new() })
+            }
         };
-        let query = filters
-            .into_iter()
-            .fold(unfiltered.clone(), Query::with_filter);
         Ok(Self {
-            unfiltered,
-            query,
+            text,
+            words,
             notes,
+            filters,
         })
+    }
+
+    /// A query with the filters.
+    pub fn filtered(&self, query: Query) -> Query {
+        self.filters.iter().cloned().fold(query, Query::with_filter)
+    }
+}
+
+fn check_length(text: Option<&str>) -> Result<(), ApiError> {
+    match text {
+        Some(text) if text.len() > MAX_QUERY_BYTES => Err(ApiError::invalid(format!(
+            "expected a query of at most {MAX_QUERY_BYTES} bytes in `q`, found one of {}; shorten it",
+            text.len()
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -70,12 +114,6 @@ fn of_words(
     is_strict: bool,
     snapshot: &Snapshot,
 ) -> Result<(Query, Vec<String>), ApiError> {
-    if words.len() > MAX_QUERY_BYTES {
-        return Err(ApiError::invalid(format!(
-            "expected a query of at most {MAX_QUERY_BYTES} bytes in `q`, found one of {}; shorten it",
-            words.len()
-        )));
-    }
     let fields = match fields {
         Some(fields) => fields,
         None => text_fields(snapshot),

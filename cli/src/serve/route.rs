@@ -5,6 +5,7 @@ use percent_encoding::percent_decode_str;
 
 use super::error::ApiError;
 use super::page::File;
+use super::parameters::Parameters;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum Route {
     Explain { index: String },
     /// `/api/indexes/{name}/suggest`.
     Suggest { index: String },
+    /// `/api/indexes/{name}/encode`.
+    Encode { index: String },
 }
 
 /// The kinds of routes, for metrics.
@@ -41,13 +44,14 @@ pub enum RouteKind {
     Document,
     Explain,
     Suggest,
+    Encode,
     /// No route: an unknown path.
     Unknown,
 }
 
 impl RouteKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Page,
         Self::Health,
         Self::Metrics,
@@ -57,6 +61,7 @@ impl RouteKind {
         Self::Document,
         Self::Explain,
         Self::Suggest,
+        Self::Encode,
         Self::Unknown,
     ];
 
@@ -72,6 +77,7 @@ impl RouteKind {
             Self::Document => "/api/indexes/{name}/documents/{id}",
             Self::Explain => "/api/indexes/{name}/explain",
             Self::Suggest => "/api/indexes/{name}/suggest",
+            Self::Encode => "/api/indexes/{name}/encode",
             Self::Unknown => "unknown",
         }
     }
@@ -79,7 +85,7 @@ impl RouteKind {
     /// The methods, as the header `Allow` lists them.
     pub fn methods(self) -> &'static str {
         match self {
-            Self::Search | Self::Explain => "GET, HEAD, POST",
+            Self::Search | Self::Explain | Self::Encode => "GET, HEAD, POST",
             _ => "GET, HEAD",
         }
     }
@@ -103,6 +109,16 @@ impl Route {
             Self::Document { .. } => RouteKind::Document,
             Self::Explain { .. } => RouteKind::Explain,
             Self::Suggest { .. } => RouteKind::Suggest,
+            Self::Encode { .. } => RouteKind::Encode,
+        }
+    }
+
+    /// Whether a request uses a model.
+    pub fn needs_model(&self, parameters: &Parameters) -> bool {
+        match self {
+            Self::Encode { .. } => true,
+            Self::Search { .. } | Self::Explain { .. } => parameters.need_model(),
+            _ => false,
         }
     }
 
@@ -134,6 +150,7 @@ impl Route {
             ["search"] => Some(Self::Search { index }),
             ["explain"] => Some(Self::Explain { index }),
             ["suggest"] => Some(Self::Suggest { index }),
+            ["encode"] => Some(Self::Encode { index }),
             ["documents", id] if !id.is_empty() => Some(Self::Document {
                 index,
                 id: decoded(id)?,

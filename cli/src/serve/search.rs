@@ -2,29 +2,22 @@
 
 use std::time::Instant;
 
-use esparsa::{FacetResult, MatchCount, Query, SearchOptions, SearchResult, Snapshot, Sort};
+use esparsa::{FacetResult, MatchCount, Query, SearchOptions, SearchResult, Snapshot};
 use serde::Serialize;
 
 use super::app::Work;
+use super::engine::{RankingReport, RerankReport};
 use super::error::ApiError;
+use super::hits::{HitReport, Places, Wanted};
 use super::indexes::ServedIndex;
-use super::passages::{Passages, Wanted};
-use super::query::Asked;
+use super::options::Options;
+use super::plan::{PlanRequest, Ranking};
 use super::reply::to_json;
-use super::stored::{Document, Parts};
-use crate::search::facets::{self, FacetArgument, FacetReport};
-use crate::search::{batch, report, sort_parser};
+use crate::search::batch;
+use crate::search::facets::FacetReport;
 
-/// Hits that are returned unless another number is asked for.
-const DEFAULT_K: usize = 10;
-/// Facets of one search.
-const MAX_FACETS: usize = 64;
-/// Columns that hits are ordered by.
-const MAX_SORTS: usize = 16;
 /// Values or intervals of one facet.
 const MAX_VALUES: usize = 10_000;
-/// Bytes of stored documents and passages of one answer.
-const MAX_BYTES: usize = 16 << 20;
 
 /// The body of the response.
 #[derive(Serialize)]
@@ -36,8 +29,15 @@ struct Report<'a> {
     algorithms: Vec<&'static str>,
     postings: u64,
     postings_scored: u64,
+    /// What the engine did for each ranking.
+    rankings: Vec<RankingReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rerank: Option<RerankReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<CountReport>,
+    /// The judgements for the text, if it is a judged query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    judged: Option<JudgedReport<'a>>,
     notes: Vec<String>,
     hits: Vec<HitReport>,
     facets: Vec<FacetReport>,
@@ -50,52 +50,70 @@ struct CountReport {
     is_exact: bool,
 }
 
+/// What is known of a query's relevant documents.
 #[derive(Serialize)]
-struct HitReport {
-    rank: usize,
-    id: String,
-    /// 0 when the hits are in the order of columns.
-    score: f32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    document: Option<Document>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    snippets: Option<Passages>,
+struct JudgedReport<'a> {
+    query: &'a str,
+    /// Documents whose grade is above 0.
+    relevant: u64,
+    /// How many of them are among the hits.
+    found: usize,
 }
 
-/// How the query is searched, and what is returned.
-struct Options {
-    search: SearchOptions,
-    offset: usize,
-    facets: Vec<FacetArgument>,
-    snippets: Option<Wanted>,
-    parts: Parts,
+/// What the rankings gave.
+struct Searched {
+    result: SearchResult,
+    rankings: Vec<RankingReport>,
+    rerank: Option<RerankReport>,
+    places: Places,
 }
 
 /// Searches.
 ///
 /// # Errors
 ///
-/// 400 for mistakes in the parameters, 504 when the time is up.
+/// 400 for mistakes in the parameters and models that the server lacks, 504 when the time is up.
 pub fn answer(work: &mut Work, index: &ServedIndex) -> Result<Vec<u8>, ApiError> {
     let started = Instant::now();
     let snapshot = index.snapshot();
-    let asked = Asked::take(&mut work.parameters, &snapshot)?;
-    let options = Options::take(work)?;
+    let request = PlanRequest::take(&mut work.parameters, &snapshot)?;
+    let options = Options::take(work, &snapshot, request.system)?;
     work.finish_parameters()?;
-    let result = snapshot.search_with(&asked.query, &options.search)?;
+    let app = work.app.clone();
+    let rankings = request.rankings(
+        &app.models,
+        &snapshot,
+        options.fusion.as_ref(),
+        &work.cancel,
+    )?;
+    let text = request.asked.text.as_deref();
+    let searched = search(work, &snapshot, text, &rankings, &options)?;
     let took_ms = started.elapsed().as_secs_f64() * 1e3;
-    check_facets(&result)?;
-    let hits = options.hits(work, &snapshot, &asked.unfiltered, &result)?;
-    let mut notes = asked.notes;
-    notes.extend(batch::terms_skipped(&result));
+    let result = &searched.result;
+    check_facets(result)?;
+    let judged = app.judgements.of(&index.name);
+    let judged = judged.zip(text).and_then(|(all, text)| all.find(text));
+    let marked = marked(&request, &rankings);
+    let wanted = Wanted {
+        query: marked.as_ref(),
+        options: &options,
+        places: &searched.places,
+        judged,
+    };
+    let hits = wanted.hits(work, &snapshot, result)?;
+    let mut notes = request.asked.notes;
+    notes.extend(batch::terms_skipped(result));
+    let (postings, postings_scored) = RankingReport::postings(&searched.rankings);
     to_json(&Report {
         index: &index.name,
         commit: snapshot.commit(),
         documents: snapshot.documents(),
         took_ms,
-        algorithms: report::names(&result.statistics.algorithms),
-        postings: result.statistics.postings,
-        postings_scored: result.statistics.postings_scored,
+        algorithms: RankingReport::algorithms(&searched.rankings),
+        postings,
+        postings_scored,
+        rankings: searched.rankings,
+        rerank: searched.rerank,
         count: result.count.map(|count| match count {
             MatchCount::Exact(value) => CountReport {
                 value,
@@ -106,87 +124,89 @@ pub fn answer(work: &mut Work, index: &ServedIndex) -> Result<Vec<u8>, ApiError>
                 is_exact: false,
             },
         }),
+        judged: judged.map(|query| JudgedReport {
+            query: &query.id,
+            relevant: query.relevant,
+            found: hits.iter().filter(|hit| hit.is_relevant()).count(),
+        }),
         notes,
         hits,
         facets: FacetReport::of(&result.facets, &options.facets),
     })
 }
 
-impl Options {
-    fn take(work: &mut Work) -> Result<Self, ApiError> {
-        let max_k = work.app.limits.max_k;
-        let parameters = &mut work.parameters;
-        let k = parameters.size("k", DEFAULT_K.min(max_k))?;
-        let offset = parameters.size("offset", 0)?;
-        if k == 0 || k.saturating_add(offset) > max_k {
-            return Err(ApiError::invalid(format!(
-                "expected `k` from 1, and `k` and `offset` together up to {max_k}; found {k} and {offset}; ask for fewer \
-                 hits, or narrow the search by filters"
-            )));
-        }
-        let mut search = SearchOptions::new(k)
-            .offset(offset)
-            .cancel(work.cancel.clone());
-        for sort in parameters.texts("sort", MAX_SORTS)?.unwrap_or_default() {
-            search = search.sort(sort_of(&sort)?);
-        }
-        let facets = parameters.texts("facets", MAX_FACETS)?.unwrap_or_default();
-        let facets = facets.iter().map(|text| facets::parser(text));
-        let facets = facets.collect::<Result<Vec<_>, String>>();
-        let facets = facets.map_err(|error| ApiError::invalid(format!("`facets`: {error}")))?;
-        search = search.facets(facets.iter().map(FacetArgument::facet));
-        let count = parameters.number("count", 0)?;
-        if count > 0 {
-            search = search.count_up_to(count);
-        }
-        Ok(Self {
-            search,
-            offset,
-            facets,
-            snippets: Wanted::take(parameters)?,
-            parts: Parts::take(parameters)?,
-        })
-    }
+/// What snippets mark: the words of the query, or the terms of its vector in an index without text.
+fn marked(request: &PlanRequest, rankings: &[Ranking<'_>]) -> Option<Query> {
+    let words = request.asked.words.clone();
+    words.or_else(|| Some(rankings.first()?.vector.as_ref()?.query()))
+}
 
-    /// The hits with what is wanted of their documents.
-    fn hits(
-        &self,
-        work: &Work,
-        snapshot: &Snapshot,
-        query: &Query,
-        result: &SearchResult,
-    ) -> Result<Vec<HitReport>, ApiError> {
-        let needs_stored = self.snippets.is_some() || !self.parts.is_empty();
-        let mut hits = Vec::with_capacity(result.hits.len());
-        let mut bytes = 0;
-        for (rank, hit) in (self.offset + 1..).zip(&result.hits) {
-            work.cancel.check("reading documents")?;
-            let stored = match needs_stored {
-                true => hit.stored()?,
-                false => Vec::new(),
-            };
-            let document = self.parts.of(snapshot, hit.address, &stored)?;
-            let snippets = self.snippets.as_ref();
-            let snippets = snippets.map(|wanted| wanted.of(snapshot, query, &stored));
-            let snippets = snippets.transpose()?;
-            bytes += snippets.as_ref().map_or(0, Passages::bytes);
-            bytes += document.as_ref().map_or(0, |_| stored.len());
-            if bytes > MAX_BYTES {
-                return Err(ApiError::invalid(format!(
-                    "expected documents and passages of at most {MAX_BYTES} bytes together, found more; ask for fewer hits, \
-                     or for none of their documents by an empty `fields`"
-                )));
-            }
-            hits.push(HitReport {
-                rank,
-                id: hit.id()?,
-                score: hit.score,
-                document,
-                snippets,
-            });
+/// Searches the rankings, fuses them if there are several, and re-ranks what they give.
+fn search(
+    work: &Work,
+    snapshot: &Snapshot,
+    text: Option<&str>,
+    rankings: &[Ranking<'_>],
+    options: &Options,
+) -> Result<Searched, ApiError> {
+    let mut reports = Vec::with_capacity(rankings.len());
+    let mut results = Vec::with_capacity(rankings.len());
+    let search_options = match (&options.fusion, &options.rerank) {
+        (Some(fusion), rerank) => {
+            let depth = rerank.as_ref().map_or(0, |rerank| rerank.depth);
+            let depth = depth.max(fusion.depth).max(options.end());
+            SearchOptions::new(depth).cancel(work.cancel.clone())
         }
-        Ok(hits)
+        (None, _) => options.search.clone(),
+    };
+    for ranking in rankings {
+        let started = Instant::now();
+        let result = ranking.search(snapshot, &search_options)?;
+        let search_ms = started.elapsed().as_secs_f64() * 1e3;
+        let terms = options.query_terms;
+        reports.push(RankingReport::new(
+            ranking, snapshot, &result, search_ms, terms,
+        )?);
+        results.push(result);
     }
+    let mut places = Places::default();
+    let mut result = match &options.fusion {
+        None => results.pop(),
+        Some(fusion) => {
+            let systems: Vec<_> = rankings.iter().map(|ranking| ranking.system).collect();
+            let lists: Vec<_> = results.iter().map(|result| result.hits.clone()).collect();
+            places.add_rankings(&systems, &lists);
+            let depth = options.rerank.as_ref().map(|rerank| rerank.depth);
+            let fused = fusion.of(&systems).k(depth.unwrap_or(options.end()));
+            let fused = fused.fuse_hits(&lists)?;
+            let mut result = results.pop();
+            if let Some(result) = &mut result {
+                result.hits = fused;
+            }
+            result
+        }
+    }
+    .ok_or_else(|| ApiError::internal("a search without rankings"))?;
+    let rerank = match &options.rerank {
+        None => None,
+        Some(rerank) => {
+            let started = Instant::now();
+            places.add_first_stage(&result.hits);
+            let documents = result.hits.len();
+            rerank.rerank(work, snapshot, text, &mut result)?;
+            Some(RerankReport {
+                model: rerank.model(&work.app.models)?.name.clone(),
+                documents,
+                took_ms: started.elapsed().as_secs_f64() * 1e3,
+            })
+        }
+    };
+    Ok(Searched {
+        result,
+        rankings: reports,
+        rerank,
+        places,
+    })
 }
 
 /// Checks that the counts are not too many to send.
@@ -202,8 +222,4 @@ fn check_facets(result: &SearchResult) -> Result<(), ApiError> {
              intervals"
         ))),
     }
-}
-
-fn sort_of(text: &str) -> Result<Sort, ApiError> {
-    sort_parser(text).map_err(|error| ApiError::invalid(format!("`sort`: {error}")))
 }

@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use super::app::App;
+use super::writes::BoundedWrites;
 use crate::output;
 
 /// Bytes of the head of a request; a longer one is refused.
@@ -38,6 +39,8 @@ pub struct Connections {
     pub threads: usize,
     /// Time for the head of a request, and between requests.
     pub header_timeout: Duration,
+    /// Time for a client to take what it is sent.
+    pub write_timeout: Duration,
     /// Time for running requests when the server ends.
     pub drain: Duration,
 }
@@ -135,7 +138,10 @@ impl Connections {
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
             .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(
+                TokioIo::new(BoundedWrites::new(stream, self.write_timeout)),
+                service,
+            );
         let mut connection = pin!(connection);
         let mut stop = pin!(stopped.wait_for(|stop| *stop));
         let mut is_stopping = false;

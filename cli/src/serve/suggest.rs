@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::app::Work;
 use super::error::ApiError;
 use super::indexes::ServedIndex;
+use super::judged::QueryReport;
 use super::query::{MAX_QUERY_BYTES, text_fields};
 use super::reply::to_json;
 use crate::search::snippet::title_and_text;
@@ -30,6 +31,8 @@ struct Report<'a> {
     completions: Vec<CompletionReport>,
     /// The whole text with its words corrected, if nothing completes it.
     correction: Option<String>,
+    /// Judged queries that have the text.
+    queries: Vec<QueryReport<'a>>,
 }
 
 /// A way in which the text may go on.
@@ -59,6 +62,7 @@ enum Source {
 ///
 /// 400 for mistakes in the parameters, 504 when the time is up.
 pub fn answer(work: &mut Work, index: &ServedIndex) -> Result<Vec<u8>, ApiError> {
+    let app = work.app.clone();
     let parameters = &mut work.parameters;
     let text = parameters.text("q")?;
     let field = parameters.text("field")?;
@@ -80,9 +84,15 @@ pub fn answer(work: &mut Work, index: &ServedIndex) -> Result<Vec<u8>, ApiError>
         field: None,
         completions: Vec::new(),
         correction: None,
+        queries: app
+            .judgements
+            .of(&index.name)
+            .map_or_else(Vec::new, |judged| judged.with(&text, k)),
     };
     let field = field.or_else(|| default_field(&snapshot));
     if let Some(field) = &field {
+        // The library cannot stop the search for words, so it is not begun when the time is up.
+        work.cancel.check("completing")?;
         let source = source(&snapshot, field)?;
         report.field = Some(field);
         report.completions = match source {
@@ -91,6 +101,7 @@ pub fn answer(work: &mut Work, index: &ServedIndex) -> Result<Vec<u8>, ApiError>
             Source::Documents => of_documents(work, &snapshot, field, &text, k)?,
         };
         if report.completions.is_empty() && matches!(source, Source::Words) {
+            work.cancel.check("correcting")?;
             let correction = snapshot.correct(field, &text)?;
             report.correction = correction.map(|correction| correction.text);
         }

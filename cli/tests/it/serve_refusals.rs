@@ -186,5 +186,5 @@ fn the_description_has_the_parameters_that_the_routes_take() {
             assert_eq!(known, described, "{method} {path}");
         }
     }
-    assert_eq!(operations, 11);
+    assert_eq!(operations, 13);
 }

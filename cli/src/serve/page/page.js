@@ -1,6 +1,7 @@
 // The page: what is searched, kept in the address so that pages can be shared and gone back to.
 
 import { Refused, ask, element } from "./api.js";
+import { choose, compare, isPossible } from "./compare.js";
 import * as facets from "./facets.js";
 import { hit, meant, pages } from "./results.js";
 import { Suggestions } from "./suggestions.js";
@@ -8,11 +9,15 @@ import { number, preferred, translate, use, word } from "./words.js";
 
 // Hits of a page, unless the server allows fewer.
 const HITS = 10;
+// Judged queries that are listed.
+const JUDGED = 100;
 // Matches are counted exactly up to here.
 const COUNTED = 10000;
 
 const at = (id) => document.getElementById(id);
-const state = { indexes: [], limits: {}, index: "", q: "", page: 1, k: HITS, sort: "", checked: new Map() };
+const state = {
+  indexes: [], rerankers: [], limits: {}, index: "", view: "search", systems: {}, q: "", page: 1, k: HITS, sort: "", checked: new Map(),
+};
 let running;
 
 const current = () => state.indexes.find((index) => index.name === state.index);
@@ -23,6 +28,8 @@ function readAddress() {
   const given = new URLSearchParams(location.search);
   state.index = given.get("index") ?? "";
   if (!current()) state.index = state.indexes[0]?.name ?? "";
+  state.view = given.get("view") === "compare" && isPossible(current(), state.rerankers) ? "compare" : "search";
+  state.systems = { a: given.get("a"), b: given.get("b") };
   state.q = given.get("q") ?? "";
   state.page = Math.max(1, Number.parseInt(given.get("page") ?? "1", 10) || 1);
   state.sort = given.get("sort") ?? "";
@@ -39,15 +46,24 @@ function readAddress() {
   }
 }
 
-function writeAddress() {
+// The address of what the state says, in this view or another.
+function address(view = state.view) {
   const given = new URLSearchParams();
   if (state.indexes.length > 1) given.set("index", state.index);
+  if (view === "compare") given.set("view", view);
   if (state.q) given.set("q", state.q);
+  if (view === "compare") {
+    for (const side of ["a", "b"]) if (state.systems[side]) given.set(side, state.systems[side]);
+    return `${location.pathname}?${given}`;
+  }
   if (state.page > 1) given.set("page", state.page);
   if (state.sort) given.set("sort", state.sort);
   for (const [column, values] of state.checked) for (const value of values) given.append(`f.${column}`, value);
-  const address = `${location.pathname}?${given}`;
-  if (address !== location.pathname + location.search) history.pushState(null, "", address);
+  return `${location.pathname}?${given}`;
+}
+
+function writeAddress() {
+  if (address() !== location.pathname + location.search) history.pushState(null, "", address());
 }
 
 function request(more) {
@@ -62,6 +78,8 @@ async function search() {
   const { signal } = running;
   at("query").value = state.q;
   document.title = state.q ? `${state.q} – esparsa` : "esparsa";
+  showView();
+  if (state.view === "compare") return compareSystems(signal);
   const columns = facets.columns(current());
   const narrowed = columns.filter((column) => state.checked.get(column)?.size > 0);
   const body = request({
@@ -86,11 +104,49 @@ async function search() {
   }
 }
 
+// Searches with the two systems that are chosen.
+async function compareSystems(signal) {
+  const chosen = choose(current(), state.rerankers, state.systems);
+  try {
+    await compare({ path, q: state.q, k: state.k, chosen, signal });
+  } catch (error) {
+    if (error.name !== "AbortError") throw error;
+  }
+}
+
+function showView() {
+  const isComparing = state.view === "compare";
+  at("views").hidden = !isPossible(current(), state.rerankers);
+  for (const view of ["search", "compare"]) {
+    at(`view-${view}`).href = address(view);
+    if (view === state.view) at(`view-${view}`).setAttribute("aria-current", "page");
+    else at(`view-${view}`).removeAttribute("aria-current");
+  }
+  at("results").hidden = isComparing;
+  at("comparison").hidden = !isComparing;
+  if (isComparing) at("narrow").hidden = true;
+  document.querySelector("main").classList.toggle("comparing", isComparing);
+  document.querySelector(".skip").href = isComparing ? "#comparison" : "#results";
+  if (at("judged").value !== state.q) at("judged").value = [...at("judged").options].some((one) => one.value === state.q) ? state.q : "";
+}
+
+// The judged queries of the index, if it has any.
+async function showJudged() {
+  at("judging").hidden = !current()?.judged_queries;
+  if (at("judging").hidden) return at("judged").replaceChildren();
+  const { queries } = await ask(path(`suggest?q=&k=${JUDGED}`));
+  const options = queries.map((one) => element("option", { value: one.text }, one.text));
+  at("judged").replaceChildren(element("option", { value: "" }, word("choose")), ...options);
+  return showView();
+}
+
 function showResults(answer) {
   const { value, is_exact: isExact } = answer.count;
   const isWhole = state.q.trim() === "" && facets.filters(state.checked).length === 0;
   const found = isWhole ? word("holds", state.index, answer.documents, number) : word(isExact ? "found" : "foundAtLeast", value, number);
   at("summary").textContent = value === 0 && !isWhole ? word("none") : found;
+  const { judged } = answer;
+  at("judged-found").textContent = judged ? word("relevantFound", number(judged.found), number(judged.relevant)) : "";
   const ms = number(answer.took_ms, 2);
   at("engine").textContent = state.sort
     ? word("sorted", ms)
@@ -142,6 +198,7 @@ async function showMeant(signal) {
 function showError(message) {
   at("summary").textContent = "";
   at("engine").textContent = "";
+  at("judged-found").textContent = "";
   at("hits").replaceChildren();
   at("pages").hidden = true;
   at("notes").replaceChildren(element("p", { class: "error", role: "alert" }, message));
@@ -177,11 +234,31 @@ function listen() {
     change({ q: at("query").value, page: 1 });
   });
   at("index").addEventListener("change", (event) => {
-    change({ index: event.currentTarget.value, page: 1, sort: "", checked: new Map() });
+    state.index = event.currentTarget.value;
+    const view = isPossible(current(), state.rerankers) ? state.view : "search";
+    change({ view, systems: {}, page: 1, sort: "", checked: new Map() });
+    showJudged().catch(() => {});
+  });
+  for (const view of ["search", "compare"]) {
+    at(`view-${view}`).addEventListener("click", (event) => {
+      // Other buttons and keys open the address elsewhere.
+      if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+      event.preventDefault();
+      change({ view });
+    });
+  }
+  for (const side of ["a", "b"]) {
+    at(`system-${side}`).addEventListener("change", (event) => {
+      change({ systems: { ...state.systems, [side]: event.currentTarget.value } });
+    });
+  }
+  at("judged").addEventListener("change", (event) => {
+    if (event.currentTarget.value !== "") change({ q: event.currentTarget.value, page: 1 });
   });
   at("sort").addEventListener("change", (event) => change({ sort: event.currentTarget.value, page: 1 }));
   at("language").addEventListener("change", (event) => {
     speak(event.currentTarget.value);
+    if (at("judged").options.length > 0) at("judged").options[0].textContent = word("choose");
     search();
   });
   document.addEventListener("keydown", (event) => {
@@ -203,8 +280,8 @@ async function start() {
   at("narrow").open = window.matchMedia("(min-width: 44rem)").matches;
   listen();
   try {
-    const { indexes, limits } = await ask("/api/indexes");
-    Object.assign(state, { indexes, limits, k: Math.min(HITS, limits.max_k) });
+    const { indexes, rerankers, limits } = await ask("/api/indexes");
+    Object.assign(state, { indexes, rerankers, limits, k: Math.min(HITS, limits.max_k) });
   } catch (error) {
     showError(error.message);
     return;
@@ -214,7 +291,7 @@ async function start() {
   at("index").replaceChildren(...options);
   at("index").value = state.index;
   at("index").parentElement.hidden = options.length < 2;
-  await search();
+  await Promise.all([search(), showJudged().catch(() => {})]);
   at("query").focus();
 }
 

@@ -3,7 +3,6 @@
 import { ask, element } from "./api.js";
 import { number, word } from "./words.js";
 
-
 function marked(parts) {
   return parts.map((part) => (part.is_match ? element("mark", {}, part.text) : part.text));
 }
@@ -14,25 +13,51 @@ function passage(one) {
   return element("p", {}, before, ...marked(one.parts), after);
 }
 
-// A hit. `explain` and `load` give what its buttons show; `isScored` is false when its score
-// says nothing.
-export function hit(one, { isScored, explain, load }) {
+// The mark of a document that is judged relevant; the grade is said, too, not only colored.
+export function relevance(one) {
+  if (!(one.relevance > 0)) return null;
+  return element("span", { class: "relevant" }, element("span", { "aria-hidden": "true" }, "✓ "), word("relevant", one.relevance));
+}
+
+// A hit. `explain` and `load` give what its buttons show; `isScored` is false when its score says
+// nothing; `marks` stand beside its title; `prefix` and `level` tell it from the hits of other lists.
+export function hit(one, { isScored, explain, load, marks = [relevance(one)], prefix = "", level = "h2" }) {
   const { title = [], text = [] } = one.snippets ?? {};
-  const panel = element("div", { class: "panel", hidden: true, id: `panel-${one.rank}` });
+  const panel = element("div", { class: "panel", hidden: true, id: `panel-${prefix}${one.rank}` });
   const heading = title.length > 0 ? marked(title) : [one.id];
   const button = (key, fill) => element("button", {
     type: "button", "aria-expanded": "false", "aria-controls": panel.id, "data-fill": key,
     onclick: (event) => toggle(event.currentTarget, panel, fill),
   }, word(key));
+  const why = async () => [...stages(one), ...(explain ? explanation((await explain(one.id)).explanation) : [])];
   return element("li", {},
-    element("h2", {}, ...heading),
+    element(level, { class: "title" }, ...heading),
     ...text.map(passage),
     element("div", { class: "address" },
       element("span", {}, `${number(one.rank)} · ${one.id}`),
+      ...marks,
       !isScored ? null : element("span", {}, `${word("score")} ${number(one.score, 4)}`),
-      !isScored ? null : button("why", async () => explanation((await explain(one.id)).explanation)),
+      !isScored ? null : button("why", why),
       button("document", async () => stored((await load(one.id)).document))),
     panel);
+}
+
+// Where a hit was before it was re-ranked, and in the rankings of a fusion.
+function stages(one) {
+  const parts = [];
+  if (one.first_stage) {
+    const { rank, score } = one.first_stage;
+    parts.push(element("p", {}, word("firstStage", number(one.score, 4), number(rank), number(score, 4))));
+  }
+  if (one.rankings) {
+    const head = ["system", "rank", "score"].map((key) => element("th", { scope: "col" }, word(key)));
+    const rows = one.rankings.map((place) => element("tr", {},
+      element("td", {}, word(`${place.system}Short`)),
+      element("td", {}, number(place.rank)),
+      element("td", {}, number(place.score, 4))));
+    parts.push(element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)));
+  }
+  return parts;
 }
 
 async function toggle(button, panel, fill) {
@@ -70,7 +95,7 @@ function explanation(found) {
 
 function terms(found) {
   const keys = ["term", "inDocuments", "weight", "value", "adds", "share"];
-  const head = element("tr", {}, ...keys.map((key) => element("th", { scope: "col" }, word(key))));
+  const head = element("tr", {}, ...keys.map((key) => element("th", { scope: "col", class: key === "share" ? key : undefined }, word(key))));
   const most = Math.max(...found.terms.map((term) => term.contribution), Number.MIN_VALUE);
   const rows = found.terms.map((term) => element("tr", {},
     element("td", {}, term.term),
@@ -78,7 +103,7 @@ function terms(found) {
     element("td", {}, number(term.query_weight, 4)),
     element("td", {}, number(term.value)),
     element("td", {}, number(term.contribution, 4)),
-    element("td", {}, bar(term.contribution / most))));
+    element("td", { class: "share" }, bar(term.contribution / most))));
   return element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
 }
 

@@ -1,10 +1,18 @@
 // The list below the search box: a combobox that arrows, Enter and Escape work.
 
 import { ask, element } from "./api.js";
-import { number } from "./words.js";
+import { number, word } from "./words.js";
 
 // Long enough that fast typing asks once, short enough to feel immediate.
 const DELAY_MS = 90;
+// Judged queries that are suggested.
+const JUDGED = 5;
+
+// What stands beside a suggestion: how many documents have it, or that it is a judged query.
+function note({ documents, note: text }) {
+  const shown = text ?? (documents === undefined ? undefined : number(documents));
+  return shown === undefined ? null : element("small", {}, shown);
+}
 
 export class Suggestions {
   // `index` gives the name of the index, `choose` is called with the text that was chosen.
@@ -19,20 +27,23 @@ export class Suggestions {
 
   later() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.load(), DELAY_MS);
+    if (this.input.value.trim() === "") this.close();
+    else this.timer = setTimeout(() => this.load(), DELAY_MS);
   }
 
   async load() {
     this.running?.abort();
     const text = this.input.value;
-    if (text.trim() === "" || !this.index()) return this.close();
+    if (!this.index()) return this.close();
     this.running = new AbortController();
     const path = `/api/indexes/${encodeURIComponent(this.index())}/suggest?k=8&q=${encodeURIComponent(text)}`;
     try {
       const answer = await ask(path, { signal: this.running.signal });
       const corrected = answer.correction ? [{ query: answer.correction, text: answer.correction }] : [];
       const found = answer.completions.length > 0 ? answer.completions : corrected;
-      this.show(found.filter((one) => one.query !== text));
+      const judged = answer.queries.slice(0, JUDGED).map((one) => ({ query: one.text, text: one.text, note: word("judged") }));
+      const isNew = (one, place, all) => one.query !== text && all.findIndex((other) => other.query === one.query) === place;
+      this.show([...found, ...judged].filter(isNew));
     } catch {
       // Without suggestions the box still works.
       this.close();
@@ -48,7 +59,7 @@ export class Suggestions {
       role: "option",
       "aria-selected": "false",
       onclick: () => this.take(place),
-    }, element("span", {}, one.query), one.documents === undefined ? null : element("small", {}, number(one.documents)))));
+    }, element("span", {}, one.query), note(one))));
     this.list.hidden = found.length === 0;
     this.input.setAttribute("aria-expanded", String(found.length > 0));
     this.input.removeAttribute("aria-activedescendant");
