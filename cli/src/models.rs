@@ -108,7 +108,7 @@ pub enum KindName {
 
 impl KindName {
     /// The requested kind, if any.
-    fn asked(self) -> Option<ModelKind> {
+    pub fn asked(self) -> Option<ModelKind> {
         match self {
             Self::Auto => None,
             Self::Sparse => Some(ModelKind::SparseEncoder),
@@ -196,6 +196,42 @@ impl AnyEncoder {
             ))),
         }
     }
+}
+
+impl AnyEncoder {
+    /// As [`open`](Self::open), for a model that has made vectors of an index: of the kinds as which
+    /// the folder can be opened, the one whose fingerprint the index has noted.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_noted(
+        folder: &Path,
+        noted: &[u128],
+        hardware: Hardware,
+        options: &ModelArguments,
+    ) -> Result<(Self, KindName)> {
+        let is_noted = |kind: &KindName| {
+            let model = ModelFolder::open_as(folder, kind.asked());
+            let fingerprint = model.and_then(|model| model.fingerprint());
+            fingerprint.is_ok_and(|fingerprint| noted.contains(&fingerprint))
+        };
+        let kinds = [KindName::Auto, KindName::Dense, KindName::Sparse];
+        let kind = match noted {
+            [] => KindName::Auto,
+            _ => kinds.into_iter().find(is_noted).unwrap_or_default(),
+        };
+        Ok((Self::open(folder, kind, hardware, options)?, kind))
+    }
+}
+
+/// The fingerprints of the models that have made vectors of an index.
+pub fn noted_models(schema: &Schema) -> Vec<u128> {
+    let models = schema
+        .fields()
+        .iter()
+        .filter_map(|field| field.options.model());
+    models.map(|model| model.fingerprint).collect()
 }
 
 /// Opens the model in `folder`, which scores documents for a query.

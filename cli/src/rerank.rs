@@ -159,7 +159,8 @@ impl Rerank {
         let named = named.into_iter().flatten().map(PathBuf::as_path);
         let files: Vec<_> = named.chain(files).collect();
         refuse_inputs(self.timings.as_deref(), files.iter().copied())?;
-        refuse_inputs(self.output.as_deref(), files)
+        let timings = self.timings.iter().map(PathBuf::as_path);
+        refuse_inputs(self.output.as_deref(), files.into_iter().chain(timings))
     }
 
     /// The text of each query of the run.

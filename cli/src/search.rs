@@ -216,6 +216,8 @@ impl Search {
     pub fn run(self) -> Result<()> {
         for output in [&self.output, &self.timings] {
             let inputs = self.queries.iter().chain(&self.qrels);
+            let other = self.timings.iter().filter(|_| output == &self.output);
+            let inputs = inputs.chain(other);
             refuse_inputs(output.as_deref(), inputs.map(PathBuf::as_path))?;
         }
         let snapshot = self.snapshot()?;

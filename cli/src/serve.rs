@@ -174,14 +174,15 @@ impl Serve {
         };
         let connections = Connections {
             listen: self.listen,
-            threads: thread_count(self.threads),
+            // Requests that use models leave the threads of searches to them.
+            threads: thread_count(self.threads) + self.models.max_calls(),
             header_timeout: Duration::from_millis(self.header_timeout_ms),
             write_timeout: Duration::from_millis(self.write_timeout_ms),
             drain: Duration::from_millis(self.drain_ms),
         };
         let indexes = Arc::new(Indexes::open(self.index)?);
         let judgements = Judgements::open(&self.qrels, &self.queries, &indexes)?;
-        let models = Models::open(self.models)?;
+        let models = Models::open(self.models, &indexes)?;
         models.note_unused(&indexes);
         let app = App::new(indexes.clone(), models, judgements, limits, access);
         let app = Arc::new(app);

@@ -63,6 +63,8 @@ impl Item {
 pub(super) struct ItemParser {
     rows: Rows,
     is_of_documents: bool,
+    /// Whether a row of the file was read.
+    is_begun: bool,
     /// A file whose first row names the columns, which is skipped.
     pub header: Option<Arc<str>>,
 }
@@ -73,6 +75,7 @@ impl ItemParser {
         Self {
             rows,
             is_of_documents: false,
+            is_begun: false,
             header: None,
         }
     }
@@ -95,10 +98,12 @@ impl ItemParser {
     }
 
     fn parse_rows(&mut self, chunk: &Chunk, items: &mut Vec<Result<Item>>) {
+        if chunk.first_line == 1 {
+            self.is_begun = false;
+        }
         for (line, row) in input::lines(chunk) {
-            if line == 1
-                && let Ok(row) = row
-            {
+            let is_first = !std::mem::replace(&mut self.is_begun, true);
+            if is_first && let Ok(row) = row {
                 self.is_of_documents = self.rows == Rows::TextOrDocument && is_document(row);
                 if let Some((id, text)) = row.split_once('\t')
                     && are_column_names(id, text)

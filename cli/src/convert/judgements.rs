@@ -126,6 +126,11 @@ impl Judgements {
         report: &mut Report,
         progress: &Progress,
     ) -> Result<Vec<Judged>> {
+        if self.dev_share.is_some() && self.qrels[Part::Train as usize].is_empty() {
+            let message = "expected judgements for training, of which --dev-share takes some, found none; name them \
+                           or leave it out";
+            return Err(Error::invalid(message));
+        }
         let mut all = Vec::new();
         let mut parts: HashMap<u64, Part> = HashMap::new();
         let mut shared = BTreeMap::new();

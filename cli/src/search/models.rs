@@ -8,7 +8,7 @@ use esparsa::{Error, FieldOptions, Result, Schema, SearchResult, Snapshot, Spars
 use esparsa::{FieldKind, SparseTerms};
 
 use crate::index::thread_count;
-use crate::models::{AnyEncoder, KindName, ModelArguments, identity, open_scorer, same_model};
+use crate::models::{AnyEncoder, ModelArguments, identity, noted_models, open_scorer, same_model};
 use crate::queries::{SearchedField, k_parser};
 use crate::records::stored_contents;
 
@@ -59,8 +59,9 @@ impl Models {
         let options = &arguments.options;
         let hardware = options.hardware(thread_count(arguments.model_threads))?;
         if let Some(folder) = &arguments.model {
-            let encoder = AnyEncoder::open(folder, KindName::Auto, hardware.clone(), options)?;
-            models.encoder = Some(encoder);
+            let noted = noted_models(snapshot.schema());
+            let opened = AnyEncoder::open_noted(folder, &noted, hardware.clone(), options)?;
+            models.encoder = Some(opened.0);
         }
         if let Some(folder) = &arguments.rerank {
             if snapshot.schema().stored_field().is_none() {

@@ -33,8 +33,11 @@ impl Access {
     /// 401 without the token, 403 for another host.
     pub fn check(&self, kind: RouteKind, headers: &HeaderMap) -> Result<(), ApiError> {
         match self {
-            Self::Local if is_local(headers) => Ok(()),
-            Self::Local => Err(ApiError::wrong_host()),
+            Self::Local if !is_local(headers) => Err(ApiError::wrong_host()),
+            Self::Local if is_foreign(headers) && kind != RouteKind::Page => {
+                Err(ApiError::foreign_site())
+            }
+            Self::Local => Ok(()),
             Self::Token(_) if kind.is_public() => Ok(()),
             Self::Token(token) => {
                 let given = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
@@ -75,6 +78,13 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
         .zip(b)
         .fold(0, |sum, (x, y)| black_box(sum | (x ^ y)));
     black_box(difference) == 0
+}
+
+/// Whether a browser says that the page of another site asks: it could not read the answer, but its
+/// cost would be ours.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let mut sites = headers.get_all("sec-fetch-site").iter();
+    sites.any(|site| matches!(site.as_bytes(), b"cross-site" | b"same-site"))
 }
 
 /// Whether the header `Host` is a name of this machine; HTTP/1.0 may lack it.
@@ -128,6 +138,25 @@ mod tests {
         assert!(access.check(RouteKind::Health, &headers(&[])).is_ok());
         assert!(access.check(RouteKind::Metrics, &headers(&[])).is_err());
         assert!(token_parser("short").is_err() && token_parser("0123456789 abcdef").is_err());
+    }
+
+    #[test]
+    fn pages_of_other_sites_are_refused() {
+        for (site, is_accepted) in [
+            ("cross-site", false),
+            ("same-site", false),
+            ("same-origin", true),
+            ("none", true),
+        ] {
+            let headers = headers(&[("host", "localhost:7700"), ("sec-fetch-site", site)]);
+            let access = Access::Local;
+            assert_eq!(
+                access.check(RouteKind::Search, &headers).is_ok(),
+                is_accepted,
+                "{site}"
+            );
+            assert!(access.check(RouteKind::Page, &headers).is_ok());
+        }
     }
 
     #[test]

@@ -49,7 +49,12 @@ pub struct App {
     pub models: Models,
     pub judgements: Judgements,
     permits: Arc<Semaphore>,
+    /// Kilobytes of answers that clients have not taken yet.
+    answers: Arc<Semaphore>,
 }
+
+/// Kilobytes of answers that may wait for their clients.
+const MAX_ANSWERS: usize = 256 * 1024;
 
 /// A request whose answer takes work, as the thread that does it gets it.
 pub struct Work {
@@ -86,6 +91,7 @@ impl App {
             access,
             metrics: Metrics::default(),
             permits: Arc::new(Semaphore::new(limits.max_requests)),
+            answers: Arc::new(Semaphore::new(MAX_ANSWERS)),
         }
     }
 
@@ -136,13 +142,13 @@ impl App {
         let call = match route.needs_model(&parameters) {
             true => {
                 let call = timeout_at(deadline, self.models.call()).await;
-                let call = call.map_err(|_| ApiError::timed_out(timeout_ms))?;
-                Some(call.map_err(|error| ApiError::internal(&error.to_string()))?)
+                Some(call.map_err(|_| ApiError::timed_out(timeout_ms))??)
             }
             false => None,
         };
         let cancel = CancelToken::new();
         let _cancel_on_drop = CancelOnDrop(cancel.clone());
+        let answers = self.answers.clone();
         let work = Work {
             app: self,
             route,
@@ -158,7 +164,11 @@ impl App {
         let answered = timeout_at(deadline, working).await;
         let answered = answered.map_err(|_| ApiError::timed_out(timeout_ms))?;
         let json = answered.unwrap_or_else(|error| Err(of_thread(&error)))?;
-        Ok(reply::answer(JSON, json))
+        // Counted until the client has taken it.
+        let kilobytes = json.len().div_ceil(1024) as u32;
+        let memory = answers.try_acquire_many_owned(kilobytes);
+        let memory = memory.map_err(|_| ApiError::answers_waiting())?;
+        Ok(reply::counted(reply::answer(JSON, json), memory))
     }
 
     /// The body of a request.

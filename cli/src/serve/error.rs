@@ -112,6 +112,33 @@ impl ApiError {
         }
     }
 
+    /// Many requests wait for a model already.
+    pub fn models_busy() -> Self {
+        let message = "expected few requests that need a model at once, found many that wait already; try again \
+                       after a second, or raise `--max-model-calls`";
+        Self {
+            retry_after: Some(1),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "models_busy", message)
+        }
+    }
+
+    /// Answers that clients have not taken yet fill the memory for them.
+    pub fn answers_waiting() -> Self {
+        let message = "expected clients that take their answers, found many answers that wait to be taken; try again \
+                       after a second";
+        Self {
+            retry_after: Some(1),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "answers_waiting", message)
+        }
+    }
+
+    /// A page of another site asks.
+    pub fn foreign_site() -> Self {
+        let message = "expected a request of the server's own page or of a program, found one of another site's page \
+                       (the header `Sec-Fetch-Site`)";
+        Self::new(StatusCode::FORBIDDEN, "foreign_site", message)
+    }
+
     /// The work took too long.
     pub fn timed_out(timeout_ms: u64) -> Self {
         let message = format!(

@@ -8,14 +8,17 @@ use std::sync::Arc;
 use clap::builder::TypedValueParser;
 use esparsa::neural::{Hardware, ModelFolder, PairScorer, Tokenizer};
 use esparsa::{Error, Field, FieldKind, ModelIdentity, Result, Snapshot};
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::ApiError;
 use super::indexes::Indexes;
 use super::named::{NamedFolder, folder_parser};
 use crate::index::thread_count;
-use crate::models::{AnyEncoder, KindName, ModelArguments, identity, open_scorer};
+use crate::models::{AnyEncoder, ModelArguments, identity, noted_models, open_scorer};
 use crate::output;
+
+/// Requests that use models or wait for them, for each that may use them at once.
+const QUEUE: usize = 8;
 
 /// The options for models.
 #[derive(clap::Args)]
@@ -32,7 +35,8 @@ pub struct ModelOptions {
     /// Max number of hits of a search that are re-ranked.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = rerank_parser())]
     max_rerank: usize,
-    /// Max number of requests that use a model at once; others wait within their time.
+    /// Max number of requests that use a model at once; eight times as many wait within their time,
+    /// others are refused.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
     max_model_calls: u32,
     /// Number of threads for models [default: all cores].
@@ -68,6 +72,24 @@ pub struct Models {
     /// Hits of a search that are re-ranked at most.
     pub max_rerank: usize,
     calls: Arc<Semaphore>,
+    /// Requests that use models or wait for them.
+    queue: Arc<Semaphore>,
+}
+
+/// The leave of a request to use models.
+pub struct ModelCall {
+    _call: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+}
+
+impl ModelOptions {
+    /// Max number of requests that use a model at once, if there are models.
+    pub fn max_calls(&self) -> usize {
+        match self.model.is_empty() && self.rerank.is_empty() {
+            true => 0,
+            false => self.max_model_calls as usize,
+        }
+    }
 }
 
 impl Models {
@@ -76,22 +98,27 @@ impl Models {
     /// # Errors
     ///
     /// What loading gives, and [`Error::InvalidInput`] for two models of one name.
-    pub fn open(options: ModelOptions) -> Result<Self> {
+    pub fn open(options: ModelOptions, indexes: &Indexes) -> Result<Self> {
         let mut models = Self {
             encoders: Vec::new(),
             rerankers: Vec::new(),
             max_rerank: options.max_rerank,
             calls: Arc::new(Semaphore::new(options.max_model_calls as usize)),
+            queue: Arc::new(Semaphore::new(options.max_model_calls as usize * QUEUE)),
         };
         check_names("--model", &options.model)?;
         check_names("--rerank", &options.rerank)?;
         if options.model.is_empty() && options.rerank.is_empty() {
             return Ok(models);
         }
+        let snapshots = indexes.iter().map(|index| index.snapshot());
+        let noted: Vec<u128> = snapshots
+            .flat_map(|snapshot| noted_models(snapshot.schema()))
+            .collect();
         let arguments = &options.arguments;
         let hardware = arguments.hardware(thread_count(options.model_threads))?;
         for named in options.model {
-            let encoder = ServedEncoder::open(named, hardware.clone(), arguments)?;
+            let encoder = ServedEncoder::open(named, &noted, hardware.clone(), arguments)?;
             models.encoders.push(encoder);
         }
         for named in options.rerank {
@@ -122,9 +149,15 @@ impl Models {
     ///
     /// # Errors
     ///
-    /// None: the semaphore is never closed.
-    pub async fn call(&self) -> std::result::Result<OwnedSemaphorePermit, AcquireError> {
-        self.calls.clone().acquire_owned().await
+    /// 503 when many wait already: they would keep the places of requests that need no model.
+    pub async fn call(&self) -> std::result::Result<ModelCall, ApiError> {
+        let place = self.queue.clone().try_acquire_owned();
+        let place = place.map_err(|_| ApiError::models_busy())?;
+        let call = self.calls.clone().acquire_owned().await;
+        Ok(ModelCall {
+            _call: call.map_err(|error| ApiError::internal(&error.to_string()))?,
+            _place: place,
+        })
     }
 
     /// The model for a field, if the server has it.
@@ -205,9 +238,14 @@ impl Models {
 }
 
 impl ServedEncoder {
-    fn open(named: NamedFolder, hardware: Hardware, arguments: &ModelArguments) -> Result<Self> {
-        let tokenizer = ModelFolder::open(&named.folder)?.tokenizer;
-        let encoder = AnyEncoder::open(&named.folder, KindName::Auto, hardware, arguments)?;
+    fn open(
+        named: NamedFolder,
+        noted: &[u128],
+        hardware: Hardware,
+        arguments: &ModelArguments,
+    ) -> Result<Self> {
+        let (encoder, kind) = AnyEncoder::open_noted(&named.folder, noted, hardware, arguments)?;
+        let tokenizer = ModelFolder::open_as(&named.folder, kind.asked())?.tokenizer;
         let identity = match &encoder {
             AnyEncoder::Sparse(encoder) => identity(&**encoder),
             AnyEncoder::Dense(encoder) => identity(&**encoder),

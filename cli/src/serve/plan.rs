@@ -13,7 +13,7 @@ use super::models::{Models, ServedReranker};
 use super::parameters::Parameters;
 use super::query::Asked;
 use super::system::System;
-use super::vector::{Content, Term, Vector};
+use super::vector::{Content, MAX_TEXT, Term, Vector};
 use crate::records::stored_contents;
 
 /// Pairs that a re-ranker scores before it is looked whether anybody still waits.
@@ -167,6 +167,9 @@ impl Ranking<'_> {
     }
 }
 
+/// Hits that are re-ranked where a request does not say how many.
+const DEFAULT_RERANK: usize = 20;
+
 impl RerankRequest {
     /// Takes `rerank` and `rerank_k`; `None` unless a model is named.
     ///
@@ -197,7 +200,11 @@ impl RerankRequest {
                 "expected `rerank_k` from 1 to {max}, found {depth}; correct it or leave it out"
             )));
         }
-        let depth = if depth == 0 { max } else { depth };
+        let depth = if depth == 0 {
+            max.min(DEFAULT_RERANK)
+        } else {
+            depth
+        };
         Ok(Some(Self { name, depth }))
     }
 
@@ -222,11 +229,7 @@ impl RerankRequest {
         text: Option<&str>,
         result: &mut SearchResult,
     ) -> Result<(), ApiError> {
-        let text = text.ok_or_else(|| {
-            ApiError::invalid(
-                "expected `q`, a text that the model of `rerank` reads, found none; add it, or leave `rerank` out",
-            )
-        })?;
+        let text = text.ok_or_else(no_text)?;
         let scorer = Patient {
             scorer: &*self.model(&work.app.models)?.scorer,
             cancel: &work.cancel,
@@ -242,6 +245,13 @@ impl RerankRequest {
     }
 }
 
+/// Models of re-ranking read a text.
+pub fn no_text() -> ApiError {
+    ApiError::invalid(
+        "expected `q`, a text that the model of `rerank` reads, found none; add it, or leave `rerank` out",
+    )
+}
+
 /// A scorer that stops when nobody waits for its scores any more.
 struct Patient<'a, S: ?Sized> {
     scorer: &'a S,
@@ -253,7 +263,10 @@ impl<S: Scorer + ?Sized> Scorer for Patient<'_, S> {
         let mut scores = Vec::with_capacity(documents.len());
         for some in documents.chunks(PAIRS) {
             self.cancel.check("re-ranking")?;
-            scores.extend(self.scorer.scores(query, some)?);
+            let some = some
+                .iter()
+                .map(|text| &text[..text.floor_char_boundary(MAX_TEXT)]);
+            scores.extend(self.scorer.scores(query, &some.collect::<Vec<_>>())?);
         }
         Ok(scores)
     }

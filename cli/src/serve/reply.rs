@@ -1,19 +1,58 @@
 //! Responses: their bodies and headers.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use http_body_util::Full;
-use hyper::body::Bytes;
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
     IF_NONE_MATCH, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::ApiError;
 
 /// A response as it is sent.
-pub type Reply = Response<Full<Bytes>>;
+pub type Reply = Response<Answer>;
+
+/// The body of a response, which counts as memory until it is sent or given up.
+pub struct Answer {
+    bytes: Full<Bytes>,
+    _memory: Option<OwnedSemaphorePermit>,
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.bytes).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.bytes.size_hint()
+    }
+}
+
+/// A response whose body counts as memory.
+pub fn counted(reply: Reply, memory: OwnedSemaphorePermit) -> Reply {
+    reply.map(|answer| Answer {
+        bytes: answer.bytes,
+        _memory: Some(memory),
+    })
+}
 
 /// The content type of JSON.
 pub const JSON: &str = "application/json";
@@ -78,7 +117,10 @@ pub fn refusal(error: &ApiError) -> Reply {
 }
 
 fn reply(status: StatusCode, content_type: &str, cache: &str, body: Bytes) -> Reply {
-    let mut reply = Response::new(Full::new(body));
+    let mut reply = Response::new(Answer {
+        bytes: Full::new(body),
+        _memory: None,
+    });
     *reply.status_mut() = status;
     for (name, value) in [
         (CONTENT_TYPE, content_type),

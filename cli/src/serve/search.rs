@@ -79,6 +79,9 @@ pub fn answer(work: &mut Work, index: &ServedIndex) -> Result<Vec<u8>, ApiError>
     let request = PlanRequest::take(&mut work.parameters, &snapshot)?;
     let options = Options::take(work, &snapshot, request.system)?;
     work.finish_parameters()?;
+    if options.rerank.is_some() && request.asked.text.is_none() {
+        return Err(super::plan::no_text());
+    }
     let app = work.app.clone();
     let rankings = request.rankings(
         &app.models,

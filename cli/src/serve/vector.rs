@@ -45,6 +45,9 @@ pub struct Term {
     number: u32,
 }
 
+/// Bytes of a text that a model reads at most: its work cannot be stopped.
+pub const MAX_TEXT: usize = 1 << 16;
+
 impl<'a> Vector<'a> {
     /// The vector of a text.
     ///
@@ -57,6 +60,12 @@ impl<'a> Vector<'a> {
         text: &str,
         role: Role,
     ) -> Result<Self, ApiError> {
+        if text.len() > MAX_TEXT {
+            return Err(ApiError::invalid(format!(
+                "expected a text of at most {MAX_TEXT} bytes for a model, found {} bytes; send less",
+                text.len()
+            )));
+        }
         let started = Instant::now();
         let content = match &encoder.encoder {
             AnyEncoder::Dense(model) => Content::Dense(one(model.encode(&[text], role)?.all()?)?),

@@ -70,7 +70,12 @@ pub(super) fn check_folder(config: &Config, folder: &Path) -> Result<()> {
     let systems = config.study.systems.get_ref().iter();
     let models = systems.filter_map(|system| system.model.as_ref());
     let models = models.filter(|model| config.model(model.get_ref()).is_none());
-    for input in collections.chain(models) {
+    let made = config.study.models.iter();
+    let bases = made.flat_map(|model| [Some(&model.base), model.teacher.as_ref()]);
+    let bases = bases
+        .flatten()
+        .filter(|base| config.model(base.get_ref()).is_none());
+    for input in collections.chain(models).chain(bases) {
         if folder.starts_with(config.resolve(input)?) {
             let message = format!(
                 "expected a folder of the study outside its inputs, found {} within this one; take \
@@ -112,7 +117,7 @@ fn check_count(config: &Config, count: &Spanned<usize>) -> Result<()> {
     if (1..=MAX_K).contains(&found) {
         return Ok(());
     }
-    let message = format!("expected 1 to {MAX_K} results, found {found}");
+    let message = format!("expected a number from 1 to {MAX_K}, found {found}");
     Err(config.wrong(count.span(), message))
 }
 

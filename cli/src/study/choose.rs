@@ -135,7 +135,7 @@ pub(super) fn choose_model(
         })?;
         let highest = highest.ok_or_else(|| {
             Error::invalid(format!(
-                "expected a model that was evaluated, found none for {label}; let                  `development-queries` be above 0"
+                "expected a model that was evaluated, found none for {label}; let `development-queries` be above 0"
             ))
         })?;
         means.push((label.clone(), highest));

@@ -39,7 +39,7 @@ pub(super) struct Latency {
     pub p99_ms: f64,
 }
 
-const NOTE: &str = "Times of training, indexing and all results are those of the steps, with models that are opened and \
+const NOTE: &str = "The time of training is that of all models that the system's own is made of or chosen from. Times of training, indexing and all results are those of the steps, with models that are opened and \
     indexes that are read. Systems share an index where they can; a re-ranking reads the texts of the index of words, and \
     a fusion the results of others, whose cost is not counted again. A query is timed from its text to its results, one \
     query after another, models on all CPUs and searches on one: the mean and the 99th percentile of 100 searches and 20 \
@@ -87,7 +87,11 @@ fn cost(plan: &Plan, folder: &Folder, system: &SystemPlan, collection: usize) ->
         latency,
         memory_bytes,
         document_terms,
-        indexing_seconds: index.as_ref().map(|done| done.seconds),
+        // Of systems that are never timed, other steps are a part of it.
+        indexing_seconds: index
+            .as_ref()
+            .filter(|_| latency.is_some())
+            .map(|done| done.seconds),
         index_bytes: index.map(|done| done.bytes),
         results_seconds: done(system.runs.get(collection).copied())?.map(|done| done.seconds),
         query_terms,

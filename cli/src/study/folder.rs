@@ -150,7 +150,8 @@ impl Folder {
         let folder = self.of(step);
         let checkpoints = fs::read_dir(folder.join(step.output).join(CHECKPOINTS));
         let is_left = checkpoints.is_ok_and(|mut entries| entries.next().is_some());
-        let is_resumed = step.is_resumed && is_left;
+        // A training that was done, and whose model was damaged since, has nothing to go on with.
+        let is_resumed = step.is_resumed && is_left && !folder.join(DONE).exists();
         if folder.exists() && !is_resumed {
             let removed = match folder.is_dir() {
                 true => fs::remove_dir_all(&folder),
@@ -283,7 +284,7 @@ impl Folder {
         let watched = memory::wait(&mut child);
         let (status, memory) = watched.map_err(|source| Error::io(&program, "wait for", source))?;
         let made = match step.is_resumed {
-            // Training that was interrupted by Ctrl-C ends well, but is not done.
+            // Checkpoints alone are no model.
             true => self.output(step).join(MODEL),
             false => self.output(step),
         };

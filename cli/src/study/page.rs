@@ -178,7 +178,6 @@ fn collection(html: &mut String, study: &Study<'_>, place: usize) -> Result<()> 
 /// The parameters that were chosen; empty without choices.
 fn choices(study: &Study<'_>) -> Result<String> {
     let mut rows = Vec::new();
-    let mut metric = String::new();
     for (name, step) in &study.plan.choices {
         let choice = study.folder.choice(&study.plan.steps[*step])?;
         let (best, lowest) = choice.range();
@@ -186,29 +185,30 @@ fn choices(study: &Study<'_>) -> Result<String> {
             name.as_str(),
             vec![
                 text(&choice.shown()),
+                text(&choice.metric),
                 format!("{best:.4}"),
                 format!("{lowest:.4}"),
                 choice.means.len().to_string(),
                 text(&choice.by_value()),
             ],
         ));
-        metric = choice.metric;
     }
     let mut html = String::new();
     if rows.is_empty() {
         return Ok(html);
     }
     html.push_str("<section id=\"parameters\">\n<h2>Parameters</h2>\n");
-    let caption = format!("Chosen by {} on the development queries", text(&metric));
+    let caption = "Chosen on the development queries";
     let heads = [
         "system or model",
         "chosen",
+        "metric",
         "its mean",
         "lowest mean",
         "candidates",
         "the best under each value",
     ];
-    table(&mut html, &caption, &heads, rows);
+    table(&mut html, caption, &heads, rows);
     html.push_str("</section>\n");
     Ok(html)
 }

@@ -12,6 +12,9 @@ use esparsa::{Error, Result};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+/// More repetitions of a word change no rank and take memory.
+const MAX_REPEATS: f32 = 10_000.0;
+
 /// What `esparsa encode` writes of a text.
 #[derive(Deserialize)]
 struct Encoded {
@@ -58,7 +61,7 @@ fn text(vector: &BTreeMap<String, f32>, repeats: f32) -> String {
         // No analyzer may cut or change a word piece.
         let word = format!("t{:016x} ", xxh3_64(term.as_bytes()));
         // A term that is there stays.
-        let count = (weight * repeats).round().max(1.0) as usize;
+        let count = (weight * repeats).round().clamp(1.0, MAX_REPEATS) as usize;
         (0..count).for_each(|_| text.push_str(&word));
     }
     text

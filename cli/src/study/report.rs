@@ -103,15 +103,12 @@ fn choices(plan: &Plan, folder: &Folder) -> Result<String> {
     for (name, choice) in &plan.choices {
         let choice = folder.choice(&plan.steps[*choice])?;
         if text.is_empty() {
-            let _ = write!(
-                text,
-                "\n## Parameters, chosen by {} on the development queries\n\n",
-                choice.metric
-            );
+            text += "\n## Parameters, chosen on the development queries\n\n";
             text += &head(
                 [
                     "system or model",
                     "chosen",
+                    "metric",
                     "its mean",
                     "lowest mean",
                     "candidates",
@@ -125,6 +122,7 @@ fn choices(plan: &Plan, folder: &Folder) -> Result<String> {
         text += &row([
             name.clone(),
             choice.shown(),
+            choice.metric.clone(),
             format!("{best:.4}"),
             format!("{lowest:.4}"),
             choice.means.len().to_string(),

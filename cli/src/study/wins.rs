@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use esparsa::eval::{Qrels, Run, TopicPart, open_queries};
 use esparsa::{Index, Result, Snapshot};
 
-use super::config::Config;
+use super::config::{Config, Kind};
 use super::folder::Folder;
 use super::plan::Plan;
 use super::results::{CollectionResults, Results};
@@ -118,15 +118,16 @@ pub(super) fn compare(
     texts: &HashMap<String, String>,
 ) -> Result<Vec<Comparison>> {
     let found = &results.collections[collection];
-    let of = &config.study.collections.get_ref()[collection];
-    let qrels = Qrels::open(config.resolve(&of.path)?.join(of.test.get_ref()))?;
+    let qrels = Qrels::open(folder.path_of(&plan.judgements[collection], plan)?)?;
     let run = |system: usize| {
         Run::open(folder.output(&plan.steps[plan.systems[system].runs[collection]]))
     };
-    let mut indexes = plan
-        .systems
-        .iter()
-        .filter_map(|s| s.indexes.get(collection));
+    // Indexes of repeated terms have no texts for people.
+    let kinds = config.study.systems.get_ref().iter().map(|s| s.kind);
+    let systems = kinds.zip(&plan.systems);
+    let mut indexes = systems
+        .filter(|(kind, _)| *kind != Kind::Repeated)
+        .filter_map(|(_, system)| system.indexes.get(collection));
     let documents = indexes
         .next()
         .map(|index| Index::open(folder.output(&plan.steps[*index])));

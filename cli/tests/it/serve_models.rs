@@ -225,8 +225,10 @@ fn texts_are_encoded() {
     assert_eq!(query["vector"].as_array().unwrap().len(), dimensions);
     let document = json!({"text": "lava", "field": "dense", "role": "document"});
     post(&server, ENCODE, &document).done();
+    post(&server, ENCODE, &json!({"text": "lava ".repeat(10_000)})).done();
     let long = json!({"text": "lava ".repeat(100_000)});
-    post(&server, ENCODE, &long).done();
+    let refused = post(&server, ENCODE, &long).refused(400, "invalid_input");
+    assert!(refused.contains("at most 65536 bytes"), "{refused}");
 }
 
 #[test]

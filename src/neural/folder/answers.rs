@@ -58,6 +58,11 @@ pub(super) fn read(
         })
     });
     let answers = found.ok_or_else(|| missing(config, &chosen))?;
+    if answers.relevant == answers.irrelevant {
+        return Err(config.error(format!(
+            "`{OWN_SETTINGS}`: expected different tokens for `true` and `false`, found the same one"
+        )));
+    }
     identity.add_text(&template);
     identity.add_number(answers.relevant.into());
     identity.add_number(answers.irrelevant.into());

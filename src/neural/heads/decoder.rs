@@ -1,6 +1,6 @@
 //! The decoder of T5, run for one step: the logits of two answers, by which monoT5 re-ranks.
 
-use crate::backend::{Activation, Backend, CrossAttention};
+use crate::backend::{Activation, Backend, CrossAttention, Pooling};
 use crate::error::{Error, Result};
 use crate::neural::config::{ModelConfig, T5Decoder};
 use crate::neural::encoder::feed_forward::FeedForward;
@@ -124,6 +124,9 @@ impl<B: Backend> DecoderHead<B> {
             x = layer.feed_forward.forward(backend, &x)?;
         }
         let x = backend.norm(&x, &self.final_norm.norm())?;
+        // Pooled values are f32 on every backend: in bf16, scores of large logits would be tied.
+        let rows: Vec<u32> = (0..starts.len() as u32).collect();
+        let x = backend.pool(&x, &rows, Pooling::First)?;
         let logits = backend.linear(&x, &self.answers.layer(), Activation::Identity)?;
         backend.values(&logits)
     }

@@ -31,8 +31,11 @@ pub fn open_base(path: &Path, kind: ModelKind) -> Result<ModelFolder> {
 /// As [`ModelFolder::open`].
 pub fn open_any(path: &Path) -> Result<ModelFolder> {
     ModelFolder::open(path).or_else(|error| {
-        let encoder = ModelFolder::open_as(path, Some(ModelKind::BiEncoder));
-        encoder.map_err(|_| error)
+        match ModelFolder::open_as(path, Some(ModelKind::BiEncoder)) {
+            Ok(encoder) if encoder.config.decoder.is_some() => Ok(encoder),
+            // What is wrong is something else.
+            _ => Err(error),
+        }
     })
 }
 

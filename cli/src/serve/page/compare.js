@@ -33,6 +33,7 @@ export async function compare({ path, q, k, chosen, signal }) {
   at("moved").textContent = q.trim() === "" ? word("typeToCompare") : word("loading");
   if (q.trim() === "") {
     SIDES.forEach(clear);
+    at("columns").removeAttribute("aria-busy");
     return;
   }
   at("columns").setAttribute("aria-busy", "true");
@@ -45,7 +46,7 @@ export async function compare({ path, q, k, chosen, signal }) {
   }));
   const answers = await Promise.all(asked);
   at("columns").removeAttribute("aria-busy");
-  const lists = answers.map((answer) => (answer instanceof Refused ? [] : answer.hits));
+  const lists = answers.map((answer) => (answer instanceof Refused ? undefined : answer.hits));
   SIDES.forEach((side, place) => show(side, answers[place], chosen[place], lists[1 - place], place === 1, { path, q, k }));
   const isWhole = answers.every((answer) => !(answer instanceof Refused));
   at("moved").textContent = isWhole ? moved(lists) : "";
@@ -67,14 +68,14 @@ function show(side, answer, choice, others, isSecond, { path, q, k }) {
   const { system, field } = choice.parameters;
   const explain = (id) => ask(path("explain"), { body: { id, q, k, ...explained({ system, field }) } });
   const load = (id) => ask(path(`documents/${encodeURIComponent(id)}`));
-  const before = new Map(others.map((one) => [one.id, one.rank]));
+  const before = new Map((others ?? []).map((one) => [one.id, one.rank]));
   at(`hits-${side}`).append(...answer.hits.map((one) => hit(one, {
     isScored: true,
     explain: system === "fused" ? undefined : explain,
     load,
     prefix: `${side}-`,
     level: "h3",
-    marks: [relevance(one), move(one.rank, before.get(one.id), isSecond)],
+    marks: [relevance(one), others && move(one.rank, before.get(one.id), isSecond)],
   })));
 }
 

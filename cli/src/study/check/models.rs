@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use esparsa::Result;
+use esparsa::eval::Metric;
 use esparsa::neural::ModelKind;
 use esparsa::train::TrainOptions;
 use toml::Spanned;
@@ -138,13 +139,32 @@ fn check_grid(
         let message = "expected lists of candidates for options, found none";
         return Err(config.wrong(values.span(), message));
     }
-    let known = ["base", "output", "collection", "teacher", "resume"];
+    // The study knows the first, and candidates that are measured in different ways cannot be compared.
+    let known = [
+        "base",
+        "output",
+        "collection",
+        "teacher",
+        "resume",
+        "split",
+        "metric",
+        "development",
+        "development-queries",
+        "development-documents",
+        "overfit",
+        "device",
+    ];
     if let Some(key) = values
         .get_ref()
         .keys()
         .find(|key| known.contains(&key.as_str()))
     {
         let message = format!("expected options with several candidates, found `{key}`");
+        return Err(config.wrong(values.span(), message));
+    }
+    if options.development_queries == 0 {
+        let message = "expected `development-queries` above 0, by which the best of the candidates is \
+                       chosen, found 0";
         return Err(config.wrong(values.span(), message));
     }
     let candidates = grid(options, values.get_ref());
@@ -166,12 +186,26 @@ fn check_training_files(
         return Ok(());
     };
     let folder = config.resolve(&first.path)?;
-    let mut parts = vec![&options.split];
+    let mut parts = vec![options.split.as_str()];
     if options.development_queries > 0 {
         parts.push(&options.development);
+        let metric = options.metric.parse::<Metric>();
+        metric.map_err(|error| config.wrong(model.name.span(), error.to_string()))?;
     }
+    if model.negatives.is_some() || model.scores.is_some() {
+        parts.push("train");
+    }
+    let test = config.judgements(first, &first.test)?;
     for part in parts {
         let file = folder.join(format!("qrels/{part}.tsv"));
+        if file == test {
+            let message = format!(
+                "expected other judgements than those of the test for the training of `{}`, found {}",
+                model.name.get_ref(),
+                file.display()
+            );
+            return Err(config.wrong(model.name.span(), message));
+        }
         if !file.is_file() {
             let message = format!(
                 "expected judgements in {} for the training of `{}`, found no file",

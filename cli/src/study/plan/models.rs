@@ -77,6 +77,7 @@ impl Planner<'_> {
         for (option, system) in runs {
             let system = system.as_ref();
             if let Some(system) = system.and_then(|name| self.config.system(name.get_ref())) {
+                steps.extend(self.system_plan(system)?.training);
                 let run = self.run_of(system, (0, Part::Train))?;
                 inputs.extend([text(option), Argument::Output(run)]);
             }
@@ -95,6 +96,8 @@ impl Planner<'_> {
             trained.push((label, step));
         }
         steps.extend(trained.iter().map(|(_, step)| *step));
+        steps.sort_unstable();
+        steps.dedup();
         let argument = match &trained[..] {
             [(_, only)] => Argument::Model(*only),
             _ => {

@@ -9,10 +9,10 @@ use crate::study::step::{Argument, StepId, Work};
 const REPEATS: f32 = 10.0;
 
 /// Texts that are encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Texts {
     Documents,
-    Queries,
+    /// Those that have judgements.
+    Queries(Argument),
 }
 
 impl Planner<'_> {
@@ -34,9 +34,9 @@ impl Planner<'_> {
         collection: usize,
         texts: Texts,
     ) -> Result<StepId> {
-        let (file, what) = match texts {
+        let (file, what) = match &texts {
             Texts::Documents => ("corpus.jsonl", "encode documents of"),
-            Texts::Queries => ("queries.jsonl", "encode queries of"),
+            Texts::Queries(_) => ("queries.jsonl", "encode queries of"),
         };
         let input = Argument::Path(self.path(collection, file)?);
         let mut arguments = vec![text("encode"), input, text("--kind"), text("sparse")];
@@ -44,8 +44,8 @@ impl Planner<'_> {
             arguments.extend([text("--model"), model.argument]);
             arguments.extend(self.model_options(place));
         }
-        if texts == Texts::Queries {
-            arguments.push(text("--query"));
+        if let Texts::Queries(qrels) = texts {
+            arguments.extend([text("--query"), text("--qrels"), qrels]);
         }
         // As `esparsa index` has it by default.
         arguments.extend(

@@ -98,7 +98,10 @@ impl Planner<'_> {
     ) -> Result<Vec<Argument>> {
         let is_repeated = self.system(place).kind == Kind::Repeated;
         let queries = match is_repeated {
-            true => Argument::Output(self.repeated(place, collection, Texts::Queries)?),
+            true => {
+                let texts = Texts::Queries(qrels.clone());
+                Argument::Output(self.repeated(place, collection, texts)?)
+            }
             false => Argument::Path(self.path(collection, "queries.jsonl")?),
         };
         let index = match self.own_index(place, collection)? {
@@ -185,7 +188,8 @@ impl Planner<'_> {
     ) -> Result<Option<StepId>> {
         let kind = self.system(place).kind;
         let queries = match kind {
-            Kind::Bm25 | Kind::Sparse | Kind::Dense | Kind::Repeated => TIMED_SEARCHES,
+            // Queries of the kind `repeated` are encoded before, so that a search alone says little.
+            Kind::Bm25 | Kind::Sparse | Kind::Dense => TIMED_SEARCHES,
             Kind::Rerank => TIMED_RERANKINGS,
             _ => return Ok(None),
         };
