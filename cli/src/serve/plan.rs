@@ -245,6 +245,15 @@ impl RerankRequest {
     }
 }
 
+/// As much of a document as a model reads at most.
+fn beginning(text: &str) -> &str {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// Models of re-ranking read a text.
 pub fn no_text() -> ApiError {
     ApiError::invalid(
@@ -263,9 +272,7 @@ impl<S: Scorer + ?Sized> Scorer for Patient<'_, S> {
         let mut scores = Vec::with_capacity(documents.len());
         for some in documents.chunks(PAIRS) {
             self.cancel.check("re-ranking")?;
-            let some = some
-                .iter()
-                .map(|text| &text[..text.floor_char_boundary(MAX_TEXT)]);
+            let some = some.iter().map(|text| beginning(text));
             scores.extend(self.scorer.scores(query, &some.collect::<Vec<_>>())?);
         }
         Ok(scores)

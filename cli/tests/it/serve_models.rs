@@ -227,7 +227,7 @@ fn texts_are_encoded() {
     post(&server, ENCODE, &document).done();
     post(&server, ENCODE, &json!({"text": "lava ".repeat(10_000)})).done();
     let long = json!({"text": "lava ".repeat(100_000)});
-    let refused = post(&server, ENCODE, &long).refused(400, "invalid_input");
+    let refused = post(&server, ENCODE, &long).refused(400, "invalid_request");
     assert!(refused.contains("at most 65536 bytes"), "{refused}");
 }
 
