@@ -31,6 +31,11 @@ const CONFLICTS: &[(&str, f64, &str)] = &[
         "g++ splits a store of 16 bytes",
     ),
     (
+        "atomic_add(&shared[u32(number)], 1u)",
+        1.4,
+        "values of a histogram meet by chance",
+    ),
+    (
         "keys[left]",
         2.0,
         "a sorting network exchanges at every distance",
