@@ -1,8 +1,9 @@
 //! `esparsa study`: which system answers the queries of which collection best.
 //!
 //! What comes in: a configuration in TOML, which names collections, systems and metrics. What goes
-//! out: a report, as Markdown and as a page, and a folder with the output of every step. A step is a command of this program,
-//! or a few lines of arithmetic on runs; nothing here indexes, searches or trains.
+//! out: a report, as Markdown and as a page, and a folder with the output of every step. A step is a
+//! command of this program, or a few lines of arithmetic on runs; nothing here indexes, searches or
+//! trains.
 //!
 //! | file | concept |
 //! | --- | --- |

@@ -44,10 +44,34 @@ impl Choice {
     }
 }
 
+/// What both reports tell of a choice, and by which they name it.
+pub(super) const HEADS: [&str; 7] = [
+    "system or model",
+    "chosen",
+    "metric",
+    "its mean",
+    "lowest mean",
+    "candidates",
+    "the best under each value",
+];
+
 /// Values of a parameter that are compared with one another; more are a scale, not alternatives.
 const VALUES: usize = 6;
 
 impl Choice {
+    /// The cells behind the name, under [`HEADS`].
+    pub fn cells(&self) -> [String; HEADS.len() - 1] {
+        let (best, lowest) = self.range();
+        [
+            self.shown(),
+            self.metric.clone(),
+            format!("{best:.4}"),
+            format!("{lowest:.4}"),
+            self.means.len().to_string(),
+            self.by_value(),
+        ]
+    }
+
     /// The best mean under each value of each parameter that has a few: `normalization: min-max
     /// 0.8102, z-score 0.8200`.
     pub fn by_value(&self) -> String {

@@ -151,7 +151,7 @@ impl Folder {
         let checkpoints = fs::read_dir(folder.join(step.output).join(CHECKPOINTS));
         let is_left = checkpoints.is_ok_and(|mut entries| entries.next().is_some());
         // A training that was done, and whose model was damaged since, has nothing to go on with.
-        let is_resumed = step.is_resumed && is_left && !folder.join(DONE).exists();
+        let is_resumed = step.is_training() && is_left && !folder.join(DONE).exists();
         if folder.exists() && !is_resumed {
             let removed = match folder.is_dir() {
                 true => fs::remove_dir_all(&folder),
@@ -283,7 +283,7 @@ impl Folder {
         let mut child = child.map_err(|source| Error::io(&program, "start", source))?;
         let watched = memory::wait(&mut child);
         let (status, memory) = watched.map_err(|source| Error::io(&program, "wait for", source))?;
-        let made = match step.is_resumed {
+        let made = match step.is_training() {
             // Checkpoints alone are no model.
             true => self.output(step).join(MODEL),
             false => self.output(step),

@@ -23,6 +23,7 @@ mod words;
 use esparsa::Result;
 
 use self::html::{push, table, text};
+use super::choose::HEADS;
 use super::config::Config;
 use super::cost::Cost;
 use super::folder::Folder;
@@ -180,17 +181,9 @@ fn choices(study: &Study<'_>) -> Result<String> {
     let mut rows = Vec::new();
     for (name, step) in &study.plan.choices {
         let choice = study.folder.choice(&study.plan.steps[*step])?;
-        let (best, lowest) = choice.range();
         rows.push((
             name.as_str(),
-            vec![
-                text(&choice.shown()),
-                text(&choice.metric),
-                format!("{best:.4}"),
-                format!("{lowest:.4}"),
-                choice.means.len().to_string(),
-                text(&choice.by_value()),
-            ],
+            choice.cells().map(|cell| text(&cell)).to_vec(),
         ));
     }
     let mut html = String::new();
@@ -199,16 +192,7 @@ fn choices(study: &Study<'_>) -> Result<String> {
     }
     html.push_str("<section id=\"parameters\">\n<h2>Parameters</h2>\n");
     let caption = "Chosen on the development queries";
-    let heads = [
-        "system or model",
-        "chosen",
-        "metric",
-        "its mean",
-        "lowest mean",
-        "candidates",
-        "the best under each value",
-    ];
-    table(&mut html, caption, &heads, rows);
+    table(&mut html, caption, &HEADS, rows);
     html.push_str("</section>\n");
     Ok(html)
 }

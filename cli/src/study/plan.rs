@@ -185,7 +185,6 @@ impl Planner<'_> {
             name,
             output,
             work,
-            is_resumed: output == "model",
             hash,
         });
         Ok(self.steps.len() - 1)

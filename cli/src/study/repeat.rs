@@ -1,7 +1,7 @@
 //! Sparse vectors as texts, in which each term is repeated by its weight.
 //!
-//! Engines that have an index of words alone are given learned sparse vectors in this way (docTTTTTquery
-//! and DeepImpact were; Anserini's "fake words" are). BM25 then saturates what were weights.
+//! Engines that have an index of words alone are given learned sparse vectors in this way, as by the
+//! "fake words" of Anserini. BM25 then saturates what were weights.
 
 use std::collections::BTreeMap;
 use std::fs::File;

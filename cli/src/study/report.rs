@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use esparsa::Result;
 
+use super::choose::HEADS;
 use super::config::Config;
 use super::cost::{self, Cost};
 use super::folder::Folder;
@@ -104,30 +105,9 @@ fn choices(plan: &Plan, folder: &Folder) -> Result<String> {
         let choice = folder.choice(&plan.steps[*choice])?;
         if text.is_empty() {
             text += "\n## Parameters, chosen on the development queries\n\n";
-            text += &head(
-                [
-                    "system or model",
-                    "chosen",
-                    "metric",
-                    "its mean",
-                    "lowest mean",
-                    "candidates",
-                    "the best under each value",
-                ]
-                .map(String::from)
-                .to_vec(),
-            );
+            text += &head(HEADS.map(String::from).to_vec());
         }
-        let (best, lowest) = choice.range();
-        text += &row([
-            name.clone(),
-            choice.shown(),
-            choice.metric.clone(),
-            format!("{best:.4}"),
-            format!("{lowest:.4}"),
-            choice.means.len().to_string(),
-            choice.by_value(),
-        ]);
+        text += &row(std::iter::once(name.clone()).chain(choice.cells()));
     }
     Ok(text)
 }

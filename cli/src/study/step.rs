@@ -78,10 +78,18 @@ pub(super) struct Step {
     /// The name of its output in its folder.
     pub output: &'static str,
     pub work: Work,
-    /// Whether its command goes on where it was interrupted.
-    pub is_resumed: bool,
     /// Of all that its output depends on.
     pub hash: String,
+}
+
+/// The name of the output of a training.
+pub(super) const TRAINED: &str = "model";
+
+impl Step {
+    /// Whether its command trains a model, and goes on where it was interrupted.
+    pub fn is_training(&self) -> bool {
+        self.output == TRAINED
+    }
 }
 
 /// Hashes of the files that steps read, each read once.

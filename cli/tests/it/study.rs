@@ -327,6 +327,33 @@ fn models_that_cannot_be_made_are_refused() {
             "expected no `teacher`",
         ),
         ("steps = 2", "stepps = 2", "unknown field `stepps`"),
+        ("[\"kl\"]", "[\"kll\"]", "found `kll`"),
+        ("steps = 2", "metric = \"ndgc@10\"", "ndgc"),
+        (
+            "steps = 2",
+            "split = \"mine\"",
+            "expected the split `train`",
+        ),
+        (
+            "steps = 2",
+            "development = \"mine\"",
+            "for the training of `trained`, found no file",
+        ),
+        (
+            "steps = 2",
+            "development = \"test\"",
+            "expected other judgements than those of the test",
+        ),
+        (
+            "development-queries = 4",
+            "development-queries = 0",
+            "expected `development-queries` above 0",
+        ),
+        (
+            "learning-rate = [1e-3, 1e-4]",
+            "metric = [\"ndcg@10\", \"mrr@10\"]",
+            "found `metric`",
+        ),
         (
             "steps = 2",
             "output = \"x\"",

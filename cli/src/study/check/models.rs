@@ -192,8 +192,14 @@ fn check_training_files(
         let metric = options.metric.parse::<Metric>();
         metric.map_err(|error| config.wrong(model.name.span(), error.to_string()))?;
     }
-    if model.negatives.is_some() || model.scores.is_some() {
-        parts.push("train");
+    let has_runs = model.negatives.is_some() || model.scores.is_some();
+    if has_runs && options.split != "train" {
+        let message = format!(
+            "expected the split `train` with `negatives` or `scores`, whose systems search with its \
+             queries, found `{}`",
+            options.split
+        );
+        return Err(config.wrong(model.name.span(), message));
     }
     let test = config.judgements(first, &first.test)?;
     for part in parts {

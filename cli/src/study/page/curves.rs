@@ -28,7 +28,7 @@ pub fn section(study: &Study<'_>) -> Result<String> {
     let mut html = String::new();
     for step in &study.plan.steps {
         let log = study.folder.output(step).join(LOG_FILE);
-        if step.output != "model" || !log.is_file() {
+        if !step.is_training() || !log.is_file() {
             continue;
         }
         if html.is_empty() {

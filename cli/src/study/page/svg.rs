@@ -137,7 +137,7 @@ impl Svg {
     }
 }
 
-/// A name of at most so many letters.
+/// A name that is cut to a max number of letters.
 pub fn shortened(name: &str, letters: usize) -> String {
     match name.chars().count() > letters {
         true => {

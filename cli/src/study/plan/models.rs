@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::{Part, Planner, grid, text};
 use crate::study::config::{ModelConfig, ModelMethod};
-use crate::study::step::{Argument, StepId, Work};
+use crate::study::step::{Argument, StepId, TRAINED, Work};
 
 /// A model, and the steps that make it.
 #[derive(Clone)]
@@ -162,6 +162,6 @@ impl Planner<'_> {
         if !label.is_empty() {
             name = format!("{name}, {label}");
         }
-        self.add(name, "model", Work::Command(arguments))
+        self.add(name, TRAINED, Work::Command(arguments))
     }
 }

@@ -162,8 +162,8 @@ impl Planner<'_> {
         self.add(name, "choice.json", work)
     }
 
-    /// The times of all that a single query needs. What others have found is fused and put in another
-    /// order in no time.
+    /// The times of all that a single query needs; none where a part is not timed. What others have
+    /// found is fused and put in another order in no time.
     pub(super) fn timings(
         &mut self,
         place: usize,
@@ -172,7 +172,11 @@ impl Planner<'_> {
     ) -> Result<Vec<StepId>> {
         let mut timings = Vec::new();
         for other in self.others(place) {
-            timings.extend(self.system_plan(other)?.timings[collection].iter());
+            let of_other = &self.system_plan(other)?.timings[collection];
+            if of_other.is_empty() {
+                return Ok(Vec::new());
+            }
+            timings.extend(of_other);
         }
         timings.extend(self.timing(place, collection, chosen)?);
         timings.sort_unstable();
