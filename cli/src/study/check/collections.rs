@@ -35,8 +35,8 @@ pub(super) fn check(config: &Config) -> Result<()> {
             let common = dev.queries().filter(|query| test.contains(query)).count();
             if common > 0 {
                 output::message(&format!(
-                    "warning: {} of {} is also a test query: parameters are chosen by what they are \
-                     tested on",
+                    "warning: found {} of {} among the test queries: parameters are chosen by what \
+                     they are tested on",
                     counted(common as u64, "development query"),
                     collection.name.get_ref()
                 ));
