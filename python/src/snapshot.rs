@@ -1,0 +1,343 @@
+//! One commit of an index, as it is searched.
+
+use std::path::PathBuf;
+
+use esparsa::{Completion, QueryParser, Snapshot};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::error::raise;
+use crate::explain::explanation;
+use crate::facets::{Asked, counted};
+use crate::hits::{PyHits, PyResults, from_json};
+use crate::interrupt::{detached, interruptible};
+use crate::options::{Keywords, text_fields};
+use crate::query::{PyQuery, queries, weighted_fields};
+use crate::schema::PySchema;
+use crate::snippets::{passage_options, snippets};
+use crate::value::{all_to_python, to_python};
+
+/// One commit of an index. It never changes, however much is written meanwhile, and any number of
+/// threads may search it.
+#[pyclass(name = "Snapshot", module = "esparsa", frozen)]
+pub struct PySnapshot(pub Snapshot);
+
+#[pymethods]
+impl PySnapshot {
+    /// The best `k` documents.
+    ///
+    /// `query` is a `Query`, a dict in the form of `Query.from_json`, or a string, whose words are
+    /// looked for in all text fields. Keywords:
+    ///
+    /// - `fields`: for a string, the text fields: a name, a list, or a dict of names and weights;
+    ///   `all_terms`: documents have all words; `bm25`: a pair of k1 and b;
+    /// - `filter`, `without`: queries that documents must, or must not, match;
+    /// - `sort`: a column, or several; `"-price"` begins with the highest. Scores are 0 then.
+    ///   Documents without a value are last, or first with `missing_first`;
+    /// - `offset`: leaves out the first hits; `after`: begins behind a hit, for pages;
+    /// - `facets`: a list of `Facet`s or columns, or a dict of them: see `Hits.facets`;
+    /// - `count`: counts all documents that match, or up to a number: see `Hits.count`;
+    /// - `algorithm`: such as `"max-score"`, instead of the planner's choice; `recall`: below 1,
+    ///   approximate search of a sparse field; `threads`: threads for this query.
+    #[pyo3(signature = (query, k = 10, **options))]
+    pub fn search(
+        &self,
+        py: Python<'_>,
+        query: &Bound<'_, PyAny>,
+        k: usize,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<PyHits> {
+        let (keywords, options) = Keywords::new(k, options)?;
+        let query = keywords.query(self.0.schema(), query)?;
+        let result = detached(py, || self.0.search_with(&query, &options))?;
+        PyHits::new(py, result, &keywords.asked)
+    }
+
+    /// The best `k` documents of each of several queries, on `workers` threads; all cores by
+    /// default. Otherwise as `search`.
+    #[pyo3(signature = (queries, k = 10, *, workers = None, **options))]
+    pub fn search_many(
+        &self,
+        py: Python<'_>,
+        queries: &Bound<'_, PyAny>,
+        k: usize,
+        workers: Option<usize>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<PyResults> {
+        let (keywords, options) = Keywords::new(k, options)?;
+        let schema = self.0.schema();
+        let queries = queries
+            .try_iter()?
+            .map(|each| keywords.query(schema, &each?));
+        let queries: Vec<_> = queries.collect::<PyResult<_>>()?;
+        let workers = workers.unwrap_or_else(cores);
+        let results = interruptible(py, |cancel| {
+            let options = options.cancel(cancel.clone());
+            self.0.search_batch(&queries, &options, workers)
+        })?;
+        PyResults::new(py, results, &keywords.asked)
+    }
+
+    /// How many documents match a query. The keywords are `fields`, `all_terms`, `bm25`, `filter` and
+    /// `without`, as of `search`.
+    #[pyo3(signature = (query, **options))]
+    fn count(
+        &self,
+        py: Python<'_>,
+        query: &Bound<'_, PyAny>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<u64> {
+        let keywords = Keywords::of_query(options)?;
+        let query = keywords.query(self.0.schema(), query)?;
+        detached(py, || self.0.count(&query))
+    }
+
+    /// Counts facets over all documents that match a query, without finding the best ones. The
+    /// keywords are those of `count`.
+    #[pyo3(signature = (query, facets, **options))]
+    fn facets<'py>(
+        &self,
+        py: Python<'py>,
+        query: &Bound<'py, PyAny>,
+        facets: &Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let keywords = Keywords::of_query(options)?;
+        let query = keywords.query(self.0.schema(), query)?;
+        let asked = Asked::new(facets)?;
+        let results = detached(py, || self.0.facets(&query, &asked.facets))?;
+        counted(py, &asked, &results)
+    }
+
+    /// A query that a person wrote in the query language, such as
+    /// `'+volcano -sicily title:"new york" year:>=1990 erupt* vulcano~1'`.
+    ///
+    /// `fields` are the text fields of words without a field: all of them by default. With
+    /// `lenient`, what is wrong is searched as words instead of being an error.
+    #[pyo3(signature = (text, *, fields = None, all_terms = false, lenient = false))]
+    fn parse(
+        &self,
+        text: &str,
+        fields: Option<&Bound<'_, PyAny>>,
+        all_terms: bool,
+        lenient: bool,
+    ) -> PyResult<PyQuery> {
+        let fields = match fields {
+            Some(fields) => weighted_fields(fields)?,
+            None => text_fields(self.0.schema())?,
+        };
+        let mut parser = QueryParser::weighted(fields);
+        if all_terms {
+            parser = parser.all_terms();
+        }
+        let query = match lenient {
+            true => parser.parse_lenient(&self.0, text).0,
+            false => parser.parse(&self.0, text).map_err(raise)?,
+        };
+        Ok(PyQuery(query))
+    }
+
+    /// The document with an external id, as it was stored, from JSON; None if there is none.
+    fn get<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let stored = self.stored(py, id)?;
+        stored.map(|bytes| from_json(&bytes)).transpose()
+    }
+
+    /// The bytes that are stored for the document with an external id; None if there is none.
+    fn stored<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let bytes = detached(py, || self.0.get(id))?;
+        Ok(bytes.map(|bytes| PyBytes::new(py, &bytes)))
+    }
+
+    /// The values of a column of the document with an external id; None if there is no such
+    /// document.
+    fn values<'py>(
+        &self,
+        py: Python<'py>,
+        id: &str,
+        column: &str,
+    ) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
+        let Some(address) = self.0.find(id).map_err(raise)? else {
+            return Ok(None);
+        };
+        let values = self.0.values(column, address).map_err(raise)?;
+        Ok(Some(all_to_python(py, &values)?))
+    }
+
+    /// Where the score of a document comes from in a search of `k`, as a dict; None if there is no
+    /// such document. The keywords are those of `count`.
+    #[pyo3(signature = (query, id, *, k = 10, **options))]
+    fn explain<'py>(
+        &self,
+        py: Python<'py>,
+        query: &Bound<'py, PyAny>,
+        id: &str,
+        k: usize,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let keywords = Keywords::of_query(options)?;
+        let query = keywords.query(self.0.schema(), query)?;
+        let explained = detached(py, || self.0.explain(&query, id, k))?;
+        explained
+            .map(|explained| explanation(py, &explained))
+            .transpose()
+    }
+
+    /// The best passages of a text by what a query looks for, with the words marked by `before` and
+    /// `after`; what is between is escaped for HTML. `field` says by which field the text is
+    /// analyzed.
+    #[pyo3(signature = (
+        query, text, *, field = None, length = 160, passages = 1, before = "<mark>", after = "</mark>",
+        html = true
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn snippets(
+        &self,
+        query: &Bound<'_, PyAny>,
+        text: &str,
+        field: Option<&str>,
+        length: usize,
+        passages: usize,
+        before: &str,
+        after: &str,
+        html: bool,
+    ) -> PyResult<Vec<String>> {
+        let query = Keywords::default().query(self.0.schema(), query)?;
+        let options = passage_options(length, passages);
+        let found = self
+            .0
+            .snippets(&query, field, text, &options)
+            .map_err(raise)?;
+        Ok(snippets(&found, before, after, html))
+    }
+
+    /// Where a text matches a query: pairs of the first character and the one behind the last.
+    fn highlight(&self, query: &Bound<'_, PyAny>, text: &str) -> PyResult<Vec<(usize, usize)>> {
+        let query = Keywords::default().query(self.0.schema(), query)?;
+        let ranges = self.0.highlight(&query, text).map_err(raise)?;
+        Ok(crate::snippets::characters(text, &ranges))
+    }
+
+    /// Completions of a prefix: terms of a text field or keywords of a column, the most frequent
+    /// first, as dicts of `text`, `documents`, `weight` and `edits`.
+    ///
+    /// With `titles`, whole keywords whose beginning matches whatever their case and accents; then
+    /// `any_word` finds later words of them too, `weight` is a column that orders them, and
+    /// `filter` is what their documents match. `typos` are accepted.
+    #[pyo3(signature = (
+        field, prefix, n = 10, *, titles = false, any_word = false, typos = 0, weight = None, filter = None
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn complete<'py>(
+        &self,
+        py: Python<'py>,
+        field: &str,
+        prefix: &str,
+        n: usize,
+        titles: bool,
+        any_word: bool,
+        typos: u8,
+        weight: Option<&str>,
+        filter: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let completion = match titles {
+            true => Completion::titles(field),
+            false => Completion::terms(field),
+        };
+        let mut completion = completion.typos(typos);
+        if any_word {
+            completion = completion.any_word();
+        }
+        if let Some(column) = weight {
+            completion = completion.weight(column);
+        }
+        for filter in queries(filter)? {
+            completion = completion.filter(filter);
+        }
+        let found = detached(py, || self.0.complete_with(&completion, prefix, n))?;
+        let each = found.iter().map(|suggestion| {
+            let dict = PyDict::new(py);
+            dict.set_item("text", &suggestion.text)?;
+            dict.set_item("documents", suggestion.documents)?;
+            let weight = suggestion.weight.as_ref();
+            dict.set_item(
+                "weight",
+                weight.map(|value| to_python(py, value)).transpose()?,
+            )?;
+            dict.set_item("edits", suggestion.edits)?;
+            Ok(dict)
+        });
+        each.collect()
+    }
+
+    /// A text with misspelled words corrected by the terms of a field; None if there are none.
+    fn correct(&self, py: Python<'_>, field: &str, text: &str) -> PyResult<Option<String>> {
+        let correction = detached(py, || self.0.correct(field, text))?;
+        Ok(correction.map(|correction| correction.text))
+    }
+
+    /// Terms of a text or sparse field that begin with `prefix`, in the order of their bytes, with
+    /// the number of documents that have each.
+    #[pyo3(signature = (field, prefix = "", n = 100))]
+    fn terms(&self, field: &str, prefix: &str, n: usize) -> PyResult<Vec<(String, u64)>> {
+        let terms = self.0.terms(field, prefix.as_bytes(), n).map_err(raise)?;
+        let each = terms.into_iter();
+        Ok(each
+            .map(|term| {
+                (
+                    String::from_utf8_lossy(&term.term).into_owned(),
+                    term.documents,
+                )
+            })
+            .collect())
+    }
+
+    /// A retriever of PyTerrier: see `esparsa.pyterrier.EsparsaRetriever`.
+    #[pyo3(signature = (**options))]
+    fn as_pyterrier_transformer<'py>(
+        slf: &Bound<'py, Self>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let module = slf.py().import("esparsa.pyterrier")?;
+        module.getattr("as_transformer")?.call((slf,), options)
+    }
+
+    /// Copies the index as this snapshot has it to a new folder, beside a working writer.
+    fn backup(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        interruptible(py, |_| self.0.backup(path))
+    }
+
+    /// The number of the commit.
+    #[getter]
+    fn commit(&self) -> u64 {
+        self.0.commit()
+    }
+
+    /// The fields.
+    #[getter]
+    fn schema(&self) -> PySchema {
+        PySchema(self.0.schema().clone())
+    }
+
+    /// The number of documents.
+    fn __len__(&self) -> PyResult<usize> {
+        Ok(usize::try_from(self.0.documents())?)
+    }
+
+    fn __contains__(&self, id: &str) -> PyResult<bool> {
+        Ok(self.0.find(id).map_err(raise)?.is_some())
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<esparsa.Snapshot of {} documents, commit {}>",
+            self.0.documents(),
+            self.0.commit()
+        )
+    }
+}
+
+/// Threads of a batch, unless an application says how many.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

@@ -1,0 +1,257 @@
+"""Searches: queries, options, hits, facets, explanations, snippets and suggestions."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import esparsa
+from esparsa import Dense, Facet, Index, Query, Schema, Sparse, Text
+
+Q = Query
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (Q.text("name", "tea"), {"cup", "pot"}),
+        (Q.text("name", "tea milk cup", minimum_terms=2), {"cup"}),
+        (Q.text("name", "tea cup", all_terms=True, bm25=(1.2, 0.75)), {"cup"}),
+        (Q.text_in({"name": 2.0}, "jugs"), {"jug"}),
+        (Q.phrase("name", "tea cup"), {"cup"}),
+        (Q.phrase("name", "cup tea", slop=2), {"cup"}),
+        (Q.phrase_prefix("name", "tea po"), {"pot"}),
+        (Q.prefix("name", "ju"), {"jug"}),
+        (Q.wildcard("name", "?u?"), {"cup", "jug"}),
+        (Q.regex("name", "(cu|po)."), {"cup", "pot"}),
+        (Q.fuzzy("name", "jgu"), {"jug"}),
+        (Q.fuzzy("name", "xug", distance=2, prefix=1), set()),
+        (Q.analyzed("name", ["tea"]), {"cup", "pot"}),
+        (Q.term("color", "red"), {"cup", "pot"}),
+        (Q.terms("color", ["white", "blue"]), {"cup", "jug"}),
+        (Q.range("price", gt=4.5, lte=20), {"pot", "jug"}),
+        (Q.range("since", lt="2024-02-29"), {"cup"}),
+        (Q.exists("price"), {"cup", "pot", "jug"}),
+        (Q.ids(["cup", "none"]), {"cup"}),
+        (Q.all(), {"cup", "pot", "jug"}),
+        (Q.bool(must=Q.text("name", "tea"), must_not=[Q.term("color", "white")]), {"pot"}),
+        (Q.bool(should=[Q.text("name", "tea"), Q.text("name", "cup")], minimum_should=2), {"cup"}),
+        (Q.best_of([Q.text("name", "cup"), Q.text("name", "jug")], tie_breaker=0.3), {"cup", "jug"}),
+        (Q.all_of([Q.term("color", "red"), Q.range("price", lt=10)]), {"cup"}),
+        (Q.any_of([Q.term("color", "blue"), Q.range("price", lt=10)]), {"cup", "jug"}),
+        (Q.text("name", "tea").filter(Q.range("price", gte=10)), {"pot"}),
+        (Q.text("name", "tea").without(Q.term("color", "white"), {"ids": ["none"]}), {"pot"}),
+        (Q.text("name", "tea") & Q.text("name", "cup"), {"cup"}),
+        (Q.text("name", "cup") | {"text": {"name": "jug"}}, {"cup", "jug"}),
+        ({"text": {"name": "tea"}, "filter": {"term": {"color": "white"}}}, {"cup"}),
+        (Q.from_json('{"prefix": {"name": "po"}}'), {"pot"}),
+        ("jug", {"jug"}),
+    ],
+)
+def test_queries(shop, query, expected):
+    hits = shop.search(query)
+    assert set(hits.ids) == expected
+    assert shop.snapshot().count(query) == len(expected)
+
+
+def test_scores_boosts_and_constants(shop):
+    query = Q.text("name", "cup")
+    (score,) = shop.search(query).scores
+    assert shop.search(query).scores.dtype == np.float32
+    assert shop.search(query.boost(2)).scores == pytest.approx([2 * score])
+    assert shop.search(query.constant_score(7)).scores.tolist() == [7]
+    assert shop.search(query.filter(Q.all())).scores.tolist() == [score]
+    assert query == Q.text("name", "cup") and query != Q.text("name", "cups")
+    assert "cup" in repr(query)
+
+
+def test_hits_are_a_sequence(shop):
+    hits = shop.search("tea milk")
+    assert len(hits) == 3 and [hit.id for hit in hits] == hits.ids
+    assert hits[-1].id == hits.ids[2] and [hit.id for hit in hits[:2]] == hits.ids[:2]
+    assert [hit.id for hit in hits[::-1]] == hits.ids[::-1] and hits[5:] == []
+    with pytest.raises(IndexError):
+        hits[3]
+    hit = hits[0]
+    assert hit.document["name"] == "A milk jug" and hit.stored.startswith(b'{"_id":"jug"')
+    assert hit.values("color") == ["blue"] and hit.score == hits.scores[0]
+    with pytest.raises(esparsa.InvalidInputError):
+        hit.values("none")
+    assert shop.search("nothing").ids == [] and not shop.search("nothing")
+
+
+def test_options(shop):
+    cheap = shop.search(Q.all(), sort="price")
+    assert cheap.ids == ["cup", "jug", "pot"] and cheap.scores.tolist() == [0, 0, 0]
+    assert shop.search(Q.all(), sort=["-price"]).ids == ["pot", "jug", "cup"]
+    first = shop.search("tea milk", 2)
+    assert shop.search("tea milk", 2, offset=2).ids == shop.search("tea milk", 2, after=first[-1]).ids
+    assert shop.search("tea", filter={"term": {"color": "white"}}).ids == ["cup"]
+    assert shop.search("tea", without=[Q.term("color", "white")]).ids == ["pot"]
+    assert shop.search("tea cup", all_terms=True).ids == ["cup"]
+    assert shop.search("tea", fields={"name": 3}).ids == shop.search("tea", fields=["name"]).ids
+    counted = shop.search("tea", 1, count=True)
+    assert (counted.count, counted.count_is_exact) == (2, True)
+    assert shop.search("tea", 1).count is None
+    for algorithm in ["exhaustive", "max-score", "wand", "block-max-wand"]:
+        found = shop.search("tea cup", algorithm=algorithm, threads=1)
+        assert found.ids == shop.search("tea cup").ids
+        assert found.statistics["algorithms"] == [algorithm]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (dict(query="tea", k=0), "k to be at least 1"),
+        (dict(query="tea", filters=[]), "found filters"),
+        (dict(query="tea", algorithm="magic"), "magic"),
+        (dict(query="tea", recall=2), "recall"),
+        (dict(query="tea", sort="none"), "none"),
+        (dict(query="tea", after=3), "Hit"),
+        (dict(query=5), "expected a query"),
+        (dict(query={"text": {"name": "tea"}, "bost": 2}), "bost"),
+        (dict(query=Q.text("name", "tea"), all_terms=True), "all_terms"),
+        (dict(query=Q.phrase("color", "tea")), "color"),
+        (dict(query="tea", fields=["none"]), "none"),
+        (dict(query="tea", facets="color"), "list or a dict"),
+    ],
+)
+def test_what_is_wrong_with_a_search_is_said(shop, arguments, expected):
+    with pytest.raises(esparsa.InvalidInputError) as raised:
+        shop.search(**arguments)
+    assert expected in str(raised.value)
+
+
+def test_facets(shop):
+    facets = {
+        "colors": "color",
+        "one": Facet.values("color", 1),
+        "ranges": Facet.ranges("price", [(None, 10), (10, 15), (15, None)]),
+        "prices": Facet.statistics("price"),
+        "median": Facet.percentiles("price", [0.5]),
+        "months": Facet.histogram("since", "month"),
+        "tens": Facet.histogram("price", 10),
+    }
+    counted = shop.search("tea milk", 1, facets=facets).facets
+    assert counted["colors"] == [("red", 2), ("blue", 1), ("white", 1)]
+    assert counted["one"] == [("red", 2)] and counted["ranges"] == [1, 1, 1]
+    assert counted["prices"]["max"] == 20 and counted["prices"]["documents"] == 3
+    assert counted["median"] == [12.25]
+    assert [(month.month, count) for month, count in counted["months"]] == [(2, 2), (4, 1)]
+    assert counted["tens"] == [(0, 1), (10, 1), (20, 1)]
+    assert shop.snapshot().facets(Q.all(), ["color"]) == [counted["colors"]]
+    with pytest.raises(esparsa.InvalidInputError, match="fortnight"):
+        Facet.histogram("since", "fortnight")
+
+
+def test_the_query_language(shop):
+    snapshot = shop.snapshot()
+    assert snapshot.search(snapshot.parse('+tea -color:white price:>=10')).ids == ["pot"]
+    with pytest.raises(esparsa.InvalidInputError, match="expected"):
+        snapshot.parse("tea AND")
+    assert set(snapshot.search(snapshot.parse("tea AND", lenient=True, fields="name")).ids) == {"cup", "pot"}
+
+
+def test_explanations_snippets_and_suggestions(shop):
+    snapshot = shop.snapshot()
+    explained = snapshot.explain("tea cup", "cup")
+    assert explained["score"] == snapshot.search("tea cup")[0].score
+    assert {term["term"] for term in explained["terms"]} == {"tea", "cup"}
+    assert explained["text"] and snapshot.explain("tea", "none") is None
+    assert snapshot.snippets("cups", "A tea <cup>.", field="name") == ["A tea &lt;<mark>cup</mark>&gt;."]
+    assert snapshot.snippets("cups", "A tea cup.", before="[", after="]", html=False) == ["A tea [cup]."]
+    assert snapshot.highlight("cups", "π: a cup, cups") == [(5, 8), (10, 14)]
+    assert [each["text"] for each in snapshot.complete("color", "w")] == ["white"]
+    assert [each["text"] for each in snapshot.complete("color", "wit", titles=True, typos=1)] == ["white"]
+    assert snapshot.correct("color", "whiet") == "white" and snapshot.correct("color", "white") is None
+    with pytest.raises(esparsa.InvalidInputError, match="stems"):
+        snapshot.correct("name", "mlik")
+    assert snapshot.terms("name", "m") == [("milk", 1)] and len(snapshot.terms("name", n=3)) == 3
+    assert snapshot.count("tea cup", all_terms=True, filter=Q.term("color", "red")) == 1
+    with pytest.raises(esparsa.InvalidInputError, match="found sort"):
+        snapshot.count("tea", sort="price")
+
+
+def test_batches_equal_single_searches(shop):
+    queries = ["tea", Q.text("name", "milk"), {"prefix": {"name": "po"}}, "nothing"]
+    results = shop.search_many(queries, 2, workers=2)
+    assert len(results) == 4 and [hits.ids for hits in results] == results.ids
+    assert results.ids == [shop.search(query, 2).ids for query in queries]
+    ids, scores = results.to_numpy()
+    assert ids.shape == scores.shape == (4, 2) and scores.dtype == np.float32
+    assert list(ids[0]) == results.ids[0] and ids[1].tolist() == ["jug", None] and np.isnan(scores[1, 1])
+    run = results.to_run(["q1", "q2", "q3", "q4"])
+    assert list(run["q1"]) == results.ids[0] and run["q4"] == {}
+    with pytest.raises(esparsa.InvalidInputError):
+        results.to_run(["q1"])
+    assert shop.search_many([], 5).to_numpy()[0].shape == (0, 0)
+
+
+def vectors_index():
+    schema = Schema(splade=Sparse(terms="numbers"), vector=Dense(3, element="f16", metric="cosine"))
+    index = Index.in_memory(schema)
+    sparse = scipy.sparse.csr_matrix(np.array([[0, 2.0, 0, 1.0], [1.0, 0, 0, 0], [0, 0, 3.0, 0]], dtype=np.float32))
+    with index.writer() as writer:
+        writer.add_columns(["a", "b", "c"], splade=sparse, vector=np.eye(3, dtype=np.float16))
+    return index, sparse
+
+
+def test_sparse_vectors_of_scipy_and_numpy_are_exact():
+    index, sparse = vectors_index()
+    for vector in [
+        {1: 0.5, 3: 2.0},
+        ([1, 3], [0.5, 2.0]),
+        (np.array([1, 3], dtype=np.uint32), np.array([0.5, 2.0])),
+        scipy.sparse.csr_matrix(([0.5, 2.0], [1, 3], [0, 2]), shape=(1, 4)),
+        scipy.sparse.coo_array(np.array([0, 0.5, 0, 2.0])),
+    ]:
+        (hit,) = index.search(Q.sparse("splade", vector))
+        assert hit.id == "a" and hit.score == pytest.approx(3.0, rel=0.01)
+    for wrong in [sparse, {"a": 1}, ([0.5], [1.0]), {-1: 1.0}, {2**32: 1.0}]:
+        with pytest.raises((ValueError, TypeError)):
+            index.search(Q.sparse("splade", wrong))
+
+
+def test_dense_vectors():
+    index, _ = vectors_index()
+    for vector in [[0, 2, 0], np.array([0, 2, 0]), np.array([0, 2, 0], dtype=np.float16), (0, 2.0, 0)]:
+        assert index.search(Q.dense("vector", vector), 1).ids == ["b"]
+    with pytest.raises(esparsa.InvalidInputError):
+        index.search(Q.dense("vector", [1, 2]))
+
+
+def test_rankings_and_runs_are_fused(shop):
+    snapshot = shop.snapshot()
+    rankings = [snapshot.search("tea"), snapshot.search("cup milk")]
+    for options in [
+        {},
+        dict(method="rrf"),
+        dict(method="comb-mnz", normalization="min-max"),
+        dict(weights=[0.1, 0.9], k=1),
+    ]:
+        assert esparsa.fuse(rankings, **options)[0].id in {"cup", "jug"}
+    runs = [{"q": {"a": 3.0, "b": 1.0}}, {"q": {"b": 2.0}, "r": {"c": 1.0}}]
+    fused = esparsa.fuse(runs, method="rrf", rank_constant=1)
+    assert list(fused["q"]) == ["b", "a"] and list(fused) == ["q", "r"]
+    for wrong in [dict(method="sum"), dict(normalization="l2"), dict(weights=[1])]:
+        with pytest.raises(esparsa.InvalidInputError):
+            esparsa.fuse(rankings, **wrong)
+
+
+def test_runs_are_evaluated_and_compared(tmp_path):
+    qrels = {"q1": {"a": 1}, "q2": {"b": 2, "c": 1}}
+    run = {"q1": {"b": 2.0, "a": 1.0}, "q2": {"b": 2.0, "c": 1.0}}
+    assert esparsa.evaluate(qrels, run, ["mrr@10", "ndcg@10"]) == pytest.approx({"mrr@10": 0.75, "ndcg@10": 0.8154648767857287})
+    assert esparsa.evaluate(qrels, run, ["mrr@10"], per_query=True) == {"q1": {"mrr@10": 0.5}, "q2": {"mrr@10": 1.0}}
+    (tmp_path / "qrels").write_text("q1 0 a 1\nq2 0 b 2\nq2 0 c 1\n")
+    assert esparsa.evaluate(tmp_path / "qrels", run, ["mrr@10"]) == {"mrr@10": 0.75}
+    compared = esparsa.compare(qrels, run, {"q1": {"a": 1.0}, "q2": {"b": 1.0}}, "mrr@10")
+    assert compared["difference"] == 0.25 and compared["p_value"] == 1
+    with pytest.raises(esparsa.InvalidInputError, match="quality"):
+        esparsa.evaluate(qrels, run, ["quality@10"])
+
+
+def test_text_without_a_text_field_is_refused():
+    index, _ = vectors_index()
+    with pytest.raises(esparsa.InvalidInputError, match="text field"):
+        index.search("tea")
+    assert Index.in_memory(Schema(a=Text(), b=Text())).search("tea").ids == []
