@@ -377,3 +377,9 @@ pub mod internals {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Compiles the book's examples of Rust as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../book/src/start-rust.md")]
+#[doc = include_str!("../book/src/from-tantivy.md")]
+struct Book;

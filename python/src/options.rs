@@ -1,6 +1,6 @@
 //! How to search: the keywords that all searches take.
 
-use esparsa::{Algorithm, FieldKind, Query, Schema, SearchOptions, Sort};
+use esparsa::{Algorithm, FieldKind, FieldOptions, Query, Schema, SearchOptions, Sort};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 
@@ -135,6 +135,16 @@ impl Keywords {
             Some(fields) => fields.clone(),
             None => text_fields(schema)?,
         };
+        let groups = by_analyzer(schema, fields).into_iter();
+        let mut queries: Vec<Query> = groups.map(|fields| self.words_in(fields, text)).collect();
+        Ok(match queries.len() {
+            1 => queries.remove(0),
+            _ => Query::best_of(queries, 0.0),
+        })
+    }
+
+    /// Words in fields with one analyzer.
+    fn words_in(&self, fields: Vec<(String, f32)>, text: &str) -> Query {
         let mut query = match fields.as_slice() {
             [(field, weight)] if *weight == 1.0 => Query::text(field, text),
             _ => Query::text_in(fields, text),
@@ -142,11 +152,31 @@ impl Keywords {
         if self.all_terms {
             query = query.with_all_terms();
         }
-        Ok(match self.bm25 {
+        match self.bm25 {
             Some(parameters) => query.with_bm25(bm25(parameters)),
             None => query,
-        })
+        }
     }
+}
+
+/// Fields by their analyzers, in the order of the first of each: only those of one analyzer can be
+/// searched as one field.
+fn by_analyzer(schema: &Schema, fields: Vec<(String, f32)>) -> Vec<Vec<(String, f32)>> {
+    let analyzer = |name: &str| match schema.field(name).map(|field| &field.options) {
+        Some(FieldOptions::Text(text)) => Some(text.analyzer.as_str()),
+        _ => None,
+    };
+    let mut groups: Vec<Vec<(String, f32)>> = Vec::new();
+    for (name, weight) in fields {
+        let found = groups
+            .iter_mut()
+            .find(|group| analyzer(&group[0].0) == analyzer(&name));
+        match found {
+            Some(group) => group.push((name, weight)),
+            None => groups.push(vec![(name, weight)]),
+        }
+    }
+    groups
 }
 
 /// All text fields, which words are looked for in unless an application names others.

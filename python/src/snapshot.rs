@@ -27,7 +27,8 @@ impl PySnapshot {
     /// The best `k` documents.
     ///
     /// `query` is a `Query`, a dict in the form of `Query.from_json`, or a string, whose words are
-    /// looked for in all text fields. Keywords:
+    /// looked for in all text fields: as if these were one, or, of fields with other analyzers, in
+    /// the one that scores best. Keywords:
     ///
     /// - `fields`: for a string, the text fields: a name, a list, or a dict of names and weights;
     ///   `all_terms`: documents have all words; `bm25`: a pair of k1 and b;

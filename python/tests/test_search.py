@@ -254,4 +254,12 @@ def test_text_without_a_text_field_is_refused():
     index, _ = vectors_index()
     with pytest.raises(esparsa.InvalidInputError, match="text field"):
         index.search("tea")
-    assert Index.in_memory(Schema(a=Text(), b=Text())).search("tea").ids == []
+
+
+def test_words_are_looked_for_in_all_text_fields_whatever_their_analyzers():
+    index = Index.in_memory(Schema(a=Text("en"), b=Text("en"), c=Text("simple")))
+    with index.writer() as writer:
+        writer.add_many([{"id": 1, "a": "cups"}, {"id": 2, "b": "a cup"}, {"id": 3, "c": "cups"}, {"id": 4, "c": "tea"}])
+    assert set(index.search("cups").ids) == {"1", "2", "3"}
+    assert index.search("tea", all_terms=True, bm25=(0.9, 0.4)).ids == ["4"]
+    assert index.search("cups", fields="b").ids == ["2"]
