@@ -39,9 +39,11 @@ from ._esparsa import (
     Text,
     Writer,
     __version__,
+    analyze,
     compare,
     evaluate,
     fuse,
+    joined,
     train,
     train_option_names,
 )
@@ -75,9 +77,11 @@ __all__ = [
     "VersionError",
     "Writer",
     "__version__",
+    "analyze",
     "compare",
     "evaluate",
     "fuse",
+    "joined",
     "train",
     "train_option_names",
 ]

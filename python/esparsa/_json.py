@@ -12,14 +12,12 @@ def _plain(value):
         return value.__fspath__()
     if isinstance(value, (set, frozenset)):
         return sorted(value)
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    raise TypeError(f"expected what JSON can hold, found {type(value).__name__}")
+    raise TypeError(f"expected numbers, strings, lists, dicts and dates, found {type(value).__name__}")
 
 
 def dumps(value):
     """An object as JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain, allow_nan=False)
 
 
 def loads(data):

@@ -1,5 +1,7 @@
 """What the vector stores of LangChain and LlamaIndex share: an index of texts, vectors and metadata."""
 
+import threading
+
 from ._errors import InvalidInputError
 from ._esparsa import Column, Dense, Index, Query, Schema, Stored, Text, fuse
 
@@ -7,24 +9,50 @@ _MODES = ("dense", "text", "hybrid")
 
 
 class Store:
-    """Texts, their vectors, and columns of metadata to filter by; the index is made when the first vector is there."""
+    """Texts, their vectors, and columns of metadata to filter by; the index is made when the first vector is there.
 
-    def __init__(self, *, index=None, path=None, language="english", columns=None, metric="cosine"):
-        self.index = index
+    An index that is there already has columns and a language: those that are given must be its own.
+    """
+
+    def __init__(self, *, path=None, language=None, columns=None):
+        self.index = None
         self._path = path
         self._language = language
         self._columns = dict(columns or {})
-        self._metric = metric
-        if index is None and path is not None and Index.exists(path):
+        self._lock = threading.Lock()
+        reserved = sorted(set(self._columns) & {"_id", "id", "text", "vector", "document"})
+        if reserved:
+            raise InvalidInputError(f"expected other names of columns, found {', '.join(reserved)}, which the store uses")
+        if path is not None and Index.exists(path):
             self.index = Index.open(path)
-        if self.index is not None:
-            self._columns = {name: None for name, kind in self.index.schema.fields.items() if kind == "column"}
+            self._check(self.index.schema)
+
+    def _check(self, schema):
+        found = {name: schema[name] for name, kind in schema.fields.items() if kind == "column"}
+        for name, column in self._columns.items():
+            has = found.get(name)
+            if has is None or (has.type, has.several) != (column.type, column.several):
+                raise InvalidInputError(f"expected an index with `{name}` as {column}, found {has}")
+        if self._language is not None:
+            wanted = Index.in_memory(Schema(text=Text(self._language))).schema["text"].analyzer
+            if wanted != schema["text"].analyzer:
+                raise InvalidInputError(
+                    f"expected an index whose texts are {wanted}, found one of {schema['text'].analyzer}"
+                )
+        self._columns = found
+
+    @property
+    def columns(self):
+        """The names of the columns."""
+        return list(self._columns)
 
     def add(self, ids, texts, vectors, metadatas, documents):
         """Adds texts in one commit; `documents` are what is stored of them."""
         if not ids:
             return
-        self._open(len(vectors[0]))
+        counts = {len(ids), len(texts), len(vectors), len(metadatas), len(documents)}
+        if len(counts) != 1:
+            raise InvalidInputError(f"expected a vector for each of {len(texts)} texts, found {len(vectors)}")
         rows = (
             {
                 "_id": id,
@@ -35,15 +63,18 @@ class Store:
             }
             for id, text, vector, metadata, document in zip(ids, texts, vectors, metadatas, documents)
         )
-        with self.index.writer() as writer:
-            writer.add_many(rows)
+        # One writer at a time: other threads wait.
+        with self._lock:
+            self._open(len(vectors[0]))
+            with self.index.writer() as writer:
+                writer.add_many(rows)
 
     def delete(self, *, ids=None, query=None):
         """Deletes documents by id, or those that match a query."""
         if self.index is None:
             return
-        with self.index.writer() as writer:
-            for id in ids or []:
+        with self._lock, self.index.writer() as writer:
+            for id in several(ids or []):
                 writer.delete(id)
             if query is not None:
                 writer.delete_matching(query)
@@ -58,6 +89,8 @@ class Store:
 
     def search(self, mode, k, *, text=None, vector=None, filter=None, alpha=0.5, depth=None):
         """Hits by vectors, by words, or by both: z-scores added, `alpha` times that of vectors."""
+        if mode != "dense" and text is None:
+            raise InvalidInputError(f"expected a text to search in mode {mode!r}, found none")
         if mode not in _MODES:
             raise InvalidInputError(f"expected a mode among {', '.join(_MODES)}, found {mode!r}")
         if self.index is None:
@@ -79,13 +112,20 @@ class Store:
             return
         schema = Schema(
             {
-                "text": Text(self._language),
-                "vector": Dense(dimensions, metric=self._metric),
+                "text": Text(self._language or "english"),
+                "vector": Dense(dimensions, metric="cosine"),
                 "document": Stored(),
                 **self._columns,
             }
         )
         self.index = Index.in_memory(schema) if self._path is None else Index.create(self._path, schema)
+
+
+def several(ids):
+    """Ids, but not those of one string, whose characters would be ids."""
+    if isinstance(ids, str):
+        raise InvalidInputError(f"expected a list of ids, found one string: {ids!r}")
+    return ids
 
 
 def columns_of(columns):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ._errors import InvalidInputError
+
 
 def as_array(vector, dtype):
     """An array of NumPy of this dtype, from whatever is like an array, tensors included."""
@@ -11,9 +13,13 @@ def as_array(vector, dtype):
             vector = vector.float()
         vector = vector.numpy()
     array = np.asarray(vector)
-    if np.dtype(dtype).kind == "i" and array.dtype.kind == "f" and array.size:
-        raise TypeError(f"expected whole numbers, found an array of {array.dtype}")
-    return array.astype(dtype, copy=False)
+    kinds = "biuf" if np.dtype(dtype).kind == "f" else "iu"
+    if array.size and array.dtype.kind not in kinds:
+        expected = "numbers" if "f" in kinds else "whole numbers"
+        raise InvalidInputError(f"expected {expected}, found an array of {array.dtype}")
+    if array.size and array.dtype == np.uint64 and array.max() > np.iinfo(np.int64).max:
+        raise InvalidInputError(f"expected whole numbers below 2^63, found {array.max()}")
+    return array.astype(dtype, order="C", copy=False)
 
 
 def csr(matrix):
@@ -40,5 +46,5 @@ def sparse_row(vector):
     if rows is None:
         return None
     if len(rows[0]) != 2:
-        raise ValueError(f"expected a sparse vector of one row, found {len(rows[0]) - 1} rows")
+        raise InvalidInputError(f"expected a sparse vector of one row, found {len(rows[0]) - 1} rows")
     return rows[1], rows[2]

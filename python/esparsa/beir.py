@@ -9,17 +9,22 @@
 
 from beir.retrieval.search import BaseSearch
 
+from ._errors import InvalidInputError
 from ._esparsa import Index, Query, Schema, Sparse, Text
 
 
 class EsparsaSearch(BaseSearch):
     """Searches a corpus of beir by BM25, or by the sparse vectors of a model.
 
-    `path` keeps the index on disk; without it, it is in memory. `model` is an `esparsa.Model` of sparse vectors.
+    `path` keeps the index on disk, and uses the one that is there; without it, it is in memory. `model` is an
+    `esparsa.Model` of sparse vectors; `language` (English by default) and `bm25`, a pair of k1 and b, are of words.
     """
 
-    def __init__(self, language="english", *, model=None, path=None, bm25=None, workers=None):
-        self.language = language
+    def __init__(self, language=None, *, model=None, path=None, bm25=None, workers=None):
+        if model is not None and (language is not None or bm25 is not None):
+            raise InvalidInputError("expected no language and no bm25 with a model, found one of them")
+        self.index, self.corpus = None, None
+        self.language = language or "english"
         self.model = model
         self.path = path
         self.bm25 = bm25
@@ -27,9 +32,12 @@ class EsparsaSearch(BaseSearch):
         self.results = {}
 
     def search(self, corpus, queries, top_k, score_function=None, **kwargs):
-        """The `top_k` documents of each query with their scores. Scores are of BM25 or dot products: `score_function` says
-        nothing about them."""
-        index = self._indexed(corpus)
+        """The `top_k` documents of each query with their scores, which are of BM25 or dot products, whatever
+        `score_function` is."""
+        # The index of the same corpus serves again.
+        if self.index is None or self.corpus is not corpus:
+            self.index, self.corpus = self._indexed(corpus), corpus
+        index = self.index
         texts = list(queries.values())
         if self.model is None:
             options = {} if self.bm25 is None else {"bm25": self.bm25}
@@ -50,6 +58,8 @@ class EsparsaSearch(BaseSearch):
         raise NotImplementedError("expected a call of `search` with a corpus")
 
     def _indexed(self, corpus):
+        if self.path is not None and Index.exists(self.path):
+            return Index.open(self.path)
         field = {"text": Text(self.language)} if self.model is None else {"sparse": Sparse(model=self.model)}
         schema = Schema(field)
         index = Index.in_memory(schema) if self.path is None else Index.create(self.path, schema)

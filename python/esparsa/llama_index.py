@@ -46,7 +46,7 @@ class EsparsaVectorStore(BasePydanticVectorStore):
     _store: Any = PrivateAttr()
     _columns: Any = PrivateAttr()
 
-    def __init__(self, *, path=None, language="english", columns=None, **kwargs):
+    def __init__(self, *, path=None, language=None, columns=None, **kwargs):
         super().__init__(stores_text=True, **kwargs)
         self._columns = {_DOCUMENT: Column("keyword"), **columns_of(columns)}
         self._store = Store(path=path, language=language, columns=self._columns)
@@ -130,6 +130,8 @@ def _filter(filters):
         return None
     queries = [_filter(each) if isinstance(each, MetadataFilters) else _condition(each) for each in filters.filters]
     queries = [query for query in queries if query is not None]
+    if not queries:
+        return None
     if filters.condition == FilterCondition.OR:
         return Query.any_of(queries)
     if filters.condition == FilterCondition.NOT:

@@ -6,22 +6,25 @@
 [[{'corpus_id': 0, 'score': 2.0}]]
 """
 
+import itertools
 import time
 
+from ._errors import InvalidInputError
 from ._esparsa import Index, Model, Query, Schema, Sparse
 
 
 class SparseEncoder:
-    """A sparse model from a folder, with the methods of `sentence_transformers.SparseEncoder`.
+    """A sparse model from a folder, with the principal methods of `sentence_transformers.SparseEncoder`.
 
     Vectors are dicts of terms and weights for one text, lists of them for several; with `convert_to_sparse_matrix` they
-    are rows of a `scipy.sparse.csr_matrix`.
+    are rows of a `scipy.sparse.csr_matrix`. Texts are batched by the engine: there is no batch size to choose.
     """
 
     def __init__(self, path, **options):
         self.model = Model(path, **options)
+        self._numbers = None
         if self.model.kind != "sparse":
-            raise ValueError(f"expected a model of sparse vectors, found one whose kind is {self.model.kind!r}")
+            raise InvalidInputError(f"expected a model of sparse vectors, found one whose kind is {self.model.kind!r}")
 
     def encode_query(self, sentences, *, convert_to_sparse_matrix=False):
         """Vectors of queries."""
@@ -33,10 +36,11 @@ class SparseEncoder:
 
     encode = encode_document
 
-    def decode(self, vector, top_k=None):
-        """The terms of a vector, those with the highest weights first."""
-        terms = sorted(vector.items(), key=lambda term: -term[1])
-        return terms[:top_k]
+    def decode(self, vectors, top_k=None):
+        """The terms of a vector with their weights, those with the highest weights first; of several vectors, a list."""
+        if isinstance(vectors, dict):
+            return sorted(vectors.items(), key=lambda term: -term[1])[:top_k]
+        return [self.decode(vector, top_k) for vector in self._dicts(vectors)]
 
     @property
     def max_seq_length(self):
@@ -45,14 +49,31 @@ class SparseEncoder:
 
     def get_sentence_embedding_dimension(self):
         """Terms of the vocabulary."""
-        return len(self.model.terms)
+        return self.model.dimensions
 
     def similarity(self, queries, documents):
-        """Dot products of vectors, as a matrix with a row for each query."""
-        from numpy import array
+        """Dot products of vectors, as an array with a row for each query. Both are vectors as this encoder makes them: one,
+        several, or a matrix."""
+        return (self._matrix(queries) @ self._matrix(documents).T).toarray()
 
-        product = [[sum(w * d.get(term, 0.0) for term, w in q.items()) for d in documents] for q in queries]
-        return array(product, dtype="float32")
+    def _dicts(self, vectors):
+        if not hasattr(vectors, "tocsr"):
+            return vectors
+        terms = self.model.terms
+        return [{terms[term]: weight for term, weight in zip(row.indices, row.data.tolist())} for row in vectors.tocsr()]
+
+    def _matrix(self, vectors):
+        from scipy.sparse import csr_matrix
+
+        if hasattr(vectors, "tocsr"):
+            return vectors.tocsr()
+        vectors = [vectors] if isinstance(vectors, dict) else vectors
+        if self._numbers is None:
+            self._numbers = {term: number for number, term in enumerate(self.model.terms)}
+        columns = [self._numbers[term] for vector in vectors for term in vector]
+        weights = [weight for vector in vectors for weight in vector.values()]
+        offsets = [0, *itertools.accumulate(len(vector) for vector in vectors)]
+        return csr_matrix((weights, columns, offsets), shape=(len(vectors), self.model.dimensions), dtype="float32")
 
     def _encode(self, sentences, queries, convert):
         is_one = isinstance(sentences, str)
@@ -68,7 +89,7 @@ def semantic_search_esparsa(
 ):
     """Searches sparse embeddings, as `sentence_transformers.sparse_encoder.search_engines` does with other engines.
 
-    Embeddings are dicts of weights, a sparse matrix of SciPy, or a sparse tensor of PyTorch. Returns the results, a list
+    Embeddings are lists of dicts of weights, a sparse matrix of SciPy, or a sparse tensor of PyTorch. Returns the results, a list
     of dicts of `corpus_id` and `score` for each query, and the seconds that the search took; with `output_index` also the
     index, which a later call takes as `corpus_index`.
     """
@@ -77,7 +98,7 @@ def semantic_search_esparsa(
     index = corpus_index
     if index is None:
         if corpus_embeddings is None:
-            raise ValueError("expected corpus_embeddings or corpus_index, found neither")
+            raise InvalidInputError("expected corpus_embeddings or corpus_index, found neither")
         rows = csr(corpus_embeddings)
         if rows is not None:
             index = Index.in_memory(Schema(sparse=Sparse(terms="numbers")))
@@ -102,6 +123,6 @@ def semantic_search_esparsa(
 def _rows(vectors, csr):
     rows = csr(vectors)
     if rows is None:
-        return vectors
+        return [vectors] if isinstance(vectors, dict) else vectors
     offsets, terms, weights = rows
     return [(terms[a:b], weights[a:b]) for a, b in zip(offsets[:-1], offsets[1:])]

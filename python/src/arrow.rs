@@ -1,12 +1,14 @@
 //! Documents from Arrow's C stream interface, by which pyarrow, polars, DuckDB and pandas export
 //! tables.
 
+use std::ops::Range;
+
 use arrow_array::cast::AsArray;
 use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
 use arrow_array::types::{
-    Date32Type, Date64Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    Date32Type, Date64Type, Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
@@ -19,24 +21,43 @@ use crate::error::invalid;
 
 const DAY_MILLISECONDS: i64 = 86_400_000;
 
-/// Calls `add` with the document of each row of a stream.
-pub fn each_document(
+/// Documents that are added at once.
+const BATCH: usize = 512;
+
+/// Calls `add` with the documents of a stream, some at a time. Those before a row that is refused
+/// are added.
+pub fn each_batch(
     object: &Bound<'_, PyAny>,
     rows: &Rows<'_>,
-    mut add: impl FnMut(Document) -> PyResult<()>,
+    mut add: impl FnMut(Vec<Document>) -> PyResult<()>,
 ) -> PyResult<()> {
     if rows.extra == Extra::Store {
         return Err(invalid(
             "expected extra=\"error\" or extra=\"ignore\" with an Arrow stream, found \"store\"; give dicts",
         ));
     }
-    for batch in reader(object)? {
+    let py = object.py();
+    let mut reader = reader(object)?;
+    let mut before = 0;
+    // The producer of a stream may need other threads of Python: they run while it works.
+    while let Some(batch) = py.detach(|| reader.next()) {
         let batch =
             batch.map_err(|error| invalid(format!("cannot read the Arrow stream: {error}")))?;
-        let columns = Columns::new(rows, &batch)?;
-        for row in 0..batch.num_rows() {
-            add(columns.document(row)?)?;
+        // Producers do not check what they export: invalid UTF-8 would be undefined behavior.
+        for column in batch.columns() {
+            let valid = py.detach(|| column.to_data().validate_full());
+            valid.map_err(|error| invalid(format!("expected a valid Arrow stream: {error}")))?;
         }
+        let columns = Columns::new(rows, &batch)?;
+        for begin in (0..batch.num_rows()).step_by(BATCH) {
+            let end = batch.num_rows().min(begin + BATCH);
+            let (documents, refused) = py.detach(|| columns.documents(begin..end, before));
+            add(documents)?;
+            if let Some(message) = refused {
+                return Err(invalid(message));
+            }
+        }
+        before += batch.num_rows();
     }
     Ok(())
 }
@@ -92,29 +113,58 @@ impl<'a> Columns<'a> {
         Ok(Self { id, fields })
     }
 
-    fn document(&self, row: usize) -> PyResult<Document> {
-        let id = match text(&*self.id, row) {
-            Some(id) => id.to_owned(),
-            None => match value(&*self.id, row).map_err(invalid)? {
-                Some(Value::I64(id)) => id.to_string(),
-                Some(Value::U64(id)) => id.to_string(),
-                _ => {
-                    return Err(invalid(format!(
-                        "expected an external id that is a string or a whole number in row {row}, found {}",
-                        self.id.data_type()
-                    )));
+    /// The documents of some rows, up to one that is refused, and why it is; `before` rows came
+    /// before those of this batch.
+    fn documents(&self, rows: Range<usize>, before: usize) -> (Vec<Document>, Option<String>) {
+        let mut documents = Vec::with_capacity(rows.len());
+        for row in rows {
+            match self.document(row) {
+                Ok(document) => documents.push(document),
+                Err(message) => {
+                    return (documents, Some(format!("row {}: {message}", before + row)));
                 }
-            },
-        };
-        let mut document = Document::new(id);
-        for (field, array) in &self.fields {
-            if array.is_null(row) {
-                continue;
             }
-            document = with_value(document, field, &**array, row)
-                .map_err(|error| invalid(format!("row {row}: field `{}`: {error}", field.name)))?;
+        }
+        (documents, None)
+    }
+
+    fn document(&self, row: usize) -> Result<Document, String> {
+        let mut document = Document::new(external_id(&*self.id, row)?);
+        for (field, array) in &self.fields {
+            if !is_missing(&**array, row) {
+                document = with_value(document, field, &**array, row)
+                    .map_err(|message| format!("field `{}`: {message}", field.name))?;
+            }
         }
         Ok(document)
+    }
+}
+
+fn external_id(array: &dyn Array, row: usize) -> Result<String, String> {
+    if let Some(id) = text(array, row) {
+        return Ok(id.to_owned());
+    }
+    match value(array, row) {
+        Ok(Some(Value::I64(id))) => Ok(id.to_string()),
+        Ok(Some(Value::U64(id))) => Ok(id.to_string()),
+        Ok(None) => Err("expected an external id, found null".into()),
+        _ => Err(format!(
+            "expected an external id that is a string or a whole number, found {}",
+            array.data_type()
+        )),
+    }
+}
+
+/// Whether a cell is null, also by the value that it has in a dictionary.
+fn is_missing(array: &dyn Array, row: usize) -> bool {
+    match array.data_type() {
+        DataType::Null => true,
+        DataType::Dictionary(..) if array.is_valid(row) => {
+            let dictionary = array.as_any_dictionary();
+            let key = key(dictionary.keys(), row);
+            key.is_none_or(|key| is_missing(&**dictionary.values(), key))
+        }
+        _ => array.is_null(row),
     }
 }
 
@@ -135,7 +185,7 @@ fn with_value(
                 None => (array, row..row + 1),
             };
             let mut document = document;
-            for cell in range.filter(|cell| !cells.is_null(*cell)) {
+            for cell in range.filter(|cell| !is_missing(cells, *cell)) {
                 let text =
                     text(cells, cell).ok_or_else(|| unfit("a string or a list of strings"))?;
                 document = document.with_text(name, text);
@@ -181,13 +231,20 @@ fn sparse(document: Document, name: &str, array: &dyn Array, row: usize) -> Opti
         }
         DataType::Struct(fields) if fields.len() == 2 => {
             let pair = array.as_struct();
-            (list(pair.column(0), row)?, list(pair.column(1), row)?)
+            let (terms, weights) = (pair.column(0), pair.column(1));
+            if is_missing(terms, row) || is_missing(weights, row) {
+                return None;
+            }
+            (list(terms, row)?, list(weights, row)?)
         }
         _ => return None,
     };
     let weights = floats(&*weights)?;
     if terms.len() != weights.len() {
         return None;
+    }
+    if terms.is_empty() {
+        return Some(document);
     }
     if (0..terms.len()).all(|cell| text(&*terms, cell).is_some()) {
         let each = (0..terms.len()).filter_map(|cell| text(&*terms, cell));
@@ -205,7 +262,7 @@ fn sparse(document: Document, name: &str, array: &dyn Array, row: usize) -> Opti
 
 /// A cell that is a string.
 fn text(array: &dyn Array, row: usize) -> Option<&str> {
-    if array.is_null(row) {
+    if is_missing(array, row) {
         return None;
     }
     match array.data_type() {
@@ -249,12 +306,12 @@ fn list(array: &dyn Array, row: usize) -> Option<ArrayRef> {
     }
 }
 
-/// A vector, none of whose numbers is missing.
+/// A vector of floats or whole numbers, none of which is missing.
 fn floats(array: &dyn Array) -> Option<Vec<f32>> {
     if array.null_count() > 0 {
         return None;
     }
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
     match array.data_type() {
         DataType::Float32 => Some(array.as_primitive::<Float32Type>().values().to_vec()),
         DataType::Float64 => {
@@ -265,17 +322,30 @@ fn floats(array: &dyn Array) -> Option<Vec<f32>> {
             let values = array.as_primitive::<Float16Type>().values().iter();
             Some(values.map(|value| value.to_f32()).collect())
         }
+        kind if kind.is_integer() => {
+            let number = |cell| match value(array, cell) {
+                Ok(Some(Value::I64(number))) => Some(number as f32),
+                Ok(Some(Value::U64(number))) => Some(number as f32),
+                _ => None,
+            };
+            (0..array.len()).map(number).collect()
+        }
         _ => None,
     }
 }
 
 /// A cell as a value of a column; `None` where it is missing.
 fn value(array: &dyn Array, row: usize) -> Result<Option<Value>, String> {
-    if array.is_null(row) {
+    if is_missing(array, row) {
         return Ok(None);
     }
     if let Some(text) = text(array, row) {
         return Ok(Some(Value::Keyword(text.to_owned())));
+    }
+    if let DataType::Dictionary(..) = array.data_type() {
+        let dictionary = array.as_any_dictionary();
+        let key = key(dictionary.keys(), row);
+        return key.map_or(Ok(None), |key| value(&**dictionary.values(), key));
     }
     macro_rules! cell {
         ($kind:ty) => {
@@ -300,6 +370,10 @@ fn value(array: &dyn Array, row: usize) -> Result<Option<Value>, String> {
         DataType::Float16 => Value::F64(cell!(Float16Type).to_f64()),
         DataType::Float32 => Value::F64(cell!(Float32Type).into()),
         DataType::Float64 => Value::F64(cell!(Float64Type)),
+        #[allow(clippy::cast_precision_loss)]
+        DataType::Decimal128(_, scale) => {
+            Value::F64(cell!(Decimal128Type) as f64 / 10f64.powi((*scale).into()))
+        }
         DataType::Date32 => Value::Date(scaled(cell!(Date32Type).into(), DAY_MILLISECONDS)?),
         DataType::Date64 => Value::Date(cell!(Date64Type)),
         DataType::Timestamp(unit, _) => Value::Date(match unit {

@@ -1,12 +1,17 @@
 //! Documents from dicts: their keys are the names of fields.
 
 use esparsa::{Document, Field, FieldKind, FieldValue, Schema};
+use numpy::{PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyOverflowError, PyRecursionError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PySet, PyString, PyTuple};
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDict, PyFrozenSet, PyList, PyMapping, PyMemoryView, PySet,
+    PyString, PyTuple,
+};
 
 use crate::error::invalid;
 use crate::schema::choice;
-use crate::value::value;
+use crate::value::{is_missing, value};
 use crate::vectors::{SparseVector, floats, sparse};
 
 /// What becomes of keys that are no fields.
@@ -60,8 +65,9 @@ impl Rows<'_> {
         let key = self.id_key(row)?;
         let id = row.get_item(key)?.map(|id| external_id(&id)).transpose()?;
         let id = id.ok_or_else(|| {
+            let key = self.id.as_deref().unwrap_or("_id");
             invalid(format!(
-                "expected a document with an external id under the key {key:?}, found none"
+                "expected a document with an external id under the key {key:?}, found none; give its key as id"
             ))
         })?;
         self.with_fields(id, row, Some(key))
@@ -88,9 +94,11 @@ impl Rows<'_> {
     ) -> PyResult<Document> {
         let mut document = Document::new(id);
         let mut has_stored = false;
+        // A copy: conversion calls methods of the values, which may change the dict.
+        let row = &row.copy()?;
         for (key, object) in row.iter() {
-            let name = key.cast::<PyString>()?.to_str()?;
-            if object.is_none() {
+            let name = key_of(&key)?;
+            if is_missing(&object)? {
                 continue;
             }
             match self.schema.field(name) {
@@ -104,7 +112,12 @@ impl Rows<'_> {
                 None => return Err(self.unknown(name)),
             }
         }
-        if self.extra == Extra::Store && !has_stored {
+        if self.extra == Extra::Store && has_stored {
+            return Err(invalid(
+                "expected documents without a value for the stored field with extra=\"store\", found one with it",
+            ));
+        }
+        if self.extra == Extra::Store {
             let field = self.schema.stored_field().ok_or_else(|| {
                 invalid("expected a Stored() field in the schema for extra=\"store\", found none")
             })?;
@@ -119,10 +132,13 @@ impl Rows<'_> {
         let kept = PyDict::new(row.py());
         kept.set_item("_id", id)?;
         for (key, object) in row.iter() {
-            let name = key.cast::<PyString>()?.to_str()?;
+            let name = key_of(&key)?;
+            if name == "_id" {
+                continue;
+            }
             let kind = self.schema.field(name).map(|field| field.options.kind());
             let is_vector = matches!(kind, Some(FieldKind::Sparse | FieldKind::Dense));
-            if !is_vector && !object.is_none() && Some(name) != id_key {
+            if !is_vector && !is_missing(&object)? && Some(name) != id_key {
                 kept.set_item(key, object)?;
             }
         }
@@ -145,13 +161,26 @@ pub fn external_id(object: &Bound<'_, PyAny>) -> PyResult<String> {
     if let Ok(text) = object.cast::<PyString>() {
         return Ok(text.to_str()?.to_owned());
     }
-    if let Ok(number) = object.extract::<i64>() {
-        return Ok(number.to_string());
+    let is_bool = object.is_instance_of::<PyBool>();
+    // `__index__` is what whole numbers have, those of NumPy too.
+    if let (false, Ok(number)) = (is_bool, object.call_method0("__index__")) {
+        return Ok(number.str()?.to_str()?.to_owned());
     }
     Err(invalid(format!(
         "expected an external id that is a string or a whole number, found {}",
         object.repr()?
     )))
+}
+
+/// The key of a dict.
+fn key_of<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
+    let text = key.cast::<PyString>().map_err(|_| {
+        let found = key
+            .repr()
+            .map_or_else(|_| "?".into(), |repr| repr.to_string());
+        invalid(format!("expected keys that are strings, found {found}"))
+    })?;
+    text.to_str()
 }
 
 /// The id of a row, for messages.
@@ -160,9 +189,18 @@ fn document_name(row: &Bound<'_, PyDict>, id_key: Option<&str>) -> String {
     id.map_or_else(String::new, |id| format!("document `{id}`: "))
 }
 
-/// The error, with the document and the field in its message.
+/// The error of a value, with the document and the field in its message. Others, such as
+/// `KeyboardInterrupt`, stay what they are.
 fn named(error: PyErr, py: Python<'_>, document: &str, field: &str) -> PyErr {
-    invalid(format!("{document}field `{field}`: {}", error.value(py)))
+    let is_of_value = error.is_instance_of::<PyValueError>(py)
+        || error.is_instance_of::<PyTypeError>(py)
+        || error.is_instance_of::<PyOverflowError>(py);
+    if !is_of_value {
+        return error;
+    }
+    let named = invalid(format!("{document}field `{field}`: {}", error.value(py)));
+    named.set_cause(py, Some(error));
+    named
 }
 
 /// The document with the values that an object has for a field.
@@ -180,21 +218,33 @@ fn with_value(document: Document, field: &Field, object: &Bound<'_, PyAny>) -> P
         FieldKind::Sparse => match sparse(object)? {
             SparseVector::Strings(vector) => document.with_sparse(name, vector),
             SparseVector::Numbers(vector) => document.with_sparse_numbered(name, vector),
+            SparseVector::Empty => document,
         },
         FieldKind::Dense => document.with_dense(name, floats(object)?),
         _ => document.with_stored(name, stored(object)?),
     })
 }
 
-/// The values of a list, or the one value.
+/// The values of a list, a tuple, a set or an array, or the one value; missing ones are left out.
 fn each<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let is_several = object.is_instance_of::<PyList>()
         || object.is_instance_of::<PyTuple>()
-        || object.is_instance_of::<PySet>();
-    match is_several {
-        true => object.try_iter()?.collect(),
-        false => Ok(vec![object.clone()]),
+        || object.is_instance_of::<PySet>()
+        || object.is_instance_of::<PyFrozenSet>()
+        || object
+            .cast::<PyUntypedArray>()
+            .is_ok_and(|array| array.ndim() == 1);
+    if !is_several {
+        return Ok(vec![object.clone()]);
     }
+    let mut values = Vec::new();
+    for value in object.try_iter()? {
+        let value = value?;
+        if !is_missing(&value)? {
+            values.push(value);
+        }
+    }
+    Ok(values)
 }
 
 fn text_of<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
@@ -210,6 +260,12 @@ fn stored(object: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     if let Ok(bytes) = object.cast::<PyBytes>() {
         return Ok(bytes.as_bytes().to_vec());
     }
+    if let Ok(bytes) = object.cast::<PyByteArray>() {
+        return Ok(bytes.to_vec());
+    }
+    if object.is_instance_of::<PyMemoryView>() {
+        return stored(&object.call_method0("tobytes")?);
+    }
     if let Ok(text) = object.cast::<PyString>() {
         return Ok(text.to_str()?.as_bytes().to_vec());
     }
@@ -218,9 +274,16 @@ fn stored(object: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
 
 /// An object as JSON in UTF-8.
 pub fn to_json(object: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    let json = object
-        .py()
-        .import("esparsa._json")?
-        .call_method1("dumps", (object,))?;
+    let py = object.py();
+    let json = py.import("esparsa._json")?.call_method1("dumps", (object,));
+    let json = json.map_err(|error| {
+        let is_of_value = error.is_instance_of::<PyValueError>(py)
+            || error.is_instance_of::<PyTypeError>(py)
+            || error.is_instance_of::<PyRecursionError>(py);
+        match is_of_value {
+            true => invalid(format!("expected what JSON can hold: {}", error.value(py))),
+            false => error,
+        }
+    })?;
     Ok(json.cast::<PyString>()?.to_str()?.as_bytes().to_vec())
 }

@@ -44,3 +44,8 @@ pub fn raise(error: Error) -> PyErr {
 pub fn invalid(message: impl Into<String>) -> PyErr {
     exceptions::InvalidInputError::new_err(message.into())
 }
+
+/// The exception for a file that cannot be read.
+pub fn storage(message: String) -> PyErr {
+    exceptions::StorageError::new_err(message)
+}

@@ -90,15 +90,18 @@ fn interval(object: &Bound<'_, PyAny>) -> PyResult<Interval> {
 pub struct Asked {
     pub facets: Vec<Facet>,
     names: Option<Vec<String>>,
+    /// Whether any were asked for, be it none of a list.
+    is_asked: bool,
 }
 
 impl Asked {
-    /// Facets from a list, or from a dict of names. A string is a column whose values are counted.
+    /// Facets from one, a list, or a dict of names. A string is a column whose values are counted.
     pub fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(named) = object.cast::<PyMapping>() {
             let mut asked = Self {
                 facets: Vec::new(),
                 names: Some(Vec::new()),
+                is_asked: true,
             };
             for item in named.items()? {
                 let (name, object): (String, Bound<'_, PyAny>) = item.extract()?;
@@ -108,14 +111,17 @@ impl Asked {
             return Ok(asked);
         }
         if object.is_instance_of::<PyString>() || object.is_instance_of::<PyFacet>() {
-            return Err(invalid(
-                "expected a list or a dict of facets, found one facet",
-            ));
+            return Ok(Self {
+                facets: vec![facet(object)?],
+                names: None,
+                is_asked: true,
+            });
         }
         let facets = object.try_iter()?.map(|each| facet(&each?));
         Ok(Self {
             facets: facets.collect::<PyResult<_>>()?,
             names: None,
+            is_asked: true,
         })
     }
 }
@@ -139,7 +145,7 @@ pub fn counted<'py>(
     asked: &Asked,
     results: &[FacetResult],
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    if asked.facets.is_empty() {
+    if !asked.is_asked {
         return Ok(None);
     }
     let results = results.iter().map(|result| of_result(py, result));

@@ -1,15 +1,19 @@
 //! What a search returns.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use esparsa::{DocAddress, Hits, MatchCount, SearchResult, SearchStatistics};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::PyIndexError;
+use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PySlice, PyTuple};
 
-use crate::error::raise;
+use crate::document::external_id;
+use crate::error::{invalid, raise};
 use crate::facets::{Asked, counted};
 use crate::interrupt::detached;
+use crate::several::several;
 use crate::value::all_to_python;
 
 /// The best documents of a search, best first: a sequence of `Hit`.
@@ -18,6 +22,8 @@ use crate::value::all_to_python;
 #[pyclass(name = "Hits", module = "esparsa", frozen, sequence)]
 pub struct PyHits {
     pub hits: Hits,
+    /// The commit that was searched; of hits that were made of others, theirs.
+    pub commit: u64,
     count: Option<MatchCount>,
     facets: Option<Py<PyAny>>,
     statistics: Option<SearchStatistics>,
@@ -25,9 +31,10 @@ pub struct PyHits {
 
 impl PyHits {
     /// Hits without counts.
-    pub fn of(hits: Hits) -> Self {
+    pub fn of(hits: Hits, commit: u64) -> Self {
         Self {
             hits,
+            commit,
             count: None,
             facets: None,
             statistics: None,
@@ -35,10 +42,11 @@ impl PyHits {
     }
 
     /// The result of a search for which these facets were asked.
-    pub fn new(py: Python<'_>, result: SearchResult, asked: &Asked) -> PyResult<Self> {
+    pub fn new(py: Python<'_>, result: SearchResult, commit: u64, asked: &Asked) -> PyResult<Self> {
         let facets = counted(py, asked, &result.facets)?;
         Ok(Self {
             hits: result.hits,
+            commit,
             count: result.count,
             facets: facets.map(Bound::unbind),
             statistics: Some(result.statistics),
@@ -98,6 +106,14 @@ impl PyHits {
         Ok(Some(dict))
     }
 
+    /// A frame of pandas with the columns `id` and `score`, and with those of the stored documents
+    /// if `documents` is true.
+    #[pyo3(signature = (*, documents = false))]
+    fn to_pandas<'py>(slf: &Bound<'py, Self>, documents: bool) -> PyResult<Bound<'py, PyAny>> {
+        let frames = slf.py().import("esparsa._frames")?;
+        frames.call_method1("of_hits", (slf, documents))
+    }
+
     fn __len__(&self) -> usize {
         self.hits.len()
     }
@@ -112,12 +128,8 @@ impl PyHits {
             Bound::new(slf.py(), PyHit { hits, rank })
         };
         if let Ok(slice) = place.cast::<PySlice>() {
-            let range = slice.indices(isize::try_from(count)?)?;
-            let ranks = (0..range.slicelength).map(|n| {
-                usize::try_from(range.start + isize::try_from(n)? * range.step).map_err(PyErr::from)
-            });
-            let hits: Vec<_> = ranks.map(|rank| hit(rank?)).collect::<PyResult<_>>()?;
-            return Ok(PyList::new(slf.py(), hits)?.into_any());
+            let hits = ranks_of(slice, count)?.into_iter().map(hit);
+            return Ok(PyList::new(slf.py(), hits.collect::<PyResult<Vec<_>>>()?)?.into_any());
         }
         Ok(hit(rank_of(place.extract()?, count)?)?.into_any())
     }
@@ -147,6 +159,17 @@ fn rank_of(index: isize, count: usize) -> PyResult<usize> {
     }
 }
 
+/// The places of a slice.
+fn ranks_of(slice: &Bound<'_, PySlice>, count: usize) -> PyResult<Vec<usize>> {
+    let range = slice.indices(isize::try_from(count)?)?;
+    let place = |n: usize| {
+        Ok(usize::try_from(
+            range.start + isize::try_from(n)? * range.step,
+        )?)
+    };
+    (0..range.slicelength).map(place).collect()
+}
+
 /// A document that was found.
 #[pyclass(name = "Hit", module = "esparsa", frozen)]
 pub struct PyHit {
@@ -160,8 +183,9 @@ impl PyHit {
         hit.expect("hits never change, and the rank was one of theirs")
     }
 
-    pub fn address(&self) -> DocAddress {
-        self.hit().address
+    /// The commit in which the document was found, and where it is there.
+    pub fn place(&self) -> (u64, DocAddress) {
+        (self.hits.get().commit, self.hit().address)
     }
 }
 
@@ -192,9 +216,32 @@ impl PyHit {
         from_json(&self.stored(py)?)
     }
 
+    /// Where the next page begins: a short string, which `after` of a search takes instead of the
+    /// hit. It holds for the commit that was searched.
+    #[getter]
+    fn cursor(&self) -> String {
+        let (commit, DocAddress { segment, document }) = self.place();
+        format!("{commit}.{segment}.{document}")
+    }
+
     /// The document's values of a column.
     fn values<'py>(&self, py: Python<'py>, column: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
         all_to_python(py, &self.hit().values(column).map_err(raise)?)
+    }
+
+    /// Hits of the same document with the same score are equal.
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(other) = other.cast::<Self>() else {
+            return Ok(false);
+        };
+        let other = other.get();
+        Ok(self.hit().score == other.hit().score && self.id()? == other.id()?)
+    }
+
+    fn __hash__(&self) -> PyResult<u64> {
+        let mut hasher = DefaultHasher::new();
+        self.id()?.hash(&mut hasher);
+        Ok(hasher.finish())
     }
 
     fn __repr__(&self) -> PyResult<String> {
@@ -208,24 +255,59 @@ impl PyHit {
 
 /// An object from stored JSON.
 pub fn from_json<'py>(bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
-    let json = bytes.py().import("esparsa._json")?;
-    json.call_method1("loads", (bytes,))
+    let py = bytes.py();
+    let read = py.import("esparsa._json")?.call_method1("loads", (bytes,));
+    read.map_err(|error| match error.is_instance_of::<PyValueError>(py) {
+        true => invalid(format!(
+            "expected stored bytes that are JSON, found others ({}); take `stored`, which is the bytes",
+            error.value(py)
+        )),
+        false => error,
+    })
 }
 
 /// The results of several queries, in their order: a sequence of `Hits`.
 #[pyclass(name = "Results", module = "esparsa", frozen, sequence)]
 pub struct PyResults {
     results: Vec<Py<PyHits>>,
+    /// The ids of the queries, where they came with them.
+    queries: Option<Vec<String>>,
 }
 
 impl PyResults {
-    pub fn new(py: Python<'_>, results: Vec<SearchResult>, asked: &Asked) -> PyResult<Self> {
+    pub fn new(
+        py: Python<'_>,
+        results: Vec<SearchResult>,
+        commit: u64,
+        queries: Option<Vec<String>>,
+        asked: &Asked,
+    ) -> PyResult<Self> {
         let results = results
             .into_iter()
-            .map(|result| Py::new(py, PyHits::new(py, result, asked)?));
+            .map(|result| Py::new(py, PyHits::new(py, result, commit, asked)?));
         Ok(Self {
             results: results.collect::<PyResult<_>>()?,
+            queries,
         })
+    }
+
+    /// The ids of the queries: those that are given, or those that came with them.
+    fn names(&self, given: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<String>> {
+        let Some(given) = given else {
+            return self.queries.clone().ok_or_else(|| {
+                invalid("expected the ids of the queries, or queries that were given as a dict, found neither")
+            });
+        };
+        let ids = several(given, "the ids of the queries")?.map(|id| external_id(&id?));
+        let ids: Vec<String> = ids.collect::<PyResult<_>>()?;
+        match ids.len() == self.results.len() {
+            true => Ok(ids),
+            false => Err(invalid(format!(
+                "expected an id for each of {} queries, found {}",
+                self.results.len(),
+                ids.len()
+            ))),
+        }
     }
 
     fn all_ids(&self, py: Python<'_>) -> PyResult<Vec<Vec<String>>> {
@@ -268,19 +350,25 @@ impl PyResults {
         (ids, scores).into_pyobject(py)
     }
 
+    /// The scores of each query's documents, as arrays of float32.
+    #[getter]
+    fn scores<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyArray1<f32>>> {
+        let results = self.results.iter();
+        results.map(|hits| hits.get().scores(py)).collect()
+    }
+
     /// A dict of the scores of documents for each query, as `ir_measures`, `ranx` and `pytrec_eval`
-    /// take a run; `queries` are the queries' ids.
-    fn to_run<'py>(&self, py: Python<'py>, queries: Vec<String>) -> PyResult<Bound<'py, PyDict>> {
-        if queries.len() != self.results.len() {
-            return Err(crate::error::invalid(format!(
-                "expected an id for each of {} queries, found {}",
-                self.results.len(),
-                queries.len()
-            )));
-        }
+    /// take a run. `queries` are the ids of the queries; those that were searched as a dict have
+    /// them already.
+    #[pyo3(signature = (queries = None))]
+    fn to_run<'py>(
+        &self,
+        py: Python<'py>,
+        queries: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
         let run = PyDict::new(py);
-        let ids = self.all_ids(py)?;
-        for ((query, ids), hits) in queries.into_iter().zip(ids).zip(&self.results) {
+        let names = self.names(queries)?;
+        for ((query, ids), hits) in names.into_iter().zip(self.all_ids(py)?).zip(&self.results) {
             let scores = PyDict::new(py);
             for (id, (_, score)) in ids.into_iter().zip(hits.get().hits.scored()) {
                 scores.set_item(id, *score)?;
@@ -290,13 +378,29 @@ impl PyResults {
         Ok(run)
     }
 
+    /// A frame of pandas with a row for each hit: `query`, `rank` (from 0), `id` and `score`.
+    #[pyo3(signature = (queries = None))]
+    fn to_pandas<'py>(
+        slf: &Bound<'py, Self>,
+        queries: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let names = slf.get().names(queries)?;
+        let frames = slf.py().import("esparsa._frames")?;
+        frames.call_method1("of_results", (slf, names))
+    }
+
     fn __len__(&self) -> usize {
         self.results.len()
     }
 
-    fn __getitem__(&self, py: Python<'_>, index: isize) -> PyResult<Py<PyHits>> {
-        let place = rank_of(index, self.results.len())?;
-        Ok(self.results[place].clone_ref(py))
+    fn __getitem__<'py>(&self, place: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = place.py();
+        let at = |place: usize| self.results[place].bind(py).clone();
+        if let Ok(slice) = place.cast::<PySlice>() {
+            let places = ranks_of(slice, self.results.len())?.into_iter();
+            return Ok(PyList::new(py, places.map(at).collect::<Vec<_>>())?.into_any());
+        }
+        Ok(at(rank_of(place.extract()?, self.results.len())?).into_any())
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {

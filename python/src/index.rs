@@ -1,15 +1,17 @@
 //! An index: a folder on disk, or memory.
 
-use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
-use esparsa::{Index, OnDuplicate, SchemaChange, WriterOptions};
+use esparsa::{Index, IndexOptions, OnDuplicate, SchemaChange, Verify, WriterOptions};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping};
 
 use crate::error::raise;
 use crate::hits::{PyHits, PyResults};
 use crate::interrupt::{detached, interruptible};
+use crate::options::names;
+use crate::query::PyQuery;
 use crate::schema::{PySchema, choice, field_options};
 use crate::snapshot::PySnapshot;
 use crate::writer::PyWriter;
@@ -27,35 +29,55 @@ use crate::writer::PyWriter;
 /// >>> hits[0].document["text"]
 /// 'Bees dance to tell where flowers are.'
 #[pyclass(name = "Index", module = "esparsa", frozen)]
-pub struct PyIndex(RwLock<Index>);
+pub struct PyIndex {
+    /// Changes of the schema replace it. The lock is held only to copy it.
+    index: RwLock<Index>,
+    path: Option<PathBuf>,
+}
 
 impl PyIndex {
-    fn index(&self) -> RwLockReadGuard<'_, Index> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    fn index(&self) -> Index {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.clone()
     }
 
-    fn new(index: Index) -> Self {
-        Self(RwLock::new(index))
+    fn on_disk(
+        py: Python<'_>,
+        path: PathBuf,
+        open: impl FnOnce(&Path) -> esparsa::Result<Index> + Send,
+    ) -> PyResult<Self> {
+        let index = detached(py, || open(&path))?;
+        Ok(Self {
+            index: RwLock::new(index),
+            path: Some(path),
+        })
     }
 
     fn newest(&self, py: Python<'_>) -> PyResult<PySnapshot> {
-        Ok(PySnapshot(detached(py, || self.index().snapshot())?))
+        let index = self.index();
+        Ok(PySnapshot(detached(py, || index.snapshot())?))
     }
 }
 
 #[pymethods]
 impl PyIndex {
+    /// Opens the index in a folder, as `Index.open` does.
+    #[new]
+    fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        Self::open(py, path)
+    }
+
     /// Opens the index in a folder.
     #[staticmethod]
     fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        Ok(Self::new(detached(py, || Index::open(path))?))
+        Self::on_disk(py, path, |path| Index::open(path))
     }
 
-    /// Creates an index in a folder that does not exist or is empty.
+    /// Creates an index in a folder, which is made if it is not there. There must be no index in it.
     #[staticmethod]
     fn create(py: Python<'_>, path: PathBuf, schema: &Bound<'_, PySchema>) -> PyResult<Self> {
         let schema = schema.get().0.clone();
-        Ok(Self::new(detached(py, || Index::create(path, schema))?))
+        Self::on_disk(py, path, |path| Index::create(path, schema))
     }
 
     /// Opens the index in a folder, which has this schema, or creates it.
@@ -66,16 +88,17 @@ impl PyIndex {
         schema: &Bound<'_, PySchema>,
     ) -> PyResult<Self> {
         let schema = schema.get().0.clone();
-        Ok(Self::new(detached(py, || {
-            Index::open_or_create(path, schema)
-        })?))
+        Self::on_disk(py, path, |path| Index::open_or_create(path, schema))
     }
 
     /// Creates an index in memory.
     #[staticmethod]
     fn in_memory(schema: &Bound<'_, PySchema>) -> PyResult<Self> {
-        let index = Index::in_memory(schema.get().0.clone());
-        Ok(Self::new(index.map_err(raise)?))
+        let index = Index::in_memory(schema.get().0.clone()).map_err(raise)?;
+        Ok(Self {
+            index: RwLock::new(index),
+            path: None,
+        })
     }
 
     /// Whether there is an index in a folder.
@@ -91,8 +114,10 @@ impl PyIndex {
 
     /// A writer. An index has at most one at a time, whichever process it is in.
     ///
-    /// `threads` analyze and write, all cores by default; `memory` is in bytes. `on_duplicate` says
-    /// what a document does whose id is live: `"replace"` or `"reject"`.
+    /// `threads` analyze and write, all cores by default; `memory` is in bytes. A document replaces
+    /// the one with the same id that an earlier commit has. `on_duplicate` says what it does to one
+    /// that this writer has added since: `"replace"`, or `"reject"`, which leaves the later one out
+    /// (see `Writer.commit`).
     #[pyo3(signature = (*, threads = None, memory = None, on_duplicate = "replace"))]
     fn writer(
         &self,
@@ -113,7 +138,8 @@ impl PyIndex {
         if let Some(memory) = memory {
             options = options.memory(memory);
         }
-        let writer = detached(py, || self.index().writer_with(options))?;
+        let index = self.index();
+        let writer = detached(py, || index.writer_with(options))?;
         Ok(PyWriter::new(writer))
     }
 
@@ -143,30 +169,84 @@ impl PyIndex {
             .search_many(py, queries, k, workers, options)
     }
 
+    /// The document with an external id: see `Snapshot.get`.
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        id: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.newest(py)?.get(py, id)
+    }
+
+    /// How many documents match a query: see `Snapshot.count`.
+    #[pyo3(signature = (query, **options))]
+    fn count(
+        &self,
+        py: Python<'_>,
+        query: &Bound<'_, PyAny>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<u64> {
+        self.newest(py)?.count(py, query, options)
+    }
+
+    /// Where the score of a document comes from: see `Snapshot.explain`.
+    #[pyo3(signature = (query, id, *, k = 10, **options))]
+    fn explain<'py>(
+        &self,
+        py: Python<'py>,
+        query: &Bound<'py, PyAny>,
+        id: &Bound<'py, PyAny>,
+        k: usize,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.newest(py)?.explain(py, query, id, k, options)
+    }
+
+    /// A query from the query language: see `Snapshot.parse`.
+    #[pyo3(signature = (text, *, fields = None, all_terms = false, lenient = false, synonyms = None))]
+    fn parse(
+        &self,
+        py: Python<'_>,
+        text: &str,
+        fields: Option<&Bound<'_, PyAny>>,
+        all_terms: bool,
+        lenient: bool,
+        synonyms: Option<&str>,
+    ) -> PyResult<PyQuery> {
+        self.newest(py)?
+            .parse(text, fields, all_terms, lenient, synonyms)
+    }
+
     /// Changes the schema, in one commit: fields that are added, given as a dict or as keywords,
-    /// and names of fields that are dropped.
-    #[pyo3(signature = (add = None, *, drop = None))]
+    /// and the names of fields that are dropped, one or several.
+    #[pyo3(signature = (add = None, /, *, drop = None, **more))]
     fn change_schema(
         &self,
         py: Python<'_>,
         add: Option<&Bound<'_, PyMapping>>,
-        drop: Option<Vec<String>>,
+        drop: Option<&Bound<'_, PyAny>>,
+        more: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
         let mut change = SchemaChange::new();
-        for name in drop.into_iter().flatten() {
-            change = change.drop_field(name);
+        if let Some(drop) = drop {
+            for name in names(drop)? {
+                change = change.drop_field(name);
+            }
         }
-        if let Some(fields) = add {
+        let more = more.map(|more| more.as_mapping());
+        for fields in [add, more].into_iter().flatten() {
             for item in fields.items()? {
                 let (name, options): (String, Bound<'_, PyAny>) = item.extract()?;
                 let options = field_options(&name, &options)?;
                 change = change.add_field(name, options);
             }
         }
-        interruptible(py, |_| {
-            let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            index.change_schema(change)
+        let mut index = self.index();
+        let changed = interruptible(py, |_| {
+            index.change_schema(change)?;
+            Ok(index)
         })?;
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = changed;
         Ok(())
     }
 
@@ -180,15 +260,27 @@ impl PyIndex {
         module.getattr("as_transformer")?.call((slf,), options)
     }
 
-    /// Reads every byte of the index, and raises `CorruptError` if something is damaged.
+    /// Reads every byte of the newest commit, and raises `CorruptError` if something is damaged.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
-        let snapshot = self.newest(py)?.0;
+        let index = self.index();
         interruptible(py, |cancel| {
+            // Opened anew: an open index remembers what it has verified.
+            let index = match &self.path {
+                Some(path) => Index::open_with(path, IndexOptions::new().verify(Verify::AtOpen))?,
+                None => index,
+            };
+            let snapshot = index.snapshot()?;
             (0..snapshot.segment_count()).try_for_each(|segment| {
                 cancel.check("checking")?;
                 snapshot.verify_segment(segment)
             })
         })
+    }
+
+    /// The folder; None for an index in memory.
+    #[getter]
+    fn path(&self) -> Option<PathBuf> {
+        self.path.clone()
     }
 
     /// The fields.
@@ -202,14 +294,15 @@ impl PyIndex {
         Ok(usize::try_from(self.newest(py)?.0.documents())?)
     }
 
-    fn __contains__(&self, py: Python<'_>, id: &str) -> PyResult<bool> {
-        Ok(self.newest(py)?.0.find(id).map_err(raise)?.is_some())
+    fn __contains__(&self, py: Python<'_>, id: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.newest(py)?.__contains__(id)
     }
 
-    fn __repr__(&self) -> String {
-        format!(
-            "<esparsa.Index with {:?}>",
-            self.index().schema().fields().len()
-        )
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let documents = self.newest(py)?.0.documents();
+        Ok(match &self.path {
+            Some(path) => format!("<esparsa.Index of {documents} documents in {path:?}>"),
+            None => format!("<esparsa.Index of {documents} documents in memory>"),
+        })
     }
 }

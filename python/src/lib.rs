@@ -5,6 +5,7 @@
 //! | `error` | errors as exceptions |
 //! | `interrupt` | work without the interpreter lock, ended by Ctrl-C |
 //! | `value` | values of columns |
+//! | `several` | iterables that are no strings |
 //! | `vectors` | vectors from dicts, arrays, matrices and tensors |
 //! | `schema` | fields |
 //! | `document` | documents from dicts |
@@ -15,7 +16,7 @@
 //! | `model`, `train` | models |
 //! | `rank`, `eval` | fusion and metrics |
 
-// The functions of Python's classes take objects by reference or by value as the macros ask for.
+// The documentation of this crate is that of the Python package: docstrings and type stubs.
 #![allow(missing_docs)]
 
 mod arrow;
@@ -32,6 +33,7 @@ mod options;
 mod query;
 mod rank;
 mod schema;
+mod several;
 mod snapshot;
 mod snippets;
 mod train;
@@ -62,7 +64,7 @@ mod _esparsa {
     #[pymodule_export]
     use crate::schema::{PyColumn, PyDense, PySchema, PySparse, PyStored, PyText};
     #[pymodule_export]
-    use crate::snapshot::PySnapshot;
+    use crate::snapshot::{PySnapshot, analyze, joined};
     #[pymodule_export]
     use crate::train::{train_model, train_option_names};
     #[pymodule_export]

@@ -7,47 +7,54 @@ use esparsa::neural::{
     CpuOptions, Encoded, Hardware, LongText, Model, ModelFolder, ModelKind, PairScorer, Precision,
     Role, SparseTextEncoder, TextEncoder,
 };
-use esparsa::rank::rerank;
+use esparsa::rank::{Scorer, rerank};
 use esparsa::{Hit, ModelIdentity, Query, Result};
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::error::invalid;
 use crate::hits::{PyHits, from_json};
 use crate::interrupt::interruptible;
 use crate::query::PyQuery;
 use crate::schema::choice;
+use crate::several::several;
 use crate::snapshot::cores;
 
+/// The most threads of a model.
+const MAX_THREADS: usize = 1_024;
 /// A window of a long text overlaps the one before by this share of what a model takes.
 const OVERLAP_SHARE: usize = 8;
 
 /// A model from a folder as published for `transformers` or `sentence-transformers`: an encoder of
 /// sparse vectors (SPLADE) or of dense ones, a cross-encoder, or a model of late interaction.
 ///
-/// `device` is `"cpu"`, `"cuda"` or `"cuda:1"`, with a build that has CUDA; `precision` of the CPU
-/// is `"f32"` or `"bf16"`; `threads` are all cores by default. `long` says what becomes of texts
+/// `device` is `"cpu"`, `"cuda"` or `"cuda:1"`, with a build that has CUDA. On the CPU, `precision` is
+/// `"f32"` (the default) or `"bf16"`, and `threads` are all cores by default. `long` says what becomes of texts
 /// that are longer than the model takes: `"truncate"`, `"windows"`, which overlap by `overlap`
 /// tokens, or `"refuse"`. `kind` opens a folder as `"sparse"` or `"dense"`, whatever it says.
 #[pyclass(name = "Model", module = "esparsa", frozen)]
 pub struct PyModel {
     model: Model,
     max_tokens: usize,
+    /// The terms of a sparse model, as strings of Python.
+    terms: PyOnceLock<Py<PyTuple>>,
 }
 
 #[pymethods]
 impl PyModel {
     #[new]
     #[pyo3(signature = (
-        path, *, device = "cpu", precision = "f32", threads = None, long = "truncate", overlap = None, kind = None
+        path, *, device = "cpu", precision = None, threads = None, long = "truncate", overlap = None,
+        kind = None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
         path: PathBuf,
         device: &str,
-        precision: &str,
+        precision: Option<&str>,
         threads: Option<usize>,
         long: &str,
         overlap: Option<usize>,
@@ -59,11 +66,27 @@ impl PyModel {
         ];
         let kind = kind.map(|kind| choice("kind", kind, &kinds)).transpose()?;
         let precisions = [("f32", Precision::F32), ("bf16", Precision::Bf16)];
+        if threads.is_some_and(|threads| !(1..=MAX_THREADS).contains(&threads)) {
+            return Err(invalid(format!(
+                "expected 1 to {MAX_THREADS} threads, found {}",
+                threads.unwrap_or_default()
+            )));
+        }
         let cpu = CpuOptions {
             threads: threads.unwrap_or_else(cores),
-            precision: choice("precision", precision, &precisions)?,
+            precision: choice("precision", precision.unwrap_or("f32"), &precisions)?,
         };
         let gpu = gpu(device)?;
+        if gpu.is_some() && (precision.is_some() || threads.is_some()) {
+            return Err(invalid(
+                "expected no precision and no threads on a GPU, which are of the CPU, found one of them",
+            ));
+        }
+        if overlap.is_some() && long != "windows" {
+            return Err(invalid(
+                "expected overlap with long=\"windows\", found it without",
+            ));
+        }
         let long_texts = ["truncate", "windows", "refuse"].map(|name| (name, name));
         let long = choice("long", long, &long_texts)?;
         interruptible(py, |_| {
@@ -81,7 +104,11 @@ impl PyModel {
                 None => Hardware::cpu(cpu)?,
             };
             let model = Model::load(folder, hardware, long)?;
-            Ok(Self { model, max_tokens })
+            Ok(Self {
+                model,
+                max_tokens,
+                terms: PyOnceLock::new(),
+            })
         })
     }
 
@@ -108,22 +135,27 @@ impl PyModel {
         self.max_tokens
     }
 
-    /// Dimensions of a dense vector; None of other models.
+    /// Dimensions of a vector: of a sparse one, the size of the vocabulary. None of other models.
     #[getter]
     fn dimensions(&self) -> Option<usize> {
         match &self.model {
             Model::Dense(encoder) => Some(encoder.dimensions()),
+            Model::Sparse(encoder) => Some(encoder.vocabulary()),
             _ => None,
         }
     }
 
-    /// The terms of a sparse vector, by number; None of other models.
+    /// The terms of a sparse vector by number, as a tuple; None of other models.
     #[getter]
-    fn terms(&self) -> Option<Vec<String>> {
-        match &self.model {
-            Model::Sparse(encoder) => Some(encoder.terms()),
-            _ => None,
-        }
+    fn terms<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let Model::Sparse(encoder) = &self.model else {
+            return Ok(None);
+        };
+        let terms = self.terms.get_or_try_init(py, || {
+            let terms = PyTuple::new(py, encoder.terms())?;
+            Ok::<_, PyErr>(terms.unbind())
+        })?;
+        Ok(Some(terms.bind(py).clone()))
     }
 
     /// The vectors of queries: an array with a row for each, or a list of dicts of terms and
@@ -146,7 +178,7 @@ impl PyModel {
     }
 
     /// The sparse vectors of texts as a `scipy.sparse.csr_matrix`, whose columns are numbers of
-    /// terms.
+    /// terms: for a field `Sparse(terms="numbers")`.
     #[pyo3(signature = (texts, *, queries = false))]
     fn encode_csr<'py>(
         &self,
@@ -161,7 +193,7 @@ impl PyModel {
         let (mut terms, mut weights) = (Vec::new(), Vec::new());
         for vector in &vectors {
             for (term, weight) in vector {
-                terms.push(i64::from(*term));
+                terms.push(i32::try_from(*term)?);
                 weights.push(*weight);
             }
             offsets.push(i64::try_from(terms.len())?);
@@ -177,22 +209,31 @@ impl PyModel {
             .call_method("csr_matrix", (parts,), Some(&shape))
     }
 
-    /// The query of a text on a field of this model's vectors.
-    fn query(&self, py: Python<'_>, field: &str, text: String) -> PyResult<PyQuery> {
+    /// The query of a text on a field of this model's vectors. A search refuses it where the index
+    /// notes that another model made them. `terms` is as of the field: `"strings"` or `"numbers"`.
+    #[pyo3(signature = (field, text, *, terms = "strings"))]
+    fn query(&self, py: Python<'_>, field: &str, text: String, terms: &str) -> PyResult<PyQuery> {
         let texts = [text];
-        match &self.model {
+        let is_numbered = choice("terms", terms, &[("strings", false), ("numbers", true)])?;
+        let query = match &self.model {
             Model::Sparse(encoder) => {
                 let vector = encoded(py, &**encoder, &texts, Role::Query)?.pop();
-                let named = vector.into_iter().flatten();
-                let named = named.map(|(term, weight)| (encoder.term(term), weight));
-                Ok(PyQuery(Query::sparse(field, named)))
+                let vector = vector.into_iter().flatten();
+                match is_numbered {
+                    true => Query::sparse_numbered(field, vector),
+                    false => {
+                        let named = vector.map(|(term, weight)| (encoder.term(term), weight));
+                        Query::sparse(field, named)
+                    }
+                }
             }
             Model::Dense(encoder) => {
                 let vector = encoded(py, &**encoder, &texts, Role::Query)?.pop();
-                Ok(PyQuery(Query::dense(field, vector.unwrap_or_default())))
+                Query::dense(field, vector.unwrap_or_default())
             }
-            _ => Err(self.unfit("a model of vectors")),
-        }
+            _ => return Err(self.unfit("a model of vectors")),
+        };
+        Ok(PyQuery::made_by(query, field, self.identity()?))
     }
 
     /// Scores of documents for a query, as an array, by a cross-encoder or a model of late
@@ -214,9 +255,11 @@ impl PyModel {
         Ok(PyArray1::from_vec(py, scores))
     }
 
-    /// Hits in the order of this model's scores of their documents, of which `text` is the text: the
-    /// name of a key of the stored documents, several of them, whose texts are joined by blanks, or
-    /// a function of a hit. Only the first `top` are scored and returned.
+    /// Scores the documents of hits again, and returns the hits in the order of the new scores.
+    ///
+    /// `text` says what the model reads of a document: a key of the stored document, several keys,
+    /// whose texts are joined by blanks, or a function of a hit. By default it is all strings of the
+    /// stored document but its id. Only the first `top` hits are scored and returned.
     #[pyo3(signature = (query, hits, *, text = None, top = None))]
     fn rerank(
         &self,
@@ -230,13 +273,17 @@ impl PyModel {
         let count = hits.len()?.min(top.unwrap_or(usize::MAX));
         let texts = (0..count).map(|rank| text_of(&hits.get_item(rank)?, text));
         let texts: Vec<String> = texts.collect::<PyResult<_>>()?;
-        let hits = &hits.get().hits;
-        let ranked = interruptible(py, |_| {
+        let PyHits { hits, commit, .. } = hits.get();
+        let ranked = interruptible(py, |cancel| {
+            let pairs: Vec<(&str, &str)> = texts.iter().map(|text| (query, &**text)).collect();
+            let scores = in_windows(&pairs, scorer.window_size().items, cancel, |pairs| {
+                scorer.score_pairs(pairs)
+            })?;
             let with_texts: Vec<(Hit<'_>, &str)> =
                 hits.iter().zip(texts.iter().map(String::as_str)).collect();
-            rerank(scorer, query, with_texts)
+            rerank(&Scores(scores), query, with_texts)
         })?;
-        Ok(PyHits::of(ranked))
+        Ok(PyHits::of(ranked, *commit))
     }
 
     fn __repr__(&self) -> String {
@@ -258,6 +305,25 @@ impl PyModel {
         })
     }
 
+    /// The same of a model of this kind.
+    pub fn identity_as(&self, kind: &str) -> PyResult<ModelIdentity> {
+        match self.kind() == kind {
+            true => self.identity(),
+            false => Err(self.unfit(&format!("a model of {kind} vectors"))),
+        }
+    }
+
+    /// Refuses another number of dimensions than that of the model's vectors.
+    pub fn expect_dimensions(&self, dimensions: usize) -> PyResult<()> {
+        match self.dimensions() {
+            Some(found) if found != dimensions => Err(invalid(format!(
+                "expected {found} dimensions, which vectors of `{}` have, found {dimensions}",
+                self.name()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn encode<'py>(
         &self,
         py: Python<'py>,
@@ -273,10 +339,11 @@ impl PyModel {
             }
             Model::Sparse(encoder) => {
                 let vectors = encoded(py, &**encoder, texts, role)?;
+                let terms = self.terms(py)?.unwrap_or_else(|| PyTuple::empty(py));
                 let dicts = vectors.into_iter().map(|vector| {
                     let dict = PyDict::new(py);
                     for (term, weight) in vector {
-                        dict.set_item(encoder.term(term), weight)?;
+                        dict.set_item(terms.get_item(usize::try_from(term)?)?, weight)?;
                     }
                     Ok(dict)
                 });
@@ -308,6 +375,15 @@ impl PyModel {
             self.name(),
             self.kind()
         ))
+    }
+}
+
+/// Scores that are there already.
+struct Scores(Vec<f32>);
+
+impl Scorer for Scores {
+    fn scores(&self, _query: &str, _documents: &[&str]) -> Result<Vec<f32>> {
+        Ok(self.0.clone())
     }
 }
 
@@ -358,12 +434,11 @@ fn in_windows<I, V>(
     Ok(outputs)
 }
 
-/// Texts from an iterable, but not from one string, whose characters would be texts.
+/// Texts from an iterable.
 fn strings(texts: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
-    if texts.is_instance_of::<PyString>() {
-        return Err(invalid("expected a list of texts, found one string"));
-    }
-    texts.try_iter()?.map(|text| text?.extract()).collect()
+    several(texts, "a list of texts")?
+        .map(|text| text?.extract())
+        .collect()
 }
 
 /// The text of a hit's document.

@@ -1,13 +1,13 @@
 //! How to search: the keywords that all searches take.
 
-use esparsa::{Algorithm, FieldKind, FieldOptions, Query, Schema, SearchOptions, Sort};
+use esparsa::{Algorithm, DocAddress, FieldKind, FieldOptions, Query, Schema, SearchOptions, Sort};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 
 use crate::error::{invalid, raise};
 use crate::facets::Asked;
 use crate::hits::PyHit;
-use crate::query::{bm25, queries, query, weighted_fields};
+use crate::query::{PyQuery, bm25, queries, query, weighted_fields};
 
 /// The keywords of a search.
 #[derive(Default)]
@@ -15,14 +15,25 @@ pub struct Keywords {
     fields: Option<Vec<(String, f32)>>,
     all_terms: bool,
     bm25: Option<(f32, f32)>,
-    filters: Vec<Query>,
-    excluded: Vec<Query>,
+    filters: Vec<PyQuery>,
+    excluded: Vec<PyQuery>,
+    /// The commit of the hit that the search begins behind.
+    after: Option<u64>,
     pub asked: Asked,
 }
 
 const QUERY_NAMES: [&str; 5] = ["fields", "all_terms", "bm25", "filter", "without"];
-const NAMES: &str = "fields, all_terms, bm25, filter, without, algorithm, recall, threads, sort, \
-                     missing_first, offset, after, facets and count";
+const SEARCH_NAMES: [&str; 9] = [
+    "algorithm",
+    "recall",
+    "threads",
+    "sort",
+    "missing_first",
+    "offset",
+    "after",
+    "facets",
+    "count",
+];
 
 impl Keywords {
     /// The keywords of a search, and what the library calls its options.
@@ -35,10 +46,17 @@ impl Keywords {
         let mut sorts = Vec::new();
         let mut missing_first = false;
         for (key, object) in given.iter() {
+            let name = key.cast::<PyString>()?.to_str()?;
+            if !QUERY_NAMES.contains(&name) && !SEARCH_NAMES.contains(&name) {
+                let names = [QUERY_NAMES.as_slice(), SEARCH_NAMES.as_slice()]
+                    .concat()
+                    .join(", ");
+                return Err(invalid(format!("expected keywords {names}, found {name}")));
+            }
             if object.is_none() {
                 continue;
             }
-            options = match key.cast::<PyString>()?.to_str()? {
+            options = match name {
                 "algorithm" => {
                     let algorithm: Algorithm = object.extract::<&str>()?.parse().map_err(raise)?;
                     options.algorithm(algorithm)
@@ -46,7 +64,11 @@ impl Keywords {
                 "recall" => options.recall(object.extract()?),
                 "threads" => options.threads(object.extract()?),
                 "offset" => options.offset(object.extract()?),
-                "after" => options.after(after(&object)?),
+                "after" => {
+                    let (commit, address) = after(&object)?;
+                    keywords.after = Some(commit);
+                    options.after(address)
+                }
                 "count" => match count(&object)? {
                     Some(limit) => options.count_up_to(limit),
                     None => options,
@@ -68,6 +90,9 @@ impl Keywords {
                     options
                 }
             };
+        }
+        if missing_first && sorts.is_empty() {
+            return Err(invalid("expected missing_first with sort, found it alone"));
         }
         for column in sorts {
             let sort = match column.strip_prefix('-') {
@@ -102,16 +127,31 @@ impl Keywords {
     /// A keyword about the query.
     fn set(&mut self, key: &str, object: &Bound<'_, PyAny>) -> PyResult<()> {
         match key {
-            "fields" => self.fields = Some(weighted_fields(object)?),
+            "fields" => {
+                let fields = weighted_fields(object)?;
+                if fields.is_empty() {
+                    return Err(invalid("expected fields to search, found none of them"));
+                }
+                self.fields = Some(fields);
+            }
             "all_terms" => self.all_terms = object.extract()?,
             "bm25" => self.bm25 = Some(object.extract()?),
             "filter" => self.filters = queries(Some(object))?,
             "without" => self.excluded = queries(Some(object))?,
-            other => {
-                return Err(invalid(format!("expected keywords {NAMES}, found {other}")));
-            }
+            _ => {}
         }
         Ok(())
+    }
+
+    /// Refuses to begin behind a hit of another commit, in which its place is another document's.
+    pub fn check_commit(&self, commit: u64) -> PyResult<()> {
+        match self.after {
+            Some(found) if found != commit => Err(invalid(format!(
+                "expected after to be a hit of commit {commit}, which is searched, found one of commit \
+                 {found}; take a snapshot, and search it for all pages"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// The query of an object: words in text fields if it is a string.
@@ -124,10 +164,21 @@ impl Keywords {
                      give them to Query.text",
                 ));
             }
-            Err(_) => query(object)?,
+            Err(_) => {
+                let query = query(object)?;
+                query.check_models(schema)?;
+                query.query
+            }
         };
-        query = self.filters.iter().cloned().fold(query, Query::with_filter);
-        Ok(self.excluded.iter().cloned().fold(query, Query::without))
+        let plain = |queries: &[PyQuery]| -> Vec<Query> {
+            queries.iter().map(|each| each.query.clone()).collect()
+        };
+        query = plain(&self.filters)
+            .into_iter()
+            .fold(query, Query::with_filter);
+        Ok(plain(&self.excluded)
+            .into_iter()
+            .fold(query, Query::without))
     }
 
     fn words(&self, schema: &Schema, text: &str) -> PyResult<Query> {
@@ -192,11 +243,27 @@ pub fn text_fields(schema: &Schema) -> PyResult<Vec<(String, f32)>> {
     Ok(names)
 }
 
-fn after(object: &Bound<'_, PyAny>) -> PyResult<esparsa::DocAddress> {
-    let hit = object.cast::<PyHit>().map_err(|_| {
-        invalid("expected after to be a Hit of the page before, found something else")
-    })?;
-    Ok(hit.get().address())
+/// The commit and the place of a hit, or of its cursor.
+fn after(object: &Bound<'_, PyAny>) -> PyResult<(u64, DocAddress)> {
+    if let Ok(hit) = object.cast::<PyHit>() {
+        return Ok(hit.get().place());
+    }
+    let cursor = object.extract::<String>().unwrap_or_default();
+    let mut parts = cursor.split('.');
+    let place = (|| {
+        let commit = parts.next()?.parse().ok()?;
+        let segment = parts.next()?.parse().ok()?;
+        let document = parts.next()?.parse().ok()?;
+        parts
+            .next()
+            .is_none()
+            .then_some((commit, DocAddress { segment, document }))
+    })();
+    place.ok_or_else(|| {
+        invalid(
+            "expected after to be a Hit of the page before, or its cursor, found something else",
+        )
+    })
 }
 
 /// Up to how many documents are counted: all of them if true.
@@ -208,7 +275,7 @@ fn count(object: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
 }
 
 /// One name, or several.
-fn names(object: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+pub fn names(object: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     match object.cast::<PyString>() {
         Ok(name) => Ok(vec![name.to_str()?.to_owned()]),
         Err(_) => object.extract(),

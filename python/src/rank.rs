@@ -13,26 +13,38 @@ use crate::hits::PyHits;
 /// scores of documents for each query, into a dict.
 ///
 /// `method` is `"rrf"`, by ranks; `"weighted-sum"`, `"comb-mnz"` or `"comb-max"` of scores under a
-/// `normalization`: `"min-max"`, `"z-score"`, `"sum"`, `"rank"`, `"sigmoid"` or `"none"`. `weights` are
-/// one for each ranking; `k` is how many documents are kept. Ranks count 1 / (`rank_constant` + rank) in
-/// `"rrf"`.
+/// `normalization`: `"z-score"` (the default), `"min-max"`, `"sum"`, `"rank"`, `"sigmoid"` or
+/// `"none"`. `weights` are one for each ranking; `k` is how many documents are kept. With `"rrf"` a
+/// rank counts 1 / (`rank_constant` + rank), of which the constant is 60 by default.
 #[pyfunction]
 #[pyo3(signature = (
-    rankings, *, method = "weighted-sum", normalization = "z-score", weights = None, k = None,
-    rank_constant = 60
+    rankings, *, method = "weighted-sum", normalization = None, weights = None, k = None,
+    rank_constant = None
 ))]
 pub fn fuse<'py>(
     py: Python<'py>,
     rankings: Vec<Bound<'py, PyAny>>,
     method: &str,
-    normalization: &str,
+    normalization: Option<&str>,
     weights: Option<Vec<f64>>,
     k: Option<usize>,
-    rank_constant: u32,
+    rank_constant: Option<u32>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let normalization: Normalization = normalization.parse().map_err(raise)?;
+    if method == "rrf" && normalization.is_some() {
+        return Err(invalid(
+            "expected no normalization with \"rrf\", which is of ranks, found one",
+        ));
+    }
+    if method != "rrf" && rank_constant.is_some() {
+        return Err(invalid(
+            "expected rank_constant with \"rrf\" alone, found it with another method",
+        ));
+    }
+    let normalization: Normalization = normalization.unwrap_or("z-score").parse().map_err(raise)?;
     let mut fusion = match method {
-        "rrf" => Fusion::new(Method::ReciprocalRank { k: rank_constant }),
+        "rrf" => Fusion::new(Method::ReciprocalRank {
+            k: rank_constant.unwrap_or(60),
+        }),
         "weighted-sum" => Fusion::weighted_sum(normalization),
         "comb-mnz" => Fusion::new(Method::CombMnz { normalization }),
         "comb-max" => Fusion::new(Method::CombMax { normalization }),
@@ -50,9 +62,10 @@ pub fn fuse<'py>(
     }
     let hits: Result<Vec<_>, _> = rankings.iter().map(|each| each.cast::<PyHits>()).collect();
     if let Ok(hits) = hits {
+        let commit = hits.first().map_or(0, |hits| hits.get().commit);
         let hits: Vec<&Hits> = hits.iter().map(|hits| &hits.get().hits).collect();
         let fused = fusion.fuse_hits(&hits).map_err(raise)?;
-        return Ok(Bound::new(py, PyHits::of(fused))?.into_any());
+        return Ok(Bound::new(py, PyHits::of(fused, commit))?.into_any());
     }
     let runs: Vec<Run> = rankings.iter().map(run).collect::<PyResult<_>>()?;
     let fused = fusion.fuse_runs(&runs).map_err(raise)?;
@@ -61,6 +74,9 @@ pub fn fuse<'py>(
     for ranking in &rankings {
         for query in ranking.cast::<PyMapping>()?.keys()? {
             let query: String = query.extract()?;
+            if queries.contains(&query)? {
+                continue;
+            }
             let scores = PyDict::new(py);
             for hit in fused.ranked(&query) {
                 scores.set_item(&hit.document, hit.score)?;

@@ -1,9 +1,10 @@
 //! The fields of an index.
 
 use esparsa::{
-    Bm25, ColumnType, DenseElement, DenseMetric, FieldOptions, ModelIdentity, Schema, SparseLayout,
-    SparseTerms, StoredOptions,
+    Bm25, ColumnType, DenseElement, DenseMetric, FieldOptions, Schema, SparseLayout, SparseTerms,
+    StoredOptions,
 };
+use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping};
 
@@ -14,29 +15,52 @@ use crate::model::PyModel;
 ///
 /// `analyzer` is a language, as a code or in English (`"en"`, `"portuguese"`), `"simple"` for lower
 /// case without stemming, or a chain such as `"standard|lowercase|fold|edge-ngram:2-10"`.
-/// `positions` keeps where words stand, for phrases. `k1` and `b` are the defaults of queries.
+/// `positions` keeps where words stand, for phrases. `k1` and `b` are BM25's parameters of queries
+/// that name no others; 1.2 and 0.75 are what Lucene and tantivy have.
 #[pyclass(name = "Text", module = "esparsa", frozen)]
 pub struct PyText(esparsa::Text);
 
 #[pymethods]
 impl PyText {
     #[new]
-    #[pyo3(signature = (analyzer = "simple", *, positions = false, k1 = None, b = None))]
-    fn new(analyzer: &str, positions: bool, k1: Option<f32>, b: Option<f32>) -> Self {
-        let default = Bm25::default();
-        let text = esparsa::Text::new().analyzer(analyzer).bm25(Bm25 {
-            k1: k1.unwrap_or(default.k1),
-            b: b.unwrap_or(default.b),
-        });
+    #[pyo3(signature = (analyzer = "simple", *, positions = false, k1 = 0.9, b = 0.4))]
+    fn new(analyzer: &str, positions: bool, k1: f32, b: f32) -> Self {
+        let text = esparsa::Text::new().analyzer(analyzer).bm25(Bm25 { k1, b });
         Self(if positions { text.positions() } else { text })
     }
 
+    /// The name of the analyzer.
+    #[getter]
+    fn analyzer(&self) -> &str {
+        &self.0.analyzer
+    }
+
+    /// Whether it is kept where words stand.
+    #[getter]
+    fn positions(&self) -> bool {
+        self.0.positions
+    }
+
+    /// How soon further occurrences of a word stop to count.
+    #[getter]
+    fn k1(&self) -> f32 {
+        self.0.bm25.k1
+    }
+
+    /// How much the length of a text counts, from 0 to 1.
+    #[getter]
+    fn b(&self) -> f32 {
+        self.0.bm25.b
+    }
+
     fn __repr__(&self) -> String {
-        let positions = match self.0.positions {
-            true => ", positions=True",
-            false => "",
+        let positions = if self.0.positions {
+            ", positions=True"
+        } else {
+            ""
         };
-        format!("Text({:?}{positions})", self.0.analyzer)
+        let Bm25 { k1, b } = self.0.bm25;
+        format!("Text({:?}{positions}, k1={k1}, b={b})", self.0.analyzer)
     }
 }
 
@@ -45,7 +69,8 @@ impl PyText {
 /// `terms` says how terms are named, by `"strings"` or `"numbers"`. Weights are quantized to 255
 /// steps up to about `expected_max`; `max_weight` is a limit to which larger ones are clamped.
 /// `layout` is `"ranges"`, the fastest, or `"tiers"`, the smallest. `model`, a `Model`, is noted in
-/// the index, so that vectors of another model are refused.
+/// the index: queries that another model made are refused. Texts are not encoded by it: give what
+/// `model.encode_documents` returns.
 #[pyclass(name = "Sparse", module = "esparsa", frozen)]
 pub struct PySparse(esparsa::Sparse);
 
@@ -85,25 +110,37 @@ impl PySparse {
         if let Some(weight) = max_weight {
             sparse = sparse.max_weight(weight);
         }
-        if let Some(identity) = identity(model)? {
-            sparse = sparse.model(identity);
+        if let Some(model) = model {
+            sparse = sparse.model(model.get().identity_as("sparse")?);
         }
         Ok(Self(sparse))
     }
 
-    fn __repr__(&self) -> String {
+    /// How terms are named: `"strings"` or `"numbers"`.
+    #[getter]
+    fn terms(&self) -> &'static str {
         match self.0.terms {
-            SparseTerms::Numbers => "Sparse(terms=\"numbers\")".into(),
-            _ => "Sparse()".into(),
+            SparseTerms::Numbers => "numbers",
+            _ => "strings",
         }
+    }
+
+    /// The name of the model that is noted, if one is.
+    #[getter]
+    fn model(&self) -> Option<&str> {
+        self.0.model.as_ref().map(|model| model.name.as_str())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Sparse(terms={:?})", self.terms())
     }
 }
 
 /// A field of dense vectors, searched exactly.
 ///
 /// `element` is the dtype in which vectors are kept: `"f32"`, `"f16"` or `"i8"`. `metric` is
-/// `"inner-product"` or `"cosine"`. `model`, a `Model`, is noted in the index, so that vectors of
-/// another model are refused.
+/// `"inner-product"` or `"cosine"`. `model`, a `Model`, is noted in the index: queries that another
+/// model made are refused.
 #[pyclass(name = "Dense", module = "esparsa", frozen)]
 pub struct PyDense(esparsa::Dense);
 
@@ -135,14 +172,52 @@ impl PyDense {
                     ("cosine", DenseMetric::Cosine),
                 ],
             )?);
-        if let Some(identity) = identity(model)? {
-            dense = dense.model(identity);
+        if let Some(model) = model {
+            model.get().expect_dimensions(dimensions)?;
+            dense = dense.model(model.get().identity_as("dense")?);
         }
         Ok(Self(dense))
     }
 
+    /// Dimensions of a vector.
+    #[getter]
+    fn dimensions(&self) -> u32 {
+        self.0.dimensions
+    }
+
+    /// The dtype in which vectors are kept.
+    #[getter]
+    fn element(&self) -> &'static str {
+        match self.0.element {
+            DenseElement::F16 => "f16",
+            DenseElement::I8 => "i8",
+            _ => "f32",
+        }
+    }
+
+    /// How vectors are scored.
+    #[getter]
+    fn metric(&self) -> &'static str {
+        match self.0.metric {
+            DenseMetric::Cosine => "cosine",
+            _ => "inner-product",
+        }
+    }
+
+    /// The name of the model that is noted, if one is.
+    #[getter]
+    fn model(&self) -> Option<&str> {
+        self.0.model.as_ref().map(|model| model.name.as_str())
+    }
+
     fn __repr__(&self) -> String {
-        format!("Dense({})", self.0.dimensions)
+        let Self(dense) = self;
+        format!(
+            "Dense({}, element={:?}, metric={:?})",
+            dense.dimensions,
+            self.element(),
+            self.metric()
+        )
     }
 }
 
@@ -169,19 +244,30 @@ impl PyColumn {
         Ok(Self(if several { column.several() } else { column }))
     }
 
+    /// The type of the values.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        self.0.column_type.name()
+    }
+
+    /// Whether a document may have more than one value.
+    #[getter]
+    fn several(&self) -> bool {
+        self.0.several
+    }
+
     fn __repr__(&self) -> String {
-        let several = match self.0.several {
-            true => ", several=True",
-            false => "",
-        };
+        let several = if self.0.several { ", several=True" } else { "" };
         format!("Column({:?}{several})", self.0.column_type.name())
     }
 }
 
-/// The field that keeps documents as they are, to be returned with hits; a schema has at most one.
+/// The field that keeps what is returned with hits; a schema has at most one.
 ///
-/// A document that gives no value for it is kept as a JSON object of its id, its texts and its
-/// columns.
+/// A document may give a value for it: bytes and strings are kept as they are, anything else as
+/// JSON. Of a document that gives none, a JSON object of its id, its texts and its columns is kept,
+/// in which several texts are one, one value of a column stands without a list, and dates are
+/// strings; `extra="store"` of `Writer.add` keeps all of the document as it was given instead.
 #[pyclass(name = "Stored", module = "esparsa", frozen)]
 pub struct PyStored;
 
@@ -195,11 +281,6 @@ impl PyStored {
     fn __repr__(&self) -> &'static str {
         "Stored()"
     }
-}
-
-/// The model that an index notes with a field.
-fn identity(model: Option<&Bound<'_, PyModel>>) -> PyResult<Option<ModelIdentity>> {
-    model.map(|model| model.get().identity()).transpose()
 }
 
 /// What a name stands for.
@@ -284,15 +365,38 @@ impl PySchema {
         self.0.fields().len()
     }
 
+    /// The field of a name: `Text`, `Sparse`, `Dense`, `Column` or `Stored`.
+    fn __getitem__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        let field = self
+            .0
+            .field(name)
+            .ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
+        field_of(py, &field.options)
+    }
+
     fn __contains__(&self, name: &str) -> bool {
         self.0.field(name).is_some()
     }
 
-    fn __repr__(&self) -> String {
-        let fields = self.0.fields().iter();
-        let each: Vec<String> = fields
-            .map(|field| format!("{}: {}", field.name, field.options.kind().name()))
-            .collect();
-        format!("Schema({})", each.join(", "))
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let each = self.0.fields().iter().map(|field| {
+            let options = field_of(py, &field.options)?;
+            Ok(format!("{}={}", field.name, options.repr()?))
+        });
+        Ok(format!(
+            "Schema({})",
+            each.collect::<PyResult<Vec<_>>>()?.join(", ")
+        ))
     }
+}
+
+/// The class of Python for the options of a field.
+fn field_of<'py>(py: Python<'py>, options: &FieldOptions) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match options {
+        FieldOptions::Text(text) => Bound::new(py, PyText(text.clone()))?.into_any(),
+        FieldOptions::Sparse(sparse) => Bound::new(py, PySparse(sparse.clone()))?.into_any(),
+        FieldOptions::Dense(dense) => Bound::new(py, PyDense(dense.clone()))?.into_any(),
+        FieldOptions::Column(column) => Bound::new(py, PyColumn(column.clone()))?.into_any(),
+        _ => Bound::new(py, PyStored)?.into_any(),
+    })
 }

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use esparsa::text::{Analyzer, Synonyms};
 use esparsa::{Completion, QueryParser, Snapshot};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyMapping};
 
+use crate::document::external_id;
 use crate::error::raise;
 use crate::explain::explanation;
 use crate::facets::{Asked, counted};
@@ -14,6 +16,7 @@ use crate::interrupt::{detached, interruptible};
 use crate::options::{Keywords, text_fields};
 use crate::query::{PyQuery, queries, weighted_fields};
 use crate::schema::PySchema;
+use crate::several::several;
 use crate::snippets::{passage_options, snippets};
 use crate::value::{all_to_python, to_python};
 
@@ -26,17 +29,19 @@ pub struct PySnapshot(pub Snapshot);
 impl PySnapshot {
     /// The best `k` documents.
     ///
-    /// `query` is a `Query`, a dict in the form of `Query.from_json`, or a string, whose words are
-    /// looked for in all text fields: as if these were one, or, of fields with other analyzers, in
-    /// the one that scores best. Keywords:
+    /// `query` is a `Query`, a dict in the form of `Query.from_json`, or a string. A string is plain
+    /// words, in which nothing is an operator (`parse` reads the query language). They are looked for
+    /// in all text fields: as if these were one, or, of fields with other analyzers, in the one that
+    /// scores best. Keywords:
     ///
     /// - `fields`: for a string, the text fields: a name, a list, or a dict of names and weights;
     ///   `all_terms`: documents have all words; `bm25`: a pair of k1 and b;
     /// - `filter`, `without`: queries that documents must, or must not, match;
     /// - `sort`: a column, or several; `"-price"` begins with the highest. Scores are 0 then.
     ///   Documents without a value are last, or first with `missing_first`;
-    /// - `offset`: leaves out the first hits; `after`: begins behind a hit, for pages;
-    /// - `facets`: a list of `Facet`s or columns, or a dict of them: see `Hits.facets`;
+    /// - `offset`: leaves out the first hits; `after`: begins behind a hit or its `cursor`, for pages
+    ///   of the same search on the same snapshot;
+    /// - `facets`: a `Facet` or a column, a list, or a dict of them: see `Hits.facets`;
     /// - `count`: counts all documents that match, or up to a number: see `Hits.count`;
     /// - `algorithm`: such as `"max-score"`, instead of the planner's choice; `recall`: below 1,
     ///   approximate search of a sparse field; `threads`: threads for this query.
@@ -49,13 +54,15 @@ impl PySnapshot {
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<PyHits> {
         let (keywords, options) = Keywords::new(k, options)?;
+        keywords.check_commit(self.0.commit())?;
         let query = keywords.query(self.0.schema(), query)?;
         let result = detached(py, || self.0.search_with(&query, &options))?;
-        PyHits::new(py, result, &keywords.asked)
+        PyHits::new(py, result, self.0.commit(), &keywords.asked)
     }
 
     /// The best `k` documents of each of several queries, on `workers` threads; all cores by
-    /// default. Otherwise as `search`.
+    /// default. A dict of queries has their ids as keys, which `Results.to_run` then knows. Otherwise
+    /// as `search`.
     #[pyo3(signature = (queries, k = 10, *, workers = None, **options))]
     pub fn search_many(
         &self,
@@ -66,23 +73,33 @@ impl PySnapshot {
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<PyResults> {
         let (keywords, options) = Keywords::new(k, options)?;
+        keywords.check_commit(self.0.commit())?;
         let schema = self.0.schema();
-        let queries = queries
-            .try_iter()?
-            .map(|each| keywords.query(schema, &each?));
+        let (names, queries) = match queries.cast::<PyMapping>() {
+            Ok(named) => {
+                let names = named.keys()?.iter().map(|id| external_id(&id));
+                (
+                    Some(names.collect::<PyResult<_>>()?),
+                    named.values()?.into_any(),
+                )
+            }
+            Err(_) => (None, queries.clone()),
+        };
+        let queries = several(&queries, "several queries")?;
+        let queries = queries.map(|each| keywords.query(schema, &each?));
         let queries: Vec<_> = queries.collect::<PyResult<_>>()?;
         let workers = workers.unwrap_or_else(cores);
         let results = interruptible(py, |cancel| {
             let options = options.cancel(cancel.clone());
             self.0.search_batch(&queries, &options, workers)
         })?;
-        PyResults::new(py, results, &keywords.asked)
+        PyResults::new(py, results, self.0.commit(), names, &keywords.asked)
     }
 
     /// How many documents match a query. The keywords are `fields`, `all_terms`, `bm25`, `filter` and
     /// `without`, as of `search`.
     #[pyo3(signature = (query, **options))]
-    fn count(
+    pub fn count(
         &self,
         py: Python<'_>,
         query: &Bound<'_, PyAny>,
@@ -111,17 +128,20 @@ impl PySnapshot {
     }
 
     /// A query that a person wrote in the query language, such as
-    /// `'+volcano -sicily title:"new york" year:>=1990 erupt* vulcano~1'`.
+    /// `'+volcano -sicily title:"new york" +year:>=1990 erupt* vulcano~1'`. What has no `+` is
+    /// optional, conditions on columns too.
     ///
     /// `fields` are the text fields of words without a field: all of them by default. With
-    /// `lenient`, what is wrong is searched as words instead of being an error.
-    #[pyo3(signature = (text, *, fields = None, all_terms = false, lenient = false))]
-    fn parse(
+    /// `lenient`, what is wrong is searched as words instead of being an error, and is listed in the
+    /// query's `mistakes`. `synonyms` are lines in Solr's format.
+    #[pyo3(signature = (text, *, fields = None, all_terms = false, lenient = false, synonyms = None))]
+    pub fn parse(
         &self,
         text: &str,
         fields: Option<&Bound<'_, PyAny>>,
         all_terms: bool,
         lenient: bool,
+        synonyms: Option<&str>,
     ) -> PyResult<PyQuery> {
         let fields = match fields {
             Some(fields) => weighted_fields(fields)?,
@@ -131,22 +151,34 @@ impl PySnapshot {
         if all_terms {
             parser = parser.all_terms();
         }
-        let query = match lenient {
-            true => parser.parse_lenient(&self.0, text).0,
-            false => parser.parse(&self.0, text).map_err(raise)?,
-        };
-        Ok(PyQuery(query))
+        if let Some(synonyms) = synonyms {
+            parser = parser.with_synonyms(Synonyms::parse(synonyms).map_err(raise)?);
+        }
+        if lenient {
+            let (query, mistakes) = parser.parse_lenient(&self.0, text);
+            return Ok(PyQuery::with_mistakes(query, mistakes));
+        }
+        Ok(parser.parse(&self.0, text).map_err(raise)?.into())
     }
 
     /// The document with an external id, as it was stored, from JSON; None if there is none.
-    fn get<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    pub fn get<'py>(
+        &self,
+        py: Python<'py>,
+        id: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let stored = self.stored(py, id)?;
         stored.map(|bytes| from_json(&bytes)).transpose()
     }
 
     /// The bytes that are stored for the document with an external id; None if there is none.
-    fn stored<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let bytes = detached(py, || self.0.get(id))?;
+    fn stored<'py>(
+        &self,
+        py: Python<'py>,
+        id: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let id = external_id(id)?;
+        let bytes = detached(py, || self.0.get(&id))?;
         Ok(bytes.map(|bytes| PyBytes::new(py, &bytes)))
     }
 
@@ -155,10 +187,10 @@ impl PySnapshot {
     fn values<'py>(
         &self,
         py: Python<'py>,
-        id: &str,
+        id: &Bound<'py, PyAny>,
         column: &str,
     ) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
-        let Some(address) = self.0.find(id).map_err(raise)? else {
+        let Some(address) = self.0.find(&external_id(id)?).map_err(raise)? else {
             return Ok(None);
         };
         let values = self.0.values(column, address).map_err(raise)?;
@@ -168,17 +200,18 @@ impl PySnapshot {
     /// Where the score of a document comes from in a search of `k`, as a dict; None if there is no
     /// such document. The keywords are those of `count`.
     #[pyo3(signature = (query, id, *, k = 10, **options))]
-    fn explain<'py>(
+    pub fn explain<'py>(
         &self,
         py: Python<'py>,
         query: &Bound<'py, PyAny>,
-        id: &str,
+        id: &Bound<'py, PyAny>,
         k: usize,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
         let keywords = Keywords::of_query(options)?;
         let query = keywords.query(self.0.schema(), query)?;
-        let explained = detached(py, || self.0.explain(&query, id, k))?;
+        let id = external_id(id)?;
+        let explained = detached(py, || self.0.explain(&query, &id, k))?;
         explained
             .map(|explained| explanation(py, &explained))
             .transpose()
@@ -253,7 +286,7 @@ impl PySnapshot {
             completion = completion.weight(column);
         }
         for filter in queries(filter)? {
-            completion = completion.filter(filter);
+            completion = completion.filter(filter.query);
         }
         let found = detached(py, || self.0.complete_with(&completion, prefix, n))?;
         let each = found.iter().map(|suggestion| {
@@ -325,8 +358,8 @@ impl PySnapshot {
         Ok(usize::try_from(self.0.documents())?)
     }
 
-    fn __contains__(&self, id: &str) -> PyResult<bool> {
-        Ok(self.0.find(id).map_err(raise)?.is_some())
+    pub fn __contains__(&self, id: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(self.0.find(&external_id(id)?).map_err(raise)?.is_some())
     }
 
     fn __repr__(&self) -> String {
@@ -336,6 +369,34 @@ impl PySnapshot {
             self.0.commit()
         )
     }
+}
+
+/// Several indexes as one, with the statistics of all; they have the same fields.
+///
+/// >>> from esparsa import Index, Schema, Text, joined
+/// >>> indexes = [Index.in_memory(Schema(text=Text())) for _ in range(2)]
+/// >>> for index, id in zip(indexes, ["etna", "fuji"]):
+/// ...     with index.writer() as writer:
+/// ...         writer.add({"_id": id, "text": "a volcano"})
+/// >>> joined([index.snapshot() for index in indexes]).search("volcano").ids
+/// ['etna', 'fuji']
+#[pyfunction]
+pub fn joined(snapshots: Vec<Py<PySnapshot>>) -> PyResult<PySnapshot> {
+    let snapshots = snapshots.iter().map(|snapshot| &snapshot.get().0);
+    Ok(PySnapshot(Snapshot::joined(snapshots).map_err(raise)?))
+}
+
+/// The terms that an analyzer makes of a text, as it is named by `Text`.
+///
+/// >>> from esparsa import analyze
+/// >>> analyze("english", "The volcanoes erupted")
+/// ['volcano', 'erupt']
+#[pyfunction]
+pub fn analyze(analyzer: &str, text: &str) -> PyResult<Vec<String>> {
+    let analyzer = Analyzer::named(analyzer).map_err(raise)?;
+    let mut terms = Vec::new();
+    analyzer.analyze(text, &mut |term, _| terms.push(term.to_owned()));
+    Ok(terms)
 }
 
 /// Threads of a batch, unless an application says how many.

@@ -14,10 +14,11 @@ use crate::schema::choice;
 /// Trains a model, and returns a dict about the run: `model` (the folder of the best one), `steps`,
 /// `reason`, `best` (its evaluation) and `last` (the last step).
 ///
-/// `kind` is `"splade"`, `"cross"`, `"bi"`, `"align"` or `"mlm"`. The options are those of
-/// `esparsa train`, as keywords: `base`, `output`, `collection`, `learning_rate`, `steps`, … — `esparsa
-/// train splade --help` lists them all. `on_event` is called with a dict for each event of the run. What
-/// it raises ends the run. Ctrl-C ends it with a checkpoint, from which `resume=True` goes on.
+/// `kind` is `"splade"`, `"cross"`, `"bi"`, `"align"` or `"mlm"`. The options are those of the
+/// program `esparsa train`, as keywords: `base`, `output`, `collection`, `learning_rate`, `steps` and
+/// others, which `train_option_names` lists; new models and cut vocabularies are made by that program
+/// alone. `on_event` is called with a dict for each event of the run; what it raises ends the run.
+/// Ctrl-C ends it with a checkpoint, from which `resume=True` goes on.
 #[pyfunction]
 #[pyo3(name = "train", signature = (kind, *, on_event = None, **options))]
 pub fn train_model<'py>(
@@ -52,11 +53,16 @@ fn train_options(py: Python<'_>, given: Option<&Bound<'_, PyDict>>) -> PyResult<
     let named = PyDict::new(py);
     for (key, value) in given.into_iter().flatten() {
         let key: String = key.extract()?;
+        if !TrainOptions::KEYS.iter().any(|known| known.name == key) {
+            return Err(invalid(format!(
+                "expected options of train, which train_option_names() lists, found `{key}`"
+            )));
+        }
         named.set_item(key.replace('_', "-"), value)?;
     }
     let json = to_json(&named)?;
     serde_json::from_slice(&json)
-        .map_err(|error| invalid(format!("the options of training: {error}").replace('-', "_")))
+        .map_err(|error| invalid(format!("the options of training: {error}")))
 }
 
 fn to_python<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyDict>> {

@@ -1,19 +1,24 @@
 //! Adding, replacing and deleting documents.
 
+use std::ffi::CString;
 use std::mem;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use esparsa::{CommitReport, Document, IndexWriter, Schema};
+use esparsa::{CommitReport, Document, Error, Field, FieldKind, IndexWriter, Schema};
 use numpy::PyReadonlyArray2;
+use pyo3::exceptions::PyResourceWarning;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 
 use crate::arrow;
 use crate::document::{Extra, Rows, external_id};
 use crate::error::{invalid, raise};
 use crate::interrupt::{detached, interruptible};
 use crate::query::query;
+use crate::several::several;
 use crate::snapshot::PySnapshot;
 use crate::vectors;
 
@@ -28,6 +33,8 @@ const BATCH: usize = 512;
 pub struct PyWriter {
     writer: Mutex<Option<IndexWriter>>,
     schema: Schema,
+    /// Documents that were added and deletes that were asked for since the last commit.
+    pending: AtomicU64,
 }
 
 impl PyWriter {
@@ -35,6 +42,7 @@ impl PyWriter {
         Self {
             schema: writer.schema().clone(),
             writer: Mutex::new(Some(writer)),
+            pending: AtomicU64::new(0),
         }
     }
 
@@ -52,7 +60,8 @@ impl PyWriter {
         done.ok_or_else(closed)?.map_err(raise)
     }
 
-    /// Does long work with the writer, which Ctrl-C does not divide: what it raises comes after.
+    /// Does long work with the writer. A signal does not interrupt it; what the signal's handler
+    /// raises is raised when the work is done.
     fn with_long<T: Send>(
         &self,
         py: Python<'_>,
@@ -74,11 +83,71 @@ impl PyWriter {
     fn flush(&self, py: Python<'_>, batch: &mut Vec<Document>) -> PyResult<()> {
         let batch = mem::take(batch);
         self.with(py, |writer| {
-            batch
-                .into_iter()
-                .try_for_each(|document| writer.add(document))
+            batch.into_iter().try_for_each(|document| {
+                writer.add(document)?;
+                self.pending.fetch_add(1, Relaxed);
+                Ok(())
+            })
         })?;
         py.check_signals()
+    }
+
+    /// Adds documents one after another; those before one that is refused are added.
+    fn add_each(
+        &self,
+        py: Python<'_>,
+        documents: impl Iterator<Item = PyResult<Document>>,
+    ) -> PyResult<usize> {
+        let mut batch = Vec::new();
+        let mut count = 0;
+        for document in documents {
+            match document {
+                Ok(document) => batch.push(document),
+                Err(error) => {
+                    self.flush(py, &mut batch)?;
+                    return Err(error);
+                }
+            }
+            count += 1;
+            if batch.len() >= BATCH {
+                self.flush(py, &mut batch)?;
+            }
+        }
+        self.flush(py, &mut batch)?;
+        Ok(count)
+    }
+
+    fn finish(&self, py: Python<'_>) -> PyResult<(CommitReport, Vec<Error>)> {
+        let done = self.with_long(py, |writer| Ok((writer.commit()?, writer.take_errors())))?;
+        self.pending.store(0, Relaxed);
+        Ok(done)
+    }
+}
+
+/// Documents of a writer that nobody committed or closed are lost: that is worth a warning.
+impl Drop for PyWriter {
+    fn drop(&mut self) {
+        let pending = self.pending.load(Relaxed);
+        let writer = self
+            .writer
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if pending == 0 || writer.is_none() {
+            return;
+        }
+        let message = format!(
+            "a writer was dropped with {pending} changes that were not committed; call commit() or close()"
+        );
+        Python::attach(|py| {
+            let Ok(message) = CString::new(message) else {
+                return;
+            };
+            let category = py.get_type::<PyResourceWarning>();
+            // Where warnings are errors, there is no caller to raise this one to.
+            if let Err(error) = PyErr::warn(py, &category, &message, 1) {
+                error.write_unraisable(py, None);
+            }
+        });
     }
 }
 
@@ -103,7 +172,9 @@ impl PyWriter {
         extra: &str,
     ) -> PyResult<()> {
         let document = self.rows(id, extra)?.document(document)?;
-        self.with(py, |writer| writer.add(document))
+        self.with(py, |writer| writer.add(document))?;
+        self.pending.fetch_add(1, Relaxed);
+        Ok(())
     }
 
     /// Adds many documents, and returns how many: from an iterable of dicts, or from anything that
@@ -119,34 +190,15 @@ impl PyWriter {
         extra: &str,
     ) -> PyResult<usize> {
         let rows = self.rows(id, extra)?;
-        let mut batch = Vec::new();
+        if !documents.hasattr("__arrow_c_stream__")? {
+            let documents = several(documents, "documents")?;
+            return self.add_each(py, documents.map(|row| rows.document(&row?)));
+        }
         let mut count = 0;
-        if documents.hasattr("__arrow_c_stream__")? {
-            return arrow::each_document(documents, &rows, |document| {
-                batch.push(document);
-                count += 1;
-                match batch.len() < BATCH {
-                    true => Ok(()),
-                    false => self.flush(py, &mut batch),
-                }
-            })
-            .and_then(|()| self.flush(py, &mut batch))
-            .map(|()| count);
-        }
-        for row in documents.try_iter()? {
-            match row.and_then(|row| rows.document(&row)) {
-                Ok(document) => batch.push(document),
-                Err(error) => {
-                    self.flush(py, &mut batch)?;
-                    return Err(error);
-                }
-            }
-            count += 1;
-            if batch.len() >= BATCH {
-                self.flush(py, &mut batch)?;
-            }
-        }
-        self.flush(py, &mut batch)?;
+        arrow::each_batch(documents, &rows, |mut batch| {
+            count += batch.len();
+            self.flush(py, &mut batch)
+        })?;
         Ok(count)
     }
 
@@ -159,66 +211,83 @@ impl PyWriter {
     /// >>> with index.writer() as writer:
     /// ...     writer.add_columns(["a", "b"], vector=np.eye(2, dtype=np.float32))
     /// 2
-    #[pyo3(signature = (ids, **fields))]
+    #[pyo3(signature = (ids, /, **fields))]
     fn add_columns(
         &self,
         py: Python<'_>,
         ids: &Bound<'_, PyAny>,
         fields: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<usize> {
-        let ids = ids.try_iter()?.map(|id| external_id(&id?));
+        let listed = match ids.hasattr("to_pylist")? {
+            true => &ids.call_method0("to_pylist")?,
+            false => ids,
+        };
+        let ids = several(listed, "external ids")?.map(|id| external_id(&id?));
         let ids: Vec<String> = ids.collect::<PyResult<_>>()?;
-        let count = ids.len();
         let mut columns = Vec::new();
         for (name, values) in fields.into_iter().flatten() {
-            columns.push(Values::new(name.extract()?, &values, count)?);
+            let name: String = name.extract()?;
+            let field = self.schema.field(&name).ok_or_else(|| {
+                invalid(format!(
+                    "expected names of fields of the index, found `{name}`"
+                ))
+            })?;
+            columns.push(Values::new(field, &values, ids.len())?);
         }
         let rows = self.rows(None, "error")?;
-        let mut batch = Vec::new();
-        for (row, id) in ids.into_iter().enumerate() {
+        let documents = ids.into_iter().enumerate().map(|(row, id)| {
             let others = PyDict::new(py);
-            for column in &columns {
-                column.set(row, &others)?;
-            }
-            let mut document = rows.with_id(id, &others)?;
-            for column in &columns {
-                document = column.with_vector(row, document);
-            }
-            batch.push(document);
-            if batch.len() >= BATCH {
-                self.flush(py, &mut batch)?;
-            }
-        }
-        self.flush(py, &mut batch)?;
-        Ok(count)
+            columns
+                .iter()
+                .try_for_each(|column| column.set(row, &others))?;
+            let document = rows.with_id(id, &others)?;
+            let with_vector = |document, column: &Values<'_>| column.with_vector(row, document);
+            Ok(columns.iter().fold(document, with_vector))
+        });
+        self.add_each(py, documents)
     }
 
     /// Deletes the document with an external id, if there is one.
-    fn delete(&self, py: Python<'_>, id: &str) -> PyResult<()> {
-        self.with(py, |writer| writer.delete(id))
+    fn delete(&self, py: Python<'_>, id: &Bound<'_, PyAny>) -> PyResult<()> {
+        let id = external_id(id)?;
+        self.with(py, |writer| writer.delete(&id))?;
+        self.pending.fetch_add(1, Relaxed);
+        Ok(())
     }
 
     /// Deletes the documents that match a query, and returns how many.
     fn delete_matching(&self, py: Python<'_>, query: &Bound<'_, PyAny>) -> PyResult<u64> {
-        let query = self::query(query)?;
-        self.with_long(py, |writer| writer.delete_matching(&query))
+        let query = self::query(query)?.query;
+        let deleted = self.with_long(py, |writer| writer.delete_matching(&query))?;
+        self.pending.fetch_add(deleted, Relaxed);
+        Ok(deleted)
     }
 
     /// Makes everything so far durable and visible to new snapshots; returns a dict of `commit`,
-    /// `documents` and `segments`. Documents that were rejected since the last commit, as
-    /// duplicates, raise `InvalidInputError` after the commit.
+    /// `documents`, `segments` and `rejected`: why documents were left out, as duplicates are of a
+    /// writer with `on_duplicate="reject"`.
     fn commit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let (report, mut errors) =
-            self.with_long(py, |writer| Ok((writer.commit()?, writer.take_errors())))?;
-        if let Some(first) = errors.pop() {
-            return Err(raise(first));
-        }
-        commit_report(py, &report)
+        let (report, rejected) = self.finish(py)?;
+        let dict = PyDict::new(py);
+        dict.set_item("commit", report.commit)?;
+        dict.set_item("documents", report.documents)?;
+        dict.set_item("segments", report.segments)?;
+        let rejected: Vec<String> = rejected.iter().map(Error::to_string).collect();
+        dict.set_item("rejected", rejected)?;
+        Ok(dict)
     }
 
     /// Discards everything since the last commit.
     fn rollback(&self, py: Python<'_>) -> PyResult<()> {
-        self.with_long(py, IndexWriter::rollback)
+        self.with_long(py, IndexWriter::rollback)?;
+        self.pending.store(0, Relaxed);
+        Ok(())
+    }
+
+    /// Changes since the last commit: documents that were added, and deletes.
+    #[getter]
+    fn pending(&self) -> u64 {
+        self.pending.load(Relaxed)
     }
 
     /// A snapshot of what is not committed yet, for near-real-time search.
@@ -242,7 +311,8 @@ impl PyWriter {
         self.with_long(py, |writer| writer.attach(path))
     }
 
-    /// Closes the writer, so that another may be opened. What is not committed is lost.
+    /// Closes the writer, so that another may be opened. What is not committed is lost. It does
+    /// nothing to a closed one.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         detached(py, || {
             self.lock().take();
@@ -264,24 +334,25 @@ impl PyWriter {
     ) -> PyResult<bool> {
         let is_open = py.detach(|| self.lock().is_some());
         let committed = match is_open && kind.is_none() {
-            true => self.commit(py).map(|_| ()),
-            false => Ok(()),
+            true => self.finish(py).map(|(_, rejected)| rejected),
+            false => Ok(Vec::new()),
         };
         self.close(py)?;
-        committed.map(|()| false)
+        match committed?.as_slice() {
+            [] => Ok(false),
+            [first, others @ ..] => Err(invalid(format!(
+                "expected no documents that are rejected, found {}; all others are committed; the first: {first}",
+                others.len() + 1
+            ))),
+        }
     }
 
-    fn __repr__(&self) -> &'static str {
-        "<esparsa.Writer>"
+    fn __repr__(&self) -> String {
+        format!(
+            "<esparsa.Writer with {} changes that are not committed>",
+            self.pending()
+        )
     }
-}
-
-fn commit_report<'py>(py: Python<'py>, report: &CommitReport) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    dict.set_item("commit", report.commit)?;
-    dict.set_item("documents", report.documents)?;
-    dict.set_item("segments", report.segments)?;
-    Ok(dict)
 }
 
 /// The values of a field for many documents.
@@ -295,41 +366,31 @@ enum Values<'py> {
 }
 
 impl<'py> Values<'py> {
-    fn new(name: String, values: &Bound<'py, PyAny>, count: usize) -> PyResult<Self> {
-        let matrix = values
-            .py()
-            .import("esparsa._vectors")?
-            .call_method1("csr", (values,))?;
-        let is_matrix = values
+    fn new(field: &Field, values: &Bound<'py, PyAny>, count: usize) -> PyResult<Self> {
+        let name = field.name.clone();
+        let kind = field.options.kind();
+        let dimensions = values
             .getattr("ndim")
-            .and_then(|ndim| ndim.extract::<usize>())
-            .is_ok_and(|ndim| ndim == 2);
-        let (found, column) = if !matrix.is_none() {
-            let (offsets, terms, weights): (Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>) =
-                matrix.extract()?;
-            let offsets = vectors::offsets(&offsets)?;
-            let (terms, weights) = (vectors::unsigned(&terms)?, vectors::floats(&weights)?);
-            let rises =
-                offsets.is_sorted() && offsets.last().is_some_and(|end| *end <= terms.len());
-            if !rises || terms.len() != weights.len() {
-                return Err(invalid(format!(
-                    "field `{name}`: expected a sparse matrix with rising offsets of rows, found other ones"
-                )));
-            }
-            (
-                offsets.len() - 1,
-                Self::Sparse(name, offsets, terms, weights),
-            )
-        } else if is_matrix {
+            .and_then(|ndim| ndim.extract::<usize>());
+        let is_matrix = dimensions.is_ok_and(|dimensions| dimensions == 2);
+        let vectors = values.py().import("esparsa._vectors")?;
+        let csr = match kind == FieldKind::Sparse {
+            true => vectors.call_method1("csr", (values,))?,
+            false => values.py().None().into_bound(values.py()),
+        };
+        let (found, column) = if !csr.is_none() {
+            let column = Self::sparse(name, &csr)?;
+            (column.0 - 1, column.1)
+        } else if is_matrix && kind == FieldKind::Dense {
             let rows = vectors::rows(values)?;
             (rows.as_array().nrows(), Self::Dense(name, rows))
         } else {
-            if values.is_instance_of::<PyString>() {
-                return Err(invalid(format!(
-                    "field `{name}`: expected a list with a value for each document, found one string"
-                )));
-            }
-            let objects: Vec<_> = values.try_iter()?.collect::<PyResult<_>>()?;
+            let values = match values.hasattr("to_pylist")? {
+                true => &values.call_method0("to_pylist")?,
+                false => values,
+            };
+            let expected = format!("a list for field `{name}`, with a value for each document");
+            let objects: Vec<_> = several(values, &expected)?.collect::<PyResult<_>>()?;
             (objects.len(), Self::Objects(name, objects))
         };
         match found == count {
@@ -337,6 +398,21 @@ impl<'py> Values<'py> {
             false => Err(invalid(format!(
                 "field `{}`: expected a value for each of {count} documents, found {found}",
                 column.name()
+            ))),
+        }
+    }
+
+    /// A sparse matrix from its offsets of rows, terms and weights, and the number of offsets.
+    fn sparse(name: String, csr: &Bound<'py, PyAny>) -> PyResult<(usize, Self)> {
+        let (offsets, terms, weights): (Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>) =
+            csr.extract()?;
+        let offsets = vectors::offsets(&offsets)?;
+        let (terms, weights) = (vectors::unsigned(&terms)?, vectors::floats(&weights)?);
+        let rises = offsets.is_sorted() && offsets.last().is_some_and(|end| *end <= terms.len());
+        match rises && terms.len() == weights.len() {
+            true => Ok((offsets.len(), Self::Sparse(name, offsets, terms, weights))),
+            false => Err(invalid(format!(
+                "field `{name}`: expected a sparse matrix with rising offsets of rows, found other ones"
             ))),
         }
     }

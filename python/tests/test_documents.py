@@ -111,6 +111,11 @@ def test_stored_values_are_kept_as_they_are():
         ({"splade": {"a": -1}}, "field `splade`"),
         ({"splade": 5}, "expected a sparse vector"),
         ({"splade": ([1, 2], [0.5])}, "1 weights of 2 terms"),
+        ({"splade": "lava"}, "encode_documents"),
+        ({"vector": np.array(["2024", "2025"], dtype="datetime64[Y]")}, "expected numbers"),
+        ({7: "lava"}, "keys that are strings"),
+        ({"source": {"x": float("nan")}}, "JSON"),
+        ({"source": {"x": b"bytes"}}, "JSON"),
         ({"day": "yesterday"}, "field `day`"),
         ({"source": object()}, "JSON"),
     ],
@@ -213,3 +218,136 @@ def test_arrow_sparse_vectors_by_number_and_columns_that_do_not_fit():
             writer.add_many(wrong)
     with index.writer() as writer:
         assert writer.add_many(pa.table({"id": [8], "other": ["lava"]}), extra="ignore") == 1
+
+
+def test_missing_values_of_pandas_and_numpy_are_left_out():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {
+            "_id": ["a", "b"],
+            "text": ["lava", None],
+            "share": [0.5, float("nan")],
+            "day": pandas.to_datetime(["2024-02-29 12:00", None]),
+            "tags": [np.array(["x", "y"]), [None, "z"]],
+        }
+    )
+    snapshot = index_of(*frame.to_dict("records")).snapshot()
+    assert snapshot.values("a", "day") == [datetime(2024, 2, 29, 12, tzinfo=timezone.utc)]
+    assert snapshot.values("b", "day") == snapshot.values("b", "share") == []
+    assert snapshot.values("a", "tags") == ["x", "y"] and snapshot.values("b", "tags") == ["z"]
+    index = Index.in_memory(Schema(day=Column("date")))
+    with index.writer() as writer:
+        writer.add_columns(["a", "b"], day=frame["day"].to_numpy())
+    assert index.snapshot().values("a", "day") == snapshot.values("a", "day") and index.snapshot().values("b", "day") == []
+
+
+def test_what_is_no_mistake_of_a_value_is_raised_as_it_is():
+    class Interrupts:
+        def item(self):
+            raise KeyboardInterrupt
+
+    class Changes(dict):
+        def item(self):
+            document["more"] = 1
+            return 5
+
+    with pytest.raises(KeyboardInterrupt):
+        index_of({"_id": "a", "whole": Interrupts()})
+    document = {"_id": "a", "whole": Changes()}
+    assert index_of(document).snapshot().values("a", "whole") == [5]
+
+
+def test_fields_of_structured_arrays_and_other_strides():
+    mixed = np.zeros(2, dtype=[("a", "f4"), ("b", "i1"), ("v", "f4", (2,))])
+    mixed["a"], mixed["v"] = [1, 2], [[3, 4], [5, 6]]
+    index = Index.in_memory(Schema(vector=Dense(2)))
+    with index.writer() as writer:
+        writer.add_columns(["m", "n"], vector=mixed["v"])
+        writer.add({"_id": "a", "vector": mixed["a"]})
+        writer.add({"_id": "r", "vector": np.array([1, 2, 3, 4], dtype=np.float32)[::-2]})
+    scores = {hit.id: hit.score for hit in index.search(Query.dense("vector", np.array([1, 10])))}
+    assert scores == {"m": 43, "n": 65, "a": 21, "r": 24}
+
+
+def test_vectors_without_terms_fit_any_field():
+    index = Index.in_memory(Schema(named=Sparse(), numbered=Sparse(terms="numbers")))
+    with index.writer() as writer:
+        for empty in [{}, ([], [])]:
+            writer.add({"_id": "a", "named": empty, "numbered": empty})
+    for field in ["named", "numbered"]:
+        for empty in [{}, ([], [])]:
+            assert index.search(Query.sparse(field, empty)).ids == []
+
+
+def test_documents_before_a_refused_row_are_there_however_they_came():
+    for load in [
+        lambda writer: writer.add_many(pa.table({"_id": ["a", "b", None], "text": ["lava"] * 3})),
+        lambda writer: writer.add_columns(["a", "b", "c"], text=["lava", "lava", 5]),
+    ]:
+        index = Index.in_memory(Schema(FIELDS))
+        writer = index.writer()
+        with pytest.raises(esparsa.InvalidInputError):
+            load(writer)
+        writer.commit()
+        assert index.search("lava").ids == ["a", "b"]
+
+
+def test_arrow_nulls_decimals_dictionaries_and_whole_numbers():
+    from decimal import Decimal
+
+    dictionary = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), pa.array(["lava", None]))
+    numbers = pa.DictionaryArray.from_arrays(pa.array([0, 1, None]), pa.array([7, 9]))
+    table = pa.table(
+        {
+            "_id": ["a", "b", "c"],
+            "text": dictionary,
+            "whole": numbers,
+            "share": pa.array([Decimal("1.25"), None, Decimal("-2")], pa.decimal128(10, 2)),
+            "tags": pa.nulls(3),
+            "vector": pa.array([[1, 2], None, [3, 4]], pa.list_(pa.int64())),
+            "splade": pa.array([[("lava", 2)], [], None], pa.map_(pa.string(), pa.int16())),
+        }
+    )
+    index = Index.in_memory(Schema(FIELDS))
+    with index.writer() as writer:
+        writer.add_many(table.slice(1))
+        writer.add_many(table.slice(0, 1))
+    snapshot = index.snapshot()
+    assert set(snapshot.search("lava").ids) == {"a", "c"}
+    assert [snapshot.values(id, "whole") for id in "abc"] == [[7], [9], []]
+    assert [snapshot.values(id, "share") for id in "abc"] == [[1.25], [], [-2]]
+    assert snapshot.search(Query.dense("vector", [0, 1]), 1).scores.tolist() == [4]
+
+
+def test_arrow_streams_that_are_invalid_are_refused():
+    index = Index.in_memory(Schema(FIELDS))
+    broken = pa.array([b"\xff\xfe lava"]).view(pa.string())
+    beyond = pa.DictionaryArray.from_arrays(pa.array([5]), pa.array(["x"]), safe=False)
+    for table in [pa.table({"_id": ["a"], "text": broken}), pa.table({"_id": ["a"], "text": beyond})]:
+        writer = index.writer()
+        with pytest.raises(esparsa.InvalidInputError, match="valid Arrow"):
+            writer.add_many(table)
+        writer.close()
+
+
+def test_a_producer_of_arrow_may_need_other_threads_of_python(tmp_path):
+    import time
+
+    import pyarrow.csv
+
+    class Slow:
+        closed = False
+
+        def __init__(self):
+            self.lines = iter([b"_id,text\n", *(f"{n},lava\n".encode() for n in range(20)), b""])
+
+        def read(self, size=-1):
+            time.sleep(0.01)
+            return next(self.lines, b"")
+
+        def close(self):
+            pass
+
+    index = Index.in_memory(Schema(text=Text()))
+    with index.writer() as writer:
+        assert writer.add_many(pyarrow.csv.open_csv(pa.PythonFile(Slow(), mode="r"))) == 20

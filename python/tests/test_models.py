@@ -25,7 +25,7 @@ def cross(models):
 
 
 def test_sparse_vectors_are_dicts_or_a_matrix_and_are_searched(sparse):
-    assert sparse.kind == "sparse" and sparse.dimensions is None
+    assert sparse.kind == "sparse" and sparse.dimensions == len(sparse.terms)
     dicts = sparse.encode_documents(TEXTS)
     matrix = sparse.encode_csr(TEXTS)
     assert matrix.shape == (3, len(sparse.terms)) and matrix.dtype == np.float32
@@ -42,7 +42,7 @@ def test_sparse_vectors_are_dicts_or_a_matrix_and_are_searched(sparse):
     numbered = Index.in_memory(Schema(splade=Sparse(terms="numbers")))
     with numbered.writer() as writer:
         writer.add_columns(["a", "b", "c"], splade=matrix)
-    assert len(numbered) == 3
+    assert numbered.search(sparse.query("splade", TEXTS[1], terms="numbers"))[0].id == best.id
 
 
 def test_dense_vectors_are_arrays_and_are_searched(dense):
@@ -54,6 +54,22 @@ def test_dense_vectors_are_arrays_and_are_searched(dense):
         writer.add_columns(range(3), vector=vectors)
     assert index.search(dense.query("vector", TEXTS[2]), 1).ids == ["2"]
     assert dense.encode_queries([]).shape == (0, dense.dimensions)
+
+
+def test_queries_of_another_model_are_refused(models, sparse, dense):
+    index = Index.in_memory(Schema(splade=Sparse(model=sparse)))
+    with index.writer() as writer:
+        writer.add_columns(["a"], splade=sparse.encode_documents(TEXTS[:1]))
+    other = Model(models / "splade-max", threads=1) if (models / "splade-max").exists() else None
+    query = sparse.query("splade", TEXTS[0])
+    assert index.search(query.boost(2) | query).ids == ["a"]
+    if other is not None:
+        for wrong in [other.query("splade", TEXTS[0]), query & other.query("splade", TEXTS[0]).boost(2)]:
+            with pytest.raises(esparsa.InvalidInputError, match="by the model"):
+                index.search(wrong)
+    for wrong in [lambda: Sparse(model=dense), lambda: Dense(5, model=dense), lambda: Dense(24, model=sparse)]:
+        with pytest.raises(esparsa.InvalidInputError):
+            wrong()
 
 
 def test_hits_are_reranked(cross):
@@ -79,6 +95,10 @@ def test_what_is_wrong_with_a_model_is_said(models, sparse, cross, tmp_path):
         lambda: Model(models / "bert", device="tpu"),
         lambda: Model(models / "bert", precision="int8"),
         lambda: Model(models / "bert", long="wrap"),
+        lambda: Model(models / "bert", overlap=3),
+        lambda: Model(models / "bert", threads=0),
+        lambda: Model(models / "bert", threads=10**6),
+        lambda: Model(models / "bert", device="cuda", precision="bf16"),
         lambda: cross.encode_documents(TEXTS),
         lambda: cross.query("splade", "lava"),
         lambda: sparse.score("lava", TEXTS),
@@ -135,7 +155,7 @@ def test_what_an_event_raises_ends_the_run_and_wrong_options_are_refused(models,
     given = options(models, tmp_path)
     with pytest.raises(RuntimeError, match="enough"):
         esparsa.train("splade", on_event=stop, **given)
-    with pytest.raises(esparsa.InvalidInputError, match="learning_rat`"):
+    with pytest.raises(esparsa.InvalidInputError, match="found `learning_rat`"):
         esparsa.train("splade", learning_rat=1, **{**given, "output": tmp_path / "other"})
     with pytest.raises(esparsa.InvalidInputError, match="kind"):
         esparsa.train("transformer", **given)

@@ -77,6 +77,7 @@ def test_hits_are_a_sequence(shop):
     with pytest.raises(esparsa.InvalidInputError):
         hit.values("none")
     assert shop.search("nothing").ids == [] and not shop.search("nothing")
+    assert hits[0] == hits[0] and hits[0] in hits and len({*hits, *hits}) == 3 and hits[0] != hits[1]
 
 
 def test_options(shop):
@@ -112,7 +113,10 @@ def test_options(shop):
         (dict(query=Q.text("name", "tea"), all_terms=True), "all_terms"),
         (dict(query=Q.phrase("color", "tea")), "color"),
         (dict(query="tea", fields=["none"]), "none"),
-        (dict(query="tea", facets="color"), "list or a dict"),
+        (dict(query="tea", missing_first=True), "missing_first with sort"),
+        (dict(query="tea", foo=None), "found foo"),
+        (dict(query="tea", fields=[]), "fields to search"),
+        (dict(query=Q.ids(["a"]), after="x.y"), "cursor"),
     ],
 )
 def test_what_is_wrong_with_a_search_is_said(shop, arguments, expected):
@@ -139,6 +143,8 @@ def test_facets(shop):
     assert [(month.month, count) for month, count in counted["months"]] == [(2, 2), (4, 1)]
     assert counted["tens"] == [(0, 1), (10, 1), (20, 1)]
     assert shop.snapshot().facets(Q.all(), ["color"]) == [counted["colors"]]
+    assert shop.search(Q.all(), facets="color").facets == [counted["colors"]]
+    assert shop.search(Q.all(), facets=[]).facets == [] and shop.search(Q.all()).facets is None
     with pytest.raises(esparsa.InvalidInputError, match="fortnight"):
         Facet.histogram("since", "fortnight")
 
@@ -148,7 +154,10 @@ def test_the_query_language(shop):
     assert snapshot.search(snapshot.parse('+tea -color:white price:>=10')).ids == ["pot"]
     with pytest.raises(esparsa.InvalidInputError, match="expected"):
         snapshot.parse("tea AND")
-    assert set(snapshot.search(snapshot.parse("tea AND", lenient=True, fields="name")).ids) == {"cup", "pot"}
+    lenient = snapshot.parse("tea AND", lenient=True, fields="name")
+    assert set(snapshot.search(lenient).ids) == {"cup", "pot"} and len(lenient.mistakes) == 1
+    synonym = snapshot.parse("mug", synonyms="mug, cup")
+    assert snapshot.search(synonym).ids == ["cup"] and synonym.mistakes == []
 
 
 def test_explanations_snippets_and_suggestions(shop):
@@ -183,6 +192,11 @@ def test_batches_equal_single_searches(shop):
     assert list(run["q1"]) == results.ids[0] and run["q4"] == {}
     with pytest.raises(esparsa.InvalidInputError):
         results.to_run(["q1"])
+    with pytest.raises(esparsa.InvalidInputError, match="dict"):
+        results.to_run()
+    named = shop.search_many({"1": "tea", 2: Q.text("name", "milk")}, 2)
+    assert named.to_run() == {"1": run["q1"], "2": run["q2"]}
+    assert results[:2][1].ids == results[1].ids and results.scores[0].tolist() == results[0].scores.tolist()
     assert shop.search_many([], 5).to_numpy()[0].shape == (0, 0)
 
 
@@ -207,7 +221,7 @@ def test_sparse_vectors_of_scipy_and_numpy_are_exact():
         (hit,) = index.search(Q.sparse("splade", vector))
         assert hit.id == "a" and hit.score == pytest.approx(3.0, rel=0.01)
     for wrong in [sparse, {"a": 1}, ([0.5], [1.0]), {-1: 1.0}, {2**32: 1.0}]:
-        with pytest.raises((ValueError, TypeError)):
+        with pytest.raises(esparsa.InvalidInputError):
             index.search(Q.sparse("splade", wrong))
 
 
@@ -222,17 +236,20 @@ def test_dense_vectors():
 def test_rankings_and_runs_are_fused(shop):
     snapshot = shop.snapshot()
     rankings = [snapshot.search("tea"), snapshot.search("cup milk")]
-    for options in [
-        {},
-        dict(method="rrf"),
-        dict(method="comb-mnz", normalization="min-max"),
-        dict(weights=[0.1, 0.9], k=1),
-    ]:
-        assert esparsa.fuse(rankings, **options)[0].id in {"cup", "jug"}
+    assert esparsa.fuse(rankings, weights=[1, 0])[0].id in rankings[0].ids
+    assert esparsa.fuse(rankings, weights=[0, 1])[0].id == rankings[1].ids[0]
+    assert len(esparsa.fuse(rankings, k=1)) == 1 and set(esparsa.fuse(rankings).ids) == {"cup", "pot", "jug"}
+    assert esparsa.fuse(rankings, method="comb-mnz", normalization="min-max").ids[0] == "cup"
     runs = [{"q": {"a": 3.0, "b": 1.0}}, {"q": {"b": 2.0}, "r": {"c": 1.0}}]
     fused = esparsa.fuse(runs, method="rrf", rank_constant=1)
     assert list(fused["q"]) == ["b", "a"] and list(fused) == ["q", "r"]
-    for wrong in [dict(method="sum"), dict(normalization="l2"), dict(weights=[1])]:
+    for wrong in [
+        dict(method="sum"),
+        dict(normalization="l2"),
+        dict(weights=[1]),
+        dict(method="rrf", normalization="sum"),
+        dict(rank_constant=7),
+    ]:
         with pytest.raises(esparsa.InvalidInputError):
             esparsa.fuse(rankings, **wrong)
 
@@ -248,6 +265,11 @@ def test_runs_are_evaluated_and_compared(tmp_path):
     assert compared["difference"] == 0.25 and compared["p_value"] == 1
     with pytest.raises(esparsa.InvalidInputError, match="quality"):
         esparsa.evaluate(qrels, run, ["quality@10"])
+    assert esparsa.evaluate(qrels, {"q2": run["q2"]}, "mrr@10") == {"mrr@10": 0.5}
+    assert esparsa.evaluate(qrels, {"q2": run["q2"]}, "P@1", missing="skip") == {"P@1": 1.0}
+    assert esparsa.evaluate({"q1": {"a": 1.0}}, run, "mrr") == {"mrr": 0.5}
+    with pytest.raises(esparsa.StorageError, match="none"):
+        esparsa.evaluate(tmp_path / "none", run, "mrr")
 
 
 def test_text_without_a_text_field_is_refused():
@@ -263,3 +285,52 @@ def test_words_are_looked_for_in_all_text_fields_whatever_their_analyzers():
     assert set(index.search("cups").ids) == {"1", "2", "3"}
     assert index.search("tea", all_terms=True, bm25=(0.9, 0.4)).ids == ["4"]
     assert index.search("cups", fields="b").ids == ["2"]
+
+
+def test_pages_are_of_one_commit(shop):
+    snapshot = shop.snapshot()
+    first = snapshot.search("tea milk", 2)
+    second = snapshot.search("tea milk", 2, after=first[-1].cursor)
+    assert first.ids + second.ids == snapshot.search("tea milk", 4).ids
+    with shop.writer() as writer:
+        writer.add({"_id": "new", "name": "milk tea"})
+    for after in [first[-1], first[-1].cursor]:
+        with pytest.raises(esparsa.InvalidInputError, match="take a snapshot"):
+            shop.search("tea milk", 2, after=after)
+
+
+def test_one_string_is_not_several():
+    index = Index.in_memory(Schema(text=Text()))
+    for wrong in [
+        lambda: Q.terms("color", "red"),
+        lambda: Q.ids("abc"),
+        lambda: index.search_many("lava"),
+        lambda: index.writer().add_columns("ab", text=["x", "y"]),
+        lambda: esparsa.fuse("ab"),
+    ]:
+        with pytest.raises((esparsa.InvalidInputError, TypeError)):
+            wrong()
+
+
+def test_frames_of_pandas(shop):
+    pytest.importorskip("pandas")
+    frame = shop.search("tea").to_pandas(documents=True)
+    assert frame["id"].tolist() == shop.search("tea").ids and frame["name"].str.contains("tea").all()
+    results = shop.search_many({"q1": "tea", "q2": "nothing"}).to_pandas()
+    assert results["query"].tolist() == ["q1", "q1"] and results["rank"].tolist() == [0, 1]
+
+
+def test_collections_in_beirs_layout(tmp_path):
+    from esparsa.collections import Collection
+
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "a", "title": "Lava", "text": "flows"}\n{"_id": "b", "text": "ash"}\n')
+    (tmp_path / "queries.jsonl").write_text('{"_id": "1", "text": "lava"}\n{"_id": "2", "text": "ash"}\n')
+    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n1\ta\t2\n")
+    collection = Collection(tmp_path)
+    assert list(collection.documents()) == [{"_id": "a", "text": "Lava flows"}, {"_id": "b", "text": "ash"}]
+    assert collection.queries("test") == {"1": "lava"} and len(collection.queries()) == 2
+    assert collection.qrels() == {"1": {"a": 2}}
+    (tmp_path / "corpus.jsonl").write_text('{"id": "a"}\n')
+    with pytest.raises(esparsa.InvalidInputError, match="line 1"):
+        list(collection.documents())

@@ -46,6 +46,8 @@ impl Snapshot {
         let executor = &**self.executor();
         let threads = threads.min(executor.threads());
         Ok(run_each(executor, threads, queries.len(), |number| {
+            // Once cancelled, queries are not even begun.
+            options.check_cancelled()?;
             self.search_with(&queries[number], options)
         }))
     }

@@ -17,7 +17,10 @@ def test_an_encoder(models):
     assert isinstance(query, dict) and len(documents) == 2
     matrix = encoder.encode_document(TEXTS, convert_to_sparse_matrix=True)
     assert matrix.shape == (2, encoder.get_sentence_embedding_dimension())
-    assert encoder.similarity([query], documents).shape == (1, 2)
+    similarity = encoder.similarity(query, documents)
+    assert similarity.shape == (1, 2)
+    assert encoder.similarity(encoder.encode_query(TEXTS[:1], convert_to_sparse_matrix=True), matrix) == pytest.approx(similarity)
+    assert encoder.decode(documents, 3)[0] == encoder.decode(matrix, 3)[0] == encoder.decode(documents[0], 3)
     weights = [weight for _, weight in encoder.decode(query)]
     assert weights == sorted(weights, reverse=True)
 

@@ -1,6 +1,7 @@
 """The vector stores of LangChain and LlamaIndex."""
 
 import hashlib
+import threading
 
 import numpy as np
 import pytest
@@ -57,11 +58,29 @@ def test_langchain(tmp_path, on_disk):
     assert store.get_by_ids(["b"])[0].page_content == "A lake"
     store.delete(["a"])
     assert store.get_by_ids(["a"]) == []
+    assert {document.id for document in store.similarity_search("x", filter={"year": [1840]})} == {"c"}
+    with pytest.raises(ValueError, match="cosines"):
+        store.similarity_search_with_relevance_scores("x", mode="text")
+    with pytest.raises(TypeError):
+        store.similarity_search("x", moed="text")
+    with pytest.raises(ValueError, match="other names"):
+        EsparsaVectorStore(Words(), columns={"text": "keyword"})
     if on_disk:
         again = EsparsaVectorStore(Words(), **options)
         assert [document.id for document in again.similarity_search("Ararat", k=1, mode="text")] == ["c"]
         again.add_texts(["Another"], [{"year": 7}], ids=["d"])
         assert again.similarity_search("another", mode="text", filter=Query.term("year", 7))[0].id == "d"
+        for wrong in [dict(columns={"year": "keyword"}), dict(columns={"month": "i64"}), dict(language="pt")]:
+            with pytest.raises(ValueError):
+                EsparsaVectorStore(Words(), path=options["path"], **wrong)
+    threads = [threading.Thread(target=store.add_texts, args=([f"text {n}"],)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.similarity_search("text", k=20, mode="text")) == 8
+    store.delete()
+    assert store.similarity_search("lava") == []
 
 
 def test_llama_index():
