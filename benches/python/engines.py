@@ -7,6 +7,7 @@ pairs of arrays: terms (numbers below 65,536) and weights.
 import os
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -28,6 +29,10 @@ class Engine:
         self.kind = kind
         self.analysis = analysis
         self.folder = tempfile.mkdtemp(prefix="bench-")
+        self.load()
+
+    def load(self):
+        """Imports the engine, before anything is timed."""
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -37,17 +42,22 @@ class Engine:
         return queries
 
     def batch(self, queries, k):
-        return [self.search(query, k) for query in queries]
+        """All queries, on as many threads as the others have: for engines without batches of their own."""
+        with ThreadPoolExecutor(THREADS) as threads:
+            return list(threads.map(lambda query: self.search(query, k), queries))
 
 
 class Esparsa(Engine):
     name = "esparsa"
     kinds = ("text", "sparse")
 
-    def index(self, documents):
+    def load(self):
         import esparsa
 
         self.esparsa = esparsa
+
+    def index(self, documents):
+        esparsa = self.esparsa
         if self.kind == "text":
             analyzer = "english" if self.analysis == "english" else "simple"
             field = esparsa.Text(analyzer, k1=K1, b=B)
@@ -77,7 +87,7 @@ class Bm25s(Engine):
     kinds = ("text",)
     backend = "numpy"
 
-    def index(self, documents):
+    def load(self):
         import bm25s
         import Stemmer
 
@@ -88,6 +98,9 @@ class Bm25s(Engine):
             "stemmer": Stemmer.Stemmer("english") if english else None,
             "show_progress": False,
         }
+
+    def index(self, documents):
+        bm25s = self.bm25s
         self.retriever = bm25s.BM25(method="lucene", k1=K1, b=B, backend=self.backend)
         tokens = bm25s.tokenize(documents, return_ids=True, **self.options)
         self.retriever.index(tokens, show_progress=False)
@@ -110,9 +123,13 @@ class Tantivy(Engine):
     name = "tantivy-py"
     kinds = ("text",)
 
-    def index(self, documents):
+    def load(self):
         import tantivy
 
+        self.tantivy = tantivy
+
+    def index(self, documents):
+        tantivy = self.tantivy
         builder = tantivy.SchemaBuilder()
         builder.add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
         tokenizer = "en_stem" if self.analysis == "english" else "default"
@@ -125,11 +142,10 @@ class Tantivy(Engine):
         writer.wait_merging_threads()
         self.engine.reload()
         self.searcher = self.engine.searcher()
-        self.tantivy = tantivy
 
     def prepare(self, queries):
-        # Its parser takes other characters as syntax.
-        return ["".join(character if character.isalnum() else " " for character in query) for query in queries]
+        # Its parser takes other characters, and AND, OR and NOT, as syntax.
+        return ["".join(character if character.isalnum() else " " for character in query).lower() for query in queries]
 
     def search(self, query, k):
         parsed, _ = self.engine.parse_query_lenient(query, ["field"])
@@ -141,10 +157,16 @@ class LanceDb(Engine):
     name = "lancedb"
     kinds = ("text",)
 
-    def index(self, documents):
+    def load(self):
+        # Its runtime starts when it is imported.
+        os.environ["LANCE_CPU_THREADS"] = os.environ["TOKIO_WORKER_THREADS"] = str(THREADS)
         import lancedb
         import pyarrow as pa
 
+        self.lancedb, self.pa = lancedb, pa
+
+    def index(self, documents):
+        lancedb, pa = self.lancedb, self.pa
         table = pa.table({"id": [str(number) for number in range(len(documents))], "field": documents})
         self.table = lancedb.connect(self.folder).create_table("documents", table)
         english = self.analysis == "english"
@@ -163,23 +185,17 @@ class Seismic(Engine):
     exact = False
     cut, heap_factor = 20, 0.6
 
-    def index(self, documents):
+    def load(self):
         import seismic
 
-        self.text = seismic.get_seismic_string()
+        self.seismic, self.text = seismic, seismic.get_seismic_string()
+
+    def index(self, documents):
+        seismic = self.seismic
         dataset = seismic.SeismicDataset()
         for number, (terms, weights) in enumerate(documents):
             dataset.add_document(str(number), np.array(terms.astype(str), dtype=self.text), weights)
-        terms = len(np.unique(np.concatenate([terms for terms, _ in documents])))
-        postings = sum(len(terms) for terms, _ in documents)
-        self.engine = seismic.SeismicIndex.build_from_dataset(
-            dataset,
-            n_postings=max(1, postings // terms // 8),
-            centroid_fraction=0.2,
-            summary_energy=0.5,
-            max_fraction=6.0,
-            num_threads=THREADS,
-        )
+        self.engine = seismic.SeismicIndex.build_from_dataset(dataset, num_threads=THREADS)
 
     def prepare(self, queries):
         return [(np.array(terms.astype(str), dtype=self.text), weights) for terms, weights in queries]
@@ -202,11 +218,15 @@ class SpladeIndex(Engine):
     name = "splade-index"
     kinds = ("sparse",)
 
-    def index(self, documents):
+    def load(self):
         import torch
         from splade_index import SPLADE
 
         torch.set_num_threads(THREADS)
+        self.torch, self.splade = torch, SPLADE
+
+    def index(self, documents):
+        torch = self.torch
         width = 1 + int(max(terms.max(initial=0) for terms, _ in documents))
         offsets = torch.tensor(np.concatenate([[0], np.cumsum([len(terms) for terms, _ in documents])]))
         columns = torch.tensor(np.concatenate([terms for terms, _ in documents]).astype(np.int64))
@@ -229,8 +249,8 @@ class SpladeIndex(Engine):
                     torch.sparse_coo_tensor([[0]], [0.0], (width,)).coalesce()
                 ]
 
-        self.torch, self.width = torch, width
-        self.retriever = SPLADE(backend="numba")
+        self.width = width
+        self.retriever = self.splade(backend="numba")
         self.retriever.index(model=Vectors, documents=[""] * len(documents), show_progress=False)
 
     def prepare(self, queries):
