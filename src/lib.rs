@@ -333,7 +333,7 @@ pub use format::{
 pub use index::{
     CommitReport, DocAddress, FieldTotals, HeldDocument, Index, IndexOptions, IndexWriter,
     MergePolicy, OnDuplicate, ParsedBatch, SectionStatistics, SegmentStatistics, Snapshot,
-    TermCount, WriterOptions,
+    TermCount, TermList, WriterOptions,
 };
 pub use query::{
     Algorithm, ClauseExplanation, ColumnStatistics, Completion, CorrectedWord, Correction,

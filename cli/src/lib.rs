@@ -44,6 +44,7 @@ mod backup;
 mod bench;
 mod calibrate;
 mod check;
+mod ciff;
 mod completions;
 mod convert;
 #[cfg(feature = "cuda")]
@@ -146,6 +147,8 @@ enum Command {
     Study(study::Study),
     /// Convert a published collection (MS MARCO, TREC, SQuAD, MIRACL, BEIR) to BEIR's layout.
     Convert(convert::Convert),
+    /// Exchange lists with other engines, in the Common Index File Format.
+    Ciff(ciff::Ciff),
     /// Measure how long queries take.
     Bench(bench::Bench),
     /// Index and search a small built-in collection.
@@ -182,6 +185,7 @@ impl Command {
             Self::Train(command) => command.run(),
             Self::Study(command) => command.run(),
             Self::Convert(command) => command.run(),
+            Self::Ciff(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Demo(command) => command.run(),
             #[cfg(feature = "cuda")]

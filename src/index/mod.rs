@@ -28,6 +28,7 @@ mod alter;
 mod buffer;
 mod commit;
 mod copy;
+mod lists;
 mod merge_policy;
 mod open;
 mod options;
@@ -41,6 +42,7 @@ mod statistics;
 mod terms;
 mod writer;
 
+pub use lists::TermList;
 pub use merge_policy::MergePolicy;
 pub use open::{Index, IndexOptions};
 pub use options::{OnDuplicate, WriterOptions};

@@ -55,9 +55,9 @@ pub use document::Document;
 pub(crate) use document_map::DocumentMap;
 pub use fields::FieldValue;
 pub use fields::TextField;
-pub(crate) use fields::check_sum;
 #[cfg(feature = "internals")]
 pub use fields::{FieldReader, SparseField, SparseVector};
+pub(crate) use fields::{check_sum, visit_lists};
 pub use invert::{InvertedBatch, Inverter};
 pub use reader::SegmentReader;
 pub(crate) use reader::WeakSegmentReader;

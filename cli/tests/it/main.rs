@@ -1,6 +1,7 @@
 //! The tests of the binary from the outside, as one binary: linking many takes most of the time.
 
 mod bad_input;
+mod ciff;
 mod cli_dense;
 mod cli_fuse;
 mod cli_neural_index;

@@ -25,6 +25,7 @@ mod text;
 use std::io::Write;
 
 use super::document::Document;
+use super::document_map::DocumentMap;
 use super::forward::{Forward, ForwardTask};
 use super::reader::{FieldSections, SegmentReader};
 use super::write::{SegmentWriter, Source};
@@ -43,6 +44,7 @@ use crate::text::Analyzer;
 use flag::Flags;
 pub(crate) use sparse::check_sum;
 pub use sparse::{SparseField, SparseVector};
+pub(crate) use terms::ListVisitor;
 pub(super) use terms::{Posting, PostingStream};
 pub use text::TextField;
 
@@ -102,6 +104,17 @@ pub(super) trait Stages {
         _options: &Self::Options,
     ) -> Result<Option<Forward>> {
         Ok(None)
+    }
+
+    /// Visits the lists of the field's terms over all sources; nothing for a kind without lists.
+    fn visit_lists(
+        _sources: &[Source<'_>],
+        _maps: &[DocumentMap],
+        _field: &Field,
+        _options: &Self::Options,
+        _visit: &mut ListVisitor<'_>,
+    ) -> Result<()> {
+        Ok(())
     }
 
     /// Writes the sections of the field, and adds its statistics, unless no source has it.
@@ -317,6 +330,24 @@ macro_rules! define_stages {
                     FieldOptions::$Kind(_) => $module::Kind::ORDER_PREFERENCE,
                 )*
                 FieldOptions::Unknown { .. } => 0,
+            }
+        }
+
+        /// See [`Stages::visit_lists`].
+        pub(crate) fn visit_lists(
+            sources: &[Source<'_>],
+            maps: &[DocumentMap],
+            field: &Field,
+            visit: &mut ListVisitor<'_>,
+        ) -> Result<()> {
+            match &field.options {
+                $(
+                    $(#[$attribute])*
+                    FieldOptions::$Kind(options) => {
+                        $module::Kind::visit_lists(sources, maps, field, options, visit)
+                    }
+                )*
+                FieldOptions::Unknown { .. } => Ok(()),
             }
         }
 

@@ -10,16 +10,18 @@ use std::io::Write;
 use super::Stages;
 use crate::error::Result;
 use crate::format::dictionary::{Dictionary, Payload, TermEntry};
-use crate::format::impact::{ExponentCounts, in_base_steps};
+use crate::format::impact::{ExponentCounts, in_base_steps, step, unpack};
 use crate::format::schema::Field;
 use crate::format::segment_info::FieldStatistics;
 use crate::format::sparse_postings::{SparseList, open_lists, read_exponents};
 use crate::format::{DocId, FieldNumber, PostingCodec, Section, Sparse};
 use crate::segment::document::Document;
+use crate::segment::document_map::DocumentMap;
+use crate::segment::fields::terms::{ListVisitor, visit_lists};
 use crate::segment::forward::{Forward, ForwardTask};
 use crate::segment::reader::{FieldSections, SegmentReader};
 use crate::segment::term_table::{FieldPostings, TermTable};
-use crate::segment::write::SegmentWriter;
+use crate::segment::write::{SegmentWriter, Source};
 use crate::text::Analyzer;
 pub(crate) use check::check_sum;
 use quantizer::Quantizer;
@@ -183,6 +185,27 @@ impl Stages for Kind {
         match merge::streams(task.sources, field.number, &quantizer)? {
             Some(merge) => task.gather(merge, |posting| in_base_steps(posting.value)),
             None => Ok(None),
+        }
+    }
+
+    fn visit_lists(
+        sources: &[Source<'_>],
+        maps: &[DocumentMap],
+        field: &Field,
+        options: &Sparse,
+        visit: &mut ListVisitor<'_>,
+    ) -> Result<()> {
+        let quantizer = Quantizer::choose(sources, field.number, options);
+        let weigh = |packed| {
+            let impact = unpack(packed, quantizer.base());
+            // A weight is below the max of `f32`, since the sum of a vector's weights is.
+            #[allow(clippy::cast_possible_truncation)]
+            let weight = (step(options.scale, impact.exponent) * f64::from(impact.steps)) as f32;
+            weight
+        };
+        match merge::streams(sources, field.number, &quantizer)? {
+            Some(merge) => visit_lists(merge, maps, weigh, visit),
+            None => Ok(()),
         }
     }
 

@@ -23,6 +23,33 @@ pub(in crate::segment) trait PostingStream: KeyStream {
     fn append(&self, map: &DocumentMap, to: &mut Postings) -> Result<()>;
 }
 
+/// Is called with a term, its documents, rising, and what the term weighs in each.
+pub(crate) type ListVisitor<'a> = dyn FnMut(&[u8], &[DocId], &[f32]) -> Result<()> + 'a;
+
+/// Visits the lists of all terms of a merge, in the order of their bytes; those without documents
+/// are left out.
+pub(super) fn visit_lists<S: PostingStream>(
+    mut merge: KeyMerge<S>,
+    maps: &[DocumentMap],
+    weigh: impl Fn(u32) -> f32,
+    visit: &mut ListVisitor<'_>,
+) -> Result<()> {
+    let (mut postings, mut weights) = (Postings::default(), Vec::new());
+    while merge.advance()? {
+        postings.clear();
+        merge.for_current(|source, stream| match maps.get(source) {
+            Some(map) => stream.append(map, &mut postings),
+            None => Ok(()),
+        })?;
+        if !postings.is_empty() {
+            weights.clear();
+            weights.extend(postings.values.iter().map(|value| weigh(*value)));
+            visit(merge.key(), &postings.documents, &weights)?;
+        }
+    }
+    Ok(())
+}
+
 /// A posting while an order of documents is sought.
 #[derive(Clone, Copy)]
 pub(in crate::segment) struct Posting {

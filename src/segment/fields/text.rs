@@ -21,9 +21,11 @@ use crate::format::{
     FieldKind, FieldNumber, Malformed, PostingCodec, Section, Text, count32, lengths, wide,
 };
 use crate::segment::document::Document;
+use crate::segment::document_map::DocumentMap;
+use crate::segment::fields::terms::{ListVisitor, visit_lists};
 use crate::segment::forward::{Forward, ForwardTask};
 use crate::segment::reader::{FieldSections, SegmentReader};
-use crate::segment::write::SegmentWriter;
+use crate::segment::write::{SegmentWriter, Source};
 use crate::text::Analyzer;
 use invert::{Inverted, Inverter};
 
@@ -129,6 +131,22 @@ impl Stages for Kind {
         match merge::streams(task.sources, field.number, false)? {
             Some(merge) => task.gather(merge, |posting| merge::rarity(posting.document_frequency)),
             None => Ok(None),
+        }
+    }
+
+    fn visit_lists(
+        sources: &[Source<'_>],
+        maps: &[DocumentMap],
+        field: &Field,
+        _: &Text,
+        visit: &mut ListVisitor<'_>,
+    ) -> Result<()> {
+        // Frequencies above 2^24 are rounded.
+        #[allow(clippy::cast_precision_loss)]
+        let weigh = |frequency: u32| frequency as f32;
+        match merge::streams(sources, field.number, false)? {
+            Some(merge) => visit_lists(merge, maps, weigh, visit),
+            None => Ok(()),
         }
     }
 
