@@ -70,7 +70,7 @@ impl PyHits {
     }
 
     /// How many documents match, if `count` was asked for: all of them if `count_is_exact`, at
-    /// least so many otherwise.
+    /// least this number otherwise.
     #[getter]
     fn count(&self) -> Option<u64> {
         self.count.map(|count| match count {

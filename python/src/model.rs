@@ -30,10 +30,11 @@ const OVERLAP_SHARE: usize = 8;
 /// A model from a folder as published for `transformers` or `sentence-transformers`: an encoder of
 /// sparse vectors (SPLADE) or of dense ones, a cross-encoder, or a model of late interaction.
 ///
-/// `device` is `"cpu"`, `"cuda"` or `"cuda:1"`, with a build that has CUDA. On the CPU, `precision` is
-/// `"f32"` (the default) or `"bf16"`, and `threads` are all cores by default. `long` says what becomes of texts
-/// that are longer than the model takes: `"truncate"`, `"windows"`, which overlap by `overlap`
-/// tokens, or `"refuse"`. `kind` opens a folder as `"sparse"` or `"dense"`, whatever it says.
+/// `device` is `"cpu"`, `"cuda"` or `"cuda:1"`, with a build that has CUDA. On the CPU, `precision`
+/// is `"f32"` (the default) or `"bf16"`, and `threads` are all cores by default. `long` says what
+/// becomes of texts that are longer than the model takes: `"truncate"`, `"windows"`, which overlap
+/// by `overlap` tokens, or `"refuse"`. `kind` opens a folder as `"sparse"` or `"dense"`, whatever it
+/// says.
 #[pyclass(name = "Model", module = "esparsa", frozen)]
 pub struct PyModel {
     model: Model,

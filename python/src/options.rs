@@ -7,7 +7,7 @@ use pyo3::types::{PyBool, PyDict, PyString};
 use crate::error::{invalid, raise};
 use crate::facets::Asked;
 use crate::hits::PyHit;
-use crate::query::{PyQuery, bm25, queries, query, weighted_fields};
+use crate::query::{PyQuery, queries, query, weighted_fields, words};
 
 /// The keywords of a search.
 #[derive(Default)]
@@ -170,15 +170,13 @@ impl Keywords {
                 query.query
             }
         };
-        let plain = |queries: &[PyQuery]| -> Vec<Query> {
-            queries.iter().map(|each| each.query.clone()).collect()
-        };
-        query = plain(&self.filters)
-            .into_iter()
-            .fold(query, Query::with_filter);
-        Ok(plain(&self.excluded)
-            .into_iter()
-            .fold(query, Query::without))
+        for filter in &self.filters {
+            query = query.with_filter(filter.query.clone());
+        }
+        for excluded in &self.excluded {
+            query = query.without(excluded.query.clone());
+        }
+        Ok(query)
     }
 
     fn words(&self, schema: &Schema, text: &str) -> PyResult<Query> {
@@ -196,17 +194,11 @@ impl Keywords {
 
     /// Words in fields with one analyzer.
     fn words_in(&self, fields: Vec<(String, f32)>, text: &str) -> Query {
-        let mut query = match fields.as_slice() {
+        let query = match fields.as_slice() {
             [(field, weight)] if *weight == 1.0 => Query::text(field, text),
             _ => Query::text_in(fields, text),
         };
-        if self.all_terms {
-            query = query.with_all_terms();
-        }
-        match self.bm25 {
-            Some(parameters) => query.with_bm25(bm25(parameters)),
-            None => query,
-        }
+        words(query, self.all_terms, None, self.bm25)
     }
 }
 

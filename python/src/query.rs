@@ -63,9 +63,19 @@ impl PyQuery {
 
     /// A query made of others.
     fn of(query: Query, parts: &[&[Self]]) -> Self {
-        let parts = parts.iter().copied().flatten();
+        let mut models: Vec<(String, ModelIdentity)> = Vec::new();
+        for model in parts
+            .iter()
+            .copied()
+            .flatten()
+            .flat_map(|part| &part.models)
+        {
+            if !models.contains(model) {
+                models.push(model.clone());
+            }
+        }
         Self {
-            models: parts.flat_map(|part| part.models.clone()).collect(),
+            models,
             ..query.into()
         }
     }
@@ -132,7 +142,7 @@ pub fn weighted_fields(object: &Bound<'_, PyAny>) -> PyResult<Vec<(String, f32)>
 }
 
 /// k1 and b from a pair.
-pub fn bm25((k1, b): (f32, f32)) -> Bm25 {
+fn bm25((k1, b): (f32, f32)) -> Bm25 {
     Bm25 { k1, b }
 }
 
@@ -349,8 +359,8 @@ impl PyQuery {
     /// - `{"prefix": {FIELD: TEXT}}`, and so `wildcard` and `regex`
     /// - `{"fuzzy": {FIELD: {"term": TEXT, "distance": N, "prefix": N}}}`
     /// - `{"sparse": {FIELD: {TERM: WEIGHT}}}`, `{"dense": {FIELD: [NUMBER]}}`
-    /// - `{"term": {FIELD: VALUE}}`, `{"terms": {FIELD: [VALUE]}}`, `{"exists": FIELD}`, `{"ids": [ID]}`,
-    ///   `{"range": {FIELD: {"gt": VALUE, "gte": …, "lt": …, "lte": …}}}`, `{"all": {}}`
+    /// - `{"term": {FIELD: VALUE}}`, `{"terms": {FIELD: [VALUE]}}`, `{"exists": FIELD}`,
+    ///   `{"ids": [ID]}`, `{"range": {FIELD: {"gt": VALUE, "gte": …, "lt": …, "lte": …}}}`, `{"all": {}}`
     /// - `{"bool": {"must": [QUERY], "should": [QUERY], "minimum_should": N}}`
     /// - `{"best_of": [QUERY], "tie_breaker": NUMBER}`, `{"all_of": [QUERY]}`, `{"any_of": [QUERY]}`
     ///
@@ -459,7 +469,8 @@ impl PyQuery {
     }
 }
 
-fn words(
+/// A query of words with what else is asked of them.
+pub fn words(
     mut query: Query,
     all_terms: bool,
     minimum_terms: Option<u32>,

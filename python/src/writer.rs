@@ -295,7 +295,7 @@ impl PyWriter {
         Ok(PySnapshot(self.with_long(py, IndexWriter::refresh)?))
     }
 
-    /// Merges until there are at most so many segments; visible after the next commit.
+    /// Merges until there are at most `segments` segments; visible after the next commit.
     #[pyo3(signature = (segments = 1))]
     fn merge(&self, py: Python<'_>, segments: usize) -> PyResult<()> {
         self.with_long(py, |writer| writer.merge_to(segments))
@@ -379,8 +379,7 @@ impl<'py> Values<'py> {
             false => values.py().None().into_bound(values.py()),
         };
         let (found, column) = if !csr.is_none() {
-            let column = Self::sparse(name, &csr)?;
-            (column.0 - 1, column.1)
+            Self::sparse(name, &csr)?
         } else if is_matrix && kind == FieldKind::Dense {
             let rows = vectors::rows(values)?;
             (rows.as_array().nrows(), Self::Dense(name, rows))
@@ -402,7 +401,7 @@ impl<'py> Values<'py> {
         }
     }
 
-    /// A sparse matrix from its offsets of rows, terms and weights, and the number of offsets.
+    /// A sparse matrix from its offsets of rows, terms and weights, and the number of its rows.
     fn sparse(name: String, csr: &Bound<'py, PyAny>) -> PyResult<(usize, Self)> {
         let (offsets, terms, weights): (Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>) =
             csr.extract()?;
@@ -410,7 +409,10 @@ impl<'py> Values<'py> {
         let (terms, weights) = (vectors::unsigned(&terms)?, vectors::floats(&weights)?);
         let rises = offsets.is_sorted() && offsets.last().is_some_and(|end| *end <= terms.len());
         match rises && terms.len() == weights.len() {
-            true => Ok((offsets.len(), Self::Sparse(name, offsets, terms, weights))),
+            true => Ok((
+                offsets.len() - 1,
+                Self::Sparse(name, offsets, terms, weights),
+            )),
             false => Err(invalid(format!(
                 "field `{name}`: expected a sparse matrix with rising offsets of rows, found other ones"
             ))),
