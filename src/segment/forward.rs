@@ -2,7 +2,7 @@
 
 pub(super) use super::bisect::Forward;
 use super::document_map::DocumentMap;
-use super::fields::{Posting, PostingStream};
+use super::fields::{Posting, PostingStream, next_postings};
 use super::term_merge::KeyMerge;
 use super::write::{Source, WriteOptions};
 use crate::error::Result;
@@ -47,13 +47,8 @@ impl ForwardTask<'_> {
         let mut kept = Kept::new(self.documents, room.min(MAX_TERMS));
         let mut postings = Postings::default();
         let mut term_count = 0;
-        while merge.advance()? {
+        while next_postings(&mut merge, self.maps, &mut postings)? {
             self.options.check_cancelled()?;
-            postings.clear();
-            merge.for_current(|source, stream| match self.maps.get(source) {
-                Some(map) => stream.append(map, &mut postings),
-                None => Ok(()),
-            })?;
             // A term of one document brings none closer.
             let document_frequency = postings.len();
             if document_frequency < 2 {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use esparsa::{Document, Error, Index, IndexWriter, Result, Schema, Sparse, Text};
+use hashbrown::HashSet;
 
 use super::message::{DocRecord, Header, Messages, PostingsList, VERSION};
 use crate::output;
@@ -54,7 +55,7 @@ impl Import {
                 "expected --memory of at least 1 MiB, found 0",
             ));
         }
-        let found = Contents::read(&self.file)?;
+        let found = Contents::read(&self.file, self.kind)?;
         let index = Index::create(&self.index, self.schema(&found)?)?;
         let mut writer = index.writer()?;
         let room = (self.memory << 20) / POSTING_BYTES;
@@ -64,8 +65,8 @@ impl Import {
         let report = writer.commit()?;
         if self.kind == Kind::Text && found.other_lengths > 0 {
             output::message(&format!(
-                "{} of another length than the sum of their frequencies, which counts here",
-                counted(found.other_lengths, "document is")
+                "{} of another length than the sum of frequencies, which counts here",
+                counted(found.other_lengths, "document")
             ));
         }
         output::print(format!(
@@ -106,7 +107,6 @@ impl Import {
         messages.next::<Header>("a header")?;
         for number in 0..found.lists {
             let list: PostingsList = messages.next("a list")?;
-            self.check_term(&messages, &list.term)?;
             for (document, frequency) in documents(&list) {
                 if range.contains(&document) {
                     let end = &mut ends[document - range.start];
@@ -146,16 +146,16 @@ impl Import {
             }
         }
     }
+}
 
-    /// Refuses a term that a text would not keep as it is.
-    fn check_term(&self, messages: &Messages, term: &str) -> Result<()> {
-        let is_whole = !term.is_empty() && !term.contains(char::is_whitespace);
-        match self.kind == Kind::Sparse || is_whole {
-            true => Ok(()),
-            false => Err(messages.wrong(&format!(
-                "expected terms without blanks, found {term:?}; import them with --kind sparse"
-            ))),
-        }
+/// Refuses a term that a text would not keep as it is.
+fn check_term(messages: &Messages, term: &str, kind: Kind) -> Result<()> {
+    let is_whole = !term.is_empty() && !term.contains(char::is_whitespace);
+    match kind == Kind::Sparse || is_whole {
+        true => Ok(()),
+        false => Err(messages.wrong(&format!(
+            "expected terms without blanks, found {term:?}; import them with --kind sparse"
+        ))),
     }
 }
 
@@ -181,7 +181,8 @@ struct Contents {
 }
 
 impl Contents {
-    fn read(path: &Path) -> Result<Self> {
+    /// Goes through the file, so that nothing is written of one that is wrong.
+    fn read(path: &Path, kind: Kind) -> Result<Self> {
         let mut messages = Messages::open(path)?;
         let header: Header = messages.next("a header")?;
         let size = |number: i32| usize::try_from(number).ok();
@@ -208,14 +209,23 @@ impl Contents {
         let mut sums: Vec<i64> = Vec::new();
         for _ in 0..lists {
             let list: PostingsList = messages.next("a list")?;
+            check_term(&messages, &list.term, kind)?;
             found.count(&messages, &list, count, &mut sums)?;
         }
         found.counts.resize(count, 0);
         sums.resize(count, 0);
+        let mut known = HashSet::new();
         for (number, sum) in sums.iter().enumerate() {
             let record: DocRecord = messages.next("a document")?;
             if usize::try_from(record.docid) != Ok(number) {
                 let message = format!("expected document {number}, found {}", record.docid);
+                return Err(messages.wrong(&message));
+            }
+            if !known.insert(record.collection_docid.clone()) {
+                let message = format!(
+                    "expected documents with different ids, found {:?} twice",
+                    record.collection_docid
+                );
                 return Err(messages.wrong(&message));
             }
             found.other_lengths += u64::from(i64::from(record.doclength) != *sum);
@@ -254,7 +264,7 @@ impl Contents {
         Ok(())
     }
 
-    /// Ranges of documents with at most so many postings, but at least one document.
+    /// Ranges of documents, each with at most `room` postings, or with one document.
     fn ranges(&self, room: usize) -> Vec<Range<usize>> {
         let mut ranges = Vec::new();
         let (mut start, mut sum) = (0, 0);

@@ -62,6 +62,51 @@ fn rankings_of_words_are_equal_after_a_round_trip() {
 }
 
 #[test]
+fn several_segments_are_exported_as_one_list() {
+    let scratch = Scratch::new();
+    let corpus = fs::read_to_string(Path::new(DEMO).join("corpus.jsonl")).unwrap();
+    let lines: Vec<&str> = corpus.lines().collect();
+    for (number, part) in lines.chunks(50).enumerate() {
+        scratch.write("part.jsonl", part.join("\n"));
+        let load = "index part.jsonl --index old --language en --quiet";
+        scratch.run(load).done();
+        // Each load is a segment of its own.
+        let old = snapshot(scratch.path("old"));
+        assert_eq!(old.segment_count(), number + 1);
+    }
+    scratch
+        .run("ciff export --index old --output a.ciff")
+        .done();
+    scratch.run("ciff import a.ciff --index new").done();
+    let (old, new) = (snapshot(scratch.path("old")), snapshot(scratch.path("new")));
+    for term in ["volcano", "water", "year", "rio"] {
+        let query = Query::analyzed("text", [term]);
+        let before = ranking(&old, &query);
+        assert!(!before.is_empty(), "{term}");
+        assert_eq!(before, ranking(&new, &query), "{term}");
+    }
+
+    // Deleted documents are in none of the lists.
+    scratch.run("delete --index old en-01 en-60 pt-05").done();
+    scratch
+        .run("ciff export --index old --output b.ciff")
+        .done();
+    scratch.run("ciff import b.ciff --index fewer").done();
+    let fewer = snapshot(scratch.path("fewer"));
+    let left = snapshot(scratch.path("old"));
+    assert_eq!(fewer.documents(), left.documents());
+    for id in ["en-01", "pt-05"] {
+        assert!(new.find(id).unwrap().is_some() && fewer.find(id).unwrap().is_none());
+    }
+    let query = Query::analyzed("text", ["volcano"]);
+    let mut found = fewer.search(&query, 100).unwrap().ids().unwrap();
+    let mut expected = left.search(&query, 100).unwrap().ids().unwrap();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn impacts_stay_in_proportion_and_files_may_be_compressed() {
     let scratch = Scratch::new();
     let mut lines = String::new();

@@ -45,7 +45,7 @@ use flag::Flags;
 pub(crate) use sparse::check_sum;
 pub use sparse::{SparseField, SparseVector};
 pub(crate) use terms::ListVisitor;
-pub(super) use terms::{Posting, PostingStream};
+pub(super) use terms::{Posting, PostingStream, next_postings};
 pub use text::TextField;
 
 /// The stages of a field kind; each module implements them for its `Kind`.

@@ -23,6 +23,23 @@ pub(in crate::segment) trait PostingStream: KeyStream {
     fn append(&self, map: &DocumentMap, to: &mut Postings) -> Result<()>;
 }
 
+/// Moves to the next term, and takes its postings of all sources; false after the last term.
+pub(in crate::segment) fn next_postings<S: PostingStream>(
+    merge: &mut KeyMerge<S>,
+    maps: &[DocumentMap],
+    postings: &mut Postings,
+) -> Result<bool> {
+    if !merge.advance()? {
+        return Ok(false);
+    }
+    postings.clear();
+    merge.for_current(|source, stream| match maps.get(source) {
+        Some(map) => stream.append(map, postings),
+        None => Ok(()),
+    })?;
+    Ok(true)
+}
+
 /// Is called with a term, its documents, rising, and what the term weighs in each.
 pub(crate) type ListVisitor<'a> = dyn FnMut(&[u8], &[DocId], &[f32]) -> Result<()> + 'a;
 
@@ -35,12 +52,7 @@ pub(super) fn visit_lists<S: PostingStream>(
     visit: &mut ListVisitor<'_>,
 ) -> Result<()> {
     let (mut postings, mut weights) = (Postings::default(), Vec::new());
-    while merge.advance()? {
-        postings.clear();
-        merge.for_current(|source, stream| match maps.get(source) {
-            Some(map) => stream.append(map, &mut postings),
-            None => Ok(()),
-        })?;
+    while next_postings(&mut merge, maps, &mut postings)? {
         if !postings.is_empty() {
             weights.clear();
             weights.extend(postings.values.iter().map(|value| weigh(*value)));
@@ -172,12 +184,7 @@ impl<'a, W: Write> SegmentWriter<'a, W> {
         let maps = self.maps;
         let in_order = maps.iter().all(DocumentMap::keeps_order);
         let mut sorter = PostingSorter::new(self.documents);
-        while merge.advance()? {
-            postings.clear();
-            merge.for_current(|source, stream| match maps.get(source) {
-                Some(map) => stream.append(map, &mut postings),
-                None => Ok(()),
-            })?;
+        while next_postings(&mut merge, maps, &mut postings)? {
             if postings.is_empty() {
                 continue;
             }
