@@ -131,16 +131,32 @@ fn document_terms(index: &Path) -> Result<Option<f64>> {
 pub(super) fn note() -> String {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = info
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let name = name.map_or(String::new(), |(_, name)| {
-        format!(" ({})", escaped(name.trim()))
-    });
+    let name = cpu_name(&info).map_or(String::new(), |name| format!(" ({})", escaped(&name)));
     format!(
         "{NOTE} The machine has {}{name}.",
         counted(cpus as u64, "CPU")
     )
+}
+
+/// The name of a CPU, which on virtual machines says little, and its widest vector instructions.
+fn cpu_name(info: &str) -> Option<String> {
+    const WIDEST: [(&str, &str); 4] = [
+        ("amx_bf16", "AMX"),
+        ("avx512_bf16", "AVX-512 with bf16"),
+        ("avx512f", "AVX-512"),
+        ("avx2", "AVX2"),
+    ];
+    let value = |key| {
+        let mut lines = info.lines();
+        lines.find_map(|line| Some(line.strip_prefix(key)?.split_once(": ")?.1))
+    };
+    let name = value("model name")?.trim();
+    let flags: Vec<&str> = value("flags").unwrap_or_default().split(' ').collect();
+    let mut widest = WIDEST.iter();
+    let widest = widest.find(|(flag, _)| flags.contains(flag));
+    Some(widest.map_or(name.into(), |(_, instructions)| {
+        format!("{name}, {instructions}")
+    }))
 }
 
 /// The heads of the columns that some system has, and the cells of each system.
@@ -218,6 +234,19 @@ mod tests {
         ] {
             assert_eq!(seconds(value), expected);
         }
+    }
+
+    #[test]
+    fn a_cpu_is_named_with_its_widest_instructions() {
+        let info = |flags: &str| {
+            format!("processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu {flags} sse\n")
+        };
+        let name = |flags| cpu_name(&info(flags)).unwrap();
+        assert_eq!(name("avx2"), "AMD EPYC, AVX2");
+        let zen4 = "avx2 avx512f avx512_bf16";
+        assert_eq!(name(zen4), "AMD EPYC, AVX-512 with bf16");
+        assert_eq!(name("sse4_2"), "AMD EPYC");
+        assert_eq!(cpu_name(""), None);
     }
 
     #[test]
