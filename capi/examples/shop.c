@@ -132,6 +132,10 @@ static void make_mistakes(const EsparsaSnapshot *snapshot) {
     expect(query == NULL, "no query");
     expect(esparsa_query_json(NULL, &query) == ESPARSA_STATUS_INVALID_INPUT, "refused null");
     expect(esparsa_query_text("name", "\xff", false, &query) == ESPARSA_STATUS_INVALID_INPUT, "UTF-8");
+    EsparsaQuery *twice = NULL;
+    check(esparsa_query_text("name", "tea", false, &twice), "text");
+    expect(esparsa_query_filter(twice, twice, false) == ESPARSA_STATUS_INVALID_INPUT, "another filter");
+    esparsa_query_free(twice);
     expect(esparsa_query_dense("vector", NULL, 2, &query) == ESPARSA_STATUS_INVALID_INPUT, "refused null");
     expect(esparsa_search(NULL, NULL, NULL, NULL) == ESPARSA_STATUS_INVALID_INPUT, "refused nulls");
     EsparsaBytes *bytes = NULL;
@@ -159,6 +163,25 @@ static void make_mistakes(const EsparsaSnapshot *snapshot) {
     esparsa_query_free(NULL);
 }
 
+/* Searches and reads when the program ends: also then it works, or says why not. */
+static EsparsaSnapshot *kept;
+
+static void search_at_exit(void) {
+    EsparsaQuery *query = NULL;
+    EsparsaOptions *options = esparsa_options_new(10);
+    EsparsaHits *hits = NULL;
+    const char *text = NULL;
+    check(esparsa_query_text("name", "T\xc3\x89A Tea", false, &query), "text");
+    check(esparsa_search(kept, query, options, &hits), "search");
+    check(esparsa_hits_stored(hits, 0, &text, NULL), "stored");
+    esparsa_query_free(query);
+    expect(esparsa_query_json("{", &query) == ESPARSA_STATUS_INVALID_INPUT, "a refused query");
+    expect(esparsa_error_message() != NULL, "a message");
+    esparsa_hits_free(hits);
+    esparsa_options_free(options);
+    esparsa_snapshot_free(kept);
+}
+
 int main(int argc, char **argv) {
     EsparsaSchema *schema = shop_schema();
     EsparsaIndex *index = NULL;
@@ -183,9 +206,13 @@ int main(int argc, char **argv) {
     check(esparsa_get(snapshot, "cup", &bytes), "get");
     expect(strcmp(esparsa_bytes_data(bytes), "A white tea cup") == 0, "the cup");
     esparsa_bytes_free(bytes);
-    check(esparsa_complete(snapshot, "name", "te", 5, &bytes), "complete");
-    expect(strcmp(esparsa_bytes_data(bytes), "tea") == 0, "a completion");
-    esparsa_bytes_free(bytes);
+    EsparsaCompletions *completions = NULL;
+    uint64_t documents = 0;
+    check(esparsa_complete(snapshot, "name", "te", 5, &completions), "complete");
+    expect(esparsa_completions_length(completions) == 1, "one completion");
+    expect(strcmp(esparsa_completions_text(completions, 0, &documents), "tea") == 0, "tea");
+    expect(documents == 2, "two documents with tea");
+    esparsa_completions_free(completions);
     EsparsaQuery *query = NULL;
     check(esparsa_query_text("name", "tea", false, &query), "text");
     check(esparsa_explain(snapshot, query, "pot", 10, &bytes), "explain");
@@ -195,6 +222,6 @@ int main(int argc, char **argv) {
     check(esparsa_count(snapshot, query, &count), "count");
     expect(count == 2, "two documents with tea");
     esparsa_query_free(query);
-    esparsa_snapshot_free(snapshot);
-    return 0;
+    kept = snapshot;
+    return atexit(search_at_exit);
 }

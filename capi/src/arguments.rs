@@ -2,6 +2,8 @@
 
 use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ptr;
 
 use esparsa::{Error, Result};
 
@@ -61,6 +63,12 @@ pub unsafe fn array<'a, T>(pointer: *const T, length: usize, name: &str) -> Resu
     if pointer.is_null() {
         return Err(missing(name));
     }
+    if !pointer.is_aligned() {
+        return Err(Error::invalid(format!(
+            "expected an array in `{name}` at a multiple of {} bytes, found another address",
+            align_of::<T>()
+        )));
+    }
     if length > isize::MAX as usize / size_of::<T>().max(1) {
         return Err(Error::invalid(format!(
             "expected an array that fits in memory for `{name}`, found one of {length} elements"
@@ -79,19 +87,19 @@ pub fn object<T>(object: Option<T>, name: &str) -> Result<T> {
     object.ok_or_else(|| missing(name))
 }
 
-/// Leaves an object for the caller, who frees it. What a function does not make is null.
+/// Leaves an object for the caller, who frees it, and null where none was made.
 ///
 /// # Errors
 ///
 /// A null pointer; what making the object gives.
 pub fn leave<T>(
-    out: Option<&mut *mut T>,
+    out: Option<&mut MaybeUninit<*mut T>>,
     name: &str,
     make: impl FnOnce() -> Result<T>,
 ) -> Result<()> {
     let out = object(out, name)?;
-    *out = std::ptr::null_mut();
-    *out = Box::into_raw(Box::new(make()?));
+    out.write(ptr::null_mut());
+    out.write(Box::into_raw(Box::new(make()?)));
     Ok(())
 }
 

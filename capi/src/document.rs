@@ -1,11 +1,12 @@
 //! A document, value by value.
 
 use std::ffi::c_char;
+use std::mem::MaybeUninit;
 
 use esparsa::{Document, Error, FieldValue, Result, Value};
 
 use crate::arguments::{Text, array, leave, object};
-use crate::status::{EsparsaStatus, run};
+use crate::status::{EsparsaStatus, free, run};
 
 /// A document: an external id and values of fields. Whether these fit the schema is found out when it
 /// is added.
@@ -26,7 +27,7 @@ impl EsparsaDocument {
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_document_new(
     id: Text<'_>,
-    document: Option<&mut *mut EsparsaDocument>,
+    document: Option<&mut MaybeUninit<*mut EsparsaDocument>>,
 ) -> EsparsaStatus {
     run(|| {
         leave(document, "document", || {
@@ -213,5 +214,5 @@ fn add(
 /// Frees a document that was not added.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_document_free(document: Option<Box<EsparsaDocument>>) {
-    drop(document);
+    free(document);
 }

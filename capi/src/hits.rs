@@ -1,14 +1,14 @@
 //! What a search found.
 
-use std::borrow::Borrow;
 use std::ffi::{CString, c_char};
+use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 use esparsa::rank::Fusion;
 use esparsa::{FacetResult, Hits, MatchCount, Result, SearchResult};
 
 use crate::arguments::{array, leave, object};
-use crate::status::{EsparsaStatus, run};
+use crate::status::{EsparsaStatus, free, run};
 
 /// The best documents of a search, best first. It does not change.
 pub struct EsparsaHits {
@@ -17,12 +17,6 @@ pub struct EsparsaHits {
     stored: Vec<OnceLock<Vec<u8>>>,
     count: Option<MatchCount>,
     facets: Vec<Vec<(CString, u64)>>,
-}
-
-impl Borrow<Hits> for EsparsaHits {
-    fn borrow(&self) -> &Hits {
-        &self.hits
-    }
 }
 
 impl EsparsaHits {
@@ -46,7 +40,7 @@ impl EsparsaHits {
 }
 
 /// A string of C; what is behind a zero byte is left out.
-fn c_string(text: String) -> CString {
+pub fn c_string(text: String) -> CString {
     let mut bytes = text.into_bytes();
     let end = bytes.iter().position(|byte| *byte == 0);
     bytes.truncate(end.unwrap_or(bytes.len()));
@@ -98,12 +92,14 @@ pub extern "C" fn esparsa_hits_score(hits: Option<&EsparsaHits>, place: usize) -
 pub extern "C" fn esparsa_hits_stored(
     hits: Option<&EsparsaHits>,
     place: usize,
-    bytes: Option<&mut *const c_char>,
-    length: Option<&mut usize>,
+    bytes: Option<&mut MaybeUninit<*const c_char>>,
+    length: Option<&mut MaybeUninit<usize>>,
 ) -> EsparsaStatus {
     run(|| {
-        let (hits, bytes) = (object(hits, "hits")?, object(bytes, "bytes")?);
-        *bytes = std::ptr::null();
+        let bytes = object(bytes, "bytes")?;
+        bytes.write(std::ptr::null());
+        let length = length.map(|length| length.write(0));
+        let hits = object(hits, "hits")?;
         let found = hits.hits.get(place).zip(hits.stored.get(place));
         let (hit, kept) = found.ok_or_else(|| {
             let count = hits.ids.len();
@@ -116,7 +112,7 @@ pub extern "C" fn esparsa_hits_stored(
                 kept.get_or_init(|| stored)
             }
         };
-        *bytes = stored.as_ptr().cast();
+        bytes.write(stored.as_ptr().cast());
         if let Some(length) = length {
             *length = stored.len() - 1;
         }
@@ -129,7 +125,7 @@ pub extern "C" fn esparsa_hits_stored(
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_hits_count(
     hits: Option<&EsparsaHits>,
-    is_exact: Option<&mut bool>,
+    is_exact: Option<&mut MaybeUninit<bool>>,
 ) -> u64 {
     let (count, exact) = match hits.and_then(|hits| hits.count) {
         Some(MatchCount::Exact(count)) => (count, true),
@@ -137,7 +133,7 @@ pub extern "C" fn esparsa_hits_count(
         None => (0, false),
     };
     if let Some(is_exact) = is_exact {
-        *is_exact = exact;
+        is_exact.write(exact);
     }
     count
 }
@@ -156,12 +152,12 @@ pub extern "C" fn esparsa_hits_facet_value(
     hits: Option<&EsparsaHits>,
     facet: usize,
     place: usize,
-    documents: Option<&mut u64>,
+    documents: Option<&mut MaybeUninit<u64>>,
 ) -> *const c_char {
     let values = hits.and_then(|hits| hits.facets.get(facet));
     let found = values.and_then(|values| values.get(place));
     if let Some(documents) = documents {
-        *documents = found.map_or(0, |(_, count)| *count);
+        documents.write(found.map_or(0, |(_, count)| *count));
     }
     found.map_or(std::ptr::null(), |(value, _)| value.as_ptr())
 }
@@ -170,28 +166,33 @@ pub extern "C" fn esparsa_hits_facet_value(
 ///
 /// # Safety
 ///
-/// `lists` leads to `length` pointers to hits.
+/// `lists` leads to `length` pointers to hits. `hits` may be one of these places, whose hits are then
+/// not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn esparsa_fuse(
     lists: *const Option<&EsparsaHits>,
     length: usize,
     k: usize,
-    hits: Option<&mut *mut EsparsaHits>,
+    hits: *mut *mut EsparsaHits,
 ) -> EsparsaStatus {
+    let fuse = || {
+        // SAFETY: the caller vouches for the array.
+        let lists = unsafe { array(lists, length, "lists") }?;
+        let lists = lists.iter().map(|list| Ok(&object(*list, "lists")?.hits));
+        let lists = lists.collect::<Result<Vec<&Hits>>>()?;
+        EsparsaHits::of_hits(Fusion::reciprocal_rank().k(k).fuse_hits(&lists)?)
+    };
     run(|| {
-        leave(hits, "hits", || {
-            // SAFETY: the caller vouches for the array.
-            let lists = unsafe { array(lists, length, "lists") }?;
-            let lists = lists.iter().map(|list| object(*list, "lists"));
-            let lists = lists.collect::<Result<Vec<_>>>()?;
-            let lists: Vec<&Hits> = lists.iter().map(|list| &list.hits).collect();
-            EsparsaHits::of_hits(Fusion::reciprocal_rank().k(k).fuse_hits(&lists)?)
-        })
+        // The array is read before the place is borrowed, which may be in it.
+        let fused = fuse();
+        // SAFETY: the caller vouches for the place.
+        let hits = unsafe { hits.cast::<MaybeUninit<_>>().as_mut() };
+        leave(hits, "hits", || fused)
     })
 }
 
 /// Frees hits.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_hits_free(hits: Option<Box<EsparsaHits>>) {
-    drop(hits);
+    free(hits);
 }

@@ -1,11 +1,12 @@
 //! Opening, creating, and the snapshot of the newest commit.
 
 use esparsa::Index;
+use std::mem::MaybeUninit;
 
 use crate::arguments::{Text, leave, object};
 use crate::schema::EsparsaSchema;
 use crate::snapshot::EsparsaSnapshot;
-use crate::status::{EsparsaStatus, run};
+use crate::status::{EsparsaStatus, free, run};
 
 /// An index, in a folder or in memory. Any number of threads may use it at the same time.
 pub struct EsparsaIndex(pub Index);
@@ -14,7 +15,7 @@ pub struct EsparsaIndex(pub Index);
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_index_open(
     path: Text<'_>,
-    index: Option<&mut *mut EsparsaIndex>,
+    index: Option<&mut MaybeUninit<*mut EsparsaIndex>>,
 ) -> EsparsaStatus {
     run(|| {
         leave(index, "index", || {
@@ -28,7 +29,7 @@ pub extern "C" fn esparsa_index_open(
 pub extern "C" fn esparsa_index_create(
     path: Text<'_>,
     schema: Option<&EsparsaSchema>,
-    index: Option<&mut *mut EsparsaIndex>,
+    index: Option<&mut MaybeUninit<*mut EsparsaIndex>>,
 ) -> EsparsaStatus {
     run(|| {
         leave(index, "index", || {
@@ -44,7 +45,7 @@ pub extern "C" fn esparsa_index_create(
 pub extern "C" fn esparsa_index_open_or_create(
     path: Text<'_>,
     schema: Option<&EsparsaSchema>,
-    index: Option<&mut *mut EsparsaIndex>,
+    index: Option<&mut MaybeUninit<*mut EsparsaIndex>>,
 ) -> EsparsaStatus {
     run(|| {
         leave(index, "index", || {
@@ -59,7 +60,7 @@ pub extern "C" fn esparsa_index_open_or_create(
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_index_in_memory(
     schema: Option<&EsparsaSchema>,
-    index: Option<&mut *mut EsparsaIndex>,
+    index: Option<&mut MaybeUninit<*mut EsparsaIndex>>,
 ) -> EsparsaStatus {
     run(|| {
         leave(index, "index", || {
@@ -73,7 +74,7 @@ pub extern "C" fn esparsa_index_in_memory(
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_index_snapshot(
     index: Option<&EsparsaIndex>,
-    snapshot: Option<&mut *mut EsparsaSnapshot>,
+    snapshot: Option<&mut MaybeUninit<*mut EsparsaSnapshot>>,
 ) -> EsparsaStatus {
     run(|| {
         leave(snapshot, "snapshot", || {
@@ -85,5 +86,5 @@ pub extern "C" fn esparsa_index_snapshot(
 /// Frees an index. Its snapshots and writers may be used on.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_index_free(index: Option<Box<EsparsaIndex>>) {
-    drop(index);
+    free(index);
 }

@@ -40,6 +40,7 @@ const _: () = {
     shared::<options::EsparsaOptions>();
     shared::<options::EsparsaCancel>();
     shared::<hits::EsparsaHits>();
+    shared::<snapshot::EsparsaCompletions>();
 };
 const fn moved<T: Send>() {}
 const _: () = {

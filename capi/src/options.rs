@@ -4,7 +4,7 @@ use esparsa::executor::CancelToken;
 use esparsa::{Facet, SearchOptions, Sort};
 
 use crate::arguments::{Text, object};
-use crate::status::{EsparsaStatus, run};
+use crate::status::{EsparsaStatus, free, run};
 
 /// How a query is searched.
 pub struct EsparsaOptions(pub SearchOptions);
@@ -29,7 +29,8 @@ fn set(
     })
 }
 
-/// Options of a search of the best `k` documents, exact and by score.
+/// Options of a search of the best `k` documents, at least 1, exact and by score. `k` and the offset are
+/// at most 10,000,000 together.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_options_new(k: usize) -> Box<EsparsaOptions> {
     Box::new(EsparsaOptions(SearchOptions::new(k)))
@@ -94,7 +95,7 @@ pub extern "C" fn esparsa_options_count_up_to(
     set(options, |options| options.count_up_to(limit))
 }
 
-/// Lets one query run on several threads.
+/// Lets one query run on several threads, 1 to 1,024; 1 is the default.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_options_threads(
     options: Option<&mut EsparsaOptions>,
@@ -103,8 +104,8 @@ pub extern "C" fn esparsa_options_threads(
     set(options, |options| options.threads(threads))
 }
 
-/// The share of the exact results that should be found in a sparse field, above 0 and below 1:
-/// approximate search, which is faster.
+/// The share of the exact results that should be found in a sparse field, above 0 and up to 1. Below 1
+/// the search is approximate and faster, and a query of other fields is refused.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_options_recall(
     options: Option<&mut EsparsaOptions>,
@@ -130,7 +131,7 @@ pub extern "C" fn esparsa_options_cancel(
 /// Frees options.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_options_free(options: Option<Box<EsparsaOptions>>) {
-    drop(options);
+    free(options);
 }
 
 /// What stops searches from another thread.
@@ -150,5 +151,5 @@ pub extern "C" fn esparsa_cancel_now(cancel: Option<&EsparsaCancel>) {
 /// Frees it. Searches that have it go on.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_cancel_free(cancel: Option<Box<EsparsaCancel>>) {
-    drop(cancel);
+    free(cancel);
 }

@@ -1,15 +1,17 @@
 //! Queries from words, the query language, JSON and vectors.
 
 use std::ffi::c_char;
+use std::mem::MaybeUninit;
+use std::ptr;
 
 use esparsa::{Error, FieldKind, Query, QueryParser, Snapshot};
 
 use crate::arguments::{Text, array, leave, object};
 use crate::document::sparse_vector;
 use crate::snapshot::EsparsaSnapshot;
-use crate::status::{EsparsaStatus, run};
+use crate::status::{EsparsaStatus, free, run};
 
-/// What is searched for. It does not change, and any number of threads may search with it.
+/// What is searched for. Any number of threads may search with it, while none adds a filter.
 pub struct EsparsaQuery(pub Query);
 
 /// Words for a text field, in which nothing is an operator. With `all_terms`, documents have all of
@@ -19,7 +21,7 @@ pub extern "C" fn esparsa_query_text(
     field: Text<'_>,
     words: Text<'_>,
     all_terms: bool,
-    query: Option<&mut *mut EsparsaQuery>,
+    query: Option<&mut MaybeUninit<*mut EsparsaQuery>>,
 ) -> EsparsaStatus {
     run(|| {
         leave(query, "query", || {
@@ -45,7 +47,7 @@ pub extern "C" fn esparsa_query_parse(
     field: Text<'_>,
     text: Text<'_>,
     lenient: bool,
-    query: Option<&mut *mut EsparsaQuery>,
+    query: Option<&mut MaybeUninit<*mut EsparsaQuery>>,
 ) -> EsparsaStatus {
     run(|| {
         leave(query, "query", || {
@@ -80,11 +82,12 @@ fn text_fields(snapshot: &Snapshot) -> Vec<String> {
 
 /// A query tree in JSON, such as
 /// `{"text": {"name": "tea"}, "filter": {"range": {"price": {"gte": 10}}}}`: every kind of query, with
-/// filters, as the book's chapter on queries lists them.
+/// filters. The documentation of `Query::from_json` in Rust and of `Query.from_json` in Python lists
+/// them.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_query_json(
     json: Text<'_>,
-    query: Option<&mut *mut EsparsaQuery>,
+    query: Option<&mut MaybeUninit<*mut EsparsaQuery>>,
 ) -> EsparsaStatus {
     run(|| {
         leave(query, "query", || {
@@ -104,7 +107,7 @@ pub unsafe extern "C" fn esparsa_query_sparse(
     terms: *const *const c_char,
     weights: *const f32,
     length: usize,
-    query: Option<&mut *mut EsparsaQuery>,
+    query: Option<&mut MaybeUninit<*mut EsparsaQuery>>,
 ) -> EsparsaStatus {
     run(|| {
         leave(query, "query", || {
@@ -125,7 +128,7 @@ pub unsafe extern "C" fn esparsa_query_dense(
     field: Text<'_>,
     vector: *const f32,
     length: usize,
-    query: Option<&mut *mut EsparsaQuery>,
+    query: Option<&mut MaybeUninit<*mut EsparsaQuery>>,
 ) -> EsparsaStatus {
     run(|| {
         leave(query, "query", || {
@@ -137,14 +140,25 @@ pub unsafe extern "C" fn esparsa_query_dense(
 }
 
 /// Adds a filter: documents must match it too, or must not where `without` is true. It adds nothing to
-/// scores. `filter` is copied.
+/// scores. `filter` is copied, and must be another query.
+///
+/// # Safety
+///
+/// Both pointers are null or lead to queries.
 #[unsafe(no_mangle)]
-pub extern "C" fn esparsa_query_filter(
-    query: Option<&mut EsparsaQuery>,
-    filter: Option<&EsparsaQuery>,
+pub unsafe extern "C" fn esparsa_query_filter(
+    query: *mut EsparsaQuery,
+    filter: *const EsparsaQuery,
     without: bool,
 ) -> EsparsaStatus {
     run(|| {
+        if ptr::eq(query, filter) && !filter.is_null() {
+            return Err(Error::invalid(
+                "expected another query in `filter`, found the one in `query`",
+            ));
+        }
+        // SAFETY: the caller vouches for both, and they are not the same.
+        let (query, filter) = unsafe { (query.as_mut(), filter.as_ref()) };
         let filter = object(filter, "filter")?.0.clone();
         let query = object(query, "query")?;
         let inner = std::mem::replace(&mut query.0, Query::all());
@@ -159,5 +173,5 @@ pub extern "C" fn esparsa_query_filter(
 /// Frees a query.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_query_free(query: Option<Box<EsparsaQuery>>) {
-    drop(query);
+    free(query);
 }

@@ -5,7 +5,7 @@ use esparsa::{
 };
 
 use crate::arguments::{Text, object};
-use crate::status::{EsparsaStatus, run};
+use crate::status::{EsparsaStatus, free, run};
 
 /// The fields of an index.
 pub struct EsparsaSchema(SchemaBuilder);
@@ -180,5 +180,5 @@ pub extern "C" fn esparsa_schema_stored(
 /// Frees a schema. Indexes that were made with it do not need it any more.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_schema_free(schema: Option<Box<EsparsaSchema>>) {
-    drop(schema);
+    free(schema);
 }

@@ -1,20 +1,24 @@
 //! Counts, stored documents, suggestions and snippets.
 
-use std::ffi::c_char;
+use std::ffi::{CString, c_char};
+use std::mem::MaybeUninit;
 
 use esparsa::{Result, Snapshot, SnippetOptions};
 
 use crate::arguments::{Text, leave, object};
-use crate::hits::{EsparsaHits, terminated};
+use crate::hits::{EsparsaHits, c_string, terminated};
 use crate::options::EsparsaOptions;
 use crate::query::EsparsaQuery;
-use crate::status::{EsparsaStatus, run, status_of};
+use crate::status::{EsparsaStatus, free, run, status_of};
 
 /// One commit of an index. It never changes, and any number of threads may search it.
 pub struct EsparsaSnapshot(pub Snapshot);
 
 /// Bytes that a function leaves, with a zero byte behind them that does not count.
 pub struct EsparsaBytes(Vec<u8>);
+
+/// Completions of a prefix.
+pub struct EsparsaCompletions(Vec<(CString, u64)>);
 
 /// The number of documents; 0 for null.
 #[unsafe(no_mangle)]
@@ -34,7 +38,7 @@ pub extern "C" fn esparsa_search(
     snapshot: Option<&EsparsaSnapshot>,
     query: Option<&EsparsaQuery>,
     options: Option<&EsparsaOptions>,
-    hits: Option<&mut *mut EsparsaHits>,
+    hits: Option<&mut MaybeUninit<*mut EsparsaHits>>,
 ) -> EsparsaStatus {
     run(|| {
         leave(hits, "hits", || {
@@ -50,11 +54,12 @@ pub extern "C" fn esparsa_search(
 pub extern "C" fn esparsa_count(
     snapshot: Option<&EsparsaSnapshot>,
     query: Option<&EsparsaQuery>,
-    count: Option<&mut u64>,
+    count: Option<&mut MaybeUninit<u64>>,
 ) -> EsparsaStatus {
     run(|| {
+        let count = object(count, "count")?.write(0);
         let (snapshot, query) = (object(snapshot, "snapshot")?, object(query, "query")?);
-        *object(count, "count")? = snapshot.0.count(&query.0)?;
+        *count = snapshot.0.count(&query.0)?;
         Ok(())
     })
 }
@@ -65,11 +70,11 @@ pub extern "C" fn esparsa_count(
 pub extern "C" fn esparsa_get(
     snapshot: Option<&EsparsaSnapshot>,
     id: Text<'_>,
-    bytes: Option<&mut *mut EsparsaBytes>,
+    bytes: Option<&mut MaybeUninit<*mut EsparsaBytes>>,
 ) -> EsparsaStatus {
     status_of(|| {
         let bytes = object(bytes, "bytes")?;
-        *bytes = std::ptr::null_mut();
+        bytes.write(std::ptr::null_mut());
         let id = id.get("id")?;
         let Some(stored) = object(snapshot, "snapshot")?.0.get(id)? else {
             crate::status::keep(&format!("expected the id of a document, found {id:?}"));
@@ -82,15 +87,15 @@ pub extern "C" fn esparsa_get(
     })
 }
 
-/// The best passage of a text by what a query looks for, at most `length` characters, as HTML with
-/// matches in `<mark>`.
+/// The best passage of a text by what a query looks for, at most `length` characters without markup, as
+/// HTML with matches in `<mark>`.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_snippet(
     snapshot: Option<&EsparsaSnapshot>,
     query: Option<&EsparsaQuery>,
     text: Text<'_>,
     length: usize,
-    html: Option<&mut *mut EsparsaBytes>,
+    html: Option<&mut MaybeUninit<*mut EsparsaBytes>>,
 ) -> EsparsaStatus {
     left(html, "html", || {
         let (snapshot, query) = (object(snapshot, "snapshot")?, object(query, "query")?);
@@ -110,11 +115,11 @@ pub extern "C" fn esparsa_explain(
     query: Option<&EsparsaQuery>,
     id: Text<'_>,
     k: usize,
-    text: Option<&mut *mut EsparsaBytes>,
+    text: Option<&mut MaybeUninit<*mut EsparsaBytes>>,
 ) -> EsparsaStatus {
     status_of(|| {
         let text = object(text, "text")?;
-        *text = std::ptr::null_mut();
+        text.write(std::ptr::null_mut());
         let (snapshot, query) = (object(snapshot, "snapshot")?, object(query, "query")?);
         let id = id.get("id")?;
         let Some(explained) = snapshot.0.explain(&query.0, id, k)? else {
@@ -127,26 +132,55 @@ pub extern "C" fn esparsa_explain(
     })
 }
 
-/// The `n` most frequent terms of a text field, or keywords of a column, that begin with `prefix`, a
-/// line for each.
+/// The `n` most frequent terms of a text field, or keywords of a column, that begin with `prefix`.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_complete(
     snapshot: Option<&EsparsaSnapshot>,
     field: Text<'_>,
     prefix: Text<'_>,
     n: usize,
-    lines: Option<&mut *mut EsparsaBytes>,
+    completions: Option<&mut MaybeUninit<*mut EsparsaCompletions>>,
 ) -> EsparsaStatus {
-    left(lines, "lines", || {
-        let (field, prefix) = (field.get("field")?, prefix.get("prefix")?);
-        let found = object(snapshot, "snapshot")?.0.complete(field, prefix, n)?;
-        let texts = found.iter().map(|suggestion| suggestion.text.as_str());
-        Ok(texts.collect::<Vec<_>>().join("\n"))
+    run(|| {
+        leave(completions, "completions", || {
+            let (field, prefix) = (field.get("field")?, prefix.get("prefix")?);
+            let found = object(snapshot, "snapshot")?.0.complete(field, prefix, n)?;
+            let found = found.into_iter();
+            let found = found.map(|found| (c_string(found.text), found.documents));
+            Ok(EsparsaCompletions(found.collect()))
+        })
     })
 }
 
+/// How many completions there are; 0 for null.
+#[unsafe(no_mangle)]
+pub extern "C" fn esparsa_completions_length(completions: Option<&EsparsaCompletions>) -> usize {
+    completions.map_or(0, |completions| completions.0.len())
+}
+
+/// A completion, the most frequent first, and in how many documents it is, unless `documents` is null.
+/// It is null beyond the last, and valid until the completions are freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn esparsa_completions_text(
+    completions: Option<&EsparsaCompletions>,
+    place: usize,
+    documents: Option<&mut MaybeUninit<u64>>,
+) -> *const c_char {
+    let found = completions.and_then(|completions| completions.0.get(place));
+    if let Some(documents) = documents {
+        documents.write(found.map_or(0, |(_, count)| *count));
+    }
+    found.map_or(std::ptr::null(), |(text, _)| text.as_ptr())
+}
+
+/// Frees completions.
+#[unsafe(no_mangle)]
+pub extern "C" fn esparsa_completions_free(completions: Option<Box<EsparsaCompletions>>) {
+    free(completions);
+}
+
 fn left(
-    out: Option<&mut *mut EsparsaBytes>,
+    out: Option<&mut MaybeUninit<*mut EsparsaBytes>>,
     name: &str,
     make: impl FnOnce() -> Result<String>,
 ) -> EsparsaStatus {
@@ -160,7 +194,7 @@ fn left(
 /// Frees a snapshot. Hits of its searches may be used on.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_snapshot_free(snapshot: Option<Box<EsparsaSnapshot>>) {
-    drop(snapshot);
+    free(snapshot);
 }
 
 /// The bytes, with a zero byte behind them; null for null. They are valid until they are freed.
@@ -178,5 +212,5 @@ pub extern "C" fn esparsa_bytes_length(bytes: Option<&EsparsaBytes>) -> usize {
 /// Frees bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_bytes_free(bytes: Option<Box<EsparsaBytes>>) {
-    drop(bytes);
+    free(bytes);
 }

@@ -32,15 +32,21 @@ pub enum EsparsaStatus {
     Internal = 9,
 }
 
+/// Bytes of a message.
+const MAX_MESSAGE_BYTES: usize = 2_000;
+
 thread_local! {
     static MESSAGE: RefCell<CString> = RefCell::default();
 }
 
-/// The message of the last error of a function of this library on this thread: what was expected,
-/// what was found, and what to do. It is valid until the next call that fails on this thread.
+/// The message of the last error of a function of this library on this thread, and an empty string
+/// before any: what was expected, what was found, and what to do. It is valid until the next call that
+/// fails on this thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_error_message() -> *const c_char {
-    MESSAGE.with_borrow(|message| message.as_ptr())
+    let message = MESSAGE.try_with(|message| message.borrow().as_ptr());
+    // A thread that ends has no message any more when destructors of other libraries run.
+    message.unwrap_or(c"expected a thread that is running, found one that ends".as_ptr())
 }
 
 /// The version of this library, such as `0.1.0`.
@@ -89,8 +95,20 @@ pub fn status_of(body: impl FnOnce() -> Result<EsparsaStatus>) -> EsparsaStatus 
     status
 }
 
-/// Keeps a message for `esparsa_error_message`.
+/// Keeps a message for `esparsa_error_message`. A quoted argument may be long: the beginning is kept.
 pub fn keep(message: &str) {
-    let message = CString::new(message.replace('\0', "\u{fffd}")).unwrap_or_default();
-    MESSAGE.replace(message);
+    let mut kept = String::with_capacity(message.len().min(MAX_MESSAGE_BYTES));
+    for letter in message.chars() {
+        if kept.len() >= MAX_MESSAGE_BYTES {
+            kept.push('…');
+            break;
+        }
+        kept.push(if letter == '\0' { '\u{fffd}' } else { letter });
+    }
+    let _ = MESSAGE.try_with(|message| message.replace(CString::new(kept).unwrap_or_default()));
+}
+
+/// Drops an object. A panic must not reach C code, and nobody waits for an answer.
+pub fn free<T>(object: Option<Box<T>>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(object)));
 }

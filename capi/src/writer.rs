@@ -1,26 +1,27 @@
 //! Adding, deleting and committing.
 
 use esparsa::{IndexWriter, WriterOptions};
+use std::mem::MaybeUninit;
 
 use crate::arguments::{Text, leave, object};
 use crate::document::EsparsaDocument;
 use crate::index::EsparsaIndex;
 use crate::query::EsparsaQuery;
 use crate::snapshot::EsparsaSnapshot;
-use crate::status::{EsparsaStatus, run};
+use crate::status::{EsparsaStatus, free, run};
 
 /// The writer of an index. There is one at a time, in all processes; it is used by one thread at a
 /// time.
 pub struct EsparsaWriter(IndexWriter);
 
-/// Opens the writer of an index. `threads` and `memory`, in bytes, are those that indexing may use; 0
-/// takes the defaults.
+/// Opens the writer of an index. `threads`, at most 1,024, and `memory`, in bytes and at least 32 MiB,
+/// are those that indexing may use; 0 takes the defaults.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_writer_open(
     index: Option<&EsparsaIndex>,
     threads: usize,
     memory: usize,
-    writer: Option<&mut *mut EsparsaWriter>,
+    writer: Option<&mut MaybeUninit<*mut EsparsaWriter>>,
 ) -> EsparsaStatus {
     run(|| {
         leave(writer, "writer", || {
@@ -38,7 +39,8 @@ pub extern "C" fn esparsa_writer_open(
 }
 
 /// Adds a document, and replaces the one with its id. The document is freed, also on an error; null
-/// is an error.
+/// is an error. After `ESPARSA_STATUS_INVALID_INPUT` the document is not added and the writer goes on;
+/// any other error is about earlier work, and the writer refuses more.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_writer_add(
     writer: Option<&mut EsparsaWriter>,
@@ -64,9 +66,10 @@ pub extern "C" fn esparsa_writer_delete(
 pub extern "C" fn esparsa_writer_delete_matching(
     writer: Option<&mut EsparsaWriter>,
     query: Option<&EsparsaQuery>,
-    deleted: Option<&mut u64>,
+    deleted: Option<&mut MaybeUninit<u64>>,
 ) -> EsparsaStatus {
     run(|| {
+        let deleted = deleted.map(|deleted| deleted.write(0));
         let query = &object(query, "query")?.0;
         let count = object(writer, "writer")?.0.delete_matching(query)?;
         if let Some(deleted) = deleted {
@@ -92,7 +95,7 @@ pub extern "C" fn esparsa_writer_rollback(writer: Option<&mut EsparsaWriter>) ->
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_writer_refresh(
     writer: Option<&mut EsparsaWriter>,
-    snapshot: Option<&mut *mut EsparsaSnapshot>,
+    snapshot: Option<&mut MaybeUninit<*mut EsparsaSnapshot>>,
 ) -> EsparsaStatus {
     run(|| {
         leave(snapshot, "snapshot", || {
@@ -101,7 +104,8 @@ pub extern "C" fn esparsa_writer_refresh(
     })
 }
 
-/// Merges segments until there are at most `segments`. With one the index is smallest and fastest.
+/// Merges segments until there are at most `segments`, which is at least 1. With one the index is
+/// smallest and fastest. The next commit makes it visible.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_writer_merge(
     writer: Option<&mut EsparsaWriter>,
@@ -113,5 +117,5 @@ pub extern "C" fn esparsa_writer_merge(
 /// Frees a writer and its lock. What is not committed is dropped.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_writer_free(writer: Option<Box<EsparsaWriter>>) {
-    drop(writer);
+    free(writer);
 }

@@ -234,7 +234,7 @@ impl PyModel {
             }
             _ => return Err(self.unfit("a model of vectors")),
         };
-        Ok(PyQuery::made_by(query, field, self.identity()?))
+        Ok(PyQuery::of_model(query, field, self.identity()?))
     }
 
     /// Scores of documents for a query, as an array, by a cross-encoder or a model of late

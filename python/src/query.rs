@@ -26,6 +26,37 @@ pub struct PyQuery {
     /// Of vectors of models: the field, and the model.
     models: Vec<(String, ModelIdentity)>,
     mistakes: Vec<String>,
+    /// What it was made by, so that `a | b | c` is one query of three, not one within another.
+    made_by: Option<Operator>,
+}
+
+/// An operator of Python between two queries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    And,
+    Or,
+}
+
+impl Operator {
+    /// Adds a query to a boolean one.
+    fn add(self, to: Query, part: &PyQuery) -> Query {
+        match self {
+            Self::And => to.must(part.query.clone()),
+            Self::Or => to.should(part.query.clone()),
+        }
+    }
+
+    fn join(self, left: &PyQuery, right: &PyQuery) -> PyQuery {
+        let first = match left.made_by == Some(self) {
+            true => left.query.clone(),
+            false => self.add(Query::bool(), left),
+        };
+        let parts = [std::slice::from_ref(left), std::slice::from_ref(right)];
+        PyQuery {
+            made_by: Some(self),
+            ..PyQuery::of(self.add(first, right), &parts)
+        }
+    }
 }
 
 impl PartialEq for PyQuery {
@@ -40,13 +71,14 @@ impl From<Query> for PyQuery {
             query,
             models: Vec::new(),
             mistakes: Vec::new(),
+            made_by: None,
         }
     }
 }
 
 impl PyQuery {
     /// A query on a field whose vector a model made.
-    pub fn made_by(query: Query, field: &str, model: ModelIdentity) -> Self {
+    pub fn of_model(query: Query, field: &str, model: ModelIdentity) -> Self {
         Self {
             models: vec![(field.to_owned(), model)],
             ..query.into()
@@ -393,6 +425,7 @@ impl PyQuery {
         let query = self.query.clone().with_boost(factor);
         Self {
             query,
+            made_by: None,
             ..self.clone()
         }
     }
@@ -402,6 +435,7 @@ impl PyQuery {
         let query = self.query.clone().with_constant_score(score);
         Self {
             query,
+            made_by: None,
             ..self.clone()
         }
     }
@@ -414,36 +448,20 @@ impl PyQuery {
 
     /// Documents that match both; scores are added.
     fn __and__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let other = query(other)?;
-        let both = Query::bool()
-            .must(self.query.clone())
-            .must(other.query.clone());
-        Ok(Self::of(both, &[std::slice::from_ref(self), &[other]]))
+        Ok(Operator::And.join(self, &query(other)?))
     }
 
     fn __rand__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let other = query(other)?;
-        let both = Query::bool()
-            .must(other.query.clone())
-            .must(self.query.clone());
-        Ok(Self::of(both, &[std::slice::from_ref(self), &[other]]))
-    }
-
-    fn __ror__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let other = query(other)?;
-        let either = Query::bool()
-            .should(other.query.clone())
-            .should(self.query.clone());
-        Ok(Self::of(either, &[std::slice::from_ref(self), &[other]]))
+        Ok(Operator::And.join(&query(other)?, self))
     }
 
     /// Documents that match either; scores are added.
     fn __or__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let other = query(other)?;
-        let either = Query::bool()
-            .should(self.query.clone())
-            .should(other.query.clone());
-        Ok(Self::of(either, &[std::slice::from_ref(self), &[other]]))
+        Ok(Operator::Or.join(self, &query(other)?))
+    }
+
+    fn __ror__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Operator::Or.join(&query(other)?, self))
     }
 
     fn __repr__(&self) -> String {
@@ -459,6 +477,7 @@ impl PyQuery {
         add: fn(Query, Query) -> Query,
     ) -> PyResult<Self> {
         let mut all = self.clone();
+        all.made_by = None;
         for other in others {
             for other in queries(Some(&other))? {
                 all.query = add(all.query, other.query);

@@ -1,5 +1,8 @@
 """Searches: queries, options, hits, facets, explanations, snippets and suggestions."""
 
+import functools
+import operator
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -334,3 +337,13 @@ def test_collections_in_beirs_layout(tmp_path):
     (tmp_path / "corpus.jsonl").write_text('{"id": "a"}\n')
     with pytest.raises(esparsa.InvalidInputError, match="line 1"):
         list(collection.documents())
+
+
+def test_operators_make_one_query_of_many(shop):
+    words = [Query.text("name", f"word{n}") for n in range(300)]
+    assert shop.search(functools.reduce(operator.or_, [*words, Query.text("name", "tea")])).ids == ["cup", "pot"]
+    both = Query.text("name", "tea") & Query.text("name", "cup") & Query.term("color", "red")
+    assert shop.search(both).ids == ["cup"]
+    # What is asked of a part is not asked of those that follow.
+    either = (Query.text("name", "tea") | Query.text("name", "cup")).filter(Query.term("color", "white"))
+    assert sorted(shop.search(either | Query.text("name", "jug")).ids) == ["cup", "jug"]

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from esparsa import Index, Query, Schema, Text
+from esparsa import Index, InvalidInputError, LockedError, Query, Schema, Text
 
 
 def large(documents=20_000):
@@ -100,3 +100,27 @@ def test_many_snapshots_and_hits_do_not_pile_up():
     work(3_000)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert after - before < 20_000, "KiB"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:This process")
+def test_a_writer_stays_with_its_process(tmp_path):
+    index = Index.create(tmp_path / "index", Schema(text=Text()))
+    writer = index.writer()
+    writer.add({"_id": "a", "text": "lava"})
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            writer.add({"_id": "b", "text": "ash"})
+        except InvalidInputError:
+            # Nothing of the parent's goes with the child's copy.
+            del writer
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    with pytest.raises(LockedError):
+        index.writer()
+    writer.commit()
+    assert index.search("lava").ids == ["a"]

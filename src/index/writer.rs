@@ -132,7 +132,7 @@ pub struct IndexWriter {
     changed: bool,
     poisoned: Option<String>,
     /// The last field, so that the lock is released after everything else was dropped.
-    _lock: Box<dyn Lock>,
+    lock: Box<dyn Lock>,
 }
 
 impl std::fmt::Debug for IndexWriter {
@@ -225,7 +225,7 @@ impl IndexWriter {
             calibrations: Vec::new(),
             changed: false,
             poisoned: None,
-            _lock: lock,
+            lock,
         };
         // The previous writer may have crashed after it published its manifest and before the name
         // was durable. The files of older commits must not be removed until it is.
@@ -482,6 +482,12 @@ impl IndexWriter {
     }
 
     fn check_poison(&self) -> Result<()> {
+        if !self.lock.is_held() {
+            return Err(Error::invalid(
+                "expected the process that opened the writer, found a child of it made by `fork`, which has neither its \
+                 threads nor its lock; open another writer there when this one is dropped",
+            ));
+        }
         match &self.poisoned {
             Some(message) => Err(Error::Poisoned {
                 message: message.clone(),
@@ -563,6 +569,10 @@ impl SegmentJob {
 
 impl Drop for IndexWriter {
     fn drop(&mut self) {
+        // In a child made by `fork`, files and jobs are the parent's.
+        if !self.lock.is_held() {
+            return;
+        }
         // Cancels the running jobs without waiting for them.
         self.scope.close();
         if self.poisoned.is_none() {

@@ -202,7 +202,7 @@ impl Place<'_> {
             key => {
                 let expected = format!("{KINDS}, or {OPTIONS}");
                 let parent = self.parent.copied().unwrap_or(Place::ROOT);
-                return Err(parent.error(&expected, format_args!("the key `{key}`")));
+                return Err(parent.unknown(&expected, key));
             }
         })
     }
@@ -361,7 +361,16 @@ mod tests {
             ("{", "expected a query as JSON: EOF"),
             ("[]", "expected a query, which is an object, found []"),
             ("{}", "expected a key `text`"),
-            (r#"{"match": {"a": "b"}}"#, "found the key `match`"),
+            (
+                r#"{"match": {"a": "b"}}"#,
+                "found the key `match`; write `{\"text\": {FIELD: WORDS}}`",
+            ),
+            (
+                r#"{"bool": {"must_not": []}}"#,
+                "at `bool`: expected `must`, `should` or `minimum_should`, found the key `must_not`; write \
+                 `without` beside `bool`",
+            ),
+            (r#"{"matches": {"a": "b"}}"#, "found the key `matches`"),
             (
                 r#"{"all": {}, "exists": "a"}"#,
                 "expected one key of `text`",

@@ -169,7 +169,10 @@ impl Directory for FileSystem {
             .open(&path)
             .map_err(|e| Error::io(&path, "open", e))?;
         match file.try_lock() {
-            Ok(()) => Ok(Box::new(FileLock { file })),
+            Ok(()) => Ok(Box::new(FileLock {
+                file,
+                process: std::process::id(),
+            })),
             Err(TryLockError::WouldBlock) => Err(Error::Locked {
                 path: self.root.clone(),
             }),
@@ -270,16 +273,25 @@ fn sync_folder(folder: &Path) -> Result<()> {
 #[derive(Debug)]
 struct FileLock {
     file: File,
+    /// The process that acquired it.
+    process: u32,
 }
 
-impl Lock for FileLock {}
+impl Lock for FileLock {
+    fn is_held(&self) -> bool {
+        std::process::id() == self.process
+    }
+}
 
 impl Drop for FileLock {
     /// Unlocks explicitly. Closing alone is not enough while a child process, just forked by
-    /// another thread, still holds a copy of the file descriptor until it calls `exec`.
+    /// another thread, still holds a copy of the file descriptor until it calls `exec`. A child that
+    /// drops its copy must not unlock: the lock is that of the open file, which both share.
     fn drop(&mut self) {
-        // If this fails, closing the file releases the lock.
-        let _ = self.file.unlock();
+        if self.is_held() {
+            // If this fails, closing the file releases the lock.
+            let _ = self.file.unlock();
+        }
     }
 }
 

@@ -52,7 +52,13 @@ pub trait Scratch: Read + Write + Seek + Send {}
 impl<T: Read + Write + Seek + Send> Scratch for T {}
 
 /// The lock of a writer. It is released when this is dropped or the process dies.
-pub trait Lock: Send + Sync + Debug {}
+pub trait Lock: Send + Sync + Debug {
+    /// Whether this process acquired it. A copy of it in a child that was made by `fork` is not the
+    /// child's: dropping it releases nothing.
+    fn is_held(&self) -> bool {
+        true
+    }
+}
 
 /// Distinguishes two files that had the same name at different times: an inode with its times, an
 /// ETag, or a number that is never reused.

@@ -32,11 +32,12 @@ pub(super) fn with_folded<T>(
     letter_i: LetterI,
     with: impl FnOnce(&mut String) -> T,
 ) -> T {
-    let mut folded = BUFFER.take();
+    // A thread that ends may still search, in a destructor, when its buffer is gone.
+    let mut folded = BUFFER.try_with(Cell::take).unwrap_or_default();
     folded.clear();
     fold(word, letter_i, &mut folded);
     let result = with(&mut folded);
-    BUFFER.set(folded);
+    let _ = BUFFER.try_with(|buffer| buffer.set(folded));
     result
 }
 

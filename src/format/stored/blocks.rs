@@ -69,13 +69,16 @@ impl RawBlock {
 }
 
 fn decompress(frame: &[u8], length: usize) -> std::io::Result<Vec<u8>> {
-    DECOMPRESSOR.with_borrow_mut(|decompressor| {
-        let decompressor = match decompressor {
+    let reused = DECOMPRESSOR.try_with(|decompressor| {
+        let mut decompressor = decompressor.borrow_mut();
+        let decompressor = match &mut *decompressor {
             Some(decompressor) => decompressor,
             empty => empty.insert(Decompressor::new()?),
         };
         decompressor.decompress(frame, length)
-    })
+    });
+    // A thread that ends may still read, in a destructor, when its decompressor is gone.
+    reused.unwrap_or_else(|_| Decompressor::new()?.decompress(frame, length))
 }
 
 /// The blocks that were used last, the latest at the end.

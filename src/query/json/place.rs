@@ -7,6 +7,37 @@ use serde_json::{Map, Value as Json};
 use crate::error::{Error, Result};
 use crate::format::Value;
 
+/// Keys of Elasticsearch and OpenSearch, and what they are here.
+const OTHERS: [(&str, &str); 12] = [
+    ("dis_max", "`{\"best_of\": [QUERY, …]}`"),
+    (
+        "function_score",
+        "`boost` or `constant_score` beside the query",
+    ),
+    ("knn", "`{\"dense\": {FIELD: [NUMBER, …]}}`"),
+    ("match", "`{\"text\": {FIELD: WORDS}}`"),
+    ("match_all", "`{\"all\": {}}`"),
+    ("match_phrase", "`{\"phrase\": {FIELD: WORDS}}`"),
+    (
+        "match_phrase_prefix",
+        "`{\"phrase\": {FIELD: {\"text\": WORDS, \"prefix\": true}}}`",
+    ),
+    (
+        "minimum_should_match",
+        "`minimum_should`, or `minimum_terms` beside `text`",
+    ),
+    (
+        "multi_match",
+        "`{\"text_in\": {\"fields\": {FIELD: WEIGHT}, \"text\": WORDS}}`",
+    ),
+    ("must_not", "`without` beside `bool`"),
+    (
+        "query_string",
+        "the text in the query language, which is not JSON",
+    ),
+    ("regexp", "`{\"regex\": {FIELD: PATTERN}}`"),
+];
+
 /// Where in the JSON something is, for messages.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
@@ -57,6 +88,13 @@ impl Place<'_> {
             path => format!("at `{path}`: "),
         };
         Error::invalid(format!("{path}expected {expected}, found {found}"))
+    }
+
+    /// The error of a key that no query has, with what other engines mean by it.
+    pub fn unknown(&self, expected: &str, key: &str) -> Error {
+        let ours = OTHERS.iter().find(|(other, _)| *other == key);
+        let hint = ours.map_or(String::new(), |(_, ours)| format!("; write {ours}"));
+        self.error(expected, format_args!("the key `{key}`{hint}"))
     }
 
     pub fn wrong(&self, expected: &str, found: &Json) -> Error {

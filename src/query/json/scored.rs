@@ -89,7 +89,7 @@ impl Place<'_> {
                 }
                 key => {
                     let expected = "`must`, `should` or `minimum_should`";
-                    return Err(self.error(expected, format_args!("the key `{key}`")));
+                    return Err(self.unknown(expected, key));
                 }
             }
             if key == "minimum_should" {
