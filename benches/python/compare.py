@@ -99,7 +99,7 @@ def exact(documents, queries, terms):
         values = np.concatenate([weights for _, weights in vectors])
         return scipy.sparse.csr_matrix((values, columns, offsets), shape=(len(vectors), terms))
 
-    documents, queries = matrix(documents).T.tocsc(), matrix(queries)
+    documents, queries = matrix(documents).T.tocsr(), matrix(queries)
     found = []
     for place in range(queries.shape[0]):
         scores = (queries[place] @ documents).toarray()[0]
@@ -158,7 +158,8 @@ def measure(arguments):
         terms = 1 + int(max(numbers.max(initial=0) for numbers, _ in (*documents, *queries)))
         result["exact_found"] = exact(documents, queries, terms)
     engine.close()
-    json.dump(result, sys.stdout)
+    # On a line of its own: engines print too.
+    print(f"\n{json.dumps(result)}")
 
 
 def overhead(arguments):
@@ -206,12 +207,12 @@ def table(arguments):
                 if ran.returncode != 0:
                     print(f"{engine} on {name} failed:\n{ran.stderr[-2000:]}", file=sys.stderr)
                 elif ran.stdout:
-                    results.setdefault((name, engine), []).append(json.loads(ran.stdout))
+                    results.setdefault((name, engine), []).append(json.loads(ran.stdout.splitlines()[-1]))
                     print(f"turn {turn + 1}: {engine} on {name}", file=sys.stderr, flush=True)
-    output = report(results)
-    print(output)
-    if arguments.output:
-        Path(arguments.output).write_text(output)
+                    if arguments.output:
+                        # After each engine: all of them take half an hour.
+                        Path(arguments.output).write_text(report(results))
+    print(report(results))
 
 
 def report(results):
