@@ -171,7 +171,7 @@ static void search_at_exit(void) {
     EsparsaOptions *options = esparsa_options_new(10);
     EsparsaHits *hits = NULL;
     const char *text = NULL;
-    check(esparsa_query_text("name", "T\xc3\x89A Tea", false, &query), "text");
+    check(esparsa_query_text("name", "TEA", false, &query), "text");
     check(esparsa_search(kept, query, options, &hits), "search");
     check(esparsa_hits_stored(hits, 0, &text, NULL), "stored");
     esparsa_query_free(query);

@@ -96,6 +96,11 @@ typedef struct EsparsaBytes EsparsaBytes;
 typedef struct EsparsaCancel EsparsaCancel;
 
 /*
+ Completions of a prefix.
+ */
+typedef struct EsparsaCompletions EsparsaCompletions;
+
+/*
  A document: an external id and values of fields. Whether these fit the schema is found out when it
  is added.
  */
@@ -117,7 +122,7 @@ typedef struct EsparsaIndex EsparsaIndex;
 typedef struct EsparsaOptions EsparsaOptions;
 
 /*
- What is searched for. It does not change, and any number of threads may search with it.
+ What is searched for. Any number of threads may search with it, while none adds a filter.
  */
 typedef struct EsparsaQuery EsparsaQuery;
 
@@ -156,8 +161,6 @@ EsparsaStatus esparsa_document_text(EsparsaDocument *document,
 /*
  Sets the vector of a sparse field: `length` terms and their weights. Both arrays are copied.
 
- # Safety
-
  `terms` leads to `length` strings, and `weights` to as many numbers.
  */
 EsparsaStatus esparsa_document_sparse(EsparsaDocument *document,
@@ -170,8 +173,6 @@ EsparsaStatus esparsa_document_sparse(EsparsaDocument *document,
  Sets the vector of a dense field: `length` numbers, as many as the field has dimensions. The array
  is copied.
 
- # Safety
-
  `vector` leads to `length` numbers.
  */
 EsparsaStatus esparsa_document_dense(EsparsaDocument *document,
@@ -181,8 +182,6 @@ EsparsaStatus esparsa_document_dense(EsparsaDocument *document,
 
 /*
  Sets the bytes that are returned with hits. They are copied.
-
- # Safety
 
  `bytes` leads to `length` bytes.
  */
@@ -279,9 +278,8 @@ const char *esparsa_hits_facet_value(const EsparsaHits *hits,
 /*
  Fuses the hits of several searches of one snapshot by reciprocal rank: the best `k`.
 
- # Safety
-
- `lists` leads to `length` pointers to hits.
+ `lists` leads to `length` pointers to hits. `hits` may be one of these places, whose hits are then
+ not freed.
  */
 EsparsaStatus esparsa_fuse(const EsparsaHits *const *lists,
                            size_t length,
@@ -329,7 +327,8 @@ EsparsaStatus esparsa_index_snapshot(const EsparsaIndex *index, EsparsaSnapshot 
 void esparsa_index_free(EsparsaIndex *index);
 
 /*
- Options of a search of the best `k` documents, exact and by score.
+ Options of a search of the best `k` documents, at least 1, exact and by score. `k` and the offset are
+ at most 10,000,000 together.
  */
 EsparsaOptions *esparsa_options_new(size_t k);
 
@@ -360,13 +359,13 @@ EsparsaStatus esparsa_options_facet(EsparsaOptions *options, const char *column,
 EsparsaStatus esparsa_options_count_up_to(EsparsaOptions *options, uint64_t limit);
 
 /*
- Lets one query run on several threads.
+ Lets one query run on several threads, 1 to 1,024; 1 is the default.
  */
 EsparsaStatus esparsa_options_threads(EsparsaOptions *options, size_t threads);
 
 /*
- The share of the exact results that should be found in a sparse field, above 0 and below 1:
- approximate search, which is faster.
+ The share of the exact results that should be found in a sparse field, above 0 and up to 1. Below 1
+ the search is approximate and faster, and a query of other fields is refused.
  */
 EsparsaStatus esparsa_options_recall(EsparsaOptions *options, float recall);
 
@@ -421,14 +420,13 @@ EsparsaStatus esparsa_query_parse(const EsparsaSnapshot *snapshot,
 /*
  A query tree in JSON, such as
  `{"text": {"name": "tea"}, "filter": {"range": {"price": {"gte": 10}}}}`: every kind of query, with
- filters, as the book's chapter on queries lists them.
+ filters. The documentation of `Query::from_json` in Rust and of `Query.from_json` in Python lists
+ them.
  */
 EsparsaStatus esparsa_query_json(const char *json, EsparsaQuery **query);
 
 /*
  Terms and weights for a sparse field. The arrays are copied.
-
- # Safety
 
  `terms` leads to `length` strings, and `weights` to as many numbers.
  */
@@ -441,8 +439,6 @@ EsparsaStatus esparsa_query_sparse(const char *field,
 /*
  A vector for a dense field: `length` numbers, which are copied.
 
- # Safety
-
  `vector` leads to `length` numbers.
  */
 EsparsaStatus esparsa_query_dense(const char *field,
@@ -452,7 +448,9 @@ EsparsaStatus esparsa_query_dense(const char *field,
 
 /*
  Adds a filter: documents must match it too, or must not where `without` is true. It adds nothing to
- scores. `filter` is copied.
+ scores. `filter` is copied, and must be another query.
+
+ Both pointers are null or lead to queries.
  */
 EsparsaStatus esparsa_query_filter(EsparsaQuery *query, const EsparsaQuery *filter, bool without);
 
@@ -554,8 +552,8 @@ EsparsaStatus esparsa_count(const EsparsaSnapshot *snapshot,
 EsparsaStatus esparsa_get(const EsparsaSnapshot *snapshot, const char *id, EsparsaBytes **bytes);
 
 /*
- The best passage of a text by what a query looks for, at most `length` characters, as HTML with
- matches in `<mark>`.
+ The best passage of a text by what a query looks for, at most `length` characters without markup, as
+ HTML with matches in `<mark>`.
  */
 EsparsaStatus esparsa_snippet(const EsparsaSnapshot *snapshot,
                               const EsparsaQuery *query,
@@ -574,14 +572,31 @@ EsparsaStatus esparsa_explain(const EsparsaSnapshot *snapshot,
                               EsparsaBytes **text);
 
 /*
- The `n` most frequent terms of a text field, or keywords of a column, that begin with `prefix`, a
- line for each.
+ The `n` most frequent terms of a text field, or keywords of a column, that begin with `prefix`.
  */
 EsparsaStatus esparsa_complete(const EsparsaSnapshot *snapshot,
                                const char *field,
                                const char *prefix,
                                size_t n,
-                               EsparsaBytes **lines);
+                               EsparsaCompletions **completions);
+
+/*
+ How many completions there are; 0 for null.
+ */
+size_t esparsa_completions_length(const EsparsaCompletions *completions);
+
+/*
+ A completion, the most frequent first, and in how many documents it is, unless `documents` is null.
+ It is null beyond the last, and valid until the completions are freed.
+ */
+const char *esparsa_completions_text(const EsparsaCompletions *completions,
+                                     size_t place,
+                                     uint64_t *documents);
+
+/*
+ Frees completions.
+ */
+void esparsa_completions_free(EsparsaCompletions *completions);
 
 /*
  Frees a snapshot. Hits of its searches may be used on.
@@ -604,8 +619,9 @@ size_t esparsa_bytes_length(const EsparsaBytes *bytes);
 void esparsa_bytes_free(EsparsaBytes *bytes);
 
 /*
- The message of the last error of a function of this library on this thread: what was expected,
- what was found, and what to do. It is valid until the next call that fails on this thread.
+ The message of the last error of a function of this library on this thread, and an empty string
+ before any: what was expected, what was found, and what to do. It is valid until the next call that
+ fails on this thread.
  */
 const char *esparsa_error_message(void);
 
@@ -615,8 +631,8 @@ const char *esparsa_error_message(void);
 const char *esparsa_version(void);
 
 /*
- Opens the writer of an index. `threads` and `memory`, in bytes, are those that indexing may use; 0
- takes the defaults.
+ Opens the writer of an index. `threads`, at most 1,024, and `memory`, in bytes and at least 32 MiB,
+ are those that indexing may use; 0 takes the defaults.
  */
 EsparsaStatus esparsa_writer_open(const EsparsaIndex *index,
                                   size_t threads,
@@ -625,7 +641,8 @@ EsparsaStatus esparsa_writer_open(const EsparsaIndex *index,
 
 /*
  Adds a document, and replaces the one with its id. The document is freed, also on an error; null
- is an error.
+ is an error. After `ESPARSA_STATUS_INVALID_INPUT` the document is not added and the writer goes on;
+ any other error is about earlier work, and the writer refuses more.
  */
 EsparsaStatus esparsa_writer_add(EsparsaWriter *writer, EsparsaDocument *document);
 
@@ -657,7 +674,8 @@ EsparsaStatus esparsa_writer_rollback(EsparsaWriter *writer);
 EsparsaStatus esparsa_writer_refresh(EsparsaWriter *writer, EsparsaSnapshot **snapshot);
 
 /*
- Merges segments until there are at most `segments`. With one the index is smallest and fastest.
+ Merges segments until there are at most `segments`, which is at least 1. With one the index is
+ smallest and fastest. The next commit makes it visible.
  */
 EsparsaStatus esparsa_writer_merge(EsparsaWriter *writer, size_t segments);
 

@@ -2,7 +2,7 @@
 //! change of the public API is seen and meant.
 //!
 //! ```text
-//! RUSTC_BOOTSTRAP=1 cargo rustdoc --release -p esparsa --lib --features neural -- \
+//! RUSTDOC=$PWD/.ci/rustdoc-unstable cargo rustdoc --release -p esparsa --lib --features neural -- \
 //!     -Z unstable-options --output-format json
 //! ESPARSA_RUSTDOC_JSON=target/doc/esparsa.json ESPARSA_WRITE_PUBLIC_API=1 \
 //!     cargo test --release --test it public_api
