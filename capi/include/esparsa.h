@@ -257,7 +257,7 @@ EsparsaStatus esparsa_hits_stored(const EsparsaHits *hits,
 
 /*
  How many documents match, if `esparsa_options_count_up_to` asked for it; 0 otherwise. `is_exact`,
- unless it is null, says whether it is all of them, or at least so many.
+ unless it is null, says whether the count is exact or a lower bound.
  */
 uint64_t esparsa_hits_count(const EsparsaHits *hits, bool *is_exact);
 
@@ -327,8 +327,8 @@ EsparsaStatus esparsa_index_snapshot(const EsparsaIndex *index, EsparsaSnapshot 
 void esparsa_index_free(EsparsaIndex *index);
 
 /*
- Options of a search of the best `k` documents, at least 1, exact and by score. `k` and the offset are
- at most 10,000,000 together.
+ Options of a search of the best `k` documents, at least 1, exact and by score. `k` and the offset
+ are at most 10,000,000 together.
  */
 EsparsaOptions *esparsa_options_new(size_t k);
 

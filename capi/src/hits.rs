@@ -121,7 +121,7 @@ pub extern "C" fn esparsa_hits_stored(
 }
 
 /// How many documents match, if `esparsa_options_count_up_to` asked for it; 0 otherwise. `is_exact`,
-/// unless it is null, says whether it is all of them, or at least so many.
+/// unless it is null, says whether the count is exact or a lower bound.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_hits_count(
     hits: Option<&EsparsaHits>,

@@ -29,8 +29,8 @@ fn set(
     })
 }
 
-/// Options of a search of the best `k` documents, at least 1, exact and by score. `k` and the offset are
-/// at most 10,000,000 together.
+/// Options of a search of the best `k` documents, at least 1, exact and by score. `k` and the offset
+/// are at most 10,000,000 together.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_options_new(k: usize) -> Box<EsparsaOptions> {
     Box::new(EsparsaOptions(SearchOptions::new(k)))
