@@ -9,7 +9,7 @@ use crate::arguments::{Text, leave, object};
 use crate::hits::{EsparsaHits, c_string, terminated};
 use crate::options::EsparsaOptions;
 use crate::query::EsparsaQuery;
-use crate::status::{EsparsaStatus, free, run, status_of};
+use crate::status::{EsparsaStatus, free, keep, run, status_of};
 
 /// One commit of an index. It never changes, and any number of threads may search it.
 pub struct EsparsaSnapshot(pub Snapshot);
@@ -72,18 +72,8 @@ pub extern "C" fn esparsa_get(
     id: Text<'_>,
     bytes: Option<&mut MaybeUninit<*mut EsparsaBytes>>,
 ) -> EsparsaStatus {
-    status_of(|| {
-        let bytes = object(bytes, "bytes")?;
-        bytes.write(std::ptr::null_mut());
-        let id = id.get("id")?;
-        let Some(stored) = object(snapshot, "snapshot")?.0.get(id)? else {
-            crate::status::keep(&format!("expected the id of a document, found {id:?}"));
-            return Ok(EsparsaStatus::NotFound);
-        };
-        leave(Some(bytes), "bytes", || {
-            Ok(EsparsaBytes(terminated(stored)))
-        })?;
-        Ok(EsparsaStatus::Ok)
+    left_if_found(bytes, "bytes", id, |id| {
+        object(snapshot, "snapshot")?.0.get(id)
     })
 }
 
@@ -117,18 +107,10 @@ pub extern "C" fn esparsa_explain(
     k: usize,
     text: Option<&mut MaybeUninit<*mut EsparsaBytes>>,
 ) -> EsparsaStatus {
-    status_of(|| {
-        let text = object(text, "text")?;
-        text.write(std::ptr::null_mut());
+    left_if_found(text, "text", id, |id| {
         let (snapshot, query) = (object(snapshot, "snapshot")?, object(query, "query")?);
-        let id = id.get("id")?;
-        let Some(explained) = snapshot.0.explain(&query.0, id, k)? else {
-            crate::status::keep(&format!("expected the id of a document, found {id:?}"));
-            return Ok(EsparsaStatus::NotFound);
-        };
-        let bytes = terminated(explained.to_string().into_bytes());
-        leave(Some(text), "text", || Ok(EsparsaBytes(bytes)))?;
-        Ok(EsparsaStatus::Ok)
+        let explained = snapshot.0.explain(&query.0, id, k)?;
+        Ok(explained.map(|explained| explained.to_string().into_bytes()))
     })
 }
 
@@ -177,6 +159,26 @@ pub extern "C" fn esparsa_completions_text(
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_completions_free(completions: Option<Box<EsparsaCompletions>>) {
     free(completions);
+}
+
+/// Leaves bytes of the document with an id, if there is one.
+fn left_if_found(
+    out: Option<&mut MaybeUninit<*mut EsparsaBytes>>,
+    name: &str,
+    id: Text<'_>,
+    find: impl FnOnce(&str) -> Result<Option<Vec<u8>>>,
+) -> EsparsaStatus {
+    status_of(|| {
+        let out = object(out, name)?;
+        out.write(std::ptr::null_mut());
+        let id = id.get("id")?;
+        let Some(bytes) = find(id)? else {
+            keep(&format!("expected the id of a document, found {id:?}"));
+            return Ok(EsparsaStatus::NotFound);
+        };
+        leave(Some(out), name, || Ok(EsparsaBytes(terminated(bytes))))?;
+        Ok(EsparsaStatus::Ok)
+    })
 }
 
 fn left(
