@@ -135,7 +135,7 @@ KNOWN_CAPABILITIES = {"segment": IMPACT_EXPONENTS, "deletes": 0, "manifest": 0}
 REORDERED = 1
 KNOWN_SECTIONS = (
     "commit schema segments info ids id-order stored stored-index terms postings lengths positions impacts deleted calibration"
-    " vectors vector-scales vector-documents column-values column-documents column-starts column-keywords"
+    " vectors vector-scales vector-documents column-values column-documents column-starts column-keywords edges"
 )
 NO_FIELD = 0xFFFFFFFF
 CHUNK = 65_536
@@ -166,7 +166,7 @@ def read_container(folder, name, kind):
         raise Broken(name, "file", 0, f"cannot be read: {error.strerror}") from None
     capabilities = read_header(Part(name, "header", data[:64]), kind)
     table_at, fingerprint = read_trailer(Part(name, "trailer", data[-64:]), data)
-    container, checksums = Container(name, data, fingerprint, capabilities), b""
+    container, checksums, places = Container(name, data, fingerprint, capabilities), b"", []
     table, end, next_checksum = Part(name, "table", data[table_at:-64]), 64, None
     while table.left():
         entry, table_end = table.at, table_at
@@ -179,6 +179,7 @@ def read_container(folder, name, kind):
         table.expect(follows and first + 4 * chunks <= table_end, "checksums have gaps or no room", entry + 40)
         expect_zeros(container, end, offset)
         found = verify_chunks(Part(name, section, data[offset : offset + length]), data[first : first + 4 * chunks])
+        places.append((offset, length))
         checksums, end, next_checksum = checksums + found, offset + length, first + 4 * chunks
         if section not in KNOWN_SECTIONS.split():
             table.expect(flags & 1 == 0, f"unknown required section `{section}`", entry, TooNew)
@@ -187,6 +188,11 @@ def read_container(folder, name, kind):
         table.expect(key not in container.sections, f"two sections `{section}` of one field", entry)
         container.sections[key] = data[offset : offset + length]
         container.listing.append({"name": section, "field": key[1], "length": length, "checksums": "right"})
+    if ("edges", None) in container.sections:
+        whole = [data[offset : offset + length] for offset, length in places[:-1]]
+        expected = b"".join(section[:64] + section[-64:] for section in whole)
+        edges = container.section("edges")
+        edges.expect(edges.data == expected, "the edges are not those of the sections", 0)
     first_checksum = table_at if next_checksum is None else next_checksum - len(checksums)
     expect_zeros(container, end, first_checksum)
     expect_zeros(container, first_checksum + len(checksums), table_at)
@@ -209,7 +215,7 @@ def read_header(header, kind):
 def read_trailer(trailer, data):
     """The offset of the section table, and the fingerprint."""
     table_at, sections, table_crc, length, fingerprint = trailer.numbers("QIIQI")
-    trailer.take(24)
+    trailer.expect(trailer.take(24) == data[8:32], "version, kind and capabilities are not the header's", 28)
     trailer.expect(trailer.take(8) == MAGIC, "expected the magic: the file was cut short", 52)
     trailer.expect(trailer.number("I") == crc32c(trailer.data[:60]), "the trailer's checksum is wrong", 60)
     trailer.expect(length == len(data), f"expected {length} bytes in the file, found {len(data)}", 16)

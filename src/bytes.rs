@@ -100,6 +100,41 @@ pub trait FileHandle: Send + Sync {
     fn mapped(&self) -> Option<Bytes> {
         None
     }
+
+    /// The file as one that is filled on demand, if it is one; [`mapped`](Self::mapped) is `None`
+    /// then.
+    fn on_demand(&self) -> Option<Arc<dyn OnDemand>> {
+        None
+    }
+
+    /// True if whoever opens the file the next time should not share this handle, because what it
+    /// holds of a cache is to be freed.
+    fn is_evicted(&self) -> bool {
+        false
+    }
+}
+
+/// Called with the bytes of a range, once.
+pub type OnBytes = Box<dyn FnOnce(Result<Bytes>) + Send>;
+
+/// A remote file with a local copy that is filled a part at a time.
+///
+/// The copy shows zeros, or anything, where nothing was kept yet: its user compares it with
+/// checksums before use. What is kept at a place must always be the same bytes, because readers may
+/// hold a reference to them.
+pub trait OnDemand: Send + Sync {
+    /// The local copy, as long as the file.
+    fn copy(&self) -> Bytes;
+
+    /// Reads a range of the remote file and calls `done` with it, on this thread or another.
+    fn request(&self, range: Range<u64>, done: OnBytes);
+
+    /// Writes bytes to the local copy.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the local disk refuses them.
+    fn keep(&self, start: u64, bytes: &[u8]) -> Result<()>;
 }
 
 /// A file whose bytes are in memory or mapped.

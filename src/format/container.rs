@@ -4,6 +4,7 @@
 mod capabilities;
 mod writer;
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use zerocopy::byteorder::little_endian::{U32, U64};
@@ -11,8 +12,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::limits::MAX_SECTIONS;
 use super::section::{CHUNK_BYTES, Section, SectionPlace, Verify};
-use super::{FieldKind, FieldNumber, narrow, wide};
-use crate::bytes::{Bytes, FileHandle};
+use super::{FieldKind, FieldNumber, Malformed, narrow, wide};
+use crate::bytes::{Bytes, FileHandle, OnDemand};
 use crate::error::{Error, Result};
 
 pub use capabilities::Capabilities;
@@ -25,8 +26,13 @@ const MAGIC: [u8; 8] = *b"esparsa\0";
 const NO_FIELD: u32 = u32::MAX;
 const REQUIRED: u32 = 1;
 const ALIGNMENT: u64 = 64;
+/// The section with the first and the last bytes of every other, which opening reads: so one read
+/// of the end opens a file in an object store.
+const EDGES: &str = "edges";
+const EDGE_BYTES: usize = 64;
 /// Names of the sections that this build knows, beside those of [fields](FieldKind::sections).
-const KNOWN_SECTIONS: [&str; 8] = [
+const KNOWN_SECTIONS: [&str; 9] = [
+    EDGES,
     "calibration",
     "info",
     "ids",
@@ -94,7 +100,10 @@ struct Trailer {
     table_crc: U32,
     file_length: U64,
     fingerprint: U32,
-    reserved: [u8; 24],
+    version: U32,
+    kind: U32,
+    required_capabilities: U64,
+    optional_capabilities: U64,
     magic: [u8; 8],
     crc: U32,
 }
@@ -132,6 +141,8 @@ pub struct Container {
     stamp: FileStamp,
     capabilities: Capabilities,
     sections: Vec<(FieldNumber, Arc<str>, Section)>,
+    /// A file whose header [`verify`](Self::verify) must read.
+    unread_header: Option<(Arc<dyn FileHandle>, FileKind)>,
 }
 
 impl Container {
@@ -149,9 +160,25 @@ impl Container {
         verify: Verify,
     ) -> Result<Self> {
         let file: Arc<str> = file.into();
-        let header = source.read(0..source.len().min(HEADER_BYTES))?;
-        let capabilities = read_header(&header, &file, kind)?;
-        let (trailer, table) = read_trailer(&*source, &file)?;
+        let on_demand = source.on_demand();
+        // The trailer repeats what the header says: a file that is read over a network is opened by
+        // its end alone.
+        let header = match &on_demand {
+            Some(_) => None,
+            None => Some(read_header(&*source, &file, kind)?),
+        };
+        let (trailer, table) = match read_trailer(&*source, &file) {
+            // Another version of the format may have another trailer, but the header says so.
+            Err(error) if on_demand.is_some() && !matches!(error, Error::Io { .. }) => {
+                return Err(read_header(&*source, &file, kind).err().unwrap_or(error));
+            }
+            read => read?,
+        };
+        let capabilities = trailer.capabilities(&file, kind)?;
+        if header.is_some_and(|header| header != capabilities) {
+            let message = "the capability bits of header and trailer differ";
+            return Err(Error::corrupt(&*file, "trailer", 0, message));
+        }
         let table = <[TableEntry]>::ref_from_bytes(&table).map_err(|_| {
             let message = "the section table has an odd length";
             Error::corrupt(&*file, "trailer", 0, message)
@@ -160,7 +187,13 @@ impl Container {
         for (index, entry) in table.iter().enumerate() {
             sections.extend(read_entry(entry, index, &trailer, &source, &file, verify)?);
         }
+        if let Some(on_demand) = &on_demand {
+            let checksums = read_checksums(&*source, &file, table, &trailer)?;
+            fill_on_demand(&mut sections, on_demand, &checksums)?;
+            read_edges(&mut sections)?;
+        }
         let container = Self {
+            unread_header: on_demand.is_some().then_some((source, kind)),
             file,
             stamp: FileStamp {
                 length: trailer.file_length.get(),
@@ -229,13 +262,81 @@ impl Container {
     ///
     /// [`Error::Corrupt`] at the first difference.
     pub fn verify(&self) -> Result<()> {
-        self.sections.iter().try_for_each(|(_, _, s)| s.verify())
+        if let Some((source, kind)) = &self.unread_header
+            && read_header(&**source, &self.file, *kind)? != self.capabilities
+        {
+            let message = "the capability bits of header and trailer differ";
+            return Err(Error::corrupt(&*self.file, "header", 16, message));
+        }
+        self.sections.iter().try_for_each(|(_, _, s)| s.verify())?;
+        self.verify_edges()
+    }
+
+    /// Compares the edges with the sections.
+    fn verify_edges(&self) -> Result<()> {
+        let mut sections = self.sections.clone();
+        let Some((edges, others)) = edges_of(&mut sections)? else {
+            return Ok(());
+        };
+        for (section, first, last) in others {
+            section.set_edges(None);
+            let length = wide(first.iter().len());
+            let first_matches = *section.fetch(0, length)? == *first;
+            if !first_matches || *section.fetch(section.len() - length, length)? != *last {
+                let message = Malformed("it does not hold the first and last bytes of a section");
+                return Err(edges.malformed(0, message));
+            }
+        }
+        Ok(())
     }
 }
 
-fn read_header(data: &[u8], file: &str, kind: FileKind) -> Result<Capabilities> {
+/// A section with its first and its last bytes.
+type Edges<'a> = (&'a mut Section, Bytes, Bytes);
+
+/// The section of the edges, and the sections before it with theirs.
+fn edges_of(
+    sections: &mut [(FieldNumber, Arc<str>, Section)],
+) -> Result<Option<(Section, Vec<Edges<'_>>)>> {
+    let Some(((_, name, edges), others)) = sections.split_last_mut() else {
+        return Ok(None);
+    };
+    if **name != *EDGES {
+        return Ok(None);
+    }
+    let bytes = Bytes::from(edges.all()?.to_vec());
+    let mut at = 0;
+    let mut found = Vec::with_capacity(others.len());
+    for (_, _, section) in others {
+        let length = EDGE_BYTES.min(usize::try_from(section.len()).unwrap_or(EDGE_BYTES));
+        let (middle, end) = (at + length, at + 2 * length);
+        let (first, last) = (bytes.slice(at..middle), bytes.slice(middle..end));
+        let (Some(first), Some(last)) = (first, last) else {
+            return Err(edges.malformed(wide(at), Malformed("expected more bytes of sections")));
+        };
+        found.push((section, first, last));
+        at = end;
+    }
+    if wide(at) != bytes.len() {
+        return Err(edges.malformed(wide(at), Malformed("expected no more bytes of sections")));
+    }
+    Ok(Some((edges.clone(), found)))
+}
+
+/// Gives the sections of a file that is filled on demand their edges.
+fn read_edges(sections: &mut [(FieldNumber, Arc<str>, Section)]) -> Result<()> {
+    if let Some((_, others)) = edges_of(sections)? {
+        for (section, first, last) in others {
+            section.set_edges(Some([first, last]));
+        }
+    }
+    Ok(())
+}
+
+fn read_header(source: &dyn FileHandle, file: &str, kind: FileKind) -> Result<Capabilities> {
+    let data = source.read(0..source.len().min(HEADER_BYTES))?;
     let corrupt = |offset, message: String| Error::corrupt(file, "header", offset, message);
-    let Ok((header, _)) = Header::ref_from_prefix(data) else {
+    let Ok((header, _)) = Header::ref_from_prefix(&data) else {
         let message = format!("expected a header of 64 bytes, found {} bytes", data.len());
         return Err(corrupt(0, message));
     };
@@ -246,20 +347,7 @@ fn read_header(data: &[u8], file: &str, kind: FileKind) -> Result<Capabilities> 
         ));
     }
     // The version is looked at before the checksum: a newer header may be laid out otherwise.
-    if header.version.get() > FORMAT_VERSION {
-        return Err(Error::TooNew {
-            file: file.into(),
-            found: format!("format version {}", header.version),
-            supported: format!("format version {FORMAT_VERSION}"),
-        });
-    }
-    if header.version.get() < FORMAT_VERSION {
-        return Err(Error::TooOld {
-            file: file.into(),
-            found: format!("format version {}", header.version),
-            supported: format!("format version {FORMAT_VERSION}"),
-        });
-    }
+    check_version(header.version, file)?;
     if header.crc.get() != crc_of_front(header) {
         return Err(corrupt(60, "the header does not match its checksum".into()));
     }
@@ -271,16 +359,94 @@ fn read_header(data: &[u8], file: &str, kind: FileKind) -> Result<Capabilities> 
         required: header.required_capabilities.get(),
         optional: header.optional_capabilities.get(),
     };
+    check_capabilities(capabilities, file, kind)?;
+    Ok(capabilities)
+}
+
+fn check_version(version: U32, file: &str) -> Result<()> {
+    let (file, found) = (file.into(), format!("format version {version}"));
+    let supported = format!("format version {FORMAT_VERSION}");
+    match version.get().cmp(&FORMAT_VERSION) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(Error::TooNew {
+            file,
+            found,
+            supported,
+        }),
+        Ordering::Less => Err(Error::TooOld {
+            file,
+            found,
+            supported,
+        }),
+    }
+}
+
+fn check_capabilities(capabilities: Capabilities, file: &str, kind: FileKind) -> Result<()> {
     let known = Capabilities::known(kind);
-    let unknown = capabilities.required & !known;
-    if unknown != 0 {
-        return Err(Error::TooNew {
+    match capabilities.required & !known {
+        0 => Ok(()),
+        unknown => Err(Error::TooNew {
             file: file.into(),
             found: format!("required capability bits {unknown:#x}"),
             supported: format!("capability bits {known:#x}"),
-        });
+        }),
     }
-    Ok(capabilities)
+}
+
+impl Trailer {
+    /// The capabilities in the trailer of a file that is of this kind and of a known version.
+    fn capabilities(&self, file: &str, kind: FileKind) -> Result<Capabilities> {
+        check_version(self.version, file)?;
+        if self.kind.get() != kind.code() {
+            let message = format!("expected file kind {}, found {}", kind.code(), self.kind);
+            return Err(Error::corrupt(file, "trailer", 0, message));
+        }
+        let capabilities = Capabilities {
+            required: self.required_capabilities.get(),
+            optional: self.optional_capabilities.get(),
+        };
+        check_capabilities(capabilities, file, kind)?;
+        Ok(capabilities)
+    }
+}
+
+/// The checksums of all sections, which the fingerprint covers, and where they are in the file.
+fn read_checksums(
+    source: &dyn FileHandle,
+    file: &str,
+    table: &[TableEntry],
+    trailer: &Trailer,
+) -> Result<(u64, Bytes)> {
+    let start = table.first().map_or(trailer.table, |entry| entry.checksums);
+    let chunks = table
+        .iter()
+        .map(|entry| entry.length.get().div_ceil(wide(CHUNK_BYTES)));
+    let length = chunks.fold(0u64, u64::saturating_add).saturating_mul(4);
+    let end = start.get().checked_add(length);
+    let end = end.filter(|end| *end <= trailer.table.get());
+    let end = end.ok_or_else(|| Error::corrupt(file, "table", 0, "checksums overlap the table"))?;
+    let checksums = source.read(start.get()..end)?;
+    let found = crc32c::crc32c_append(crc32c::crc32c(&checksums), table.as_bytes());
+    if found != trailer.fingerprint.get() {
+        let message = "the fingerprint is not that of checksums and table";
+        return Err(Error::corrupt(file, "trailer", 24, message));
+    }
+    Ok((start.get(), checksums))
+}
+
+/// Makes sections read a chunk when it is first used.
+fn fill_on_demand(
+    sections: &mut [(FieldNumber, Arc<str>, Section)],
+    on_demand: &Arc<dyn OnDemand>,
+    (start, checksums): &(u64, Bytes),
+) -> Result<()> {
+    let copy = on_demand.copy();
+    for (_, _, section) in sections {
+        *section = section
+            .clone()
+            .on_demand(on_demand.clone(), &copy, (*start, checksums))?;
+    }
+    Ok(())
 }
 
 /// The trailer and the bytes of the section table.

@@ -265,6 +265,35 @@ impl Dictionary {
         })
     }
 
+    /// Begins to read what look-ups need, of a dictionary in an object store: all of a small one, the
+    /// offsets of the blocks and some blocks of another.
+    pub fn prefetch(&self) {
+        const SMALL: u64 = 4 << 20;
+        const FIRST_LOOKED_AT: u64 = 8;
+        if self.section.len() <= SMALL {
+            return self.section.prefetch(0, self.section.len());
+        }
+        let table = self.section.len() - self.offsets.min(self.section.len());
+        self.section.prefetch(self.offsets, table.min(SMALL));
+        // A search halves the blocks: these are near the first ones that it looks at.
+        for place in 1..FIRST_LOOKED_AT {
+            self.section
+                .prefetch(self.offsets / FIRST_LOOKED_AT * place, 1);
+        }
+    }
+
+    /// Begins to read the block of an ordinal.
+    pub fn prefetch_key(&self, ordinal: u64) {
+        let block = ordinal / u64::from(self.keys_per_block);
+        let at = self.offsets.saturating_add(4 * block);
+        // An error comes back when the key is read.
+        if let Ok(start) = self.section.slice(at, 4)
+            && let Ok(start) = read_u32(start, 0)
+        {
+            self.section.prefetch(start.into(), 1);
+        }
+    }
+
     /// All keys in order.
     pub fn iter(&self) -> DictionaryIter<'_> {
         DictionaryIter::new(self)

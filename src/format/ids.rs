@@ -131,6 +131,24 @@ impl Ids {
         })
     }
 
+    /// Begins to read what [`id`](Self::id) of these documents needs, if the file is in an object
+    /// store.
+    pub fn prefetch(&self, documents: &[DocId]) {
+        if !self.order.is_on_demand() {
+            return;
+        }
+        self.dictionary.prefetch();
+        let length = wide(bits::array_length(self.documents as usize, self.width));
+        for document in documents {
+            let bit = u64::from(*document) * u64::from(self.width);
+            self.order.prefetch(HEAD_BYTES + length + bit / 64 * 8, 16);
+        }
+        // An error comes back when the id is read.
+        for ordinal in documents.iter().flat_map(|d| self.lookup(u64::from(*d), 1)) {
+            self.dictionary.prefetch_key(ordinal.into());
+        }
+    }
+
     /// Number `index` of the array at place `array`: 0 gives documents, 1 gives ordinals.
     fn lookup(&self, index: u64, array: u64) -> Result<u32> {
         if index >= u64::from(self.documents) {

@@ -1,13 +1,16 @@
 //! One section of a file: bytes that are verified before they are used
 //! (`format-spec/container.md`).
 
+mod on_demand;
+
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use self::on_demand::Chunks;
 use super::{Malformed, Parse, narrow, read_u32, wide};
-use crate::bytes::{Bytes, FileHandle};
+use crate::bytes::{Bytes, FileHandle, OnDemand};
 use crate::error::{Error, Result};
 
 /// Bytes that one checksum covers.
@@ -32,8 +35,9 @@ pub enum Verify {
 
 /// A section of a file; cloning shares the bytes and what has been verified.
 ///
-/// Unless the file is mapped, the first use of any byte reads the whole section, which then stays
-/// in memory as long as a clone of the section. [`Section::fetch`] reads a part alone.
+/// Of a file that is filled on demand, the first use of a chunk reads it and some after it. Of
+/// another file that is not mapped, the first use of any byte reads the whole section, which then
+/// stays in memory as long as a clone of the section; [`Section::fetch`] reads a part alone.
 #[derive(Clone)]
 pub struct Section {
     source: Arc<dyn FileHandle>,
@@ -50,6 +54,10 @@ pub struct Section {
     length: usize,
     /// One bit a chunk: 1 when it was found right. `None` when nothing is to be verified.
     verified: Option<Arc<[AtomicU64]>>,
+    /// How chunks without a bit are read, if the file is filled on demand.
+    chunks: Option<Arc<Chunks>>,
+    /// The first and the last bytes, if the file is filled on demand and says them at its end.
+    edges: Option<[Bytes; 2]>,
 }
 
 /// Where a section is in its file, in bytes from the start.
@@ -86,7 +94,9 @@ impl<'a> View<'a> {
         let Some(bytes) = self.bytes.get(start..end) else {
             return Err(self.malformed(Malformed("expected more bytes in this list")));
         };
-        self.section.touch(self.start + start, self.start + end)?;
+        let extent = self.start + self.bytes.len();
+        self.section
+            .touch(self.start + start, self.start + end, extent)?;
         Ok(bytes)
     }
 
@@ -120,13 +130,15 @@ impl Section {
         verify: Verify,
     ) -> Result<Self> {
         let chunks = length.div_ceil(CHUNK_BYTES);
-        let verified = (verify != Verify::Never).then(|| {
-            (0..chunks.div_ceil(64))
-                .map(|_| AtomicU64::new(0))
-                .collect()
-        });
+        let bits = || -> Arc<[AtomicU64]> {
+            let words = (0..chunks.div_ceil(64)).map(|_| AtomicU64::new(0));
+            words.collect()
+        };
+        let verified = (verify != Verify::Never).then(bits);
         let section = Self {
             shared: source.mapped().is_none().then(Arc::default),
+            chunks: None,
+            edges: None,
             source,
             content: OnceLock::new(),
             file,
@@ -139,6 +151,41 @@ impl Section {
             section.read()?;
         }
         Ok(section)
+    }
+
+    /// The same section of a file that is filled on demand, with the checksums of the file and where
+    /// they start. Chunks are always verified, because the checksums tell what is there.
+    pub(super) fn on_demand(
+        mut self,
+        file: Arc<dyn OnDemand>,
+        copy: &Bytes,
+        (checksums_start, checksums): (u64, &Bytes),
+    ) -> Result<Self> {
+        let at = |place: u64| narrow(place.saturating_sub(checksums_start));
+        let range = &self.place.checksums;
+        let (from, to) = (at(range.start), at(range.end));
+        let checksums = from.and_then(|from| Ok(checksums.slice(from..to?)));
+        let checksums = checksums.map_err(|m| self.malformed(0, m))?;
+        let checksums = checksums.ok_or_else(|| self.outside(0, self.len()))?;
+        let start = narrow(self.place.bytes.start).map_err(|m| self.malformed(0, m))?;
+        let local = copy.slice(start..start + self.length);
+        let local = local.ok_or_else(|| self.outside(0, self.len()))?;
+        let words = (0..self.length.div_ceil(CHUNK_BYTES).div_ceil(64)).map(|_| AtomicU64::new(0));
+        let verified: Arc<[AtomicU64]> = words.collect();
+        let content = Content {
+            bytes: local.clone(),
+            checksums: checksums.clone(),
+        };
+        self.chunks = Some(Chunks::new(
+            file,
+            (self.file.clone(), self.name.clone()),
+            (self.place.bytes.start, self.length),
+            (checksums, local),
+            verified.clone(),
+        ));
+        self.content = OnceLock::from(content);
+        (self.shared, self.verified) = (None, Some(verified));
+        Ok(self)
     }
 
     /// The bytes of the section and its checksums.
@@ -192,6 +239,8 @@ impl Section {
             },
             length,
             verified: None,
+            chunks: None,
+            edges: None,
         }
     }
 
@@ -227,20 +276,23 @@ impl Section {
             return Err(self.outside(offset, length));
         };
         let end = narrow(end).map_err(|m| self.malformed(offset, m))?;
-        self.touch(start, end)?;
+        if let Some(bytes) = self.in_edges(start, end) {
+            return Ok(bytes);
+        }
+        self.touch(start, end, end)?;
         let bytes = self.content()?.bytes.get(start..end);
         bytes.ok_or_else(|| self.outside(offset, length))
     }
 
-    /// The bytes from `offset`, `length` of them, verified: borrowed if the section is in memory.
-    /// Otherwise only the chunks that hold them are read, and not kept. For large sections of which
+    /// The bytes from `offset`, `length` of them, verified: borrowed if the section is in memory or
+    /// has a local copy. Otherwise only the chunks that hold them are read, and not kept. For large sections of which
     /// single places are used.
     ///
     /// # Errors
     ///
     /// As [`Section::slice`].
     pub fn fetch(&self, offset: u64, length: u64) -> Result<Cow<'_, [u8]>> {
-        if self.is_in_memory() || length == 0 {
+        if self.is_in_memory() || self.chunks.is_some() || length == 0 {
             return self.slice(offset, length).map(Cow::Borrowed);
         }
         let end = offset.checked_add(length).filter(|end| *end <= self.len());
@@ -262,7 +314,40 @@ impl Section {
     /// True if using the section reads nothing.
     fn is_in_memory(&self) -> bool {
         let shared = self.shared.as_ref();
-        shared.is_none_or(|shared| shared.get().is_some())
+        self.chunks.is_none() && shared.is_none_or(|shared| shared.get().is_some())
+    }
+
+    /// Remembers the first and the last bytes.
+    pub(super) fn set_edges(&mut self, edges: Option<[Bytes; 2]>) {
+        self.edges = edges;
+    }
+
+    #[inline]
+    fn in_edges(&self, start: usize, end: usize) -> Option<&[u8]> {
+        let [first, last] = self.edges.as_ref()?;
+        let last_start = self.length - last.iter().len();
+        first
+            .get(start..end)
+            .or_else(|| last.get(start.checked_sub(last_start)?..end - last_start))
+    }
+
+    /// Begins to read the bytes from `offset`, `length` of them, if the file is filled on demand and
+    /// they are not in its local copy. It returns at once, and a later use waits for them. What lies
+    /// outside the section is left out.
+    pub fn prefetch(&self, offset: u64, length: u64) {
+        if let Some(chunks) = &self.chunks
+            && let (Ok(start), Ok(end)) = (
+                narrow(offset.min(self.len())),
+                narrow(offset.saturating_add(length).min(self.len())),
+            )
+        {
+            chunks.prefetch(start >> CHUNK_SHIFT..end.div_ceil(CHUNK_BYTES));
+        }
+    }
+
+    /// True if the file is filled on demand, so that [`prefetch`](Self::prefetch) saves time.
+    pub fn is_on_demand(&self) -> bool {
+        self.chunks.is_some()
     }
 
     /// Some chunks and their checksums, read anew.
@@ -358,8 +443,10 @@ impl Section {
         Error::corrupt(&*self.file, &*self.name, offset, message)
     }
 
+    /// Verifies the chunks of a range that were not verified before. `extent` is where the list or
+    /// the record ends that the range belongs to.
     #[inline]
-    fn touch(&self, start: usize, end: usize) -> Result<()> {
+    fn touch(&self, start: usize, end: usize, extent: usize) -> Result<()> {
         let Some(verified) = &self.verified else {
             return Ok(());
         };
@@ -367,13 +454,27 @@ impl Section {
             return Ok(());
         }
         for chunk in start >> CHUNK_SHIFT..=(end - 1) >> CHUNK_SHIFT {
-            let bit = 1u64 << (chunk % 64);
-            if let Some(word) = verified.get(chunk / 64)
-                && word.load(Ordering::Relaxed) & bit == 0
-            {
-                self.verify_chunk(chunk)?;
-                word.fetch_or(bit, Ordering::Relaxed);
+            if !is_verified(verified, chunk) {
+                self.first_touch(verified, chunk..((end - 1) >> CHUNK_SHIFT) + 1, extent)?;
             }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn first_touch(
+        &self,
+        verified: &[AtomicU64],
+        chunks: Range<usize>,
+        extent: usize,
+    ) -> Result<()> {
+        if let Some(on_demand) = &self.chunks {
+            return on_demand.load(chunks, extent.div_ceil(CHUNK_BYTES));
+        }
+        let chunk = chunks.start;
+        self.verify_chunk(chunk)?;
+        if let Some(word) = verified.get(chunk / 64) {
+            word.fetch_or(1 << (chunk % 64), Ordering::Relaxed);
         }
         Ok(())
     }
@@ -403,6 +504,15 @@ impl Section {
             format!("expected checksum {expected:08x} for these {length} bytes, found {found:08x}");
         Err(Error::corrupt(&*self.file, &*self.name, offset, message))
     }
+}
+
+/// Whether the bit of a chunk is set; a chunk that there is none of counts as verified.
+#[inline]
+fn is_verified(verified: &[AtomicU64], chunk: usize) -> bool {
+    // Acquire: the bytes of a chunk that arrived in the meantime were written before its bit.
+    verified
+        .get(chunk / 64)
+        .is_none_or(|word| word.load(Ordering::Acquire) & (1 << (chunk % 64)) != 0)
 }
 
 #[cfg(test)]

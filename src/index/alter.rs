@@ -69,7 +69,7 @@ impl Index {
             // Segments that cannot be opened with the new schema fail now, before there is a commit.
             Snapshot::of(&self.cache, &manifest, &self.options)?;
             write_manifest(&*directory, &manifest)?;
-            remove_unused(&*directory, &manifest, &BTreeSet::new());
+            remove_unused(&*directory, &manifest, &BTreeSet::new(), true);
         }
         let report = CommitReport::of(&manifest);
         self.schema = Arc::new(manifest.schema);

@@ -2,13 +2,14 @@
 //!
 //! `format-spec/manifest.md` argues why this order of steps is crash-safe.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, deletes_file, file_number, manifest_file, segment_file};
 use crate::format::{Container, FileKind, Verify};
-use crate::store::{Directory, FileVersion, is_missing, name_of_temporary};
+use crate::store::{Directory, FileVersion, Removal, is_missing, name_of_temporary};
 
 /// What to do when the newest manifest is damaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,33 +146,111 @@ pub(super) fn write_manifest(directory: &dyn Directory, manifest: &Manifest) -> 
         .write(Vec::new())
         .map_err(|e| Error::io(path(), "write", e))?;
     directory.sync()?;
-    if directory.publish(&name, &bytes)? {
-        return Ok(());
+    // The lock excludes other writers, so none of this happens where locks work. In an object store
+    // and on some network file systems it is what decides which of two writers wins.
+    let taken = |message: String| {
+        let taken = std::io::Error::new(ErrorKind::AlreadyExists, message);
+        Err(Error::io(path(), "publish", taken))
+    };
+    if !directory.publish(&name, &bytes)? {
+        return taken("another writer has published this commit number".into());
     }
-    // The lock excludes other writers, so this happens only where locks do not work, as on some
-    // network file systems.
-    let message = "another writer has published this commit number";
-    let taken = std::io::Error::new(ErrorKind::AlreadyExists, message);
-    Err(Error::io(path(), "publish", taken))
+    // The number may have been free because another writer, which had published it and others after
+    // it, has removed it.
+    let newest = commits_in(&directory.list()?).last().copied();
+    if newest.is_some_and(|newest| newest > manifest.commit) {
+        let _ = directory.remove(&name);
+        return taken("another writer has published commits after it".into());
+    }
+    Ok(())
 }
 
-/// Removes the files that `manifest`, the current one, does not name; `keep` are numbers of files
-/// that are being written. Files that cannot be removed are left for the next call: the commit is
-/// durable, and an unused file does no harm.
-pub(super) fn remove_unused(directory: &dyn Directory, manifest: &Manifest, keep: &BTreeSet<u64>) {
-    let mut used: BTreeSet<String> = BTreeSet::from([manifest_file(manifest.commit)]);
-    for segment in &manifest.segments {
-        used.insert(segment_file(segment.number));
-        used.extend(segment.deletes.as_ref().map(|d| deletes_file(d.number)));
+/// Removes the files that `manifest`, which was just published or read, does not name; `keep` are
+/// numbers of files that are being written. Files that cannot be removed are left for the next call:
+/// the commit is durable, and an unused file does no harm.
+pub(super) fn remove_unused(
+    directory: &dyn Directory,
+    manifest: &Manifest,
+    keep: &BTreeSet<u64>,
+    was_published: bool,
+) {
+    match directory.removal() {
+        Ok(Removal::AtOnce) => remove_all_unused(directory, manifest, keep),
+        // Another writer may be about to commit what it wrote, unless this one's commit has made
+        // that impossible.
+        Ok(Removal::After { delay, ages }) if was_published => {
+            remove_expired(directory, manifest, keep, delay, &ages);
+        }
+        _ => {}
     }
+}
+
+/// Removes the manifests that were replaced longer than `delay` ago, and the files as old that no
+/// other manifest names.
+fn remove_expired(
+    directory: &dyn Directory,
+    manifest: &Manifest,
+    keep: &BTreeSet<u64>,
+    delay: Duration,
+    ages: &BTreeMap<String, Duration>,
+) {
+    let names: Vec<String> = ages.keys().cloned().collect();
+    let is_old = |name: &str| ages.get(name).is_some_and(|age| *age >= delay);
+    let mut commits = commits_in(&names);
+    commits.retain(|commit| *commit < manifest.commit);
+    let successors = commits.iter().copied().skip(1).chain([manifest.commit]);
+    let expired = commits.iter().zip(successors);
+    let expired = expired.take_while(|(_, next)| is_old(&manifest_file(*next)));
+    let expired = expired.count();
+    let mut used = files_of(manifest);
+    for (place, commit) in commits.iter().enumerate() {
+        if place >= expired {
+            // What it names cannot be told if it cannot be read, so nothing is removed.
+            let Ok((kept, _)) = read(directory, *commit) else {
+                return;
+            };
+            used.extend(files_of(&kept));
+        } else if directory.remove(&manifest_file(*commit)).is_err() {
+            return;
+        }
+    }
+    for name in names {
+        let number = number_of_file(&name);
+        let is_unused = number.is_some_and(|n| !used.contains(&name) && !keep.contains(&n));
+        if is_unused && is_old(&name) {
+            let _ = directory.remove(&name);
+        }
+    }
+}
+
+/// The names of the segments and deletes files that a manifest names, and its own.
+fn files_of(manifest: &Manifest) -> BTreeSet<String> {
+    let mut names = BTreeSet::from([manifest_file(manifest.commit)]);
+    for segment in &manifest.segments {
+        names.insert(segment_file(segment.number));
+        names.extend(segment.deletes.as_ref().map(|d| deletes_file(d.number)));
+    }
+    names
+}
+
+/// The number of a segment or deletes file, or of one that was not finished.
+fn number_of_file(name: &str) -> Option<u64> {
+    let finished = name_of_temporary(name).unwrap_or(name);
+    let mut prefixes = ["segment", "deletes"].iter();
+    prefixes.find_map(|prefix| file_number(finished, prefix))
+}
+
+fn remove_all_unused(directory: &dyn Directory, manifest: &Manifest, keep: &BTreeSet<u64>) {
+    let used = files_of(manifest);
     let names = directory.list().unwrap_or_default();
-    let of = |name: &str, prefix| file_number(name_of_temporary(name).unwrap_or(name), prefix);
+    let number_of_manifest =
+        |name: &str| file_number(name_of_temporary(name).unwrap_or(name), "manifest");
     // Manifests are removed first, oldest first, and a failure stops the removal. So no manifest
     // remains whose files or whose successors are gone (`segment_cache` depends on it).
     let mut manifests: Vec<(u64, &String)> = names
         .iter()
         .filter(|name| !used.contains(*name))
-        .filter_map(|name| Some((of(name, "manifest")?, name)))
+        .filter_map(|name| Some((number_of_manifest(name)?, name)))
         .collect();
     manifests.sort_unstable();
     for (_, name) in manifests {
@@ -182,9 +261,7 @@ pub(super) fn remove_unused(directory: &dyn Directory, manifest: &Manifest, keep
     }
     for name in &names {
         // Files with other names do not belong to the index.
-        let number = ["segment", "deletes"]
-            .iter()
-            .find_map(|prefix| of(name, prefix));
+        let number = number_of_file(name);
         if number.is_some_and(|number| !used.contains(name) && !keep.contains(&number)) {
             let _ = directory.remove(name);
         }

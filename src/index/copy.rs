@@ -15,7 +15,7 @@ use crate::format::Verify;
 use crate::format::manifest::{Manifest, SegmentEntry, deletes_file, file_number, segment_file};
 use crate::index::commit::write_manifest;
 use crate::segment::SegmentReader;
-use crate::store::{Directory, FileSystem, is_missing, write_copy};
+use crate::store::{Directory, create_directory, is_missing, write_copy};
 
 impl Index {
     /// Copies the newest commit to another directory and opens the copy with the same options; see
@@ -78,7 +78,7 @@ impl Snapshot {
     ///
     /// As [`copy_to`](Self::copy_to), and [`Error::Io`] when the folder cannot be created.
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.copy_to(&FileSystem::create(path)?)
+        self.copy_to(&*create_directory(path)?)
     }
 
     /// Copies this snapshot to a directory, in which it becomes an index of its own with the same

@@ -1,6 +1,5 @@
 //! Creating and opening an index.
 
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use crate::executor::{Executor, Threads};
 use crate::format::manifest::Manifest;
 use crate::format::{FieldNumber, FieldOptions, Schema, Verify};
 use crate::segment::Document;
-use crate::store::{Directory, FileSystem, FileVersion, Memory};
+use crate::store::{Directory, FileVersion, Memory, create_directory, open_directory};
 use crate::text::Analyzer;
 
 /// Options for opening an index: checksums, analyzers, and the threads that it runs on.
@@ -215,11 +214,11 @@ impl Index {
     /// [`Error::Locked`] when another program is creating an index there; [`Error::Io`] when the
     /// folder cannot be written.
     pub fn create(path: impl AsRef<Path>, schema: Schema) -> Result<Self> {
-        let directory = Arc::new(FileSystem::create(path)?);
-        Self::create_in(directory, schema, IndexOptions::new())
+        Self::create_in(create_directory(path)?, schema, IndexOptions::new())
     }
 
-    /// Opens the index in a folder.
+    /// Opens the index in a folder or, with the feature `cloud`, at a URL such as
+    /// `s3://bucket/folder`: see [`open_directory`].
     ///
     /// # Errors
     ///
@@ -235,7 +234,7 @@ impl Index {
     ///
     /// As [`Index::open`].
     pub fn open_with(path: impl AsRef<Path>, options: IndexOptions) -> Result<Self> {
-        Self::open_in(Arc::new(open_folder(path.as_ref())?), options)
+        Self::open_in(open_directory(path)?, options)
     }
 
     /// Opens the index in a folder, or creates an empty one where there is none. An existing index
@@ -262,8 +261,7 @@ impl Index {
     /// another revision, and the message names the differences; otherwise as [`Index::create`] and
     /// [`Index::open`].
     pub fn open_or_create(path: impl AsRef<Path>, schema: Schema) -> Result<Self> {
-        let directory = Arc::new(FileSystem::create(path)?);
-        Self::open_or_create_in(directory, schema, IndexOptions::new())
+        Self::open_or_create_in(create_directory(path)?, schema, IndexOptions::new())
     }
 
     /// True if a folder holds an index, intact or damaged; false if it does not exist.
@@ -272,8 +270,8 @@ impl Index {
     ///
     /// [`Error::Io`] when the folder cannot be read.
     pub fn exists(path: impl AsRef<Path>) -> Result<bool> {
-        match open_folder(path.as_ref()) {
-            Ok(directory) => Self::exists_in(&directory),
+        match open_directory(path) {
+            Ok(directory) => Self::exists_in(&*directory),
             Err(Error::NoIndex { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -415,21 +413,6 @@ impl Index {
     pub fn writer_with(&self, options: WriterOptions) -> Result<IndexWriter> {
         IndexWriter::open(self, options)
     }
-}
-
-/// The folder of an index, which must exist.
-fn open_folder(path: &Path) -> Result<FileSystem> {
-    FileSystem::open(path).map_err(|error| {
-        let kind = match &error {
-            Error::Io { source, .. } => Some(source.kind()),
-            _ => None,
-        };
-        match kind {
-            Some(ErrorKind::NotFound) => Error::no_index(path, "no such folder"),
-            Some(ErrorKind::NotADirectory) => Error::no_index(path, "a file, not a folder"),
-            _ => error,
-        }
-    })
 }
 
 pub(super) fn already_holds_an_index(directory: &dyn Directory) -> Error {

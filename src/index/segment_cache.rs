@@ -59,6 +59,11 @@ struct OpenSegment {
     reader: WeakSegmentReader,
 }
 
+/// Whether the segment is to be opened anew, so that its space in a local cache becomes free.
+fn is_evicted(segment: &SnapshotSegment) -> bool {
+    segment.reader.source().is_evicted()
+}
+
 impl SegmentCache {
     pub fn new(
         directory: Arc<dyn Directory>,
@@ -99,7 +104,9 @@ impl SegmentCache {
 
     /// The cached snapshot, if nothing was committed since.
     fn unchanged(&self) -> Result<Option<Snapshot>> {
-        let Some((version, snapshot)) = lock(&self.state).newest.clone() else {
+        let newest = lock(&self.state).newest.clone();
+        let is_kept = |snapshot: &Snapshot| !snapshot.segments().iter().any(is_evicted);
+        let Some((version, snapshot)) = newest.filter(|(_, snapshot)| is_kept(snapshot)) else {
             return Ok(None);
         };
         Ok(self
@@ -165,6 +172,25 @@ impl SegmentCache {
             .retain(|_, open| open.reader.is_open());
     }
 
+    /// Tells the directory which files will be opened, those that are not open yet.
+    pub fn will_open(&self, entries: &[SegmentEntry]) {
+        let state = lock(&self.state);
+        let is_open = |entry: &SegmentEntry| {
+            let current = state.current.get(&entry.number);
+            current.is_some_and(|segment| segment.entry == *entry)
+        };
+        let files = |entry: &SegmentEntry| {
+            let deletes = entry.deletes.as_ref().map(|d| deletes_file(d.number));
+            [Some(segment_file(entry.number)), deletes]
+        };
+        let new = entries.iter().filter(|entry| !is_open(entry));
+        let names: Vec<String> = new.flat_map(files).flatten().collect();
+        drop(state);
+        if !names.is_empty() {
+            self.directory.will_open(&names);
+        }
+    }
+
     /// Opens a segment that a manifest names, and its deletes.
     pub fn open(&self, entry: &SegmentEntry, schema: &Arc<Schema>) -> Result<SnapshotSegment> {
         let name = segment_file(entry.number);
@@ -172,7 +198,7 @@ impl SegmentCache {
             let state = lock(&self.state);
             let is_same = state.current_schema.as_ref() == Some(schema);
             let current = state.current.get(&entry.number).filter(|_| is_same);
-            current.cloned()
+            current.filter(|segment| !is_evicted(segment)).cloned()
         };
         if let Some(segment) = current.filter(|segment| segment.entry == *entry) {
             return Ok(segment);
@@ -212,7 +238,8 @@ impl SegmentCache {
     ) -> Result<SegmentReader> {
         let open = lock(&self.state).open.get(&number).cloned();
         let same = open.filter(|open| Some(open.stamp) == expected && open.schema == *schema);
-        if let Some(reader) = same.and_then(|open| open.reader.upgrade()) {
+        let same = same.and_then(|open| open.reader.upgrade());
+        if let Some(reader) = same.filter(|reader| !reader.source().is_evicted()) {
             return Ok(reader);
         }
         let name = segment_file(number);

@@ -154,6 +154,7 @@ impl Snapshot {
         options: &IndexOptions,
     ) -> Result<Self> {
         let schema = Arc::new(manifest.schema.clone());
+        cache.will_open(&manifest.segments);
         let segments = manifest
             .segments
             .iter()
@@ -372,6 +373,19 @@ impl Snapshot {
         self.find(id)?
             .map(|address| self.stored(address))
             .transpose()
+    }
+
+    /// Begins to read the ids of documents, if they are in an object store.
+    pub(crate) fn prefetch_ids(&self, addresses: impl Iterator<Item = DocAddress> + Clone) {
+        for (number, segment) in (0..).zip(&self.inner.segments) {
+            if segment.reader.is_on_demand() {
+                let of_segment = addresses.clone().filter(|a| a.segment == number);
+                let documents: Vec<_> = of_segment.map(|address| address.document).collect();
+                if !documents.is_empty() {
+                    segment.reader.ids().prefetch(&documents);
+                }
+            }
+        }
     }
 
     /// The external id of a document.

@@ -29,7 +29,7 @@ use crate::executor::Executor;
 use crate::format::manifest::{Manifest, segment_file};
 use crate::format::{Calibration, FieldKind, Schema, Verify};
 use crate::segment::{self, Document, Reorder, SegmentReader, Source, WriteOptions};
-use crate::store::{Bytes, Directory, Lock};
+use crate::store::{Bytes, Directory, Lock, open_directory};
 
 /// The state of the index after a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,12 +238,13 @@ impl IndexWriter {
     /// Discards everything but the last commit, and removes the files that it does not name.
     fn load_committed(&mut self) -> Result<()> {
         self.segments = Segments::default();
+        self.cache.will_open(&self.manifest.segments);
         for entry in &self.manifest.segments {
             let segment = self.cache.open(entry, &self.schema)?;
             self.segments.push(LiveSegment::committed(&segment));
         }
         // Only after the last commit was opened: it is intact, so older files are not needed.
-        remove_unused(&*self.directory, &self.manifest, &Default::default());
+        remove_unused(&*self.directory, &self.manifest, &BTreeSet::new(), false);
         self.calibrations.clone_from(&self.manifest.calibrations);
         // If a damaged commit was skipped, the next commit gets a number above it.
         self.changed = self.last_commit > self.manifest.commit;
@@ -439,18 +440,30 @@ impl IndexWriter {
     /// any other error the writer refuses further work with [`Error::Poisoned`].
     pub fn attach(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.check_poison()?;
+        self.attach_in(open_directory(path)?, Verify::AtOpen)
+    }
+
+    /// As [`attach`](Self::attach), of an index in any directory. Of an index in an object store,
+    /// [`Verify::AtOpen`] reads every byte; with another value, its segments are copied inside the
+    /// store where they can be, and only their ids are read.
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Self::attach).
+    pub fn attach_in(&mut self, directory: Arc<dyn Directory>, verify: Verify) -> Result<()> {
+        self.check_poison()?;
         let options = IndexOptions {
-            verify: Verify::AtOpen,
+            verify,
             damaged: DamagedCommit::Refuse,
             analyzers: self.index_options.analyzers.clone(),
             executor: self.index_options.executor.clone(),
         };
-        let other = Index::open_with(&path, options)?;
+        let other = Index::open_in(directory, options)?;
         let snapshot = other.snapshot()?;
         if snapshot.schema().fields() != self.schema.fields() {
             let message = format!(
                 "{} has a different schema from this index: {}",
-                path.as_ref().display(),
+                other.cache.directory().path().display(),
                 self.schema.difference(snapshot.schema())
             );
             return Err(Error::invalid(message));
@@ -576,7 +589,7 @@ impl Drop for IndexWriter {
         // Cancels the running jobs without waiting for them.
         self.scope.close();
         if self.poisoned.is_none() {
-            remove_unused(&*self.directory, &self.manifest, &BTreeSet::new());
+            remove_unused(&*self.directory, &self.manifest, &BTreeSet::new(), false);
         }
     }
 }

@@ -44,10 +44,35 @@ impl<T: Copy + Send + Sync> Entries<T> {
         Ok(Self { of_segments })
     }
 
+    /// More of what the segments have of the terms.
+    pub fn map<U>(
+        self,
+        snapshot: &Snapshot,
+        find: impl Fn(&SnapshotSegment, T) -> Result<Option<U>>,
+    ) -> Result<Entries<U>> {
+        let of_segment = |(entries, segment): (Vec<Option<T>>, _)| {
+            let entries = entries.into_iter();
+            let entries = entries.map(|entry| entry.map_or(Ok(None), |entry| find(segment, entry)));
+            entries.collect::<Result<Vec<_>>>()
+        };
+        let segments = self.of_segments.into_iter().zip(snapshot.segments());
+        let of_segments = segments.map(of_segment).collect::<Result<_>>()?;
+        Ok(Entries { of_segments })
+    }
+
     /// What a segment has of a term.
     #[inline]
     pub fn get(&self, ordinal: usize, term: usize) -> Option<&T> {
         self.of_segments.get(ordinal)?.get(term)?.as_ref()
+    }
+
+    /// What a segment has of the terms that it has.
+    pub fn of_segment(&self, ordinal: usize) -> impl Iterator<Item = &T> {
+        self.of_segments
+            .get(ordinal)
+            .into_iter()
+            .flatten()
+            .flatten()
     }
 
     /// What the segments that have a term have of it.

@@ -83,6 +83,7 @@ mod part;
 mod patterns;
 mod phrase_places;
 mod plan;
+mod prefetch;
 mod prepare;
 mod range_cursor;
 mod ranges;

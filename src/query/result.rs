@@ -167,6 +167,9 @@ impl Hits {
     ///
     /// [`Error::Corrupt`](crate::Error::Corrupt) when bytes that must be read are damaged.
     pub fn ids(&self) -> Result<Vec<String>> {
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.prefetch_ids(self.scored.iter().map(|(address, _)| *address));
+        }
         self.iter().map(|hit| hit.id()).collect()
     }
 

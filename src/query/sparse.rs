@@ -12,6 +12,7 @@ use super::leaf::{Found, Leaf, SegmentTask, in_units};
 use super::look_up::{Entries, Required, postings_of};
 use super::options::SearchOptions;
 use super::plan::{Algorithm, choose_sparse};
+use super::prefetch;
 use super::range_cursor::RangeCursor;
 use super::ranges::SparseRanges;
 use super::request::Query;
@@ -232,21 +233,27 @@ fn look_up(
     field: FieldNumber,
     given: &SparseTerms,
 ) -> Result<Entries<SparseEntry>> {
-    Entries::look_up(snapshot, options, given.terms.len(), |segment| {
-        let Some(sparse) = segment.reader.sparse(field) else {
-            return Ok(Vec::new());
-        };
-        let find = |key: &Vec<u8>| {
-            let Some(entry) = sparse.terms.term(key)? else {
-                return Ok(None);
-            };
+    prefetch::dictionaries(snapshot, |reader| Some(&reader.sparse(field)?.terms));
+    let keys = given.terms.keys();
+    let entries = Entries::look_up(snapshot, options, keys.len(), |segment| {
+        match segment.reader.sparse(field) {
+            Some(sparse) => keys.clone().map(|key| sparse.terms.term(key)).collect(),
+            None => Ok(Vec::new()),
+        }
+    })?;
+    for (ordinal, segment) in snapshot.segments().iter().enumerate() {
+        if segment.reader.is_on_demand() {
+            prefetch::sparse_lists(&segment.reader, field, entries.of_segment(ordinal));
+        }
+    }
+    entries.map(snapshot, |segment, entry| {
+        segment.reader.sparse(field).map_or(Ok(None), |sparse| {
             let mut exponents: Option<(i16, i16)> = None;
             sparse.exponents(&entry, |exponent| {
                 exponents = Some(widen(exponents, (exponent, exponent)));
             })?;
             Ok(exponents.map(|exponents| SparseEntry { entry, exponents }))
-        };
-        given.terms.keys().map(find).collect()
+        })
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::look_up::Entries;
 use super::options::SearchOptions;
+use super::prefetch;
 use crate::error::Result;
 use crate::format::FieldNumber;
 use crate::format::limits::MAX_TEXT_TERM_BYTES;
@@ -47,7 +48,8 @@ pub(super) fn look_up(
     field: FieldNumber,
     terms: &BTreeMap<String, u32>,
 ) -> Result<Entries> {
-    Entries::look_up(snapshot, options, terms.len(), |segment| {
+    prefetch::dictionaries(snapshot, |reader| Some(&reader.text(field)?.terms));
+    let entries = Entries::look_up(snapshot, options, terms.len(), |segment| {
         let Some(text) = segment.reader.text(field) else {
             return Ok(Vec::new());
         };
@@ -56,5 +58,7 @@ pub(super) fn look_up(
             false => Ok(None),
         };
         terms.keys().map(find).collect()
-    })
+    })?;
+    prefetch::text_lists(snapshot, field, &entries);
+    Ok(entries)
 }

@@ -43,6 +43,7 @@ impl WeakSegmentReader {
 
 struct Parts {
     source: Arc<dyn FileHandle>,
+    is_on_demand: bool,
     container: Container,
     info: SegmentInfo,
     ids: Ids,
@@ -124,6 +125,7 @@ impl SegmentReader {
             opened.extend(reader.map(|reader| (number, reader)));
         }
         let parts = Parts {
+            is_on_demand: source.on_demand().is_some(),
             source,
             container,
             info,
@@ -139,6 +141,11 @@ impl SegmentReader {
     /// The file, which stays readable after its name was removed.
     pub(crate) fn source(&self) -> &dyn FileHandle {
         &*self.inner.source
+    }
+
+    /// True if the file is in an object store: what will be read should be prefetched.
+    pub(crate) fn is_on_demand(&self) -> bool {
+        self.inner.is_on_demand
     }
 
     /// The frame of the file.

@@ -332,13 +332,15 @@ impl FileSink for BufferedFile {
 
 /// Maps a whole file. An empty file cannot be mapped and becomes an empty vector.
 #[allow(unsafe_code)]
-fn map(file: &File) -> io::Result<Arc<dyn AsRef<[u8]> + Send + Sync>> {
+pub(super) fn map(file: &File) -> io::Result<Arc<dyn AsRef<[u8]> + Send + Sync>> {
     if file.metadata()?.len() == 0 {
         return Ok(Arc::new(Vec::new()));
     }
     // SAFETY: the mapping is read-only, and this crate never changes a finished file: segments,
     // deletes and manifests are written once, as new files, and removed, never truncated. Another
     // program that truncates a mapped file of the index breaks the contract that the README states.
+    // The copy of a remote file is written while it is mapped, but each chunk before anybody reads
+    // it, and later only the same bytes are written again.
     let mapped = unsafe { memmap2::Mmap::map(file)? };
     Ok(Arc::new(mapped))
 }

@@ -1,8 +1,9 @@
 //! All file I/O of the index.
 //!
 //! A [`Directory`] is a flat set of named files. A file is written once, sequentially, and then
-//! read by ranges. There are two implementations: [`FileSystem`] (memory-mapped reads, real
-//! fsync), and [`Memory`] for tests and indexes that need no disk. Invariant: nothing here interprets
+//! read by ranges. There are three implementations: [`FileSystem`] (memory-mapped reads, real
+//! fsync), [`Memory`] for tests and indexes that need no disk, and with the feature `object-store`
+//! `ObjectStore`. Invariant: nothing here interprets
 //! the bytes.
 //!
 //! The trait requires no more than an object store can do: files appear atomically, a commit is
@@ -15,25 +16,35 @@ mod fault;
 mod file_system;
 #[cfg(any(test, feature = "internals"))]
 mod gate;
+mod location;
 mod memory;
+#[cfg(feature = "object-store")]
+mod object_store;
 mod publish;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io::{Cursor, Read, Seek, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(any(test, feature = "internals"))]
 pub use fault::{Fault, Faulty, Publishing};
 pub use file_system::FileSystem;
 #[cfg(any(test, feature = "internals"))]
 pub use gate::{Gate, GateState};
+pub use location::{create_directory, open_directory};
 pub use memory::Memory;
+#[cfg(feature = "cloud")]
+pub use object_store::is_url;
+#[cfg(feature = "object-store")]
+pub use object_store::{ObjectStore, ObjectStoreOptions, RequestCounts};
 pub(crate) use publish::name_of_temporary;
 #[cfg(feature = "train")]
 pub(crate) use publish::temporary_name;
 
-pub use crate::bytes::{Bytes, FileHandle};
+pub use crate::bytes::{Bytes, FileHandle, OnBytes, OnDemand};
 use crate::error::{Error, Result};
 
 /// A file being written.
@@ -65,6 +76,23 @@ pub trait Lock: Send + Sync + Debug {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileVersion(pub [u64; 4]);
 
+/// Which of the files that no commit needs any more a writer may remove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// All of them: readers that have them open can still read them, and the lock excludes other
+    /// writers.
+    AtOnce,
+    /// None this time.
+    NotNow,
+    /// After a commit, those that were not needed for longer than `delay`.
+    After {
+        /// How long a reader may still need a file.
+        delay: Duration,
+        /// For each file, the time since it was written.
+        ages: BTreeMap<String, Duration>,
+    },
+}
+
 /// A flat set of named files.
 ///
 /// Every function returns [`Error::Io`] when the system refuses the operation.
@@ -89,6 +117,11 @@ pub trait Directory: Send + Sync + Debug {
     ///
     /// [`Error::Io`]; [`is_missing`] recognizes the error for a file that does not exist.
     fn open(&self, name: &str) -> Result<Arc<dyn FileHandle>>;
+
+    /// Says that files with these names will be opened next, so that a directory to which requests
+    /// take long can read what opening needs of all of them at once. Errors come back when a file is
+    /// opened.
+    fn will_open(&self, _names: &[String]) {}
 
     /// The version of the file with this name; `None` when there is no such file. Much cheaper than
     /// opening the file.
@@ -128,7 +161,17 @@ pub trait Directory: Send + Sync + Debug {
     /// [`Error::Io`].
     fn sync(&self) -> Result<()>;
 
-    /// Acquires the lock of the writer, without waiting.
+    /// Which files a writer may remove now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    fn removal(&self) -> Result<Removal> {
+        Ok(Removal::AtOnce)
+    }
+
+    /// Acquires the lock of the writer, without waiting. Where it does not exclude the writers of
+    /// other processes, [`removal`](Self::removal) must not be [`Removal::AtOnce`].
     ///
     /// # Errors
     ///
@@ -149,6 +192,13 @@ pub trait Directory: Send + Sync + Debug {
 
     /// The path of a file, if the directory is a folder of the local file system.
     fn local_path(&self, _name: &str) -> Option<PathBuf> {
+        None
+    }
+
+    /// This directory as one of an object store, if it is one: such directories copy files among
+    /// themselves without fetching them.
+    #[cfg(feature = "object-store")]
+    fn as_object_store(&self) -> Option<&ObjectStore> {
         None
     }
 

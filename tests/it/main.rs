@@ -30,6 +30,8 @@ mod neural_models;
 mod neural_parity;
 #[cfg(feature = "neural")]
 mod neural_tokens;
+#[cfg(feature = "object-store")]
+mod object_store;
 mod oracle;
 mod public_api;
 mod query_threads;

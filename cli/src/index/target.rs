@@ -1,9 +1,7 @@
 //! The index that documents are loaded into.
 
-use std::sync::Arc;
-
 use esparsa::FieldKind;
-use esparsa::store::{Directory, FileSystem};
+use esparsa::store::{Directory, create_directory};
 use esparsa::{Error, FieldOptions, Index, IndexOptions, Result, Schema, Sparse, Text};
 
 use super::Index as Arguments;
@@ -64,7 +62,7 @@ impl Target {
             let message = "expected the folder of an index, found a file; name a folder, which may be a new one";
             return Err(Error::invalid(message).at_line(arguments.index.to_string_lossy(), 0));
         }
-        let directory = Arc::new(FileSystem::create(&arguments.index)?);
+        let directory = create_directory(&arguments.index)?;
         let created = !Index::exists_in(&*directory)?;
         if created {
             refuse_other_files(&*directory)

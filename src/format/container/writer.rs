@@ -6,8 +6,8 @@ use zerocopy::IntoBytes;
 use zerocopy::byteorder::little_endian::{U32, U64};
 
 use super::{
-    ALIGNMENT, Capabilities, FORMAT_VERSION, FileKind, FileStamp, HEADER_BYTES, Header, MAGIC,
-    NO_FIELD, REQUIRED, TRAILER_BYTES, TableEntry, Trailer, crc_of_front,
+    ALIGNMENT, Capabilities, EDGE_BYTES, EDGES, FORMAT_VERSION, FileKind, FileStamp, HEADER_BYTES,
+    Header, MAGIC, NO_FIELD, REQUIRED, TRAILER_BYTES, TableEntry, Trailer, crc_of_front,
 };
 use crate::format::limits::MAX_SECTIONS;
 use crate::format::section::CHUNK_BYTES;
@@ -24,6 +24,13 @@ pub struct ContainerWriter<W> {
     checksums: Vec<u32>,
     /// Sections so far; `checksums` holds an index into the checksums until `finish`.
     table: Vec<TableEntry>,
+    /// The trailer repeats what it says.
+    header: Header,
+    /// The edges of the sections that ended, if the file is a segment, and those of the one that was
+    /// begun last.
+    edges: Option<Vec<u8>>,
+    first_bytes: Vec<u8>,
+    last_bytes: Vec<u8>,
 }
 
 impl<W: Write> ContainerWriter<W> {
@@ -64,6 +71,10 @@ impl<W: Write> ContainerWriter<W> {
             chunk_filled: 0,
             checksums: Vec::new(),
             table: Vec::new(),
+            header,
+            edges: (kind == FileKind::Segment).then(Vec::new),
+            first_bytes: Vec::new(),
+            last_bytes: Vec::new(),
         })
     }
 
@@ -111,6 +122,22 @@ impl<W: Write> ContainerWriter<W> {
             }
         }
         (self.chunk_crc, self.chunk_filled) = (0, 0);
+        if let Some(edges) = &mut self.edges {
+            edges.append(&mut self.first_bytes);
+            edges.append(&mut self.last_bytes);
+        }
+    }
+
+    /// Remembers the first and the last bytes of a section.
+    fn note_edges(&mut self, bytes: &[u8]) {
+        let room = EDGE_BYTES.saturating_sub(self.first_bytes.len());
+        let first = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        self.first_bytes.extend_from_slice(first);
+        let new = bytes.len().min(EDGE_BYTES);
+        let kept = self.last_bytes.len().min(EDGE_BYTES - new);
+        self.last_bytes.drain(..self.last_bytes.len() - kept);
+        let last = bytes.get(bytes.len() - new..).unwrap_or_default();
+        self.last_bytes.extend_from_slice(last);
     }
 
     fn pad_to(&mut self, alignment: u64) -> io::Result<()> {
@@ -130,6 +157,11 @@ impl<W: Write> ContainerWriter<W> {
     /// What the file reports.
     pub fn finish(mut self) -> io::Result<(W, FileStamp)> {
         self.end_section();
+        if let Some(edges) = self.edges.take() {
+            self.begin_optional(EDGES, None)?;
+            self.write_all(&edges)?;
+            self.end_section();
+        }
         self.pad_to(4)?;
         let checksums_start = self.position;
         let checksums: Vec<u8> = self
@@ -160,7 +192,10 @@ impl<W: Write> ContainerWriter<W> {
             table_crc: U32::new(crc32c::crc32c(table)),
             file_length: U64::new(file_length),
             fingerprint: U32::new(fingerprint),
-            reserved: [0; 24],
+            version: self.header.version,
+            kind: self.header.kind,
+            required_capabilities: self.header.required_capabilities,
+            optional_capabilities: self.header.optional_capabilities,
             magic: MAGIC,
             crc: U32::ZERO,
         };
@@ -178,6 +213,9 @@ impl<W: Write> Write for ContainerWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.out.write_all(bytes)?;
         self.position += wide(bytes.len());
+        if self.edges.is_some() {
+            self.note_edges(bytes);
+        }
         let mut rest = bytes;
         while !rest.is_empty() {
             let room = CHUNK_BYTES - self.chunk_filled;

@@ -73,7 +73,7 @@ impl IndexWriter {
                 .for_each_mut(|segment| segment.added = Added::Nothing);
             self.cache
                 .keep(self.snapshot_segments(), &self.schema, None);
-            remove_unused(&*self.directory, &self.manifest, &self.merging);
+            remove_unused(&*self.directory, &self.manifest, &self.merging, true);
         }
         Ok(CommitReport::of(&self.manifest))
     }

@@ -1,0 +1,78 @@
+//! Opening a folder of an object store by its URL.
+
+use std::sync::Arc;
+
+use ::object_store as api;
+use api::path::Path;
+use url::Url;
+
+use super::{ObjectStore, ObjectStoreOptions};
+use crate::error::{Error, Result};
+
+impl ObjectStore {
+    /// The folder of an object store at a URL: `s3://bucket/folder`, `gs://bucket/folder`,
+    /// `az://container/folder`, `https://host/folder` or `file:///folder`.
+    ///
+    /// Credentials, regions and addresses come from the environment, as the tools of each store read
+    /// them: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT`;
+    /// `GOOGLE_SERVICE_ACCOUNT`; `AZURE_STORAGE_ACCOUNT_NAME`, `AZURE_STORAGE_ACCOUNT_KEY`. An
+    /// endpoint with `http:` needs `AWS_ALLOW_HTTP=true`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when it is no such URL, or when a credential is missing; otherwise as
+    /// [`ObjectStore::new`].
+    pub fn at_url(url: &str, options: ObjectStoreOptions) -> Result<Self> {
+        let parsed = Url::parse(url).map_err(|error| {
+            Error::invalid(format!(
+                "expected a URL such as s3://bucket/folder, found `{url}`: {error}"
+            ))
+        })?;
+        let address = shown(&parsed);
+        let refused = |error: api::Error| Error::invalid(format!("{address}: {error}"));
+        let (store, prefix) = store_at(&parsed).map_err(refused)?;
+        Self::with_address(store, prefix, address, options)
+    }
+}
+
+/// True if a path is a URL that [`ObjectStore::at_url`] opens.
+pub fn is_url(path: &str) -> bool {
+    const SCHEMES: [&str; 11] = [
+        "s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https", "file",
+    ];
+    path.split_once("://")
+        .is_some_and(|(scheme, _)| SCHEMES.contains(&scheme))
+}
+
+fn store_at(url: &Url) -> api::Result<(Arc<dyn api::ObjectStore>, Path)> {
+    let variables = std::env::vars().filter_map(|(key, value)| {
+        let key = key.to_ascii_lowercase();
+        let of_store = ["aws_", "google_", "azure_"];
+        of_store
+            .iter()
+            .any(|prefix| key.starts_with(prefix))
+            .then_some((key, value))
+    });
+    // Each attempt to read has a limit of its own, and an upload may take long.
+    let fixed = [
+        ("timeout", "6 h"),
+        ("connect_timeout", "5 s"),
+        ("aws_copy_if_not_exists", "multipart"),
+    ];
+    let fixed = fixed.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let options = fixed.into_iter().chain(variables);
+    // An error says that the application has chosen one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (store, prefix) = api::parse_url_opts(url, options)?;
+    Ok((store.into(), prefix))
+}
+
+/// The URL without what may be secret.
+fn shown(url: &Url) -> String {
+    let mut shown = url.clone();
+    let _ = shown.set_password(None);
+    let _ = shown.set_username("");
+    shown.set_query(None);
+    shown.set_fragment(None);
+    shown.as_str().trim_end_matches('/').to_owned()
+}
