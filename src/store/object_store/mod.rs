@@ -8,6 +8,7 @@
 //!   processes may still fetch parts of them.
 
 mod cache;
+mod file_list;
 mod options;
 mod read;
 mod remote_file;
@@ -79,6 +80,8 @@ struct Shared {
     /// For messages and names in the cache; without credentials.
     address: String,
     options: ObjectStoreOptions,
+    /// True if the host lists nothing, as a plain HTTP server: a file does.
+    has_file_list: bool,
     runtime: Option<Runtime>,
     permits: Semaphore,
     cache: Cache,
@@ -121,14 +124,14 @@ impl ObjectStore {
         let prefix = Path::parse(prefix).map_err(|error| {
             Error::invalid(format!("expected a path of an object store: {error}"))
         })?;
-        Self::with_address(store, prefix, address, options)
+        Self::with_address((store, prefix), address, options, false)
     }
 
     fn with_address(
-        store: Arc<dyn api::ObjectStore>,
-        prefix: Path,
+        (store, prefix): (Arc<dyn api::ObjectStore>, Path),
         address: String,
         options: ObjectStoreOptions,
+        has_file_list: bool,
     ) -> Result<Self> {
         let failed = |error| Error::io(&address, "start threads for requests to", error);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -145,6 +148,7 @@ impl ObjectStore {
                 permits: Semaphore::new(options.max_requests),
                 address,
                 options,
+                has_file_list,
                 runtime: Some(runtime),
                 cache,
                 requests: Requests::default(),
@@ -220,6 +224,10 @@ impl Shared {
                 return Ok(known.objects.get(name).cloned());
             }
         }
+        if self.has_file_list {
+            self.list()?;
+            return Ok(self.known().objects.get(name).cloned());
+        }
         let location = self.location(name);
         let started = Instant::now();
         let found = self.wait(Kind::Head, |shared| {
@@ -238,6 +246,32 @@ impl Shared {
             None => known.objects.remove(name),
         };
         Ok(found)
+    }
+
+    /// Lists the folder, and remembers what is in it.
+    fn list(self: &Arc<Self>) -> Result<Vec<String>> {
+        let started = Instant::now();
+        let listed = if self.has_file_list {
+            file_list::read(self)
+        } else {
+            let listed = self.wait(Kind::List, |shared| async move {
+                let prefix = Some(&shared.prefix);
+                shared.store.list_with_delimiter(prefix).await
+            });
+            listed.map(|listed| listed.objects)
+        };
+        let objects = listed
+            .map_err(|error| self.error("", "list", error))?
+            .into_iter();
+        let objects = objects.filter_map(|meta| {
+            let name = meta.location.filename()?.to_owned();
+            Some((name, meta))
+        });
+        let mut known = self.known();
+        known.objects = objects.collect();
+        known.listed = Some(started);
+        known.looked_up.clear();
+        Ok(known.objects.keys().cloned().collect())
     }
 
     /// Remembers an object that this process created.
@@ -389,22 +423,7 @@ impl Directory for ObjectStore {
     }
 
     fn list(&self) -> Result<Vec<String>> {
-        let started = Instant::now();
-        let listed = self.shared.wait(Kind::List, |shared| async move {
-            let prefix = Some(&shared.prefix);
-            shared.store.list_with_delimiter(prefix).await
-        });
-        let listed = listed.map_err(|error| self.shared.error("", "list", error))?;
-        let objects = listed.objects.into_iter();
-        let objects = objects.filter_map(|meta| {
-            let name = meta.location.filename()?.to_owned();
-            Some((name, meta))
-        });
-        let mut known = self.shared.known();
-        known.objects = objects.collect();
-        known.listed = Some(started);
-        known.looked_up.clear();
-        Ok(known.objects.keys().cloned().collect())
+        self.shared.list()
     }
 
     fn sync(&self) -> Result<()> {

@@ -13,6 +13,9 @@ impl ObjectStore {
     /// The folder of an object store at a URL: `s3://bucket/folder`, `gs://bucket/folder`,
     /// `az://container/folder`, `https://host/folder` or `file:///folder`.
     ///
+    /// A plain web server lists nothing: there the file `files.json` does, which
+    /// `esparsa backup --file-list` writes.
+    ///
     /// Credentials, regions and addresses come from the environment, as the tools of each store read
     /// them: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT`;
     /// `GOOGLE_SERVICE_ACCOUNT`; `AZURE_STORAGE_ACCOUNT_NAME`, `AZURE_STORAGE_ACCOUNT_KEY`. An
@@ -31,7 +34,12 @@ impl ObjectStore {
         let address = shown(&parsed);
         let refused = |error: api::Error| Error::invalid(format!("{address}: {error}"));
         let (store, prefix) = store_at(&parsed).map_err(refused)?;
-        Self::with_address(store, prefix, address, options)
+        // Plain servers list nothing.
+        let is_http = matches!(
+            api::ObjectStoreScheme::parse(&parsed),
+            Ok((api::ObjectStoreScheme::Http, _))
+        );
+        Self::with_address((store, prefix), address, options, is_http)
     }
 }
 
