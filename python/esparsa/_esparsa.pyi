@@ -268,6 +268,9 @@ class Results:
 
 @final
 class Snapshot:
+    def only_segments(self, segments: Sequence[int]) -> Snapshot: ...
+    @property
+    def segments(self) -> list[dict[str, Any]]: ...
     def search(self, query: _SearchedFor, k: int = 10, **options: Unpack[_Options]) -> Hits: ...
     def search_many(
         self, queries: _Several, k: int = 10, *, workers: int | None = None, **options: Unpack[_Options]

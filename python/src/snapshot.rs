@@ -341,6 +341,28 @@ impl PySnapshot {
         interruptible(py, |_| self.0.backup(path))
     }
 
+    /// The segments, in the order in which ties are broken: their `file`, `bytes`, and number of
+    /// `documents`, deleted ones included.
+    #[getter]
+    fn segments<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let statistics = self.0.segment_statistics();
+        let segments = statistics.into_iter().map(|segment| {
+            let of_segment = PyDict::new(py);
+            of_segment.set_item("file", segment.file)?;
+            of_segment.set_item("bytes", segment.bytes)?;
+            of_segment.set_item("documents", segment.documents)?;
+            Ok(of_segment)
+        });
+        segments.collect()
+    }
+
+    /// A snapshot that finds the documents of some segments alone, by their numbers from 0, with the
+    /// statistics of all: hits have the scores and cursors that they have in this snapshot, so
+    /// searches of parts on several machines can be merged.
+    fn only_segments(&self, segments: Vec<usize>) -> PyResult<Self> {
+        self.0.only_segments(segments).map(Self).map_err(raise)
+    }
+
     /// The number of the commit.
     #[getter]
     fn commit(&self) -> u64 {

@@ -267,6 +267,65 @@ impl Snapshot {
         })
     }
 
+    /// A snapshot that finds the documents of some segments alone, with the statistics of all: their
+    /// scores and addresses are those of this snapshot. So the segments of an index may be searched
+    /// on several machines, and the hits merged by score, then address, are those of one search.
+    /// Segments are numbered from 0, in the order of
+    /// [`segment_statistics`](Self::segment_statistics).
+    ///
+    /// ```
+    /// use esparsa::{Document, Index, Query, Schema, Text};
+    ///
+    /// let index = Index::in_memory(Schema::builder().text("text", Text::new()).build()?)?;
+    /// let mut writer = index.writer()?;
+    /// for (id, text) in [("etna", "lava on a volcano"), ("fuji", "a volcano")] {
+    ///     writer.add(Document::new(id).with_text("text", text))?;
+    ///     writer.commit()?;
+    /// }
+    /// let (snapshot, query) = (index.snapshot()?, Query::text("text", "volcano"));
+    /// let first = snapshot.only_segments([0])?.search(&query, 10)?;
+    /// assert_eq!(first.ids()?, ["etna"]);
+    /// assert_eq!(first.first(), snapshot.search(&query, 10)?.get(1));
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] when there is no such segment.
+    pub fn only_segments(&self, segments: impl IntoIterator<Item = usize>) -> Result<Self> {
+        let mut is_kept = vec![false; self.segments().len()];
+        for segment in segments {
+            let count = is_kept.len();
+            let kept = is_kept.get_mut(segment).ok_or_else(|| {
+                Error::invalid(format!(
+                    "expected a segment number below {count}, found {segment}"
+                ))
+            })?;
+            *kept = true;
+        }
+        let mut segments = self.inner.segments.clone();
+        for (segment, _) in segments.iter_mut().zip(is_kept).filter(|(_, kept)| !kept) {
+            // Statistics count deleted documents, and searches skip segments without others.
+            let all = DocSet::full(segment.reader.documents());
+            segment.deleted = Some(Arc::new(all));
+        }
+        let parts = Parts {
+            directory: self.inner.directory.clone(),
+            commit: self.inner.commit,
+            is_committed: false,
+            is_joined: self.inner.is_joined,
+            schema: self.inner.schema.clone(),
+            analyzers: self.inner.analyzers.clone(),
+            totals: self.inner.totals.clone(),
+            segments,
+            calibrations: self.inner.calibrations.clone(),
+            executor: self.inner.executor.clone(),
+        };
+        Ok(Self {
+            inner: Arc::new(parts),
+        })
+    }
+
     /// Number of the commit; 1 is the empty index, as it was created. Of a snapshot with uncommitted
     /// changes it is the commit that they are made to, and of a [joined](Self::joined) one that of the
     /// first.
@@ -275,7 +334,8 @@ impl Snapshot {
     }
 
     /// False for a snapshot of [`IndexWriter::refresh`](super::IndexWriter::refresh) with changes
-    /// that were not committed when it was taken, and for a [joined](Self::joined) one.
+    /// that were not committed when it was taken, for a [joined](Self::joined) one, and for one of
+    /// [some segments](Self::only_segments).
     pub fn is_committed(&self) -> bool {
         self.inner.is_committed
     }

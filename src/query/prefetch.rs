@@ -30,7 +30,7 @@ pub(super) fn dictionaries<'a>(
 /// Requests the lists of the terms of a text field, and the lengths of its documents.
 pub(super) fn text_lists(snapshot: &Snapshot, field: FieldNumber, entries: &Entries) {
     for (ordinal, segment) in snapshot.segments().iter().enumerate() {
-        if !segment.reader.is_on_demand() {
+        if !segment.reader.is_on_demand() || segment.live_documents() == 0 {
             continue;
         }
         let Some(text) = segment.reader.text(field) else {

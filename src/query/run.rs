@@ -16,14 +16,20 @@ pub(super) fn search_all<L: Leaf>(
     let mut found = Found::with(context.top_k(after));
     let threads = context.options.threads_on(&**context.snapshot.executor());
     if threads > 1 {
-        let size = |ordinal: usize| (segments[ordinal].reader.documents(), leaf.postings(ordinal));
+        let size = |ordinal: usize| match segments[ordinal].live_documents() {
+            0 => (0, 0),
+            _ => (segments[ordinal].reader.documents(), leaf.postings(ordinal)),
+        };
         let sizes: Vec<_> = (0..segments.len()).map(size).collect();
         if let Some(plan) = Plan::new(context.options, threads, leaf.parts_per_thread(), &sizes) {
             threads::search(leaf, &plan, context, after, &mut found)?;
             return Ok(found);
         }
     }
-    for ordinal in 0..segments.len() {
+    for (ordinal, segment) in segments.iter().enumerate() {
+        if segment.live_documents() == 0 {
+            continue;
+        }
         let task = context.task(ordinal, Part::WHOLE);
         task.check_cancelled()?;
         let lists = leaf.open(ordinal)?;

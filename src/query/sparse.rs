@@ -242,7 +242,7 @@ fn look_up(
         }
     })?;
     for (ordinal, segment) in snapshot.segments().iter().enumerate() {
-        if segment.reader.is_on_demand() {
+        if segment.reader.is_on_demand() && segment.live_documents() > 0 {
             prefetch::sparse_lists(&segment.reader, field, entries.of_segment(ordinal));
         }
     }

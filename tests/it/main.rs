@@ -32,6 +32,7 @@ mod neural_parity;
 mod neural_tokens;
 #[cfg(feature = "object-store")]
 mod object_store;
+mod only_segments;
 mod oracle;
 mod public_api;
 mod query_threads;
