@@ -2,7 +2,8 @@
 //! several latencies, and warm searches beside local ones.
 //!
 //! `CORPUS` names a `corpus.jsonl` in BEIR's layout and `QUERIES` a `queries.jsonl`; without them
-//! the documents and queries are generated. The store is in memory and each request waits.
+//! `DOCUMENTS` documents, 50,000 by default, and queries are generated. The store is in memory and
+//! each request waits.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +27,11 @@ fn main() -> Result<()> {
             let queries = std::env::var("QUERIES").expect("QUERIES beside CORPUS");
             (texts(&corpus), texts(&queries))
         }
-        Err(_) => (generated(50_000, 60, 1), generated(QUERIES, 4, 2)),
+        Err(_) => {
+            let count =
+                std::env::var("DOCUMENTS").map_or(50_000, |count| count.parse().expect("a number"));
+            (generated(count, 60, 1), generated(QUERIES, 4, 2))
+        }
     };
     let queries: Vec<Query> = queries
         .into_iter()

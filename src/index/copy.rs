@@ -4,6 +4,7 @@
 //! has removed in the meantime are copied from the open snapshot. The manifest comes last: until it
 //! is published, the directory of the copy holds no index.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -131,7 +132,13 @@ impl Snapshot {
         for segment in self.segments() {
             let name = segment_file(segment.entry.number);
             created.push(name.clone());
-            self.copy_segment(segment, directory, &name)?;
+            if let Err(error) = self.copy_segment(segment, directory, &name) {
+                // Where the lock does not exclude another copy, the file is that of the other.
+                if is_taken(&error) {
+                    created.pop();
+                }
+                return Err(error);
+            }
             let mut deletes = None;
             if let Some(deleted) = segment.deleted.as_ref().filter(|set| !set.is_empty()) {
                 let kept = segment.entry.deletes.as_ref();
@@ -185,6 +192,11 @@ impl Snapshot {
         }
         Ok(())
     }
+}
+
+/// True if the error says that a file exists already.
+fn is_taken(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::AlreadyExists)
 }
 
 /// Refuses a directory with files of an index.

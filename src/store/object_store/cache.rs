@@ -1,8 +1,8 @@
 //! The local cache: one sparse file for each remote file, filled where it was read.
 //!
-//! A file gets its name after the end of the remote file was written to it. What else of it is
-//! there, its readers find out by checksums, so several processes may share the folder and a crash
-//! does no harm.
+//! A file gets its name after the end of the remote file was written to it, and behind it the
+//! checksum of that end. What else of it is there, its readers find out by the checksums of the
+//! index, so several processes may share the folder, and neither a crash nor damage does harm.
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{Hash, Hasher};
@@ -16,7 +16,7 @@ use api::ObjectMeta;
 use tempfile::{NamedTempFile, TempDir};
 
 use super::{ObjectStoreOptions, TAIL_BYTES, api};
-use crate::bytes::Bytes;
+use crate::bytes::{Bytes, FileHandle};
 use crate::error::{Error, Result};
 use crate::store::file_system;
 
@@ -43,12 +43,15 @@ pub(super) struct CachedFile {
     path: PathBuf,
     file: File,
     mapped: Bytes,
+    /// With the checksum of the end.
+    whole: Bytes,
     evicted: AtomicBool,
 }
 
 impl CachedFile {
+    /// Bytes of the remote file.
     pub fn len(&self) -> u64 {
-        self.mapped.len() as u64
+        FileHandle::len(&self.mapped)
     }
 
     pub fn bytes(&self) -> Bytes {
@@ -57,6 +60,17 @@ impl CachedFile {
 
     pub fn is_evicted(&self) -> bool {
         self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Whether the end of the file is as it was written.
+    fn has_end(&self) -> bool {
+        let end = self.whole.iter().len() - CHECKSUM_BYTES as usize;
+        let tail = self
+            .mapped
+            .get(end.saturating_sub(TAIL_BYTES as usize)..end);
+        let checksum = self.whole.get(end..end + CHECKSUM_BYTES as usize);
+        tail.zip(checksum)
+            .is_some_and(|(tail, checksum)| crc32c::crc32c(tail).to_le_bytes() == *checksum)
     }
 }
 
@@ -115,14 +129,16 @@ impl Cache {
             Err(error) => return Err(Error::io(path, "open", error)),
         };
         let length = file.metadata().map_err(|e| Error::io(&path, "open", e))?;
-        if length.len() != meta.size {
-            // Something else wrote it.
-            let _ = fs::remove_file(&path);
-            return Ok(None);
+        if length.len() == meta.size + CHECKSUM_BYTES {
+            // The files that were used last are kept longest.
+            let _ = file.set_modified(SystemTime::now());
+            let cached = self.register(path.clone(), file)?;
+            if cached.has_end() {
+                return Ok(Some(cached));
+            }
         }
-        // The files that were used last are kept longest.
-        let _ = file.set_modified(SystemTime::now());
-        self.register(path, file).map(Some)
+        let _ = fs::remove_file(&path);
+        Ok(None)
     }
 
     /// Creates the copy of a remote file with its end.
@@ -131,9 +147,7 @@ impl Cache {
         let filled = file
             .as_file()
             .set_len(meta.size)
-            .and_then(|()| write_at(file.as_file(), tail, meta.size - TAIL_BYTES))
-            // A crash must not leave the name of a file whose end is missing.
-            .and_then(|()| file.as_file().sync_data());
+            .and_then(|()| write_at(file.as_file(), tail, meta.size - TAIL_BYTES));
         filled.map_err(|e| self.error("write to", e))?;
         self.adopt(name, meta, file)
     }
@@ -146,6 +160,8 @@ impl Cache {
         file: NamedTempFile,
     ) -> Result<Arc<CachedFile>> {
         let path = self.path(name, meta);
+        let sealed = seal(file.as_file(), meta.size);
+        sealed.map_err(|e| self.error("write to", e))?;
         let named = file.persist(&path);
         let file = named.map_err(|e| Error::io(&path, "create", e.error))?;
         let cached = self.register(path, file)?;
@@ -156,11 +172,15 @@ impl Cache {
     }
 
     fn register(&self, path: PathBuf, file: File) -> Result<Arc<CachedFile>> {
-        let mapped = file_system::map(&file).map_err(|e| Error::io(&path, "map", e))?;
+        let whole = file_system::map(&file).map_err(|e| Error::io(&path, "map", e))?;
+        let whole = Bytes::from_owner(whole);
+        let length = whole.iter().len();
+        let mapped = whole.slice(0..length.saturating_sub(CHECKSUM_BYTES as usize));
         let cached = Arc::new(CachedFile {
             path,
             file,
-            mapped: Bytes::from_owner(mapped),
+            mapped: mapped.unwrap_or_else(|| Bytes::from(Vec::new())),
+            whole,
             evicted: AtomicBool::new(false),
         });
         let mut state = self.state();
@@ -249,6 +269,8 @@ impl Cache {
 }
 
 const PREFIX: &str = "esparsa-";
+/// Of the end of the file.
+const CHECKSUM_BYTES: u64 = 4;
 
 struct Entry {
     path: PathBuf,
@@ -266,6 +288,16 @@ pub(super) fn hash(value: impl Hash) -> u64 {
     let mut hasher = std::hash::SipHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
+}
+
+/// Writes the checksum of the end of a file behind it.
+fn seal(file: &File, size: u64) -> io::Result<()> {
+    let mapped = file_system::map(file)?;
+    let bytes: &[u8] = (*mapped).as_ref();
+    let end = usize::try_from(size).map_err(io::Error::other)?;
+    let tail = bytes.get(end.saturating_sub(TAIL_BYTES as usize)..end);
+    let tail = tail.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+    write_at(file, &crc32c::crc32c(tail).to_le_bytes(), size)
 }
 
 #[cfg(unix)]

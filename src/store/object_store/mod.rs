@@ -281,10 +281,13 @@ impl Shared {
         known.objects.insert(name.to_owned(), meta);
     }
 
+    /// Forgets what is known of an object that this process has changed: it is looked up anew.
     fn forget(&self, name: &str) {
         let mut known = self.known();
         known.objects.remove(name);
         known.looked_up.remove(name);
+        // What was listed does not say that it is there.
+        known.listed = None;
     }
 
     /// Creates an object whose name must be free. False if it is taken by other content.
