@@ -125,7 +125,7 @@ def killed_driver(folder, paths):
     )
     driver = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
     journal = Path(f"{output}-parts") / "journal.jsonl"
-    while not journal.exists() or len(journal.read_text().split()) < 3:
+    while not journal.exists() or len(journal.read_text().split("\n")) < 3:
         if driver.poll() is not None:
             sys.exit("the driver ended before it was killed")
         time.sleep(0.05)

@@ -347,3 +347,36 @@ def test_operators_make_one_query_of_many(shop):
     # What is asked of a part is not asked of those that follow.
     either = (Query.text("name", "tea") | Query.text("name", "cup")).filter(Query.term("color", "white"))
     assert sorted(shop.search(either | Query.text("name", "jug")).ids) == ["cup", "jug"]
+
+
+def test_hits_of_some_segments_are_merged_to_those_of_all():
+    index = Index.in_memory(Schema(text=Text()))
+    with index.writer() as writer:
+        for part in range(3):
+            writer.add_many({"_id": f"{part}-{number}", "text": "lava " * (number + 1)} for number in range(5))
+            writer.commit()
+    whole = index.snapshot()
+    assert [segment["documents"] for segment in whole.segments] == [5, 5, 5]
+    assert all(segment["bytes"] > 0 and segment["file"].startswith("segment-") for segment in whole.segments)
+
+    def hits(snapshot):
+        for hit in snapshot.search("lava", k=6):
+            _, segment, document = hit.cursor.split(".")
+            yield -hit.score, int(segment), int(document), hit.id
+
+    parts = [whole.only_segments([0, 2]), whole.only_segments([1])]
+    assert [len(part) for part in parts] == [10, 5]
+    assert sorted(hit for part in parts for hit in hits(part))[:6] == list(hits(whole))
+    with pytest.raises(esparsa.InvalidInputError, match="below 3"):
+        whole.only_segments([3])
+
+
+def test_segments_have_one_owner_each():
+    from esparsa.ray import owner
+
+    segments = [f"segment-{number:010}" for number in range(1000)]
+    of_four = [owner(segment, 4) for segment in segments]
+    assert all(150 < of_four.count(shard) < 350 for shard in range(4))
+    # With another shard, segments move to it alone.
+    moved = [(four, five) for four, five in zip(of_four, (owner(segment, 5) for segment in segments)) if four != five]
+    assert {five for _, five in moved} == {4} and len(moved) < 300

@@ -67,8 +67,11 @@ fn store_at(url: &Url) -> api::Result<(Arc<dyn api::ObjectStore>, Path)> {
         ("connect_timeout", "5 s"),
         ("aws_copy_if_not_exists", "multipart"),
     ];
+    // Whoever writes `http:` wants it.
+    let is_http = url.scheme() == "http";
+    let fixed = fixed.into_iter().chain(is_http.then_some(("allow_http", "true")));
     let fixed = fixed.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let options = fixed.into_iter().chain(variables);
+    let options = fixed.chain(variables);
     // An error says that the application has chosen one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (store, prefix) = api::parse_url_opts(url, options)?;
