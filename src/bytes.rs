@@ -107,6 +107,12 @@ pub trait FileHandle: Send + Sync {
         None
     }
 
+    /// Drops a local copy that turned out to be wrong, so that the file is read anew when it is opened
+    /// the next time. False if there is none.
+    fn discard(&self) -> bool {
+        false
+    }
+
     /// True if whoever opens the file the next time should not share this handle, because what it
     /// holds of a cache is to be freed.
     fn is_evicted(&self) -> bool {

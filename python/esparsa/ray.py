@@ -75,7 +75,7 @@ def build(
     - `output`: the folder of the index, on a file system that all workers share, or its URL. It must hold no documents.
     - `id`, `extra`: as of `Writer.add_many`.
     - `attempts`: the folder of the parts, beside `output` by default. Its journal says which are done, so a driver that is
-      started again goes on; it is removed at the end.
+      started again goes on; it is removed at the end. Attempts at a URL stay, and nothing is remembered of them.
     - `at_once`: tasks that are running or waiting at a time, twice the number of CPUs by default; `retries`: how often a
       task is started again when its worker dies; `resources`: options of the tasks, such as `{"num_cpus": 2}`.
 
@@ -136,13 +136,14 @@ def _blocks(dataset):
 
 def _build_part(number, part, read, output, attempts, id, extra, done_before):
     """Builds the index of a part under a new name, unless an earlier attempt of the same content is done."""
-    documents = part if read is None else read(part)
-    digest = _digest(part)
+    schema = Index.open(output).schema
+    digest = _digest(part, read, repr(schema), id, extra)
     if done_before and done_before["digest"] == digest:
         return done_before
+    documents = part if read is None else read(part)
     name = f"part-{number:06}-{uuid.uuid4().hex}"
     with tempfile.TemporaryDirectory(prefix="esparsa-part-") as folder:
-        index = Index.create(os.path.join(folder, "index"), Index.open(output).schema)
+        index = Index.create(os.path.join(folder, "index"), schema)
         with index.writer() as writer:
             writer.add_many(documents, id=id, extra=extra)
             writer.commit()
@@ -153,16 +154,28 @@ def _build_part(number, part, read, output, attempts, id, extra, done_before):
         return {"name": name, "digest": digest, "documents": len(snapshot), "bytes": size}
 
 
-def _digest(part):
-    """Distinguishes the contents of parts: of a table its bytes, of another part what it is written as."""
+def _digest(part, read, *options):
+    """Distinguishes what parts are built from: the content of a table, the size and time of a file, the code of `read`."""
     digest = hashlib.blake2b(digest_size=16)
     if hasattr(part, "to_batches"):
-        for column in part.combine_chunks().columns:
-            for chunk in column.chunks:
-                for buffer in chunk.buffers():
-                    digest.update(buffer if buffer is not None else b"none")
+        import pyarrow
+
+        class Sink:
+            closed = False
+            write = staticmethod(digest.update)
+
+            def flush(self):
+                pass
+
+        with pyarrow.ipc.new_stream(pyarrow.PythonFile(Sink(), mode="w"), part.schema) as stream:
+            stream.write_table(part)
     else:
         digest.update(repr(part).encode())
+        if isinstance(part, str | os.PathLike) and os.path.exists(part):
+            status = os.stat(part)
+            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+    code = getattr(read, "__code__", None)
+    digest.update(repr((getattr(read, "__qualname__", read), code and code.co_code, options)).encode())
     return digest.hexdigest()
 
 
@@ -231,22 +244,25 @@ class Shard:
 
     def _newest(self):
         snapshot = self._index.snapshot()
-        if snapshot.commit not in self._parts:
-            files = [segment["file"] for segment in snapshot.segments]
-            own = [number for number, file in enumerate(files) if owner(file, self._shards) == self._shard]
-            self._parts[snapshot.commit] = snapshot.only_segments(own)
+        files = [(segment["file"], segment["bytes"], segment["documents"]) for segment in snapshot.segments]
+        # The number of a commit alone may be that of another index, which was built anew at the same place.
+        content = hashlib.blake2b(repr(files).encode(), digest_size=8).hexdigest()
+        commit = (snapshot.commit, len(snapshot), content)
+        if commit not in self._parts:
+            own = [number for number, file in enumerate(files) if owner(file[0], self._shards) == self._shard]
+            self._parts[commit] = snapshot.only_segments(own)
             while len(self._parts) > self._KEPT:
-                del self._parts[min(self._parts)]
-        return snapshot.commit
+                del self._parts[next(iter(self._parts))]
+        return commit
 
     def newest(self):
-        """The newest commit."""
+        """The newest commit: its number, and what distinguishes it from one of another index at the same place."""
         return self._newest()
 
     def search(self, commit, query, k, options):
         """Hits of a commit as (score, segment, document, id), and the newest commit; no hits if the commit is gone."""
         newest = self._newest()
-        part = self._parts.get(commit)
+        part = self._parts.get(tuple(commit))
         if part is None:
             return newest, None
         found = part.search(query, k, **options)
@@ -260,39 +276,36 @@ class Shard:
 class Router:
     """Sends a query to all shards and merges their hits by score and address, which are those of one search."""
 
-    _TRIES = 10
+    _TRIES = 20
 
     def __init__(self, *shards):
         self._shards, self._commit = shards, None
 
-    async def _newest(self):
-        import asyncio
-
-        commits = await asyncio.gather(*(shard.newest.remote() for shard in self._shards))
-        self._commit = min(commits)
-
     async def search(self, query, k=10, **options):
-        """The best `k` hits, as dicts of `id` and `score`, and the commit that was searched."""
+        """The best `k` hits, as dicts of `id` and `score`, and the number of the commit that was searched."""
         import asyncio
 
         for name in ("after", "facets", "count", "sort", "offset"):
             if name in options:
                 raise InvalidInputError(f"expected options that can be merged, found `{name}`")
-        if self._commit is None:
-            await self._newest()
-        for _ in range(self._TRIES):
+        for tried in range(self._TRIES):
+            if self._commit is None:
+                newest = await asyncio.gather(*(shard.newest.remote() for shard in self._shards))
+                self._commit = min(newest)
             commit = self._commit
             requests = (shard.search.remote(commit, query, k, options) for shard in self._shards)
             answers = await asyncio.gather(*requests)
-            newest = min(newest for newest, _ in answers)
+            if len({newest for newest, _ in answers}) == 1:
+                # All shards have it: the next query sees it.
+                self._commit = answers[0][0]
             if all(hits is not None for _, hits in answers):
-                # The next query sees a commit that all shards have.
-                self._commit = max(self._commit, newest)
                 merged = sorted(
                     (hit for _, hits in answers for hit in hits), key=lambda hit: (-hit[0], hit[1], hit[2])
                 )
-                return {"commit": commit, "hits": [{"id": hit[3], "score": hit[0]} for hit in merged[:k]]}
-            self._commit = newest
+                return {"commit": commit[0], "hits": [{"id": hit[3], "score": hit[0]} for hit in merged[:k]]}
+            if self._commit == commit:
+                self._commit = min(newest for newest, _ in answers)
+            await asyncio.sleep(0.02 * tried)
         raise Error("the shards have no commit in common; try again")
 
     async def __call__(self, request):

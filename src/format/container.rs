@@ -141,6 +141,8 @@ pub struct Container {
     stamp: FileStamp,
     capabilities: Capabilities,
     sections: Vec<(FieldNumber, Arc<str>, Section)>,
+    /// Where the edges of each section are in the section of the edges, if there is one.
+    edges: Vec<usize>,
     /// A file whose header [`verify`](Self::verify) must read.
     unread_header: Option<(Arc<dyn FileHandle>, FileKind)>,
 }
@@ -183,14 +185,19 @@ impl Container {
             let message = "the section table has an odd length";
             Error::corrupt(&*file, "trailer", 0, message)
         })?;
-        let mut sections = Vec::with_capacity(table.len());
+        let (mut sections, mut edges) = (Vec::with_capacity(table.len()), Vec::new());
+        let mut edges_at = 0;
         for (index, entry) in table.iter().enumerate() {
-            sections.extend(read_entry(entry, index, &trailer, &source, &file, verify)?);
+            let read = read_entry(entry, index, &trailer, &source, &file, verify)?;
+            // Sections that are not known have edges too.
+            edges.extend(read.is_some().then_some(edges_at));
+            edges_at += 2 * edge_bytes(entry.length.get());
+            sections.extend(read);
         }
         if let Some(on_demand) = &on_demand {
             let checksums = read_checksums(&*source, &file, table, &trailer)?;
             fill_on_demand(&mut sections, on_demand, &checksums)?;
-            read_edges(&mut sections)?;
+            read_edges(&mut sections, &edges)?;
         }
         let container = Self {
             unread_header: on_demand.is_some().then_some((source, kind)),
@@ -201,6 +208,7 @@ impl Container {
             },
             capabilities,
             sections,
+            edges,
         };
         if verify == Verify::AtOpen {
             container.verify()?;
@@ -275,7 +283,7 @@ impl Container {
     /// Compares the edges with the sections.
     fn verify_edges(&self) -> Result<()> {
         let mut sections = self.sections.clone();
-        let Some((edges, others)) = edges_of(&mut sections)? else {
+        let Some((edges, others)) = edges_of(&mut sections, &self.edges)? else {
             return Ok(());
         };
         for (section, first, last) in others {
@@ -291,13 +299,19 @@ impl Container {
     }
 }
 
+/// Bytes of each edge of a section of this length.
+fn edge_bytes(length: u64) -> usize {
+    usize::try_from(length).map_or(EDGE_BYTES, |length| length.min(EDGE_BYTES))
+}
+
 /// A section with its first and its last bytes.
 type Edges<'a> = (&'a mut Section, Bytes, Bytes);
 
-/// The section of the edges, and the sections before it with theirs.
-fn edges_of(
-    sections: &mut [(FieldNumber, Arc<str>, Section)],
-) -> Result<Option<(Section, Vec<Edges<'_>>)>> {
+/// The section of the edges, and the sections before it with theirs, which begin at `places`.
+fn edges_of<'a>(
+    sections: &'a mut [(FieldNumber, Arc<str>, Section)],
+    places: &[usize],
+) -> Result<Option<(Section, Vec<Edges<'a>>)>> {
     let Some(((_, name, edges), others)) = sections.split_last_mut() else {
         return Ok(None);
     };
@@ -305,27 +319,28 @@ fn edges_of(
         return Ok(None);
     }
     let bytes = Bytes::from(edges.all()?.to_vec());
-    let mut at = 0;
     let mut found = Vec::with_capacity(others.len());
-    for (_, _, section) in others {
-        let length = EDGE_BYTES.min(usize::try_from(section.len()).unwrap_or(EDGE_BYTES));
+    for ((_, _, section), at) in others.iter_mut().zip(places.iter().copied()) {
+        let length = edge_bytes(section.len());
         let (middle, end) = (at + length, at + 2 * length);
         let (first, last) = (bytes.slice(at..middle), bytes.slice(middle..end));
         let (Some(first), Some(last)) = (first, last) else {
             return Err(edges.malformed(wide(at), Malformed("expected more bytes of sections")));
         };
         found.push((section, first, last));
-        at = end;
     }
-    if wide(at) != bytes.len() {
-        return Err(edges.malformed(wide(at), Malformed("expected no more bytes of sections")));
+    let expected = places.last().copied();
+    if expected.map(wide) != Some(edges.len()) {
+        let message =
+            Malformed("expected the first and last bytes of the sections before, no others");
+        return Err(edges.malformed(0, message));
     }
     Ok(Some((edges.clone(), found)))
 }
 
 /// Gives the sections of a file that is filled on demand their edges.
-fn read_edges(sections: &mut [(FieldNumber, Arc<str>, Section)]) -> Result<()> {
-    if let Some((_, others)) = edges_of(sections)? {
+fn read_edges(sections: &mut [(FieldNumber, Arc<str>, Section)], places: &[usize]) -> Result<()> {
+    if let Some((_, others)) = edges_of(sections, places)? {
         for (section, first, last) in others {
             section.set_edges(Some([first, last]));
         }
@@ -574,6 +589,28 @@ mod tests {
                 Ok(_) => assert!((76..80).contains(&(bit / 8)), "byte {}", bit / 8),
             }
         }
+    }
+
+    #[test]
+    fn edges_are_those_of_all_sections_also_of_unknown_ones() {
+        let mut writer = ContainerWriter::new(Vec::new(), FileKind::Segment).unwrap();
+        writer.begin("info", None).unwrap();
+        writer.write_all(&[1; 100]).unwrap();
+        writer.begin_optional("hologram", None).unwrap();
+        writer.write_all(&[2; 30]).unwrap();
+        writer.begin("ids", None).unwrap();
+        for byte in 0..200 {
+            writer.write_all(&[byte]).unwrap();
+        }
+        let (bytes, _) = writer.finish().unwrap();
+        let open = |bytes: Vec<u8>| {
+            Container::open(Arc::new(bytes), "f", FileKind::Segment, Verify::AtOpen)
+        };
+        let container = open(bytes).unwrap();
+        let edges = container.section("edges", None).unwrap();
+        let expected: Vec<u8> = [1; 128].into_iter().chain([2; 60]).collect();
+        let expected: Vec<u8> = expected.into_iter().chain(0..64).chain(136..200).collect();
+        assert_eq!(edges.all().unwrap(), expected);
     }
 
     #[test]

@@ -157,12 +157,20 @@ pub(super) fn write_manifest(directory: &dyn Directory, manifest: &Manifest) -> 
     }
     // The number may have been free because another writer, which had published it and others after
     // it, has removed it.
-    let newest = commits_in(&directory.list()?).last().copied();
-    if newest.is_some_and(|newest| newest > manifest.commit) {
+    if was_free_again(&commits_in(&directory.list()?), manifest.commit) {
         let _ = directory.remove(&name);
         return taken("another writer has published commits after it".into());
     }
     Ok(())
+}
+
+/// Whether the number of a commit that was just published, among those that are there, had been used
+/// and removed before: there are later ones, and none beside it. Manifests are removed in order, so
+/// one before it says that its number was not removed; a later writer may simply have been fast.
+fn was_free_again(commits: &[u64], commit: u64) -> bool {
+    let has = |commit: u64| commits.binary_search(&commit).is_ok();
+    let is_newest = commits.last().is_none_or(|newest| *newest <= commit);
+    !is_newest && !has(commit - 1) && !(commit == 1 && has(2))
 }
 
 /// Removes the files that `manifest`, which was just published or read, does not name; `keep` are
@@ -174,14 +182,12 @@ pub(super) fn remove_unused(
     keep: &BTreeSet<u64>,
     was_published: bool,
 ) {
-    match directory.removal() {
+    match directory.removal(was_published) {
         Ok(Removal::AtOnce) => remove_all_unused(directory, manifest, keep),
-        // Another writer may be about to commit what it wrote, unless this one's commit has made
-        // that impossible.
-        Ok(Removal::After { delay, ages }) if was_published => {
+        Ok(Removal::After { delay, ages }) => {
             remove_expired(directory, manifest, keep, delay, &ages);
         }
-        _ => {}
+        Ok(Removal::NotNow) | Err(_) => {}
     }
 }
 
@@ -216,7 +222,10 @@ fn remove_expired(
     }
     for name in names {
         let number = number_of_file(&name);
-        let is_unused = number.is_some_and(|n| !used.contains(&name) && !keep.contains(&n));
+        // What another writer began after this commit has a number from `next_file` on.
+        let is_unused = number.is_some_and(|number| {
+            !used.contains(&name) && !keep.contains(&number) && number < manifest.next_file
+        });
         if is_unused && is_old(&name) {
             let _ = directory.remove(&name);
         }

@@ -4,7 +4,6 @@
 //! has removed in the meantime are copied from the open snapshot. The manifest comes last: until it
 //! is published, the directory of the copy holds no index.
 
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use crate::format::Verify;
 use crate::format::manifest::{Manifest, SegmentEntry, deletes_file, file_number, segment_file};
 use crate::index::commit::write_manifest;
 use crate::segment::SegmentReader;
-use crate::store::{Directory, create_directory, is_missing, write_copy};
+use crate::store::{Directory, Removal, create_directory, is_missing, write_copy};
 
 impl Index {
     /// Copies the newest commit to another directory and opens the copy with the same options; see
@@ -112,8 +111,11 @@ impl Snapshot {
             // After an error here the manifest may be there, so its files must stay.
             Ok(manifest) => write_manifest(directory, &manifest),
             Err(error) => {
-                for name in created {
-                    let _ = directory.remove(&name);
+                // Where the lock does not exclude another copy, they may be that one's too.
+                if matches!(directory.removal(false), Ok(Removal::AtOnce)) {
+                    for name in created {
+                        let _ = directory.remove(&name);
+                    }
                 }
                 Err(error)
             }
@@ -132,13 +134,7 @@ impl Snapshot {
         for segment in self.segments() {
             let name = segment_file(segment.entry.number);
             created.push(name.clone());
-            if let Err(error) = self.copy_segment(segment, directory, &name) {
-                // Where the lock does not exclude another copy, the file is that of the other.
-                if is_taken(&error) {
-                    created.pop();
-                }
-                return Err(error);
-            }
+            self.copy_segment(segment, directory, &name)?;
             let mut deletes = None;
             if let Some(deleted) = segment.deleted.as_ref().filter(|set| !set.is_empty()) {
                 let kept = segment.entry.deletes.as_ref();
@@ -192,11 +188,6 @@ impl Snapshot {
         }
         Ok(())
     }
-}
-
-/// True if the error says that a file exists already.
-fn is_taken(error: &Error) -> bool {
-    matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::AlreadyExists)
 }
 
 /// Refuses a directory with files of an index.

@@ -181,7 +181,11 @@ impl SegmentCache {
         };
         let files = |entry: &SegmentEntry| {
             let deletes = entry.deletes.as_ref().map(|d| deletes_file(d.number));
-            [Some(segment_file(entry.number)), deletes]
+            let is_new = !state
+                .open
+                .get(&entry.number)
+                .is_some_and(|open| open.stamp == entry.stamp && open.reader.is_open());
+            [is_new.then(|| segment_file(entry.number)), deletes]
         };
         let new = entries.iter().filter(|entry| !is_open(entry));
         let names: Vec<String> = new.flat_map(files).flatten().collect();
@@ -243,8 +247,24 @@ impl SegmentCache {
             return Ok(reader);
         }
         let name = segment_file(number);
-        let file = self.directory.open(&name)?;
-        let reader = SegmentReader::open(file, &name, schema, self.verify)?;
+        let open = || {
+            let file = self.directory.open(&name)?;
+            let reader = SegmentReader::open(file.clone(), &name, schema, self.verify);
+            let is_other = |reader: &SegmentReader| {
+                expected.is_some_and(|expected| expected != reader.container().stamp())
+            };
+            let is_corrupt = matches!(&reader, Err(Error::Corrupt { .. }));
+            if is_corrupt || reader.as_ref().is_ok_and(is_other) {
+                // If it is a local copy that is damaged, it is opened anew from its source.
+                return Ok((reader, file.discard()));
+            }
+            Ok::<_, Error>((reader, false))
+        };
+        let mut opened = open()?;
+        if opened.1 {
+            opened = open()?;
+        }
+        let reader = opened.0?;
         let open = OpenSegment {
             stamp: reader.container().stamp(),
             schema: schema.clone(),

@@ -161,12 +161,13 @@ pub trait Directory: Send + Sync + Debug {
     /// [`Error::Io`].
     fn sync(&self) -> Result<()>;
 
-    /// Which files a writer may remove now.
+    /// Which files a writer may remove now; `has_published` says whether it has just published a
+    /// commit, so that no other writer can publish what it wrote before.
     ///
     /// # Errors
     ///
     /// [`Error::Io`].
-    fn removal(&self) -> Result<Removal> {
+    fn removal(&self, _has_published: bool) -> Result<Removal> {
         Ok(Removal::AtOnce)
     }
 

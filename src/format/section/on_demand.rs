@@ -136,20 +136,18 @@ impl Chunks {
     }
 
     fn request(self: &Arc<Self>, chunks: Range<usize>, outcome: Outcome) {
-        let this = self.clone();
         let bytes = self.bytes_of(chunks.clone());
         let range = self.start + wide(bytes.start)..self.start + wide(bytes.end);
+        let arrival = Arrival {
+            of: self.clone(),
+            chunks,
+            outcome,
+        };
         let done = move |read: Result<Bytes>| {
-            let kept = read.and_then(|bytes| this.keep(chunks.clone(), &bytes));
+            let kept = read.and_then(|bytes| arrival.of.keep(arrival.chunks.clone(), &bytes));
             if let Err(error) = kept {
-                locked(&outcome).get_or_insert(error);
+                locked(&arrival.outcome).get_or_insert(error);
             }
-            let mut requested = locked(&this.requested);
-            for chunk in chunks {
-                requested.remove(&chunk);
-            }
-            drop(requested);
-            this.arrived.notify_all();
         };
         self.file.request(range, Box::new(done));
     }
@@ -220,6 +218,24 @@ impl Chunks {
     fn bytes_of(&self, chunks: Range<usize>) -> Range<usize> {
         let at = |chunk: usize| (chunk * CHUNK_BYTES).min(self.length);
         at(chunks.start)..at(chunks.end)
+    }
+}
+
+/// Ends a request when it is dropped, also without an answer: nobody waits for its chunks then.
+struct Arrival {
+    of: Arc<Chunks>,
+    chunks: Range<usize>,
+    outcome: Outcome,
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        let mut requested = locked(&self.of.requested);
+        for chunk in self.chunks.clone() {
+            requested.remove(&chunk);
+        }
+        drop(requested);
+        self.of.arrived.notify_all();
     }
 }
 

@@ -34,6 +34,10 @@ impl IndexWriter {
             let ids: Vec<&[u8]> = ids.iter().map(Vec::as_slice).collect();
             self.segments.delete_ids(&ids, |_| false)?;
             let reader = self.cache.open_segment(number, None, &self.schema)?;
+            if reader.container().stamp() != segment.entry.stamp {
+                let message = "the copy is not the file that the other index names";
+                return Err(Error::corrupt(name, "trailer", 0, message));
+            }
             self.segments.push(LiveSegment {
                 number,
                 stamp: segment.entry.stamp,

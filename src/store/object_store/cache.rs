@@ -62,6 +62,12 @@ impl CachedFile {
         self.evicted.load(Ordering::Relaxed)
     }
 
+    /// Removes the file; whoever has it open keeps it. False if that fails.
+    pub fn evict(&self) -> bool {
+        self.evicted.store(true, Ordering::Relaxed);
+        fs::remove_file(&self.path).is_ok()
+    }
+
     /// Whether the end of the file is as it was written.
     fn has_end(&self) -> bool {
         let end = self.whole.iter().len() - CHECKSUM_BYTES as usize;
@@ -94,9 +100,24 @@ impl Cache {
             max_bytes: options.cache_bytes,
             state: Mutex::default(),
         };
+        cache.remove_unfinished();
         let used = cache.files()?.iter().map(|file| file.bytes).sum();
         cache.state().used = used;
         Ok(cache)
+    }
+
+    /// Removes files of uploads that ended with their process, a day after they were written.
+    fn remove_unfinished(&self) {
+        const OLD: std::time::Duration = std::time::Duration::from_secs(86_400);
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let is_upload = name.to_str().is_some_and(|name| name.starts_with(UPLOAD));
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+            if is_upload && age.is_some_and(|age| age > OLD) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// An unnamed file for data that does not fit in memory.
@@ -107,7 +128,7 @@ impl Cache {
     /// A file that is removed when it is dropped.
     pub fn temporary(&self) -> Result<NamedTempFile> {
         let made = tempfile::Builder::new()
-            .prefix("upload-")
+            .prefix(UPLOAD)
             .tempfile_in(&self.folder);
         made.map_err(|e| self.error("create a file in", e))
     }
@@ -269,6 +290,7 @@ impl Cache {
 }
 
 const PREFIX: &str = "esparsa-";
+const UPLOAD: &str = "upload-";
 /// Of the end of the file.
 const CHECKSUM_BYTES: u64 = 4;
 

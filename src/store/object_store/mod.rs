@@ -23,7 +23,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::object_store as api;
 use api::path::Path;
@@ -79,6 +79,8 @@ struct Shared {
     prefix: Path,
     /// For messages and names in the cache; without credentials.
     address: String,
+    /// The same for folders that objects can be copied between, if it is known.
+    store_identity: Option<String>,
     options: ObjectStoreOptions,
     /// True if the host lists nothing, as a plain HTTP server: a file does.
     has_file_list: bool,
@@ -88,6 +90,8 @@ struct Shared {
     requests: Requests,
     known: Mutex<Known>,
     locked: AtomicBool,
+    /// The process that has the threads for requests.
+    process: u32,
 }
 
 /// What is known of the objects of the folder, and since when.
@@ -124,14 +128,14 @@ impl ObjectStore {
         let prefix = Path::parse(prefix).map_err(|error| {
             Error::invalid(format!("expected a path of an object store: {error}"))
         })?;
-        Self::with_address((store, prefix), address, options, false)
+        Self::with_address((store, prefix), address, options, (None, false))
     }
 
     fn with_address(
         (store, prefix): (Arc<dyn api::ObjectStore>, Path),
         address: String,
         options: ObjectStoreOptions,
-        has_file_list: bool,
+        (store_identity, has_file_list): (Option<String>, bool),
     ) -> Result<Self> {
         let failed = |error| Error::io(&address, "start threads for requests to", error);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -147,6 +151,7 @@ impl ObjectStore {
                 prefix,
                 permits: Semaphore::new(options.max_requests),
                 address,
+                store_identity,
                 options,
                 has_file_list,
                 runtime: Some(runtime),
@@ -154,6 +159,7 @@ impl ObjectStore {
                 requests: Requests::default(),
                 known: Mutex::default(),
                 locked: AtomicBool::new(false),
+                process: std::process::id(),
             }),
         })
     }
@@ -167,28 +173,57 @@ impl ObjectStore {
     /// Copies an object of the same store to a new name of this folder, inside the store. False if
     /// it is another store, or one that cannot copy to a free name.
     fn copy_inside(&self, source: &Self, source_name: &str, name: &str) -> Result<bool> {
-        if !Arc::ptr_eq(&self.shared.store, &source.shared.store)
-            && self.shared.store.to_string() != source.shared.store.to_string()
-        {
+        let (to_shared, from_shared) = (&self.shared, &source.shared);
+        let identities = (&to_shared.store_identity, &from_shared.store_identity);
+        let is_same = Arc::ptr_eq(&to_shared.store, &from_shared.store)
+            || matches!(identities, (Some(a), Some(b)) if a == b);
+        if !is_same {
             return Ok(false);
         }
-        let (from, to) = (
-            source.shared.location(source_name),
-            self.shared.location(name),
-        );
-        let copied = self.shared.wait(Kind::Put, |shared| {
+        let (from, to) = (from_shared.location(source_name), to_shared.location(name));
+        let copied = to_shared.wait(Kind::Put, |shared| {
             let (from, to) = (from.clone(), to.clone());
             async move { shared.store.copy_if_not_exists(&from, &to).await }
         });
+        to_shared.forget(name);
         match copied {
             Ok(()) => Ok(true),
-            Err(api::Error::NotImplemented { .. } | api::Error::NotSupported { .. }) => Ok(false),
-            Err(error) => Err(self.shared.error(name, "copy to", error)),
+            Err(
+                api::Error::NotImplemented { .. }
+                | api::Error::NotSupported { .. }
+                | api::Error::NotFound { .. },
+            ) => Ok(false),
+            // A copy may be carried out, lose its answer and be repeated.
+            Err(api::Error::AlreadyExists { .. } | api::Error::Precondition { .. })
+                if self.is_copy_of(source, source_name, name)? =>
+            {
+                Ok(true)
+            }
+            Err(error) => Err(to_shared.error(name, "copy to", error)),
         }
+    }
+
+    /// Whether a file has the content of one of another folder.
+    fn is_copy_of(&self, source: &Self, source_name: &str, name: &str) -> Result<bool> {
+        const PIECE: u64 = 8 << 20;
+        let (from, to) = (source.open(source_name)?, self.open(name)?);
+        let pieces = (0..from.len()).step_by(PIECE as usize);
+        for start in pieces.filter(|_| from.len() == to.len()) {
+            let range = start..from.len().min(start + PIECE);
+            if from.read(range.clone())?[..] != to.read(range)?[..] {
+                return Ok(false);
+            }
+        }
+        Ok(from.len() == to.len())
     }
 }
 
 impl Shared {
+    /// False in a child made by `fork`.
+    fn is_own_process(&self) -> bool {
+        std::process::id() == self.process
+    }
+
     fn location(&self, name: &str) -> Path {
         self.prefix.clone().join(name)
     }
@@ -240,11 +275,18 @@ impl Shared {
             Err(error) => return Err(self.error(name, "look up", error)),
         };
         let mut known = self.known();
-        known.looked_up.insert(name.to_owned(), started);
-        match &found {
-            Some(meta) => known.objects.insert(name.to_owned(), meta.clone()),
-            None => known.objects.remove(name),
-        };
+        // Not if this process has created or removed it meanwhile.
+        if known
+            .looked_up
+            .get(name)
+            .is_none_or(|since| *since <= started)
+        {
+            known.looked_up.insert(name.to_owned(), started);
+            match &found {
+                Some(meta) => known.objects.insert(name.to_owned(), meta.clone()),
+                None => known.objects.remove(name),
+            };
+        }
         Ok(found)
     }
 
@@ -267,10 +309,19 @@ impl Shared {
             let name = meta.location.filename()?.to_owned();
             Some((name, meta))
         });
+        let mut listed: BTreeMap<String, ObjectMeta> = objects.collect();
         let mut known = self.known();
-        known.objects = objects.collect();
+        let known = &mut *known;
+        // What this process has seen or done since may not be in the listing.
+        known.looked_up.retain(|_, since| *since > started);
+        for name in known.looked_up.keys() {
+            match known.objects.remove(name) {
+                Some(meta) => listed.insert(name.clone(), meta),
+                None => listed.remove(name),
+            };
+        }
+        known.objects = listed;
         known.listed = Some(started);
-        known.looked_up.clear();
         Ok(known.objects.keys().cloned().collect())
     }
 
@@ -279,6 +330,13 @@ impl Shared {
         let mut known = self.known();
         known.looked_up.insert(name.to_owned(), Instant::now());
         known.objects.insert(name.to_owned(), meta);
+    }
+
+    /// Remembers that this process has removed an object.
+    fn removed(&self, name: &str) {
+        let mut known = self.known();
+        known.looked_up.insert(name.to_owned(), Instant::now());
+        known.objects.remove(name);
     }
 
     /// Forgets what is known of an object that this process has changed: it is looked up anew.
@@ -394,7 +452,9 @@ impl Directory for ObjectStore {
     }
 
     fn will_open(&self, names: &[String]) {
-        let known = self.shared.known();
+        let mut known = self.shared.known();
+        // What was not opened the last time is not wanted.
+        known.read.clear();
         let files = names.iter().filter_map(|name| {
             let meta = known.objects.get(name)?;
             Some((name.clone(), meta.clone()))
@@ -421,8 +481,16 @@ impl Directory for ObjectStore {
             let location = location.clone();
             async move { shared.store.delete(&location).await }
         });
-        self.shared.forget(name);
-        removed.map_err(|error| self.shared.error(name, "remove", error))
+        match removed {
+            Ok(()) => {
+                self.shared.removed(name);
+                Ok(())
+            }
+            Err(error) => {
+                self.shared.forget(name);
+                Err(self.shared.error(name, "remove", error))
+            }
+        }
     }
 
     fn list(&self) -> Result<Vec<String>> {
@@ -434,11 +502,16 @@ impl Directory for ObjectStore {
         Ok(())
     }
 
-    fn removal(&self) -> Result<Removal> {
+    fn removal(&self, has_published: bool) -> Result<Removal> {
         let delay = self.shared.options.keep_removed;
+        // Another writer may be about to commit what it wrote, unless this one's commit has made
+        // that impossible.
+        if !has_published {
+            return Ok(Removal::NotNow);
+        }
         {
             let mut known = self.shared.known();
-            let often = delay.min(std::time::Duration::from_secs(60));
+            let often = delay.min(Duration::from_secs(60));
             if known
                 .cleaned
                 .is_some_and(|cleaned| cleaned.elapsed() < often)
@@ -448,10 +521,12 @@ impl Directory for ObjectStore {
             known.cleaned = Some(Instant::now());
         }
         self.list()?;
-        let now = std::time::SystemTime::now();
         let known = self.shared.known();
+        // By the clock of the store: the manifest that was published just now is the newest object.
+        let times = known.objects.values().map(|meta| meta.last_modified);
+        let now = times.max().unwrap_or_default();
         let ages = known.objects.iter().map(|(name, meta)| {
-            let age = now.duration_since(meta.last_modified.into());
+            let age = (now - meta.last_modified).to_std();
             (name.clone(), age.unwrap_or_default())
         });
         let ages = ages.collect();
@@ -477,7 +552,6 @@ impl Directory for ObjectStore {
         if let Some(source) = source.as_object_store()
             && self.copy_inside(source, source_name, name)?
         {
-            self.shared.forget(name);
             return Ok(());
         }
         super::copy(source, source_name, self, name)
@@ -497,7 +571,11 @@ impl fmt::Debug for ProcessLock {
     }
 }
 
-impl Lock for ProcessLock {}
+impl Lock for ProcessLock {
+    fn is_held(&self) -> bool {
+        self.0.is_own_process()
+    }
+}
 
 impl Drop for ProcessLock {
     fn drop(&mut self) {

@@ -16,7 +16,8 @@ use api::{GetOptions, GetRange};
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 impl Shared {
-    /// Runs a request and waits for it, also inside another asynchronous runtime.
+    /// Runs a request and waits for it, also inside another asynchronous runtime. What sends a file may
+    /// take long; any other attempt has the time of a read.
     pub(super) fn wait<T, F, Made>(self: &Arc<Self>, kind: Kind, make: Made) -> api::Result<T>
     where
         T: Send + 'static,
@@ -29,9 +30,19 @@ impl Shared {
             self.requests.sent(kind);
             let (sender, receiver) = mpsc::sync_channel(1);
             let request = make(self.clone());
+            let limit = match kind {
+                Kind::Put => None,
+                _ => Some(self.options.timeout),
+            };
             self.spawn(async move {
+                let answer = match limit {
+                    None => request.await,
+                    Some(limit) => tokio::time::timeout(limit, request)
+                        .await
+                        .unwrap_or_else(|_| Err(generic("the request took too long"))),
+                };
                 // The receiver waits until it has the answer.
-                let _ = sender.send(request.await);
+                let _ = sender.send(answer);
             });
             let answer = receiver.recv().unwrap_or_else(|_| Err(ended()));
             match answer {
@@ -116,8 +127,12 @@ impl Shared {
         }
     }
 
+    /// Runs a request on the directory's threads. In a child made by `fork`, which has none, the
+    /// request ends at once.
     fn spawn(&self, request: impl Future<Output = ()> + Send + 'static) {
-        if let Some(runtime) = &self.runtime {
+        if let Some(runtime) = &self.runtime
+            && self.is_own_process()
+        {
             drop(runtime.spawn(request));
         }
     }
@@ -150,7 +165,9 @@ fn generic(message: &str) -> api::Error {
     }
 }
 
-/// A request that ended without an answer: it panicked.
+/// A request that ended without an answer: it panicked, or this is a child made by `fork`.
 fn ended() -> api::Error {
-    generic("the request ended without an answer")
+    generic(
+        "the request ended without an answer; a process made by `fork` must open the index anew",
+    )
 }

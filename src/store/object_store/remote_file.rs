@@ -110,6 +110,10 @@ impl FileHandle for RemoteFile {
         Some(Arc::new(self.clone()))
     }
 
+    fn discard(&self) -> bool {
+        self.cached.evict()
+    }
+
     fn is_evicted(&self) -> bool {
         self.cached.is_evicted()
     }
@@ -121,13 +125,9 @@ impl OnDemand for RemoteFile {
     }
 
     fn request(&self, range: Range<u64>, done: OnBytes) {
-        match self.in_tail(&range) {
-            Some(bytes) => done(Ok(bytes)),
-            None => {
-                let tag = self.tag.as_deref();
-                self.shared.request(&self.name, range, tag, done);
-            }
-        }
+        // Also of the end: it is asked for where the local copy is not right.
+        let tag = self.tag.as_deref();
+        self.shared.request(&self.name, range, tag, done);
     }
 
     fn keep(&self, start: u64, bytes: &[u8]) -> Result<()> {

@@ -26,20 +26,31 @@ impl ObjectStore {
     /// [`Error::InvalidInput`] when it is no such URL, or when a credential is missing; otherwise as
     /// [`ObjectStore::new`].
     pub fn at_url(url: &str, options: ObjectStoreOptions) -> Result<Self> {
+        // Not the URL itself: it may hold what is secret.
         let parsed = Url::parse(url).map_err(|error| {
             Error::invalid(format!(
-                "expected a URL such as s3://bucket/folder, found `{url}`: {error}"
+                "expected a URL such as s3://bucket/folder, found one that cannot be read: {error}"
             ))
         })?;
         let address = shown(&parsed);
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(Error::invalid(format!(
+                "expected a URL without a name and a password, found one for {address}; credentials \
+                 come from the environment"
+            )));
+        }
         let refused = |error: api::Error| Error::invalid(format!("{address}: {error}"));
         let (store, prefix) = store_at(&parsed).map_err(refused)?;
+        let endpoint = ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AZURE_STORAGE_ENDPOINT"]
+            .map(|variable| std::env::var(variable).unwrap_or_default());
+        let place = &parsed[..url::Position::BeforePath];
+        let identity = Some(format!("{place} {}", endpoint.join(" ")));
         // Plain servers list nothing.
         let is_http = matches!(
             api::ObjectStoreScheme::parse(&parsed),
             Ok((api::ObjectStoreScheme::Http, _))
         );
-        Self::with_address((store, prefix), address, options, is_http)
+        Self::with_address((store, prefix), address, options, (identity, is_http))
     }
 }
 
@@ -69,7 +80,9 @@ fn store_at(url: &Url) -> api::Result<(Arc<dyn api::ObjectStore>, Path)> {
     ];
     // Whoever writes `http:` wants it.
     let is_http = url.scheme() == "http";
-    let fixed = fixed.into_iter().chain(is_http.then_some(("allow_http", "true")));
+    let fixed = fixed
+        .into_iter()
+        .chain(is_http.then_some(("allow_http", "true")));
     let fixed = fixed.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let options = fixed.chain(variables);
     // An error says that the application has chosen one.

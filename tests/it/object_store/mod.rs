@@ -399,3 +399,35 @@ fn an_index_is_copied_and_attached_inside_a_store() {
         answers(&source.snapshot().unwrap()).unwrap()
     );
 }
+
+#[test]
+fn writers_that_commit_once_remove_what_is_old_too() {
+    let store = TestStore::new();
+    let options = || options().keep_removed(Duration::from_millis(300));
+    let directory = open_directory(&store, options());
+    let created = Index::create_in(directory, schema(), IndexOptions::new());
+    drop(created.unwrap());
+    for round in 0..6 {
+        let index = open(&store, options()).unwrap();
+        let mut writer = index.writer().unwrap();
+        add(&mut writer, &round.to_string());
+        writer.merge_to(1).unwrap();
+        writer.commit().unwrap();
+        drop(writer);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let names: Vec<String> = store.objects().into_keys().collect();
+    let manifests = names.iter().filter(|name| name.contains("manifest"));
+    assert!(manifests.count() <= 3 && names.len() <= 8, "{names:?}");
+    assert_eq!(ids(&store).len(), 6);
+}
+
+#[test]
+fn a_request_that_panics_ends_in_an_error() {
+    let store = of_one_segment(20_000);
+    let snapshot = open(&store, options()).unwrap().snapshot().unwrap();
+    store.fail(Fault::Panics, When::From(0));
+    assert!(answers(&snapshot).is_err());
+    store.fail(Fault::Panics, When::Never);
+    assert!(answers(&snapshot).is_ok());
+}

@@ -31,6 +31,8 @@ pub enum Fault {
     BitFlipped,
     /// The answer takes longer than the caller waits.
     TooSlow,
+    /// The program has a defect.
+    Panics,
 }
 
 pub const FAULTS: [Fault; 5] = [
@@ -121,6 +123,7 @@ impl TestStore {
             When::From(at) => number >= *at,
         });
         match fault.map(|(fault, _)| fault) {
+            Some(Fault::Panics) => panic!("injected"),
             Some(Fault::Refused) => Err(injected("connection refused")),
             // Longer than the tests wait for a read; other requests wait as long as it takes.
             Some(Fault::TooSlow) => {
