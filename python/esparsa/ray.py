@@ -154,20 +154,25 @@ def _build_part(number, part, read, output, attempts, id, extra, done_before):
         return {"name": name, "digest": digest, "documents": len(snapshot), "bytes": size}
 
 
+class _Sink:
+    """A file whose content is digested."""
+
+    closed = False
+
+    def __init__(self, digest):
+        self.write = digest.update
+
+    def flush(self):
+        pass
+
+
 def _digest(part, read, *options):
     """Distinguishes what parts are built from: the content of a table, the size and time of a file, the code of `read`."""
     digest = hashlib.blake2b(digest_size=16)
     if hasattr(part, "to_batches"):
         import pyarrow
 
-        class Sink:
-            closed = False
-            write = staticmethod(digest.update)
-
-            def flush(self):
-                pass
-
-        with pyarrow.ipc.new_stream(pyarrow.PythonFile(Sink(), mode="w"), part.schema) as stream:
+        with pyarrow.ipc.new_stream(pyarrow.PythonFile(_Sink(digest), mode="w"), part.schema) as stream:
             stream.write_table(part)
     else:
         digest.update(repr(part).encode())
