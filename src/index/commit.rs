@@ -169,8 +169,14 @@ pub(super) fn write_manifest(directory: &dyn Directory, manifest: &Manifest) -> 
 /// one before it says that its number was not removed; a later writer may simply have been fast.
 fn was_free_again(commits: &[u64], commit: u64) -> bool {
     let has = |commit: u64| commits.binary_search(&commit).is_ok();
-    let is_newest = commits.last().is_none_or(|newest| *newest <= commit);
-    !is_newest && !has(commit - 1) && !(commit == 1 && has(2))
+    if commits.last().is_none_or(|newest| *newest <= commit) {
+        return false;
+    }
+    // The first commit has none before it, but then the second is there.
+    match commit {
+        1 => !has(2),
+        _ => !has(commit - 1),
+    }
 }
 
 /// Removes the files that `manifest`, which was just published or read, does not name; `keep` are
