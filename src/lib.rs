@@ -297,7 +297,9 @@
 //! # Features
 //!
 //! No feature is enabled by default. `neural` runs transformers on the CPU, `cuda` also on NVIDIA
-//! GPUs, `train` trains them, and `mojibake` adds the repair of wrongly decoded text to analyzers. The command line is a
+//! GPUs, `train` trains them, and `mojibake` adds the repair of wrongly decoded text to analyzers.
+//! `object-store` keeps indexes in object stores, and `cloud` opens them by URLs such as
+//! `s3://bucket/folder`. The command line is a
 //! separate package, `esparsa-cli`.
 
 #[cfg(feature = "neural")]

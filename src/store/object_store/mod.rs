@@ -8,7 +8,9 @@
 //!   processes may still fetch parts of them.
 
 mod cache;
+mod create;
 mod file_list;
+mod known;
 mod options;
 mod read;
 mod remote_file;
@@ -17,7 +19,6 @@ mod upload;
 #[cfg(feature = "cloud")]
 mod url;
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -27,11 +28,12 @@ use std::time::{Duration, Instant};
 
 use ::object_store as api;
 use api::path::Path;
-use api::{ObjectMeta, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use api::{ObjectMeta, ObjectStoreExt, PutPayload};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use self::cache::Cache;
+use self::known::Known;
 pub use self::options::ObjectStoreOptions;
 use self::remote_file::RemoteFile;
 pub use self::requests::RequestCounts;
@@ -92,18 +94,6 @@ struct Shared {
     locked: AtomicBool,
     /// The process that has the threads for requests.
     process: u32,
-}
-
-/// What is known of the objects of the folder, and since when.
-#[derive(Default)]
-struct Known {
-    objects: BTreeMap<String, ObjectMeta>,
-    listed: Option<Instant>,
-    /// Names that were looked up after the folder was listed.
-    looked_up: HashMap<String, Instant>,
-    cleaned: Option<Instant>,
-    /// Short files that were read before they are opened.
-    read: HashMap<String, (ObjectMeta, Bytes)>,
 }
 
 impl fmt::Debug for ObjectStore {
@@ -169,53 +159,6 @@ impl ObjectStore {
     pub fn requests(&self) -> RequestCounts {
         self.shared.requests.counts()
     }
-
-    /// Copies an object of the same store to a new name of this folder, inside the store. False if
-    /// it is another store, or one that cannot copy to a free name.
-    fn copy_inside(&self, source: &Self, source_name: &str, name: &str) -> Result<bool> {
-        let (to_shared, from_shared) = (&self.shared, &source.shared);
-        let identities = (&to_shared.store_identity, &from_shared.store_identity);
-        let is_same = Arc::ptr_eq(&to_shared.store, &from_shared.store)
-            || matches!(identities, (Some(a), Some(b)) if a == b);
-        if !is_same {
-            return Ok(false);
-        }
-        let (from, to) = (from_shared.location(source_name), to_shared.location(name));
-        let copied = to_shared.wait(Kind::Put, |shared| {
-            let (from, to) = (from.clone(), to.clone());
-            async move { shared.store.copy_if_not_exists(&from, &to).await }
-        });
-        to_shared.forget(name);
-        match copied {
-            Ok(()) => Ok(true),
-            Err(
-                api::Error::NotImplemented { .. }
-                | api::Error::NotSupported { .. }
-                | api::Error::NotFound { .. },
-            ) => Ok(false),
-            // A copy may be carried out, lose its answer and be repeated.
-            Err(api::Error::AlreadyExists { .. } | api::Error::Precondition { .. })
-                if self.is_copy_of(source, source_name, name)? =>
-            {
-                Ok(true)
-            }
-            Err(error) => Err(to_shared.error(name, "copy to", error)),
-        }
-    }
-
-    /// Whether a file has the content of one of another folder.
-    fn is_copy_of(&self, source: &Self, source_name: &str, name: &str) -> Result<bool> {
-        const PIECE: u64 = 8 << 20;
-        let (from, to) = (source.open(source_name)?, self.open(name)?);
-        let pieces = (0..from.len()).step_by(PIECE as usize);
-        for start in pieces.filter(|_| from.len() == to.len()) {
-            let range = start..from.len().min(start + PIECE);
-            if from.read(range.clone())?[..] != to.read(range)?[..] {
-                return Ok(false);
-            }
-        }
-        Ok(from.len() == to.len())
-    }
 }
 
 impl Shared {
@@ -248,161 +191,6 @@ impl Shared {
             _ => ErrorKind::Other,
         };
         Error::io(self.path(name), action, std::io::Error::new(kind, error))
-    }
-
-    /// What a listing that is fresh enough, or else the store, says of an object.
-    fn look_up(self: &Arc<Self>, name: &str) -> Result<Option<ObjectMeta>> {
-        {
-            let known = self.known();
-            let since = known.looked_up.get(name).copied().max(known.listed);
-            if since.is_some_and(|since| since.elapsed() < self.options.refresh) {
-                return Ok(known.objects.get(name).cloned());
-            }
-        }
-        if self.has_file_list {
-            self.list()?;
-            return Ok(self.known().objects.get(name).cloned());
-        }
-        let location = self.location(name);
-        let started = Instant::now();
-        let found = self.wait(Kind::Head, |shared| {
-            let location = location.clone();
-            async move { shared.store.head(&location).await }
-        });
-        let found = match found {
-            Ok(meta) => Some(meta),
-            Err(api::Error::NotFound { .. }) => None,
-            Err(error) => return Err(self.error(name, "look up", error)),
-        };
-        let mut known = self.known();
-        // Not if this process has created or removed it meanwhile.
-        if known
-            .looked_up
-            .get(name)
-            .is_none_or(|since| *since <= started)
-        {
-            known.looked_up.insert(name.to_owned(), started);
-            match &found {
-                Some(meta) => known.objects.insert(name.to_owned(), meta.clone()),
-                None => known.objects.remove(name),
-            };
-        }
-        Ok(found)
-    }
-
-    /// Lists the folder, and remembers what is in it.
-    fn list(self: &Arc<Self>) -> Result<Vec<String>> {
-        let started = Instant::now();
-        let listed = if self.has_file_list {
-            file_list::read(self)
-        } else {
-            let listed = self.wait(Kind::List, |shared| async move {
-                let prefix = Some(&shared.prefix);
-                shared.store.list_with_delimiter(prefix).await
-            });
-            listed.map(|listed| listed.objects)
-        };
-        let objects = listed
-            .map_err(|error| self.error("", "list", error))?
-            .into_iter();
-        let objects = objects.filter_map(|meta| {
-            let name = meta.location.filename()?.to_owned();
-            Some((name, meta))
-        });
-        let mut listed: BTreeMap<String, ObjectMeta> = objects.collect();
-        let mut known = self.known();
-        let known = &mut *known;
-        // What this process has seen or done since may not be in the listing.
-        known.looked_up.retain(|_, since| *since > started);
-        for name in known.looked_up.keys() {
-            match known.objects.remove(name) {
-                Some(meta) => listed.insert(name.clone(), meta),
-                None => listed.remove(name),
-            };
-        }
-        known.objects = listed;
-        known.listed = Some(started);
-        Ok(known.objects.keys().cloned().collect())
-    }
-
-    /// Remembers an object that this process created.
-    fn created(&self, name: &str, meta: ObjectMeta) {
-        let mut known = self.known();
-        known.looked_up.insert(name.to_owned(), Instant::now());
-        known.objects.insert(name.to_owned(), meta);
-    }
-
-    /// Remembers that this process has removed an object.
-    fn removed(&self, name: &str) {
-        let mut known = self.known();
-        known.looked_up.insert(name.to_owned(), Instant::now());
-        known.objects.remove(name);
-    }
-
-    /// Forgets what is known of an object that this process has changed: it is looked up anew.
-    fn forget(&self, name: &str) {
-        let mut known = self.known();
-        known.objects.remove(name);
-        known.looked_up.remove(name);
-        // What was listed does not say that it is there.
-        known.listed = None;
-    }
-
-    /// Creates an object whose name must be free. False if it is taken by other content.
-    fn put(self: &Arc<Self>, name: &str, payload: &PutPayload) -> Result<bool> {
-        let location = self.location(name);
-        let put = self.wait(Kind::Put, |shared| {
-            let (location, payload) = (location.clone(), payload.clone());
-            async move {
-                shared.requests.wrote(payload.content_length());
-                let options = PutOptions::from(PutMode::Create);
-                shared.store.put_opts(&location, payload, options).await
-            }
-        });
-        match put {
-            Ok(put) => {
-                let meta = ObjectMeta {
-                    location: self.location(name),
-                    last_modified: std::time::SystemTime::now().into(),
-                    size: payload.content_length() as u64,
-                    e_tag: put.e_tag,
-                    version: put.version,
-                };
-                // Without a tag, the version of the file is not known yet.
-                match meta.e_tag {
-                    Some(_) => self.created(name, meta),
-                    None => self.forget(name),
-                }
-                Ok(true)
-            }
-            // A request may be carried out, lose its answer and be repeated: then the object is the
-            // one that this request created.
-            Err(api::Error::AlreadyExists { .. } | api::Error::Precondition { .. }) => {
-                self.forget(name);
-                self.has_content(name, payload)
-            }
-            Err(error) => Err(self.error(name, "create", error)),
-        }
-    }
-
-    /// Whether an object has exactly these bytes.
-    fn has_content(self: &Arc<Self>, name: &str, payload: &PutPayload) -> Result<bool> {
-        let length = payload.content_length() as u64;
-        let meta = self.look_up(name)?;
-        if meta.is_none_or(|meta| meta.size != length) {
-            return Ok(false);
-        }
-        let mut start = 0;
-        for part in payload {
-            for piece in part.chunks(8 << 20) {
-                let end = start + piece.len() as u64;
-                if self.read(name, start..end, None)?[..] != *piece {
-                    return Ok(false);
-                }
-                start = end;
-            }
-        }
-        Ok(true)
     }
 }
 
