@@ -207,7 +207,11 @@ fn remove_expired(
     ages: &BTreeMap<String, Duration>,
 ) {
     let names: Vec<String> = ages.keys().cloned().collect();
-    let is_old = |name: &str| ages.get(name).is_some_and(|age| *age >= delay);
+    // From the commit that was just published on, by the clock of the store, not by this machine's.
+    let Some(now) = ages.get(&manifest_file(manifest.commit)) else {
+        return;
+    };
+    let is_old = |name: &str| ages.get(name).is_some_and(|age| *age >= *now + delay);
     let mut commits = commits_in(&names);
     commits.retain(|commit| *commit < manifest.commit);
     let successors = commits.iter().copied().skip(1).chain([manifest.commit]);

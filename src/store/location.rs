@@ -48,9 +48,18 @@ pub fn create_directory(path: impl AsRef<Path>) -> Result<Arc<dyn Directory>> {
     }
 }
 
+/// True if a path is a URL of an object store or a web server.
+fn is_url(path: &str) -> bool {
+    const SCHEMES: [&str; 11] = [
+        "s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https", "file",
+    ];
+    path.split_once("://")
+        .is_some_and(|(scheme, _)| SCHEMES.contains(&scheme))
+}
+
 #[cfg(feature = "cloud")]
 fn remote(path: &Path) -> Option<Result<Arc<dyn Directory>>> {
-    use super::{ObjectStore, ObjectStoreOptions, is_url};
+    use super::{ObjectStore, ObjectStoreOptions};
 
     let url = path.to_str().filter(|path| is_url(path))?;
     let mut options = ObjectStoreOptions::new();
@@ -64,14 +73,9 @@ fn remote(path: &Path) -> Option<Result<Arc<dyn Directory>>> {
 /// A URL without the feature is refused by name: as a path it would be a new folder.
 #[cfg(not(feature = "cloud"))]
 fn remote(path: &Path) -> Option<Result<Arc<dyn Directory>>> {
-    const SCHEMES: [&str; 6] = ["s3://", "gs://", "az://", "abfss://", "http://", "https://"];
-    let url = path.to_str()?;
-    let is_url = SCHEMES.iter().any(|scheme| url.starts_with(scheme));
-    is_url.then(|| {
-        let message = format!(
-            "expected a folder, found the URL {url}: this program was built without the feature \
-             `cloud`, which reads indexes in object stores"
-        );
-        Err(Error::invalid(message))
-    })
+    let url = path.to_str().filter(|path| is_url(path))?;
+    Some(Err(Error::invalid(format!(
+        "expected a folder, found the URL {url}: this program was built without the feature \
+         `cloud`, which reads indexes in object stores"
+    ))))
 }

@@ -36,8 +36,6 @@ pub use file_system::FileSystem;
 pub use gate::{Gate, GateState};
 pub use location::{create_directory, open_directory};
 pub use memory::Memory;
-#[cfg(feature = "cloud")]
-pub use object_store::is_url;
 #[cfg(feature = "object-store")]
 pub use object_store::{ObjectStore, ObjectStoreOptions, RequestCounts};
 pub(crate) use publish::name_of_temporary;

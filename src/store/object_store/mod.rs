@@ -38,8 +38,6 @@ pub use self::options::ObjectStoreOptions;
 use self::remote_file::RemoteFile;
 pub use self::requests::RequestCounts;
 use self::requests::{Kind, Requests};
-#[cfg(feature = "cloud")]
-pub use self::url::is_url;
 use super::{
     Bytes, Directory, FileHandle, FileSink, FileVersion, Lock, Removal, Scratch, is_missing,
 };
@@ -310,7 +308,7 @@ impl Directory for ObjectStore {
         }
         self.list()?;
         let known = self.shared.known();
-        // By the clock of the store: the manifest that was published just now is the newest object.
+        // By the clock of the store, except for what this process has just created.
         let times = known.objects.values().map(|meta| meta.last_modified);
         let now = times.max().unwrap_or_default();
         let ages = known.objects.iter().map(|(name, meta)| {

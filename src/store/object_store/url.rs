@@ -54,15 +54,6 @@ impl ObjectStore {
     }
 }
 
-/// True if a path is a URL that [`ObjectStore::at_url`] opens.
-pub fn is_url(path: &str) -> bool {
-    const SCHEMES: [&str; 11] = [
-        "s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https", "file",
-    ];
-    path.split_once("://")
-        .is_some_and(|(scheme, _)| SCHEMES.contains(&scheme))
-}
-
 fn store_at(url: &Url) -> api::Result<(Arc<dyn api::ObjectStore>, Path)> {
     let variables = std::env::vars().filter_map(|(key, value)| {
         let key = key.to_ascii_lowercase();
