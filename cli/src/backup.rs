@@ -1,16 +1,17 @@
 //! `esparsa backup`: a copy of an index, while a writer may go on.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use esparsa::store::{Directory, open_directory};
 use esparsa::{Error, Index, Result};
 use serde::Serialize;
-use xxhash_rust::xxh3::Xxh3Default;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::output;
 use crate::search::report::print_line;
 use crate::size::counted;
+
+const FILE_LIST: &str = "files.json";
 
 /// Arguments of `esparsa backup`.
 #[derive(clap::Args)]
@@ -76,52 +77,38 @@ struct Listed {
     version: String,
 }
 
-/// Writes the list of the files of a copy, which appears whole or not at all.
-fn write_file_list(folder: &Path) -> Result<()> {
-    let failed = |path: &Path, action| {
-        let path = path.to_path_buf();
-        move |error: io::Error| Error::io(path, action, error)
+/// Writes the list of the files of a copy, wherever it is.
+fn write_file_list(output: &Path) -> Result<()> {
+    let directory = open_directory(output)?;
+    let is_of_index = |name: &String| {
+        let mut prefixes = ["manifest-", "segment-", "deletes-"].iter();
+        prefixes.any(|prefix| name.starts_with(prefix))
     };
-    let mut files = Vec::new();
-    let entries = std::fs::read_dir(folder).map_err(failed(folder, "list"))?;
-    for entry in entries {
-        let path = entry.map_err(failed(folder, "list"))?.path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
-        let is_of_index = ["manifest-", "segment-", "deletes-"].iter();
-        if is_of_index.clone().any(|prefix| name.starts_with(prefix)) {
-            files.push(listed(name, &path).map_err(failed(&path, "read"))?);
-        }
+    let names = directory.list()?.into_iter().filter(is_of_index);
+    let files = names.map(|name| listed(&*directory, name));
+    let files: Vec<Listed> = files.collect::<Result<_>>()?;
+    let mut list = serde_json::to_vec_pretty(&files).map_err(|error| {
+        Error::invalid(format!("expected files with names of text, found: {error}"))
+    })?;
+    list.push(b'\n');
+    if directory.publish(FILE_LIST, &list)? {
+        return Ok(());
     }
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    let list = folder.join("files.json");
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, &files)?;
-        file.write_all(b"\n")?;
-        file.persist(&list)?;
-        Ok(())
-    };
-    write().map_err(failed(&list, "write"))
+    Err(Error::invalid(format!(
+        "expected no {FILE_LIST} in {}, found one, which is of other files; remove it, or choose another folder",
+        output.display()
+    )))
 }
 
-fn listed(name: &str, path: &Path) -> io::Result<Listed> {
-    let (mut file, mut hash) = (File::open(path)?, Xxh3Default::new());
-    let mut buffer = vec![0; 1 << 20];
-    let mut bytes = 0;
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        hash.update(&buffer[..read]);
-        bytes += read as u64;
+fn listed(directory: &dyn Directory, name: String) -> Result<Listed> {
+    const PIECE: u64 = 8 << 20;
+    let (file, mut hash) = (directory.open(&name)?, Xxh3::new());
+    for start in (0..file.len()).step_by(PIECE as usize) {
+        hash.update(&file.read(start..file.len().min(start + PIECE))?);
     }
     Ok(Listed {
-        name: name.to_owned(),
-        bytes,
+        name,
+        bytes: file.len(),
         version: format!("{:016x}", hash.digest()),
     })
 }
