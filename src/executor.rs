@@ -75,6 +75,14 @@ pub trait Executor: Send + Sync + Debug {
     /// Runs `job` in the background. It may run at any time, at once on the calling thread, or
     /// never: nothing waits for a job that has not started. Jobs do not panic.
     fn spawn(&self, job: Job);
+
+    /// Called by a thread that is about to wait for a job of this executor. An executor that lets
+    /// only some of its threads run at a time lets the others go on here and returns true: the
+    /// caller looks whether the job has ended, and calls again. By default it returns false, and the
+    /// caller waits.
+    fn run_others(&self) -> bool {
+        false
+    }
 }
 
 /// Calls `work` with each number below `count` on up to `threads` threads of the executor, and

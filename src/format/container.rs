@@ -3,6 +3,7 @@
 
 mod capabilities;
 mod edges;
+mod layout;
 mod writer;
 
 use std::cmp::Ordering;
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 
 pub use capabilities::Capabilities;
 use edges::{EDGE_BYTES, EDGES, edge_bytes, edges_of, read_edges};
+use layout::Layout;
 pub use writer::ContainerWriter;
 
 /// The version of the format that this build writes, and the max that it reads.
@@ -141,8 +143,17 @@ pub struct Container {
     sections: Vec<(FieldNumber, Arc<str>, Section)>,
     /// Where the edges of each section are in the section of the edges, if there is one.
     edges: Vec<usize>,
-    /// A file whose header [`verify`](Self::verify) must read.
-    unread_header: Option<(Arc<dyn FileHandle>, FileKind)>,
+    /// Optional sections of names that this build does not know.
+    unknown: Vec<(FieldNumber, Arc<str>, Section)>,
+    frame: Arc<Frame>,
+}
+
+/// What is around the sections of a file.
+struct Frame {
+    source: Arc<dyn FileHandle>,
+    kind: FileKind,
+    layout: Layout,
+    table: Bytes,
 }
 
 impl Container {
@@ -179,39 +190,67 @@ impl Container {
             let message = "the capability bits of header and trailer differ";
             return Err(Error::corrupt(&*file, "trailer", 0, message));
         }
-        let table = <[TableEntry]>::ref_from_bytes(&table).map_err(|_| {
+        let entries = <[TableEntry]>::ref_from_bytes(&table).map_err(|_| {
             let message = "the section table has an odd length";
             Error::corrupt(&*file, "trailer", 0, message)
         })?;
-        let (mut sections, mut edges) = (Vec::with_capacity(table.len()), Vec::new());
-        let mut edges_at = 0;
-        for (index, entry) in table.iter().enumerate() {
-            let read = read_entry(entry, index, &trailer, &source, &file, verify)?;
+        let layout = Layout::read(entries, trailer.table.get(), &file)?;
+        let (mut sections, mut edges) = (Vec::with_capacity(entries.len()), Vec::new());
+        let (mut unknown, mut edges_at) = (Vec::new(), 0);
+        for (index, entry) in entries.iter().enumerate() {
+            let name = read_name(entry, index, &file)?;
+            let section = open_section(entry, &name, &source, &file, verify)?;
+            let section = (entry.field.get(), name, section);
+            if known_sections().any(|known| known == &*section.1) {
+                edges.push(edges_at);
+                sections.push(section);
+            } else {
+                unknown.push(section);
+            }
             // Sections that are not known have edges too.
-            edges.extend(read.is_some().then_some(edges_at));
             edges_at += 2 * edge_bytes(entry.length.get());
-            sections.extend(read);
         }
+        let stamp = FileStamp {
+            length: trailer.file_length.get(),
+            fingerprint: trailer.fingerprint.get(),
+        };
         if let Some(on_demand) = &on_demand {
-            let checksums = read_checksums(&*source, &file, table, &trailer)?;
+            let checksums = read_checksums(&*source, &file, &layout, &table, stamp)?;
             fill_on_demand(&mut sections, on_demand, &checksums)?;
             read_edges(&mut sections, &edges)?;
         }
         let container = Self {
-            unread_header: on_demand.is_some().then_some((source, kind)),
             file,
-            stamp: FileStamp {
-                length: trailer.file_length.get(),
-                fingerprint: trailer.fingerprint.get(),
-            },
+            stamp,
             capabilities,
             sections,
             edges,
+            unknown,
+            frame: Arc::new(Frame {
+                source,
+                kind,
+                layout,
+                table,
+            }),
         };
         if verify == Verify::AtOpen {
             container.verify()?;
         }
         Ok(container)
+    }
+
+    /// Opens a file of which everything is read anyway, and verifies every byte, unless that would take
+    /// more requests over a network.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and [`verify`](Self::verify).
+    pub fn open_whole(source: Arc<dyn FileHandle>, file: &str, kind: FileKind) -> Result<Self> {
+        let verify = match source.mapped() {
+            Some(_) => Verify::AtOpen,
+            None => Verify::default(),
+        };
+        Self::open(source, file, kind, verify)
     }
 
     /// The file's name.
@@ -262,19 +301,28 @@ impl Container {
         })
     }
 
-    /// Compares every byte of every section with its checksum.
+    /// Reads every byte of the file and compares it with its checksum, or with what it must be.
     ///
     /// # Errors
     ///
     /// [`Error::Corrupt`] at the first difference.
     pub fn verify(&self) -> Result<()> {
-        if let Some((source, kind)) = &self.unread_header
-            && read_header(&**source, &self.file, *kind)? != self.capabilities
-        {
+        let frame = &*self.frame;
+        // Opening a file that is read over a network has not read its header.
+        if read_header(&*frame.source, &self.file, frame.kind)? != self.capabilities {
             let message = "the capability bits of header and trailer differ";
             return Err(Error::corrupt(&*self.file, "header", 16, message));
         }
-        self.sections.iter().try_for_each(|(_, _, s)| s.verify())?;
+        frame.layout.verify_pads(&*frame.source, &self.file)?;
+        read_checksums(
+            &*frame.source,
+            &self.file,
+            &frame.layout,
+            &frame.table,
+            self.stamp,
+        )?;
+        let mut sections = self.sections.iter().chain(&self.unknown);
+        sections.try_for_each(|(_, _, section)| section.verify())?;
         self.verify_edges()
     }
 
@@ -378,24 +426,17 @@ impl Trailer {
 fn read_checksums(
     source: &dyn FileHandle,
     file: &str,
-    table: &[TableEntry],
-    trailer: &Trailer,
+    layout: &Layout,
+    table: &[u8],
+    stamp: FileStamp,
 ) -> Result<(u64, Bytes)> {
-    let start = table.first().map_or(trailer.table, |entry| entry.checksums);
-    let chunks = table
-        .iter()
-        .map(|entry| entry.length.get().div_ceil(wide(CHUNK_BYTES)));
-    let length = chunks.fold(0u64, u64::saturating_add).saturating_mul(4);
-    let end = start.get().checked_add(length);
-    let end = end.filter(|end| *end <= trailer.table.get());
-    let end = end.ok_or_else(|| Error::corrupt(file, "table", 0, "checksums overlap the table"))?;
-    let checksums = source.read(start.get()..end)?;
-    let found = crc32c::crc32c_append(crc32c::crc32c(&checksums), table.as_bytes());
-    if found != trailer.fingerprint.get() {
+    let checksums = source.read(layout.checksums.clone())?;
+    let found = crc32c::crc32c_append(crc32c::crc32c(&checksums), table);
+    if found != stamp.fingerprint {
         let message = "the fingerprint is not that of checksums and table";
         return Err(Error::corrupt(file, "trailer", 24, message));
     }
-    Ok((start.get(), checksums))
+    Ok((layout.checksums.start, checksums))
 }
 
 /// Makes sections read a chunk when it is first used.
@@ -451,29 +492,18 @@ fn read_trailer(source: &dyn FileHandle, file: &str) -> Result<(Trailer, Bytes)>
     Ok((trailer, table))
 }
 
-fn read_entry(
-    entry: &TableEntry,
-    index: usize,
-    trailer: &Trailer,
-    source: &Arc<dyn FileHandle>,
-    file: &Arc<str>,
-    verify: Verify,
-) -> Result<Option<(FieldNumber, Arc<str>, Section)>> {
-    let corrupt =
-        |message: &str| Error::corrupt(&**file, "table", wide(index) * ENTRY_BYTES, message);
+/// The name of a section, which this build knows or may skip.
+fn read_name(entry: &TableEntry, index: usize, file: &str) -> Result<Arc<str>> {
+    let corrupt = |message: &str| Error::corrupt(file, "table", wide(index) * ENTRY_BYTES, message);
     let end = entry.name.iter().position(|b| *b == 0).unwrap_or(16);
-    let name = entry
-        .name
-        .get(..end)
-        .and_then(|name| std::str::from_utf8(name).ok())
-        .filter(|name| name.is_ascii() && !name.is_empty())
+    let (name, rest) = entry.name.split_at(end);
+    let name = std::str::from_utf8(name).ok();
+    let name = name
+        .filter(|name| name.is_ascii() && !name.is_empty() && rest.iter().all(|b| *b == 0))
         .ok_or_else(|| corrupt("a section's name is not ASCII"))?;
-    if !known_sections().any(|known| known == name) {
-        if entry.flags.get() & REQUIRED == 0 {
-            return Ok(None);
-        }
+    if entry.flags.get() & REQUIRED != 0 && !known_sections().any(|known| known == name) {
         return Err(Error::TooNew {
-            file: file.to_string(),
+            file: file.to_owned(),
             found: format!("required section `{name}`"),
             supported: format!(
                 "the sections {}",
@@ -481,24 +511,28 @@ fn read_entry(
             ),
         });
     }
-    let (offset, length) = (entry.offset.get(), entry.length.get());
-    let checksums = entry.checksums.get();
-    let checksums_length = length.div_ceil(wide(CHUNK_BYTES)).saturating_mul(4);
-    let section_end = offset.checked_add(length);
-    let checksums_end = checksums.checked_add(checksums_length);
-    let (Some(section_end), Some(checksums_end)) = (section_end, checksums_end) else {
-        return Err(corrupt("a section's place overflows"));
-    };
-    if offset < HEADER_BYTES || section_end > checksums || checksums_end > trailer.table.get() {
-        return Err(corrupt("a section lies outside its part of the file"));
-    }
-    let length = narrow(length).map_err(|_| corrupt("a section does not fit in memory"))?;
+    Ok(name.into())
+}
+
+/// A section at the place that the layout has checked.
+fn open_section(
+    entry: &TableEntry,
+    name: &str,
+    source: &Arc<dyn FileHandle>,
+    file: &Arc<str>,
+    verify: Verify,
+) -> Result<Section> {
+    let (offset, checksums) = (entry.offset.get(), entry.checksums.get());
+    let chunks = entry.length.get().div_ceil(wide(CHUNK_BYTES));
+    let length = narrow(entry.length.get()).map_err(|_| {
+        let message = "a section does not fit in memory";
+        Error::corrupt(&**file, name, 0, message)
+    })?;
     let place = SectionPlace {
-        bytes: offset..section_end,
-        checksums: checksums..checksums_end,
+        bytes: offset..offset + entry.length.get(),
+        checksums: checksums..checksums + chunks * 4,
     };
-    let section = Section::new(source.clone(), file.clone(), name, place, length, verify)?;
-    Ok(Some((entry.field.get(), name.into(), section)))
+    Section::new(source.clone(), file.clone(), name, place, length, verify)
 }
 
 #[cfg(test)]

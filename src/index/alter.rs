@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::commit::{expect_newest, last_commit, remove_unused, write_manifest};
+use super::commit::{expect_newest, remove_unused, write_manifest};
 use super::open::{Index, IndexOptions};
 use super::snapshot::Snapshot;
 use super::writer::CommitReport;
@@ -53,7 +53,8 @@ impl Index {
     pub fn change_schema(&mut self, change: SchemaChange) -> Result<CommitReport> {
         let directory = self.cache.directory().clone();
         let _lock = directory.lock()?;
-        let (mut manifest, _) = expect_newest(&*directory, self.options.damaged)?;
+        let newest = expect_newest(&*directory, self.options.damaged)?;
+        let mut manifest = newest.manifest;
         let schema = manifest.schema.changed(&resolved(change, &self.options)?)?;
         let mut fields = schema.fields().iter();
         if let Some(field) = fields.find(|f| f.options.kind() == FieldKind::Unknown) {
@@ -62,7 +63,7 @@ impl Index {
             return Err(Error::invalid(message).in_field(&field.name));
         }
         if schema != manifest.schema {
-            manifest.commit = last_commit(&*directory, &manifest)? + 1;
+            manifest.commit = newest.last_commit + 1;
             let has_field = |number| schema.field_numbered(number).is_some();
             manifest.calibrations.retain(|kept| has_field(kept.field));
             manifest.schema = schema;

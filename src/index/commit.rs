@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, deletes_file, file_number, manifest_file, segment_file};
-use crate::format::{Container, FileKind, Verify};
+use crate::format::{Container, FileKind};
 use crate::store::{Directory, FileVersion, Removal, is_missing, name_of_temporary};
 
 /// What to do when the newest manifest is damaged.
@@ -21,15 +21,24 @@ pub(super) enum DamagedCommit {
     FallBack,
 }
 
+/// The newest intact manifest of a directory.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Newest {
+    pub manifest: Manifest,
+    /// The version of its file.
+    pub version: FileVersion,
+    /// The number of the newest commit, intact or damaged, in the listing in which the manifest was
+    /// found. A commit that is based on the manifest takes the next number. If another writer has
+    /// published one since, that number is taken: it must not be looked for later.
+    pub last_commit: u64,
+}
+
 /// The newest manifest, if the directory holds an index.
 ///
 /// # Errors
 ///
 /// [`Error::Corrupt`] when it is damaged, unless `damaged` allows an older one and there is one.
-pub(super) fn newest(
-    directory: &dyn Directory,
-    damaged: DamagedCommit,
-) -> Result<Option<(Manifest, FileVersion)>> {
+pub(super) fn newest(directory: &dyn Directory, damaged: DamagedCommit) -> Result<Option<Newest>> {
     // A writer may remove the manifest after it was listed and before it is opened; then there is a
     // newer one. A listing made during a commit may even show neither, so a directory with other
     // files is listed again.
@@ -45,12 +54,14 @@ pub(super) fn newest(
     missing.map_or(Ok(None), Err)
 }
 
-fn newest_once(
-    directory: &dyn Directory,
-    damaged: DamagedCommit,
-) -> Result<Option<(Manifest, FileVersion)>> {
+fn newest_once(directory: &dyn Directory, damaged: DamagedCommit) -> Result<Option<Newest>> {
     let names = directory.list()?;
     let commits = commits_in(&names);
+    let newest = |(manifest, version)| Newest {
+        manifest,
+        version,
+        last_commit: commits.last().copied().unwrap_or(0),
+    };
     let mut first_error = None;
     let mut newest_first = commits.iter().rev().peekable();
     while let Some(commit) = newest_first.next() {
@@ -59,7 +70,7 @@ fn newest_once(
                 // The files of an older commit may be gone: a writer removes the manifest first,
                 // and a crash may undo that removal but not those of the files.
                 match missing_file(&read.0, &names) {
-                    None => return Ok(Some(read)),
+                    None => return Ok(Some(newest(read))),
                     Some(name) => {
                         let missing = ErrorKind::NotFound.into();
                         let missing = Error::io(directory.path().join(name), "open", missing);
@@ -67,7 +78,7 @@ fn newest_once(
                     }
                 }
             }
-            Ok(read) => return Ok(Some(read)),
+            Ok(read) => return Ok(Some(newest(read))),
             // Only a damaged manifest may be skipped, not one in a newer format version.
             Err(error @ Error::Corrupt { .. }) => {
                 if damaged == DamagedCommit::Refuse {
@@ -82,12 +93,6 @@ fn newest_once(
         }
     }
     first_error.map_or(Ok(None), Err)
-}
-
-/// The number of the newest commit in a directory, intact or damaged.
-pub(super) fn last_commit(directory: &dyn Directory, manifest: &Manifest) -> Result<u64> {
-    let last = commits_in(&directory.list()?).last().copied();
-    Ok(last.unwrap_or(0).max(manifest.commit))
 }
 
 /// A file that a manifest names and the directory lacks.
@@ -117,7 +122,7 @@ fn read(directory: &dyn Directory, commit: u64) -> Result<(Manifest, FileVersion
     // that of the older file, so the manifest is read again next time.
     let version = directory.version(&name)?;
     let file = directory.open(&name)?;
-    let container = Container::open(file, &name, FileKind::Manifest, Verify::default())?;
+    let container = Container::open_whole(file, &name, FileKind::Manifest)?;
     let manifest = Manifest::read(&container, commit)?;
     let missing = || {
         Error::io(
@@ -130,10 +135,7 @@ fn read(directory: &dyn Directory, commit: u64) -> Result<(Manifest, FileVersion
 }
 
 /// The newest manifest of a directory that must hold an index.
-pub(super) fn expect_newest(
-    directory: &dyn Directory,
-    damaged: DamagedCommit,
-) -> Result<(Manifest, FileVersion)> {
+pub(super) fn expect_newest(directory: &dyn Directory, damaged: DamagedCommit) -> Result<Newest> {
     newest(directory, damaged)?
         .ok_or_else(|| Error::no_index(directory.path(), "a folder without one"))
 }

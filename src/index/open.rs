@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::commit::{self, DamagedCommit, write_manifest};
+use super::commit::{self, DamagedCommit, Newest, write_manifest};
 use super::options::WriterOptions;
 use super::segment_cache::SegmentCache;
 use super::snapshot::{Snapshot, missing_analyzer};
@@ -13,7 +13,7 @@ use crate::executor::{Executor, Threads};
 use crate::format::manifest::Manifest;
 use crate::format::{FieldNumber, FieldOptions, Schema, Verify};
 use crate::segment::Document;
-use crate::store::{Directory, FileVersion, Memory, create_directory, open_directory};
+use crate::store::{Directory, Memory, create_directory, open_directory};
 use crate::text::Analyzer;
 
 /// Options for opening an index: checksums, analyzers, and the threads that it runs on.
@@ -359,7 +359,7 @@ impl Index {
     /// As [`Index::open`].
     pub fn open_in(directory: Arc<dyn Directory>, options: IndexOptions) -> Result<Self> {
         let opened = commit::expect_newest(&*directory, options.damaged)?;
-        let schema = opened.0.schema.clone();
+        let schema = opened.manifest.schema.clone();
         Ok(Self::new(directory, options, schema, Some(opened)))
     }
 
@@ -367,7 +367,7 @@ impl Index {
         directory: Arc<dyn Directory>,
         options: IndexOptions,
         schema: Schema,
-        opened: Option<(Manifest, FileVersion)>,
+        opened: Option<Newest>,
     ) -> Self {
         Self {
             cache: Arc::new(SegmentCache::new(directory, options.verify, opened)),

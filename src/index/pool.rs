@@ -70,6 +70,7 @@ pub(super) enum Done {
 }
 
 pub(super) struct Pool {
+    executor: Arc<dyn Executor>,
     threads: usize,
     batches: Lane,
     merges: Lane,
@@ -127,6 +128,7 @@ impl Pool {
     ) -> Self {
         let (results, done) = unbounded();
         Self {
+            executor: executor.clone(),
             threads,
             batches: Lane::new(executor.clone(), threads),
             merges: Lane::new(executor.clone(), merge_threads),
@@ -193,7 +195,7 @@ impl Pool {
             if let Some(done) = self.try_next() {
                 return Ok(done);
             }
-            if !self.batches.run_one() {
+            if !self.batches.run_one() && !self.executor.run_others() {
                 // This struct holds a sender too, so the channel is open.
                 return self.done.recv().map_err(|_| Error::Poisoned {
                     message: "the channel of the writer's jobs is closed".into(),

@@ -17,10 +17,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::commit::Newest;
 use super::snapshot::{Snapshot, SnapshotSegment};
 use crate::error::{Error, Result};
 use crate::format::container::FileStamp;
-use crate::format::manifest::{Manifest, SegmentEntry, deletes_file, manifest_file, segment_file};
+use crate::format::manifest::{SegmentEntry, deletes_file, manifest_file, segment_file};
 use crate::format::{Container, FileKind, Schema, Verify, deletes};
 use crate::segment::{SegmentReader, WeakSegmentReader};
 use crate::store::{Directory, FileVersion};
@@ -34,7 +35,7 @@ pub(super) struct SegmentCache {
     /// Held while a snapshot is opened, so that two threads do not open the same segments.
     loading: Mutex<()>,
     /// What opening the index read, until the first snapshot.
-    opened: Mutex<Option<(Manifest, FileVersion)>>,
+    opened: Mutex<Option<Newest>>,
     /// Greater than the number of every file that a writer of this cache began. A dropped writer's
     /// job may still be sending a file to the directory, so its number is not used again.
     numbers: AtomicU64,
@@ -65,11 +66,7 @@ fn is_evicted(segment: &SnapshotSegment) -> bool {
 }
 
 impl SegmentCache {
-    pub fn new(
-        directory: Arc<dyn Directory>,
-        verify: Verify,
-        opened: Option<(Manifest, FileVersion)>,
-    ) -> Self {
+    pub fn new(directory: Arc<dyn Directory>, verify: Verify, opened: Option<Newest>) -> Self {
         Self {
             opened: Mutex::new(opened),
             numbers: AtomicU64::new(0),
@@ -129,12 +126,12 @@ impl SegmentCache {
 
     /// The manifest that the index was opened with, once, if it is still the newest: the first
     /// snapshot needs not list the directory and read it again.
-    pub fn take_opened(&self) -> Result<Option<(Manifest, FileVersion)>> {
-        let Some((manifest, version)) = lock(&self.opened).take() else {
+    pub fn take_opened(&self) -> Result<Option<Newest>> {
+        let Some(opened) = lock(&self.opened).take() else {
             return Ok(None);
         };
-        let is_newest = self.is_newest(manifest.commit, version)?;
-        Ok(is_newest.then_some((manifest, version)))
+        let is_newest = self.is_newest(opened.manifest.commit, opened.version)?;
+        Ok(is_newest.then_some(opened))
     }
 
     /// The first file number of a new writer: `free`, or above all that writers of this cache used.
@@ -216,7 +213,7 @@ impl SegmentCache {
         if let Some(entry_of_deletes) = &entry.deletes {
             let name = deletes_file(entry_of_deletes.number);
             let file = self.directory.open(&name)?;
-            let container = Container::open(file, &name, FileKind::Deletes, Verify::default())?;
+            let container = Container::open_whole(file, &name, FileKind::Deletes)?;
             let read = deletes::read(&container, entry.documents)?;
             if container.stamp() != entry_of_deletes.stamp
                 || read.count() != entry_of_deletes.deleted

@@ -134,7 +134,7 @@ impl Snapshot {
         let mut tries = 0;
         loop {
             tries += 1;
-            match Self::of(cache, &last.0, options) {
+            match Self::of(cache, &last.manifest, options) {
                 Err(error) if is_missing(&error) && tries < TRIES => {
                     let newer = commit::expect_newest(directory, options.damaged)?;
                     if newer == last {
@@ -142,7 +142,7 @@ impl Snapshot {
                     }
                     last = newer;
                 }
-                result => return Ok((last.1, result?)),
+                result => return Ok((last.version, result?)),
             }
         }
     }

@@ -18,7 +18,7 @@ pub(super) use finish::write_deletes_file;
 use scope::JobScope;
 
 use super::buffer::Buffer;
-use super::commit::{DamagedCommit, expect_newest, free_number, last_commit, remove_unused};
+use super::commit::{DamagedCommit, expect_newest, free_number, remove_unused};
 use super::open::{Index, IndexOptions, WriterAnalyzers};
 use super::options::WriterOptions;
 use super::pool::{BatchInput, ParsedBatch, Pool, ReadyBatch, ReadySegment};
@@ -170,7 +170,8 @@ impl IndexWriter {
         }
         let directory = index.cache.directory().clone();
         let lock = directory.lock()?;
-        let (manifest, _) = expect_newest(&*directory, index.options.damaged)?;
+        let newest = expect_newest(&*directory, index.options.damaged)?;
+        let manifest = newest.manifest;
         let schema = Arc::new(manifest.schema.clone());
         if let Some(field) = schema
             .fields()
@@ -193,7 +194,7 @@ impl IndexWriter {
                 &schema,
                 &analyzers,
             ),
-            last_commit: last_commit(&*directory, &manifest)?,
+            last_commit: newest.last_commit,
             next_file: index
                 .cache
                 .first_number(free_number(&*directory, &manifest)?),

@@ -338,9 +338,12 @@ pub(super) fn map(file: &File) -> io::Result<Arc<dyn AsRef<[u8]> + Send + Sync>>
     }
     // SAFETY: the mapping is read-only, and this crate never changes a finished file: segments,
     // deletes and manifests are written once, as new files, and removed, never truncated. Another
-    // program that truncates a mapped file of the index breaks the contract that the README states.
-    // The copy of a remote file is written while it is mapped, but each chunk before anybody reads
-    // it, and later only the same bytes are written again.
+    // program that changes or truncates a mapped file of the index breaks the contract that
+    // SECURITY.md states. Two kinds of file are written while they are mapped, and nothing in them is
+    // used before its checksum was found right: a manifest that a file system without links and
+    // renames creates in place, and the copy of a remote file, whose chunks are written when they are
+    // first read, and again if they were damaged. Bytes that change in between make a checksum wrong
+    // or a result, never a length or an index: those are compared after they were loaded.
     let mapped = unsafe { memmap2::Mmap::map(file)? };
     Ok(Arc::new(mapped))
 }

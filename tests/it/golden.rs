@@ -25,6 +25,8 @@ use esparsa::store::Memory;
 use esparsa::{Column, Error, Index, IndexOptions, SchemaChange};
 use serde_json::{Value, json};
 
+use crate::reseal::reseal;
+
 fn format_spec() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("format-spec")
 }
@@ -126,10 +128,7 @@ fn rename_section(mut bytes: Vec<u8>, from: &str, to: &str, required: bool) -> V
     bytes[entry..entry + 16].fill(0);
     bytes[entry..entry + to.len()].copy_from_slice(to.as_bytes());
     bytes[entry + 20] = u8::from(required);
-    let table_crc = crc32c::crc32c(&bytes[table..trailer]);
-    bytes[trailer + 12..trailer + 16].copy_from_slice(&table_crc.to_le_bytes());
-    let trailer_crc = crc32c::crc32c(&bytes[trailer..length - 4]);
-    bytes[length - 4..].copy_from_slice(&trailer_crc.to_le_bytes());
+    reseal(&mut bytes).unwrap();
     bytes
 }
 
@@ -514,9 +513,7 @@ fn change_section(mut bytes: Vec<u8>, section: &str, at: usize, value: u8) -> Ve
     let (offset, of_section) = (number(&bytes, entry + 24), number(&bytes, entry + 32));
     assert!(at < of_section && of_section <= 65_536);
     bytes[offset + at] = value;
-    let crc = crc32c::crc32c(&bytes[offset..offset + of_section]);
-    let checksum = number(&bytes, entry + 40);
-    bytes[checksum..checksum + 4].copy_from_slice(&crc.to_le_bytes());
+    reseal(&mut bytes).unwrap();
     bytes
 }
 

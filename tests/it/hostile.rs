@@ -67,7 +67,8 @@ fn sections(memory: &Memory, name: &str) -> Sections {
         let bytes = container.section(name, field).unwrap().all().unwrap();
         (name.to_owned(), field, bytes.to_vec())
     };
-    let all = container.sections();
+    // The writer of a file adds the edges of its sections.
+    let all = container.sections().filter(|(name, ..)| *name != "edges");
     all.map(|(name, field, _)| section(name, field)).collect()
 }
 

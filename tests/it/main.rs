@@ -22,6 +22,7 @@ mod hostile;
 mod index_lifecycle;
 mod language;
 mod lazy_executor;
+mod lost_update;
 #[cfg(feature = "neural")]
 mod minilm;
 #[cfg(feature = "neural")]
@@ -38,5 +39,6 @@ mod public_api;
 mod query_threads;
 mod random;
 mod rank;
+mod reseal;
 mod scored;
 mod walk;

@@ -102,7 +102,8 @@ impl Task for Scale<'_> {
 
 /// The paths read without looking at lengths again.
 fn check(bytes: usize, row_bytes: usize, rows: usize) {
-    assert!(row_bytes > 0 && row_bytes.is_multiple_of(LINE) && bytes == rows * row_bytes);
+    assert!(row_bytes > 0 && row_bytes.is_multiple_of(LINE));
+    assert!(rows.checked_mul(row_bytes) == Some(bytes));
 }
 
 fn products_scalar<const BYTES: usize>(

@@ -126,8 +126,8 @@ impl Level {
         panel: &[f32],
         tile: &mut Tile,
     ) {
-        assert!(rows <= self.rows() && panel.len() >= depth * WIDTH);
-        assert!(rows == 0 || depth == 0 || a.len() >= (rows - 1) * stride + depth);
+        assert!(rows <= self.rows() && depth <= panel.len() / WIDTH);
+        assert!(has_rows(a, stride, rows, depth));
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the CPU has what the level says; the lengths were checked above.
@@ -154,8 +154,8 @@ impl Level {
         columns: usize,
         panel: &mut [f32],
     ) {
-        assert!(rows <= WIDTH && panel.len() >= columns * WIDTH);
-        assert!(rows == 0 || columns == 0 || a.len() >= (rows - 1) * stride + columns);
+        assert!(rows <= WIDTH && columns <= panel.len() / WIDTH);
+        assert!(has_rows(a, stride, rows, columns));
         let mut full = (0, 0);
         #[cfg(target_arch = "x86_64")]
         if self == Self::Avx512 {
@@ -198,6 +198,16 @@ pub(super) trait Task {
     type Output;
 
     fn run<const FUSED: bool>(self) -> Self::Output;
+}
+
+/// Whether a matrix has `rows` rows of `columns` numbers, `stride` apart.
+fn has_rows(a: &[f32], stride: usize, rows: usize, columns: usize) -> bool {
+    if rows == 0 || columns == 0 {
+        return true;
+    }
+    let end = (rows - 1).checked_mul(stride);
+    let end = end.and_then(|start| start.checked_add(columns));
+    end.is_some_and(|end| end <= a.len())
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -158,7 +158,7 @@ impl GpuStream for DriverStream {
 
     fn start_download(&self, from: Address, bytes: usize) -> Result<Box<dyn GpuDownload>> {
         let _current = self.enter_outside_capture("download")?;
-        let download = Download {
+        let mut download = Download {
             landing: Some(self.shared.landing(bytes)?),
             shared: Arc::clone(&self.shared),
         };
@@ -170,7 +170,11 @@ impl GpuStream for DriverStream {
             sys::cuMemcpyDtoHAsync_v2(place, from, bytes, self.shared.stream)
         };
         check("cuMemcpyDtoHAsync", result)?;
-        landing.event.record(self.shared.stream)?;
+        if let Err(error) = landing.event.record(self.shared.stream) {
+            // Nothing says when the copy has ended, so its memory is not used again.
+            std::mem::forget(download.landing.take());
+            return Err(error);
+        }
         Ok(Box::new(download))
     }
 
@@ -392,11 +396,12 @@ impl Ring {
             self.parts.push(Part::new(&self.context)?);
         }
         if self.used + bytes > PART_BYTES {
+            let next = (self.current + 1) % PARTS;
             self.parts[self.current].event.record(stream)?;
-            self.current = (self.current + 1) % PARTS;
-            self.used = 0;
-            // An event that was never recorded counts as complete.
-            self.parts[self.current].event.wait()?;
+            // An event that was never recorded counts as complete. After an error this part stays
+            // full, so the next call waits again.
+            self.parts[next].event.wait()?;
+            (self.current, self.used) = (next, 0);
         }
         // SAFETY: `used` and the `bytes` behind it are within the part.
         let place = unsafe { self.parts[self.current].memory.bytes.add(self.used) };
@@ -440,7 +445,8 @@ impl GpuDownload for Download {
         let landing = self.landing()?;
         landing.event.wait()?;
         let count = bytes.len().min(landing.capacity);
-        // SAFETY: the bytes have arrived, and nothing else uses the pinned memory.
+        // SAFETY: the bytes have arrived, and nothing else uses the pinned memory, which has at least
+        // `count` bytes; what the caller asks for beyond the download is what was there before.
         unsafe { ptr::copy_nonoverlapping(landing.memory.bytes, bytes.as_mut_ptr(), count) };
         Ok(())
     }
