@@ -22,6 +22,7 @@ mod hostile;
 mod index_lifecycle;
 mod language;
 mod lazy_executor;
+mod min_score;
 #[cfg(feature = "neural")]
 mod minilm;
 #[cfg(feature = "neural")]
