@@ -54,6 +54,7 @@ const NAMES: [&str; 30] = [
     "sort",
     "facets",
     "count",
+    "min_score",
     "snippets",
     "snippet_length",
     "fields",
