@@ -334,7 +334,7 @@ class Router:
             return asyncio.gather(*(shard.search.remote(commit, query, k, options) for shard in shards))
 
         # A bound would leave documents out of the count.
-        if self._waves == 1 or options.get("count"):
+        if self._waves == 1 or "count" in options:
             return await ask(self._shards, options)
         # Of more documents the k-th score is likely to be higher.
         first = self._shards[commit.largest]

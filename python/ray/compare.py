@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow
@@ -161,19 +162,19 @@ def serving(index_path, expected, results):
             started = time.perf_counter()
             hits(index, query, options)
             alone.append(time.perf_counter() - started)
-        started = time.perf_counter()
-        at_once = [handle.search.remote(query, 20, **options) for query, options in queries()]
-        at_once = [[(hit["id"], hit["score"]) for hit in answer.result()["hits"]] for answer in at_once]
-        together = len(at_once) / (time.perf_counter() - started)
+        with ThreadPoolExecutor(8) as pool:
+            started = time.perf_counter()
+            at_once = [found for found, _ in pool.map(search, *zip(*queries()))]
+            together = len(at_once) / (time.perf_counter() - started)
         assert at_once == expected, "queries at once find other hits"
         served, direct = statistics.median(times) * 1e3, statistics.median(alone) * 1e3
         results[name] = {
             "median ms": round(served, 3),
-            "queries a second, all at once": round(together, 1),
+            "queries a second, 8 at once": round(together, 1),
             "in one process": round(direct, 3),
         }
         print(
-            f"{name}: {len(found)} queries equal; median {served:.2f} ms, alone {direct:.3f}; {together:.0f} a second at once",
+            f"{name}: {len(found)} queries equal; median {served:.2f} ms, alone {direct:.3f}; {together:.0f} a second, 8 at once",
             flush=True,
         )
         # A commit while queries run: each answer is that of one commit, and the new one is seen.
@@ -200,8 +201,8 @@ def serving(index_path, expected, results):
 
 
 def bounded_and_counted(index, handle, expected):
-    """Searches with a min score of their own, and counts, beside those of one process."""
-    for (query, options), found in zip(queries(), expected):
+    """Some searches with a min score of their own, and counts, beside those of one process."""
+    for (query, options), found in list(zip(queries(), expected))[::5]:
         for score in {found[0][1], found[-1][1], found[len(found) // 2][1], -1.0} if found else {1.0}:
             bounded = {**options, "min_score": score}
             answer = handle.search.remote(query, 5, **bounded).result()
