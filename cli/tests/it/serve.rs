@@ -86,7 +86,7 @@ fn query_trees_filters_facets_pages_and_orders_are_those_of_the_library() {
     assert_eq!(ids(&report), ids(&all)[..1]);
     assert_eq!(
         (&all["count"]["value"], &report["count"]["value"]),
-        (&json!(2), &json!(1))
+        (&json!(3), &json!(1))
     );
     assert_eq!(
         report["facets"][0]["values"],

@@ -34,7 +34,7 @@ const PATHS: [&str; 10] = [
     "/api/indexes/shop/documents/cup",
     "/api/indexes/none/search",
 ];
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 31] = [
     "q",
     "query",
     "strict",
