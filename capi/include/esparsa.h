@@ -359,6 +359,12 @@ EsparsaStatus esparsa_options_facet(EsparsaOptions *options, const char *column,
 EsparsaStatus esparsa_options_count_up_to(EsparsaOptions *options, uint64_t limit);
 
 /*
+ Returns, and counts, only hits whose score is at least this, which is finite. A sort beside it is
+ refused.
+ */
+EsparsaStatus esparsa_options_min_score(EsparsaOptions *options, float score);
+
+/*
  Lets one query run on several threads, 1 to 1,024; 1 is the default.
  */
 EsparsaStatus esparsa_options_threads(EsparsaOptions *options, size_t threads);

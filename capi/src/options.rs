@@ -95,6 +95,16 @@ pub extern "C" fn esparsa_options_count_up_to(
     set(options, |options| options.count_up_to(limit))
 }
 
+/// Returns, and counts, only hits whose score is at least this, which is finite. A sort beside it is
+/// refused.
+#[unsafe(no_mangle)]
+pub extern "C" fn esparsa_options_min_score(
+    options: Option<&mut EsparsaOptions>,
+    score: f32,
+) -> EsparsaStatus {
+    set(options, |options| options.min_score(score))
+}
+
 /// Lets one query run on several threads, 1 to 1,024; 1 is the default.
 #[unsafe(no_mangle)]
 pub extern "C" fn esparsa_options_threads(

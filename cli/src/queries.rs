@@ -259,6 +259,16 @@ pub fn recall_parser(text: &str) -> std::result::Result<f32, String> {
         .ok_or_else(|| format!("expected a number above 0 and up to 1, such as 0.97, found {text}"))
 }
 
+/// Parser of a score.
+///
+/// # Errors
+///
+/// When the text is not a finite number.
+pub fn score_parser(text: &str) -> std::result::Result<f32, String> {
+    let score = text.parse().ok().filter(|score: &f32| score.is_finite());
+    score.ok_or_else(|| format!("expected a finite number, such as 7.5, found {text}"))
+}
+
 /// Parser of a number of threads.
 pub fn threads_parser() -> impl TypedValueParser<Value = usize> {
     whole_number(MAX_THREADS)

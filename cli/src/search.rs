@@ -30,7 +30,8 @@ use crate::escape::escaped;
 use crate::output::{self, Output};
 use crate::output_file::refuse_inputs;
 use crate::queries::{
-    FieldArguments, SearchedField, TopicPart, k_parser, kind_of, recall_parser, threads_parser,
+    FieldArguments, SearchedField, TopicPart, k_parser, kind_of, recall_parser, score_parser,
+    threads_parser,
 };
 use crate::size::{counted, grouped};
 
@@ -111,6 +112,9 @@ pub struct Search {
     /// Leave out this number of the first results of one query, for pages.
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with_all = ["queries", "rerank", "explain"])]
     offset: usize,
+    /// Show, and count, only results whose score is at least this.
+    #[arg(long, value_name = "SCORE", value_parser = score_parser, allow_negative_numbers = true, conflicts_with_all = ["sort", "rerank", "explain"])]
+    min_score: Option<f32>,
     /// Number of results for each query [default: 10, and 1000 with --queries].
     #[arg(long, value_name = "N", value_parser = k_parser())]
     k: Option<usize>,
@@ -245,6 +249,10 @@ impl Search {
             true => options.count_up_to(u64::MAX),
             false => options,
         };
+        let options = match self.min_score {
+            Some(score) => options.min_score(score),
+            None => options,
+        };
         let options = self.sort.iter().cloned().fold(options, SearchOptions::sort);
         match self.algorithm {
             Some(algorithm) => options.algorithm(algorithm),
@@ -287,11 +295,16 @@ impl Search {
         if let Some(note) = batch::terms_skipped(&result) {
             output::message(&note);
         }
-        let is_filtered = !self.filter.is_empty() || !self.without.is_empty() || self.offset > 0;
-        if result.hits.is_empty() && !is_filtered && self.syntax != Syntax::Json {
+        if result.hits.is_empty() && !self.leaves_hits_out() && self.syntax != Syntax::Json {
             self.say_why_nothing_was_found(snapshot, &field, &query, text)?;
         }
         Ok(())
+    }
+
+    /// Whether there may be no results although documents match the query.
+    fn leaves_hits_out(&self) -> bool {
+        let is_filtered = !self.filter.is_empty() || !self.without.is_empty();
+        is_filtered || self.offset > 0 || self.min_score.is_some()
     }
 
     fn print_hits(
@@ -305,9 +318,9 @@ impl Search {
         let style = Style::detect();
         if result.hits.is_empty() {
             let documents = counted(snapshot.documents(), "document");
-            let what = match self.filter.is_empty() && self.without.is_empty() && self.offset == 0 {
-                true => "matches",
-                false => "matches with these filters and this offset",
+            let what = match self.leaves_hits_out() {
+                false => "matches",
+                true => "matches with these filters, this offset and this min score",
             };
             return output::print(format!("No results: nothing in {documents} {what}."));
         }

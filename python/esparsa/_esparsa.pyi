@@ -42,6 +42,7 @@ class _Options(_QueryOptions, total=False):
     after: Hit | str | None
     facets: _Facets | None
     count: bool | int | None
+    min_score: float | None
 
 @final
 class Text:

@@ -21,6 +21,7 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ._errors import Error, InvalidInputError
 from ._esparsa import Index
@@ -237,6 +238,17 @@ def owner(segment: str, shards: int) -> int:
     return max(range(shards), key=weight)
 
 
+class _Commit(NamedTuple):
+    """A commit of an index, as shards and router name it."""
+
+    number: int
+    documents: int
+    # The number alone may be that of another index, which was built anew at the same place.
+    content: str
+    # The shard that owns most of the documents.
+    largest: int
+
+
 class Shard:
     """Searches the segments of an index that it owns, with the statistics of all."""
 
@@ -250,32 +262,36 @@ class Shard:
     def _newest(self):
         snapshot = self._index.snapshot()
         files = [(segment["file"], segment["bytes"], segment["documents"]) for segment in snapshot.segments]
-        # The number of a commit alone may be that of another index, which was built anew at the same place.
+        owners = [owner(name, self._shards) for name, _, _ in files]
+        sizes = [0] * self._shards
+        for shard, (_, _, documents) in zip(owners, files):
+            sizes[shard] += documents
         content = hashlib.blake2b(repr(files).encode(), digest_size=8).hexdigest()
-        commit = (snapshot.commit, len(snapshot), content)
+        commit = _Commit(snapshot.commit, len(snapshot), content, sizes.index(max(sizes)))
         if commit not in self._parts:
-            own = [number for number, file in enumerate(files) if owner(file[0], self._shards) == self._shard]
+            own = [number for number, shard in enumerate(owners) if shard == self._shard]
             self._parts[commit] = snapshot.only_segments(own)
             while len(self._parts) > self._KEPT:
                 del self._parts[next(iter(self._parts))]
         return commit
 
     def newest(self):
-        """The newest commit: its number, and what distinguishes it from one of another index at the same place."""
+        """The newest commit."""
         return self._newest()
 
     def search(self, commit, query, k, options):
-        """Hits of a commit as (score, segment, document, id), and the newest commit; no hits if the commit is gone."""
+        """The newest commit, hits of a commit as (score, segment, document, id), and how many documents match, if that was
+        asked for, with whether it is exact; no hits if the commit is gone."""
         newest = self._newest()
-        part = self._parts.get(tuple(commit))
+        part = self._parts.get(commit)
         if part is None:
-            return newest, None
+            return newest, None, None
         found = part.search(query, k, **options)
         hits = []
         for hit in found:
             _, segment, document = hit.cursor.split(".")
             hits.append((hit.score, int(segment), int(document), hit.id))
-        return newest, hits
+        return newest, hits, None if found.count is None else (found.count, found.count_is_exact)
 
 
 class Router:
@@ -283,14 +299,15 @@ class Router:
 
     _TRIES = 20
 
-    def __init__(self, *shards):
-        self._shards, self._commit = shards, None
+    def __init__(self, *shards, waves=1):
+        self._shards, self._waves, self._commit = shards, waves, None
 
     async def search(self, query, k=10, **options):
-        """The best `k` hits, as dicts of `id` and `score`, and the number of the commit that was searched."""
+        """The best `k` hits, as dicts of `id` and `score`, and the number of the commit that was searched; with `count` also
+        `count` and `count_is_exact`, as of `Hits`. `options` are those of `Snapshot.search` that can be merged."""
         import asyncio
 
-        for name in ("after", "facets", "count", "sort", "offset"):
+        for name in ("after", "facets", "sort", "offset"):
             if name in options:
                 raise InvalidInputError(f"expected options that can be merged, found `{name}`")
         for tried in range(self._TRIES):
@@ -298,20 +315,36 @@ class Router:
                 newest = await asyncio.gather(*(shard.newest.remote() for shard in self._shards))
                 self._commit = min(newest)
             commit = self._commit
-            requests = (shard.search.remote(commit, query, k, options) for shard in self._shards)
-            answers = await asyncio.gather(*requests)
-            if len({newest for newest, _ in answers}) == 1:
+            answers = await self._ask(commit, query, k, options)
+            if len({newest for newest, _, _ in answers}) == 1:
                 # All shards have it: the next query sees it.
                 self._commit = answers[0][0]
-            if all(hits is not None for _, hits in answers):
-                merged = sorted(
-                    (hit for _, hits in answers for hit in hits), key=lambda hit: (-hit[0], hit[1], hit[2])
-                )
-                return {"commit": commit[0], "hits": [{"id": hit[3], "score": hit[0]} for hit in merged[:k]]}
+            if all(hits is not None for _, hits, _ in answers):
+                return _merged(commit, k, answers)
             if self._commit == commit:
-                self._commit = min(newest for newest, _ in answers)
+                self._commit = min(newest for newest, _, _ in answers)
             await asyncio.sleep(0.02 * tried)
         raise Error("the shards have no commit in common; try again")
+
+    async def _ask(self, commit, query, k, options):
+        """The answers of all shards; in two waves, the others are asked for hits that reach the k-th score of the first."""
+        import asyncio
+
+        def ask(shards, options):
+            return asyncio.gather(*(shard.search.remote(commit, query, k, options) for shard in shards))
+
+        # A bound would leave documents out of the count.
+        if self._waves == 1 or "count" in options:
+            return await ask(self._shards, options)
+        # Of more documents the k-th score is likely to be higher.
+        first = self._shards[commit.largest]
+        answers = await ask([first], options)
+        hits = answers[0][1]
+        if hits is not None and len(hits) == k:
+            # Hits with this very score may have lower addresses, and a min score keeps them.
+            bounds = [options.get("min_score"), hits[-1][0]]
+            options = {**options, "min_score": max(bound for bound in bounds if bound is not None)}
+        return answers + await ask([shard for shard in self._shards if shard is not first], options)
 
     async def __call__(self, request):
         """HTTP: a JSON object with `query`, a string or a tree, `k`, and options of `Snapshot.search`."""
@@ -325,12 +358,28 @@ class Router:
             return JSONResponse({"error": f"expected a JSON object with `query` and options: {error}"}, status_code=400)
 
 
-def serve(path, *, shards: int = 2, replicas: int = 1, options: dict | None = None):
+def _merged(commit, k, answers):
+    """The best hits of all shards, and the sum of their counts."""
+    hits = sorted((hit for _, hits, _ in answers for hit in hits), key=lambda hit: (-hit[0], hit[1], hit[2]))
+    merged = {"commit": commit.number, "hits": [{"id": hit[3], "score": hit[0]} for hit in hits[:k]]}
+    counts = [count for _, _, count in answers if count is not None]
+    if counts:
+        merged["count"] = sum(count for count, _ in counts)
+        merged["count_is_exact"] = all(is_exact for _, is_exact in counts)
+    return merged
+
+
+def serve(path, *, shards: int = 2, replicas: int = 1, waves: int = 1, options: dict | None = None):
     """An application of Ray Serve that searches the index at `path`, to be given to `serve.run`.
 
     Each of `shards` deployments searches the segments that it owns, on `replicas` processes; `options` are options of these
     deployments, such as `{"ray_actor_options": {"num_cpus": 2}}`. New commits are searched as soon as all shards see them, and
     no query is answered from two commits.
+
+    In one of `waves` all shards are asked at once. In two, the shard with the most documents is asked first, and the others
+    for hits that reach the k-th score found there, so they skip what cannot; the hits are the same. A query waits for one
+    more round trip and for one shard after the other, so two waves are for shards that are busy, of which each query then
+    takes less time; alone on idle shards, it is answered sooner in one. Queries with `count` are asked in one wave.
 
     >>> from ray import serve as ray_serve                                                          # doctest: +SKIP
     >>> handle = ray_serve.run(serve("index", shards=4))                                            # doctest: +SKIP
@@ -340,10 +389,12 @@ def serve(path, *, shards: int = 2, replicas: int = 1, options: dict | None = No
 
     if shards < 1:
         raise InvalidInputError(f"expected at least one shard, found {shards}")
+    if waves not in (1, 2):
+        raise InvalidInputError(f"expected one or two waves, found {waves}")
     deployments = []
     for shard in range(shards):
         deployment = ray_serve.deployment(Shard).options(
             name=f"esparsa-shard-{shard}", num_replicas=replicas, **(options or {})
         )
         deployments.append(deployment.bind(os.fspath(path), shard, shards))
-    return ray_serve.deployment(Router).options(name="esparsa-router").bind(*deployments)
+    return ray_serve.deployment(Router).options(name="esparsa-router").bind(*deployments, waves=waves)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow
@@ -29,7 +30,7 @@ def schema():
     return esparsa.Schema(text=esparsa.Text("english"), vector=esparsa.Sparse(), year=esparsa.Column("i64"))
 
 
-def documents(count=DOCUMENTS):
+def documents(count):
     """Words of which a few are frequent and most are rare, and vectors of such words."""
     chance = random.Random(1)
 
@@ -78,9 +79,9 @@ def table(rows):
     )
 
 
-def write_parts(folder):
+def write_parts(folder, count):
     """The documents in files, a few of which are short."""
-    rows = list(documents())
+    rows = list(documents(count))
     paths = []
     for number in range(PARTS):
         part = rows[number * len(rows) // PARTS : (number + 1) * len(rows) // PARTS]
@@ -140,9 +141,11 @@ def killed_driver(folder, paths):
 def serving(index_path, expected, results):
     """Hits of shards beside those of one process, with a commit in between; times of both."""
     index = esparsa.Index.open(index_path)
-    for shards in (2, 4):
+    for shards, waves in ((2, 1), (2, 2), (4, 1), (4, 2)):
         options = {"ray_actor_options": {"num_cpus": 0.4}}
-        handle = ray_serve.run(serve(index_path, shards=shards, options=options), name="search", route_prefix="/search")
+        application = serve(index_path, shards=shards, waves=waves, options=options)
+        handle = ray_serve.run(application, name="search", route_prefix="/search")
+        name = f"serving, {shards} shards, {waves} {'wave' if waves == 1 else 'waves'}"
 
         def search(query, options):
             found = handle.search.remote(query, 20, **options).result()
@@ -150,6 +153,7 @@ def serving(index_path, expected, results):
 
         found = [search(query, options)[0] for query, options in queries()]
         assert found == expected, "the shards find other hits than one process"
+        bounded_and_counted(index, handle, expected)
         times, alone = [], []
         for query, options in queries():
             started = time.perf_counter()
@@ -158,13 +162,25 @@ def serving(index_path, expected, results):
             started = time.perf_counter()
             hits(index, query, options)
             alone.append(time.perf_counter() - started)
+        with ThreadPoolExecutor(8) as pool:
+            started = time.perf_counter()
+            at_once = [found for found, _ in pool.map(search, *zip(*queries()))]
+            together = len(at_once) / (time.perf_counter() - started)
+        assert at_once == expected, "queries at once find other hits"
         served, direct = statistics.median(times) * 1e3, statistics.median(alone) * 1e3
-        results[f"serving, {shards} shards"] = {"median ms": round(served, 3), "in one process": round(direct, 3)}
-        print(f"serving by {shards} shards: {len(found)} queries equal; median {served:.2f} ms, alone {direct:.3f}", flush=True)
+        results[name] = {
+            "median ms": round(served, 3),
+            "queries a second, 8 at once": round(together, 1),
+            "in one process": round(direct, 3),
+        }
+        print(
+            f"{name}: {len(found)} queries equal; median {served:.2f} ms, alone {direct:.3f}; {together:.0f} a second, 8 at once",
+            flush=True,
+        )
         # A commit while queries run: each answer is that of one commit, and the new one is seen.
         before = index.snapshot()
         with index.writer() as writer:
-            writer.add({"_id": f"new-{shards}", "text": "w0 w1 novelty", "year": 1950})
+            writer.add({"_id": f"new-{shards}-{waves}", "text": "w0 w1 novelty", "year": 1950})
             writer.commit()
         after, seen = index.snapshot(), set()
         by_commit = {snapshot.commit: snapshot for snapshot in (before, after)}
@@ -175,7 +191,7 @@ def serving(index_path, expected, results):
             assert found == hits(by_commit[commit], "w0 w1 novelty", {"fields": "text"}), f"commit {commit}"
         assert after.commit in seen, "the new commit was not seen"
         with index.writer() as writer:
-            writer.delete(f"new-{shards}")
+            writer.delete(f"new-{shards}-{waves}")
             writer.commit()
             writer.merge(PARTS)
             writer.commit()
@@ -184,15 +200,30 @@ def serving(index_path, expected, results):
     return results
 
 
+def bounded_and_counted(index, handle, expected):
+    """Some searches with a min score of their own, and counts, beside those of one process."""
+    for (query, options), found in list(zip(queries(), expected))[::5]:
+        for score in {found[0][1], found[-1][1], found[len(found) // 2][1], -1.0} if found else {1.0}:
+            bounded = {**options, "min_score": score}
+            answer = handle.search.remote(query, 5, **bounded).result()
+            alone = [(hit.id, hit.score) for hit in index.search(query, 5, **bounded)]
+            assert [(hit["id"], hit["score"]) for hit in answer["hits"]] == alone, f"{query} from {score}"
+        answer = handle.search.remote(query, 5, count=True, **options).result()
+        alone = index.search(query, 5, count=True, **options)
+        assert (answer["count"], answer["count_is_exact"]) == (alone.count, True), f"the count of {query}"
+        assert [hit["id"] for hit in answer["hits"]] == alone.ids
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--scratch", required=True)
+    parser.add_argument("--documents", type=int, default=DOCUMENTS, help="at least 10,000, for workers to be killed in time")
     parser.add_argument("--output")
     arguments = parser.parse_args()
     results = {}
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as name:
         folder = Path(name)
-        rows, paths = write_parts(folder)
+        rows, paths = write_parts(folder, arguments.documents)
         started = time.monotonic()
         single = esparsa.Index.create(folder / "single", schema())
         with single.writer() as writer:

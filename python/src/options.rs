@@ -23,7 +23,7 @@ pub struct Keywords {
 }
 
 const QUERY_NAMES: [&str; 5] = ["fields", "all_terms", "bm25", "filter", "without"];
-const SEARCH_NAMES: [&str; 9] = [
+const SEARCH_NAMES: [&str; 10] = [
     "algorithm",
     "recall",
     "threads",
@@ -33,6 +33,7 @@ const SEARCH_NAMES: [&str; 9] = [
     "after",
     "facets",
     "count",
+    "min_score",
 ];
 
 impl Keywords {
@@ -64,6 +65,7 @@ impl Keywords {
                 "recall" => options.recall(object.extract()?),
                 "threads" => options.threads(object.extract()?),
                 "offset" => options.offset(object.extract()?),
+                "min_score" => options.min_score(object.extract()?),
                 "after" => {
                     let (commit, address) = after(&object)?;
                     keywords.after = Some(commit);

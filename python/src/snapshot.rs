@@ -43,6 +43,7 @@ impl PySnapshot {
     ///   of the same search on the same snapshot;
     /// - `facets`: a `Facet` or a column, a list, or a dict of them: see `Hits.facets`;
     /// - `count`: counts all documents that match, or up to a number: see `Hits.count`;
+    /// - `min_score`: finds, and counts, only documents whose score is at least this; not with `sort`;
     /// - `algorithm`: such as `"max-score"`, instead of the planner's choice; `recall`: below 1,
     ///   approximate search of a sparse field; `threads`: threads for this query.
     #[pyo3(signature = (query, k = 10, **options))]

@@ -96,6 +96,12 @@ def test_options(shop):
     counted = shop.search("tea", 1, count=True)
     assert (counted.count, counted.count_is_exact) == (2, True)
     assert shop.search("tea", 1).count is None
+    whole = shop.search("tea cup")
+    above = shop.search("tea cup", 1, min_score=whole[0].score, count=True, facets="color")
+    assert (above.ids, above.count, len(whole)) == (whole.ids[:1], 1, 2)
+    assert above.facets == [[("red", 1), ("white", 1)]]
+    assert shop.search("tea cup", min_score=whole[0].score * 1.001).ids == []
+    assert [len(found) for found in shop.search_many(["tea", "tea cup"], min_score=whole[0].score)] == [0, 1]
     for algorithm in ["exhaustive", "max-score", "wand", "block-max-wand"]:
         found = shop.search("tea cup", algorithm=algorithm, threads=1)
         assert found.ids == shop.search("tea cup").ids
@@ -110,6 +116,8 @@ def test_options(shop):
         (dict(query="tea", algorithm="magic"), "magic"),
         (dict(query="tea", recall=2), "recall"),
         (dict(query="tea", sort="none"), "none"),
+        (dict(query="tea", sort="price", min_score=1), "min score"),
+        (dict(query="tea", min_score=float("nan")), "finite"),
         (dict(query="tea", after=3), "Hit"),
         (dict(query=5), "expected a query"),
         (dict(query={"text": {"name": "tea"}, "bost": 2}), "bost"),

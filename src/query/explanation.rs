@@ -3,10 +3,9 @@
 use std::fmt;
 
 use super::cursor::Cursor;
-use super::leaf::in_units;
 use super::look_up::Required;
 use super::plan::{Algorithm, Choice};
-use super::score::Score;
+use super::score::{Score, in_units};
 use crate::error::Result;
 use crate::format::DocId;
 use crate::index::DocAddress;

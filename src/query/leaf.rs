@@ -11,7 +11,7 @@ use super::accept::{Accept, Accepted, Filter};
 use super::options::SearchOptions;
 use super::part::Part;
 use super::result::SearchStatistics;
-use super::score::Ranked;
+use super::score::{Ranked, in_units};
 use super::top_k::{Scored, TopK};
 use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
@@ -31,6 +31,12 @@ pub(super) trait Leaf: Sync {
     /// What one unit of a score stands for.
     fn unit(&self) -> f32 {
         1.0
+    }
+
+    /// The lowest score that is returned as at least `min`; `None` when lower ones must not be
+    /// skipped.
+    fn lowest_score(&self, min: f32) -> Option<Self::Score> {
+        Self::Score::lowest(min, self.unit())
     }
 
     /// Terms above the limit, which are not searched.
@@ -122,8 +128,17 @@ impl<'a> SearchContext<'a> {
     }
 
     /// Keeps the best documents of the search, behind this one.
-    pub fn top_k<S: Ranked>(&self, after: Option<Scored<S>>) -> TopK<S> {
-        TopK::new(self.options.k, self.snapshot.documents()).after(after)
+    pub fn top_k<L: Leaf>(&self, leaf: &L, after: Option<Scored<L::Score>>) -> TopK<L::Score> {
+        TopK::new(self.options.k, self.snapshot.documents())
+            .after(after)
+            .at_least(self.lowest_score(leaf))
+    }
+
+    /// The lowest score that is asked for, as far as lower ones may be skipped.
+    pub fn lowest_score<L: Leaf>(&self, leaf: &L) -> Option<L::Score> {
+        self.options
+            .min_score
+            .and_then(|min| leaf.lowest_score(min))
     }
 
     /// The document behind which the search begins, with its score.
@@ -216,10 +231,4 @@ impl<S: Ranked> Found<S> {
         let scored = hits.map(|hit| (hit.address, in_units(hit.score, unit)));
         (scored.collect(), self.statistics)
     }
-}
-
-/// A score as a number of units; at most the largest number, as products of large weights may be
-/// larger.
-pub(super) fn in_units<S: Ranked>(score: S, unit: f32) -> f32 {
-    (score.to_f32() * unit).min(f32::MAX)
 }

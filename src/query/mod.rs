@@ -44,6 +44,7 @@
 //! | `capabilities` | which algorithms and options a field can honour; others are refused |
 //! | `histogram` | intervals of numbers and of the calendar |
 //! | `sort`, `facets` | hits in the order of columns, and counts of their values |
+//! | `high_scores` | counts of the documents whose scores are high enough |
 //! | `suggest` | completions of prefixes, and corrections of misspelled words |
 //! | `marks` | the words of a text that a query looks for |
 //! | `search`, `batch`, `explain`, `highlight`, `snippet`, `calibrate` | the methods of [`Snapshot`](crate::Snapshot) |
@@ -65,6 +66,7 @@ mod exhaustive;
 mod explain;
 mod explanation;
 mod facets;
+mod high_scores;
 mod highlight;
 mod histogram;
 mod in_field;

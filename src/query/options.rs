@@ -36,6 +36,7 @@ pub struct SearchOptions {
     pub(super) after: Option<DocAddress>,
     pub(super) facets: Vec<Facet>,
     pub(super) count_up_to: Option<u64>,
+    pub(super) min_score: Option<f32>,
     pub(super) cancel: Option<CancelToken>,
 }
 
@@ -56,6 +57,7 @@ impl SearchOptions {
             after: None,
             facets: Vec::new(),
             count_up_to: None,
+            min_score: None,
             cancel: None,
         }
     }
@@ -261,6 +263,39 @@ impl SearchOptions {
         self
     }
 
+    /// Returns only documents whose score is at least `score`, a finite number; scores of vectors may
+    /// be negative. The others do not match: they are not [counted](Self::count_up_to) either, nor
+    /// are their [facets](Self::facets), for which every document that may reach the score is scored
+    /// in a second, exact search.
+    ///
+    /// The hits are those of the same search without it, bit for bit, up to the last one that
+    /// reaches the score. They are found in less time, because what cannot reach the score is skipped
+    /// from the start. So where the hits of several snapshots are merged, the k-th score of one is a
+    /// min score for the next. Where a [`recall`](Self::recall) below 1 skips ranges of documents,
+    /// nothing more is skipped. Hits that are [sorted](Self::sort) by a column have no score, so both
+    /// together are refused.
+    ///
+    /// ```
+    /// use esparsa::{Document, Index, Query, Schema, SearchOptions, Sparse};
+    ///
+    /// let index = Index::in_memory(Schema::builder().sparse("splade", Sparse::new()).build()?)?;
+    /// let mut writer = index.writer()?;
+    /// for (id, weight) in [("a", 0.5), ("b", 2.0), ("c", 1.0)] {
+    ///     writer.add(Document::new(id).with_sparse("splade", [("lava", weight)]))?;
+    /// }
+    /// writer.commit()?;
+    ///
+    /// let (snapshot, query) = (index.snapshot()?, Query::sparse("splade", [("lava", 1.0)]));
+    /// let found = snapshot.search_with(&query, &SearchOptions::new(10).min_score(0.9))?;
+    /// assert_eq!(found.hits.ids()?, ["b", "c"]);
+    /// # Ok::<(), esparsa::Error>(())
+    /// ```
+    #[must_use]
+    pub fn min_score(mut self, score: f32) -> Self {
+        self.min_score = Some(score);
+        self
+    }
+
     /// Lets another thread stop the search: once the token is cancelled, the search returns
     /// [`Error::Cancelled`] before it begins the next few thousand documents.
     ///
@@ -318,9 +353,16 @@ impl SearchOptions {
             let message = "expected no offset and a recall of 1 behind a document, found one of them; leave it out";
             return Err(Error::invalid(message));
         }
-        if !self.sorts.is_empty() && (self.algorithm.is_some() || self.recall < 1.0) {
-            let message = "expected no algorithm and a recall of 1, because hits are sorted by columns and not scored; \
-                           leave them as they are";
+        let needs_scores =
+            self.algorithm.is_some() || self.recall < 1.0 || self.min_score.is_some();
+        if !self.sorts.is_empty() && needs_scores {
+            let message = "expected no algorithm, a recall of 1 and no min score, because hits are sorted by columns and \
+                           not scored; leave them as they are";
+            return Err(Error::invalid(message));
+        }
+        if let Some(score) = self.min_score.filter(|score| !score.is_finite()) {
+            let message =
+                format!("expected a finite min score, found {score}; leave it out for all hits");
             return Err(Error::invalid(message));
         }
         if self.threads == 0 {

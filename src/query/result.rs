@@ -178,6 +178,12 @@ impl Hits {
         self.scored.truncate(count);
     }
 
+    /// Keeps the hits with this score or a higher one.
+    pub(super) fn keep_at_least(&mut self, score: f32) {
+        let count = self.scored.partition_point(|hit| hit.1 >= score);
+        self.scored.truncate(count);
+    }
+
     /// Drops the best `count` hits.
     pub(super) fn skip(&mut self, count: usize) {
         self.scored.drain(..count.min(self.scored.len()));

@@ -13,7 +13,7 @@ pub(super) fn search_all<L: Leaf>(
 ) -> Result<Found<L::Score>> {
     let segments = context.snapshot.segments();
     let after = context.after(leaf)?;
-    let mut found = Found::with(context.top_k(after));
+    let mut found = Found::with(context.top_k(leaf, after));
     let threads = context.options.threads_on(&**context.snapshot.executor());
     if threads > 1 {
         let size = |ordinal: usize| match segments[ordinal].live_documents() {
@@ -79,7 +79,7 @@ mod tests {
     /// True when the leaf itself looks at the token, not only the loop over segments.
     fn stops<L: Leaf>(leaf: &L, snapshot: &Snapshot, options: &SearchOptions) -> bool {
         let context = SearchContext::new(snapshot, options, None).unwrap();
-        let mut found = Found::with(context.top_k(None));
+        let mut found = Found::with(context.top_k(leaf, None));
         let lists = leaf.open(0).unwrap();
         is_cancelled(found.search(leaf, &lists, &context.task(0, Part::WHOLE)))
     }

@@ -20,6 +20,17 @@ pub(crate) trait Ranked:
 
     /// For comparison across fields and for people.
     fn to_f32(self) -> f32;
+
+    /// The lowest score that, as a number of these units, is at least `min`, which is finite; `None`
+    /// when every score may be, or none is known to be the lowest. The highest score of all stands
+    /// for those that no document reaches.
+    fn lowest(min: f32, unit: f32) -> Option<Self>;
+}
+
+/// A score as a number of units; at most the largest number, as products of large weights may be
+/// larger. A higher score is never a lower number.
+pub(super) fn in_units<S: Ranked>(score: S, unit: f32) -> f32 {
+    (score.to_f32() * unit).min(f32::MAX)
 }
 
 /// A contribution, a sum of contributions, or a bound of either; never negative.
@@ -78,6 +89,10 @@ impl Ranked for f32 {
     fn to_f32(self) -> f32 {
         self
     }
+
+    fn lowest(min: f32, unit: f32) -> Option<Self> {
+        (min > 0.0 && unit == 1.0).then_some(min)
+    }
 }
 
 impl Score for f32 {
@@ -134,6 +149,20 @@ impl Ranked for u32 {
 
     fn to_f32(self) -> f32 {
         self as f32
+    }
+
+    /// By bisection: both the conversion and the product are rounded, so that a quotient may be off
+    /// by many.
+    fn lowest(min: f32, unit: f32) -> Option<Self> {
+        let (mut low, mut high) = (0, Self::MAX);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match in_units(middle, unit) >= min {
+                true => high = middle,
+                false => low = middle + 1,
+            }
+        }
+        (low > 0).then_some(low)
     }
 }
 
@@ -206,5 +235,53 @@ impl Ranked for Similarity {
 
     fn to_f32(self) -> f32 {
         simd::score_of(self.0)
+    }
+
+    fn lowest(min: f32, unit: f32) -> Option<Self> {
+        (unit == 1.0).then(|| Self(simd::rank(min)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The score is returned as at least `min`, and the next lower one is not.
+    fn is_lowest<S: Ranked>(min: f32, unit: f32) -> bool {
+        let Some(lowest) = S::lowest(min, unit) else {
+            return in_units(S::default(), unit) >= min;
+        };
+        let reaches = in_units(lowest, unit) >= min || lowest.to_bits() == u32::MAX;
+        reaches && in_units(lowest.below(), unit) < min
+    }
+
+    proptest! {
+        #[test]
+        fn the_lowest_score_reaches_the_min_and_the_one_below_does_not(
+            score in any::<u32>(),
+            shift in 0u32..32,
+            unit in prop_oneof![1e-30f32..1e-20, 1e-9f32..1e9, Just(1.0), Just(0.1)],
+            other in -1e9f32..1e9,
+        ) {
+            let score = score >> shift;
+            let own = in_units(score, unit);
+            for min in [own, own.next_up(), other] {
+                prop_assert!(is_lowest::<u32>(min, unit), "{min} in units of {unit}");
+            }
+            // A score's own number is reached by no lower score than those equal to it.
+            prop_assert!(u32::lowest(own, unit).unwrap_or(0) <= score);
+            prop_assert!(is_lowest::<Similarity>(other, 1.0));
+            prop_assert!(is_lowest::<f32>(other.abs() + 1e-20, 1.0));
+            prop_assert_eq!(f32::lowest(-other.abs(), 1.0), None);
+        }
+    }
+
+    #[test]
+    fn a_min_beyond_all_scores_leaves_the_highest() {
+        assert_eq!(u32::lowest(f32::MAX, 1.0), Some(u32::MAX));
+        assert_eq!(u32::lowest(-1.0, 1.0), None);
+        assert_eq!(u32::lowest(0.0, 1.0), None);
+        assert_eq!(Similarity::lowest(-0.0, 1.0), Similarity::lowest(0.0, 1.0));
     }
 }

@@ -72,6 +72,10 @@ impl Snapshot {
     pub fn search_with(&self, query: &Query, options: &SearchOptions) -> Result<SearchResult> {
         self.check_query(query, options)?;
         let mut result = self.find_hits(query, options)?;
+        if options.min_score.is_some() {
+            self.count_high_scores(query, options, &mut result)?;
+            return Ok(result);
+        }
         if !options.facets.is_empty() {
             result.facets = self.count_facets(query, &options.facets, options)?;
         }
@@ -81,7 +85,7 @@ impl Snapshot {
         Ok(result)
     }
 
-    fn find_hits(&self, query: &Query, options: &SearchOptions) -> Result<SearchResult> {
+    pub(super) fn find_hits(&self, query: &Query, options: &SearchOptions) -> Result<SearchResult> {
         if options.offset > 0 {
             let mut all = options.clone();
             (all.k, all.offset) = (options.k.saturating_add(options.offset), 0);
@@ -93,10 +97,14 @@ impl Snapshot {
             return sort::search(self, query, options);
         }
         let prepared = prepare(self, query, options)?;
-        match self.filter_of(query, options)? {
+        let mut result = match self.filter_of(query, options)? {
             None => prepared.search(self, options, options.filter.as_ref()),
             Some(filter) => prepared.search(self, options, Some(&filter)),
+        }?;
+        if let Some(score) = options.min_score {
+            result.hits.keep_at_least(score);
         }
+        Ok(result)
     }
 
     /// The values of a document in a column, in order; none when it has no value.

@@ -1,9 +1,11 @@
 //! One threshold for all threads of a query.
 //!
-//! Invariant: at least k accepted documents of the snapshot have the shared score or a higher one.
-//! It only rises, and no document with a lower score is among the best k. No document is scored by
-//! two threads, so the shared score is the larger of
+//! Invariant: at least k accepted documents of the snapshot have the shared score or a higher one,
+//! or the search asks for no lower one. It only rises, and no document with a lower score is among
+//! the best k that are asked for. No document is scored by two threads, so the shared score is the
+//! largest of
 //!
+//! - the lowest score that the search asks for;
 //! - the highest k-th score of any thread;
 //! - with n threads, the minimum of their scores at rank k/n, rounded up: together they have k
 //!   documents that reach it. Where good documents are spread evenly over the threads, this is
@@ -56,10 +58,11 @@ fn bits_of<S: Ranked>(score: Option<S>) -> u32 {
 }
 
 impl<S: Ranked> SharedThreshold<S> {
-    /// For this number of threads, which have no documents yet.
-    pub fn new(threads: usize) -> Self {
+    /// For this number of threads, which have no documents yet. Documents with lower scores than
+    /// `lowest` are not asked for.
+    pub fn new(threads: usize, lowest: Option<S>) -> Self {
         Self {
-            bits: AtomicU32::new(0),
+            bits: AtomicU32::new(bits_of(lowest)),
             shares: (0..threads).map(|_| Slot(AtomicU32::new(0))).collect(),
             score: PhantomData,
         }
@@ -161,7 +164,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_maximum_of_all_is_shared_and_never_falls(scores in prop::collection::vec(0u32..50, 1..40)) {
-            let (whole, real) = (SharedThreshold::<u32>::new(2), SharedThreshold::<f32>::new(2));
+            let (whole, real) = (SharedThreshold::<u32>::new(2, None), SharedThreshold::<f32>::new(2, None));
             let mut max = 0;
             for score in scores {
                 max = max.max(score);
@@ -177,7 +180,7 @@ mod tests {
 
         #[test]
         fn a_score_that_equals_the_shared_one_exceeds_what_is_shared(score in 0f32..1e6) {
-            let shared = SharedThreshold::new(4);
+            let shared = SharedThreshold::new(4, None);
             let must_exceed = shared.exchange(0, Some(score), None);
             prop_assert!(must_exceed.is_none_or(|below| score > below));
             if let Some(below) = must_exceed {
@@ -189,7 +192,7 @@ mod tests {
 
     #[test]
     fn nothing_is_shared_before_a_thread_has_k_documents() {
-        let shared = SharedThreshold::<f32>::new(4);
+        let shared = SharedThreshold::<f32>::new(4, None);
         assert_eq!(shared.exchange(0, None, None), None);
         assert_eq!(shared.exchange(0, Some(0.0), Some(0.0)), None);
         assert_eq!(shared.exchange(0, Some(-0.0), None), None);
@@ -198,8 +201,18 @@ mod tests {
     }
 
     #[test]
+    fn the_lowest_score_that_is_asked_for_is_shared_from_the_start() {
+        let shared = SharedThreshold::<u32>::new(2, Some(5));
+        assert_eq!(shared.exchange(0, None, None), Some(4));
+        assert_eq!(shared.exchange(1, Some(3), Some(4)), Some(4));
+        assert_eq!(shared.exchange(0, Some(8), Some(9)), Some(7));
+        let of_all = SharedThreshold::<u32>::new(2, Some(0));
+        assert_eq!(of_all.exchange(0, None, None), None);
+    }
+
+    #[test]
     fn of_many_threads_the_highest_score_stays() {
-        let shared = SharedThreshold::<u32>::new(4);
+        let shared = SharedThreshold::<u32>::new(4, None);
         std::thread::scope(|scope| {
             for thread in 0..4u32 {
                 let shared = &shared;
@@ -221,7 +234,7 @@ mod tests {
 
     #[test]
     fn what_all_threads_reach_at_their_shares_counts() {
-        let shared = SharedThreshold::<u32>::new(3);
+        let shared = SharedThreshold::<u32>::new(3, None);
         assert_eq!(shared.exchange(0, None, Some(7)), None);
         assert_eq!(shared.exchange(1, None, Some(5)), None);
         assert_eq!(shared.exchange(2, None, Some(9)), Some(4));

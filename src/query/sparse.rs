@@ -8,7 +8,7 @@ use super::cursor_search::workload;
 use super::effort::Effort;
 use super::exhaustive;
 use super::explanation::{Explain, Explanation, TermScore};
-use super::leaf::{Found, Leaf, SegmentTask, in_units};
+use super::leaf::{Found, Leaf, SegmentTask};
 use super::look_up::{Entries, Required, postings_of};
 use super::options::SearchOptions;
 use super::plan::{Algorithm, choose_sparse};
@@ -16,6 +16,7 @@ use super::prefetch;
 use super::range_cursor::RangeCursor;
 use super::ranges::SparseRanges;
 use super::request::Query;
+use super::score::{Ranked, in_units};
 use super::sparse_cursor::SparseCursor;
 use super::sparse_terms::SparseTerms;
 use super::sparse_weights::{IntegerWeights, QueryWeight};
@@ -279,6 +280,15 @@ impl<'a> Leaf for SparseLeaf<'a> {
 
     fn unit(&self) -> f32 {
         self.unit
+    }
+
+    /// Where bounds are lowered by a slack, documents would be skipped that reach the score and are
+    /// found without it.
+    fn lowest_score(&self, min: f32) -> Option<u32> {
+        match self.effort.slack < 1.0 {
+            true => None,
+            false => u32::lowest(min, self.unit),
+        }
     }
 
     fn skipped_terms(&self) -> u64 {

@@ -105,11 +105,16 @@ pub(super) fn search<L: Leaf>(
     found: &mut Found<L::Score>,
 ) -> Result<()> {
     let lists = open_all(leaf, plan, context)?;
-    let shared = Arc::new(SharedThreshold::new(plan.threads));
+    let lowest = context.lowest_score(leaf);
+    let shared = Arc::new(SharedThreshold::new(plan.threads, lowest));
     let next = AtomicUsize::new(0);
     let work = |thread: usize| {
         let mut work = Work {
-            found: Found::with(context.top_k(after).share(Arc::clone(&shared), thread)),
+            found: Found::with(
+                context
+                    .top_k(leaf, after)
+                    .share(Arc::clone(&shared), thread),
+            ),
             statistics: Vec::new(),
             failure: None,
         };
@@ -280,7 +285,7 @@ mod tests {
     fn run(fake: &Fake, k: usize, plan: &Plan) -> Result<Found<u32>> {
         let (snapshot, options) = (snapshot(), SearchOptions::new(k));
         let context = SearchContext::new(&snapshot, &options, None).unwrap();
-        let mut found = Found::with(context.top_k(None));
+        let mut found = Found::with(context.top_k(fake, None));
         search(fake, plan, &context, None, &mut found)?;
         Ok(found)
     }

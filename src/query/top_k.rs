@@ -63,9 +63,10 @@ pub(super) struct TopK<S> {
     kept: Kept<S>,
     /// Only documents behind this one are kept.
     after: Option<Scored<S>>,
-    /// The threshold shared with the other threads of the query, and its value at the last
-    /// exchange.
+    /// The threshold shared with the other threads of the query.
     sharing: Option<Sharing<S>>,
+    /// What documents must exceed whatever is kept here: the shared threshold at the last exchange,
+    /// or the score just below the lowest that is asked for.
     foreign: Option<S>,
 }
 
@@ -105,6 +106,13 @@ impl<S: Ranked> TopK<S> {
         self
     }
 
+    /// Keeps only documents with this score or a higher one.
+    pub fn at_least(mut self, lowest: Option<S>) -> Self {
+        let lowest = lowest.filter(|lowest| *lowest > S::default());
+        self.foreign = lowest.map(S::below);
+        self
+    }
+
     /// Whether documents are kept however good they are: a threshold may then be known before any is
     /// offered.
     pub fn keeps_the_best(&self) -> bool {
@@ -138,7 +146,7 @@ impl<S: Ranked> TopK<S> {
 
     /// A document must exceed this score to be kept, or reach it if its address is lower than those
     /// kept; `None` while every document is kept. The threshold of other threads counts as of the
-    /// last [`exchange`](Self::exchange).
+    /// last [`exchange`](Self::exchange), and the lowest score that is asked for from the start.
     #[inline]
     pub fn threshold(&self) -> Option<S> {
         let own = self.own_threshold();
@@ -183,6 +191,12 @@ impl<S: Ranked> TopK<S> {
     fn keep(&mut self, offered: Scored<S>) {
         let threshold = self.own_threshold();
         if threshold.is_some_and(|threshold| offered.score < threshold) {
+            return;
+        }
+        if self
+            .foreign
+            .is_some_and(|must_exceed| offered.score <= must_exceed)
+        {
             return;
         }
         if self.after.is_some_and(|after| offered <= after) {
@@ -256,8 +270,9 @@ mod tests {
             scores in prop::collection::vec(0u32..20, 0..400),
             k in prop_oneof![1usize..12, 64usize..150],
             turn in 0usize..400,
+            lowest in prop::option::of(0u32..21),
         ) {
-            let mut top = TopK::new(k, 400);
+            let mut top = TopK::new(k, 400).at_least(lowest);
             let half = scores.len() / 2;
             let mut offered: Vec<(usize, u32)> = scores.iter().copied().enumerate().collect();
             offered.rotate_left(turn.min(scores.len()));
@@ -267,6 +282,7 @@ mod tests {
                 top.offer(index as u32, *score);
             }
             let mut expected: Vec<(u32, u32)> = scores.iter().copied().zip(0..).collect();
+            expected.retain(|(score, _)| lowest.is_none_or(|lowest| *score >= lowest));
             expected.sort_by_key(|(score, index)| (std::cmp::Reverse(*score), *index));
             expected.truncate(k);
             let found: Vec<(u32, u32)> = top
@@ -282,9 +298,10 @@ mod tests {
             met in prop::collection::vec((0u32..300, 0usize..3), 0..900),
             k in prop_oneof![1usize..12, 64usize..150],
             every in 1usize..9,
+            lowest in prop::option::of(0u32..301),
         ) {
-            let shared = Arc::new(SharedThreshold::new(3));
-            let new = || TopK::new(k, 900);
+            let shared = Arc::new(SharedThreshold::new(3, lowest));
+            let new = || TopK::new(k, 900).at_least(lowest);
             let mut threads = [0, 1, 2].map(|thread| new().share(Arc::clone(&shared), thread));
             for (document, (score, thread)) in met.iter().enumerate() {
                 let top = &mut threads[*thread];
@@ -299,6 +316,7 @@ mod tests {
             let mut top = new();
             threads.into_iter().for_each(|thread| top.absorb(thread));
             let mut expected: Vec<(u32, u32)> = met.iter().map(|(score, _)| *score).zip(0..).collect();
+            expected.retain(|(score, _)| lowest.is_none_or(|lowest| *score >= lowest));
             expected.sort_by_key(|(score, document)| (std::cmp::Reverse(*score), *document));
             expected.truncate(k);
             let found = top.into_sorted().into_iter();

@@ -127,6 +127,15 @@ fn calibrated_searches_have_the_recall_that_was_asked_for() {
     let asked = SearchOptions::new(10).recall(0.8);
     let found = mean_recall(&index, &queries, &asked, 10);
     assert!(found < 1.0, "nothing was left out");
+    // Where bounds are lowered too, a min score drops hits below it, and no other ones.
+    let snapshot = index.snapshot().unwrap();
+    for query in &queries {
+        let whole = snapshot.search_with(query, &asked).unwrap().hits;
+        let min = whole.get(whole.len() / 2).map_or(1.0, |hit| hit.score);
+        let found = snapshot.search_with(query, &asked.clone().min_score(min));
+        let expected = whole.iter().filter(|hit| hit.score >= min);
+        assert!(found.unwrap().hits.iter().eq(expected));
+    }
 }
 
 #[test]

@@ -63,7 +63,8 @@ fn document(random: &mut Random, id: u64, vocabulary: u64) -> Document {
     }
 }
 
-fn build(random: &mut Random) -> (Snapshot, u64) {
+/// A random index, and the number of words in it.
+pub fn build(random: &mut Random) -> (Snapshot, u64) {
     let documents = match random.below(12) {
         0 => 3_000 + random.below(6_000),
         1..=5 => 200 + random.below(1_500),
@@ -100,7 +101,8 @@ fn build(random: &mut Random) -> (Snapshot, u64) {
     (index.snapshot().unwrap(), vocabulary)
 }
 
-fn query(random: &mut Random, vocabulary: u64) -> Query {
+/// A random query of one field.
+pub fn query(random: &mut Random, vocabulary: u64) -> Query {
     let terms = 1 + random.below(8);
     let terms: Vec<u64> = (0..terms).map(|_| random.below(vocabulary + 1)).collect();
     let kind = random.below(4);

@@ -23,6 +23,7 @@ mod index_lifecycle;
 mod language;
 mod lazy_executor;
 mod lost_update;
+mod min_score;
 #[cfg(feature = "neural")]
 mod minilm;
 #[cfg(feature = "neural")]

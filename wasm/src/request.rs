@@ -41,6 +41,7 @@ pub struct Request<'a> {
     facets: Vec<String>,
     #[serde(default = "default_count")]
     count: u64,
+    min_score: Option<f32>,
     #[serde(default)]
     snippets: usize,
     snippet_length: Option<usize>,
@@ -200,6 +201,9 @@ impl<'a> Request<'a> {
             .facets(facets);
         if self.count > 0 {
             options = options.count_up_to(self.count);
+        }
+        if let Some(score) = self.min_score {
+            options = options.min_score(score);
         }
         let sorts = self.sort.iter().map(|sort| match sort.rsplit_once(':') {
             Some((column, "desc")) => Sort::descending(column),

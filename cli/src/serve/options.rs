@@ -79,6 +79,15 @@ impl Options {
         if count > 0 {
             search = search.count_up_to(count);
         }
+        if let Some(score) = parameters.score("min_score")? {
+            if rerank.is_some() || fusion.is_some() {
+                return Err(ApiError::invalid(
+                    "expected `min_score` with hits that have the score of one search, found it with `rerank` or \
+                     `system=fused`; leave one out",
+                ));
+            }
+            search = search.min_score(score);
+        }
         if !sorts.is_empty() && (rerank.is_some() || fusion.is_some()) {
             return Err(ApiError::invalid(
                 "expected hits in one order, found `sort` together with `rerank` or `system=fused`; leave one out",

@@ -123,6 +123,25 @@ impl Parameters {
             .map_err(|_| wrong(name, "a smaller whole number", &number.to_string()))
     }
 
+    /// A finite number, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// 400 for another value.
+    pub fn score(&mut self, name: &'static str) -> Result<Option<f32>> {
+        let expected = "a finite number";
+        let (score, found) = match self.take_one(name)? {
+            None => return Ok(None),
+            Some(Given::Text(text)) => (text.parse::<f32>().ok(), text),
+            Some(Given::Json(json)) => (
+                serde_json::from_str::<f32>(json.get()).ok(),
+                json.get().to_owned(),
+            ),
+        };
+        let score = score.filter(|score| score.is_finite());
+        score.map(Some).ok_or_else(|| wrong(name, expected, &found))
+    }
+
     /// True or false; false by default.
     ///
     /// # Errors
@@ -291,14 +310,14 @@ mod tests {
     #[test]
     fn both_forms_of_a_parameter_mean_the_same() {
         let of_string =
-            "q=a+b&k=5&strict=true&sort=x&sort=y:desc&filter=%7B%22exists%22:%22x%22%7D";
-        let body =
-            r#"{"q":"a b","k":5,"strict":true,"sort":["x","y:desc"],"filter":{"exists":"x"}}"#;
+            "q=a+b&k=5&strict=true&sort=x&sort=y:desc&filter=%7B%22exists%22:%22x%22%7D&s=-1.5";
+        let body = r#"{"q":"a b","k":5,"strict":true,"sort":["x","y:desc"],"filter":{"exists":"x"},"s":-1.5}"#;
         for (string, body) in [(of_string, ""), ("", body)] {
             let mut read = Parameters::read(string, body.as_bytes()).unwrap();
             assert_eq!(read.text("q").unwrap().unwrap(), "a b");
             assert_eq!(read.size("k", 10).unwrap(), 5);
             assert!(read.flag("strict").unwrap());
+            assert_eq!(read.score("s").unwrap(), Some(-1.5));
             assert_eq!(read.texts("sort", 2).unwrap().unwrap(), ["x", "y:desc"]);
             assert_eq!(read.queries("filter", 1).unwrap(), [Query::exists("x")]);
             read.finish().unwrap();
@@ -315,6 +334,19 @@ mod tests {
             error.message,
             "expected a whole number for `k`, found `x`; correct it"
         );
+        for (string, body) in [
+            ("k=inf", ""),
+            ("k=x", ""),
+            ("", r#"{"k":1e300}"#),
+            ("", r#"{"k":"1"}"#),
+        ] {
+            let error = read(string, body).unwrap().score("k").unwrap_err();
+            assert!(
+                error.message.contains("a finite number for `k`"),
+                "{}",
+                error.message
+            );
+        }
         let error = read("k=1", r#"{"k":2}"#)
             .unwrap()
             .number("k", 1)

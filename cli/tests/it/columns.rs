@@ -80,6 +80,15 @@ fn searches_are_filtered_by_columns() {
         in_order(&["--sort", "price:desc", "--offset", "1"]),
         ["cup", "mat"]
     );
+    let report = json(&search(&scratch, &["--json"]).done());
+    let scores = report["hits"].as_array().unwrap().iter();
+    let scores: Vec<f64> = scores.map(|hit| hit["score"].as_f64().unwrap()).collect();
+    let reached = scores.iter().filter(|score| **score >= scores[1]).count();
+    let min = scores[1].to_string();
+    assert_eq!(in_order(&["--min-score", &min]).len(), reached);
+    assert_eq!(in_order(&["--min-score", "-1.5"]).len(), 3);
+    let nothing = search(&scratch, &["--min-score", "1e9", "--count"]).done();
+    assert!(nothing.contains("this min score"), "{nothing}");
     let failed = search(&scratch, &["--sort", "size"]).failed();
     assert!(failed.contains("field `size`"), "{failed}");
     let explained = search(&scratch, &["--filter", cheap, "--explain", "pot"]).done();

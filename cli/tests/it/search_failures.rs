@@ -39,6 +39,11 @@ fn wrong_usage_ends_with_code_2() {
             "up to 1, such as 0.97, found -0.5",
         ),
         (
+            "search --index index a --min-score NaN",
+            "expected a finite number, such as 7.5, found NaN",
+        ),
+        ("search --index index a --min-score 1 --sort year", "--sort"),
+        (
             "bench --index index --queries q --rounds -1",
             "-1 is not in 1..=",
         ),

@@ -80,6 +80,22 @@ fn query_trees_filters_facets_pages_and_orders_are_those_of_the_library() {
         json!({"column": "color", "values": [["red", 2], ["blue", 1], ["white", 1]]})
     );
     assert_eq!(report["facets"][1]["statistics"]["max"], 20.0);
+    let all = server.get(&format!("{SEARCH}?q=tea+cup&count=9")).done();
+    let best = &all["hits"][0]["score"];
+    let report = post(json!({"q": "tea cup", "min_score": best, "count": 9, "facets": ["color"]}));
+    assert_eq!(ids(&report), ids(&all)[..1]);
+    assert_eq!(
+        (&all["count"]["value"], &report["count"]["value"]),
+        (&json!(3), &json!(1))
+    );
+    assert_eq!(
+        report["facets"][0]["values"],
+        json!([["red", 1], ["white", 1]])
+    );
+    let message = server
+        .get(&format!("{SEARCH}?q=tea&min_score=1&sort=price"))
+        .refused(400, "invalid_request");
+    assert!(message.contains("no min score"), "{message}");
     let report = server.get(&format!("{SEARCH}?q=tea&fields=")).done();
     assert!(report["hits"][0].get("document").is_none());
     // Parameters of the query string and of the body are one set.

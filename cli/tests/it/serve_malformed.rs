@@ -34,7 +34,7 @@ const PATHS: [&str; 10] = [
     "/api/indexes/shop/documents/cup",
     "/api/indexes/none/search",
 ];
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 31] = [
     "q",
     "query",
     "strict",
@@ -54,6 +54,7 @@ const NAMES: [&str; 30] = [
     "sort",
     "facets",
     "count",
+    "min_score",
     "snippets",
     "snippet_length",
     "fields",

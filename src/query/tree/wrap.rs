@@ -6,7 +6,7 @@ use super::scorer::{AnyScorer, Scorer, keep_above};
 use crate::error::Error;
 use crate::format::DocId;
 use crate::query::cursor::{Collected, Matches};
-use crate::query::leaf::in_units;
+use crate::query::score::in_units;
 
 /// Room for the rounding of a product.
 const SLACK: f32 = 4.0 * f32::EPSILON;
