@@ -3,9 +3,11 @@
 mod all_terms;
 mod analyzers;
 mod approximate;
+mod child;
 #[cfg(feature = "neural")]
 mod close;
 mod collections;
+mod commits;
 mod concurrency;
 mod conditions;
 mod contents;
@@ -20,6 +22,7 @@ mod filters;
 mod golden;
 mod hostile;
 mod index_lifecycle;
+mod kills;
 mod language;
 mod lazy_executor;
 mod lost_update;
