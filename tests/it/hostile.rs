@@ -11,32 +11,27 @@ mod positions;
 mod records;
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::walk::{Question, ask, build, document, open, questions, schema, writer};
 use change::{Change, Place, change, overwrite};
-use esparsa::executor::{CancelToken, Inline};
 use esparsa::internals::format::block::{self, BEFORE_FIRST};
-use esparsa::internals::format::container::FileStamp;
 use esparsa::internals::format::dictionary::{
     DictionaryWriter, TermEntry, TermPositions, TermPostings,
 };
 use esparsa::internals::format::manifest::{Manifest, manifest_file};
 use esparsa::internals::format::segment_info::SegmentInfo;
-use esparsa::internals::format::{
-    Capabilities, Container, ContainerWriter, FieldNumber, FileKind, Section, Verify,
-};
-use esparsa::internals::segment::{Reorder, SegmentReader, Source, WriteOptions};
+use esparsa::internals::format::{FieldNumber, FileKind, Section, Verify};
+use esparsa::internals::segment::SegmentReader;
 use esparsa::store::{Directory, Memory};
-use esparsa::{
-    Algorithm, Document, Error, Index, IndexOptions, Query, Result, SearchOptions, Snapshot,
-};
+use esparsa::{Algorithm, Document, Error, Index, IndexOptions, Query, Result, SearchOptions};
 use proptest::prelude::*;
+
+use crate::lies::{file_of, load, manifest_of, merge, sections, use_everything, with_sections};
+use crate::walk::{Question, build, open, questions, schema, writer};
 
 /// Set for the child that runs with little memory: the file that it notes its cases in.
 const CASE_FILE: &str = "ESPARSA_HOSTILE_CASE";
@@ -45,138 +40,6 @@ const MEMORY_KIB: usize = 512 << 10;
 const CASES: u32 = 3_000;
 /// A case takes some milliseconds; one that takes this long has no end.
 const CASE_TIMEOUT: Duration = Duration::from_secs(60);
-
-type Sections = Vec<(String, Option<FieldNumber>, Vec<u8>)>;
-
-fn kind_of(name: &str) -> FileKind {
-    match name.split('-').next() {
-        Some("segment") => FileKind::Segment,
-        Some("deletes") => FileKind::Deletes,
-        _ => FileKind::Manifest,
-    }
-}
-
-fn container(memory: &Memory, name: &str) -> Container {
-    let bytes = memory.bytes(name).unwrap();
-    Container::open(bytes, name, kind_of(name), Verify::AtOpen).unwrap()
-}
-
-fn sections(memory: &Memory, name: &str) -> Sections {
-    let container = container(memory, name);
-    let section = |name: &str, field| {
-        let bytes = container.section(name, field).unwrap().all().unwrap();
-        (name.to_owned(), field, bytes.to_vec())
-    };
-    // The writer of a file adds the edges of its sections.
-    let all = container.sections().filter(|(name, ..)| *name != "edges");
-    all.map(|(name, field, _)| section(name, field)).collect()
-}
-
-/// A file with right checksums.
-fn file_of(kind: FileKind, sections: &Sections) -> (Vec<u8>, FileStamp) {
-    let capabilities = match kind {
-        FileKind::Segment => Capabilities {
-            required: Capabilities::IMPACT_EXPONENTS,
-            optional: 0,
-        },
-        _ => Capabilities::default(),
-    };
-    let writer = ContainerWriter::with_capabilities(Vec::new(), kind, capabilities);
-    let mut writer = writer.unwrap();
-    for (name, field, bytes) in sections {
-        writer.begin(name, *field).unwrap();
-        writer.write_all(bytes).unwrap();
-    }
-    writer.finish().unwrap()
-}
-
-fn manifest_of(memory: &Memory) -> Manifest {
-    let commit = open(memory).unwrap().commit();
-    Manifest::read(&container(memory, &manifest_file(commit)), commit).unwrap()
-}
-
-/// A copy of an index in which a file has other sections, and the manifest names it as it is.
-fn with_sections(index: &Memory, name: &str, sections: &Sections) -> Memory {
-    let hostile = Memory::new();
-    for name in index.list().unwrap() {
-        hostile.overwrite(&name, index.bytes(&name).unwrap().to_vec());
-    }
-    let before = container(index, name).stamp();
-    let (bytes, stamp) = file_of(kind_of(name), sections);
-    hostile.overwrite(name, bytes);
-    if kind_of(name) != FileKind::Manifest {
-        let mut manifest = manifest_of(index);
-        for segment in &mut manifest.segments {
-            let deletes = segment.deletes.iter_mut().map(|deletes| &mut deletes.stamp);
-            let stamps = deletes.chain([&mut segment.stamp]);
-            stamps.filter(|s| **s == before).for_each(|s| *s = stamp);
-        }
-        let (bytes, _) = manifest.write(Vec::new()).unwrap();
-        hostile.overwrite(&manifest_file(manifest.commit), bytes);
-    }
-    hostile
-}
-
-/// Does everything that can be done with an index. Returns how much of it went well.
-fn use_everything(index: &Memory, questions: &[Question]) -> usize {
-    let Ok(snapshot) = open(index) else { return 0 };
-    let answered = questions.iter().filter(|q| in_range(&snapshot, q));
-    let mut well = answered.filter(|q| ask(&snapshot, q).is_ok()).count();
-    let readers: Vec<&SegmentReader> = snapshot.segments().iter().map(|s| &s.reader).collect();
-    let verified = readers
-        .iter()
-        .map(|reader| esparsa::internals::segment::verify(reader));
-    well += verified.filter(Result::is_ok).count();
-    well += usize::from(merge(&snapshot, false).is_ok());
-    well += usize::from(merge(&snapshot, true).is_ok());
-    well + usize::from(load(index).is_ok())
-}
-
-/// A hostile manifest may have taken segments away.
-fn in_range(snapshot: &Snapshot, question: &Question) -> bool {
-    let segments = snapshot.segments().len();
-    match question {
-        Question::Info(place) | Question::Live(place) | Question::Ids(place) => *place < segments,
-        Question::StoredBlock(place, _) | Question::Lengths(place, _) => *place < segments,
-        Question::AllPostings(place, _) | Question::Postings(place, _, _) => *place < segments,
-        Question::Vectors(place, _) => *place < segments,
-        _ => true,
-    }
-}
-
-/// Merges on this thread, where a panic is seen.
-fn merge(snapshot: &Snapshot, reorder: bool) -> Result<()> {
-    let segments = snapshot.segments();
-    let sources: Vec<Source<'_>> = segments
-        .iter()
-        .map(|s| Source::Segment(&s.reader, s.deleted.as_deref()))
-        .collect();
-    let reorder = reorder.then_some(Reorder {
-        threads: 1,
-        memory: 8 << 20,
-    });
-    let schema = snapshot.schema();
-    let options = WriteOptions {
-        reorder,
-        scratch: &Memory::new(),
-        executor: &Inline,
-        cancel: &CancelToken::new(),
-    };
-    let merged =
-        esparsa::internals::segment::write(schema, &sources, &options, Vec::new(), "merged");
-    merged.map(|_| ())
-}
-
-fn load(index: &Memory) -> Result<()> {
-    let index = Index::open_in(Arc::new(index.clone()), IndexOptions::new())?;
-    let mut writer = index.writer()?;
-    writer.delete(document(3, 0).id())?;
-    writer.add(document(5, 10))?;
-    writer.commit()?;
-    writer.merge_to(1)?;
-    writer.commit()?;
-    Ok(())
-}
 
 /// Changes of one section: its place among all sections of all files.
 fn lie() -> impl Strategy<Value = (prop::sample::Index, Vec<Change>)> {

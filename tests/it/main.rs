@@ -25,6 +25,7 @@ mod index_lifecycle;
 mod kills;
 mod language;
 mod lazy_executor;
+mod lies;
 mod lost_update;
 mod min_score;
 #[cfg(feature = "neural")]

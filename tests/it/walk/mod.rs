@@ -10,9 +10,9 @@ use esparsa::internals::format::impact::{Impact, pack};
 use esparsa::internals::segment::{FieldReader, SegmentReader};
 use esparsa::store::Memory;
 use esparsa::{
-    Algorithm, Dense, DenseElement, DenseMetric, Document, Index, IndexOptions, IndexWriter,
-    MergePolicy, ModelIdentity, Query, Result, Schema, SearchOptions, Snapshot, Sparse,
-    SparseLayout, Text, WriterOptions,
+    Algorithm, Column, Dense, DenseElement, DenseMetric, Document, Facet, Index, IndexOptions,
+    IndexWriter, MergePolicy, ModelIdentity, Query, Result, Schema, SearchOptions, Snapshot, Sort,
+    Sparse, SparseLayout, Text, Value, WriterOptions,
 };
 
 pub fn schema() -> Schema {
@@ -33,7 +33,16 @@ pub fn schema() -> Schema {
         builder = builder.dense(name, options);
     }
     let with_positions = Text::new().positions();
-    builder.text("phrases", with_positions).build().unwrap()
+    builder
+        .text("phrases", with_positions)
+        .column("whole", Column::i64().several())
+        .column("natural", Column::u64())
+        .column("real", Column::f64())
+        .column("flag", Column::bool())
+        .column("day", Column::date())
+        .column("tag", Column::keyword().several())
+        .build()
+        .unwrap()
 }
 
 /// Numbers of each vector.
@@ -87,6 +96,21 @@ pub fn document(number: u32, stored_bytes: usize) -> Document {
         if name != "half" || number.is_multiple_of(5) {
             document = document.with_dense(name, numbers(number));
         }
+    }
+    // Few values and many, small and large, one and several, and documents without any.
+    if !number.is_multiple_of(7) {
+        document = document
+            .with("whole", (random % 1_000) as i64 - 500)
+            .with("natural", random << 20)
+            .with("flag", number.is_multiple_of(3))
+            .with("tag", format!("tag{}", random % 9))
+            .with("tag", format!("rare{}", number / 4));
+    }
+    if number.is_multiple_of(2) {
+        document = document
+            .with("whole", i64::from(number))
+            .with("real", number as f64 / 3.0)
+            .with("day", Value::Date(i64::from(number) * 86_400_000));
     }
     document
         .with_text("text", text)
@@ -143,6 +167,10 @@ pub enum Question {
     Postings(usize, usize, Vec<u8>),
     Vectors(usize, usize),
     Search(Query, Option<Algorithm>),
+    /// Documents that match a condition, counted and listed.
+    Matching(Query),
+    /// Values of a column, ordered by them and counted.
+    Column(&'static str),
 }
 
 /// Every question, with its answer.
@@ -176,6 +204,8 @@ pub fn questions(snapshot: &Snapshot) -> Vec<(Question, u64)> {
     }
     all.push(Question::Find("nowhere".into()));
     all.extend(searches(snapshot));
+    all.extend(conditions().map(Question::Matching));
+    all.extend(COLUMNS.map(Question::Column));
     let answered = all.into_iter().map(|question| {
         let answer = ask(snapshot, &question).unwrap();
         (question, answer)
@@ -200,6 +230,21 @@ fn searches(snapshot: &Snapshot) -> Vec<Question> {
         .chain(dense)
         .flat_map(|query| searches_with(snapshot, &query))
         .collect()
+}
+
+const COLUMNS: [&str; 6] = ["whole", "natural", "real", "flag", "day", "tag"];
+
+fn conditions() -> [Query; 8] {
+    [
+        Query::range("whole", -100..50),
+        Query::range("natural", 1u64 << 30..),
+        Query::range("real", 3.5..20.0),
+        Query::range("flag", true..=true),
+        Query::exists("day"),
+        Query::range("tag", "rare1".."rare3"),
+        Query::phrase("phrases", "common w3"),
+        Query::prefix("text", "once1"),
+    ]
 }
 
 /// A search by the planner's choice, and one by each algorithm that can search with the query.
@@ -276,6 +321,27 @@ pub fn ask(snapshot: &Snapshot, question: &Question) -> Result<u64> {
             };
             for hit in &snapshot.search_with(query, &options)?.hits {
                 (hit.id()?, hit.score.to_bits(), hit.address).hash(&mut digest);
+            }
+        }
+        Question::Matching(query) => {
+            snapshot.count(query)?.hash(&mut digest);
+            snapshot.search(query, 1_000)?.ids()?.hash(&mut digest);
+        }
+        Question::Column(name) => {
+            let facets = [Facet::values(*name, 20), Facet::statistics(*name)];
+            for facet in facets {
+                // Some kinds have no statistics.
+                match snapshot.facets(&Query::all(), &[facet]) {
+                    Err(error) if error.is_input() => {}
+                    found => format!("{:?}", found?).hash(&mut digest),
+                }
+            }
+            for sort in [Sort::ascending(*name), Sort::descending(*name)] {
+                let options = SearchOptions::new(50).sort(sort);
+                match snapshot.search_with(&Query::all(), &options) {
+                    Err(error) if error.is_input() => {}
+                    found => found?.hits.ids()?.hash(&mut digest),
+                }
             }
         }
     }
