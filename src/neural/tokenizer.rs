@@ -5,6 +5,7 @@
 
 mod assemble;
 mod class;
+mod door;
 mod load;
 mod pairs;
 mod pieces;
@@ -20,6 +21,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 
 use super::config::{Family, ModelConfig};
+use door::guarded;
 use pieces::Cuts;
 use template::{PairTemplate, Template};
 
@@ -286,10 +288,9 @@ impl Tokenizer {
         let enough = enough.filter(|_| !self.keeps_end);
         let mut ids = Vec::new();
         for piece in pieces::pieces(text, self.cuts, enough) {
-            let encoding = self
-                .inner
-                .encode_fast(piece, false)
-                .map_err(|error| Error::invalid(format!("cannot be tokenized: {error}")))?;
+            let encoding = guarded(|| self.inner.encode_fast(piece, false));
+            let encoding = encoding
+                .map_err(|message| Error::invalid(format!("cannot be tokenized: {message}")))?;
             ids.extend_from_slice(encoding.get_ids());
             if enough.is_some_and(|enough| ids.len() >= enough) {
                 break;

@@ -18,6 +18,7 @@ mod crash;
 mod decoder_scores;
 mod dense;
 mod eval_reference;
+mod every_bit;
 mod filters;
 mod golden;
 mod hostile;

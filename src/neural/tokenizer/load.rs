@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use super::super::config::{Family, ModelConfig};
 use super::super::settings::{Settings, read_bytes};
 use super::class::{self, Vocabulary};
+use super::door::{check_merges, guarded};
 use super::pieces::cuts;
 use super::settings::TokenizerSettings;
 use super::template::{PairTemplate, Template};
@@ -32,12 +33,10 @@ pub(super) fn open(folder: &Path, config: &ModelConfig, lowercases: bool) -> Res
     let mut hash = Xxh3::new();
     let (mut inner, path) = read(folder, config.family, &settings, &mut hash)?;
     let broken = |message: String| Error::model(&path, message);
-    inner
-        .with_truncation(None)
-        .map_err(|error| broken(error.to_string()))?;
+    guarded(|| inner.with_truncation(None).map(drop)).map_err(broken)?;
     inner.with_padding(None);
     if lowercases {
-        lowercase(&mut inner).map_err(|error| broken(error.to_string()))?;
+        guarded(|| lowercase(&mut inner)).map_err(broken)?;
     }
     let single = Template::of(&inner).map_err(broken)?;
     let pair = PairTemplate::of(&inner).map_err(broken)?;
@@ -92,8 +91,9 @@ fn read(
         return Err(Error::model(folder, no_tokenizer(folder)));
     };
     hash.update(&bytes);
-    let mut inner = tokenizers::Tokenizer::from_bytes(&bytes)
-        .map_err(|error| Error::model(&path, format!("expected a tokenizer: {error}")))?;
+    check_merges(&path, &bytes)?;
+    let mut inner = guarded(|| tokenizers::Tokenizer::from_bytes(&bytes))
+        .map_err(|message| Error::model(&path, format!("expected a tokenizer: {message}")))?;
     if settings.is_of_bert() {
         set_bert_normalizer(&mut inner, settings, hash)
             .map_err(|error| Error::model(&path, error.to_string()))?;

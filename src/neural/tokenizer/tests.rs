@@ -7,6 +7,7 @@ use super::super::settings::Settings;
 use super::*;
 
 mod files;
+mod hostile;
 
 const WORDS: [&str; 16] = [
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "##b", "##c", "é", "語", ",", "A",
