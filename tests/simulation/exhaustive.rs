@@ -165,6 +165,12 @@ pub fn check(medium: Medium, at: u64, ways: u64, cases: &Cases) -> bool {
             lose_power_again(medium, at, &left, cases);
         }
     }
+    let killed = Fault {
+        kind: FaultKind::Kill,
+        ..power_loss(at, at.is_multiple_of(2))
+    };
+    let (left, ..) = run(medium, machine(), Some(killed), work);
+    lose_power_later(medium, &left, cases);
     for kind in [FaultKind::FailOnce, FaultKind::FailForEver] {
         for is_unseen in [false, true] {
             let fault = Fault {
@@ -191,6 +197,22 @@ fn lose_power_again(medium: Medium, at: u64, left: &Machine, cases: &Cases) {
         }
         let (disks, model) = lose_power(medium, &left, second);
         go_on(second, medium, disks, model, None);
+        cases.second_power_losses.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The writer was killed, and the machine loses power at each operation of the next one.
+fn lose_power_later(medium: Medium, left: &Machine, cases: &Cases) {
+    for later in 0.. {
+        let fault = power_loss(later, later % 2 == 0);
+        let (left, operations, _) = run(medium, left.clone(), Some(fault), recover);
+        if operations <= later {
+            return;
+        }
+        for way in 0..2 {
+            let (disks, model) = lose_power(medium, &left, later + way);
+            go_on(later, medium, disks, model, None);
+        }
         cases.second_power_losses.fetch_add(1, Ordering::Relaxed);
     }
 }

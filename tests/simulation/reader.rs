@@ -19,6 +19,8 @@ pub struct Reader {
     process: usize,
     /// The writer whose process it is a thread of.
     shared: Option<Shared>,
+    /// The last commit that had returned when it began to look.
+    known: u64,
 }
 
 /// A snapshot that is kept while writers go on.
@@ -36,6 +38,7 @@ impl Reader {
             random: Random(seed),
             process: world.start_process(),
             shared,
+            known: 0,
         }
     }
 
@@ -60,8 +63,7 @@ impl Reader {
     fn accept(&self, error: &Error, since: u64) {
         let is_slow = self.world.turns.now() - since > self.world.delay;
         let is_late = self.world.medium == Medium::Objects && is_slow && is_gone(error);
-        let is_none = matches!(error, Error::NoIndex { .. });
-        let is_early = is_none && self.world.model().acknowledged() <= 1;
+        let is_early = matches!(error, Error::NoIndex { .. }) && self.known == 0;
         assert!(
             is_injected(error) || is_late || is_early,
             "a reader met an error without a reason: {error}"
@@ -85,6 +87,7 @@ impl Reader {
             index.get_or_insert(shared);
         }
         let known = self.world.model().acknowledged().max(*newest);
+        self.known = known;
         let time = self.world.turns.now();
         if index.is_none() {
             let executor = SimulatedExecutor::new(&self.world.turns, self.random.next());

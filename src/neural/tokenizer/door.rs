@@ -11,7 +11,9 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 
 /// What `run` returns; a message in place of a panic.
-pub(super) fn guarded<T>(run: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+pub(super) fn guarded<T>(
+    run: impl FnOnce() -> tokenizers::Result<T>,
+) -> std::result::Result<T, String> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(panic) => {
@@ -42,7 +44,7 @@ struct Model<'a, T> {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Merge {
-    Pair(String, String),
+    Pair(serde::de::IgnoredAny, String),
     Line(String),
 }
 
