@@ -10,7 +10,7 @@ use esparsa::internals::format::manifest::{Manifest, manifest_file};
 use esparsa::internals::format::{
     Capabilities, Container, ContainerWriter, FieldNumber, FileKind, Verify,
 };
-use esparsa::internals::segment::{Reorder, SegmentReader, Source, WriteOptions};
+use esparsa::internals::segment::{Reorder, Source, WriteOptions};
 use esparsa::store::{Directory, Memory};
 use esparsa::{Index, IndexOptions, Result, Snapshot};
 

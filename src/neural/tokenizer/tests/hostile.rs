@@ -6,7 +6,7 @@ use super::*;
 /// text.
 fn error_of(tokenizer: Value) -> String {
     let folder = folder(&[("tokenizer.json", tokenizer)]);
-    let error = match Tokenizer::open(folder.path(), &config("bert", 64)) {
+    match Tokenizer::open(folder.path(), &config("bert", 64)) {
         Err(error) => {
             assert!(matches!(error, Error::Model { .. }), "{error}");
             let text = error.to_string();
@@ -21,8 +21,7 @@ fn error_of(tokenizer: Value) -> String {
                 error.to_string()
             })
         }
-    };
-    error
+    }
 }
 
 fn byte_pairs(prefix: &str, vocabulary: Value, merges: Value) -> Value {
