@@ -14,8 +14,8 @@ Needs nothing but Python 3.9.
 """
 
 import argparse
+import os
 import re
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -78,18 +78,21 @@ def code_of(source):
     return "".join(parts) + source[at:]
 
 
-def rust_files(root):
-    """The Rust files that git knows or does not ignore."""
-    command = ["git", "-C", str(root), "ls-files", "--cached", "--others", "--exclude-standard", "*.rs"]
-    names = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    return sorted(name for name in set(names) if (root / name).is_file())
+def sources(root, *suffixes):
+    """The files with these endings, beside what is built, fetched or hidden."""
+    left_out = {"target", "scratch", "node_modules", "__pycache__"}
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if name not in left_out and not name.startswith("."))
+        for name in sorted(files):
+            if name.endswith(suffixes):
+                yield Path(folder, name)
 
 
 def counted(root):
     """The counts of each file that has any, and what lacks a reason."""
     counts, missing = {}, []
-    for name in rust_files(root):
-        source = (root / name).read_text(encoding="utf-8")
+    for path in sources(root, ".rs"):
+        name, source = path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
         if "unsafe" not in source:
             continue
         code, lines = code_of(source), source.split("\n")
@@ -134,10 +137,8 @@ def differences(expected, found):
 
 def unknown(root, names):
     """Names of tests that no source defines, and paths that do not exist."""
-    patterns = ("*.rs", "*.py")
-    command = ["git", "-C", str(root), "grep", "-hoE", r"(fn|def) [a-z_][a-z0-9_]*", "--", *patterns]
-    defined = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    defined = set(defined[1::2])
+    texts = (path.read_text(encoding="utf-8") for path in sources(root, ".rs", ".py"))
+    defined = {name for text in texts for name in re.findall(r"\b(?:fn|def) ([a-z_][a-z0-9_]*)", text)}
     for file, name in names:
         if name.rpartition("::")[2] not in defined and not (root / name).exists():
             yield f"{file}: the table names `{name}`, which is neither a test nor a file"

@@ -262,18 +262,18 @@ class Shard:
     def _newest(self):
         snapshot = self._index.snapshot()
         files = [(segment["file"], segment["bytes"], segment["documents"]) for segment in snapshot.segments]
-        owners = [owner(name, self._shards) for name, _, _ in files]
-        sizes = [0] * self._shards
-        for shard, (_, _, documents) in zip(owners, files):
-            sizes[shard] += documents
         content = hashlib.blake2b(repr(files).encode(), digest_size=8).hexdigest()
-        commit = _Commit(snapshot.commit, len(snapshot), content, sizes.index(max(sizes)))
-        if commit not in self._parts:
+        key = (snapshot.commit, len(snapshot), content)
+        if key not in self._parts:
+            owners = [owner(name, self._shards) for name, _, _ in files]
+            sizes = [0] * self._shards
+            for shard, (_, _, documents) in zip(owners, files):
+                sizes[shard] += documents
             own = [number for number, shard in enumerate(owners) if shard == self._shard]
-            self._parts[commit] = snapshot.only_segments(own)
+            self._parts[key] = _Commit(*key, sizes.index(max(sizes))), snapshot.only_segments(own)
             while len(self._parts) > self._KEPT:
                 del self._parts[next(iter(self._parts))]
-        return commit
+        return self._parts[key][0]
 
     def newest(self):
         """The newest commit."""
@@ -283,7 +283,7 @@ class Shard:
         """The newest commit, hits of a commit as (score, segment, document, id), and how many documents match, if that was
         asked for, with whether it is exact; no hits if the commit is gone."""
         newest = self._newest()
-        part = self._parts.get(commit)
+        _, part = self._parts.get(commit[:3], (None, None))
         if part is None:
             return newest, None, None
         found = part.search(query, k, **options)

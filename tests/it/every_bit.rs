@@ -2,35 +2,16 @@
 //!
 //! A test run flips some of them; `ESPARSA_EVERY_BIT=1` flips all, which takes minutes.
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use esparsa::store::Memory;
 use esparsa::{Error, Facet, Index, IndexOptions, Query, SearchOptions, Snapshot, Sort, Verify};
 
+use crate::golden::{Files, files_of, format_spec};
+use crate::random::on_all_cores;
+
 /// Bits between two that are flipped in a test run; a prime, so that all bits of bytes are.
 const STEP: u64 = 101;
-
-type Files = BTreeMap<String, Arc<Vec<u8>>>;
-
-fn files_of(folder: &str) -> Files {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("format-spec")
-        .join(folder);
-    let names = std::fs::read_dir(&folder).unwrap();
-    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let files = names.filter(|name| name != "contents.json");
-    files
-        .map(|name| {
-            (
-                name.clone(),
-                Arc::new(std::fs::read(folder.join(name)).unwrap()),
-            )
-        })
-        .collect()
-}
 
 /// Searches every kind of field that the index has.
 fn search(snapshot: &Snapshot) -> Result<(), Error> {
@@ -65,7 +46,7 @@ fn open(files: &Files, verify: Verify) -> Result<Snapshot, Error> {
     let options = IndexOptions::new().verify(verify);
     let memory = Memory::new();
     for (name, bytes) in files {
-        memory.overwrite(name, bytes.to_vec());
+        memory.overwrite(name, bytes.clone());
     }
     Index::open_in(Arc::new(memory), options)?.snapshot()
 }
@@ -73,7 +54,7 @@ fn open(files: &Files, verify: Verify) -> Result<Snapshot, Error> {
 /// Flips one bit of a file; the check of everything must find it, and a search must end.
 fn flip(files: &Files, name: &str, bit: u64) {
     let mut damaged = files.clone();
-    let bytes = damaged.get_mut(name).map(Arc::make_mut).unwrap();
+    let bytes = damaged.get_mut(name).unwrap();
     bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
     let found = open(&damaged, Verify::AtOpen).err();
     let found = found.unwrap_or_else(|| panic!("{name}: bit {bit} was not found"));
@@ -89,7 +70,7 @@ fn flip(files: &Files, name: &str, bit: u64) {
 }
 
 fn flip_all(folder: &str) {
-    let files = files_of(folder);
+    let files = files_of(&format_spec().join(folder));
     search(&open(&files, Verify::AtOpen).unwrap()).unwrap();
     let every = std::env::var_os("ESPARSA_EVERY_BIT").is_some_and(|value| value == "1");
     let step = if every { 1 } else { STEP };
@@ -100,18 +81,9 @@ fn flip_all(folder: &str) {
             bits.step_by(step as usize).map(move |bit| (name, bit))
         })
         .collect();
-    let next = AtomicU64::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some((name, bit)) =
-                    bits.get(next.fetch_add(1, Ordering::Relaxed) as usize)
-                {
-                    flip(&files, name, *bit);
-                }
-            });
-        }
+    on_all_cores(0..bits.len() as u64, |place| {
+        let (name, bit) = bits[place as usize];
+        flip(&files, name, bit);
     });
     println!("{folder}: {} bits flipped, all found", bits.len());
     assert!(bits.len() > 500, "{}", bits.len());

@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, OnceLock};
 
-use documents::{Files, build, schema};
+pub use documents::Files;
+use documents::{build, schema};
 use dump::dump;
 use esparsa::internals::format::manifest::Manifest;
 use esparsa::internals::format::{Container, FieldKind, FileKind, Verify};
@@ -27,7 +28,7 @@ use serde_json::{Value, json};
 
 use crate::reseal::reseal;
 
-fn format_spec() -> PathBuf {
+pub fn format_spec() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("format-spec")
 }
 
@@ -77,7 +78,7 @@ fn golden_files() -> Files {
 }
 
 /// The files of the index in a folder.
-fn files_of(folder: &Path) -> Files {
+pub fn files_of(folder: &Path) -> Files {
     let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap());
     entries
         .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))

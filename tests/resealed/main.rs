@@ -12,6 +12,9 @@
 
 // What both have in common, of which the tests of `it` use more.
 #[allow(dead_code)]
+#[path = "../it/hostile/change.rs"]
+mod change;
+#[allow(dead_code)]
 #[path = "../it/lies.rs"]
 mod lies;
 #[allow(dead_code)]
@@ -25,12 +28,16 @@ mod walk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use esparsa::internals::format::container::FileStamp;
 use esparsa::store::{Directory, Memory};
 use peak_alloc::PeakAlloc;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use change::change;
 use lies::{Sections, read_everything, sections, use_everything, with_file, with_sections};
 use random::Random;
 use reseal::reseal;
@@ -43,8 +50,10 @@ const CASES: u64 = 4_000;
 /// What a case may take; the index has some tens of kilobytes.
 const MAX_BYTES: usize = 64 << 20;
 const MAX_TIME: Duration = Duration::from_secs(1);
-/// One in so many cases is merged and loaded on too.
-const USED_ONCE_IN: u64 = 6;
+/// Every sixth case is merged and loaded on too.
+const USED_STEP: u64 = 6;
+/// The seed of the case that is running.
+static SEED: AtomicU64 = AtomicU64::new(0);
 /// Questions that are asked in a case.
 const ASKED: usize = 12;
 
@@ -75,11 +84,12 @@ impl Base {
     }
 
     /// An index with one file that lies, and what was done to it.
-    fn lie(&self, random: &mut Random) -> (Memory, String) {
-        let (name, sections) = &self.files[random.below(self.files.len() as u64) as usize];
-        if random.chance(12) {
+    fn lie(&self, changes: &mut Changes) -> (Memory, String) {
+        let place = changes.random.below(self.files.len() as u64);
+        let (name, sections) = &self.files[place as usize];
+        if changes.random.chance(12) {
             let mut bytes = self.index.bytes(name).expect("a file").to_vec();
-            change_frame(&mut bytes, random);
+            change_frame(&mut bytes, changes);
             let stamp = stamp_of(&bytes);
             return (
                 with_file(&self.index, name, (bytes, stamp)),
@@ -87,18 +97,17 @@ impl Base {
             );
         }
         let mut sections = sections.clone();
-        let place = random.below(sections.len() as u64) as usize;
-        let (section, field, bytes) = &mut sections[place];
+        let place = changes.random.below(sections.len() as u64);
+        let (section, field, bytes) = &mut sections[place as usize];
         let what = format!("{name}, section {section} of field {field:?}");
-        for _ in 0..1 + random.below(3) {
-            change(bytes, random);
-        }
+        changes.apply(bytes);
         (with_sections(&self.index, name, &sections), what)
     }
 
     fn run(&self, seed: u64) -> Result<(), String> {
-        let mut random = Random(seed);
-        let (index, what) = self.lie(&mut random);
+        let mut changes = Changes::new(seed);
+        let (index, what) = self.lie(&mut changes);
+        let random = &mut changes.random;
         let first = random.below(self.questions.len() as u64) as usize;
         let asked = self
             .questions
@@ -110,11 +119,9 @@ impl Base {
         MEMORY.reset_peak_usage();
         let (before, start) = (MEMORY.current_usage(), Instant::now());
         // Merging and loading on takes longer than all else together.
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            match seed.is_multiple_of(USED_ONCE_IN) {
-                true => use_everything(&index, &asked),
-                false => read_everything(&index, &asked),
-            }
+        let outcome = catch_unwind(AssertUnwindSafe(|| match seed.is_multiple_of(USED_STEP) {
+            true => use_everything(&index, &asked),
+            false => read_everything(&index, &asked),
         }));
         let (time, bytes) = (start.elapsed(), MEMORY.peak_usage().saturating_sub(before));
         let wrong = |message: String| Err(format!("{what}: {message}"));
@@ -123,6 +130,35 @@ impl Base {
             Ok(_) if time > MAX_TIME => wrong(format!("it took {time:?}")),
             Ok(_) if bytes > MAX_BYTES => wrong(format!("it took {} MiB", bytes >> 20)),
             Ok(_) => Ok(()),
+        }
+    }
+}
+
+/// The changes of a seed.
+struct Changes {
+    random: Random,
+    runner: TestRunner,
+}
+
+impl Changes {
+    fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let mut bytes = [0; 32];
+        for part in bytes.chunks_mut(8) {
+            part.copy_from_slice(&random.next().to_le_bytes());
+        }
+        let source = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        Self {
+            random,
+            runner: TestRunner::new_with_rng(Config::default(), source),
+        }
+    }
+
+    /// Changes bytes one to three times.
+    fn apply(&mut self, bytes: &mut Vec<u8>) {
+        for _ in 0..1 + self.random.below(3) {
+            let change = change().new_tree(&mut self.runner);
+            change.expect("a change").current().apply(bytes);
         }
     }
 }
@@ -138,116 +174,34 @@ fn stamp_of(bytes: &[u8]) -> FileStamp {
     }
 }
 
-/// Numbers at which things change.
-fn edge(random: &mut Random) -> u64 {
-    let edges = [
-        0,
-        1,
-        127,
-        128,
-        255,
-        0xFFFF,
-        0x7FFF_FFFF,
-        0x8000_0000,
-        0xFFFF_FFFE,
-        0xFFFF_FFFF,
-        1 << 32,
-        1 << 63,
-        u64::MAX - 7,
-        u64::MAX,
-    ];
-    match random.below(3) {
-        0 => random.below(70_000),
-        1 => random.next(),
-        _ => random.pick(&edges),
-    }
-}
-
-/// A place in so many bytes, most often near an end: heads and footers are there.
-fn place(length: usize, random: &mut Random) -> usize {
-    let near = random.below(48) as usize;
-    let place = match random.below(4) {
-        0 => near,
-        1 => length.saturating_sub(near + 1),
-        _ => random.below(length.max(1) as u64) as usize,
-    };
-    place.min(length.saturating_sub(1))
-}
-
-fn overwrite(bytes: &mut [u8], at: usize, with: &[u8]) {
-    for (to, from) in bytes.iter_mut().skip(at).zip(with) {
-        *to = *from;
-    }
-}
-
-/// One change of the bytes of a section.
-fn change(bytes: &mut Vec<u8>, random: &mut Random) {
-    let (at, length) = (place(bytes.len(), random), bytes.len());
-    let end = length.min(at + 1 + random.below(24) as usize);
-    match random.below(12) {
-        0..=2 => bytes
-            .iter_mut()
-            .skip(at)
-            .take(1)
-            .for_each(|b| *b ^= 1 << random.below(8)),
-        3..=4 => overwrite(bytes, at, &[random.pick(&[0, 1, 0x7F, 0x80, 0xFF])]),
-        5..=6 => overwrite(bytes, at, &(edge(random) as u32).to_le_bytes()),
-        7 => overwrite(bytes, at, &edge(random).to_le_bytes()),
-        // A piece from elsewhere in the section.
-        8 => {
-            let piece = bytes.get(at..end).unwrap_or_default().to_vec();
-            let to = place(length, random);
-            overwrite(bytes, to, &piece);
-        }
-        9 => drop(bytes.drain(at.min(length)..end.min(length))),
-        10 => {
-            let piece = bytes.get(at..end).unwrap_or_default().to_vec();
-            drop(bytes.splice(at..at, piece));
-        }
-        _ if random.chance(2) => bytes.truncate(at),
-        _ => bytes.resize(
-            length + 1 + random.below(70) as usize,
-            random.pick(&[0, 0xFF]),
-        ),
-    }
-}
-
-/// Changes the table of the sections, the header or the trailer.
-fn change_frame(bytes: &mut Vec<u8>, random: &mut Random) {
+/// Changes the table of the sections, the trailer with it, or the header.
+fn change_frame(bytes: &mut Vec<u8>, changes: &mut Changes) {
     const TRAILER_BYTES: usize = 64;
     const ENTRY_BYTES: usize = 48;
     let trailer = bytes.len() - TRAILER_BYTES;
-    let table = bytes[trailer..trailer + 8]
-        .try_into()
-        .map_or(0, u64::from_le_bytes) as usize;
-    let entries = (trailer - table) / ENTRY_BYTES;
-    for _ in 0..1 + random.below(3) {
-        let entry =
-            |random: &mut Random| table + random.below(entries as u64) as usize * ENTRY_BYTES;
-        match random.below(8) {
-            // A number of an entry: the field, the flags, where the section is.
-            0..=3 => {
-                let at = entry(random) + random.pick(&[16, 20, 24, 32, 40]);
-                overwrite(bytes, at, &edge(random).to_le_bytes());
-            }
-            // Another section's entry in its place.
-            4..=5 => {
-                let from = entry(random);
-                let copied = bytes[from..from + ENTRY_BYTES].to_vec();
-                let to = entry(random);
-                overwrite(bytes, to, &copied);
-            }
-            6 => overwrite(bytes, random.below(60) as usize, &[random.next() as u8]),
-            _ => overwrite(
-                bytes,
-                trailer + random.below(60) as usize,
-                &[random.next() as u8],
-            ),
+    let table = bytes[trailer..trailer + 8].try_into();
+    let table = table.map_or(0, u64::from_le_bytes) as usize;
+    let entries = ((trailer - table) / ENTRY_BYTES) as u64;
+    let random = &mut changes.random;
+    let entry = |random: &mut Random| table + random.below(entries) as usize * ENTRY_BYTES;
+    let part = match random.below(6) {
+        // One section's entry in the place of another's.
+        0 => {
+            let (from, to) = (entry(random), entry(random));
+            bytes.copy_within(from..from + ENTRY_BYTES, to);
+            to..to + ENTRY_BYTES
         }
-    }
-    if random.chance(8) {
-        bytes.truncate(random.below(bytes.len() as u64) as usize);
-    }
+        1 => 0..60,
+        2 => trailer..trailer + 60,
+        3 => table..bytes.len(),
+        _ => {
+            let entry = entry(random);
+            entry..entry + ENTRY_BYTES
+        }
+    };
+    let mut changed = bytes[part.clone()].to_vec();
+    changes.apply(&mut changed);
+    bytes.splice(part, changed);
     // Where the table leads nowhere, the checksums stay wrong.
     let _ = reseal(bytes);
 }
@@ -276,7 +230,7 @@ fn watch() {
         let mut before = 0;
         loop {
             std::thread::sleep(20 * MAX_TIME);
-            let seed = SEED.load(std::sync::atomic::Ordering::Relaxed);
+            let seed = SEED.load(Ordering::Relaxed);
             if seed == before {
                 eprintln!("seed {seed}: it does not end");
                 std::process::abort();
@@ -285,9 +239,6 @@ fn watch() {
         }
     });
 }
-
-/// The seed that is being run.
-static SEED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 fn main() -> ExitCode {
     let (first, cases) = match options() {
@@ -301,7 +252,7 @@ fn main() -> ExitCode {
     watch();
     let start = Instant::now();
     for seed in first..first + cases {
-        SEED.store(seed, std::sync::atomic::Ordering::Relaxed);
+        SEED.store(seed, Ordering::Relaxed);
         // Most of the shapes are in the small one, whose cases take a fraction of the time.
         let base = &bases[usize::from(seed.is_multiple_of(8))];
         if let Err(message) = base.run(seed) {

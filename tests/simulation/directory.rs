@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use esparsa::store::{
-    Bytes, Directory, FileHandle, FileSink, FileVersion, Lock, Removal, is_missing,
-};
+use esparsa::store::{Bytes, Directory, FileHandle, FileSink, FileVersion, Lock, Removal};
 use esparsa::{Error, Result};
 
-use crate::disk::{File, content};
+use crate::disk::content;
+use crate::files::{Object, SimulatedFile};
 use crate::planted::Planted;
 use crate::turns;
 use crate::world::{Fault, FaultKind, Medium, State, World};
@@ -29,20 +27,20 @@ pub struct SimulatedDirectory {
 /// Whether another thread may get the turn before the operation. Creating a file is done under a
 /// lock of the writer, for which a thread without the turn would wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+pub enum Turn {
     MayPass,
     Stays,
 }
 
 /// What the fault of an operation leaves to do.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+pub enum Outcome {
     Happens,
     /// It happens, but its caller learns of an error.
     HappensUnseen,
 }
 
-type Step<'a> = (MutexGuard<'a, State>, Outcome);
+pub type Step<'a> = (MutexGuard<'a, State>, Outcome);
 
 impl SimulatedDirectory {
     pub fn new(world: &Arc<World>, process: usize, disk: usize) -> Self {
@@ -58,11 +56,11 @@ impl SimulatedDirectory {
         Error::io(path, action, io::Error::other(message.to_owned()))
     }
 
-    fn kind_of_error(&self, name: &str, action: &'static str, kind: io::ErrorKind) -> Error {
+    pub fn kind_of_error(&self, name: &str, action: &'static str, kind: io::ErrorKind) -> Error {
         Error::io(self.path().join(name), action, kind.into())
     }
 
-    fn step(&self, name: &str, action: &'static str, turn: Turn) -> Result<Step<'_>> {
+    pub fn step(&self, name: &str, action: &'static str, turn: Turn) -> Result<Step<'_>> {
         if turn == Turn::MayPass && !self.world.is_dead(self.process) {
             turns::step();
         }
@@ -108,22 +106,28 @@ impl SimulatedDirectory {
     }
 
     /// The result of an operation that has happened, or the error that hides it.
-    fn seen<T>(&self, outcome: Outcome, name: &str, action: &'static str, value: T) -> Result<T> {
+    pub fn seen<T>(
+        &self,
+        outcome: Outcome,
+        name: &str,
+        action: &'static str,
+        value: T,
+    ) -> Result<T> {
         match outcome {
             Outcome::Happens => Ok(value),
             Outcome::HappensUnseen => Err(self.failed(name, action, "injected fault, answer lost")),
         }
     }
 
-    fn plants(&self, planted: Planted) -> bool {
+    pub fn plants(&self, planted: Planted) -> bool {
         self.world.planted == Some(planted)
     }
 
-    fn is_store(&self) -> bool {
+    pub fn is_store(&self) -> bool {
         self.world.medium == Medium::Objects
     }
 
-    fn look_up(&self, name: &str, turn: Turn) -> Result<Option<FileVersion>> {
+    pub fn look_up(&self, name: &str, turn: Turn) -> Result<Option<FileVersion>> {
         let (state, outcome) = self.step(name, "look up", turn)?;
         let version = state.disks[self.disk].find(name).map(|file| {
             let content = content(&file);
@@ -362,108 +366,6 @@ impl Drop for Held {
     }
 }
 
-/// A file that is being written.
-struct SimulatedFile {
-    directory: SimulatedDirectory,
-    name: String,
-    file: File,
-}
-
-impl SimulatedFile {
-    fn forgets_sync(&self) -> bool {
-        let forgets =
-            |planted, prefix: &str| self.directory.plants(planted) && self.name.starts_with(prefix);
-        forgets(Planted::SegmentWithoutSync, "segment")
-            || forgets(Planted::DeletesWithoutSync, "deletes")
-            || forgets(Planted::ManifestWithoutSync, "manifest")
-    }
-}
-
-impl Write for SimulatedFile {
-    /// Writes all of the bytes or some.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let step = self.directory.step(&self.name, "write", Turn::MayPass);
-        let (mut state, outcome) = step.map_err(io::Error::other)?;
-        let mut length = bytes.len();
-        if length > 1 && state.random.chance(16) {
-            length = 1 + state.random.below(length as u64 - 1) as usize;
-        }
-        let fits = state.take_room(self.directory.process, length);
-        drop(state);
-        content(&self.file).bytes.extend_from_slice(&bytes[..fits]);
-        if fits == 0 && length > 0 {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        let claimed = if self.directory.plants(Planted::ShortWrite) {
-            bytes.len()
-        } else {
-            fits
-        };
-        self.directory
-            .seen(outcome, &self.name, "write", claimed)
-            .map_err(io::Error::other)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl FileSink for SimulatedFile {
-    fn sync(&mut self) -> io::Result<()> {
-        let step = self.directory.step(&self.name, "fsync", Turn::MayPass);
-        let (mut state, outcome) = match step {
-            Ok(step) => step,
-            Err(error) => {
-                content(&self.file).lost = true;
-                return Err(io::Error::other(error));
-            }
-        };
-        if self.directory.is_store() {
-            let now = self.directory.world.turns.now();
-            let disk = &mut state.disks[self.directory.disk];
-            if !disk.link(&self.name, &self.file, now) {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            disk.sync();
-        }
-        drop(state);
-        let forgets = self.forgets_sync();
-        let mut content = content(&self.file);
-        if !content.lost && !forgets {
-            content.durable = content.bytes.len();
-        }
-        drop(content);
-        self.directory
-            .seen(outcome, &self.name, "fsync", ())
-            .map_err(io::Error::other)
-    }
-}
-
-/// An object of a store: what was not read before it was removed cannot be read any more.
-struct Object {
-    directory: SimulatedDirectory,
-    name: String,
-    version: u64,
-    bytes: Bytes,
-}
-
-impl FileHandle for Object {
-    fn len(&self) -> u64 {
-        FileHandle::len(&self.bytes)
-    }
-
-    fn read(&self, range: Range<u64>) -> Result<Bytes> {
-        // Threads of one process may wait for what this one reads.
-        let found = self.directory.look_up(&self.name, Turn::Stays)?;
-        if found.is_none_or(|found| found.0[0] != self.version) {
-            let missing = io::ErrorKind::NotFound;
-            return Err(self.directory.kind_of_error(&self.name, "read", missing));
-        }
-        FileHandle::read(&self.bytes, range)
-    }
-}
-
 /// Whether an error says that a process has ended or met a fault, and not that something is wrong.
 pub fn is_injected(error: &Error) -> bool {
     let text = error.to_string();
@@ -476,11 +378,6 @@ pub fn is_injected(error: &Error) -> bool {
     let is_full =
         matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull);
     is_full || reasons.any(|reason| text.contains(reason))
-}
-
-/// Whether an error says that a file is gone.
-pub fn is_gone(error: &Error) -> bool {
-    is_missing(error)
 }
 
 /// Whether an error says that another process has taken a name.

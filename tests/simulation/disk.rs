@@ -145,7 +145,6 @@ impl Disk {
         }
         self.names.clone_from(&names);
         self.durable = names;
-        self.lock = None;
     }
 }
 

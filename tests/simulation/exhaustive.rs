@@ -98,10 +98,10 @@ fn world(medium: Medium, (disks, model): Machine, fault: Option<Fault>) -> (Arc<
     (world, process)
 }
 
-/// With fewer, a writer is killed at one in so many operations.
-const SOME: u64 = 29;
-/// From so many ways to lose power on, it is lost again after every operation.
+/// With this many ways to lose power, each operation is followed by a second loss of power.
 pub const ALL_WAYS: u64 = 64;
+/// With fewer, the writer is killed at every 29th operation.
+const KILL_STEP: u64 = 29;
 
 type Work = fn(&Arc<World>, usize) -> Result<()>;
 
@@ -121,9 +121,7 @@ fn run(
         );
     }
     let operations = world.state().processes[process].operations;
-    let (mut disks, model) = world.take();
-    disks.iter_mut().for_each(|disk| disk.lock = None);
-    ((disks, model), operations, result)
+    (world.take(), operations, result)
 }
 
 /// Loses power in one way, looks at what is left, and returns it.
@@ -167,7 +165,7 @@ pub fn check(medium: Medium, at: u64, ways: u64, cases: &Cases) -> bool {
             lose_power_again(medium, at, &left, cases);
         }
     }
-    if again || at.is_multiple_of(SOME) {
+    if again || at.is_multiple_of(KILL_STEP) {
         let killed = Fault {
             kind: FaultKind::Kill,
             ..power_loss(at, at.is_multiple_of(2))
@@ -248,8 +246,7 @@ pub fn fill_disk(medium: Medium, room: u64, cases: &Cases) -> bool {
     let snapshot = index.snapshot().expect("a snapshot on a full disk");
     contents(&snapshot, true).expect("contents on a full disk");
     drop((known, snapshot, index));
-    let (mut disks, model) = world.take();
-    disks.iter_mut().for_each(|disk| disk.lock = None);
+    let (disks, model) = world.take();
     let (disks, model) = look(room, medium, disks, model, None, &mut Random(room));
     go_on(room, medium, disks, model, None);
     cases.full_disks.fetch_add(1, Ordering::Relaxed);

@@ -7,10 +7,10 @@
 //! run is the same for the same seed, and a failure is repeated by it:
 //!
 //! ```sh
-//! cargo test --release --test simulation                              # 2,000 runs, and planted faults
-//! cargo test --release --test simulation -- --runs 1000000            # more of them
-//! cargo test --release --test simulation -- --runs 0 --ways 64        # each fault of a fixed work
-//! cargo test --release --test simulation -- --first 4711 --runs 1 --trace    # one seed, and what it does
+//! cargo test --release --test simulation                                   # all of it, briefly
+//! cargo test --release --test simulation -- --runs 1000000                 # more runs
+//! cargo test --release --test simulation -- --runs 0 --ways 64             # the fixed work alone
+//! cargo test --release --test simulation -- --first 4711 --runs 1 --trace  # one seed
 //! ```
 
 mod backup;
@@ -19,6 +19,7 @@ mod disk;
 mod documents;
 mod executor;
 mod exhaustive;
+mod files;
 mod model;
 mod planted;
 #[path = "../it/random/generator.rs"]

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use esparsa::store::is_missing;
 use esparsa::{Error, Index, IndexOptions, Result, Snapshot};
 
 use crate::backup::back_up;
-use crate::directory::{SimulatedDirectory, is_gone, is_injected};
+use crate::directory::{SimulatedDirectory, is_injected};
 use crate::documents::{Contents, ask, contents};
 use crate::executor::SimulatedExecutor;
 use crate::random::Random;
@@ -62,7 +63,7 @@ impl Reader {
 
     fn accept(&self, error: &Error, since: u64) {
         let is_slow = self.world.turns.now() - since > self.world.delay;
-        let is_late = self.world.medium == Medium::Objects && is_slow && is_gone(error);
+        let is_late = self.world.medium == Medium::Objects && is_slow && is_missing(error);
         let is_early = matches!(error, Error::NoIndex { .. }) && self.known == 0;
         assert!(
             is_injected(error) || is_late || is_early,

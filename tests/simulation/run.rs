@@ -62,9 +62,6 @@ pub fn run(seed: u64, planted: Option<Planted>) -> Result<Summary, String> {
                     .for_each(|disk| disk.lose_power(&mut random));
             }
         }
-        for disk in &mut disks {
-            disk.lock = None;
-        }
         (disks, model) = look(seed, medium, disks, model, planted, &mut random);
     }
     summary.commits = model.acknowledged();

@@ -27,7 +27,7 @@ pub struct Turns {
 #[derive(Debug)]
 struct State {
     random: Random,
-    /// The turn passes once in so many steps.
+    /// Mean number of steps of a thread before the turn passes.
     patience: u64,
     threads: Vec<Thread>,
     /// Whose turn it is; nobody's before the start and at the end.

@@ -137,10 +137,11 @@ impl World {
         state.has_lost_power || state.processes[process].is_dead
     }
 
-    /// The disks as the machine would find them now, and the model.
+    /// The disks and the model when all processes have ended, and their locks with them.
     pub fn take(&self) -> ([Disk; 2], Model) {
         let mut state = self.state();
-        let disks = std::mem::take(&mut state.disks);
+        let mut disks = std::mem::take(&mut state.disks);
+        disks.iter_mut().for_each(|disk| disk.lock = None);
         let model = std::mem::take(&mut *self.model());
         (disks, model)
     }

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use esparsa::store::is_missing;
 use esparsa::{Error, Index, IndexOptions, MergePolicy, Result, WriterOptions};
 
-use crate::directory::{is_gone, is_injected, is_taken};
+use crate::directory::{is_injected, is_taken};
 use crate::documents::NUMBERS;
 use crate::executor::SimulatedExecutor;
 use crate::random::Random;
@@ -52,7 +53,7 @@ impl Writer {
     /// Panics for an error that has no reason.
     fn accept(&self, error: &Error) {
         let others_win = self.world.medium == Medium::Objects;
-        let is_lost_race = is_gone(error) || is_taken(error);
+        let is_lost_race = is_missing(error) || is_taken(error);
         let is_locked = matches!(error, Error::Locked { .. });
         let is_there = error.to_string().contains("already holds an index");
         let is_reasonable =

@@ -95,12 +95,12 @@ fn read(
     let mut inner = guarded(|| tokenizers::Tokenizer::from_bytes(&bytes))
         .map_err(|message| Error::model(&path, format!("expected a tokenizer: {message}")))?;
     if settings.is_of_bert() {
-        set_bert_normalizer(&mut inner, settings, hash)
-            .map_err(|error| Error::model(&path, error.to_string()))?;
+        guarded(|| set_bert_normalizer(&mut inner, settings, hash))
+            .map_err(|message| Error::model(&path, message))?;
     }
     if settings.is_of_roberta() {
-        set_byte_level_space(&mut inner, settings, hash)
-            .map_err(|error| Error::model(&path, error.to_string()))?;
+        guarded(|| set_byte_level_space(&mut inner, settings, hash))
+            .map_err(|message| Error::model(&path, message))?;
     }
     Ok((inner, path))
 }
