@@ -363,10 +363,17 @@ mod tests {
     #[test]
     fn a_raw_length_that_lies_allocates_nothing_of_its_size() {
         let stored = store(&[b"ab".to_vec(), b"c".to_vec()]);
-        let mut index = stored.index.all().unwrap().to_vec();
-        index[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
-        let broken =
-            Stored::open(stored.frames, Section::from_bytes("stored-index", index)).unwrap();
-        assert!(broken.document(0).is_err());
+        for (length, expected) in [
+            (u32::MAX, "larger than the limit"),
+            // A legal size, of which nothing is there.
+            (60 << 20, "not as long as its entry says"),
+        ] {
+            let mut index = stored.index.all().unwrap().to_vec();
+            index[4..8].copy_from_slice(&length.to_le_bytes());
+            let index = Section::from_bytes("stored-index", index);
+            let broken = Stored::open(stored.frames.clone(), index).unwrap();
+            let error = broken.document(0).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use zstd::bulk::Decompressor;
+use zstd::zstd_safe::get_frame_content_size;
 
 use super::super::read_u32;
 use super::StoredBlock;
@@ -32,9 +33,14 @@ pub(super) struct RawBlock {
 impl RawBlock {
     /// Decompresses a frame and checks that it is as long as was recorded.
     pub fn decompress(block: &StoredBlock<impl AsRef<[u8]>>) -> Result<Self, &'static str> {
-        let length = block.raw_length as usize;
-        let raw = decompress(block.frame.as_ref(), length)
-            .map_err(|_| "expected a zstd frame of the recorded size")?;
+        let (frame, length) = (block.frame.as_ref(), block.raw_length as usize);
+        // Memory of the recorded size is taken first, so the frame must agree if it says its own.
+        let of_frame = get_frame_content_size(frame).map_err(|_| "expected a zstd frame")?;
+        if of_frame.is_some_and(|of_frame| of_frame != u64::from(block.raw_length)) {
+            return Err("a block is not as long as its entry says");
+        }
+        let raw =
+            decompress(frame, length).map_err(|_| "expected a zstd frame of the recorded size")?;
         if raw.len() != length {
             return Err("a block is not as long as its entry says");
         }
