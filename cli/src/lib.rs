@@ -18,6 +18,7 @@
 //! | `check`, `inspect` | verification and statistics of an index |
 //! | `eval` | metrics of runs, and significance tests |
 //! | `fuse` | fusion of runs |
+//! | `fuzz` | what the fuzz targets call |
 //! | `encode` | vectors of texts, by a model |
 //! | `rerank` | re-ranking of a run by a model |
 //! | `train` | models of one's own |
@@ -55,6 +56,9 @@ mod encode;
 mod escape;
 mod eval;
 mod fuse;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod fuzz;
 mod get;
 mod index;
 pub mod input;

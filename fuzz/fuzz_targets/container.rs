@@ -1,38 +1,6 @@
-//! Bytes as a file: the first says of which kind. What opens and verifies is written again.
 #![no_main]
 
-use std::io::Write;
-use std::sync::Arc;
+#[path = "../../tests/fuzz/targets/container.rs"]
+mod target;
 
-use esparsa::internals::format::{Container, ContainerWriter, FileKind, Verify};
-use libfuzzer_sys::fuzz_target;
-
-const KINDS: [FileKind; 3] = [FileKind::Segment, FileKind::Deletes, FileKind::Manifest];
-
-fuzz_target!(|bytes: &[u8]| {
-    let Some((&first, bytes)) = bytes.split_first() else {
-        return;
-    };
-    let kind = KINDS[usize::from(first) % KINDS.len()];
-    let open = |bytes, verify| Container::open(Arc::new(bytes), "file", kind, verify);
-    for verify in [Verify::Never, Verify::OnFirstTouch] {
-        if let Ok(container) = open(bytes.to_vec(), verify) {
-            for (name, field, length) in container.sections() {
-                let section = container.section(name, field).unwrap();
-                assert!(section.slice(length, 1).is_err());
-                let _ = section.all();
-            }
-        }
-    }
-    let Ok(container) = open(bytes.to_vec(), Verify::AtOpen) else {
-        return;
-    };
-    let mut writer = ContainerWriter::new(Vec::new(), kind).unwrap();
-    for (name, field, _) in container.sections() {
-        writer.begin(name, field).unwrap();
-        let section = container.section(name, field).unwrap();
-        writer.write_all(section.all().unwrap()).unwrap();
-    }
-    let again = open(writer.finish().unwrap().0, Verify::AtOpen).unwrap();
-    assert_eq!(again.sections().count(), container.sections().count());
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| target::run(bytes));
