@@ -101,7 +101,7 @@ impl App {
         let _open = self.metrics.begin();
         let route = Route::of(request.uri().path());
         let kind = route.as_ref().map_or(RouteKind::Unknown, Route::kind);
-        let answer = match self.access.check(kind, request.headers()).and(route) {
+        let answer = match self.access.check(kind, &request).and(route) {
             Ok(route) => self.clone().answer(route, request, started).await,
             Err(error) => Err(error),
         };
@@ -164,11 +164,10 @@ impl App {
         let answered = timeout_at(deadline, working).await;
         let answered = answered.map_err(|_| ApiError::timed_out(timeout_ms))?;
         let json = answered.unwrap_or_else(|error| Err(of_thread(&error)))?;
-        // Counted until the client has taken it.
         let kilobytes = json.len().div_ceil(1024) as u32;
         let memory = answers.try_acquire_many_owned(kilobytes);
         let memory = memory.map_err(|_| ApiError::answers_waiting())?;
-        Ok(reply::counted(reply::answer(JSON, json), memory))
+        Ok(reply::answer(JSON, reply::counted(json, memory)))
     }
 
     /// The body of a request.

@@ -61,7 +61,7 @@ impl ApiError {
 
     /// The request names a host that is not this one.
     pub fn wrong_host() -> Self {
-        let message = "expected a local name in the header `Host`, such as `localhost`, found another; \
+        let message = "expected a local name in the header `Host`, such as `localhost`, found none or another; \
                        use the address that the server prints, or start it with a token";
         Self::new(StatusCode::FORBIDDEN, "wrong_host", message)
     }
@@ -135,7 +135,7 @@ impl ApiError {
     /// A page of another site asks.
     pub fn foreign_site() -> Self {
         let message = "expected a request of the server's own page or of a program, found one of another site's page \
-                       (the header `Sec-Fetch-Site`)";
+                       (the headers `Sec-Fetch-Site` and `Origin`)";
         Self::new(StatusCode::FORBIDDEN, "foreign_site", message)
     }
 

@@ -13,8 +13,8 @@ use super::passages::Passages;
 use super::stored::Document;
 use super::system::System;
 
-/// Bytes of stored documents and passages of one answer.
-const MAX_BYTES: usize = 16 << 20;
+/// Bytes of documents and passages of one answer, and of the values of its facets.
+pub const MAX_BYTES: usize = 16 << 20;
 
 /// A hit of an answer.
 #[derive(Serialize)]
@@ -133,7 +133,7 @@ impl Wanted<'_> {
             let snippets = snippets.map(|(wanted, query)| wanted.of(snapshot, query, &stored));
             let snippets = snippets.transpose()?;
             bytes += snippets.as_ref().map_or(0, Passages::bytes);
-            bytes += document.as_ref().map_or(0, |_| stored.len());
+            bytes += document.as_ref().map_or(0, |one| one.bytes(&stored));
             if bytes > MAX_BYTES {
                 return Err(ApiError::invalid(format!(
                     "expected documents and passages of at most {MAX_BYTES} bytes together, found more; ask for fewer hits, \

@@ -24,7 +24,7 @@ pub struct FileOfIndex {
 pub fn folder_parser(text: &str) -> Result<NamedFolder, String> {
     let (name, folder) = match split(text) {
         Some((name, folder)) => (name.to_owned(), folder),
-        None => (last_part(Path::new(text)), text),
+        None => (last_part(Path::new(without_query(text))), text),
     };
     let is_refused = |c: char| c == '/' || c == '\\' || c.is_control();
     if name.is_empty() || name.contains(is_refused) || folder.is_empty() {
@@ -59,6 +59,14 @@ fn split(text: &str) -> Option<(&str, &str)> {
     (!name.contains(['/', '\\'])).then_some((name, path))
 }
 
+/// A URL without its query, which may be a signature that no answer should show.
+fn without_query(text: &str) -> &str {
+    match text.contains("://") {
+        true => text.split(['?', '#']).next().unwrap_or(text),
+        false => text,
+    }
+}
+
 /// The name of a folder; of `.` and the like, the name of the folder that is meant.
 fn last_part(folder: &Path) -> String {
     let resolved = || folder.canonicalize().ok();
@@ -83,6 +91,17 @@ mod tests {
         for refused in ["", "=a", "a=", "/"] {
             assert!(named(refused).is_err(), "{refused}");
         }
+    }
+
+    #[test]
+    fn the_query_of_a_url_is_no_part_of_a_name() {
+        let url = "https://host/a/wiki.index?signature=secret#secret";
+        let named = folder_parser(url).unwrap();
+        assert_eq!(
+            (&*named.name, named.folder),
+            ("wiki.index", PathBuf::from(url))
+        );
+        assert_eq!(folder_parser("a/what?").unwrap().name, "what?");
     }
 
     #[test]

@@ -1,11 +1,7 @@
 //! Responses: their bodies and headers.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use http_body_util::Full;
-use hyper::body::{Body, Bytes, Frame, SizeHint};
+use hyper::body::Bytes;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
     IF_NONE_MATCH, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
@@ -18,39 +14,26 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::error::ApiError;
 
 /// A response as it is sent.
-pub type Reply = Response<Answer>;
+pub type Reply = Response<Full<Bytes>>;
 
-/// The body of a response, which counts as memory until it is sent or given up.
-pub struct Answer {
-    bytes: Full<Bytes>,
-    _memory: Option<OwnedSemaphorePermit>,
+/// Bytes that count as memory until they are sent or given up.
+struct Counted {
+    bytes: Box<[u8]>,
+    _memory: OwnedSemaphorePermit,
 }
 
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Infallible>>> {
-        Pin::new(&mut self.bytes).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.bytes.size_hint()
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
-/// A response whose body counts as memory.
-pub fn counted(reply: Reply, memory: OwnedSemaphorePermit) -> Reply {
-    reply.map(|answer| Answer {
-        bytes: answer.bytes,
-        _memory: Some(memory),
+/// An answer that counts as memory until the client has taken it. The bytes hold the permit, and not
+/// the body: a connection drops the body as soon as it has its bytes, which then wait for the client.
+pub fn counted(bytes: Vec<u8>, memory: OwnedSemaphorePermit) -> Bytes {
+    Bytes::from_owner(Counted {
+        bytes: bytes.into_boxed_slice(),
+        _memory: memory,
     })
 }
 
@@ -117,10 +100,7 @@ pub fn refusal(error: &ApiError) -> Reply {
 }
 
 fn reply(status: StatusCode, content_type: &str, cache: &str, body: Bytes) -> Reply {
-    let mut reply = Response::new(Answer {
-        bytes: Full::new(body),
-        _memory: None,
-    });
+    let mut reply = Response::new(Full::new(body));
     *reply.status_mut() = status;
     for (name, value) in [
         (CONTENT_TYPE, content_type),
@@ -138,5 +118,26 @@ fn insert(reply: &mut Reply, name: HeaderName, value: &str) {
     // All values are ASCII of our own, so none is refused.
     if let Ok(value) = HeaderValue::from_str(value) {
         reply.headers_mut().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_counts_as_long_as_its_bytes_are_held() {
+        let memory = Arc::new(Semaphore::new(2));
+        let permit = memory.clone().try_acquire_many_owned(2).unwrap();
+        let held = counted(vec![1, 2, 3], permit);
+        let reply = answer(JSON, held.clone());
+        drop(reply);
+        assert_eq!((&*held, memory.available_permits()), (&[1, 2, 3][..], 0));
+        drop(held);
+        assert_eq!(memory.available_permits(), 2);
     }
 }

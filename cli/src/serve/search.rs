@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use esparsa::{FacetResult, MatchCount, Query, SearchOptions, SearchResult, Snapshot};
+use esparsa::{FacetResult, MatchCount, Query, SearchOptions, SearchResult, Snapshot, Value};
 use serde::Serialize;
 
 use super::app::Work;
 use super::engine::{RankingReport, RerankReport};
 use super::error::ApiError;
-use super::hits::{HitReport, Places, Wanted};
+use super::hits::{HitReport, MAX_BYTES, Places, Wanted};
 use super::indexes::ServedIndex;
 use super::options::Options;
 use super::plan::{PlanRequest, Ranking};
@@ -212,17 +212,28 @@ fn search(
     })
 }
 
-/// Checks that the counts are not too many to send.
+/// Checks that the counts are not too many, nor too large, to send.
 fn check_facets(result: &SearchResult) -> Result<(), ApiError> {
     let counts = result.facets.iter().map(|facet| match facet {
-        FacetResult::Values(counts) | FacetResult::Histogram(counts) => counts.len(),
+        FacetResult::Values(counts) | FacetResult::Histogram(counts) => &**counts,
+        _ => &[],
+    });
+    let counts: Vec<&[(Value, u64)]> = counts.collect();
+    let max = counts.iter().map(|counts| counts.len()).max().unwrap_or(0);
+    if max > MAX_VALUES {
+        return Err(ApiError::invalid(format!(
+            "expected facets of at most {MAX_VALUES} values or intervals, found {max}; ask for fewer values, or for wider \
+             intervals"
+        )));
+    }
+    let keywords = counts.into_iter().flatten().map(|(value, _)| match value {
+        Value::Keyword(keyword) => keyword.len(),
         _ => 0,
     });
-    match counts.max().unwrap_or(0) {
-        0..=MAX_VALUES => Ok(()),
-        count => Err(ApiError::invalid(format!(
-            "expected facets of at most {MAX_VALUES} values or intervals, found {count}; ask for fewer values, or for wider \
-             intervals"
+    match keywords.sum::<usize>() {
+        0..=MAX_BYTES => Ok(()),
+        bytes => Err(ApiError::invalid(format!(
+            "expected facets whose values have at most {MAX_BYTES} bytes together, found {bytes}; ask for fewer values"
         ))),
     }
 }

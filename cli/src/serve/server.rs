@@ -138,6 +138,8 @@ impl Connections {
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
             .max_buf_size(MAX_HEAD)
+            // A buffer alone is no limit: a head that comes at once may be larger than it.
+            .max_header_size(MAX_HEAD)
             .serve_connection(
                 TokioIo::new(BoundedWrites::new(stream, self.write_timeout)),
                 service,

@@ -1,7 +1,7 @@
 //! What an answer has of a stored document: all of it, or some of its keys and columns.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use esparsa::{DocAddress, FieldKind, Snapshot};
 use serde::Serialize;
@@ -43,6 +43,30 @@ enum Part {
     Values(Vec<Json>),
 }
 
+impl Document {
+    /// Bytes that it takes in an answer, of which `stored` is stored.
+    pub fn bytes(&self, stored: &[u8]) -> usize {
+        match self {
+            Self::Whole(_) => stored.len(),
+            Self::Some(Chosen(parts)) => parts.iter().map(|(_, part)| part.bytes()).sum(),
+        }
+    }
+}
+
+impl Part {
+    fn bytes(&self) -> usize {
+        // As much as a number may take.
+        const VALUE: usize = 24;
+        match self {
+            Self::Stored(value) => value.get().len(),
+            Self::Values(values) => values
+                .iter()
+                .map(|value| VALUE + value.as_str().map_or(0, str::len))
+                .sum(),
+        }
+    }
+}
+
 impl Serialize for Chosen {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
@@ -54,7 +78,8 @@ impl Serialize for Chosen {
 }
 
 impl Parts {
-    /// Takes `fields`. An empty name stands for none, because a query string has no empty lists.
+    /// Takes `fields`. An empty name stands for none, because a query string has no empty lists; a
+    /// name that is repeated for one, because an object has each key once.
     ///
     /// # Errors
     ///
@@ -62,7 +87,8 @@ impl Parts {
     pub fn take(parameters: &mut Parameters) -> Result<Self, ApiError> {
         let mut fields = parameters.texts("fields", MAX_FIELDS)?;
         if let Some(fields) = &mut fields {
-            fields.retain(|name| !name.is_empty());
+            let mut seen = HashSet::new();
+            fields.retain(|name| !name.is_empty() && seen.insert(name.clone()));
         }
         Ok(Self(fields))
     }
