@@ -1,5 +1,11 @@
 //! A server in a process of its own, and a client that sends requests byte for byte.
 
+pub mod cases;
+mod process;
+mod raw;
+
+pub use raw::for_each;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -42,9 +48,16 @@ pub struct Server {
 impl Server {
     /// Starts `esparsa serve` on a free port, and waits until it listens.
     pub fn start(scratch: &Scratch, arguments: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_esparsa"))
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(arguments.split_whitespace())
+        let mut command = Command::new(env!("CARGO_BIN_EXE_esparsa"));
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.args(arguments.split_whitespace());
+        Self::of(command, scratch).unwrap_or_else(|line| panic!("no address in `{line}`"))
+    }
+
+    /// Starts a server by a command, and waits until it listens; what it prints instead is the
+    /// error.
+    pub fn of(mut command: Command, scratch: &Scratch) -> Result<Self, String> {
+        let mut child = command
             .current_dir(scratch.path(""))
             .env_remove("ESPARSA_TOKEN")
             .stdin(Stdio::null())
@@ -56,10 +69,15 @@ impl Server {
         BufReader::new(stdout).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://");
         let address = address.and_then(|address| address.strip_suffix('/'));
-        let address = address.unwrap_or_else(|| panic!("no address in `{line}`"));
-        Self {
-            child,
-            address: address.parse().unwrap(),
+        match address {
+            Some(address) => Ok(Self {
+                address: address.parse().unwrap(),
+                child,
+            }),
+            None => {
+                let _ = child.wait();
+                Err(line)
+            }
         }
     }
 
