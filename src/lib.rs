@@ -319,6 +319,7 @@ mod scorer;
 mod segment;
 mod simd;
 pub mod store;
+mod sync;
 pub mod text;
 #[cfg(feature = "train")]
 pub mod train;

@@ -64,13 +64,19 @@ impl PyIndex {
     /// Opens the index in a folder, as `Index.open` does.
     #[new]
     fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        Self::open(py, path)
+        Self::open(py, path, None)
     }
 
-    /// Opens the index in a folder.
+    /// Opens the index in a folder. Of an index of strangers, `untrusted` says how many bytes its
+    /// files may take in memory: they are read into it, and verified from end to end before they are
+    /// searched, and the index cannot be written.
     #[staticmethod]
-    fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        Self::on_disk(py, path, |path| Index::open(path))
+    #[pyo3(signature = (path, *, untrusted = None))]
+    fn open(py: Python<'_>, path: PathBuf, untrusted: Option<u64>) -> PyResult<Self> {
+        Self::on_disk(py, path, |path| match untrusted {
+            Some(memory) => Index::open_with(path, IndexOptions::new().untrusted(memory)),
+            None => Index::open(path),
+        })
     }
 
     /// Creates an index in a folder, which is made if it is not there. There must be no index in it.

@@ -390,7 +390,8 @@ impl PyQuery {
     /// - `{"phrase": {FIELD: {"text": WORDS, "slop": N}}}`, with `"prefix": true` for a phrase prefix
     /// - `{"prefix": {FIELD: TEXT}}`, and so `wildcard` and `regex`
     /// - `{"fuzzy": {FIELD: {"term": TEXT, "distance": N, "prefix": N}}}`
-    /// - `{"sparse": {FIELD: {TERM: WEIGHT}}}`, `{"dense": {FIELD: [NUMBER]}}`
+    /// - `{"sparse": {FIELD: {TERM: WEIGHT}}}`, `{"sparse_numbered": {FIELD: {NUMBER: WEIGHT}}}`,
+    ///   `{"dense": {FIELD: [NUMBER]}}`
     /// - `{"term": {FIELD: VALUE}}`, `{"terms": {FIELD: [VALUE]}}`, `{"exists": FIELD}`,
     ///   `{"ids": [ID]}`, `{"range": {FIELD: {"gt": VALUE, "gte": …, "lt": …, "lte": …}}}`, `{"all": {}}`
     /// - `{"bool": {"must": [QUERY], "should": [QUERY], "minimum_should": N}}`

@@ -206,3 +206,19 @@ def test_damage_behind_an_open_index_is_found(tmp_path):
     deletes[0].write_bytes(deletes[0].read_bytes()[:-1] + b"\xff")
     with pytest.raises(esparsa.CorruptError):
         index.check()
+
+
+def test_an_index_of_strangers_is_verified_and_only_read(tmp_path):
+    path = tmp_path / "theirs"
+    with Index.create(path, Schema(SCHEMA)).writer() as writer:
+        writer.add({"_id": "etna", "text": "lava"})
+    theirs = Index.open(path, untrusted=1 << 20)
+    assert [hit.id for hit in theirs.search("lava")] == ["etna"]
+    with pytest.raises(esparsa.InvalidInputError, match="untrusted"):
+        theirs.writer()
+    with pytest.raises(esparsa.LimitError, match="untrusted"):
+        Index.open(path, untrusted=100).snapshot()
+    segment = next(path.glob("segment-*"))
+    segment.write_bytes(segment.read_bytes()[:-1])
+    with pytest.raises(esparsa.CorruptError):
+        Index.open(path, untrusted=1 << 20).snapshot()

@@ -1,11 +1,13 @@
 //! Every limit of the format, with a name; `format-spec/limits.md` gives the reasons.
 
+use crate::error::{Error, Result};
+
 /// Documents in one segment.
 pub const MAX_SEGMENT_DOCUMENTS: u32 = 0x7FFF_FFFF;
 /// Numbers of commits and files: so far from the end of `u64` that counting never gets there.
 pub const MAX_FILE_NUMBER: u64 = 1 << 62;
-/// Sections in one file.
-pub const MAX_SECTIONS: u32 = 4_096;
+/// Sections in one file: more than those of [`MAX_FIELDS`] fields.
+pub const MAX_SECTIONS: u32 = 16_384;
 /// Fields in one schema.
 pub const MAX_FIELDS: usize = 1_024;
 /// Bytes of a field's name.
@@ -47,3 +49,53 @@ pub const MAX_SLOP: u32 = 1_000;
 pub const MAX_QUERY_DEPTH: usize = 64;
 /// Results asked of one search.
 pub const MAX_K: usize = 10_000_000;
+
+/// What one list takes: its length, and the ends of its blocks, are `u32`.
+pub(super) fn list_length(what: &str, length: u64) -> Result<u32> {
+    u32::try_from(length).map_err(|_| Error::limit(what, length, MAX_LIST_BYTES))
+}
+
+/// The number of documents of a segment that has `more` than `documents`.
+pub(crate) fn add_documents(documents: u32, more: u32) -> Result<u32> {
+    let sum = u64::from(documents) + u64::from(more);
+    let allowed = u32::try_from(sum)
+        .ok()
+        .filter(|sum| *sum <= MAX_SEGMENT_DOCUMENTS);
+    allowed.ok_or_else(|| {
+        let limit = u64::from(MAX_SEGMENT_DOCUMENTS);
+        Error::limit("number of documents of a segment", sum, limit)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_and_segments_reach_their_limits_and_no_more() {
+        assert_eq!(list_length("list", MAX_LIST_BYTES).unwrap(), u32::MAX);
+        let error = list_length("list", MAX_LIST_BYTES + 1).unwrap_err();
+        assert!(matches!(error, Error::Limit { found, .. } if found == 1 << 32));
+        assert_eq!(
+            add_documents(0x7FFF_FFF0, 15).unwrap(),
+            MAX_SEGMENT_DOCUMENTS
+        );
+        for (documents, more) in [
+            (0x7FFF_FFF0, 16),
+            (1, MAX_SEGMENT_DOCUMENTS),
+            (u32::MAX, u32::MAX),
+        ] {
+            let error = add_documents(documents, more).unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    Error::Limit {
+                        limit: 0x7FFF_FFFF,
+                        ..
+                    }
+                ),
+                "{error}"
+            );
+        }
+    }
+}

@@ -14,7 +14,7 @@ use super::block::{BLOCK_POSTINGS, DecodedBlock};
 use super::block_list::{BlockEntry, BlockList, encode_blocks};
 use super::dictionary::{TermEntry, TermPositions, TermPostings};
 use super::impact::{Impact, MAX_EXPONENT, unpack};
-use super::limits::{MAX_LIST_BYTES, MAX_TIERS};
+use super::limits::{MAX_TIERS, list_length};
 use super::postings::Postings;
 use super::range_list::{RangeList, RangeListEncoder, groups_of};
 use super::schema::SparseLayout;
@@ -358,7 +358,7 @@ impl SparseListEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] when a list takes more than [`MAX_LIST_BYTES`].
+    /// [`Error::Limit`] when a list takes more than [`MAX_LIST_BYTES`](super::limits::MAX_LIST_BYTES).
     pub fn encode(
         &mut self,
         postings: &Postings,
@@ -427,8 +427,7 @@ impl SparseListEncoder {
             let before = lists.len();
             self.encode_list(&part, &mut lists)?;
             let length = wide(lists.len() - before);
-            let length = u32::try_from(length)
-                .map_err(|_| Error::limit("bytes of a term's postings", length, MAX_LIST_BYTES))?;
+            let length = list_length("bytes of a term's postings", length)?;
             table.push(PartRecord {
                 exponent: I16::new(exponent),
                 postings: U32::new(count32("postings of a part", part.len())?),
@@ -459,8 +458,7 @@ impl SparseListEncoder {
             let before = self.tiers.len();
             self.encode_tier(postings, &range)?;
             let length = wide(self.tiers.len() - before);
-            let length = u32::try_from(length)
-                .map_err(|_| Error::limit("bytes of a term's postings", length, MAX_LIST_BYTES))?;
+            let length = list_length("bytes of a term's postings", length)?;
             let record = TierRecord {
                 postings: U32::new(count32("postings of a tier", self.tier.len())?),
                 length: U32::new(length),

@@ -7,11 +7,11 @@ use super::block::BLOCK_POSTINGS;
 use super::block_list::{BlockEntry, BlockList, encode_blocks};
 use super::bounds::{Bound, Frontier};
 use super::dictionary::{TermEntry, TermPositions, TermPostings};
-use super::limits::MAX_LIST_BYTES;
+use super::limits::list_length;
 use super::postings::Postings;
 use super::section::Section;
 use super::{DocId, Malformed, count32, index32, wide};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Bounds kept for each block.
 pub const BLOCK_BOUNDS: usize = 2;
@@ -108,7 +108,7 @@ impl TextListEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] when the list takes more than [`MAX_LIST_BYTES`].
+    /// [`Error::Limit`] when the list takes more than [`MAX_LIST_BYTES`](super::limits::MAX_LIST_BYTES).
     pub fn encode(
         &mut self,
         postings: &Postings,
@@ -179,14 +179,7 @@ impl TextListEncoder {
                 });
             },
         );
-        let length = wide(self.blocks.len());
-        if length > MAX_LIST_BYTES {
-            return Err(Error::limit(
-                "bytes of a term's postings",
-                length,
-                MAX_LIST_BYTES,
-            ));
-        }
+        list_length("bytes of a term's postings", wide(self.blocks.len()))?;
         out.extend_from_slice(of_list.reduced::<LIST_BOUNDS>().as_bytes());
         out.extend_from_slice(self.table.as_bytes());
         out.extend_from_slice(&self.blocks);

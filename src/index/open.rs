@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::commit::{self, DamagedCommit, Newest, write_manifest};
 use super::options::WriterOptions;
-use super::segment_cache::SegmentCache;
+use super::segment_cache::{SegmentCache, Trust};
 use super::snapshot::{Snapshot, missing_analyzer};
 use super::writer::IndexWriter;
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ use crate::executor::{Executor, Threads};
 use crate::format::manifest::Manifest;
 use crate::format::{FieldNumber, FieldOptions, Schema, Verify};
 use crate::segment::Document;
-use crate::store::{Directory, Memory, create_directory, open_directory};
+use crate::store::{Directory, Memory, Untrusted, create_directory, open_directory};
 use crate::text::Analyzer;
 
 /// Options for opening an index: checksums, analyzers, and the threads that it runs on.
@@ -29,6 +29,8 @@ pub struct IndexOptions {
     pub(super) damaged: DamagedCommit,
     pub(super) analyzers: Vec<Analyzer>,
     pub(super) executor: Arc<dyn Executor>,
+    /// How many bytes the files of an index from a stranger may take in memory.
+    pub(super) untrusted: Option<u64>,
 }
 
 impl Default for IndexOptions {
@@ -38,6 +40,7 @@ impl Default for IndexOptions {
             damaged: DamagedCommit::default(),
             analyzers: Vec::new(),
             executor: Arc::new(Threads::new()),
+            untrusted: None,
         }
     }
 }
@@ -65,6 +68,37 @@ impl IndexOptions {
         self
     }
 
+    /// Opens an index of strangers, or one in a folder that others can write to. Its files are read
+    /// into memory, in which nobody else can change them, and each segment is verified as by
+    /// [`Snapshot::verify_segment`] before there is a snapshot of it: checksums, and every bound,
+    /// count and statistic. Files that are open take at most `memory` bytes together; files that take
+    /// more are an [`Error::Limit`] before they are read. Links, pipes and devices are refused.
+    ///
+    /// The index can be searched, and its snapshots [copied](Snapshot::copy_to); it has no writer. A
+    /// copy is as little to be trusted: what is verified is that the files are consistent, not that
+    /// they tell the truth.
+    ///
+    /// ```
+    /// use esparsa::{Document, Index, IndexOptions, Query, Schema, Text};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let index = Index::create(folder.path(), Schema::builder().text("text", Text::new()).build()?)?;
+    /// let mut writer = index.writer()?;
+    /// writer.add(Document::new("etna").with_text("text", "lava"))?;
+    /// writer.commit()?;
+    ///
+    /// let options = IndexOptions::new().untrusted(64 << 20);
+    /// let index = Index::open_with(folder.path(), options)?;
+    /// assert_eq!(index.snapshot()?.search(&Query::text("text", "lava"), 10)?.len(), 1);
+    /// assert!(index.writer().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn untrusted(mut self, memory: u64) -> Self {
+        self.untrusted = Some(memory);
+        self
+    }
+
     /// Adds a custom analyzer, made with [`Analyzer::custom`].
     #[must_use]
     pub fn analyzer(mut self, analyzer: Analyzer) -> Self {
@@ -78,6 +112,17 @@ impl IndexOptions {
     pub fn executor(mut self, executor: Arc<dyn Executor>) -> Self {
         self.executor = executor;
         self
+    }
+
+    pub(super) fn is_untrusted(&self) -> bool {
+        self.untrusted.is_some()
+    }
+
+    fn trust(&self) -> Trust {
+        match self.is_untrusted() {
+            true => Trust::None,
+            false => Trust::Content(self.verify),
+        }
     }
 
     pub(super) fn find(&self, name: &str) -> Result<Analyzer> {
@@ -296,6 +341,12 @@ impl Index {
         schema: Schema,
         options: IndexOptions,
     ) -> Result<Self> {
+        if options.is_untrusted() {
+            return Err(Error::invalid(
+                "expected options of an index that is created, found those of an untrusted one, which \
+                 is only read",
+            ));
+        }
         let lock = directory.lock();
         // A writer of the index that is there holds the lock, but waiting for it would not help.
         if matches!(lock, Err(Error::Locked { .. })) && Self::exists_in(&*directory)? {
@@ -358,6 +409,10 @@ impl Index {
     ///
     /// As [`Index::open`].
     pub fn open_in(directory: Arc<dyn Directory>, options: IndexOptions) -> Result<Self> {
+        let directory = match options.untrusted {
+            Some(memory) => Arc::new(Untrusted::new(directory, memory)),
+            None => directory,
+        };
         let opened = commit::expect_newest(&*directory, options.damaged)?;
         let schema = opened.manifest.schema.clone();
         Ok(Self::new(directory, options, schema, Some(opened)))
@@ -370,7 +425,7 @@ impl Index {
         opened: Option<Newest>,
     ) -> Self {
         Self {
-            cache: Arc::new(SegmentCache::new(directory, options.verify, opened)),
+            cache: Arc::new(SegmentCache::new(directory, options.trust(), opened)),
             options: Arc::new(options),
             schema: Arc::new(schema),
         }

@@ -14,8 +14,7 @@
 //! file, not manifest N of an index that was created again in the same directory.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::commit::Newest;
 use super::snapshot::{Snapshot, SnapshotSegment};
@@ -23,14 +22,25 @@ use crate::error::{Error, Result};
 use crate::format::container::FileStamp;
 use crate::format::manifest::{SegmentEntry, deletes_file, manifest_file, segment_file};
 use crate::format::{Container, FileKind, Schema, Verify, deletes};
-use crate::segment::{SegmentReader, WeakSegmentReader};
-use crate::store::{Directory, FileVersion};
+use crate::segment::{self, SegmentReader, WeakSegmentReader};
+use crate::store::{Directory, FileHandle, FileVersion};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
+
+/// What is taken for granted of segments whose checksums are right.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trust {
+    /// That a writer wrote their content.
+    Content(Verify),
+    /// Nothing: they are verified from end to end before they are used.
+    None,
+}
 
 /// Opens every segment of one directory once.
 #[derive(Debug)]
 pub(super) struct SegmentCache {
     directory: Arc<dyn Directory>,
-    verify: Verify,
+    trust: Trust,
     state: Mutex<State>,
     /// Held while a snapshot is opened, so that two threads do not open the same segments.
     loading: Mutex<()>,
@@ -66,12 +76,12 @@ fn is_evicted(segment: &SnapshotSegment) -> bool {
 }
 
 impl SegmentCache {
-    pub fn new(directory: Arc<dyn Directory>, verify: Verify, opened: Option<Newest>) -> Self {
+    pub fn new(directory: Arc<dyn Directory>, trust: Trust, opened: Option<Newest>) -> Self {
         Self {
             opened: Mutex::new(opened),
             numbers: AtomicU64::new(0),
             directory,
-            verify,
+            trust,
             state: Mutex::default(),
             loading: Mutex::default(),
         }
@@ -246,7 +256,7 @@ impl SegmentCache {
         let name = segment_file(number);
         let open = || {
             let file = self.directory.open(&name)?;
-            let reader = SegmentReader::open(file.clone(), &name, schema, self.verify);
+            let reader = self.read_segment(file.clone(), &name, schema);
             let is_other = |reader: &SegmentReader| {
                 expected.is_some_and(|expected| expected != reader.container().stamp())
             };
@@ -269,6 +279,22 @@ impl SegmentCache {
         };
         lock(&self.state).open.insert(number, open);
         Ok(reader)
+    }
+
+    fn read_segment(
+        &self,
+        file: Arc<dyn FileHandle>,
+        name: &str,
+        schema: &Schema,
+    ) -> Result<SegmentReader> {
+        match self.trust {
+            Trust::Content(verify) => SegmentReader::open(file, name, schema, verify),
+            Trust::None => {
+                let reader = SegmentReader::open(file, name, schema, Verify::AtOpen)?;
+                segment::verify(&reader)?;
+                Ok(reader)
+            }
+        }
     }
 
     pub fn directory(&self) -> &Arc<dyn Directory> {

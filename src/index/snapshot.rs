@@ -100,6 +100,8 @@ struct Parts {
     is_committed: bool,
     /// Whether the segments are those of several indexes.
     is_joined: bool,
+    /// Whether files may be other ones when they are opened again.
+    is_untrusted: bool,
     schema: Arc<Schema>,
     segments: Vec<SnapshotSegment>,
     analyzers: Vec<(FieldNumber, Analyzer)>,
@@ -176,6 +178,7 @@ impl Snapshot {
         let parts = Parts {
             totals: totals_of(&state.segments),
             is_joined: false,
+            is_untrusted: state.options.is_untrusted(),
             directory: state.directory.clone(),
             commit: state.commit,
             is_committed: state.is_committed,
@@ -255,6 +258,7 @@ impl Snapshot {
             commit: first.inner.commit,
             is_committed: false,
             is_joined: true,
+            is_untrusted: first.inner.is_untrusted,
             schema: first.inner.schema.clone(),
             analyzers,
             totals: totals_of(&segments),
@@ -314,6 +318,7 @@ impl Snapshot {
             commit: self.inner.commit,
             is_committed: false,
             is_joined: self.inner.is_joined,
+            is_untrusted: self.inner.is_untrusted,
             schema: self.inner.schema.clone(),
             analyzers: self.inner.analyzers.clone(),
             totals: self.inner.totals.clone(),
@@ -342,6 +347,11 @@ impl Snapshot {
 
     pub(super) fn is_joined(&self) -> bool {
         self.inner.is_joined
+    }
+
+    /// Whether the files of its segments are still those that it has open, under the same names.
+    pub(super) fn has_files(&self) -> bool {
+        self.inner.is_committed && !self.inner.is_untrusted
     }
 
     /// The fields.

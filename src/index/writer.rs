@@ -458,6 +458,7 @@ impl IndexWriter {
             damaged: DamagedCommit::Refuse,
             analyzers: self.index_options.analyzers.clone(),
             executor: self.index_options.executor.clone(),
+            untrusted: None,
         };
         let other = Index::open_in(directory, options)?;
         let snapshot = other.snapshot()?;

@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::format::Value;
 
 /// What a query may be, for messages.
-const KINDS: &str = "`text`, `text_in`, `phrase`, `sparse`, `dense`, `bool`, `best_of`, `term`, `terms`, `range`, `prefix`, \
-                     `wildcard`, `regex`, `fuzzy`, `exists`, `ids`, `all`, `all_of` or `any_of`";
+const KINDS: &str = "`text`, `text_in`, `phrase`, `sparse`, `sparse_numbered`, `dense`, `bool`, `best_of`, `term`, `terms`, \
+                     `range`, `prefix`, `wildcard`, `regex`, `fuzzy`, `exists`, `ids`, `all`, `all_of` or `any_of`";
 /// What any query may have beside, for messages.
 const OPTIONS: &str =
     "`filter`, `without`, `all_terms`, `minimum_terms`, `boost` or `constant_score`";
@@ -33,6 +33,7 @@ impl Query {
     /// | `{"phrase": {"title": {"text": "new york", "slop": 2}}}` | [`phrase`](Self::phrase), [`with_slop`](Self::with_slop) |
     /// | `{"phrase": {"title": {"text": "new yo", "prefix": true}}}` | [`phrase_prefix`](Self::phrase_prefix) |
     /// | `{"sparse": {"splade": {"volcano": 2.5, "lava": 1}}}` | [`sparse`](Self::sparse) |
+    /// | `{"sparse_numbered": {"splade": {"2054": 2.5}}}` | [`sparse_numbered`](Self::sparse_numbered) |
     /// | `{"dense": {"passage": [0.5, -1]}}` | [`dense`](Self::dense) |
     /// | `{"bool": {"must": [QUERY, …], "should": [QUERY, …], "minimum_should": 1}}` | [`bool`](Self::bool) |
     /// | `{"best_of": [QUERY, …], "tie_breaker": 0.3}` | [`best_of`](Self::best_of); without a tie breaker only the best counts |
@@ -149,6 +150,19 @@ impl Place<'_> {
                     Ok((term.as_str(), weight))
                 });
                 Query::sparse(field, weights.collect::<Result<Vec<_>>>()?)
+            }
+            "sparse_numbered" => {
+                let (field, weights) = self.field(json)?;
+                let place = self.key(field);
+                let weights = place.object("an object of number to weight", weights)?;
+                let weights = weights.iter().map(|(term, weight)| {
+                    let place = place.key(term);
+                    let number = term.parse();
+                    let number =
+                        number.map_err(|_| place.error("a whole number below 2^32", term))?;
+                    Ok((number, place.number("a weight", weight)?))
+                });
+                Query::sparse_numbered(field, weights.collect::<Result<Vec<(u32, f32)>>>()?)
             }
             "dense" => {
                 let (field, numbers) = self.field(json)?;
@@ -267,6 +281,10 @@ mod tests {
                 r#"{"sparse": {"splade": {"lava": 1, "ash": 0.5}}}"#,
                 // Terms are in the order of the alphabet.
                 Query::sparse("splade", [("ash", 0.5), ("lava", 1.0)]),
+            ),
+            (
+                r#"{"sparse_numbered": {"splade": {"2054": 1, "7": 0.5}}}"#,
+                Query::sparse_numbered("splade", [(2_054, 1.0), (7, 0.5)]),
             ),
             (
                 r#"{"dense": {"p": [0.5, -1]}}"#,
@@ -398,6 +416,10 @@ mod tests {
             (
                 r#"{"any_of": [{"all": {}}, 7]}"#,
                 "at `any_of[1]`: expected a query",
+            ),
+            (
+                r#"{"sparse_numbered": {"s": {"lava": 1}}}"#,
+                "at `sparse_numbered.s.lava`: expected a whole number below 2^32, found lava",
             ),
             (
                 r#"{"dense": {"p": [1e300]}}"#,

@@ -22,7 +22,7 @@ use crate::doc_set::DocSet;
 use crate::error::{Error, Result};
 use crate::executor::{CancelToken, Executor};
 use crate::format::container::FileStamp;
-use crate::format::limits::MAX_SEGMENT_DOCUMENTS;
+use crate::format::limits::add_documents;
 use crate::format::segment_info::SegmentInfo;
 use crate::format::{Capabilities, ContainerWriter, DocId, FieldNumber, FileKind, Schema};
 use crate::store::Directory;
@@ -112,14 +112,7 @@ fn document_maps(sources: &[Source<'_>]) -> Result<Vec<DocumentMap>> {
     let mut maps = Vec::with_capacity(sources.len());
     for source in sources {
         let map = DocumentMap::new(base, source.documents(), source.dropped());
-        let next = u64::from(base) + u64::from(map.kept());
-        base = u32::try_from(next)
-            .ok()
-            .filter(|next| *next <= MAX_SEGMENT_DOCUMENTS)
-            .ok_or_else(|| {
-                let limit = u64::from(MAX_SEGMENT_DOCUMENTS);
-                Error::limit("number of documents of a segment", next, limit)
-            })?;
+        base = add_documents(base, map.kept())?;
         maps.push(map);
     }
     Ok(maps)

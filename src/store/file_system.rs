@@ -122,7 +122,7 @@ impl Directory for FileSystem {
 
     fn open(&self, name: &str) -> Result<Arc<dyn FileHandle>> {
         let path = self.at(name);
-        let file = File::open(&path).map_err(|e| Error::io(&path, "open", e))?;
+        let file = regular(&path, true).map_err(|e| Error::io(&path, "open", e))?;
         let mapped = map(&file).map_err(|e| Error::io(&path, "map", e))?;
         Ok(Arc::new(Bytes::from_owner(mapped)))
     }
@@ -328,6 +328,37 @@ impl FileSink for BufferedFile {
         self.flush()?;
         self.file.sync_all()
     }
+}
+
+/// Opens a regular file, and nothing else: opening a pipe would wait for its writer.
+#[cfg(unix)]
+pub(super) fn regular(path: &Path, follows_links: bool) -> io::Result<File> {
+    use rustix::fs::OFlags;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut flags = OFlags::NONBLOCK;
+    flags.set(OFlags::NOFOLLOW, !follows_links);
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    expect_regular(file)
+}
+
+#[cfg(not(unix))]
+pub(super) fn regular(path: &Path, follows_links: bool) -> io::Result<File> {
+    if !follows_links && fs::symlink_metadata(path)?.is_symlink() {
+        let message = "expected a regular file, found a link";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    expect_regular(File::open(path)?)
+}
+
+fn expect_regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    let message = "expected a regular file, found a folder, a pipe or a device";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
 /// Maps a whole file. An empty file cannot be mapped and becomes an empty vector.

@@ -21,6 +21,7 @@ mod memory;
 #[cfg(feature = "object-store")]
 mod object_store;
 mod publish;
+mod untrusted;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -41,6 +42,8 @@ pub use object_store::{ObjectStore, ObjectStoreOptions, RequestCounts};
 pub(crate) use publish::name_of_temporary;
 #[cfg(feature = "train")]
 pub(crate) use publish::temporary_name;
+
+pub(crate) use untrusted::Untrusted;
 
 pub use crate::bytes::{Bytes, FileHandle, OnBytes, OnDemand};
 use crate::error::{Error, Result};

@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use documents::Files;
 use documents::{build, schema};
-use dump::dump;
+pub use dump::dump;
 use esparsa::internals::format::manifest::Manifest;
 use esparsa::internals::format::{Container, FieldKind, FileKind, Verify};
 use esparsa::internals::segment::SegmentReader;
@@ -90,7 +90,7 @@ pub fn files_of(folder: &Path) -> Files {
 // `reader.py`.
 
 /// Runs the independent reader; `None`, and a line that says so, when there is no Python.
-fn run_reader(folder: &Path) -> Option<Output> {
+pub fn run_reader(folder: &Path) -> Option<Output> {
     let reader = format_spec().join("reader.py");
     let output = Command::new("python3")
         .arg(reader)
@@ -108,7 +108,7 @@ fn run_reader(folder: &Path) -> Option<Output> {
 }
 
 /// Takes stored documents out, which a Python without a zstd decoder cannot read.
-fn without_stored_documents(mut contents: Value) -> Value {
+pub fn without_stored_documents(mut contents: Value) -> Value {
     for segment in contents["segments"].as_array_mut().unwrap() {
         segment["stored"]["documents"] = Value::Null;
     }

@@ -27,6 +27,7 @@ mod kills;
 mod language;
 mod lazy_executor;
 mod lies;
+mod limits;
 mod lost_update;
 mod min_score;
 #[cfg(feature = "neural")]
@@ -45,6 +46,8 @@ mod public_api;
 mod query_threads;
 mod random;
 mod rank;
+mod released;
 mod reseal;
 mod scored;
+mod untrusted;
 mod walk;

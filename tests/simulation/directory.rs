@@ -71,7 +71,8 @@ impl SimulatedDirectory {
         let process = &mut state.processes[self.process];
         let now = process.operations;
         process.operations += 1;
-        if process.fails {
+        let is_held = action == "remove" && now < process.removals_fail_before;
+        if process.fails || is_held {
             return Err(self.failed(name, action, "injected fault"));
         }
         let is_now = |fault: &&Fault| fault.process == self.process && fault.at == now;
@@ -87,10 +88,16 @@ impl SimulatedDirectory {
         let Some(fault) = fault else {
             return Ok((state, Outcome::Happens));
         };
+        state.failed_action = action;
         match fault.kind {
             FaultKind::DiskFull => {
                 let room = state.random.below(600);
                 state.processes[self.process].room = Some(room);
+                return Ok((state, Outcome::Happens));
+            }
+            FaultKind::RemovalsFail => {
+                let end = now + 1 + state.random.below(120);
+                state.processes[self.process].removals_fail_before = end;
                 return Ok((state, Outcome::Happens));
             }
             FaultKind::Kill => state.kill(self.process),

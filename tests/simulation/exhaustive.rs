@@ -105,23 +105,31 @@ const KILL_STEP: u64 = 29;
 
 type Work = fn(&Arc<World>, usize) -> Result<()>;
 
-/// Does some work with a fault, and returns what it leaves.
-fn run(
-    medium: Medium,
-    before: Machine,
-    fault: Option<Fault>,
-    work: Work,
-) -> (Machine, u64, Result<()>) {
+/// What a piece of work leaves, and how it ended.
+struct Done {
+    left: Machine,
+    operations: u64,
+    /// The operation that met the fault.
+    action: &'static str,
+}
+
+/// Does some work with a fault.
+fn run(medium: Medium, before: Machine, fault: Option<Fault>, work: Work) -> Done {
     let (world, process) = world(medium, before, fault);
-    let result = work(&world, process);
-    if let Err(error) = &result {
+    if let Err(error) = work(&world, process) {
         assert!(
-            is_injected(error),
+            is_injected(&error),
             "{fault:?}: an error without a reason: {error}"
         );
     }
-    let operations = world.state().processes[process].operations;
-    (world.take(), operations, result)
+    let state = world.state();
+    let (operations, action) = (state.processes[process].operations, state.failed_action);
+    drop(state);
+    Done {
+        left: world.take(),
+        operations,
+        action,
+    }
 }
 
 /// Loses power in one way, looks at what is left, and returns it.
@@ -152,7 +160,10 @@ fn power_loss(at: u64, is_unseen: bool) -> Fault {
 pub fn check(medium: Medium, at: u64, ways: u64, cases: &Cases) -> bool {
     let again = at.is_multiple_of((ALL_WAYS / ways.clamp(1, ALL_WAYS)).pow(2));
     for is_unseen in [false, true] {
-        let (left, operations, _) = run(medium, machine(), Some(power_loss(at, is_unseen)), work);
+        let fault = power_loss(at, is_unseen);
+        let Done {
+            left, operations, ..
+        } = run(medium, machine(), Some(fault), work);
         if operations <= at {
             return false;
         }
@@ -165,13 +176,14 @@ pub fn check(medium: Medium, at: u64, ways: u64, cases: &Cases) -> bool {
             lose_power_again(medium, at, &left, cases);
         }
     }
-    if again || at.is_multiple_of(KILL_STEP) {
-        let killed = Fault {
-            kind: FaultKind::Kill,
-            ..power_loss(at, at.is_multiple_of(2))
-        };
-        let (left, ..) = run(medium, machine(), Some(killed), work);
-        lose_power_later(medium, &left, cases);
+    let killed = Fault {
+        kind: FaultKind::Kill,
+        ..power_loss(at, true)
+    };
+    let killed = run(medium, machine(), Some(killed), work);
+    // A commit that is published and not durable yet is what the next writer must not build on.
+    if again || at.is_multiple_of(KILL_STEP) || killed.action == "publish" {
+        lose_power_later(medium, &killed.left, cases);
     }
     for kind in [FaultKind::FailOnce, FaultKind::FailForEver] {
         for is_unseen in [false, true] {
@@ -193,7 +205,9 @@ fn lose_power_again(medium: Medium, at: u64, left: &Machine, cases: &Cases) {
     for second in 0.. {
         let before = lose_power(medium, left, at);
         let fault = power_loss(second, second % 2 == 0);
-        let (left, operations, _) = run(medium, before, Some(fault), recover);
+        let Done {
+            left, operations, ..
+        } = run(medium, before, Some(fault), recover);
         if operations <= second {
             return;
         }
@@ -207,7 +221,9 @@ fn lose_power_again(medium: Medium, at: u64, left: &Machine, cases: &Cases) {
 fn lose_power_later(medium: Medium, left: &Machine, cases: &Cases) {
     for later in 0.. {
         let fault = power_loss(later, later % 2 == 0);
-        let (left, operations, _) = run(medium, left.clone(), Some(fault), recover);
+        let Done {
+            left, operations, ..
+        } = run(medium, left.clone(), Some(fault), recover);
         if operations <= later {
             return;
         }
@@ -221,7 +237,7 @@ fn lose_power_later(medium: Medium, left: &Machine, cases: &Cases) {
 
 /// An error, after which the machine goes on, or loses power after all.
 fn fail(medium: Medium, fault: Fault, way: u64) {
-    let ((disks, model), ..) = run(medium, machine(), Some(fault), work);
+    let (disks, model) = run(medium, machine(), Some(fault), work).left;
     let left = (disks.clone(), model.clone());
     let (disks, model) = look(way, medium, disks, model, None, &mut Random(way));
     go_on(way, medium, disks, model, None);
@@ -231,7 +247,7 @@ fn fail(medium: Medium, fault: Fault, way: u64) {
 
 /// The disk is full after `room` bytes of a commit; false when they are enough.
 pub fn fill_disk(medium: Medium, room: u64, cases: &Cases) -> bool {
-    let (before, ..) = run(medium, machine(), None, work);
+    let before = run(medium, machine(), None, work).left;
     let (world, process) = world(medium, before, None);
     world.state().processes[process].room = Some(room);
     let index = Index::open_in(

@@ -1,6 +1,6 @@
 //! What the index must hold: the commits that returned, and those that are being made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::documents::Contents;
 
@@ -12,6 +12,8 @@ pub struct Model {
     acknowledged: u64,
     /// What each process has begun to commit and not finished.
     under_way: BTreeMap<usize, Vec<Contents>>,
+    /// Processes that change the schema, which keeps the contents of the commit before.
+    changing: BTreeSet<usize>,
     /// The backup that returned, or else those that may be there.
     pub backup: Option<Contents>,
     pub backups_under_way: Vec<Contents>,
@@ -29,10 +31,16 @@ impl Model {
         self.under_way.entry(process).or_default().push(contents);
     }
 
+    /// A process begins to change the schema.
+    pub fn begin_change(&mut self, process: usize) {
+        self.changing.insert(process);
+    }
+
     /// A commit has returned. Where no lock excludes other writers, one may have seen it and committed
     /// the next before.
     pub fn acknowledge(&mut self, process: usize, commit: u64, contents: &Contents) {
         self.under_way.remove(&process);
+        self.changing.remove(&process);
         let before = self.commits.insert(commit, contents.clone());
         let is_same = before.as_ref().is_none_or(|before| before == contents);
         assert!(is_same, "commit {commit} was seen with other contents");
@@ -54,8 +62,10 @@ impl Model {
             assert_eq!(contents, expected, "contents of commit {commit}");
             return;
         }
+        let is_committed = self.under_way.values().flatten().any(|c| c == contents);
+        let is_before = || self.commits.get(&(commit - 1)) == Some(contents);
         assert!(
-            self.under_way.values().flatten().any(|c| c == contents),
+            is_committed || !self.changing.is_empty() && is_before(),
             "commit {commit} has contents that nobody committed: {contents:?}; last {:?}",
             self.commits.last_key_value()
         );
@@ -89,5 +99,6 @@ impl Model {
         self.see(self.acknowledged, commit, contents);
         self.acknowledged = commit;
         self.under_way.clear();
+        self.changing.clear();
     }
 }

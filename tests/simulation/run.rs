@@ -76,6 +76,7 @@ fn faults(random: &mut Random) -> Vec<Fault> {
         FaultKind::FailOnce,
         FaultKind::FailForEver,
         FaultKind::DiskFull,
+        FaultKind::RemovalsFail,
         FaultKind::Kill,
         FaultKind::Kill,
         FaultKind::LosePower,
@@ -95,7 +96,7 @@ fn start(world: &Arc<World>, random: &mut Random) {
     let writers = random.pick(&[1, 1, 2]);
     for number in 0..writers {
         let shared = shared.clone().filter(|_| number == 0);
-        let writer = Writer::new(world, random.next(), shared);
+        let writer = Writer::new(world, random.next(), shared, writers == 1);
         world.turns.spawn(move || writer.run());
     }
     if shared.is_some() {

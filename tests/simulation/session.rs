@@ -160,6 +160,7 @@ pub fn change_schema(world: &Arc<World>, process: usize, index: &mut Index) -> R
     };
     drop(snapshot);
     world.model().begin(process, found);
+    world.model().begin_change(process);
     let report = match index.change_schema(change) {
         // Another writer has made the same change.
         Err(error) if error.is_input() => return Ok(()),

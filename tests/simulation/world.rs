@@ -18,6 +18,8 @@ pub enum FaultKind {
     FailForEver,
     /// Some bytes can still be written, and then none.
     DiskFull,
+    /// Nothing can be removed for some time, as where others hold files open.
+    RemovalsFail,
     /// The process is killed.
     Kill,
     /// The machine loses power.
@@ -53,6 +55,8 @@ pub struct Process {
     pub is_dead: bool,
     pub operations: u64,
     pub fails: bool,
+    /// Removals fail before this operation.
+    pub removals_fail_before: u64,
     /// Bytes that it can still write, if the disk is nearly full.
     pub room: Option<u64>,
     /// Bytes that it has written.
@@ -80,6 +84,8 @@ pub struct State {
     pub disks: [Disk; 2],
     pub processes: Vec<Process>,
     pub faults: Vec<Fault>,
+    /// What the last fault met.
+    pub failed_action: &'static str,
     pub random: Random,
     pub has_lost_power: bool,
 }
@@ -103,6 +109,7 @@ impl World {
                 disks,
                 processes: Vec::new(),
                 faults,
+                failed_action: "",
                 random: Random(seed),
                 has_lost_power: false,
             }),

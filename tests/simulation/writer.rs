@@ -21,15 +21,21 @@ pub struct Writer {
     random: Random,
     process: usize,
     shared: Option<Shared>,
+    /// The index of the last session of this process.
+    index: Option<Index>,
+    /// No other process writes, and no other index of this one.
+    is_alone: bool,
 }
 
 impl Writer {
-    pub fn new(world: &Arc<World>, seed: u64, shared: Option<Shared>) -> Self {
+    pub fn new(world: &Arc<World>, seed: u64, shared: Option<Shared>, is_alone: bool) -> Self {
         Self {
             world: world.clone(),
             random: Random(seed),
             process: world.start_process(),
             shared,
+            index: None,
+            is_alone,
         }
     }
 
@@ -45,6 +51,7 @@ impl Writer {
             }
             if self.world.is_dead(self.process) {
                 self.process = self.world.start_process();
+                self.index = None;
             }
             turns::step();
         }
@@ -52,7 +59,7 @@ impl Writer {
 
     /// Panics for an error that has no reason.
     fn accept(&self, error: &Error) {
-        let others_win = self.world.medium == Medium::Objects;
+        let others_win = self.world.medium == Medium::Objects && !self.is_alone;
         let is_lost_race = is_missing(error) || is_taken(error);
         let is_locked = matches!(error, Error::Locked { .. });
         let is_there = error.to_string().contains("already holds an index");
@@ -64,10 +71,22 @@ impl Writer {
         );
     }
 
-    fn session(&mut self) -> Result<()> {
+    /// The index of the last session, or another one. Of that, a job of the last session may still
+    /// write files, whose numbers only the former knows.
+    fn index(&mut self) -> Result<Index> {
+        if let Some(index) = self.index.take() {
+            if !self.random.chance(4) {
+                return Ok(index);
+            }
+            self.is_alone = false;
+        }
         let executor = SimulatedExecutor::new(&self.world.turns, self.random.next());
         let options = IndexOptions::new().executor(Arc::new(executor));
-        let mut index = open_index(&self.world, self.process, options)?;
+        open_index(&self.world, self.process, options)
+    }
+
+    fn session(&mut self) -> Result<()> {
+        let mut index = self.index()?;
         if self.random.chance(6) {
             change_schema(&self.world, self.process, &mut index)?;
         }
@@ -76,6 +95,7 @@ impl Writer {
             .merge_threads(self.random.pick(&[0, 1, 2]))
             .reorder_from(self.random.pick(&[None, Some(4)]))
             .merge_policy(MergePolicy::new().segments_per_tier(self.random.pick(&[2, 3])));
+        self.index = Some(index.clone());
         let mut session = Session::open(&self.world, self.process, &index, options)?;
         if let Some(shared) = &self.shared {
             *shared.lock().expect("no thread panics with it") = Some((self.process, index));

@@ -1,4 +1,4 @@
-//! More connections than `esparsa serve` takes at once.
+//! More connections than `esparsa serve` takes at once, and connections that send very slowly.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -6,7 +6,8 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::served::{Answer, Server, shop};
+use crate::served::cases::SEARCH;
+use crate::served::{Answer, Server, for_each, shop};
 
 /// Connections that are open at once.
 const MAX_CONNECTIONS: usize = 1_024;
@@ -81,4 +82,41 @@ fn a_server_without_free_files_serves_again_when_some_are() {
     drop(taken);
     assert_eq!(Answer::read(late).status, 200);
     server.get("/api/indexes/shop/search?q=cup").done();
+}
+
+/// The time for a head and for a body is for the whole: a byte now and then does not begin it anew.
+#[test]
+fn heads_and_bodies_that_trickle_are_cut_off() {
+    let scratch = shop();
+    let limits = "--header-timeout-ms 300 --timeout-ms 300";
+    let server = Server::start(&scratch, &format!("--index shop {limits}"));
+    let post = format!("POST {SEARCH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    let head = String::from_utf8(REQUEST.to_vec()).unwrap();
+    let cases = [
+        // What comes at once, what comes byte by byte, and the status of the answer if there is one.
+        (String::new(), &*head, 0),
+        (head[..20].to_owned(), &head[20..], 0),
+        (
+            format!("{post}Content-Length: 11\r\n\r\n"),
+            r#"{"q":"cup"}"#,
+            408,
+        ),
+        (
+            format!("{post}Transfer-Encoding: chunked\r\n\r\n"),
+            "b\r\n{\"q\":\"cup\"}\r\n0\r\n\r\n",
+            408,
+        ),
+    ];
+    for_each(&cases, |(at_once, slowly, status)| {
+        let mut stream = server.connect();
+        stream.write_all(at_once.as_bytes()).unwrap();
+        for byte in slowly.bytes() {
+            sleep(Duration::from_millis(40));
+            if stream.write_all(&[byte]).is_err() {
+                break;
+            }
+        }
+        let answer = Answer::read(stream);
+        assert_eq!(answer.status, *status, "{at_once}{slowly}");
+    });
 }

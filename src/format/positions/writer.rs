@@ -7,7 +7,7 @@ use super::chunk::{self, CHUNK};
 use crate::error::{Error, Result};
 use crate::format::block::BLOCK_POSTINGS;
 use crate::format::dictionary::TermPositions;
-use crate::format::limits::MAX_LIST_BYTES;
+use crate::format::limits::list_length;
 use crate::format::postings::Postings;
 use crate::format::{Malformed, Parse, index32, varint, wide};
 
@@ -27,7 +27,7 @@ impl PositionListEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] when they take more than [`MAX_LIST_BYTES`], and [`Error::InvalidInput`] when
+    /// [`Error::Limit`] when they take more than [`MAX_LIST_BYTES`](crate::format::limits::MAX_LIST_BYTES), and [`Error::InvalidInput`] when
     /// the postings have more or fewer positions than their frequencies say.
     pub fn encode(
         &mut self,
@@ -40,11 +40,7 @@ impl PositionListEncoder {
         if let ([1], [position]) = (&postings.values[..], &self.distances[..]) {
             return Ok(TermPositions::Single(*position));
         }
-        let length = wide(self.blocks.len());
-        if length > MAX_LIST_BYTES {
-            let what = "bytes of a term's positions";
-            return Err(Error::limit(what, length, MAX_LIST_BYTES));
-        }
+        list_length("bytes of a term's positions", wide(self.blocks.len()))?;
         let start = out.len();
         if self.ends.len() > 1 {
             out.extend_from_slice(self.ends.as_bytes());

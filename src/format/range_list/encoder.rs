@@ -8,7 +8,7 @@ use super::{
     groups_of,
 };
 use crate::error::{Error, Result};
-use crate::format::limits::MAX_LIST_BYTES;
+use crate::format::limits::list_length;
 use crate::format::{DocId, count32, wide};
 
 /// Encodes lists; kept between lists for its memory.
@@ -26,7 +26,7 @@ impl RangeListEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] when the list takes more than [`MAX_LIST_BYTES`].
+    /// [`Error::Limit`] when the list takes more than [`MAX_LIST_BYTES`](crate::format::limits::MAX_LIST_BYTES).
     pub fn encode(
         &mut self,
         documents: &[DocId],
@@ -66,11 +66,7 @@ impl RangeListEncoder {
     }
 
     fn push_group(&mut self, present: u64) -> Result<()> {
-        let length = wide(self.payload.len());
-        if length > MAX_LIST_BYTES {
-            let what = "bytes of a term's postings";
-            return Err(Error::limit(what, length, MAX_LIST_BYTES));
-        }
+        list_length("bytes of a term's postings", wide(self.payload.len()))?;
         let group = RangeGroup::new(present, self.max.len(), self.payload.len())?;
         self.groups.push(group);
         Ok(())

@@ -54,7 +54,7 @@ impl Inverter {
                 let added = self.cache.add_text(&mut self.table, number, text, at);
                 first = first.saturating_add(added.words);
                 first = first.saturating_add(POSITION_GAP);
-                // A document has at most as many terms as bytes, of which its limit leaves 26 bits.
+                // A document has at most 2^26 bytes; only words of many terms each come near 2^32.
                 total = total.saturating_add(added.length);
                 skipped += added.skipped;
             }
