@@ -19,7 +19,7 @@ use documents::{Asked, Doc, IDS, id_of, schema};
 use input::Input;
 
 /// Operations of one case; more would only be slower.
-const MAX_OPERATIONS: usize = 80;
+const MAX_OPERATIONS: usize = 40;
 
 type Contents = BTreeMap<usize, Doc>;
 
