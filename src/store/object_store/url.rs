@@ -91,3 +91,87 @@ fn shown(url: &Url) -> String {
     shown.set_fragment(None);
     shown.as_str().trim_end_matches('/').to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "hunter2";
+
+    /// What opening says, as people and programs see it.
+    fn said(url: &str) -> String {
+        match ObjectStore::at_url(url, ObjectStoreOptions::new()) {
+            Ok(store) => format!("opened {store:?}"),
+            Err(error) => format!("{error} {error:?}"),
+        }
+    }
+
+    #[test]
+    fn a_url_with_a_password_is_refused_and_the_password_is_shown_nowhere() {
+        for url in [
+            "https://user:hunter2@host/folder",
+            "https://user:hunter2@host:8443/folder?x=hunter2#hunter2",
+            "https://:hunter2@host/folder",
+            "https://hunter2@host/folder",
+            "https://hunter2:@host/folder",
+            "https://user:hunter2%40x@host/folder",
+            "https://user:a@hunter2@host/folder",
+            "HTTPS://USER:hunter2@host/folder",
+            "http:user:hunter2@host/folder",
+            "http:\\\\user:hunter2@host\\folder",
+            "http://user:hunter2@127.0.0.1:1/folder",
+            " https://user:hunter2@host/folder",
+            "ht\ttps://user:hunter2@host/folder",
+            "s3://key:hunter2@bucket/folder",
+            "s3://hunter2@bucket/folder",
+            "s3a://key:hunter2@bucket",
+            "gs://key:hunter2@bucket/folder",
+            "az://key:hunter2@container/folder",
+            "abfss://key:hunter2@container/folder",
+            "unknown://key:hunter2@host/folder",
+        ] {
+            let said = said(url);
+            assert!(
+                said.contains("without a name and a password"),
+                "{url}: {said}"
+            );
+            assert!(!said.contains(SECRET), "{url}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_read_is_not_shown() {
+        for url in [
+            "https://user:hunter2@",
+            "https://user:hunter2@/folder",
+            "https://user:hunter2@host:port/folder",
+            "https://user:hunter2@ho st/folder",
+            "https://user:hunter2@[::1/folder",
+            "https://user:hunter2@1.2.3.4.5/folder",
+            "https://user:hunter2@host:99999/",
+            "file://user:hunter2@host/folder",
+            "//user:hunter2@host/folder",
+            "://user:hunter2@host/folder",
+        ] {
+            let said = said(url);
+            assert!(said.contains("expected a URL"), "{url}: {said}");
+            assert!(!said.contains(SECRET), "{url}: {said}");
+        }
+    }
+
+    #[test]
+    fn the_address_of_a_store_has_no_query() {
+        for url in [
+            "https://host/folder?signature=hunter2",
+            "http://127.0.0.1:1/folder#hunter2",
+            "https://host/folder/?a=hunter2#hunter2",
+        ] {
+            let said = said(url);
+            assert!(said.starts_with("opened ObjectStore(http"), "{url}: {said}");
+            assert!(
+                said.ends_with("/folder)") && !said.contains(SECRET),
+                "{said}"
+            );
+        }
+    }
+}
