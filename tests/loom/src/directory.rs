@@ -22,7 +22,11 @@ pub type Files = BTreeMap<String, (u64, Arc<Vec<u8>>)>;
 pub fn apply(files: &mut Files, change: &Change) {
     match change {
         Change::Put(name, bytes) => {
-            let version = 1 + files.values().map(|(version, _)| *version).max().unwrap_or(0);
+            let version = 1 + files
+                .values()
+                .map(|(version, _)| *version)
+                .max()
+                .unwrap_or(0);
             files.insert(name.clone(), (version, bytes.clone()));
         }
         Change::Remove(name) => {
@@ -39,7 +43,9 @@ pub struct Stepwise {
 
 impl Stepwise {
     pub fn new(files: Files) -> Self {
-        Self { files: Mutex::new(files) }
+        Self {
+            files: Mutex::new(files),
+        }
     }
 
     pub fn change(&self, change: &Change) {
@@ -107,14 +113,20 @@ impl Directory for Shared {
     }
 
     fn version(&self, name: &str) -> Result<Option<FileVersion>> {
-        Ok(self.0.find(name).map(|(version, _)| FileVersion([version, 0, 0, 0])))
+        Ok(self
+            .0
+            .find(name)
+            .map(|(version, _)| FileVersion([version, 0, 0, 0])))
     }
 
     fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
         let mut files = self.0.files.lock().unwrap();
         let is_free = !files.contains_key(name);
         if is_free {
-            apply(&mut files, &Change::Put(name.to_owned(), Arc::new(bytes.to_vec())));
+            apply(
+                &mut files,
+                &Change::Put(name.to_owned(), Arc::new(bytes.to_vec())),
+            );
         }
         Ok(is_free)
     }
@@ -155,7 +167,10 @@ impl Recorder {
     }
 
     fn note(&self, change: Change) {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+        self.changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(change);
     }
 }
 

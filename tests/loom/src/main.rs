@@ -19,7 +19,9 @@ use std::time::Instant;
 
 use directory::{Change, Files, Recorder, Shared, Stepwise, apply};
 use esparsa::executor::Inline;
-use esparsa::{Document, Index, IndexOptions, IndexWriter, MergePolicy, Schema, Snapshot, Text, WriterOptions};
+use esparsa::{
+    Document, Index, IndexOptions, IndexWriter, MergePolicy, Schema, Snapshot, Text, WriterOptions,
+};
 use loom::model::Builder;
 use loom::thread::{self, JoinHandle};
 
@@ -33,7 +35,9 @@ fn main() {
         let (directory, index) = history.open();
         let readers = [index.clone(), index.clone()].map(|index| spawn(move || look_twice(&index)));
         replay(&directory, &history.later);
-        readers.map(|reader| reader.join().unwrap());
+        for reader in readers {
+            reader.join().unwrap();
+        }
         check(&index.snapshot().unwrap(), commits);
     });
     model("a reader of an index, and its own writer", move || {
@@ -50,18 +54,21 @@ fn main() {
         writer.join().unwrap();
         check(&index.snapshot().unwrap(), commits);
     });
-    model("an index that is opened while a writer commits", move || {
-        let directory = Shared(Arc::new(Stepwise::new(history.first.clone())));
-        let reader = spawn({
-            let directory = directory.clone();
-            move || {
-                let index = Index::open_in(Arc::new(directory), options()).unwrap();
-                look_twice(&index);
-            }
-        });
-        replay(&directory, &history.later);
-        reader.join().unwrap();
-    });
+    model(
+        "an index that is opened while a writer commits",
+        move || {
+            let directory = Shared(Arc::new(Stepwise::new(history.first.clone())));
+            let reader = spawn({
+                let directory = directory.clone();
+                move || {
+                    let index = Index::open_in(Arc::new(directory), options()).unwrap();
+                    look_twice(&index);
+                }
+            });
+            replay(&directory, &history.later);
+            reader.join().unwrap();
+        },
+    );
 }
 
 /// Runs a model in every order, and says how many there are.
@@ -77,12 +84,18 @@ fn model(name: &str, run: impl Fn() + Sync + Send + 'static) {
         run();
     });
     let seconds = started.elapsed().as_secs_f64();
-    println!("loom: {name}: {} interleavings, {seconds:.1} s", orders.load(Ordering::Relaxed));
+    println!(
+        "loom: {name}: {} interleavings, {seconds:.1} s",
+        orders.load(Ordering::Relaxed)
+    );
 }
 
 /// A thread whose stack is large enough for writing a segment.
-fn spawn<T: 'static>(work: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
-    thread::Builder::new().stack_size(STACK_WORDS).spawn(work).unwrap()
+fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    thread::Builder::new()
+        .stack_size(STACK_WORDS)
+        .spawn(work)
+        .unwrap()
 }
 
 fn options() -> IndexOptions {
@@ -109,16 +122,26 @@ fn write(writer: &mut IndexWriter, commit: u64) {
 fn ids(commit: u64) -> Vec<String> {
     let numbers = 2..=commit;
     let is_live = |number: &u64| *number != 2 || commit < 4;
-    numbers.filter(is_live).map(|number| format!("d{number}")).collect()
+    numbers
+        .filter(is_live)
+        .map(|number| format!("d{number}"))
+        .collect()
 }
 
 fn check(snapshot: &Snapshot, at_least: u64) {
     let commit = snapshot.commit();
     assert!(commit >= at_least, "found commit {commit} after {at_least}");
     let ids = ids(commit);
-    assert_eq!(snapshot.documents(), ids.len() as u64, "documents of commit {commit}");
+    assert_eq!(
+        snapshot.documents(),
+        ids.len() as u64,
+        "documents of commit {commit}"
+    );
     for id in ids {
-        assert!(snapshot.find(&id).unwrap().is_some(), "{id} of commit {commit}");
+        assert!(
+            snapshot.find(&id).unwrap().is_some(),
+            "{id} of commit {commit}"
+        );
     }
 }
 
@@ -160,10 +183,17 @@ impl History {
         write(&mut writer, 2);
         write(&mut writer, 3);
         let mut first = Files::new();
-        recorder.take().iter().for_each(|change| apply(&mut first, change));
+        recorder
+            .take()
+            .iter()
+            .for_each(|change| apply(&mut first, change));
         write(&mut writer, 4);
         let later = recorder.take();
-        Self { first, later, commits: 4 }
+        Self {
+            first,
+            later,
+            commits: 4,
+        }
     }
 
     /// The index after commit 3, with nothing in its cache.
