@@ -74,8 +74,10 @@ fn remote(path: &Path) -> Option<Result<Arc<dyn Directory>>> {
 #[cfg(not(feature = "cloud"))]
 fn remote(path: &Path) -> Option<Result<Arc<dyn Directory>>> {
     let url = path.to_str().filter(|path| is_url(path))?;
+    // Not the whole URL: it may hold what is secret.
+    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
     Some(Err(Error::invalid(format!(
-        "expected a folder, found the URL {url}: this program was built without the feature \
-         `cloud`, which reads indexes in object stores"
+        "expected a folder, found a URL of the scheme {scheme}: this program was built without the \
+         feature `cloud`, which reads indexes in object stores"
     ))))
 }

@@ -15,19 +15,30 @@ mod walk;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// One test for each target.
-macro_rules! replay {
-    ($($target:ident),* $(,)?) => {
+/// One test for each target, and a list of them.
+macro_rules! targets {
+    ($($(#[$attribute:meta])* $target:ident),* $(,)?) => {
         $(
+            $(#[$attribute])*
             #[test]
             fn $target() {
-                replay::replay(stringify!($target), targets::$target::run);
+                replay::replay((stringify!($target), targets::$target::run));
             }
         )*
+
+        #[allow(clippy::vec_init_then_push)]
+        fn all() -> Vec<replay::Target> {
+            let mut all: Vec<replay::Target> = Vec::new();
+            $(
+                $(#[$attribute])*
+                all.push((stringify!($target), targets::$target::run));
+            )*
+            all
+        }
     };
 }
 
-replay!(
+targets!(
     analyzers,
     block,
     column,
@@ -38,22 +49,31 @@ replay!(
     ids,
     manifest,
     model,
+    #[cfg(feature = "neural")]
+    model_config,
     open,
     patterns,
     positions,
     query,
     query_json,
     range_list,
+    #[cfg(feature = "neural")]
+    safetensors,
     schema,
     segment_info,
     sparse_postings,
     stored,
     text_postings,
+    #[cfg(feature = "neural")]
+    tokenizer_json,
     topics_qrels_runs,
 );
 
-#[cfg(feature = "neural")]
-replay!(model_config, safetensors, tokenizer_json);
+#[test]
+fn valid_inputs_pass() {
+    let working = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    replay::seed(&all(), seeds::all(), &working);
+}
 
 #[test]
 fn every_target_has_a_corpus_and_every_corpus_a_target() {

@@ -1,4 +1,4 @@
-//! Runs a target on each file of its kept corpus.
+//! Runs a target on each file of its kept corpus, and on valid inputs.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,19 +23,44 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-pub fn replay(target: &str, run: impl Fn(&[u8])) {
-    let folder = corpora().join(target);
+/// The name of a target, and the target.
+pub type Target = (&'static str, fn(&[u8]));
+
+pub fn replay(target: Target) {
+    let folder = corpora().join(target.0);
     let files = names(&folder);
     assert!(!files.is_empty(), "{} is empty", folder.display());
     for file in files {
-        let bytes = fs::read(folder.join(&file)).unwrap();
-        let start = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(&bytes)));
-        let time = start.elapsed();
-        assert!(
-            outcome.is_ok(),
-            "{target}/{file}: the target panicked, see above"
-        );
-        assert!(time < MAX_TIME, "{target}/{file}: it took {time:?}");
+        run(target, &file, &fs::read(folder.join(&file)).unwrap());
+    }
+}
+
+fn run((name, target): Target, file: &str, bytes: &[u8]) {
+    let start = Instant::now();
+    let outcome = catch_unwind(AssertUnwindSafe(|| target(bytes)));
+    let time = start.elapsed();
+    assert!(
+        outcome.is_ok(),
+        "{name}/{file}: the target panicked, see above"
+    );
+    assert!(time < MAX_TIME, "{name}/{file}: it took {time:?}");
+}
+
+/// Runs targets on valid inputs, and writes these to `working`, the folder of the working corpora,
+/// where the environment says so.
+pub fn seed(targets: &[Target], seeds: Vec<(&str, Vec<Vec<u8>>)>, working: &Path) {
+    let is_written = std::env::var_os("ESPARSA_WRITE_SEEDS").is_some();
+    for (name, seeds) in seeds {
+        let target = targets.iter().find(|(known, _)| *known == name);
+        let target = target.unwrap_or_else(|| panic!("no target has the name {name}"));
+        for (number, seed) in seeds.iter().enumerate() {
+            let file = format!("seed-{number:03}");
+            run(*target, &file, seed);
+            if is_written {
+                let folder = working.join(name);
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(folder.join(file), seed).unwrap();
+            }
+        }
     }
 }

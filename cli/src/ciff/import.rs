@@ -16,6 +16,8 @@ use crate::size::counted;
 
 /// Bytes of a posting in memory.
 const POSTING_BYTES: usize = 8;
+/// The limit of a document, which its text must not exceed before it is made.
+const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 /// The analyzer of a text field, which takes terms as they are.
 const ANALYZER: &str = "whitespace";
 
@@ -120,21 +122,33 @@ impl Import {
         for (document, end) in range.zip(ends) {
             let weighted = postings[start..end].iter();
             let weighted = weighted.map(|(term, tf)| (terms[*term as usize].as_str(), *tf));
-            writer.add(self.document(&found.ids[document], weighted))?;
+            writer.add(self.document(&found.ids[document], weighted)?)?;
             start = end;
         }
         Ok(())
     }
 
-    fn document<'a>(&self, id: &str, terms: impl Iterator<Item = (&'a str, i32)>) -> Document {
+    fn document<'a>(
+        &self,
+        id: &str,
+        terms: impl Iterator<Item = (&'a str, i32)> + Clone,
+    ) -> Result<Document> {
         let document = Document::new(id);
-        match self.kind {
+        Ok(match self.kind {
             Kind::Sparse => {
                 #[allow(clippy::cast_precision_loss)]
                 let weights = terms.map(|(term, tf)| (term, tf as f32));
                 document.with_sparse(&self.field, weights)
             }
             Kind::Text => {
+                let bytes = |(term, tf): (&str, i32)| {
+                    (term.len() as u64 + 1) * u64::from(tf.unsigned_abs())
+                };
+                let length: u64 = terms.clone().map(bytes).sum();
+                if length > MAX_DOCUMENT_BYTES {
+                    let what = format!("bytes of document `{id}`");
+                    return Err(Error::limit(what, length, MAX_DOCUMENT_BYTES));
+                }
                 let mut text = String::new();
                 for (term, tf) in terms {
                     for _ in 0..tf {
@@ -144,7 +158,7 @@ impl Import {
                 }
                 document.with_text(&self.field, text)
             }
-        }
+        })
     }
 }
 
@@ -157,6 +171,18 @@ fn check_term(messages: &Messages, term: &str, kind: Kind) -> Result<()> {
             "expected terms without blanks, found {term:?}; import them with --kind sparse"
         ))),
     }
+}
+
+/// Goes through the file, and fails unless it has so many of each message behind its header.
+fn expect_messages(path: &Path, counts: [(&str, usize); 2]) -> Result<()> {
+    let mut messages = Messages::open(path)?;
+    messages.skip("a header")?;
+    for (what, count) in counts {
+        for _ in 0..count {
+            messages.skip(what)?;
+        }
+    }
+    messages.expect_end()
 }
 
 /// The documents of a list, as numbers from 0, with their frequencies.
@@ -199,6 +225,8 @@ impl Contents {
             );
             return Err(messages.wrong(&message));
         }
+        // What follows takes memory for as many documents as the header says.
+        expect_messages(path, [("a list", lists), ("a document", count)])?;
         let mut found = Self {
             lists,
             ids: Vec::new(),
@@ -231,7 +259,6 @@ impl Contents {
             found.other_lengths += u64::from(i64::from(record.doclength) != *sum);
             found.ids.push(record.collection_docid);
         }
-        messages.expect_end()?;
         Ok(found)
     }
 

@@ -2,7 +2,7 @@
 //! its length.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use esparsa::{Error, Result};
@@ -134,10 +134,28 @@ impl Messages {
             .take(length)
             .read_to_end(&mut self.buffer);
         let taken = taken.map_err(|source| Error::io(Path::new(&self.name), "read", source))?;
-        if (taken as u64) < length {
-            return Err(self.wrong(&format!("expected {what} of {length} bytes, found {taken}")));
-        }
+        self.expect_whole(what, length, taken as u64)?;
         M::decode(&*self.buffer).map_err(|error| self.wrong(&format!("expected {what}: {error}")))
+    }
+
+    /// Skips the next message.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], and [`Error::InvalidInput`] when the file ends.
+    pub fn skip(&mut self, what: &str) -> Result<()> {
+        let length = self.length(what)?;
+        let mut message = self.input.by_ref().take(length);
+        let taken = io::copy(&mut message, &mut io::sink());
+        let taken = taken.map_err(|source| Error::io(Path::new(&self.name), "read", source))?;
+        self.expect_whole(what, length, taken)
+    }
+
+    fn expect_whole(&self, what: &str, length: u64, taken: u64) -> Result<()> {
+        match taken == length {
+            true => Ok(()),
+            false => Err(self.wrong(&format!("expected {what} of {length} bytes, found {taken}"))),
+        }
     }
 
     /// The length of the next message, a varint.

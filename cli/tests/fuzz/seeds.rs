@@ -1,12 +1,10 @@
 //! Valid inputs for the working corpora of `fuzz/`.
 //!
 //! ```sh
-//! cargo test --release -p esparsa-cli --test fuzz_corpus -- --ignored
+//! ESPARSA_WRITE_SEEDS=1 cargo test --release -p esparsa-cli --test fuzz_corpus valid_inputs
 //! ```
 
-use std::fs;
 use std::io::Write;
-use std::path::Path;
 
 const LINES: [&str; 10] = [
     "{\"_id\":\"d1\",\"title\":\"Sparse\",\"text\":\"retrieval\"}\n",
@@ -120,24 +118,13 @@ fn interchange() -> Vec<Vec<u8>> {
     [0, 1].map(|kind| [&[kind], &file[..]].concat()).into()
 }
 
-#[test]
-#[ignore = "writes files"]
-fn write_seeds() {
-    let all = [
+pub fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    vec![
         ("json_lines", bytes_of(LINES)),
         ("trec", bytes_of(DOCUMENTS)),
         ("tsv", bytes_of(ROWS)),
         ("compressed", files()),
         ("ciff", interchange()),
         ("http", bytes_of(REQUESTS)),
-    ];
-    for (target, seeds) in all {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../fuzz/corpus")
-            .join(target);
-        fs::create_dir_all(&folder).unwrap();
-        for (number, seed) in seeds.into_iter().enumerate() {
-            fs::write(folder.join(format!("seed-{number:03}")), seed).unwrap();
-        }
-    }
+    ]
 }

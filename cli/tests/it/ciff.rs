@@ -262,3 +262,29 @@ fn what_is_no_file_of_the_format_is_refused() {
     scratch.run("ciff import good.ciff --index new").done();
     scratch.run("ciff import good.ciff --index new").failed();
 }
+
+#[test]
+fn a_header_that_claims_two_thousand_million_documents_takes_no_memory_for_them() {
+    let scratch = Scratch::new();
+    // Version 1, and as many documents as there can be, of which none follows.
+    scratch.write("a.ciff", b"\x08\x08\x01\x18\xff\xff\xff\xff\x07");
+    let error = scratch.run("ciff import a.ciff --index new").failed();
+    assert!(
+        error.contains("expected a document, found the end of the file"),
+        "{error}"
+    );
+    assert!(!scratch.path("new").exists());
+}
+
+#[test]
+fn a_frequency_that_makes_an_endless_text_is_refused_before_the_text_is_made() {
+    let scratch = Scratch::new();
+    // One document with the term `a`, 2^31 - 1 times.
+    let file = b"\x06\x08\x01\x10\x01\x18\x01\x0b\x0a\x01\x61\x22\x06\x10\xff\xff\xff\xff\x07\x05\x12\x01\x78\x18\x01";
+    scratch.write("a.ciff", file);
+    let error = scratch.run("ciff import a.ciff --index new").failed();
+    assert!(
+        error.contains("bytes of document `x`") && error.contains("67108864"),
+        "{error}"
+    );
+}

@@ -282,6 +282,14 @@ impl ColumnDocuments {
     ///
     /// [`Error::Corrupt`](crate::Error::Corrupt) when a block is damaged, and those of `visit`.
     pub fn for_each(&self, mut visit: impl FnMut(DocId) -> Result<()>) -> Result<()> {
+        // The last block has room for more documents than the segment has.
+        let mut visit = |document: DocId| match document < self.documents {
+            true => visit(document),
+            false => {
+                let message = Malformed("a document with a value is not in the segment");
+                Err(self.section.malformed(0, message))
+            }
+        };
         for number in 0..self.documents.div_ceil(BLOCK) {
             let block = self.block(number)?;
             let first = number * BLOCK;
@@ -344,8 +352,8 @@ impl ColumnDocuments {
         let begins_at_0 = first.iter().all(|byte| *byte == 0);
         let wrong = |message| Err(self.section.malformed(0, Malformed(message)));
         self.for_each(|document| {
-            if last >= Some(document) || document >= self.documents {
-                return wrong("documents with a value do not rise within the segment");
+            if last >= Some(document) {
+                return wrong("documents with a value do not rise");
             }
             last = Some(document);
             if self.rank(document)? != Some(count) {

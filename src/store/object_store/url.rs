@@ -27,11 +27,18 @@ impl ObjectStore {
     /// [`ObjectStore::new`].
     pub fn at_url(url: &str, options: ObjectStoreOptions) -> Result<Self> {
         // Not the URL itself: it may hold what is secret.
-        let parsed = Url::parse(url).map_err(|error| {
+        let unreadable = |error: &str| {
             Error::invalid(format!(
                 "expected a URL such as s3://bucket/folder, found one that cannot be read: {error}"
             ))
-        })?;
+        };
+        let mut parsed = Url::parse(url).map_err(|error| unreadable(&error.to_string()))?;
+        if parsed.cannot_be_a_base() {
+            return Err(unreadable("there is no `//` behind its scheme"));
+        }
+        // No store reads them, and errors of stores show the URL.
+        parsed.set_query(None);
+        parsed.set_fragment(None);
         let address = shown(&parsed);
         if !parsed.username().is_empty() || parsed.password().is_some() {
             return Err(Error::invalid(format!(
@@ -152,6 +159,8 @@ mod tests {
             "file://user:hunter2@host/folder",
             "//user:hunter2@host/folder",
             "://user:hunter2@host/folder",
+            "s3:key:hunter2@bucket",
+            "file:hunter2",
         ] {
             let said = said(url);
             assert!(said.contains("expected a URL"), "{url}: {said}");
@@ -165,12 +174,27 @@ mod tests {
             "https://host/folder?signature=hunter2",
             "http://127.0.0.1:1/folder#hunter2",
             "https://host/folder/?a=hunter2#hunter2",
+            "https://host/folder?",
         ] {
             let said = said(url);
             assert!(said.starts_with("opened ObjectStore(http"), "{url}: {said}");
             assert!(
                 said.ends_with("/folder)") && !said.contains(SECRET),
                 "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn errors_of_stores_show_no_query() {
+        for url in [
+            "file://host/x?sig=hunter2",
+            "unknown://host/x?sig=hunter2#hunter2",
+        ] {
+            let said = said(url);
+            assert!(
+                !said.contains(SECRET) && !said.starts_with("opened"),
+                "{url}: {said}"
             );
         }
     }
