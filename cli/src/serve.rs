@@ -97,7 +97,8 @@ Examples:
 
 `/api/openapi.json` describes the API, `/metrics` is for Prometheus, `/health` for whoever watches. Commits of writers
 are seen within --reload-ms. Traffic is not encrypted: put a proxy with TLS before the server where others can listen.
-SIGTERM and Ctrl-C let running requests finish; a second signal ends the server at once.";
+A server behind a proxy needs a token, also on the same machine: without one it refuses requests under the name of the
+proxy as those of another site. SIGTERM and Ctrl-C let running requests finish; a second signal ends the server at once.";
 
 /// Arguments of `esparsa serve`.
 #[derive(clap::Args)]
@@ -108,7 +109,7 @@ pub struct Serve {
     #[arg(long, value_name = "[NAME=]DIR", required = true, value_parser = folder_parser)]
     index: Vec<NamedFolder>,
     /// Address and port to listen on; port 0 is a free one. Any address but one of the loopback
-    /// interface needs --token.
+    /// interface needs --token, and so does a server behind a proxy.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7700")]
     listen: SocketAddr,
     /// What requests must have in the header `Authorization: Bearer TOKEN`, except for the files of

@@ -2,13 +2,14 @@
 //!
 //! Without a token the server listens on the loopback interface only. A page of a foreign site could
 //! still reach it from a browser on this machine, under a name of its own that resolves to the
-//! loopback address; so the header `Host` must be a local name then.
+//! loopback address; so the header `Host` must be a local name then. A proxy may change that header,
+//! so that a server behind one cannot tell its own page from a foreign one: it needs a token.
 
 use std::hint::black_box;
 use std::net::IpAddr;
 
 use hyper::header::{AUTHORIZATION, HOST, HeaderValue, ORIGIN};
-use hyper::{HeaderMap, Request, Version};
+use hyper::{HeaderMap, Request, Uri, Version};
 
 use super::error::ApiError;
 use super::route::RouteKind;
@@ -30,14 +31,11 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// 401 without the token, 403 for another host.
+    /// 400 without exactly one host, 401 without the token, 403 for another host.
     pub fn check<B>(&self, kind: RouteKind, request: &Request<B>) -> Result<(), ApiError> {
+        check_host(request)?;
         match self {
-            Self::Local if !is_local(request) => Err(ApiError::wrong_host()),
-            Self::Local if is_foreign(request.headers()) && kind != RouteKind::Page => {
-                Err(ApiError::foreign_site())
-            }
-            Self::Local => Ok(()),
+            Self::Local => check_local(kind, request),
             Self::Token(_) if kind.is_public() => Ok(()),
             Self::Token(token) => {
                 let given = bearer(request.headers());
@@ -94,28 +92,58 @@ fn is_foreign(headers: &HeaderMap) -> bool {
     origins.any(|origin| !host.is_some_and(|host| is_origin_of(origin, host)))
 }
 
-/// Whether an origin is that of a page of this host. Its scheme may be that of a proxy.
+/// Whether an origin is that of a page of this host. Its scheme may be that of a proxy; browsers leave
+/// the default port of the scheme out of `Origin`.
 fn is_origin_of(origin: &HeaderValue, host: &HeaderValue) -> bool {
-    let origin = origin.as_bytes();
-    let schemes: [&[u8]; 2] = [b"http://", b"https://"];
-    let mut authorities = schemes
-        .iter()
-        .filter_map(|scheme| origin.strip_prefix(*scheme));
-    authorities.any(|authority| authority.eq_ignore_ascii_case(host.as_bytes()))
+    let schemes: [(&[u8], &[u8]); 2] = [(b"http://", b":80"), (b"https://", b":443")];
+    schemes.iter().any(|(scheme, port)| {
+        let without_port = |name: &[u8]| name.strip_suffix(*port).unwrap_or(name).to_owned();
+        let authority = origin.as_bytes().strip_prefix(*scheme).map(without_port);
+        let host = without_port(host.as_bytes());
+        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(&host))
+    })
 }
 
-/// Whether a request names this machine: in the header `Host`, which HTTP/1.0 may lack, and in its
-/// target, whose authority would stand in the place of the header.
-fn is_local<B>(request: &Request<B>) -> bool {
+/// Checks that a request has one host, as RFC 9112 asks for in section 3.2: of two, a proxy could have
+/// read the other one. HTTP/1.0 has hosts only by custom.
+fn check_host<B>(request: &Request<B>) -> Result<(), ApiError> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let found = match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() < Version::HTTP_11 => return Ok(()),
+        (Some(host), None) if is_host(host.as_bytes()) => return Ok(()),
+        (None, _) => "none",
+        (Some(_), None) => "another value",
+        (Some(_), Some(_)) => "several",
+    };
+    Err(ApiError::invalid(format!(
+        "expected one header `Host` with a name or an address, and a port or none, found {found}; correct the request"
+    )))
+}
+
+/// Whether the value of the header `Host` is one in HTTP, in which it may be empty.
+fn is_host(value: &[u8]) -> bool {
+    let authority = Uri::try_from(value).ok().and_then(|uri| {
+        let authority = uri.authority()?.as_str();
+        Some((authority.len(), authority.contains('@')))
+    });
+    value.is_empty() || authority == Some((value.len(), false))
+}
+
+/// Checks that a request names this machine, in the header `Host` and in its target, whose authority
+/// would stand in the place of the header, and that no foreign page asks.
+fn check_local<B>(kind: RouteKind, request: &Request<B>) -> Result<(), ApiError> {
     let authority = request.uri().authority();
     if authority.is_some_and(|authority| !is_local_name(authority.as_str())) {
-        return false;
+        return Err(ApiError::wrong_authority());
     }
-    let mut hosts = request.headers().get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (None, _) => request.version() < Version::HTTP_11,
-        (Some(host), None) => host.to_str().is_ok_and(is_local_name),
-        (Some(_), Some(_)) => false,
+    let host = request.headers().get(HOST);
+    if host.is_some_and(|host| !host.to_str().is_ok_and(is_local_name)) {
+        return Err(ApiError::wrong_host());
+    }
+    // A link of a foreign page may lead to this one.
+    match kind != RouteKind::Page && is_foreign(request.headers()) {
+        true => Err(ApiError::foreign_site()),
+        false => Ok(()),
     }
 }
 
@@ -134,6 +162,7 @@ fn is_local_name(host: &str) -> bool {
 mod tests {
     use std::cell::Cell;
 
+    use super::super::error::ErrorKind;
     use super::*;
 
     const TOKEN: &str = "0123456789abcdef";
@@ -146,6 +175,8 @@ mod tests {
         builder.body(()).unwrap()
     }
 
+    const HOST: (&str, &str) = ("host", "localhost");
+
     fn kinds() -> impl Iterator<Item = RouteKind> {
         RouteKind::ALL.into_iter()
     }
@@ -153,8 +184,9 @@ mod tests {
     #[test]
     fn only_the_whole_token_is_accepted() {
         let access = Access::Token(TOKEN.to_owned());
-        let check =
-            |kind, value: &str| access.check(kind, &request("/", &[("authorization", value)]));
+        let check = |kind, value: &str| {
+            access.check(kind, &request("/", &[HOST, ("authorization", value)]))
+        };
         let wrong = [
             "",
             "Bearer",
@@ -168,7 +200,7 @@ mod tests {
             assert!(check(kind, "Bearer 0123456789abcdef").is_ok());
             assert!(check(kind, "bearer 0123456789abcdef").is_ok());
             let is_public = matches!(kind, RouteKind::Page | RouteKind::Health);
-            let without = access.check(kind, &request("/", &[]));
+            let without = access.check(kind, &request("/", &[HOST]));
             assert_eq!(without.is_ok(), is_public, "{kind:?}");
             for wrong in wrong {
                 assert_eq!(check(kind, wrong).is_ok(), is_public, "{kind:?} {wrong}");
@@ -182,7 +214,8 @@ mod tests {
         let access = Access::Token(TOKEN.to_owned());
         let (right, wrong) = ("Bearer 0123456789abcdef", "Bearer 0123456789abcdeX");
         for pair in [[right, wrong], [wrong, right], [right, right]] {
-            let request = request("/", &pair.map(|value| ("authorization", value)));
+            let [first, second] = pair.map(|value| ("authorization", value));
+            let request = request("/", &[HOST, first, second]);
             assert!(
                 access.check(RouteKind::Search, &request).is_err(),
                 "{pair:?}"
@@ -225,6 +258,7 @@ mod tests {
             ("origin", "http://localhost:7700", true),
             ("origin", "https://localhost:7700", true),
             ("origin", "http://localhost:8080", false),
+            ("origin", "http://localhost", false),
             ("origin", "http://example.org", false),
             ("origin", "http://localhost:7700.example.org", false),
             ("origin", "null", false),
@@ -268,16 +302,71 @@ mod tests {
         ] {
             assert!(!check(foreign), "{foreign}");
         }
-        let two = request("/", &[("host", "localhost"), ("host", "example.org")]);
-        assert!(Access::Local.check(RouteKind::Page, &two).is_err());
     }
 
     #[test]
-    fn only_http_1_0_may_leave_the_host_out() {
-        let mut none = request("/", &[]);
-        assert!(Access::Local.check(RouteKind::Page, &none).is_err());
-        *none.version_mut() = Version::HTTP_10;
-        assert!(Access::Local.check(RouteKind::Page, &none).is_ok());
+    fn the_default_port_of_a_scheme_may_be_left_out() {
+        for (host, origin, is_accepted) in [
+            ("localhost", "http://localhost", true),
+            ("localhost:80", "http://localhost", true),
+            ("localhost", "http://localhost:80", true),
+            ("[::1]:80", "http://[::1]", true),
+            ("localhost:443", "https://localhost", true),
+            ("localhost", "https://localhost", true),
+            ("localhost:443", "http://localhost", false),
+            ("localhost:80", "https://localhost", false),
+            ("localhost:8080", "http://localhost", false),
+            ("localhost", "http://localhost:8080", false),
+            ("localhost:80", "http://localhost:443", false),
+            ("localhost:80", "http://localhost:80.example.org", false),
+        ] {
+            let request = request("/", &[("host", host), ("origin", origin)]);
+            let checked = Access::Local.check(RouteKind::Search, &request);
+            assert_eq!(checked.is_ok(), is_accepted, "{host} {origin}");
+        }
+    }
+
+    #[test]
+    fn a_request_has_one_host_with_a_token_and_without() {
+        let ways = [Access::Local, Access::Token(TOKEN.to_owned())];
+        let token = ("authorization", "Bearer 0123456789abcdef");
+        let other = ("host", "localhost:7700");
+        let no_hosts = [
+            "localhost/x",
+            "a b",
+            "a@localhost",
+            "http://localhost",
+            "*",
+            "é",
+        ];
+        let mut cases = vec![
+            vec![token],
+            vec![token, HOST, other],
+            vec![token, HOST, HOST],
+        ];
+        cases.extend(no_hosts.map(|host| vec![token, ("host", host)]));
+        for (access, kind) in ways
+            .iter()
+            .flat_map(|one| kinds().map(move |kind| (one, kind)))
+        {
+            for pairs in &cases {
+                let refused = access.check(kind, &request("/", pairs)).unwrap_err();
+                assert_eq!(
+                    refused.kind,
+                    ErrorKind::InvalidRequest,
+                    "{kind:?} {pairs:?}"
+                );
+                assert!(refused.message.contains("`Host`"), "{}", refused.message);
+            }
+            assert!(access.check(kind, &request("/", &[token, HOST])).is_ok());
+            // Only HTTP/1.0 may leave it out.
+            let mut old = request("/", &[token]);
+            *old.version_mut() = Version::HTTP_10;
+            assert!(access.check(kind, &old).is_ok());
+            let mut old = request("/", &[token, HOST, other]);
+            *old.version_mut() = Version::HTTP_10;
+            assert!(access.check(kind, &old).is_err());
+        }
     }
 
     #[test]
@@ -291,6 +380,10 @@ mod tests {
             let request = request(target, &[("host", "localhost")]);
             let checked = Access::Local.check(RouteKind::Indexes, &request);
             assert_eq!(checked.is_ok(), is_accepted, "{target}");
+            if let Err(refused) = checked {
+                assert_eq!(refused.kind, ErrorKind::WrongHost, "{target}");
+                assert!(refused.message.contains("target"), "{}", refused.message);
+            }
         }
     }
 }

@@ -9,13 +9,52 @@ use serde::Serialize;
 
 use crate::output;
 
+/// The kinds of errors in one list, so that none lacks a status or is missing among all.
+macro_rules! kinds {
+    ($($kind:ident: $status:ident,)*) => {
+        /// The kind of an error, for programs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum ErrorKind {
+            $($kind,)*
+        }
+
+        impl ErrorKind {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$kind => StatusCode::$status,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    InvalidRequest: BAD_REQUEST,
+    Unauthorized: UNAUTHORIZED,
+    WrongHost: FORBIDDEN,
+    ForeignSite: FORBIDDEN,
+    NotFound: NOT_FOUND,
+    MethodNotAllowed: METHOD_NOT_ALLOWED,
+    SlowRequest: REQUEST_TIMEOUT,
+    BodyTooLarge: PAYLOAD_TOO_LARGE,
+    Overloaded: SERVICE_UNAVAILABLE,
+    ModelsBusy: SERVICE_UNAVAILABLE,
+    AnswersWaiting: SERVICE_UNAVAILABLE,
+    TimedOut: GATEWAY_TIMEOUT,
+    Internal: INTERNAL_SERVER_ERROR,
+}
+
 /// A request that is refused or failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
     /// The status of the response.
     pub status: StatusCode,
     /// The kind, for programs.
-    pub kind: &'static str,
+    pub kind: ErrorKind,
     /// The message, for people.
     pub message: String,
     /// Seconds after which the client may try again.
@@ -32,14 +71,14 @@ struct Body<'a> {
 
 #[derive(Serialize)]
 struct Inner<'a> {
-    kind: &'a str,
+    kind: ErrorKind,
     message: &'a str,
 }
 
 impl ApiError {
-    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
-            status,
+            status: kind.status(),
             kind,
             message: message.into(),
             retry_after: None,
@@ -49,26 +88,33 @@ impl ApiError {
 
     /// The request has a mistake.
     pub fn invalid(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_request", message)
+        Self::new(ErrorKind::InvalidRequest, message)
     }
 
     /// The token is missing or wrong.
     pub fn unauthorized() -> Self {
         let message = "expected the header `Authorization: Bearer TOKEN` with the server's token, found none or another; \
                        ask whoever runs the server for it";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+        Self::new(ErrorKind::Unauthorized, message)
     }
 
-    /// The request names a host that is not this one.
+    /// The header `Host` names a host that is not this one.
     pub fn wrong_host() -> Self {
-        let message = "expected a local name in the header `Host`, such as `localhost`, found none or another; \
-                       use the address that the server prints, or start it with a token";
-        Self::new(StatusCode::FORBIDDEN, "wrong_host", message)
+        let message = "expected a local name in the header `Host`, such as `localhost`, found another; use the address \
+                       that the server prints, or start it with a token (`--token` or ESPARSA_TOKEN)";
+        Self::new(ErrorKind::WrongHost, message)
+    }
+
+    /// The target of the request names a host that is not this one.
+    pub fn wrong_authority() -> Self {
+        let message = "expected a path or a local name in the target of the request, found the authority of another host; \
+                       send the path alone, or start the server with a token (`--token` or ESPARSA_TOKEN)";
+        Self::new(ErrorKind::WrongHost, message)
     }
 
     /// There is nothing at the path, or no such index or document.
     pub fn not_found(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+        Self::new(ErrorKind::NotFound, message)
     }
 
     /// The path has other methods.
@@ -77,11 +123,7 @@ impl ApiError {
             format!("expected one of the methods {allow}, found another; use one of these");
         Self {
             allow: Some(allow),
-            ..Self::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                message,
-            )
+            ..Self::new(ErrorKind::MethodNotAllowed, message)
         }
     }
 
@@ -90,7 +132,7 @@ impl ApiError {
         let message = format!(
             "expected the whole body within {timeout_ms} ms, found less; send it faster, or send less"
         );
-        Self::new(StatusCode::REQUEST_TIMEOUT, "slow_request", message)
+        Self::new(ErrorKind::SlowRequest, message)
     }
 
     /// The body is too large.
@@ -98,7 +140,7 @@ impl ApiError {
         let message = format!(
             "expected a body of at most {limit} bytes, found a larger one; send less, or raise `--max-body`"
         );
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+        Self::new(ErrorKind::BodyTooLarge, message)
     }
 
     /// Too many requests are being answered.
@@ -108,7 +150,7 @@ impl ApiError {
         );
         Self {
             retry_after: Some(1),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
+            ..Self::new(ErrorKind::Overloaded, message)
         }
     }
 
@@ -118,7 +160,7 @@ impl ApiError {
                        after a second, or raise `--max-model-calls`";
         Self {
             retry_after: Some(1),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "models_busy", message)
+            ..Self::new(ErrorKind::ModelsBusy, message)
         }
     }
 
@@ -128,15 +170,16 @@ impl ApiError {
                        after a second";
         Self {
             retry_after: Some(1),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "answers_waiting", message)
+            ..Self::new(ErrorKind::AnswersWaiting, message)
         }
     }
 
     /// A page of another site asks.
     pub fn foreign_site() -> Self {
         let message = "expected a request of the server's own page or of a program, found one of another site's page \
-                       (the headers `Sec-Fetch-Site` and `Origin`)";
-        Self::new(StatusCode::FORBIDDEN, "foreign_site", message)
+                       (the headers `Sec-Fetch-Site` and `Origin`); a server behind a proxy needs a token (`--token` or \
+                       ESPARSA_TOKEN)";
+        Self::new(ErrorKind::ForeignSite, message)
     }
 
     /// The work took too long.
@@ -145,7 +188,7 @@ impl ApiError {
             "expected an answer within {timeout_ms} ms, found that it takes longer; ask for less, with fewer or rarer \
              terms, or raise `--timeout-ms`"
         );
-        Self::new(StatusCode::GATEWAY_TIMEOUT, "timed_out", message)
+        Self::new(ErrorKind::TimedOut, message)
     }
 
     /// The server is at fault. The reason goes to its standard error, not to the client.
@@ -153,7 +196,7 @@ impl ApiError {
         output::message(&format!("error: a request failed: {reason}"));
         let message = "expected an answer, found an error of the server or of its index; the server's standard error says \
                        more, so tell whoever runs it";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+        Self::new(ErrorKind::Internal, message)
     }
 
     /// The body of the response.
@@ -175,7 +218,7 @@ impl From<Error> for ApiError {
             error if error.is_input() => Self::invalid(error.to_string()),
             Error::Cancelled { .. } => {
                 let message = "the request took too long and was stopped; ask for less";
-                Self::new(StatusCode::GATEWAY_TIMEOUT, "timed_out", message)
+                Self::new(ErrorKind::TimedOut, message)
             }
             error => Self::internal(&error.to_string()),
         }
@@ -184,7 +227,27 @@ impl From<Error> for ApiError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::page::OPEN_API;
     use super::*;
+
+    #[test]
+    fn the_description_has_exactly_the_kinds_and_their_statuses() {
+        let description: Value = serde_json::from_str(OPEN_API).unwrap();
+        let kinds = "/components/schemas/Error/properties/error/properties/kind/enum";
+        assert_eq!(
+            description.pointer(kinds),
+            Some(&json!(ErrorKind::ALL)),
+            "the kinds of `cli/src/serve/error.rs`"
+        );
+        let responses = &description["components"]["responses"];
+        let text = responses["Error"]["description"].as_str().unwrap();
+        for kind in ErrorKind::ALL {
+            let status = format!(" {}: ", kind.status().as_u16());
+            assert!(text.contains(&status), "{kind:?}: {text}");
+        }
+    }
 
     #[test]
     fn errors_of_files_are_not_shown() {

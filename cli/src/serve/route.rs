@@ -182,6 +182,7 @@ fn decoded(part: &str) -> Result<String, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::ErrorKind;
     use super::super::page::OPEN_API;
     use super::*;
 
@@ -213,12 +214,12 @@ mod tests {
         ] {
             assert_eq!(
                 Route::of(unknown).unwrap_err().kind,
-                "not_found",
+                ErrorKind::NotFound,
                 "{unknown}"
             );
         }
         let error = Route::of("/api/indexes/%ff/search").unwrap_err();
-        assert_eq!(error.kind, "invalid_request");
+        assert_eq!(error.kind, ErrorKind::InvalidRequest);
     }
 
     #[test]

@@ -3,51 +3,55 @@
 
 use crate::served::{Server, for_each};
 
-/// Header lines behind the request line, and whether a request with them is answered.
-const HEADERS: [(&str, bool); 31] = [
-    ("Host: localhost\r\n", true),
-    ("Host: LOCALHOST:7700\r\n", true),
-    ("Host: 127.0.0.1:1\r\n", true),
-    ("Host: 127.1.2.3\r\n", true),
-    ("Host: [::1]:7700\r\n", true),
-    ("Host: localhost\r\nSec-Fetch-Site: none\r\n", true),
-    ("Host: localhost\r\nSec-Fetch-Site: same-origin\r\n", true),
+/// Header lines behind the request line, and the status of their refusal; 0 if they are not refused.
+const HEADERS: [(&str, u16); 35] = [
+    ("Host: localhost\r\n", 0),
+    ("Host: LOCALHOST:7700\r\n", 0),
+    ("Host: 127.0.0.1:1\r\n", 0),
+    ("Host: 127.1.2.3\r\n", 0),
+    ("Host: [::1]:7700\r\n", 0),
+    ("Host: localhost\r\nSec-Fetch-Site: none\r\n", 0),
+    ("Host: localhost\r\nSec-Fetch-Site: same-origin\r\n", 0),
     (
         "Host: localhost:7700\r\nOrigin: http://localhost:7700\r\n",
-        true,
+        0,
     ),
-    ("Host: example.org\r\n", false),
-    ("Host: example.org:7700\r\n", false),
-    ("Host: localhost.example.org\r\n", false),
-    ("Host: 127.0.0.1.example.org\r\n", false),
-    ("Host: localhost@example.org\r\n", false),
-    ("Host: example.org@localhost\r\n", false),
-    ("Host: localhost, example.org\r\n", false),
-    ("Host: localhost/x\r\n", false),
-    ("Host: localhost.\r\n", false),
-    ("Host: 0.0.0.0:7700\r\n", false),
-    ("Host: 192.168.0.1\r\n", false),
-    ("Host: \r\n", false),
-    ("Host: lo\u{e7}alhost\r\n", false),
-    ("Host: localhost\r\nHost: example.org\r\n", false),
-    ("Host: example.org\r\nHost: localhost\r\n", false),
-    ("Host: localhost\r\nHost: localhost\r\n", false),
-    ("X-Forwarded-Host: localhost\r\n", false),
-    ("Host: localhost\r\nSec-Fetch-Site: cross-site\r\n", false),
-    ("Host: localhost\r\nSec-Fetch-Site: same-site\r\n", false),
+    ("Host: localhost:80\r\nOrigin: http://localhost\r\n", 0),
+    ("Host: localhost:443\r\nOrigin: https://localhost\r\n", 0),
+    ("Host: localhost:443\r\nOrigin: http://localhost\r\n", 403),
+    ("Host: example.org\r\n", 403),
+    ("Host: example.org:7700\r\n", 403),
+    ("Host: localhost.example.org\r\n", 403),
+    ("Host: 127.0.0.1.example.org\r\n", 403),
+    ("Host: localhost@example.org\r\n", 400),
+    ("Host: example.org@localhost\r\n", 400),
+    ("Host: localhost, example.org\r\n", 400),
+    ("Host: localhost/x\r\n", 400),
+    ("Host: localhost.\r\n", 403),
+    ("Host: 0.0.0.0:7700\r\n", 403),
+    ("Host: 192.168.0.1\r\n", 403),
+    ("Host: \r\n", 403),
+    ("Host: a@localhost\r\n", 400),
+    ("Host: lo\u{e7}alhost\r\n", 400),
+    ("Host: localhost\r\nHost: example.org\r\n", 400),
+    ("Host: example.org\r\nHost: localhost\r\n", 400),
+    ("Host: localhost\r\nHost: localhost\r\n", 400),
+    ("X-Forwarded-Host: localhost\r\n", 400),
+    ("Host: localhost\r\nSec-Fetch-Site: cross-site\r\n", 403),
+    ("Host: localhost\r\nSec-Fetch-Site: same-site\r\n", 403),
     (
         "Host: localhost\r\nSec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site\r\n",
-        false,
+        403,
     ),
     (
         "Host: localhost:7700\r\nOrigin: http://localhost:8080\r\n",
-        false,
+        403,
     ),
     (
         "Host: localhost:7700\r\nOrigin: https://example.org\r\n",
-        false,
+        403,
     ),
-    ("Host: localhost:7700\r\nOrigin: null\r\n", false),
+    ("Host: localhost:7700\r\nOrigin: null\r\n", 403),
 ];
 
 fn status(server: &Server, head: &str) -> u16 {
@@ -62,23 +66,20 @@ fn other_sites_and_other_hosts_reach_no_route_by_any_method() {
     let mut cases = Vec::new();
     for route in server.routes("") {
         for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"] {
-            let has_method = route.methods.iter().any(|one| one == method);
             // A page may have a link to the page.
             let is_page = route.path == "/";
-            cases.push((route.path.clone(), method, has_method, is_page));
+            cases.push((route.path.clone(), method, route.status(method), is_page));
         }
     }
-    for_each(&cases, |(path, method, has_method, is_page)| {
-        for (headers, is_accepted) in HEADERS {
+    for_each(&cases, |(path, method, answered, is_page)| {
+        for (headers, refused) in HEADERS {
             let is_link = *is_page && headers.starts_with("Host: localhost");
             let is_link = is_link && (headers.contains("Sec-Fetch") || headers.contains("Origin"));
+            let refused = if is_link { 0 } else { refused };
             let found = status(&server, &format!("{method} {path} HTTP/1.1\r\n{headers}"));
             let shown = format!("{method} {path} {headers:?}: {found}");
-            match is_accepted || is_link {
-                false => assert_eq!(found, 403, "{shown}"),
-                true if *has_method => assert!([200, 400].contains(&found), "{shown}"),
-                true => assert_eq!(found, 405, "{shown}"),
-            }
+            let expected = if refused == 0 { *answered } else { refused };
+            assert_eq!(found, expected, "{shown}");
         }
     });
 }
@@ -98,30 +99,61 @@ fn the_authority_of_a_target_counts_as_the_host() {
             ] {
                 let path = &route.path;
                 let head = format!("{method} {authority}{path} HTTP/1.1\r\nHost: {host}\r\n");
-                assert_eq!(status(&server, &head) != 403, is_accepted, "{head}");
+                let expected = if is_accepted {
+                    route.status(method)
+                } else {
+                    403
+                };
+                assert_eq!(status(&server, &head), expected, "{head}");
             }
         }
     }
 }
 
 #[test]
-fn only_http_1_0_may_leave_the_host_out() {
-    let (_scratch, server) = Server::of_shop();
-    for (head, expected) in [
-        ("GET /api/indexes HTTP/1.0\r\n", 200),
-        ("GET /api/indexes HTTP/1.0\r\nHost: localhost\r\n", 200),
-        ("GET /api/indexes HTTP/1.0\r\nHost: example.org\r\n", 403),
-        ("GET http://example.org/api/indexes HTTP/1.0\r\n", 403),
+fn only_http_1_0_may_leave_the_host_out_and_none_may_have_two() {
+    let (scratch, open) = Server::of_shop();
+    let closed = Server::start(&scratch, "--index shop --token 0123456789abcdef");
+    let token = "Authorization: Bearer 0123456789abcdef\r\n";
+    // The statuses without a token, and with one.
+    for (head, without, with) in [
+        ("GET /api/indexes HTTP/1.0\r\n", 200, 200),
+        ("GET /api/indexes HTTP/1.0\r\nHost: localhost\r\n", 200, 200),
+        (
+            "GET /api/indexes HTTP/1.0\r\nHost: example.org\r\n",
+            403,
+            200,
+        ),
+        ("GET http://example.org/api/indexes HTTP/1.0\r\n", 403, 200),
         (
             "GET /api/indexes HTTP/1.0\r\nSec-Fetch-Site: cross-site\r\n",
             403,
+            200,
         ),
         (
             "GET /api/indexes HTTP/1.0\r\nOrigin: http://localhost\r\n",
             403,
+            200,
         ),
-        ("GET /api/indexes HTTP/1.1\r\n", 403),
+        (
+            "GET /api/indexes HTTP/1.0\r\nHost: localhost\r\nHost: localhost\r\n",
+            400,
+            400,
+        ),
+        ("GET /api/indexes HTTP/1.1\r\n", 400, 400),
+        ("GET / HTTP/1.1\r\n", 400, 400),
+        ("GET /health HTTP/1.1\r\n", 400, 400),
+        ("GET /none HTTP/1.1\r\n", 400, 400),
+        ("GET http://localhost/health HTTP/1.1\r\n", 400, 400),
+        (
+            "GET /health HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n",
+            400,
+            400,
+        ),
+        ("GET /health HTTP/1.1\r\nHost: a b\r\n", 400, 400),
+        ("GET /health HTTP/1.1\r\nHost: \r\n", 403, 200),
     ] {
-        assert_eq!(status(&server, head), expected, "{head}");
+        assert_eq!(status(&open, head), without, "{head}");
+        assert_eq!(status(&closed, &format!("{head}{token}")), with, "{head}");
     }
 }

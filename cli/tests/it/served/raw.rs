@@ -17,6 +17,19 @@ pub struct ServedRoute {
     pub is_public: bool,
 }
 
+impl ServedRoute {
+    /// The status of a request for its path in the shop, on a server that has no model.
+    pub fn status(&self, method: &str) -> u16 {
+        match &*self.name {
+            _ if !self.methods.iter().any(|one| one == method) => 405,
+            name if name.ends_with("/encode") => 400,
+            // The path lacks the id of a document, and the beginning of a query.
+            name if name.ends_with("/explain") || name.ends_with("/suggest") => 400,
+            _ => 200,
+        }
+    }
+}
+
 impl Server {
     /// Sends bytes on a connection of its own, and reads until the server closes it.
     pub fn exchange(&self, bytes: &[u8]) -> Vec<Answer> {
