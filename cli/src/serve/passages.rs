@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::error::ApiError;
 use super::parameters::Parameters;
+use super::reply::escaped_bytes;
 use crate::search::snippet::title_and_text;
 
 /// Characters of a passage, unless another number is asked for.
@@ -30,11 +31,15 @@ pub struct Passages {
 }
 
 impl Passages {
-    /// Bytes of all texts.
+    /// Bytes that they take in an answer: a part may be one letter, which is little beside what is
+    /// around it.
     pub fn bytes(&self) -> usize {
+        const PART: usize = r#"{"text":"","is_match":false},"#.len();
+        const PASSAGE: usize = r#"{"begins_text":false,"ends_text":false,"parts":[]},"#.len();
         let parts = self.text.iter().flat_map(|passage| &passage.parts);
         let parts = parts.chain(&self.title);
-        parts.map(|part| part.text.len()).sum()
+        let parts = parts.map(|part| PART + escaped_bytes(&part.text));
+        PASSAGE * self.text.len() + parts.sum::<usize>()
     }
 }
 
@@ -126,6 +131,26 @@ fn parts(text: &str, marks: &[Range<usize>]) -> Vec<Part> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passages_count_as_long_as_they_are_sent() {
+        let text = "a \u{1}\"".repeat(1_000);
+        let marks: Vec<Range<usize>> = (0..1_000).map(|part| 4 * part..4 * part + 1).collect();
+        let passage = || Passage {
+            begins_text: false,
+            ends_text: false,
+            parts: parts(&text, &marks),
+        };
+        let passages = Passages {
+            title: parts(&text, &[]),
+            text: vec![passage(), passage()],
+        };
+        let sent = serde_json::to_vec(&passages).unwrap().len();
+        assert!(
+            (sent..sent + 10_000).contains(&(passages.bytes() + 100)),
+            "{sent}"
+        );
+    }
 
     #[test]
     fn a_text_is_cut_at_its_marks() {

@@ -61,6 +61,17 @@ pub fn to_json(report: &impl Serialize) -> Result<Vec<u8>, ApiError> {
     serde_json::to_vec(report).map_err(|error| ApiError::internal(&error.to_string()))
 }
 
+/// Bytes of a text as a string of JSON, without the quotes.
+pub fn escaped_bytes(text: &str) -> usize {
+    let bytes = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        // `\u0000`
+        0..0x20 => 6,
+        _ => 1,
+    });
+    bytes.sum()
+}
+
 /// A static file, or 304 when the client has it.
 pub fn file(content_type: &'static str, text: &'static str, headers: &HeaderMap) -> Reply {
     let tag = format!("\"{:016x}\"", xxh3_64(text.as_bytes()));
@@ -128,6 +139,21 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
+
+    #[test]
+    fn escaped_bytes_are_those_of_the_string() {
+        let ascii: String = (0..128).map(char::from).collect();
+        for text in [
+            &*ascii,
+            "",
+            "a\"b\\",
+            "\u{1}\u{1f}\n",
+            "é 한국어 😀 \u{2028}",
+        ] {
+            let json = to_json(&text).unwrap();
+            assert_eq!(escaped_bytes(text), json.len() - 2, "{text:?}");
+        }
+    }
 
     #[test]
     fn an_answer_counts_as_long_as_its_bytes_are_held() {

@@ -12,7 +12,7 @@ use super::hits::{HitReport, MAX_BYTES, Places, Wanted};
 use super::indexes::ServedIndex;
 use super::options::Options;
 use super::plan::{PlanRequest, Ranking};
-use super::reply::to_json;
+use super::reply::{escaped_bytes, to_json};
 use crate::search::batch;
 use crate::search::facets::FacetReport;
 
@@ -227,7 +227,7 @@ fn check_facets(result: &SearchResult) -> Result<(), ApiError> {
         )));
     }
     let keywords = counts.into_iter().flatten().map(|(value, _)| match value {
-        Value::Keyword(keyword) => keyword.len(),
+        Value::Keyword(keyword) => escaped_bytes(keyword),
         _ => 0,
     });
     match keywords.sum::<usize>() {

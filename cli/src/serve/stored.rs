@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::error::ApiError;
 use super::parameters::Parameters;
+use super::reply::escaped_bytes;
 use crate::search::facets;
 use crate::search::report::StoredDocument;
 
@@ -47,8 +48,14 @@ impl Document {
     /// Bytes that it takes in an answer, of which `stored` is stored.
     pub fn bytes(&self, stored: &[u8]) -> usize {
         match self {
-            Self::Whole(_) => stored.len(),
-            Self::Some(Chosen(parts)) => parts.iter().map(|(_, part)| part.bytes()).sum(),
+            Self::Whole(StoredDocument::Json(_)) => stored.len(),
+            Self::Whole(StoredDocument::Text(text)) => escaped_bytes(text),
+            Self::Some(Chosen(parts)) => {
+                let parts = parts.iter();
+                parts
+                    .map(|(name, part)| escaped_bytes(name) + part.bytes())
+                    .sum()
+            }
         }
     }
 }
@@ -61,7 +68,7 @@ impl Part {
             Self::Stored(value) => value.get().len(),
             Self::Values(values) => values
                 .iter()
-                .map(|value| VALUE + value.as_str().map_or(0, str::len))
+                .map(|value| VALUE + value.as_str().map_or(0, escaped_bytes))
                 .sum(),
         }
     }
@@ -128,5 +135,24 @@ impl Parts {
             }
         }
         Ok(Some(Document::Some(Chosen(chosen))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_escaped_counts_as_long_as_it_is_sent() {
+        let text = "\u{1}\"\\".repeat(1_000);
+        let stored = text.as_bytes();
+        let whole = Document::Whole(StoredDocument::of(stored).unwrap());
+        let values = Part::Values(vec![Json::from(&*text)]);
+        let chosen = Document::Some(Chosen(vec![(text.clone(), values)]));
+        for document in [whole, chosen] {
+            let sent = serde_json::to_vec(&document).unwrap().len();
+            let counted = document.bytes(stored);
+            assert!(sent.abs_diff(counted) < 100, "{sent} {counted}");
+        }
     }
 }
