@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::process::Command;
 
 use crate::served::{Answer, Server, shop};
 
@@ -90,6 +89,7 @@ fn a_foreign_page_cannot_reach_the_server_under_a_name_of_its_own() {
         Answer::read(stream)
     };
     raw("example.org").refused(403, "wrong_host");
+    raw("localhost\r\nOrigin: https://example.org").refused(403, "foreign_site");
     raw(&server.address.to_string()).done();
 }
 
@@ -118,19 +118,11 @@ fn a_token_is_asked_for_where_one_is_set() {
     for path in ["/", "/page.js", "/health"] {
         assert_eq!(server.get(path).status, 200, "{path}");
     }
-    let message = scratch
-        .run("serve --index shop --listen 0.0.0.0:0")
-        .failed();
+    let message = Server::refused(&scratch, "--index shop --listen 0.0.0.0:0", None).failed();
     assert!(message.contains("expected a token"), "{message}");
-    let short = scratch.run("serve --index shop --token short");
+    let short = Server::refused(&scratch, "--index shop --token short", None);
     assert_eq!(short.code, Some(2));
-    let refused = Command::new(env!("CARGO_BIN_EXE_esparsa"))
-        .args(["serve", "--index", "shop", "--listen", "127.0.0.1:0"])
-        .current_dir(scratch.path(""))
-        .env("ESPARSA_TOKEN", "short")
-        .output()
-        .unwrap();
-    assert_eq!(refused.status.code(), Some(1));
+    Server::refused(&scratch, "--index shop --listen 127.0.0.1:0", Some("short")).failed();
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::command::Scratch;
+use crate::command::{Ran, Scratch};
 use crate::two_documents::json;
 
 /// After so long a test has failed: nothing here takes more than a fraction of it.
@@ -78,6 +78,37 @@ impl Server {
                 let _ = child.wait();
                 Err(line)
             }
+        }
+    }
+
+    /// Runs `esparsa serve` with what it must refuse, and with a token in its environment or none.
+    pub fn refused(scratch: &Scratch, arguments: &str, token: Option<&str>) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_esparsa"));
+        command.arg("serve").args(arguments.split_whitespace());
+        command.env_remove("ESPARSA_TOKEN");
+        command.envs(token.map(|token| ("ESPARSA_TOKEN", token)));
+        let child = command
+            .current_dir(scratch.path(""))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // One that serves after all is killed at the end of the test.
+        let mut refused = Self {
+            child,
+            address: SocketAddr::from(([0; 4], 0)),
+        };
+        let code = refused.end().code();
+        let read = |pipe: &mut dyn Read| {
+            let mut text = String::new();
+            pipe.read_to_string(&mut text).unwrap();
+            text
+        };
+        Ran {
+            code,
+            stdout: read(&mut refused.child.stdout.take().unwrap()),
+            stderr: read(&mut refused.child.stderr.take().unwrap()),
         }
     }
 
