@@ -2,12 +2,12 @@
 //! hold.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use esparsa::{Column, Document, Error, Index, Result, Schema, Text};
@@ -169,28 +169,13 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("a path of UTF-8")
 }
 
-/// How long an answer may take.
+/// How long an answer may take, and the start of the server.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Requests of HTTP, as they come over a connection.
 pub fn http(bytes: &[u8]) {
     static SERVER: OnceLock<SocketAddr> = OnceLock::new();
-    let address = SERVER.get_or_init(start_server);
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    // The server may refuse a request, and close, before it has read all of it.
-    let _ = stream
-        .write_all(bytes)
-        .and_then(|()| stream.shutdown(Shutdown::Write));
-    let mut answer = Vec::new();
-    if let Err(error) = stream.read_to_end(&mut answer) {
-        assert_ne!(
-            error.kind(),
-            std::io::ErrorKind::WouldBlock,
-            "no answer in {PATIENCE:?}"
-        );
-    }
-    let answer = String::from_utf8_lossy(&answer);
+    let answer = exchange(*SERVER.get_or_init(start_server), bytes);
     assert!(
         answer.is_empty() || answer.starts_with("HTTP/1."),
         "{answer}"
@@ -201,22 +186,40 @@ pub fn http(bytes: &[u8]) {
     }
 }
 
+/// Sends bytes on a connection, and reads until the server closes it. It is not closed for writing:
+/// the server takes that for a client that is gone, and drops the answers that a thread works on.
+fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+    // The server may refuse a request, and close, before it has read all of it.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut answer) {
+        let is_late = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        assert!(!is_late, "the connection is open after {PATIENCE:?}");
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
 fn start_server() -> SocketAddr {
     let folder = tempfile::tempdir().expect("a folder");
-    let index: PathBuf = folder.path().join("shop");
+    // The server uses it until the process ends.
+    let index: PathBuf = folder.keep().join("shop");
     build_shop(&index).expect("an index");
     // A port that is free now.
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
     let address = free.expect("a port");
     let listen = address.to_string();
+    // An open connection is closed soon, which is when all its answers have come.
     let arguments = [
         ["serve", "--threads", "1", "--index", text(&index)],
         ["--listen", &listen, "--max-body", "64kB", "--max-k=100"],
         [
             "--timeout-ms",
-            "4000",
+            "1000",
             "--header-timeout-ms",
-            "4000",
+            "50",
             "--reload-ms=86400000",
         ],
     ];
@@ -224,11 +227,25 @@ fn start_server() -> SocketAddr {
     let Command::Serve(serve) = command::<15>(arguments) else {
         unreachable!("another command");
     };
-    thread::spawn(move || serve.run().expect("a server"));
+    let server = thread::spawn(move || serve.run().expect("a server"));
+    let started = Instant::now();
     while TcpStream::connect(address).is_err() {
+        let is_starting = !server.is_finished() && started.elapsed() < PATIENCE;
+        assert!(is_starting, "the server does not start");
         thread::sleep(Duration::from_millis(5));
     }
+    check_server(address);
     address
+}
+
+/// Checks that answers arrive, also those that a thread of its own works on: where none does, no
+/// other check could fail.
+fn check_server(address: SocketAddr) {
+    for path in ["/health", "/api/indexes/shop/search?q=tea"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let answer = exchange(address, request.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer:?}");
+    }
 }
 
 fn build_shop(path: &Path) -> Result<()> {
