@@ -1,5 +1,5 @@
-//! Mutexes and atomics; in a build for `tests/loom`, those of loom, which tries every interleaving of
-//! the threads that use them.
+//! Mutexes and atomics; in a build for `tests/loom`, those of loom, which tries every interleaving
+//! of the threads that use them.
 
 #[cfg(esparsa_loom)]
 pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};

@@ -358,7 +358,7 @@ impl SparseListEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] when a list takes more than [`MAX_LIST_BYTES`](super::limits::MAX_LIST_BYTES).
+    /// [`Error::Limit`] when a list takes more than `MAX_LIST_BYTES`.
     pub fn encode(
         &mut self,
         postings: &Postings,

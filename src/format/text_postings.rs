@@ -108,7 +108,7 @@ impl TextListEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] when the list takes more than [`MAX_LIST_BYTES`](super::limits::MAX_LIST_BYTES).
+    /// [`Error::Limit`] when the list takes more than `MAX_LIST_BYTES`.
     pub fn encode(
         &mut self,
         postings: &Postings,

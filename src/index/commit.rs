@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::format::limits::MAX_FILE_NUMBER;
 use crate::format::manifest::{Manifest, deletes_file, file_number, manifest_file, segment_file};
 use crate::format::{Container, FileKind};
 use crate::store::{Directory, FileVersion, Removal, is_missing, name_of_temporary};
@@ -142,6 +143,15 @@ pub(super) fn expect_newest(directory: &dyn Directory, damaged: DamagedCommit) -
 
 /// Publishes a manifest durably as the newest. Every file that it names must be durable already.
 pub(super) fn write_manifest(directory: &dyn Directory, manifest: &Manifest) -> Result<()> {
+    // Readers refuse higher numbers, so that nobody would see the commit.
+    for (what, number) in [
+        ("number of a commit", manifest.commit),
+        ("number of a file", manifest.next_file),
+    ] {
+        if number > MAX_FILE_NUMBER {
+            return Err(Error::limit(what, number, MAX_FILE_NUMBER));
+        }
+    }
     let name = manifest_file(manifest.commit);
     let path = || directory.path().join(&name);
     let (bytes, _) = manifest

@@ -168,7 +168,7 @@ impl Snapshot {
         name: &str,
     ) -> Result<()> {
         // A number that was not committed may name another file by now.
-        let imported = match self.has_files() {
+        let imported = match self.can_reopen_files() {
             true => directory
                 .import(self.directory(), name, name)
                 .map(|()| true),

@@ -29,7 +29,7 @@ pub struct IndexOptions {
     pub(super) damaged: DamagedCommit,
     pub(super) analyzers: Vec<Analyzer>,
     pub(super) executor: Arc<dyn Executor>,
-    /// How many bytes the files of an index from a stranger may take in memory.
+    /// How many bytes the open files of an index of strangers may have.
     pub(super) untrusted: Option<u64>,
 }
 
@@ -68,22 +68,27 @@ impl IndexOptions {
         self
     }
 
-    /// Opens an index of strangers, or one in a folder that others can write to. Its files are read
-    /// into memory, in which nobody else can change them, and each segment is verified as by
+    /// Opens an index of strangers, or one in a folder that others can write to. Its files are
+    /// read into memory, in which nobody else can change them, and each segment is verified as by
     /// [`Snapshot::verify_segment`] before there is a snapshot of it: checksums, and every bound,
-    /// count and statistic. Files that are open take at most `memory` bytes together; files that take
-    /// more are an [`Error::Limit`] before they are read. Links, pipes and devices are refused.
+    /// count and statistic, whatever [`verify`](Self::verify) says. In a folder of the local file
+    /// system, symbolic links, pipes and devices are refused.
     ///
-    /// The index can be searched, and its snapshots [copied](Snapshot::copy_to); it has no writer. A
-    /// copy is as little to be trusted: what is verified is that the files are consistent, not that
-    /// they tell the truth.
+    /// Files that are open have at most `max_bytes` together, or [`Error::Limit`] is returned
+    /// before they are read. Snapshots of two commits that are open at once need both; what is
+    /// made of the files, such as sets of deleted documents, comes on top. Opening a snapshot of a
+    /// new commit takes as long as verifying its new segments, and other threads wait for it.
+    ///
+    /// The index can be searched, and its snapshots [copied](Snapshot::copy_to) to a folder of
+    /// one's own; it has no writer. What is verified is that the files are consistent, not that
+    /// they tell the truth, so that a copy is as little to be trusted.
     ///
     /// ```
     /// use esparsa::{Document, Index, IndexOptions, Query, Schema, Text};
     ///
     /// let folder = tempfile::tempdir()?;
-    /// let index = Index::create(folder.path(), Schema::builder().text("text", Text::new()).build()?)?;
-    /// let mut writer = index.writer()?;
+    /// let schema = Schema::builder().text("text", Text::new()).build()?;
+    /// let mut writer = Index::create(folder.path(), schema)?.writer()?;
     /// writer.add(Document::new("etna").with_text("text", "lava"))?;
     /// writer.commit()?;
     ///
@@ -94,8 +99,8 @@ impl IndexOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn untrusted(mut self, memory: u64) -> Self {
-        self.untrusted = Some(memory);
+    pub fn untrusted(mut self, max_bytes: u64) -> Self {
+        self.untrusted = Some(max_bytes);
         self
     }
 
@@ -410,7 +415,7 @@ impl Index {
     /// As [`Index::open`].
     pub fn open_in(directory: Arc<dyn Directory>, options: IndexOptions) -> Result<Self> {
         let directory = match options.untrusted {
-            Some(memory) => Arc::new(Untrusted::new(directory, memory)),
+            Some(max_bytes) => Arc::new(Untrusted::new(directory, max_bytes)),
             None => directory,
         };
         let opened = commit::expect_newest(&*directory, options.damaged)?;

@@ -88,10 +88,7 @@ impl SegmentCache {
     }
 
     /// The newest snapshot: the cached one if it is still the newest, else the result of `make`.
-    pub fn newest(
-        &self,
-        make: impl FnOnce() -> Result<(FileVersion, Snapshot)>,
-    ) -> Result<Snapshot> {
+    pub fn newest(&self, make: impl Fn() -> Result<(FileVersion, Snapshot)>) -> Result<Snapshot> {
         if let Some(snapshot) = self.unchanged()? {
             return Ok(snapshot);
         }
@@ -100,7 +97,16 @@ impl SegmentCache {
         if let Some(snapshot) = self.unchanged()? {
             return Ok(snapshot);
         }
-        let (version, snapshot) = make()?;
+        let made = match make() {
+            // Files of an untrusted index may take so much memory: what is kept for the next
+            // snapshot makes room for it.
+            Err(Error::Limit { .. }) if matches!(self.trust, Trust::None) => {
+                self.forget();
+                make()
+            }
+            made => made,
+        };
+        let (version, snapshot) = made?;
         self.keep(
             snapshot.segments().to_vec(),
             snapshot.shared_schema(),
@@ -177,6 +183,14 @@ impl SegmentCache {
         lock(&self.state)
             .open
             .retain(|_, open| open.reader.is_open());
+    }
+
+    /// Releases the segments of the newest known commit.
+    fn forget(&self) {
+        let mut state = lock(&self.state);
+        let before = (std::mem::take(&mut state.current), state.newest.take());
+        drop(state);
+        drop(before);
     }
 
     /// Tells the directory which files will be opened, those that are not open yet.
@@ -290,7 +304,7 @@ impl SegmentCache {
         match self.trust {
             Trust::Content(verify) => SegmentReader::open(file, name, schema, verify),
             Trust::None => {
-                let reader = SegmentReader::open(file, name, schema, Verify::AtOpen)?;
+                let reader = SegmentReader::open(file, name, schema, Verify::OnFirstTouch)?;
                 segment::verify(&reader)?;
                 Ok(reader)
             }

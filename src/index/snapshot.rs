@@ -100,8 +100,8 @@ struct Parts {
     is_committed: bool,
     /// Whether the segments are those of several indexes.
     is_joined: bool,
-    /// Whether files may be other ones when they are opened again.
-    is_untrusted: bool,
+    /// Whether its files are still those that it has open when they are opened again by name.
+    can_reopen_files: bool,
     schema: Arc<Schema>,
     segments: Vec<SnapshotSegment>,
     analyzers: Vec<(FieldNumber, Analyzer)>,
@@ -178,7 +178,7 @@ impl Snapshot {
         let parts = Parts {
             totals: totals_of(&state.segments),
             is_joined: false,
-            is_untrusted: state.options.is_untrusted(),
+            can_reopen_files: state.is_committed && !state.options.is_untrusted(),
             directory: state.directory.clone(),
             commit: state.commit,
             is_committed: state.is_committed,
@@ -258,7 +258,7 @@ impl Snapshot {
             commit: first.inner.commit,
             is_committed: false,
             is_joined: true,
-            is_untrusted: first.inner.is_untrusted,
+            can_reopen_files: false,
             schema: first.inner.schema.clone(),
             analyzers,
             totals: totals_of(&segments),
@@ -318,7 +318,7 @@ impl Snapshot {
             commit: self.inner.commit,
             is_committed: false,
             is_joined: self.inner.is_joined,
-            is_untrusted: self.inner.is_untrusted,
+            can_reopen_files: false,
             schema: self.inner.schema.clone(),
             analyzers: self.inner.analyzers.clone(),
             totals: self.inner.totals.clone(),
@@ -349,9 +349,8 @@ impl Snapshot {
         self.inner.is_joined
     }
 
-    /// Whether the files of its segments are still those that it has open, under the same names.
-    pub(super) fn has_files(&self) -> bool {
-        self.inner.is_committed && !self.inner.is_untrusted
+    pub(super) fn can_reopen_files(&self) -> bool {
+        self.inner.can_reopen_files
     }
 
     /// The fields.

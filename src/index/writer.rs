@@ -434,6 +434,10 @@ impl IndexWriter {
     /// Adds the segments of the index at `path`, which has the same schema, without rewriting them.
     /// Their documents replace live ones with the same external ids. Visible after the next commit.
     ///
+    /// On one file system the two indexes share files by hard links. Of an index of strangers,
+    /// copy a snapshot that is [untrusted](crate::IndexOptions::untrusted) to a folder of your own,
+    /// and attach that: who can write to a file that is shared can change this index.
+    ///
     /// # Errors
     ///
     /// [`Error::NoIndex`] when there is no index at `path`; [`Error::InvalidInput`] when the schemas

@@ -162,12 +162,11 @@ impl Directory for FileSystem {
 
     fn lock(&self) -> Result<Box<dyn Lock>> {
         let path = self.at(LOCK_FILE);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|e| Error::io(&path, "open", e))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        let file = without_waiting(&mut options, true).open(&path);
+        let file = file.and_then(expect_regular);
+        let file = file.map_err(|e| Error::io(&path, "open", e))?;
         match file.try_lock() {
             Ok(()) => Ok(Box::new(FileLock {
                 file,
@@ -330,27 +329,40 @@ impl FileSink for BufferedFile {
     }
 }
 
-/// Opens a regular file, and nothing else: opening a pipe would wait for its writer.
-#[cfg(unix)]
+/// Opens a regular file, and nothing else: opening a pipe would wait for its writer. Without
+/// `follows_links`, a symbolic link is none.
 pub(super) fn regular(path: &Path, follows_links: bool) -> io::Result<File> {
+    let link = || {
+        let message = "expected a regular file, found a symbolic link";
+        io::Error::new(io::ErrorKind::InvalidInput, message)
+    };
+    if cfg!(not(unix)) && !follows_links && fs::symlink_metadata(path)?.is_symlink() {
+        return Err(link());
+    }
+    let mut options = OpenOptions::new();
+    match without_waiting(options.read(true), follows_links).open(path) {
+        Ok(file) => expect_regular(file),
+        Err(_) if !follows_links && path.is_symlink() => Err(link()),
+        // Another program holds a lease of the file, which it gives back if one waits.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && path.is_file() => {
+            expect_regular(File::open(path)?)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn without_waiting(options: &mut OpenOptions, follows_links: bool) -> &mut OpenOptions {
     use rustix::fs::OFlags;
     use std::os::unix::fs::OpenOptionsExt;
     let mut flags = OFlags::NONBLOCK;
     flags.set(OFlags::NOFOLLOW, !follows_links);
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)?;
-    expect_regular(file)
+    options.custom_flags(flags.bits().cast_signed())
 }
 
 #[cfg(not(unix))]
-pub(super) fn regular(path: &Path, follows_links: bool) -> io::Result<File> {
-    if !follows_links && fs::symlink_metadata(path)?.is_symlink() {
-        let message = "expected a regular file, found a link";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-    }
-    expect_regular(File::open(path)?)
+fn without_waiting(options: &mut OpenOptions, _follows_links: bool) -> &mut OpenOptions {
+    options
 }
 
 fn expect_regular(file: File) -> io::Result<File> {

@@ -81,3 +81,21 @@ fn remote(path: &Path) -> Option<Result<Arc<dyn Directory>>> {
          feature `cloud`, which reads indexes in object stores"
     ))))
 }
+
+#[cfg(all(test, not(feature = "cloud")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_cannot_be_opened_is_not_shown_whole() {
+        let url = "s3://key:hunter2@bucket/folder?sig=hunter2";
+        for outcome in [open_directory(url), create_directory(url)] {
+            let error = outcome.unwrap_err();
+            let said = format!("{error} {error:?}");
+            assert!(
+                said.contains("scheme s3") && !said.contains("hunter2"),
+                "{said}"
+            );
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! A directory whose files may be changed by others while they are read.
 //!
-//! A mapped file changes under its reader, and ends the process when it is truncated. Here each file
-//! is read once, into memory of this process, and what was verified is what is used. Nothing can be
-//! written.
+//! A mapped file changes under its reader, and ends the process when it is truncated. Here each
+//! file is read once, into memory of this process, and what was verified is what is used. Nothing
+//! can be written.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,25 +14,36 @@ use super::file_system::regular;
 use super::{Bytes, Directory, FileHandle, FileSink, FileVersion, Lock};
 use crate::error::{Error, Result};
 
-/// The files of another directory, in memory when they are open.
+/// The files of another directory, in memory while they are open.
 #[derive(Debug)]
 pub(crate) struct Untrusted {
     inner: Arc<dyn Directory>,
-    memory: Arc<Memory>,
+    budget: Arc<Budget>,
 }
 
-/// How much the open files may take together, and take.
+/// How many bytes the open files may have together, and have.
 #[derive(Debug)]
-struct Memory {
-    limit: u64,
+struct Budget {
+    max_bytes: u64,
     used: AtomicU64,
 }
 
-/// The bytes of an open file. Dropping them makes room for others.
+/// A part of the budget, which is free again when this is dropped.
+struct Reserved {
+    bytes: u64,
+    budget: Arc<Budget>,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// The bytes of an open file.
 struct Owned {
-    bytes: Bytes,
-    room: u64,
-    memory: Arc<Memory>,
+    bytes: Vec<u8>,
+    _reserved: Reserved,
 }
 
 impl AsRef<[u8]> for Owned {
@@ -41,73 +52,95 @@ impl AsRef<[u8]> for Owned {
     }
 }
 
-impl Drop for Owned {
-    fn drop(&mut self) {
-        self.memory.used.fetch_sub(self.room, Ordering::Relaxed);
-    }
-}
-
 impl Untrusted {
-    /// Open files take at most `limit` bytes together.
-    pub fn new(inner: Arc<dyn Directory>, limit: u64) -> Self {
+    /// Open files have at most `max_bytes` together.
+    pub fn new(inner: Arc<dyn Directory>, max_bytes: u64) -> Self {
         let used = AtomicU64::new(0);
         Self {
             inner,
-            memory: Arc::new(Memory { limit, used }),
+            budget: Arc::new(Budget { max_bytes, used }),
         }
     }
 
-    /// Takes room for a file of this length.
-    fn take(&self, length: u64) -> Result<Owned> {
-        let Memory { limit, used } = &*self.memory;
-        let more = |used: u64| used.checked_add(length).filter(|sum| sum <= limit);
+    fn reserve(&self, bytes: u64) -> Result<Reserved> {
+        let Budget { max_bytes, used } = &*self.budget;
+        let more = |used: u64| used.checked_add(bytes).filter(|sum| sum <= max_bytes);
         let order = Ordering::Relaxed;
         if let Err(used) = used.fetch_update(order, order, more) {
             let what = format!(
                 "bytes of the open files of {}, which is opened as untrusted",
                 self.inner.path().display()
             );
-            return Err(Error::limit(what, used.saturating_add(length), *limit));
+            return Err(Error::limit(what, used.saturating_add(bytes), *max_bytes));
         }
-        Ok(Owned {
-            bytes: Bytes::from(Vec::new()),
-            room: length,
-            memory: self.memory.clone(),
+        Ok(Reserved {
+            bytes,
+            budget: self.budget.clone(),
+        })
+    }
+
+    /// Reads a file of a length by `read`, which fills what it is given.
+    fn read_whole(
+        &self,
+        path: &Path,
+        length: u64,
+        read: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<Arc<dyn FileHandle>> {
+        let reserved = self.reserve(length)?;
+        let failed = |kind: io::ErrorKind| Error::io(path, "read", kind.into());
+        let size = usize::try_from(length).map_err(|_| failed(io::ErrorKind::OutOfMemory))?;
+        let mut bytes = Vec::new();
+        let room = bytes.try_reserve_exact(size);
+        room.map_err(|_| failed(io::ErrorKind::OutOfMemory))?;
+        read(&mut bytes)?;
+        if bytes.len() != size {
+            return Err(failed(io::ErrorKind::UnexpectedEof));
+        }
+        let owned = Owned {
+            bytes,
+            _reserved: reserved,
+        };
+        Ok(Arc::new(Bytes::from_owner(Arc::new(owned))))
+    }
+
+    fn open_local(&self, path: &Path) -> Result<Arc<dyn FileHandle>> {
+        let opened = regular(path, false).and_then(|file| {
+            let length = file.metadata()?.len();
+            Ok((file, length))
+        });
+        let (file, length) = opened.map_err(|error| Error::io(path, "open", error))?;
+        self.read_whole(path, length, |bytes| {
+            let mut file: io::Take<File> = file.take(length);
+            let read = file.read_to_end(bytes);
+            read.map(drop)
+                .map_err(|error| Error::io(path, "read", error))
+        })
+    }
+
+    /// Copies a file that a directory of another kind has opened: what it reads may be mapped.
+    fn open_other(&self, name: &str) -> Result<Arc<dyn FileHandle>> {
+        const PART_BYTES: u64 = 8 << 20;
+        let file = self.inner.open(name)?;
+        let length = file.len();
+        self.read_whole(&self.inner.path().join(name), length, |bytes| {
+            let mut start = 0;
+            while start < length {
+                let end = length.min(start + PART_BYTES);
+                bytes.extend_from_slice(&file.read(start..end)?);
+                start = end;
+            }
+            Ok(())
         })
     }
 
     fn read_only<T>(&self) -> Result<T> {
         let path = self.inner.path();
         Err(Error::invalid(format!(
-            "expected an index that may be written, found {}, which is opened as untrusted; copy its \
-             snapshot to a folder of your own, and open the copy",
+            "expected an index that may be written, found {}, which is opened as untrusted; copy \
+             its snapshot to a folder of your own, and open that",
             path.display()
         )))
     }
-}
-
-/// Reads exactly `length` bytes, whatever happens to the file.
-fn read_whole(path: &Path, mut file: File, length: u64) -> Result<Vec<u8>> {
-    let failed = |error| Error::io(path, "read", error);
-    let size = usize::try_from(length).map_err(|_| failed(io::ErrorKind::OutOfMemory.into()))?;
-    let mut bytes = Vec::new();
-    let reserved = bytes.try_reserve_exact(size);
-    reserved.map_err(|_| failed(io::ErrorKind::OutOfMemory.into()))?;
-    (&mut file)
-        .take(length)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() != size {
-        let message = format!(
-            "expected {size} bytes, found {}: it became shorter",
-            bytes.len()
-        );
-        return Err(failed(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            message,
-        )));
-    }
-    Ok(bytes)
 }
 
 impl Directory for Untrusted {
@@ -116,22 +149,10 @@ impl Directory for Untrusted {
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn FileHandle>> {
-        let Some(path) = self.inner.local_path(name) else {
-            let file = self.inner.open(name)?;
-            let mut owned = self.take(file.len())?;
-            owned.bytes = file.read(0..file.len())?;
-            return Ok(Arc::new(Bytes::from_owner(Arc::new(owned))));
-        };
-        let failed = |error| Error::io(&path, "open", error);
-        let file = regular(&path, false).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
-        let mut owned = self.take(length)?;
-        owned.bytes = Bytes::from(read_whole(&path, file, length)?);
-        Ok(Arc::new(Bytes::from_owner(Arc::new(owned))))
-    }
-
-    fn will_open(&self, names: &[String]) {
-        self.inner.will_open(names);
+        match self.inner.local_path(name) {
+            Some(path) => self.open_local(&path),
+            None => self.open_other(name),
+        }
     }
 
     fn version(&self, name: &str) -> Result<Option<FileVersion>> {
@@ -207,7 +228,7 @@ mod tests {
         directory.open("y").unwrap();
     }
 
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     #[test]
     fn links_pipes_and_devices_are_refused_without_waiting_for_them() {
         let folder = tempfile::tempdir().unwrap();
@@ -219,8 +240,10 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), mode).unwrap();
         let directory = untrusted(folder.path(), 1 << 20);
         assert_eq!(directory.open("file").unwrap().len(), 3);
-        for name in ["link", "device", "pipe"] {
-            assert!(directory.open(name).is_err(), "{name}");
+        for (name, found) in [("link", "link"), ("device", "link"), ("pipe", "pipe")] {
+            let error = directory.open(name).err().unwrap().to_string();
+            assert!(error.contains("expected a regular file"), "{error}");
+            assert!(error.contains(found), "{error}");
         }
         // A folder that is trusted may have links, but nobody waits for a pipe there either.
         let directory = FileSystem::open(folder.path()).unwrap();
@@ -229,5 +252,7 @@ mod tests {
             let error = Directory::open(&directory, name).err().unwrap();
             assert!(error.to_string().contains("regular file"), "{error}");
         }
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("lock"), mode).unwrap();
+        assert!(Directory::lock(&directory).is_err());
     }
 }

@@ -33,6 +33,14 @@ pub fn replay(target: Target) {
     for file in files {
         run(target, &file, &fs::read(folder.join(&file)).unwrap());
     }
+    // What a target once failed on stays, whatever the corpora become.
+    let regressions = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/regressions");
+    let folder = regressions.join(target.0);
+    if folder.is_dir() {
+        for file in names(&folder) {
+            run(target, &file, &fs::read(folder.join(&file)).unwrap());
+        }
+    }
 }
 
 fn run((name, target): Target, file: &str, bytes: &[u8]) {

@@ -1,5 +1,5 @@
-//! Each limit of `format-spec/limits.md`, reached and exceeded by one, from the outside. Lists,
-//! dictionaries and segments, whose limits take gigabytes to reach, are tested beside their code.
+//! Limits of `format-spec/limits.md`, reached and exceeded by one, from the outside. Those of lists
+//! and segments, which take gigabytes to reach, are tested beside their code.
 
 use std::sync::Arc;
 
@@ -269,16 +269,29 @@ fn queries() {
     };
     assert_eq!(with_k(MAX_K).unwrap(), 1);
     is_refused(with_k(MAX_K + 1), MAX_K);
-    let terms = |count: usize| {
-        let terms = (0..count).map(|number| format!("t{number}"));
-        Query::text(
-            "text",
-            terms.chain(["a".to_owned()]).collect::<Vec<_>>().join(" "),
-        )
+}
+
+#[test]
+fn terms_of_a_query() {
+    let index = index(Schema::builder().text("text", Text::new().analyzer("whitespace")));
+    let words = |count: usize| -> String {
+        let words = (0..count).map(|number| format!("t{number}"));
+        words.collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(search(&terms(MAX_QUERY_TERMS - 1)).unwrap(), 1);
-    // Of more, the weightiest are searched: the rarest, which are not there.
-    search(&terms(MAX_QUERY_TERMS)).unwrap();
+    let document = Document::new("d").with_text("text", words(MAX_QUERY_TERMS + 1));
+    let snapshot = indexed(&index, [document]).unwrap();
+    let found = |count: usize| {
+        let query = Query::text("text", words(count));
+        snapshot
+            .search_with(&query, &SearchOptions::new(1))
+            .unwrap()
+    };
+    assert_eq!(found(MAX_QUERY_TERMS).statistics.terms_skipped, 0);
+    assert_eq!(found(MAX_QUERY_TERMS + 1).statistics.terms_skipped, 1);
+    let all =
+        |count: usize| snapshot.search(&Query::text("text", words(count)).with_all_terms(), 1);
+    assert_eq!(all(MAX_QUERY_TERMS).unwrap().len(), 1);
+    is_refused(all(MAX_QUERY_TERMS + 1), MAX_QUERY_TERMS);
 }
 
 #[test]
@@ -306,6 +319,37 @@ fn files_and_commits_have_numbers_up_to_the_limit() {
         writer.commit()
     };
     with_next(MAX_FILE_NUMBER - 1).unwrap();
+    // The number is free, and the one behind it, which readers would refuse, is not.
+    let error = with_next(MAX_FILE_NUMBER).unwrap_err();
+    assert!(matches!(error, Error::Limit { .. }), "{error}");
     let error = with_next(MAX_FILE_NUMBER + 1).unwrap_err();
     assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+}
+
+#[test]
+fn commits_have_numbers_up_to_the_limit() {
+    use esparsa::internals::format::limits::MAX_FILE_NUMBER;
+    use esparsa::internals::format::manifest::manifest_file;
+    use esparsa::store::{Directory, Memory};
+
+    use crate::lies::manifest_of;
+
+    let memory = Memory::new();
+    let schema = Schema::builder().text("text", Text::new()).build().unwrap();
+    Index::create_in(Arc::new(memory.clone()), schema, IndexOptions::new()).unwrap();
+    let mut manifest = manifest_of(&memory);
+    memory.remove(&manifest_file(manifest.commit)).unwrap();
+    manifest.commit = MAX_FILE_NUMBER - 1;
+    let (bytes, _) = manifest.write(Vec::new()).unwrap();
+    memory.overwrite(&manifest_file(manifest.commit), bytes);
+    let index = Index::open_in(Arc::new(memory), IndexOptions::new()).unwrap();
+    let add = |id: &str| {
+        let mut writer = index.writer()?;
+        writer.add(Document::new(id).with_text("text", "a"))?;
+        writer.commit()
+    };
+    assert_eq!(add("a").unwrap().commit, MAX_FILE_NUMBER);
+    let error = add("b").unwrap_err();
+    assert!(matches!(error, Error::Limit { .. }), "{error}");
+    assert_eq!(index.snapshot().unwrap().documents(), 1);
 }

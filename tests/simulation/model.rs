@@ -1,6 +1,6 @@
 //! What the index must hold: the commits that returned, and those that are being made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::documents::Contents;
 
@@ -12,8 +12,9 @@ pub struct Model {
     acknowledged: u64,
     /// What each process has begun to commit and not finished.
     under_way: BTreeMap<usize, Vec<Contents>>,
-    /// Processes that change the schema, which keeps the contents of the commit before.
-    changing: BTreeSet<usize>,
+    /// Processes that change the schema, with the commit that was the newest before: one commit
+    /// above it may keep the contents of its predecessor.
+    changing: BTreeMap<usize, u64>,
     /// The backup that returned, or else those that may be there.
     pub backup: Option<Contents>,
     pub backups_under_way: Vec<Contents>,
@@ -33,7 +34,14 @@ impl Model {
 
     /// A process begins to change the schema.
     pub fn begin_change(&mut self, process: usize) {
-        self.changing.insert(process);
+        let newest = self.commits.last_key_value();
+        let newest = newest.map_or(0, |(commit, _)| *commit);
+        self.changing.insert(process, newest);
+    }
+
+    /// It has changed nothing.
+    pub fn end_change(&mut self, process: usize) {
+        self.changing.remove(&process);
     }
 
     /// A commit has returned. Where no lock excludes other writers, one may have seen it and committed
@@ -63,13 +71,24 @@ impl Model {
             return;
         }
         let is_committed = self.under_way.values().flatten().any(|c| c == contents);
-        let is_before = || self.commits.get(&(commit - 1)) == Some(contents);
         assert!(
-            is_committed || !self.changing.is_empty() && is_before(),
+            is_committed || self.is_change(commit, contents),
             "commit {commit} has contents that nobody committed: {contents:?}; last {:?}",
             self.commits.last_key_value()
         );
         self.commits.insert(commit, contents.clone());
+    }
+
+    /// Whether a commit may be a change of the schema, which counts as seen then.
+    fn is_change(&mut self, commit: u64, contents: &Contents) -> bool {
+        let mut changing = self.changing.iter();
+        let by = changing.find(|(_, before)| commit > **before);
+        let by = by.map(|(process, _)| *process);
+        let is_change = by.is_some() && self.commits.get(&(commit - 1)) == Some(contents);
+        if is_change {
+            by.map(|process| self.changing.remove(&process));
+        }
+        is_change
     }
 
     /// The contents of a commit that was seen.

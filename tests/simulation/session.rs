@@ -163,7 +163,10 @@ pub fn change_schema(world: &Arc<World>, process: usize, index: &mut Index) -> R
     world.model().begin_change(process);
     let report = match index.change_schema(change) {
         // Another writer has made the same change.
-        Err(error) if error.is_input() => return Ok(()),
+        Err(error) if error.is_input() => {
+            world.model().end_change(process);
+            return Ok(());
+        }
         report => report?,
     };
     world.say(|| {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use esparsa::{Document, Error, Index, IndexWriter, Result, Schema, Sparse, Text};
+use esparsa::{Document, Error, Index, IndexWriter, Result, Schema, Sparse, Text, limits};
 use hashbrown::HashSet;
 
 use super::message::{DocRecord, Header, Messages, PostingsList, VERSION};
@@ -16,8 +16,6 @@ use crate::size::counted;
 
 /// Bytes of a posting in memory.
 const POSTING_BYTES: usize = 8;
-/// The limit of a document, which its text must not exceed before it is made.
-const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 /// The analyzer of a text field, which takes terms as they are.
 const ANALYZER: &str = "whitespace";
 
@@ -122,33 +120,21 @@ impl Import {
         for (document, end) in range.zip(ends) {
             let weighted = postings[start..end].iter();
             let weighted = weighted.map(|(term, tf)| (terms[*term as usize].as_str(), *tf));
-            writer.add(self.document(&found.ids[document], weighted)?)?;
+            writer.add(self.document(&found.ids[document], weighted))?;
             start = end;
         }
         Ok(())
     }
 
-    fn document<'a>(
-        &self,
-        id: &str,
-        terms: impl Iterator<Item = (&'a str, i32)> + Clone,
-    ) -> Result<Document> {
+    fn document<'a>(&self, id: &str, terms: impl Iterator<Item = (&'a str, i32)>) -> Document {
         let document = Document::new(id);
-        Ok(match self.kind {
+        match self.kind {
             Kind::Sparse => {
                 #[allow(clippy::cast_precision_loss)]
                 let weights = terms.map(|(term, tf)| (term, tf as f32));
                 document.with_sparse(&self.field, weights)
             }
             Kind::Text => {
-                let bytes = |(term, tf): (&str, i32)| {
-                    (term.len() as u64 + 1) * u64::from(tf.unsigned_abs())
-                };
-                let length: u64 = terms.clone().map(bytes).sum();
-                if length > MAX_DOCUMENT_BYTES {
-                    let what = format!("bytes of document `{id}`");
-                    return Err(Error::limit(what, length, MAX_DOCUMENT_BYTES));
-                }
                 let mut text = String::new();
                 for (term, tf) in terms {
                     for _ in 0..tf {
@@ -158,7 +144,7 @@ impl Import {
                 }
                 document.with_text(&self.field, text)
             }
-        })
+        }
     }
 }
 
@@ -173,16 +159,30 @@ fn check_term(messages: &Messages, term: &str, kind: Kind) -> Result<()> {
     }
 }
 
-/// Goes through the file, and fails unless it has so many of each message behind its header.
-fn expect_messages(path: &Path, counts: [(&str, usize); 2]) -> Result<()> {
+/// Goes through the file, and fails unless it has so many lists and documents. Each document has a
+/// number of its own, so that their count is in proportion to the bytes of the file.
+fn expect_counts(path: &Path, lists: usize, documents: usize) -> Result<()> {
     let mut messages = Messages::open(path)?;
     messages.skip("a header")?;
-    for (what, count) in counts {
-        for _ in 0..count {
-            messages.skip(what)?;
-        }
+    for _ in 0..lists {
+        messages.skip("a list")?;
+    }
+    for number in 0..documents {
+        next_document(&mut messages, number)?;
     }
     messages.expect_end()
+}
+
+/// The next record of a document, which must have this number.
+fn next_document(messages: &mut Messages, number: usize) -> Result<DocRecord> {
+    let record: DocRecord = messages.next("a document")?;
+    match usize::try_from(record.docid) == Ok(number) {
+        true => Ok(record),
+        false => {
+            let found = record.docid;
+            Err(messages.wrong(&format!("expected document {number}, found {found}")))
+        }
+    }
 }
 
 /// The documents of a list, as numbers from 0, with their frequencies.
@@ -192,6 +192,14 @@ fn documents(list: &PostingsList) -> impl Iterator<Item = (usize, i32)> {
         document += i64::from(posting.docid);
         (usize::try_from(document).unwrap_or(usize::MAX), posting.tf)
     })
+}
+
+/// What the terms of a document add up to.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    frequencies: i64,
+    /// Of a text in which each term stands as often as it is frequent.
+    bytes: u64,
 }
 
 /// What a first reading finds.
@@ -226,7 +234,7 @@ impl Contents {
             return Err(messages.wrong(&message));
         }
         // What follows takes memory for as many documents as the header says.
-        expect_messages(path, [("a list", lists), ("a document", count)])?;
+        expect_counts(path, lists, count)?;
         let mut found = Self {
             lists,
             ids: Vec::new(),
@@ -234,20 +242,22 @@ impl Contents {
             max: 0,
             other_lengths: 0,
         };
-        let mut sums: Vec<i64> = Vec::new();
+        let mut sums: Vec<Sums> = Vec::new();
         for _ in 0..lists {
             let list: PostingsList = messages.next("a list")?;
             check_term(&messages, &list.term, kind)?;
             found.count(&messages, &list, count, &mut sums)?;
         }
         found.counts.resize(count, 0);
-        sums.resize(count, 0);
+        sums.resize(count, Sums::default());
         let mut known = HashSet::new();
         for (number, sum) in sums.iter().enumerate() {
-            let record: DocRecord = messages.next("a document")?;
-            if usize::try_from(record.docid) != Ok(number) {
-                let message = format!("expected document {number}, found {}", record.docid);
-                return Err(messages.wrong(&message));
+            let record = next_document(&mut messages, number)?;
+            // As a text, whose terms are repeated.
+            let limit = limits::MAX_DOCUMENT_BYTES as u64;
+            if kind == Kind::Text && sum.bytes > limit {
+                let what = format!("bytes of document `{}`", record.collection_docid);
+                return Err(Error::limit(what, sum.bytes, limit));
             }
             if !known.insert(record.collection_docid.clone()) {
                 let message = format!(
@@ -256,7 +266,7 @@ impl Contents {
                 );
                 return Err(messages.wrong(&message));
             }
-            found.other_lengths += u64::from(i64::from(record.doclength) != *sum);
+            found.other_lengths += u64::from(i64::from(record.doclength) != sum.frequencies);
             found.ids.push(record.collection_docid);
         }
         Ok(found)
@@ -268,7 +278,7 @@ impl Contents {
         messages: &Messages,
         list: &PostingsList,
         count: usize,
-        sums: &mut Vec<i64>,
+        sums: &mut Vec<Sums>,
     ) -> Result<()> {
         let mut before = None;
         for (document, tf) in documents(list) {
@@ -282,10 +292,12 @@ impl Contents {
             before = Some(document);
             if self.counts.len() <= document {
                 self.counts.resize(document + 1, 0);
-                sums.resize(document + 1, 0);
+                sums.resize(document + 1, Sums::default());
             }
             self.counts[document] += 1;
-            sums[document] += i64::from(tf);
+            sums[document].frequencies += i64::from(tf);
+            let bytes = (list.term.len() as u64 + 1) * u64::from(tf.unsigned_abs());
+            sums[document].bytes = sums[document].bytes.saturating_add(bytes);
             self.max = self.max.max(tf);
         }
         Ok(())

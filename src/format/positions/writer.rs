@@ -27,7 +27,7 @@ impl PositionListEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] when they take more than [`MAX_LIST_BYTES`](crate::format::limits::MAX_LIST_BYTES), and [`Error::InvalidInput`] when
+    /// [`Error::Limit`] when they take more than `MAX_LIST_BYTES`, and [`Error::InvalidInput`] when
     /// the postings have more or fewer positions than their frequencies say.
     pub fn encode(
         &mut self,

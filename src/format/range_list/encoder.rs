@@ -26,7 +26,7 @@ impl RangeListEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] when the list takes more than [`MAX_LIST_BYTES`](crate::format::limits::MAX_LIST_BYTES).
+    /// [`Error::Limit`] when the list takes more than `MAX_LIST_BYTES`.
     pub fn encode(
         &mut self,
         documents: &[DocId],

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use esparsa::{
-    Column, Dense, Document, Index, Query, Schema, SearchOptions, Snapshot, SnippetOptions, Sparse,
-    Text,
+    Column, Dense, Document, Error, Index, Query, Schema, SearchOptions, Snapshot, SnippetOptions,
+    Sparse, Text,
 };
 
 pub fn snapshot() -> &'static Snapshot {
@@ -51,8 +51,13 @@ fn build() -> esparsa::Result<Snapshot> {
 
 /// A query that can be searched is counted, paged, and shown in snippets.
 pub fn search(snapshot: &Snapshot, query: &Query) {
-    let Ok(hits) = snapshot.search(query, 5) else {
-        return;
+    let hits = match snapshot.search(query, 5) {
+        Ok(hits) => hits,
+        Err(error) => {
+            let is_refused = error.is_input() || matches!(error, Error::Limit { .. });
+            assert!(is_refused, "{query:?}: {error}");
+            return;
+        }
     };
     let count = snapshot
         .count(query)
