@@ -7,11 +7,14 @@
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::random::Random;
 
 /// More steps than any run takes: behind them, a run hangs.
 const MAX_STEPS: u64 = 400_000;
+/// More time than any run takes, also on a machine that does other work.
+const MAX_TIME: Duration = Duration::from_secs(120);
 
 thread_local! {
     /// The simulated thread that this one is, if it is one.
@@ -105,10 +108,13 @@ impl Turns {
         let first = state.running();
         let first = (!first.is_empty()).then(|| state.random.pick(&first));
         state.give_turn(first);
-        let mut state = self
+        let (mut state, waited) = self
             .all_ended
-            .wait_while(state, |state| !state.running().is_empty())
+            .wait_timeout_while(state, MAX_TIME, |state| !state.running().is_empty())
             .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return Err("the run hangs: a thread waits for one that has not the turn".into());
+        }
         match state.panic.take() {
             Some(panic) => Err(panic),
             None => Ok(state.steps),

@@ -71,11 +71,11 @@ impl Writer {
         );
     }
 
-    /// The index of the last session, or another one. Of that, a job of the last session may still
-    /// write files, whose numbers only the former knows.
-    fn index(&mut self) -> Result<Index> {
+    /// The index of the last session, or `anew` another one. Of that, a job of the last session may
+    /// still write files, whose numbers only the former knows.
+    fn index(&mut self, anew: bool) -> Result<Index> {
         if let Some(index) = self.index.take() {
-            if !self.random.chance(4) {
+            if !anew && !self.random.chance(4) {
                 return Ok(index);
             }
             self.is_alone = false;
@@ -86,8 +86,10 @@ impl Writer {
     }
 
     fn session(&mut self) -> Result<()> {
-        let mut index = self.index()?;
-        if self.random.chance(6) {
+        // A change looks at snapshots, for which an index that a reader has too would wait.
+        let changes = self.random.chance(6);
+        let mut index = self.index(changes)?;
+        if changes {
             change_schema(&self.world, self.process, &mut index)?;
         }
         let options = WriterOptions::new()
