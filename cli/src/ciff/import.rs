@@ -159,8 +159,8 @@ fn check_term(messages: &Messages, term: &str, kind: Kind) -> Result<()> {
     }
 }
 
-/// Goes through the file, and fails unless it has so many lists and documents. Each document has a
-/// number of its own, so that their count is in proportion to the bytes of the file.
+/// Checks that the file has as many lists and documents as its header says. Each document has a
+/// distinct number, so the count of documents is bounded by the bytes of the file.
 fn expect_counts(path: &Path, lists: usize, documents: usize) -> Result<()> {
     let mut messages = Messages::open(path)?;
     messages.skip("a header")?;

@@ -1,4 +1,5 @@
-//! Bytes as the sections of a dense field: the first eight say what the schema and the statistics say of it.
+//! Bytes as the sections of a dense field: the first eight say what the schema and the statistics
+//! say of it.
 use esparsa::internals::format::dense::{DenseRows, DenseShape, DenseVectors};
 use esparsa::internals::format::{DenseElement, DenseMetric, Section};
 

@@ -1,5 +1,5 @@
-//! Bytes as the sections of a manifest, in a file with right checksums: the first byte says how long the
-//! schema is, and what optional section there is.
+//! Bytes as the sections of a manifest, in a file with right checksums: the first byte says how
+//! long the schema is, and what optional section there is.
 use std::io::Write;
 use std::sync::Arc;
 

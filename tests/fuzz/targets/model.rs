@@ -1,5 +1,5 @@
-//! Bytes as operations on an index: what it holds is compared with a map, and every algorithm with the
-//! planner's.
+//! Bytes as operations on an index: what it holds is compared with a map, and every algorithm with
+//! the planner's.
 
 #[path = "../common/model_documents.rs"]
 mod documents;

@@ -1,5 +1,5 @@
-//! Bytes as changes of the files of a small index, whose checksums are then made right. What opens is
-//! verified, searched and read.
+//! Bytes as changes of the files of a small index, whose checksums are then made right. What opens
+//! is verified, searched and read.
 
 #[path = "../common/edit.rs"]
 mod edit;

@@ -1,5 +1,5 @@
-//! Bytes as the positions of a text field: the first eight say what the dictionary says of the list, and
-//! the frequencies of its postings.
+//! Bytes as the positions of a text field: the first eight say what the dictionary says of the
+//! list, and the frequencies of its postings.
 use esparsa::internals::format::Section;
 use esparsa::internals::format::block::BLOCK_POSTINGS;
 use esparsa::internals::format::dictionary::{TermEntry, TermPositions, TermPostings};

@@ -1,4 +1,5 @@
-//! Bytes as a list that is cut at ranges: the first six say how long it is and what its segment has.
+//! Bytes as a list that is cut at ranges: the first six say how long it is and what its segment
+//! has.
 use esparsa::internals::format::Section;
 use esparsa::internals::format::range_list::{
     GROUP_RANGES, RANGE_DOCUMENTS, RangeList, RangeListEncoder,

@@ -1,5 +1,5 @@
-//! Bytes as the files of an evaluation: the first says which. A zero byte ends the judgements, and a
-//! run follows.
+//! Bytes as the files of an evaluation: the first says which. A zero byte ends the judgements, and
+//! a run follows.
 
 use esparsa::eval::{EvaluateOptions, Metric, Qrels, Run, TopicPart, evaluate, read_queries};
 

@@ -1,10 +1,9 @@
 //! Snapshots of an index while commits are published, in every interleaving of their threads.
 //!
-//! [loom](https://docs.rs/loom) runs each model again and again, with another order of the steps each
-//! time. A step is an operation of the directory, or a use of a mutex or an atomic of the segment
-//! cache (`src/index/segment_cache.rs`). At most so many times as `PREEMPTIONS` says is a thread
-//! interrupted that could go on. `run` builds this with the flag that puts loom's types in place of
-//! those of the standard library.
+//! [loom](https://docs.rs/loom) runs each model in every order of its steps. A step is an operation
+//! of the directory, or an access to a mutex or an atomic of the segment cache
+//! (`src/index/segment_cache.rs`). `PREEMPTIONS` bounds how often a thread is preempted. `run` builds
+//! this with the flag that puts loom's types in place of those of the standard library.
 
 #![cfg_attr(not(esparsa_loom), allow(unused))]
 
