@@ -23,7 +23,7 @@ use self::tree::{Tree, compare, tree};
 use crate::random::{Random, check_seeds};
 
 /// Indexes in CI.
-const INDEXES: u64 = 250;
+const INDEXES: u64 = 120;
 /// Trees of an index.
 const CASES: u64 = 40;
 fn ids(snapshot: &Snapshot, query: &Query, options: &SearchOptions) -> Vec<(String, u32)> {

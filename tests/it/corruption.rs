@@ -115,10 +115,10 @@ fn flipped_bits_of_segments_are_found_and_change_no_answer() {
     let mut flips = 0;
     for name in undamaged.names() {
         if name.starts_with("segment") {
-            flips += flip_bits(&undamaged, &name, 16);
+            flips += flip_bits(&undamaged, &name, 4);
         }
     }
-    assert!(flips > 2_000, "{flips}");
+    assert!(flips > 500, "{flips}");
 }
 
 #[test]
@@ -212,7 +212,8 @@ fn a_byte_that_is_not_zero_between_the_parts_of_a_file_is_found() {
     for name in undamaged.names() {
         let bytes = undamaged.bytes(&name);
         let covered = covered(&bytes);
-        for at in (0..bytes.len()).filter(|at| !covered.iter().any(|part| part.contains(at))) {
+        let between = |at: &usize| !covered.iter().any(|part| part.contains(at));
+        for at in (0..bytes.len()).filter(between).step_by(4) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0xFF;
             let error = undamaged.check_damaged(&name, damaged, "padding");

@@ -2,9 +2,10 @@
 //! BM25.
 //!
 //! Runs when `ESPARSA_MINILM` names the model's folder (`tests/neural/fetch_minilm` downloads it)
-//! and `ESPARSA_COLLECTIONS` a folder of collections. The small English one, cacm, takes a minute;
-//! measurements of larger ones are in `benches/README.md`.
+//! and `ESPARSA_COLLECTIONS` a folder of collections. Of the small English one, cacm, the documents
+//! that are judged are taken, and some more; measurements of whole ones are in `benches/README.md`.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ use esparsa::rank::{Fusion, Normalization};
 use esparsa::{Dense, Document, Hit, Index, Query, Schema, Snapshot, Text};
 use serde_json::Value;
 
+/// One of so many documents is taken although no query judges it.
+const EVERY: usize = 16;
 /// Hits of each search that is fused.
 const DEPTH: usize = 1_000;
 
@@ -29,8 +32,15 @@ fn bf16_finds_what_f32_finds_and_vectors_add_to_words() {
         return;
     };
     let collection = BeirFolder::open(root.join("cacm")).unwrap();
-    let documents = documents(collection.corpus_path());
     let qrels = collection.qrels("test").unwrap();
+    let judged = qrels.queries().filter_map(|query| qrels.judgments(query));
+    let judged: HashSet<&str> = judged.flatten().map(|(id, _)| id.as_str()).collect();
+    let mut documents = documents(collection.corpus_path());
+    let mut place = 0;
+    documents.retain(|(id, _)| {
+        place += 1;
+        place % EVERY == 0 || judged.contains(id.as_str())
+    });
     let queries = collection.queries_of(&qrels).unwrap().into_iter();
     let queries: Vec<_> = queries
         .map(|query| (query.id, query.text.unwrap()))
@@ -77,9 +87,9 @@ fn bf16_finds_what_f32_finds_and_vectors_add_to_words() {
         report.mean(&metrics[0]).unwrap()
     });
     println!("nDCG@10: words {words:.4}, dense {dense:.4}, fused {fused:.4}");
-    assert!((dense - 0.4297).abs() < 0.003, "dense: {dense}");
+    assert!((dense - 0.6088).abs() < 0.003, "dense: {dense}");
     assert!(
-        fused > words + 0.08 && fused > dense + 0.08,
+        fused > words + 0.07 && fused > dense + 0.07,
         "fused: {fused}"
     );
 }

@@ -18,7 +18,7 @@ use esparsa::{
 
 use crate::random::{Random, check_seeds};
 
-const CASES: u64 = 10_000;
+const CASES: u64 = 3_000;
 
 impl Random {
     /// Small numbers are likelier: the words of a vocabulary, or sizes.

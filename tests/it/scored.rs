@@ -16,7 +16,7 @@ use crate::conditions::documents::build;
 use crate::random::{Random, check_seeds};
 
 /// Indexes in CI.
-const INDEXES: u64 = 250;
+const INDEXES: u64 = 120;
 /// Trees of an index.
 const CASES: u64 = 40;
 

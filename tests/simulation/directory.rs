@@ -62,7 +62,8 @@ impl SimulatedDirectory {
 
     pub fn step(&self, name: &str, action: &'static str, turn: Turn) -> Result<Step<'_>> {
         if turn == Turn::MayPass && !self.world.is_dead(self.process) {
-            turns::step();
+            let is_critical = ["remove", "publish", "put", "lock"].contains(&action);
+            turns::step(is_critical);
         }
         let mut state = self.world.state();
         if state.has_lost_power || state.processes[self.process].is_dead {

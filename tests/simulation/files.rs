@@ -9,6 +9,7 @@ use esparsa::store::{Bytes, FileHandle, FileSink};
 use crate::directory::{SimulatedDirectory, Turn};
 use crate::disk::{File, content};
 use crate::planted::Planted;
+use crate::turns;
 
 /// A file that is being written.
 pub struct SimulatedFile {
@@ -59,6 +60,9 @@ impl Write for SimulatedFile {
 
 impl FileSink for SimulatedFile {
     fn sync(&mut self) -> io::Result<()> {
+        if self.directory.is_store() {
+            turns::upload();
+        }
         let step = self.directory.step(&self.name, "fsync", Turn::MayPass);
         let (mut state, outcome) = match step {
             Ok(step) => step,

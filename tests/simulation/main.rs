@@ -45,7 +45,7 @@ use world::Medium;
 /// Runs without an argument.
 const RUNS: u64 = 2_000;
 /// Ways to lose power at each operation without an argument.
-const WAYS: u64 = 4;
+const WAYS: u64 = 2;
 /// Runs in which a planted fault must be found.
 const RUNS_FOR_PLANTED: u64 = 2_000;
 

@@ -10,7 +10,7 @@ use crate::directory::{SimulatedDirectory, is_injected};
 use crate::documents::{Contents, ask, contents};
 use crate::executor::SimulatedExecutor;
 use crate::random::Random;
-use crate::turns;
+use crate::turns::{self, PAUSES};
 use crate::world::{Medium, World};
 use crate::writer::Shared;
 
@@ -47,7 +47,7 @@ impl Reader {
         let mut index = None;
         let mut kept: Option<Kept> = None;
         let mut newest = 0;
-        for _ in 0..3 + self.random.below(10) {
+        for _ in 0..3 + self.random.below(16) {
             let time = self.world.turns.now();
             if let Err(error) = self.look(&mut index, &mut kept, &mut newest) {
                 let since = kept.as_ref().map_or(time, |kept| kept.time.min(time));
@@ -57,7 +57,7 @@ impl Reader {
             if self.shared.is_none() && self.world.is_dead(self.process) {
                 return;
             }
-            turns::step();
+            turns::sleep(self.random.pick(&PAUSES));
         }
     }
 

@@ -3,6 +3,8 @@
 //! Every thread of a simulated process is a thread of the operating system that waits for its turn.
 //! At each step (an operation on the directory) the one whose turn it is goes on or passes the turn,
 //! by a random number. So a run is the same each time, although the code under test is the real one.
+//! A thread can also sleep for some steps of the others: readers come back later, and an operation
+//! takes long, as the upload of an object does.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +17,15 @@ use crate::random::Random;
 const MAX_STEPS: u64 = 400_000;
 /// More time than any run takes, also on a machine that does other work.
 const MAX_TIME: Duration = Duration::from_secs(120);
+/// How long a process waits before it goes on, at most.
+pub const PAUSES: [u64; 3] = [1, 20, 200];
+/// One in so many operations takes long, and of those that send a whole object.
+const SLOW_ONES: u64 = 64;
+const SLOW_UPLOADS: u64 = 8;
+/// They take less than so many steps of other threads.
+const SLOW: u64 = 200;
+/// Mean number of operations that others can see at once before the turn passes, at most.
+const PATIENCE_WHEN_CRITICAL: u64 = 3;
 
 thread_local! {
     /// The simulated thread that this one is, if it is one.
@@ -36,6 +47,8 @@ struct State {
     /// Whose turn it is; nobody's before the start and at the end.
     current: Option<usize>,
     steps: u64,
+    /// The steps, and those that passed while all slept.
+    now: u64,
     /// What the first thread that panicked said.
     panic: Option<String>,
 }
@@ -43,6 +56,8 @@ struct State {
 #[derive(Debug)]
 struct Thread {
     has_ended: bool,
+    /// It gets no turn before this time, unless all others sleep longer.
+    sleeps_until: u64,
     wake: Arc<Condvar>,
 }
 
@@ -51,6 +66,28 @@ impl State {
         let threads = self.threads.iter().enumerate();
         let running = threads.filter(|(_, thread)| !thread.has_ended);
         running.map(|(number, _)| number).collect()
+    }
+
+    /// A thread that can go on now, other than `without`; if all sleep, the first to wake.
+    fn pick(&mut self, without: Option<usize>) -> Option<usize> {
+        let mut running = self.running();
+        running.retain(|thread| Some(*thread) != without);
+        let is_awake = |thread: &usize| self.threads[*thread].sleeps_until <= self.now;
+        let awake: Vec<usize> = running.iter().copied().filter(is_awake).collect();
+        if !awake.is_empty() {
+            return Some(self.random.pick(&awake));
+        }
+        let first = running
+            .into_iter()
+            .min_by_key(|thread| self.threads[*thread].sleeps_until)?;
+        self.now = self.now.max(self.threads[first].sleeps_until);
+        Some(first)
+    }
+
+    fn count_step(&mut self) {
+        self.steps += 1;
+        self.now += 1;
+        assert!(self.steps < MAX_STEPS, "the run does not end");
     }
 
     fn give_turn(&mut self, to: Option<usize>) {
@@ -69,6 +106,7 @@ impl Turns {
             threads: Vec::new(),
             current: None,
             steps: 0,
+            now: 0,
             panic: None,
         };
         Arc::new(Self {
@@ -87,6 +125,7 @@ impl Turns {
         let number = state.threads.len();
         state.threads.push(Thread {
             has_ended: false,
+            sleeps_until: 0,
             wake: Arc::new(Condvar::new()),
         });
         drop(state);
@@ -105,8 +144,7 @@ impl Turns {
     /// Gives the threads turns until all of them have ended; returns the message of a panic.
     pub fn run(&self) -> Result<u64, String> {
         let mut state = self.lock();
-        let first = state.running();
-        let first = (!first.is_empty()).then(|| state.random.pick(&first));
+        let first = state.pick(None);
         state.give_turn(first);
         let (mut state, waited) = self
             .all_ended
@@ -121,9 +159,9 @@ impl Turns {
         }
     }
 
-    /// The number of steps so far, which is the time of the simulation.
+    /// The time of the simulation, in steps.
     pub fn now(&self) -> u64 {
-        self.lock().steps
+        self.lock().now
     }
 
     fn wait<'a>(&'a self, state: MutexGuard<'a, State>, number: usize) -> MutexGuard<'a, State> {
@@ -138,8 +176,7 @@ impl Turns {
         if state.panic.is_none() {
             state.panic = panic;
         }
-        let running = state.running();
-        let next = (!running.is_empty()).then(|| state.random.pick(&running));
+        let next = state.pick(None);
         state.give_turn(next);
         drop(state);
         self.all_ended.notify_one();
@@ -152,26 +189,36 @@ impl Turns {
         }
     }
 
-    fn step(&self, number: usize) {
+    fn step(&self, number: usize, is_critical: bool) {
         let mut state = self.lock();
-        state.steps += 1;
-        assert!(state.steps < MAX_STEPS, "the run does not end");
-        let patience = state.patience;
-        if state.random.chance(patience) {
-            let running = state.running();
-            let to = state.random.pick(&running);
+        state.count_step();
+        let mut patience = state.patience;
+        if is_critical {
+            patience = patience.min(PATIENCE_WHEN_CRITICAL);
+        }
+        if state.random.chance(SLOW_ONES) {
+            self.sleep(state, number, SLOW);
+        } else if state.random.chance(patience)
+            && let Some(to) = state.pick(None)
+        {
+            self.pass(state, number, to);
+        }
+    }
+
+    /// Lets the others go on, for a random number of steps below `end`.
+    fn sleep(&self, mut state: MutexGuard<'_, State>, number: usize, end: u64) {
+        let until = state.now + state.random.below(end);
+        state.threads[number].sleeps_until = until;
+        if let Some(to) = state.pick(None) {
             self.pass(state, number, to);
         }
     }
 
     fn let_others_run(&self, number: usize) {
         let mut state = self.lock();
-        state.steps += 1;
-        assert!(state.steps < MAX_STEPS, "a thread waits for ever");
-        let others = state.running();
-        let others: Vec<usize> = others.into_iter().filter(|t| *t != number).collect();
-        assert!(!others.is_empty(), "a thread waits for one that has ended");
-        let to = state.random.pick(&others);
+        state.count_step();
+        let to = state.pick(Some(number));
+        let to = to.expect("a thread waits for one that has ended");
         self.pass(state, number, to);
     }
 }
@@ -182,9 +229,26 @@ fn current() -> Option<(Arc<Turns>, usize)> {
 
 /// Counts an operation, before which the turn may pass to another thread. Does nothing on a thread
 /// that is not simulated.
-pub fn step() {
+pub fn step(is_critical: bool) {
     if let Some((turns, number)) = current() {
-        turns.step(number);
+        turns.step(number, is_critical);
+    }
+}
+
+/// Sleeps for a random number of steps below `end`.
+pub fn sleep(end: u64) {
+    if let Some((turns, number)) = current() {
+        turns.sleep(turns.lock(), number, end);
+    }
+}
+
+/// Waits while an object is sent.
+pub fn upload() {
+    if let Some((turns, number)) = current() {
+        let mut state = turns.lock();
+        if state.random.chance(SLOW_UPLOADS) {
+            turns.sleep(state, number, SLOW);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::documents::NUMBERS;
 use crate::executor::SimulatedExecutor;
 use crate::random::Random;
 use crate::session::{Session, change_schema, open_index};
-use crate::turns;
+use crate::turns::{self, PAUSES};
 use crate::world::{Medium, World};
 
 /// The index of a process, for a reader in the same process.
@@ -53,7 +53,7 @@ impl Writer {
                 self.process = self.world.start_process();
                 self.index = None;
             }
-            turns::step();
+            turns::sleep(self.random.pick(&PAUSES));
         }
     }
 

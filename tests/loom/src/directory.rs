@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use esparsa::store::{Bytes, Directory, FileHandle, FileSink, FileVersion, Lock, Memory};
@@ -157,6 +158,8 @@ impl Directory for Shared {
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
     memory: Memory,
+    /// Nothing can be removed.
+    keeps_all: Arc<AtomicBool>,
     changes: Arc<StdMutex<Vec<Change>>>,
 }
 
@@ -164,6 +167,11 @@ impl Recorder {
     /// The changes since the last call.
     pub fn take(&self) -> Vec<Change> {
         std::mem::take(&mut *self.changes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on, nothing can be removed, or all can.
+    pub fn keep_all(&self, keeps_all: bool) {
+        self.keeps_all.store(keeps_all, Ordering::SeqCst);
     }
 
     fn note(&self, change: Change) {
@@ -206,6 +214,9 @@ impl Directory for Recorder {
     }
 
     fn remove(&self, name: &str) -> Result<()> {
+        if self.keeps_all.load(Ordering::SeqCst) {
+            return Err(failed(name, io::ErrorKind::PermissionDenied));
+        }
         self.memory.remove(name)?;
         self.note(Change::Remove(name.to_owned()));
         Ok(())

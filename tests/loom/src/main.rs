@@ -26,45 +26,76 @@ use loom::thread::{self, JoinHandle};
 
 const PREEMPTIONS: usize = 3;
 const STACK_WORDS: usize = 1 << 17;
+/// The newest commit when a model begins, and when it ends.
+const FIRST: u64 = 3;
+const LAST: u64 = 5;
+
+/// The newest commit that has returned: no reader may find an older one from then on.
+#[derive(Clone, Debug)]
+struct Known(Arc<AtomicU64>);
+
+impl Default for Known {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(FIRST)))
+    }
+}
+
+impl Known {
+    fn commit(&self, commit: u64) {
+        self.0.fetch_max(commit, Ordering::SeqCst);
+    }
+
+    fn newest(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
 
 fn main() {
     let history: &'static History = Box::leak(Box::new(History::record()));
-    let commits = history.commits;
     model("readers of one index, and a writer elsewhere", move || {
         let (directory, index) = history.open();
-        let readers = [index.clone(), index.clone()].map(|index| spawn(move || look_twice(&index)));
-        replay(&directory, &history.later);
+        let known = Known::default();
+        let readers = [(); 2].map(|()| {
+            let (index, known) = (index.clone(), known.clone());
+            spawn(move || look_twice(&index, &known))
+        });
+        history.replay(&directory, &known);
         for reader in readers {
             reader.join().unwrap();
         }
-        check(&index.snapshot().unwrap(), commits);
+        check(&index.snapshot().unwrap(), LAST);
     });
     model("a reader of an index, and its own writer", move || {
         let (_, index) = history.open();
+        let known = Known::default();
         let reader = spawn({
-            let index = index.clone();
-            move || look_twice(&index)
+            let (index, known) = (index.clone(), known.clone());
+            move || look_twice(&index, &known)
         });
         let writer = spawn({
-            let index = index.clone();
-            move || write(&mut writer_of(&index), commits)
+            let (index, known) = (index.clone(), known.clone());
+            move || {
+                write(&mut writer_of(&index), FIRST + 1);
+                known.commit(FIRST + 1);
+            }
         });
         reader.join().unwrap();
         writer.join().unwrap();
-        check(&index.snapshot().unwrap(), commits);
+        check(&index.snapshot().unwrap(), FIRST + 1);
     });
     model(
         "an index that is opened while a writer commits",
         move || {
             let directory = Shared(Arc::new(Stepwise::new(history.first.clone())));
+            let known = Known::default();
             let reader = spawn({
-                let directory = directory.clone();
+                let (directory, known) = (directory.clone(), known.clone());
                 move || {
                     let index = Index::open_in(Arc::new(directory), options()).unwrap();
-                    look_twice(&index);
+                    look_twice(&index, &known);
                 }
             });
-            replay(&directory, &history.later);
+            history.replay(&directory, &known);
             reader.join().unwrap();
         },
     );
@@ -144,23 +175,24 @@ fn check(snapshot: &Snapshot, at_least: u64) {
     }
 }
 
-/// Two snapshots: none is older than the one before.
-fn look_twice(index: &Index) {
+/// Two snapshots: none is older than the one before, or than a commit that had returned.
+fn look_twice(index: &Index, known: &Known) {
+    let at_least = known.newest();
     let first = index.snapshot().unwrap();
-    check(&first, 3);
+    check(&first, at_least);
+    let at_least = known.newest().max(first.commit());
     let second = index.snapshot().unwrap();
-    check(&second, first.commit());
+    check(&second, at_least);
     // The first has not changed.
-    check(&first, 3);
+    check(&first, FIRST);
 }
 
 /// Commits that were made outside of the models.
 struct History {
-    /// The files after commit 3.
+    /// The files after the first commit.
     first: Files,
-    /// What the commits after it change.
-    later: Vec<Change>,
-    commits: u64,
+    /// What each commit after it changes.
+    later: Vec<Vec<Change>>,
 }
 
 impl History {
@@ -179,32 +211,35 @@ impl History {
         let schema = Schema::builder().text("text", Text::new()).build().unwrap();
         let index = Index::create_in(Arc::new(recorder.clone()), schema, options()).unwrap();
         let mut writer = writer_of(&index);
-        write(&mut writer, 2);
-        write(&mut writer, 3);
+        (2..=FIRST).for_each(|commit| write(&mut writer, commit));
         let mut first = Files::new();
         recorder
             .take()
             .iter()
             .for_each(|change| apply(&mut first, change));
-        write(&mut writer, 4);
-        let later = recorder.take();
-        Self {
-            first,
-            later,
-            commits: 4,
-        }
+        let later = (FIRST + 1..=LAST).map(|commit| {
+            // The last commit removes what those before it could not.
+            recorder.keep_all(commit < LAST);
+            write(&mut writer, commit);
+            recorder.take()
+        });
+        let later = later.collect();
+        Self { first, later }
     }
 
-    /// The index after commit 3, with nothing in its cache.
+    /// The index after the first commit, with nothing in its cache.
     fn open(&self) -> (Shared, Index) {
         let directory = Shared(Arc::new(Stepwise::new(self.first.clone())));
         let opened = directory.clone();
         let open = move || Index::open_in(Arc::new(opened), options()).unwrap();
         (directory, spawn(open).join().unwrap())
     }
-}
 
-/// Does what a writer in another process has done.
-fn replay(directory: &Shared, changes: &[Change]) {
-    changes.iter().for_each(|change| directory.0.change(change));
+    /// Does what the writer has done, as if it were in another process.
+    fn replay(&self, directory: &Shared, known: &Known) {
+        for (changes, commit) in self.later.iter().zip(FIRST + 1..) {
+            changes.iter().for_each(|change| directory.0.change(change));
+            known.commit(commit);
+        }
+    }
 }

@@ -2,9 +2,10 @@
 //! compiler's registers, stack and messages against bounds.
 //!
 //! `ESPARSA_NVRTC` names the folder of one NVRTC and `ESPARSA_NVRTC_OTHER` that of another
-//! (`tests/cuda/fetch_nvrtc` downloads them). The first compiles all sources for sm_80 and sm_90,
-//! the other those of Hopper alone; with `ESPARSA_COMPILE_ALL` each compiles all of them for every
-//! architecture, which takes minutes (`tests/cuda/compile_all`). No GPU is needed.
+//! (`tests/cuda/fetch_nvrtc` downloads them). The first compiles each source once, those of Hopper
+//! for sm_90a and the others for sm_80, and the other version those of Hopper alone; with
+//! `ESPARSA_COMPILE_ALL` each compiles all of them for every architecture, which takes minutes
+//! (`tests/cuda/compile_all`). No GPU is needed.
 
 use std::collections::HashSet;
 use std::env;
@@ -67,40 +68,45 @@ fn faults(file: &str, kernels: &[KernelUsage], slow_code: &[String]) -> Vec<Stri
     wrong
 }
 
-/// Prints the resources of compiled kernels, and panics if anything is wrong with them.
-fn check(modules: &[CompiledModule]) {
+/// What is wrong with the kernels of a PTX text, by the rows of the table.
+fn faults_of_ptx(file: &str, ptx: &str) -> Vec<String> {
     let mut wrong = Vec::new();
-    for module in modules {
-        let (major, minor) = module.nvrtc;
-        let what = format!(
-            "NVRTC {major}.{minor}, {}, {}",
-            module.architecture, module.source
-        );
-        for kernel in &module.kernels {
-            println!("{what}: {kernel:?}");
+    for entry in entries(ptx) {
+        let row = sources::kernel(&entry.name);
+        // Tensor maps are first in the structures of Hopper, which CUDA 13 aligns to 128 bytes.
+        let is_aligned = entry.alignment == align_of::<TensorMap>();
+        let is_right = row.file == file
+            && (entry.threads, entry.parameter_bytes) == (row.threads, row.parameter_bytes)
+            && is_aligned == row.hopper;
+        if !is_right {
+            wrong.push(format!("expected {row:?}, found {entry:?}"));
         }
-        let faults = faults(module.source, &module.kernels, &module.slow_code);
-        wrong.extend(faults.iter().map(|fault| format!("{what}: {fault}")));
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    wrong
 }
 
-/// Compiles sources for an architecture, and checks them.
-fn compile_and_check(nvrtc: &Nvrtc, architecture: u32, files: &[&'static str]) {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = Cache::at_root(folder.path());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let modules = compile_files(nvrtc, architecture, files, &cache, threads).unwrap();
-    check(&modules);
-    // The cache has what was compiled.
-    for (module, file) in modules.iter().zip(files) {
-        assert_eq!(module.source, *file);
-        assert_eq!(module.architecture, suffixed(file, architecture));
-        let cubin = cache
-            .get(&name(file, architecture, nvrtc.version()))
-            .unwrap();
-        assert_eq!(cubin.len(), module.bytes);
+/// Compiles a source, prints the resources of its kernels, and returns what is wrong with them.
+fn compile_and_check(nvrtc: &Nvrtc, architecture: u32, file: &str) -> Vec<String> {
+    let options = options(file, architecture);
+    let program = nvrtc.compile(file, &sources::text(file), &options).unwrap();
+    let log = program.log().unwrap();
+    let ptx = String::from_utf8(program.ptx().unwrap()).unwrap();
+    assert!(!program.cubin().unwrap().is_empty());
+    let (major, minor) = nvrtc.version();
+    let what = format!(
+        "NVRTC {major}.{minor}, {}, {file}",
+        suffixed(file, architecture)
+    );
+    let kernels = usages(&log);
+    for kernel in &kernels {
+        println!("{what}: {kernel:?}");
     }
+    let mut wrong = faults(file, &kernels, &slow_code(&log));
+    wrong.extend(faults_of_ptx(file, &ptx));
+    wrong
+        .iter()
+        .map(|fault| format!("{what}: {fault}"))
+        .collect()
 }
 
 /// What the PTX of a source says of a kernel.
@@ -165,60 +171,29 @@ fn ptx_is_parsed() {
     assert_eq!(entries(ptx), [expected]);
 }
 
-/// The PTX of a source, for a virtual architecture.
-fn ptx(nvrtc: &Nvrtc, file: &str) -> String {
-    let suffix = if sources::is_hopper(file) {
-        "90a"
-    } else {
-        "80"
-    };
-    let options = [
-        format!("--gpu-architecture=compute_{suffix}"),
-        "--std=c++17".into(),
-        "--device-as-default-execution-space".into(),
-    ];
-    let program = nvrtc.compile(file, &sources::text(file), &options).unwrap();
-    String::from_utf8(program.ptx().unwrap()).unwrap()
-}
-
 #[test]
-fn kernels_have_the_threads_and_parameters_of_the_table() {
+fn sources_compile_as_the_table_says_without_spills_and_slow_code() {
+    assert_eq!(align_of::<TensorMap>(), 128);
+    let is_complete = env::var_os("ESPARSA_COMPILE_ALL").is_some();
+    let mut compiled = Vec::new();
     for (number, nvrtc) in versions().into_iter().enumerate() {
-        // Versions differ in how they align the tensor maps of Hopper.
-        let files = FILES.iter().map(|(file, _)| file);
-        for file in files.filter(|file| number == 0 || sources::is_hopper(file)) {
-            for entry in entries(&ptx(nvrtc, file)) {
-                let row = sources::kernel(&entry.name);
-                assert_eq!(row.file, *file, "{entry:?}");
-                let expected = (row.threads, row.parameter_bytes);
-                assert_eq!(
-                    (entry.threads, entry.parameter_bytes),
-                    expected,
-                    "{entry:?}"
-                );
-                // Tensor maps are first in their structures, which CUDA 13 aligns to 128 bytes.
-                let is_aligned = entry.alignment == align_of::<TensorMap>();
-                assert_eq!(is_aligned, row.hopper, "{entry:?}");
-                assert!(align_of::<TensorMap>() == 128);
+        for architecture in ARCHITECTURES {
+            for file in files(architecture) {
+                // Versions differ in how they align the tensor maps of Hopper.
+                let is_first = number == 0 && architecture == ARCHITECTURES[0];
+                if is_complete || is_first || sources::is_hopper(file) {
+                    compiled.push((nvrtc, architecture, file));
+                }
             }
         }
     }
-}
-
-#[test]
-fn sources_compile_without_spills_and_slow_code() {
-    let is_complete = env::var_os("ESPARSA_COMPILE_ALL").is_some();
-    for (number, nvrtc) in versions().into_iter().enumerate() {
-        for architecture in [80, 86, 89, 90, 100, 120] {
-            let mut files: Vec<_> = files(architecture).collect();
-            files.retain(|file| match architecture {
-                80 => is_complete || number == 0,
-                90 => is_complete || number == 0 || sources::is_hopper(file),
-                _ => is_complete,
-            });
-            compile_and_check(nvrtc, architecture, &files);
-        }
-    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let wrong = on_threads(threads, compiled.len(), |index| {
+        let (nvrtc, architecture, file) = compiled[index];
+        compile_and_check(nvrtc, architecture, file)
+    });
+    let wrong = wrong.concat();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// The log of a kernel for sm_90a of 128 threads: two dependent products of a warpgroup, with
@@ -403,15 +378,17 @@ fn modules_compiled_ahead_are_found_by_the_cache() {
         let cache = Cache::at_root(folder.path());
         // Two that take little time.
         let files = ["pool.cu", "late.cu"];
-        compile_files(nvrtc, 90, &files, &cache, 2).unwrap();
+        let modules = compile_files(nvrtc, 90, &files, &cache, 2).unwrap();
         let place = [("ESPARSA_CACHE", folder.path().as_os_str())];
         let variable = |name: &str| {
             let (_, value) = place.iter().find(|(variable, _)| *variable == name)?;
             Some(OsString::from(value))
         };
         let of_process = Cache::of(variable);
-        for file in files {
+        for (file, module) in files.into_iter().zip(modules) {
             let found = module_with(|| Ok(nvrtc), &of_process, file, 90).unwrap();
+            let described = (module.source, module.architecture.as_str(), module.bytes);
+            assert_eq!(described, (file, "sm_90", found.len()));
             assert_eq!(found, cache.get(&name(file, 90, nvrtc.version())).unwrap());
         }
         let names = fs::read_dir(folder.path().join("kernels")).unwrap().count();
