@@ -21,7 +21,7 @@ const MAX_TIME: Duration = Duration::from_secs(120);
 pub const PAUSES: [u64; 3] = [1, 20, 200];
 /// One in so many operations takes long, and of those that send a whole object.
 const SLOW_ONES: u64 = 64;
-const SLOW_UPLOADS: u64 = 8;
+const SLOW_UPLOADS: u64 = 4;
 /// They take less than so many steps of other threads.
 const SLOW: u64 = 200;
 /// Mean number of operations that others can see at once before the turn passes, at most.

@@ -277,11 +277,10 @@ fn long_queries_take_linear_time() {
             assert!(again.is_ok_and(|again| again == lenient), "{prefix}{piece}");
         }
     }
-    assert!(
-        start.elapsed() < Duration::from_secs(30),
-        "{:?}",
-        start.elapsed()
-    );
+    // AddressSanitizer makes allocation many times slower.
+    let is_sanitized = std::env::var_os("ESPARSA_SANITIZER").is_some();
+    let limit = Duration::from_secs(if is_sanitized { 150 } else { 30 });
+    assert!(start.elapsed() < limit, "{:?}", start.elapsed());
 }
 
 #[test]
