@@ -62,7 +62,7 @@ impl SimulatedDirectory {
 
     pub fn step(&self, name: &str, action: &'static str, turn: Turn) -> Result<Step<'_>> {
         if turn == Turn::MayPass && !self.world.is_dead(self.process) {
-            let is_critical = ["remove", "publish", "put", "lock"].contains(&action);
+            let is_critical = ["remove", "publish", "put", "link", "lock"].contains(&action);
             turns::step(is_critical);
         }
         let mut state = self.world.state();

@@ -60,7 +60,8 @@ impl Write for SimulatedFile {
 
 impl FileSink for SimulatedFile {
     fn sync(&mut self) -> io::Result<()> {
-        if self.directory.is_store() {
+        let SimulatedDirectory { world, process, .. } = &self.directory;
+        if self.directory.is_store() && !world.is_dead(*process) {
             turns::upload();
         }
         let step = self.directory.step(&self.name, "fsync", Turn::MayPass);

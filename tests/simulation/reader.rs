@@ -22,6 +22,8 @@ pub struct Reader {
     shared: Option<Shared>,
     /// The last commit that had returned when it began to look.
     known: u64,
+    /// When the snapshot that it uses was the newest.
+    since: u64,
 }
 
 /// A snapshot that is kept while writers go on.
@@ -40,6 +42,7 @@ impl Reader {
             process: world.start_process(),
             shared,
             known: 0,
+            since: 0,
         }
     }
 
@@ -48,10 +51,8 @@ impl Reader {
         let mut kept: Option<Kept> = None;
         let mut newest = 0;
         for _ in 0..3 + self.random.below(16) {
-            let time = self.world.turns.now();
             if let Err(error) = self.look(&mut index, &mut kept, &mut newest) {
-                let since = kept.as_ref().map_or(time, |kept| kept.time.min(time));
-                self.accept(&error, since);
+                self.accept(&error);
                 (index, kept) = (None, None);
             }
             if self.shared.is_none() && self.world.is_dead(self.process) {
@@ -61,8 +62,8 @@ impl Reader {
         }
     }
 
-    fn accept(&self, error: &Error, since: u64) {
-        let is_slow = self.world.turns.now() - since > self.world.delay;
+    fn accept(&self, error: &Error) {
+        let is_slow = self.world.turns.now() - self.since > self.world.delay;
         let is_late = self.world.medium == Medium::Objects && is_slow && is_missing(error);
         let is_early = matches!(error, Error::NoIndex { .. }) && self.known == 0;
         assert!(
@@ -90,6 +91,7 @@ impl Reader {
         let known = self.world.model().acknowledged().max(*newest);
         self.known = known;
         let time = self.world.turns.now();
+        self.since = time;
         if index.is_none() {
             let executor = SimulatedExecutor::new(&self.world.turns, self.random.next());
             let options = IndexOptions::new().executor(Arc::new(executor));
@@ -108,9 +110,11 @@ impl Reader {
         ask(&snapshot, &found, &mut self.random)?;
         if let Some(kept) = kept {
             // Files that its commit names may have been removed since.
+            self.since = kept.time;
             let again = contents(&kept.snapshot, self.random.chance(4))?;
             assert_eq!(again, kept.contents, "a snapshot that was kept");
             ask(&kept.snapshot, &kept.contents, &mut self.random)?;
+            self.since = time;
         }
         if self.random.chance(6) {
             back_up(&self.world, self.process, &snapshot, &found)?;

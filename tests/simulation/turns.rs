@@ -24,7 +24,7 @@ const SLOW_ONES: u64 = 64;
 const SLOW_UPLOADS: u64 = 4;
 /// They take less than so many steps of other threads.
 const SLOW: u64 = 200;
-/// Mean number of operations that others can see at once before the turn passes, at most.
+/// At most this patience before an operation whose effect others see at once.
 const PATIENCE_WHEN_CRITICAL: u64 = 3;
 
 thread_local! {
@@ -56,7 +56,7 @@ struct State {
 #[derive(Debug)]
 struct Thread {
     has_ended: bool,
-    /// It gets no turn before this time, unless all others sleep longer.
+    /// It gets no turn before this time. If all sleep, the time moves on to the first that wakes.
     sleeps_until: u64,
     wake: Arc<Condvar>,
 }
@@ -228,7 +228,8 @@ fn current() -> Option<(Arc<Turns>, usize)> {
 }
 
 /// Counts an operation, before which the turn may pass to another thread. Does nothing on a thread
-/// that is not simulated.
+/// that is not simulated. Others see at once what a critical operation does, so the turn passes
+/// more often.
 pub fn step(is_critical: bool) {
     if let Some((turns, number)) = current() {
         turns.step(number, is_critical);

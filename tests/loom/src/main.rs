@@ -26,7 +26,7 @@ use loom::thread::{self, JoinHandle};
 
 const PREEMPTIONS: usize = 3;
 const STACK_WORDS: usize = 1 << 17;
-/// The newest commit when a model begins, and when it ends.
+/// The newest commit when a model begins, and when all that was recorded is done again.
 const FIRST: u64 = 3;
 const LAST: u64 = 5;
 

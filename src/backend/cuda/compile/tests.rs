@@ -70,8 +70,13 @@ fn faults(file: &str, kernels: &[KernelUsage], slow_code: &[String]) -> Vec<Stri
 
 /// What is wrong with the kernels of a PTX text, by the rows of the table.
 fn faults_of_ptx(file: &str, ptx: &str) -> Vec<String> {
+    let entries = entries(ptx);
+    let rows = KERNELS.iter().filter(|kernel| kernel.file == file).count();
     let mut wrong = Vec::new();
-    for entry in entries(ptx) {
+    if entries.len() != rows {
+        wrong.push(format!("expected {rows} kernels, found {entries:?}"));
+    }
+    for entry in entries {
         let row = sources::kernel(&entry.name);
         // Tensor maps are first in the structures of Hopper, which CUDA 13 aligns to 128 bytes.
         let is_aligned = entry.alignment == align_of::<TensorMap>();
