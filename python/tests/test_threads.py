@@ -59,8 +59,10 @@ def test_long_calls_release_the_interpreter():
 
 
 PROGRAM = """
-import sys
+import signal
 from esparsa import Index, Schema, Text
+# Shells start programs in the background with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 index = Index.in_memory(Schema(text=Text()))
 with index.writer() as writer:
     writer.add_many({"_id": str(n), "text": f"lava word{n % 97}"} for n in range(50_000))
