@@ -18,7 +18,7 @@ use esparsa::rank::{Fusion, Normalization};
 use esparsa::{Dense, Document, Hit, Index, Query, Schema, Snapshot, Text};
 use serde_json::Value;
 
-/// One of so many documents is taken although no query judges it.
+/// Each document whose number is a multiple of this is indexed, judged or not.
 const EVERY: usize = 16;
 /// Hits of each search that is fused.
 const DEPTH: usize = 1_000;

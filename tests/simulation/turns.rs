@@ -17,14 +17,14 @@ use crate::random::Random;
 const MAX_STEPS: u64 = 400_000;
 /// More time than any run takes, also on a machine that does other work.
 const MAX_TIME: Duration = Duration::from_secs(120);
-/// How long a process waits before it goes on, at most.
+/// Max numbers of steps for which a process sleeps before it goes on.
 pub const PAUSES: [u64; 3] = [1, 20, 200];
-/// One in so many operations takes long, and of those that send a whole object.
+/// One operation in 64 is slow, and one upload in 4.
 const SLOW_ONES: u64 = 64;
 const SLOW_UPLOADS: u64 = 4;
-/// They take less than so many steps of other threads.
+/// The max number of steps of other threads during a slow operation.
 const SLOW: u64 = 200;
-/// At most this patience before an operation whose effect others see at once.
+/// The max patience before an operation whose effect others see at once.
 const PATIENCE_WHEN_CRITICAL: u64 = 3;
 
 thread_local! {
